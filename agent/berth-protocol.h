@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The wire protocol between the host and the agent in the guest: everything both sides must agree
+ * on, and nothing that either could decide alone. libc only; the agent and the host include it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A frame is a head of 12 bytes (type, request, length: little-endian u32 each) and `length` bytes
+ * of payload. Numbers in payloads are little-endian, structs below are packed by their offsets.
+ * Streams are raw bytes; nothing is ever encoded as text.
+ *
+ * Life of a connection. The host opens the channel and sends HELLO with a random nonce. Either side
+ * may find half a frame of an earlier connection in front of it, so each discards bytes until the
+ * HELLO that it waits for (the agent: the magic; the host: magic and its own nonce). From then on
+ * every byte belongs to a frame, and a frame that breaks a rule ends the conversation: the host
+ * destroys the VM, the agent answers ERROR with request 0 and waits for the next HELLO. A HELLO
+ * ends what an earlier connection left running in the guest only if BERTH_HELLO_RESET is set.
+ *
+ * Requests. The host picks ids (> 0, never used twice on a connection). At most one EXEC lives at a
+ * time; files, PING and KILL may come beside it. Every request ends with exactly one EXIT, DONE or
+ * ERROR, after all of its DATA. A frame for an id that is not alive is ignored by the agent.
+ *
+ * Credits. DATA on stdin, stdout, stderr and file streams spends credit, counted in payload bytes
+ * (the 4 bytes of the stream number not included). The first credit is part of the request, more
+ * comes in CREDIT frames. Who sends without credit breaks a rule. A sender without credit stops
+ * reading its source, so a slow reader slows the program and nothing else. */
+
+#define BERTH_PROTOCOL_VERSION 1u
+#define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
+#define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
+#define BERTH_PROTOCOL_MAGIC_SIZE 8u
+#define BERTH_PROTOCOL_NONCE_SIZE 16u
+
+#define BERTH_FRAME_HEAD_SIZE 12u
+#define BERTH_FRAME_MAX_PAYLOAD (64u * 1024u)
+#define BERTH_DATA_MAX (BERTH_FRAME_MAX_PAYLOAD - 4u)
+
+/* Limits of a request (contract.md, Input); both sides enforce them. */
+#define BERTH_CODE_MAX (1024u * 1024u)
+#define BERTH_ENV_MAX 100u
+#define BERTH_ENV_NAME_MAX 256u
+#define BERTH_ENV_VALUE_MAX 4096u
+#define BERTH_ENV_BYTES_MAX (BERTH_ENV_MAX * (BERTH_ENV_NAME_MAX + 1u + BERTH_ENV_VALUE_MAX + 1u))
+#define BERTH_TIMEOUT_MIN_MS 1000u
+#define BERTH_TIMEOUT_MAX_MS (86400u * 1000u)
+#define BERTH_KILL_GRACE_MS 2000u /* SIGTERM, then SIGKILL */
+#define BERTH_CREDIT_MAX (4u * 1024u * 1024u) /* outstanding credit of one stream */
+#define BERTH_TEXT_MAX 512u /* bytes of a text in ERROR */
+
+typedef enum
+{
+  /* host to agent */
+  BERTH_FRAME_HELLO = 1,    /* BerthHello */
+  BERTH_FRAME_IDENTITY = 2, /* BerthIdentity; answered by IDENTITY_DONE. Who is this clone? */
+  BERTH_FRAME_EXEC = 3,     /* BerthExecHead, then DATA on CODE and ENV; answered by STARTED, EXIT */
+  BERTH_FRAME_KILL = 4,     /* u32 grace_ms: SIGTERM to all of the exec, SIGKILL after the grace */
+  BERTH_FRAME_PING = 5,     /* u64 cookie; answered by PONG with the same */
+  /* both ways */
+  BERTH_FRAME_DATA = 16,   /* u32 stream, bytes; no bytes: end of this stream */
+  BERTH_FRAME_CREDIT = 17, /* u32 stream, u32 bytes */
+  /* agent to host */
+  BERTH_FRAME_HELLO_REPLY = 32,   /* BerthHelloReply */
+  BERTH_FRAME_READY = 33,         /* u64 boot_us: the runner's interpreter is loaded; request 0 */
+  BERTH_FRAME_IDENTITY_DONE = 34, /* BerthIdentityDone */
+  BERTH_FRAME_STARTED = 35,       /* empty: the code runs now, its time limit counts from here */
+  BERTH_FRAME_EXIT = 36,          /* BerthExit */
+  BERTH_FRAME_ERROR = 37,         /* u32 code, text in UTF-8 without NUL */
+  BERTH_FRAME_PONG = 38,          /* u64 cookie */
+} BerthFrameType;
+
+typedef enum
+{
+  BERTH_STREAM_STDIN = 0,
+  BERTH_STREAM_STDOUT = 1,
+  BERTH_STREAM_STDERR = 2,
+  BERTH_STREAM_CODE = 3, /* exactly code_size bytes; needs no credit, bounded by BERTH_CODE_MAX */
+  BERTH_STREAM_ENV = 4,  /* exactly env_size bytes of NAME=VALUE NUL ...; needs no credit */
+  BERTH_STREAM_FILE = 5,
+} BerthStream;
+
+typedef enum
+{
+  BERTH_LANGUAGE_NONE = 0,
+  BERTH_LANGUAGE_PYTHON = 1,
+  BERTH_LANGUAGE_JAVASCRIPT = 2,
+  BERTH_LANGUAGE_SHELL = 3,
+} BerthLanguage;
+
+typedef enum
+{
+  BERTH_AGENT_ERROR_PROTOCOL = 1,  /* a frame broke a rule; request 0 */
+  BERTH_AGENT_ERROR_VERSION = 2,   /* no version in common */
+  BERTH_AGENT_ERROR_INVALID = 3,   /* the request itself is wrong */
+  BERTH_AGENT_ERROR_BUSY = 4,      /* an exec is running */
+  BERTH_AGENT_ERROR_LANGUAGE = 5,  /* no interpreter for it in this guest */
+  BERTH_AGENT_ERROR_RESOURCE = 6,  /* no memory, processes or space in the guest */
+  BERTH_AGENT_ERROR_INTERNAL = 7,
+} BerthAgentError;
+
+#define BERTH_HELLO_RESET 1u     /* flags of HELLO: end whatever is running first */
+#define BERTH_EXEC_STDIN 1u      /* flags of EXEC: DATA on stdin will follow; else end-of-file */
+#define BERTH_EXIT_TIMED_OUT 1u  /* flags of EXIT */
+#define BERTH_EXIT_OOM 2u
+#define BERTH_EXIT_KILLED 4u     /* ended because of KILL */
+#define BERTH_HELLO_READY 1u     /* flags of HELLO_REPLY: the interpreter is loaded already */
+
+typedef struct __attribute__ ((packed))
+{
+  uint8_t magic[BERTH_PROTOCOL_MAGIC_SIZE];
+  uint32_t version_min;
+  uint32_t version_max;
+  uint32_t flags;
+  uint8_t nonce[BERTH_PROTOCOL_NONCE_SIZE];
+} BerthHello;
+
+typedef struct __attribute__ ((packed))
+{
+  uint8_t magic[BERTH_PROTOCOL_MAGIC_SIZE];
+  uint32_t version; /* the one that both speak from here on */
+  uint32_t flags;
+  uint8_t nonce[BERTH_PROTOCOL_NONCE_SIZE]; /* the host's own, returned */
+  uint64_t boot_us;  /* CLOCK_BOOTTIME when the agent's main loop began */
+  uint64_t ready_us; /* CLOCK_BOOTTIME when the interpreter was loaded, 0 if it is not yet */
+  uint32_t languages; /* bit 1 << BerthLanguage for each that can be run here */
+} BerthHelloReply;
+
+typedef struct __attribute__ ((packed))
+{
+  uint64_t realtime_ns; /* CLOCK_REALTIME of the host when this was sent */
+  uint8_t seed[64];     /* fresh bytes of the host's generator */
+  uint8_t machine_id[16];
+  char hostname[64]; /* NUL-terminated, letters, digits and hyphens */
+} BerthIdentity;
+
+typedef struct __attribute__ ((packed))
+{
+  uint8_t random[32];   /* read from the guest's generator after the reseed */
+  uint64_t realtime_ns; /* CLOCK_REALTIME of the guest after it was set */
+} BerthIdentityDone;
+
+typedef struct __attribute__ ((packed))
+{
+  uint32_t language; /* BerthLanguage */
+  uint32_t flags;
+  uint32_t timeout_ms;
+  uint32_t code_size;
+  uint32_t env_count;
+  uint32_t env_size;
+  uint32_t stdout_credit; /* the stdin credit comes from the agent as a CREDIT frame */
+  uint32_t stderr_credit;
+} BerthExecHead;
+
+typedef struct __attribute__ ((packed))
+{
+  uint32_t flags;
+  int32_t status;  /* exit status 0..255, or -1 when a signal ended it */
+  uint32_t signal; /* the signal, or 0 */
+  uint64_t wall_us;
+  uint64_t cpu_us;      /* user and system time of all of the exec's processes */
+  uint64_t peak_bytes;  /* of its cgroup where the kernel tells, else 0 */
+} BerthExit;
+
+typedef struct
+{
+  uint32_t type;
+  uint32_t request;
+  uint32_t length;
+} BerthFrameHead;
+
+static inline uint32_t
+berth_le32_read (const uint8_t *bytes)
+{
+  return (uint32_t) bytes[0] | (uint32_t) bytes[1] << 8 | (uint32_t) bytes[2] << 16
+         | (uint32_t) bytes[3] << 24;
+}
+
+static inline void
+berth_le32_write (uint8_t *bytes, uint32_t value)
+{
+  for (unsigned i = 0; i < 4; i++)
+    bytes[i] = (uint8_t) (value >> (8 * i));
+}
+
+static inline uint64_t
+berth_le64_read (const uint8_t *bytes)
+{
+  return (uint64_t) berth_le32_read (bytes) | (uint64_t) berth_le32_read (bytes + 4) << 32;
+}
+
+static inline void
+berth_le64_write (uint8_t *bytes, uint64_t value)
+{
+  berth_le32_write (bytes, (uint32_t) value);
+  berth_le32_write (bytes + 4, (uint32_t) (value >> 32));
+}
+
+static inline void
+berth_frame_head_write (uint8_t out[BERTH_FRAME_HEAD_SIZE], uint32_t type, uint32_t request,
+                        uint32_t length)
+{
+  berth_le32_write (out, type);
+  berth_le32_write (out + 4, request);
+  berth_le32_write (out + 8, length);
+}
+
+/* Reads a head; false when its length is out of bounds. The type is left to the caller. */
+static inline bool
+berth_frame_head_read (const uint8_t in[BERTH_FRAME_HEAD_SIZE], BerthFrameHead *out_head)
+{
+  BerthFrameHead head = { berth_le32_read (in), berth_le32_read (in + 4),
+                          berth_le32_read (in + 8) };
+
+  if (head.length > BERTH_FRAME_MAX_PAYLOAD)
+    return false;
+  *out_head = head;
+  return true;
+}
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the packed structs above are read as they lie in memory: little-endian machines only"
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The one public error domain: its codes tell a caller what to do next. */
+#pragma once
+
+#include "berth-types.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BERTH_ERROR:
+ *
+ * Domain of every error that berth hands to a caller. A cancelled operation is
+ * %G_IO_ERROR_CANCELLED instead.
+ */
+#define BERTH_ERROR (berth_error_quark ())
+
+/**
+ * BerthError:
+ * @BERTH_ERROR_INVALID: the request is wrong; fix it. Nothing was started
+ * @BERTH_ERROR_NO_CAPACITY: at capacity, and the caller did not want to wait
+ * @BERTH_ERROR_WAIT_TIMED_OUT: at capacity until the caller's own deadline
+ * @BERTH_ERROR_QUEUE_FULL: the queue's bound is reached
+ * @BERTH_ERROR_SHUTTING_DOWN: berth stops; ask again when it runs
+ * @BERTH_ERROR_UNAVAILABLE: no VM could be had before any code was sent; a retry is safe
+ * @BERTH_ERROR_START_TIMED_OUT: a VM did not boot in its time; a retry is safe
+ * @BERTH_ERROR_OUTCOME_UNKNOWN: the VM died after code was sent; find out before a retry
+ * @BERTH_ERROR_GONE: the sandbox does not exist any more, or never did; make a new one
+ * @BERTH_ERROR_DENIED: it belongs to somebody else
+ * @BERTH_ERROR_CONFIG: the administrator must act (template, image, setting)
+ * @BERTH_ERROR_INTERNAL: a bug of berth; report it
+ *
+ * What went wrong, ordered by what the caller can do. contract.md's code of each, its D-Bus name
+ * and whether a retry is safe stand in one table, in berth-error.c.
+ */
+typedef enum
+{
+  BERTH_ERROR_INVALID,
+  BERTH_ERROR_NO_CAPACITY,
+  BERTH_ERROR_WAIT_TIMED_OUT,
+  BERTH_ERROR_QUEUE_FULL,
+  BERTH_ERROR_SHUTTING_DOWN,
+  BERTH_ERROR_UNAVAILABLE,
+  BERTH_ERROR_START_TIMED_OUT,
+  BERTH_ERROR_OUTCOME_UNKNOWN,
+  BERTH_ERROR_GONE,
+  BERTH_ERROR_DENIED,
+  BERTH_ERROR_CONFIG,
+  BERTH_ERROR_INTERNAL,
+  BERTH_ERROR_LAST, /*< skip >*/
+} BerthError;
+
+BERTH_AVAILABLE GQuark berth_error_quark (void);
+
+/* registers "org.berth.Berth1.Error.NoCapacity" and so on with GDBus; idempotent, any thread */
+BERTH_AVAILABLE void berth_error_register_dbus (void);
+
+/* contract.md's code: "INVALID", "CAPACITY", "UNAVAILABLE", "TIMED_OUT", "OUTCOME_UNKNOWN", "GONE",
+ * "DENIED", "CANCELLED", "CONFIG", "INTERNAL"; never NULL, "INTERNAL" for a foreign domain */
+BERTH_AVAILABLE const char *berth_error_get_code (const GError *error);
+BERTH_AVAILABLE gboolean berth_error_is_retryable (const GError *error);
+
+G_END_DECLS

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Admission and the life of VMs: the one owner of all capacity state, behind a queue of messages. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "berth-capacity.h"
+#include "berth-hypervisor.h"
+#include "berth-request.h"
+#include "berth-vm.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_TYPE_POOL (berth_pool_get_type ())
+BERTH_AVAILABLE
+G_DECLARE_FINAL_TYPE (BerthPool, berth_pool, BERTH, POOL, GObject)
+
+/**
+ * BerthPool::vm-gone:
+ * A claimed VM is gone without having been asked to go. Emitted in the main context that was the
+ * thread's default when the pool was made.
+ */
+
+BERTH_AVAILABLE BerthPool *berth_pool_new (BerthHypervisor *hypervisor,
+                                           const BerthCapacity *capacity);
+
+/* Waits for a place, then for its VM to run. Cancelling takes the request out of the queue, or
+ * gives the place and whatever was started back; it ends with G_IO_ERROR_CANCELLED at once.
+ * From any thread; completes in the thread-default main context of the caller. */
+BERTH_AVAILABLE void berth_pool_acquire_async (BerthPool *self, BerthRequest *request,
+                                               GCancellable *cancellable,
+                                               GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE BerthVm *berth_pool_acquire_finish (BerthPool *self, GAsyncResult *result,
+                                                    GError **error);
+
+/* Ends a VM; completes TRUE when it is gone (at once if it was already), or fails with
+ * BERTH_ERROR_UNAVAILABLE when its first destroy failed: it is stuck then and tried again.
+ * Cancelling stops the waiting, never the destroy. */
+BERTH_AVAILABLE void berth_pool_destroy_async (BerthPool *self, BerthVm *vm,
+                                               GCancellable *cancellable,
+                                               GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_pool_destroy_finish (BerthPool *self, GAsyncResult *result,
+                                                    GError **error);
+
+/* New budgets; a smaller one takes effect as VMs end, warm ones first. */
+BERTH_AVAILABLE void berth_pool_resize (BerthPool *self, const BerthCapacity *capacity);
+
+/* Closes the gate while the hypervisor is away (requests wait, nothing starts), and opens it. A new
+ * pool's gate is open. */
+BERTH_AVAILABLE void berth_pool_set_open (BerthPool *self, gboolean open);
+
+/* Every waiter ends with BERTH_ERROR_SHUTTING_DOWN, every VM is destroyed; completes when all are
+ * gone or stuck. */
+BERTH_AVAILABLE void berth_pool_shutdown_async (BerthPool *self, GCancellable *cancellable,
+                                                GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_pool_shutdown_finish (BerthPool *self, GAsyncResult *result,
+                                                     GError **error);
+
+/* (transfer full): a{sv} with "slots" {total, free, claimed, warm, starting, stopping},
+ * "memory_mb" {total, held}, "vcpus" {total, held}, "waiters" [{tenant, task, template, position,
+ * since}] ("since": seconds waited), "templates" {NAME: {warm, target, failures, last_error}}.
+ * Waits for the admission thread to answer (never for a hypervisor): any thread. */
+BERTH_AVAILABLE GVariant *berth_pool_dup_status (BerthPool *self);
+
+/* (transfer full) (element-type BerthVm): every VM that is not gone, any thread */
+BERTH_AVAILABLE GPtrArray *berth_pool_dup_vms (BerthPool *self);
+
+G_END_DECLS

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a caller asks admission for: who, for what, how large, and how long it would wait. */
+#pragma once
+
+#include "berth-types.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_REQUEST_NAME_MAX 128u /* characters of a tenant or task (contract.md, Input) */
+#define BERTH_REQUEST_WAIT_FOREVER (-1)
+#define BERTH_REQUEST_NO_WAIT 0
+
+/**
+ * BerthRequest:
+ * @template_name: of the template
+ * @memory_mb: the guest's memory in MiB, never 0 here (the caller has resolved the default)
+ * @vcpus: never 0
+ * @tenant: (nullable): who asks, within the namespace of @uid
+ * @task: (nullable): for what
+ * @uid: the Unix user who asks
+ * @wait_us: how long to wait for admission in microseconds, %BERTH_REQUEST_WAIT_FOREVER or
+ *   %BERTH_REQUEST_NO_WAIT
+ *
+ * Immutable after berth_request_new(); atomically reference counted; any thread may read it.
+ */
+struct _BerthRequest
+{
+  /*< private >*/
+  gatomicrefcount ref_count;
+  /*< public >*/
+  char *template_name;
+  guint memory_mb;
+  guint vcpus;
+  char *tenant;
+  char *task;
+  guint32 uid;
+  gint64 wait_us;
+};
+
+#define BERTH_TYPE_REQUEST (berth_request_get_type ())
+BERTH_AVAILABLE GType berth_request_get_type (void);
+
+/* fails with BERTH_ERROR_INVALID where a name breaks the rule of contract.md */
+BERTH_AVAILABLE BerthRequest *berth_request_new (const char *template_name, guint memory_mb,
+                                                 guint vcpus, const char *tenant, const char *task,
+                                                 guint32 uid, gint64 wait_us, GError **error);
+BERTH_AVAILABLE BerthRequest *berth_request_ref (BerthRequest *self);
+BERTH_AVAILABLE void berth_request_unref (BerthRequest *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthRequest, berth_request_unref)
+
+G_END_DECLS

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The names of pool's types, so that its headers need not include each other. */
+#pragma once
+
+#include <glib-object.h>
+
+#ifndef BERTH_AVAILABLE
+#define BERTH_AVAILABLE __attribute__ ((visibility ("default"))) extern
+#endif
+
+G_BEGIN_DECLS
+
+typedef struct _BerthCapacity BerthCapacity;
+typedef struct _BerthHypervisor BerthHypervisor;
+typedef struct _BerthPool BerthPool;
+typedef struct _BerthRequest BerthRequest;
+typedef struct _BerthVm BerthVm;
+
+G_END_DECLS
