@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* berth's metadata in a domain: the mark that says whose it is, and all the state there is. */
+#pragma once
+
+#include <glib.h>
+
+#include "pool/berth-types.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_MARK_URI "urn:berth:domain:1" /* namespace of the mark and of a template's element */
+#define BERTH_MARK_PREFIX "berth"
+
+/**
+ * BerthMark:
+ * @instance: which berthd owns the domain; another's is foreign
+ * @id: berth_vm_get_id()
+ * @template_name: of its template
+ * @snapshot: (nullable): of the snapshot that it was cloned from
+ * @state: "starting", "warm", "claimed"
+ * @tenant: (nullable): of the request that it serves
+ * @task: (nullable): the same
+ * @uid: the Unix user that it serves, G_MAXUINT32 for none
+ * @created: Unix time in seconds
+ */
+typedef struct
+{
+  char *instance;
+  char *id;
+  char *template_name;
+  char *snapshot;
+  char *state;
+  char *tenant;
+  char *task;
+  guint32 uid;
+  gint64 created;
+} BerthMark;
+
+BERTH_AVAILABLE void berth_mark_free (BerthMark *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthMark, berth_mark_free)
+
+/* <berth:vm xmlns:berth='urn:berth:domain:1' .../>, as virDomainSetMetadata takes it */
+BERTH_AVAILABLE char *berth_mark_to_xml (const BerthMark *self);
+/* From the element alone (virDomainGetMetadata) or a whole domain's XML. NULL and *@error unset:
+ * no mark there. NULL and *@error set: a mark that is not ours or broken. */
+BERTH_AVAILABLE BerthMark *berth_mark_parse (const char *xml, GError **error);
+/* "python, tenant acme, task 42": what an administrator reads in virsh list --title */
+BERTH_AVAILABLE char *berth_mark_to_title (const BerthMark *self);
+
+G_END_DECLS

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A template: a domain XML file with berth's element, checked when loaded, instantiated by DOM. */
+#pragma once
+
+#include "berth-mark.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BERTH_TEMPLATE_ERROR:
+ * Domain of template errors: what a file says is wrong. Messages name file, line and what is
+ * allowed.
+ */
+#define BERTH_TEMPLATE_ERROR (berth_template_error_quark ())
+BERTH_AVAILABLE GQuark berth_template_error_quark (void);
+
+/**
+ * BerthTemplateError:
+ * @BERTH_TEMPLATE_ERROR_NOT_FOUND: no template of that name, or no such file
+ * @BERTH_TEMPLATE_ERROR_PARSE: not well-formed, or an include that can't be read
+ * @BERTH_TEMPLATE_ERROR_SCHEMA: berth's element breaks its schema
+ * @BERTH_TEMPLATE_ERROR_DOMAIN: the domain part lacks or has something that berth can't work with
+ */
+typedef enum
+{
+  BERTH_TEMPLATE_ERROR_NOT_FOUND,
+  BERTH_TEMPLATE_ERROR_PARSE,
+  BERTH_TEMPLATE_ERROR_SCHEMA,
+  BERTH_TEMPLATE_ERROR_DOMAIN,
+} BerthTemplateError;
+
+/**
+ * BerthDomainParams:
+ * @mark: goes into the metadata, and the title
+ * @name: of the domain
+ * @uuid: of the domain, in its text form
+ * @domain_type: "kvm" or "qemu"
+ * @memory_mb: of the guest, MiB
+ * @vcpus: of the guest
+ * @kernel: absolute path
+ * @initramfs: absolute path
+ * @layers: absolute paths of the EROFS layers, lowest first
+ * @skip_cpu_probe: remove QEMU's cpu-unavailable-features (design.md, the libvirt table)
+ * @ram_file: (nullable): back the guest's RAM by this file
+ * @ram_private: map @ram_file copy-on-write (a clone) instead of shared (a template's snapshot)
+ * @incoming: start waiting for a migration stream
+ *
+ * All that instantiation puts into a template; borrowed for the call.
+ */
+typedef struct
+{
+  const BerthMark *mark;
+  const char *name;
+  const char *uuid;
+  const char *domain_type;
+  guint memory_mb;
+  guint vcpus;
+  const char *kernel;
+  const char *initramfs;
+  const char *const *layers;
+  gboolean skip_cpu_probe;
+  const char *ram_file;
+  gboolean ram_private;
+  gboolean incoming;
+} BerthDomainParams;
+
+typedef struct _BerthTemplate BerthTemplate; /* immutable, atomically reference counted */
+
+#define BERTH_TYPE_TEMPLATE (berth_template_get_type ())
+BERTH_AVAILABLE GType berth_template_get_type (void);
+BERTH_AVAILABLE BerthTemplate *berth_template_load (const char *path, const char *schema_path,
+                                                    GError **error);
+BERTH_AVAILABLE BerthTemplate *berth_template_ref (BerthTemplate *self);
+BERTH_AVAILABLE void berth_template_unref (BerthTemplate *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthTemplate, berth_template_unref)
+
+BERTH_AVAILABLE const char *berth_template_get_name (BerthTemplate *self);
+BERTH_AVAILABLE const char *berth_template_get_path (BerthTemplate *self);
+BERTH_AVAILABLE const char *berth_template_get_language (BerthTemplate *self);
+BERTH_AVAILABLE guint berth_template_get_memory_mb (BerthTemplate *self); /* default, MiB */
+BERTH_AVAILABLE guint berth_template_get_vcpus (BerthTemplate *self);
+BERTH_AVAILABLE guint berth_template_get_boot_timeout_s (BerthTemplate *self);
+BERTH_AVAILABLE const char *const *berth_template_get_layers (BerthTemplate *self); /* names */
+/* sha256 of the expanded XML: part of what a snapshot is valid for */
+BERTH_AVAILABLE const char *berth_template_get_digest (BerthTemplate *self);
+
+/* The domain's XML. Any thread. Fails only with BERTH_TEMPLATE_ERROR_DOMAIN. */
+BERTH_AVAILABLE char *berth_template_instantiate (BerthTemplate *self,
+                                                  const BerthDomainParams *params, GError **error);
+
+/**
+ * berth_template_load_all:
+ * @dirs: folders, later ones override by template name; one that does not exist is skipped
+ * @schema_path: berth.rng
+ * @errors: (out) (element-type GError): a message per file that was left out
+ *
+ * Returns: (transfer full) (element-type utf8 BerthTemplate): by name
+ */
+BERTH_AVAILABLE GHashTable *berth_template_load_all (const char *const *dirs,
+                                                     const char *schema_path, GPtrArray **errors);
+
+G_END_DECLS
