@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every setting of berth: one table says its name, kind, range and default, for berth.conf, for
+ * berthd's options and for programs that embed the manager. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "pool/berth-types.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BerthConfig:
+ * @uri: (nullable): libvirt's; NULL: qemu:///system if it answers, else qemu:///session
+ * @instance: which berthd this is, in every domain's mark
+ * @name_prefix: of the domains' names, "berth" -> "berth-python-1"
+ * @socket: of berthd
+ * @socket_group: (nullable): whose members may use berthd
+ * @image_dir: where images.json is
+ * @snapshot_dir: where snapshots are kept
+ * @template_dirs: (array zero-terminated=1): later ones override
+ * @schema: berth.rng
+ * @max_vms: 0: from the host
+ * @memory_mb: 0: from the host; MiB
+ * @vcpus: 0: from the host
+ * @max_starts: 0: from the host's CPUs
+ * @max_waiters: 0: no bound
+ * @wait_timeout_s: of requests that name none; 0: for ever
+ * @big_request_age_s: see BerthCapacity
+ * @memory_overcommit: see BerthHostPolicy
+ * @cpu_overcommit: see BerthHostPolicy
+ * @host_reserve_mb: see BerthHostPolicy
+ * @idle_timeout_s: of sandboxes that nobody uses; 0: never
+ * @warm: (array zero-terminated=1): warm targets, "python=2"
+ *
+ * Plain data; whoever holds it owns it; not changed once a manager has it.
+ */
+typedef struct
+{
+  char *uri;
+  char *instance;
+  char *name_prefix;
+  char *socket;
+  char *socket_group;
+  char *image_dir;
+  char *snapshot_dir;
+  char **template_dirs;
+  char *schema;
+  gint64 max_vms;
+  gint64 memory_mb;
+  gint64 vcpus;
+  gint64 max_starts;
+  gint64 max_waiters;
+  gint64 wait_timeout_s;
+  gint64 big_request_age_s;
+  double memory_overcommit;
+  double cpu_overcommit;
+  gint64 host_reserve_mb;
+  gint64 idle_timeout_s;
+  char **warm;
+} BerthConfig;
+
+/* Defaults of this user: root's lie under /run, /var and /etc, another's under their XDG folders.
+ * Templates and schema: where they are installed, or beside the build when run from it. */
+BERTH_AVAILABLE BerthConfig *berth_config_new (void);
+BERTH_AVAILABLE void berth_config_free (BerthConfig *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthConfig, berth_config_free)
+
+/* Fails with BERTH_ERROR_CONFIG: file, key and what is allowed. Unknown keys are an error. */
+BERTH_AVAILABLE gboolean berth_config_load_file (BerthConfig *self, const char *path,
+                                                 GError **error);
+/* One setting, as text; @origin ("--max-vms", "berth.conf: max_vms") begins the message. */
+BERTH_AVAILABLE gboolean berth_config_set (BerthConfig *self, const char *key, const char *value,
+                                           const char *origin, GError **error);
+/* (transfer full): an option per key, NULL-terminated, for a GOptionContext; parsing sets @self */
+BERTH_AVAILABLE GOptionGroup *berth_config_get_option_group (BerthConfig *self);
+
+/* The socket that berth and berthd agree on: BERTH_SOCKET, else this user's default. */
+BERTH_AVAILABLE char *berth_config_dup_default_socket (void);
+
+G_END_DECLS

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One program to be run, and what came of it. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "pool/berth-types.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_EXEC_TIMEOUT_DEFAULT_MS 30000u
+#define BERTH_EXEC_STDOUT_MAX 1000000u /* captured bytes, by default (contract.md, Output) */
+#define BERTH_EXEC_STDERR_MAX 100000u
+
+/**
+ * BerthExec:
+ * @code: the program, as it came
+ * @language: (nullable): "python", "javascript", "shell" or "raw"; NULL for the template's own
+ * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
+ * @timeout_ms: from the start of the code; milliseconds
+ * @stdin_fd: -1 for none: the program reads end-of-file
+ * @stdout_fd: -1 to capture it in the result
+ * @stderr_fd: -1 to capture it in the result
+ * @stdout_max: bytes to capture at most
+ * @stderr_max: bytes to capture at most
+ *
+ * Made by berth_exec_new(), changed by its owner until it is handed to a call. The descriptors are
+ * owned by it, must be pipes or sockets, and are made non-blocking.
+ */
+typedef struct
+{
+  GBytes *code;
+  char *language;
+  char **env;
+  guint timeout_ms;
+  int stdin_fd;
+  int stdout_fd;
+  int stderr_fd;
+  gsize stdout_max;
+  gsize stderr_max;
+} BerthExec;
+
+BERTH_AVAILABLE BerthExec *berth_exec_new (GBytes *code);
+BERTH_AVAILABLE void berth_exec_free (BerthExec *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthExec, berth_exec_free)
+/* Every rule of contract.md's Input; drops a leading U+FEFF. Fails with BERTH_ERROR_INVALID. */
+BERTH_AVAILABLE gboolean berth_exec_check (BerthExec *self, GError **error);
+
+/**
+ * BerthResult:
+ * @stdout_data: (nullable): captured, as UTF-8; NULL when it went to a descriptor
+ * @stderr_data: (nullable): the same
+ * @exit_code: 0..255; 128 + N for signal N; meaningless when @timed_out is set and -1
+ * @timed_out: the time limit ended it (or a handler that the limit called)
+ * @oom: the guest ran out of memory
+ * @stdout_truncated: more was written than captured
+ * @stderr_truncated: the same
+ * @destroy_unconfirmed: of a run: its VM may still exist
+ * @template_name: what it ran in
+ * @sandbox_id: what it ran in
+ * @start: "warm", "clone" or "cold"
+ * @wait_us: in the queue; microseconds, as are all below
+ * @start_us: from admission to a VM ready for code
+ * @exec_us: from the code's start to its end
+ * @destroy_us: of a run: until its VM was gone
+ * @total_us: all together
+ * @cpu_us: of the guest's processes
+ * @memory_peak_bytes: of the exec's processes, 0 where the guest can't tell
+ */
+typedef struct
+{
+  char *stdout_data;
+  char *stderr_data;
+  int exit_code;
+  gboolean timed_out;
+  gboolean oom;
+  gboolean stdout_truncated;
+  gboolean stderr_truncated;
+  gboolean destroy_unconfirmed;
+  char *template_name;
+  char *sandbox_id;
+  const char *start;
+  gint64 wait_us;
+  gint64 start_us;
+  gint64 exec_us;
+  gint64 destroy_us;
+  gint64 total_us;
+  guint64 cpu_us;
+  guint64 memory_peak_bytes;
+} BerthResult;
+
+BERTH_AVAILABLE BerthResult *berth_result_new (void);
+BERTH_AVAILABLE void berth_result_free (BerthResult *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthResult, berth_result_free)
+/* (transfer floating): a{sv} with contract.md's names, ready for D-Bus and for JSON: stdout,
+ * stderr, exit_code (absent, i.e. null, after a time-out without a status), timed_out, oom,
+ * stdout_truncated, stderr_truncated, template, sandbox_id, warm_hit, start, timing {wait_ms,
+ * claim_ms, start_ms, exec_ms, destroy_ms, total_ms} as doubles, usage {cpu_ms, memory_peak_mb} */
+BERTH_AVAILABLE GVariant *berth_result_to_variant (const BerthResult *self);
+
+G_END_DECLS

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The whole of berth in one object: libvirt, templates, pool and agents behind a few verbs. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "berth-config.h"
+#include "berth-exec.h"
+#include "pool/berth-request.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_TYPE_MANAGER (berth_manager_get_type ())
+BERTH_AVAILABLE
+G_DECLARE_FINAL_TYPE (BerthManager, berth_manager, BERTH, MANAGER, GObject)
+
+/**
+ * BerthSandboxOptions:
+ * @template_name: (nullable): NULL for "python"
+ * @memory_mb: 0 for the template's default; MiB
+ * @tenant: (nullable): who
+ * @task: (nullable): for what
+ * @uid: the Unix user that the sandbox will belong to
+ * @wait_us: as in #BerthRequest
+ *
+ * What a sandbox is made by. Borrowed for the call.
+ */
+typedef struct
+{
+  const char *template_name;
+  guint memory_mb;
+  const char *tenant;
+  const char *task;
+  guint32 uid;
+  gint64 wait_us;
+} BerthSandboxOptions;
+
+/* Takes over @config. Lives on the default main context, which must run: libvirt's events and the
+ * agents' streams are served there. Asynchronous calls are made on that thread. */
+BERTH_AVAILABLE BerthManager *berth_manager_new (BerthConfig *config);
+
+/* Connects to libvirt, loads templates and images, clears away what an earlier life of the same
+ * instance left behind. Fails with BERTH_ERROR_CONFIG or BERTH_ERROR_UNAVAILABLE. */
+BERTH_AVAILABLE void berth_manager_start_async (BerthManager *self, GCancellable *cancellable,
+                                                GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_manager_start_finish (BerthManager *self, GAsyncResult *result,
+                                                     GError **error);
+
+/* A sandbox: waits at capacity. Returns its id, (transfer full). */
+BERTH_AVAILABLE void berth_manager_create_vm_async (BerthManager *self,
+                                                    const BerthSandboxOptions *options,
+                                                    GCancellable *cancellable,
+                                                    GAsyncReadyCallback callback,
+                                                    gpointer user_data);
+BERTH_AVAILABLE char *berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result,
+                                                      GError **error);
+
+/* Runs code in a sandbox; takes over @exec. Execs of one sandbox run one at a time in the order
+ * asked. @uid must own it (0 may do all). Cancelling ends the program. */
+BERTH_AVAILABLE void berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid,
+                                               BerthExec *exec, GCancellable *cancellable,
+                                               GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE BerthResult *berth_manager_exec_finish (BerthManager *self, GAsyncResult *result,
+                                                        GError **error);
+
+/* Ends a sandbox, whatever runs in it; completes when its domain is gone. */
+BERTH_AVAILABLE void berth_manager_destroy_vm_async (BerthManager *self, const char *id,
+                                                     guint32 uid, GCancellable *cancellable,
+                                                     GAsyncReadyCallback callback,
+                                                     gpointer user_data);
+BERTH_AVAILABLE gboolean berth_manager_destroy_vm_finish (BerthManager *self,
+                                                          GAsyncResult *result, GError **error);
+
+/* create, exec, destroy in one; takes over @exec. */
+BERTH_AVAILABLE void berth_manager_run_async (BerthManager *self,
+                                              const BerthSandboxOptions *options, BerthExec *exec,
+                                              GCancellable *cancellable,
+                                              GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE BerthResult *berth_manager_run_finish (BerthManager *self, GAsyncResult *result,
+                                                       GError **error);
+
+/* The same, waiting: they run the default main context until it is done, so only for programs that
+ * have no main loop of their own running, on the manager's thread. */
+BERTH_AVAILABLE gboolean berth_manager_start (BerthManager *self, GCancellable *cancellable,
+                                              GError **error);
+BERTH_AVAILABLE char *berth_manager_create_vm (BerthManager *self,
+                                               const BerthSandboxOptions *options,
+                                               GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE BerthResult *berth_manager_exec (BerthManager *self, const char *id, guint32 uid,
+                                                 BerthExec *exec, GCancellable *cancellable,
+                                                 GError **error);
+BERTH_AVAILABLE gboolean berth_manager_destroy_vm (BerthManager *self, const char *id, guint32 uid,
+                                                   GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE BerthResult *berth_manager_run (BerthManager *self,
+                                                const BerthSandboxOptions *options,
+                                                BerthExec *exec, GCancellable *cancellable,
+                                                GError **error);
+BERTH_AVAILABLE gboolean berth_manager_shutdown (BerthManager *self, GError **error);
+
+/* Ends every wait and every VM of this manager; completes when all is gone. */
+BERTH_AVAILABLE void berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
+                                                   GAsyncReadyCallback callback,
+                                                   gpointer user_data);
+BERTH_AVAILABLE gboolean berth_manager_shutdown_finish (BerthManager *self, GAsyncResult *result,
+                                                        GError **error);
+
+/* (transfer full): a{sv} in the shape of `berth status --json` (design.md, Interfaces) */
+BERTH_AVAILABLE GVariant *berth_manager_dup_status (BerthManager *self);
+/* (transfer full): aa{sv}, a VM each: id, domain, template, state, tenant, task, holds_slot, age_s,
+ * uid. Only those of @uid, and warm ones; 0 sees all. */
+BERTH_AVAILABLE GVariant *berth_manager_dup_list (BerthManager *self, guint32 uid);
+/* (transfer full): aa{sv}, a finding each: check, ok (b), text, remedy */
+BERTH_AVAILABLE void berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
+                                                 GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE GVariant *berth_manager_doctor_finish (BerthManager *self, GAsyncResult *result,
+                                                       GError **error);
+
+G_END_DECLS
