@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One program under way in a guest: its streams, its credits, its end. */
+#include "berth-agent-exec.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <unistd.h>
+
+#include "berth-output.h"
+#include "pool/berth-error.h"
+
+/* What a stream may have under way. Large enough to keep a pipe of 64 KiB busy over the round trip
+ * of a slow guest, small enough that a hundred execs with stuck readers hold 50 MB at most. */
+#define STREAM_CREDIT (256u * 1024u)
+/* The guest ends the program at its limit, kills it BERTH_KILL_GRACE_MS later, and tells. A guest
+ * that has said nothing this long after that is not going to. */
+#define BACKSTOP_MS (10u * 1000u)
+/* From the request to the code's start: an interpreter has to be loaded first, which takes a guest
+ * under TCG 5 s on an idle machine (design.md, the libvirt table). */
+#define START_MS (60u * 1000u)
+
+struct _BerthAgentExec
+{
+  BerthFrameChannel *channel;
+  guint32 request;
+  BerthExec *exec;
+  BerthAgentExecDoneFunc func;
+  gpointer user_data;
+  BerthOutput *outputs[2]; /* stdout, stderr */
+  gsize credit[2];         /* what the guest may still send */
+  gsize owed[2];           /* drained, not yet given back */
+  gsize stdin_credit;
+  GSource *stdin_source;
+  GSource *backstop;
+  gboolean is_started;
+  gboolean is_cancelled;
+  gboolean has_end;
+  gboolean is_taking; /* within berth_agent_exec_take(): nothing completes before it is through */
+  BerthExit end;
+  GError *failure;
+};
+
+static void exec_maybe_done (BerthAgentExec *self);
+static void exec_arm_backstop (BerthAgentExec *self, guint ms);
+
+static void
+clear_source (GSource **source)
+{
+  if (*source == NULL)
+    return;
+  g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+void
+berth_agent_exec_free (BerthAgentExec *self)
+{
+  clear_source (&self->stdin_source);
+  clear_source (&self->backstop);
+  g_clear_pointer (&self->outputs[0], berth_output_free);
+  g_clear_pointer (&self->outputs[1], berth_output_free);
+  berth_exec_free (self->exec);
+  g_clear_error (&self->failure);
+  g_free (self);
+}
+
+static void
+exec_send_numbers (BerthAgentExec *self, guint32 type, guint32 first, guint32 second, gsize count)
+{
+  guint8 payload[8];
+
+  berth_le32_write (payload, first);
+  berth_le32_write (payload + 4, second);
+  berth_frame_channel_send (self->channel, type, self->request, payload, 4 * count, NULL, 0);
+}
+
+/* Gives credit back in halves of the window, so that a stream of small writes does not make a frame
+ * of credit for each. */
+static void
+exec_return_credit (BerthAgentExec *self, guint which, gsize size)
+{
+  self->owed[which] += size;
+  if (self->owed[which] >= STREAM_CREDIT / 2 && !self->has_end)
+    {
+      exec_send_numbers (self, BERTH_FRAME_CREDIT, BERTH_STREAM_STDOUT + which,
+                         (guint32) self->owed[which], 2);
+      self->credit[which] += self->owed[which];
+      self->owed[which] = 0;
+    }
+  if (!self->is_taking)
+    exec_maybe_done (self); /* last: it may free us */
+}
+
+static void
+stdout_drained_cb (gsize size, gpointer user_data)
+{
+  exec_return_credit (user_data, 0, size);
+}
+
+static void
+stderr_drained_cb (gsize size, gpointer user_data)
+{
+  exec_return_credit (user_data, 1, size);
+}
+
+/* Frames of a stream that needs no credit. */
+static void
+exec_send_all (BerthAgentExec *self, guint32 stream, const guint8 *bytes, gsize size)
+{
+  guint8 number[4];
+
+  berth_le32_write (number, stream);
+  for (gsize sent = 0; sent < size;)
+    {
+      gsize part = MIN (size - sent, BERTH_DATA_MAX);
+
+      berth_frame_channel_send (self->channel, BERTH_FRAME_DATA, self->request, number,
+                                sizeof number, bytes + sent, part);
+      sent += part;
+    }
+}
+
+static void
+exec_send_request (BerthAgentExec *self, BerthLanguage language)
+{
+  gsize code_size;
+  const guint8 *code = g_bytes_get_data (self->exec->code, &code_size);
+  g_autoptr(GByteArray) env = g_byte_array_new ();
+  BerthExecHead head = {
+    .language = language,
+    .flags = self->exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0,
+    .timeout_ms = self->exec->timeout_ms,
+    .code_size = (guint32) code_size,
+    .stdout_credit = STREAM_CREDIT,
+    .stderr_credit = STREAM_CREDIT,
+  };
+
+  for (char **entry = self->exec->env; entry != NULL && *entry != NULL; entry++)
+    {
+      g_byte_array_append (env, (const guint8 *) *entry, (guint) strlen (*entry) + 1);
+      head.env_count++;
+    }
+  head.env_size = env->len;
+  berth_frame_channel_send (self->channel, BERTH_FRAME_EXEC, self->request, &head, sizeof head,
+                            NULL, 0);
+  exec_send_all (self, BERTH_STREAM_CODE, code, code_size);
+  exec_send_all (self, BERTH_STREAM_ENV, env->data, env->len);
+}
+
+BerthAgentExec *
+berth_agent_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
+                      BerthLanguage language, BerthAgentExecDoneFunc func, gpointer user_data)
+{
+  const int fds[2] = { exec->stdout_fd, exec->stderr_fd };
+  const gsize max[2] = { exec->stdout_max, exec->stderr_max };
+  const BerthOutputDrainedFunc drained[2] = { stdout_drained_cb, stderr_drained_cb };
+  BerthAgentExec *self = g_new0 (BerthAgentExec, 1);
+
+  self->channel = channel;
+  self->request = request;
+  self->exec = exec;
+  self->func = func;
+  self->user_data = user_data;
+  for (guint i = 0; i < 2; i++)
+    {
+      self->credit[i] = STREAM_CREDIT;
+      self->outputs[i] = fds[i] >= 0 ? berth_output_new_for_fd (fds[i], drained[i], self)
+                                     : berth_output_new_for_capture (max[i], drained[i], self);
+    }
+  exec->stdout_fd = exec->stderr_fd = -1; /* the outputs own them now */
+  if (exec->stdin_fd >= 0)
+    g_unix_set_fd_nonblocking (exec->stdin_fd, TRUE, NULL);
+  exec_send_request (self, language);
+  exec_arm_backstop (self, START_MS);
+  return self;
+}
+
+static void
+exec_complete (BerthAgentExec *self)
+{
+  g_autoptr(BerthResult) result = berth_result_new ();
+
+  if (self->failure != NULL)
+    {
+      self->func (self, NULL, g_steal_pointer (&self->failure), self->user_data);
+      return;
+    }
+  result->stdout_data = berth_output_dup_text (self->outputs[0], &result->stdout_truncated);
+  result->stderr_data = berth_output_dup_text (self->outputs[1], &result->stderr_truncated);
+  result->timed_out = (self->end.flags & BERTH_EXIT_TIMED_OUT) != 0;
+  result->oom = (self->end.flags & BERTH_EXIT_OOM) != 0;
+  if (self->end.signal != 0)
+    result->exit_code = result->timed_out ? -1 : (int) (128 + self->end.signal);
+  else
+    result->exit_code = self->end.status;
+  result->exec_us = (gint64) self->end.wall_us;
+  result->cpu_us = self->end.cpu_us;
+  result->memory_peak_bytes = self->end.peak_bytes;
+  self->func (self, g_steal_pointer (&result), NULL, self->user_data);
+}
+
+static gboolean
+is_output_drained (BerthAgentExec *self)
+{
+  return berth_output_is_drained (self->outputs[0]) && berth_output_is_drained (self->outputs[1]);
+}
+
+static void
+exec_maybe_done (BerthAgentExec *self)
+{
+  if (!self->has_end || !is_output_drained (self))
+    return;
+  if (self->is_cancelled && self->failure == NULL)
+    g_set_error_literal (&self->failure, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                         "the program was ended because its caller cancelled it");
+  exec_complete (self);
+}
+
+void
+berth_agent_exec_fail (BerthAgentExec *self, const GError *error)
+{
+  if (self->failure == NULL && self->has_end)
+    {
+      /* the end is known; what was not delivered yet can still reach its reader, or not at all */
+      exec_complete (self);
+      return;
+    }
+  g_clear_error (&self->failure);
+  if (self->is_cancelled)
+    g_set_error_literal (&self->failure, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                         "the program's VM ended after its caller cancelled it");
+  else
+    g_set_error (&self->failure, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
+                 "the VM ended while the code ran (%s): what the code did is unknown; look before "
+                 "you run it again",
+                 error->message);
+  exec_complete (self);
+}
+
+static gboolean
+backstop_cb (gpointer user_data)
+{
+  BerthAgentExec *self = user_data;
+  g_autoptr(GError) error = NULL;
+
+  /* a reader that does not read keeps the guest waiting, too: that is not the guest's fault */
+  if (!is_output_drained (self))
+    return G_SOURCE_CONTINUE;
+  g_set_error_literal (&error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                       "its agent did not end the code at its time limit");
+  berth_agent_exec_fail (self, error);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+exec_arm_backstop (BerthAgentExec *self, guint ms)
+{
+  clear_source (&self->backstop);
+  self->backstop = g_timeout_source_new (ms);
+  g_source_set_callback (self->backstop, backstop_cb, self, NULL);
+  g_source_attach (self->backstop, g_main_context_get_thread_default ());
+}
+
+void
+berth_agent_exec_kill (BerthAgentExec *self)
+{
+  if (self->is_cancelled || self->has_end)
+    return;
+  self->is_cancelled = TRUE;
+  exec_send_numbers (self, BERTH_FRAME_KILL, BERTH_KILL_GRACE_MS, 0, 1);
+  exec_arm_backstop (self, BERTH_KILL_GRACE_MS + BACKSTOP_MS);
+}
+
+static gboolean
+stdin_readable_cb (int fd, GIOCondition condition, gpointer user_data)
+{
+  BerthAgentExec *self = user_data;
+  guint8 bytes[BERTH_DATA_MAX];
+  guint8 number[4];
+  gssize got = read (fd, bytes, MIN (sizeof bytes, self->stdin_credit));
+
+  if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    return G_SOURCE_CONTINUE;
+  berth_le32_write (number, BERTH_STREAM_STDIN);
+  berth_frame_channel_send (self->channel, BERTH_FRAME_DATA, self->request, number, sizeof number,
+                            bytes, (gsize) MAX (got, 0));
+  if (got > 0)
+    self->stdin_credit -= (gsize) got;
+  else
+    {
+      close (self->exec->stdin_fd);
+      self->exec->stdin_fd = -1;
+    }
+  if (got > 0 && self->stdin_credit > 0)
+    return G_SOURCE_CONTINUE;
+  clear_source (&self->stdin_source);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+exec_take_credit (BerthAgentExec *self, const BerthFrame *frame, GError **error)
+{
+  guint32 stream = berth_le32_read (frame->payload);
+  guint32 size = berth_le32_read (frame->payload + 4);
+
+  if (stream != BERTH_STREAM_STDIN || size > BERTH_CREDIT_MAX - MIN (self->stdin_credit, BERTH_CREDIT_MAX))
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_TOO_LARGE,
+                   "credit of %u bytes for stream %u", size, stream);
+      return FALSE;
+    }
+  self->stdin_credit += size;
+  if (self->exec->stdin_fd < 0 || self->stdin_source != NULL || self->stdin_credit == 0)
+    return TRUE;
+  self->stdin_source = g_unix_fd_source_new (self->exec->stdin_fd, G_IO_IN | G_IO_HUP);
+  g_source_set_callback (self->stdin_source, G_SOURCE_FUNC (stdin_readable_cb), self, NULL);
+  g_source_attach (self->stdin_source, g_main_context_get_thread_default ());
+  return TRUE;
+}
+
+static gboolean
+exec_take_data (BerthAgentExec *self, const BerthFrame *frame, GError **error)
+{
+  guint32 stream = berth_le32_read (frame->payload);
+  gsize size = frame->length - 4;
+  guint which = stream - BERTH_STREAM_STDOUT;
+
+  if (stream != BERTH_STREAM_STDOUT && stream != BERTH_STREAM_STDERR)
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                   "data on stream %u", stream);
+      return FALSE;
+    }
+  if (size > self->credit[which])
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_TOO_LARGE,
+                   "%" G_GSIZE_FORMAT " bytes beyond the credit of stream %u",
+                   size - self->credit[which], stream);
+      return FALSE;
+    }
+  self->credit[which] -= size;
+  if (size > 0)
+    berth_output_write (self->outputs[which], frame->payload + 4, size);
+  return TRUE;
+}
+
+static gboolean
+exec_take_exit (BerthAgentExec *self, const BerthFrame *frame, GError **error)
+{
+  memcpy (&self->end, frame->payload, sizeof self->end);
+  if (self->end.signal > 64 || self->end.status > 255
+      || (self->end.signal == 0 && self->end.status < 0))
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                   "an end with status %d and signal %u", self->end.status, self->end.signal);
+      return FALSE;
+    }
+  self->has_end = TRUE;
+  return TRUE;
+}
+
+static void
+exec_take_error (BerthAgentExec *self, const BerthFrame *frame)
+{
+  static const BerthError codes[] = {
+    [BERTH_AGENT_ERROR_INVALID] = BERTH_ERROR_INVALID,
+    [BERTH_AGENT_ERROR_BUSY] = BERTH_ERROR_INTERNAL,
+    [BERTH_AGENT_ERROR_LANGUAGE] = BERTH_ERROR_INVALID,
+    [BERTH_AGENT_ERROR_RESOURCE] = BERTH_ERROR_UNAVAILABLE,
+    [BERTH_AGENT_ERROR_INTERNAL] = BERTH_ERROR_INTERNAL,
+  };
+  guint32 code = berth_le32_read (frame->payload);
+  g_autofree char *text
+      = g_utf8_make_valid ((const char *) frame->payload + 4, (gssize) frame->length - 4);
+
+  /* told after the code began, it says that its end is not known */
+  self->failure = g_error_new (BERTH_ERROR,
+                               self->is_started                        ? BERTH_ERROR_OUTCOME_UNKNOWN
+                               : code >= BERTH_AGENT_ERROR_INVALID
+                                       && code < G_N_ELEMENTS (codes) ? codes[code]
+                                                                      : BERTH_ERROR_INTERNAL,
+                               "the guest's agent refused: %s", text);
+  self->has_end = TRUE;
+}
+
+gboolean
+berth_agent_exec_take (BerthAgentExec *self, const BerthFrame *frame, GError **error)
+{
+  gboolean ok = TRUE;
+
+  if (self->has_end)
+    {
+      g_set_error_literal (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                           "a frame after the code's end");
+      return FALSE;
+    }
+  self->is_taking = TRUE;
+  switch (frame->type)
+    {
+    case BERTH_FRAME_STARTED:
+      if (!self->is_cancelled && !self->is_started)
+        exec_arm_backstop (self, self->exec->timeout_ms + BERTH_KILL_GRACE_MS + BACKSTOP_MS);
+      self->is_started = TRUE;
+      break;
+    case BERTH_FRAME_DATA:
+      ok = exec_take_data (self, frame, error);
+      break;
+    case BERTH_FRAME_CREDIT:
+      ok = exec_take_credit (self, frame, error);
+      break;
+    case BERTH_FRAME_EXIT:
+      ok = exec_take_exit (self, frame, error);
+      break;
+    case BERTH_FRAME_ERROR:
+      exec_take_error (self, frame);
+      break;
+    default:
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                   "a frame of type %u for running code", frame->type);
+      ok = FALSE;
+    }
+  self->is_taking = FALSE;
+  if (ok)
+    exec_maybe_done (self); /* last: it may free us */
+  return ok;
+}

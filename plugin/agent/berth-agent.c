@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host's end of one guest's agent: greeting, identity, liveness, and the programs it runs. */
+#include "berth-agent.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "berth-agent-exec.h"
+#include "berth-frame-channel.h"
+#include "pool/berth-error.h"
+
+/* design.md, invariant 7 and issue "warm pool": how far a guest's clock may be off when code starts */
+#define CLOCK_SKEW_MAX_NS (50 * G_GINT64_CONSTANT (1000000))
+/* Frames that carry no data and answer nothing: a guest needs a READY now and then, no more. */
+#define UNASKED_MAX 1000u
+
+/* A call that is answered by one frame. */
+typedef struct
+{
+  GTask *task; /* owned */
+  guint32 reply_type;
+  guint32 request;
+  GSource *timeout;
+  gulong cancelled_id;
+  BerthIdentity identity; /* what was sent, to check the proof against */
+} Pending;
+
+struct _BerthAgent
+{
+  GObject parent;
+  BerthFrameChannel *channel; /* NULL once closed */
+  GPtrArray *pending;         /* Pending (owned) */
+  BerthAgentExec *exec;       /* the one that runs */
+  GTask *exec_task;
+  gulong exec_cancelled_id;
+  guint32 last_request;
+  guint unasked;
+  gboolean is_greeted;
+  guint64 boot_us;
+  guint64 ready_us;
+  guint32 languages;
+  BerthAgentClosedFunc closed_func;
+  gpointer closed_data;
+};
+
+G_DEFINE_FINAL_TYPE (BerthAgent, berth_agent, G_TYPE_OBJECT)
+
+static void
+pending_free (Pending *pending)
+{
+  if (pending->timeout != NULL)
+    {
+      g_source_destroy (pending->timeout);
+      g_source_unref (pending->timeout);
+    }
+  if (pending->cancelled_id != 0)
+    g_signal_handler_disconnect (g_task_get_cancellable (pending->task), pending->cancelled_id);
+  g_clear_object (&pending->task);
+  g_free (pending);
+}
+
+/* Takes the call out of the list and hands its task over. */
+static GTask *
+agent_steal_pending (BerthAgent *self, Pending *pending)
+{
+  g_autoptr(GTask) task = g_object_ref (pending->task);
+
+  g_ptr_array_remove_fast (self->pending, pending);
+  return g_steal_pointer (&task);
+}
+
+static Pending *
+agent_find_pending (BerthAgent *self, guint32 reply_type, guint32 request)
+{
+  for (guint i = 0; i < self->pending->len; i++)
+    {
+      Pending *pending = g_ptr_array_index (self->pending, i);
+
+      if (pending->reply_type == reply_type && pending->request == request)
+        return pending;
+    }
+  return NULL;
+}
+
+static Pending *
+agent_find_task (BerthAgent *self, GTask *task)
+{
+  for (guint i = 0; i < self->pending->len; i++)
+    {
+      Pending *pending = g_ptr_array_index (self->pending, i);
+
+      if (pending->task == task)
+        return pending;
+    }
+  return NULL;
+}
+
+/* Ends every call; returns nothing to callers but through their tasks. */
+static void
+agent_fail_calls (BerthAgent *self, const GError *error)
+{
+  g_autoptr(GPtrArray) pending = self->pending;
+
+  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify) pending_free);
+  if (self->exec != NULL)
+    berth_agent_exec_fail (self->exec, error);
+  for (guint i = 0; i < pending->len; i++)
+    {
+      Pending *call = g_ptr_array_index (pending, i);
+
+      g_task_return_error (call->task, g_error_copy (error));
+    }
+}
+
+static void
+closed_cb (const GError *error, gpointer user_data)
+{
+  g_autoptr(BerthAgent) self = g_object_ref (user_data);
+  BerthAgentClosedFunc func = g_steal_pointer (&self->closed_func);
+
+  agent_fail_calls (self, error);
+  g_clear_pointer (&self->channel, berth_frame_channel_free);
+  if (func != NULL)
+    func (self, error, self->closed_data);
+}
+
+void
+berth_agent_close (BerthAgent *self)
+{
+  g_autoptr(GError) error
+      = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED, "the VM is being destroyed");
+
+  self->closed_func = NULL;
+  if (self->channel == NULL)
+    return;
+  agent_fail_calls (self, error);
+  g_clear_pointer (&self->channel, berth_frame_channel_free);
+}
+
+static void
+berth_agent_dispose (GObject *object)
+{
+  berth_agent_close (BERTH_AGENT (object));
+  G_OBJECT_CLASS (berth_agent_parent_class)->dispose (object);
+}
+
+static void
+berth_agent_finalize (GObject *object)
+{
+  g_ptr_array_unref (BERTH_AGENT (object)->pending);
+  G_OBJECT_CLASS (berth_agent_parent_class)->finalize (object);
+}
+
+static void
+berth_agent_class_init (BerthAgentClass *klass)
+{
+  G_OBJECT_CLASS (klass)->dispose = berth_agent_dispose;
+  G_OBJECT_CLASS (klass)->finalize = berth_agent_finalize;
+}
+
+static void
+berth_agent_init (BerthAgent *self)
+{
+  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify) pending_free);
+}
+
+/* The guest's proof that it has its own random numbers and the right time. */
+static gboolean
+check_identity (const Pending *pending, const BerthIdentityDone *done, GError **error)
+{
+  gint64 now_ns = g_get_real_time () * 1000;
+  gint64 sent_ns = (gint64) pending->identity.realtime_ns;
+  gint64 guest_ns = (gint64) done->realtime_ns;
+
+  if (guest_ns < sent_ns - CLOCK_SKEW_MAX_NS || guest_ns > now_ns + CLOCK_SKEW_MAX_NS)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                   "the guest's clock is wrong by %.3f s after it was set",
+                   (double) (guest_ns - now_ns) / 1e9);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static void
+agent_answer (BerthAgent *self, Pending *pending, const BerthFrame *frame)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GTask) task = NULL;
+  BerthIdentityDone done;
+
+  if (frame->type == BERTH_FRAME_IDENTITY_DONE)
+    {
+      memcpy (&done, frame->payload, sizeof done);
+      check_identity (pending, &done, &error);
+    }
+  task = agent_steal_pending (self, pending);
+  if (error != NULL)
+    g_task_return_error (task, g_steal_pointer (&error));
+  else if (frame->type == BERTH_FRAME_IDENTITY_DONE)
+    g_task_return_pointer (task, g_bytes_new (done.random, sizeof done.random),
+                           (GDestroyNotify) g_bytes_unref);
+  else
+    g_task_return_boolean (task, TRUE);
+}
+
+static gboolean
+agent_take_hello (BerthAgent *self, const BerthFrame *frame, GError **error)
+{
+  BerthHelloReply reply;
+
+  memcpy (&reply, frame->payload, sizeof reply);
+  if (reply.version != BERTH_PROTOCOL_VERSION)
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_VERSION,
+                   "the guest's agent speaks version %u, berth %u: build the image again",
+                   reply.version, BERTH_PROTOCOL_VERSION);
+      return FALSE;
+    }
+  self->is_greeted = TRUE;
+  self->boot_us = reply.boot_us;
+  if (reply.flags & BERTH_HELLO_READY)
+    self->ready_us = MAX (reply.ready_us, 1);
+  self->languages = reply.languages;
+  return TRUE;
+}
+
+static void
+agent_take_ready (BerthAgent *self, const BerthFrame *frame)
+{
+  Pending *pending = agent_find_pending (self, BERTH_FRAME_READY, 0);
+
+  self->ready_us = MAX (berth_le64_read (frame->payload), 1);
+  if (pending != NULL)
+    agent_answer (self, pending, frame);
+}
+
+/* A frame that belongs to no call. */
+static gboolean
+agent_take_unasked (BerthAgent *self, const BerthFrame *frame, GError **error)
+{
+  if (frame->type == BERTH_FRAME_ERROR && frame->request == 0)
+    {
+      g_autofree char *text
+          = g_utf8_make_valid ((const char *) frame->payload + 4, (gssize) frame->length - 4);
+
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                   "the guest's agent gave up: %s", text);
+      return FALSE;
+    }
+  /* late frames of calls that timed out or were cancelled are legal, a flood of them is not */
+  if (++self->unasked > UNASKED_MAX)
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                   "more than %u frames that nothing called for", UNASKED_MAX);
+      return FALSE;
+    }
+  if (frame->type == BERTH_FRAME_READY)
+    agent_take_ready (self, frame);
+  return TRUE;
+}
+
+static void
+frame_cb (const BerthFrame *frame, gpointer user_data)
+{
+  g_autoptr(BerthAgent) self = g_object_ref (user_data);
+  g_autoptr(GError) error = NULL;
+  Pending *pending = agent_find_pending (self, frame->type, frame->request);
+  gboolean ok = TRUE;
+
+  if (frame->type == BERTH_FRAME_HELLO_REPLY)
+    ok = agent_take_hello (self, frame, &error);
+  if (ok && self->exec_task != NULL && frame->request == GPOINTER_TO_UINT (g_task_get_task_data (self->exec_task))
+      && self->exec != NULL)
+    ok = berth_agent_exec_take (self->exec, frame, &error);
+  else if (ok && pending != NULL && frame->type != BERTH_FRAME_READY)
+    agent_answer (self, pending, frame);
+  else if (ok && frame->type != BERTH_FRAME_HELLO_REPLY)
+    ok = agent_take_unasked (self, frame, &error);
+  if (!ok)
+    closed_cb (error, self);
+}
+
+BerthAgent *
+berth_agent_new (GSocket *socket)
+{
+  BerthAgent *self = g_object_new (BERTH_TYPE_AGENT, NULL);
+
+  self->channel = berth_frame_channel_new (socket, frame_cb, closed_cb, self);
+  return self;
+}
+
+void
+berth_agent_set_closed_func (BerthAgent *self, BerthAgentClosedFunc func, gpointer user_data)
+{
+  self->closed_func = func;
+  self->closed_data = user_data;
+}
+
+static gboolean
+pending_timeout_cb (gpointer user_data)
+{
+  GTask *task = user_data;
+  BerthAgent *self = g_task_get_source_object (task);
+  Pending *pending = agent_find_task (self, task);
+  g_autoptr(GTask) stolen = agent_steal_pending (self, pending);
+
+  g_task_return_new_error (stolen, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT,
+                           "the guest's agent did not answer in time");
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+pending_cancelled_idle (gpointer user_data)
+{
+  GTask *task = user_data;
+  BerthAgent *self = g_task_get_source_object (task);
+  Pending *pending = agent_find_task (self, task);
+  g_autoptr(GTask) stolen = pending != NULL ? agent_steal_pending (self, pending) : NULL;
+
+  if (stolen != NULL)
+    g_task_return_error_if_cancelled (stolen);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+pending_cancelled_cb (GCancellable *cancellable, gpointer user_data)
+{
+  g_autoptr(GSource) source = g_idle_source_new ();
+
+  /* out of the cancellable's lock, and onto the agent's own thread */
+  g_source_set_callback (source, pending_cancelled_idle, g_object_ref (user_data), g_object_unref);
+  g_source_attach (source, g_task_get_context (user_data));
+}
+
+/* Registers a call; NULL when the conversation is over, the task has failed then. */
+static Pending *
+agent_add_call (BerthAgent *self, GTask *task, guint32 reply_type, guint32 request,
+                guint timeout_ms)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  Pending *pending;
+
+  if (self->channel == NULL)
+    {
+      g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "the VM's channel is closed");
+      return NULL;
+    }
+  pending = g_new0 (Pending, 1);
+  pending->task = g_object_ref (task);
+  pending->reply_type = reply_type;
+  pending->request = request;
+  pending->timeout = g_timeout_source_new (timeout_ms);
+  g_source_set_callback (pending->timeout, pending_timeout_cb, task, NULL);
+  g_source_attach (pending->timeout, g_task_get_context (task));
+  g_ptr_array_add (self->pending, pending);
+  if (cancellable != NULL)
+    pending->cancelled_id = g_signal_connect (cancellable, "cancelled",
+                                              G_CALLBACK (pending_cancelled_cb), task);
+  return pending;
+}
+
+void
+berth_agent_hello_async (BerthAgent *self, gboolean is_reset, guint timeout_ms,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  BerthHello hello = {
+    .version_min = BERTH_PROTOCOL_VERSION,
+    .version_max = BERTH_PROTOCOL_VERSION,
+    .flags = is_reset ? BERTH_HELLO_RESET : 0,
+  };
+
+  g_task_set_source_tag (task, berth_agent_hello_async);
+  memcpy (hello.magic, BERTH_PROTOCOL_MAGIC, sizeof hello.magic);
+  for (gsize i = 0; i < sizeof hello.nonce; i += 4)
+    berth_le32_write (hello.nonce + i, g_random_int ());
+  if (agent_add_call (self, task, BERTH_FRAME_HELLO_REPLY, ++self->last_request, timeout_ms)
+      == NULL)
+    return;
+  berth_frame_channel_expect_hello (self->channel, hello.nonce);
+  berth_frame_channel_send (self->channel, BERTH_FRAME_HELLO, self->last_request, &hello,
+                            sizeof hello, NULL, 0);
+}
+
+gboolean
+berth_agent_hello_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+void
+berth_agent_ready_async (BerthAgent *self, guint timeout_ms, GCancellable *cancellable,
+                         GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, berth_agent_ready_async);
+  if (self->channel != NULL && self->ready_us != 0)
+    g_task_return_boolean (task, TRUE);
+  else
+    agent_add_call (self, task, BERTH_FRAME_READY, 0, timeout_ms);
+}
+
+gboolean
+berth_agent_ready_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+void
+berth_agent_identify_async (BerthAgent *self, const char *hostname, guint timeout_ms,
+                            GCancellable *cancellable, GAsyncReadyCallback callback,
+                            gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  Pending *pending;
+
+  g_task_set_source_tag (task, berth_agent_identify_async);
+  pending = agent_add_call (self, task, BERTH_FRAME_IDENTITY_DONE, ++self->last_request,
+                            timeout_ms);
+  if (pending == NULL)
+    return;
+  /* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */
+  if (getrandom (pending->identity.seed, sizeof pending->identity.seed, 0)
+          != sizeof pending->identity.seed
+      || getrandom (pending->identity.machine_id, sizeof pending->identity.machine_id, 0)
+             != sizeof pending->identity.machine_id)
+    g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
+  g_strlcpy (pending->identity.hostname, hostname, sizeof pending->identity.hostname);
+  pending->identity.realtime_ns = (guint64) g_get_real_time () * 1000;
+  berth_frame_channel_send (self->channel, BERTH_FRAME_IDENTITY, pending->request,
+                            &pending->identity, sizeof pending->identity, NULL, 0);
+}
+
+gboolean
+berth_agent_identify_finish (BerthAgent *self, GAsyncResult *result, guint8 *out_random,
+                             GError **error)
+{
+  g_autoptr(GBytes) random = NULL;
+
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  random = g_task_propagate_pointer (G_TASK (result), error);
+  if (random == NULL)
+    return FALSE;
+  if (out_random != NULL)
+    memcpy (out_random, g_bytes_get_data (random, NULL), g_bytes_get_size (random));
+  return TRUE;
+}
+
+void
+berth_agent_ping_async (BerthAgent *self, guint timeout_ms, GCancellable *cancellable,
+                        GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  guint8 cookie[8] = { 0 };
+
+  g_task_set_source_tag (task, berth_agent_ping_async);
+  if (agent_add_call (self, task, BERTH_FRAME_PONG, ++self->last_request, timeout_ms) == NULL)
+    return;
+  berth_le32_write (cookie, self->last_request);
+  berth_frame_channel_send (self->channel, BERTH_FRAME_PING, self->last_request, cookie,
+                            sizeof cookie, NULL, 0);
+}
+
+gboolean
+berth_agent_ping_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static void
+exec_done_cb (BerthAgentExec *exec, BerthResult *result, GError *error, gpointer user_data)
+{
+  BerthAgent *self = user_data;
+  g_autoptr(GTask) task = g_steal_pointer (&self->exec_task);
+
+  if (self->exec_cancelled_id != 0)
+    g_signal_handler_disconnect (g_task_get_cancellable (task), self->exec_cancelled_id);
+  self->exec_cancelled_id = 0;
+  self->exec = NULL;
+  berth_agent_exec_free (exec);
+  if (error != NULL)
+    g_task_return_error (task, error);
+  else
+    g_task_return_pointer (task, result, (GDestroyNotify) berth_result_free);
+}
+
+static gboolean
+exec_cancelled_idle (gpointer user_data)
+{
+  GTask *task = user_data;
+  BerthAgent *self = g_task_get_source_object (task);
+
+  if (self->exec_task == task)
+    berth_agent_exec_kill (self->exec);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+exec_cancelled_cb (GCancellable *cancellable, gpointer user_data)
+{
+  g_autoptr(GSource) source = g_idle_source_new ();
+
+  g_source_set_callback (source, exec_cancelled_idle, g_object_ref (user_data), g_object_unref);
+  g_source_attach (source, g_task_get_context (user_data));
+}
+
+void
+berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage language,
+                        GCancellable *cancellable, GAsyncReadyCallback callback,
+                        gpointer user_data)
+{
+  g_autoptr(BerthExec) owned = exec;
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, berth_agent_exec_async);
+  g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
+  if (g_task_return_error_if_cancelled (task))
+    return;
+  if (self->channel == NULL || self->exec != NULL)
+    {
+      g_task_return_new_error (task, BERTH_ERROR,
+                               self->exec != NULL ? BERTH_ERROR_INTERNAL : BERTH_ERROR_GONE,
+                               self->exec != NULL ? "the guest is running code already"
+                                                  : "the VM is gone");
+      return;
+    }
+  g_task_set_task_data (task, GUINT_TO_POINTER (++self->last_request), NULL);
+  self->exec_task = g_object_ref (task);
+  self->exec = berth_agent_exec_new (self->channel, self->last_request, g_steal_pointer (&owned),
+                                     language, exec_done_cb, self);
+  if (cancellable != NULL)
+    self->exec_cancelled_id = g_signal_connect (cancellable, "cancelled",
+                                                G_CALLBACK (exec_cancelled_cb), task);
+}
+
+BerthResult *
+berth_agent_exec_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+guint64
+berth_agent_get_boot_us (BerthAgent *self)
+{
+  return self->boot_us;
+}
+
+guint64
+berth_agent_get_ready_us (BerthAgent *self)
+{
+  return self->ready_us;
+}
+
+gboolean
+berth_agent_has_language (BerthAgent *self, BerthLanguage language)
+{
+  return (self->languages & (1u << language)) != 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where the bytes of a program's stream go: to a descriptor at its reader's pace, or into memory up
+ * to a bound. */
+#include "berth-output.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <unistd.h>
+
+struct _BerthOutput
+{
+  BerthOutputDrainedFunc func;
+  gpointer user_data;
+  int fd;           /* -1: capture */
+  GByteArray *held; /* fd: not yet written; capture: all that was kept */
+  gsize written;    /* bytes of `held` that the descriptor took */
+  gsize max;
+  gboolean is_truncated;
+  gboolean is_broken; /* nobody reads the descriptor any more */
+  GSource *source;
+};
+
+static BerthOutput *
+output_new (int fd, gsize max, BerthOutputDrainedFunc func, gpointer user_data)
+{
+  BerthOutput *self = g_new0 (BerthOutput, 1);
+
+  self->func = func;
+  self->user_data = user_data;
+  self->fd = fd;
+  self->max = max;
+  self->held = g_byte_array_new ();
+  return self;
+}
+
+BerthOutput *
+berth_output_new_for_fd (int fd, BerthOutputDrainedFunc func, gpointer user_data)
+{
+  g_unix_set_fd_nonblocking (fd, TRUE, NULL);
+  return output_new (fd, 0, func, user_data);
+}
+
+BerthOutput *
+berth_output_new_for_capture (gsize max, BerthOutputDrainedFunc func, gpointer user_data)
+{
+  return output_new (-1, max, func, user_data);
+}
+
+static void
+output_unwatch (BerthOutput *self)
+{
+  if (self->source == NULL)
+    return;
+  g_source_destroy (self->source);
+  g_clear_pointer (&self->source, g_source_unref);
+}
+
+void
+berth_output_free (BerthOutput *self)
+{
+  output_unwatch (self);
+  if (self->fd >= 0)
+    close (self->fd);
+  g_byte_array_unref (self->held);
+  g_free (self);
+}
+
+/* Writes what the descriptor takes; returns how much of what was held is done with. */
+static gsize
+output_flush (BerthOutput *self)
+{
+  gsize before = self->written;
+  gsize done;
+
+  while (self->written < self->held->len && !self->is_broken)
+    {
+      gssize put = write (self->fd, self->held->data + self->written,
+                          self->held->len - self->written);
+
+      if (put >= 0)
+        self->written += (gsize) put;
+      else if (errno == EAGAIN)
+        break;
+      else if (errno != EINTR)
+        self->is_broken = TRUE;
+    }
+  if (self->is_broken)
+    self->written = self->held->len;
+  done = self->written - before;
+  if (self->written == self->held->len)
+    {
+      g_byte_array_set_size (self->held, 0);
+      self->written = 0;
+    }
+  return done;
+}
+
+static gboolean
+writable_cb (int fd, GIOCondition condition, gpointer user_data)
+{
+  BerthOutput *self = user_data;
+  gsize done = output_flush (self);
+
+  if (berth_output_is_drained (self))
+    output_unwatch (self);
+  if (done > 0)
+    self->func (done, self->user_data); /* last: it may free us */
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+output_write_fd (BerthOutput *self, const guint8 *bytes, gsize size)
+{
+  gsize done;
+
+  g_byte_array_append (self->held, bytes, (guint) size);
+  if (self->source != NULL)
+    return;
+  done = output_flush (self);
+  if (!berth_output_is_drained (self))
+    {
+      self->source = g_unix_fd_source_new (self->fd, G_IO_OUT);
+      g_source_set_callback (self->source, G_SOURCE_FUNC (writable_cb), self, NULL);
+      g_source_attach (self->source, g_main_context_get_thread_default ());
+    }
+  if (done > 0)
+    self->func (done, self->user_data);
+}
+
+void
+berth_output_write (BerthOutput *self, const guint8 *bytes, gsize size)
+{
+  gsize room;
+
+  if (self->fd >= 0)
+    {
+      output_write_fd (self, bytes, size);
+      return;
+    }
+  room = self->max - self->held->len;
+  if (size > room)
+    self->is_truncated = TRUE;
+  g_byte_array_append (self->held, bytes, (guint) MIN (size, room));
+  self->func (size, self->user_data);
+}
+
+gboolean
+berth_output_is_drained (BerthOutput *self)
+{
+  return self->fd < 0 || self->held->len == 0;
+}
+
+/* The bound may have cut a character in two: its half is not the program's mistake, so it goes
+ * instead of turning into U+FFFD. */
+static gsize
+drop_half_character (const guint8 *bytes, gsize size)
+{
+  for (gsize back = 1; back <= 3 && back <= size; back++)
+    {
+      guint8 byte = bytes[size - back];
+
+      if ((byte & 0xc0) == 0x80)
+        continue;
+      if ((byte & 0xe0) == 0xc0 || (byte & 0xf0) == 0xe0 || (byte & 0xf8) == 0xf0)
+        {
+          gsize whole = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+
+          return back < whole ? size - back : size;
+        }
+      return size;
+    }
+  return size;
+}
+
+char *
+berth_output_dup_text (BerthOutput *self, gboolean *out_truncated)
+{
+  gsize size = self->held->len;
+
+  if (self->fd >= 0)
+    return NULL;
+  if (self->is_truncated)
+    size = drop_half_character (self->held->data, size);
+  *out_truncated = self->is_truncated;
+  return g_utf8_make_valid ((const char *) self->held->data, (gssize) size);
+}
