@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What berth does to libvirt's domains: blocking calls, each on the thread that makes it. */
+#include "berth-domain.h"
+
+#include <gio/gunixsocketaddress.h>
+#include <libxml/parser.h>
+#include <libxml/xpath.h>
+
+#include "berth-libvirt-error.h"
+#include "berth-mark.h"
+#include "berth-stream-bridge.h"
+
+typedef xmlDoc XmlDoc;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (XmlDoc, xmlFreeDoc)
+typedef xmlXPathContext XmlXPathContext;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (XmlXPathContext, xmlXPathFreeContext)
+typedef xmlXPathObject XmlXPathObject;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (XmlXPathObject, xmlXPathFreeObject)
+
+gboolean
+berth_domain_is_name_taken (virConnectPtr connection, const char *name)
+{
+  g_auto(virDomainPtr) domain = virDomainLookupByName (connection, name);
+
+  if (domain == NULL)
+    berth_libvirt_error_take_code ();
+  return domain != NULL;
+}
+
+/* Whose mistake is it when libvirt won't have the domain: the template's, or the moment's? */
+static BerthError
+define_error_code (void)
+{
+  virErrorPtr last = virGetLastError (); /* lint: libvirt-error: only classified, not told */
+
+  switch (last != NULL ? last->code : VIR_ERR_OK)
+    {
+    case VIR_ERR_XML_ERROR:
+    case VIR_ERR_XML_DETAIL:
+    case VIR_ERR_XML_INVALID_SCHEMA:
+    case VIR_ERR_CONFIG_UNSUPPORTED:
+    case VIR_ERR_INVALID_ARG:
+      return BERTH_ERROR_CONFIG;
+    default:
+      return BERTH_ERROR_UNAVAILABLE;
+    }
+}
+
+gboolean
+berth_domain_start (virConnectPtr connection, const char *xml, char **out_live_xml, GError **error)
+{
+  g_auto(virDomainPtr) domain
+      = virDomainDefineXMLFlags (connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
+  char *live_xml;
+
+  if (domain == NULL)
+    {
+      berth_libvirt_error_set (error, define_error_code (), "libvirt refuses the domain");
+      return FALSE;
+    }
+  if (virDomainCreate (domain) < 0)
+    {
+      berth_libvirt_error_set (error, define_error_code (), "the domain does not start");
+      return FALSE;
+    }
+  live_xml = virDomainGetXMLDesc (domain, 0);
+  if (live_xml == NULL)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain does not stay");
+      return FALSE;
+    }
+  *out_live_xml = live_xml;
+  return TRUE;
+}
+
+/* TRUE when it does not run (any more). */
+static gboolean
+domain_destroy (virDomainPtr domain, GError **error)
+{
+  if (virDomainDestroyFlags (domain, VIR_DOMAIN_DESTROY_REMOVE_LOGS) == 0)
+    return TRUE;
+  /* Whatever the reason: what counts is whether it is active. It may have ended by itself between,
+   * and a driver that knows no such flag gets a plain destroy. */
+  if (virGetLastErrorCode () == VIR_ERR_INVALID_ARG && virDomainDestroy (domain) == 0) /* lint: libvirt-error: only classified */
+    return TRUE;
+  if (virDomainIsActive (domain) != 1)
+    {
+      berth_libvirt_error_take_code ();
+      return TRUE;
+    }
+  berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be destroyed");
+  return FALSE;
+}
+
+/* TRUE when it is not defined (any more). */
+static gboolean
+domain_undefine (virDomainPtr domain, GError **error)
+{
+  const unsigned int everything = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                                  | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                                  | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+                                  | VIR_DOMAIN_UNDEFINE_NVRAM;
+
+  if (virDomainUndefineFlags (domain, everything) == 0)
+    return TRUE;
+  switch (virGetLastErrorCode ()) /* lint: libvirt-error: only classified */
+    {
+    case VIR_ERR_NO_DOMAIN:
+    case VIR_ERR_OPERATION_INVALID: /* a transient one: gone with its end */
+      berth_libvirt_error_take_code ();
+      return TRUE;
+    case VIR_ERR_INVALID_ARG:
+    case VIR_ERR_NO_SUPPORT:
+      if (virDomainUndefine (domain) == 0)
+        return TRUE;
+      break;
+    default:
+      break;
+    }
+  berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be undefined");
+  return FALSE;
+}
+
+gboolean
+berth_domain_end (virConnectPtr connection, const char *uuid, GError **error)
+{
+  g_auto(virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+
+  if (domain == NULL)
+    {
+      if (virGetLastErrorCode () == VIR_ERR_NO_DOMAIN) /* lint: libvirt-error: only classified */
+        {
+          berth_libvirt_error_take_code ();
+          return TRUE;
+        }
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be looked up");
+      return FALSE;
+    }
+  return domain_destroy (domain, error) && domain_undefine (domain, error);
+}
+
+gboolean
+berth_domain_is_active (virConnectPtr connection, const char *uuid)
+{
+  g_auto(virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+
+  if (domain == NULL)
+    {
+      berth_libvirt_error_take_code ();
+      return FALSE;
+    }
+  return virDomainIsActive (domain) == 1;
+}
+
+static gboolean
+domain_is_own (virDomainPtr domain, const char *instance)
+{
+  g_autofree char *xml
+      = virDomainGetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, BERTH_MARK_URI, 0);
+  g_autoptr(BerthMark) mark = NULL;
+
+  if (xml == NULL)
+    {
+      berth_libvirt_error_take_code (); /* no mark: foreign; or it has just gone */
+      return FALSE;
+    }
+  mark = berth_mark_parse (xml, NULL);
+  return mark != NULL && g_strcmp0 (mark->instance, instance) == 0;
+}
+
+GPtrArray *
+berth_domain_list_own (virConnectPtr connection, const char *instance, GError **error)
+{
+  g_autoptr(GPtrArray) own = g_ptr_array_new_with_free_func (g_free);
+  g_autofree virDomainPtr *domains = NULL;
+  int count = virConnectListAllDomains (connection, &domains, 0);
+
+  if (count < 0)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't list the domains");
+      return NULL;
+    }
+  for (int i = 0; i < count; i++)
+    {
+      g_auto(virDomainPtr) domain = domains[i];
+      char uuid[VIR_UUID_STRING_BUFLEN];
+
+      if (domain_is_own (domain, instance) && virDomainGetUUIDString (domain, uuid) == 0)
+        g_ptr_array_add (own, g_strdup (uuid));
+    }
+  return g_steal_pointer (&own);
+}
+
+/* (nullable): the first attribute that @xpath finds */
+static char *
+find_attribute (const char *xml, const char *xpath)
+{
+  g_autoptr(XmlDoc) doc
+      = xmlReadMemory (xml, (int) strlen (xml), "domain", NULL,
+                       XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+  g_autoptr(XmlXPathContext) context = doc != NULL ? xmlXPathNewContext (doc) : NULL;
+  g_autoptr(XmlXPathObject) found
+      = context != NULL ? xmlXPathEvalExpression ((const xmlChar *) xpath, context) : NULL;
+  xmlChar *text;
+  char *copy;
+
+  if (found == NULL || xmlXPathNodeSetIsEmpty (found->nodesetval))
+    return NULL;
+  text = xmlNodeGetContent (found->nodesetval->nodeTab[0]);
+  copy = g_strdup ((const char *) text);
+  xmlFree (text);
+  return copy;
+}
+
+char *
+berth_domain_dup_channel_path (const char *live_xml, const char *port)
+{
+  g_autofree char *xpath = g_strdup_printf (
+      "/domain/devices/channel[@type='unix'][target/@name='%s']/source/@path", port);
+
+  return find_attribute (live_xml, xpath);
+}
+
+char *
+berth_domain_dup_console_path (const char *live_xml)
+{
+  return find_attribute (live_xml, "/domain/devices/serial/log/@file"
+                                   "|/domain/devices/serial[@type='file']/source/@path");
+}
+
+static GSocket *
+connect_path (const char *path, GError **error)
+{
+  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
+                                            G_SOCKET_PROTOCOL_DEFAULT, error);
+
+  if (socket == NULL || !g_socket_connect (socket, address, NULL, error))
+    return NULL;
+  return g_steal_pointer (&socket);
+}
+
+GSocket *
+berth_domain_connect_port (virConnectPtr connection, const char *uuid, const char *path,
+                           const char *port, GError **error)
+{
+  g_autoptr(GError) reason = NULL;
+  g_auto(virDomainPtr) domain = NULL;
+  GSocket *socket = path != NULL ? connect_path (path, &reason) : NULL;
+
+  if (socket != NULL)
+    return socket;
+  domain = virDomainLookupByUUIDString (connection, uuid);
+  if (domain == NULL)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain is gone");
+      return NULL;
+    }
+  socket = berth_stream_bridge_open (connection, domain, port, error);
+  if (socket == NULL && reason != NULL)
+    g_prefix_error (error, "%s: %s; ", path, reason->message);
+  return socket;
+}
+
+const char *
+berth_domain_best_type (virConnectPtr connection)
+{
+  g_autofree char *capabilities
+      = virConnectGetDomainCapabilities (connection, NULL, "x86_64", "q35", "kvm", 0);
+
+  if (capabilities != NULL)
+    return "kvm";
+  berth_libvirt_error_take_code ();
+  return "qemu";
+}

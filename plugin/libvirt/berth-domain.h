@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What berth does to libvirt's domains: blocking calls, each on the thread that makes it. */
+#pragma once
+
+#include <gio/gio.h>
+#include <libvirt/libvirt.h>
+
+G_BEGIN_DECLS
+
+/* Is there a domain of this name, ours or anyone's? */
+gboolean berth_domain_is_name_taken (virConnectPtr connection, const char *name);
+
+/**
+ * berth_domain_start:
+ * @xml: of the domain
+ * @out_live_xml: (out) (transfer full): as it runs, with all that libvirt filled in
+ *
+ * Defines and starts a domain. What a failure leaves behind, berth_domain_end() clears away.
+ * Fails with BERTH_ERROR_CONFIG where libvirt refuses the XML, else with BERTH_ERROR_UNAVAILABLE.
+ */
+gboolean berth_domain_start (virConnectPtr connection, const char *xml, char **out_live_xml,
+                             GError **error);
+
+/* Destroys and undefines a domain, its log with it; TRUE also when there is none (any more). */
+gboolean berth_domain_end (virConnectPtr connection, const char *uuid, GError **error);
+
+/* Is it running or paused? FALSE also when it does not exist. */
+gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);
+
+/* (transfer full) (element-type utf8): UUIDs of all domains that carry the mark of @instance; NULL
+ * on failure. Domains without it are not touched (invariant 9). */
+GPtrArray *berth_domain_list_own (virConnectPtr connection, const char *instance, GError **error);
+
+/* (transfer full) (nullable): path of the socket behind the virtio port @port */
+char *berth_domain_dup_channel_path (const char *live_xml, const char *port);
+/* (transfer full) (nullable): path of the file that the first serial console is logged to */
+char *berth_domain_dup_console_path (const char *live_xml);
+
+/* Connects to the agent's port: by its socket where this user may, else through libvirtd. The domain
+ * is looked up by @uuid for the latter. */
+GSocket *berth_domain_connect_port (virConnectPtr connection, const char *uuid, const char *path,
+                                    const char *port, GError **error);
+
+/* "kvm" where this libvirt can use it, else "qemu"; a static string */
+const char *berth_domain_best_type (virConnectPtr connection);
+
+G_END_DECLS

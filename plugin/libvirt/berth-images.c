@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest's images, as images.json names them: kernel, initramfs, layers. */
+#include "berth-images.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/berth-error.h"
+
+#define FORMAT 1
+
+typedef struct
+{
+  char *path;
+  char *sha256;
+} Image;
+
+struct _BerthImages
+{
+  gatomicrefcount ref_count;
+  char *dir;
+  char *manifest;
+  GStatBuf seen; /* the manifest as it was read */
+  Image *kernel;
+  Image *initramfs;
+  GHashTable *layers; /* name (owned) -> Image (owned) */
+};
+
+static void
+image_free (Image *image)
+{
+  g_free (image->path);
+  g_free (image->sha256);
+  g_free (image);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Image, image_free)
+
+BerthImages *
+berth_images_ref (BerthImages *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+berth_images_unref (BerthImages *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_free (self->dir);
+  g_free (self->manifest);
+  g_clear_pointer (&self->kernel, image_free);
+  g_clear_pointer (&self->initramfs, image_free);
+  g_hash_table_unref (self->layers);
+  g_free (self);
+}
+
+/* One {"path", "sha256"} of the manifest; NULL when it isn't one. */
+static Image *
+image_read (BerthImages *self, JsonNode *node)
+{
+  JsonObject *object = node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node)
+                                                                     : NULL;
+  const char *path = object == NULL ? NULL
+                                    : json_object_get_string_member_with_default (object, "path",
+                                                                                  NULL);
+  Image *image;
+
+  if (path == NULL)
+    return NULL;
+  image = g_new0 (Image, 1);
+  image->path = g_canonicalize_filename (path, self->dir);
+  image->sha256 = g_strdup (json_object_get_string_member_with_default (object, "sha256", ""));
+  return image;
+}
+
+static gboolean
+images_read (BerthImages *self, JsonNode *root, GError **error)
+{
+  JsonObject *object = root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_get_object (root)
+                                                                     : NULL;
+  JsonNode *layers = object != NULL ? json_object_get_member (object, "layers") : NULL;
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  if (object == NULL || json_object_get_int_member_with_default (object, "format", 0) != FORMAT)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "%s: not a manifest of format %d: build the image again with images/build",
+                   self->manifest, FORMAT);
+      return FALSE;
+    }
+  self->kernel = image_read (self, json_object_get_member (object, "kernel"));
+  self->initramfs = image_read (self, json_object_get_member (object, "initramfs"));
+  if (self->kernel == NULL || self->initramfs == NULL || layers == NULL
+      || !JSON_NODE_HOLDS_OBJECT (layers))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "%s: names no kernel, initramfs or layers: build the image again with "
+                   "images/build",
+                   self->manifest);
+      return FALSE;
+    }
+  json_object_iter_init (&iter, json_node_get_object (layers));
+  while (json_object_iter_next (&iter, &name, &node))
+    {
+      Image *image = image_read (self, node);
+
+      if (image != NULL)
+        g_hash_table_insert (self->layers, g_strdup (name), image);
+    }
+  return TRUE;
+}
+
+BerthImages *
+berth_images_load (const char *dir, GError **error)
+{
+  g_autoptr(BerthImages) self = g_new0 (BerthImages, 1);
+  g_autoptr(JsonParser) parser = json_parser_new_immutable ();
+  g_autoptr(GError) reason = NULL;
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->dir = g_canonicalize_filename (dir, NULL);
+  self->manifest = g_build_filename (self->dir, "images.json", NULL);
+  self->layers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
+                                        (GDestroyNotify) image_free);
+  if (g_stat (self->manifest, &self->seen) != 0)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "%s: %s: build the guest image with images/build --dir %s", self->manifest,
+                   g_strerror (errno), self->dir);
+      return NULL;
+    }
+  if (!json_parser_load_from_file (parser, self->manifest, &reason))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "%s: %s: build the image again with images/build", self->manifest,
+                   reason->message);
+      return NULL;
+    }
+  if (!images_read (self, json_parser_get_root (parser), error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+gboolean
+berth_images_is_current (BerthImages *self)
+{
+  GStatBuf now;
+
+  return g_stat (self->manifest, &now) == 0 && now.st_ino == self->seen.st_ino
+         && now.st_size == self->seen.st_size
+         && now.st_mtim.tv_sec == self->seen.st_mtim.tv_sec
+         && now.st_mtim.tv_nsec == self->seen.st_mtim.tv_nsec;
+}
+
+const char *
+berth_images_get_kernel (BerthImages *self)
+{
+  return self->kernel->path;
+}
+
+const char *
+berth_images_get_initramfs (BerthImages *self)
+{
+  return self->initramfs->path;
+}
+
+char **
+berth_images_dup_layers (BerthImages *self, const char *const *names, GError **error)
+{
+  g_autoptr(GStrvBuilder) paths = g_strv_builder_new ();
+
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      Image *image = g_hash_table_lookup (self->layers, names[i]);
+
+      if (image == NULL || access (image->path, R_OK) != 0)
+        {
+          g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                       "layer %s: %s: build the image again with images/build --dir %s", names[i],
+                       image != NULL ? g_strerror (errno) : "not in images.json", self->dir);
+          return NULL;
+        }
+      g_strv_builder_add (paths, image->path);
+    }
+  return g_strv_builder_end (paths);
+}
+
+char *
+berth_images_dup_digest (BerthImages *self, const char *const *names)
+{
+  g_autoptr(GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  g_checksum_update (sum, (const guchar *) self->kernel->sha256, -1);
+  g_checksum_update (sum, (const guchar *) self->initramfs->sha256, -1);
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      Image *image = g_hash_table_lookup (self->layers, names[i]);
+
+      g_checksum_update (sum, (const guchar *) (image != NULL ? image->sha256 : "-"), -1);
+    }
+  return g_strdup (g_checksum_get_string (sum));
+}

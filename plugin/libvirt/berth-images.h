@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest's images, as images.json names them: kernel, initramfs, layers. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "pool/berth-types.h"
+
+G_BEGIN_DECLS
+
+typedef struct _BerthImages BerthImages; /* immutable, atomically reference counted */
+
+/* Fails with BERTH_ERROR_CONFIG: the file, what is wrong with it, and how to build it. */
+BerthImages *berth_images_load (const char *dir, GError **error);
+BerthImages *berth_images_ref (BerthImages *self);
+void berth_images_unref (BerthImages *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthImages, berth_images_unref)
+
+/* FALSE when images.json has been replaced since. */
+gboolean berth_images_is_current (BerthImages *self);
+
+const char *berth_images_get_kernel (BerthImages *self); /* absolute paths */
+const char *berth_images_get_initramfs (BerthImages *self);
+/* (transfer full): paths of these layers, lowest first. Fails with BERTH_ERROR_CONFIG where one is
+ * not named in images.json or its file can't be read. */
+char **berth_images_dup_layers (BerthImages *self, const char *const *names, GError **error);
+/* Checksums of kernel, initramfs and these layers as one: what a snapshot is valid for. */
+char *berth_images_dup_digest (BerthImages *self, const char *const *names);
+
+G_END_DECLS

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libvirt's errors as ours, at the one place that reads them. */
+#include "berth-libvirt-error.h"
+
+int
+berth_libvirt_error_set (GError **error, BerthError code, const char *doing)
+{
+  virErrorPtr last = virGetLastError ();
+  int number = last != NULL ? last->code : VIR_ERR_OK;
+
+  g_set_error (error, BERTH_ERROR, code, "%s: %s (libvirt %d)", doing,
+               last != NULL && last->message != NULL ? last->message : "no reason given", number);
+  virResetLastError ();
+  return number;
+}
+
+int
+berth_libvirt_error_take_code (void)
+{
+  virErrorPtr last = virGetLastError ();
+  int number = last != NULL ? last->code : VIR_ERR_OK;
+
+  virResetLastError ();
+  return number;
+}
+
+static void
+ignore_error_cb (void *user_data, virErrorPtr error)
+{
+}
+
+void
+berth_libvirt_error_silence (void)
+{
+  virSetErrorFunc (NULL, ignore_error_cb);
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The link to libvirtd: a few long-lived connections, kept alive, opened again when they are lost,
+ * and the domain events that come over them. */
+#include "berth-link.h"
+
+#include <libvirt-glib/libvirt-glib.h>
+
+#include "berth-libvirt-error.h"
+#include "berth-workers.h"
+
+/* libvirtd's own defaults (libvirtd.conf, keepalive_interval and keepalive_count) */
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_COUNT 5
+#define RETRY_MIN_MS 200u
+#define RETRY_MAX_MS 5000u
+
+struct _BerthLink
+{
+  GObject parent;
+  char *wanted_uri; /* NULL: to be found out */
+  BerthWorkers *workers[BERTH_LINK_ROLES];
+  BerthWorkers *opener;
+  BerthLinkStoppedFunc stopped_func;
+  BerthLinkStateFunc state_func;
+  gpointer user_data;
+
+  GMutex lock; /* of the next four: worker threads read them */
+  virConnectPtr connections[BERTH_LINK_ROLES];
+  char *uri;
+  unsigned long version;
+  gboolean is_up;
+
+  int event_id;
+  guint retry_ms;
+  guint retry_id;
+  gboolean is_closed;
+};
+
+G_DEFINE_FINAL_TYPE (BerthLink, berth_link, G_TYPE_OBJECT)
+
+static void link_lost_cb (virConnectPtr connection, int reason, void *user_data);
+static void link_open (BerthLink *self, GTask *task);
+
+static void
+drop_connections (virConnectPtr connections[BERTH_LINK_ROLES])
+{
+  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+    if (connections[i] != NULL)
+      {
+        virConnectUnregisterCloseCallback (connections[i], link_lost_cb);
+        g_clear_pointer (&connections[i], virConnectClose);
+      }
+}
+
+static void
+berth_link_finalize (GObject *object)
+{
+  BerthLink *self = BERTH_LINK (object);
+
+  g_assert (self->is_closed);
+  g_free (self->wanted_uri);
+  g_free (self->uri);
+  g_mutex_clear (&self->lock);
+  G_OBJECT_CLASS (berth_link_parent_class)->finalize (object);
+}
+
+static void
+berth_link_class_init (BerthLinkClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = berth_link_finalize;
+}
+
+static void
+berth_link_init (BerthLink *self)
+{
+  g_mutex_init (&self->lock);
+  self->event_id = -1;
+  self->retry_ms = RETRY_MIN_MS;
+  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+    self->workers[i] = berth_workers_new (BERTH_LINK_THREADS);
+  self->opener = berth_workers_new (1);
+}
+
+BerthLink *
+berth_link_new (const char *uri)
+{
+  static gsize is_registered = 0;
+  BerthLink *self;
+
+  if (g_once_init_enter (&is_registered))
+    {
+      berth_libvirt_error_silence ();
+      /* before the first open, once, for the whole life of the process: libvirt's rule */
+      gvir_event_register ();
+      g_once_init_leave (&is_registered, 1);
+    }
+  self = g_object_new (BERTH_TYPE_LINK, NULL);
+  self->wanted_uri = g_strdup (uri);
+  return self;
+}
+
+void
+berth_link_set_funcs (BerthLink *self, BerthLinkStoppedFunc stopped, BerthLinkStateFunc state,
+                      gpointer user_data)
+{
+  self->stopped_func = stopped;
+  self->state_func = state;
+  self->user_data = user_data;
+}
+
+/* What the openers bring home. */
+typedef struct
+{
+  virConnectPtr connections[BERTH_LINK_ROLES];
+  char *uri;
+  unsigned long version;
+} Opened;
+
+static void
+opened_free (Opened *opened)
+{
+  drop_connections (opened->connections);
+  g_free (opened->uri);
+  g_free (opened);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Opened, opened_free)
+
+static Opened *
+open_uri (const char *uri, GError **error)
+{
+  g_autoptr(Opened) opened = g_new0 (Opened, 1);
+
+  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+    {
+      g_autofree char *doing = g_strdup_printf ("can't connect to libvirt at %s", uri);
+
+      opened->connections[i] = virConnectOpen (uri);
+      if (opened->connections[i] == NULL)
+        {
+          berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, doing);
+          return NULL;
+        }
+      /* the test driver knows no keepalive; it can't be lost either */
+      if (virConnectSetKeepAlive (opened->connections[i], KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+          != 0)
+        berth_libvirt_error_take_code ();
+    }
+  if (virConnectGetLibVersion (opened->connections[0], &opened->version) < 0)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's version");
+      return NULL;
+    }
+  opened->uri = g_strdup (uri);
+  return g_steal_pointer (&opened);
+}
+
+static void
+open_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthLink *self = source;
+  const char *uri = self->uri != NULL ? self->uri : self->wanted_uri;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) system_error = NULL;
+  Opened *opened;
+
+  if (uri != NULL)
+    opened = open_uri (uri, &error);
+  else
+    {
+      opened = open_uri ("qemu:///system", &system_error);
+      if (opened == NULL)
+        opened = open_uri ("qemu:///session", &error);
+      if (opened == NULL)
+        g_prefix_error (&error, "%s; ", system_error->message);
+    }
+  if (opened != NULL)
+    g_task_return_pointer (task, opened, (GDestroyNotify) opened_free);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+static const char *
+stopped_reason (int detail)
+{
+  switch (detail)
+    {
+    case VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
+      return "it shut down";
+    case VIR_DOMAIN_EVENT_STOPPED_DESTROYED:
+      return "it was destroyed";
+    case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
+      return "it crashed";
+    case VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
+      return "it was migrated away";
+    case VIR_DOMAIN_EVENT_STOPPED_SAVED:
+      return "it was saved";
+    case VIR_DOMAIN_EVENT_STOPPED_FAILED:
+      return "its QEMU process failed";
+    default:
+      return "it stopped";
+    }
+}
+
+static int
+lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int detail,
+              void *user_data)
+{
+  BerthLink *self = user_data;
+  char uuid[VIR_UUID_STRING_BUFLEN];
+
+  if (event == VIR_DOMAIN_EVENT_STOPPED && self->stopped_func != NULL
+      && virDomainGetUUIDString (domain, uuid) == 0)
+    self->stopped_func (uuid, stopped_reason (detail), self->user_data);
+  return 0;
+}
+
+static void
+link_publish (BerthLink *self, Opened *opened)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+    self->connections[i] = g_steal_pointer (&opened->connections[i]);
+  g_free (self->uri);
+  self->uri = g_steal_pointer (&opened->uri);
+  self->version = opened->version;
+  self->is_up = TRUE;
+}
+
+/* Takes what was opened into use: events and loss first, so that nothing is missed. */
+static gboolean
+link_adopt (BerthLink *self, Opened *opened, GError **error)
+{
+  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+    if (virConnectRegisterCloseCallback (opened->connections[i], link_lost_cb, self, NULL) < 0)
+      berth_libvirt_error_take_code (); /* the test driver can't be lost */
+  self->event_id = virConnectDomainEventRegisterAny (
+      opened->connections[BERTH_LINK_CONTROL], NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+      VIR_DOMAIN_EVENT_CALLBACK (lifecycle_cb), self, NULL);
+  if (self->event_id < 0)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't listen to domain events");
+      return FALSE;
+    }
+
+  link_publish (self, opened);
+  self->retry_ms = RETRY_MIN_MS;
+  return TRUE;
+}
+
+static void
+opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthLink *self = BERTH_LINK (source);
+  g_autoptr(GTask) task = user_data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Opened) opened = g_task_propagate_pointer (G_TASK (result), &error);
+
+  if (self->is_closed)
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is stopping");
+  else if (opened == NULL || !link_adopt (self, opened, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    g_task_return_boolean (task, TRUE);
+}
+
+static void
+link_open (BerthLink *self, GTask *task)
+{
+  g_autoptr(GTask) job = g_task_new (self, NULL, opened_cb, g_object_ref (task));
+
+  berth_workers_run (self->opener, job, open_job);
+}
+
+static gboolean retry_cb (gpointer user_data);
+
+static void
+link_retry_later (BerthLink *self)
+{
+  if (self->is_closed || self->retry_id != 0)
+    return;
+  self->retry_id = g_timeout_add (self->retry_ms, retry_cb, self);
+  self->retry_ms = MIN (self->retry_ms * 2, RETRY_MAX_MS);
+}
+
+static void
+reopened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthLink *self = BERTH_LINK (source);
+  g_autoptr(GError) error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      g_debug ("still no libvirt: %s", error->message);
+      link_retry_later (self);
+      return;
+    }
+  g_message ("connected to libvirt again at %s", self->uri);
+  if (self->state_func != NULL)
+    self->state_func (TRUE, self->user_data);
+}
+
+static gboolean
+retry_cb (gpointer user_data)
+{
+  BerthLink *self = user_data;
+  g_autoptr(GTask) task = g_task_new (self, NULL, reopened_cb, NULL);
+
+  self->retry_id = 0;
+  link_open (self, task);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+link_withdraw (BerthLink *self, virConnectPtr connections[BERTH_LINK_ROLES])
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  memcpy (connections, self->connections, sizeof self->connections);
+  memset (self->connections, 0, sizeof self->connections);
+  self->is_up = FALSE;
+}
+
+static void
+link_take_down (BerthLink *self)
+{
+  virConnectPtr connections[BERTH_LINK_ROLES];
+
+  link_withdraw (self, connections);
+  if (self->event_id >= 0
+      && virConnectDomainEventDeregisterAny (connections[BERTH_LINK_CONTROL], self->event_id) < 0)
+    berth_libvirt_error_take_code ();
+  self->event_id = -1;
+  drop_connections (connections);
+}
+
+/* Out of libvirt's callback, which holds the connection's lock. */
+static gboolean
+lost_idle (gpointer user_data)
+{
+  g_autoptr(BerthLink) self = user_data;
+
+  if (self->is_closed || !berth_link_is_up (self))
+    return G_SOURCE_REMOVE;
+  g_warning ("lost the connection to libvirt at %s: new requests wait until it is back",
+             self->uri);
+  link_take_down (self);
+  if (self->state_func != NULL)
+    self->state_func (FALSE, self->user_data);
+  link_retry_later (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+link_lost_cb (virConnectPtr connection, int reason, void *user_data)
+{
+  g_idle_add (lost_idle, g_object_ref (user_data));
+}
+
+void
+berth_link_open_async (BerthLink *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+                       gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, berth_link_open_async);
+  link_open (self, task);
+}
+
+gboolean
+berth_link_open_finish (BerthLink *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+void
+berth_link_close (BerthLink *self)
+{
+  if (self->is_closed)
+    return;
+  self->is_closed = TRUE;
+  self->state_func = NULL;
+  self->stopped_func = NULL;
+  g_clear_handle_id (&self->retry_id, g_source_remove);
+  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+    g_clear_pointer (&self->workers[i], berth_workers_free);
+  g_clear_pointer (&self->opener, berth_workers_free);
+  link_take_down (self);
+}
+
+virConnectPtr
+berth_link_ref_connection (BerthLink *self, BerthLinkRole role, GError **error)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  virConnectPtr connection = self->connections[role];
+
+  if (connection == NULL || virConnectRef (connection) < 0)
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                           "libvirt can't be reached just now");
+      return NULL;
+    }
+  return connection;
+}
+
+void
+berth_link_run (BerthLink *self, BerthLinkRole role, GTask *task, GTaskThreadFunc func)
+{
+  if (self->is_closed)
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is stopping");
+  else
+    berth_workers_run (self->workers[role], task, func);
+}
+
+gboolean
+berth_link_is_up (BerthLink *self)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return self->is_up;
+}
+
+const char *
+berth_link_get_uri (BerthLink *self)
+{
+  return self->uri;
+}
+
+unsigned long
+berth_link_get_libvirt_version (BerthLink *self)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return self->version;
+}
