@@ -75,6 +75,9 @@ BERTH_AVAILABLE gboolean berth_config_set (BerthConfig *self, const char *key, c
 /* (transfer full): an option per key, NULL-terminated, for a GOptionContext; parsing sets @self */
 BERTH_AVAILABLE GOptionGroup *berth_config_get_option_group (BerthConfig *self);
 
+/* (transfer full): a commented berth.conf with every key, what is allowed, and @self's value */
+BERTH_AVAILABLE char *berth_config_dup_text (const BerthConfig *self);
+
 /* The socket that berth and berthd agree on: BERTH_SOCKET, else this user's default. */
 BERTH_AVAILABLE char *berth_config_dup_default_socket (void);
 

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which messages of a client reach berthd. Runs on GDBus's own thread, where messages arrive and
+ * leave, so a client that floods or never reads its answers is met before it costs memory. */
+#include "plugin/daemon/berth-gate.h"
+
+#include <gio/gunixfdlist.h>
+
+#include "plugin/daemon/berth-limits.h"
+
+typedef struct
+{
+  int unanswered; /* atomic: calls that came in, less answers that went out */
+} Gate;
+
+static void
+close_connection (GDBusConnection *connection, const char *reason)
+{
+  g_message ("a client was cut off: %s", reason);
+  g_dbus_connection_close (connection, NULL, NULL, NULL);
+}
+
+static void
+refuse_call (GDBusConnection *connection, GDBusMessage *call)
+{
+  g_autoptr (GDBusMessage) reply = g_dbus_message_new_method_error (
+      call, "org.berth.Berth1.Error.Invalid",
+      "more than %d calls of one connection at once: wait for answers first",
+      BERTH_LIMIT_CALLS_PER_CONNECTION);
+
+  g_dbus_connection_send_message (connection, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
+}
+
+static gboolean
+is_too_large (GDBusMessage *message)
+{
+  GVariant *body = g_dbus_message_get_body (message);
+  GUnixFDList *fds = g_dbus_message_get_unix_fd_list (message);
+
+  return (body != NULL && g_variant_get_size (body) > BERTH_LIMIT_MESSAGE_BYTES)
+         || (fds != NULL && g_unix_fd_list_get_length (fds) > BERTH_LIMIT_MESSAGE_FDS);
+}
+
+/* Whether the message goes on to be dispatched */
+static gboolean
+admit (Gate *gate, GDBusConnection *connection, GDBusMessage *message)
+{
+  gboolean wants_reply
+      = (g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED) == 0;
+  int unanswered;
+
+  /* berthd calls no client and listens to no signal; a call without an answer could not be counted
+   */
+  if (g_dbus_message_get_message_type (message) != G_DBUS_MESSAGE_TYPE_METHOD_CALL || !wants_reply)
+    return FALSE;
+  if (is_too_large (message))
+    {
+      close_connection (connection, "its message is too large");
+      return FALSE;
+    }
+  unanswered = g_atomic_int_add (&gate->unanswered, 1) + 1;
+  if (unanswered > 2 * BERTH_LIMIT_CALLS_PER_CONNECTION)
+    {
+      close_connection (connection, "it does not read its answers");
+      return FALSE;
+    }
+  if (unanswered > BERTH_LIMIT_CALLS_PER_CONNECTION)
+    {
+      refuse_call (connection, message);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static GDBusMessage *
+filter_cb (GDBusConnection *connection, GDBusMessage *message, gboolean incoming,
+           gpointer user_data)
+{
+  Gate *gate = user_data;
+  GDBusMessageType type = g_dbus_message_get_message_type (message);
+
+  if (!incoming)
+    {
+      if (type == G_DBUS_MESSAGE_TYPE_METHOD_RETURN || type == G_DBUS_MESSAGE_TYPE_ERROR)
+        g_atomic_int_add (&gate->unanswered, -1);
+      return message;
+    }
+  if (admit (gate, connection, message))
+    return message;
+  g_object_unref (message);
+  return NULL;
+}
+
+/**
+ * berth_gate_install:
+ * @connection: a client's, whose messages are not processed yet
+ */
+void
+berth_gate_install (GDBusConnection *connection)
+{
+  g_dbus_connection_add_filter (connection, filter_cb, g_new0 (Gate, 1), g_free);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The options of a D-Bus call, checked and turned into what the manager wants. */
+#pragma once
+
+#include <gio/gio.h>
+#include <gio/gunixfdlist.h>
+
+#include "plugin/manager/berth-manager.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BerthOptionSet:
+ * @BERTH_OPTION_SET_SANDBOX: options that make a sandbox
+ * @BERTH_OPTION_SET_EXEC: options that run a program
+ *
+ * Which options a method takes; Run takes both.
+ */
+typedef enum
+{
+  BERTH_OPTION_SET_SANDBOX = 1 << 0,
+  BERTH_OPTION_SET_EXEC = 1 << 1,
+} BerthOptionSet;
+
+/**
+ * BerthOptions:
+ * @sandbox: its strings belong to the message
+ * @exec: (nullable): NULL where no program was asked for
+ * @message: the options as they came
+ */
+typedef struct
+{
+  BerthSandboxOptions sandbox;
+  BerthExec *exec;
+  GVariant *message;
+} BerthOptions;
+
+BerthOptions *berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds,
+                                   gint64 default_wait_us, GError **error);
+void berth_options_free (BerthOptions *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthOptions, berth_options_free)
+
+G_END_DECLS

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a client may ask, as whom it asks, and that it gets one answer to everything. Calls that
+ * were made over a connection end with it; sandboxes stay. */
+#include "plugin/daemon/berth-peer.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/daemon/berth-gate.h"
+#include "plugin/daemon/berth-limits.h"
+#include "plugin/daemon/berth-options.h"
+#include "plugin/daemon/berth-wire.h"
+#include "pool/berth-error.h"
+
+struct _BerthPeer
+{
+  BerthDBusManagerSkeleton parent_instance;
+  GDBusConnection *connection;
+  GCancellable *cancellable; /* of every call of this connection */
+  BerthManager *manager;
+  gint64 default_wait_us;
+  guint32 uid;
+};
+
+/* A call that takes its time. Freed without an answer, it answers that berth has a bug. */
+typedef struct
+{
+  BerthPeer *peer;
+  GDBusMethodInvocation *invocation; /* owned; NULL once answered */
+  char *id;                          /* of the sandbox it is about, or NULL */
+} Call;
+
+static void iface_init (BerthDBusManagerIface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (BerthPeer, berth_peer, BERTH_DBUS_TYPE_MANAGER_SKELETON,
+                               G_IMPLEMENT_INTERFACE (BERTH_DBUS_TYPE_MANAGER, iface_init))
+
+enum
+{
+  SIGNAL_CLOSED,
+  N_SIGNALS,
+};
+static guint signals[N_SIGNALS]; /* lint: file-scope: signal ids, set once in class_init */
+
+static Call *
+call_new (BerthPeer *peer, GDBusMethodInvocation *invocation)
+{
+  Call *call = g_new0 (Call, 1);
+
+  call->peer = g_object_ref (peer);
+  call->invocation = invocation;
+  return call;
+}
+
+/* Takes @value if it floats. */
+static void
+call_answer (Call *call, GVariant *value)
+{
+  g_dbus_method_invocation_return_value (g_steal_pointer (&call->invocation), value);
+}
+
+static void
+call_fail (Call *call, const GError *error)
+{
+  /* berth-wire.c gives every error that callers may see a name; a foreign one is a bug of berth's
+   * whose text helps, and whose name would mean nothing to anybody */
+  gboolean known
+      = error->domain == BERTH_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_autoptr (GError) told
+      = known ? g_error_copy (error)
+              : g_error_new (BERTH_ERROR, BERTH_ERROR_INTERNAL, "%s", error->message);
+
+  if (told->code == BERTH_ERROR_INTERNAL && told->domain == BERTH_ERROR)
+    g_warning ("internal error: %s", told->message);
+  g_dbus_method_invocation_return_gerror (g_steal_pointer (&call->invocation), told);
+}
+
+static void
+call_free (Call *call)
+{
+  if (call->invocation != NULL)
+    g_dbus_method_invocation_return_error (g_steal_pointer (&call->invocation), BERTH_ERROR,
+                                           BERTH_ERROR_INTERNAL,
+                                           "the call was dropped unanswered: a bug of berthd");
+  g_object_unref (call->peer);
+  g_free (call->id);
+  g_free (call);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Call, call_free)
+
+/* Administrators see and touch every sandbox: the manager knows them as 0. */
+static guint32
+acting_uid (BerthPeer *self)
+{
+  return self->uid == geteuid () ? 0 : self->uid;
+}
+
+static void
+answer_result (Call *call, BerthResult *result, const GError *error)
+{
+  GVariant *dictionary;
+
+  if (result == NULL)
+    {
+      call_fail (call, error);
+      return;
+    }
+  dictionary = berth_result_to_variant (result);
+  call_answer (call, g_variant_new_tuple (&dictionary, 1));
+}
+
+static void
+run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result
+      = berth_manager_run_finish (BERTH_MANAGER (source), async_result, &error);
+
+  answer_result (call, result, error);
+}
+
+static gboolean
+handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+            GVariant *arg_options)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  g_autoptr (Call) call = call_new (self, invocation);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthOptions) options
+      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC, arg_options, fds,
+                             self->default_wait_us, &error);
+
+  if (options == NULL)
+    {
+      call_fail (call, error);
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  options->sandbox.uid = self->uid;
+  berth_manager_run_async (self->manager, &options->sandbox, g_steal_pointer (&options->exec),
+                           self->cancellable, run_cb, g_steal_pointer (&call));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+check_id (const char *id, GError **error)
+{
+  gsize length = strlen (id);
+
+  if (length >= 1 && length <= BERTH_LIMIT_NAME_CHARS
+      && strspn (id, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-") == length)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "'%.40s' is no sandbox id: 'berth list' shows them", id);
+  return FALSE;
+}
+
+static void
+exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result
+      = berth_manager_exec_finish (BERTH_MANAGER (source), async_result, &error);
+
+  answer_result (call, result, error);
+}
+
+static gboolean
+handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+             const char *id, GVariant *arg_options)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  g_autoptr (Call) call = call_new (self, invocation);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthOptions) options = NULL;
+
+  if (check_id (id, &error))
+    options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options, fds, 0, &error);
+  if (options == NULL)
+    {
+      call_fail (call, error);
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  berth_manager_exec_async (self->manager, id, acting_uid (self), g_steal_pointer (&options->exec),
+                            self->cancellable, exec_cb, g_steal_pointer (&call));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static void
+undelivered_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree char *id = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error))
+    g_warning ("sandbox %s, whose caller went away: %s", id, error->message);
+}
+
+/* Nobody knows this sandbox's id, so nobody would ever end it. */
+static void
+destroy_undelivered (Call *call)
+{
+  g_message ("sandbox %s is destroyed: its caller went away before it was told", call->id);
+  berth_manager_destroy_vm_async (call->peer->manager, call->id, 0, NULL, undelivered_destroyed_cb,
+                                  g_strdup (call->id));
+}
+
+static void
+create_flushed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (Call) call = user_data;
+
+  if (!g_dbus_connection_flush_finish (G_DBUS_CONNECTION (source), result, NULL))
+    destroy_undelivered (call);
+}
+
+static void
+create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
+  GDBusConnection *connection = call->peer->connection;
+
+  call->id = berth_manager_create_vm_finish (BERTH_MANAGER (source), result, &error);
+  if (call->id == NULL)
+    {
+      call_fail (call, error);
+      return;
+    }
+  call_answer (call, g_variant_new ("(s)", call->id));
+  g_dbus_connection_flush (connection, NULL, create_flushed_cb, g_steal_pointer (&call));
+}
+
+static gboolean
+handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVariant *arg_options)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  g_autoptr (Call) call = call_new (self, invocation);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthOptions) options = berth_options_parse (BERTH_OPTION_SET_SANDBOX, arg_options,
+                                                          NULL, self->default_wait_us, &error);
+
+  if (options == NULL)
+    {
+      call_fail (call, error);
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  options->sandbox.uid = self->uid;
+  berth_manager_create_vm_async (self->manager, &options->sandbox, self->cancellable, create_cb,
+                                 g_steal_pointer (&call));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static void
+destroy_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error))
+    call_answer (call, NULL);
+  else
+    call_fail (call, error);
+}
+
+/* Not cancelled with the connection: whoever asked for an end gets it. */
+static gboolean
+handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, const char *id)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  g_autoptr (Call) call = call_new (self, invocation);
+  g_autoptr (GError) error = NULL;
+
+  if (check_id (id, &error))
+    berth_manager_destroy_vm_async (self->manager, id, acting_uid (self), NULL, destroy_cb,
+                                    g_steal_pointer (&call));
+  else
+    call_fail (call, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_list (BerthDBusManager *object, GDBusMethodInvocation *invocation)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  g_autoptr (GVariant) vms = berth_manager_dup_list (self->manager, acting_uid (self));
+
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@aa{sv})", vms));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static GVariant *
+waiter_without_names (GVariant *waiter)
+{
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, waiter);
+  g_variant_dict_insert (&dict, "tenant", "s", "");
+  g_variant_dict_insert (&dict, "task", "s", "");
+  return g_variant_dict_end (&dict);
+}
+
+/* (transfer floating): @status without who waits for what */
+static GVariant *
+status_for_everybody (GVariant *status)
+{
+  g_autoptr (GVariant) waiters
+      = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
+  GVariantDict dict;
+
+  for (gsize i = 0; waiters != NULL && i < g_variant_n_children (waiters); i++)
+    {
+      g_autoptr (GVariant) waiter = g_variant_get_child_value (waiters, i);
+
+      g_variant_builder_add_value (&builder, waiter_without_names (waiter));
+    }
+  g_variant_dict_init (&dict, status);
+  g_variant_dict_insert_value (&dict, "waiters", g_variant_builder_end (&builder));
+  return g_variant_dict_end (&dict);
+}
+
+static gboolean
+handle_status (BerthDBusManager *object, GDBusMethodInvocation *invocation)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
+  GVariant *told = acting_uid (self) == 0 ? status : status_for_everybody (status);
+
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@a{sv})", told));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static void
+doctor_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) findings
+      = berth_manager_doctor_finish (BERTH_MANAGER (source), result, &error);
+
+  if (findings != NULL)
+    call_answer (call, g_variant_new ("(@aa{sv})", findings));
+  else
+    call_fail (call, error);
+}
+
+static gboolean
+handle_doctor (BerthDBusManager *object, GDBusMethodInvocation *invocation)
+{
+  BerthPeer *self = BERTH_PEER (object);
+
+  berth_manager_doctor_async (self->manager, self->cancellable, doctor_cb,
+                              call_new (self, invocation));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static void
+iface_init (BerthDBusManagerIface *iface)
+{
+  iface->handle_run = handle_run;
+  iface->handle_exec = handle_exec;
+  iface->handle_create = handle_create;
+  iface->handle_destroy = handle_destroy;
+  iface->handle_list = handle_list;
+  iface->handle_status = handle_status;
+  iface->handle_doctor = handle_doctor;
+}
+
+static void
+berth_peer_dispose (GObject *object)
+{
+  BerthPeer *self = BERTH_PEER (object);
+
+  g_clear_object (&self->connection);
+  g_clear_object (&self->cancellable);
+  g_clear_object (&self->manager);
+  G_OBJECT_CLASS (berth_peer_parent_class)->dispose (object);
+}
+
+static void
+berth_peer_class_init (BerthPeerClass *klass)
+{
+  G_OBJECT_CLASS (klass)->dispose = berth_peer_dispose;
+  signals[SIGNAL_CLOSED] = g_signal_new ("closed", BERTH_TYPE_PEER, G_SIGNAL_RUN_LAST, 0, NULL,
+                                         NULL, NULL, G_TYPE_NONE, 0);
+}
+
+static void
+berth_peer_init (BerthPeer *self)
+{
+  self->cancellable = g_cancellable_new ();
+  berth_dbus_manager_set_version (BERTH_DBUS_MANAGER (self), BERTH_VERSION);
+}
+
+/**
+ * berth_peer_new:
+ * @connection: an authenticated client's, whose messages are not processed yet
+ * @uid: the client's
+ * @manager: does what is asked
+ * @default_wait_us: of requests that do not say how long they would wait
+ *
+ * Returns: (transfer full): a peer that does not serve yet
+ */
+BerthPeer *
+berth_peer_new (GDBusConnection *connection, guint32 uid, BerthManager *manager,
+                gint64 default_wait_us)
+{
+  BerthPeer *self = g_object_new (BERTH_TYPE_PEER, NULL);
+
+  self->connection = g_object_ref (connection);
+  self->manager = g_object_ref (manager);
+  self->uid = uid;
+  self->default_wait_us = default_wait_us;
+  return self;
+}
+
+static void
+closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error, gpointer user_data)
+{
+  g_autoptr (BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
+
+  g_cancellable_cancel (self->cancellable);
+  g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self));
+  g_signal_emit (self, signals[SIGNAL_CLOSED], 0);
+}
+
+/**
+ * berth_peer_serve:
+ * @self: a peer
+ *
+ * Lets the client's messages in.
+ *
+ * Returns: whether the connection still lives
+ */
+gboolean
+berth_peer_serve (BerthPeer *self, GError **error)
+{
+  berth_gate_install (self->connection);
+  if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self), self->connection,
+                                         BERTH_WIRE_PATH, error))
+    return FALSE;
+  if (g_dbus_connection_is_closed (self->connection))
+    {
+      g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self));
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED, "it left at once");
+      return FALSE;
+    }
+  g_signal_connect_object (self->connection, "closed", G_CALLBACK (closed_cb), self, 0);
+  g_dbus_connection_start_message_processing (self->connection);
+  return TRUE;
+}
+
+/**
+ * berth_peer_get_uid:
+ * @self: a peer
+ *
+ * Returns: the Unix user at the other end
+ */
+guint32
+berth_peer_get_uid (BerthPeer *self)
+{
+  return self->uid;
+}
+
+static void
+flushed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_dbus_connection_flush_finish (G_DBUS_CONNECTION (source), result, NULL);
+  g_dbus_connection_close (G_DBUS_CONNECTION (source), NULL, NULL, NULL);
+}
+
+/**
+ * berth_peer_close:
+ * @self: a peer
+ *
+ * Ends the connection once the answers that were given are written.
+ */
+void
+berth_peer_close (BerthPeer *self)
+{
+  g_dbus_connection_flush (self->connection, NULL, flushed_cb, NULL);
+}

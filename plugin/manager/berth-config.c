@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of settings, and the one way a setting's text becomes its value, whether it came from
+ * the key file, from an option or from the defaults. */
+#include "plugin/manager/berth-config.h"
+
+#include <grp.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/berth-error.h"
+
+#define KEY_GROUP "berth"
+#define SYSTEM_GROUP "libvirt"
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789"
+#define SUN_PATH_MAX 107 /* bytes of a Unix socket's path (unix(7)) */
+
+typedef enum
+{
+  KIND_INT,      /* gint64 within min..max */
+  KIND_INT_OR_0, /* the same, or 0 with a meaning of its own */
+  KIND_DOUBLE,   /* double within min..max */
+  KIND_URI,      /* char *, empty for none */
+  KIND_NAME,     /* char *, lower-case letters, digits and -, at most max characters */
+  KIND_GROUP,    /* char *, an existing Unix group, empty for none */
+  KIND_SOCKET,   /* char *, an absolute path that fits a socket address */
+  KIND_PATH,     /* char *, an absolute path */
+  KIND_PATHS,    /* char **, absolute paths, ':' between them */
+  KIND_WARM,     /* char **, NAME=NUMBER, ',' between them */
+} ConfigKind;
+
+typedef struct
+{
+  const char *key;
+  const char *option;
+  ConfigKind kind;
+  gsize offset;
+  double min;
+  double max;
+  const char *fallback; /* NULL: this user's, computed in set_user_defaults() */
+  const char *allowed;
+  const char *help;
+} ConfigKey;
+
+#define FIELD(name) G_STRUCT_OFFSET (BerthConfig, name)
+
+static const ConfigKey config_keys[] = {
+  { "uri", "uri", KIND_URI, FIELD (uri), 0, 0, "", "a libvirt URI, or nothing",
+    "libvirt to use; nothing: qemu:///system if it answers, else qemu:///session" },
+  { "socket", "socket", KIND_SOCKET, FIELD (socket), 0, 0, NULL,
+    "an absolute path of at most 107 bytes", "where berthd listens" },
+  { "socket_group", "socket-group", KIND_GROUP, FIELD (socket_group), 0, 0, NULL,
+    "an existing group, or nothing",
+    "Unix group whose members may use berthd; nothing: only its own user" },
+  { "max_vms", "max-vms", KIND_INT_OR_0, FIELD (max_vms), 1, 4096, "0", "1 to 4096, or 0",
+    "VMs that may exist at a time; 0: from the host's memory and CPUs" },
+  { "memory_mb", "memory-mb", KIND_INT_OR_0, FIELD (memory_mb), 128, 16777216, "0",
+    "128 to 16777216, or 0", "MiB of memory of all VMs together; 0: from the host" },
+  { "vcpus", "vcpus", KIND_INT_OR_0, FIELD (vcpus), 1, 65536, "0", "1 to 65536, or 0",
+    "vCPUs of the VMs that run or start; 0: from the host" },
+  { "max_starts", "max-starts", KIND_INT_OR_0, FIELD (max_starts), 1, 256, "0", "1 to 256, or 0",
+    "VMs that start at once; 0: from the host's CPUs" },
+  { "memory_overcommit", "memory-overcommit", KIND_DOUBLE, FIELD (memory_overcommit), 0.1, 100, "1",
+    "0.1 to 100", "guest memory promised for each byte of the host's" },
+  { "cpu_overcommit", "cpu-overcommit", KIND_DOUBLE, FIELD (cpu_overcommit), 0.1, 100, "4",
+    "0.1 to 100", "vCPUs that may run for each CPU of the host" },
+  { "host_reserve_mb", "host-reserve-mb", KIND_INT, FIELD (host_reserve_mb), 0, 16777216, "512",
+    "0 to 16777216", "MiB of memory that are left to the host" },
+  { "max_waiters", "max-waiters", KIND_INT_OR_0, FIELD (max_waiters), 1, 1000000, "0",
+    "1 to 1000000, or 0", "requests that may wait for capacity; 0: any number" },
+  { "wait_timeout_s", "wait-timeout-s", KIND_INT_OR_0, FIELD (wait_timeout_s), 1, 2592000, "0",
+    "1 to 2592000, or 0", "seconds that a request waits if it does not say itself; 0: for ever" },
+  { "big_request_age_s", "big-request-age-s", KIND_INT, FIELD (big_request_age_s), 0, 86400, "30",
+    "0 to 86400", "seconds that smaller requests may pass one that does not fit yet" },
+  { "idle_timeout_s", "idle-timeout-s", KIND_INT_OR_0, FIELD (idle_timeout_s), 10, 3600, "300",
+    "10 to 3600, or 0", "seconds after which an unused sandbox ends; 0: never" },
+  { "warm", "warm", KIND_WARM, FIELD (warm), 0, 4096, "", "TEMPLATE=NUMBER, ',' between them",
+    "warm VMs to keep ready, by template" },
+  { "image_dir", "image-dir", KIND_PATH, FIELD (image_dir), 0, 0, NULL, "an absolute path",
+    "folder of the guest's images (images.json)" },
+  { "snapshot_dir", "snapshot-dir", KIND_PATH, FIELD (snapshot_dir), 0, 0, NULL, "an absolute path",
+    "folder of the snapshots" },
+  { "template_dirs", "template-dirs", KIND_PATHS, FIELD (template_dirs), 0, 0, NULL,
+    "absolute paths, ':' between them", "folders of templates, later ones override earlier ones" },
+  { "schema", "schema", KIND_PATH, FIELD (schema), 0, 0, NULL, "an absolute path",
+    "schema that templates are checked by" },
+  { "name_prefix", "name-prefix", KIND_NAME, FIELD (name_prefix), 1, 32, "berth",
+    "1 to 32 lower-case letters, digits and -", "how the names of the domains begin" },
+  { "instance", "instance", KIND_NAME, FIELD (instance), 1, 64, NULL,
+    "1 to 64 lower-case letters, digits and -",
+    "which berthd this is, for domains' marks; default from the socket's path" },
+};
+
+static gboolean
+is_root (void)
+{
+  return geteuid () == 0;
+}
+
+/* root's @system_path, or @name below this user's @user_base */
+static char *
+dup_user_path (const char *system_path, const char *user_base, const char *name)
+{
+  return is_root () ? g_strdup (system_path) : g_build_filename (user_base, "berth", name, NULL);
+}
+
+/**
+ * berth_config_dup_default_socket:
+ *
+ * Returns: (transfer full): the path in BERTH_SOCKET, else this user's own
+ */
+char *
+berth_config_dup_default_socket (void)
+{
+  const char *given = g_getenv ("BERTH_SOCKET");
+  const char *runtime_dir = g_getenv ("XDG_RUNTIME_DIR");
+
+  if (given != NULL && given[0] != '\0')
+    return g_canonicalize_filename (given, NULL);
+  if (is_root ())
+    return g_strdup ("/run/berth/berthd.sock");
+  if (runtime_dir != NULL && g_path_is_absolute (runtime_dir))
+    return g_build_filename (runtime_dir, "berth", "berthd.sock", NULL);
+  return g_strdup_printf ("/tmp/berth-%u/berthd.sock", (guint)geteuid ());
+}
+
+/* Beside the build when run from it (or when nothing is installed), else where they are installed
+ */
+static char *
+dup_shipped_template_dir (void)
+{
+  g_autofree char *exe = g_file_read_link ("/proc/self/exe", NULL);
+  gboolean in_build = exe != NULL && g_str_has_prefix (exe, BERTH_BUILD_DIR "/");
+
+  if (in_build || !g_file_test (BERTH_TEMPLATE_DIR, G_FILE_TEST_IS_DIR))
+    return g_strdup (BERTH_SOURCE_TEMPLATE_DIR);
+  return g_strdup (BERTH_TEMPLATE_DIR);
+}
+
+static char *
+dup_instance_of_socket (const char *socket)
+{
+  g_autofree char *path = g_canonicalize_filename (socket, NULL);
+  g_autofree char *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, path, -1);
+
+  return g_strndup (digest, 12);
+}
+
+static void
+set_user_defaults (BerthConfig *self)
+{
+  g_autofree char *shipped = dup_shipped_template_dir ();
+  g_autofree char *own
+      = dup_user_path ("/etc/berth/templates.d", g_get_user_config_dir (), "templates.d");
+
+  self->socket = berth_config_dup_default_socket ();
+  self->instance = dup_instance_of_socket (self->socket);
+  if (is_root () && getgrnam (SYSTEM_GROUP) != NULL)
+    self->socket_group = g_strdup (SYSTEM_GROUP);
+  self->image_dir = dup_user_path ("/var/cache/berth/images", g_get_user_cache_dir (), "images");
+  self->snapshot_dir
+      = dup_user_path ("/var/lib/berth/snapshots", g_get_user_cache_dir (), "snapshots");
+  self->template_dirs = g_new0 (char *, 3);
+  self->template_dirs[0] = g_strdup (shipped);
+  self->template_dirs[1] = g_steal_pointer (&own);
+  self->schema = g_build_filename (shipped, "berth.rng", NULL);
+}
+
+static gboolean
+parse_int (const ConfigKey *key, const char *value, gint64 *out_number)
+{
+  if (!g_ascii_string_to_signed (value, 10, 0, (gint64)key->max, out_number, NULL))
+    return FALSE;
+  return *out_number >= (gint64)key->min || (*out_number == 0 && key->kind == KIND_INT_OR_0);
+}
+
+static gboolean
+parse_double (const ConfigKey *key, const char *value, double *out_number)
+{
+  char *end = NULL;
+  double number = g_ascii_strtod (value, &end);
+
+  if (end == value || *end != '\0' || !isfinite (number))
+    return FALSE;
+  *out_number = number;
+  return number >= key->min && number <= key->max;
+}
+
+static gboolean
+paths_are_valid (char **paths)
+{
+  for (guint i = 0; paths[i] != NULL; i++)
+    if (!g_path_is_absolute (paths[i]))
+      return FALSE;
+  return paths[0] != NULL;
+}
+
+static gboolean
+name_is_valid (const char *name, gsize max)
+{
+  gsize length = strlen (name);
+
+  return length >= 1 && length <= max && name[0] != '-' && strspn (name, NAME_CHARS "-") == length;
+}
+
+static gboolean
+warm_is_valid (const ConfigKey *key, char **entries)
+{
+  for (guint i = 0; entries[i] != NULL; i++)
+    {
+      const char *equals = strchr (entries[i], '=');
+      guint64 count;
+
+      if (equals == NULL || equals == entries[i]
+          || !g_ascii_string_to_unsigned (equals + 1, 10, 0, (guint64)key->max, &count, NULL))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+string_is_valid (const ConfigKey *key, const char *value)
+{
+  switch (key->kind)
+    {
+    case KIND_NAME:
+      return name_is_valid (value, (gsize)key->max);
+    case KIND_GROUP:
+      return value[0] == '\0' || getgrnam (value) != NULL;
+    case KIND_SOCKET:
+      return g_path_is_absolute (value) && strlen (value) <= SUN_PATH_MAX;
+    case KIND_PATH:
+      return g_path_is_absolute (value);
+    default:
+      return TRUE;
+    }
+}
+
+static void
+set_string (BerthConfig *self, const ConfigKey *key, const char *value)
+{
+  char **field = G_STRUCT_MEMBER_P (self, key->offset);
+  g_autofree char *old = *field;
+
+  *field = value[0] != '\0' ? g_strdup (value) : NULL;
+  if (key->kind != KIND_SOCKET)
+    return;
+  /* an instance that was not chosen follows the socket, so that two berthd never share one */
+  g_autofree char *old_instance = dup_instance_of_socket (old);
+  if (g_strcmp0 (self->instance, old_instance) == 0)
+    {
+      g_free (self->instance);
+      self->instance = dup_instance_of_socket (value);
+    }
+}
+
+static gboolean
+set_list (BerthConfig *self, const ConfigKey *key, const char *value)
+{
+  char ***field = G_STRUCT_MEMBER_P (self, key->offset);
+  g_auto (GStrv) entries = g_strsplit (value, key->kind == KIND_PATHS ? ":" : ",", -1);
+  gboolean valid
+      = key->kind == KIND_PATHS ? paths_are_valid (entries) : warm_is_valid (key, entries);
+
+  if (!valid)
+    return FALSE;
+  g_strfreev (*field);
+  *field = g_steal_pointer (&entries);
+  return TRUE;
+}
+
+static gboolean
+set_number (BerthConfig *self, const ConfigKey *key, const char *value)
+{
+  gint64 integer;
+  double real;
+
+  if (key->kind != KIND_DOUBLE)
+    {
+      if (!parse_int (key, value, &integer))
+        return FALSE;
+      G_STRUCT_MEMBER (gint64, self, key->offset) = integer;
+      return TRUE;
+    }
+  if (!parse_double (key, value, &real))
+    return FALSE;
+  G_STRUCT_MEMBER (double, self, key->offset) = real;
+  return TRUE;
+}
+
+static gboolean
+set_value (BerthConfig *self, const ConfigKey *key, const char *value)
+{
+  switch (key->kind)
+    {
+    case KIND_INT:
+    case KIND_INT_OR_0:
+    case KIND_DOUBLE:
+      return set_number (self, key, value);
+    case KIND_PATHS:
+    case KIND_WARM:
+      return set_list (self, key, value);
+    default:
+      if (!string_is_valid (key, value))
+        return FALSE;
+      set_string (self, key, value);
+      return TRUE;
+    }
+}
+
+/**
+ * berth_config_new:
+ *
+ * Returns: (transfer full): this user's defaults
+ */
+BerthConfig *
+berth_config_new (void)
+{
+  BerthConfig *self = g_new0 (BerthConfig, 1);
+
+  set_user_defaults (self);
+  for (guint i = 0; i < G_N_ELEMENTS (config_keys); i++)
+    if (config_keys[i].fallback != NULL
+        && !set_value (self, &config_keys[i], config_keys[i].fallback))
+      g_assert_not_reached ();
+  return self;
+}
+
+/**
+ * berth_config_free:
+ * @self: (transfer full) (nullable): a configuration
+ */
+void
+berth_config_free (BerthConfig *self)
+{
+  if (self == NULL)
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS (config_keys); i++)
+    switch (config_keys[i].kind)
+      {
+      case KIND_INT:
+      case KIND_INT_OR_0:
+      case KIND_DOUBLE:
+        break;
+      case KIND_PATHS:
+      case KIND_WARM:
+        g_strfreev (G_STRUCT_MEMBER (char **, self, config_keys[i].offset));
+        break;
+      default:
+        g_free (G_STRUCT_MEMBER (char *, self, config_keys[i].offset));
+      }
+  g_free (self);
+}
+
+static const ConfigKey *
+find_key (const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (config_keys); i++)
+    if (strcmp (config_keys[i].key, name) == 0 || strcmp (config_keys[i].option, name) == 0)
+      return &config_keys[i];
+  return NULL;
+}
+
+/**
+ * berth_config_set:
+ * @self: a configuration
+ * @key: "max_vms" or "max-vms"
+ * @value: as text
+ * @origin: where the setting was found, for the message
+ *
+ * Returns: whether @value was allowed; @self is unchanged otherwise
+ */
+gboolean
+berth_config_set (BerthConfig *self, const char *key, const char *value, const char *origin,
+                  GError **error)
+{
+  const ConfigKey *entry = find_key (key);
+  g_autofree char *shown = g_strescape (value, NULL);
+
+  if (entry == NULL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "%s: there is no such setting ('berthd --print-config' lists them all)", origin);
+      return FALSE;
+    }
+  if (!g_utf8_validate (value, -1, NULL) || !set_value (self, entry, value))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: '%.200s' is not allowed: give %s",
+                   origin, shown, entry->allowed);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  g_autofree char *value = g_key_file_get_string (file, KEY_GROUP, key, &local);
+  g_autofree char *origin = g_strdup_printf ("%s: %s", path, key);
+
+  if (value == NULL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", origin, local->message);
+      return FALSE;
+    }
+  g_strstrip (value);
+  return berth_config_set (self, key, value, origin, error);
+}
+
+static gboolean
+check_groups (GKeyFile *file, const char *path, GError **error)
+{
+  g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
+
+  for (guint i = 0; groups[i] != NULL; i++)
+    if (strcmp (groups[i], KEY_GROUP) != 0)
+      {
+        g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                     "%s: there is no section [%s], every setting stands in [" KEY_GROUP "]", path,
+                     groups[i]);
+        return FALSE;
+      }
+  return TRUE;
+}
+
+/**
+ * berth_config_load_file:
+ * @self: a configuration
+ * @path: a key file with the section [berth]
+ *
+ * Returns: whether every line of it was allowed. A missing file is %G_FILE_ERROR_NOENT.
+ */
+gboolean
+berth_config_load_file (BerthConfig *self, const char *path, GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autoptr (GError) local = NULL;
+  g_auto (GStrv) keys = NULL;
+
+  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, &local))
+    {
+      if (g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+        g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", path);
+      else
+        g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", path, local->message);
+      return FALSE;
+    }
+  if (!check_groups (file, path, error))
+    return FALSE;
+  keys = g_key_file_get_keys (file, KEY_GROUP, NULL, NULL);
+  for (guint i = 0; keys != NULL && keys[i] != NULL; i++)
+    if (!load_key (self, file, path, keys[i], error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+option_cb (const char *option, const char *value, gpointer data, GError **error)
+{
+  return berth_config_set (data, option + strlen ("--"), value, option, error);
+}
+
+/**
+ * berth_config_get_option_group:
+ * @self: a configuration that outlives the group
+ *
+ * Returns: (transfer full): options that set @self
+ */
+GOptionGroup *
+berth_config_get_option_group (BerthConfig *self)
+{
+  GOptionGroup *group = g_option_group_new (
+      "config", "Settings (as in berth.conf):", "Show the settings", self, NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (config_keys); i++)
+    {
+      GOptionEntry entries[] = { { .long_name = config_keys[i].option,
+                                   .arg = G_OPTION_ARG_CALLBACK,
+                                   .arg_data = (gpointer)option_cb,
+                                   .description = config_keys[i].help,
+                                   .arg_description = "VALUE" },
+                                 G_OPTION_ENTRY_NULL };
+
+      g_option_group_add_entries (group, entries);
+    }
+  return group;
+}
+
+static char *
+dup_value (const BerthConfig *self, const ConfigKey *key)
+{
+  char number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  switch (key->kind)
+    {
+    case KIND_INT:
+    case KIND_INT_OR_0:
+      return g_strdup_printf ("%" G_GINT64_FORMAT, G_STRUCT_MEMBER (gint64, self, key->offset));
+    case KIND_DOUBLE:
+      return g_strdup (g_ascii_formatd (number, sizeof number, "%g",
+                                        G_STRUCT_MEMBER (double, self, key->offset)));
+    case KIND_PATHS:
+      return g_strjoinv (":", G_STRUCT_MEMBER (char **, self, key->offset));
+    case KIND_WARM:
+      return g_strjoinv (",", G_STRUCT_MEMBER (char **, self, key->offset));
+    default:
+      {
+        const char *text = G_STRUCT_MEMBER (char *, self, key->offset);
+
+        return g_strdup (text != NULL ? text : "");
+      }
+    }
+}
+
+/**
+ * berth_config_dup_text:
+ * @self: a configuration
+ *
+ * Returns: (transfer full): a berth.conf that explains every setting and holds the values of @self,
+ * each commented out
+ */
+char *
+berth_config_dup_text (const BerthConfig *self)
+{
+  GString *text = g_string_new ("# berth.conf: every setting of berthd, with its value here.\n"
+                                "# Each is also an option of berthd: max_vms is --max-vms.\n\n"
+                                "[" KEY_GROUP "]\n");
+
+  for (guint i = 0; i < G_N_ELEMENTS (config_keys); i++)
+    {
+      g_autofree char *value = dup_value (self, &config_keys[i]);
+
+      g_string_append_printf (text, "\n# %s\n# allowed: %s\n#%s=%s\n", config_keys[i].help,
+                              config_keys[i].allowed, config_keys[i].key, value);
+    }
+  return g_string_free (text, FALSE);
+}
