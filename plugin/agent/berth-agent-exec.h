@@ -3,7 +3,7 @@
 #pragma once
 
 #include "berth-frame-channel.h"
-#include "berth-exec.h"
+#include "plugin/manager/berth-exec.h"
 
 G_BEGIN_DECLS
 

@@ -2,7 +2,7 @@
 /* The host's end of one guest's agent: greeting, identity, liveness, and the programs it runs. */
 #pragma once
 
-#include "berth-exec.h"
+#include "plugin/manager/berth-exec.h"
 #include "berth-frame-decoder.h"
 
 G_BEGIN_DECLS

@@ -101,7 +101,7 @@ libvirt_emit (BerthLibvirt *self, BerthHypervisorEventType type, BerthVm *vm, co
     self->event_func (type, vm, error, self->event_data);
 }
 
-/* The smallest number that no machine of this template has. */
+/* The smallest number from @from on that no other machine of this template has. */
 static guint
 libvirt_next_ordinal (BerthLibvirt *self, BerthVm *vm, guint from)
 {
@@ -116,7 +116,7 @@ libvirt_next_ordinal (BerthLibvirt *self, BerthVm *vm, guint from)
       is_taken = FALSE;
       g_hash_table_iter_init (&iter, self->slots);
       while (!is_taken && g_hash_table_iter_next (&iter, (gpointer *) &other, (gpointer *) &slot))
-        is_taken = slot->ordinal == ordinal
+        is_taken = other != vm && slot->ordinal == ordinal
                    && g_strcmp0 (berth_vm_get_template (other), berth_vm_get_template (vm)) == 0;
       if (is_taken)
         ordinal++;
@@ -318,9 +318,8 @@ start_on_main (BerthLibvirt *self, BerthVm *vm)
 
   slot->phase = PHASE_STARTING;
   slot->cancellable = g_cancellable_new ();
+  slot->ordinal = 1;
   g_hash_table_insert (self->slots, g_object_ref (vm), slot);
-  slot->ordinal = 0;
-  slot->ordinal = libvirt_next_ordinal (self, vm, 1);
   libvirt_start (self, vm);
 }
 
@@ -604,6 +603,14 @@ berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm)
   Slot *slot = g_hash_table_lookup (self->slots, vm);
 
   return slot != NULL && slot->phase == PHASE_UP ? slot->machine : NULL;
+}
+
+const char *
+berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm)
+{
+  Slot *slot = g_hash_table_lookup (self->slots, vm);
+
+  return slot != NULL && slot->machine != NULL ? berth_machine_get_name (slot->machine) : NULL;
 }
 
 GVariant *

@@ -38,6 +38,8 @@ void berth_libvirt_close (BerthLibvirt *self);
 BerthTemplate *berth_libvirt_get_template (BerthLibvirt *self, const char *name);
 /* (nullable): borrowed; while @vm is up. Main context. */
 BerthMachine *berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm);
+/* (nullable): borrowed; also while it starts or ends. Main context. */
+const char *berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm);
 /* (transfer floating): a{sv}: uri, connected, version */
 GVariant *berth_libvirt_get_status (BerthLibvirt *self);
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the doctor looks at: whatever keeps a host from serving requests, with its remedy. */
+#include <unistd.h>
+
+#include "plugin/manager/berth-manager-private.h"
+#include "pool/berth-error.h"
+
+static void
+add_finding (GVariantBuilder *findings, const char *check, gboolean ok, const char *text,
+             const char *remedy)
+{
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "check", "s", check);
+  g_variant_dict_insert (&dict, "ok", "b", ok);
+  g_variant_dict_insert (&dict, "text", "s", text);
+  g_variant_dict_insert (&dict, "remedy", "s", ok ? "" : remedy);
+  g_variant_builder_add_value (findings, g_variant_dict_end (&dict));
+}
+
+static void
+check_libvirt (BerthManager *self, GVariantBuilder *findings)
+{
+  g_autoptr(GVariant) status = g_variant_ref_sink (berth_libvirt_get_status (self->libvirt));
+  g_autofree char *text = NULL;
+  gboolean is_connected = FALSE;
+  const char *uri = "";
+  const char *version = "";
+
+  g_variant_lookup (status, "connected", "b", &is_connected);
+  g_variant_lookup (status, "uri", "&s", &uri);
+  g_variant_lookup (status, "version", "&s", &version);
+  text = g_strdup_printf (is_connected ? "%s answers, libvirt %s" : "%s does not answer", uri,
+                          version);
+  add_finding (findings, "libvirt", is_connected, text,
+               "start libvirtd; berth connects again by itself");
+}
+
+static void
+check_kvm (GVariantBuilder *findings)
+{
+  gboolean has_kvm = access ("/dev/kvm", F_OK) == 0;
+
+  add_finding (findings, "kvm", has_kvm,
+               has_kvm ? "/dev/kvm is there" : "no /dev/kvm: guests run under TCG, slower",
+               "load the kvm module or turn on virtualisation in the firmware; berth works "
+               "without");
+}
+
+static void
+check_images (BerthManager *self, GVariantBuilder *findings)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthImages) images = berth_images_load (self->config->image_dir, &error);
+  GHashTableIter iter;
+  BerthTemplate *template;
+
+  if (images == NULL)
+    {
+      add_finding (findings, "image", FALSE, error->message, "build it with images/build");
+      return;
+    }
+  add_finding (findings, "image", TRUE, self->config->image_dir, "");
+  g_hash_table_iter_init (&iter, self->templates);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &template))
+    {
+      g_autoptr(GError) reason = NULL;
+      g_auto(GStrv) layers
+          = berth_images_dup_layers (images, berth_template_get_layers (template), &reason);
+      g_autofree char *check
+          = g_strdup_printf ("template %s", berth_template_get_name (template));
+
+      add_finding (findings, check, layers != NULL,
+                   layers != NULL ? berth_template_get_path (template) : reason->message,
+                   "build the image again with images/build");
+    }
+}
+
+static void
+check_templates (BerthManager *self, GVariantBuilder *findings)
+{
+  for (guint i = 0; i < self->template_errors->len; i++)
+    {
+      GError *error = g_ptr_array_index (self->template_errors, i);
+
+      add_finding (findings, "template", FALSE, error->message,
+                   "mend the file and restart berthd");
+    }
+}
+
+static void
+check_capacity (BerthManager *self, GVariantBuilder *findings)
+{
+  g_autoptr(GVariant) status = berth_pool_dup_status (self->pool);
+  g_autoptr(GVariant) slots = g_variant_lookup_value (status, "slots", G_VARIANT_TYPE_VARDICT);
+  g_autoptr(GVariant) memory
+      = g_variant_lookup_value (status, "memory_mb", G_VARIANT_TYPE_VARDICT);
+  g_autofree char *text = NULL;
+  guint total = 0;
+  guint free_slots = 0;
+  guint total_mb = 0;
+
+  if (slots != NULL)
+    {
+      g_variant_lookup (slots, "total", "u", &total);
+      g_variant_lookup (slots, "free", "u", &free_slots);
+    }
+  if (memory != NULL)
+    g_variant_lookup (memory, "total", "u", &total_mb);
+  text = g_strdup_printf ("%u VMs, %u MiB of guest memory; %u free now", total, total_mb,
+                          free_slots);
+  add_finding (findings, "capacity", total > 0, text, "raise max_vms or memory_mb");
+}
+
+void
+berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
+                            GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  GVariantBuilder findings;
+
+  g_task_set_source_tag (task, berth_manager_doctor_async);
+  g_variant_builder_init (&findings, G_VARIANT_TYPE ("aa{sv}"));
+  check_libvirt (self, &findings);
+  check_kvm (&findings);
+  check_images (self, &findings);
+  check_templates (self, &findings);
+  check_capacity (self, &findings);
+  g_task_return_pointer (task, g_variant_ref_sink (g_variant_builder_end (&findings)),
+                         (GDestroyNotify) g_variant_unref);
+}
+
+GVariant *
+berth_manager_doctor_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

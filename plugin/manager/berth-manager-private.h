@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the manager's files share. */
+#pragma once
+
+#include "plugin/libvirt/berth-libvirt.h"
+#include "plugin/manager/berth-manager.h"
+#include "plugin/manager/berth-sandbox.h"
+#include "pool/berth-pool.h"
+
+G_BEGIN_DECLS
+
+struct _BerthManager
+{
+  GObject parent;
+  BerthConfig *config;
+  GHashTable *templates;      /* name -> BerthTemplate */
+  GPtrArray *template_errors; /* GError: files that were left out */
+  BerthLibvirt *libvirt;
+  BerthPool *pool;
+  GHashTable *sandboxes;  /* id (borrowed from value) -> BerthSandbox (owned) */
+  GHashTable *tombstones; /* id (owned) -> why it is gone (owned) */
+  GQueue tombstone_order; /* id (borrowed from tombstones), oldest first */
+};
+
+/* Takes a sandbox out of use; what still wants it hears @reason. */
+void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason);
+
+G_END_DECLS

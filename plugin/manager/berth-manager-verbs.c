@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The manager's verbs: create, exec, destroy, and run, which is the three in one. */
+#include "plugin/manager/berth-manager-private.h"
+#include "pool/berth-error.h"
+
+#define MEMORY_MIN_MB 128u /* contract.md, Input */
+#define TEMPLATE_DEFAULT "python"
+/* How long a run waits for its VM to be gone before it says that it can't confirm it. libvirt tries
+ * SIGTERM for 10 s, then SIGKILL (virprocess.c). */
+#define DESTROY_WAIT_S 15u
+
+static void
+idle_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (!berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
+    g_warning ("%s", error->message); /* the pool goes on trying */
+}
+
+static void
+idle_cb (BerthSandbox *sandbox, gpointer user_data)
+{
+  BerthManager *self = user_data;
+  g_autoptr(BerthVm) vm = g_object_ref (berth_sandbox_get_vm (sandbox));
+  g_autofree char *reason = g_strdup_printf (
+      "nobody used it for %" G_GINT64_FORMAT " s", self->config->idle_timeout_s);
+
+  berth_manager_bury (self, sandbox, reason);
+  berth_pool_destroy_async (self->pool, vm, NULL, idle_destroyed_cb, NULL);
+}
+
+static BerthRequest *
+manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GError **error)
+{
+  const char *name = options->template_name != NULL ? options->template_name : TEMPLATE_DEFAULT;
+  BerthTemplate *template = g_hash_table_lookup (self->templates, name);
+  guint memory_mb;
+
+  if (template == NULL)
+    {
+      g_autofree gpointer *names = g_hash_table_get_keys_as_array (self->templates, NULL);
+      g_autofree char *known = g_strjoinv (", ", (char **) names);
+
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "there is no template %s; there are %s", name, known);
+      return NULL;
+    }
+  memory_mb = options->memory_mb != 0 ? options->memory_mb : berth_template_get_memory_mb (template);
+  if (memory_mb < MEMORY_MIN_MB)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "memory of %u MiB is too small: a guest needs %u MiB or more", memory_mb,
+                   MEMORY_MIN_MB);
+      return NULL;
+    }
+  return berth_request_new (name, memory_mb, berth_template_get_vcpus (template),
+                            options->tenant, options->task, options->uid, options->wait_us,
+                            error);
+}
+
+/* ---- create ---- */
+
+typedef struct
+{
+  BerthRequest *request;
+  gint64 begun_us;
+} CreateCall;
+
+static void
+create_call_free (CreateCall *call)
+{
+  berth_request_unref (call->request);
+  g_free (call);
+}
+
+/* What a create found out, for a run's result. */
+typedef struct
+{
+  BerthSandbox *sandbox; /* owned */
+  gint64 wait_us;
+  gint64 start_us;
+} Created;
+
+static void
+created_free (Created *created)
+{
+  g_clear_object (&created->sandbox);
+  g_free (created);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Created, created_free)
+
+static void
+acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  CreateCall *call = g_task_get_task_data (task);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthVm) vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
+  BerthSandbox *sandbox;
+  Created *created;
+
+  if (vm == NULL)
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  sandbox = berth_sandbox_new (vm, self->libvirt, call->request->uid,
+                               (guint) self->config->idle_timeout_s, idle_cb, self);
+  g_hash_table_insert (self->sandboxes, (gpointer) berth_sandbox_get_id (sandbox), sandbox);
+  created = g_new0 (Created, 1);
+  created->sandbox = g_object_ref (sandbox);
+  created->wait_us = MAX (berth_vm_get_created_us (vm) - call->begun_us, 0);
+  created->start_us = g_get_monotonic_time () - call->begun_us - created->wait_us;
+  g_task_return_pointer (task, created, (GDestroyNotify) created_free);
+}
+
+static void
+manager_create_async (BerthManager *self, const BerthSandboxOptions *options,
+                      GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GError) error = NULL;
+  BerthRequest *request = manager_make_request (self, options, &error);
+  CreateCall *call;
+
+  g_task_set_source_tag (task, manager_create_async);
+  g_task_set_check_cancellable (task, FALSE); /* a sandbox that was made is told */
+  if (request == NULL)
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  call = g_new0 (CreateCall, 1);
+  call->request = request;
+  call->begun_us = g_get_monotonic_time ();
+  g_task_set_task_data (task, call, (GDestroyNotify) create_call_free);
+  berth_pool_acquire_async (self->pool, request, cancellable, acquired_cb,
+                            g_steal_pointer (&task));
+}
+
+static Created *
+manager_create_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *options,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data)
+{
+  manager_create_async (self, options, cancellable, callback, user_data);
+}
+
+char *
+berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_autoptr(Created) created = NULL;
+
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  created = manager_create_finish (self, result, error);
+  return created != NULL ? g_strdup (berth_sandbox_get_id (created->sandbox)) : NULL;
+}
+
+/* ---- exec ---- */
+
+/* (nullable): the sandbox, if @uid may use it */
+static BerthSandbox *
+manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
+{
+  BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, id);
+  const char *reason = g_hash_table_lookup (self->tombstones, id);
+
+  if (sandbox == NULL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "sandbox %s is gone: %s; make a new one",
+                   id, reason != NULL ? reason : "berth knows none of this id");
+      return NULL;
+    }
+  if (uid != 0 && uid != berth_sandbox_get_uid (sandbox))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_DENIED, "sandbox %s belongs to another user",
+                   id);
+      return NULL;
+    }
+  return sandbox;
+}
+
+static void
+exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  GError *error = NULL;
+  BerthResult *result
+      = berth_sandbox_exec_finish (BERTH_SANDBOX (source), async_result, &error);
+
+  if (result == NULL)
+    g_task_return_error (task, error);
+  else
+    {
+      result->total_us = result->exec_us;
+      g_task_return_pointer (task, result, (GDestroyNotify) berth_result_free);
+    }
+}
+
+void
+berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, BerthExec *exec,
+                          GCancellable *cancellable, GAsyncReadyCallback callback,
+                          gpointer user_data)
+{
+  g_autoptr(BerthExec) owned = exec;
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GError) error = NULL;
+  BerthSandbox *sandbox = manager_find (self, id, uid, &error);
+
+  g_task_set_source_tag (task, berth_manager_exec_async);
+  g_task_set_check_cancellable (task, FALSE);
+  if (sandbox == NULL || !berth_exec_check (owned, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    berth_sandbox_exec_async (sandbox, g_steal_pointer (&owned), cancellable, exec_cb,
+                              g_steal_pointer (&task));
+}
+
+BerthResult *
+berth_manager_exec_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/* ---- destroy ---- */
+
+static void
+destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  g_autoptr(GError) error = NULL;
+
+  if (berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+void
+berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthVm) vm = NULL;
+  BerthSandbox *sandbox = manager_find (self, id, uid, &error);
+
+  g_task_set_source_tag (task, berth_manager_destroy_vm_async);
+  if (sandbox == NULL)
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  vm = g_object_ref (berth_sandbox_get_vm (sandbox));
+  berth_manager_bury (self, sandbox, "it was destroyed");
+  berth_pool_destroy_async (self->pool, vm, cancellable, destroyed_cb, g_steal_pointer (&task));
+}
+
+gboolean
+berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- run ---- */
+
+typedef struct
+{
+  BerthExec *exec; /* until it is handed on */
+  Created *created;
+  BerthResult *result;
+  GError *error;
+  GCancellable *destroy_wait; /* ends the waiting for the VM's end */
+  guint destroy_timeout_id;
+  gint64 begun_us;
+  gint64 destroy_begun_us;
+} RunCall;
+
+static void
+run_call_free (RunCall *call)
+{
+  berth_exec_free (call->exec);
+  g_clear_pointer (&call->created, created_free);
+  g_clear_pointer (&call->result, berth_result_free);
+  g_clear_error (&call->error);
+  g_clear_handle_id (&call->destroy_timeout_id, g_source_remove);
+  g_clear_object (&call->destroy_wait);
+  g_free (call);
+}
+
+static void
+run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  RunCall *call = g_task_get_task_data (task);
+  gint64 now_us = g_get_monotonic_time ();
+  gboolean is_gone = berth_pool_destroy_finish (BERTH_POOL (source), result, NULL);
+
+  if (call->error != NULL)
+    {
+      g_task_return_error (task, g_steal_pointer (&call->error));
+      return;
+    }
+  call->result->destroy_unconfirmed = !is_gone;
+  call->result->start = "cold";
+  call->result->wait_us = call->created->wait_us;
+  call->result->start_us = call->created->start_us;
+  call->result->destroy_us = now_us - call->destroy_begun_us;
+  call->result->total_us = now_us - call->begun_us;
+  g_task_return_pointer (task, g_steal_pointer (&call->result),
+                         (GDestroyNotify) berth_result_free);
+}
+
+static gboolean
+destroy_timeout_cb (gpointer user_data)
+{
+  RunCall *call = user_data;
+
+  call->destroy_timeout_id = 0;
+  g_cancellable_cancel (call->destroy_wait);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  RunCall *call = g_task_get_task_data (task);
+  BerthSandbox *sandbox = BERTH_SANDBOX (source);
+  g_autoptr(BerthVm) vm = g_object_ref (berth_sandbox_get_vm (sandbox));
+
+  call->result = berth_sandbox_exec_finish (sandbox, result, &call->error);
+  berth_manager_bury (self, sandbox, "its run ended");
+  call->destroy_begun_us = g_get_monotonic_time ();
+  call->destroy_wait = g_cancellable_new ();
+  call->destroy_timeout_id = g_timeout_add_seconds (DESTROY_WAIT_S, destroy_timeout_cb, call);
+  berth_pool_destroy_async (self->pool, vm, call->destroy_wait, run_destroyed_cb,
+                            g_steal_pointer (&task));
+}
+
+static void
+run_created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthManager *self = BERTH_MANAGER (source);
+  RunCall *call = g_task_get_task_data (task);
+  g_autoptr(GError) error = NULL;
+
+  call->created = manager_create_finish (self, result, &error);
+  if (call->created == NULL)
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    berth_sandbox_exec_async (call->created->sandbox, g_steal_pointer (&call->exec),
+                              g_task_get_cancellable (task), run_executed_cb,
+                              g_steal_pointer (&task));
+}
+
+void
+berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options, BerthExec *exec,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  RunCall *call = g_new0 (RunCall, 1);
+  g_autoptr(GError) error = NULL;
+
+  g_task_set_source_tag (task, berth_manager_run_async);
+  g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
+  call->exec = exec;
+  call->begun_us = g_get_monotonic_time ();
+  g_task_set_task_data (task, call, (GDestroyNotify) run_call_free);
+  if (!berth_exec_check (exec, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    manager_create_async (self, options, cancellable, run_created_cb, g_steal_pointer (&task));
+}
+
+BerthResult *
+berth_manager_run_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

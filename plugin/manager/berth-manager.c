@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The whole of berth in one object: libvirt, templates, pool and agents behind a few verbs. */
+#include "plugin/manager/berth-manager-private.h"
+#include "pool/berth-error.h"
+
+/* Sandboxes that are gone and can still say why. */
+#define TOMBSTONES_MAX 256u
+
+G_DEFINE_FINAL_TYPE (BerthManager, berth_manager, G_TYPE_OBJECT)
+
+static void
+berth_manager_dispose (GObject *object)
+{
+  BerthManager *self = BERTH_MANAGER (object);
+
+  if (self->pool != NULL)
+    g_signal_handlers_disconnect_by_data (self->pool, self);
+  g_clear_pointer (&self->sandboxes, g_hash_table_unref);
+  g_clear_object (&self->pool);
+  if (self->libvirt != NULL)
+    berth_libvirt_close (self->libvirt);
+  g_clear_object (&self->libvirt);
+  G_OBJECT_CLASS (berth_manager_parent_class)->dispose (object);
+}
+
+static void
+berth_manager_finalize (GObject *object)
+{
+  BerthManager *self = BERTH_MANAGER (object);
+
+  g_clear_pointer (&self->templates, g_hash_table_unref);
+  g_clear_pointer (&self->template_errors, g_ptr_array_unref);
+  g_queue_clear (&self->tombstone_order);
+  g_hash_table_unref (self->tombstones);
+  berth_config_free (self->config);
+  G_OBJECT_CLASS (berth_manager_parent_class)->finalize (object);
+}
+
+static void
+berth_manager_class_init (BerthManagerClass *klass)
+{
+  G_OBJECT_CLASS (klass)->dispose = berth_manager_dispose;
+  G_OBJECT_CLASS (klass)->finalize = berth_manager_finalize;
+}
+
+static void
+berth_manager_init (BerthManager *self)
+{
+  self->sandboxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
+  self->tombstones = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+}
+
+BerthManager *
+berth_manager_new (BerthConfig *config)
+{
+  BerthManager *self = g_object_new (BERTH_TYPE_MANAGER, NULL);
+
+  self->config = config;
+  return self;
+}
+
+/* ---- start ---- */
+
+static void
+state_cb (gboolean is_up, gpointer user_data)
+{
+  BerthManager *self = user_data;
+
+  berth_pool_set_open (self->pool, is_up);
+}
+
+void
+berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason)
+{
+  char *id = g_strdup (berth_sandbox_get_id (sandbox));
+
+  berth_sandbox_close (sandbox, reason);
+  g_hash_table_remove (self->sandboxes, id);
+  if (g_hash_table_contains (self->tombstones, id))
+    {
+      g_free (id);
+      return;
+    }
+  g_hash_table_insert (self->tombstones, id, g_strdup (reason));
+  g_queue_push_tail (&self->tombstone_order, id);
+  if (g_queue_get_length (&self->tombstone_order) > TOMBSTONES_MAX)
+    g_hash_table_remove (self->tombstones, g_queue_pop_head (&self->tombstone_order));
+}
+
+static void
+vm_gone_cb (BerthPool *pool, BerthVm *vm, gpointer user_data)
+{
+  BerthManager *self = user_data;
+  BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, berth_vm_get_id (vm));
+  g_autofree char *reason = berth_vm_dup_end_reason (vm);
+
+  if (sandbox != NULL)
+    berth_manager_bury (self, sandbox, reason != NULL ? reason : "its VM ended");
+}
+
+static gboolean
+manager_load_templates (BerthManager *self, GError **error)
+{
+  self->templates
+      = berth_template_load_all ((const char *const *) self->config->template_dirs,
+                                 self->config->schema, &self->template_errors);
+  for (guint i = 0; i < self->template_errors->len; i++)
+    g_warning ("%s", ((GError *) g_ptr_array_index (self->template_errors, i))->message);
+  if (g_hash_table_size (self->templates) > 0)
+    return TRUE;
+  if (self->template_errors->len > 0)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "no template can be used: %s",
+                 ((GError *) g_ptr_array_index (self->template_errors, 0))->message);
+  else
+    {
+      g_autofree char *dirs = g_strjoinv (", ", self->config->template_dirs);
+
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "no template (*.xml) in %s", dirs);
+    }
+  return FALSE;
+}
+
+static gboolean
+manager_make_pool (BerthManager *self, GError **error)
+{
+  const BerthConfig *config = self->config;
+  BerthCapacity capacity = {
+    .max_vms = (guint) config->max_vms,
+    .memory_mb = (guint) config->memory_mb,
+    .vcpus = (guint) config->vcpus,
+    .max_starts = (guint) config->max_starts,
+    .max_waiters = (guint) config->max_waiters,
+    .big_request_age_us = config->big_request_age_s * G_USEC_PER_SEC,
+  };
+  /* a QEMU under TCG has 41 MB of its own beside its guest (design.md, the libvirt table) */
+  const BerthHostPolicy policy = {
+    .memory_overcommit = config->memory_overcommit,
+    .cpu_overcommit = config->cpu_overcommit,
+    .reserve_mb = (guint) config->host_reserve_mb,
+    .vm_overhead_mb = 48,
+    .vm_memory_mb = 192,
+  };
+
+  if (!berth_capacity_derive (&capacity, &policy, "/", error))
+    return FALSE;
+  self->pool = berth_pool_new (BERTH_HYPERVISOR (self->libvirt), &capacity);
+  g_signal_connect (self->pool, "vm-gone", G_CALLBACK (vm_gone_cb), self);
+  berth_libvirt_set_state_func (self->libvirt, state_cb, self);
+  return TRUE;
+}
+
+static void
+opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  g_autoptr(GError) error = NULL;
+
+  if (!berth_libvirt_open_finish (BERTH_LIBVIRT (source), result, &error)
+      || !manager_make_pool (self, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    g_task_return_boolean (task, TRUE);
+}
+
+void
+berth_manager_start_async (BerthManager *self, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GError) error = NULL;
+
+  g_task_set_source_tag (task, berth_manager_start_async);
+  if (!manager_load_templates (self, &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  self->libvirt = berth_libvirt_new (self->config->uri, self->config->instance,
+                                     self->config->name_prefix, self->config->image_dir,
+                                     self->templates);
+  berth_libvirt_open_async (self->libvirt, cancellable, opened_cb, g_steal_pointer (&task));
+}
+
+gboolean
+berth_manager_start_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- the end ---- */
+
+static void
+shut_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  g_autoptr(GError) error = NULL;
+  gboolean ok = berth_pool_shutdown_finish (BERTH_POOL (source), result, &error);
+
+  berth_libvirt_close (self->libvirt);
+  if (ok)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+void
+berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
+                              GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GList) sandboxes = g_hash_table_get_values (self->sandboxes);
+
+  g_task_set_source_tag (task, berth_manager_shutdown_async);
+  for (GList *item = sandboxes; item != NULL; item = item->next)
+    berth_manager_bury (self, item->data, "berth stopped");
+  if (self->pool == NULL)
+    g_task_return_boolean (task, TRUE);
+  else
+    berth_pool_shutdown_async (self->pool, cancellable, shut_cb, g_steal_pointer (&task));
+}
+
+gboolean
+berth_manager_shutdown_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- what it shows ---- */
+
+/* Every template that was loaded, whether the pool has seen it or not. */
+static GVariant *
+manager_get_templates (BerthManager *self, GVariant *seen)
+{
+  g_autoptr(GVariantDict) dict = g_variant_dict_new (seen);
+  GHashTableIter iter;
+  const char *name;
+
+  g_hash_table_iter_init (&iter, self->templates);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &name, NULL))
+    {
+      g_autoptr(GVariant) known = g_variant_dict_lookup_value (dict, name, G_VARIANT_TYPE_VARDICT);
+      GVariantDict entry;
+
+      g_variant_dict_init (&entry, known);
+      if (!g_variant_dict_contains (&entry, "warm"))
+        g_variant_dict_insert (&entry, "warm", "u", 0);
+      if (!g_variant_dict_contains (&entry, "target"))
+        g_variant_dict_insert (&entry, "target", "u", 0);
+      if (!g_variant_dict_contains (&entry, "failures"))
+        g_variant_dict_insert (&entry, "failures", "u", 0);
+      if (!g_variant_dict_contains (&entry, "last_error"))
+        g_variant_dict_insert (&entry, "last_error", "s", "");
+      if (!g_variant_dict_contains (&entry, "snapshot"))
+        g_variant_dict_insert (&entry, "snapshot", "s", "none");
+      g_variant_dict_insert_value (dict, name, g_variant_dict_end (&entry));
+    }
+  return g_variant_dict_end (dict);
+}
+
+GVariant *
+berth_manager_dup_status (BerthManager *self)
+{
+  g_autoptr(GVariant) pool = berth_pool_dup_status (self->pool);
+  g_autoptr(GVariant) seen = g_variant_lookup_value (pool, "templates", G_VARIANT_TYPE_VARDICT);
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, pool);
+  g_variant_dict_insert_value (&dict, "templates", manager_get_templates (self, seen));
+  g_variant_dict_insert_value (&dict, "libvirt", berth_libvirt_get_status (self->libvirt));
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+static GVariant *
+manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
+{
+  const char *domain = berth_libvirt_get_domain_name (self->libvirt, vm);
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "id", "s", berth_vm_get_id (vm));
+  g_variant_dict_insert (&dict, "domain", "s", domain != NULL ? domain : "");
+  g_variant_dict_insert (&dict, "template", "s", berth_vm_get_template (vm));
+  g_variant_dict_insert (&dict, "state", "s", berth_vm_state_to_string (berth_vm_get_state (vm)));
+  g_variant_dict_insert (&dict, "memory_mb", "u", berth_vm_get_memory_mb (vm));
+  g_variant_dict_insert (&dict, "holds_slot", "b", berth_vm_holds_slot (vm));
+  g_variant_dict_insert (&dict, "age_s", "d",
+                         (double) (g_get_monotonic_time () - berth_vm_get_created_us (vm)) / 1e6);
+  if (request != NULL)
+    {
+      g_variant_dict_insert (&dict, "tenant", "s", request->tenant != NULL ? request->tenant : "");
+      g_variant_dict_insert (&dict, "task", "s", request->task != NULL ? request->task : "");
+      g_variant_dict_insert (&dict, "uid", "u", request->uid);
+    }
+  return g_variant_dict_end (&dict);
+}
+
+GVariant *
+berth_manager_dup_list (BerthManager *self, guint32 uid)
+{
+  g_autoptr(GPtrArray) vms = berth_pool_dup_vms (self->pool);
+  GVariantBuilder list;
+
+  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
+  for (guint i = 0; i < vms->len; i++)
+    {
+      BerthVm *vm = g_ptr_array_index (vms, i);
+      g_autoptr(BerthRequest) request = berth_vm_dup_request (vm);
+
+      if (uid == 0 || request == NULL || request->uid == uid)
+        g_variant_builder_add_value (&list, manager_describe_vm (self, vm, request));
+    }
+  return g_variant_ref_sink (g_variant_builder_end (&list));
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A sandbox: a claimed VM with an owner, and the execs that wait for their turn in it. */
+#include "plugin/manager/berth-sandbox.h"
+
+#include "pool/berth-error.h"
+
+struct _BerthSandbox
+{
+  GObject parent;
+  BerthVm *vm;
+  BerthLibvirt *libvirt;
+  guint32 uid;
+  guint idle_timeout_s;
+  guint idle_id;
+  guint exec_count;
+  GQueue waiting;     /* GTask (owned), their data a box with the BerthExec */
+  gboolean is_busy;
+  char *close_reason; /* NULL while it is open */
+  BerthSandboxIdleFunc idle_func;
+  gpointer idle_data;
+};
+
+G_DEFINE_FINAL_TYPE (BerthSandbox, berth_sandbox, G_TYPE_OBJECT)
+
+static void sandbox_next (BerthSandbox *self);
+
+static void
+berth_sandbox_finalize (GObject *object)
+{
+  BerthSandbox *self = BERTH_SANDBOX (object);
+
+  g_clear_handle_id (&self->idle_id, g_source_remove);
+  g_queue_clear_full (&self->waiting, g_object_unref);
+  g_object_unref (self->vm);
+  g_object_unref (self->libvirt);
+  g_free (self->close_reason);
+  G_OBJECT_CLASS (berth_sandbox_parent_class)->finalize (object);
+}
+
+static void
+berth_sandbox_class_init (BerthSandboxClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = berth_sandbox_finalize;
+}
+
+static void
+berth_sandbox_init (BerthSandbox *self)
+{
+  g_queue_init (&self->waiting);
+}
+
+static gboolean
+idle_cb (gpointer user_data)
+{
+  BerthSandbox *self = user_data;
+
+  self->idle_id = 0;
+  self->idle_func (self, self->idle_data); /* last: it may drop us */
+  return G_SOURCE_REMOVE;
+}
+
+static void
+sandbox_watch_idle (BerthSandbox *self)
+{
+  g_clear_handle_id (&self->idle_id, g_source_remove);
+  if (self->idle_timeout_s > 0 && !self->is_busy && self->close_reason == NULL)
+    self->idle_id = g_timeout_add_seconds (self->idle_timeout_s, idle_cb, self);
+}
+
+BerthSandbox *
+berth_sandbox_new (BerthVm *vm, BerthLibvirt *libvirt, guint32 uid, guint idle_timeout_s,
+                   BerthSandboxIdleFunc idle_func, gpointer user_data)
+{
+  BerthSandbox *self = g_object_new (BERTH_TYPE_SANDBOX, NULL);
+
+  self->vm = g_object_ref (vm);
+  self->libvirt = g_object_ref (libvirt);
+  self->uid = uid;
+  self->idle_timeout_s = idle_timeout_s;
+  self->idle_func = idle_func;
+  self->idle_data = user_data;
+  sandbox_watch_idle (self);
+  return self;
+}
+
+const char *
+berth_sandbox_get_id (BerthSandbox *self)
+{
+  return berth_vm_get_id (self->vm);
+}
+
+BerthVm *
+berth_sandbox_get_vm (BerthSandbox *self)
+{
+  return self->vm;
+}
+
+guint32
+berth_sandbox_get_uid (BerthSandbox *self)
+{
+  return self->uid;
+}
+
+guint
+berth_sandbox_get_exec_count (BerthSandbox *self)
+{
+  return self->exec_count;
+}
+
+gboolean
+berth_sandbox_is_closed (BerthSandbox *self)
+{
+  return self->close_reason != NULL;
+}
+
+static void
+return_gone (BerthSandbox *self, GTask *task)
+{
+  g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE,
+                           "sandbox %s is gone: %s; make a new one", berth_sandbox_get_id (self),
+                           self->close_reason);
+}
+
+void
+berth_sandbox_close (BerthSandbox *self, const char *reason)
+{
+  GTask *task;
+
+  if (self->close_reason != NULL)
+    return;
+  self->close_reason = g_strdup (reason);
+  g_clear_handle_id (&self->idle_id, g_source_remove);
+  while ((task = g_queue_pop_head (&self->waiting)) != NULL)
+    {
+      return_gone (self, task);
+      g_object_unref (task);
+    }
+}
+
+static BerthLanguage
+language_of (const char *name)
+{
+  static const struct
+  {
+    const char *name;
+    BerthLanguage language;
+  } languages[] = {
+    { "python", BERTH_LANGUAGE_PYTHON },
+    { "javascript", BERTH_LANGUAGE_JAVASCRIPT },
+    { "shell", BERTH_LANGUAGE_SHELL },
+    { "raw", BERTH_LANGUAGE_SHELL },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (languages); i++)
+    if (g_strcmp0 (languages[i].name, name) == 0)
+      return languages[i].language;
+  return BERTH_LANGUAGE_NONE;
+}
+
+static void
+exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthSandbox *self = g_task_get_source_object (task);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result
+      = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
+
+  self->is_busy = FALSE;
+  if (result != NULL)
+    {
+      self->exec_count++;
+      result->template_name = g_strdup (berth_vm_get_template (self->vm));
+      result->sandbox_id = g_strdup (berth_sandbox_get_id (self));
+    }
+  sandbox_next (self);
+  sandbox_watch_idle (self);
+  if (result != NULL)
+    g_task_return_pointer (task, g_steal_pointer (&result), (GDestroyNotify) berth_result_free);
+  else if (self->close_reason != NULL
+           && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN))
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
+                             "sandbox %s ended while its code ran (%s): what the code did is "
+                             "unknown; look before you run it again",
+                             berth_sandbox_get_id (self), self->close_reason);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+static void
+sandbox_begin (BerthSandbox *self, GTask *task)
+{
+  BerthExec **box = g_task_get_task_data (task);
+  BerthMachine *machine = berth_libvirt_get_machine (self->libvirt, self->vm);
+  BerthAgent *agent = machine != NULL ? berth_machine_get_agent (machine) : NULL;
+  const char *name = (*box)->language;
+
+  if (agent == NULL)
+    {
+      g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE,
+                               "sandbox %s is gone: its VM ended; make a new one",
+                               berth_sandbox_get_id (self));
+      return;
+    }
+  if (name == NULL)
+    name = berth_template_get_language (berth_machine_get_template (machine));
+  self->is_busy = TRUE;
+  g_clear_handle_id (&self->idle_id, g_source_remove);
+  berth_agent_exec_async (agent, g_steal_pointer (box), language_of (name),
+                          g_task_get_cancellable (task), exec_cb, g_object_ref (task));
+}
+
+/* Gives the VM to the first that waits. A caller who has cancelled meanwhile never gets it. */
+static void
+sandbox_next (BerthSandbox *self)
+{
+  while (!self->is_busy && !g_queue_is_empty (&self->waiting))
+    {
+      g_autoptr(GTask) task = g_queue_pop_head (&self->waiting);
+
+      if (!g_task_return_error_if_cancelled (task))
+        sandbox_begin (self, task);
+    }
+}
+
+/* The exec leaves its box when the agent takes it over. */
+static void
+exec_box_free (gpointer data)
+{
+  BerthExec **box = data;
+
+  berth_exec_free (*box);
+  g_free (box);
+}
+
+void
+berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  BerthExec **box;
+
+  g_task_set_source_tag (task, berth_sandbox_exec_async);
+  g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
+  box = g_new (BerthExec *, 1);
+  *box = exec;
+  g_task_set_task_data (task, box, exec_box_free);
+  if (self->close_reason != NULL)
+    {
+      return_gone (self, task);
+      return;
+    }
+  g_queue_push_tail (&self->waiting, g_object_ref (task));
+  sandbox_next (self);
+}
+
+BerthResult *
+berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A sandbox: a claimed VM with an owner, and the execs that wait for their turn in it. */
+#pragma once
+
+#include "plugin/libvirt/berth-libvirt.h"
+#include "plugin/manager/berth-exec.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_TYPE_SANDBOX (berth_sandbox_get_type ())
+G_DECLARE_FINAL_TYPE (BerthSandbox, berth_sandbox, BERTH, SANDBOX, GObject)
+
+/* Nobody used the sandbox for its idle time. */
+typedef void (*BerthSandboxIdleFunc) (BerthSandbox *self, gpointer user_data);
+
+/* @vm is claimed and up. Main context, as are all calls. */
+BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthLibvirt *libvirt, guint32 uid,
+                                 guint idle_timeout_s, BerthSandboxIdleFunc idle_func,
+                                 gpointer user_data);
+/* No exec is taken any more; those that wait or run fail with BERTH_ERROR_GONE and @reason. */
+void berth_sandbox_close (BerthSandbox *self, const char *reason);
+
+const char *berth_sandbox_get_id (BerthSandbox *self);
+BerthVm *berth_sandbox_get_vm (BerthSandbox *self);
+guint32 berth_sandbox_get_uid (BerthSandbox *self);
+guint berth_sandbox_get_exec_count (BerthSandbox *self); /* finished ones */
+gboolean berth_sandbox_is_closed (BerthSandbox *self);
+
+/* Takes over @exec. One runs at a time, in the order asked. */
+void berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *cancellable,
+                               GAsyncReadyCallback callback, gpointer user_data);
+BerthResult *berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
+
+G_END_DECLS
