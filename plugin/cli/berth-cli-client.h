@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command's connection to berthd, and what Ctrl-C does to it. */
+#pragma once
+
+#include <gio/gio.h>
+#include <gio/gunixfdlist.h>
+
+G_BEGIN_DECLS
+
+typedef struct _BerthClient BerthClient;
+
+BerthClient *berth_client_new (const char *socket_path, GError **error);
+void berth_client_free (BerthClient *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthClient, berth_client_free)
+
+GVariant *berth_client_call (BerthClient *self, const char *method, GVariant *arguments,
+                             const char *reply_type, GUnixFDList *fds, GError **error);
+int berth_client_get_signal (BerthClient *self);
+const char *berth_client_get_socket (BerthClient *self);
+
+G_END_DECLS

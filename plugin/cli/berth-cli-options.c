@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads a verb's options and finds the caller's mistakes in them, before berthd is asked. */
+#include "plugin/cli/berth-cli-options.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "plugin/daemon/berth-limits.h"
+#include "pool/berth-error.h"
+#include "pool/berth-request.h"
+
+static void
+add_entries (GOptionContext *context, BerthTakes takes, BerthTakes needed,
+             const GOptionEntry *entries)
+{
+  if ((takes & needed) == needed)
+    g_option_context_add_main_entries (context, entries, NULL);
+}
+
+/* Values are FILENAMEs where they may be any bytes: a STRING would be converted from the locale. */
+static GOptionContext *
+make_context (BerthOptionValues *self, const BerthVerbHelp *help)
+{
+  const GOptionEntry sandbox[] = {
+    { "language", 'l', 0, G_OPTION_ARG_FILENAME, &self->language,
+      "python, javascript, shell, or the name of a template (default python)", "LANG" },
+    { "memory", 'm', 0, G_OPTION_ARG_FILENAME, &self->memory,
+      "MiB of memory, 128 and up (default by template)", "MB" },
+    { "tenant", 0, 0, G_OPTION_ARG_FILENAME, &self->tenant, "Who asks", "NAME" },
+    { "task", 0, 0, G_OPTION_ARG_FILENAME, &self->task, "For what", "NAME" },
+    { "wait-timeout", 0, 0, G_OPTION_ARG_FILENAME, &self->wait_timeout,
+      "Seconds to wait at capacity (default: berthd's setting)", "S" },
+    { "no-wait", 0, 0, G_OPTION_ARG_NONE, &self->no_wait, "Do not wait at capacity: status 126",
+      NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  const GOptionEntry exec[] = {
+    { "timeout", 't', 0, G_OPTION_ARG_FILENAME, &self->timeout,
+      "Seconds that the program may run, 1 to 86400 (default 30)", "S" },
+    { "env", 'e', 0, G_OPTION_ARG_FILENAME_ARRAY, &self->env,
+      "A variable of the program's environment; may be repeated", "NAME=VALUE" },
+    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &self->quiet,
+      "No remarks of berth's on stderr; errors still are", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  const GOptionEntry json[] = {
+    { "json", 0, 0, G_OPTION_ARG_NONE, &self->json, "Print one JSON value instead", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  const GOptionEntry common[] = {
+    { "socket", 0, 0, G_OPTION_ARG_FILENAME, &self->socket,
+      "berthd's socket (default: $BERTH_SOCKET, else your own berthd's, else the system's)",
+      "PATH" },
+    G_OPTION_ENTRY_NULL,
+  };
+  GOptionContext *context = g_option_context_new (help->synopsis);
+
+  g_option_context_set_summary (context, help->summary);
+  g_option_context_set_description (context, help->description);
+  add_entries (context, help->takes, BERTH_TAKES_SANDBOX, sandbox);
+  add_entries (context, help->takes, BERTH_TAKES_EXEC, exec);
+  add_entries (context, help->takes, BERTH_TAKES_JSON, json);
+  add_entries (context, help->takes, 0, common);
+  return context;
+}
+
+/* GOption leaves a "--" that protects an argument with a dash. */
+static void
+drop_separator (int *argc, char **argv)
+{
+  if (*argc < 2 || strcmp (argv[1], "--") != 0)
+    return;
+  memmove (&argv[1], &argv[2], (gsize)(*argc - 1) * sizeof argv[0]);
+  (*argc)--;
+}
+
+/**
+ * berth_option_values_parse:
+ * @self: empty values
+ * @help: of the verb
+ * @argc: (inout): of @argv
+ * @argv: (inout): argv[0] is the program's name; arguments that are no options remain
+ *
+ * Prints help and exits when asked for it.
+ *
+ * Returns: whether the verb takes them
+ */
+gboolean
+berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp *help, int *argc,
+                           char ***argv, GError **error)
+{
+  g_autoptr (GOptionContext) context = make_context (self, help);
+  g_autoptr (GError) cause = NULL;
+
+  if (!g_option_context_parse (context, argc, argv, &cause))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s ('%s --help')", cause->message,
+                   g_get_prgname ());
+      return FALSE;
+    }
+  drop_separator (argc, *argv);
+  if (*argc - 1 <= help->max_arguments)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "'%.40s' is one argument too many: quote what belongs together ('%s --help')",
+               (*argv)[help->max_arguments + 1], g_get_prgname ());
+  return FALSE;
+}
+
+/**
+ * berth_option_values_clear:
+ * @self: values
+ */
+void
+berth_option_values_clear (BerthOptionValues *self)
+{
+  g_free (self->socket);
+  g_free (self->language);
+  g_free (self->timeout);
+  g_free (self->memory);
+  g_strfreev (self->env);
+  g_free (self->tenant);
+  g_free (self->task);
+  g_free (self->wait_timeout);
+}
+
+/* Seconds with a fraction, to milliseconds */
+static gboolean
+parse_seconds (const char *option, const char *text, double min_s, double max_s, gint64 *out_ms,
+               GError **error)
+{
+  char *end = NULL;
+  double seconds = g_ascii_strtod (text, &end);
+
+  if (end == text || *end != '\0' || !isfinite (seconds) || seconds < min_s || seconds > max_s)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s '%.40s': give %.0f to %.0f seconds",
+                   option, text, min_s, max_s);
+      return FALSE;
+    }
+  *out_ms = (gint64)ceil (seconds * 1000);
+  return TRUE;
+}
+
+static gboolean
+add_wait (const BerthOptionValues *self, GVariantDict *dict, GError **error)
+{
+  gint64 wait_ms = 0;
+
+  if (self->no_wait && self->wait_timeout != NULL)
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                           "--no-wait and --wait-timeout exclude each other: give one");
+      return FALSE;
+    }
+  if (!self->no_wait && self->wait_timeout == NULL)
+    return TRUE;
+  if (self->wait_timeout != NULL
+      && !parse_seconds ("--wait-timeout", self->wait_timeout, 0, BERTH_LIMIT_WAIT_MS / 1000,
+                         &wait_ms, error))
+    return FALSE;
+  g_variant_dict_insert (dict, "wait_ms", "x", wait_ms);
+  return TRUE;
+}
+
+static gboolean
+add_memory (const BerthOptionValues *self, GVariantDict *dict, GError **error)
+{
+  guint64 memory_mb;
+
+  if (self->memory == NULL)
+    return TRUE;
+  if (!g_ascii_string_to_unsigned (self->memory, 10, BERTH_LIMIT_MEMORY_MIN_MB,
+                                   BERTH_LIMIT_MEMORY_MB, &memory_mb, NULL))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "-m '%.40s': give %u to %u MiB",
+                   self->memory, BERTH_LIMIT_MEMORY_MIN_MB, BERTH_LIMIT_MEMORY_MB);
+      return FALSE;
+    }
+  g_variant_dict_insert (dict, "memory_mb", "u", (guint32)memory_mb);
+  return TRUE;
+}
+
+/* The pool's own rule, so that there is one */
+static gboolean
+check_names (const BerthOptionValues *self, GError **error)
+{
+  g_autoptr (BerthRequest) request
+      = berth_request_new ("python", BERTH_LIMIT_MEMORY_MIN_MB, 1, self->tenant, self->task, 0,
+                           BERTH_REQUEST_NO_WAIT, error);
+
+  return request != NULL;
+}
+
+/**
+ * berth_option_values_add_sandbox:
+ * @self: values
+ * @dict: gets what makes a sandbox, but for its template
+ *
+ * Returns: whether they make sense
+ */
+gboolean
+berth_option_values_add_sandbox (const BerthOptionValues *self, GVariantDict *dict, GError **error)
+{
+  if (!check_names (self, error) || !add_memory (self, dict, error)
+      || !add_wait (self, dict, error))
+    return FALSE;
+  if (self->tenant != NULL)
+    g_variant_dict_insert (dict, "tenant", "s", self->tenant);
+  if (self->task != NULL)
+    g_variant_dict_insert (dict, "task", "s", self->task);
+  return TRUE;
+}
+
+/**
+ * berth_option_values_add_exec:
+ * @self: values
+ * @code: the program
+ * @dict: gets what runs a program
+ *
+ * Returns: whether it may be run
+ */
+gboolean
+berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code, GVariantDict *dict,
+                              GError **error)
+{
+  g_autoptr (BerthExec) exec = berth_exec_new (code);
+  gint64 timeout_ms = BERTH_EXEC_TIMEOUT_DEFAULT_MS;
+
+  if (self->timeout != NULL && !parse_seconds ("-t", self->timeout, 1, 86400, &timeout_ms, error))
+    return FALSE;
+  exec->timeout_ms = (guint)timeout_ms;
+  exec->env = g_strdupv (self->env);
+  if (!berth_exec_check (exec, error))
+    return FALSE;
+  g_variant_dict_insert_value (
+      dict, "code", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, exec->code, TRUE));
+  g_variant_dict_insert (dict, "timeout_ms", "u", exec->timeout_ms);
+  if (exec->env != NULL)
+    g_variant_dict_insert (dict, "env", "^as", exec->env);
+  return TRUE;
+}

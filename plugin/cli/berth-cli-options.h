@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Options that several verbs share: how they are read, checked and put on the wire. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "plugin/manager/berth-exec.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BerthOptionValues:
+ * @socket: (nullable): --socket
+ * @json: --json
+ * @quiet: -q
+ * @language: (nullable): -l
+ * @timeout: (nullable): -t
+ * @memory: (nullable): -m
+ * @env: (nullable): -e, each
+ * @tenant: (nullable): --tenant
+ * @task: (nullable): --task
+ * @wait_timeout: (nullable): --wait-timeout
+ * @no_wait: --no-wait
+ *
+ * As they stand on the command line: raw bytes, unchecked.
+ */
+typedef struct
+{
+  char *socket;
+  gboolean json;
+  gboolean quiet;
+  char *language;
+  char *timeout;
+  char *memory;
+  char **env;
+  char *tenant;
+  char *task;
+  char *wait_timeout;
+  gboolean no_wait;
+} BerthOptionValues;
+
+/* What a verb takes beyond --socket */
+typedef enum
+{
+  BERTH_TAKES_JSON = 1 << 0,
+  BERTH_TAKES_SANDBOX = 1 << 1,
+  BERTH_TAKES_EXEC = 1 << 2,
+} BerthTakes;
+
+/**
+ * BerthVerbHelp:
+ * @synopsis: after the verb's name
+ * @summary: what it does
+ * @description: (nullable): rules and examples
+ * @takes: which options
+ * @max_arguments: how many arguments at most
+ *
+ * What --help says about a verb, and what it takes.
+ */
+typedef struct
+{
+  const char *synopsis;
+  const char *summary;
+  const char *description;
+  BerthTakes takes;
+  int max_arguments;
+} BerthVerbHelp;
+
+gboolean berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp *help, int *argc,
+                                    char ***argv, GError **error);
+void berth_option_values_clear (BerthOptionValues *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthOptionValues, berth_option_values_clear)
+
+gboolean
+berth_option_values_add_sandbox (const BerthOptionValues *self, GVariantDict *dict, GError **error);
+gboolean berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code,
+                                       GVariantDict *dict, GError **error);
+
+G_END_DECLS

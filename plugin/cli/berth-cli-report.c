@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How the command tells what happened: which exit status an error has, and which keys the JSON
+ * object of a run always has. */
+#include "plugin/cli/berth-cli-report.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/cli/berth-cli-json.h"
+#include "pool/berth-error.h"
+
+/**
+ * berth_report_status_of_error:
+ * @error: what went wrong
+ *
+ * Returns: the exit status that says so
+ */
+int
+berth_report_status_of_error (const GError *error)
+{
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return BERTH_EXIT_SIGNAL_BASE + SIGINT;
+  if (error->domain != BERTH_ERROR)
+    return BERTH_EXIT_FAILED;
+  switch ((BerthError)error->code)
+    {
+    case BERTH_ERROR_INVALID:
+      return BERTH_EXIT_INVALID;
+    case BERTH_ERROR_NO_CAPACITY:
+    case BERTH_ERROR_WAIT_TIMED_OUT:
+    case BERTH_ERROR_QUEUE_FULL:
+      return BERTH_EXIT_CAPACITY;
+    default:
+      return BERTH_EXIT_FAILED;
+    }
+}
+
+/* A message may quote what a guest wrote; a terminal must not obey it. */
+static char *
+dup_printable (const char *text)
+{
+  char *copy = g_strdup (text);
+
+  for (char *at = copy; *at != '\0'; at++)
+    if (((guchar)*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
+      *at = '?';
+  return copy;
+}
+
+/**
+ * berth_report_error:
+ * @error: what went wrong
+ *
+ * Writes it to stderr.
+ *
+ * Returns: the exit status
+ */
+int
+berth_report_error (const GError *error)
+{
+  berth_report_note (error->message);
+  return berth_report_status_of_error (error);
+}
+
+/**
+ * berth_report_note:
+ * @text: for a person
+ *
+ * Writes it to stderr, as berth's own words.
+ */
+void
+berth_report_note (const char *text)
+{
+  g_autofree char *printable = dup_printable (text);
+
+  fprintf (stderr, "berth: %s\n", printable);
+}
+
+/**
+ * berth_report_die_of_broken_pipe:
+ *
+ * Ends the process as any tool ends whose reader went away. GIO ignores the signal, so it is
+ * raised by hand. berthd sees the connection close and ends the program.
+ */
+void
+berth_report_die_of_broken_pipe (void)
+{
+  signal (SIGPIPE, SIG_DFL);
+  raise (SIGPIPE);
+  _exit (BERTH_EXIT_SIGNAL_BASE + SIGPIPE);
+}
+
+/**
+ * berth_report_text:
+ * @text: for stdout
+ *
+ * Returns: the exit status: whether @text got out
+ */
+int
+berth_report_text (const char *text)
+{
+  gsize length = strlen (text);
+
+  if (fwrite (text, 1, length, stdout) == length && fflush (stdout) == 0)
+    return BERTH_EXIT_OK;
+  if (errno == EPIPE)
+    berth_report_die_of_broken_pipe ();
+  fprintf (stderr, "berth: standard output: %s\n", g_strerror (errno));
+  return BERTH_EXIT_FAILED;
+}
+
+/**
+ * berth_report_json:
+ * @value: sunk if it floats
+ *
+ * Writes it to stdout, a line.
+ *
+ * Returns: the exit status: whether it got out
+ */
+int
+berth_report_json (GVariant *value)
+{
+  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
+  g_autofree char *json = berth_json_from_variant (owned);
+  g_autofree char *line = g_strconcat (json, "\n", NULL);
+
+  return berth_report_text (line);
+}
+
+/**
+ * berth_report_error_to_variant:
+ * @error: (nullable): what went wrong
+ *
+ * Returns: (transfer floating): code, message, retryable; or an empty maybe
+ */
+GVariant *
+berth_report_error_to_variant (const GError *error)
+{
+  GVariantDict dict;
+
+  if (error == NULL)
+    return g_variant_new_maybe (G_VARIANT_TYPE_VARDICT, NULL);
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "code", "s", berth_error_get_code (error));
+  g_variant_dict_insert (&dict, "message", "s", error->message);
+  g_variant_dict_insert (&dict, "retryable", "b", berth_error_is_retryable (error));
+  return g_variant_new_maybe (NULL, g_variant_dict_end (&dict));
+}
+
+typedef enum
+{
+  ABSENT_NULL,
+  ABSENT_FALSE,
+  ABSENT_EMPTY,
+} Absent;
+
+typedef struct
+{
+  const char *key;
+  Absent absent;
+  const char *const *inner; /* keys of the dictionary that it is, or NULL */
+} ResultKey;
+
+static const char *const timing_keys[]
+    = { "wait_ms", "claim_ms", "start_ms", "exec_ms", "destroy_ms", "total_ms", NULL };
+static const char *const usage_keys[] = { "cpu_ms", "memory_peak_mb", NULL };
+
+/* contract.md's result object; "error" stands between these two. */
+static const ResultKey result_head[] = {
+  { "stdout", ABSENT_EMPTY, NULL },
+  { "stderr", ABSENT_EMPTY, NULL },
+  { "exit_code", ABSENT_NULL, NULL },
+  { "timed_out", ABSENT_FALSE, NULL },
+  { "oom", ABSENT_FALSE, NULL },
+  { "stdout_truncated", ABSENT_FALSE, NULL },
+  { "stderr_truncated", ABSENT_FALSE, NULL },
+};
+static const ResultKey result_tail[] = {
+  { "template", ABSENT_NULL, NULL },
+  { "sandbox_id", ABSENT_NULL, NULL },
+  { "warm_hit", ABSENT_FALSE, NULL },
+  { "start", ABSENT_NULL, NULL },
+  { "timing", ABSENT_NULL, timing_keys },
+  { "usage", ABSENT_NULL, usage_keys },
+  { "destroy_unconfirmed", ABSENT_FALSE, NULL },
+};
+
+static GVariant *
+absent_value (Absent absent)
+{
+  if (absent == ABSENT_FALSE)
+    return g_variant_new_boolean (FALSE);
+  if (absent == ABSENT_EMPTY)
+    return g_variant_new_string ("");
+  return g_variant_new_maybe (G_VARIANT_TYPE_STRING, NULL);
+}
+
+static void
+add_or_null (GVariantBuilder *builder, GVariant *dictionary, const char *key, Absent absent)
+{
+  g_autoptr (GVariant) value
+      = dictionary != NULL ? g_variant_lookup_value (dictionary, key, NULL) : NULL;
+
+  g_variant_builder_add (builder, "{sv}", key, value != NULL ? value : absent_value (absent));
+}
+
+static void
+add_key (GVariantBuilder *builder, GVariant *result, const ResultKey *key)
+{
+  GVariantBuilder inner = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) dictionary = NULL;
+
+  if (key->inner == NULL)
+    {
+      add_or_null (builder, result, key->key, key->absent);
+      g_variant_builder_clear (&inner);
+      return;
+    }
+  if (result != NULL)
+    dictionary = g_variant_lookup_value (result, key->key, G_VARIANT_TYPE_VARDICT);
+  for (guint i = 0; key->inner[i] != NULL; i++)
+    add_or_null (&inner, dictionary, key->inner[i], ABSENT_NULL);
+  g_variant_builder_add (builder, "{sv}", key->key, g_variant_builder_end (&inner));
+}
+
+/**
+ * berth_report_result_object:
+ * @result: (nullable): a{sv}, what berthd answered
+ * @error: (nullable): what went wrong instead
+ *
+ * Returns: (transfer floating): an object that has every key, whatever happened
+ */
+GVariant *
+berth_report_result_object (GVariant *result, const GError *error)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  for (guint i = 0; i < G_N_ELEMENTS (result_head); i++)
+    add_key (&builder, result, &result_head[i]);
+  g_variant_builder_add (&builder, "{sv}", "error", berth_report_error_to_variant (error));
+  for (guint i = 0; i < G_N_ELEMENTS (result_tail); i++)
+    add_key (&builder, result, &result_tail[i]);
+  return g_variant_builder_end (&builder);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where the code comes from, and in which language it is. */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/**
+ * BerthSource:
+ * @code: the program
+ * @template_name: what it runs in; NULL for the sandbox's own
+ * @took_stdin: standard input was the code, so the program has none
+ */
+typedef struct
+{
+  GBytes *code;
+  char *template_name;
+  gboolean took_stdin;
+} BerthSource;
+
+/* @argument NULL: from standard input */
+gboolean berth_source_load_run (BerthSource *self, const char *argument, const char *language,
+                                GError **error);
+gboolean berth_source_load_exec (BerthSource *self, const char *argument, GError **error);
+void berth_source_clear (BerthSource *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthSource, berth_source_clear)
+
+char *berth_source_dup_template (const char *language, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Carries the streams with a thread each that does nothing but read and write. Our own descriptors
+ * stay blocking and stay here: their flags are shared with the shell and with whoever else has the
+ * terminal open, and a slow reader slows its own stream alone. */
+#include "plugin/cli/berth-cli-streams.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "plugin/cli/berth-cli-report.h"
+#include "pool/berth-error.h"
+
+#define CHUNK_BYTES 65536
+
+typedef struct
+{
+  int from;
+  int to;
+  int own_pipe; /* which of the two is ours to close */
+  int failure;  /* errno of a write that failed for good; read after done is set */
+  int done;     /* atomic */
+} Pump;
+
+struct _BerthStreams
+{
+  /* stdin, stdout, stderr; NULL where none is carried. A thread that still reads our stdin when the
+   * program has ended is left to the process's end, and its pump with it. */
+  Pump *pumps[3];
+  gboolean started;
+};
+
+/**
+ * berth_streams_stdin_is_given:
+ *
+ * Returns: whether our standard input is meant for the program: neither a terminal nor /dev/null
+ */
+gboolean
+berth_streams_stdin_is_given (void)
+{
+  struct stat status;
+
+  if (fstat (STDIN_FILENO, &status) != 0 || isatty (STDIN_FILENO))
+    return FALSE;
+  return !(S_ISCHR (status.st_mode) && status.st_rdev == makedev (1, 3));
+}
+
+/* FALSE when there is no reader any more, or with @pump's failure set */
+static gboolean
+write_chunk (Pump *pump, const char *data, gsize length)
+{
+  while (length > 0)
+    {
+      gssize written = write (pump->to, data, length);
+
+      if (written < 0 && errno == EINTR)
+        continue;
+      if (written < 0 && errno == EPIPE)
+        {
+          if (pump->to != pump->own_pipe)
+            berth_report_die_of_broken_pipe ();
+          return FALSE; /* the program does not read its input to the end, as it may */
+        }
+      if (written < 0)
+        {
+          pump->failure = errno;
+          return FALSE;
+        }
+      data += written;
+      length -= (gsize)written;
+    }
+  return TRUE;
+}
+
+static gpointer
+pump_thread (gpointer user_data)
+{
+  Pump *pump = user_data;
+  char chunk[CHUNK_BYTES];
+  gssize length;
+
+  do
+    length = read (pump->from, chunk, sizeof chunk);
+  while ((length < 0 && errno == EINTR) || (length > 0 && write_chunk (pump, chunk, length)));
+  close (pump->own_pipe);
+  g_atomic_int_set (&pump->done, 1);
+  g_main_context_wakeup (NULL);
+  return NULL;
+}
+
+/* A pipe whose far end goes to berthd under @key */
+static Pump *
+make_pump (int own_fd, const char *key, GUnixFDList *fds, GVariantDict *options, GError **error)
+{
+  gboolean is_input = own_fd == STDIN_FILENO;
+  int ends[2];
+  int far, index;
+  Pump *pump;
+
+  if (pipe2 (ends, O_CLOEXEC) != 0)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "a pipe for %s: %s", key,
+                   g_strerror (errno));
+      return NULL;
+    }
+  far = is_input ? ends[0] : ends[1];
+  index = g_unix_fd_list_append (fds, far, error);
+  close (far);
+  if (index < 0)
+    {
+      close (is_input ? ends[1] : ends[0]);
+      return NULL;
+    }
+  g_variant_dict_insert (options, key, "h", index);
+  pump = g_new0 (Pump, 1);
+  pump->own_pipe = is_input ? ends[1] : ends[0];
+  pump->from = is_input ? own_fd : pump->own_pipe;
+  pump->to = is_input ? pump->own_pipe : own_fd;
+  return pump;
+}
+
+/**
+ * berth_streams_new:
+ * @with_input: carry stdin
+ * @with_output: carry stdout and stderr
+ * @fds: gets the far ends
+ * @options: gets their handles
+ *
+ * Returns: (transfer full) (nullable): streams that do not flow yet
+ */
+BerthStreams *
+berth_streams_new (gboolean with_input, gboolean with_output, GUnixFDList *fds,
+                   GVariantDict *options, GError **error)
+{
+  static const char *const keys[] = { "stdin", "stdout", "stderr" };
+  g_autoptr (BerthStreams) self = g_new0 (BerthStreams, 1);
+
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    {
+      if (!(fd == STDIN_FILENO ? with_input : with_output))
+        continue;
+      self->pumps[fd] = make_pump (fd, keys[fd], fds, options, error);
+      if (self->pumps[fd] == NULL)
+        return NULL;
+    }
+  return g_steal_pointer (&self);
+}
+
+/**
+ * berth_streams_start:
+ * @self: streams
+ *
+ * Lets them flow. The far ends must have been given away.
+ */
+void
+berth_streams_start (BerthStreams *self)
+{
+  self->started = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (self->pumps); i++)
+    if (self->pumps[i] != NULL)
+      g_thread_unref (g_thread_new ("stream", pump_thread, self->pumps[i]));
+}
+
+static gboolean
+output_is_done (BerthStreams *self)
+{
+  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+    if (self->pumps[fd] != NULL && !g_atomic_int_get (&self->pumps[fd]->done))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+limit_cb (gpointer user_data)
+{
+  *(gboolean *)user_data = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+/**
+ * berth_streams_finish:
+ * @self: streams that flow
+ * @limit_us: how long to wait at most, -1 for as long as it takes; microseconds
+ *
+ * Waits until all output has been handed on. Runs the default main context meanwhile.
+ *
+ * Returns: whether all of it could be written
+ */
+gboolean
+berth_streams_finish (BerthStreams *self, gint64 limit_us, GError **error)
+{
+  gboolean limit_reached = FALSE;
+  guint limit_id = limit_us >= 0 ? g_timeout_add (limit_us / 1000, limit_cb, &limit_reached) : 0;
+
+  while (!output_is_done (self) && !limit_reached)
+    g_main_context_iteration (NULL, TRUE);
+  g_clear_handle_id (&limit_id, g_source_remove);
+  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO && !limit_reached; fd++)
+    if (self->pumps[fd] != NULL && self->pumps[fd]->failure != 0)
+      {
+        g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                     "the program's output could not be written to %s: %s",
+                     fd == STDOUT_FILENO ? "standard output" : "standard error",
+                     g_strerror (self->pumps[fd]->failure));
+        return FALSE;
+      }
+  return TRUE;
+}
+
+/**
+ * berth_streams_free:
+ * @self: (transfer full) (nullable): streams; those that still flow go on until the process ends
+ */
+void
+berth_streams_free (BerthStreams *self)
+{
+  if (self == NULL)
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS (self->pumps); i++)
+    {
+      Pump *pump = self->pumps[i];
+
+      if (pump == NULL || (self->started && !g_atomic_int_get (&pump->done)))
+        continue;
+      if (!self->started)
+        close (pump->own_pipe);
+      g_free (pump);
+    }
+  g_free (self);
+}

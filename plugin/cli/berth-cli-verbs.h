@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verbs of the command. Each takes its own argc and argv (argv[0] is the program) and returns
+ * the exit status. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+int berth_verb_run (int argc, char **argv);
+int berth_verb_exec (int argc, char **argv);
+int berth_verb_create (int argc, char **argv);
+int berth_verb_destroy (int argc, char **argv);
+int berth_verb_list (int argc, char **argv);
+int berth_verb_status (int argc, char **argv);
+int berth_verb_doctor (int argc, char **argv);
+
+G_END_DECLS

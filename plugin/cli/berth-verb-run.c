@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* run and exec: one program, its streams, and the exit status that it becomes. */
+#include <signal.h>
+#include <string.h>
+
+#include "plugin/cli/berth-cli-client.h"
+#include "plugin/cli/berth-cli-options.h"
+#include "plugin/cli/berth-cli-report.h"
+#include "plugin/cli/berth-cli-source.h"
+#include "plugin/cli/berth-cli-streams.h"
+#include "plugin/cli/berth-cli-verbs.h"
+#include "pool/berth-error.h"
+
+/* After Ctrl-C: how long the last words of the program are waited for */
+#define LAST_WORDS_US (3 * G_USEC_PER_SEC)
+
+#define EXIT_STATUS_HELP                                                                           \
+  "Exit status: the program's own, 128+N when signal N ended it, 124 when its time ran out,\n"     \
+  "125 when berth could not run it, 126 when berth is at capacity and you would not wait,\n"       \
+  "2 when the request is wrong, 130 after Ctrl-C.\n"
+
+static const BerthVerbHelp run_help = {
+  .synopsis = "[CODE | FILE | -]",
+  .summary = "Runs code in a virtual machine of its own, which is destroyed afterwards.",
+  .description
+  = "An argument that names an existing file is that file; its suffix tells the language (.py .js\n"
+    ".mjs .cjs .sh .bash), another one needs -l. '-' is standard input (so is no argument at all,\n"
+    "unless that is a terminal). Anything else is the code itself, python without -l. Put '--'\n"
+    "before code that starts with a dash.\n\n"
+    "The program gets your standard input, unless that is a terminal or was the code. Output is\n"
+    "live.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
+    "  berth run 'print(6*7)'\n"
+    "  berth run -l shell -t 5 -e NAME=world 'echo \"hello $NAME\"'\n"
+    "  berth run script.py < data.csv\n"
+    "  git show HEAD:x.js | berth run -l javascript --json -",
+  .takes = BERTH_TAKES_SANDBOX | BERTH_TAKES_EXEC | BERTH_TAKES_JSON,
+  .max_arguments = 1,
+};
+
+static const BerthVerbHelp exec_help = {
+  .synopsis = "ID [CODE | -]",
+  .summary = "Runs code in a sandbox that 'berth create' made; what it defines stays.",
+  .description = "'-', or no argument, is standard input.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
+                 "  id=$(berth create)\n"
+                 "  berth exec $id 'x = 6'\n"
+                 "  berth exec $id 'print(x * 7)'\n"
+                 "  berth exec $id - < script.py",
+  .takes = BERTH_TAKES_EXEC | BERTH_TAKES_JSON,
+  .max_arguments = 2,
+};
+
+/* One run or exec, from its options to its end. */
+typedef struct
+{
+  BerthOptionValues values;
+  BerthSource source;
+  GVariantDict options;
+  const char *id; /* of exec; NULL for run */
+} Execution;
+
+static void
+execution_clear (Execution *self)
+{
+  berth_option_values_clear (&self->values);
+  berth_source_clear (&self->source);
+  g_variant_dict_clear (&self->options);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Execution, execution_clear)
+
+/* How the dictionary of berthd's answer becomes a status: its own, or 124 without one */
+static int
+status_of_result (GVariant *result)
+{
+  gint32 exit_code;
+
+  if (g_variant_lookup (result, "exit_code", "i", &exit_code))
+    return exit_code & 0xff;
+  return BERTH_EXIT_TIMED_OUT;
+}
+
+static gboolean
+flag (GVariant *result, const char *key)
+{
+  gboolean value = FALSE;
+
+  g_variant_lookup (result, key, "b", &value);
+  return value;
+}
+
+static void
+print_notes (const Execution *self, GVariant *result)
+{
+  const char *timeout = self->values.timeout != NULL ? self->values.timeout : "30";
+
+  if (self->values.quiet)
+    return;
+  if (flag (result, "timed_out"))
+    {
+      g_autofree char *text = g_strdup_printf (
+          "the program's time ran out after %.20s s and it was ended: -t gives it more", timeout);
+
+      berth_report_note (text);
+    }
+  if (flag (result, "oom"))
+    berth_report_note (self->id == NULL
+                           ? "the program ran out of memory: -m gives it more"
+                           : "the program ran out of memory: 'berth create -m' gives more");
+  if (flag (result, "destroy_unconfirmed"))
+    berth_report_note ("the program ended, but its VM may still exist: see 'berth list'");
+}
+
+static int
+report (const Execution *self, GVariant *result, const GError *error, int signal_number)
+{
+  int status = error != NULL ? berth_report_status_of_error (error) : status_of_result (result);
+
+  if (signal_number != 0)
+    status = BERTH_EXIT_SIGNAL_BASE + signal_number;
+  if (self->values.json
+      && berth_report_json (berth_report_result_object (result, error)) != BERTH_EXIT_OK)
+    return BERTH_EXIT_FAILED;
+  if (error != NULL)
+    berth_report_error (error);
+  else if (!self->values.json)
+    print_notes (self, result);
+  return status;
+}
+
+static GVariant *
+call (Execution *self, BerthClient *client, GUnixFDList *fds, GError **error)
+{
+  GVariant *options = g_variant_dict_end (&self->options);
+  g_autoptr (GVariant) reply = NULL;
+
+  if (self->id != NULL)
+    reply = berth_client_call (client, "Exec", g_variant_new ("(s@a{sv})", self->id, options),
+                               "(a{sv})", fds, error);
+  else
+    reply = berth_client_call (client, "Run", g_variant_new ("(@a{sv})", options), "(a{sv})", fds,
+                               error);
+  return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
+}
+
+/* Output is complete when the program's end is known: berthd closes its ends before it answers. */
+static GVariant *
+call_with_streams (Execution *self, BerthClient *client, GError **error)
+{
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  gboolean with_input = !self->source.took_stdin && berth_streams_stdin_is_given ();
+  g_autoptr (BerthStreams) streams
+      = berth_streams_new (with_input, !self->values.json, fds, &self->options, error);
+  g_autoptr (GVariant) result = NULL;
+  g_autoptr (GError) output_error = NULL;
+
+  if (streams == NULL)
+    return NULL;
+  berth_streams_start (streams);
+  result = call (self, client, g_steal_pointer (&fds), error);
+  if (!berth_streams_finish (streams, berth_client_get_signal (client) != 0 ? LAST_WORDS_US : -1,
+                             &output_error)
+      && result != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&output_error));
+      return NULL;
+    }
+  return g_steal_pointer (&result);
+}
+
+static int
+execute (Execution *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthClient) client = berth_client_new (self->values.socket, &error);
+  g_autoptr (GVariant) result = NULL;
+
+  if (client == NULL)
+    return report (self, NULL, error, 0);
+  result = call_with_streams (self, client, &error);
+  return report (self, result, error, berth_client_get_signal (client));
+}
+
+/**
+ * berth_verb_run:
+ * @argc: of @argv
+ * @argv: options and at most one argument
+ *
+ * Returns: the exit status
+ */
+int
+berth_verb_run (int argc, char **argv)
+{
+  g_auto (Execution) self = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  g_variant_dict_init (&self.options, NULL);
+  if (!berth_option_values_parse (&self.values, &run_help, &argc, &argv, &error)
+      || !berth_option_values_add_sandbox (&self.values, &self.options, &error)
+      || !berth_source_load_run (&self.source, argc > 1 ? argv[1] : NULL, self.values.language,
+                                 &error)
+      || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
+    return report (&self, NULL, error, 0);
+  g_variant_dict_insert (&self.options, "template", "s", self.source.template_name);
+  return execute (&self);
+}
+
+/**
+ * berth_verb_exec:
+ * @argc: of @argv
+ * @argv: options, a sandbox id and at most one argument
+ *
+ * Returns: the exit status
+ */
+int
+berth_verb_exec (int argc, char **argv)
+{
+  g_auto (Execution) self = { 0 };
+  g_autoptr (GError) error = NULL;
+  gboolean ok;
+
+  g_variant_dict_init (&self.options, NULL);
+  ok = berth_option_values_parse (&self.values, &exec_help, &argc, &argv, &error);
+  if (ok && argc < 2)
+    {
+      g_set_error_literal (&error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                           "which sandbox? 'berth exec ID CODE'; 'berth list' shows the ids");
+      ok = FALSE;
+    }
+  if (!ok || !berth_source_load_exec (&self.source, argc > 2 ? argv[2] : NULL, &error)
+      || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
+    return report (&self, NULL, error, 0);
+  self.id = argv[1];
+  return execute (&self);
+}

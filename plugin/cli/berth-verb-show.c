@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* list, status and doctor: what berthd says, for a person or as JSON. */
+#include <string.h>
+
+#include "plugin/cli/berth-cli-client.h"
+#include "plugin/cli/berth-cli-options.h"
+#include "plugin/cli/berth-cli-report.h"
+#include "plugin/cli/berth-cli-table.h"
+#include "plugin/cli/berth-cli-verbs.h"
+#include "pool/berth-error.h"
+
+static const BerthVerbHelp list_help = {
+  .synopsis = "",
+  .summary = "Lists your sandboxes, and the warm VMs that stand by. Root sees everybody's.",
+  .description = "Example:\n  berth list --json | jq -r '.[].id'",
+  .takes = BERTH_TAKES_JSON,
+  .max_arguments = 0,
+};
+
+static const BerthVerbHelp status_help = {
+  .synopsis = "",
+  .summary = "Tells how much capacity there is, who holds it, who waits, and how libvirt is.",
+  .description = "Example:\n  berth status --json | jq .slots.free",
+  .takes = BERTH_TAKES_JSON,
+  .max_arguments = 0,
+};
+
+static const BerthVerbHelp doctor_help = {
+  .synopsis = "",
+  .summary = "Checks what berth needs of this host, and says how to mend what is missing.",
+  .description
+  = "Exit status: 0 when all is well, 1 when something is missing, 125 without berthd.",
+  .takes = BERTH_TAKES_JSON,
+  .max_arguments = 0,
+};
+
+/* The one answer that a verb of this file shows. (transfer full) */
+static GVariant *
+ask (const BerthVerbHelp *help, BerthOptionValues *values, int argc, char **argv,
+     const char *method, const char *reply_type, GError **error)
+{
+  g_autoptr (BerthClient) client = NULL;
+  g_autoptr (GVariant) reply = NULL;
+
+  if (!berth_option_values_parse (values, help, &argc, &argv, error))
+    return NULL;
+  client = berth_client_new (values->socket, error);
+  if (client == NULL)
+    return NULL;
+  reply = berth_client_call (client, method, NULL, reply_type, NULL, error);
+  return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
+}
+
+/* With --json there is one JSON value also then: an object with nothing but the error */
+static int
+report_failure (const BerthOptionValues *values, const GError *error)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  g_variant_builder_add (&builder, "{sv}", "error", berth_report_error_to_variant (error));
+  if (values->json)
+    berth_report_json (g_variant_builder_end (&builder));
+  else
+    g_variant_builder_clear (&builder);
+  return berth_report_error (error);
+}
+
+/* Any value as a cell: "-" for none, text without its quotes, whole numbers */
+static char *
+dup_cell (GVariant *dictionary, const char *key)
+{
+  g_autoptr (GVariant) value
+      = dictionary != NULL ? g_variant_lookup_value (dictionary, key, NULL) : NULL;
+
+  if (value == NULL)
+    return g_strdup ("-");
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
+    return g_strdup_printf ("%.0f", g_variant_get_double (value));
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return g_variant_print (value, FALSE);
+  if (g_variant_get_string (value, NULL)[0] == '\0')
+    return g_strdup ("-");
+  return g_variant_dup_string (value, NULL);
+}
+
+/* Seconds as a person counts them */
+static char *
+dup_age (GVariant *dictionary, const char *key)
+{
+  g_autofree char *cell = dup_cell (dictionary, key);
+  guint64 seconds;
+
+  if (!g_ascii_string_to_unsigned (cell, 10, 0, G_MAXUINT32, &seconds, NULL))
+    return g_steal_pointer (&cell);
+  if (seconds < 60)
+    return g_strdup_printf ("%us", (guint)seconds);
+  if (seconds < 3600)
+    return g_strdup_printf ("%um%02us", (guint)seconds / 60, (guint)seconds % 60);
+  if (seconds < 86400)
+    return g_strdup_printf ("%uh%02um", (guint)seconds / 3600, (guint)seconds / 60 % 60);
+  return g_strdup_printf ("%ud%02uh", (guint)seconds / 86400, (guint)seconds / 3600 % 24);
+}
+
+static void
+add_row (BerthTable *table, GVariant *dictionary, const char *const *keys)
+{
+  GPtrArray *cells = g_ptr_array_new ();
+
+  for (guint i = 0; keys[i] != NULL; i++)
+    {
+      gboolean is_age = strcmp (keys[i], "age_s") == 0 || strcmp (keys[i], "since") == 0;
+
+      g_ptr_array_add (cells,
+                       is_age ? dup_age (dictionary, keys[i]) : dup_cell (dictionary, keys[i]));
+    }
+  g_ptr_array_add (cells, NULL);
+  berth_table_take_row (table, (char **)g_ptr_array_free (cells, FALSE));
+}
+
+static char *
+table_of (GVariant *dictionaries, const char *const *heads, const char *const *keys,
+          const char *indent)
+{
+  g_autoptr (BerthTable) table = berth_table_new ();
+
+  berth_table_take_row (table, g_strdupv ((char **)heads));
+  for (gsize i = 0; i < g_variant_n_children (dictionaries); i++)
+    {
+      g_autoptr (GVariant) dictionary = g_variant_get_child_value (dictionaries, i);
+
+      add_row (table, dictionary, keys);
+    }
+  return berth_table_to_text (table, indent);
+}
+
+/**
+ * berth_verb_list:
+ * @argc: of @argv
+ * @argv: options
+ *
+ * Returns: the exit status
+ */
+int
+berth_verb_list (int argc, char **argv)
+{
+  static const char *const heads[]
+      = { "ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE", NULL };
+  static const char *const keys[]
+      = { "id", "domain", "template", "state", "tenant", "task", "age_s", NULL };
+  g_auto (BerthOptionValues) values = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) vms = ask (&list_help, &values, argc, argv, "List", "(aa{sv})", &error);
+  g_autofree char *text = NULL;
+
+  if (vms == NULL)
+    return report_failure (&values, error);
+  if (values.json)
+    return berth_report_json (vms);
+  text = table_of (vms, heads, keys, "");
+  return berth_report_text (text);
+}
+
+static GVariant *
+lookup_dictionary (GVariant *status, const char *key)
+{
+  return g_variant_lookup_value (status, key, G_VARIANT_TYPE_VARDICT);
+}
+
+static void
+append_slots (GString *text, GVariant *status)
+{
+  static const char *const kinds[] = { "claimed", "warm", "starting", "stopping" };
+  g_autoptr (GVariant) slots = lookup_dictionary (status, "slots");
+  g_autofree char *available = dup_cell (slots, "free");
+  g_autofree char *total = dup_cell (slots, "total");
+
+  g_string_append_printf (text, "slots      %s of %s free", available, total);
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    {
+      g_autofree char *count = dup_cell (slots, kinds[i]);
+
+      g_string_append_printf (text, "%s%s %s", i == 0 ? "; " : ", ", count, kinds[i]);
+    }
+  g_string_append_c (text, '\n');
+}
+
+static void
+append_budget (GString *text, GVariant *status, const char *key, const char *label,
+               const char *unit)
+{
+  g_autoptr (GVariant) budget = lookup_dictionary (status, key);
+  g_autofree char *held = dup_cell (budget, "held");
+  g_autofree char *total = dup_cell (budget, "total");
+
+  if (budget != NULL)
+    g_string_append_printf (text, "%-9s  %s of %s%s held\n", label, held, total, unit);
+}
+
+static void
+append_libvirt (GString *text, GVariant *status)
+{
+  g_autoptr (GVariant) libvirt = lookup_dictionary (status, "libvirt");
+  g_autofree char *uri = dup_cell (libvirt, "uri");
+  g_autofree char *version = dup_cell (libvirt, "version");
+  gboolean connected = FALSE;
+
+  if (libvirt == NULL)
+    return;
+  g_variant_lookup (libvirt, "connected", "b", &connected);
+  g_string_append_printf (text, "libvirt    %s, %s, version %s\n", uri,
+                          connected ? "connected" : "NOT CONNECTED (requests wait)", version);
+}
+
+static void
+append_waiters (GString *text, GVariant *status)
+{
+  static const char *const heads[] = { "POSITION", "TEMPLATE", "TENANT", "TASK", "WAITS", NULL };
+  static const char *const keys[] = { "position", "template", "tenant", "task", "since", NULL };
+  g_autoptr (GVariant) waiters
+      = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
+  g_autofree char *table = NULL;
+
+  g_string_append_printf (text, "waiting    %" G_GSIZE_FORMAT "\n",
+                          waiters != NULL ? g_variant_n_children (waiters) : 0);
+  if (waiters == NULL || g_variant_n_children (waiters) == 0)
+    return;
+  table = table_of (waiters, heads, keys, "  ");
+  g_string_append (text, table);
+}
+
+static void
+append_templates (GString *text, GVariant *status)
+{
+  static const char *const heads[]
+      = { "TEMPLATE", "WARM", "TARGET", "SNAPSHOT", "FAILURES", "LAST ERROR", NULL };
+  static const char *const keys[]
+      = { "warm", "target", "snapshot", "failures", "last_error", NULL };
+  g_autoptr (GVariant) templates = lookup_dictionary (status, "templates");
+  g_autoptr (BerthTable) table = berth_table_new ();
+  g_autofree char *rows = NULL;
+  GVariantIter iter;
+  const char *name;
+  GVariant *child;
+
+  if (templates == NULL || g_variant_n_children (templates) == 0)
+    return;
+  berth_table_take_row (table, g_strdupv ((char **)heads));
+  g_variant_iter_init (&iter, templates);
+  while (g_variant_iter_next (&iter, "{&sv}", &name, &child))
+    {
+      g_autoptr (GVariant) template = child;
+      GPtrArray *cells = g_ptr_array_new ();
+
+      g_ptr_array_add (cells, g_strdup (name));
+      for (guint i = 0; keys[i] != NULL; i++)
+        g_ptr_array_add (cells, dup_cell (template, keys[i]));
+      g_ptr_array_add (cells, NULL);
+      berth_table_take_row (table, (char **)g_ptr_array_free (cells, FALSE));
+    }
+  rows = berth_table_to_text (table, "  ");
+  g_string_append_printf (text, "templates\n%s", rows);
+}
+
+/**
+ * berth_verb_status:
+ * @argc: of @argv
+ * @argv: options
+ *
+ * Returns: the exit status
+ */
+int
+berth_verb_status (int argc, char **argv)
+{
+  g_auto (BerthOptionValues) values = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) status
+      = ask (&status_help, &values, argc, argv, "Status", "(a{sv})", &error);
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  if (status == NULL)
+    return report_failure (&values, error);
+  if (values.json)
+    return berth_report_json (status);
+  append_slots (text, status);
+  append_budget (text, status, "memory_mb", "memory", " MiB");
+  append_budget (text, status, "vcpus", "vCPUs", "");
+  append_libvirt (text, status);
+  append_waiters (text, status);
+  append_templates (text, status);
+  return berth_report_text (text->str);
+}
+
+static gboolean
+append_finding (GString *text, GVariant *finding)
+{
+  g_autofree char *check = dup_cell (finding, "check");
+  g_autofree char *what = dup_cell (finding, "text");
+  g_autofree char *remedy = dup_cell (finding, "remedy");
+  gboolean ok = FALSE;
+
+  g_variant_lookup (finding, "ok", "b", &ok);
+  g_string_append_printf (text, "%-7s  %s: %s\n", ok ? "ok" : "MISSING", check, what);
+  if (!ok && strcmp (remedy, "-") != 0)
+    g_string_append_printf (text, "         mend it: %s\n", remedy);
+  return ok;
+}
+
+/**
+ * berth_verb_doctor:
+ * @argc: of @argv
+ * @argv: options
+ *
+ * Returns: the exit status
+ */
+int
+berth_verb_doctor (int argc, char **argv)
+{
+  g_auto (BerthOptionValues) values = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) findings
+      = ask (&doctor_help, &values, argc, argv, "Doctor", "(aa{sv})", &error);
+  g_autoptr (GString) text = g_string_new (NULL);
+  gboolean all_ok = TRUE;
+  int status;
+
+  if (findings == NULL)
+    return report_failure (&values, error);
+  for (gsize i = 0; i < g_variant_n_children (findings); i++)
+    {
+      g_autoptr (GVariant) finding = g_variant_get_child_value (findings, i);
+
+      all_ok = append_finding (text, finding) && all_ok;
+    }
+  status = values.json ? berth_report_json (findings) : berth_report_text (text->str);
+  return status == BERTH_EXIT_OK && !all_ok ? BERTH_EXIT_FINDINGS : status;
+}
