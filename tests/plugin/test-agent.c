@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host's end of the agent against a peer that the test plays: honest, lying, silent, dead. */
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "berth-agent.h"
+#include "pool/berth-error.h"
+
+typedef struct
+{
+  BerthAgent *agent;
+  int peer; /* the guest's end, blocking */
+  GAsyncResult *result;
+  gboolean is_closed;
+} Fixture;
+
+static void
+closed_cb (BerthAgent *agent, const GError *error, gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  g_assert_nonnull (error);
+  fixture->is_closed = TRUE;
+}
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GSocket) socket = NULL;
+  int fds[2];
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+  socket = g_socket_new_from_fd (fds[0], NULL);
+  fixture->peer = fds[1];
+  fixture->agent = berth_agent_new (socket);
+  berth_agent_set_closed_func (fixture->agent, closed_cb, fixture);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  berth_agent_close (fixture->agent);
+  g_assert_finalize_object (fixture->agent);
+  g_clear_object (&fixture->result);
+  close (fixture->peer);
+}
+
+static void
+done_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  g_assert_null (fixture->result);
+  fixture->result = g_object_ref (result);
+}
+
+static void
+run_until_done (Fixture *fixture)
+{
+  while (fixture->result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+peer_send (Fixture *fixture, guint32 type, guint32 request, gconstpointer payload, gsize length)
+{
+  guint8 head[BERTH_FRAME_HEAD_SIZE];
+
+  berth_frame_head_write (head, type, request, (guint32) length);
+  g_assert_cmpint (send (fixture->peer, head, sizeof head, MSG_NOSIGNAL), ==, sizeof head);
+  if (length > 0)
+    g_assert_cmpint (send (fixture->peer, payload, length, MSG_NOSIGNAL), ==, (gssize) length);
+}
+
+/* The next frame that the host sent; the payload into @payload, which must be large enough. */
+static BerthFrameHead
+peer_read (Fixture *fixture, guint8 *payload)
+{
+  guint8 bytes[BERTH_FRAME_HEAD_SIZE];
+  BerthFrameHead head;
+
+  g_assert_cmpint (recv (fixture->peer, bytes, sizeof bytes, MSG_WAITALL), ==, sizeof bytes);
+  g_assert_true (berth_frame_head_read (bytes, &head));
+  if (head.length > 0)
+    g_assert_cmpint (recv (fixture->peer, payload, head.length, MSG_WAITALL), ==, head.length);
+  return head;
+}
+
+static void
+greet (Fixture *fixture, guint32 flags)
+{
+  BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .flags = flags, .ready_us = 5 };
+  BerthHello hello;
+  BerthFrameHead head;
+  g_autoptr(GError) error = NULL;
+
+  berth_agent_hello_async (fixture->agent, TRUE, 5000, NULL, done_cb, fixture);
+  head = peer_read (fixture, (guint8 *) &hello);
+  g_assert_cmpuint (head.type, ==, BERTH_FRAME_HELLO);
+  g_assert_cmpmem (hello.magic, sizeof hello.magic, BERTH_PROTOCOL_MAGIC, 8);
+  memcpy (reply.magic, hello.magic, sizeof reply.magic);
+  memcpy (reply.nonce, hello.nonce, sizeof reply.nonce);
+  peer_send (fixture, BERTH_FRAME_HELLO_REPLY, head.request, &reply, sizeof reply);
+  run_until_done (fixture);
+  g_assert_true (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_no_error (error);
+  g_clear_object (&fixture->result);
+}
+
+static guint32
+begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
+{
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  BerthFrameHead head;
+  BerthExecHead request;
+
+  berth_agent_exec_async (fixture->agent, exec, BERTH_LANGUAGE_PYTHON, cancellable, done_cb,
+                          fixture);
+  head = peer_read (fixture, payload);
+  g_assert_cmpuint (head.type, ==, BERTH_FRAME_EXEC);
+  memcpy (&request, payload, sizeof request);
+  for (guint32 got = 0; got < request.code_size + request.env_size;)
+    {
+      BerthFrameHead data = peer_read (fixture, payload);
+
+      g_assert_cmpuint (data.type, ==, BERTH_FRAME_DATA);
+      g_assert_cmpuint (data.request, ==, head.request);
+      got += data.length - 4;
+    }
+  return head.request;
+}
+
+static BerthExec *
+new_exec (const char *code)
+{
+  g_autoptr(GBytes) bytes = g_bytes_new_static (code, strlen (code));
+
+  return berth_exec_new (bytes);
+}
+
+static void
+send_data (Fixture *fixture, guint32 request, guint32 stream, const char *text, gsize size)
+{
+  g_autofree guint8 *payload = g_malloc (4 + size);
+
+  berth_le32_write (payload, stream);
+  memcpy (payload + 4, text, size);
+  peer_send (fixture, BERTH_FRAME_DATA, request, payload, 4 + size);
+}
+
+static BerthResult *
+finish_exec (Fixture *fixture, GError **error)
+{
+  BerthResult *result;
+
+  run_until_done (fixture);
+  result = berth_agent_exec_finish (fixture->agent, fixture->result, error);
+  g_clear_object (&fixture->result);
+  return result;
+}
+
+static void
+assert_outcome_unknown (Fixture *fixture)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result = finish_exec (fixture, &error);
+
+  g_assert_null (result);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN);
+  g_assert_true (fixture->is_closed);
+}
+
+static void
+test_exec (Fixture *fixture, gconstpointer data)
+{
+  BerthExit end = { .status = 3, .wall_us = 1000 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result = NULL;
+  guint32 request;
+
+  greet (fixture, BERTH_HELLO_READY);
+  request = begin_exec (fixture, new_exec ("print(1)"), NULL);
+  peer_send (fixture, BERTH_FRAME_STARTED, request, NULL, 0);
+  send_data (fixture, request, BERTH_STREAM_STDOUT, "1\n\xc3", 3);
+  send_data (fixture, request, BERTH_STREAM_STDERR, "oops", 4);
+  send_data (fixture, request, BERTH_STREAM_STDOUT, "\xa4", 1);
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  result = finish_exec (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (result->stdout_data, ==, "1\n\u00e4");
+  g_assert_cmpstr (result->stderr_data, ==, "oops");
+  g_assert_cmpint (result->exit_code, ==, 3);
+}
+
+static void
+test_capture_is_bounded (Fixture *fixture, gconstpointer data)
+{
+  BerthExit end = { .status = 0 };
+  BerthExec *exec = new_exec ("x");
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result = NULL;
+  guint32 request;
+
+  exec->stdout_max = 4;
+  greet (fixture, 0);
+  request = begin_exec (fixture, exec, NULL);
+  send_data (fixture, request, BERTH_STREAM_STDOUT, "abc\xc3\xa4zzz", 8);
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  result = finish_exec (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_true (result->stdout_truncated);
+  g_assert_cmpstr (result->stdout_data, ==, "abc");
+}
+
+static void
+test_slow_reader_holds_credit (Fixture *fixture, gconstpointer data)
+{
+  const gsize window = 256 * 1024;
+  g_autofree char *much = g_malloc0 (BERTH_DATA_MAX);
+  BerthExit end = { .status = 0 };
+  BerthExec *exec = new_exec ("x");
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result = NULL;
+  gsize read_back = 0;
+  guint32 request;
+  int fds[2];
+
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  exec->stdout_fd = fds[1];
+  greet (fixture, 0);
+  request = begin_exec (fixture, exec, NULL);
+  for (gsize sent = 0; sent < window;)
+    {
+      gsize part = MIN (window - sent, BERTH_DATA_MAX);
+
+      send_data (fixture, request, BERTH_STREAM_STDOUT, much, part);
+      sent += part;
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_null (fixture->result); /* the end waits for the output's reader */
+  while (read_back < window)
+    {
+      gssize got = read (fds[0], much, BERTH_DATA_MAX);
+
+      g_assert_cmpint (got, >, 0);
+      read_back += (gsize) got;
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+  result = finish_exec (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_null (result->stdout_data);
+  close (fds[0]);
+}
+
+static void
+test_reader_gone (Fixture *fixture, gconstpointer data)
+{
+  BerthExit end = { .status = 0 };
+  BerthExec *exec = new_exec ("x");
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result = NULL;
+  guint32 request;
+  int fds[2];
+
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  close (fds[0]);
+  exec->stdout_fd = fds[1];
+  greet (fixture, 0);
+  request = begin_exec (fixture, exec, NULL);
+  send_data (fixture, request, BERTH_STREAM_STDOUT, "lost", 4);
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  result = finish_exec (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (result->exit_code, ==, 0);
+}
+
+static void
+test_stdin_by_credit (Fixture *fixture, gconstpointer data)
+{
+  guint8 credit[8];
+  guint8 payload[64];
+  BerthExit end = { .status = 0 };
+  BerthExec *exec = new_exec ("x");
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result = NULL;
+  BerthFrameHead head;
+  guint32 request;
+  int fds[2];
+
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  g_assert_cmpint (write (fds[1], "abcdef", 6), ==, 6);
+  close (fds[1]);
+  exec->stdin_fd = fds[0];
+  greet (fixture, 0);
+  request = begin_exec (fixture, exec, NULL);
+  berth_le32_write (credit, BERTH_STREAM_STDIN);
+  berth_le32_write (credit + 4, 4);
+  for (guint i = 0; i < 2; i++)
+    {
+      peer_send (fixture, BERTH_FRAME_CREDIT, request, credit, sizeof credit);
+      g_main_context_iteration (NULL, TRUE);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      head = peer_read (fixture, payload);
+      g_assert_cmpuint (head.length, ==, i == 0 ? 4 + 4 : 4 + 2);
+    }
+  head = peer_read (fixture, payload);
+  g_assert_cmpuint (head.length, ==, 4); /* the end of the stream */
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  result = finish_exec (fixture, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_guest_dies (Fixture *fixture, gconstpointer data)
+{
+  greet (fixture, 0);
+  begin_exec (fixture, new_exec ("x"), NULL);
+  shutdown (fixture->peer, SHUT_RDWR);
+  assert_outcome_unknown (fixture);
+}
+
+static void
+test_end_known_then_guest_dies (Fixture *fixture, gconstpointer data)
+{
+  BerthExit end = { .status = 7 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result = NULL;
+  guint32 request;
+
+  greet (fixture, 0);
+  request = begin_exec (fixture, new_exec ("x"), NULL);
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  shutdown (fixture->peer, SHUT_RDWR);
+  result = finish_exec (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (result->exit_code, ==, 7);
+}
+
+static void
+test_more_than_its_credit (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *much = g_malloc0 (BERTH_DATA_MAX);
+  BerthExec *exec = new_exec ("x");
+  guint32 request;
+  int fds[2];
+
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  exec->stdout_fd = fds[1];
+  greet (fixture, 0);
+  request = begin_exec (fixture, exec, NULL);
+  /* the pipe takes 64 KiB and the window is 256 KiB: within 6 frames it is overrun */
+  for (guint i = 0; i < 6; i++)
+    {
+      send_data (fixture, request, BERTH_STREAM_STDOUT, much, BERTH_DATA_MAX);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+  assert_outcome_unknown (fixture);
+  close (fds[0]);
+}
+
+static void
+test_lies_about_an_end (Fixture *fixture, gconstpointer data)
+{
+  BerthExit end = { .status = 99999 };
+  guint32 request;
+
+  greet (fixture, 0);
+  request = begin_exec (fixture, new_exec ("x"), NULL);
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  assert_outcome_unknown (fixture);
+}
+
+static void
+test_flood_of_nothing (Fixture *fixture, gconstpointer data)
+{
+  guint8 payload[8] = { 0 };
+
+  greet (fixture, 0);
+  begin_exec (fixture, new_exec ("x"), NULL);
+  for (guint i = 0; i < 2000 && !fixture->is_closed; i++)
+    {
+      peer_send (fixture, BERTH_FRAME_PONG, 999, payload, sizeof payload);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+  assert_outcome_unknown (fixture);
+}
+
+static void
+test_wrong_clock_is_refused (Fixture *fixture, gconstpointer data)
+{
+  BerthIdentity identity;
+  BerthIdentityDone done = { .random = { 1 } };
+  g_autoptr(GError) error = NULL;
+  BerthFrameHead head;
+
+  greet (fixture, 0);
+  berth_agent_identify_async (fixture->agent, "host", 5000, NULL, done_cb, fixture);
+  head = peer_read (fixture, (guint8 *) &identity);
+  g_assert_cmpuint (head.type, ==, BERTH_FRAME_IDENTITY);
+  g_assert_cmpstr (identity.hostname, ==, "host");
+  done.realtime_ns = identity.realtime_ns - 60 * G_GUINT64_CONSTANT (1000000000);
+  peer_send (fixture, BERTH_FRAME_IDENTITY_DONE, head.request, &done, sizeof done);
+  run_until_done (fixture);
+  g_assert_false (berth_agent_identify_finish (fixture->agent, fixture->result, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+}
+
+static void
+test_other_version_is_refused (Fixture *fixture, gconstpointer data)
+{
+  BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION + 1 };
+  BerthHello hello;
+  g_autoptr(GError) error = NULL;
+  BerthFrameHead head;
+
+  berth_agent_hello_async (fixture->agent, TRUE, 5000, NULL, done_cb, fixture);
+  head = peer_read (fixture, (guint8 *) &hello);
+  memcpy (reply.magic, hello.magic, sizeof reply.magic);
+  memcpy (reply.nonce, hello.nonce, sizeof reply.nonce);
+  peer_send (fixture, BERTH_FRAME_HELLO_REPLY, head.request, &reply, sizeof reply);
+  run_until_done (fixture);
+  g_assert_false (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_VERSION);
+}
+
+static void
+test_silence_times_out (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+
+  berth_agent_hello_async (fixture->agent, TRUE, 1, NULL, done_cb, fixture);
+  run_until_done (fixture);
+  g_assert_false (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT);
+}
+
+static void
+test_cancel_kills (Fixture *fixture, gconstpointer data)
+{
+  BerthExit end = { .status = -1, .signal = 15, .flags = BERTH_EXIT_KILLED };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result = NULL;
+  guint8 payload[64];
+  BerthFrameHead head;
+  guint32 request;
+
+  greet (fixture, 0);
+  request = begin_exec (fixture, new_exec ("x"), cancellable);
+  g_cancellable_cancel (cancellable);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  head = peer_read (fixture, payload);
+  g_assert_cmpuint (head.type, ==, BERTH_FRAME_KILL);
+  g_assert_cmpuint (head.request, ==, request);
+  g_assert_null (fixture->result); /* not before the program has ended */
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  result = finish_exec (fixture, &error);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_false (fixture->is_closed);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, func) g_test_add ("/agent/" name, Fixture, NULL, set_up, func, tear_down)
+  ADD ("exec", test_exec);
+  ADD ("capture-is-bounded", test_capture_is_bounded);
+  ADD ("slow-reader-holds-credit", test_slow_reader_holds_credit);
+  ADD ("reader-gone", test_reader_gone);
+  ADD ("stdin-by-credit", test_stdin_by_credit);
+  ADD ("guest-dies", test_guest_dies);
+  ADD ("end-known-then-guest-dies", test_end_known_then_guest_dies);
+  ADD ("more-than-its-credit", test_more_than_its_credit);
+  ADD ("lies-about-an-end", test_lies_about_an_end);
+  ADD ("flood-of-nothing", test_flood_of_nothing);
+  ADD ("wrong-clock-is-refused", test_wrong_clock_is_refused);
+  ADD ("other-version-is-refused", test_other_version_is_refused);
+  ADD ("silence-times-out", test_silence_times_out);
+  ADD ("cancel-kills", test_cancel_kills);
+#undef ADD
+  return g_test_run ();
+}

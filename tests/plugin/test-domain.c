@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The link and the domain calls against libvirt's own test driver: real libvirt, no daemon. */
+#include <libvirt/libvirt.h>
+
+#include "berth-domain.h"
+#include "berth-libvirt-error.h"
+#include "berth-link.h"
+#include "berth-mark.h"
+
+typedef struct
+{
+  BerthLink *link;
+  virConnectPtr connection;
+  GPtrArray *stopped; /* uuid (owned) */
+  GAsyncResult *result;
+} Fixture;
+
+static void
+stopped_cb (const char *uuid, const char *reason, gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  g_ptr_array_add (fixture->stopped, g_strdup (uuid));
+}
+
+static void
+done_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  fixture->result = g_object_ref (result);
+}
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+
+  fixture->stopped = g_ptr_array_new_with_free_func (g_free);
+  fixture->link = berth_link_new ("test:///default");
+  berth_link_set_funcs (fixture->link, stopped_cb, NULL, fixture);
+  berth_link_open_async (fixture->link, NULL, done_cb, fixture);
+  while (fixture->result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (berth_link_open_finish (fixture->link, fixture->result, &error));
+  g_assert_no_error (error);
+  fixture->connection = berth_link_ref_connection (fixture->link, BERTH_LINK_CONTROL, &error);
+  g_assert_no_error (error);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  virConnectClose (fixture->connection);
+  berth_link_close (fixture->link);
+  g_clear_object (&fixture->result);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_finalize_object (fixture->link);
+  g_ptr_array_unref (fixture->stopped);
+}
+
+static char *
+make_xml (const char *name, const char *uuid, const char *instance)
+{
+  BerthMark mark = { .instance = (char *) instance,
+                     .id = (char *) "0123456789ab",
+                     .template_name = (char *) "python",
+                     .state = (char *) "claimed",
+                     .tenant = (char *) "acme",
+                     .uid = 1000 };
+  g_autofree char *element = instance != NULL ? berth_mark_to_xml (&mark) : g_strdup ("");
+
+  return g_strdup_printf ("<domain type='test'><name>%s</name><uuid>%s</uuid>"
+                          "<metadata>%s</metadata><memory unit='MiB'>128</memory>"
+                          "<os><type>hvm</type></os></domain>",
+                          name, uuid, element);
+}
+
+#define UUID_A "11111111-2222-3333-4444-555555555551"
+#define UUID_B "11111111-2222-3333-4444-555555555552"
+
+static void
+start (Fixture *fixture, const char *name, const char *uuid, const char *instance)
+{
+  g_autofree char *xml = make_xml (name, uuid, instance);
+  g_autofree char *live_xml = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_assert_true (berth_domain_start (fixture->connection, xml, &live_xml, &error));
+  g_assert_no_error (error);
+  g_assert_nonnull (live_xml);
+}
+
+static void
+test_start_and_end (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+  start (fixture, "berth-python-1", UUID_A, "i");
+  g_assert_true (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+  g_assert_true (berth_domain_is_active (fixture->connection, UUID_A));
+  g_assert_true (berth_domain_end (fixture->connection, UUID_A, &error));
+  g_assert_no_error (error);
+  g_assert_false (berth_domain_is_active (fixture->connection, UUID_A));
+  g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+  /* ending what is gone is no error: invariant 6 */
+  g_assert_true (berth_domain_end (fixture->connection, UUID_A, &error));
+  while (fixture->stopped->len == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpstr (g_ptr_array_index (fixture->stopped, 0), ==, UUID_A);
+}
+
+static void
+test_ended_by_the_administrator (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_auto(virDomainPtr) domain = NULL;
+
+  start (fixture, "berth-python-1", UUID_A, "i");
+  domain = virDomainLookupByUUIDString (fixture->connection, UUID_A);
+  g_assert_cmpint (virDomainDestroy (domain), ==, 0);
+  while (fixture->stopped->len == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (berth_domain_end (fixture->connection, UUID_A, &error));
+  g_assert_no_error (error);
+  g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+}
+
+/* Invariant 9: only the mark counts, whatever a domain is called. */
+static void
+test_only_own_domains (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GPtrArray) own = NULL;
+
+  start (fixture, "berth-python-1", UUID_A, "other");
+  start (fixture, "somebody", UUID_B, "i");
+  own = berth_domain_list_own (fixture->connection, "i", &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (own->len, ==, 1);
+  g_assert_cmpstr (g_ptr_array_index (own, 0), ==, UUID_B);
+  g_assert_true (berth_domain_end (fixture->connection, UUID_A, NULL));
+  g_assert_true (berth_domain_end (fixture->connection, UUID_B, NULL));
+}
+
+static void
+test_refused_xml (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *live_xml = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_assert_false (
+      berth_domain_start (fixture->connection, "<domain type='test'/>", &live_xml, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
+  g_assert_null (live_xml);
+}
+
+static void
+test_live_xml (void)
+{
+  const char *xml
+      = "<domain><devices><serial type='pty'><source path='/dev/pts/1'/>"
+        "<log file='/tmp/console.log' append='off'/></serial>"
+        "<channel type='unix'><source mode='bind' path='/run/other'/><target name='x'/></channel>"
+        "<channel type='unix'><source mode='bind' path='/run/a'/><target type='virtio' "
+        "name='org.berth.agent.0'/></channel></devices></domain>";
+  g_autofree char *channel = berth_domain_dup_channel_path (xml, "org.berth.agent.0");
+  g_autofree char *console = berth_domain_dup_console_path (xml);
+
+  g_assert_cmpstr (channel, ==, "/run/a");
+  g_assert_cmpstr (console, ==, "/tmp/console.log");
+  g_assert_null (berth_domain_dup_channel_path ("<domain/>", "org.berth.agent.0"));
+  g_assert_null (berth_domain_dup_channel_path ("not xml", "org.berth.agent.0"));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, func) g_test_add ("/domain/" name, Fixture, NULL, set_up, func, tear_down)
+  ADD ("start-and-end", test_start_and_end);
+  ADD ("ended-by-the-administrator", test_ended_by_the_administrator);
+  ADD ("only-own-domains", test_only_own_domains);
+  ADD ("refused-xml", test_refused_xml);
+#undef ADD
+  g_test_add_func ("/domain/live-xml", test_live_xml);
+  return g_test_run ();
+}
