@@ -62,18 +62,17 @@ struct _BerthHypervisorInterface
 {
   GTypeInterface parent_iface;
 
-  void (*set_event_func) (BerthHypervisor *self, BerthHypervisorEventFunc func,
-                          gpointer user_data);
+  void (*set_event_func) (BerthHypervisor *self, BerthHypervisorEventFunc func, gpointer user_data);
   void (*start) (BerthHypervisor *self, BerthVm *vm, BerthStartMode mode);
   void (*claim) (BerthHypervisor *self, BerthVm *vm);
   void (*destroy) (BerthHypervisor *self, BerthVm *vm);
 };
 
-BERTH_AVAILABLE void berth_hypervisor_set_event_func (BerthHypervisor *self,
-                                                      BerthHypervisorEventFunc func,
-                                                      gpointer user_data);
-BERTH_AVAILABLE void berth_hypervisor_start (BerthHypervisor *self, BerthVm *vm,
-                                             BerthStartMode mode);
+BERTH_AVAILABLE void
+berth_hypervisor_set_event_func (BerthHypervisor *self, BerthHypervisorEventFunc func,
+                                 gpointer user_data);
+BERTH_AVAILABLE void
+berth_hypervisor_start (BerthHypervisor *self, BerthVm *vm, BerthStartMode mode);
 BERTH_AVAILABLE void berth_hypervisor_claim (BerthHypervisor *self, BerthVm *vm);
 BERTH_AVAILABLE void berth_hypervisor_destroy (BerthHypervisor *self, BerthVm *vm);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Admission and the life of VMs: the one owner of all capacity state, behind a queue of messages. */
+/* Admission and the life of VMs: the one owner of all capacity state, behind a queue of messages.
+ */
 #pragma once
 
 #include <gio/gio.h>
@@ -21,24 +22,24 @@ G_DECLARE_FINAL_TYPE (BerthPool, berth_pool, BERTH, POOL, GObject)
  * thread's default when the pool was made.
  */
 
-BERTH_AVAILABLE BerthPool *berth_pool_new (BerthHypervisor *hypervisor,
-                                           const BerthCapacity *capacity);
+BERTH_AVAILABLE BerthPool *
+berth_pool_new (BerthHypervisor *hypervisor, const BerthCapacity *capacity);
 
 /* Waits for a place, then for its VM to run. Cancelling takes the request out of the queue, or
  * gives the place and whatever was started back; it ends with G_IO_ERROR_CANCELLED at once.
  * From any thread; completes in the thread-default main context of the caller. */
-BERTH_AVAILABLE void berth_pool_acquire_async (BerthPool *self, BerthRequest *request,
-                                               GCancellable *cancellable,
-                                               GAsyncReadyCallback callback, gpointer user_data);
-BERTH_AVAILABLE BerthVm *berth_pool_acquire_finish (BerthPool *self, GAsyncResult *result,
-                                                    GError **error);
+BERTH_AVAILABLE void
+berth_pool_acquire_async (BerthPool *self, BerthRequest *request, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE BerthVm *
+berth_pool_acquire_finish (BerthPool *self, GAsyncResult *result, GError **error);
 
 /* Ends a VM; completes TRUE when it is gone (at once if it was already), or fails with
  * BERTH_ERROR_UNAVAILABLE when its first destroy failed: it is stuck then and tried again.
  * Cancelling stops the waiting, never the destroy. */
-BERTH_AVAILABLE void berth_pool_destroy_async (BerthPool *self, BerthVm *vm,
-                                               GCancellable *cancellable,
-                                               GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE void
+berth_pool_destroy_async (BerthPool *self, BerthVm *vm, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data);
 BERTH_AVAILABLE gboolean berth_pool_destroy_finish (BerthPool *self, GAsyncResult *result,
                                                     GError **error);
 

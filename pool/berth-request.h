@@ -41,9 +41,9 @@ struct _BerthRequest
 BERTH_AVAILABLE GType berth_request_get_type (void);
 
 /* fails with BERTH_ERROR_INVALID where a name breaks the rule of contract.md */
-BERTH_AVAILABLE BerthRequest *berth_request_new (const char *template_name, guint memory_mb,
-                                                 guint vcpus, const char *tenant, const char *task,
-                                                 guint32 uid, gint64 wait_us, GError **error);
+BERTH_AVAILABLE BerthRequest *
+berth_request_new (const char *template_name, guint memory_mb, guint vcpus, const char *tenant,
+                   const char *task, guint32 uid, gint64 wait_us, GError **error);
 BERTH_AVAILABLE BerthRequest *berth_request_ref (BerthRequest *self);
 BERTH_AVAILABLE void berth_request_unref (BerthRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthRequest, berth_request_unref)

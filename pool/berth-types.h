@@ -5,7 +5,7 @@
 #include <glib-object.h>
 
 #ifndef BERTH_AVAILABLE
-#define BERTH_AVAILABLE __attribute__ ((visibility ("default"))) extern
+#  define BERTH_AVAILABLE __attribute__ ((visibility ("default"))) extern
 #endif
 
 G_BEGIN_DECLS

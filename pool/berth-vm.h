@@ -37,6 +37,10 @@ BERTH_AVAILABLE const char *berth_vm_get_template (BerthVm *self);
 BERTH_AVAILABLE guint berth_vm_get_memory_mb (BerthVm *self);
 BERTH_AVAILABLE guint berth_vm_get_vcpus (BerthVm *self);
 BERTH_AVAILABLE gint64 berth_vm_get_created_us (BerthVm *self); /* monotonic */
+/* of its request: when the wait for a place ended (monotonic; 0 while it is nobody's), and whether
+ * a VM that stood by warm served it */
+BERTH_AVAILABLE gint64 berth_vm_get_admitted_us (BerthVm *self);
+BERTH_AVAILABLE gboolean berth_vm_was_warm (BerthVm *self);
 BERTH_AVAILABLE BerthVmState berth_vm_get_state (BerthVm *self); /* as of now, atomic */
 BERTH_AVAILABLE gboolean berth_vm_holds_slot (BerthVm *self);
 /* (transfer full) (nullable): the request that it serves; NULL while it is nobody's */

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Puts the state of admission into words: for a caller that is refused, for the status, and for the
+ * test that checks the invariants. */
+#include "berth-admission-private.h"
+
+#include <gio/gio.h>
+
+#include "berth-error.h"
+
+/* the budget that @waiter does not fit into, as it stands */
+static char *
+describe_limit (BerthAdmission *self, BerthRequest *request)
+{
+  const BerthBudgets *budgets = &self->budgets;
+  const BerthCapacity *capacity = &budgets->capacity;
+  BerthPlace free = berth_budgets_free (budgets);
+
+  if (!self->is_open)
+    return g_strdup ("the hypervisor is not reachable");
+  if (free.slots >= 1 && free.memory_mb < request->memory_mb)
+    return g_strdup_printf ("%" G_GINT64_FORMAT " of %u MiB are held and this request needs %u",
+                            budgets->held.memory_mb, capacity->memory_mb, request->memory_mb);
+  if (free.slots >= 1 && free.vcpus < request->vcpus)
+    return g_strdup_printf ("%" G_GINT64_FORMAT " of %u vCPUs are held and this request needs %u",
+                            budgets->held.vcpus, capacity->vcpus, request->vcpus);
+  return g_strdup_printf ("%" G_GINT64_FORMAT " of %u VMs exist", budgets->held.slots,
+                          capacity->max_vms);
+}
+
+static char *
+describe_position (guint before)
+{
+  if (before == 0)
+    return g_strdup ("no request waits before this one");
+  if (before == 1)
+    return g_strdup ("1 request waits before this one");
+  return g_strdup_printf ("%u requests wait before this one", before);
+}
+
+GError *
+berth_admission_new_capacity_error (BerthAdmission *self, BerthAdmissionWaiter *waiter, gint code)
+{
+  guint before = berth_waiters_count_before (self->queue, &waiter->base);
+  g_autofree char *limit = describe_limit (self, waiter->base.request);
+  g_autofree char *position = describe_position (before);
+
+  if (code == BERTH_ERROR_NO_CAPACITY && !self->is_open)
+    return g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s; wait until it is", limit);
+  if (code == BERTH_ERROR_QUEUE_FULL)
+    return g_error_new (BERTH_ERROR, code,
+                        "%s, %s, and no more than %u may wait; ask again later, or raise "
+                        "max_waiters",
+                        limit, position, self->budgets.capacity.max_waiters);
+  if (code == BERTH_ERROR_WAIT_TIMED_OUT)
+    return g_error_new (BERTH_ERROR, code,
+                        "no place came free within %.1f s: %s, %s; wait longer, or raise the limit",
+                        (double)waiter->base.request->wait_us / G_USEC_PER_SEC, limit, position);
+  return g_error_new (BERTH_ERROR, code, "%s, %s; wait for a place, or raise the limit", limit,
+                      position);
+}
+
+GError *
+berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request)
+{
+  const BerthCapacity *capacity = &self->budgets.capacity;
+
+  if (request->memory_mb > capacity->memory_mb)
+    return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
+                        "%u MiB of memory can never be had, all VMs together may have %u "
+                        "(memory_mb); ask for less",
+                        request->memory_mb, capacity->memory_mb);
+  if (request->vcpus > capacity->vcpus)
+    return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
+                        "%u vCPUs can never be had, all VMs together may have %u (vcpus); ask for "
+                        "less",
+                        request->vcpus, capacity->vcpus);
+  return NULL;
+}
+
+static guint
+count_free (BerthAdmission *self)
+{
+  guint waiting = berth_waiters_get_length (self->queue);
+  gint64 free = berth_budgets_free (&self->budgets).slots;
+  BerthWaitersIter iter;
+  BerthWaiter *waiter = NULL;
+
+  /* who is covered takes a slot as soon as one more may start; who is not keeps none */
+  berth_waiters_iter_init (&iter, self->queue);
+  while (waiting > 0 && free > 0 && (waiter = berth_waiters_iter_next (&iter)) != NULL)
+    if (((BerthAdmissionWaiter *)waiter)->covered_in == self->pass)
+      free--;
+  return (guint)MAX (free, 0);
+}
+
+static GVariant *
+dup_slots (BerthAdmission *self)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+  g_variant_dict_insert (&dict, "total", "u", self->budgets.capacity.max_vms);
+  g_variant_dict_insert (&dict, "free", "u", count_free (self));
+  g_variant_dict_insert (&dict, "claimed", "u", self->in_state[BERTH_VM_STATE_CLAIMED]);
+  g_variant_dict_insert (&dict, "warm", "u", self->in_state[BERTH_VM_STATE_WARM]);
+  g_variant_dict_insert (&dict, "starting", "u", self->in_state[BERTH_VM_STATE_STARTING]);
+  g_variant_dict_insert (&dict, "stopping", "u",
+                         self->in_state[BERTH_VM_STATE_STOPPING]
+                             + self->in_state[BERTH_VM_STATE_STUCK]);
+  g_variant_dict_insert (&dict, "stuck", "u", self->in_state[BERTH_VM_STATE_STUCK]);
+  return g_variant_dict_end (&dict);
+}
+
+static GVariant *
+dup_budget (gint64 held, guint total)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+  g_variant_dict_insert (&dict, "total", "u", total);
+  g_variant_dict_insert (&dict, "held", "u", (guint)held);
+  return g_variant_dict_end (&dict);
+}
+
+static GVariant *
+dup_waiters (BerthAdmission *self, gint64 now_us)
+{
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
+  BerthWaitersIter iter;
+  BerthWaiter *waiter = NULL;
+  guint position = 0;
+
+  berth_waiters_iter_init (&iter, self->queue);
+  while ((waiter = berth_waiters_iter_next (&iter)) != NULL)
+    {
+      BerthRequest *request = waiter->request;
+      g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+      if (request->tenant != NULL)
+        g_variant_dict_insert (&dict, "tenant", "s", request->tenant);
+      if (request->task != NULL)
+        g_variant_dict_insert (&dict, "task", "s", request->task);
+      g_variant_dict_insert (&dict, "uid", "u", request->uid);
+      g_variant_dict_insert (&dict, "template", "s", request->template_name);
+      g_variant_dict_insert (&dict, "position", "u", ++position);
+      g_variant_dict_insert (&dict, "since", "d",
+                             (double)MAX (now_us - waiter->arrived_us, 0) / G_USEC_PER_SEC);
+      g_variant_builder_add_value (&builder, g_variant_dict_end (&dict));
+    }
+  return g_variant_builder_end (&builder);
+}
+
+GVariant *
+berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  const BerthBudgets *budgets = &self->budgets;
+
+  g_variant_dict_insert_value (&dict, "slots", dup_slots (self));
+  g_variant_dict_insert_value (&dict, "memory_mb",
+                               dup_budget (budgets->held.memory_mb, budgets->capacity.memory_mb));
+  g_variant_dict_insert_value (&dict, "vcpus",
+                               dup_budget (budgets->held.vcpus, budgets->capacity.vcpus));
+  g_variant_dict_insert (&dict, "open", "b", self->is_open);
+  g_variant_dict_insert_value (&dict, "waiters", dup_waiters (self, now_us));
+  g_variant_dict_insert_value (&dict, "templates",
+                               g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0));
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+/* what is held by all VMs must be what the books say, state by state */
+static BerthPlace
+check_vms (BerthAdmission *self)
+{
+  BerthPlace sum = { 0 };
+  guint in_state[BERTH_VM_N_STATES] = { 0 };
+
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    {
+      BerthAdmissionVm *av = link->data;
+      BerthVmState state = berth_vm_get_state (av->vm);
+      gboolean runs = state == BERTH_VM_STATE_STARTING || state == BERTH_VM_STATE_CLAIMED;
+      gboolean is_kept = av->waiter != NULL;
+
+      in_state[state]++;
+      berth_place_add (&sum, &av->held);
+      if (av->held.slots != 1 || av->held.memory_mb != berth_vm_get_memory_mb (av->vm))
+        g_error ("invariant 2: VM %s does not hold its place", berth_vm_get_id (av->vm));
+      if (av->held.vcpus != (runs || is_kept ? berth_vm_get_vcpus (av->vm) : 0))
+        g_error ("invariant 1: VM %s holds the wrong vCPUs", berth_vm_get_id (av->vm));
+      if (av->waiter != NULL && av->waiter->vm != av)
+        g_error ("invariant 3: a waiter of VM %s is lost", berth_vm_get_id (av->vm));
+    }
+  for (guint i = 0; i < BERTH_VM_N_STATES; i++)
+    if (in_state[i] != self->in_state[i])
+      g_error ("invariant 6: %u VMs are %s, not %u", in_state[i],
+               berth_vm_state_to_string ((BerthVmState)i), self->in_state[i]);
+  return sum;
+}
+
+/* After a resize to less, what is held may stay above the capacity, but may not grow there. */
+static void
+check_bound (gint64 *allowed, gint64 capacity, gint64 held, const char *what)
+{
+  *allowed = MAX (*allowed, capacity);
+  if (held > *allowed)
+    g_error ("invariant 1: %" G_GINT64_FORMAT " %s are held, %" G_GINT64_FORMAT " may be", held,
+             what, *allowed);
+  *allowed = MAX (capacity, held);
+}
+
+/* who could be served has been: counted without the passes, from every need before it in order */
+static void
+check_queue (BerthAdmission *self)
+{
+  BerthPlace before = { 0 };
+  BerthPlace free = berth_budgets_free (&self->budgets);
+  BerthWaitersIter iter;
+  BerthWaiter *waiter = NULL;
+
+  berth_waiters_iter_init (&iter, self->queue);
+  while (self->is_open && (waiter = berth_waiters_iter_next (&iter)) != NULL)
+    {
+      BerthPlace place = berth_admission_place_of (waiter->request);
+
+      if (waiter->deadline_us <= self->now_us)
+        g_error ("invariant 3: ticket %" G_GUINT64_FORMAT " waits beyond its deadline",
+                 waiter->ticket);
+      berth_place_add (&before, &place);
+      if (berth_place_covers (&free, &before))
+        g_error ("invariant 4: ticket %" G_GUINT64_FORMAT " waits though its place is free",
+                 waiter->ticket);
+      if (self->now_us - waiter->arrived_us >= self->budgets.capacity.big_request_age_us)
+        return;
+    }
+}
+
+void
+berth_admission_check (BerthAdmission *self)
+{
+  const BerthCapacity *capacity = &self->budgets.capacity;
+  const BerthPlace *held = &self->budgets.held;
+  BerthPlace rest = check_vms (self);
+
+  berth_place_subtract (&rest, held);
+  if (!berth_place_is_empty (&rest))
+    g_error ("invariant 2: what the VMs hold is not what is taken");
+  check_bound (&self->allowed.slots, capacity->max_vms, held->slots, "slots");
+  check_bound (&self->allowed.memory_mb, capacity->memory_mb, held->memory_mb, "MiB");
+  check_bound (&self->allowed.vcpus, capacity->vcpus, held->vcpus, "vCPUs");
+  check_bound (&self->allowed.starts, capacity->max_starts, held->starts, "starts");
+  check_queue (self);
+  if (self->is_shutting_down && g_hash_table_size (self->waiters) > 0)
+    g_error ("invariant 3: somebody waits after the shutdown");
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides what becomes of a VM, of its place and of its waiter at every event of its life. */
+#include "berth-admission-private.h"
+
+#include <gio/gio.h>
+
+#include "berth-error.h"
+
+#define STUCK_RETRY_FIRST_US G_TIME_SPAN_SECOND
+#define STUCK_RETRY_MAX_US (60 * G_TIME_SPAN_SECOND)
+
+static BerthVmState
+vm_state (BerthAdmissionVm *av)
+{
+  return berth_vm_get_state (av->vm);
+}
+
+void
+berth_admission_vm_free (BerthAdmissionVm *av)
+{
+  g_object_unref (av->vm);
+  g_array_unref (av->destroy_tickets);
+  g_free (av);
+}
+
+BerthPlace
+berth_admission_place_of (BerthRequest *request)
+{
+  return (BerthPlace){
+    .slots = 1,
+    .memory_mb = request->memory_mb,
+    .vcpus = request->vcpus,
+    .starts = 1,
+  };
+}
+
+static gboolean
+vm_fire (BerthAdmission *self, BerthAdmissionVm *av, BerthVmEvent event)
+{
+  BerthVmState before = vm_state (av);
+
+  if (!berth_vm_fire (av->vm, event))
+    return FALSE;
+  self->in_state[before]--;
+  self->in_state[vm_state (av)]++;
+  return TRUE;
+}
+
+static void
+vm_take (BerthAdmission *self, BerthAdmissionVm *av, BerthPlace place)
+{
+  berth_budgets_take (&self->budgets, &place);
+  berth_place_add (&av->held, &place);
+}
+
+static void
+vm_give (BerthAdmission *self, BerthAdmissionVm *av, BerthPlace place)
+{
+  berth_place_subtract (&av->held, &place);
+  berth_budgets_give (&self->budgets, &place);
+}
+
+static void
+vm_give_vcpus (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  vm_give (self, av, (BerthPlace){ .vcpus = av->held.vcpus });
+}
+
+static void
+vm_give_start (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  vm_give (self, av, (BerthPlace){ .starts = av->held.starts });
+}
+
+static BerthAdmissionVm *
+vm_new (BerthAdmission *self, const char *template_name, guint memory_mb, guint vcpus,
+        BerthStartMode mode)
+{
+  BerthAdmissionVm *av = g_new0 (BerthAdmissionVm, 1);
+
+  av->vm = berth_vm_new (template_name, memory_mb, vcpus, self->now_us);
+  av->mode = mode;
+  av->destroy_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
+  av->link.data = av;
+  av->is_unstarted = TRUE;
+  self->n_unstarted++;
+  self->in_state[BERTH_VM_STATE_STARTING]++;
+  g_queue_push_tail_link (&self->order, &av->link);
+  g_hash_table_insert (self->vms, av->vm, av);
+  return av;
+}
+
+/* start() is called, if the gate is open and one more may start */
+static void
+vm_start (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  BerthPlace free = berth_budgets_free (&self->budgets);
+
+  if (!self->is_open || (av->held.starts == 0 && free.starts <= 0))
+    return;
+  if (av->held.starts == 0)
+    vm_take (self, av, (BerthPlace){ .starts = 1 });
+  av->is_unstarted = FALSE;
+  self->n_unstarted--;
+  berth_admission_add_effect (self, BERTH_EFFECT_START, av->vm, av->mode);
+}
+
+void
+berth_admission_start_unstarted (BerthAdmission *self)
+{
+  for (GList *link = self->order.head; link != NULL && self->n_unstarted > 0; link = link->next)
+    if (((BerthAdmissionVm *)link->data)->is_unstarted)
+      vm_start (self, link->data);
+}
+
+/* a new VM for @waiter in @place, which is taken already */
+static void
+start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace place)
+{
+  BerthRequest *request = waiter->base.request;
+  BerthAdmissionVm *av
+      = vm_new (self, request->template_name, request->memory_mb, request->vcpus, BERTH_START_RUN);
+
+  av->held = place;
+  av->waiter = waiter;
+  waiter->vm = av;
+  waiter->attempts++;
+  berth_vm_set_request (av->vm, request, waiter->admitted_us, FALSE);
+  vm_start (self, av);
+}
+
+void
+berth_admission_admit (BerthAdmission *self, BerthAdmissionWaiter *waiter)
+{
+  BerthPlace place = berth_admission_place_of (waiter->base.request);
+
+  berth_waiters_remove (self->queue, &waiter->base, TRUE);
+  g_hash_table_remove (self->no_wait, waiter);
+  waiter->admitted_us = self->now_us;
+  berth_budgets_take (&self->budgets, &place);
+  start_in_place (self, waiter, place);
+}
+
+/* the end of every VM: it leaves the books, and its place goes to @heir or back */
+static void
+vm_remove (BerthAdmission *self, BerthAdmissionVm *av, BerthAdmissionWaiter *heir)
+{
+  BerthPlace place = av->held;
+
+  vm_fire (self, av, BERTH_VM_EVENT_GONE);
+  self->in_state[BERTH_VM_STATE_GONE]--;
+  if (av->is_unstarted)
+    self->n_unstarted--;
+  for (guint i = 0; i < av->destroy_tickets->len; i++)
+    berth_admission_complete (self, g_array_index (av->destroy_tickets, guint64, i), NULL, NULL);
+  g_queue_unlink (&self->order, &av->link);
+  if (heir == NULL)
+    berth_budgets_give (&self->budgets, &place);
+  g_hash_table_remove (self->vms, av->vm);
+  if (heir != NULL)
+    start_in_place (self, heir, place);
+}
+
+/* Whether @waiter keeps its place for another attempt; if not, it has ended. The first error is the
+ * one that says most, unless a later one says that trying is no use. */
+static gboolean
+waiter_may_retry (BerthAdmission *self, BerthAdmissionWaiter *waiter, const GError *error,
+                  gboolean is_passing)
+{
+  const GError *reported = error;
+
+  if (waiter->first_error == NULL)
+    waiter->first_error = g_error_copy (error);
+  if (is_passing && waiter->attempts < BERTH_ADMISSION_MAX_ATTEMPTS)
+    return TRUE;
+  if (is_passing)
+    reported = waiter->first_error;
+  berth_admission_finish_waiter (self, waiter, NULL, g_error_copy (reported));
+  return FALSE;
+}
+
+static gboolean
+error_is_passing (const GError *error)
+{
+  return g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
+         || g_error_matches (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT);
+}
+
+void
+berth_admission_destroy_vm (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  if (av->is_unstarted)
+    {
+      vm_remove (self, av, NULL);
+      return;
+    }
+  if (!vm_fire (self, av, BERTH_VM_EVENT_DESTROY))
+    return;
+  if (av->waiter == NULL)
+    vm_give_vcpus (self, av);
+  berth_admission_add_effect (self, BERTH_EFFECT_DESTROY, av->vm, av->mode);
+}
+
+void
+berth_admission_abandon_vm (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  BerthVmState state = vm_state (av);
+
+  if (state != BERTH_VM_STATE_STOPPING && state != BERTH_VM_STATE_STUCK)
+    {
+      berth_admission_destroy_vm (self, av);
+      return;
+    }
+  vm_give_vcpus (self, av); /* kept until now for the next attempt */
+  if (state == BERTH_VM_STATE_STUCK)
+    vm_give_start (self, av);
+}
+
+static void
+handle_started (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  if (av->is_unstarted || !vm_fire (self, av, BERTH_VM_EVENT_STARTED))
+    return;
+  vm_give_start (self, av);
+  av->is_delivered = TRUE;
+  berth_admission_finish_waiter (self, av->waiter, av->vm, NULL);
+}
+
+static void
+handle_failed (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
+{
+  g_autoptr (GError) failure
+      = error != NULL ? g_error_copy (error)
+                      : g_error_new (BERTH_ERROR, BERTH_ERROR_INTERNAL,
+                                     "VM %s failed without a reason", berth_vm_get_id (av->vm));
+
+  /* late: what its owner has does not fail any more, it ends */
+  if (av->is_delivered || av->is_unstarted || !vm_fire (self, av, BERTH_VM_EVENT_FAILED))
+    return;
+  if (av->waiter == NULL
+      || !waiter_may_retry (self, av->waiter, failure, error_is_passing (failure)))
+    vm_give_vcpus (self, av);
+  berth_admission_add_effect (self, BERTH_EFFECT_DESTROY, av->vm, av->mode);
+}
+
+/* it ended by itself before its waiter had it: the next attempt does not wait for anything */
+static gboolean
+lost_waiter_may_retry (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
+{
+  g_autoptr (GError) lost = NULL;
+
+  if (error != NULL && error_is_passing (error))
+    lost = g_error_copy (error);
+  else
+    lost = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "VM %s ended before it was ready: %s",
+                        berth_vm_get_id (av->vm),
+                        error != NULL ? error->message : "no reason is known");
+  return waiter_may_retry (self, av->waiter, lost, TRUE);
+}
+
+static void
+handle_gone (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
+{
+  BerthVmState state = vm_state (av);
+  gboolean was_asked = state == BERTH_VM_STATE_STOPPING || state == BERTH_VM_STATE_STUCK;
+  BerthAdmissionWaiter *heir = av->waiter;
+  g_autoptr (BerthVm) vm = g_object_ref (av->vm);
+  gboolean is_lost_by_owner = !was_asked && av->is_delivered;
+
+  if (!was_asked)
+    berth_vm_set_end_reason (vm, error != NULL ? error->message : "it ended by itself");
+  if (heir != NULL && !was_asked && !lost_waiter_may_retry (self, av, error))
+    heir = NULL;
+  vm_remove (self, av, heir);
+  if (is_lost_by_owner)
+    berth_admission_add_effect (self, BERTH_EFFECT_VM_GONE, vm, BERTH_START_RUN);
+}
+
+static void
+fail_destroy_tickets (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
+{
+  for (guint i = 0; i < av->destroy_tickets->len; i++)
+    berth_admission_complete (
+        self, g_array_index (av->destroy_tickets, guint64, i), NULL,
+        g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                     "VM %s could not be destroyed and still exists; berth tries again: %s",
+                     berth_vm_get_id (av->vm),
+                     error != NULL ? error->message : "no reason is known"));
+  g_array_set_size (av->destroy_tickets, 0);
+}
+
+static void
+handle_stuck (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
+{
+  gint64 delay_us = STUCK_RETRY_FIRST_US << MIN (av->stuck_count, 6);
+
+  if (!vm_fire (self, av, BERTH_VM_EVENT_STUCK))
+    return;
+  av->stuck_count++;
+  av->retry_at_us = self->now_us + MIN (delay_us, STUCK_RETRY_MAX_US);
+  fail_destroy_tickets (self, av, error);
+  /* While the hypervisor is away nothing can be destroyed, and nothing started: the waiter keeps
+   * its place. Else the place is not to be had, and nobody knows when. */
+  if (av->waiter != NULL && self->is_open)
+    berth_admission_finish_waiter (self, av->waiter, NULL, g_error_copy (av->waiter->first_error));
+  if (av->waiter == NULL)
+    {
+      vm_give_vcpus (self, av);
+      vm_give_start (self, av); /* a stuck VM does not start; it must not keep others from it */
+    }
+}
+
+void
+berth_admission_handle_event (BerthAdmission *self, BerthAdmissionVm *av,
+                              BerthHypervisorEventType event, const GError *error)
+{
+  switch (event)
+    {
+    case BERTH_HYPERVISOR_STARTED:
+      handle_started (self, av);
+      break;
+    case BERTH_HYPERVISOR_CLAIMED:
+      break;
+    case BERTH_HYPERVISOR_FAILED:
+      handle_failed (self, av, error);
+      break;
+    case BERTH_HYPERVISOR_GONE:
+      handle_gone (self, av, error);
+      break;
+    case BERTH_HYPERVISOR_STUCK:
+      handle_stuck (self, av, error);
+      break;
+    }
+}
+
+void
+berth_admission_retry_stuck (BerthAdmission *self)
+{
+  if (!self->is_open || self->in_state[BERTH_VM_STATE_STUCK] == 0)
+    return;
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    {
+      BerthAdmissionVm *av = link->data;
+
+      if (vm_state (av) == BERTH_VM_STATE_STUCK && av->retry_at_us <= self->now_us)
+        berth_admission_destroy_vm (self, av);
+    }
+}

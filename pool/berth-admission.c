@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Takes the messages of admission one by one, and decides how each ends. */
+#include "berth-admission-private.h"
+
+#include <gio/gio.h>
+
+#include "berth-error.h"
+
+/**
+ * BerthAdmission:
+ *
+ * The one owner of all capacity state. It has no thread, no clock and no hypervisor: every
+ * message comes with the time at which it is handled and returns the effects that somebody else
+ * carries out, so a test can replay any order of messages under any clock. berth-pool.c runs it on
+ * its thread, behind a queue.
+ *
+ * A request's way: it joins the queue; when it is its turn and a VM of its size fits into every
+ * budget, it is admitted: a place is taken and start() is called there. The place is the request's
+ * until it has its VM: a start that failed in a way that may pass is tried again in the same place.
+ * Then the VM is its owner's, and the place goes back when the hypervisor says that nothing is left
+ * of it.
+ */
+
+static void
+waiter_free (BerthAdmissionWaiter *waiter)
+{
+  berth_request_unref (waiter->base.request);
+  g_clear_error (&waiter->first_error);
+  g_free (waiter);
+}
+
+void
+berth_effect_free (BerthEffect *effect)
+{
+  g_clear_object (&effect->vm);
+  g_clear_error (&effect->error);
+  g_free (effect);
+}
+
+BerthAdmission *
+berth_admission_new (const BerthCapacity *capacity)
+{
+  BerthAdmission *self = g_new0 (BerthAdmission, 1);
+
+  self->budgets.capacity = *capacity;
+  self->allowed = berth_budgets_free (&self->budgets);
+  self->queue = berth_waiters_new ();
+  self->waiters
+      = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)waiter_free);
+  self->no_wait = g_hash_table_new (NULL, NULL);
+  self->vms = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)berth_admission_vm_free);
+  g_queue_init (&self->order);
+  self->shutdown_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
+  self->is_open = TRUE;
+  return self;
+}
+
+/* Who still waits never hears: tell them before, by BERTH_MESSAGE_SHUTDOWN. */
+void
+berth_admission_free (BerthAdmission *self)
+{
+  g_hash_table_unref (self->no_wait);
+  berth_waiters_free (self->queue);
+  g_hash_table_unref (self->waiters);
+  g_hash_table_unref (self->vms);
+  g_array_unref (self->shutdown_tickets);
+  g_free (self);
+}
+
+void
+berth_admission_add_effect (BerthAdmission *self, BerthEffectType type, BerthVm *vm,
+                            BerthStartMode mode)
+{
+  BerthEffect *effect = g_new0 (BerthEffect, 1);
+
+  effect->type = type;
+  effect->vm = g_object_ref (vm);
+  effect->mode = mode;
+  g_ptr_array_add (self->effects, effect);
+}
+
+void
+berth_admission_complete (BerthAdmission *self, guint64 ticket, BerthVm *vm, GError *error_taken)
+{
+  BerthEffect *effect = g_new0 (BerthEffect, 1);
+
+  effect->type = BERTH_EFFECT_COMPLETE;
+  effect->ticket = ticket;
+  effect->vm = vm != NULL ? g_object_ref (vm) : NULL;
+  effect->error = error_taken;
+  g_ptr_array_add (self->effects, effect);
+}
+
+void
+berth_admission_finish_waiter (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthVm *vm,
+                               GError *error_taken)
+{
+  if (waiter->base.tenant != NULL)
+    berth_waiters_remove (self->queue, &waiter->base, FALSE);
+  if (waiter->vm != NULL)
+    waiter->vm->waiter = NULL;
+  g_hash_table_remove (self->no_wait, waiter);
+  berth_admission_complete (self, waiter->base.ticket, vm, error_taken);
+  g_hash_table_remove (self->waiters, &waiter->base.ticket);
+}
+
+static GError *
+new_shutting_down_error (void)
+{
+  return g_error_new (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN,
+                      "berth is shutting down and starts nothing more; ask again when it runs");
+}
+
+static BerthAdmissionWaiter *
+handle_acquire (BerthAdmission *self, const BerthMessage *message)
+{
+  BerthAdmissionWaiter *waiter = NULL;
+  g_autoptr (GError) error = NULL;
+  gint64 wait_us = message->request->wait_us;
+
+  error = self->is_shutting_down ? new_shutting_down_error ()
+                                 : berth_admission_new_size_error (self, message->request);
+  if (error != NULL)
+    {
+      berth_admission_complete (self, message->ticket, NULL, g_steal_pointer (&error));
+      return NULL;
+    }
+
+  waiter = g_new0 (BerthAdmissionWaiter, 1);
+  waiter->base.ticket = message->ticket;
+  waiter->base.request = berth_request_ref (message->request);
+  waiter->base.arrived_us = self->now_us;
+  waiter->base.deadline_us
+      = wait_us > 0 && wait_us < G_MAXINT64 - self->now_us ? self->now_us + wait_us : G_MAXINT64;
+  g_hash_table_insert (self->waiters, &waiter->base.ticket, waiter);
+  berth_waiters_push (self->queue, &waiter->base);
+  if (wait_us == BERTH_REQUEST_NO_WAIT)
+    g_hash_table_add (self->no_wait, waiter);
+  return waiter;
+}
+
+static void
+leave_early (BerthAdmission *self, BerthAdmissionWaiter *waiter, GError *error_taken)
+{
+  BerthAdmissionVm *av = waiter->vm;
+
+  berth_admission_finish_waiter (self, waiter, NULL, error_taken);
+  if (av != NULL)
+    berth_admission_abandon_vm (self, av);
+}
+
+static void
+handle_cancel (BerthAdmission *self, guint64 ticket)
+{
+  BerthAdmissionWaiter *waiter = g_hash_table_lookup (self->waiters, &ticket);
+
+  if (waiter != NULL)
+    leave_early (self, waiter,
+                 g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the request was cancelled"));
+}
+
+/* A VM that is not here any more is gone already: that is what was asked for. */
+static void
+handle_destroy (BerthAdmission *self, const BerthMessage *message)
+{
+  BerthAdmissionVm *av = g_hash_table_lookup (self->vms, message->vm);
+
+  if (av == NULL)
+    {
+      if (message->ticket != 0)
+        berth_admission_complete (self, message->ticket, NULL, NULL);
+      return;
+    }
+
+  if (message->ticket != 0)
+    g_array_append_val (av->destroy_tickets, message->ticket);
+  if (av->waiter != NULL && berth_vm_get_state (av->vm) != BERTH_VM_STATE_STOPPING
+      && berth_vm_get_state (av->vm) != BERTH_VM_STATE_STUCK)
+    leave_early (self, av->waiter,
+                 g_error_new (BERTH_ERROR, BERTH_ERROR_GONE,
+                              "VM %s was destroyed while it was being started; ask for a new one",
+                              berth_vm_get_id (av->vm)));
+  else
+    berth_admission_destroy_vm (self, av);
+}
+
+static void
+handle_event (BerthAdmission *self, const BerthMessage *message)
+{
+  BerthAdmissionVm *av = g_hash_table_lookup (self->vms, message->vm);
+
+  if (av != NULL)
+    berth_admission_handle_event (self, av, message->event, message->error);
+}
+
+static void
+handle_resize (BerthAdmission *self, const BerthCapacity *capacity)
+{
+  BerthWaitersIter iter;
+  BerthWaiter *waiter = NULL;
+  g_autoptr (GPtrArray) refused = g_ptr_array_new ();
+
+  self->budgets.capacity = *capacity;
+  berth_waiters_iter_init (&iter, self->queue);
+  while ((waiter = berth_waiters_iter_next (&iter)) != NULL)
+    {
+      g_autoptr (GError) error = berth_admission_new_size_error (self, waiter->request);
+
+      if (error != NULL)
+        g_ptr_array_add (refused, waiter);
+    }
+  for (guint i = 0; i < refused->len; i++)
+    {
+      BerthAdmissionWaiter *big = refused->pdata[i];
+
+      berth_admission_finish_waiter (self, big, NULL,
+                                     berth_admission_new_size_error (self, big->base.request));
+    }
+}
+
+static void
+handle_set_open (BerthAdmission *self, gboolean open)
+{
+  gboolean opens = open && !self->is_open;
+
+  self->is_open = open;
+  for (GList *link = self->order.head; opens && link != NULL; link = link->next)
+    ((BerthAdmissionVm *)link->data)->retry_at_us = self->now_us;
+}
+
+static void
+handle_shutdown (BerthAdmission *self, guint64 ticket)
+{
+  g_autoptr (GList) waiters = g_hash_table_get_values (self->waiters);
+
+  self->is_shutting_down = TRUE;
+  g_array_append_val (self->shutdown_tickets, ticket);
+  for (GList *link = waiters; link != NULL; link = link->next)
+    leave_early (self, link->data, new_shutting_down_error ());
+  for (GList *link = self->order.head, *next = NULL; link != NULL; link = next)
+    {
+      next = link->next;
+      berth_admission_destroy_vm (self, link->data);
+    }
+}
+
+static void
+finish_shutdown (BerthAdmission *self)
+{
+  guint stuck = self->in_state[BERTH_VM_STATE_STUCK];
+
+  if (!self->is_shutting_down || self->order.length > stuck)
+    return;
+  for (guint i = 0; i < self->shutdown_tickets->len; i++)
+    {
+      guint64 ticket = g_array_index (self->shutdown_tickets, guint64, i);
+
+      berth_admission_complete (
+          self, ticket, NULL,
+          stuck == 0 ? NULL
+                     : g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                                    "%u VMs could not be destroyed and still exist", stuck));
+    }
+  g_array_set_size (self->shutdown_tickets, 0);
+}
+
+/* TRUE if anybody left: whom they kept from a place may get it now */
+static gboolean
+expire_waiters (BerthAdmission *self)
+{
+  gboolean any_left = FALSE;
+  BerthWaiter *first = NULL;
+
+  while ((first = berth_waiters_peek_deadline (self->queue)) != NULL
+         && first->deadline_us <= self->now_us)
+    {
+      BerthAdmissionWaiter *waiter = (BerthAdmissionWaiter *)first;
+
+      berth_admission_finish_waiter (
+          self, waiter, NULL,
+          berth_admission_new_capacity_error (self, waiter, BERTH_ERROR_WAIT_TIMED_OUT));
+      any_left = TRUE;
+    }
+  return any_left;
+}
+
+/* likewise; @arrived is the one that the message brought, if it brought one */
+static gboolean
+refuse_waiters (BerthAdmission *self, BerthAdmissionWaiter *arrived)
+{
+  g_autoptr (GPtrArray) refused = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer key = NULL;
+  guint bound = self->budgets.capacity.max_waiters;
+
+  g_hash_table_iter_init (&iter, self->no_wait);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    if (((BerthAdmissionWaiter *)key)->covered_in != self->pass)
+      g_ptr_array_add (refused, key);
+  for (guint i = 0; i < refused->len; i++)
+    berth_admission_finish_waiter (
+        self, refused->pdata[i], NULL,
+        berth_admission_new_capacity_error (self, refused->pdata[i], BERTH_ERROR_NO_CAPACITY));
+  if (refused->len > 0)
+    return TRUE;
+
+  if (arrived == NULL || arrived->base.tenant == NULL || arrived->covered_in == self->pass
+      || bound == 0 || berth_waiters_get_length (self->queue) <= bound)
+    return FALSE;
+  berth_admission_finish_waiter (
+      self, arrived, NULL,
+      berth_admission_new_capacity_error (self, arrived, BERTH_ERROR_QUEUE_FULL));
+  return TRUE;
+}
+
+/* Serves, then sends away who can't stay; who leaves may make room in the order for others. */
+static void
+settle (BerthAdmission *self, guint64 arrived_ticket)
+{
+  gboolean any_left = FALSE;
+
+  berth_admission_retry_stuck (self);
+  do
+    {
+      berth_admission_dispatch (self);
+      any_left = refuse_waiters (self, g_hash_table_lookup (self->waiters, &arrived_ticket));
+      any_left |= expire_waiters (self);
+    }
+  while (any_left);
+  finish_shutdown (self);
+}
+
+void
+berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint64 now_us,
+                        GPtrArray *effects)
+{
+  guint64 arrived_ticket = 0;
+
+  g_assert (self->effects == NULL);
+
+  self->effects = effects;
+  self->now_us = MAX (self->now_us, now_us);
+  switch (message->type)
+    {
+    case BERTH_MESSAGE_TICK:
+      break;
+    case BERTH_MESSAGE_ACQUIRE:
+      if (handle_acquire (self, message) != NULL)
+        arrived_ticket = message->ticket;
+      break;
+    case BERTH_MESSAGE_CANCEL:
+      handle_cancel (self, message->ticket);
+      break;
+    case BERTH_MESSAGE_DESTROY:
+      handle_destroy (self, message);
+      break;
+    case BERTH_MESSAGE_EVENT:
+      handle_event (self, message);
+      break;
+    case BERTH_MESSAGE_RESIZE:
+      handle_resize (self, message->capacity);
+      break;
+    case BERTH_MESSAGE_SET_OPEN:
+      handle_set_open (self, message->flag);
+      break;
+    case BERTH_MESSAGE_SHUTDOWN:
+      handle_shutdown (self, message->ticket);
+      break;
+    }
+  settle (self, arrived_ticket);
+  self->effects = NULL;
+}
+
+gint64
+berth_admission_next_wakeup_us (BerthAdmission *self)
+{
+  BerthWaiter *first = berth_waiters_peek_deadline (self->queue);
+  gint64 wakeup_us = first != NULL ? first->deadline_us : G_MAXINT64;
+
+  if (self->is_open && self->in_state[BERTH_VM_STATE_STUCK] > 0)
+    for (GList *link = self->order.head; link != NULL; link = link->next)
+      {
+        BerthAdmissionVm *av = link->data;
+
+        if (berth_vm_get_state (av->vm) == BERTH_VM_STATE_STUCK)
+          wakeup_us = MIN (wakeup_us, av->retry_at_us);
+      }
+  return wakeup_us;
+}
+
+GPtrArray *
+berth_admission_dup_vms (BerthAdmission *self)
+{
+  GPtrArray *vms = g_ptr_array_new_full (self->order.length, g_object_unref);
+
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    g_ptr_array_add (vms, g_object_ref (((BerthAdmissionVm *)link->data)->vm));
+  return vms;
+}

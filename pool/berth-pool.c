@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What callers see of the pool: every call becomes a message to the admission thread. */
+#include "berth-pool.h"
+
+#include "berth-pool-core.h"
+#include "berth-sync.h"
+
+/**
+ * BerthPool:
+ *
+ * Sandboxes by admission: ask with berth_pool_acquire_async(), get a running VM when it is your
+ * turn, end it with berth_pool_destroy_async().
+ *
+ * Every call is a message to the admission thread, which alone owns the capacity state and alone
+ * calls the hypervisor; there is no lock. A call's answer comes in the caller's own thread-default
+ * main context.
+ *
+ * To end it: berth_pool_shutdown_async(), wait, drop the last reference. Dropping the reference
+ * without that leaves the VMs as they are, to be found again by the next berthd. An operation under
+ * way keeps the pool alive, as GIO's do.
+ */
+
+struct _BerthPool
+{
+  GObject parent_instance;
+  BerthPoolCore *core;
+  GThread *thread;
+};
+
+/* What a GCancellable's handler knows. It outlives the operation if need be, so nobody has to wait
+ * for a handler that is running (g_cancellable_disconnect() would, and could dead-lock). */
+typedef struct
+{
+  BerthPoolCore *core;
+  guint64 ticket;
+} PoolCancel;
+
+enum
+{
+  SIGNAL_VM_GONE,
+  N_SIGNALS,
+};
+
+static guint signals[N_SIGNALS];
+
+G_DEFINE_FINAL_TYPE (BerthPool, berth_pool, G_TYPE_OBJECT)
+
+/* where signals go, if the pool is still there; of the admission thread */
+typedef struct
+{
+  GWeakRef pool;
+  GMainContext *context;
+} PoolSignals;
+
+static void
+pool_signals_free (gpointer data)
+{
+  PoolSignals *target = data;
+
+  g_weak_ref_clear (&target->pool);
+  g_main_context_unref (target->context);
+  g_free (target);
+}
+
+static gboolean
+emit_vm_gone_cb (gpointer user_data)
+{
+  GPtrArray *pair = user_data; /* the pool and the VM */
+
+  BERTH_SYNC_ACQUIRE (pair);
+  g_signal_emit (pair->pdata[0], signals[SIGNAL_VM_GONE], 0, pair->pdata[1]);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+vm_gone_cb (BerthVm *vm, gpointer user_data)
+{
+  PoolSignals *target = user_data;
+  g_autoptr (BerthPool) pool = g_weak_ref_get (&target->pool);
+  g_autoptr (GSource) source = NULL;
+  GPtrArray *pair = NULL;
+
+  if (pool == NULL)
+    return;
+  pair = g_ptr_array_new_with_free_func (g_object_unref);
+  g_ptr_array_add (pair, g_steal_pointer (&pool));
+  g_ptr_array_add (pair, g_object_ref (vm));
+  BERTH_SYNC_RELEASE (pair);
+  source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, emit_vm_gone_cb, pair, (GDestroyNotify)g_ptr_array_unref);
+  g_source_attach (source, target->context);
+}
+
+static void
+berth_pool_dispose (GObject *object)
+{
+  BerthPool *self = BERTH_POOL (object);
+  GThread *thread = g_steal_pointer (&self->thread);
+
+  if (thread != NULL)
+    {
+      BerthPoolMessage *quit = berth_pool_message_new (BERTH_MESSAGE_TICK);
+
+      quit->type = BERTH_POOL_MESSAGE_QUIT;
+      berth_pool_core_push (self->core, quit);
+      if (thread == g_thread_self ())
+        g_thread_unref (thread);
+      else
+        g_thread_join (thread);
+    }
+  G_OBJECT_CLASS (berth_pool_parent_class)->dispose (object);
+}
+
+static void
+berth_pool_finalize (GObject *object)
+{
+  BerthPool *self = BERTH_POOL (object);
+
+  g_clear_pointer (&self->core, berth_pool_core_unref);
+  G_OBJECT_CLASS (berth_pool_parent_class)->finalize (object);
+}
+
+static void
+berth_pool_class_init (BerthPoolClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->dispose = berth_pool_dispose;
+  object_class->finalize = berth_pool_finalize;
+
+  /**
+   * BerthPool::vm-gone:
+   * @self: the pool
+   * @vm: what is gone; berth_vm_dup_end_reason() says why
+   *
+   * A claimed VM is gone without having been asked to go. Its place is somebody else's already.
+   * Emitted in the main context that was the thread's default when the pool was made.
+   */
+  signals[SIGNAL_VM_GONE] = g_signal_new ("vm-gone", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST,
+                                          0, NULL, NULL, NULL, G_TYPE_NONE, 1, BERTH_TYPE_VM);
+}
+
+static void
+berth_pool_init (BerthPool *self)
+{
+}
+
+/**
+ * berth_pool_new:
+ * @hypervisor: who makes the VMs; its events go to this pool alone
+ * @capacity: complete: see berth_capacity_derive()
+ *
+ * Returns: (transfer full): a pool without VMs, its gate open
+ */
+BerthPool *
+berth_pool_new (BerthHypervisor *hypervisor, const BerthCapacity *capacity)
+{
+  BerthPool *self = NULL;
+  PoolSignals *target = NULL;
+
+  g_return_val_if_fail (BERTH_IS_HYPERVISOR (hypervisor), NULL);
+  g_return_val_if_fail (capacity != NULL, NULL);
+
+  self = g_object_new (BERTH_TYPE_POOL, NULL);
+  target = g_new0 (PoolSignals, 1);
+  g_weak_ref_init (&target->pool, self);
+  target->context = g_main_context_ref_thread_default ();
+  self->core = berth_pool_core_new (hypervisor, capacity, vm_gone_cb, target, pool_signals_free);
+  self->thread
+      = g_thread_new ("berth-admission", berth_pool_core_run, berth_pool_core_ref (self->core));
+  return self;
+}
+
+static void
+pool_cancel_free (PoolCancel *cancel)
+{
+  berth_pool_core_unref (cancel->core);
+  g_free (cancel);
+}
+
+static void
+cancelled_cb (GCancellable *cancellable, gpointer user_data)
+{
+  PoolCancel *cancel = user_data;
+  BerthPoolMessage *message = berth_pool_message_new (BERTH_MESSAGE_CANCEL);
+
+  message->message.ticket = cancel->ticket;
+  berth_pool_core_push (cancel->core, message);
+}
+
+/* sends @message with a task that its ticket completes */
+static void
+push_with_task (BerthPool *self, BerthPoolMessage *message, GCancellable *cancellable,
+                GAsyncReadyCallback callback, gpointer user_data)
+{
+  BerthPoolCore *core = self->core;
+
+  message->message.ticket = berth_pool_core_next_ticket (core);
+  message->task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (message->task, BERTH_POOL_TAG (message->message.type));
+  /* a VM that was handed out is handed over, even if the caller cancelled too late */
+  g_task_set_check_cancellable (message->task, FALSE);
+  if (cancellable != NULL)
+    {
+      PoolCancel *cancel = g_new0 (PoolCancel, 1);
+
+      cancel->core = berth_pool_core_ref (core);
+      cancel->ticket = message->message.ticket;
+      message->cancelled_id = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), cancel,
+                                                     (GDestroyNotify)pool_cancel_free);
+    }
+  berth_pool_core_push (core, message);
+}
+
+/**
+ * berth_pool_acquire_async:
+ * @self: a #BerthPool
+ * @request: for what
+ * @cancellable: (nullable): takes the request back, whatever has come of it
+ * @callback: (scope async): runs in the caller's thread-default main context
+ * @user_data: for @callback
+ *
+ * Waits for a place, then for its VM to run. Any thread. Cancelling takes the request out of the
+ * queue, or gives the place and whatever was started back, and ends the operation at once.
+ */
+void
+berth_pool_acquire_async (BerthPool *self, BerthRequest *request, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (request != NULL);
+
+  message = berth_pool_message_new (BERTH_MESSAGE_ACQUIRE);
+  message->request = berth_request_ref (request);
+  message->message.request = message->request;
+  push_with_task (self, message, cancellable, callback, user_data);
+}
+
+/**
+ * berth_pool_acquire_finish:
+ * @self: a #BerthPool
+ * @result: of berth_pool_acquire_async()
+ * @error: return location
+ *
+ * Fails with %BERTH_ERROR_INVALID (no budget could ever hold it), %BERTH_ERROR_NO_CAPACITY,
+ * %BERTH_ERROR_WAIT_TIMED_OUT, %BERTH_ERROR_QUEUE_FULL, %BERTH_ERROR_SHUTTING_DOWN,
+ * %BERTH_ERROR_GONE (destroyed while it was started), %G_IO_ERROR_CANCELLED, or with the error of
+ * the start.
+ *
+ * Returns: (transfer full): a VM that runs, yours until you end it with berth_pool_destroy_async()
+ */
+BerthVm *
+berth_pool_acquire_finish (BerthPool *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (BERTH_IS_POOL (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, BERTH_POOL_TAG (BERTH_MESSAGE_ACQUIRE)),
+                        NULL);
+
+  BERTH_SYNC_ACQUIRE (result);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * berth_pool_destroy_async:
+ * @self: a #BerthPool
+ * @vm: in any state
+ * @cancellable: (nullable): stops the waiting, never the destroy
+ * @callback: (scope async) (nullable): runs in the caller's thread-default main context
+ * @user_data: for @callback
+ *
+ * Ends @vm. Any thread, in any state, as often as you like: its place goes back once.
+ */
+void
+berth_pool_destroy_async (BerthPool *self, BerthVm *vm, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (BERTH_IS_VM (vm));
+
+  message = berth_pool_message_new (BERTH_MESSAGE_DESTROY);
+  message->vm = g_object_ref (vm);
+  message->message.vm = message->vm;
+  push_with_task (self, message, cancellable, callback, user_data);
+}
+
+static gboolean
+finish_boolean (BerthPool *self, GAsyncResult *result, BerthMessageType type, GError **error)
+{
+  g_return_val_if_fail (BERTH_IS_POOL (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, BERTH_POOL_TAG (type)), FALSE);
+
+  BERTH_SYNC_ACQUIRE (result);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * berth_pool_destroy_finish:
+ * @self: a #BerthPool
+ * @result: of berth_pool_destroy_async()
+ * @error: return location
+ *
+ * Fails with %BERTH_ERROR_UNAVAILABLE where the VM is stuck: it still exists, holds its place, and
+ * is tried again.
+ *
+ * Returns: %TRUE if it is gone
+ */
+gboolean
+berth_pool_destroy_finish (BerthPool *self, GAsyncResult *result, GError **error)
+{
+  return finish_boolean (self, result, BERTH_MESSAGE_DESTROY, error);
+}
+
+/**
+ * berth_pool_shutdown_async:
+ * @self: a #BerthPool
+ * @cancellable: (nullable): stops the waiting, never the shutdown
+ * @callback: (scope async) (nullable): runs in the caller's thread-default main context
+ * @user_data: for @callback
+ *
+ * Ends every waiter with %BERTH_ERROR_SHUTTING_DOWN and every VM. Who asks later is refused with
+ * the same error. Any thread.
+ */
+void
+berth_pool_shutdown_async (BerthPool *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+                           gpointer user_data)
+{
+  g_return_if_fail (BERTH_IS_POOL (self));
+
+  push_with_task (self, berth_pool_message_new (BERTH_MESSAGE_SHUTDOWN), cancellable, callback,
+                  user_data);
+}
+
+/**
+ * berth_pool_shutdown_finish:
+ * @self: a #BerthPool
+ * @result: of berth_pool_shutdown_async()
+ * @error: return location
+ *
+ * Fails with %BERTH_ERROR_UNAVAILABLE where VMs are stuck.
+ *
+ * Returns: %TRUE if every VM is gone
+ */
+gboolean
+berth_pool_shutdown_finish (BerthPool *self, GAsyncResult *result, GError **error)
+{
+  return finish_boolean (self, result, BERTH_MESSAGE_SHUTDOWN, error);
+}
+
+/**
+ * berth_pool_resize:
+ * @self: a #BerthPool
+ * @capacity: complete; holds from now on
+ *
+ * Waiters that no budget could hold any more end with %BERTH_ERROR_INVALID; a smaller budget takes
+ * effect as VMs end, warm ones first. Any thread.
+ */
+void
+berth_pool_resize (BerthPool *self, const BerthCapacity *capacity)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (capacity != NULL);
+
+  message = berth_pool_message_new (BERTH_MESSAGE_RESIZE);
+  message->capacity = *capacity;
+  message->message.capacity = &message->capacity;
+  berth_pool_core_push (self->core, message);
+}
+
+/**
+ * berth_pool_set_open:
+ * @self: a #BerthPool
+ * @open: whether VMs may be started
+ *
+ * While the gate is closed, requests wait, nothing starts, and what is stuck is not tried again.
+ * Any thread.
+ */
+void
+berth_pool_set_open (BerthPool *self, gboolean open)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+
+  message = berth_pool_message_new (BERTH_MESSAGE_SET_OPEN);
+  message->message.flag = open;
+  berth_pool_core_push (self->core, message);
+}
+
+static gpointer
+ask (BerthPool *self, BerthPoolMessageType type)
+{
+  g_autoptr (GAsyncQueue) reply = g_async_queue_new ();
+  BerthPoolMessage *message = berth_pool_message_new (BERTH_MESSAGE_TICK);
+  gpointer data = NULL;
+
+  message->type = type;
+  message->reply = g_async_queue_ref (reply);
+  berth_pool_core_push (self->core, message);
+  data = g_async_queue_pop (reply);
+  BERTH_SYNC_ACQUIRE (reply);
+  return data;
+}
+
+/**
+ * berth_pool_dup_status:
+ * @self: a #BerthPool
+ *
+ * Asks the admission thread, which never waits for a hypervisor. Every message sent before it from
+ * this thread has been handled. Any thread.
+ *
+ * Returns: (transfer full): `a{sv}`: "slots" {total, free, claimed, warm, starting, stopping, of
+ *   which stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "waiters" [{tenant,
+ *   task, uid, template, position (from 1), since (seconds)}], "templates" {NAME: {...}}
+ */
+GVariant *
+berth_pool_dup_status (BerthPool *self)
+{
+  g_return_val_if_fail (BERTH_IS_POOL (self), NULL);
+  return ask (self, BERTH_POOL_MESSAGE_STATUS);
+}
+
+/**
+ * berth_pool_dup_vms:
+ * @self: a #BerthPool
+ *
+ * As berth_pool_dup_status().
+ *
+ * Returns: (transfer full) (element-type BerthVm): every VM that is not gone, oldest first
+ */
+GPtrArray *
+berth_pool_dup_vms (BerthPool *self)
+{
+  g_return_val_if_fail (BERTH_IS_POOL (self), NULL);
+  return ask (self, BERTH_POOL_MESSAGE_VMS);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What only the admission core may do to a VM: make one, and move it along its life. */
+#pragma once
+
+#include "berth-request.h"
+#include "berth-vm.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_VM_N_STATES ((guint)BERTH_VM_STATE_GONE + 1)
+
+/**
+ * BerthVmEvent:
+ * @BERTH_VM_EVENT_STARTED: its start for a waiter succeeded
+ * @BERTH_VM_EVENT_WARMED: its start for the warm pool succeeded
+ * @BERTH_VM_EVENT_CLAIM: it was picked for a waiter
+ * @BERTH_VM_EVENT_FAILED: its start or claim failed, or it is unhealthy
+ * @BERTH_VM_EVENT_DESTROY: destroy() is called for it, for the first time or again
+ * @BERTH_VM_EVENT_STUCK: destroy() failed
+ * @BERTH_VM_EVENT_GONE: nothing is left of it
+ */
+typedef enum
+{
+  BERTH_VM_EVENT_STARTED,
+  BERTH_VM_EVENT_WARMED,
+  BERTH_VM_EVENT_CLAIM,
+  BERTH_VM_EVENT_FAILED,
+  BERTH_VM_EVENT_DESTROY,
+  BERTH_VM_EVENT_STUCK,
+  BERTH_VM_EVENT_GONE,
+} BerthVmEvent;
+
+#define BERTH_VM_N_EVENTS ((guint)BERTH_VM_EVENT_GONE + 1)
+
+BerthVm *berth_vm_new (const char *template_name, guint memory_mb, guint vcpus, gint64 now_us);
+
+/* TRUE and *out_next where @event means something in @state, else FALSE: it is ignored there */
+gboolean berth_vm_next_state (BerthVmState state, BerthVmEvent event, BerthVmState *out_next);
+const char *berth_vm_event_to_string (BerthVmEvent event);
+
+/* The only function that changes a VM's state. FALSE, and nothing changed, for an ignored event. */
+gboolean berth_vm_fire (BerthVm *self, BerthVmEvent event);
+
+/* once: whose it is from now on, since when, and whether it was warm */
+void
+berth_vm_set_request (BerthVm *self, BerthRequest *request, gint64 admitted_us, gboolean was_warm);
+/* the first reason is kept */
+void berth_vm_set_end_reason (BerthVm *self, const char *reason);
+
+G_END_DECLS
