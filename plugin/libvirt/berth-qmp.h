@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The few words that berth says to QEMU itself, past libvirt: device state out of a domain and into
+ * one. Blocking calls. */
+#pragma once
+
+#include <gio/gio.h>
+#include <libvirt/libvirt.h>
+
+G_BEGIN_DECLS
+
+/* Writes the device state of a suspended domain, without its (shared) RAM, to @fd. */
+gboolean berth_qmp_save_state (virDomainPtr domain, int fd, GError **error);
+/* Reads it into a domain that was started with -incoming defer; it is paused and whole then. */
+gboolean berth_qmp_load_state (virDomainPtr domain, int fd, GError **error);
+
+G_END_DECLS

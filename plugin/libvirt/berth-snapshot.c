@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A snapshot on disk: RAM, device state, manifest. */
+#include "berth-snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pool/berth-error.h"
+
+#define GROUP "snapshot"
+#define FORMAT 1
+#define KEY_SHORT 16 /* characters of the key in the folder's name */
+#define UNFINISHED ".part"
+#define READ_SIZE (1024 * 1024)
+
+static const char *const file_names[] = { "ram", "state" };
+typedef enum
+{
+  FILE_RAM,
+  FILE_STATE,
+  FILES,
+} FileIndex;
+
+struct _BerthSnapshot
+{
+  gatomicrefcount ref_count;
+  char *final_dir; /* where it lies once committed */
+  char *dir;       /* where it lies now */
+  char *key;
+  char *paths[FILES];
+  struct stat seen[FILES]; /* as they were when committed or checked */
+  gboolean is_committed;
+  int is_retired; /* atomic */
+};
+
+static void
+remove_folder (const char *path)
+{
+  g_autoptr(GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *file = g_build_filename (path, name, NULL);
+
+      g_unlink (file);
+    }
+  g_rmdir (path);
+}
+
+static void
+snapshot_set_dir (BerthSnapshot *self, const char *dir)
+{
+  g_free (self->dir);
+  self->dir = g_strdup (dir);
+  for (guint i = 0; i < FILES; i++)
+    {
+      g_free (self->paths[i]);
+      self->paths[i] = g_build_filename (dir, file_names[i], NULL);
+    }
+}
+
+static BerthSnapshot *
+snapshot_new (const char *dir, const char *template_name, const char *key)
+{
+  BerthSnapshot *self = g_new0 (BerthSnapshot, 1);
+  g_autofree char *name = g_strdup_printf ("%s-%.*s", template_name, KEY_SHORT, key);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->key = g_strdup (key);
+  self->final_dir = g_build_filename (dir, name, NULL);
+  snapshot_set_dir (self, self->final_dir);
+  return self;
+}
+
+BerthSnapshot *
+berth_snapshot_ref (BerthSnapshot *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+berth_snapshot_unref (BerthSnapshot *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  if (!self->is_committed || g_atomic_int_get (&self->is_retired))
+    remove_folder (self->dir);
+  for (guint i = 0; i < FILES; i++)
+    g_free (self->paths[i]);
+  g_free (self->final_dir);
+  g_free (self->dir);
+  g_free (self->key);
+  g_free (self);
+}
+
+void
+berth_snapshot_retire (BerthSnapshot *self)
+{
+  g_atomic_int_set (&self->is_retired, TRUE);
+}
+
+const char *
+berth_snapshot_get_key (BerthSnapshot *self)
+{
+  return self->key;
+}
+
+const char *
+berth_snapshot_get_ram_path (BerthSnapshot *self)
+{
+  return self->paths[FILE_RAM];
+}
+
+guint64
+berth_snapshot_get_disk_bytes (BerthSnapshot *self)
+{
+  return 512 * (guint64) (self->seen[FILE_RAM].st_blocks + self->seen[FILE_STATE].st_blocks);
+}
+
+static gboolean
+fail (GError **error, const char *path, const char *what)
+{
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s: %s", path, what);
+  return FALSE;
+}
+
+static gboolean
+fail_errno (GError **error, const char *path)
+{
+  return fail (error, path, g_strerror (errno));
+}
+
+int
+berth_snapshot_open_state (BerthSnapshot *self, GError **error)
+{
+  int flags = self->is_committed ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC;
+  int fd = open (self->paths[FILE_STATE], flags | O_CLOEXEC, 0600);
+
+  if (fd < 0)
+    fail_errno (error, self->paths[FILE_STATE]);
+  return fd;
+}
+
+static gboolean
+snapshot_make_ram (BerthSnapshot *self, guint memory_mb, uid_t uid, gid_t gid, GError **error)
+{
+  const char *path = self->paths[FILE_RAM];
+  int fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  gboolean ok = fd >= 0 && ftruncate (fd, (off_t) memory_mb * 1024 * 1024) == 0
+                && (geteuid () != 0 || fchown (fd, uid, gid) == 0);
+
+  if (!ok)
+    fail_errno (error, path);
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+BerthSnapshot *
+berth_snapshot_begin (const char *dir, const char *template_name, const char *key,
+                      guint memory_mb, uid_t owner_uid, gid_t owner_gid, GError **error)
+{
+  g_autoptr(BerthSnapshot) self = snapshot_new (dir, template_name, key);
+  g_autofree char *unfinished = g_strconcat (self->final_dir, UNFINISHED, NULL);
+
+  /* 0711: QEMU's user walks through to its file and sees nothing else */
+  if (g_mkdir_with_parents (dir, 0711) != 0)
+    {
+      fail_errno (error, dir);
+      return NULL;
+    }
+  remove_folder (unfinished);
+  snapshot_set_dir (self, unfinished);
+  if (g_mkdir (unfinished, 0711) != 0)
+    {
+      fail_errno (error, unfinished);
+      return NULL;
+    }
+  if (!snapshot_make_ram (self, memory_mb, owner_uid, owner_gid, error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+/* The checksum of a file's contents, after everything of it has reached the disk. */
+static char *
+checksum_file (const char *path, GError **error)
+{
+  g_autoptr(GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autofree guchar *bytes = g_malloc (READ_SIZE);
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  gssize got = -1;
+
+  if (fd >= 0 && fsync (fd) == 0)
+    while ((got = read (fd, bytes, READ_SIZE)) > 0)
+      g_checksum_update (sum, bytes, got);
+  if (got < 0)
+    fail_errno (error, path);
+  if (fd >= 0)
+    close (fd);
+  return got == 0 ? g_strdup (g_checksum_get_string (sum)) : NULL;
+}
+
+static gboolean
+manifest_add_file (GKeyFile *manifest, BerthSnapshot *self, FileIndex index, GError **error)
+{
+  const char *name = file_names[index];
+  g_autofree char *size_key = g_strconcat (name, "-size", NULL);
+  g_autofree char *sum_key = g_strconcat (name, "-sha256", NULL);
+  g_autofree char *sum = checksum_file (self->paths[index], error);
+
+  if (sum == NULL)
+    return FALSE;
+  if (stat (self->paths[index], &self->seen[index]) != 0)
+    return fail_errno (error, self->paths[index]);
+  g_key_file_set_int64 (manifest, GROUP, size_key, self->seen[index].st_size);
+  g_key_file_set_string (manifest, GROUP, sum_key, sum);
+  return TRUE;
+}
+
+gboolean
+berth_snapshot_commit (BerthSnapshot *self, GError **error)
+{
+  g_autoptr(GKeyFile) manifest = g_key_file_new ();
+  g_autofree char *path = g_build_filename (self->dir, "manifest", NULL);
+
+  g_key_file_set_integer (manifest, GROUP, "format", FORMAT);
+  g_key_file_set_string (manifest, GROUP, "key", self->key);
+  for (guint i = 0; i < FILES; i++)
+    if (!manifest_add_file (manifest, self, i, error))
+      return FALSE;
+  if (!g_key_file_save_to_file (manifest, path, error))
+    return FALSE;
+  remove_folder (self->final_dir);
+  if (g_rename (self->dir, self->final_dir) != 0)
+    return fail_errno (error, self->final_dir);
+  snapshot_set_dir (self, self->final_dir);
+  self->is_committed = TRUE;
+  /* the rename changed no file, but moved their folder: their times are as noted */
+  return TRUE;
+}
+
+static gboolean
+snapshot_check_file (BerthSnapshot *self, GKeyFile *manifest, FileIndex index, GError **error)
+{
+  const char *name = file_names[index];
+  g_autofree char *size_key = g_strconcat (name, "-size", NULL);
+  g_autofree char *sum_key = g_strconcat (name, "-sha256", NULL);
+  g_autofree char *expected = g_key_file_get_string (manifest, GROUP, sum_key, error);
+  g_autofree char *sum = NULL;
+
+  if (expected == NULL)
+    return FALSE;
+  if (stat (self->paths[index], &self->seen[index]) != 0)
+    return fail_errno (error, self->paths[index]);
+  if (self->seen[index].st_size != g_key_file_get_int64 (manifest, GROUP, size_key, NULL))
+    return fail (error, self->paths[index], "its size is not the manifest's");
+  sum = checksum_file (self->paths[index], error);
+  if (sum == NULL)
+    return FALSE;
+  return g_str_equal (sum, expected)
+         || fail (error, self->paths[index], "its contents are not the manifest's");
+}
+
+static gboolean
+snapshot_check (BerthSnapshot *self, GKeyFile *manifest, GError **error)
+{
+  g_autofree char *key = g_key_file_get_string (manifest, GROUP, "key", NULL);
+
+  if (g_key_file_get_integer (manifest, GROUP, "format", NULL) != FORMAT
+      || g_strcmp0 (key, self->key) != 0)
+    return fail (error, self->dir, "its manifest is of another kind");
+  for (guint i = 0; i < FILES; i++)
+    if (!snapshot_check_file (self, manifest, i, error))
+      return FALSE;
+  return TRUE;
+}
+
+BerthSnapshot *
+berth_snapshot_open (const char *dir, const char *template_name, const char *key, GError **error)
+{
+  g_autoptr(BerthSnapshot) self = snapshot_new (dir, template_name, key);
+  g_autoptr(GKeyFile) manifest = g_key_file_new ();
+  g_autofree char *path = g_build_filename (self->dir, "manifest", NULL);
+
+  self->is_committed = TRUE;
+  if (!g_file_test (self->dir, G_FILE_TEST_IS_DIR))
+    return NULL;
+  if (!g_key_file_load_from_file (manifest, path, G_KEY_FILE_NONE, error)
+      || !snapshot_check (self, manifest, error))
+    {
+      g_prefix_error (error, "the snapshot of %s is thrown away: ", template_name);
+      berth_snapshot_retire (self);
+      return NULL;
+    }
+  return g_steal_pointer (&self);
+}
+
+gboolean
+berth_snapshot_is_intact (BerthSnapshot *self, GError **error)
+{
+  for (guint i = 0; i < FILES; i++)
+    {
+      const struct stat *seen = &self->seen[i];
+      struct stat now;
+
+      if (stat (self->paths[i], &now) != 0)
+        return fail_errno (error, self->paths[i]);
+      /* st_ctime can't be set back by whoever wrote */
+      if (now.st_ino != seen->st_ino || now.st_size != seen->st_size
+          || now.st_ctim.tv_sec != seen->st_ctim.tv_sec
+          || now.st_ctim.tv_nsec != seen->st_ctim.tv_nsec)
+        return fail (error, self->paths[i], "somebody changed it after the snapshot was made");
+    }
+  return TRUE;
+}
+
+void
+berth_snapshot_clean (const char *dir, const char *template_name, const char *key)
+{
+  g_autofree char *current = g_strdup_printf ("%s-%.*s", template_name, KEY_SHORT, key);
+  g_autofree char *prefix = g_strdup_printf ("%s-", template_name);
+  g_autoptr(GDir) snapshots = g_dir_open (dir, 0, NULL);
+  const char *name;
+
+  while (snapshots != NULL && (name = g_dir_read_name (snapshots)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (dir, name, NULL);
+      gsize bare = strlen (name) - (g_str_has_suffix (name, UNFINISHED) ? strlen (UNFINISHED) : 0);
+
+      /* exactly NAME-KEY: another template's name may begin with this one's */
+      if (g_str_has_prefix (name, prefix) && bare == strlen (prefix) + KEY_SHORT
+          && !g_str_equal (name, current))
+        remove_folder (path);
+    }
+}

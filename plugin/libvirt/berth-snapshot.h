@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A snapshot on disk: the RAM and the device state of a template that has booted, immutable, with a
+ * manifest that tells what it is valid for and whether it was touched. */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+typedef struct _BerthSnapshot BerthSnapshot; /* atomically reference counted; any thread */
+
+/**
+ * berth_snapshot_open:
+ * @dir: that holds all snapshots
+ * @template_name: of the template
+ * @key: all that the snapshot depends on, as a checksum
+ *
+ * Finds the snapshot for this key and checks every byte of it. Blocking.
+ *
+ * Returns: (transfer full) (nullable): NULL with *@error unset where there is none, NULL with
+ *   *@error set where there is one that can't be trusted (it has been removed)
+ */
+BerthSnapshot *berth_snapshot_open (const char *dir, const char *template_name, const char *key,
+                                    GError **error);
+
+/* A place for a new one; nothing is valid before berth_snapshot_commit(). @owner: the Unix user and
+ * group that QEMU runs as. */
+BerthSnapshot *berth_snapshot_begin (const char *dir, const char *template_name, const char *key,
+                                     guint memory_mb, uid_t owner_uid, gid_t owner_gid,
+                                     GError **error);
+/* Makes it valid: synced, manifest written, renamed into place. Blocking. */
+gboolean berth_snapshot_commit (BerthSnapshot *self, GError **error);
+
+BerthSnapshot *berth_snapshot_ref (BerthSnapshot *self);
+/* The last one removes the files of a snapshot that was never committed, or has been retired. */
+void berth_snapshot_unref (BerthSnapshot *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthSnapshot, berth_snapshot_unref)
+
+/* It will not be used for new clones; its files go with its last user. */
+void berth_snapshot_retire (BerthSnapshot *self);
+
+/* Has somebody written to the RAM file? QEMU before 8.2 opens it for writing, so a QEMU that a guest
+ * has broken out into could (design.md). Cheap: a stat of each file. */
+gboolean berth_snapshot_is_intact (BerthSnapshot *self, GError **error);
+
+const char *berth_snapshot_get_key (BerthSnapshot *self);
+const char *berth_snapshot_get_ram_path (BerthSnapshot *self);
+/* A new descriptor of the device state, for writing before the commit, for reading after. */
+int berth_snapshot_open_state (BerthSnapshot *self, GError **error);
+/* Of both files, as allocated on disk; bytes. */
+guint64 berth_snapshot_get_disk_bytes (BerthSnapshot *self);
+
+/* Removes what a crash left half-made in @dir, and snapshots of @template_name with other keys. */
+void berth_snapshot_clean (const char *dir, const char *template_name, const char *key);
+
+G_END_DECLS
