@@ -172,7 +172,8 @@ check_identity (const Pending *pending, const BerthIdentityDone *done, GError **
   gint64 sent_ns = (gint64) pending->identity.realtime_ns;
   gint64 guest_ns = (gint64) done->realtime_ns;
 
-  if (guest_ns < sent_ns - CLOCK_SKEW_MAX_NS || guest_ns > now_ns + CLOCK_SKEW_MAX_NS)
+  /* read in the guest between then and now; how long ago can't be told, so all of it counts */
+  if (guest_ns < sent_ns || guest_ns < now_ns - CLOCK_SKEW_MAX_NS || guest_ns > now_ns)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                    "the guest's clock is wrong by %.3f s after it was set",
@@ -531,6 +532,7 @@ berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage languag
       return;
     }
   g_task_set_task_data (task, GUINT_TO_POINTER (++self->last_request), NULL);
+  self->ready_us = 0; /* the loaded interpreter is this program's; the agent tells of the next one */
   self->exec_task = g_object_ref (task);
   self->exec = berth_agent_exec_new (self->channel, self->last_request, g_steal_pointer (&owned),
                                      language, exec_done_cb, self);
@@ -562,4 +564,24 @@ gboolean
 berth_agent_has_language (BerthAgent *self, BerthLanguage language)
 {
   return (self->languages & (1u << language)) != 0;
+}
+
+BerthLanguage
+berth_language_from_name (const char *name)
+{
+  static const struct
+  {
+    const char *name;
+    BerthLanguage language;
+  } languages[] = {
+    { "python", BERTH_LANGUAGE_PYTHON },
+    { "javascript", BERTH_LANGUAGE_JAVASCRIPT },
+    { "shell", BERTH_LANGUAGE_SHELL },
+    { "raw", BERTH_LANGUAGE_SHELL },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (languages); i++)
+    if (g_strcmp0 (languages[i].name, name) == 0)
+      return languages[i].language;
+  return BERTH_LANGUAGE_NONE;
 }

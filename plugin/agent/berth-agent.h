@@ -7,6 +7,9 @@
 
 G_BEGIN_DECLS
 
+/* "python", "javascript", "shell" or its alias "raw"; BERTH_LANGUAGE_NONE for any other */
+BerthLanguage berth_language_from_name (const char *name);
+
 #define BERTH_TYPE_AGENT (berth_agent_get_type ())
 G_DECLARE_FINAL_TYPE (BerthAgent, berth_agent, BERTH, AGENT, GObject)
 

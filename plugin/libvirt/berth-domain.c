@@ -5,9 +5,11 @@
 #include <gio/gunixsocketaddress.h>
 #include <libxml/parser.h>
 #include <libxml/xpath.h>
+#include <unistd.h>
 
 #include "berth-libvirt-error.h"
 #include "berth-mark.h"
+#include "berth-qmp.h"
 #include "berth-stream-bridge.h"
 
 typedef xmlDoc XmlDoc;
@@ -47,7 +49,8 @@ define_error_code (void)
 }
 
 gboolean
-berth_domain_start (virConnectPtr connection, const char *xml, char **out_live_xml, GError **error)
+berth_domain_start (virConnectPtr connection, const char *xml, gboolean is_paused,
+                    char **out_live_xml, GError **error)
 {
   g_auto(virDomainPtr) domain
       = virDomainDefineXMLFlags (connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
@@ -58,7 +61,7 @@ berth_domain_start (virConnectPtr connection, const char *xml, char **out_live_x
       berth_libvirt_error_set (error, define_error_code (), "libvirt refuses the domain");
       return FALSE;
     }
-  if (virDomainCreate (domain) < 0)
+  if (virDomainCreateWithFlags (domain, is_paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
     {
       berth_libvirt_error_set (error, define_error_code (), "the domain does not start");
       return FALSE;
@@ -71,6 +74,67 @@ berth_domain_start (virConnectPtr connection, const char *xml, char **out_live_x
     }
   *out_live_xml = live_xml;
   return TRUE;
+}
+
+static virDomainPtr
+look_up (virConnectPtr connection, const char *uuid, GError **error)
+{
+  virDomainPtr domain = virDomainLookupByUUIDString (connection, uuid);
+
+  if (domain == NULL)
+    berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain is gone");
+  return domain;
+}
+
+gboolean
+berth_domain_set_paused (virConnectPtr connection, const char *uuid, gboolean is_paused,
+                         GError **error)
+{
+  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+
+  if (domain == NULL)
+    return FALSE;
+  if ((is_paused ? virDomainSuspend (domain) : virDomainResume (domain)) == 0)
+    return TRUE;
+  berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE,
+                           is_paused ? "the domain can't be paused"
+                                     : "the domain can't be resumed");
+  return FALSE;
+}
+
+gboolean
+berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd, GError **error)
+{
+  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+
+  return domain != NULL && berth_qmp_save_state (domain, fd, error);
+}
+
+gboolean
+berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd, GError **error)
+{
+  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+
+  return domain != NULL && berth_qmp_load_state (domain, fd, error);
+}
+
+gboolean
+berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *mark_xml,
+                       const char *title, GError **error)
+{
+  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+
+  if (domain == NULL)
+    return FALSE;
+  if (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, mark_xml, BERTH_MARK_PREFIX,
+                            BERTH_MARK_URI, VIR_DOMAIN_AFFECT_LIVE)
+          == 0
+      && virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_TITLE, title, NULL, NULL,
+                               VIR_DOMAIN_AFFECT_LIVE)
+             == 0)
+    return TRUE;
+  berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be marked");
+  return FALSE;
 }
 
 /* TRUE when it does not run (any more). */
@@ -191,9 +255,9 @@ berth_domain_list_own (virConnectPtr connection, const char *instance, GError **
   return g_steal_pointer (&own);
 }
 
-/* (nullable): the first attribute that @xpath finds */
+/* (nullable): of the first element or attribute that @xpath finds */
 static char *
-find_attribute (const char *xml, const char *xpath)
+find_content (const char *xml, const char *xpath)
 {
   g_autoptr(XmlDoc) doc
       = xmlReadMemory (xml, (int) strlen (xml), "domain", NULL,
@@ -218,13 +282,13 @@ berth_domain_dup_channel_path (const char *live_xml, const char *port)
   g_autofree char *xpath = g_strdup_printf (
       "/domain/devices/channel[@type='unix'][target/@name='%s']/source/@path", port);
 
-  return find_attribute (live_xml, xpath);
+  return find_content (live_xml, xpath);
 }
 
 char *
 berth_domain_dup_console_path (const char *live_xml)
 {
-  return find_attribute (live_xml, "/domain/devices/serial/log/@file"
+  return find_content (live_xml, "/domain/devices/serial/log/@file"
                                    "|/domain/devices/serial[@type='file']/source/@path");
 }
 
@@ -260,6 +324,30 @@ berth_domain_connect_port (virConnectPtr connection, const char *uuid, const cha
   if (socket == NULL && reason != NULL)
     g_prefix_error (error, "%s: %s; ", path, reason->message);
   return socket;
+}
+
+void
+berth_domain_get_qemu_owner (virConnectPtr connection, uid_t *out_uid, gid_t *out_gid)
+{
+  g_autofree char *capabilities = virConnectGetCapabilities (connection);
+  /* "+64055:+107" of the driver for ordinary file ownership; session libvirtd has none */
+  g_autofree char *label
+      = capabilities == NULL
+            ? NULL
+            : find_content (capabilities, "/capabilities/host/secmodel[model='dac']"
+                                          "/baselabel[@type='qemu' or @type='kvm']");
+  guint uid;
+  guint gid;
+
+  if (capabilities == NULL)
+    berth_libvirt_error_take_code ();
+  if (label == NULL || sscanf (label, "+%u:+%u", &uid, &gid) != 2)
+    {
+      uid = geteuid ();
+      gid = getegid ();
+    }
+  *out_uid = uid;
+  *out_gid = gid;
 }
 
 const char *

@@ -13,13 +13,28 @@ gboolean berth_domain_is_name_taken (virConnectPtr connection, const char *name)
 /**
  * berth_domain_start:
  * @xml: of the domain
+ * @is_paused: start it without running it
  * @out_live_xml: (out) (transfer full): as it runs, with all that libvirt filled in
  *
  * Defines and starts a domain. What a failure leaves behind, berth_domain_end() clears away.
  * Fails with BERTH_ERROR_CONFIG where libvirt refuses the XML, else with BERTH_ERROR_UNAVAILABLE.
  */
-gboolean berth_domain_start (virConnectPtr connection, const char *xml, char **out_live_xml,
-                             GError **error);
+gboolean berth_domain_start (virConnectPtr connection, const char *xml, gboolean is_paused,
+                             char **out_live_xml, GError **error);
+
+/* Pauses or resumes it. */
+gboolean berth_domain_set_paused (virConnectPtr connection, const char *uuid, gboolean is_paused,
+                                  GError **error);
+/* Writes a paused domain's device state to @fd, or reads it into one that waits for it. */
+gboolean berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd,
+                                  GError **error);
+gboolean berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd,
+                                  GError **error);
+/* Replaces title and mark of a running domain. */
+gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *mark_xml,
+                                const char *title, GError **error);
+/* The Unix user and group that this libvirt's QEMUs run as. */
+void berth_domain_get_qemu_owner (virConnectPtr connection, uid_t *out_uid, gid_t *out_gid);
 
 /* Destroys and undefines a domain, its log with it; TRUE also when there is none (any more). */
 gboolean berth_domain_end (virConnectPtr connection, const char *uuid, GError **error);

@@ -267,7 +267,7 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
   name = g_strdup_printf ("%s-%s-%u", self->name_prefix, berth_vm_get_template (vm),
                           slot->ordinal);
   slot->machine = berth_machine_new (vm, template, self->link, self->instance, name);
-  berth_machine_start_async (slot->machine, images, slot->cancellable, started_cb,
+  berth_machine_start_async (slot->machine, BERTH_MACHINE_COLD, images, NULL, slot->cancellable, started_cb,
                              g_object_ref (self));
 }
 

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 #include "pool/berth-request.h"
@@ -11,7 +12,10 @@
 /* An agent that has greeted us answers within milliseconds; on a busy host under TCG within a
  * second (measured: 0.65 ms idle, design.md). */
 #define IDENTITY_TIMEOUT_MS 10000u
-#define CONSOLE_TAIL_BYTES 16384
+/* A clone's agent was there when its snapshot was made: it answers as soon as it runs. */
+#define CLONE_TIMEOUT_MS 10000u
+/* How often a guest may be too slow with taking the time before it is given up. */
+#define IDENTITY_ATTEMPTS 5u
 
 struct _BerthMachine
 {
@@ -24,6 +28,10 @@ struct _BerthMachine
   char *uuid;
   char *console_path;
   BerthAgent *agent;
+  BerthMachineStart how;
+  BerthSnapshot *snapshot;                    /* what it was cloned from, or is recorded to */
+  guint8 proof[BERTH_MACHINE_PROOF_SIZE]; /* of its own random numbers */
+  guint identity_attempts;
 };
 
 G_DEFINE_FINAL_TYPE (BerthMachine, berth_machine, G_TYPE_OBJECT)
@@ -37,6 +45,7 @@ berth_machine_finalize (GObject *object)
   g_object_unref (self->vm);
   berth_template_unref (self->template);
   g_object_unref (self->link);
+  g_clear_pointer (&self->snapshot, berth_snapshot_unref);
   g_free (self->instance);
   g_free (self->name);
   g_free (self->uuid);
@@ -100,6 +109,30 @@ berth_machine_get_agent (BerthMachine *self)
   return self->agent;
 }
 
+BerthSnapshot *
+berth_machine_get_snapshot (BerthMachine *self)
+{
+  return self->snapshot;
+}
+
+BerthMachineStart
+berth_machine_get_start (BerthMachine *self)
+{
+  return self->how;
+}
+
+const guint8 *
+berth_machine_get_proof (BerthMachine *self)
+{
+  return self->proof;
+}
+
+char *
+berth_machine_dup_console (BerthMachine *self, guint lines)
+{
+  return self->console_path != NULL ? berth_console_dup_tail (self->console_path, lines) : NULL;
+}
+
 /* What the worker thread needs and what it brings back; the machine itself stays with its thread. */
 typedef struct
 {
@@ -136,6 +169,12 @@ machine_make_mark (BerthMachine *self)
   return mark;
 }
 
+static gboolean
+is_clone (BerthMachine *self)
+{
+  return self->how == BERTH_MACHINE_CLONE || self->how == BERTH_MACHINE_WARM;
+}
+
 static char *
 machine_make_xml (BerthMachine *self, virConnectPtr connection, Start *start, GError **error)
 {
@@ -155,9 +194,28 @@ machine_make_xml (BerthMachine *self, virConnectPtr connection, Start *start, GE
 
   if (layers == NULL)
     return NULL;
+  if (self->snapshot != NULL)
+    {
+      params.ram_file = berth_snapshot_get_ram_path (self->snapshot);
+      params.ram_private = is_clone (self);
+      params.incoming = is_clone (self);
+    }
   params.domain_type = berth_domain_best_type (connection);
   params.layers = (const char *const *) layers;
   return berth_template_instantiate (self->template, &params, error);
+}
+
+/* Brings the snapshot's device state into a domain that was started for it, and lets it run. */
+static gboolean
+wake_clone (BerthMachine *self, virConnectPtr connection, GError **error)
+{
+  int fd = berth_snapshot_open_state (self->snapshot, error);
+  gboolean ok = fd >= 0 && berth_domain_load_state (connection, self->uuid, fd, error)
+                && berth_domain_set_paused (connection, self->uuid, FALSE, error);
+
+  if (fd >= 0)
+    close (fd);
+  return ok;
 }
 
 static gboolean
@@ -177,7 +235,9 @@ create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GErr
       return FALSE;
     }
   xml = machine_make_xml (self, connection, start, error);
-  if (xml == NULL || !berth_domain_start (connection, xml, &live_xml, error))
+  if (xml == NULL || !berth_domain_start (connection, xml, is_clone (self), &live_xml, error))
+    return FALSE;
+  if (is_clone (self) && !wake_clone (self, connection, error))
     return FALSE;
   start->console_path = berth_domain_dup_console_path (live_xml);
   path = berth_domain_dup_channel_path (live_xml, BERTH_PROTOCOL_PORT);
@@ -195,64 +255,6 @@ create_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, g_steal_pointer (&error));
-}
-
-static gboolean
-is_console_text (gunichar character)
-{
-  return character == '\n' || character == '\t' || g_unichar_isprint (character);
-}
-
-/* Guests write their console: nothing of it may steer a terminal. */
-static void
-make_printable (char *text)
-{
-  char *out = text;
-
-  for (const char *in = text; *in != '\0'; in = g_utf8_next_char (in))
-    if (is_console_text (g_utf8_get_char (in)))
-      {
-        gsize size = (gsize) (g_utf8_next_char (in) - in);
-
-        memmove (out, in, size);
-        out += size;
-      }
-  *out = '\0';
-}
-
-static char *
-read_tail (const char *path)
-{
-  g_autoptr(GFile) file = g_file_new_for_path (path);
-  g_autoptr(GFileInputStream) stream = g_file_read (file, NULL, NULL);
-  g_autofree char *bytes = g_malloc (CONSOLE_TAIL_BYTES);
-  gsize size = 0;
-
-  if (stream == NULL)
-    return NULL;
-  if (!g_seekable_seek (G_SEEKABLE (stream), -CONSOLE_TAIL_BYTES, G_SEEK_END, NULL, NULL))
-    g_seekable_seek (G_SEEKABLE (stream), 0, G_SEEK_SET, NULL, NULL);
-  if (!g_input_stream_read_all (G_INPUT_STREAM (stream), bytes, CONSOLE_TAIL_BYTES, &size, NULL,
-                                NULL))
-    return NULL;
-  return g_utf8_make_valid (bytes, (gssize) size);
-}
-
-char *
-berth_machine_dup_console (BerthMachine *self, guint lines)
-{
-  g_autofree char *text = self->console_path != NULL ? read_tail (self->console_path) : NULL;
-  char *begin;
-
-  if (text == NULL)
-    return NULL;
-  make_printable (text);
-  g_strchomp (text);
-  begin = text + strlen (text);
-  while (begin > text && lines > 0)
-    if (*--begin == '\n' && --lines == 0)
-      begin++;
-  return *begin != '\0' ? g_strdup (begin) : NULL;
 }
 
 /* Says which VM it was, and what it said last. */
@@ -287,16 +289,116 @@ return_start_error (GTask *task, const char *doing, GError *reason)
   g_task_return_error (task, g_steal_pointer (&error));
 }
 
+/* ---- identity ---- */
+
+static void machine_identify (BerthMachine *self, GTask *task);
+
 static void
 identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
+  BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
 
-  if (!berth_agent_identify_finish (BERTH_AGENT (source), result, NULL, &error))
-    return_start_error (task, "the guest did not take its identity", error);
-  else
+  if (berth_agent_identify_finish (BERTH_AGENT (source), result, self->proof, &error))
     g_task_return_boolean (task, TRUE);
+  else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
+           && ++self->identity_attempts < IDENTITY_ATTEMPTS)
+    {
+      /* on a busy host the time was stale when the guest came to take it: give it the time anew */
+      g_error_free (error);
+      machine_identify (self, g_steal_pointer (&task));
+    }
+  else
+    return_start_error (task, "the guest did not take its identity", error);
+}
+
+static void
+machine_identify (BerthMachine *self, GTask *task)
+{
+  berth_agent_identify_async (self->agent, self->name, IDENTITY_TIMEOUT_MS,
+                              g_task_get_cancellable (task), identified_cb, task);
+}
+
+/* ---- what follows the greeting, by how it was started ---- */
+
+static void
+paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthMachine *self = source;
+  g_autoptr(GError) error = NULL;
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_START, &error);
+
+  if (connection != NULL && berth_domain_set_paused (connection, self->uuid, TRUE, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    return_start_error (task, "the clone can't be paused", g_steal_pointer (&error));
+}
+
+static void
+warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthMachine *self = g_task_get_source_object (task);
+  GError *error = NULL;
+
+  if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
+    return_start_error (task, "the guest's interpreter did not come up", error);
+  else if (self->how == BERTH_MACHINE_RECORD)
+    g_task_return_boolean (task, TRUE);
+  else
+    berth_link_run (self->link, BERTH_LINK_START, task, paused_job);
+}
+
+static void
+no_op_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthMachine *self = g_task_get_source_object (task);
+  GError *error = NULL;
+  g_autoptr(BerthResult) result
+      = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
+
+  if (result == NULL)
+    return_start_error (task, "the guest does not run code", error);
+  else if (result->exit_code != 0)
+    return_start_error (task, "the guest does not run code",
+                        g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                                     "a no-op ended with status %d: %s", result->exit_code,
+                                     result->stderr_data));
+  else
+    berth_agent_ready_async (self->agent,
+                             berth_template_get_boot_timeout_s (self->template) * 1000,
+                             g_task_get_cancellable (task), warmed_cb, g_steal_pointer (&task));
+}
+
+/* An exec that does nothing: what the emulator or the CPU would do at the first one is done then
+ * (under TCG a first exec takes 85 to 120 ms, a second one 0.7 ms: design.md). */
+static void
+machine_run_no_op (BerthMachine *self, GTask *task)
+{
+  const char *language = berth_template_get_language (self->template);
+  BerthLanguage number = berth_language_from_name (language);
+  const char *code = number == BERTH_LANGUAGE_PYTHON       ? "pass"
+                     : number == BERTH_LANGUAGE_JAVASCRIPT ? ";"
+                                                           : ":";
+  g_autoptr(GBytes) bytes = g_bytes_new_static (code, strlen (code));
+
+  berth_agent_exec_async (self->agent, berth_exec_new (bytes), number,
+                          g_task_get_cancellable (task), no_op_done_cb, task);
+}
+
+static void
+loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  GError *error = NULL;
+
+  if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
+    return_start_error (task, "the guest's interpreter did not come up", error);
+  else
+    machine_run_no_op (g_task_get_source_object (task), g_steal_pointer (&task));
 }
 
 static void
@@ -304,14 +406,16 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
+  guint timeout_ms = berth_template_get_boot_timeout_s (self->template) * 1000;
   GError *error = NULL;
 
-  if (!berth_agent_hello_finish (BERTH_AGENT (source), result, &error))
+  if (!berth_agent_hello_finish (self->agent, result, &error))
     return_start_error (task, "the guest did not boot", error);
+  else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE)
+    machine_identify (self, g_steal_pointer (&task));
   else
-    berth_agent_identify_async (BERTH_AGENT (source), self->name, IDENTITY_TIMEOUT_MS,
-                                g_task_get_cancellable (task), identified_cb,
-                                g_steal_pointer (&task));
+    berth_agent_ready_async (self->agent, timeout_ms, g_task_get_cancellable (task), loaded_cb,
+                             g_steal_pointer (&task));
 }
 
 static void
@@ -321,6 +425,7 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthMachine *self = BERTH_MACHINE (source);
   Start *start = g_task_get_task_data (G_TASK (result));
   g_autoptr(GError) error = NULL;
+  guint timeout_ms;
 
   self->console_path = g_steal_pointer (&start->console_path);
   if (!g_task_propagate_boolean (G_TASK (result), &error))
@@ -335,13 +440,15 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->agent = berth_agent_new (start->socket);
-  berth_agent_hello_async (self->agent, TRUE,
-                           berth_template_get_boot_timeout_s (self->template) * 1000,
-                           g_task_get_cancellable (task), greeted_cb, g_steal_pointer (&task));
+  timeout_ms = is_clone (self) ? CLONE_TIMEOUT_MS
+                               : berth_template_get_boot_timeout_s (self->template) * 1000;
+  berth_agent_hello_async (self->agent, TRUE, timeout_ms, g_task_get_cancellable (task),
+                           greeted_cb, g_steal_pointer (&task));
 }
 
 void
-berth_machine_start_async (BerthMachine *self, BerthImages *images, GCancellable *cancellable,
+berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImages *images,
+                           BerthSnapshot *snapshot, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer user_data)
 {
   GTask *task = g_task_new (self, cancellable, callback, user_data);
@@ -349,6 +456,8 @@ berth_machine_start_async (BerthMachine *self, BerthImages *images, GCancellable
   Start *start = g_new0 (Start, 1);
 
   g_task_set_source_tag (task, berth_machine_start_async);
+  self->how = how;
+  self->snapshot = snapshot != NULL ? berth_snapshot_ref (snapshot) : NULL;
   start->mark = machine_make_mark (self);
   start->images = berth_images_ref (images);
   g_task_set_task_data (job, start, (GDestroyNotify) start_free);
@@ -361,6 +470,144 @@ berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **e
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
 }
+
+/* ---- claim ---- */
+
+static void
+mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthMachine *self = source;
+  BerthMark *mark = task_data;
+  g_autofree char *xml = berth_mark_to_xml (mark);
+  g_autofree char *title = berth_mark_to_title (mark);
+  g_autoptr(GError) error = NULL;
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
+
+  /* a VM that has gone again meanwhile needs no mark */
+  if (connection == NULL
+      || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
+    g_debug ("%s: %s", self->name, error->message);
+  g_task_return_boolean (task, TRUE);
+}
+
+static void
+machine_update_mark (BerthMachine *self)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, NULL, NULL);
+
+  g_task_set_task_data (task, machine_make_mark (self), (GDestroyNotify) berth_mark_free);
+  berth_link_run (self->link, BERTH_LINK_CONTROL, task, mark_job);
+}
+
+static void
+resume_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthMachine *self = source;
+  g_autoptr(GError) error = NULL;
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
+
+  if (connection != NULL && berth_domain_set_paused (connection, self->uuid, FALSE, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+static void
+resumed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GError) error = NULL;
+
+  /* the identity that was sent along can't be answered then: it fails by its own time limit, so a
+   * domain that won't run is told by closing its agent */
+  if (!g_task_propagate_boolean (G_TASK (result), &error) && BERTH_MACHINE (source)->agent != NULL)
+    {
+      g_warning ("%s: %s", BERTH_MACHINE (source)->name, error->message);
+      berth_agent_close (BERTH_MACHINE (source)->agent);
+    }
+}
+
+static void
+claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  g_autoptr(GError) error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  machine_update_mark (BERTH_MACHINE (source));
+  g_task_return_boolean (task, TRUE);
+}
+
+void
+berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+  GTask *identity = g_task_new (self, cancellable, claimed_cb, task);
+  g_autoptr(GTask) resume = g_task_new (self, NULL, resumed_cb, NULL);
+
+  g_task_set_source_tag (task, berth_machine_claim_async);
+  self->identity_attempts = 0;
+  berth_link_run (self->link, BERTH_LINK_CONTROL, resume, resume_job);
+  machine_identify (self, identity);
+}
+
+gboolean
+berth_machine_claim_finish (BerthMachine *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- record ---- */
+
+static gboolean
+record_domain (BerthMachine *self, GError **error)
+{
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
+  int fd = connection != NULL ? berth_snapshot_open_state (self->snapshot, error) : -1;
+  gboolean ok = fd >= 0 && berth_domain_set_paused (connection, self->uuid, TRUE, error)
+                && berth_domain_save_state (connection, self->uuid, fd, error);
+
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+static void
+record_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (record_domain (source, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    return_start_error (task, "the snapshot can't be written", g_steal_pointer (&error));
+}
+
+void
+berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_set_source_tag (task, berth_machine_record_async);
+  berth_link_run (self->link, BERTH_LINK_START, task, record_job);
+}
+
+gboolean
+berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- end ---- */
 
 static void
 end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)

@@ -5,10 +5,13 @@
 #include "berth-agent.h"
 #include "berth-images.h"
 #include "berth-link.h"
+#include "berth-snapshot.h"
 #include "berth-template.h"
 #include "pool/berth-vm.h"
 
 G_BEGIN_DECLS
+
+#define BERTH_MACHINE_PROOF_SIZE 32u /* BerthIdentityDone's random bytes */
 
 #define BERTH_TYPE_MACHINE (berth_machine_get_type ())
 G_DECLARE_FINAL_TYPE (BerthMachine, berth_machine, BERTH, MACHINE, GObject)
@@ -17,12 +20,42 @@ G_DECLARE_FINAL_TYPE (BerthMachine, berth_machine, BERTH, MACHINE, GObject)
 BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link,
                                  const char *instance, const char *name);
 
-/* Defines and starts the domain, waits for its agent, gives the guest its identity. Fails with
- * G_IO_ERROR_EXISTS when a domain of this name is there already and nothing was done. Whatever a
- * failure leaves is cleared away by berth_machine_end_async(). */
-void berth_machine_start_async (BerthMachine *self, BerthImages *images, GCancellable *cancellable,
+/**
+ * BerthMachineStart:
+ * @BERTH_MACHINE_COLD: boot it; its agent answers and it has its identity
+ * @BERTH_MACHINE_CLONE: clone it from the snapshot; the same
+ * @BERTH_MACHINE_WARM: clone it, let it run once, pause it; berth_machine_claim_async() wakes it
+ * @BERTH_MACHINE_RECORD: boot it with its RAM in the snapshot's file, its interpreter loaded;
+ *   berth_machine_record_async() makes a snapshot of it
+ */
+typedef enum
+{
+  BERTH_MACHINE_COLD,
+  BERTH_MACHINE_CLONE,
+  BERTH_MACHINE_WARM,
+  BERTH_MACHINE_RECORD,
+} BerthMachineStart;
+
+/* Defines and starts the domain and brings its guest where @how says. @snapshot: (nullable): to
+ * clone or to record, held as long as the domain may use it. Fails with G_IO_ERROR_EXISTS when a
+ * domain of this name is there already and nothing was done. Whatever a failure leaves is cleared
+ * away by berth_machine_end_async(). */
+void berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImages *images,
+                                BerthSnapshot *snapshot, GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+
+/* Wakes a warm machine for its VM's request: resume and identity go out together; its mark and title
+ * follow by themselves. */
+void berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
+                                GAsyncReadyCallback callback, gpointer user_data);
+gboolean berth_machine_claim_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+
+/* Pauses a machine that was started to be recorded and writes its device state. What is left to do
+ * then is to end it and to commit the snapshot. */
+void berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback,
+                                 gpointer user_data);
+gboolean berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
 /* Ends the domain, whatever state it is in. Not while a start is under way. */
 void berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback,
@@ -33,6 +66,12 @@ BerthVm *berth_machine_get_vm (BerthMachine *self);
 BerthTemplate *berth_machine_get_template (BerthMachine *self);
 const char *berth_machine_get_name (BerthMachine *self);
 const char *berth_machine_get_uuid (BerthMachine *self);
+/* (nullable) */
+BerthSnapshot *berth_machine_get_snapshot (BerthMachine *self);
+BerthMachineStart berth_machine_get_start (BerthMachine *self);
+/* The random bytes that it returned with its identity: BERTH_MACHINE_PROOF_SIZE of them, never the
+ * same as any other machine's. */
+const guint8 *berth_machine_get_proof (BerthMachine *self);
 /* (nullable): while it is up */
 BerthAgent *berth_machine_get_agent (BerthMachine *self);
 /* (transfer full) (nullable): the last @lines lines of its console, printable */

@@ -137,26 +137,6 @@ berth_sandbox_close (BerthSandbox *self, const char *reason)
     }
 }
 
-static BerthLanguage
-language_of (const char *name)
-{
-  static const struct
-  {
-    const char *name;
-    BerthLanguage language;
-  } languages[] = {
-    { "python", BERTH_LANGUAGE_PYTHON },
-    { "javascript", BERTH_LANGUAGE_JAVASCRIPT },
-    { "shell", BERTH_LANGUAGE_SHELL },
-    { "raw", BERTH_LANGUAGE_SHELL },
-  };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (languages); i++)
-    if (g_strcmp0 (languages[i].name, name) == 0)
-      return languages[i].language;
-  return BERTH_LANGUAGE_NONE;
-}
-
 static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
@@ -206,7 +186,7 @@ sandbox_begin (BerthSandbox *self, GTask *task)
     name = berth_template_get_language (berth_machine_get_template (machine));
   self->is_busy = TRUE;
   g_clear_handle_id (&self->idle_id, g_source_remove);
-  berth_agent_exec_async (agent, g_steal_pointer (box), language_of (name),
+  berth_agent_exec_async (agent, g_steal_pointer (box), berth_language_from_name (name),
                           g_task_get_cancellable (task), exec_cb, g_object_ref (task));
 }
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a guest wrote to its console, made safe to show. */
+#include "berth-console.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+#define CONSOLE_TAIL_BYTES 16384
+
+static gboolean
+is_console_text (gunichar character)
+{
+  return character == '\n' || character == '\t' || g_unichar_isprint (character);
+}
+
+/* Guests write their console: nothing of it may steer a terminal. */
+static void
+make_printable (char *text)
+{
+  char *out = text;
+
+  for (const char *in = text; *in != '\0'; in = g_utf8_next_char (in))
+    if (is_console_text (g_utf8_get_char (in)))
+      {
+        gsize size = (gsize) (g_utf8_next_char (in) - in);
+
+        memmove (out, in, size);
+        out += size;
+      }
+  *out = '\0';
+}
+
+static char *
+read_tail (const char *path)
+{
+  g_autoptr(GFile) file = g_file_new_for_path (path);
+  g_autoptr(GFileInputStream) stream = g_file_read (file, NULL, NULL);
+  g_autofree char *bytes = g_malloc (CONSOLE_TAIL_BYTES);
+  gsize size = 0;
+
+  if (stream == NULL)
+    return NULL;
+  if (!g_seekable_seek (G_SEEKABLE (stream), -CONSOLE_TAIL_BYTES, G_SEEK_END, NULL, NULL))
+    g_seekable_seek (G_SEEKABLE (stream), 0, G_SEEK_SET, NULL, NULL);
+  if (!g_input_stream_read_all (G_INPUT_STREAM (stream), bytes, CONSOLE_TAIL_BYTES, &size, NULL,
+                                NULL))
+    return NULL;
+  return g_utf8_make_valid (bytes, (gssize) size);
+}
+
+char *
+berth_console_dup_tail (const char *path, guint lines)
+{
+  g_autofree char *text = read_tail (path);
+  char *begin;
+
+  if (text == NULL)
+    return NULL;
+  make_printable (text);
+  g_strchomp (text);
+  begin = text + strlen (text);
+  while (begin > text && lines > 0)
+    if (*--begin == '\n' && --lines == 0)
+      begin++;
+  return *begin != '\0' ? g_strdup (begin) : NULL;
+}
