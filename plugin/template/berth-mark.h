@@ -8,7 +8,9 @@
 
 G_BEGIN_DECLS
 
-#define BERTH_MARK_URI "urn:berth:domain:1" /* namespace of the mark and of a template's element */
+#define BERTH_MARK_URI                                                                             \
+  "urn:berth:domain:1" /* namespace of the mark and of a template's element                        \
+                        */
 #define BERTH_MARK_PREFIX "berth"
 
 /**

@@ -43,7 +43,12 @@ typedef enum
  * @skip_cpu_probe: remove QEMU's cpu-unavailable-features (design.md, the libvirt table)
  * @ram_file: (nullable): back the guest's RAM by this file
  * @ram_private: map @ram_file copy-on-write (a clone) instead of shared (a template's snapshot)
+ * @ram_read_only: open @ram_file read-only when @ram_private: QEMU from 8.2, which has rom=off
  * @incoming: start waiting for a migration stream
+ * @console_log: (nullable): have virtlogd write the console there, bounded by its max_size and
+ *   max_backups (2 MiB and 3 more). %NULL: the console is a pty that nobody reads unless they open
+ *   it, virDomainOpenConsole(); the last lines of a boot that fails can be had from a stream opened
+ *   while the domain is still paused
  *
  * All that instantiation puts into a template; borrowed for the call.
  */
@@ -61,15 +66,17 @@ typedef struct
   gboolean skip_cpu_probe;
   const char *ram_file;
   gboolean ram_private;
+  gboolean ram_read_only;
   gboolean incoming;
+  const char *console_log;
 } BerthDomainParams;
 
 typedef struct _BerthTemplate BerthTemplate; /* immutable, atomically reference counted */
 
 #define BERTH_TYPE_TEMPLATE (berth_template_get_type ())
 BERTH_AVAILABLE GType berth_template_get_type (void);
-BERTH_AVAILABLE BerthTemplate *berth_template_load (const char *path, const char *schema_path,
-                                                    GError **error);
+BERTH_AVAILABLE BerthTemplate *
+berth_template_load (const char *path, const char *schema_path, GError **error);
 BERTH_AVAILABLE BerthTemplate *berth_template_ref (BerthTemplate *self);
 BERTH_AVAILABLE void berth_template_unref (BerthTemplate *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthTemplate, berth_template_unref)
@@ -85,8 +92,10 @@ BERTH_AVAILABLE const char *const *berth_template_get_layers (BerthTemplate *sel
 BERTH_AVAILABLE const char *berth_template_get_digest (BerthTemplate *self);
 
 /* The domain's XML. Any thread. Fails only with BERTH_TEMPLATE_ERROR_DOMAIN. */
-BERTH_AVAILABLE char *berth_template_instantiate (BerthTemplate *self,
-                                                  const BerthDomainParams *params, GError **error);
+BERTH_AVAILABLE char *
+berth_template_instantiate (BerthTemplate *self, const BerthDomainParams *params, GError **error);
+
+BERTH_AVAILABLE gboolean berth_template_wants_skip_cpu_probe (gulong libvirt_version);
 
 /**
  * berth_template_load_all:
@@ -96,7 +105,7 @@ BERTH_AVAILABLE char *berth_template_instantiate (BerthTemplate *self,
  *
  * Returns: (transfer full) (element-type utf8 BerthTemplate): by name
  */
-BERTH_AVAILABLE GHashTable *berth_template_load_all (const char *const *dirs,
-                                                     const char *schema_path, GPtrArray **errors);
+BERTH_AVAILABLE GHashTable *
+berth_template_load_all (const char *const *dirs, const char *schema_path, GPtrArray **errors);
 
 G_END_DECLS

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checks berth's own element: in plain words first, then against the schema, so that neither can
+ * let pass what the other forbids. */
+#include <string.h>
+
+#include "berth-template-private.h"
+
+typedef enum
+{
+  VALUE_PATTERN,
+  VALUE_NUMBER,
+} ValueKind;
+
+typedef struct
+{
+  const char *name;
+  const char *fallback; /* NULL where the attribute must be there */
+  ValueKind kind;
+  const char *pattern;
+  guint64 min;
+  guint64 max;
+  const char *allowed;
+} AttributeRule;
+
+static const AttributeRule template_rules[] = {
+  { "name", NULL, VALUE_PATTERN, "^[a-z][a-z0-9-]{0,31}\\z", 0, 0,
+    "a name: a-z, then up to 31 of a-z 0-9 -" },
+  { "language", NULL, VALUE_PATTERN, "^(python|javascript|shell)\\z", 0, 0,
+    "python, javascript or shell" },
+  { "memory", NULL, VALUE_NUMBER, NULL, 128, 1048576, "a number of MiB from 128 to 1048576" },
+  { "vcpus", "1", VALUE_NUMBER, NULL, 1, 64, "a number from 1 to 64" },
+  { "boot-timeout", "60", VALUE_NUMBER, NULL, 1, 3600, "a number of seconds from 1 to 3600" },
+  { NULL },
+};
+
+static const AttributeRule layer_rules[] = {
+  { "name", NULL, VALUE_PATTERN, "^[a-z0-9][a-z0-9._-]{0,63}\\z", 0, 0,
+    "a layer's name: a-z or 0-9, then up to 63 of a-z 0-9 . _ -" },
+  { NULL },
+};
+
+static void
+element_error (GError **error, const xmlNode *node, const char *message)
+{
+  berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node, "%s", message);
+}
+
+static char *
+dup_value (const xmlNode *node, const AttributeRule *rule)
+{
+  char *value = berth_xml_dup_attribute (node, rule->name);
+
+  return value != NULL ? value : g_strdup (rule->fallback);
+}
+
+static gboolean
+is_allowed (const AttributeRule *rule, const char *value)
+{
+  if (rule->kind == VALUE_NUMBER)
+    return g_ascii_string_to_unsigned (value, 10, rule->min, rule->max, NULL, NULL);
+
+  return g_regex_match_simple (rule->pattern, value, G_REGEX_RAW, 0);
+}
+
+static gboolean
+check_known (const xmlNode *node, const AttributeRule *rules, GError **error)
+{
+  for (const xmlAttr *attribute = node->properties; attribute != NULL; attribute = attribute->next)
+    {
+      const AttributeRule *rule = rules;
+      g_autoptr (GString) names = g_string_new (NULL);
+
+      for (; rule->name != NULL; rule++)
+        {
+          if (attribute->ns == NULL && strcmp ((const char *)attribute->name, rule->name) == 0)
+            break;
+          g_string_append_printf (names, "%s%s", names->len > 0 ? ", " : "", rule->name);
+        }
+      if (rule->name == NULL)
+        {
+          berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
+                               "<berth:%s> has no attribute '%s'; allowed: %s", node->name,
+                               attribute->name, names->str);
+          return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
+static gboolean
+check_attributes (const xmlNode *node, const AttributeRule *rules, GError **error)
+{
+  if (!check_known (node, rules, error))
+    return FALSE;
+
+  for (const AttributeRule *rule = rules; rule->name != NULL; rule++)
+    {
+      g_autofree char *value = dup_value (node, rule);
+
+      if (value == NULL)
+        {
+          berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
+                               "<berth:%s> lacks the attribute %s, %s", node->name, rule->name,
+                               rule->allowed);
+          return FALSE;
+        }
+      if (!is_allowed (rule, value))
+        {
+          berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node, "%s='%.64s' must be %s",
+                               rule->name, value, rule->allowed);
+          return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
+static gboolean
+check_layer (const xmlNode *node, GHashTable *seen, GError **error)
+{
+  g_autofree char *name = NULL;
+
+  if (!berth_xml_is (node, BERTH_MARK_URI, "layer"))
+    {
+      element_error (error, node->type == XML_ELEMENT_NODE ? node : node->parent,
+                     "in <berth:template> only <berth:layer name='NAME'/> is allowed");
+      return FALSE;
+    }
+  if (!check_attributes (node, layer_rules, error))
+    return FALSE;
+  if (node->children != NULL)
+    {
+      element_error (error, node, "<berth:layer> must be empty");
+      return FALSE;
+    }
+
+  name = berth_xml_dup_attribute (node, "name");
+  if (!g_hash_table_add (seen, g_strdup (name)))
+    {
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
+                           "layer '%s' is there already; each may be named once", name);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+check_layers (const xmlNode *element, GError **error)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (const xmlNode *node = element->children; node != NULL; node = node->next)
+    {
+      if (!check_layer (node, seen, error))
+        return FALSE;
+    }
+
+  if (g_hash_table_size (seen) == 0 || g_hash_table_size (seen) > BERTH_TEMPLATE_MAX_LAYERS)
+    {
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, element,
+                           "<berth:template> has %u <berth:layer name='NAME'/>; 1 to %d are "
+                           "allowed, the lowest first",
+                           g_hash_table_size (seen), BERTH_TEMPLATE_MAX_LAYERS);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static void
+keep_first_cb (void *user_data, xmlError *problem)
+{
+  char **first = user_data;
+
+  if (*first == NULL && problem->message != NULL)
+    *first = g_strstrip (g_strdup (problem->message));
+}
+
+static xmlRelaxNG *
+load_schema (const char *path, GError **error)
+{
+  g_autofree char *data = NULL;
+  g_autofree char *problem = NULL;
+  g_autoptr (xmlDoc) doc = NULL;
+  g_autoptr (xmlRelaxNGParserCtxt) context = NULL;
+  xmlRelaxNG *schema = NULL;
+  gsize length = 0;
+
+  data = berth_xml_read_file (path, &length, error);
+  doc = data != NULL ? berth_xml_parse (data, length, path, error) : NULL;
+  if (doc == NULL)
+    return NULL;
+
+  context = xmlRelaxNGNewDocParserCtxt (doc);
+  xmlRelaxNGSetParserStructuredErrors (context, keep_first_cb, &problem);
+  schema = xmlRelaxNGParse (context);
+  if (schema == NULL)
+    g_set_error (error, BERTH_TEMPLATE_ERROR, BERTH_TEMPLATE_ERROR_PARSE,
+                 "%s: not a RELAX NG schema: %s", path, problem != NULL ? problem : "unknown");
+
+  return schema;
+}
+
+static gboolean
+check_schema (const xmlNode *element, const char *schema_path, GError **error)
+{
+  g_autofree char *problem = NULL;
+  g_autoptr (xmlRelaxNG) schema = load_schema (schema_path, error);
+  g_autoptr (xmlDoc) doc = NULL;
+  g_autoptr (xmlRelaxNGValidCtxt) context = NULL;
+
+  if (schema == NULL)
+    return FALSE;
+
+  doc = xmlNewDoc ((const xmlChar *)"1.0");
+  xmlDocSetRootElement (doc, xmlDocCopyNode ((xmlNode *)element, doc, 1));
+  context = xmlRelaxNGNewValidCtxt (schema);
+  xmlRelaxNGSetValidStructuredErrors (context, keep_first_cb, &problem);
+  if (xmlRelaxNGValidateDoc (context, doc) == 0)
+    return TRUE;
+
+  berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, element, "against %s: %s", schema_path,
+                       problem != NULL ? problem : "not valid");
+  return FALSE;
+}
+
+/* the element, and that nothing else of berth is anywhere */
+static xmlNode *
+find_element (xmlDoc *doc, GError **error)
+{
+  xmlNode *root = xmlDocGetRootElement (doc);
+  xmlNode *metadata = NULL;
+  xmlNode *element = NULL;
+  g_autoptr (xmlXPathObject) others = NULL;
+
+  if (!berth_xml_is (root, NULL, "domain"))
+    {
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_DOMAIN, root,
+                           "the root element is <%s>; it must be libvirt's <domain>, in no "
+                           "namespace",
+                           root->name);
+      return NULL;
+    }
+
+  metadata = berth_xml_child (root, NULL, "metadata");
+  element = metadata != NULL ? berth_xml_child (metadata, BERTH_MARK_URI, "template") : NULL;
+  if (element == NULL)
+    {
+      element_error (error, metadata != NULL ? metadata : root,
+                     "<metadata> must hold <berth:template name= language= memory=> with "
+                     "xmlns:berth='" BERTH_MARK_URI "'");
+      return NULL;
+    }
+
+  others = berth_xml_find (
+      doc, "(//berth:* | //*[@berth:*])"
+           "[not(ancestor-or-self::berth:template[parent::metadata/parent::domain])]"
+           "| /domain/metadata/berth:template[position() > 1]");
+  if (others == NULL || others->nodesetval->nodeNr > 0)
+    {
+      element_error (error, others != NULL ? others->nodesetval->nodeTab[0] : root,
+                     "berth's namespace is for the one <berth:template> in <metadata>");
+      return NULL;
+    }
+
+  return element;
+}
+
+/* Finds <berth:template>, which lives as long as @doc; NULL where something is wrong with it. */
+xmlNode *
+berth_template_check_element (xmlDoc *doc, const char *schema_path, GError **error)
+{
+  xmlNode *element = find_element (doc, error);
+
+  if (element == NULL || !check_attributes (element, template_rules, error)
+      || !check_layers (element, error) || !check_schema (element, schema_path, error))
+    return NULL;
+
+  return element;
+}
+
+static const AttributeRule *
+find_rule (const char *name)
+{
+  const AttributeRule *rule = template_rules;
+
+  while (strcmp (rule->name, name) != 0)
+    rule++;
+
+  return rule;
+}
+
+static guint
+read_number (const xmlNode *element, const char *name)
+{
+  g_autofree char *value = dup_value (element, find_rule (name));
+
+  return (guint)g_ascii_strtoull (value, NULL, 10);
+}
+
+/* Reads an element that was checked. */
+void
+berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
+{
+  g_autoptr (GStrvBuilder) layers = g_strv_builder_new ();
+
+  for (const xmlNode *layer = berth_xml_child (element, BERTH_MARK_URI, "layer"); layer != NULL;
+       layer = berth_xml_next (layer, BERTH_MARK_URI, "layer"))
+    {
+      g_autofree char *name = berth_xml_dup_attribute (layer, "name");
+
+      g_strv_builder_add (layers, name);
+    }
+
+  info->name = berth_xml_dup_attribute (element, "name");
+  info->language = berth_xml_dup_attribute (element, "language");
+  info->memory_mb = read_number (element, "memory");
+  info->vcpus = read_number (element, "vcpus");
+  info->boot_timeout_s = read_number (element, "boot-timeout");
+  info->layers = g_strv_builder_end (layers);
+}
+
+void
+berth_template_info_clear (BerthTemplateInfo *info)
+{
+  g_free (info->name);
+  g_free (info->language);
+  g_strfreev (info->layers);
+}

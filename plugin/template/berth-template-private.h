@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the parts of a template share: what it says of itself, and the steps of its loading. */
+#pragma once
+
+#include "berth-template.h"
+#include "berth-xml.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_TEMPLATE_MAX_LAYERS 8
+
+/* What the element <berth:template> says. */
+typedef struct
+{
+  char *name;
+  char *language;
+  guint memory_mb;
+  guint vcpus;
+  guint boot_timeout_s;
+  GStrv layers;
+} BerthTemplateInfo;
+
+/* Plain data once made: no libxml2 object is shared between threads. */
+struct _BerthTemplate
+{
+  gatomicrefcount refs;
+  char *path;
+  char *xml; /* expanded and canonical: what an instance is parsed from */
+  char *digest;
+  BerthTemplateInfo info;
+};
+
+BerthTemplate *berth_template_load_data (const char *data, gsize length, const char *path,
+                                         const char *schema_path, GError **error);
+
+gboolean
+berth_template_expand (xmlDoc *doc, const char *path, const char *shared_dir, GError **error);
+
+xmlNode *berth_template_check_element (xmlDoc *doc, const char *schema_path, GError **error);
+void berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element);
+void berth_template_info_clear (BerthTemplateInfo *info);
+
+gboolean berth_template_check_domain (xmlDoc *doc, GError **error);
+
+G_END_DECLS
