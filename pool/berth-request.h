@@ -20,6 +20,8 @@ G_BEGIN_DECLS
  * @uid: the Unix user who asks
  * @wait_us: how long to wait for admission in microseconds, %BERTH_REQUEST_WAIT_FOREVER or
  *   %BERTH_REQUEST_NO_WAIT
+ * @needs_boot: a warm VM does not serve it: a snapshot is to be made of it. FALSE after
+ *   berth_request_new(); its maker may set it before anybody else has the request
  *
  * Immutable after berth_request_new(); atomically reference counted; any thread may read it.
  */
@@ -35,6 +37,7 @@ struct _BerthRequest
   char *task;
   guint32 uid;
   gint64 wait_us;
+  gboolean needs_boot;
 };
 
 #define BERTH_TYPE_REQUEST (berth_request_get_type ())
