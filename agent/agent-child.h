@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What happens between fork and exec: a process gives up all that the agent has. */
+#pragma once
+
+#include "agent-group.h"
+#include "agent-language.h"
+
+#define BERTH_AGENT_CONTROL_FD 3
+
+/* Bytes that come over the control descriptor from the child. */
+#define BERTH_AGENT_CONTROL_ACCEPTS 'r' /* a message may be sent */
+#define BERTH_AGENT_CONTROL_LOADED 'R'  /* and all that it wants to load is loaded */
+#define BERTH_AGENT_CONTROL_FAILED 'E'  /* then one byte, errno */
+
+typedef struct
+{
+  const BerthAgentConfig *config;
+  const BerthAgentCommand *command;
+  const BerthAgentGroup *group;
+  int fds[4]; /* become 0, 1, 2 and the control descriptor */
+  bool keeps_control;
+} BerthAgentChild;
+
+void berth_agent_child_run (const BerthAgentChild *child) __attribute__ ((noreturn));

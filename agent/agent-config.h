@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where the agent runs and as whom it runs programs; fixed before its loop begins. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "berth-protocol.h"
+
+#define BERTH_AGENT_USER "user"
+#define BERTH_AGENT_UID 1000u
+#define BERTH_AGENT_HOME "/home/" BERTH_AGENT_USER
+
+typedef struct
+{
+  bool is_init;           /* PID 1 of a guest; else a test's agent on a host, with no privileges */
+  const char *home;       /* of the programs, absolute */
+  const char *runners;    /* folder of python/ and javascript.js, absolute */
+  BerthLanguage language; /* of the standby; NONE: no standby */
+} BerthAgentConfig;

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs one program: decides when it starts, when it has ended, and what its end was. */
+#include "agent-exec.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOADING_LIMIT_US (120u * 1000u * 1000u)
+#define PIPE_GRACE_US (200u * 1000u)
+/* How often SIGKILL is repeated where it can't be sent to all at once. */
+#define KILL_AGAIN_US (20u * 1000u)
+/* Data frames in one turn of the loop, so that a fast reader leaves time for everything else. */
+#define FRAMES_A_TURN 8
+
+static void exec_start (BerthAgentExec *self);
+
+static void
+exec_free_request (BerthAgentExec *self)
+{
+  free (self->code);
+  free (self->env);
+  self->code = NULL;
+  self->env = NULL;
+}
+
+/* Gives everything back; what still runs is left to itself. */
+static void
+exec_clear (BerthAgentExec *self)
+{
+  berth_agent_timer_disarm (self->world.loop, &self->limit);
+  berth_agent_timer_disarm (self->world.loop, &self->kill);
+  berth_agent_timer_disarm (self->world.loop, &self->grace);
+  exec_free_request (self);
+  berth_agent_script_remove (&self->script, self->world.config);
+  berth_agent_input_close (&self->input);
+  for (int i = 0; i < 2; i++)
+    berth_agent_output_close (&self->outputs[i]);
+  if (self->runner != NULL)
+    {
+      if (self->phase > BERTH_AGENT_EXEC_LOADING
+          && !berth_agent_group_is_empty (self->world.groups, &self->runner->group))
+        berth_agent_leftovers_take (self->world.leftovers, &self->runner->group,
+                                    self->runner->fds + 1);
+      berth_agent_runner_release (self->runner);
+    }
+  self->runner = NULL;
+  self->phase = BERTH_AGENT_EXEC_NONE;
+  self->world.over (self->world.data);
+}
+
+static void
+exec_fail (BerthAgentExec *self, BerthAgentError code, const char *what, int number)
+{
+  uint8_t payload[4 + BERTH_TEXT_MAX];
+  char *text = (char *) payload + 4;
+
+  berth_le32_write (payload, code);
+  if (number != 0)
+    snprintf (text, BERTH_TEXT_MAX, "%s: %s", what, strerror (number));
+  else
+    snprintf (text, BERTH_TEXT_MAX, "%s", what);
+  if (self->is_heard)
+    berth_agent_channel_send (self->world.channel, BERTH_FRAME_ERROR, self->request, payload,
+                              4 + (uint32_t) strlen (text));
+  exec_clear (self);
+}
+
+static bool
+exec_is_alive (const BerthAgentExec *self)
+{
+  return self->runner != NULL && self->runner->pid > 0;
+}
+
+/* Ends all of its processes: asked first if there is a grace, then killed. */
+static void
+exec_terminate (BerthAgentExec *self, uint64_t grace_us)
+{
+  if (self->runner == NULL)
+    return;
+  self->is_ending = true;
+  berth_agent_timer_disarm (self->world.loop, &self->limit);
+  berth_agent_group_signal (self->world.groups, &self->runner->group,
+                            grace_us > 0 ? SIGTERM : SIGKILL);
+  if (grace_us > 0) /* a stopped process could not even end itself */
+    berth_agent_group_signal (self->world.groups, &self->runner->group, SIGCONT);
+  berth_agent_timer_arm (self->world.loop, &self->kill, grace_us > 0 ? grace_us : KILL_AGAIN_US);
+}
+
+static void
+kill_cb (void *data)
+{
+  BerthAgentExec *self = data;
+
+  if (exec_is_alive (self)
+      || (self->runner != NULL
+          && !berth_agent_group_is_empty (self->world.groups, &self->runner->group)))
+    exec_terminate (self, 0);
+  else
+    berth_agent_exec_check (self);
+}
+
+static void
+limit_cb (void *data)
+{
+  BerthAgentExec *self = data;
+
+  if (self->phase == BERTH_AGENT_EXEC_RUNNING)
+    {
+      self->exit.flags |= BERTH_EXIT_TIMED_OUT;
+      exec_terminate (self, BERTH_KILL_GRACE_MS * 1000u);
+      return;
+    }
+  berth_agent_group_signal (self->world.groups, &self->runner->group, SIGKILL);
+  exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the interpreter was not loaded in 120 s", 0);
+}
+
+static bool
+exec_has_output (const BerthAgentExec *self)
+{
+  return !berth_agent_output_is_done (&self->outputs[0])
+         || !berth_agent_output_is_done (&self->outputs[1]);
+}
+
+static void
+exec_finish (BerthAgentExec *self)
+{
+  BerthAgentUsage usage = { .cpu_us = self->exit.cpu_us };
+
+  berth_agent_group_usage (&self->runner->group, &usage);
+  self->exit.cpu_us = usage.cpu_us;
+  self->exit.peak_bytes = usage.peak_bytes;
+  if (usage.is_oom)
+    self->exit.flags |= BERTH_EXIT_OOM;
+  self->exit.status = WIFEXITED (self->status) ? WEXITSTATUS (self->status) : -1;
+  self->exit.signal = WIFSIGNALED (self->status) ? (uint32_t) WTERMSIG (self->status) : 0;
+  if (self->is_heard)
+    berth_agent_channel_send (self->world.channel, BERTH_FRAME_EXIT, self->request, &self->exit,
+                              sizeof self->exit);
+  exec_clear (self);
+}
+
+/* Goes on with an exec whose first process has ended: the others, the output, the end. */
+void
+berth_agent_exec_check (BerthAgentExec *self)
+{
+  if (self->phase != BERTH_AGENT_EXEC_ENDED)
+    return;
+  if (self->is_ending
+      && !berth_agent_group_is_empty (self->world.groups, &self->runner->group))
+    return;
+  if (!self->is_settling)
+    {
+      self->is_settling = true;
+      berth_agent_timer_arm (self->world.loop, &self->grace, PIPE_GRACE_US);
+    }
+  if (!exec_has_output (self))
+    exec_finish (self);
+}
+
+static void
+grace_cb (void *data)
+{
+  BerthAgentExec *self = data;
+
+  for (int i = 0; i < 2; i++)
+    berth_agent_output_limit (&self->outputs[i]);
+  berth_agent_exec_pump (self);
+}
+
+/* Moves output as far as credit and the channel allow. */
+void
+berth_agent_exec_pump (BerthAgentExec *self)
+{
+  bool moved = true;
+  int turns = 0;
+
+  if (self->phase < BERTH_AGENT_EXEC_RUNNING)
+    return;
+  for (; moved && !self->is_held && turns < FRAMES_A_TURN; turns++)
+    {
+      moved = false;
+      for (int i = 0; i < 2; i++)
+        if (self->is_heard)
+          moved |= berth_agent_output_send (&self->outputs[i], self->world.channel,
+                                            self->request);
+        else
+          moved |= berth_agent_output_discard (&self->outputs[i]);
+    }
+  if (moved && !self->is_held)
+    for (int i = 0; i < 2; i++)
+      berth_agent_watch_again (self->world.loop, &self->outputs[i].watch);
+  berth_agent_exec_check (self);
+}
+
+static void
+output_ready_cb (void *data)
+{
+  berth_agent_exec_pump (data);
+}
+
+void
+berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
+{
+  *self = (BerthAgentExec){ .world = *world,
+                            .limit = { .fire = limit_cb, .data = self },
+                            .kill = { .fire = kill_cb, .data = self },
+                            .grace = { .fire = grace_cb, .data = self },
+                            .outputs = { { .fd = -1 }, { .fd = -1 } } };
+}
+
+static const char *
+head_problem (const BerthExecHead *head)
+{
+  if (head->flags & ~BERTH_EXEC_STDIN)
+    return "an unknown flag";
+  if (head->timeout_ms < BERTH_TIMEOUT_MIN_MS || head->timeout_ms > BERTH_TIMEOUT_MAX_MS)
+    return "the time limit is out of bounds";
+  if (head->code_size == 0 || head->code_size > BERTH_CODE_MAX)
+    return "the code's size is out of bounds";
+  if (head->env_count > BERTH_ENV_MAX || head->env_size > BERTH_ENV_BYTES_MAX)
+    return "the environment is too large";
+  if (head->stdout_credit > BERTH_CREDIT_MAX || head->stderr_credit > BERTH_CREDIT_MAX)
+    return "the credit is too large";
+  return NULL;
+}
+
+static void
+exec_prepare (BerthAgentExec *self)
+{
+  const char *name = berth_agent_language_script (self->head.language);
+  BerthAgentRunner *runner;
+  bool is_program, is_fresh;
+
+  if (memchr (self->code, '\0', self->head.code_size) != NULL)
+    {
+      exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the code contains a NUL byte", 0);
+      return;
+    }
+  if (!berth_agent_env_is_good (self->env, self->head.env_size, self->head.env_count))
+    {
+      exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the environment is malformed", 0);
+      return;
+    }
+  if (!berth_agent_script_write (&self->script, self->world.config, name, self->code,
+                                 self->head.code_size, &is_program))
+    {
+      exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the code can't be saved in the home", errno);
+      return;
+    }
+  free (self->code);
+  self->code = NULL;
+  self->phase = BERTH_AGENT_EXEC_LOADING;
+  is_program = is_program && self->head.language == BERTH_LANGUAGE_SHELL;
+  is_fresh = berth_agent_env_needs_fresh (self->env, self->head.env_size);
+  runner = berth_agent_standby_take (self->world.standby, self->head.language, is_fresh);
+  if (runner->state == BERTH_AGENT_RUNNER_NONE
+      && !berth_agent_runner_spawn (runner, self->world.config, self->head.language, is_program,
+                                    self->env, self->head.env_size))
+    {
+      exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the interpreter can't be started", errno);
+      return;
+    }
+  self->runner = runner;
+  berth_agent_timer_arm (self->world.loop, &self->limit, LOADING_LIMIT_US);
+  if (runner->state >= BERTH_AGENT_RUNNER_ACCEPTING)
+    exec_start (self);
+}
+
+/* Begins to gather an exec's code; false when there was one already, nothing is said then. */
+bool
+berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head)
+{
+  const char *problem = head_problem (head);
+
+  if (self->phase != BERTH_AGENT_EXEC_NONE)
+    return false;
+  self->phase = BERTH_AGENT_EXEC_GATHERING;
+  self->request = request;
+  self->head = *head;
+  self->credit[0] = head->stdout_credit;
+  self->credit[1] = head->stderr_credit;
+  self->is_heard = true;
+  self->is_held = self->is_ending = self->is_settling = self->stdin_ended = false;
+  self->code_fill = self->env_fill = 0;
+  self->started_us = 0;
+  self->input.watch.fd = -1;
+  self->input.fd = NULL;
+  self->exit = (BerthExit){ 0 };
+  if (problem != NULL)
+    exec_fail (self, BERTH_AGENT_ERROR_INVALID, problem, 0);
+  else if (!berth_agent_language_is_here (head->language))
+    exec_fail (self, BERTH_AGENT_ERROR_LANGUAGE, "this guest has no interpreter for it", 0);
+  else
+    {
+      self->code = malloc (head->code_size);
+      self->env = malloc (head->env_size + 1u);
+      if (self->code == NULL || self->env == NULL)
+        exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "no memory for the code", 0);
+    }
+  return true;
+}
+
+static bool
+gather (void *out, uint32_t *fill, uint32_t until, const uint8_t *bytes, uint32_t size)
+{
+  if (size > until - *fill)
+    return false;
+  memcpy ((uint8_t *) out + *fill, bytes, size);
+  *fill += size;
+  return true;
+}
+
+static bool
+exec_gather (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes, uint32_t size)
+{
+  bool ok = stream == BERTH_STREAM_CODE ? gather (self->code, &self->code_fill,
+                                                  self->head.code_size, bytes, size)
+                                        : gather (self->env, &self->env_fill,
+                                                  self->head.env_size, bytes, size);
+
+  if (ok && self->code_fill == self->head.code_size && self->env_fill == self->head.env_size)
+    exec_prepare (self);
+  return ok;
+}
+
+/* Takes DATA of the exec; false when it breaks a rule. */
+bool
+berth_agent_exec_take (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes,
+                       uint32_t size)
+{
+  if (stream == BERTH_STREAM_STDIN)
+    {
+      if (!(self->head.flags & BERTH_EXEC_STDIN))
+        return false;
+      /* nothing but the end may come before there is credit */
+      if (self->phase < BERTH_AGENT_EXEC_RUNNING)
+        {
+          self->stdin_ended |= size == 0;
+          return size == 0;
+        }
+      return berth_agent_input_take (&self->input, bytes, size);
+    }
+  if (stream != BERTH_STREAM_CODE && stream != BERTH_STREAM_ENV)
+    return false;
+  if (self->phase == BERTH_AGENT_EXEC_GATHERING)
+    return exec_gather (self, stream, bytes, size);
+  return size == 0;
+}
+
+bool
+berth_agent_exec_add_credit (BerthAgentExec *self, uint32_t stream, uint32_t bytes)
+{
+  uint32_t *credit = &self->credit[stream == BERTH_STREAM_STDOUT ? 0 : 1];
+
+  if (stream != BERTH_STREAM_STDOUT && stream != BERTH_STREAM_STDERR)
+    return false;
+  if (self->phase >= BERTH_AGENT_EXEC_RUNNING)
+    credit = &self->outputs[stream - BERTH_STREAM_STDOUT].credit;
+  if (bytes > BERTH_CREDIT_MAX - *credit)
+    return false;
+  *credit += bytes;
+  berth_agent_exec_pump (self);
+  return true;
+}
+
+static void
+exec_start (BerthAgentExec *self)
+{
+  BerthAgentRunner *runner = self->runner;
+  bool wants_stdin = self->head.flags & BERTH_EXEC_STDIN;
+
+  self->phase = BERTH_AGENT_EXEC_RUNNING;
+  for (int i = 0; i < 2; i++)
+    {
+      berth_agent_output_open (&self->outputs[i], self->world.loop, runner->fds[1 + i],
+                               BERTH_STREAM_STDOUT + (uint32_t) i, output_ready_cb, self);
+      self->outputs[i].credit = self->credit[i];
+    }
+  self->started_us = berth_agent_now_us ();
+  berth_agent_timer_arm (self->world.loop, &self->limit, self->head.timeout_ms * 1000ull);
+  if (self->is_heard)
+    berth_agent_channel_send (self->world.channel, BERTH_FRAME_STARTED, self->request, NULL, 0);
+  berth_agent_input_open (&self->input, self->world.loop, self->world.channel, &runner->fds[0],
+                          self->request, wants_stdin && !self->stdin_ended);
+  /* that fails only where its process is doomed, too, and then it ends without the message */
+  if (!berth_agent_runner_start (runner, self->world.config, self->env, self->head.env_size))
+    exec_terminate (self, 0);
+  free (self->env);
+  self->env = NULL;
+}
+
+/* Hears from its runner while it is loading. */
+void
+berth_agent_exec_runner_changed (BerthAgentExec *self, BerthAgentRunner *runner)
+{
+  if (runner != self->runner || self->phase != BERTH_AGENT_EXEC_LOADING || self->is_ending)
+    return;
+  if (runner->spawn_errno == 0)
+    exec_start (self);
+  else
+    exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the interpreter can't be started",
+               runner->spawn_errno);
+}
+
+static void
+exec_ended_unloaded (BerthAgentExec *self)
+{
+  char text[BERTH_TEXT_MAX];
+  bool is_signal = WIFSIGNALED (self->status);
+
+  snprintf (text, sizeof text, "the interpreter ended while it was loaded: %s %d",
+            is_signal ? "signal" : "status",
+            is_signal ? WTERMSIG (self->status) : WEXITSTATUS (self->status));
+  exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, text, 0);
+}
+
+/* Whether the process that ended was its first one. */
+bool
+berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const struct rusage *usage)
+{
+  if (!exec_is_alive (self) || self->runner->pid != pid)
+    return false;
+  self->status = status;
+  self->runner->pid = 0;
+  if (self->phase == BERTH_AGENT_EXEC_LOADING && !self->is_ending
+      && !berth_agent_runner_was_executed (self->runner))
+    {
+      /* a failed exec has told its reason and was answered by that */
+      if (self->phase == BERTH_AGENT_EXEC_LOADING)
+        exec_ended_unloaded (self);
+      return true;
+    }
+  berth_agent_timer_disarm (self->world.loop, &self->limit);
+  self->phase = BERTH_AGENT_EXEC_ENDED;
+  self->exit.wall_us = self->started_us > 0 ? berth_agent_now_us () - self->started_us : 0;
+  self->exit.cpu_us = (uint64_t) usage->ru_utime.tv_sec * 1000000u
+                      + (uint64_t) usage->ru_utime.tv_usec
+                      + (uint64_t) usage->ru_stime.tv_sec * 1000000u
+                      + (uint64_t) usage->ru_stime.tv_usec;
+  berth_agent_exec_pump (self);
+  return true;
+}
+
+/* The host wants it to end. */
+void
+berth_agent_exec_kill (BerthAgentExec *self, uint32_t grace_ms)
+{
+  if (self->phase == BERTH_AGENT_EXEC_NONE || (self->is_ending && grace_ms > 0))
+    return;
+  if (self->phase == BERTH_AGENT_EXEC_GATHERING)
+    {
+      self->exit.flags = BERTH_EXIT_KILLED;
+      self->exit.status = -1;
+      self->exit.signal = SIGTERM;
+      if (self->is_heard)
+        berth_agent_channel_send (self->world.channel, BERTH_FRAME_EXIT, self->request,
+                                  &self->exit, sizeof self->exit);
+      exec_clear (self);
+      return;
+    }
+  if (exec_is_alive (self))
+    self->exit.flags |= BERTH_EXIT_KILLED;
+  exec_terminate (self, self->phase == BERTH_AGENT_EXEC_LOADING ? 0 : grace_ms * 1000ull);
+}
+
+/* Nobody wants to hear of it any more, and it must not go on. */
+void
+berth_agent_exec_end (BerthAgentExec *self)
+{
+  berth_agent_exec_mute (self);
+  if (self->phase > BERTH_AGENT_EXEC_GATHERING)
+    exec_terminate (self, 0);
+  berth_agent_exec_check (self);
+}
+
+/* The host is away: what comes waits in the pipes. */
+void
+berth_agent_exec_hold (BerthAgentExec *self)
+{
+  self->is_held = true;
+  if (self->phase == BERTH_AGENT_EXEC_GATHERING)
+    berth_agent_exec_mute (self);
+}
+
+/* Nobody will hear of it any more: it goes on, and its output goes nowhere. */
+void
+berth_agent_exec_mute (BerthAgentExec *self)
+{
+  self->is_heard = self->is_held = false;
+  if (self->phase == BERTH_AGENT_EXEC_GATHERING)
+    exec_clear (self);
+  else
+    berth_agent_exec_pump (self);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The one exec that lives at a time: from its request to its EXIT, see berth-protocol.h. */
+#pragma once
+
+#include <sys/resource.h>
+
+#include "agent-leftover.h"
+#include "agent-script.h"
+#include "agent-standby.h"
+
+typedef enum
+{
+  BERTH_AGENT_EXEC_NONE,
+  BERTH_AGENT_EXEC_GATHERING, /* code and environment come in */
+  BERTH_AGENT_EXEC_LOADING,   /* its interpreter does not accept a message yet */
+  BERTH_AGENT_EXEC_RUNNING,
+  BERTH_AGENT_EXEC_ENDED, /* its first process has; output or other processes may not have */
+} BerthAgentExecPhase;
+
+typedef struct
+{
+  BerthAgentLoop *loop;
+  BerthAgentChannel *channel;
+  BerthAgentGroups *groups;
+  BerthAgentStandby *standby;
+  BerthAgentLeftovers *leftovers;
+  const BerthAgentConfig *config;
+  void (*over) (void *data); /* there is none any more */
+  void *data;
+} BerthAgentExecWorld;
+
+typedef struct
+{
+  BerthAgentExecWorld world;
+  BerthAgentExecPhase phase;
+  uint32_t request;
+  bool is_heard; /* the conversation that asked for it goes on */
+  bool is_held;  /* no host is connected now */
+  BerthExecHead head;
+  uint32_t credit[2]; /* of stdout and stderr, until it runs */
+  bool stdin_ended;   /* before it ran */
+  uint8_t *code; /* owned, until it is written to the script */
+  uint32_t code_fill;
+  char *env; /* owned, until the program runs */
+  uint32_t env_fill;
+  BerthAgentScript script;
+  BerthAgentRunner *runner; /* one of standby's */
+  BerthAgentInput input;
+  BerthAgentOutput outputs[2];
+  BerthAgentTimer limit; /* the time limit, or that of loading */
+  BerthAgentTimer kill;  /* SIGKILL follows SIGTERM */
+  BerthAgentTimer grace; /* for a pipe that another process holds */
+  bool is_ending;        /* all of its processes are being ended */
+  bool is_settling;      /* none that counts is left, only output */
+  int status;            /* as wait () tells it */
+  uint64_t started_us;
+  BerthExit exit;
+} BerthAgentExec;
+
+void berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world);
+bool berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head);
+bool berth_agent_exec_take (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes,
+                            uint32_t size);
+bool berth_agent_exec_add_credit (BerthAgentExec *self, uint32_t stream, uint32_t bytes);
+void berth_agent_exec_kill (BerthAgentExec *self, uint32_t grace_ms);
+void berth_agent_exec_end (BerthAgentExec *self);
+void berth_agent_exec_hold (BerthAgentExec *self);
+void berth_agent_exec_mute (BerthAgentExec *self);
+void berth_agent_exec_pump (BerthAgentExec *self);
+void berth_agent_exec_runner_changed (BerthAgentExec *self, BerthAgentRunner *runner);
+bool berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status,
+                              const struct rusage *usage);
+void berth_agent_exec_check (BerthAgentExec *self);

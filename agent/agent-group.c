@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds, signals and measures the processes of an exec. */
+#include "agent-group.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent-file.h"
+
+#define GROUP_PIDS_MAX "256"
+#define PROCESSES_MAX 2048u /* that are looked at where there are no cgroups */
+
+typedef struct
+{
+  pid_t pid, parent;
+  bool ours;
+} Process;
+
+void
+berth_agent_groups_init (BerthAgentGroups *self)
+{
+  *self = (BerthAgentGroups){ .base_fd = -1 };
+}
+
+/* Puts the groups into this folder of cgroup2, whose controllers are given to them. */
+bool
+berth_agent_groups_open (BerthAgentGroups *self, const char *path)
+{
+  static const char *const controllers[] = { "+cpu", "+memory", "+pids" };
+
+  self->base_fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (self->base_fd < 0)
+    return false;
+  for (size_t i = 0; i < sizeof controllers / sizeof controllers[0]; i++)
+    berth_agent_file_write (self->base_fd, "cgroup.subtree_control", controllers[i]);
+  return true;
+}
+
+void
+berth_agent_groups_clear (BerthAgentGroups *self)
+{
+  if (self->base_fd >= 0)
+    close (self->base_fd);
+  self->base_fd = -1;
+}
+
+static void
+group_name (const BerthAgentGroup *group, char out_name[32])
+{
+  snprintf (out_name, 32, "exec-%u", group->number);
+}
+
+bool
+berth_agent_group_create (BerthAgentGroups *self, BerthAgentGroup *out_group)
+{
+  char name[32];
+
+  *out_group = (BerthAgentGroup){ .number = ++self->last, .fd = -1 };
+  if (self->base_fd < 0)
+    return true;
+  group_name (out_group, name);
+  if (mkdirat (self->base_fd, name, 0755) != 0)
+    return false;
+  out_group->fd = openat (self->base_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (out_group->fd < 0)
+    return false;
+  /* each is missing where the kernel or the host keeps the controller to itself */
+  berth_agent_file_write (out_group->fd, "pids.max", GROUP_PIDS_MAX);
+  berth_agent_file_write (out_group->fd, "memory.oom.group", "1");
+  return true;
+}
+
+/* Moves the calling process, a child that is about to become the exec's first. */
+bool
+berth_agent_group_enter (const BerthAgentGroup *group)
+{
+  return group->fd < 0 || berth_agent_file_write (group->fd, "cgroup.procs", "0");
+}
+
+/* Counts CPU time from now on: loading the interpreter is not the program's. */
+void
+berth_agent_group_start_usage (BerthAgentGroup *group)
+{
+  if (group->fd >= 0)
+    berth_agent_file_number (group->fd, "cpu.stat", "usage_usec ", &group->cpu_base_us);
+}
+
+/* Puts in what the kernel tells; the rest stays as it is. */
+void
+berth_agent_group_usage (const BerthAgentGroup *group, BerthAgentUsage *usage)
+{
+  uint64_t cpu_us, kills;
+
+  if (group->fd < 0)
+    return;
+  if (berth_agent_file_number (group->fd, "cpu.stat", "usage_usec ", &cpu_us))
+    usage->cpu_us = cpu_us - group->cpu_base_us;
+  berth_agent_file_number (group->fd, "memory.peak", NULL, &usage->peak_bytes);
+  usage->is_oom = berth_agent_file_number (group->fd, "memory.events", "oom_kill ", &kills)
+                  && kills > 0;
+}
+
+static size_t
+read_processes (Process *out_processes)
+{
+  DIR *proc = opendir ("/proc");
+  struct dirent *entry;
+  size_t count = 0;
+
+  while (proc != NULL && count < PROCESSES_MAX && (entry = readdir (proc)) != NULL)
+    {
+      char name[64], text[512];
+      const char *after;
+      char state;
+      int parent;
+
+      if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+        continue;
+      snprintf (name, sizeof name, "%.20s/stat", entry->d_name);
+      if (berth_agent_file_read (dirfd (proc), name, text, sizeof text) <= 0)
+        continue;
+      after = strrchr (text, ')');
+      if (after == NULL || sscanf (after + 1, " %c %d", &state, &parent) != 2 || state == 'Z')
+        continue;
+      out_processes[count++] = (Process){ .pid = atoi (entry->d_name), .parent = parent };
+    }
+  if (proc != NULL)
+    closedir (proc);
+  return count;
+}
+
+static bool
+is_ours (const Process *processes, size_t count, pid_t parent)
+{
+  if (parent == getpid ())
+    return true;
+  for (size_t i = 0; i < count; i++)
+    if (processes[i].pid == parent)
+      return processes[i].ours;
+  return false;
+}
+
+/* Signals everything below the agent but the standby; returns how many there were. */
+static size_t
+signal_descendants (const BerthAgentGroups *self, int number)
+{
+  Process processes[PROCESSES_MAX];
+  size_t count = read_processes (processes), found = 0;
+  bool changed = true;
+
+  while (changed)
+    {
+      changed = false;
+      for (size_t i = 0; i < count; i++)
+        if (!processes[i].ours && processes[i].pid != self->standby
+            && is_ours (processes, count, processes[i].parent))
+          processes[i].ours = changed = true;
+    }
+  for (size_t i = 0; i < count; i++)
+    if (processes[i].ours)
+      {
+        found++;
+        if (number != 0)
+          kill (processes[i].pid, number);
+      }
+  return found;
+}
+
+bool
+berth_agent_group_is_empty (BerthAgentGroups *self, const BerthAgentGroup *group)
+{
+  uint64_t populated;
+
+  if (group->number == 0)
+    return true;
+  if (group->fd < 0)
+    return signal_descendants (self, 0) == 0;
+  return berth_agent_file_number (group->fd, "cgroup.events", "populated ", &populated)
+         && populated == 0;
+}
+
+static void
+signal_members (const BerthAgentGroup *group, int number)
+{
+  int fd = openat (group->fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+  FILE *members = fd >= 0 ? fdopen (fd, "r") : NULL;
+  int pid;
+
+  if (members == NULL)
+    {
+      if (fd >= 0)
+        close (fd);
+      return;
+    }
+  while (fscanf (members, "%d", &pid) == 1)
+    if (pid > 0)
+      kill (pid, number);
+  fclose (members);
+}
+
+/* Signals each process of the group; SIGKILL leaves none, not even one being forked now. */
+void
+berth_agent_group_signal (BerthAgentGroups *self, const BerthAgentGroup *group, int number)
+{
+  if (group->number == 0)
+    return;
+  if (group->fd < 0)
+    signal_descendants (self, number);
+  else if (number != SIGKILL || !berth_agent_file_write (group->fd, "cgroup.kill", "1"))
+    signal_members (group, number);
+}
+
+/* Forgets the group if nothing is in it; else it stays and the answer is false. */
+bool
+berth_agent_group_remove (BerthAgentGroups *self, BerthAgentGroup *group)
+{
+  char name[32];
+
+  if (group->number == 0)
+    return true;
+  group_name (group, name);
+  if (group->fd >= 0 && unlinkat (self->base_fd, name, AT_REMOVEDIR) != 0 && errno == EBUSY)
+    return false;
+  if (group->fd >= 0)
+    close (group->fd);
+  *group = (BerthAgentGroup){ .fd = -1 };
+  return true;
+}
+
+/* Lets go of it, even while something in it is still dying; its folder stays then. */
+void
+berth_agent_group_forget (BerthAgentGroups *self, BerthAgentGroup *group)
+{
+  if (berth_agent_group_remove (self, group))
+    return;
+  close (group->fd);
+  *group = (BerthAgentGroup){ .fd = -1 };
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All processes of one exec, whatever session or group they made themselves: found, signalled,
+ * measured and ended as one. A cgroup where there is one; else, in tests on a host, whatever
+ * descends from the agent and is not its standby. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct
+{
+  int base_fd; /* a folder in cgroup2 that the agent may write; -1: none */
+  unsigned last;
+  pid_t standby; /* not anybody's; 0: none */
+} BerthAgentGroups;
+
+typedef struct
+{
+  unsigned number; /* 0: no group */
+  int fd;          /* its folder; -1 without cgroups */
+  uint64_t cpu_base_us;
+} BerthAgentGroup;
+
+typedef struct
+{
+  uint64_t cpu_us;
+  uint64_t peak_bytes;
+  bool is_oom; /* the kernel ended something of it because memory ran out */
+} BerthAgentUsage;
+
+void berth_agent_groups_init (BerthAgentGroups *self);
+bool berth_agent_groups_open (BerthAgentGroups *self, const char *path);
+void berth_agent_groups_clear (BerthAgentGroups *self);
+
+bool berth_agent_group_create (BerthAgentGroups *self, BerthAgentGroup *out_group);
+bool berth_agent_group_enter (const BerthAgentGroup *group);
+void berth_agent_group_start_usage (BerthAgentGroup *group);
+void berth_agent_group_usage (const BerthAgentGroup *group, BerthAgentUsage *usage);
+bool berth_agent_group_is_empty (BerthAgentGroups *self, const BerthAgentGroup *group);
+void berth_agent_group_signal (BerthAgentGroups *self, const BerthAgentGroup *group, int number);
+bool berth_agent_group_remove (BerthAgentGroups *self, BerthAgentGroup *group);
+void berth_agent_group_forget (BerthAgentGroups *self, BerthAgentGroup *group);

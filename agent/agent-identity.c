@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What two clones of one snapshot would share, and what is done about it:
+ * - the kernel's generator: mixed with the host's bytes and reseeded. getrandom (), /dev/urandom,
+ *   Python's os.urandom, secrets and uuid, bash's SRANDOM are the kernel's.
+ * - OpenSSL's generator in an interpreter that stands by (Node.js's crypto, its WebCrypto, keys and
+ *   nonces): it keeps a seed for an hour at most, by the wall clock. Until an identity is set the
+ *   guest's clock therefore shows a long-gone year: setting it makes every such seed too old.
+ * - Python's random and Math.random: seeded again with the message that starts the program, see
+ *   runners/. bash is started for each exec.
+ * - not changed: an interpreter's address space layout, its stack canary, and Python's hash of
+ *   strings. They differ between snapshots, not between clones of one. */
+#include "agent-identity.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent-file.h"
+
+#define HIDDEN_YEAR 946684800 /* 2000-01-01 */
+
+static bool
+is_clock_hidden (void)
+{
+  struct timespec now;
+
+  /* nothing waits for an identity for a year */
+  return clock_gettime (CLOCK_REALTIME, &now) == 0 && now.tv_sec < HIDDEN_YEAR + 365 * 86400;
+}
+
+/* Sets the clock back; only before anything that looks at it runs. */
+void
+berth_agent_identity_hide_clock (void)
+{
+  struct timespec hidden = { .tv_sec = HIDDEN_YEAR };
+
+  clock_settime (CLOCK_REALTIME, &hidden);
+}
+
+/* For a host that runs code without having set an identity: the hardware's clock has to do. */
+void
+berth_agent_identity_show_clock (void)
+{
+  uint64_t seconds;
+  struct timespec now = { 0 };
+
+  if (!is_clock_hidden ()
+      || !berth_agent_file_number (AT_FDCWD, "/sys/class/rtc/rtc0/since_epoch", NULL, &seconds))
+    return;
+  now.tv_sec = (time_t) seconds;
+  clock_settime (CLOCK_REALTIME, &now);
+}
+
+static bool
+mix_seed (const uint8_t *seed, size_t size)
+{
+  struct
+  {
+    int entropy_count, buf_size;
+    uint8_t bytes[64];
+  } info = { .entropy_count = (int) size * 8, .buf_size = (int) size };
+  int fd = open ("/dev/urandom", O_RDWR | O_CLOEXEC);
+  bool ok;
+
+  memcpy (info.bytes, seed, size);
+  ok = fd >= 0 && ioctl (fd, RNDADDENTROPY, &info) == 0 && ioctl (fd, RNDRESEEDCRNG) == 0;
+  explicit_bzero (&info, sizeof info);
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+static bool
+set_clock (uint64_t realtime_ns)
+{
+  struct timespec now = { .tv_sec = (time_t) (realtime_ns / 1000000000u),
+                          .tv_nsec = (long) (realtime_ns % 1000000000u) };
+
+  return clock_settime (CLOCK_REALTIME, &now) == 0;
+}
+
+static bool
+is_hostname (const char *name, size_t size)
+{
+  size_t length = strnlen (name, size);
+
+  if (length == 0 || length == size || name[0] == '-')
+    return false;
+  for (size_t i = 0; i < length; i++)
+    if (!isalnum ((unsigned char) name[i]) && name[i] != '-')
+      return false;
+  return true;
+}
+
+static bool
+set_name (const BerthIdentity *identity)
+{
+  char text[2 * sizeof identity->hostname + 64], id[40];
+
+  if (sethostname (identity->hostname, strlen (identity->hostname)) != 0)
+    return false;
+  snprintf (text, sizeof text, "%s\n", identity->hostname);
+  if (!berth_agent_file_create (AT_FDCWD, "/etc/hostname", 0644, text, strlen (text)))
+    return false;
+  snprintf (text, sizeof text, "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n",
+            identity->hostname);
+  if (!berth_agent_file_create (AT_FDCWD, "/etc/hosts", 0644, text, strlen (text)))
+    return false;
+  for (int i = 0; i < 16; i++)
+    snprintf (id + 2 * i, 4, "%02x\n", identity->machine_id[i]);
+  return berth_agent_file_create (AT_FDCWD, "/etc/machine-id", 0444, id, strlen (id));
+}
+
+/* Applies it (outside of a guest only the proof is made); false when something could not be set,
+ * errno says why. */
+bool
+berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *identity,
+                          BerthIdentityDone *out_done)
+{
+  struct timespec now;
+
+  if (!is_hostname (identity->hostname, sizeof identity->hostname))
+    {
+      errno = EINVAL;
+      return false;
+    }
+  if (config->is_init
+      && (!mix_seed (identity->seed, sizeof identity->seed) || !set_clock (identity->realtime_ns)
+          || !set_name (identity)))
+    return false;
+  if (getrandom (out_done->random, sizeof out_done->random, 0) != sizeof out_done->random
+      || clock_gettime (CLOCK_REALTIME, &now) != 0)
+    return false;
+  out_done->realtime_ns = (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
+  return true;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes a clone somebody of its own: random numbers, clock, name. */
+#pragma once
+
+#include "agent-config.h"
+
+void berth_agent_identity_hide_clock (void);
+void berth_agent_identity_show_clock (void);
+bool berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *identity,
+                               BerthIdentityDone *out_done);

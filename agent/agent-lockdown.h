@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What programs in the guest can reach: devices, kernel settings, memory. */
+#pragma once
+
+#include <stdbool.h>
+
+bool berth_agent_lockdown_devices (const char *dev);
+void berth_agent_lockdown_kernel (void);
+bool berth_agent_lockdown_groups (unsigned reserve_mb);
+bool berth_agent_lockdown_user (void);
+void berth_agent_lockdown_loopback (void);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Starts interpreters and tells them what to run; their hooks are in runners/. */
+#include "agent-runner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void
+berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgentGroups *groups,
+                         void (*changed) (void *data, BerthAgentRunner *runner), void *data)
+{
+  *self = (BerthAgentRunner){ .loop = loop,
+                              .groups = groups,
+                              .changed = changed,
+                              .data = data,
+                              .group = { .fd = -1 },
+                              .fds = { -1, -1, -1 },
+                              .control = { .fd = -1 } };
+}
+
+static void
+close_fd (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
+
+static void
+runner_close_control (BerthAgentRunner *self)
+{
+  int fd = self->control.fd;
+
+  berth_agent_watch_remove (self->loop, &self->control);
+  close_fd (&fd);
+  free (self->message);
+  self->message = NULL;
+}
+
+static void
+runner_set_state (BerthAgentRunner *self, BerthAgentRunnerState state)
+{
+  self->state = state;
+  self->changed (self->data, self);
+}
+
+/* Sends on what is left of the message; the descriptor is closed behind it. */
+static void
+runner_send (BerthAgentRunner *self)
+{
+  ssize_t count = send (self->control.fd, self->message + self->message_sent,
+                        self->message_size - self->message_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+  if (count > 0)
+    self->message_sent += (size_t) count;
+  else if (errno != EAGAIN)
+    self->message_sent = self->message_size; /* it died, waitpid tells */
+  if (self->message_sent == self->message_size)
+    runner_close_control (self);
+  else
+    berth_agent_watch_set (self->loop, &self->control, EPOLLOUT);
+}
+
+static void
+control_cb (void *data, uint32_t events)
+{
+  BerthAgentRunner *self = data;
+  uint8_t bytes[2] = { 0, 0 };
+  ssize_t count;
+
+  if (self->message != NULL)
+    {
+      runner_send (self);
+      return;
+    }
+  count = recv (self->control.fd, bytes, 1, MSG_DONTWAIT);
+  if (count < 0 && errno == EAGAIN)
+    return;
+  if (count == 1 && bytes[0] == BERTH_AGENT_CONTROL_FAILED)
+    {
+      count = recv (self->control.fd, bytes + 1, 1, MSG_DONTWAIT);
+      self->spawn_errno = count == 1 ? bytes[1] : EIO;
+      runner_close_control (self);
+      self->changed (self->data, self);
+    }
+  else if (count == 1 && bytes[0] == BERTH_AGENT_CONTROL_ACCEPTS)
+    runner_set_state (self, BERTH_AGENT_RUNNER_ACCEPTING);
+  else if (count == 1 && bytes[0] == BERTH_AGENT_CONTROL_LOADED)
+    runner_set_state (self, BERTH_AGENT_RUNNER_LOADED);
+  else if (count <= 0)
+    {
+      runner_close_control (self);
+      /* closed by a successful exec; where a hook keeps it open, its process has died */
+      if (!berth_agent_language_has_hook (self->language))
+        runner_set_state (self, BERTH_AGENT_RUNNER_LOADED);
+    }
+}
+
+/* The ends of four channels: pipes for the streams, a socket pair for control. */
+static bool
+make_channels (int ours[4], int theirs[4])
+{
+  int pair[2];
+  bool ok = true;
+
+  for (int i = 0; i < 4; i++)
+    ours[i] = theirs[i] = -1;
+  for (int i = 0; i < 3 && ok; i++)
+    {
+      ok = pipe2 (pair, O_CLOEXEC) == 0;
+      if (!ok)
+        break;
+      ours[i] = pair[i == 0 ? 1 : 0];
+      theirs[i] = pair[i == 0 ? 0 : 1];
+      ok = fcntl (ours[i], F_SETFL, O_NONBLOCK) == 0;
+    }
+  if (ok && (ok = socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0))
+    {
+      ours[3] = pair[0];
+      theirs[3] = pair[1];
+    }
+  if (!ok)
+    for (int i = 0; i < 4; i++)
+      {
+        close_fd (&ours[i]);
+        close_fd (&theirs[i]);
+      }
+  return ok;
+}
+
+static bool
+runner_fork (BerthAgentRunner *self, BerthAgentChild *child, int ours[4])
+{
+  self->pid = fork ();
+  if (self->pid == 0)
+    berth_agent_child_run (child);
+  for (int i = 0; i < 4; i++)
+    close_fd (&child->fds[i]);
+  if (self->pid < 0
+      || !berth_agent_watch_add (self->loop, &self->control, ours[3], EPOLLIN))
+    {
+      for (int i = 0; i < 4; i++)
+        close_fd (&ours[i]);
+      return false;
+    }
+  for (int i = 0; i < 3; i++)
+    self->fds[i] = ours[i];
+  return true;
+}
+
+/* Starts an interpreter with this environment of an exec (NULL for a standby). On failure errno
+ * says why. */
+bool
+berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
+                          BerthLanguage language, bool is_program, const char *env, size_t size)
+{
+  BerthAgentCommand command;
+  BerthAgentChild child = { .config = config, .command = &command, .group = &self->group };
+  int ours[4], saved_errno;
+
+  self->language = language;
+  self->spawn_errno = 0;
+  self->control = (BerthAgentWatch){ .fd = -1, .ready = control_cb, .data = self };
+  child.keeps_control = berth_agent_language_has_hook (language);
+  berth_agent_command_make (&command, config, language, is_program, env, size);
+  if (!berth_agent_group_create (self->groups, &self->group))
+    return false;
+  if (make_channels (ours, child.fds) && runner_fork (self, &child, ours))
+    {
+      self->state = BERTH_AGENT_RUNNER_LOADING;
+      return true;
+    }
+  saved_errno = errno;
+  self->pid = 0;
+  berth_agent_group_remove (self->groups, &self->group);
+  errno = saved_errno;
+  return false;
+}
+
+/* Makes it run the script that is in its place now: sends fresh random bytes and the whole
+ * environment. */
+bool
+berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *config, const char *env,
+                          size_t size)
+{
+  size_t head = 4 + BERTH_AGENT_SEED_SIZE, fill;
+
+  berth_agent_group_start_usage (&self->group);
+  self->state = BERTH_AGENT_RUNNER_RUNNING;
+  if (!berth_agent_language_has_hook (self->language))
+    return true;
+  self->message = malloc (head + berth_agent_env_bound (config, size));
+  if (self->message == NULL)
+    return false;
+  fill = berth_agent_env_write (config, env, size, (char *) self->message + head);
+  berth_le32_write (self->message, (uint32_t) (BERTH_AGENT_SEED_SIZE + fill));
+  if (getrandom (self->message + 4, BERTH_AGENT_SEED_SIZE, 0) != BERTH_AGENT_SEED_SIZE)
+    return false;
+  self->message_size = head + fill;
+  self->message_sent = 0;
+  runner_send (self);
+  return true;
+}
+
+/* Asked when it has died while it was loading: whether it got so far that it was the program. */
+bool
+berth_agent_runner_was_executed (BerthAgentRunner *self)
+{
+  if (self->control.fd >= 0)
+    control_cb (self, EPOLLIN);
+  return self->state > BERTH_AGENT_RUNNER_LOADING;
+}
+
+/* Forgets all; what belongs to it was ended, reaped or given away before. */
+void
+berth_agent_runner_release (BerthAgentRunner *self)
+{
+  runner_close_control (self);
+  for (int i = 0; i < 3; i++)
+    close_fd (&self->fds[i]);
+  berth_agent_group_forget (self->groups, &self->group);
+  self->pid = 0;
+  self->state = BERTH_AGENT_RUNNER_NONE;
+}

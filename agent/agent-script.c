@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Why a file: tracebacks, __file__, __dirname, $0, multiprocessing's spawn and worker threads all
+ * are what they are for a script of the user's own, in the folder where the user's files are. */
+#include "agent-script.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent-file.h"
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
+/* Writes the code, as the user's own file. On failure errno says why. */
+bool
+berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config,
+                          const char *name, const uint8_t *code, size_t size,
+                          bool *out_is_program)
+{
+  int home = open (config->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct stat info;
+  bool ok = home >= 0;
+  int saved_errno;
+
+  if (size >= 3 && memcmp (code, BYTE_ORDER_MARK, 3) == 0)
+    {
+      code += 3;
+      size -= 3;
+    }
+  *out_is_program = size >= 2 && code[0] == '#' && code[1] == '!';
+  ok = ok && berth_agent_file_create (home, name, *out_is_program ? 0755 : 0644, code, size)
+       && (!config->is_init
+           || fchownat (home, name, BERTH_AGENT_UID, BERTH_AGENT_UID, AT_SYMLINK_NOFOLLOW) == 0)
+       && fstatat (home, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+  saved_errno = errno;
+  if (home >= 0)
+    close (home);
+  errno = saved_errno;
+  if (!ok)
+    return false;
+  snprintf (self->name, sizeof self->name, "%s", name);
+  self->device = info.st_dev;
+  self->inode = info.st_ino;
+  return true;
+}
+
+static void
+remove_if_same (const BerthAgentScript *self, int home, const char *name)
+{
+  struct stat info;
+
+  if (fstatat (home, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_dev == self->device
+      && info.st_ino == self->inode)
+    unlinkat (home, name, 0);
+}
+
+/* Removes it when the exec has ended, unless the name is another file's by now. */
+void
+berth_agent_script_remove (BerthAgentScript *self, const BerthAgentConfig *config)
+{
+  char module[sizeof self->name];
+  int home;
+  size_t length = strlen (self->name);
+
+  if (length == 0)
+    return;
+  home = open (config->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (home < 0)
+    return;
+  remove_if_same (self, home, self->name);
+  /* runners/javascript.js gives a module its suffix: .js becomes .mjs */
+  if (length > 3 && strcmp (self->name + length - 3, ".js") == 0)
+    {
+      snprintf (module, sizeof module, "%.*s.mjs", (int) (length - 3), self->name);
+      remove_if_same (self, home, module);
+    }
+  close (home);
+  self->name[0] = '\0';
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides when an interpreter is started ahead, and who gets it. */
+#include "agent-standby.h"
+
+#include <signal.h>
+
+/* A broken interpreter is not started for ever; the next exec tells what is wrong with it. */
+#define FAILURES_MAX 3u
+#define RETRY_US (500u * 1000u)
+
+static void
+standby_end (BerthAgentStandby *self)
+{
+  BerthAgentRunner *runner = self->standby;
+
+  self->standby = NULL;
+  self->groups->standby = 0;
+  berth_agent_runner_release (runner);
+}
+
+static void
+standby_spawn_cb (void *data)
+{
+  BerthAgentStandby *self = data;
+  BerthAgentRunner *runner = &self->runners[0];
+
+  if (self->standby != NULL || self->failures >= FAILURES_MAX)
+    return;
+  if (runner->state != BERTH_AGENT_RUNNER_NONE)
+    runner = &self->runners[1];
+  if (runner->state != BERTH_AGENT_RUNNER_NONE)
+    return;
+  if (!berth_agent_runner_spawn (runner, self->config, self->config->language, false, "", 0))
+    {
+      self->failures++;
+      berth_agent_timer_arm (self->loop, &self->again, RETRY_US);
+      return;
+    }
+  self->standby = runner;
+  self->groups->standby = runner->pid;
+}
+
+static void
+runner_changed_cb (void *data, BerthAgentRunner *runner)
+{
+  BerthAgentStandby *self = data;
+
+  if (runner != self->standby)
+    self->calls.exec_changed (self->calls.data, runner);
+  else if (runner->state == BERTH_AGENT_RUNNER_LOADED)
+    {
+      self->failures = 0;
+      self->calls.loaded (self->calls.data);
+    }
+}
+
+void
+berth_agent_standby_init (BerthAgentStandby *self, BerthAgentLoop *loop, BerthAgentGroups *groups,
+                          const BerthAgentConfig *config, const BerthAgentStandbyCalls *calls)
+{
+  *self = (BerthAgentStandby){ .loop = loop,
+                               .groups = groups,
+                               .config = config,
+                               .calls = *calls,
+                               .again = { .fire = standby_spawn_cb, .data = self } };
+  for (int i = 0; i < 2; i++)
+    berth_agent_runner_init (&self->runners[i], loop, groups, runner_changed_cb, self);
+}
+
+/* Starts one after this time, unless there is one or the language has no use for it. */
+void
+berth_agent_standby_begin (BerthAgentStandby *self, uint64_t after_us)
+{
+  if (self->standby != NULL || !berth_agent_language_has_hook (self->config->language)
+      || !berth_agent_language_is_here (self->config->language))
+    return;
+  if (after_us == 0)
+    standby_spawn_cb (self);
+  else
+    berth_agent_timer_arm (self->loop, &self->again, after_us);
+}
+
+/* The standby if it serves, else a free runner that is to be spawned. */
+BerthAgentRunner *
+berth_agent_standby_take (BerthAgentStandby *self, BerthLanguage language, bool is_fresh)
+{
+  BerthAgentRunner *runner = self->standby;
+
+  berth_agent_timer_disarm (self->loop, &self->again);
+  if (runner != NULL && !is_fresh && runner->language == language && runner->spawn_errno == 0)
+    {
+      self->standby = NULL;
+      self->groups->standby = 0;
+      return runner;
+    }
+  return runner == &self->runners[0] ? &self->runners[1] : &self->runners[0];
+}
+
+/* Whether it was the standby that ended; another one is tried. */
+bool
+berth_agent_standby_reaped (BerthAgentStandby *self, pid_t pid)
+{
+  if (self->standby == NULL || self->standby->pid != pid)
+    return false;
+  standby_end (self);
+  self->failures++;
+  berth_agent_timer_arm (self->loop, &self->again, RETRY_US);
+  return true;
+}
+
+bool
+berth_agent_standby_is_loaded (const BerthAgentStandby *self)
+{
+  if (!berth_agent_language_has_hook (self->config->language))
+    return true;
+  return self->standby != NULL && self->standby->state == BERTH_AGENT_RUNNER_LOADED;
+}
+
+void
+berth_agent_standby_clear (BerthAgentStandby *self)
+{
+  berth_agent_timer_disarm (self->loop, &self->again);
+  if (self->standby == NULL)
+    return;
+  kill (self->standby->pid, SIGKILL);
+  standby_end (self);
+}

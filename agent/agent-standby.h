@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Keeps an interpreter of the guest's own language loaded ahead of the next exec. */
+#pragma once
+
+#include "agent-runner.h"
+
+typedef struct
+{
+  void (*loaded) (void *data); /* the standby has loaded all that it wants to */
+  void (*exec_changed) (void *data, BerthAgentRunner *runner); /* the one that was taken */
+  void *data;
+} BerthAgentStandbyCalls;
+
+typedef struct
+{
+  BerthAgentLoop *loop;
+  BerthAgentGroups *groups;
+  const BerthAgentConfig *config;
+  BerthAgentStandbyCalls calls;
+  BerthAgentTimer again;
+  unsigned failures;           /* in a row */
+  BerthAgentRunner *standby;   /* one of runners, or NULL */
+  BerthAgentRunner runners[2]; /* the standby and the exec's; they change places */
+} BerthAgentStandby;
+
+void berth_agent_standby_init (BerthAgentStandby *self, BerthAgentLoop *loop,
+                               BerthAgentGroups *groups, const BerthAgentConfig *config,
+                               const BerthAgentStandbyCalls *calls);
+void berth_agent_standby_begin (BerthAgentStandby *self, uint64_t after_us);
+BerthAgentRunner *berth_agent_standby_take (BerthAgentStandby *self, BerthLanguage language,
+                                            bool is_fresh);
+bool berth_agent_standby_reaped (BerthAgentStandby *self, pid_t pid);
+bool berth_agent_standby_is_loaded (const BerthAgentStandby *self);
+void berth_agent_standby_clear (BerthAgentStandby *self);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides how many bytes of a stream move, and when. */
+#include "agent-stream.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Credit is given back in pieces: a frame for each byte would cost more than the bytes. */
+#define CREDIT_PIECE (BERTH_AGENT_STDIN_WINDOW / 4)
+
+static void
+output_cb (void *data, uint32_t events)
+{
+  BerthAgentOutput *self = data;
+
+  self->readable = true;
+  self->ready (self->data);
+}
+
+/* Looks at the agent's end of a pipe; the credit of the request was set before. */
+void
+berth_agent_output_open (BerthAgentOutput *self, BerthAgentLoop *loop, int fd, uint32_t stream,
+                         void (*ready) (void *data), void *data)
+{
+  *self = (BerthAgentOutput){ .loop = loop,
+                              .ready = ready,
+                              .data = data,
+                              .watch = { .fd = -1, .ready = output_cb, .data = self },
+                              .fd = fd,
+                              .stream = stream,
+                              .readable = true };
+  berth_agent_watch_add (loop, &self->watch, fd, EPOLLIN | EPOLLET);
+}
+
+/* Looks at it no more; the descriptor stays with its owner. */
+void
+berth_agent_output_close (BerthAgentOutput *self)
+{
+  if (self->fd < 0)
+    return;
+  berth_agent_watch_remove (self->loop, &self->watch);
+  self->fd = -1;
+}
+
+bool
+berth_agent_output_is_done (const BerthAgentOutput *self)
+{
+  return self->fd < 0 || (self->limited && self->left == 0);
+}
+
+/* From now on, only what is in the pipe already counts. */
+void
+berth_agent_output_limit (BerthAgentOutput *self)
+{
+  int bytes = 0;
+
+  if (self->fd < 0 || self->limited)
+    return;
+  self->limited = true;
+  if (ioctl (self->fd, FIONREAD, &bytes) == 0 && bytes > 0)
+    self->left = (uint32_t) bytes;
+}
+
+/* Reads once; the count, or 0 when there is nothing now or ever. */
+static uint32_t
+output_read (BerthAgentOutput *self, uint8_t *room, uint32_t size)
+{
+  ssize_t count = read (self->fd, room, size);
+
+  if (count > 0)
+    return (uint32_t) count;
+  if (count < 0 && errno == EAGAIN)
+    self->readable = false;
+  else if (count == 0 || errno != EINTR)
+    berth_agent_output_close (self);
+  return 0;
+}
+
+/* Sends one frame of it; false when there is none to send or no credit. */
+bool
+berth_agent_output_send (BerthAgentOutput *self, BerthAgentChannel *channel, uint32_t request)
+{
+  uint8_t *room = berth_agent_channel_data_room (channel);
+  uint32_t size = self->credit;
+
+  if (room == NULL || !self->readable || berth_agent_output_is_done (self))
+    return false;
+  if (size > BERTH_AGENT_CHANNEL_CHUNK)
+    size = BERTH_AGENT_CHANNEL_CHUNK;
+  if (self->limited && size > self->left)
+    size = self->left;
+  if (size == 0)
+    return false;
+  size = output_read (self, room, size);
+  if (size == 0)
+    return false;
+  self->credit -= size;
+  if (self->limited)
+    self->left -= size;
+  berth_agent_channel_send_data (channel, request, self->stream, size);
+  return true;
+}
+
+/* Throws a piece of it away; false when there is nothing. */
+bool
+berth_agent_output_discard (BerthAgentOutput *self)
+{
+  uint8_t scratch[16 * 1024];
+  uint32_t size = sizeof scratch;
+
+  if (!self->readable || berth_agent_output_is_done (self))
+    return false;
+  if (self->limited && size > self->left)
+    size = self->left;
+  size = output_read (self, scratch, size);
+  if (self->limited)
+    self->left -= size;
+  return size > 0;
+}
+
+void
+berth_agent_input_close (BerthAgentInput *self)
+{
+  berth_agent_watch_remove (self->loop, &self->watch);
+  if (self->fd != NULL && *self->fd >= 0)
+    {
+      close (*self->fd);
+      *self->fd = -1;
+    }
+}
+
+static void
+input_give_back (BerthAgentInput *self, uint32_t size)
+{
+  uint8_t payload[8];
+
+  self->owed += size;
+  if (self->owed < CREDIT_PIECE || self->is_ending)
+    return;
+  berth_le32_write (payload, BERTH_STREAM_STDIN);
+  berth_le32_write (payload + 4, self->owed);
+  self->credit += self->owed;
+  self->owed = 0;
+  berth_agent_channel_send (self->channel, BERTH_FRAME_CREDIT, self->request, payload,
+                            sizeof payload);
+}
+
+/* Moves what waits into the pipe. A program that closed its end loses no more than that. */
+static void
+input_move (BerthAgentInput *self)
+{
+  while (self->fill > 0 && *self->fd >= 0)
+    {
+      ssize_t count = write (*self->fd, self->buffer + self->start, self->fill);
+
+      if (count < 0 && errno == EAGAIN)
+        {
+          berth_agent_watch_set (self->loop, &self->watch, EPOLLOUT);
+          return;
+        }
+      if (count < 0)
+        berth_agent_input_close (self);
+      else
+        {
+          self->start += (uint32_t) count;
+          self->fill -= (uint32_t) count;
+          input_give_back (self, (uint32_t) count);
+        }
+    }
+  if (self->fill > 0)
+    input_give_back (self, self->fill);
+  self->start = self->fill = 0;
+  berth_agent_watch_set (self->loop, &self->watch, 0);
+  if (self->is_ending)
+    berth_agent_input_close (self);
+}
+
+static void
+input_cb (void *data, uint32_t events)
+{
+  BerthAgentInput *self = data;
+
+  /* closed at the other end: with nothing to write there would be no other way to be quiet */
+  if ((events & EPOLLERR) && self->fill == 0)
+    berth_agent_input_close (self);
+  else
+    input_move (self);
+}
+
+/* Takes over the runner's stdin; where it is not wanted, the program finds its end at once. */
+void
+berth_agent_input_open (BerthAgentInput *self, BerthAgentLoop *loop, BerthAgentChannel *channel,
+                        int *fd, uint32_t request, bool is_wanted)
+{
+  self->loop = loop;
+  self->channel = channel;
+  self->fd = fd;
+  self->request = request;
+  self->start = self->fill = self->owed = self->credit = 0;
+  self->is_ending = !is_wanted;
+  self->watch = (BerthAgentWatch){ .fd = -1, .ready = input_cb, .data = self };
+  if (!is_wanted || !berth_agent_watch_add (loop, &self->watch, *fd, 0))
+    {
+      berth_agent_input_close (self);
+      return;
+    }
+  input_give_back (self, BERTH_AGENT_STDIN_WINDOW);
+}
+
+/* Takes bytes for the program, none: no more come. False: the host had no credit for them. */
+bool
+berth_agent_input_take (BerthAgentInput *self, const uint8_t *bytes, uint32_t size)
+{
+  if (size > self->credit)
+    return false;
+  if (self->is_ending)
+    return size == 0;
+  self->is_ending = size == 0;
+  self->credit -= size;
+  if (self->start + self->fill + size > sizeof self->buffer)
+    {
+      memmove (self->buffer, self->buffer + self->start, self->fill);
+      self->start = 0;
+    }
+  memcpy (self->buffer + self->start + self->fill, bytes, size);
+  self->fill += size;
+  input_move (self);
+  return true;
+}

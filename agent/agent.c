@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides what each frame of the host means now, and what ends with a conversation. */
+#include "agent.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent-identity.h"
+
+/* The next interpreter is loaded when the host had time to take the last one's result. */
+#define STANDBY_AFTER_US (100u * 1000u)
+/* A process that can't be killed must not keep the host waiting. */
+#define RESET_LIMIT_US (2u * 1000u * 1000u)
+
+static uint64_t
+boottime_us (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_BOOTTIME, &now);
+  return (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000u;
+}
+
+static void
+agent_send_error (BerthAgent *self, uint32_t request, BerthAgentError code, const char *text)
+{
+  uint8_t payload[4 + BERTH_TEXT_MAX];
+  size_t length = strnlen (text, BERTH_TEXT_MAX);
+
+  berth_le32_write (payload, code);
+  memcpy (payload + 4, text, length);
+  berth_agent_channel_send (&self->channel, BERTH_FRAME_ERROR, request, payload,
+                            4 + (uint32_t) length);
+}
+
+/* The conversation is over: the host, or the next one, has to say HELLO again. */
+static void
+agent_break (BerthAgent *self, const char *text)
+{
+  self->is_talking = self->is_resetting = false;
+  berth_agent_timer_disarm (&self->loop, &self->reset_limit);
+  berth_agent_exec_hold (&self->exec);
+  berth_agent_decoder_hunt (&self->channel.decoder);
+  if (text != NULL)
+    agent_send_error (self, 0, BERTH_AGENT_ERROR_PROTOCOL, text);
+}
+
+static void
+agent_answer_hello (BerthAgent *self)
+{
+  bool is_ready = berth_agent_standby_is_loaded (&self->standby);
+  BerthHelloReply reply = {
+    .version = BERTH_PROTOCOL_VERSION,
+    .flags = is_ready ? BERTH_HELLO_READY : 0,
+    .boot_us = self->boot_us,
+    .ready_us = self->ready_us,
+    .languages = self->languages,
+  };
+
+  memcpy (reply.magic, BERTH_PROTOCOL_MAGIC, sizeof reply.magic);
+  memcpy (reply.nonce, self->hello.nonce, sizeof reply.nonce);
+  berth_agent_timer_disarm (&self->loop, &self->reset_limit);
+  self->is_resetting = false;
+  self->is_talking = true;
+  berth_agent_channel_send (&self->channel, BERTH_FRAME_HELLO_REPLY, self->hello_request, &reply,
+                            sizeof reply);
+  berth_agent_channel_resume (&self->channel);
+}
+
+static void
+agent_check_reset (BerthAgent *self)
+{
+  if (self->is_resetting && self->exec.phase == BERTH_AGENT_EXEC_NONE
+      && berth_agent_leftovers_is_empty (&self->leftovers))
+    agent_answer_hello (self);
+}
+
+static void
+reset_limit_cb (void *data)
+{
+  agent_answer_hello (data);
+}
+
+static void
+agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
+{
+  memcpy (&self->hello, payload, sizeof self->hello);
+  self->hello_request = request;
+  berth_agent_channel_drop_output (&self->channel);
+  if (self->hello.version_min > BERTH_PROTOCOL_VERSION
+      || self->hello.version_max < BERTH_PROTOCOL_VERSION)
+    {
+      agent_break (self, NULL);
+      agent_send_error (self, 0, BERTH_AGENT_ERROR_VERSION, "no version in common: agent has 1");
+      return;
+    }
+  if (!(self->hello.flags & BERTH_HELLO_RESET))
+    {
+      berth_agent_exec_mute (&self->exec);
+      agent_answer_hello (self);
+      return;
+    }
+  self->is_resetting = true;
+  berth_agent_channel_pause (&self->channel);
+  berth_agent_timer_arm (&self->loop, &self->reset_limit, RESET_LIMIT_US);
+  berth_agent_exec_end (&self->exec);
+  berth_agent_leftovers_kill (&self->leftovers);
+  berth_agent_leftovers_check (&self->leftovers);
+  agent_check_reset (self);
+}
+
+static void
+agent_take_identity (BerthAgent *self, uint32_t request, const uint8_t *payload)
+{
+  BerthIdentity identity;
+  BerthIdentityDone done;
+  char text[128];
+
+  memcpy (&identity, payload, sizeof identity);
+  if (berth_agent_identity_set (&self->config, &identity, &done))
+    berth_agent_channel_send (&self->channel, BERTH_FRAME_IDENTITY_DONE, request, &done,
+                              sizeof done);
+  else
+    {
+      snprintf (text, sizeof text, "the identity can't be set: %s", strerror (errno));
+      agent_send_error (self, request,
+                        errno == EINVAL ? BERTH_AGENT_ERROR_INVALID : BERTH_AGENT_ERROR_INTERNAL,
+                        text);
+    }
+  explicit_bzero (&identity, sizeof identity);
+}
+
+static bool
+agent_has_exec (const BerthAgent *self, uint32_t request)
+{
+  return self->exec.phase != BERTH_AGENT_EXEC_NONE && self->exec.is_heard
+         && self->exec.request == request;
+}
+
+static bool
+agent_take_exec (BerthAgent *self, uint32_t request, const uint8_t *payload)
+{
+  BerthExecHead head;
+
+  if (request == 0)
+    return false;
+  memcpy (&head, payload, sizeof head);
+  if (self->config.is_init)
+    berth_agent_identity_show_clock ();
+  if (!berth_agent_exec_begin (&self->exec, request, &head))
+    agent_send_error (self, request, BERTH_AGENT_ERROR_BUSY, "an exec is running");
+  return true;
+}
+
+/* Frames of a conversation; false when one breaks a rule. */
+static bool
+agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload)
+{
+  switch (head->type)
+    {
+    case BERTH_FRAME_IDENTITY:
+      agent_take_identity (self, head->request, payload);
+      return true;
+    case BERTH_FRAME_EXEC:
+      return agent_take_exec (self, head->request, payload);
+    case BERTH_FRAME_PING:
+      berth_agent_channel_send (&self->channel, BERTH_FRAME_PONG, head->request, payload, 8);
+      return true;
+    default:
+      break;
+    }
+  /* what is about a request that has ended crossed its end on the way */
+  if (!agent_has_exec (self, head->request))
+    return true;
+  switch (head->type)
+    {
+    case BERTH_FRAME_KILL:
+      berth_agent_exec_kill (&self->exec, berth_le32_read (payload));
+      return true;
+    case BERTH_FRAME_DATA:
+      return berth_agent_exec_take (&self->exec, berth_le32_read (payload), payload + 4,
+                                    head->length - 4);
+    case BERTH_FRAME_CREDIT:
+      return berth_agent_exec_add_credit (&self->exec, berth_le32_read (payload),
+                                          berth_le32_read (payload + 4));
+    default:
+      return false;
+    }
+}
+
+static void
+frame_cb (void *data, const BerthFrameHead *head, const uint8_t *payload)
+{
+  BerthAgent *self = data;
+
+  if (head->type == BERTH_FRAME_HELLO)
+    agent_take_hello (self, head->request, payload);
+  else if (self->is_talking && !agent_take (self, head, payload))
+    agent_break (self, "a frame of a running request broke a rule");
+}
+
+static void
+broken_cb (void *data)
+{
+  agent_break (data, "this is no frame");
+}
+
+static void
+lost_cb (void *data)
+{
+  agent_break (data, NULL);
+}
+
+static void
+idle_cb (void *data)
+{
+  BerthAgent *self = data;
+
+  berth_agent_exec_pump (&self->exec);
+}
+
+static void
+exec_over_cb (void *data)
+{
+  BerthAgent *self = data;
+
+  berth_agent_standby_begin (&self->standby, STANDBY_AFTER_US);
+  agent_check_reset (self);
+}
+
+static void
+exec_changed_cb (void *data, BerthAgentRunner *runner)
+{
+  BerthAgent *self = data;
+
+  berth_agent_exec_runner_changed (&self->exec, runner);
+}
+
+static void
+agent_is_ready (BerthAgent *self)
+{
+  uint8_t payload[8];
+
+  if (self->ready_us == 0)
+    self->ready_us = boottime_us ();
+  berth_le64_write (payload, self->ready_us);
+  if (self->is_talking)
+    berth_agent_channel_send (&self->channel, BERTH_FRAME_READY, 0, payload, sizeof payload);
+}
+
+static void
+standby_loaded_cb (void *data)
+{
+  agent_is_ready (data);
+}
+
+static void
+agent_reap (BerthAgent *self)
+{
+  struct rusage usage;
+  int status;
+  pid_t pid;
+
+  while ((pid = wait4 (-1, &status, WNOHANG, &usage)) > 0)
+    if (!berth_agent_exec_reaped (&self->exec, pid, status, &usage))
+      berth_agent_standby_reaped (&self->standby, pid);
+  berth_agent_exec_check (&self->exec);
+  berth_agent_leftovers_check (&self->leftovers);
+  agent_check_reset (self);
+}
+
+static void
+signals_cb (void *data, uint32_t events)
+{
+  BerthAgent *self = data;
+  struct signalfd_siginfo info;
+
+  while (read (self->signals.fd, &info, sizeof info) == sizeof info)
+    if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+      self->loop.quit = true;
+  agent_reap (self);
+}
+
+static bool
+agent_watch_signals (BerthAgent *self)
+{
+  struct sigaction ignore = { .sa_handler = SIG_IGN };
+  sigset_t set;
+  int fd;
+
+  sigaction (SIGPIPE, &ignore, NULL);
+  sigemptyset (&set);
+  sigaddset (&set, SIGCHLD);
+  sigaddset (&set, SIGTERM);
+  sigaddset (&set, SIGINT);
+  if (sigprocmask (SIG_BLOCK, &set, NULL) != 0)
+    return false;
+  fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  self->signals = (BerthAgentWatch){ .fd = -1, .ready = signals_cb, .data = self };
+  return fd >= 0 && berth_agent_watch_add (&self->loop, &self->signals, fd, EPOLLIN);
+}
+
+/* Sets all up but the channel and the groups' cgroup, which the caller opens before it runs. */
+bool
+berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
+{
+  BerthAgentChannelCalls channel_calls
+      = { .frame = frame_cb, .broken = broken_cb, .lost = lost_cb, .idle = idle_cb, .data = self };
+  BerthAgentStandbyCalls standby_calls
+      = { .loaded = standby_loaded_cb, .exec_changed = exec_changed_cb, .data = self };
+  BerthAgentExecWorld world = {
+    .loop = &self->loop,
+    .channel = &self->channel,
+    .groups = &self->groups,
+    .standby = &self->standby,
+    .leftovers = &self->leftovers,
+    .config = &self->config,
+    .over = exec_over_cb,
+    .data = self,
+  };
+
+  self->config = *config;
+  self->reset_limit = (BerthAgentTimer){ .fire = reset_limit_cb, .data = self };
+  berth_agent_groups_init (&self->groups);
+  if (!berth_agent_loop_init (&self->loop) || !agent_watch_signals (self))
+    return false;
+  berth_agent_channel_init (&self->channel, &self->loop, &channel_calls);
+  berth_agent_standby_init (&self->standby, &self->loop, &self->groups, &self->config,
+                            &standby_calls);
+  berth_agent_leftovers_init (&self->leftovers, &self->loop, &self->groups);
+  berth_agent_exec_init (&self->exec, &world);
+  for (BerthLanguage language = BERTH_LANGUAGE_PYTHON; language <= BERTH_LANGUAGE_SHELL;
+       language++)
+    if (berth_agent_language_is_here (language))
+      self->languages |= 1u << language;
+  return true;
+}
+
+/* Serves the host until a signal ends it. */
+void
+berth_agent_run (BerthAgent *self)
+{
+  self->boot_us = boottime_us ();
+  berth_agent_standby_begin (&self->standby, 0);
+  if (!berth_agent_language_has_hook (self->config.language))
+    agent_is_ready (self);
+  berth_agent_loop_run (&self->loop);
+}
+
+/* Ends what runs and gives everything back. */
+void
+berth_agent_clear (BerthAgent *self)
+{
+  int signals = self->signals.fd, status;
+  struct rusage usage;
+  pid_t pid;
+
+  berth_agent_exec_end (&self->exec);
+  berth_agent_standby_clear (&self->standby);
+  berth_agent_leftovers_clear (&self->leftovers);
+  while ((pid = wait4 (-1, &status, 0, &usage)) > 0)
+    berth_agent_exec_reaped (&self->exec, pid, status, &usage);
+  berth_agent_channel_clear (&self->channel);
+  berth_agent_watch_remove (&self->loop, &self->signals);
+  close (signals);
+  berth_agent_groups_clear (&self->groups);
+  berth_agent_loop_clear (&self->loop);
+}

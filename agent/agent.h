@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The agent: answers the host's frames and reaps processes, in one loop. */
+#pragma once
+
+#include "agent-exec.h"
+
+typedef struct
+{
+  BerthAgentConfig config;
+  BerthAgentLoop loop;
+  BerthAgentChannel channel;
+  BerthAgentGroups groups;
+  BerthAgentStandby standby;
+  BerthAgentLeftovers leftovers;
+  BerthAgentExec exec;
+  BerthAgentWatch signals;
+  BerthAgentTimer reset_limit;
+  bool is_talking;   /* a HELLO was answered and no rule broken since */
+  bool is_resetting; /* hello waits until what it ends is gone */
+  uint32_t hello_request;
+  BerthHello hello;
+  uint32_t languages;
+  uint64_t boot_us, ready_us;
+} BerthAgent;
+
+bool berth_agent_init (BerthAgent *self, const BerthAgentConfig *config);
+void berth_agent_run (BerthAgent *self);
+void berth_agent_clear (BerthAgent *self);

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Holds Node.js back while it starts, until the agent says that the script is there. Node.js runs a
+// preloaded module before it looks at the script it was told to run, so what follows is Node.js
+// running a script as it always does: no frame, name or module of ours is left.
+'use strict';
+
+const CONTROL = 3;
+const SEED_SIZE = 32;
+const PRELOAD = ['assert', 'buffer', 'child_process', 'crypto', 'events', 'fs', 'fs/promises', 'http',
+  'https', 'net', 'os', 'path', 'perf_hooks', 'querystring', 'readline', 'stream', 'string_decoder',
+  'timers/promises', 'url', 'util', 'vm', 'worker_threads', 'zlib'];
+const MODULE_SYNTAX = /^(Cannot use import statement outside a module|Unexpected token 'export'|Cannot use 'import\.meta' outside a module)/;
+const AWAIT_SYNTAX = /^(await is only valid in async functions|Unexpected reserved word|missing \) after argument list|Unexpected identifier)/;
+
+function receive(fs) {
+  let message = Buffer.alloc(0);
+  const piece = Buffer.alloc(65536);
+  while (message.length < 4 || message.length < 4 + message.readUInt32LE(0)) {
+    const count = fs.readSync(CONTROL, piece);
+    if (count === 0)
+      process.reallyExit(0);
+    message = Buffer.concat([message, piece.subarray(0, count)]);
+  }
+  fs.closeSync(CONTROL);
+  return message.subarray(4);
+}
+
+function setEnvironment(block) {
+  for (const name of Object.keys(process.env))
+    delete process.env[name];
+  for (const entry of block.toString('utf8').split('\0').slice(0, -1)) {
+    const equals = entry.indexOf('=');
+    process.env[entry.slice(0, equals)] = entry.slice(equals + 1);
+  }
+}
+
+// Math.random is V8's own and draws its seed at the first call, which is here: from 31 fresh bits,
+// then as many numbers are skipped as 16 more say. (OpenSSL's generator reseeds by itself, for
+// the agent lets the clock jump over the hour that it keeps a seed; see agent-identity.c.)
+function reseed(seed) {
+  const v8 = require('v8');
+  v8.setFlagsFromString(`--random-seed=${(seed.readUInt32LE(0) >>> 1) || 1}`);
+  for (let left = seed.readUInt16LE(4); left >= 0; left--)
+    Math.random();
+  v8.setFlagsFromString('--random-seed=0');
+}
+
+// Code with import or export, or with await outside of functions, is run as the module that it is.
+function isModule(Module, code) {
+  if (!/\b(import|export|await)\b/.test(code))
+    return false;
+  try {
+    new (require('vm').Script)(Module.wrap(code.replace(/^#!.*/, '')));
+    return false;
+  } catch (error) {
+    if (MODULE_SYNTAX.test(error.message))
+      return 'module';
+    return AWAIT_SYNTAX.test(error.message) && /\bawait\b/.test(code) ? 'await' : false;
+  }
+}
+
+function offerRequire(Module, script) {
+  const offers = { require: Module.createRequire(script), __filename: script,
+    __dirname: require('path').dirname(script) };
+  for (const name of Object.keys(offers))
+    Object.defineProperty(globalThis, name,
+      { value: offers[name], configurable: true, writable: true, enumerable: false });
+}
+
+function useModules(fs) {
+  const Module = require('module');
+  const script = process.argv[1];
+  const kind = isModule(Module, fs.readFileSync(script, 'utf8'));
+  if (!kind)
+    return;
+  const renamed = script.replace(/\.js$/, '.mjs');
+  const runMain = Module.runMain;
+  fs.renameSync(script, renamed);
+  if (kind === 'await')
+    offerRequire(Module, renamed);
+  process.argv[1] = renamed;
+  Module.runMain = function () {
+    Module.runMain = runMain;
+    return runMain.call(Module, renamed);
+  };
+}
+
+function wait() {
+  const fs = require('fs');
+  fs.writeSync(CONTROL, 'r');
+  for (const name of PRELOAD)
+    require(name);
+  try {
+    fs.writeSync(CONTROL, 'R');
+  } catch {
+    // the message is there already, and the agent's end is closed behind it
+  }
+  const message = receive(fs);
+  setEnvironment(message.subarray(SEED_SIZE));
+  reseed(message);
+  process.execArgv = [];
+  delete require.cache[__filename];
+  try {
+    useModules(fs);
+  } catch {
+    // Node.js itself says what is wrong with the script
+  }
+}
+
+// the threads that a program starts preload this, too
+if (require('worker_threads').isMainThread)
+  wait();

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Holds the interpreter back while it starts, until the agent says that the script is there.
+
+Python imports this module at the end of its own start, before it looks at the script it was told
+to run. So the wait is here, and what follows is the interpreter running a script as it always
+does: no frame, name or module of ours is left.
+"""
+import os
+import sys
+
+CONTROL = 3
+SEED_SIZE = 32
+
+# What programs use most.
+PRELOAD = (
+    "re", "json", "math", "datetime", "collections", "functools", "itertools", "typing",
+    "dataclasses", "pathlib", "string", "time", "io", "copy", "heapq", "bisect", "operator",
+    "contextlib", "traceback", "textwrap", "threading", "subprocess", "shutil", "csv", "decimal",
+    "fractions", "statistics", "base64", "hashlib", "struct", "glob", "argparse", "logging",
+    "inspect", "urllib.parse", "queue", "signal", "socket", "concurrent.futures", "asyncio",
+)
+
+
+def preload():
+    """Imports until a message comes; tells when all is loaded."""
+    os.set_blocking(CONTROL, False)
+    os.write(CONTROL, b"r")
+    for name in PRELOAD:
+        try:
+            __import__(name)
+        except ImportError:
+            continue
+        try:
+            return os.read(CONTROL, 65536)
+        except BlockingIOError:
+            pass
+    try:
+        os.write(CONTROL, b"R")
+    except BrokenPipeError:
+        pass  # the message is there already, and the agent's end is closed behind it
+    return b""
+
+
+def receive(begun):
+    """The whole message: a length of four bytes, then as much."""
+    message = begun
+    os.set_blocking(CONTROL, True)
+    while len(message) < 4 or len(message) < 4 + int.from_bytes(message[:4], "little"):
+        more = os.read(CONTROL, 65536)
+        if not more:
+            os._exit(0)
+        message += more
+    os.close(CONTROL)
+    return message[4:]
+
+
+def set_environment(block):
+    os.environb.clear()
+    for entry in block.split(b"\0")[:-1]:
+        name, _, value = entry.partition(b"=")
+        os.environb[name] = value
+
+
+def reseed(seed):
+    """What was seeded before this clone had random numbers of its own is seeded again."""
+    random = sys.modules.get("random")
+    if random is not None:
+        random.seed(seed + os.urandom(32))
+
+
+def add_user_site():
+    """Packages that the user installed while this interpreter stood by."""
+    import site
+
+    path = site.getusersitepackages() if site.ENABLE_USER_SITE else None
+    if path and path not in sys.path and os.path.isdir(path):
+        site.addsitedir(path)
+
+
+def let_shadow(before):
+    """A module of the user's with the name of a preloaded one is found first, as always."""
+    try:
+        names = {name.partition(".")[0] for name in os.listdir(".")}
+    except OSError:
+        return
+    for name in names.intersection(sys.modules).difference(before):
+        for loaded in [m for m in sys.modules if m == name or m.startswith(name + ".")]:
+            del sys.modules[loaded]
+
+
+def live_output():
+    """Lines are told as they are printed, and no fork doubles what was printed before it."""
+    stdout = sys.stdout
+    stdout.reconfigure(line_buffering=True)
+
+    def flush():
+        try:
+            stdout.flush()
+        except Exception:
+            pass
+
+    os.register_at_fork(before=flush)
+
+
+def wait():
+    here = os.path.dirname(__file__)
+    before = set(sys.modules)
+    message = receive(preload())
+    sys.path.remove(here)
+    sys.path_importer_cache.pop(here, None)
+    set_environment(message[SEED_SIZE:])
+    reseed(message[:SEED_SIZE])
+    let_shadow(before)
+    add_user_site()
+    if sys.stdout is not None:
+        live_output()
+
+
+wait()
+# the one end that leaves no trace of this module: site takes it for one that does not exist
+raise ImportError(name="sitecustomize")
