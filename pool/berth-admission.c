@@ -255,11 +255,13 @@ finish_shutdown (BerthAdmission *self)
     {
       guint64 ticket = g_array_index (self->shutdown_tickets, guint64, i);
 
-      berth_admission_complete (
-          self, ticket, NULL,
-          stuck == 0 ? NULL
-                     : g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                                    "%u VMs could not be destroyed and still exist", stuck));
+      GError *error = NULL;
+
+      if (stuck > 0)
+        error = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                             "%u %s could not be destroyed and still %s", stuck,
+                             stuck == 1 ? "VM" : "VMs", stuck == 1 ? "exists" : "exist");
+      berth_admission_complete (self, ticket, NULL, error);
     }
   g_array_set_size (self->shutdown_tickets, 0);
 }
