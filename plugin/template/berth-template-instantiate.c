@@ -67,6 +67,8 @@ check_files (BerthTemplate *self, const BerthDomainParams *params, GError **erro
     return FALSE;
   if (params->ram_file != NULL && !check_path (self, "ram_file", params->ram_file, error))
     return FALSE;
+  if (params->dac_label != NULL && !berth_xml_is_text (params->dac_label))
+    return param_error (error, self, "dac_label", params->dac_label, "USER:GROUP");
   if (params->console_log != NULL && !check_path (self, "console_log", params->console_log, error))
     return FALSE;
   if (n_layers == 0 || n_layers > BERTH_TEMPLATE_MAX_LAYERS)
@@ -217,6 +219,55 @@ put_devices (xmlNode *root, const BerthDomainParams *params)
     }
 }
 
+/* Where the template says nothing of CPU time: no VM's emulator threads take what is others'. */
+static void
+put_cpu_limit (xmlNode *root, const BerthDomainParams *params)
+{
+  const guint64 period_us = 100000;
+  xmlNode *cputune = NULL;
+
+  if (!params->limit_cpu || berth_xml_child (root, NULL, "cputune") != NULL)
+    return;
+
+  cputune = berth_xml_add (root, "cputune");
+  berth_xml_add_number (cputune, "shares", MIN (1024 * (guint64)params->vcpus, 262144));
+  berth_xml_add_number (cputune, "global_period", period_us);
+  berth_xml_add_number (cputune, "global_quota", period_us * params->vcpus + period_us / 2);
+  move_before (cputune, berth_xml_child (root, NULL, "os"));
+}
+
+static gboolean
+has_dac (const xmlNode *root)
+{
+  const xmlNode *seclabel = berth_xml_child (root, NULL, "seclabel");
+
+  for (; seclabel != NULL; seclabel = berth_xml_next (seclabel, NULL, "seclabel"))
+    {
+      g_autofree char *model = berth_xml_dup_attribute (seclabel, "model");
+
+      if (g_strcmp0 (model, "dac") == 0)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* A template whose own devices need libvirt to hand files over says so with a seclabel of dac. */
+static void
+put_dac_label (xmlNode *root, const BerthDomainParams *params)
+{
+  xmlNode *seclabel = NULL;
+
+  if (params->dac_label == NULL || has_dac (root))
+    return;
+
+  seclabel = berth_xml_add (root, "seclabel");
+  berth_xml_set (seclabel, "type", "static");
+  berth_xml_set (seclabel, "model", "dac");
+  berth_xml_set (seclabel, "relabel", "no");
+  berth_xml_add_text (seclabel, "label", params->dac_label);
+}
+
 static xmlNode *
 ensure_qemu (xmlNode *root, const char *name)
 {
@@ -346,7 +397,9 @@ berth_template_instantiate (BerthTemplate *self, const BerthDomainParams *params
   put_size (root, params);
   put_boot (self, root, params);
   put_cpu (root, params);
+  put_cpu_limit (root, params);
   put_devices (root, params);
+  put_dac_label (root, params);
   put_qemu (root, params);
   return dump (doc);
 }

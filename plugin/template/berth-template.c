@@ -213,6 +213,7 @@ add_file (GHashTable *of_dir, const char *path, const char *schema_path, GError 
 {
   g_autoptr (BerthTemplate) template = berth_template_load (path, schema_path, error);
   BerthTemplate *first = NULL;
+  char *name = NULL;
 
   if (template == NULL)
     return FALSE;
@@ -226,7 +227,8 @@ add_file (GHashTable *of_dir, const char *path, const char *schema_path, GError 
       return FALSE;
     }
 
-  g_hash_table_insert (of_dir, g_strdup (template->info.name), g_steal_pointer (&template));
+  name = g_strdup (template->info.name);
+  g_hash_table_insert (of_dir, name, g_steal_pointer (&template));
   return TRUE;
 }
 
