@@ -75,7 +75,7 @@ channel_read (BerthAgentChannel *self)
       berth_agent_watch_again (self->loop, &self->watch);
       channel_decode (self);
     }
-  else if (count < 0 && (errno == EAGAIN || errno == EINTR))
+  else if (self->is_port || (count < 0 && (errno == EAGAIN || errno == EINTR)))
     self->readable = false;
   else
     channel_lose (self);
@@ -150,6 +150,15 @@ channel_ready_cb (void *data, uint32_t events)
 
   if (events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP))
     self->readable = true;
+  /* Not the end-of-file: a new host's first bytes may be here before the news that there is one,
+   * and behind them the port reads as ended. */
+  if (self->is_port && events != 0)
+    {
+      if (self->connected && (events & EPOLLHUP))
+        channel_lose (self);
+      self->connected = !(events & EPOLLHUP);
+      self->readable = true;
+    }
   /* gone for good, also where frames are kept back and the end-of-file would not be read */
   if (!self->is_port && (events & (EPOLLHUP | EPOLLERR)))
     self->dead = true;

@@ -167,7 +167,7 @@ loop_call_again (BerthAgentLoop *self)
       bool is_last = watch == last;
 
       loop_forget_again (self, watch);
-      watch->ready (watch->data, EPOLLIN);
+      watch->ready (watch->data, 0);
       if (is_last)
         break;
     }

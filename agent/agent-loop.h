@@ -18,7 +18,7 @@ struct _BerthAgentWatch
   void (*ready) (void *data, uint32_t events);
   void *data;
   uint32_t events;
-  bool again;            /* called in the next turn whatever epoll says */
+  bool again;            /* called in the next turn, with no events if there are none */
   BerthAgentWatch *next; /* of those with again */
 };
 

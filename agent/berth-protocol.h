@@ -12,20 +12,38 @@
  * of payload. Numbers in payloads are little-endian, structs below are packed by their offsets.
  * Streams are raw bytes; nothing is ever encoded as text.
  *
- * Life of a connection. The host opens the channel and sends HELLO with a random nonce. Either side
- * may find half a frame of an earlier connection in front of it, so each discards bytes until the
- * HELLO that it waits for (the agent: the magic; the host: magic and its own nonce). From then on
- * every byte belongs to a frame, and a frame that breaks a rule ends the conversation: the host
- * destroys the VM, the agent answers ERROR with request 0 and waits for the next HELLO. A HELLO
- * ends what an earlier connection left running in the guest only if BERTH_HELLO_RESET is set.
+ * Life of a connection. The host opens the channel and sends HELLO with a random nonce; the reply
+ * carries the request id of the HELLO. Either side may find half a frame of an earlier connection
+ * in front of it, so each discards bytes until the HELLO that it waits for (the agent: a whole head
+ * of HELLO and the magic; the host: magic and its own nonce). From then on every byte belongs to a
+ * frame, and a frame that breaks a rule ends the conversation: the host destroys the VM, the agent
+ * answers ERROR with request 0 and waits for the next HELLO.
+ * The agent is told when a host goes away, but not if the next is there before the guest's CPU ran
+ * again, and half a frame of the first would then swallow the HELLO of the second. A host that does
+ * not know how the last connection ended therefore sends BERTH_PROTOCOL_PADDING zero bytes first,
+ * which end any frame and begin none (an ERROR in front of the HELLO_REPLY may be the answer).
+ *
+ * What runs when a connection ends. Its output waits in its pipes, its time limit goes on. A HELLO
+ * with BERTH_HELLO_RESET ends it and what earlier execs left in the background; the HELLO_REPLY
+ * comes when all of that is gone, after 2 s at the latest. Without the flag the exec runs on, but
+ * its request belongs to the connection that is gone: the rest of its output is discarded, its end
+ * is not told, and a new EXEC is BUSY until then.
+ *
+ * Identity. IDENTITY comes before the first EXEC of every VM, cold boots too: until then the guest's
+ * clock shows the year 2000, which is what makes libraries seed their generators again (see
+ * agent-identity.c). It may come again, to set the clock after a pause.
  *
  * Requests. The host picks ids (> 0, never used twice on a connection). At most one EXEC lives at a
  * time; files, PING and KILL may come beside it. Every request ends with exactly one EXIT, DONE or
- * ERROR, after all of its DATA. A frame for an id that is not alive is ignored by the agent.
+ * ERROR, after all of its DATA. A frame for an id that is not alive is ignored by the agent. KILL
+ * may come before STARTED; then EXIT with BERTH_EXIT_KILLED does without it. After a KILL or the
+ * time limit EXIT comes when no process of the exec is left; after a normal end, processes that it
+ * left behind run on, unheard.
  *
  * Credits. DATA on stdin, stdout, stderr and file streams spends credit, counted in payload bytes
  * (the 4 bytes of the stream number not included). The first credit is part of the request, more
- * comes in CREDIT frames. Who sends without credit breaks a rule. A sender without credit stops
+ * comes in CREDIT frames; for stdin all of it does, from STARTED on, and an empty DATA needs none.
+ * Who sends without credit breaks a rule. A sender without credit stops
  * reading its source, so a slow reader slows the program and nothing else. */
 
 #define BERTH_PROTOCOL_VERSION 1u
@@ -36,6 +54,7 @@
 
 #define BERTH_FRAME_HEAD_SIZE 12u
 #define BERTH_FRAME_MAX_PAYLOAD (64u * 1024u)
+#define BERTH_PROTOCOL_PADDING (BERTH_FRAME_HEAD_SIZE + BERTH_FRAME_MAX_PAYLOAD)
 #define BERTH_DATA_MAX (BERTH_FRAME_MAX_PAYLOAD - 4u)
 
 /* Limits of a request (contract.md, Input); both sides enforce them. */
