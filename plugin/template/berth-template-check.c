@@ -153,7 +153,7 @@ check_layers (const xmlNode *element, GError **error)
 
   for (const xmlNode *node = element->children; node != NULL; node = node->next)
     {
-      if (!check_layer (node, seen, error))
+      if (!berth_xml_is_blank (node) && !check_layer (node, seen, error))
         return FALSE;
     }
 

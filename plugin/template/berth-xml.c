@@ -95,36 +95,57 @@ berth_xml_read_file (const char *path, gsize *out_length, GError **error)
   return g_realloc (g_steal_pointer (&buffer), (gsize)length + 1);
 }
 
+typedef struct
+{
+  int dtd_line;
+  int line; /* of the first error; the ones after it are mostly of its making */
+  char *message;
+} Trouble;
+
+static void
+trouble_clear (Trouble *self)
+{
+  g_free (self->message);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Trouble, trouble_clear)
+
 /* A DTD is refused where it begins, before any entity in it is declared. */
 static void
 refuse_dtd_cb (void *user_data, const xmlChar *name, const xmlChar *external_id,
                const xmlChar *system_id)
 {
   xmlParserCtxt *context = user_data;
-  int *dtd_line = context->_private;
+  Trouble *trouble = context->_private;
 
-  *dtd_line = xmlSAX2GetLineNumber (context);
+  trouble->dtd_line = MAX (xmlSAX2GetLineNumber (context), 1);
   xmlStopParser (context);
 }
 
 static void
-set_parse_error (GError **error, xmlParserCtxt *context, const char *path, int dtd_line)
+keep_first_error_cb (void *user_data, xmlError *error)
 {
-  const xmlError *last = xmlCtxtGetLastError (context);
-  g_autofree char *reason = NULL;
+  xmlParserCtxt *context = user_data;
+  Trouble *trouble = context->_private;
 
-  if (dtd_line > 0)
-    {
-      g_set_error (error, BERTH_TEMPLATE_ERROR, BERTH_TEMPLATE_ERROR_PARSE,
-                   "%s:%d: a document type (<!DOCTYPE) is not allowed, nor are entities", path,
-                   dtd_line);
-      return;
-    }
+  if (trouble->message != NULL || error->message == NULL)
+    return;
 
-  reason = g_utf8_make_valid (last != NULL && last->message != NULL ? last->message : "no content",
-                              -1);
-  g_set_error (error, BERTH_TEMPLATE_ERROR, BERTH_TEMPLATE_ERROR_PARSE, "%s:%d: not XML: %s", path,
-               last != NULL ? MAX (last->line, 1) : 1, g_strstrip (reason));
+  trouble->line = error->line;
+  trouble->message = g_strstrip (g_utf8_make_valid (error->message, -1));
+}
+
+static void
+set_parse_error (GError **error, const Trouble *trouble, const char *path)
+{
+  if (trouble->dtd_line > 0)
+    g_set_error (error, BERTH_TEMPLATE_ERROR, BERTH_TEMPLATE_ERROR_PARSE,
+                 "%s:%d: a document type (<!DOCTYPE) is not allowed, nor are entities", path,
+                 trouble->dtd_line);
+  else
+    g_set_error (error, BERTH_TEMPLATE_ERROR, BERTH_TEMPLATE_ERROR_PARSE, "%s:%d: not XML: %s",
+                 path, MAX (trouble->line, 1),
+                 trouble->message != NULL ? trouble->message : "no content");
 }
 
 /**
@@ -144,7 +165,7 @@ berth_xml_parse (const char *data, gsize length, const char *path, GError **erro
                       | XML_PARSE_BIG_LINES | XML_PARSE_COMPACT;
   g_autoptr (xmlParserCtxt) context = NULL;
   g_autoptr (xmlDoc) doc = NULL;
-  int dtd_line = 0;
+  g_auto (Trouble) trouble = { 0 };
 
   berth_xml_init ();
 
@@ -157,12 +178,14 @@ berth_xml_parse (const char *data, gsize length, const char *path, GError **erro
     }
 
   context = xmlNewParserCtxt ();
-  context->_private = &dtd_line;
+  context->_private = &trouble;
   context->sax->internalSubset = refuse_dtd_cb;
+  context->sax->serror = keep_first_error_cb;
   doc = xmlCtxtReadMemory (context, data, (int)length, NULL, NULL, options);
-  if (doc == NULL || dtd_line > 0 || !context->wellFormed || xmlDocGetRootElement (doc) == NULL)
+  if (doc == NULL || trouble.dtd_line > 0 || !context->wellFormed
+      || xmlDocGetRootElement (doc) == NULL)
     {
-      set_parse_error (error, context, path, dtd_line);
+      set_parse_error (error, &trouble, path);
       return NULL;
     }
 
