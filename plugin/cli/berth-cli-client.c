@@ -98,14 +98,14 @@ static gboolean
 check_owner (BerthClient *self, GError **error)
 {
   g_autoptr (GCredentials) credentials = g_socket_get_credentials (self->socket, NULL);
-  uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t)-1;
+  uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t) -1;
 
   if (uid == 0 || uid == geteuid ())
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_DENIED,
                "%s is served by user %u, neither by you nor by root: if you trust it, name it with "
                "--socket",
-               self->path, (guint)uid);
+               self->path, (guint) uid);
   return FALSE;
 }
 
@@ -242,7 +242,8 @@ translate_error (BerthClient *self, GError *failure, gboolean ran_code, GError *
  * @method: of the manager
  * @arguments: (nullable): sunk if it floats
  * @reply_type: of the whole answer
- * @fds: (nullable): for the handles in @arguments
+ * @fds: (transfer full) (nullable): for the handles in @arguments; closed here once they are sent,
+ *   so that their pipes end when berthd closes its copies
  *
  * Runs the default main context until the answer is there, however long that takes.
  *
@@ -260,6 +261,7 @@ berth_client_call (BerthClient *self, const char *method, GVariant *arguments,
                                             BERTH_WIRE_INTERFACE, method, arguments,
                                             G_VARIANT_TYPE (reply_type), G_DBUS_CALL_FLAGS_NONE,
                                             G_MAXINT, fds, NULL, called_cb, &pending);
+  g_clear_object (&fds);
   while (!pending.done)
     g_main_context_iteration (NULL, TRUE);
   if (pending.reply == NULL)

@@ -13,7 +13,7 @@ append_string (GString *text, const char *string)
   g_string_append_c (text, '"');
   for (const char *at = string; *at != '\0'; at++)
     {
-      guchar byte = (guchar)*at;
+      guchar byte = (guchar) *at;
 
       if (byte == '"' || byte == '\\')
         g_string_append_printf (text, "\\%c", byte);
@@ -22,7 +22,7 @@ append_string (GString *text, const char *string)
       else if (byte < 0x20 || byte == 0x7f)
         g_string_append_printf (text, "\\u%04x", byte);
       else
-        g_string_append_c (text, (char)byte);
+        g_string_append_c (text, (char) byte);
     }
   g_string_append_c (text, '"');
 }

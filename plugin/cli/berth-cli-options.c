@@ -70,7 +70,7 @@ drop_separator (int *argc, char **argv)
 {
   if (*argc < 2 || strcmp (argv[1], "--") != 0)
     return;
-  memmove (&argv[1], &argv[2], (gsize)(*argc - 1) * sizeof argv[0]);
+  memmove (&argv[1], &argv[2], (gsize) (*argc - 1) * sizeof argv[0]);
   (*argc)--;
 }
 
@@ -138,7 +138,7 @@ parse_seconds (const char *option, const char *text, double min_s, double max_s,
                    option, text, min_s, max_s);
       return FALSE;
     }
-  *out_ms = (gint64)ceil (seconds * 1000);
+  *out_ms = (gint64) (seconds * 1000 + 0.5);
   return TRUE;
 }
 
@@ -177,7 +177,7 @@ add_memory (const BerthOptionValues *self, GVariantDict *dict, GError **error)
                    self->memory, BERTH_LIMIT_MEMORY_MIN_MB, BERTH_LIMIT_MEMORY_MB);
       return FALSE;
     }
-  g_variant_dict_insert (dict, "memory_mb", "u", (guint32)memory_mb);
+  g_variant_dict_insert (dict, "memory_mb", "u", (guint32) memory_mb);
   return TRUE;
 }
 
@@ -229,7 +229,7 @@ berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code, GVari
 
   if (self->timeout != NULL && !parse_seconds ("-t", self->timeout, 1, 86400, &timeout_ms, error))
     return FALSE;
-  exec->timeout_ms = (guint)timeout_ms;
+  exec->timeout_ms = (guint) timeout_ms;
   exec->env = g_strdupv (self->env);
   if (!berth_exec_check (exec, error))
     return FALSE;

@@ -25,7 +25,7 @@ berth_report_status_of_error (const GError *error)
     return BERTH_EXIT_SIGNAL_BASE + SIGINT;
   if (error->domain != BERTH_ERROR)
     return BERTH_EXIT_FAILED;
-  switch ((BerthError)error->code)
+  switch ((BerthError) error->code)
     {
     case BERTH_ERROR_INVALID:
       return BERTH_EXIT_INVALID;
@@ -45,7 +45,7 @@ dup_printable (const char *text)
   char *copy = g_strdup (text);
 
   for (char *at = copy; *at != '\0'; at++)
-    if (((guchar)*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
+    if (((guchar) *at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
       *at = '?';
   return copy;
 }

@@ -71,7 +71,7 @@ read_fd (int fd, const char *name, GError **error)
     {
       length = read (fd, chunk, sizeof chunk);
       if (length > 0)
-        g_byte_array_append (data, chunk, (guint)length);
+        g_byte_array_append (data, chunk, (guint) length);
       else if (length < 0 && errno != EINTR)
         {
           g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s: %s", name, g_strerror (errno));

@@ -69,7 +69,7 @@ write_chunk (Pump *pump, const char *data, gsize length)
           return FALSE;
         }
       data += written;
-      length -= (gsize)written;
+      length -= (gsize) written;
     }
   return TRUE;
 }
@@ -175,7 +175,7 @@ output_is_done (BerthStreams *self)
 static gboolean
 limit_cb (gpointer user_data)
 {
-  *(gboolean *)user_data = TRUE;
+  *(gboolean *) user_data = TRUE;
   return G_SOURCE_CONTINUE;
 }
 

@@ -14,7 +14,7 @@ berth_table_new (void)
 {
   BerthTable *self = g_new0 (BerthTable, 1);
 
-  self->rows = g_ptr_array_new_with_free_func ((GDestroyNotify)g_strfreev);
+  self->rows = g_ptr_array_new_with_free_func ((GDestroyNotify) g_strfreev);
   return self;
 }
 
@@ -77,8 +77,9 @@ berth_table_to_text (BerthTable *self, const char *indent)
 
       g_string_append (text, indent);
       for (guint column = 0; cells[column] != NULL; column++)
-        g_string_append_printf (text, "%-*s%s", cells[column + 1] != NULL ? (int)widths[column] : 0,
-                                cells[column], cells[column + 1] != NULL ? "  " : "\n");
+        g_string_append_printf (text, "%-*s%s",
+                                cells[column + 1] != NULL ? (int) widths[column] : 0, cells[column],
+                                cells[column + 1] != NULL ? "  " : "\n");
     }
   return g_string_free (text, FALSE);
 }

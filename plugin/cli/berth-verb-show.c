@@ -93,12 +93,12 @@ dup_age (GVariant *dictionary, const char *key)
   if (!g_ascii_string_to_unsigned (cell, 10, 0, G_MAXUINT32, &seconds, NULL))
     return g_steal_pointer (&cell);
   if (seconds < 60)
-    return g_strdup_printf ("%us", (guint)seconds);
+    return g_strdup_printf ("%us", (guint) seconds);
   if (seconds < 3600)
-    return g_strdup_printf ("%um%02us", (guint)seconds / 60, (guint)seconds % 60);
+    return g_strdup_printf ("%um%02us", (guint) seconds / 60, (guint) seconds % 60);
   if (seconds < 86400)
-    return g_strdup_printf ("%uh%02um", (guint)seconds / 3600, (guint)seconds / 60 % 60);
-  return g_strdup_printf ("%ud%02uh", (guint)seconds / 86400, (guint)seconds / 3600 % 24);
+    return g_strdup_printf ("%uh%02um", (guint) seconds / 3600, (guint) seconds / 60 % 60);
+  return g_strdup_printf ("%ud%02uh", (guint) seconds / 86400, (guint) seconds / 3600 % 24);
 }
 
 static void
@@ -114,7 +114,7 @@ add_row (BerthTable *table, GVariant *dictionary, const char *const *keys)
                        is_age ? dup_age (dictionary, keys[i]) : dup_cell (dictionary, keys[i]));
     }
   g_ptr_array_add (cells, NULL);
-  berth_table_take_row (table, (char **)g_ptr_array_free (cells, FALSE));
+  berth_table_take_row (table, (char **) g_ptr_array_free (cells, FALSE));
 }
 
 static char *
@@ -123,7 +123,7 @@ table_of (GVariant *dictionaries, const char *const *heads, const char *const *k
 {
   g_autoptr (BerthTable) table = berth_table_new ();
 
-  berth_table_take_row (table, g_strdupv ((char **)heads));
+  berth_table_take_row (table, g_strdupv ((char **) heads));
   for (gsize i = 0; i < g_variant_n_children (dictionaries); i++)
     {
       g_autoptr (GVariant) dictionary = g_variant_get_child_value (dictionaries, i);
@@ -244,7 +244,7 @@ append_templates (GString *text, GVariant *status)
 
   if (templates == NULL || g_variant_n_children (templates) == 0)
     return;
-  berth_table_take_row (table, g_strdupv ((char **)heads));
+  berth_table_take_row (table, g_strdupv ((char **) heads));
   g_variant_iter_init (&iter, templates);
   while (g_variant_iter_next (&iter, "{&sv}", &name, &child))
     {
@@ -255,7 +255,7 @@ append_templates (GString *text, GVariant *status)
       for (guint i = 0; keys[i] != NULL; i++)
         g_ptr_array_add (cells, dup_cell (template, keys[i]));
       g_ptr_array_add (cells, NULL);
-      berth_table_take_row (table, (char **)g_ptr_array_free (cells, FALSE));
+      berth_table_take_row (table, (char **) g_ptr_array_free (cells, FALSE));
     }
   rows = berth_table_to_text (table, "  ");
   g_string_append_printf (text, "templates\n%s", rows);

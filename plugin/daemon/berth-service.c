@@ -113,10 +113,10 @@ peer_uid (GSocketConnection *stream, guint32 *out_uid)
 {
   GSocket *socket = g_socket_connection_get_socket (stream);
   g_autoptr (GCredentials) credentials = g_socket_get_credentials (socket, NULL);
-  uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t)-1;
+  uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t) -1;
 
   *out_uid = uid;
-  return uid != (uid_t)-1;
+  return uid != (uid_t) -1;
 }
 
 static gboolean

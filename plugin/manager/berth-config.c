@@ -121,7 +121,7 @@ berth_config_dup_default_socket (void)
     return g_strdup ("/run/berth/berthd.sock");
   if (runtime_dir != NULL && g_path_is_absolute (runtime_dir))
     return g_build_filename (runtime_dir, "berth", "berthd.sock", NULL);
-  return g_strdup_printf ("/tmp/berth-%u/berthd.sock", (guint)geteuid ());
+  return g_strdup_printf ("/tmp/berth-%u/berthd.sock", (guint) geteuid ());
 }
 
 /* Beside the build when run from it (or when nothing is installed), else where they are installed
@@ -169,9 +169,9 @@ set_user_defaults (BerthConfig *self)
 static gboolean
 parse_int (const ConfigKey *key, const char *value, gint64 *out_number)
 {
-  if (!g_ascii_string_to_signed (value, 10, 0, (gint64)key->max, out_number, NULL))
+  if (!g_ascii_string_to_signed (value, 10, 0, (gint64) key->max, out_number, NULL))
     return FALSE;
-  return *out_number >= (gint64)key->min || (*out_number == 0 && key->kind == KIND_INT_OR_0);
+  return *out_number >= (gint64) key->min || (*out_number == 0 && key->kind == KIND_INT_OR_0);
 }
 
 static gboolean
@@ -212,7 +212,7 @@ warm_is_valid (const ConfigKey *key, char **entries)
       guint64 count;
 
       if (equals == NULL || equals == entries[i]
-          || !g_ascii_string_to_unsigned (equals + 1, 10, 0, (guint64)key->max, &count, NULL))
+          || !g_ascii_string_to_unsigned (equals + 1, 10, 0, (guint64) key->max, &count, NULL))
         return FALSE;
     }
   return TRUE;
@@ -224,7 +224,7 @@ string_is_valid (const ConfigKey *key, const char *value)
   switch (key->kind)
     {
     case KIND_NAME:
-      return name_is_valid (value, (gsize)key->max);
+      return name_is_valid (value, (gsize) key->max);
     case KIND_GROUP:
       return value[0] == '\0' || getgrnam (value) != NULL;
     case KIND_SOCKET:
@@ -477,7 +477,7 @@ berth_config_get_option_group (BerthConfig *self)
     {
       GOptionEntry entries[] = { { .long_name = config_keys[i].option,
                                    .arg = G_OPTION_ARG_CALLBACK,
-                                   .arg_data = (gpointer)option_cb,
+                                   .arg_data = (gpointer) (guintptr) option_cb,
                                    .description = config_keys[i].help,
                                    .arg_description = "VALUE" },
                                  G_OPTION_ENTRY_NULL };
