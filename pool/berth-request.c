@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "berth-error.h"
+#include "berth-sync.h"
 
 /* the macro converts to a union in a way that is GNU C, not ISO C */
 #pragma GCC diagnostic push
@@ -112,8 +113,10 @@ berth_request_unref (BerthRequest *self)
 {
   g_return_if_fail (self != NULL);
 
+  BERTH_SYNC_RELEASE (self);
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
+  BERTH_SYNC_ACQUIRE (self);
   g_free (self->template_name);
   g_free (self->tenant);
   g_free (self->task);
