@@ -35,8 +35,6 @@ typedef struct
   GHashTable *results;   /* ticket → CoreResult */
   GHashTable *delivered; /* set of BerthVm that somebody got: nobody gets one twice */
   GPtrArray *gone;       /* of BerthVm that were lost, in order */
-  gint64 allowed_domains;
-  gint64 allowed_memory_mb;
   BerthCapacity capacity;
   guint64 n_messages;
 } CoreWorld;
