@@ -175,6 +175,7 @@ berth_pool_new (BerthHypervisor *hypervisor, const BerthCapacity *capacity)
 static void
 pool_cancel_free (PoolCancel *cancel)
 {
+  BERTH_SYNC_ACQUIRE (cancel);
   berth_pool_core_unref (cancel->core);
   g_free (cancel);
 }
@@ -185,8 +186,10 @@ cancelled_cb (GCancellable *cancellable, gpointer user_data)
   PoolCancel *cancel = user_data;
   BerthPoolMessage *message = berth_pool_message_new (BERTH_MESSAGE_CANCEL);
 
+  BERTH_SYNC_ACQUIRE (cancel);
   message->message.ticket = cancel->ticket;
   berth_pool_core_push (cancel->core, message);
+  BERTH_SYNC_RELEASE (cancel);
 }
 
 /* sends @message with a task that its ticket completes */
@@ -207,6 +210,7 @@ push_with_task (BerthPool *self, BerthPoolMessage *message, GCancellable *cancel
 
       cancel->core = berth_pool_core_ref (core);
       cancel->ticket = message->message.ticket;
+      BERTH_SYNC_RELEASE (cancel);
       message->cancelled_id = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), cancel,
                                                      (GDestroyNotify)pool_cancel_free);
     }
