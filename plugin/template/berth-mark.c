@@ -159,10 +159,7 @@ char *
 berth_mark_to_xml (const BerthMark *self)
 {
   g_autoptr (xmlDoc) doc = NULL;
-  g_autoptr (xmlChar) text = NULL;
-  int length = 0;
-  xmlBuffer *buffer = NULL;
-  char *xml = NULL;
+  g_autoptr (xmlBuffer) buffer = NULL;
 
   g_return_val_if_fail (self != NULL, NULL);
 
@@ -170,10 +167,8 @@ berth_mark_to_xml (const BerthMark *self)
   doc = xmlNewDoc ((const xmlChar *)"1.0");
   xmlDocSetRootElement (doc, berth_mark_to_node (self, doc));
   buffer = xmlBufferCreate ();
-  length = xmlNodeDump (buffer, doc, xmlDocGetRootElement (doc), 0, 0);
-  xml = g_strndup ((const char *)xmlBufferContent (buffer), MAX (length, 0));
-  xmlBufferFree (buffer);
-  return xml;
+  xmlNodeDump (buffer, doc, xmlDocGetRootElement (doc), 0, 0);
+  return g_strdup ((const char *)xmlBufferContent (buffer));
 }
 
 static gboolean

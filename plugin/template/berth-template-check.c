@@ -30,13 +30,13 @@ static const AttributeRule template_rules[] = {
   { "memory", NULL, VALUE_NUMBER, NULL, 128, 1048576, "a number of MiB from 128 to 1048576" },
   { "vcpus", "1", VALUE_NUMBER, NULL, 1, 64, "a number from 1 to 64" },
   { "boot-timeout", "60", VALUE_NUMBER, NULL, 1, 3600, "a number of seconds from 1 to 3600" },
-  { NULL },
+  { .name = NULL },
 };
 
 static const AttributeRule layer_rules[] = {
   { "name", NULL, VALUE_PATTERN, "^[a-z0-9][a-z0-9._-]{0,63}\\z", 0, 0,
     "a layer's name: a-z or 0-9, then up to 63 of a-z 0-9 . _ -" },
-  { NULL },
+  { .name = NULL },
 };
 
 static void

@@ -95,6 +95,39 @@ berth_xml_read_file (const char *path, gsize *out_length, GError **error)
   return g_realloc (g_steal_pointer (&buffer), (gsize)length + 1);
 }
 
+static void
+ignore_error_cb (void *user_data, xmlError *error)
+{
+}
+
+typedef struct
+{
+  xmlStructuredErrorFunc func;
+  void *data;
+} Quiet;
+
+/* Errors that libxml2 ties to no context it would write to stderr; this holds them back, in this
+ * thread alone, until it goes out of scope. */
+static Quiet
+quiet_begin (void)
+{
+  Quiet self = { NULL, NULL };
+
+  berth_xml_init ();
+  self.func = xmlStructuredError;
+  self.data = xmlStructuredErrorContext;
+  xmlSetStructuredErrorFunc (NULL, ignore_error_cb);
+  return self;
+}
+
+static void
+quiet_end (Quiet *self)
+{
+  xmlSetStructuredErrorFunc (self->data, self->func);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Quiet, quiet_end)
+
 typedef struct
 {
   int dtd_line;
@@ -166,8 +199,7 @@ berth_xml_parse (const char *data, gsize length, const char *path, GError **erro
   g_autoptr (xmlParserCtxt) context = NULL;
   g_autoptr (xmlDoc) doc = NULL;
   g_auto (Trouble) trouble = { 0 };
-
-  berth_xml_init ();
+  g_auto (Quiet) quiet G_GNUC_UNUSED = quiet_begin ();
 
   if (length > BERTH_XML_MAX_BYTES)
     {
@@ -266,11 +298,6 @@ berth_xml_is_text (const char *text)
   return TRUE;
 }
 
-static void
-ignore_error_cb (void *user_data, xmlError *error)
-{
-}
-
 /**
  * berth_xml_find:
  * @expression: XPath; the prefixes berth, qemu and xi are known
@@ -281,6 +308,7 @@ ignore_error_cb (void *user_data, xmlError *error)
 xmlXPathObject *
 berth_xml_find (xmlDoc *doc, const char *expression)
 {
+  g_auto (Quiet) quiet G_GNUC_UNUSED = quiet_begin ();
   g_autoptr (xmlXPathContext) context = xmlXPathNewContext (doc);
   g_autoptr (xmlXPathObject) found = NULL;
 
@@ -288,7 +316,6 @@ berth_xml_find (xmlDoc *doc, const char *expression)
   xmlXPathRegisterNs (context, (const xmlChar *)BERTH_MARK_PREFIX, (const xmlChar *)BERTH_MARK_URI);
   xmlXPathRegisterNs (context, (const xmlChar *)"qemu", (const xmlChar *)BERTH_XML_QEMU_URI);
   xmlXPathRegisterNs (context, (const xmlChar *)"xi", (const xmlChar *)BERTH_XML_XINCLUDE_URI);
-  context->error = ignore_error_cb; /* else libxml2 writes to stderr */
   found = xmlXPathEvalExpression ((const xmlChar *)expression, context);
   if (found == NULL || found->type != XPATH_NODESET)
     return NULL;
@@ -307,14 +334,9 @@ berth_xml_find (xmlDoc *doc, const char *expression)
 char *
 berth_xml_canonicalize (xmlDoc *doc)
 {
-  xmlStructuredErrorFunc func = xmlStructuredError;
-  void *func_data = xmlStructuredErrorContext;
+  g_auto (Quiet) quiet G_GNUC_UNUSED = quiet_begin ();
   g_autoptr (xmlChar) text = NULL;
-  int length = 0;
-
-  xmlSetStructuredErrorFunc (NULL, ignore_error_cb); /* of this thread alone */
-  length = xmlC14NDocDumpMemory (doc, NULL, XML_C14N_EXCLUSIVE_1_0, NULL, 0, &text);
-  xmlSetStructuredErrorFunc (func_data, func);
+  int length = xmlC14NDocDumpMemory (doc, NULL, XML_C14N_EXCLUSIVE_1_0, NULL, 0, &text);
 
   return length > 0 ? g_strndup ((const char *)text, (gsize)length) : NULL;
 }
