@@ -182,5 +182,6 @@ berth_output_dup_text (BerthOutput *self, gboolean *out_truncated)
   if (self->is_truncated)
     size = drop_half_character (self->held->data, size);
   *out_truncated = self->is_truncated;
-  return g_utf8_make_valid ((const char *) self->held->data, (gssize) size);
+  return size > 0 ? g_utf8_make_valid ((const char *) self->held->data, (gssize) size)
+                  : g_strdup ("");
 }

@@ -219,13 +219,13 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
 static gboolean
 domain_is_own (virDomainPtr domain, const char *instance)
 {
-  g_autofree char *xml
-      = virDomainGetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, BERTH_MARK_URI, 0);
+  /* not virDomainGetMetadata(): it gives the element without its namespace */
+  g_autofree char *xml = virDomainGetXMLDesc (domain, 0);
   g_autoptr(BerthMark) mark = NULL;
 
   if (xml == NULL)
     {
-      berth_libvirt_error_take_code (); /* no mark: foreign; or it has just gone */
+      berth_libvirt_error_take_code (); /* it has just gone */
       return FALSE;
     }
   mark = berth_mark_parse (xml, NULL);

@@ -356,6 +356,8 @@ no_op_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  guint timeout_ms = berth_template_get_boot_timeout_s (self->template) * 1000;
   GError *error = NULL;
   g_autoptr(BerthResult) result
       = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
@@ -368,9 +370,8 @@ no_op_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
                                      "a no-op ended with status %d: %s", result->exit_code,
                                      result->stderr_data));
   else
-    berth_agent_ready_async (self->agent,
-                             berth_template_get_boot_timeout_s (self->template) * 1000,
-                             g_task_get_cancellable (task), warmed_cb, g_steal_pointer (&task));
+    berth_agent_ready_async (self->agent, timeout_ms, cancellable, warmed_cb,
+                             g_steal_pointer (&task));
 }
 
 /* An exec that does nothing: what the emulator or the CPU would do at the first one is done then
@@ -393,12 +394,13 @@ static void
 loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
+  BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
 
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
     return_start_error (task, "the guest's interpreter did not come up", error);
   else
-    machine_run_no_op (g_task_get_source_object (task), g_steal_pointer (&task));
+    machine_run_no_op (self, g_steal_pointer (&task));
 }
 
 static void
@@ -406,6 +408,7 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
   guint timeout_ms = berth_template_get_boot_timeout_s (self->template) * 1000;
   GError *error = NULL;
 
@@ -414,7 +417,7 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE)
     machine_identify (self, g_steal_pointer (&task));
   else
-    berth_agent_ready_async (self->agent, timeout_ms, g_task_get_cancellable (task), loaded_cb,
+    berth_agent_ready_async (self->agent, timeout_ms, cancellable, loaded_cb,
                              g_steal_pointer (&task));
 }
 
@@ -424,6 +427,7 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr(GTask) task = user_data;
   BerthMachine *self = BERTH_MACHINE (source);
   Start *start = g_task_get_task_data (G_TASK (result));
+  GCancellable *cancellable = g_task_get_cancellable (task);
   g_autoptr(GError) error = NULL;
   guint timeout_ms;
 
@@ -442,8 +446,8 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   self->agent = berth_agent_new (start->socket);
   timeout_ms = is_clone (self) ? CLONE_TIMEOUT_MS
                                : berth_template_get_boot_timeout_s (self->template) * 1000;
-  berth_agent_hello_async (self->agent, TRUE, timeout_ms, g_task_get_cancellable (task),
-                           greeted_cb, g_steal_pointer (&task));
+  berth_agent_hello_async (self->agent, TRUE, timeout_ms, cancellable, greeted_cb,
+                           g_steal_pointer (&task));
 }
 
 void

@@ -356,6 +356,7 @@ run_created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr(GTask) task = user_data;
   BerthManager *self = BERTH_MANAGER (source);
   RunCall *call = g_task_get_task_data (task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
   g_autoptr(GError) error = NULL;
 
   call->created = manager_create_finish (self, result, &error);
@@ -363,8 +364,7 @@ run_created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, g_steal_pointer (&error));
   else
     berth_sandbox_exec_async (call->created->sandbox, g_steal_pointer (&call->exec),
-                              g_task_get_cancellable (task), run_executed_cb,
-                              g_steal_pointer (&task));
+                              cancellable, run_executed_cb, g_steal_pointer (&task));
 }
 
 void

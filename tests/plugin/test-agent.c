@@ -42,8 +42,8 @@ static void
 tear_down (Fixture *fixture, gconstpointer data)
 {
   berth_agent_close (fixture->agent);
-  g_assert_finalize_object (fixture->agent);
   g_clear_object (&fixture->result);
+  g_assert_finalize_object (fixture->agent);
   close (fixture->peer);
 }
 
@@ -357,7 +357,7 @@ test_more_than_its_credit (Fixture *fixture, gconstpointer data)
   greet (fixture, 0);
   request = begin_exec (fixture, exec, NULL);
   /* the pipe takes 64 KiB and the window is 256 KiB: within 6 frames it is overrun */
-  for (guint i = 0; i < 6; i++)
+  for (guint i = 0; i < 6 && !fixture->is_closed; i++)
     {
       send_data (fixture, request, BERTH_STREAM_STDOUT, much, BERTH_DATA_MAX);
       while (g_main_context_iteration (NULL, FALSE))
