@@ -77,9 +77,9 @@ explain_connect_error (const char *path, const GError *cause, GError **error)
 static gboolean
 open_socket (BerthClient *self, const char *path, GError **error)
 {
-  g_autoptr (GError) cause = NULL;
-  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
+  g_autoptr(GError) cause = NULL;
+  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
                                              G_SOCKET_PROTOCOL_DEFAULT, &cause);
 
   g_free (self->path);
@@ -97,7 +97,7 @@ open_socket (BerthClient *self, const char *path, GError **error)
 static gboolean
 check_owner (BerthClient *self, GError **error)
 {
-  g_autoptr (GCredentials) credentials = g_socket_get_credentials (self->socket, NULL);
+  g_autoptr(GCredentials) credentials = g_socket_get_credentials (self->socket, NULL);
   uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t) -1;
 
   if (uid == 0 || uid == geteuid ())
@@ -142,9 +142,9 @@ greeting_limit_cb (gpointer user_data)
 static gboolean
 greet (BerthClient *self, GError **error)
 {
-  g_autoptr (GSocketConnection) stream
+  g_autoptr(GSocketConnection) stream
       = g_socket_connection_factory_create_connection (self->socket);
-  g_autoptr (GCancellable) limit = g_cancellable_new ();
+  g_autoptr(GCancellable) limit = g_cancellable_new ();
   guint limit_id = g_timeout_add_seconds (GREETING_LIMIT_S, greeting_limit_cb, limit);
   Pending pending = { .client = self };
 
@@ -171,7 +171,7 @@ greet (BerthClient *self, GError **error)
 BerthClient *
 berth_client_new (const char *socket_path, GError **error)
 {
-  g_autoptr (BerthClient) self = g_new0 (BerthClient, 1);
+  g_autoptr(BerthClient) self = g_new0 (BerthClient, 1);
   const char *environment = g_getenv ("BERTH_SOCKET");
   const char *chosen = socket_path != NULL ? socket_path : environment;
   gboolean is_chosen = chosen != NULL && chosen[0] != '\0';
@@ -217,7 +217,7 @@ called_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 translate_error (BerthClient *self, GError *failure, gboolean ran_code, GError **error)
 {
-  g_autoptr (GError) owned = failure;
+  g_autoptr(GError) owned = failure;
 
   if (self->signal != 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "interrupted: the request is withdrawn");

@@ -41,8 +41,8 @@ append_double (GString *text, double number)
 static void
 append_entry (GString *text, GVariant *entry)
 {
-  g_autoptr (GVariant) key = g_variant_get_child_value (entry, 0);
-  g_autoptr (GVariant) value = g_variant_get_child_value (entry, 1);
+  g_autoptr(GVariant) key = g_variant_get_child_value (entry, 0);
+  g_autoptr(GVariant) value = g_variant_get_child_value (entry, 1);
 
   append_string (text, g_variant_get_string (key, NULL));
   g_string_append (text, ": ");
@@ -58,7 +58,7 @@ append_container (GString *text, GVariant *value)
   g_string_append_c (text, is_object ? '{' : '[');
   for (gsize i = 0; i < count; i++)
     {
-      g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
+      g_autoptr(GVariant) child = g_variant_get_child_value (value, i);
 
       if (i > 0)
         g_string_append (text, ", ");
@@ -74,7 +74,7 @@ append_container (GString *text, GVariant *value)
 static void
 append_inner (GString *text, GVariant *value)
 {
-  g_autoptr (GVariant) inner
+  g_autoptr(GVariant) inner
       = g_variant_n_children (value) > 0 ? g_variant_get_child_value (value, 0) : NULL;
 
   if (inner != NULL)

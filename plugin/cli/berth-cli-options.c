@@ -89,8 +89,8 @@ gboolean
 berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp *help, int *argc,
                            char ***argv, GError **error)
 {
-  g_autoptr (GOptionContext) context = make_context (self, help);
-  g_autoptr (GError) cause = NULL;
+  g_autoptr(GOptionContext) context = make_context (self, help);
+  g_autoptr(GError) cause = NULL;
 
   if (!g_option_context_parse (context, argc, argv, &cause))
     {
@@ -185,7 +185,7 @@ add_memory (const BerthOptionValues *self, GVariantDict *dict, GError **error)
 static gboolean
 check_names (const BerthOptionValues *self, GError **error)
 {
-  g_autoptr (BerthRequest) request
+  g_autoptr(BerthRequest) request
       = berth_request_new ("python", BERTH_LIMIT_MEMORY_MIN_MB, 1, self->tenant, self->task, 0,
                            BERTH_REQUEST_NO_WAIT, error);
 
@@ -224,7 +224,7 @@ gboolean
 berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code, GVariantDict *dict,
                               GError **error)
 {
-  g_autoptr (BerthExec) exec = berth_exec_new (code);
+  g_autoptr(BerthExec) exec = berth_exec_new (code);
   gint64 timeout_ms = BERTH_EXEC_TIMEOUT_DEFAULT_MS;
 
   if (self->timeout != NULL && !parse_seconds ("-t", self->timeout, 1, 86400, &timeout_ms, error))

@@ -123,7 +123,7 @@ berth_report_text (const char *text)
 int
 berth_report_json (GVariant *value)
 {
-  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
+  g_autoptr(GVariant) owned = g_variant_ref_sink (value);
   g_autofree char *json = berth_json_from_variant (owned);
   g_autofree char *line = g_strconcat (json, "\n", NULL);
 
@@ -201,7 +201,7 @@ absent_value (Absent absent)
 static void
 add_or_null (GVariantBuilder *builder, GVariant *dictionary, const char *key, Absent absent)
 {
-  g_autoptr (GVariant) value
+  g_autoptr(GVariant) value
       = dictionary != NULL ? g_variant_lookup_value (dictionary, key, NULL) : NULL;
 
   g_variant_builder_add (builder, "{sv}", key, value != NULL ? value : absent_value (absent));
@@ -211,7 +211,7 @@ static void
 add_key (GVariantBuilder *builder, GVariant *result, const ResultKey *key)
 {
   GVariantBuilder inner = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-  g_autoptr (GVariant) dictionary = NULL;
+  g_autoptr(GVariant) dictionary = NULL;
 
   if (key->inner == NULL)
     {

@@ -63,7 +63,7 @@ berth_source_dup_template (const char *language, GError **error)
 static GBytes *
 read_fd (int fd, const char *name, GError **error)
 {
-  g_autoptr (GByteArray) data = g_byte_array_new ();
+  g_autoptr(GByteArray) data = g_byte_array_new ();
   guint8 chunk[CHUNK_BYTES];
   gssize length = 1;
 

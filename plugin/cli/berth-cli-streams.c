@@ -135,7 +135,7 @@ berth_streams_new (gboolean with_input, gboolean with_output, GUnixFDList *fds,
                    GVariantDict *options, GError **error)
 {
   static const char *const keys[] = { "stdin", "stdout", "stderr" };
-  g_autoptr (BerthStreams) self = g_new0 (BerthStreams, 1);
+  g_autoptr(BerthStreams) self = g_new0 (BerthStreams, 1);
 
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
     {

@@ -130,7 +130,7 @@ static GVariant *
 call (Execution *self, BerthClient *client, GUnixFDList *fds, GError **error)
 {
   GVariant *options = g_variant_dict_end (&self->options);
-  g_autoptr (GVariant) reply = NULL;
+  g_autoptr(GVariant) reply = NULL;
 
   if (self->id != NULL)
     reply = berth_client_call (client, "Exec", g_variant_new ("(s@a{sv})", self->id, options),
@@ -145,12 +145,12 @@ call (Execution *self, BerthClient *client, GUnixFDList *fds, GError **error)
 static GVariant *
 call_with_streams (Execution *self, BerthClient *client, GError **error)
 {
-  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
   gboolean with_input = !self->source.took_stdin && berth_streams_stdin_is_given ();
-  g_autoptr (BerthStreams) streams
+  g_autoptr(BerthStreams) streams
       = berth_streams_new (with_input, !self->values.json, fds, &self->options, error);
-  g_autoptr (GVariant) result = NULL;
-  g_autoptr (GError) output_error = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) output_error = NULL;
 
   if (streams == NULL)
     return NULL;
@@ -169,9 +169,9 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
 static int
 execute (Execution *self)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (BerthClient) client = berth_client_new (self->values.socket, &error);
-  g_autoptr (GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthClient) client = berth_client_new (self->values.socket, &error);
+  g_autoptr(GVariant) result = NULL;
 
   if (client == NULL)
     return report (self, NULL, error, 0);
@@ -189,8 +189,8 @@ execute (Execution *self)
 int
 berth_verb_run (int argc, char **argv)
 {
-  g_auto (Execution) self = { 0 };
-  g_autoptr (GError) error = NULL;
+  g_auto(Execution) self = { 0 };
+  g_autoptr(GError) error = NULL;
 
   g_variant_dict_init (&self.options, NULL);
   if (!berth_option_values_parse (&self.values, &run_help, &argc, &argv, &error)
@@ -213,8 +213,8 @@ berth_verb_run (int argc, char **argv)
 int
 berth_verb_exec (int argc, char **argv)
 {
-  g_auto (Execution) self = { 0 };
-  g_autoptr (GError) error = NULL;
+  g_auto(Execution) self = { 0 };
+  g_autoptr(GError) error = NULL;
   gboolean ok;
 
   g_variant_dict_init (&self.options, NULL);

@@ -39,8 +39,8 @@ static GVariant *
 ask (const BerthVerbHelp *help, BerthOptionValues *values, int argc, char **argv,
      const char *method, const char *reply_type, GError **error)
 {
-  g_autoptr (BerthClient) client = NULL;
-  g_autoptr (GVariant) reply = NULL;
+  g_autoptr(BerthClient) client = NULL;
+  g_autoptr(GVariant) reply = NULL;
 
   if (!berth_option_values_parse (values, help, &argc, &argv, error))
     return NULL;
@@ -69,7 +69,7 @@ report_failure (const BerthOptionValues *values, const GError *error)
 static char *
 dup_cell (GVariant *dictionary, const char *key)
 {
-  g_autoptr (GVariant) value
+  g_autoptr(GVariant) value
       = dictionary != NULL ? g_variant_lookup_value (dictionary, key, NULL) : NULL;
 
   if (value == NULL)
@@ -121,12 +121,12 @@ static char *
 table_of (GVariant *dictionaries, const char *const *heads, const char *const *keys,
           const char *indent)
 {
-  g_autoptr (BerthTable) table = berth_table_new ();
+  g_autoptr(BerthTable) table = berth_table_new ();
 
   berth_table_take_row (table, g_strdupv ((char **) heads));
   for (gsize i = 0; i < g_variant_n_children (dictionaries); i++)
     {
-      g_autoptr (GVariant) dictionary = g_variant_get_child_value (dictionaries, i);
+      g_autoptr(GVariant) dictionary = g_variant_get_child_value (dictionaries, i);
 
       add_row (table, dictionary, keys);
     }
@@ -147,9 +147,9 @@ berth_verb_list (int argc, char **argv)
       = { "ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE", NULL };
   static const char *const keys[]
       = { "id", "domain", "template", "state", "tenant", "task", "age_s", NULL };
-  g_auto (BerthOptionValues) values = { 0 };
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) vms = ask (&list_help, &values, argc, argv, "List", "(aa{sv})", &error);
+  g_auto(BerthOptionValues) values = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) vms = ask (&list_help, &values, argc, argv, "List", "(aa{sv})", &error);
   g_autofree char *text = NULL;
 
   if (vms == NULL)
@@ -170,7 +170,7 @@ static void
 append_slots (GString *text, GVariant *status)
 {
   static const char *const kinds[] = { "claimed", "warm", "starting", "stopping" };
-  g_autoptr (GVariant) slots = lookup_dictionary (status, "slots");
+  g_autoptr(GVariant) slots = lookup_dictionary (status, "slots");
   g_autofree char *available = dup_cell (slots, "free");
   g_autofree char *total = dup_cell (slots, "total");
 
@@ -188,7 +188,7 @@ static void
 append_budget (GString *text, GVariant *status, const char *key, const char *label,
                const char *unit)
 {
-  g_autoptr (GVariant) budget = lookup_dictionary (status, key);
+  g_autoptr(GVariant) budget = lookup_dictionary (status, key);
   g_autofree char *held = dup_cell (budget, "held");
   g_autofree char *total = dup_cell (budget, "total");
 
@@ -199,7 +199,7 @@ append_budget (GString *text, GVariant *status, const char *key, const char *lab
 static void
 append_libvirt (GString *text, GVariant *status)
 {
-  g_autoptr (GVariant) libvirt = lookup_dictionary (status, "libvirt");
+  g_autoptr(GVariant) libvirt = lookup_dictionary (status, "libvirt");
   g_autofree char *uri = dup_cell (libvirt, "uri");
   g_autofree char *version = dup_cell (libvirt, "version");
   gboolean connected = FALSE;
@@ -216,7 +216,7 @@ append_waiters (GString *text, GVariant *status)
 {
   static const char *const heads[] = { "POSITION", "TEMPLATE", "TENANT", "TASK", "WAITS", NULL };
   static const char *const keys[] = { "position", "template", "tenant", "task", "since", NULL };
-  g_autoptr (GVariant) waiters
+  g_autoptr(GVariant) waiters
       = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
   g_autofree char *table = NULL;
 
@@ -235,8 +235,8 @@ append_templates (GString *text, GVariant *status)
       = { "TEMPLATE", "WARM", "TARGET", "SNAPSHOT", "FAILURES", "LAST ERROR", NULL };
   static const char *const keys[]
       = { "warm", "target", "snapshot", "failures", "last_error", NULL };
-  g_autoptr (GVariant) templates = lookup_dictionary (status, "templates");
-  g_autoptr (BerthTable) table = berth_table_new ();
+  g_autoptr(GVariant) templates = lookup_dictionary (status, "templates");
+  g_autoptr(BerthTable) table = berth_table_new ();
   g_autofree char *rows = NULL;
   GVariantIter iter;
   const char *name;
@@ -248,7 +248,7 @@ append_templates (GString *text, GVariant *status)
   g_variant_iter_init (&iter, templates);
   while (g_variant_iter_next (&iter, "{&sv}", &name, &child))
     {
-      g_autoptr (GVariant) template = child;
+      g_autoptr(GVariant) template = child;
       GPtrArray *cells = g_ptr_array_new ();
 
       g_ptr_array_add (cells, g_strdup (name));
@@ -271,11 +271,11 @@ append_templates (GString *text, GVariant *status)
 int
 berth_verb_status (int argc, char **argv)
 {
-  g_auto (BerthOptionValues) values = { 0 };
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) status
+  g_auto(BerthOptionValues) values = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) status
       = ask (&status_help, &values, argc, argv, "Status", "(a{sv})", &error);
-  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr(GString) text = g_string_new (NULL);
 
   if (status == NULL)
     return report_failure (&values, error);
@@ -315,11 +315,11 @@ append_finding (GString *text, GVariant *finding)
 int
 berth_verb_doctor (int argc, char **argv)
 {
-  g_auto (BerthOptionValues) values = { 0 };
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) findings
+  g_auto(BerthOptionValues) values = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) findings
       = ask (&doctor_help, &values, argc, argv, "Doctor", "(aa{sv})", &error);
-  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr(GString) text = g_string_new (NULL);
   gboolean all_ok = TRUE;
   int status;
 
@@ -327,7 +327,7 @@ berth_verb_doctor (int argc, char **argv)
     return report_failure (&values, error);
   for (gsize i = 0; i < g_variant_n_children (findings); i++)
     {
-      g_autoptr (GVariant) finding = g_variant_get_child_value (findings, i);
+      g_autoptr(GVariant) finding = g_variant_get_child_value (findings, i);
 
       all_ok = append_finding (text, finding) && all_ok;
     }

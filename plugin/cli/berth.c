@@ -52,7 +52,7 @@ static const char help_tail[]
 static int
 print_help (void)
 {
-  g_autoptr (GString) text = g_string_new (help_head);
+  g_autoptr(GString) text = g_string_new (help_head);
 
   for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
     g_string_append_printf (text, "  %-9s %s\n", verbs[i].name, verbs[i].summary);

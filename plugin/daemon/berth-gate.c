@@ -22,7 +22,7 @@ close_connection (GDBusConnection *connection, const char *reason)
 static void
 refuse_call (GDBusConnection *connection, GDBusMessage *call)
 {
-  g_autoptr (GDBusMessage) reply = g_dbus_message_new_method_error (
+  g_autoptr(GDBusMessage) reply = g_dbus_message_new_method_error (
       call, "org.berth.Berth1.Error.Invalid",
       "more than %d calls of one connection at once: wait for answers first",
       BERTH_LIMIT_CALLS_PER_CONNECTION);

@@ -147,8 +147,8 @@ take_lock (BerthListener *self, GError **error)
 static gboolean
 somebody_answers (const char *path)
 {
-  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr (GSocket) probe
+  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr(GSocket) probe
       = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
 
   return probe != NULL && g_socket_connect (probe, address, NULL, NULL);

@@ -26,6 +26,15 @@ level_prefix (GLogLevelFlags level)
   return "";
 }
 
+/* A message may quote what a guest or a client wrote; a terminal must not obey it. */
+static void
+make_printable (char *line)
+{
+  for (char *at = line; *at != '\0'; at++)
+    if (((guchar) *at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
+      *at = '?';
+}
+
 static GLogWriterOutput
 write_line (GLogLevelFlags level, const GLogField *fields, gsize n_fields)
 {
@@ -36,6 +45,7 @@ write_line (GLogLevelFlags level, const GLogField *fields, gsize n_fields)
       || g_log_writer_default_would_drop (level, find_field (fields, n_fields, "GLIB_DOMAIN")))
     return G_LOG_WRITER_HANDLED;
   line = g_strconcat (level_prefix (level), message, "\n", NULL);
+  make_printable (line);
   /* one write for each entry, so that those of several threads never mix */
   fwrite (line, 1, strlen (line), stderr);
   return G_LOG_WRITER_HANDLED;

@@ -27,7 +27,6 @@ typedef struct
 {
   BerthPeer *peer;
   GDBusMethodInvocation *invocation; /* owned; NULL once answered */
-  char *id;                          /* of the sandbox it is about, or NULL */
 } Call;
 
 static void iface_init (BerthDBusManagerIface *iface);
@@ -66,7 +65,7 @@ call_fail (Call *call, const GError *error)
    * whose text helps, and whose name would mean nothing to anybody */
   gboolean known
       = error->domain == BERTH_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_autoptr (GError) told
+  g_autoptr(GError) told
       = known ? g_error_copy (error)
               : g_error_new (BERTH_ERROR, BERTH_ERROR_INTERNAL, "%s", error->message);
 
@@ -83,7 +82,6 @@ call_free (Call *call)
                                            BERTH_ERROR_INTERNAL,
                                            "the call was dropped unanswered: a bug of berthd");
   g_object_unref (call->peer);
-  g_free (call->id);
   g_free (call);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Call, call_free)
@@ -112,9 +110,9 @@ answer_result (Call *call, BerthResult *result, const GError *error)
 static void
 run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr (Call) call = user_data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (BerthResult) result
+  g_autoptr(Call) call = user_data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result
       = berth_manager_run_finish (BERTH_MANAGER (source), async_result, &error);
 
   answer_result (call, result, error);
@@ -125,9 +123,9 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
             GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr (Call) call = call_new (self, invocation);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (BerthOptions) options
+  g_autoptr(Call) call = call_new (self, invocation);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC, arg_options, fds,
                              self->default_wait_us, &error);
 
@@ -158,9 +156,9 @@ check_id (const char *id, GError **error)
 static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr (Call) call = user_data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (BerthResult) result
+  g_autoptr(Call) call = user_data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result
       = berth_manager_exec_finish (BERTH_MANAGER (source), async_result, &error);
 
   answer_result (call, result, error);
@@ -171,9 +169,9 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
              const char *id, GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr (Call) call = call_new (self, invocation);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (BerthOptions) options = NULL;
+  g_autoptr(Call) call = call_new (self, invocation);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthOptions) options = NULL;
 
   if (check_id (id, &error))
     options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options, fds, 0, &error);
@@ -188,57 +186,58 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
 }
 
 static void
-undelivered_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+untold_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autofree char *id = user_data;
-  g_autoptr (GError) error = NULL;
+  g_autoptr(GError) error = NULL;
 
   if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error))
     g_warning ("sandbox %s, whose caller went away: %s", id, error->message);
 }
 
-/* Nobody knows this sandbox's id, so nobody would ever end it. */
-static void
-destroy_undelivered (Call *call)
+/* As the kernel knows it this instant; GDBus tells a little later. */
+static gboolean
+client_is_gone (BerthPeer *self)
 {
-  g_message ("sandbox %s is destroyed: its caller went away before it was told", call->id);
-  berth_manager_destroy_vm_async (call->peer->manager, call->id, 0, NULL, undelivered_destroyed_cb,
-                                  g_strdup (call->id));
+  GIOStream *stream = g_dbus_connection_get_stream (self->connection);
+  GSocket *socket = g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream));
+
+  return g_dbus_connection_is_closed (self->connection)
+         || (g_socket_condition_check (socket, G_IO_HUP) & G_IO_HUP) != 0;
 }
 
-static void
-create_flushed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (Call) call = user_data;
-
-  if (!g_dbus_connection_flush_finish (G_DBUS_CONNECTION (source), result, NULL))
-    destroy_undelivered (call);
-}
-
+/* Nobody would ever end a sandbox whose id nobody was told. One whose caller dies after this check,
+ * but before it reads the answer, ends by its idle timeout; whether an answer that was written was
+ * also read cannot be known, and a sandbox that somebody knows must never be taken away. */
 static void
 create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (Call) call = user_data;
-  g_autoptr (GError) error = NULL;
-  GDBusConnection *connection = call->peer->connection;
+  g_autoptr(Call) call = user_data;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *id = berth_manager_create_vm_finish (BERTH_MANAGER (source), result, &error);
+  gboolean is_gone;
 
-  call->id = berth_manager_create_vm_finish (BERTH_MANAGER (source), result, &error);
-  if (call->id == NULL)
+  if (id == NULL)
     {
       call_fail (call, error);
       return;
     }
-  call_answer (call, g_variant_new ("(s)", call->id));
-  g_dbus_connection_flush (connection, NULL, create_flushed_cb, g_steal_pointer (&call));
+  is_gone = client_is_gone (call->peer);
+  call_answer (call, g_variant_new ("(s)", id));
+  if (!is_gone)
+    return;
+  g_message ("sandbox %s is destroyed: its caller went away before it was told", id);
+  berth_manager_destroy_vm_async (call->peer->manager, id, 0, NULL, untold_destroyed_cb,
+                                  g_strdup (id));
 }
 
 static gboolean
 handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr (Call) call = call_new (self, invocation);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (BerthOptions) options = berth_options_parse (BERTH_OPTION_SET_SANDBOX, arg_options,
+  g_autoptr(Call) call = call_new (self, invocation);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthOptions) options = berth_options_parse (BERTH_OPTION_SET_SANDBOX, arg_options,
                                                           NULL, self->default_wait_us, &error);
 
   if (options == NULL)
@@ -255,8 +254,8 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVar
 static void
 destroy_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (Call) call = user_data;
-  g_autoptr (GError) error = NULL;
+  g_autoptr(Call) call = user_data;
+  g_autoptr(GError) error = NULL;
 
   if (berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error))
     call_answer (call, NULL);
@@ -269,8 +268,8 @@ static gboolean
 handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, const char *id)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr (Call) call = call_new (self, invocation);
-  g_autoptr (GError) error = NULL;
+  g_autoptr(Call) call = call_new (self, invocation);
+  g_autoptr(GError) error = NULL;
 
   if (check_id (id, &error))
     berth_manager_destroy_vm_async (self->manager, id, acting_uid (self), NULL, destroy_cb,
@@ -284,7 +283,7 @@ static gboolean
 handle_list (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr (GVariant) vms = berth_manager_dup_list (self->manager, acting_uid (self));
+  g_autoptr(GVariant) vms = berth_manager_dup_list (self->manager, acting_uid (self));
 
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@aa{sv})", vms));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -305,14 +304,14 @@ waiter_without_names (GVariant *waiter)
 static GVariant *
 status_for_everybody (GVariant *status)
 {
-  g_autoptr (GVariant) waiters
+  g_autoptr(GVariant) waiters
       = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   GVariantDict dict;
 
   for (gsize i = 0; waiters != NULL && i < g_variant_n_children (waiters); i++)
     {
-      g_autoptr (GVariant) waiter = g_variant_get_child_value (waiters, i);
+      g_autoptr(GVariant) waiter = g_variant_get_child_value (waiters, i);
 
       g_variant_builder_add_value (&builder, waiter_without_names (waiter));
     }
@@ -325,7 +324,7 @@ static gboolean
 handle_status (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
+  g_autoptr(GVariant) status = berth_manager_dup_status (self->manager);
   GVariant *told = acting_uid (self) == 0 ? status : status_for_everybody (status);
 
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@a{sv})", told));
@@ -335,9 +334,9 @@ handle_status (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 static void
 doctor_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (Call) call = user_data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) findings
+  g_autoptr(Call) call = user_data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) findings
       = berth_manager_doctor_finish (BERTH_MANAGER (source), result, &error);
 
   if (findings != NULL)
@@ -419,7 +418,7 @@ berth_peer_new (GDBusConnection *connection, guint32 uid, BerthManager *manager,
 static void
 closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error, gpointer user_data)
 {
-  g_autoptr (BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
+  g_autoptr(BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
 
   g_cancellable_cancel (self->cancellable);
   g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self));

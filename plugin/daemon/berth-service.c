@@ -88,11 +88,11 @@ peer_closed_cb (BerthPeer *peer, gpointer user_data)
 static void
 authenticated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (Arrival) arrival = user_data;
+  g_autoptr(Arrival) arrival = user_data;
   BerthService *self = arrival->service;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GDBusConnection) connection = g_dbus_connection_new_finish (result, &error);
-  g_autoptr (BerthPeer) peer = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GDBusConnection) connection = g_dbus_connection_new_finish (result, &error);
+  g_autoptr(BerthPeer) peer = NULL;
 
   if (connection != NULL)
     {
@@ -112,7 +112,7 @@ static gboolean
 peer_uid (GSocketConnection *stream, guint32 *out_uid)
 {
   GSocket *socket = g_socket_connection_get_socket (stream);
-  g_autoptr (GCredentials) credentials = g_socket_get_credentials (socket, NULL);
+  g_autoptr(GCredentials) credentials = g_socket_get_credentials (socket, NULL);
   uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t) -1;
 
   *out_uid = uid;

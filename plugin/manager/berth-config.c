@@ -258,7 +258,7 @@ static gboolean
 set_list (BerthConfig *self, const ConfigKey *key, const char *value)
 {
   char ***field = G_STRUCT_MEMBER_P (self, key->offset);
-  g_auto (GStrv) entries = g_strsplit (value, key->kind == KIND_PATHS ? ":" : ",", -1);
+  g_auto(GStrv) entries = g_strsplit (value, key->kind == KIND_PATHS ? ":" : ",", -1);
   gboolean valid
       = key->kind == KIND_PATHS ? paths_are_valid (entries) : warm_is_valid (key, entries);
 
@@ -395,7 +395,7 @@ berth_config_set (BerthConfig *self, const char *key, const char *value, const c
 static gboolean
 load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, GError **error)
 {
-  g_autoptr (GError) local = NULL;
+  g_autoptr(GError) local = NULL;
   g_autofree char *value = g_key_file_get_string (file, KEY_GROUP, key, &local);
   g_autofree char *origin = g_strdup_printf ("%s: %s", path, key);
 
@@ -411,7 +411,7 @@ load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, 
 static gboolean
 check_groups (GKeyFile *file, const char *path, GError **error)
 {
-  g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
+  g_auto(GStrv) groups = g_key_file_get_groups (file, NULL);
 
   for (guint i = 0; groups[i] != NULL; i++)
     if (strcmp (groups[i], KEY_GROUP) != 0)
@@ -429,21 +429,25 @@ check_groups (GKeyFile *file, const char *path, GError **error)
  * @self: a configuration
  * @path: a key file with the section [berth]
  *
- * Returns: whether every line of it was allowed. A missing file is %G_FILE_ERROR_NOENT.
+ * Returns: whether every line of it was allowed. A file that cannot be read is a
+ * #GFileError.
  */
 gboolean
 berth_config_load_file (BerthConfig *self, const char *path, GError **error)
 {
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autoptr (GError) local = NULL;
-  g_auto (GStrv) keys = NULL;
+  g_autoptr(GKeyFile) file = g_key_file_new ();
+  g_autoptr(GError) local = NULL;
+  g_auto(GStrv) keys = NULL;
+  g_autofree char *text = NULL;
 
-  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, &local))
+  if (!g_file_get_contents (path, &text, NULL, &local))
     {
-      if (g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-        g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", path);
-      else
-        g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", path, local->message);
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  if (!g_key_file_load_from_data (file, text, (gsize) -1, G_KEY_FILE_NONE, &local))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", path, local->message);
       return FALSE;
     }
   if (!check_groups (file, path, error))

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A BerthManager without VMs, to be put under the real berthd: a sandbox is a number, code is run
  * by the host's /bin/sh, capacity is counted. Templates whose name says so fail. */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +14,8 @@
 #include "plugin/manager/berth-manager.h"
 #include "pool/berth-error.h"
 
+#define CODE_FD 9
+#define CODE_PATH "/dev/fd/9"
 #define KILL_DELAY_MS 300
 #define DEFAULT_MAX_VMS 4
 
@@ -115,7 +119,7 @@ void
 berth_manager_start_async (BerthManager *self, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
 
   if (g_strcmp0 (self->config->uri, "test:///refused") == 0)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
@@ -202,6 +206,8 @@ captured_text (GOutputStream *stream)
   if (stream == NULL)
     return NULL;
   memory = G_MEMORY_OUTPUT_STREAM (stream);
+  if (g_memory_output_stream_get_data_size (memory) == 0)
+    return g_strdup ("");
   return g_utf8_make_valid (g_memory_output_stream_get_data (memory),
                             (gssize) g_memory_output_stream_get_data_size (memory));
 }
@@ -296,7 +302,7 @@ static void
 capture (GTask *task, guint index, int fd)
 {
   Program *program = g_task_get_task_data (task);
-  g_autoptr (GInputStream) input = g_unix_input_stream_new (fd, TRUE);
+  g_autoptr(GInputStream) input = g_unix_input_stream_new (fd, TRUE);
 
   program->captured[index] = g_memory_output_stream_new_resizable ();
   program->captures++;
@@ -313,17 +319,30 @@ child_setup (gpointer user_data)
   signal (SIGPIPE, SIG_DFL);
 }
 
+/* A file without a name: code may be longer than an argument. */
+static int
+open_code (GBytes *code)
+{
+  int fd = memfd_create ("code", MFD_CLOEXEC);
+  gsize size;
+  const char *data = g_bytes_get_data (code, &size);
+
+  if (write (fd, data, size) != (gssize) size || lseek (fd, 0, SEEK_SET) != 0)
+    g_error ("code: %s", g_strerror (errno));
+  return fd;
+}
+
 /* Takes over @task and @exec. */
 static void
 run_program (GTask *task, BerthExec *exec, const char *template_name, const char *id,
              gboolean holds_slot)
 {
-  g_autofree char *code
-      = g_strndup (g_bytes_get_data (exec->code, NULL), g_bytes_get_size (exec->code));
-  const char *argv[] = { "/bin/sh", "-c", code, NULL };
-  g_auto (GStrv) environment = g_get_environ ();
+  const char *argv[] = { "/bin/sh", CODE_PATH, NULL };
+  int code_fd = open_code (exec->code);
+  int code_target = CODE_FD;
+  g_auto(GStrv) environment = g_get_environ ();
   Program *program = g_new0 (Program, 1);
-  g_autoptr (GError) error = NULL;
+  g_autoptr(GError) error = NULL;
   int out = -1, err = -1;
 
   program->exec = exec;
@@ -336,15 +355,17 @@ run_program (GTask *task, BerthExec *exec, const char *template_name, const char
   g_task_set_task_data (task, program, program_free);
   for (guint i = 0; exec->env != NULL && exec->env[i] != NULL; i++)
     {
-      g_auto (GStrv) pair = g_strsplit (exec->env[i], "=", 2);
+      g_auto(GStrv) pair = g_strsplit (exec->env[i], "=", 2);
 
       environment = g_environ_setenv (environment, pair[0], pair[1], TRUE);
     }
   if (!g_spawn_async_with_pipes_and_fds (
           "/", argv, (const char *const *) environment, G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
-          NULL, exec->stdin_fd, exec->stdout_fd, exec->stderr_fd, NULL, NULL, 0, &program->pid,
-          NULL, exec->stdout_fd < 0 ? &out : NULL, exec->stderr_fd < 0 ? &err : NULL, &error))
+          NULL, exec->stdin_fd, exec->stdout_fd, exec->stderr_fd, &code_fd, &code_target, 1,
+          &program->pid, NULL, exec->stdout_fd < 0 ? &out : NULL, exec->stderr_fd < 0 ? &err : NULL,
+          &error))
     g_error ("%s", error->message);
+  close (code_fd);
   if (out >= 0)
     capture (task, 0, out);
   if (err >= 0)
@@ -557,7 +578,7 @@ berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
                                 GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data)
 {
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   GError *error = NULL;
 
   if (find_sandbox (self, id, uid, &error) == NULL)
@@ -581,7 +602,7 @@ void
 berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   GTask *waiter;
 
   while ((waiter = g_queue_pop_head (&self->waiters)) != NULL)
@@ -665,7 +686,7 @@ void
 berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   GVariant *findings
       = parse ("[{'check': <'libvirt'>, 'ok': <true>, 'text': <'answers'>, 'remedy': <''>}, "
                "{'check': <'images'>, 'ok': <%s>, 'text': <'images.json'>, "

@@ -1,0 +1,708 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The command berth against the real berthd over a scripted manager (fake-manager.c): exit
+statuses, messages, JSON, streams, signals. Usage: test-cli.py BERTH FAKE-BERTHD. Prints TAP."""
+
+import json
+import os
+import pty
+import re
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+BERTH, BERTHD = (os.path.abspath(path) for path in sys.argv[1:3])
+LIMIT_S = 30
+
+RESULT_KEYS = ["stdout", "stderr", "exit_code", "timed_out", "oom", "stdout_truncated",
+               "stderr_truncated", "error", "template", "sandbox_id", "warm_hit", "start",
+               "timing", "usage", "destroy_unconfirmed"]
+TIMING_KEYS = ["wait_ms", "claim_ms", "start_ms", "exec_ms", "destroy_ms", "total_ms"]
+
+
+class Daemon:
+    """A berthd of its own, with its log."""
+
+    def __init__(self, *options):
+        self.folder = tempfile.TemporaryDirectory(prefix="berth-cli-")
+        self.socket = os.path.join(self.folder.name, "run", "berthd.sock")
+        self.log_path = os.path.join(self.folder.name, "log")
+        self.options = options
+
+    def start(self):
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [BERTHD, "--foreground", "--socket", self.socket, "--config", "/dev/null",
+                 "--socket-group", "", *self.options], stderr=log)
+        self.wait_for("berthd ready on " + self.socket)
+        return self
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(LIMIT_S)
+        self.folder.cleanup()
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8") as log:
+            return log.read()
+
+    def wait_for(self, text):
+        until(lambda: text in self.log() or self.process.poll() is not None)
+        assert text in self.log(), self.log()
+
+    def environ(self):
+        return {**os.environ, "BERTH_SOCKET": self.socket, "LC_ALL": "C"}
+
+    def popen(self, *arguments, **options):
+        options.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen([BERTH, *arguments], env=self.environ(), stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, **options)
+
+    def berth(self, *arguments, **options):
+        """(status, stdout, stderr)"""
+        if "input" in options:
+            options["input"] = options["input"].encode()
+        else:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        done = subprocess.run([BERTH, *arguments], env=self.environ(), capture_output=True,
+                              timeout=LIMIT_S, **options, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def json(self, *arguments, **options):
+        status, out, _ = self.berth(*arguments, "--json", **options)
+        assert out.count("\n") == 1 and out.endswith("\n"), out
+        return status, json.loads(out)
+
+
+def until(condition):
+    end = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def same(got, wanted):
+    assert got == wanted, f"got {got!r}, wanted {wanted!r}"
+
+
+def one_line(text, *parts):
+    assert text.startswith("berth: ") and text.count("\n") == 1, text
+    for part in parts:
+        assert part in text, f"{part!r} is not in {text!r}"
+
+
+SHELL = ("run", "-l", "shell")
+
+
+def test_output_and_own_status(d):
+    same(d.berth(*SHELL, "echo out; echo err >&2; exit 3"), (3, "out\n", "err\n"))
+    same(d.berth(*SHELL, "true"), (0, "", ""))
+
+
+def test_status_of_a_signal(d):
+    same(d.berth(*SHELL, "kill -9 $$")[0], 137)
+    same(d.berth(*SHELL, "kill -TERM $$")[0], 143)
+
+
+def test_time_out_is_124(d):
+    status, out, err = d.berth(*SHELL, "-t", "1", "echo so far; sleep 20")
+    same((status, out), (124, "so far\n"))
+    one_line(err, "time ran out after 1 s", "-t")
+    same(d.berth(*SHELL, "-q", "-t", "1", "sleep 20"), (124, "", ""))
+
+
+def test_time_out_with_a_status_of_its_own(d):
+    code = "trap 'exit 7' TERM; sleep 20 & wait"
+    same(d.berth(*SHELL, "-q", "-t", "1", code)[0], 7)
+    status, result = d.json(*SHELL, "-t", "1", code)
+    same((status, result["exit_code"], result["timed_out"]), (7, 7, True))
+
+
+def test_out_of_memory(d):
+    status, _, err = d.berth("run", "-l", "oom", "kill -9 $$")
+    same(status, 137)
+    one_line(err, "out of memory", "-m")
+
+
+def test_every_error_code_has_its_status_and_one_line(d):
+    wanted = {"invalid": 2, "no-capacity": 126, "wait-timed-out": 126, "queue-full": 126,
+              "shutting-down": 125, "unavailable": 125, "start-timed-out": 125,
+              "outcome-unknown": 125, "gone": 125, "denied": 125, "config": 125, "internal": 125,
+              "cancelled": 130}
+    for nick, status in wanted.items():
+        for verb in (("run",), ("create",)):
+            code = ["true"] if verb == ("run",) else []
+            got, out, err = d.berth(*verb, "-l", "fail-" + nick, *code)
+            same((nick, got, out), (nick, status, ""))
+            one_line(err, "template fail-" + nick)
+
+
+def test_messages_cannot_drive_the_terminal(d):
+    _, _, err = d.berth("run", "-l", "fail-gone", "true")
+    assert "\x1b" not in err and "?[31mfix it" in err, err
+
+
+def test_json_of_a_run_is_complete(d):
+    status, result = d.json(*SHELL, "printf 'a\"\\\\\\t\\001'; echo e >&2; exit 5")
+    same(status, 5)
+    same(list(result), RESULT_KEYS)
+    same(list(result["timing"]), TIMING_KEYS)
+    same(list(result["usage"]), ["cpu_ms", "memory_peak_mb"])
+    same((result["stdout"], result["stderr"]), ('a"\\\t\x01', "e\n"))
+    same((result["exit_code"], result["timed_out"], result["error"]), (5, False, None))
+    same((result["template"], result["start"], result["warm_hit"]), ("shell", "cold", False))
+
+
+def test_json_of_a_time_out(d):
+    status, result = d.json(*SHELL, "-t", "1", "echo x; sleep 20")
+    same((status, result["exit_code"], result["timed_out"]), (124, None, True))
+    same((result["stdout"], list(result)), ("x\n", RESULT_KEYS))
+
+
+def test_json_of_a_failure_has_the_same_keys(d):
+    codes = {"fail-no-capacity": ("CAPACITY", True, 126), "fail-gone": ("GONE", False, 125),
+             "fail-invalid": ("INVALID", False, 2), "fail-cancelled": ("CANCELLED", False, 130),
+             "fail-outcome-unknown": ("OUTCOME_UNKNOWN", False, 125)}
+    for template, (code, retryable, wanted) in codes.items():
+        status, result = d.json("run", "-l", template, "true")
+        same(list(result), RESULT_KEYS)
+        same((status, result["error"]["code"], result["error"]["retryable"]),
+             (wanted, code, retryable))
+        same((result["exit_code"], result["stdout"]), (None, ""))
+        same(list(result["timing"]), TIMING_KEYS)
+    status, result = d.json("run", "-t", "0", "true")
+    same((status, result["error"]["code"], list(result)), (2, "INVALID", RESULT_KEYS))
+
+
+def test_captured_output_is_utf8(d):
+    same(d.json(*SHELL, "printf '\\377\\303\\244'")[1]["stdout"], "\ufffd\u00e4")
+
+
+def test_binary_output_is_unchanged(d):
+    done = subprocess.run([BERTH, *SHELL, "head -c 3000000 /dev/urandom | tee /tmp/%s; exit 0"
+                           % (name := f"berth-cli-{os.getpid()}")], env=d.environ(),
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S,
+                          check=False)
+    path = "/tmp/" + name
+    with open(path, "rb") as file:
+        same(done.stdout == file.read() and len(done.stdout) == 3000000, True)
+    os.unlink(path)
+
+
+def test_output_is_live(d):
+    process = d.popen(*SHELL, "echo first; read line; echo second", stdin=subprocess.PIPE)
+    same(process.stdout.readline(), b"first\n")
+    process.stdin.write(b"go on\n")
+    process.stdin.flush()
+    same(process.stdout.readline(), b"second\n")
+    same(process.wait(LIMIT_S), 0)
+
+
+def test_a_slow_reader_slows_the_program(d):
+    process = d.popen(*SHELL, "i=0; while [ $i -lt 400 ]; do head -c 10000 /dev/zero; "
+                      "i=$((i+1)); echo $i >&2; done")
+    time.sleep(0.5)
+    os.set_blocking(process.stderr.fileno(), False)
+    produced = len(process.stderr.read() or b"")
+    assert produced < 400, "the program ran ahead of its reader"
+    os.set_blocking(process.stderr.fileno(), True)
+    out, _ = process.communicate(timeout=LIMIT_S)
+    same(len(out), 4000000)
+
+
+def test_stderr_flows_while_stdout_is_stuck(d):
+    process = d.popen(*SHELL, "(head -c 3000000 /dev/zero &) ; sleep 0.3; echo here >&2; wait")
+    same(process.stderr.readline(), b"here\n")
+    process.stdout.read()
+    process.wait(LIMIT_S)
+
+
+def test_reader_goes_away(d):
+    process = d.popen(*SHELL, "while echo y; do :; done")
+    process.stdout.read(10)
+    process.stdout.close()
+    same(process.wait(LIMIT_S), -signal.SIGPIPE)
+    same(d.berth(*SHELL, "--no-wait", "true")[0], 0)
+
+
+def test_full_disk_is_told(d):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([BERTH, *SHELL, "echo x"], env=d.environ(), stdout=full,
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=LIMIT_S,
+                              check=False)
+    same(done.returncode, 125)
+    one_line(done.stderr.decode(), "standard output", "No space left")
+
+
+def test_stdin_is_passed_on(d):
+    same(d.berth(*SHELL, "cat; echo end", input="some\nlines"), (0, "some\nlinesend\n", ""))
+    same(d.berth(*SHELL, "wc -c", input="x" * 1000000)[1].strip(), "1000000")
+
+
+def test_stdin_that_stays_open_does_not_hold_the_end(d):
+    reader, writer = os.pipe()
+    same(d.berth(*SHELL, "echo done", stdin=reader), (0, "done\n", ""))
+    os.close(writer)
+    os.close(reader)
+
+
+def test_stdin_that_is_not_read_does_no_harm(d):
+    same(d.berth(*SHELL, "exec 0<&-; echo done", input="x" * 1000000), (0, "done\n", ""))
+
+
+def test_no_stdin_is_end_of_file(d):
+    same(d.berth(*SHELL, "cat; echo end"), (0, "end\n", ""))
+    done = subprocess.run(["sh", "-c", '"$@" <&-', "sh", BERTH, *SHELL, "cat; echo end"],
+                          env=d.environ(), capture_output=True, timeout=LIMIT_S, check=False)
+    same((done.returncode, done.stdout), (0, b"end\n"))
+
+
+def test_terminal_is_no_stdin_and_keeps_its_flags(d):
+    controller, terminal = pty.openpty()
+    flags = os.get_blocking(terminal)
+    same(d.berth(*SHELL, "cat; echo end", stdin=terminal), (0, "end\n", ""))
+    same(os.get_blocking(terminal), flags)
+    same(d.berth("run", stdin=terminal)[0], 2)
+    os.close(controller)
+    os.close(terminal)
+
+
+def test_code_on_stdin_leaves_none_for_the_program(d):
+    same(d.berth(*SHELL, "-", input="echo code; cat"), (0, "code\n", ""))
+    same(d.berth(*SHELL, input="echo code; cat"), (0, "code\n", ""))
+
+
+def test_a_file_is_read_and_its_suffix_tells_the_language(d):
+    folder = d.folder.name
+    wanted = {".py": "python", ".js": "javascript", ".mjs": "javascript", ".cjs": "javascript",
+              ".sh": "shell", ".bash": "shell"}
+    for suffix, language in wanted.items():
+        path = os.path.join(folder, "script" + suffix)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("echo hello")
+        status, result = d.json("run", path)
+        same((status, result["stdout"], result["template"]), (0, "hello\n", language))
+    path = os.path.join(folder, "script.txt")
+    os.rename(os.path.join(folder, "script.py"), path)
+    status, out, err = d.berth("run", path)
+    same((status, out), (2, ""))
+    one_line(err, "script.txt", "-l")
+    same(d.berth(*SHELL, path)[:2], (0, "hello\n"))
+
+
+def test_a_missing_file_is_not_code(d):
+    status, _, err = d.berth("run", "no-such/script.py")
+    same(status, 2)
+    one_line(err, "no-such/script.py", "no such file")
+
+
+def test_languages(d):
+    same(d.json("run", "true")[1]["template"], "python")
+    same(d.json("run", "-l", "raw", "true")[1]["template"], "shell")
+    same(d.json("run", "-l", "own-template", "true")[1]["template"], "own-template")
+    status, _, err = d.berth("run", "-l", "a/b", "true")
+    same(status, 2)
+    one_line(err, "a/b")
+
+
+def test_code_that_starts_with_a_dash(d):
+    same(d.berth(*SHELL, "--", "-x() { :; }; echo dash")[0] in (0, 2, 127), True)
+    same(d.berth(*SHELL, "-x")[0], 2)
+
+
+def test_environment(d):
+    same(d.berth(*SHELL, "-e", "A=1=2", "-e", "B=\u00e4 b", 'echo "$A $B"')[1], "1=2 \u00e4 b\n")
+
+
+def test_mistakes_are_found_before_berthd_is_asked(d):
+    mistakes = {
+        ("run", ""): "code",
+        ("run", " \n\t"): "code",
+        ("run", "-l", "python", "-t", "0", "x"): "-t",
+        ("run", "-t", "86401", "x"): "-t",
+        ("run", "-t", "soon", "x"): "-t",
+        ("run", "-t", "nan", "x"): "-t",
+        ("run", "-m", "127", "x"): "-m",
+        ("run", "-m", "1e3", "x"): "-m",
+        ("run", "-e", "1A=x", "x"): "environment",
+        ("run", "-e", "A", "x"): "environment",
+        ("run", "-e", "A=a\nb", "x"): "environment",
+        ("run", "--tenant", "a b", "x"): "tenant",
+        ("run", "--task", "", "x"): "task",
+        ("run", "--no-wait", "--wait-timeout", "3", "x"): "--no-wait",
+        ("run", "--wait-timeout", "-1", "x"): "--wait-timeout",
+        ("run", "--upload", "a:b", "x"): "--upload",
+        ("run", "x", "y"): "quote",
+        ("create", "x"): "argument",
+        ("create", "--memory", "1"): "-m",
+        ("exec",): "which sandbox",
+        ("exec", "id", ""): "code",
+        ("destroy",): "which sandboxes",
+        ("nonsense",): "no verb",
+        (): "verb",
+    }
+    socket, d.socket = d.socket, "/nonexistent/berthd.sock"
+    try:
+        for arguments, part in mistakes.items():
+            status, out, err = d.berth(*arguments)
+            same((arguments, status, out), (arguments, 2, ""))
+            one_line(err, part)
+    finally:
+        d.socket = socket
+
+
+def test_code_limit(d):
+    limit = 1024 * 1024
+    same(d.berth(*SHELL, "-", input="#" * limit)[0], 0)
+    same(d.berth(*SHELL, "-", input="\ufeff" + "#" * limit)[0], 0)
+    status, _, err = d.berth(*SHELL, "-", input="#" * (limit + 1))
+    same(status, 2)
+    one_line(err, str(limit + 1), str(limit))
+    same(d.berth(*SHELL, "-", input="a\0b")[0], 2)
+
+
+def test_nothing_answers(d):
+    socket, d.socket = d.socket, d.folder.name + "/none.sock"
+    try:
+        status, out, err = d.berth("run", "x")
+        same((status, out, err),
+             (125, "", f"berth: no berthd answers on {d.socket}: start it with 'systemctl start "
+                       f"berthd' or 'berthd --foreground --socket {d.socket}'\n"))
+        for verb in ("create", "list", "status", "doctor"):
+            same(d.berth(verb)[0], 125)
+        same(d.berth("destroy", "x")[0], 125)
+        status, result = d.json("run", "x")
+        same((status, result["error"]["code"], list(result)), (125, "UNAVAILABLE", RESULT_KEYS))
+        same(d.json("status")[1]["error"]["code"], "UNAVAILABLE")
+    finally:
+        d.socket = socket
+
+
+def test_socket_option_wins(d):
+    socket, d.socket = d.socket, "/nonexistent/berthd.sock"
+    try:
+        same(d.berth(*SHELL, "--socket", socket, "true")[0], 0)
+    finally:
+        d.socket = socket
+
+
+def fill(d):
+    return [d.berth("create")[1].strip() for _ in range(2)]
+
+
+def test_at_capacity(d):
+    ids = fill(d)
+    try:
+        for arguments in (("run", "--no-wait", "x"), ("create", "--no-wait"),
+                          ("run", "--wait-timeout", "0.2", "x")):
+            status, _, err = d.berth(*arguments)
+            same(status, 126)
+            one_line(err, "at capacity", "2 of 2")
+        same(d.json("create", "--no-wait")[1],
+             {"sandbox_id": None, "error": {"code": "CAPACITY", "message":
+              "at capacity (2 of 2): wait or go elsewhere", "retryable": True}})
+        waiting = d.popen("create")
+        until(lambda: d.json("status")[1]["waiters"])
+        same(waiting.poll(), None)
+        same(d.berth("destroy", ids.pop())[0], 0)
+        ids.append(waiting.communicate(timeout=LIMIT_S)[0].decode().strip())
+        same(waiting.returncode, 0)
+    finally:
+        same(d.berth("destroy", *ids)[0], 0)
+
+
+def test_sandbox_life(d):
+    status, out, err = d.berth("create", "--tenant", "acme", "-l", "shell")
+    same((status, err, bool(re.fullmatch("[0-9a-f]{32}\n", out))), (0, "", True))
+    sandbox = out.strip()
+    same(d.berth("exec", sandbox, "echo $A", "-e", "A=1"), (0, "1\n", ""))
+    same(d.berth("exec", sandbox, "-", input="cat; echo code"), (0, "code\n", ""))
+    same(d.berth("exec", sandbox, "-t", "1", "sleep 20")[0], 124)
+    status, result = d.json("exec", sandbox, "exit 4")
+    same((status, result["exit_code"], result["sandbox_id"]), (4, 4, sandbox))
+    vms = d.json("list")[1]
+    same([(vm["id"], vm["tenant"], vm["holds_slot"]) for vm in vms], [(sandbox, "acme", True)])
+    same(list(vms[0]), ["id", "domain", "template", "state", "tenant", "task", "holds_slot",
+                        "age_s", "uid"])
+    lines = d.berth("list")[1].splitlines()
+    same(lines[0].split(), ["ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE"])
+    same(lines[1].split(), [sandbox, "berth-shell-1", "shell", "claimed", "acme", "-", "1h02m"])
+    same(d.berth("destroy", sandbox), (0, "", ""))
+    status, _, err = d.berth("exec", sandbox, "x")
+    same(status, 125)
+    one_line(err, sandbox, "berth create")
+    status, _, err = d.berth("exec", "no/id", "x")
+    same(status, 2)
+
+
+def test_destroy_goes_on_after_a_failure(d):
+    sandbox = d.berth("create")[1].strip()
+    status, _, err = d.berth("destroy", "gone", sandbox)
+    same(status, 125)
+    one_line(err, "gone")
+    same(d.json("list")[1], [])
+
+
+def test_status_for_people(d):
+    out = d.berth("status")[1]
+    for part in ("slots      2 of 2 free; 0 claimed", "memory     0 of 1024 MiB held",
+                 "waiting    0", "TEMPLATE", "python", "libvirt    test:///default, connected"):
+        assert part in out, out
+    status = d.json("status")[1]
+    same(list(status), ["slots", "memory_mb", "vcpus", "waiters", "templates", "libvirt"])
+
+
+def test_doctor(d):
+    status, out, _ = d.berth("doctor")
+    same((status, out.splitlines()[0]), (0, "ok       libvirt: answers"))
+    sandbox = d.berth("create")[1].strip()
+    status, out, _ = d.berth("doctor")
+    same(status, 1)
+    assert "MISSING" in out and "mend it: build them" in out, out
+    same(d.json("doctor")[0], 1)
+    d.berth("destroy", sandbox)
+
+
+def interrupted(d, process, number, log):
+    before = d.log().count(log)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=LIMIT_S)
+    until(lambda: d.log().count(log) > before)
+    return process.returncode, out.decode(), err.decode()
+
+
+def test_ctrl_c_ends_the_program(d):
+    process = d.popen(*SHELL, "echo begun; sleep 100")
+    same(process.stdout.readline(), b"begun\n")
+    status, _, err = interrupted(d, process, signal.SIGINT, "fake: a program is cancelled")
+    same(status, 130)
+    one_line(err, "interrupted")
+    same(d.berth(*SHELL, "--no-wait", "true")[0], 0)
+
+
+def test_sigterm_ends_the_program(d):
+    process = d.popen(*SHELL, "echo begun; sleep 100")
+    process.stdout.readline()
+    same(interrupted(d, process, signal.SIGTERM, "fake: a program is cancelled")[0], 143)
+
+
+def test_sigkill_ends_the_program(d):
+    process = d.popen(*SHELL, "echo begun; sleep 100")
+    process.stdout.readline()
+    same(interrupted(d, process, signal.SIGKILL, "fake: a program is cancelled")[0], -9)
+
+
+def test_ctrl_c_as_json(d):
+    process = d.popen(*SHELL, "--json", "sleep 100")
+    until(lambda: d.json("status")[1]["slots"]["claimed"] == 1)
+    status, out, _ = interrupted(d, process, signal.SIGINT, "fake: a program is cancelled")
+    same((status, json.loads(out)["error"]["code"]), (130, "CANCELLED"))
+
+
+def test_ctrl_c_withdraws_a_waiting_request(d):
+    ids = fill(d)
+    for arguments in (("run", "x"), ("create",)):
+        process = d.popen(*arguments)
+        until(lambda: d.json("status")[1]["waiters"])
+        same(interrupted(d, process, signal.SIGINT, "fake: a request is withdrawn")[0], 130)
+        same(d.json("status")[1]["waiters"], [])
+    d.berth("destroy", *ids)
+
+
+def test_second_ctrl_c_ends_at_once(d):
+    holder = f"/tmp/berth-cli-holder-{os.getpid()}"
+    process = d.popen(*SHELL, f"(setsid sleep 20 & echo $! > {holder}); sleep 0.3; echo begun; sleep 100")
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    same(process.poll(), None)
+    process.send_signal(signal.SIGINT)
+    same(process.wait(2), 130)
+    process.communicate()
+    with open(holder, encoding="ascii") as file:
+        try:
+            os.kill(int(file.read()), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    os.unlink(holder)
+
+
+def test_many_at_once(d):
+    processes = [d.popen(*SHELL, f"echo {number}; sleep 0.05") for number in range(20)]
+    for number, process in enumerate(processes):
+        out, err = process.communicate(timeout=LIMIT_S)
+        same((process.returncode, out, err), (0, b"%d\n" % number, b""))
+    same(d.json("status")[1]["slots"]["free"], 2)
+
+
+def test_start_up_is_quick(d):
+    times = []
+    for _ in range(20):
+        begin = time.monotonic()
+        d.berth(*SHELL, ":")
+        times.append(time.monotonic() - begin)
+    print(f"# berth run, whole: best {min(times) * 1000:.1f} ms, "
+          f"median {sorted(times)[10] * 1000:.1f} ms")
+    assert min(times) < 0.2, times
+
+
+def test_help_and_version(d):
+    for arguments in ((), ("run",), ("create",), ("exec",), ("destroy",), ("list",), ("status",),
+                      ("doctor",)):
+        status, out, err = d.berth(*arguments, "--help")
+        same((status, err), (0, ""))
+        assert "xample" in out or arguments == ("doctor",), out
+    assert "126" in d.berth("--help")[1]
+    same(bool(re.fullmatch(r"berth \d+\.\d+\.\d+\n", d.berth("--version")[1])), True)
+
+
+def test_berthd_goes_away_during_a_run(_):
+    with Daemon() as d:
+        status, _, err = d.berth("run", "-l", "vanish", "sleep 1")
+        same(status, 125)
+        one_line(err, "went away")
+        same(d.json("run", "x")[1]["error"]["code"], "UNAVAILABLE")
+        d.start()
+        status, result = d.json("run", "-l", "vanish", "sleep 1")
+        same((status, result["error"]["code"]), (125, "OUTCOME_UNKNOWN"))
+
+
+def test_berthd_replaces_a_stale_socket(_):
+    with Daemon() as d:
+        d.process.kill()
+        d.process.wait()
+        assert os.path.exists(d.socket)
+        d.start()
+        same(d.berth(*SHELL, "true")[0], 0)
+
+
+def berthd(*arguments):
+    done = subprocess.run([BERTHD, *arguments], capture_output=True, timeout=LIMIT_S, check=False,
+                          stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_berthd_respects_a_live_one(d):
+    status, _, err = berthd("--config", "/dev/null", "--socket", d.socket)
+    same(status, 1)
+    assert err.startswith("berthd: socket " + d.socket) and err.count("\n") == 1, err
+    same(d.berth(*SHELL, "true")[0], 0)
+
+
+def test_berthd_leaves_a_foreign_file_alone(_):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("precious")
+        status, _, err = berthd("--config", "/dev/null", "--socket", path)
+        same((status, open(path, encoding="ascii").read()), (1, "precious"))
+        assert "no socket" in err, err
+
+
+def test_berthd_checks_the_folder(_):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        status, _, err = berthd("--config", "/dev/null", "--socket", folder + "/s")
+        same(status, 1)
+        assert "everybody may write" in err, err
+        if os.geteuid() == 0:
+            os.chmod(folder, 0o755)
+            os.chown(folder, 12345, -1)
+            status, _, err = berthd("--config", "/dev/null", "--socket", folder + "/s")
+            same(status, 1)
+            assert "belongs to user 12345" in err, err
+
+
+def test_berthd_socket_is_private_or_the_groups(d):
+    same(stat.S_IMODE(os.stat(d.socket).st_mode), 0o600)
+    if os.geteuid() == 0:
+        with Daemon("--socket-group", "daemon") as other:
+            status = os.stat(other.socket)
+            same((stat.S_IMODE(status.st_mode), status.st_gid), (0o660, 1))
+
+
+def test_berthd_ends_cleanly(_):
+    with Daemon() as d:
+        d.berth("create")
+        d.process.terminate()
+        same(d.process.wait(LIMIT_S), 0)
+        same(os.listdir(os.path.dirname(d.socket)), [])
+
+
+def test_berthd_stop_ends_waiting_requests(_):
+    with Daemon("--max-vms", "1") as d:
+        d.berth("create")
+        waiting = d.popen("create")
+        until(lambda: d.json("status")[1]["waiters"])
+        d.process.terminate()
+        _, err = waiting.communicate(timeout=LIMIT_S)
+        same(waiting.returncode, 125)
+        one_line(err.decode(), "berthd stops")
+
+
+def test_berthd_does_not_start_without_libvirt(_):
+    with tempfile.TemporaryDirectory() as folder:
+        status, _, err = berthd("--config", "/dev/null", "--socket", folder + "/s", "--uri",
+                                "test:///refused")
+        same((status, err.count("\n"), os.listdir(folder)), (1, 1, []))
+        assert "test:///refused" in err, err
+
+
+def test_berthd_options(_):
+    for arguments, part in {
+            ("--max-vms", "4097"): "--max-vms: '4097' is not allowed: give 1 to 4096, or 0",
+            ("--max-vms", "x"): "--max-vms",
+            ("--nonsense",): "--nonsense",
+            ("argument",): "argument",
+            ("--config", "/nonexistent/berth.conf"): "/nonexistent/berth.conf",
+            ("--socket", "relative.sock"): "--socket"}.items():
+        status, out, err = berthd(*arguments)
+        same((arguments, status, out, err.count("\n")), (arguments, 2, "", 1))
+        assert part in err, err
+    same(berthd("--version")[1].startswith("berthd "), True)
+
+
+def test_berthd_settings_are_defaults_then_file_then_options(_):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "berth.conf")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("[berth]\nmax_vms=7\nvcpus=3\n")
+        out = berthd("--config", path, "--max-vms", "9", "--print-config")[1]
+        for part in ("\n#max_vms=9\n", "\n#vcpus=3\n", "\n#idle_timeout_s=300\n"):
+            assert part in out, out
+        with open(path, "w", encoding="ascii") as file:
+            file.write(re.sub("^#([a-z_]+=)", r"\1", out, flags=re.M))
+        same(berthd("--config", path, "--print-config")[1], out)
+
+
+def main():
+    tests = [(name[len("test_"):], value) for name, value in globals().items()
+             if name.startswith("test_")]
+    wanted = sys.argv[3:]
+    tests = [test for test in tests if not wanted or test[0] in wanted]
+    failed = 0
+    print(f"1..{len(tests)}")
+    with Daemon("--max-vms", "2") as daemon:
+        for number, (name, function) in enumerate(tests, 1):
+            try:
+                function(daemon)
+                print(f"ok {number} {name}", flush=True)
+            except Exception:  # pylint: disable=broad-except
+                failed += 1
+                print("# " + traceback.format_exc().replace("\n", "\n# "))
+                print(f"not ok {number} {name}", flush=True)
+        if failed:
+            print("# " + daemon.log().replace("\n", "\n# "))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
