@@ -399,7 +399,7 @@ load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, 
   g_autofree char *value = g_key_file_get_string (file, KEY_GROUP, key, &local);
   g_autofree char *origin = g_strdup_printf ("%s: %s", path, key);
 
-  if (value == NULL)
+  if (local != NULL) /* with a bad escape, GLib returns a value as well */
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", origin, local->message);
       return FALSE;
