@@ -137,6 +137,8 @@ exec_finish (BerthAgentExec *self)
     self->exit.flags |= BERTH_EXIT_OOM;
   self->exit.status = WIFEXITED (self->status) ? WEXITSTATUS (self->status) : -1;
   self->exit.signal = WIFSIGNALED (self->status) ? (uint32_t) WTERMSIG (self->status) : 0;
+  /* who hears of the end may look at the home at once */
+  berth_agent_script_remove (&self->script, self->world.config);
   if (self->is_heard)
     berth_agent_channel_send (self->world.channel, BERTH_FRAME_EXIT, self->request, &self->exit,
                               sizeof self->exit);
