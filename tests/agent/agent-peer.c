@@ -113,7 +113,8 @@ peer_spawn (AgentPeer *peer, const char *language)
   g_assert_no_error (error);
 }
 
-/* Fixture set-up; `language` is whose interpreter stands by, or NULL. Connected and greeted. */
+/* Fixture set-up; `language` is whose interpreter stands by, loaded, or NULL. Connected and
+ * greeted. */
 void
 agent_peer_start (AgentPeer *peer, gconstpointer language)
 {
@@ -125,7 +126,10 @@ agent_peer_start (AgentPeer *peer, gconstpointer language)
   copy_runners (peer);
   peer_spawn (peer, language);
   agent_peer_connect (peer);
-  agent_peer_hello (peer, 0);
+  if (language != NULL)
+    agent_peer_wait_ready (peer);
+  else
+    agent_peer_hello (peer, 0);
 }
 
 /* The first mount of cgroup2, NULL if there is none that this test may write. */
