@@ -70,14 +70,63 @@ waiter_is_aged (BerthAdmission *self, BerthAdmissionWaiter *waiter)
   return self->now_us - waiter->base.arrived_us >= self->budgets.capacity.big_request_age_us;
 }
 
-/* whether a slot may be left at all, so that a long queue is not walked for nothing */
+/* What is on its way to @waiter: a warm VM that is being made for requests like it, or a place that
+ * somebody leaves. FALSE if nothing is. */
 static gboolean
-supply_has_slot (const Supply *supply)
+waiter_cover (BerthAdmission *self, BerthAdmissionWaiter *waiter, Supply *supply)
 {
-  return supply->free.slots > 0 || supply->dying.slots > 0;
+  BerthRequest *request = waiter->base.request;
+  BerthAdmissionVm *refill = NULL;
+
+  if (!supply_cover (supply, berth_admission_place_of (request)))
+    {
+      refill = berth_admission_pick_refill (self, request);
+      if (refill == NULL)
+        return FALSE;
+      refill->promised_in = self->pass;
+    }
+  waiter->covered_in = self->pass;
+  return TRUE;
 }
 
-/* Walks the queue until somebody was admitted: the order is another one after that. */
+/* Warm VMs go for @waiter, if that makes its place. */
+static gboolean
+waiter_evict (BerthAdmission *self, BerthAdmissionWaiter *waiter, const Supply *supply)
+{
+  BerthPlace need = berth_admission_place_of (waiter->base.request);
+  Supply rest = *supply;
+
+  berth_place_move (&rest.dying, &need);
+  berth_place_move (&rest.free, &need);
+  return berth_admission_evict (self, need);
+}
+
+/* serves @waiter, if it can be served now */
+static gboolean
+waiter_serve (BerthAdmission *self, BerthAdmissionWaiter *waiter, const Supply *supply)
+{
+  BerthPlace place = berth_admission_place_of (waiter->base.request);
+  BerthAdmissionVm *warm = berth_admission_pick_warm (self, waiter->base.request);
+
+  if (warm != NULL && supply->free.vcpus >= place.vcpus)
+    berth_admission_claim (self, waiter, warm);
+  else if (berth_place_covers (&supply->free, &place))
+    berth_admission_admit (self, waiter);
+  else
+    return FALSE;
+  return TRUE;
+}
+
+/* whether anything may be left to give, so that a long queue is not walked for nothing */
+static gboolean
+supply_is_left (BerthAdmission *self, const Supply *supply)
+{
+  return supply->free.slots > 0 || supply->dying.slots > 0
+         || self->in_state[BERTH_VM_STATE_WARM] > 0 || self->n_refilling > 0;
+}
+
+/* Walks the queue until something has changed: the order, or what there is to give, is another one
+ * after that. */
 static gboolean
 dispatch_one (BerthAdmission *self)
 {
@@ -87,19 +136,17 @@ dispatch_one (BerthAdmission *self)
 
   self->pass++;
   berth_waiters_iter_init (&iter, self->queue);
-  while (supply_has_slot (&supply) && (next = berth_waiters_iter_next (&iter)) != NULL)
+  while (supply_is_left (self, &supply) && (next = berth_waiters_iter_next (&iter)) != NULL)
     {
       BerthAdmissionWaiter *waiter = (BerthAdmissionWaiter *)next;
-      BerthPlace place = berth_admission_place_of (next->request);
 
-      if (berth_place_covers (&supply.free, &place))
-        {
-          berth_admission_admit (self, waiter);
-          return TRUE;
-        }
-      if (supply_cover (&supply, place))
-        waiter->covered_in = self->pass;
-      else if (waiter_is_aged (self, waiter))
+      if (waiter_serve (self, waiter, &supply))
+        return TRUE;
+      if (waiter_cover (self, waiter, &supply))
+        continue;
+      if (waiter_evict (self, waiter, &supply))
+        return TRUE;
+      if (waiter_is_aged (self, waiter))
         return FALSE; /* from now on, what comes free is kept for it */
     }
   return FALSE;
@@ -108,10 +155,10 @@ dispatch_one (BerthAdmission *self)
 void
 berth_admission_dispatch (BerthAdmission *self)
 {
-  gboolean any_admitted = TRUE;
+  gboolean any_change = TRUE;
 
   berth_admission_start_unstarted (self);
   self->pass++; /* nobody is covered but by a pass of this message */
-  while (self->is_open && berth_waiters_get_length (self->queue) > 0 && any_admitted)
-    any_admitted = dispatch_one (self);
+  while (self->is_open && berth_waiters_get_length (self->queue) > 0 && any_change)
+    any_change = dispatch_one (self);
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The state of the admission core, shared by its four files: messages (berth-admission.c), the life
- * of VMs (-vms.c), who is next (-dispatch.c), and what is shown of it (-status.c). */
+/* The state of the admission core, shared by its files: messages (berth-admission.c), the life of
+ * VMs
+ * (-vms.c), who is next (-dispatch.c), the warm pool (-warm.c), and what is shown of it
+ * (-status.c). */
 #pragma once
 
 #include "berth-admission.h"
 #include "berth-budgets.h"
 #include "berth-vm-private.h"
 #include "berth-waiters.h"
+#include "berth-warm.h"
 
 G_BEGIN_DECLS
 
@@ -45,6 +48,11 @@ typedef struct
  * @destroy_tickets: (element-type guint64): who hears that it ended
  * @stuck_count: how often its destroy failed
  * @retry_at_us: while it is stuck, when destroy() is tried again
+ * @warm: (unowned) (nullable): of the pool that it was started for
+ * @generation: of its template then
+ * @started_us: when start() was called
+ * @idle_since_us: when it became warm
+ * @promised_in: the last pass in which a waiter waits for this refill
  *
  * One VM that is not gone.
  */
@@ -59,6 +67,11 @@ struct _BerthAdmissionVm
   GArray *destroy_tickets;
   guint stuck_count;
   gint64 retry_at_us;
+  BerthWarm *warm;
+  guint generation;
+  gint64 started_us;
+  gint64 idle_since_us;
+  guint64 promised_in;
   GList link;
 };
 
@@ -72,6 +85,10 @@ struct _BerthAdmission
   GQueue order;        /* of BerthAdmissionVm's own links, oldest first */
   guint in_state[BERTH_VM_N_STATES];
   guint n_unstarted;
+  GPtrArray *warm;     /* of BerthWarm (owned), in the order in which they were first named */
+  guint n_refilling;   /* VMs that are being started for the warm pool */
+  gboolean is_pressed; /* the host is short of memory */
+  gint64 relief_at_us; /* when the next warm VM goes because of that */
   gboolean is_open;
   gboolean is_shutting_down;
   GArray *shutdown_tickets;
@@ -95,6 +112,11 @@ BerthPlace berth_admission_place_of (BerthRequest *request);
 /* takes @waiter out of the queue, takes a place for it and starts a VM there */
 void berth_admission_admit (BerthAdmission *self, BerthAdmissionWaiter *waiter);
 void berth_admission_start_unstarted (BerthAdmission *self);
+/* takes @waiter out of the queue and claims @av, which is warm, for it */
+void
+berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthAdmissionVm *av);
+/* starts a VM for the warm pool; its place must be free */
+void berth_admission_refill (BerthAdmission *self, BerthWarm *warm);
 /* idempotent; detaches nobody */
 void berth_admission_destroy_vm (BerthAdmission *self, BerthAdmissionVm *av);
 /* @waiter left: what was started for it ends */
@@ -106,6 +128,26 @@ void berth_admission_vm_free (BerthAdmissionVm *av);
 
 /* berth-admission-dispatch.c */
 void berth_admission_dispatch (BerthAdmission *self);
+
+/* berth-admission-warm.c */
+/* NULL if the warm pool knows nothing of it */
+BerthWarm *berth_admission_find_warm (BerthAdmission *self, const char *template_name);
+void berth_admission_handle_warm (BerthAdmission *self, const BerthMessage *message);
+/* the warm VM that serves @request, if there is one; whether its vCPUs are free is not asked */
+BerthAdmissionVm *berth_admission_pick_warm (BerthAdmission *self, BerthRequest *request);
+/* the refill that will serve @request and was not promised in this pass, if there is one */
+BerthAdmissionVm *berth_admission_pick_refill (BerthAdmission *self, BerthRequest *request);
+/* destroys warm VMs, least wanted first, until @need is on its way; FALSE, and nothing is done,
+ * where all of them together don't hold it */
+gboolean berth_admission_evict (BerthAdmission *self, BerthPlace need);
+/* of a VM of the warm pool that is being made or waits */
+gboolean berth_admission_is_evictable (BerthAdmission *self, BerthAdmissionVm *av);
+/* destroys what is not wanted any more */
+void berth_admission_trim_warm (BerthAdmission *self);
+/* starts what is wanted and fits, if nobody waits */
+void berth_admission_refill_warm (BerthAdmission *self);
+gint64 berth_admission_next_warm_wakeup_us (BerthAdmission *self);
+GVariant *berth_admission_dup_warm_status (BerthAdmission *self);
 
 /* berth-admission-status.c */
 /* why @waiter, in the queue, is not served, and what to do */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Puts the state of admission into words: for a caller that is refused, for the status, and for the
- * test that checks the invariants. */
+/* Puts the state of admission into words: for a caller that is refused, and for the status. */
 #include "berth-admission-private.h"
 
 #include <gio/gio.h>
@@ -77,19 +76,27 @@ berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request)
   return NULL;
 }
 
+/* Slots that a new request could get at once: nobody's, or a warm VM's, which makes room, or serves
+ * it. Who is covered takes one as soon as one more may start; what is dying comes to them first. */
 static guint
 count_free (BerthAdmission *self)
 {
-  guint waiting = berth_waiters_get_length (self->queue);
-  gint64 free = berth_budgets_free (&self->budgets).slots;
+  gint64 free = berth_budgets_free (&self->budgets).slots + self->in_state[BERTH_VM_STATE_WARM]
+                + self->n_refilling;
+  gint64 dying = self->in_state[BERTH_VM_STATE_STOPPING];
   BerthWaitersIter iter;
   BerthWaiter *waiter = NULL;
 
-  /* who is covered takes a slot as soon as one more may start; who is not keeps none */
   berth_waiters_iter_init (&iter, self->queue);
-  while (waiting > 0 && free > 0 && (waiter = berth_waiters_iter_next (&iter)) != NULL)
-    if (((BerthAdmissionWaiter *)waiter)->covered_in == self->pass)
-      free--;
+  while (free > 0 && (waiter = berth_waiters_iter_next (&iter)) != NULL)
+    {
+      if (((BerthAdmissionWaiter *)waiter)->covered_in != self->pass)
+        continue;
+      if (dying > 0)
+        dying--;
+      else
+        free--;
+    }
   return (guint)MAX (free, 0);
 }
 
@@ -161,93 +168,7 @@ berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
                                dup_budget (budgets->held.vcpus, budgets->capacity.vcpus));
   g_variant_dict_insert (&dict, "open", "b", self->is_open);
   g_variant_dict_insert_value (&dict, "waiters", dup_waiters (self, now_us));
-  g_variant_dict_insert_value (&dict, "templates",
-                               g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0));
+  g_variant_dict_insert (&dict, "pressure", "b", self->is_pressed);
+  g_variant_dict_insert_value (&dict, "templates", berth_admission_dup_warm_status (self));
   return g_variant_ref_sink (g_variant_dict_end (&dict));
-}
-
-/* what is held by all VMs must be what the books say, state by state */
-static BerthPlace
-check_vms (BerthAdmission *self)
-{
-  BerthPlace sum = { 0 };
-  guint in_state[BERTH_VM_N_STATES] = { 0 };
-
-  for (GList *link = self->order.head; link != NULL; link = link->next)
-    {
-      BerthAdmissionVm *av = link->data;
-      BerthVmState state = berth_vm_get_state (av->vm);
-      gboolean runs = state == BERTH_VM_STATE_STARTING || state == BERTH_VM_STATE_CLAIMED;
-      gboolean is_kept = av->waiter != NULL;
-
-      in_state[state]++;
-      berth_place_add (&sum, &av->held);
-      if (av->held.slots != 1 || av->held.memory_mb != berth_vm_get_memory_mb (av->vm))
-        g_error ("invariant 2: VM %s does not hold its place", berth_vm_get_id (av->vm));
-      if (av->held.vcpus != (runs || is_kept ? berth_vm_get_vcpus (av->vm) : 0))
-        g_error ("invariant 1: VM %s holds the wrong vCPUs", berth_vm_get_id (av->vm));
-      if (av->waiter != NULL && av->waiter->vm != av)
-        g_error ("invariant 3: a waiter of VM %s is lost", berth_vm_get_id (av->vm));
-    }
-  for (guint i = 0; i < BERTH_VM_N_STATES; i++)
-    if (in_state[i] != self->in_state[i])
-      g_error ("invariant 6: %u VMs are %s, not %u", in_state[i],
-               berth_vm_state_to_string ((BerthVmState)i), self->in_state[i]);
-  return sum;
-}
-
-/* After a resize to less, what is held may stay above the capacity, but may not grow there. */
-static void
-check_bound (gint64 *allowed, gint64 capacity, gint64 held, const char *what)
-{
-  *allowed = MAX (*allowed, capacity);
-  if (held > *allowed)
-    g_error ("invariant 1: %" G_GINT64_FORMAT " %s are held, %" G_GINT64_FORMAT " may be", held,
-             what, *allowed);
-  *allowed = MAX (capacity, held);
-}
-
-/* who could be served has been: counted without the passes, from every need before it in order */
-static void
-check_queue (BerthAdmission *self)
-{
-  BerthPlace before = { 0 };
-  BerthPlace free = berth_budgets_free (&self->budgets);
-  BerthWaitersIter iter;
-  BerthWaiter *waiter = NULL;
-
-  berth_waiters_iter_init (&iter, self->queue);
-  while (self->is_open && (waiter = berth_waiters_iter_next (&iter)) != NULL)
-    {
-      BerthPlace place = berth_admission_place_of (waiter->request);
-
-      if (waiter->deadline_us <= self->now_us)
-        g_error ("invariant 3: ticket %" G_GUINT64_FORMAT " waits beyond its deadline",
-                 waiter->ticket);
-      berth_place_add (&before, &place);
-      if (berth_place_covers (&free, &before))
-        g_error ("invariant 4: ticket %" G_GUINT64_FORMAT " waits though its place is free",
-                 waiter->ticket);
-      if (self->now_us - waiter->arrived_us >= self->budgets.capacity.big_request_age_us)
-        return;
-    }
-}
-
-void
-berth_admission_check (BerthAdmission *self)
-{
-  const BerthCapacity *capacity = &self->budgets.capacity;
-  const BerthPlace *held = &self->budgets.held;
-  BerthPlace rest = check_vms (self);
-
-  berth_place_subtract (&rest, held);
-  if (!berth_place_is_empty (&rest))
-    g_error ("invariant 2: what the VMs hold is not what is taken");
-  check_bound (&self->allowed.slots, capacity->max_vms, held->slots, "slots");
-  check_bound (&self->allowed.memory_mb, capacity->memory_mb, held->memory_mb, "MiB");
-  check_bound (&self->allowed.vcpus, capacity->vcpus, held->vcpus, "vCPUs");
-  check_bound (&self->allowed.starts, capacity->max_starts, held->starts, "starts");
-  check_queue (self);
-  if (self->is_shutting_down && g_hash_table_size (self->waiters) > 0)
-    g_error ("invariant 3: somebody waits after the shutdown");
 }

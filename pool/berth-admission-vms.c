@@ -41,6 +41,8 @@ vm_fire (BerthAdmission *self, BerthAdmissionVm *av, BerthVmEvent event)
 
   if (!berth_vm_fire (av->vm, event))
     return FALSE;
+  if (before == BERTH_VM_STATE_STARTING && av->mode == BERTH_START_WARM)
+    self->n_refilling--;
   self->in_state[before]--;
   self->in_state[vm_state (av)]++;
   return TRUE;
@@ -101,6 +103,7 @@ vm_start (BerthAdmission *self, BerthAdmissionVm *av)
   if (av->held.starts == 0)
     vm_take (self, av, (BerthPlace){ .starts = 1 });
   av->is_unstarted = FALSE;
+  av->started_us = self->now_us;
   self->n_unstarted--;
   berth_admission_add_effect (self, BERTH_EFFECT_START, av->vm, av->mode);
 }
@@ -141,7 +144,42 @@ berth_admission_admit (BerthAdmission *self, BerthAdmissionWaiter *waiter)
   start_in_place (self, waiter, place);
 }
 
-/* the end of every VM: it leaves the books, and its place goes to @heir or back */
+void
+berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthAdmissionVm *av)
+{
+  BerthRequest *request = waiter->base.request;
+
+  if (waiter->base.tenant != NULL)
+    {
+      berth_waiters_remove (self->queue, &waiter->base, TRUE);
+      g_hash_table_remove (self->no_wait, waiter);
+      waiter->admitted_us = self->now_us;
+    }
+  vm_fire (self, av, BERTH_VM_EVENT_CLAIM);
+  vm_take (self, av, (BerthPlace){ .vcpus = request->vcpus });
+  av->waiter = waiter;
+  waiter->vm = av;
+  waiter->attempts++;
+  berth_vm_set_request (av->vm, request, waiter->admitted_us, TRUE);
+  berth_admission_add_effect (self, BERTH_EFFECT_CLAIM, av->vm, av->mode);
+}
+
+void
+berth_admission_refill (BerthAdmission *self, BerthWarm *warm)
+{
+  const BerthWarmTarget *target = berth_warm_get_target (warm);
+  BerthAdmissionVm *av = vm_new (self, berth_warm_get_name (warm), target->memory_mb, target->vcpus,
+                                 BERTH_START_WARM);
+
+  av->warm = warm;
+  av->generation = berth_warm_get_generation (warm);
+  self->n_refilling++;
+  vm_take (self, av,
+           (BerthPlace){ .slots = 1, .memory_mb = target->memory_mb, .vcpus = target->vcpus });
+  vm_start (self, av);
+}
+
+/* The end of every VM: it leaves the books, and its place goes to @heir or back. */
 static void
 vm_remove (BerthAdmission *self, BerthAdmissionVm *av, BerthAdmissionWaiter *heir)
 {
@@ -177,6 +215,37 @@ waiter_may_retry (BerthAdmission *self, BerthAdmissionWaiter *waiter, const GErr
     reported = waiter->first_error;
   berth_admission_finish_waiter (self, waiter, NULL, g_error_copy (reported));
   return FALSE;
+}
+
+/* The next attempt of a waiter whose VM @av failed, if it need not wait for the end of that:
+ * another warm VM, or a place that is free and that nobody waits for. Else it inherits the place of
+ * @av. The last attempt is always a start: a pool whose warm VMs are all bad must not fail a
+ * request. */
+static void
+retry_elsewhere (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  BerthAdmissionWaiter *waiter = av->waiter;
+  BerthPlace place = berth_admission_place_of (waiter->base.request);
+  BerthPlace free = berth_budgets_free (&self->budgets);
+  BerthAdmissionVm *other = NULL;
+
+  free.vcpus += av->held.vcpus; /* they go with the waiter */
+  if (waiter->attempts + 1 < BERTH_ADMISSION_MAX_ATTEMPTS)
+    other = berth_admission_pick_warm (self, waiter->base.request);
+  if (!self->is_open
+      || (other == NULL
+          && (berth_waiters_get_length (self->queue) > 0 || !berth_place_covers (&free, &place))))
+    return;
+
+  av->waiter = NULL;
+  vm_give_vcpus (self, av);
+  if (other != NULL)
+    {
+      berth_admission_claim (self, waiter, other);
+      return;
+    }
+  berth_budgets_take (&self->budgets, &place);
+  start_in_place (self, waiter, place);
 }
 
 static gboolean
@@ -217,13 +286,60 @@ berth_admission_abandon_vm (BerthAdmission *self, BerthAdmissionVm *av)
 }
 
 static void
+handle_warmed (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  if (!vm_fire (self, av, BERTH_VM_EVENT_WARMED))
+    return;
+  vm_give_start (self, av);
+  vm_give_vcpus (self, av);
+  av->idle_since_us = self->now_us;
+  berth_warm_note_refill (av->warm, self->now_us - av->started_us);
+}
+
+static void
 handle_started (BerthAdmission *self, BerthAdmissionVm *av)
 {
-  if (av->is_unstarted || !vm_fire (self, av, BERTH_VM_EVENT_STARTED))
+  if (av->is_unstarted)
+    return;
+  if (av->mode == BERTH_START_WARM)
+    {
+      handle_warmed (self, av);
+      return;
+    }
+  if (!vm_fire (self, av, BERTH_VM_EVENT_STARTED))
     return;
   vm_give_start (self, av);
   av->is_delivered = TRUE;
   berth_admission_finish_waiter (self, av->waiter, av->vm, NULL);
+}
+
+/* a claim() is under way: the VM is its waiter's, but nobody has it yet */
+static gboolean
+vm_is_being_claimed (BerthAdmissionVm *av)
+{
+  return vm_state (av) == BERTH_VM_STATE_CLAIMED && !av->is_delivered;
+}
+
+static void
+handle_claimed (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  if (!vm_is_being_claimed (av))
+    return;
+  berth_warm_note_claim (av->warm);
+  av->is_delivered = TRUE;
+  berth_admission_finish_waiter (self, av->waiter, av->vm, NULL);
+}
+
+/* what a failure says of the template's warm VMs, before the state changes */
+static void
+note_warm_failure (BerthAdmission *self, BerthAdmissionVm *av, const char *message)
+{
+  if (av->warm == NULL)
+    return;
+  if (vm_state (av) == BERTH_VM_STATE_STARTING)
+    berth_warm_note_failed_refill (av->warm, message, self->now_us);
+  else if (vm_is_being_claimed (av))
+    berth_warm_note_failed_claim (av->warm, message, self->now_us);
 }
 
 static void
@@ -233,19 +349,27 @@ handle_failed (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
       = error != NULL ? g_error_copy (error)
                       : g_error_new (BERTH_ERROR, BERTH_ERROR_INTERNAL,
                                      "VM %s failed without a reason", berth_vm_get_id (av->vm));
+  gboolean is_claim = vm_is_being_claimed (av);
+  BerthVmState next = BERTH_VM_STATE_GONE;
 
   /* late: what its owner has does not fail any more, it ends */
-  if (av->is_delivered || av->is_unstarted || !vm_fire (self, av, BERTH_VM_EVENT_FAILED))
+  if (av->is_delivered || av->is_unstarted
+      || !berth_vm_next_state (vm_state (av), BERTH_VM_EVENT_FAILED, &next))
     return;
-  if (av->waiter == NULL
-      || !waiter_may_retry (self, av->waiter, failure, error_is_passing (failure)))
-    vm_give_vcpus (self, av);
+  note_warm_failure (self, av, failure->message);
+  vm_fire (self, av, BERTH_VM_EVENT_FAILED);
   berth_admission_add_effect (self, BERTH_EFFECT_DESTROY, av->vm, av->mode);
+  /* a warm VM that can't be woken says nothing about the request: it may always be tried again */
+  if (av->waiter != NULL
+      && waiter_may_retry (self, av->waiter, failure, is_claim || error_is_passing (failure)))
+    retry_elsewhere (self, av);
+  if (av->waiter == NULL)
+    vm_give_vcpus (self, av);
 }
 
-/* it ended by itself before its waiter had it: the next attempt does not wait for anything */
-static gboolean
-lost_waiter_may_retry (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
+/* It ended by itself before its waiter had it: that says nothing about the request, either. */
+static void
+lost_waiter_retries (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
 {
   g_autoptr (GError) lost = NULL;
 
@@ -255,7 +379,8 @@ lost_waiter_may_retry (BerthAdmission *self, BerthAdmissionVm *av, const GError 
     lost = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "VM %s ended before it was ready: %s",
                         berth_vm_get_id (av->vm),
                         error != NULL ? error->message : "no reason is known");
-  return waiter_may_retry (self, av->waiter, lost, TRUE);
+  if (waiter_may_retry (self, av->waiter, lost, TRUE))
+    retry_elsewhere (self, av);
 }
 
 static void
@@ -263,15 +388,18 @@ handle_gone (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
 {
   BerthVmState state = vm_state (av);
   gboolean was_asked = state == BERTH_VM_STATE_STOPPING || state == BERTH_VM_STATE_STUCK;
-  BerthAdmissionWaiter *heir = av->waiter;
   g_autoptr (BerthVm) vm = g_object_ref (av->vm);
   gboolean is_lost_by_owner = !was_asked && av->is_delivered;
+  const char *reason = error != NULL ? error->message : "it ended by itself";
 
   if (!was_asked)
-    berth_vm_set_end_reason (vm, error != NULL ? error->message : "it ended by itself");
-  if (heir != NULL && !was_asked && !lost_waiter_may_retry (self, av, error))
-    heir = NULL;
-  vm_remove (self, av, heir);
+    {
+      berth_vm_set_end_reason (vm, reason);
+      note_warm_failure (self, av, reason);
+    }
+  if (av->waiter != NULL && !was_asked)
+    lost_waiter_retries (self, av, error);
+  vm_remove (self, av, av->waiter);
   if (is_lost_by_owner)
     berth_admission_add_effect (self, BERTH_EFFECT_VM_GONE, vm, BERTH_START_RUN);
 }
@@ -320,6 +448,7 @@ berth_admission_handle_event (BerthAdmission *self, BerthAdmissionVm *av,
       handle_started (self, av);
       break;
     case BERTH_HYPERVISOR_CLAIMED:
+      handle_claimed (self, av);
       break;
     case BERTH_HYPERVISOR_FAILED:
       handle_failed (self, av, error);

@@ -50,6 +50,7 @@ berth_admission_new (const BerthCapacity *capacity)
   self->no_wait = g_hash_table_new (NULL, NULL);
   self->vms = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)berth_admission_vm_free);
   g_queue_init (&self->order);
+  self->warm = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_warm_free);
   self->shutdown_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->is_open = TRUE;
   return self;
@@ -63,6 +64,7 @@ berth_admission_free (BerthAdmission *self)
   berth_waiters_free (self->queue);
   g_hash_table_unref (self->waiters);
   g_hash_table_unref (self->vms);
+  g_ptr_array_unref (self->warm);
   g_array_unref (self->shutdown_tickets);
   g_free (self);
 }
@@ -111,6 +113,16 @@ new_shutting_down_error (void)
                       "berth is shutting down and starts nothing more; ask again when it runs");
 }
 
+/* a request that a warm VM would have served */
+static void
+note_arrival (BerthAdmission *self, BerthRequest *request)
+{
+  BerthWarm *warm = berth_admission_find_warm (self, request->template_name);
+
+  if (warm != NULL && berth_warm_fits (warm, request->memory_mb, request->vcpus))
+    berth_warm_note_arrival (warm, self->now_us);
+}
+
 static BerthAdmissionWaiter *
 handle_acquire (BerthAdmission *self, const BerthMessage *message)
 {
@@ -126,6 +138,7 @@ handle_acquire (BerthAdmission *self, const BerthMessage *message)
       return NULL;
     }
 
+  note_arrival (self, message->request);
   waiter = g_new0 (BerthAdmissionWaiter, 1);
   waiter->base.ticket = message->ticket;
   waiter->base.request = berth_request_ref (message->request);
@@ -329,6 +342,8 @@ settle (BerthAdmission *self, guint64 arrived_ticket)
       any_left |= expire_waiters (self);
     }
   while (any_left);
+  berth_admission_trim_warm (self);
+  berth_admission_refill_warm (self);
   finish_shutdown (self);
 }
 
@@ -368,6 +383,13 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
     case BERTH_MESSAGE_SHUTDOWN:
       handle_shutdown (self, message->ticket);
       break;
+    case BERTH_MESSAGE_SET_WARM:
+    case BERTH_MESSAGE_DRAIN:
+    case BERTH_MESSAGE_FILL:
+    case BERTH_MESSAGE_TEMPLATE_CHANGED:
+    case BERTH_MESSAGE_SET_PRESSURE:
+      berth_admission_handle_warm (self, message);
+      break;
     }
   settle (self, arrived_ticket);
   self->effects = NULL;
@@ -387,7 +409,7 @@ berth_admission_next_wakeup_us (BerthAdmission *self)
         if (berth_vm_get_state (av->vm) == BERTH_VM_STATE_STUCK)
           wakeup_us = MIN (wakeup_us, av->retry_at_us);
       }
-  return wakeup_us;
+  return MIN (wakeup_us, berth_admission_next_warm_wakeup_us (self));
 }
 
 GPtrArray *

@@ -19,6 +19,11 @@ G_BEGIN_DECLS
  * @BERTH_MESSAGE_RESIZE: `capacity` holds from now on
  * @BERTH_MESSAGE_SET_OPEN: the gate is open if `flag`
  * @BERTH_MESSAGE_SHUTDOWN: everything is to end; `ticket` hears when it did
+ * @BERTH_MESSAGE_SET_WARM: `target` is wanted of `template_name`
+ * @BERTH_MESSAGE_DRAIN: no warm VM of `template_name` (%NULL: of any) is kept
+ * @BERTH_MESSAGE_FILL: they are wanted again, at once
+ * @BERTH_MESSAGE_TEMPLATE_CHANGED: warm VMs of `template_name` are outdated
+ * @BERTH_MESSAGE_SET_PRESSURE: the host is short of memory if `flag`
  */
 typedef enum
 {
@@ -30,6 +35,11 @@ typedef enum
   BERTH_MESSAGE_RESIZE,
   BERTH_MESSAGE_SET_OPEN,
   BERTH_MESSAGE_SHUTDOWN,
+  BERTH_MESSAGE_SET_WARM,
+  BERTH_MESSAGE_DRAIN,
+  BERTH_MESSAGE_FILL,
+  BERTH_MESSAGE_TEMPLATE_CHANGED,
+  BERTH_MESSAGE_SET_PRESSURE,
 } BerthMessageType;
 
 /**
@@ -47,6 +57,8 @@ typedef struct
   BerthHypervisorEventType event;
   const GError *error;
   const BerthCapacity *capacity;
+  const char *template_name;
+  const BerthWarmTarget *target;
   gboolean flag;
 } BerthMessage;
 

@@ -43,6 +43,26 @@ typedef struct
   guint vm_memory_mb;
 } BerthHostPolicy;
 
+/**
+ * BerthWarmTarget:
+ * @min: warm VMs that are always wanted
+ * @max: as many as requests come in while one is made are wanted, up to this; raised to @min, so 0
+ *   for a fixed number
+ * @memory_mb: of each, in MiB; a warm VM serves requests of exactly this size
+ * @vcpus: likewise
+ * @max_idle_us: after which an idle one is replaced, in microseconds; 0 for never
+ *
+ * What is wanted of one template in the warm pool. @min and @max both 0: nothing.
+ */
+struct _BerthWarmTarget
+{
+  guint min;
+  guint max;
+  guint memory_mb;
+  guint vcpus;
+  gint64 max_idle_us;
+};
+
 /* Fills every field of @capacity that is 0 from the host's memory, its CPUs (affinity mask) and the
  * limits of the cgroup (v1 and v2) that this process is in. @root is "/" (tests pass a folder that
  * holds proc/ and sys/). Fails with BERTH_ERROR_CONFIG where not even one VM fits. */

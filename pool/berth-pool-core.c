@@ -34,6 +34,7 @@ pool_message_free (BerthPoolMessage *message)
   g_clear_pointer (&message->request, berth_request_unref);
   g_clear_object (&message->vm);
   g_clear_error (&message->error);
+  g_free (message->template_name);
   g_clear_pointer (&message->reply, g_async_queue_unref);
   g_free (message);
 }

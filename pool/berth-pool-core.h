@@ -42,6 +42,8 @@ typedef struct
   BerthVm *vm;
   GError *error;
   BerthCapacity capacity;
+  BerthWarmTarget target;
+  char *template_name;
   GAsyncQueue *reply;
 } BerthPoolMessage;
 

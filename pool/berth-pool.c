@@ -399,6 +399,110 @@ berth_pool_set_open (BerthPool *self, gboolean open)
   berth_pool_core_push (self->core, message);
 }
 
+/**
+ * berth_pool_set_warm_target:
+ * @self: a #BerthPool
+ * @template_name: of the template
+ * @target: what is wanted of it from now on
+ *
+ * Keeps paused, healthy VMs of @template_name ready for requests of exactly @target's size. They
+ * are made when nobody waits, and give way to whoever does. A template that can't have warm VMs (it
+ * has no snapshot yet) has a target of 0. Any thread.
+ */
+void
+berth_pool_set_warm_target (BerthPool *self, const char *template_name,
+                            const BerthWarmTarget *target)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (template_name != NULL);
+  g_return_if_fail (target != NULL);
+  g_return_if_fail ((target->min == 0 && target->max == 0)
+                    || (target->memory_mb > 0 && target->vcpus > 0));
+
+  message = berth_pool_message_new (BERTH_MESSAGE_SET_WARM);
+  message->target = *target;
+  message->message.target = &message->target;
+  message->template_name = g_strdup (template_name);
+  message->message.template_name = message->template_name;
+  berth_pool_core_push (self->core, message);
+}
+
+static void
+push_template (BerthPool *self, BerthMessageType type, const char *template_name)
+{
+  BerthPoolMessage *message = berth_pool_message_new (type);
+
+  message->template_name = g_strdup (template_name);
+  message->message.template_name = message->template_name;
+  berth_pool_core_push (self->core, message);
+}
+
+/**
+ * berth_pool_drain:
+ * @self: a #BerthPool
+ * @template_name: (nullable): of the template; %NULL for all that have a target
+ *
+ * Destroys its warm VMs, and makes none until berth_pool_fill(). Any thread.
+ */
+void
+berth_pool_drain (BerthPool *self, const char *template_name)
+{
+  g_return_if_fail (BERTH_IS_POOL (self));
+  push_template (self, BERTH_MESSAGE_DRAIN, template_name);
+}
+
+/**
+ * berth_pool_fill:
+ * @self: a #BerthPool
+ * @template_name: (nullable): of the template; %NULL for all that have a target
+ *
+ * Ends a drain, and forgets failures, so that what is wanted is tried at once. Any thread.
+ */
+void
+berth_pool_fill (BerthPool *self, const char *template_name)
+{
+  g_return_if_fail (BERTH_IS_POOL (self));
+  push_template (self, BERTH_MESSAGE_FILL, template_name);
+}
+
+/**
+ * berth_pool_template_changed:
+ * @self: a #BerthPool
+ * @template_name: of the template
+ *
+ * Its warm VMs are outdated: nobody gets one any more, and all are replaced. VMs that somebody has
+ * stay as they are. Any thread.
+ */
+void
+berth_pool_template_changed (BerthPool *self, const char *template_name)
+{
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (template_name != NULL);
+  push_template (self, BERTH_MESSAGE_TEMPLATE_CHANGED, template_name);
+}
+
+/**
+ * berth_pool_set_pressure:
+ * @self: a #BerthPool
+ * @pressure: whether the host is short of memory
+ *
+ * While it is, no warm VM is made, and one goes now and one every second, least wanted first; no
+ * request is refused because of it. Any thread.
+ */
+void
+berth_pool_set_pressure (BerthPool *self, gboolean pressure)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+
+  message = berth_pool_message_new (BERTH_MESSAGE_SET_PRESSURE);
+  message->message.flag = pressure;
+  berth_pool_core_push (self->core, message);
+}
+
 static gpointer
 ask (BerthPool *self, BerthPoolMessageType type)
 {
@@ -422,8 +526,9 @@ ask (BerthPool *self, BerthPoolMessageType type)
  * this thread has been handled. Any thread.
  *
  * Returns: (transfer full): `a{sv}`: "slots" {total, free, claimed, warm, starting, stopping, of
- *   which stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "waiters" [{tenant,
- *   task, uid, template, position (from 1), since (seconds)}], "templates" {NAME: {...}}
+ *   which stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure", "waiters"
+ *   [{tenant, task, uid, template, position (from 1), since (seconds)}], "templates" {NAME: {warm,
+ *   refilling, target (wanted now), min, max, failures (in a row), last_error}}
  */
 GVariant *
 berth_pool_dup_status (BerthPool *self)

@@ -57,9 +57,25 @@ BERTH_AVAILABLE void berth_pool_shutdown_async (BerthPool *self, GCancellable *c
 BERTH_AVAILABLE gboolean berth_pool_shutdown_finish (BerthPool *self, GAsyncResult *result,
                                                      GError **error);
 
-/* (transfer full): a{sv} with "slots" {total, free, claimed, warm, starting, stopping},
- * "memory_mb" {total, held}, "vcpus" {total, held}, "waiters" [{tenant, task, template, position,
- * since}] ("since": seconds waited), "templates" {NAME: {warm, target, failures, last_error}}.
+/* The warm pool: what is wanted of @template_name from now on; a new pool's wants nothing. */
+BERTH_AVAILABLE void berth_pool_set_warm_target (BerthPool *self, const char *template_name,
+                                                 const BerthWarmTarget *target);
+
+/* Destroys the warm VMs of @template_name ((nullable): of all) and makes none until it is filled.
+ */
+BERTH_AVAILABLE void berth_pool_drain (BerthPool *self, const char *template_name);
+BERTH_AVAILABLE void berth_pool_fill (BerthPool *self, const char *template_name);
+
+/* Its snapshot or XML is another one: warm VMs of before are replaced, and given to nobody. */
+BERTH_AVAILABLE void berth_pool_template_changed (BerthPool *self, const char *template_name);
+
+/* While the host is short of memory, warm VMs go, least wanted first, and none are made. */
+BERTH_AVAILABLE void berth_pool_set_pressure (BerthPool *self, gboolean pressure);
+
+/* (transfer full): a{sv} with "slots" {total, free, claimed, warm, starting, stopping, stuck},
+ * "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure", "waiters" [{tenant, task,
+ * uid, template, position, since}] ("since": seconds waited), "templates" {NAME: {warm, refilling,
+ * target, min, max, failures, last_error}}.
  * Waits for the admission thread to answer (never for a hypervisor): any thread. */
 BERTH_AVAILABLE GVariant *berth_pool_dup_status (BerthPool *self);
 

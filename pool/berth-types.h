@@ -15,5 +15,6 @@ typedef struct _BerthHypervisor BerthHypervisor;
 typedef struct _BerthPool BerthPool;
 typedef struct _BerthRequest BerthRequest;
 typedef struct _BerthVm BerthVm;
+typedef struct _BerthWarmTarget BerthWarmTarget;
 
 G_END_DECLS

@@ -87,6 +87,8 @@ carry_out (CoreWorld *self, BerthEffect *effect)
   switch (effect->type)
     {
     case BERTH_EFFECT_START:
+      if (effect->mode == BERTH_START_WARM && berth_waiters_get_length (self->core->queue) > 0)
+        g_error ("invariant 4: a refill goes before a waiter");
       berth_hypervisor_start (hypervisor, effect->vm, effect->mode);
       break;
     case BERTH_EFFECT_CLAIM:
@@ -225,6 +227,26 @@ core_world_set_open (CoreWorld *self, gboolean open)
   core_world_send (self, &message);
 }
 
+void
+core_world_set_warm (CoreWorld *self, const char *template_name, const BerthWarmTarget *target)
+{
+  const BerthMessage message = {
+    .type = BERTH_MESSAGE_SET_WARM,
+    .template_name = template_name,
+    .target = target,
+  };
+
+  core_world_send (self, &message);
+}
+
+void
+core_world_tell (CoreWorld *self, BerthMessageType type, const char *template_name, gboolean flag)
+{
+  const BerthMessage message = { .type = type, .template_name = template_name, .flag = flag };
+
+  core_world_send (self, &message);
+}
+
 guint64
 core_world_shutdown (CoreWorld *self)
 {
@@ -274,6 +296,28 @@ core_world_get_number (CoreWorld *self, const char *group, const char *key)
   guint number = 0;
 
   g_assert_nonnull (dict);
+  g_assert_true (g_variant_lookup (dict, key, "u", &number));
+  return number;
+}
+
+GVariant *
+core_world_dup_template (CoreWorld *self, const char *template_name)
+{
+  g_autoptr (GVariant) status = berth_admission_dup_status (self->core, self->now_us);
+  g_autoptr (GVariant) templates
+      = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
+  GVariant *dict = g_variant_lookup_value (templates, template_name, G_VARIANT_TYPE_VARDICT);
+
+  g_assert_nonnull (dict);
+  return dict;
+}
+
+guint
+core_world_get_template_number (CoreWorld *self, const char *template_name, const char *key)
+{
+  g_autoptr (GVariant) dict = core_world_dup_template (self, template_name);
+  guint number = 0;
+
   g_assert_true (g_variant_lookup (dict, key, "u", &number));
   return number;
 }

@@ -53,6 +53,11 @@ guint64 core_world_destroy (CoreWorld *self, BerthVm *vm);
 void core_world_cancel (CoreWorld *self, guint64 ticket);
 void core_world_resize (CoreWorld *self, const BerthCapacity *capacity);
 void core_world_set_open (CoreWorld *self, gboolean open);
+void
+core_world_set_warm (CoreWorld *self, const char *template_name, const BerthWarmTarget *target);
+/* BERTH_MESSAGE_DRAIN, FILL, TEMPLATE_CHANGED or SET_PRESSURE */
+void
+core_world_tell (CoreWorld *self, BerthMessageType type, const char *template_name, gboolean flag);
 guint64 core_world_shutdown (CoreWorld *self);
 
 /* NULL while it has not ended */
@@ -63,6 +68,10 @@ void core_world_assert_pending (CoreWorld *self, guint64 ticket);
 void core_world_assert_error (CoreWorld *self, guint64 ticket, GQuark domain, gint code);
 /* of the status: "slots" and "free", and so on */
 guint core_world_get_number (CoreWorld *self, const char *group, const char *key);
+
+/* of the status of one template */
+GVariant *core_world_dup_template (CoreWorld *self, const char *template_name);
+guint core_world_get_template_number (CoreWorld *self, const char *template_name, const char *key);
 
 /* lets @us pass, with everything that is due meanwhile */
 void core_world_advance (CoreWorld *self, gint64 us);

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides which warm VMs are made, kept, replaced and given up: the pool never costs anyone a turn.
+ */
+#include "berth-admission-private.h"
+
+#define RELIEF_EVERY_US G_TIME_SPAN_SECOND
+
+/* What there is of one template. */
+typedef struct
+{
+  guint n_idle;
+  guint n_refilling;
+  guint n_leaving;
+  BerthAdmissionVm *oldest; /* of the idle ones */
+} WarmCount;
+
+static BerthVmState
+vm_state (BerthAdmissionVm *av)
+{
+  return berth_vm_get_state (av->vm);
+}
+
+static gboolean
+vm_is_refill (BerthAdmissionVm *av)
+{
+  return av->warm != NULL && vm_state (av) == BERTH_VM_STATE_STARTING;
+}
+
+static gboolean
+vm_is_idle (BerthAdmissionVm *av)
+{
+  return vm_state (av) == BERTH_VM_STATE_WARM;
+}
+
+static gboolean
+vm_is_outdated (BerthAdmissionVm *av)
+{
+  return av->generation != berth_warm_get_generation (av->warm)
+         || !berth_warm_fits (av->warm, berth_vm_get_memory_mb (av->vm),
+                              berth_vm_get_vcpus (av->vm));
+}
+
+static WarmCount
+count_warm (BerthAdmission *self, BerthWarm *warm)
+{
+  WarmCount count = { 0 };
+
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    {
+      BerthAdmissionVm *av = link->data;
+
+      if (av->warm != warm)
+        continue;
+      if (vm_is_idle (av))
+        {
+          count.n_idle++;
+          if (count.oldest == NULL || av->idle_since_us < count.oldest->idle_since_us)
+            count.oldest = av;
+        }
+      else if (vm_is_refill (av))
+        count.n_refilling++;
+      else if (vm_state (av) == BERTH_VM_STATE_STOPPING)
+        count.n_leaving++;
+    }
+  return count;
+}
+
+BerthWarm *
+berth_admission_find_warm (BerthAdmission *self, const char *template_name)
+{
+  for (guint i = 0; i < self->warm->len; i++)
+    if (g_strcmp0 (berth_warm_get_name (self->warm->pdata[i]), template_name) == 0)
+      return self->warm->pdata[i];
+  return NULL;
+}
+
+static void
+set_target (BerthAdmission *self, const char *template_name, const BerthWarmTarget *target)
+{
+  BerthWarm *warm = berth_admission_find_warm (self, template_name);
+
+  if (warm == NULL)
+    {
+      warm = berth_warm_new (template_name);
+      g_ptr_array_add (self->warm, warm);
+    }
+  berth_warm_set_target (warm, target);
+}
+
+static void
+set_drained (BerthAdmission *self, const char *template_name, gboolean drained)
+{
+  for (guint i = 0; i < self->warm->len; i++)
+    {
+      BerthWarm *warm = self->warm->pdata[i];
+
+      if (template_name != NULL && g_strcmp0 (berth_warm_get_name (warm), template_name) != 0)
+        continue;
+      berth_warm_set_drained (warm, drained);
+      if (!drained)
+        berth_warm_forgive (warm);
+    }
+}
+
+/* what made its VMs fail may be mended */
+static void
+change_template (BerthAdmission *self, const char *template_name)
+{
+  BerthWarm *warm = berth_admission_find_warm (self, template_name);
+
+  if (warm == NULL)
+    return;
+  berth_warm_next_generation (warm);
+  berth_warm_forgive (warm);
+}
+
+void
+berth_admission_handle_warm (BerthAdmission *self, const BerthMessage *message)
+{
+  switch (message->type)
+    {
+    case BERTH_MESSAGE_SET_WARM:
+      set_target (self, message->template_name, message->target);
+      break;
+    case BERTH_MESSAGE_DRAIN:
+      set_drained (self, message->template_name, TRUE);
+      break;
+    case BERTH_MESSAGE_FILL:
+      set_drained (self, message->template_name, FALSE);
+      break;
+    case BERTH_MESSAGE_TEMPLATE_CHANGED:
+      change_template (self, message->template_name);
+      break;
+    case BERTH_MESSAGE_SET_PRESSURE:
+      if (message->flag && !self->is_pressed)
+        self->relief_at_us = self->now_us;
+      self->is_pressed = message->flag;
+      break;
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+static gboolean
+vm_serves (BerthAdmissionVm *av, BerthRequest *request)
+{
+  return av->warm != NULL && g_str_equal (berth_vm_get_template (av->vm), request->template_name)
+         && berth_vm_get_memory_mb (av->vm) == request->memory_mb
+         && berth_vm_get_vcpus (av->vm) == request->vcpus
+         && av->generation == berth_warm_get_generation (av->warm);
+}
+
+/* the oldest first: so each is used before it is too old */
+BerthAdmissionVm *
+berth_admission_pick_warm (BerthAdmission *self, BerthRequest *request)
+{
+  BerthAdmissionVm *best = NULL;
+
+  if (self->in_state[BERTH_VM_STATE_WARM] == 0)
+    return NULL;
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    {
+      BerthAdmissionVm *av = link->data;
+
+      if (vm_is_idle (av) && vm_serves (av, request)
+          && (best == NULL || av->idle_since_us < best->idle_since_us))
+        best = av;
+    }
+  return best;
+}
+
+BerthAdmissionVm *
+berth_admission_pick_refill (BerthAdmission *self, BerthRequest *request)
+{
+  for (GList *link = self->order.head; link != NULL && self->n_refilling > 0; link = link->next)
+    {
+      BerthAdmissionVm *av = link->data;
+
+      if (vm_is_refill (av) && vm_serves (av, request) && av->promised_in != self->pass)
+        return av;
+    }
+  return NULL;
+}
+
+gboolean
+berth_admission_is_evictable (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  return vm_is_idle (av) || (vm_is_refill (av) && av->promised_in != self->pass);
+}
+
+/* Idle ones before those under way, whose end takes longer to come; then what brings least, then
+ * the oldest. */
+static gboolean
+is_less_wanted (BerthAdmission *self, BerthAdmissionVm *a, BerthAdmissionVm *b)
+{
+  double worth_a = 0;
+  double worth_b = 0;
+
+  if (vm_is_idle (a) != vm_is_idle (b))
+    return vm_is_idle (a);
+  if (a->warm != b->warm)
+    {
+      WarmCount count_a = count_warm (self, a->warm);
+      WarmCount count_b = count_warm (self, b->warm);
+
+      worth_a = berth_warm_get_worth (a->warm, count_a.n_idle + count_a.n_refilling, self->now_us);
+      worth_b = berth_warm_get_worth (b->warm, count_b.n_idle + count_b.n_refilling, self->now_us);
+    }
+  return worth_a != worth_b ? worth_a < worth_b : a->idle_since_us < b->idle_since_us;
+}
+
+/* that holds any of @need */
+static BerthAdmissionVm *
+pick_victim (BerthAdmission *self, const BerthPlace *need)
+{
+  BerthAdmissionVm *victim = NULL;
+
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    {
+      BerthAdmissionVm *av = link->data;
+      BerthPlace rest = *need;
+
+      if (!berth_admission_is_evictable (self, av))
+        continue;
+      berth_place_subtract (&rest, &av->held);
+      if (rest.slots >= need->slots && rest.memory_mb >= need->memory_mb
+          && rest.vcpus >= need->vcpus)
+        continue;
+      if (victim == NULL || is_less_wanted (self, av, victim))
+        victim = av;
+    }
+  return victim;
+}
+
+static gboolean
+evictable_cover (BerthAdmission *self, const BerthPlace *need)
+{
+  BerthPlace sum = { 0 };
+
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    if (berth_admission_is_evictable (self, link->data))
+      berth_place_add (&sum, &((BerthAdmissionVm *)link->data)->held);
+  return berth_place_covers (&sum, need);
+}
+
+static void
+evict_for (BerthAdmission *self, BerthPlace need)
+{
+  BerthAdmissionVm *victim = NULL;
+
+  need.starts = 0;
+  while (!berth_place_is_empty (&need) && (victim = pick_victim (self, &need)) != NULL)
+    {
+      BerthPlace held = victim->held;
+
+      berth_admission_destroy_vm (self, victim);
+      berth_place_move (&held, &need);
+    }
+}
+
+gboolean
+berth_admission_evict (BerthAdmission *self, BerthPlace need)
+{
+  need.starts = 0;
+  if (berth_place_is_empty (&need) || !evictable_cover (self, &need))
+    return FALSE;
+  evict_for (self, need);
+  return TRUE;
+}
+
+/* After a resize to less: what is held beyond the capacity and is not on its way out already. */
+static void
+trim_to_capacity (BerthAdmission *self)
+{
+  BerthPlace free = berth_budgets_free (&self->budgets);
+  BerthPlace need = { 0 };
+
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    if (vm_state (link->data) == BERTH_VM_STATE_STOPPING)
+      berth_place_add (&free, &((BerthAdmissionVm *)link->data)->held);
+  need.slots = MAX (-free.slots, 0);
+  need.memory_mb = MAX (-free.memory_mb, 0);
+  evict_for (self, need);
+}
+
+/* Refills under way are left to end, unless nothing at all is wanted of their template. */
+static void
+trim_useless (BerthAdmission *self)
+{
+  for (GList *link = self->order.head, *next = NULL; link != NULL; link = next)
+    {
+      BerthAdmissionVm *av = link->data;
+
+      next = link->next;
+      if (!vm_is_idle (av) && !vm_is_refill (av))
+        continue;
+      if (vm_is_outdated (av) || berth_warm_get_wanted (av->warm, self->now_us) == 0)
+        berth_admission_destroy_vm (self, av);
+    }
+}
+
+/* One at a time, so that a whole pool that was filled at once is never away at once. */
+static void
+rotate (BerthAdmission *self, BerthWarm *warm, const WarmCount *count)
+{
+  gint64 max_idle_us = berth_warm_get_target (warm)->max_idle_us;
+
+  if (max_idle_us > 0 && count->oldest != NULL && count->n_refilling == 0 && count->n_leaving == 0
+      && self->now_us - count->oldest->idle_since_us >= max_idle_us
+      && berth_warm_may_refill (warm, self->now_us))
+    berth_admission_destroy_vm (self, count->oldest);
+}
+
+static void
+trim_template (BerthAdmission *self, BerthWarm *warm)
+{
+  guint wanted = berth_warm_get_wanted (warm, self->now_us);
+  WarmCount count = count_warm (self, warm);
+
+  if (count.n_idle <= wanted)
+    {
+      rotate (self, warm, &count);
+      return;
+    }
+  for (guint surplus = count.n_idle - wanted; surplus > 0; surplus--)
+    {
+      berth_admission_destroy_vm (self, count.oldest);
+      count = count_warm (self, warm);
+    }
+}
+
+/* One now, one every second while it lasts: whoever measures the pressure sees what that brought.
+ */
+static void
+relieve (BerthAdmission *self)
+{
+  const BerthPlace any = { .slots = 1 };
+  BerthAdmissionVm *victim = NULL;
+
+  if (!self->is_pressed || self->now_us < self->relief_at_us)
+    return;
+  victim = pick_victim (self, &any);
+  if (victim != NULL)
+    berth_admission_destroy_vm (self, victim);
+  self->relief_at_us = self->now_us + RELIEF_EVERY_US;
+}
+
+void
+berth_admission_trim_warm (BerthAdmission *self)
+{
+  if (!self->is_open || self->is_shutting_down)
+    return;
+  trim_useless (self);
+  for (guint i = 0; i < self->warm->len; i++)
+    trim_template (self, self->warm->pdata[i]);
+  relieve (self);
+  trim_to_capacity (self);
+}
+
+/* the template whose next warm VM brings most; NULL if none is wanted that fits */
+static BerthWarm *
+pick_template (BerthAdmission *self)
+{
+  BerthPlace free = berth_budgets_free (&self->budgets);
+  BerthWarm *best = NULL;
+  double best_worth = 0;
+  guint best_have = 0;
+
+  for (guint i = 0; i < self->warm->len; i++)
+    {
+      BerthWarm *warm = self->warm->pdata[i];
+      const BerthWarmTarget *target = berth_warm_get_target (warm);
+      const BerthPlace place = { 1, target->memory_mb, target->vcpus, 1 };
+      WarmCount count = count_warm (self, warm);
+      guint have = count.n_idle + count.n_refilling;
+      double worth = berth_warm_get_worth (warm, have, self->now_us);
+
+      if (have >= berth_warm_get_wanted (warm, self->now_us)
+          || !berth_warm_may_refill (warm, self->now_us) || !berth_place_covers (&free, &place))
+        continue;
+      if (best == NULL || worth > best_worth || (worth == best_worth && have < best_have))
+        {
+          best = warm;
+          best_worth = worth;
+          best_have = have;
+        }
+    }
+  return best;
+}
+
+void
+berth_admission_refill_warm (BerthAdmission *self)
+{
+  guint max_refills = MAX (self->budgets.capacity.max_starts / 2, 1);
+
+  while (self->is_open && !self->is_shutting_down && !self->is_pressed
+         && berth_waiters_get_length (self->queue) == 0 && self->n_unstarted == 0
+         && self->n_refilling < max_refills)
+    {
+      BerthWarm *warm = pick_template (self);
+
+      if (warm == NULL)
+        return;
+      berth_admission_refill (self, warm);
+    }
+}
+
+gint64
+berth_admission_next_warm_wakeup_us (BerthAdmission *self)
+{
+  gint64 wakeup_us = G_MAXINT64;
+
+  if (!self->is_open || self->is_shutting_down)
+    return wakeup_us;
+  if (self->is_pressed && (self->in_state[BERTH_VM_STATE_WARM] > 0 || self->n_refilling > 0))
+    wakeup_us = self->relief_at_us;
+  for (guint i = 0; i < self->warm->len; i++)
+    {
+      BerthWarm *warm = self->warm->pdata[i];
+      gint64 max_idle_us = berth_warm_get_target (warm)->max_idle_us;
+      WarmCount count = count_warm (self, warm);
+
+      wakeup_us = MIN (wakeup_us, berth_warm_next_wakeup_us (warm, self->now_us));
+      /* while one comes or goes, its event is what the next rotation waits for */
+      if (max_idle_us > 0 && count.oldest != NULL && count.n_refilling == 0 && count.n_leaving == 0
+          && berth_warm_may_refill (warm, self->now_us))
+        wakeup_us = MIN (wakeup_us, count.oldest->idle_since_us + max_idle_us);
+    }
+  return wakeup_us;
+}
+
+GVariant *
+berth_admission_dup_warm_status (BerthAdmission *self)
+{
+  g_auto (GVariantDict) templates = G_VARIANT_DICT_INIT (NULL);
+
+  for (guint i = 0; i < self->warm->len; i++)
+    {
+      BerthWarm *warm = self->warm->pdata[i];
+      const BerthWarmTarget *target = berth_warm_get_target (warm);
+      const char *last_error = berth_warm_get_last_error (warm);
+      WarmCount count = count_warm (self, warm);
+      g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+      g_variant_dict_insert (&dict, "warm", "u", count.n_idle);
+      g_variant_dict_insert (&dict, "refilling", "u", count.n_refilling);
+      g_variant_dict_insert (&dict, "target", "u", berth_warm_get_wanted (warm, self->now_us));
+      g_variant_dict_insert (&dict, "min", "u", target->min);
+      g_variant_dict_insert (&dict, "max", "u", target->max);
+      g_variant_dict_insert (&dict, "failures", "u", berth_warm_get_failures (warm));
+      if (last_error != NULL)
+        g_variant_dict_insert (&dict, "last_error", "s", last_error);
+      g_variant_dict_insert_value (&templates, berth_warm_get_name (warm),
+                                   g_variant_dict_end (&dict));
+    }
+  return g_variant_dict_end (&templates);
+}
