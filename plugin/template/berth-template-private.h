@@ -42,4 +42,7 @@ void berth_template_info_clear (BerthTemplateInfo *info);
 
 gboolean berth_template_check_domain (xmlDoc *doc, GError **error);
 
+gboolean
+berth_template_check_params (BerthTemplate *self, const BerthDomainParams *params, GError **error);
+
 G_END_DECLS

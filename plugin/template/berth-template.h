@@ -45,11 +45,11 @@ typedef enum
  * @ram_private: map @ram_file copy-on-write (a clone) instead of shared (a template's snapshot)
  * @ram_read_only: open @ram_file read-only when @ram_private: QEMU from 8.2, which has rom=off
  * @incoming: start waiting for a migration stream
- * @dac_label: (nullable): the label that libvirt gives QEMU, from <baselabel> of its <secmodel> dac
- *   in virConnectGetCapabilities(); QEMU runs as the same user as without, but libvirt leaves the
- *   owners of kernel, initramfs and layers alone. Else it gives all of them to QEMU's user while a
- *   VM runs, the layers for ever, and a guest that broke out into QEMU could change them for all
- * the VMs to come. They must be readable for that user. %NULL on qemu:///session, which has no dac
+ * @dac_label: (nullable): berth_capabilities_dup_dac_label(). QEMU runs as the same user as
+ * without, but libvirt leaves the owners of kernel, initramfs and layers alone. Else it gives all
+ * of them to QEMU's user while a VM runs, the layers for ever, and a guest that broke out into QEMU
+ * could change them for all the VMs to come. They must be readable for that user. %NULL on
+ *   qemu:///session, which has no dac
  * @limit_cpu: a quota of @vcpus CPUs and a half for all of QEMU's threads together, and shares by
  *   @vcpus: where libvirt has the cgroup controller cpu; qemu:///session refuses it
  * @console_log: (nullable): have virtlogd write the console there, bounded by its max_size and

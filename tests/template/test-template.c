@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "template-fixture.h"
+#include "template/berth-capabilities.h"
 #include "template/berth-xml.h"
 
 #define SCHEMA TEMPLATE_DIR "/berth.rng"
@@ -451,6 +452,24 @@ test_skip_cpu_probe (void)
   g_assert_false (berth_template_wants_skip_cpu_probe (11008000));
 }
 
+static void
+test_dac_label (void)
+{
+  static const char capabilities[]
+      = "<capabilities><host><uuid>x</uuid><secmodel><model>apparmor</model><baselabel type='qemu'>"
+        "no</baselabel></secmodel><secmodel><model>dac</model><doi>0</doi><baselabel type='kvm'>"
+        "+1:+2</baselabel><baselabel "
+        "type='qemu'>+3:+4</baselabel></secmodel></host></capabilities>";
+  g_autofree char *kvm = berth_capabilities_dup_dac_label (capabilities, "kvm");
+  g_autofree char *qemu = berth_capabilities_dup_dac_label (capabilities, "qemu");
+
+  g_assert_cmpstr (kvm, ==, "+1:+2");
+  g_assert_cmpstr (qemu, ==, "+3:+4");
+  g_assert_null (berth_capabilities_dup_dac_label (capabilities, "xen"));
+  g_assert_null (berth_capabilities_dup_dac_label ("<capabilities><host/></capabilities>", "kvm"));
+  g_assert_null (berth_capabilities_dup_dac_label ("garbage", "kvm"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -472,5 +491,6 @@ main (int argc, char **argv)
   g_test_add_func ("/template/size-is-bounded", test_size_is_bounded);
   g_test_add_func ("/template/threads", test_threads);
   g_test_add_func ("/template/skip-cpu-probe", test_skip_cpu_probe);
+  g_test_add_func ("/template/dac-label", test_dac_label);
   return g_test_run ();
 }
