@@ -142,8 +142,8 @@ BerthAdmissionVm *berth_admission_pick_refill (BerthAdmission *self, BerthReques
 gboolean berth_admission_evict (BerthAdmission *self, BerthPlace need);
 /* of a VM of the warm pool that is being made or waits */
 gboolean berth_admission_is_evictable (BerthAdmission *self, BerthAdmissionVm *av);
-/* destroys what is not wanted any more */
-void berth_admission_trim_warm (BerthAdmission *self);
+/* destroys what is not wanted any more; TRUE if there was any: a refill gives its vCPUs at once */
+gboolean berth_admission_trim_warm (BerthAdmission *self);
 /* starts what is wanted and fits, if nobody waits */
 void berth_admission_refill_warm (BerthAdmission *self);
 gint64 berth_admission_next_warm_wakeup_us (BerthAdmission *self);

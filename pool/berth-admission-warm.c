@@ -345,16 +345,19 @@ relieve (BerthAdmission *self)
   self->relief_at_us = self->now_us + RELIEF_EVERY_US;
 }
 
-void
+gboolean
 berth_admission_trim_warm (BerthAdmission *self)
 {
+  guint before = self->in_state[BERTH_VM_STATE_WARM] + self->n_refilling;
+
   if (!self->is_open || self->is_shutting_down)
-    return;
+    return FALSE;
   trim_useless (self);
   for (guint i = 0; i < self->warm->len; i++)
     trim_template (self, self->warm->pdata[i]);
   relieve (self);
   trim_to_capacity (self);
+  return self->in_state[BERTH_VM_STATE_WARM] + self->n_refilling < before;
 }
 
 /* the template whose next warm VM brings most; NULL if none is wanted that fits */

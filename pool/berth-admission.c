@@ -328,7 +328,7 @@ refuse_waiters (BerthAdmission *self, BerthAdmissionWaiter *arrived)
   return TRUE;
 }
 
-/* Serves, then sends away who can't stay; who leaves may make room in the order for others. */
+/* Serves, then sends away who can't stay and what is not wanted: both may make room for others. */
 static void
 settle (BerthAdmission *self, guint64 arrived_ticket)
 {
@@ -340,9 +340,9 @@ settle (BerthAdmission *self, guint64 arrived_ticket)
       berth_admission_dispatch (self);
       any_left = refuse_waiters (self, g_hash_table_lookup (self->waiters, &arrived_ticket));
       any_left |= expire_waiters (self);
+      any_left |= berth_admission_trim_warm (self);
     }
   while (any_left);
-  berth_admission_trim_warm (self);
   berth_admission_refill_warm (self);
   finish_shutdown (self);
 }

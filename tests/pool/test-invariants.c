@@ -15,6 +15,7 @@ typedef struct
   GRand *rand;
   GArray *tickets;  /* of guint64: every acquire */
   GPtrArray *vms;   /* of BerthVm: every VM that was ever seen, gone ones too */
+  gboolean is_calm; /* few requests, all of one size: the warm pool's time */
   gboolean is_kind; /* the hypervisor does nothing wrong any more */
 } Chaos;
 
@@ -85,18 +86,24 @@ note_vms (Chaos *chaos)
 static BerthVm *
 pick_vm (Chaos *chaos)
 {
+  g_autoptr (GPtrArray) live = berth_admission_dup_vms (chaos->world->core);
+
   note_vms (chaos);
+  if (live->len > 0 && percent (chaos, 60))
+    return live->pdata[between (chaos, 0, (gint)live->len - 1)];
   if (chaos->vms->len == 0)
     return NULL;
   return chaos->vms->pdata[between (chaos, 0, (gint)chaos->vms->len - 1)];
 }
 
+static const char *const templates[] = { "python", "javascript", "shell" };
+
 static void
 do_acquire (Chaos *chaos)
 {
-  static const char *const templates[] = { "python", "javascript", "shell" };
   static const char *const tenants[] = { NULL, "a", "b", "c" };
   gint64 wait_us = BERTH_REQUEST_WAIT_FOREVER;
+  gint max_size = percent (chaos, 10) ? 10 : 2;
   g_autoptr (BerthRequest) request = NULL;
   guint64 ticket = 0;
 
@@ -105,9 +112,10 @@ do_acquire (Chaos *chaos)
   else if (percent (chaos, 30))
     wait_us = between (chaos, 1, 3000) * MS;
   request = berth_request_new (templates[between (chaos, 0, 2)],
-                               (guint)between (chaos, 1, percent (chaos, 10) ? 10 : 2) * 128,
-                               (guint)between (chaos, 1, 2), tenants[between (chaos, 0, 3)], NULL,
-                               (guint32)between (chaos, 0, 1), wait_us, NULL);
+                               (guint)between (chaos, 1, chaos->is_calm ? 1 : max_size) * 128,
+                               (guint)between (chaos, 1, chaos->is_calm ? 1 : 2),
+                               tenants[between (chaos, 0, 3)], NULL, (guint32)between (chaos, 0, 1),
+                               wait_us, NULL);
   ticket = core_world_acquire_request (chaos->world, request);
   g_array_append_val (chaos->tickets, ticket);
 }
@@ -126,8 +134,10 @@ static void
 do_destroy (Chaos *chaos)
 {
   BerthVm *vm = pick_vm (chaos);
+  gboolean is_owned = vm != NULL && berth_vm_get_state (vm) == BERTH_VM_STATE_CLAIMED;
 
-  if (vm != NULL)
+  /* in calm times, mostly by owners: else no VM is warm for long */
+  if (vm != NULL && (is_owned || !chaos->is_calm || percent (chaos, 10)))
     core_world_destroy (chaos->world, vm);
 }
 
@@ -153,12 +163,39 @@ do_say (Chaos *chaos)
 }
 
 static void
+do_set_warm (Chaos *chaos)
+{
+  const BerthWarmTarget target = {
+    .min = (guint)between (chaos, 0, 2),
+    .max = (guint)between (chaos, 0, 4),
+    .memory_mb = (guint)between (chaos, 1, 2) * 128,
+    .vcpus = (guint)between (chaos, 1, 2),
+    .max_idle_us = percent (chaos, 50) ? between (chaos, 1, 20000) * MS : 0,
+  };
+
+  core_world_set_warm (chaos->world, templates[between (chaos, 0, 2)], &target);
+}
+
+static void
+do_tell (Chaos *chaos)
+{
+  static const BerthMessageType types[]
+      = { BERTH_MESSAGE_DRAIN, BERTH_MESSAGE_FILL, BERTH_MESSAGE_FILL,
+          BERTH_MESSAGE_TEMPLATE_CHANGED, BERTH_MESSAGE_SET_PRESSURE };
+
+  core_world_tell (chaos->world, types[between (chaos, 0, 4)], templates[between (chaos, 0, 2)],
+                   percent (chaos, 30));
+}
+
+static void
 do_operation (Chaos *chaos)
 {
   gint dice = between (chaos, 1, 100);
   BerthCapacity capacity = { 0 };
 
-  if (dice <= 30)
+  if (chaos->is_calm && dice <= 40 && percent (chaos, 70))
+    core_world_advance (chaos->world, between (chaos, 0, 1000) * MS);
+  else if (dice <= 30)
     do_acquire (chaos);
   else if (dice <= 52)
     do_destroy (chaos);
@@ -169,12 +206,16 @@ do_operation (Chaos *chaos)
   else if (dice <= 72)
     do_say (chaos);
   else if (dice <= 75)
-    core_world_set_open (chaos->world, percent (chaos, 70));
+    core_world_set_open (chaos->world, percent (chaos, chaos->is_calm ? 90 : 70));
   else if (dice <= 77)
     {
       capacity = random_capacity (chaos);
       core_world_resize (chaos->world, &capacity);
     }
+  else if (dice <= 79)
+    do_set_warm (chaos);
+  else if (dice <= 81 && (!chaos->is_calm || percent (chaos, 30)))
+    do_tell (chaos);
   else
     core_world_advance (chaos->world, between (chaos, 0, percent (chaos, 5) ? 5000 : 150) * MS);
 }
@@ -188,7 +229,8 @@ all_ended (Chaos *chaos)
   return TRUE;
 }
 
-/* 3, 4: with owners that give back, and a hypervisor that works, everybody is served */
+/* 3, 4: with owners that give back, and a hypervisor that works, everybody is served, also with
+ * three templates that want warm VMs in two slots */
 static void
 serve_everybody (Chaos *chaos)
 {
@@ -199,10 +241,14 @@ serve_everybody (Chaos *chaos)
     .max_starts = 2,
     .big_request_age_us = 1000 * MS,
   };
+  const BerthWarmTarget one = { .min = 1, .memory_mb = 128, .vcpus = 1 };
 
   chaos->is_kind = TRUE;
   core_world_set_open (chaos->world, TRUE);
   core_world_resize (chaos->world, &capacity);
+  for (guint i = 0; i < G_N_ELEMENTS (templates); i++)
+    core_world_set_warm (chaos->world, templates[i], &one);
+  core_world_tell (chaos->world, BERTH_MESSAGE_FILL, NULL, FALSE);
   for (guint round = 0; !all_ended (chaos); round++)
     {
       g_autoptr (GPtrArray) vms = berth_admission_dup_vms (chaos->world->core);
@@ -237,6 +283,7 @@ typedef struct
 {
   guint64 n_messages;
   guint n_served;
+  guint n_warm; /* of those, by a warm VM */
   guint n_ended[BERTH_ERROR_LAST];
   guint n_cancelled;
 } Tally;
@@ -251,7 +298,10 @@ tally (Chaos *chaos, Tally *sum)
           = core_world_get_result (chaos->world, g_array_index (chaos->tickets, guint64, i));
 
       if (result->vm != NULL)
-        sum->n_served++;
+        {
+          sum->n_served++;
+          sum->n_warm += berth_vm_was_warm (result->vm) ? 1 : 0;
+        }
       else if (result->error->domain == BERTH_ERROR)
         sum->n_ended[result->error->code]++;
       else
@@ -265,11 +315,14 @@ run_episode (GRand *rand, Tally *sum)
   Chaos chaos = { .rand = rand };
   BerthCapacity capacity = { 0 };
 
+  chaos.is_calm = percent (&chaos, 50);
   capacity = random_capacity (&chaos);
   chaos.world = core_world_new (&capacity);
   chaos.tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
   chaos.vms = g_ptr_array_new_with_free_func (g_object_unref);
   berth_fake_hypervisor_set_script (chaos.world->fake, script, &chaos);
+  for (guint i = 0; i < 10 && chaos.is_calm; i++)
+    do_set_warm (&chaos);
   for (guint i = 0; i < N_PER_EPISODE; i++)
     do_operation (&chaos);
   if (percent (&chaos, 70))
@@ -292,9 +345,11 @@ test_random (void)
   g_test_message ("BERTH_SEED=%u repeats this run", seed);
   for (guint i = 0; i < N_OPERATIONS / N_PER_EPISODE; i++)
     run_episode (rand, &sum);
-  g_test_message ("%u operations, %" G_GUINT64_FORMAT " messages, %u served, %u cancelled",
-                  N_OPERATIONS, sum.n_messages, sum.n_served, sum.n_cancelled);
+  g_test_message ("%u operations, %" G_GUINT64_FORMAT
+                  " messages, %u served (%u warm), %u cancelled",
+                  N_OPERATIONS, sum.n_messages, sum.n_served, sum.n_warm, sum.n_cancelled);
   g_assert_cmpuint (sum.n_served, >, N_OPERATIONS / 50);
+  g_assert_cmpuint (sum.n_warm, >, N_OPERATIONS / 2000);
   for (guint i = BERTH_ERROR_INVALID; i < BERTH_ERROR_LAST; i++)
     if (sum.n_ended[i] > 0)
       {
