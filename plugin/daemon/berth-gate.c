@@ -10,11 +10,13 @@
 typedef struct
 {
   int unanswered; /* atomic: calls that came in, less answers that went out */
+  int is_cut;     /* atomic: no message is let in any more */
 } Gate;
 
 static void
-close_connection (GDBusConnection *connection, const char *reason)
+cut (Gate *gate, GDBusConnection *connection, const char *reason)
 {
+  g_atomic_int_set (&gate->is_cut, 1);
   g_message ("a client was cut off: %s", reason);
   g_dbus_connection_close (connection, NULL, NULL, NULL);
 }
@@ -44,23 +46,21 @@ is_too_large (GDBusMessage *message)
 static gboolean
 admit (Gate *gate, GDBusConnection *connection, GDBusMessage *message)
 {
-  gboolean wants_reply
-      = (g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED) == 0;
   int unanswered;
 
-  /* berthd calls no client and listens to no signal; a call without an answer could not be counted
-   */
-  if (g_dbus_message_get_message_type (message) != G_DBUS_MESSAGE_TYPE_METHOD_CALL || !wants_reply)
+  /* berthd calls no client and listens to no signal */
+  if (g_dbus_message_get_message_type (message) != G_DBUS_MESSAGE_TYPE_METHOD_CALL
+      || g_atomic_int_get (&gate->is_cut))
     return FALSE;
   if (is_too_large (message))
     {
-      close_connection (connection, "its message is too large");
+      cut (gate, connection, "its message is too large");
       return FALSE;
     }
   unanswered = g_atomic_int_add (&gate->unanswered, 1) + 1;
   if (unanswered > 2 * BERTH_LIMIT_CALLS_PER_CONNECTION)
     {
-      close_connection (connection, "it does not read its answers");
+      cut (gate, connection, "it does not read its answers");
       return FALSE;
     }
   if (unanswered > BERTH_LIMIT_CALLS_PER_CONNECTION)
@@ -69,6 +69,23 @@ admit (Gate *gate, GDBusConnection *connection, GDBusMessage *message)
       return FALSE;
     }
   return TRUE;
+}
+
+/* A call that wants no answer gets one all the same (D-Bus allows it): else it could not be
+ * counted. Takes over @message; (transfer full). */
+static GDBusMessage *
+with_answer (GDBusMessage *message)
+{
+  g_autoptr(GDBusMessage) original = message;
+  GDBusMessageFlags flags = g_dbus_message_get_flags (original);
+  GDBusMessage *copy;
+
+  if ((flags & G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED) == 0)
+    return g_steal_pointer (&original);
+  copy = g_dbus_message_copy (original, NULL);
+  if (copy != NULL)
+    g_dbus_message_set_flags (copy, flags & ~G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+  return copy;
 }
 
 static GDBusMessage *
@@ -85,7 +102,7 @@ filter_cb (GDBusConnection *connection, GDBusMessage *message, gboolean incoming
       return message;
     }
   if (admit (gate, connection, message))
-    return message;
+    return with_answer (message);
   g_object_unref (message);
   return NULL;
 }

@@ -621,6 +621,39 @@ def test_berthd_checks_the_folder(_):
             assert "belongs to user 12345" in err, err
 
 
+def test_users_do_not_see_each_other(_):
+    if os.geteuid() != 0:
+        return
+    nobody = {"user": 65534, "group": 1, "extra_groups": []}
+    with Daemon("--socket-group", "daemon", "--max-vms", "2") as d:
+        os.chmod(d.folder.name, 0o755)
+        roots = d.berth("create", "--tenant", "secret")[1].strip()
+        status, out, _ = d.berth("create", **nobody)
+        same(status, 0)
+        theirs = out.strip()
+        same([vm["id"] for vm in d.json("list", **nobody)[1]], [theirs])
+        same({vm["id"] for vm in d.json("list")[1]}, {roots, theirs})
+        for arguments in (("exec", roots, "true"), ("destroy", roots)):
+            status, _, err = d.berth(*arguments, **nobody)
+            same(status, 125)
+            one_line(err, roots, "belongs to")
+        waiting = d.popen("create", "--tenant", "secret")
+        until(lambda: d.json("status")[1]["waiters"])
+        same(d.json("status")[1]["waiters"][0]["tenant"], "acme")
+        same(d.json("status", **nobody)[1]["waiters"][0]["tenant"], "")
+        same(d.berth("destroy", theirs)[0], 0)
+        waiting.communicate(timeout=LIMIT_S)
+
+
+def test_socket_of_others(d):
+    if os.geteuid() != 0:
+        return
+    os.chmod(d.folder.name, 0o755)
+    status, _, err = d.berth("run", "x", user=65534, group=65534, extra_groups=[])
+    same(status, 125)
+    one_line(err, "you may not use", d.socket)
+
+
 def test_berthd_socket_is_private_or_the_groups(d):
     same(stat.S_IMODE(os.stat(d.socket).st_mode), 0o600)
     if os.geteuid() == 0:
@@ -689,6 +722,7 @@ def main():
     wanted = sys.argv[3:]
     tests = [test for test in tests if not wanted or test[0] in wanted]
     failed = 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     print(f"1..{len(tests)}")
     with Daemon("--max-vms", "2") as daemon:
         for number, (name, function) in enumerate(tests, 1):

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Proves what berthd's D-Bus service does with what a client sends: options, descriptors, floods,
+ * disconnects. The real berthd over a scripted manager (fake-manager.c), BERTHD in the environment.
+ */
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <gio/gunixfdlist.h>
+#include <gio/gunixinputstream.h>
+#include <gio/gunixsocketaddress.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "plugin/daemon/berth-limits.h"
+#include "plugin/daemon/berth-wire.h"
+#include "pool/berth-error.h"
+
+#define LIMIT_S 30
+#define MAX_VMS "2"
+
+typedef struct
+{
+  GSubprocess *process;
+  GDataInputStream *log;
+  char *folder;
+  char *path;
+  GDBusConnection *connection;
+} Fixture;
+
+static GSocketConnection *
+dial (Fixture *fixture)
+{
+  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (fixture->path);
+  g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
+  g_autoptr(GError) error = NULL;
+
+  g_socket_set_timeout (socket, LIMIT_S);
+  g_socket_connect (socket, address, NULL, &error);
+  g_assert_no_error (error);
+  return g_socket_connection_factory_create_connection (socket);
+}
+
+static GDBusConnection *
+connect_client (Fixture *fixture)
+{
+  g_autofree char *address = g_strconcat ("unix:path=", fixture->path, NULL);
+  g_autoptr(GError) error = NULL;
+  GDBusConnection *connection = g_dbus_connection_new_for_address_sync (
+      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  return connection;
+}
+
+/* Reads berthd's log until a line has @part. */
+static void
+expect_log (Fixture *fixture, const char *part)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *line = NULL;
+
+  do
+    {
+      g_free (line);
+      line = g_data_input_stream_read_line (fixture->log, NULL, NULL, &error);
+      g_assert_no_error (error);
+      g_assert_nonnull (line);
+      g_test_message ("%s", line);
+    }
+  while (strstr (line, part) == NULL);
+}
+
+/* A test that fails leaves no berthd behind. */
+static void
+child_setup (gpointer user_data)
+{
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  const char *argv[] = { g_getenv ("BERTHD"),
+                         "--foreground",
+                         "--config",
+                         "/dev/null",
+                         "--socket-group",
+                         "",
+                         "--max-vms",
+                         MAX_VMS,
+                         "--socket",
+                         NULL,
+                         NULL };
+  g_autoptr(GSubprocessLauncher) launcher
+      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDERR_PIPE);
+  g_autoptr(GError) error = NULL;
+
+  fixture->folder = g_dir_make_tmp ("berth-service-XXXXXX", NULL);
+  fixture->path = g_build_filename (fixture->folder, "s", NULL);
+  argv[G_N_ELEMENTS (argv) - 2] = fixture->path;
+  g_subprocess_launcher_set_child_setup (launcher, child_setup, NULL, NULL);
+  fixture->process = g_subprocess_launcher_spawnv (launcher, argv, &error);
+  g_assert_no_error (error);
+  fixture->log = g_data_input_stream_new (g_subprocess_get_stderr_pipe (fixture->process));
+  expect_log (fixture, "berthd ready");
+  fixture->connection = connect_client (fixture);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  g_clear_object (&fixture->connection);
+  g_subprocess_send_signal (fixture->process, SIGTERM);
+  g_assert_true (g_subprocess_wait (fixture->process, NULL, NULL));
+  g_assert_true (g_subprocess_get_successful (fixture->process));
+  g_object_unref (fixture->log);
+  g_object_unref (fixture->process);
+  g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
+  g_free (fixture->folder);
+  g_free (fixture->path);
+}
+
+static gboolean
+bytes_cb (const GMatchInfo *match, GString *text, gpointer user_data)
+{
+  g_autofree char *code = g_match_info_fetch (match, 1);
+
+  g_string_append (text, "[");
+  for (const char *at = code; *at != '\0'; at++)
+    g_string_append_printf (text, "%sbyte 0x%02x", at == code ? "" : ", ", (guchar) *at);
+  g_string_append (text, "]");
+  return FALSE;
+}
+
+/* (transfer full): GVariant's text format, where b'x' has no NUL at its end */
+static GVariant *
+parse (const char *text)
+{
+  g_autoptr(GRegex) regex = g_regex_new ("b'([^']+)'", 0, 0, NULL);
+  g_autofree char *expanded = g_regex_replace_eval (regex, text, -1, 0, 0, bytes_cb, NULL, NULL);
+  g_autoptr(GError) error = NULL;
+  GVariant *value = g_variant_parse (NULL, expanded, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  return value;
+}
+
+static GVariant *
+call (GDBusConnection *connection, const char *method, GVariant *arguments, GUnixFDList *fds,
+      GError **error)
+{
+  return g_dbus_connection_call_with_unix_fd_list_sync (
+      connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, method, arguments, NULL,
+      G_DBUS_CALL_FLAGS_NONE, LIMIT_S * 1000, fds, NULL, NULL, error);
+}
+
+static void
+assert_refused (Fixture *fixture, const char *method, const char *arguments, GUnixFDList *fds,
+                const char *part)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) parsed = parse (arguments);
+  g_autoptr(GVariant) reply = call (fixture->connection, method, parsed, fds, &error);
+
+  g_assert_null (reply);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  if (strstr (error->message, part) == NULL)
+    g_error ("'%s' is not in '%s'", part, error->message);
+}
+
+static GVariant *
+call_ok (GDBusConnection *connection, const char *method, const char *arguments, GUnixFDList *fds)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) parsed = arguments != NULL ? parse (arguments) : NULL;
+  GVariant *reply = call (connection, method, parsed, fds, &error);
+
+  g_assert_no_error (error);
+  return reply;
+}
+
+static void
+test_options (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *method;
+    const char *arguments;
+    const char *part;
+  } mistakes[] = {
+    { "Run", "({'code': <b'x'>, 'templat': <'python'>},)", "\"templat\" is unknown" },
+    { "Run", "(@a{sv} {},)", "\"code\"" },
+    { "Run", "({'code': <'x'>},)", "\"code\"" },
+    { "Run", "({'code': <@ay []>},)", "nothing to run" },
+    { "Run", "({'code': <b'x'>, 'template': <1>},)", "\"template\": is of type 'i', must be 's'" },
+    { "Run", "({'code': <b'x'>, 'template': <'a/b'>},)", "\"template\"" },
+    { "Run", "({'code': <b'x'>, 'tenant': <''>},)", "\"tenant\"" },
+    { "Run", "({'code': <b'x'>, 'task': <'a b'>},)", "\"task\"" },
+    { "Run", "({'code': <b'x'>, 'memory_mb': <uint32 127>},)", "\"memory_mb\"" },
+    { "Run", "({'code': <b'x'>, 'memory_mb': <uint32 4294967295>},)", "\"memory_mb\"" },
+    { "Run", "({'code': <b'x'>, 'wait_ms': <int64 -2>},)", "\"wait_ms\"" },
+    { "Run", "({'code': <b'x'>, 'wait_ms': <int64 9223372036854775807>},)", "\"wait_ms\"" },
+    { "Run", "({'code': <b'x'>, 'timeout_ms': <uint32 999>},)", "timeout" },
+    { "Run", "({'code': <b'x'>, 'language': <'cobol'>},)", "language" },
+    { "Run", "({'code': <b'x'>, 'env': <['A']>},)", "environment" },
+    { "Run", "({'code': <b'x'>, 'stdin': <handle 0>},)", "\"stdin\": the message carries no" },
+    { "Exec", "('id', {'code': <b'x'>, 'template': <'python'>})", "\"template\" is unknown" },
+    { "Exec", "('', {'code': <b'x'>})", "sandbox id" },
+    { "Exec", "('../x', {'code': <b'x'>})", "sandbox id" },
+    { "Create", "({'code': <b'x'>},)", "\"code\" is unknown" },
+    { "Create", "({'env': <['A=1']>},)", "\"env\" is unknown" },
+    { "Destroy", "('a b',)", "sandbox id" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (mistakes); i++)
+    assert_refused (fixture, mistakes[i].method, mistakes[i].arguments, NULL, mistakes[i].part);
+}
+
+static void
+test_long_names (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *longest = g_strnfill (BERTH_LIMIT_NAME_CHARS, 'a');
+  g_autofree char *good = g_strdup_printf ("({'code': <b'exit 0'>, 'tenant': <'%s'>},)", longest);
+  g_autofree char *bad = g_strdup_printf ("({'code': <b'exit 0'>, 'tenant': <'a%s'>},)", longest);
+  g_autoptr(GVariant) reply = call_ok (fixture->connection, "Run", good, NULL);
+
+  assert_refused (fixture, "Run", bad, NULL, "\"tenant\"");
+}
+
+static void
+test_descriptors (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  int pipe_ends[2];
+  int file = open ("/dev/null", O_RDWR | O_CLOEXEC);
+
+  g_assert_true (g_unix_open_pipe (pipe_ends, FD_CLOEXEC, NULL));
+  g_unix_fd_list_append (fds, pipe_ends[0], NULL);
+  g_unix_fd_list_append (fds, pipe_ends[1], NULL);
+  g_unix_fd_list_append (fds, file, NULL);
+  assert_refused (fixture, "Run", "({'code': <b'x'>, 'stdout': <handle 2>},)", fds,
+                  "\"stdout\": the descriptor is neither a pipe nor a socket");
+  assert_refused (fixture, "Run", "({'code': <b'x'>, 'stdout': <handle 0>},)", fds,
+                  "not open for writing");
+  assert_refused (fixture, "Run", "({'code': <b'x'>, 'stdin': <handle 1>},)", fds,
+                  "not open for reading");
+  assert_refused (fixture, "Run", "({'code': <b'x'>, 'stderr': <handle 3>},)", fds,
+                  "no descriptor 3");
+  assert_refused (fixture, "Run", "({'code': <b'x'>, 'stderr': <handle -1>},)", fds,
+                  "no descriptor -1");
+  close (pipe_ends[0]);
+  close (pipe_ends[1]);
+  close (file);
+}
+
+static void
+test_streams_over_a_socket (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(GVariant) reply = NULL;
+  char buffer[16];
+  int ends[2];
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
+  g_unix_fd_list_append (fds, ends[1], NULL);
+  close (ends[1]);
+  g_assert_cmpint (write (ends[0], "question\n", 9), ==, 9);
+  shutdown (ends[0], SHUT_WR);
+  reply = call_ok (fixture->connection, "Run",
+                   "({'code': <b'cat; echo e >&2'>, 'stdin': <handle 0>, 'stdout': <handle 0>},)",
+                   fds);
+  g_clear_object (&fds);
+  g_assert_cmpint (read (ends[0], buffer, sizeof buffer), ==, 9);
+  g_assert_cmpint (read (ends[0], buffer, sizeof buffer), ==, 0);
+  close (ends[0]);
+}
+
+static char *
+create (GDBusConnection *connection)
+{
+  g_autoptr(GVariant) reply = call_ok (connection, "Create", "(@a{sv} {},)", NULL);
+  char *id = NULL;
+
+  g_variant_get (reply, "(s)", &id);
+  return id;
+}
+
+static guint
+count_waiters (GDBusConnection *connection)
+{
+  g_autoptr(GVariant) reply = call_ok (connection, "Status", NULL, NULL);
+  g_autoptr(GVariant) status = g_variant_get_child_value (reply, 0);
+  g_autoptr(GVariant) waiters = g_variant_lookup_value (status, "waiters", NULL);
+
+  return (guint) g_variant_n_children (waiters);
+}
+
+static void
+start_call (GDBusConnection *connection, const char *method, const char *arguments)
+{
+  g_autoptr(GVariant) parsed = parse (arguments);
+
+  g_dbus_connection_call (connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, method, parsed,
+                          NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, NULL, NULL);
+}
+
+/* A client that goes away takes its waiting request and its program along, not its sandboxes. */
+static void
+test_disconnect (Fixture *fixture, gconstpointer data)
+{
+  GDBusConnection *client = connect_client (fixture);
+  g_autofree char *id = create (client);
+  g_autofree char *again = g_strdup_printf ("('%s', {'code': <b'exit 0'>})", id);
+  g_autoptr(GVariant) still_there = NULL;
+
+  start_call (client, "Run", "({'code': <b'sleep 100'>},)");
+  start_call (client, "Create", "(@a{sv} {},)");
+  while (count_waiters (fixture->connection) < 1)
+    g_usleep (1000);
+  g_dbus_connection_close_sync (client, NULL, NULL);
+  g_object_unref (client);
+  expect_log (fixture, "fake: a program is cancelled");
+  while (count_waiters (fixture->connection) > 0)
+    g_usleep (1000);
+  still_there = call_ok (fixture->connection, "Exec", again, NULL);
+}
+
+static gboolean
+is_closed_soon (GDBusConnection *connection)
+{
+  gint64 end = g_get_monotonic_time () + LIMIT_S * G_USEC_PER_SEC;
+
+  while (!g_dbus_connection_is_closed (connection) && g_get_monotonic_time () < end)
+    g_usleep (1000);
+  return g_dbus_connection_is_closed (connection);
+}
+
+static void
+test_large_message (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GDBusConnection) client = connect_client (fixture);
+  g_autofree char *bytes = g_strnfill (BERTH_LIMIT_MESSAGE_BYTES, '#');
+  g_autoptr(GError) error = NULL;
+  GVariantDict dict = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr(GVariant) reply = NULL;
+
+  g_variant_dict_insert (&dict, "code", "^ay", bytes);
+  reply
+      = call (client, "Run", g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)), NULL, &error);
+  g_assert_null (reply);
+  g_assert_true (is_closed_soon (client));
+  expect_log (fixture, "its message is too large");
+}
+
+static void
+test_many_descriptors (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GDBusConnection) client = connect_client (fixture);
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) reply = NULL;
+
+  for (int i = 0; i <= BERTH_LIMIT_MESSAGE_FDS; i++)
+    g_unix_fd_list_append (fds, STDERR_FILENO, NULL);
+  reply = call (client, "Create", g_variant_new_parsed ("(@a{sv} {},)"), fds, &error);
+  g_assert_null (reply);
+  g_assert_true (is_closed_soon (client));
+}
+
+static void
+refused_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) reply
+      = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+
+  g_assert_null (reply);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, "at once"));
+  *(gboolean *) user_data = TRUE;
+}
+
+static void
+test_many_calls (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GDBusConnection) client = connect_client (fixture);
+  gboolean refused = FALSE;
+
+  for (guint i = 0; i < BERTH_LIMIT_CALLS_PER_CONNECTION; i++)
+    start_call (client, "Run", "({'code': <b'sleep 100'>},)");
+  while (count_waiters (fixture->connection) == 0)
+    g_usleep (1000);
+  g_dbus_connection_call (client, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "List", NULL, NULL,
+                          G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, refused_cb, &refused);
+  while (!refused)
+    g_main_context_iteration (NULL, TRUE);
+  g_dbus_connection_close_sync (client, NULL, NULL);
+  while (count_waiters (fixture->connection) > 0)
+    g_usleep (1000);
+}
+
+static void
+write_text (GSocketConnection *stream, const char *text, gsize length)
+{
+  g_autoptr(GError) error = NULL;
+  GOutputStream *output = g_io_stream_get_output_stream (G_IO_STREAM (stream));
+
+  g_output_stream_write_all (output, text, length, NULL, NULL, &error);
+  g_assert_no_error (error);
+}
+
+static char *
+read_text (GSocketConnection *stream)
+{
+  GInputStream *input = g_io_stream_get_input_stream (G_IO_STREAM (stream));
+  char buffer[4096];
+  gssize length = g_input_stream_read (input, buffer, sizeof buffer, NULL, NULL);
+
+  return g_strndup (buffer, length > 0 ? (gsize) length : 0);
+}
+
+/* A connection whose answers nobody reads */
+static GSocketConnection *
+dial_and_authenticate (Fixture *fixture)
+{
+  GSocketConnection *stream = dial (fixture);
+  g_autofree char *number = g_strdup_printf ("%u", (guint) geteuid ());
+  GString *line = g_string_new ("AUTH EXTERNAL ");
+  g_autofree char *answer = NULL;
+
+  for (const char *at = number; *at != '\0'; at++)
+    g_string_append_printf (line, "%02x", (guint) *at);
+  g_string_append (line, "\r\n");
+  write_text (stream, "", 1);
+  write_text (stream, line->str, line->len);
+  answer = read_text (stream);
+  g_assert_true (g_str_has_prefix (answer, "OK "));
+  write_text (stream, "BEGIN\r\n", 7);
+  g_string_free (line, TRUE);
+  return stream;
+}
+
+static void
+test_client_that_never_reads (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GSocketConnection) stream = dial_and_authenticate (fixture);
+  g_autoptr(GDBusMessage) message
+      = g_dbus_message_new_method_call (NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Status");
+  GOutputStream *output = g_io_stream_get_output_stream (G_IO_STREAM (stream));
+  gboolean alive = TRUE;
+  gsize size;
+
+  for (guint32 serial = 1; alive && serial < 1000000; serial++)
+    {
+      g_autofree guchar *blob = NULL;
+
+      g_dbus_message_set_serial (message, serial);
+      blob = g_dbus_message_to_blob (message, &size, G_DBUS_CAPABILITY_FLAGS_NONE, NULL);
+      alive = g_output_stream_write_all (output, blob, size, NULL, NULL, NULL);
+    }
+  g_assert_false (alive);
+  expect_log (fixture, "it does not read its answers");
+}
+
+static void
+test_only_external_authentication (Fixture *fixture, gconstpointer data)
+{
+  static const char *const mechanisms[] = { "ANONYMOUS", "DBUS_COOKIE_SHA1 30" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (mechanisms); i++)
+    {
+      g_autoptr(GSocketConnection) stream = dial (fixture);
+      g_autofree char *line = g_strdup_printf ("AUTH %s\r\n", mechanisms[i]);
+      g_autofree char *answer = NULL;
+
+      write_text (stream, "", 1);
+      write_text (stream, line, strlen (line));
+      answer = read_text (stream);
+      g_assert_cmpstr (answer, ==, "REJECTED EXTERNAL\r\n");
+    }
+}
+
+static void
+test_silent_client (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GSocketConnection) stream = dial (fixture);
+  gint64 begin = g_get_monotonic_time ();
+  g_autofree char *answer = read_text (stream);
+
+  g_assert_cmpstr (answer, ==, "");
+  g_assert_cmpint (g_get_monotonic_time () - begin, <,
+                   (BERTH_LIMIT_AUTHENTICATION_S + 5) * G_USEC_PER_SEC);
+}
+
+static void
+test_many_connections (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GPtrArray) streams = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autofree char *answer = NULL;
+  g_autoptr(GDBusConnection) client = NULL;
+
+  /* the fixture's own is the first */
+  for (guint i = 1; i < BERTH_LIMIT_CONNECTIONS_PER_UID; i++)
+    g_ptr_array_add (streams, dial_and_authenticate (fixture));
+  g_ptr_array_add (streams, dial (fixture));
+  answer = read_text (g_ptr_array_index (streams, streams->len - 1));
+  g_assert_cmpstr (answer, ==, "");
+  expect_log (fixture, "was refused");
+  g_ptr_array_set_size (streams, 0);
+  g_usleep (200000);
+  client = connect_client (fixture);
+  g_assert_cmpuint (count_waiters (client), ==, 0);
+}
+
+static void
+test_version (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) reply = g_dbus_connection_call_sync (
+      fixture->connection, NULL, BERTH_WIRE_PATH, "org.freedesktop.DBus.Properties", "Get",
+      g_variant_new ("(ss)", BERTH_WIRE_INTERFACE, "Version"), G_VARIANT_TYPE ("(v)"),
+      G_DBUS_CALL_FLAGS_NONE, -1, NULL, &error);
+  g_autoptr(GVariant) version = NULL;
+
+  g_assert_no_error (error);
+  g_variant_get (reply, "(v)", &version);
+  g_assert_cmpstr (g_variant_get_string (version, NULL), ==, BERTH_VERSION);
+}
+
+#define ADD(name, function)                                                                        \
+  g_test_add ("/service/" name, Fixture, NULL, set_up, function, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  berth_wire_register_errors ();
+  ADD ("options", test_options);
+  ADD ("long-names", test_long_names);
+  ADD ("descriptors", test_descriptors);
+  ADD ("streams-over-a-socket", test_streams_over_a_socket);
+  ADD ("disconnect", test_disconnect);
+  ADD ("large-message", test_large_message);
+  ADD ("many-descriptors", test_many_descriptors);
+  ADD ("many-calls", test_many_calls);
+  ADD ("client-that-never-reads", test_client_that_never_reads);
+  ADD ("only-external-authentication", test_only_external_authentication);
+  ADD ("silent-client", test_silent_client);
+  ADD ("many-connections", test_many_connections);
+  ADD ("version", test_version);
+  return g_test_run ();
+}
