@@ -531,6 +531,36 @@ test_big_request (void)
   core_world_get_vm (world, late);
 }
 
+/* 5: nor does a second attempt pass it, in another place than it has */
+static void
+test_retry_does_not_pass_a_big_request (void)
+{
+  BerthCapacity capacity = two_vms;
+  g_autoptr (CoreWorld) world = NULL;
+  guint failures = 0;
+  guint64 holder = 0;
+  guint64 retried = 0;
+  guint64 big = 0;
+
+  capacity.max_vms = 4;
+  world = core_world_new (&capacity);
+  berth_fake_hypervisor_set_script (world->fake, fail_some_script, &failures);
+  berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_START, 40 * SECOND);
+  berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_DESTROY, SECOND);
+  holder = core_world_acquire (world, "a", 300, FOREVER);
+  failures = 1;
+  retried = core_world_acquire (world, "b", 200, FOREVER);
+  big = core_world_acquire (world, "c", 800, FOREVER);
+  core_world_advance (world, 40 * SECOND); /* it is old, 524 MiB are free, and a start failed */
+  g_assert_cmpuint (berth_fake_hypervisor_count_calls (world->fake, BERTH_FAKE_START), ==, 2);
+  core_world_advance (world, SECOND);
+  g_assert_cmpuint (berth_fake_hypervisor_count_calls (world->fake, BERTH_FAKE_START), ==, 3);
+  core_world_destroy (world, core_world_get_vm (world, holder));
+  core_world_advance (world, 100 * SECOND);
+  core_world_get_vm (world, retried);
+  core_world_get_vm (world, big);
+}
+
 /* 5: a queue that is merely long makes nobody big: tenants take turns however old they are */
 static void
 test_turns_under_load (void)
@@ -703,6 +733,7 @@ main (int argc, char **argv)
   ADD ("gate-closes-under-a-start", test_gate_closes_under_a_start);
   ADD ("cancel-while-the-gate-is-closed", test_cancel_while_the_gate_is_closed);
   ADD ("5-big-request", test_big_request);
+  ADD ("5-retry-does-not-pass-a-big-request", test_retry_does_not_pass_a_big_request);
   ADD ("5-turns-under-load", test_turns_under_load);
   ADD ("4-newcomer-does-not-overtake", test_newcomer_does_not_overtake);
   ADD ("1-resize", test_resize);

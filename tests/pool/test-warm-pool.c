@@ -198,6 +198,41 @@ test_refill_gives_way (void)
   g_assert_cmpuint (count_starts (world), ==, 3);
 }
 
+/* one refill is one waiter's */
+static void
+test_refill_is_promised_once (void)
+{
+  g_autoptr (CoreWorld) world = new_world (1);
+  guint64 first = 0;
+  guint64 second = 0;
+
+  core_world_set_warm (world, "python", &one);
+  first = acquire (world, "python", 192, NO_WAIT);
+  second = acquire (world, "python", 192, NO_WAIT);
+  core_world_assert_error (world, second, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
+  core_world_advance (world, SECOND + MS);
+  g_assert_true (berth_vm_was_warm (core_world_get_vm (world, first)));
+}
+
+/* 4: what a refill held is given on when it is not wanted any more, not only when it is gone */
+static void
+test_useless_refill_makes_room (void)
+{
+  BerthCapacity capacity = four_vms;
+  g_autoptr (CoreWorld) world = new_world (4);
+  guint64 ticket = 0;
+
+  capacity.vcpus = 1;
+  core_world_resize (world, &capacity);
+  core_world_set_warm (world, "python", &one);
+  ticket = acquire (world, "python", 192, FOREVER);
+  g_assert_cmpuint (count_starts (world), ==, 1);
+  core_world_set_warm (world, "python", &none);
+  g_assert_cmpuint (count_starts (world), ==, 2);
+  core_world_advance (world, SECOND);
+  core_world_get_vm (world, ticket);
+}
+
 /* 4: nobody is passed by a refill, and refills leave starts to requests */
 static void
 test_refill_never_first (void)
@@ -292,6 +327,25 @@ test_failed_claims_end_in_a_start (void)
       g_assert_cmpint (result->at_us, ==, 3 * SECOND + 2 * MS + (max_vms == 2 ? 200 * MS : 0));
       g_assert_cmpuint (core_world_get_template_number (world, "python", "failures"), ==, 2);
     }
+}
+
+/* however many there are */
+static void
+test_last_attempt_is_a_start (void)
+{
+  const BerthWarmTarget four = { .min = 4, .memory_mb = 192, .vcpus = 1 };
+  g_autoptr (CoreWorld) world = new_world (4);
+  guint failures = 9;
+  guint64 ticket = 0;
+
+  core_world_set_warm (world, "python", &four);
+  core_world_advance (world, 3 * SECOND);
+  g_assert_cmpuint (count_idle (world), ==, 4);
+  berth_fake_hypervisor_set_script (world->fake, claims_fail_script, &failures);
+  ticket = acquire (world, "python", 192, FOREVER);
+  core_world_advance (world, 2 * SECOND);
+  g_assert_false (berth_vm_was_warm (core_world_get_vm (world, ticket)));
+  core_world_advance (world, SECOND);
 }
 
 static void
@@ -458,6 +512,24 @@ test_template_changed (void)
     g_assert_cmpint (berth_vm_get_state (before->pdata[i]), ==, BERTH_VM_STATE_GONE);
   core_world_advance (world, 3 * SECOND);
   g_assert_cmpuint (count_idle (world), ==, 2);
+}
+
+/* nor is it in the moment in which the gate opens */
+static void
+test_template_changed_behind_the_gate (void)
+{
+  g_autoptr (CoreWorld) world = new_world (4);
+  guint64 ticket = 0;
+
+  core_world_set_warm (world, "python", &one);
+  core_world_advance (world, SECOND);
+  core_world_set_open (world, FALSE);
+  core_world_tell (world, BERTH_MESSAGE_TEMPLATE_CHANGED, "python", FALSE);
+  ticket = acquire (world, "python", 192, FOREVER);
+  core_world_set_open (world, TRUE);
+  core_world_advance (world, SECOND);
+  g_assert_false (berth_vm_was_warm (core_world_get_vm (world, ticket)));
+  core_world_advance (world, 2 * SECOND);
 }
 
 static void
@@ -650,10 +722,13 @@ main (int argc, char **argv)
   ADD ("4-evicts-for-memory", test_evicts_for_memory);
   ADD ("4-evicts-the-least-wanted", test_evicts_the_least_wanted);
   ADD ("4-refill-gives-way", test_refill_gives_way);
+  ADD ("refill-is-promised-once", test_refill_is_promised_once);
+  ADD ("4-useless-refill-makes-room", test_useless_refill_makes_room);
   ADD ("4-refill-never-first", test_refill_never_first);
   ADD ("refills-are-bounded", test_refills_are_bounded);
   ADD ("7-failed-claim", test_failed_claim);
   ADD ("7-failed-claims-end-in-a-start", test_failed_claims_end_in_a_start);
+  ADD ("7-last-attempt-is-a-start", test_last_attempt_is_a_start);
   ADD ("2-claim-that-is-lost", test_claim_that_is_lost);
   ADD ("7-cancel-during-claim", test_cancel_during_claim);
   ADD ("1-claim-needs-vcpus", test_claim_needs_vcpus);
@@ -662,6 +737,7 @@ main (int argc, char **argv)
   ADD ("dead-warm-vm-is-replaced", test_dead_warm_vm_is_replaced);
   ADD ("rotation", test_rotation);
   ADD ("7-template-changed", test_template_changed);
+  ADD ("7-template-changed-behind-the-gate", test_template_changed_behind_the_gate);
   ADD ("target-changes", test_target_changes);
   ADD ("drain-and-fill", test_drain_and_fill);
   ADD ("pressure", test_pressure);
