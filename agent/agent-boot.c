@@ -197,8 +197,8 @@ wait_for_port (void)
       if (waited >= WAIT_MS)
         {
           errno = 0;
-          berth_agent_boot_fail ("no virtio port named " BERTH_PROTOCOL_PORT
-                                 " appeared in %u s", WAIT_MS / 1000);
+          berth_agent_boot_fail ("no virtio port named " BERTH_PROTOCOL_PORT " appeared in %u s",
+                                 WAIT_MS / 1000);
         }
       sleep_ms (2);
     }
@@ -273,8 +273,7 @@ mount_rest (void)
               "newinstance,ptmxmode=0666,mode=0620,gid=5");
   boot_mount ("shm", NEW_ROOT "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=25%");
   boot_mount ("proc", NEW_ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2");
-  boot_mount ("sys", NEW_ROOT "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-              NULL);
+  boot_mount ("sys", NEW_ROOT "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
 static void

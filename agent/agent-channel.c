@@ -105,8 +105,8 @@ channel_write_frame (BerthAgentChannel *self)
 
   while (self->frame_sent < self->frame_size)
     {
-      if (!channel_write (self, self->frame + self->frame_sent,
-                          self->frame_size - self->frame_sent, &count))
+      if (!channel_write (self, self->frame + self->frame_sent, self->frame_size - self->frame_sent,
+                          &count))
         return false;
       self->frame_sent += count;
     }

@@ -26,7 +26,7 @@ typedef struct
   BerthAgentWatch listen; /* a host-mode agent's door, else not added */
   BerthAgentTimer retry;  /* the kernel had no memory for a write */
   bool is_port;           /* a virtio port: end-of-file means that nobody is connected now */
-  bool connected; /* a port: somebody is at the other end */
+  bool connected;         /* a port: somebody is at the other end */
   bool readable;
   bool dead;   /* the connection is gone, what it sent before may still be read */
   bool paused; /* frames wait until berth_agent_channel_resume () */

@@ -92,10 +92,10 @@ drop_privileges (void)
     if (prctl (PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && (errno != EINVAL || cap == 0))
       return false;
   return prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0
-         && prctl (PR_SET_SECUREBITS,
-                   SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED
-                       | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE
-                       | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+         && prctl (PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED
+                                          | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED
+                                          | SECBIT_NO_CAP_AMBIENT_RAISE
+                                          | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
                 == 0
          && setgroups (0, NULL) == 0
          && setresgid (BERTH_AGENT_UID, BERTH_AGENT_UID, BERTH_AGENT_UID) == 0

@@ -21,6 +21,6 @@ typedef struct
 } BerthAgentDecoder;
 
 void berth_agent_decoder_hunt (BerthAgentDecoder *self);
-BerthAgentDecoderResult berth_agent_decoder_next (BerthAgentDecoder *self, const uint8_t **bytes,
-                                                  size_t *size, BerthFrameHead *out_head,
-                                                  const uint8_t **out_payload);
+BerthAgentDecoderResult
+berth_agent_decoder_next (BerthAgentDecoder *self, const uint8_t **bytes, size_t *size,
+                          BerthFrameHead *out_head, const uint8_t **out_payload);

@@ -151,8 +151,7 @@ berth_agent_exec_check (BerthAgentExec *self)
 {
   if (self->phase != BERTH_AGENT_EXEC_ENDED)
     return;
-  if (self->is_ending
-      && !berth_agent_group_is_empty (self->world.groups, &self->runner->group))
+  if (self->is_ending && !berth_agent_group_is_empty (self->world.groups, &self->runner->group))
     return;
   if (!self->is_settling)
     {
@@ -187,8 +186,7 @@ berth_agent_exec_pump (BerthAgentExec *self)
       moved = false;
       for (int i = 0; i < 2; i++)
         if (self->is_heard)
-          moved |= berth_agent_output_send (&self->outputs[i], self->world.channel,
-                                            self->request);
+          moved |= berth_agent_output_send (&self->outputs[i], self->world.channel, self->request);
         else
           moved |= berth_agent_output_discard (&self->outputs[i]);
     }
@@ -319,10 +317,9 @@ gather (void *out, uint32_t *fill, uint32_t until, const uint8_t *bytes, uint32_
 static bool
 exec_gather (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes, uint32_t size)
 {
-  bool ok = stream == BERTH_STREAM_CODE ? gather (self->code, &self->code_fill,
-                                                  self->head.code_size, bytes, size)
-                                        : gather (self->env, &self->env_fill,
-                                                  self->head.env_size, bytes, size);
+  bool ok = stream == BERTH_STREAM_CODE
+                ? gather (self->code, &self->code_fill, self->head.code_size, bytes, size)
+                : gather (self->env, &self->env_fill, self->head.env_size, bytes, size);
 
   if (ok && self->code_fill == self->head.code_size && self->env_fill == self->head.env_size)
     exec_prepare (self);
@@ -331,8 +328,7 @@ exec_gather (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes, uint32
 
 /* Takes DATA of the exec; false when it breaks a rule. */
 bool
-berth_agent_exec_take (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes,
-                       uint32_t size)
+berth_agent_exec_take (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes, uint32_t size)
 {
   if (stream == BERTH_STREAM_STDIN)
     {
@@ -439,10 +435,9 @@ berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const stru
   berth_agent_timer_disarm (self->world.loop, &self->limit);
   self->phase = BERTH_AGENT_EXEC_ENDED;
   self->exit.wall_us = self->started_us > 0 ? berth_agent_now_us () - self->started_us : 0;
-  self->exit.cpu_us = (uint64_t) usage->ru_utime.tv_sec * 1000000u
-                      + (uint64_t) usage->ru_utime.tv_usec
-                      + (uint64_t) usage->ru_stime.tv_sec * 1000000u
-                      + (uint64_t) usage->ru_stime.tv_usec;
+  self->exit.cpu_us
+      = (uint64_t) usage->ru_utime.tv_sec * 1000000u + (uint64_t) usage->ru_utime.tv_usec
+        + (uint64_t) usage->ru_stime.tv_sec * 1000000u + (uint64_t) usage->ru_stime.tv_usec;
   berth_agent_exec_pump (self);
   return true;
 }
@@ -459,8 +454,8 @@ berth_agent_exec_kill (BerthAgentExec *self, uint32_t grace_ms)
       self->exit.status = -1;
       self->exit.signal = SIGTERM;
       if (self->is_heard)
-        berth_agent_channel_send (self->world.channel, BERTH_FRAME_EXIT, self->request,
-                                  &self->exit, sizeof self->exit);
+        berth_agent_channel_send (self->world.channel, BERTH_FRAME_EXIT, self->request, &self->exit,
+                                  sizeof self->exit);
       exec_clear (self);
       return;
     }

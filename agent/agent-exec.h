@@ -39,7 +39,7 @@ typedef struct
   BerthExecHead head;
   uint32_t credit[2]; /* of stdout and stderr, until it runs */
   bool stdin_ended;   /* before it ran */
-  uint8_t *code; /* owned, until it is written to the script */
+  uint8_t *code;      /* owned, until it is written to the script */
   uint32_t code_fill;
   char *env; /* owned, until the program runs */
   uint32_t env_fill;
@@ -59,8 +59,8 @@ typedef struct
 
 void berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world);
 bool berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head);
-bool berth_agent_exec_take (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes,
-                            uint32_t size);
+bool
+berth_agent_exec_take (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes, uint32_t size);
 bool berth_agent_exec_add_credit (BerthAgentExec *self, uint32_t stream, uint32_t bytes);
 void berth_agent_exec_kill (BerthAgentExec *self, uint32_t grace_ms);
 void berth_agent_exec_end (BerthAgentExec *self);
@@ -68,6 +68,6 @@ void berth_agent_exec_hold (BerthAgentExec *self);
 void berth_agent_exec_mute (BerthAgentExec *self);
 void berth_agent_exec_pump (BerthAgentExec *self);
 void berth_agent_exec_runner_changed (BerthAgentExec *self, BerthAgentRunner *runner);
-bool berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status,
-                              const struct rusage *usage);
+bool
+berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const struct rusage *usage);
 void berth_agent_exec_check (BerthAgentExec *self);

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 bool berth_agent_file_write (int dir_fd, const char *name, const char *text);
-bool berth_agent_file_create (int dir_fd, const char *name, mode_t mode, const void *bytes,
-                              size_t size);
+bool
+berth_agent_file_create (int dir_fd, const char *name, mode_t mode, const void *bytes, size_t size);
 ssize_t berth_agent_file_read (int dir_fd, const char *name, char *out_text, size_t size);
 bool berth_agent_file_number (int dir_fd, const char *name, const char *key, uint64_t *out_number);

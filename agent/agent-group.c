@@ -103,8 +103,8 @@ berth_agent_group_usage (const BerthAgentGroup *group, BerthAgentUsage *usage)
   if (berth_agent_file_number (group->fd, "cpu.stat", "usage_usec ", &cpu_us))
     usage->cpu_us = cpu_us - group->cpu_base_us;
   berth_agent_file_number (group->fd, "memory.peak", NULL, &usage->peak_bytes);
-  usage->is_oom = berth_agent_file_number (group->fd, "memory.events", "oom_kill ", &kills)
-                  && kills > 0;
+  usage->is_oom
+      = berth_agent_file_number (group->fd, "memory.events", "oom_kill ", &kills) && kills > 0;
 }
 
 static size_t

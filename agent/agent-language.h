@@ -32,6 +32,6 @@ size_t berth_agent_env_write (const BerthAgentConfig *config, const char *env, s
                               char *out_block);
 size_t berth_agent_env_bound (const BerthAgentConfig *config, size_t size);
 
-void berth_agent_command_make (BerthAgentCommand *self, const BerthAgentConfig *config,
-                               BerthLanguage language, bool is_program, const char *env,
-                               size_t size);
+void
+berth_agent_command_make (BerthAgentCommand *self, const BerthAgentConfig *config,
+                          BerthLanguage language, bool is_program, const char *env, size_t size);

@@ -33,8 +33,8 @@ berth_agent_lockdown_devices (const char *dev)
     const char *name;
     unsigned major, minor;
   } nodes[] = {
-    { "null", 1, 3 }, { "zero", 1, 5 },    { "full", 1, 7 },
-    { "tty", 5, 0 },  { "random", 1, 8 },  { "urandom", 1, 9 },
+    { "null", 1, 3 }, { "zero", 1, 5 },   { "full", 1, 7 },
+    { "tty", 5, 0 },  { "random", 1, 8 }, { "urandom", 1, 9 },
   };
   static const struct
   {

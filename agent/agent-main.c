@@ -11,7 +11,7 @@
 #include "agent.h"
 
 #ifndef BERTH_VERSION
-#define BERTH_VERSION "0"
+#  define BERTH_VERSION "0"
 #endif
 
 static const char usage[]
@@ -34,9 +34,9 @@ static bool
 parse_options (Options *options, int argc, char **argv)
 {
   static const struct option long_options[] = {
-    { "socket", required_argument, NULL, 's' },   { "home", required_argument, NULL, 'h' },
-    { "runners", required_argument, NULL, 'r' },  { "language", required_argument, NULL, 'l' },
-    { "cgroup", required_argument, NULL, 'c' },   { NULL, 0, NULL, 0 },
+    { "socket", required_argument, NULL, 's' },  { "home", required_argument, NULL, 'h' },
+    { "runners", required_argument, NULL, 'r' }, { "language", required_argument, NULL, 'l' },
+    { "cgroup", required_argument, NULL, 'c' },  { NULL, 0, NULL, 0 },
   };
   int option;
 
@@ -93,8 +93,7 @@ static void
 run_in_guest (BerthAgent *agent)
 {
   BerthAgentBootOptions options;
-  BerthAgentConfig config
-      = { .is_init = true, .home = BERTH_AGENT_HOME, .runners = "/run/berth" };
+  BerthAgentConfig config = { .is_init = true, .home = BERTH_AGENT_HOME, .runners = "/run/berth" };
   int port = berth_agent_boot (&options);
 
   config.language = options.language;

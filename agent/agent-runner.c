@@ -140,8 +140,7 @@ runner_fork (BerthAgentRunner *self, BerthAgentChild *child, int ours[4])
     berth_agent_child_run (child);
   for (int i = 0; i < 4; i++)
     close_fd (&child->fds[i]);
-  if (self->pid < 0
-      || !berth_agent_watch_add (self->loop, &self->control, ours[3], EPOLLIN))
+  if (self->pid < 0 || !berth_agent_watch_add (self->loop, &self->control, ours[3], EPOLLIN))
     {
       for (int i = 0; i < 4; i++)
         close_fd (&ours[i]);

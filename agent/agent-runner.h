@@ -36,12 +36,12 @@ struct _BerthAgentRunner
   size_t message_size, message_sent;
 };
 
-void berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop,
-                              BerthAgentGroups *groups,
-                              void (*changed) (void *data, BerthAgentRunner *runner), void *data);
-bool berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
-                               BerthLanguage language, bool is_program, const char *env,
-                               size_t size);
+void
+berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgentGroups *groups,
+                         void (*changed) (void *data, BerthAgentRunner *runner), void *data);
+bool
+berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
+                          BerthLanguage language, bool is_program, const char *env, size_t size);
 bool berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *config,
                                const char *env, size_t size);
 bool berth_agent_runner_was_executed (BerthAgentRunner *self);

@@ -15,9 +15,8 @@
 
 /* Writes the code, as the user's own file. On failure errno says why. */
 bool
-berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config,
-                          const char *name, const uint8_t *code, size_t size,
-                          bool *out_is_program)
+berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config, const char *name,
+                          const uint8_t *code, size_t size, bool *out_is_program)
 {
   int home = open (config->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   struct stat info;

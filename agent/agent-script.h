@@ -11,7 +11,7 @@ typedef struct
   ino_t inode;
 } BerthAgentScript;
 
-bool berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config,
-                               const char *name, const uint8_t *code, size_t size,
-                               bool *out_is_program);
+bool
+berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config, const char *name,
+                          const uint8_t *code, size_t size, bool *out_is_program);
 void berth_agent_script_remove (BerthAgentScript *self, const BerthAgentConfig *config);

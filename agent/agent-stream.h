@@ -37,17 +37,15 @@ typedef struct
   uint8_t buffer[BERTH_AGENT_STDIN_WINDOW];
 } BerthAgentInput;
 
-void berth_agent_output_open (BerthAgentOutput *self, BerthAgentLoop *loop, int fd,
-                              uint32_t stream, void (*ready) (void *data), void *data);
+void berth_agent_output_open (BerthAgentOutput *self, BerthAgentLoop *loop, int fd, uint32_t stream,
+                              void (*ready) (void *data), void *data);
 void berth_agent_output_close (BerthAgentOutput *self);
 bool berth_agent_output_is_done (const BerthAgentOutput *self);
 void berth_agent_output_limit (BerthAgentOutput *self);
-bool berth_agent_output_send (BerthAgentOutput *self, BerthAgentChannel *channel,
-                              uint32_t request);
+bool berth_agent_output_send (BerthAgentOutput *self, BerthAgentChannel *channel, uint32_t request);
 bool berth_agent_output_discard (BerthAgentOutput *self);
 
 void berth_agent_input_open (BerthAgentInput *self, BerthAgentLoop *loop,
-                             BerthAgentChannel *channel, int *fd, uint32_t request,
-                             bool is_wanted);
+                             BerthAgentChannel *channel, int *fd, uint32_t request, bool is_wanted);
 void berth_agent_input_close (BerthAgentInput *self);
 bool berth_agent_input_take (BerthAgentInput *self, const uint8_t *bytes, uint32_t size);

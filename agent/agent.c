@@ -335,8 +335,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
                             &standby_calls);
   berth_agent_leftovers_init (&self->leftovers, &self->loop, &self->groups);
   berth_agent_exec_init (&self->exec, &world);
-  for (BerthLanguage language = BERTH_LANGUAGE_PYTHON; language <= BERTH_LANGUAGE_SHELL;
-       language++)
+  for (BerthLanguage language = BERTH_LANGUAGE_PYTHON; language <= BERTH_LANGUAGE_SHELL; language++)
     if (berth_agent_language_is_here (language))
       self->languages |= 1u << language;
   return true;

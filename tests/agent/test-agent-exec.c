@@ -524,7 +524,8 @@ test_output_flood (AgentPeer *peer, gconstpointer data)
 static void
 test_fork_storm (AgentPeer *peer, gconstpointer data)
 {
-  AgentExec exec = SHELL ("for i in {1..100}; do (while :; do /bin/true; done) & done; touch running; wait");
+  AgentExec exec = SHELL ("for i in {1..100}; do (while :; do /bin/true; done) & done\n"
+                          "touch running; wait");
   guint32 request = agent_peer_send_exec (peer, &exec);
   g_autoptr(AgentResult) result = NULL;
   AgentFrame frame;
