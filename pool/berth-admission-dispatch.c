@@ -117,12 +117,15 @@ waiter_serve (BerthAdmission *self, BerthAdmissionWaiter *waiter, const Supply *
   return TRUE;
 }
 
-/* whether anything may be left to give, so that a long queue is not walked for nothing */
+/* Whether anything may be left to give, so that a long queue is not walked for nothing. Everybody
+ * needs a vCPU, and only a refill that is given up can still bring one. */
 static gboolean
 supply_is_left (BerthAdmission *self, const Supply *supply)
 {
-  return supply->free.slots > 0 || supply->dying.slots > 0
-         || self->in_state[BERTH_VM_STATE_WARM] > 0 || self->n_refilling > 0;
+  gboolean has_slot = supply->free.slots > 0 || supply->dying.slots > 0
+                      || self->in_state[BERTH_VM_STATE_WARM] > 0;
+
+  return self->n_refilling > 0 || (has_slot && supply->free.vcpus > 0);
 }
 
 /* Walks the queue until something has changed: the order, or what there is to give, is another one
@@ -161,4 +164,40 @@ berth_admission_dispatch (BerthAdmission *self)
   self->pass++; /* nobody is covered but by a pass of this message */
   while (self->is_open && berth_waiters_get_length (self->queue) > 0 && any_change)
     any_change = dispatch_one (self);
+}
+
+/* sets aside what the last pass set aside; FALSE where a waiter keeps everything that comes free */
+static gboolean
+supply_cover_again (BerthAdmission *self, Supply *supply)
+{
+  BerthWaitersIter iter;
+  BerthWaiter *next = NULL;
+
+  berth_waiters_iter_init (&iter, self->queue);
+  while ((next = berth_waiters_iter_next (&iter)) != NULL)
+    {
+      BerthAdmissionWaiter *waiter = (BerthAdmissionWaiter *)next;
+
+      if (waiter->covered_in == self->pass)
+        supply_cover (supply, berth_admission_place_of (next->request));
+      else if (waiter_is_aged (self, waiter))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+guint
+berth_admission_count_free (BerthAdmission *self)
+{
+  Supply supply = supply_new (self);
+  gint64 count = 0;
+
+  if (!supply_cover_again (self, &supply))
+    return 0;
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    if (berth_admission_is_evictable (self, link->data))
+      berth_place_add (&supply.free, &((BerthAdmissionVm *)link->data)->held);
+  count = MIN (supply.free.slots, supply.free.memory_mb / MAX (self->smallest.memory_mb, 1));
+  count = MIN (count, supply.free.vcpus / MAX (self->smallest.vcpus, 1));
+  return (guint)MAX (count, 0);
 }

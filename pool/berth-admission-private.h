@@ -92,10 +92,11 @@ struct _BerthAdmission
   gboolean is_open;
   gboolean is_shutting_down;
   GArray *shutdown_tickets;
-  guint64 pass;       /* of dispatch */
-  gint64 now_us;      /* of the message that is being handled */
-  GPtrArray *effects; /* of it; NULL between messages */
-  BerthPlace allowed; /* for berth_admission_check(): the capacity, or what a resize left above */
+  guint64 pass;        /* of dispatch */
+  gint64 now_us;       /* of the message that is being handled */
+  GPtrArray *effects;  /* of it; NULL between messages */
+  BerthPlace smallest; /* memory and vCPUs that were asked for; 0 before that */
+  BerthPlace allowed;  /* for berth_admission_check(): the capacity, or what a resize left above */
 };
 
 /* berth-admission.c */
@@ -103,6 +104,8 @@ void berth_admission_add_effect (BerthAdmission *self, BerthEffectType type, Ber
                                  BerthStartMode mode);
 void
 berth_admission_complete (BerthAdmission *self, guint64 ticket, BerthVm *vm, GError *error_taken);
+/* somebody asks for VMs of this size */
+void berth_admission_note_size (BerthAdmission *self, guint memory_mb, guint vcpus);
 /* ends @waiter, wherever it is, and frees it */
 void berth_admission_finish_waiter (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthVm *vm,
                                     GError *error_taken);
@@ -128,6 +131,9 @@ void berth_admission_vm_free (BerthAdmissionVm *av);
 
 /* berth-admission-dispatch.c */
 void berth_admission_dispatch (BerthAdmission *self);
+/* VMs of the smallest size that was ever asked for which a new request would get at once: in what
+ * is nobody's, or a warm VM's, which serves it or makes room */
+guint berth_admission_count_free (BerthAdmission *self);
 
 /* berth-admission-warm.c */
 /* NULL if the warm pool knows nothing of it */

@@ -76,37 +76,13 @@ berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request)
   return NULL;
 }
 
-/* Slots that a new request could get at once: nobody's, or a warm VM's, which makes room, or serves
- * it. Who is covered takes one as soon as one more may start; what is dying comes to them first. */
-static guint
-count_free (BerthAdmission *self)
-{
-  gint64 free = berth_budgets_free (&self->budgets).slots + self->in_state[BERTH_VM_STATE_WARM]
-                + self->n_refilling;
-  gint64 dying = self->in_state[BERTH_VM_STATE_STOPPING];
-  BerthWaitersIter iter;
-  BerthWaiter *waiter = NULL;
-
-  berth_waiters_iter_init (&iter, self->queue);
-  while (free > 0 && (waiter = berth_waiters_iter_next (&iter)) != NULL)
-    {
-      if (((BerthAdmissionWaiter *)waiter)->covered_in != self->pass)
-        continue;
-      if (dying > 0)
-        dying--;
-      else
-        free--;
-    }
-  return (guint)MAX (free, 0);
-}
-
 static GVariant *
 dup_slots (BerthAdmission *self)
 {
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
 
   g_variant_dict_insert (&dict, "total", "u", self->budgets.capacity.max_vms);
-  g_variant_dict_insert (&dict, "free", "u", count_free (self));
+  g_variant_dict_insert (&dict, "free", "u", berth_admission_count_free (self));
   g_variant_dict_insert (&dict, "claimed", "u", self->in_state[BERTH_VM_STATE_CLAIMED]);
   g_variant_dict_insert (&dict, "warm", "u", self->in_state[BERTH_VM_STATE_WARM]);
   g_variant_dict_insert (&dict, "starting", "u", self->in_state[BERTH_VM_STATE_STARTING]);
@@ -128,7 +104,7 @@ dup_budget (gint64 held, guint total)
 }
 
 static GVariant *
-dup_waiters (BerthAdmission *self, gint64 now_us)
+dup_waiters (BerthAdmission *self)
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   BerthWaitersIter iter;
@@ -149,7 +125,7 @@ dup_waiters (BerthAdmission *self, gint64 now_us)
       g_variant_dict_insert (&dict, "template", "s", request->template_name);
       g_variant_dict_insert (&dict, "position", "u", ++position);
       g_variant_dict_insert (&dict, "since", "d",
-                             (double)MAX (now_us - waiter->arrived_us, 0) / G_USEC_PER_SEC);
+                             (double)(self->now_us - waiter->arrived_us) / G_USEC_PER_SEC);
       g_variant_builder_add_value (&builder, g_variant_dict_end (&dict));
     }
   return g_variant_builder_end (&builder);
@@ -161,13 +137,14 @@ berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
   const BerthBudgets *budgets = &self->budgets;
 
+  self->now_us = MAX (self->now_us, now_us); /* who is old is told by it */
   g_variant_dict_insert_value (&dict, "slots", dup_slots (self));
   g_variant_dict_insert_value (&dict, "memory_mb",
                                dup_budget (budgets->held.memory_mb, budgets->capacity.memory_mb));
   g_variant_dict_insert_value (&dict, "vcpus",
                                dup_budget (budgets->held.vcpus, budgets->capacity.vcpus));
   g_variant_dict_insert (&dict, "open", "b", self->is_open);
-  g_variant_dict_insert_value (&dict, "waiters", dup_waiters (self, now_us));
+  g_variant_dict_insert_value (&dict, "waiters", dup_waiters (self));
   g_variant_dict_insert (&dict, "pressure", "b", self->is_pressed);
   g_variant_dict_insert_value (&dict, "templates", berth_admission_dup_warm_status (self));
   return g_variant_ref_sink (g_variant_dict_end (&dict));

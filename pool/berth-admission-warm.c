@@ -85,6 +85,8 @@ set_target (BerthAdmission *self, const char *template_name, const BerthWarmTarg
       g_ptr_array_add (self->warm, warm);
     }
   berth_warm_set_target (warm, target);
+  if (target->min > 0 || target->max > 0)
+    berth_admission_note_size (self, target->memory_mb, target->vcpus);
 }
 
 static void

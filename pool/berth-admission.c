@@ -113,6 +113,16 @@ new_shutting_down_error (void)
                       "berth is shutting down and starts nothing more; ask again when it runs");
 }
 
+void
+berth_admission_note_size (BerthAdmission *self, guint memory_mb, guint vcpus)
+{
+  gint64 least_mb = self->smallest.memory_mb;
+  gint64 least_vcpus = self->smallest.vcpus;
+
+  self->smallest.memory_mb = least_mb > 0 ? MIN (least_mb, memory_mb) : memory_mb;
+  self->smallest.vcpus = least_vcpus > 0 ? MIN (least_vcpus, vcpus) : vcpus;
+}
+
 /* a request that a warm VM would have served */
 static void
 note_arrival (BerthAdmission *self, BerthRequest *request)
@@ -138,6 +148,7 @@ handle_acquire (BerthAdmission *self, const BerthMessage *message)
       return NULL;
     }
 
+  berth_admission_note_size (self, message->request->memory_mb, message->request->vcpus);
   note_arrival (self, message->request);
   waiter = g_new0 (BerthAdmissionWaiter, 1);
   waiter->base.ticket = message->ticket;

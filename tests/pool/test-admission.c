@@ -673,6 +673,27 @@ test_shutdown_with_a_stuck_vm (void)
   assert_nothing_held (world);
 }
 
+/* what a new request of the smallest size that is known could get, by whichever budget is tightest
+ */
+static void
+test_free_by_budget (void)
+{
+  BerthCapacity capacity = two_vms;
+  g_autoptr (CoreWorld) world = NULL;
+
+  capacity.max_vms = 9;
+  world = core_world_new (&capacity);
+  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 8); /* vCPUs */
+  core_world_get_vm (world, core_world_acquire (world, "a", 512, FOREVER));
+  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 1); /* memory */
+  core_world_get_vm (world, core_world_acquire (world, "a", 128, FOREVER));
+  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 3);
+  core_world_acquire (world, "a", 512, FOREVER); /* may be passed, */
+  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 3);
+  core_world_advance (world, 30 * SECOND); /* but not for ever */
+  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 0);
+}
+
 static void
 test_status (void)
 {
@@ -739,6 +760,7 @@ main (int argc, char **argv)
   ADD ("1-resize", test_resize);
   ADD ("3-shutdown", test_shutdown);
   ADD ("3-shutdown-with-a-stuck-vm", test_shutdown_with_a_stuck_vm);
+  ADD ("free-by-budget", test_free_by_budget);
   ADD ("status", test_status);
   return g_test_run ();
 }

@@ -272,6 +272,53 @@ test_gate_and_resize (World *world, gconstpointer data)
   g_assert_no_error (second.error);
 }
 
+static guint
+count_warm (World *world)
+{
+  g_autoptr (GVariant) status = berth_pool_dup_status (world->pool);
+  g_autoptr (GVariant) slots = g_variant_lookup_value (status, "slots", G_VARIANT_TYPE_VARDICT);
+  guint warm = 0;
+
+  g_assert_true (g_variant_lookup (slots, "warm", "u", &warm));
+  return warm;
+}
+
+static void
+wait_for_warm (World *world, guint count)
+{
+  while (count_warm (world) != count)
+    g_usleep (1000);
+}
+
+static void
+test_warm (World *world, gconstpointer data)
+{
+  const BerthWarmTarget target = { .min = 1, .memory_mb = 192, .vcpus = 1 };
+  g_auto (Outcome) outcome = { 0 };
+  g_auto (Outcome) destroyed = { 0 };
+
+  berth_pool_set_warm_target (world->pool, "python", &target);
+  wait_for_warm (world, 1);
+  acquire (world, &outcome, BERTH_REQUEST_NO_WAIT, NULL);
+  wait_for (&outcome.is_done);
+  g_assert_no_error (outcome.error);
+  g_assert_true (berth_vm_was_warm (outcome.vm));
+  berth_pool_destroy_async (world->pool, outcome.vm, NULL, destroyed_cb, &destroyed);
+  wait_for (&destroyed.is_done);
+  wait_for_warm (world, 1);
+  berth_pool_template_changed (world->pool, "python");
+  wait_for_warm (world, 1);
+  berth_pool_drain (world->pool, NULL);
+  wait_for_warm (world, 0);
+  berth_pool_fill (world->pool, "python");
+  wait_for_warm (world, 1);
+  berth_pool_set_pressure (world->pool, TRUE);
+  wait_for_warm (world, 0);
+  berth_pool_set_pressure (world->pool, FALSE);
+  wait_for_warm (world, 1);
+  g_assert_cmpuint (berth_fake_hypervisor_max_domains (world->fake), ==, 1);
+}
+
 /* its VMs stay, for the next berthd to find */
 static void
 test_dropped_without_shutdown (World *world, gconstpointer data)
@@ -350,6 +397,7 @@ main (int argc, char **argv)
   ADD ("many-threads", test_many_threads);
   ADD ("cancel-races", test_cancel_races);
   ADD ("gate-and-resize", test_gate_and_resize);
+  ADD ("warm", test_warm);
   ADD ("dropped-without-shutdown", test_dropped_without_shutdown);
   ADD ("disposed-under-operations", test_disposed_under_operations);
   ADD ("last-reference-anywhere", test_last_reference_anywhere);
