@@ -39,8 +39,7 @@ world_tear_down (World *world, gconstpointer data)
   if (world->pool != NULL)
     {
       /* its thread has let go of everything that was answered before this */
-      g_autoptr (GVariant) status = berth_pool_dup_status (world->pool);
-
+      g_variant_unref (berth_pool_dup_status (world->pool));
       g_assert_finalize_object (world->pool);
     }
   g_assert_finalize_object (world->fake);
