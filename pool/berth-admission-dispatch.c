@@ -128,12 +128,64 @@ supply_is_left (BerthAdmission *self, const Supply *supply)
   return self->n_refilling > 0 || (has_slot && supply->free.vcpus > 0);
 }
 
+#define MAX_HOPELESS 16u
+
+/**
+ * Hopeless:
+ *
+ * Requests that got nothing in this pass. What is left to give only shrinks in a pass, so another
+ * one of the same template and size gets nothing, either: a long queue of a few kinds is walked
+ * without asking for each.
+ */
+typedef struct
+{
+  BerthRequest *kinds[MAX_HOPELESS];
+  guint n;
+} Hopeless;
+
+static gboolean
+hopeless_contains (const Hopeless *self, BerthRequest *request)
+{
+  for (guint i = 0; i < self->n; i++)
+    if (self->kinds[i]->memory_mb == request->memory_mb && self->kinds[i]->vcpus == request->vcpus
+        && g_str_equal (self->kinds[i]->template_name, request->template_name))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+hopeless_add (Hopeless *self, BerthRequest *request)
+{
+  if (self->n < MAX_HOPELESS)
+    self->kinds[self->n++] = request;
+}
+
+typedef enum
+{
+  ATTEMPT_CHANGED, /* somebody was served, or made room for */
+  ATTEMPT_COVERED, /* it is on its way */
+  ATTEMPT_NOTHING,
+} Attempt;
+
+static Attempt
+waiter_attempt (BerthAdmission *self, BerthAdmissionWaiter *waiter, Supply *supply)
+{
+  if (waiter_serve (self, waiter, supply))
+    return ATTEMPT_CHANGED;
+  if (waiter_cover (self, waiter, supply))
+    return ATTEMPT_COVERED;
+  if (waiter_evict (self, waiter, supply))
+    return ATTEMPT_CHANGED;
+  return ATTEMPT_NOTHING;
+}
+
 /* Walks the queue until something has changed: the order, or what there is to give, is another one
  * after that. */
 static gboolean
 dispatch_one (BerthAdmission *self)
 {
   Supply supply = supply_new (self);
+  Hopeless hopeless = { .n = 0 };
   BerthWaitersIter iter;
   BerthWaiter *next = NULL;
 
@@ -142,15 +194,17 @@ dispatch_one (BerthAdmission *self)
   while (supply_is_left (self, &supply) && (next = berth_waiters_iter_next (&iter)) != NULL)
     {
       BerthAdmissionWaiter *waiter = (BerthAdmissionWaiter *)next;
+      gboolean is_hopeless = hopeless_contains (&hopeless, next->request);
+      Attempt attempt = is_hopeless ? ATTEMPT_NOTHING : waiter_attempt (self, waiter, &supply);
 
-      if (waiter_serve (self, waiter, &supply))
+      if (attempt == ATTEMPT_CHANGED)
         return TRUE;
-      if (waiter_cover (self, waiter, &supply))
+      if (attempt == ATTEMPT_COVERED)
         continue;
-      if (waiter_evict (self, waiter, &supply))
-        return TRUE;
       if (waiter_is_aged (self, waiter))
         return FALSE; /* from now on, what comes free is kept for it */
+      if (!is_hopeless)
+        hopeless_add (&hopeless, next->request);
     }
   return FALSE;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Proves invariants 1 to 7 after every message of a long random life, which BERTH_SEED repeats. */
+/* Proves invariants 1 to 7 after every message of a long random life, which BERTH_SEED repeats and
+ * BERTH_OPERATIONS makes longer. */
 #include <gio/gio.h>
 #include <stdlib.h>
 
 #include "core-world.h"
 
-#define N_OPERATIONS 100000u
+#define N_OPERATIONS 100000u /* unless BERTH_OPERATIONS says how many */
 #define N_PER_EPISODE 1000u
 #define MS G_TIME_SPAN_MILLISECOND
 
@@ -338,18 +339,20 @@ static void
 test_random (void)
 {
   const char *text = g_getenv ("BERTH_SEED");
+  const char *length = g_getenv ("BERTH_OPERATIONS");
+  guint n_operations = length != NULL ? (guint)strtoul (length, NULL, 0) : N_OPERATIONS;
   guint32 seed = text != NULL ? (guint32)strtoul (text, NULL, 0) : g_random_int ();
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
   Tally sum = { 0 };
 
   g_test_message ("BERTH_SEED=%u repeats this run", seed);
-  for (guint i = 0; i < N_OPERATIONS / N_PER_EPISODE; i++)
+  for (guint i = 0; i < n_operations / N_PER_EPISODE; i++)
     run_episode (rand, &sum);
   g_test_message ("%u operations, %" G_GUINT64_FORMAT
                   " messages, %u served (%u warm), %u cancelled",
-                  N_OPERATIONS, sum.n_messages, sum.n_served, sum.n_warm, sum.n_cancelled);
-  g_assert_cmpuint (sum.n_served, >, N_OPERATIONS / 50);
-  g_assert_cmpuint (sum.n_warm, >, N_OPERATIONS / 2000);
+                  n_operations, sum.n_messages, sum.n_served, sum.n_warm, sum.n_cancelled);
+  g_assert_cmpuint (sum.n_served, >, n_operations / 50);
+  g_assert_cmpuint (sum.n_warm, >, n_operations / 2000);
   for (guint i = BERTH_ERROR_INVALID; i < BERTH_ERROR_LAST; i++)
     if (sum.n_ended[i] > 0)
       {
