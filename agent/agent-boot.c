@@ -258,7 +258,8 @@ copy_file (const char *source, const char *target)
 static void
 mount_rest (void)
 {
-  boot_mount ("run", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m");
+  boot_mount ("run", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2m");
+  mkdir (NEW_ROOT "/run/code", 0755);
   mkdir (NEW_ROOT RUNNERS, 0755);
   mkdir (NEW_ROOT RUNNERS "/python", 0755);
   copy_file ("/runners/python/sitecustomize.py", NEW_ROOT RUNNERS "/python/sitecustomize.py");
@@ -311,6 +312,7 @@ berth_agent_boot (BerthAgentBootOptions *out_options)
   switch_root ();
   umask (022);
   berth_agent_identity_hide_clock ();
+  berth_agent_identity_assume_entropy ();
   if (!berth_agent_lockdown_groups (out_options->reserve_mb))
     berth_agent_boot_fail ("the cgroup of programs can't be made");
   if (!berth_agent_lockdown_user ())

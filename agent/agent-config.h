@@ -15,6 +15,7 @@ typedef struct
 {
   bool is_init;           /* PID 1 of a guest; else a test's agent on a host, with no privileges */
   const char *home;       /* of the programs, absolute */
+  const char *spare;      /* where code goes when the home is full; NULL: nowhere */
   const char *runners;    /* folder of python/ and javascript.js, absolute */
   BerthLanguage language; /* of the standby; NONE: no standby */
 } BerthAgentConfig;

@@ -7,8 +7,11 @@
  *   guest's clock therefore shows a long-gone year: setting it makes every such seed too old.
  * - Python's random and Math.random: seeded again with the message that starts the program, see
  *   runners/. bash is started for each exec.
- * - not changed: an interpreter's address space layout, its stack canary, and Python's hash of
- *   strings. They differ between snapshots, not between clones of one. */
+ * - not changed: an interpreter's address space layout, its stack canary, Python's hash of strings,
+ *   and Math.random in further contexts of Node.js's vm module. They differ between snapshots, not
+ *   between clones of one.
+ * So the clock must stay hidden until an identity comes, whatever runs before: the host's own no-op
+ * does, and the interpreter that is loaded behind it is what a snapshot then holds. */
 #include "agent-identity.h"
 
 #include <ctype.h>
@@ -25,15 +28,6 @@
 
 #define HIDDEN_YEAR 946684800 /* 2000-01-01 */
 
-static bool
-is_clock_hidden (void)
-{
-  struct timespec now;
-
-  /* nothing waits for an identity for a year */
-  return clock_gettime (CLOCK_REALTIME, &now) == 0 && now.tv_sec < HIDDEN_YEAR + 365 * 86400;
-}
-
 /* Sets the clock back; only before anything that looks at it runs. */
 void
 berth_agent_identity_hide_clock (void)
@@ -43,18 +37,18 @@ berth_agent_identity_hide_clock (void)
   clock_settime (CLOCK_REALTIME, &hidden);
 }
 
-/* For a host that runs code without having set an identity: the hardware's clock has to do. */
+/* Lets the kernel's generator give numbers at once, where a machine without a hardware source would
+ * collect timings for seconds first. Not a secret is made of them: every program runs after an
+ * identity has brought the host's own random bytes, see agent.c. */
 void
-berth_agent_identity_show_clock (void)
+berth_agent_identity_assume_entropy (void)
 {
-  uint64_t seconds;
-  struct timespec now = { 0 };
+  int fd = open ("/dev/urandom", O_RDWR | O_CLOEXEC), bits = 256;
 
-  if (!is_clock_hidden ()
-      || !berth_agent_file_number (AT_FDCWD, "/sys/class/rtc/rtc0/since_epoch", NULL, &seconds))
+  if (fd < 0)
     return;
-  now.tv_sec = (time_t) seconds;
-  clock_settime (CLOCK_REALTIME, &now);
+  ioctl (fd, RNDADDTOENTCNT, &bits);
+  close (fd);
 }
 
 static bool

@@ -5,6 +5,6 @@
 #include "agent-config.h"
 
 void berth_agent_identity_hide_clock (void);
-void berth_agent_identity_show_clock (void);
+void berth_agent_identity_assume_entropy (void);
 bool berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *identity,
                                BerthIdentityDone *out_done);

@@ -13,6 +13,22 @@
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
+static bool
+write_code (int home, const BerthAgentConfig *config, const char *name, mode_t mode,
+            const uint8_t *code, size_t size)
+{
+  char path[256];
+
+  if (berth_agent_file_create (home, name, mode, code, size))
+    return true;
+  /* a program that has filled the disk must not be the last that runs: the next may empty it */
+  if (errno != ENOSPC || config->spare == NULL)
+    return false;
+  snprintf (path, sizeof path, "%s/%s", config->spare, name);
+  return berth_agent_file_create (AT_FDCWD, path, mode, code, size)
+         && symlinkat (path, home, name) == 0;
+}
+
 /* Writes the code, as the user's own file. On failure errno says why. */
 bool
 berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config, const char *name,
@@ -29,7 +45,7 @@ berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config
       size -= 3;
     }
   *out_is_program = size >= 2 && code[0] == '#' && code[1] == '!';
-  ok = ok && berth_agent_file_create (home, name, *out_is_program ? 0755 : 0644, code, size)
+  ok = ok && write_code (home, config, name, *out_is_program ? 0755 : 0644, code, size)
        && (!config->is_init
            || fchownat (home, name, BERTH_AGENT_UID, BERTH_AGENT_UID, AT_SYMLINK_NOFOLLOW) == 0)
        && fstatat (home, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
@@ -59,7 +75,7 @@ remove_if_same (const BerthAgentScript *self, int home, const char *name)
 void
 berth_agent_script_remove (BerthAgentScript *self, const BerthAgentConfig *config)
 {
-  char module[sizeof self->name];
+  char module[sizeof self->name], spare[256];
   int home;
   size_t length = strlen (self->name);
 
@@ -76,5 +92,10 @@ berth_agent_script_remove (BerthAgentScript *self, const BerthAgentConfig *confi
       remove_if_same (self, home, module);
     }
   close (home);
+  if (config->spare != NULL)
+    {
+      snprintf (spare, sizeof spare, "%s/%s", config->spare, self->name);
+      unlink (spare);
+    }
   self->name[0] = '\0';
 }

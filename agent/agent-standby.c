@@ -3,6 +3,8 @@
 #include "agent-standby.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
 
 /* A broken interpreter is not started for ever; the next exec tells what is wrong with it. */
 #define FAILURES_MAX 3u
@@ -98,12 +100,16 @@ berth_agent_standby_take (BerthAgentStandby *self, BerthLanguage language, bool 
 
 /* Whether it was the standby that ended; another one is tried. */
 bool
-berth_agent_standby_reaped (BerthAgentStandby *self, pid_t pid)
+berth_agent_standby_reaped (BerthAgentStandby *self, pid_t pid, int status)
 {
   if (self->standby == NULL || self->standby->pid != pid)
     return false;
   standby_end (self);
   self->failures++;
+  /* on the console: a host that waits for READY finds the reason there */
+  fprintf (stderr, "berth-agent: the interpreter that stands by ended: %s %d\n",
+           WIFSIGNALED (status) ? "signal" : "status",
+           WIFSIGNALED (status) ? WTERMSIG (status) : WEXITSTATUS (status));
   berth_agent_timer_arm (self->loop, &self->again, RETRY_US);
   return true;
 }

@@ -151,8 +151,6 @@ agent_take_exec (BerthAgent *self, uint32_t request, const uint8_t *payload)
   if (request == 0)
     return false;
   memcpy (&head, payload, sizeof head);
-  if (self->config.is_init)
-    berth_agent_identity_show_clock ();
   if (!berth_agent_exec_begin (&self->exec, request, &head))
     agent_send_error (self, request, BERTH_AGENT_ERROR_BUSY, "an exec is running");
   return true;
@@ -269,7 +267,7 @@ agent_reap (BerthAgent *self)
 
   while ((pid = wait4 (-1, &status, WNOHANG, &usage)) > 0)
     if (!berth_agent_exec_reaped (&self->exec, pid, status, &usage))
-      berth_agent_standby_reaped (&self->standby, pid);
+      berth_agent_standby_reaped (&self->standby, pid, status);
   berth_agent_exec_check (&self->exec);
   berth_agent_leftovers_check (&self->leftovers);
   agent_check_reset (self);

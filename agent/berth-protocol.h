@@ -29,9 +29,10 @@
  * its request belongs to the connection that is gone: the rest of its output is discarded, its end
  * is not told, and a new EXEC is BUSY until then.
  *
- * Identity. IDENTITY comes before the first EXEC of every VM, cold boots too: until then the guest's
- * clock shows the year 2000, which is what makes libraries seed their generators again (see
- * agent-identity.c). It may come again, to set the clock after a pause.
+ * Identity. IDENTITY comes before any code of a tenant, in cold boots, too. Until then the guest's
+ * random numbers are no secret, and its clock shows the year 2000, which is what makes libraries
+ * seed their generators again once it is set (see agent-identity.c). The host's own no-op may run
+ * before. IDENTITY may come again, to set the clock after a pause.
  *
  * Requests. The host picks ids (> 0, never used twice on a connection). At most one EXEC lives at a
  * time; files, PING and KILL may come beside it. Every request ends with exactly one EXIT, DONE or
