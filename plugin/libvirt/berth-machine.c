@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "berth-capabilities.h"
 #include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
@@ -180,6 +181,8 @@ machine_make_xml (BerthMachine *self, virConnectPtr connection, Start *start, GE
 {
   g_auto(GStrv) layers = berth_images_dup_layers (
       start->images, berth_template_get_layers (self->template), error);
+  g_autofree char *capabilities = virConnectGetCapabilities (connection);
+  g_autofree char *dac_label = NULL;
   BerthDomainParams params = {
     .mark = start->mark,
     .name = self->name,
@@ -201,6 +204,12 @@ machine_make_xml (BerthMachine *self, virConnectPtr connection, Start *start, GE
       params.incoming = is_clone (self);
     }
   params.domain_type = berth_domain_best_type (connection);
+  /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write them */
+  if (capabilities != NULL)
+    dac_label = berth_capabilities_dup_dac_label (capabilities, params.domain_type);
+  else
+    berth_libvirt_error_take_code ();
+  params.dac_label = dac_label;
   params.layers = (const char *const *) layers;
   return berth_template_instantiate (self->template, &params, error);
 }
