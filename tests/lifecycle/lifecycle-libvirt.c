@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs the life-cycle tests on real guests through libvirt. How many domains there are is counted
+ * from libvirt's own events, on a connection of the test's. Skipped where no libvirt answers. */
+#include <glib/gstdio.h>
+#include <libvirt-glib/libvirt-glib.h>
+#include <libvirt/libvirt.h>
+#include <unistd.h>
+
+#include "berth-libvirt.h"
+#include "plugin/manager/berth-config.h"
+#include "lifecycle-tests.h"
+#include "pool/berth-error.h"
+
+#define PREFIX "berthtest"
+#define SKIP 77 /* meson's exit status for a skipped test */
+
+typedef struct
+{
+  virConnectPtr connection;
+  char *uri;
+  char *image_dir;
+  GHashTable *templates;
+  GHashTable *running; /* names (owned) of the domains that run */
+  guint max_running;
+  BerthHypervisor *hypervisor; /* unowned: the one of the test under way */
+} Host;
+
+static Host *
+get_host (void)
+{
+  static Host host; /* lint: static: one host to a test program */
+
+  return &host;
+}
+
+static int
+lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int detail, void *data)
+{
+  Host *host = get_host ();
+  const char *name = virDomainGetName (domain);
+
+  if (!g_str_has_prefix (name, PREFIX "-"))
+    return 0;
+  if (event == VIR_DOMAIN_EVENT_STARTED)
+    g_hash_table_add (host->running, g_strdup (name));
+  else if (event == VIR_DOMAIN_EVENT_STOPPED)
+    g_hash_table_remove (host->running, name);
+  host->max_running = MAX (host->max_running, g_hash_table_size (host->running));
+  return 0;
+}
+
+static void
+done_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GAsyncResult **into = user_data;
+
+  *into = g_object_ref (result);
+}
+
+static BerthHypervisor *
+new_hypervisor (void)
+{
+  Host *host = get_host ();
+  BerthLibvirt *libvirt
+      = berth_libvirt_new (host->uri, "lifecycle-test", PREFIX, host->image_dir, host->templates);
+  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr(GError) error = NULL;
+
+  berth_libvirt_open_async (libvirt, NULL, done_cb, &result);
+  while (result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (berth_libvirt_open_finish (libvirt, result, &error));
+  g_assert_no_error (error);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpuint (g_hash_table_size (host->running), ==, 0);
+  host->max_running = 0;
+  host->hypervisor = BERTH_HYPERVISOR (libvirt);
+  return host->hypervisor;
+}
+
+static guint
+count_domains (BerthHypervisor *hypervisor)
+{
+  Host *host = get_host ();
+  g_autofree virDomainPtr *domains = NULL;
+  int found = virConnectListAllDomains (host->connection, &domains, 0);
+  guint count = 0;
+
+  g_assert_cmpint (found, >=, 0);
+  for (int i = 0; i < found; i++)
+    {
+      count += g_str_has_prefix (virDomainGetName (domains[i]), PREFIX "-");
+      virDomainFree (domains[i]);
+    }
+  return count;
+}
+
+static guint
+max_domains (BerthHypervisor *hypervisor)
+{
+  /* what libvirt has told by now */
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  return get_host ()->max_running;
+}
+
+static void
+kill_vm (BerthHypervisor *hypervisor, BerthVm *vm)
+{
+  const char *name = berth_libvirt_get_domain_name (BERTH_LIBVIRT (hypervisor), vm);
+  virDomainPtr domain = virDomainLookupByName (get_host ()->connection, name);
+
+  g_assert_nonnull (domain);
+  g_assert_cmpint (virDomainDestroy (domain), ==, 0);
+  virDomainFree (domain);
+}
+
+/* Breaks the copy of images.json that this test's hypervisor reads. */
+static void
+inject (BerthHypervisor *hypervisor, const char *step)
+{
+  Host *host = get_host ();
+  g_autofree char *path = g_build_filename (host->image_dir, "images.json", NULL);
+  g_autofree char *good = g_build_filename (host->image_dir, "good.json", NULL);
+  g_autofree char *text = NULL;
+  g_autoptr(GError) error = NULL;
+  g_auto(GStrv) parts = NULL;
+  g_autofree char *broken = NULL;
+
+  g_assert_true (g_file_get_contents (good, &text, NULL, &error));
+  if (g_strcmp0 (step, "layer-missing") == 0)
+    {
+      parts = g_strsplit (text, "/base-", -1);
+      broken = g_strjoinv ("/no-base-", parts);
+    }
+  else if (g_strcmp0 (step, "start") == 0 || g_strcmp0 (step, "boot-timeout") == 0)
+    {
+      parts = g_strsplit (text, "/vmlinux", -1);
+      broken = g_strjoinv (g_str_equal (step, "start") ? "/no-vmlinux" : "/modules/order", parts);
+    }
+  else if (g_strcmp0 (step, "manifest") == 0)
+    broken = g_strdup ("{}");
+  g_assert_true (g_file_set_contents (path, broken != NULL ? broken : text, -1, &error));
+}
+
+static void
+run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  LifecycleDoneFunc done = (LifecycleDoneFunc) g_task_get_task_data (task);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthResult) result
+      = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
+
+  if (error != NULL)
+    g_test_message ("%s", error->message);
+  done (result != NULL && result->exit_code == 0 && g_strcmp0 (result->stdout_data, "ok\n") == 0,
+        g_object_get_data (G_OBJECT (task), "data"));
+}
+
+static void
+run_ok (BerthHypervisor *hypervisor, BerthVm *vm, LifecycleDoneFunc done, gpointer user_data)
+{
+  BerthMachine *machine = berth_libvirt_get_machine (BERTH_LIBVIRT (hypervisor), vm);
+  g_autoptr(GBytes) code = g_bytes_new_static ("print('ok')", 11);
+  GTask *task = g_task_new (NULL, NULL, NULL, NULL);
+
+  g_assert_nonnull (machine);
+  g_task_set_task_data (task, (gpointer) done, NULL);
+  g_object_set_data (G_OBJECT (task), "data", user_data);
+  berth_agent_exec_async (berth_machine_get_agent (machine), berth_exec_new (code),
+                          BERTH_LANGUAGE_PYTHON, NULL, run_cb, task);
+}
+
+static void
+check_nothing_left (BerthHypervisor *hypervisor)
+{
+  g_assert_cmpuint (count_domains (hypervisor), ==, 0);
+}
+
+static const LifecycleFault faults[] = {
+  { "manifest", BERTH_ERROR_CONFIG, "images.json" },
+  { "layer-missing", BERTH_ERROR_CONFIG, "build the image again" },
+  { "start", BERTH_ERROR_UNAVAILABLE, "does not start" },
+  { NULL, 0, NULL },
+};
+
+static const LifecycleBackend libvirt_backend = {
+  .template_name = "python",
+  .memory_mb = 192,
+  .vcpus = 1,
+  .n_load = 20,
+  .n_cycles = 30,
+  .timeout_s = 400,
+  .faults = faults,
+  .new_hypervisor = new_hypervisor,
+  .count_domains = count_domains,
+  .max_domains = max_domains,
+  .inject = inject,
+  .kill = kill_vm,
+  .run = run_ok,
+  .check_nothing_left = check_nothing_left,
+};
+
+/* A folder with images.json of its own, its paths absolute, so that a test can break it. */
+static gboolean
+copy_images (Host *host, const char *from)
+{
+  g_autofree char *source = g_build_filename (from, "images.json", NULL);
+  g_autofree char *good = NULL;
+  g_autofree char *path = NULL;
+  g_autofree char *text = NULL;
+  g_autofree char *with = g_strdup_printf ("\"path\": \"%s/", from);
+  g_autoptr(GRegex) relative = g_regex_new ("\"path\": *\"", 0, 0, NULL);
+
+  if (!g_file_get_contents (source, &text, NULL, NULL))
+    return FALSE;
+  host->image_dir = g_dir_make_tmp ("berth-test-XXXXXX", NULL);
+  good = g_build_filename (host->image_dir, "good.json", NULL);
+  path = g_build_filename (host->image_dir, "images.json", NULL);
+  {
+    g_autofree char *absolute = g_regex_replace_literal (relative, text, -1, 0, with, 0, NULL);
+
+    return g_file_set_contents (good, absolute, -1, NULL)
+           && g_file_set_contents (path, absolute, -1, NULL);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  Host *host = get_host ();
+  g_autoptr(BerthConfig) config = berth_config_new ();
+  g_autoptr(GPtrArray) errors = NULL;
+  const char *uri = g_getenv ("BERTH_URI");
+
+  g_test_init (&argc, &argv, NULL);
+  gvir_event_register ();
+  host->uri = g_strdup (uri != NULL ? uri : geteuid () == 0 ? "qemu:///system" : "qemu:///session");
+  host->connection = virConnectOpen (host->uri);
+  if (host->connection == NULL || !copy_images (host, config->image_dir))
+    {
+      g_printerr ("no libvirt at %s, or no image in %s\n", host->uri, config->image_dir);
+      return SKIP;
+    }
+  host->running = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  host->templates = berth_template_load_all ((const char *const *) config->template_dirs,
+                                             config->schema, &errors);
+  virConnectDomainEventRegisterAny (host->connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                    VIR_DOMAIN_EVENT_CALLBACK (lifecycle_cb), NULL, NULL);
+  lifecycle_tests_add (&libvirt_backend);
+  return g_test_run ();
+}
