@@ -109,6 +109,7 @@ typedef struct
 {
   LifecycleWorld *world;
   BerthVm *vm;
+  gint n_done; /* atomic */
 } DestroyerData;
 
 static void
@@ -134,6 +135,8 @@ destroyer_main (gpointer user_data)
   while (!is_done)
     g_main_context_iteration (context, TRUE);
   g_main_context_pop_thread_default (context);
+  g_atomic_int_inc (&data->n_done);
+  g_main_context_wakeup (NULL);
   return NULL;
 }
 
@@ -150,6 +153,9 @@ test_destroy_twice_from_two_threads (LifecycleWorld *world, gconstpointer data)
   destroyer.vm = call.vm;
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("destroyer", destroyer_main, &destroyer);
+  /* a hypervisor may live on the default main context, so it has to run meanwhile */
+  while (g_atomic_int_get (&destroyer.n_done) < (gint) G_N_ELEMENTS (threads))
+    g_main_context_iteration (NULL, TRUE);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
   g_assert_cmpuint (lifecycle_world_get_slots (world, "free"), ==, LIFECYCLE_SLOTS - 1);
