@@ -243,3 +243,12 @@ berth_agent_group_forget (BerthAgentGroups *self, BerthAgentGroup *group)
   close (group->fd);
   *group = (BerthAgentGroup){ .fd = -1 };
 }
+
+/* Kills whatever the agent has started; one that was being forked may need a second time. */
+void
+berth_agent_groups_kill_all (BerthAgentGroups *self)
+{
+  self->standby = 0;
+  if (self->base_fd < 0 || !berth_agent_file_write (self->base_fd, "cgroup.kill", "1"))
+    signal_descendants (self, SIGKILL);
+}

@@ -33,6 +33,8 @@ void berth_agent_groups_init (BerthAgentGroups *self);
 bool berth_agent_groups_open (BerthAgentGroups *self, const char *path);
 void berth_agent_groups_clear (BerthAgentGroups *self);
 
+void berth_agent_groups_kill_all (BerthAgentGroups *self);
+
 bool berth_agent_group_create (BerthAgentGroups *self, BerthAgentGroup *out_group);
 bool berth_agent_group_enter (const BerthAgentGroup *group);
 void berth_agent_group_start_usage (BerthAgentGroup *group);

@@ -2,7 +2,6 @@
 /* Decides when an interpreter is started ahead, and who gets it. */
 #include "agent-standby.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -122,12 +121,12 @@ berth_agent_standby_is_loaded (const BerthAgentStandby *self)
   return self->standby != NULL && self->standby->state == BERTH_AGENT_RUNNER_LOADED;
 }
 
+/* Forgets the standby, which has been killed. */
 void
 berth_agent_standby_clear (BerthAgentStandby *self)
 {
   berth_agent_timer_disarm (self->loop, &self->again);
   if (self->standby == NULL)
     return;
-  kill (self->standby->pid, SIGKILL);
   standby_end (self);
 }

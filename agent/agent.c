@@ -354,15 +354,23 @@ berth_agent_run (BerthAgent *self)
 void
 berth_agent_clear (BerthAgent *self)
 {
+  struct timespec pause = { .tv_nsec = 2000000 };
   int signals = self->signals.fd, status;
   struct rusage usage;
   pid_t pid;
 
   berth_agent_exec_end (&self->exec);
+  berth_agent_groups_kill_all (&self->groups);
+  while ((pid = wait4 (-1, &status, WNOHANG, &usage)) >= 0)
+    if (pid == 0)
+      {
+        nanosleep (&pause, NULL);
+        berth_agent_groups_kill_all (&self->groups);
+      }
+    else
+      berth_agent_exec_reaped (&self->exec, pid, status, &usage);
   berth_agent_standby_clear (&self->standby);
   berth_agent_leftovers_clear (&self->leftovers);
-  while ((pid = wait4 (-1, &status, 0, &usage)) > 0)
-    berth_agent_exec_reaped (&self->exec, pid, status, &usage);
   berth_agent_channel_clear (&self->channel);
   berth_agent_watch_remove (&self->loop, &self->signals);
   close (signals);
