@@ -7,6 +7,7 @@
 
 #include "berth-libvirt-error.h"
 #include "berth-workers.h"
+#include "pool/berth-sync.h"
 
 /* libvirtd's own defaults (libvirtd.conf, keepalive_interval and keepalive_count) */
 #define KEEPALIVE_INTERVAL_S 5
@@ -174,7 +175,10 @@ open_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
         g_prefix_error (&error, "%s; ", system_error->message);
     }
   if (opened != NULL)
-    g_task_return_pointer (task, opened, (GDestroyNotify) opened_free);
+    {
+      BERTH_SYNC_RELEASE (opened);
+      g_task_return_pointer (task, opened, (GDestroyNotify) opened_free);
+    }
   else
     g_task_return_error (task, g_steal_pointer (&error));
 }
@@ -256,6 +260,8 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr(GError) error = NULL;
   g_autoptr(Opened) opened = g_task_propagate_pointer (G_TASK (result), &error);
 
+  if (opened != NULL)
+    BERTH_SYNC_ACQUIRE (opened);
   if (self->is_closed)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is stopping");
   else if (opened == NULL || !link_adopt (self, opened, &error))

@@ -3,6 +3,8 @@
  * call that hangs. */
 #include "berth-workers.h"
 
+#include "pool/berth-sync.h"
+
 struct _BerthWorkers
 {
   GThreadPool *threads;
@@ -18,8 +20,10 @@ static void
 job_run (gpointer data, gpointer user_data)
 {
   g_autofree Job *job = data;
-  g_autoptr(GTask) task = job->task;
+  g_autoptr(GTask) task = NULL;
 
+  BERTH_SYNC_ACQUIRE (job);
+  task = job->task;
   job->func (task, g_task_get_source_object (task), g_task_get_task_data (task),
              g_task_get_cancellable (task));
 }
@@ -48,5 +52,6 @@ berth_workers_run (BerthWorkers *self, GTask *task, GTaskThreadFunc func)
 
   job->task = g_object_ref (task);
   job->func = func;
+  BERTH_SYNC_RELEASE (job);
   g_thread_pool_push (self->threads, job, NULL);
 }
