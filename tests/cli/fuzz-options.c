@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Any dictionary as a call's options: no crash, no descriptor lost, and what is taken keeps the
+ * rules. Bytes are read as GVariant's text format, else as its binary form. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/daemon/berth-limits.h"
+#include "plugin/daemon/berth-options.h"
+#include "pool/berth-error.h"
+
+#define DEFAULT_WAIT_US 7
+
+int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
+
+static GVariant *
+to_dictionary (const guint8 *data, gsize size)
+{
+  g_autofree char *text = g_strndup ((const char *) data, size);
+  g_autoptr(GBytes) bytes = g_bytes_new (data, size);
+  g_autoptr(GVariant) untrusted = NULL;
+  GVariant *parsed = NULL;
+
+  if (g_utf8_validate (text, -1, NULL)) /* GLib's parser takes that for granted */
+    parsed = g_variant_parse (G_VARIANT_TYPE_VARDICT, text, NULL, NULL, NULL);
+  if (parsed != NULL)
+    return parsed;
+  untrusted = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARDICT, bytes, FALSE));
+  return g_variant_get_normal_form (untrusted);
+}
+
+static GUnixFDList *
+some_fds (void)
+{
+  int ends[2];
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  return g_unix_fd_list_new_from_array (ends, 2);
+}
+
+static guint
+count_fds (void)
+{
+  DIR *folder = opendir ("/proc/self/fd");
+  guint count = 0;
+
+  while (readdir (folder) != NULL)
+    count++;
+  closedir (folder);
+  return count;
+}
+
+static void
+assert_rules (const BerthOptions *options, BerthOptionSet set)
+{
+  const BerthSandboxOptions *sandbox = &options->sandbox;
+
+  g_assert_cmpint (options->exec != NULL, ==, (set & BERTH_OPTION_SET_EXEC) != 0);
+  g_assert_true (sandbox->memory_mb == 0 || sandbox->memory_mb >= BERTH_LIMIT_MEMORY_MIN_MB);
+  g_assert_cmpint (sandbox->wait_us, >=, BERTH_REQUEST_WAIT_FOREVER);
+  g_assert_cmpint (sandbox->wait_us, <=, BERTH_LIMIT_WAIT_MS * 1000);
+  if ((set & BERTH_OPTION_SET_SANDBOX) == 0)
+    g_assert_cmpint (sandbox->wait_us, ==, DEFAULT_WAIT_US);
+  if (sandbox->tenant != NULL)
+    g_assert_cmpuint (strlen (sandbox->tenant), <=, BERTH_LIMIT_NAME_CHARS);
+  if (options->exec != NULL)
+    g_assert_true (berth_exec_check (options->exec, NULL));
+}
+
+int
+LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
+{
+  BerthOptionSet set;
+  guint before = count_fds ();
+
+  if (size == 0)
+    return 0;
+  /* the first byte says which method it is */
+  set = (BerthOptionSet) (data[0] % 3 + 1);
+  {
+    g_autoptr(GVariant) dictionary = to_dictionary (data + 1, size - 1);
+    g_autoptr(GUnixFDList) fds = some_fds ();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BerthOptions) options
+        = berth_options_parse (set, dictionary, fds, DEFAULT_WAIT_US, &error);
+
+    if (options != NULL)
+      assert_rules (options, set);
+    else
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  }
+  g_assert_cmpuint (count_fds (), ==, before);
+  return 0;
+}
