@@ -193,11 +193,14 @@ test_time_limit (AgentPeer *peer, gconstpointer data)
   g_assert_cmpuint (result->exit.wall_us, >=, 1000000);
 }
 
+/* The handlers here and below wait on a pipe that was opened before: bash can't run a trap while it
+ * parses a process substitution, and then dies of SIGKILL instead. */
 static void
 test_time_limit_handled (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec
-      = SHELL ("trap 'echo handled; exit 7' TERM; while :; do read -t 0.01 <> <(:); done");
+      = SHELL ("trap 'echo handled; exit 7' TERM; mkfifo never; exec 9<>never\n"
+               "while :; do read -t 0.01 -u 9; done");
   g_autoptr(AgentResult) result = NULL;
 
   exec.timeout_ms = 1000;
@@ -251,8 +254,8 @@ send_kill (AgentPeer *peer, guint32 request, guint32 grace_ms)
 static void
 test_kill (AgentPeer *peer, gconstpointer data)
 {
-  AgentExec exec = SHELL ("trap 'echo asked; exit 3' TERM; touch running\n"
-                          "while :; do read -t 0.01 <> <(:); done");
+  AgentExec exec = SHELL ("trap 'echo asked; exit 3' TERM; mkfifo never; exec 9<>never\n"
+                          "touch running; while :; do read -t 0.01 -u 9; done");
   guint32 request = agent_peer_send_exec (peer, &exec);
   g_autoptr(AgentResult) result = NULL;
 
