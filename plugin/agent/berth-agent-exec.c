@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "berth-output.h"
+#include "berth-source.h"
 #include "pool/berth-error.h"
 
 /* What a stream may have under way. Large enough to keep a pipe of 64 KiB busy over the round trip
@@ -43,20 +44,11 @@ struct _BerthAgentExec
 static void exec_maybe_done (BerthAgentExec *self);
 static void exec_arm_backstop (BerthAgentExec *self, guint ms);
 
-static void
-clear_source (GSource **source)
-{
-  if (*source == NULL)
-    return;
-  g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
 void
 berth_agent_exec_free (BerthAgentExec *self)
 {
-  clear_source (&self->stdin_source);
-  clear_source (&self->backstop);
+  berth_source_clear (&self->stdin_source);
+  berth_source_clear (&self->backstop);
   g_clear_pointer (&self->outputs[0], berth_output_free);
   g_clear_pointer (&self->outputs[1], berth_output_free);
   berth_exec_free (self->exec);
@@ -255,7 +247,7 @@ backstop_cb (gpointer user_data)
 static void
 exec_arm_backstop (BerthAgentExec *self, guint ms)
 {
-  clear_source (&self->backstop);
+  berth_source_clear (&self->backstop);
   self->backstop = g_timeout_source_new (ms);
   g_source_set_callback (self->backstop, backstop_cb, self, NULL);
   g_source_attach (self->backstop, g_main_context_get_thread_default ());
@@ -293,7 +285,7 @@ stdin_readable_cb (int fd, GIOCondition condition, gpointer user_data)
     }
   if (got > 0 && self->stdin_credit > 0)
     return G_SOURCE_CONTINUE;
-  clear_source (&self->stdin_source);
+  berth_source_clear (&self->stdin_source);
   return G_SOURCE_REMOVE;
 }
 

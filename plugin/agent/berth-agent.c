@@ -7,6 +7,7 @@
 
 #include "berth-agent-exec.h"
 #include "berth-frame-channel.h"
+#include "berth-source.h"
 #include "pool/berth-error.h"
 
 /* design.md, invariant 7 and issue "warm pool": how far a guest's clock may be off when code starts */
@@ -48,11 +49,7 @@ G_DEFINE_FINAL_TYPE (BerthAgent, berth_agent, G_TYPE_OBJECT)
 static void
 pending_free (Pending *pending)
 {
-  if (pending->timeout != NULL)
-    {
-      g_source_destroy (pending->timeout);
-      g_source_unref (pending->timeout);
-    }
+  berth_source_clear (&pending->timeout);
   if (pending->cancelled_id != 0)
     g_signal_handler_disconnect (g_task_get_cancellable (pending->task), pending->cancelled_id);
   g_clear_object (&pending->task);

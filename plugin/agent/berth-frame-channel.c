@@ -2,6 +2,8 @@
 /* A guest's channel as frames: a socket, the decoder, a queue of what is still to be written. */
 #include "berth-frame-channel.h"
 
+#include "berth-source.h"
+
 /* frames taken from one guest before others get their turn (invariant 10) */
 #define FRAMES_PER_TURN 16
 
@@ -41,22 +43,13 @@ typedef BerthFrameChannel ChannelHold;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChannelHold, channel_unref)
 
 static void
-clear_source (GSource **source)
-{
-  if (*source == NULL)
-    return;
-  g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
-static void
 channel_close (BerthFrameChannel *self)
 {
   self->frame_func = NULL;
   self->closed_func = NULL;
-  clear_source (&self->read_source);
-  clear_source (&self->write_source);
-  clear_source (&self->continue_source);
+  berth_source_clear (&self->read_source);
+  berth_source_clear (&self->write_source);
+  berth_source_clear (&self->continue_source);
   g_socket_close (self->socket, NULL);
 }
 
@@ -119,7 +112,7 @@ continue_cb (gpointer user_data)
 
   if (channel_take_turn (self))
     return G_SOURCE_CONTINUE;
-  clear_source (&self->continue_source);
+  berth_source_clear (&self->continue_source);
   return G_SOURCE_REMOVE;
 }
 
@@ -174,7 +167,7 @@ channel_flush (BerthFrameChannel *self)
     }
   g_byte_array_set_size (self->queue, 0);
   self->queue_done = 0;
-  clear_source (&self->write_source);
+  berth_source_clear (&self->write_source);
 }
 
 static gboolean

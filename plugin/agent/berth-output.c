@@ -7,6 +7,8 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
+#include "berth-source.h"
+
 struct _BerthOutput
 {
   BerthOutputDrainedFunc func;
@@ -46,19 +48,10 @@ berth_output_new_for_capture (gsize max, BerthOutputDrainedFunc func, gpointer u
   return output_new (-1, max, func, user_data);
 }
 
-static void
-output_unwatch (BerthOutput *self)
-{
-  if (self->source == NULL)
-    return;
-  g_source_destroy (self->source);
-  g_clear_pointer (&self->source, g_source_unref);
-}
-
 void
 berth_output_free (BerthOutput *self)
 {
-  output_unwatch (self);
+  berth_source_clear (&self->source);
   if (self->fd >= 0)
     close (self->fd);
   g_byte_array_unref (self->held);
@@ -102,7 +95,7 @@ writable_cb (int fd, GIOCondition condition, gpointer user_data)
   gsize done = output_flush (self);
 
   if (berth_output_is_drained (self))
-    output_unwatch (self);
+    berth_source_clear (&self->source);
   if (done > 0)
     self->func (done, self->user_data); /* last: it may free us */
   return G_SOURCE_CONTINUE;

@@ -3,21 +3,12 @@
 #include "berth-domain.h"
 
 #include <gio/gunixsocketaddress.h>
-#include <libxml/parser.h>
-#include <libxml/xpath.h>
-#include <unistd.h>
 
 #include "berth-libvirt-error.h"
 #include "berth-mark.h"
 #include "berth-qmp.h"
 #include "berth-stream-bridge.h"
-
-typedef xmlDoc XmlDoc;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (XmlDoc, xmlFreeDoc)
-typedef xmlXPathContext XmlXPathContext;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (XmlXPathContext, xmlXPathFreeContext)
-typedef xmlXPathObject XmlXPathObject;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (XmlXPathObject, xmlXPathFreeObject)
+#include "berth-xml.h"
 
 gboolean
 berth_domain_is_name_taken (virConnectPtr connection, const char *name)
@@ -259,21 +250,14 @@ berth_domain_list_own (virConnectPtr connection, const char *instance, GError **
 static char *
 find_content (const char *xml, const char *xpath)
 {
-  g_autoptr(XmlDoc) doc
-      = xmlReadMemory (xml, (int) strlen (xml), "domain", NULL,
-                       XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-  g_autoptr(XmlXPathContext) context = doc != NULL ? xmlXPathNewContext (doc) : NULL;
-  g_autoptr(XmlXPathObject) found
-      = context != NULL ? xmlXPathEvalExpression ((const xmlChar *) xpath, context) : NULL;
-  xmlChar *text;
-  char *copy;
+  g_autoptr(xmlDoc) doc = berth_xml_parse (xml, strlen (xml), "domain", NULL);
+  g_autoptr(xmlXPathObject) found = doc != NULL ? berth_xml_find (doc, xpath) : NULL;
+  g_autoptr(xmlChar) text = NULL;
 
   if (found == NULL || xmlXPathNodeSetIsEmpty (found->nodesetval))
     return NULL;
   text = xmlNodeGetContent (found->nodesetval->nodeTab[0]);
-  copy = g_strdup ((const char *) text);
-  xmlFree (text);
-  return copy;
+  return g_strdup ((const char *) text);
 }
 
 char *
@@ -324,30 +308,6 @@ berth_domain_connect_port (virConnectPtr connection, const char *uuid, const cha
   if (socket == NULL && reason != NULL)
     g_prefix_error (error, "%s: %s; ", path, reason->message);
   return socket;
-}
-
-void
-berth_domain_get_qemu_owner (virConnectPtr connection, uid_t *out_uid, gid_t *out_gid)
-{
-  g_autofree char *capabilities = virConnectGetCapabilities (connection);
-  /* "+64055:+107" of the driver for ordinary file ownership; session libvirtd has none */
-  g_autofree char *label
-      = capabilities == NULL
-            ? NULL
-            : find_content (capabilities, "/capabilities/host/secmodel[model='dac']"
-                                          "/baselabel[@type='qemu' or @type='kvm']");
-  guint uid;
-  guint gid;
-
-  if (capabilities == NULL)
-    berth_libvirt_error_take_code ();
-  if (label == NULL || sscanf (label, "+%u:+%u", &uid, &gid) != 2)
-    {
-      uid = geteuid ();
-      gid = getegid ();
-    }
-  *out_uid = uid;
-  *out_gid = gid;
 }
 
 const char *

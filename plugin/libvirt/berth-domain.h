@@ -33,8 +33,6 @@ gboolean berth_domain_load_state (virConnectPtr connection, const char *uuid, in
 /* Replaces title and mark of a running domain. */
 gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *mark_xml,
                                 const char *title, GError **error);
-/* The Unix user and group that this libvirt's QEMUs run as. */
-void berth_domain_get_qemu_owner (virConnectPtr connection, uid_t *out_uid, gid_t *out_gid);
 
 /* Destroys and undefines a domain, its log with it; TRUE also when there is none (any more). */
 gboolean berth_domain_end (virConnectPtr connection, const char *uuid, GError **error);

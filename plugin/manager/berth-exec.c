@@ -5,14 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/berth-protocol.h"
 #include "pool/berth-error.h"
 
-#define CODE_MAX_BYTES (1024u * 1024u)
-#define ENV_MAX_COUNT 100u
-#define ENV_NAME_MAX_BYTES 256u
-#define ENV_VALUE_MAX_BYTES 4096u
-#define TIMEOUT_MIN_MS 1000u
-#define TIMEOUT_MAX_MS (86400u * 1000u)
 #define WHITE_SPACE " \t\n\v\f\r"
 
 /**
@@ -91,10 +86,10 @@ check_code (GBytes *code, GError **error)
   const char *data = g_bytes_get_data (code, &size);
   const char *zero = size > 0 ? memchr (data, '\0', size) : NULL;
 
-  if (size > CODE_MAX_BYTES)
+  if (size > BERTH_CODE_MAX)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "code: %" G_GSIZE_FORMAT " bytes, at most %u are allowed", size, CODE_MAX_BYTES);
+                   "code: %" G_GSIZE_FORMAT " bytes, at most %u are allowed", size, BERTH_CODE_MAX);
       return FALSE;
     }
   if (zero != NULL)
@@ -116,7 +111,7 @@ check_code (GBytes *code, GError **error)
 static gboolean
 env_name_is_valid (const char *name, gsize length)
 {
-  if (length == 0 || length > ENV_NAME_MAX_BYTES || g_ascii_isdigit (name[0]))
+  if (length == 0 || length > BERTH_ENV_NAME_MAX || g_ascii_isdigit (name[0]))
     return FALSE;
   for (gsize i = 0; i < length; i++)
     if (!g_ascii_isalnum (name[i]) && name[i] != '_')
@@ -129,12 +124,12 @@ check_env_value (const char *name, gsize name_length, const char *value, GError 
 {
   gsize size = strlen (value);
 
-  if (size > ENV_VALUE_MAX_BYTES)
+  if (size > BERTH_ENV_VALUE_MAX)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                    "environment: the value of %.*s has %" G_GSIZE_FORMAT
                    " bytes, at most %u are allowed",
-                   (int) name_length, name, size, ENV_VALUE_MAX_BYTES);
+                   (int) name_length, name, size, BERTH_ENV_VALUE_MAX);
       return FALSE;
     }
   for (gsize i = 0; i < size; i++)
@@ -163,10 +158,10 @@ check_env (char **env, GError **error)
 {
   guint count = env != NULL ? g_strv_length (env) : 0;
 
-  if (count > ENV_MAX_COUNT)
+  if (count > BERTH_ENV_MAX)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "environment: %u variables, at most %u are allowed", count, ENV_MAX_COUNT);
+                   "environment: %u variables, at most %u are allowed", count, BERTH_ENV_MAX);
       return FALSE;
     }
   for (guint i = 0; i < count; i++)
@@ -182,7 +177,7 @@ check_env (char **env, GError **error)
           g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                        "environment: '%s' is not NAME=VALUE with a name of letters, digits and _ "
                        "(at most %u, no digit first)",
-                       printable, ENV_NAME_MAX_BYTES);
+                       printable, BERTH_ENV_NAME_MAX);
           return FALSE;
         }
       if (!check_env_value (env[i], length, equals + 1, error))
@@ -215,10 +210,10 @@ gboolean
 berth_exec_check (BerthExec *self, GError **error)
 {
   drop_byte_order_mark (self);
-  if (self->timeout_ms < TIMEOUT_MIN_MS || self->timeout_ms > TIMEOUT_MAX_MS)
+  if (self->timeout_ms < BERTH_TIMEOUT_MIN_MS || self->timeout_ms > BERTH_TIMEOUT_MAX_MS)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "timeout: %g s, 1 to %u s are allowed",
-                   self->timeout_ms / 1000.0, TIMEOUT_MAX_MS / 1000);
+                   self->timeout_ms / 1000.0, BERTH_TIMEOUT_MAX_MS / 1000);
       return FALSE;
     }
   return check_code (self->code, error) && check_language (self->language, error)
