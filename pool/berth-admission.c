@@ -129,7 +129,8 @@ note_arrival (BerthAdmission *self, BerthRequest *request)
 {
   BerthWarm *warm = berth_admission_find_warm (self, request->template_name);
 
-  if (warm != NULL && berth_warm_fits (warm, request->memory_mb, request->vcpus))
+  if (warm != NULL && !request->needs_boot
+      && berth_warm_fits (warm, request->memory_mb, request->vcpus))
     berth_warm_note_arrival (warm, self->now_us);
 }
 

@@ -43,4 +43,56 @@ const char *berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm);
 /* (transfer floating): a{sv}: uri, connected, version */
 GVariant *berth_libvirt_get_status (BerthLibvirt *self);
 
+/* (nullable): "warm", "clone" or "cold": how a VM that is up came to be; a static string */
+const char *berth_libvirt_get_start_name (BerthLibvirt *self, BerthVm *vm);
+
+/* ---- snapshots: what clones are made of (main context) ---- */
+
+/**
+ * BerthSnapshotWish:
+ * @BERTH_SNAPSHOT_EXISTING: only one that is there and holds
+ * @BERTH_SNAPSHOT_ANY: the same, else the place for a new one
+ * @BERTH_SNAPSHOT_NEW: the place for a new one
+ */
+typedef enum
+{
+  BERTH_SNAPSHOT_EXISTING,
+  BERTH_SNAPSHOT_ANY,
+  BERTH_SNAPSHOT_NEW,
+} BerthSnapshotWish;
+
+/* A template's snapshot is not used any more: its files were changed, its clones do not start, or it
+ * is outdated. In the main context. */
+typedef void (*BerthLibvirtSpoiltFunc) (const char *template_name, const char *reason,
+                                        gpointer user_data);
+void berth_libvirt_set_spoilt_func (BerthLibvirt *self, BerthLibvirtSpoiltFunc func,
+                                    gpointer user_data);
+
+/* Looks for the template's snapshot below @dir and checks every byte of it; clones are made of it
+ * from then on. Where there is none, and @wish allows it, returns one that is not committed: then
+ * the next VM whose request has needs_boot is booted to be recorded into it. Fails with
+ * BERTH_ERROR_GONE where there is none to be had. */
+void berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *template_name,
+                                           const char *dir, BerthSnapshotWish wish,
+                                           GAsyncReadyCallback callback, gpointer user_data);
+BerthSnapshot *berth_libvirt_prepare_snapshot_finish (BerthLibvirt *self, GAsyncResult *result,
+                                                      GError **error);
+/* Pauses @vm, which was booted to be recorded, and writes its state. It is only good for being
+ * destroyed after that. */
+void berth_libvirt_record_async (BerthLibvirt *self, BerthVm *vm, GAsyncReadyCallback callback,
+                                 gpointer user_data);
+gboolean berth_libvirt_record_finish (BerthLibvirt *self, GAsyncResult *result, GError **error);
+/* When the recorded VM is gone: clones are made of the new snapshot from then on. */
+void berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *template_name,
+                                          GAsyncReadyCallback callback, gpointer user_data);
+gboolean berth_libvirt_commit_snapshot_finish (BerthLibvirt *self, GAsyncResult *result,
+                                               GError **error);
+/* Gives up what prepare began; removes its files. */
+void berth_libvirt_drop_recording (BerthLibvirt *self, const char *template_name);
+
+/* (nullable): borrowed; what clones are made of now */
+BerthSnapshot *berth_libvirt_get_snapshot (BerthLibvirt *self, const char *template_name);
+/* No more clones of it; its files go with the last one. */
+void berth_libvirt_drop_snapshot (BerthLibvirt *self, const char *template_name);
+
 G_END_DECLS

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugin/libvirt/berth-libvirt.h"
+#include "plugin/manager/berth-keeper.h"
 #include "plugin/manager/berth-manager.h"
 #include "plugin/manager/berth-sandbox.h"
 #include "pool/berth-pool.h"
@@ -17,6 +18,7 @@ struct _BerthManager
   GPtrArray *template_errors; /* GError: files that were left out */
   BerthLibvirt *libvirt;
   BerthPool *pool;
+  BerthKeeper *keeper;
   GHashTable *sandboxes;  /* id (borrowed from value) -> BerthSandbox (owned) */
   GHashTable *tombstones; /* id (owned) -> why it is gone (owned) */
   GQueue tombstone_order; /* id (borrowed from tombstones), oldest first */

@@ -78,6 +78,7 @@ create_call_free (CreateCall *call)
 typedef struct
 {
   BerthSandbox *sandbox; /* owned */
+  const char *start; /* static: "warm", "clone" or "cold" */
   gint64 wait_us;
   gint64 start_us;
 } Created;
@@ -111,7 +112,8 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_hash_table_insert (self->sandboxes, (gpointer) berth_sandbox_get_id (sandbox), sandbox);
   created = g_new0 (Created, 1);
   created->sandbox = g_object_ref (sandbox);
-  created->wait_us = MAX (berth_vm_get_created_us (vm) - call->begun_us, 0);
+  created->start = berth_libvirt_get_start_name (self->libvirt, vm);
+  created->wait_us = MAX (berth_vm_get_admitted_us (vm) - call->begun_us, 0);
   created->start_us = g_get_monotonic_time () - call->begun_us - created->wait_us;
   g_task_return_pointer (task, created, (GDestroyNotify) created_free);
 }
@@ -136,6 +138,7 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options,
   call->request = request;
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify) create_call_free);
+  berth_keeper_want (self->keeper, request->template_name);
   berth_pool_acquire_async (self->pool, request, cancellable, acquired_cb,
                             g_steal_pointer (&task));
 }
@@ -313,7 +316,7 @@ run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   call->result->destroy_unconfirmed = !is_gone;
-  call->result->start = "cold";
+  call->result->start = call->created->start;
   call->result->wait_us = call->created->wait_us;
   call->result->start_us = call->created->start_us;
   call->result->destroy_us = now_us - call->destroy_begun_us;

@@ -16,6 +16,9 @@ berth_manager_dispose (GObject *object)
   if (self->pool != NULL)
     g_signal_handlers_disconnect_by_data (self->pool, self);
   g_clear_pointer (&self->sandboxes, g_hash_table_unref);
+  if (self->keeper != NULL)
+    berth_keeper_stop (self->keeper);
+  g_clear_object (&self->keeper);
   g_clear_object (&self->pool);
   if (self->libvirt != NULL)
     berth_libvirt_close (self->libvirt);
@@ -67,6 +70,8 @@ state_cb (gboolean is_up, gpointer user_data)
   BerthManager *self = user_data;
 
   berth_pool_set_open (self->pool, is_up);
+  if (is_up)
+    berth_keeper_check_again (self->keeper);
 }
 
 void
@@ -145,7 +150,10 @@ manager_make_pool (BerthManager *self, GError **error)
     return FALSE;
   self->pool = berth_pool_new (BERTH_HYPERVISOR (self->libvirt), &capacity);
   g_signal_connect (self->pool, "vm-gone", G_CALLBACK (vm_gone_cb), self);
+  self->keeper = berth_keeper_new (config, self->templates, self->libvirt, self->pool,
+                                   capacity.max_vms);
   berth_libvirt_set_state_func (self->libvirt, state_cb, self);
+  berth_keeper_start (self->keeper);
   return TRUE;
 }
 
@@ -216,6 +224,8 @@ berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
   g_task_set_source_tag (task, berth_manager_shutdown_async);
   for (GList *item = sandboxes; item != NULL; item = item->next)
     berth_manager_bury (self, item->data, "berth stopped");
+  if (self->keeper != NULL)
+    berth_keeper_stop (self->keeper);
   if (self->pool == NULL)
     g_task_return_boolean (task, TRUE);
   else
@@ -254,8 +264,7 @@ manager_get_templates (BerthManager *self, GVariant *seen)
         g_variant_dict_insert (&entry, "failures", "u", 0);
       if (!g_variant_dict_contains (&entry, "last_error"))
         g_variant_dict_insert (&entry, "last_error", "s", "");
-      if (!g_variant_dict_contains (&entry, "snapshot"))
-        g_variant_dict_insert (&entry, "snapshot", "s", "none");
+      berth_keeper_describe (self->keeper, name, &entry);
       g_variant_dict_insert_value (dict, name, g_variant_dict_end (&entry));
     }
   return g_variant_dict_end (dict);
