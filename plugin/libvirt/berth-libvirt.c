@@ -572,6 +572,14 @@ berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm)
   return slot != NULL && slot->phase == BERTH_PHASE_UP ? slot->machine : NULL;
 }
 
+BerthMachine *
+berth_libvirt_ref_machine (BerthLibvirt *self, BerthVm *vm)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  return slot != NULL && slot->machine != NULL ? g_object_ref (slot->machine) : NULL;
+}
+
 const char *
 berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm)
 {

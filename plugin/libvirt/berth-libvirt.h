@@ -43,6 +43,8 @@ const char *berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm);
 /* (transfer floating): a{sv}: uri, connected, version */
 GVariant *berth_libvirt_get_status (BerthLibvirt *self);
 
+/* (transfer full) (nullable): the machine of @vm, up or ending. Main context. */
+BerthMachine *berth_libvirt_ref_machine (BerthLibvirt *self, BerthVm *vm);
 /* (nullable): "warm", "clone" or "cold": how a VM that is up came to be; a static string */
 const char *berth_libvirt_get_start_name (BerthLibvirt *self, BerthVm *vm);
 

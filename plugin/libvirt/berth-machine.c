@@ -4,10 +4,10 @@
 
 #include <unistd.h>
 
-#include "berth-capabilities.h"
 #include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
+#include "berth-process.h"
 #include "pool/berth-request.h"
 
 /* An agent that has greeted us answers within milliseconds; on a busy host under TCG within a
@@ -28,6 +28,7 @@ struct _BerthMachine
   char *name;
   char *uuid;
   char *console_path;
+  BerthProcess *process; /* (nullable) */
   BerthAgent *agent;
   BerthMachineStart how;
   BerthSnapshot *snapshot;                    /* what it was cloned from, or is recorded to */
@@ -43,6 +44,7 @@ berth_machine_finalize (GObject *object)
   BerthMachine *self = BERTH_MACHINE (object);
 
   g_clear_object (&self->agent);
+  g_clear_pointer (&self->process, berth_process_free);
   g_object_unref (self->vm);
   berth_template_unref (self->template);
   g_object_unref (self->link);
@@ -139,7 +141,9 @@ typedef struct
 {
   BerthMark *mark;
   BerthImages *images;
+  char *uri;
   char *console_path;
+  BerthProcess *process;
   GSocket *socket;
 } Start;
 
@@ -148,7 +152,9 @@ start_free (Start *start)
 {
   berth_mark_free (start->mark);
   berth_images_unref (start->images);
+  g_free (start->uri);
   g_free (start->console_path);
+  g_clear_pointer (&start->process, berth_process_free);
   g_clear_object (&start->socket);
   g_free (start);
 }
@@ -177,12 +183,12 @@ is_clone (BerthMachine *self)
 }
 
 static char *
-machine_make_xml (BerthMachine *self, virConnectPtr connection, Start *start, GError **error)
+machine_make_xml (BerthMachine *self, Start *start, GError **error)
 {
   g_auto(GStrv) layers = berth_images_dup_layers (
       start->images, berth_template_get_layers (self->template), error);
-  g_autofree char *capabilities = virConnectGetCapabilities (connection);
-  g_autofree char *dac_label = NULL;
+  /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write them */
+  g_autofree char *dac_label = berth_link_dup_dac_label (self->link);
   BerthDomainParams params = {
     .mark = start->mark,
     .name = self->name,
@@ -191,6 +197,9 @@ machine_make_xml (BerthMachine *self, virConnectPtr connection, Start *start, GE
     .vcpus = berth_vm_get_vcpus (self->vm),
     .kernel = berth_images_get_kernel (start->images),
     .initramfs = berth_images_get_initramfs (start->images),
+    .domain_type = berth_link_get_domain_type (self->link),
+    .dac_label = dac_label,
+    .layers = (const char *const *) layers,
     .skip_cpu_probe
     = berth_template_wants_skip_cpu_probe (berth_link_get_libvirt_version (self->link)),
   };
@@ -203,14 +212,6 @@ machine_make_xml (BerthMachine *self, virConnectPtr connection, Start *start, GE
       params.ram_private = is_clone (self);
       params.incoming = is_clone (self);
     }
-  params.domain_type = berth_domain_best_type (connection);
-  /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write them */
-  if (capabilities != NULL)
-    dac_label = berth_capabilities_dup_dac_label (capabilities, params.domain_type);
-  else
-    berth_libvirt_error_take_code ();
-  params.dac_label = dac_label;
-  params.layers = (const char *const *) layers;
   return berth_template_instantiate (self->template, &params, error);
 }
 
@@ -225,6 +226,23 @@ wake_clone (BerthMachine *self, virConnectPtr connection, GError **error)
   if (fd >= 0)
     close (fd);
   return ok;
+}
+
+/* libvirt validates the first domain of each shape: the others differ in names and numbers alone. */
+static gboolean
+machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *xml,
+                      char **out_live_xml, GError **error)
+{
+  g_autofree char *shape
+      = g_strdup_printf ("%s %d", berth_template_get_digest (self->template), self->how);
+  guint flags = is_clone (self) ? BERTH_DOMAIN_START_PAUSED : 0;
+
+  if (berth_link_knows_shape (self->link, shape))
+    flags |= BERTH_DOMAIN_START_KNOWN;
+  if (!berth_domain_start (connection, xml, flags, out_live_xml, error))
+    return FALSE;
+  berth_link_learn_shape (self->link, shape);
+  return TRUE;
 }
 
 static gboolean
@@ -243,9 +261,10 @@ create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GErr
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "a domain %s exists", self->name);
       return FALSE;
     }
-  xml = machine_make_xml (self, connection, start, error);
-  if (xml == NULL || !berth_domain_start (connection, xml, is_clone (self), &live_xml, error))
+  xml = machine_make_xml (self, start, error);
+  if (xml == NULL || !machine_start_domain (self, connection, xml, &live_xml, error))
     return FALSE;
+  start->process = berth_process_open (start->uri, self->name);
   if (is_clone (self) && !wake_clone (self, connection, error))
     return FALSE;
   start->console_path = berth_domain_dup_console_path (live_xml);
@@ -441,6 +460,7 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   guint timeout_ms;
 
   self->console_path = g_steal_pointer (&start->console_path);
+  self->process = g_steal_pointer (&start->process);
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
       if (error->domain == BERTH_TEMPLATE_ERROR)
@@ -473,6 +493,7 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
   self->snapshot = snapshot != NULL ? berth_snapshot_ref (snapshot) : NULL;
   start->mark = machine_make_mark (self);
   start->images = berth_images_ref (images);
+  start->uri = g_strdup (berth_link_get_uri (self->link));
   g_task_set_task_data (job, start, (GDestroyNotify) start_free);
   berth_link_run (self->link, BERTH_LINK_START, job, create_job);
 }
@@ -656,4 +677,32 @@ berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **err
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static void
+process_ended_cb (gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+
+  g_task_return_boolean (task, TRUE);
+}
+
+void
+berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback callback,
+                                  gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_set_source_tag (task, berth_machine_wait_process_async);
+  if (self->process == NULL)
+    g_task_return_boolean (task, FALSE);
+  else
+    berth_process_watch (self->process, process_ended_cb, g_steal_pointer (&task));
+}
+
+gboolean
+berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), NULL);
 }

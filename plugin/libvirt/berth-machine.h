@@ -62,6 +62,12 @@ void berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback,
                               gpointer user_data);
 gboolean berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
+/* Completes when its QEMU process has ended: TRUE; FALSE where the process is not known, so that only
+ * the end of berth_machine_end_async() tells. At most one at a time. */
+void berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback callback,
+                                       gpointer user_data);
+gboolean berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result);
+
 BerthVm *berth_machine_get_vm (BerthMachine *self);
 BerthTemplate *berth_machine_get_template (BerthMachine *self);
 const char *berth_machine_get_name (BerthMachine *self);

@@ -288,6 +288,7 @@ typedef struct
   guint destroy_timeout_id;
   gint64 begun_us;
   gint64 destroy_begun_us;
+  gboolean is_answered;
 } RunCall;
 
 static void
@@ -302,14 +303,17 @@ run_call_free (RunCall *call)
   g_free (call);
 }
 
+/* The end of a run: once, by whoever knows first that its VM has ended, or that nobody knows. */
 static void
-run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+run_answer (GTask *task, gboolean is_gone)
 {
-  g_autoptr(GTask) task = user_data;
   RunCall *call = g_task_get_task_data (task);
   gint64 now_us = g_get_monotonic_time ();
-  gboolean is_gone = berth_pool_destroy_finish (BERTH_POOL (source), result, NULL);
 
+  if (call->is_answered)
+    return;
+  call->is_answered = TRUE;
+  g_clear_handle_id (&call->destroy_timeout_id, g_source_remove);
   if (call->error != NULL)
     {
       g_task_return_error (task, g_steal_pointer (&call->error));
@@ -325,6 +329,25 @@ run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
                          (GDestroyNotify) berth_result_free);
 }
 
+static void
+run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+
+  run_answer (task, berth_pool_destroy_finish (BERTH_POOL (source), result, NULL));
+}
+
+/* Its process has ended: the guest is no more, though libvirt takes its time to say so. The slot waits
+ * for libvirt, the caller need not. */
+static void
+run_process_ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+
+  if (berth_machine_wait_process_finish (BERTH_MACHINE (source), result))
+    run_answer (task, TRUE);
+}
+
 static gboolean
 destroy_timeout_cb (gpointer user_data)
 {
@@ -333,6 +356,21 @@ destroy_timeout_cb (gpointer user_data)
   call->destroy_timeout_id = 0;
   g_cancellable_cancel (call->destroy_wait);
   return G_SOURCE_REMOVE;
+}
+
+static void
+run_destroy (BerthManager *self, GTask *task, BerthVm *vm)
+{
+  RunCall *call = g_task_get_task_data (task);
+  g_autoptr(BerthMachine) machine = berth_libvirt_ref_machine (self->libvirt, vm);
+
+  call->destroy_begun_us = g_get_monotonic_time ();
+  call->destroy_wait = g_cancellable_new ();
+  call->destroy_timeout_id = g_timeout_add_seconds (DESTROY_WAIT_S, destroy_timeout_cb, call);
+  if (machine != NULL)
+    berth_machine_wait_process_async (machine, run_process_ended_cb, g_object_ref (task));
+  berth_pool_destroy_async (self->pool, vm, call->destroy_wait, run_destroyed_cb,
+                            g_object_ref (task));
 }
 
 static void
@@ -346,11 +384,7 @@ run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   call->result = berth_sandbox_exec_finish (sandbox, result, &call->error);
   berth_manager_bury (self, sandbox, "its run ended");
-  call->destroy_begun_us = g_get_monotonic_time ();
-  call->destroy_wait = g_cancellable_new ();
-  call->destroy_timeout_id = g_timeout_add_seconds (DESTROY_WAIT_S, destroy_timeout_cb, call);
-  berth_pool_destroy_async (self->pool, vm, call->destroy_wait, run_destroyed_cb,
-                            g_steal_pointer (&task));
+  run_destroy (self, task, vm);
 }
 
 static void

@@ -87,7 +87,7 @@ start (Fixture *fixture, const char *name, const char *uuid, const char *instanc
   g_autofree char *live_xml = NULL;
   g_autoptr(GError) error = NULL;
 
-  g_assert_true (berth_domain_start (fixture->connection, xml, FALSE, &live_xml, &error));
+  g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
   g_assert_no_error (error);
   g_assert_nonnull (live_xml);
 }
@@ -152,7 +152,7 @@ test_refused_xml (Fixture *fixture, gconstpointer data)
   g_autoptr(GError) error = NULL;
 
   g_assert_false (
-      berth_domain_start (fixture->connection, "<domain type='test'/>", FALSE, &live_xml, &error));
+      berth_domain_start (fixture->connection, "<domain type='test'/>", 0, &live_xml, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
   g_assert_null (live_xml);
 }
