@@ -155,6 +155,10 @@ typedef struct __attribute__ ((packed))
   char hostname[64]; /* NUL-terminated, letters, digits and hyphens */
 } BerthIdentity;
 
+/* What a guest's clock shows until its identity comes. An IDENTITY that brings this time is a
+ * rehearsal, see berth_agent_identify_async (). */
+#define BERTH_HIDDEN_CLOCK_NS (946684800u * 1000000000ull) /* 2000-01-01 */
+
 typedef struct __attribute__ ((packed))
 {
   uint8_t random[32];   /* read from the guest's generator after the reseed */

@@ -4,6 +4,7 @@
 
 #include "berth-libvirt-error.h"
 #include "pool/berth-request.h"
+#include "pool/berth-vm-private.h"
 
 /* A name that an administrator's own domain has is passed over; this many in a row are no accident. */
 #define NAMES_MAX 4096u
@@ -586,6 +587,23 @@ berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm)
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
   return slot != NULL && slot->machine != NULL ? berth_machine_get_name (slot->machine) : NULL;
+}
+
+char *
+berth_libvirt_dup_domain_xml (BerthLibvirt *self, const char *template_name, GError **error)
+{
+  BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
+  BerthImages *images = berth_libvirt_get_images (self, error);
+  g_autofree char *name = g_strdup_printf ("%s-%s-1", self->name_prefix, template_name);
+  g_autoptr(BerthVm) vm = NULL;
+  g_autoptr(BerthMachine) machine = NULL;
+
+  if (images == NULL)
+    return NULL;
+  vm = berth_vm_new (template_name, berth_template_get_memory_mb (template),
+                     berth_template_get_vcpus (template), g_get_monotonic_time ());
+  machine = berth_machine_new (vm, template, self->link, self->instance, name);
+  return berth_machine_dup_xml (machine, images, error);
 }
 
 GVariant *

@@ -40,6 +40,8 @@ BerthTemplate *berth_libvirt_get_template (BerthLibvirt *self, const char *name)
 BerthMachine *berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm);
 /* (nullable): borrowed; also while it starts or ends. Main context. */
 const char *berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm);
+/* (transfer full) (nullable): the domain XML that a VM of it would get, its name and id apart */
+char *berth_libvirt_dup_domain_xml (BerthLibvirt *self, const char *template_name, GError **error);
 /* (transfer floating): a{sv}: uri, connected, version */
 GVariant *berth_libvirt_get_status (BerthLibvirt *self);
 

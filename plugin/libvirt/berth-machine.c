@@ -215,6 +215,15 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
   return berth_template_instantiate (self->template, &params, error);
 }
 
+char *
+berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error)
+{
+  g_autoptr(BerthMark) mark = machine_make_mark (self);
+  Start start = { .mark = mark, .images = images };
+
+  return machine_make_xml (self, &start, error);
+}
+
 /* Brings the snapshot's device state into a domain that was started for it, and lets it run. */
 static gboolean
 wake_clone (BerthMachine *self, virConnectPtr connection, GError **error)
@@ -344,7 +353,7 @@ identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 machine_identify (BerthMachine *self, GTask *task)
 {
-  berth_agent_identify_async (self->agent, self->name, IDENTITY_TIMEOUT_MS,
+  berth_agent_identify_async (self->agent, self->name, FALSE, IDENTITY_TIMEOUT_MS,
                               g_task_get_cancellable (task), identified_cb, task);
 }
 
@@ -365,6 +374,19 @@ paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
 }
 
 static void
+rehearsed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthMachine *self = g_task_get_source_object (task);
+  GError *error = NULL;
+
+  if (!berth_agent_identify_finish (BERTH_AGENT (source), result, NULL, &error))
+    return_start_error (task, "the guest did not take its identity", error);
+  else
+    berth_link_run (self->link, BERTH_LINK_START, task, paused_job);
+}
+
+static void
 warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
@@ -376,11 +398,13 @@ warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (self->how == BERTH_MACHINE_RECORD)
     g_task_return_boolean (task, TRUE);
   else
-    berth_link_run (self->link, BERTH_LINK_START, task, paused_job);
+    berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS,
+                                g_task_get_cancellable (task), rehearsed_cb,
+                                g_steal_pointer (&task));
 }
 
 static void
-no_op_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
@@ -395,27 +419,27 @@ no_op_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   else if (result->exit_code != 0)
     return_start_error (task, "the guest does not run code",
                         g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                                     "a no-op ended with status %d: %s", result->exit_code,
+                                     "a rehearsal ended with status %d: %s", result->exit_code,
                                      result->stderr_data));
   else
     berth_agent_ready_async (self->agent, timeout_ms, cancellable, warmed_cb,
                              g_steal_pointer (&task));
 }
 
-/* An exec that does nothing: what the emulator or the CPU would do at the first one is done then
+/* An exec whose output nobody reads: what the emulator or the CPU would do at the first one is done then
  * (under TCG a first exec takes 85 to 120 ms, a second one 0.7 ms: design.md). */
 static void
-machine_run_no_op (BerthMachine *self, GTask *task)
+machine_run_rehearsal (BerthMachine *self, GTask *task)
 {
   const char *language = berth_template_get_language (self->template);
   BerthLanguage number = berth_language_from_name (language);
-  const char *code = number == BERTH_LANGUAGE_PYTHON       ? "pass"
-                     : number == BERTH_LANGUAGE_JAVASCRIPT ? ";"
-                                                           : ":";
+  const char *code = number == BERTH_LANGUAGE_PYTHON       ? "print(1)"
+                     : number == BERTH_LANGUAGE_JAVASCRIPT ? "console.log(1)"
+                                                           : "echo 1";
   g_autoptr(GBytes) bytes = g_bytes_new_static (code, strlen (code));
 
   berth_agent_exec_async (self->agent, berth_exec_new (bytes), number,
-                          g_task_get_cancellable (task), no_op_done_cb, task);
+                          g_task_get_cancellable (task), rehearsal_done_cb, task);
 }
 
 static void
@@ -428,7 +452,7 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
     return_start_error (task, "the guest's interpreter did not come up", error);
   else
-    machine_run_no_op (self, g_steal_pointer (&task));
+    machine_run_rehearsal (self, g_steal_pointer (&task));
 }
 
 static void

@@ -68,6 +68,9 @@ void berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback c
                                        gpointer user_data);
 gboolean berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result);
 
+/* (transfer full): the XML of its domain as a cold boot has it */
+char *berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error);
+
 BerthVm *berth_machine_get_vm (BerthMachine *self);
 BerthTemplate *berth_machine_get_template (BerthMachine *self);
 const char *berth_machine_get_name (BerthMachine *self);

@@ -24,6 +24,8 @@ struct _BerthManager
   GQueue tombstone_order; /* id (borrowed from tombstones), oldest first */
 };
 
+/* BERTH_ERROR_INVALID: which templates there are */
+void berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error);
 /* Takes a sandbox out of use; what still wants it hears @reason. */
 void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason);
 

@@ -39,11 +39,7 @@ manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GE
 
   if (template == NULL)
     {
-      g_autofree gpointer *names = g_hash_table_get_keys_as_array (self->templates, NULL);
-      g_autofree char *known = g_strjoinv (", ", (char **) names);
-
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "there is no template %s; there are %s", name, known);
+      berth_manager_set_no_template_error (self, name, error);
       return NULL;
     }
   memory_mb = options->memory_mb != 0 ? options->memory_mb : berth_template_get_memory_mb (template);

@@ -75,6 +75,16 @@ state_cb (gboolean is_up, gpointer user_data)
 }
 
 void
+berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error)
+{
+  g_autofree gpointer *names = g_hash_table_get_keys_as_array (self->templates, NULL);
+  g_autofree char *known = g_strjoinv (", ", (char **) names);
+
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "there is no template %.128s; there are %s", name, known);
+}
+
+void
 berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason)
 {
   char *id = g_strdup (berth_sandbox_get_id (sandbox));
