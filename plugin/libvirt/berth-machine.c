@@ -391,6 +391,7 @@ warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
   GError *error = NULL;
 
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
@@ -398,9 +399,8 @@ warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (self->how == BERTH_MACHINE_RECORD)
     g_task_return_boolean (task, TRUE);
   else
-    berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS,
-                                g_task_get_cancellable (task), rehearsed_cb,
-                                g_steal_pointer (&task));
+    berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS, cancellable,
+                                rehearsed_cb, g_steal_pointer (&task));
 }
 
 static void
