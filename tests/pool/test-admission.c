@@ -597,6 +597,7 @@ test_turns_under_load (void)
     greedy[i] = core_world_acquire (world, "greedy", 192, FOREVER);
   core_world_advance (world, 100 * SECOND);
   modest = core_world_acquire (world, "modest", 192, FOREVER);
+  core_world_advance (world, 1);
   core_world_destroy (world, core_world_get_vm (world, greedy[0]));
   core_world_get_vm (world, modest);
   core_world_assert_pending (world, greedy[1]);
@@ -615,7 +616,7 @@ test_newcomer_does_not_overtake (void)
   capacity.max_vms = 1;
   world = core_world_new (&capacity);
   berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_DESTROY, SECOND);
-  first = core_world_acquire (world, "a", 192, FOREVER);
+  first = core_world_acquire (world, "c", 192, FOREVER);
   waiting = core_world_acquire (world, "a", 192, FOREVER);
   core_world_destroy (world, core_world_get_vm (world, first));
   newcomer = core_world_acquire (world, "b", 192, NO_WAIT);
