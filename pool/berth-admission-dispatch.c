@@ -257,6 +257,8 @@ dispatch_one (BerthAdmission *self)
 
   self->pass++;
   supply = supply_new (self);
+  if (!supply_is_left (self, &supply))
+    return FALSE;
   berth_waiters_iter_init (&iter, self->queue);
   while (supply_is_left (self, &supply) && (next = berth_waiters_iter_next (&iter)) != NULL)
     {
