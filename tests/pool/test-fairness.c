@@ -428,6 +428,101 @@ test_policy_changes (void)
   core_world_get_vm (world, small);
 }
 
+/* of a tenant's own requests, smaller ones pass one that its cap holds back, until that is old */
+static void
+test_big_behind_its_cap (void)
+{
+  g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
+  const BerthCapacity capacity = some_slots (10);
+  g_autoptr (CoreWorld) world = core_world_new (&capacity);
+  guint64 held = 0;
+  guint64 big = 0;
+  guint64 passing = 0;
+  guint64 late = 0;
+
+  berth_tenant_policy_set (policy, "acme", BERTH_TENANT_MEMORY_MB, 512);
+  core_world_set_tenants (world, policy);
+  held = core_world_acquire (world, "acme", 300, FOREVER);
+  big = core_world_acquire (world, "acme", 400, FOREVER);
+  passing = core_world_acquire (world, "acme", 128, FOREVER);
+  core_world_get_vm (world, passing);
+  core_world_advance (world, 30 * SECOND);
+  core_world_destroy (world, core_world_get_vm (world, passing));
+  late = core_world_acquire (world, "acme", 128, FOREVER);
+  core_world_assert_pending (world, late);
+  core_world_get_vm (world, core_world_acquire (world, "other", 2000, FOREVER));
+  core_world_destroy (world, core_world_get_vm (world, held));
+  core_world_get_vm (world, big);
+  core_world_assert_pending (world, late);
+}
+
+/* who waits for its own dying VM keeps idle nothing that is free */
+static void
+test_waiting_for_its_own (void)
+{
+  g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
+  BerthCapacity capacity = some_slots (3);
+  g_autoptr (CoreWorld) world = NULL;
+  guint64 held = 0;
+  guint64 waiting = 0;
+
+  capacity.memory_mb = 512;
+  world = core_world_new (&capacity);
+  berth_tenant_policy_set (policy, "capped", BERTH_TENANT_MAX_VMS, 1);
+  core_world_set_tenants (world, policy);
+  berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_DESTROY, SECOND);
+  held = core_world_acquire (world, "capped", 128, FOREVER);
+  core_world_get_vm (world, core_world_acquire (world, "other", 128, FOREVER));
+  waiting = core_world_acquire (world, "capped", 256, FOREVER);
+  core_world_destroy (world, core_world_get_vm (world, held));
+  core_world_get_vm (world, core_world_acquire (world, "other", 256, FOREVER));
+  core_world_assert_pending (world, waiting);
+}
+
+/* its own dying VM is a place on its way: it need not wait for another */
+static void
+test_no_wait_at_its_cap (void)
+{
+  g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
+  const BerthCapacity capacity = some_slots (1);
+  g_autoptr (CoreWorld) world = core_world_new (&capacity);
+  guint64 held = 0;
+  guint64 next = 0;
+
+  berth_tenant_policy_set (policy, "*", BERTH_TENANT_MAX_VMS, 1);
+  core_world_set_tenants (world, policy);
+  berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_DESTROY, SECOND);
+  held = core_world_acquire (world, "capped", 128, FOREVER);
+  core_world_destroy (world, core_world_get_vm (world, held));
+  next = core_world_acquire (world, "capped", 128, BERTH_REQUEST_NO_WAIT);
+  core_world_assert_pending (world, next);
+  core_world_advance (world, SECOND);
+  core_world_get_vm (world, next);
+}
+
+/* a request that does not fit costs its tenant nothing: a smaller one of it is next */
+static void
+test_not_served_is_not_charged (void)
+{
+  BerthCapacity capacity = some_slots (3);
+  g_autoptr (CoreWorld) world = NULL;
+  guint64 other = 0;
+  guint64 small = 0;
+  guint64 behind = 0;
+
+  capacity.memory_mb = 1024;
+  world = core_world_new (&capacity);
+  core_world_acquire (world, "x", 600, FOREVER);
+  core_world_acquire (world, "b", 128, FOREVER);
+  other = core_world_acquire (world, "y", 128, FOREVER);
+  core_world_assert_pending (world, core_world_acquire (world, "a", 700, FOREVER));
+  behind = core_world_acquire (world, "b", 128, FOREVER);
+  small = core_world_acquire (world, "a", 128, FOREVER);
+  core_world_destroy (world, core_world_get_vm (world, other));
+  core_world_get_vm (world, small);
+  core_world_assert_pending (world, behind);
+}
+
 /* the queue's bound meets who fills it */
 static void
 test_full_queue (void)
@@ -521,6 +616,10 @@ main (int argc, char **argv)
   ADD ("5-no-credit-from-a-cap", test_no_credit_from_a_cap);
   ADD ("5-refused-and-waiting", test_refused_and_waiting);
   ADD ("5-policy-changes", test_policy_changes);
+  ADD ("5-big-behind-its-cap", test_big_behind_its_cap);
+  ADD ("5-waiting-for-its-own", test_waiting_for_its_own);
+  ADD ("5-no-wait-at-its-cap", test_no_wait_at_its_cap);
+  ADD ("5-not-served-is-not-charged", test_not_served_is_not_charged);
   ADD ("5-full-queue", test_full_queue);
   ADD ("long-queue", test_long_queue);
   return g_test_run ();
