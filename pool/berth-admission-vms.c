@@ -116,7 +116,7 @@ berth_admission_start_unstarted (BerthAdmission *self)
       vm_start (self, link->data);
 }
 
-/* a new VM for @waiter in @place, which is taken already */
+/* a new VM for @waiter in @place, which is taken already, also of its tenant's */
 static void
 start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace place)
 {
@@ -125,6 +125,8 @@ start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace p
       = vm_new (self, request->template_name, request->memory_mb, request->vcpus, BERTH_START_RUN);
 
   av->held = place;
+  av->tenant = waiter->base.tenant;
+  av->cost = waiter->base.cost;
   av->waiter = waiter;
   waiter->vm = av;
   waiter->attempts++;
@@ -132,14 +134,29 @@ start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace p
   vm_start (self, av);
 }
 
+/* a VM is of @waiter's tenant from now on */
+static void
+take_for_tenant (BerthAdmission *self, BerthAdmissionWaiter *waiter)
+{
+  berth_tenants_take (self->tenants, waiter->base.tenant, waiter->base.request->memory_mb,
+                      waiter->base.cost);
+}
+
+static void
+leave_queue (BerthAdmission *self, BerthAdmissionWaiter *waiter)
+{
+  berth_waiters_remove (self->queue, &waiter->base);
+  g_hash_table_remove (self->no_wait, waiter);
+  waiter->admitted_us = self->now_us;
+}
+
 void
 berth_admission_admit (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
   BerthPlace place = berth_admission_place_of (waiter->base.request);
 
-  berth_waiters_remove (self->queue, &waiter->base, TRUE);
-  g_hash_table_remove (self->no_wait, waiter);
-  waiter->admitted_us = self->now_us;
+  take_for_tenant (self, waiter);
+  leave_queue (self, waiter);
   berth_budgets_take (&self->budgets, &place);
   start_in_place (self, waiter, place);
 }
@@ -149,13 +166,12 @@ berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, Berth
 {
   BerthRequest *request = waiter->base.request;
 
-  if (waiter->base.tenant != NULL)
-    {
-      berth_waiters_remove (self->queue, &waiter->base, TRUE);
-      g_hash_table_remove (self->no_wait, waiter);
-      waiter->admitted_us = self->now_us;
-    }
+  take_for_tenant (self, waiter);
+  if (waiter->base.is_queued)
+    leave_queue (self, waiter);
   vm_fire (self, av, BERTH_VM_EVENT_CLAIM);
+  av->tenant = waiter->base.tenant;
+  av->cost = waiter->base.cost;
   vm_take (self, av, (BerthPlace){ .vcpus = request->vcpus });
   av->waiter = waiter;
   waiter->vm = av;
@@ -193,7 +209,11 @@ vm_remove (BerthAdmission *self, BerthAdmissionVm *av, BerthAdmissionWaiter *hei
     berth_admission_complete (self, g_array_index (av->destroy_tickets, guint64, i), NULL, NULL);
   g_queue_unlink (&self->order, &av->link);
   if (heir == NULL)
-    berth_budgets_give (&self->budgets, &place);
+    {
+      berth_budgets_give (&self->budgets, &place);
+      if (av->tenant != NULL)
+        berth_tenants_give (self->tenants, av->tenant, berth_vm_get_memory_mb (av->vm), av->cost);
+    }
   g_hash_table_remove (self->vms, av->vm);
   if (heir != NULL)
     start_in_place (self, heir, place);
@@ -227,14 +247,17 @@ retry_elsewhere (BerthAdmission *self, BerthAdmissionVm *av)
   BerthAdmissionWaiter *waiter = av->waiter;
   BerthPlace place = berth_admission_place_of (waiter->base.request);
   BerthPlace free = berth_budgets_free (&self->budgets);
+  const BerthPlace nothing = { 0 };
   BerthAdmissionVm *other = NULL;
 
+  /* what failed still is its tenant's */
+  if (!self->is_open || !berth_tenant_has_room (av->tenant, &nothing, (guint)place.memory_mb))
+    return;
   free.vcpus += av->held.vcpus; /* they go with the waiter */
   if (waiter->attempts + 1 < BERTH_ADMISSION_MAX_ATTEMPTS)
     other = berth_admission_pick_warm (self, waiter->base.request);
-  if (!self->is_open
-      || (other == NULL
-          && (berth_waiters_get_length (self->queue) > 0 || !berth_place_covers (&free, &place))))
+  if (other == NULL
+      && (berth_waiters_get_length (self->queue) > 0 || !berth_place_covers (&free, &place)))
     return;
 
   av->waiter = NULL;
@@ -244,6 +267,7 @@ retry_elsewhere (BerthAdmission *self, BerthAdmissionVm *av)
       berth_admission_claim (self, waiter, other);
       return;
     }
+  take_for_tenant (self, waiter);
   berth_budgets_take (&self->budgets, &place);
   start_in_place (self, waiter, place);
 }

@@ -380,6 +380,28 @@ berth_pool_resize (BerthPool *self, const BerthCapacity *capacity)
 }
 
 /**
+ * berth_pool_set_tenants:
+ * @self: a #BerthPool
+ * @policy: not changed any more; holds from now on
+ *
+ * Waiters that their own tenant's cap could never hold end with %BERTH_ERROR_INVALID; a tenant at
+ * its cap waits, and keeps nobody else waiting. Any thread.
+ */
+void
+berth_pool_set_tenants (BerthPool *self, BerthTenantPolicy *policy)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (policy != NULL);
+
+  message = berth_pool_message_new (BERTH_MESSAGE_SET_TENANTS);
+  message->policy = berth_tenant_policy_ref (policy);
+  message->message.policy = message->policy;
+  berth_pool_core_push (self->core, message);
+}
+
+/**
  * berth_pool_set_open:
  * @self: a #BerthPool
  * @open: whether VMs may be started

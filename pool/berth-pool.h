@@ -8,6 +8,7 @@
 #include "berth-capacity.h"
 #include "berth-hypervisor.h"
 #include "berth-request.h"
+#include "berth-tenant-policy.h"
 #include "berth-vm.h"
 
 G_BEGIN_DECLS
@@ -45,6 +46,10 @@ BERTH_AVAILABLE gboolean berth_pool_destroy_finish (BerthPool *self, GAsyncResul
 
 /* New budgets; a smaller one takes effect as VMs end, warm ones first. */
 BERTH_AVAILABLE void berth_pool_resize (BerthPool *self, const BerthCapacity *capacity);
+
+/* Weights and caps of tenants from now on; a new pool's know no tenant by name. A lower cap takes
+ * effect as the tenant's VMs end. */
+BERTH_AVAILABLE void berth_pool_set_tenants (BerthPool *self, BerthTenantPolicy *policy);
 
 /* Closes the gate while the hypervisor is away (requests wait, nothing starts), and opens it. A new
  * pool's gate is open. */

@@ -155,10 +155,12 @@ manager_make_pool (BerthManager *self, GError **error)
     .vm_overhead_mb = 48,
     .vm_memory_mb = 192,
   };
+  g_autoptr(BerthTenantPolicy) tenants = berth_config_dup_tenant_policy (config);
 
   if (!berth_capacity_derive (&capacity, &policy, "/", error))
     return FALSE;
   self->pool = berth_pool_new (BERTH_HYPERVISOR (self->libvirt), &capacity);
+  berth_pool_set_tenants (self->pool, tenants);
   g_signal_connect (self->pool, "vm-gone", G_CALLBACK (vm_gone_cb), self);
   self->keeper = berth_keeper_new (config, self->templates, self->libvirt, self->pool,
                                    capacity.max_vms);
