@@ -126,6 +126,7 @@ typedef enum
 #define BERTH_EXIT_OOM 2u
 #define BERTH_EXIT_KILLED 4u     /* ended because of KILL */
 #define BERTH_HELLO_READY 1u     /* flags of HELLO_REPLY: the interpreter is loaded already */
+#define BERTH_HELLO_IDENTIFIED 2u /* it has had an identity: a tenant's code may have run */
 
 typedef struct __attribute__ ((packed))
 {

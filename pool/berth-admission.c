@@ -403,6 +403,9 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
       berth_tenants_set_policy (self->tenants, message->policy);
       refuse_too_big (self);
       break;
+    case BERTH_MESSAGE_ADOPT:
+      berth_admission_adopt (self, message->vm, message->request);
+      break;
     case BERTH_MESSAGE_SET_OPEN:
       handle_set_open (self, message->flag);
       break;

@@ -37,6 +37,7 @@ struct _BerthAgent
   guint32 last_request;
   guint unasked;
   gboolean is_greeted;
+  gboolean was_identified;
   guint64 boot_us;
   guint64 ready_us;
   guint32 languages;
@@ -221,6 +222,7 @@ agent_take_hello (BerthAgent *self, const BerthFrame *frame, GError **error)
   self->boot_us = reply.boot_us;
   if (reply.flags & BERTH_HELLO_READY)
     self->ready_us = MAX (reply.ready_us, 1);
+  self->was_identified = (reply.flags & BERTH_HELLO_IDENTIFIED) != 0;
   self->languages = reply.languages;
   return TRUE;
 }
@@ -558,6 +560,12 @@ guint64
 berth_agent_get_ready_us (BerthAgent *self)
 {
   return self->ready_us;
+}
+
+gboolean
+berth_agent_was_identified (BerthAgent *self)
+{
+  return self->was_identified;
 }
 
 gboolean

@@ -64,6 +64,8 @@ BerthResult *berth_agent_exec_finish (BerthAgent *self, GAsyncResult *result, GE
 /* Of the guest's own clock since its kernel began, 0 where not known yet; microseconds. */
 guint64 berth_agent_get_boot_us (BerthAgent *self);
 guint64 berth_agent_get_ready_us (BerthAgent *self);
+/* It had an identity before the hello: a tenant's code may have run. */
+gboolean berth_agent_was_identified (BerthAgent *self);
 gboolean berth_agent_has_language (BerthAgent *self, BerthLanguage language);
 
 G_END_DECLS

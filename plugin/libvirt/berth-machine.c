@@ -34,6 +34,7 @@ struct _BerthMachine
   BerthSnapshot *snapshot;                    /* what it was cloned from, or is recorded to */
   guint8 proof[BERTH_MACHINE_PROOF_SIZE]; /* of its own random numbers */
   guint identity_attempts;
+  gboolean is_adopted;
 };
 
 G_DEFINE_FINAL_TYPE (BerthMachine, berth_machine, G_TYPE_OBJECT)
@@ -46,7 +47,7 @@ berth_machine_finalize (GObject *object)
   g_clear_object (&self->agent);
   g_clear_pointer (&self->process, berth_process_free);
   g_object_unref (self->vm);
-  berth_template_unref (self->template);
+  g_clear_pointer (&self->template, berth_template_unref);
   g_object_unref (self->link);
   g_clear_pointer (&self->snapshot, berth_snapshot_unref);
   g_free (self->instance);
@@ -79,6 +80,22 @@ berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link, const 
   self->instance = g_strdup (instance);
   self->name = g_strdup (name);
   self->uuid = g_uuid_string_random ();
+  return self;
+}
+
+BerthMachine *
+berth_machine_new_adopted (BerthVm *vm, BerthTemplate *template, BerthLink *link,
+                           const char *instance, const char *name, const char *uuid)
+{
+  BerthMachine *self = g_object_new (BERTH_TYPE_MACHINE, NULL);
+
+  self->vm = g_object_ref (vm);
+  self->template = template != NULL ? berth_template_ref (template) : NULL;
+  self->link = g_object_ref (link);
+  self->instance = g_strdup (instance);
+  self->name = g_strdup (name);
+  self->uuid = g_strdup (uuid);
+  self->is_adopted = TRUE;
   return self;
 }
 
@@ -151,12 +168,22 @@ static void
 start_free (Start *start)
 {
   berth_mark_free (start->mark);
-  berth_images_unref (start->images);
+  g_clear_pointer (&start->images, berth_images_unref);
   g_free (start->uri);
   g_free (start->console_path);
   g_clear_pointer (&start->process, berth_process_free);
   g_clear_object (&start->socket);
   g_free (start);
+}
+
+static const char *
+state_of (BerthRequest *request)
+{
+  if (request == NULL)
+    return BERTH_MARK_STATE_WARM;
+  if (request->needs_boot)
+    return BERTH_MARK_STATE_SNAPSHOT;
+  return request->is_session ? BERTH_MARK_STATE_SESSION : BERTH_MARK_STATE_RUN;
 }
 
 static BerthMark *
@@ -168,7 +195,9 @@ machine_make_mark (BerthMachine *self)
   mark->instance = g_strdup (self->instance);
   mark->id = g_strdup (berth_vm_get_id (self->vm));
   mark->template_name = g_strdup (berth_template_get_name (self->template));
-  mark->state = g_strdup (request != NULL ? "claimed" : "warm");
+  mark->state = g_strdup (state_of (request));
+  mark->snapshot
+      = self->snapshot != NULL ? g_strdup (berth_snapshot_get_key (self->snapshot)) : NULL;
   mark->tenant = request != NULL ? g_strdup (request->tenant) : NULL;
   mark->task = request != NULL ? g_strdup (request->task) : NULL;
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
@@ -255,13 +284,25 @@ machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *
 }
 
 static gboolean
+machine_connect (BerthMachine *self, virConnectPtr connection, const char *live_xml, Start *start,
+                 GError **error)
+{
+  g_autofree char *path = berth_domain_dup_channel_path (live_xml, BERTH_PROTOCOL_PORT);
+
+  start->process = berth_process_open (start->uri, self->name);
+  start->console_path = berth_domain_dup_console_path (live_xml);
+  start->socket = berth_domain_connect_port (connection, self->uuid, path, BERTH_PROTOCOL_PORT,
+                                             error);
+  return start->socket != NULL;
+}
+
+static gboolean
 create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GError **error)
 {
   g_auto(virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
   g_autofree char *xml = NULL;
   g_autofree char *live_xml = NULL;
-  g_autofree char *path = NULL;
 
   if (connection == NULL || g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
@@ -273,22 +314,32 @@ create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GErr
   xml = machine_make_xml (self, start, error);
   if (xml == NULL || !machine_start_domain (self, connection, xml, &live_xml, error))
     return FALSE;
-  start->process = berth_process_open (start->uri, self->name);
   if (is_clone (self) && !wake_clone (self, connection, error))
     return FALSE;
-  start->console_path = berth_domain_dup_console_path (live_xml);
-  path = berth_domain_dup_channel_path (live_xml, BERTH_PROTOCOL_PORT);
-  start->socket = berth_domain_connect_port (connection, self->uuid, path, BERTH_PROTOCOL_PORT,
-                                             error);
-  return start->socket != NULL;
+  return machine_connect (self, connection, live_xml, start, error);
+}
+
+static gboolean
+adopt_domain (BerthMachine *self, Start *start, GError **error)
+{
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
+  g_autofree char *live_xml
+      = connection != NULL ? berth_domain_dup_live_xml (connection, self->uuid, error) : NULL;
+
+  return live_xml != NULL
+         && (!is_clone (self) || berth_domain_set_paused (connection, self->uuid, FALSE, error))
+         && machine_connect (self, connection, live_xml, start, error);
 }
 
 static void
 create_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
+  BerthMachine *self = source;
   g_autoptr(GError) error = NULL;
 
-  if (create_domain (source, task_data, cancellable, &error))
+  if (self->is_adopted ? adopt_domain (self, task_data, &error)
+                       : create_domain (self, task_data, cancellable, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, g_steal_pointer (&error));
@@ -455,6 +506,29 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     machine_run_rehearsal (self, g_steal_pointer (&task));
 }
 
+/* An adopted one is what it was; a warm one shows that it works, and is paused again. */
+static void
+machine_take_up (BerthMachine *self, GTask *task)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+
+  if (self->how == BERTH_MACHINE_COLD)
+    {
+      g_task_return_boolean (task, TRUE);
+      g_object_unref (task);
+    }
+  else if (berth_agent_was_identified (self->agent))
+    {
+      return_start_error (task, "it is not used",
+                          g_error_new_literal (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                                               "somebody's code may have run in it"));
+      g_object_unref (task);
+    }
+  else
+    berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS, cancellable,
+                                rehearsed_cb, task);
+}
+
 static void
 greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -465,7 +539,10 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_hello_finish (self->agent, result, &error))
-    return_start_error (task, "the guest did not boot", error);
+    return_start_error (task, self->is_adopted ? "its agent does not answer" : "the guest did not boot",
+                        error);
+  else if (self->is_adopted)
+    machine_take_up (self, g_steal_pointer (&task));
   else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE)
     machine_identify (self, g_steal_pointer (&task));
   else
@@ -497,9 +574,11 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->agent = berth_agent_new (start->socket);
-  timeout_ms = is_clone (self) ? CLONE_TIMEOUT_MS
-                               : berth_template_get_boot_timeout_s (self->template) * 1000;
-  berth_agent_hello_async (self->agent, TRUE, timeout_ms, cancellable, greeted_cb,
+  timeout_ms = is_clone (self) || self->is_adopted
+                   ? CLONE_TIMEOUT_MS
+                   : berth_template_get_boot_timeout_s (self->template) * 1000;
+  /* a session goes on with what it does */
+  berth_agent_hello_async (self->agent, !self->is_adopted || is_clone (self), timeout_ms, cancellable, greeted_cb,
                            g_steal_pointer (&task));
 }
 
@@ -516,10 +595,19 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
   self->how = how;
   self->snapshot = snapshot != NULL ? berth_snapshot_ref (snapshot) : NULL;
   start->mark = machine_make_mark (self);
-  start->images = berth_images_ref (images);
+  start->images = images != NULL ? berth_images_ref (images) : NULL; /* NULL: it is adopted */
   start->uri = g_strdup (berth_link_get_uri (self->link));
   g_task_set_task_data (job, start, (GDestroyNotify) start_free);
   berth_link_run (self->link, BERTH_LINK_START, job, create_job);
+}
+
+void
+berth_machine_adopt_async (BerthMachine *self, BerthMachineStart how, BerthSnapshot *snapshot,
+                           GCancellable *cancellable, GAsyncReadyCallback callback,
+                           gpointer user_data)
+{
+  g_assert (self->is_adopted);
+  berth_machine_start_async (self, how, NULL, snapshot, cancellable, callback, user_data);
 }
 
 gboolean
@@ -536,7 +624,7 @@ mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
 {
   BerthMachine *self = source;
   BerthMark *mark = task_data;
-  g_autofree char *xml = berth_mark_to_xml (mark);
+  g_autofree char *xml = berth_mark_to_metadata (mark);
   g_autofree char *title = berth_mark_to_title (mark);
   g_autoptr(GError) error = NULL;
   g_auto(virConnectPtr) connection
@@ -545,7 +633,7 @@ mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   /* a VM that has gone again meanwhile needs no mark */
   if (connection == NULL
       || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
-    g_debug ("%s: %s", self->name, error->message);
+    g_message ("%s: %s", self->name, error->message);
   g_task_return_boolean (task, TRUE);
 }
 

@@ -30,6 +30,16 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
   berth_pool_destroy_async (self->pool, vm, NULL, idle_destroyed_cb, NULL);
 }
 
+BerthSandbox *
+berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, guint32 uid)
+{
+  BerthSandbox *sandbox = berth_sandbox_new (
+      vm, self->libvirt, uid, (guint) self->config->idle_timeout_s, idle_cb, self);
+
+  g_hash_table_insert (self->sandboxes, (gpointer) berth_sandbox_get_id (sandbox), sandbox);
+  return sandbox;
+}
+
 static BerthRequest *
 manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GError **error)
 {
@@ -103,9 +113,7 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  sandbox = berth_sandbox_new (vm, self->libvirt, call->request->uid,
-                               (guint) self->config->idle_timeout_s, idle_cb, self);
-  g_hash_table_insert (self->sandboxes, (gpointer) berth_sandbox_get_id (sandbox), sandbox);
+  sandbox = berth_manager_add_sandbox (self, vm, call->request->uid);
   created = g_new0 (Created, 1);
   created->sandbox = g_object_ref (sandbox);
   created->start = berth_libvirt_get_start_name (self->libvirt, vm);
@@ -115,7 +123,7 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
-manager_create_async (BerthManager *self, const BerthSandboxOptions *options,
+manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gboolean is_session,
                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
@@ -130,6 +138,7 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options,
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  request->is_session = is_session;
   call = g_new0 (CreateCall, 1);
   call->request = request;
   call->begun_us = g_get_monotonic_time ();
@@ -150,7 +159,7 @@ berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *op
                                GCancellable *cancellable, GAsyncReadyCallback callback,
                                gpointer user_data)
 {
-  manager_create_async (self, options, cancellable, callback, user_data);
+  manager_create_async (self, options, TRUE, cancellable, callback, user_data);
 }
 
 char *
@@ -417,7 +426,8 @@ berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options,
   if (!berth_exec_check (exec, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    manager_create_async (self, options, cancellable, run_created_cb, g_steal_pointer (&task));
+    manager_create_async (self, options, FALSE, cancellable, run_created_cb,
+                          g_steal_pointer (&task));
 }
 
 BerthResult *

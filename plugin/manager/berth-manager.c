@@ -164,9 +164,41 @@ manager_make_pool (BerthManager *self, GError **error)
   g_signal_connect (self->pool, "vm-gone", G_CALLBACK (vm_gone_cb), self);
   self->keeper = berth_keeper_new (config, self->templates, self->libvirt, self->pool,
                                    capacity.max_vms);
-  berth_libvirt_set_state_func (self->libvirt, state_cb, self);
-  berth_keeper_start (self->keeper);
+  berth_pool_set_open (self->pool, FALSE); /* until what is there already is counted */
   return TRUE;
+}
+
+static void
+found_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
+{
+  BerthManager *self = user_data;
+
+  berth_pool_adopt (self->pool, vm, request);
+  if (request != NULL)
+    berth_manager_add_sandbox (self, vm, request->uid);
+}
+
+/* Now all is counted that there is: the gate opens. */
+static void
+snapshots_known_cb (gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+
+  berth_libvirt_adopt_warm (self->libvirt, found_cb, self);
+  berth_pool_set_open (self->pool, TRUE);
+  berth_libvirt_set_state_func (self->libvirt, state_cb, self);
+  g_task_return_boolean (task, TRUE);
+}
+
+static void
+sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+
+  berth_libvirt_adopt_sessions_finish (BERTH_LIBVIRT (source), result);
+  berth_keeper_start (self->keeper, snapshots_known_cb, g_steal_pointer (&task));
 }
 
 static void
@@ -178,9 +210,12 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (!berth_libvirt_open_finish (BERTH_LIBVIRT (source), result, &error)
       || !manager_make_pool (self, &error))
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
-    g_task_return_boolean (task, TRUE);
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  berth_libvirt_adopt_sessions_async (self->libvirt, found_cb, self, sessions_adopted_cb,
+                                      g_steal_pointer (&task));
 }
 
 void

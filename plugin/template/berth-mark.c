@@ -147,28 +147,55 @@ berth_mark_to_node (const BerthMark *self, xmlDoc *doc)
   return node;
 }
 
+static char *
+mark_to_text (const BerthMark *self, gboolean with_namespace)
+{
+  g_autoptr (xmlDoc) doc = NULL;
+  g_autoptr (xmlBuffer) buffer = NULL;
+  xmlNode *root = NULL;
+
+  berth_xml_init ();
+  doc = xmlNewDoc ((const xmlChar *)"1.0");
+  root = berth_mark_to_node (self, doc);
+  xmlDocSetRootElement (doc, root);
+  if (!with_namespace)
+    {
+      xmlSetNs (root, NULL);
+      xmlFreeNsList (root->nsDef);
+      root->nsDef = NULL;
+    }
+  buffer = xmlBufferCreate ();
+  xmlNodeDump (buffer, doc, root, 0, 0);
+  return g_strdup ((const char *)xmlBufferContent (buffer));
+}
+
 /**
  * berth_mark_to_xml:
  *
  * Always well-formed: a character that XML can't carry becomes U+FFFD.
  *
- * Returns: (transfer full): the element with its namespace, as virDomainSetMetadata() takes it with
- *   %VIR_DOMAIN_METADATA_ELEMENT, key %BERTH_MARK_PREFIX and %BERTH_MARK_URI
+ * Returns: (transfer full): the element with its namespace, as it stands in a domain's XML
  */
 char *
 berth_mark_to_xml (const BerthMark *self)
 {
-  g_autoptr (xmlDoc) doc = NULL;
-  g_autoptr (xmlBuffer) buffer = NULL;
-
   g_return_val_if_fail (self != NULL, NULL);
+  return mark_to_text (self, TRUE);
+}
 
-  berth_xml_init ();
-  doc = xmlNewDoc ((const xmlChar *)"1.0");
-  xmlDocSetRootElement (doc, berth_mark_to_node (self, doc));
-  buffer = xmlBufferCreate ();
-  xmlNodeDump (buffer, doc, xmlDocGetRootElement (doc), 0, 0);
-  return g_strdup ((const char *)xmlBufferContent (buffer));
+/**
+ * berth_mark_to_metadata:
+ *
+ * libvirt gives the element its namespace itself, and refuses one that has it already.
+ *
+ * Returns: (transfer full): the element without its namespace, as virDomainSetMetadata() takes it
+ *   with %VIR_DOMAIN_METADATA_ELEMENT, key %BERTH_MARK_PREFIX and %BERTH_MARK_URI
+ */
+char *
+berth_mark_to_metadata (const BerthMark *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+  return mark_to_text (self, FALSE);
 }
 
 static gboolean
