@@ -60,7 +60,8 @@ is_template_name (const char *value)
 static gboolean
 is_state (const char *value)
 {
-  static const char *const states[] = { "starting", "warm", "claimed", NULL };
+  static const char *const states[] = { BERTH_MARK_STATE_WARM, BERTH_MARK_STATE_SESSION,
+                                         BERTH_MARK_STATE_RUN, BERTH_MARK_STATE_SNAPSHOT, NULL };
 
   return g_strv_contains (states, value);
 }
@@ -81,7 +82,7 @@ static const MarkField mark_fields[] = {
     "a template's name: a-z, then up to 31 of a-z 0-9 -" },
   { "snapshot", G_STRUCT_OFFSET (BerthMark, snapshot), FALSE, is_snapshot,
     "1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot" },
-  { "state", G_STRUCT_OFFSET (BerthMark, state), TRUE, is_state, "starting, warm or claimed" },
+  { "state", G_STRUCT_OFFSET (BerthMark, state), TRUE, is_state, "warm, session, run or snapshot" },
   { "tenant", G_STRUCT_OFFSET (BerthMark, tenant), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
   { "task", G_STRUCT_OFFSET (BerthMark, task), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
 };

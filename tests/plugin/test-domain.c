@@ -66,7 +66,7 @@ make_xml (const char *name, const char *uuid, const char *instance)
   BerthMark mark = { .instance = (char *) instance,
                      .id = (char *) "0123456789ab",
                      .template_name = (char *) "python",
-                     .state = (char *) "claimed",
+                     .state = (char *) "session",
                      .tenant = (char *) "acme",
                      .uid = 1000 };
   g_autofree char *element = instance != NULL ? berth_mark_to_xml (&mark) : g_strdup ("");
