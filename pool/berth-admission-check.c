@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Checks the invariants of design.md on a state of admission, by other ways than it was made. */
+/* lint: no-abort: only tests call it, and it is to end them */
 #include "berth-admission-private.h"
 
 /* what is held by all VMs must be what the books say, state by state */
