@@ -408,7 +408,8 @@ berth_pool_set_tenants (BerthPool *self, BerthTenantPolicy *policy)
  * @request: (nullable): whose it is; %NULL: a warm VM that the hypervisor is looking at
  *
  * Takes into the books what an earlier life of berthd left. It counts from now on, even where that
- * is more than the capacity. A warm VM of a template without a warm target is destroyed. Any thread.
+ * is more than the capacity. A warm VM of a template without a warm target is destroyed. Any
+ * thread.
  */
 void
 berth_pool_adopt (BerthPool *self, BerthVm *vm, BerthRequest *request)

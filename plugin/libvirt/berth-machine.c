@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One VM as libvirt has it: its domain, its agent, the steps of its start and its end. */
-#include "berth-machine.h"
+#include "berth-machine-private.h"
 
 #include <unistd.h>
 
 #include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
-#include "berth-process.h"
 #include "pool/berth-request.h"
 
 /* An agent that has greeted us answers within milliseconds; on a busy host under TCG within a
@@ -17,25 +16,6 @@
 #define CLONE_TIMEOUT_MS 10000u
 /* How often a guest may be too slow with taking the time before it is given up. */
 #define IDENTITY_ATTEMPTS 5u
-
-struct _BerthMachine
-{
-  GObject parent;
-  BerthVm *vm;
-  BerthTemplate *template;
-  BerthLink *link;
-  char *instance;
-  char *name;
-  char *uuid;
-  char *console_path;
-  BerthProcess *process; /* (nullable) */
-  BerthAgent *agent;
-  BerthMachineStart how;
-  BerthSnapshot *snapshot;                    /* what it was cloned from, or is recorded to */
-  guint8 proof[BERTH_MACHINE_PROOF_SIZE]; /* of its own random numbers */
-  guint identity_attempts;
-  gboolean is_adopted;
-};
 
 G_DEFINE_FINAL_TYPE (BerthMachine, berth_machine, G_TYPE_OBJECT)
 
@@ -186,8 +166,8 @@ state_of (BerthRequest *request)
   return request->is_session ? BERTH_MARK_STATE_SESSION : BERTH_MARK_STATE_RUN;
 }
 
-static BerthMark *
-machine_make_mark (BerthMachine *self)
+BerthMark *
+berth_machine_make_mark (BerthMachine *self)
 {
   g_autoptr(BerthRequest) request = berth_vm_dup_request (self->vm);
   BerthMark *mark = g_new0 (BerthMark, 1);
@@ -247,7 +227,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
 char *
 berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error)
 {
-  g_autoptr(BerthMark) mark = machine_make_mark (self);
+  g_autoptr(BerthMark) mark = berth_machine_make_mark (self);
   Start start = { .mark = mark, .images = images };
 
   return machine_make_xml (self, &start, error);
@@ -361,9 +341,8 @@ machine_explain (BerthMachine *self, const char *doing, GError **error)
   g_prefix_error (error, "%s: %s: ", self->name, doing);
 }
 
-/* What went wrong on the channel of a guest that has run no code yet: another VM may do. */
-static void
-return_start_error (GTask *task, const char *doing, GError *reason)
+void
+berth_machine_return_start_error (GTask *task, const char *doing, GError *reason)
 {
   BerthMachine *self = g_task_get_source_object (task);
   g_autoptr(GError) error = reason;
@@ -379,8 +358,6 @@ return_start_error (GTask *task, const char *doing, GError *reason)
 
 /* ---- identity ---- */
 
-static void machine_identify (BerthMachine *self, GTask *task);
-
 static void
 identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -395,14 +372,14 @@ identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     {
       /* on a busy host the time was stale when the guest came to take it: give it the time anew */
       g_error_free (error);
-      machine_identify (self, g_steal_pointer (&task));
+      berth_machine_identify (self, g_steal_pointer (&task));
     }
   else
-    return_start_error (task, "the guest did not take its identity", error);
+    berth_machine_return_start_error (task, "the guest did not take its identity", error);
 }
 
-static void
-machine_identify (BerthMachine *self, GTask *task)
+void
+berth_machine_identify (BerthMachine *self, GTask *task)
 {
   berth_agent_identify_async (self->agent, self->name, FALSE, IDENTITY_TIMEOUT_MS,
                               g_task_get_cancellable (task), identified_cb, task);
@@ -421,7 +398,7 @@ paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
   if (connection != NULL && berth_domain_set_paused (connection, self->uuid, TRUE, &error))
     g_task_return_boolean (task, TRUE);
   else
-    return_start_error (task, "the clone can't be paused", g_steal_pointer (&error));
+    berth_machine_return_start_error (task, "the clone can't be paused", g_steal_pointer (&error));
 }
 
 static void
@@ -432,7 +409,7 @@ rehearsed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_identify_finish (BERTH_AGENT (source), result, NULL, &error))
-    return_start_error (task, "the guest did not take its identity", error);
+    berth_machine_return_start_error (task, "the guest did not take its identity", error);
   else
     berth_link_run (self->link, BERTH_LINK_START, task, paused_job);
 }
@@ -446,7 +423,7 @@ warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
-    return_start_error (task, "the guest's interpreter did not come up", error);
+    berth_machine_return_start_error (task, "the guest's interpreter did not come up", error);
   else if (self->how == BERTH_MACHINE_RECORD)
     g_task_return_boolean (task, TRUE);
   else
@@ -466,9 +443,9 @@ rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_da
       = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
 
   if (result == NULL)
-    return_start_error (task, "the guest does not run code", error);
+    berth_machine_return_start_error (task, "the guest does not run code", error);
   else if (result->exit_code != 0)
-    return_start_error (task, "the guest does not run code",
+    berth_machine_return_start_error (task, "the guest does not run code",
                         g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                                      "a rehearsal ended with status %d: %s", result->exit_code,
                                      result->stderr_data));
@@ -501,7 +478,7 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
-    return_start_error (task, "the guest's interpreter did not come up", error);
+    berth_machine_return_start_error (task, "the guest's interpreter did not come up", error);
   else
     machine_run_rehearsal (self, g_steal_pointer (&task));
 }
@@ -519,7 +496,7 @@ machine_take_up (BerthMachine *self, GTask *task)
     }
   else if (berth_agent_was_identified (self->agent))
     {
-      return_start_error (task, "it is not used",
+      berth_machine_return_start_error (task, "it is not used",
                           g_error_new_literal (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                                                "somebody's code may have run in it"));
       g_object_unref (task);
@@ -539,12 +516,12 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_hello_finish (self->agent, result, &error))
-    return_start_error (task, self->is_adopted ? "its agent does not answer" : "the guest did not boot",
+    berth_machine_return_start_error (task, self->is_adopted ? "its agent does not answer" : "the guest did not boot",
                         error);
   else if (self->is_adopted)
     machine_take_up (self, g_steal_pointer (&task));
   else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE)
-    machine_identify (self, g_steal_pointer (&task));
+    berth_machine_identify (self, g_steal_pointer (&task));
   else
     berth_agent_ready_async (self->agent, timeout_ms, cancellable, loaded_cb,
                              g_steal_pointer (&task));
@@ -594,7 +571,7 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
   g_task_set_source_tag (task, berth_machine_start_async);
   self->how = how;
   self->snapshot = snapshot != NULL ? berth_snapshot_ref (snapshot) : NULL;
-  start->mark = machine_make_mark (self);
+  start->mark = berth_machine_make_mark (self);
   start->images = images != NULL ? berth_images_ref (images) : NULL; /* NULL: it is adopted */
   start->uri = g_strdup (berth_link_get_uri (self->link));
   g_task_set_task_data (job, start, (GDestroyNotify) start_free);
@@ -615,206 +592,4 @@ berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **e
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-/* ---- claim ---- */
-
-static void
-mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  BerthMachine *self = source;
-  BerthMark *mark = task_data;
-  g_autofree char *xml = berth_mark_to_metadata (mark);
-  g_autofree char *title = berth_mark_to_title (mark);
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
-
-  /* a VM that has gone again meanwhile needs no mark */
-  if (connection == NULL
-      || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
-    g_message ("%s: %s", self->name, error->message);
-  g_task_return_boolean (task, TRUE);
-}
-
-static void
-machine_update_mark (BerthMachine *self)
-{
-  g_autoptr(GTask) task = g_task_new (self, NULL, NULL, NULL);
-
-  g_task_set_task_data (task, machine_make_mark (self), (GDestroyNotify) berth_mark_free);
-  berth_link_run (self->link, BERTH_LINK_CONTROL, task, mark_job);
-}
-
-static void
-resume_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  BerthMachine *self = source;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
-
-  if (connection != NULL && berth_domain_set_paused (connection, self->uuid, FALSE, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, g_steal_pointer (&error));
-}
-
-static void
-resumed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr(GError) error = NULL;
-
-  /* the identity that was sent along can't be answered then: it fails by its own time limit, so a
-   * domain that won't run is told by closing its agent */
-  if (!g_task_propagate_boolean (G_TASK (result), &error) && BERTH_MACHINE (source)->agent != NULL)
-    {
-      g_warning ("%s: %s", BERTH_MACHINE (source)->name, error->message);
-      berth_agent_close (BERTH_MACHINE (source)->agent);
-    }
-}
-
-static void
-claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr(GTask) task = user_data;
-  g_autoptr(GError) error = NULL;
-
-  if (!g_task_propagate_boolean (G_TASK (result), &error))
-    {
-      g_task_return_error (task, g_steal_pointer (&error));
-      return;
-    }
-  machine_update_mark (BERTH_MACHINE (source));
-  g_task_return_boolean (task, TRUE);
-}
-
-void
-berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
-                           GAsyncReadyCallback callback, gpointer user_data)
-{
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
-  GTask *identity = g_task_new (self, cancellable, claimed_cb, task);
-  g_autoptr(GTask) resume = g_task_new (self, NULL, resumed_cb, NULL);
-
-  g_task_set_source_tag (task, berth_machine_claim_async);
-  self->identity_attempts = 0;
-  berth_link_run (self->link, BERTH_LINK_CONTROL, resume, resume_job);
-  machine_identify (self, identity);
-}
-
-gboolean
-berth_machine_claim_finish (BerthMachine *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-/* ---- record ---- */
-
-static gboolean
-record_domain (BerthMachine *self, GError **error)
-{
-  g_auto(virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
-  int fd = connection != NULL ? berth_snapshot_open_state (self->snapshot, error) : -1;
-  gboolean ok = fd >= 0 && berth_domain_set_paused (connection, self->uuid, TRUE, error)
-                && berth_domain_save_state (connection, self->uuid, fd, error);
-
-  if (fd >= 0)
-    close (fd);
-  return ok;
-}
-
-static void
-record_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  g_autoptr(GError) error = NULL;
-
-  if (record_domain (source, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    return_start_error (task, "the snapshot can't be written", g_steal_pointer (&error));
-}
-
-void
-berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-
-  g_task_set_source_tag (task, berth_machine_record_async);
-  berth_link_run (self->link, BERTH_LINK_START, task, record_job);
-}
-
-gboolean
-berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-/* ---- end ---- */
-
-static void
-end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  BerthMachine *self = source;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_DESTROY, &error);
-
-  if (connection != NULL && berth_domain_end (connection, self->uuid, &error))
-    {
-      g_task_return_boolean (task, TRUE);
-      return;
-    }
-  g_prefix_error (&error, "%s: ", self->name);
-  g_task_return_error (task, g_steal_pointer (&error));
-}
-
-void
-berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-
-  g_task_set_source_tag (task, berth_machine_end_async);
-  if (self->agent != NULL)
-    berth_agent_close (self->agent);
-  g_clear_object (&self->agent);
-  berth_link_run (self->link, BERTH_LINK_DESTROY, task, end_job);
-}
-
-gboolean
-berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-static void
-process_ended_cb (gpointer user_data)
-{
-  g_autoptr(GTask) task = user_data;
-
-  g_task_return_boolean (task, TRUE);
-}
-
-void
-berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback callback,
-                                  gpointer user_data)
-{
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-
-  g_task_set_source_tag (task, berth_machine_wait_process_async);
-  if (self->process == NULL)
-    g_task_return_boolean (task, FALSE);
-  else
-    berth_process_watch (self->process, process_ended_cb, g_steal_pointer (&task));
-}
-
-gboolean
-berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), NULL);
 }
