@@ -21,8 +21,7 @@ function receive(fs) {
       process.reallyExit(0);
     message = Buffer.concat([message, piece.subarray(0, count)]);
   }
-  fs.closeSync(CONTROL);
-  return message.subarray(4);
+  return { isSession: message[4] === 0x73, rest: message.subarray(5) };
 }
 
 function setEnvironment(block) {
@@ -96,8 +95,9 @@ function wait() {
     // the message is there already, and the agent's end is closed behind it
   }
   const message = receive(fs);
-  setEnvironment(message.subarray(SEED_SIZE));
-  reseed(message);
+  fs.closeSync(CONTROL);
+  setEnvironment(message.rest.subarray(SEED_SIZE));
+  reseed(message.rest);
   process.execArgv = [];
   delete require.cache[__filename];
   try {
