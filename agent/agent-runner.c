@@ -112,12 +112,12 @@ runner_take_report (BerthAgentRunner *self)
 
   if (berth_agent_language_has_hook (self->language))
     {
+      /* it may have been loaded at the same time as it was told to run */
+      if (bytes[0] != BERTH_AGENT_CONTROL_OPENED && bytes[0] != BERTH_AGENT_CONTROL_DONE)
+        return 1;
       if (self->report_fill < BERTH_AGENT_CONTROL_REPORT_SIZE)
         return 0;
-      if (bytes[0] == BERTH_AGENT_CONTROL_OPENED)
-        status = BERTH_AGENT_SHELL_OPENED;
-      else if (bytes[0] == BERTH_AGENT_CONTROL_DONE)
-        status = bytes[5];
+      status = bytes[0] == BERTH_AGENT_CONTROL_DONE ? bytes[5] : BERTH_AGENT_SHELL_OPENED;
       runner_hear (self, status, berth_le32_read (bytes + 1));
       return BERTH_AGENT_CONTROL_REPORT_SIZE;
     }
