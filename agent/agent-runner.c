@@ -92,6 +92,9 @@ runner_hear (BerthAgentRunner *self, int status, uint32_t token)
       || self->state != BERTH_AGENT_RUNNER_RUNNING || self->pid <= 0)
     return;
   berth_agent_pipes_settle (&self->pipes);
+  if (self->feed_name[0] != '\0')
+    unlink (self->feed_name);
+  self->feed_name[0] = '\0';
   if (status == BERTH_AGENT_SHELL_OPENED)
     return;
   self->status = status;
@@ -402,12 +405,14 @@ runner_write_shell (BerthAgentRunner *self, const BerthAgentProgram *program)
                                .pipes = &self->pipes,
                                .env = program->env,
                                .env_size = program->env_size,
-                               .is_first = self->execs == 0 };
+                               .is_first = self->execs == 0,
+                               .is_careful = self->is_careful };
 
   self->message = malloc (berth_agent_shell_bound (&exec));
   if (self->message == NULL)
     return false;
   self->message_size = berth_agent_shell_write (&exec, (char *) self->message);
+  self->is_careful |= berth_agent_shell_is_suspect (program->code, program->code_size);
   self->message_sent = 0;
   return true;
 }
@@ -487,7 +492,7 @@ berth_agent_runner_release (BerthAgentRunner *self)
   runner_close_feed (self);
   berth_agent_runner_rest (self);
   berth_agent_group_forget (self->groups, &self->home);
-  self->is_session = false;
+  self->is_session = self->is_careful = false;
   self->execs = 0;
   self->report_fill = 0;
   self->pid = 0;

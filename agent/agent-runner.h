@@ -41,6 +41,7 @@ struct _BerthAgentRunner
   /* of a session */
   bool is_session;
   unsigned execs;
+  bool is_careful; /* of a shell, see agent-shell.h */
   uint32_t token; /* of the exec: only a report with this is about it */
   BerthAgentGroup home; /* where it is between execs */
   BerthAgentPipes pipes;

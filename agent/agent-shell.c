@@ -6,10 +6,11 @@
  *   takes away again behind it, and with the streams around it, which come back whatever the code
  *   does with them;
  * - a status is told by a redirection that fails: its message, on the report's pipe, has the name of
- *   the file that can't be there. No name that the user defines has a part in it. The "!" is there
- *   for set -e and for traps;
- * - a function of the user's with the name of the dot would get the code in its place. It is looked
- *   for in a subshell, and taken away in POSIX mode, where a special builtin comes first. */
+ *   the file that can't be there. No name that the user defines has a part in it. It is a condition,
+ *   which set -e and the trap for ERR take no notice of;
+ * - a function of the user's with the name of the dot would get the code in its place. Where any code
+ *   looks as if it made one, it is looked for in a subshell (each time costs a fork), and taken away
+ *   in POSIX mode, where a special builtin comes first. */
 #include "agent-shell.h"
 
 #include <stdio.h>
@@ -75,8 +76,9 @@ put_env (char *out, const BerthAgentShellExec *exec)
 static char *
 put_report (char *out, const BerthAgentShellExec *exec, const char *what)
 {
-  out += sprintf (out, "! { <" NOWHERE "%s.%u; } 2>", what, exec->token);
-  return put_quoted (out, exec->report);
+  out += sprintf (out, "if { <" NOWHERE "%s.%u; } >/dev/null 2>", what, exec->token);
+  out = put_quoted (out, exec->report);
+  return put (out, "; then :; fi");
 }
 
 /* How much berth_agent_shell_write () writes at most. */
@@ -97,8 +99,12 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
     out = put (out, "exec </dev/null >/dev/null 2>&1\n");
   out = put (out, "BASH_ARGV0=");
   out = put_quoted (out, exec->script);
-  out = put (out, "\nif [[ $(POSIXLY_CORRECT=; unset -f declare; declare -F .) ]]; then "
-                  "POSIXLY_CORRECT= unset -f .; unset POSIXLY_CORRECT; fi\n{ ");
+  out = put (out, "\n");
+  if (exec->is_careful)
+    out = put (out, "if [[ $(POSIXLY_CORRECT=; unset -f declare; unset POSIXLY_CORRECT; "
+                    "declare -F .) ]]; then "
+                    "POSIXLY_CORRECT= unset -f .; unset POSIXLY_CORRECT; fi\n");
+  out = put (out, "{ ");
   out = put_report (out, exec, "o");
   out = put (out, "; ");
   out = put_env (out, exec);
@@ -114,6 +120,27 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
   out = put_report (out, exec, "$?");
   out = put (out, "\n");
   return (size_t) (out - out_text);
+}
+
+/* Whether this code may define a function named ".", by its looks. */
+bool
+berth_agent_shell_is_suspect (const uint8_t *code, size_t size)
+{
+  const char *text = (const char *) code, *end = text + size, *dot = text;
+
+  for (; (dot = memchr (dot, '.', (size_t) (end - dot))) != NULL; dot++)
+    {
+      const char *next = dot + 1;
+
+      if (dot - text >= 9 && (dot[-1] == ' ' || dot[-1] == '\t')
+          && memmem (dot - 9, 9, "function", 8) != NULL)
+        return true;
+      while (next < end && strchr (" \t\\'\"", *next) != NULL)
+        next++;
+      if (next < end && *next == '(')
+        return true;
+    }
+  return false;
 }
 
 /* What a line of the report says: a status, or BERTH_AGENT_SHELL_..., of the exec with this token. */

@@ -16,8 +16,10 @@ typedef struct
   const char *env; /* NAME=VALUE NUL ..., of this exec alone */
   size_t env_size;
   bool is_first;
+  bool is_careful; /* berth_agent_shell_is_suspect () was true for any code of this shell */
 } BerthAgentShellExec;
 
+bool berth_agent_shell_is_suspect (const uint8_t *code, size_t size);
 size_t berth_agent_shell_bound (const BerthAgentShellExec *exec);
 size_t berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text);
 int berth_agent_shell_parse (const char *line, uint32_t *out_token);

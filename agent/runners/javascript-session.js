@@ -23,6 +23,7 @@ const CONTROL = 3;
 const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can still show
 const LEFT_POLL_MS = 20;
 const { openSync, closeSync, writeSync, readFileSync } = fs;
+const { O_RDONLY, O_WRONLY } = fs.constants;
 const { setImmediate, setInterval, clearInterval } = globalThis;
 const { parse, stringify } = JSON;
 const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Object;
@@ -34,6 +35,7 @@ const descriptors = ['stdout', 'stderr'].map((name) => getOwnPropertyDescriptor(
 
 const sources = new Map(); // path -> code, oldest first
 const streams = [null, null, null];
+const ended = new WeakSet();
 let control, connection, exec = null;
 let firstId = 0; // of asynchronous resources of the exec; smaller ones are of earlier execs
 let lastRequest = 0;
@@ -66,7 +68,7 @@ function place(fd, path, flags) {
 }
 
 function silence(stream, fd) {
-  const write = stream._write, writev = stream._writev;
+  const write = stream._write, writev = stream._writev, final = stream._final;
   const isLate = () => {
     const id = executionAsyncId();
     return id > 0 && id < firstId;
@@ -77,6 +79,11 @@ function silence(stream, fd) {
   } });
   defineProperty(stream, '_writev', { ...hidden, value(chunks, done) {
     return isLate() ? done() : writev.call(this, chunks, done);
+  } });
+  // the object itself forgets that it was ended, where it is Node.js's own
+  defineProperty(stream, '_final', { ...hidden, value(done) {
+    ended.add(stream);
+    return final.call(this, done);
   } });
   stream._handle?.setBlocking?.(true);
   streams[fd] = stream;
@@ -100,7 +107,7 @@ function setOutput(fd) {
   let stream = streams[fd];
   if (!stream)
     stream = silence(descriptors[fd - 1].get.call(process), fd);
-  else if (stream.destroyed || stream.writableEnded || stream.errored)
+  else if (ended.has(stream) || stream.destroyed || stream.errored)
     stream = makeOutput(fd);
   delete stream.write;
   defineProperty(process, name, { configurable: true, enumerable: true, get: () => stream });
@@ -128,9 +135,9 @@ function setInput() {
 function leaveStreams() {
   streams[0]?.destroy();
   streams[0] = null;
-  place(0, '/dev/null', 'r');
-  place(1, '/dev/null', 'w');
-  place(2, '/dev/null', 'w');
+  place(0, '/dev/null', O_RDONLY);
+  place(1, '/dev/null', O_WRONLY);
+  place(2, '/dev/null', O_WRONLY);
 }
 
 // ---- what the user's code sees ----
@@ -195,8 +202,9 @@ function sourceLine(path, line) {
 
 // Where it was thrown: as V8 told, or as the first frame says.
 function locate(error, details) {
-  if (details?.url?.startsWith('/'))
-    return [details.url, details.lineNumber + 1, details.columnNumber + 1];
+  const path = details?.url || (error instanceof SyntaxError && exec?.path);
+  if (details && path)
+    return [path, details.lineNumber + 1, details.columnNumber + 1];
   const frame = /^ +at (?:.*\()?(?:file:\/\/)?(\/.*?):(\d+):(\d+)\)?$/m.exec(error?.stack);
   return frame ? [frame[1], +frame[2], +frame[3]] : null;
 }
@@ -370,9 +378,9 @@ function read(message) {
 function beginExec(message) {
   const { token, paths, path, env, code } = read(message);
   exec = { token, path, isEvaluated: false, details: undefined };
-  place(0, paths[0], 'r');
-  place(1, paths[1], 'w');
-  place(2, paths[2], 'w');
+  place(0, paths[0], O_RDONLY);
+  place(1, paths[1], O_WRONLY);
+  place(2, paths[2], O_WRONLY);
   tell('o', 0);
   control.unref();
   setInput();

@@ -197,6 +197,8 @@ def set_environment(env):
 def remember(path, code):
     """Lets tracebacks show the lines of functions whose exec is over."""
     lines = code.decode("utf-8", "replace").splitlines(True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"  # as linecache has them
     linecache.cache[path] = (len(code), None, lines, path)
     sources.append((path, len(code)))
     while sum(size for _, size in sources) > SOURCES_MAX:
