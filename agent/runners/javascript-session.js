@@ -24,7 +24,9 @@ const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can st
 const LEFT_POLL_MS = 20;
 const { openSync, closeSync, writeSync, readFileSync } = fs;
 const { O_RDONLY, O_WRONLY } = fs.constants;
-const { setImmediate, setInterval, clearInterval } = globalThis;
+// what the user's code may change later
+const { BigInt, Buffer, Error, JSON, Number, Object, SyntaxError, clearInterval, console, process,
+  setImmediate, setInterval } = globalThis;
 const { parse, stringify } = JSON;
 const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Object;
 const reallyExit = process.reallyExit.bind(process);

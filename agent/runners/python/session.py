@@ -2,9 +2,10 @@
 """Runs a session's execs, one after the other, in the global namespace of this interpreter.
 
 Nothing here is in reach of the user's code. This module has builtins of its own, is not in
-sys.modules, and holds every function that it needs. Its frames are not seen, see hide(). The user's
-code has no frame of anyone below it, for the loop is called where Python itself looks at the path
-of its script: by C, with an empty stack.
+sys.modules, and holds what it needs, in C as far as the end of an exec depends on it: functions of
+the standard library use the builtins that the user may have changed. Its frames are not seen, see
+hide(). The user's code has no frame of anyone below it, for the loop is called where Python itself
+looks at the path of its script: by C, with an empty stack.
 
 A signal's handler of the user's may raise an exception at any place in here. So each step can be
 done again, and is.
@@ -15,19 +16,28 @@ import errno
 import fcntl
 import importlib
 import importlib.machinery
-import io
 import linecache
 import opcode
 import os
 import posix
 import sys
 import threading
-import time
 import traceback
-from posix import _exit, close, dup2, getpid, read, write
+from _io import BufferedReader, FileIO, TextIOWrapper
+from _io import BufferedWriter as _BufferedWriter
+from _thread import get_ident
+from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, close, dup2, getpid, putenv, read,
+                   set_inheritable, unsetenv, write)
+from posix import open as open_path
+from sys import _current_frames, getprofile, gettrace, setprofile, settrace
+from time import tzset
 
 CONTROL_ASIDE = 1000  # where no program expects a descriptor, below the usual limit of 1024
 SOURCES_MAX = 8 << 20  # bytes of old execs' code that tracebacks can still show
+TRIES_MAX = 100  # of a step that exceptions come into
+ENVIRON = os.environ._data  # what os.environ and os.environb show
+THREADS = threading._active  # ident -> Thread
+SOURCES = linecache.cache
 MAIN = sys.modules["__main__"]
 NAMES = MAIN.__dict__
 PRINT_ERROR = sys.__excepthook__
@@ -60,18 +70,18 @@ def hide(function):
 
 @hide
 def is_late():
-    ident = threading.get_ident()
+    ident = get_ident()
     # another thread may have got the number of one that is gone
-    return ident in late and threading._active.get(ident) is late[ident]
+    return ident in late and THREADS.get(ident) is late[ident]
 
 
-class BufferedWriter(io.BufferedWriter):
+class BufferedWriter(_BufferedWriter):
     """Drops what a thread of an earlier exec writes while a later one runs."""
     __slots__ = ()
     __module__ = "_io"
 
     @hide
-    def write(self, data, take=io.BufferedWriter.write):
+    def write(self, data, take=_BufferedWriter.write):
         if late and is_late():
             return memoryview(data).nbytes
         return take(self, data)
@@ -79,29 +89,37 @@ class BufferedWriter(io.BufferedWriter):
 
 def find_late_threads():
     late.clear()
-    main = threading.get_ident()
-    for ident, frame in sys._current_frames().items():
+    main = get_ident()
+    for ident, frame in _current_frames().items():
         # a worker of a pool that has nothing to do works for whoever asks it next
         if ident != main and frame.f_code is not POOL_WORKER:
-            late[ident] = threading._active.get(ident)
+            late[ident] = THREADS.get(ident)
 
 
 def make_output(fd, name, model, errors):
-    raw = io.FileIO(fd, "wb", closefd=False)
+    raw = FileIO(fd, "wb", closefd=False)
     raw.name = name
     # through, so that two threads' unfinished lines are never in one buffer
-    stream = io.TextIOWrapper(BufferedWriter(raw), model.encoding, errors, "\n",
-                              line_buffering=True, write_through=True)
+    stream = TextIOWrapper(BufferedWriter(raw), model.encoding, errors, "\n", line_buffering=True,
+                           write_through=True)
     stream.mode = "w"
     return stream
 
 
 def make_input(model):
-    raw = io.FileIO(0, "rb", closefd=False)
+    raw = FileIO(0, "rb", closefd=False)
     raw.name = "<stdin>"
-    stream = io.TextIOWrapper(io.BufferedReader(raw), model.encoding, model.errors)
+    stream = TextIOWrapper(BufferedReader(raw), model.encoding, model.errors)
     stream.mode = "r"
     return stream
+
+
+def attempt(step, *arguments):
+    """Does what an exec can do without."""
+    try:
+        return step(*arguments)
+    except BaseException:
+        return None
 
 
 def is_usable(stream):
@@ -123,17 +141,15 @@ def set_streams(models):
 
 
 def flush():
-    for stream in (sys.stdout, sys.stderr, Session.stdout, Session.stderr):
-        try:
-            stream.flush()
-        except BaseException:
-            pass
+    for name in ("stdout", "stderr"):
+        attempt(lambda: getattr(sys, name).flush())
+        attempt(lambda: getattr(Session, name).flush())
 
 
 def redirect(fd, path, flags):
-    new = posix.open(path, flags | os.O_CLOEXEC)
+    new = open_path(path, flags | O_CLOEXEC)
     if new == fd:
-        posix.set_inheritable(fd, True)
+        set_inheritable(fd, True)
     else:
         dup2(new, fd)
         close(new)
@@ -141,9 +157,9 @@ def redirect(fd, path, flags):
 
 def leave_streams():
     """Between execs: what a thread writes is nobody's."""
-    redirect(0, "/dev/null", os.O_RDONLY)
-    redirect(1, "/dev/null", os.O_WRONLY)
-    redirect(2, "/dev/null", os.O_WRONLY)
+    redirect(0, "/dev/null", O_RDONLY)
+    redirect(1, "/dev/null", O_WRONLY)
+    redirect(2, "/dev/null", O_WRONLY)
 
 
 def receive():
@@ -173,24 +189,30 @@ def tell(kind, status=0):
             _exit(status)
 
 
+def text_of(path):
+    return path.decode("utf-8", "surrogateescape")
+
+
 def parse(message):
     stdin, stdout, stderr, script, rest = message[4:].split(b"\0", 4)
     size = 4 + int.from_bytes(rest[:4], "little")
     env = dict(entry.split(b"=", 1) for entry in rest[4:size].split(b"\0")[:-1])
-    return message[:4], [stdin, stdout, stderr], os.fsdecode(script), env, rest[size:]
+    return message[:4], [stdin, stdout, stderr], text_of(script), env, rest[size:]
 
 
 def set_environment(env):
     """Sets these, drops those that are None; returns what undoes it."""
     before = {}
     for name, value in env.items():
-        before[name] = os.environb.get(name)
+        before[name] = ENVIRON.get(name)
         if value is None:
-            os.environb.pop(name, None)
+            ENVIRON.pop(name, None)
+            unsetenv(name)
         else:
-            os.environb[name] = value
+            ENVIRON[name] = value
+            putenv(name, value)
     if b"TZ" in env:
-        time.tzset()
+        tzset()
     return before
 
 
@@ -199,10 +221,10 @@ def remember(path, code):
     lines = code.decode("utf-8", "replace").splitlines(True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"  # as linecache has them
-    linecache.cache[path] = (len(code), None, lines, path)
+    SOURCES[path] = (len(code), None, lines, path)
     sources.append((path, len(code)))
     while sum(size for _, size in sources) > SOURCES_MAX:
-        linecache.cache.pop(sources.pop(0)[0], None)
+        SOURCES.pop(sources.pop(0)[0], None)
 
 
 def exit_status(value):
@@ -212,10 +234,7 @@ def exit_status(value):
     if isinstance(value, int):
         return value & 0xff if -(1 << 31) <= value < 1 << 31 else 0xff
     flush()
-    try:
-        print(value, file=sys.stderr, flush=True)
-    except BaseException:
-        pass
+    attempt(lambda: print(value, file=sys.stderr, flush=True))
     return 1
 
 
@@ -250,10 +269,10 @@ def uncaught(error):
         return exit_status(end.code)
     except BaseException as other:
         other.__context__ = None
-        print("Error in sys.excepthook:", file=sys.stderr)
-        PRINT_ERROR(type(other), other, other.__traceback__)
-        print("\nOriginal exception was:", file=sys.stderr)
-        PRINT_ERROR(type(error), error, trace)
+        attempt(lambda: print("Error in sys.excepthook:", file=sys.stderr))
+        attempt(PRINT_ERROR, type(other), other, other.__traceback__)
+        attempt(lambda: print("\nOriginal exception was:", file=sys.stderr))
+        attempt(PRINT_ERROR, type(error), error, trace)
     return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
@@ -269,18 +288,12 @@ def run(path, code):
 def end_child(status):
     """A fork of the user's has come to the end of the code: it ends as a script does."""
     for step in (threading._shutdown, atexit._run_exitfuncs, flush):
-        try:
-            step()
-        except BaseException:
-            pass
+        attempt(step)
     _exit(status)
 
 
 def after_fork():
-    try:
-        close(Session.control)
-    except OSError:
-        pass
+    attempt(close, Session.control)
     Session.control = -1
 
 
@@ -293,28 +306,29 @@ def set_names(path):
 @hide
 def repeat(step, *arguments):
     """Until nothing comes between."""
-    while True:
+    for _ in range(TRIES_MAX):
         try:
             return step(*arguments)
         except BaseException:
             if getpid() != Session.pid:
                 _exit(1)
+    _exit(1)
 
 
 def begin_exec(work, paths, models):
     flush()
     while paths:
         fd = 3 - len(paths)
-        redirect(fd, paths[0], os.O_RDONLY if fd == 0 else os.O_WRONLY)
+        redirect(fd, paths[0], O_RDONLY if fd == 0 else O_WRONLY)
         del paths[0]
     tell(b"o")
-    path, env, code = work
+    path, code = work
     set_streams(models)
     find_late_threads()
-    remember(path, code)
     set_names(path)
-    Session.prepare()
-    importlib.invalidate_caches()
+    attempt(remember, path, code)
+    attempt(Session.prepare)
+    attempt(importlib.invalidate_caches)
 
 
 def end_exec(status):
@@ -323,27 +337,35 @@ def end_exec(status):
     tell(b"d", status)
 
 
+def add_paths(env):
+    extra = [path for path in text_of(env.get(b"PYTHONPATH", b"")).split(":") if path]
+    sys.path[1:1] = extra
+    return extra
+
+
+def drop_paths(extra):
+    for path in extra or ():
+        sys.path.remove(path)
+
+
 @hide
 def loop(message, models):
     tracing = (None, None)
     while True:
-        Session.token, paths, path, env, code = parse(message)
-        repeat(begin_exec, (path, env, code), paths, models)
+        Session.token, paths, path, env, code = repeat(parse, message)
+        repeat(begin_exec, (path, code), paths, models)
         before = repeat(set_environment, env)
-        extra = [entry for entry in os.fsdecode(env.get(b"PYTHONPATH", b"")).split(":") if entry]
-        sys.path[1:1] = extra
-        sys.settrace(tracing[0])
-        sys.setprofile(tracing[1])
+        extra = attempt(add_paths, env)
+        settrace(tracing[0])
+        setprofile(tracing[1])
         status = run(path, code)
-        tracing = (sys.gettrace(), sys.getprofile())
-        sys.setprofile(None)
-        sys.settrace(None)
+        tracing = (gettrace(), getprofile())
+        setprofile(None)
+        settrace(None)
         if getpid() != Session.pid:
             end_child(status)
+        attempt(drop_paths, extra)
         repeat(set_environment, before)
-        for entry in extra:
-            if entry in sys.path:
-                sys.path.remove(entry)
         repeat(end_exec, status)
         del paths, path, code, env, before, extra
         message = repeat(receive)
@@ -351,7 +373,7 @@ def loop(message, models):
 
 def begin(control, message, prepare):
     """Arranges that the loop is entered when Python's own start is over."""
-    script = os.fsdecode(message[4:].split(b"\0", 4)[3])
+    script = text_of(message[4:].split(b"\0", 4)[3])
     models = (sys.stdin, sys.stdout, sys.stderr)
     Session.control = fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, CONTROL_ASIDE)
     Session.pid = getpid()
