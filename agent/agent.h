@@ -11,6 +11,7 @@ typedef struct
   BerthAgentChannel channel;
   BerthAgentGroups groups;
   BerthAgentStandby standby;
+  BerthAgentSessions sessions;
   BerthAgentLeftovers leftovers;
   BerthAgentExec exec;
   BerthAgentWatch signals;
