@@ -147,7 +147,16 @@ is_ours (const Process *processes, size_t count, pid_t parent)
   return false;
 }
 
-/* Signals everything below the agent but the standby; returns how many there were. */
+static bool
+is_of_the_agent (const BerthAgentGroups *self, pid_t pid)
+{
+  for (int i = 0; i < BERTH_AGENT_HELPERS_MAX; i++)
+    if (self->helpers[i] == pid)
+      return true;
+  return self->standby == pid;
+}
+
+/* Signals everything below the agent but what is its own; returns how many there were. */
 static size_t
 signal_descendants (const BerthAgentGroups *self, int number)
 {
@@ -159,7 +168,7 @@ signal_descendants (const BerthAgentGroups *self, int number)
     {
       changed = false;
       for (size_t i = 0; i < count; i++)
-        if (!processes[i].ours && processes[i].pid != self->standby
+        if (!processes[i].ours && !is_of_the_agent (self, processes[i].pid)
             && is_ours (processes, count, processes[i].parent))
           processes[i].ours = changed = true;
     }
@@ -249,6 +258,7 @@ void
 berth_agent_groups_kill_all (BerthAgentGroups *self)
 {
   self->standby = 0;
+  memset (self->helpers, 0, sizeof self->helpers);
   if (self->base_fd < 0 || !berth_agent_file_write (self->base_fd, "cgroup.kill", "1"))
     signal_descendants (self, SIGKILL);
 }

@@ -8,11 +8,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define BERTH_AGENT_HELPERS_MAX 4
+
 typedef struct
 {
   int base_fd; /* a folder in cgroup2 that the agent may write; -1: none */
   unsigned last;
   pid_t standby; /* not anybody's; 0: none */
+  pid_t helpers[BERTH_AGENT_HELPERS_MAX]; /* the agent's own, see agent-transfer.h; 0: none */
 } BerthAgentGroups;
 
 typedef struct
