@@ -24,5 +24,7 @@ struct _BerthManager
 
 /* Takes a sandbox out of use; what still wants it hears @reason. */
 void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason);
+/* (nullable): the sandbox, if @uid may use it */
+BerthSandbox *berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error);
 
 G_END_DECLS

@@ -4,6 +4,7 @@
 
 #include "plugin/libvirt/berth-libvirt.h"
 #include "plugin/manager/berth-exec.h"
+#include "plugin/manager/berth-file.h"
 
 G_BEGIN_DECLS
 
@@ -30,5 +31,12 @@ gboolean berth_sandbox_is_closed (BerthSandbox *self);
 void berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *cancellable,
                                GAsyncReadyCallback callback, gpointer user_data);
 BerthResult *berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
+
+/* Takes over @file, which has passed berth_file_request_check(). Beside an exec and each other. */
+void berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data);
+BerthFileResult *berth_sandbox_file_finish (BerthSandbox *self, GAsyncResult *result,
+                                            GError **error);
 
 G_END_DECLS
