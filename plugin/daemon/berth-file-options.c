@@ -159,7 +159,7 @@ berth_file_options_parse (BerthFileKind kind, GVariant *path, GVariant *options,
                           GError **error)
 {
   g_autofree char *bytes = dup_bytes ("the path", path, error);
-  g_autoptr(BerthFileRequest) request = NULL;
+  g_autoptr (BerthFileRequest) request = NULL;
   Parser parser = { .fds = fds };
   GVariantIter iter;
   const char *key;
@@ -171,7 +171,7 @@ berth_file_options_parse (BerthFileKind kind, GVariant *path, GVariant *options,
   g_variant_iter_init (&iter, options);
   while (g_variant_iter_next (&iter, "{&sv}", &key, &child))
     {
-      g_autoptr(GVariant) value = child;
+      g_autoptr (GVariant) value = child;
 
       if (!parse_entry (&parser, key, value, error))
         return NULL;
@@ -181,7 +181,8 @@ berth_file_options_parse (BerthFileKind kind, GVariant *path, GVariant *options,
   if (parser.is_directory)
     {
       request->kind = BERTH_FILE_MAKE_DIRECTORY;
-      if (request->mode == BERTH_FILE_MODE_DEFAULT && !g_variant_lookup (options, "mode", "u", NULL))
+      if (request->mode == BERTH_FILE_MODE_DEFAULT
+          && !g_variant_lookup (options, "mode", "u", NULL))
         request->mode = BERTH_FILE_DIRECTORY_MODE_DEFAULT;
     }
   return berth_file_request_check (request, error) ? g_steal_pointer (&request) : NULL;

@@ -13,8 +13,8 @@ static void
 answer (GObject *source, GAsyncResult *async_result, FinishFunc finish,
         GDBusMethodInvocation *invocation)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthFileResult) result = finish (BERTH_MANAGER (source), async_result, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthFileResult) result = finish (BERTH_MANAGER (source), async_result, &error);
 
   if (result == NULL)
     berth_peer_answer_error (invocation, error);
@@ -47,10 +47,10 @@ ls_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
 /* (transfer full) (nullable): NULL when the call was answered */
 static BerthFileRequest *
-take_request (GDBusMethodInvocation *invocation, BerthFileKind kind, const char *id,
-              GVariant *path, GVariant *options, GUnixFDList *fds)
+take_request (GDBusMethodInvocation *invocation, BerthFileKind kind, const char *id, GVariant *path,
+              GVariant *options, GUnixFDList *fds)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthFileRequest *request = NULL;
 
   if (berth_peer_check_id (id, &error))

@@ -34,13 +34,13 @@ die_with_parent (gpointer user_data)
 static GSocket *
 dial (const char *path)
 {
-  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
   gint64 end = g_get_monotonic_time () + WAIT_US;
 
   while (g_get_monotonic_time () < end)
     {
-      g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0,
-                                                NULL);
+      g_autoptr (GSocket) socket
+          = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
 
       if (g_socket_connect (socket, address, NULL, NULL))
         return g_steal_pointer (&socket);
@@ -52,7 +52,7 @@ dial (const char *path)
 static void
 greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!berth_agent_hello_finish (BERTH_AGENT (source), result, &error))
     g_warning ("fake: %s", error->message);
@@ -62,13 +62,13 @@ static void
 start_agent (FakeHome *self)
 {
   g_autofree char *path = g_build_filename (self->folder, "socket", NULL);
-  const char *argv[] = { g_getenv ("BERTH_TEST_AGENT"),   "--socket", path,
-                         "--home",                         self->home, "--runners",
-                         g_getenv ("BERTH_TEST_RUNNERS"), NULL };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GSocket) socket = NULL;
+  const char *argv[]
+      = { g_getenv ("BERTH_TEST_AGENT"),   "--socket", path, "--home", self->home, "--runners",
+          g_getenv ("BERTH_TEST_RUNNERS"), NULL };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocket) socket = NULL;
 
-  if (!g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, die_with_parent, NULL,
+  if (!g_spawn_async (NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, die_with_parent, NULL,
                       &self->pid, &error))
     g_error ("fake: %s", error->message);
   socket = dial (path);
@@ -94,7 +94,7 @@ fake_home_new (gboolean is_hostile)
 static void
 remove_all (const char *path)
 {
-  g_autoptr(GDir) folder = g_dir_open (path, 0, NULL);
+  g_autoptr (GDir) folder = g_dir_open (path, 0, NULL);
   const char *name;
 
   while (folder != NULL && (name = g_dir_read_name (folder)) != NULL)
@@ -140,8 +140,8 @@ add_entry (GPtrArray *entries, const char *name, guint32 mode)
   g_ptr_array_add (entries, entry);
 }
 
-/* A folder named as the path says: "loop" has itself in it, "endless" has always more, any other has
- * the one name that the path ends with, where "," is a slash. */
+/* A folder named as the path says: "loop" has itself in it, "endless" has always more, any other
+ * has the one name that the path ends with, where "," is a slash. */
 static BerthFileResult *
 list_hostile (const char *path)
 {
@@ -149,7 +149,7 @@ list_hostile (const char *path)
   g_autofree char *name = g_path_get_basename (path);
 
   result->mode = S_IFDIR | 0755;
-  result->entries = g_ptr_array_new_with_free_func ((GDestroyNotify) berth_file_entry_free);
+  result->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_file_entry_free);
   if (strcmp (name, "loop") == 0)
     add_entry (result->entries, "loop", S_IFDIR | 0755);
   else if (strcmp (name, "endless") == 0)
@@ -181,12 +181,12 @@ answer_hostile (BerthFileRequest *file, GError **error)
 static void
 done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   GError *error = NULL;
   BerthFileResult *result = berth_agent_file_finish (BERTH_AGENT (source), async_result, &error);
 
   if (result != NULL)
-    g_task_return_pointer (task, result, (GDestroyNotify) berth_file_result_free);
+    g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
   else
     g_task_return_error (task, error);
 }
@@ -195,7 +195,7 @@ void
 fake_home_file_async (FakeHome *self, BerthFileRequest *file, GCancellable *cancellable,
                       GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (NULL, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
 
   g_task_set_check_cancellable (task, FALSE);
   if (self->is_hostile)
@@ -205,7 +205,7 @@ fake_home_file_async (FakeHome *self, BerthFileRequest *file, GCancellable *canc
 
       berth_file_request_free (file);
       if (result != NULL)
-        g_task_return_pointer (task, result, (GDestroyNotify) berth_file_result_free);
+        g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
       else
         g_task_return_error (task, error);
       return;
