@@ -16,6 +16,9 @@ struct _BerthSandbox
   GQueue waiting;     /* GTask (owned), their data a box with the BerthExec */
   gboolean is_busy;
   guint files; /* transfers under way */
+  const char *start; /* how it was made, see BerthResult */
+  gint64 wait_us;
+  gint64 start_us;
   char *close_reason; /* NULL while it is open */
   BerthSandboxIdleFunc idle_func;
   gpointer idle_data;
@@ -85,6 +88,14 @@ berth_sandbox_new (BerthVm *vm, BerthLibvirt *libvirt, guint32 uid, guint idle_t
   return self;
 }
 
+void
+berth_sandbox_set_origin (BerthSandbox *self, const char *start, gint64 wait_us, gint64 start_us)
+{
+  self->start = start;
+  self->wait_us = wait_us;
+  self->start_us = start_us;
+}
+
 const char *
 berth_sandbox_get_id (BerthSandbox *self)
 {
@@ -151,7 +162,12 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   self->is_busy = FALSE;
   if (result != NULL)
     {
-      self->exec_count++;
+      if (self->exec_count++ == 0)
+        {
+          result->start = self->start;
+          result->wait_us = self->wait_us;
+          result->start_us = self->start_us;
+        }
       result->template_name = g_strdup (berth_vm_get_template (self->vm));
       result->sandbox_id = g_strdup (berth_sandbox_get_id (self));
     }
