@@ -54,6 +54,9 @@ dup_shown (const char *path)
 {
   g_autofree char *valid = g_utf8_make_valid (path, -1);
 
+  for (char *at = valid; *at != '\0'; at++)
+    if (g_ascii_iscntrl (*at))
+      *at = '?';
   return g_strdup_printf ("%.200s%s", valid, strlen (valid) > 200 ? "..." : "");
 }
 
