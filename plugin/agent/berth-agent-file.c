@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "berth-file-listing.h"
 #include "berth-output.h"
 #include "berth-source.h"
 #include "pool/berth-error.h"
@@ -66,19 +67,11 @@ berth_agent_file_get_request (BerthAgentFile *self)
   return self->request;
 }
 
-static char *
-file_dup_path (BerthAgentFile *self)
-{
-  g_autofree char *valid = g_utf8_make_valid (self->file->path, -1);
-
-  return g_strdup_printf ("%.200s", valid);
-}
-
 G_GNUC_PRINTF (3, 4)
 static GError *
 file_error (BerthAgentFile *self, BerthError code, const char *format, ...)
 {
-  g_autofree char *path = file_dup_path (self);
+  g_autofree char *path = berth_file_dup_shown (self->file->path);
   g_autofree char *text = NULL;
   va_list arguments;
 
@@ -105,45 +98,6 @@ end_is_true (BerthAgentFile *self)
          && memcmp (digest, self->end.sha256, sizeof digest) == 0;
 }
 
-/* NULL with an error for a name that no folder can have, or one out of order. */
-static GPtrArray *
-file_parse_listing (BerthAgentFile *self, GError **error)
-{
-  g_autoptr (GPtrArray) entries
-      = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_file_entry_free);
-  const char *before = self->file->after;
-  const guint8 *bytes = self->listing->data;
-  gsize size = self->listing->len;
-  BerthLsEntry head;
-
-  for (gsize at = 0; at < size; at += sizeof head + head.name_size)
-    {
-      const char *name = (const char *)bytes + at + sizeof head;
-      BerthFileEntry *entry;
-      gboolean ok = size - at >= sizeof head;
-
-      if (ok)
-        memcpy (&head, bytes + at, sizeof head);
-      ok = ok && size - at - sizeof head >= head.name_size
-           && berth_file_name_is_valid (name, head.name_size)
-           && entries->len < self->file->count_max;
-      entry = ok ? berth_file_entry_new (name, head.name_size) : NULL;
-      if (entry == NULL || (before != NULL && strcmp (entry->name, before) <= 0))
-        {
-          g_clear_pointer (&entry, berth_file_entry_free);
-          g_propagate_error (error, file_error (self, BERTH_ERROR_UNAVAILABLE,
-                                                "what the guest lists is no folder"));
-          return NULL;
-        }
-      entry->size = head.size;
-      entry->mode = head.mode;
-      entry->mtime_us = head.mtime_ns / 1000;
-      before = entry->name;
-      g_ptr_array_add (entries, entry);
-    }
-  return g_steal_pointer (&entries);
-}
-
 static BerthFileResult *
 file_make_result (BerthAgentFile *self, GError **error)
 {
@@ -159,10 +113,15 @@ file_make_result (BerthAgentFile *self, GError **error)
   result->mode = self->end.mode;
   if (self->file->kind == BERTH_FILE_LIST)
     {
-      result->entries = file_parse_listing (self, error);
+      result->entries = berth_file_listing_parse (self->listing->data, self->listing->len,
+                                                  self->file->count_max, self->file->after);
       result->is_more = (self->end.flags & BERTH_DONE_MORE) != 0;
       if (result->entries == NULL)
-        return NULL;
+        {
+          g_propagate_error (error, file_error (self, BERTH_ERROR_UNAVAILABLE,
+                                                "what the guest lists is no folder"));
+          return NULL;
+        }
     }
   else if (self->file->kind != BERTH_FILE_MAKE_DIRECTORY)
     result->sha256 = g_strdup (g_checksum_get_string (self->sum));
@@ -381,7 +340,7 @@ static gboolean
 file_check_data (BerthAgentFile *self, guint32 stream, gsize size, GError **error)
 {
   guint64 max = self->file->kind == BERTH_FILE_GET ? self->file->size_max
-                                                   : LISTING_MAX (self->file->count_max);
+                                                   : berth_file_listing_max (self->file->count_max);
 
   if (stream != BERTH_STREAM_FILE || self->file->kind < BERTH_FILE_GET)
     g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,

@@ -56,7 +56,7 @@ add_upload (BerthCarry *self, const char *value, GError **error)
   item = g_new0 (Item, 1);
   g_ptr_array_add (self->uploads, item);
   item->option = g_strconcat ("--upload ", value, NULL);
-  item->local = g_strndup (value, (gsize) (colon - value));
+  item->local = g_strndup (value, (gsize)(colon - value));
   item->guest = g_strdup (colon + 1);
   if (strcmp (item->local, "-") == 0)
     return refuse ("--upload", value, "standard input is the program's", error);
@@ -77,7 +77,7 @@ add_download (BerthCarry *self, const char *value, GError **error)
   item = g_new0 (Item, 1);
   g_ptr_array_add (self->downloads, item);
   item->option = g_strconcat ("--download ", value, NULL);
-  item->guest = colon != NULL ? g_strndup (value, (gsize) (colon - value)) : g_strdup (value);
+  item->guest = colon != NULL ? g_strndup (value, (gsize)(colon - value)) : g_strdup (value);
   item->local = colon != NULL ? g_strdup (colon + 1) : berth_tree_dup_name (item->guest);
   if (item->local == NULL)
     return refuse ("--download", value, "it has no name of its own: give GUEST:LOCAL", error);
@@ -132,10 +132,9 @@ berth_carry_get_id (BerthCarry *self)
 static gboolean
 carry_destroy (BerthCarry *self)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply = berth_client_call (self->transfer.client, "Destroy",
-                                                 g_variant_new ("(s)", self->id), "()", NULL,
-                                                 &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = berth_client_call (
+      self->transfer.client, "Destroy", g_variant_new ("(s)", self->id), "()", NULL, &error);
 
   return reply != NULL || g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE);
 }
@@ -162,8 +161,8 @@ berth_carry_begin (BerthCarry *self, BerthClient *client, GVariant *sandbox,
                    const BerthOptionValues *values, GError **error)
 {
   GVariantDict options = G_VARIANT_DICT_INIT (sandbox);
-  g_autoptr(GVariant) owned = g_variant_ref_sink (sandbox);
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (GVariant) owned = g_variant_ref_sink (sandbox);
+  g_autoptr (GVariant) reply = NULL;
 
   self->transfer.client = client;
   self->transfer.is_quiet = values->quiet || values->json;
@@ -188,7 +187,7 @@ carry_download (BerthCarry *self, GError **out_failure)
   for (guint i = 0; i < self->downloads->len; i++)
     {
       Item *item = g_ptr_array_index (self->downloads, i);
-      g_autoptr(GError) error = NULL;
+      g_autoptr (GError) error = NULL;
 
       if (berth_client_get_signal (self->transfer.client) != 0
           || berth_tree_get (&self->transfer, item->guest, item->local, &error))
@@ -204,15 +203,14 @@ carry_download (BerthCarry *self, GError **out_failure)
 static GVariant *
 complete_result (BerthCarry *self, GVariant *result, gint64 destroy_us, gboolean is_destroyed)
 {
-  g_autoptr(GVariant) owned = result;
-  g_autoptr(GVariant) timing
-      = g_variant_lookup_value (result, "timing", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) owned = result;
+  g_autoptr (GVariant) timing = g_variant_lookup_value (result, "timing", G_VARIANT_TYPE_VARDICT);
   GVariantDict dict, times;
 
   g_variant_dict_init (&times, timing);
-  g_variant_dict_insert (&times, "destroy_ms", "d", (double) destroy_us / 1000);
+  g_variant_dict_insert (&times, "destroy_ms", "d", (double)destroy_us / 1000);
   g_variant_dict_insert (&times, "total_ms", "d",
-                         (double) (g_get_monotonic_time () - self->begun_us) / 1000);
+                         (double)(g_get_monotonic_time () - self->begun_us) / 1000);
   g_variant_dict_init (&dict, result);
   g_variant_dict_insert_value (&dict, "timing", g_variant_dict_end (&times));
   g_variant_dict_insert (&dict, "destroy_unconfirmed", "b", !is_destroyed);
@@ -228,8 +226,7 @@ berth_carry_end (BerthCarry *self, GVariant *result, GError **out_failure)
   if (result != NULL)
     carry_download (self, out_failure);
   begun_us = g_get_monotonic_time ();
-  is_destroyed = berth_client_get_signal (self->transfer.client) == 0
-                 && carry_destroy (self);
+  is_destroyed = berth_client_get_signal (self->transfer.client) == 0 && carry_destroy (self);
   if (result == NULL)
     return NULL;
   return complete_result (self, result, g_get_monotonic_time () - begun_us, is_destroyed);

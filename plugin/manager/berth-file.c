@@ -9,6 +9,8 @@
 #include "agent/berth-path.h"
 #include "pool/berth-error.h"
 
+#define SHOWN_MAX 200u /* bytes of a path in a message */
+
 G_STATIC_ASSERT (BERTH_FILE_ENTRIES_MAX == BERTH_LS_MAX);
 
 /**
@@ -49,15 +51,22 @@ berth_file_request_free (BerthFileRequest *self)
   g_free (self);
 }
 
-static char *
-dup_shown (const char *path)
+/**
+ * berth_file_dup_shown:
+ * @path: bytes
+ *
+ * Returns: (transfer full): its beginning as one line of UTF-8, for messages
+ */
+char *
+berth_file_dup_shown (const char *path)
 {
-  g_autofree char *valid = g_utf8_make_valid (path, -1);
+  gsize size = strlen (path);
+  g_autofree char *valid = g_utf8_make_valid (path, (gssize)MIN (size, SHOWN_MAX));
 
   for (char *at = valid; *at != '\0'; at++)
     if (g_ascii_iscntrl (*at))
       *at = '?';
-  return g_strdup_printf ("%.200s%s", valid, strlen (valid) > 200 ? "..." : "");
+  return g_strconcat (valid, size > SHOWN_MAX ? "..." : "", NULL);
 }
 
 static gboolean
@@ -71,7 +80,7 @@ check_path (const char *path, GError **error)
     problem = "the path leaves the sandbox's home";
   if (problem == NULL)
     return TRUE;
-  shown = dup_shown (path);
+  shown = berth_file_dup_shown (path);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "file '%s': %s", shown, problem);
   return FALSE;
 }
@@ -83,7 +92,7 @@ berth_file_request_check (const BerthFileRequest *self, GError **error)
     return FALSE;
   if (self->kind == BERTH_FILE_PUT && self->size > self->size_max)
     {
-      g_autofree char *shown = dup_shown (self->path);
+      g_autofree char *shown = berth_file_dup_shown (self->path);
 
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                    "file '%s': %" G_GUINT64_FORMAT " bytes, at most %" G_GUINT64_FORMAT

@@ -99,9 +99,11 @@ BERTH_AVAILABLE GVariant *berth_file_result_to_variant (const BerthFileResult *s
 BERTH_AVAILABLE GVariant *berth_file_result_entries_to_variant (const BerthFileResult *self);
 BERTH_AVAILABLE BerthFileEntry *berth_file_entry_new (const char *name, gsize length);
 BERTH_AVAILABLE void berth_file_entry_free (BerthFileEntry *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileEntry, berth_file_entry_free)
 /* "file", "directory", "symlink", "fifo", "socket", "character-device", "block-device", "unknown"
  */
 BERTH_AVAILABLE const char *berth_file_type_from_mode (guint32 mode);
+BERTH_AVAILABLE char *berth_file_dup_shown (const char *path);
 /* Whether it may stand for one entry of a folder, wherever it came from */
 BERTH_AVAILABLE gboolean berth_file_name_is_valid (const char *name, gsize length);
 
