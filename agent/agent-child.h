@@ -26,3 +26,4 @@ typedef struct
 } BerthAgentChild;
 
 void berth_agent_child_run (const BerthAgentChild *child) __attribute__ ((noreturn));
+bool berth_agent_child_confine (const BerthAgentConfig *config);

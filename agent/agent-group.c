@@ -171,7 +171,17 @@ is_ours (const BerthAgentGroups *self, const Process *processes, size_t count, p
   return false;
 }
 
-/* Signals everything below the agent but what stands apart; returns how many there were. */
+static bool
+is_helper (const BerthAgentGroups *self, pid_t pid)
+{
+  for (int i = 0; i < BERTH_AGENT_HELPERS_MAX; i++)
+    if (self->helpers[i] == pid)
+      return true;
+  return false;
+}
+
+/* Signals everything below the agent but what stands apart or is its own; returns how many there
+ * were. */
 static size_t
 signal_descendants (const BerthAgentGroups *self, int number)
 {
@@ -184,6 +194,7 @@ signal_descendants (const BerthAgentGroups *self, int number)
       changed = false;
       for (size_t i = 0; i < count; i++)
         if (!processes[i].ours && !is_apart (self, processes[i].pid)
+            && !is_helper (self, processes[i].pid)
             && is_ours (self, processes, count, processes[i].parent))
           processes[i].ours = changed = true;
     }
@@ -285,6 +296,7 @@ void
 berth_agent_groups_kill_all (BerthAgentGroups *self)
 {
   memset (self->apart, 0, sizeof self->apart);
+  memset (self->helpers, 0, sizeof self->helpers);
   if (self->base_fd < 0 || !berth_agent_file_write (self->base_fd, "cgroup.kill", "1"))
     signal_descendants (self, SIGKILL);
 }

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #define BERTH_AGENT_APART_MAX 5
+#define BERTH_AGENT_HELPERS_MAX 4
 
 typedef struct
 {
@@ -16,6 +17,7 @@ typedef struct
   unsigned last;
   /* without cgroups: interpreters that belong to no exec now; 0: a free place */
   pid_t apart[BERTH_AGENT_APART_MAX];
+  pid_t helpers[BERTH_AGENT_HELPERS_MAX]; /* the agent's own, see agent-transfer.h; 0: none */
 } BerthAgentGroups;
 
 typedef struct

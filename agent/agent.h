@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent-exec.h"
+#include "agent-transfer.h"
 
 typedef struct
 {
@@ -14,6 +15,8 @@ typedef struct
   BerthAgentSessions sessions;
   BerthAgentLeftovers leftovers;
   BerthAgentExec exec;
+  BerthAgentTransfers transfers;
+  bool is_transfers_turn; /* whose data goes first when the channel is free */
   BerthAgentWatch signals;
   BerthAgentTimer reset_limit;
   bool is_talking;   /* a HELLO was answered and no rule broken since */

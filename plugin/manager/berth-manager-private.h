@@ -33,5 +33,7 @@ void berth_manager_set_no_template_error (BerthManager *self, const char *name, 
 BerthSandbox *berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, guint32 uid);
 /* Takes a sandbox out of use; what still wants it hears @reason. */
 void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason);
+/* (nullable): the sandbox, if @uid may use it */
+BerthSandbox *berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error);
 
 G_END_DECLS

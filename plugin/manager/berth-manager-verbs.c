@@ -119,6 +119,7 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   created->start = berth_libvirt_get_start_name (self->libvirt, vm);
   created->wait_us = MAX (berth_vm_get_admitted_us (vm) - call->begun_us, 0);
   created->start_us = g_get_monotonic_time () - call->begun_us - created->wait_us;
+  berth_sandbox_set_origin (sandbox, "cold", created->wait_us, created->start_us);
   g_task_return_pointer (task, created, (GDestroyNotify) created_free);
 }
 
@@ -174,9 +175,8 @@ berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result, GError
 
 /* ---- exec ---- */
 
-/* (nullable): the sandbox, if @uid may use it */
-static BerthSandbox *
-manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
+BerthSandbox *
+berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
 {
   BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, id);
   const char *reason = g_hash_table_lookup (self->tombstones, id);
@@ -221,7 +221,7 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
   g_autoptr(BerthExec) owned = exec;
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr(GError) error = NULL;
-  BerthSandbox *sandbox = manager_find (self, id, uid, &error);
+  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
 
   g_task_set_source_tag (task, berth_manager_exec_async);
   g_task_set_check_cancellable (task, FALSE);
@@ -262,7 +262,7 @@ berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthVm) vm = NULL;
-  BerthSandbox *sandbox = manager_find (self, id, uid, &error);
+  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
 
   g_task_set_source_tag (task, berth_manager_destroy_vm_async);
   if (sandbox == NULL)

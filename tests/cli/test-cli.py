@@ -764,8 +764,8 @@ def test_berthd_settings_are_defaults_then_file_then_options(_):
         same(berthd("--config", path, "--print-config")[1], out)
 
 
-def main():
-    tests = [(name[len("test_"):], value) for name, value in globals().items()
+def main(namespace):
+    tests = [(name[len("test_"):], value) for name, value in namespace.items()
              if name.startswith("test_")]
     wanted = sys.argv[3:]
     tests = [test for test in tests if not wanted or test[0] in wanted]
@@ -789,4 +789,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))
