@@ -105,6 +105,11 @@ class Daemon:
         self.process.terminate()
         self.process.wait(120)
         left = domains("--all")
+        for name in left:  # for the tests after this one
+            subprocess.run(["virsh", "-q", "-c", URI, "destroy", name], capture_output=True,
+                           check=False)
+            subprocess.run(["virsh", "-q", "-c", URI, "undefine", "--managed-save", name],
+                           capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
         if kind is None:
             assert left == [], f"left behind: {left}"
