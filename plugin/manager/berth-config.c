@@ -492,11 +492,10 @@ static gboolean
 load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, GError **error)
 {
   g_autoptr(GError) local = NULL;
-  /* as it stands: no setting needs an escape, and GLib 2.74 sets its error twice for two bad ones */
-  g_autofree char *value = g_key_file_get_value (file, KEY_GROUP, key, &local);
+  g_autofree char *value = g_key_file_get_string (file, KEY_GROUP, key, &local);
   g_autofree char *origin = g_strdup_printf ("%s: %s", path, key);
 
-  if (value == NULL)
+  if (local != NULL) /* with a bad escape, GLib returns a value as well */
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", origin, local->message);
       return FALSE;
