@@ -111,6 +111,7 @@ static size_t
 read_processes (Process *out_processes)
 {
   DIR *proc = opendir ("/proc");
+  const int self = getpid ();
   struct dirent *entry;
   size_t count = 0;
 
@@ -127,7 +128,10 @@ read_processes (Process *out_processes)
       if (berth_agent_file_read (dirfd (proc), name, text, sizeof text) <= 0)
         continue;
       after = strrchr (text, ')');
-      if (after == NULL || sscanf (after + 1, " %c %d", &state, &parent) != 2 || state == 'Z')
+      if (after == NULL || sscanf (after + 1, " %c %d", &state, &parent) != 2)
+        continue;
+      /* a dead child of the agent's own counts until it is reaped, which it is about to be */
+      if (state == 'Z' && parent != self)
         continue;
       out_processes[count++] = (Process){ .pid = atoi (entry->d_name), .parent = parent };
     }

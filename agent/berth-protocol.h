@@ -147,6 +147,7 @@ typedef enum
 #define BERTH_PUT_DIRECTORY 1u   /* flags of PUT: a directory, made if there is none; no DATA */
 #define BERTH_DONE_MORE 1u       /* flags of DONE: LS has more entries behind these */
 #define BERTH_HELLO_READY 1u     /* flags of HELLO_REPLY: the interpreter is loaded already */
+#define BERTH_HELLO_IDENTIFIED 2u /* it has had an identity: a tenant's code may have run */
 
 typedef struct __attribute__ ((packed))
 {
@@ -175,6 +176,10 @@ typedef struct __attribute__ ((packed))
   uint8_t machine_id[16];
   char hostname[64]; /* NUL-terminated, letters, digits and hyphens */
 } BerthIdentity;
+
+/* What a guest's clock shows until its identity comes. An IDENTITY that brings this time is a
+ * rehearsal, see berth_agent_identify_async (). */
+#define BERTH_HIDDEN_CLOCK_NS (946684800u * 1000000000ull) /* 2000-01-01 */
 
 typedef struct __attribute__ ((packed))
 {

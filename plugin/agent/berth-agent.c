@@ -39,6 +39,7 @@ struct _BerthAgent
   guint32 last_request;
   guint unasked;
   gboolean is_greeted;
+  gboolean was_identified;
   guint64 boot_us;
   guint64 ready_us;
   guint32 languages;
@@ -175,6 +176,8 @@ check_identity (const Pending *pending, const BerthIdentityDone *done, GError **
   gint64 sent_ns = (gint64) pending->identity.realtime_ns;
   gint64 guest_ns = (gint64) done->realtime_ns;
 
+  if (pending->identity.realtime_ns == BERTH_HIDDEN_CLOCK_NS)
+    return TRUE;
   /* read in the guest between then and now; how long ago can't be told, so all of it counts */
   if (guest_ns < sent_ns || guest_ns < now_ns - CLOCK_SKEW_MAX_NS || guest_ns > now_ns)
     {
@@ -225,6 +228,7 @@ agent_take_hello (BerthAgent *self, const BerthFrame *frame, GError **error)
   self->boot_us = reply.boot_us;
   if (reply.flags & BERTH_HELLO_READY)
     self->ready_us = MAX (reply.ready_us, 1);
+  self->was_identified = (reply.flags & BERTH_HELLO_IDENTIFIED) != 0;
   self->languages = reply.languages;
   return TRUE;
 }
@@ -419,9 +423,9 @@ berth_agent_ready_finish (BerthAgent *self, GAsyncResult *result, GError **error
 }
 
 void
-berth_agent_identify_async (BerthAgent *self, const char *hostname, guint timeout_ms,
-                            GCancellable *cancellable, GAsyncReadyCallback callback,
-                            gpointer user_data)
+berth_agent_identify_async (BerthAgent *self, const char *hostname, gboolean is_rehearsal,
+                            guint timeout_ms, GCancellable *cancellable,
+                            GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   Pending *pending;
@@ -438,7 +442,8 @@ berth_agent_identify_async (BerthAgent *self, const char *hostname, guint timeou
              != sizeof pending->identity.machine_id)
     g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
   g_strlcpy (pending->identity.hostname, hostname, sizeof pending->identity.hostname);
-  pending->identity.realtime_ns = (guint64) g_get_real_time () * 1000;
+  pending->identity.realtime_ns
+      = is_rehearsal ? BERTH_HIDDEN_CLOCK_NS : (guint64) g_get_real_time () * 1000;
   berth_frame_channel_send (self->channel, BERTH_FRAME_IDENTITY, pending->request,
                             &pending->identity, sizeof pending->identity, NULL, 0);
 }
@@ -597,6 +602,12 @@ guint64
 berth_agent_get_ready_us (BerthAgent *self)
 {
   return self->ready_us;
+}
+
+gboolean
+berth_agent_was_identified (BerthAgent *self)
+{
+  return self->was_identified;
 }
 
 gboolean

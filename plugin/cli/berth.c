@@ -26,6 +26,9 @@ static const Verb verbs[] = {
   { "destroy", "end sandboxes", berth_verb_destroy },
   { "list", "sandboxes and warm VMs", berth_verb_list },
   { "status", "capacity, queue, templates, libvirt", berth_verb_status },
+  { "pool", "how many warm VMs stand by: set, fill, drain", berth_verb_pool },
+  { "template", "what VMs are made of: list, show, validate, snapshot, remove",
+    berth_verb_template },
   { "doctor", "what berth needs of this host, and whether it is there", berth_verb_doctor },
 };
 

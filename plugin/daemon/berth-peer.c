@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/daemon/berth-admin.h"
 #include "plugin/daemon/berth-gate.h"
 #include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
@@ -16,6 +17,7 @@ struct _BerthPeer
 {
   BerthDBusManagerSkeleton parent_instance;
   GDBusConnection *connection;
+  GDBusInterfaceSkeleton *admin;
   GCancellable *cancellable; /* of every call of this connection */
   BerthManager *manager;
   gint64 default_wait_us;
@@ -416,6 +418,7 @@ berth_peer_dispose (GObject *object)
   BerthPeer *self = BERTH_PEER (object);
 
   g_clear_object (&self->connection);
+  g_clear_object (&self->admin);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->manager);
   g_clear_pointer (&self->attached, g_ptr_array_unref);
@@ -457,6 +460,7 @@ berth_peer_new (GDBusConnection *connection, guint32 uid, BerthManager *manager,
   self->manager = g_object_ref (manager);
   self->uid = uid;
   self->default_wait_us = default_wait_us;
+  self->admin = berth_admin_new (manager, uid);
   return self;
 }
 
@@ -485,13 +489,23 @@ end_attached (BerthPeer *self)
 }
 
 static void
+unexport (BerthPeer *self)
+{
+  GDBusInterfaceSkeleton *skeletons[] = { G_DBUS_INTERFACE_SKELETON (self), self->admin };
+
+  for (guint i = 0; i < G_N_ELEMENTS (skeletons); i++)
+    if (g_dbus_interface_skeleton_get_connection (skeletons[i]) != NULL)
+      g_dbus_interface_skeleton_unexport (skeletons[i]);
+}
+
+static void
 closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error, gpointer user_data)
 {
   g_autoptr(BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
 
   g_cancellable_cancel (self->cancellable);
   end_attached (self);
-  g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self));
+  unexport (self);
   g_signal_emit (self, signals[SIGNAL_CLOSED], 0);
 }
 
@@ -508,11 +522,12 @@ berth_peer_serve (BerthPeer *self, GError **error)
 {
   berth_gate_install (self->connection);
   if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self), self->connection,
-                                         BERTH_WIRE_PATH, error))
+                                         BERTH_WIRE_PATH, error)
+      || !g_dbus_interface_skeleton_export (self->admin, self->connection, BERTH_WIRE_PATH, error))
     return FALSE;
   if (g_dbus_connection_is_closed (self->connection))
     {
-      g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self));
+      unexport (self);
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED, "it left at once");
       return FALSE;
     }

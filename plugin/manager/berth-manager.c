@@ -16,6 +16,9 @@ berth_manager_dispose (GObject *object)
   if (self->pool != NULL)
     g_signal_handlers_disconnect_by_data (self->pool, self);
   g_clear_pointer (&self->sandboxes, g_hash_table_unref);
+  if (self->keeper != NULL)
+    berth_keeper_stop (self->keeper);
+  g_clear_object (&self->keeper);
   g_clear_object (&self->pool);
   if (self->libvirt != NULL)
     berth_libvirt_close (self->libvirt);
@@ -67,6 +70,18 @@ state_cb (gboolean is_up, gpointer user_data)
   BerthManager *self = user_data;
 
   berth_pool_set_open (self->pool, is_up);
+  if (is_up)
+    berth_keeper_check_again (self->keeper);
+}
+
+void
+berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error)
+{
+  g_autofree gpointer *names = g_hash_table_get_keys_as_array (self->templates, NULL);
+  g_autofree char *known = g_strjoinv (", ", (char **) names);
+
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "there is no template %.128s; there are %s", name, known);
 }
 
 void
@@ -140,13 +155,50 @@ manager_make_pool (BerthManager *self, GError **error)
     .vm_overhead_mb = 48,
     .vm_memory_mb = 192,
   };
+  g_autoptr(BerthTenantPolicy) tenants = berth_config_dup_tenant_policy (config);
 
   if (!berth_capacity_derive (&capacity, &policy, "/", error))
     return FALSE;
   self->pool = berth_pool_new (BERTH_HYPERVISOR (self->libvirt), &capacity);
+  berth_pool_set_tenants (self->pool, tenants);
   g_signal_connect (self->pool, "vm-gone", G_CALLBACK (vm_gone_cb), self);
-  berth_libvirt_set_state_func (self->libvirt, state_cb, self);
+  self->keeper = berth_keeper_new (config, self->templates, self->libvirt, self->pool,
+                                   capacity.max_vms);
+  berth_pool_set_open (self->pool, FALSE); /* until what is there already is counted */
   return TRUE;
+}
+
+static void
+found_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
+{
+  BerthManager *self = user_data;
+
+  berth_pool_adopt (self->pool, vm, request);
+  if (request != NULL)
+    berth_manager_add_sandbox (self, vm, request->uid);
+}
+
+/* Now all is counted that there is: the gate opens. */
+static void
+snapshots_known_cb (gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+
+  berth_libvirt_adopt_warm (self->libvirt, found_cb, self);
+  berth_pool_set_open (self->pool, TRUE);
+  berth_libvirt_set_state_func (self->libvirt, state_cb, self);
+  g_task_return_boolean (task, TRUE);
+}
+
+static void
+sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+
+  berth_libvirt_adopt_sessions_finish (BERTH_LIBVIRT (source), result);
+  berth_keeper_start (self->keeper, snapshots_known_cb, g_steal_pointer (&task));
 }
 
 static void
@@ -158,9 +210,12 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (!berth_libvirt_open_finish (BERTH_LIBVIRT (source), result, &error)
       || !manager_make_pool (self, &error))
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
-    g_task_return_boolean (task, TRUE);
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  berth_libvirt_adopt_sessions_async (self->libvirt, found_cb, self, sessions_adopted_cb,
+                                      g_steal_pointer (&task));
 }
 
 void
@@ -216,6 +271,8 @@ berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
   g_task_set_source_tag (task, berth_manager_shutdown_async);
   for (GList *item = sandboxes; item != NULL; item = item->next)
     berth_manager_bury (self, item->data, "berth stopped");
+  if (self->keeper != NULL)
+    berth_keeper_stop (self->keeper);
   if (self->pool == NULL)
     g_task_return_boolean (task, TRUE);
   else
@@ -254,8 +311,7 @@ manager_get_templates (BerthManager *self, GVariant *seen)
         g_variant_dict_insert (&entry, "failures", "u", 0);
       if (!g_variant_dict_contains (&entry, "last_error"))
         g_variant_dict_insert (&entry, "last_error", "s", "");
-      if (!g_variant_dict_contains (&entry, "snapshot"))
-        g_variant_dict_insert (&entry, "snapshot", "s", "none");
+      berth_keeper_describe (self->keeper, name, &entry);
       g_variant_dict_insert_value (dict, name, g_variant_dict_end (&entry));
     }
   return g_variant_dict_end (dict);

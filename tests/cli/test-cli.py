@@ -478,6 +478,47 @@ def test_doctor(d):
     d.berth("destroy", sandbox)
 
 
+def test_pool_verbs(d):
+    same(d.berth("pool", "set", "python", "3"), (0, "", ""))
+    same(d.json("template", "list")[1][0]["snapshot_mb"], 303)
+    same(d.berth("pool", "set", "python", "1", "4"), (0, "", ""))
+    same(d.json("template", "list")[1][0]["snapshot_mb"], 104)
+    same(d.berth("pool", "fill"), (0, "", ""))
+    same(d.berth("pool", "drain", "python"), (0, "", ""))
+    same(d.json("template", "list")[1][0]["snapshot_mb"], 0)
+    for wrong in (["set", "python"], ["set", "python", "x"], ["set", "python", "4", "1"],
+                  ["set", "cobol", "1"], ["drain", "cobol"], ["flood"], [], ["fill", "a", "b"]):
+        status, out, err = d.berth("pool", *wrong)
+        same((status, out), (2, ""))
+        one_line(err)
+
+
+def test_template_verbs(d):
+    status, out, _ = d.berth("template", "list")
+    same(status, 0)
+    assert out.startswith("TEMPLATE") and "/t/python.xml" in out and "left out: /t/bad.xml:3" in out
+    same(d.berth("template", "show", "python"), (0, "<domain/>\n", ""))
+    same(d.berth("template", "validate", "good.xml"), (0, "", ""))
+    same(d.berth("template", "snapshot", "python"), (0, "", ""))
+    same(d.berth("template", "remove", "python"), (0, "", ""))
+    for wrong in (["show", "cobol"], ["show"], ["validate", "bad.xml"], ["snapshot", "cobol"],
+                  ["remove", "cobol"], ["frame"], []):
+        status, out, err = d.berth("template", *wrong)
+        same((status, out), (2, ""))
+        one_line(err)
+
+
+def test_only_administrators_steer(_):
+    needs_root()
+    with Daemon() as d:
+        os.chmod(os.path.dirname(d.socket), 0o755)
+        os.chmod(d.folder.name, 0o755)
+        os.chmod(d.socket, 0o666)
+        status, _, err = d.berth("pool", "drain", user=65534)
+        same(status, 125)
+        one_line(err, "only root")
+
+
 def interrupted(d, process, number, log):
     before = d.log().count(log)
     process.send_signal(number)

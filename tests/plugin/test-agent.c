@@ -404,7 +404,7 @@ test_wrong_clock_is_refused (Fixture *fixture, gconstpointer data)
   BerthFrameHead head;
 
   greet (fixture, 0);
-  berth_agent_identify_async (fixture->agent, "host", 5000, NULL, done_cb, fixture);
+  berth_agent_identify_async (fixture->agent, "host", FALSE, 5000, NULL, done_cb, fixture);
   head = peer_read (fixture, (guint8 *) &identity);
   g_assert_cmpuint (head.type, ==, BERTH_FRAME_IDENTITY);
   g_assert_cmpstr (identity.hostname, ==, "host");
