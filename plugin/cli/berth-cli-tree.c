@@ -88,12 +88,12 @@ walk_end (Walk *self)
 static gboolean
 put_folder (Walk *self, int fd, const char *local, const char *guest, guint depth, GError **error);
 
-/* Whatever it is: an open file, folder, or something that is read to its end. */
+/* What is read to its end: standard input, or a FIFO, a socket, a device */
 static gboolean
-put_stream (Walk *self, int fd, const char *guest, GError **error)
+put_stream (Walk *self, const char *path, const char *guest, GError **error)
 {
   guint64 size = 0;
-  int spool = berth_transfer_spool (fd, self->transfer->max_bytes, &size, error);
+  int spool = berth_transfer_spool (self->transfer, path, &size, error);
   gboolean ok;
 
   if (spool < 0)
@@ -189,18 +189,11 @@ dup_guest_target (const char *local, const char *guest, GError **error)
 }
 
 static gboolean
-put_path (Walk *self, const char *local, const char *guest, GError **error)
+is_special (const char *local)
 {
-  /* waits where a FIFO has no writer yet, as any tool does */
-  int fd = open (local, O_RDONLY | O_CLOEXEC);
   struct stat info;
-  gboolean ok;
 
-  if (fd < 0 || fstat (fd, &info) != 0 || S_ISDIR (info.st_mode) || S_ISREG (info.st_mode))
-    return put_entry (self, fd, local, guest, 0, error);
-  ok = put_stream (self, fd, guest, error);
-  close (fd);
-  return ok;
+  return stat (local, &info) == 0 && !S_ISREG (info.st_mode) && !S_ISDIR (info.st_mode);
 }
 
 gboolean
@@ -213,9 +206,12 @@ berth_tree_put (BerthTransfer *self, const char *local, const char *guest, GErro
   if (target == NULL)
     return FALSE;
   if (strcmp (local, "-") == 0)
-    ok = put_stream (&walk, STDIN_FILENO, target, error);
+    ok = put_stream (&walk, NULL, target, error);
+  else if (is_special (local))
+    ok = put_stream (&walk, local, target, error);
   else
-    ok = put_path (&walk, local, target, error);
+    ok = put_entry (&walk, open (local, O_RDONLY | O_NONBLOCK | O_CLOEXEC), local, target, 0,
+                    error);
   walk_end (&walk);
   return ok;
 }
@@ -431,21 +427,19 @@ get_stream (BerthTransfer *self, const char *guest, int fd, const char *local, G
 }
 
 static gboolean
-is_special (const char *local)
-{
-  struct stat info;
-
-  return stat (local, &info) == 0 && !S_ISREG (info.st_mode) && !S_ISDIR (info.st_mode);
-}
-
-static gboolean
 get_special (BerthTransfer *self, const char *guest, const char *local, GError **error)
 {
-  int fd = open (local, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  /* a FIFO that nobody reads would be waited for where no signal is heard */
+  int fd = open (local, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   gboolean ok;
 
-  if (fd < 0)
-    return fail_local (local, error);
+  if (fd < 0 || fcntl (fd, F_SETFL, 0) != 0)
+    {
+      ok = fail_local (local, error);
+      if (fd >= 0)
+        close (fd);
+      return ok;
+    }
   ok = get_stream (self, guest, fd, local, error);
   close (fd);
   return ok;

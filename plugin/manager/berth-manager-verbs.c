@@ -119,7 +119,7 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   created->start = berth_libvirt_get_start_name (self->libvirt, vm);
   created->wait_us = MAX (berth_vm_get_admitted_us (vm) - call->begun_us, 0);
   created->start_us = g_get_monotonic_time () - call->begun_us - created->wait_us;
-  berth_sandbox_set_origin (sandbox, "cold", created->wait_us, created->start_us);
+  berth_sandbox_set_origin (sandbox, created->start, created->wait_us, created->start_us);
   g_task_return_pointer (task, created, (GDestroyNotify) created_free);
 }
 

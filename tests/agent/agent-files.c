@@ -2,6 +2,9 @@
 /* Plays the host of a file transfer. */
 #include "agent-files.h"
 
+#include <glib/gstdio.h>
+#include <unistd.h>
+
 #define REQUESTS_MAX 4096
 
 /* What may be sent for each PUT, whoever read the frame that said so. */
@@ -256,4 +259,61 @@ file_assert_home (AgentPeer *peer, const char *names)
 
   file_assert_done (listing);
   g_assert_cmpstr (got, ==, names);
+}
+
+char *
+file_home_path (AgentPeer *peer, const char *name)
+{
+  return g_build_filename (peer->home, name, NULL);
+}
+
+void
+file_make_file (AgentPeer *peer, const char *name, const char *text)
+{
+  g_autofree char *path = file_home_path (peer, name);
+
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+}
+
+void
+file_make_link (AgentPeer *peer, const char *target, const char *name)
+{
+  g_autofree char *path = file_home_path (peer, name);
+
+  g_assert_no_errno (symlink (target, path));
+}
+
+void
+file_make_folder (AgentPeer *peer, const char *name)
+{
+  g_autofree char *path = file_home_path (peer, name);
+
+  g_assert_no_errno (g_mkdir (path, 0755));
+}
+
+void
+file_assert_file (AgentPeer *peer, const char *name, const char *text)
+{
+  g_autofree char *path = file_home_path (peer, name);
+  g_autofree char *got = NULL;
+
+  g_assert_true (g_file_get_contents (path, &got, NULL, NULL));
+  g_assert_cmpstr (got, ==, text);
+}
+
+void
+file_put_ok (AgentPeer *peer, const char *path, const char *text)
+{
+  g_autoptr (FileResult) result = file_put (peer, path, text, strlen (text), 0644);
+
+  file_assert_done (result);
+}
+
+void
+file_get_ok (AgentPeer *peer, const char *path, const char *text)
+{
+  g_autoptr (FileResult) result = file_get (peer, path);
+
+  file_assert_done (result);
+  g_assert_cmpmem (result->data->data, result->data->len, text, strlen (text));
 }

@@ -32,6 +32,15 @@ FileResult *file_get (AgentPeer *peer, const char *path);
 FileResult *file_ls (AgentPeer *peer, const char *path, const char *after, guint32 count_max);
 char *file_names (const FileResult *listing);
 
+/* Of its home, as the test sees it: */
+char *file_home_path (AgentPeer *peer, const char *name);
+void file_make_file (AgentPeer *peer, const char *name, const char *text);
+void file_make_link (AgentPeer *peer, const char *target, const char *name);
+void file_make_folder (AgentPeer *peer, const char *name);
+void file_assert_file (AgentPeer *peer, const char *name, const char *text);
+void file_put_ok (AgentPeer *peer, const char *path, const char *text);
+void file_get_ok (AgentPeer *peer, const char *path, const char *text);
+
 void file_assert_done (const FileResult *result);
 void file_assert_refused (const FileResult *result, BerthAgentError code, const char *part);
 void file_assert_home (AgentPeer *peer, const char *names);
