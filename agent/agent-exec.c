@@ -261,8 +261,7 @@ exec_find_runner (BerthAgentExec *self, bool is_program)
   BerthLanguage language = self->head.language;
   BerthAgentRunner *runner
       = self->is_session ? berth_agent_sessions_take (self->world.sessions, language) : NULL;
-  bool is_fresh
-      = !self->is_session && berth_agent_env_needs_fresh (self->env, self->head.env_size);
+  bool is_fresh = !self->is_session && berth_agent_env_needs_fresh (self->env, self->head.env_size);
   bool ok;
 
   if (runner == NULL)
@@ -528,6 +527,27 @@ exec_ended_unloaded (BerthAgentExec *self)
   exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, text, 0);
 }
 
+/* A session's interpreter has ended; what it told before comes first. Whether all is said by that.
+ */
+static bool
+exec_ended_in_session (BerthAgentExec *self)
+{
+  if (self->phase == BERTH_AGENT_EXEC_RUNNING)
+    berth_agent_runner_hear_last (self->runner);
+  if (self->runner == NULL || self->phase == BERTH_AGENT_EXEC_ENDED)
+    return true;
+  if (self->phase == BERTH_AGENT_EXEC_RUNNING && !self->is_ending
+      && berth_agent_pipes_are_new (&self->runner->pipes))
+    {
+      /* by what an earlier exec left in it, just now: no line of this one has run */
+      exec_fail (self, BERTH_AGENT_ERROR_INTERNAL,
+                 "the session's interpreter ended before it took the code", 0);
+      return true;
+    }
+  berth_agent_pipes_settle (&self->runner->pipes);
+  return false;
+}
+
 /* Whether the process that ended was its first one. Goes on when it is pumped: others that ended at
  * the same time are reaped by then. */
 bool
@@ -535,13 +555,12 @@ berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const stru
 {
   if (self->runner == NULL || self->runner->pid != pid)
     return false;
-  if (!self->has_status)
-    self->status = status;
   berth_agent_groups_set_apart (self->world.groups, pid, false);
   self->runner->pid = 0;
-  berth_agent_pipes_settle (&self->runner->pipes);
-  if (self->phase == BERTH_AGENT_EXEC_ENDED)
+  if (self->is_session && exec_ended_in_session (self))
     return true;
+  if (!self->has_status)
+    self->status = status;
   if (self->phase == BERTH_AGENT_EXEC_LOADING && !self->is_ending
       && !berth_agent_runner_was_executed (self->runner))
     {

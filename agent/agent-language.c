@@ -81,7 +81,7 @@ berth_agent_language_name_script (BerthLanguage language, unsigned execs, char o
   if (execs == 0 || !found->has_hook)
     snprintf (out_name, 32, "%s", found->script);
   else
-    snprintf (out_name, 32, "%.*s-%u%s", (int) (suffix - found->script), found->script, execs + 1,
+    snprintf (out_name, 32, "%.*s-%u%s", (int)(suffix - found->script), found->script, execs + 1,
               suffix);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Makes named pipes that only one who was told their name can open, for the moment that it takes. */
+/* Makes named pipes that only one who was told their name can open, for the moment that it takes.
+ */
 #include "agent-pipes.h"
 
 #include <fcntl.h>
@@ -25,7 +26,7 @@ berth_agent_pipe_make (const BerthAgentConfig *config, char out_name[BERTH_AGENT
   if (getrandom (&number, sizeof number, 0) != sizeof number)
     return -1;
   snprintf (out_name, BERTH_AGENT_PIPE_NAME_MAX, "%s/%016llx", config->streams,
-            (unsigned long long) number);
+            (unsigned long long)number);
   if (mkfifo (out_name, 0600) != 0)
     return -1;
   if (!config->is_init || lchown (out_name, BERTH_AGENT_UID, BERTH_AGENT_UID) == 0)
@@ -64,6 +65,13 @@ close_fd (int *fd)
   if (*fd >= 0)
     close (*fd);
   *fd = -1;
+}
+
+/* Whether the interpreter has not opened them yet. */
+bool
+berth_agent_pipes_are_new (const BerthAgentPipes *self)
+{
+  return self->held[0] >= 0;
 }
 
 /* The interpreter has opened them, or never will: from now on an end is an end. */

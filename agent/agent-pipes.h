@@ -16,8 +16,9 @@ typedef struct
 
 void berth_agent_pipes_init (BerthAgentPipes *self);
 bool berth_agent_pipes_make (BerthAgentPipes *self, const BerthAgentConfig *config);
+bool berth_agent_pipes_are_new (const BerthAgentPipes *self);
 void berth_agent_pipes_settle (BerthAgentPipes *self);
 void berth_agent_pipes_clear (BerthAgentPipes *self);
 
-int berth_agent_pipe_make (const BerthAgentConfig *config,
-                           char out_name[BERTH_AGENT_PIPE_NAME_MAX]);
+int
+berth_agent_pipe_make (const BerthAgentConfig *config, char out_name[BERTH_AGENT_PIPE_NAME_MAX]);

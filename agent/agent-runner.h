@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One interpreter process: it stands by until it gets an exec's message, then it is the program; or,
- * in a session, until it tells that the code has ended, and stands by again. */
+/* One interpreter process: it stands by until it gets an exec's message, then it is the program;
+ * or, in a session, until it tells that the code has ended, and stands by again. */
 #pragma once
 
 #include "agent-child.h"
@@ -41,8 +41,8 @@ struct _BerthAgentRunner
   /* of a session */
   bool is_session;
   unsigned execs;
-  bool is_careful; /* of a shell, see agent-shell.h */
-  uint32_t token; /* of the exec: only a report with this is about it */
+  bool is_careful;      /* of a shell, see agent-shell.h */
+  uint32_t token;       /* of the exec: only a report with this is about it */
   BerthAgentGroup home; /* where it is between execs */
   BerthAgentPipes pipes;
   BerthAgentWatch feed; /* of a shell: its script; the report comes over control */
@@ -74,6 +74,7 @@ bool berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *c
                                const char *env, size_t size);
 bool berth_agent_runner_enter_session (BerthAgentRunner *self, const BerthAgentConfig *config);
 bool berth_agent_runner_start_session (BerthAgentRunner *self, const BerthAgentProgram *program);
+void berth_agent_runner_hear_last (BerthAgentRunner *self);
 void berth_agent_runner_kill (BerthAgentRunner *self);
 void berth_agent_runner_rest (BerthAgentRunner *self);
 bool berth_agent_runner_was_executed (BerthAgentRunner *self);

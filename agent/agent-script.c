@@ -48,7 +48,7 @@ berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config
   int saved_errno;
 
   code += berth_agent_script_mark (code, size);
-  size -= (size_t) (code - begin);
+  size -= (size_t)(code - begin);
   *out_is_program = size >= 2 && code[0] == '#' && code[1] == '!';
   ok = ok && write_code (home, config, name, *out_is_program ? 0755 : 0644, code, size)
        && (!config->is_init

@@ -5,12 +5,12 @@
  * - the code is sourced from its file, with the exec's environment in front of the dot, which bash
  *   takes away again behind it, and with the streams around it, which come back whatever the code
  *   does with them;
- * - a status is told by a redirection that fails: its message, on the report's pipe, has the name of
- *   the file that can't be there. No name that the user defines has a part in it. It is a condition,
- *   which set -e and the trap for ERR take no notice of;
- * - a function of the user's with the name of the dot would get the code in its place. Where any code
- *   looks as if it made one, it is looked for in a subshell (each time costs a fork), and taken away
- *   in POSIX mode, where a special builtin comes first. */
+ * - a status is told by a redirection that fails: its message, on the report's pipe, has the name
+ * of the file that can't be there. No name that the user defines has a part in it. It is a
+ * condition, which set -e and the trap for ERR take no notice of;
+ * - a function of the user's with the name of the dot would get the code in its place. Where any
+ * code looks as if it made one, it is looked for in a subshell (each time costs a fork), and taken
+ * away in POSIX mode, where a special builtin comes first. */
 #include "agent-shell.h"
 
 #include <stdio.h>
@@ -66,7 +66,7 @@ put_env (char *out, const BerthAgentShellExec *exec)
 
       if (is_fixed (entry))
         continue;
-      memcpy (out, entry, (size_t) (value - entry));
+      memcpy (out, entry, (size_t)(value - entry));
       out = put_quoted (out + (value - entry), value);
       *out++ = ' ';
     }
@@ -120,16 +120,16 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
   out = put (out, "\n");
   out = put_report (out, exec, "$?");
   out = put (out, "\n");
-  return (size_t) (out - out_text);
+  return (size_t)(out - out_text);
 }
 
 /* Whether this code may define a function named ".", by its looks. */
 bool
 berth_agent_shell_is_suspect (const uint8_t *code, size_t size)
 {
-  const char *text = (const char *) code, *end = text + size, *dot = text;
+  const char *text = (const char *)code, *end = text + size, *dot = text;
 
-  for (; (dot = memchr (dot, '.', (size_t) (end - dot))) != NULL; dot++)
+  for (; (dot = memchr (dot, '.', (size_t)(end - dot))) != NULL; dot++)
     {
       const char *next = dot + 1;
 
@@ -144,7 +144,8 @@ berth_agent_shell_is_suspect (const uint8_t *code, size_t size)
   return false;
 }
 
-/* What a line of the report says: a status, or BERTH_AGENT_SHELL_..., of the exec with this token. */
+/* What a line of the report says: a status, or BERTH_AGENT_SHELL_..., of the exec with this token.
+ */
 int
 berth_agent_shell_parse (const char *line, uint32_t *out_token)
 {
@@ -157,9 +158,9 @@ berth_agent_shell_parse (const char *line, uint32_t *out_token)
     at = next += strlen (NOWHERE);
   if (at == NULL || (next = strchr (at, '.')) == NULL)
     return BERTH_AGENT_SHELL_NOTHING;
-  *out_token = (uint32_t) strtoul (next + 1, NULL, 10);
+  *out_token = (uint32_t)strtoul (next + 1, NULL, 10);
   if (*at == 'o')
     return BERTH_AGENT_SHELL_OPENED;
   status = strtol (at, &end, 10);
-  return end == next && status >= 0 && status <= 255 ? (int) status : BERTH_AGENT_SHELL_NOTHING;
+  return end == next && status >= 0 && status <= 255 ? (int)status : BERTH_AGENT_SHELL_NOTHING;
 }

@@ -23,9 +23,9 @@ void
 session_assert (AgentPeer *peer, BerthLanguage language, const char *code, int status,
                 const char *out, const char *err)
 {
-  g_autoptr(AgentResult) result = session_exec (peer, language, code);
-  g_auto(GStrv) out_parts = g_strsplit (out, "@", -1);
-  g_auto(GStrv) err_parts = g_strsplit (err != NULL ? err : "", "@", -1);
+  g_autoptr (AgentResult) result = session_exec (peer, language, code);
+  g_auto (GStrv) out_parts = g_strsplit (out, "@", -1);
+  g_auto (GStrv) err_parts = g_strsplit (err != NULL ? err : "", "@", -1);
   g_autofree char *expected_out = g_strjoinv (peer->home, out_parts);
   g_autofree char *expected_err = g_strjoinv (peer->home, err_parts);
 
@@ -49,7 +49,7 @@ session_assert_fresh (AgentPeer *peer, BerthLanguage language, gboolean is_fresh
   static const char *const codes[] = { [PY] = "print('mark' in globals())",
                                        [JS] = "console.log(typeof mark === 'number')",
                                        [SH] = "[[ -v mark ]] && echo true || echo false" };
-  g_autoptr(AgentResult) result = session_exec (peer, language, codes[language]);
+  g_autoptr (AgentResult) result = session_exec (peer, language, codes[language]);
   g_autofree char *lower = g_ascii_strdown (result->out->str, -1);
 
   agent_assert_exit (result, 0);
@@ -78,7 +78,7 @@ session_read_pid (AgentPeer *peer, const char *name)
   g_autofree char *text = NULL;
 
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
-  return (GPid) g_ascii_strtoll (text, NULL, 10);
+  return (GPid)g_ascii_strtoll (text, NULL, 10);
 }
 
 static void

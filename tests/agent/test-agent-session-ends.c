@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* contract.md's table "Ends": how an exec of a session ends, and what its interpreter knows of it in
- * the next one. */
+/* contract.md's table "Ends": how an exec of a session ends, and what its interpreter knows of it
+ * in the next one. */
 #include "agent-session-peer.h"
 
 #include <signal.h>
@@ -50,7 +50,8 @@ test_uncaught_exception (AgentPeer *peer, gconstpointer data)
       "  File \"@/.main-2.py\", line 2, in <module>\n"
       "    1/0\n"
       "    ~^~\n"
-      "ZeroDivisionError: division by zero\n", FALSE },
+      "ZeroDivisionError: division by zero\n",
+      FALSE },
     { JS, "console.log('x'); throw new Error('bad')", 1, "x\n", NULL, FALSE },
     { JS, "console.log('x'); setTimeout(() => { throw 1 }, 1)", 1, "x\n", NULL, FALSE },
     { JS, "Promise.reject(new Error('bad'))", 1, "", NULL, FALSE },
@@ -69,12 +70,14 @@ test_syntax_error (AgentPeer *peer, gconstpointer data)
       "  File \"@/.main-2.py\", line 2\n"
       "    x = = 1\n"
       "        ^\n"
-      "SyntaxError: invalid syntax\n", FALSE },
+      "SyntaxError: invalid syntax\n",
+      FALSE },
     { JS, "console.log('never'); let = = 1", 1, "", NULL, FALSE },
     /* bash's own status, as for a script */
     { SH, "echo x\nif ;\n", 2, "x\n",
       "@/.main.sh: line 2: syntax error near unexpected token `;'\n"
-      "@/.main.sh: line 2: `if ;'\n", FALSE },
+      "@/.main.sh: line 2: `if ;'\n",
+      FALSE },
   };
 
   ASSERT_ROWS (rows);
@@ -112,25 +115,26 @@ test_process_exit (AgentPeer *peer, gconstpointer data)
 static void
 test_killed_by_signal (AgentPeer *peer, gconstpointer data)
 {
-  static const char *const codes[] = { [PY] = "import os; os.kill(os.getpid(), %d)",
-                                       [JS] = "process.kill(process.pid, %d); setInterval(() => {}, 9)",
-                                       [SH] = "kill -%d $$; sleep 100" };
+  static const char *const codes[]
+      = { [PY] = "import os; os.kill(os.getpid(), %d)",
+          [JS] = "process.kill(process.pid, %d); setInterval(() => {}, 9)",
+          [SH] = "kill -%d $$; sleep 100" };
   static const int signals[] = { SIGKILL, SIGTERM };
 
   for (BerthLanguage language = PY; language <= SH; language++)
     for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
       {
-        g_auto(GStrv) parts = g_strsplit (codes[language], "%d", 2);
+        g_auto (GStrv) parts = g_strsplit (codes[language], "%d", 2);
         g_autofree char *number = g_strdup_printf ("%d", signals[i]);
         g_autofree char *code = g_strjoinv (number, parts);
-        g_autoptr(AgentResult) result = NULL;
+        g_autoptr (AgentResult) result = NULL;
 
         if (language == JS && !session_has_node ())
           continue;
         session_mark (peer, language);
         result = session_exec (peer, language, code);
         g_assert_cmpint (result->exit.status, ==, -1);
-        g_assert_cmpuint (result->exit.signal, ==, (guint) signals[i]);
+        g_assert_cmpuint (result->exit.signal, ==, (guint)signals[i]);
         g_assert_cmpuint (result->exit.flags, ==, 0);
         session_assert_fresh (peer, language, TRUE);
       }
@@ -142,13 +146,14 @@ test_time_ran_out (AgentPeer *peer, gconstpointer data)
   static const AgentExec execs[] = {
     { .language = PY, .code = "print('begun')\nwhile True: pass" },
     { .language = JS, .code = "console.log('begun'); while (true);" },
-    { .language = SH, .code = "echo begun; (setsid sleep 1000 & echo $! >orphan); while :; do :; done" },
+    { .language = SH,
+      .code = "echo begun; (setsid sleep 1000 & echo $! >orphan); while :; do :; done" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (execs); i++)
     {
       AgentExec exec = execs[i];
-      g_autoptr(AgentResult) result = NULL;
+      g_autoptr (AgentResult) result = NULL;
 
       if (exec.language == JS && !session_has_node ())
         continue;
@@ -167,18 +172,21 @@ static void
 test_time_ran_out_handled (AgentPeer *peer, gconstpointer data)
 {
   static const AgentExec execs[] = {
-    { .language = PY, .code = "import signal, sys, time\n"
-                              "signal.signal(signal.SIGTERM, lambda *a: sys.exit(7))\n"
-                              "while True: time.sleep(100)" },
-    { .language = JS, .code = "process.on('SIGTERM', () => process.exit(7)); setInterval(() => {}, 1000)" },
-    { .language = SH, .code = "trap 'exit 7' TERM; mkfifo never; exec 9<>never\n"
-                              "while :; do read -t 0.01 -u 9; done" },
+    { .language = PY,
+      .code = "import signal, sys, time\n"
+              "signal.signal(signal.SIGTERM, lambda *a: sys.exit(7))\n"
+              "while True: time.sleep(100)" },
+    { .language = JS,
+      .code = "process.on('SIGTERM', () => process.exit(7)); setInterval(() => {}, 1000)" },
+    { .language = SH,
+      .code = "trap 'exit 7' TERM; mkfifo never; exec 9<>never\n"
+              "while :; do read -t 0.01 -u 9; done" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (execs); i++)
     {
       AgentExec exec = execs[i];
-      g_autoptr(AgentResult) result = NULL;
+      g_autoptr (AgentResult) result = NULL;
 
       if (exec.language == JS && !session_has_node ())
         continue;
@@ -195,13 +203,15 @@ static void
 test_caller_cancels (AgentPeer *peer, gconstpointer data)
 {
   static const AgentExec execs[] = {
-    { .language = PY, .code = "open('running', 'w')\nwhile True: pass", .flags = BERTH_EXEC_SESSION },
+    { .language = PY,
+      .code = "open('running', 'w')\nwhile True: pass",
+      .flags = BERTH_EXEC_SESSION },
     { .language = SH, .code = "echo >running-too; sleep 1000", .flags = BERTH_EXEC_SESSION },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (execs); i++)
     {
-      g_autoptr(AgentResult) result = NULL;
+      g_autoptr (AgentResult) result = NULL;
       guint32 request;
 
       session_mark (peer, execs[i].language);
@@ -229,11 +239,11 @@ static void
 test_ended_while_idle (AgentPeer *peer, gconstpointer data)
 {
   g_autofree char *pid = NULL;
-  g_autoptr(AgentResult) first = session_exec (peer, PY, "import os; print(os.getpid(), end='')");
+  g_autoptr (AgentResult) first = session_exec (peer, PY, "import os; print(os.getpid(), end='')");
 
   session_mark (peer, PY);
-  g_assert_no_errno (kill ((GPid) g_ascii_strtoll (first->out->str, NULL, 10), SIGKILL));
-  g_assert_true (agent_wait_gone (peer, (GPid) g_ascii_strtoll (first->out->str, NULL, 10)));
+  g_assert_no_errno (kill ((GPid)g_ascii_strtoll (first->out->str, NULL, 10), SIGKILL));
+  g_assert_true (agent_wait_gone (peer, (GPid)g_ascii_strtoll (first->out->str, NULL, 10)));
   session_assert_fresh (peer, PY, TRUE);
 }
 

@@ -14,7 +14,8 @@ test_python_state (AgentPeer *peer, gconstpointer data)
                   "def work():\n    global x\n    go.wait(20)\n    x = 5\n    done.set()\n"
                   "threading.Thread(target=work, daemon=True).start()\n",
                   0, "", "");
-  session_assert (peer, PY, "print(x, f(), json.dumps([1]), go.is_set())", 0, "1 2 [1] False\n", "");
+  session_assert (peer, PY, "print(x, f(), json.dumps([1]), go.is_set())", 0, "1 2 [1] False\n",
+                  "");
   session_assert (peer, PY, "go.set(); print(done.wait(20), x)", 0, "True 5\n", "");
   session_assert (peer, PY, "def f(): return 'new'\ndel x", 0, "", "");
   session_assert (peer, PY, "print(f(), 'x' in globals())", 0, "new False\n", "");
@@ -68,15 +69,17 @@ test_javascript_imports (AgentPeer *peer, gconstpointer data)
 static void
 test_shell_state (AgentPeer *peer, gconstpointer data)
 {
-  session_assert (peer, SH,
-                  "v=1; export E=2; arr=(a 'b c'); declare -A map=([k]=v); f() { echo \"f $1\"; }\n"
-                  "mkdir sub; cd sub; trap 'echo trapped' USR1; shopt -s extglob; alias hi='echo hi'\n"
-                  "shopt -s expand_aliases; umask 077; set -o pipefail; exec 7>log; echo one >&7",
-                  0, "", "");
-  session_assert (peer, SH,
-                  "echo $v $(printenv E) \"${arr[1]}\" ${map[k]} $(f x); pwd; kill -USR1 $$\n"
-                  "hi; umask; [[ -o pipefail ]] && echo two >&7; cat log; [[ ab == +(a|b) ]] && echo glob",
-                  0, "1 2 b c v f x\n@/sub\ntrapped\nhi\n0077\none\ntwo\nglob\n", "");
+  session_assert (
+      peer, SH,
+      "v=1; export E=2; arr=(a 'b c'); declare -A map=([k]=v); f() { echo \"f $1\"; }\n"
+      "mkdir sub; cd sub; trap 'echo trapped' USR1; shopt -s extglob; alias hi='echo hi'\n"
+      "shopt -s expand_aliases; umask 077; set -o pipefail; exec 7>log; echo one >&7",
+      0, "", "");
+  session_assert (
+      peer, SH,
+      "echo $v $(printenv E) \"${arr[1]}\" ${map[k]} $(f x); pwd; kill -USR1 $$\n"
+      "hi; umask; [[ -o pipefail ]] && echo two >&7; cat log; [[ ab == +(a|b) ]] && echo glob",
+      0, "1 2 b c v f x\n@/sub\ntrapped\nhi\n0077\none\ntwo\nglob\n", "");
 }
 
 static void
@@ -97,10 +100,11 @@ test_background_process (AgentPeer *peer, gconstpointer data)
                   0, "", "");
   g_assert_no_errno (kill (session_read_pid (peer, "child"), 0));
   session_assert (peer, SH, "touch go; wait; cat answer", 0, "done\n", "");
-  session_assert (peer, PY,
-                  "import subprocess\n"
-                  "p = subprocess.Popen(['sh', '-c', 'until [ -e on ]; do sleep 0.01; done; echo lost'])\n",
-                  0, "", "");
+  session_assert (
+      peer, PY,
+      "import subprocess\n"
+      "p = subprocess.Popen(['sh', '-c', 'until [ -e on ]; do sleep 0.01; done; echo lost'])\n",
+      0, "", "");
   session_assert (peer, PY, "open('on', 'w'); print(p.wait())", 0, "0\n", "");
 }
 
@@ -125,7 +129,7 @@ static void
 test_background_process_survives_next_limit (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = { .language = PY, .code = "while True: pass", .timeout_ms = 1000 };
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
 
   if (peer->cgroup == NULL)
     {
@@ -144,11 +148,12 @@ static void
 test_multiprocessing (AgentPeer *peer, gconstpointer data)
 {
   session_assert (peer, PY, "import multiprocessing as m\ndef square(x): return x * x", 0, "", "");
-  session_assert (peer, PY,
-                  "with m.Pool(2) as pool: print(pool.map(square, range(4)))\n"
-                  "q = m.Queue()\n"
-                  "p = m.Process(target=lambda: q.put('closure')); p.start(); print(q.get()); p.join()\n",
-                  0, "[0, 1, 4, 9]\nclosure\n", "");
+  session_assert (
+      peer, PY,
+      "with m.Pool(2) as pool: print(pool.map(square, range(4)))\n"
+      "q = m.Queue()\n"
+      "p = m.Process(target=lambda: q.put('closure')); p.start(); print(q.get()); p.join()\n",
+      0, "[0, 1, 4, 9]\nclosure\n", "");
   session_assert (peer, PY,
                   "def cube(x): return x ** 3\n"
                   "if __name__ == '__main__':\n"
@@ -163,8 +168,8 @@ test_fork_never_doubles (AgentPeer *peer, gconstpointer data)
                   "import os\nprint('one')\nprint('part', end='')\n"
                   "if os.fork() == 0:\n    print(' child')\nelse:\n    os.wait(); print('parent')",
                   0, "one\npart child\nparent\n", "");
-  session_assert (peer, PY, "import sys\nif os.fork() == 0: sys.exit(3)\nprint(os.wait()[1] >> 8)", 0,
-                  "3\n", "");
+  session_assert (peer, PY, "import sys\nif os.fork() == 0: sys.exit(3)\nprint(os.wait()[1] >> 8)",
+                  0, "3\n", "");
   session_assert (peer, PY, "if os.fork() == 0: 1/0\nprint(os.wait()[1] >> 8)", 0, "1\n", NULL);
   session_assert (peer, PY, "print('next')", 0, "next\n", "");
 }
@@ -185,14 +190,16 @@ test_large_numbers_print (AgentPeer *peer, gconstpointer data)
 static void
 test_environment_of_one_exec (AgentPeer *peer, gconstpointer data)
 {
-  static const char *const env[] = { "Q=it's \"1\" $HOME", "UID=7", "TZ=Asia/Tokyo", "HOME=/tmp", NULL };
+  static const char *const env[]
+      = { "Q=it's \"1\" $HOME", "UID=7", "TZ=Asia/Tokyo", "HOME=/tmp", NULL };
   static const char *const codes[][2] = {
     [PY] = { "import os, time; print(os.environ['Q'], os.environ['HOME'], time.tzname[0])\n"
              "os.environ['Q'] = 'changed'; os.environ['KEPT'] = 'k'",
              "print(os.environ.get('Q'), os.environ['HOME'], time.tzname[0], os.environ['KEPT'])" },
-    [JS] = { "console.log(process.env.Q, process.env.HOME, new Date(0).getHours())\n"
-             "process.env.Q = 'changed'; process.env.KEPT = 'k'",
-             "console.log(process.env.Q, process.env.HOME, new Date(0).getHours(), process.env.KEPT)" },
+    [JS]
+    = { "console.log(process.env.Q, process.env.HOME, new Date(0).getHours())\n"
+        "process.env.Q = 'changed'; process.env.KEPT = 'k'",
+        "console.log(process.env.Q, process.env.HOME, new Date(0).getHours(), process.env.KEPT)" },
     [SH] = { "echo $(printenv Q) $HOME $(date -d @0 +%H); Q=changed; export KEPT=k",
              "echo ${Q-unset} $HOME $(date -d @0 +%H) $KEPT" },
   };
@@ -210,7 +217,7 @@ test_environment_of_one_exec (AgentPeer *peer, gconstpointer data)
   for (BerthLanguage language = PY; language <= SH; language++)
     {
       AgentExec exec = { .language = language, .code = codes[language][0], .env = env };
-      g_autoptr(AgentResult) result = NULL;
+      g_autoptr (AgentResult) result = NULL;
 
       if (language == JS && !session_has_node ())
         continue;
@@ -228,10 +235,11 @@ static void
 test_environment_for_starting (AgentPeer *peer, gconstpointer data)
 {
   static const char *const env[] = { "PYTHONPATH=/opt/mine", "LD_LIBRARY_PATH=/x", NULL };
-  AgentExec exec = { .language = PY,
-                     .env = env,
-                     .code = "import sys, os; print(mark, sys.path[1], os.environ['LD_LIBRARY_PATH'])" };
-  g_autoptr(AgentResult) result = NULL;
+  AgentExec exec
+      = { .language = PY,
+          .env = env,
+          .code = "import sys, os; print(mark, sys.path[1], os.environ['LD_LIBRARY_PATH'])" };
+  g_autoptr (AgentResult) result = NULL;
 
   session_mark (peer, PY);
   result = session_exec_with (peer, exec);
@@ -243,9 +251,10 @@ test_environment_for_starting (AgentPeer *peer, gconstpointer data)
 static void
 assert_stdin (AgentPeer *peer, BerthLanguage language, const char *code)
 {
-  AgentExec exec = { .language = language, .code = code, .flags = BERTH_EXEC_SESSION | BERTH_EXEC_STDIN };
+  AgentExec exec
+      = { .language = language, .code = code, .flags = BERTH_EXEC_SESSION | BERTH_EXEC_STDIN };
   guint32 request = agent_peer_send_exec (peer, &exec);
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
   AgentFrame frame;
 
   agent_peer_expect (peer, request, BERTH_FRAME_STARTED, &frame);
@@ -269,10 +278,12 @@ test_stdin_of_one_exec (AgentPeer *peer, gconstpointer data)
       session_assert (peer, SH, "cat; bash -c cat; echo end", 0, "end\n", "");
       if (!session_has_node ())
         continue;
-      assert_stdin (peer, JS, "process.stdin.once('data', d => console.log(String(d).split('\\n')[0]))"
-                              "; process.stdin.on('end', () => 0)");
-      session_assert (peer, JS, "process.stdin.on('data', d => console.log('no')).on('end', () => "
-                                "console.log('end'))",
+      assert_stdin (peer, JS,
+                    "process.stdin.once('data', d => console.log(String(d).split('\\n')[0]))"
+                    "; process.stdin.on('end', () => 0)");
+      session_assert (peer, JS,
+                      "process.stdin.on('data', d => console.log('no')).on('end', () => "
+                      "console.log('end'))",
                       0, "end\n", "");
     }
 }
@@ -282,7 +293,7 @@ static void
 test_other_languages (AgentPeer *peer, gconstpointer data)
 {
   AgentExec script = { .language = SH, .code = "echo ${mark-none}" };
-  g_autoptr(AgentResult) alone = NULL;
+  g_autoptr (AgentResult) alone = NULL;
 
   session_mark (peer, PY);
   session_mark (peer, SH);
@@ -307,8 +318,8 @@ test_random_differs (AgentPeer *peer, gconstpointer data)
 
   for (BerthLanguage language = PY; language <= JS; language++)
     {
-      g_autoptr(AgentResult) first = NULL;
-      g_autoptr(AgentResult) second = NULL;
+      g_autoptr (AgentResult) first = NULL;
+      g_autoptr (AgentResult) second = NULL;
 
       if (language == JS && !session_has_node ())
         return;

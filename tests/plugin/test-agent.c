@@ -113,8 +113,8 @@ static guint32
 begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
 {
   g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
-  guint32 flags = (exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
-                  | (exec->keeps_state ? BERTH_EXEC_SESSION : 0);
+  guint32 flags
+      = (exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0) | (exec->keeps_state ? BERTH_EXEC_SESSION : 0);
   BerthFrameHead head;
   BerthExecHead request;
 
@@ -223,8 +223,8 @@ test_keeps_state (Fixture *fixture, gconstpointer data)
 {
   BerthExec *exec = new_exec ("x = 1");
   BerthExit end = { .status = 3 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
   guint32 request;
 
   exec->keeps_state = TRUE;
