@@ -18,7 +18,7 @@ ask (BerthClient *self, const char *method, const char *answer_type, gpointer ta
 static GVariant *
 finish (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr (GVariant) body = NULL;
+  g_autoptr(GVariant) body = NULL;
 
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   g_return_val_if_fail (g_task_get_source_tag (G_TASK (result)) == tag, NULL);
@@ -71,7 +71,7 @@ berth_client_list_finish (BerthClient *self, GAsyncResult *result, GError **erro
 GVariant *
 berth_client_list (BerthClient *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr(GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
@@ -127,7 +127,7 @@ berth_client_status_finish (BerthClient *self, GAsyncResult *result, GError **er
 GVariant *
 berth_client_status (BerthClient *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr(GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);

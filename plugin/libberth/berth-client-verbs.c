@@ -31,8 +31,8 @@ finish (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
 static BerthResult *
 finish_result (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr (GVariant) body = finish (self, result, tag, error);
-  g_autoptr (GVariant) dictionary = NULL;
+  g_autoptr(GVariant) body = finish (self, result, tag, error);
+  g_autoptr(GVariant) dictionary = NULL;
 
   if (body == NULL)
     return NULL;
@@ -44,7 +44,7 @@ finish_result (BerthClient *self, GAsyncResult *result, gpointer tag, GError **e
 static GVariant *
 finish_child (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr (GVariant) body = finish (self, result, tag, error);
+  g_autoptr(GVariant) body = finish (self, result, tag, error);
 
   return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
 }
@@ -53,7 +53,7 @@ finish_child (BerthClient *self, GAsyncResult *result, gpointer tag, GError **er
 static GVariant *
 write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds, GError **error)
 {
-  g_auto (GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
+  g_auto(GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
 
   if ((spec != NULL && !berth_spec_write (spec, &options, error))
       || (program != NULL && !berth_program_write (program, &options, out_fds, error)))
@@ -109,7 +109,7 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
 char *
 berth_client_create_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (GVariant) id = finish_child (self, result, berth_client_create_async, error);
+  g_autoptr(GVariant) id = finish_child (self, result, berth_client_create_async, error);
 
   return id != NULL ? g_variant_dup_string (id, NULL) : NULL;
 }
@@ -127,7 +127,7 @@ berth_client_create_finish (BerthClient *self, GAsyncResult *result, GError **er
 char *
 berth_client_create (BerthClient *self, BerthSpec *spec, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr(GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
@@ -210,7 +210,7 @@ BerthResult *
 berth_client_exec (BerthClient *self, const char *id, BerthProgram *program,
                    GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr(GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
@@ -287,7 +287,7 @@ BerthResult *
 berth_client_run (BerthClient *self, BerthSpec *spec, BerthProgram *program,
                   GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr(GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
@@ -343,7 +343,7 @@ berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *can
 gboolean
 berth_client_destroy_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (GVariant) body = finish (self, result, berth_client_destroy_async, error);
+  g_autoptr(GVariant) body = finish (self, result, berth_client_destroy_async, error);
 
   return body != NULL;
 }
@@ -361,7 +361,7 @@ berth_client_destroy_finish (BerthClient *self, GAsyncResult *result, GError **e
 gboolean
 berth_client_destroy (BerthClient *self, const char *id, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr(GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), FALSE);

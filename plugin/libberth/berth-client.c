@@ -24,8 +24,8 @@
  * Cancelling anything else ends only the wait for the answer.
  *
  * Every error is of the domain %BERTH_ERROR, or %G_IO_ERROR_CANCELLED;
- * [func@Berth.error_get_advice] says what to do about one. After %BERTH_ERROR_UNAVAILABLE the next call
- * connects anew, so a client outlives a restart of berthd, and so do its sandboxes.
+ * [func@Berth.error_get_advice] says what to do about one. After %BERTH_ERROR_UNAVAILABLE the next
+ * call connects anew, so a client outlives a restart of berthd, and so do its sandboxes.
  */
 struct _BerthClient
 {

@@ -37,9 +37,9 @@ explain_connect_error (const char *path, const GError *cause, GError **error)
 static GSocket *
 open_socket (const char *path, GError **error)
 {
-  g_autoptr (GError) cause = NULL;
-  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
+  g_autoptr(GError) cause = NULL;
+  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
                                              G_SOCKET_PROTOCOL_DEFAULT, &cause);
 
   if (socket != NULL && g_socket_connect (socket, address, NULL, &cause))
@@ -52,7 +52,7 @@ open_socket (const char *path, GError **error)
 static gboolean
 check_owner (GSocket *socket, const char *path, GError **error)
 {
-  g_autoptr (GCredentials) credentials = g_socket_get_credentials (socket, NULL);
+  g_autoptr(GCredentials) credentials = g_socket_get_credentials (socket, NULL);
   uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t)-1;
 
   if (uid == 0 || uid == geteuid ())
@@ -68,7 +68,7 @@ static GSocket *
 open_default_socket (GError **error)
 {
   g_autofree char *own = berth_config_dup_default_socket ();
-  g_autoptr (GSocket) socket = open_socket (own, error);
+  g_autoptr(GSocket) socket = open_socket (own, error);
   const char *path = own;
 
   if (socket == NULL && geteuid () != 0)
@@ -102,10 +102,10 @@ limit_cb (gpointer user_data)
 static GDBusConnection *
 greet (GSocket *socket, GError **error)
 {
-  g_autoptr (GSocketConnection) stream = g_socket_connection_factory_create_connection (socket);
-  g_autoptr (GMainContext) context = g_main_context_new ();
-  g_autoptr (GSource) timer = g_timeout_source_new_seconds (GREETING_LIMIT_S);
-  g_autoptr (GCancellable) limit = g_cancellable_new ();
+  g_autoptr(GSocketConnection) stream = g_socket_connection_factory_create_connection (socket);
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  g_autoptr(GSource) timer = g_timeout_source_new_seconds (GREETING_LIMIT_S);
+  g_autoptr(GCancellable) limit = g_cancellable_new ();
   Greeting greeting = { .limit = limit };
   GDBusConnection *connection;
 
@@ -129,9 +129,9 @@ berth_dial (const char *path, GError **error)
   const char *environment = g_getenv ("BERTH_SOCKET");
   const char *chosen = path != NULL ? path : environment;
   gboolean is_chosen = chosen != NULL && chosen[0] != '\0';
-  g_autoptr (GSocket) socket
+  g_autoptr(GSocket) socket
       = is_chosen ? open_socket (chosen, error) : open_default_socket (error);
-  g_autoptr (GError) cause = NULL;
+  g_autoptr(GError) cause = NULL;
   GDBusConnection *connection;
 
   berth_wire_register_errors ();

@@ -181,7 +181,7 @@ berth_program_init (BerthProgram *self)
 BerthProgram *
 berth_program_new (const char *code)
 {
-  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr(GBytes) bytes = NULL;
 
   g_return_val_if_fail (code != NULL, NULL);
 
@@ -395,8 +395,8 @@ write_streams (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GErr
 static BerthExec *
 check (BerthProgram *self, GError **error)
 {
-  g_autoptr (GBytes) code = self->code != NULL ? g_bytes_ref (self->code) : g_bytes_new (NULL, 0);
-  g_autoptr (BerthExec) exec = berth_exec_new (code);
+  g_autoptr(GBytes) code = self->code != NULL ? g_bytes_ref (self->code) : g_bytes_new (NULL, 0);
+  g_autoptr(BerthExec) exec = berth_exec_new (code);
 
   if (self->was_run)
     {
@@ -417,8 +417,8 @@ gboolean
 berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList **out_fds,
                      GError **error)
 {
-  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr (BerthExec) exec = check (self, error);
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(BerthExec) exec = check (self, error);
 
   if (exec == NULL)
     {

@@ -112,7 +112,7 @@ apply_setting (BerthConfig *config, const char *setting, GError **error)
 BerthServer *
 berth_server_new (const char *const *settings, GError **error)
 {
-  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr(BerthConfig) config = berth_config_new ();
   BerthServer *self;
 
   if (!berth_config_set (config, "socket_group", "", "socket_group", error))
@@ -149,7 +149,7 @@ berth_server_get_client (BerthServer *self)
 static void
 call_there (GTask *task, GSourceFunc func)
 {
-  g_autoptr (GSource) source = g_idle_source_new ();
+  g_autoptr(GSource) source = g_idle_source_new ();
 
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, func, task, NULL);
@@ -159,7 +159,7 @@ call_there (GTask *task, GSourceFunc func)
 static void
 started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
+  g_autoptr(GTask) task = user_data;
   BerthServer *self = g_task_get_source_object (task);
   GError *error = NULL;
   GSocket *socket = NULL;
@@ -178,8 +178,9 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static gboolean
 start_there_cb (gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
+  g_autoptr(GTask) task = user_data;
   BerthServer *self = g_task_get_source_object (task);
+  GCancellable *cancellable;
   GError *error = NULL;
 
   if (self->config == NULL)
@@ -198,8 +199,8 @@ start_there_cb (gpointer user_data)
     }
   self->manager = berth_manager_new (g_steal_pointer (&self->config));
   self->service = berth_service_new (self->manager, self->wait_us);
-  berth_manager_start_async (self->manager, g_task_get_cancellable (task), started_cb,
-                             g_steal_pointer (&task));
+  cancellable = g_task_get_cancellable (task);
+  berth_manager_start_async (self->manager, cancellable, started_cb, g_steal_pointer (&task));
   return G_SOURCE_REMOVE;
 }
 
@@ -257,7 +258,7 @@ berth_server_start_finish (BerthServer *self, GAsyncResult *result, GError **err
 gboolean
 berth_server_start (BerthServer *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr(GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_SERVER (self), FALSE);
@@ -271,7 +272,7 @@ berth_server_start (BerthServer *self, GCancellable *cancellable, GError **error
 static void
 shut_down_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
+  g_autoptr(GTask) task = user_data;
   GError *error = NULL;
   gboolean ok = berth_manager_shutdown_finish (BERTH_MANAGER (source), result, &error);
 
@@ -285,8 +286,9 @@ shut_down_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static gboolean
 stop_there_cb (gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
+  g_autoptr(GTask) task = user_data;
   BerthServer *self = g_task_get_source_object (task);
+  GCancellable *cancellable;
 
   if (self->manager == NULL)
     {
@@ -294,8 +296,8 @@ stop_there_cb (gpointer user_data)
       return G_SOURCE_REMOVE;
     }
   berth_service_close (self->service);
-  berth_manager_shutdown_async (self->manager, g_task_get_cancellable (task), shut_down_cb,
-                                g_steal_pointer (&task));
+  cancellable = g_task_get_cancellable (task);
+  berth_manager_shutdown_async (self->manager, cancellable, shut_down_cb, g_steal_pointer (&task));
   return G_SOURCE_REMOVE;
 }
 
@@ -348,7 +350,7 @@ berth_server_stop_finish (BerthServer *self, GAsyncResult *result, GError **erro
 gboolean
 berth_server_stop (BerthServer *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr(GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_SERVER (self), FALSE);
