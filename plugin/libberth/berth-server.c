@@ -13,6 +13,10 @@
 #include "plugin/manager/berth-manager.h"
 #include "pool/berth-error.h"
 
+/* How long clients may take to read their last answers */
+#define DRAIN_LIMIT_MS 2000
+#define DRAIN_STEP_MS 5
+
 /**
  * BerthServer:
  *
@@ -44,6 +48,7 @@ struct _BerthServer
   BerthListener *listener;
   BerthManager *manager;
   BerthService *service;
+  guint n_drain_steps;
 };
 
 G_DEFINE_FINAL_TYPE (BerthServer, berth_server, G_TYPE_OBJECT)
@@ -269,18 +274,38 @@ berth_server_start (BerthServer *self, GCancellable *cancellable, GError **error
   return berth_server_start_finish (self, result, error);
 }
 
+/* A client that reads slowly may delay the end a little, not for ever. */
+static gboolean
+drain_cb (gpointer user_data)
+{
+  GTask *task = user_data;
+  BerthServer *self = g_task_get_source_object (task);
+
+  if (self->service != NULL && berth_service_get_n_peers (self->service) > 0
+      && ++self->n_drain_steps < DRAIN_LIMIT_MS / DRAIN_STEP_MS)
+    return G_SOURCE_CONTINUE;
+  close_all (self);
+  g_task_return_boolean (task, TRUE);
+  return G_SOURCE_REMOVE;
+}
+
 static void
 shut_down_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
+  BerthServer *self = g_task_get_source_object (task);
   GError *error = NULL;
-  gboolean ok = berth_manager_shutdown_finish (BERTH_MANAGER (source), result, &error);
 
-  close_all (g_task_get_source_object (task));
-  if (ok)
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, error);
+  if (!berth_manager_shutdown_finish (BERTH_MANAGER (source), result, &error))
+    {
+      close_all (self);
+      g_task_return_error (task, error);
+      return;
+    }
+  if (self->service != NULL)
+    berth_service_drain (self->service);
+  g_timeout_add_full (G_PRIORITY_DEFAULT, DRAIN_STEP_MS, drain_cb, g_steal_pointer (&task),
+                      g_object_unref);
 }
 
 static gboolean
@@ -295,7 +320,8 @@ stop_there_cb (gpointer user_data)
       g_task_return_boolean (task, TRUE);
       return G_SOURCE_REMOVE;
     }
-  berth_service_close (self->service);
+  if (self->service != NULL)
+    berth_service_close (self->service);
   cancellable = g_task_get_cancellable (task);
   berth_manager_shutdown_async (self->manager, cancellable, shut_down_cb, g_steal_pointer (&task));
   return G_SOURCE_REMOVE;
