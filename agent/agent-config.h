@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where the agent runs and as whom it runs programs; fixed before its loop begins. */
+/* Where the agent runs and as whom it runs programs; fixed before its loop begins, but for what the
+ * host told it since. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,4 +20,5 @@ typedef struct
   const char *runners;    /* folder of python/ and javascript.js, absolute */
   const char *streams;    /* folder for the named pipes of sessions, absolute, not listable */
   BerthLanguage language; /* of the standby; NONE: no standby */
+  unsigned identities;    /* that came; until the first one, only the host's own rehearsal runs */
 } BerthAgentConfig;

@@ -27,14 +27,22 @@ exec_free_request (BerthAgentExec *self)
   self->env = NULL;
 }
 
-/* An interpreter of a session waits for the next exec. */
+/* An interpreter of a session waits for the next exec; one that has told the end of a run has nothing
+ * left to do but to end. */
 static void
 exec_give_back (BerthAgentExec *self)
 {
-  if (self->runner->state == BERTH_AGENT_RUNNER_IDLE && self->runner->pid > 0)
-    berth_agent_sessions_keep (self->world.sessions, self->runner);
-  else
-    berth_agent_runner_release (self->runner);
+  if (self->runner->state == BERTH_AGENT_RUNNER_IDLE && self->runner->pid > 0 && !self->is_once)
+    {
+      berth_agent_sessions_keep (self->world.sessions, self->runner);
+      return;
+    }
+  if (self->is_once)
+    {
+      berth_agent_groups_set_apart (self->world.groups, self->runner->pid, false);
+      berth_agent_runner_kill (self->runner);
+    }
+  berth_agent_runner_release (self->runner);
 }
 
 /* Gives everything back; what still runs is left to itself. */
@@ -225,7 +233,7 @@ berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
 static const char *
 head_problem (const BerthExecHead *head)
 {
-  if (head->flags & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION))
+  if (head->flags & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE))
     return "an unknown flag";
   if (head->timeout_ms < BERTH_TIMEOUT_MIN_MS || head->timeout_ms > BERTH_TIMEOUT_MAX_MS)
     return "the time limit is out of bounds";
@@ -294,6 +302,11 @@ exec_prepare (BerthAgentExec *self)
       exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the environment is malformed", 0);
       return;
     }
+  /* what needs an interpreter of its own from the start is run by that */
+  self->is_once = self->head.flags & BERTH_EXEC_ONCE && !self->is_session
+                  && berth_agent_language_runs_once (self->head.language)
+                  && !berth_agent_env_needs_fresh (self->env, self->head.env_size);
+  self->is_session |= self->is_once;
   if (!exec_write_script (self, &is_program))
     {
       exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the code can't be saved in the home", errno);
@@ -336,6 +349,7 @@ berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecH
   self->is_heard = true;
   self->is_held = self->is_ending = self->is_settling = self->stdin_ended = false;
   self->is_session = head->flags & BERTH_EXEC_SESSION;
+  self->is_once = false;
   self->has_status = false;
   self->code_fill = self->env_fill = 0;
   self->started_us = 0;
@@ -429,7 +443,9 @@ exec_tell (BerthAgentExec *self)
                                 .code = self->code + mark,
                                 .code_size = self->head.code_size - mark,
                                 .env = self->env,
-                                .env_size = self->head.env_size };
+                                .env_size = self->head.env_size,
+                                .is_once = self->is_once,
+                                .identities = config->identities };
   bool ok;
 
   berth_agent_language_name_script (self->head.language, self->runner->execs, name);

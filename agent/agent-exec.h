@@ -41,6 +41,7 @@ typedef struct
   uint32_t credit[2]; /* of stdout and stderr, until it runs */
   bool stdin_ended;   /* before it ran */
   bool is_session;    /* its interpreter keeps its state */
+  bool is_once;       /* its interpreter goes, but tells the end before */
   uint8_t *code;      /* owned, until it runs, or is written to the script */
   uint32_t code_fill;
   char *env; /* owned, until the program runs */

@@ -6,7 +6,7 @@
  *   nonces): it keeps a seed for an hour at most, by the wall clock. Until an identity is set the
  *   guest's clock therefore shows a long-gone year: setting it makes every such seed too old.
  * - Python's random and Math.random: seeded again with the message that starts the program, see
- *   runners/. bash is started for each exec.
+ *   runners/. bash is never started ahead.
  * - not changed: an interpreter's address space layout, its stack canary, Python's hash of strings,
  *   and Math.random in further contexts of Node.js's vm module. They differ between snapshots, not
  *   between clones of one.

@@ -70,6 +70,13 @@ berth_agent_language_has_hook (BerthLanguage language)
   return found != NULL && found->has_hook;
 }
 
+/* Whether its interpreter can tell the end of a script before it has taken itself apart. */
+bool
+berth_agent_language_runs_once (BerthLanguage language)
+{
+  return language == BERTH_LANGUAGE_PYTHON;
+}
+
 /* The name of the code's file in the home. A session's later ones are told apart where a traceback
  * names the file of each line. */
 void

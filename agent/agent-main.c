@@ -76,6 +76,7 @@ run_on_host (BerthAgent *agent, int argc, char **argv)
       return 2;
     }
   options.config.streams = options.config.runners;
+  options.config.identities = 1; /* a host has its own */
   /* orphans of programs come to us, as they do to the first process of a guest */
   if (prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 || !berth_agent_init (agent, &options.config)
       || (options.cgroup != NULL && !berth_agent_groups_open (&agent->groups, options.cgroup))

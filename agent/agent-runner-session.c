@@ -205,6 +205,18 @@ runner_write_shell (BerthAgentRunner *self, const BerthAgentProgram *program)
   return true;
 }
 
+/* A capital letter: another identity has come since, so that its generators are seeded again. */
+static char
+runner_choose_kind (BerthAgentRunner *self, const BerthAgentProgram *program)
+{
+  bool is_reseed = self->identities != program->identities;
+
+  self->identities = program->identities;
+  if (program->is_once)
+    return is_reseed ? 'O' : 'o';
+  return is_reseed ? 'S' : 's';
+}
+
 /* Behind the head: the token, the paths of the streams and of the script, the size of the exec's
  * own environment, it, the code. */
 static bool
@@ -229,7 +241,8 @@ runner_write_session (BerthAgentRunner *self, const BerthAgentProgram *program)
   memcpy (self->message + fill + 4, program->env, program->env_size);
   fill += 4 + program->env_size;
   memcpy (self->message + fill, program->code, program->code_size);
-  return berth_agent_runner_write_head (self, fill + program->code_size, 's');
+  return berth_agent_runner_write_head (self, fill + program->code_size,
+                                        runner_choose_kind (self, program));
 }
 
 /* Makes it run this in its session. False where its process is doomed. */
@@ -240,7 +253,9 @@ berth_agent_runner_start_session (BerthAgentRunner *self, const BerthAgentProgra
       || !(self->feed.fd >= 0 ? runner_write_shell (self, program)
                               : runner_write_session (self, program)))
     return false;
-  self->execs++;
+  /* a rehearsal leaves no trace: the first exec of its owner is the first */
+  if (program->identities > 0)
+    self->execs++;
   berth_agent_runner_send (self);
   return true;
 }

@@ -275,7 +275,7 @@ berth_agent_runner_release (BerthAgentRunner *self)
   berth_agent_runner_rest (self);
   berth_agent_group_forget (self->groups, &self->home);
   self->is_session = self->is_careful = false;
-  self->execs = 0;
+  self->execs = self->identities = 0;
   self->report_fill = 0;
   self->pid = 0;
   self->state = BERTH_AGENT_RUNNER_NONE;

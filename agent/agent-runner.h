@@ -41,6 +41,7 @@ struct _BerthAgentRunner
   /* of a session */
   bool is_session;
   unsigned execs;
+  unsigned identities;  /* that the guest had when its generators were seeded */
   bool is_careful;      /* of a shell, see agent-shell.h */
   uint32_t token;       /* of the exec: only a report with this is about it */
   BerthAgentGroup home; /* where it is between execs */
@@ -61,6 +62,8 @@ typedef struct
   size_t code_size;
   const char *env; /* of this exec alone, NAME=VALUE NUL ... */
   size_t env_size;
+  bool is_once;        /* nothing comes after it */
+  unsigned identities; /* that the guest has had */
 } BerthAgentProgram;
 
 void

@@ -76,8 +76,8 @@ put_env (char *out, const BerthAgentShellExec *exec)
 static char *
 put_report (char *out, const BerthAgentShellExec *exec, const char *what)
 {
-  /* in quotes: IFS may have digits in it */
-  out += sprintf (out, "if { <\"" NOWHERE "%s.%u\"; } >/dev/null 2>", what, exec->token);
+  /* in quotes: IFS may have digits in it; not for descriptor 0: for that one bash would fork */
+  out += sprintf (out, "if { 3<\"" NOWHERE "%s.%u\"; } >/dev/null 2>", what, exec->token);
   out = put_quoted (out, exec->report);
   return put (out, "; then :; fi");
 }

@@ -60,7 +60,7 @@ agent_answer_hello (BerthAgent *self)
   BerthHelloReply reply = {
     .version = BERTH_PROTOCOL_VERSION,
     .flags = (is_ready ? BERTH_HELLO_READY : 0)
-             | (self->is_identified ? BERTH_HELLO_IDENTIFIED : 0),
+             | (self->config.identities > 0 ? BERTH_HELLO_IDENTIFIED : 0),
     .boot_us = self->boot_us,
     .ready_us = self->ready_us,
     .languages = self->languages,
@@ -130,7 +130,7 @@ agent_take_identity (BerthAgent *self, uint32_t request, const uint8_t *payload)
   char text[128];
 
   memcpy (&identity, payload, sizeof identity);
-  self->is_identified |= identity.realtime_ns != BERTH_HIDDEN_CLOCK_NS;
+  self->config.identities += identity.realtime_ns != BERTH_HIDDEN_CLOCK_NS;
   if (berth_agent_identity_set (&self->config, &identity, &done))
     berth_agent_channel_send (&self->channel, BERTH_FRAME_IDENTITY_DONE, request, &done,
                               sizeof done);

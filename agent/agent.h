@@ -21,7 +21,6 @@ typedef struct
   BerthAgentTimer reset_limit;
   bool is_talking;   /* a HELLO was answered and no rule broken since */
   bool is_resetting; /* hello waits until what it ends is gone */
-  bool is_identified; /* an identity came that was no rehearsal */
   uint32_t hello_request;
   BerthHello hello;
   uint32_t languages;

@@ -28,6 +28,10 @@
  * with the exec if that is ended by a process exit, a signal, the time limit, KILL or the kernel;
  * the next exec has a fresh one. Without the flag the code is a script of its own, as ever.
  *
+ * Runs. An EXEC with BERTH_EXEC_ONCE is a script of its own, too. Its end is told when what a script
+ * does at its end is done (threads joined, exit handlers called, objects of its own let go, output
+ * written), and not when the interpreter has taken itself apart, which takes longer than all the rest.
+ *
  * What runs when a connection ends. Its output waits in its pipes, its time limit goes on. A HELLO
  * with BERTH_HELLO_RESET ends it, what earlier execs left in the background, and the interpreters of
  * sessions; the HELLO_REPLY
@@ -148,6 +152,7 @@ typedef enum
 #define BERTH_HELLO_RESET 1u     /* flags of HELLO: end whatever is running first */
 #define BERTH_EXEC_STDIN 1u      /* flags of EXEC: DATA on stdin will follow; else end-of-file */
 #define BERTH_EXEC_SESSION 2u    /* the interpreter keeps its state for the next such exec */
+#define BERTH_EXEC_ONCE 4u       /* the guest goes after it: its end may be told early, see Runs */
 #define BERTH_EXIT_TIMED_OUT 1u  /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
 #define BERTH_EXIT_KILLED 4u     /* ended because of KILL */

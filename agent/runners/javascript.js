@@ -21,7 +21,7 @@ function receive(fs) {
       process.reallyExit(0);
     message = Buffer.concat([message, piece.subarray(0, count)]);
   }
-  return { isSession: message[4] === 0x73, rest: message.subarray(5) };
+  return { isSession: message[4] === 0x73 || message[4] === 0x53, rest: message.subarray(5) };
 }
 
 function setEnvironment(block) {

@@ -415,11 +415,19 @@ rehearsed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
+machine_rehearse_identity (BerthMachine *self, GTask *task)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+
+  berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS, cancellable,
+                              rehearsed_cb, task);
+}
+
+static void
 warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
-  GCancellable *cancellable = g_task_get_cancellable (task);
   GError *error = NULL;
 
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
@@ -427,8 +435,16 @@ warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (self->how == BERTH_MACHINE_RECORD)
     g_task_return_boolean (task, TRUE);
   else
-    berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS, cancellable,
-                                rehearsed_cb, g_steal_pointer (&task));
+    machine_rehearse_identity (self, g_steal_pointer (&task));
+}
+
+/* The interpreter that has rehearsed is the one that its owner gets: where its random numbers can be
+ * seeded anew and it can still run a script as a script, nothing needs to be loaded again. */
+static gboolean
+machine_rehearses_in_session (BerthMachine *self)
+{
+  return berth_language_from_name (berth_template_get_language (self->template))
+         == BERTH_LANGUAGE_PYTHON;
 }
 
 static void
@@ -449,6 +465,8 @@ rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_da
                         g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                                      "a rehearsal ended with status %d: %s", result->exit_code,
                                      result->stderr_data));
+  else if (machine_rehearses_in_session (self))
+    machine_rehearse_identity (self, g_steal_pointer (&task));
   else
     berth_agent_ready_async (self->agent, timeout_ms, cancellable, warmed_cb,
                              g_steal_pointer (&task));
@@ -465,8 +483,10 @@ machine_run_rehearsal (BerthMachine *self, GTask *task)
                      : number == BERTH_LANGUAGE_JAVASCRIPT ? "console.log(1)"
                                                            : "echo 1";
   g_autoptr(GBytes) bytes = g_bytes_new_static (code, strlen (code));
+  BerthExec *exec = berth_exec_new (bytes);
 
-  berth_agent_exec_async (self->agent, berth_exec_new (bytes), number,
+  exec->keeps_state = machine_rehearses_in_session (self);
+  berth_agent_exec_async (self->agent, exec, number,
                           g_task_get_cancellable (task), rehearsal_done_cb, task);
 }
 
@@ -487,8 +507,6 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 machine_take_up (BerthMachine *self, GTask *task)
 {
-  GCancellable *cancellable = g_task_get_cancellable (task);
-
   if (self->how == BERTH_MACHINE_COLD)
     {
       g_task_return_boolean (task, TRUE);
@@ -502,8 +520,7 @@ machine_take_up (BerthMachine *self, GTask *task)
       g_object_unref (task);
     }
   else
-    berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS, cancellable,
-                                rehearsed_cb, task);
+    machine_rehearse_identity (self, task);
 }
 
 static void
@@ -554,8 +571,8 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   timeout_ms = is_clone (self) || self->is_adopted
                    ? CLONE_TIMEOUT_MS
                    : berth_template_get_boot_timeout_s (self->template) * 1000;
-  /* a session goes on with what it does */
-  berth_agent_hello_async (self->agent, !self->is_adopted || is_clone (self), timeout_ms, cancellable, greeted_cb,
+  /* a session goes on with what it does, and a warm one keeps its interpreter */
+  berth_agent_hello_async (self->agent, !self->is_adopted, timeout_ms, cancellable, greeted_cb,
                            g_steal_pointer (&task));
 }
 

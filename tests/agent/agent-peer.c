@@ -351,7 +351,9 @@ agent_peer_send_exec (AgentPeer *peer, const AgentExec *exec)
   gsize code_size = exec->code_size > 0 ? (gsize) exec->code_size : strlen (exec->code);
   guint32 credit = exec->credit == 0 ? AGENT_CREDIT : exec->credit < 0 ? 0 : (guint32) exec->credit;
   BerthExecHead head = { .language = exec->language,
-                         .flags = exec->flags,
+                         /* as the host does: what is no session's is the only one */
+                         .flags = exec->flags
+                                  | (exec->flags & BERTH_EXEC_SESSION ? 0 : BERTH_EXEC_ONCE),
                          .timeout_ms = exec->timeout_ms > 0 ? exec->timeout_ms : 30000,
                          .code_size = (guint32) code_size,
                          .stdout_credit = credit,

@@ -14,6 +14,7 @@ import atexit
 import concurrent.futures.thread
 import errno
 import fcntl
+import gc
 import importlib
 import importlib.machinery
 import linecache
@@ -32,6 +33,7 @@ from posix import open as open_path
 from sys import _current_frames, getprofile, gettrace, setprofile, settrace
 from time import tzset
 
+SEED_SIZE = 32
 CONTROL_ASIDE = 1000  # where no program expects a descriptor, below the usual limit of 1024
 SOURCES_MAX = 8 << 20  # bytes of old execs' code that tracebacks can still show
 TRIES_MAX = 100  # of a step that exceptions come into
@@ -51,6 +53,7 @@ class Session:
     """What changes from exec to exec."""
     control = -1
     pid = 0
+    kind = b"s"
     token = b""
     stdout = stderr = None
     prepare = None
@@ -162,6 +165,12 @@ def leave_streams():
     redirect(2, "/dev/null", O_WRONLY)
 
 
+def reseed(seed):
+    """The guest has had an identity since: what it shares with other clones is seeded again."""
+    if "random" in sys.modules:
+        attempt(lambda: sys.modules["random"].seed(seed + os.urandom(32)))
+
+
 def receive():
     """The next message: a length of four bytes, then as much."""
     message = b""
@@ -177,7 +186,10 @@ def receive():
         if not piece:
             _exit(0)
         message += piece
-    return message[4 + 1 + 32:]
+    Session.kind = message[4:5].lower()
+    if message[4:5] != Session.kind:
+        reseed(message[5:5 + SEED_SIZE])
+    return message[5 + SEED_SIZE:]
 
 
 def tell(kind, status=0):
@@ -337,6 +349,25 @@ def end_exec(status):
     tell(b"d", status)
 
 
+def drop_names():
+    """As Python takes a module apart: names of its own first, so that what they hold may still use
+    the others."""
+    for is_first in (True, False):
+        for name in list(NAMES):
+            if name != "__builtins__" and is_first == (name[:1] == "_" != name[1:2]):
+                NAMES[name] = None
+    gc.collect()
+
+
+def end_once(status):
+    """What a script does at its end, in Python's order. Nothing comes after it: the rest of the
+    interpreter is left to the kernel."""
+    for step in (threading._shutdown, atexit._run_exitfuncs, flush, drop_names, flush):
+        attempt(step)
+    tell(b"d", status)
+    _exit(status)
+
+
 def add_paths(env):
     extra = [path for path in text_of(env.get(b"PYTHONPATH", b"")).split(":") if path]
     sys.path[1:1] = extra
@@ -364,6 +395,8 @@ def loop(message, models):
         settrace(None)
         if getpid() != Session.pid:
             end_child(status)
+        if Session.kind == b"o":
+            end_once(status)
         attempt(drop_paths, extra)
         repeat(set_environment, before)
         repeat(end_exec, status)
@@ -371,12 +404,13 @@ def loop(message, models):
         message = repeat(receive)
 
 
-def begin(control, message, prepare):
+def begin(control, kind, message, prepare):
     """Arranges that the loop is entered when Python's own start is over."""
     script = text_of(message[4:].split(b"\0", 4)[3])
     models = (sys.stdin, sys.stdout, sys.stderr)
     Session.control = fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, CONTROL_ASIDE)
     Session.pid = getpid()
+    Session.kind = kind
     Session.prepare = prepare
     close(control)
     os.register_at_fork(before=flush, after_in_child=after_fork)

@@ -5,6 +5,7 @@ Python imports this module at the end of its own start, before it looks at the s
 to run. So the wait is here, and what follows is the interpreter running a script as it always
 does: no frame, name or module of ours is left.
 """
+import gc
 import os
 import sys
 
@@ -118,6 +119,8 @@ def wait():
     before = set(sys.modules)
     message = preload()
     begin_session = load_session(here)
+    # what is loaded by now lives as long as the interpreter: no collection need look at it
+    gc.freeze()
     kind, message = receive(message)
     sys.path.remove(here)
     sys.path_importer_cache.pop(here, None)
@@ -126,9 +129,10 @@ def wait():
     add_user_site()
     # the limit is against a caller's numbers in a server, and who runs code here is the caller
     sys.set_int_max_str_digits(0)
-    if kind == b"s":
+    kind = kind.lower()  # it has just been seeded
+    if kind in (b"s", b"o"):
         del os.environ["PYTHONPATH"]
-        begin_session(CONTROL, message[SEED_SIZE:], add_user_site)
+        begin_session(CONTROL, kind, message[SEED_SIZE:], add_user_site)
         return
     os.close(CONTROL)
     set_environment(message[SEED_SIZE:])
