@@ -4,6 +4,7 @@
 #include "agent-session-peer.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 
 /* One row for one language. */
 typedef struct
@@ -168,6 +169,28 @@ test_time_ran_out (AgentPeer *peer, gconstpointer data)
   g_assert_cmpint (kill (session_read_pid (peer, "orphan"), 0), ==, -1);
 }
 
+/* Without cgroups the agent looks for what descends from it, and must find nobody else's. */
+static void
+test_time_ran_out_spares_others (AgentPeer *peer, gconstpointer data)
+{
+  const char *const argv[] = { "sleep", "1000", NULL };
+  AgentExec exec = { .language = SH, .code = "sleep 1000", .timeout_ms = 1000 };
+  g_autoptr (AgentResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  GPid other;
+
+  g_spawn_async (NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL,
+                 NULL, &other, &error);
+  g_assert_no_error (error);
+  session_mark (peer, PY);
+  result = session_exec_with (peer, exec);
+  g_assert_cmpuint (result->exit.flags, ==, BERTH_EXIT_TIMED_OUT);
+  session_assert_fresh (peer, PY, FALSE);
+  g_assert_cmpint (waitpid (other, NULL, WNOHANG), ==, 0);
+  g_assert_no_errno (kill (other, SIGKILL));
+  g_assert_cmpint (waitpid (other, NULL, 0), ==, other);
+}
+
 static void
 test_time_ran_out_handled (AgentPeer *peer, gconstpointer data)
 {
@@ -274,6 +297,7 @@ add_tests (void)
     { "process-exit", test_process_exit },
     { "killed-by-signal", test_killed_by_signal },
     { "time-ran-out", test_time_ran_out },
+    { "time-ran-out-spares-others", test_time_ran_out_spares_others },
     { "time-ran-out-handled", test_time_ran_out_handled },
     { "caller-cancels", test_caller_cancels },
     { "command-not-found", test_command_not_found },
