@@ -26,13 +26,11 @@
 
 #include "agent-file.h"
 
-#define HIDDEN_YEAR 946684800 /* 2000-01-01 */
-
 /* Sets the clock back; only before anything that looks at it runs. */
 void
 berth_agent_identity_hide_clock (void)
 {
-  struct timespec hidden = { .tv_sec = HIDDEN_YEAR };
+  struct timespec hidden = { .tv_sec = BERTH_HIDDEN_CLOCK_NS / 1000000000u };
 
   clock_settime (CLOCK_REALTIME, &hidden);
 }

@@ -200,6 +200,7 @@ hopeless_contains (const Hopeless *self, BerthRequest *request)
 {
   for (guint i = 0; i < self->n; i++)
     if (self->kinds[i]->memory_mb == request->memory_mb && self->kinds[i]->vcpus == request->vcpus
+        && self->kinds[i]->needs_boot == request->needs_boot
         && g_str_equal (self->kinds[i]->template_name, request->template_name))
       return TRUE;
   return FALSE;

@@ -123,6 +123,8 @@ void berth_admission_start_unstarted (BerthAdmission *self);
 void
 berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthAdmissionVm *av);
 /* starts a VM for the warm pool; its place must be free */
+/* takes into the books what exists already; it may be more than there is room for */
+void berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request);
 void berth_admission_refill (BerthAdmission *self, BerthWarm *warm);
 /* idempotent; detaches nobody */
 void berth_admission_destroy_vm (BerthAdmission *self, BerthAdmissionVm *av);

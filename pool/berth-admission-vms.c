@@ -74,21 +74,31 @@ vm_give_start (BerthAdmission *self, BerthAdmissionVm *av)
   vm_give (self, av, (BerthPlace){ .starts = av->held.starts });
 }
 
+/* takes @vm over */
+static BerthAdmissionVm *
+vm_add (BerthAdmission *self, BerthVm *vm, BerthStartMode mode)
+{
+  BerthAdmissionVm *av = g_new0 (BerthAdmissionVm, 1);
+
+  av->vm = vm;
+  av->mode = mode;
+  av->destroy_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
+  av->link.data = av;
+  self->in_state[BERTH_VM_STATE_STARTING]++;
+  g_queue_push_tail_link (&self->order, &av->link);
+  g_hash_table_insert (self->vms, av->vm, av);
+  return av;
+}
+
 static BerthAdmissionVm *
 vm_new (BerthAdmission *self, const char *template_name, guint memory_mb, guint vcpus,
         BerthStartMode mode)
 {
-  BerthAdmissionVm *av = g_new0 (BerthAdmissionVm, 1);
+  BerthVm *vm = berth_vm_new (template_name, memory_mb, vcpus, self->now_us);
+  BerthAdmissionVm *av = vm_add (self, vm, mode);
 
-  av->vm = berth_vm_new (template_name, memory_mb, vcpus, self->now_us);
-  av->mode = mode;
-  av->destroy_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
-  av->link.data = av;
   av->is_unstarted = TRUE;
   self->n_unstarted++;
-  self->in_state[BERTH_VM_STATE_STARTING]++;
-  g_queue_push_tail_link (&self->order, &av->link);
-  g_hash_table_insert (self->vms, av->vm, av);
   return av;
 }
 
@@ -193,6 +203,47 @@ berth_admission_refill (BerthAdmission *self, BerthWarm *warm)
   vm_take (self, av,
            (BerthPlace){ .slots = 1, .memory_mb = target->memory_mb, .vcpus = target->vcpus });
   vm_start (self, av);
+}
+
+static void
+adopt_claimed (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
+{
+  BerthAdmissionVm *av = vm_add (self, g_object_ref (vm), BERTH_START_RUN);
+
+  av->tenant = berth_tenants_ensure (self->tenants, request);
+  av->cost = berth_tenants_cost_of (&self->budgets.capacity, request);
+  berth_tenants_take (self->tenants, av->tenant, request->memory_mb, av->cost);
+  vm_take (self, av,
+           (BerthPlace){ .slots = 1, .memory_mb = request->memory_mb, .vcpus = request->vcpus });
+  berth_vm_set_request (vm, request, self->now_us, FALSE);
+  av->is_delivered = TRUE;
+  vm_fire (self, av, BERTH_VM_EVENT_STARTED);
+}
+
+static void
+adopt_warm (BerthAdmission *self, BerthVm *vm)
+{
+  BerthAdmissionVm *av = vm_add (self, g_object_ref (vm), BERTH_START_WARM);
+
+  av->warm = berth_admission_find_warm (self, berth_vm_get_template (vm));
+  self->n_refilling++;
+  vm_take (self, av,
+           (BerthPlace){ .slots = 1,
+                         .memory_mb = berth_vm_get_memory_mb (vm),
+                         .vcpus = berth_vm_get_vcpus (vm) });
+  if (av->warm != NULL)
+    av->generation = berth_warm_get_generation (av->warm);
+  else
+    berth_admission_destroy_vm (self, av); /* nobody wants it */
+}
+
+void
+berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
+{
+  if (request != NULL)
+    adopt_claimed (self, vm, request);
+  else
+    adopt_warm (self, vm);
 }
 
 /* The end of every VM: it leaves the books, and its place goes to @heir or back. */
@@ -317,7 +368,8 @@ handle_warmed (BerthAdmission *self, BerthAdmissionVm *av)
   vm_give_start (self, av);
   vm_give_vcpus (self, av);
   av->idle_since_us = self->now_us;
-  berth_warm_note_refill (av->warm, self->now_us - av->started_us);
+  if (av->started_us != 0) /* one that was adopted says nothing of how long it takes to make one */
+    berth_warm_note_refill (av->warm, self->now_us - av->started_us);
 }
 
 static void

@@ -146,7 +146,8 @@ berth_admission_handle_warm (BerthAdmission *self, const BerthMessage *message)
 static gboolean
 vm_serves (BerthAdmissionVm *av, BerthRequest *request)
 {
-  return av->warm != NULL && g_str_equal (berth_vm_get_template (av->vm), request->template_name)
+  return av->warm != NULL && !request->needs_boot
+         && g_str_equal (berth_vm_get_template (av->vm), request->template_name)
          && berth_vm_get_memory_mb (av->vm) == request->memory_mb
          && berth_vm_get_vcpus (av->vm) == request->vcpus
          && av->generation == berth_warm_get_generation (av->warm);

@@ -131,7 +131,8 @@ note_arrival (BerthAdmission *self, BerthRequest *request)
 {
   BerthWarm *warm = berth_admission_find_warm (self, request->template_name);
 
-  if (warm != NULL && berth_warm_fits (warm, request->memory_mb, request->vcpus))
+  if (warm != NULL && !request->needs_boot
+      && berth_warm_fits (warm, request->memory_mb, request->vcpus))
     berth_warm_note_arrival (warm, self->now_us);
 }
 
@@ -401,6 +402,9 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
     case BERTH_MESSAGE_SET_TENANTS:
       berth_tenants_set_policy (self->tenants, message->policy);
       refuse_too_big (self);
+      break;
+    case BERTH_MESSAGE_ADOPT:
+      berth_admission_adopt (self, message->vm, message->request);
       break;
     case BERTH_MESSAGE_SET_OPEN:
       handle_set_open (self, message->flag);

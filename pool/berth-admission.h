@@ -26,6 +26,8 @@ G_BEGIN_DECLS
  * @BERTH_MESSAGE_TEMPLATE_CHANGED: warm VMs of `template_name` are outdated
  * @BERTH_MESSAGE_SET_PRESSURE: the host is short of memory if `flag`
  * @BERTH_MESSAGE_SET_TENANTS: `policy` holds from now on
+ * @BERTH_MESSAGE_ADOPT: `vm` exists already: `request`'s own, or (%NULL) to be looked at by the
+ *   hypervisor, which tells STARTED or FAILED of it, and then warm
  */
 typedef enum
 {
@@ -43,6 +45,7 @@ typedef enum
   BERTH_MESSAGE_TEMPLATE_CHANGED,
   BERTH_MESSAGE_SET_PRESSURE,
   BERTH_MESSAGE_SET_TENANTS,
+  BERTH_MESSAGE_ADOPT,
 } BerthMessageType;
 
 /**

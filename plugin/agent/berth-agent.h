@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugin/manager/berth-exec.h"
+#include "plugin/manager/berth-file.h"
 #include "berth-frame-decoder.h"
 
 G_BEGIN_DECLS
@@ -40,9 +41,11 @@ void berth_agent_ready_async (BerthAgent *self, guint timeout_ms, GCancellable *
 gboolean berth_agent_ready_finish (BerthAgent *self, GAsyncResult *result, GError **error);
 
 /* Gives the guest its own random numbers, clock, machine id and hostname, and checks its proof: the
- * random bytes that it returns (32, into @out_random if not NULL) are new, its clock is right. */
-void berth_agent_identify_async (BerthAgent *self, const char *hostname, guint timeout_ms,
-                                 GCancellable *cancellable, GAsyncReadyCallback callback,
+ * random bytes that it returns (32, into @out_random if not NULL) are new, its clock is right.
+ * @is_rehearsal: everything but the time, which stays hidden: under TCG the first time through new
+ * code takes ten times as long as the second, so a warm VM goes through it before it is paused. */
+void berth_agent_identify_async (BerthAgent *self, const char *hostname, gboolean is_rehearsal,
+                                 guint timeout_ms, GCancellable *cancellable, GAsyncReadyCallback callback,
                                  gpointer user_data);
 gboolean berth_agent_identify_finish (BerthAgent *self, GAsyncResult *result, guint8 *out_random,
                                       GError **error);
@@ -59,9 +62,18 @@ void berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage la
                              gpointer user_data);
 BerthResult *berth_agent_exec_finish (BerthAgent *self, GAsyncResult *result, GError **error);
 
+/* Carries one file, or lists a folder; takes over @file, which has passed berth_file_request_check().
+ * May run beside an exec; BERTH_FILES_MAX at a time, more wait for their turn. Cancelling withdraws
+ * it and completes with G_IO_ERROR_CANCELLED; a PUT that was done before is a success. */
+void berth_agent_file_async (BerthAgent *self, BerthFileRequest *file, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer user_data);
+BerthFileResult *berth_agent_file_finish (BerthAgent *self, GAsyncResult *result, GError **error);
+
 /* Of the guest's own clock since its kernel began, 0 where not known yet; microseconds. */
 guint64 berth_agent_get_boot_us (BerthAgent *self);
 guint64 berth_agent_get_ready_us (BerthAgent *self);
+/* It had an identity before the hello: a tenant's code may have run. */
+gboolean berth_agent_was_identified (BerthAgent *self);
 gboolean berth_agent_has_language (BerthAgent *self, BerthLanguage language);
 
 G_END_DECLS

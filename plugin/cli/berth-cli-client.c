@@ -236,6 +236,25 @@ translate_error (BerthClient *self, GError *failure, gboolean ran_code, GError *
                  "berthd on %s went away before it answered: start it and try again", self->path);
 }
 
+static GVariant *
+client_call (BerthClient *self, const char *interface, const char *method, GVariant *arguments,
+             const char *reply_type, GUnixFDList *fds, GError **error)
+{
+  Pending pending = { .client = self };
+  gboolean runs_code = strcmp (method, "Run") == 0 || strcmp (method, "Exec") == 0;
+
+  g_dbus_connection_call_with_unix_fd_list (self->connection, NULL, BERTH_WIRE_PATH, interface,
+                                            method, arguments, G_VARIANT_TYPE (reply_type),
+                                            G_DBUS_CALL_FLAGS_NONE, G_MAXINT, fds, NULL, called_cb,
+                                            &pending);
+  g_clear_object (&fds);
+  while (!pending.done)
+    g_main_context_iteration (NULL, TRUE);
+  if (pending.reply == NULL)
+    translate_error (self, pending.error, runs_code, error);
+  return pending.reply;
+}
+
 /**
  * berth_client_call:
  * @self: a connection
@@ -254,19 +273,26 @@ GVariant *
 berth_client_call (BerthClient *self, const char *method, GVariant *arguments,
                    const char *reply_type, GUnixFDList *fds, GError **error)
 {
-  Pending pending = { .client = self };
-  gboolean runs_code = strcmp (method, "Run") == 0 || strcmp (method, "Exec") == 0;
+  return client_call (self, BERTH_WIRE_INTERFACE, method, arguments, reply_type, fds, error);
+}
 
-  g_dbus_connection_call_with_unix_fd_list (self->connection, NULL, BERTH_WIRE_PATH,
-                                            BERTH_WIRE_INTERFACE, method, arguments,
-                                            G_VARIANT_TYPE (reply_type), G_DBUS_CALL_FLAGS_NONE,
-                                            G_MAXINT, fds, NULL, called_cb, &pending);
-  g_clear_object (&fds);
-  while (!pending.done)
-    g_main_context_iteration (NULL, TRUE);
-  if (pending.reply == NULL)
-    translate_error (self, pending.error, runs_code, error);
-  return pending.reply;
+/**
+ * berth_client_call_admin:
+ * @self: a connection
+ * @method: of the interface for administrators
+ * @arguments: (nullable): sunk if it floats
+ * @reply_type: of the whole answer
+ *
+ * As berth_client_call().
+ *
+ * Returns: (transfer full) (nullable): the answer
+ */
+GVariant *
+berth_client_call_admin (BerthClient *self, const char *method, GVariant *arguments,
+                         const char *reply_type, GError **error)
+{
+  return client_call (self, BERTH_WIRE_ADMIN_INTERFACE, method, arguments, reply_type, NULL,
+                      error);
 }
 
 /**

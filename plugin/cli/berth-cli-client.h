@@ -15,6 +15,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthClient, berth_client_free)
 
 GVariant *berth_client_call (BerthClient *self, const char *method, GVariant *arguments,
                              const char *reply_type, GUnixFDList *fds, GError **error);
+GVariant *berth_client_call_admin (BerthClient *self, const char *method, GVariant *arguments,
+                                   const char *reply_type, GError **error);
 int berth_client_get_signal (BerthClient *self);
 const char *berth_client_get_socket (BerthClient *self);
 

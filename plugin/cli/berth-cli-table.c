@@ -83,3 +83,86 @@ berth_table_to_text (BerthTable *self, const char *indent)
     }
   return g_string_free (text, FALSE);
 }
+
+/**
+ * berth_table_dup_cell:
+ * @dictionary: (nullable): a{sv}
+ * @key: of it
+ *
+ * Returns: (transfer full): any value as a cell: "-" for none, text without its quotes, whole numbers
+ */
+char *
+berth_table_dup_cell (GVariant *dictionary, const char *key)
+{
+  g_autoptr(GVariant) value
+      = dictionary != NULL ? g_variant_lookup_value (dictionary, key, NULL) : NULL;
+
+  if (value == NULL)
+    return g_strdup ("-");
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
+    return g_strdup_printf ("%.0f", g_variant_get_double (value));
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return g_variant_print (value, FALSE);
+  if (g_variant_get_string (value, NULL)[0] == '\0')
+    return g_strdup ("-");
+  return g_variant_dup_string (value, NULL);
+}
+
+/* Seconds as a person counts them */
+static char *
+dup_age (GVariant *dictionary, const char *key)
+{
+  g_autofree char *cell = berth_table_dup_cell (dictionary, key);
+  guint64 seconds;
+
+  if (!g_ascii_string_to_unsigned (cell, 10, 0, G_MAXUINT32, &seconds, NULL))
+    return g_steal_pointer (&cell);
+  if (seconds < 60)
+    return g_strdup_printf ("%us", (guint) seconds);
+  if (seconds < 3600)
+    return g_strdup_printf ("%um%02us", (guint) seconds / 60, (guint) seconds % 60);
+  if (seconds < 86400)
+    return g_strdup_printf ("%uh%02um", (guint) seconds / 3600, (guint) seconds / 60 % 60);
+  return g_strdup_printf ("%ud%02uh", (guint) seconds / 86400, (guint) seconds / 3600 % 24);
+}
+
+static void
+add_row (BerthTable *table, GVariant *dictionary, const char *const *keys)
+{
+  GPtrArray *cells = g_ptr_array_new ();
+
+  for (guint i = 0; keys[i] != NULL; i++)
+    {
+      gboolean is_age = strcmp (keys[i], "age_s") == 0 || strcmp (keys[i], "since") == 0;
+
+      g_ptr_array_add (cells,
+                       is_age ? dup_age (dictionary, keys[i]) : berth_table_dup_cell (dictionary, keys[i]));
+    }
+  g_ptr_array_add (cells, NULL);
+  berth_table_take_row (table, (char **) g_ptr_array_free (cells, FALSE));
+}
+
+/**
+ * berth_table_of:
+ * @dictionaries: aa{sv}, a row each
+ * @heads: (array zero-terminated=1): the first row
+ * @keys: (array zero-terminated=1): what stands in the columns
+ * @indent: in front of each line
+ *
+ * Returns: (transfer full): the text of it
+ */
+char *
+berth_table_of (GVariant *dictionaries, const char *const *heads, const char *const *keys,
+                const char *indent)
+{
+  g_autoptr(BerthTable) table = berth_table_new ();
+
+  berth_table_take_row (table, g_strdupv ((char **) heads));
+  for (gsize i = 0; i < g_variant_n_children (dictionaries); i++)
+    {
+      g_autoptr(GVariant) dictionary = g_variant_get_child_value (dictionaries, i);
+
+      add_row (table, dictionary, keys);
+    }
+  return berth_table_to_text (table, indent);
+}

@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-#define BERTH_TABLE_COLUMNS 8
+#define BERTH_TABLE_COLUMNS 10
 
 /**
  * BerthTable:
@@ -25,5 +25,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthTable, berth_table_free)
 
 void berth_table_take_row (BerthTable *self, char **cells);
 char *berth_table_to_text (BerthTable *self, const char *indent);
+
+char *berth_table_dup_cell (GVariant *dictionary, const char *key);
+char *berth_table_of (GVariant *dictionaries, const char *const *heads, const char *const *keys,
+                      const char *indent);
 
 G_END_DECLS

@@ -11,8 +11,13 @@ int berth_verb_run (int argc, char **argv);
 int berth_verb_exec (int argc, char **argv);
 int berth_verb_create (int argc, char **argv);
 int berth_verb_destroy (int argc, char **argv);
+int berth_verb_put (int argc, char **argv);
+int berth_verb_get (int argc, char **argv);
+int berth_verb_ls (int argc, char **argv);
 int berth_verb_list (int argc, char **argv);
 int berth_verb_status (int argc, char **argv);
 int berth_verb_doctor (int argc, char **argv);
+int berth_verb_pool (int argc, char **argv);
+int berth_verb_template (int argc, char **argv);
 
 G_END_DECLS

@@ -65,74 +65,6 @@ report_failure (const BerthOptionValues *values, const GError *error)
   return berth_report_error (error);
 }
 
-/* Any value as a cell: "-" for none, text without its quotes, whole numbers */
-static char *
-dup_cell (GVariant *dictionary, const char *key)
-{
-  g_autoptr(GVariant) value
-      = dictionary != NULL ? g_variant_lookup_value (dictionary, key, NULL) : NULL;
-
-  if (value == NULL)
-    return g_strdup ("-");
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
-    return g_strdup_printf ("%.0f", g_variant_get_double (value));
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
-    return g_variant_print (value, FALSE);
-  if (g_variant_get_string (value, NULL)[0] == '\0')
-    return g_strdup ("-");
-  return g_variant_dup_string (value, NULL);
-}
-
-/* Seconds as a person counts them */
-static char *
-dup_age (GVariant *dictionary, const char *key)
-{
-  g_autofree char *cell = dup_cell (dictionary, key);
-  guint64 seconds;
-
-  if (!g_ascii_string_to_unsigned (cell, 10, 0, G_MAXUINT32, &seconds, NULL))
-    return g_steal_pointer (&cell);
-  if (seconds < 60)
-    return g_strdup_printf ("%us", (guint) seconds);
-  if (seconds < 3600)
-    return g_strdup_printf ("%um%02us", (guint) seconds / 60, (guint) seconds % 60);
-  if (seconds < 86400)
-    return g_strdup_printf ("%uh%02um", (guint) seconds / 3600, (guint) seconds / 60 % 60);
-  return g_strdup_printf ("%ud%02uh", (guint) seconds / 86400, (guint) seconds / 3600 % 24);
-}
-
-static void
-add_row (BerthTable *table, GVariant *dictionary, const char *const *keys)
-{
-  GPtrArray *cells = g_ptr_array_new ();
-
-  for (guint i = 0; keys[i] != NULL; i++)
-    {
-      gboolean is_age = strcmp (keys[i], "age_s") == 0 || strcmp (keys[i], "since") == 0;
-
-      g_ptr_array_add (cells,
-                       is_age ? dup_age (dictionary, keys[i]) : dup_cell (dictionary, keys[i]));
-    }
-  g_ptr_array_add (cells, NULL);
-  berth_table_take_row (table, (char **) g_ptr_array_free (cells, FALSE));
-}
-
-static char *
-table_of (GVariant *dictionaries, const char *const *heads, const char *const *keys,
-          const char *indent)
-{
-  g_autoptr(BerthTable) table = berth_table_new ();
-
-  berth_table_take_row (table, g_strdupv ((char **) heads));
-  for (gsize i = 0; i < g_variant_n_children (dictionaries); i++)
-    {
-      g_autoptr(GVariant) dictionary = g_variant_get_child_value (dictionaries, i);
-
-      add_row (table, dictionary, keys);
-    }
-  return berth_table_to_text (table, indent);
-}
-
 /**
  * berth_verb_list:
  * @argc: of @argv
@@ -144,9 +76,11 @@ int
 berth_verb_list (int argc, char **argv)
 {
   static const char *const heads[]
-      = { "ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE", NULL };
+      = { "ID",   "DOMAIN", "TEMPLATE", "STATE",      "TENANT",
+          "TASK", "AGE",    "PRIVATE",  "SHARED MiB", NULL };
   static const char *const keys[]
-      = { "id", "domain", "template", "state", "tenant", "task", "age_s", NULL };
+      = { "id",   "domain", "template",   "state",     "tenant",
+          "task", "age_s",  "private_mb", "shared_mb", NULL };
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) vms = ask (&list_help, &values, argc, argv, "List", "(aa{sv})", &error);
@@ -156,7 +90,7 @@ berth_verb_list (int argc, char **argv)
     return report_failure (&values, error);
   if (values.json)
     return berth_report_json (vms);
-  text = table_of (vms, heads, keys, "");
+  text = berth_table_of (vms, heads, keys, "");
   return berth_report_text (text);
 }
 
@@ -171,13 +105,13 @@ append_slots (GString *text, GVariant *status)
 {
   static const char *const kinds[] = { "claimed", "warm", "starting", "stopping" };
   g_autoptr(GVariant) slots = lookup_dictionary (status, "slots");
-  g_autofree char *available = dup_cell (slots, "free");
-  g_autofree char *total = dup_cell (slots, "total");
+  g_autofree char *available = berth_table_dup_cell (slots, "free");
+  g_autofree char *total = berth_table_dup_cell (slots, "total");
 
   g_string_append_printf (text, "slots      %s of %s free", available, total);
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     {
-      g_autofree char *count = dup_cell (slots, kinds[i]);
+      g_autofree char *count = berth_table_dup_cell (slots, kinds[i]);
 
       g_string_append_printf (text, "%s%s %s", i == 0 ? "; " : ", ", count, kinds[i]);
     }
@@ -189,8 +123,8 @@ append_budget (GString *text, GVariant *status, const char *key, const char *lab
                const char *unit)
 {
   g_autoptr(GVariant) budget = lookup_dictionary (status, key);
-  g_autofree char *held = dup_cell (budget, "held");
-  g_autofree char *total = dup_cell (budget, "total");
+  g_autofree char *held = berth_table_dup_cell (budget, "held");
+  g_autofree char *total = berth_table_dup_cell (budget, "total");
 
   if (budget != NULL)
     g_string_append_printf (text, "%-9s  %s of %s%s held\n", label, held, total, unit);
@@ -200,8 +134,8 @@ static void
 append_libvirt (GString *text, GVariant *status)
 {
   g_autoptr(GVariant) libvirt = lookup_dictionary (status, "libvirt");
-  g_autofree char *uri = dup_cell (libvirt, "uri");
-  g_autofree char *version = dup_cell (libvirt, "version");
+  g_autofree char *uri = berth_table_dup_cell (libvirt, "uri");
+  g_autofree char *version = berth_table_dup_cell (libvirt, "version");
   gboolean connected = FALSE;
 
   if (libvirt == NULL)
@@ -224,7 +158,7 @@ append_waiters (GString *text, GVariant *status)
                           waiters != NULL ? g_variant_n_children (waiters) : 0);
   if (waiters == NULL || g_variant_n_children (waiters) == 0)
     return;
-  table = table_of (waiters, heads, keys, "  ");
+  table = berth_table_of (waiters, heads, keys, "  ");
   g_string_append (text, table);
 }
 
@@ -253,7 +187,7 @@ append_templates (GString *text, GVariant *status)
 
       g_ptr_array_add (cells, g_strdup (name));
       for (guint i = 0; keys[i] != NULL; i++)
-        g_ptr_array_add (cells, dup_cell (template, keys[i]));
+        g_ptr_array_add (cells, berth_table_dup_cell (template, keys[i]));
       g_ptr_array_add (cells, NULL);
       berth_table_take_row (table, (char **) g_ptr_array_free (cells, FALSE));
     }
@@ -293,9 +227,9 @@ berth_verb_status (int argc, char **argv)
 static gboolean
 append_finding (GString *text, GVariant *finding)
 {
-  g_autofree char *check = dup_cell (finding, "check");
-  g_autofree char *what = dup_cell (finding, "text");
-  g_autofree char *remedy = dup_cell (finding, "remedy");
+  g_autofree char *check = berth_table_dup_cell (finding, "check");
+  g_autofree char *what = berth_table_dup_cell (finding, "text");
+  g_autofree char *remedy = berth_table_dup_cell (finding, "remedy");
   gboolean ok = FALSE;
 
   g_variant_lookup (finding, "ok", "b", &ok);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a client may ask, as whom it asks, and that it gets one answer to everything. Calls that
  * were made over a connection end with it; sandboxes stay. */
-#include "plugin/daemon/berth-peer.h"
+#include "plugin/daemon/berth-peer-private.h"
 
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/daemon/berth-admin.h"
 #include "plugin/daemon/berth-gate.h"
 #include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
@@ -16,10 +17,12 @@ struct _BerthPeer
 {
   BerthDBusManagerSkeleton parent_instance;
   GDBusConnection *connection;
+  GDBusInterfaceSkeleton *admin;
   GCancellable *cancellable; /* of every call of this connection */
   BerthManager *manager;
   gint64 default_wait_us;
   guint32 uid;
+  GPtrArray *attached; /* char: ids of sandboxes that end with the connection */
 };
 
 /* A call that takes its time. Freed without an answer, it answers that berth has a bug. */
@@ -27,6 +30,7 @@ typedef struct
 {
   BerthPeer *peer;
   GDBusMethodInvocation *invocation; /* owned; NULL once answered */
+  gboolean is_attached;              /* of Create */
 } Call;
 
 static void iface_init (BerthDBusManagerIface *iface);
@@ -58,8 +62,8 @@ call_answer (Call *call, GVariant *value)
   g_dbus_method_invocation_return_value (g_steal_pointer (&call->invocation), value);
 }
 
-static void
-call_fail (Call *call, const GError *error)
+void
+berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error)
 {
   /* berth-wire.c gives every error that callers may see a name; a foreign one is a bug of berth's
    * whose text helps, and whose name would mean nothing to anybody */
@@ -71,7 +75,13 @@ call_fail (Call *call, const GError *error)
 
   if (told->code == BERTH_ERROR_INTERNAL && told->domain == BERTH_ERROR)
     g_warning ("internal error: %s", told->message);
-  g_dbus_method_invocation_return_gerror (g_steal_pointer (&call->invocation), told);
+  g_dbus_method_invocation_return_gerror (invocation, told);
+}
+
+static void
+call_fail (Call *call, const GError *error)
+{
+  berth_peer_answer_error (g_steal_pointer (&call->invocation), error);
 }
 
 static void
@@ -91,6 +101,24 @@ static guint32
 acting_uid (BerthPeer *self)
 {
   return self->uid == geteuid () ? 0 : self->uid;
+}
+
+guint32
+berth_peer_get_acting_uid (BerthPeer *self)
+{
+  return acting_uid (self);
+}
+
+BerthManager *
+berth_peer_get_manager (BerthPeer *self)
+{
+  return self->manager;
+}
+
+GCancellable *
+berth_peer_get_cancellable (BerthPeer *self)
+{
+  return self->cancellable;
 }
 
 static void
@@ -140,8 +168,8 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
-static gboolean
-check_id (const char *id, GError **error)
+gboolean
+berth_peer_check_id (const char *id, GError **error)
 {
   gsize length = strlen (id);
 
@@ -173,7 +201,7 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options = NULL;
 
-  if (check_id (id, &error))
+  if (berth_peer_check_id (id, &error))
     options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options, fds, 0, &error);
   if (options == NULL)
     {
@@ -224,6 +252,8 @@ create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   is_gone = client_is_gone (call->peer);
   call_answer (call, g_variant_new ("(s)", id));
+  if (!is_gone && call->is_attached)
+    g_ptr_array_add (call->peer->attached, g_strdup (id));
   if (!is_gone)
     return;
   g_message ("sandbox %s is destroyed: its caller went away before it was told", id);
@@ -237,8 +267,9 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVar
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
   g_autoptr(GError) error = NULL;
-  g_autoptr(BerthOptions) options = berth_options_parse (BERTH_OPTION_SET_SANDBOX, arg_options,
-                                                          NULL, self->default_wait_us, &error);
+  g_autoptr(BerthOptions) options
+      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, NULL,
+                             self->default_wait_us, &error);
 
   if (options == NULL)
     {
@@ -246,6 +277,7 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVar
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   options->sandbox.uid = self->uid;
+  call->is_attached = options->is_attached;
   berth_manager_create_vm_async (self->manager, &options->sandbox, self->cancellable, create_cb,
                                  g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -263,6 +295,15 @@ destroy_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     call_fail (call, error);
 }
 
+static void
+forget_attached (BerthPeer *self, const char *id)
+{
+  guint index;
+
+  if (g_ptr_array_find_with_equal_func (self->attached, id, g_str_equal, &index))
+    g_ptr_array_remove_index_fast (self->attached, index);
+}
+
 /* Not cancelled with the connection: whoever asked for an end gets it. */
 static gboolean
 handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, const char *id)
@@ -271,9 +312,12 @@ handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, con
   g_autoptr(Call) call = call_new (self, invocation);
   g_autoptr(GError) error = NULL;
 
-  if (check_id (id, &error))
-    berth_manager_destroy_vm_async (self->manager, id, acting_uid (self), NULL, destroy_cb,
-                                    g_steal_pointer (&call));
+  if (berth_peer_check_id (id, &error))
+    {
+      forget_attached (self, id);
+      berth_manager_destroy_vm_async (self->manager, id, acting_uid (self), NULL, destroy_cb,
+                                      g_steal_pointer (&call));
+    }
   else
     call_fail (call, error);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -365,6 +409,7 @@ iface_init (BerthDBusManagerIface *iface)
   iface->handle_list = handle_list;
   iface->handle_status = handle_status;
   iface->handle_doctor = handle_doctor;
+  berth_peer_files_init (iface);
 }
 
 static void
@@ -373,8 +418,10 @@ berth_peer_dispose (GObject *object)
   BerthPeer *self = BERTH_PEER (object);
 
   g_clear_object (&self->connection);
+  g_clear_object (&self->admin);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->manager);
+  g_clear_pointer (&self->attached, g_ptr_array_unref);
   G_OBJECT_CLASS (berth_peer_parent_class)->dispose (object);
 }
 
@@ -390,6 +437,7 @@ static void
 berth_peer_init (BerthPeer *self)
 {
   self->cancellable = g_cancellable_new ();
+  self->attached = g_ptr_array_new_with_free_func (g_free);
   berth_dbus_manager_set_version (BERTH_DBUS_MANAGER (self), BERTH_VERSION);
 }
 
@@ -412,7 +460,42 @@ berth_peer_new (GDBusConnection *connection, guint32 uid, BerthManager *manager,
   self->manager = g_object_ref (manager);
   self->uid = uid;
   self->default_wait_us = default_wait_us;
+  self->admin = berth_admin_new (manager, uid);
   return self;
+}
+
+/* Those that were destroyed already are told as gone, which is well. */
+static void
+detached_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree char *id = user_data;
+  g_autoptr(GError) error = NULL;
+
+  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error)
+      && !g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
+    g_warning ("sandbox %s, whose connection ended: %s", id, error->message);
+}
+
+static void
+end_attached (BerthPeer *self)
+{
+  for (guint i = 0; i < self->attached->len; i++)
+    {
+      const char *id = g_ptr_array_index (self->attached, i);
+
+      berth_manager_destroy_vm_async (self->manager, id, 0, NULL, detached_cb, g_strdup (id));
+    }
+  g_ptr_array_set_size (self->attached, 0);
+}
+
+static void
+unexport (BerthPeer *self)
+{
+  GDBusInterfaceSkeleton *skeletons[] = { G_DBUS_INTERFACE_SKELETON (self), self->admin };
+
+  for (guint i = 0; i < G_N_ELEMENTS (skeletons); i++)
+    if (g_dbus_interface_skeleton_get_connection (skeletons[i]) != NULL)
+      g_dbus_interface_skeleton_unexport (skeletons[i]);
 }
 
 static void
@@ -421,7 +504,8 @@ closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error,
   g_autoptr(BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
 
   g_cancellable_cancel (self->cancellable);
-  g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self));
+  end_attached (self);
+  unexport (self);
   g_signal_emit (self, signals[SIGNAL_CLOSED], 0);
 }
 
@@ -438,11 +522,12 @@ berth_peer_serve (BerthPeer *self, GError **error)
 {
   berth_gate_install (self->connection);
   if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self), self->connection,
-                                         BERTH_WIRE_PATH, error))
+                                         BERTH_WIRE_PATH, error)
+      || !g_dbus_interface_skeleton_export (self->admin, self->connection, BERTH_WIRE_PATH, error))
     return FALSE;
   if (g_dbus_connection_is_closed (self->connection))
     {
-      g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self));
+      unexport (self);
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED, "it left at once");
       return FALSE;
     }

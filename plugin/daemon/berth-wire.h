@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 
 #define BERTH_WIRE_PATH "/org/berth/Berth1"
 #define BERTH_WIRE_INTERFACE "org.berth.Berth1.Manager"
+#define BERTH_WIRE_ADMIN_INTERFACE "org.berth.Berth1.Admin"
 
 void berth_wire_register_errors (void);
 

@@ -40,11 +40,11 @@ define_error_code (void)
 }
 
 gboolean
-berth_domain_start (virConnectPtr connection, const char *xml, gboolean is_paused,
-                    char **out_live_xml, GError **error)
+berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char **out_live_xml,
+                    GError **error)
 {
-  g_auto(virDomainPtr) domain
-      = virDomainDefineXMLFlags (connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
+  g_auto(virDomainPtr) domain = virDomainDefineXMLFlags (
+      connection, xml, flags & BERTH_DOMAIN_START_KNOWN ? 0 : VIR_DOMAIN_DEFINE_VALIDATE);
   char *live_xml;
 
   if (domain == NULL)
@@ -52,7 +52,9 @@ berth_domain_start (virConnectPtr connection, const char *xml, gboolean is_pause
       berth_libvirt_error_set (error, define_error_code (), "libvirt refuses the domain");
       return FALSE;
     }
-  if (virDomainCreateWithFlags (domain, is_paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
+  if (virDomainCreateWithFlags (
+          domain, flags & BERTH_DOMAIN_START_PAUSED ? VIR_DOMAIN_START_PAUSED : 0)
+      < 0)
     {
       berth_libvirt_error_set (error, define_error_code (), "the domain does not start");
       return FALSE;
@@ -128,6 +130,30 @@ berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *m
   return FALSE;
 }
 
+#define QUIT_POLL_US (10 * G_TIME_SPAN_MILLISECOND)
+/* libvirt's own end of a domain takes 0.03 to 0.25 s once QEMU has ended. */
+#define QUIT_WAIT_US G_TIME_SPAN_SECOND
+
+/* Asks QEMU to end, and waits until libvirt has seen it. QEMU ends in 10 to 50 ms then, while
+ * virDomainDestroy() first locks the domain for 200 ms, in which libvirt does not tell it. FALSE says
+ * nothing: whoever calls it destroys the domain then. */
+static gboolean
+domain_quit (virDomainPtr domain)
+{
+  gint64 end_us = g_get_monotonic_time () + QUIT_WAIT_US;
+  gboolean is_active = virDomainIsActive (domain) == 1;
+
+  if (is_active)
+    berth_qmp_quit (domain, NULL);
+  while (is_active && g_get_monotonic_time () < end_us)
+    {
+      g_usleep (QUIT_POLL_US);
+      is_active = virDomainIsActive (domain) == 1;
+    }
+  berth_libvirt_error_take_code ();
+  return !is_active;
+}
+
 /* TRUE when it does not run (any more). */
 static gboolean
 domain_destroy (virDomainPtr domain, GError **error)
@@ -191,7 +217,7 @@ berth_domain_end (virConnectPtr connection, const char *uuid, GError **error)
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be looked up");
       return FALSE;
     }
-  return domain_destroy (domain, error) && domain_undefine (domain, error);
+  return (domain_quit (domain) || domain_destroy (domain, error)) && domain_undefine (domain, error);
 }
 
 gboolean
@@ -207,8 +233,20 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
   return virDomainIsActive (domain) == 1;
 }
 
-static gboolean
-domain_is_own (virDomainPtr domain, const char *instance)
+void
+berth_own_domain_free (BerthOwnDomain *self)
+{
+  if (self == NULL)
+    return;
+  g_free (self->uuid);
+  g_free (self->name);
+  berth_mark_free (self->mark);
+  g_free (self);
+}
+
+/* (transfer full) (nullable): its mark, if it is of @instance */
+static BerthMark *
+domain_dup_mark (virDomainPtr domain, const char *instance)
 {
   /* not virDomainGetMetadata(): it gives the element without its namespace */
   g_autofree char *xml = virDomainGetXMLDesc (domain, 0);
@@ -217,16 +255,43 @@ domain_is_own (virDomainPtr domain, const char *instance)
   if (xml == NULL)
     {
       berth_libvirt_error_take_code (); /* it has just gone */
-      return FALSE;
+      return NULL;
     }
   mark = berth_mark_parse (xml, NULL);
-  return mark != NULL && g_strcmp0 (mark->instance, instance) == 0;
+  return mark != NULL && g_strcmp0 (mark->instance, instance) == 0 ? g_steal_pointer (&mark) : NULL;
+}
+
+/* (nullable): @domain, if it is of @instance */
+static BerthOwnDomain *
+own_domain_new (virDomainPtr domain, const char *instance)
+{
+  g_autoptr(BerthMark) mark = domain_dup_mark (domain, instance);
+  char uuid[VIR_UUID_STRING_BUFLEN];
+  virDomainInfo info = { 0 };
+  BerthOwnDomain *self;
+  int reason = 0;
+  int state = VIR_DOMAIN_NOSTATE;
+
+  if (mark == NULL || virDomainGetUUIDString (domain, uuid) < 0)
+    return NULL;
+  if (virDomainGetInfo (domain, &info) < 0 || virDomainGetState (domain, &state, &reason, 0) < 0)
+    berth_libvirt_error_take_code ();
+  self = g_new0 (BerthOwnDomain, 1);
+  self->uuid = g_strdup (uuid);
+  self->name = g_strdup (virDomainGetName (domain));
+  self->mark = g_steal_pointer (&mark);
+  self->memory_mb = (guint) (info.maxMem / 1024);
+  self->vcpus = info.nrVirtCpu;
+  self->is_active = virDomainIsActive (domain) == 1;
+  self->is_paused = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_USER;
+  return self;
 }
 
 GPtrArray *
 berth_domain_list_own (virConnectPtr connection, const char *instance, GError **error)
 {
-  g_autoptr(GPtrArray) own = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr(GPtrArray) own
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) berth_own_domain_free);
   g_autofree virDomainPtr *domains = NULL;
   int count = virConnectListAllDomains (connection, &domains, 0);
 
@@ -238,12 +303,23 @@ berth_domain_list_own (virConnectPtr connection, const char *instance, GError **
   for (int i = 0; i < count; i++)
     {
       g_auto(virDomainPtr) domain = domains[i];
-      char uuid[VIR_UUID_STRING_BUFLEN];
+      BerthOwnDomain *found = own_domain_new (domain, instance);
 
-      if (domain_is_own (domain, instance) && virDomainGetUUIDString (domain, uuid) == 0)
-        g_ptr_array_add (own, g_strdup (uuid));
+      if (found != NULL)
+        g_ptr_array_add (own, found);
     }
   return g_steal_pointer (&own);
+}
+
+char *
+berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **error)
+{
+  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+  char *xml = domain != NULL ? virDomainGetXMLDesc (domain, 0) : NULL;
+
+  if (domain != NULL && xml == NULL)
+    berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain is gone");
+  return xml;
 }
 
 /* (nullable): of the first element or attribute that @xpath finds */

@@ -5,21 +5,35 @@
 #include <gio/gio.h>
 #include <libvirt/libvirt.h>
 
+#include "berth-mark.h"
+
 G_BEGIN_DECLS
 
 /* Is there a domain of this name, ours or anyone's? */
 gboolean berth_domain_is_name_taken (virConnectPtr connection, const char *name);
 
 /**
+ * BerthDomainStartFlags:
+ * @BERTH_DOMAIN_START_PAUSED: start it without running it
+ * @BERTH_DOMAIN_START_KNOWN: libvirt has validated one of the same shape: validating against its
+ *   schema takes 26 ms of libvirtd's time, the rest of the definition 3 ms
+ */
+typedef enum
+{
+  BERTH_DOMAIN_START_PAUSED = 1 << 0,
+  BERTH_DOMAIN_START_KNOWN = 1 << 1,
+} BerthDomainStartFlags;
+
+/**
  * berth_domain_start:
  * @xml: of the domain
- * @is_paused: start it without running it
+ * @flags: of #BerthDomainStartFlags
  * @out_live_xml: (out) (transfer full): as it runs, with all that libvirt filled in
  *
  * Defines and starts a domain. What a failure leaves behind, berth_domain_end() clears away.
  * Fails with BERTH_ERROR_CONFIG where libvirt refuses the XML, else with BERTH_ERROR_UNAVAILABLE.
  */
-gboolean berth_domain_start (virConnectPtr connection, const char *xml, gboolean is_paused,
+gboolean berth_domain_start (virConnectPtr connection, const char *xml, guint flags,
                              char **out_live_xml, GError **error);
 
 /* Pauses or resumes it. */
@@ -40,9 +54,37 @@ gboolean berth_domain_end (virConnectPtr connection, const char *uuid, GError **
 /* Is it running or paused? FALSE also when it does not exist. */
 gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);
 
-/* (transfer full) (element-type utf8): UUIDs of all domains that carry the mark of @instance; NULL
+/**
+ * BerthOwnDomain:
+ * @uuid: of the domain
+ * @name: of it
+ * @mark: its mark
+ * @memory_mb: of its guest; MiB
+ * @vcpus: of its guest
+ * @is_active: it runs or is paused
+ * @is_paused: it was paused by whoever could; not by an error, and not while it comes up
+ *
+ * A domain that carries the mark of an instance.
+ */
+typedef struct
+{
+  char *uuid;
+  char *name;
+  BerthMark *mark;
+  guint memory_mb;
+  guint vcpus;
+  gboolean is_active;
+  gboolean is_paused;
+} BerthOwnDomain;
+
+void berth_own_domain_free (BerthOwnDomain *self);
+
+/* (transfer full) (element-type BerthOwnDomain): all domains that carry the mark of @instance; NULL
  * on failure. Domains without it are not touched (invariant 9). */
 GPtrArray *berth_domain_list_own (virConnectPtr connection, const char *instance, GError **error);
+
+/* (transfer full) (nullable): the XML of a domain as it runs */
+char *berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **error);
 
 /* (transfer full) (nullable): path of the socket behind the virtio port @port */
 char *berth_domain_dup_channel_path (const char *live_xml, const char *port);

@@ -1,52 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* pool's hypervisor, made of libvirt: which machines there are, and what becomes of each. */
-#include "berth-libvirt.h"
+#include "berth-libvirt-private.h"
 
-#include "berth-domain.h"
 #include "berth-libvirt-error.h"
+#include "pool/berth-request.h"
+#include "pool/berth-vm-private.h"
 
 /* A name that an administrator's own domain has is passed over; this many in a row are no accident. */
 #define NAMES_MAX 4096u
 
-/* Where a machine stands between pool's calls and libvirt's answers. */
-typedef enum
-{
-  PHASE_STARTING, /* its start is under way */
-  PHASE_UP,       /* told as started */
-  PHASE_DOWN,     /* its start failed, or it stopped: waits for its end */
-  PHASE_ENDING,   /* its end is under way */
-} Phase;
-
-typedef struct
-{
-  BerthMachine *machine; /* NULL when there never was one */
-  Phase phase;
-  guint ordinal;
-  GCancellable *cancellable;
-  gboolean is_end_wanted; /* pool asked while the start was under way */
-  GError *end_reason;     /* why it ended unasked; NULL: pool asked */
-} Slot;
-
-struct _BerthLibvirt
-{
-  GObject parent;
-  BerthLink *link;
-  char *instance;
-  char *name_prefix;
-  char *image_dir;
-  BerthImages *images;
-  GHashTable *templates; /* name -> BerthTemplate */
-  GHashTable *slots;     /* BerthVm (owned) -> Slot (owned) */
-  BerthLibvirtStateFunc state_func;
-  gpointer state_data;
-
-  GMutex event_lock;
-  BerthHypervisorEventFunc event_func;
-  gpointer event_data;
-};
-
 static void berth_libvirt_hypervisor_init (BerthHypervisorInterface *iface);
-static void libvirt_end (BerthLibvirt *self, BerthVm *vm, Slot *slot);
+static void libvirt_end (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot);
 static void libvirt_start (BerthLibvirt *self, BerthVm *vm);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (BerthLibvirt, berth_libvirt, G_TYPE_OBJECT,
@@ -54,12 +18,20 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (BerthLibvirt, berth_libvirt, G_TYPE_OBJECT,
                                                       berth_libvirt_hypervisor_init))
 
 static void
-slot_free (Slot *slot)
+slot_free (BerthSlot *slot)
 {
   g_clear_object (&slot->machine);
   g_clear_object (&slot->cancellable);
   g_clear_error (&slot->end_reason);
   g_free (slot);
+}
+
+static void
+recording_free (BerthRecording *recording)
+{
+  berth_snapshot_unref (recording->snapshot);
+  berth_images_unref (recording->images);
+  g_free (recording);
 }
 
 static void
@@ -75,6 +47,9 @@ berth_libvirt_finalize (GObject *object)
   g_clear_pointer (&self->images, berth_images_unref);
   g_hash_table_unref (self->templates);
   g_hash_table_unref (self->slots);
+  g_hash_table_unref (self->recordings);
+  berth_stock_free (self->stock);
+  g_clear_pointer (&self->adoptable, g_ptr_array_unref);
   g_mutex_clear (&self->event_lock);
   G_OBJECT_CLASS (berth_libvirt_parent_class)->finalize (object);
 }
@@ -90,6 +65,9 @@ berth_libvirt_init (BerthLibvirt *self)
 {
   g_mutex_init (&self->event_lock);
   self->slots = g_hash_table_new_full (NULL, NULL, g_object_unref, (GDestroyNotify) slot_free);
+  self->stock = berth_stock_new ();
+  self->recordings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
+                                            (GDestroyNotify) recording_free);
 }
 
 static void
@@ -107,7 +85,7 @@ libvirt_next_ordinal (BerthLibvirt *self, BerthVm *vm, guint from)
 {
   GHashTableIter iter;
   BerthVm *other;
-  Slot *slot;
+  BerthSlot *slot;
   gboolean is_taken = TRUE;
   guint ordinal = from;
 
@@ -128,7 +106,7 @@ static void
 libvirt_gone (BerthLibvirt *self, BerthVm *vm)
 {
   g_autoptr(BerthVm) held = g_object_ref (vm);
-  Slot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   g_autoptr(GError) reason = g_steal_pointer (&slot->end_reason);
 
   g_hash_table_remove (self->slots, vm);
@@ -141,7 +119,7 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr(BerthLibvirt) self = user_data;
   BerthMachine *machine = BERTH_MACHINE (source);
   BerthVm *vm = berth_machine_get_vm (machine);
-  Slot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   g_autoptr(GError) error = NULL;
 
   if (berth_machine_end_finish (machine, result, &error))
@@ -149,26 +127,25 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       libvirt_gone (self, vm);
       return;
     }
-  slot->phase = PHASE_DOWN;
+  slot->phase = BERTH_PHASE_DOWN;
   g_warning ("%s", error->message);
   libvirt_emit (self, BERTH_HYPERVISOR_STUCK, vm, error);
 }
 
 static void
-libvirt_end (BerthLibvirt *self, BerthVm *vm, Slot *slot)
+libvirt_end (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot)
 {
   if (slot->machine == NULL)
     {
       libvirt_gone (self, vm);
       return;
     }
-  slot->phase = PHASE_ENDING;
+  slot->phase = BERTH_PHASE_ENDING;
   berth_machine_end_async (slot->machine, ended_cb, g_object_ref (self));
 }
 
-/* A machine that is up ended by itself, or can't be used any more. */
-static void
-libvirt_ended_unasked (BerthLibvirt *self, BerthVm *vm, Slot *slot, const char *reason)
+void
+berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const char *reason)
 {
   slot->end_reason = g_error_new (BERTH_ERROR, BERTH_ERROR_GONE, "%s: %s",
                                   berth_machine_get_name (slot->machine), reason);
@@ -181,21 +158,73 @@ agent_closed_cb (BerthAgent *agent, const GError *error, gpointer user_data)
   BerthMachine *machine = user_data;
   BerthVm *vm = berth_machine_get_vm (machine);
   BerthLibvirt *self = g_object_get_data (G_OBJECT (machine), "berth-libvirt");
-  Slot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   g_autofree char *reason = g_strdup_printf ("its agent is lost (%s)", error->message);
 
-  if (slot != NULL && slot->phase == PHASE_UP)
-    libvirt_ended_unasked (self, vm, slot, reason);
+  if (slot != NULL && slot->phase == BERTH_PHASE_UP)
+    berth_libvirt_end_unasked (self, vm, slot, reason);
 }
 
 static void
-libvirt_start_failed (BerthLibvirt *self, BerthVm *vm, Slot *slot, const GError *error)
+libvirt_start_failed (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const GError *error)
 {
-  slot->phase = PHASE_DOWN;
+  slot->phase = BERTH_PHASE_DOWN;
   if (slot->is_end_wanted)
     libvirt_end (self, vm, slot);
   else
     libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
+}
+
+/* Two clones that share random numbers would have to return the same ones. */
+static gboolean
+libvirt_check_proof (BerthLibvirt *self, BerthMachine *machine, GError **error)
+{
+  if (berth_stock_check_proof (self->stock, berth_machine_get_proof (machine),
+                               BERTH_MACHINE_PROOF_SIZE))
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+               "%s: its random numbers are another VM's: it is not used",
+               berth_machine_get_name (machine));
+  return FALSE;
+}
+
+/* A start that ended says something of the snapshot that it was made of. */
+static void
+libvirt_note_clone (BerthLibvirt *self, BerthMachine *machine, const GError *error)
+{
+  BerthMachineStart how = berth_machine_get_start (machine);
+  const char *name = berth_template_get_name (berth_machine_get_template (machine));
+  g_autofree char *reason = NULL;
+
+  if ((how != BERTH_MACHINE_CLONE && how != BERTH_MACHINE_WARM)
+      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)
+      || berth_stock_note_clone (self->stock, name, berth_machine_get_snapshot (machine),
+                                 error == NULL))
+    return;
+  reason = g_strdup_printf ("its clones do not start: %s", error->message);
+  berth_libvirt_tell_spoilt (self, name, reason);
+}
+
+/* somebody else's domain has the name: it is not ours to touch, so this one gets the next */
+static gboolean
+libvirt_start_under_next_name (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot,
+                               const GError *error)
+{
+  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_EXISTS) || slot->is_end_wanted
+      || slot->ordinal >= NAMES_MAX)
+    return FALSE;
+  g_clear_object (&slot->machine);
+  slot->ordinal++;
+  libvirt_start (self, vm);
+  return TRUE;
+}
+
+static gboolean
+machine_has_identity (BerthMachine *machine)
+{
+  BerthMachineStart how = berth_machine_get_start (machine);
+
+  return how == BERTH_MACHINE_COLD || how == BERTH_MACHINE_CLONE;
 }
 
 static void
@@ -204,37 +233,39 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr(BerthLibvirt) self = user_data;
   BerthMachine *machine = BERTH_MACHINE (source);
   BerthVm *vm = berth_machine_get_vm (machine);
-  Slot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   g_autoptr(GError) error = NULL;
+  gboolean ok = berth_machine_start_finish (machine, result, &error)
+                && (!machine_has_identity (machine)
+                    || libvirt_check_proof (self, machine, &error));
 
-  if (!berth_machine_start_finish (machine, result, &error))
-    {
-      if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_EXISTS) && !slot->is_end_wanted
-          && slot->ordinal < NAMES_MAX)
-        {
-          /* somebody else's domain: not ours to touch, so this one gets the next name */
-          g_clear_object (&slot->machine);
-          slot->ordinal++;
-          libvirt_start (self, vm);
-          return;
-        }
-      libvirt_start_failed (self, vm, slot, error);
-      return;
-    }
-  if (slot->is_end_wanted)
-    {
-      libvirt_end (self, vm, slot);
-      return;
-    }
-  slot->phase = PHASE_UP;
-  g_object_set_data (G_OBJECT (machine), "berth-libvirt", self);
-  berth_agent_set_closed_func (berth_machine_get_agent (machine), agent_closed_cb, machine);
-  libvirt_emit (self, BERTH_HYPERVISOR_STARTED, vm, NULL);
+  if (!ok && libvirt_start_under_next_name (self, vm, slot, error))
+    return;
+  libvirt_note_clone (self, machine, error);
+  berth_libvirt_start_ended (self, vm, error);
 }
 
-/* The image may have been built again under a running berthd. */
-static BerthImages *
-libvirt_get_images (BerthLibvirt *self, GError **error)
+void
+berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  if (error != NULL)
+    libvirt_start_failed (self, vm, slot, error);
+  else if (slot->is_end_wanted)
+    libvirt_end (self, vm, slot);
+  else
+    {
+      slot->phase = BERTH_PHASE_UP;
+      g_object_set_data (G_OBJECT (slot->machine), "berth-libvirt", self);
+      berth_agent_set_closed_func (berth_machine_get_agent (slot->machine), agent_closed_cb,
+                                   slot->machine);
+      libvirt_emit (self, BERTH_HYPERVISOR_STARTED, vm, NULL);
+    }
+}
+
+BerthImages *
+berth_libvirt_get_images (BerthLibvirt *self, GError **error)
 {
   if (self->images != NULL && berth_images_is_current (self->images))
     return self->images;
@@ -243,22 +274,89 @@ libvirt_get_images (BerthLibvirt *self, GError **error)
   return self->images;
 }
 
+/* ---- how a machine is started ---- */
+
+/* Only the template's own size has a snapshot. */
+static gboolean
+vm_has_template_size (BerthVm *vm, BerthTemplate *template)
+{
+  return berth_vm_get_memory_mb (vm) == berth_template_get_memory_mb (template)
+         && berth_vm_get_vcpus (vm) == berth_template_get_vcpus (template);
+}
+
+/* (nullable): what to clone @vm from; NULL: boot it */
+static BerthSnapshot *
+libvirt_pick_snapshot (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template,
+                       BerthImages *images)
+{
+  const char *name = berth_template_get_name (template);
+  g_autoptr(GError) reason = NULL;
+  BerthSnapshot *snapshot;
+
+  if (!vm_has_template_size (vm, template))
+    return NULL;
+  snapshot = berth_stock_pick (self->stock, name, images, &reason);
+  if (reason != NULL)
+    berth_libvirt_tell_spoilt (self, name, reason->message);
+  return snapshot;
+}
+
+typedef struct
+{
+  BerthMachineStart how;
+  BerthSnapshot *snapshot; /* borrowed */
+} StartPlan;
+
+static gboolean
+libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, BerthImages *images,
+                    StartPlan *out_plan, GError **error)
+{
+  const char *name = berth_template_get_name (template);
+  g_autoptr(BerthRequest) request = berth_vm_dup_request (vm);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  if (request != NULL && request->needs_boot)
+    {
+      BerthRecording *recording = g_hash_table_lookup (self->recordings, name);
+
+      out_plan->how = BERTH_MACHINE_RECORD;
+      out_plan->snapshot = recording != NULL ? recording->snapshot : NULL;
+      if (recording == NULL)
+        g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL, "no snapshot of %s is being made",
+                     name);
+      return recording != NULL;
+    }
+  out_plan->snapshot = slot->mode == BERTH_START_RUN && berth_stock_take_doubt (self->stock, name)
+                           ? NULL
+                           : libvirt_pick_snapshot (self, vm, template, images);
+  if (slot->mode == BERTH_START_WARM && out_plan->snapshot == NULL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "there is no snapshot of %s yet",
+                   name);
+      return FALSE;
+    }
+  out_plan->how = slot->mode == BERTH_START_WARM   ? BERTH_MACHINE_WARM
+                  : out_plan->snapshot != NULL ? BERTH_MACHINE_CLONE
+                                                   : BERTH_MACHINE_COLD;
+  return TRUE;
+}
+
 static void
 libvirt_start (BerthLibvirt *self, BerthVm *vm)
 {
-  Slot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
   g_autoptr(GError) error = NULL;
-  BerthImages *images = libvirt_get_images (self, &error);
+  BerthImages *images = NULL;
+  StartPlan plan = { 0 };
   g_autofree char *name = NULL;
 
   if (template == NULL)
-    {
-      g_clear_error (&error);
-      g_set_error (&error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %s",
-                   berth_vm_get_template (vm));
-    }
-  if (template == NULL || images == NULL)
+    g_set_error (&error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %s",
+                 berth_vm_get_template (vm));
+  else
+    images = berth_libvirt_get_images (self, &error);
+  if (images == NULL || !libvirt_plan_start (self, vm, template, images, &plan, &error))
     {
       libvirt_start_failed (self, vm, slot, error);
       return;
@@ -267,8 +365,48 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
   name = g_strdup_printf ("%s-%s-%u", self->name_prefix, berth_vm_get_template (vm),
                           slot->ordinal);
   slot->machine = berth_machine_new (vm, template, self->link, self->instance, name);
-  berth_machine_start_async (slot->machine, BERTH_MACHINE_COLD, images, NULL, slot->cancellable, started_cb,
-                             g_object_ref (self));
+  berth_machine_start_async (slot->machine, plan.how, images, plan.snapshot, slot->cancellable,
+                             started_cb, g_object_ref (self));
+}
+
+/* ---- claim ---- */
+
+static void
+claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(BerthLibvirt) self = user_data;
+  BerthMachine *machine = BERTH_MACHINE (source);
+  BerthVm *vm = berth_machine_get_vm (machine);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+  g_autoptr(GError) error = NULL;
+  gboolean ok = berth_machine_claim_finish (machine, result, &error)
+                && libvirt_check_proof (self, machine, &error);
+
+  if (slot == NULL || slot->phase != BERTH_PHASE_UP)
+    return; /* its end is what is told */
+  if (!ok)
+    slot->phase = BERTH_PHASE_DOWN;
+  libvirt_emit (self, ok ? BERTH_HYPERVISOR_CLAIMED : BERTH_HYPERVISOR_FAILED, vm, error);
+}
+
+static void
+claim_on_main (BerthLibvirt *self, BerthVm *vm)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
+  g_autoptr(GError) error = NULL;
+
+  if (slot == NULL || slot->phase != BERTH_PHASE_UP)
+    return; /* GONE is on its way */
+  if (!berth_snapshot_is_intact (berth_machine_get_snapshot (slot->machine), &error))
+    {
+      berth_stock_set (self->stock, berth_template_get_name (template), NULL, NULL);
+      berth_libvirt_tell_spoilt (self, berth_template_get_name (template), error->message);
+      slot->phase = BERTH_PHASE_DOWN;
+      libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
+      return;
+    }
+  berth_machine_claim_async (slot->machine, slot->cancellable, claimed_cb, g_object_ref (self));
 }
 
 /* ---- pool's calls, brought from its thread to ours ---- */
@@ -311,22 +449,42 @@ call_on_main (BerthHypervisor *hypervisor, BerthVm *vm,
   g_idle_add_full (G_PRIORITY_DEFAULT, call_cb, call, call_free);
 }
 
-static void
-start_on_main (BerthLibvirt *self, BerthVm *vm)
+BerthSlot *
+berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode)
 {
-  Slot *slot = g_new0 (Slot, 1);
+  BerthSlot *slot = g_new0 (BerthSlot, 1);
 
-  slot->phase = PHASE_STARTING;
+  slot->phase = BERTH_PHASE_STARTING;
+  slot->mode = mode;
   slot->cancellable = g_cancellable_new ();
   slot->ordinal = 1;
   g_hash_table_insert (self->slots, g_object_ref (vm), slot);
+  return slot;
+}
+
+static void
+start_in_mode (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode)
+{
+  berth_libvirt_add_slot (self, vm, mode);
   libvirt_start (self, vm);
+}
+
+static void
+start_run_on_main (BerthLibvirt *self, BerthVm *vm)
+{
+  start_in_mode (self, vm, BERTH_START_RUN);
+}
+
+static void
+start_warm_on_main (BerthLibvirt *self, BerthVm *vm)
+{
+  start_in_mode (self, vm, BERTH_START_WARM);
 }
 
 static void
 destroy_on_main (BerthLibvirt *self, BerthVm *vm)
 {
-  Slot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
   if (slot == NULL)
     {
@@ -335,15 +493,15 @@ destroy_on_main (BerthLibvirt *self, BerthVm *vm)
     }
   switch (slot->phase)
     {
-    case PHASE_STARTING:
+    case BERTH_PHASE_STARTING:
       slot->is_end_wanted = TRUE;
       g_cancellable_cancel (slot->cancellable);
       break;
-    case PHASE_UP:
-    case PHASE_DOWN:
+    case BERTH_PHASE_UP:
+    case BERTH_PHASE_DOWN:
       libvirt_end (self, vm, slot);
       break;
-    case PHASE_ENDING:
+    case BERTH_PHASE_ENDING:
       break; /* its end will be told */
     }
 }
@@ -362,7 +520,14 @@ hypervisor_set_event_func (BerthHypervisor *hypervisor, BerthHypervisorEventFunc
 static void
 hypervisor_start (BerthHypervisor *hypervisor, BerthVm *vm, BerthStartMode mode)
 {
-  call_on_main (hypervisor, vm, start_on_main);
+  call_on_main (hypervisor, vm,
+                mode == BERTH_START_WARM ? start_warm_on_main : start_run_on_main);
+}
+
+static void
+hypervisor_claim (BerthHypervisor *hypervisor, BerthVm *vm)
+{
+  call_on_main (hypervisor, vm, claim_on_main);
 }
 
 static void
@@ -376,142 +541,8 @@ berth_libvirt_hypervisor_init (BerthHypervisorInterface *iface)
 {
   iface->set_event_func = hypervisor_set_event_func;
   iface->start = hypervisor_start;
+  iface->claim = hypervisor_claim;
   iface->destroy = hypervisor_destroy;
-}
-
-/* ---- what libvirt tells ---- */
-
-static void
-stopped_cb (const char *uuid, const char *reason, gpointer user_data)
-{
-  BerthLibvirt *self = user_data;
-  GHashTableIter iter;
-  BerthVm *vm;
-  Slot *slot;
-
-  g_hash_table_iter_init (&iter, self->slots);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &vm, (gpointer *) &slot))
-    {
-      if (slot->machine == NULL || g_strcmp0 (berth_machine_get_uuid (slot->machine), uuid) != 0)
-        continue;
-      /* while it starts or ends, the step under way finds out by itself */
-      if (slot->phase == PHASE_UP)
-        libvirt_ended_unasked (self, vm, slot, reason);
-      return;
-    }
-}
-
-/* The domains that are running though no machine of ours has them, and the machines that believe to
- * be up though their domain is not. */
-typedef struct
-{
-  char *instance;
-  GHashTable *known; /* uuid (owned) -> "1" when it is believed to be up */
-  GPtrArray *dead;   /* uuid (owned) of those that are not */
-} Reconcile;
-
-static void
-reconcile_free (Reconcile *reconcile)
-{
-  g_free (reconcile->instance);
-  g_hash_table_unref (reconcile->known);
-  g_ptr_array_unref (reconcile->dead);
-  g_free (reconcile);
-}
-
-static gboolean
-end_orphans (virConnectPtr connection, Reconcile *reconcile, GError **error)
-{
-  g_autoptr(GPtrArray) own = berth_domain_list_own (connection, reconcile->instance, error);
-
-  if (own == NULL)
-    return FALSE;
-  for (guint i = 0; i < own->len; i++)
-    {
-      const char *uuid = g_ptr_array_index (own, i);
-
-      if (g_hash_table_contains (reconcile->known, uuid))
-        continue;
-      g_message ("ending domain %s, left behind by an earlier berthd", uuid);
-      if (!berth_domain_end (connection, uuid, error))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-static void
-reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  BerthLibvirt *self = source;
-  Reconcile *reconcile = task_data;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
-  GHashTableIter iter;
-  const char *uuid;
-  gpointer is_up;
-
-  if (connection == NULL || !end_orphans (connection, reconcile, &error))
-    {
-      g_task_return_error (task, g_steal_pointer (&error));
-      return;
-    }
-  g_hash_table_iter_init (&iter, reconcile->known);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &uuid, &is_up))
-    if (is_up != NULL && !berth_domain_is_active (connection, uuid))
-      g_ptr_array_add (reconcile->dead, g_strdup (uuid));
-  g_task_return_boolean (task, TRUE);
-}
-
-static void
-libvirt_reconcile_async (BerthLibvirt *self, GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-  Reconcile *reconcile = g_new0 (Reconcile, 1);
-  GHashTableIter iter;
-  Slot *slot;
-
-  reconcile->instance = g_strdup (self->instance);
-  reconcile->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  reconcile->dead = g_ptr_array_new_with_free_func (g_free);
-  g_hash_table_iter_init (&iter, self->slots);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &slot))
-    if (slot->machine != NULL)
-      g_hash_table_insert (reconcile->known, g_strdup (berth_machine_get_uuid (slot->machine)),
-                           GINT_TO_POINTER (slot->phase == PHASE_UP));
-  g_task_set_task_data (task, reconcile, (GDestroyNotify) reconcile_free);
-  berth_link_run (self->link, BERTH_LINK_CONTROL, task, reconcile_job);
-}
-
-static void
-reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  BerthLibvirt *self = BERTH_LIBVIRT (source);
-  Reconcile *reconcile = g_task_get_task_data (G_TASK (result));
-  g_autoptr(GError) error = NULL;
-
-  if (!g_task_propagate_boolean (G_TASK (result), &error))
-    {
-      /* the link is lost again (its own retry follows), or libvirt can't list: either way the gate
-       * stays shut until the next time that the link comes up */
-      g_warning ("can't compare with libvirt: %s", error->message);
-      return;
-    }
-  for (guint i = 0; i < reconcile->dead->len; i++)
-    stopped_cb (g_ptr_array_index (reconcile->dead, i), "it ended while libvirt was away", self);
-  if (self->state_func != NULL)
-    self->state_func (TRUE, self->state_data);
-}
-
-static void
-link_state_cb (gboolean is_up, gpointer user_data)
-{
-  BerthLibvirt *self = user_data;
-
-  if (is_up)
-    libvirt_reconcile_async (self, reconciled_again_cb, NULL);
-  else if (self->state_func != NULL)
-    self->state_func (FALSE, self->state_data);
 }
 
 /* ---- opening and closing ---- */
@@ -527,7 +558,7 @@ berth_libvirt_new (const char *uri, const char *instance, const char *name_prefi
   self->name_prefix = g_strdup (name_prefix);
   self->image_dir = g_strdup (image_dir);
   self->templates = g_hash_table_ref (templates);
-  berth_link_set_funcs (self->link, stopped_cb, link_state_cb, self);
+  berth_libvirt_listen (self);
   return self;
 }
 
@@ -536,52 +567,6 @@ berth_libvirt_set_state_func (BerthLibvirt *self, BerthLibvirtStateFunc func, gp
 {
   self->state_func = func;
   self->state_data = user_data;
-}
-
-static void
-reconciled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr(GTask) task = user_data;
-  g_autoptr(GError) error = NULL;
-
-  if (!g_task_propagate_boolean (G_TASK (result), &error))
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
-    g_task_return_boolean (task, TRUE);
-}
-
-static void
-linked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr(GTask) task = user_data;
-  BerthLibvirt *self = g_task_get_source_object (task);
-  g_autoptr(GError) error = NULL;
-
-  if (!berth_link_open_finish (BERTH_LINK (source), result, &error))
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
-    libvirt_reconcile_async (self, reconciled_cb, g_steal_pointer (&task));
-}
-
-void
-berth_libvirt_open_async (BerthLibvirt *self, GCancellable *cancellable,
-                          GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr(GError) error = NULL;
-
-  g_task_set_source_tag (task, berth_libvirt_open_async);
-  if (libvirt_get_images (self, &error) == NULL)
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
-    berth_link_open_async (self->link, cancellable, linked_cb, g_steal_pointer (&task));
-}
-
-gboolean
-berth_libvirt_open_finish (BerthLibvirt *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 void
@@ -600,17 +585,42 @@ berth_libvirt_get_template (BerthLibvirt *self, const char *name)
 BerthMachine *
 berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm)
 {
-  Slot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
-  return slot != NULL && slot->phase == PHASE_UP ? slot->machine : NULL;
+  return slot != NULL && slot->phase == BERTH_PHASE_UP ? slot->machine : NULL;
+}
+
+BerthMachine *
+berth_libvirt_ref_machine (BerthLibvirt *self, BerthVm *vm)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  return slot != NULL && slot->machine != NULL ? g_object_ref (slot->machine) : NULL;
 }
 
 const char *
 berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm)
 {
-  Slot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
   return slot != NULL && slot->machine != NULL ? berth_machine_get_name (slot->machine) : NULL;
+}
+
+char *
+berth_libvirt_dup_domain_xml (BerthLibvirt *self, const char *template_name, GError **error)
+{
+  BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
+  BerthImages *images = berth_libvirt_get_images (self, error);
+  g_autofree char *name = g_strdup_printf ("%s-%s-1", self->name_prefix, template_name);
+  g_autoptr(BerthVm) vm = NULL;
+  g_autoptr(BerthMachine) machine = NULL;
+
+  if (images == NULL)
+    return NULL;
+  vm = berth_vm_new (template_name, berth_template_get_memory_mb (template),
+                     berth_template_get_vcpus (template), g_get_monotonic_time ());
+  machine = berth_machine_new (vm, template, self->link, self->instance, name);
+  return berth_machine_dup_xml (machine, images, error);
 }
 
 GVariant *
@@ -627,4 +637,22 @@ berth_libvirt_get_status (BerthLibvirt *self)
   g_variant_dict_insert (&dict, "connected", "b", berth_link_is_up (self->link));
   g_variant_dict_insert (&dict, "version", "s", text);
   return g_variant_dict_end (&dict);
+}
+
+const char *
+berth_libvirt_get_start_name (BerthLibvirt *self, BerthVm *vm)
+{
+  BerthMachine *machine = berth_libvirt_get_machine (self, vm);
+
+  if (machine == NULL)
+    return NULL;
+  switch (berth_machine_get_start (machine))
+    {
+    case BERTH_MACHINE_WARM:
+      return "warm";
+    case BERTH_MACHINE_CLONE:
+      return "clone";
+    default:
+      return "cold";
+    }
 }

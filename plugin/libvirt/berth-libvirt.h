@@ -40,7 +40,79 @@ BerthTemplate *berth_libvirt_get_template (BerthLibvirt *self, const char *name)
 BerthMachine *berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm);
 /* (nullable): borrowed; also while it starts or ends. Main context. */
 const char *berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm);
+/* (transfer full) (nullable): the domain XML that a VM of it would get, its name and id apart */
+char *berth_libvirt_dup_domain_xml (BerthLibvirt *self, const char *template_name, GError **error);
 /* (transfer floating): a{sv}: uri, connected, version */
 GVariant *berth_libvirt_get_status (BerthLibvirt *self);
+
+/* (transfer full) (nullable): the machine of @vm, up or ending. Main context. */
+BerthMachine *berth_libvirt_ref_machine (BerthLibvirt *self, BerthVm *vm);
+/* (nullable): "warm", "clone" or "cold": how a VM that is up came to be; a static string */
+const char *berth_libvirt_get_start_name (BerthLibvirt *self, BerthVm *vm);
+
+/* ---- adoption: what an earlier life of berthd left (main context) ---- */
+
+/* Called for each session that was left, before it is adopted: @vm and @request are for pool. */
+typedef void (*BerthLibvirtFoundFunc) (BerthVm *vm, BerthRequest *request, gpointer user_data);
+
+/* After open: takes up the sessions that are left. @func is called for each at once, pool counts it
+ * from then on; completes when every one answers or is on its way out (GONE is told of it then). */
+void berth_libvirt_adopt_sessions_async (BerthLibvirt *self, BerthLibvirtFoundFunc func,
+                                         gpointer func_data, GAsyncReadyCallback callback,
+                                         gpointer user_data);
+void berth_libvirt_adopt_sessions_finish (BerthLibvirt *self, GAsyncResult *result);
+/* When it is known which snapshots hold: takes up the warm VMs that are left of them (@func with a
+ * NULL request; STARTED or FAILED is told of each then), and ends the others. */
+void berth_libvirt_adopt_warm (BerthLibvirt *self, BerthLibvirtFoundFunc func,
+                               gpointer user_data);
+
+/* ---- snapshots: what clones are made of (main context) ---- */
+
+/**
+ * BerthSnapshotWish:
+ * @BERTH_SNAPSHOT_EXISTING: only one that is there and holds
+ * @BERTH_SNAPSHOT_ANY: the same, else the place for a new one
+ * @BERTH_SNAPSHOT_NEW: the place for a new one
+ */
+typedef enum
+{
+  BERTH_SNAPSHOT_EXISTING,
+  BERTH_SNAPSHOT_ANY,
+  BERTH_SNAPSHOT_NEW,
+} BerthSnapshotWish;
+
+/* A template's snapshot is not used any more: its files were changed, its clones do not start, or it
+ * is outdated. In the main context. */
+typedef void (*BerthLibvirtSpoiltFunc) (const char *template_name, const char *reason,
+                                        gpointer user_data);
+void berth_libvirt_set_spoilt_func (BerthLibvirt *self, BerthLibvirtSpoiltFunc func,
+                                    gpointer user_data);
+
+/* Looks for the template's snapshot below @dir and checks every byte of it; clones are made of it
+ * from then on. Where there is none, and @wish allows it, returns one that is not committed: then
+ * the next VM whose request has needs_boot is booted to be recorded into it. Fails with
+ * BERTH_ERROR_GONE where there is none to be had. */
+void berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *template_name,
+                                           const char *dir, BerthSnapshotWish wish,
+                                           GAsyncReadyCallback callback, gpointer user_data);
+BerthSnapshot *berth_libvirt_prepare_snapshot_finish (BerthLibvirt *self, GAsyncResult *result,
+                                                      GError **error);
+/* Pauses @vm, which was booted to be recorded, and writes its state. It is only good for being
+ * destroyed after that. */
+void berth_libvirt_record_async (BerthLibvirt *self, BerthVm *vm, GAsyncReadyCallback callback,
+                                 gpointer user_data);
+gboolean berth_libvirt_record_finish (BerthLibvirt *self, GAsyncResult *result, GError **error);
+/* When the recorded VM is gone: clones are made of the new snapshot from then on. */
+void berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *template_name,
+                                          GAsyncReadyCallback callback, gpointer user_data);
+gboolean berth_libvirt_commit_snapshot_finish (BerthLibvirt *self, GAsyncResult *result,
+                                               GError **error);
+/* Gives up what prepare began; removes its files. */
+void berth_libvirt_drop_recording (BerthLibvirt *self, const char *template_name);
+
+/* (nullable): borrowed; what clones are made of now */
+BerthSnapshot *berth_libvirt_get_snapshot (BerthLibvirt *self, const char *template_name);
+/* No more clones of it; its files go with the last one. */
+void berth_libvirt_drop_snapshot (BerthLibvirt *self, const char *template_name);
 
 G_END_DECLS

@@ -5,6 +5,8 @@
 
 #include <libvirt-glib/libvirt-glib.h>
 
+#include "berth-capabilities.h"
+#include "berth-domain.h"
 #include "berth-libvirt-error.h"
 #include "berth-workers.h"
 #include "pool/berth-sync.h"
@@ -25,10 +27,13 @@ struct _BerthLink
   BerthLinkStateFunc state_func;
   gpointer user_data;
 
-  GMutex lock; /* of the next four: worker threads read them */
+  GMutex lock; /* of the next seven: worker threads read them */
   virConnectPtr connections[BERTH_LINK_ROLES];
   char *uri;
   unsigned long version;
+  const char *domain_type;
+  char *dac_label;
+  GHashTable *shapes; /* owned strings: validated since the link was opened */
   gboolean is_up;
 
   int event_id;
@@ -61,6 +66,8 @@ berth_link_finalize (GObject *object)
   g_assert (self->is_closed);
   g_free (self->wanted_uri);
   g_free (self->uri);
+  g_free (self->dac_label);
+  g_hash_table_unref (self->shapes);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (berth_link_parent_class)->finalize (object);
 }
@@ -75,6 +82,7 @@ static void
 berth_link_init (BerthLink *self)
 {
   g_mutex_init (&self->lock);
+  self->shapes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->event_id = -1;
   self->retry_ms = RETRY_MIN_MS;
   for (guint i = 0; i < BERTH_LINK_ROLES; i++)
@@ -115,6 +123,8 @@ typedef struct
   virConnectPtr connections[BERTH_LINK_ROLES];
   char *uri;
   unsigned long version;
+  const char *domain_type;
+  char *dac_label;
 } Opened;
 
 static void
@@ -122,9 +132,24 @@ opened_free (Opened *opened)
 {
   drop_connections (opened->connections);
   g_free (opened->uri);
+  g_free (opened->dac_label);
   g_free (opened);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Opened, opened_free)
+
+/* Asked once for each time that the link is opened: the answers take 5 ms. */
+static void
+opened_look_around (Opened *opened)
+{
+  virConnectPtr connection = opened->connections[BERTH_LINK_CONTROL];
+  g_autofree char *capabilities = virConnectGetCapabilities (connection);
+
+  opened->domain_type = berth_domain_best_type (connection);
+  if (capabilities != NULL)
+    opened->dac_label = berth_capabilities_dup_dac_label (capabilities, opened->domain_type);
+  else
+    berth_libvirt_error_take_code (); /* the test driver of some versions has none */
+}
 
 static Opened *
 open_uri (const char *uri, GError **error)
@@ -152,6 +177,7 @@ open_uri (const char *uri, GError **error)
       return NULL;
     }
   opened->uri = g_strdup (uri);
+  opened_look_around (opened);
   return g_steal_pointer (&opened);
 }
 
@@ -228,6 +254,10 @@ link_publish (BerthLink *self, Opened *opened)
   g_free (self->uri);
   self->uri = g_steal_pointer (&opened->uri);
   self->version = opened->version;
+  g_hash_table_remove_all (self->shapes); /* it may be another version now */
+  self->domain_type = opened->domain_type;
+  g_free (self->dac_label);
+  self->dac_label = g_steal_pointer (&opened->dac_label);
   self->is_up = TRUE;
 }
 
@@ -439,4 +469,36 @@ berth_link_get_libvirt_version (BerthLink *self)
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return self->version;
+}
+
+const char *
+berth_link_get_domain_type (BerthLink *self)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return self->domain_type;
+}
+
+char *
+berth_link_dup_dac_label (BerthLink *self)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return g_strdup (self->dac_label);
+}
+
+gboolean
+berth_link_knows_shape (BerthLink *self, const char *shape)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return g_hash_table_contains (self->shapes, shape);
+}
+
+void
+berth_link_learn_shape (BerthLink *self, const char *shape)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  g_hash_table_add (self->shapes, g_strdup (shape));
 }

@@ -58,4 +58,14 @@ const char *berth_link_get_uri (BerthLink *self);
 /* As libvirt counts: 1,000,000 * major + 1,000 * minor + release; 0 before the first open. */
 unsigned long berth_link_get_libvirt_version (BerthLink *self);
 
+/* "kvm" where this libvirt can use it, else "qemu"; a static string. Any thread. */
+const char *berth_link_get_domain_type (BerthLink *self);
+/* (transfer full) (nullable): BerthDomainParams.dac_label. Any thread. */
+char *berth_link_dup_dac_label (BerthLink *self);
+
+/* Has this libvirt validated a domain of this @shape (template and way of starting) before? Any
+ * thread. */
+gboolean berth_link_knows_shape (BerthLink *self, const char *shape);
+void berth_link_learn_shape (BerthLink *self, const char *shape);
+
 G_END_DECLS

@@ -84,12 +84,24 @@ berth_snapshot_ref (BerthSnapshot *self)
   return self;
 }
 
+/* A newer one may lie in the folder of one that is still held by its clones. */
+static gboolean
+snapshot_owns_folder (BerthSnapshot *self)
+{
+  struct stat now;
+
+  return !self->is_committed || self->seen[FILE_RAM].st_ino == 0
+         || stat (self->paths[FILE_RAM], &now) != 0
+         || now.st_ino == self->seen[FILE_RAM].st_ino;
+}
+
 void
 berth_snapshot_unref (BerthSnapshot *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  if (!self->is_committed || g_atomic_int_get (&self->is_retired))
+  if ((!self->is_committed || g_atomic_int_get (&self->is_retired))
+      && snapshot_owns_folder (self))
     remove_folder (self->dir);
   for (guint i = 0; i < FILES; i++)
     g_free (self->paths[i]);
@@ -103,6 +115,12 @@ void
 berth_snapshot_retire (BerthSnapshot *self)
 {
   g_atomic_int_set (&self->is_retired, TRUE);
+}
+
+gboolean
+berth_snapshot_is_committed (BerthSnapshot *self)
+{
+  return self->is_committed;
 }
 
 const char *

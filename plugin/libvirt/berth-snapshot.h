@@ -43,6 +43,7 @@ void berth_snapshot_retire (BerthSnapshot *self);
  * has broken out into could (design.md). Cheap: a stat of each file. */
 gboolean berth_snapshot_is_intact (BerthSnapshot *self, GError **error);
 
+gboolean berth_snapshot_is_committed (BerthSnapshot *self);
 const char *berth_snapshot_get_key (BerthSnapshot *self);
 const char *berth_snapshot_get_ram_path (BerthSnapshot *self);
 /* A new descriptor of the device state, for writing before the commit, for reading after. */

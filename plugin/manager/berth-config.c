@@ -26,7 +26,8 @@ typedef enum
   KIND_SOCKET,   /* char *, an absolute path that fits a socket address */
   KIND_PATH,     /* char *, an absolute path */
   KIND_PATHS,    /* char **, absolute paths, ':' between them */
-  KIND_WARM,     /* char **, NAME=NUMBER, ',' between them */
+  KIND_WARM,     /* char **, NAME=NUMBER or NAME=MIN..MAX, ',' between them */
+  KIND_SCOPE,    /* char *, one of two words */
   KIND_TENANTS,  /* char **, PATTERN=NUMBER, ',' between them, no pattern twice */
 } ConfigKind;
 
@@ -75,8 +76,17 @@ static const ConfigKey config_keys[] = {
     "0 to 86400", "seconds that smaller requests may pass one that does not fit yet" },
   { "idle_timeout_s", "idle-timeout-s", KIND_INT_OR_0, FIELD (idle_timeout_s), 10, 3600, "300",
     "10 to 3600, or 0", "seconds after which an unused sandbox ends; 0: never" },
-  { "warm", "warm", KIND_WARM, FIELD (warm), 0, 4096, "", "TEMPLATE=NUMBER, ',' between them",
-    "warm VMs to keep ready, by template" },
+  { "snapshot_scope", "snapshot-scope", KIND_SCOPE, FIELD (snapshot_scope), 0, 0, "shared",
+    "shared or none",
+    "shared: VMs are clones of a snapshot of their template; none: each VM boots by itself" },
+  { "warm", "warm", KIND_WARM, FIELD (warm), 0, 4096, "",
+    "TEMPLATE=NUMBER or TEMPLATE=MIN..MAX, ',' between them",
+    "warm VMs to keep ready, by template; MIN..MAX: as many as requests need" },
+  { "warm_default", "warm-default", KIND_INT, FIELD (warm_default), 0, 4096, "1", "0 to 4096",
+    "warm VMs to keep of a template in use that warm does not name; as many as half the slots where "
+    "requests need them; 0: none" },
+  { "warm_max_idle_s", "warm-max-idle-s", KIND_INT_OR_0, FIELD (warm_max_idle_s), 10, 604800,
+    "3600", "10 to 604800, or 0", "seconds after which an unused warm VM is replaced; 0: never" },
   { "tenant_weights", "tenant-weights", KIND_TENANTS, FIELD (tenant_weights), 1,
     BERTH_TENANT_WEIGHT_MAX, "", "TENANT=1 to 1000, ',' between them; UID:TENANT and * as well",
     "shares of tenants that wait at the same time; 1 for those that are not named" },
@@ -213,19 +223,58 @@ name_is_valid (const char *name, gsize max)
   return length >= 1 && length <= max && name[0] != '-' && strspn (name, NAME_CHARS "-") == length;
 }
 
+/* "4" or "0..4" */
+static gboolean
+parse_range (const char *text, guint64 most, guint *out_min, guint *out_max)
+{
+  g_auto(GStrv) ends = g_strsplit (text, "..", 2);
+  guint64 min;
+  guint64 max;
+
+  if (ends[0] == NULL || !g_ascii_string_to_unsigned (ends[0], 10, 0, most, &min, NULL)
+      || !g_ascii_string_to_unsigned (ends[1] != NULL ? ends[1] : ends[0], 10, min, most, &max,
+                                      NULL))
+    return FALSE;
+  *out_min = (guint) min;
+  *out_max = (guint) max;
+  return TRUE;
+}
+
 static gboolean
 warm_is_valid (const ConfigKey *key, char **entries)
 {
   for (guint i = 0; entries[i] != NULL; i++)
     {
       const char *equals = strchr (entries[i], '=');
-      guint64 count;
+      guint min;
+      guint max;
 
       if (equals == NULL || equals == entries[i]
-          || !g_ascii_string_to_unsigned (equals + 1, 10, 0, (guint64) key->max, &count, NULL))
+          || !parse_range (equals + 1, (guint64) key->max, &min, &max))
         return FALSE;
     }
   return TRUE;
+}
+
+/**
+ * berth_config_get_warm:
+ * @self: a configuration
+ * @template_name: of a template
+ * @out_min: (out): warm VMs that are always wanted
+ * @out_max: (out): warm VMs that are wanted at most
+ *
+ * Returns: whether the setting warm names the template
+ */
+gboolean
+berth_config_get_warm (const BerthConfig *self, const char *template_name, guint *out_min,
+                       guint *out_max)
+{
+  gsize length = strlen (template_name);
+
+  for (guint i = 0; self->warm != NULL && self->warm[i] != NULL; i++)
+    if (strncmp (self->warm[i], template_name, length) == 0 && self->warm[i][length] == '=')
+      return parse_range (self->warm[i] + length + 1, G_MAXUINT, out_min, out_max);
+  return FALSE;
 }
 
 static gboolean
@@ -273,6 +322,8 @@ string_is_valid (const ConfigKey *key, const char *value)
       return g_path_is_absolute (value) && strlen (value) <= SUN_PATH_MAX;
     case KIND_PATH:
       return g_path_is_absolute (value);
+    case KIND_SCOPE:
+      return strcmp (value, "shared") == 0 || strcmp (value, "none") == 0;
     default:
       return TRUE;
     }

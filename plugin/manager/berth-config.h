@@ -31,7 +31,10 @@ G_BEGIN_DECLS
  * @cpu_overcommit: see BerthHostPolicy
  * @host_reserve_mb: see BerthHostPolicy
  * @idle_timeout_s: of sandboxes that nobody uses; 0: never
- * @warm: (array zero-terminated=1): warm targets, "python=2"
+ * @snapshot_scope: "shared" or "none"
+ * @warm: (array zero-terminated=1): warm targets, "python=2" or "python=0..4"
+ * @warm_default: of a template in use that @warm does not name
+ * @warm_max_idle_s: after which a warm VM is replaced; 0: never
  * @tenant_weights: (array zero-terminated=1): "acme=3"; patterns as of #BerthTenantPolicy
  * @tenant_max_vms: (array zero-terminated=1): "acme=4", "*=2"; 0: no cap
  * @tenant_memory_mb: (array zero-terminated=1): likewise, MiB
@@ -60,7 +63,10 @@ typedef struct
   double cpu_overcommit;
   gint64 host_reserve_mb;
   gint64 idle_timeout_s;
+  char *snapshot_scope;
   char **warm;
+  gint64 warm_default;
+  gint64 warm_max_idle_s;
   char **tenant_weights;
   char **tenant_max_vms;
   char **tenant_memory_mb;
@@ -86,6 +92,11 @@ BERTH_AVAILABLE BerthTenantPolicy *berth_config_dup_tenant_policy (const BerthCo
 
 /* (transfer full): a commented berth.conf with every key, what is allowed, and @self's value */
 BERTH_AVAILABLE char *berth_config_dup_text (const BerthConfig *self);
+
+/* What the setting warm says of @template_name; FALSE where it does not name it. */
+BERTH_AVAILABLE gboolean berth_config_get_warm (const BerthConfig *self,
+                                                const char *template_name, guint *out_min,
+                                                guint *out_max);
 
 /* The socket that berth and berthd agree on: BERTH_SOCKET, else this user's default. */
 BERTH_AVAILABLE char *berth_config_dup_default_socket (void);

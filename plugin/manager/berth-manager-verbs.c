@@ -30,6 +30,16 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
   berth_pool_destroy_async (self->pool, vm, NULL, idle_destroyed_cb, NULL);
 }
 
+BerthSandbox *
+berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, guint32 uid)
+{
+  BerthSandbox *sandbox = berth_sandbox_new (
+      vm, self->libvirt, uid, (guint) self->config->idle_timeout_s, idle_cb, self);
+
+  g_hash_table_insert (self->sandboxes, (gpointer) berth_sandbox_get_id (sandbox), sandbox);
+  return sandbox;
+}
+
 static BerthRequest *
 manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GError **error)
 {
@@ -39,11 +49,7 @@ manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GE
 
   if (template == NULL)
     {
-      g_autofree gpointer *names = g_hash_table_get_keys_as_array (self->templates, NULL);
-      g_autofree char *known = g_strjoinv (", ", (char **) names);
-
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "there is no template %s; there are %s", name, known);
+      berth_manager_set_no_template_error (self, name, error);
       return NULL;
     }
   memory_mb = options->memory_mb != 0 ? options->memory_mb : berth_template_get_memory_mb (template);
@@ -78,6 +84,7 @@ create_call_free (CreateCall *call)
 typedef struct
 {
   BerthSandbox *sandbox; /* owned */
+  const char *start; /* static: "warm", "clone" or "cold" */
   gint64 wait_us;
   gint64 start_us;
 } Created;
@@ -106,18 +113,18 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  sandbox = berth_sandbox_new (vm, self->libvirt, call->request->uid,
-                               (guint) self->config->idle_timeout_s, idle_cb, self);
-  g_hash_table_insert (self->sandboxes, (gpointer) berth_sandbox_get_id (sandbox), sandbox);
+  sandbox = berth_manager_add_sandbox (self, vm, call->request->uid);
   created = g_new0 (Created, 1);
   created->sandbox = g_object_ref (sandbox);
-  created->wait_us = MAX (berth_vm_get_created_us (vm) - call->begun_us, 0);
+  created->start = berth_libvirt_get_start_name (self->libvirt, vm);
+  created->wait_us = MAX (berth_vm_get_admitted_us (vm) - call->begun_us, 0);
   created->start_us = g_get_monotonic_time () - call->begun_us - created->wait_us;
+  berth_sandbox_set_origin (sandbox, created->start, created->wait_us, created->start_us);
   g_task_return_pointer (task, created, (GDestroyNotify) created_free);
 }
 
 static void
-manager_create_async (BerthManager *self, const BerthSandboxOptions *options,
+manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gboolean is_session,
                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
@@ -132,10 +139,12 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options,
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  request->is_session = is_session;
   call = g_new0 (CreateCall, 1);
   call->request = request;
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify) create_call_free);
+  berth_keeper_want (self->keeper, request->template_name);
   berth_pool_acquire_async (self->pool, request, cancellable, acquired_cb,
                             g_steal_pointer (&task));
 }
@@ -151,7 +160,7 @@ berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *op
                                GCancellable *cancellable, GAsyncReadyCallback callback,
                                gpointer user_data)
 {
-  manager_create_async (self, options, cancellable, callback, user_data);
+  manager_create_async (self, options, TRUE, cancellable, callback, user_data);
 }
 
 char *
@@ -166,9 +175,8 @@ berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result, GError
 
 /* ---- exec ---- */
 
-/* (nullable): the sandbox, if @uid may use it */
-static BerthSandbox *
-manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
+BerthSandbox *
+berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
 {
   BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, id);
   const char *reason = g_hash_table_lookup (self->tombstones, id);
@@ -213,10 +221,11 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
   g_autoptr(BerthExec) owned = exec;
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr(GError) error = NULL;
-  BerthSandbox *sandbox = manager_find (self, id, uid, &error);
+  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
 
   g_task_set_source_tag (task, berth_manager_exec_async);
   g_task_set_check_cancellable (task, FALSE);
+  owned->keeps_state = TRUE;
   if (sandbox == NULL || !berth_exec_check (owned, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
@@ -253,7 +262,7 @@ berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthVm) vm = NULL;
-  BerthSandbox *sandbox = manager_find (self, id, uid, &error);
+  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
 
   g_task_set_source_tag (task, berth_manager_destroy_vm_async);
   if (sandbox == NULL)
@@ -285,6 +294,7 @@ typedef struct
   guint destroy_timeout_id;
   gint64 begun_us;
   gint64 destroy_begun_us;
+  gboolean is_answered;
 } RunCall;
 
 static void
@@ -299,27 +309,49 @@ run_call_free (RunCall *call)
   g_free (call);
 }
 
+/* The end of a run: once, by whoever knows first that its VM has ended, or that nobody knows. */
 static void
-run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+run_answer (GTask *task, gboolean is_gone)
 {
-  g_autoptr(GTask) task = user_data;
   RunCall *call = g_task_get_task_data (task);
   gint64 now_us = g_get_monotonic_time ();
-  gboolean is_gone = berth_pool_destroy_finish (BERTH_POOL (source), result, NULL);
 
+  if (call->is_answered)
+    return;
+  call->is_answered = TRUE;
+  g_clear_handle_id (&call->destroy_timeout_id, g_source_remove);
   if (call->error != NULL)
     {
       g_task_return_error (task, g_steal_pointer (&call->error));
       return;
     }
   call->result->destroy_unconfirmed = !is_gone;
-  call->result->start = "cold";
+  call->result->start = call->created->start;
   call->result->wait_us = call->created->wait_us;
   call->result->start_us = call->created->start_us;
   call->result->destroy_us = now_us - call->destroy_begun_us;
   call->result->total_us = now_us - call->begun_us;
   g_task_return_pointer (task, g_steal_pointer (&call->result),
                          (GDestroyNotify) berth_result_free);
+}
+
+static void
+run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+
+  run_answer (task, berth_pool_destroy_finish (BERTH_POOL (source), result, NULL));
+}
+
+/* Its process has ended: the guest is no more, though libvirt takes its time to say so. The slot waits
+ * for libvirt, the caller need not. */
+static void
+run_process_ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+
+  if (berth_machine_wait_process_finish (BERTH_MACHINE (source), result))
+    run_answer (task, TRUE);
 }
 
 static gboolean
@@ -333,6 +365,21 @@ destroy_timeout_cb (gpointer user_data)
 }
 
 static void
+run_destroy (BerthManager *self, GTask *task, BerthVm *vm)
+{
+  RunCall *call = g_task_get_task_data (task);
+  g_autoptr(BerthMachine) machine = berth_libvirt_ref_machine (self->libvirt, vm);
+
+  call->destroy_begun_us = g_get_monotonic_time ();
+  call->destroy_wait = g_cancellable_new ();
+  call->destroy_timeout_id = g_timeout_add_seconds (DESTROY_WAIT_S, destroy_timeout_cb, call);
+  if (machine != NULL)
+    berth_machine_wait_process_async (machine, run_process_ended_cb, g_object_ref (task));
+  berth_pool_destroy_async (self->pool, vm, call->destroy_wait, run_destroyed_cb,
+                            g_object_ref (task));
+}
+
+static void
 run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
@@ -343,11 +390,7 @@ run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   call->result = berth_sandbox_exec_finish (sandbox, result, &call->error);
   berth_manager_bury (self, sandbox, "its run ended");
-  call->destroy_begun_us = g_get_monotonic_time ();
-  call->destroy_wait = g_cancellable_new ();
-  call->destroy_timeout_id = g_timeout_add_seconds (DESTROY_WAIT_S, destroy_timeout_cb, call);
-  berth_pool_destroy_async (self->pool, vm, call->destroy_wait, run_destroyed_cb,
-                            g_steal_pointer (&task));
+  run_destroy (self, task, vm);
 }
 
 static void
@@ -384,7 +427,8 @@ berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options,
   if (!berth_exec_check (exec, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    manager_create_async (self, options, cancellable, run_created_cb, g_steal_pointer (&task));
+    manager_create_async (self, options, FALSE, cancellable, run_created_cb,
+                          g_steal_pointer (&task));
 }
 
 BerthResult *

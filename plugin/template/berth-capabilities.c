@@ -60,3 +60,31 @@ berth_capabilities_dup_dac_label (const char *capabilities, const char *domain_t
 
   return label;
 }
+
+/**
+ * berth_capabilities_dup_host_cpu:
+ * @capabilities: as virConnectGetCapabilities() gives them
+ *
+ * Returns: (transfer full): the host's CPU model and the names of its features, in libvirt's order
+ */
+char *
+berth_capabilities_dup_host_cpu (const char *capabilities)
+{
+  g_autoptr (xmlDoc) doc = NULL;
+  g_autoptr (xmlXPathObject) found = NULL;
+  GString *cpu = g_string_new (NULL);
+
+  g_return_val_if_fail (capabilities != NULL, NULL);
+
+  doc = berth_xml_parse (capabilities, strlen (capabilities), "capabilities", NULL);
+  found = doc != NULL ? berth_xml_find (doc, "/capabilities/host/cpu/model/text()"
+                                             "|/capabilities/host/cpu/feature/@name")
+                      : NULL;
+  for (int i = 0; found != NULL && i < found->nodesetval->nodeNr; i++)
+    {
+      g_autofree char *text = dup_content (found->nodesetval->nodeTab[i]);
+
+      g_string_append_printf (cpu, "%s ", text);
+    }
+  return g_string_free (cpu, FALSE);
+}

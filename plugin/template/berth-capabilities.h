@@ -13,4 +13,7 @@ G_BEGIN_DECLS
 BERTH_AVAILABLE char *
 berth_capabilities_dup_dac_label (const char *capabilities, const char *domain_type);
 
+/* what a snapshot made under KVM depends on */
+BERTH_AVAILABLE char *berth_capabilities_dup_host_cpu (const char *capabilities);
+
 G_END_DECLS

@@ -440,8 +440,10 @@ def test_sandbox_life(d):
     same(list(vms[0]), ["id", "domain", "template", "state", "tenant", "task", "holds_slot",
                         "age_s", "uid"])
     lines = d.berth("list")[1].splitlines()
-    same(lines[0].split(), ["ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE"])
-    same(lines[1].split(), [sandbox, "berth-shell-1", "shell", "claimed", "acme", "-", "1h02m"])
+    same(lines[0].split(), ["ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE",
+                            "PRIVATE", "SHARED", "MiB"])
+    same(lines[1].split(), [sandbox, "berth-shell-1", "shell", "claimed", "acme", "-", "1h02m",
+                            "-", "-"])
     same(d.berth("destroy", sandbox), (0, "", ""))
     status, _, err = d.berth("exec", sandbox, "x")
     same(status, 125)
@@ -476,6 +478,47 @@ def test_doctor(d):
     assert "MISSING" in out and "mend it: build them" in out, out
     same(d.json("doctor")[0], 1)
     d.berth("destroy", sandbox)
+
+
+def test_pool_verbs(d):
+    same(d.berth("pool", "set", "python", "3"), (0, "", ""))
+    same(d.json("template", "list")[1][0]["snapshot_mb"], 303)
+    same(d.berth("pool", "set", "python", "1", "4"), (0, "", ""))
+    same(d.json("template", "list")[1][0]["snapshot_mb"], 104)
+    same(d.berth("pool", "fill"), (0, "", ""))
+    same(d.berth("pool", "drain", "python"), (0, "", ""))
+    same(d.json("template", "list")[1][0]["snapshot_mb"], 0)
+    for wrong in (["set", "python"], ["set", "python", "x"], ["set", "python", "4", "1"],
+                  ["set", "cobol", "1"], ["drain", "cobol"], ["flood"], [], ["fill", "a", "b"]):
+        status, out, err = d.berth("pool", *wrong)
+        same((status, out), (2, ""))
+        one_line(err)
+
+
+def test_template_verbs(d):
+    status, out, _ = d.berth("template", "list")
+    same(status, 0)
+    assert out.startswith("TEMPLATE") and "/t/python.xml" in out and "left out: /t/bad.xml:3" in out
+    same(d.berth("template", "show", "python"), (0, "<domain/>\n", ""))
+    same(d.berth("template", "validate", "good.xml"), (0, "", ""))
+    same(d.berth("template", "snapshot", "python"), (0, "", ""))
+    same(d.berth("template", "remove", "python"), (0, "", ""))
+    for wrong in (["show", "cobol"], ["show"], ["validate", "bad.xml"], ["snapshot", "cobol"],
+                  ["remove", "cobol"], ["frame"], []):
+        status, out, err = d.berth("template", *wrong)
+        same((status, out), (2, ""))
+        one_line(err)
+
+
+def test_only_administrators_steer(_):
+    needs_root()
+    with Daemon() as d:
+        os.chmod(os.path.dirname(d.socket), 0o755)
+        os.chmod(d.folder.name, 0o755)
+        os.chmod(d.socket, 0o666)
+        status, _, err = d.berth("pool", "drain", user=65534)
+        same(status, 125)
+        one_line(err, "only root")
 
 
 def interrupted(d, process, number, log):
@@ -721,8 +764,8 @@ def test_berthd_settings_are_defaults_then_file_then_options(_):
         same(berthd("--config", path, "--print-config")[1], out)
 
 
-def main():
-    tests = [(name[len("test_"):], value) for name, value in globals().items()
+def main(namespace):
+    tests = [(name[len("test_"):], value) for name, value in namespace.items()
              if name.startswith("test_")]
     wanted = sys.argv[3:]
     tests = [test for test in tests if not wanted or test[0] in wanted]
@@ -746,4 +789,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))

@@ -179,7 +179,7 @@ ROOMS = {
     # folder: what its quoted includes may begin with, which libraries it does not know
     "pool": (("pool/",), ("libvirt", "libxml", "json-glib")),
     "agent": (("agent/",), ("libvirt", "libxml", "json-glib", "glib", "gio", "gobject")),
-    "plugin": (("plugin/", "pool/", "agent/berth-protocol.h"), ()),
+    "plugin": (("plugin/", "pool/", "agent/berth-protocol.h", "agent/berth-path.h"), ()),
 }
 
 

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The D-Bus interface for administrators: who may, and what it does. */
+#include "plugin/daemon/berth-admin.h"
+
+#include <unistd.h>
+
+#include "berth-dbus-admin.h"
+#include "pool/berth-error.h"
+
+#define BERTH_TYPE_ADMIN (berth_admin_get_type ())
+G_DECLARE_FINAL_TYPE (BerthAdmin, berth_admin, BERTH, ADMIN, BerthDBusAdminSkeleton)
+
+struct _BerthAdmin
+{
+  BerthDBusAdminSkeleton parent_instance;
+  BerthManager *manager;
+  guint32 uid;
+};
+
+static void iface_init (BerthDBusAdminIface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (BerthAdmin, berth_admin, BERTH_DBUS_TYPE_ADMIN_SKELETON,
+                               G_IMPLEMENT_INTERFACE (BERTH_DBUS_TYPE_ADMIN, iface_init))
+
+static void
+answer (GDBusMethodInvocation *invocation, gboolean ok, GError *failure)
+{
+  g_autoptr(GError) error = failure;
+
+  if (ok)
+    g_dbus_method_invocation_return_value (invocation, NULL);
+  else
+    g_dbus_method_invocation_return_gerror (invocation, error);
+}
+
+static gboolean
+handle_set_warm (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
+                 const char *template_name, guint min, guint max)
+{
+  BerthAdmin *self = BERTH_ADMIN (object);
+  GError *error = NULL;
+  gboolean ok = FALSE;
+
+  if (min > max)
+    error = g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
+                         "%u to %u: the second is smaller than the first", min, max);
+  else
+    ok = berth_manager_set_warm (self->manager, template_name, min, max, &error);
+  answer (invocation, ok, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_fill (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const char *template_name)
+{
+  GError *error = NULL;
+  gboolean ok = berth_manager_fill_pool (BERTH_ADMIN (object)->manager, template_name, &error);
+
+  answer (invocation, ok, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_drain (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const char *template_name)
+{
+  GError *error = NULL;
+  gboolean ok = berth_manager_drain_pool (BERTH_ADMIN (object)->manager, template_name, &error);
+
+  answer (invocation, ok, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_list_templates (BerthDBusAdmin *object, GDBusMethodInvocation *invocation)
+{
+  g_autoptr(GVariant) templates = berth_manager_dup_templates (BERTH_ADMIN (object)->manager);
+
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@aa{sv})", templates));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_show_template (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
+                      const char *template_name)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *xml = berth_manager_dup_template_xml (BERTH_ADMIN (object)->manager,
+                                                         template_name, &error);
+
+  if (xml != NULL)
+    g_dbus_method_invocation_return_value (invocation, g_variant_new ("(s)", xml));
+  else
+    g_dbus_method_invocation_return_gerror (invocation, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_check_template (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const char *path)
+{
+  GError *error = NULL;
+  gboolean ok = berth_manager_check_template (BERTH_ADMIN (object)->manager, path, &error);
+
+  answer (invocation, ok, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static void
+snapshot_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GError *error = NULL;
+  gboolean ok = berth_manager_snapshot_finish (BERTH_MANAGER (source), result, &error);
+
+  answer (user_data, ok, error);
+}
+
+static gboolean
+handle_snapshot (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
+                 const char *template_name)
+{
+  berth_manager_snapshot_async (BERTH_ADMIN (object)->manager, template_name, snapshot_cb,
+                                invocation);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_remove_snapshot (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
+                        const char *template_name)
+{
+  GError *error = NULL;
+  gboolean ok
+      = berth_manager_remove_snapshot (BERTH_ADMIN (object)->manager, template_name, &error);
+
+  answer (invocation, ok, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+/* Asked by GDBus before any method is handled. */
+static gboolean
+berth_admin_authorize_method (GDBusInterfaceSkeleton *skeleton, GDBusMethodInvocation *invocation)
+{
+  BerthAdmin *self = BERTH_ADMIN (skeleton);
+
+  if (self->uid == 0 || self->uid == geteuid ())
+    return TRUE;
+  g_dbus_method_invocation_return_error (
+      invocation, BERTH_ERROR, BERTH_ERROR_DENIED,
+      "only root and the user that berthd runs as may steer the pool and the templates");
+  return FALSE;
+}
+
+static void
+iface_init (BerthDBusAdminIface *iface)
+{
+  iface->handle_set_warm = handle_set_warm;
+  iface->handle_fill = handle_fill;
+  iface->handle_drain = handle_drain;
+  iface->handle_list_templates = handle_list_templates;
+  iface->handle_show_template = handle_show_template;
+  iface->handle_check_template = handle_check_template;
+  iface->handle_snapshot = handle_snapshot;
+  iface->handle_remove_snapshot = handle_remove_snapshot;
+}
+
+static void
+berth_admin_dispose (GObject *object)
+{
+  g_clear_object (&BERTH_ADMIN (object)->manager);
+  G_OBJECT_CLASS (berth_admin_parent_class)->dispose (object);
+}
+
+static void
+berth_admin_class_init (BerthAdminClass *klass)
+{
+  G_OBJECT_CLASS (klass)->dispose = berth_admin_dispose;
+  G_DBUS_INTERFACE_SKELETON_CLASS (klass)->g_authorize_method = berth_admin_authorize_method;
+}
+
+static void
+berth_admin_init (BerthAdmin *self)
+{
+}
+
+GDBusInterfaceSkeleton *
+berth_admin_new (BerthManager *manager, guint32 uid)
+{
+  BerthAdmin *self = g_object_new (BERTH_TYPE_ADMIN, NULL);
+
+  self->manager = g_object_ref (manager);
+  self->uid = uid;
+  return G_DBUS_INTERFACE_SKELETON (self);
+}

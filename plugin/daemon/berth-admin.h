@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The D-Bus interface for administrators, one object for each connection. */
+#pragma once
+
+#include "plugin/manager/berth-manager-admin.h"
+
+G_BEGIN_DECLS
+
+/* (transfer full): to be exported on a connection of user @uid */
+GDBusInterfaceSkeleton *berth_admin_new (BerthManager *manager, guint32 uid);
+
+G_END_DECLS

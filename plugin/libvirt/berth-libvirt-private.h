@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the hypervisor's files share. */
+#pragma once
+
+#include "berth-domain.h"
+#include "berth-libvirt.h"
+#include "berth-stock.h"
+
+G_BEGIN_DECLS
+
+/* Where a machine stands between pool's calls and libvirt's answers. */
+typedef enum
+{
+  BERTH_PHASE_STARTING, /* its start is under way */
+  BERTH_PHASE_UP,       /* told as started */
+  BERTH_PHASE_DOWN,     /* its start failed, or it stopped: waits for its end */
+  BERTH_PHASE_ENDING,   /* its end is under way */
+} BerthPhase;
+
+typedef struct
+{
+  BerthMachine *machine; /* NULL when there never was one */
+  BerthPhase phase;
+  BerthStartMode mode;
+  guint ordinal;
+  GCancellable *cancellable;
+  gboolean is_end_wanted; /* pool asked while the start was under way */
+  GError *end_reason;     /* why it ended unasked; NULL: pool asked */
+} BerthSlot;
+
+/* A snapshot that is being made. */
+typedef struct
+{
+  BerthSnapshot *snapshot;
+  BerthImages *images;
+} BerthRecording;
+
+struct _BerthLibvirt
+{
+  GObject parent;
+  BerthLink *link;
+  char *instance;
+  char *name_prefix;
+  char *image_dir;
+  BerthImages *images;
+  GHashTable *templates; /* name -> BerthTemplate */
+  GHashTable *slots;     /* BerthVm (owned) -> BerthSlot (owned) */
+  BerthStock *stock;
+  GPtrArray *adoptable; /* (nullable): BerthOwnDomain (owned), until somebody decides */
+  GHashTable *recordings; /* template name (owned) -> BerthRecording (owned) */
+  BerthLibvirtStateFunc state_func;
+  gpointer state_data;
+  BerthLibvirtSpoiltFunc spoilt_func;
+  gpointer spoilt_data;
+
+  GMutex event_lock;
+  BerthHypervisorEventFunc event_func;
+  gpointer event_data;
+};
+
+/* The image may have been built again under a running berthd. */
+BerthImages *berth_libvirt_get_images (BerthLibvirt *self, GError **error);
+/* A machine that is up ended by itself, or can't be used any more. */
+void berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot,
+                                const char *reason);
+/* The snapshot of @template_name is not used any more. */
+void berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *template_name, const char *reason);
+BerthSlot *berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode);
+/* The end of a start, also of one that was adopted: tells pool. */
+void berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error);
+/* Connects what libvirt tells with the machines. */
+void berth_libvirt_listen (BerthLibvirt *self);
+
+G_END_DECLS

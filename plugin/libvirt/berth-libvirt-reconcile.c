@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What libvirt tells of the machines: which stopped, which are left over, which are gone after libvirt
+ * was away. */
+#include "berth-libvirt-private.h"
+
+#include "berth-domain.h"
+#include "berth-libvirt-error.h"
+
+static void
+stopped_cb (const char *uuid, const char *reason, gpointer user_data)
+{
+  BerthLibvirt *self = user_data;
+  GHashTableIter iter;
+  BerthVm *vm;
+  BerthSlot *slot;
+
+  g_hash_table_iter_init (&iter, self->slots);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &vm, (gpointer *) &slot))
+    {
+      if (slot->machine == NULL || g_strcmp0 (berth_machine_get_uuid (slot->machine), uuid) != 0)
+        continue;
+      /* while it starts or ends, the step under way finds out by itself */
+      if (slot->phase == BERTH_PHASE_UP)
+        berth_libvirt_end_unasked (self, vm, slot, reason);
+      return;
+    }
+}
+
+/* The domains that are running though no machine of ours has them, and the machines that believe to
+ * be up though their domain is not. */
+typedef struct
+{
+  char *instance;
+  GHashTable *known;    /* uuid (owned) -> "1" when it is believed to be up */
+  GPtrArray *dead;      /* uuid (owned) of those that are not */
+  GPtrArray *adoptable; /* (nullable): BerthOwnDomain (owned) that this berthd may go on with */
+} Reconcile;
+
+static void
+reconcile_free (Reconcile *reconcile)
+{
+  g_free (reconcile->instance);
+  g_hash_table_unref (reconcile->known);
+  g_ptr_array_unref (reconcile->dead);
+  g_clear_pointer (&reconcile->adoptable, g_ptr_array_unref);
+  g_free (reconcile);
+}
+
+/* A warm VM that nobody was given: what was is running, since it was resumed before its mark said so;
+ * and a session, which its owner knows by its id. */
+static gboolean
+is_adoptable (const BerthOwnDomain *domain)
+{
+  if (g_str_equal (domain->mark->state, BERTH_MARK_STATE_WARM))
+    return domain->is_active && domain->is_paused;
+  return domain->is_active && g_str_equal (domain->mark->state, BERTH_MARK_STATE_SESSION);
+}
+
+static gboolean
+end_orphans (virConnectPtr connection, Reconcile *reconcile, GError **error)
+{
+  g_autoptr(GPtrArray) own = berth_domain_list_own (connection, reconcile->instance, error);
+
+  if (own == NULL)
+    return FALSE;
+  for (guint i = 0; i < own->len; i++)
+    {
+      BerthOwnDomain *domain = g_ptr_array_index (own, i);
+
+      if (g_hash_table_contains (reconcile->known, domain->uuid))
+        continue;
+      if (reconcile->adoptable != NULL && is_adoptable (domain))
+        {
+          own->pdata[i] = NULL;
+          g_ptr_array_add (reconcile->adoptable, domain);
+          continue;
+        }
+      g_message ("ending domain %s, left behind by an earlier berthd", domain->name);
+      if (!berth_domain_end (connection, domain->uuid, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static void
+reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthLibvirt *self = source;
+  Reconcile *reconcile = task_data;
+  g_autoptr(GError) error = NULL;
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
+  GHashTableIter iter;
+  const char *uuid;
+  gpointer is_up;
+
+  if (connection == NULL || !end_orphans (connection, reconcile, &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  g_hash_table_iter_init (&iter, reconcile->known);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &uuid, &is_up))
+    if (is_up != NULL && !berth_domain_is_active (connection, uuid))
+      g_ptr_array_add (reconcile->dead, g_strdup (uuid));
+  g_task_return_boolean (task, TRUE);
+}
+
+static void
+libvirt_reconcile_async (BerthLibvirt *self, gboolean may_adopt, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  Reconcile *reconcile = g_new0 (Reconcile, 1);
+  GHashTableIter iter;
+  BerthSlot *slot;
+
+  reconcile->instance = g_strdup (self->instance);
+  reconcile->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  reconcile->dead = g_ptr_array_new_with_free_func (g_free);
+  if (may_adopt)
+    reconcile->adoptable
+        = g_ptr_array_new_with_free_func ((GDestroyNotify) berth_own_domain_free);
+  g_hash_table_iter_init (&iter, self->slots);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &slot))
+    if (slot->machine != NULL)
+      g_hash_table_insert (reconcile->known, g_strdup (berth_machine_get_uuid (slot->machine)),
+                           GINT_TO_POINTER (slot->phase == BERTH_PHASE_UP));
+  g_task_set_task_data (task, reconcile, (GDestroyNotify) reconcile_free);
+  berth_link_run (self->link, BERTH_LINK_CONTROL, task, reconcile_job);
+}
+
+static void
+reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthLibvirt *self = BERTH_LIBVIRT (source);
+  Reconcile *reconcile = g_task_get_task_data (G_TASK (result));
+  g_autoptr(GError) error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      /* the link is lost again (its own retry follows), or libvirt can't list: either way the gate
+       * stays shut until the next time that the link comes up */
+      g_warning ("can't compare with libvirt: %s", error->message);
+      return;
+    }
+  for (guint i = 0; i < reconcile->dead->len; i++)
+    stopped_cb (g_ptr_array_index (reconcile->dead, i), "it ended while libvirt was away", self);
+  if (self->state_func != NULL)
+    self->state_func (TRUE, self->state_data);
+}
+
+static void
+link_state_cb (gboolean is_up, gpointer user_data)
+{
+  BerthLibvirt *self = user_data;
+
+  if (is_up)
+    libvirt_reconcile_async (self, FALSE, reconciled_again_cb, NULL);
+  else if (self->state_func != NULL)
+    self->state_func (FALSE, self->state_data);
+}
+
+void
+berth_libvirt_listen (BerthLibvirt *self)
+{
+  berth_link_set_funcs (self->link, stopped_cb, link_state_cb, self);
+}
+
+static void
+reconciled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthLibvirt *self = BERTH_LIBVIRT (source);
+  Reconcile *reconcile = g_task_get_task_data (G_TASK (result));
+  g_autoptr(GError) error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  self->adoptable = g_steal_pointer (&reconcile->adoptable);
+  g_task_return_boolean (task, TRUE);
+}
+
+static void
+linked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthLibvirt *self = g_task_get_source_object (task);
+  g_autoptr(GError) error = NULL;
+
+  if (!berth_link_open_finish (BERTH_LINK (source), result, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    libvirt_reconcile_async (self, TRUE, reconciled_cb, g_steal_pointer (&task));
+}
+
+void
+berth_libvirt_open_async (BerthLibvirt *self, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr(GError) error = NULL;
+
+  g_task_set_source_tag (task, berth_libvirt_open_async);
+  if (berth_libvirt_get_images (self, &error) == NULL)
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    berth_link_open_async (self->link, cancellable, linked_cb, g_steal_pointer (&task));
+}
+
+gboolean
+berth_libvirt_open_finish (BerthLibvirt *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How snapshots come to be, as far as libvirt is concerned: what one is valid for, the state that is
+ * written, and the moment from which clones are made of it. */
+#include "berth-libvirt-private.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "berth-capabilities.h"
+#include "berth-domain.h"
+#include "berth-libvirt-error.h"
+
+/* raised when clones of an older berth's snapshots would not work with this one's code */
+#define KEY_FORMAT "berth snapshot 1"
+
+/* What the worker gets, and what it brings back. */
+typedef struct
+{
+  BerthTemplate *template;
+  BerthImages *images;
+  BerthSnapshot *current; /* (nullable): what clones are made of now */
+  char *dir;
+  BerthSnapshotWish wish;
+} Prepare;
+
+static void
+prepare_free (Prepare *prepare)
+{
+  berth_template_unref (prepare->template);
+  berth_images_unref (prepare->images);
+  g_clear_pointer (&prepare->current, berth_snapshot_unref);
+  g_free (prepare->dir);
+  g_free (prepare);
+}
+
+static char *
+make_key (virConnectPtr connection, Prepare *prepare, const char *capabilities, GError **error)
+{
+  g_autoptr(GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  BerthTemplate *template = prepare->template;
+  const char *domain_type = berth_domain_best_type (connection);
+  g_autofree char *digest
+      = berth_images_dup_digest (prepare->images, berth_template_get_layers (template));
+  g_autofree char *cpu = berth_capabilities_dup_host_cpu (capabilities);
+  g_autofree char *text = NULL;
+  unsigned long libvirt_version;
+  unsigned long qemu_version;
+
+  if (virConnectGetLibVersion (connection, &libvirt_version) < 0
+      || virConnectGetVersion (connection, &qemu_version) < 0)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's version");
+      return NULL;
+    }
+  /* TCG's CPU is QEMU's own, whatever the host's is */
+  text = g_strdup_printf ("%s\n%s\n%s\n%lu\n%lu\n%s\n%s\n%u\n%u\n", KEY_FORMAT,
+                          berth_template_get_digest (template), digest, libvirt_version,
+                          qemu_version, domain_type, g_str_equal (domain_type, "kvm") ? cpu : "",
+                          berth_template_get_memory_mb (template),
+                          berth_template_get_vcpus (template));
+  g_checksum_update (sum, (const guchar *) text, -1);
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+/* The user that QEMU runs as: it has to write the RAM while it is recorded, and to read it after. */
+static void
+find_owner (const char *capabilities, const char *domain_type, uid_t *out_uid, gid_t *out_gid)
+{
+  g_autofree char *label = berth_capabilities_dup_dac_label (capabilities, domain_type);
+  unsigned int uid;
+  unsigned int gid;
+
+  *out_uid = geteuid ();
+  *out_gid = getegid ();
+  if (label != NULL && sscanf (label, "+%u:+%u", &uid, &gid) == 2)
+    {
+      *out_uid = uid;
+      *out_gid = gid;
+    }
+}
+
+static BerthSnapshot *
+begin (virConnectPtr connection, Prepare *prepare, const char *key, const char *capabilities,
+       GError **error)
+{
+  BerthTemplate *template = prepare->template;
+  uid_t uid;
+  gid_t gid;
+
+  find_owner (capabilities, berth_domain_best_type (connection), &uid, &gid);
+  return berth_snapshot_begin (prepare->dir, berth_template_get_name (template), key,
+                               berth_template_get_memory_mb (template), uid, gid, error);
+}
+
+static gboolean
+current_holds (BerthSnapshot *current, const char *key)
+{
+  return current != NULL && g_str_equal (berth_snapshot_get_key (current), key)
+         && berth_snapshot_is_intact (current, NULL);
+}
+
+static BerthSnapshot *
+prepare (virConnectPtr connection, Prepare *prepare, GError **error)
+{
+  const char *name = berth_template_get_name (prepare->template);
+  g_autofree char *capabilities = virConnectGetCapabilities (connection);
+  g_autofree char *key = NULL;
+  g_autoptr(GError) reason = NULL;
+  BerthSnapshot *snapshot = NULL;
+
+  if (capabilities == NULL)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's capabilities");
+      return NULL;
+    }
+  key = make_key (connection, prepare, capabilities, error);
+  if (key == NULL)
+    return NULL;
+  if (prepare->wish != BERTH_SNAPSHOT_NEW && current_holds (prepare->current, key))
+    return berth_snapshot_ref (prepare->current);
+  if (prepare->current == NULL) /* else its files go when it is replaced */
+    berth_snapshot_clean (prepare->dir, name, key);
+  if (prepare->wish != BERTH_SNAPSHOT_NEW)
+    snapshot = berth_snapshot_open (prepare->dir, name, key, &reason);
+  if (reason != NULL)
+    g_warning ("%s", reason->message);
+  if (snapshot != NULL)
+    return snapshot;
+  if (prepare->wish != BERTH_SNAPSHOT_EXISTING)
+    return begin (connection, prepare, key, capabilities, error);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "there is no snapshot of %s", name);
+  return NULL;
+}
+
+static void
+prepare_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthLibvirt *self = source;
+  g_autoptr(GError) error = NULL;
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_START, &error);
+  BerthSnapshot *snapshot
+      = connection != NULL ? prepare (connection, task_data, &error) : NULL;
+
+  if (snapshot != NULL)
+    g_task_return_pointer (task, snapshot, (GDestroyNotify) berth_snapshot_unref);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+static void
+prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthLibvirt *self = BERTH_LIBVIRT (source);
+  Prepare *data = g_task_get_task_data (G_TASK (result));
+  const char *name = berth_template_get_name (data->template);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthSnapshot) snapshot = g_task_propagate_pointer (G_TASK (result), &error);
+
+  if (snapshot == NULL)
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  if (berth_snapshot_is_committed (snapshot))
+    berth_stock_set (self->stock, name, snapshot, data->images);
+  else
+    {
+      BerthRecording *recording = g_new0 (BerthRecording, 1);
+
+      recording->snapshot = berth_snapshot_ref (snapshot);
+      recording->images = berth_images_ref (data->images);
+      g_hash_table_replace (self->recordings, g_strdup (name), recording);
+    }
+  g_task_return_pointer (task, g_steal_pointer (&snapshot),
+                         (GDestroyNotify) berth_snapshot_unref);
+}
+
+void
+berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *template_name,
+                                      const char *dir, BerthSnapshotWish wish,
+                                      GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr(GError) error = NULL;
+  BerthImages *images = berth_libvirt_get_images (self, &error);
+  BerthSnapshot *current = berth_stock_get (self->stock, template_name);
+  g_autoptr(GTask) job = NULL;
+  Prepare *data;
+
+  g_task_set_source_tag (task, berth_libvirt_prepare_snapshot_async);
+  if (images == NULL)
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  data = g_new0 (Prepare, 1);
+  data->template = berth_template_ref (berth_libvirt_get_template (self, template_name));
+  data->images = berth_images_ref (images);
+  data->current = current != NULL ? berth_snapshot_ref (current) : NULL;
+  data->dir = g_strdup (dir);
+  data->wish = wish;
+  job = g_task_new (self, NULL, prepared_cb, g_steal_pointer (&task));
+  g_task_set_task_data (job, data, (GDestroyNotify) prepare_free);
+  berth_link_run (self->link, BERTH_LINK_START, job, prepare_job);
+}
+
+BerthSnapshot *
+berth_libvirt_prepare_snapshot_finish (BerthLibvirt *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/* ---- record ---- */
+
+static void
+recorded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  g_autoptr(GError) error = NULL;
+
+  if (berth_machine_record_finish (BERTH_MACHINE (source), result, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+void
+berth_libvirt_record_async (BerthLibvirt *self, BerthVm *vm, GAsyncReadyCallback callback,
+                            gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  BerthMachine *machine = berth_libvirt_get_machine (self, vm);
+
+  g_task_set_source_tag (task, berth_libvirt_record_async);
+  if (machine == NULL)
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                             "the VM that was to be recorded ended");
+  else
+    berth_machine_record_async (machine, recorded_cb, g_steal_pointer (&task));
+}
+
+gboolean
+berth_libvirt_record_finish (BerthLibvirt *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static void
+commit_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (berth_snapshot_commit (task_data, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+typedef struct
+{
+  char *template_name;
+  BerthImages *images;
+} Commit;
+
+static void
+commit_free (Commit *commit)
+{
+  g_free (commit->template_name);
+  berth_images_unref (commit->images);
+  g_free (commit);
+}
+
+static void
+committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthLibvirt *self = BERTH_LIBVIRT (source);
+  Commit *commit = g_task_get_task_data (task);
+  BerthSnapshot *snapshot = g_task_get_task_data (G_TASK (result));
+  g_autoptr(GError) error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  berth_stock_set (self->stock, commit->template_name, snapshot, commit->images);
+  g_task_return_boolean (task, TRUE);
+}
+
+void
+berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *template_name,
+                                     GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  BerthRecording *recording = g_hash_table_lookup (self->recordings, template_name);
+  g_autoptr(GTask) job = NULL;
+  Commit *commit = g_new0 (Commit, 1);
+
+  g_assert (recording != NULL);
+  commit->template_name = g_strdup (template_name);
+  commit->images = berth_images_ref (recording->images);
+  g_task_set_task_data (task, commit, (GDestroyNotify) commit_free);
+  job = g_task_new (self, NULL, committed_cb, g_steal_pointer (&task));
+  g_task_set_task_data (job, berth_snapshot_ref (recording->snapshot),
+                        (GDestroyNotify) berth_snapshot_unref);
+  g_hash_table_remove (self->recordings, template_name);
+  berth_link_run (self->link, BERTH_LINK_START, job, commit_job);
+}
+
+gboolean
+berth_libvirt_commit_snapshot_finish (BerthLibvirt *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+void
+berth_libvirt_drop_recording (BerthLibvirt *self, const char *template_name)
+{
+  g_hash_table_remove (self->recordings, template_name);
+}
+
+/* ---- its end ---- */
+
+void
+berth_libvirt_set_spoilt_func (BerthLibvirt *self, BerthLibvirtSpoiltFunc func, gpointer user_data)
+{
+  self->spoilt_func = func;
+  self->spoilt_data = user_data;
+}
+
+void
+berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *template_name, const char *reason)
+{
+  if (self->spoilt_func != NULL)
+    self->spoilt_func (template_name, reason, self->spoilt_data);
+}
+
+BerthSnapshot *
+berth_libvirt_get_snapshot (BerthLibvirt *self, const char *template_name)
+{
+  return berth_stock_get (self->stock, template_name);
+}
+
+void
+berth_libvirt_drop_snapshot (BerthLibvirt *self, const char *template_name)
+{
+  berth_stock_set (self->stock, template_name, NULL, NULL);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What new VMs of each template are made of: the snapshot that holds now, and how its clones fare. */
+#pragma once
+
+#include "berth-images.h"
+#include "berth-snapshot.h"
+
+G_BEGIN_DECLS
+
+typedef struct _BerthStock BerthStock; /* of one thread */
+
+BerthStock *berth_stock_new (void);
+void berth_stock_free (BerthStock *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthStock, berth_stock_free)
+
+/* Clones of @template_name are made of @snapshot from now on, as long as @images are the current
+ * ones. NULL: there is none. The one before is retired: its files go with its last clone. */
+void berth_stock_set (BerthStock *self, const char *template_name, BerthSnapshot *snapshot,
+                      BerthImages *images);
+/* (nullable): borrowed; whatever its condition */
+BerthSnapshot *berth_stock_get (BerthStock *self, const char *template_name);
+
+/**
+ * berth_stock_pick:
+ * @images: that hold now
+ * @error: why the snapshot must not be used any more; it has been dropped
+ *
+ * Returns: (transfer none) (nullable): the snapshot, just looked at and found as it was made. NULL
+ *   without an error where there is none.
+ */
+BerthSnapshot *berth_stock_pick (BerthStock *self, const char *template_name, BerthImages *images,
+                                 GError **error);
+
+/* FALSE once, when this is the failure after which @snapshot is given up; it has been dropped. */
+gboolean berth_stock_note_clone (BerthStock *self, const char *template_name,
+                                 BerthSnapshot *snapshot, gboolean has_started);
+/* Whether the next VM for a request is better booted, since the last clone failed. Asked once. */
+gboolean berth_stock_take_doubt (BerthStock *self, const char *template_name);
+
+/* FALSE: these random bytes were seen before (invariant 7). Remembers a bounded number. */
+gboolean berth_stock_check_proof (BerthStock *self, const guint8 *proof, gsize size);
+
+G_END_DECLS

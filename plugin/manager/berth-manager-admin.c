@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an administrator steers: the warm pool and the templates' snapshots. */
+#include "plugin/manager/berth-manager-admin.h"
+
+#include "plugin/manager/berth-manager-private.h"
+#include "pool/berth-error.h"
+
+typedef void (*TemplateFunc) (BerthManager *self, const char *template_name, gconstpointer data);
+
+/* Calls @func for one template, or for all. */
+static gboolean
+for_templates (BerthManager *self, const char *template_name, TemplateFunc func,
+               gconstpointer data, GError **error)
+{
+  gboolean all = template_name == NULL || template_name[0] == '\0';
+  GHashTableIter iter;
+  const char *name;
+
+  if (!all && !g_hash_table_contains (self->templates, template_name))
+    {
+      berth_manager_set_no_template_error (self, template_name, error);
+      return FALSE;
+    }
+  g_hash_table_iter_init (&iter, self->templates);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &name, NULL))
+    if (all || g_str_equal (name, template_name))
+      func (self, name, data);
+  return TRUE;
+}
+
+static void
+set_warm (BerthManager *self, const char *template_name, gconstpointer data)
+{
+  const guint *range = data;
+
+  berth_keeper_set_target (self->keeper, template_name, range[0], range[1]);
+}
+
+gboolean
+berth_manager_set_warm (BerthManager *self, const char *template_name, guint min, guint max,
+                        GError **error)
+{
+  const guint range[] = { min, max };
+
+  return for_templates (self, template_name, set_warm, range, error);
+}
+
+static void
+drain (BerthManager *self, const char *template_name, gconstpointer data)
+{
+  berth_pool_drain (self->pool, template_name);
+}
+
+gboolean
+berth_manager_drain_pool (BerthManager *self, const char *template_name, GError **error)
+{
+  return for_templates (self, template_name, drain, NULL, error);
+}
+
+static void
+fill (BerthManager *self, const char *template_name, gconstpointer data)
+{
+  berth_pool_fill (self->pool, template_name);
+  berth_keeper_want (self->keeper, template_name);
+}
+
+gboolean
+berth_manager_fill_pool (BerthManager *self, const char *template_name, GError **error)
+{
+  return for_templates (self, template_name, fill, NULL, error);
+}
+
+static void
+remove_snapshot (BerthManager *self, const char *template_name, gconstpointer data)
+{
+  berth_keeper_remove (self->keeper, template_name);
+}
+
+gboolean
+berth_manager_remove_snapshot (BerthManager *self, const char *template_name, GError **error)
+{
+  return for_templates (self, template_name, remove_snapshot, NULL, error);
+}
+
+static GVariant *
+describe_template (BerthManager *self, BerthTemplate *template)
+{
+  g_autofree char *layers
+      = g_strjoinv (",", (char **) berth_template_get_layers (template));
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "name", "s", berth_template_get_name (template));
+  g_variant_dict_insert (&dict, "path", "s", berth_template_get_path (template));
+  g_variant_dict_insert (&dict, "language", "s", berth_template_get_language (template));
+  g_variant_dict_insert (&dict, "memory_mb", "u", berth_template_get_memory_mb (template));
+  g_variant_dict_insert (&dict, "vcpus", "u", berth_template_get_vcpus (template));
+  g_variant_dict_insert (&dict, "layers", "s", layers);
+  berth_keeper_describe (self->keeper, berth_template_get_name (template), &dict);
+  return g_variant_dict_end (&dict);
+}
+
+static void
+add_broken_files (BerthManager *self, GVariantBuilder *list)
+{
+  for (guint i = 0; i < self->template_errors->len; i++)
+    {
+      GError *error = g_ptr_array_index (self->template_errors, i);
+      GVariantDict dict;
+
+      g_variant_dict_init (&dict, NULL);
+      g_variant_dict_insert (&dict, "error", "s", error->message);
+      g_variant_builder_add_value (list, g_variant_dict_end (&dict));
+    }
+}
+
+GVariant *
+berth_manager_dup_templates (BerthManager *self)
+{
+  g_autoptr(GList) names
+      = g_list_sort (g_hash_table_get_keys (self->templates), (GCompareFunc) g_strcmp0);
+  GVariantBuilder list;
+
+  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
+  for (GList *link = names; link != NULL; link = link->next)
+    g_variant_builder_add_value (
+        &list, describe_template (self, g_hash_table_lookup (self->templates, link->data)));
+  add_broken_files (self, &list);
+  return g_variant_ref_sink (g_variant_builder_end (&list));
+}
+
+char *
+berth_manager_dup_template_xml (BerthManager *self, const char *template_name, GError **error)
+{
+  if (!g_hash_table_contains (self->templates, template_name))
+    {
+      berth_manager_set_no_template_error (self, template_name, error);
+      return NULL;
+    }
+  return berth_libvirt_dup_domain_xml (self->libvirt, template_name, error);
+}
+
+gboolean
+berth_manager_check_template (BerthManager *self, const char *path, GError **error)
+{
+  g_autoptr(GError) reason = NULL;
+  g_autoptr(BerthTemplate) template = NULL;
+
+  if (!g_path_is_absolute (path))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "'%s' is no absolute path", path);
+      return FALSE;
+    }
+  template = berth_template_load (path, self->config->schema, &reason);
+  if (template == NULL)
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID, reason->message);
+  return template != NULL;
+}
+
+static void
+made_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  g_autoptr(GError) error = NULL;
+
+  if (berth_keeper_make_finish (BERTH_KEEPER (source), result, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+void
+berth_manager_snapshot_async (BerthManager *self, const char *template_name,
+                              GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_set_source_tag (task, berth_manager_snapshot_async);
+  berth_keeper_make_async (self->keeper, template_name, made_cb, g_steal_pointer (&task));
+}
+
+gboolean
+berth_manager_snapshot_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The administrator's half of the scripted manager: one template, python, whose warm target is shown
+ * as its snapshot_mb so that a test sees what arrived. */
+#include "plugin/manager/berth-manager-admin.h"
+
+#include "pool/berth-error.h"
+
+static guint *
+target_of (BerthManager *self)
+{
+  guint *target = g_object_get_data (G_OBJECT (self), "target");
+
+  if (target == NULL)
+    {
+      target = g_new0 (guint, 1);
+      g_object_set_data_full (G_OBJECT (self), "target", target, g_free);
+    }
+  return target;
+}
+
+static gboolean
+check (const char *name, gboolean may_be_all, GError **error)
+{
+  if (g_strcmp0 (name, "python") == 0 || (may_be_all && name[0] == '\0'))
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %s; there are python",
+               name);
+  return FALSE;
+}
+
+gboolean
+berth_manager_set_warm (BerthManager *self, const char *template_name, guint min, guint max,
+                        GError **error)
+{
+  if (!check (template_name, FALSE, error))
+    return FALSE;
+  *target_of (self) = min * 100 + max;
+  return TRUE;
+}
+
+gboolean
+berth_manager_drain_pool (BerthManager *self, const char *template_name, GError **error)
+{
+  *target_of (self) = 0;
+  return check (template_name, TRUE, error);
+}
+
+gboolean
+berth_manager_fill_pool (BerthManager *self, const char *template_name, GError **error)
+{
+  return check (template_name, TRUE, error);
+}
+
+GVariant *
+berth_manager_dup_templates (BerthManager *self)
+{
+  return g_variant_ref_sink (g_variant_new_parsed (
+      "[{'name': <'python'>, 'path': <'/t/python.xml'>, 'language': <'python'>, "
+      "'memory_mb': <uint32 192>, 'vcpus': <uint32 1>, 'layers': <'base,python'>, "
+      "'snapshot': <'valid'>, 'snapshot_mb': <%u>}, {'error': <'/t/bad.xml:3: no name'>}]",
+      *target_of (self)));
+}
+
+char *
+berth_manager_dup_template_xml (BerthManager *self, const char *template_name, GError **error)
+{
+  return check (template_name, FALSE, error) ? g_strdup ("<domain/>\n") : NULL;
+}
+
+gboolean
+berth_manager_check_template (BerthManager *self, const char *path, GError **error)
+{
+  if (g_str_has_suffix (path, "good.xml"))
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s:1: it is none", path);
+  return FALSE;
+}
+
+void
+berth_manager_snapshot_async (BerthManager *self, const char *template_name,
+                              GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr(GError) error = NULL;
+
+  if (check (template_name, FALSE, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+gboolean
+berth_manager_snapshot_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+gboolean
+berth_manager_remove_snapshot (BerthManager *self, const char *template_name, GError **error)
+{
+  return check (template_name, TRUE, error);
+}

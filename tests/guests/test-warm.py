@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The warm pool on real guests. See guestlib.py."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from guestlib import (BERTH, IMAGES, LIMIT_S, LONG, PREFIX, Daemon, Events, domains, main, same,
+                      until, virsh)
+
+CLONES = 200 if LONG else 16
+
+
+def test_first_cold_then_warm():
+    with Daemon() as d:
+        same(d.template()["snapshot"], "none")
+        same(d.run()["start"], "cold")  # nobody waits for a snapshot
+        d.wait_warm()
+        same(d.template()["snapshot"], "valid")
+        warm = d.warm()[0]
+        same(virsh("domstate", warm["domain"]).strip(), "paused")
+        assert virsh("desc", warm["domain"], "--title").strip() == "python, warm"
+        result = d.run("import socket; print(socket.gethostname())")
+        same(result["start"], "warm")
+        same(result["warm_hit"], True)
+        same(result["stdout"], warm["domain"] + "\n")
+        # another size is another VM: it boots
+        same(d.run("print(1)", "-m", "256")["start"], "cold")
+
+
+def test_load_with_two_slots():
+    with Daemon("--warm", "python=1") as d, Events() as events:
+        d.wait_warm()
+        runs = [subprocess.Popen([BERTH, "run", "print('ok')"], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 env={**os.environ, "BERTH_SOCKET": d.socket})
+                for _ in range(20)]
+        for run in runs:
+            out, err = run.communicate(timeout=LIMIT_S)
+            same((run.returncode, out, err), (0, "ok\n", ""))
+        d.wait_warm()
+        slots = d.json("status")["slots"]
+        same((slots["claimed"], slots["free"]), (0, 2))
+    assert 1 <= events.most <= 2, f"{events.most} domains at once"
+
+
+NUMBERS = ("import os,random,uuid,secrets\n"
+           "print(os.urandom(8).hex(),uuid.uuid4(),random.random(),secrets.token_hex(8),"
+           "random.SystemRandom().random())")
+JS_NUMBERS = ("console.log(require('crypto').randomUUID(), Math.random(), "
+              "require('crypto').randomBytes(8).toString('hex'))")
+
+
+def test_no_two_clones_share_random_numbers():
+    for template, code in (("python", NUMBERS), ("javascript", JS_NUMBERS)):
+        with Daemon("--warm", template + "=2") as d:
+            d.wait_warm(1, template)
+            seen, starts = set(), set()
+            for _ in range(CLONES):
+                result = d.run(code, "-l", template)
+                starts.add(result["start"])
+                for number in result["stdout"].split():
+                    assert number not in seen, f"{number} came twice"
+                    seen.add(number)
+            assert starts <= {"warm", "clone"}, starts
+            print(f"# {template}: {CLONES} clones, {len(seen)} numbers, none twice, {starts}")
+
+
+def test_clock_is_right():
+    with Daemon("--warm", "python=1") as d:
+        for pause in (0, 3):
+            d.wait_warm()
+            time.sleep(pause)
+            before = time.time()
+            result = d.run("import time; print(repr(time.time()))")
+            after = time.time()
+            same(result["start"], "warm")
+            assert before - 0.05 <= float(result["stdout"]) <= after + 0.05, (before, result, after)
+
+
+def test_eviction_for_another_template():
+    with Daemon("--warm", "python=2") as d:
+        d.wait_warm(2)
+        same(d.json("status")["slots"]["free"], 2)
+        same(d.run("console.log('ok')", "-l", "javascript")["stdout"], "ok\n")
+        d.wait_warm(1)
+
+
+def test_rotation():
+    with Daemon("--warm", "python=1", "--warm-max-idle-s", "10") as d:
+        d.wait_warm()
+        first = d.warm()[0]["id"]
+        until(lambda: d.has_other_warm(first), "the rotation")
+
+
+def test_dead_warm_vms():
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        first = d.warm()[0]
+        virsh("destroy", first["domain"])
+        until(lambda: d.has_other_warm(first["id"]), "another warm VM")
+        subprocess.run(["pkill", "-9", "-f", f"guest={PREFIX}-"], check=True)
+        same(d.run()["stdout"], "ok\n")  # whoever comes at that moment does not notice
+        d.wait_warm()
+
+
+def test_pool_verbs():
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        same(d.berth("pool", "drain").returncode, 0)
+        until(lambda: not domains(), "the drain")
+        same(d.run()["start"], "clone")
+        same(d.berth("pool", "fill", "python").returncode, 0)
+        d.wait_warm()
+        same(d.berth("pool", "set", "python", "2").returncode, 0)
+        d.wait_warm(2)
+        same(d.berth("pool", "set", "python", "0").returncode, 0)
+        until(lambda: not domains(), "the end of the warm VMs")
+        before = os.listdir(d.snapshots)
+        same(d.berth("template", "snapshot", "python").returncode, 0)
+        same(os.listdir(d.snapshots), before)  # the same key
+        same(d.berth("template", "remove", "python").returncode, 0)
+        same(os.listdir(d.snapshots), [])
+
+
+def ram_file(d):
+    return os.path.join(d.snapshots, os.listdir(d.snapshots)[0], "ram")
+
+
+def test_snapshot_deleted():
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        shutil.rmtree(d.snapshots)
+        same(d.run()["stdout"], "ok\n")
+        until(lambda: d.template()["snapshot"] == "valid" and os.path.exists(d.snapshots)
+              and os.listdir(d.snapshots), "a new snapshot")
+        d.wait_warm()
+        same(d.run()["start"], "warm")
+
+
+def test_tampering():
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        poisoned = d.warm()[0]["id"]
+        inode = os.stat(ram_file(d)).st_ino
+        with open(ram_file(d), "r+b") as ram:
+            ram.seek(4096)
+            ram.write(b"!")
+        result = d.run()
+        same(result["stdout"], "ok\n")
+        assert result["sandbox_id"] != poisoned and result["start"] == "cold", result
+        assert "thrown away with its warm VMs" in d.log(), d.log()
+        until(lambda: d.template()["snapshot"] == "valid", "a new snapshot")
+        assert os.stat(ram_file(d)).st_ino != inode
+        d.wait_warm()
+        same(d.run()["start"], "warm")
+
+
+def test_image_built_again():
+    with tempfile.TemporaryDirectory(prefix="berth-images-", dir="/var/tmp") as images:
+        os.chmod(images, 0o755)
+        with open(os.path.join(IMAGES, "images.json"), encoding="utf-8") as file:
+            manifest = json.load(file)
+        for entry in (manifest["kernel"], manifest["initramfs"], *manifest["layers"].values()):
+            entry["path"] = os.path.join(IMAGES, entry["path"])
+
+        def write():
+            path = os.path.join(images, "images.json")
+            with open(path + ".new", "w", encoding="utf-8") as file:
+                json.dump(manifest, file)
+            os.rename(path + ".new", path)
+
+        write()
+        with Daemon("--warm", "python=1", images=images) as d:
+            d.wait_warm()
+            first, before = d.warm()[0]["id"], os.listdir(d.snapshots)
+            manifest["initramfs"]["sha256"] = "0" * 64
+            write()
+            until(lambda: os.listdir(d.snapshots) and os.listdir(d.snapshots) != before
+                  and d.template()["snapshot"] == "valid", "a snapshot of the new image")
+            until(lambda: first not in [vm["id"] for vm in d.json("list")], "the old warm VM's end")
+            d.wait_warm()
+            same(len(os.listdir(d.snapshots)), 1)  # the old one is gone
+            same(d.run()["start"], "warm")
+
+
+def test_no_sharing():
+    with Daemon("--snapshot-scope", "none") as d:
+        same(d.run()["start"], "cold")
+        same(d.template()["snapshot"], "off")
+        same(d.run()["start"], "cold")
+        assert not os.path.exists(d.snapshots)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A snapshot on disk: what is kept, what is found out about it, and what goes when. */
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "berth-snapshot.h"
+#include "berth-stock.h"
+#include "pool/berth-error.h"
+
+#define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+typedef struct
+{
+  char *dir;
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  fixture->dir = g_dir_make_tmp ("berth-snapshot-XXXXXX", NULL);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  /* whatever a test made, it has removed */
+  g_assert_cmpint (g_rmdir (fixture->dir), ==, 0);
+  g_free (fixture->dir);
+}
+
+static void
+write_at (const char *path, off_t offset, const char *text)
+{
+  int fd = open (path, O_WRONLY | O_CLOEXEC);
+
+  g_assert_cmpint (fd, >=, 0);
+  g_assert_cmpint (pwrite (fd, text, strlen (text), offset), ==, (gssize) strlen (text));
+  close (fd);
+}
+
+static BerthSnapshot *
+make (Fixture *fixture, const char *key)
+{
+  g_autoptr(GError) error = NULL;
+  BerthSnapshot *self
+      = berth_snapshot_begin (fixture->dir, "python", key, 1, getuid (), getgid (), &error);
+  int fd;
+
+  g_assert_no_error (error);
+  g_assert_false (berth_snapshot_is_committed (self));
+  write_at (berth_snapshot_get_ram_path (self), 4096, "memory");
+  fd = berth_snapshot_open_state (self, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (write (fd, "state", 5), ==, 5);
+  close (fd);
+  g_assert_true (berth_snapshot_commit (self, &error));
+  g_assert_no_error (error);
+  g_assert_true (berth_snapshot_is_committed (self));
+  return self;
+}
+
+static void
+throw_away (BerthSnapshot *self)
+{
+  berth_snapshot_retire (self);
+  berth_snapshot_unref (self);
+}
+
+static BerthSnapshot *
+find (Fixture *fixture, const char *key, GError **error)
+{
+  return berth_snapshot_open (fixture->dir, "python", key, error);
+}
+
+static guint
+count_files (const char *path)
+{
+  g_autoptr(GDir) dir = g_dir_open (path, 0, NULL);
+  guint count = 0;
+
+  while (dir != NULL && g_dir_read_name (dir) != NULL)
+    count++;
+  return count;
+}
+
+static void
+test_found_again (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  BerthSnapshot *made = make (fixture, KEY_A);
+  BerthSnapshot *found;
+
+  berth_snapshot_unref (made); /* the end of a process is no end of its snapshots */
+  found = find (fixture, KEY_A, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (found);
+  g_assert_true (berth_snapshot_is_intact (found, &error));
+  g_assert_cmpuint (berth_snapshot_get_disk_bytes (found), >, 0);
+  g_assert_null (find (fixture, KEY_B, &error));
+  g_assert_no_error (error);
+  throw_away (found);
+}
+
+/* What somebody did to the files, and what berth says of it. */
+typedef struct
+{
+  const char *name;
+  const char *file;
+  off_t offset;    /* where a byte is written */
+  off_t truncated; /* or what it is cut to, if not 0 */
+  const char *told;
+} Damage;
+
+static const Damage damages[] = {
+  { "ram-byte", "ram", 4096, 0, "contents" },   { "ram-hole", "ram", 100, 0, "contents" },
+  { "state-byte", "state", 0, 0, "contents" },  { "ram-cut", "ram", 0, 4096, "size" },
+  { "state-cut", "state", 0, 2, "size" },       { "manifest-cut", "manifest", 0, 10, NULL },
+  { "manifest-key", "manifest", 30, 0, NULL },
+};
+
+static void
+test_damage_is_found (Fixture *fixture, gconstpointer data)
+{
+  const Damage *damage = data;
+  g_autoptr(GError) error = NULL;
+  BerthSnapshot *made = make (fixture, KEY_A);
+  g_autofree char *dir = g_path_get_dirname (berth_snapshot_get_ram_path (made));
+  g_autofree char *path = g_build_filename (dir, damage->file, NULL);
+
+  berth_snapshot_unref (made);
+  if (damage->truncated > 0)
+    g_assert_cmpint (truncate (path, damage->truncated), ==, 0);
+  else
+    write_at (path, damage->offset, "X");
+  g_assert_null (find (fixture, KEY_A, &error));
+  g_assert_nonnull (error);
+  g_assert_nonnull (strstr (error->message, "thrown away"));
+  if (damage->told != NULL)
+    g_assert_nonnull (strstr (error->message, damage->told));
+  /* it is gone, so that a new one can be made */
+  g_clear_error (&error);
+  g_assert_null (find (fixture, KEY_A, &error));
+  g_assert_no_error (error);
+}
+
+static void
+test_tampering_is_seen_at_once (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  BerthSnapshot *self = make (fixture, KEY_A);
+  const char *path = berth_snapshot_get_ram_path (self);
+  struct stat before;
+
+  g_assert_true (berth_snapshot_is_intact (self, &error));
+  g_assert_cmpint (stat (path, &before), ==, 0);
+  write_at (path, 4096, "M");
+  {
+    /* whoever writes can set the times of a file back, but not st_ctime */
+    struct timespec times[2] = { before.st_atim, before.st_mtim };
+
+    g_assert_cmpint (utimensat (AT_FDCWD, path, times, 0), ==, 0);
+  }
+  g_assert_false (berth_snapshot_is_intact (self, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  throw_away (self);
+}
+
+static void
+test_deleted_is_seen (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  BerthSnapshot *self = make (fixture, KEY_A);
+
+  g_assert_cmpint (g_unlink (berth_snapshot_get_ram_path (self)), ==, 0);
+  g_assert_false (berth_snapshot_is_intact (self, &error));
+  g_assert_nonnull (error);
+  throw_away (self);
+}
+
+static void
+test_unfinished_leaves_nothing (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  BerthSnapshot *self
+      = berth_snapshot_begin (fixture->dir, "python", KEY_A, 1, getuid (), getgid (), &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (count_files (fixture->dir), ==, 1);
+  g_assert_null (find (fixture, KEY_A, &error)); /* nothing is valid before it is committed */
+  g_assert_no_error (error);
+  berth_snapshot_unref (self);
+  g_assert_cmpuint (count_files (fixture->dir), ==, 0);
+}
+
+/* Clones may hold the old one while a new one with the same key lies in its folder. */
+static void
+test_old_leaves_new_alone (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  BerthSnapshot *old = make (fixture, KEY_A);
+  BerthSnapshot *held = berth_snapshot_ref (old);
+  BerthSnapshot *new;
+
+  throw_away (old);
+  new = make (fixture, KEY_A);
+  berth_snapshot_unref (held);
+  g_assert_true (berth_snapshot_is_intact (new, &error));
+  g_assert_no_error (error);
+  throw_away (new);
+}
+
+static void
+test_clean_keeps_what_is_not_its_own (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  BerthSnapshot *kept = make (fixture, KEY_A);
+  BerthSnapshot *outdated = make (fixture, KEY_B);
+  g_autofree char *other = g_build_filename (fixture->dir, "python-x-0123456789abcdef", NULL);
+  g_autofree char *crashed
+      = g_build_filename (fixture->dir, "python-cccccccccccccccc.part", NULL);
+
+  g_assert_cmpint (g_mkdir (other, 0700), ==, 0);
+  g_assert_cmpint (g_mkdir (crashed, 0700), ==, 0);
+  berth_snapshot_clean (fixture->dir, "python", KEY_A);
+  g_assert_true (berth_snapshot_is_intact (kept, &error));
+  g_assert_false (berth_snapshot_is_intact (outdated, NULL));
+  g_assert_false (g_file_test (crashed, G_FILE_TEST_EXISTS));
+  g_assert_cmpint (g_rmdir (other), ==, 0); /* another template's */
+  throw_away (outdated);
+  throw_away (kept);
+}
+
+/* ---- stock ---- */
+
+static BerthImages *
+fake_images (Fixture *fixture)
+{
+  g_autofree char *path = g_build_filename (fixture->dir, "images.json", NULL);
+  g_autoptr(GError) error = NULL;
+  BerthImages *images;
+
+  g_assert_true (g_file_set_contents (
+      path, "{\"format\": 1, \"kernel\": {\"path\": \"k\"}, \"initramfs\": {\"path\": \"i\"}, "
+            "\"layers\": {}}", -1, &error));
+  images = berth_images_load (fixture->dir, &error);
+  g_assert_no_error (error);
+  g_unlink (path);
+  return images;
+}
+
+static void
+test_stock_looks_before_each_use (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthStock) stock = berth_stock_new ();
+  g_autoptr(BerthImages) images = fake_images (fixture);
+  g_autoptr(BerthImages) newer = fake_images (fixture);
+  BerthSnapshot *snapshot = make (fixture, KEY_A);
+
+  g_assert_null (berth_stock_pick (stock, "python", images, &error));
+  g_assert_no_error (error);
+  berth_stock_set (stock, "python", snapshot, images);
+  g_assert_true (berth_stock_pick (stock, "python", images, &error) == snapshot);
+  g_assert_no_error (error);
+  /* the image was built again: told once, gone then */
+  g_assert_null (berth_stock_pick (stock, "python", newer, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  g_assert_null (berth_stock_get (stock, "python"));
+  berth_snapshot_unref (snapshot);
+  g_assert_cmpuint (count_files (fixture->dir), ==, 0);
+}
+
+static void
+test_stock_gives_up_a_bad_one (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(BerthStock) stock = berth_stock_new ();
+  g_autoptr(BerthImages) images = fake_images (fixture);
+  BerthSnapshot *snapshot = make (fixture, KEY_A);
+
+  berth_stock_set (stock, "python", snapshot, images);
+  g_assert_false (berth_stock_take_doubt (stock, "python"));
+  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE));
+  g_assert_true (berth_stock_take_doubt (stock, "python"));
+  g_assert_false (berth_stock_take_doubt (stock, "python")); /* asked once */
+  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, TRUE));
+  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE));
+  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE));
+  g_assert_false (berth_stock_note_clone (stock, "python", snapshot, FALSE)); /* the third in a row */
+  g_assert_null (berth_stock_get (stock, "python"));
+  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE)); /* told once */
+  berth_snapshot_unref (snapshot);
+}
+
+static void
+test_stock_refuses_a_repeated_proof (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(BerthStock) stock = berth_stock_new ();
+  guint8 proof[32] = { 0 };
+
+  for (guint i = 0; i < 20000; i++)
+    {
+      memcpy (proof, &i, sizeof i);
+      g_assert_true (berth_stock_check_proof (stock, proof, sizeof proof));
+    }
+  g_assert_false (berth_stock_check_proof (stock, proof, sizeof proof));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, func) g_test_add ("/snapshot/" name, Fixture, NULL, set_up, func, tear_down)
+  ADD ("found-again", test_found_again);
+  for (guint i = 0; i < G_N_ELEMENTS (damages); i++)
+    {
+      g_autofree char *path = g_strconcat ("/snapshot/damage-is-found/", damages[i].name, NULL);
+
+      g_test_add (path, Fixture, &damages[i], set_up, test_damage_is_found, tear_down);
+    }
+  ADD ("tampering-is-seen-at-once", test_tampering_is_seen_at_once);
+  ADD ("deleted-is-seen", test_deleted_is_seen);
+  ADD ("unfinished-leaves-nothing", test_unfinished_leaves_nothing);
+  ADD ("old-leaves-new-alone", test_old_leaves_new_alone);
+  ADD ("clean-keeps-what-is-not-its-own", test_clean_keeps_what_is_not_its_own);
+  ADD ("stock-looks-before-each-use", test_stock_looks_before_each_use);
+  ADD ("stock-gives-up-a-bad-one", test_stock_gives_up_a_bad_one);
+  ADD ("stock-refuses-a-repeated-proof", test_stock_refuses_a_repeated_proof);
+  return g_test_run ();
+}
