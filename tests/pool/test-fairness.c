@@ -10,8 +10,9 @@
 #define SECOND G_TIME_SPAN_SECOND
 #define MS G_TIME_SPAN_MILLISECOND
 #define STEP_US (20 * MS)
-#define DEFAULT_SEED 7u /* what is asserted of random times is likely for any, and sure for this   \
-                         */
+#define DEFAULT_SEED                                                                               \
+  7u /* what is asserted of random times is likely for any, and sure for this                      \
+      */
 #define FOREVER BERTH_REQUEST_WAIT_FOREVER
 
 /**
