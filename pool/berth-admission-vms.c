@@ -237,13 +237,28 @@ adopt_warm (BerthAdmission *self, BerthVm *vm)
     berth_admission_destroy_vm (self, av); /* nobody wants it */
 }
 
+/* what exists already counts, even beyond every limit: berth_admission_check() is to know that */
+static void
+allow (BerthPlace *allowed, const BerthPlace *held)
+{
+  allowed->slots = MAX (allowed->slots, held->slots);
+  allowed->memory_mb = MAX (allowed->memory_mb, held->memory_mb);
+  allowed->vcpus = MAX (allowed->vcpus, held->vcpus);
+}
+
 void
 berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
 {
+  BerthAdmissionVm *av = NULL;
+
   if (request != NULL)
     adopt_claimed (self, vm, request);
   else
     adopt_warm (self, vm);
+  allow (&self->allowed, &self->budgets.held);
+  av = g_hash_table_lookup (self->vms, vm);
+  if (av != NULL && av->tenant != NULL)
+    allow (&av->tenant->allowed, &av->tenant->held);
 }
 
 /* The end of every VM: it leaves the books, and its place goes to @heir or back. */

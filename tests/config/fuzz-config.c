@@ -45,6 +45,7 @@ assert_reads_back (const BerthConfig *config)
   g_autoptr(BerthTenantPolicy) policy = berth_config_dup_tenant_policy (config);
   g_autofree char *text_again = NULL;
 
+  g_assert_nonnull (policy);
   g_assert_true (load (again, (const guint8 *) file, strlen (file), NULL));
   text_again = berth_config_dup_text (again);
   g_assert_cmpstr (text_again, ==, text);

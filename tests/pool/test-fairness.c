@@ -10,8 +10,9 @@
 #define SECOND G_TIME_SPAN_SECOND
 #define MS G_TIME_SPAN_MILLISECOND
 #define STEP_US (20 * MS)
-#define DEFAULT_SEED 7u /* what is asserted of random times is likely for any, and sure for this   \
-                         */
+#define DEFAULT_SEED                                                                               \
+  7u /* what is asserted of random times is likely for any, and sure for this                      \
+      */
 #define FOREVER BERTH_REQUEST_WAIT_FOREVER
 
 /**
@@ -537,6 +538,47 @@ test_not_served_is_not_charged (void)
   core_world_assert_pending (world, behind);
 }
 
+static BerthVm *
+adopt (CoreWorld *world, const char *id)
+{
+  g_autoptr (BerthRequest) request
+      = berth_request_new ("python", 128, 1, "acme", NULL, 1000, FOREVER, NULL);
+  BerthVm *vm = berth_vm_new_adopted (id, "python", 128, 1, 0);
+  BerthMessage message = { .type = BERTH_MESSAGE_ADOPT, .vm = vm, .request = request };
+
+  core_world_send (world, &message);
+  return vm;
+}
+
+/* VMs of an earlier berthd are their tenant's, even beyond its cap and the capacity */
+static void
+test_adopted (void)
+{
+  g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
+  const BerthCapacity capacity = some_slots (2);
+  g_autoptr (CoreWorld) world = core_world_new (&capacity);
+  g_autoptr (BerthVm) first = NULL;
+  g_autoptr (BerthVm) second = NULL;
+  g_autoptr (BerthVm) third = NULL;
+  guint64 capped = 0;
+  guint64 other = 0;
+
+  berth_tenant_policy_set (policy, "acme", BERTH_TENANT_MAX_VMS, 1);
+  core_world_set_tenants (world, policy);
+  first = adopt (world, "00000000000000000000000000000001");
+  second = adopt (world, "00000000000000000000000000000002");
+  third = adopt (world, "00000000000000000000000000000003");
+  capped = core_world_acquire (world, "acme", 128, FOREVER);
+  other = core_world_acquire (world, "other", 128, FOREVER);
+  core_world_destroy (world, first);
+  core_world_assert_pending (world, other);
+  core_world_destroy (world, second);
+  core_world_get_vm (world, other);
+  core_world_assert_pending (world, capped);
+  core_world_destroy (world, third);
+  core_world_get_vm (world, capped);
+}
+
 /* the queue's bound meets who fills it */
 static void
 test_full_queue (void)
@@ -635,6 +677,7 @@ main (int argc, char **argv)
   ADD ("5-waiting-for-its-own", test_waiting_for_its_own);
   ADD ("5-no-wait-at-its-cap", test_no_wait_at_its_cap);
   ADD ("5-not-served-is-not-charged", test_not_served_is_not_charged);
+  ADD ("5-adopted", test_adopted);
   ADD ("5-full-queue", test_full_queue);
   ADD ("long-queue", test_long_queue);
   return g_test_run ();

@@ -210,6 +210,22 @@ do_set_tenants (Chaos *chaos)
   core_world_set_tenants (chaos->world, policy);
 }
 
+/* a sandbox of an earlier berthd is found */
+static void
+do_adopt (Chaos *chaos)
+{
+  static const char *const tenants[] = { NULL, "a", "b", "c" };
+  guint memory_mb = (guint)between (chaos, 1, 4) * 128;
+  g_autoptr (BerthRequest) request
+      = berth_request_new ("python", memory_mb, 1, tenants[between (chaos, 0, 3)], NULL,
+                           (guint32)between (chaos, 0, 1), BERTH_REQUEST_WAIT_FOREVER, NULL);
+  g_autofree char *id = g_strdup_printf ("%032x", g_rand_int (chaos->rand));
+  g_autoptr (BerthVm) vm = berth_vm_new_adopted (id, "python", memory_mb, 1, chaos->world->now_us);
+  const BerthMessage message = { .type = BERTH_MESSAGE_ADOPT, .vm = vm, .request = request };
+
+  core_world_send (chaos->world, &message);
+}
+
 static void
 do_operation (Chaos *chaos)
 {
@@ -239,6 +255,8 @@ do_operation (Chaos *chaos)
     do_set_warm (chaos);
   else if (dice <= 80)
     do_set_tenants (chaos);
+  else if (dice == 81 && percent (chaos, 30))
+    do_adopt (chaos);
   else if (dice <= 82 && (!chaos->is_calm || percent (chaos, 30)))
     do_tell (chaos);
   else
