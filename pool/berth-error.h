@@ -29,7 +29,8 @@ G_BEGIN_DECLS
  * @BERTH_ERROR_CONFIG: the administrator must act (template, image, setting)
  * @BERTH_ERROR_INTERNAL: a bug of berth; report it
  *
- * What went wrong, ordered by what the caller can do; [func@Berth.error_get_advice] says what that is.
+ * What went wrong, ordered by what the caller can do; [func@Berth.error_get_advice] says what that
+ * is.
  */
 typedef enum
 {
@@ -45,7 +46,9 @@ typedef enum
   BERTH_ERROR_DENIED,
   BERTH_ERROR_CONFIG,
   BERTH_ERROR_INTERNAL,
-  BERTH_ERROR_LAST, /*< skip >*/
+#ifndef __GI_SCANNER__
+  BERTH_ERROR_LAST, /* no code: grows */
+#endif
 } BerthError;
 
 /**

@@ -173,7 +173,9 @@ berth_spec_init (BerthSpec *self)
  * berth_spec_new:
  * @template_name: (nullable): what the sandbox is made from; %NULL for "python"
  *
- * Returns: (transfer full): a spec with defaults for the rest
+ * Asks for the defaults in all other respects.
+ *
+ * Returns: (transfer full): a spec
  */
 BerthSpec *
 berth_spec_new (const char *template_name)
@@ -185,6 +187,8 @@ berth_spec_new (const char *template_name)
  * berth_spec_set_memory_mb: (set-property memory-mb)
  * @self: a spec
  * @memory_mb: MiB, 128 at least; 0 for the template's own
+ *
+ * Sets [property@Spec:memory-mb].
  */
 void
 berth_spec_set_memory_mb (BerthSpec *self, guint memory_mb)
@@ -196,6 +200,8 @@ berth_spec_set_memory_mb (BerthSpec *self, guint memory_mb)
  * berth_spec_set_tenant: (set-property tenant)
  * @self: a spec
  * @tenant: (nullable): on whose behalf
+ *
+ * Sets [property@Spec:tenant].
  */
 void
 berth_spec_set_tenant (BerthSpec *self, const char *tenant)
@@ -207,6 +213,8 @@ berth_spec_set_tenant (BerthSpec *self, const char *tenant)
  * berth_spec_set_task: (set-property task)
  * @self: a spec
  * @task: (nullable): for what
+ *
+ * Sets [property@Spec:task].
  */
 void
 berth_spec_set_task (BerthSpec *self, const char *task)
@@ -218,6 +226,8 @@ berth_spec_set_task (BerthSpec *self, const char *task)
  * berth_spec_set_wait_ms: (set-property wait-ms)
  * @self: a spec
  * @wait_ms: milliseconds, or one of the constants BERTH_WAIT_...
+ *
+ * Sets [property@Spec:wait-ms].
  */
 void
 berth_spec_set_wait_ms (BerthSpec *self, gint64 wait_ms)
