@@ -121,6 +121,22 @@ become_program (const BerthAgentChild *child)
   return prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && chdir (child->config->home) == 0;
 }
 
+/* For a fork that executes nothing: takes the same from it, in a guest. */
+bool
+berth_agent_child_confine (const BerthAgentConfig *config)
+{
+  setsid ();
+  reset_signals ();
+  umask (022);
+  if (config->is_init)
+    {
+      setpriority (PRIO_PROCESS, 0, 0);
+      if (!set_limits () || !drop_privileges ())
+        return false;
+    }
+  return prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
 /* Never returns; a failure is told over the control descriptor. */
 void
 berth_agent_child_run (const BerthAgentChild *child)

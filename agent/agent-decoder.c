@@ -17,6 +17,11 @@ type_sizes (uint32_t type, uint32_t *out_min, uint32_t *out_max)
     { BERTH_FRAME_EXEC, sizeof (BerthExecHead), sizeof (BerthExecHead) },
     { BERTH_FRAME_KILL, 4, 4 },
     { BERTH_FRAME_PING, 8, 8 },
+    { BERTH_FRAME_PUT, sizeof (BerthPutHead) + 1, sizeof (BerthPutHead) + BERTH_PATH_MAX },
+    { BERTH_FRAME_GET, sizeof (BerthGetHead) + 1, sizeof (BerthGetHead) + BERTH_PATH_MAX },
+    { BERTH_FRAME_LS, sizeof (BerthLsHead) + 1,
+      sizeof (BerthLsHead) + BERTH_PATH_MAX + BERTH_NAME_MAX },
+    { BERTH_FRAME_DONE, sizeof (BerthFileDone), sizeof (BerthFileDone) },
     { BERTH_FRAME_DATA, 4, BERTH_FRAME_MAX_PAYLOAD },
     { BERTH_FRAME_CREDIT, 8, 8 },
   };

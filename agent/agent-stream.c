@@ -138,7 +138,7 @@ input_give_back (BerthAgentInput *self, uint32_t size)
   self->owed += size;
   if (self->owed < CREDIT_PIECE || self->is_ending)
     return;
-  berth_le32_write (payload, BERTH_STREAM_STDIN);
+  berth_le32_write (payload, self->stream);
   berth_le32_write (payload + 4, self->owed);
   self->credit += self->owed;
   self->owed = 0;

@@ -46,6 +46,7 @@ agent_break (BerthAgent *self, const char *text)
   self->is_talking = self->is_resetting = false;
   berth_agent_timer_disarm (&self->loop, &self->reset_limit);
   berth_agent_exec_hold (&self->exec);
+  berth_agent_transfers_end (&self->transfers);
   berth_agent_decoder_hunt (&self->channel.decoder);
   if (text != NULL)
     agent_send_error (self, 0, BERTH_AGENT_ERROR_PROTOCOL, text);
@@ -54,10 +55,12 @@ agent_break (BerthAgent *self, const char *text)
 static void
 agent_answer_hello (BerthAgent *self)
 {
-  bool is_ready = berth_agent_standby_is_loaded (&self->standby);
+  bool is_ready = berth_agent_standby_is_loaded (&self->standby)
+                  || berth_agent_sessions_has (&self->sessions, self->config.language);
   BerthHelloReply reply = {
     .version = BERTH_PROTOCOL_VERSION,
-    .flags = is_ready ? BERTH_HELLO_READY : 0,
+    .flags = (is_ready ? BERTH_HELLO_READY : 0)
+             | (self->is_identified ? BERTH_HELLO_IDENTIFIED : 0),
     .boot_us = self->boot_us,
     .ready_us = self->ready_us,
     .languages = self->languages,
@@ -77,7 +80,9 @@ static void
 agent_check_reset (BerthAgent *self)
 {
   if (self->is_resetting && self->exec.phase == BERTH_AGENT_EXEC_NONE
-      && berth_agent_leftovers_is_empty (&self->leftovers))
+      && berth_agent_transfers_is_empty (&self->transfers)
+      && berth_agent_leftovers_is_empty (&self->leftovers)
+      && berth_agent_sessions_is_empty (&self->sessions))
     agent_answer_hello (self);
 }
 
@@ -93,6 +98,7 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
   memcpy (&self->hello, payload, sizeof self->hello);
   self->hello_request = request;
   berth_agent_channel_drop_output (&self->channel);
+  berth_agent_transfers_end (&self->transfers);
   if (self->hello.version_min > BERTH_PROTOCOL_VERSION
       || self->hello.version_max < BERTH_PROTOCOL_VERSION)
     {
@@ -110,6 +116,7 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
   berth_agent_channel_pause (&self->channel);
   berth_agent_timer_arm (&self->loop, &self->reset_limit, RESET_LIMIT_US);
   berth_agent_exec_end (&self->exec);
+  berth_agent_sessions_kill (&self->sessions);
   berth_agent_leftovers_kill (&self->leftovers);
   berth_agent_leftovers_check (&self->leftovers);
   agent_check_reset (self);
@@ -123,6 +130,7 @@ agent_take_identity (BerthAgent *self, uint32_t request, const uint8_t *payload)
   char text[128];
 
   memcpy (&identity, payload, sizeof identity);
+  self->is_identified |= identity.realtime_ns != BERTH_HIDDEN_CLOCK_NS;
   if (berth_agent_identity_set (&self->config, &identity, &done))
     berth_agent_channel_send (&self->channel, BERTH_FRAME_IDENTITY_DONE, request, &done,
                               sizeof done);
@@ -170,9 +178,15 @@ agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload
     case BERTH_FRAME_PING:
       berth_agent_channel_send (&self->channel, BERTH_FRAME_PONG, head->request, payload, 8);
       return true;
+    case BERTH_FRAME_PUT:
+    case BERTH_FRAME_GET:
+    case BERTH_FRAME_LS:
+      return berth_agent_transfers_begin (&self->transfers, head, payload);
     default:
       break;
     }
+  if (berth_agent_transfers_have (&self->transfers, head->request))
+    return berth_agent_transfers_take (&self->transfers, head, payload);
   /* what is about a request that has ended crossed its end on the way */
   if (!agent_has_exec (self, head->request))
     return true;
@@ -220,7 +234,21 @@ idle_cb (void *data)
 {
   BerthAgent *self = data;
 
+  /* in turns, so that a program's flood leaves room for a file and the other way round */
+  self->is_transfers_turn = !self->is_transfers_turn;
+  if (self->is_transfers_turn)
+    berth_agent_transfers_pump (&self->transfers);
   berth_agent_exec_pump (&self->exec);
+  if (!self->is_transfers_turn)
+    berth_agent_transfers_pump (&self->transfers);
+}
+
+/* While a session keeps an interpreter, a second one would only take its memory. */
+static void
+agent_begin_standby (BerthAgent *self)
+{
+  if (!berth_agent_sessions_has (&self->sessions, self->config.language))
+    berth_agent_standby_begin (&self->standby, STANDBY_AFTER_US);
 }
 
 static void
@@ -228,7 +256,7 @@ exec_over_cb (void *data)
 {
   BerthAgent *self = data;
 
-  berth_agent_standby_begin (&self->standby, STANDBY_AFTER_US);
+  agent_begin_standby (self);
   agent_check_reset (self);
 }
 
@@ -266,8 +294,13 @@ agent_reap (BerthAgent *self)
   pid_t pid;
 
   while ((pid = wait4 (-1, &status, WNOHANG, &usage)) > 0)
-    if (!berth_agent_exec_reaped (&self->exec, pid, status, &usage))
-      berth_agent_standby_reaped (&self->standby, pid, status);
+    if (!berth_agent_transfers_reaped (&self->transfers, pid, status)
+        && !berth_agent_exec_reaped (&self->exec, pid, status, &usage)
+        && !berth_agent_standby_reaped (&self->standby, pid, status)
+        && berth_agent_sessions_reaped (&self->sessions, pid)
+        && self->exec.phase == BERTH_AGENT_EXEC_NONE)
+      agent_begin_standby (self);
+  berth_agent_exec_pump (&self->exec);
   berth_agent_exec_check (&self->exec);
   berth_agent_leftovers_check (&self->leftovers);
   agent_check_reset (self);
@@ -317,6 +350,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
     .channel = &self->channel,
     .groups = &self->groups,
     .standby = &self->standby,
+    .sessions = &self->sessions,
     .leftovers = &self->leftovers,
     .config = &self->config,
     .over = exec_over_cb,
@@ -331,8 +365,11 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   berth_agent_channel_init (&self->channel, &self->loop, &channel_calls);
   berth_agent_standby_init (&self->standby, &self->loop, &self->groups, &self->config,
                             &standby_calls);
+  berth_agent_sessions_init (&self->sessions, &self->groups);
   berth_agent_leftovers_init (&self->leftovers, &self->loop, &self->groups);
   berth_agent_exec_init (&self->exec, &world);
+  berth_agent_transfers_init (&self->transfers, &self->loop, &self->channel, &self->groups,
+                              &self->config);
   for (BerthLanguage language = BERTH_LANGUAGE_PYTHON; language <= BERTH_LANGUAGE_SHELL; language++)
     if (berth_agent_language_is_here (language))
       self->languages |= 1u << language;
@@ -360,6 +397,7 @@ berth_agent_clear (BerthAgent *self)
   pid_t pid;
 
   berth_agent_exec_end (&self->exec);
+  berth_agent_transfers_end (&self->transfers);
   berth_agent_groups_kill_all (&self->groups);
   while ((pid = wait4 (-1, &status, WNOHANG, &usage)) >= 0)
     if (pid == 0)
@@ -367,9 +405,12 @@ berth_agent_clear (BerthAgent *self)
         nanosleep (&pause, NULL);
         berth_agent_groups_kill_all (&self->groups);
       }
-    else
+    else if (!berth_agent_transfers_reaped (&self->transfers, pid, status))
       berth_agent_exec_reaped (&self->exec, pid, status, &usage);
+  berth_agent_exec_pump (&self->exec);
+  berth_agent_transfers_clear (&self->transfers);
   berth_agent_standby_clear (&self->standby);
+  berth_agent_sessions_clear (&self->sessions);
   berth_agent_leftovers_clear (&self->leftovers);
   berth_agent_channel_clear (&self->channel);
   berth_agent_watch_remove (&self->loop, &self->signals);

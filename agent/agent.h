@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent-exec.h"
+#include "agent-transfer.h"
 
 typedef struct
 {
@@ -11,12 +12,16 @@ typedef struct
   BerthAgentChannel channel;
   BerthAgentGroups groups;
   BerthAgentStandby standby;
+  BerthAgentSessions sessions;
   BerthAgentLeftovers leftovers;
   BerthAgentExec exec;
+  BerthAgentTransfers transfers;
+  bool is_transfers_turn; /* whose data goes first when the channel is free */
   BerthAgentWatch signals;
   BerthAgentTimer reset_limit;
   bool is_talking;   /* a HELLO was answered and no rule broken since */
   bool is_resetting; /* hello waits until what it ends is gone */
+  bool is_identified; /* an identity came that was no rehearsal */
   uint32_t hello_request;
   BerthHello hello;
   uint32_t languages;

@@ -23,8 +23,14 @@
  * not know how the last connection ended therefore sends BERTH_PROTOCOL_PADDING zero bytes first,
  * which end any frame and begin none (an ERROR in front of the HELLO_REPLY may be the answer).
  *
+ * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in the
+ * guest for its language, in its global namespace; where there is none, it begins to live. It ends
+ * with the exec if that is ended by a process exit, a signal, the time limit, KILL or the kernel;
+ * the next exec has a fresh one. Without the flag the code is a script of its own, as ever.
+ *
  * What runs when a connection ends. Its output waits in its pipes, its time limit goes on. A HELLO
- * with BERTH_HELLO_RESET ends it and what earlier execs left in the background; the HELLO_REPLY
+ * with BERTH_HELLO_RESET ends it, what earlier execs left in the background, and the interpreters of
+ * sessions; the HELLO_REPLY
  * comes when all of that is gone, after 2 s at the latest. Without the flag the exec runs on, but
  * its request belongs to the connection that is gone: the rest of its output is discarded, its end
  * is not told, and a new EXEC is BUSY until then.
@@ -45,7 +51,14 @@
  * (the 4 bytes of the stream number not included). The first credit is part of the request, more
  * comes in CREDIT frames; for stdin all of it does, from STARTED on, and an empty DATA needs none.
  * Who sends without credit breaks a rule. A sender without credit stops
- * reading its source, so a slow reader slows the program and nothing else. */
+ * reading its source, so a slow reader slows the program and nothing else.
+ *
+ * Files. PUT, GET and LS may run beside an exec and beside each other, BERTH_FILES_MAX at a time.
+ * Paths follow berth-path.h. For PUT the agent gives credit, the host sends the file as DATA on
+ * FILE and then DONE with size and SHA-256 of what it sent; the file gets its name only if both are
+ * those of what arrived, and the agent's DONE says that it has. For GET and LS the host gives
+ * credit, and the agent's DONE comes after the DATA. KILL withdraws one: its end is then DONE, if
+ * it was done before, or ERROR. All of a connection's end with it and leave nothing behind. */
 
 #define BERTH_PROTOCOL_VERSION 1u
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
@@ -70,6 +83,12 @@
 #define BERTH_CREDIT_MAX (4u * 1024u * 1024u) /* outstanding credit of one stream */
 #define BERTH_TEXT_MAX 512u /* bytes of a text in ERROR */
 
+#define BERTH_FILES_MAX 4u      /* PUT, GET and LS under way */
+#define BERTH_PATH_MAX 4096u    /* bytes of a path, without a NUL */
+#define BERTH_NAME_MAX 255u     /* bytes of one component */
+#define BERTH_LS_MAX 1000u      /* entries in one answer; the next is asked for by the last name */
+#define BERTH_SHA256_SIZE 32u
+
 typedef enum
 {
   /* host to agent */
@@ -78,9 +97,13 @@ typedef enum
   BERTH_FRAME_EXEC = 3,     /* BerthExecHead, then DATA on CODE and ENV; answered by STARTED, EXIT */
   BERTH_FRAME_KILL = 4,     /* u32 grace_ms: SIGTERM to all of the exec, SIGKILL after the grace */
   BERTH_FRAME_PING = 5,     /* u64 cookie; answered by PONG with the same */
+  BERTH_FRAME_PUT = 6,      /* BerthPutHead, path; answered by CREDIT, and by DONE after the host's */
+  BERTH_FRAME_GET = 7,      /* BerthGetHead, path; answered by DATA on FILE, DONE */
+  BERTH_FRAME_LS = 8,       /* BerthLsHead, path, name; answered by DATA on FILE, DONE */
   /* both ways */
   BERTH_FRAME_DATA = 16,   /* u32 stream, bytes; no bytes: end of this stream */
   BERTH_FRAME_CREDIT = 17, /* u32 stream, u32 bytes */
+  BERTH_FRAME_DONE = 18,   /* BerthFileDone */
   /* agent to host */
   BERTH_FRAME_HELLO_REPLY = 32,   /* BerthHelloReply */
   BERTH_FRAME_READY = 33,         /* u64 boot_us: the runner's interpreter is loaded; request 0 */
@@ -98,7 +121,7 @@ typedef enum
   BERTH_STREAM_STDERR = 2,
   BERTH_STREAM_CODE = 3, /* exactly code_size bytes; needs no credit, bounded by BERTH_CODE_MAX */
   BERTH_STREAM_ENV = 4,  /* exactly env_size bytes of NAME=VALUE NUL ...; needs no credit */
-  BERTH_STREAM_FILE = 5,
+  BERTH_STREAM_FILE = 5, /* a file's bytes; of LS, a BerthLsEntry and its name for each entry */
 } BerthStream;
 
 typedef enum
@@ -118,14 +141,20 @@ typedef enum
   BERTH_AGENT_ERROR_LANGUAGE = 5,  /* no interpreter for it in this guest */
   BERTH_AGENT_ERROR_RESOURCE = 6,  /* no memory, processes or space in the guest */
   BERTH_AGENT_ERROR_INTERNAL = 7,
+  BERTH_AGENT_ERROR_DAMAGED = 16,   /* what arrived is not what was sent */
+  BERTH_AGENT_ERROR_CANCELLED = 17, /* because of KILL */
 } BerthAgentError;
 
 #define BERTH_HELLO_RESET 1u     /* flags of HELLO: end whatever is running first */
 #define BERTH_EXEC_STDIN 1u      /* flags of EXEC: DATA on stdin will follow; else end-of-file */
+#define BERTH_EXEC_SESSION 2u    /* the interpreter keeps its state for the next such exec */
 #define BERTH_EXIT_TIMED_OUT 1u  /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
 #define BERTH_EXIT_KILLED 4u     /* ended because of KILL */
+#define BERTH_PUT_DIRECTORY 1u   /* flags of PUT: a directory, made if there is none; no DATA */
+#define BERTH_DONE_MORE 1u       /* flags of DONE: LS has more entries behind these */
 #define BERTH_HELLO_READY 1u     /* flags of HELLO_REPLY: the interpreter is loaded already */
+#define BERTH_HELLO_IDENTIFIED 2u /* it has had an identity: a tenant's code may have run */
 
 typedef struct __attribute__ ((packed))
 {
@@ -186,6 +215,45 @@ typedef struct __attribute__ ((packed))
   uint64_t cpu_us;      /* user and system time of all of the exec's processes */
   uint64_t peak_bytes;  /* of its cgroup where the kernel tells, else 0 */
 } BerthExit;
+
+/* The path follows, without a NUL. */
+typedef struct __attribute__ ((packed))
+{
+  uint64_t size; /* of the DATA that will come; the guest's space is looked at before */
+  uint32_t mode; /* permission bits, 0777 */
+  uint32_t flags;
+} BerthPutHead;
+
+typedef struct __attribute__ ((packed))
+{
+  uint64_t size_max; /* a larger file is refused */
+  uint32_t credit;
+} BerthGetHead;
+
+/* Path and name follow. A path that is no directory is listed alone. */
+typedef struct __attribute__ ((packed))
+{
+  uint32_t path_size;
+  uint32_t count_max; /* 1 to BERTH_LS_MAX; those that come first by the bytes of their names */
+  uint32_t credit;
+} BerthLsHead; /* the name: only entries behind it; none: from the first */
+
+/* The name follows. */
+typedef struct __attribute__ ((packed))
+{
+  uint64_t size;
+  int64_t mtime_ns; /* since 1970 */
+  uint32_t mode;    /* as in struct stat */
+  uint8_t name_size;
+} BerthLsEntry;
+
+typedef struct __attribute__ ((packed))
+{
+  uint64_t size; /* all of the DATA */
+  uint32_t mode; /* as in struct stat: what the path names; the host sends 0 */
+  uint32_t flags;
+  uint8_t sha256[BERTH_SHA256_SIZE]; /* of all of the DATA */
+} BerthFileDone;
 
 typedef struct
 {

@@ -35,6 +35,16 @@ supply_settle_debt (gint64 *free, gint64 *dying)
   *dying -= debt;
 }
 
+/* @tenant, with what dispatch notes of it in this pass */
+static BerthTenant *
+tenant_in_pass (BerthAdmission *self, BerthTenant *tenant)
+{
+  if (tenant->pass != self->pass)
+    tenant->aside = tenant->aside_now = tenant->leaving = (BerthPlace){ 0 };
+  tenant->pass = self->pass;
+  return tenant;
+}
+
 static Supply
 supply_new (BerthAdmission *self)
 {
@@ -42,21 +52,30 @@ supply_new (BerthAdmission *self)
 
   for (GList *link = self->order.head; link != NULL; link = link->next)
     if (vm_leaves_place (link->data))
-      berth_place_add (&supply.dying, &((BerthAdmissionVm *)link->data)->held);
+      {
+        BerthAdmissionVm *av = link->data;
+
+        berth_place_add (&supply.dying, &av->held);
+        if (av->tenant != NULL)
+          berth_place_add (&tenant_in_pass (self, av->tenant)->leaving, &av->held);
+      }
   supply_settle_debt (&supply.free.slots, &supply.dying.slots);
   supply_settle_debt (&supply.free.memory_mb, &supply.dying.memory_mb);
   supply_settle_debt (&supply.free.vcpus, &supply.dying.vcpus);
   return supply;
 }
 
-/* sets @place aside; FALSE, and nothing is changed, where it is not there */
+/* Sets @place aside; FALSE, and nothing is changed, where it is not there. Who waits for the end of
+ * a VM anyway, because of its tenant's cap (@only_dying), keeps no slot and no memory idle. */
 static gboolean
-supply_cover (Supply *supply, BerthPlace place)
+supply_cover (Supply *supply, BerthPlace place, gboolean only_dying)
 {
   Supply rest = *supply;
 
   place.starts = 0;
   berth_place_move (&rest.dying, &place);
+  if (only_dying && (place.slots > 0 || place.memory_mb > 0))
+    return FALSE;
   if (!berth_place_covers (&rest.free, &place))
     return FALSE;
   berth_place_move (&rest.free, &place);
@@ -70,15 +89,45 @@ waiter_is_aged (BerthAdmission *self, BerthAdmissionWaiter *waiter)
   return self->now_us - waiter->base.arrived_us >= self->budgets.capacity.big_request_age_us;
 }
 
+/**
+ * Room:
+ * @ROOM_NOW: for one more VM
+ * @ROOM_SOON: when the tenant's VMs that are dying are gone
+ * @ROOM_NONE: before its owner ends one
+ *
+ * What the caps of a waiter's tenant leave for it, after those of the tenant that come before it.
+ */
+typedef enum
+{
+  ROOM_NOW,
+  ROOM_SOON,
+  ROOM_NONE,
+} Room;
+
+static Room
+waiter_get_room (BerthAdmission *self, BerthAdmissionWaiter *waiter)
+{
+  BerthTenant *tenant = tenant_in_pass (self, waiter->base.tenant);
+  guint memory_mb = waiter->base.request->memory_mb;
+  BerthPlace later = tenant->aside;
+
+  berth_place_subtract (&later, &tenant->leaving);
+  if (!berth_tenant_has_room (tenant, &later, memory_mb))
+    return ROOM_NONE;
+  return berth_tenant_has_room (tenant, &tenant->aside_now, memory_mb) ? ROOM_NOW : ROOM_SOON;
+}
+
 /* What is on its way to @waiter: a warm VM that is being made for requests like it, or a place that
  * somebody leaves. FALSE if nothing is. */
 static gboolean
-waiter_cover (BerthAdmission *self, BerthAdmissionWaiter *waiter, Supply *supply)
+waiter_cover (BerthAdmission *self, BerthAdmissionWaiter *waiter, Room room, Supply *supply)
 {
   BerthRequest *request = waiter->base.request;
+  BerthPlace place = berth_admission_place_of (request);
+  BerthTenant *tenant = tenant_in_pass (self, waiter->base.tenant);
   BerthAdmissionVm *refill = NULL;
 
-  if (!supply_cover (supply, berth_admission_place_of (request)))
+  if (!supply_cover (supply, place, room == ROOM_SOON))
     {
       refill = berth_admission_pick_refill (self, request);
       if (refill == NULL)
@@ -86,6 +135,9 @@ waiter_cover (BerthAdmission *self, BerthAdmissionWaiter *waiter, Supply *supply
       refill->promised_in = self->pass;
     }
   waiter->covered_in = self->pass;
+  berth_place_add (&tenant->aside, &place);
+  if (room == ROOM_NOW)
+    berth_place_add (&tenant->aside_now, &place);
   return TRUE;
 }
 
@@ -169,15 +221,29 @@ typedef enum
 } Attempt;
 
 static Attempt
-waiter_attempt (BerthAdmission *self, BerthAdmissionWaiter *waiter, Supply *supply)
+waiter_attempt (BerthAdmission *self, BerthAdmissionWaiter *waiter, Room room, Supply *supply)
 {
-  if (waiter_serve (self, waiter, supply))
+  if (room == ROOM_NOW && waiter_serve (self, waiter, supply))
     return ATTEMPT_CHANGED;
-  if (waiter_cover (self, waiter, supply))
+  if (waiter_cover (self, waiter, room, supply))
     return ATTEMPT_COVERED;
-  if (waiter_evict (self, waiter, supply))
+  if (room == ROOM_NOW && waiter_evict (self, waiter, supply))
     return ATTEMPT_CHANGED;
   return ATTEMPT_NOTHING;
+}
+
+/* @waiter is held back by its own tenant's caps: that keeps nothing from others. Behind it, smaller
+ * ones of its tenant may fit, until it is old; none does where there is no slot for one. */
+static void
+hold_back (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthWaitersIter *iter)
+{
+  const BerthTenant *tenant = waiter->base.tenant;
+  gint64 slots = tenant->held.slots + tenant->aside.slots - tenant->leaving.slots;
+  guint max_vms = tenant->limits.max_vms;
+
+  berth_waiters_iter_pass (iter);
+  if ((max_vms != 0 && slots >= max_vms) || waiter_is_aged (self, waiter))
+    berth_waiters_iter_skip_tenant (iter);
 }
 
 /* Walks the queue until something has changed: the order, or what there is to give, is another one
@@ -185,25 +251,36 @@ waiter_attempt (BerthAdmission *self, BerthAdmissionWaiter *waiter, Supply *supp
 static gboolean
 dispatch_one (BerthAdmission *self)
 {
-  Supply supply = supply_new (self);
+  Supply supply;
   Hopeless hopeless = { .n = 0 };
   BerthWaitersIter iter;
   BerthWaiter *next = NULL;
 
   self->pass++;
+  supply = supply_new (self);
+  if (!supply_is_left (self, &supply))
+    return FALSE;
   berth_waiters_iter_init (&iter, self->queue);
   while (supply_is_left (self, &supply) && (next = berth_waiters_iter_next (&iter)) != NULL)
     {
       BerthAdmissionWaiter *waiter = (BerthAdmissionWaiter *)next;
-      gboolean is_hopeless = hopeless_contains (&hopeless, next->request);
-      Attempt attempt = is_hopeless ? ATTEMPT_NOTHING : waiter_attempt (self, waiter, &supply);
+      Room room = waiter_get_room (self, waiter);
+      gboolean is_hopeless = room == ROOM_NONE || hopeless_contains (&hopeless, next->request);
+      Attempt attempt
+          = is_hopeless ? ATTEMPT_NOTHING : waiter_attempt (self, waiter, room, &supply);
 
       if (attempt == ATTEMPT_CHANGED)
         return TRUE;
       if (attempt == ATTEMPT_COVERED)
         continue;
+      if (room != ROOM_NOW)
+        {
+          hold_back (self, waiter, &iter);
+          continue;
+        }
       if (waiter_is_aged (self, waiter))
         return FALSE; /* from now on, what comes free is kept for it */
+      berth_waiters_iter_pass (&iter);
       if (!is_hopeless)
         hopeless_add (&hopeless, next->request);
     }
@@ -234,8 +311,8 @@ supply_cover_again (BerthAdmission *self, Supply *supply)
       BerthAdmissionWaiter *waiter = (BerthAdmissionWaiter *)next;
 
       if (waiter->covered_in == self->pass)
-        supply_cover (supply, berth_admission_place_of (next->request));
-      else if (waiter_is_aged (self, waiter))
+        supply_cover (supply, berth_admission_place_of (next->request), FALSE);
+      else if (waiter_is_aged (self, waiter) && waiter_get_room (self, waiter) == ROOM_NOW)
         return FALSE;
     }
   return TRUE;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The state of the admission core, shared by its files: messages (berth-admission.c), the life of
- * VMs
- * (-vms.c), who is next (-dispatch.c), the warm pool (-warm.c), and what is shown of it
+ * VMs (-vms.c), who is next (-dispatch.c), the warm pool (-warm.c), and what is shown of it
  * (-status.c). */
 #pragma once
 
@@ -42,6 +41,8 @@ typedef struct
  * @vm: (owned): what everyone else sees of it
  * @held: what it holds of the budgets, exactly
  * @waiter: (unowned) (nullable): for whom it is started or claimed, or who inherits its place
+ * @tenant: (unowned) (nullable): whose it is, until nothing is left of it
+ * @cost: of its place, for @tenant
  * @mode: what it was started for
  * @is_unstarted: it holds its place, but start() was not called yet
  * @is_delivered: its owner has it
@@ -61,6 +62,8 @@ struct _BerthAdmissionVm
   BerthVm *vm;
   BerthPlace held;
   BerthAdmissionWaiter *waiter;
+  BerthTenant *tenant;
+  gint64 cost;
   BerthStartMode mode;
   gboolean is_unstarted;
   gboolean is_delivered;
@@ -78,6 +81,7 @@ struct _BerthAdmissionVm
 struct _BerthAdmission
 {
   BerthBudgets budgets;
+  BerthTenants *tenants;
   BerthWaiters *queue;
   GHashTable *waiters; /* ticket (borrowed from value) → BerthAdmissionWaiter (owned) */
   GHashTable *no_wait; /* set of BerthAdmissionWaiter (unowned): in the queue, and not to stay */
@@ -119,6 +123,8 @@ void berth_admission_start_unstarted (BerthAdmission *self);
 void
 berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthAdmissionVm *av);
 /* starts a VM for the warm pool; its place must be free */
+/* takes into the books what exists already; it may be more than there is room for */
+void berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request);
 void berth_admission_refill (BerthAdmission *self, BerthWarm *warm);
 /* idempotent; detaches nobody */
 void berth_admission_destroy_vm (BerthAdmission *self, BerthAdmissionVm *av);
@@ -159,7 +165,7 @@ GVariant *berth_admission_dup_warm_status (BerthAdmission *self);
 /* why @waiter, in the queue, is not served, and what to do */
 GError *
 berth_admission_new_capacity_error (BerthAdmission *self, BerthAdmissionWaiter *waiter, gint code);
-/* NULL if some budget could hold @request one day */
+/* NULL if the budgets, and its tenant's caps, could hold @request one day */
 GError *berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request);
 
 G_END_DECLS

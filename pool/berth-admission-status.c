@@ -6,16 +6,39 @@
 
 #include "berth-error.h"
 
+/* the cap of its own tenant that @waiter does not fit into, NULL if it fits */
+static char *
+describe_cap (BerthAdmissionWaiter *waiter)
+{
+  const BerthTenant *tenant = waiter->base.tenant;
+  const BerthPlace nothing = { 0 };
+  guint memory_mb = waiter->base.request->memory_mb;
+
+  if (berth_tenant_has_room (tenant, &nothing, memory_mb))
+    return NULL;
+  if (tenant->limits.max_vms != 0 && tenant->held.slots >= tenant->limits.max_vms)
+    return g_strdup_printf ("its tenant has %" G_GINT64_FORMAT " of its %u VMs (tenant_max_vms)",
+                            tenant->held.slots, tenant->limits.max_vms);
+  return g_strdup_printf ("its tenant holds %" G_GINT64_FORMAT
+                          " of its %u MiB (tenant_memory_mb) and this request needs %u",
+                          tenant->held.memory_mb, tenant->limits.memory_mb, memory_mb);
+}
+
 /* the budget that @waiter does not fit into, as it stands */
 static char *
-describe_limit (BerthAdmission *self, BerthRequest *request)
+describe_limit (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
+  BerthRequest *request = waiter->base.request;
   const BerthBudgets *budgets = &self->budgets;
   const BerthCapacity *capacity = &budgets->capacity;
   BerthPlace free = berth_budgets_free (budgets);
+  char *cap = NULL;
 
   if (!self->is_open)
     return g_strdup ("the hypervisor is not reachable");
+  cap = describe_cap (waiter);
+  if (cap != NULL)
+    return cap;
   if (free.slots >= 1 && free.memory_mb < request->memory_mb)
     return g_strdup_printf ("%" G_GINT64_FORMAT " of %u MiB are held and this request needs %u",
                             budgets->held.memory_mb, capacity->memory_mb, request->memory_mb);
@@ -40,7 +63,7 @@ GError *
 berth_admission_new_capacity_error (BerthAdmission *self, BerthAdmissionWaiter *waiter, gint code)
 {
   guint before = berth_waiters_count_before (self->queue, &waiter->base);
-  g_autofree char *limit = describe_limit (self, waiter->base.request);
+  g_autofree char *limit = describe_limit (self, waiter);
   g_autofree char *position = describe_position (before);
 
   if (code == BERTH_ERROR_NO_CAPACITY && !self->is_open)
@@ -62,6 +85,7 @@ GError *
 berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request)
 {
   const BerthCapacity *capacity = &self->budgets.capacity;
+  BerthTenantLimits limits = berth_tenants_get_limits (self->tenants, request);
 
   if (request->memory_mb > capacity->memory_mb)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
@@ -73,6 +97,11 @@ berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request)
                         "%u vCPUs can never be had, all VMs together may have %u (vcpus); ask for "
                         "less",
                         request->vcpus, capacity->vcpus);
+  if (limits.memory_mb != 0 && request->memory_mb > limits.memory_mb)
+    return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
+                        "%u MiB of memory can never be had, all VMs of this tenant together may "
+                        "have %u (tenant_memory_mb); ask for less",
+                        request->memory_mb, limits.memory_mb);
   return NULL;
 }
 
@@ -137,7 +166,8 @@ berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
   const BerthBudgets *budgets = &self->budgets;
 
-  self->now_us = MAX (self->now_us, now_us); /* who is old is told by it */
+  self->now_us = MAX (self->now_us, now_us); /* who is old, and next, is told by it */
+  berth_tenants_set_now (self->tenants, self->now_us);
   g_variant_dict_insert_value (&dict, "slots", dup_slots (self));
   g_variant_dict_insert_value (&dict, "memory_mb",
                                dup_budget (budgets->held.memory_mb, budgets->capacity.memory_mb));

@@ -74,21 +74,31 @@ vm_give_start (BerthAdmission *self, BerthAdmissionVm *av)
   vm_give (self, av, (BerthPlace){ .starts = av->held.starts });
 }
 
+/* takes @vm over */
+static BerthAdmissionVm *
+vm_add (BerthAdmission *self, BerthVm *vm, BerthStartMode mode)
+{
+  BerthAdmissionVm *av = g_new0 (BerthAdmissionVm, 1);
+
+  av->vm = vm;
+  av->mode = mode;
+  av->destroy_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
+  av->link.data = av;
+  self->in_state[BERTH_VM_STATE_STARTING]++;
+  g_queue_push_tail_link (&self->order, &av->link);
+  g_hash_table_insert (self->vms, av->vm, av);
+  return av;
+}
+
 static BerthAdmissionVm *
 vm_new (BerthAdmission *self, const char *template_name, guint memory_mb, guint vcpus,
         BerthStartMode mode)
 {
-  BerthAdmissionVm *av = g_new0 (BerthAdmissionVm, 1);
+  BerthVm *vm = berth_vm_new (template_name, memory_mb, vcpus, self->now_us);
+  BerthAdmissionVm *av = vm_add (self, vm, mode);
 
-  av->vm = berth_vm_new (template_name, memory_mb, vcpus, self->now_us);
-  av->mode = mode;
-  av->destroy_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
-  av->link.data = av;
   av->is_unstarted = TRUE;
   self->n_unstarted++;
-  self->in_state[BERTH_VM_STATE_STARTING]++;
-  g_queue_push_tail_link (&self->order, &av->link);
-  g_hash_table_insert (self->vms, av->vm, av);
   return av;
 }
 
@@ -116,7 +126,7 @@ berth_admission_start_unstarted (BerthAdmission *self)
       vm_start (self, link->data);
 }
 
-/* a new VM for @waiter in @place, which is taken already */
+/* a new VM for @waiter in @place, which is taken already, also of its tenant's */
 static void
 start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace place)
 {
@@ -125,6 +135,8 @@ start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace p
       = vm_new (self, request->template_name, request->memory_mb, request->vcpus, BERTH_START_RUN);
 
   av->held = place;
+  av->tenant = waiter->base.tenant;
+  av->cost = waiter->base.cost;
   av->waiter = waiter;
   waiter->vm = av;
   waiter->attempts++;
@@ -132,14 +144,29 @@ start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace p
   vm_start (self, av);
 }
 
+/* a VM is of @waiter's tenant from now on */
+static void
+take_for_tenant (BerthAdmission *self, BerthAdmissionWaiter *waiter)
+{
+  berth_tenants_take (self->tenants, waiter->base.tenant, waiter->base.request->memory_mb,
+                      waiter->base.cost);
+}
+
+static void
+leave_queue (BerthAdmission *self, BerthAdmissionWaiter *waiter)
+{
+  berth_waiters_remove (self->queue, &waiter->base);
+  g_hash_table_remove (self->no_wait, waiter);
+  waiter->admitted_us = self->now_us;
+}
+
 void
 berth_admission_admit (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
   BerthPlace place = berth_admission_place_of (waiter->base.request);
 
-  berth_waiters_remove (self->queue, &waiter->base, TRUE);
-  g_hash_table_remove (self->no_wait, waiter);
-  waiter->admitted_us = self->now_us;
+  take_for_tenant (self, waiter);
+  leave_queue (self, waiter);
   berth_budgets_take (&self->budgets, &place);
   start_in_place (self, waiter, place);
 }
@@ -149,13 +176,12 @@ berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, Berth
 {
   BerthRequest *request = waiter->base.request;
 
-  if (waiter->base.tenant != NULL)
-    {
-      berth_waiters_remove (self->queue, &waiter->base, TRUE);
-      g_hash_table_remove (self->no_wait, waiter);
-      waiter->admitted_us = self->now_us;
-    }
+  take_for_tenant (self, waiter);
+  if (waiter->base.is_queued)
+    leave_queue (self, waiter);
   vm_fire (self, av, BERTH_VM_EVENT_CLAIM);
+  av->tenant = waiter->base.tenant;
+  av->cost = waiter->base.cost;
   vm_take (self, av, (BerthPlace){ .vcpus = request->vcpus });
   av->waiter = waiter;
   waiter->vm = av;
@@ -179,6 +205,47 @@ berth_admission_refill (BerthAdmission *self, BerthWarm *warm)
   vm_start (self, av);
 }
 
+static void
+adopt_claimed (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
+{
+  BerthAdmissionVm *av = vm_add (self, g_object_ref (vm), BERTH_START_RUN);
+
+  av->tenant = berth_tenants_ensure (self->tenants, request);
+  av->cost = berth_tenants_cost_of (&self->budgets.capacity, request);
+  berth_tenants_take (self->tenants, av->tenant, request->memory_mb, av->cost);
+  vm_take (self, av,
+           (BerthPlace){ .slots = 1, .memory_mb = request->memory_mb, .vcpus = request->vcpus });
+  berth_vm_set_request (vm, request, self->now_us, FALSE);
+  av->is_delivered = TRUE;
+  vm_fire (self, av, BERTH_VM_EVENT_STARTED);
+}
+
+static void
+adopt_warm (BerthAdmission *self, BerthVm *vm)
+{
+  BerthAdmissionVm *av = vm_add (self, g_object_ref (vm), BERTH_START_WARM);
+
+  av->warm = berth_admission_find_warm (self, berth_vm_get_template (vm));
+  self->n_refilling++;
+  vm_take (self, av,
+           (BerthPlace){ .slots = 1,
+                         .memory_mb = berth_vm_get_memory_mb (vm),
+                         .vcpus = berth_vm_get_vcpus (vm) });
+  if (av->warm != NULL)
+    av->generation = berth_warm_get_generation (av->warm);
+  else
+    berth_admission_destroy_vm (self, av); /* nobody wants it */
+}
+
+void
+berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
+{
+  if (request != NULL)
+    adopt_claimed (self, vm, request);
+  else
+    adopt_warm (self, vm);
+}
+
 /* The end of every VM: it leaves the books, and its place goes to @heir or back. */
 static void
 vm_remove (BerthAdmission *self, BerthAdmissionVm *av, BerthAdmissionWaiter *heir)
@@ -193,7 +260,11 @@ vm_remove (BerthAdmission *self, BerthAdmissionVm *av, BerthAdmissionWaiter *hei
     berth_admission_complete (self, g_array_index (av->destroy_tickets, guint64, i), NULL, NULL);
   g_queue_unlink (&self->order, &av->link);
   if (heir == NULL)
-    berth_budgets_give (&self->budgets, &place);
+    {
+      berth_budgets_give (&self->budgets, &place);
+      if (av->tenant != NULL)
+        berth_tenants_give (self->tenants, av->tenant, berth_vm_get_memory_mb (av->vm), av->cost);
+    }
   g_hash_table_remove (self->vms, av->vm);
   if (heir != NULL)
     start_in_place (self, heir, place);
@@ -227,14 +298,17 @@ retry_elsewhere (BerthAdmission *self, BerthAdmissionVm *av)
   BerthAdmissionWaiter *waiter = av->waiter;
   BerthPlace place = berth_admission_place_of (waiter->base.request);
   BerthPlace free = berth_budgets_free (&self->budgets);
+  const BerthPlace nothing = { 0 };
   BerthAdmissionVm *other = NULL;
 
+  /* what failed still is its tenant's */
+  if (!self->is_open || !berth_tenant_has_room (av->tenant, &nothing, (guint)place.memory_mb))
+    return;
   free.vcpus += av->held.vcpus; /* they go with the waiter */
   if (waiter->attempts + 1 < BERTH_ADMISSION_MAX_ATTEMPTS)
     other = berth_admission_pick_warm (self, waiter->base.request);
-  if (!self->is_open
-      || (other == NULL
-          && (berth_waiters_get_length (self->queue) > 0 || !berth_place_covers (&free, &place))))
+  if (other == NULL
+      && (berth_waiters_get_length (self->queue) > 0 || !berth_place_covers (&free, &place)))
     return;
 
   av->waiter = NULL;
@@ -244,6 +318,7 @@ retry_elsewhere (BerthAdmission *self, BerthAdmissionVm *av)
       berth_admission_claim (self, waiter, other);
       return;
     }
+  take_for_tenant (self, waiter);
   berth_budgets_take (&self->budgets, &place);
   start_in_place (self, waiter, place);
 }
@@ -293,7 +368,8 @@ handle_warmed (BerthAdmission *self, BerthAdmissionVm *av)
   vm_give_start (self, av);
   vm_give_vcpus (self, av);
   av->idle_since_us = self->now_us;
-  berth_warm_note_refill (av->warm, self->now_us - av->started_us);
+  if (av->started_us != 0) /* one that was adopted says nothing of how long it takes to make one */
+    berth_warm_note_refill (av->warm, self->now_us - av->started_us);
 }
 
 static void

@@ -44,7 +44,8 @@ berth_admission_new (const BerthCapacity *capacity)
 
   self->budgets.capacity = *capacity;
   self->allowed = berth_budgets_free (&self->budgets);
-  self->queue = berth_waiters_new ();
+  self->tenants = berth_tenants_new ();
+  self->queue = berth_waiters_new (self->tenants);
   self->waiters
       = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)waiter_free);
   self->no_wait = g_hash_table_new (NULL, NULL);
@@ -62,6 +63,7 @@ berth_admission_free (BerthAdmission *self)
 {
   g_hash_table_unref (self->no_wait);
   berth_waiters_free (self->queue);
+  berth_tenants_free (self->tenants);
   g_hash_table_unref (self->waiters);
   g_hash_table_unref (self->vms);
   g_ptr_array_unref (self->warm);
@@ -97,8 +99,8 @@ void
 berth_admission_finish_waiter (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthVm *vm,
                                GError *error_taken)
 {
-  if (waiter->base.tenant != NULL)
-    berth_waiters_remove (self->queue, &waiter->base, FALSE);
+  if (waiter->base.is_queued)
+    berth_waiters_remove (self->queue, &waiter->base);
   if (waiter->vm != NULL)
     waiter->vm->waiter = NULL;
   g_hash_table_remove (self->no_wait, waiter);
@@ -157,6 +159,7 @@ handle_acquire (BerthAdmission *self, const BerthMessage *message)
   waiter->base.arrived_us = self->now_us;
   waiter->base.deadline_us
       = wait_us > 0 && wait_us < G_MAXINT64 - self->now_us ? self->now_us + wait_us : G_MAXINT64;
+  waiter->base.cost = berth_tenants_cost_of (&self->budgets.capacity, message->request);
   g_hash_table_insert (self->waiters, &waiter->base.ticket, waiter);
   berth_waiters_push (self->queue, &waiter->base);
   if (wait_us == BERTH_REQUEST_NO_WAIT)
@@ -218,14 +221,14 @@ handle_event (BerthAdmission *self, const BerthMessage *message)
     berth_admission_handle_event (self, av, message->event, message->error);
 }
 
+/* after what could ever be had was changed */
 static void
-handle_resize (BerthAdmission *self, const BerthCapacity *capacity)
+refuse_too_big (BerthAdmission *self)
 {
   BerthWaitersIter iter;
   BerthWaiter *waiter = NULL;
   g_autoptr (GPtrArray) refused = g_ptr_array_new ();
 
-  self->budgets.capacity = *capacity;
   berth_waiters_iter_init (&iter, self->queue);
   while ((waiter = berth_waiters_iter_next (&iter)) != NULL)
     {
@@ -311,7 +314,8 @@ expire_waiters (BerthAdmission *self)
   return any_left;
 }
 
-/* likewise; @arrived is the one that the message brought, if it brought one */
+/* Likewise; @arrived is the one that the message brought, if it brought one. A tenant that fills
+ * the queue pays for that itself: beyond the bound, the newest of the one that has most goes. */
 static gboolean
 refuse_waiters (BerthAdmission *self, BerthAdmissionWaiter *arrived)
 {
@@ -319,6 +323,7 @@ refuse_waiters (BerthAdmission *self, BerthAdmissionWaiter *arrived)
   GHashTableIter iter;
   gpointer key = NULL;
   guint bound = self->budgets.capacity.max_waiters;
+  BerthAdmissionWaiter *excess = NULL;
 
   g_hash_table_iter_init (&iter, self->no_wait);
   while (g_hash_table_iter_next (&iter, &key, NULL))
@@ -331,12 +336,15 @@ refuse_waiters (BerthAdmission *self, BerthAdmissionWaiter *arrived)
   if (refused->len > 0)
     return TRUE;
 
-  if (arrived == NULL || arrived->base.tenant == NULL || arrived->covered_in == self->pass
-      || bound == 0 || berth_waiters_get_length (self->queue) <= bound)
+  if (arrived == NULL || !arrived->base.is_queued || arrived->covered_in == self->pass || bound == 0
+      || berth_waiters_get_length (self->queue) <= bound)
     return FALSE;
+  excess = (BerthAdmissionWaiter *)berth_waiters_peek_excess (self->queue, &arrived->base);
+  if (excess->covered_in == self->pass)
+    excess = arrived;
   berth_admission_finish_waiter (
-      self, arrived, NULL,
-      berth_admission_new_capacity_error (self, arrived, BERTH_ERROR_QUEUE_FULL));
+      self, excess, NULL,
+      berth_admission_new_capacity_error (self, excess, BERTH_ERROR_QUEUE_FULL));
   return TRUE;
 }
 
@@ -369,6 +377,7 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
 
   self->effects = effects;
   self->now_us = MAX (self->now_us, now_us);
+  berth_tenants_set_now (self->tenants, self->now_us);
   switch (message->type)
     {
     case BERTH_MESSAGE_TICK:
@@ -387,7 +396,15 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
       handle_event (self, message);
       break;
     case BERTH_MESSAGE_RESIZE:
-      handle_resize (self, message->capacity);
+      self->budgets.capacity = *message->capacity;
+      refuse_too_big (self);
+      break;
+    case BERTH_MESSAGE_SET_TENANTS:
+      berth_tenants_set_policy (self->tenants, message->policy);
+      refuse_too_big (self);
+      break;
+    case BERTH_MESSAGE_ADOPT:
+      berth_admission_adopt (self, message->vm, message->request);
       break;
     case BERTH_MESSAGE_SET_OPEN:
       handle_set_open (self, message->flag);

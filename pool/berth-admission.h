@@ -5,6 +5,7 @@
 #include "berth-capacity.h"
 #include "berth-hypervisor.h"
 #include "berth-request.h"
+#include "berth-tenant-policy.h"
 #include "berth-vm.h"
 
 G_BEGIN_DECLS
@@ -24,6 +25,9 @@ G_BEGIN_DECLS
  * @BERTH_MESSAGE_FILL: they are wanted again, at once
  * @BERTH_MESSAGE_TEMPLATE_CHANGED: warm VMs of `template_name` are outdated
  * @BERTH_MESSAGE_SET_PRESSURE: the host is short of memory if `flag`
+ * @BERTH_MESSAGE_SET_TENANTS: `policy` holds from now on
+ * @BERTH_MESSAGE_ADOPT: `vm` exists already: `request`'s own, or (%NULL) to be looked at by the
+ *   hypervisor, which tells STARTED or FAILED of it, and then warm
  */
 typedef enum
 {
@@ -40,6 +44,8 @@ typedef enum
   BERTH_MESSAGE_FILL,
   BERTH_MESSAGE_TEMPLATE_CHANGED,
   BERTH_MESSAGE_SET_PRESSURE,
+  BERTH_MESSAGE_SET_TENANTS,
+  BERTH_MESSAGE_ADOPT,
 } BerthMessageType;
 
 /**
@@ -59,6 +65,7 @@ typedef struct
   const BerthCapacity *capacity;
   const char *template_name;
   const BerthWarmTarget *target;
+  BerthTenantPolicy *policy;
   gboolean flag;
 } BerthMessage;
 

@@ -44,6 +44,7 @@ typedef struct
   BerthCapacity capacity;
   BerthWarmTarget target;
   char *template_name;
+  BerthTenantPolicy *policy;
   GAsyncQueue *reply;
 } BerthPoolMessage;
 

@@ -380,6 +380,55 @@ berth_pool_resize (BerthPool *self, const BerthCapacity *capacity)
 }
 
 /**
+ * berth_pool_set_tenants:
+ * @self: a #BerthPool
+ * @policy: not changed any more; holds from now on
+ *
+ * Waiters that their own tenant's cap could never hold end with %BERTH_ERROR_INVALID; a tenant at
+ * its cap waits, and keeps nobody else waiting. Any thread.
+ */
+void
+berth_pool_set_tenants (BerthPool *self, BerthTenantPolicy *policy)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (policy != NULL);
+
+  message = berth_pool_message_new (BERTH_MESSAGE_SET_TENANTS);
+  message->policy = berth_tenant_policy_ref (policy);
+  message->message.policy = message->policy;
+  berth_pool_core_push (self->core, message);
+}
+
+/**
+ * berth_pool_adopt:
+ * @self: a #BerthPool
+ * @vm: by berth_vm_new_adopted()
+ * @request: (nullable): whose it is; %NULL: a warm VM that the hypervisor is looking at
+ *
+ * Takes into the books what an earlier life of berthd left. It counts from now on, even where that
+ * is more than the capacity. A warm VM of a template without a warm target is destroyed. Any
+ * thread.
+ */
+void
+berth_pool_adopt (BerthPool *self, BerthVm *vm, BerthRequest *request)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (BERTH_IS_VM (vm));
+
+  message = berth_pool_message_new (BERTH_MESSAGE_ADOPT);
+  message->vm = g_object_ref (vm);
+  message->message.vm = message->vm;
+  if (request != NULL)
+    message->request = berth_request_ref (request);
+  message->message.request = message->request;
+  berth_pool_core_push (self->core, message);
+}
+
+/**
  * berth_pool_set_open:
  * @self: a #BerthPool
  * @open: whether VMs may be started

@@ -8,6 +8,7 @@
 #include "berth-capacity.h"
 #include "berth-hypervisor.h"
 #include "berth-request.h"
+#include "berth-tenant-policy.h"
 #include "berth-vm.h"
 
 G_BEGIN_DECLS
@@ -43,8 +44,17 @@ berth_pool_destroy_async (BerthPool *self, BerthVm *vm, GCancellable *cancellabl
 BERTH_AVAILABLE gboolean berth_pool_destroy_finish (BerthPool *self, GAsyncResult *result,
                                                     GError **error);
 
+/* @vm, made by berth_vm_new_adopted(), exists already, from an earlier life of berthd. With
+ * @request: it is that request's, as after an acquire. NULL: it is a warm VM that the hypervisor is
+ * looking at: it tells STARTED or FAILED of it. It counts from now on, even beyond the capacity. */
+BERTH_AVAILABLE void berth_pool_adopt (BerthPool *self, BerthVm *vm, BerthRequest *request);
+
 /* New budgets; a smaller one takes effect as VMs end, warm ones first. */
 BERTH_AVAILABLE void berth_pool_resize (BerthPool *self, const BerthCapacity *capacity);
+
+/* Weights and caps of tenants from now on; a new pool's know no tenant by name. A lower cap takes
+ * effect as the tenant's VMs end. */
+BERTH_AVAILABLE void berth_pool_set_tenants (BerthPool *self, BerthTenantPolicy *policy);
 
 /* Closes the gate while the hypervisor is away (requests wait, nothing starts), and opens it. A new
  * pool's gate is open. */

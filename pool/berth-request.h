@@ -22,6 +22,7 @@ G_BEGIN_DECLS
  *   %BERTH_REQUEST_NO_WAIT
  * @needs_boot: a warm VM does not serve it: a snapshot is to be made of it. FALSE after
  *   berth_request_new(); its maker may set it before anybody else has the request
+ * @is_session: its VM outlives berthd, likewise; the VM of a run does not
  *
  * Immutable after berth_request_new(); atomically reference counted; any thread may read it.
  */
@@ -38,6 +39,7 @@ struct _BerthRequest
   guint32 uid;
   gint64 wait_us;
   gboolean needs_boot;
+  gboolean is_session;
 };
 
 #define BERTH_TYPE_REQUEST (berth_request_get_type ())

@@ -162,6 +162,26 @@ fill_id (char *id)
     g_snprintf (id + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/**
+ * berth_vm_new_adopted:
+ * @id: of an earlier life of berthd
+ * @template_name: of its template
+ * @memory_mb: MiB
+ * @vcpus: how many
+ * @created_us: monotonic, may lie before this process began
+ *
+ * Returns: (transfer full): a VM that exists already, for berth_pool_adopt()
+ */
+BerthVm *
+berth_vm_new_adopted (const char *id, const char *template_name, guint memory_mb, guint vcpus,
+                      gint64 created_us)
+{
+  BerthVm *self = berth_vm_new (template_name, memory_mb, vcpus, created_us);
+
+  g_strlcpy (self->id, id, sizeof self->id);
+  return self;
+}
+
 BerthVm *
 berth_vm_new (const char *template_name, guint memory_mb, guint vcpus, gint64 now_us)
 {

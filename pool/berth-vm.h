@@ -31,6 +31,9 @@ typedef enum
 BERTH_AVAILABLE
 G_DECLARE_FINAL_TYPE (BerthVm, berth_vm, BERTH, VM, GObject)
 
+BERTH_AVAILABLE BerthVm *berth_vm_new_adopted (const char *id, const char *template_name,
+                                               guint memory_mb, guint vcpus, gint64 created_us);
+
 /* Any thread. Identity and size never change; strings live as long as the VM. */
 BERTH_AVAILABLE const char *berth_vm_get_id (BerthVm *self); /* 32 hex digits, random */
 BERTH_AVAILABLE const char *berth_vm_get_template (BerthVm *self);

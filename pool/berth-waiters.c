@@ -1,38 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decides whose turn it is: first come first served within a tenant, round-robin between them. */
+/* Decides whose turn it is: first come first served within a tenant, by standing between them. */
 #include "berth-waiters.h"
-
-/* A tenant exists here while it has a waiter. Weights come in as a deficit per tenant, topped up by
- * its weight each round; serving one then moves it behind the others only when that is used up. */
-struct _BerthTenantQueue
-{
-  char *key;
-  GQueue queue;  /* of BerthWaiter's own links */
-  GList link;    /* in the rotation */
-  GList *cursor; /* of the one walk at a time, see BerthWaitersIter */
-};
 
 struct _BerthWaiters
 {
-  GHashTable *tenants;  /* key (borrowed from value) → BerthTenantQueue (owned) */
-  GQueue rotation;      /* of BerthTenantQueue's own links; the head is next */
+  BerthTenants *tenants;
+  GPtrArray *queued;    /* of BerthTenant (unowned): who has waiters, in no order */
+  GPtrArray *heap;      /* of the one walk at a time: BerthTenant (unowned), the next one first */
   GSequence *deadlines; /* of BerthWaiter (unowned), the first deadline first */
+  guint64 last_order;
   guint length;
 };
-
-static void
-tenant_free (BerthTenantQueue *tenant)
-{
-  g_free (tenant->key);
-  g_free (tenant);
-}
-
-/* a tenant's name means something only within its user's own namespace */
-static char *
-tenant_key (BerthRequest *request)
-{
-  return g_strdup_printf ("%u:%s", request->uid, request->tenant != NULL ? request->tenant : "");
-}
 
 static int
 compare_deadlines (gconstpointer a, gconstpointer b, gpointer user_data)
@@ -44,13 +22,13 @@ compare_deadlines (gconstpointer a, gconstpointer b, gpointer user_data)
 }
 
 BerthWaiters *
-berth_waiters_new (void)
+berth_waiters_new (BerthTenants *tenants)
 {
   BerthWaiters *self = g_new0 (BerthWaiters, 1);
 
-  self->tenants
-      = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)tenant_free);
-  g_queue_init (&self->rotation);
+  self->tenants = tenants;
+  self->queued = g_ptr_array_new ();
+  self->heap = g_ptr_array_new ();
   self->deadlines = g_sequence_new (NULL);
   return self;
 }
@@ -58,60 +36,72 @@ berth_waiters_new (void)
 void
 berth_waiters_free (BerthWaiters *self)
 {
-  g_hash_table_unref (self->tenants);
+  g_ptr_array_unref (self->queued);
+  g_ptr_array_unref (self->heap);
   g_sequence_free (self->deadlines);
   g_free (self);
 }
 
-static BerthTenantQueue *
-waiters_ensure_tenant (BerthWaiters *self, BerthRequest *request)
+static void
+queued_add (BerthWaiters *self, BerthTenant *tenant)
 {
-  g_autofree char *key = tenant_key (request);
-  BerthTenantQueue *tenant = g_hash_table_lookup (self->tenants, key);
+  tenant->queued_at = self->queued->len;
+  g_ptr_array_add (self->queued, tenant);
+}
 
-  if (tenant == NULL)
-    {
-      tenant = g_new0 (BerthTenantQueue, 1);
-      tenant->key = g_steal_pointer (&key);
-      tenant->link.data = tenant;
-      g_queue_init (&tenant->queue);
-      g_hash_table_insert (self->tenants, tenant->key, tenant);
-      g_queue_push_tail_link (&self->rotation, &tenant->link);
-    }
-  return tenant;
+static void
+queued_remove (BerthWaiters *self, BerthTenant *tenant)
+{
+  g_ptr_array_remove_index_fast (self->queued, tenant->queued_at);
+  if (tenant->queued_at < self->queued->len)
+    ((BerthTenant *)self->queued->pdata[tenant->queued_at])->queued_at = tenant->queued_at;
+}
+
+static guint
+first_memory_mb (BerthTenant *tenant)
+{
+  BerthWaiter *first = g_queue_peek_head (&tenant->waiting);
+
+  return first != NULL ? first->request->memory_mb : 0;
 }
 
 void
 berth_waiters_push (BerthWaiters *self, BerthWaiter *waiter)
 {
-  g_assert (waiter->tenant == NULL);
+  BerthTenant *tenant = NULL;
 
-  waiter->tenant = waiters_ensure_tenant (self, waiter->request);
+  g_assert (!waiter->is_queued);
+
+  if (self->length == 0)
+    berth_tenants_begin (self->tenants);
+  tenant = berth_tenants_ensure (self->tenants, waiter->request);
+  if (tenant->waiting.length == 0)
+    queued_add (self, tenant);
+  waiter->tenant = tenant;
+  waiter->is_queued = TRUE;
+  waiter->order = ++self->last_order;
   waiter->link = (GList){ .data = waiter };
-  g_queue_push_tail_link (&waiter->tenant->queue, &waiter->link);
+  g_queue_push_tail_link (&tenant->waiting, &waiter->link);
   waiter->deadline = g_sequence_insert_sorted (self->deadlines, waiter, compare_deadlines, NULL);
   self->length++;
+  berth_tenants_note_queue (self->tenants, tenant, first_memory_mb (tenant));
 }
 
 void
-berth_waiters_remove (BerthWaiters *self, BerthWaiter *waiter, gboolean served)
+berth_waiters_remove (BerthWaiters *self, BerthWaiter *waiter)
 {
-  BerthTenantQueue *tenant = waiter->tenant;
+  BerthTenant *tenant = waiter->tenant;
 
-  g_assert (tenant != NULL);
+  g_assert (waiter->is_queued);
 
-  g_queue_unlink (&tenant->queue, &waiter->link);
+  g_queue_unlink (&tenant->waiting, &waiter->link);
   g_sequence_remove (waiter->deadline);
   waiter->deadline = NULL;
-  waiter->tenant = NULL;
+  waiter->is_queued = FALSE;
   self->length--;
-
-  if (served || tenant->queue.length == 0)
-    g_queue_unlink (&self->rotation, &tenant->link);
-  if (tenant->queue.length == 0)
-    g_hash_table_remove (self->tenants, tenant->key);
-  else if (served)
-    g_queue_push_tail_link (&self->rotation, &tenant->link);
+  if (tenant->waiting.length == 0)
+    queued_remove (self, tenant);
+  berth_tenants_note_queue (self->tenants, tenant, first_memory_mb (tenant));
 }
 
 guint
@@ -120,26 +110,44 @@ berth_waiters_get_length (BerthWaiters *self)
   return self->length;
 }
 
+/* how many of @tenant's come before who stands at @place and arrived as @order, each for @cost */
+static guint
+count_before_place (BerthWaiters *self, BerthTenant *tenant, gint64 place, gint64 cost,
+                    guint64 order)
+{
+  gint64 step = MAX (berth_tenant_get_step (tenant, cost), 1);
+  gint64 lead = place - berth_tenants_get_standing (self->tenants, tenant);
+  gint64 count = 0;
+
+  if (lead < 0)
+    return 0;
+  count = (lead + step - 1) / step; /* that stand lower */
+  if (lead % step == 0 && count < tenant->waiting.length)
+    {
+      BerthWaiter *equal = g_queue_peek_nth (&tenant->waiting, (guint)count);
+
+      count += equal->order < order ? 1 : 0;
+    }
+  return (guint)MIN (count, tenant->waiting.length);
+}
+
 guint
 berth_waiters_count_before (BerthWaiters *self, BerthWaiter *waiter)
 {
-  guint index = 0;
+  BerthTenant *own = waiter->tenant;
   guint before = 0;
-  gboolean seen = FALSE;
+  gint64 place = 0;
 
-  g_assert (waiter->tenant != NULL);
+  g_assert (waiter->is_queued);
 
-  index = (guint)g_queue_link_index (&waiter->tenant->queue, &waiter->link);
-  for (GList *link = self->rotation.head; link != NULL; link = link->next)
-    {
-      BerthTenantQueue *tenant = link->data;
-
-      if (tenant == waiter->tenant)
-        seen = TRUE;
-      else
-        before += MIN (tenant->queue.length, seen ? index : index + 1);
-    }
-  return before + index;
+  before = (guint)g_queue_link_index (&own->waiting, &waiter->link);
+  place = berth_tenants_get_standing (self->tenants, own)
+          + before * MAX (berth_tenant_get_step (own, waiter->cost), 1);
+  for (guint i = 0; i < self->queued->len; i++)
+    if (self->queued->pdata[i] != own)
+      before
+          += count_before_place (self, self->queued->pdata[i], place, waiter->cost, waiter->order);
+  return before;
 }
 
 BerthWaiter *
@@ -150,43 +158,105 @@ berth_waiters_peek_deadline (BerthWaiters *self)
   return g_sequence_iter_is_end (first) ? NULL : g_sequence_get (first);
 }
 
-void
-berth_waiters_iter_init (BerthWaitersIter *iter, BerthWaiters *self)
+static guint64
+count_for_weight (const BerthTenant *tenant)
 {
-  iter->waiters = self;
-  iter->tenant = self->rotation.head;
-  for (GList *link = self->rotation.head; link != NULL; link = link->next)
-    {
-      BerthTenantQueue *tenant = link->data;
+  return (guint64)tenant->waiting.length * BERTH_TENANT_WEIGHT_MAX / tenant->limits.weight;
+}
 
-      tenant->cursor = tenant->queue.head;
+BerthWaiter *
+berth_waiters_peek_excess (BerthWaiters *self, BerthWaiter *arrived)
+{
+  BerthTenant *most = arrived->tenant;
+
+  for (guint i = 0; i < self->queued->len; i++)
+    if (count_for_weight (self->queued->pdata[i]) > count_for_weight (most))
+      most = self->queued->pdata[i];
+  return most == arrived->tenant ? arrived : g_queue_peek_tail (&most->waiting);
+}
+
+static gboolean
+comes_before (const BerthTenant *a, const BerthTenant *b)
+{
+  if (a->cursor_place != b->cursor_place)
+    return a->cursor_place < b->cursor_place;
+  return ((BerthWaiter *)a->cursor->data)->order < ((BerthWaiter *)b->cursor->data)->order;
+}
+
+static void
+heap_sift_down (GPtrArray *heap, guint index)
+{
+  gpointer *items = heap->pdata;
+
+  while (2 * index + 1 < heap->len)
+    {
+      guint child = 2 * index + 1;
+      gpointer item = items[index];
+
+      if (child + 1 < heap->len && comes_before (items[child + 1], items[child]))
+        child++;
+      if (!comes_before (items[child], item))
+        return;
+      items[index] = items[child];
+      items[child] = item;
+      index = child;
     }
 }
 
-/* Tenants that have no more are passed over; a full round without any is the end. */
+void
+berth_waiters_iter_init (BerthWaitersIter *iter, BerthWaiters *self)
+{
+  *iter = (BerthWaitersIter){ .waiters = self };
+  g_ptr_array_set_size (self->heap, 0);
+  for (guint i = 0; i < self->queued->len; i++)
+    {
+      BerthTenant *tenant = self->queued->pdata[i];
+
+      tenant->cursor = tenant->waiting.head;
+      tenant->cursor_place = berth_tenants_get_standing (self->tenants, tenant);
+      g_ptr_array_add (self->heap, tenant);
+    }
+  for (guint i = self->heap->len / 2; i > 0; i--)
+    heap_sift_down (self->heap, i - 1);
+}
+
+static void
+iter_advance (BerthWaitersIter *iter)
+{
+  GPtrArray *heap = iter->waiters->heap;
+  BerthTenant *tenant = heap->pdata[0];
+  BerthWaiter *last = tenant->cursor->data;
+
+  if (!iter->is_passed)
+    tenant->cursor_place += MAX (berth_tenant_get_step (tenant, last->cost), 1);
+  tenant->cursor = tenant->cursor->next;
+  if (tenant->cursor == NULL)
+    g_ptr_array_remove_index_fast (heap, 0);
+  heap_sift_down (heap, 0);
+}
+
 BerthWaiter *
 berth_waiters_iter_next (BerthWaitersIter *iter)
 {
-  guint empty = 0;
+  GPtrArray *heap = iter->waiters->heap;
 
-  while (empty <= iter->waiters->rotation.length)
-    {
-      BerthTenantQueue *tenant = NULL;
+  if (iter->is_begun && heap->len > 0)
+    iter_advance (iter);
+  iter->is_begun = TRUE;
+  iter->is_passed = FALSE;
+  return heap->len > 0 ? ((BerthTenant *)heap->pdata[0])->cursor->data : NULL;
+}
 
-      if (iter->tenant == NULL)
-        iter->tenant = iter->waiters->rotation.head;
-      if (iter->tenant == NULL)
-        return NULL;
-      tenant = iter->tenant->data;
-      iter->tenant = iter->tenant->next;
-      if (tenant->cursor != NULL)
-        {
-          BerthWaiter *waiter = tenant->cursor->data;
+void
+berth_waiters_iter_pass (BerthWaitersIter *iter)
+{
+  iter->is_passed = TRUE;
+}
 
-          tenant->cursor = tenant->cursor->next;
-          return waiter;
-        }
-      empty++;
-    }
-  return NULL;
+void
+berth_waiters_iter_skip_tenant (BerthWaitersIter *iter)
+{
+  BerthTenant *tenant = iter->waiters->heap->pdata[0];
+
+  tenant->cursor = tenant->waiting.tail;
 }

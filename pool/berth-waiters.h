@@ -3,11 +3,11 @@
 #pragma once
 
 #include "berth-request.h"
+#include "berth-tenants.h"
 
 G_BEGIN_DECLS
 
 typedef struct _BerthWaiters BerthWaiters;
-typedef struct _BerthTenantQueue BerthTenantQueue;
 
 /**
  * BerthWaiter:
@@ -15,6 +15,9 @@ typedef struct _BerthTenantQueue BerthTenantQueue;
  * @request: (owned): what it waits for
  * @arrived_us: when it came
  * @deadline_us: when it gives up waiting; %G_MAXINT64 for never
+ * @cost: of its place, see berth_tenants_cost_of()
+ * @tenant: (unowned): who asks; from its first push on
+ * @is_queued: whether it waits
  *
  * One request on its way to a VM. It is owned by whoever made it; BerthWaiters links it only while
  * it waits.
@@ -25,9 +28,12 @@ typedef struct
   BerthRequest *request;
   gint64 arrived_us;
   gint64 deadline_us;
+  gint64 cost;
+  BerthTenant *tenant;
+  gboolean is_queued;
 
   /*< private >*/
-  BerthTenantQueue *tenant; /* unowned; NULL while it is not in the queue */
+  guint64 order; /* of arrival */
   GList link;
   GSequenceIter *deadline;
 } BerthWaiter;
@@ -35,29 +41,39 @@ typedef struct
 /**
  * BerthWaitersIter:
  *
- * Walks the waiters in the order in which they are served: one of each tenant per round, each
- * tenant's in the order of arrival. Invalid once the queue was changed. Lives on the stack.
+ * Walks the waiters in the order in which they are served: the first one of the tenant that stands
+ * lowest, as if each before it had been served, unless its walker says that it was not. Where two
+ * stand equal, who came first. Invalid once the queue was changed. Lives on the stack; one walk at
+ * a time.
  */
 typedef struct
 {
   BerthWaiters *waiters;
-  GList *tenant; /* the tenant to look at next in this round */
+  gboolean is_begun;
+  gboolean is_passed;
 } BerthWaitersIter;
 
-BerthWaiters *berth_waiters_new (void);
+/* @tenants: (unowned): outlives the queue */
+BerthWaiters *berth_waiters_new (BerthTenants *tenants);
 void berth_waiters_free (BerthWaiters *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthWaiters, berth_waiters_free)
 
 void berth_waiters_push (BerthWaiters *self, BerthWaiter *waiter);
-/* @served: its tenant had its turn, and goes behind the others */
-void berth_waiters_remove (BerthWaiters *self, BerthWaiter *waiter, gboolean served);
+/* if it is served, its tenant has taken its place before; else that may be freed by this */
+void berth_waiters_remove (BerthWaiters *self, BerthWaiter *waiter);
 guint berth_waiters_get_length (BerthWaiters *self);
 /* how many are served before it, if all have the same size */
 guint berth_waiters_count_before (BerthWaiters *self, BerthWaiter *waiter);
 /* the one whose deadline comes first; NULL if none waits */
 BerthWaiter *berth_waiters_peek_deadline (BerthWaiters *self);
+/* the newest of the tenant that has most waiters for its weight; @arrived, if its tenant has */
+BerthWaiter *berth_waiters_peek_excess (BerthWaiters *self, BerthWaiter *arrived);
 
 void berth_waiters_iter_init (BerthWaitersIter *iter, BerthWaiters *self);
 BerthWaiter *berth_waiters_iter_next (BerthWaitersIter *iter);
+/* the last one gets nothing: its tenant keeps its turn */
+void berth_waiters_iter_pass (BerthWaitersIter *iter);
+/* no more of the last one's tenant */
+void berth_waiters_iter_skip_tenant (BerthWaitersIter *iter);
 
 G_END_DECLS

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "berth-agent-exec.h"
+#include "berth-agent-file.h"
 #include "berth-frame-channel.h"
 #include "berth-source.h"
 #include "pool/berth-error.h"
@@ -34,9 +35,11 @@ struct _BerthAgent
   BerthAgentExec *exec;       /* the one that runs */
   GTask *exec_task;
   gulong exec_cancelled_id;
+  BerthAgentFiles *files; /* NULL once closed */
   guint32 last_request;
   guint unasked;
   gboolean is_greeted;
+  gboolean was_identified;
   guint64 boot_us;
   guint64 ready_us;
   guint32 languages;
@@ -101,6 +104,8 @@ agent_fail_calls (BerthAgent *self, const GError *error)
   self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify) pending_free);
   if (self->exec != NULL)
     berth_agent_exec_fail (self->exec, error);
+  if (self->files != NULL)
+    berth_agent_files_fail (self->files, error);
   for (guint i = 0; i < pending->len; i++)
     {
       Pending *call = g_ptr_array_index (pending, i);
@@ -116,6 +121,7 @@ closed_cb (const GError *error, gpointer user_data)
   BerthAgentClosedFunc func = g_steal_pointer (&self->closed_func);
 
   agent_fail_calls (self, error);
+  g_clear_pointer (&self->files, berth_agent_files_free);
   g_clear_pointer (&self->channel, berth_frame_channel_free);
   if (func != NULL)
     func (self, error, self->closed_data);
@@ -131,6 +137,7 @@ berth_agent_close (BerthAgent *self)
   if (self->channel == NULL)
     return;
   agent_fail_calls (self, error);
+  g_clear_pointer (&self->files, berth_agent_files_free);
   g_clear_pointer (&self->channel, berth_frame_channel_free);
 }
 
@@ -221,6 +228,7 @@ agent_take_hello (BerthAgent *self, const BerthFrame *frame, GError **error)
   self->boot_us = reply.boot_us;
   if (reply.flags & BERTH_HELLO_READY)
     self->ready_us = MAX (reply.ready_us, 1);
+  self->was_identified = (reply.flags & BERTH_HELLO_IDENTIFIED) != 0;
   self->languages = reply.languages;
   return TRUE;
 }
@@ -273,6 +281,8 @@ frame_cb (const BerthFrame *frame, gpointer user_data)
   if (ok && self->exec_task != NULL && frame->request == GPOINTER_TO_UINT (g_task_get_task_data (self->exec_task))
       && self->exec != NULL)
     ok = berth_agent_exec_take (self->exec, frame, &error);
+  else if (ok && self->files != NULL && berth_agent_files_take (self->files, frame, &ok, &error))
+    ;
   else if (ok && pending != NULL && frame->type != BERTH_FRAME_READY)
     agent_answer (self, pending, frame);
   else if (ok && frame->type != BERTH_FRAME_HELLO_REPLY)
@@ -287,6 +297,7 @@ berth_agent_new (GSocket *socket)
   BerthAgent *self = g_object_new (BERTH_TYPE_AGENT, NULL);
 
   self->channel = berth_frame_channel_new (socket, frame_cb, closed_cb, self);
+  self->files = berth_agent_files_new (self->channel, &self->last_request);
   return self;
 }
 
@@ -548,6 +559,39 @@ berth_agent_exec_finish (BerthAgent *self, GAsyncResult *result, GError **error)
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
+void
+berth_agent_file_async (BerthAgent *self, BerthFileRequest *file, GCancellable *cancellable,
+                        GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(BerthFileRequest) owned = file;
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, berth_agent_file_async);
+  g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
+  if (g_task_return_error_if_cancelled (task))
+    return;
+  if (self->files == NULL)
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE, "the VM is gone");
+  else
+    berth_agent_files_add (self->files, task, g_steal_pointer (&owned));
+}
+
+void
+berth_agent_cancel_file (gpointer agent, GTask *task)
+{
+  BerthAgent *self = BERTH_AGENT (agent);
+
+  if (self->files != NULL)
+    berth_agent_files_cancel (self->files, task);
+}
+
+BerthFileResult *
+berth_agent_file_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
 guint64
 berth_agent_get_boot_us (BerthAgent *self)
 {
@@ -558,6 +602,12 @@ guint64
 berth_agent_get_ready_us (BerthAgent *self)
 {
   return self->ready_us;
+}
+
+gboolean
+berth_agent_was_identified (BerthAgent *self)
+{
+  return self->was_identified;
 }
 
 gboolean

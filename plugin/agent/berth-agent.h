@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugin/manager/berth-exec.h"
+#include "plugin/manager/berth-file.h"
 #include "berth-frame-decoder.h"
 
 G_BEGIN_DECLS
@@ -61,9 +62,18 @@ void berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage la
                              gpointer user_data);
 BerthResult *berth_agent_exec_finish (BerthAgent *self, GAsyncResult *result, GError **error);
 
+/* Carries one file, or lists a folder; takes over @file, which has passed berth_file_request_check().
+ * May run beside an exec; BERTH_FILES_MAX at a time, more wait for their turn. Cancelling withdraws
+ * it and completes with G_IO_ERROR_CANCELLED; a PUT that was done before is a success. */
+void berth_agent_file_async (BerthAgent *self, BerthFileRequest *file, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer user_data);
+BerthFileResult *berth_agent_file_finish (BerthAgent *self, GAsyncResult *result, GError **error);
+
 /* Of the guest's own clock since its kernel began, 0 where not known yet; microseconds. */
 guint64 berth_agent_get_boot_us (BerthAgent *self);
 guint64 berth_agent_get_ready_us (BerthAgent *self);
+/* It had an identity before the hello: a tenant's code may have run. */
+gboolean berth_agent_was_identified (BerthAgent *self);
 gboolean berth_agent_has_language (BerthAgent *self, BerthLanguage language);
 
 G_END_DECLS

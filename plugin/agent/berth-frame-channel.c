@@ -4,6 +4,8 @@
 
 #include "berth-source.h"
 
+/* written bytes that are kept in front of the others, at most */
+#define QUEUE_DONE_MAX (256u * 1024u)
 /* frames taken from one guest before others get their turn (invariant 10) */
 #define FRAMES_PER_TURN 16
 
@@ -187,6 +189,12 @@ berth_frame_channel_send (BerthFrameChannel *self, guint32 type, guint32 request
   if (self->frame_func == NULL)
     return;
   berth_frame_head_write (head, type, request, (guint32) (part_size + rest_size));
+  /* a stream of files may never let the queue run empty */
+  if (self->queue_done > QUEUE_DONE_MAX)
+    {
+      g_byte_array_remove_range (self->queue, 0, (guint) self->queue_done);
+      self->queue_done = 0;
+    }
   g_byte_array_append (self->queue, head, sizeof head);
   if (part_size > 0)
     g_byte_array_append (self->queue, part, (guint) part_size);

@@ -129,6 +129,8 @@ is_length_right (const BerthFrameHead *head)
       return head->length == 0;
     case BERTH_FRAME_EXIT:
       return head->length == sizeof (BerthExit);
+    case BERTH_FRAME_DONE:
+      return head->length == sizeof (BerthFileDone);
     case BERTH_FRAME_ERROR:
       return head->length >= 4 && head->length <= 4 + BERTH_TEXT_MAX;
     case BERTH_FRAME_CREDIT:

@@ -143,6 +143,12 @@ berth_output_is_drained (BerthOutput *self)
   return self->fd < 0 || self->held->len == 0;
 }
 
+gboolean
+berth_output_is_broken (BerthOutput *self)
+{
+  return self->is_broken;
+}
+
 /* The bound may have cut a character in two: its half is not the program's mistake, so it goes
  * instead of turning into U+FFFD. */
 static gsize

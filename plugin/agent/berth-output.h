@@ -25,6 +25,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthOutput, berth_output_free)
 /* Never blocks; what the reader does not take is kept. The caller bounds that by its credit. */
 void berth_output_write (BerthOutput *self, const guint8 *bytes, gsize size);
 gboolean berth_output_is_drained (BerthOutput *self);
+/* Whether nobody reads the descriptor any more */
+gboolean berth_output_is_broken (BerthOutput *self);
 /* (nullable): what was captured, as UTF-8 with U+FFFD for invalid bytes; NULL for a descriptor */
 char *berth_output_dup_text (BerthOutput *self, gboolean *out_truncated);
 

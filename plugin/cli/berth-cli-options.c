@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "plugin/daemon/berth-limits.h"
+#include "plugin/manager/berth-file.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
@@ -43,6 +44,24 @@ make_context (BerthOptionValues *self, const BerthVerbHelp *help)
       "No remarks of berth's on stderr; errors still are", NULL },
     G_OPTION_ENTRY_NULL,
   };
+  const GOptionEntry quiet[] = {
+    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &self->quiet,
+      "No progress and no remarks on stderr; errors still are", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  const GOptionEntry files[] = {
+    { "max-size", 0, 0, G_OPTION_ARG_FILENAME, &self->max_size,
+      "Refuse a file of more than this many MiB (default 500)", "MB" },
+    G_OPTION_ENTRY_NULL,
+  };
+  const GOptionEntry carry[] = {
+    { "upload", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->uploads,
+      "A file or folder for the program, before it starts; may be repeated", "LOCAL:GUEST" },
+    { "download", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->downloads,
+      "A file or folder of the program's, after it ended, however it ended; may be repeated",
+      "GUEST[:LOCAL]" },
+    G_OPTION_ENTRY_NULL,
+  };
   const GOptionEntry json[] = {
     { "json", 0, 0, G_OPTION_ARG_NONE, &self->json, "Print one JSON value instead", NULL },
     G_OPTION_ENTRY_NULL,
@@ -59,6 +78,10 @@ make_context (BerthOptionValues *self, const BerthVerbHelp *help)
   g_option_context_set_description (context, help->description);
   add_entries (context, help->takes, BERTH_TAKES_SANDBOX, sandbox);
   add_entries (context, help->takes, BERTH_TAKES_EXEC, exec);
+  add_entries (context, help->takes, BERTH_TAKES_CARRY, carry);
+  add_entries (context, help->takes, BERTH_TAKES_FILES, files);
+  if ((help->takes & BERTH_TAKES_EXEC) == 0)
+    add_entries (context, help->takes, BERTH_TAKES_FILES, quiet);
   add_entries (context, help->takes, BERTH_TAKES_JSON, json);
   add_entries (context, help->takes, 0, common);
   return context;
@@ -122,6 +145,9 @@ berth_option_values_clear (BerthOptionValues *self)
   g_free (self->tenant);
   g_free (self->task);
   g_free (self->wait_timeout);
+  g_free (self->max_size);
+  g_strfreev (self->uploads);
+  g_strfreev (self->downloads);
 }
 
 /* Seconds with a fraction, to milliseconds */
@@ -178,6 +204,33 @@ add_memory (const BerthOptionValues *self, GVariantDict *dict, GError **error)
       return FALSE;
     }
   g_variant_dict_insert (dict, "memory_mb", "u", (guint32) memory_mb);
+  return TRUE;
+}
+
+/**
+ * berth_option_values_get_max_bytes:
+ * @self: values
+ * @out_bytes: (out): of one file, at most
+ *
+ * Returns: whether --max-size makes sense
+ */
+gboolean
+berth_option_values_get_max_bytes (const BerthOptionValues *self, guint64 *out_bytes,
+                                   GError **error)
+{
+  const guint64 most = 1024 * 1024; /* MiB: 1 TiB */
+  guint64 mebibytes;
+
+  *out_bytes = BERTH_FILE_SIZE_MAX_DEFAULT;
+  if (self->max_size == NULL)
+    return TRUE;
+  if (!g_ascii_string_to_unsigned (self->max_size, 10, 1, most, &mebibytes, NULL))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "--max-size '%.40s': give 1 to %" G_GUINT64_FORMAT " MiB", self->max_size, most);
+      return FALSE;
+    }
+  *out_bytes = mebibytes * 1024 * 1024;
   return TRUE;
 }
 

@@ -21,6 +21,9 @@ G_BEGIN_DECLS
  * @task: (nullable): --task
  * @wait_timeout: (nullable): --wait-timeout
  * @no_wait: --no-wait
+ * @max_size: (nullable): --max-size
+ * @uploads: (nullable): --upload, each
+ * @downloads: (nullable): --download, each
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -37,6 +40,9 @@ typedef struct
   char *task;
   char *wait_timeout;
   gboolean no_wait;
+  char *max_size;
+  char **uploads;
+  char **downloads;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -45,6 +51,8 @@ typedef enum
   BERTH_TAKES_JSON = 1 << 0,
   BERTH_TAKES_SANDBOX = 1 << 1,
   BERTH_TAKES_EXEC = 1 << 2,
+  BERTH_TAKES_FILES = 1 << 3,
+  BERTH_TAKES_CARRY = 1 << 4, /* files before and after a program */
 } BerthTakes;
 
 /**
@@ -71,6 +79,8 @@ gboolean berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp
 void berth_option_values_clear (BerthOptionValues *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthOptionValues, berth_option_values_clear)
 
+gboolean berth_option_values_get_max_bytes (const BerthOptionValues *self, guint64 *out_bytes,
+                                            GError **error);
 gboolean
 berth_option_values_add_sandbox (const BerthOptionValues *self, GVariantDict *dict, GError **error);
 gboolean berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code,

@@ -139,13 +139,16 @@ berth_report_json (GVariant *value)
 GVariant *
 berth_report_error_to_variant (const GError *error)
 {
+  g_autofree char *message = NULL;
   GVariantDict dict;
 
   if (error == NULL)
     return g_variant_new_maybe (G_VARIANT_TYPE_VARDICT, NULL);
+  /* a message may name a file, whose name is bytes */
+  message = g_utf8_make_valid (error->message, -1);
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "code", "s", berth_error_get_code (error));
-  g_variant_dict_insert (&dict, "message", "s", error->message);
+  g_variant_dict_insert (&dict, "message", "s", message);
   g_variant_dict_insert (&dict, "retryable", "b", berth_error_is_retryable (error));
   return g_variant_new_maybe (NULL, g_variant_dict_end (&dict));
 }

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "plugin/cli/berth-cli-carry.h"
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
@@ -28,12 +29,19 @@ static const BerthVerbHelp run_help = {
     "unless that is a terminal). Anything else is the code itself, python without -l. Put '--'\n"
     "before code that starts with a dash.\n\n"
     "The program gets your standard input, unless that is a terminal or was the code. Output is\n"
-    "live.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
+    "live.\n\n"
+    "--upload carries a file or folder into the sandbox before the program starts, --download one\n"
+    "out after it ended, also when it failed (LOCAL: under its own name here, if not given). What\n"
+    "'berth put --help' and 'berth get --help' say of paths holds. A download that fails is told,\n"
+    "and the status is 125 where the program's would have been 0.\n\n" EXIT_STATUS_HELP
+    "\nExamples:\n"
     "  berth run 'print(6*7)'\n"
+    "  berth run --upload data.csv:in.csv --download out.png plot.py\n"
     "  berth run -l shell -t 5 -e NAME=world 'echo \"hello $NAME\"'\n"
     "  berth run script.py < data.csv\n"
     "  git show HEAD:x.js | berth run -l javascript --json -",
-  .takes = BERTH_TAKES_SANDBOX | BERTH_TAKES_EXEC | BERTH_TAKES_JSON,
+  .takes = BERTH_TAKES_SANDBOX | BERTH_TAKES_EXEC | BERTH_TAKES_CARRY | BERTH_TAKES_FILES
+           | BERTH_TAKES_JSON,
   .max_arguments = 1,
 };
 
@@ -55,7 +63,11 @@ typedef struct
   BerthOptionValues values;
   BerthSource source;
   GVariantDict options;
-  const char *id; /* of exec; NULL for run */
+  const char *id; /* where it runs; NULL: in a sandbox that berthd makes for it alone */
+  gboolean is_run;
+  BerthCarry *carry;       /* nullable: files before and after */
+  GVariantDict sandbox;    /* what makes the sandbox then */
+  GError *download_failure; /* the first one's */
 } Execution;
 
 static void
@@ -64,6 +76,9 @@ execution_clear (Execution *self)
   berth_option_values_clear (&self->values);
   berth_source_clear (&self->source);
   g_variant_dict_clear (&self->options);
+  g_variant_dict_clear (&self->sandbox);
+  berth_carry_free (self->carry);
+  g_clear_error (&self->download_failure);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Execution, execution_clear)
 
@@ -102,7 +117,7 @@ print_notes (const Execution *self, GVariant *result)
       berth_report_note (text);
     }
   if (flag (result, "oom"))
-    berth_report_note (self->id == NULL
+    berth_report_note (self->is_run
                            ? "the program ran out of memory: -m gives it more"
                            : "the program ran out of memory: 'berth create -m' gives more");
   if (flag (result, "destroy_unconfirmed"))
@@ -114,10 +129,14 @@ report (const Execution *self, GVariant *result, const GError *error, int signal
 {
   int status = error != NULL ? berth_report_status_of_error (error) : status_of_result (result);
 
+  if (status == BERTH_EXIT_OK && self->download_failure != NULL)
+    status = BERTH_EXIT_FAILED;
   if (signal_number != 0)
     status = BERTH_EXIT_SIGNAL_BASE + signal_number;
   if (self->values.json
-      && berth_report_json (berth_report_result_object (result, error)) != BERTH_EXIT_OK)
+      && berth_report_json (berth_report_result_object (
+             result, error != NULL ? error : self->download_failure))
+             != BERTH_EXIT_OK)
     return BERTH_EXIT_FAILED;
   if (error != NULL)
     berth_report_error (error);
@@ -166,6 +185,20 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
   return g_steal_pointer (&result);
 }
 
+/* In a sandbox of its own, that berthd destroys whatever becomes of us. */
+static GVariant *
+call_with_files (Execution *self, BerthClient *client, GError **error)
+{
+  g_autoptr(GVariant) result = NULL;
+
+  if (!berth_carry_begin (self->carry, client, g_variant_dict_end (&self->sandbox),
+                          &self->values, error))
+    return NULL;
+  self->id = berth_carry_get_id (self->carry);
+  result = call_with_streams (self, client, error);
+  return berth_carry_end (self->carry, g_steal_pointer (&result), &self->download_failure);
+}
+
 static int
 execute (Execution *self)
 {
@@ -175,8 +208,16 @@ execute (Execution *self)
 
   if (client == NULL)
     return report (self, NULL, error, 0);
-  result = call_with_streams (self, client, &error);
+  result = self->carry != NULL ? call_with_files (self, client, &error)
+                               : call_with_streams (self, client, &error);
   return report (self, result, error, berth_client_get_signal (client));
+}
+
+/* Where what makes the sandbox goes: to Run, with all else, or to Create */
+static GVariantDict *
+get_sandbox_options (Execution *self)
+{
+  return self->carry != NULL ? &self->sandbox : &self->options;
 }
 
 /**
@@ -193,13 +234,16 @@ berth_verb_run (int argc, char **argv)
   g_autoptr(GError) error = NULL;
 
   g_variant_dict_init (&self.options, NULL);
+  g_variant_dict_init (&self.sandbox, NULL);
+  self.is_run = TRUE;
   if (!berth_option_values_parse (&self.values, &run_help, &argc, &argv, &error)
-      || !berth_option_values_add_sandbox (&self.values, &self.options, &error)
+      || !berth_carry_new (&self.values, &self.carry, &error)
+      || !berth_option_values_add_sandbox (&self.values, get_sandbox_options (&self), &error)
       || !berth_source_load_run (&self.source, argc > 1 ? argv[1] : NULL, self.values.language,
                                  &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
-  g_variant_dict_insert (&self.options, "template", "s", self.source.template_name);
+  g_variant_dict_insert (get_sandbox_options (&self), "template", "s", self.source.template_name);
   return execute (&self);
 }
 
@@ -218,6 +262,7 @@ berth_verb_exec (int argc, char **argv)
   gboolean ok;
 
   g_variant_dict_init (&self.options, NULL);
+  g_variant_dict_init (&self.sandbox, NULL);
   ok = berth_option_values_parse (&self.values, &exec_help, &argc, &argv, &error);
   if (ok && argc < 2)
     {

@@ -20,6 +20,9 @@ static const Verb verbs[] = {
   { "run", "run code in a virtual machine of its own", berth_verb_run },
   { "create", "make a sandbox that stays, print its id", berth_verb_create },
   { "exec", "run code in a sandbox", berth_verb_exec },
+  { "put", "a file or folder into a sandbox", berth_verb_put },
+  { "get", "a file or folder out of a sandbox", berth_verb_get },
+  { "ls", "what is in a folder of a sandbox", berth_verb_ls },
   { "destroy", "end sandboxes", berth_verb_destroy },
   { "list", "sandboxes and warm VMs", berth_verb_list },
   { "status", "capacity, queue, templates, libvirt", berth_verb_status },
@@ -41,6 +44,7 @@ static const char help_tail[]
       "  berth run script.js < input.json          a file; its suffix tells the language\n"
       "  id=$(berth create --tenant acme)          a sandbox that stays\n"
       "  berth exec $id 'x = 1'                    what it defines stays, too\n"
+      "  berth put $id data.csv data/; berth ls $id data; berth get $id out.png .\n"
       "  berth list; berth destroy $id\n"
       "  berth status --json | jq .slots.free\n"
       "  berth doctor\n\n"

@@ -112,34 +112,61 @@ parse_env (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnixF
   return TRUE;
 }
 
-/* Only pipes and sockets: berthd never blocks on them, and a file's or terminal's flags are shared
- * with whoever else has it open. */
-static gboolean
-parse_fd (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnixFDList *fds,
-          GError **error)
+/**
+ * berth_options_take_fd:
+ * @key: of the option
+ * @value: a handle
+ * @fds: (nullable): as they came
+ * @is_input: berthd reads it
+ * @out_fd: (inout): -1 before; owned by the caller then, whatever is returned
+ *
+ * Only pipes and sockets: berthd never blocks on them, and a file's or terminal's flags are shared
+ * with whoever else has it open.
+ *
+ * Returns: whether the descriptor serves
+ */
+gboolean
+berth_options_take_fd (const char *key, GVariant *value, GUnixFDList *fds, gboolean is_input,
+                       int *out_fd, GError **error)
 {
-  int *field = G_STRUCT_MEMBER_P (self->exec, entry->offset);
-  gboolean is_input = field == &self->exec->stdin_fd;
   gint32 index = g_variant_get_handle (value);
   struct stat status;
   int flags;
 
   if (fds == NULL || index < 0 || index >= g_unix_fd_list_get_length (fds))
-    return refuse (error, entry->key, "the message carries no descriptor %d", index);
-  if (*field >= 0)
-    return refuse (error, entry->key, "given twice");
-  *field = g_unix_fd_list_get (fds, index, error);
-  if (*field < 0)
+    return refuse (error, key, "the message carries no descriptor %d", index);
+  if (*out_fd >= 0)
+    return refuse (error, key, "given twice");
+  *out_fd = g_unix_fd_list_get (fds, index, error);
+  if (*out_fd < 0)
     {
-      g_prefix_error (error, "option \"%s\": ", entry->key);
+      g_prefix_error (error, "option \"%s\": ", key);
       return FALSE;
     }
-  flags = fcntl (*field, F_GETFL);
-  if (fstat (*field, &status) != 0 || !(S_ISFIFO (status.st_mode) || S_ISSOCK (status.st_mode)))
-    return refuse (error, entry->key, "the descriptor is neither a pipe nor a socket");
+  flags = fcntl (*out_fd, F_GETFL);
+  if (fstat (*out_fd, &status) != 0 || !(S_ISFIFO (status.st_mode) || S_ISSOCK (status.st_mode)))
+    return refuse (error, key, "the descriptor is neither a pipe nor a socket");
   if (flags < 0 || (flags & O_ACCMODE) == (is_input ? O_WRONLY : O_RDONLY))
-    return refuse (error, entry->key, "the descriptor is not open for %s",
+    return refuse (error, key, "the descriptor is not open for %s",
                    is_input ? "reading" : "writing");
+  return TRUE;
+}
+
+static gboolean
+parse_fd (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnixFDList *fds,
+          GError **error)
+{
+  int *field = G_STRUCT_MEMBER_P (self->exec, entry->offset);
+
+  return berth_options_take_fd (entry->key, value, fds, field == &self->exec->stdin_fd, field,
+                                error);
+}
+
+static gboolean
+parse_attached (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnixFDList *fds,
+                GError **error)
+{
+  self->is_attached = g_variant_get_boolean (value);
   return TRUE;
 }
 
@@ -161,6 +188,7 @@ static const OptionEntry option_entries[] = {
   { "task", "s", SANDBOX, parse_name, G_STRUCT_OFFSET (BerthSandboxOptions, task) },
   { "memory_mb", "u", SANDBOX, parse_memory, 0 },
   { "wait_ms", "x", SANDBOX, parse_wait, 0 },
+  { "attached", "b", BERTH_OPTION_SET_SESSION, parse_attached, 0 },
   { "language", "s", EXEC, parse_language, 0 },
   { "timeout_ms", "u", EXEC, parse_timeout, 0 },
   { "env", "as", EXEC, parse_env, 0 },

@@ -13,6 +13,7 @@ G_BEGIN_DECLS
  * BerthOptionSet:
  * @BERTH_OPTION_SET_SANDBOX: options that make a sandbox
  * @BERTH_OPTION_SET_EXEC: options that run a program
+ * @BERTH_OPTION_SET_SESSION: options of a sandbox that stays
  *
  * Which options a method takes; Run takes both.
  */
@@ -20,23 +21,28 @@ typedef enum
 {
   BERTH_OPTION_SET_SANDBOX = 1 << 0,
   BERTH_OPTION_SET_EXEC = 1 << 1,
+  BERTH_OPTION_SET_SESSION = 1 << 2,
 } BerthOptionSet;
 
 /**
  * BerthOptions:
  * @sandbox: its strings belong to the message
  * @exec: (nullable): NULL where no program was asked for
+ * @is_attached: the sandbox ends with the connection
  * @message: the options as they came
  */
 typedef struct
 {
   BerthSandboxOptions sandbox;
   BerthExec *exec;
+  gboolean is_attached;
   GVariant *message;
 } BerthOptions;
 
 BerthOptions *berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds,
                                    gint64 default_wait_us, GError **error);
+gboolean berth_options_take_fd (const char *key, GVariant *value, GUnixFDList *fds,
+                                gboolean is_input, int *out_fd, GError **error);
 void berth_options_free (BerthOptions *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthOptions, berth_options_free)
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a client may ask, as whom it asks, and that it gets one answer to everything. Calls that
  * were made over a connection end with it; sandboxes stay. */
-#include "plugin/daemon/berth-peer.h"
+#include "plugin/daemon/berth-peer-private.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "plugin/daemon/berth-admin.h"
+#include "plugin/daemon/berth-calls.h"
 #include "plugin/daemon/berth-gate.h"
 #include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
@@ -18,11 +19,11 @@ struct _BerthPeer
   BerthDBusManagerSkeleton parent_instance;
   GDBusConnection *connection;
   GDBusInterfaceSkeleton *admin;
-  GCancellable *cancellable; /* of every call of this connection */
-  GHashTable *calls;         /* serial → Call (borrowed) that Cancel may withdraw */
+  BerthCalls *calls;
   BerthManager *manager;
   gint64 default_wait_us;
   guint32 uid;
+  GPtrArray *attached; /* char: ids of sandboxes that end with the connection */
 };
 
 /* A call that takes its time. Freed without an answer, it answers that berth has a bug. */
@@ -30,8 +31,7 @@ typedef struct
 {
   BerthPeer *peer;
   GDBusMethodInvocation *invocation; /* owned; NULL once answered */
-  GCancellable *cancellable;         /* of a call that Cancel may withdraw */
-  guint32 serial;
+  gboolean is_attached;              /* of Create */
 } Call;
 
 static void iface_init (BerthDBusManagerIface *iface);
@@ -56,31 +56,6 @@ call_new (BerthPeer *peer, GDBusMethodInvocation *invocation)
   return call;
 }
 
-/* Lets Cancel find the call. Borrowed: the call ends only after what it asks for did. */
-static GCancellable *
-call_get_cancellable (Call *call)
-{
-  GDBusMessage *message = g_dbus_method_invocation_get_message (call->invocation);
-
-  call->serial = g_dbus_message_get_serial (message);
-  call->cancellable = g_cancellable_new ();
-  g_hash_table_insert (call->peer->calls, GUINT_TO_POINTER (call->serial), call);
-  if (g_cancellable_is_cancelled (call->peer->cancellable))
-    g_cancellable_cancel (call->cancellable);
-  return call->cancellable;
-}
-
-/* A serial that a client uses twice at once is the later call's. */
-static void
-call_forget_cancellable (Call *call)
-{
-  gpointer key = GUINT_TO_POINTER (call->serial);
-
-  if (call->cancellable != NULL && g_hash_table_lookup (call->peer->calls, key) == call)
-    g_hash_table_remove (call->peer->calls, key);
-  g_clear_object (&call->cancellable);
-}
-
 /* Takes @value if it floats. */
 static void
 call_answer (Call *call, GVariant *value)
@@ -88,8 +63,8 @@ call_answer (Call *call, GVariant *value)
   g_dbus_method_invocation_return_value (g_steal_pointer (&call->invocation), value);
 }
 
-static void
-call_fail (Call *call, const GError *error)
+void
+berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error)
 {
   /* berth-wire.c gives every error that callers may see a name; a foreign one is a bug of berth's
    * whose text helps, and whose name would mean nothing to anybody */
@@ -101,7 +76,13 @@ call_fail (Call *call, const GError *error)
 
   if (told->code == BERTH_ERROR_INTERNAL && told->domain == BERTH_ERROR)
     g_warning ("internal error: %s", told->message);
-  g_dbus_method_invocation_return_gerror (g_steal_pointer (&call->invocation), told);
+  g_dbus_method_invocation_return_gerror (invocation, told);
+}
+
+static void
+call_fail (Call *call, const GError *error)
+{
+  berth_peer_answer_error (g_steal_pointer (&call->invocation), error);
 }
 
 static void
@@ -111,7 +92,6 @@ call_free (Call *call)
     g_dbus_method_invocation_return_error (g_steal_pointer (&call->invocation), BERTH_ERROR,
                                            BERTH_ERROR_INTERNAL,
                                            "the call was dropped unanswered: a bug of berthd");
-  call_forget_cancellable (call);
   g_object_unref (call->peer);
   g_free (call);
 }
@@ -122,6 +102,24 @@ static guint32
 acting_uid (BerthPeer *self)
 {
   return self->uid == geteuid () ? 0 : self->uid;
+}
+
+guint32
+berth_peer_get_acting_uid (BerthPeer *self)
+{
+  return acting_uid (self);
+}
+
+BerthManager *
+berth_peer_get_manager (BerthPeer *self)
+{
+  return self->manager;
+}
+
+GCancellable *
+berth_peer_get_cancellable (BerthPeer *self, GDBusMethodInvocation *invocation)
+{
+  return berth_calls_add (self->calls, invocation);
 }
 
 static void
@@ -155,7 +153,6 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
-  GCancellable *cancellable;
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC, arg_options, fds,
@@ -167,14 +164,14 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   options->sandbox.uid = self->uid;
-  cancellable = call_get_cancellable (call);
   berth_manager_run_async (self->manager, &options->sandbox, g_steal_pointer (&options->exec),
-                           cancellable, run_cb, g_steal_pointer (&call));
+                           berth_calls_add (self->calls, invocation), run_cb,
+                           g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
-static gboolean
-check_id (const char *id, GError **error)
+gboolean
+berth_peer_check_id (const char *id, GError **error)
 {
   gsize length = strlen (id);
 
@@ -203,48 +200,28 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
-  GCancellable *cancellable;
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options = NULL;
 
-  if (check_id (id, &error))
+  if (berth_peer_check_id (id, &error))
     options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options, fds, 0, &error);
   if (options == NULL)
     {
       call_fail (call, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
-  cancellable = call_get_cancellable (call);
   berth_manager_exec_async (self->manager, id, acting_uid (self), g_steal_pointer (&options->exec),
-                            cancellable, exec_cb, g_steal_pointer (&call));
+                            berth_calls_add (self->calls, invocation), exec_cb,
+                            g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
 static gboolean
 handle_cancel (BerthDBusManager *object, GDBusMethodInvocation *invocation, guint32 serial)
 {
-  BerthPeer *self = BERTH_PEER (object);
-  Call *call = g_hash_table_lookup (self->calls, GUINT_TO_POINTER (serial));
-  g_autoptr(GCancellable) cancellable = call != NULL ? g_object_ref (call->cancellable) : NULL;
-
-  g_cancellable_cancel (cancellable);
+  berth_calls_cancel (BERTH_PEER (object)->calls, serial);
   g_dbus_method_invocation_return_value (invocation, NULL);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
-}
-
-/* Cancelling one may end others, so they are looked up first. */
-static void
-cancel_calls (BerthPeer *self)
-{
-  g_autoptr(GPtrArray) cancellables = g_ptr_array_new_with_free_func (g_object_unref);
-  GHashTableIter iter;
-  gpointer call;
-
-  g_hash_table_iter_init (&iter, self->calls);
-  while (g_hash_table_iter_next (&iter, NULL, &call))
-    g_ptr_array_add (cancellables, g_object_ref (((Call *)call)->cancellable));
-  for (guint i = 0; i < cancellables->len; i++)
-    g_cancellable_cancel (cancellables->pdata[i]);
 }
 
 static void
@@ -286,6 +263,8 @@ create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   is_gone = client_is_gone (call->peer);
   call_answer (call, g_variant_new ("(s)", id));
+  if (!is_gone && call->is_attached)
+    g_ptr_array_add (call->peer->attached, g_strdup (id));
   if (!is_gone)
     return;
   g_message ("sandbox %s is destroyed: its caller went away before it was told", id);
@@ -298,10 +277,10 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVar
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
-  GCancellable *cancellable;
   g_autoptr(GError) error = NULL;
-  g_autoptr(BerthOptions) options = berth_options_parse (BERTH_OPTION_SET_SANDBOX, arg_options,
-                                                          NULL, self->default_wait_us, &error);
+  g_autoptr(BerthOptions) options
+      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, NULL,
+                             self->default_wait_us, &error);
 
   if (options == NULL)
     {
@@ -309,8 +288,9 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVar
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   options->sandbox.uid = self->uid;
-  cancellable = call_get_cancellable (call);
-  berth_manager_create_vm_async (self->manager, &options->sandbox, cancellable, create_cb,
+  call->is_attached = options->is_attached;
+  berth_manager_create_vm_async (self->manager, &options->sandbox,
+                                 berth_calls_add (self->calls, invocation), create_cb,
                                  g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -327,6 +307,15 @@ destroy_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     call_fail (call, error);
 }
 
+static void
+forget_attached (BerthPeer *self, const char *id)
+{
+  guint index;
+
+  if (g_ptr_array_find_with_equal_func (self->attached, id, g_str_equal, &index))
+    g_ptr_array_remove_index_fast (self->attached, index);
+}
+
 /* Not cancelled with the connection: whoever asked for an end gets it. */
 static gboolean
 handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, const char *id)
@@ -335,9 +324,12 @@ handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, con
   g_autoptr(Call) call = call_new (self, invocation);
   g_autoptr(GError) error = NULL;
 
-  if (check_id (id, &error))
-    berth_manager_destroy_vm_async (self->manager, id, acting_uid (self), NULL, destroy_cb,
-                                    g_steal_pointer (&call));
+  if (berth_peer_check_id (id, &error))
+    {
+      forget_attached (self, id);
+      berth_manager_destroy_vm_async (self->manager, id, acting_uid (self), NULL, destroy_cb,
+                                      g_steal_pointer (&call));
+    }
   else
     call_fail (call, error);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -414,7 +406,7 @@ handle_doctor (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
 
-  berth_manager_doctor_async (self->manager, self->cancellable, doctor_cb,
+  berth_manager_doctor_async (self->manager, berth_calls_add (self->calls, invocation), doctor_cb,
                               call_new (self, invocation));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -430,6 +422,7 @@ iface_init (BerthDBusManagerIface *iface)
   iface->handle_list = handle_list;
   iface->handle_status = handle_status;
   iface->handle_doctor = handle_doctor;
+  berth_peer_files_init (iface);
 }
 
 static void
@@ -439,23 +432,16 @@ berth_peer_dispose (GObject *object)
 
   g_clear_object (&self->connection);
   g_clear_object (&self->admin);
-  g_clear_object (&self->cancellable);
+  g_clear_pointer (&self->calls, berth_calls_unref);
   g_clear_object (&self->manager);
+  g_clear_pointer (&self->attached, g_ptr_array_unref);
   G_OBJECT_CLASS (berth_peer_parent_class)->dispose (object);
-}
-
-static void
-berth_peer_finalize (GObject *object)
-{
-  g_hash_table_unref (BERTH_PEER (object)->calls);
-  G_OBJECT_CLASS (berth_peer_parent_class)->finalize (object);
 }
 
 static void
 berth_peer_class_init (BerthPeerClass *klass)
 {
   G_OBJECT_CLASS (klass)->dispose = berth_peer_dispose;
-  G_OBJECT_CLASS (klass)->finalize = berth_peer_finalize;
   signals[SIGNAL_CLOSED] = g_signal_new ("closed", BERTH_TYPE_PEER, G_SIGNAL_RUN_LAST, 0, NULL,
                                          NULL, NULL, G_TYPE_NONE, 0);
 }
@@ -463,8 +449,8 @@ berth_peer_class_init (BerthPeerClass *klass)
 static void
 berth_peer_init (BerthPeer *self)
 {
-  self->cancellable = g_cancellable_new ();
-  self->calls = g_hash_table_new (NULL, NULL);
+  self->calls = berth_calls_new ();
+  self->attached = g_ptr_array_new_with_free_func (g_free);
   berth_dbus_manager_set_version (BERTH_DBUS_MANAGER (self), BERTH_VERSION);
 }
 
@@ -491,6 +477,30 @@ berth_peer_new (GDBusConnection *connection, guint32 uid, BerthManager *manager,
   return self;
 }
 
+/* Those that were destroyed already are told as gone, which is well. */
+static void
+detached_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree char *id = user_data;
+  g_autoptr(GError) error = NULL;
+
+  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error)
+      && !g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
+    g_warning ("sandbox %s, whose connection ended: %s", id, error->message);
+}
+
+static void
+end_attached (BerthPeer *self)
+{
+  for (guint i = 0; i < self->attached->len; i++)
+    {
+      const char *id = g_ptr_array_index (self->attached, i);
+
+      berth_manager_destroy_vm_async (self->manager, id, 0, NULL, detached_cb, g_strdup (id));
+    }
+  g_ptr_array_set_size (self->attached, 0);
+}
+
 static void
 unexport (BerthPeer *self)
 {
@@ -506,8 +516,8 @@ closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error,
 {
   g_autoptr(BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
 
-  g_cancellable_cancel (self->cancellable);
-  cancel_calls (self);
+  berth_calls_cancel_all (self->calls);
+  end_attached (self);
   unexport (self);
   g_signal_emit (self, signals[SIGNAL_CLOSED], 0);
 }

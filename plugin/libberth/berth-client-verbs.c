@@ -55,7 +55,7 @@ write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds, GE
 {
   g_auto(GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
 
-  if ((spec != NULL && !berth_spec_write (spec, &options, error))
+  if ((spec != NULL && !berth_spec_write (spec, &options, program == NULL, error))
       || (program != NULL && !berth_program_write (program, &options, out_fds, error)))
     return NULL;
   return g_variant_dict_end (&options);
@@ -307,8 +307,6 @@ berth_client_run (BerthClient *self, BerthSpec *spec, BerthProgram *program,
   result = berth_wait_end (&wait);
   return berth_client_run_finish (self, result, error);
 }
-
-/* FILES: put, get and ls of a sandbox come here, once berthd's D-Bus interface has them. */
 
 /**
  * berth_client_destroy_async:

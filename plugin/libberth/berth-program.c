@@ -244,14 +244,29 @@ berth_program_set_environment (BerthProgram *self, const char *const *environmen
   g_object_set (self, "environment", environment, NULL);
 }
 
-/* Takes over @theirs; returns @ours. */
+static gboolean
+no_descriptor (const GError *cause, GError **error)
+{
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "this process: %s", cause->message);
+  return FALSE;
+}
+
+gboolean
+berth_program_open_pipe (int ends[2], GError **error)
+{
+  g_autoptr(GError) cause = NULL;
+
+  return g_unix_open_pipe (ends, FD_CLOEXEC, &cause) || no_descriptor (cause, error);
+}
+
+/* Keeps the program's end of a new pipe; returns the other one, -1 with @error. */
 static int
 open_stream (BerthProgram *self, int stream, GError **error)
 {
   int ends[2];
   gboolean is_input = stream == STDIN_FILENO;
 
-  if (!g_unix_open_pipe (ends, FD_CLOEXEC, error))
+  if (!berth_program_open_pipe (ends, error))
     return -1;
   close_stream (self, stream);
   self->fds[stream] = ends[is_input ? 0 : 1];
@@ -388,13 +403,14 @@ write_streams (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GErr
 {
   for (int i = 0; i < N_STREAMS; i++)
     {
+      g_autoptr(GError) cause = NULL;
       int handle;
 
       if (self->fds[i] < 0)
         continue;
-      handle = g_unix_fd_list_append (fds, self->fds[i], error);
+      handle = g_unix_fd_list_append (fds, self->fds[i], &cause);
       if (handle < 0)
-        return FALSE;
+        return no_descriptor (cause, error);
       g_variant_dict_insert (options, stream_keys[i], "h", handle);
       close_stream (self, i);
       self->was_run = TRUE;

@@ -233,8 +233,20 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
   return virDomainIsActive (domain) == 1;
 }
 
-static gboolean
-domain_is_own (virDomainPtr domain, const char *instance)
+void
+berth_own_domain_free (BerthOwnDomain *self)
+{
+  if (self == NULL)
+    return;
+  g_free (self->uuid);
+  g_free (self->name);
+  berth_mark_free (self->mark);
+  g_free (self);
+}
+
+/* (transfer full) (nullable): its mark, if it is of @instance */
+static BerthMark *
+domain_dup_mark (virDomainPtr domain, const char *instance)
 {
   /* not virDomainGetMetadata(): it gives the element without its namespace */
   g_autofree char *xml = virDomainGetXMLDesc (domain, 0);
@@ -243,16 +255,43 @@ domain_is_own (virDomainPtr domain, const char *instance)
   if (xml == NULL)
     {
       berth_libvirt_error_take_code (); /* it has just gone */
-      return FALSE;
+      return NULL;
     }
   mark = berth_mark_parse (xml, NULL);
-  return mark != NULL && g_strcmp0 (mark->instance, instance) == 0;
+  return mark != NULL && g_strcmp0 (mark->instance, instance) == 0 ? g_steal_pointer (&mark) : NULL;
+}
+
+/* (nullable): @domain, if it is of @instance */
+static BerthOwnDomain *
+own_domain_new (virDomainPtr domain, const char *instance)
+{
+  g_autoptr(BerthMark) mark = domain_dup_mark (domain, instance);
+  char uuid[VIR_UUID_STRING_BUFLEN];
+  virDomainInfo info = { 0 };
+  BerthOwnDomain *self;
+  int reason = 0;
+  int state = VIR_DOMAIN_NOSTATE;
+
+  if (mark == NULL || virDomainGetUUIDString (domain, uuid) < 0)
+    return NULL;
+  if (virDomainGetInfo (domain, &info) < 0 || virDomainGetState (domain, &state, &reason, 0) < 0)
+    berth_libvirt_error_take_code ();
+  self = g_new0 (BerthOwnDomain, 1);
+  self->uuid = g_strdup (uuid);
+  self->name = g_strdup (virDomainGetName (domain));
+  self->mark = g_steal_pointer (&mark);
+  self->memory_mb = (guint) (info.maxMem / 1024);
+  self->vcpus = info.nrVirtCpu;
+  self->is_active = virDomainIsActive (domain) == 1;
+  self->is_paused = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_USER;
+  return self;
 }
 
 GPtrArray *
 berth_domain_list_own (virConnectPtr connection, const char *instance, GError **error)
 {
-  g_autoptr(GPtrArray) own = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr(GPtrArray) own
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) berth_own_domain_free);
   g_autofree virDomainPtr *domains = NULL;
   int count = virConnectListAllDomains (connection, &domains, 0);
 
@@ -264,12 +303,23 @@ berth_domain_list_own (virConnectPtr connection, const char *instance, GError **
   for (int i = 0; i < count; i++)
     {
       g_auto(virDomainPtr) domain = domains[i];
-      char uuid[VIR_UUID_STRING_BUFLEN];
+      BerthOwnDomain *found = own_domain_new (domain, instance);
 
-      if (domain_is_own (domain, instance) && virDomainGetUUIDString (domain, uuid) == 0)
-        g_ptr_array_add (own, g_strdup (uuid));
+      if (found != NULL)
+        g_ptr_array_add (own, found);
     }
   return g_steal_pointer (&own);
+}
+
+char *
+berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **error)
+{
+  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+  char *xml = domain != NULL ? virDomainGetXMLDesc (domain, 0) : NULL;
+
+  if (domain != NULL && xml == NULL)
+    berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain is gone");
+  return xml;
 }
 
 /* (nullable): of the first element or attribute that @xpath finds */

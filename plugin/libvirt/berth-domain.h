@@ -5,6 +5,8 @@
 #include <gio/gio.h>
 #include <libvirt/libvirt.h>
 
+#include "berth-mark.h"
+
 G_BEGIN_DECLS
 
 /* Is there a domain of this name, ours or anyone's? */
@@ -52,9 +54,37 @@ gboolean berth_domain_end (virConnectPtr connection, const char *uuid, GError **
 /* Is it running or paused? FALSE also when it does not exist. */
 gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);
 
-/* (transfer full) (element-type utf8): UUIDs of all domains that carry the mark of @instance; NULL
+/**
+ * BerthOwnDomain:
+ * @uuid: of the domain
+ * @name: of it
+ * @mark: its mark
+ * @memory_mb: of its guest; MiB
+ * @vcpus: of its guest
+ * @is_active: it runs or is paused
+ * @is_paused: it was paused by whoever could; not by an error, and not while it comes up
+ *
+ * A domain that carries the mark of an instance.
+ */
+typedef struct
+{
+  char *uuid;
+  char *name;
+  BerthMark *mark;
+  guint memory_mb;
+  guint vcpus;
+  gboolean is_active;
+  gboolean is_paused;
+} BerthOwnDomain;
+
+void berth_own_domain_free (BerthOwnDomain *self);
+
+/* (transfer full) (element-type BerthOwnDomain): all domains that carry the mark of @instance; NULL
  * on failure. Domains without it are not touched (invariant 9). */
 GPtrArray *berth_domain_list_own (virConnectPtr connection, const char *instance, GError **error);
+
+/* (transfer full) (nullable): the XML of a domain as it runs */
+char *berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **error);
 
 /* (transfer full) (nullable): path of the socket behind the virtio port @port */
 char *berth_domain_dup_channel_path (const char *live_xml, const char *port);

@@ -2,6 +2,7 @@
 /* What the hypervisor's files share. */
 #pragma once
 
+#include "berth-domain.h"
 #include "berth-libvirt.h"
 #include "berth-stock.h"
 
@@ -45,6 +46,7 @@ struct _BerthLibvirt
   GHashTable *templates; /* name -> BerthTemplate */
   GHashTable *slots;     /* BerthVm (owned) -> BerthSlot (owned) */
   BerthStock *stock;
+  GPtrArray *adoptable; /* (nullable): BerthOwnDomain (owned), until somebody decides */
   GHashTable *recordings; /* template name (owned) -> BerthRecording (owned) */
   BerthLibvirtStateFunc state_func;
   gpointer state_data;
@@ -63,6 +65,9 @@ void berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot
                                 const char *reason);
 /* The snapshot of @template_name is not used any more. */
 void berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *template_name, const char *reason);
+BerthSlot *berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode);
+/* The end of a start, also of one that was adopted: tells pool. */
+void berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error);
 /* Connects what libvirt tells with the machines. */
 void berth_libvirt_listen (BerthLibvirt *self);
 

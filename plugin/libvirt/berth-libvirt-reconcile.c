@@ -31,8 +31,9 @@ stopped_cb (const char *uuid, const char *reason, gpointer user_data)
 typedef struct
 {
   char *instance;
-  GHashTable *known; /* uuid (owned) -> "1" when it is believed to be up */
-  GPtrArray *dead;   /* uuid (owned) of those that are not */
+  GHashTable *known;    /* uuid (owned) -> "1" when it is believed to be up */
+  GPtrArray *dead;      /* uuid (owned) of those that are not */
+  GPtrArray *adoptable; /* (nullable): BerthOwnDomain (owned) that this berthd may go on with */
 } Reconcile;
 
 static void
@@ -41,7 +42,18 @@ reconcile_free (Reconcile *reconcile)
   g_free (reconcile->instance);
   g_hash_table_unref (reconcile->known);
   g_ptr_array_unref (reconcile->dead);
+  g_clear_pointer (&reconcile->adoptable, g_ptr_array_unref);
   g_free (reconcile);
+}
+
+/* A warm VM that nobody was given: what was is running, since it was resumed before its mark said so;
+ * and a session, which its owner knows by its id. */
+static gboolean
+is_adoptable (const BerthOwnDomain *domain)
+{
+  if (g_str_equal (domain->mark->state, BERTH_MARK_STATE_WARM))
+    return domain->is_active && domain->is_paused;
+  return domain->is_active && g_str_equal (domain->mark->state, BERTH_MARK_STATE_SESSION);
 }
 
 static gboolean
@@ -53,12 +65,18 @@ end_orphans (virConnectPtr connection, Reconcile *reconcile, GError **error)
     return FALSE;
   for (guint i = 0; i < own->len; i++)
     {
-      const char *uuid = g_ptr_array_index (own, i);
+      BerthOwnDomain *domain = g_ptr_array_index (own, i);
 
-      if (g_hash_table_contains (reconcile->known, uuid))
+      if (g_hash_table_contains (reconcile->known, domain->uuid))
         continue;
-      g_message ("ending domain %s, left behind by an earlier berthd", uuid);
-      if (!berth_domain_end (connection, uuid, error))
+      if (reconcile->adoptable != NULL && is_adoptable (domain))
+        {
+          own->pdata[i] = NULL;
+          g_ptr_array_add (reconcile->adoptable, domain);
+          continue;
+        }
+      g_message ("ending domain %s, left behind by an earlier berthd", domain->name);
+      if (!berth_domain_end (connection, domain->uuid, error))
         return FALSE;
     }
   return TRUE;
@@ -89,7 +107,8 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
 }
 
 static void
-libvirt_reconcile_async (BerthLibvirt *self, GAsyncReadyCallback callback, gpointer user_data)
+libvirt_reconcile_async (BerthLibvirt *self, gboolean may_adopt, GAsyncReadyCallback callback,
+                         gpointer user_data)
 {
   g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
   Reconcile *reconcile = g_new0 (Reconcile, 1);
@@ -99,6 +118,9 @@ libvirt_reconcile_async (BerthLibvirt *self, GAsyncReadyCallback callback, gpoin
   reconcile->instance = g_strdup (self->instance);
   reconcile->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   reconcile->dead = g_ptr_array_new_with_free_func (g_free);
+  if (may_adopt)
+    reconcile->adoptable
+        = g_ptr_array_new_with_free_func ((GDestroyNotify) berth_own_domain_free);
   g_hash_table_iter_init (&iter, self->slots);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &slot))
     if (slot->machine != NULL)
@@ -134,7 +156,7 @@ link_state_cb (gboolean is_up, gpointer user_data)
   BerthLibvirt *self = user_data;
 
   if (is_up)
-    libvirt_reconcile_async (self, reconciled_again_cb, NULL);
+    libvirt_reconcile_async (self, FALSE, reconciled_again_cb, NULL);
   else if (self->state_func != NULL)
     self->state_func (FALSE, self->state_data);
 }
@@ -149,12 +171,17 @@ static void
 reconciled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
+  BerthLibvirt *self = BERTH_LIBVIRT (source);
+  Reconcile *reconcile = g_task_get_task_data (G_TASK (result));
   g_autoptr(GError) error = NULL;
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
-    g_task_return_boolean (task, TRUE);
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  self->adoptable = g_steal_pointer (&reconcile->adoptable);
+  g_task_return_boolean (task, TRUE);
 }
 
 static void
@@ -167,7 +194,7 @@ linked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!berth_link_open_finish (BERTH_LINK (source), result, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    libvirt_reconcile_async (self, reconciled_cb, g_steal_pointer (&task));
+    libvirt_reconcile_async (self, TRUE, reconciled_cb, g_steal_pointer (&task));
 }
 
 void

@@ -49,6 +49,7 @@ berth_libvirt_finalize (GObject *object)
   g_hash_table_unref (self->slots);
   g_hash_table_unref (self->recordings);
   berth_stock_free (self->stock);
+  g_clear_pointer (&self->adoptable, g_ptr_array_unref);
   g_mutex_clear (&self->event_lock);
   G_OBJECT_CLASS (berth_libvirt_parent_class)->finalize (object);
 }
@@ -241,15 +242,24 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!ok && libvirt_start_under_next_name (self, vm, slot, error))
     return;
   libvirt_note_clone (self, machine, error);
-  if (!ok)
+  berth_libvirt_start_ended (self, vm, error);
+}
+
+void
+berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  if (error != NULL)
     libvirt_start_failed (self, vm, slot, error);
   else if (slot->is_end_wanted)
     libvirt_end (self, vm, slot);
   else
     {
       slot->phase = BERTH_PHASE_UP;
-      g_object_set_data (G_OBJECT (machine), "berth-libvirt", self);
-      berth_agent_set_closed_func (berth_machine_get_agent (machine), agent_closed_cb, machine);
+      g_object_set_data (G_OBJECT (slot->machine), "berth-libvirt", self);
+      berth_agent_set_closed_func (berth_machine_get_agent (slot->machine), agent_closed_cb,
+                                   slot->machine);
       libvirt_emit (self, BERTH_HYPERVISOR_STARTED, vm, NULL);
     }
 }
@@ -439,8 +449,8 @@ call_on_main (BerthHypervisor *hypervisor, BerthVm *vm,
   g_idle_add_full (G_PRIORITY_DEFAULT, call_cb, call, call_free);
 }
 
-static void
-start_in_mode (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode)
+BerthSlot *
+berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode)
 {
   BerthSlot *slot = g_new0 (BerthSlot, 1);
 
@@ -449,6 +459,13 @@ start_in_mode (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode)
   slot->cancellable = g_cancellable_new ();
   slot->ordinal = 1;
   g_hash_table_insert (self->slots, g_object_ref (vm), slot);
+  return slot;
+}
+
+static void
+start_in_mode (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode)
+{
+  berth_libvirt_add_slot (self, vm, mode);
   libvirt_start (self, vm);
 }
 

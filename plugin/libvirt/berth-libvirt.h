@@ -50,6 +50,22 @@ BerthMachine *berth_libvirt_ref_machine (BerthLibvirt *self, BerthVm *vm);
 /* (nullable): "warm", "clone" or "cold": how a VM that is up came to be; a static string */
 const char *berth_libvirt_get_start_name (BerthLibvirt *self, BerthVm *vm);
 
+/* ---- adoption: what an earlier life of berthd left (main context) ---- */
+
+/* Called for each session that was left, before it is adopted: @vm and @request are for pool. */
+typedef void (*BerthLibvirtFoundFunc) (BerthVm *vm, BerthRequest *request, gpointer user_data);
+
+/* After open: takes up the sessions that are left. @func is called for each at once, pool counts it
+ * from then on; completes when every one answers or is on its way out (GONE is told of it then). */
+void berth_libvirt_adopt_sessions_async (BerthLibvirt *self, BerthLibvirtFoundFunc func,
+                                         gpointer func_data, GAsyncReadyCallback callback,
+                                         gpointer user_data);
+void berth_libvirt_adopt_sessions_finish (BerthLibvirt *self, GAsyncResult *result);
+/* When it is known which snapshots hold: takes up the warm VMs that are left of them (@func with a
+ * NULL request; STARTED or FAILED is told of each then), and ends the others. */
+void berth_libvirt_adopt_warm (BerthLibvirt *self, BerthLibvirtFoundFunc func,
+                               gpointer user_data);
+
 /* ---- snapshots: what clones are made of (main context) ---- */
 
 /**

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One VM as libvirt has it: its domain, its agent, the steps of its start and its end. */
-#include "berth-machine.h"
+#include "berth-machine-private.h"
 
 #include <unistd.h>
 
 #include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
-#include "berth-process.h"
 #include "pool/berth-request.h"
 
 /* An agent that has greeted us answers within milliseconds; on a busy host under TCG within a
@@ -17,24 +16,6 @@
 #define CLONE_TIMEOUT_MS 10000u
 /* How often a guest may be too slow with taking the time before it is given up. */
 #define IDENTITY_ATTEMPTS 5u
-
-struct _BerthMachine
-{
-  GObject parent;
-  BerthVm *vm;
-  BerthTemplate *template;
-  BerthLink *link;
-  char *instance;
-  char *name;
-  char *uuid;
-  char *console_path;
-  BerthProcess *process; /* (nullable) */
-  BerthAgent *agent;
-  BerthMachineStart how;
-  BerthSnapshot *snapshot;                    /* what it was cloned from, or is recorded to */
-  guint8 proof[BERTH_MACHINE_PROOF_SIZE]; /* of its own random numbers */
-  guint identity_attempts;
-};
 
 G_DEFINE_FINAL_TYPE (BerthMachine, berth_machine, G_TYPE_OBJECT)
 
@@ -46,7 +27,7 @@ berth_machine_finalize (GObject *object)
   g_clear_object (&self->agent);
   g_clear_pointer (&self->process, berth_process_free);
   g_object_unref (self->vm);
-  berth_template_unref (self->template);
+  g_clear_pointer (&self->template, berth_template_unref);
   g_object_unref (self->link);
   g_clear_pointer (&self->snapshot, berth_snapshot_unref);
   g_free (self->instance);
@@ -79,6 +60,22 @@ berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link, const 
   self->instance = g_strdup (instance);
   self->name = g_strdup (name);
   self->uuid = g_uuid_string_random ();
+  return self;
+}
+
+BerthMachine *
+berth_machine_new_adopted (BerthVm *vm, BerthTemplate *template, BerthLink *link,
+                           const char *instance, const char *name, const char *uuid)
+{
+  BerthMachine *self = g_object_new (BERTH_TYPE_MACHINE, NULL);
+
+  self->vm = g_object_ref (vm);
+  self->template = template != NULL ? berth_template_ref (template) : NULL;
+  self->link = g_object_ref (link);
+  self->instance = g_strdup (instance);
+  self->name = g_strdup (name);
+  self->uuid = g_strdup (uuid);
+  self->is_adopted = TRUE;
   return self;
 }
 
@@ -151,7 +148,7 @@ static void
 start_free (Start *start)
 {
   berth_mark_free (start->mark);
-  berth_images_unref (start->images);
+  g_clear_pointer (&start->images, berth_images_unref);
   g_free (start->uri);
   g_free (start->console_path);
   g_clear_pointer (&start->process, berth_process_free);
@@ -159,8 +156,18 @@ start_free (Start *start)
   g_free (start);
 }
 
-static BerthMark *
-machine_make_mark (BerthMachine *self)
+static const char *
+state_of (BerthRequest *request)
+{
+  if (request == NULL)
+    return BERTH_MARK_STATE_WARM;
+  if (request->needs_boot)
+    return BERTH_MARK_STATE_SNAPSHOT;
+  return request->is_session ? BERTH_MARK_STATE_SESSION : BERTH_MARK_STATE_RUN;
+}
+
+BerthMark *
+berth_machine_make_mark (BerthMachine *self)
 {
   g_autoptr(BerthRequest) request = berth_vm_dup_request (self->vm);
   BerthMark *mark = g_new0 (BerthMark, 1);
@@ -168,7 +175,9 @@ machine_make_mark (BerthMachine *self)
   mark->instance = g_strdup (self->instance);
   mark->id = g_strdup (berth_vm_get_id (self->vm));
   mark->template_name = g_strdup (berth_template_get_name (self->template));
-  mark->state = g_strdup (request != NULL ? "claimed" : "warm");
+  mark->state = g_strdup (state_of (request));
+  mark->snapshot
+      = self->snapshot != NULL ? g_strdup (berth_snapshot_get_key (self->snapshot)) : NULL;
   mark->tenant = request != NULL ? g_strdup (request->tenant) : NULL;
   mark->task = request != NULL ? g_strdup (request->task) : NULL;
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
@@ -218,7 +227,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
 char *
 berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error)
 {
-  g_autoptr(BerthMark) mark = machine_make_mark (self);
+  g_autoptr(BerthMark) mark = berth_machine_make_mark (self);
   Start start = { .mark = mark, .images = images };
 
   return machine_make_xml (self, &start, error);
@@ -255,13 +264,25 @@ machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *
 }
 
 static gboolean
+machine_connect (BerthMachine *self, virConnectPtr connection, const char *live_xml, Start *start,
+                 GError **error)
+{
+  g_autofree char *path = berth_domain_dup_channel_path (live_xml, BERTH_PROTOCOL_PORT);
+
+  start->process = berth_process_open (start->uri, self->name);
+  start->console_path = berth_domain_dup_console_path (live_xml);
+  start->socket = berth_domain_connect_port (connection, self->uuid, path, BERTH_PROTOCOL_PORT,
+                                             error);
+  return start->socket != NULL;
+}
+
+static gboolean
 create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GError **error)
 {
   g_auto(virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
   g_autofree char *xml = NULL;
   g_autofree char *live_xml = NULL;
-  g_autofree char *path = NULL;
 
   if (connection == NULL || g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
@@ -273,22 +294,32 @@ create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GErr
   xml = machine_make_xml (self, start, error);
   if (xml == NULL || !machine_start_domain (self, connection, xml, &live_xml, error))
     return FALSE;
-  start->process = berth_process_open (start->uri, self->name);
   if (is_clone (self) && !wake_clone (self, connection, error))
     return FALSE;
-  start->console_path = berth_domain_dup_console_path (live_xml);
-  path = berth_domain_dup_channel_path (live_xml, BERTH_PROTOCOL_PORT);
-  start->socket = berth_domain_connect_port (connection, self->uuid, path, BERTH_PROTOCOL_PORT,
-                                             error);
-  return start->socket != NULL;
+  return machine_connect (self, connection, live_xml, start, error);
+}
+
+static gboolean
+adopt_domain (BerthMachine *self, Start *start, GError **error)
+{
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
+  g_autofree char *live_xml
+      = connection != NULL ? berth_domain_dup_live_xml (connection, self->uuid, error) : NULL;
+
+  return live_xml != NULL
+         && (!is_clone (self) || berth_domain_set_paused (connection, self->uuid, FALSE, error))
+         && machine_connect (self, connection, live_xml, start, error);
 }
 
 static void
 create_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
+  BerthMachine *self = source;
   g_autoptr(GError) error = NULL;
 
-  if (create_domain (source, task_data, cancellable, &error))
+  if (self->is_adopted ? adopt_domain (self, task_data, &error)
+                       : create_domain (self, task_data, cancellable, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, g_steal_pointer (&error));
@@ -310,9 +341,8 @@ machine_explain (BerthMachine *self, const char *doing, GError **error)
   g_prefix_error (error, "%s: %s: ", self->name, doing);
 }
 
-/* What went wrong on the channel of a guest that has run no code yet: another VM may do. */
-static void
-return_start_error (GTask *task, const char *doing, GError *reason)
+void
+berth_machine_return_start_error (GTask *task, const char *doing, GError *reason)
 {
   BerthMachine *self = g_task_get_source_object (task);
   g_autoptr(GError) error = reason;
@@ -328,8 +358,6 @@ return_start_error (GTask *task, const char *doing, GError *reason)
 
 /* ---- identity ---- */
 
-static void machine_identify (BerthMachine *self, GTask *task);
-
 static void
 identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -344,14 +372,14 @@ identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     {
       /* on a busy host the time was stale when the guest came to take it: give it the time anew */
       g_error_free (error);
-      machine_identify (self, g_steal_pointer (&task));
+      berth_machine_identify (self, g_steal_pointer (&task));
     }
   else
-    return_start_error (task, "the guest did not take its identity", error);
+    berth_machine_return_start_error (task, "the guest did not take its identity", error);
 }
 
-static void
-machine_identify (BerthMachine *self, GTask *task)
+void
+berth_machine_identify (BerthMachine *self, GTask *task)
 {
   berth_agent_identify_async (self->agent, self->name, FALSE, IDENTITY_TIMEOUT_MS,
                               g_task_get_cancellable (task), identified_cb, task);
@@ -370,7 +398,7 @@ paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
   if (connection != NULL && berth_domain_set_paused (connection, self->uuid, TRUE, &error))
     g_task_return_boolean (task, TRUE);
   else
-    return_start_error (task, "the clone can't be paused", g_steal_pointer (&error));
+    berth_machine_return_start_error (task, "the clone can't be paused", g_steal_pointer (&error));
 }
 
 static void
@@ -381,7 +409,7 @@ rehearsed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_identify_finish (BERTH_AGENT (source), result, NULL, &error))
-    return_start_error (task, "the guest did not take its identity", error);
+    berth_machine_return_start_error (task, "the guest did not take its identity", error);
   else
     berth_link_run (self->link, BERTH_LINK_START, task, paused_job);
 }
@@ -395,7 +423,7 @@ warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
-    return_start_error (task, "the guest's interpreter did not come up", error);
+    berth_machine_return_start_error (task, "the guest's interpreter did not come up", error);
   else if (self->how == BERTH_MACHINE_RECORD)
     g_task_return_boolean (task, TRUE);
   else
@@ -415,9 +443,9 @@ rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_da
       = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
 
   if (result == NULL)
-    return_start_error (task, "the guest does not run code", error);
+    berth_machine_return_start_error (task, "the guest does not run code", error);
   else if (result->exit_code != 0)
-    return_start_error (task, "the guest does not run code",
+    berth_machine_return_start_error (task, "the guest does not run code",
                         g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                                      "a rehearsal ended with status %d: %s", result->exit_code,
                                      result->stderr_data));
@@ -450,9 +478,32 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
-    return_start_error (task, "the guest's interpreter did not come up", error);
+    berth_machine_return_start_error (task, "the guest's interpreter did not come up", error);
   else
     machine_run_rehearsal (self, g_steal_pointer (&task));
+}
+
+/* An adopted one is what it was; a warm one shows that it works, and is paused again. */
+static void
+machine_take_up (BerthMachine *self, GTask *task)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+
+  if (self->how == BERTH_MACHINE_COLD)
+    {
+      g_task_return_boolean (task, TRUE);
+      g_object_unref (task);
+    }
+  else if (berth_agent_was_identified (self->agent))
+    {
+      berth_machine_return_start_error (task, "it is not used",
+                          g_error_new_literal (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                                               "somebody's code may have run in it"));
+      g_object_unref (task);
+    }
+  else
+    berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS, cancellable,
+                                rehearsed_cb, task);
 }
 
 static void
@@ -465,9 +516,12 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_hello_finish (self->agent, result, &error))
-    return_start_error (task, "the guest did not boot", error);
+    berth_machine_return_start_error (task, self->is_adopted ? "its agent does not answer" : "the guest did not boot",
+                        error);
+  else if (self->is_adopted)
+    machine_take_up (self, g_steal_pointer (&task));
   else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE)
-    machine_identify (self, g_steal_pointer (&task));
+    berth_machine_identify (self, g_steal_pointer (&task));
   else
     berth_agent_ready_async (self->agent, timeout_ms, cancellable, loaded_cb,
                              g_steal_pointer (&task));
@@ -497,9 +551,11 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->agent = berth_agent_new (start->socket);
-  timeout_ms = is_clone (self) ? CLONE_TIMEOUT_MS
-                               : berth_template_get_boot_timeout_s (self->template) * 1000;
-  berth_agent_hello_async (self->agent, TRUE, timeout_ms, cancellable, greeted_cb,
+  timeout_ms = is_clone (self) || self->is_adopted
+                   ? CLONE_TIMEOUT_MS
+                   : berth_template_get_boot_timeout_s (self->template) * 1000;
+  /* a session goes on with what it does */
+  berth_agent_hello_async (self->agent, !self->is_adopted || is_clone (self), timeout_ms, cancellable, greeted_cb,
                            g_steal_pointer (&task));
 }
 
@@ -515,11 +571,20 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
   g_task_set_source_tag (task, berth_machine_start_async);
   self->how = how;
   self->snapshot = snapshot != NULL ? berth_snapshot_ref (snapshot) : NULL;
-  start->mark = machine_make_mark (self);
-  start->images = berth_images_ref (images);
+  start->mark = berth_machine_make_mark (self);
+  start->images = images != NULL ? berth_images_ref (images) : NULL; /* NULL: it is adopted */
   start->uri = g_strdup (berth_link_get_uri (self->link));
   g_task_set_task_data (job, start, (GDestroyNotify) start_free);
   berth_link_run (self->link, BERTH_LINK_START, job, create_job);
+}
+
+void
+berth_machine_adopt_async (BerthMachine *self, BerthMachineStart how, BerthSnapshot *snapshot,
+                           GCancellable *cancellable, GAsyncReadyCallback callback,
+                           gpointer user_data)
+{
+  g_assert (self->is_adopted);
+  berth_machine_start_async (self, how, NULL, snapshot, cancellable, callback, user_data);
 }
 
 gboolean
@@ -527,206 +592,4 @@ berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **e
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-/* ---- claim ---- */
-
-static void
-mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  BerthMachine *self = source;
-  BerthMark *mark = task_data;
-  g_autofree char *xml = berth_mark_to_xml (mark);
-  g_autofree char *title = berth_mark_to_title (mark);
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
-
-  /* a VM that has gone again meanwhile needs no mark */
-  if (connection == NULL
-      || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
-    g_debug ("%s: %s", self->name, error->message);
-  g_task_return_boolean (task, TRUE);
-}
-
-static void
-machine_update_mark (BerthMachine *self)
-{
-  g_autoptr(GTask) task = g_task_new (self, NULL, NULL, NULL);
-
-  g_task_set_task_data (task, machine_make_mark (self), (GDestroyNotify) berth_mark_free);
-  berth_link_run (self->link, BERTH_LINK_CONTROL, task, mark_job);
-}
-
-static void
-resume_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  BerthMachine *self = source;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
-
-  if (connection != NULL && berth_domain_set_paused (connection, self->uuid, FALSE, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, g_steal_pointer (&error));
-}
-
-static void
-resumed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr(GError) error = NULL;
-
-  /* the identity that was sent along can't be answered then: it fails by its own time limit, so a
-   * domain that won't run is told by closing its agent */
-  if (!g_task_propagate_boolean (G_TASK (result), &error) && BERTH_MACHINE (source)->agent != NULL)
-    {
-      g_warning ("%s: %s", BERTH_MACHINE (source)->name, error->message);
-      berth_agent_close (BERTH_MACHINE (source)->agent);
-    }
-}
-
-static void
-claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr(GTask) task = user_data;
-  g_autoptr(GError) error = NULL;
-
-  if (!g_task_propagate_boolean (G_TASK (result), &error))
-    {
-      g_task_return_error (task, g_steal_pointer (&error));
-      return;
-    }
-  machine_update_mark (BERTH_MACHINE (source));
-  g_task_return_boolean (task, TRUE);
-}
-
-void
-berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
-                           GAsyncReadyCallback callback, gpointer user_data)
-{
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
-  GTask *identity = g_task_new (self, cancellable, claimed_cb, task);
-  g_autoptr(GTask) resume = g_task_new (self, NULL, resumed_cb, NULL);
-
-  g_task_set_source_tag (task, berth_machine_claim_async);
-  self->identity_attempts = 0;
-  berth_link_run (self->link, BERTH_LINK_CONTROL, resume, resume_job);
-  machine_identify (self, identity);
-}
-
-gboolean
-berth_machine_claim_finish (BerthMachine *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-/* ---- record ---- */
-
-static gboolean
-record_domain (BerthMachine *self, GError **error)
-{
-  g_auto(virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
-  int fd = connection != NULL ? berth_snapshot_open_state (self->snapshot, error) : -1;
-  gboolean ok = fd >= 0 && berth_domain_set_paused (connection, self->uuid, TRUE, error)
-                && berth_domain_save_state (connection, self->uuid, fd, error);
-
-  if (fd >= 0)
-    close (fd);
-  return ok;
-}
-
-static void
-record_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  g_autoptr(GError) error = NULL;
-
-  if (record_domain (source, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    return_start_error (task, "the snapshot can't be written", g_steal_pointer (&error));
-}
-
-void
-berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-
-  g_task_set_source_tag (task, berth_machine_record_async);
-  berth_link_run (self->link, BERTH_LINK_START, task, record_job);
-}
-
-gboolean
-berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-/* ---- end ---- */
-
-static void
-end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  BerthMachine *self = source;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_DESTROY, &error);
-
-  if (connection != NULL && berth_domain_end (connection, self->uuid, &error))
-    {
-      g_task_return_boolean (task, TRUE);
-      return;
-    }
-  g_prefix_error (&error, "%s: ", self->name);
-  g_task_return_error (task, g_steal_pointer (&error));
-}
-
-void
-berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-
-  g_task_set_source_tag (task, berth_machine_end_async);
-  if (self->agent != NULL)
-    berth_agent_close (self->agent);
-  g_clear_object (&self->agent);
-  berth_link_run (self->link, BERTH_LINK_DESTROY, task, end_job);
-}
-
-gboolean
-berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-static void
-process_ended_cb (gpointer user_data)
-{
-  g_autoptr(GTask) task = user_data;
-
-  g_task_return_boolean (task, TRUE);
-}
-
-void
-berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback callback,
-                                  gpointer user_data)
-{
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-
-  g_task_set_source_tag (task, berth_machine_wait_process_async);
-  if (self->process == NULL)
-    g_task_return_boolean (task, FALSE);
-  else
-    berth_process_watch (self->process, process_ended_cb, g_steal_pointer (&task));
-}
-
-gboolean
-berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), NULL);
 }

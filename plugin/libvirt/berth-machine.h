@@ -20,6 +20,11 @@ G_DECLARE_FINAL_TYPE (BerthMachine, berth_machine, BERTH, MACHINE, GObject)
 BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link,
                                  const char *instance, const char *name);
 
+/* Of a domain that exists already. @template: (nullable): NULL where it is only to be ended. */
+BerthMachine *berth_machine_new_adopted (BerthVm *vm, BerthTemplate *template, BerthLink *link,
+                                         const char *instance, const char *name,
+                                         const char *uuid);
+
 /**
  * BerthMachineStart:
  * @BERTH_MACHINE_COLD: boot it; its agent answers and it has its identity
@@ -44,6 +49,14 @@ void berth_machine_start_async (BerthMachine *self, BerthMachineStart how, Berth
                                 BerthSnapshot *snapshot, GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+
+/* Instead of a start, of a machine that was adopted: connects to its agent. BERTH_MACHINE_COLD: it
+ * runs, and what it does goes on. BERTH_MACHINE_WARM: it is let run until it has answered, and paused
+ * again; fails where it has had an identity, for then it is nobody's no more. berth_machine_start_finish()
+ * tells the end. */
+void berth_machine_adopt_async (BerthMachine *self, BerthMachineStart how,
+                                BerthSnapshot *snapshot, GCancellable *cancellable,
+                                GAsyncReadyCallback callback, gpointer user_data);
 
 /* Wakes a warm machine for its VM's request: resume and identity go out together; its mark and title
  * follow by themselves. */
@@ -70,6 +83,9 @@ gboolean berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *re
 
 /* (transfer full): the XML of its domain as a cold boot has it */
 char *berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error);
+
+/* As berth_process_get_memory(); FALSE also where the process is not known. */
+gboolean berth_machine_get_memory (BerthMachine *self, guint64 *out_private, guint64 *out_shared);
 
 BerthVm *berth_machine_get_vm (BerthMachine *self);
 BerthTemplate *berth_machine_get_template (BerthMachine *self);

@@ -28,6 +28,7 @@ typedef enum
   KIND_PATHS,    /* char **, absolute paths, ':' between them */
   KIND_WARM,     /* char **, NAME=NUMBER or NAME=MIN..MAX, ',' between them */
   KIND_SCOPE,    /* char *, one of two words */
+  KIND_TENANTS,  /* char **, PATTERN=NUMBER, ',' between them, no pattern twice */
 } ConfigKind;
 
 typedef struct
@@ -86,6 +87,15 @@ static const ConfigKey config_keys[] = {
     "requests need them; 0: none" },
   { "warm_max_idle_s", "warm-max-idle-s", KIND_INT_OR_0, FIELD (warm_max_idle_s), 10, 604800,
     "3600", "10 to 604800, or 0", "seconds after which an unused warm VM is replaced; 0: never" },
+  { "tenant_weights", "tenant-weights", KIND_TENANTS, FIELD (tenant_weights), 1,
+    BERTH_TENANT_WEIGHT_MAX, "", "TENANT=1 to 1000, ',' between them; UID:TENANT and * as well",
+    "shares of tenants that wait at the same time; 1 for those that are not named" },
+  { "tenant_max_vms", "tenant-max-vms", KIND_TENANTS, FIELD (tenant_max_vms), 0, 4096, "",
+    "TENANT=0 to 4096, ',' between them; UID:TENANT and * as well",
+    "VMs that a tenant may have at a time; * is any tenant, 0: no cap" },
+  { "tenant_memory_mb", "tenant-memory-mb", KIND_TENANTS, FIELD (tenant_memory_mb), 128, 16777216,
+    "", "TENANT=128 to 16777216 or 0, ',' between them; UID:TENANT and * as well",
+    "MiB of memory of a tenant's VMs together; * is any tenant, 0: no cap" },
   { "image_dir", "image-dir", KIND_PATH, FIELD (image_dir), 0, 0, NULL, "an absolute path",
     "folder of the guest's images (images.json)" },
   { "snapshot_dir", "snapshot-dir", KIND_PATH, FIELD (snapshot_dir), 0, 0, NULL, "an absolute path",
@@ -268,6 +278,38 @@ berth_config_get_warm (const BerthConfig *self, const char *template_name, guint
 }
 
 static gboolean
+split_tenant (const char *entry, char **out_pattern, guint64 *out_value)
+{
+  const char *equals = strchr (entry, '=');
+
+  if (equals == NULL
+      || !g_ascii_string_to_unsigned (equals + 1, 10, 0, G_MAXINT, out_value, NULL))
+    return FALSE;
+  *out_pattern = g_strndup (entry, (gsize) (equals - entry));
+  return TRUE;
+}
+
+static gboolean
+tenants_are_valid (const ConfigKey *key, char **entries)
+{
+  g_autoptr(GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  gboolean zero_is_none = key->offset != FIELD (tenant_weights);
+
+  for (guint i = 0; entries[i] != NULL; i++)
+    {
+      g_autofree char *pattern = NULL;
+      guint64 value = 0;
+
+      if (!split_tenant (entries[i], &pattern, &value) || !berth_tenant_pattern_is_valid (pattern)
+          || value > (guint64) key->max
+          || (value < (guint64) key->min && !(value == 0 && zero_is_none))
+          || !g_hash_table_add (seen, g_steal_pointer (&pattern)))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
 string_is_valid (const ConfigKey *key, const char *value)
 {
   switch (key->kind)
@@ -310,8 +352,9 @@ set_list (BerthConfig *self, const ConfigKey *key, const char *value)
 {
   char ***field = G_STRUCT_MEMBER_P (self, key->offset);
   g_auto(GStrv) entries = g_strsplit (value, key->kind == KIND_PATHS ? ":" : ",", -1);
-  gboolean valid
-      = key->kind == KIND_PATHS ? paths_are_valid (entries) : warm_is_valid (key, entries);
+  gboolean valid = key->kind == KIND_PATHS  ? paths_are_valid (entries)
+                   : key->kind == KIND_WARM ? warm_is_valid (key, entries)
+                                            : tenants_are_valid (key, entries);
 
   if (!valid)
     return FALSE;
@@ -350,6 +393,7 @@ set_value (BerthConfig *self, const ConfigKey *key, const char *value)
       return set_number (self, key, value);
     case KIND_PATHS:
     case KIND_WARM:
+    case KIND_TENANTS:
       return set_list (self, key, value);
     default:
       if (!string_is_valid (key, value))
@@ -395,6 +439,7 @@ berth_config_free (BerthConfig *self)
         break;
       case KIND_PATHS:
       case KIND_WARM:
+      case KIND_TENANTS:
         g_strfreev (G_STRUCT_MEMBER (char **, self, config_keys[i].offset));
         break;
       default:
@@ -443,14 +488,33 @@ berth_config_set (BerthConfig *self, const char *key, const char *value, const c
   return TRUE;
 }
 
+/* GLib 2.74 reports two bad escapes of one value in the same GError, and warns of itself */
+static gboolean
+escapes_are_valid (GKeyFile *file, const char *key)
+{
+  g_autofree char *raw = g_key_file_get_value (file, KEY_GROUP, key, NULL);
+
+  for (const char *at = raw; at != NULL && (at = strchr (at, '\\')) != NULL; at += 2)
+    if (at[1] == '\0' || strchr ("sntr\\", at[1]) == NULL)
+      return FALSE;
+  return TRUE;
+}
+
 static gboolean
 load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, GError **error)
 {
   g_autoptr(GError) local = NULL;
-  g_autofree char *value = g_key_file_get_string (file, KEY_GROUP, key, &local);
   g_autofree char *origin = g_strdup_printf ("%s: %s", path, key);
+  g_autofree char *value = NULL;
 
-  if (local != NULL) /* with a bad escape, GLib returns a value as well */
+  if (!escapes_are_valid (file, key))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "%s: a \\ is followed by none of s n t r \\: write \\\\ for a \\", origin);
+      return FALSE;
+    }
+  value = g_key_file_get_string (file, KEY_GROUP, key, &local);
+  if (local != NULL) /* GLib may return a value as well */
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", origin, local->message);
       return FALSE;
@@ -558,6 +622,7 @@ dup_value (const BerthConfig *self, const ConfigKey *key)
     case KIND_PATHS:
       return g_strjoinv (":", G_STRUCT_MEMBER (char **, self, key->offset));
     case KIND_WARM:
+    case KIND_TENANTS:
       return g_strjoinv (",", G_STRUCT_MEMBER (char **, self, key->offset));
     default:
       {
@@ -581,13 +646,47 @@ berth_config_dup_text (const BerthConfig *self)
   GString *text = g_string_new ("# berth.conf: every setting of berthd, with its value here.\n"
                                 "# Each is also an option of berthd: max_vms is --max-vms.\n\n"
                                 "[" KEY_GROUP "]\n");
+  g_autoptr(GKeyFile) file = g_key_file_new ();
 
   for (guint i = 0; i < G_N_ELEMENTS (config_keys); i++)
     {
       g_autofree char *value = dup_value (self, &config_keys[i]);
+      g_autofree char *escaped = NULL;
 
+      g_key_file_set_string (file, KEY_GROUP, config_keys[i].key, value);
+      escaped = g_key_file_get_value (file, KEY_GROUP, config_keys[i].key, NULL);
       g_string_append_printf (text, "\n# %s\n# allowed: %s\n#%s=%s\n", config_keys[i].help,
-                              config_keys[i].allowed, config_keys[i].key, value);
+                              config_keys[i].allowed, config_keys[i].key, escaped);
     }
   return g_string_free (text, FALSE);
+}
+
+static void
+add_to_policy (BerthTenantPolicy *policy, BerthTenantField field, char **entries)
+{
+  for (guint i = 0; entries[i] != NULL; i++)
+    {
+      g_autofree char *pattern = NULL;
+      guint64 value = 0;
+
+      if (split_tenant (entries[i], &pattern, &value))
+        berth_tenant_policy_set (policy, pattern, field, (guint) value);
+    }
+}
+
+/**
+ * berth_config_dup_tenant_policy:
+ * @self: a configuration
+ *
+ * Returns: (transfer full): tenants' weights and caps
+ */
+BerthTenantPolicy *
+berth_config_dup_tenant_policy (const BerthConfig *self)
+{
+  BerthTenantPolicy *policy = berth_tenant_policy_new ();
+
+  add_to_policy (policy, BERTH_TENANT_WEIGHT, self->tenant_weights);
+  add_to_policy (policy, BERTH_TENANT_MAX_VMS, self->tenant_max_vms);
+  add_to_policy (policy, BERTH_TENANT_MEMORY_MB, self->tenant_memory_mb);
+  return policy;
 }

@@ -5,7 +5,7 @@
 
 #include <gio/gio.h>
 
-#include "pool/berth-types.h"
+#include "pool/berth-tenant-policy.h"
 
 G_BEGIN_DECLS
 
@@ -35,6 +35,9 @@ G_BEGIN_DECLS
  * @warm: (array zero-terminated=1): warm targets, "python=2" or "python=0..4"
  * @warm_default: of a template in use that @warm does not name
  * @warm_max_idle_s: after which a warm VM is replaced; 0: never
+ * @tenant_weights: (array zero-terminated=1): "acme=3"; patterns as of #BerthTenantPolicy
+ * @tenant_max_vms: (array zero-terminated=1): "acme=4", "*=2"; 0: no cap
+ * @tenant_memory_mb: (array zero-terminated=1): likewise, MiB
  *
  * Plain data; whoever holds it owns it; not changed once a manager has it.
  */
@@ -64,6 +67,9 @@ typedef struct
   char **warm;
   gint64 warm_default;
   gint64 warm_max_idle_s;
+  char **tenant_weights;
+  char **tenant_max_vms;
+  char **tenant_memory_mb;
 } BerthConfig;
 
 /* Defaults of this user: root's lie under /run, /var and /etc, another's under their XDG folders.
@@ -80,6 +86,9 @@ BERTH_AVAILABLE gboolean berth_config_set (BerthConfig *self, const char *key, c
                                            const char *origin, GError **error);
 /* (transfer full): an option per key, NULL-terminated, for a GOptionContext; parsing sets @self */
 BERTH_AVAILABLE GOptionGroup *berth_config_get_option_group (BerthConfig *self);
+
+/* (transfer full): what it says of tenants, for berth_pool_set_tenants() */
+BERTH_AVAILABLE BerthTenantPolicy *berth_config_dup_tenant_policy (const BerthConfig *self);
 
 /* (transfer full): a commented berth.conf with every key, what is allowed, and @self's value */
 BERTH_AVAILABLE char *berth_config_dup_text (const BerthConfig *self);

@@ -18,6 +18,8 @@ G_BEGIN_DECLS
  * @code: the program, as it came
  * @language: (nullable): "python", "javascript", "shell" or "raw"; NULL for the template's own
  * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
+ * @keeps_state: run by the sandbox's own interpreter for the language, which has the state that
+ * such execs before left in it, instead of as a script of its own
  * @timeout_ms: from the start of the code; milliseconds
  * @stdin_fd: -1 for none: the program reads end-of-file
  * @stdout_fd: -1 to capture it in the result
@@ -33,6 +35,7 @@ typedef struct
   GBytes *code;
   char *language;
   char **env;
+  gboolean keeps_state;
   guint timeout_ms;
   int stdin_fd;
   int stdout_fd;

@@ -33,6 +33,7 @@ typedef struct
   BerthTemplate *template;
   const char *name;
   KeepState state;
+  gboolean is_named; /* the configuration wants warm VMs of it, whether anybody asked or not */
   BerthWarmTarget target; /* while the snapshot is valid */
   guint failures;
   char *last_error;
@@ -53,6 +54,9 @@ struct _BerthKeeper
   GFileMonitor *images_monitor;
   guint check_again_id;
   gboolean is_stopped;
+  guint n_looking; /* of the first looks */
+  BerthKeeperReadyFunc ready_func;
+  gpointer ready_data;
 };
 
 G_DEFINE_FINAL_TYPE (BerthKeeper, berth_keeper, G_TYPE_OBJECT)
@@ -293,7 +297,29 @@ typedef struct
   Keep *keep;
   BerthKeeper *keeper;   /* owned */
   BerthSnapshot *before; /* (unowned): only compared */
+  gboolean is_first;
 } Look;
+
+static void
+keeper_is_ready (BerthKeeper *self)
+{
+  GHashTableIter iter;
+  Keep *keep;
+
+  self->ready_func (self->ready_data);
+  g_hash_table_iter_init (&iter, self->keeps);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &keep))
+    if (keep->state == KEEP_NONE && keep->is_named && keep->target.max > 0)
+      keep_look (keep, BERTH_SNAPSHOT_ANY);
+}
+
+static void
+keeper_note_first_look (BerthKeeper *self)
+{
+  self->n_looking--;
+  if (self->n_looking == 0)
+    keeper_is_ready (self);
+}
 
 static void
 looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
@@ -318,7 +344,10 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     keep->state = KEEP_NONE;
   else if (error != NULL)
     keep_has_failed (keep, error);
-  keep_end_turn (keep);
+  if (look->is_first)
+    keeper_note_first_look (self);
+  else
+    keep_end_turn (keep);
 }
 
 static void
@@ -329,6 +358,7 @@ keep_begin_look (Keep *keep, BerthSnapshotWish wish)
 
   look->keep = keep;
   look->keeper = g_object_ref (self);
+  look->is_first = wish == BERTH_SNAPSHOT_EXISTING;
   look->before = berth_libvirt_get_snapshot (self->libvirt, keep->name);
   keep->state = wish == BERTH_SNAPSHOT_EXISTING ? KEEP_CHECKING : KEEP_MAKING;
   berth_libvirt_prepare_snapshot_async (self->libvirt, keep->name, self->config->snapshot_dir,
@@ -345,11 +375,6 @@ keep_look (Keep *keep, BerthSnapshotWish wish)
   if (self->is_stopped || keeper_is_off (self) || self->maker == keep
       || g_queue_find (&self->turns, keep) != NULL)
     return;
-  if (wish == BERTH_SNAPSHOT_EXISTING)
-    {
-      keep_begin_look (keep, wish);
-      return;
-    }
   keep->state = KEEP_MAKING;
   g_queue_push_tail (&self->turns, keep);
   keeper_next_turn (self);
@@ -531,7 +556,9 @@ keep_new (BerthKeeper *self, BerthTemplate *template, guint max_vms)
   keep->target.memory_mb = berth_template_get_memory_mb (template);
   keep->target.vcpus = berth_template_get_vcpus (template);
   keep->target.max_idle_us = self->config->warm_max_idle_s * G_USEC_PER_SEC;
-  if (!berth_config_get_warm (self->config, keep->name, &keep->target.min, &keep->target.max))
+  keep->is_named
+      = berth_config_get_warm (self->config, keep->name, &keep->target.min, &keep->target.max);
+  if (!keep->is_named)
     {
       keep->target.min = (guint) self->config->warm_default;
       keep->target.max = keep->target.min > 0 ? MAX (keep->target.min, max_vms / 2) : 0;
@@ -561,24 +588,24 @@ berth_keeper_new (const BerthConfig *config, GHashTable *templates, BerthLibvirt
 }
 
 void
-berth_keeper_start (BerthKeeper *self)
+berth_keeper_start (BerthKeeper *self, BerthKeeperReadyFunc ready, gpointer user_data)
 {
   GHashTableIter iter;
   Keep *keep;
-  guint min;
-  guint max;
 
+  self->ready_func = ready;
+  self->ready_data = user_data;
   berth_libvirt_set_spoilt_func (self->libvirt, spoilt_cb, self);
   if (keeper_is_off (self))
-    return;
+    {
+      ready (user_data);
+      return;
+    }
   keeper_watch_images (self);
+  self->n_looking = g_hash_table_size (self->keeps);
   g_hash_table_iter_init (&iter, self->keeps);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &keep))
-    {
-      gboolean is_named = berth_config_get_warm (self->config, keep->name, &min, &max);
-
-      keep_look (keep, is_named && max > 0 ? BERTH_SNAPSHOT_ANY : BERTH_SNAPSHOT_EXISTING);
-    }
+    keep_begin_look (keep, BERTH_SNAPSHOT_EXISTING);
 }
 
 void

@@ -22,8 +22,10 @@ G_DECLARE_FINAL_TYPE (BerthKeeper, berth_keeper, BERTH, KEEPER, GObject)
  */
 BerthKeeper *berth_keeper_new (const BerthConfig *config, GHashTable *templates,
                                BerthLibvirt *libvirt, BerthPool *pool, guint max_vms);
-/* Looks for the snapshots that are there; makes those whose warm VMs the configuration wants. */
-void berth_keeper_start (BerthKeeper *self);
+/* Looks for the snapshots that are there; @ready is called once, when it is known which hold. Then
+ * makes those whose warm VMs the configuration wants. */
+typedef void (*BerthKeeperReadyFunc) (gpointer user_data);
+void berth_keeper_start (BerthKeeper *self, BerthKeeperReadyFunc ready, gpointer user_data);
 /* Nothing is begun any more. */
 void berth_keeper_stop (BerthKeeper *self);
 

@@ -5,6 +5,7 @@
 #include "plugin/libvirt/berth-libvirt.h"
 #include "plugin/manager/berth-keeper.h"
 #include "plugin/manager/berth-manager.h"
+#include "plugin/manager/berth-pressure.h"
 #include "plugin/manager/berth-sandbox.h"
 #include "pool/berth-pool.h"
 
@@ -19,6 +20,8 @@ struct _BerthManager
   BerthLibvirt *libvirt;
   BerthPool *pool;
   BerthKeeper *keeper;
+  BerthPressure pressure;
+  guint pressure_id;
   GHashTable *sandboxes;  /* id (borrowed from value) -> BerthSandbox (owned) */
   GHashTable *tombstones; /* id (owned) -> why it is gone (owned) */
   GQueue tombstone_order; /* id (borrowed from tombstones), oldest first */
@@ -26,7 +29,11 @@ struct _BerthManager
 
 /* BERTH_ERROR_INVALID: which templates there are */
 void berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error);
+/* A claimed VM becomes a sandbox of @uid. */
+BerthSandbox *berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, guint32 uid);
 /* Takes a sandbox out of use; what still wants it hears @reason. */
 void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason);
+/* (nullable): the sandbox, if @uid may use it */
+BerthSandbox *berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error);
 
 G_END_DECLS

@@ -30,6 +30,16 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
   berth_pool_destroy_async (self->pool, vm, NULL, idle_destroyed_cb, NULL);
 }
 
+BerthSandbox *
+berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, guint32 uid)
+{
+  BerthSandbox *sandbox = berth_sandbox_new (
+      vm, self->libvirt, uid, (guint) self->config->idle_timeout_s, idle_cb, self);
+
+  g_hash_table_insert (self->sandboxes, (gpointer) berth_sandbox_get_id (sandbox), sandbox);
+  return sandbox;
+}
+
 static BerthRequest *
 manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GError **error)
 {
@@ -103,19 +113,18 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  sandbox = berth_sandbox_new (vm, self->libvirt, call->request->uid,
-                               (guint) self->config->idle_timeout_s, idle_cb, self);
-  g_hash_table_insert (self->sandboxes, (gpointer) berth_sandbox_get_id (sandbox), sandbox);
+  sandbox = berth_manager_add_sandbox (self, vm, call->request->uid);
   created = g_new0 (Created, 1);
   created->sandbox = g_object_ref (sandbox);
   created->start = berth_libvirt_get_start_name (self->libvirt, vm);
   created->wait_us = MAX (berth_vm_get_admitted_us (vm) - call->begun_us, 0);
   created->start_us = g_get_monotonic_time () - call->begun_us - created->wait_us;
+  berth_sandbox_set_origin (sandbox, created->start, created->wait_us, created->start_us);
   g_task_return_pointer (task, created, (GDestroyNotify) created_free);
 }
 
 static void
-manager_create_async (BerthManager *self, const BerthSandboxOptions *options,
+manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gboolean is_session,
                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
@@ -130,6 +139,7 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options,
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  request->is_session = is_session;
   call = g_new0 (CreateCall, 1);
   call->request = request;
   call->begun_us = g_get_monotonic_time ();
@@ -150,7 +160,7 @@ berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *op
                                GCancellable *cancellable, GAsyncReadyCallback callback,
                                gpointer user_data)
 {
-  manager_create_async (self, options, cancellable, callback, user_data);
+  manager_create_async (self, options, TRUE, cancellable, callback, user_data);
 }
 
 char *
@@ -165,9 +175,8 @@ berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result, GError
 
 /* ---- exec ---- */
 
-/* (nullable): the sandbox, if @uid may use it */
-static BerthSandbox *
-manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
+BerthSandbox *
+berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
 {
   BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, id);
   const char *reason = g_hash_table_lookup (self->tombstones, id);
@@ -212,10 +221,11 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
   g_autoptr(BerthExec) owned = exec;
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr(GError) error = NULL;
-  BerthSandbox *sandbox = manager_find (self, id, uid, &error);
+  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
 
   g_task_set_source_tag (task, berth_manager_exec_async);
   g_task_set_check_cancellable (task, FALSE);
+  owned->keeps_state = TRUE;
   if (sandbox == NULL || !berth_exec_check (owned, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
@@ -252,7 +262,7 @@ berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthVm) vm = NULL;
-  BerthSandbox *sandbox = manager_find (self, id, uid, &error);
+  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
 
   g_task_set_source_tag (task, berth_manager_destroy_vm_async);
   if (sandbox == NULL)
@@ -417,7 +427,8 @@ berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options,
   if (!berth_exec_check (exec, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    manager_create_async (self, options, cancellable, run_created_cb, g_steal_pointer (&task));
+    manager_create_async (self, options, FALSE, cancellable, run_created_cb,
+                          g_steal_pointer (&task));
 }
 
 BerthResult *

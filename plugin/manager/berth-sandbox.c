@@ -15,6 +15,10 @@ struct _BerthSandbox
   guint exec_count;
   GQueue waiting;     /* GTask (owned), their data a box with the BerthExec */
   gboolean is_busy;
+  guint files; /* transfers under way */
+  const char *start; /* how it was made, see BerthResult */
+  gint64 wait_us;
+  gint64 start_us;
   char *close_reason; /* NULL while it is open */
   BerthSandboxIdleFunc idle_func;
   gpointer idle_data;
@@ -63,7 +67,8 @@ static void
 sandbox_watch_idle (BerthSandbox *self)
 {
   g_clear_handle_id (&self->idle_id, g_source_remove);
-  if (self->idle_timeout_s > 0 && !self->is_busy && self->close_reason == NULL)
+  if (self->idle_timeout_s > 0 && !self->is_busy && self->files == 0
+      && self->close_reason == NULL)
     self->idle_id = g_timeout_add_seconds (self->idle_timeout_s, idle_cb, self);
 }
 
@@ -81,6 +86,14 @@ berth_sandbox_new (BerthVm *vm, BerthLibvirt *libvirt, guint32 uid, guint idle_t
   self->idle_data = user_data;
   sandbox_watch_idle (self);
   return self;
+}
+
+void
+berth_sandbox_set_origin (BerthSandbox *self, const char *start, gint64 wait_us, gint64 start_us)
+{
+  self->start = start;
+  self->wait_us = wait_us;
+  self->start_us = start_us;
 }
 
 const char *
@@ -149,7 +162,12 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   self->is_busy = FALSE;
   if (result != NULL)
     {
-      self->exec_count++;
+      if (self->exec_count++ == 0)
+        {
+          result->start = self->start;
+          result->wait_us = self->wait_us;
+          result->start_us = self->start_us;
+        }
       result->template_name = g_strdup (berth_vm_get_template (self->vm));
       result->sandbox_id = g_strdup (berth_sandbox_get_id (self));
     }
@@ -236,6 +254,60 @@ berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *can
 
 BerthResult *
 berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static void
+file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthSandbox *self = g_task_get_source_object (task);
+  GError *error = NULL;
+  BerthFileResult *result = berth_agent_file_finish (BERTH_AGENT (source), async_result, &error);
+
+  self->files--;
+  sandbox_watch_idle (self);
+  if (result != NULL)
+    g_task_return_pointer (task, result, (GDestroyNotify) berth_file_result_free);
+  else if (self->close_reason != NULL && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
+    {
+      return_gone (self, task);
+      g_error_free (error);
+    }
+  else
+    g_task_return_error (task, error);
+}
+
+void
+berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(BerthFileRequest) owned = file;
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  BerthMachine *machine = berth_libvirt_get_machine (self->libvirt, self->vm);
+  BerthAgent *agent = machine != NULL ? berth_machine_get_agent (machine) : NULL;
+
+  g_task_set_source_tag (task, berth_sandbox_file_async);
+  g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
+  if (self->close_reason != NULL)
+    return_gone (self, task);
+  else if (agent == NULL)
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE,
+                             "sandbox %s is gone: its VM ended; make a new one",
+                             berth_sandbox_get_id (self));
+  else
+    {
+      self->files++;
+      g_clear_handle_id (&self->idle_id, g_source_remove);
+      berth_agent_file_async (agent, g_steal_pointer (&owned), cancellable, file_cb,
+                              g_steal_pointer (&task));
+    }
+}
+
+BerthFileResult *
+berth_sandbox_file_finish (BerthSandbox *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   return g_task_propagate_pointer (G_TASK (result), error);

@@ -4,6 +4,7 @@
 
 #include "plugin/libvirt/berth-libvirt.h"
 #include "plugin/manager/berth-exec.h"
+#include "plugin/manager/berth-file.h"
 
 G_BEGIN_DECLS
 
@@ -17,6 +18,9 @@ typedef void (*BerthSandboxIdleFunc) (BerthSandbox *self, gpointer user_data);
 BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthLibvirt *libvirt, guint32 uid,
                                  guint idle_timeout_s, BerthSandboxIdleFunc idle_func,
                                  gpointer user_data);
+/* How it was made, which its first exec's result tells. @start: as of BerthResult, static */
+void berth_sandbox_set_origin (BerthSandbox *self, const char *start, gint64 wait_us,
+                               gint64 start_us);
 /* No exec is taken any more; those that wait or run fail with BERTH_ERROR_GONE and @reason. */
 void berth_sandbox_close (BerthSandbox *self, const char *reason);
 
@@ -30,5 +34,12 @@ gboolean berth_sandbox_is_closed (BerthSandbox *self);
 void berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *cancellable,
                                GAsyncReadyCallback callback, gpointer user_data);
 BerthResult *berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
+
+/* Takes over @file, which has passed berth_file_request_check(). Beside an exec and each other. */
+void berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data);
+BerthFileResult *berth_sandbox_file_finish (BerthSandbox *self, GAsyncResult *result,
+                                            GError **error);
 
 G_END_DECLS

@@ -60,7 +60,8 @@ is_template_name (const char *value)
 static gboolean
 is_state (const char *value)
 {
-  static const char *const states[] = { "starting", "warm", "claimed", NULL };
+  static const char *const states[] = { BERTH_MARK_STATE_WARM, BERTH_MARK_STATE_SESSION,
+                                         BERTH_MARK_STATE_RUN, BERTH_MARK_STATE_SNAPSHOT, NULL };
 
   return g_strv_contains (states, value);
 }
@@ -81,7 +82,7 @@ static const MarkField mark_fields[] = {
     "a template's name: a-z, then up to 31 of a-z 0-9 -" },
   { "snapshot", G_STRUCT_OFFSET (BerthMark, snapshot), FALSE, is_snapshot,
     "1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot" },
-  { "state", G_STRUCT_OFFSET (BerthMark, state), TRUE, is_state, "starting, warm or claimed" },
+  { "state", G_STRUCT_OFFSET (BerthMark, state), TRUE, is_state, "warm, session, run or snapshot" },
   { "tenant", G_STRUCT_OFFSET (BerthMark, tenant), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
   { "task", G_STRUCT_OFFSET (BerthMark, task), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
 };
@@ -147,28 +148,55 @@ berth_mark_to_node (const BerthMark *self, xmlDoc *doc)
   return node;
 }
 
+static char *
+mark_to_text (const BerthMark *self, gboolean with_namespace)
+{
+  g_autoptr (xmlDoc) doc = NULL;
+  g_autoptr (xmlBuffer) buffer = NULL;
+  xmlNode *root = NULL;
+
+  berth_xml_init ();
+  doc = xmlNewDoc ((const xmlChar *)"1.0");
+  root = berth_mark_to_node (self, doc);
+  xmlDocSetRootElement (doc, root);
+  if (!with_namespace)
+    {
+      xmlSetNs (root, NULL);
+      xmlFreeNsList (root->nsDef);
+      root->nsDef = NULL;
+    }
+  buffer = xmlBufferCreate ();
+  xmlNodeDump (buffer, doc, root, 0, 0);
+  return g_strdup ((const char *)xmlBufferContent (buffer));
+}
+
 /**
  * berth_mark_to_xml:
  *
  * Always well-formed: a character that XML can't carry becomes U+FFFD.
  *
- * Returns: (transfer full): the element with its namespace, as virDomainSetMetadata() takes it with
- *   %VIR_DOMAIN_METADATA_ELEMENT, key %BERTH_MARK_PREFIX and %BERTH_MARK_URI
+ * Returns: (transfer full): the element with its namespace, as it stands in a domain's XML
  */
 char *
 berth_mark_to_xml (const BerthMark *self)
 {
-  g_autoptr (xmlDoc) doc = NULL;
-  g_autoptr (xmlBuffer) buffer = NULL;
-
   g_return_val_if_fail (self != NULL, NULL);
+  return mark_to_text (self, TRUE);
+}
 
-  berth_xml_init ();
-  doc = xmlNewDoc ((const xmlChar *)"1.0");
-  xmlDocSetRootElement (doc, berth_mark_to_node (self, doc));
-  buffer = xmlBufferCreate ();
-  xmlNodeDump (buffer, doc, xmlDocGetRootElement (doc), 0, 0);
-  return g_strdup ((const char *)xmlBufferContent (buffer));
+/**
+ * berth_mark_to_metadata:
+ *
+ * libvirt gives the element its namespace itself, and refuses one that has it already.
+ *
+ * Returns: (transfer full): the element without its namespace, as virDomainSetMetadata() takes it
+ *   with %VIR_DOMAIN_METADATA_ELEMENT, key %BERTH_MARK_PREFIX and %BERTH_MARK_URI
+ */
+char *
+berth_mark_to_metadata (const BerthMark *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+  return mark_to_text (self, FALSE);
 }
 
 static gboolean

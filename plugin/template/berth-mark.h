@@ -13,13 +13,18 @@ G_BEGIN_DECLS
                         */
 #define BERTH_MARK_PREFIX "berth"
 
+#define BERTH_MARK_STATE_WARM "warm"           /* nobody's: used again, if it is paused and healthy */
+#define BERTH_MARK_STATE_SESSION "session"     /* somebody's who knows its id: kept */
+#define BERTH_MARK_STATE_RUN "run"             /* somebody's whose connection is gone: ended */
+#define BERTH_MARK_STATE_SNAPSHOT "snapshot"   /* was to be recorded: ended */
+
 /**
  * BerthMark:
  * @instance: which berthd owns the domain; another's is foreign
  * @id: berth_vm_get_id()
  * @template_name: of its template
  * @snapshot: (nullable): of the snapshot that it was cloned from
- * @state: "starting", "warm", "claimed"
+ * @state: one of BERTH_MARK_STATE_...: what becomes of the VM when berthd starts again
  * @tenant: (nullable): of the request that it serves
  * @task: (nullable): the same
  * @uid: the Unix user that it serves, G_MAXUINT32 for none
@@ -41,8 +46,10 @@ typedef struct
 BERTH_AVAILABLE void berth_mark_free (BerthMark *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthMark, berth_mark_free)
 
-/* <berth:vm xmlns:berth='urn:berth:domain:1' .../>, as virDomainSetMetadata takes it */
+/* <berth:vm xmlns:berth='urn:berth:domain:1' .../>, as it stands in a domain's XML */
 BERTH_AVAILABLE char *berth_mark_to_xml (const BerthMark *self);
+/* <vm .../>, as virDomainSetMetadata() takes it */
+BERTH_AVAILABLE char *berth_mark_to_metadata (const BerthMark *self);
 /* From the element alone (virDomainGetMetadata) or a whole domain's XML. NULL and *@error unset:
  * no mark there. NULL and *@error set: a mark that is not ours or broken. */
 BERTH_AVAILABLE BerthMark *berth_mark_parse (const char *xml, GError **error);

@@ -7,6 +7,7 @@
 #include <glib/gstdio.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -44,7 +45,9 @@ copy_file (const char *from, const char *to)
 static void
 copy_runners (AgentPeer *peer)
 {
-  static const char *const names[] = { "javascript.js", "python/sitecustomize.py" };
+  static const char *const names[]
+      = { "javascript.js", "javascript-session.js", "javascript-import.js",
+          "python/sitecustomize.py", "python/session.py" };
   g_autofree char *python = g_build_filename (peer->dir, "runners", "python", NULL);
 
   g_assert_no_errno (g_mkdir_with_parents (python, 0755));
@@ -123,6 +126,8 @@ agent_peer_start (AgentPeer *peer, gconstpointer language)
   g_assert_nonnull (peer->dir);
   peer->home = g_build_filename (peer->dir, "home", NULL);
   g_assert_no_errno (g_mkdir (peer->home, 0755));
+  if (peer->home_tmpfs != NULL)
+    g_assert_no_errno (mount ("home", peer->home, "tmpfs", 0, peer->home_tmpfs));
   copy_runners (peer);
   peer_spawn (peer, language);
   agent_peer_connect (peer);
@@ -175,6 +180,8 @@ agent_peer_stop (AgentPeer *peer, gconstpointer language)
   g_assert_cmpint (WEXITSTATUS (status), ==, 0);
   if (peer->cgroup != NULL)
     remove_all (peer->cgroup);
+  if (peer->home_tmpfs != NULL)
+    umount2 (peer->home, MNT_DETACH);
   remove_all (peer->dir);
   g_clear_pointer (&peer->cgroup, g_free);
   g_clear_pointer (&peer->home, g_free);

@@ -11,6 +11,7 @@
 #include <gio/gunixinputstream.h>
 #include <glib-unix.h>
 
+#include "fake-home.h"
 #include "plugin/manager/berth-manager.h"
 #include "pool/berth-error.h"
 
@@ -34,6 +35,7 @@ typedef struct
   char *template_name;
   char *tenant;
   guint32 uid;
+  FakeHome *home; /* made with the first file */
 } Sandbox;
 
 /* A create or a run on its way: waits, then holds a slot. */
@@ -73,6 +75,7 @@ sandbox_free (gpointer data)
 {
   Sandbox *sandbox = data;
 
+  g_clear_pointer (&sandbox->home, fake_home_free);
   g_free (sandbox->template_name);
   g_free (sandbox->tenant);
   g_free (sandbox);
@@ -335,7 +338,7 @@ open_code (GBytes *code)
 /* Takes over @task and @exec. */
 static void
 run_program (GTask *task, BerthExec *exec, const char *template_name, const char *id,
-             gboolean holds_slot)
+             const char *folder, gboolean holds_slot)
 {
   const char *argv[] = { "/bin/sh", CODE_PATH, NULL };
   int code_fd = open_code (exec->code);
@@ -360,7 +363,7 @@ run_program (GTask *task, BerthExec *exec, const char *template_name, const char
       environment = g_environ_setenv (environment, pair[0], pair[1], TRUE);
     }
   if (!g_spawn_async_with_pipes_and_fds (
-          "/", argv, (const char *const *) environment, G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
+          folder, argv, (const char *const *) environment, G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
           NULL, exec->stdin_fd, exec->stdout_fd, exec->stderr_fd, &code_fd, &code_target, 1,
           &program->pid, NULL, exec->stdout_fd < 0 ? &out : NULL, exec->stderr_fd < 0 ? &err : NULL,
           &error))
@@ -391,7 +394,7 @@ admitted (GTask *task)
   request->waiting = FALSE;
   if (exec != NULL)
     {
-      run_program (task, exec, template_name, "fake", TRUE);
+      run_program (task, exec, template_name, "fake", "/", TRUE);
       return;
     }
   g_task_return_pointer (task, add_sandbox (self, request), g_free);
@@ -559,7 +562,8 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
   g_task_set_check_cancellable (task, FALSE);
   if (sandbox != NULL)
     {
-      run_program (task, exec, sandbox->template_name, id, FALSE);
+      run_program (task, exec, sandbox->template_name, id,
+                   sandbox->home != NULL ? fake_home_get_path (sandbox->home) : "/", FALSE);
       return;
     }
   berth_exec_free (exec);
@@ -569,6 +573,81 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
 
 BerthResult *
 berth_manager_exec_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static void
+file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  GError *error = NULL;
+  BerthFileResult *result = fake_home_file_finish (async_result, &error);
+
+  if (result != NULL)
+    g_task_return_pointer (task, result, (GDestroyNotify) berth_file_result_free);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+file_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+            GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  GError *error = NULL;
+  Sandbox *sandbox = find_sandbox (self, id, uid, &error);
+
+  g_task_set_check_cancellable (task, FALSE);
+  if (sandbox == NULL)
+    {
+      berth_file_request_free (file);
+      g_task_return_error (task, error);
+      return;
+    }
+  if (sandbox->home == NULL)
+    sandbox->home = fake_home_new (strcmp (sandbox->template_name, "hostile") == 0);
+  fake_home_file_async (sandbox->home, file, cancellable, file_cb, g_steal_pointer (&task));
+}
+
+void
+berth_manager_put_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  file_async (self, id, uid, file, cancellable, callback, user_data);
+}
+
+BerthFileResult *
+berth_manager_put_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+berth_manager_get_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  file_async (self, id, uid, file, cancellable, callback, user_data);
+}
+
+BerthFileResult *
+berth_manager_get_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+berth_manager_ls_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                        GCancellable *cancellable, GAsyncReadyCallback callback,
+                        gpointer user_data)
+{
+  file_async (self, id, uid, file, cancellable, callback, user_data);
+}
+
+BerthFileResult *
+berth_manager_ls_finish (BerthManager *self, GAsyncResult *result, GError **error)
 {
   return g_task_propagate_pointer (G_TASK (result), error);
 }

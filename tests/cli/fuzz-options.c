@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Any dictionary as a call's options: no crash, no descriptor lost, and what is taken keeps the
+/* Any dictionary as a call's options, those of files included: no crash, no descriptor lost, and what is taken keeps the
  * rules. Bytes are read as GVariant's text format, else as its binary form. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/daemon/berth-file-options.h"
 #include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
 #include "pool/berth-error.h"
@@ -69,14 +70,49 @@ assert_rules (const BerthOptions *options, BerthOptionSet set)
     g_assert_true (berth_exec_check (options->exec, NULL));
 }
 
+/* As of Put, Get or Ls; the path is the dictionary's "path", or a good one. */
+static void
+fuzz_files (BerthFileKind kind, GVariant *dictionary)
+{
+  g_autoptr(GUnixFDList) fds = some_fds ();
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) path = g_variant_lookup_value (dictionary, "path", G_VARIANT_TYPE ("ay"));
+  GVariantDict dict = G_VARIANT_DICT_INIT (dictionary);
+  g_autoptr(GVariant) options = NULL;
+  g_autoptr(BerthFileRequest) request = NULL;
+
+  if (path == NULL)
+    path = g_variant_ref_sink (g_variant_new_bytestring ("a/file"));
+  g_variant_dict_remove (&dict, "path");
+  options = g_variant_ref_sink (g_variant_dict_end (&dict));
+  request = berth_file_options_parse (kind, path, options, fds, &error);
+  if (request == NULL)
+    g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  else
+    {
+      g_assert_true (berth_file_request_check (request, NULL));
+      g_assert_cmpint (request->fd >= 0, ==,
+                       request->kind == BERTH_FILE_PUT || request->kind == BERTH_FILE_GET);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
+  static const BerthFileKind kinds[] = { BERTH_FILE_PUT, BERTH_FILE_GET, BERTH_FILE_LIST };
   BerthOptionSet set;
   guint before = count_fds ();
 
   if (size == 0)
     return 0;
+  if (data[0] >= 'a')
+    {
+      g_autoptr(GVariant) dictionary = to_dictionary (data + 1, size - 1);
+
+      fuzz_files (kinds[data[0] % G_N_ELEMENTS (kinds)], dictionary);
+      g_assert_cmpuint (count_fds (), ==, before);
+      return 0;
+    }
   /* the first byte says which method it is */
   set = (BerthOptionSet) (data[0] % 3 + 1);
   {

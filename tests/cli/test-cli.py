@@ -440,8 +440,10 @@ def test_sandbox_life(d):
     same(list(vms[0]), ["id", "domain", "template", "state", "tenant", "task", "holds_slot",
                         "age_s", "uid"])
     lines = d.berth("list")[1].splitlines()
-    same(lines[0].split(), ["ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE"])
-    same(lines[1].split(), [sandbox, "berth-shell-1", "shell", "claimed", "acme", "-", "1h02m"])
+    same(lines[0].split(), ["ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE",
+                            "PRIVATE", "SHARED", "MiB"])
+    same(lines[1].split(), [sandbox, "berth-shell-1", "shell", "claimed", "acme", "-", "1h02m",
+                            "-", "-"])
     same(d.berth("destroy", sandbox), (0, "", ""))
     status, _, err = d.berth("exec", sandbox, "x")
     same(status, 125)
@@ -762,8 +764,8 @@ def test_berthd_settings_are_defaults_then_file_then_options(_):
         same(berthd("--config", path, "--print-config")[1], out)
 
 
-def main():
-    tests = [(name[len("test_"):], value) for name, value in globals().items()
+def main(namespace):
+    tests = [(name[len("test_"):], value) for name, value in namespace.items()
              if name.startswith("test_")]
     wanted = sys.argv[3:]
     tests = [test for test in tests if not wanted or test[0] in wanted]
@@ -787,4 +789,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))

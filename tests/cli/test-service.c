@@ -213,6 +213,27 @@ test_options (Fixture *fixture, gconstpointer data)
     { "Create", "({'code': <b'x'>},)", "\"code\" is unknown" },
     { "Create", "({'env': <['A=1']>},)", "\"env\" is unknown" },
     { "Destroy", "('a b',)", "sandbox id" },
+    { "Create", "({'attached': <1>},)", "\"attached\": is of type 'i', must be 'b'" },
+    { "Run", "({'code': <b'x'>, 'attached': <true>},)", "\"attached\" is unknown" },
+    { "Put", "('id', b'f', {'size': <uint64 1>})", "\"data\": missing" },
+    { "Put", "('id', b'f', {'data': <handle 0>, 'size': <uint64 1>})", "carries no descriptor" },
+    { "Put", "('id', b'f', {'directory': <true>, 'size': <uint64 1>})", "neither" },
+    { "Put", "('id', b'f', {'directory': <true>, 'mode': <uint32 512>})", "0777" },
+    { "Put", "('id', b'f', {'directory': <true>, 'code': <b'x'>})", "\"code\" is unknown" },
+    { "Put", "('id', b'f', {'limit': <uint32 1>})", "\"limit\" is unknown" },
+    { "Put", "('id', b'../f', {'directory': <true>})", "leaves" },
+    { "Put", "('id', [byte 0x61, 0x00, 0x62], {'directory': <true>})", "NUL" },
+    { "Put", "('id', b'a\tb', {'directory': <true>})", "control" },
+    { "Put", "('id', @ay [], {'directory': <true>})", "empty" },
+    { "Put", "('../id', b'f', {'directory': <true>})", "sandbox id" },
+    { "Get", "('id', b'f', @a{sv} {})", "\"data\": missing" },
+    { "Get", "('id', b'f', {'size': <uint64 1>})", "\"size\" is unknown" },
+    { "Get", "('id', b'f', {'data': <1>})", "\"data\": is of type 'i', must be 'h'" },
+    { "Ls", "('id', b'f', {'limit': <uint32 0>})", "give 1 to 1000" },
+    { "Ls", "('id', b'f', {'limit': <uint32 1001>})", "give 1 to 1000" },
+    { "Ls", "('id', b'f', {'after': <b'a/b'>})", "no entry's name" },
+    { "Ls", "('id', b'f', {'after': <'a'>})", "must be 'ay'" },
+    { "Ls", "('id', b'f', {'data': <handle 0>})", "\"data\" is unknown" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (mistakes); i++)
@@ -286,6 +307,128 @@ create (GDBusConnection *connection)
 
   g_variant_get (reply, "(s)", &id);
   return id;
+}
+
+static GVariant *
+call_file (Fixture *fixture, const char *method, const char *id, const char *path, int fd,
+           const char *options, GError **error)
+{
+  g_autofree char *text = g_strdup_printf ("('%s', b'%s', %s)", id, path, options);
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(GVariant) parsed = parse (text);
+
+  if (fd >= 0)
+    {
+      g_unix_fd_list_append (fds, fd, NULL);
+      close (fd);
+    }
+  return call (fixture->connection, method, parsed, fds, error);
+}
+
+static void
+put_text (Fixture *fixture, const char *id, const char *path, const char *text)
+{
+  g_autofree char *options = g_strdup_printf ("{'data': <handle 0>, 'size': <uint64 %zu>}",
+                                              strlen (text));
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) reply = NULL;
+  int ends[2];
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  g_assert_cmpint (write (ends[1], text, strlen (text)), ==, (gssize) strlen (text));
+  close (ends[1]);
+  reply = call_file (fixture, "Put", id, path, ends[0], options, &error);
+  g_assert_no_error (error);
+}
+
+static void
+get_text (Fixture *fixture, const char *id, const char *path, const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) reply = NULL;
+  char buffer[100] = "";
+  int ends[2];
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  reply = call_file (fixture, "Get", id, path, ends[1], "{'data': <handle 0>}", &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (read (ends[0], buffer, sizeof buffer), ==, (gssize) strlen (text));
+  g_assert_cmpstr (buffer, ==, text);
+  g_assert_cmpint (read (ends[0], buffer, sizeof buffer), ==, 0);
+  close (ends[0]);
+}
+
+static void
+test_files (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *id = create (fixture->connection);
+  g_autofree char *names = NULL;
+  g_autoptr(GVariant) listing = NULL;
+  g_autoptr(GError) error = NULL;
+
+  put_text (fixture, id, "folder/file", "text\n");
+  get_text (fixture, id, "folder/../folder/file", "text\n");
+  listing = call_file (fixture, "Ls", id, ".", -1, "@a{sv} {}", &error);
+  g_assert_no_error (error);
+  names = g_variant_print (listing, FALSE);
+  g_assert_nonnull (strstr (names, "'name': <b'folder'>, 'type': <'directory'>, 'mode': <"));
+  g_assert_nonnull (strstr (names, "'more': <false>"));
+}
+
+static void
+test_a_short_put_changes_nothing (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *id = create (fixture->connection);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) reply = NULL;
+  int ends[2];
+
+  put_text (fixture, id, "file", "old");
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  g_assert_cmpint (write (ends[1], "new", 3), ==, 3);
+  close (ends[1]);
+  reply = call_file (fixture, "Put", id, "file", ends[0],
+                     "{'data': <handle 0>, 'size': <uint64 4>}", &error);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  get_text (fixture, id, "file", "old");
+}
+
+/* An attached sandbox ends with its connection, another one stays. */
+static void
+test_attached (Fixture *fixture, gconstpointer data)
+{
+  GDBusConnection *client = connect_client (fixture);
+  g_autofree char *stays = create (client);
+  g_autoptr(GVariant) reply = call_ok (client, "Create", "({'attached': <true>},)", NULL);
+  g_autofree char *arguments = g_strdup_printf ("('%s', {'code': <b'exit 0'>})", stays);
+  g_autofree char *line = NULL;
+  g_autoptr(GVariant) still_there = NULL;
+  const char *id;
+
+  g_variant_get (reply, "(&s)", &id);
+  line = g_strdup_printf ("fake: sandbox %s is destroyed", id);
+  g_dbus_connection_close_sync (client, NULL, NULL);
+  g_object_unref (client);
+  expect_log (fixture, line);
+  still_there = call_ok (fixture->connection, "Exec", arguments, NULL);
+}
+
+/* One that was destroyed by hand is not destroyed again. */
+static void
+test_attached_and_destroyed (Fixture *fixture, gconstpointer data)
+{
+  GDBusConnection *client = connect_client (fixture);
+  g_autoptr(GVariant) reply = call_ok (client, "Create", "({'attached': <true>},)", NULL);
+  g_autoptr(GVariant) destroyed = NULL;
+  g_autofree char *arguments = NULL;
+  const char *id;
+
+  g_variant_get (reply, "(&s)", &id);
+  arguments = g_strdup_printf ("('%s',)", id);
+  destroyed = call_ok (client, "Destroy", arguments, NULL);
+  expect_log (fixture, "is destroyed");
+  g_dbus_connection_close_sync (client, NULL, NULL);
+  g_object_unref (client);
 }
 
 static guint
@@ -542,6 +685,10 @@ main (int argc, char **argv)
   ADD ("long-names", test_long_names);
   ADD ("descriptors", test_descriptors);
   ADD ("streams-over-a-socket", test_streams_over_a_socket);
+  ADD ("files", test_files);
+  ADD ("a-short-put-changes-nothing", test_a_short_put_changes_nothing);
+  ADD ("attached", test_attached);
+  ADD ("attached-and-destroyed", test_attached_and_destroyed);
   ADD ("disconnect", test_disconnect);
   ADD ("large-message", test_large_message);
   ADD ("many-descriptors", test_many_descriptors);

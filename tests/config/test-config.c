@@ -47,6 +47,10 @@ static const Setting good[] = {
   { "idle_timeout_s", "3600" },
   { "warm", "" },
   { "warm", "python=2,java-script=0" },
+  { "tenant_weights", "" },
+  { "tenant_weights", "acme=1,lab=1000,1000:lab=2,0:*=3,*=1" },
+  { "tenant_max_vms", "acme=0,*=4096" },
+  { "tenant_memory_mb", "acme=128,lab=16777216,*=0" },
   { "image_dir", "/images" },
   { "snapshot_dir", "/snapshots" },
   { "template_dirs", "/a" },
@@ -88,6 +92,23 @@ static const Setting bad[] = {
   { "warm", "=1" },
   { "warm", "python=-1" },
   { "warm", "python=1,,shell=1" },
+  { "tenant_weights", "acme" },
+  { "tenant_weights", "acme=0" },
+  { "tenant_weights", "acme=1001" },
+  { "tenant_weights", "=1" },
+  { "tenant_weights", "acme=1,acme=2" },
+  { "tenant_weights", "acme=1," },
+  { "tenant_weights", "acme=1 ,lab=1" },
+  { "tenant_weights", "a.b=1" },
+  { "tenant_weights", "root:acme=1" },
+  { "tenant_weights", "01:acme=1" },
+  { "tenant_weights", "4294967296:acme=1" },
+  { "tenant_weights", "1000:=1" },
+  { "tenant_max_vms", "acme=4097" },
+  { "tenant_max_vms", "acme=-1" },
+  { "tenant_max_vms", "*=99999999999999999999" },
+  { "tenant_memory_mb", "acme=127" },
+  { "tenant_memory_mb", "**=128" },
   { "image_dir", "" },
   { "image_dir", "images" },
   { "snapshot_dir", "./x" },
@@ -338,6 +359,34 @@ test_default_socket (void)
                    geteuid () == 0 ? "/run/berth/berthd.sock" : "/run/user/7/berth/berthd.sock");
 }
 
+/* Whose words hold: that user's before anybody's, a name before any name, field by field. */
+static void
+test_tenant_policy (void)
+{
+  g_autoptr(BerthConfig) config = berth_config_new ();
+  g_autoptr(BerthTenantPolicy) policy = NULL;
+  BerthTenantLimits limits;
+
+  g_assert_true (berth_config_set (config, "tenant_weights", "acme=3,7:acme=5", "here", NULL));
+  g_assert_true (berth_config_set (config, "tenant_max_vms", "*=2,acme=4,8:*=0", "here", NULL));
+  g_assert_true (berth_config_set (config, "tenant_memory_mb", "acme=2048", "here", NULL));
+  policy = berth_config_dup_tenant_policy (config);
+
+  limits = berth_tenant_policy_get (policy, 1, "acme");
+  g_assert_cmpuint (limits.weight, ==, 3);
+  g_assert_cmpuint (limits.max_vms, ==, 4);
+  g_assert_cmpuint (limits.memory_mb, ==, 2048);
+  limits = berth_tenant_policy_get (policy, 7, "acme");
+  g_assert_cmpuint (limits.weight, ==, 5);
+  g_assert_cmpuint (limits.max_vms, ==, 4);
+  limits = berth_tenant_policy_get (policy, 8, "acme");
+  g_assert_cmpuint (limits.max_vms, ==, 0);
+  limits = berth_tenant_policy_get (policy, 1, NULL);
+  g_assert_cmpuint (limits.weight, ==, 1);
+  g_assert_cmpuint (limits.max_vms, ==, 2);
+  g_assert_cmpuint (limits.memory_mb, ==, 0);
+}
+
 /* Run from the build, templates are those of the source beside it. */
 static void
 test_templates_of_the_source (void)
@@ -366,6 +415,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config/sample-reads-back", test_sample_reads_back);
   g_test_add_func ("/config/instance-follows-the-socket", test_instance_follows_the_socket);
   g_test_add_func ("/config/default-socket", test_default_socket);
+  g_test_add_func ("/config/tenant-policy", test_tenant_policy);
   g_test_add_func ("/config/templates-of-the-source", test_templates_of_the_source);
   return g_test_run ();
 }

@@ -66,7 +66,7 @@ make_xml (const char *name, const char *uuid, const char *instance)
   BerthMark mark = { .instance = (char *) instance,
                      .id = (char *) "0123456789ab",
                      .template_name = (char *) "python",
-                     .state = (char *) "claimed",
+                     .state = (char *) "session",
                      .tenant = (char *) "acme",
                      .uid = 1000 };
   g_autofree char *element = instance != NULL ? berth_mark_to_xml (&mark) : g_strdup ("");
@@ -140,8 +140,43 @@ test_only_own_domains (Fixture *fixture, gconstpointer data)
   own = berth_domain_list_own (fixture->connection, "i", &error);
   g_assert_no_error (error);
   g_assert_cmpuint (own->len, ==, 1);
-  g_assert_cmpstr (g_ptr_array_index (own, 0), ==, UUID_B);
+  g_assert_cmpstr (((BerthOwnDomain *) g_ptr_array_index (own, 0))->uuid, ==, UUID_B);
   g_assert_true (berth_domain_end (fixture->connection, UUID_A, NULL));
+  g_assert_true (berth_domain_end (fixture->connection, UUID_B, NULL));
+}
+
+/* A claim changes whose a domain is while it runs. */
+static void
+test_mark_is_replaced (Fixture *fixture, gconstpointer data)
+{
+  BerthMark mark = { .instance = "i",
+                     .id = "0123456789abcdef0123456789abcdef",
+                     .template_name = "python",
+                     .state = BERTH_MARK_STATE_SESSION,
+                     .tenant = "acme",
+                     .uid = 7,
+                     .created = 1700000000 };
+  g_autofree char *metadata = berth_mark_to_metadata (&mark);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GPtrArray) own = NULL;
+  BerthOwnDomain *domain;
+
+  start (fixture, "somebody", UUID_B, "i");
+  g_assert_true (berth_domain_set_mark (fixture->connection, UUID_B, metadata, "a title", &error));
+  g_assert_no_error (error);
+  own = berth_domain_list_own (fixture->connection, "i", &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (own->len, ==, 1);
+  domain = g_ptr_array_index (own, 0);
+  g_assert_cmpstr (domain->mark->state, ==, "session");
+  g_assert_cmpstr (domain->mark->tenant, ==, "acme");
+  g_assert_cmpuint (domain->mark->uid, ==, 7);
+  g_assert_true (domain->is_active);
+  g_assert_false (domain->is_paused);
+  g_assert_true (berth_domain_set_paused (fixture->connection, UUID_B, TRUE, &error));
+  g_clear_pointer (&own, g_ptr_array_unref);
+  own = berth_domain_list_own (fixture->connection, "i", &error);
+  g_assert_true (((BerthOwnDomain *) g_ptr_array_index (own, 0))->is_paused);
   g_assert_true (berth_domain_end (fixture->connection, UUID_B, NULL));
 }
 
@@ -183,6 +218,7 @@ main (int argc, char **argv)
   ADD ("start-and-end", test_start_and_end);
   ADD ("ended-by-the-administrator", test_ended_by_the_administrator);
   ADD ("only-own-domains", test_only_own_domains);
+  ADD ("mark-is-replaced", test_mark_is_replaced);
   ADD ("refused-xml", test_refused_xml);
 #undef ADD
   g_test_add_func ("/domain/live-xml", test_live_xml);

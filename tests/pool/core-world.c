@@ -220,6 +220,14 @@ core_world_resize (CoreWorld *self, const BerthCapacity *capacity)
 }
 
 void
+core_world_set_tenants (CoreWorld *self, BerthTenantPolicy *policy)
+{
+  const BerthMessage message = { .type = BERTH_MESSAGE_SET_TENANTS, .policy = policy };
+
+  core_world_send (self, &message);
+}
+
+void
 core_world_set_open (CoreWorld *self, gboolean open)
 {
   const BerthMessage message = { .type = BERTH_MESSAGE_SET_OPEN, .flag = open };

@@ -52,6 +52,7 @@ guint64 core_world_acquire (CoreWorld *self, const char *tenant, guint memory_mb
 guint64 core_world_destroy (CoreWorld *self, BerthVm *vm);
 void core_world_cancel (CoreWorld *self, guint64 ticket);
 void core_world_resize (CoreWorld *self, const BerthCapacity *capacity);
+void core_world_set_tenants (CoreWorld *self, BerthTenantPolicy *policy);
 void core_world_set_open (CoreWorld *self, gboolean open);
 void
 core_world_set_warm (CoreWorld *self, const char *template_name, const BerthWarmTarget *target);

@@ -190,6 +190,27 @@ do_tell (Chaos *chaos)
 }
 
 static void
+do_set_tenants (Chaos *chaos)
+{
+  static const char *const patterns[] = { "a", "b", "*", "0:a", "1:*" };
+  g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (patterns); i++)
+    {
+      if (percent (chaos, 50))
+        berth_tenant_policy_set (policy, patterns[i], BERTH_TENANT_WEIGHT,
+                                 (guint)between (chaos, 1, 5));
+      if (percent (chaos, 30))
+        berth_tenant_policy_set (policy, patterns[i], BERTH_TENANT_MAX_VMS,
+                                 (guint)between (chaos, 0, 3));
+      if (percent (chaos, 30))
+        berth_tenant_policy_set (policy, patterns[i], BERTH_TENANT_MEMORY_MB,
+                                 (guint)between (chaos, 1, 8) * 128);
+    }
+  core_world_set_tenants (chaos->world, policy);
+}
+
+static void
 do_operation (Chaos *chaos)
 {
   gint dice = between (chaos, 1, 100);
@@ -216,7 +237,9 @@ do_operation (Chaos *chaos)
     }
   else if (dice <= 79)
     do_set_warm (chaos);
-  else if (dice <= 81 && (!chaos->is_calm || percent (chaos, 30)))
+  else if (dice <= 80)
+    do_set_tenants (chaos);
+  else if (dice <= 82 && (!chaos->is_calm || percent (chaos, 30)))
     do_tell (chaos);
   else
     core_world_advance (chaos->world, between (chaos, 0, percent (chaos, 5) ? 5000 : 150) * MS);

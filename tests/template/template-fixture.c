@@ -16,7 +16,7 @@ fixture_mark (void)
     .instance = "berthd@host",
     .id = "0123456789abcdef0123456789abcdef",
     .template_name = "python",
-    .state = "claimed",
+    .state = "session",
     .tenant = "acme",
     .task = "42",
     .uid = 1000,

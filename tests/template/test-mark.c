@@ -35,9 +35,9 @@ is_valid_by_schema (const char *xml)
 }
 
 static const BerthMark marks[] = {
-  { "i", "a", "python", NULL, "starting", NULL, NULL, G_MAXUINT32, 0 },
+  { "i", "a", "python", NULL, "run", NULL, NULL, G_MAXUINT32, 0 },
   { "<&>\"'/]]>--", "0123456789abcdef0123456789abcdef", "my-own-template-2", "python-1a2b.3",
-    "claimed", "acme_Corp-1", "42", 0, G_MAXINT64 },
+    "session", "acme_Corp-1", "42", 0, G_MAXINT64 },
   { "h\xc3\xb6st\xe2\x98\x83 \xf0\x9f\x9b\xb6 &amp; %s", "a-b_c", "x", "s", "warm", NULL, "-",
     G_MAXUINT32 - 1, G_MININT64 },
 };
@@ -87,7 +87,7 @@ test_title (void)
   g_autofree char *both = NULL;
   g_autofree char *task = NULL;
 
-  mark.state = "claimed";
+  mark.state = "session";
   mark.task = "42";
   task = berth_mark_to_title (&mark);
   mark.tenant = "acme";

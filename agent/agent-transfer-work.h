@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The work of a PUT, GET or LS, done by a process of its own: a fork of the agent that has become
+ * the programs' user, so that whatever the file system makes it wait for, or do, hurts no other. */
+#pragma once
+
+#include <sys/stat.h>
+
+#include "agent-config.h"
+#include "agent-sha256.h"
+
+#define BERTH_AGENT_TRANSFER_CHUNK (64u * 1024u)
+
+/* What it was asked for; in the agent, and copied by the fork. */
+typedef struct
+{
+  const BerthAgentConfig *config;
+  uint32_t type; /* of the request's frame */
+  union
+  {
+    BerthPutHead put;
+    BerthGetHead get;
+    BerthLsHead ls;
+  };
+  char path[BERTH_PATH_MAX + 1];
+  uint32_t path_size;
+  char after[BERTH_NAME_MAX + 1]; /* of LS, "": none */
+  int cgroup_fd;                  /* where it goes; -1: stays */
+  int data_fd, control_fd;        /* its ends */
+} BerthAgentTransferJob;
+
+/* Comes once over the control descriptor, as one message; the text may be shorter. */
+typedef struct
+{
+  uint32_t error; /* BerthAgentError; 0: done */
+  union
+  {
+    BerthFileDone done;
+    char text[BERTH_TEXT_MAX];
+  };
+} BerthAgentTransferResult;
+
+/* The process that works. */
+typedef struct
+{
+  const BerthAgentTransferJob *job;
+  int root_fd;                    /* O_PATH */
+  char below[BERTH_PATH_MAX + 1]; /* the path below it */
+  BerthAgentTransferResult result;
+  BerthAgentSha256 sum;
+} BerthAgentWork;
+
+void berth_agent_transfer_work (const BerthAgentTransferJob *job) __attribute__ ((noreturn));
+
+/* Of its parts. Each returns whether it went well; if not, the result says why. */
+bool berth_agent_work_put (BerthAgentWork *self);
+bool berth_agent_work_list (BerthAgentWork *self);
+bool berth_agent_work_fail (BerthAgentWork *self, const char *what);
+bool berth_agent_work_refuse (BerthAgentWork *self, BerthAgentError code, const char *text);
+int berth_agent_work_open (BerthAgentWork *self, const char *below, int flags);
+int berth_agent_work_reopen (int path_fd, int flags);
+bool berth_agent_work_send (BerthAgentWork *self, const void *bytes, size_t size);

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides which of the host's file frames means what now, and how a transfer ends. */
+#include "agent-transfer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent-file.h"
+
+#define CGROUP "files"
+/* As in agent-exec.c: data frames in one turn of the loop */
+#define FRAMES_A_TURN 8
+
+_Static_assert(BERTH_AGENT_HELPERS_MAX == BERTH_FILES_MAX, "a helper for each place");
+
+static void
+transfers_send_error (BerthAgentTransfers *self, uint32_t request, uint32_t code, const char *text,
+                      size_t size)
+{
+  uint8_t payload[4 + BERTH_TEXT_MAX];
+
+  if (size > BERTH_TEXT_MAX)
+    size = BERTH_TEXT_MAX;
+  berth_le32_write (payload, code);
+  memcpy (payload + 4, text, size);
+  berth_agent_channel_send (self->channel, BERTH_FRAME_ERROR, request, payload, 4 + (uint32_t)size);
+}
+
+static void
+close_fd (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
+
+/* Frees the place; its process has ended. */
+static void
+transfer_clear (BerthAgentTransfer *self)
+{
+  berth_agent_input_close (&self->input);
+  berth_agent_output_close (&self->output);
+  close_fd (&self->data_fd);
+  close_fd (&self->control_fd);
+  self->request = 0;
+}
+
+static void
+transfer_fail (BerthAgentTransfer *self, uint32_t code, const char *text, size_t size)
+{
+  if (self->is_heard)
+    transfers_send_error (self->all, self->request, code, text, size);
+  transfer_clear (self);
+}
+
+/* Its process has ended well: the end is told when all of its data has been sent. */
+static void
+transfer_check (BerthAgentTransfer *self)
+{
+  if (self->request == 0 || self->pid != 0
+      || (self->is_heard && !berth_agent_output_is_done (&self->output)))
+    return;
+  if (self->is_heard)
+    berth_agent_channel_send (self->all->channel, BERTH_FRAME_DONE, self->request, &self->done,
+                              sizeof self->done);
+  transfer_clear (self);
+}
+
+/* Sends what credit and the channel allow. */
+void
+berth_agent_transfers_pump (BerthAgentTransfers *self)
+{
+  bool moved = true;
+
+  for (int turns = 0; moved && turns < FRAMES_A_TURN; turns++)
+    {
+      moved = false;
+      for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
+        if (self->places[i].request != 0 && self->places[i].is_heard)
+          moved |= berth_agent_output_send (&self->places[i].output, self->channel,
+                                            self->places[i].request);
+    }
+  for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
+    {
+      if (moved)
+        berth_agent_watch_again (self->loop, &self->places[i].output.watch);
+      transfer_check (&self->places[i]);
+    }
+}
+
+static void
+output_ready_cb (void *data)
+{
+  BerthAgentTransfer *self = data;
+
+  berth_agent_transfers_pump (self->all);
+}
+
+void
+berth_agent_transfers_init (BerthAgentTransfers *self, BerthAgentLoop *loop,
+                            BerthAgentChannel *channel, BerthAgentGroups *groups,
+                            const BerthAgentConfig *config)
+{
+  self->loop = loop;
+  self->channel = channel;
+  self->groups = groups;
+  self->config = config;
+  self->cgroup_fd = -1;
+  for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
+    {
+      self->places[i].all = self;
+      self->places[i].data_fd = self->places[i].control_fd = -1;
+      self->places[i].output.fd = self->places[i].output.watch.fd = -1;
+      self->places[i].input.watch.fd = -1;
+    }
+}
+
+/* Its memory, the files that it writes in /tmp and at home included, counts as the programs'. */
+static int
+transfers_get_cgroup (BerthAgentTransfers *self)
+{
+  int base = self->groups->base_fd;
+
+  if (base >= 0 && self->cgroup_fd < 0 && (mkdirat (base, CGROUP, 0755) == 0 || errno == EEXIST))
+    self->cgroup_fd = openat (base, CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return self->cgroup_fd;
+}
+
+/* What is wrong with the head of a request; cuts the payload into the job. */
+static const char *
+job_read (BerthAgentTransferJob *job, const uint8_t *payload, uint32_t size, uint32_t *out_credit)
+{
+  uint32_t head = job->type == BERTH_FRAME_PUT   ? sizeof job->put
+                  : job->type == BERTH_FRAME_GET ? sizeof job->get
+                                                 : sizeof job->ls;
+  uint32_t path_size = size - head;
+
+  memcpy (&job->put, payload, head); /* the union's, whichever it is */
+  if (job->type == BERTH_FRAME_LS)
+    {
+      if (job->ls.path_size > path_size || path_size - job->ls.path_size > BERTH_NAME_MAX)
+        return "the path's size is out of bounds";
+      memcpy (job->after, payload + head + job->ls.path_size, path_size - job->ls.path_size);
+      path_size = job->ls.path_size;
+      if (job->ls.count_max == 0 || job->ls.count_max > BERTH_LS_MAX)
+        return "the count of entries is out of bounds";
+    }
+  if (path_size > BERTH_PATH_MAX)
+    return "the path's size is out of bounds";
+  memcpy (job->path, payload + head, path_size);
+  job->path_size = path_size;
+  *out_credit = job->type == BERTH_FRAME_PUT   ? 0
+                : job->type == BERTH_FRAME_GET ? job->get.credit
+                                               : job->ls.credit;
+  return *out_credit > BERTH_CREDIT_MAX ? "the credit is too large" : NULL;
+}
+
+static bool
+transfer_fork (BerthAgentTransfer *self, BerthAgentTransferJob *job)
+{
+  int data[2] = { -1, -1 }, control[2] = { -1, -1 };
+  bool is_put = job->type == BERTH_FRAME_PUT;
+  bool ok = pipe2 (data, O_CLOEXEC) == 0
+            && socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) == 0;
+  int saved_errno;
+
+  job->data_fd = data[is_put ? 0 : 1];
+  self->data_fd = data[is_put ? 1 : 0];
+  job->control_fd = control[1];
+  self->control_fd = control[0];
+  self->pid = ok && fcntl (self->data_fd, F_SETFL, O_NONBLOCK) == 0 ? fork () : -1;
+  if (self->pid == 0)
+    berth_agent_transfer_work (job);
+  saved_errno = errno;
+  close_fd (&job->data_fd);
+  close_fd (&job->control_fd);
+  errno = saved_errno;
+  return self->pid > 0;
+}
+
+static void
+transfer_begin (BerthAgentTransfer *self, BerthAgentTransferJob *job, uint32_t credit)
+{
+  BerthAgentTransfers *all = self->all;
+
+  if (!transfer_fork (self, job))
+    {
+      static const char text[] = "the guest can't start a process for the file";
+
+      self->pid = 0;
+      transfer_fail (self, BERTH_AGENT_ERROR_RESOURCE, text, sizeof text - 1);
+      return;
+    }
+  all->groups->helpers[self - all->places] = self->pid;
+  if (self->type == BERTH_FRAME_PUT)
+    {
+      self->input.stream = BERTH_STREAM_FILE;
+      berth_agent_input_open (&self->input, all->loop, all->channel, &self->data_fd, self->request,
+                              !(job->put.flags & BERTH_PUT_DIRECTORY));
+    }
+  else
+    {
+      berth_agent_output_open (&self->output, all->loop, self->data_fd, BERTH_STREAM_FILE,
+                               output_ready_cb, self);
+      self->output.credit = credit;
+    }
+}
+
+static BerthAgentTransfer *
+transfers_find (BerthAgentTransfers *self, uint32_t request)
+{
+  for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
+    if (self->places[i].request == request && (request == 0 || self->places[i].is_heard))
+      return &self->places[i];
+  return NULL;
+}
+
+bool
+berth_agent_transfers_have (BerthAgentTransfers *self, uint32_t request)
+{
+  return request != 0 && transfers_find (self, request) != NULL;
+}
+
+/* Takes a PUT, GET or LS; false when it breaks a rule. */
+bool
+berth_agent_transfers_begin (BerthAgentTransfers *self, const BerthFrameHead *head,
+                             const uint8_t *payload)
+{
+  BerthAgentTransferJob job = { .config = self->config, .type = head->type };
+  BerthAgentTransfer *place = transfers_find (self, 0);
+  uint32_t credit;
+  const char *problem;
+
+  if (head->request == 0 || berth_agent_transfers_have (self, head->request))
+    return false;
+  problem = job_read (&job, payload, head->length, &credit);
+  if (problem != NULL || place == NULL)
+    {
+      const char *text = problem != NULL ? problem : "too many transfers are under way";
+
+      transfers_send_error (self, head->request,
+                            problem != NULL ? BERTH_AGENT_ERROR_INVALID : BERTH_AGENT_ERROR_BUSY,
+                            text, strlen (text));
+      return true;
+    }
+  job.cgroup_fd = transfers_get_cgroup (self);
+  place->request = head->request;
+  place->type = head->type;
+  place->is_heard = true;
+  place->is_killed = false;
+  place->input.watch.fd = -1;
+  place->input.fd = NULL;
+  transfer_begin (place, &job, credit);
+  return true;
+}
+
+static bool
+transfer_take_done (BerthAgentTransfer *self, const uint8_t *payload)
+{
+  if (self->type != BERTH_FRAME_PUT || self->input.is_ending)
+    return false;
+  /* where its process has failed and gone, its result tells */
+  send (self->control_fd, payload, sizeof (BerthFileDone), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return berth_agent_input_take (&self->input, payload, 0);
+}
+
+static void
+transfer_fail_withdrawn (BerthAgentTransfer *self)
+{
+  static const char text[] = "it was withdrawn";
+
+  transfer_fail (self, BERTH_AGENT_ERROR_CANCELLED, text, sizeof text - 1);
+}
+
+static void
+transfer_kill (BerthAgentTransfer *self)
+{
+  self->is_killed = true;
+  if (self->pid > 0)
+    kill (self->pid, SIGKILL);
+  else
+    transfer_fail_withdrawn (self);
+}
+
+static bool
+transfer_add_credit (BerthAgentTransfer *self, uint32_t bytes)
+{
+  if (self->type == BERTH_FRAME_PUT || bytes > BERTH_CREDIT_MAX - self->output.credit)
+    return false;
+  self->output.credit += bytes;
+  berth_agent_transfers_pump (self->all);
+  return true;
+}
+
+/* Takes a frame of one that is alive; false when it breaks a rule. */
+bool
+berth_agent_transfers_take (BerthAgentTransfers *self, const BerthFrameHead *head,
+                            const uint8_t *payload)
+{
+  BerthAgentTransfer *place = transfers_find (self, head->request);
+
+  switch (head->type)
+    {
+    case BERTH_FRAME_DATA:
+      return place->type == BERTH_FRAME_PUT && berth_le32_read (payload) == BERTH_STREAM_FILE
+             && head->length > 4 && !place->input.is_ending
+             && berth_agent_input_take (&place->input, payload + 4, head->length - 4);
+    case BERTH_FRAME_DONE:
+      return transfer_take_done (place, payload);
+    case BERTH_FRAME_CREDIT:
+      return berth_le32_read (payload) == BERTH_STREAM_FILE
+             && transfer_add_credit (place, berth_le32_read (payload + 4));
+    case BERTH_FRAME_KILL:
+      transfer_kill (place);
+      return true;
+    default:
+      return false;
+    }
+}
+
+/* Says why a process ended that told nothing. */
+static void
+transfer_fail_untold (BerthAgentTransfer *self, int status)
+{
+  bool is_signal = WIFSIGNALED (status);
+  char text[128];
+
+  if (is_signal && WTERMSIG (status) == SIGKILL)
+    snprintf (text, sizeof text, "no memory is left in the guest, or a program ended the transfer");
+  else
+    snprintf (text, sizeof text, "the transfer's process ended: %s %d",
+              is_signal ? "signal" : "status",
+              is_signal ? WTERMSIG (status) : WEXITSTATUS (status));
+  transfer_fail (self, is_signal ? BERTH_AGENT_ERROR_RESOURCE : BERTH_AGENT_ERROR_INTERNAL, text,
+                 strlen (text));
+}
+
+/* Whether it was one of these that ended. */
+bool
+berth_agent_transfers_reaped (BerthAgentTransfers *self, pid_t pid, int status)
+{
+  const size_t head = offsetof (BerthAgentTransferResult, done);
+  BerthAgentTransferResult result;
+  BerthAgentTransfer *place = NULL;
+  ssize_t size;
+
+  for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
+    if (self->places[i].request != 0 && self->places[i].pid == pid)
+      place = &self->places[i];
+  if (place == NULL)
+    return false;
+  place->pid = self->groups->helpers[place - self->places] = 0;
+  size = recv (place->control_fd, &result, sizeof result, MSG_DONTWAIT);
+  /* told first, and once, where it ended without taking the host's DONE; its result is behind it */
+  if (size < 0 && errno == ECONNRESET)
+    size = recv (place->control_fd, &result, sizeof result, MSG_DONTWAIT);
+  if (size == (ssize_t)(head + sizeof result.done) && result.error == 0
+      && (!place->is_killed || place->type == BERTH_FRAME_PUT))
+    {
+      place->done = result.done;
+      transfer_check (place);
+    }
+  else if (place->is_killed)
+    transfer_fail_withdrawn (place);
+  else if (size >= (ssize_t)head && result.error != 0)
+    transfer_fail (place, result.error, result.text, (size_t)size - head);
+  else
+    transfer_fail_untold (place, status);
+  return true;
+}
+
+/* Nobody will hear of them: they stop where they are. */
+void
+berth_agent_transfers_end (BerthAgentTransfers *self)
+{
+  for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
+    {
+      BerthAgentTransfer *place = &self->places[i];
+
+      if (place->request == 0)
+        continue;
+      place->is_heard = false;
+      if (place->pid > 0)
+        kill (place->pid, SIGKILL);
+      transfer_check (place);
+    }
+}
+
+bool
+berth_agent_transfers_is_empty (const BerthAgentTransfers *self)
+{
+  for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
+    if (self->places[i].request != 0)
+      return false;
+  return true;
+}
+
+/* Forgets them; they have been killed and reaped. */
+void
+berth_agent_transfers_clear (BerthAgentTransfers *self)
+{
+  for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
+    if (self->places[i].request != 0)
+      transfer_clear (&self->places[i]);
+  close_fd (&self->cgroup_fd);
+}

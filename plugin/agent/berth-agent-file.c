@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One file under way between a guest and a descriptor of the host, in constant memory; nothing that
+ * the guest says of it is believed without a look. */
+#include "berth-agent-file.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "berth-file-listing.h"
+#include "berth-output.h"
+#include "berth-source.h"
+#include "pool/berth-error.h"
+
+/* As of an exec's stream: enough to keep a slow guest busy over the round trip. */
+#define FILE_CREDIT (256u * 1024u)
+/* A guest that has said nothing for so long, while it was its turn, is not going to. */
+#define STALL_MS (60u * 1000u)
+/* The same, after it was told to stop. */
+#define WITHDRAW_MS (10u * 1000u)
+#define LISTING_MAX(entries) ((gsize)(entries) * (sizeof (BerthLsEntry) + BERTH_NAME_MAX))
+
+struct _BerthAgentFile
+{
+  BerthFrameChannel *channel;
+  guint32 request;
+  BerthFileRequest *file;
+  BerthAgentFileDoneFunc func;
+  gpointer user_data;
+  GChecksum *sum;
+  guint64 moved;       /* bytes of the file, in either direction */
+  gsize credit;        /* what its sender may still send */
+  gsize owed;          /* drained, not yet given back */
+  GSource *source;     /* PUT: waits for the caller's bytes */
+  BerthOutput *output; /* GET */
+  GByteArray *listing; /* LIST */
+  GSource *stall;
+  gboolean is_moving; /* something happened since the stall was last looked at */
+  gboolean is_cancelled;
+  gboolean has_end;
+  gboolean is_taking; /* within berth_agent_file_take(): nothing completes before it is through */
+  BerthFileDone end;
+  GError *failure;
+};
+
+static void file_maybe_done (BerthAgentFile *self);
+static void file_abort (BerthAgentFile *self, GError *error);
+static void file_arm_stall (BerthAgentFile *self, guint ms);
+
+void
+berth_agent_file_free (BerthAgentFile *self)
+{
+  berth_source_clear (&self->source);
+  berth_source_clear (&self->stall);
+  g_clear_pointer (&self->output, berth_output_free);
+  g_clear_pointer (&self->listing, g_byte_array_unref);
+  g_checksum_free (self->sum);
+  berth_file_request_free (self->file);
+  g_clear_error (&self->failure);
+  g_free (self);
+}
+
+guint32
+berth_agent_file_get_request (BerthAgentFile *self)
+{
+  return self->request;
+}
+
+G_GNUC_PRINTF (3, 4)
+static GError *
+file_error (BerthAgentFile *self, BerthError code, const char *format, ...)
+{
+  g_autofree char *path = berth_file_dup_shown (self->file->path);
+  g_autofree char *text = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  return g_error_new (BERTH_ERROR, (int)code, "file '%s': %s", path, text);
+}
+
+/* ---- the end ---- */
+
+static gboolean
+end_is_true (BerthAgentFile *self)
+{
+  guint8 digest[BERTH_SHA256_SIZE];
+  gsize length = sizeof digest;
+  g_autoptr (GChecksum) sum = g_checksum_copy (self->sum);
+
+  if (self->file->kind == BERTH_FILE_MAKE_DIRECTORY)
+    return TRUE;
+  g_checksum_get_digest (sum, digest, &length);
+  return self->end.size == self->moved
+         && (self->file->kind != BERTH_FILE_PUT || self->moved == self->file->size)
+         && memcmp (digest, self->end.sha256, sizeof digest) == 0;
+}
+
+static BerthFileResult *
+file_make_result (BerthAgentFile *self, GError **error)
+{
+  g_autoptr (BerthFileResult) result = g_new0 (BerthFileResult, 1);
+
+  if (!end_is_true (self))
+    {
+      g_propagate_error (error, file_error (self, BERTH_ERROR_UNAVAILABLE,
+                                            "what arrived is not what was sent: try again"));
+      return NULL;
+    }
+  result->size = self->end.size;
+  result->mode = self->end.mode;
+  if (self->file->kind == BERTH_FILE_LIST)
+    {
+      result->entries = berth_file_listing_parse (self->listing->data, self->listing->len,
+                                                  self->file->count_max, self->file->after);
+      result->is_more = (self->end.flags & BERTH_DONE_MORE) != 0;
+      if (result->entries == NULL)
+        {
+          g_propagate_error (error, file_error (self, BERTH_ERROR_UNAVAILABLE,
+                                                "what the guest lists is no folder"));
+          return NULL;
+        }
+    }
+  else if (self->file->kind != BERTH_FILE_MAKE_DIRECTORY)
+    result->sha256 = g_strdup (g_checksum_get_string (self->sum));
+  return g_steal_pointer (&result);
+}
+
+/* Last: it frees the file. */
+static void
+file_complete (BerthAgentFile *self)
+{
+  g_autoptr (GError) error = g_steal_pointer (&self->failure);
+  BerthFileResult *result = error == NULL ? file_make_result (self, &error) : NULL;
+
+  /* whoever hears of the end finds all of it, and the end-of-file behind it */
+  g_clear_pointer (&self->output, berth_output_free);
+  self->func (self, result, g_steal_pointer (&error), self->user_data);
+}
+
+static void
+file_maybe_done (BerthAgentFile *self)
+{
+  if (!self->has_end
+      || (self->failure == NULL && self->output != NULL && !berth_output_is_drained (self->output)))
+    return;
+  file_complete (self);
+}
+
+void
+berth_agent_file_fail (BerthAgentFile *self, const GError *error)
+{
+  if (self->failure == NULL)
+    self->failure
+        = file_error (self, BERTH_ERROR_GONE, "the VM ended meanwhile (%s)", error->message);
+  file_complete (self);
+}
+
+static gboolean
+is_callers_turn (BerthAgentFile *self)
+{
+  return self->failure == NULL
+         && (self->source != NULL
+             || (self->output != NULL && !berth_output_is_drained (self->output)));
+}
+
+static gboolean
+stall_cb (gpointer user_data)
+{
+  BerthAgentFile *self = user_data;
+
+  if (self->is_moving || is_callers_turn (self))
+    {
+      self->is_moving = FALSE;
+      return G_SOURCE_CONTINUE;
+    }
+  if (self->failure == NULL)
+    {
+      file_abort (self, file_error (self, BERTH_ERROR_UNAVAILABLE,
+                                    "the guest did not go on with it for %u s", STALL_MS / 1000));
+      return G_SOURCE_REMOVE;
+    }
+  file_complete (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+file_arm_stall (BerthAgentFile *self, guint ms)
+{
+  berth_source_clear (&self->stall);
+  self->stall = g_timeout_source_new (ms);
+  g_source_set_callback (self->stall, stall_cb, self, NULL);
+  g_source_attach (self->stall, g_main_context_get_thread_default ());
+}
+
+/* Takes over @error; tells the guest to stop, and completes with it when it has. */
+static void
+file_abort (BerthAgentFile *self, GError *error)
+{
+  guint8 grace[4] = { 0 };
+
+  if (self->failure != NULL)
+    {
+      g_error_free (error);
+      return;
+    }
+  self->failure = error;
+  if (self->has_end)
+    return;
+  self->is_moving = FALSE;
+  berth_source_clear (&self->source);
+  berth_frame_channel_send (self->channel, BERTH_FRAME_KILL, self->request, grace, sizeof grace,
+                            NULL, 0);
+  file_arm_stall (self, WITHDRAW_MS);
+}
+
+void
+berth_agent_file_cancel (BerthAgentFile *self)
+{
+  self->is_cancelled = TRUE;
+  file_abort (self, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                         "the transfer was withdrawn by its caller"));
+  if (self->has_end)
+    file_maybe_done (self); /* last: it frees us */
+}
+
+/* ---- to the guest ---- */
+
+static void
+file_send_done (BerthAgentFile *self)
+{
+  g_autoptr (GChecksum) sum = g_checksum_copy (self->sum);
+  BerthFileDone done = { .size = self->moved };
+  gsize length = sizeof done.sha256;
+
+  g_checksum_get_digest (sum, done.sha256, &length);
+  berth_frame_channel_send (self->channel, BERTH_FRAME_DONE, self->request, &done, sizeof done,
+                            NULL, 0);
+}
+
+static void
+file_send_data (BerthAgentFile *self, const guint8 *bytes, gsize size)
+{
+  guint8 number[4];
+
+  berth_le32_write (number, BERTH_STREAM_FILE);
+  g_checksum_update (self->sum, bytes, (gssize)size);
+  berth_frame_channel_send (self->channel, BERTH_FRAME_DATA, self->request, number, sizeof number,
+                            bytes, size);
+  self->credit -= size;
+  self->moved += size;
+  self->is_moving = TRUE;
+  if (self->moved == self->file->size)
+    file_send_done (self);
+}
+
+static gboolean
+readable_cb (int fd, GIOCondition condition, gpointer user_data)
+{
+  BerthAgentFile *self = user_data;
+  guint8 bytes[BERTH_DATA_MAX];
+  gsize room = MIN (MIN (sizeof bytes, self->credit), self->file->size - self->moved);
+  gssize got = read (fd, bytes, room);
+
+  if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    return G_SOURCE_CONTINUE;
+  if (got <= 0)
+    {
+      file_abort (self, file_error (self, BERTH_ERROR_INVALID,
+                                    "its bytes ended after %" G_GUINT64_FORMAT
+                                    " of %" G_GUINT64_FORMAT ": nothing was changed",
+                                    self->moved, self->file->size));
+      return G_SOURCE_REMOVE;
+    }
+  file_send_data (self, bytes, (gsize)got);
+  if (self->credit > 0 && self->moved < self->file->size)
+    return G_SOURCE_CONTINUE;
+  berth_source_clear (&self->source);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+file_take_credit (BerthAgentFile *self, const BerthFrame *frame, GError **error)
+{
+  guint32 stream = berth_le32_read (frame->payload);
+  guint32 size = berth_le32_read (frame->payload + 4);
+
+  if (self->file->kind != BERTH_FILE_PUT || stream != BERTH_STREAM_FILE || size == 0
+      || size > BERTH_CREDIT_MAX - MIN (self->credit, BERTH_CREDIT_MAX))
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_TOO_LARGE,
+                   "credit of %u bytes for stream %u of a file", size, stream);
+      return FALSE;
+    }
+  self->credit += size;
+  if (self->source != NULL || self->credit == 0 || self->moved == self->file->size
+      || self->failure != NULL)
+    return TRUE;
+  self->source = g_unix_fd_source_new (self->file->fd, G_IO_IN | G_IO_HUP);
+  g_source_set_callback (self->source, G_SOURCE_FUNC (readable_cb), self, NULL);
+  g_source_attach (self->source, g_main_context_get_thread_default ());
+  return TRUE;
+}
+
+/* ---- from the guest ---- */
+
+static void
+file_return_credit (BerthAgentFile *self, gsize size)
+{
+  guint8 payload[8];
+
+  self->owed += size;
+  if (self->owed < FILE_CREDIT / 2 || self->has_end)
+    return;
+  berth_le32_write (payload, BERTH_STREAM_FILE);
+  berth_le32_write (payload + 4, (guint32)self->owed);
+  berth_frame_channel_send (self->channel, BERTH_FRAME_CREDIT, self->request, payload,
+                            sizeof payload, NULL, 0);
+  self->credit += self->owed;
+  self->owed = 0;
+}
+
+static void
+drained_cb (gsize size, gpointer user_data)
+{
+  BerthAgentFile *self = user_data;
+
+  self->is_moving = TRUE;
+  file_return_credit (self, size);
+  if (berth_output_is_broken (self->output))
+    file_abort (self, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                           "the transfer's reader went away"));
+  if (!self->is_taking)
+    file_maybe_done (self); /* last: it may free us */
+}
+
+static gboolean
+file_check_data (BerthAgentFile *self, guint32 stream, gsize size, GError **error)
+{
+  guint64 max = self->file->kind == BERTH_FILE_GET ? self->file->size_max
+                                                   : berth_file_listing_max (self->file->count_max);
+
+  if (stream != BERTH_STREAM_FILE || self->file->kind < BERTH_FILE_GET)
+    g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                 "data on stream %u for a file", stream);
+  else if (size == 0 || size > self->credit || size > max - self->moved)
+    g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_TOO_LARGE,
+                 "%" G_GSIZE_FORMAT " bytes of a file beyond what it may have", size);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+static gboolean
+file_take_data (BerthAgentFile *self, const BerthFrame *frame, GError **error)
+{
+  const guint8 *bytes = frame->payload + 4;
+  gsize size = frame->length - 4;
+
+  if (!file_check_data (self, berth_le32_read (frame->payload), size, error))
+    return FALSE;
+  self->credit -= size;
+  self->moved += size;
+  if (self->failure != NULL)
+    return TRUE;
+  g_checksum_update (self->sum, bytes, (gssize)size);
+  if (self->output != NULL)
+    berth_output_write (self->output, bytes, size);
+  else
+    {
+      g_byte_array_append (self->listing, bytes, (guint)size);
+      file_return_credit (self, size);
+    }
+  return TRUE;
+}
+
+static void
+file_take_error (BerthAgentFile *self, const BerthFrame *frame)
+{
+  guint32 code = berth_le32_read (frame->payload);
+  g_autofree char *text
+      = g_utf8_make_valid ((const char *)frame->payload + 4, (gssize)frame->length - 4);
+  BerthError told = code == BERTH_AGENT_ERROR_INVALID    ? BERTH_ERROR_INVALID
+                    : code == BERTH_AGENT_ERROR_RESOURCE ? BERTH_ERROR_UNAVAILABLE
+                    : code == BERTH_AGENT_ERROR_DAMAGED  ? BERTH_ERROR_UNAVAILABLE
+                    : code == BERTH_AGENT_ERROR_BUSY     ? BERTH_ERROR_UNAVAILABLE
+                                                         : BERTH_ERROR_INTERNAL;
+
+  self->has_end = TRUE;
+  if (self->failure == NULL)
+    self->failure = file_error (self, told, "%s", text);
+}
+
+static void
+file_take_done (BerthAgentFile *self, const BerthFrame *frame)
+{
+  memcpy (&self->end, frame->payload, sizeof self->end);
+  self->has_end = TRUE;
+  /* it has its name: that it was withdrawn came too late */
+  if (self->is_cancelled && self->file->kind == BERTH_FILE_PUT && self->moved == self->file->size)
+    g_clear_error (&self->failure);
+}
+
+gboolean
+berth_agent_file_take (BerthAgentFile *self, const BerthFrame *frame, GError **error)
+{
+  gboolean ok = TRUE;
+
+  if (self->has_end)
+    {
+      g_set_error_literal (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                           "a frame after a file's end");
+      return FALSE;
+    }
+  self->is_taking = TRUE;
+  self->is_moving = self->failure == NULL;
+  switch (frame->type)
+    {
+    case BERTH_FRAME_DATA:
+      ok = file_take_data (self, frame, error);
+      break;
+    case BERTH_FRAME_CREDIT:
+      ok = file_take_credit (self, frame, error);
+      break;
+    case BERTH_FRAME_DONE:
+      file_take_done (self, frame);
+      break;
+    case BERTH_FRAME_ERROR:
+      file_take_error (self, frame);
+      break;
+    default:
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                   "a frame of type %u for a file", frame->type);
+      ok = FALSE;
+    }
+  self->is_taking = FALSE;
+  if (ok)
+    file_maybe_done (self); /* last: it may free us */
+  return ok;
+}
+
+/* ---- the request ---- */
+
+static void
+file_send_put (BerthAgentFile *self)
+{
+  gboolean is_directory = self->file->kind == BERTH_FILE_MAKE_DIRECTORY;
+  BerthPutHead head = { .size = self->file->size,
+                        .mode = self->file->mode,
+                        .flags = is_directory ? BERTH_PUT_DIRECTORY : 0 };
+
+  berth_frame_channel_send (self->channel, BERTH_FRAME_PUT, self->request, &head, sizeof head,
+                            self->file->path, strlen (self->file->path));
+  if (is_directory)
+    return;
+  g_unix_set_fd_nonblocking (self->file->fd, TRUE, NULL);
+  if (self->file->size == 0)
+    file_send_done (self);
+}
+
+static void
+file_send_get (BerthAgentFile *self)
+{
+  BerthGetHead head = { .size_max = self->file->size_max, .credit = FILE_CREDIT };
+
+  self->credit = FILE_CREDIT;
+  self->output = berth_output_new_for_fd (self->file->fd, drained_cb, self);
+  self->file->fd = -1; /* the output's */
+  berth_frame_channel_send (self->channel, BERTH_FRAME_GET, self->request, &head, sizeof head,
+                            self->file->path, strlen (self->file->path));
+}
+
+static void
+file_send_list (BerthAgentFile *self)
+{
+  BerthLsHead head = { .path_size = (guint32)strlen (self->file->path),
+                       .count_max = self->file->count_max,
+                       .credit = FILE_CREDIT };
+  g_autofree char *names
+      = g_strconcat (self->file->path, self->file->after != NULL ? self->file->after : "", NULL);
+
+  self->credit = FILE_CREDIT;
+  self->listing = g_byte_array_new ();
+  berth_frame_channel_send (self->channel, BERTH_FRAME_LS, self->request, &head, sizeof head, names,
+                            strlen (names));
+}
+
+BerthAgentFile *
+berth_agent_file_new (BerthFrameChannel *channel, guint32 request, BerthFileRequest *file,
+                      BerthAgentFileDoneFunc func, gpointer user_data)
+{
+  BerthAgentFile *self = g_new0 (BerthAgentFile, 1);
+
+  self->channel = channel;
+  self->request = request;
+  self->file = file;
+  self->func = func;
+  self->user_data = user_data;
+  self->sum = g_checksum_new (G_CHECKSUM_SHA256);
+  if (file->kind == BERTH_FILE_GET)
+    file_send_get (self);
+  else if (file->kind == BERTH_FILE_LIST)
+    file_send_list (self);
+  else
+    file_send_put (self);
+  file_arm_stall (self, STALL_MS);
+  return self;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Carries a file's bytes with a thread that does nothing else, so that our own descriptor stays
+ * blocking and here, while the call to berthd waits for its answer. */
+#include "plugin/cli/berth-cli-transfer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/cli/berth-cli-report.h"
+#include "pool/berth-error.h"
+
+#define CHUNK_BYTES 65536
+/* After Ctrl-C: how long what is on its way is waited for */
+#define LAST_BYTES_US (3 * G_USEC_PER_SEC)
+/* A transfer that is over before that shows nothing. */
+#define PROGRESS_AFTER_MS 700
+#define PROGRESS_EVERY_MS 250
+
+/* A thread that reads and writes. One that still does when the command gives up is left to the
+ * process's end, and its carrier with it. */
+typedef struct
+{
+  char *path; /* nullable: opened by the thread as where it reads from */
+  int from;
+  int to;
+  int own_pipe;      /* which of the two is the pipe's, closed by the thread; -1: neither */
+  guint64 left;      /* bytes that may be carried at most */
+  GChecksum *sum;    /* nullable */
+  int read_failure;  /* errno; read after done is set */
+  int write_failure; /* the same */
+  _Atomic guint64 moved;
+  atomic_bool done;
+} Carrier;
+
+typedef struct
+{
+  Carrier *carrier;
+  const char *name;
+  guint64 size; /* 0: not known */
+  gboolean is_shown;
+} Progress;
+
+static Carrier *
+carrier_new (int from, int to, int own_pipe, guint64 left)
+{
+  Carrier *self = g_new0 (Carrier, 1);
+
+  self->from = from;
+  self->to = to;
+  self->own_pipe = own_pipe;
+  self->left = left;
+  return self;
+}
+
+static void
+carrier_free (Carrier *self)
+{
+  g_clear_pointer (&self->sum, g_checksum_free);
+  g_free (self->path);
+  g_free (self);
+}
+
+static gboolean
+write_all (Carrier *self, const guint8 *bytes, gsize size)
+{
+  while (size > 0)
+    {
+      gssize put = write (self->to, bytes, size);
+
+      if (put < 0 && errno == EINTR)
+        continue;
+      if (put < 0)
+        {
+          self->write_failure = errno;
+          return FALSE;
+        }
+      bytes += put;
+      size -= (gsize)put;
+    }
+  return TRUE;
+}
+
+static gpointer
+carry_thread (gpointer user_data)
+{
+  Carrier *self = user_data;
+  guint8 chunk[CHUNK_BYTES];
+
+  if (self->path != NULL)
+    self->from = open (self->path, O_RDONLY | O_CLOEXEC);
+  while (self->left > 0)
+    {
+      gssize got = read (self->from, chunk, MIN (sizeof chunk, self->left));
+
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got < 0)
+        self->read_failure = errno;
+      if (got <= 0)
+        break;
+      if (self->sum != NULL)
+        g_checksum_update (self->sum, chunk, got);
+      if (!write_all (self, chunk, (gsize)got))
+        break;
+      self->left -= (guint64)got;
+      self->moved += (guint64)got;
+    }
+  if (self->own_pipe >= 0)
+    close (self->own_pipe);
+  if (self->path != NULL && self->from >= 0)
+    close (self->from);
+  atomic_store (&self->done, true);
+  g_main_context_wakeup (NULL);
+  return NULL;
+}
+
+static void
+carrier_start (Carrier *self)
+{
+  g_thread_unref (g_thread_new ("file", carry_thread, self));
+}
+
+static gboolean
+limit_cb (gpointer user_data)
+{
+  *(gboolean *)user_data = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+/* FALSE: a signal has ended the command, and the thread did not end soon. */
+static gboolean
+carrier_wait (Carrier *self, BerthClient *client, gint64 after_signal_us)
+{
+  gboolean limit_reached = FALSE;
+  guint limit_id = 0;
+
+  while (!atomic_load (&self->done) && !limit_reached)
+    {
+      if (limit_id == 0 && berth_client_get_signal (client) != 0)
+        limit_id = g_timeout_add ((guint)(after_signal_us / 1000), limit_cb, &limit_reached);
+      g_main_context_iteration (NULL, TRUE);
+    }
+  g_clear_handle_id (&limit_id, g_source_remove);
+  return atomic_load (&self->done);
+}
+
+static gboolean
+progress_cb (gpointer user_data)
+{
+  Progress *self = user_data;
+  double moved = (double)self->carrier->moved / 1e6;
+  g_autofree char *name = g_utf8_make_valid (self->name, -1);
+
+  for (char *at = name; *at != '\0'; at++)
+    if (g_ascii_iscntrl (*at))
+      *at = '?';
+  if (self->size > 0)
+    fprintf (stderr, "\r%.60s: %.1f of %.1f MB\033[K", name, moved, (double)self->size / 1e6);
+  else
+    fprintf (stderr, "\r%.60s: %.1f MB\033[K", name, moved);
+  self->is_shown = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+progress_begin_cb (gpointer user_data)
+{
+  GSource *every = g_timeout_source_new (PROGRESS_EVERY_MS);
+
+  g_source_set_callback (every, progress_cb, user_data, NULL);
+  g_source_set_name (every, "progress");
+  g_source_attach (every, NULL);
+  g_source_unref (every);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+progress_end (Progress *self)
+{
+  while (g_source_remove_by_user_data (self))
+    ;
+  if (self->is_shown)
+    fputs ("\r\033[K", stderr);
+}
+
+/* The call with one descriptor, while its other end is carried. *@out_carried: the carrier is done
+ * and may be freed. */
+static GVariant *
+call_and_carry (BerthTransfer *self, const char *method, const char *guest, guint64 size,
+                Carrier *carrier, int far, GVariantDict *options, gboolean *out_carried,
+                GError **error)
+{
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  Progress progress = { .carrier = carrier, .name = guest, .size = size };
+  GVariant *reply = NULL;
+  int index = g_unix_fd_list_append (fds, far, error);
+
+  close (far);
+  *out_carried = TRUE;
+  if (index < 0)
+    {
+      close (carrier->own_pipe);
+      g_variant_dict_clear (options);
+      return NULL;
+    }
+  g_variant_dict_insert (options, "data", "h", index);
+  if (!self->is_quiet && isatty (STDERR_FILENO))
+    g_timeout_add (PROGRESS_AFTER_MS, progress_begin_cb, &progress);
+  carrier_start (carrier);
+  reply = berth_client_call (
+      self->client, method,
+      g_variant_new ("(s^ay@a{sv})", self->id, guest, g_variant_dict_end (options)), "(a{sv})",
+      g_steal_pointer (&fds), error);
+  *out_carried = carrier_wait (carrier, self->client, LAST_BYTES_US);
+  progress_end (&progress);
+  return reply;
+}
+
+static gboolean
+make_pipe (int ends[2], GError **error)
+{
+  if (pipe2 (ends, O_CLOEXEC) == 0)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "a pipe for the file: %s",
+               g_strerror (errno));
+  return FALSE;
+}
+
+gboolean
+berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *guest,
+                    GError **error)
+{
+  GVariantDict options = G_VARIANT_DICT_INIT (NULL);
+  Carrier *carrier;
+  g_autoptr (GVariant) reply = NULL;
+  gboolean is_carried;
+  int ends[2];
+
+  if (!make_pipe (ends, error))
+    return FALSE;
+  carrier = carrier_new (fd, ends[1], ends[1], size);
+  g_variant_dict_insert (&options, "size", "t", size);
+  g_variant_dict_insert (&options, "mode", "u", mode & 0777);
+  g_variant_dict_insert (&options, "max_bytes", "t", self->max_bytes);
+  reply = call_and_carry (self, "Put", guest, size, carrier, ends[0], &options, &is_carried, error);
+  if (reply == NULL && is_carried && carrier->read_failure != 0)
+    {
+      g_clear_error (error);
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "what should become '%s': %s",
+                   guest, g_strerror (carrier->read_failure));
+    }
+  if (is_carried)
+    carrier_free (carrier);
+  return reply != NULL;
+}
+
+gboolean
+berth_transfer_make_directory (BerthTransfer *self, guint32 mode, const char *guest, GError **error)
+{
+  GVariantDict options = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (GVariant) reply = NULL;
+
+  g_variant_dict_insert (&options, "directory", "b", TRUE);
+  g_variant_dict_insert (&options, "mode", "u", mode & 0777);
+  reply = berth_client_call (
+      self->client, "Put",
+      g_variant_new ("(s^ay@a{sv})", self->id, guest, g_variant_dict_end (&options)), "(a{sv})",
+      NULL, error);
+  return reply != NULL;
+}
+
+/* berthd compared what it sent with the guest's; this is the rest of the way. */
+static gboolean
+check_arrived (Carrier *carrier, const char *guest, GVariant *info, GError **error)
+{
+  const char *sum = NULL;
+  guint64 size = 0;
+
+  if (g_variant_lookup (info, "size", "t", &size) && g_variant_lookup (info, "sha256", "&s", &sum)
+      && size == carrier->moved && strcmp (sum, g_checksum_get_string (carrier->sum)) == 0)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+               "file '%s': what arrived is not what was sent: try again", guest);
+  return FALSE;
+}
+
+/* Whether our side of it went well, and what arrived is what was sent */
+static gboolean
+check_carrier (Carrier *carrier, GVariant *reply, const char *guest, int fd, const char *local,
+               GError **error)
+{
+  g_autoptr (GVariant) info = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
+
+  if (carrier->write_failure == EPIPE && fd == STDOUT_FILENO)
+    berth_report_die_of_broken_pipe ();
+  if (carrier->write_failure != 0)
+    {
+      g_clear_error (error);
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s: %s", local,
+                   g_strerror (carrier->write_failure));
+      return FALSE;
+    }
+  return info != NULL && check_arrived (carrier, guest, info, error);
+}
+
+gboolean
+berth_transfer_get (BerthTransfer *self, const char *guest, guint64 max_bytes, int fd,
+                    const char *local, guint32 *out_mode, guint64 *out_size, GError **error)
+{
+  GVariantDict options = G_VARIANT_DICT_INIT (NULL);
+  Carrier *carrier;
+  g_autoptr (GVariant) reply = NULL;
+  g_autoptr (GVariant) info = NULL;
+  gboolean is_carried, ok;
+  int ends[2];
+
+  if (!make_pipe (ends, error))
+    return FALSE;
+  carrier = carrier_new (ends[0], fd, ends[0], G_MAXUINT64);
+  carrier->sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_variant_dict_insert (&options, "max_bytes", "t", max_bytes);
+  reply = call_and_carry (self, "Get", guest, 0, carrier, ends[1], &options, &is_carried, error);
+  if (!is_carried)
+    return FALSE; /* a signal did it, which is told */
+  ok = check_carrier (carrier, reply, guest, fd, local, error);
+  if (ok)
+    {
+      info = g_variant_get_child_value (reply, 0);
+      *out_mode = 0644;
+      g_variant_lookup (info, "mode", "u", out_mode);
+      *out_size = carrier->moved;
+    }
+  carrier_free (carrier);
+  return ok;
+}
+
+GVariant *
+berth_transfer_list (BerthTransfer *self, const char *guest, const char *after, guint limit,
+                     GError **error)
+{
+  GVariantDict options = G_VARIANT_DICT_INIT (NULL);
+
+  g_variant_dict_insert (&options, "limit", "u", limit);
+  if (after != NULL)
+    g_variant_dict_insert (&options, "after", "^ay", after);
+  return berth_client_call (
+      self->client, "Ls",
+      g_variant_new ("(s^ay@a{sv})", self->id, guest, g_variant_dict_end (&options)),
+      "(aa{sv}a{sv})", NULL, error);
+}
+
+static int
+open_nameless (void)
+{
+  int fd = open (g_get_tmp_dir (), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  g_autofree char *name = NULL;
+
+  if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+    return fd;
+  fd = g_file_open_tmp ("berth-XXXXXX", &name, NULL);
+  if (fd >= 0)
+    unlink (name);
+  return fd;
+}
+
+/* What came of it, but for what a signal ended */
+static gboolean
+check_spooled (const Carrier *carrier, guint64 max_bytes, GError **error)
+{
+  if (carrier->write_failure != 0)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                 "the input can't be kept in %s until its size is known: %s", g_get_tmp_dir (),
+                 g_strerror (carrier->write_failure));
+  else if (carrier->read_failure != 0)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "the input can't be read: %s",
+                 g_strerror (carrier->read_failure));
+  else if (carrier->moved > max_bytes)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                 "the input has more than %" G_GUINT64_FORMAT " bytes: --max-size allows more",
+                 max_bytes);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+int
+berth_transfer_spool (BerthTransfer *self, const char *path, guint64 *out_size, GError **error)
+{
+  int spool = open_nameless ();
+  Carrier *carrier = carrier_new (STDIN_FILENO, spool, -1, self->max_bytes + 1);
+  gboolean ok = FALSE;
+
+  if (spool < 0)
+    carrier->write_failure = errno;
+  else
+    {
+      carrier->path = g_strdup (path);
+      carrier_start (carrier);
+      if (!carrier_wait (carrier, self->client, 0))
+        {
+          /* the thread writes to it still */
+          g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "interrupted");
+          return -1;
+        }
+    }
+  if (check_spooled (carrier, self->max_bytes, error))
+    {
+      ok = lseek (spool, 0, SEEK_SET) == 0;
+      *out_size = carrier->moved;
+    }
+  carrier_free (carrier);
+  if (ok)
+    return spool;
+  if (spool >= 0)
+    close (spool);
+  return -1;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One file, or one page of a folder, between a sandbox and an open descriptor of ours. */
+#pragma once
+
+#include "plugin/cli/berth-cli-client.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BerthTransfer:
+ * @client: borrowed
+ * @id: of the sandbox, borrowed
+ * @max_bytes: of one file
+ * @is_quiet: no progress on a terminal
+ *
+ * What the transfers of one verb share.
+ */
+typedef struct
+{
+  BerthClient *client;
+  const char *id;
+  guint64 max_bytes;
+  gboolean is_quiet;
+} BerthTransfer;
+
+/* @fd stands at the beginning of @size bytes. */
+gboolean berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode,
+                             const char *guest, GError **error);
+gboolean berth_transfer_make_directory (BerthTransfer *self, guint32 mode, const char *guest,
+                                        GError **error);
+/* Writes to @fd, whose name is for messages; what was written is the file only if this succeeds.
+ * @max_bytes: as the transfer's, or less */
+gboolean
+berth_transfer_get (BerthTransfer *self, const char *guest, guint64 max_bytes, int fd,
+                    const char *local, guint32 *out_mode, guint64 *out_size, GError **error);
+/* (transfer full): (aa{sv}a{sv}), as Ls of the D-Bus interface. @after (nullable) */
+GVariant *berth_transfer_list (BerthTransfer *self, const char *guest, const char *after,
+                               guint limit, GError **error);
+/* A file without a name that has all bytes of what is at @path (nullable: of standard input), at
+ * its beginning; -1 with @error */
+int berth_transfer_spool (BerthTransfer *self, const char *path, guint64 *out_size, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a connection's methods share, wherever they stand. */
+#pragma once
+
+#include "plugin/daemon/berth-peer.h"
+
+G_BEGIN_DECLS
+
+BerthManager *berth_peer_get_manager (BerthPeer *self);
+/* of this call: cancelled by Cancel, or with the connection; lives as long as @invocation */
+GCancellable *berth_peer_get_cancellable (BerthPeer *self, GDBusMethodInvocation *invocation);
+/* as the manager knows the caller: administrators are 0 */
+guint32 berth_peer_get_acting_uid (BerthPeer *self);
+gboolean berth_peer_check_id (const char *id, GError **error);
+/* Answers with @error, as callers may see it. Takes over @invocation. */
+void berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error);
+
+/* in berth-peer-files.c */
+void berth_peer_files_init (BerthDBusManagerIface *iface);
+
+G_END_DECLS

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What becomes of the VMs that an earlier life of berthd left: sessions are found again, warm VMs are
+ * looked at and used, the rest is ended. There is no record of them but libvirt's. */
+#include "berth-libvirt-private.h"
+
+#include <string.h>
+
+#include "pool/berth-error.h"
+#include "pool/berth-request.h"
+
+static gint64
+created_us (const BerthOwnDomain *domain)
+{
+  gint64 age_us = g_get_real_time () - domain->mark->created * G_USEC_PER_SEC;
+
+  return g_get_monotonic_time () - MAX (age_us, 0);
+}
+
+/* "berth-python-3" -> 3; so that no other gets this name; 0 where it is another's prefix */
+static guint
+ordinal_of (const char *name)
+{
+  const char *dash = strrchr (name, '-');
+  guint64 number = 0;
+
+  if (dash != NULL)
+    g_ascii_string_to_unsigned (dash + 1, 10, 1, G_MAXUINT, &number, NULL);
+  return (guint) number;
+}
+
+/* (transfer full): the VM of @domain, with its slot and machine */
+static BerthVm *
+libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, BerthStartMode mode)
+{
+  const BerthMark *mark = domain->mark;
+  BerthTemplate *template = g_hash_table_lookup (self->templates, mark->template_name);
+  BerthVm *vm = berth_vm_new_adopted (mark->id, mark->template_name, domain->memory_mb,
+                                      domain->vcpus, created_us (domain));
+  BerthSlot *slot = berth_libvirt_add_slot (self, vm, mode);
+
+  slot->ordinal = ordinal_of (domain->name);
+  slot->machine = berth_machine_new_adopted (vm, template, self->link, self->instance,
+                                             domain->name, domain->uuid);
+  return vm;
+}
+
+static void
+ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (!berth_machine_end_finish (BERTH_MACHINE (source), result, &error))
+    g_warning ("%s", error->message);
+}
+
+/* Ends what pool never hears of. */
+static void
+libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char *reason)
+{
+  g_autoptr(BerthVm) vm = berth_vm_new_adopted (domain->mark->id, domain->mark->template_name,
+                                                domain->memory_mb, domain->vcpus, 0);
+  g_autoptr(BerthMachine) machine
+      = berth_machine_new_adopted (vm, NULL, self->link, self->instance, domain->name,
+                                   domain->uuid);
+
+  g_message ("ending domain %s, left behind by an earlier berthd: %s", domain->name, reason);
+  berth_machine_end_async (machine, ended_cb, NULL);
+}
+
+/* (transfer full): of those that are left in state @state */
+static GPtrArray *
+libvirt_steal_found (BerthLibvirt *self, const char *state)
+{
+  GPtrArray *found = g_ptr_array_new_with_free_func ((GDestroyNotify) berth_own_domain_free);
+
+  for (guint i = 0; self->adoptable != NULL && i < self->adoptable->len;)
+    {
+      BerthOwnDomain *domain = g_ptr_array_index (self->adoptable, i);
+
+      if (g_str_equal (domain->mark->state, state))
+        g_ptr_array_add (found, g_ptr_array_steal_index (self->adoptable, i));
+      else
+        i++;
+    }
+  return found;
+}
+
+/* ---- sessions ---- */
+
+typedef struct
+{
+  guint pending;
+} Adoption;
+
+static void
+session_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  BerthLibvirt *self = g_task_get_source_object (task);
+  Adoption *adoption = g_task_get_task_data (task);
+  BerthVm *vm = berth_machine_get_vm (BERTH_MACHINE (source));
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+  g_autoptr(GError) error = NULL;
+
+  if (berth_machine_start_finish (BERTH_MACHINE (source), result, &error))
+    {
+      berth_libvirt_start_ended (self, vm, NULL);
+      g_message ("found sandbox %s again: %s", berth_vm_get_id (vm),
+                 berth_machine_get_name (slot->machine));
+    }
+  else
+    {
+      g_warning ("sandbox %s does not answer any more: %s", berth_vm_get_id (vm), error->message);
+      berth_libvirt_end_unasked (self, vm, slot, error->message);
+    }
+  adoption->pending--;
+  if (adoption->pending == 0)
+    g_task_return_boolean (task, TRUE);
+}
+
+/* (transfer full) (nullable) */
+static BerthRequest *
+make_request (const BerthOwnDomain *domain)
+{
+  const BerthMark *mark = domain->mark;
+  BerthRequest *request
+      = berth_request_new (mark->template_name, domain->memory_mb, domain->vcpus, mark->tenant,
+                           mark->task, mark->uid, BERTH_REQUEST_WAIT_FOREVER, NULL);
+
+  if (request != NULL)
+    request->is_session = TRUE;
+  return request;
+}
+
+static void
+libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain,
+                       BerthLibvirtFoundFunc func, gpointer func_data, GTask *task)
+{
+  Adoption *adoption = g_task_get_task_data (task);
+  g_autoptr(BerthRequest) request = make_request (domain);
+  g_autoptr(BerthVm) vm = NULL;
+  BerthSlot *slot;
+
+  if (request == NULL || !g_hash_table_contains (self->templates, domain->mark->template_name))
+    {
+      libvirt_end_found (self, domain, "its template or its mark can't be used");
+      return;
+    }
+  vm = libvirt_add_found (self, domain, BERTH_START_RUN);
+  slot = g_hash_table_lookup (self->slots, vm);
+  func (vm, request, func_data);
+  adoption->pending++;
+  berth_machine_adopt_async (slot->machine, BERTH_MACHINE_COLD, NULL, slot->cancellable,
+                             session_adopted_cb, g_object_ref (task));
+}
+
+void
+berth_libvirt_adopt_sessions_async (BerthLibvirt *self, BerthLibvirtFoundFunc func,
+                                    gpointer func_data, GAsyncReadyCallback callback,
+                                    gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr(GPtrArray) found = libvirt_steal_found (self, BERTH_MARK_STATE_SESSION);
+  Adoption *adoption = g_new0 (Adoption, 1);
+
+  g_task_set_source_tag (task, berth_libvirt_adopt_sessions_async);
+  g_task_set_task_data (task, adoption, g_free);
+  for (guint i = 0; i < found->len; i++)
+    libvirt_adopt_session (self, g_ptr_array_index (found, i), func, func_data, task);
+  if (adoption->pending == 0)
+    g_task_return_boolean (task, TRUE);
+}
+
+void
+berth_libvirt_adopt_sessions_finish (BerthLibvirt *self, GAsyncResult *result)
+{
+  g_return_if_fail (g_task_is_valid (result, self));
+  g_task_propagate_boolean (G_TASK (result), NULL);
+}
+
+/* ---- warm VMs ---- */
+
+static void
+warm_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(BerthLibvirt) self = user_data;
+  BerthMachine *machine = BERTH_MACHINE (source);
+  g_autoptr(GError) error = NULL;
+
+  if (berth_machine_start_finish (machine, result, &error))
+    g_message ("%s stands by again", berth_machine_get_name (machine));
+  berth_libvirt_start_ended (self, berth_machine_get_vm (machine), error);
+}
+
+static void
+libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvirtFoundFunc func,
+                    gpointer func_data)
+{
+  BerthSnapshot *snapshot = berth_stock_get (self->stock, domain->mark->template_name);
+  g_autoptr(BerthVm) vm = NULL;
+  BerthSlot *slot;
+
+  if (snapshot == NULL
+      || g_strcmp0 (domain->mark->snapshot, berth_snapshot_get_key (snapshot)) != 0)
+    {
+      libvirt_end_found (self, domain, "its snapshot does not hold any more");
+      return;
+    }
+  vm = libvirt_add_found (self, domain, BERTH_START_WARM);
+  slot = g_hash_table_lookup (self->slots, vm);
+  func (vm, NULL, func_data);
+  berth_machine_adopt_async (slot->machine, BERTH_MACHINE_WARM, snapshot, slot->cancellable,
+                             warm_adopted_cb, g_object_ref (self));
+}
+
+void
+berth_libvirt_adopt_warm (BerthLibvirt *self, BerthLibvirtFoundFunc func, gpointer user_data)
+{
+  g_autoptr(GPtrArray) found = libvirt_steal_found (self, BERTH_MARK_STATE_WARM);
+
+  for (guint i = 0; i < found->len; i++)
+    libvirt_adopt_warm (self, g_ptr_array_index (found, i), func, user_data);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What becomes of a machine after its start: claimed, recorded, ended. */
+#include "berth-machine-private.h"
+
+#include <unistd.h>
+
+#include "berth-domain.h"
+#include "berth-libvirt-error.h"
+
+/* ---- claim ---- */
+
+static void
+mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthMachine *self = source;
+  BerthMark *mark = task_data;
+  g_autofree char *xml = berth_mark_to_metadata (mark);
+  g_autofree char *title = berth_mark_to_title (mark);
+  g_autoptr(GError) error = NULL;
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
+
+  /* a VM that has gone again meanwhile needs no mark */
+  if (connection == NULL
+      || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
+    g_message ("%s: %s", self->name, error->message);
+  g_task_return_boolean (task, TRUE);
+}
+
+static void
+machine_update_mark (BerthMachine *self)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, NULL, NULL);
+
+  g_task_set_task_data (task, berth_machine_make_mark (self), (GDestroyNotify) berth_mark_free);
+  berth_link_run (self->link, BERTH_LINK_CONTROL, task, mark_job);
+}
+
+static void
+resume_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthMachine *self = source;
+  g_autoptr(GError) error = NULL;
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
+
+  if (connection != NULL && berth_domain_set_paused (connection, self->uuid, FALSE, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+static void
+resumed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GError) error = NULL;
+
+  /* the identity that was sent along can't be answered then: it fails by its own time limit, so a
+   * domain that won't run is told by closing its agent */
+  if (!g_task_propagate_boolean (G_TASK (result), &error) && BERTH_MACHINE (source)->agent != NULL)
+    {
+      g_warning ("%s: %s", BERTH_MACHINE (source)->name, error->message);
+      berth_agent_close (BERTH_MACHINE (source)->agent);
+    }
+}
+
+static void
+claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  g_autoptr(GError) error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  machine_update_mark (BERTH_MACHINE (source));
+  g_task_return_boolean (task, TRUE);
+}
+
+void
+berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+  GTask *identity = g_task_new (self, cancellable, claimed_cb, task);
+  g_autoptr(GTask) resume = g_task_new (self, NULL, resumed_cb, NULL);
+
+  g_task_set_source_tag (task, berth_machine_claim_async);
+  self->identity_attempts = 0;
+  berth_link_run (self->link, BERTH_LINK_CONTROL, resume, resume_job);
+  berth_machine_identify (self, identity);
+}
+
+gboolean
+berth_machine_claim_finish (BerthMachine *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- record ---- */
+
+static gboolean
+record_domain (BerthMachine *self, GError **error)
+{
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
+  int fd = connection != NULL ? berth_snapshot_open_state (self->snapshot, error) : -1;
+  gboolean ok = fd >= 0 && berth_domain_set_paused (connection, self->uuid, TRUE, error)
+                && berth_domain_save_state (connection, self->uuid, fd, error);
+
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+static void
+record_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (record_domain (source, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    berth_machine_return_start_error (task, "the snapshot can't be written", g_steal_pointer (&error));
+}
+
+void
+berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_set_source_tag (task, berth_machine_record_async);
+  berth_link_run (self->link, BERTH_LINK_START, task, record_job);
+}
+
+gboolean
+berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- end ---- */
+
+static void
+end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthMachine *self = source;
+  g_autoptr(GError) error = NULL;
+  g_auto(virConnectPtr) connection
+      = berth_link_ref_connection (self->link, BERTH_LINK_DESTROY, &error);
+
+  if (connection != NULL && berth_domain_end (connection, self->uuid, &error))
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+  g_prefix_error (&error, "%s: ", self->name);
+  g_task_return_error (task, g_steal_pointer (&error));
+}
+
+void
+berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_set_source_tag (task, berth_machine_end_async);
+  if (self->agent != NULL)
+    berth_agent_close (self->agent);
+  g_clear_object (&self->agent);
+  berth_link_run (self->link, BERTH_LINK_DESTROY, task, end_job);
+}
+
+gboolean
+berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static void
+process_ended_cb (gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+
+  g_task_return_boolean (task, TRUE);
+}
+
+void
+berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback callback,
+                                  gpointer user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_set_source_tag (task, berth_machine_wait_process_async);
+  if (self->process == NULL)
+    g_task_return_boolean (task, FALSE);
+  else
+    berth_process_watch (self->process, process_ended_cb, g_steal_pointer (&task));
+}
+
+gboolean
+berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), NULL);
+}
+
+gboolean
+berth_machine_get_memory (BerthMachine *self, guint64 *out_private, guint64 *out_shared)
+{
+  return self->process != NULL
+         && berth_process_get_memory (self->process, out_private, out_shared);
+}

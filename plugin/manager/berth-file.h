@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One file to be carried into or out of a sandbox, or one look into a folder, and what came of it.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "pool/berth-types.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_FILE_SIZE_MAX_DEFAULT (G_GUINT64_CONSTANT (500) * 1024 * 1024)
+#define BERTH_FILE_MODE_DEFAULT 0644u
+#define BERTH_FILE_DIRECTORY_MODE_DEFAULT 0755u
+#define BERTH_FILE_ENTRIES_MAX 1000u
+
+/**
+ * BerthFileKind:
+ * @BERTH_FILE_PUT: a file into the sandbox: whole under its name, or not at all
+ * @BERTH_FILE_MAKE_DIRECTORY: a folder, and those above it, where there is none
+ * @BERTH_FILE_GET: a file out of it
+ * @BERTH_FILE_LIST: a folder's entries, a bounded number at a time
+ */
+typedef enum
+{
+  BERTH_FILE_PUT,
+  BERTH_FILE_MAKE_DIRECTORY,
+  BERTH_FILE_GET,
+  BERTH_FILE_LIST,
+} BerthFileKind;
+
+/**
+ * BerthFileRequest:
+ * @path: bytes; contract.md, Files, has the rules
+ * @fd: PUT is read from it, GET written to it; a pipe or socket, owned
+ * @size: of PUT, all that is read from @fd; bytes
+ * @mode: of PUT and MAKE_DIRECTORY: permission bits
+ * @size_max: of PUT and GET; bytes
+ * @after: (nullable): of LIST: only names behind this one
+ * @count_max: of LIST: 1 to BERTH_FILE_ENTRIES_MAX
+ *
+ * Made by berth_file_request_new(), changed by its owner until it is handed to a call.
+ */
+typedef struct
+{
+  BerthFileKind kind;
+  char *path;
+  int fd;
+  guint64 size;
+  guint32 mode;
+  guint64 size_max;
+  char *after;
+  guint count_max;
+} BerthFileRequest;
+
+BERTH_AVAILABLE BerthFileRequest *berth_file_request_new (BerthFileKind kind, const char *path);
+BERTH_AVAILABLE void berth_file_request_free (BerthFileRequest *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileRequest, berth_file_request_free)
+/* What can be said before a guest is asked. Fails with BERTH_ERROR_INVALID. */
+BERTH_AVAILABLE gboolean berth_file_request_check (const BerthFileRequest *self, GError **error);
+
+/**
+ * BerthFileEntry:
+ * @name: bytes, one component, never "." or ".."
+ * @size: bytes
+ * @mtime_us: since 1970
+ * @mode: as in struct stat
+ */
+typedef struct
+{
+  char *name;
+  guint64 size;
+  gint64 mtime_us;
+  guint32 mode;
+} BerthFileEntry;
+
+/**
+ * BerthFileResult:
+ * @size: of the file; bytes
+ * @mode: as in struct stat: of what the path names
+ * @sha256: (nullable): of the file, in hex; NULL for a folder
+ * @entries: (nullable) (element-type BerthFileEntry): of LIST, sorted by the bytes of their names
+ * @is_more: of LIST: there are entries behind these
+ */
+typedef struct
+{
+  guint64 size;
+  guint32 mode;
+  char *sha256;
+  GPtrArray *entries;
+  gboolean is_more;
+} BerthFileResult;
+
+BERTH_AVAILABLE void berth_file_result_free (BerthFileResult *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileResult, berth_file_result_free)
+/* (transfer floating): a{sv}: size, mode, type, sha256; of LIST: mode, type, more */
+BERTH_AVAILABLE GVariant *berth_file_result_to_variant (const BerthFileResult *self);
+/* (transfer floating): aa{sv}: name (ay), type, size, mode, mtime */
+BERTH_AVAILABLE GVariant *berth_file_result_entries_to_variant (const BerthFileResult *self);
+BERTH_AVAILABLE BerthFileEntry *berth_file_entry_new (const char *name, gsize length);
+BERTH_AVAILABLE void berth_file_entry_free (BerthFileEntry *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileEntry, berth_file_entry_free)
+/* "file", "directory", "symlink", "fifo", "socket", "character-device", "block-device", "unknown"
+ */
+BERTH_AVAILABLE const char *berth_file_type_from_mode (guint32 mode);
+BERTH_AVAILABLE char *berth_file_dup_shown (const char *path);
+/* Whether it may stand for one entry of a folder, wherever it came from */
+BERTH_AVAILABLE gboolean berth_file_name_is_valid (const char *name, gsize length);
+
+G_END_DECLS

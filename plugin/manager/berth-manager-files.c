@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The manager's verbs for files: whose sandbox, which file, and then it is the sandbox's. */
+#include "plugin/manager/berth-manager-private.h"
+#include "pool/berth-error.h"
+
+static void
+file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+  BerthFileResult *result
+      = berth_sandbox_file_finish (BERTH_SANDBOX (source), async_result, &error);
+
+  if (result != NULL)
+    g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+manager_file_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                    gpointer tag, GCancellable *cancellable, GAsyncReadyCallback callback,
+                    gpointer user_data)
+{
+  g_autoptr (BerthFileRequest) owned = file;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GError) error = NULL;
+  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
+
+  g_task_set_source_tag (task, tag);
+  g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
+  if (sandbox == NULL || !berth_file_request_check (owned, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    berth_sandbox_file_async (sandbox, g_steal_pointer (&owned), cancellable, file_cb,
+                              g_steal_pointer (&task));
+}
+
+static BerthFileResult *
+manager_file_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+berth_manager_put_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  g_return_if_fail (file->kind == BERTH_FILE_PUT || file->kind == BERTH_FILE_MAKE_DIRECTORY);
+  manager_file_async (self, id, uid, file, berth_manager_put_async, cancellable, callback,
+                      user_data);
+}
+
+BerthFileResult *
+berth_manager_put_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  return manager_file_finish (self, result, error);
+}
+
+void
+berth_manager_get_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  g_return_if_fail (file->kind == BERTH_FILE_GET);
+  manager_file_async (self, id, uid, file, berth_manager_get_async, cancellable, callback,
+                      user_data);
+}
+
+BerthFileResult *
+berth_manager_get_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  return manager_file_finish (self, result, error);
+}
+
+void
+berth_manager_ls_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_return_if_fail (file->kind == BERTH_FILE_LIST);
+  manager_file_async (self, id, uid, file, berth_manager_ls_async, cancellable, callback,
+                      user_data);
+}
+
+BerthFileResult *
+berth_manager_ls_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  return manager_file_finish (self, result, error);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides which of the administrator's words hold for a tenant. */
+#include "berth-tenant-policy.h"
+
+#include <string.h>
+
+#include "berth-request.h"
+#include "berth-sync.h"
+
+#define N_FIELDS ((guint)BERTH_TENANT_MEMORY_MB + 1)
+
+/* what one pattern says */
+typedef struct
+{
+  gboolean is_set[N_FIELDS];
+  guint value[N_FIELDS];
+} PolicyEntry;
+
+struct _BerthTenantPolicy
+{
+  gatomicrefcount ref_count;
+  GHashTable *entries; /* pattern (owned) → PolicyEntry (owned) */
+};
+
+/**
+ * berth_tenant_policy_new:
+ *
+ * Returns: (transfer full): a policy in which everybody weighs the same and has no cap
+ */
+BerthTenantPolicy *
+berth_tenant_policy_new (void)
+{
+  BerthTenantPolicy *self = g_new0 (BerthTenantPolicy, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  return self;
+}
+
+/**
+ * berth_tenant_policy_ref:
+ * @self: a policy
+ *
+ * Returns: (transfer full): @self
+ */
+BerthTenantPolicy *
+berth_tenant_policy_ref (BerthTenantPolicy *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+/**
+ * berth_tenant_policy_unref:
+ * @self: (transfer full): a policy
+ */
+void
+berth_tenant_policy_unref (BerthTenantPolicy *self)
+{
+  g_return_if_fail (self != NULL);
+
+  BERTH_SYNC_RELEASE (self);
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  BERTH_SYNC_ACQUIRE (self);
+  g_hash_table_unref (self->entries);
+  g_free (self);
+}
+
+/* @text up to @colon is a user's number, written as it is looked up later */
+static gboolean
+uid_is_valid (const char *text, const char *colon)
+{
+  g_autofree char *number = g_strndup (text, (gsize)(colon - text));
+  guint64 uid = 0;
+
+  return g_ascii_string_to_unsigned (number, 10, 0, G_MAXUINT32, &uid, NULL)
+         && (number[0] != '0' || number[1] == '\0');
+}
+
+/**
+ * berth_tenant_pattern_is_valid:
+ * @pattern: any text
+ *
+ * Returns: whether it is `NAME`, `*`, `UID:NAME` or `UID:*`
+ */
+gboolean
+berth_tenant_pattern_is_valid (const char *pattern)
+{
+  static const char allowed[] = G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-";
+  const char *colon = strchr (pattern, ':');
+  const char *name = colon != NULL ? colon + 1 : pattern;
+  gsize length = strspn (name, allowed);
+
+  if (colon != NULL && !uid_is_valid (pattern, colon))
+    return FALSE;
+  return strcmp (name, "*") == 0
+         || (name[length] == '\0' && length >= 1 && length <= BERTH_REQUEST_NAME_MAX);
+}
+
+/**
+ * berth_tenant_policy_set:
+ * @self: a policy that nobody else has yet
+ * @pattern: for whom
+ * @field: of what
+ * @value: 1 to %BERTH_TENANT_WEIGHT_MAX for a weight; 0 for no cap
+ *
+ * Returns: %FALSE, and nothing is changed, where @pattern or @value is not allowed
+ */
+gboolean
+berth_tenant_policy_set (BerthTenantPolicy *self, const char *pattern, BerthTenantField field,
+                         guint value)
+{
+  PolicyEntry *entry = NULL;
+
+  if (!berth_tenant_pattern_is_valid (pattern)
+      || (field == BERTH_TENANT_WEIGHT && (value < 1 || value > BERTH_TENANT_WEIGHT_MAX)))
+    return FALSE;
+  entry = g_hash_table_lookup (self->entries, pattern);
+  if (entry == NULL)
+    {
+      entry = g_new0 (PolicyEntry, 1);
+      g_hash_table_insert (self->entries, g_strdup (pattern), entry);
+    }
+  entry->is_set[field] = TRUE;
+  entry->value[field] = value;
+  return TRUE;
+}
+
+/* fields that @pattern says something of, and that nobody before it did */
+static void
+apply_entry (BerthTenantPolicy *self, const char *pattern, PolicyEntry *known)
+{
+  const PolicyEntry *entry = g_hash_table_lookup (self->entries, pattern);
+
+  for (guint i = 0; entry != NULL && i < N_FIELDS; i++)
+    if (entry->is_set[i] && !known->is_set[i])
+      {
+        known->is_set[i] = TRUE;
+        known->value[i] = entry->value[i];
+      }
+}
+
+/**
+ * berth_tenant_policy_get:
+ * @self: a policy
+ * @uid: whose tenant
+ * @tenant: (nullable): its name
+ *
+ * Returns: its limits
+ */
+BerthTenantLimits
+berth_tenant_policy_get (BerthTenantPolicy *self, guint32 uid, const char *tenant)
+{
+  PolicyEntry known = { 0 };
+
+  if (g_hash_table_size (self->entries) > 0)
+    {
+      g_autofree char *own = g_strdup_printf ("%u:%s", uid, tenant != NULL ? tenant : "");
+      g_autofree char *any_of_user = g_strdup_printf ("%u:*", uid);
+
+      apply_entry (self, own, &known);
+      apply_entry (self, any_of_user, &known);
+      if (tenant != NULL)
+        apply_entry (self, tenant, &known);
+      apply_entry (self, "*", &known);
+    }
+  return (BerthTenantLimits){
+    .weight = known.is_set[BERTH_TENANT_WEIGHT] ? known.value[BERTH_TENANT_WEIGHT] : 1,
+    .max_vms = known.value[BERTH_TENANT_MAX_VMS],
+    .memory_mb = known.value[BERTH_TENANT_MEMORY_MB],
+  };
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The process of a transfer as a guest has it: started by root, its work done as uid 1000, under a
+ * /proc that hides others. Needs root. */
+#include <fcntl.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent-transfer-work.h"
+
+#define TEXT "some bytes\n"
+
+typedef struct
+{
+  char *home;
+  BerthAgentConfig config;
+  BerthAgentTransferJob job;
+  BerthAgentTransferResult result;
+  gssize result_size;
+  char data[100];
+  gssize data_size;
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  fixture->home = g_dir_make_tmp ("berth-work-XXXXXX", NULL);
+  fixture->config = (BerthAgentConfig){ .is_init = true, .home = fixture->home };
+  fixture->job = (BerthAgentTransferJob){ .config = &fixture->config, .cgroup_fd = -1 };
+  g_assert_no_errno (chown (fixture->home, BERTH_AGENT_UID, BERTH_AGENT_UID));
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GDir) folder = g_dir_open (fixture->home, 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (folder)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (fixture->home, name, NULL);
+
+      g_remove (path);
+    }
+  g_rmdir (fixture->home);
+  g_free (fixture->home);
+}
+
+/* In a mount namespace of its own, as the agent's fork has its guest's /proc. */
+static void
+child (Fixture *fixture)
+{
+  if (unshare (CLONE_NEWNS) != 0 || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
+      || mount ("proc", "/proc", "proc", 0, "hidepid=2") != 0)
+    _exit (99);
+  berth_agent_transfer_work (&fixture->job);
+}
+
+static void
+run (Fixture *fixture, guint32 type, const char *path, const char *text)
+{
+  int data[2], control[2], status;
+  gboolean is_put = type == BERTH_FRAME_PUT;
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  BerthFileDone done = { .size = strlen (text) };
+  gsize length = sizeof done.sha256;
+  pid_t pid;
+
+  g_checksum_update (sum, (const guchar *)text, -1);
+  g_checksum_get_digest (sum, done.sha256, &length);
+  g_assert_no_errno (pipe2 (data, O_CLOEXEC));
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control));
+  fixture->job.type = type;
+  g_strlcpy (fixture->job.path, path, sizeof fixture->job.path);
+  fixture->job.path_size = (guint32)strlen (path);
+  fixture->job.data_fd = data[is_put ? 0 : 1];
+  fixture->job.control_fd = control[1];
+  pid = fork ();
+  if (pid == 0)
+    child (fixture);
+  close (fixture->job.data_fd);
+  close (control[1]);
+  if (is_put)
+    {
+      g_assert_cmpint (send (control[0], &done, sizeof done, 0), ==, sizeof done);
+      g_assert_cmpint (write (data[1], text, strlen (text)), ==, (gssize)strlen (text));
+      close (data[1]);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+  fixture->result_size = recv (control[0], &fixture->result, sizeof fixture->result, 0);
+  if (fixture->result_size < 0) /* ECONNRESET: it did not read the DONE */
+    fixture->result_size = recv (control[0], &fixture->result, sizeof fixture->result, 0);
+  fixture->data_size = is_put ? 0 : read (data[0], fixture->data, sizeof fixture->data);
+  if (!is_put)
+    close (data[0]);
+  close (control[0]);
+}
+
+static void
+assert_refused (Fixture *fixture, const char *part)
+{
+  g_autofree char *text = NULL;
+
+  g_assert_cmpuint (fixture->result.error, ==, BERTH_AGENT_ERROR_INVALID);
+  text = g_strndup (fixture->result.text, (gsize)fixture->result_size - 4);
+  g_assert_nonnull (strstr (text, part));
+}
+
+static void
+test_put_and_get (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (fixture->home, "file", NULL);
+  struct stat info;
+
+  fixture->job.put = (BerthPutHead){ .size = strlen (TEXT), .mode = 04755 };
+  for (guint i = 0; i < 2; i++) /* a new file, and one that is replaced */
+    {
+      run (fixture, BERTH_FRAME_PUT, "file", TEXT);
+      g_assert_cmpuint (fixture->result.error, ==, 0);
+      g_assert_no_errno (stat (path, &info));
+      g_assert_cmpuint (info.st_uid, ==, BERTH_AGENT_UID);
+      g_assert_cmpuint (info.st_gid, ==, BERTH_AGENT_UID);
+      g_assert_cmpuint (info.st_mode, ==, S_IFREG | 0755);
+    }
+  fixture->job.get = (BerthGetHead){ .size_max = 1000 };
+  run (fixture, BERTH_FRAME_GET, "file", TEXT);
+  g_assert_cmpuint (fixture->result.error, ==, 0);
+  g_assert_cmpmem (fixture->data, fixture->data_size, TEXT, strlen (TEXT));
+  fixture->job.ls = (BerthLsHead){ .count_max = 1000 };
+  run (fixture, BERTH_FRAME_LS, ".", TEXT);
+  g_assert_cmpuint (fixture->result.error, ==, 0);
+  g_assert_cmpint (fixture->data_size, ==, sizeof (BerthLsEntry) + strlen ("file"));
+}
+
+static void
+test_has_no_power (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *secret = g_build_filename (fixture->home, "secret", NULL);
+  g_autofree char *folder = g_build_filename (fixture->home, "roots", NULL);
+
+  g_assert_true (g_file_set_contents_full (secret, TEXT, -1, 0, 0600, NULL));
+  g_assert_no_errno (g_mkdir (folder, 0755));
+  fixture->job.get = (BerthGetHead){ .size_max = 1000 };
+  run (fixture, BERTH_FRAME_GET, "secret", TEXT);
+  assert_refused (fixture, "Permission denied");
+  fixture->job.put = (BerthPutHead){ .size = strlen (TEXT), .mode = 0644 };
+  run (fixture, BERTH_FRAME_PUT, "roots/file", TEXT);
+  assert_refused (fixture, "Permission denied");
+  run (fixture, BERTH_FRAME_PUT, "roots/new/file", TEXT);
+  assert_refused (fixture, "Permission denied");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  if (geteuid () != 0)
+    {
+      g_print ("1..0 # SKIP needs root\n");
+      return 0;
+    }
+  g_test_add ("/agent/transfer-work/put-and-get", Fixture, NULL, set_up, test_put_and_get,
+              tear_down);
+  g_test_add ("/agent/transfer-work/has-no-power", Fixture, NULL, set_up, test_has_no_power,
+              tear_down);
+  return g_test_run ();
+}

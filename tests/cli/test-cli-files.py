@@ -1,0 +1,510 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""berth put, get and ls, and run with files: the command and berthd over a scripted manager whose
+sandboxes have the real agent's files (fake-home.c). Usage: test-cli-files.py BERTH FAKE-BERTHD.
+Prints TAP."""
+
+import contextlib
+import importlib.util
+import os
+import pty
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+_spec = importlib.util.spec_from_file_location(
+    "test_cli", os.path.join(os.path.dirname(os.path.abspath(__file__)), "test-cli.py"))
+_cli = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_cli)
+BERTH, LIMIT_S, SHELL, same, one_line, until = (_cli.BERTH, _cli.LIMIT_S, _cli.SHELL, _cli.same,
+                                                _cli.one_line, _cli.until)
+MIB = 1024 * 1024
+
+
+@contextlib.contextmanager
+def sandbox(d, language="shell"):
+    """A sandbox, its id; and the working folder is a new one."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory(prefix="berth-cli-files-") as folder:
+        os.chdir(folder)
+        name = d.berth("create", "-l", language)[1].strip()
+        try:
+            yield name
+        finally:
+            d.berth("destroy", name)
+            os.chdir(before)
+
+
+def write(path, text="text\n", mode=0o644):
+    if os.path.dirname(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, mode)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def mode_of(path):
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+def names(d, name, path="."):
+    return [entry["name"] for entry in d.json("ls", name, path)[1]]
+
+
+def done(result):
+    same(result, (0, "", ""))
+
+
+def test_a_file_there_and_back(d):
+    with sandbox(d) as name:
+        write("program", "#!/bin/sh\n", 0o755)
+        done(d.berth("put", name, "program", "bin/tool"))
+        done(d.berth("get", name, "bin/tool", "back"))
+        same((read("back"), mode_of("back")), ("#!/bin/sh\n", 0o755))
+        same(sorted(os.listdir(".")), ["back", "program"])
+        done(d.berth("get", name, "bin/../bin/tool", "back"))
+        same(names(d, name), ["bin"])
+
+
+def test_under_its_own_name(d):
+    with sandbox(d) as name:
+        write("file", "own\n")
+        os.mkdir("out")
+        done(d.berth("put", name, "file", "folder/"))
+        same(names(d, name, "folder"), ["file"])
+        done(d.berth("get", name, "folder/file", "out"))
+        done(d.berth("get", name, "folder/file", "out/"))
+        same((os.listdir("out"), read("out/file")), (["file"], "own\n"))
+
+
+def test_standard_streams(d):
+    with sandbox(d) as name:
+        done(d.berth("put", name, "-", "file", input="piped\n"))
+        same(d.berth("get", name, "file", "-"), (0, "piped\n", ""))
+        done(d.berth("put", name, "-", "empty"))
+        same(d.berth("get", name, "empty", "-"), (0, "", ""))
+        status, _, err = d.berth("put", name, "-", "folder/", input="x")
+        same(status, 2)
+        one_line(err, "folder/", "name the file")
+
+
+def test_binary_is_unchanged(d):
+    with sandbox(d) as name:
+        with open("bytes", "wb") as file:
+            file.write(os.urandom(3000000))
+        done(d.berth("put", name, "bytes", "bytes"))
+        done(d.berth("get", name, "bytes", "back"))
+        with open("bytes", "rb") as one, open("back", "rb") as other:
+            same(one.read() == other.read(), True)
+
+
+def test_special_files_of_ours_are_not_replaced(d):
+    with sandbox(d) as name:
+        write("file", "x")
+        done(d.berth("put", name, "file", "file"))
+        done(d.berth("get", name, "file", "/dev/null"))
+        same(stat.S_ISCHR(os.stat("/dev/null").st_mode), True)
+        write("target", "old")
+        os.symlink("target", "link")
+        done(d.berth("get", name, "file", "link"))
+        same((os.path.islink("link"), read("target")), (True, "x"))
+
+
+def test_list(d):
+    with sandbox(d) as name:
+        write("b\x1b[31m", "12345", 0o640)
+        done(d.berth("put", name, "b\x1b[31m", "sub/plain"))
+        done(d.berth("put", name, "-", "\u00e4", input="x"))
+        d.berth("exec", name, "mkfifo fifo; ln -s /etc link; printf x > \"$(printf 'n\\377\\033m')\"")
+        status, out, err = d.berth("ls", name)
+        same((status, err), (0, ""))
+        same([line.split()[0][0] + line.split()[-1] for line in out.splitlines()],
+             ["pfifo", "llink", "-n\ufffd?m", "dsub", "-\u00e4"])
+        status, entries = d.json("ls", name, "sub")
+        same((status, [list(entry) for entry in entries]),
+             (0, [["name", "type", "size", "mode", "mtime"]]))
+        same([entries[0][key] for key in ("name", "type", "size", "mode")],
+             ["plain", "file", 5, "0640"])
+        same(abs(entries[0]["mtime"] - time.time()) < 60, True)
+        same(names(d, name, "sub/plain"), ["plain"])
+        same([entry["type"] for entry in d.json("ls", name)[1]],
+             ["fifo", "symlink", "file", "directory", "file"])
+
+
+def test_list_of_nothing(d):
+    with sandbox(d) as name:
+        same(d.berth("ls", name), (0, "", ""))
+        same(d.json("ls", name), (0, []))
+        status, _, err = d.berth("ls", name, "missing")
+        same(status, 2)
+        one_line(err, "file 'missing'", "No such file")
+        status, error = d.json("ls", name, "missing")
+        same((status, error["error"]["code"]), (2, "INVALID"))
+
+
+def test_a_large_folder(d):
+    with sandbox(d) as name:
+        done(d.berth("put", name, "-", "x"))
+        d.berth("exec", name, "rm x; mkdir l; cd l; i=0; while [ $i -lt 2300 ]; do : > $i; "
+                "i=$((i+1)); done")
+        wanted = sorted(str(i) for i in range(2300))
+        same(names(d, name, "l"), wanted)
+        same(d.berth("ls", name, "l")[1].count("\n"), 2300)
+        d.berth("exec", name, "cd l; rm -f 2* 3* 4* 5* 6*")
+        left = [number for number in wanted if number[0] not in "23456"]
+        assert len(left) > 1000, len(left)  # more than a page
+        done(d.berth("get", name, "l", "l"))
+        same(sorted(os.listdir("l")), left)
+
+
+def test_folders_there_and_back(d):
+    with sandbox(d) as name:
+        write("tree/one", "1", 0o600)
+        write("tree/sub/two", "2", 0o755)
+        os.makedirs("tree/sub/empty")
+        os.chmod("tree/sub", 0o700)
+        done(d.berth("put", name, "tree", "there/tree"))
+        done(d.berth("get", name, "there", "back"))
+        same(subprocess.run(["diff", "-r", "tree", "back/tree"], check=False).returncode, 0)
+        for path in ("one", "sub/two", "sub", "sub/empty"):
+            same((path, mode_of("back/tree/" + path)), (path, mode_of("tree/" + path)))
+        done(d.berth("get", name, "there/tree", "back"))  # onto what is there
+        done(d.berth("get", name, ".", "all"))
+        same(os.listdir("all"), ["there"])
+
+
+def test_links_and_special_files_are_left_out(d):
+    with sandbox(d) as name:
+        write("tree/file")
+        os.symlink("/etc/passwd", "tree/link")
+        os.mkfifo("tree/fifo")
+        status, _, err = d.berth("put", name, "tree", "tree")
+        same(status, 0)
+        one_line(err, "2 left out", "links are not followed")
+        done(d.berth("put", "-q", name, "tree", "tree"))
+        same(names(d, name, "tree"), ["file"])
+        d.berth("exec", name, "cd tree; ln -s /etc/passwd link; ln -s .. loop; mkfifo fifo")
+        status, _, err = d.berth("get", name, "tree", "back")
+        same((status, os.listdir("back")), (0, ["file"]))
+        one_line(err, "3 left out")
+        done(d.berth("get", "-q", name, "tree", "back"))
+        status, _, err = d.berth("get", name, "tree/link", "passwd")
+        same((status, os.path.exists("passwd")), (2, False))
+        one_line(err, "leads outside")
+        os.symlink("tree", "alias")
+        done(d.berth("put", "-q", name, "alias", "alias"))  # one that is named is followed
+        same(names(d, name, "alias"), ["file"])
+
+
+def test_a_hostile_guest_writes_nowhere_else(d):
+    with sandbox(d, "hostile") as name:
+        os.mkdir("in")
+        for number, path in enumerate(("..,evil", ",evil", "..,..,evil", "in,evil", "x/..", "x/.",
+                                       "x/..,")):
+            out = f"in/out{number}"
+            status, _, err = d.berth("get", name, path, out)
+            same((path, status, os.listdir(out)), (path, 125, []))
+            one_line(err, "no folder")
+        same(os.listdir("."), ["in"])
+        done(d.berth("get", name, "evil", "in/good"))
+        same((read("in/good/evil"), mode_of("in/good/evil") & 0o7000), ("evil\n", 0))
+
+
+def test_a_hostile_guest_has_no_end(d):
+    with sandbox(d, "hostile") as name:
+        status, _, err = d.berth("get", name, "loop", "loop")
+        same(status, 2)
+        one_line(err, "128 deep")
+        done(d.berth("get", name, "endless", "endless"))
+        same(d.json("ls", name, "endless"), (0, []))
+
+
+def test_what_is_cut_leaves_nothing(d):
+    with sandbox(d, "hostile") as name:
+        status, _, err = d.berth("get", name, "short", "out")
+        same((status, os.listdir("out")), (125, []))
+        one_line(err, "not what was sent")
+
+
+def test_our_own_links_are_not_followed_within_a_folder(d):
+    with sandbox(d) as name:
+        write("tree/sub/file", "new")
+        write("elsewhere/file", "old")
+        done(d.berth("put", name, "tree", "tree"))
+        os.mkdir("out")
+        os.symlink("../elsewhere", "out/sub")
+        status, _, err = d.berth("get", name, "tree", "out/../out")
+        same(status, 0)  # to out/tree
+        os.rename("out/tree", "tree2")
+        os.mkdir("out/tree")
+        os.symlink("../../elsewhere", "out/tree/sub")
+        status, _, err = d.berth("get", name, "tree", "out")
+        same((status, read("elsewhere/file")), (2, "old"))
+        one_line(err, "out/tree/sub")
+        os.unlink("out/tree/sub")
+        os.mkdir("out/tree/sub")
+        os.symlink("../../../elsewhere/file", "out/tree/sub/file")
+        done(d.berth("get", name, "tree", "out"))
+        same((read("elsewhere/file"), read("out/tree/sub/file")), ("old", "new"))
+
+
+def test_sizes(d):
+    with sandbox(d) as name:
+        for size, status in ((MIB, 0), (MIB + 1, 2)):
+            with open("file", "wb") as file:
+                file.truncate(size)
+            same(d.berth("put", "--max-size", "1", name, "file", "file")[0], status)
+            same(d.berth("put", "--max-size", "1", name, "-", "piped", input="x" * size)[0],
+                 status)
+            done(d.berth("put", name, "file", f"large{size}"))
+            same(d.berth("get", "--max-size", "1", name, f"large{size}", "back")[0], status)
+            os.unlink("file")
+        same(os.listdir("."), ["back"])
+        status, _, err = d.berth("get", "--max-size", "1", name, f"large{MIB + 1}", "back2")
+        one_line(err, str(MIB + 1), str(MIB))
+        same(os.listdir("."), ["back"])
+
+
+def limit_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))
+
+
+def test_a_full_disk_of_ours(d):
+    with sandbox(d) as name:
+        done(d.berth("put", name, "-", "file", input="x" * 200000))
+        result = subprocess.run([BERTH, "get", name, "file", "back"], env=d.environ(),
+                                capture_output=True, timeout=LIMIT_S, check=False,
+                                restore_signals=False, preexec_fn=limit_files)
+        same((result.returncode, os.listdir(".")), (125, []))
+        one_line(result.stderr.decode(), "back", "File too large")
+
+
+def start_large(d, name):
+    """A file in the sandbox that takes seconds."""
+    done(d.berth("put", name, "-", "x"))
+    d.berth("exec", name, "truncate -s 400M large")
+
+
+def test_killed_on_the_way(d):
+    with sandbox(d) as name:
+        start_large(d, name)
+        for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)):
+            process = d.popen("get", name, "large", "back")
+            time.sleep(0.3)
+            process.send_signal(number)
+            process.communicate(timeout=LIMIT_S)
+            same((process.returncode, os.listdir(".")), (status, []))
+        with open("large", "wb") as file:
+            file.truncate(400 * MIB)
+        for number in (signal.SIGINT, signal.SIGKILL):
+            process = d.popen("put", name, "large", "folder/copy")
+            time.sleep(0.3)
+            process.send_signal(number)
+            process.communicate(timeout=LIMIT_S)
+            until(lambda: names(d, name) == ["large", "x"])
+
+
+def test_interrupted_while_it_waits(d):
+    """For standard input, for a FIFO's writer, for a reader that does not read."""
+    with sandbox(d) as name:
+        start_large(d, name)
+        os.mkfifo("fifo")
+        for arguments in (("put", name, "-", "x2"), ("put", name, "fifo", "x2"),
+                          ("get", name, "large", "-")):
+            process = d.popen(*arguments, stdin=subprocess.PIPE)
+            time.sleep(0.3)
+            same((arguments, process.poll()), (arguments, None))
+            process.send_signal(signal.SIGINT)
+            same((arguments, process.wait(LIMIT_S)), (arguments, 130))
+            process.communicate()
+        status, _, err = d.berth("get", name, "x", "fifo")
+        same(status, 125)
+        one_line(err, "fifo")
+        writer = subprocess.Popen(["sh", "-c", "echo through > fifo"])
+        done(d.berth("put", name, "fifo", "x2"))
+        writer.wait(LIMIT_S)
+        same(d.berth("get", name, "x2", "-"), (0, "through\n", ""))
+
+
+def test_berthd_goes_away_on_the_way(_):
+    with _cli.Daemon() as d, sandbox(d) as name:
+        start_large(d, name)
+        process = d.popen("get", name, "large", "-")
+        process.stdout.read(1000)
+        d.process.kill()
+        _, err = process.communicate(timeout=LIMIT_S)
+        same(process.returncode, 125)
+        one_line(err.decode(), "went away")
+
+
+def test_reader_goes_away(d):
+    with sandbox(d) as name:
+        start_large(d, name)
+        process = d.popen("get", name, "large", "-")
+        process.stdout.read(1000)
+        process.stdout.close()
+        same(process.wait(LIMIT_S), -signal.SIGPIPE)
+        same(names(d, name), ["large", "x"])
+
+
+def stderr_on_a_terminal(d, *arguments):
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen([BERTH, *arguments], env=d.environ(), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=terminal)
+    os.close(terminal)
+    text = b""
+    with contextlib.suppress(OSError):  # EIO: the terminal's other end is closed
+        while part := os.read(controller, 1000):
+            text += part
+    os.close(controller)
+    same(process.wait(LIMIT_S), 0)
+    return text.decode()
+
+
+def test_progress_is_for_a_terminal(d):
+    with sandbox(d) as name:
+        start_large(d, name)
+        done(d.berth("get", name, "large", "/dev/null"))
+        text = stderr_on_a_terminal(d, "get", name, "large", "/dev/null")
+        assert "large: " in text and " MB" in text and text.endswith("\r\x1b[K"), text
+        same(stderr_on_a_terminal(d, "get", "-q", name, "large", "/dev/null"), "")
+
+
+def test_mistakes(d):
+    write_to = os.path.join(d.folder.name, "file")
+    write(write_to)
+    for arguments, part in {
+            ("put",): "ID LOCAL GUEST", ("put", "id", "x"): "ID LOCAL GUEST",
+            ("get", "id", "x"): "ID GUEST LOCAL", ("ls",): "ID [PATH]",
+            ("put", "id", "a", "b", "c"): "too many",
+            ("put", "--max-size", "0", "id", "a", "b"): "--max-size",
+            ("put", "--max-size", "1x", "id", "a", "b"): "--max-size",
+            ("run", "--max-size", "0", "x"): "--max-size",
+            ("run", "--upload", "x", "x"): "LOCAL:GUEST",
+            ("run", "--upload", ":x", "x"): "LOCAL:GUEST",
+            ("run", "--upload", "x:", "x"): "LOCAL:GUEST",
+            ("run", "--upload", "/nonexistent:x", "x"): "No such file",
+            ("run", "--upload", "-:x", "x"): "standard input",
+            ("run", "--download", ":x", "x"): "GUEST",
+            ("run", "--download", "x:", "x"): "GUEST",
+            ("run", "--download", "x:-", "x"): "standard output",
+            ("run", "--download", ".", "x"): "GUEST:LOCAL",
+            ("create", "--upload", "x:y"): "--upload"}.items():
+        status, out, err = d.berth(*arguments)
+        same((arguments, status, out), (arguments, 2, ""))
+        one_line(err, part)
+    with sandbox(d) as name:
+        for arguments, part in {
+                ("put", name, "/nonexistent", "x"): "/nonexistent: No such file",
+                ("put", name, write_to, "../x"): "leaves",
+                ("put", name, write_to, "/etc/x"): "absolute",
+                ("put", name, write_to, "x" * 256): "255",
+                ("put", name, write_to, "a\nb"): "control",
+                ("put", name, write_to, ""): "empty",
+                ("put", name, write_to, "."): "Is a directory",
+                ("get", name, "x", "nonexistent/y"): "x",
+                ("ls", name, "../.."): "leaves"}.items():
+            status, out, err = d.berth(*arguments)
+            same((arguments, status, out), (arguments, 2, ""))
+            one_line(err, part)
+        done(d.berth("put", name, write_to, "file"))
+        status, _, err = d.berth("get", name, "file", "nonexistent/y")
+        same(status, 2)
+        one_line(err, "nonexistent: No such file")
+    for verb in (("put", "0" * 32, write_to, "x"), ("get", "0" * 32, "x", "y"), ("ls", "0" * 32)):
+        status, _, err = d.berth(*verb)
+        same(status, 125)
+        one_line(err, "0" * 32, "berth create")
+        status, _, err = d.berth(verb[0], "no/id", *verb[2:])
+        same(status, 2)
+
+
+def test_somebody_elses(d):
+    _cli.needs_root()
+    with sandbox(d) as name:
+        os.chmod(d.folder.name, 0o755)
+        os.chmod(os.path.dirname(d.socket), 0o755)
+        os.chmod(d.socket, 0o666)
+        status, _, err = d.berth("ls", name, user=65534, group=65534, extra_groups=[])
+        same(status, 125)
+        one_line(err, "belongs to")
+
+
+def test_run_with_files(d):
+    with sandbox(d):
+        write("in.txt", "in\n")
+        write("tree/sub/file", "deep\n")
+        write("a:b", "colon\n")
+        status, out, err = d.berth(
+            *SHELL, "--upload", "in.txt:data/in", "--upload", "tree:tree", "--upload", "a:b:c",
+            "--download", "out", "--download", "tree:back", "--download", "data/in:copy:1",
+            "cat data/in tree/sub/file c; echo made > out; exit 3")
+        same((status, out, err), (3, "in\ndeep\ncolon\n", ""))
+        same((read("out"), read("back/sub/file"), read("copy:1")), ("made\n", "deep\n", "in\n"))
+        same([vm["template"] for vm in d.json("list")[1]], ["shell"])  # only the one beside it
+
+
+def test_run_downloads_also_after_a_time_out(d):
+    with sandbox(d):
+        write("in")
+        same(d.berth(*SHELL, "-q", "-t", "1", "--upload", "in:in", "--download", "out",
+                     "echo so far > out; sleep 20")[0], 124)
+        same(read("out"), "so far\n")
+
+
+def test_run_tells_of_a_failed_download(d):
+    with sandbox(d):
+        write("in")
+        for code, status in (("exit 0", 125), ("exit 4", 4)):
+            got, out, err = d.berth(*SHELL, "--upload", "in:in", "--download", "missing",
+                                    "--download", "in:copy", code)
+            same((got, out), (status, ""))
+            one_line(err, "--download missing", "No such file")
+            same(read("copy"), "text\n")
+        status, result = d.json(*SHELL, "--download", "missing", "echo x")
+        same((status, list(result), result["stdout"], result["exit_code"]),
+             (125, _cli.RESULT_KEYS, "x\n", 0))
+        same((result["error"]["code"], list(result["timing"])), ("INVALID", _cli.TIMING_KEYS))
+
+
+def test_run_tells_of_a_failed_upload(d):
+    with sandbox(d) as name:
+        write("in")
+        status, out, err = d.berth(*SHELL, "--upload", "in:../in", "echo started")
+        same((status, out), (2, ""))
+        one_line(err, "--upload in:../in", "leaves")
+        same([vm["id"] for vm in d.json("list")[1]], [name])
+
+
+def test_run_with_files_at_capacity(d):
+    with sandbox(d), sandbox(d):
+        status, _, err = d.berth(*SHELL, "--no-wait", "--download", "x", "true")
+        same(status, 126)
+        one_line(err, "at capacity")
+
+
+def test_a_killed_run_takes_its_sandbox_along(d):
+    with sandbox(d) as name:
+        write("in")
+        for number, status in ((signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            process = d.popen(*SHELL, "--upload", "in:in", "--download", "in:copy",
+                              "echo runs; sleep 60")
+            same(process.stdout.readline(), b"runs\n")
+            process.send_signal(number)
+            process.communicate(timeout=LIMIT_S)
+            same(process.returncode, status)
+            until(lambda: [vm["id"] for vm in d.json("list")[1]] == [name])
+        same(sorted(os.listdir(".")), ["in"])
+
+
+if __name__ == "__main__":
+    sys.exit(_cli.main(globals()))

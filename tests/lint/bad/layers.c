@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* as if it were pool/berth-vm.c */
+#include <gio/gio.h>
+#include <libvirt/libvirt.h>
+
+#include "berth-request.h"
+#include "plugin/manager/berth-config.h"

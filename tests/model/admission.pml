@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The protocol of admission and of a VM's life, small enough to be checked in every order of events.
+ *
+ * What it has of the code: the table of a VM's states, places that are held from before a start to
+ * the end of the VM, retries in the same place, warm VMs and their eviction, VMs that are stuck,
+ * late and repeated events, VMs that end by themselves, cancels, a request that needs all memory
+ * and its age limit, tenants with caps. What it leaves out: vCPUs, the bound of starts, the gate,
+ * resize, time (whatever is due happens sooner or later).
+ *
+ * test-model.py checks each property, compares next_state() with tests/pool/vm-states.txt, and
+ * runs each MUTATE_... to see that Spin finds what is wrong with it. */
+
+#ifndef CAP_SMALL
+#define CAP_SMALL 2 /* VMs of the tenant of the small requests */
+#endif
+#define N_VMS 2 /* slots; a VM that is not gone has one, so as many records will do */
+#define MEMORY 2
+#define N_CLIENTS 3
+#define MAX_ATTEMPTS 2
+#define NOBODY 3
+
+/* client 0 asks for all of the memory, 1 and 2 for half of it and share a tenant */
+#define SIZE(c) (c == 0 -> 2 : 1)
+#define TENANT(c) (c == 0 -> 0 : 1)
+#define CAP(t) (t == 0 -> 2 : CAP_SMALL)
+
+mtype:state = { starting, warm, claimed, stopping, stuck_, gone_ };
+mtype:event = { started, warmed, claim, failed, destroy, stuck, gone };
+mtype:phase = { idle, waiting, placed, holds };
+mtype:operation = { nothing, start_run, start_warm, waking };
+
+/* the core's */
+mtype:state vm[N_VMS] = gone_;
+bit generation[N_VMS];     /* of the VM in this record: events of the one before are late */
+byte whose[N_VMS] = NOBODY;
+bool is_delivered[N_VMS];
+bit size2[N_VMS];          /* holds 2 of memory, not 1 */
+bit tenant_of[N_VMS];
+bool is_owned[N_VMS];      /* its tenant pays for it */
+byte held_slots, held_memory;
+byte held_of[2];           /* slots by tenant */
+bit turn;                  /* the tenant whose turn it is where both hold as much */
+
+/* the clients' */
+mtype:phase phase[N_CLIENTS] = idle;
+byte attempts[N_CLIENTS];
+bool is_aged; /* client 0's request: the others need no more than half, and are served in turn */
+byte queue[N_CLIENTS] = NOBODY; /* in the order of arrival */
+byte n_queued;
+
+/* the hypervisor's */
+mtype:operation operation[N_VMS] = nothing;
+bool is_dying[N_VMS];
+bool exists[N_VMS];
+bit n_stuck[N_VMS];
+bit n_noise[N_VMS];
+#ifndef INBOX
+#define INBOX 1 /* messages on their way; with 1, a client's may still overtake it */
+#endif
+chan inbox = [INBOX] of { mtype:event, byte, bit };
+
+hidden byte i_, c_, v_, t_, first_, dying_slots, dying_memory, need_slots, need_memory;
+hidden byte is_changed, is_served, is_known;
+
+/* The life of a VM. Compared line by line with tests/pool/vm-states.txt. */
+inline next_state(s, e)
+{
+  is_known = true;
+  if
+  :: s == starting && e == started -> s = claimed
+  :: s == starting && e == warmed -> s = warm
+  :: s == starting && e == failed -> s = stopping
+  :: s == starting && e == destroy -> s = stopping
+  :: s == starting && e == gone -> s = gone_
+  :: s == warm && e == claim -> s = claimed
+  :: s == warm && e == failed -> s = stopping
+  :: s == warm && e == destroy -> s = stopping
+  :: s == warm && e == gone -> s = gone_
+  :: s == claimed && e == failed -> s = stopping
+  :: s == claimed && e == destroy -> s = stopping
+  :: s == claimed && e == gone -> s = gone_
+  :: s == stopping && e == stuck -> s = stuck_
+  :: s == stopping && e == gone -> s = gone_
+  :: s == stuck_ && e == destroy -> s = stopping
+  :: s == stuck_ && e == gone -> s = gone_
+  :: else -> is_known = false
+  fi
+}
+
+inline take(v, memory)
+{
+  held_slots++;
+  held_memory = held_memory + memory;
+  size2[v] = memory - 1
+}
+
+inline give(v)
+{
+  held_slots--;
+  held_memory = held_memory - 1 - size2[v]
+}
+
+inline own(v, t)
+{
+  tenant_of[v] = t;
+  is_owned[v] = true;
+  held_of[t]++
+}
+
+inline disown(v)
+{
+  if
+  :: is_owned[v] -> held_of[tenant_of[v]]--; is_owned[v] = false
+  :: else
+  fi
+}
+
+/* a new VM in record v, whose place is taken */
+inline start(v, c, how)
+{
+  vm[v] = starting;
+  generation[v] = (len (inbox) == 0 -> 0 : 1 - generation[v]); /* nothing late can come */
+  whose[v] = c;
+  is_delivered[v] = false;
+  operation[v] = how;
+  is_dying[v] = false;
+  n_stuck[v] = 0;
+  n_noise[v] = 0
+}
+
+inline find_free_record()
+{
+  v_ = 0;
+  do
+  :: v_ < N_VMS && vm[v_] != gone_ -> v_++
+  :: else -> break
+  od;
+  assert (v_ < N_VMS)
+}
+
+inline leave_queue(c)
+{
+  i_ = 0;
+  do
+  :: queue[i_] == c -> break
+  :: else -> i_++
+  od;
+  do
+  :: i_ + 1 < n_queued -> queue[i_] = queue[i_ + 1]; i_++
+  :: else -> break
+  od;
+  n_queued--;
+  queue[n_queued] = NOBODY;
+  is_aged = (c == 0 -> false : is_aged)
+}
+
+inline end_vm(v)
+{
+  next_state (vm[v], destroy);
+  if
+  :: is_known ->
+     is_dying[v] = true;
+#ifdef MUTATE_EARLY_RELEASE
+     give (v)
+#endif
+  :: else
+  fi
+}
+
+/* an idle warm VM for c, which wants one of its size; v_ == N_VMS if there is none */
+inline find_warm(c)
+{
+  v_ = 0;
+  do
+  :: v_ < N_VMS && !(vm[v_] == warm && SIZE (c) == 1) -> v_++
+  :: else -> break
+  od
+}
+
+inline try_serve(c)
+{
+  is_served = false;
+  find_warm (c);
+  if
+  :: v_ < N_VMS ->
+     next_state (vm[v_], claim);
+     whose[v_] = c;
+     operation[v_] = waking;
+     own (v_, TENANT (c));
+     is_served = true
+  :: else ->
+     if
+     :: held_slots < N_VMS && held_memory + SIZE (c) <= MEMORY ->
+        find_free_record ();
+        take (v_, SIZE (c));
+        own (v_, TENANT (c));
+        start (v_, c, start_run);
+        is_served = true
+     :: else
+     fi
+  fi;
+  if
+  :: is_served ->
+     leave_queue (c);
+     phase[c] = placed;
+     attempts[c] = 1;
+     turn = 1 - TENANT (c)
+  :: else
+  fi
+}
+
+/* a place for c comes from VMs that are dying: is_served, and it is set aside */
+inline try_cover(c)
+{
+  need_slots = (dying_slots > 0 -> 0 : 1);
+  need_memory = (dying_memory >= SIZE (c) -> 0 : SIZE (c) - dying_memory);
+  is_served = held_slots + aside_slots + need_slots <= N_VMS &&
+              held_memory + aside_memory + need_memory <= MEMORY;
+  if
+  :: is_served ->
+     dying_slots = dying_slots - 1 + need_slots;
+     dying_memory = dying_memory - SIZE (c) + need_memory;
+     aside_slots = aside_slots + need_slots;
+     aside_memory = aside_memory + need_memory
+  :: else
+  fi
+}
+
+/* warm VMs, idle or being made, go if that makes the place of c; is_changed if they do */
+inline try_evict(c)
+{
+  v_ = 0;
+  do
+  :: v_ < N_VMS ->
+     if
+     :: vm[v_] == warm || (vm[v_] == starting && whose[v_] == NOBODY) ->
+        end_vm (v_);
+        is_changed = true
+     :: else
+     fi;
+     v_++
+  :: else -> break
+  od
+}
+
+/* the next in order after place i_ of the walk: the tenant that holds less first, where both hold
+ * as much the one whose turn it is; the first come first within it */
+inline walk_order(n)
+{
+  first_ = ((held_of[0] < held_of[1] || (held_of[0] == held_of[1] && turn == 0)) -> 0 : 1);
+  t_ = 0;
+  c_ = NOBODY;
+  i_ = 0;
+  do
+  :: i_ < 2 * n_queued ->
+     if
+     :: TENANT (queue[i_ % n_queued]) == (i_ < n_queued -> first_ : 1 - first_) ->
+        if
+        :: t_ == n -> c_ = queue[i_ % n_queued]; break
+        :: else -> t_++
+        fi
+     :: else
+     fi;
+     i_++
+  :: else -> break
+  od
+}
+
+inline count_dying()
+{
+  dying_slots = 0;
+  dying_memory = 0;
+  v_ = 0;
+  do
+  :: v_ < N_VMS ->
+     if
+     :: vm[v_] == stopping && whose[v_] == NOBODY ->
+        dying_slots++;
+        dying_memory = dying_memory + 1 + size2[v_]
+     :: else
+     fi;
+     v_++
+  :: else -> break
+  od
+}
+
+hidden byte n_, aside_slots, aside_memory;
+
+inline dispatch()
+{
+  is_changed = true;
+  do
+  :: is_changed ->
+     is_changed = false;
+     n_ = 0;
+     aside_slots = 0;
+     aside_memory = 0;
+     count_dying ();
+     do
+     :: n_ < n_queued ->
+        walk_order (n_);
+        if
+        :: held_of[TENANT (c_)] >= CAP (TENANT (c_)) -> is_served = true /* holds nobody up */
+        :: else ->
+           is_served = false;
+           if
+           :: aside_slots == 0 && aside_memory == 0 -> try_serve (c_); is_changed = is_served
+           :: else
+           fi;
+           if
+           :: !is_served -> try_cover (c_)
+           :: else
+           fi;
+           if
+           :: !is_served -> try_evict (c_)
+           :: else
+           fi
+        fi;
+        if
+        :: is_changed -> break
+#ifndef MUTATE_NO_AGE_LIMIT
+        :: !is_changed && !is_served && c_ == 0 && is_aged -> break
+        :: !is_changed && (is_served || c_ != 0 || !is_aged) -> n_++
+#else
+        :: else -> n_++
+#endif
+        fi
+     :: else -> break
+     od
+  :: else -> break
+  od
+}
+
+/* one warm VM is wanted, and made when nobody waits */
+inline refill()
+{
+  t_ = 0;
+  v_ = 0;
+  do
+  :: v_ < N_VMS ->
+     t_ = t_ + ((vm[v_] == warm || (vm[v_] == starting && whose[v_] == NOBODY)) -> 1 : 0);
+     v_++
+  :: else -> break
+  od;
+  if
+  :: n_queued == 0 && t_ == 0 && held_slots < N_VMS && held_memory < MEMORY ->
+     find_free_record ();
+     take (v_, 1);
+     start (v_, NOBODY, start_warm)
+  :: else
+  fi
+}
+
+/* after every message */
+inline check()
+{
+  need_slots = 0;
+  need_memory = 0;
+  i_ = 0;
+  do
+  :: i_ < N_VMS ->
+     if
+     :: vm[i_] != gone_ ->
+        need_slots++;
+        need_memory = need_memory + 1 + size2[i_];
+        assert (is_owned[i_] || vm[i_] != claimed)
+     :: else ->
+        assert (!exists[i_] && !is_owned[i_] && whose[i_] == NOBODY)
+     fi;
+     i_++
+  :: else -> break
+  od;
+  assert (held_slots <= N_VMS && held_memory <= MEMORY);    /* 1 */
+  assert (held_slots == need_slots);                        /* 2: none is lost, none given twice */
+  assert (held_memory == need_memory);
+  assert (held_of[0] <= CAP (0) && held_of[1] <= CAP (1)); /* 5 */
+  if
+  :: n_queued > 0 ->
+     walk_order (0);
+     assert (held_of[TENANT (c_)] >= CAP (TENANT (c_)) ||
+             held_slots == N_VMS || held_memory + SIZE (c_) > MEMORY) /* 4 */
+  :: else
+  fi
+}
+
+inline settle()
+{
+  dispatch ();
+  refill ();
+  check ();
+  i_ = 0; c_ = 0; v_ = 0; t_ = 0; first_ = 0
+}
+
+inline hand_over(v)
+{
+  is_delivered[v] = true;
+  phase[whose[v]] = holds;
+  attempts[whose[v]] = 0
+}
+
+/* the client has nothing to do with v any more */
+inline let_go(v)
+{
+  phase[whose[v]] = idle;
+  attempts[whose[v]] = 0;
+  whose[v] = NOBODY
+}
+
+/* what comes of the waiter of v, whose start or claim went wrong; it inherits the place if it may */
+inline retry(v)
+{
+  if
+  :: whose[v] != NOBODY && attempts[whose[v]] < MAX_ATTEMPTS -> attempts[whose[v]]++
+  :: whose[v] != NOBODY && attempts[whose[v]] == MAX_ATTEMPTS ->
+     let_go (v)
+  :: else
+  fi
+}
+
+/* nothing of it matters any more: fewer states */
+inline forget(v)
+{
+  is_delivered[v] = false;
+  size2[v] = 0;
+  tenant_of[v] = 0;
+  n_stuck[v] = 0;
+  n_noise[v] = 0;
+  is_dying[v] = false;
+  operation[v] = nothing;
+  generation[v] = (len (inbox) == 0 -> 0 : generation[v])
+}
+
+inline handle_gone(v)
+{
+  if
+  :: is_delivered[v] && whose[v] != NOBODY -> let_go (v)
+  :: !is_delivered[v] && vm[v] != stopping && vm[v] != stuck_ -> retry (v)
+  :: else
+  fi;
+  next_state (vm[v], gone);
+  if
+  :: whose[v] != NOBODY -> start (v, whose[v], start_run) /* in the same place */
+  :: else ->
+#ifndef MUTATE_EARLY_RELEASE
+     give (v);
+#endif
+#ifdef MUTATE_LOST_SLOT
+     if
+     :: n_stuck[v] > 0 -> held_slots++
+     :: else
+     fi;
+#endif
+     disown (v);
+     forget (v)
+  fi
+}
+
+inline handle(e, v)
+{
+  if
+  :: e == started ->
+     if
+     :: whose[v] == NOBODY -> next_state (vm[v], warmed)
+     :: else ->
+        next_state (vm[v], started);
+        if
+        :: is_known -> hand_over (v)
+        :: else
+        fi
+     fi
+  :: e == claim -> /* the hypervisor's CLAIMED */
+     if
+     :: vm[v] == claimed && !is_delivered[v] -> hand_over (v)
+     :: else
+     fi
+  :: e == failed ->
+     if
+     :: !is_delivered[v] ->
+        next_state (vm[v], failed);
+        if
+        :: is_known -> is_dying[v] = true; retry (v)
+        :: else
+        fi
+     :: else
+     fi
+  :: e == stuck ->
+     next_state (vm[v], stuck);
+     if
+     :: is_known && whose[v] != NOBODY -> let_go (v)
+     :: else
+     fi
+  :: e == gone -> handle_gone (v)
+  fi
+}
+
+active proctype Core ()
+{
+  mtype:event e;
+  byte v;
+  bit g;
+
+  do
+  :: d_step {
+       inbox ? e, v, g ->
+       if
+       :: g == generation[v] && vm[v] != gone_ -> handle (e, v)
+#ifdef MUTATE_DOUBLE_RELEASE
+       :: e == gone && !(g == generation[v] && vm[v] != gone_) && held_slots > 0 -> held_slots--
+#endif
+       :: else
+       fi;
+#ifdef MUTATE_LOST_WAKE_UP
+       if
+       :: e == gone -> check ()
+       :: else -> settle ()
+       fi;
+#else
+       settle ();
+#endif
+       e = started; v = 0; g = 0
+     }
+  od
+}
+
+/* What becomes of the VM of record v, and when it is tried again if it is stuck. */
+proctype Hypervisor (byte v)
+{
+  do
+  :: atomic { operation[v] != nothing && nfull (inbox) ->
+       if
+       :: operation[v] == waking -> inbox ! claim, v, generation[v]
+       :: operation[v] != waking -> exists[v] = true; inbox ! started, v, generation[v]
+       :: inbox ! failed, v, generation[v]
+       :: operation[v] != waking -> exists[v] = true; inbox ! failed, v, generation[v]
+       fi;
+       operation[v] = nothing }
+  :: atomic { is_dying[v] && nfull (inbox) ->
+       is_dying[v] = false;
+       if
+       :: n_stuck[v] == 0 && exists[v] -> n_stuck[v] = 1; inbox ! stuck, v, generation[v]
+       :: exists[v] = false; operation[v] = nothing; inbox ! gone, v, generation[v]
+       fi }
+  /* it ends by itself */
+  :: atomic { exists[v] && !is_dying[v] && nfull (inbox) ->
+       exists[v] = false; operation[v] = nothing; inbox ! gone, v, generation[v] }
+#ifndef NO_NOISE
+  /* whatever is said late or twice; but of a VM that exists nobody says that it is gone */
+  :: atomic { n_noise[v] == 0 && nfull (inbox) ->
+       n_noise[v] = 1;
+       if
+       :: operation[v] == nothing -> inbox ! started, v, generation[v]
+       :: operation[v] == nothing -> inbox ! claim, v, generation[v]
+       :: operation[v] == nothing -> inbox ! failed, v, generation[v]
+       :: inbox ! stuck, v, generation[v]
+       :: !exists[v] && operation[v] == nothing -> inbox ! gone, v, generation[v]
+       fi }
+#endif
+  :: d_step { vm[v] == stuck_ && !is_dying[v] -> end_vm (v); settle () }
+  od
+}
+
+proctype Client (byte c)
+{
+  byte v;
+
+  do
+  :: d_step { phase[c] == idle ->
+       phase[c] = waiting; queue[n_queued] = c; n_queued++; settle () }
+  :: d_step { c == 0 && phase[c] == waiting && !is_aged -> is_aged = true; settle () }
+#ifdef CANCELS
+  :: d_step { phase[c] == waiting -> leave_queue (c); phase[c] = idle; settle () }
+  :: d_step { phase[c] == placed ->
+       v = 0;
+       do
+       :: whose[v] == c -> break
+       :: else -> v++
+       od;
+       let_go (v); end_vm (v); v = 0; settle () }
+#endif
+  :: d_step { phase[c] == holds ->
+       v = 0;
+       do
+       :: whose[v] == c -> break
+       :: else -> v++
+       od;
+       let_go (v); end_vm (v); v = 0; settle () }
+  od
+}
+
+init
+{
+  atomic {
+    run Hypervisor (0);
+    run Hypervisor (1);
+    run Client (0);
+    run Client (1);
+    run Client (2)
+  }
+}
+
+/* 3, 4, 5: who waits is admitted sooner or later; the big one, too */
+ltl big { [] (phase[0] == waiting -> <> (phase[0] != waiting)) }
+ltl small { [] (phase[1] == waiting -> <> (phase[1] != waiting)) }
