@@ -36,6 +36,8 @@ G_STATIC_ASSERT (G_N_ELEMENTS (error_table) == BERTH_ERROR_LAST);
 /**
  * berth_error_quark:
  *
+ * What %BERTH_ERROR stands for.
+ *
  * Returns: the domain %BERTH_ERROR
  */
 GQuark

@@ -46,7 +46,9 @@ typedef enum
   BERTH_ERROR_DENIED,
   BERTH_ERROR_CONFIG,
   BERTH_ERROR_INTERNAL,
-  BERTH_ERROR_LAST, /*< skip >*/
+#ifndef __GI_SCANNER__
+  BERTH_ERROR_LAST, /* no code: grows */
+#endif
 } BerthError;
 
 /**

@@ -69,7 +69,7 @@ handle_put (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
 
   if (request != NULL)
     berth_manager_put_async (berth_peer_get_manager (self), id, berth_peer_get_acting_uid (self),
-                             request, berth_peer_get_cancellable (self), put_cb, invocation);
+                             request, berth_peer_get_cancellable (self, invocation), put_cb, invocation);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -82,7 +82,7 @@ handle_get (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
 
   if (request != NULL)
     berth_manager_get_async (berth_peer_get_manager (self), id, berth_peer_get_acting_uid (self),
-                             request, berth_peer_get_cancellable (self), get_cb, invocation);
+                             request, berth_peer_get_cancellable (self, invocation), get_cb, invocation);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -95,7 +95,7 @@ handle_ls (BerthDBusManager *object, GDBusMethodInvocation *invocation, const ch
 
   if (request != NULL)
     berth_manager_ls_async (berth_peer_get_manager (self), id, berth_peer_get_acting_uid (self),
-                            request, berth_peer_get_cancellable (self), ls_cb, invocation);
+                            request, berth_peer_get_cancellable (self, invocation), ls_cb, invocation);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "plugin/daemon/berth-admin.h"
+#include "plugin/daemon/berth-calls.h"
 #include "plugin/daemon/berth-gate.h"
 #include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
@@ -18,8 +19,7 @@ struct _BerthPeer
   BerthDBusManagerSkeleton parent_instance;
   GDBusConnection *connection;
   GDBusInterfaceSkeleton *admin;
-  GCancellable *cancellable; /* of every call of this connection */
-  GHashTable *calls;         /* serial → Call (borrowed) that Cancel may withdraw */
+  BerthCalls *calls;
   BerthManager *manager;
   gint64 default_wait_us;
   guint32 uid;
@@ -32,8 +32,6 @@ typedef struct
   BerthPeer *peer;
   GDBusMethodInvocation *invocation; /* owned; NULL once answered */
   gboolean is_attached;              /* of Create */
-  GCancellable *cancellable;         /* of a call that Cancel may withdraw */
-  guint32 serial;
 } Call;
 
 static void iface_init (BerthDBusManagerIface *iface);
@@ -56,31 +54,6 @@ call_new (BerthPeer *peer, GDBusMethodInvocation *invocation)
   call->peer = g_object_ref (peer);
   call->invocation = invocation;
   return call;
-}
-
-/* Lets Cancel find the call. Borrowed: the call ends only after what it asks for did. */
-static GCancellable *
-call_get_cancellable (Call *call)
-{
-  GDBusMessage *message = g_dbus_method_invocation_get_message (call->invocation);
-
-  call->serial = g_dbus_message_get_serial (message);
-  call->cancellable = g_cancellable_new ();
-  g_hash_table_insert (call->peer->calls, GUINT_TO_POINTER (call->serial), call);
-  if (g_cancellable_is_cancelled (call->peer->cancellable))
-    g_cancellable_cancel (call->cancellable);
-  return call->cancellable;
-}
-
-/* A serial that a client uses twice at once is the later call's. */
-static void
-call_forget_cancellable (Call *call)
-{
-  gpointer key = GUINT_TO_POINTER (call->serial);
-
-  if (call->cancellable != NULL && g_hash_table_lookup (call->peer->calls, key) == call)
-    g_hash_table_remove (call->peer->calls, key);
-  g_clear_object (&call->cancellable);
 }
 
 /* Takes @value if it floats. */
@@ -119,7 +92,6 @@ call_free (Call *call)
     g_dbus_method_invocation_return_error (g_steal_pointer (&call->invocation), BERTH_ERROR,
                                            BERTH_ERROR_INTERNAL,
                                            "the call was dropped unanswered: a bug of berthd");
-  call_forget_cancellable (call);
   g_object_unref (call->peer);
   g_free (call);
 }
@@ -145,9 +117,9 @@ berth_peer_get_manager (BerthPeer *self)
 }
 
 GCancellable *
-berth_peer_get_cancellable (BerthPeer *self)
+berth_peer_get_cancellable (BerthPeer *self, GDBusMethodInvocation *invocation)
 {
-  return self->cancellable;
+  return berth_calls_add (self->calls, invocation);
 }
 
 static void
@@ -181,7 +153,6 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
-  GCancellable *cancellable;
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC, arg_options, fds,
@@ -193,9 +164,9 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   options->sandbox.uid = self->uid;
-  cancellable = call_get_cancellable (call);
   berth_manager_run_async (self->manager, &options->sandbox, g_steal_pointer (&options->exec),
-                           cancellable, run_cb, g_steal_pointer (&call));
+                           berth_calls_add (self->calls, invocation), run_cb,
+                           g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -229,7 +200,6 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
-  GCancellable *cancellable;
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options = NULL;
 
@@ -240,37 +210,18 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
       call_fail (call, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
-  cancellable = call_get_cancellable (call);
   berth_manager_exec_async (self->manager, id, acting_uid (self), g_steal_pointer (&options->exec),
-                            cancellable, exec_cb, g_steal_pointer (&call));
+                            berth_calls_add (self->calls, invocation), exec_cb,
+                            g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
 static gboolean
 handle_cancel (BerthDBusManager *object, GDBusMethodInvocation *invocation, guint32 serial)
 {
-  BerthPeer *self = BERTH_PEER (object);
-  Call *call = g_hash_table_lookup (self->calls, GUINT_TO_POINTER (serial));
-  g_autoptr(GCancellable) cancellable = call != NULL ? g_object_ref (call->cancellable) : NULL;
-
-  g_cancellable_cancel (cancellable);
+  berth_calls_cancel (BERTH_PEER (object)->calls, serial);
   g_dbus_method_invocation_return_value (invocation, NULL);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
-}
-
-/* Cancelling one may end others, so they are looked up first. */
-static void
-cancel_calls (BerthPeer *self)
-{
-  g_autoptr(GPtrArray) cancellables = g_ptr_array_new_with_free_func (g_object_unref);
-  GHashTableIter iter;
-  gpointer call;
-
-  g_hash_table_iter_init (&iter, self->calls);
-  while (g_hash_table_iter_next (&iter, NULL, &call))
-    g_ptr_array_add (cancellables, g_object_ref (((Call *)call)->cancellable));
-  for (guint i = 0; i < cancellables->len; i++)
-    g_cancellable_cancel (cancellables->pdata[i]);
 }
 
 static void
@@ -326,7 +277,6 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVar
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
-  GCancellable *cancellable;
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, NULL,
@@ -339,8 +289,8 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVar
     }
   options->sandbox.uid = self->uid;
   call->is_attached = options->is_attached;
-  cancellable = call_get_cancellable (call);
-  berth_manager_create_vm_async (self->manager, &options->sandbox, cancellable, create_cb,
+  berth_manager_create_vm_async (self->manager, &options->sandbox,
+                                 berth_calls_add (self->calls, invocation), create_cb,
                                  g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -456,7 +406,7 @@ handle_doctor (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
 
-  berth_manager_doctor_async (self->manager, self->cancellable, doctor_cb,
+  berth_manager_doctor_async (self->manager, berth_calls_add (self->calls, invocation), doctor_cb,
                               call_new (self, invocation));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -482,24 +432,16 @@ berth_peer_dispose (GObject *object)
 
   g_clear_object (&self->connection);
   g_clear_object (&self->admin);
-  g_clear_object (&self->cancellable);
+  g_clear_pointer (&self->calls, berth_calls_unref);
   g_clear_object (&self->manager);
   g_clear_pointer (&self->attached, g_ptr_array_unref);
   G_OBJECT_CLASS (berth_peer_parent_class)->dispose (object);
 }
 
 static void
-berth_peer_finalize (GObject *object)
-{
-  g_hash_table_unref (BERTH_PEER (object)->calls);
-  G_OBJECT_CLASS (berth_peer_parent_class)->finalize (object);
-}
-
-static void
 berth_peer_class_init (BerthPeerClass *klass)
 {
   G_OBJECT_CLASS (klass)->dispose = berth_peer_dispose;
-  G_OBJECT_CLASS (klass)->finalize = berth_peer_finalize;
   signals[SIGNAL_CLOSED] = g_signal_new ("closed", BERTH_TYPE_PEER, G_SIGNAL_RUN_LAST, 0, NULL,
                                          NULL, NULL, G_TYPE_NONE, 0);
 }
@@ -507,9 +449,8 @@ berth_peer_class_init (BerthPeerClass *klass)
 static void
 berth_peer_init (BerthPeer *self)
 {
-  self->cancellable = g_cancellable_new ();
+  self->calls = berth_calls_new ();
   self->attached = g_ptr_array_new_with_free_func (g_free);
-  self->calls = g_hash_table_new (NULL, NULL);
   berth_dbus_manager_set_version (BERTH_DBUS_MANAGER (self), BERTH_VERSION);
 }
 
@@ -575,9 +516,8 @@ closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error,
 {
   g_autoptr(BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
 
-  g_cancellable_cancel (self->cancellable);
+  berth_calls_cancel_all (self->calls);
   end_attached (self);
-  cancel_calls (self);
   unexport (self);
   g_signal_emit (self, signals[SIGNAL_CLOSED], 0);
 }

@@ -12,12 +12,14 @@ G_BEGIN_DECLS
  * BerthCallKind:
  * @BERTH_CALL_ASKS: cancelling it ends the wait for the answer, nothing else
  * @BERTH_CALL_CREATES: cancelling it withdraws the request; its sandbox never stays
+ * @BERTH_CALL_CARRIES: cancelling it withdraws the request
  * @BERTH_CALL_RUNS_CODE: cancelling it ends the program; without an answer nobody knows its end
  */
 typedef enum
 {
   BERTH_CALL_ASKS,
   BERTH_CALL_CREATES,
+  BERTH_CALL_CARRIES,
   BERTH_CALL_RUNS_CODE,
 } BerthCallKind;
 

@@ -32,6 +32,7 @@ finish (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
  * @self: a client
  * @cancellable: (nullable): ends the wait
  * @callback: (scope async): gets the answer
+ * @user_data: for @callback
  *
  * Tells which VMs the caller may see.
  */
@@ -48,6 +49,8 @@ berth_client_list_async (BerthClient *self, GCancellable *cancellable, GAsyncRea
  * berth_client_list_finish:
  * @self: a client
  * @result: what the callback got
+ *
+ * Ends the call in its callback.
  *
  * Returns: (transfer full): aa{sv}, a VM each: "id", "domain", "template", "state",
  *   "tenant", "task" (s), "holds_slot" (b), "age_s" (d), "uid" (u)
@@ -87,6 +90,7 @@ berth_client_list (BerthClient *self, GCancellable *cancellable, GError **error)
  * @self: a client
  * @cancellable: (nullable): ends the wait
  * @callback: (scope async): gets the answer
+ * @user_data: for @callback
  *
  * Tells the capacity, the queue, the templates, and the connection to libvirt.
  */
@@ -103,6 +107,8 @@ berth_client_status_async (BerthClient *self, GCancellable *cancellable,
  * berth_client_status_finish:
  * @self: a client
  * @result: what the callback got
+ *
+ * Ends the call in its callback.
  *
  * Returns: (transfer full): a{sv}: "slots", "memory_mb", "vcpus", "waiters", "templates",
  *   "libvirt", as `berth status --json` prints them

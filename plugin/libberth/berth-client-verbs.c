@@ -55,7 +55,7 @@ write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds, GE
 {
   g_auto(GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
 
-  if ((spec != NULL && !berth_spec_write (spec, &options, error))
+  if ((spec != NULL && !berth_spec_write (spec, &options, program == NULL, error))
       || (program != NULL && !berth_program_write (program, &options, out_fds, error)))
     return NULL;
   return g_variant_dict_end (&options);
@@ -67,6 +67,7 @@ write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds, GE
  * @spec: (nullable): what is asked for; %NULL for the defaults
  * @cancellable: (nullable): withdraws the request; no sandbox stays then
  * @callback: (scope async): gets the answer
+ * @user_data: for @callback
  *
  * Makes a sandbox that stays until it is destroyed or unused for too long (berthd's setting
  * idle_timeout_s, five minutes by default). Waits at capacity for as long as @spec says.
@@ -103,6 +104,8 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
  * berth_client_create_finish:
  * @self: a client
  * @result: what the callback got
+ *
+ * Ends the call in its callback.
  *
  * Returns: (transfer full): the sandbox's id
  */
@@ -145,6 +148,7 @@ berth_client_create (BerthClient *self, BerthSpec *spec, GCancellable *cancellab
  * @program: what to run
  * @cancellable: (nullable): ends the program
  * @callback: (scope async): gets the answer
+ * @user_data: for @callback
  *
  * Runs a program in a sandbox that exists. Programs in one sandbox run one at a time, in the order
  * asked, and what one leaves behind the next one finds.
@@ -186,6 +190,8 @@ berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *progra
  * berth_client_exec_finish:
  * @self: a client
  * @result: what the callback got
+ *
+ * Ends the call in its callback.
  *
  * Returns: (transfer full): how the program ended
  */
@@ -230,6 +236,7 @@ berth_client_exec (BerthClient *self, const char *id, BerthProgram *program,
  * @program: what to run
  * @cancellable: (nullable): withdraws the request, or ends the program
  * @callback: (scope async): gets the answer
+ * @user_data: for @callback
  *
  * Makes a sandbox, runs one program in it, destroys it. Fails as [method@Client.create_async] and
  * [method@Client.exec_async] do.
@@ -263,6 +270,8 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
  * berth_client_run_finish:
  * @self: a client
  * @result: what the callback got
+ *
+ * Ends the call in its callback.
  *
  * Returns: (transfer full): how the program ended
  */
@@ -299,14 +308,13 @@ berth_client_run (BerthClient *self, BerthSpec *spec, BerthProgram *program,
   return berth_client_run_finish (self, result, error);
 }
 
-/* FILES: put, get and ls of a sandbox come here, once berthd's D-Bus interface has them. */
-
 /**
  * berth_client_destroy_async:
  * @self: a client
  * @id: of a sandbox
  * @cancellable: (nullable): ends the wait, not the destroying
  * @callback: (scope async): gets the answer
+ * @user_data: for @callback
  *
  * Ends a sandbox, whatever runs in it. Answers when its VM is gone. Fails with %BERTH_ERROR_GONE
  * where there is no such sandbox (any more).
@@ -337,6 +345,8 @@ berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *can
  * berth_client_destroy_finish:
  * @self: a client
  * @result: what the callback got
+ *
+ * Ends the call in its callback.
  *
  * Returns: %TRUE; %FALSE with @error
  */

@@ -43,7 +43,35 @@ BERTH_AVAILABLE void berth_client_run_async (BerthClient *self, BerthSpec *spec,
 BERTH_AVAILABLE BerthResult *
 berth_client_run_finish (BerthClient *self, GAsyncResult *result, GError **error);
 
-/* FILES: put, get and ls of a sandbox come here, once berthd's D-Bus interface has them. */
+BERTH_AVAILABLE gboolean berth_client_put_file (BerthClient *self, const char *id, const char *path,
+                                                GBytes *content, guint mode,
+                                                GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_put_file_async (BerthClient *self, const char *id, const char *path, GBytes *content,
+                             guint mode, GCancellable *cancellable, GAsyncReadyCallback callback,
+                             gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_put_file_finish (BerthClient *self, GAsyncResult *result,
+                                                       GError **error);
+
+BERTH_AVAILABLE GBytes *
+berth_client_get_file (BerthClient *self, const char *id, const char *path, guint64 max_bytes,
+                       GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_get_file_async (BerthClient *self, const char *id, const char *path, guint64 max_bytes,
+                             GCancellable *cancellable, GAsyncReadyCallback callback,
+                             gpointer user_data);
+BERTH_AVAILABLE GBytes *
+berth_client_get_file_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE GVariant *
+berth_client_list_files (BerthClient *self, const char *id, const char *path, const char *after,
+                         GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_list_files_async (BerthClient *self, const char *id, const char *path,
+                               const char *after, GCancellable *cancellable,
+                               GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_client_list_files_finish (BerthClient *self, GAsyncResult *result, GError **error);
 
 BERTH_AVAILABLE gboolean berth_client_destroy (BerthClient *self, const char *id,
                                                GCancellable *cancellable, GError **error);

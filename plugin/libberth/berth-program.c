@@ -176,6 +176,8 @@ berth_program_init (BerthProgram *self)
  * berth_program_new:
  * @code: the program's text
  *
+ * Code that is text, in UTF-8.
+ *
  * Returns: (transfer full): a program with defaults for the rest
  */
 BerthProgram *
@@ -191,7 +193,9 @@ berth_program_new (const char *code)
 
 /**
  * berth_program_new_for_bytes:
- * @code: the program's text, in whatever encoding its language reads
+ * @code: the program's text
+ *
+ * Code in whatever encoding its language reads.
  *
  * Returns: (transfer full): a program with defaults for the rest
  */
@@ -205,6 +209,8 @@ berth_program_new_for_bytes (GBytes *code)
  * berth_program_set_language: (set-property language)
  * @self: a program
  * @language: (nullable): "python", "javascript" or "shell"; %NULL for the template's own
+ *
+ * Sets [property@Program:language].
  */
 void
 berth_program_set_language (BerthProgram *self, const char *language)
@@ -216,6 +222,8 @@ berth_program_set_language (BerthProgram *self, const char *language)
  * berth_program_set_timeout_ms: (set-property timeout-ms)
  * @self: a program
  * @timeout_ms: milliseconds; 0 for the default
+ *
+ * Sets [property@Program:timeout-ms].
  */
 void
 berth_program_set_timeout_ms (BerthProgram *self, guint timeout_ms)
@@ -227,6 +235,8 @@ berth_program_set_timeout_ms (BerthProgram *self, guint timeout_ms)
  * berth_program_set_environment: (set-property environment)
  * @self: a program
  * @environment: (nullable) (array zero-terminated=1): "NAME=VALUE" each
+ *
+ * Sets [property@Program:environment].
  */
 void
 berth_program_set_environment (BerthProgram *self, const char *const *environment)
@@ -234,14 +244,29 @@ berth_program_set_environment (BerthProgram *self, const char *const *environmen
   g_object_set (self, "environment", environment, NULL);
 }
 
-/* Takes over @theirs; returns @ours. */
+static gboolean
+no_descriptor (const GError *cause, GError **error)
+{
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "this process: %s", cause->message);
+  return FALSE;
+}
+
+gboolean
+berth_program_open_pipe (int ends[2], GError **error)
+{
+  g_autoptr(GError) cause = NULL;
+
+  return g_unix_open_pipe (ends, FD_CLOEXEC, &cause) || no_descriptor (cause, error);
+}
+
+/* Keeps the program's end of a new pipe; returns the other one, -1 with @error. */
 static int
 open_stream (BerthProgram *self, int stream, GError **error)
 {
   int ends[2];
   gboolean is_input = stream == STDIN_FILENO;
 
-  if (!g_unix_open_pipe (ends, FD_CLOEXEC, error))
+  if (!berth_program_open_pipe (ends, error))
     return -1;
   close_stream (self, stream);
   self->fds[stream] = ends[is_input ? 0 : 1];
@@ -361,7 +386,9 @@ berth_program_set_stdout_fd (BerthProgram *self, int fd, GError **error)
 /**
  * berth_program_set_stderr_fd:
  * @self: a program that was not run yet
- * @fd: as of [method@Program.set_stdout_fd]
+ * @fd: a pipe or a socket, open for writing
+ *
+ * As [method@Program.set_stdout_fd].
  *
  * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
  */
@@ -376,13 +403,14 @@ write_streams (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GErr
 {
   for (int i = 0; i < N_STREAMS; i++)
     {
+      g_autoptr(GError) cause = NULL;
       int handle;
 
       if (self->fds[i] < 0)
         continue;
-      handle = g_unix_fd_list_append (fds, self->fds[i], error);
+      handle = g_unix_fd_list_append (fds, self->fds[i], &cause);
       if (handle < 0)
-        return FALSE;
+        return no_descriptor (cause, error);
       g_variant_dict_insert (options, stream_keys[i], "h", handle);
       close_stream (self, i);
       self->was_run = TRUE;

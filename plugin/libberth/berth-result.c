@@ -27,6 +27,8 @@ start_word (const char *start)
  * berth_result_copy:
  * @self: a result
  *
+ * Copies everything.
+ *
  * Returns: (transfer full): a result of its own with the same content
  */
 BerthResult *
@@ -99,6 +101,8 @@ berth_result_new_from_variant (GVariant *dictionary)
  * berth_result_get_exit_code:
  * @self: a result
  *
+ * The program's own status, or what a shell would make of its end.
+ *
  * Returns: 0 to 255, 128 + N for signal N; -1 when the time ran out and the program
  *   had no status of its own
  */
@@ -114,7 +118,9 @@ berth_result_get_exit_code (const BerthResult *self)
  * berth_result_get_timed_out:
  * @self: a result
  *
- * Returns: whether the time limit ended it, or a handler that the limit called
+ * Whether the time limit ended the program, or a handler that the limit called.
+ *
+ * Returns: %TRUE if it did
  */
 gboolean
 berth_result_get_timed_out (const BerthResult *self)
@@ -128,7 +134,9 @@ berth_result_get_timed_out (const BerthResult *self)
  * berth_result_get_oom:
  * @self: a result
  *
- * Returns: whether the sandbox ran out of memory
+ * Whether the program ended because the sandbox ran out of memory.
+ *
+ * Returns: %TRUE if it did
  */
 gboolean
 berth_result_get_oom (const BerthResult *self)
@@ -142,9 +150,11 @@ berth_result_get_oom (const BerthResult *self)
  * berth_result_get_stdout:
  * @self: a result
  *
- * Returns: (nullable) (transfer none): what the program wrote, as UTF-8 with U+FFFD for other
- *   bytes, at most 1,000,000 bytes of stdout and 100,000 of stderr; %NULL when it went to a
- *   descriptor or a stream
+ * What the program wrote to its standard output, as UTF-8 with U+FFFD for whatever is none: the
+ * first 1,000,000 bytes.
+ *
+ * Returns: (nullable) (transfer none): the text; %NULL when it went to a descriptor or a
+ *   stream
  */
 const char *
 berth_result_get_stdout (const BerthResult *self)
@@ -158,9 +168,11 @@ berth_result_get_stdout (const BerthResult *self)
  * berth_result_get_stderr:
  * @self: a result
  *
- * Returns: (nullable) (transfer none): what the program wrote, as UTF-8 with U+FFFD for other
- *   bytes, at most 1,000,000 bytes of stdout and 100,000 of stderr; %NULL when it went to a
- *   descriptor or a stream
+ * What the program wrote to its standard error, as UTF-8 with U+FFFD for whatever is none: the
+ * first 100,000 bytes.
+ *
+ * Returns: (nullable) (transfer none): the text; %NULL when it went to a descriptor or a
+ *   stream
  */
 const char *
 berth_result_get_stderr (const BerthResult *self)
@@ -174,7 +186,9 @@ berth_result_get_stderr (const BerthResult *self)
  * berth_result_get_stdout_truncated:
  * @self: a result
  *
- * Returns: whether the program wrote more than was captured
+ * Whether the program wrote more to its standard output than was captured.
+ *
+ * Returns: %TRUE if it did
  */
 gboolean
 berth_result_get_stdout_truncated (const BerthResult *self)
@@ -188,7 +202,9 @@ berth_result_get_stdout_truncated (const BerthResult *self)
  * berth_result_get_stderr_truncated:
  * @self: a result
  *
- * Returns: whether the program wrote more than was captured
+ * Whether the program wrote more to its standard error than was captured.
+ *
+ * Returns: %TRUE if it did
  */
 gboolean
 berth_result_get_stderr_truncated (const BerthResult *self)
@@ -202,7 +218,9 @@ berth_result_get_stderr_truncated (const BerthResult *self)
  * berth_result_get_template:
  * @self: a result
  *
- * Returns: (nullable) (transfer none): the template of the sandbox
+ * What the sandbox was made from.
+ *
+ * Returns: (nullable) (transfer none): the template's name
  */
 const char *
 berth_result_get_template (const BerthResult *self)
@@ -216,7 +234,9 @@ berth_result_get_template (const BerthResult *self)
  * berth_result_get_sandbox_id:
  * @self: a result
  *
- * Returns: (nullable) (transfer none): the sandbox that it ran in
+ * The sandbox that the program ran in; after a run it is gone.
+ *
+ * Returns: (nullable) (transfer none): its id
  */
 const char *
 berth_result_get_sandbox_id (const BerthResult *self)
@@ -230,8 +250,10 @@ berth_result_get_sandbox_id (const BerthResult *self)
  * berth_result_get_start:
  * @self: a result
  *
- * Returns: (nullable) (transfer none): how the sandbox came to be: "warm" (it stood by), "clone"
- * (of a snapshot) or "cold" (it booted)
+ * How the sandbox came to be: "warm" (it stood by), "clone" (of a snapshot) or "cold" (it
+ * booted).
+ *
+ * Returns: (nullable) (transfer none): the word
  */
 const char *
 berth_result_get_start (const BerthResult *self)
@@ -245,7 +267,10 @@ berth_result_get_start (const BerthResult *self)
  * berth_result_get_destroy_unconfirmed:
  * @self: a result
  *
- * Returns: of a run: whether its VM may still exist; berth goes on ending it
+ * Of a run: whether its VM may still exist. berth goes on ending it, and its place counts as
+ * taken until then.
+ *
+ * Returns: %TRUE if it may
  */
 gboolean
 berth_result_get_destroy_unconfirmed (const BerthResult *self)
@@ -259,7 +284,9 @@ berth_result_get_destroy_unconfirmed (const BerthResult *self)
  * berth_result_get_wait_ms:
  * @self: a result
  *
- * Returns: how long the request waited for capacity
+ * How long the request waited for capacity.
+ *
+ * Returns: milliseconds
  */
 double
 berth_result_get_wait_ms (const BerthResult *self)
@@ -273,7 +300,9 @@ berth_result_get_wait_ms (const BerthResult *self)
  * berth_result_get_start_ms:
  * @self: a result
  *
- * Returns: from admission to a VM that is ready for code
+ * How long it took from admission to a VM that is ready for code.
+ *
+ * Returns: milliseconds
  */
 double
 berth_result_get_start_ms (const BerthResult *self)
@@ -287,7 +316,9 @@ berth_result_get_start_ms (const BerthResult *self)
  * berth_result_get_exec_ms:
  * @self: a result
  *
- * Returns: from the code's start to its end
+ * How long the program ran.
+ *
+ * Returns: milliseconds
  */
 double
 berth_result_get_exec_ms (const BerthResult *self)
@@ -301,7 +332,9 @@ berth_result_get_exec_ms (const BerthResult *self)
  * berth_result_get_destroy_ms:
  * @self: a result
  *
- * Returns: of a run: until its VM was gone
+ * Of a run: how long it took to end its VM.
+ *
+ * Returns: milliseconds
  */
 double
 berth_result_get_destroy_ms (const BerthResult *self)
@@ -315,7 +348,9 @@ berth_result_get_destroy_ms (const BerthResult *self)
  * berth_result_get_total_ms:
  * @self: a result
  *
- * Returns: all of it
+ * How long all of it took.
+ *
+ * Returns: milliseconds
  */
 double
 berth_result_get_total_ms (const BerthResult *self)
@@ -329,7 +364,9 @@ berth_result_get_total_ms (const BerthResult *self)
  * berth_result_get_cpu_ms:
  * @self: a result
  *
- * Returns: CPU time of the exec's processes, as the guest saw it
+ * CPU time of the program's processes, as the guest saw it.
+ *
+ * Returns: milliseconds
  */
 double
 berth_result_get_cpu_ms (const BerthResult *self)
@@ -343,7 +380,9 @@ berth_result_get_cpu_ms (const BerthResult *self)
  * berth_result_get_memory_peak_mb:
  * @self: a result
  *
- * Returns: the most memory that the exec's processes had, in MiB; 0 where the guest can't tell
+ * The most memory that the program's processes had.
+ *
+ * Returns: MiB; 0 where the guest can't tell
  */
 double
 berth_result_get_memory_peak_mb (const BerthResult *self)

@@ -214,6 +214,7 @@ start_there_cb (gpointer user_data)
  * @self: a server that was not started
  * @cancellable: (nullable): gives up
  * @callback: (scope async): gets the answer
+ * @user_data: for @callback
  *
  * Connects to libvirt, loads templates and images, clears away what an earlier life of the same
  * socket left behind, and serves from then on. Any thread, while one runs the default main context.
@@ -239,6 +240,8 @@ berth_server_start_async (BerthServer *self, GCancellable *cancellable,
  * berth_server_start_finish:
  * @self: a server
  * @result: what the callback got
+ *
+ * Ends the call in its callback.
  *
  * Returns: %TRUE; %FALSE with @error
  */
@@ -332,6 +335,7 @@ stop_there_cb (gpointer user_data)
  * @self: a server
  * @cancellable: (nullable): ends the wait
  * @callback: (scope async): gets the answer
+ * @user_data: for @callback
  *
  * Ends every wait and every VM, and gives up the socket. Any thread, while one runs the default
  * main context. A server is stopped after its start was answered, and is not started again.
@@ -353,6 +357,8 @@ berth_server_stop_async (BerthServer *self, GCancellable *cancellable, GAsyncRea
  * berth_server_stop_finish:
  * @self: a server
  * @result: what the callback got
+ *
+ * Ends the call in its callback.
  *
  * Returns: %TRUE when nothing is left; %FALSE with @error
  */

@@ -6,6 +6,7 @@
 G_BEGIN_DECLS
 
 gboolean berth_spec_check_name (const char *what, const char *name, GError **error);
-gboolean berth_spec_write (BerthSpec *self, GVariantDict *options, GError **error);
+gboolean
+berth_spec_write (BerthSpec *self, GVariantDict *options, gboolean is_create, GError **error);
 
 G_END_DECLS

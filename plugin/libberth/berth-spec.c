@@ -31,6 +31,7 @@ struct _BerthSpec
   char *task;
   guint memory_mb;
   gint64 wait_ms;
+  gboolean attached;
 };
 
 G_DEFINE_FINAL_TYPE (BerthSpec, berth_spec, G_TYPE_OBJECT)
@@ -42,6 +43,7 @@ enum
   PROP_TENANT,
   PROP_TASK,
   PROP_WAIT_MS,
+  PROP_ATTACHED,
   N_PROPS,
 };
 static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_init */
@@ -79,6 +81,9 @@ berth_spec_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_WAIT_MS:
       g_value_set_int64 (value, self->wait_ms);
       break;
+    case PROP_ATTACHED:
+      g_value_set_boolean (value, self->attached);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -112,6 +117,9 @@ berth_spec_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_WAIT_MS:
       self->wait_ms = g_value_get_int64 (value);
+      break;
+    case PROP_ATTACHED:
+      self->attached = g_value_get_boolean (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -160,6 +168,13 @@ berth_spec_class_init (BerthSpecClass *klass)
    */
   properties[PROP_WAIT_MS] = g_param_spec_int64 ("wait-ms", NULL, NULL, BERTH_WAIT_DEFAULT,
                                                  G_MAXINT64, BERTH_WAIT_DEFAULT, flags);
+  /**
+   * BerthSpec:attached: (setter set_attached)
+   *
+   * Whether a sandbox that is created ends with the connection of the client that created it: when
+   * the client is freed, its process dies, or berthd is restarted.
+   */
+  properties[PROP_ATTACHED] = g_param_spec_boolean ("attached", NULL, NULL, FALSE, flags);
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -173,7 +188,9 @@ berth_spec_init (BerthSpec *self)
  * berth_spec_new:
  * @template_name: (nullable): what the sandbox is made from; %NULL for "python"
  *
- * Returns: (transfer full): a spec with defaults for the rest
+ * Asks for the defaults in all other respects.
+ *
+ * Returns: (transfer full): a spec
  */
 BerthSpec *
 berth_spec_new (const char *template_name)
@@ -185,6 +202,8 @@ berth_spec_new (const char *template_name)
  * berth_spec_set_memory_mb: (set-property memory-mb)
  * @self: a spec
  * @memory_mb: MiB, 128 at least; 0 for the template's own
+ *
+ * Sets [property@Spec:memory-mb].
  */
 void
 berth_spec_set_memory_mb (BerthSpec *self, guint memory_mb)
@@ -196,6 +215,8 @@ berth_spec_set_memory_mb (BerthSpec *self, guint memory_mb)
  * berth_spec_set_tenant: (set-property tenant)
  * @self: a spec
  * @tenant: (nullable): on whose behalf
+ *
+ * Sets [property@Spec:tenant].
  */
 void
 berth_spec_set_tenant (BerthSpec *self, const char *tenant)
@@ -207,6 +228,8 @@ berth_spec_set_tenant (BerthSpec *self, const char *tenant)
  * berth_spec_set_task: (set-property task)
  * @self: a spec
  * @task: (nullable): for what
+ *
+ * Sets [property@Spec:task].
  */
 void
 berth_spec_set_task (BerthSpec *self, const char *task)
@@ -218,11 +241,26 @@ berth_spec_set_task (BerthSpec *self, const char *task)
  * berth_spec_set_wait_ms: (set-property wait-ms)
  * @self: a spec
  * @wait_ms: milliseconds, or one of the constants BERTH_WAIT_...
+ *
+ * Sets [property@Spec:wait-ms].
  */
 void
 berth_spec_set_wait_ms (BerthSpec *self, gint64 wait_ms)
 {
   g_object_set (self, "wait-ms", wait_ms, NULL);
+}
+
+/**
+ * berth_spec_set_attached: (set-property attached)
+ * @self: a spec
+ * @attached: whether a sandbox ends with its client
+ *
+ * Sets [property@Spec:attached].
+ */
+void
+berth_spec_set_attached (BerthSpec *self, gboolean attached)
+{
+  g_object_set (self, "attached", attached, NULL);
 }
 
 /* The rule for every name that berthd takes; NULL is none. */
@@ -240,9 +278,9 @@ berth_spec_check_name (const char *what, const char *name, GError **error)
   return FALSE;
 }
 
-/* Writes what differs from the defaults as options of a D-Bus call. */
+/* Writes what differs from the defaults as options of a D-Bus call: a create, or a run. */
 gboolean
-berth_spec_write (BerthSpec *self, GVariantDict *options, GError **error)
+berth_spec_write (BerthSpec *self, GVariantDict *options, gboolean is_create, GError **error)
 {
   if (!berth_spec_check_name ("template", self->template_name, error)
       || !berth_spec_check_name ("tenant", self->tenant, error)
@@ -258,5 +296,7 @@ berth_spec_write (BerthSpec *self, GVariantDict *options, GError **error)
     g_variant_dict_insert (options, "task", "s", self->task);
   if (self->wait_ms != BERTH_WAIT_DEFAULT)
     g_variant_dict_insert (options, "wait_ms", "x", self->wait_ms);
+  if (self->attached && is_create)
+    g_variant_dict_insert (options, "attached", "b", TRUE);
   return TRUE;
 }

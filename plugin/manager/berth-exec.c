@@ -234,6 +234,8 @@ berth_result_new (void)
 /**
  * berth_result_free:
  * @self: (transfer full) (nullable): a result
+ *
+ * Frees @self and every string that it gave.
  */
 void
 berth_result_free (BerthResult *self)

@@ -390,6 +390,125 @@ test_streams_end_with_the_call (Fixture *fixture, gconstpointer data)
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
 }
 
+/* ---- files ---- */
+
+static GBytes *
+random_bytes (gsize size)
+{
+  guchar *data = g_malloc (size);
+  guint32 state = 1;
+
+  for (gsize i = 0; i < size; i++)
+    {
+      state = state * 1664525u + 1013904223u;
+      data[i] = state >> 24;
+    }
+  return g_bytes_new_take (data, size);
+}
+
+/* Through both pipes many times over, and nothing */
+static void
+test_files (Fixture *fixture, gconstpointer data)
+{
+  const gsize sizes[] = { 0, 1, 3000000 };
+  g_autofree char *id = create (fixture);
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GBytes) content = random_bytes (sizes[i]);
+      g_autoptr(GBytes) back = NULL;
+
+      g_assert_true (
+          berth_client_put_file (fixture->client, id, "a/b", content, 0755, NULL, &error));
+      g_assert_no_error (error);
+      back = berth_client_get_file (fixture->client, id, "a/b", 0, NULL, &error);
+      g_assert_no_error (error);
+      g_assert_true (g_bytes_equal (content, back));
+    }
+}
+
+static void
+assert_entry (GVariant *entries, const char *wanted, guint64 wanted_size, guint32 wanted_mode)
+{
+  g_autoptr(GVariant) entry = NULL;
+  const char *name;
+  guint64 size;
+  guint32 mode;
+
+  g_assert_cmpuint (g_variant_n_children (entries), ==, 1);
+  entry = g_variant_get_child_value (entries, 0);
+  g_assert_true (g_variant_lookup (entry, "name", "^&ay", &name));
+  g_assert_cmpstr (name, ==, wanted);
+  g_assert_true (g_variant_lookup (entry, "size", "t", &size));
+  g_assert_cmpuint (size, ==, wanted_size);
+  g_assert_true (g_variant_lookup (entry, "mode", "u", &mode));
+  g_assert_cmpuint (mode & 0777, ==, wanted_mode);
+}
+
+static void
+test_list_files (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *id = create (fixture);
+  g_autoptr(GBytes) content = random_bytes (5);
+  g_autoptr(GVariant) first = NULL;
+  g_autoptr(GVariant) second = NULL;
+
+  g_assert_true (berth_client_put_file (fixture->client, id, "d/one", content, 0600, NULL, &error));
+  first = berth_client_list_files (fixture->client, id, "d", NULL, NULL, &error);
+  g_assert_no_error (error);
+  assert_entry (first, "one", 5, 0600);
+  second = berth_client_list_files (fixture->client, id, "d", "one", NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_variant_n_children (second), ==, 0);
+}
+
+/* A put that is refused leaves bytes that nobody reads, a get bytes that nobody writes. */
+static void
+test_files_refused (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *id = create (fixture);
+  g_autoptr(GBytes) content = random_bytes (1000000);
+  g_autofree char *long_path = g_strnfill (3 * 1024 * 1024, 'x');
+
+  g_assert_false (berth_client_put_file (fixture->client, id, "../../x", content, 0, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_null (berth_client_get_file (fixture->client, id, "none", 0, NULL, &error));
+  g_assert_nonnull (error);
+  g_assert_true (error->domain == BERTH_ERROR);
+  g_clear_error (&error);
+  g_assert_false (berth_client_put_file (fixture->client, "none", "x", content, 0, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+  g_clear_error (&error);
+  g_assert_true (berth_client_put_file (fixture->client, id, "x", content, 0, NULL, &error));
+  g_assert_null (berth_client_get_file (fixture->client, id, "x", 999999, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_null (berth_client_get_file (fixture->client, id, long_path, 0, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_cmpuint (claimed (fixture), ==, 1);
+}
+
+static void
+test_attached (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(BerthSpec) spec = berth_spec_new ("shell");
+  BerthClient *other = berth_client_new (fixture->path);
+  g_autofree char *id = NULL;
+
+  berth_spec_set_attached (spec, TRUE);
+  id = berth_client_create (other, spec, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (claimed (fixture), ==, 1);
+  g_object_unref (other);
+  expect_log (fixture, "is destroyed");
+  g_assert_cmpuint (claimed (fixture), ==, 0);
+}
+
 /* ---- cancelling ---- */
 
 static void
@@ -731,6 +850,10 @@ main (int argc, char **argv)
   ADD ("output-is-live", test_output_is_live);
   ADD ("descriptors", test_descriptors);
   ADD ("streams-end-with-the-call", test_streams_end_with_the_call);
+  ADD ("files", test_files);
+  ADD ("list-files", test_list_files);
+  ADD ("files-refused", test_files_refused);
+  ADD ("attached", test_attached);
   ADD ("cancel-exec", test_cancel_exec);
   ADD ("cancel-waiting-create", test_cancel_waiting_create);
   ADD ("cancel-races-create", test_cancel_races_create);

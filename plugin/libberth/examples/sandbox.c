@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A session in a sandbox: create, exec with live output, destroy.
+/* A session in a sandbox: create, exec with live output, files, destroy.
  *
  *   cc sandbox.c $(pkg-config --cflags --libs berth-1.0) -o sandbox
  */
@@ -69,14 +69,42 @@ exec_live (BerthClient *client, const char *sandbox, GError **error)
 }
 
 static gboolean
-exec_captured (BerthClient *client, const char *sandbox, GError **error)
+has_file (BerthClient *client, const char *sandbox, const char *wanted)
 {
-  g_autoptr(BerthProgram) program = berth_program_new ("echo captured");
-  g_autoptr(BerthResult) result = berth_client_exec (client, sandbox, program, NULL, error);
+  g_autoptr(GVariant) entries = berth_client_list_files (client, sandbox, ".", NULL, NULL, NULL);
 
-  if (result != NULL)
-    printf ("output %s", berth_result_get_stdout (result));
-  return result != NULL;
+  for (gsize i = 0; entries != NULL && i < g_variant_n_children (entries); i++)
+    {
+      g_autoptr(GVariant) entry = g_variant_get_child_value (entries, i);
+      const char *name;
+
+      if (g_variant_lookup (entry, "name", "^&ay", &name) && g_str_equal (name, wanted))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+exec_on_files (BerthClient *client, const char *sandbox, GError **error)
+{
+  g_autoptr(GBytes) input = g_bytes_new_static ("six times seven", 15);
+  g_autoptr(BerthProgram) program = berth_program_new ("tr a-z A-Z < in.txt | tee out.txt");
+  g_autoptr(BerthResult) result = NULL;
+  g_autoptr(GBytes) output = NULL;
+
+  if (!berth_client_put_file (client, sandbox, "in.txt", input, 0, NULL, error))
+    return FALSE;
+  result = berth_client_exec (client, sandbox, program, NULL, error);
+  if (result == NULL)
+    return FALSE;
+  printf ("output %s\n", berth_result_get_stdout (result));
+  output = berth_client_get_file (client, sandbox, "out.txt", 0, NULL, error);
+  if (output == NULL)
+    return FALSE;
+  printf ("out.txt %.*s %s\n", (int) g_bytes_get_size (output),
+          (const char *) g_bytes_get_data (output, NULL),
+          has_file (client, sandbox, "out.txt") ? "true" : "false");
+  return TRUE;
 }
 
 static gboolean
@@ -91,8 +119,7 @@ work (BerthClient *client, GError **error)
   if (sandbox == NULL)
     return FALSE;
   printf ("created\n");
-  /* FILES: put, get and ls of a sandbox come here */
-  ok = exec_live (client, sandbox, error) && exec_captured (client, sandbox, error);
+  ok = exec_live (client, sandbox, error) && exec_on_files (client, sandbox, error);
   if (!berth_client_destroy (client, sandbox, NULL, ok ? error : NULL))
     return FALSE;
   printf ("destroyed\n");

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S gjs -m
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A session in a sandbox, with promises: create, exec with live output, destroy.
+// A session in a sandbox, with promises: create, exec with live output, files, destroy.
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
@@ -9,7 +9,7 @@ import Berth from 'gi://Berth?version=1.0';
 
 const CODE = 'for i in 1 2 3; do echo step $i; sleep 0.1; done; exit $STATUS';
 
-for (const verb of ['create', 'exec', 'destroy'])
+for (const verb of ['create', 'exec', 'put_file', 'get_file', 'list_files', 'destroy'])
     Gio._promisify(Berth.Client.prototype, `${verb}_async`, `${verb}_finish`);
 Gio._promisify(Gio.DataInputStream.prototype, 'read_line_async', 'read_line_finish_utf8');
 
@@ -33,9 +33,17 @@ async function work(client, sandbox) {
     const [result] = await Promise.all(
         [client.exec_async(sandbox, program, null), printLines(output)]);
     print(`exit status ${result.get_exit_code()}`);
-    // FILES: put, get and ls of a sandbox come here
-    const second = await client.exec_async(sandbox, Berth.Program.new('echo captured'), null);
-    print(`output ${second.get_stdout().trim()}`);
+
+    const bytes = new GLib.Bytes(new TextEncoder().encode('six times seven'));
+    await client.put_file_async(sandbox, 'in.txt', bytes, 0, null);
+    const second = await client.exec_async(
+        sandbox, Berth.Program.new('tr a-z A-Z < in.txt | tee out.txt'), null);
+    print(`output ${second.get_stdout()}`);
+    const content = await client.get_file_async(sandbox, 'out.txt', 0, null);
+    const entries = await client.list_files_async(sandbox, '.', null, null);
+    const names = entries.deepUnpack().map(
+        entry => new TextDecoder().decode(entry.name.deepUnpack()).replace(/\0$/, ''));
+    print(`out.txt ${new TextDecoder().decode(content.toArray())} ${names.includes('out.txt')}`);
 }
 
 async function main() {

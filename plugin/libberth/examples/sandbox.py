@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A session in a sandbox, with asyncio: create, exec with live output, destroy."""
+"""A session in a sandbox, with asyncio: create, exec with live output, files, destroy."""
 
 import asyncio
 import sys
@@ -25,9 +25,15 @@ async def work(client, sandbox):
     output = program.open_stdout()
     result, _ = await asyncio.gather(call(client, "exec", sandbox, program), show(output))
     print("exit status", result.get_exit_code())
-    # FILES: put, get and ls of a sandbox come here
-    result = await call(client, "exec", sandbox, Berth.Program.new("echo captured"))
-    print("output", result.get_stdout().strip())
+
+    await call(client, "put_file", sandbox, "in.txt", GLib.Bytes.new(b"six times seven"), 0)
+    program = Berth.Program.new("tr a-z A-Z < in.txt | tee out.txt")
+    result = await call(client, "exec", sandbox, program)
+    print("output", result.get_stdout())
+    content = await call(client, "get_file", sandbox, "out.txt", 0)
+    entries = await call(client, "list_files", sandbox, ".", None)
+    names = [bytes(entry["name"]).rstrip(b"\0").decode() for entry in entries.unpack()]
+    print("out.txt", content.get_data().decode(), "out.txt" in names)
 
 
 async def main():

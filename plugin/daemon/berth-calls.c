@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A call is known by its message's serial, from its beginning until its invocation is gone. */
+#include "plugin/daemon/berth-calls.h"
+
+#define DATA_KEY "berth-call"
+
+struct _BerthCalls
+{
+  grefcount ref_count;
+  GHashTable *by_serial; /* serial → Call (borrowed) */
+  gboolean is_closed;
+};
+
+typedef struct
+{
+  BerthCalls *calls;
+  GCancellable *cancellable;
+  guint32 serial;
+} Call;
+
+BerthCalls *
+berth_calls_new (void)
+{
+  BerthCalls *self = g_new0 (BerthCalls, 1);
+
+  g_ref_count_init (&self->ref_count);
+  self->by_serial = g_hash_table_new (NULL, NULL);
+  return self;
+}
+
+void
+berth_calls_unref (BerthCalls *self)
+{
+  if (!g_ref_count_dec (&self->ref_count))
+    return;
+  g_hash_table_unref (self->by_serial);
+  g_free (self);
+}
+
+/* A serial that a client uses twice at once is the later call's. */
+static void
+call_free (gpointer data)
+{
+  Call *call = data;
+  gpointer key = GUINT_TO_POINTER (call->serial);
+
+  if (g_hash_table_lookup (call->calls->by_serial, key) == call)
+    g_hash_table_remove (call->calls->by_serial, key);
+  g_object_unref (call->cancellable);
+  berth_calls_unref (call->calls);
+  g_free (call);
+}
+
+GCancellable *
+berth_calls_add (BerthCalls *self, GDBusMethodInvocation *invocation)
+{
+  Call *call = g_new0 (Call, 1);
+
+  g_ref_count_inc (&self->ref_count);
+  call->calls = self;
+  call->cancellable = g_cancellable_new ();
+  call->serial = g_dbus_message_get_serial (g_dbus_method_invocation_get_message (invocation));
+  g_hash_table_insert (self->by_serial, GUINT_TO_POINTER (call->serial), call);
+  g_object_set_data_full (G_OBJECT (invocation), DATA_KEY, call, call_free);
+  if (self->is_closed)
+    g_cancellable_cancel (call->cancellable);
+  return call->cancellable;
+}
+
+void
+berth_calls_cancel (BerthCalls *self, guint32 serial)
+{
+  Call *call = g_hash_table_lookup (self->by_serial, GUINT_TO_POINTER (serial));
+  g_autoptr(GCancellable) cancellable = call != NULL ? g_object_ref (call->cancellable) : NULL;
+
+  g_cancellable_cancel (cancellable);
+}
+
+void
+berth_calls_cancel_all (BerthCalls *self)
+{
+  /* cancelling one may end others, so they are looked up first */
+  g_autoptr(GPtrArray) cancellables = g_ptr_array_new_with_free_func (g_object_unref);
+  GHashTableIter iter;
+  gpointer call;
+
+  self->is_closed = TRUE;
+  g_hash_table_iter_init (&iter, self->by_serial);
+  while (g_hash_table_iter_next (&iter, NULL, &call))
+    g_ptr_array_add (cancellables, g_object_ref (((Call *)call)->cancellable));
+  for (guint i = 0; i < cancellables->len; i++)
+    g_cancellable_cancel (cancellables->pdata[i]);
+}
