@@ -287,7 +287,7 @@ def test_a_full_disk_of_ours(d):
 def start_large(d, name):
     """A file in the sandbox that takes seconds."""
     done(d.berth("put", name, "-", "x"))
-    d.berth("exec", name, "truncate -s 400M large")
+    d.berth("exec", name, "truncate -s 160M large")
 
 
 def test_killed_on_the_way(d):
@@ -300,7 +300,7 @@ def test_killed_on_the_way(d):
             process.communicate(timeout=LIMIT_S)
             same((process.returncode, os.listdir(".")), (status, []))
         with open("large", "wb") as file:
-            file.truncate(400 * MIB)
+            file.truncate(160 * MIB)
         for number in (signal.SIGINT, signal.SIGKILL):
             process = d.popen("put", name, "large", "folder/copy")
             time.sleep(0.3)
