@@ -258,12 +258,22 @@ copy_file (const char *source, const char *target)
 static void
 mount_rest (void)
 {
+  static const char *const runners[]
+      = { "python/sitecustomize.py", "python/session.py", "javascript.js", "javascript-session.js",
+          "javascript-import.js" };
+  char source[64], target[64];
+
   boot_mount ("run", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2m");
   mkdir (NEW_ROOT "/run/code", 0755);
+  mkdir (NEW_ROOT "/run/streams", 0711);
   mkdir (NEW_ROOT RUNNERS, 0755);
   mkdir (NEW_ROOT RUNNERS "/python", 0755);
-  copy_file ("/runners/python/sitecustomize.py", NEW_ROOT RUNNERS "/python/sitecustomize.py");
-  copy_file ("/runners/javascript.js", NEW_ROOT RUNNERS "/javascript.js");
+  for (size_t i = 0; i < sizeof runners / sizeof runners[0]; i++)
+    {
+      snprintf (source, sizeof source, "/runners/%s", runners[i]);
+      snprintf (target, sizeof target, NEW_ROOT RUNNERS "/%s", runners[i]);
+      copy_file (source, target);
+    }
   mkdir (NEW_ROOT "/home", 0755);
   bind_space ("/space/home", NEW_ROOT BERTH_AGENT_HOME);
   bind_space ("/space/tmp", NEW_ROOT "/tmp");

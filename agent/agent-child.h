@@ -11,6 +11,10 @@
 #define BERTH_AGENT_CONTROL_ACCEPTS 'r' /* a message may be sent */
 #define BERTH_AGENT_CONTROL_LOADED 'R'  /* and all that it wants to load is loaded */
 #define BERTH_AGENT_CONTROL_FAILED 'E'  /* then one byte, errno */
+/* of a session, a kind, the exec's token (u32) and a byte: */
+#define BERTH_AGENT_CONTROL_OPENED 'o' /* the streams are open; nothing */
+#define BERTH_AGENT_CONTROL_DONE 'd'   /* the exec has ended; its status */
+#define BERTH_AGENT_CONTROL_REPORT_SIZE 6
 
 typedef struct
 {

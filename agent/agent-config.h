@@ -17,5 +17,6 @@ typedef struct
   const char *home;       /* of the programs, absolute */
   const char *spare;      /* where code goes when the home is full; NULL: nowhere */
   const char *runners;    /* folder of python/ and javascript.js, absolute */
+  const char *streams;    /* folder for the named pipes of sessions, absolute, not listable */
   BerthLanguage language; /* of the standby; NONE: no standby */
 } BerthAgentConfig;

@@ -27,6 +27,16 @@ exec_free_request (BerthAgentExec *self)
   self->env = NULL;
 }
 
+/* An interpreter of a session waits for the next exec. */
+static void
+exec_give_back (BerthAgentExec *self)
+{
+  if (self->runner->state == BERTH_AGENT_RUNNER_IDLE && self->runner->pid > 0)
+    berth_agent_sessions_keep (self->world.sessions, self->runner);
+  else
+    berth_agent_runner_release (self->runner);
+}
+
 /* Gives everything back; what still runs is left to itself. */
 static void
 exec_clear (BerthAgentExec *self)
@@ -45,7 +55,7 @@ exec_clear (BerthAgentExec *self)
           && !berth_agent_group_is_empty (self->world.groups, &self->runner->group))
         berth_agent_leftovers_take (self->world.leftovers, &self->runner->group,
                                     self->runner->fds + 1);
-      berth_agent_runner_release (self->runner);
+      exec_give_back (self);
     }
   self->runner = NULL;
   self->phase = BERTH_AGENT_EXEC_NONE;
@@ -72,7 +82,7 @@ exec_fail (BerthAgentExec *self, BerthAgentError code, const char *what, int num
 static bool
 exec_is_alive (const BerthAgentExec *self)
 {
-  return self->runner != NULL && self->runner->pid > 0;
+  return self->runner != NULL && self->runner->pid > 0 && self->phase < BERTH_AGENT_EXEC_ENDED;
 }
 
 /* Ends all of its processes: asked first if there is a grace, then killed. */
@@ -215,7 +225,7 @@ berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
 static const char *
 head_problem (const BerthExecHead *head)
 {
-  if (head->flags & ~BERTH_EXEC_STDIN)
+  if (head->flags & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION))
     return "an unknown flag";
   if (head->timeout_ms < BERTH_TIMEOUT_MIN_MS || head->timeout_ms > BERTH_TIMEOUT_MAX_MS)
     return "the time limit is out of bounds";
@@ -228,12 +238,51 @@ head_problem (const BerthExecHead *head)
   return NULL;
 }
 
+static bool
+exec_write_script (BerthAgentExec *self, bool *out_is_program)
+{
+  BerthLanguage language = self->head.language;
+  unsigned execs
+      = self->is_session ? berth_agent_sessions_count (self->world.sessions, language) : 0;
+  char name[32];
+
+  berth_agent_language_name_script (language, execs, name);
+  if (berth_agent_script_write (&self->script, self->world.config, name, self->code,
+                                self->head.code_size, out_is_program))
+    return true;
+  /* there the code goes another way, and only who opens the file misses it */
+  return self->is_session && berth_agent_language_has_hook (language);
+}
+
+/* An interpreter for it; NULL and errno if there can't be one. */
+static BerthAgentRunner *
+exec_find_runner (BerthAgentExec *self, bool is_program)
+{
+  BerthLanguage language = self->head.language;
+  BerthAgentRunner *runner
+      = self->is_session ? berth_agent_sessions_take (self->world.sessions, language) : NULL;
+  bool is_fresh = !self->is_session && berth_agent_env_needs_fresh (self->env, self->head.env_size);
+  bool ok;
+
+  if (runner == NULL)
+    runner = berth_agent_standby_take (self->world.standby, language, is_fresh);
+  if (runner->state != BERTH_AGENT_RUNNER_NONE)
+    return runner;
+  if (!self->is_session)
+    ok = berth_agent_runner_spawn (runner, self->world.config, language, is_program, self->env,
+                                   self->head.env_size);
+  else if (berth_agent_language_has_hook (language))
+    ok = berth_agent_runner_spawn (runner, self->world.config, language, false, "", 0);
+  else
+    ok = berth_agent_runner_spawn_shell (runner, self->world.config);
+  return ok ? runner : NULL;
+}
+
 static void
 exec_prepare (BerthAgentExec *self)
 {
-  const char *name = berth_agent_language_script (self->head.language);
   BerthAgentRunner *runner;
-  bool is_program, is_fresh;
+  bool is_program = false;
 
   if (memchr (self->code, '\0', self->head.code_size) != NULL)
     {
@@ -245,21 +294,22 @@ exec_prepare (BerthAgentExec *self)
       exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the environment is malformed", 0);
       return;
     }
-  if (!berth_agent_script_write (&self->script, self->world.config, name, self->code,
-                                 self->head.code_size, &is_program))
+  if (!exec_write_script (self, &is_program))
     {
       exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the code can't be saved in the home", errno);
       return;
     }
-  free (self->code);
-  self->code = NULL;
   self->phase = BERTH_AGENT_EXEC_LOADING;
   is_program = is_program && self->head.language == BERTH_LANGUAGE_SHELL;
-  is_fresh = berth_agent_env_needs_fresh (self->env, self->head.env_size);
-  runner = berth_agent_standby_take (self->world.standby, self->head.language, is_fresh);
-  if (runner->state == BERTH_AGENT_RUNNER_NONE
-      && !berth_agent_runner_spawn (runner, self->world.config, self->head.language, is_program,
-                                    self->env, self->head.env_size))
+  /* another program's script is run by that, and the session's shell waits */
+  self->is_session = self->is_session && !is_program;
+  if (!self->is_session)
+    {
+      free (self->code);
+      self->code = NULL;
+    }
+  runner = exec_find_runner (self, is_program);
+  if (runner == NULL)
     {
       exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the interpreter can't be started", errno);
       return;
@@ -285,6 +335,8 @@ berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecH
   self->credit[1] = head->stderr_credit;
   self->is_heard = true;
   self->is_held = self->is_ending = self->is_settling = self->stdin_ended = false;
+  self->is_session = head->flags & BERTH_EXEC_SESSION;
+  self->has_status = false;
   self->code_fill = self->env_fill = 0;
   self->started_us = 0;
   self->input.watch.fd = -1;
@@ -365,12 +417,44 @@ berth_agent_exec_add_credit (BerthAgentExec *self, uint32_t stream, uint32_t byt
   return true;
 }
 
+/* Tells the interpreter; that fails only where its process is doomed, too, and then it ends without
+ * having been told. */
+static void
+exec_tell (BerthAgentExec *self)
+{
+  const BerthAgentConfig *config = self->world.config;
+  size_t mark = self->is_session ? berth_agent_script_mark (self->code, self->head.code_size) : 0;
+  char script[BERTH_AGENT_PATH_MAX], name[32];
+  BerthAgentProgram program = { .script = script,
+                                .code = self->code + mark,
+                                .code_size = self->head.code_size - mark,
+                                .env = self->env,
+                                .env_size = self->head.env_size };
+  bool ok;
+
+  berth_agent_language_name_script (self->head.language, self->runner->execs, name);
+  snprintf (script, sizeof script, "%s/%s", config->home, name);
+  ok = self->is_session
+           ? berth_agent_runner_start_session (self->runner, &program)
+           : berth_agent_runner_start (self->runner, config, self->env, self->head.env_size);
+  exec_free_request (self);
+  if (!ok)
+    exec_terminate (self, 0);
+}
+
 static void
 exec_start (BerthAgentExec *self)
 {
   BerthAgentRunner *runner = self->runner;
   bool wants_stdin = self->head.flags & BERTH_EXEC_STDIN;
 
+  if (self->is_session && !berth_agent_runner_enter_session (runner, self->world.config))
+    {
+      if (runner->state != BERTH_AGENT_RUNNER_IDLE)
+        berth_agent_runner_kill (runner);
+      exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the session can't run it", errno);
+      return;
+    }
   self->phase = BERTH_AGENT_EXEC_RUNNING;
   for (int i = 0; i < 2; i++)
     {
@@ -384,18 +468,45 @@ exec_start (BerthAgentExec *self)
     berth_agent_channel_send (self->world.channel, BERTH_FRAME_STARTED, self->request, NULL, 0);
   berth_agent_input_open (&self->input, self->world.loop, self->world.channel, &runner->fds[0],
                           self->request, wants_stdin && !self->stdin_ended);
-  /* that fails only where its process is doomed, too, and then it ends without the message */
-  if (!berth_agent_runner_start (runner, self->world.config, self->env, self->head.env_size))
-    exec_terminate (self, 0);
-  free (self->env);
-  self->env = NULL;
+  exec_tell (self);
 }
 
-/* Hears from its runner while it is loading. */
+static void
+exec_has_ended (BerthAgentExec *self)
+{
+  berth_agent_timer_disarm (self->world.loop, &self->limit);
+  self->phase = BERTH_AGENT_EXEC_ENDED;
+  self->exit.wall_us = self->started_us > 0 ? berth_agent_now_us () - self->started_us : 0;
+}
+
+/* The code has ended, and its interpreter waits for more. */
+static void
+exec_take_status (BerthAgentExec *self)
+{
+  self->status = W_EXITCODE (self->runner->status, 0);
+  self->has_status = true;
+  /* what was to end at the time limit, or by KILL, ends with all that it was */
+  if (self->is_ending)
+    {
+      berth_agent_runner_kill (self->runner);
+      exec_terminate (self, 0);
+    }
+  else
+    {
+      exec_has_ended (self);
+      berth_agent_exec_pump (self);
+    }
+}
+
+/* Hears from its runner: it is loaded, or, in a session, the code has ended. */
 void
 berth_agent_exec_runner_changed (BerthAgentExec *self, BerthAgentRunner *runner)
 {
-  if (runner != self->runner || self->phase != BERTH_AGENT_EXEC_LOADING || self->is_ending)
+  if (runner != self->runner)
+    return;
+  if (self->phase == BERTH_AGENT_EXEC_RUNNING && runner->state == BERTH_AGENT_RUNNER_IDLE)
+    exec_take_status (self);
+  if (self->phase != BERTH_AGENT_EXEC_LOADING || self->is_ending)
     return;
   if (runner->spawn_errno == 0)
     exec_start (self);
@@ -416,14 +527,40 @@ exec_ended_unloaded (BerthAgentExec *self)
   exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, text, 0);
 }
 
-/* Whether the process that ended was its first one. */
+/* A session's interpreter has ended; what it told before comes first. Whether all is said by that.
+ */
+static bool
+exec_ended_in_session (BerthAgentExec *self)
+{
+  if (self->phase == BERTH_AGENT_EXEC_RUNNING)
+    berth_agent_runner_hear_last (self->runner);
+  if (self->runner == NULL || self->phase == BERTH_AGENT_EXEC_ENDED)
+    return true;
+  if (self->phase == BERTH_AGENT_EXEC_RUNNING && !self->is_ending
+      && berth_agent_pipes_are_new (&self->runner->pipes))
+    {
+      /* by what an earlier exec left in it, just now: no line of this one has run */
+      exec_fail (self, BERTH_AGENT_ERROR_INTERNAL,
+                 "the session's interpreter ended before it took the code", 0);
+      return true;
+    }
+  berth_agent_pipes_settle (&self->runner->pipes);
+  return false;
+}
+
+/* Whether the process that ended was its first one. Goes on when it is pumped: others that ended at
+ * the same time are reaped by then. */
 bool
 berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const struct rusage *usage)
 {
-  if (!exec_is_alive (self) || self->runner->pid != pid)
+  if (self->runner == NULL || self->runner->pid != pid)
     return false;
-  self->status = status;
+  berth_agent_groups_set_apart (self->world.groups, pid, false);
   self->runner->pid = 0;
+  if (self->is_session && exec_ended_in_session (self))
+    return true;
+  if (!self->has_status)
+    self->status = status;
   if (self->phase == BERTH_AGENT_EXEC_LOADING && !self->is_ending
       && !berth_agent_runner_was_executed (self->runner))
     {
@@ -432,13 +569,10 @@ berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const stru
         exec_ended_unloaded (self);
       return true;
     }
-  berth_agent_timer_disarm (self->world.loop, &self->limit);
-  self->phase = BERTH_AGENT_EXEC_ENDED;
-  self->exit.wall_us = self->started_us > 0 ? berth_agent_now_us () - self->started_us : 0;
   self->exit.cpu_us
       = (uint64_t) usage->ru_utime.tv_sec * 1000000u + (uint64_t) usage->ru_utime.tv_usec
         + (uint64_t) usage->ru_stime.tv_sec * 1000000u + (uint64_t) usage->ru_stime.tv_usec;
-  berth_agent_exec_pump (self);
+  exec_has_ended (self);
   return true;
 }
 

@@ -6,7 +6,7 @@
 
 #include "agent-leftover.h"
 #include "agent-script.h"
-#include "agent-standby.h"
+#include "agent-session.h"
 
 typedef enum
 {
@@ -23,6 +23,7 @@ typedef struct
   BerthAgentChannel *channel;
   BerthAgentGroups *groups;
   BerthAgentStandby *standby;
+  BerthAgentSessions *sessions;
   BerthAgentLeftovers *leftovers;
   const BerthAgentConfig *config;
   void (*over) (void *data); /* there is none any more */
@@ -39,7 +40,8 @@ typedef struct
   BerthExecHead head;
   uint32_t credit[2]; /* of stdout and stderr, until it runs */
   bool stdin_ended;   /* before it ran */
-  uint8_t *code;      /* owned, until it is written to the script */
+  bool is_session;    /* its interpreter keeps its state */
+  uint8_t *code;      /* owned, until it runs, or is written to the script */
   uint32_t code_fill;
   char *env; /* owned, until the program runs */
   uint32_t env_fill;
@@ -52,6 +54,7 @@ typedef struct
   BerthAgentTimer grace; /* for a pipe that another process holds */
   bool is_ending;        /* all of its processes are being ended */
   bool is_settling;      /* none that counts is left, only output */
+  bool has_status;       /* its interpreter has told it */
   int status;            /* as wait () tells it */
   uint64_t started_us;
   BerthExit exit;

@@ -84,6 +84,16 @@ berth_agent_group_enter (const BerthAgentGroup *group)
   return group->fd < 0 || berth_agent_file_write (group->fd, "cgroup.procs", "0");
 }
 
+/* Moves a process, with all of its threads and without its children. */
+bool
+berth_agent_group_move (const BerthAgentGroup *group, pid_t pid)
+{
+  char text[16];
+
+  snprintf (text, sizeof text, "%d", pid);
+  return group->fd < 0 || berth_agent_file_write (group->fd, "cgroup.procs", text);
+}
+
 /* Counts CPU time from now on: loading the interpreter is not the program's. */
 void
 berth_agent_group_start_usage (BerthAgentGroup *group)
@@ -141,9 +151,19 @@ read_processes (Process *out_processes)
 }
 
 static bool
-is_ours (const Process *processes, size_t count, pid_t parent)
+is_apart (const BerthAgentGroups *self, pid_t pid)
 {
-  if (parent == getpid ())
+  /* 0 is a free place, and the parent of the machine's first process */
+  for (int i = 0; pid > 0 && i < BERTH_AGENT_APART_MAX; i++)
+    if (self->apart[i] == pid)
+      return true;
+  return false;
+}
+
+static bool
+is_ours (const BerthAgentGroups *self, const Process *processes, size_t count, pid_t parent)
+{
+  if (parent == getpid () || is_apart (self, parent))
     return true;
   for (size_t i = 0; i < count; i++)
     if (processes[i].pid == parent)
@@ -152,15 +172,16 @@ is_ours (const Process *processes, size_t count, pid_t parent)
 }
 
 static bool
-is_of_the_agent (const BerthAgentGroups *self, pid_t pid)
+is_helper (const BerthAgentGroups *self, pid_t pid)
 {
   for (int i = 0; i < BERTH_AGENT_HELPERS_MAX; i++)
     if (self->helpers[i] == pid)
       return true;
-  return self->standby == pid;
+  return false;
 }
 
-/* Signals everything below the agent but what is its own; returns how many there were. */
+/* Signals everything below the agent but what stands apart or is its own; returns how many there
+ * were. */
 static size_t
 signal_descendants (const BerthAgentGroups *self, int number)
 {
@@ -172,8 +193,9 @@ signal_descendants (const BerthAgentGroups *self, int number)
     {
       changed = false;
       for (size_t i = 0; i < count; i++)
-        if (!processes[i].ours && !is_of_the_agent (self, processes[i].pid)
-            && is_ours (processes, count, processes[i].parent))
+        if (!processes[i].ours && !is_apart (self, processes[i].pid)
+            && !is_helper (self, processes[i].pid)
+            && is_ours (self, processes, count, processes[i].parent))
           processes[i].ours = changed = true;
     }
   for (size_t i = 0; i < count; i++)
@@ -257,11 +279,23 @@ berth_agent_group_forget (BerthAgentGroups *self, BerthAgentGroup *group)
   *group = (BerthAgentGroup){ .fd = -1 };
 }
 
+/* Whether this process, one of the agent's own children, belongs to no exec now. */
+void
+berth_agent_groups_set_apart (BerthAgentGroups *self, pid_t pid, bool apart)
+{
+  for (int i = 0; i < BERTH_AGENT_APART_MAX; i++)
+    if (self->apart[i] == (apart ? 0 : pid))
+      {
+        self->apart[i] = apart ? pid : 0;
+        return;
+      }
+}
+
 /* Kills whatever the agent has started; one that was being forked may need a second time. */
 void
 berth_agent_groups_kill_all (BerthAgentGroups *self)
 {
-  self->standby = 0;
+  memset (self->apart, 0, sizeof self->apart);
   memset (self->helpers, 0, sizeof self->helpers);
   if (self->base_fd < 0 || !berth_agent_file_write (self->base_fd, "cgroup.kill", "1"))
     signal_descendants (self, SIGKILL);

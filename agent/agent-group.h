@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All processes of one exec, whatever session or group they made themselves: found, signalled,
  * measured and ended as one. A cgroup where there is one; else, in tests on a host, whatever
- * descends from the agent and is not its standby. */
+ * descends from the agent and does not stand apart. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#define BERTH_AGENT_APART_MAX 5
 #define BERTH_AGENT_HELPERS_MAX 4
 
 typedef struct
 {
   int base_fd; /* a folder in cgroup2 that the agent may write; -1: none */
   unsigned last;
-  pid_t standby; /* not anybody's; 0: none */
+  /* without cgroups: interpreters that belong to no exec now; 0: a free place */
+  pid_t apart[BERTH_AGENT_APART_MAX];
   pid_t helpers[BERTH_AGENT_HELPERS_MAX]; /* the agent's own, see agent-transfer.h; 0: none */
 } BerthAgentGroups;
 
@@ -36,10 +38,12 @@ void berth_agent_groups_init (BerthAgentGroups *self);
 bool berth_agent_groups_open (BerthAgentGroups *self, const char *path);
 void berth_agent_groups_clear (BerthAgentGroups *self);
 
+void berth_agent_groups_set_apart (BerthAgentGroups *self, pid_t pid, bool apart);
 void berth_agent_groups_kill_all (BerthAgentGroups *self);
 
 bool berth_agent_group_create (BerthAgentGroups *self, BerthAgentGroup *out_group);
 bool berth_agent_group_enter (const BerthAgentGroup *group);
+bool berth_agent_group_move (const BerthAgentGroup *group, pid_t pid);
 void berth_agent_group_start_usage (BerthAgentGroup *group);
 void berth_agent_group_usage (const BerthAgentGroup *group, BerthAgentUsage *usage);
 bool berth_agent_group_is_empty (BerthAgentGroups *self, const BerthAgentGroup *group);

@@ -70,11 +70,19 @@ berth_agent_language_has_hook (BerthLanguage language)
   return found != NULL && found->has_hook;
 }
 
-/* The name of the code's file in the home. */
-const char *
-berth_agent_language_script (BerthLanguage language)
+/* The name of the code's file in the home. A session's later ones are told apart where a traceback
+ * names the file of each line. */
+void
+berth_agent_language_name_script (BerthLanguage language, unsigned execs, char out_name[32])
 {
-  return language_find (language)->script;
+  const Language *found = language_find (language);
+  const char *suffix = strrchr (found->script, '.');
+
+  if (execs == 0 || !found->has_hook)
+    snprintf (out_name, 32, "%s", found->script);
+  else
+    snprintf (out_name, 32, "%.*s-%u%s", (int)(suffix - found->script), found->script, execs + 1,
+              suffix);
 }
 
 static bool

@@ -75,6 +75,7 @@ run_on_host (BerthAgent *agent, int argc, char **argv)
       fputs (usage, stderr);
       return 2;
     }
+  options.config.streams = options.config.runners;
   /* orphans of programs come to us, as they do to the first process of a guest */
   if (prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 || !berth_agent_init (agent, &options.config)
       || (options.cgroup != NULL && !berth_agent_groups_open (&agent->groups, options.cgroup))
@@ -93,7 +94,11 @@ static void
 run_in_guest (BerthAgent *agent)
 {
   BerthAgentBootOptions options;
-  BerthAgentConfig config = { .is_init = true, .home = BERTH_AGENT_HOME, .runners = "/run/berth" };
+  BerthAgentConfig config = { .is_init = true,
+                              .home = BERTH_AGENT_HOME,
+                              .spare = "/run/code",
+                              .runners = "/run/berth",
+                              .streams = "/run/streams" };
   int port = berth_agent_boot (&options);
 
   config.language = options.language;

@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "agent-runner-private.h"
 
 void
 berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgentGroups *groups,
@@ -19,7 +23,11 @@ berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgen
                               .data = data,
                               .group = { .fd = -1 },
                               .fds = { -1, -1, -1 },
-                              .control = { .fd = -1 } };
+                              .control = { .fd = -1 },
+                              .home = { .fd = -1 },
+                              .feed = { .fd = -1 },
+                              .report_fd = -1 };
+  berth_agent_pipes_init (&self->pipes);
 }
 
 static void
@@ -30,8 +38,8 @@ close_fd (int *fd)
   *fd = -1;
 }
 
-static void
-runner_close_control (BerthAgentRunner *self)
+void
+berth_agent_runner_close_control (BerthAgentRunner *self)
 {
   int fd = self->control.fd;
 
@@ -41,28 +49,37 @@ runner_close_control (BerthAgentRunner *self)
   self->message = NULL;
 }
 
-static void
-runner_set_state (BerthAgentRunner *self, BerthAgentRunnerState state)
+void
+berth_agent_runner_set_state (BerthAgentRunner *self, BerthAgentRunnerState state)
 {
   self->state = state;
   self->changed (self->data, self);
 }
 
-/* Sends on what is left of the message; the descriptor is closed behind it. */
-static void
-runner_send (BerthAgentRunner *self)
+/* Sends on what is left of the message; the descriptor is closed behind it, but in a session. */
+void
+berth_agent_runner_send (BerthAgentRunner *self)
 {
-  ssize_t count = send (self->control.fd, self->message + self->message_sent,
-                        self->message_size - self->message_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+  bool is_feed = self->feed.fd >= 0;
+  BerthAgentWatch *watch = is_feed ? &self->feed : &self->control;
+  /* SIGPIPE is ignored by the agent */
+  ssize_t count = write (watch->fd, self->message + self->message_sent,
+                         self->message_size - self->message_sent);
 
   if (count > 0)
     self->message_sent += (size_t) count;
   else if (errno != EAGAIN)
     self->message_sent = self->message_size; /* it died, waitpid tells */
-  if (self->message_sent == self->message_size)
-    runner_close_control (self);
+  if (self->message_sent < self->message_size)
+    berth_agent_watch_set (self->loop, watch, EPOLLOUT);
+  else if (!self->is_session)
+    berth_agent_runner_close_control (self);
   else
-    berth_agent_watch_set (self->loop, &self->control, EPOLLOUT);
+    {
+      berth_agent_watch_set (self->loop, watch, is_feed ? 0 : EPOLLIN);
+      free (self->message);
+      self->message = NULL;
+    }
 }
 
 static void
@@ -72,9 +89,14 @@ control_cb (void *data, uint32_t events)
   uint8_t bytes[2] = { 0, 0 };
   ssize_t count;
 
-  if (self->message != NULL)
+  if (self->message != NULL && self->feed.fd < 0)
     {
-      runner_send (self);
+      berth_agent_runner_send (self);
+      return;
+    }
+  if (self->is_session)
+    {
+      berth_agent_runner_read_report (self);
       return;
     }
   count = recv (self->control.fd, bytes, 1, MSG_DONTWAIT);
@@ -84,25 +106,25 @@ control_cb (void *data, uint32_t events)
     {
       count = recv (self->control.fd, bytes + 1, 1, MSG_DONTWAIT);
       self->spawn_errno = count == 1 ? bytes[1] : EIO;
-      runner_close_control (self);
+      berth_agent_runner_close_control (self);
       self->changed (self->data, self);
     }
   else if (count == 1 && bytes[0] == BERTH_AGENT_CONTROL_ACCEPTS)
-    runner_set_state (self, BERTH_AGENT_RUNNER_ACCEPTING);
+    berth_agent_runner_set_state (self, BERTH_AGENT_RUNNER_ACCEPTING);
   else if (count == 1 && bytes[0] == BERTH_AGENT_CONTROL_LOADED)
-    runner_set_state (self, BERTH_AGENT_RUNNER_LOADED);
+    berth_agent_runner_set_state (self, BERTH_AGENT_RUNNER_LOADED);
   else if (count <= 0)
     {
-      runner_close_control (self);
+      berth_agent_runner_close_control (self);
       /* closed by a successful exec; where a hook keeps it open, its process has died */
       if (!berth_agent_language_has_hook (self->language))
-        runner_set_state (self, BERTH_AGENT_RUNNER_LOADED);
+        berth_agent_runner_set_state (self, BERTH_AGENT_RUNNER_LOADED);
     }
 }
 
 /* The ends of four channels: pipes for the streams, a socket pair for control. */
 static bool
-make_channels (int ours[4], int theirs[4])
+make_channels (const BerthAgentConfig *config, int ours[4], int theirs[4])
 {
   int pair[2];
   bool ok = true;
@@ -116,12 +138,15 @@ make_channels (int ours[4], int theirs[4])
         break;
       ours[i] = pair[i == 0 ? 1 : 0];
       theirs[i] = pair[i == 0 ? 0 : 1];
-      ok = fcntl (ours[i], F_SETFL, O_NONBLOCK) == 0;
+      /* their own, or a program could not open /dev/stdout */
+      ok = fcntl (ours[i], F_SETFL, O_NONBLOCK) == 0
+           && (!config->is_init || fchown (ours[i], BERTH_AGENT_UID, BERTH_AGENT_UID) == 0);
     }
   if (ok && (ok = socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0))
     {
       ours[3] = pair[0];
       theirs[3] = pair[1];
+      ok = fcntl (ours[3], F_SETFL, O_NONBLOCK) == 0;
     }
   if (!ok)
     for (int i = 0; i < 4; i++)
@@ -151,6 +176,16 @@ runner_fork (BerthAgentRunner *self, BerthAgentChild *child, int ours[4])
   return true;
 }
 
+bool
+berth_agent_runner_write_head (BerthAgentRunner *self, size_t size, char kind)
+{
+  berth_le32_write (self->message, (uint32_t)(size - 4));
+  self->message[4] = (uint8_t)kind;
+  self->message_size = size;
+  self->message_sent = 0;
+  return getrandom (self->message + 5, BERTH_AGENT_SEED_SIZE, 0) == BERTH_AGENT_SEED_SIZE;
+}
+
 /* Starts an interpreter with this environment of an exec (NULL for a standby). On failure errno
  * says why. */
 bool
@@ -166,9 +201,11 @@ berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config
   self->control = (BerthAgentWatch){ .fd = -1, .ready = control_cb, .data = self };
   child.keeps_control = berth_agent_language_has_hook (language);
   berth_agent_command_make (&command, config, language, is_program, env, size);
+  if (self->feed.fd >= 0)
+    snprintf (command.script, sizeof command.script, "%s", self->feed_name);
   if (!berth_agent_group_create (self->groups, &self->group))
     return false;
-  if (make_channels (ours, child.fds) && runner_fork (self, &child, ours))
+  if (make_channels (config, ours, child.fds) && runner_fork (self, &child, ours))
     {
       self->state = BERTH_AGENT_RUNNER_LOADING;
       return true;
@@ -186,7 +223,7 @@ bool
 berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *config, const char *env,
                           size_t size)
 {
-  size_t head = 4 + BERTH_AGENT_SEED_SIZE, fill;
+  size_t head = BERTH_AGENT_RUNNER_HEAD_SIZE, fill;
 
   berth_agent_group_start_usage (&self->group);
   self->state = BERTH_AGENT_RUNNER_RUNNING;
@@ -196,12 +233,9 @@ berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *config
   if (self->message == NULL)
     return false;
   fill = berth_agent_env_write (config, env, size, (char *) self->message + head);
-  berth_le32_write (self->message, (uint32_t) (BERTH_AGENT_SEED_SIZE + fill));
-  if (getrandom (self->message + 4, BERTH_AGENT_SEED_SIZE, 0) != BERTH_AGENT_SEED_SIZE)
+  if (!berth_agent_runner_write_head (self, head + fill, 'r'))
     return false;
-  self->message_size = head + fill;
-  self->message_sent = 0;
-  runner_send (self);
+  berth_agent_runner_send (self);
   return true;
 }
 
@@ -214,14 +248,35 @@ berth_agent_runner_was_executed (BerthAgentRunner *self)
   return self->state > BERTH_AGENT_RUNNER_LOADING;
 }
 
+/* Ends its process, if it lives: 0 would be the agent's own process group. */
+void
+berth_agent_runner_kill (BerthAgentRunner *self)
+{
+  if (self->pid > 0)
+    kill (self->pid, SIGKILL);
+}
+
+/* Lets go of what belonged to its last exec. */
+void
+berth_agent_runner_rest (BerthAgentRunner *self)
+{
+  berth_agent_pipes_clear (&self->pipes);
+  for (int i = 0; i < 3; i++)
+    close_fd (&self->fds[i]);
+  berth_agent_group_forget (self->groups, &self->group);
+}
+
 /* Forgets all; what belongs to it was ended, reaped or given away before. */
 void
 berth_agent_runner_release (BerthAgentRunner *self)
 {
-  runner_close_control (self);
-  for (int i = 0; i < 3; i++)
-    close_fd (&self->fds[i]);
-  berth_agent_group_forget (self->groups, &self->group);
+  berth_agent_runner_close_control (self);
+  berth_agent_runner_close_feed (self);
+  berth_agent_runner_rest (self);
+  berth_agent_group_forget (self->groups, &self->home);
+  self->is_session = self->is_careful = false;
+  self->execs = 0;
+  self->report_fill = 0;
   self->pid = 0;
   self->state = BERTH_AGENT_RUNNER_NONE;
 }

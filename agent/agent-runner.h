@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One interpreter process: it stands by until it gets an exec's message, then it is the program. */
+/* One interpreter process: it stands by until it gets an exec's message, then it is the program;
+ * or, in a session, until it tells that the code has ended, and stands by again. */
 #pragma once
 
 #include "agent-child.h"
 #include "agent-loop.h"
+#include "agent-pipes.h"
 
 #define BERTH_AGENT_SEED_SIZE 32u
 
@@ -14,6 +16,7 @@ typedef enum
   BERTH_AGENT_RUNNER_ACCEPTING, /* may be told to run; goes on loading until then */
   BERTH_AGENT_RUNNER_LOADED,
   BERTH_AGENT_RUNNER_RUNNING, /* it is the program now */
+  BERTH_AGENT_RUNNER_IDLE,    /* of a session: its code has ended, the state is kept */
 } BerthAgentRunnerState;
 
 typedef struct _BerthAgentRunner BerthAgentRunner;
@@ -34,7 +37,31 @@ struct _BerthAgentRunner
   BerthAgentWatch control;
   uint8_t *message; /* owned; NULL when all is sent */
   size_t message_size, message_sent;
+
+  /* of a session */
+  bool is_session;
+  unsigned execs;
+  bool is_careful;      /* of a shell, see agent-shell.h */
+  uint32_t token;       /* of the exec: only a report with this is about it */
+  BerthAgentGroup home; /* where it is between execs */
+  BerthAgentPipes pipes;
+  BerthAgentWatch feed; /* of a shell: its script; the report comes over control */
+  int report_fd;        /* until control has it */
+  char feed_name[BERTH_AGENT_PIPE_NAME_MAX], report_name[BERTH_AGENT_PIPE_NAME_MAX];
+  char report[256]; /* the end of what was told */
+  size_t report_fill;
+  int status;
 };
+
+/* What is to be run. */
+typedef struct
+{
+  const char *script; /* the path that the code has */
+  const uint8_t *code;
+  size_t code_size;
+  const char *env; /* of this exec alone, NAME=VALUE NUL ... */
+  size_t env_size;
+} BerthAgentProgram;
 
 void
 berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgentGroups *groups,
@@ -42,7 +69,13 @@ berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgen
 bool
 berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
                           BerthLanguage language, bool is_program, const char *env, size_t size);
+bool berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *config);
 bool berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *config,
                                const char *env, size_t size);
+bool berth_agent_runner_enter_session (BerthAgentRunner *self, const BerthAgentConfig *config);
+bool berth_agent_runner_start_session (BerthAgentRunner *self, const BerthAgentProgram *program);
+void berth_agent_runner_hear_last (BerthAgentRunner *self);
+void berth_agent_runner_kill (BerthAgentRunner *self);
+void berth_agent_runner_rest (BerthAgentRunner *self);
 bool berth_agent_runner_was_executed (BerthAgentRunner *self);
 void berth_agent_runner_release (BerthAgentRunner *self);

@@ -29,21 +29,26 @@ write_code (int home, const BerthAgentConfig *config, const char *name, mode_t m
          && symlinkat (path, home, name) == 0;
 }
 
+/* How many bytes in front of the code are not of it. */
+size_t
+berth_agent_script_mark (const uint8_t *code, size_t size)
+{
+  return size >= 3 && memcmp (code, BYTE_ORDER_MARK, 3) == 0 ? 3 : 0;
+}
+
 /* Writes the code, as the user's own file. On failure errno says why. */
 bool
 berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config, const char *name,
                           const uint8_t *code, size_t size, bool *out_is_program)
 {
   int home = open (config->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const uint8_t *begin = code;
   struct stat info;
   bool ok = home >= 0;
   int saved_errno;
 
-  if (size >= 3 && memcmp (code, BYTE_ORDER_MARK, 3) == 0)
-    {
-      code += 3;
-      size -= 3;
-    }
+  code += berth_agent_script_mark (code, size);
+  size -= (size_t)(code - begin);
   *out_is_program = size >= 2 && code[0] == '#' && code[1] == '!';
   ok = ok && write_code (home, config, name, *out_is_program ? 0755 : 0644, code, size)
        && (!config->is_init

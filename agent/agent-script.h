@@ -14,4 +14,5 @@ typedef struct
 bool
 berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config, const char *name,
                           const uint8_t *code, size_t size, bool *out_is_program);
+size_t berth_agent_script_mark (const uint8_t *code, size_t size);
 void berth_agent_script_remove (BerthAgentScript *self, const BerthAgentConfig *config);

@@ -15,21 +15,26 @@ standby_end (BerthAgentStandby *self)
   BerthAgentRunner *runner = self->standby;
 
   self->standby = NULL;
-  self->groups->standby = 0;
+  berth_agent_groups_set_apart (self->groups, runner->pid, false);
   berth_agent_runner_release (runner);
+}
+
+static BerthAgentRunner *
+standby_find_free (BerthAgentStandby *self)
+{
+  for (unsigned i = 0; i < BERTH_AGENT_RUNNERS; i++)
+    if (self->runners[i].state == BERTH_AGENT_RUNNER_NONE)
+      return &self->runners[i];
+  return NULL;
 }
 
 static void
 standby_spawn_cb (void *data)
 {
   BerthAgentStandby *self = data;
-  BerthAgentRunner *runner = &self->runners[0];
+  BerthAgentRunner *runner = standby_find_free (self);
 
-  if (self->standby != NULL || self->failures >= FAILURES_MAX)
-    return;
-  if (runner->state != BERTH_AGENT_RUNNER_NONE)
-    runner = &self->runners[1];
-  if (runner->state != BERTH_AGENT_RUNNER_NONE)
+  if (self->standby != NULL || self->failures >= FAILURES_MAX || runner == NULL)
     return;
   if (!berth_agent_runner_spawn (runner, self->config, self->config->language, false, "", 0))
     {
@@ -38,7 +43,7 @@ standby_spawn_cb (void *data)
       return;
     }
   self->standby = runner;
-  self->groups->standby = runner->pid;
+  berth_agent_groups_set_apart (self->groups, runner->pid, true);
 }
 
 static void
@@ -64,7 +69,7 @@ berth_agent_standby_init (BerthAgentStandby *self, BerthAgentLoop *loop, BerthAg
                                .config = config,
                                .calls = *calls,
                                .again = { .fire = standby_spawn_cb, .data = self } };
-  for (int i = 0; i < 2; i++)
+  for (unsigned i = 0; i < BERTH_AGENT_RUNNERS; i++)
     berth_agent_runner_init (&self->runners[i], loop, groups, runner_changed_cb, self);
 }
 
@@ -91,10 +96,11 @@ berth_agent_standby_take (BerthAgentStandby *self, BerthLanguage language, bool 
   if (runner != NULL && !is_fresh && runner->language == language && runner->spawn_errno == 0)
     {
       self->standby = NULL;
-      self->groups->standby = 0;
+      berth_agent_groups_set_apart (self->groups, runner->pid, false);
       return runner;
     }
-  return runner == &self->runners[0] ? &self->runners[1] : &self->runners[0];
+  /* there is one: the standby, the exec's and one for each language */
+  return standby_find_free (self);
 }
 
 /* Whether it was the standby that ended; another one is tried. */

@@ -4,6 +4,8 @@
 
 #include "agent-runner.h"
 
+#define BERTH_AGENT_RUNNERS (2 + BERTH_LANGUAGE_SHELL)
+
 typedef struct
 {
   void (*loaded) (void *data); /* the standby has loaded all that it wants to */
@@ -20,7 +22,8 @@ typedef struct
   BerthAgentTimer again;
   unsigned failures;           /* in a row */
   BerthAgentRunner *standby;   /* one of runners, or NULL */
-  BerthAgentRunner runners[2]; /* the standby and the exec's; they change places */
+  /* the standby, the exec's, and those of sessions that are idle; they change places */
+  BerthAgentRunner runners[BERTH_AGENT_RUNNERS];
 } BerthAgentStandby;
 
 void

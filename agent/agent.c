@@ -55,7 +55,8 @@ agent_break (BerthAgent *self, const char *text)
 static void
 agent_answer_hello (BerthAgent *self)
 {
-  bool is_ready = berth_agent_standby_is_loaded (&self->standby);
+  bool is_ready = berth_agent_standby_is_loaded (&self->standby)
+                  || berth_agent_sessions_has (&self->sessions, self->config.language);
   BerthHelloReply reply = {
     .version = BERTH_PROTOCOL_VERSION,
     .flags = (is_ready ? BERTH_HELLO_READY : 0)
@@ -80,7 +81,8 @@ agent_check_reset (BerthAgent *self)
 {
   if (self->is_resetting && self->exec.phase == BERTH_AGENT_EXEC_NONE
       && berth_agent_transfers_is_empty (&self->transfers)
-      && berth_agent_leftovers_is_empty (&self->leftovers))
+      && berth_agent_leftovers_is_empty (&self->leftovers)
+      && berth_agent_sessions_is_empty (&self->sessions))
     agent_answer_hello (self);
 }
 
@@ -114,6 +116,7 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
   berth_agent_channel_pause (&self->channel);
   berth_agent_timer_arm (&self->loop, &self->reset_limit, RESET_LIMIT_US);
   berth_agent_exec_end (&self->exec);
+  berth_agent_sessions_kill (&self->sessions);
   berth_agent_leftovers_kill (&self->leftovers);
   berth_agent_leftovers_check (&self->leftovers);
   agent_check_reset (self);
@@ -240,12 +243,20 @@ idle_cb (void *data)
     berth_agent_transfers_pump (&self->transfers);
 }
 
+/* While a session keeps an interpreter, a second one would only take its memory. */
+static void
+agent_begin_standby (BerthAgent *self)
+{
+  if (!berth_agent_sessions_has (&self->sessions, self->config.language))
+    berth_agent_standby_begin (&self->standby, STANDBY_AFTER_US);
+}
+
 static void
 exec_over_cb (void *data)
 {
   BerthAgent *self = data;
 
-  berth_agent_standby_begin (&self->standby, STANDBY_AFTER_US);
+  agent_begin_standby (self);
   agent_check_reset (self);
 }
 
@@ -284,8 +295,12 @@ agent_reap (BerthAgent *self)
 
   while ((pid = wait4 (-1, &status, WNOHANG, &usage)) > 0)
     if (!berth_agent_transfers_reaped (&self->transfers, pid, status)
-        && !berth_agent_exec_reaped (&self->exec, pid, status, &usage))
-      berth_agent_standby_reaped (&self->standby, pid, status);
+        && !berth_agent_exec_reaped (&self->exec, pid, status, &usage)
+        && !berth_agent_standby_reaped (&self->standby, pid, status)
+        && berth_agent_sessions_reaped (&self->sessions, pid)
+        && self->exec.phase == BERTH_AGENT_EXEC_NONE)
+      agent_begin_standby (self);
+  berth_agent_exec_pump (&self->exec);
   berth_agent_exec_check (&self->exec);
   berth_agent_leftovers_check (&self->leftovers);
   agent_check_reset (self);
@@ -335,6 +350,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
     .channel = &self->channel,
     .groups = &self->groups,
     .standby = &self->standby,
+    .sessions = &self->sessions,
     .leftovers = &self->leftovers,
     .config = &self->config,
     .over = exec_over_cb,
@@ -349,6 +365,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   berth_agent_channel_init (&self->channel, &self->loop, &channel_calls);
   berth_agent_standby_init (&self->standby, &self->loop, &self->groups, &self->config,
                             &standby_calls);
+  berth_agent_sessions_init (&self->sessions, &self->groups);
   berth_agent_leftovers_init (&self->leftovers, &self->loop, &self->groups);
   berth_agent_exec_init (&self->exec, &world);
   berth_agent_transfers_init (&self->transfers, &self->loop, &self->channel, &self->groups,
@@ -390,8 +407,10 @@ berth_agent_clear (BerthAgent *self)
       }
     else if (!berth_agent_transfers_reaped (&self->transfers, pid, status))
       berth_agent_exec_reaped (&self->exec, pid, status, &usage);
+  berth_agent_exec_pump (&self->exec);
   berth_agent_transfers_clear (&self->transfers);
   berth_agent_standby_clear (&self->standby);
+  berth_agent_sessions_clear (&self->sessions);
   berth_agent_leftovers_clear (&self->leftovers);
   berth_agent_channel_clear (&self->channel);
   berth_agent_watch_remove (&self->loop, &self->signals);

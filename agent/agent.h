@@ -12,6 +12,7 @@ typedef struct
   BerthAgentChannel channel;
   BerthAgentGroups groups;
   BerthAgentStandby standby;
+  BerthAgentSessions sessions;
   BerthAgentLeftovers leftovers;
   BerthAgentExec exec;
   BerthAgentTransfers transfers;

@@ -23,8 +23,14 @@
  * not know how the last connection ended therefore sends BERTH_PROTOCOL_PADDING zero bytes first,
  * which end any frame and begin none (an ERROR in front of the HELLO_REPLY may be the answer).
  *
+ * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in the
+ * guest for its language, in its global namespace; where there is none, it begins to live. It ends
+ * with the exec if that is ended by a process exit, a signal, the time limit, KILL or the kernel;
+ * the next exec has a fresh one. Without the flag the code is a script of its own, as ever.
+ *
  * What runs when a connection ends. Its output waits in its pipes, its time limit goes on. A HELLO
- * with BERTH_HELLO_RESET ends it and what earlier execs left in the background; the HELLO_REPLY
+ * with BERTH_HELLO_RESET ends it, what earlier execs left in the background, and the interpreters of
+ * sessions; the HELLO_REPLY
  * comes when all of that is gone, after 2 s at the latest. Without the flag the exec runs on, but
  * its request belongs to the connection that is gone: the rest of its output is discarded, its end
  * is not told, and a new EXEC is BUSY until then.
@@ -141,6 +147,7 @@ typedef enum
 
 #define BERTH_HELLO_RESET 1u     /* flags of HELLO: end whatever is running first */
 #define BERTH_EXEC_STDIN 1u      /* flags of EXEC: DATA on stdin will follow; else end-of-file */
+#define BERTH_EXEC_SESSION 2u    /* the interpreter keeps its state for the next such exec */
 #define BERTH_EXIT_TIMED_OUT 1u  /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
 #define BERTH_EXIT_KILLED 4u     /* ended because of KILL */

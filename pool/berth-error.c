@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decides what every error code is called on D-Bus and to a caller, and whether a retry is safe. */
-#include "berth-error.h"
+/* Decides what every error code is called on D-Bus and to a caller, and what the caller does next.
+ */
+#include "berth-error-dbus.h"
 
 #include <gio/gio.h>
 
@@ -11,22 +12,23 @@ typedef struct
   BerthError code;
   const char *dbus_name;
   const char *contract_code; /* contract.md, Errors */
-  gboolean retryable;
+  BerthAdvice advice;
 } ErrorRow;
 
 static const ErrorRow error_table[] = {
-  { BERTH_ERROR_INVALID, DBUS_PREFIX "Invalid", "INVALID", FALSE },
-  { BERTH_ERROR_NO_CAPACITY, DBUS_PREFIX "NoCapacity", "CAPACITY", TRUE },
-  { BERTH_ERROR_WAIT_TIMED_OUT, DBUS_PREFIX "WaitTimedOut", "CAPACITY", TRUE },
-  { BERTH_ERROR_QUEUE_FULL, DBUS_PREFIX "QueueFull", "CAPACITY", TRUE },
-  { BERTH_ERROR_SHUTTING_DOWN, DBUS_PREFIX "ShuttingDown", "UNAVAILABLE", TRUE },
-  { BERTH_ERROR_UNAVAILABLE, DBUS_PREFIX "Unavailable", "UNAVAILABLE", TRUE },
-  { BERTH_ERROR_START_TIMED_OUT, DBUS_PREFIX "StartTimedOut", "TIMED_OUT", TRUE },
-  { BERTH_ERROR_OUTCOME_UNKNOWN, DBUS_PREFIX "OutcomeUnknown", "OUTCOME_UNKNOWN", FALSE },
-  { BERTH_ERROR_GONE, DBUS_PREFIX "Gone", "GONE", FALSE },
-  { BERTH_ERROR_DENIED, DBUS_PREFIX "Denied", "DENIED", FALSE },
-  { BERTH_ERROR_CONFIG, DBUS_PREFIX "Config", "CONFIG", FALSE },
-  { BERTH_ERROR_INTERNAL, DBUS_PREFIX "Internal", "INTERNAL", FALSE },
+  { BERTH_ERROR_INVALID, DBUS_PREFIX "Invalid", "INVALID", BERTH_ADVICE_FIX_REQUEST },
+  { BERTH_ERROR_NO_CAPACITY, DBUS_PREFIX "NoCapacity", "CAPACITY", BERTH_ADVICE_WAIT },
+  { BERTH_ERROR_WAIT_TIMED_OUT, DBUS_PREFIX "WaitTimedOut", "CAPACITY", BERTH_ADVICE_WAIT },
+  { BERTH_ERROR_QUEUE_FULL, DBUS_PREFIX "QueueFull", "CAPACITY", BERTH_ADVICE_WAIT },
+  { BERTH_ERROR_SHUTTING_DOWN, DBUS_PREFIX "ShuttingDown", "UNAVAILABLE", BERTH_ADVICE_RETRY },
+  { BERTH_ERROR_UNAVAILABLE, DBUS_PREFIX "Unavailable", "UNAVAILABLE", BERTH_ADVICE_RETRY },
+  { BERTH_ERROR_START_TIMED_OUT, DBUS_PREFIX "StartTimedOut", "TIMED_OUT", BERTH_ADVICE_RETRY },
+  { BERTH_ERROR_OUTCOME_UNKNOWN, DBUS_PREFIX "OutcomeUnknown", "OUTCOME_UNKNOWN",
+    BERTH_ADVICE_RECONCILE },
+  { BERTH_ERROR_GONE, DBUS_PREFIX "Gone", "GONE", BERTH_ADVICE_CREATE },
+  { BERTH_ERROR_DENIED, DBUS_PREFIX "Denied", "DENIED", BERTH_ADVICE_ASK_ADMINISTRATOR },
+  { BERTH_ERROR_CONFIG, DBUS_PREFIX "Config", "CONFIG", BERTH_ADVICE_ASK_ADMINISTRATOR },
+  { BERTH_ERROR_INTERNAL, DBUS_PREFIX "Internal", "INTERNAL", BERTH_ADVICE_REPORT_BUG },
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (error_table) == BERTH_ERROR_LAST);
@@ -34,7 +36,7 @@ G_STATIC_ASSERT (G_N_ELEMENTS (error_table) == BERTH_ERROR_LAST);
 /**
  * berth_error_quark:
  *
- * Returns: the domain #BERTH_ERROR
+ * Returns: the domain %BERTH_ERROR
  */
 GQuark
 berth_error_quark (void)
@@ -73,8 +75,12 @@ error_find_row (const GError *error)
  * berth_error_get_code:
  * @error: (nullable): of any domain
  *
- * Returns: (transfer none): the code that contract.md gives it; "CANCELLED" for
- *   %G_IO_ERROR_CANCELLED, "INTERNAL" for a foreign domain; never %NULL
+ * A word for logs and for JSON, the same that `berth --json` prints: "INVALID", "CAPACITY",
+ * "UNAVAILABLE", "TIMED_OUT", "OUTCOME_UNKNOWN", "GONE", "DENIED", "CANCELLED", "CONFIG" or
+ * "INTERNAL". Any thread.
+ *
+ * Returns: (transfer none): the word; "CANCELLED" for %G_IO_ERROR_CANCELLED, "INTERNAL" for a
+ *   foreign domain; never %NULL
  */
 const char *
 berth_error_get_code (const GError *error)
@@ -89,15 +95,38 @@ berth_error_get_code (const GError *error)
 }
 
 /**
+ * berth_error_get_advice:
+ * @error: (nullable): of any domain
+ *
+ * Any thread.
+ *
+ * Returns: what the caller should do next
+ */
+BerthAdvice
+berth_error_get_advice (const GError *error)
+{
+  const ErrorRow *row = error_find_row (error);
+
+  if (row != NULL)
+    return row->advice;
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return BERTH_ADVICE_NONE;
+  return BERTH_ADVICE_REPORT_BUG;
+}
+
+/**
  * berth_error_is_retryable:
  * @error: (nullable): of any domain
  *
- * Returns: %TRUE if nothing of the request was done and the same request may succeed later
+ * Any thread.
+ *
+ * Returns: %TRUE if nothing of the request was done and the same request may succeed later:
+ *   %BERTH_ADVICE_WAIT and %BERTH_ADVICE_RETRY
  */
 gboolean
 berth_error_is_retryable (const GError *error)
 {
-  const ErrorRow *row = error_find_row (error);
+  BerthAdvice advice = berth_error_get_advice (error);
 
-  return row != NULL && row->retryable;
+  return advice == BERTH_ADVICE_WAIT || advice == BERTH_ADVICE_RETRY;
 }

@@ -2,7 +2,7 @@
 /* The one public error domain: its codes tell a caller what to do next. */
 #pragma once
 
-#include "berth-types.h"
+#include "berth-macros.h"
 
 G_BEGIN_DECLS
 
@@ -29,8 +29,7 @@ G_BEGIN_DECLS
  * @BERTH_ERROR_CONFIG: the administrator must act (template, image, setting)
  * @BERTH_ERROR_INTERNAL: a bug of berth; report it
  *
- * What went wrong, ordered by what the caller can do. contract.md's code of each, its D-Bus name
- * and whether a retry is safe stand in one table, in berth-error.c.
+ * What went wrong, ordered by what the caller can do; [func@Berth.error_get_advice] says what that is.
  */
 typedef enum
 {
@@ -49,14 +48,34 @@ typedef enum
   BERTH_ERROR_LAST, /*< skip >*/
 } BerthError;
 
+/**
+ * BerthAdvice:
+ * @BERTH_ADVICE_NONE: nothing: the caller cancelled
+ * @BERTH_ADVICE_FIX_REQUEST: the same request never succeeds; change it
+ * @BERTH_ADVICE_WAIT: everything is in use; ask again later, wait longer, or go elsewhere
+ * @BERTH_ADVICE_RETRY: nothing was done; the same request may succeed at once
+ * @BERTH_ADVICE_RECONCILE: the program may have run, whole or in part; find out, then decide
+ * @BERTH_ADVICE_CREATE: the sandbox is gone; make a new one
+ * @BERTH_ADVICE_ASK_ADMINISTRATOR: somebody must change the host, or let this user in
+ * @BERTH_ADVICE_REPORT_BUG: berth did what it never should
+ *
+ * What a caller does next about an error; see [func@Berth.error_get_advice].
+ */
+typedef enum
+{
+  BERTH_ADVICE_NONE,
+  BERTH_ADVICE_FIX_REQUEST,
+  BERTH_ADVICE_WAIT,
+  BERTH_ADVICE_RETRY,
+  BERTH_ADVICE_RECONCILE,
+  BERTH_ADVICE_CREATE,
+  BERTH_ADVICE_ASK_ADMINISTRATOR,
+  BERTH_ADVICE_REPORT_BUG,
+} BerthAdvice;
+
 BERTH_AVAILABLE GQuark berth_error_quark (void);
-
-/* registers "org.berth.Berth1.Error.NoCapacity" and so on with GDBus; idempotent, any thread */
-BERTH_AVAILABLE void berth_error_register_dbus (void);
-
-/* contract.md's code: "INVALID", "CAPACITY", "UNAVAILABLE", "TIMED_OUT", "OUTCOME_UNKNOWN", "GONE",
- * "DENIED", "CANCELLED", "CONFIG", "INTERNAL"; never NULL, "INTERNAL" for a foreign domain */
 BERTH_AVAILABLE const char *berth_error_get_code (const GError *error);
+BERTH_AVAILABLE BerthAdvice berth_error_get_advice (const GError *error);
 BERTH_AVAILABLE gboolean berth_error_is_retryable (const GError *error);
 
 G_END_DECLS

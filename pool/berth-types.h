@@ -2,11 +2,7 @@
 /* The names of pool's types, so that its headers need not include each other. */
 #pragma once
 
-#include <glib-object.h>
-
-#ifndef BERTH_AVAILABLE
-#  define BERTH_AVAILABLE __attribute__ ((visibility ("default"))) extern
-#endif
+#include "berth-macros.h"
 
 G_BEGIN_DECLS
 

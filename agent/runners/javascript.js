@@ -21,8 +21,7 @@ function receive(fs) {
       process.reallyExit(0);
     message = Buffer.concat([message, piece.subarray(0, count)]);
   }
-  fs.closeSync(CONTROL);
-  return message.subarray(4);
+  return { isSession: message[4] === 0x73, rest: message.subarray(5) };
 }
 
 function setEnvironment(block) {
@@ -85,21 +84,43 @@ function useModules(fs) {
   };
 }
 
+// Instead of the script: what is run then comes over the control descriptor.
+function startSession(Module, begin) {
+  const runMain = Module.runMain;
+  Module.runMain = function () {
+    Module.runMain = runMain;
+    begin();
+  };
+}
+
+function forget(name) {
+  const path = require.resolve(name);
+  module.children = module.children.filter((child) => child.filename !== path);
+  delete require.cache[path];
+}
+
 function wait() {
   const fs = require('fs');
   fs.writeSync(CONTROL, 'r');
   for (const name of PRELOAD)
     require(name);
+  const beginSession = require('./javascript-session.js');
   try {
     fs.writeSync(CONTROL, 'R');
   } catch {
     // the message is there already, and the agent's end is closed behind it
   }
   const message = receive(fs);
-  setEnvironment(message.subarray(SEED_SIZE));
-  reseed(message);
+  reseed(message.rest);
   process.execArgv = [];
-  delete require.cache[__filename];
+  for (const name of ['./javascript-session.js', './javascript-import.js', __filename])
+    forget(name);
+  if (message.isSession) {
+    startSession(require('module'), () => beginSession(message.rest.subarray(SEED_SIZE)));
+    return;
+  }
+  fs.closeSync(CONTROL);
+  setEnvironment(message.rest.subarray(SEED_SIZE));
   try {
     useModules(fs);
   } catch {

@@ -120,9 +120,10 @@ exec_send_request (BerthAgentExec *self, BerthLanguage language)
   g_autoptr(GByteArray) env = g_byte_array_new ();
   BerthExecHead head = {
     .language = language,
-    .flags = self->exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0,
+    .flags = (self->exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
+             | (self->exec->keeps_state ? BERTH_EXEC_SESSION : 0),
     .timeout_ms = self->exec->timeout_ms,
-    .code_size = (guint32) code_size,
+    .code_size = (guint32)code_size,
     .stdout_credit = STREAM_CREDIT,
     .stderr_credit = STREAM_CREDIT,
   };

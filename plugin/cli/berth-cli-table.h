@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-#define BERTH_TABLE_COLUMNS 8
+#define BERTH_TABLE_COLUMNS 10
 
 /**
  * BerthTable:

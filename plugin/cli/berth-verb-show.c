@@ -76,9 +76,11 @@ int
 berth_verb_list (int argc, char **argv)
 {
   static const char *const heads[]
-      = { "ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE", NULL };
+      = { "ID",   "DOMAIN", "TEMPLATE", "STATE",      "TENANT",
+          "TASK", "AGE",    "PRIVATE",  "SHARED MiB", NULL };
   static const char *const keys[]
-      = { "id", "domain", "template", "state", "tenant", "task", "age_s", NULL };
+      = { "id",   "domain", "template",   "state",     "tenant",
+          "task", "age_s",  "private_mb", "shared_mb", NULL };
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) vms = ask (&list_help, &values, argc, argv, "List", "(aa{sv})", &error);

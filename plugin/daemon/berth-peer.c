@@ -19,6 +19,7 @@ struct _BerthPeer
   GDBusConnection *connection;
   GDBusInterfaceSkeleton *admin;
   GCancellable *cancellable; /* of every call of this connection */
+  GHashTable *calls;         /* serial → Call (borrowed) that Cancel may withdraw */
   BerthManager *manager;
   gint64 default_wait_us;
   guint32 uid;
@@ -31,6 +32,8 @@ typedef struct
   BerthPeer *peer;
   GDBusMethodInvocation *invocation; /* owned; NULL once answered */
   gboolean is_attached;              /* of Create */
+  GCancellable *cancellable;         /* of a call that Cancel may withdraw */
+  guint32 serial;
 } Call;
 
 static void iface_init (BerthDBusManagerIface *iface);
@@ -53,6 +56,31 @@ call_new (BerthPeer *peer, GDBusMethodInvocation *invocation)
   call->peer = g_object_ref (peer);
   call->invocation = invocation;
   return call;
+}
+
+/* Lets Cancel find the call. Borrowed: the call ends only after what it asks for did. */
+static GCancellable *
+call_get_cancellable (Call *call)
+{
+  GDBusMessage *message = g_dbus_method_invocation_get_message (call->invocation);
+
+  call->serial = g_dbus_message_get_serial (message);
+  call->cancellable = g_cancellable_new ();
+  g_hash_table_insert (call->peer->calls, GUINT_TO_POINTER (call->serial), call);
+  if (g_cancellable_is_cancelled (call->peer->cancellable))
+    g_cancellable_cancel (call->cancellable);
+  return call->cancellable;
+}
+
+/* A serial that a client uses twice at once is the later call's. */
+static void
+call_forget_cancellable (Call *call)
+{
+  gpointer key = GUINT_TO_POINTER (call->serial);
+
+  if (call->cancellable != NULL && g_hash_table_lookup (call->peer->calls, key) == call)
+    g_hash_table_remove (call->peer->calls, key);
+  g_clear_object (&call->cancellable);
 }
 
 /* Takes @value if it floats. */
@@ -91,6 +119,7 @@ call_free (Call *call)
     g_dbus_method_invocation_return_error (g_steal_pointer (&call->invocation), BERTH_ERROR,
                                            BERTH_ERROR_INTERNAL,
                                            "the call was dropped unanswered: a bug of berthd");
+  call_forget_cancellable (call);
   g_object_unref (call->peer);
   g_free (call);
 }
@@ -152,6 +181,7 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
+  GCancellable *cancellable;
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC, arg_options, fds,
@@ -163,8 +193,9 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   options->sandbox.uid = self->uid;
+  cancellable = call_get_cancellable (call);
   berth_manager_run_async (self->manager, &options->sandbox, g_steal_pointer (&options->exec),
-                           self->cancellable, run_cb, g_steal_pointer (&call));
+                           cancellable, run_cb, g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -198,6 +229,7 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
+  GCancellable *cancellable;
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options = NULL;
 
@@ -208,9 +240,37 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
       call_fail (call, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
+  cancellable = call_get_cancellable (call);
   berth_manager_exec_async (self->manager, id, acting_uid (self), g_steal_pointer (&options->exec),
-                            self->cancellable, exec_cb, g_steal_pointer (&call));
+                            cancellable, exec_cb, g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_cancel (BerthDBusManager *object, GDBusMethodInvocation *invocation, guint32 serial)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  Call *call = g_hash_table_lookup (self->calls, GUINT_TO_POINTER (serial));
+  g_autoptr(GCancellable) cancellable = call != NULL ? g_object_ref (call->cancellable) : NULL;
+
+  g_cancellable_cancel (cancellable);
+  g_dbus_method_invocation_return_value (invocation, NULL);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+/* Cancelling one may end others, so they are looked up first. */
+static void
+cancel_calls (BerthPeer *self)
+{
+  g_autoptr(GPtrArray) cancellables = g_ptr_array_new_with_free_func (g_object_unref);
+  GHashTableIter iter;
+  gpointer call;
+
+  g_hash_table_iter_init (&iter, self->calls);
+  while (g_hash_table_iter_next (&iter, NULL, &call))
+    g_ptr_array_add (cancellables, g_object_ref (((Call *)call)->cancellable));
+  for (guint i = 0; i < cancellables->len; i++)
+    g_cancellable_cancel (cancellables->pdata[i]);
 }
 
 static void
@@ -266,6 +326,7 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVar
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
+  GCancellable *cancellable;
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, NULL,
@@ -278,7 +339,8 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVar
     }
   options->sandbox.uid = self->uid;
   call->is_attached = options->is_attached;
-  berth_manager_create_vm_async (self->manager, &options->sandbox, self->cancellable, create_cb,
+  cancellable = call_get_cancellable (call);
+  berth_manager_create_vm_async (self->manager, &options->sandbox, cancellable, create_cb,
                                  g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -404,6 +466,7 @@ iface_init (BerthDBusManagerIface *iface)
 {
   iface->handle_run = handle_run;
   iface->handle_exec = handle_exec;
+  iface->handle_cancel = handle_cancel;
   iface->handle_create = handle_create;
   iface->handle_destroy = handle_destroy;
   iface->handle_list = handle_list;
@@ -426,9 +489,17 @@ berth_peer_dispose (GObject *object)
 }
 
 static void
+berth_peer_finalize (GObject *object)
+{
+  g_hash_table_unref (BERTH_PEER (object)->calls);
+  G_OBJECT_CLASS (berth_peer_parent_class)->finalize (object);
+}
+
+static void
 berth_peer_class_init (BerthPeerClass *klass)
 {
   G_OBJECT_CLASS (klass)->dispose = berth_peer_dispose;
+  G_OBJECT_CLASS (klass)->finalize = berth_peer_finalize;
   signals[SIGNAL_CLOSED] = g_signal_new ("closed", BERTH_TYPE_PEER, G_SIGNAL_RUN_LAST, 0, NULL,
                                          NULL, NULL, G_TYPE_NONE, 0);
 }
@@ -438,6 +509,7 @@ berth_peer_init (BerthPeer *self)
 {
   self->cancellable = g_cancellable_new ();
   self->attached = g_ptr_array_new_with_free_func (g_free);
+  self->calls = g_hash_table_new (NULL, NULL);
   berth_dbus_manager_set_version (BERTH_DBUS_MANAGER (self), BERTH_VERSION);
 }
 
@@ -505,6 +577,7 @@ closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error,
 
   g_cancellable_cancel (self->cancellable);
   end_attached (self);
+  cancel_calls (self);
   unexport (self);
   g_signal_emit (self, signals[SIGNAL_CLOSED], 0);
 }

@@ -3,7 +3,7 @@
  * berth's, too, so that it arrives as what it was. */
 #include "plugin/daemon/berth-wire.h"
 
-#include "pool/berth-error.h"
+#include "pool/berth-error-dbus.h"
 
 /**
  * berth_wire_register_errors:

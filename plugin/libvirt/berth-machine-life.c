@@ -208,3 +208,10 @@ berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result)
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), NULL);
 }
+
+gboolean
+berth_machine_get_memory (BerthMachine *self, guint64 *out_private, guint64 *out_shared)
+{
+  return self->process != NULL
+         && berth_process_get_memory (self->process, out_private, out_shared);
+}

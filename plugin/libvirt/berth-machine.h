@@ -84,6 +84,9 @@ gboolean berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *re
 /* (transfer full): the XML of its domain as a cold boot has it */
 char *berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error);
 
+/* As berth_process_get_memory(); FALSE also where the process is not known. */
+gboolean berth_machine_get_memory (BerthMachine *self, guint64 *out_private, guint64 *out_shared);
+
 BerthVm *berth_machine_get_vm (BerthMachine *self);
 BerthTemplate *berth_machine_get_template (BerthMachine *self);
 const char *berth_machine_get_name (BerthMachine *self);

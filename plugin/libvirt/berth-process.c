@@ -4,6 +4,7 @@
 
 #include <glib-unix.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 struct _BerthProcess
 {
   int fd;
+  pid_t pid;
   GSource *source;
   BerthProcessEndedFunc func;
   gpointer user_data;
@@ -48,6 +50,7 @@ berth_process_open (const char *uri, const char *domain_name)
     return NULL;
   self = g_new0 (BerthProcess, 1);
   self->fd = fd;
+  self->pid = (pid_t) pid;
   return self;
 }
 
@@ -59,12 +62,30 @@ berth_process_free (BerthProcess *self)
   g_free (self);
 }
 
-gboolean
-berth_process_has_ended (BerthProcess *self)
+static gboolean
+process_has_ended (BerthProcess *self)
 {
   struct pollfd poll_fd = { .fd = self->fd, .events = POLLIN };
 
   return poll (&poll_fd, 1, 0) == 1;
+}
+
+gboolean
+berth_process_get_memory (BerthProcess *self, guint64 *out_private, guint64 *out_shared)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/statm", (int) self->pid);
+  g_autofree char *text = NULL;
+  guint64 page = (guint64) sysconf (_SC_PAGESIZE);
+  guint64 resident;
+  guint64 shared;
+
+  if (!g_file_get_contents (path, &text, NULL, NULL)
+      || sscanf (text, "%*u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, &resident, &shared) != 2
+      || process_has_ended (self)) /* then the number may be another process's */
+    return FALSE;
+  *out_private = (resident - MIN (shared, resident)) * page;
+  *out_shared = shared * page;
+  return TRUE;
 }
 
 static gboolean

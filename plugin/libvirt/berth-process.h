@@ -19,7 +19,10 @@ BerthProcess *berth_process_open (const char *uri, const char *domain_name);
 void berth_process_free (BerthProcess *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthProcess, berth_process_free)
 
-gboolean berth_process_has_ended (BerthProcess *self);
+/* What it holds of the host's memory: pages of its own, among them those of the guest that are not
+ * the snapshot's any more; and pages of files, which other clones may hold as well. Bytes, as the
+ * kernel counts (proc(5), statm); FALSE when it has ended. */
+gboolean berth_process_get_memory (BerthProcess *self, guint64 *out_private, guint64 *out_shared);
 /* One at a time; NULL ends the watching. */
 void berth_process_watch (BerthProcess *self, BerthProcessEndedFunc func, gpointer user_data);
 

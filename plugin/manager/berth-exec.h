@@ -4,6 +4,7 @@
 
 #include <gio/gio.h>
 
+#include "plugin/libberth/berth-result.h"
 #include "pool/berth-types.h"
 
 G_BEGIN_DECLS
@@ -17,6 +18,8 @@ G_BEGIN_DECLS
  * @code: the program, as it came
  * @language: (nullable): "python", "javascript", "shell" or "raw"; NULL for the template's own
  * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
+ * @keeps_state: run by the sandbox's own interpreter for the language, which has the state that
+ * such execs before left in it, instead of as a script of its own
  * @timeout_ms: from the start of the code; milliseconds
  * @stdin_fd: -1 for none: the program reads end-of-file
  * @stdout_fd: -1 to capture it in the result
@@ -32,6 +35,7 @@ typedef struct
   GBytes *code;
   char *language;
   char **env;
+  gboolean keeps_state;
   guint timeout_ms;
   int stdin_fd;
   int stdout_fd;
@@ -46,8 +50,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthExec, berth_exec_free)
 /* Every rule of contract.md's Input; drops a leading U+FEFF. Fails with BERTH_ERROR_INVALID. */
 BERTH_AVAILABLE gboolean berth_exec_check (BerthExec *self, GError **error);
 
-/**
- * BerthResult:
+/*
+ * struct _BerthResult:
  * @stdout_data: (nullable): captured, as UTF-8; NULL when it went to a descriptor
  * @stderr_data: (nullable): the same
  * @exit_code: 0..255; 128 + N for signal N; meaningless when @timed_out is set and -1
@@ -67,7 +71,7 @@ BERTH_AVAILABLE gboolean berth_exec_check (BerthExec *self, GError **error);
  * @cpu_us: of the guest's processes
  * @memory_peak_bytes: of the exec's processes, 0 where the guest can't tell
  */
-typedef struct
+struct _BerthResult
 {
   char *stdout_data;
   char *stderr_data;
@@ -87,15 +91,16 @@ typedef struct
   gint64 total_us;
   guint64 cpu_us;
   guint64 memory_peak_bytes;
-} BerthResult;
+};
 
-BERTH_AVAILABLE BerthResult *berth_result_new (void);
-BERTH_AVAILABLE void berth_result_free (BerthResult *self);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthResult, berth_result_free)
+BerthResult *berth_result_new (void);
 /* (transfer floating): a{sv} with contract.md's names, ready for D-Bus and for JSON: stdout,
  * stderr, exit_code (absent, i.e. null, after a time-out without a status), timed_out, oom,
  * stdout_truncated, stderr_truncated, template, sandbox_id, warm_hit, start, timing {wait_ms,
  * claim_ms, start_ms, exec_ms, destroy_ms, total_ms} as doubles, usage {cpu_ms, memory_peak_mb} */
-BERTH_AVAILABLE GVariant *berth_result_to_variant (const BerthResult *self);
+GVariant *berth_result_to_variant (const BerthResult *self);
+/* (transfer full): what berth_result_to_variant() told; a key that is missing or of another type is
+ * left at its default */
+BerthResult *berth_result_new_from_variant (GVariant *dictionary);
 
 G_END_DECLS

@@ -5,6 +5,7 @@
 #include "plugin/libvirt/berth-libvirt.h"
 #include "plugin/manager/berth-keeper.h"
 #include "plugin/manager/berth-manager.h"
+#include "plugin/manager/berth-pressure.h"
 #include "plugin/manager/berth-sandbox.h"
 #include "pool/berth-pool.h"
 
@@ -19,6 +20,8 @@ struct _BerthManager
   BerthLibvirt *libvirt;
   BerthPool *pool;
   BerthKeeper *keeper;
+  BerthPressure pressure;
+  guint pressure_id;
   GHashTable *sandboxes;  /* id (borrowed from value) -> BerthSandbox (owned) */
   GHashTable *tombstones; /* id (owned) -> why it is gone (owned) */
   GQueue tombstone_order; /* id (borrowed from tombstones), oldest first */

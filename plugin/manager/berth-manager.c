@@ -5,6 +5,8 @@
 
 /* Sandboxes that are gone and can still say why. */
 #define TOMBSTONES_MAX 256u
+/* PSI's shortest average is over 10 s; two small files are read each time. */
+#define PRESSURE_EVERY_S 2u
 
 G_DEFINE_FINAL_TYPE (BerthManager, berth_manager, G_TYPE_OBJECT)
 
@@ -19,6 +21,7 @@ berth_manager_dispose (GObject *object)
   if (self->keeper != NULL)
     berth_keeper_stop (self->keeper);
   g_clear_object (&self->keeper);
+  g_clear_handle_id (&self->pressure_id, g_source_remove);
   g_clear_object (&self->pool);
   if (self->libvirt != NULL)
     berth_libvirt_close (self->libvirt);
@@ -136,6 +139,20 @@ manager_load_templates (BerthManager *self, GError **error)
 }
 
 static gboolean
+pressure_cb (gpointer user_data)
+{
+  BerthManager *self = user_data;
+  gboolean before = self->pressure.is_pressed;
+
+  if (berth_pressure_look (&self->pressure) == before)
+    return G_SOURCE_CONTINUE;
+  g_message (before ? "the host has memory again: warm VMs are made"
+                    : "the host is short of memory: warm VMs go");
+  berth_pool_set_pressure (self->pool, !before);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
 manager_make_pool (BerthManager *self, GError **error)
 {
   const BerthConfig *config = self->config;
@@ -165,6 +182,8 @@ manager_make_pool (BerthManager *self, GError **error)
   self->keeper = berth_keeper_new (config, self->templates, self->libvirt, self->pool,
                                    capacity.max_vms);
   berth_pool_set_open (self->pool, FALSE); /* until what is there already is counted */
+  self->pressure.reserve_mb = (guint) config->host_reserve_mb;
+  self->pressure_id = g_timeout_add_seconds (PRESSURE_EVERY_S, pressure_cb, self);
   return TRUE;
 }
 
@@ -334,6 +353,9 @@ static GVariant *
 manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
 {
   const char *domain = berth_libvirt_get_domain_name (self->libvirt, vm);
+  g_autoptr(BerthMachine) machine = berth_libvirt_ref_machine (self->libvirt, vm);
+  guint64 own;
+  guint64 shared;
   GVariantDict dict;
 
   g_variant_dict_init (&dict, NULL);
@@ -345,6 +367,11 @@ manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
   g_variant_dict_insert (&dict, "holds_slot", "b", berth_vm_holds_slot (vm));
   g_variant_dict_insert (&dict, "age_s", "d",
                          (double) (g_get_monotonic_time () - berth_vm_get_created_us (vm)) / 1e6);
+  if (machine != NULL && berth_machine_get_memory (machine, &own, &shared))
+    {
+      g_variant_dict_insert (&dict, "private_mb", "d", (double) own / (1024 * 1024));
+      g_variant_dict_insert (&dict, "shared_mb", "d", (double) shared / (1024 * 1024));
+    }
   if (request != NULL)
     {
       g_variant_dict_insert (&dict, "tenant", "s", request->tenant != NULL ? request->tenant : "");

@@ -45,7 +45,9 @@ copy_file (const char *from, const char *to)
 static void
 copy_runners (AgentPeer *peer)
 {
-  static const char *const names[] = { "javascript.js", "python/sitecustomize.py" };
+  static const char *const names[]
+      = { "javascript.js", "javascript-session.js", "javascript-import.js",
+          "python/sitecustomize.py", "python/session.py" };
   g_autofree char *python = g_build_filename (peer->dir, "runners", "python", NULL);
 
   g_assert_no_errno (g_mkdir_with_parents (python, 0755));

@@ -440,8 +440,10 @@ def test_sandbox_life(d):
     same(list(vms[0]), ["id", "domain", "template", "state", "tenant", "task", "holds_slot",
                         "age_s", "uid"])
     lines = d.berth("list")[1].splitlines()
-    same(lines[0].split(), ["ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE"])
-    same(lines[1].split(), [sandbox, "berth-shell-1", "shell", "claimed", "acme", "-", "1h02m"])
+    same(lines[0].split(), ["ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE",
+                            "PRIVATE", "SHARED", "MiB"])
+    same(lines[1].split(), [sandbox, "berth-shell-1", "shell", "claimed", "acme", "-", "1h02m",
+                            "-", "-"])
     same(d.berth("destroy", sandbox), (0, "", ""))
     status, _, err = d.berth("exec", sandbox, "x")
     same(status, 125)

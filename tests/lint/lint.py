@@ -166,15 +166,13 @@ def check_no_abort(source):
 
 @rule("file-scope")
 def check_file_scope(source):
-    """State belongs to an object: no variable of a file's own, but constants."""
-    in_brace = 0
+    """State belongs to an object: nothing static but constants, ids of signals, guards of GOnce."""
     for number, line in enumerate(source.code, 1):
-        match = re.match(r"static (?!const\b|inline\b)[^(]*?(=|;|\[)", line)
-        is_const = " const " in line.split("=")[0] or line.startswith("static const")
-        if source.path.startswith(DAEMON) and in_brace == 0 and match and not is_const:
-            if not re.search(r"\b(signals|properties|quark)\b", line):
-                yield number, source.lines[number - 1].strip()
-        in_brace += line.count("{") - line.count("}")
+        match = re.match(r"\s*static (?!const\b|inline\b|gsize\b)[^(]*?(=|;|\[)", line)
+        if not source.path.startswith(DAEMON) or match is None or " const " in line.split("=")[0]:
+            continue
+        if not re.search(r"\b(signals|properties|quark)\b", line):
+            yield number, source.lines[number - 1].strip()
 
 
 ROOMS = {

@@ -113,6 +113,8 @@ static guint32
 begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
 {
   g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  guint32 flags
+      = (exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0) | (exec->keeps_state ? BERTH_EXEC_SESSION : 0);
   BerthFrameHead head;
   BerthExecHead request;
 
@@ -121,6 +123,7 @@ begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
   head = peer_read (fixture, payload);
   g_assert_cmpuint (head.type, ==, BERTH_FRAME_EXEC);
   memcpy (&request, payload, sizeof request);
+  g_assert_cmpuint (request.flags, ==, flags);
   for (guint32 got = 0; got < request.code_size + request.env_size;)
     {
       BerthFrameHead data = peer_read (fixture, payload);
@@ -212,6 +215,25 @@ test_capture_is_bounded (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   g_assert_true (result->stdout_truncated);
   g_assert_cmpstr (result->stdout_data, ==, "abc");
+}
+
+/* Whose interpreter it gets is part of the request; begin_exec() looks at it. */
+static void
+test_keeps_state (Fixture *fixture, gconstpointer data)
+{
+  BerthExec *exec = new_exec ("x = 1");
+  BerthExit end = { .status = 3 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  guint32 request;
+
+  exec->keeps_state = TRUE;
+  greet (fixture, 0);
+  request = begin_exec (fixture, exec, NULL);
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  result = finish_exec (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (result->exit_code, ==, 3);
 }
 
 static void
@@ -477,6 +499,7 @@ main (int argc, char **argv)
 #define ADD(name, func) g_test_add ("/agent/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("exec", test_exec);
   ADD ("capture-is-bounded", test_capture_is_bounded);
+  ADD ("keeps-state", test_keeps_state);
   ADD ("slow-reader-holds-credit", test_slow_reader_holds_credit);
   ADD ("reader-gone", test_reader_gone);
   ADD ("stdin-by-credit", test_stdin_by_credit);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Proves the table of errors, and what requests are refused as malformed. */
-#include "berth-error.h"
+#include "berth-error-dbus.h"
 
 #include <gio/gio.h>
 
@@ -12,20 +12,31 @@ static const struct
   const char *dbus_name;
   const char *contract_code;
   gboolean retryable;
+  BerthAdvice advice;
 } expected[] = {
-  { BERTH_ERROR_INVALID, "org.berth.Berth1.Error.Invalid", "INVALID", FALSE },
-  { BERTH_ERROR_NO_CAPACITY, "org.berth.Berth1.Error.NoCapacity", "CAPACITY", TRUE },
-  { BERTH_ERROR_WAIT_TIMED_OUT, "org.berth.Berth1.Error.WaitTimedOut", "CAPACITY", TRUE },
-  { BERTH_ERROR_QUEUE_FULL, "org.berth.Berth1.Error.QueueFull", "CAPACITY", TRUE },
-  { BERTH_ERROR_SHUTTING_DOWN, "org.berth.Berth1.Error.ShuttingDown", "UNAVAILABLE", TRUE },
-  { BERTH_ERROR_UNAVAILABLE, "org.berth.Berth1.Error.Unavailable", "UNAVAILABLE", TRUE },
-  { BERTH_ERROR_START_TIMED_OUT, "org.berth.Berth1.Error.StartTimedOut", "TIMED_OUT", TRUE },
-  { BERTH_ERROR_OUTCOME_UNKNOWN, "org.berth.Berth1.Error.OutcomeUnknown", "OUTCOME_UNKNOWN",
-    FALSE },
-  { BERTH_ERROR_GONE, "org.berth.Berth1.Error.Gone", "GONE", FALSE },
-  { BERTH_ERROR_DENIED, "org.berth.Berth1.Error.Denied", "DENIED", FALSE },
-  { BERTH_ERROR_CONFIG, "org.berth.Berth1.Error.Config", "CONFIG", FALSE },
-  { BERTH_ERROR_INTERNAL, "org.berth.Berth1.Error.Internal", "INTERNAL", FALSE },
+  { BERTH_ERROR_INVALID, "org.berth.Berth1.Error.Invalid", "INVALID", FALSE,
+    BERTH_ADVICE_FIX_REQUEST },
+  { BERTH_ERROR_NO_CAPACITY, "org.berth.Berth1.Error.NoCapacity", "CAPACITY", TRUE,
+    BERTH_ADVICE_WAIT },
+  { BERTH_ERROR_WAIT_TIMED_OUT, "org.berth.Berth1.Error.WaitTimedOut", "CAPACITY", TRUE,
+    BERTH_ADVICE_WAIT },
+  { BERTH_ERROR_QUEUE_FULL, "org.berth.Berth1.Error.QueueFull", "CAPACITY", TRUE,
+    BERTH_ADVICE_WAIT },
+  { BERTH_ERROR_SHUTTING_DOWN, "org.berth.Berth1.Error.ShuttingDown", "UNAVAILABLE", TRUE,
+    BERTH_ADVICE_RETRY },
+  { BERTH_ERROR_UNAVAILABLE, "org.berth.Berth1.Error.Unavailable", "UNAVAILABLE", TRUE,
+    BERTH_ADVICE_RETRY },
+  { BERTH_ERROR_START_TIMED_OUT, "org.berth.Berth1.Error.StartTimedOut", "TIMED_OUT", TRUE,
+    BERTH_ADVICE_RETRY },
+  { BERTH_ERROR_OUTCOME_UNKNOWN, "org.berth.Berth1.Error.OutcomeUnknown", "OUTCOME_UNKNOWN", FALSE,
+    BERTH_ADVICE_RECONCILE },
+  { BERTH_ERROR_GONE, "org.berth.Berth1.Error.Gone", "GONE", FALSE, BERTH_ADVICE_CREATE },
+  { BERTH_ERROR_DENIED, "org.berth.Berth1.Error.Denied", "DENIED", FALSE,
+    BERTH_ADVICE_ASK_ADMINISTRATOR },
+  { BERTH_ERROR_CONFIG, "org.berth.Berth1.Error.Config", "CONFIG", FALSE,
+    BERTH_ADVICE_ASK_ADMINISTRATOR },
+  { BERTH_ERROR_INTERNAL, "org.berth.Berth1.Error.Internal", "INTERNAL", FALSE,
+    BERTH_ADVICE_REPORT_BUG },
 };
 
 static void
@@ -44,6 +55,7 @@ test_table (void)
       g_assert_error (back, BERTH_ERROR, expected[i].code);
       g_assert_cmpstr (berth_error_get_code (error), ==, expected[i].contract_code);
       g_assert_cmpint (berth_error_is_retryable (error), ==, expected[i].retryable);
+      g_assert_cmpint (berth_error_get_advice (error), ==, expected[i].advice);
     }
 }
 
@@ -58,6 +70,8 @@ test_foreign (void)
   g_assert_cmpstr (berth_error_get_code (NULL), ==, "INTERNAL");
   g_assert_false (berth_error_is_retryable (cancelled));
   g_assert_false (berth_error_is_retryable (NULL));
+  g_assert_cmpint (berth_error_get_advice (cancelled), ==, BERTH_ADVICE_NONE);
+  g_assert_cmpint (berth_error_get_advice (foreign), ==, BERTH_ADVICE_REPORT_BUG);
 }
 
 static void

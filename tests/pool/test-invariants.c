@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 #include <stdlib.h>
 
+#include "berth-error-dbus.h"
 #include "core-world.h"
 
 #define N_OPERATIONS 100000u /* unless BERTH_OPERATIONS says how many */

@@ -42,7 +42,7 @@ def preload():
 
 
 def receive(begun):
-    """The whole message: a length of four bytes, then as much."""
+    """The whole message: a length of four bytes, then as much. Its first byte is its kind."""
     message = begun
     os.set_blocking(CONTROL, True)
     while len(message) < 4 or len(message) < 4 + int.from_bytes(message[:4], "little"):
@@ -50,8 +50,7 @@ def receive(begun):
         if not more:
             os._exit(0)
         message += more
-    os.close(CONTROL)
-    return message[4:]
+    return message[4:5], message[5:]
 
 
 def set_environment(block):
@@ -102,16 +101,37 @@ def live_output():
     os.register_at_fork(before=flush)
 
 
+def load_session(here):
+    """What a session needs, with builtins of its own: no name that the user changes is in them."""
+    import builtins
+
+    path = os.path.join(here, "session.py")
+    with open(path, "rb") as file:
+        code = compile(file.read(), path, "exec")
+    names = {"__builtins__": dict(vars(builtins)), "__name__": "session"}
+    exec(code, names)
+    return names["begin"]
+
+
 def wait():
     here = os.path.dirname(__file__)
     before = set(sys.modules)
-    message = receive(preload())
+    message = preload()
+    begin_session = load_session(here)
+    kind, message = receive(message)
     sys.path.remove(here)
     sys.path_importer_cache.pop(here, None)
-    set_environment(message[SEED_SIZE:])
     reseed(message[:SEED_SIZE])
     let_shadow(before)
     add_user_site()
+    # the limit is against a caller's numbers in a server, and who runs code here is the caller
+    sys.set_int_max_str_digits(0)
+    if kind == b"s":
+        del os.environ["PYTHONPATH"]
+        begin_session(CONTROL, message[SEED_SIZE:], add_user_site)
+        return
+    os.close(CONTROL)
+    set_environment(message[SEED_SIZE:])
     if sys.stdout is not None:
         live_output()
 

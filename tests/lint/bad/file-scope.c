@@ -4,3 +4,11 @@ static const int limit = 3;
 static int (*const functions[]) (void) = { 0 };
 static guint signals[3];
 static int counter;
+
+int
+count (void)
+{
+  static int calls = 0;
+
+  return ++calls + counter;
+}

@@ -1,137 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The warm pool on real guests: a berthd of its own, watched through libvirt (virsh). Usage:
-test-warm-guests.py BERTH BERTHD. Prints TAP. BERTH_TEST_LONG=1: as many clones as the issue asks."""
+"""The warm pool on real guests. See guestlib.py."""
 
-import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import traceback
 
-BERTH, BERTHD = (os.path.abspath(path) for path in sys.argv[1:3])
-ROOT = os.geteuid() == 0
-URI = os.environ.get("BERTH_URI", "qemu:///system" if ROOT else "qemu:///session")
-IMAGES = "/var/cache/berth/images" if ROOT else os.path.join(
-    os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "berth/images")
-PREFIX = "berthwarm"
-LIMIT_S = 240
-CLONES = 200 if os.environ.get("BERTH_TEST_LONG") else 16
+from guestlib import (BERTH, IMAGES, LIMIT_S, LONG, PREFIX, Daemon, Events, domains, main, same,
+                      until, virsh)
 
-
-def virsh(*arguments):
-    return subprocess.run(["virsh", "-q", "-c", URI, *arguments], capture_output=True, text=True,
-                          timeout=60, check=True).stdout
-
-
-def domains(*options):
-    return [name for name in virsh("list", "--name", *options).split() if name.startswith(PREFIX)]
-
-
-def until(condition, what, limit=LIMIT_S):
-    end = time.monotonic() + limit
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.05)
-
-
-class Events:
-    """How many domains of ours ran at once, by libvirt's own events."""
-
-    def __enter__(self):
-        self.running, self.most = set(domains()), 0
-        self.process = subprocess.Popen(["virsh", "-c", URI, "event", "--loop", "--event",
-                                         "lifecycle"], stdout=subprocess.PIPE, text=True)
-        self.thread = threading.Thread(target=self.read)
-        self.thread.start()
-        return self
-
-    def read(self):
-        for line in self.process.stdout:
-            if f"'{PREFIX}-" not in line:
-                continue
-            name = line.split("domain '")[1].split("'")[0]
-            if ": Started" in line:
-                self.running.add(name)
-            elif ": Stopped" in line:
-                self.running.discard(name)
-            self.most = max(self.most, len(self.running))
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(30)
-        self.thread.join(30)
-
-
-class Daemon:
-    """A berthd with places of its own; its folder is one that QEMU's user may walk through."""
-
-    def __init__(self, *options, images=IMAGES):
-        self.options, self.images = options, images
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix="berth-warm-", dir="/var/tmp")
-        os.chmod(self.folder, 0o711)
-        self.socket = os.path.join(self.folder, "run", "berthd.sock")
-        self.snapshots = os.path.join(self.folder, "snapshots")
-        self.log_path = os.path.join(self.folder, "log")
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(
-                [BERTHD, "--foreground", "--socket", self.socket, "--config", "/dev/null",
-                 "--uri", URI, "--socket-group", "", "--image-dir", self.images,
-                 "--snapshot-dir", self.snapshots, "--name-prefix", PREFIX, "--max-vms", "2",
-                 *self.options], stderr=log)
-        until(lambda: "berthd ready" in self.log(), "berthd", 60)
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is not None:
-            print("#", self.log().replace("\n", "\n# "))
-        self.process.terminate()
-        self.process.wait(120)
-        left = domains("--all")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if kind is None:
-            assert left == [], f"left behind: {left}"
-            assert self.process.returncode == 0, self.process.returncode
-
-    def log(self):
-        with open(self.log_path, encoding="utf-8") as log:
-            return log.read()
-
-    def berth(self, *arguments):
-        return subprocess.run([BERTH, *arguments], env={**os.environ, "BERTH_SOCKET": self.socket},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=LIMIT_S, check=False)
-
-    def json(self, *arguments):
-        return json.loads(self.berth(*arguments, "--json").stdout)
-
-    def run(self, code="print('ok')", *options):
-        result = self.json("run", *options, code)
-        assert result["error"] is None and result["exit_code"] == 0, result
-        return result
-
-    def template(self, name="python"):
-        return self.json("status")["templates"][name]
-
-    def wait_warm(self, count=1, name="python"):
-        until(lambda: self.template(name)["warm"] >= count, f"{count} warm VMs of {name}")
-
-    def warm(self):
-        return [vm for vm in self.json("list") if vm["state"] == "warm"]
-
-    def has_other_warm(self, first):
-        return any(vm["id"] != first for vm in self.warm())
+CLONES = 200 if LONG else 16
 
 
 def test_first_cold_then_warm():
@@ -315,33 +197,5 @@ def test_no_sharing():
         assert not os.path.exists(d.snapshots)
 
 
-def same(got, wanted):
-    assert got == wanted, f"got {got!r}, wanted {wanted!r}"
-
-
-def main():
-    if not os.path.exists(os.path.join(IMAGES, "images.json")):
-        print("1..0 # SKIP no image in", IMAGES)
-        return 0
-    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
-    wanted = os.environ.get("BERTH_TEST_ONLY", "")
-    failed = 0
-    print(f"1..{len(tests)}", flush=True)
-    for number, (name, test) in enumerate(tests, 1):
-        if wanted not in name:
-            print(f"ok {number} {name} # SKIP not asked for")
-            continue
-        begin = time.monotonic()
-        try:
-            test()
-            print(f"ok {number} {name} # {time.monotonic() - begin:.0f} s", flush=True)
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print("# " + traceback.format_exc().replace("\n", "\n# "))
-            print(f"not ok {number} {name}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(main())
+    sys.exit(main(globals()))

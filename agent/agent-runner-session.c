@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How an interpreter of a session is told of an exec, and how it tells of its end. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "agent-runner-private.h"
+#include "agent-shell.h"
+
+static void
+close_fd (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
+
+static void
+runner_hear (BerthAgentRunner *self, int status, uint32_t token)
+{
+  if (status == BERTH_AGENT_SHELL_NOTHING || token != self->token
+      || self->state != BERTH_AGENT_RUNNER_RUNNING)
+    return;
+  berth_agent_pipes_settle (&self->pipes);
+  if (self->feed_name[0] != '\0')
+    unlink (self->feed_name);
+  self->feed_name[0] = '\0';
+  if (status == BERTH_AGENT_SHELL_OPENED)
+    return;
+  self->status = status;
+  /* it is nobody's until the next exec; what it leaves behind stays in this one's group */
+  if (self->pid > 0)
+    {
+      berth_agent_group_move (&self->home, self->pid);
+      berth_agent_groups_set_apart (self->groups, self->pid, true);
+    }
+  berth_agent_runner_set_state (self, BERTH_AGENT_RUNNER_IDLE);
+}
+
+/* Takes one report from the beginning of what was told, 0: none is complete. */
+static size_t
+runner_take_report (BerthAgentRunner *self)
+{
+  const uint8_t *bytes = (const uint8_t *)self->report;
+  char *end = memchr (self->report, '\n', self->report_fill);
+  uint32_t token = 0;
+  int status = BERTH_AGENT_SHELL_NOTHING;
+
+  if (berth_agent_language_has_hook (self->language))
+    {
+      /* it may have been loaded at the same time as it was told to run */
+      if (bytes[0] != BERTH_AGENT_CONTROL_OPENED && bytes[0] != BERTH_AGENT_CONTROL_DONE)
+        return 1;
+      if (self->report_fill < BERTH_AGENT_CONTROL_REPORT_SIZE)
+        return 0;
+      status = bytes[0] == BERTH_AGENT_CONTROL_DONE ? bytes[5] : BERTH_AGENT_SHELL_OPENED;
+      runner_hear (self, status, berth_le32_read (bytes + 1));
+      return BERTH_AGENT_CONTROL_REPORT_SIZE;
+    }
+  if (end == NULL)
+    return 0;
+  *end = '\0';
+  status = berth_agent_shell_parse (self->report, &token);
+  runner_hear (self, status, token);
+  return (size_t)(end - self->report) + 1;
+}
+
+void
+berth_agent_runner_read_report (BerthAgentRunner *self)
+{
+  size_t room = sizeof self->report - self->report_fill, used;
+  ssize_t count = read (self->control.fd, self->report + self->report_fill, room);
+
+  if (count < 0 && errno == EAGAIN)
+    return;
+  if (count <= 0)
+    {
+      /* its program closed it; the end is then told by that of the process */
+      berth_agent_runner_close_control (self);
+      return;
+    }
+  self->report_fill += (size_t)count;
+  while (self->report_fill > 0 && (used = runner_take_report (self)) > 0)
+    {
+      self->report_fill -= used;
+      memmove (self->report, self->report + used, self->report_fill);
+    }
+  /* a line's end is what counts */
+  if (self->report_fill == sizeof self->report)
+    {
+      self->report_fill /= 2;
+      memmove (self->report, self->report + self->report_fill, self->report_fill);
+    }
+}
+
+/* Reads what its process told before it ended. */
+void
+berth_agent_runner_hear_last (BerthAgentRunner *self)
+{
+  if (self->is_session && self->control.fd >= 0)
+    berth_agent_runner_read_report (self);
+}
+
+static void
+feed_cb (void *data, uint32_t events)
+{
+  BerthAgentRunner *self = data;
+
+  if (self->message != NULL)
+    berth_agent_runner_send (self);
+}
+
+void
+berth_agent_runner_close_feed (BerthAgentRunner *self)
+{
+  int fd = self->feed.fd;
+
+  berth_agent_watch_remove (self->loop, &self->feed);
+  close_fd (&fd);
+  close_fd (&self->report_fd);
+  if (self->feed_name[0] != '\0')
+    unlink (self->feed_name);
+  if (self->report_name[0] != '\0')
+    unlink (self->report_name);
+  self->feed_name[0] = self->report_name[0] = '\0';
+}
+
+/* Starts a shell that reads what to do from a pipe. On failure errno says why. */
+bool
+berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *config)
+{
+  int fd = berth_agent_pipe_make (config, self->feed_name);
+
+  self->feed = (BerthAgentWatch){ .fd = -1, .ready = feed_cb, .data = self };
+  if (fd < 0 || !berth_agent_watch_add (self->loop, &self->feed, fd, 0))
+    {
+      self->feed_name[0] = '\0';
+      close_fd (&fd);
+      return false;
+    }
+  self->report_fd = berth_agent_pipe_make (config, self->report_name);
+  if (self->report_fd < 0)
+    self->report_name[0] = '\0';
+  if (self->report_fd >= 0
+      && berth_agent_runner_spawn (self, config, BERTH_LANGUAGE_SHELL, false, NULL, 0))
+    return true;
+  berth_agent_runner_close_feed (self);
+  return false;
+}
+
+/* Gives it a group and streams of their own for its next exec. On failure errno says why. */
+bool
+berth_agent_runner_enter_session (BerthAgentRunner *self, const BerthAgentConfig *config)
+{
+  if (self->home.number == 0)
+    {
+      self->home = self->group;
+      self->group = (BerthAgentGroup){ .fd = -1 };
+    }
+  if (!berth_agent_pipes_make (&self->pipes, config))
+    return false;
+  if (!berth_agent_group_create (self->groups, &self->group)
+      || !berth_agent_group_move (&self->group, self->pid))
+    {
+      berth_agent_pipes_clear (&self->pipes);
+      return false;
+    }
+  for (int i = 0; i < 3; i++)
+    {
+      close_fd (&self->fds[i]);
+      self->fds[i] = self->pipes.fds[i];
+      self->pipes.fds[i] = -1;
+    }
+  if (self->report_fd >= 0)
+    {
+      if (!berth_agent_watch_add (self->loop, &self->control, self->report_fd, EPOLLIN))
+        return false;
+      self->report_fd = -1;
+    }
+  self->is_session = true;
+  self->state = BERTH_AGENT_RUNNER_RUNNING;
+  return true;
+}
+
+static bool
+runner_write_shell (BerthAgentRunner *self, const BerthAgentProgram *program)
+{
+  BerthAgentShellExec exec = { .script = program->script,
+                               .report = self->report_name,
+                               .token = self->token,
+                               .pipes = &self->pipes,
+                               .env = program->env,
+                               .env_size = program->env_size,
+                               .is_first = self->execs == 0,
+                               .is_careful = self->is_careful };
+
+  self->message = malloc (berth_agent_shell_bound (&exec));
+  if (self->message == NULL)
+    return false;
+  self->message_size = berth_agent_shell_write (&exec, (char *)self->message);
+  self->is_careful |= berth_agent_shell_is_suspect (program->code, program->code_size);
+  self->message_sent = 0;
+  return true;
+}
+
+/* Behind the head: the token, the paths of the streams and of the script, the size of the exec's
+ * own environment, it, the code. */
+static bool
+runner_write_session (BerthAgentRunner *self, const BerthAgentProgram *program)
+{
+  const char *paths[]
+      = { self->pipes.names[0], self->pipes.names[1], self->pipes.names[2], program->script };
+  size_t fill = BERTH_AGENT_RUNNER_HEAD_SIZE + 4, size;
+
+  self->message
+      = malloc (fill + 4 * BERTH_AGENT_PATH_MAX + 4 + program->env_size + program->code_size);
+  if (self->message == NULL)
+    return false;
+  berth_le32_write (self->message + BERTH_AGENT_RUNNER_HEAD_SIZE, self->token);
+  for (int i = 0; i < 4; i++)
+    {
+      size = strlen (paths[i]) + 1;
+      memcpy (self->message + fill, paths[i], size);
+      fill += size;
+    }
+  berth_le32_write (self->message + fill, (uint32_t)program->env_size);
+  memcpy (self->message + fill + 4, program->env, program->env_size);
+  fill += 4 + program->env_size;
+  memcpy (self->message + fill, program->code, program->code_size);
+  return berth_agent_runner_write_head (self, fill + program->code_size, 's');
+}
+
+/* Makes it run this in its session. False where its process is doomed. */
+bool
+berth_agent_runner_start_session (BerthAgentRunner *self, const BerthAgentProgram *program)
+{
+  if (getrandom (&self->token, sizeof self->token, 0) != sizeof self->token
+      || !(self->feed.fd >= 0 ? runner_write_shell (self, program)
+                              : runner_write_session (self, program)))
+    return false;
+  self->execs++;
+  berth_agent_runner_send (self);
+  return true;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How bash is driven. It reads its script from a pipe, which it keeps from its children itself, and
+ * a few lines in there are one exec. They must work whatever the user has made of their shell, so
+ * they are made of redirections, reserved words and one command:
+ * - the code is sourced from its file, with the exec's environment in front of the dot, which bash
+ *   takes away again behind it, and with the streams around it, which come back whatever the code
+ *   does with them;
+ * - a status is told by a redirection that fails: its message, on the report's pipe, has the name
+ * of the file that can't be there. No name that the user defines has a part in it. It is a
+ * condition, which set -e and the trap for ERR take no notice of;
+ * - a function of the user's with the name of the dot would get the code in its place. Where any
+ * code looks as if it made one, it is looked for in a subshell (each time costs a fork), and taken
+ * away in POSIX mode, where a special builtin comes first. */
+#include "agent-shell.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOWHERE "/dev/null/"
+#define FIXED_MAX 2048u
+
+/* bash ignores them when it starts with them, and fails where they are set. */
+static const char *const fixed_names[]
+    = { "UID=", "EUID=", "PPID=", "SHELLOPTS=", "BASHOPTS=", "BASH_VERSINFO=" };
+
+static bool
+is_fixed (const char *entry)
+{
+  for (size_t i = 0; i < sizeof fixed_names / sizeof fixed_names[0]; i++)
+    if (strncmp (entry, fixed_names[i], strlen (fixed_names[i])) == 0)
+      return true;
+  return false;
+}
+
+static char *
+put (char *out, const char *text)
+{
+  size_t length = strlen (text);
+
+  memcpy (out, text, length);
+  return out + length;
+}
+
+/* In single quotes; one inside of it ends them, is quoted itself, and begins them again. */
+static char *
+put_quoted (char *out, const char *text)
+{
+  *out++ = '\'';
+  for (; *text != '\0'; text++)
+    if (*text == '\'')
+      out = put (out, "'\\''");
+    else
+      *out++ = *text;
+  *out++ = '\'';
+  return out;
+}
+
+static char *
+put_env (char *out, const BerthAgentShellExec *exec)
+{
+  for (const char *entry = exec->env; entry < exec->env + exec->env_size;
+       entry += strlen (entry) + 1)
+    {
+      const char *value = strchr (entry, '=') + 1;
+
+      if (is_fixed (entry))
+        continue;
+      memcpy (out, entry, (size_t)(value - entry));
+      out = put_quoted (out + (value - entry), value);
+      *out++ = ' ';
+    }
+  return out;
+}
+
+static char *
+put_report (char *out, const BerthAgentShellExec *exec, const char *what)
+{
+  /* in quotes: IFS may have digits in it */
+  out += sprintf (out, "if { <\"" NOWHERE "%s.%u\"; } >/dev/null 2>", what, exec->token);
+  out = put_quoted (out, exec->report);
+  return put (out, "; then :; fi");
+}
+
+/* How much berth_agent_shell_write () writes at most. */
+size_t
+berth_agent_shell_bound (const BerthAgentShellExec *exec)
+{
+  return FIXED_MAX + 4 * (exec->env_size + 2 * strlen (exec->script) + 2 * strlen (exec->report))
+         + 3 * BERTH_AGENT_PIPE_NAME_MAX;
+}
+
+size_t
+berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
+{
+  static const char *const streams[] = { " <", " >", " 2>" };
+  char *out = out_text;
+
+  if (exec->is_first)
+    out = put (out, "exec </dev/null >/dev/null 2>&1\n");
+  out = put (out, "BASH_ARGV0=");
+  out = put_quoted (out, exec->script);
+  out = put (out, "\n");
+  if (exec->is_careful)
+    out = put (out, "if [[ $(POSIXLY_CORRECT=; unset -f declare; unset POSIXLY_CORRECT; "
+                    "declare -F .) ]]; then "
+                    "POSIXLY_CORRECT= unset -f .; unset POSIXLY_CORRECT; fi\n");
+  out = put (out, "{ ");
+  out = put_report (out, exec, "o");
+  out = put (out, "; ");
+  out = put_env (out, exec);
+  out = put (out, "\\. ");
+  out = put_quoted (out, exec->script);
+  out = put (out, "; }");
+  for (int i = 0; i < 3; i++)
+    {
+      out = put (out, streams[i]);
+      out = put_quoted (out, exec->pipes->names[i]);
+    }
+  out = put (out, "\n");
+  out = put_report (out, exec, "$?");
+  out = put (out, "\n");
+  return (size_t)(out - out_text);
+}
+
+/* Whether this code may define a function named ".", by its looks. */
+bool
+berth_agent_shell_is_suspect (const uint8_t *code, size_t size)
+{
+  const char *text = (const char *)code, *end = text + size, *dot = text;
+
+  for (; (dot = memchr (dot, '.', (size_t)(end - dot))) != NULL; dot++)
+    {
+      const char *next = dot + 1;
+
+      if (dot - text >= 9 && (dot[-1] == ' ' || dot[-1] == '\t')
+          && memmem (dot - 9, 9, "function", 8) != NULL)
+        return true;
+      while (next < end && strchr (" \t\\'\"", *next) != NULL)
+        next++;
+      if (next < end && *next == '(')
+        return true;
+    }
+  return false;
+}
+
+/* What a line of the report says: a status, or BERTH_AGENT_SHELL_..., of the exec with this token.
+ */
+int
+berth_agent_shell_parse (const char *line, uint32_t *out_token)
+{
+  const char *at = NULL, *next = line;
+  char *end;
+  long status;
+
+  /* what is in front of it has the user's text, what is behind it depends on the language */
+  while ((next = strstr (next, NOWHERE)) != NULL)
+    at = next += strlen (NOWHERE);
+  if (at == NULL || (next = strchr (at, '.')) == NULL)
+    return BERTH_AGENT_SHELL_NOTHING;
+  *out_token = (uint32_t)strtoul (next + 1, NULL, 10);
+  if (*at == 'o')
+    return BERTH_AGENT_SHELL_OPENED;
+  status = strtol (at, &end, 10);
+  return end == next && status >= 0 && status <= 255 ? (int)status : BERTH_AGENT_SHELL_NOTHING;
+}

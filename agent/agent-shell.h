@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What bash is told to do for one exec of a session, and what it tells of it. */
+#pragma once
+
+#include "agent-pipes.h"
+
+#define BERTH_AGENT_SHELL_OPENED (-1)
+#define BERTH_AGENT_SHELL_NOTHING (-2)
+
+typedef struct
+{
+  const char *script; /* in whose place the code is */
+  const char *report; /* the pipe that bash tells its ends on */
+  uint32_t token;
+  const BerthAgentPipes *pipes;
+  const char *env; /* NAME=VALUE NUL ..., of this exec alone */
+  size_t env_size;
+  bool is_first;
+  bool is_careful; /* berth_agent_shell_is_suspect () was true for any code of this shell */
+} BerthAgentShellExec;
+
+bool berth_agent_shell_is_suspect (const uint8_t *code, size_t size);
+size_t berth_agent_shell_bound (const BerthAgentShellExec *exec);
+size_t berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text);
+int berth_agent_shell_parse (const char *line, uint32_t *out_token);

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Runs a session's execs, one after the other, in the global scope of this Node.js. V8 itself knows
+// how: as the consoles of browsers do, it lets a later script declare a const, let or class again,
+// and await outside of functions. That mode is reached through the inspector's own binding, called
+// by the event loop, so that the user's code has no frame of anyone's below it.
+//
+// An exec ends when the event loop has nothing more to do, as a script does, or with an error that
+// nobody catches; both are events of process. They are heard where the object's own methods are
+// looked up, so no listener of ours is seen or removed. What the user has unref'd goes on behind it.
+'use strict';
+
+const fs = require('fs');
+const net = require('net');
+const Module = require('module');
+const { dirname } = require('path');
+const { pathToFileURL } = require('url');
+const { inspect } = require('util');
+const { AsyncResource, executionAsyncId } = require('async_hooks');
+const { Script } = require('vm');
+const { NAME, rewrite } = require('./javascript-import.js');
+
+const CONTROL = 3;
+const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can still show
+const LEFT_POLL_MS = 20;
+const { openSync, closeSync, writeSync, readFileSync } = fs;
+const { O_RDONLY, O_WRONLY } = fs.constants;
+// what the user's code may change later
+const { BigInt, Buffer, Error, JSON, Number, Object, SyntaxError, clearInterval, console, process,
+  setImmediate, setInterval } = globalThis;
+const { parse, stringify } = JSON;
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Object;
+const reallyExit = process.reallyExit.bind(process);
+const activeResourcesInfo = process.getActiveResourcesInfo.bind(process);
+const activeHandles = process._getActiveHandles.bind(process);
+const emitOf = getPrototypeOf(getPrototypeOf(process)).emit;
+const descriptors = ['stdout', 'stderr'].map((name) => getOwnPropertyDescriptor(process, name));
+
+const sources = new Map(); // path -> code, oldest first
+const streams = [null, null, null];
+const ended = new WeakSet();
+let control, connection, exec = null;
+let firstId = 0; // of asynchronous resources of the exec; smaller ones are of earlier execs
+let lastRequest = 0;
+
+// How much keeps the event loop alive; the standard streams are listed, but don't.
+function countActive() {
+  let count = 0;
+  for (const name of activeResourcesInfo())
+    count += name !== 'PipeWrap';
+  for (const handle of activeHandles())
+    count += handle instanceof net.Socket && !streams.includes(handle);
+  return count;
+}
+
+// ---- streams ----
+
+function place(fd, path, flags) {
+  const others = [];
+  let got;
+  try {
+    closeSync(fd);
+  } catch {
+    // the user's code has closed it
+  }
+  // the lowest free number is given, and the user's code may have closed others, too
+  while ((got = openSync(path, flags)) !== fd && others.length < 8)
+    others.push(got);
+  for (const other of others)
+    closeSync(other);
+}
+
+function silence(stream, fd) {
+  const write = stream._write, writev = stream._writev, final = stream._final;
+  const isLate = () => {
+    const id = executionAsyncId();
+    return id > 0 && id < firstId;
+  };
+  const hidden = { configurable: true, enumerable: false, writable: true };
+  defineProperty(stream, '_write', { ...hidden, value(chunk, encoding, done) {
+    return isLate() ? done() : write.call(this, chunk, encoding, done);
+  } });
+  defineProperty(stream, '_writev', { ...hidden, value(chunks, done) {
+    return isLate() ? done() : writev.call(this, chunks, done);
+  } });
+  // the object itself forgets that it was ended, where it is Node.js's own
+  defineProperty(stream, '_final', { ...hidden, value(done) {
+    ended.add(stream);
+    return final.call(this, done);
+  } });
+  stream._handle?.setBlocking?.(true);
+  streams[fd] = stream;
+  return stream;
+}
+
+function makeOutput(fd) {
+  const stream = new net.Socket({ fd, readable: false, writable: true });
+  stream._type = 'pipe';
+  stream.fd = fd;
+  stream._isStdio = true;
+  stream.destroySoon = stream.destroy;
+  stream._destroy = function (error, done) { done(error); };
+  stream._handle?.unref?.();
+  return silence(stream, fd);
+}
+
+// The same object again where it lives: a logger of an earlier exec has it.
+function setOutput(fd) {
+  const name = fd === 1 ? 'stdout' : 'stderr';
+  let stream = streams[fd];
+  if (!stream)
+    stream = silence(descriptors[fd - 1].get.call(process), fd);
+  else if (ended.has(stream) || stream.destroyed || stream.errored)
+    stream = makeOutput(fd);
+  delete stream.write;
+  defineProperty(process, name, { configurable: true, enumerable: true, get: () => stream });
+  console[`_${name}`] = stream;
+}
+
+function setInput() {
+  defineProperty(process, 'stdin', { configurable: true, enumerable: true, get() {
+    if (!streams[0]) {
+      const stream = new net.Socket({ fd: 0, readable: true, writable: false, manualStart: true });
+      stream._type = 'pipe';
+      stream.fd = 0;
+      stream.on('pause', () => {
+        if (stream._handle?.reading) {
+          stream._handle.reading = false;
+          stream._handle.readStop();
+        }
+      });
+      streams[0] = stream;
+    }
+    return streams[0];
+  } });
+}
+
+function leaveStreams() {
+  streams[0]?.destroy();
+  streams[0] = null;
+  place(0, '/dev/null', O_RDONLY);
+  place(1, '/dev/null', O_WRONLY);
+  place(2, '/dev/null', O_WRONLY);
+}
+
+// ---- what the user's code sees ----
+
+function setEnvironment(env) {
+  const before = [];
+  for (const [name, value] of env) {
+    before.push([name, process.env[name]]);
+    if (value === undefined)
+      delete process.env[name];
+    else
+      process.env[name] = value;
+  }
+  return before;
+}
+
+// Names of a script's own: what its file is, and how it gets modules.
+function offer(names) {
+  for (const name of Object.keys(names))
+    defineProperty(globalThis, name,
+      { value: names[name], configurable: true, writable: true, enumerable: false });
+}
+
+function offerModule(path) {
+  const module = new Module('.', null);
+  module.filename = path;
+  module.paths = Module._nodeModulePaths(dirname(path));
+  // compiled for this path, so that import finds what is relative to it
+  module._compile('module.exports = [require, (what, how) => import(what, how)]', path);
+  const [require, load] = module.exports;
+  module.exports = {};
+  module.loaded = true;
+  process.mainModule = require.main = module;
+  load.meta = { __proto__: null, dirname: dirname(path), filename: path,
+    url: pathToFileURL(path).href, resolve: (what) => pathToFileURL(require.resolve(what)).href };
+  offer({ require, module, exports: module.exports, __filename: path, __dirname: dirname(path) });
+  return load;
+}
+
+function remember(path, code) {
+  let size = 0;
+  sources.set(path, code);
+  for (const old of sources.values())
+    size += old.length;
+  for (const old of sources.keys()) {
+    if (size <= SOURCES_MAX)
+      break;
+    size -= sources.get(old).length;
+    sources.delete(old);
+  }
+}
+
+// ---- errors ----
+
+function sourceLine(path, line) {
+  try {
+    return (sources.get(path) ?? readFileSync(path, 'utf8')).split('\n')[line - 1];
+  } catch {
+    return undefined;
+  }
+}
+
+// Where it was thrown: as V8 told, or as the first frame says.
+function locate(error, details) {
+  const path = details?.url || (error instanceof SyntaxError && exec?.path);
+  if (details && path)
+    return [path, details.lineNumber + 1, details.columnNumber + 1];
+  const frame = /^ +at (?:.*\()?(?:file:\/\/)?(\/.*?):(\d+):(\d+)\)?$/m.exec(error?.stack);
+  return frame ? [frame[1], +frame[2], +frame[3]] : null;
+}
+
+function describe(error, details) {
+  const place = locate(error, details);
+  const source = place ? sourceLine(place[0], place[1]) : undefined;
+  let text = '';
+  if (source !== undefined) {
+    const indent = source.slice(0, place[2] - 1).replace(/[^\t]/g, ' ');
+    text = `${place[0]}:${place[1]}\n${source}\n${indent}^\n`;
+  }
+  if (error instanceof Error || (error !== null && typeof error === 'object' && error.stack))
+    text += `\n${inspect(error)}\n`;
+  else
+    text += `${typeof error === 'string' ? error : inspect(error)}\n`
+      + '(Use `node --trace-uncaught ...` to show where the exception was thrown)\n';
+  return `${text}\nNode.js ${process.version}\n`;
+}
+
+function writeError(text) {
+  try {
+    writeSync(2, text);
+  } catch {
+    // the user's code has closed it
+  }
+}
+
+function failExec(error, details) {
+  if (!exec)
+    return;
+  let text;
+  try {
+    text = describe(error, details);
+  } catch {
+    text = 'Uncaught exception\n';
+  }
+  writeError(text);
+  endExec(1);
+}
+
+// ---- the life of an exec ----
+
+function exitStatus() {
+  const status = Number(process.exitCode ?? 0) & 0xff;
+  process.exitCode = undefined;
+  return status;
+}
+
+function tell(kind, status) {
+  const report = Buffer.alloc(6);
+  report[0] = kind.charCodeAt(0);
+  exec.token.copy(report, 1);
+  report[5] = status;
+  try {
+    writeSync(CONTROL, report);
+  } catch {
+    // the user's code has closed it; who asks for this process's status gets the right one
+    if (kind === 'd')
+      reallyExit(status);
+  }
+}
+
+function endExec(status) {
+  clearInterval(exec.poll);
+  setEnvironment(exec.before);
+  process.exitCode = undefined;
+  leaveStreams();
+  tell('d', status);
+  exec = null;
+  request('Runtime.releaseObjectGroup', { objectGroup: 'exec' });
+  control.ref();
+}
+
+// The event loop is empty.
+function loopEnded(self, code) {
+  if (self.listenerCount('beforeExit') > 0) {
+    emitOf.call(self, 'beforeExit', code);
+    if (countActive() > 0)
+      return true;
+  }
+  if (!exec.isEvaluated)
+    writeError(`Warning: Detected unsettled top-level await at ${exec.path}\n`);
+  endExec(exec.isEvaluated ? exitStatus() : 13);
+  return true;
+}
+
+function listen() {
+  function emit(type, ...rest) {
+    if (type === 'beforeExit' && exec)
+      return loopEnded(this, rest[0]);
+    if (type === 'uncaughtException' && this.listenerCount(type) === 0) {
+      failExec(rest[0], exec?.details);
+      return true;
+    }
+    return emitOf.call(this, type, ...rest);
+  }
+  defineProperty(getPrototypeOf(process), 'emit',
+    { value: emit, configurable: true, writable: true, enumerable: false });
+}
+
+// What an earlier exec left in the event loop when it failed does not keep this one.
+function ignoreLeft(count) {
+  if (count === 0)
+    return undefined;
+  const poll = setInterval(() => {
+    if (exec?.isEvaluated && countActive() <= count)
+      endExec(exitStatus());
+  }, LEFT_POLL_MS);
+  poll.unref();
+  return poll;
+}
+
+function primitive({ type, value, unserializableValue }) {
+  if (type === 'bigint')
+    return BigInt(unserializableValue.slice(0, -1));
+  return unserializableValue !== undefined ? Number(unserializableValue) : value;
+}
+
+function request(method, params) {
+  connection.dispatch(stringify({ id: ++lastRequest, method, params }));
+}
+
+// An error takes the way of every error that nobody catches.
+function thrown(error) {
+  process.emit('uncaughtExceptionMonitor', error, 'uncaughtException');
+  process.emit('uncaughtException', error, 'uncaughtException');
+}
+
+function respond(message) {
+  const { id, result } = parse(message);
+  if (!exec || id !== exec.request)
+    return;
+  exec.isEvaluated = true;
+  const details = result?.exceptionDetails;
+  if (!details)
+    return;
+  exec.details = details;
+  if (details.exception.objectId)
+    request('Runtime.callFunctionOn', { objectId: details.exception.objectId, silent: true,
+      functionDeclaration: `function () { 'use strict'; ${NAME}.thrown(this); }` });
+  else
+    thrown(primitive(details.exception));
+  if (exec)
+    exec.details = undefined;
+}
+
+function evaluate(code, path) {
+  const expression = `${rewrite(code)}\n//# sourceURL=${path}`;
+  exec.request = ++lastRequest;
+  setImmediate(connection.dispatch.bind(connection, stringify({ id: exec.request,
+    method: 'Runtime.evaluate',
+    params: { expression, replMode: true, awaitPromise: true, silent: true, objectGroup: 'exec' } })));
+}
+
+function read(message) {
+  const fields = [];
+  let at = 4;
+  while (fields.length < 4) {
+    const end = message.indexOf(0, at);
+    fields.push(message.toString('utf8', at, end));
+    at = end + 1;
+  }
+  const size = message.readUInt32LE(at);
+  const env = message.toString('utf8', at + 4, at + 4 + size).split('\0').slice(0, -1)
+    .map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]);
+  return { token: Buffer.from(message.subarray(0, 4)), paths: fields.slice(0, 3), path: fields[3],
+    env, code: message.toString('utf8', at + 4 + size) };
+}
+
+function beginExec(message) {
+  const { token, paths, path, env, code } = read(message);
+  exec = { token, path, isEvaluated: false, details: undefined };
+  place(0, paths[0], O_RDONLY);
+  place(1, paths[1], O_WRONLY);
+  place(2, paths[2], O_WRONLY);
+  tell('o', 0);
+  control.unref();
+  setInput();
+  setOutput(1);
+  setOutput(2);
+  exec.before = setEnvironment(env);
+  process.argv.splice(1, Infinity, path);
+  offer({ __filename: path });
+  remember(path, code);
+  firstId = new AsyncResource('exec').asyncId();
+  exec.poll = ignoreLeft(countActive());
+  evaluate(code, path);
+}
+
+function take(state, piece) {
+  state.fill = Buffer.concat([state.fill, piece]);
+  if (state.fill.length < 4 || state.fill.length < 4 + state.fill.readUInt32LE(0))
+    return;
+  const message = state.fill.subarray(4 + 1 + 32);
+  state.fill = Buffer.alloc(0);
+  beginExec(message);
+}
+
+function begin(message) {
+  const { Connection } = process.binding('inspector');
+  const { path } = read(message);
+  const load = offerModule(path);
+  const state = { fill: Buffer.alloc(0) };
+  load.thrown = thrown;
+  globalThis.module.exports = Object.freeze(load);
+  new Script(`const ${NAME} = module.exports; module.exports = {}`).runInThisContext();
+  globalThis.exports = globalThis.module.exports;
+  connection = new Connection(respond);
+  control = new net.Socket({ fd: CONTROL, readable: true, writable: false });
+  control.on('data', (piece) => take(state, piece));
+  control.on('close', () => reallyExit(0));
+  listen();
+  beginExec(message);
+}
+
+module.exports = begin;
+//# sourceURL=node:internal/session

@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs a session's execs, one after the other, in the global namespace of this interpreter.
+
+Nothing here is in reach of the user's code. This module has builtins of its own, is not in
+sys.modules, and holds what it needs, in C as far as the end of an exec depends on it: functions of
+the standard library use the builtins that the user may have changed. Its frames are not seen, see
+hide(). The user's code has no frame of anyone below it, for the loop is called where Python itself
+looks at the path of its script: by C, with an empty stack.
+
+A signal's handler of the user's may raise an exception at any place in here. So each step can be
+done again, and is.
+"""
+import atexit
+import concurrent.futures.thread
+import errno
+import fcntl
+import importlib
+import importlib.machinery
+import linecache
+import opcode
+import os
+import posix
+import sys
+import threading
+import traceback
+from _io import BufferedReader, FileIO, TextIOWrapper
+from _io import BufferedWriter as _BufferedWriter
+from _thread import get_ident
+from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, close, dup2, getpid, putenv, read,
+                   set_inheritable, unsetenv, write)
+from posix import open as open_path
+from sys import _current_frames, getprofile, gettrace, setprofile, settrace
+from time import tzset
+
+CONTROL_ASIDE = 1000  # where no program expects a descriptor, below the usual limit of 1024
+SOURCES_MAX = 8 << 20  # bytes of old execs' code that tracebacks can still show
+TRIES_MAX = 100  # of a step that exceptions come into
+ENVIRON = os.environ._data  # what os.environ and os.environb show
+THREADS = threading._active  # ident -> Thread
+SOURCES = linecache.cache
+MAIN = sys.modules["__main__"]
+NAMES = MAIN.__dict__
+PRINT_ERROR = sys.__excepthook__
+POOL_WORKER = concurrent.futures.thread._worker.__code__
+
+late = {}  # threads of earlier execs: ident -> Thread or None
+sources = []  # (path, size) of what linecache holds
+
+
+class Session:
+    """What changes from exec to exec."""
+    control = -1
+    pid = 0
+    token = b""
+    stdout = stderr = None
+    prepare = None
+
+
+def hide(function):
+    """Takes the mark out of its code behind which a frame counts as begun: tracebacks, the inspect
+    module, warnings and f_back leave it out then, as they do with a frame that is being made."""
+    code = function.__code__
+    text = bytearray(code.co_code)
+    for at in range(0, len(text), 2):
+        if text[at] == opcode.opmap.get("RESUME"):
+            text[at:at + 2] = bytes((opcode.opmap["NOP"], 0))
+    function.__code__ = code.replace(co_code=bytes(text))
+    return function
+
+
+@hide
+def is_late():
+    ident = get_ident()
+    # another thread may have got the number of one that is gone
+    return ident in late and THREADS.get(ident) is late[ident]
+
+
+class BufferedWriter(_BufferedWriter):
+    """Drops what a thread of an earlier exec writes while a later one runs."""
+    __slots__ = ()
+    __module__ = "_io"
+
+    @hide
+    def write(self, data, take=_BufferedWriter.write):
+        if late and is_late():
+            return memoryview(data).nbytes
+        return take(self, data)
+
+
+def find_late_threads():
+    late.clear()
+    main = get_ident()
+    for ident, frame in _current_frames().items():
+        # a worker of a pool that has nothing to do works for whoever asks it next
+        if ident != main and frame.f_code is not POOL_WORKER:
+            late[ident] = THREADS.get(ident)
+
+
+def make_output(fd, name, model, errors):
+    raw = FileIO(fd, "wb", closefd=False)
+    raw.name = name
+    # through, so that two threads' unfinished lines are never in one buffer
+    stream = TextIOWrapper(BufferedWriter(raw), model.encoding, errors, "\n", line_buffering=True,
+                           write_through=True)
+    stream.mode = "w"
+    return stream
+
+
+def make_input(model):
+    raw = FileIO(0, "rb", closefd=False)
+    raw.name = "<stdin>"
+    stream = TextIOWrapper(BufferedReader(raw), model.encoding, model.errors)
+    stream.mode = "r"
+    return stream
+
+
+def attempt(step, *arguments):
+    """Does what an exec can do without."""
+    try:
+        return step(*arguments)
+    except BaseException:
+        return None
+
+
+def is_usable(stream):
+    try:
+        return stream is not None and not stream.closed and stream.buffer is not None
+    except BaseException:
+        return False
+
+
+def set_streams(models):
+    """The same objects again where they live: a logger of an earlier exec has them."""
+    if not is_usable(Session.stdout):
+        Session.stdout = make_output(1, "<stdout>", models[1], models[1].errors)
+    if not is_usable(Session.stderr):
+        Session.stderr = make_output(2, "<stderr>", models[2], "backslashreplace")
+    sys.stdin = sys.__stdin__ = make_input(models[0])
+    sys.stdout = sys.__stdout__ = Session.stdout
+    sys.stderr = sys.__stderr__ = Session.stderr
+
+
+def flush():
+    for name in ("stdout", "stderr"):
+        attempt(lambda: getattr(sys, name).flush())
+        attempt(lambda: getattr(Session, name).flush())
+
+
+def redirect(fd, path, flags):
+    new = open_path(path, flags | O_CLOEXEC)
+    if new == fd:
+        set_inheritable(fd, True)
+    else:
+        dup2(new, fd)
+        close(new)
+
+
+def leave_streams():
+    """Between execs: what a thread writes is nobody's."""
+    redirect(0, "/dev/null", O_RDONLY)
+    redirect(1, "/dev/null", O_WRONLY)
+    redirect(2, "/dev/null", O_WRONLY)
+
+
+def receive():
+    """The next message: a length of four bytes, then as much."""
+    message = b""
+    while len(message) < 4 or len(message) < 4 + int.from_bytes(message[:4], "little"):
+        try:
+            piece = read(Session.control, 1 << 20)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                continue
+            piece = b""
+        except BaseException:
+            continue
+        if not piece:
+            _exit(0)
+        message += piece
+    return message[4 + 1 + 32:]
+
+
+def tell(kind, status=0):
+    try:
+        write(Session.control, kind + Session.token + bytes((status,)))
+    except OSError:
+        # the user's code has closed it; who asks for this process's status gets the right one
+        if kind == b"d":
+            _exit(status)
+
+
+def text_of(path):
+    return path.decode("utf-8", "surrogateescape")
+
+
+def parse(message):
+    stdin, stdout, stderr, script, rest = message[4:].split(b"\0", 4)
+    size = 4 + int.from_bytes(rest[:4], "little")
+    env = dict(entry.split(b"=", 1) for entry in rest[4:size].split(b"\0")[:-1])
+    return message[:4], [stdin, stdout, stderr], text_of(script), env, rest[size:]
+
+
+def set_environment(env):
+    """Sets these, drops those that are None; returns what undoes it."""
+    before = {}
+    for name, value in env.items():
+        before[name] = ENVIRON.get(name)
+        if value is None:
+            ENVIRON.pop(name, None)
+            unsetenv(name)
+        else:
+            ENVIRON[name] = value
+            putenv(name, value)
+    if b"TZ" in env:
+        tzset()
+    return before
+
+
+def remember(path, code):
+    """Lets tracebacks show the lines of functions whose exec is over."""
+    lines = code.decode("utf-8", "replace").splitlines(True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"  # as linecache has them
+    SOURCES[path] = (len(code), None, lines, path)
+    sources.append((path, len(code)))
+    while sum(size for _, size in sources) > SOURCES_MAX:
+        SOURCES.pop(sources.pop(0)[0], None)
+
+
+def exit_status(value):
+    """As Python itself does with what sys.exit() was called with."""
+    if value is None:
+        return 0
+    if isinstance(value, int):
+        return value & 0xff if -(1 << 31) <= value < 1 << 31 else 0xff
+    flush()
+    attempt(lambda: print(value, file=sys.stderr, flush=True))
+    return 1
+
+
+@hide
+def show(kind, error, trace):
+    hook = getattr(sys, "excepthook", None)
+    if hook is not PRINT_ERROR and hook is not None:
+        hook(kind, error, trace)
+        return
+    try:
+        text = "".join(traceback.TracebackException(kind, error, trace, compact=True).format())
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except BaseException:
+        PRINT_ERROR(kind, error, trace)
+
+
+@hide
+def uncaught(error):
+    """What Python does at the end of a script that has not caught this; its status."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
+    if isinstance(error, SystemExit):
+        return exit_status(error.code)
+    error.__traceback__ = trace
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    try:
+        flush()
+        show(type(error), error, trace)
+    except SystemExit as end:
+        return exit_status(end.code)
+    except BaseException as other:
+        other.__context__ = None
+        attempt(lambda: print("Error in sys.excepthook:", file=sys.stderr))
+        attempt(PRINT_ERROR, type(other), other, other.__traceback__)
+        attempt(lambda: print("\nOriginal exception was:", file=sys.stderr))
+        attempt(PRINT_ERROR, type(error), error, trace)
+    return 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+@hide
+def run(path, code):
+    try:
+        exec(compile(code, path, "exec", dont_inherit=True), NAMES)
+        return 0
+    except BaseException as error:
+        return uncaught(error)
+
+
+def end_child(status):
+    """A fork of the user's has come to the end of the code: it ends as a script does."""
+    for step in (threading._shutdown, atexit._run_exitfuncs, flush):
+        attempt(step)
+    _exit(status)
+
+
+def after_fork():
+    attempt(close, Session.control)
+    Session.control = -1
+
+
+def set_names(path):
+    sys.argv = [path]
+    NAMES["__name__"] = "__main__"
+    NAMES["__file__"] = path
+
+
+@hide
+def repeat(step, *arguments):
+    """Until nothing comes between."""
+    for _ in range(TRIES_MAX):
+        try:
+            return step(*arguments)
+        except BaseException:
+            if getpid() != Session.pid:
+                _exit(1)
+    _exit(1)
+
+
+def begin_exec(work, paths, models):
+    flush()
+    while paths:
+        fd = 3 - len(paths)
+        redirect(fd, paths[0], O_RDONLY if fd == 0 else O_WRONLY)
+        del paths[0]
+    tell(b"o")
+    path, code = work
+    set_streams(models)
+    find_late_threads()
+    set_names(path)
+    attempt(remember, path, code)
+    attempt(Session.prepare)
+    attempt(importlib.invalidate_caches)
+
+
+def end_exec(status):
+    flush()
+    leave_streams()
+    tell(b"d", status)
+
+
+def add_paths(env):
+    extra = [path for path in text_of(env.get(b"PYTHONPATH", b"")).split(":") if path]
+    sys.path[1:1] = extra
+    return extra
+
+
+def drop_paths(extra):
+    for path in extra or ():
+        sys.path.remove(path)
+
+
+@hide
+def loop(message, models):
+    tracing = (None, None)
+    while True:
+        Session.token, paths, path, env, code = repeat(parse, message)
+        repeat(begin_exec, (path, code), paths, models)
+        before = repeat(set_environment, env)
+        extra = attempt(add_paths, env)
+        settrace(tracing[0])
+        setprofile(tracing[1])
+        status = run(path, code)
+        tracing = (gettrace(), getprofile())
+        setprofile(None)
+        settrace(None)
+        if getpid() != Session.pid:
+            end_child(status)
+        attempt(drop_paths, extra)
+        repeat(set_environment, before)
+        repeat(end_exec, status)
+        del paths, path, code, env, before, extra
+        message = repeat(receive)
+
+
+def begin(control, message, prepare):
+    """Arranges that the loop is entered when Python's own start is over."""
+    script = text_of(message[4:].split(b"\0", 4)[3])
+    models = (sys.stdin, sys.stdout, sys.stderr)
+    Session.control = fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, CONTROL_ASIDE)
+    Session.pid = getpid()
+    Session.prepare = prepare
+    close(control)
+    os.register_at_fork(before=flush, after_in_child=after_fork)
+
+    @hide
+    def enter(path):
+        if path != script:
+            raise ImportError(path)
+        sys.path_hooks.remove(enter)
+        sys.path.insert(0, os.path.dirname(script))
+        NAMES["__cached__"] = None
+        NAMES["__loader__"] = importlib.machinery.SourceFileLoader("__main__", script)
+        loop(message, models)
+
+    sys.path_hooks.insert(0, enter)

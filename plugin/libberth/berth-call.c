@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How a call to berthd ends: by its answer, by being withdrawn, or by berthd's end, and what each
+ * means for the caller. Calls of a client share a connection, so cancelling one is a message. */
+#include "plugin/libberth/berth-call.h"
+
+#include "plugin/daemon/berth-wire.h"
+#include "plugin/libberth/berth-client-private.h"
+#include "pool/berth-error.h"
+
+typedef struct
+{
+  BerthCallKind kind;
+  const char *answer_type;
+  GDBusMessage *message;
+  GDBusConnection *connection;
+  GMutex lock;      /* the answer may come on another thread than the one that still asks */
+  gulong cancel_id; /* guarded by @lock */
+} Call;
+
+/* What takes a call back; lives as long as the cancellable may ask for it. */
+typedef struct
+{
+  GDBusConnection *connection;
+  guint32 serial;
+} Withdrawal;
+
+static void
+call_free (gpointer data)
+{
+  Call *call = data;
+
+  g_clear_object (&call->message);
+  g_clear_object (&call->connection);
+  g_mutex_clear (&call->lock);
+  g_free (call);
+}
+
+static void
+withdrawal_free (gpointer data)
+{
+  Withdrawal *withdrawal = data;
+
+  g_object_unref (withdrawal->connection);
+  g_free (withdrawal);
+}
+
+static GDBusMessage *
+message_new (const char *method, GVariant *arguments)
+{
+  GDBusMessage *message
+      = g_dbus_message_new_method_call (NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, method);
+
+  if (arguments != NULL)
+    g_dbus_message_set_body (message, arguments);
+  return message;
+}
+
+/* Nobody waits for the answer. */
+static void
+send_and_forget (GDBusConnection *connection, const char *method, GVariant *arguments)
+{
+  g_autoptr(GDBusMessage) message = message_new (method, arguments);
+
+  g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+  g_dbus_connection_send_message (connection, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
+}
+
+static void
+withdraw_cb (GCancellable *cancellable, gpointer user_data)
+{
+  Withdrawal *withdrawal = user_data;
+
+  send_and_forget (withdrawal->connection, "Cancel", g_variant_new ("(u)", withdrawal->serial));
+}
+
+/* What berthd said, in berth's own domain whatever it was */
+static GError *
+error_of_answer (GDBusMessage *answer)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (!g_dbus_message_to_gerror (answer, &error))
+    return NULL;
+  g_dbus_error_strip_remote_error (error);
+  if (error->domain == BERTH_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return g_steal_pointer (&error);
+  return g_error_new (BERTH_ERROR, BERTH_ERROR_INTERNAL, "berthd's answer: %s", error->message);
+}
+
+/* Why there is no answer; for a program that may have run this is another thing than for a
+ * question. */
+static GError *
+error_of_silence (BerthCallKind kind, const GError *cause)
+{
+  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return g_error_copy (cause);
+  if (kind == BERTH_CALL_RUNS_CODE)
+    return g_error_new (BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
+                        "berthd went away before it said how the program ended (%s): look at what "
+                        "the program does elsewhere before you run it again",
+                        cause->message);
+  return g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                      "berthd went away before it answered (%s): try again", cause->message);
+}
+
+/* Nobody will ever know this sandbox. */
+static void
+discard_sandbox (Call *call, GVariant *body)
+{
+  const char *id;
+
+  g_variant_get (body, "(&s)", &id);
+  send_and_forget (call->connection, "Destroy", g_variant_new ("(s)", id));
+}
+
+/* (transfer full) (nullable) */
+static GVariant *
+dup_body (Call *call, GDBusMessage *answer, GError **error)
+{
+  GVariant *body = g_dbus_message_get_body (answer);
+  g_autoptr(GVariant) checked
+      = g_variant_ref_sink (body != NULL ? body : g_variant_new_tuple (NULL, 0));
+
+  if (g_variant_is_of_type (checked, G_VARIANT_TYPE (call->answer_type)))
+    return g_steal_pointer (&checked);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL,
+               "berthd's answer is of type %s, not %s: is it of another version?",
+               g_variant_get_type_string (checked), call->answer_type);
+  return NULL;
+}
+
+static void
+return_answer (GTask *task, GDBusMessage *answer)
+{
+  Call *call = g_task_get_task_data (task);
+  GError *error = error_of_answer (answer);
+  g_autoptr(GVariant) body = error == NULL ? dup_body (call, answer, &error) : NULL;
+
+  if (body == NULL)
+    g_task_return_error (task, error);
+  else if (call->kind == BERTH_CALL_CREATES
+           && g_cancellable_is_cancelled (g_task_get_cancellable (task)))
+    {
+      discard_sandbox (call, body);
+      g_task_return_error_if_cancelled (task);
+    }
+  else
+    g_task_return_pointer (task, g_steal_pointer (&body), (GDestroyNotify)g_variant_unref);
+}
+
+static void
+forget_cancellable (GTask *task)
+{
+  Call *call = g_task_get_task_data (task);
+  gulong cancel_id;
+
+  g_mutex_lock (&call->lock);
+  cancel_id = call->cancel_id;
+  g_mutex_unlock (&call->lock);
+  g_cancellable_disconnect (g_task_get_cancellable (task), cancel_id);
+}
+
+static void
+answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  Call *call = g_task_get_task_data (task);
+  g_autoptr(GError) cause = NULL;
+  g_autoptr(GDBusMessage) answer = g_dbus_connection_send_message_with_reply_finish (
+      G_DBUS_CONNECTION (source), result, &cause);
+
+  forget_cancellable (task);
+  if (answer != NULL)
+    return_answer (task, answer);
+  else
+    g_task_return_error (task, error_of_silence (call->kind, cause));
+}
+
+/* Takes over @task. */
+static void
+send_call (GTask *task)
+{
+  Call *call = g_task_get_task_data (task);
+  g_autoptr(GTask) own = g_object_ref (task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  gboolean is_question = call->kind == BERTH_CALL_ASKS;
+  Withdrawal *withdrawal;
+  guint32 serial = 0;
+
+  g_mutex_lock (&call->lock);
+  g_dbus_connection_send_message_with_reply (call->connection, call->message,
+                                             G_DBUS_SEND_MESSAGE_FLAGS_NONE, G_MAXINT, &serial,
+                                             is_question ? cancellable : NULL, answered_cb, task);
+  if (!is_question && cancellable != NULL)
+    {
+      withdrawal = g_new0 (Withdrawal, 1);
+      withdrawal->connection = g_object_ref (call->connection);
+      withdrawal->serial = serial;
+      call->cancel_id = g_cancellable_connect (cancellable, G_CALLBACK (withdraw_cb), withdrawal,
+                                               withdrawal_free);
+    }
+  /* the message holds the program's ends of its pipes: they close when it is written */
+  g_clear_object (&call->message);
+  g_mutex_unlock (&call->lock);
+}
+
+static void
+connect_thread (GTask *connecting, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  GError *error = NULL;
+  GDBusConnection *connection = berth_client_connect (source, &error);
+
+  if (connection != NULL)
+    g_task_return_pointer (connecting, connection, g_object_unref);
+  else
+    g_task_return_error (connecting, error);
+}
+
+static void
+connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GTask) task = user_data;
+  Call *call = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  call->connection = g_task_propagate_pointer (G_TASK (result), &error);
+  if (g_task_return_error_if_cancelled (task))
+    g_clear_error (&error);
+  else if (call->connection == NULL)
+    g_task_return_error (task, error);
+  else
+    send_call (g_steal_pointer (&task));
+}
+
+void
+berth_call_start (GTask *task, const BerthCall *what)
+{
+  BerthClient *client = g_task_get_source_object (task);
+  g_autoptr(GUnixFDList) fds = what->fds;
+  g_autoptr(GTask) connecting = NULL;
+  Call *call = g_new0 (Call, 1);
+
+  call->kind = what->kind;
+  call->answer_type = what->answer_type;
+  call->message = message_new (what->method, what->arguments);
+  g_dbus_message_set_unix_fd_list (call->message, fds);
+  call->connection = berth_client_dup_connection (client);
+  g_mutex_init (&call->lock);
+  g_task_set_task_data (task, call, call_free);
+  /* an end that is known is told, even if the caller cancelled too late */
+  g_task_set_check_cancellable (task, FALSE);
+  if (call->connection != NULL)
+    {
+      send_call (task);
+      return;
+    }
+  connecting = g_task_new (client, NULL, connected_cb, task);
+  g_task_run_in_thread (connecting, connect_thread);
+}

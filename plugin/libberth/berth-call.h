@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One call to berthd. */
+#pragma once
+
+#include <gio/gunixfdlist.h>
+
+#include "plugin/libberth/berth-client.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BerthCallKind:
+ * @BERTH_CALL_ASKS: cancelling it ends the wait for the answer, nothing else
+ * @BERTH_CALL_CREATES: cancelling it withdraws the request; its sandbox never stays
+ * @BERTH_CALL_RUNS_CODE: cancelling it ends the program; without an answer nobody knows its end
+ */
+typedef enum
+{
+  BERTH_CALL_ASKS,
+  BERTH_CALL_CREATES,
+  BERTH_CALL_RUNS_CODE,
+} BerthCallKind;
+
+/**
+ * BerthCall:
+ * @kind: what cancelling it means
+ * @method: of the manager
+ * @arguments: (nullable): sunk
+ * @fds: (nullable) (transfer full): leave this process with the message
+ * @answer_type: of the answer's body
+ */
+typedef struct
+{
+  BerthCallKind kind;
+  const char *method;
+  GVariant *arguments;
+  GUnixFDList *fds;
+  const char *answer_type;
+} BerthCall;
+
+/* @task is (transfer full), of a BerthClient, and returns the answer's body, a GVariant. */
+void berth_call_start (GTask *task, const BerthCall *what);
+
+G_END_DECLS

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verbs of a client: each an asynchronous pair, and a call that waits for it. */
+#include "plugin/libberth/berth-call.h"
+#include "plugin/libberth/berth-client-private.h"
+#include "plugin/libberth/berth-program-private.h"
+#include "plugin/libberth/berth-spec-private.h"
+#include "plugin/libberth/berth-wait.h"
+#include "plugin/manager/berth-exec.h"
+#include "pool/berth-error.h"
+
+static GTask *
+task_new (BerthClient *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+          gpointer user_data, gpointer tag)
+{
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+
+  (g_task_set_source_tag) (task, tag);
+  return task;
+}
+
+/* (transfer full) (nullable): the body of the answer */
+static GVariant *
+finish (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_task_get_source_tag (G_TASK (result)) == tag, NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static BerthResult *
+finish_result (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
+{
+  g_autoptr(GVariant) body = finish (self, result, tag, error);
+  g_autoptr(GVariant) dictionary = NULL;
+
+  if (body == NULL)
+    return NULL;
+  g_variant_get (body, "(@a{sv})", &dictionary);
+  return berth_result_new_from_variant (dictionary);
+}
+
+/* (transfer full) (nullable): the only child of the answer's body */
+static GVariant *
+finish_child (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
+{
+  g_autoptr(GVariant) body = finish (self, result, tag, error);
+
+  return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
+}
+
+/* (transfer floating) (nullable): options of what is given */
+static GVariant *
+write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds, GError **error)
+{
+  g_auto(GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
+
+  if ((spec != NULL && !berth_spec_write (spec, &options, error))
+      || (program != NULL && !berth_program_write (program, &options, out_fds, error)))
+    return NULL;
+  return g_variant_dict_end (&options);
+}
+
+/**
+ * berth_client_create_async:
+ * @self: a client
+ * @spec: (nullable): what is asked for; %NULL for the defaults
+ * @cancellable: (nullable): withdraws the request; no sandbox stays then
+ * @callback: (scope async): gets the answer
+ *
+ * Makes a sandbox that stays until it is destroyed or unused for too long (berthd's setting
+ * idle_timeout_s, five minutes by default). Waits at capacity for as long as @spec says.
+ *
+ * Fails with %BERTH_ERROR_NO_CAPACITY, %BERTH_ERROR_WAIT_TIMED_OUT or %BERTH_ERROR_QUEUE_FULL at
+ * capacity, %BERTH_ERROR_UNAVAILABLE or %BERTH_ERROR_START_TIMED_OUT where no VM could be had, and
+ * %BERTH_ERROR_INVALID for a mistake in @spec.
+ */
+void
+berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data)
+{
+  BerthCall call = { BERTH_CALL_CREATES, "Create", NULL, NULL, "(s)" };
+  GTask *task;
+  GError *error = NULL;
+  GVariant *options;
+
+  g_return_if_fail (BERTH_IS_CLIENT (self));
+  g_return_if_fail (spec == NULL || BERTH_IS_SPEC (spec));
+
+  task = task_new (self, cancellable, callback, user_data, berth_client_create_async);
+  options = write_options (spec, NULL, NULL, &error);
+  if (options == NULL)
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  call.arguments = g_variant_new ("(@a{sv})", options);
+  berth_call_start (task, &call);
+}
+
+/**
+ * berth_client_create_finish:
+ * @self: a client
+ * @result: what the callback got
+ *
+ * Returns: (transfer full): the sandbox's id
+ */
+char *
+berth_client_create_finish (BerthClient *self, GAsyncResult *result, GError **error)
+{
+  g_autoptr(GVariant) id = finish_child (self, result, berth_client_create_async, error);
+
+  return id != NULL ? g_variant_dup_string (id, NULL) : NULL;
+}
+
+/**
+ * berth_client_create:
+ * @self: a client
+ * @spec: (nullable): what is asked for; %NULL for the defaults
+ * @cancellable: (nullable): withdraws the request
+ *
+ * As [method@Client.create_async], waiting.
+ *
+ * Returns: (transfer full): the sandbox's id
+ */
+char *
+berth_client_create (BerthClient *self, BerthSpec *spec, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GAsyncResult) result = NULL;
+  BerthWait wait;
+
+  g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
+
+  berth_wait_begin (&wait, berth_client_serves_here (self));
+  berth_client_create_async (self, spec, cancellable, berth_wait_cb, &wait);
+  result = berth_wait_end (&wait);
+  return berth_client_create_finish (self, result, error);
+}
+
+/**
+ * berth_client_exec_async:
+ * @self: a client
+ * @id: of a sandbox
+ * @program: what to run
+ * @cancellable: (nullable): ends the program
+ * @callback: (scope async): gets the answer
+ *
+ * Runs a program in a sandbox that exists. Programs in one sandbox run one at a time, in the order
+ * asked, and what one leaves behind the next one finds.
+ *
+ * A program that fails is no error: see [struct@Result]. Fails with %BERTH_ERROR_INVALID for a
+ * mistake in @program, %BERTH_ERROR_GONE where there is no such sandbox (any more),
+ * %BERTH_ERROR_DENIED where it is somebody else's, and %BERTH_ERROR_OUTCOME_UNKNOWN where the VM
+ * or berthd died and nobody knows how the program ended.
+ */
+void
+berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *program,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  BerthCall call = { BERTH_CALL_RUNS_CODE, "Exec", NULL, NULL, "(a{sv})" };
+  GTask *task;
+  GError *error = NULL;
+  GVariant *options;
+
+  g_return_if_fail (BERTH_IS_CLIENT (self));
+  g_return_if_fail (id != NULL);
+  g_return_if_fail (BERTH_IS_PROGRAM (program));
+
+  task = task_new (self, cancellable, callback, user_data, berth_client_exec_async);
+  options = write_options (NULL, program, &call.fds, &error);
+  if (options == NULL || !berth_spec_check_name ("sandbox id", id, &error))
+    {
+      g_clear_pointer (&options, g_variant_unref);
+      g_clear_object (&call.fds);
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  call.arguments = g_variant_new ("(s@a{sv})", id, options);
+  berth_call_start (task, &call);
+}
+
+/**
+ * berth_client_exec_finish:
+ * @self: a client
+ * @result: what the callback got
+ *
+ * Returns: (transfer full): how the program ended
+ */
+BerthResult *
+berth_client_exec_finish (BerthClient *self, GAsyncResult *result, GError **error)
+{
+  return finish_result (self, result, berth_client_exec_async, error);
+}
+
+/**
+ * berth_client_exec:
+ * @self: a client
+ * @id: of a sandbox
+ * @program: what to run
+ * @cancellable: (nullable): ends the program
+ *
+ * As [method@Client.exec_async], waiting.
+ *
+ * Returns: (transfer full): how the program ended
+ */
+BerthResult *
+berth_client_exec (BerthClient *self, const char *id, BerthProgram *program,
+                   GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GAsyncResult) result = NULL;
+  BerthWait wait;
+
+  g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
+  g_return_val_if_fail (id != NULL, NULL);
+  g_return_val_if_fail (BERTH_IS_PROGRAM (program), NULL);
+
+  berth_wait_begin (&wait, berth_client_serves_here (self));
+  berth_client_exec_async (self, id, program, cancellable, berth_wait_cb, &wait);
+  result = berth_wait_end (&wait);
+  return berth_client_exec_finish (self, result, error);
+}
+
+/**
+ * berth_client_run_async:
+ * @self: a client
+ * @spec: (nullable): what to run it in; %NULL for the defaults
+ * @program: what to run
+ * @cancellable: (nullable): withdraws the request, or ends the program
+ * @callback: (scope async): gets the answer
+ *
+ * Makes a sandbox, runs one program in it, destroys it. Fails as [method@Client.create_async] and
+ * [method@Client.exec_async] do.
+ */
+void
+berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *program,
+                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  BerthCall call = { BERTH_CALL_RUNS_CODE, "Run", NULL, NULL, "(a{sv})" };
+  GTask *task;
+  GError *error = NULL;
+  GVariant *options;
+
+  g_return_if_fail (BERTH_IS_CLIENT (self));
+  g_return_if_fail (spec == NULL || BERTH_IS_SPEC (spec));
+  g_return_if_fail (BERTH_IS_PROGRAM (program));
+
+  task = task_new (self, cancellable, callback, user_data, berth_client_run_async);
+  options = write_options (spec, program, &call.fds, &error);
+  if (options == NULL)
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  call.arguments = g_variant_new ("(@a{sv})", options);
+  berth_call_start (task, &call);
+}
+
+/**
+ * berth_client_run_finish:
+ * @self: a client
+ * @result: what the callback got
+ *
+ * Returns: (transfer full): how the program ended
+ */
+BerthResult *
+berth_client_run_finish (BerthClient *self, GAsyncResult *result, GError **error)
+{
+  return finish_result (self, result, berth_client_run_async, error);
+}
+
+/**
+ * berth_client_run:
+ * @self: a client
+ * @spec: (nullable): what to run it in; %NULL for the defaults
+ * @program: what to run
+ * @cancellable: (nullable): withdraws the request, or ends the program
+ *
+ * As [method@Client.run_async], waiting.
+ *
+ * Returns: (transfer full): how the program ended
+ */
+BerthResult *
+berth_client_run (BerthClient *self, BerthSpec *spec, BerthProgram *program,
+                  GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GAsyncResult) result = NULL;
+  BerthWait wait;
+
+  g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
+  g_return_val_if_fail (BERTH_IS_PROGRAM (program), NULL);
+
+  berth_wait_begin (&wait, berth_client_serves_here (self));
+  berth_client_run_async (self, spec, program, cancellable, berth_wait_cb, &wait);
+  result = berth_wait_end (&wait);
+  return berth_client_run_finish (self, result, error);
+}
+
+/* FILES: put, get and ls of a sandbox come here, once berthd's D-Bus interface has them. */
+
+/**
+ * berth_client_destroy_async:
+ * @self: a client
+ * @id: of a sandbox
+ * @cancellable: (nullable): ends the wait, not the destroying
+ * @callback: (scope async): gets the answer
+ *
+ * Ends a sandbox, whatever runs in it. Answers when its VM is gone. Fails with %BERTH_ERROR_GONE
+ * where there is no such sandbox (any more).
+ */
+void
+berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *cancellable,
+                            GAsyncReadyCallback callback, gpointer user_data)
+{
+  BerthCall call = { BERTH_CALL_ASKS, "Destroy", NULL, NULL, "()" };
+  GTask *task;
+  GError *error = NULL;
+
+  g_return_if_fail (BERTH_IS_CLIENT (self));
+  g_return_if_fail (id != NULL);
+
+  task = task_new (self, cancellable, callback, user_data, berth_client_destroy_async);
+  if (!berth_spec_check_name ("sandbox id", id, &error))
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  call.arguments = g_variant_new ("(s)", id);
+  berth_call_start (task, &call);
+}
+
+/**
+ * berth_client_destroy_finish:
+ * @self: a client
+ * @result: what the callback got
+ *
+ * Returns: %TRUE; %FALSE with @error
+ */
+gboolean
+berth_client_destroy_finish (BerthClient *self, GAsyncResult *result, GError **error)
+{
+  g_autoptr(GVariant) body = finish (self, result, berth_client_destroy_async, error);
+
+  return body != NULL;
+}
+
+/**
+ * berth_client_destroy:
+ * @self: a client
+ * @id: of a sandbox
+ * @cancellable: (nullable): ends the wait, not the destroying
+ *
+ * As [method@Client.destroy_async], waiting.
+ *
+ * Returns: %TRUE; %FALSE with @error
+ */
+gboolean
+berth_client_destroy (BerthClient *self, const char *id, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GAsyncResult) result = NULL;
+  BerthWait wait;
+
+  g_return_val_if_fail (BERTH_IS_CLIENT (self), FALSE);
+  g_return_val_if_fail (id != NULL, FALSE);
+
+  berth_wait_begin (&wait, berth_client_serves_here (self));
+  berth_client_destroy_async (self, id, cancellable, berth_wait_cb, &wait);
+  result = berth_wait_end (&wait);
+  return berth_client_destroy_finish (self, result, error);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sandboxes, as programs ask for them. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "berth-macros.h"
+#include "berth-program.h"
+#include "berth-result.h"
+#include "berth-spec.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_TYPE_CLIENT (berth_client_get_type ())
+BERTH_AVAILABLE
+G_DECLARE_FINAL_TYPE (BerthClient, berth_client, BERTH, CLIENT, GObject)
+
+BERTH_AVAILABLE BerthClient *berth_client_new (const char *socket_path);
+
+BERTH_AVAILABLE char *
+berth_client_create (BerthClient *self, BerthSpec *spec, GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE char *
+berth_client_create_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE BerthResult *
+berth_client_exec (BerthClient *self, const char *id, BerthProgram *program,
+                   GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void berth_client_exec_async (BerthClient *self, const char *id,
+                                              BerthProgram *program, GCancellable *cancellable,
+                                              GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE BerthResult *
+berth_client_exec_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE BerthResult *
+berth_client_run (BerthClient *self, BerthSpec *spec, BerthProgram *program,
+                  GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void berth_client_run_async (BerthClient *self, BerthSpec *spec,
+                                             BerthProgram *program, GCancellable *cancellable,
+                                             GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE BerthResult *
+berth_client_run_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+/* FILES: put, get and ls of a sandbox come here, once berthd's D-Bus interface has them. */
+
+BERTH_AVAILABLE gboolean berth_client_destroy (BerthClient *self, const char *id,
+                                               GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *cancellable,
+                            GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_destroy_finish (BerthClient *self, GAsyncResult *result,
+                                                      GError **error);
+
+BERTH_AVAILABLE GVariant *
+berth_client_list (BerthClient *self, GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void berth_client_list_async (BerthClient *self, GCancellable *cancellable,
+                                              GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_client_list_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE GVariant *
+berth_client_status (BerthClient *self, GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void berth_client_status_async (BerthClient *self, GCancellable *cancellable,
+                                                GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_client_status_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+G_END_DECLS

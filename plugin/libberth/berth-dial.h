@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A connection to berthd. */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/* Blocks for at most some seconds; any thread, needs no main loop. @path NULL: BERTH_SOCKET, else
+ * this user's own berthd, else the system's. (transfer full) (nullable) */
+GDBusConnection *berth_dial (const char *path, GError **error);
+
+G_END_DECLS

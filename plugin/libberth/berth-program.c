@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is run in a sandbox, and who holds which end of its streams: the program's ends belong to
+ * the BerthProgram until it is run, and leave this process then, so that streams end. */
+#include "plugin/libberth/berth-program-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gunixinputstream.h>
+#include <gio/gunixoutputstream.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/manager/berth-exec.h"
+#include "pool/berth-error.h"
+
+#define N_STREAMS 3
+
+/**
+ * BerthProgram:
+ *
+ * What is run in a sandbox: code, its language, its environment, its time limit, and where its
+ * streams go.
+ *
+ * Without more, a program reads end-of-file and its output is captured in the [struct@Result].
+ * [method@Program.open_stdout] and its like give live streams instead, and
+ * [method@Program.set_stdout_fd] and its like hand over descriptors.
+ *
+ * A program with live streams or descriptors is run once. Another one may be run many times, also
+ * at once, as long as nobody changes it meanwhile.
+ */
+struct _BerthProgram
+{
+  GObject parent_instance;
+  GBytes *code;
+  char *language;
+  guint timeout_ms;
+  char **environment;
+  int fds[N_STREAMS]; /* the program's ends, -1 for none */
+  gboolean was_run;   /* with streams, which are gone now */
+};
+
+G_DEFINE_FINAL_TYPE (BerthProgram, berth_program, G_TYPE_OBJECT)
+
+enum
+{
+  PROP_CODE = 1,
+  PROP_LANGUAGE,
+  PROP_TIMEOUT_MS,
+  PROP_ENVIRONMENT,
+  N_PROPS,
+};
+static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_init */
+
+/* the options' names on D-Bus, by descriptor */
+static const char *const stream_keys[N_STREAMS] = { "stdin", "stdout", "stderr" };
+
+static void
+close_stream (BerthProgram *self, int stream)
+{
+  if (self->fds[stream] >= 0)
+    close (self->fds[stream]);
+  self->fds[stream] = -1;
+}
+
+static void
+berth_program_finalize (GObject *object)
+{
+  BerthProgram *self = BERTH_PROGRAM (object);
+
+  for (int i = 0; i < N_STREAMS; i++)
+    close_stream (self, i);
+  g_clear_pointer (&self->code, g_bytes_unref);
+  g_free (self->language);
+  g_strfreev (self->environment);
+  G_OBJECT_CLASS (berth_program_parent_class)->finalize (object);
+}
+
+static void
+berth_program_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  BerthProgram *self = BERTH_PROGRAM (object);
+
+  switch (id)
+    {
+    case PROP_CODE:
+      g_value_set_boxed (value, self->code);
+      break;
+    case PROP_LANGUAGE:
+      g_value_set_string (value, self->language);
+      break;
+    case PROP_TIMEOUT_MS:
+      g_value_set_uint (value, self->timeout_ms);
+      break;
+    case PROP_ENVIRONMENT:
+      g_value_set_boxed (value, self->environment);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    }
+}
+
+static void
+berth_program_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  BerthProgram *self = BERTH_PROGRAM (object);
+
+  switch (id)
+    {
+    case PROP_CODE:
+      g_clear_pointer (&self->code, g_bytes_unref);
+      self->code = g_value_dup_boxed (value);
+      break;
+    case PROP_LANGUAGE:
+      g_free (self->language);
+      self->language = g_value_dup_string (value);
+      break;
+    case PROP_TIMEOUT_MS:
+      self->timeout_ms = g_value_get_uint (value);
+      break;
+    case PROP_ENVIRONMENT:
+      g_strfreev (self->environment);
+      self->environment = g_value_dup_boxed (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    }
+}
+
+static void
+berth_program_class_init (BerthProgramClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS;
+
+  object_class->finalize = berth_program_finalize;
+  object_class->get_property = berth_program_get_property;
+  object_class->set_property = berth_program_set_property;
+  /**
+   * BerthProgram:code:
+   *
+   * The program's text: 1 byte to 1 MiB, not only white space, no NUL.
+   */
+  properties[PROP_CODE] = g_param_spec_boxed ("code", NULL, NULL, G_TYPE_BYTES, flags);
+  /**
+   * BerthProgram:language: (setter set_language)
+   *
+   * "python", "javascript" or "shell"; %NULL for the template's own.
+   */
+  properties[PROP_LANGUAGE] = g_param_spec_string ("language", NULL, NULL, NULL, flags);
+  /**
+   * BerthProgram:timeout-ms: (setter set_timeout_ms)
+   *
+   * The time limit in milliseconds, counted from the moment that the code starts: 1,000 to
+   * 86,400,000; 0 for the default, 30 seconds.
+   */
+  properties[PROP_TIMEOUT_MS]
+      = g_param_spec_uint ("timeout-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
+  /**
+   * BerthProgram:environment: (setter set_environment)
+   *
+   * Variables for this program alone, "NAME=VALUE" each, at most 100.
+   */
+  properties[PROP_ENVIRONMENT] = g_param_spec_boxed ("environment", NULL, NULL, G_TYPE_STRV, flags);
+  g_object_class_install_properties (object_class, N_PROPS, properties);
+}
+
+static void
+berth_program_init (BerthProgram *self)
+{
+  for (int i = 0; i < N_STREAMS; i++)
+    self->fds[i] = -1;
+}
+
+/**
+ * berth_program_new:
+ * @code: the program's text
+ *
+ * Returns: (transfer full): a program with defaults for the rest
+ */
+BerthProgram *
+berth_program_new (const char *code)
+{
+  g_autoptr(GBytes) bytes = NULL;
+
+  g_return_val_if_fail (code != NULL, NULL);
+
+  bytes = g_bytes_new (code, strlen (code));
+  return berth_program_new_for_bytes (bytes);
+}
+
+/**
+ * berth_program_new_for_bytes:
+ * @code: the program's text, in whatever encoding its language reads
+ *
+ * Returns: (transfer full): a program with defaults for the rest
+ */
+BerthProgram *
+berth_program_new_for_bytes (GBytes *code)
+{
+  return g_object_new (BERTH_TYPE_PROGRAM, "code", code, NULL);
+}
+
+/**
+ * berth_program_set_language: (set-property language)
+ * @self: a program
+ * @language: (nullable): "python", "javascript" or "shell"; %NULL for the template's own
+ */
+void
+berth_program_set_language (BerthProgram *self, const char *language)
+{
+  g_object_set (self, "language", language, NULL);
+}
+
+/**
+ * berth_program_set_timeout_ms: (set-property timeout-ms)
+ * @self: a program
+ * @timeout_ms: milliseconds; 0 for the default
+ */
+void
+berth_program_set_timeout_ms (BerthProgram *self, guint timeout_ms)
+{
+  g_object_set (self, "timeout-ms", timeout_ms, NULL);
+}
+
+/**
+ * berth_program_set_environment: (set-property environment)
+ * @self: a program
+ * @environment: (nullable) (array zero-terminated=1): "NAME=VALUE" each
+ */
+void
+berth_program_set_environment (BerthProgram *self, const char *const *environment)
+{
+  g_object_set (self, "environment", environment, NULL);
+}
+
+/* Takes over @theirs; returns @ours. */
+static int
+open_stream (BerthProgram *self, int stream, GError **error)
+{
+  int ends[2];
+  gboolean is_input = stream == STDIN_FILENO;
+
+  if (!g_unix_open_pipe (ends, FD_CLOEXEC, error))
+    return -1;
+  close_stream (self, stream);
+  self->fds[stream] = ends[is_input ? 0 : 1];
+  return ends[is_input ? 1 : 0];
+}
+
+/**
+ * berth_program_open_stdin:
+ * @self: a program that was not run yet
+ *
+ * Close the stream to let the program read end-of-file. More than a pipe holds (64 KiB) is taken
+ * only while the program runs and reads.
+ *
+ * Returns: (transfer full): what the program will read
+ */
+GOutputStream *
+berth_program_open_stdin (BerthProgram *self, GError **error)
+{
+  int fd;
+
+  g_return_val_if_fail (BERTH_IS_PROGRAM (self), NULL);
+
+  fd = open_stream (self, STDIN_FILENO, error);
+  return fd >= 0 ? g_unix_output_stream_new (fd, TRUE) : NULL;
+}
+
+static GInputStream *
+open_output (BerthProgram *self, int stream, GError **error)
+{
+  int fd;
+
+  g_return_val_if_fail (BERTH_IS_PROGRAM (self), NULL);
+
+  fd = open_stream (self, stream, error);
+  return fd >= 0 ? g_unix_input_stream_new (fd, TRUE) : NULL;
+}
+
+/**
+ * berth_program_open_stdout:
+ * @self: a program that was not run yet
+ *
+ * Read it while the program runs: a reader that is slow slows the program. It ends when the
+ * program's end is known, or when @self is run and that fails. Nothing is captured then.
+ *
+ * Returns: (transfer full): what the program writes, byte by byte and without a limit
+ */
+GInputStream *
+berth_program_open_stdout (BerthProgram *self, GError **error)
+{
+  return open_output (self, STDOUT_FILENO, error);
+}
+
+/**
+ * berth_program_open_stderr:
+ * @self: a program that was not run yet
+ *
+ * As [method@Program.open_stdout].
+ *
+ * Returns: (transfer full): what the program writes to its standard error
+ */
+GInputStream *
+berth_program_open_stderr (BerthProgram *self, GError **error)
+{
+  return open_output (self, STDERR_FILENO, error);
+}
+
+static gboolean
+set_fd (BerthProgram *self, int stream, int fd, GError **error)
+{
+  int copy;
+
+  g_return_val_if_fail (BERTH_IS_PROGRAM (self), FALSE);
+
+  copy = fcntl (fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (copy < 0)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "descriptor %d for %s: %s", fd,
+                   stream_keys[stream], g_strerror (errno));
+      return FALSE;
+    }
+  close_stream (self, stream);
+  self->fds[stream] = copy;
+  return TRUE;
+}
+
+/**
+ * berth_program_set_stdin_fd:
+ * @self: a program that was not run yet
+ * @fd: a pipe or a socket, open for reading; the caller keeps it and may close it at once
+ *
+ * berthd makes it non-blocking, for everybody who has it open.
+ *
+ * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
+ */
+gboolean
+berth_program_set_stdin_fd (BerthProgram *self, int fd, GError **error)
+{
+  return set_fd (self, STDIN_FILENO, fd, error);
+}
+
+/**
+ * berth_program_set_stdout_fd:
+ * @self: a program that was not run yet
+ * @fd: a pipe or a socket, open for writing; the caller keeps it and closes it, so that its reader
+ *   sees the end
+ *
+ * berthd makes it non-blocking, for everybody who has it open.
+ *
+ * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
+ */
+gboolean
+berth_program_set_stdout_fd (BerthProgram *self, int fd, GError **error)
+{
+  return set_fd (self, STDOUT_FILENO, fd, error);
+}
+
+/**
+ * berth_program_set_stderr_fd:
+ * @self: a program that was not run yet
+ * @fd: as of [method@Program.set_stdout_fd]
+ *
+ * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
+ */
+gboolean
+berth_program_set_stderr_fd (BerthProgram *self, int fd, GError **error)
+{
+  return set_fd (self, STDERR_FILENO, fd, error);
+}
+
+static gboolean
+write_streams (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GError **error)
+{
+  for (int i = 0; i < N_STREAMS; i++)
+    {
+      int handle;
+
+      if (self->fds[i] < 0)
+        continue;
+      handle = g_unix_fd_list_append (fds, self->fds[i], error);
+      if (handle < 0)
+        return FALSE;
+      g_variant_dict_insert (options, stream_keys[i], "h", handle);
+      close_stream (self, i);
+      self->was_run = TRUE;
+    }
+  return TRUE;
+}
+
+/* (transfer full) (nullable): @self by the rules that berthd goes by. Found here, a mistake costs
+ * no other call of the same connection (berthd closes it on a message that is too long). */
+static BerthExec *
+check (BerthProgram *self, GError **error)
+{
+  g_autoptr(GBytes) code = self->code != NULL ? g_bytes_ref (self->code) : g_bytes_new (NULL, 0);
+  g_autoptr(BerthExec) exec = berth_exec_new (code);
+
+  if (self->was_run)
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                           "this program was run and its streams are gone: make a new one");
+      return NULL;
+    }
+  exec->language = g_strdup (self->language);
+  exec->env = g_strdupv (self->environment);
+  if (self->timeout_ms != 0)
+    exec->timeout_ms = self->timeout_ms;
+  return berth_exec_check (exec, error) ? g_steal_pointer (&exec) : NULL;
+}
+
+/* Writes @self as options of a D-Bus call; its streams go to @out_fds, (transfer full), and end
+ * where it fails: somebody may read them already. */
+gboolean
+berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList **out_fds,
+                     GError **error)
+{
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(BerthExec) exec = check (self, error);
+
+  if (exec == NULL)
+    {
+      for (int i = 0; i < N_STREAMS; i++)
+        close_stream (self, i);
+      return FALSE;
+    }
+  g_variant_dict_insert_value (
+      options, "code", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, exec->code, TRUE));
+  g_variant_dict_insert (options, "timeout_ms", "u", exec->timeout_ms);
+  if (exec->language != NULL)
+    g_variant_dict_insert (options, "language", "s", exec->language);
+  if (exec->env != NULL)
+    g_variant_dict_insert (options, "env", "^as", exec->env);
+  if (!write_streams (self, options, fds, error))
+    return FALSE;
+  *out_fds = g_steal_pointer (&fds);
+  return TRUE;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What kind of sandbox a program asks for. */
+#pragma once
+
+#include "berth-macros.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BERTH_WAIT_DEFAULT:
+ *
+ * Wait at capacity for as long as berthd's configuration says.
+ */
+#define BERTH_WAIT_DEFAULT (-2)
+/**
+ * BERTH_WAIT_FOREVER:
+ *
+ * Wait at capacity however long it takes.
+ */
+#define BERTH_WAIT_FOREVER (-1)
+/**
+ * BERTH_WAIT_NOT:
+ *
+ * Fail at capacity with %BERTH_ERROR_NO_CAPACITY.
+ */
+#define BERTH_WAIT_NOT 0
+
+#define BERTH_TYPE_SPEC (berth_spec_get_type ())
+BERTH_AVAILABLE
+G_DECLARE_FINAL_TYPE (BerthSpec, berth_spec, BERTH, SPEC, GObject)
+
+BERTH_AVAILABLE BerthSpec *berth_spec_new (const char *template_name);
+BERTH_AVAILABLE void berth_spec_set_memory_mb (BerthSpec *self, guint memory_mb);
+BERTH_AVAILABLE void berth_spec_set_tenant (BerthSpec *self, const char *tenant);
+BERTH_AVAILABLE void berth_spec_set_task (BerthSpec *self, const char *task);
+BERTH_AVAILABLE void berth_spec_set_wait_ms (BerthSpec *self, gint64 wait_ms);
+
+G_END_DECLS

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The errors' names on D-Bus; no business of programs that use the library. */
+#pragma once
+
+#include "berth-error.h"
+
+G_BEGIN_DECLS
+
+void berth_error_register_dbus (void);
+
+G_END_DECLS

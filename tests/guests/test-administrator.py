@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What an administrator may do at any time, in each state of a VM: berth notices, settles the slot,
+and whom it concerns gets one clear error. See guestlib.py."""
+
+import subprocess
+import sys
+import tempfile
+import time
+
+from guestlib import URI, Daemon, domains, main, same, until, virsh
+
+ACTIONS = (("destroy",), ("suspend",), ("resume",), ("reset",), ("shutdown",), ("undefine",),
+           ("managedsave",), ("desc", "--live", "--title", "mine"))
+
+
+def act(action, domain):
+    """The administrator does it; libvirt may refuse it, which is no affair of berth's."""
+    subprocess.run(["virsh", "-q", "-c", URI, action[0], domain, *action[1:]],
+                   capture_output=True, timeout=60, check=False)
+
+
+def settled(d):
+    """Every domain that there is, is one that berth knows; none is stuck."""
+    slots = d.json("status")["slots"]
+    return (slots["starting"] == 0 and slots["stopping"] == 0 and slots["stuck"] == 0
+            and sorted(vm["domain"] for vm in d.json("list")) == sorted(domains("--all")))
+
+
+def serves(d):
+    done = d.berth("run", "print('ok')")
+    same((done.returncode, done.stdout, done.stderr), (0, "ok\n", ""))
+
+
+def test_actions_on_a_warm_vm():
+    with Daemon("--warm", "python=1") as d:
+        for action in ACTIONS:
+            d.wait_warm()
+            act(action, d.warm()[0]["domain"])
+            serves(d)
+            until(lambda: settled(d), f"things to settle after {action}")
+
+
+def test_actions_on_a_sandbox():
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        for action in ACTIONS:
+            session = d.berth("create").stdout.strip()
+            domain = next(vm["domain"] for vm in d.json("list") if vm["id"] == session)
+            act(action, domain)
+            if action[0] == "suspend":
+                act(("resume",), domain)
+            done = d.berth("exec", "-t", "5", session, "print('ok')")
+            if done.returncode == 0:
+                same(done.stdout, "ok\n")
+            else:
+                assert done.returncode in (124, 125), (action, done)
+                same(done.stderr.count("\n"), 1)
+            d.berth("destroy", session)
+            until(lambda: settled(d), f"things to settle after {action}")
+            serves(d)
+
+
+def test_destroy_during_a_run_frees_the_slot():
+    with Daemon("--max-vms", "1", "--warm-default", "0") as d:
+        running = subprocess.Popen(
+            [*d.command("run", "import time; print('begun', flush=True); time.sleep(60)")],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+            env=d.environ())
+        same(running.stdout.readline(), "begun\n")
+        waiting = subprocess.Popen([*d.command("run", "print('next')")], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+                                   env=d.environ())
+        until(lambda: d.json("status")["waiters"], "the waiter")
+        begin = time.monotonic()
+        virsh("destroy", domains()[0])
+        _, err = running.communicate(timeout=60)
+        print(f"# told after {time.monotonic() - begin:.2f} s: {err.strip()}")
+        same(running.returncode, 125)
+        same(err.count("\n"), 1)
+        assert "ended while its code ran" in err, err
+        out, err = waiting.communicate(timeout=120)
+        same((waiting.returncode, out, err), (0, "next\n", ""))
+
+
+def test_qemu_killed_during_a_run():
+    with Daemon("--max-vms", "1", "--warm-default", "0") as d:
+        running = subprocess.Popen(
+            [*d.command("run", "import time; print('begun', flush=True); time.sleep(60)")],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+            env=d.environ())
+        same(running.stdout.readline(), "begun\n")
+        subprocess.run(["pkill", "-9", "-f", f"guest={domains()[0]},"], check=True)
+        _, err = running.communicate(timeout=60)
+        same((running.returncode, err.count("\n")), (125, 1))
+        serves(d)
+
+
+FOREIGN = """<domain type='qemu'><name>{}</name><memory unit='MiB'>64</memory>
+<os><type arch='x86_64'>hvm</type></os><on_crash>destroy</on_crash></domain>"""
+
+
+def test_a_domain_of_the_same_name_is_never_touched():
+    with Daemon("--warm", "python=1") as d:
+        with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+            file.write(FOREIGN.format("berthguest-shell-1"))
+            file.flush()
+            virsh("define", file.name)
+        try:
+            same(d.berth("run", "-l", "shell", "hostname").stdout, "berthguest-shell-2\n")
+            d.crash()
+            d.start()
+            assert "berthguest-shell-1" in domains("--all")
+        finally:
+            virsh("undefine", "berthguest-shell-1")
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))

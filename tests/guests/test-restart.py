@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is found again after berthd died under load (invariant 8). See guestlib.py."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from guestlib import BERTH, LIMIT_S, LONG, PREFIX, Daemon, domains, main, same, until, virsh
+
+ROUNDS = 100 if LONG else 4
+SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1 << 32)))
+
+
+class Load:
+    """Runs without end on a few threads. A berthd that dies ends some; none may be answered wrongly."""
+
+    def __init__(self, daemon, threads=3):
+        self.daemon, self.stop, self.ids, self.wrong = daemon, False, [], []
+        self.threads = [threading.Thread(target=self.work, args=(n,)) for n in range(threads)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def work(self, number):
+        count = 0
+        while not self.stop:
+            count += 1
+            word = f"{number}-{count}"
+            done = subprocess.run([BERTH, "run", f"print('{word}')"], capture_output=True,
+                                  text=True, stdin=subprocess.DEVNULL, timeout=LIMIT_S,
+                                  env={**os.environ, "BERTH_SOCKET": self.daemon.socket},
+                                  check=False)
+            if done.returncode == 0 and done.stdout != word + "\n":
+                self.wrong.append((word, done.stdout, done.stderr))
+            elif done.returncode not in (0, 125):
+                self.wrong.append((word, done.returncode, done.stderr))
+            elif done.returncode == 125:
+                if done.stderr.count("\n") != 1:
+                    self.wrong.append((word, done.stderr))
+                time.sleep(0.2)
+
+    def __exit__(self, *_):
+        self.stop = True
+        for thread in self.threads:
+            thread.join()
+
+
+def listed(d):
+    return sorted(vm["domain"] for vm in d.json("list") if vm["domain"])
+
+
+def test_berthd_killed_under_load():
+    chance = random.Random(SEED)
+    print(f"# BERTH_SEED={SEED}, {ROUNDS} rounds")
+    with Daemon("--max-vms", "4", "--warm", "python=1") as d:
+        d.wait_warm()
+        session = d.berth("create", "--tenant", "acme", "--task", "kept").stdout.strip()
+        same(d.berth("exec", session, "open('count', 'w').write('0')").returncode, 0)
+        claimed = {session}
+        with Load(d) as load:
+            for count in range(1, ROUNDS + 1):
+                time.sleep(chance.uniform(0.1, 3))
+                claimed |= {vm["id"] for vm in d.json("list") if vm["state"] == "claimed"}
+                d.crash()
+                d.start()
+                # what had run somebody's code is nobody's warm VM now
+                warm = {vm["id"] for vm in d.json("list") if vm["state"] == "warm"}
+                assert not warm & claimed, (warm, claimed)
+                done = d.berth("exec", session,
+                               "n = int(open('count').read()) + 1; "
+                               "open('count', 'w').write(str(n)); print(n)")
+                same((done.returncode, done.stdout, done.stderr), (0, f"{count}\n", ""))
+        same(load.wrong, [])
+        # once it is quiet, the books are libvirt's
+        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+        slots = d.json("status")["slots"]
+        same((slots["claimed"], slots["starting"] + slots["stopping"] <= 1), (1, True))
+        same(d.berth("destroy", session).returncode, 0)
+        same(d.run()["stdout"], "ok\n")
+
+
+def test_warm_vms_serve_again_without_a_boot():
+    with Daemon("--warm", "python=2") as d:
+        d.wait_warm(2)
+        before = {vm["id"] for vm in d.warm()}
+        d.crash()
+        d.start()
+        d.wait_warm(2)
+        same({vm["id"] for vm in d.warm()}, before)
+        same(d.run("print(1)")["start"], "warm")
+
+
+def test_host_rebooted():
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        session = d.berth("create").stdout.strip()
+        d.crash()
+        # also those that libvirt was about to start
+        until(lambda: subprocess.run(["pkill", "-9", "-f", f"guest={PREFIX}-"],
+                                     check=False).returncode == 1 and not domains(),
+              "the end of the domains")
+        assert domains("--all")  # the definitions are left
+        d.start()
+        done = d.berth("exec", session, "print(1)")
+        same(done.returncode, 125)
+        assert "gone" in done.stderr, done.stderr
+        same(d.run()["stdout"], "ok\n")
+        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+
+
+def libvirtd_pid():
+    found = subprocess.run(["pgrep", "-x", "libvirtd"], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def test_libvirtd_restarted():
+    if os.path.isdir("/run/systemd/system") or os.geteuid() != 0:
+        print("# only where this test may start libvirtd")
+        return
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        session = d.berth("create").stdout.strip()
+        same(d.berth("exec", session, "open('kept', 'w').write('yes')").returncode, 0)
+        for _ in range(20 if LONG else 2):
+            for pid in libvirtd_pid():
+                os.kill(pid, signal.SIGTERM)
+            until(lambda: not libvirtd_pid(), "libvirtd's end", 30)
+            # a session that is there needs no libvirtd
+            same(d.berth("exec", session, "print(open('kept').read())").stdout, "yes\n")
+            subprocess.Popen(["setsid", "tini", "-s", "--", "libvirtd"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            until(lambda: d.json("status")["libvirt"]["connected"], "the connection", 60)
+            same(d.run()["stdout"], "ok\n")
+        same(d.berth("destroy", session).returncode, 0)
+        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+        assert virsh("version")
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
