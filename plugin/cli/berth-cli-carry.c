@@ -160,10 +160,11 @@ gboolean
 berth_carry_begin (BerthCarry *self, BerthClient *client, GVariant *sandbox,
                    const BerthOptionValues *values, GError **error)
 {
-  GVariantDict options = G_VARIANT_DICT_INIT (sandbox);
-  g_autoptr (GVariant) owned = g_variant_ref_sink (sandbox);
-  g_autoptr (GVariant) reply = NULL;
+  g_autoptr(GVariant) owned = g_variant_ref_sink (sandbox);
+  g_autoptr(GVariant) reply = NULL;
+  GVariantDict options;
 
+  g_variant_dict_init (&options, owned);
   self->transfer.client = client;
   self->transfer.is_quiet = values->quiet || values->json;
   g_variant_dict_insert (&options, "attached", "b", TRUE);
@@ -203,8 +204,7 @@ carry_download (BerthCarry *self, GError **out_failure)
 static GVariant *
 complete_result (BerthCarry *self, GVariant *result, gint64 destroy_us, gboolean is_destroyed)
 {
-  g_autoptr (GVariant) owned = result;
-  g_autoptr (GVariant) timing = g_variant_lookup_value (result, "timing", G_VARIANT_TYPE_VARDICT);
+  g_autoptr(GVariant) timing = g_variant_lookup_value (result, "timing", G_VARIANT_TYPE_VARDICT);
   GVariantDict dict, times;
 
   g_variant_dict_init (&times, timing);
@@ -220,6 +220,7 @@ complete_result (BerthCarry *self, GVariant *result, gint64 destroy_us, gboolean
 GVariant *
 berth_carry_end (BerthCarry *self, GVariant *result, GError **out_failure)
 {
+  g_autoptr(GVariant) owned = result;
   gint64 begun_us;
   gboolean is_destroyed;
 
@@ -227,7 +228,7 @@ berth_carry_end (BerthCarry *self, GVariant *result, GError **out_failure)
     carry_download (self, out_failure);
   begun_us = g_get_monotonic_time ();
   is_destroyed = berth_client_get_signal (self->transfer.client) == 0 && carry_destroy (self);
-  if (result == NULL)
+  if (owned == NULL)
     return NULL;
-  return complete_result (self, result, g_get_monotonic_time () - begun_us, is_destroyed);
+  return complete_result (self, owned, g_get_monotonic_time () - begun_us, is_destroyed);
 }

@@ -144,7 +144,6 @@ test_no_space (AgentPeer *peer, gconstpointer data)
 static void
 test_credit (AgentPeer *peer, gconstpointer data)
 {
-  g_autoptr (FileResult) rest = NULL;
   AgentFrame frame;
   guint32 request;
 
@@ -157,7 +156,7 @@ test_credit (AgentPeer *peer, gconstpointer data)
   g_assert_true (agent_peer_is_quiet (peer, 50));
   agent_peer_send_credit (peer, request, BERTH_STREAM_FILE, 1000);
   agent_peer_expect (peer, request, BERTH_FRAME_DATA, &frame);
-  g_assert_cmpmem (frame.payload + 4, frame.head.length - 4, TEXT + 4, strlen (TEXT) - 4);
+  g_assert_cmpmem (frame.payload + 4, frame.head.length - 4, &TEXT[4], strlen (TEXT) - 4);
   agent_peer_expect (peer, request, BERTH_FRAME_DONE, &frame);
 }
 
