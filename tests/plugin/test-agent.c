@@ -114,7 +114,8 @@ begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
 {
   g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
   guint32 flags
-      = (exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0) | (exec->keeps_state ? BERTH_EXEC_SESSION : 0);
+      = (exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
+        | (exec->keeps_state ? BERTH_EXEC_SESSION : BERTH_EXEC_ONCE);
   BerthFrameHead head;
   BerthExecHead request;
 
