@@ -249,6 +249,22 @@ stop_cb (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+/* For a berthd that is started again at once: another version, other settings. */
+static gboolean
+leave_cb (gpointer user_data)
+{
+  Daemon *self = user_data;
+
+  if (self->stopping)
+    return G_SOURCE_CONTINUE;
+  self->stopping = TRUE;
+  g_message ("berthd leaves: its VMs stay, the next start finds sessions and warm VMs again");
+  g_cancellable_cancel (self->start_cancellable);
+  berth_service_close (self->service);
+  drain (self);
+  return G_SOURCE_CONTINUE;
+}
+
 /* Every client costs a descriptor, its programs three more; GLib never uses select(). */
 static void
 raise_file_limit (void)
@@ -283,6 +299,7 @@ serve (BerthConfig *config)
       self.service = berth_service_new (self.manager, wait_us);
       g_unix_signal_add (SIGTERM, stop_cb, &self);
       g_unix_signal_add (SIGINT, stop_cb, &self);
+      g_unix_signal_add (SIGHUP, leave_cb, &self);
       berth_manager_start_async (self.manager, self.start_cancellable, started_cb, &self);
       g_main_loop_run (self.loop);
       berth_listener_close (self.listener);

@@ -3,9 +3,11 @@
 #include "berth-console.h"
 
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 #define CONSOLE_TAIL_BYTES 16384
+#define ROTATED_MAX 3 /* virtlogd.conf, max_backups */
 
 static gboolean
 is_console_text (gunichar character)
@@ -63,4 +65,26 @@ berth_console_dup_tail (const char *path, guint lines)
     if (*--begin == '\n' && --lines == 0)
       begin++;
   return *begin != '\0' ? g_strdup (begin) : NULL;
+}
+
+char *
+berth_console_dup_log_path (const char *uri, const char *domain_name)
+{
+  g_autofree char *name = g_strconcat (domain_name, "-console.log", NULL);
+
+  if (g_strcmp0 (uri, "qemu:///system") == 0)
+    return g_build_filename ("/var/log/libvirt/qemu", name, NULL);
+  return g_build_filename (g_get_user_cache_dir (), "libvirt", "qemu", "log", name, NULL);
+}
+
+void
+berth_console_remove_log (const char *path)
+{
+  g_unlink (path);
+  for (int i = 0; i < ROTATED_MAX; i++)
+    {
+      g_autofree char *rotated = g_strdup_printf ("%s.%d", path, i);
+
+      g_unlink (rotated);
+    }
 }

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 
@@ -155,6 +156,8 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
 
   if (connection != NULL && berth_domain_end (connection, self->uuid, &error))
     {
+      if (self->console_path != NULL)
+        berth_console_remove_log (self->console_path);
       g_task_return_boolean (task, TRUE);
       return;
     }

@@ -16,6 +16,8 @@
 #define CLONE_TIMEOUT_MS 10000u
 /* How often a guest may be too slow with taking the time before it is given up. */
 #define IDENTITY_ATTEMPTS 5u
+/* of a boot that failed (contract.md, Output) */
+#define CONSOLE_LINES 100u
 
 G_DEFINE_FINAL_TYPE (BerthMachine, berth_machine, G_TYPE_OBJECT)
 
@@ -198,6 +200,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
       start->images, berth_template_get_layers (self->template), error);
   /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write them */
   g_autofree char *dac_label = berth_link_dup_dac_label (self->link);
+  g_autofree char *console_log = berth_console_dup_log_path (start->uri, self->name);
   BerthDomainParams params = {
     .mark = start->mark,
     .name = self->name,
@@ -209,6 +212,8 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
     .domain_type = berth_link_get_domain_type (self->link),
     .dac_label = dac_label,
     .layers = (const char *const *) layers,
+    /* a boot that fails tells why; a clone has booted already */
+    .console_log = is_clone (self) ? NULL : console_log,
     .skip_cpu_probe
     = berth_template_wants_skip_cpu_probe (berth_link_get_libvirt_version (self->link)),
   };
@@ -228,7 +233,8 @@ char *
 berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error)
 {
   g_autoptr(BerthMark) mark = berth_machine_make_mark (self);
-  Start start = { .mark = mark, .images = images };
+  g_autofree char *uri = g_strdup (berth_link_get_uri (self->link));
+  Start start = { .mark = mark, .images = images, .uri = uri };
 
   return machine_make_xml (self, &start, error);
 }
@@ -523,6 +529,16 @@ machine_take_up (BerthMachine *self, GTask *task)
     machine_rehearse_identity (self, task);
 }
 
+/* For the administrator; the caller's error has the last line of it. */
+static void
+machine_tell_console (BerthMachine *self)
+{
+  g_autofree char *console = berth_machine_dup_console (self, CONSOLE_LINES);
+
+  if (console != NULL)
+    g_message ("%s: the console of the boot that failed:\n%s", self->name, console);
+}
+
 static void
 greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -533,6 +549,8 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_agent_hello_finish (self->agent, result, &error))
+    machine_tell_console (self);
+  if (error != NULL)
     berth_machine_return_start_error (task, self->is_adopted ? "its agent does not answer" : "the guest did not boot",
                         error);
   else if (self->is_adopted)

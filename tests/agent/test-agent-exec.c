@@ -529,10 +529,12 @@ test_fork_storm (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = SHELL ("for i in {1..100}; do (while :; do /bin/true; done) & done\n"
                           "touch running; wait");
-  guint32 request = agent_peer_send_exec (peer, &exec);
+  guint32 request;
   g_autoptr(AgentResult) result = NULL;
   AgentFrame frame;
 
+  exec.timeout_ms = 300000; /* on a busy machine it takes its time to come up */
+  request = agent_peer_send_exec (peer, &exec);
   agent_peer_expect (peer, request, BERTH_FRAME_STARTED, &frame);
   g_assert_true (agent_wait_for_file (peer, "running"));
   agent_peer_ping (peer);
