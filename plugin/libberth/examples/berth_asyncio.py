@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 import asyncio
 import threading
 from gi.repository import Gio, GLib
