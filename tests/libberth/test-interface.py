@@ -90,7 +90,7 @@ def test_every_function_is_documented():
 
 
 def test_asyncio_wrapper_of_the_readme():
-    wrapper = read(os.path.join(FRONT, "examples/berth_asyncio.py"))
+    _, _, wrapper = read(os.path.join(FRONT, "examples/berth_asyncio.py")).partition("\n")
     indented = "".join("    " + line if line.strip() else line
                        for line in wrapper.splitlines(keepends=True))
     assert indented in read(os.path.join(SOURCE, "README.md")), "README.md has another wrapper"

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A berthd over a scripted manager, and a client of it. */
+#pragma once
+
+#include <berth.h>
+
+G_BEGIN_DECLS
+
+#define LIMIT_S 30
+#define MAX_VMS "2"
+
+typedef struct
+{
+  char *folder;
+  char *path;
+  GSubprocess *process;
+  GDataInputStream *log;
+  BerthClient *client;
+} Fixture;
+
+/* Answers of asynchronous calls, by the order in which they come */
+typedef struct
+{
+  GPtrArray *results; /* GAsyncResult */
+} Answers;
+
+void answers_init (Answers *self);
+void answers_clear (Answers *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Answers, answers_clear)
+/* the callback of a call, with an Answers */
+void answered_cb (GObject *source, GAsyncResult *result, gpointer user_data);
+/* (transfer none): the answer number @index */
+GAsyncResult *answers_wait (Answers *self, guint index);
+
+void set_up (Fixture *fixture, gconstpointer data);
+void tear_down (Fixture *fixture, gconstpointer data);
+void start_berthd (Fixture *fixture);
+void stop_berthd (Fixture *fixture, int signal_number);
+/* Reads berthd's log until a line has @part. */
+void expect_log (Fixture *fixture, const char *part);
+
+BerthResult *run_in (Fixture *fixture, const char *template_name, const char *code, GError **error);
+/* (transfer full): a sandbox */
+char *create (Fixture *fixture);
+/* how many slots are taken */
+guint claimed (Fixture *fixture);
+
+#define ADD(name, function)                                                                        \
+  g_test_add ("/libberth/" name, Fixture, NULL, set_up, function, tear_down)
+
+G_END_DECLS
