@@ -3,6 +3,8 @@
 TAP. Their arguments: BERTH BERTHD. BERTH_TEST_LONG=1: the long form. BERTH_TEST_ONLY=WORD: only
 tests with this word in their name."""
 
+import atexit
+import functools
 import json
 import os
 import shutil
@@ -71,17 +73,27 @@ class Events:
         self.thread.join(30)
 
 
+@functools.cache
+def shared_folder():
+    """Where one test's snapshot saves the next one a boot."""
+    folder = tempfile.mkdtemp(prefix="berth-guests-", dir="/var/tmp")
+    os.chmod(folder, 0o711)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 class Daemon:
     """A berthd with places of its own; its folder is one that QEMU's user may walk through."""
 
-    def __init__(self, *options, images=IMAGES):
-        self.options, self.images = options, images
+    def __init__(self, *options, images=IMAGES, own_snapshots=False):
+        self.options, self.images, self.own_snapshots = options, images, own_snapshots
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="berth-warm-", dir="/var/tmp")
         os.chmod(self.folder, 0o711)
         self.socket = os.path.join(self.folder, "run", "berthd.sock")
-        self.snapshots = os.path.join(self.folder, "snapshots")
+        self.snapshots = os.path.join(self.folder if self.own_snapshots else shared_folder(),
+                                      "snapshots")
         self.log_path = os.path.join(self.folder, "log")
         self.start()
         return self

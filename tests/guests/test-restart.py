@@ -12,7 +12,7 @@ import time
 
 from guestlib import BERTH, LIMIT_S, LONG, PREFIX, Daemon, domains, main, same, until, virsh
 
-ROUNDS = 100 if LONG else 4
+ROUNDS = 100 if LONG else 3
 SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1 << 32)))
 
 
