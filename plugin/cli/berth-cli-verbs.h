@@ -17,6 +17,7 @@ int berth_verb_ls (int argc, char **argv);
 int berth_verb_list (int argc, char **argv);
 int berth_verb_status (int argc, char **argv);
 int berth_verb_doctor (int argc, char **argv);
+int berth_verb_metrics (int argc, char **argv);
 int berth_verb_pool (int argc, char **argv);
 int berth_verb_template (int argc, char **argv);
 

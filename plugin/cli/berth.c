@@ -29,6 +29,7 @@ static const Verb verbs[] = {
   { "pool", "how many warm VMs stand by: set, fill, drain", berth_verb_pool },
   { "template", "what VMs are made of: list, show, validate, snapshot, remove",
     berth_verb_template },
+  { "metrics", "the status as numbers, for Prometheus", berth_verb_metrics },
   { "doctor", "what berth needs of this host, and whether it is there", berth_verb_doctor },
 };
 

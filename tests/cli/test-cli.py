@@ -480,6 +480,14 @@ def test_doctor(d):
     d.berth("destroy", sandbox)
 
 
+def test_metrics(d):
+    status, out, err = d.berth("metrics")
+    same((status, err), (0, ""))
+    assert 'berth_slots{state="total"} ' in out and 'berth_warm{template="python"} 0' in out, out
+    for line in out.splitlines():
+        assert re.fullmatch(r'# (HELP|TYPE) \w+ .+|\w+(\{\w+="[\w-]+"\})? \d+', line), line
+
+
 def test_pool_verbs(d):
     same(d.berth("pool", "set", "python", "3"), (0, "", ""))
     same(d.json("template", "list")[1][0]["snapshot_mb"], 303)
