@@ -71,10 +71,15 @@ char *
 berth_console_dup_log_path (const char *uri, const char *domain_name)
 {
   g_autofree char *name = g_strconcat (domain_name, "-console.log", NULL);
+  g_autofree char *folder
+      = g_strcmp0 (uri, "qemu:///system") == 0
+            ? g_strdup ("/var/log/libvirt/qemu")
+            : g_build_filename (g_get_user_cache_dir (), "libvirt", "qemu", "log", NULL);
 
-  if (g_strcmp0 (uri, "qemu:///system") == 0)
-    return g_build_filename ("/var/log/libvirt/qemu", name, NULL);
-  return g_build_filename (g_get_user_cache_dir (), "libvirt", "qemu", "log", name, NULL);
+  /* an ordinary user's libvirt makes it late, or never */
+  if (g_mkdir_with_parents (folder, 0700) != 0)
+    return NULL;
+  return g_build_filename (folder, name, NULL);
 }
 
 void

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  * where it can't be read or is empty */
 char *berth_console_dup_tail (const char *path, guint lines);
 
-/* (transfer full): where virtlogd writes the console of a domain that boots: beside libvirt's own log
+/* (transfer full) (nullable): where virtlogd writes the console of a domain that boots: beside libvirt's own log
  * of it, where virtlogd may write under every confinement */
 char *berth_console_dup_log_path (const char *uri, const char *domain_name);
 /* Removes it, and what virtlogd has rotated of it. */
