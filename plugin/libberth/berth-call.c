@@ -12,7 +12,8 @@ typedef struct
   BerthCallKind kind;
   const char *answer_type;
   GDBusMessage *message;
-  GDBusConnection *connection;
+  BerthClient *client;
+  GDBusConnection *connection; /* taken from @client, for this call */
   GMutex lock;      /* the answer may come on another thread than the one that still asks */
   gulong cancel_id; /* guarded by @lock */
 } Call;
@@ -25,12 +26,20 @@ typedef struct
 } Withdrawal;
 
 static void
+return_connection (Call *call)
+{
+  if (call->connection != NULL)
+    berth_client_return_connection (call->client, g_steal_pointer (&call->connection));
+}
+
+static void
 call_free (gpointer data)
 {
   Call *call = data;
 
   g_clear_object (&call->message);
-  g_clear_object (&call->connection);
+  return_connection (call);
+  g_object_unref (call->client);
   g_mutex_clear (&call->lock);
   g_free (call);
 }
@@ -174,6 +183,7 @@ answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     return_answer (task, answer);
   else
     g_task_return_error (task, error_of_silence (call->kind, cause));
+  return_connection (call);
 }
 
 /* Takes over @task. */
@@ -211,7 +221,7 @@ connect_thread (GTask *connecting, gpointer source, gpointer data, GCancellable 
   GDBusConnection *connection = berth_client_connect (source, &error);
 
   if (connection != NULL)
-    g_task_return_pointer (connecting, connection, g_object_unref);
+    g_task_return_pointer (connecting, connection, NULL); /* connected_cb always takes it */
   else
     g_task_return_error (connecting, error);
 }
@@ -235,7 +245,6 @@ connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 void
 berth_call_start (GTask *task, const BerthCall *what)
 {
-  BerthClient *client = g_task_get_source_object (task);
   g_autoptr(GUnixFDList) fds = what->fds;
   g_autoptr(GTask) connecting = NULL;
   Call *call = g_new0 (Call, 1);
@@ -244,7 +253,8 @@ berth_call_start (GTask *task, const BerthCall *what)
   call->answer_type = what->answer_type;
   call->message = message_new (what->method, what->arguments);
   g_dbus_message_set_unix_fd_list (call->message, fds);
-  call->connection = berth_client_dup_connection (client);
+  call->client = g_object_ref (g_task_get_source_object (task));
+  call->connection = berth_client_take_connection (call->client);
   g_mutex_init (&call->lock);
   g_task_set_task_data (task, call, call_free);
   /* an end that is known is told, even if the caller cancelled too late */
@@ -254,6 +264,6 @@ berth_call_start (GTask *task, const BerthCall *what)
       send_call (task);
       return;
     }
-  connecting = g_task_new (client, NULL, connected_cb, task);
+  connecting = g_task_new (call->client, NULL, connected_cb, task);
   g_task_run_in_thread (connecting, connect_thread);
 }

@@ -8,9 +8,11 @@ G_BEGIN_DECLS
 BerthClient *berth_client_new_here (const char *socket_path);
 gboolean berth_client_serves_here (BerthClient *self);
 
-/* (transfer full) (nullable): the connection if there is one. Any thread. */
-GDBusConnection *berth_client_dup_connection (BerthClient *self);
-/* (transfer full) (nullable): the same, made where there is none, which blocks. Any thread. */
+/* For one call: (transfer full) (nullable), a connection with room for it, if there is one; or the
+ * same, made where there is none, which blocks. Any thread. */
+GDBusConnection *berth_client_take_connection (BerthClient *self);
 GDBusConnection *berth_client_connect (BerthClient *self, GError **error);
+/* (transfer full) @connection: the call is over */
+void berth_client_return_connection (BerthClient *self, GDBusConnection *connection);
 
 G_END_DECLS

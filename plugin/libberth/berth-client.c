@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A client's one connection: made when it is needed, and made anew when berthd was restarted. */
+/* A client's connections: one, made when it is needed and made anew when berthd was restarted, and
+ * more where more calls are under way than berthd takes of one. */
 #include "plugin/libberth/berth-client-private.h"
 
-#include "plugin/libberth/berth-call.h"
+#include "plugin/daemon/berth-limits.h"
 #include "plugin/libberth/berth-dial.h"
+
+/* Half of what berthd takes: a call that is withdrawn is two for a while */
+#define CALLS_PER_CONNECTION (BERTH_LIMIT_CALLS_PER_CONNECTION / 2)
 
 /**
  * BerthClient:
@@ -34,7 +38,7 @@ struct _BerthClient
   gboolean serves_here; /* see BerthWait; constant once others know the client */
   GMutex dial_lock;     /* one thread dials at a time */
   GMutex lock;
-  GDBusConnection *connection; /* guarded by @lock */
+  GHashTable *connections; /* GDBusConnection (owned) → calls under way; guarded by @lock */
 };
 
 G_DEFINE_FINAL_TYPE (BerthClient, berth_client, G_TYPE_OBJECT)
@@ -51,9 +55,13 @@ berth_client_finalize (GObject *object)
 {
   BerthClient *self = BERTH_CLIENT (object);
 
-  if (self->connection != NULL)
-    g_dbus_connection_close (self->connection, NULL, NULL, NULL);
-  g_clear_object (&self->connection);
+  GHashTableIter iter;
+  gpointer connection;
+
+  g_hash_table_iter_init (&iter, self->connections);
+  while (g_hash_table_iter_next (&iter, &connection, NULL))
+    g_dbus_connection_close (connection, NULL, NULL, NULL);
+  g_hash_table_unref (self->connections);
   g_mutex_clear (&self->dial_lock);
   g_mutex_clear (&self->lock);
   g_free (self->socket_path);
@@ -103,6 +111,7 @@ berth_client_init (BerthClient *self)
 {
   g_mutex_init (&self->dial_lock);
   g_mutex_init (&self->lock);
+  self->connections = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
 }
 
 /**
@@ -130,18 +139,36 @@ berth_client_new_here (const char *socket_path)
   return self;
 }
 
-GDBusConnection *
-berth_client_dup_connection (BerthClient *self)
+/* Called with the lock. */
+static void
+count_call (BerthClient *self, GDBusConnection *connection, int change)
 {
-  GDBusConnection *connection = NULL;
+  gpointer count = g_hash_table_lookup (self->connections, connection);
+
+  g_hash_table_insert (self->connections, g_object_ref (connection),
+                       GUINT_TO_POINTER (GPOINTER_TO_UINT (count) + (guint)change));
+}
+
+GDBusConnection *
+berth_client_take_connection (BerthClient *self)
+{
+  GDBusConnection *found = NULL;
+  GHashTableIter iter;
+  gpointer connection, count;
 
   g_mutex_lock (&self->lock);
-  if (self->connection != NULL && g_dbus_connection_is_closed (self->connection))
-    g_clear_object (&self->connection);
-  if (self->connection != NULL)
-    connection = g_object_ref (self->connection);
+  g_hash_table_iter_init (&iter, self->connections);
+  while (found == NULL && g_hash_table_iter_next (&iter, &connection, &count))
+    {
+      if (g_dbus_connection_is_closed (connection))
+        g_hash_table_iter_remove (&iter);
+      else if (GPOINTER_TO_UINT (count) < CALLS_PER_CONNECTION)
+        found = g_object_ref (connection);
+    }
+  if (found != NULL)
+    count_call (self, found, +1);
   g_mutex_unlock (&self->lock);
-  return connection;
+  return found;
 }
 
 GDBusConnection *
@@ -150,15 +177,27 @@ berth_client_connect (BerthClient *self, GError **error)
   GDBusConnection *connection;
 
   g_mutex_lock (&self->dial_lock);
-  connection = berth_client_dup_connection (self);
+  connection = berth_client_take_connection (self);
   if (connection == NULL)
-    connection = berth_dial (self->socket_path, error);
-  g_mutex_lock (&self->lock);
-  if (connection != NULL)
-    g_set_object (&self->connection, connection);
-  g_mutex_unlock (&self->lock);
+    {
+      connection = berth_dial (self->socket_path, error);
+      g_mutex_lock (&self->lock);
+      if (connection != NULL)
+        count_call (self, connection, +1);
+      g_mutex_unlock (&self->lock);
+    }
   g_mutex_unlock (&self->dial_lock);
   return connection;
+}
+
+void
+berth_client_return_connection (BerthClient *self, GDBusConnection *connection)
+{
+  g_mutex_lock (&self->lock);
+  if (g_hash_table_contains (self->connections, connection))
+    count_call (self, connection, -1);
+  g_mutex_unlock (&self->lock);
+  g_object_unref (connection);
 }
 
 gboolean

@@ -60,6 +60,7 @@ class World:
 
     def environ(self):
         environment = {**os.environ, "BERTH_SOCKET": self.socket, "PYTHONDONTWRITEBYTECODE": "1",
+                       "PYTHONPATH": self.a.examples,
                        "LD_LIBRARY_PATH": os.path.dirname(self.a.library)}
         if self.a.typelib:
             environment["GI_TYPELIB_PATH"] = os.path.dirname(os.path.abspath(self.a.typelib))
@@ -125,6 +126,13 @@ def check_session(a, name):
         same((status, [line for line in lines if '"tenant": "example"' in line]), (0, []))
 
 
+def check_asyncio(a, name):
+    with Daemon(a) as daemon:
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+        same(daemon.run(*daemon.example(path)),
+             (0, ["time limit", "many at once", "cancelled", "GONE", "waited"], ""))
+
+
 def check_failure(a, name):
     """Without a berthd: one line with a code that says what to do"""
     with World(a) as world:
@@ -153,6 +161,8 @@ def tests(a):
         yield f"session in {name}", check_session, name
         if not a.guests:
             yield f"no berthd for {name}", check_failure, name
+    if not a.guests:
+        yield "the asyncio wrapper", check_asyncio, "check-asyncio.py"
     for name in ("embed.c", "embed.py"):
         yield f"embedded in {name}", check_embedded, name
         if not a.guests:

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "plugin/daemon/berth-limits.h"
+
 /* ---- errors ---- */
 
 static void
@@ -137,16 +139,22 @@ test_threads (Fixture *fixture, gconstpointer data)
     g_thread_join (threads[i]);
 }
 
+/* More than berthd takes of one connection */
 static void
 test_many_at_once (Fixture *fixture, gconstpointer data)
 {
-  const guint count = 100;
+  const guint count = BERTH_LIMIT_CALLS_PER_CONNECTION + 50;
+  g_autofree char *first = create (fixture);
+  g_autofree char *second = create (fixture);
   g_auto(Answers) answers = { NULL };
   g_autoptr(BerthProgram) program = berth_program_new ("true");
 
   answers_init (&answers);
   for (guint i = 0; i < count; i++)
     berth_client_run_async (fixture->client, NULL, program, NULL, answered_cb, &answers);
+  /* all of them wait for these two to end */
+  g_assert_true (berth_client_destroy (fixture->client, first, NULL, NULL));
+  g_assert_true (berth_client_destroy (fixture->client, second, NULL, NULL));
   for (guint i = 0; i < count; i++)
     {
       g_autoptr(GError) error = NULL;

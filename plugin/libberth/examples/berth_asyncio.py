@@ -16,8 +16,10 @@ async def call(source, verb, *arguments):
         loop.call_soon_threadsafe(answer, value)
     getattr(source, verb + "_async")(*arguments, cancellable, done)
     try:
-        return await asyncio.shield(future)
+        await asyncio.wait([future])
     except asyncio.CancelledError:
         cancellable.cancel()
         await asyncio.wait([future])  # until berth has ended what was asked
+        future.exception()
         raise
+    return future.result()

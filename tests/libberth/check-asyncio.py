@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What README.md's asyncio wrapper promises: many calls at once, time limits, cancelling, errors.
+Run by test-examples.py against a berthd with two places."""
+
+import asyncio
+
+import gi
+gi.require_version("Berth", "1.0")
+from gi.repository import Berth, GLib
+
+from berth_asyncio import call
+
+
+async def time_limit(client):
+    try:
+        async with asyncio.timeout(0.3):
+            await call(client, "run", None, Berth.Program.new("sleep 60"))
+    except TimeoutError:
+        print("time limit")
+
+
+async def many_at_once(client):
+    programs = [Berth.Program.new(f"echo {number}") for number in range(30)]
+    results = await asyncio.gather(*(call(client, "run", None, one) for one in programs))
+    assert [result.get_stdout() for result in results] == [f"{n}\n" for n in range(30)]
+    print("many at once")
+
+
+async def cancelled_wait(client):
+    sandboxes = [await call(client, "create", None) for _ in range(2)]
+    waiting = asyncio.create_task(call(client, "create", None))
+    while not (await call(client, "status")).unpack()["waiters"]:
+        await asyncio.sleep(0.01)
+    waiting.cancel()
+    try:
+        await waiting
+    except asyncio.CancelledError:
+        print("cancelled")
+    for sandbox in sandboxes:
+        await call(client, "destroy", sandbox)
+    assert (await call(client, "status")).unpack()["slots"]["claimed"] == 0
+    return sandboxes[0]
+
+
+async def errors(client, gone):
+    try:
+        await call(client, "exec", gone, Berth.Program.new("true"))
+    except GLib.Error as error:
+        assert error.matches(Berth.error_quark(), Berth.Error.GONE), error
+        assert Berth.error_get_advice(error) == Berth.Advice.CREATE
+        assert not Berth.error_is_retryable(error)
+        print(Berth.error_get_code(error))
+
+
+async def main():
+    # debug complains of futures that nobody looked at; a busy machine is none of its business
+    asyncio.get_running_loop().slow_callback_duration = 60
+    client = Berth.Client.new(None)
+    await time_limit(client)
+    await many_at_once(client)
+    await errors(client, await cancelled_wait(client))
+    # a call that waits, while another thread runs the main loop
+    print(client.run(None, Berth.Program.new("echo waited"), None).get_stdout().strip())
+
+
+asyncio.run(main(), debug=True)
