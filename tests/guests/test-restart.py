@@ -131,7 +131,7 @@ def test_host_rebooted():
 
 
 def libvirtd_pid():
-    found = subprocess.run(["pgrep", "-x", "libvirtd"], capture_output=True, text=True, check=False)
+    found = subprocess.run(["pgrep", "-x", "-u", "0", "libvirtd"], capture_output=True, text=True, check=False)
     return [int(pid) for pid in found.stdout.split()]
 
 
