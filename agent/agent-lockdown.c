@@ -118,10 +118,14 @@ bool
 berth_agent_lockdown_groups (unsigned reserve_mb)
 {
   static const char *const controllers[] = { "+cpu", "+memory", "+pids" };
+  const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   int root, fd;
   bool ok;
 
-  if (mount ("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
+  /* favordynmods: a process is moved into its exec's group and out of it each time, and would wait
+   * for a grace period of RCU each time; kernels before 6.0 don't know it */
+  if (mount ("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, "favordynmods") != 0
+      && mount ("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, NULL) != 0)
     return false;
   root = open ("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   ok = root >= 0;

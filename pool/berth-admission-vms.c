@@ -180,6 +180,7 @@ berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, Berth
   if (waiter->base.is_queued)
     leave_queue (self, waiter);
   vm_fire (self, av, BERTH_VM_EVENT_CLAIM);
+  berth_warm_note_given (av->warm, self->now_us);
   av->tenant = waiter->base.tenant;
   av->cost = waiter->base.cost;
   vm_take (self, av, (BerthPlace){ .vcpus = request->vcpus });

@@ -382,6 +382,7 @@ pick_template (BerthAdmission *self)
       double worth = berth_warm_get_worth (warm, have, self->now_us);
 
       if (have >= berth_warm_get_wanted (warm, self->now_us)
+          || (count.n_idle > 0 && berth_warm_is_holding_back (warm, self->now_us))
           || !berth_warm_may_refill (warm, self->now_us) || !berth_place_covers (&free, &place))
         continue;
       if (best == NULL || worth > best_worth || (worth == best_worth && have < best_have))

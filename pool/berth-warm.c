@@ -9,8 +9,11 @@
 #define RATE_WINDOW_US (60 * G_TIME_SPAN_SECOND) /* how long an arrival is remembered */
 #define REFILL_WEIGHT 0.3                        /* of the newest refill in the mean */
 #define REFILL_DEFAULT_S 1.0                     /* until one was measured */
-#define FALL_AFTER_US (60 * G_TIME_SPAN_SECOND)  /* how long less must have been enough */
-#define IGNORED_DEMAND 0.02                      /* VMs: so rare a use keeps none warm */
+/* A short program is over by then, on a host that does nothing else: the start of a clone keeps a
+ * CPU busy for as long. */
+#define HOLD_BACK_US (G_TIME_SPAN_MILLISECOND * 250)
+#define FALL_AFTER_US (60 * G_TIME_SPAN_SECOND) /* how long less must have been enough */
+#define IGNORED_DEMAND 0.02                     /* VMs: so rare a use keeps none warm */
 #define BACKOFF_FIRST_US G_TIME_SPAN_SECOND
 #define BACKOFF_MAX_US (5 * G_TIME_SPAN_MINUTE)
 
@@ -33,6 +36,7 @@ struct _BerthWarm
   guint failed_claims;  /* likewise: a VM that can be made but not used is as bad */
   char *last_error;
   gint64 not_before_us;
+  gint64 held_back_until_us; /* no refill while others stand by */
 };
 
 BerthWarm *
@@ -140,6 +144,18 @@ berth_warm_note_refill (BerthWarm *self, gint64 took_us)
 }
 
 void
+berth_warm_note_given (BerthWarm *self, gint64 now_us)
+{
+  self->held_back_until_us = now_us + HOLD_BACK_US;
+}
+
+gboolean
+berth_warm_is_holding_back (BerthWarm *self, gint64 now_us)
+{
+  return now_us < self->held_back_until_us;
+}
+
+void
 berth_warm_note_claim (BerthWarm *self)
 {
   self->failed_claims = 0;
@@ -229,6 +245,8 @@ berth_warm_next_wakeup_us (BerthWarm *self, gint64 now_us)
 
   if (self->not_before_us > now_us)
     wakeup_us = self->not_before_us;
+  if (self->held_back_until_us > now_us)
+    wakeup_us = MIN (wakeup_us, self->held_back_until_us);
   if (self->lower_from_us != 0)
     wakeup_us = MIN (wakeup_us, self->lower_from_us + FALL_AFTER_US);
   else if (self->wanted > self->target.min)

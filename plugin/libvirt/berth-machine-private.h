@@ -24,6 +24,7 @@ struct _BerthMachine
   BerthSnapshot *snapshot;                    /* what it was cloned from, or is recorded to */
   guint8 proof[BERTH_MACHINE_PROOF_SIZE]; /* of its own random numbers */
   guint identity_attempts;
+  guint rehearsals; /* that are left */
   gboolean is_adopted;
 };
 

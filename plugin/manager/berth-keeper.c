@@ -467,6 +467,15 @@ berth_keeper_want (BerthKeeper *self, const char *template_name)
 /* ---- what an administrator asks ---- */
 
 void
+berth_keeper_retry (BerthKeeper *self, const char *template_name)
+{
+  Keep *keep = g_hash_table_lookup (self->keeps, template_name);
+
+  if (keep != NULL && keep->state == KEEP_FAILED)
+    keep_look (keep, BERTH_SNAPSHOT_ANY);
+}
+
+void
 berth_keeper_make_async (BerthKeeper *self, const char *template_name,
                          GAsyncReadyCallback callback, gpointer user_data)
 {

@@ -31,6 +31,8 @@ void berth_keeper_stop (BerthKeeper *self);
 
 /* A request for @template_name came: from now on the template has a snapshot. */
 void berth_keeper_want (BerthKeeper *self, const char *template_name);
+/* What failed is tried again now. */
+void berth_keeper_retry (BerthKeeper *self, const char *template_name);
 /* libvirt is back, and may be another version; or the images were built again. */
 void berth_keeper_check_again (BerthKeeper *self);
 

@@ -61,7 +61,7 @@ static void
 fill (BerthManager *self, const char *template_name, gconstpointer data)
 {
   berth_pool_fill (self->pool, template_name);
-  berth_keeper_want (self->keeper, template_name);
+  berth_keeper_retry (self->keeper, template_name);
 }
 
 gboolean

@@ -41,7 +41,8 @@ def show(name, value, unit, target=""):
 
 def snapshot_of(d):
     return os.path.join(d.snapshots, next(name for name in os.listdir(d.snapshots)
-                                          if not name.endswith(".part")))
+                                          if name.startswith("python-")
+                                          and not name.endswith(".part")))
 
 
 def warm_runs(d):
