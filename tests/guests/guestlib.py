@@ -113,7 +113,8 @@ class Daemon:
 
     def __exit__(self, kind, *_):
         if kind is not None:
-            print("#", self.log().replace("\n", "\n# "))
+            text = self.berth("status").stdout + self.log()
+            print("#", text.replace("\n", "\n# "))
         self.process.terminate()
         self.process.wait(120)
         left = domains("--all")
@@ -156,6 +157,13 @@ class Daemon:
 
     def wait_warm(self, count=1, name="python"):
         until(lambda: self.template(name)["warm"] >= count, f"{count} warm VMs of {name}")
+
+    def wait_slots(self, claimed, free):
+        """An answer comes before libvirt has let go of the domain, which holds the slot until then."""
+        def slots():
+            now = self.json("status")["slots"]
+            return now["claimed"], now["free"]
+        until(lambda: slots() == (claimed, free), f"{claimed} slots claimed and {free} free")
 
     def warm(self):
         return [vm for vm in self.json("list") if vm["state"] == "warm"]

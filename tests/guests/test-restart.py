@@ -80,8 +80,7 @@ def test_berthd_killed_under_load():
         same(load.wrong, [])
         # once it is quiet, the books are libvirt's
         until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
-        slots = d.json("status")["slots"]
-        same((slots["claimed"], slots["starting"] + slots["stopping"] <= 1), (1, True))
+        d.wait_slots(claimed=1, free=3)
         same(d.berth("destroy", session).returncode, 0)
         same(d.run()["stdout"], "ok\n")
 
@@ -116,11 +115,11 @@ def test_host_rebooted():
     with Daemon("--warm", "python=1") as d:
         d.wait_warm()
         session = d.berth("create").stdout.strip()
+        # libvirtd 9.0 itself can crash if a QEMU dies that it is just starting: none is, then
+        d.wait_warm()
         d.crash()
-        # also those that libvirt was about to start
-        until(lambda: subprocess.run(["pkill", "-9", "-f", f"guest={PREFIX}-"],
-                                     check=False).returncode == 1 and not domains(),
-              "the end of the domains")
+        subprocess.run(["pkill", "-9", "-f", f"guest={PREFIX}-"], check=True)
+        until(lambda: not domains(), "the end of the domains")
         assert domains("--all")  # the definitions are left
         d.start()
         done = d.berth("exec", session, "print(1)")
