@@ -78,7 +78,8 @@ def test_destroy_during_a_run_frees_the_slot():
         print(f"# told after {time.monotonic() - begin:.2f} s: {err.strip()}")
         same(running.returncode, 125)
         same(err.count("\n"), 1)
-        assert "ended while its code ran" in err, err
+        # libvirt's event and the end of the channel race; both say the same
+        assert "ended while" in err and "what the code did is unknown" in err, err
         out, err = waiting.communicate(timeout=120)
         same((waiting.returncode, out, err), (0, "next\n", ""))
 
