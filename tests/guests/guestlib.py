@@ -159,7 +159,7 @@ class Daemon:
         until(lambda: self.template(name)["warm"] >= count, f"{count} warm VMs of {name}")
 
     def wait_slots(self, claimed, free):
-        """An answer comes before libvirt has let go of the domain, which holds the slot until then."""
+        """A run is answered before libvirt has let go of its domain, which holds the slot."""
         def slots():
             now = self.json("status")["slots"]
             return now["claimed"], now["free"]
