@@ -3,8 +3,6 @@
  * which closes the connection and so withdraws the request. */
 #include "plugin/cli/berth-cli-client.h"
 
-#include <errno.h>
-#include <gio/gunixsocketaddress.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
@@ -12,16 +10,12 @@
 
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/daemon/berth-wire.h"
-#include "plugin/manager/berth-config.h"
+#include "plugin/libberth/berth-dial.h"
 #include "pool/berth-error.h"
-
-#define SYSTEM_SOCKET "/run/berth/berthd.sock"
-#define GREETING_LIMIT_S 10
 
 struct _BerthClient
 {
   char *path;
-  GSocket *socket;
   GDBusConnection *connection;
   int signal; /* that ended it, 0 for none */
   guint signal_ids[2];
@@ -42,7 +36,9 @@ interrupt (BerthClient *self, int number)
     _exit (BERTH_EXIT_SIGNAL_BASE + number);
   self->signal = number;
   /* berthd sees the end at once, withdraws a waiting request and ends a running program */
-  g_socket_shutdown (self->socket, TRUE, TRUE, NULL);
+  g_socket_shutdown (g_socket_connection_get_socket (G_SOCKET_CONNECTION (
+                         g_dbus_connection_get_stream (self->connection))),
+                     TRUE, TRUE, NULL);
   return G_SOURCE_CONTINUE;
 }
 
@@ -58,110 +54,6 @@ terminate_cb (gpointer user_data)
   return interrupt (user_data, SIGTERM);
 }
 
-/* berth_error's own line for what connect(2) said */
-static void
-explain_connect_error (const char *path, const GError *cause, GError **error)
-{
-  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED))
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_DENIED,
-                 "you may not use the berthd on %s: join the group that 'ls -l %s' names, or run "
-                 "your own and name it with --socket",
-                 path, path);
-  else
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                 "no berthd answers on %s: start it with 'systemctl start berthd' or 'berthd "
-                 "--foreground --socket %s'",
-                 path, path);
-}
-
-static gboolean
-open_socket (BerthClient *self, const char *path, GError **error)
-{
-  g_autoptr(GError) cause = NULL;
-  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
-                                             G_SOCKET_PROTOCOL_DEFAULT, &cause);
-
-  g_free (self->path);
-  self->path = g_strdup (path);
-  if (socket == NULL || !g_socket_connect (socket, address, NULL, &cause))
-    {
-      explain_connect_error (path, cause, error);
-      return FALSE;
-    }
-  self->socket = g_steal_pointer (&socket);
-  return TRUE;
-}
-
-/* A default path may lie where another user could have put a socket first. */
-static gboolean
-check_owner (BerthClient *self, GError **error)
-{
-  g_autoptr(GCredentials) credentials = g_socket_get_credentials (self->socket, NULL);
-  uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t) -1;
-
-  if (uid == 0 || uid == geteuid ())
-    return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_DENIED,
-               "%s is served by user %u, neither by you nor by root: if you trust it, name it with "
-               "--socket",
-               self->path, (guint) uid);
-  return FALSE;
-}
-
-/* Without a choice of the caller's: the user's own berthd, else the system's. */
-static gboolean
-open_default_socket (BerthClient *self, GError **error)
-{
-  g_autofree char *own = berth_config_dup_default_socket ();
-
-  if (open_socket (self, own, error))
-    return check_owner (self, error);
-  if (geteuid () == 0 || !open_socket (self, SYSTEM_SOCKET, NULL))
-    return FALSE;
-  g_clear_error (error);
-  return check_owner (self, error);
-}
-
-static void
-greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Pending *pending = user_data;
-
-  pending->client->connection = g_dbus_connection_new_finish (result, &pending->error);
-  pending->done = TRUE;
-}
-
-static gboolean
-greeting_limit_cb (gpointer user_data)
-{
-  g_cancellable_cancel (user_data);
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-greet (BerthClient *self, GError **error)
-{
-  g_autoptr(GSocketConnection) stream
-      = g_socket_connection_factory_create_connection (self->socket);
-  g_autoptr(GCancellable) limit = g_cancellable_new ();
-  guint limit_id = g_timeout_add_seconds (GREETING_LIMIT_S, greeting_limit_cb, limit);
-  Pending pending = { .client = self };
-
-  g_dbus_connection_new (G_IO_STREAM (stream), NULL, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT,
-                         NULL, limit, greeted_cb, &pending);
-  while (!pending.done)
-    g_main_context_iteration (NULL, TRUE);
-  g_source_remove (limit_id);
-  if (self->connection != NULL)
-    return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-               "what listens on %s does not answer like a berthd (%s): try again, or restart it",
-               self->path, pending.error->message);
-  g_error_free (pending.error);
-  return FALSE;
-}
-
 /**
  * berth_client_new:
  * @socket_path: (nullable): what the caller chose; else BERTH_SOCKET, else the defaults
@@ -172,13 +64,9 @@ BerthClient *
 berth_client_new (const char *socket_path, GError **error)
 {
   g_autoptr(BerthClient) self = g_new0 (BerthClient, 1);
-  const char *environment = g_getenv ("BERTH_SOCKET");
-  const char *chosen = socket_path != NULL ? socket_path : environment;
-  gboolean is_chosen = chosen != NULL && chosen[0] != '\0';
 
-  berth_wire_register_errors ();
-  if (!(is_chosen ? open_socket (self, chosen, error) : open_default_socket (self, error))
-      || !greet (self, error))
+  self->connection = berth_dial (socket_path, "--socket", &self->path, error);
+  if (self->connection == NULL)
     return NULL;
   self->signal_ids[0] = g_unix_signal_add (SIGINT, interrupt_cb, self);
   self->signal_ids[1] = g_unix_signal_add (SIGTERM, terminate_cb, self);
@@ -197,7 +85,6 @@ berth_client_free (BerthClient *self)
   for (guint i = 0; i < G_N_ELEMENTS (self->signal_ids); i++)
     g_clear_handle_id (&self->signal_ids[i], g_source_remove);
   g_clear_object (&self->connection);
-  g_clear_object (&self->socket);
   g_free (self->path);
   g_free (self);
 }

@@ -180,7 +180,9 @@ berth_client_connect (BerthClient *self, GError **error)
   connection = berth_client_take_connection (self);
   if (connection == NULL)
     {
-      connection = berth_dial (self->socket_path, error);
+      g_autofree char *path = NULL;
+
+      connection = berth_dial (self->socket_path, NULL, &path, error);
       g_mutex_lock (&self->lock);
       if (connection != NULL)
         count_call (self, connection, +1);

@@ -13,6 +13,22 @@
 #define SYSTEM_SOCKET "/run/berth/berthd.sock"
 #define GREETING_LIMIT_S 10
 
+/* Which berthd, and how its caller can name another one */
+typedef struct
+{
+  char *path;
+  const char *option; /* nullable */
+  GSocket *socket;
+} Dial;
+
+static void
+dial_clear (Dial *self)
+{
+  g_free (self->path);
+  g_clear_object (&self->socket);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Dial, dial_clear)
+
 typedef struct
 {
   GAsyncResult *result;
@@ -20,13 +36,16 @@ typedef struct
 } Greeting;
 
 static void
-explain_connect_error (const char *path, const GError *cause, GError **error)
+explain_connect_error (const Dial *self, const GError *cause, GError **error)
 {
+  const char *path = self->path;
+
   if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED))
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_DENIED,
                  "you may not use the berthd on %s: join the group that 'ls -l %s' names, or run "
-                 "your own",
-                 path, path);
+                 "your own%s%s",
+                 path, path, self->option != NULL ? " and name it with " : "",
+                 self->option != NULL ? self->option : "");
   else
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                  "no berthd answers on %s: start it with 'systemctl start berthd' or 'berthd "
@@ -34,53 +53,51 @@ explain_connect_error (const char *path, const GError *cause, GError **error)
                  path, path);
 }
 
-static GSocket *
-open_socket (const char *path, GError **error)
+static gboolean
+open_socket (Dial *self, const char *path, GError **error)
 {
   g_autoptr(GError) cause = NULL;
   g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
   g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
                                              G_SOCKET_PROTOCOL_DEFAULT, &cause);
 
+  g_free (self->path);
+  self->path = g_strdup (path);
   if (socket != NULL && g_socket_connect (socket, address, NULL, &cause))
-    return g_steal_pointer (&socket);
-  explain_connect_error (path, cause, error);
-  return NULL;
+    self->socket = g_steal_pointer (&socket);
+  else
+    explain_connect_error (self, cause, error);
+  return self->socket != NULL;
 }
 
 /* A default path may lie where another user could have put a socket first. */
 static gboolean
-check_owner (GSocket *socket, const char *path, GError **error)
+check_owner (const Dial *self, GError **error)
 {
-  g_autoptr(GCredentials) credentials = g_socket_get_credentials (socket, NULL);
+  g_autoptr(GCredentials) credentials = g_socket_get_credentials (self->socket, NULL);
   uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t)-1;
 
   if (uid == 0 || uid == geteuid ())
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_DENIED,
-               "%s is served by user %u, neither by you nor by root: if you trust it, name its "
-               "socket",
-               path, (guint)uid);
+               "%s is served by user %u, neither by you nor by root: if you trust it, name %s%s",
+               self->path, (guint)uid, self->option != NULL ? "it with " : "its socket",
+               self->option != NULL ? self->option : "");
   return FALSE;
 }
 
-static GSocket *
-open_default_socket (GError **error)
+/* Without a choice of the caller's: the user's own berthd, else the system's. */
+static gboolean
+open_default_socket (Dial *self, GError **error)
 {
   g_autofree char *own = berth_config_dup_default_socket ();
-  g_autoptr(GSocket) socket = open_socket (own, error);
-  const char *path = own;
 
-  if (socket == NULL && geteuid () != 0)
-    {
-      path = SYSTEM_SOCKET;
-      socket = open_socket (path, NULL);
-      if (socket != NULL)
-        g_clear_error (error);
-    }
-  if (socket == NULL || !check_owner (socket, path, error))
-    return NULL;
-  return g_steal_pointer (&socket);
+  if (open_socket (self, own, error))
+    return check_owner (self, error);
+  if (geteuid () == 0 || !open_socket (self, SYSTEM_SOCKET, NULL))
+    return FALSE;
+  g_clear_error (error);
+  return check_owner (self, error);
 }
 
 static void
@@ -124,23 +141,24 @@ greet (GSocket *socket, GError **error)
 }
 
 GDBusConnection *
-berth_dial (const char *path, GError **error)
+berth_dial (const char *path, const char *option, char **out_path, GError **error)
 {
   const char *environment = g_getenv ("BERTH_SOCKET");
   const char *chosen = path != NULL ? path : environment;
   gboolean is_chosen = chosen != NULL && chosen[0] != '\0';
-  g_autoptr(GSocket) socket
-      = is_chosen ? open_socket (chosen, error) : open_default_socket (error);
+  g_auto(Dial) dial = { .option = option };
   g_autoptr(GError) cause = NULL;
-  GDBusConnection *connection;
+  gboolean is_open
+      = is_chosen ? open_socket (&dial, chosen, error) : open_default_socket (&dial, error);
+  GDBusConnection *connection = NULL;
 
   berth_wire_register_errors ();
-  if (socket == NULL)
-    return NULL;
-  connection = greet (socket, &cause);
-  if (connection == NULL)
+  if (is_open)
+    connection = greet (dial.socket, &cause);
+  if (is_open && connection == NULL)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                  "what listens on %s does not answer like a berthd (%s): try again, or restart it",
-                 is_chosen ? chosen : "berthd's socket", cause->message);
+                 dial.path, cause->message);
+  *out_path = g_steal_pointer (&dial.path);
   return connection;
 }
