@@ -13,8 +13,14 @@
 G_DEFINE_BOXED_TYPE (BerthRequest, berth_request, berth_request_ref, berth_request_unref)
 #pragma GCC diagnostic pop
 
-static gboolean
-name_is_valid (const char *name)
+/**
+ * berth_request_name_is_valid:
+ * @name: any text
+ *
+ * Returns: whether it may name a tenant, a task, a template or a sandbox (contract.md, Input)
+ */
+gboolean
+berth_request_name_is_valid (const char *name)
 {
   static const char allowed[] = G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-";
   gsize length = strspn (name, allowed);
@@ -25,7 +31,7 @@ name_is_valid (const char *name)
 static gboolean
 check_name (const char *what, const char *name, GError **error)
 {
-  if (name != NULL && !name_is_valid (name))
+  if (name != NULL && !berth_request_name_is_valid (name))
     {
       /* hostile text must not reach a terminal or a log unescaped, nor at full length */
       g_autofree char *start = g_strndup (name, 40);

@@ -45,6 +45,8 @@ struct _BerthRequest
 #define BERTH_TYPE_REQUEST (berth_request_get_type ())
 BERTH_AVAILABLE GType berth_request_get_type (void);
 
+/* the one rule for names that callers give: of tenants, tasks, templates, and ids */
+BERTH_AVAILABLE gboolean berth_request_name_is_valid (const char *name);
 /* fails with BERTH_ERROR_INVALID where a name breaks the rule of contract.md */
 BERTH_AVAILABLE BerthRequest *
 berth_request_new (const char *template_name, guint memory_mb, guint vcpus, const char *tenant,

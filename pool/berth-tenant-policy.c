@@ -89,15 +89,12 @@ uid_is_valid (const char *text, const char *colon)
 gboolean
 berth_tenant_pattern_is_valid (const char *pattern)
 {
-  static const char allowed[] = G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-";
   const char *colon = strchr (pattern, ':');
   const char *name = colon != NULL ? colon + 1 : pattern;
-  gsize length = strspn (name, allowed);
 
   if (colon != NULL && !uid_is_valid (pattern, colon))
     return FALSE;
-  return strcmp (name, "*") == 0
-         || (name[length] == '\0' && length >= 1 && length <= BERTH_REQUEST_NAME_MAX);
+  return strcmp (name, "*") == 0 || berth_request_name_is_valid (name);
 }
 
 /**

@@ -13,8 +13,6 @@
 #define BERTH_LIMIT_MESSAGE_FDS 3
 /* From accept() to the end of the authentication; seconds */
 #define BERTH_LIMIT_AUTHENTICATION_S 5
-/* Characters of a sandbox id, a template's or a language's name */
-#define BERTH_LIMIT_NAME_CHARS 128
 /* "wait_ms" at most: 30 days; milliseconds */
 #define BERTH_LIMIT_WAIT_MS (G_GINT64_CONSTANT (30) * 24 * 3600 * 1000)
 /* Memory of one sandbox that can be named at all: 16 TiB; MiB */

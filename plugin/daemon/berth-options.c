@@ -9,6 +9,7 @@
 
 #include "plugin/daemon/berth-limits.h"
 #include "pool/berth-error.h"
+#include "pool/berth-request.h"
 
 typedef struct _OptionEntry OptionEntry;
 typedef gboolean (*OptionFunc) (const OptionEntry *entry, BerthOptions *self, GVariant *value,
@@ -38,23 +39,14 @@ refuse (GError **error, const char *key, const char *format, ...)
 }
 
 static gboolean
-name_is_valid (const char *name)
-{
-  gsize length = strlen (name);
-
-  return length >= 1 && length <= BERTH_LIMIT_NAME_CHARS
-         && strspn (name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-") == length;
-}
-
-static gboolean
 parse_name (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnixFDList *fds,
             GError **error)
 {
   const char *name = g_variant_get_string (value, NULL);
 
-  if (!name_is_valid (name))
-    return refuse (error, entry->key, "'%.40s': give 1 to %d letters, digits, _ and -", name,
-                   BERTH_LIMIT_NAME_CHARS);
+  if (!berth_request_name_is_valid (name))
+    return refuse (error, entry->key, "'%.40s': give 1 to %u letters, digits, _ and -", name,
+                   BERTH_REQUEST_NAME_MAX);
   G_STRUCT_MEMBER (const char *, &self->sandbox, entry->offset) = name;
   return TRUE;
 }

@@ -3,7 +3,6 @@
  * were made over a connection end with it; sandboxes stay. */
 #include "plugin/daemon/berth-peer-private.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "plugin/daemon/berth-admin.h"
@@ -13,6 +12,7 @@
 #include "plugin/daemon/berth-options.h"
 #include "plugin/daemon/berth-wire.h"
 #include "pool/berth-error.h"
+#include "pool/berth-request.h"
 
 struct _BerthPeer
 {
@@ -173,10 +173,7 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
 gboolean
 berth_peer_check_id (const char *id, GError **error)
 {
-  gsize length = strlen (id);
-
-  if (length >= 1 && length <= BERTH_LIMIT_NAME_CHARS
-      && strspn (id, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-") == length)
+  if (berth_request_name_is_valid (id))
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                "'%.40s' is no sandbox id: 'berth list' shows them", id);

@@ -2,8 +2,6 @@
 /* What kind of sandbox a program asks for, and how berthd is told. */
 #include "plugin/libberth/berth-spec-private.h"
 
-#include <string.h>
-
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
@@ -267,11 +265,7 @@ berth_spec_set_attached (BerthSpec *self, gboolean attached)
 gboolean
 berth_spec_check_name (const char *what, const char *name, GError **error)
 {
-  gsize length = name != NULL ? strlen (name) : 0;
-
-  if (name == NULL
-      || (length >= 1 && length <= BERTH_REQUEST_NAME_MAX
-          && strspn (name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-") == length))
+  if (name == NULL || berth_request_name_is_valid (name))
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s: give 1 to %u letters, digits, _ and -",
                what, BERTH_REQUEST_NAME_MAX);

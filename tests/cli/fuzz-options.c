@@ -65,7 +65,7 @@ assert_rules (const BerthOptions *options, BerthOptionSet set)
   if ((set & BERTH_OPTION_SET_SANDBOX) == 0)
     g_assert_cmpint (sandbox->wait_us, ==, DEFAULT_WAIT_US);
   if (sandbox->tenant != NULL)
-    g_assert_cmpuint (strlen (sandbox->tenant), <=, BERTH_LIMIT_NAME_CHARS);
+    g_assert_cmpuint (strlen (sandbox->tenant), <=, BERTH_REQUEST_NAME_MAX);
   if (options->exec != NULL)
     g_assert_true (berth_exec_check (options->exec, NULL));
 }

@@ -17,6 +17,7 @@
 #include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-wire.h"
 #include "pool/berth-error.h"
+#include "pool/berth-request.h"
 
 #define LIMIT_S 30
 #define MAX_VMS "2"
@@ -243,7 +244,7 @@ test_options (Fixture *fixture, gconstpointer data)
 static void
 test_long_names (Fixture *fixture, gconstpointer data)
 {
-  g_autofree char *longest = g_strnfill (BERTH_LIMIT_NAME_CHARS, 'a');
+  g_autofree char *longest = g_strnfill (BERTH_REQUEST_NAME_MAX, 'a');
   g_autofree char *good = g_strdup_printf ("({'code': <b'exit 0'>, 'tenant': <'%s'>},)", longest);
   g_autofree char *bad = g_strdup_printf ("({'code': <b'exit 0'>, 'tenant': <'a%s'>},)", longest);
   g_autoptr(GVariant) reply = call_ok (fixture->connection, "Run", good, NULL);
