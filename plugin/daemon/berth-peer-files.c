@@ -5,16 +5,13 @@
 #include "plugin/daemon/berth-peer-private.h"
 #include "pool/berth-error.h"
 
-typedef BerthFileResult *(*FinishFunc) (BerthManager *manager, GAsyncResult *result,
-                                        GError **error);
-
-/* Takes over @invocation. */
 static void
-answer (GObject *source, GAsyncResult *async_result, FinishFunc finish,
-        GDBusMethodInvocation *invocation)
+file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
+  GDBusMethodInvocation *invocation = user_data;
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthFileResult) result = finish (BERTH_MANAGER (source), async_result, &error);
+  g_autoptr (BerthFileResult) result
+      = berth_manager_file_finish (BERTH_MANAGER (source), async_result, &error);
 
   if (result == NULL)
     berth_peer_answer_error (invocation, error);
@@ -27,28 +24,9 @@ answer (GObject *source, GAsyncResult *async_result, FinishFunc finish,
         invocation, g_variant_new ("(@a{sv})", berth_file_result_to_variant (result)));
 }
 
-static void
-put_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  answer (source, result, berth_manager_put_finish, user_data);
-}
-
-static void
-get_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  answer (source, result, berth_manager_get_finish, user_data);
-}
-
-static void
-ls_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  answer (source, result, berth_manager_ls_finish, user_data);
-}
-
-/* (transfer full) (nullable): NULL when the call was answered */
-static BerthFileRequest *
-take_request (GDBusMethodInvocation *invocation, BerthFileKind kind, const char *id, GVariant *path,
-              GVariant *options, GUnixFDList *fds)
+static gboolean
+handle_file (BerthPeer *self, GDBusMethodInvocation *invocation, BerthFileKind kind, const char *id,
+             GVariant *path, GVariant *options, GUnixFDList *fds)
 {
   g_autoptr (GError) error = NULL;
   BerthFileRequest *request = NULL;
@@ -57,46 +35,32 @@ take_request (GDBusMethodInvocation *invocation, BerthFileKind kind, const char 
     request = berth_file_options_parse (kind, path, options, fds, &error);
   if (request == NULL)
     berth_peer_answer_error (invocation, error);
-  return request;
+  else
+    berth_manager_file_async (berth_peer_get_manager (self), id, berth_peer_get_acting_uid (self),
+                              request, berth_peer_get_cancellable (self, invocation), file_cb,
+                              invocation);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
 static gboolean
 handle_put (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
             const char *id, GVariant *path, GVariant *options)
 {
-  BerthPeer *self = BERTH_PEER (object);
-  BerthFileRequest *request = take_request (invocation, BERTH_FILE_PUT, id, path, options, fds);
-
-  if (request != NULL)
-    berth_manager_put_async (berth_peer_get_manager (self), id, berth_peer_get_acting_uid (self),
-                             request, berth_peer_get_cancellable (self, invocation), put_cb, invocation);
-  return G_DBUS_METHOD_INVOCATION_HANDLED;
+  return handle_file (BERTH_PEER (object), invocation, BERTH_FILE_PUT, id, path, options, fds);
 }
 
 static gboolean
 handle_get (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
             const char *id, GVariant *path, GVariant *options)
 {
-  BerthPeer *self = BERTH_PEER (object);
-  BerthFileRequest *request = take_request (invocation, BERTH_FILE_GET, id, path, options, fds);
-
-  if (request != NULL)
-    berth_manager_get_async (berth_peer_get_manager (self), id, berth_peer_get_acting_uid (self),
-                             request, berth_peer_get_cancellable (self, invocation), get_cb, invocation);
-  return G_DBUS_METHOD_INVOCATION_HANDLED;
+  return handle_file (BERTH_PEER (object), invocation, BERTH_FILE_GET, id, path, options, fds);
 }
 
 static gboolean
 handle_ls (BerthDBusManager *object, GDBusMethodInvocation *invocation, const char *id,
            GVariant *path, GVariant *options)
 {
-  BerthPeer *self = BERTH_PEER (object);
-  BerthFileRequest *request = take_request (invocation, BERTH_FILE_LIST, id, path, options, NULL);
-
-  if (request != NULL)
-    berth_manager_ls_async (berth_peer_get_manager (self), id, berth_peer_get_acting_uid (self),
-                            request, berth_peer_get_cancellable (self, invocation), ls_cb, invocation);
-  return G_DBUS_METHOD_INVOCATION_HANDLED;
+  return handle_file (BERTH_PEER (object), invocation, BERTH_FILE_LIST, id, path, options, NULL);
 }
 
 void

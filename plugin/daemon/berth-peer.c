@@ -98,16 +98,10 @@ call_free (Call *call)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Call, call_free)
 
 /* Administrators see and touch every sandbox: the manager knows them as 0. */
-static guint32
-acting_uid (BerthPeer *self)
-{
-  return self->uid == geteuid () ? 0 : self->uid;
-}
-
 guint32
 berth_peer_get_acting_uid (BerthPeer *self)
 {
-  return acting_uid (self);
+  return self->uid == geteuid () ? 0 : self->uid;
 }
 
 BerthManager *
@@ -207,7 +201,8 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
       call_fail (call, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
-  berth_manager_exec_async (self->manager, id, acting_uid (self), g_steal_pointer (&options->exec),
+  berth_manager_exec_async (self->manager, id, berth_peer_get_acting_uid (self),
+                            g_steal_pointer (&options->exec),
                             berth_calls_add (self->calls, invocation), exec_cb,
                             g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -324,8 +319,8 @@ handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, con
   if (berth_peer_check_id (id, &error))
     {
       forget_attached (self, id);
-      berth_manager_destroy_vm_async (self->manager, id, acting_uid (self), NULL, destroy_cb,
-                                      g_steal_pointer (&call));
+      berth_manager_destroy_vm_async (self->manager, id, berth_peer_get_acting_uid (self), NULL,
+                                      destroy_cb, g_steal_pointer (&call));
     }
   else
     call_fail (call, error);
@@ -336,7 +331,8 @@ static gboolean
 handle_list (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr(GVariant) vms = berth_manager_dup_list (self->manager, acting_uid (self));
+  g_autoptr(GVariant) vms
+      = berth_manager_dup_list (self->manager, berth_peer_get_acting_uid (self));
 
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@aa{sv})", vms));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -378,7 +374,8 @@ handle_status (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(GVariant) status = berth_manager_dup_status (self->manager);
-  GVariant *told = acting_uid (self) == 0 ? status : status_for_everybody (status);
+  GVariant *told
+      = berth_peer_get_acting_uid (self) == 0 ? status : status_for_everybody (status);
 
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@a{sv})", told));
   return G_DBUS_METHOD_INVOCATION_HANDLED;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The manager's verbs for files: whose sandbox, which file, and then it is the sandbox's. */
+/* The manager's verb for files: whose sandbox, which file, and then it is the sandbox's. */
 #include "plugin/manager/berth-manager-private.h"
 #include "pool/berth-error.h"
 
@@ -17,17 +17,17 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
-static void
-manager_file_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
-                    gpointer tag, GCancellable *cancellable, GAsyncReadyCallback callback,
-                    gpointer user_data)
+void
+berth_manager_file_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                          GCancellable *cancellable, GAsyncReadyCallback callback,
+                          gpointer user_data)
 {
   g_autoptr (BerthFileRequest) owned = file;
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr (GError) error = NULL;
   BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
 
-  g_task_set_source_tag (task, tag);
+  g_task_set_source_tag (task, berth_manager_file_async);
   g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
   if (sandbox == NULL || !berth_file_request_check (owned, &error))
     g_task_return_error (task, g_steal_pointer (&error));
@@ -36,56 +36,9 @@ manager_file_async (BerthManager *self, const char *id, guint32 uid, BerthFileRe
                               g_steal_pointer (&task));
 }
 
-static BerthFileResult *
-manager_file_finish (BerthManager *self, GAsyncResult *result, GError **error)
+BerthFileResult *
+berth_manager_file_finish (BerthManager *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-void
-berth_manager_put_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
-                         GCancellable *cancellable, GAsyncReadyCallback callback,
-                         gpointer user_data)
-{
-  g_return_if_fail (file->kind == BERTH_FILE_PUT || file->kind == BERTH_FILE_MAKE_DIRECTORY);
-  manager_file_async (self, id, uid, file, berth_manager_put_async, cancellable, callback,
-                      user_data);
-}
-
-BerthFileResult *
-berth_manager_put_finish (BerthManager *self, GAsyncResult *result, GError **error)
-{
-  return manager_file_finish (self, result, error);
-}
-
-void
-berth_manager_get_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
-                         GCancellable *cancellable, GAsyncReadyCallback callback,
-                         gpointer user_data)
-{
-  g_return_if_fail (file->kind == BERTH_FILE_GET);
-  manager_file_async (self, id, uid, file, berth_manager_get_async, cancellable, callback,
-                      user_data);
-}
-
-BerthFileResult *
-berth_manager_get_finish (BerthManager *self, GAsyncResult *result, GError **error)
-{
-  return manager_file_finish (self, result, error);
-}
-
-void
-berth_manager_ls_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
-                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_return_if_fail (file->kind == BERTH_FILE_LIST);
-  manager_file_async (self, id, uid, file, berth_manager_ls_async, cancellable, callback,
-                      user_data);
-}
-
-BerthFileResult *
-berth_manager_ls_finish (BerthManager *self, GAsyncResult *result, GError **error)
-{
-  return manager_file_finish (self, result, error);
 }

@@ -63,20 +63,12 @@ BerthFileResult *
 berth_manager_file (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
                     GCancellable *cancellable, GError **error)
 {
-  BerthFileKind kind = file->kind;
   Wait wait = { NULL };
   g_autoptr(GAsyncResult) result = NULL;
 
-  if (kind == BERTH_FILE_GET)
-    berth_manager_get_async (self, id, uid, file, cancellable, wait_cb, &wait);
-  else if (kind == BERTH_FILE_LIST)
-    berth_manager_ls_async (self, id, uid, file, cancellable, wait_cb, &wait);
-  else
-    berth_manager_put_async (self, id, uid, file, cancellable, wait_cb, &wait);
+  berth_manager_file_async (self, id, uid, file, cancellable, wait_cb, &wait);
   result = wait_for (&wait);
-  return kind == BERTH_FILE_GET    ? berth_manager_get_finish (self, result, error)
-         : kind == BERTH_FILE_LIST ? berth_manager_ls_finish (self, result, error)
-                                   : berth_manager_put_finish (self, result, error);
+  return berth_manager_file_finish (self, result, error);
 }
 
 gboolean

@@ -67,21 +67,11 @@ BERTH_AVAILABLE BerthResult *berth_manager_exec_finish (BerthManager *self, GAsy
 /* Carries a file into a sandbox or makes a folder (@file's kind says which), gets one out of it,
  * lists a folder; takes over @file. Beside an exec, several at a time. @uid must own the sandbox (0
  * may do all). Cancelling withdraws it: a file that was not whole yet is not there. */
-BERTH_AVAILABLE void berth_manager_put_async (BerthManager *self, const char *id, guint32 uid,
-                                              BerthFileRequest *file, GCancellable *cancellable,
-                                              GAsyncReadyCallback callback, gpointer user_data);
-BERTH_AVAILABLE BerthFileResult *berth_manager_put_finish (BerthManager *self,
-                                                           GAsyncResult *result, GError **error);
-BERTH_AVAILABLE void berth_manager_get_async (BerthManager *self, const char *id, guint32 uid,
-                                              BerthFileRequest *file, GCancellable *cancellable,
-                                              GAsyncReadyCallback callback, gpointer user_data);
-BERTH_AVAILABLE BerthFileResult *berth_manager_get_finish (BerthManager *self,
-                                                           GAsyncResult *result, GError **error);
-BERTH_AVAILABLE void berth_manager_ls_async (BerthManager *self, const char *id, guint32 uid,
-                                             BerthFileRequest *file, GCancellable *cancellable,
-                                             GAsyncReadyCallback callback, gpointer user_data);
-BERTH_AVAILABLE BerthFileResult *berth_manager_ls_finish (BerthManager *self,
-                                                          GAsyncResult *result, GError **error);
+BERTH_AVAILABLE void berth_manager_file_async (BerthManager *self, const char *id, guint32 uid,
+                                               BerthFileRequest *file, GCancellable *cancellable,
+                                               GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE BerthFileResult *berth_manager_file_finish (BerthManager *self,
+                                                            GAsyncResult *result, GError **error);
 
 /* Ends a sandbox, whatever runs in it; completes when its domain is gone. */
 BERTH_AVAILABLE void berth_manager_destroy_vm_async (BerthManager *self, const char *id,
@@ -109,7 +99,6 @@ BERTH_AVAILABLE char *berth_manager_create_vm (BerthManager *self,
 BERTH_AVAILABLE BerthResult *berth_manager_exec (BerthManager *self, const char *id, guint32 uid,
                                                  BerthExec *exec, GCancellable *cancellable,
                                                  GError **error);
-/* one for the three: @file's kind says which */
 BERTH_AVAILABLE BerthFileResult *berth_manager_file (BerthManager *self, const char *id,
                                                      guint32 uid, BerthFileRequest *file,
                                                      GCancellable *cancellable, GError **error);

@@ -590,9 +590,10 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
-static void
-file_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
-            GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+void
+berth_manager_file_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                          GCancellable *cancellable, GAsyncReadyCallback callback,
+                          gpointer user_data)
 {
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   GError *error = NULL;
@@ -610,44 +611,8 @@ file_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *f
   fake_home_file_async (sandbox->home, file, cancellable, file_cb, g_steal_pointer (&task));
 }
 
-void
-berth_manager_put_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
-                         GCancellable *cancellable, GAsyncReadyCallback callback,
-                         gpointer user_data)
-{
-  file_async (self, id, uid, file, cancellable, callback, user_data);
-}
-
 BerthFileResult *
-berth_manager_put_finish (BerthManager *self, GAsyncResult *result, GError **error)
-{
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-void
-berth_manager_get_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
-                         GCancellable *cancellable, GAsyncReadyCallback callback,
-                         gpointer user_data)
-{
-  file_async (self, id, uid, file, cancellable, callback, user_data);
-}
-
-BerthFileResult *
-berth_manager_get_finish (BerthManager *self, GAsyncResult *result, GError **error)
-{
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-void
-berth_manager_ls_async (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
-                        GCancellable *cancellable, GAsyncReadyCallback callback,
-                        gpointer user_data)
-{
-  file_async (self, id, uid, file, cancellable, callback, user_data);
-}
-
-BerthFileResult *
-berth_manager_ls_finish (BerthManager *self, GAsyncResult *result, GError **error)
+berth_manager_file_finish (BerthManager *self, GAsyncResult *result, GError **error)
 {
   return g_task_propagate_pointer (G_TASK (result), error);
 }
