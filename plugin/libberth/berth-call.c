@@ -267,3 +267,30 @@ berth_call_start (GTask *task, const BerthCall *what)
   connecting = g_task_new (call->client, NULL, connected_cb, task);
   g_task_run_in_thread (connecting, connect_thread);
 }
+
+GTask *
+berth_call_new_task (BerthClient *client, gpointer tag, GCancellable *cancellable,
+                     GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (client, cancellable, callback, user_data);
+
+  (g_task_set_source_tag) (task, tag);
+  return task;
+}
+
+GVariant *
+berth_call_finish (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, client), NULL);
+  g_return_val_if_fail (g_task_get_source_tag (G_TASK (result)) == tag, NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+GVariant *
+berth_call_finish_child (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error)
+{
+  g_autoptr(GVariant) body = berth_call_finish (client, result, tag, error);
+
+  return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
+}

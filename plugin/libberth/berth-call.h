@@ -43,4 +43,14 @@ typedef struct
 /* @task is (transfer full), of a BerthClient, and returns the answer's body, a GVariant. */
 void berth_call_start (GTask *task, const BerthCall *what);
 
+/* A task for berth_call_start(), whose asynchronous function is @tag. */
+GTask *berth_call_new_task (BerthClient *client, gpointer tag, GCancellable *cancellable,
+                            GAsyncReadyCallback callback, gpointer user_data);
+/* (transfer full) (nullable): the answer's body */
+GVariant *berth_call_finish (BerthClient *client, GAsyncResult *result, gpointer tag,
+                             GError **error);
+/* (transfer full) (nullable): the first child of it */
+GVariant *berth_call_finish_child (BerthClient *client, GAsyncResult *result, gpointer tag,
+                                   GError **error);
+
 G_END_DECLS

@@ -176,10 +176,9 @@ static GTask *
 transfer_new (BerthClient *self, GBytes *content, GCancellable *cancellable,
               GAsyncReadyCallback callback, gpointer user_data, gpointer tag)
 {
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
+  GTask *task = berth_call_new_task (self, tag, cancellable, callback, user_data);
   Transfer *transfer = g_new0 (Transfer, 1);
 
-  (g_task_set_source_tag) (task, tag);
   g_task_set_check_cancellable (task, FALSE);
   if (content != NULL)
     transfer->content = g_bytes_ref (content);
@@ -375,8 +374,8 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL && path != NULL);
 
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, berth_client_list_files_async);
+  task = berth_call_new_task (self, berth_client_list_files_async, cancellable, callback,
+                              user_data);
   if (!check_where (id, path, &error) || !check_where (id, after != NULL ? after : "", &error))
     {
       g_task_return_error (task, error);
@@ -405,12 +404,7 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
 GVariant *
 berth_client_list_files_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(GVariant) body = NULL;
-
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-
-  body = g_task_propagate_pointer (G_TASK (result), error);
-  return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
+  return berth_call_finish_child (self, result, berth_client_list_files_async, error);
 }
 
 /**

@@ -9,22 +9,8 @@ ask (BerthClient *self, const char *method, const char *answer_type, gpointer ta
      GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   BerthCall call = { BERTH_CALL_ASKS, method, NULL, NULL, answer_type };
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
 
-  (g_task_set_source_tag) (task, tag);
-  berth_call_start (task, &call);
-}
-
-static GVariant *
-finish (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
-{
-  g_autoptr(GVariant) body = NULL;
-
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_task_get_source_tag (G_TASK (result)) == tag, NULL);
-
-  body = g_task_propagate_pointer (G_TASK (result), error);
-  return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
+  berth_call_start (berth_call_new_task (self, tag, cancellable, callback, user_data), &call);
 }
 
 /**
@@ -58,7 +44,7 @@ berth_client_list_async (BerthClient *self, GCancellable *cancellable, GAsyncRea
 GVariant *
 berth_client_list_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  return finish (self, result, berth_client_list_async, error);
+  return berth_call_finish_child (self, result, berth_client_list_async, error);
 }
 
 /**
@@ -116,7 +102,7 @@ berth_client_status_async (BerthClient *self, GCancellable *cancellable,
 GVariant *
 berth_client_status_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  return finish (self, result, berth_client_status_async, error);
+  return berth_call_finish_child (self, result, berth_client_status_async, error);
 }
 
 /**

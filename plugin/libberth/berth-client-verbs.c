@@ -8,45 +8,12 @@
 #include "plugin/manager/berth-exec.h"
 #include "pool/berth-error.h"
 
-static GTask *
-task_new (BerthClient *self, GCancellable *cancellable, GAsyncReadyCallback callback,
-          gpointer user_data, gpointer tag)
-{
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
-
-  (g_task_set_source_tag) (task, tag);
-  return task;
-}
-
-/* (transfer full) (nullable): the body of the answer */
-static GVariant *
-finish (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_task_get_source_tag (G_TASK (result)) == tag, NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
 static BerthResult *
 finish_result (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr(GVariant) body = finish (self, result, tag, error);
-  g_autoptr(GVariant) dictionary = NULL;
+  g_autoptr(GVariant) dictionary = berth_call_finish_child (self, result, tag, error);
 
-  if (body == NULL)
-    return NULL;
-  g_variant_get (body, "(@a{sv})", &dictionary);
-  return berth_result_new_from_variant (dictionary);
-}
-
-/* (transfer full) (nullable): the only child of the answer's body */
-static GVariant *
-finish_child (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
-{
-  g_autoptr(GVariant) body = finish (self, result, tag, error);
-
-  return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
+  return dictionary != NULL ? berth_result_new_from_variant (dictionary) : NULL;
 }
 
 /* (transfer floating) (nullable): options of what is given */
@@ -88,7 +55,7 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (spec == NULL || BERTH_IS_SPEC (spec));
 
-  task = task_new (self, cancellable, callback, user_data, berth_client_create_async);
+  task = berth_call_new_task (self, berth_client_create_async, cancellable, callback, user_data);
   options = write_options (spec, NULL, NULL, &error);
   if (options == NULL)
     {
@@ -112,7 +79,7 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
 char *
 berth_client_create_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(GVariant) id = finish_child (self, result, berth_client_create_async, error);
+  g_autoptr(GVariant) id = berth_call_finish_child (self, result, berth_client_create_async, error);
 
   return id != NULL ? g_variant_dup_string (id, NULL) : NULL;
 }
@@ -172,7 +139,7 @@ berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *progra
   g_return_if_fail (id != NULL);
   g_return_if_fail (BERTH_IS_PROGRAM (program));
 
-  task = task_new (self, cancellable, callback, user_data, berth_client_exec_async);
+  task = berth_call_new_task (self, berth_client_exec_async, cancellable, callback, user_data);
   options = write_options (NULL, program, &call.fds, &error);
   if (options == NULL || !berth_spec_check_name ("sandbox id", id, &error))
     {
@@ -254,7 +221,7 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
   g_return_if_fail (spec == NULL || BERTH_IS_SPEC (spec));
   g_return_if_fail (BERTH_IS_PROGRAM (program));
 
-  task = task_new (self, cancellable, callback, user_data, berth_client_run_async);
+  task = berth_call_new_task (self, berth_client_run_async, cancellable, callback, user_data);
   options = write_options (spec, program, &call.fds, &error);
   if (options == NULL)
     {
@@ -330,7 +297,7 @@ berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *can
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  task = task_new (self, cancellable, callback, user_data, berth_client_destroy_async);
+  task = berth_call_new_task (self, berth_client_destroy_async, cancellable, callback, user_data);
   if (!berth_spec_check_name ("sandbox id", id, &error))
     {
       g_task_return_error (task, error);
@@ -353,7 +320,7 @@ berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *can
 gboolean
 berth_client_destroy_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(GVariant) body = finish (self, result, berth_client_destroy_async, error);
+  g_autoptr(GVariant) body = berth_call_finish (self, result, berth_client_destroy_async, error);
 
   return body != NULL;
 }
