@@ -150,6 +150,22 @@ berth_option_values_clear (BerthOptionValues *self)
   g_strfreev (self->downloads);
 }
 
+/**
+ * berth_option_check_utf8:
+ * @what: for the message, with its article
+ * @text: an argument that goes to berthd as a string
+ *
+ * Returns: whether it can
+ */
+gboolean
+berth_option_check_utf8 (const char *what, const char *text, GError **error)
+{
+  if (g_utf8_validate (text, -1, NULL))
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s is not UTF-8", what);
+  return FALSE;
+}
+
 /* Seconds with a fraction, to milliseconds */
 static gboolean
 parse_seconds (const char *option, const char *text, double min_s, double max_s, gint64 *out_ms,

@@ -79,6 +79,7 @@ gboolean berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp
 void berth_option_values_clear (BerthOptionValues *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthOptionValues, berth_option_values_clear)
 
+gboolean berth_option_check_utf8 (const char *what, const char *text, GError **error);
 gboolean berth_option_values_get_max_bytes (const BerthOptionValues *self, guint64 *out_bytes,
                                             GError **error);
 gboolean

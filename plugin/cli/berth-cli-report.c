@@ -153,6 +153,21 @@ berth_report_error_to_variant (const GError *error)
   return g_variant_new_maybe (NULL, g_variant_dict_end (&dict));
 }
 
+/**
+ * berth_report_failure_object:
+ * @error: what went wrong
+ *
+ * Returns: (transfer floating): with --json, the one value of a verb that has nothing else to say
+ */
+GVariant *
+berth_report_failure_object (const GError *error)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  g_variant_builder_add (&builder, "{sv}", "error", berth_report_error_to_variant (error));
+  return g_variant_builder_end (&builder);
+}
+
 typedef enum
 {
   ABSENT_NULL,

@@ -21,6 +21,7 @@ void berth_report_note (const char *text);
 int berth_report_json (GVariant *value);
 int berth_report_text (const char *text);
 GVariant *berth_report_error_to_variant (const GError *error);
+GVariant *berth_report_failure_object (const GError *error);
 GVariant *berth_report_result_object (GVariant *result, const GError *error);
 void berth_report_die_of_broken_pipe (void) G_GNUC_NORETURN;
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "plugin/cli/berth-cli-report.h"
+#include "plugin/manager/berth-file.h"
 #include "pool/berth-error.h"
 
 #define CHUNK_BYTES 65536
@@ -154,11 +155,8 @@ progress_cb (gpointer user_data)
 {
   Progress *self = user_data;
   double moved = (double)self->carrier->moved / 1e6;
-  g_autofree char *name = g_utf8_make_valid (self->name, -1);
+  g_autofree char *name = berth_file_dup_shown (self->name);
 
-  for (char *at = name; *at != '\0'; at++)
-    if (g_ascii_iscntrl (*at))
-      *at = '?';
   if (self->size > 0)
     fprintf (stderr, "\r%.60s: %.1f of %.1f MB\033[K", name, moved, (double)self->size / 1e6);
   else

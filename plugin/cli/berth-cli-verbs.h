@@ -3,9 +3,12 @@
  * the exit status. */
 #pragma once
 
-#include <glib.h>
+#include "plugin/cli/berth-cli-options.h"
 
 G_BEGIN_DECLS
+
+GVariant *berth_verb_ask (const BerthVerbHelp *help, BerthOptionValues *values, int argc,
+                          char **argv, const char *method, const char *reply_type, GError **error);
 
 int berth_verb_run (int argc, char **argv);
 int berth_verb_exec (int argc, char **argv);

@@ -208,11 +208,8 @@ static gboolean
 check_utf8 (char **arguments, GError **error)
 {
   for (guint i = 0; arguments[i] != NULL; i++)
-    if (!g_utf8_validate (arguments[i], -1, NULL))
-      {
-        g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID, "an argument is not UTF-8");
-        return FALSE;
-      }
+    if (!berth_option_check_utf8 ("an argument", arguments[i], error))
+      return FALSE;
   return TRUE;
 }
 

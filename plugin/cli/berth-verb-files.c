@@ -94,11 +94,8 @@ verb_begin (Verb *self, const BerthVerbHelp *help, int min_arguments, int *argc,
                    help->synopsis);
       return FALSE;
     }
-  if (!g_utf8_validate ((*argv)[1], -1, NULL))
-    {
-      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID, "an id is not UTF-8");
-      return FALSE;
-    }
+  if (!berth_option_check_utf8 ("an id", (*argv)[1], error))
+    return FALSE;
   self->client = berth_client_new (self->values.socket, error);
   self->transfer.client = self->client;
   self->transfer.id = (*argv)[1];
@@ -272,21 +269,12 @@ listing_page (Listing *self, BerthTransfer *transfer, const char *path, int *out
   return is_more && *out_status == BERTH_EXIT_OK && g_variant_n_children (entries) > 0;
 }
 
-static void
-print_failure (const GError *error)
-{
-  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-
-  g_variant_builder_add (&builder, "{sv}", "error", berth_report_error_to_variant (error));
-  berth_report_json (g_variant_builder_end (&builder));
-}
-
 /* What was printed stays a JSON array, whatever came between. */
 static int
 listing_end (Listing *self, Verb *verb, const GError *error, int status)
 {
   if (self->is_json && error != NULL && !self->has_printed)
-    print_failure (error);
+    berth_report_json (berth_report_failure_object (error));
   else if (self->is_json)
     status = berth_report_text (self->has_printed ? "]\n" : "[]\n");
   g_free (self->last);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* metrics: the status as numbers, in the text format that Prometheus and others read. */
-#include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-verbs.h"
@@ -112,18 +111,12 @@ berth_verb_metrics (int argc, char **argv)
 {
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
-  g_autoptr(BerthClient) client = NULL;
-  g_autoptr(GVariant) reply = NULL;
-  g_autoptr(GVariant) status = NULL;
+  g_autoptr(GVariant) status
+      = berth_verb_ask (&metrics_help, &values, argc, argv, "Status", "(a{sv})", &error);
   g_autofree char *text = NULL;
 
-  if (berth_option_values_parse (&values, &metrics_help, &argc, &argv, &error))
-    client = berth_client_new (values.socket, &error);
-  if (client != NULL)
-    reply = berth_client_call (client, "Status", NULL, "(a{sv})", NULL, &error);
-  if (reply == NULL)
+  if (status == NULL)
     return berth_report_error (error);
-  status = g_variant_get_child_value (reply, 0);
   text = dup_metrics (status);
   return berth_report_text (text);
 }

@@ -101,9 +101,7 @@ destroy_all (BerthClient *client, char **ids)
       g_autoptr(GError) error = NULL;
       g_autoptr(GVariant) reply = NULL;
 
-      if (!g_utf8_validate (ids[i], -1, NULL))
-        g_set_error_literal (&error, BERTH_ERROR, BERTH_ERROR_INVALID, "an id is not UTF-8");
-      else
+      if (berth_option_check_utf8 ("an id", ids[i], &error))
         reply = berth_client_call (client, "Destroy", g_variant_new ("(s)", ids[i]), "()", NULL,
                                    &error);
       if (error != NULL)

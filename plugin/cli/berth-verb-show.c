@@ -34,10 +34,20 @@ static const BerthVerbHelp doctor_help = {
   .max_arguments = 0,
 };
 
-/* The one answer that a verb of this file shows. (transfer full) */
-static GVariant *
-ask (const BerthVerbHelp *help, BerthOptionValues *values, int argc, char **argv,
-     const char *method, const char *reply_type, GError **error)
+/**
+ * berth_verb_ask:
+ * @help: of the verb
+ * @values: (out): its options
+ * @argc: of @argv
+ * @argv: options
+ * @method: of berthd, without arguments
+ * @reply_type: of the whole answer
+ *
+ * Returns: (transfer full) (nullable): the one thing that a verb without arguments shows
+ */
+GVariant *
+berth_verb_ask (const BerthVerbHelp *help, BerthOptionValues *values, int argc, char **argv,
+                const char *method, const char *reply_type, GError **error)
 {
   g_autoptr(BerthClient) client = NULL;
   g_autoptr(GVariant) reply = NULL;
@@ -51,17 +61,11 @@ ask (const BerthVerbHelp *help, BerthOptionValues *values, int argc, char **argv
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
 
-/* With --json there is one JSON value also then: an object with nothing but the error */
 static int
 report_failure (const BerthOptionValues *values, const GError *error)
 {
-  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-
-  g_variant_builder_add (&builder, "{sv}", "error", berth_report_error_to_variant (error));
   if (values->json)
-    berth_report_json (g_variant_builder_end (&builder));
-  else
-    g_variant_builder_clear (&builder);
+    berth_report_json (berth_report_failure_object (error));
   return berth_report_error (error);
 }
 
@@ -83,7 +87,8 @@ berth_verb_list (int argc, char **argv)
           "task", "age_s",  "private_mb", "shared_mb", NULL };
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) vms = ask (&list_help, &values, argc, argv, "List", "(aa{sv})", &error);
+  g_autoptr(GVariant) vms
+      = berth_verb_ask (&list_help, &values, argc, argv, "List", "(aa{sv})", &error);
   g_autofree char *text = NULL;
 
   if (vms == NULL)
@@ -208,7 +213,7 @@ berth_verb_status (int argc, char **argv)
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) status
-      = ask (&status_help, &values, argc, argv, "Status", "(a{sv})", &error);
+      = berth_verb_ask (&status_help, &values, argc, argv, "Status", "(a{sv})", &error);
   g_autoptr(GString) text = g_string_new (NULL);
 
   if (status == NULL)
@@ -252,7 +257,7 @@ berth_verb_doctor (int argc, char **argv)
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) findings
-      = ask (&doctor_help, &values, argc, argv, "Doctor", "(aa{sv})", &error);
+      = berth_verb_ask (&doctor_help, &values, argc, argv, "Doctor", "(aa{sv})", &error);
   g_autoptr(GString) text = g_string_new (NULL);
   gboolean all_ok = TRUE;
   int status;
