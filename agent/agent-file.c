@@ -9,8 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool
-write_all (int fd, const void *bytes, size_t size)
+/* Closes it, if it is open, once. */
+void
+berth_agent_file_close (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
+
+/* However many pieces it takes; on failure errno says why. */
+bool
+berth_agent_file_write_all (int fd, const void *bytes, size_t size)
 {
   const char *at = bytes;
 
@@ -52,7 +62,7 @@ berth_agent_file_create (int dir_fd, const char *name, mode_t mode, const void *
   fd = openat (dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
   if (fd < 0)
     return false;
-  ok = write_all (fd, bytes, size) && fchmod (fd, mode) == 0;
+  ok = berth_agent_file_write_all (fd, bytes, size) && fchmod (fd, mode) == 0;
   saved_errno = errno;
   close (fd);
   if (!ok)

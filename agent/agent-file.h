@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+void berth_agent_file_close (int *fd);
+bool berth_agent_file_write_all (int fd, const void *bytes, size_t size);
 bool berth_agent_file_write (int dir_fd, const char *name, const char *text);
 bool
 berth_agent_file_create (int dir_fd, const char *name, mode_t mode, const void *bytes, size_t size);

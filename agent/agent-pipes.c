@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent-file.h"
+
 void
 berth_agent_pipes_init (BerthAgentPipes *self)
 {
@@ -59,14 +61,6 @@ berth_agent_pipes_make (BerthAgentPipes *self, const BerthAgentConfig *config)
   return true;
 }
 
-static void
-close_fd (int *fd)
-{
-  if (*fd >= 0)
-    close (*fd);
-  *fd = -1;
-}
-
 /* Whether the interpreter has not opened them yet. */
 bool
 berth_agent_pipes_are_new (const BerthAgentPipes *self)
@@ -80,7 +74,7 @@ berth_agent_pipes_settle (BerthAgentPipes *self)
 {
   for (int i = 0; i < 3; i++)
     {
-      close_fd (&self->held[i]);
+      berth_agent_file_close (&self->held[i]);
       if (self->names[i][0] != '\0')
         unlink (self->names[i]);
       self->names[i][0] = '\0';
@@ -92,5 +86,5 @@ berth_agent_pipes_clear (BerthAgentPipes *self)
 {
   berth_agent_pipes_settle (self);
   for (int i = 0; i < 3; i++)
-    close_fd (&self->fds[i]);
+    berth_agent_file_close (&self->fds[i]);
 }

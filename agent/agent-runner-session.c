@@ -6,16 +6,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "agent-file.h"
 #include "agent-runner-private.h"
 #include "agent-shell.h"
-
-static void
-close_fd (int *fd)
-{
-  if (*fd >= 0)
-    close (*fd);
-  *fd = -1;
-}
 
 static void
 runner_hear (BerthAgentRunner *self, int status, uint32_t token)
@@ -118,8 +111,8 @@ berth_agent_runner_close_feed (BerthAgentRunner *self)
   int fd = self->feed.fd;
 
   berth_agent_watch_remove (self->loop, &self->feed);
-  close_fd (&fd);
-  close_fd (&self->report_fd);
+  berth_agent_file_close (&fd);
+  berth_agent_file_close (&self->report_fd);
   if (self->feed_name[0] != '\0')
     unlink (self->feed_name);
   if (self->report_name[0] != '\0')
@@ -137,7 +130,7 @@ berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *
   if (fd < 0 || !berth_agent_watch_add (self->loop, &self->feed, fd, 0))
     {
       self->feed_name[0] = '\0';
-      close_fd (&fd);
+      berth_agent_file_close (&fd);
       return false;
     }
   self->report_fd = berth_agent_pipe_make (config, self->report_name);
@@ -169,7 +162,7 @@ berth_agent_runner_enter_session (BerthAgentRunner *self, const BerthAgentConfig
     }
   for (int i = 0; i < 3; i++)
     {
-      close_fd (&self->fds[i]);
+      berth_agent_file_close (&self->fds[i]);
       self->fds[i] = self->pipes.fds[i];
       self->pipes.fds[i] = -1;
     }

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent-file.h"
 #include "agent-runner-private.h"
 
 void
@@ -30,21 +31,13 @@ berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgen
   berth_agent_pipes_init (&self->pipes);
 }
 
-static void
-close_fd (int *fd)
-{
-  if (*fd >= 0)
-    close (*fd);
-  *fd = -1;
-}
-
 void
 berth_agent_runner_close_control (BerthAgentRunner *self)
 {
   int fd = self->control.fd;
 
   berth_agent_watch_remove (self->loop, &self->control);
-  close_fd (&fd);
+  berth_agent_file_close (&fd);
   free (self->message);
   self->message = NULL;
 }
@@ -151,8 +144,8 @@ make_channels (const BerthAgentConfig *config, int ours[4], int theirs[4])
   if (!ok)
     for (int i = 0; i < 4; i++)
       {
-        close_fd (&ours[i]);
-        close_fd (&theirs[i]);
+        berth_agent_file_close (&ours[i]);
+        berth_agent_file_close (&theirs[i]);
       }
   return ok;
 }
@@ -164,11 +157,11 @@ runner_fork (BerthAgentRunner *self, BerthAgentChild *child, int ours[4])
   if (self->pid == 0)
     berth_agent_child_run (child);
   for (int i = 0; i < 4; i++)
-    close_fd (&child->fds[i]);
+    berth_agent_file_close (&child->fds[i]);
   if (self->pid < 0 || !berth_agent_watch_add (self->loop, &self->control, ours[3], EPOLLIN))
     {
       for (int i = 0; i < 4; i++)
-        close_fd (&ours[i]);
+        berth_agent_file_close (&ours[i]);
       return false;
     }
   for (int i = 0; i < 3; i++)
@@ -262,7 +255,7 @@ berth_agent_runner_rest (BerthAgentRunner *self)
 {
   berth_agent_pipes_clear (&self->pipes);
   for (int i = 0; i < 3; i++)
-    close_fd (&self->fds[i]);
+    berth_agent_file_close (&self->fds[i]);
   berth_agent_group_forget (self->groups, &self->group);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "agent-file.h"
 #include "agent-transfer-work.h"
 
 #define MODE_MASK 0777u
@@ -129,23 +130,6 @@ put_open (Put *self)
 }
 
 static bool
-write_all (int fd, const uint8_t *bytes, size_t size)
-{
-  while (size > 0)
-    {
-      ssize_t count = write (fd, bytes, size);
-
-      if (count < 0 && errno == EINTR)
-        continue;
-      if (count <= 0)
-        return false;
-      bytes += count;
-      size -= (size_t)count;
-    }
-  return true;
-}
-
-static bool
 put_receive (Put *self)
 {
   static uint8_t chunk[BERTH_AGENT_TRANSFER_CHUNK];
@@ -162,7 +146,7 @@ put_receive (Put *self)
       if (work->sum.size > work->job->put.size)
         return berth_agent_work_refuse (work, BERTH_AGENT_ERROR_DAMAGED,
                                         "more arrived than was announced");
-      if (!write_all (self->fd, chunk, (size_t)count))
+      if (!berth_agent_file_write_all (self->fd, chunk, (size_t)count))
         return berth_agent_work_fail (work, "the file can't be written");
     }
   return true;

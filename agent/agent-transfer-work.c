@@ -102,21 +102,9 @@ berth_agent_work_reopen (int path_fd, int flags)
 bool
 berth_agent_work_send (BerthAgentWork *self, const void *bytes, size_t size)
 {
-  const uint8_t *at = bytes;
-
   berth_agent_sha256_add (&self->sum, bytes, size);
-  while (size > 0)
-    {
-      ssize_t count = write (self->job->data_fd, at, size);
-
-      if (count < 0 && errno == EINTR)
-        continue;
-      if (count <= 0)
-        return berth_agent_work_fail (self, "the file can't be sent");
-      at += count;
-      size -= (size_t)count;
-    }
-  return true;
+  return berth_agent_file_write_all (self->job->data_fd, bytes, size)
+         || berth_agent_work_fail (self, "the file can't be sent");
 }
 
 static bool

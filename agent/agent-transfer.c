@@ -31,22 +31,14 @@ transfers_send_error (BerthAgentTransfers *self, uint32_t request, uint32_t code
   berth_agent_channel_send (self->channel, BERTH_FRAME_ERROR, request, payload, 4 + (uint32_t)size);
 }
 
-static void
-close_fd (int *fd)
-{
-  if (*fd >= 0)
-    close (*fd);
-  *fd = -1;
-}
-
 /* Frees the place; its process has ended. */
 static void
 transfer_clear (BerthAgentTransfer *self)
 {
   berth_agent_input_close (&self->input);
   berth_agent_output_close (&self->output);
-  close_fd (&self->data_fd);
-  close_fd (&self->control_fd);
+  berth_agent_file_close (&self->data_fd);
+  berth_agent_file_close (&self->control_fd);
   self->request = 0;
 }
 
@@ -177,8 +169,8 @@ transfer_fork (BerthAgentTransfer *self, BerthAgentTransferJob *job)
   if (self->pid == 0)
     berth_agent_transfer_work (job);
   saved_errno = errno;
-  close_fd (&job->data_fd);
-  close_fd (&job->control_fd);
+  berth_agent_file_close (&job->data_fd);
+  berth_agent_file_close (&job->control_fd);
   errno = saved_errno;
   return self->pid > 0;
 }
@@ -407,5 +399,5 @@ berth_agent_transfers_clear (BerthAgentTransfers *self)
   for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
     if (self->places[i].request != 0)
       transfer_clear (&self->places[i]);
-  close_fd (&self->cgroup_fd);
+  berth_agent_file_close (&self->cgroup_fd);
 }

@@ -122,9 +122,9 @@ void berth_admission_start_unstarted (BerthAdmission *self);
 /* takes @waiter out of the queue and claims @av, which is warm, for it */
 void
 berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthAdmissionVm *av);
-/* starts a VM for the warm pool; its place must be free */
 /* takes into the books what exists already; it may be more than there is room for */
 void berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request);
+/* starts a VM for the warm pool; its place must be free */
 void berth_admission_refill (BerthAdmission *self, BerthWarm *warm);
 /* idempotent; detaches nobody */
 void berth_admission_destroy_vm (BerthAdmission *self, BerthAdmissionVm *av);

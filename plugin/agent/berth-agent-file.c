@@ -19,7 +19,6 @@
 #define STALL_MS (60u * 1000u)
 /* The same, after it was told to stop. */
 #define WITHDRAW_MS (10u * 1000u)
-#define LISTING_MAX(entries) ((gsize)(entries) * (sizeof (BerthLsEntry) + BERTH_NAME_MAX))
 
 struct _BerthAgentFile
 {
