@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "berth-capabilities.h"
-#include "berth-domain.h"
 #include "berth-libvirt-error.h"
 
 /* raised when clones of an older berth's snapshots would not work with this one's code */
@@ -34,30 +33,44 @@ prepare_free (Prepare *prepare)
   g_free (prepare);
 }
 
+/* What state that was made under KVM depends on; TCG's CPU is QEMU's own, whatever the host's is. */
 static char *
-make_key (virConnectPtr connection, Prepare *prepare, const char *capabilities, GError **error)
+dup_cpu (virConnectPtr connection, const char *domain_type, GError **error)
+{
+  g_autofree char *capabilities = NULL;
+
+  if (!g_str_equal (domain_type, "kvm"))
+    return g_strdup ("");
+  capabilities = virConnectGetCapabilities (connection);
+  if (capabilities != NULL)
+    return berth_capabilities_dup_host_cpu (capabilities);
+  berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's capabilities");
+  return NULL;
+}
+
+static char *
+make_key (virConnectPtr connection, Prepare *prepare, const char *domain_type, GError **error)
 {
   g_autoptr(GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   BerthTemplate *template = prepare->template;
-  const char *domain_type = berth_domain_best_type (connection);
   g_autofree char *digest
       = berth_images_dup_digest (prepare->images, berth_template_get_layers (template));
-  g_autofree char *cpu = berth_capabilities_dup_host_cpu (capabilities);
+  g_autofree char *cpu = dup_cpu (connection, domain_type, error);
   g_autofree char *text = NULL;
   unsigned long libvirt_version;
   unsigned long qemu_version;
 
+  if (cpu == NULL)
+    return NULL;
   if (virConnectGetLibVersion (connection, &libvirt_version) < 0
       || virConnectGetVersion (connection, &qemu_version) < 0)
     {
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's version");
       return NULL;
     }
-  /* TCG's CPU is QEMU's own, whatever the host's is */
   text = g_strdup_printf ("%s\n%s\n%s\n%lu\n%lu\n%s\n%s\n%u\n%u\n", KEY_FORMAT,
                           berth_template_get_digest (template), digest, libvirt_version,
-                          qemu_version, domain_type, g_str_equal (domain_type, "kvm") ? cpu : "",
-                          berth_template_get_memory_mb (template),
+                          qemu_version, domain_type, cpu, berth_template_get_memory_mb (template),
                           berth_template_get_vcpus (template));
   g_checksum_update (sum, (const guchar *) text, -1);
   return g_strdup (g_checksum_get_string (sum));
@@ -65,9 +78,9 @@ make_key (virConnectPtr connection, Prepare *prepare, const char *capabilities, 
 
 /* The user that QEMU runs as: it has to write the RAM while it is recorded, and to read it after. */
 static void
-find_owner (const char *capabilities, const char *domain_type, uid_t *out_uid, gid_t *out_gid)
+find_owner (BerthLink *link, uid_t *out_uid, gid_t *out_gid)
 {
-  g_autofree char *label = berth_capabilities_dup_dac_label (capabilities, domain_type);
+  g_autofree char *label = berth_link_dup_dac_label (link);
   unsigned int uid;
   unsigned int gid;
 
@@ -81,14 +94,13 @@ find_owner (const char *capabilities, const char *domain_type, uid_t *out_uid, g
 }
 
 static BerthSnapshot *
-begin (virConnectPtr connection, Prepare *prepare, const char *key, const char *capabilities,
-       GError **error)
+begin (BerthLink *link, Prepare *prepare, const char *key, GError **error)
 {
   BerthTemplate *template = prepare->template;
   uid_t uid;
   gid_t gid;
 
-  find_owner (capabilities, berth_domain_best_type (connection), &uid, &gid);
+  find_owner (link, &uid, &gid);
   return berth_snapshot_begin (prepare->dir, berth_template_get_name (template), key,
                                berth_template_get_memory_mb (template), uid, gid, error);
 }
@@ -101,20 +113,14 @@ current_holds (BerthSnapshot *current, const char *key)
 }
 
 static BerthSnapshot *
-prepare (virConnectPtr connection, Prepare *prepare, GError **error)
+prepare (BerthLink *link, virConnectPtr connection, Prepare *prepare, GError **error)
 {
   const char *name = berth_template_get_name (prepare->template);
-  g_autofree char *capabilities = virConnectGetCapabilities (connection);
-  g_autofree char *key = NULL;
+  g_autofree char *key
+      = make_key (connection, prepare, berth_link_get_domain_type (link), error);
   g_autoptr(GError) reason = NULL;
   BerthSnapshot *snapshot = NULL;
 
-  if (capabilities == NULL)
-    {
-      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's capabilities");
-      return NULL;
-    }
-  key = make_key (connection, prepare, capabilities, error);
   if (key == NULL)
     return NULL;
   if (prepare->wish != BERTH_SNAPSHOT_NEW && current_holds (prepare->current, key))
@@ -128,7 +134,7 @@ prepare (virConnectPtr connection, Prepare *prepare, GError **error)
   if (snapshot != NULL)
     return snapshot;
   if (prepare->wish != BERTH_SNAPSHOT_EXISTING)
-    return begin (connection, prepare, key, capabilities, error);
+    return begin (link, prepare, key, error);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "there is no snapshot of %s", name);
   return NULL;
 }
@@ -141,7 +147,7 @@ prepare_job (GTask *task, gpointer source, gpointer task_data, GCancellable *can
   g_auto(virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_START, &error);
   BerthSnapshot *snapshot
-      = connection != NULL ? prepare (connection, task_data, &error) : NULL;
+      = connection != NULL ? prepare (self->link, connection, task_data, &error) : NULL;
 
   if (snapshot != NULL)
     g_task_return_pointer (task, snapshot, (GDestroyNotify) berth_snapshot_unref);

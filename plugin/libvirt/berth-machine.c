@@ -54,24 +54,9 @@ berth_machine_init (BerthMachine *self)
 {
 }
 
-BerthMachine *
-berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link, const char *instance,
-                   const char *name)
-{
-  BerthMachine *self = g_object_new (BERTH_TYPE_MACHINE, NULL);
-
-  self->vm = g_object_ref (vm);
-  self->template = berth_template_ref (template);
-  self->link = g_object_ref (link);
-  self->instance = g_strdup (instance);
-  self->name = g_strdup (name);
-  self->uuid = g_uuid_string_random ();
-  return self;
-}
-
-BerthMachine *
-berth_machine_new_adopted (BerthVm *vm, BerthTemplate *template, BerthLink *link,
-                           const char *instance, const char *name, const char *uuid)
+static BerthMachine *
+machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link, const char *instance,
+             const char *name, char *uuid_taken)
 {
   BerthMachine *self = g_object_new (BERTH_TYPE_MACHINE, NULL);
 
@@ -80,7 +65,23 @@ berth_machine_new_adopted (BerthVm *vm, BerthTemplate *template, BerthLink *link
   self->link = g_object_ref (link);
   self->instance = g_strdup (instance);
   self->name = g_strdup (name);
-  self->uuid = g_strdup (uuid);
+  self->uuid = uuid_taken;
+  return self;
+}
+
+BerthMachine *
+berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link, const char *instance,
+                   const char *name)
+{
+  return machine_new (vm, template, link, instance, name, g_uuid_string_random ());
+}
+
+BerthMachine *
+berth_machine_new_adopted (BerthVm *vm, BerthTemplate *template, BerthLink *link,
+                           const char *instance, const char *name, const char *uuid)
+{
+  BerthMachine *self = machine_new (vm, template, link, instance, name, g_strdup (uuid));
+
   self->is_adopted = TRUE;
   return self;
 }
