@@ -10,22 +10,20 @@
 #include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "berthd-process.h"
 #include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-wire.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
 #define LIMIT_S 30
-#define MAX_VMS "2"
 
 typedef struct
 {
-  GSubprocess *process;
-  GDataInputStream *log;
+  BerthdProcess berthd;
   char *folder;
   char *path;
   GDBusConnection *connection;
@@ -56,57 +54,12 @@ connect_client (Fixture *fixture)
   return connection;
 }
 
-/* Reads berthd's log until a line has @part. */
-static void
-expect_log (Fixture *fixture, const char *part)
-{
-  g_autoptr(GError) error = NULL;
-  g_autofree char *line = NULL;
-
-  do
-    {
-      g_free (line);
-      line = g_data_input_stream_read_line (fixture->log, NULL, NULL, &error);
-      g_assert_no_error (error);
-      g_assert_nonnull (line);
-      g_test_message ("%s", line);
-    }
-  while (strstr (line, part) == NULL);
-}
-
-/* A test that fails leaves no berthd behind. */
-static void
-child_setup (gpointer user_data)
-{
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
-}
-
 static void
 set_up (Fixture *fixture, gconstpointer data)
 {
-  const char *argv[] = { g_getenv ("BERTHD"),
-                         "--foreground",
-                         "--config",
-                         "/dev/null",
-                         "--socket-group",
-                         "",
-                         "--max-vms",
-                         MAX_VMS,
-                         "--socket",
-                         NULL,
-                         NULL };
-  g_autoptr(GSubprocessLauncher) launcher
-      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDERR_PIPE);
-  g_autoptr(GError) error = NULL;
-
   fixture->folder = g_dir_make_tmp ("berth-service-XXXXXX", NULL);
   fixture->path = g_build_filename (fixture->folder, "s", NULL);
-  argv[G_N_ELEMENTS (argv) - 2] = fixture->path;
-  g_subprocess_launcher_set_child_setup (launcher, child_setup, NULL, NULL);
-  fixture->process = g_subprocess_launcher_spawnv (launcher, argv, &error);
-  g_assert_no_error (error);
-  fixture->log = g_data_input_stream_new (g_subprocess_get_stderr_pipe (fixture->process));
-  expect_log (fixture, "berthd ready");
+  berthd_process_start (&fixture->berthd, fixture->path);
   fixture->connection = connect_client (fixture);
 }
 
@@ -114,11 +67,7 @@ static void
 tear_down (Fixture *fixture, gconstpointer data)
 {
   g_clear_object (&fixture->connection);
-  g_subprocess_send_signal (fixture->process, SIGTERM);
-  g_assert_true (g_subprocess_wait (fixture->process, NULL, NULL));
-  g_assert_true (g_subprocess_get_successful (fixture->process));
-  g_object_unref (fixture->log);
-  g_object_unref (fixture->process);
+  g_assert_true (berthd_process_stop (&fixture->berthd, SIGTERM));
   g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
   g_free (fixture->folder);
   g_free (fixture->path);
@@ -410,7 +359,7 @@ test_attached (Fixture *fixture, gconstpointer data)
   line = g_strdup_printf ("fake: sandbox %s is destroyed", id);
   g_dbus_connection_close_sync (client, NULL, NULL);
   g_object_unref (client);
-  expect_log (fixture, line);
+  berthd_process_expect_log (&fixture->berthd, line);
   still_there = call_ok (fixture->connection, "Exec", arguments, NULL);
 }
 
@@ -427,7 +376,7 @@ test_attached_and_destroyed (Fixture *fixture, gconstpointer data)
   g_variant_get (reply, "(&s)", &id);
   arguments = g_strdup_printf ("('%s',)", id);
   destroyed = call_ok (client, "Destroy", arguments, NULL);
-  expect_log (fixture, "is destroyed");
+  berthd_process_expect_log (&fixture->berthd, "is destroyed");
   g_dbus_connection_close_sync (client, NULL, NULL);
   g_object_unref (client);
 }
@@ -466,7 +415,7 @@ test_disconnect (Fixture *fixture, gconstpointer data)
     g_usleep (1000);
   g_dbus_connection_close_sync (client, NULL, NULL);
   g_object_unref (client);
-  expect_log (fixture, "fake: a program is cancelled");
+  berthd_process_expect_log (&fixture->berthd, "fake: a program is cancelled");
   while (count_waiters (fixture->connection) > 0)
     g_usleep (1000);
   still_there = call_ok (fixture->connection, "Exec", again, NULL);
@@ -496,7 +445,7 @@ test_large_message (Fixture *fixture, gconstpointer data)
       = call (client, "Run", g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)), NULL, &error);
   g_assert_null (reply);
   g_assert_true (is_closed_soon (client));
-  expect_log (fixture, "its message is too large");
+  berthd_process_expect_log (&fixture->berthd, "its message is too large");
 }
 
 static void
@@ -606,7 +555,7 @@ test_client_that_never_reads (Fixture *fixture, gconstpointer data)
       alive = g_output_stream_write_all (output, blob, size, NULL, NULL, NULL);
     }
   g_assert_false (alive);
-  expect_log (fixture, "it does not read its answers");
+  berthd_process_expect_log (&fixture->berthd, "it does not read its answers");
 }
 
 static void
@@ -652,7 +601,7 @@ test_many_connections (Fixture *fixture, gconstpointer data)
   g_ptr_array_add (streams, dial (fixture));
   answer = read_text (g_ptr_array_index (streams, streams->len - 1));
   g_assert_cmpstr (answer, ==, "");
-  expect_log (fixture, "was refused");
+  berthd_process_expect_log (&fixture->berthd, "was refused");
   g_ptr_array_set_size (streams, 0);
   g_usleep (200000);
   client = connect_client (fixture);

@@ -4,7 +4,6 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 static gboolean
@@ -46,70 +45,12 @@ answers_clear (Answers *self)
 }
 
 void
-expect_log (Fixture *fixture, const char *part)
-{
-  g_autoptr(GError) error = NULL;
-  g_autofree char *line = NULL;
-
-  do
-    {
-      g_free (line);
-      line = g_data_input_stream_read_line (fixture->log, NULL, NULL, &error);
-      g_assert_no_error (error);
-      g_assert_nonnull (line);
-      g_test_message ("%s", line);
-    }
-  while (strstr (line, part) == NULL);
-}
-
-/* A test that fails leaves no berthd behind. */
-static void
-child_setup (gpointer user_data)
-{
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
-}
-
-void
-start_berthd (Fixture *fixture)
-{
-  const char *argv[] = { g_getenv ("BERTHD"),
-                         "--foreground",
-                         "--config",
-                         "/dev/null",
-                         "--socket-group",
-                         "",
-                         "--max-vms",
-                         MAX_VMS,
-                         "--socket",
-                         fixture->path,
-                         NULL };
-  g_autoptr(GSubprocessLauncher) launcher
-      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDERR_PIPE);
-  g_autoptr(GError) error = NULL;
-
-  g_subprocess_launcher_set_child_setup (launcher, child_setup, NULL, NULL);
-  fixture->process = g_subprocess_launcher_spawnv (launcher, argv, &error);
-  g_assert_no_error (error);
-  fixture->log = g_data_input_stream_new (g_subprocess_get_stderr_pipe (fixture->process));
-  expect_log (fixture, "berthd ready");
-}
-
-void
-stop_berthd (Fixture *fixture, int signal_number)
-{
-  g_subprocess_send_signal (fixture->process, signal_number);
-  g_assert_true (g_subprocess_wait (fixture->process, NULL, NULL));
-  g_clear_object (&fixture->log);
-  g_clear_object (&fixture->process);
-}
-
-void
 set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->folder = g_dir_make_tmp ("berth-lib-XXXXXX", NULL);
   fixture->path = g_build_filename (fixture->folder, "s", NULL);
   fixture->client = berth_client_new (fixture->path);
-  start_berthd (fixture);
+  berthd_process_start (&fixture->berthd, fixture->path);
 }
 
 /* Nothing may hold the client any more, but for the thread that connected, on its way out. */
@@ -137,8 +78,8 @@ tear_down (Fixture *fixture, gconstpointer data)
   g_autofree char *lock = g_strconcat (fixture->path, ".lock", NULL);
 
   assert_finalized_soon (fixture->client);
-  if (fixture->process != NULL)
-    stop_berthd (fixture, SIGTERM);
+  if (fixture->berthd.process != NULL)
+    berthd_process_stop (&fixture->berthd, SIGTERM);
   g_unlink (fixture->path);
   g_unlink (lock);
   g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);

@@ -4,17 +4,17 @@
 
 #include <berth.h>
 
+#include "tests/cli/berthd-process.h"
+
 G_BEGIN_DECLS
 
 #define LIMIT_S 30
-#define MAX_VMS "2"
 
 typedef struct
 {
   char *folder;
   char *path;
-  GSubprocess *process;
-  GDataInputStream *log;
+  BerthdProcess berthd;
   BerthClient *client;
 } Fixture;
 
@@ -34,10 +34,6 @@ GAsyncResult *answers_wait (Answers *self, guint index);
 
 void set_up (Fixture *fixture, gconstpointer data);
 void tear_down (Fixture *fixture, gconstpointer data);
-void start_berthd (Fixture *fixture);
-void stop_berthd (Fixture *fixture, int signal_number);
-/* Reads berthd's log until a line has @part. */
-void expect_log (Fixture *fixture, const char *part);
 
 BerthResult *run_in (Fixture *fixture, const char *template_name, const char *code, GError **error);
 /* (transfer full): a sandbox */

@@ -85,11 +85,11 @@ test_restart (Fixture *fixture, gconstpointer data)
   g_autoptr(BerthResult) result = NULL;
 
   g_assert_cmpuint (claimed (fixture), ==, 0);
-  stop_berthd (fixture, SIGTERM);
+  berthd_process_stop (&fixture->berthd, SIGTERM);
   g_assert_null (run_in (fixture, "shell", "true", &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
   g_clear_error (&error);
-  start_berthd (fixture);
+  berthd_process_start (&fixture->berthd, fixture->path);
   result = run_in (fixture, "shell", "echo back", &error);
   g_assert_no_error (error);
   g_assert_cmpstr (berth_result_get_stdout (result), ==, "back\n");

@@ -309,7 +309,7 @@ test_attached (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   g_assert_cmpuint (claimed (fixture), ==, 1);
   g_object_unref (other);
-  expect_log (fixture, "is destroyed");
+  berthd_process_expect_log (&fixture->berthd, "is destroyed");
   g_assert_cmpuint (claimed (fixture), ==, 0);
 }
 
@@ -336,7 +336,7 @@ test_cancel_exec (Fixture *fixture, gconstpointer data)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpint (berth_error_get_advice (error), ==, BERTH_ADVICE_NONE);
   g_clear_error (&error);
-  expect_log (fixture, "fake: a program is cancelled");
+  berthd_process_expect_log (&fixture->berthd, "fake: a program is cancelled");
   /* the sandbox and the connection, which other calls share, are as they were */
   result = berth_client_exec (fixture->client, id, next, NULL, &error);
   g_assert_no_error (error);

@@ -13,71 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "berth-agent.h"
+#include "agent-fixture.h"
 #include "pool/berth-error.h"
 
 #define TEXT "some bytes\n"
 
 static const char *agent_program;
 static const char *agent_runners;
-
-typedef struct
-{
-  BerthAgent *agent;
-  int peer; /* the guest's end, blocking; -1: the real one's */
-  GAsyncResult *result;
-  gboolean is_closed;
-  char *dir; /* of the real one */
-  GPid pid;
-} Fixture;
-
-static void
-closed_cb (BerthAgent *agent, const GError *error, gpointer user_data)
-{
-  Fixture *fixture = user_data;
-
-  g_assert_nonnull (error);
-  fixture->is_closed = TRUE;
-}
-
-static void
-set_up (Fixture *fixture, gconstpointer data)
-{
-  g_autoptr (GSocket) socket = NULL;
-  int fds[2];
-
-  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
-  socket = g_socket_new_from_fd (fds[0], NULL);
-  fixture->peer = fds[1];
-  fixture->agent = berth_agent_new (socket);
-  berth_agent_set_closed_func (fixture->agent, closed_cb, fixture);
-}
-
-static void
-tear_down (Fixture *fixture, gconstpointer data)
-{
-  berth_agent_close (fixture->agent);
-  g_clear_object (&fixture->result);
-  g_assert_finalize_object (fixture->agent);
-  if (fixture->peer >= 0)
-    close (fixture->peer);
-}
-
-static void
-done_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Fixture *fixture = user_data;
-
-  g_assert_null (fixture->result);
-  fixture->result = g_object_ref (result);
-}
-
-static void
-run_until_done (Fixture *fixture)
-{
-  while (fixture->result == NULL)
-    g_main_context_iteration (NULL, TRUE);
-}
 
 static void
 settle (void)
@@ -86,37 +28,13 @@ settle (void)
     ;
 }
 
-static void
-peer_send (Fixture *fixture, guint32 type, guint32 request, gconstpointer payload, gsize length)
-{
-  guint8 head[BERTH_FRAME_HEAD_SIZE];
-
-  berth_frame_head_write (head, type, request, (guint32)length);
-  g_assert_cmpint (send (fixture->peer, head, sizeof head, MSG_NOSIGNAL), ==, sizeof head);
-  if (length > 0)
-    g_assert_cmpint (send (fixture->peer, payload, length, MSG_NOSIGNAL), ==, (gssize)length);
-}
-
-/* The next frame that the host sent; the payload into @payload, which must be large enough. */
-static BerthFrameHead
-peer_read (Fixture *fixture, guint8 *payload)
-{
-  guint8 bytes[BERTH_FRAME_HEAD_SIZE];
-  BerthFrameHead head;
-
-  settle ();
-  g_assert_cmpint (recv (fixture->peer, bytes, sizeof bytes, MSG_WAITALL), ==, sizeof bytes);
-  g_assert_true (berth_frame_head_read (bytes, &head));
-  if (head.length > 0)
-    g_assert_cmpint (recv (fixture->peer, payload, head.length, MSG_WAITALL), ==, head.length);
-  return head;
-}
-
 static guint32
 peer_expect (Fixture *fixture, guint32 type, guint8 *payload)
 {
-  BerthFrameHead head = peer_read (fixture, payload);
+  BerthFrameHead head;
 
+  settle ();
+  head = peer_read (fixture, payload);
   g_assert_cmpuint (head.type, ==, type);
   return head.request;
 }
@@ -657,8 +575,7 @@ set_up_real (Fixture *fixture, gconstpointer data)
   }
   g_assert_no_error (error);
   socket = dial (path);
-  fixture->agent = berth_agent_new (socket);
-  berth_agent_set_closed_func (fixture->agent, closed_cb, fixture);
+  take_socket (fixture, socket);
   berth_agent_hello_async (fixture->agent, TRUE, 30000, NULL, done_cb, fixture);
   run_until_done (fixture);
   g_assert_true (berth_agent_hello_finish (fixture->agent, fixture->result, &error));

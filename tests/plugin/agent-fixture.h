@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host's end of an agent, and a guest that the test plays. */
+#pragma once
+
+#include "berth-agent.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  BerthAgent *agent;
+  int peer; /* the guest's end, blocking; -1: the real one's */
+  GAsyncResult *result;
+  gboolean is_closed;
+  char *dir; /* of the real one */
+  GPid pid;
+} Fixture;
+
+/* Makes the agent; its end is noted. */
+void take_socket (Fixture *fixture, GSocket *socket);
+void set_up (Fixture *fixture, gconstpointer data);
+void tear_down (Fixture *fixture, gconstpointer data);
+
+/* the callback of a call, with a Fixture */
+void done_cb (GObject *source, GAsyncResult *result, gpointer user_data);
+void run_until_done (Fixture *fixture);
+
+void
+peer_send (Fixture *fixture, guint32 type, guint32 request, gconstpointer payload, gsize length);
+/* The next frame that the host sent; the payload into @payload, which must be large enough. */
+BerthFrameHead peer_read (Fixture *fixture, guint8 *payload);
+
+G_END_DECLS
