@@ -103,7 +103,8 @@ def shell_script(d, count):
 
     def one(number):
         with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
-            text = xml.replace(f"<name>{PREFIX}-python-1</name>", f"<name>berthscript-{number}</name>")
+            # also in the path of its console's log, which only one may write
+            text = xml.replace(f"{PREFIX}-python-1", f"berthscript-{number}")
             uuid = text.split("<uuid>")[1].split("</uuid>")[0]
             file.write(text.replace(uuid, f"{number:08d}-0000-4000-8000-000000000000"))
             file.flush()
