@@ -66,6 +66,14 @@ channel_fail (BerthFrameChannel *self, const GError *error)
   func (error, self->user_data);
 }
 
+/* A QEMU that ends, and a libvirtd that can't reach it, leave the socket in one of these ways. */
+static gboolean
+is_end (gssize got, const GError *error)
+{
+  return got == 0 || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED)
+         || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE);
+}
+
 /* FALSE: nothing more to read for now, or the channel is closed. */
 static gboolean
 channel_fill (BerthFrameChannel *self)
@@ -81,8 +89,12 @@ channel_fill (BerthFrameChannel *self)
       berth_frame_decoder_commit (self->decoder, (gsize) got);
       return TRUE;
     }
-  if (got == 0)
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_CLOSED, "the channel was closed");
+  if (is_end (got, error))
+    {
+      g_clear_error (&error);
+      g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                           "the channel to its agent was closed");
+    }
   if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
     channel_fail (self, error);
   return FALSE;

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Runs the life-cycle tests on real guests through libvirt. How many domains there are is counted
  * from libvirt's own events, on a connection of the test's. Skipped where no libvirt answers. */
-#include <glib/gstdio.h>
 #include <libvirt-glib/libvirt-glib.h>
 #include <libvirt/libvirt.h>
 #include <unistd.h>
 
 #include "berth-libvirt.h"
 #include "plugin/manager/berth-config.h"
-#include "lifecycle-tests.h"
+#include "libvirt-faults.h"
 #include "pool/berth-error.h"
 
 #define PREFIX "berthtest"
@@ -18,8 +17,8 @@ typedef struct
 {
   virConnectPtr connection;
   char *uri;
-  char *image_dir;
   GHashTable *templates;
+  LibvirtFaults *faults;
   GHashTable *running; /* names (owned) of the domains that run */
   guint max_running;
   BerthHypervisor *hypervisor; /* unowned: the one of the test under way */
@@ -62,7 +61,8 @@ new_hypervisor (void)
 {
   Host *host = get_host ();
   BerthLibvirt *libvirt
-      = berth_libvirt_new (host->uri, "lifecycle-test", PREFIX, host->image_dir, host->templates);
+      = berth_libvirt_new (host->uri, "lifecycle-test", PREFIX,
+                           libvirt_faults_get_image_dir (host->faults), host->templates);
   g_autoptr(GAsyncResult) result = NULL;
   g_autoptr(GError) error = NULL;
 
@@ -116,32 +116,10 @@ kill_vm (BerthHypervisor *hypervisor, BerthVm *vm)
   virDomainFree (domain);
 }
 
-/* Breaks the copy of images.json that this test's hypervisor reads. */
 static void
 inject (BerthHypervisor *hypervisor, const char *step)
 {
-  Host *host = get_host ();
-  g_autofree char *path = g_build_filename (host->image_dir, "images.json", NULL);
-  g_autofree char *good = g_build_filename (host->image_dir, "good.json", NULL);
-  g_autofree char *text = NULL;
-  g_autoptr(GError) error = NULL;
-  g_auto(GStrv) parts = NULL;
-  g_autofree char *broken = NULL;
-
-  g_assert_true (g_file_get_contents (good, &text, NULL, &error));
-  if (g_strcmp0 (step, "layer-missing") == 0)
-    {
-      parts = g_strsplit (text, "/base-", -1);
-      broken = g_strjoinv ("/no-base-", parts);
-    }
-  else if (g_strcmp0 (step, "start") == 0 || g_strcmp0 (step, "boot-timeout") == 0)
-    {
-      parts = g_strsplit (text, "/vmlinux", -1);
-      broken = g_strjoinv (g_str_equal (step, "start") ? "/no-vmlinux" : "/modules/order", parts);
-    }
-  else if (g_strcmp0 (step, "manifest") == 0)
-    broken = g_strdup ("{}");
-  g_assert_true (g_file_set_contents (path, broken != NULL ? broken : text, -1, &error));
+  libvirt_faults_inject (get_host ()->faults, step);
 }
 
 static void
@@ -179,13 +157,6 @@ check_nothing_left (BerthHypervisor *hypervisor)
   g_assert_cmpuint (count_domains (hypervisor), ==, 0);
 }
 
-static const LifecycleFault faults[] = {
-  { "manifest", BERTH_ERROR_CONFIG, "images.json" },
-  { "layer-missing", BERTH_ERROR_CONFIG, "build the image again" },
-  { "start", BERTH_ERROR_UNAVAILABLE, "does not start" },
-  { NULL, 0, NULL },
-};
-
 static const LifecycleBackend libvirt_backend = {
   .template_name = "python",
   .memory_mb = 192,
@@ -193,7 +164,7 @@ static const LifecycleBackend libvirt_backend = {
   .n_load = 20,
   .n_cycles = 30,
   .timeout_s = 400,
-  .faults = faults,
+  .faults = libvirt_faults,
   .new_hypervisor = new_hypervisor,
   .count_domains = count_domains,
   .max_domains = max_domains,
@@ -202,30 +173,6 @@ static const LifecycleBackend libvirt_backend = {
   .run = run_ok,
   .check_nothing_left = check_nothing_left,
 };
-
-/* A folder with images.json of its own, its paths absolute, so that a test can break it. */
-static gboolean
-copy_images (Host *host, const char *from)
-{
-  g_autofree char *source = g_build_filename (from, "images.json", NULL);
-  g_autofree char *good = NULL;
-  g_autofree char *path = NULL;
-  g_autofree char *text = NULL;
-  g_autofree char *with = g_strdup_printf ("\"path\": \"%s/", from);
-  g_autoptr(GRegex) relative = g_regex_new ("\"path\": *\"", 0, 0, NULL);
-
-  if (!g_file_get_contents (source, &text, NULL, NULL))
-    return FALSE;
-  host->image_dir = g_dir_make_tmp ("berth-test-XXXXXX", NULL);
-  good = g_build_filename (host->image_dir, "good.json", NULL);
-  path = g_build_filename (host->image_dir, "images.json", NULL);
-  {
-    g_autofree char *absolute = g_regex_replace_literal (relative, text, -1, 0, with, 0, NULL);
-
-    return g_file_set_contents (good, absolute, -1, NULL)
-           && g_file_set_contents (path, absolute, -1, NULL);
-  }
-}
 
 int
 main (int argc, char **argv)
@@ -239,14 +186,16 @@ main (int argc, char **argv)
   gvir_event_register ();
   host->uri = g_strdup (uri != NULL ? uri : geteuid () == 0 ? "qemu:///system" : "qemu:///session");
   host->connection = virConnectOpen (host->uri);
-  if (host->connection == NULL || !copy_images (host, config->image_dir))
+  host->templates = berth_template_load_all ((const char *const *) config->template_dirs,
+                                             config->schema, &errors);
+  host->faults = libvirt_faults_new (config->image_dir, config->schema, host->templates, PREFIX,
+                                     geteuid () != 0);
+  if (host->connection == NULL || host->faults == NULL)
     {
       g_printerr ("no libvirt at %s, or no image in %s\n", host->uri, config->image_dir);
       return SKIP;
     }
   host->running = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  host->templates = berth_template_load_all ((const char *const *) config->template_dirs,
-                                             config->schema, &errors);
   virConnectDomainEventRegisterAny (host->connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                     VIR_DOMAIN_EVENT_CALLBACK (lifecycle_cb), NULL, NULL);
   lifecycle_tests_add (&libvirt_backend);

@@ -73,6 +73,7 @@ test_slot_given_back_when_create_fails (gconstpointer data)
   lifecycle_world_acquire (&world, &failed, FOREVER, NULL);
   lifecycle_world_wait (&world, &failed.is_done, "the failure");
   g_assert_error (failed.error, BERTH_ERROR, fault->code);
+  g_test_message ("%s", failed.error->message);
   if (fault->message_part != NULL)
     g_assert_nonnull (strstr (failed.error->message, fault->message_part));
   lifecycle_world_wait_free (&world, LIFECYCLE_SLOTS);
