@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define CONSOLE_TAIL_BYTES 16384
+#define CONSOLE_SUFFIX "-console.log"
 #define ROTATED_MAX 3 /* virtlogd.conf, max_backups */
 
 static gboolean
@@ -67,14 +68,20 @@ berth_console_dup_tail (const char *path, guint lines)
   return *begin != '\0' ? g_strdup (begin) : NULL;
 }
 
+/* (transfer full): where libvirt keeps a domain's logs */
+static char *
+dup_log_folder (const char *uri)
+{
+  if (g_strcmp0 (uri, "qemu:///system") == 0)
+    return g_strdup ("/var/log/libvirt/qemu");
+  return g_build_filename (g_get_user_cache_dir (), "libvirt", "qemu", "log", NULL);
+}
+
 char *
 berth_console_dup_log_path (const char *uri, const char *domain_name)
 {
-  g_autofree char *name = g_strconcat (domain_name, "-console.log", NULL);
-  g_autofree char *folder
-      = g_strcmp0 (uri, "qemu:///system") == 0
-            ? g_strdup ("/var/log/libvirt/qemu")
-            : g_build_filename (g_get_user_cache_dir (), "libvirt", "qemu", "log", NULL);
+  g_autofree char *folder = dup_log_folder (uri);
+  g_autofree char *name = g_strconcat (domain_name, CONSOLE_SUFFIX, NULL);
 
   /* an ordinary user's libvirt makes it late, or never */
   if (g_mkdir_with_parents (folder, 0700) != 0)
@@ -82,9 +89,13 @@ berth_console_dup_log_path (const char *uri, const char *domain_name)
   return g_build_filename (folder, name, NULL);
 }
 
-void
-berth_console_remove_log (const char *path)
+/* with what virtlogd has rotated of it */
+static void
+remove_log (const char *folder, const char *domain_name, const char *suffix)
 {
+  g_autofree char *name = g_strconcat (domain_name, suffix, NULL);
+  g_autofree char *path = g_build_filename (folder, name, NULL);
+
   g_unlink (path);
   for (int i = 0; i < ROTATED_MAX; i++)
     {
@@ -92,4 +103,13 @@ berth_console_remove_log (const char *path)
 
       g_unlink (rotated);
     }
+}
+
+void
+berth_console_remove_logs (const char *uri, const char *domain_name)
+{
+  g_autofree char *folder = dup_log_folder (uri);
+
+  remove_log (folder, domain_name, CONSOLE_SUFFIX);
+  remove_log (folder, domain_name, ".log");
 }

@@ -13,7 +13,8 @@ char *berth_console_dup_tail (const char *path, guint lines);
 /* (transfer full) (nullable): where virtlogd writes the console of a domain that boots: beside libvirt's own log
  * of it, where virtlogd may write under every confinement */
 char *berth_console_dup_log_path (const char *uri, const char *domain_name);
-/* Removes it, and what virtlogd has rotated of it. */
-void berth_console_remove_log (const char *path);
+/* Removes it and libvirt's own log of the domain, and what virtlogd has rotated of both: whoever goes
+ * through thousands of domains would fill the folder. */
+void berth_console_remove_logs (const char *uri, const char *domain_name);
 
 G_END_DECLS

@@ -4,6 +4,7 @@
 
 #include <gio/gunixsocketaddress.h>
 
+#include "berth-console.h"
 #include "berth-libvirt-error.h"
 #include "berth-mark.h"
 #include "berth-qmp.h"
@@ -158,12 +159,9 @@ domain_quit (virDomainPtr domain)
 static gboolean
 domain_destroy (virDomainPtr domain, GError **error)
 {
-  if (virDomainDestroyFlags (domain, VIR_DOMAIN_DESTROY_REMOVE_LOGS) == 0)
+  if (virDomainDestroy (domain) == 0)
     return TRUE;
-  /* Whatever the reason: what counts is whether it is active. It may have ended by itself between,
-   * and a driver that knows no such flag gets a plain destroy. */
-  if (virGetLastErrorCode () == VIR_ERR_INVALID_ARG && virDomainDestroy (domain) == 0) /* lint: libvirt-error: only classified */
-    return TRUE;
+  /* Whatever the reason: what counts is whether it is active. It may have ended by itself between. */
   if (virDomainIsActive (domain) != 1)
     {
       berth_libvirt_error_take_code ();
@@ -202,8 +200,20 @@ domain_undefine (virDomainPtr domain, GError **error)
   return FALSE;
 }
 
+/* While the domain is defined nobody else's has its name. */
+static void
+remove_logs (virConnectPtr connection, const char *name)
+{
+  g_autofree char *uri = virConnectGetURI (connection);
+
+  if (uri == NULL)
+    berth_libvirt_error_take_code ();
+  else
+    berth_console_remove_logs (uri, name);
+}
+
 gboolean
-berth_domain_end (virConnectPtr connection, const char *uuid, GError **error)
+berth_domain_end (virConnectPtr connection, const char *uuid, const char *name, GError **error)
 {
   g_auto(virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
 
@@ -212,12 +222,17 @@ berth_domain_end (virConnectPtr connection, const char *uuid, GError **error)
       if (virGetLastErrorCode () == VIR_ERR_NO_DOMAIN) /* lint: libvirt-error: only classified */
         {
           berth_libvirt_error_take_code ();
+          if (!berth_domain_is_name_taken (connection, name))
+            remove_logs (connection, name);
           return TRUE;
         }
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be looked up");
       return FALSE;
     }
-  return (domain_quit (domain) || domain_destroy (domain, error)) && domain_undefine (domain, error);
+  if (!domain_quit (domain) && !domain_destroy (domain, error))
+    return FALSE;
+  remove_logs (connection, virDomainGetName (domain));
+  return domain_undefine (domain, error);
 }
 
 gboolean

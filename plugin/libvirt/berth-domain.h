@@ -48,8 +48,10 @@ gboolean berth_domain_load_state (virConnectPtr connection, const char *uuid, in
 gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *mark_xml,
                                 const char *title, GError **error);
 
-/* Destroys and undefines a domain, its log with it; TRUE also when there is none (any more). */
-gboolean berth_domain_end (virConnectPtr connection, const char *uuid, GError **error);
+/* Destroys and undefines a domain, its logs with it; TRUE also when there is none (any more): then
+ * the logs of @name, if that is nobody else's now, are what is left of it. */
+gboolean berth_domain_end (virConnectPtr connection, const char *uuid, const char *name,
+                           GError **error);
 
 /* Is it running or paused? FALSE also when it does not exist. */
 gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);

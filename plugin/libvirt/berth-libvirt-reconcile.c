@@ -76,7 +76,7 @@ end_orphans (virConnectPtr connection, Reconcile *reconcile, GError **error)
           continue;
         }
       g_message ("ending domain %s, left behind by an earlier berthd", domain->name);
-      if (!berth_domain_end (connection, domain->uuid, error))
+      if (!berth_domain_end (connection, domain->uuid, domain->name, error))
         return FALSE;
     }
   return TRUE;

@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 
@@ -154,10 +153,8 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
   g_auto(virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_DESTROY, &error);
 
-  if (connection != NULL && berth_domain_end (connection, self->uuid, &error))
+  if (connection != NULL && berth_domain_end (connection, self->uuid, self->name, &error))
     {
-      if (self->console_path != NULL)
-        berth_console_remove_log (self->console_path);
       g_task_return_boolean (task, TRUE);
       return;
     }

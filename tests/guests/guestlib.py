@@ -5,6 +5,7 @@ tests with this word in their name."""
 
 import atexit
 import functools
+import glob
 import json
 import os
 import shutil
@@ -22,6 +23,8 @@ URI = os.environ.get("BERTH_URI", "qemu:///system" if ROOT else "qemu:///session
 IMAGES = "/var/cache/berth/images" if ROOT else os.path.join(
     os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "berth/images")
 PREFIX = "berthguest"
+LOGS = "/var/log/libvirt/qemu" if ROOT else os.path.join(
+    os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "libvirt/qemu/log")
 LIMIT_S = 240
 LONG = bool(os.environ.get("BERTH_TEST_LONG"))
 
@@ -33,6 +36,11 @@ def virsh(*arguments):
 
 def domains(*options):
     return [name for name in virsh("list", "--name", *options).split() if name.startswith(PREFIX)]
+
+
+def logs():
+    """What virtlogd wrote of our domains: libvirt's own log of each and its console."""
+    return [os.path.basename(path) for path in glob.glob(f"{LOGS}/{PREFIX}-*")]
 
 
 def until(condition, what, limit=LIMIT_S):
@@ -126,6 +134,7 @@ class Daemon:
         shutil.rmtree(self.folder, ignore_errors=True)
         if kind is None:
             assert left == [], f"left behind: {left}"
+            assert logs() == [], f"left behind: {logs()}"
             assert self.process.returncode == 0, self.process.returncode
 
     def log(self):
