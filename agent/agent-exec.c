@@ -233,7 +233,8 @@ berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
 static const char *
 head_problem (const BerthExecHead *head)
 {
-  if (head->flags & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE))
+  if (head->flags & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE
+                      | BERTH_EXEC_REHEARSAL))
     return "an unknown flag";
   if (head->timeout_ms < BERTH_TIMEOUT_MIN_MS || head->timeout_ms > BERTH_TIMEOUT_MAX_MS)
     return "the time limit is out of bounds";
@@ -445,6 +446,7 @@ exec_tell (BerthAgentExec *self)
                                 .env = self->env,
                                 .env_size = self->head.env_size,
                                 .is_once = self->is_once,
+                                .is_rehearsal = self->head.flags & BERTH_EXEC_REHEARSAL,
                                 .identities = config->identities };
   bool ok;
 

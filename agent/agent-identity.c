@@ -98,15 +98,15 @@ set_name (const BerthIdentity *identity)
   if (sethostname (identity->hostname, strlen (identity->hostname)) != 0)
     return false;
   snprintf (text, sizeof text, "%s\n", identity->hostname);
-  if (!berth_agent_file_create (AT_FDCWD, "/etc/hostname", 0644, text, strlen (text)))
+  if (!berth_agent_file_rewrite ("/etc/hostname", 0644, text))
     return false;
   snprintf (text, sizeof text, "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n",
             identity->hostname);
-  if (!berth_agent_file_create (AT_FDCWD, "/etc/hosts", 0644, text, strlen (text)))
+  if (!berth_agent_file_rewrite ("/etc/hosts", 0644, text))
     return false;
   for (int i = 0; i < 16; i++)
     snprintf (id + 2 * i, 4, "%02x\n", identity->machine_id[i]);
-  return berth_agent_file_create (AT_FDCWD, "/etc/machine-id", 0444, id, strlen (id));
+  return berth_agent_file_rewrite ("/etc/machine-id", 0444, id);
 }
 
 /* Applies it (outside of a guest only the proof is made); false when something could not be set,

@@ -32,39 +32,62 @@ runner_hear (BerthAgentRunner *self, int status, uint32_t token)
   berth_agent_runner_set_state (self, BERTH_AGENT_RUNNER_IDLE);
 }
 
-/* Takes one report from the beginning of what was told, 0: none is complete. */
-static size_t
-runner_take_report (BerthAgentRunner *self)
+static void
+runner_drop_report (BerthAgentRunner *self, size_t size)
+{
+  self->report_fill -= size;
+  memmove (self->report, self->report + size, self->report_fill);
+}
+
+/* The next report of a hook; what is none is passed over. False when none is complete. */
+static bool
+runner_take_hook_report (BerthAgentRunner *self, int *out_status, uint32_t *out_token)
 {
   const uint8_t *bytes = (const uint8_t *)self->report;
-  char *end = memchr (self->report, '\n', self->report_fill);
-  uint32_t token = 0;
-  int status = BERTH_AGENT_SHELL_NOTHING;
 
-  if (berth_agent_language_has_hook (self->language))
-    {
-      /* it may have been loaded at the same time as it was told to run */
-      if (bytes[0] != BERTH_AGENT_CONTROL_OPENED && bytes[0] != BERTH_AGENT_CONTROL_DONE)
-        return 1;
-      if (self->report_fill < BERTH_AGENT_CONTROL_REPORT_SIZE)
-        return 0;
-      status = bytes[0] == BERTH_AGENT_CONTROL_DONE ? bytes[5] : BERTH_AGENT_SHELL_OPENED;
-      runner_hear (self, status, berth_le32_read (bytes + 1));
-      return BERTH_AGENT_CONTROL_REPORT_SIZE;
-    }
+  /* it may have been loaded at the same time as it was told to run */
+  while (self->report_fill > 0 && bytes[0] != BERTH_AGENT_CONTROL_OPENED
+         && bytes[0] != BERTH_AGENT_CONTROL_DONE)
+    runner_drop_report (self, 1);
+  if (self->report_fill < BERTH_AGENT_CONTROL_REPORT_SIZE)
+    return false;
+  *out_status = bytes[0] == BERTH_AGENT_CONTROL_DONE ? bytes[5] : BERTH_AGENT_SHELL_OPENED;
+  *out_token = berth_le32_read (bytes + 1);
+  runner_drop_report (self, BERTH_AGENT_CONTROL_REPORT_SIZE);
+  return true;
+}
+
+/* Likewise of a shell: a line. */
+static bool
+runner_take_shell_report (BerthAgentRunner *self, int *out_status, uint32_t *out_token)
+{
+  char *end = memchr (self->report, '\n', self->report_fill);
+
   if (end == NULL)
-    return 0;
+    return false;
   *end = '\0';
-  status = berth_agent_shell_parse (self->report, &token);
-  runner_hear (self, status, token);
-  return (size_t)(end - self->report) + 1;
+  *out_status = berth_agent_shell_parse (self->report, out_token);
+  runner_drop_report (self, (size_t)(end - self->report) + 1);
+  return true;
+}
+
+/* Out of the buffer before anyone hears of it: who hears the last one may release the runner. */
+static bool
+runner_take_report (BerthAgentRunner *self, int *out_status, uint32_t *out_token)
+{
+  *out_token = 0;
+  return berth_agent_language_has_hook (self->language)
+             ? runner_take_hook_report (self, out_status, out_token)
+             : runner_take_shell_report (self, out_status, out_token);
 }
 
 void
 berth_agent_runner_read_report (BerthAgentRunner *self)
 {
-  size_t room = sizeof self->report - self->report_fill, used;
+  size_t room = sizeof self->report - self->report_fill;
   ssize_t count = read (self->control.fd, self->report + self->report_fill, room);
+  uint32_t token;
+  int status;
 
   if (count < 0 && errno == EAGAIN)
     return;
@@ -75,17 +98,11 @@ berth_agent_runner_read_report (BerthAgentRunner *self)
       return;
     }
   self->report_fill += (size_t)count;
-  while (self->report_fill > 0 && (used = runner_take_report (self)) > 0)
-    {
-      self->report_fill -= used;
-      memmove (self->report, self->report + used, self->report_fill);
-    }
+  while (runner_take_report (self, &status, &token))
+    runner_hear (self, status, token);
   /* a line's end is what counts */
   if (self->report_fill == sizeof self->report)
-    {
-      self->report_fill /= 2;
-      memmove (self->report, self->report + self->report_fill, self->report_fill);
-    }
+    runner_drop_report (self, sizeof self->report / 2);
 }
 
 /* Reads what its process told before it ended. */
@@ -205,6 +222,8 @@ runner_choose_kind (BerthAgentRunner *self, const BerthAgentProgram *program)
   bool is_reseed = self->identities != program->identities;
 
   self->identities = program->identities;
+  if (program->is_rehearsal && berth_agent_language_runs_once (self->language))
+    return 'P';
   if (program->is_once)
     return is_reseed ? 'O' : 'o';
   return is_reseed ? 'S' : 's';
@@ -247,7 +266,7 @@ berth_agent_runner_start_session (BerthAgentRunner *self, const BerthAgentProgra
                               : runner_write_session (self, program)))
     return false;
   /* a rehearsal leaves no trace: the first exec of its owner is the first */
-  if (program->identities > 0)
+  if (!program->is_rehearsal)
     self->execs++;
   berth_agent_runner_send (self);
   return true;

@@ -63,6 +63,7 @@ typedef struct
   const char *env; /* of this exec alone, NAME=VALUE NUL ... */
   size_t env_size;
   bool is_once;        /* nothing comes after it */
+  bool is_rehearsal;   /* before its owner's first one */
   unsigned identities; /* that the guest has had */
 } BerthAgentProgram;
 

@@ -32,6 +32,11 @@
  * does at its end is done (threads joined, exit handlers called, objects of its own let go, output
  * written), and not when the interpreter has taken itself apart, which takes longer than all the rest.
  *
+ * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY. A
+ * language that can run it twice does: to its very end, as with BERTH_EXEC_ONCE, in a process forked
+ * off for that, and then in the session. What an emulator translates at the first time, and pages that
+ * are copied when they are first written, are the next exec's then.
+ *
  * What runs when a connection ends. Its output waits in its pipes, its time limit goes on. A HELLO
  * with BERTH_HELLO_RESET ends it, what earlier execs left in the background, and the interpreters of
  * sessions; the HELLO_REPLY
@@ -153,6 +158,7 @@ typedef enum
 #define BERTH_EXEC_STDIN 1u      /* flags of EXEC: DATA on stdin will follow; else end-of-file */
 #define BERTH_EXEC_SESSION 2u    /* the interpreter keeps its state for the next such exec */
 #define BERTH_EXEC_ONCE 4u       /* the guest goes after it: its end may be told early, see Runs */
+#define BERTH_EXEC_REHEARSAL 8u  /* with BERTH_EXEC_SESSION: see Rehearsals */
 #define BERTH_EXIT_TIMED_OUT 1u  /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
 #define BERTH_EXIT_KILLED 4u     /* ended because of KILL */

@@ -121,7 +121,8 @@ exec_send_request (BerthAgentExec *self, BerthLanguage language)
   BerthExecHead head = {
     .language = language,
     .flags = (self->exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
-             | (self->exec->keeps_state ? BERTH_EXEC_SESSION : BERTH_EXEC_ONCE),
+             | (self->exec->keeps_state ? BERTH_EXEC_SESSION : BERTH_EXEC_ONCE)
+             | (self->exec->is_rehearsal ? BERTH_EXEC_REHEARSAL : 0),
     .timeout_ms = self->exec->timeout_ms,
     .code_size = (guint32)code_size,
     .stdout_credit = STREAM_CREDIT,

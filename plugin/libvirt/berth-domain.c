@@ -142,10 +142,10 @@ static gboolean
 domain_quit (virDomainPtr domain)
 {
   gint64 end_us = g_get_monotonic_time () + QUIT_WAIT_US;
-  gboolean is_active = virDomainIsActive (domain) == 1;
+  gboolean is_active = TRUE;
 
-  if (is_active)
-    berth_qmp_quit (domain, NULL);
+  if (!berth_qmp_quit (domain, NULL))
+    return FALSE;
   while (is_active && g_get_monotonic_time () < end_us)
     {
       g_usleep (QUIT_POLL_US);

@@ -21,7 +21,7 @@
 /* Execs before the pause: each goes through code and pages that the one before has not, less each time
  * (measured under TCG: a first exec of 60 ms, a fifth of 10 ms). In a snapshot they cost nothing. */
 #define REHEARSALS_RECORD 6u
-#define REHEARSALS_WARM 3u
+#define REHEARSALS_WARM 4u
 
 G_DEFINE_FINAL_TYPE (BerthMachine, berth_machine, G_TYPE_OBJECT)
 
@@ -412,8 +412,18 @@ paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
     berth_machine_return_start_error (task, "the clone can't be paused", g_steal_pointer (&error));
 }
 
+static void machine_run_rehearsal (BerthMachine *self, GTask *task);
+
 static void
-rehearsed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+machine_pause (BerthMachine *self, GTask *task)
+{
+  g_autoptr(GTask) owned = task;
+
+  berth_link_run (self->link, BERTH_LINK_START, owned, paused_job);
+}
+
+static void
+rehearsed_identity_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
@@ -421,17 +431,17 @@ rehearsed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (!berth_agent_identify_finish (BERTH_AGENT (source), result, NULL, &error))
     berth_machine_return_start_error (task, "the guest did not take its identity", error);
+  else if (self->rehearsals > 0)
+    machine_run_rehearsal (self, g_steal_pointer (&task));
   else
-    berth_link_run (self->link, BERTH_LINK_START, task, paused_job);
+    machine_pause (self, g_steal_pointer (&task));
 }
 
 static void
 machine_rehearse_identity (BerthMachine *self, GTask *task)
 {
-  GCancellable *cancellable = g_task_get_cancellable (task);
-
-  berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS, cancellable,
-                              rehearsed_cb, task);
+  berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS,
+                              g_task_get_cancellable (task), rehearsed_identity_cb, task);
 }
 
 static void
@@ -443,10 +453,8 @@ warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
     berth_machine_return_start_error (task, "the guest's interpreter did not come up", error);
-  else if (self->how == BERTH_MACHINE_RECORD)
-    g_task_return_boolean (task, TRUE);
   else
-    machine_rehearse_identity (self, g_steal_pointer (&task));
+    machine_pause (self, g_steal_pointer (&task));
 }
 
 /* The interpreter that has rehearsed is the one that its owner gets: where its random numbers can be
@@ -466,8 +474,6 @@ machine_loads_another (BerthMachine *self)
   return berth_language_from_name (berth_template_get_language (self->template))
          == BERTH_LANGUAGE_JAVASCRIPT;
 }
-
-static void machine_run_rehearsal (BerthMachine *self, GTask *task);
 
 static void
 rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
@@ -490,7 +496,7 @@ rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_da
   else if (!machine_loads_another (self) && --self->rehearsals > 0)
     machine_run_rehearsal (self, g_steal_pointer (&task));
   else if (!machine_loads_another (self))
-    machine_rehearse_identity (self, g_steal_pointer (&task));
+    machine_pause (self, g_steal_pointer (&task));
   else
     berth_agent_ready_async (self->agent, timeout_ms, cancellable, warmed_cb,
                              g_steal_pointer (&task));
@@ -509,7 +515,7 @@ machine_run_rehearsal (BerthMachine *self, GTask *task)
   g_autoptr(GBytes) bytes = g_bytes_new_static (code, strlen (code));
   BerthExec *exec = berth_exec_new (bytes);
 
-  exec->keeps_state = machine_rehearses_in_session (self);
+  exec->keeps_state = exec->is_rehearsal = machine_rehearses_in_session (self);
   berth_agent_exec_async (self->agent, exec, number,
                           g_task_get_cancellable (task), rehearsal_done_cb, task);
 }
@@ -524,7 +530,7 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
     berth_machine_return_start_error (task, "the guest's interpreter did not come up", error);
   else
-    machine_run_rehearsal (self, g_steal_pointer (&task));
+    machine_rehearse_identity (self, g_steal_pointer (&task));
 }
 
 /* An adopted one is what it was; a warm one shows that it works, and is paused again. */
@@ -544,7 +550,10 @@ machine_take_up (BerthMachine *self, GTask *task)
       g_object_unref (task);
     }
   else
-    machine_rehearse_identity (self, task);
+    {
+      self->rehearsals = 0;
+      machine_rehearse_identity (self, task);
+    }
 }
 
 /* For the administrator; the caller's error has the last line of it. */

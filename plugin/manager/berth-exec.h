@@ -18,6 +18,7 @@ G_BEGIN_DECLS
  * @code: the program, as it came
  * @language: (nullable): "python", "javascript", "shell" or "raw"; NULL for the template's own
  * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
+ * @is_rehearsal: the host's own, before anybody's; @keeps_state goes with it
  * @keeps_state: run by the sandbox's own interpreter for the language, which has the state that
  * such execs before left in it, instead of as a script of its own
  * @timeout_ms: from the start of the code; milliseconds
@@ -36,6 +37,7 @@ typedef struct
   char *language;
   char **env;
   gboolean keeps_state;
+  gboolean is_rehearsal;
   guint timeout_ms;
   int stdin_fd;
   int stdout_fd;

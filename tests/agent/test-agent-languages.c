@@ -305,6 +305,17 @@ test_byte_order_mark (AgentPeer *peer, gconstpointer data)
 }
 
 /* The code comes before the interpreter is loaded, at every moment of that. */
+/* The end of the streams comes before that of the code then, which crashed the agent once. */
+static void
+test_python_closes_streams (AgentPeer *peer, gconstpointer data)
+{
+  AgentExec exec = PYTHON ("import os, sys; os.close(1); os.close(2); sys.exit(3)");
+
+  agent_peer_wait_ready (peer);
+  assert_run (peer, exec, 3, "", "");
+  assert_run (peer, exec, 3, "", "");
+}
+
 static void
 test_while_loading (AgentPeer *peer, gconstpointer data)
 {
@@ -368,6 +379,8 @@ add_tests (void)
     }
   g_test_add ("/agent-languages/while-loading", AgentPeer, "python", agent_peer_start,
               test_while_loading, agent_peer_stop);
+  g_test_add ("/agent-languages/python-closes-streams", AgentPeer, "python", agent_peer_start,
+              test_python_closes_streams, agent_peer_stop);
   g_test_add ("/agent-languages/ready-again", AgentPeer, "python", agent_peer_start,
               test_ready_again, agent_peer_stop);
 }

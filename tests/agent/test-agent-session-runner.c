@@ -321,6 +321,27 @@ test_ping_while_running (AgentPeer *peer, gconstpointer data)
   g_assert_cmpuint (result->exit.flags, ==, BERTH_EXIT_KILLED);
 }
 
+/* What the host makes an interpreter do before it is anybody's: to its end in a child, and once more. */
+static void
+test_rehearsal_leaves_no_trace (AgentPeer *peer, gconstpointer data)
+{
+  AgentExec rehearsal = { .language = PY,
+                          .flags = BERTH_EXEC_REHEARSAL,
+                          .code = "import atexit\natexit.register(print, 'end')\nprint(1)" };
+  g_autoptr (AgentResult) first = session_exec_with (peer, rehearsal);
+  g_autoptr (AgentResult) second = session_exec_with (peer, rehearsal);
+
+  g_assert_cmpstr (first->out->str, ==, "1\nend\n1\n");
+  g_assert_cmpstr (second->out->str, ==, "1\nend\nend\n1\n");
+  g_assert_cmpstr (second->err->str, ==, "");
+  g_assert_cmpint (second->exit.status, ==, 0);
+  session_assert (peer, PY,
+                  "import os, threading\n"
+                  "print(__file__, threading.active_count(), threading.main_thread().is_alive())\n"
+                  "try:\n    os.wait()\nexcept ChildProcessError:\n    print('no child')",
+                  0, "@/.main.py 1 True\nno child\n", "");
+}
+
 static void
 add_tests (void)
 {
@@ -328,6 +349,7 @@ add_tests (void)
     { "python-namespace", test_python_namespace },
     { "javascript-namespace", test_javascript_namespace },
     { "shell-namespace", test_shell_namespace },
+    { "rehearsal-leaves-no-trace", test_rehearsal_leaves_no_trace },
     { "python-tracebacks", test_python_tracebacks },
     { "javascript-tracebacks", test_javascript_tracebacks },
     { "python-vandal", test_python_vandal },

@@ -130,7 +130,7 @@ def wait():
     # the limit is against a caller's numbers in a server, and who runs code here is the caller
     sys.set_int_max_str_digits(0)
     kind = kind.lower()  # it has just been seeded
-    if kind in (b"s", b"o"):
+    if kind in (b"s", b"o", b"p"):
         del os.environ["PYTHONPATH"]
         begin_session(CONTROL, kind, message[SEED_SIZE:], add_user_site)
         return
