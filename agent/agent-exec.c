@@ -259,8 +259,9 @@ exec_write_script (BerthAgentExec *self, bool *out_is_program)
   if (berth_agent_script_write (&self->script, self->world.config, name, self->code,
                                 self->head.code_size, out_is_program))
     return true;
-  /* there the code goes another way, and only who opens the file misses it */
-  return self->is_session && berth_agent_language_has_hook (language);
+  /* a session's code goes another way, and so may a run's */
+  return self->is_session && berth_agent_language_has_hook (language)
+         && !(self->is_once && berth_agent_language_reads_file (language));
 }
 
 /* An interpreter for it; NULL and errno if there can't be one. */
@@ -305,7 +306,7 @@ exec_prepare (BerthAgentExec *self)
     }
   /* what needs an interpreter of its own from the start is run by that */
   self->is_once = self->head.flags & BERTH_EXEC_ONCE && !self->is_session
-                  && berth_agent_language_runs_once (self->head.language)
+                  && berth_agent_language_has_hook (self->head.language)
                   && !berth_agent_env_needs_fresh (self->env, self->head.env_size);
   self->is_session |= self->is_once;
   if (!exec_write_script (self, &is_program))

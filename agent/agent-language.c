@@ -70,11 +70,12 @@ berth_agent_language_has_hook (BerthLanguage language)
   return found != NULL && found->has_hook;
 }
 
-/* Whether its interpreter can tell the end of a script before it has taken itself apart. */
+/* Whether its interpreter reads a run's code from the file; where it does not, only who opens the file
+ * misses it. */
 bool
-berth_agent_language_runs_once (BerthLanguage language)
+berth_agent_language_reads_file (BerthLanguage language)
 {
-  return language == BERTH_LANGUAGE_PYTHON;
+  return language != BERTH_LANGUAGE_PYTHON;
 }
 
 /* The name of the code's file in the home. A session's later ones are told apart where a traceback

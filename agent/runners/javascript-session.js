@@ -17,13 +17,13 @@ const { pathToFileURL } = require('url');
 const { inspect } = require('util');
 const { AsyncResource, executionAsyncId } = require('async_hooks');
 const { Script } = require('vm');
+const { NOBODY, makeReport, placeAll, read } = require('./javascript-exec.js');
 const { NAME, rewrite } = require('./javascript-import.js');
 
 const CONTROL = 3;
 const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can still show
 const LEFT_POLL_MS = 20;
-const { openSync, closeSync, writeSync, readFileSync } = fs;
-const { O_RDONLY, O_WRONLY } = fs.constants;
+const { constants, writeSync, readFileSync } = fs;
 // what the user's code may change later
 const { BigInt, Buffer, Error, JSON, Number, Object, SyntaxError, clearInterval, console, process,
   setImmediate, setInterval } = globalThis;
@@ -53,21 +53,6 @@ function countActive() {
 }
 
 // ---- streams ----
-
-function place(fd, path, flags) {
-  const others = [];
-  let got;
-  try {
-    closeSync(fd);
-  } catch {
-    // the user's code has closed it
-  }
-  // the lowest free number is given, and the user's code may have closed others, too
-  while ((got = openSync(path, flags)) !== fd && others.length < 8)
-    others.push(got);
-  for (const other of others)
-    closeSync(other);
-}
 
 function silence(stream, fd) {
   const write = stream._write, writev = stream._writev, final = stream._final;
@@ -137,9 +122,7 @@ function setInput() {
 function leaveStreams() {
   streams[0]?.destroy();
   streams[0] = null;
-  place(0, '/dev/null', O_RDONLY);
-  place(1, '/dev/null', O_WRONLY);
-  place(2, '/dev/null', O_WRONLY);
+  placeAll(NOBODY, constants);
 }
 
 // ---- what the user's code sees ----
@@ -257,12 +240,8 @@ function exitStatus() {
 }
 
 function tell(kind, status) {
-  const report = Buffer.alloc(6);
-  report[0] = kind.charCodeAt(0);
-  exec.token.copy(report, 1);
-  report[5] = status;
   try {
-    writeSync(CONTROL, report);
+    writeSync(CONTROL, makeReport(kind, exec.token, status));
   } catch {
     // the user's code has closed it; who asks for this process's status gets the right one
     if (kind === 'd')
@@ -362,27 +341,10 @@ function evaluate(code, path) {
     params: { expression, replMode: true, awaitPromise: true, silent: true, objectGroup: 'exec' } })));
 }
 
-function read(message) {
-  const fields = [];
-  let at = 4;
-  while (fields.length < 4) {
-    const end = message.indexOf(0, at);
-    fields.push(message.toString('utf8', at, end));
-    at = end + 1;
-  }
-  const size = message.readUInt32LE(at);
-  const env = message.toString('utf8', at + 4, at + 4 + size).split('\0').slice(0, -1)
-    .map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]);
-  return { token: Buffer.from(message.subarray(0, 4)), paths: fields.slice(0, 3), path: fields[3],
-    env, code: message.toString('utf8', at + 4 + size) };
-}
-
 function beginExec(message) {
   const { token, paths, path, env, code } = read(message);
   exec = { token, path, isEvaluated: false, details: undefined };
-  place(0, paths[0], O_RDONLY);
-  place(1, paths[1], O_WRONLY);
-  place(2, paths[2], O_WRONLY);
+  placeAll(paths, constants);
   tell('o', 0);
   control.unref();
   setInput();

@@ -4,11 +4,14 @@
 // running a script as it always does: no frame, name or module of ours is left.
 'use strict';
 
+const Module = require('module');
+const v8 = require('v8');
+
 const CONTROL = 3;
 const SEED_SIZE = 32;
 const PRELOAD = ['assert', 'buffer', 'child_process', 'crypto', 'events', 'fs', 'fs/promises', 'http',
   'https', 'net', 'os', 'path', 'perf_hooks', 'querystring', 'readline', 'stream', 'string_decoder',
-  'timers/promises', 'url', 'util', 'vm', 'worker_threads', 'zlib'];
+  'timers/promises', 'url', 'util', 'v8', 'vm', 'worker_threads', 'zlib'];
 const MODULE_SYNTAX = /^(Cannot use import statement outside a module|Unexpected token 'export'|Cannot use 'import\.meta' outside a module)/;
 const AWAIT_SYNTAX = /^(await is only valid in async functions|Unexpected reserved word|missing \) after argument list|Unexpected identifier)/;
 
@@ -21,7 +24,8 @@ function receive(fs) {
       process.reallyExit(0);
     message = Buffer.concat([message, piece.subarray(0, count)]);
   }
-  return { isSession: message[4] === 0x73 || message[4] === 0x53, rest: message.subarray(5) };
+  return { kind: String.fromCharCode(message[4]).toLowerCase(), seed: message.subarray(5),
+    body: message.subarray(5 + SEED_SIZE) };
 }
 
 function setEnvironment(block) {
@@ -34,18 +38,19 @@ function setEnvironment(block) {
 }
 
 // Math.random is V8's own and draws its seed at the first call, which is here: from 31 fresh bits,
-// then as many numbers are skipped as 16 more say. (OpenSSL's generator reseeds by itself, for
-// the agent lets the clock jump over the hour that it keeps a seed; see agent-identity.c.)
+// then as many numbers are skipped as 10 more say: two of 10,000 clones share their numbers once in
+// 40,000 times. (More would be compiled on the way, which takes an emulated CPU a second. OpenSSL's
+// generator reseeds by itself, for the agent lets the clock jump over the hour that it keeps a seed;
+// see agent-identity.c.)
 function reseed(seed) {
-  const v8 = require('v8');
   v8.setFlagsFromString(`--random-seed=${(seed.readUInt32LE(0) >>> 1) || 1}`);
-  for (let left = seed.readUInt16LE(4); left >= 0; left--)
+  for (let left = seed.readUInt16LE(4) & 0x3ff; left >= 0; left--)
     Math.random();
   v8.setFlagsFromString('--random-seed=0');
 }
 
 // Code with import or export, or with await outside of functions, is run as the module that it is.
-function isModule(Module, code) {
+function isModule(code) {
   if (!/\b(import|export|await)\b/.test(code))
     return false;
   try {
@@ -58,7 +63,7 @@ function isModule(Module, code) {
   }
 }
 
-function offerRequire(Module, script) {
+function offerRequire(script) {
   const offers = { require: Module.createRequire(script), __filename: script,
     __dirname: require('path').dirname(script) };
   for (const name of Object.keys(offers))
@@ -67,16 +72,15 @@ function offerRequire(Module, script) {
 }
 
 function useModules(fs) {
-  const Module = require('module');
   const script = process.argv[1];
-  const kind = isModule(Module, fs.readFileSync(script, 'utf8'));
+  const kind = isModule(fs.readFileSync(script, 'utf8'));
   if (!kind)
     return;
   const renamed = script.replace(/\.js$/, '.mjs');
   const runMain = Module.runMain;
   fs.renameSync(script, renamed);
   if (kind === 'await')
-    offerRequire(Module, renamed);
+    offerRequire(renamed);
   process.argv[1] = renamed;
   Module.runMain = function () {
     Module.runMain = runMain;
@@ -84,8 +88,34 @@ function useModules(fs) {
   };
 }
 
+// A script that prints, run as Node.js runs a script: what is loaded and compiled for the first one is
+// the next one's. No random number is drawn, for a clone's are seeded once.
+function rehearse(fs, exec, message) {
+  const { token, paths } = exec.read(message);
+  const path = require.resolve('./javascript-rehearsal.js');
+  exec.placeAll(paths, fs.constants);
+  fs.writeSync(CONTROL, exec.makeReport('o', token, 0));
+  v8.setFlagsFromString('--random-seed=0');
+  isModule(fs.readFileSync(path, 'utf8'));
+  Module.runMain(path);
+  forget(path);
+  process.mainModule = undefined;
+  exec.placeAll(exec.NOBODY, fs.constants);
+  fs.writeSync(CONTROL, exec.makeReport('d', token, 0));
+}
+
+// The streams and the environment of a run, in an interpreter that may have rehearsed.
+function beginOnce(fs, exec, message) {
+  const { token, paths, env } = exec.read(message);
+  exec.placeAll(paths, fs.constants);
+  fs.writeSync(CONTROL, exec.makeReport('o', token, 0));
+  fs.closeSync(CONTROL);
+  for (const [name, value] of env)
+    process.env[name] = value;
+}
+
 // Instead of the script: what is run then comes over the control descriptor.
-function startSession(Module, begin) {
+function startSession(begin) {
   const runMain = Module.runMain;
   Module.runMain = function () {
     Module.runMain = runMain;
@@ -95,6 +125,9 @@ function startSession(Module, begin) {
 
 function forget(name) {
   const path = require.resolve(name);
+  for (const key of Object.keys(Module._pathCache))
+    if (Module._pathCache[key] === path)
+      delete Module._pathCache[key];
   module.children = module.children.filter((child) => child.filename !== path);
   delete require.cache[path];
 }
@@ -104,28 +137,43 @@ function wait() {
   fs.writeSync(CONTROL, 'r');
   for (const name of PRELOAD)
     require(name);
+  const exec = require('./javascript-exec.js');
   const beginSession = require('./javascript-session.js');
   try {
     fs.writeSync(CONTROL, 'R');
   } catch {
     // the message is there already, and the agent's end is closed behind it
   }
-  const message = receive(fs);
-  reseed(message.rest);
+  let message = receive(fs);
+  // or what rehearsals make hot is optimized just when the program begins: a second of an emulated CPU
+  if (message.kind === 'p')
+    v8.setFlagsFromString('--no-opt');
+  while (message.kind === 'p') {
+    rehearse(fs, exec, message.body);
+    message = receive(fs);
+  }
+  reseed(message.seed);
   process.execArgv = [];
-  for (const name of ['./javascript-session.js', './javascript-import.js', __filename])
+  for (const name of ['./javascript-session.js', './javascript-import.js', './javascript-exec.js',
+    __filename])
     forget(name);
-  if (message.isSession) {
-    startSession(require('module'), () => beginSession(message.rest.subarray(SEED_SIZE)));
+  if (message.kind === 's') {
+    startSession(() => beginSession(message.body));
+    v8.setFlagsFromString('--opt');
     return;
   }
-  fs.closeSync(CONTROL);
-  setEnvironment(message.rest.subarray(SEED_SIZE));
+  if (message.kind === 'o') {
+    beginOnce(fs, exec, message.body);
+  } else {
+    fs.closeSync(CONTROL);
+    setEnvironment(message.body);
+  }
   try {
     useModules(fs);
   } catch {
     // Node.js itself says what is wrong with the script
   }
+  v8.setFlagsFromString('--opt');
 }
 
 // the threads that a program starts preload this, too

@@ -444,35 +444,12 @@ machine_rehearse_identity (BerthMachine *self, GTask *task)
                               g_task_get_cancellable (task), rehearsed_identity_cb, task);
 }
 
-static void
-warmed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr(GTask) task = user_data;
-  BerthMachine *self = g_task_get_source_object (task);
-  GError *error = NULL;
-
-  if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
-    berth_machine_return_start_error (task, "the guest's interpreter did not come up", error);
-  else
-    machine_pause (self, g_steal_pointer (&task));
-}
-
-/* The interpreter that has rehearsed is the one that its owner gets: where its random numbers can be
- * seeded anew and it can still run a script as a script, nothing needs to be loaded again. */
+/* The interpreter that has rehearsed is the one that its owner gets; a shell is started for each. */
 static gboolean
 machine_rehearses_in_session (BerthMachine *self)
 {
   return berth_language_from_name (berth_template_get_language (self->template))
-         == BERTH_LANGUAGE_PYTHON;
-}
-
-/* Behind an exec that was a script of its own, the guest loads the next interpreter; a shell is
- * started for each. */
-static gboolean
-machine_loads_another (BerthMachine *self)
-{
-  return berth_language_from_name (berth_template_get_language (self->template))
-         == BERTH_LANGUAGE_JAVASCRIPT;
+         != BERTH_LANGUAGE_SHELL;
 }
 
 static void
@@ -480,8 +457,6 @@ rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_da
 {
   g_autoptr(GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  guint timeout_ms = berth_template_get_boot_timeout_s (self->template) * 1000;
   GError *error = NULL;
   g_autoptr(BerthResult) result
       = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
@@ -493,13 +468,10 @@ rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_da
                         g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                                      "a rehearsal ended with status %d: %s", result->exit_code,
                                      result->stderr_data));
-  else if (!machine_loads_another (self) && --self->rehearsals > 0)
+  else if (--self->rehearsals > 0)
     machine_run_rehearsal (self, g_steal_pointer (&task));
-  else if (!machine_loads_another (self))
-    machine_pause (self, g_steal_pointer (&task));
   else
-    berth_agent_ready_async (self->agent, timeout_ms, cancellable, warmed_cb,
-                             g_steal_pointer (&task));
+    machine_pause (self, g_steal_pointer (&task));
 }
 
 /* An exec whose output nobody reads: what the emulator or the CPU would do at the first one is done then

@@ -46,7 +46,8 @@ static void
 copy_runners (AgentPeer *peer)
 {
   static const char *const names[]
-      = { "javascript.js", "javascript-session.js", "javascript-import.js",
+      = { "javascript.js", "javascript-session.js", "javascript-import.js", "javascript-exec.js",
+          "javascript-rehearsal.js",
           "python/sitecustomize.py", "python/session.py" };
   g_autofree char *python = g_build_filename (peer->dir, "runners", "python", NULL);
 

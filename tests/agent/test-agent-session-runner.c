@@ -343,6 +343,26 @@ test_rehearsal_leaves_no_trace (AgentPeer *peer, gconstpointer data)
 }
 
 static void
+test_javascript_rehearsal (AgentPeer *peer, gconstpointer data)
+{
+  AgentExec rehearsal = { .language = JS, .flags = BERTH_EXEC_REHEARSAL, .code = "console.log(1)" };
+  AgentExec run = { .language = JS,
+                    .code = "console.log(require.main === module, module.children.length,"
+                            " Object.keys(require.cache).length, __filename, process.argv[1],"
+                            " Object.keys(module.constructor._pathCache).length)" };
+  g_autoptr (AgentResult) first = session_exec_with (peer, rehearsal);
+  g_autoptr (AgentResult) second = session_exec_with (peer, rehearsal);
+  g_autoptr (AgentResult) third = agent_peer_run (peer, &run);
+  g_autofree char *expected
+      = g_strdup_printf ("true 0 1 %s/.main.js %s/.main.js 1\n", peer->home, peer->home);
+
+  g_assert_cmpstr (first->out->str, ==, "1\n");
+  g_assert_cmpstr (second->out->str, ==, "1\n");
+  g_assert_cmpstr (third->err->str, ==, "");
+  g_assert_cmpstr (third->out->str, ==, expected);
+}
+
+static void
 add_tests (void)
 {
   static const SessionTest tests[] = {
@@ -350,6 +370,7 @@ add_tests (void)
     { "javascript-namespace", test_javascript_namespace },
     { "shell-namespace", test_shell_namespace },
     { "rehearsal-leaves-no-trace", test_rehearsal_leaves_no_trace },
+    { "javascript-rehearsal-leaves-no-trace", test_javascript_rehearsal },
     { "python-tracebacks", test_python_tracebacks },
     { "javascript-tracebacks", test_javascript_tracebacks },
     { "python-vandal", test_python_vandal },
