@@ -11,16 +11,23 @@
 #include "pool/berth-request.h"
 
 static void
-add_entries (GOptionContext *context, BerthTakes takes, BerthTakes needed,
-             const GOptionEntry *entries)
+add_entries (GArray *all, BerthTakes takes, BerthTakes needed, const GOptionEntry *entries)
 {
-  if ((takes & needed) == needed)
-    g_option_context_add_main_entries (context, entries, NULL);
+  for (guint i = 0; (takes & needed) == needed && entries[i].long_name != NULL; i++)
+    g_array_append_val (all, entries[i]);
 }
 
-/* Values are FILENAMEs where they may be any bytes: a STRING would be converted from the locale. */
-static GOptionContext *
-make_context (BerthOptionValues *self, const BerthVerbHelp *help)
+/**
+ * berth_option_values_make_entries:
+ * @self: where the values go
+ * @help: of the verb
+ *
+ * Values are FILENAMEs where they may be any bytes: a STRING would be converted from the locale.
+ *
+ * Returns: (transfer full) (element-type GOptionEntry): what the verb takes, zero-terminated
+ */
+GArray *
+berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *help)
 {
   const GOptionEntry sandbox[] = {
     { "language", 'l', 0, G_OPTION_ARG_FILENAME, &self->language,
@@ -72,18 +79,28 @@ make_context (BerthOptionValues *self, const BerthVerbHelp *help)
       "PATH" },
     G_OPTION_ENTRY_NULL,
   };
+  GArray *all = g_array_new (TRUE, FALSE, sizeof (GOptionEntry));
+
+  add_entries (all, help->takes, BERTH_TAKES_SANDBOX, sandbox);
+  add_entries (all, help->takes, BERTH_TAKES_EXEC, exec);
+  add_entries (all, help->takes, BERTH_TAKES_CARRY, carry);
+  add_entries (all, help->takes, BERTH_TAKES_FILES, files);
+  if ((help->takes & BERTH_TAKES_EXEC) == 0)
+    add_entries (all, help->takes, BERTH_TAKES_FILES, quiet);
+  add_entries (all, help->takes, BERTH_TAKES_JSON, json);
+  add_entries (all, help->takes, 0, common);
+  return all;
+}
+
+static GOptionContext *
+make_context (BerthOptionValues *self, const BerthVerbHelp *help)
+{
+  g_autoptr(GArray) entries = berth_option_values_make_entries (self, help);
   GOptionContext *context = g_option_context_new (help->synopsis);
 
   g_option_context_set_summary (context, help->summary);
   g_option_context_set_description (context, help->description);
-  add_entries (context, help->takes, BERTH_TAKES_SANDBOX, sandbox);
-  add_entries (context, help->takes, BERTH_TAKES_EXEC, exec);
-  add_entries (context, help->takes, BERTH_TAKES_CARRY, carry);
-  add_entries (context, help->takes, BERTH_TAKES_FILES, files);
-  if ((help->takes & BERTH_TAKES_EXEC) == 0)
-    add_entries (context, help->takes, BERTH_TAKES_FILES, quiet);
-  add_entries (context, help->takes, BERTH_TAKES_JSON, json);
-  add_entries (context, help->takes, 0, common);
+  g_option_context_add_main_entries (context, (const GOptionEntry *) (void *) entries->data, NULL);
   return context;
 }
 

@@ -74,6 +74,7 @@ typedef struct
   int max_arguments;
 } BerthVerbHelp;
 
+GArray *berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *help);
 gboolean berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp *help, int *argc,
                                     char ***argv, GError **error);
 void berth_option_values_clear (BerthOptionValues *self);

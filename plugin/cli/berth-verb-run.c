@@ -20,7 +20,7 @@
   "125 when berth could not run it, 126 when berth is at capacity and you would not wait,\n"       \
   "2 when the request is wrong, 130 after Ctrl-C.\n"
 
-static const BerthVerbHelp run_help = {
+const BerthVerbHelp berth_run_help = {
   .synopsis = "[CODE | FILE | -]",
   .summary = "Runs code in a virtual machine of its own, which is destroyed afterwards.",
   .description
@@ -45,7 +45,7 @@ static const BerthVerbHelp run_help = {
   .max_arguments = 1,
 };
 
-static const BerthVerbHelp exec_help = {
+const BerthVerbHelp berth_exec_help = {
   .synopsis = "ID [CODE | -]",
   .summary = "Runs code in a sandbox that 'berth create' made; what it defines stays.",
   .description = "'-', or no argument, is standard input.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
@@ -236,7 +236,7 @@ berth_verb_run (int argc, char **argv)
   g_variant_dict_init (&self.options, NULL);
   g_variant_dict_init (&self.sandbox, NULL);
   self.is_run = TRUE;
-  if (!berth_option_values_parse (&self.values, &run_help, &argc, &argv, &error)
+  if (!berth_option_values_parse (&self.values, &berth_run_help, &argc, &argv, &error)
       || !berth_carry_new (&self.values, &self.carry, &error)
       || !berth_option_values_add_sandbox (&self.values, get_sandbox_options (&self), &error)
       || !berth_source_load_run (&self.source, argc > 1 ? argv[1] : NULL, self.values.language,
@@ -263,7 +263,7 @@ berth_verb_exec (int argc, char **argv)
 
   g_variant_dict_init (&self.options, NULL);
   g_variant_dict_init (&self.sandbox, NULL);
-  ok = berth_option_values_parse (&self.values, &exec_help, &argc, &argv, &error);
+  ok = berth_option_values_parse (&self.values, &berth_exec_help, &argc, &argv, &error);
   if (ok && argc < 2)
     {
       g_set_error_literal (&error, BERTH_ERROR, BERTH_ERROR_INVALID,

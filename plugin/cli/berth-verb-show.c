@@ -9,7 +9,7 @@
 #include "plugin/cli/berth-cli-verbs.h"
 #include "pool/berth-error.h"
 
-static const BerthVerbHelp list_help = {
+const BerthVerbHelp berth_list_help = {
   .synopsis = "",
   .summary = "Lists your sandboxes, and the warm VMs that stand by. Root sees everybody's.",
   .description = "Example:\n  berth list --json | jq -r '.[].id'",
@@ -17,7 +17,7 @@ static const BerthVerbHelp list_help = {
   .max_arguments = 0,
 };
 
-static const BerthVerbHelp status_help = {
+const BerthVerbHelp berth_status_help = {
   .synopsis = "",
   .summary = "Tells how much capacity there is, who holds it, who waits, and how libvirt is.",
   .description = "Example:\n  berth status --json | jq .slots.free",
@@ -25,7 +25,7 @@ static const BerthVerbHelp status_help = {
   .max_arguments = 0,
 };
 
-static const BerthVerbHelp doctor_help = {
+const BerthVerbHelp berth_doctor_help = {
   .synopsis = "",
   .summary = "Checks what berth needs of this host, and says how to mend what is missing.",
   .description
@@ -88,7 +88,7 @@ berth_verb_list (int argc, char **argv)
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) vms
-      = berth_verb_ask (&list_help, &values, argc, argv, "List", "(aa{sv})", &error);
+      = berth_verb_ask (&berth_list_help, &values, argc, argv, "List", "(aa{sv})", &error);
   g_autofree char *text = NULL;
 
   if (vms == NULL)
@@ -213,7 +213,7 @@ berth_verb_status (int argc, char **argv)
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) status
-      = berth_verb_ask (&status_help, &values, argc, argv, "Status", "(a{sv})", &error);
+      = berth_verb_ask (&berth_status_help, &values, argc, argv, "Status", "(a{sv})", &error);
   g_autoptr(GString) text = g_string_new (NULL);
 
   if (status == NULL)
@@ -257,7 +257,7 @@ berth_verb_doctor (int argc, char **argv)
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) findings
-      = berth_verb_ask (&doctor_help, &values, argc, argv, "Doctor", "(aa{sv})", &error);
+      = berth_verb_ask (&berth_doctor_help, &values, argc, argv, "Doctor", "(aa{sv})", &error);
   g_autoptr(GString) text = g_string_new (NULL);
   gboolean all_ok = TRUE;
   int status;
