@@ -47,8 +47,6 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
       "Seconds that the program may run, 1 to 86400 (default 30)", "S" },
     { "env", 'e', 0, G_OPTION_ARG_FILENAME_ARRAY, &self->env,
       "A variable of the program's environment; may be repeated", "NAME=VALUE" },
-    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &self->quiet,
-      "No remarks of berth's on stderr; errors still are", NULL },
     G_OPTION_ENTRY_NULL,
   };
   const GOptionEntry quiet[] = {
@@ -85,8 +83,8 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   add_entries (all, help->takes, BERTH_TAKES_EXEC, exec);
   add_entries (all, help->takes, BERTH_TAKES_CARRY, carry);
   add_entries (all, help->takes, BERTH_TAKES_FILES, files);
-  if ((help->takes & BERTH_TAKES_EXEC) == 0)
-    add_entries (all, help->takes, BERTH_TAKES_FILES, quiet);
+  if ((help->takes & (BERTH_TAKES_EXEC | BERTH_TAKES_FILES | BERTH_TAKES_SANDBOX)) != 0)
+    add_entries (all, help->takes, 0, quiet);
   add_entries (all, help->takes, BERTH_TAKES_JSON, json);
   add_entries (all, help->takes, 0, common);
   return all;

@@ -20,6 +20,7 @@ typedef struct
   int from;
   int to;
   int own_pipe; /* which of the two is ours to close */
+  BerthProgress *progress; /* nullable, owned: ends with the first byte */
   int failure;  /* errno of a write that failed for good; read after done is set */
   int done;     /* atomic */
 } Pump;
@@ -74,6 +75,14 @@ write_chunk (Pump *pump, const char *data, gsize length)
   return TRUE;
 }
 
+static gboolean
+carry_chunk (Pump *pump, const char *data, gsize length)
+{
+  berth_progress_end (pump->progress);
+  g_clear_pointer (&pump->progress, berth_progress_unref);
+  return write_chunk (pump, data, length);
+}
+
 static gpointer
 pump_thread (gpointer user_data)
 {
@@ -83,8 +92,9 @@ pump_thread (gpointer user_data)
 
   do
     length = read (pump->from, chunk, sizeof chunk);
-  while ((length < 0 && errno == EINTR) || (length > 0 && write_chunk (pump, chunk, length)));
+  while ((length < 0 && errno == EINTR) || (length > 0 && carry_chunk (pump, chunk, length)));
   close (pump->own_pipe);
+  g_clear_pointer (&pump->progress, berth_progress_unref);
   g_atomic_int_set (&pump->done, 1);
   g_main_context_wakeup (NULL);
   return NULL;
@@ -146,6 +156,19 @@ berth_streams_new (gboolean with_input, gboolean with_output, GUnixFDList *fds,
         return NULL;
     }
   return g_steal_pointer (&self);
+}
+
+/**
+ * berth_streams_set_progress:
+ * @self: streams that do not flow yet
+ * @progress: (nullable): ends before the program's first byte is written
+ */
+void
+berth_streams_set_progress (BerthStreams *self, BerthProgress *progress)
+{
+  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO && progress != NULL; fd++)
+    if (self->pumps[fd] != NULL)
+      self->pumps[fd]->progress = berth_progress_ref (progress);
 }
 
 /**
@@ -226,6 +249,7 @@ berth_streams_free (BerthStreams *self)
         continue;
       if (!self->started)
         close (pump->own_pipe);
+      g_clear_pointer (&pump->progress, berth_progress_unref);
       g_free (pump);
     }
   g_free (self);

@@ -63,6 +63,7 @@ typedef struct
   BerthOptionValues values;
   BerthSource source;
   GVariantDict options;
+  BerthProgress *progress; /* nullable */
   const char *id; /* where it runs; NULL: in a sandbox that berthd makes for it alone */
   gboolean is_run;
   BerthCarry *carry;       /* nullable: files before and after */
@@ -77,6 +78,7 @@ execution_clear (Execution *self)
   berth_source_clear (&self->source);
   g_variant_dict_clear (&self->options);
   g_variant_dict_clear (&self->sandbox);
+  berth_progress_unref (self->progress);
   berth_carry_free (self->carry);
   g_clear_error (&self->download_failure);
 }
@@ -173,6 +175,7 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
 
   if (streams == NULL)
     return NULL;
+  berth_streams_set_progress (streams, self->progress);
   berth_streams_start (streams);
   result = call (self, client, g_steal_pointer (&fds), error);
   if (!berth_streams_finish (streams, berth_client_get_signal (client) != 0 ? LAST_WORDS_US : -1,
@@ -208,6 +211,9 @@ execute (Execution *self)
 
   if (client == NULL)
     return report (self, NULL, error, 0);
+  if (self->is_run)
+    self->progress = berth_progress_new (self->values.quiet || self->values.json);
+  berth_client_set_progress (client, self->progress);
   result = self->carry != NULL ? call_with_files (self, client, &error)
                                : call_with_streams (self, client, &error);
   return report (self, result, error, berth_client_get_signal (client));

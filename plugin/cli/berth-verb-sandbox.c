@@ -32,6 +32,7 @@ static char *
 create (const BerthOptionValues *values, GVariantDict *options, int *out_signal, GError **error)
 {
   g_autofree char *template_name = berth_source_dup_template (values->language, error);
+  g_autoptr(BerthProgress) progress = berth_progress_new (values->quiet || values->json);
   g_autoptr(BerthClient) client = NULL;
   g_autoptr(GVariant) reply = NULL;
   char *id = NULL;
@@ -42,6 +43,7 @@ create (const BerthOptionValues *values, GVariantDict *options, int *out_signal,
   client = berth_client_new (values->socket, error);
   if (client == NULL)
     return NULL;
+  berth_client_set_progress (client, progress);
   reply = berth_client_call (client, "Create",
                              g_variant_new ("(@a{sv})", g_variant_dict_end (options)), "(s)", NULL,
                              error);

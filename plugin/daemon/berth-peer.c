@@ -216,6 +216,20 @@ handle_cancel (BerthDBusManager *object, GDBusMethodInvocation *invocation, guin
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+static gboolean
+handle_progress (BerthDBusManager *object, GDBusMethodInvocation *invocation, guint32 serial)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  GCancellable *cancellable = berth_calls_find (self->calls, serial);
+  g_autoptr(GVariant) progress
+      = cancellable != NULL ? berth_manager_dup_progress (self->manager, cancellable) : NULL;
+
+  g_dbus_method_invocation_return_value (
+      invocation, progress != NULL ? g_variant_new ("(@a{sv})", progress)
+                                   : g_variant_new_parsed ("(@a{sv} {},)"));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
 static void
 untold_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -411,6 +425,7 @@ iface_init (BerthDBusManagerIface *iface)
   iface->handle_run = handle_run;
   iface->handle_exec = handle_exec;
   iface->handle_cancel = handle_cancel;
+  iface->handle_progress = handle_progress;
   iface->handle_create = handle_create;
   iface->handle_destroy = handle_destroy;
   iface->handle_list = handle_list;

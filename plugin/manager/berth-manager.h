@@ -119,6 +119,10 @@ BERTH_AVAILABLE gboolean berth_manager_shutdown_finish (BerthManager *self, GAsy
 
 /* (transfer full): a{sv} in the shape of `berth status --json` (design.md, Interfaces) */
 BERTH_AVAILABLE GVariant *berth_manager_dup_status (BerthManager *self);
+/* (transfer full): a{sv}, how far the call is that was made with @cancellable and has not ended:
+ * "state" ("waiting", "starting", "running"), "position" (u, from 1), "domain" (s) where known */
+BERTH_AVAILABLE GVariant *berth_manager_dup_progress (BerthManager *self,
+                                                      GCancellable *cancellable);
 /* (transfer full): aa{sv}, a VM each: id, domain, template, state, tenant, task, holds_slot, age_s,
  * uid. Only those of @uid, and warm ones; 0 sees all. */
 BERTH_AVAILABLE GVariant *berth_manager_dup_list (BerthManager *self, guint32 uid);

@@ -18,6 +18,7 @@
 #define CODE_FD 9
 #define CODE_PATH "/dev/fd/9"
 #define KILL_DELAY_MS 300
+#define SLOW_START_MS 1500
 #define DEFAULT_MAX_VMS 4
 
 struct _BerthManager
@@ -25,7 +26,8 @@ struct _BerthManager
   GObject parent_instance;
   BerthConfig *config;
   GHashTable *sandboxes; /* id (owned) → Sandbox (owned) */
-  GQueue waiters;        /* Request (borrowed) */
+  GQueue waiters;        /* GTask of a Request (borrowed) */
+  GQueue starting;       /* likewise: of the template "slow" */
   guint used;
   guint next_id;
 };
@@ -382,9 +384,9 @@ run_program (GTask *task, BerthExec *exec, const char *template_name, const char
     kill (getpid (), SIGKILL);
 }
 
-/* Has its slot: a create is done, a run begins. Takes over @task. */
+/* Has its VM: a create is done, a run begins. Takes over @task. */
 static void
-admitted (GTask *task)
+started (GTask *task)
 {
   BerthManager *self = g_task_get_source_object (task);
   Request *request = g_task_get_task_data (task);
@@ -399,6 +401,31 @@ admitted (GTask *task)
     }
   g_task_return_pointer (task, add_sandbox (self, request), g_free);
   g_object_unref (task);
+}
+
+static gboolean
+slow_started_cb (gpointer user_data)
+{
+  BerthManager *self = g_task_get_source_object (user_data);
+
+  g_queue_remove (&self->starting, user_data);
+  started (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+/* Has its slot. Takes over @task. */
+static void
+admitted (GTask *task)
+{
+  BerthManager *self = g_task_get_source_object (task);
+
+  if (strcmp (((Request *) g_task_get_task_data (task))->template_name, "slow") != 0)
+    {
+      started (task);
+      return;
+    }
+  g_queue_push_tail (&self->starting, task);
+  g_timeout_add (SLOW_START_MS, slow_started_cb, task);
 }
 
 static void
@@ -701,6 +728,32 @@ berth_manager_dup_status (BerthManager *self)
                               "'position': <uint32 1>, 'since': <0.5>}]"
                             : "@aa{sv} []",
                 self->config->uri != NULL ? self->config->uri : "test:///default");
+}
+
+static int
+compare_cancellable (gconstpointer task, gconstpointer cancellable)
+{
+  return g_task_get_cancellable ((GTask *) task) != cancellable;
+}
+
+/* where in @queue the call stands that was made with @cancellable, from 1 */
+static int
+find_position (GQueue *queue, GCancellable *cancellable)
+{
+  return 1 + g_queue_link_index (queue, g_queue_find_custom (queue, cancellable,
+                                                             compare_cancellable));
+}
+
+GVariant *
+berth_manager_dup_progress (BerthManager *self, GCancellable *cancellable)
+{
+  int position = find_position (&self->waiters, cancellable);
+
+  if (position > 0)
+    return parse ("{'state': <'waiting'>, 'position': <uint32 %d>}", position);
+  if (find_position (&self->starting, cancellable) > 0)
+    return parse ("{'state': <'starting'>, 'domain': <'berth-slow-1'>}");
+  return parse ("{'state': <'running'>}");
 }
 
 GVariant *
