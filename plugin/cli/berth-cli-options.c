@@ -67,6 +67,15 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
       "GUEST[:LOCAL]" },
     G_OPTION_ENTRY_NULL,
   };
+  const GOptionEntry rounds[] = {
+    { "delay", 'd', 0, G_OPTION_ARG_FILENAME, &self->delay,
+      "Seconds between two looks, 0.1 to 3600 (default 1)", "S" },
+    { "rounds", 'n', 0, G_OPTION_ARG_FILENAME, &self->rounds,
+      "Look so often, then end (default: without end)", "N" },
+    { "batch", 'b', 0, G_OPTION_ARG_NONE, &self->batch,
+      "One look below the other, as plain text; so it is, too, where no terminal is", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
   const GOptionEntry json[] = {
     { "json", 0, 0, G_OPTION_ARG_NONE, &self->json, "Print one JSON value instead", NULL },
     G_OPTION_ENTRY_NULL,
@@ -85,6 +94,7 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   add_entries (all, help->takes, BERTH_TAKES_FILES, files);
   if ((help->takes & (BERTH_TAKES_EXEC | BERTH_TAKES_FILES | BERTH_TAKES_SANDBOX)) != 0)
     add_entries (all, help->takes, 0, quiet);
+  add_entries (all, help->takes, BERTH_TAKES_ROUNDS, rounds);
   add_entries (all, help->takes, BERTH_TAKES_JSON, json);
   add_entries (all, help->takes, 0, common);
   return all;
@@ -163,6 +173,8 @@ berth_option_values_clear (BerthOptionValues *self)
   g_free (self->max_size);
   g_strfreev (self->uploads);
   g_strfreev (self->downloads);
+  g_free (self->delay);
+  g_free (self->rounds);
 }
 
 /**
@@ -191,11 +203,39 @@ parse_seconds (const char *option, const char *text, double min_s, double max_s,
 
   if (end == text || *end != '\0' || !isfinite (seconds) || seconds < min_s || seconds > max_s)
     {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s '%.40s': give %.0f to %.0f seconds",
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s '%.40s': give %.10g to %.10g seconds",
                    option, text, min_s, max_s);
       return FALSE;
     }
   *out_ms = (gint64) (seconds * 1000 + 0.5);
+  return TRUE;
+}
+
+/**
+ * berth_option_values_get_rounds:
+ * @self: values
+ * @out_delay_ms: (out): between two rounds
+ * @out_rounds: (out): how many; 0 without end
+ *
+ * Returns: whether -d and -n make sense
+ */
+gboolean
+berth_option_values_get_rounds (const BerthOptionValues *self, gint64 *out_delay_ms,
+                                guint *out_rounds, GError **error)
+{
+  guint64 rounds = 0;
+
+  *out_delay_ms = 1000;
+  if (self->delay != NULL && !parse_seconds ("-d", self->delay, 0.1, 3600, out_delay_ms, error))
+    return FALSE;
+  if (self->rounds != NULL
+      && !g_ascii_string_to_unsigned (self->rounds, 10, 1, G_MAXUINT32, &rounds, NULL))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "-n '%.40s': give a number from 1",
+                   self->rounds);
+      return FALSE;
+    }
+  *out_rounds = (guint)rounds;
   return TRUE;
 }
 

@@ -24,6 +24,9 @@ G_BEGIN_DECLS
  * @max_size: (nullable): --max-size
  * @uploads: (nullable): --upload, each
  * @downloads: (nullable): --download, each
+ * @delay: (nullable): -d
+ * @rounds: (nullable): -n
+ * @batch: -b
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -43,6 +46,9 @@ typedef struct
   char *max_size;
   char **uploads;
   char **downloads;
+  char *delay;
+  char *rounds;
+  gboolean batch;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -53,6 +59,7 @@ typedef enum
   BERTH_TAKES_EXEC = 1 << 2,
   BERTH_TAKES_FILES = 1 << 3,
   BERTH_TAKES_CARRY = 1 << 4, /* files before and after a program */
+  BERTH_TAKES_ROUNDS = 1 << 5, /* how often what is shown is shown anew */
 } BerthTakes;
 
 /**
@@ -83,6 +90,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthOptionValues, berth_option_values_clear)
 gboolean berth_option_check_utf8 (const char *what, const char *text, GError **error);
 gboolean berth_option_values_get_max_bytes (const BerthOptionValues *self, guint64 *out_bytes,
                                             GError **error);
+gboolean berth_option_values_get_rounds (const BerthOptionValues *self, gint64 *out_delay_ms,
+                                         guint *out_rounds, GError **error);
 gboolean
 berth_option_values_add_sandbox (const BerthOptionValues *self, GVariantDict *dict, GError **error);
 gboolean berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code,

@@ -29,6 +29,9 @@ const BerthVerb *berth_verbs_find (const char *name);
 GVariant *berth_verb_ask (const BerthVerbHelp *help, BerthOptionValues *values, int argc,
                           char **argv, const char *method, const char *reply_type, GError **error);
 
+char *berth_verb_dup_list_text (GVariant *vms);
+char *berth_verb_dup_status_text (GVariant *status);
+
 int berth_verb_run (int argc, char **argv);
 int berth_verb_exec (int argc, char **argv);
 int berth_verb_create (int argc, char **argv);
@@ -38,6 +41,7 @@ int berth_verb_get (int argc, char **argv);
 int berth_verb_ls (int argc, char **argv);
 int berth_verb_list (int argc, char **argv);
 int berth_verb_status (int argc, char **argv);
+int berth_verb_top (int argc, char **argv);
 int berth_verb_doctor (int argc, char **argv);
 int berth_verb_metrics (int argc, char **argv);
 int berth_verb_pool (int argc, char **argv);
@@ -53,6 +57,7 @@ extern const BerthVerbHelp berth_get_help;
 extern const BerthVerbHelp berth_ls_help;
 extern const BerthVerbHelp berth_list_help;
 extern const BerthVerbHelp berth_status_help;
+extern const BerthVerbHelp berth_top_help;
 extern const BerthVerbHelp berth_doctor_help;
 extern const BerthVerbHelp berth_metrics_help;
 extern const BerthVerbHelp berth_pool_help;

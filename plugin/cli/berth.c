@@ -24,6 +24,7 @@ static const char help_tail[]
       "  berth put $id data.csv data/; berth ls $id data; berth get $id out.png .\n"
       "  berth list; berth destroy $id\n"
       "  berth status --json | jq .slots.free\n"
+      "  berth top                                 live, until 'q'\n"
       "  berth doctor\n\n"
       "Exit status of run and exec: the program's own, 128+N when signal N ended it, and\n"
       "    2  the request is wrong; nothing was started\n"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What berth shows on a terminal and takes away again: the progress line. Usage: test-cli-screen.py
-BERTH FAKE-BERTHD. Prints TAP."""
+"""What berth shows on a terminal and takes away again: the progress line, and berth top. Usage:
+test-cli-screen.py BERTH FAKE-BERTHD. Prints TAP."""
 
 import importlib.util
 import os
@@ -10,7 +10,9 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import threading
+import time
 
 _spec = importlib.util.spec_from_file_location(
     "test_cli", os.path.join(os.path.dirname(os.path.abspath(__file__)), "test-cli.py"))
@@ -148,6 +150,113 @@ def test_no_colour_where_none_is_wanted(d):
     screen.wait_for("starting")
     screen.end()
     same(re.findall(rb"\x1b\[\d*m", screen.bytes), [])
+
+
+class Top:
+    """berth top on a terminal of its own."""
+
+    def __init__(self, d, *arguments, rows=40, columns=100):
+        self.controller, self.terminal = pty.openpty()
+        termios.tcsetwinsize(self.terminal, (rows, columns))
+        self.before = termios.tcgetattr(self.terminal)
+        self.bytes = b""
+        self.process = subprocess.Popen(
+            [BERTH, "top", *arguments], env={**d.environ(), "TERM": "xterm"}, stdin=self.terminal,
+            stdout=self.terminal, stderr=self.terminal)
+
+    def lines(self):
+        """What a person sees now."""
+        os.set_blocking(self.controller, False)
+        try:
+            while part := os.read(self.controller, 65536):
+                self.bytes += part
+        except BlockingIOError:
+            pass
+        frame = self.bytes.decode().split("\x1b[H")[-1].split("\x1b[J")[0]
+        return [line.rstrip("\r").removesuffix("\x1b[K") for line in frame.split("\n")]
+
+    def wait_for(self, part):
+        until(lambda: part in "\n".join(self.lines()) or self.process.poll() is not None)
+        assert part in "\n".join(self.lines()), self.bytes
+
+    def end(self, status):
+        """The terminal is as it was; what is told on it."""
+        same(self.process.wait(LIMIT_S), status)
+        self.lines()
+        same(termios.tcgetattr(self.terminal), self.before)
+        os.close(self.controller)
+        os.close(self.terminal)
+        shown = self.bytes.decode()
+        assert shown.startswith("\x1b[?1049h\x1b[?25l\x1b[H"), shown
+        assert shown.count("\x1b[?25h\x1b[?1049l") == 1, shown
+        return shown.split("\x1b[?25h\x1b[?1049l")[1]
+
+
+def test_top_is_status_and_list_live(d):
+    top = Top(d, "-d", "0.1")
+    top.wait_for("2 of 2 free")
+    same("\n".join(top.lines()), d.berth("status")[1] + "\n" + d.berth("list")[1])
+    sandbox = d.berth("create")[1].strip()
+    top.wait_for(sandbox)
+    assert "1 of 2 free" in top.lines()[0], top.lines()
+    d.berth("destroy", sandbox)
+    until(lambda: sandbox not in "\n".join(top.lines()))
+    os.write(top.controller, b"xq")
+    same(top.end(0), "")
+
+
+def test_top_restores_the_terminal(d):
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 0)):
+        top = Top(d)
+        top.wait_for("2 of 2 free")
+        top.process.send_signal(number)
+        same((number, top.end(status)), (number, ""))
+    top = Top(d)
+    top.wait_for("2 of 2 free")
+    assert termios.tcgetattr(top.terminal) != top.before
+    os.write(top.controller, b"\x1a\x1c")  # Ctrl-Z and Ctrl-\
+    time.sleep(0.2)
+    os.write(top.controller, b"q")
+    same(top.end(0), "")
+
+
+def test_top_tells_why_it_ended(_):
+    with _cli.Daemon("--max-vms", "2") as d:
+        top = Top(d, "-d", "0.1")
+        top.wait_for("2 of 2 free")
+        d.process.kill()
+        _cli.one_line(top.end(125).replace("\r\n", "\n"), "went away")
+
+
+def test_top_fits_the_terminal(d):
+    top = Top(d, rows=5, columns=20)
+    top.wait_for("...")
+    lines = top.lines()
+    same((len(lines), lines[0], lines[4]), (5, "slots      2 of 2 fr", "..."))
+    os.write(top.controller, b"q")
+    same(top.end(0), "")
+
+
+def test_top_in_batch(d):
+    look = d.berth("status")[1] + "\n" + d.berth("list")[1]
+    same(d.berth("top", "-n", "1"), (0, look, ""))
+    begin = time.monotonic()
+    same(d.berth("top", "-b", "-n", "3", "-d", "0.2"), (0, look + "\n" + look + "\n" + look, ""))
+    assert 0.4 <= time.monotonic() - begin < 5
+    screen = Screen(d, "top", "-b", "-n", "2", "-d", "0.1", both=True)
+    same((screen.end(), screen.text()), ((0, ""), look + "\n" + look))
+    process = d.popen("top")
+    same(process.stdout.readline(), look.encode().splitlines(True)[0])
+    process.stdout.close()
+    same(process.wait(LIMIT_S), -signal.SIGPIPE)
+
+
+def test_top_checks_its_options(d):
+    for arguments, part in {("-d", "0"): "-d '0': give 0.1 to 3600 seconds", ("-n", "0"): "-n",
+                            ("-n", "x"): "-n", ("x",): "too many"}.items():
+        status, out, err = d.berth("top", *arguments)
+        same((status, out), (2, ""))
+        _cli.one_line(err, part)
 
 
 if __name__ == "__main__":
