@@ -65,6 +65,8 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
     { "download", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->downloads,
       "A file or folder of the program's, after it ended, however it ended; may be repeated",
       "GUEST[:LOCAL]" },
+    { "boot-log", 0, 0, G_OPTION_ARG_NONE, &self->boot_log,
+      "The VM's console on stderr while it boots; a warm VM or a clone does not boot", NULL },
     G_OPTION_ENTRY_NULL,
   };
   const GOptionEntry rounds[] = {

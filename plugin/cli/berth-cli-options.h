@@ -24,6 +24,7 @@ G_BEGIN_DECLS
  * @max_size: (nullable): --max-size
  * @uploads: (nullable): --upload, each
  * @downloads: (nullable): --download, each
+ * @boot_log: --boot-log
  * @delay: (nullable): -d
  * @rounds: (nullable): -n
  * @batch: -b
@@ -46,6 +47,7 @@ typedef struct
   char *max_size;
   char **uploads;
   char **downloads;
+  gboolean boot_log;
   char *delay;
   char *rounds;
   gboolean batch;
@@ -58,7 +60,7 @@ typedef enum
   BERTH_TAKES_SANDBOX = 1 << 1,
   BERTH_TAKES_EXEC = 1 << 2,
   BERTH_TAKES_FILES = 1 << 3,
-  BERTH_TAKES_CARRY = 1 << 4, /* files before and after a program */
+  BERTH_TAKES_CARRY = 1 << 4, /* what is around a program that has a sandbox of its own */
   BERTH_TAKES_ROUNDS = 1 << 5, /* how often what is shown is shown anew */
 } BerthTakes;
 

@@ -25,11 +25,29 @@ typedef struct
   int done;     /* atomic */
 } Pump;
 
+/* One of the streams: what berthd calls its far end, and where it goes here. */
+typedef struct
+{
+  const char *key;
+  int own_fd;
+  BerthStreamsKind kind;
+} Stream;
+
+#define N_STREAMS 4
+#define FIRST_OUTPUT 1
+
+static const Stream streams[N_STREAMS] = {
+  { "stdin", STDIN_FILENO, BERTH_STREAMS_INPUT },
+  { "stdout", STDOUT_FILENO, BERTH_STREAMS_OUTPUT },
+  { "stderr", STDERR_FILENO, BERTH_STREAMS_OUTPUT },
+  { "boot_log", STDERR_FILENO, BERTH_STREAMS_BOOT_LOG },
+};
+
 struct _BerthStreams
 {
-  /* stdin, stdout, stderr; NULL where none is carried. A thread that still reads our stdin when the
-   * program has ended is left to the process's end, and its pump with it. */
-  Pump *pumps[3];
+  /* NULL where none is carried. A thread that still reads our stdin when the program has ended is
+   * left to the process's end, and its pump with it. */
+  Pump *pumps[N_STREAMS];
   gboolean started;
 };
 
@@ -133,26 +151,23 @@ make_pump (int own_fd, const char *key, GUnixFDList *fds, GVariantDict *options,
 
 /**
  * berth_streams_new:
- * @with_input: carry stdin
- * @with_output: carry stdout and stderr
+ * @kinds: what to carry
  * @fds: gets the far ends
  * @options: gets their handles
  *
  * Returns: (transfer full) (nullable): streams that do not flow yet
  */
 BerthStreams *
-berth_streams_new (gboolean with_input, gboolean with_output, GUnixFDList *fds,
-                   GVariantDict *options, GError **error)
+berth_streams_new (BerthStreamsKind kinds, GUnixFDList *fds, GVariantDict *options, GError **error)
 {
-  static const char *const keys[] = { "stdin", "stdout", "stderr" };
   g_autoptr(BerthStreams) self = g_new0 (BerthStreams, 1);
 
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+  for (guint i = 0; i < N_STREAMS; i++)
     {
-      if (!(fd == STDIN_FILENO ? with_input : with_output))
+      if ((streams[i].kind & kinds) == 0)
         continue;
-      self->pumps[fd] = make_pump (fd, keys[fd], fds, options, error);
-      if (self->pumps[fd] == NULL)
+      self->pumps[i] = make_pump (streams[i].own_fd, streams[i].key, fds, options, error);
+      if (self->pumps[i] == NULL)
         return NULL;
     }
   return g_steal_pointer (&self);
@@ -166,9 +181,9 @@ berth_streams_new (gboolean with_input, gboolean with_output, GUnixFDList *fds,
 void
 berth_streams_set_progress (BerthStreams *self, BerthProgress *progress)
 {
-  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO && progress != NULL; fd++)
-    if (self->pumps[fd] != NULL)
-      self->pumps[fd]->progress = berth_progress_ref (progress);
+  for (guint i = FIRST_OUTPUT; i < N_STREAMS && progress != NULL; i++)
+    if (self->pumps[i] != NULL)
+      self->pumps[i]->progress = berth_progress_ref (progress);
 }
 
 /**
@@ -189,8 +204,8 @@ berth_streams_start (BerthStreams *self)
 static gboolean
 output_is_done (BerthStreams *self)
 {
-  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-    if (self->pumps[fd] != NULL && !g_atomic_int_get (&self->pumps[fd]->done))
+  for (guint i = FIRST_OUTPUT; i < N_STREAMS; i++)
+    if (self->pumps[i] != NULL && !g_atomic_int_get (&self->pumps[i]->done))
       return FALSE;
   return TRUE;
 }
@@ -220,13 +235,13 @@ berth_streams_finish (BerthStreams *self, gint64 limit_us, GError **error)
   while (!output_is_done (self) && !limit_reached)
     g_main_context_iteration (NULL, TRUE);
   g_clear_handle_id (&limit_id, g_source_remove);
-  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO && !limit_reached; fd++)
-    if (self->pumps[fd] != NULL && self->pumps[fd]->failure != 0)
+  for (guint i = FIRST_OUTPUT; i < N_STREAMS && !limit_reached; i++)
+    if (self->pumps[i] != NULL && self->pumps[i]->failure != 0)
       {
         g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                      "the program's output could not be written to %s: %s",
-                     fd == STDOUT_FILENO ? "standard output" : "standard error",
-                     g_strerror (self->pumps[fd]->failure));
+                     streams[i].own_fd == STDOUT_FILENO ? "standard output" : "standard error",
+                     g_strerror (self->pumps[i]->failure));
         return FALSE;
       }
   return TRUE;

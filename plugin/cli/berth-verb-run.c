@@ -33,7 +33,9 @@ const BerthVerbHelp berth_run_help = {
     "--upload carries a file or folder into the sandbox before the program starts, --download one\n"
     "out after it ended, also when it failed (LOCAL: under its own name here, if not given). What\n"
     "'berth put --help' and 'berth get --help' say of paths holds. A download that fails is told,\n"
-    "and the status is 125 where the program's would have been 0.\n\n" EXIT_STATUS_HELP
+    "and the status is 125 where the program's would have been 0.\n\n"
+    "--boot-log shows the VM's console on stderr while it boots, also with -q; a warm VM or a clone\n"
+    "does not boot, and nothing is shown then.\n\n" EXIT_STATUS_HELP
     "\nExamples:\n"
     "  berth run 'print(6*7)'\n"
     "  berth run --upload data.csv:in.csv --download out.png plot.py\n"
@@ -162,14 +164,29 @@ call (Execution *self, BerthClient *client, GUnixFDList *fds, GError **error)
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
 
+/* What goes along with the call that makes the sandbox */
+static BerthStreamsKind
+boot_log_kind (const Execution *self)
+{
+  return self->values.boot_log ? BERTH_STREAMS_BOOT_LOG : 0;
+}
+
+static gint64
+output_limit_us (BerthClient *client)
+{
+  return berth_client_get_signal (client) != 0 ? LAST_WORDS_US : -1;
+}
+
 /* Output is complete when the program's end is known: berthd closes its ends before it answers. */
 static GVariant *
 call_with_streams (Execution *self, BerthClient *client, GError **error)
 {
   g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
   gboolean with_input = !self->source.took_stdin && berth_streams_stdin_is_given ();
-  g_autoptr(BerthStreams) streams
-      = berth_streams_new (with_input, !self->values.json, fds, &self->options, error);
+  BerthStreamsKind kinds = (with_input ? BERTH_STREAMS_INPUT : 0)
+                           | (self->values.json ? 0 : BERTH_STREAMS_OUTPUT)
+                           | (self->carry == NULL ? boot_log_kind (self) : 0);
+  g_autoptr(BerthStreams) streams = berth_streams_new (kinds, fds, &self->options, error);
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) output_error = NULL;
 
@@ -178,14 +195,30 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
   berth_streams_set_progress (streams, self->progress);
   berth_streams_start (streams);
   result = call (self, client, g_steal_pointer (&fds), error);
-  if (!berth_streams_finish (streams, berth_client_get_signal (client) != 0 ? LAST_WORDS_US : -1,
-                             &output_error)
-      && result != NULL)
+  if (!berth_streams_finish (streams, output_limit_us (client), &output_error) && result != NULL)
     {
       g_propagate_error (error, g_steal_pointer (&output_error));
       return NULL;
     }
   return g_steal_pointer (&result);
+}
+
+static gboolean
+begin_with_files (Execution *self, BerthClient *client, GError **error)
+{
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(BerthStreams) boot_log
+      = berth_streams_new (boot_log_kind (self), fds, &self->sandbox, error);
+  gboolean ok;
+
+  if (boot_log == NULL)
+    return FALSE;
+  berth_streams_set_progress (boot_log, self->progress);
+  berth_streams_start (boot_log);
+  ok = berth_carry_begin (self->carry, client, g_variant_dict_end (&self->sandbox),
+                          g_steal_pointer (&fds), &self->values, error);
+  berth_streams_finish (boot_log, output_limit_us (client), NULL);
+  return ok;
 }
 
 /* In a sandbox of its own, that berthd destroys whatever becomes of us. */
@@ -194,8 +227,7 @@ call_with_files (Execution *self, BerthClient *client, GError **error)
 {
   g_autoptr(GVariant) result = NULL;
 
-  if (!berth_carry_begin (self->carry, client, g_variant_dict_end (&self->sandbox),
-                          &self->values, error))
+  if (!begin_with_files (self, client, error))
     return NULL;
   self->id = berth_carry_get_id (self->carry);
   result = call_with_streams (self, client, error);

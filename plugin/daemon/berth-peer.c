@@ -279,13 +279,14 @@ create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static gboolean
-handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVariant *arg_options)
+handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+               GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options
-      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, NULL,
+      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, fds,
                              self->default_wait_us, &error);
 
   if (options == NULL)

@@ -80,6 +80,9 @@ create_call_free (CreateCall *call)
 {
   if (g_hash_table_lookup (call->manager->acquiring, call->cancellable) == call->request)
     g_hash_table_remove (call->manager->acquiring, call->cancellable);
+  /* whoever still writes the last of it has a descriptor of its own */
+  if (call->request->boot_log != NULL)
+    g_output_stream_close (call->request->boot_log, NULL, NULL);
   berth_request_unref (call->request);
   g_free (call);
 }
@@ -144,6 +147,7 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
       return;
     }
   request->is_session = is_session;
+  request->boot_log = options->boot_log != NULL ? g_object_ref (options->boot_log) : NULL;
   call = g_new0 (CreateCall, 1);
   call->manager = self;
   call->cancellable = cancellable;

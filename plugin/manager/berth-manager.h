@@ -23,6 +23,7 @@ G_DECLARE_FINAL_TYPE (BerthManager, berth_manager, BERTH, MANAGER, GObject)
  * @task: (nullable): for what
  * @uid: the Unix user that the sandbox will belong to
  * @wait_us: as in #BerthRequest
+ * @boot_log: (nullable): a #GUnixOutputStream that gets the console of a cold boot, and is closed
  *
  * What a sandbox is made by. Borrowed for the call.
  */
@@ -34,6 +35,7 @@ typedef struct
   const char *task;
   guint32 uid;
   gint64 wait_us;
+  GOutputStream *boot_log;
 } BerthSandboxOptions;
 
 /* Takes over @config. Lives on the default main context, which must run: libvirt's events and the

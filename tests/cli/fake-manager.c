@@ -12,6 +12,7 @@
 #include <glib-unix.h>
 
 #include "fake-home.h"
+#include "fake-manager-private.h"
 #include "plugin/manager/berth-manager.h"
 #include "pool/berth-error.h"
 
@@ -137,26 +138,6 @@ gboolean
 berth_manager_start_finish (BerthManager *self, GAsyncResult *result, GError **error)
 {
   return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-/* "fail-gone" and its like are templates that end so */
-static gboolean
-check_template (const char *name, GError **error)
-{
-  static const char *const nicks[]
-      = { "invalid",       "no-capacity", "wait-timed-out",  "queue-full",
-          "shutting-down", "unavailable", "start-timed-out", "outcome-unknown",
-          "gone",          "denied",      "config",          "internal" };
-
-  if (!g_str_has_prefix (name, "fail-"))
-    return TRUE;
-  for (guint i = 0; i < G_N_ELEMENTS (nicks); i++)
-    if (strcmp (name + strlen ("fail-"), nicks[i]) == 0)
-      g_set_error (error, BERTH_ERROR, (int) i, "template %s: the fake says so: \x1b[31mfix it",
-                   name);
-  if (strcmp (name, "fail-cancelled") == 0)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "template %s: cancelled", name);
-  return FALSE;
 }
 
 static void
@@ -512,7 +493,8 @@ ask (BerthManager *self, const BerthSandboxOptions *options, BerthExec *exec,
   request->uid = options->uid;
   request->exec = exec;
   g_task_set_task_data (task, request, request_free);
-  if (!check_template (request->template_name, &error))
+  fake_manager_boot (options);
+  if (!fake_manager_check_template (request->template_name, &error))
     {
       g_task_return_error (task, error);
       g_object_unref (task);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What berth shows on a terminal and takes away again: the progress line, and berth top. Usage:
+"""What berth shows of a wait, and on a terminal: the progress line, boots, berth top. Usage:
 test-cli-screen.py BERTH FAKE-BERTHD. Prints TAP."""
 
 import importlib.util
+import json
 import os
 import pty
 import re
@@ -150,6 +151,28 @@ def test_no_colour_where_none_is_wanted(d):
     screen.wait_for("starting")
     screen.end()
     same(re.findall(rb"\x1b\[\d*m", screen.bytes), [])
+
+
+def test_boot_log_is_on_stderr(d):
+    for code in ([], ["-q"], ["--download", "/dev/null:/dev/null"]):
+        out = d.berth(*SLOW, "--boot-log", *code, "echo out")
+        same((code, out[:2]), (code, (125 if len(code) > 1 else 0, "out\n")))
+        assert out[2].startswith("it boots\n"), out
+    status, out, err = d.berth(*SLOW, "--boot-log", "--json", "echo out")
+    same((status, json.loads(out)["stdout"], err), (0, "out\n", "it boots\n"))
+    same(d.berth("run", "-l", "shell", "--boot-log", "echo out"), (0, "out\n", ""))
+    same(d.berth("exec", "--boot-log", "id", "x")[0], 2)
+    ids = fill(d)
+    same(d.berth("run", "--no-wait", "--boot-log", "x")[0], 126)
+    d.berth("destroy", *ids)
+
+
+def test_boot_log_takes_the_lines_place(d):
+    ids = fill(d)
+    screen = Screen(d, *SLOW, "--boot-log", "sleep 0.5; echo out")
+    screen.wait_for("it boots")
+    d.berth("destroy", *ids)
+    same((screen.end(), screen.text()), ((0, "out\n"), "it boots\n"))
 
 
 class Top:
