@@ -160,14 +160,39 @@ dup_waiters (BerthAdmission *self)
   return g_variant_builder_end (&builder);
 }
 
+/* who is old, and next, is told by it */
+static void
+set_now (BerthAdmission *self, gint64 now_us)
+{
+  self->now_us = MAX (self->now_us, now_us);
+  berth_tenants_set_now (self->tenants, self->now_us);
+}
+
+guint
+berth_admission_get_position (BerthAdmission *self, BerthRequest *request, gint64 now_us)
+{
+  BerthWaitersIter iter;
+  BerthWaiter *waiter = NULL;
+  guint position = 0;
+
+  set_now (self, now_us);
+  berth_waiters_iter_init (&iter, self->queue);
+  while ((waiter = berth_waiters_iter_next (&iter)) != NULL)
+    {
+      position++;
+      if (waiter->request == request)
+        return position;
+    }
+  return 0;
+}
+
 GVariant *
 berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
 {
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
   const BerthBudgets *budgets = &self->budgets;
 
-  self->now_us = MAX (self->now_us, now_us); /* who is old, and next, is told by it */
-  berth_tenants_set_now (self->tenants, self->now_us);
+  set_now (self, now_us);
   g_variant_dict_insert_value (&dict, "slots", dup_slots (self));
   g_variant_dict_insert_value (&dict, "memory_mb",
                                dup_budget (budgets->held.memory_mb, budgets->capacity.memory_mb));

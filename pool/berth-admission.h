@@ -117,6 +117,8 @@ void berth_admission_handle (BerthAdmission *self, const BerthMessage *message, 
 gint64 berth_admission_next_wakeup_us (BerthAdmission *self);
 
 GVariant *berth_admission_dup_status (BerthAdmission *self, gint64 now_us);
+/* where @request waits, from 1; 0 if it does not */
+guint berth_admission_get_position (BerthAdmission *self, BerthRequest *request, gint64 now_us);
 GPtrArray *berth_admission_dup_vms (BerthAdmission *self);
 
 /* aborts with the number of the invariant (design.md) that does not hold; for tests, after every

@@ -263,6 +263,14 @@ handle_admission (BerthPoolCore *core, BerthPoolMessage *message)
   core_handle (core, &message->message);
 }
 
+static GVariant *
+dup_position (BerthPoolCore *core, BerthRequest *request)
+{
+  guint position = berth_admission_get_position (core->admission, request, g_get_monotonic_time ());
+
+  return g_variant_ref_sink (g_variant_new_uint32 (position));
+}
+
 static gboolean
 handle_message (BerthPoolCore *core, BerthPoolMessage *message)
 {
@@ -273,6 +281,9 @@ handle_message (BerthPoolCore *core, BerthPoolMessage *message)
       break;
     case BERTH_POOL_MESSAGE_STATUS:
       answer (message, berth_admission_dup_status (core->admission, g_get_monotonic_time ()));
+      break;
+    case BERTH_POOL_MESSAGE_POSITION:
+      answer (message, dup_position (core, message->request));
       break;
     case BERTH_POOL_MESSAGE_VMS:
       answer (message, berth_admission_dup_vms (core->admission));

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
  * BerthPoolMessageType:
  * @BERTH_POOL_MESSAGE_ADMISSION: goes to the admission core as it is
  * @BERTH_POOL_MESSAGE_STATUS: `reply` gets the status, a #GVariant
+ * @BERTH_POOL_MESSAGE_POSITION: `reply` gets where `request` waits, a #GVariant
  * @BERTH_POOL_MESSAGE_VMS: `reply` gets the VMs, a #GPtrArray
  * @BERTH_POOL_MESSAGE_QUIT: the thread ends
  */
@@ -19,6 +20,7 @@ typedef enum
 {
   BERTH_POOL_MESSAGE_ADMISSION,
   BERTH_POOL_MESSAGE_STATUS,
+  BERTH_POOL_MESSAGE_POSITION,
   BERTH_POOL_MESSAGE_VMS,
   BERTH_POOL_MESSAGE_QUIT,
 } BerthPoolMessageType;

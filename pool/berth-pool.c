@@ -552,14 +552,16 @@ berth_pool_set_pressure (BerthPool *self, gboolean pressure)
   berth_pool_core_push (self->core, message);
 }
 
+/* @request: (nullable): what is asked about */
 static gpointer
-ask (BerthPool *self, BerthPoolMessageType type)
+ask (BerthPool *self, BerthPoolMessageType type, BerthRequest *request)
 {
   g_autoptr (GAsyncQueue) reply = g_async_queue_new ();
   BerthPoolMessage *message = berth_pool_message_new (BERTH_MESSAGE_TICK);
   gpointer data = NULL;
 
   message->type = type;
+  message->request = request != NULL ? berth_request_ref (request) : NULL;
   message->reply = g_async_queue_ref (reply);
   berth_pool_core_push (self->core, message);
   data = g_async_queue_pop (reply);
@@ -583,7 +585,28 @@ GVariant *
 berth_pool_dup_status (BerthPool *self)
 {
   g_return_val_if_fail (BERTH_IS_POOL (self), NULL);
-  return ask (self, BERTH_POOL_MESSAGE_STATUS);
+  return ask (self, BERTH_POOL_MESSAGE_STATUS, NULL);
+}
+
+/**
+ * berth_pool_get_position:
+ * @self: a #BerthPool
+ * @request: that was given to berth_pool_acquire_async()
+ *
+ * As berth_pool_dup_status().
+ *
+ * Returns: where it waits, from 1; 0 once it does not
+ */
+guint
+berth_pool_get_position (BerthPool *self, BerthRequest *request)
+{
+  g_autoptr (GVariant) position = NULL;
+
+  g_return_val_if_fail (BERTH_IS_POOL (self), 0);
+  g_return_val_if_fail (request != NULL, 0);
+
+  position = ask (self, BERTH_POOL_MESSAGE_POSITION, request);
+  return g_variant_get_uint32 (position);
 }
 
 /**
@@ -598,5 +621,5 @@ GPtrArray *
 berth_pool_dup_vms (BerthPool *self)
 {
   g_return_val_if_fail (BERTH_IS_POOL (self), NULL);
-  return ask (self, BERTH_POOL_MESSAGE_VMS);
+  return ask (self, BERTH_POOL_MESSAGE_VMS, NULL);
 }

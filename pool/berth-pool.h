@@ -89,6 +89,9 @@ BERTH_AVAILABLE void berth_pool_set_pressure (BerthPool *self, gboolean pressure
  * Waits for the admission thread to answer (never for a hypervisor): any thread. */
 BERTH_AVAILABLE GVariant *berth_pool_dup_status (BerthPool *self);
 
+/* where @request, which was given to acquire, waits, from 1; 0 once it does not; any thread */
+BERTH_AVAILABLE guint berth_pool_get_position (BerthPool *self, BerthRequest *request);
+
 /* (transfer full) (element-type BerthVm): every VM that is not gone, any thread */
 BERTH_AVAILABLE GPtrArray *berth_pool_dup_vms (BerthPool *self);
 

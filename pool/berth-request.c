@@ -126,5 +126,6 @@ berth_request_unref (BerthRequest *self)
   g_free (self->template_name);
   g_free (self->tenant);
   g_free (self->task);
+  g_clear_object (&self->boot_log);
   g_free (self);
 }

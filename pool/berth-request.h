@@ -2,6 +2,8 @@
 /* What a caller asks admission for: who, for what, how large, and how long it would wait. */
 #pragma once
 
+#include <gio/gio.h>
+
 #include "berth-types.h"
 
 G_BEGIN_DECLS
@@ -23,6 +25,7 @@ G_BEGIN_DECLS
  * @needs_boot: a warm VM does not serve it: a snapshot is to be made of it. FALSE after
  *   berth_request_new(); its maker may set it before anybody else has the request
  * @is_session: its VM outlives berthd, likewise; the VM of a run does not
+ * @boot_log: (nullable) (owned): where the console of its VM goes while that boots, likewise
  *
  * Immutable after berth_request_new(); atomically reference counted; any thread may read it.
  */
@@ -40,6 +43,7 @@ struct _BerthRequest
   gint64 wait_us;
   gboolean needs_boot;
   gboolean is_session;
+  GOutputStream *boot_log;
 };
 
 #define BERTH_TYPE_REQUEST (berth_request_get_type ())

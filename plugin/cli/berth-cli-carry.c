@@ -157,7 +157,7 @@ carry_upload (BerthCarry *self, GError **error)
 }
 
 gboolean
-berth_carry_begin (BerthCarry *self, BerthClient *client, GVariant *sandbox,
+berth_carry_begin (BerthCarry *self, BerthClient *client, GVariant *sandbox, GUnixFDList *fds,
                    const BerthOptionValues *values, GError **error)
 {
   g_autoptr(GVariant) owned = g_variant_ref_sink (sandbox);
@@ -169,7 +169,7 @@ berth_carry_begin (BerthCarry *self, BerthClient *client, GVariant *sandbox,
   self->transfer.is_quiet = values->quiet || values->json;
   g_variant_dict_insert (&options, "attached", "b", TRUE);
   reply = berth_client_call (client, "Create",
-                             g_variant_new ("(@a{sv})", g_variant_dict_end (&options)), "(s)", NULL,
+                             g_variant_new ("(@a{sv})", g_variant_dict_end (&options)), "(s)", fds,
                              error);
   if (reply == NULL)
     return FALSE;

@@ -14,9 +14,10 @@ typedef struct _BerthCarry BerthCarry;
 gboolean berth_carry_new (const BerthOptionValues *values, BerthCarry **out_carry, GError **error);
 void berth_carry_free (BerthCarry *self);
 
-/* Makes the sandbox and uploads. @sandbox: what makes it, sunk. On failure, the sandbox is gone. */
+/* Makes the sandbox and uploads. @sandbox: what makes it, sunk; @fds: for its handles, taken over.
+ * On failure, the sandbox is gone. */
 gboolean berth_carry_begin (BerthCarry *self, BerthClient *client, GVariant *sandbox,
-                            const BerthOptionValues *values, GError **error);
+                            GUnixFDList *fds, const BerthOptionValues *values, GError **error);
 const char *berth_carry_get_id (BerthCarry *self);
 /* Downloads, if the program's end is known, and destroys the sandbox. Takes @result (nullable)
  * over. Each download that fails is told; *@out_failure becomes the first one's. (transfer full)

@@ -17,6 +17,7 @@ struct _BerthClient
 {
   char *path;
   GDBusConnection *connection;
+  BerthProgress *progress; /* nullable, borrowed */
   int signal; /* that ended it, 0 for none */
   guint signal_ids[2];
 };
@@ -32,6 +33,7 @@ typedef struct
 static gboolean
 interrupt (BerthClient *self, int number)
 {
+  berth_progress_end (self->progress);
   if (self->signal != 0)
     _exit (BERTH_EXIT_SIGNAL_BASE + number);
   self->signal = number;
@@ -89,6 +91,17 @@ berth_client_free (BerthClient *self)
   g_free (self);
 }
 
+/**
+ * berth_client_set_progress:
+ * @self: a connection
+ * @progress: (nullable): told of every call that waits for a VM; outlives @self
+ */
+void
+berth_client_set_progress (BerthClient *self, BerthProgress *progress)
+{
+  self->progress = progress;
+}
+
 static void
 called_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -135,8 +148,11 @@ client_call (BerthClient *self, const char *interface, const char *method, GVari
                                             G_DBUS_CALL_FLAGS_NONE, G_MAXINT, fds, NULL, called_cb,
                                             &pending);
   g_clear_object (&fds);
+  if (strcmp (method, "Run") == 0 || strcmp (method, "Create") == 0)
+    berth_progress_watch (self->progress, self->connection);
   while (!pending.done)
     g_main_context_iteration (NULL, TRUE);
+  berth_progress_unwatch (self->progress);
   if (pending.reply == NULL)
     translate_error (self, pending.error, runs_code, error);
   return pending.reply;

@@ -5,6 +5,8 @@
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 
+#include "plugin/cli/berth-cli-progress.h"
+
 G_BEGIN_DECLS
 
 typedef struct _BerthClient BerthClient;
@@ -13,6 +15,7 @@ BerthClient *berth_client_new (const char *socket_path, GError **error);
 void berth_client_free (BerthClient *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthClient, berth_client_free)
 
+void berth_client_set_progress (BerthClient *self, BerthProgress *progress);
 GVariant *berth_client_call (BerthClient *self, const char *method, GVariant *arguments,
                              const char *reply_type, GUnixFDList *fds, GError **error);
 GVariant *berth_client_call_admin (BerthClient *self, const char *method, GVariant *arguments,

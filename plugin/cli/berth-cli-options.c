@@ -11,16 +11,23 @@
 #include "pool/berth-request.h"
 
 static void
-add_entries (GOptionContext *context, BerthTakes takes, BerthTakes needed,
-             const GOptionEntry *entries)
+add_entries (GArray *all, BerthTakes takes, BerthTakes needed, const GOptionEntry *entries)
 {
-  if ((takes & needed) == needed)
-    g_option_context_add_main_entries (context, entries, NULL);
+  for (guint i = 0; (takes & needed) == needed && entries[i].long_name != NULL; i++)
+    g_array_append_val (all, entries[i]);
 }
 
-/* Values are FILENAMEs where they may be any bytes: a STRING would be converted from the locale. */
-static GOptionContext *
-make_context (BerthOptionValues *self, const BerthVerbHelp *help)
+/**
+ * berth_option_values_make_entries:
+ * @self: where the values go
+ * @help: of the verb
+ *
+ * Values are FILENAMEs where they may be any bytes: a STRING would be converted from the locale.
+ *
+ * Returns: (transfer full) (element-type GOptionEntry): what the verb takes, zero-terminated
+ */
+GArray *
+berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *help)
 {
   const GOptionEntry sandbox[] = {
     { "language", 'l', 0, G_OPTION_ARG_FILENAME, &self->language,
@@ -40,8 +47,6 @@ make_context (BerthOptionValues *self, const BerthVerbHelp *help)
       "Seconds that the program may run, 1 to 86400 (default 30)", "S" },
     { "env", 'e', 0, G_OPTION_ARG_FILENAME_ARRAY, &self->env,
       "A variable of the program's environment; may be repeated", "NAME=VALUE" },
-    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &self->quiet,
-      "No remarks of berth's on stderr; errors still are", NULL },
     G_OPTION_ENTRY_NULL,
   };
   const GOptionEntry quiet[] = {
@@ -60,6 +65,17 @@ make_context (BerthOptionValues *self, const BerthVerbHelp *help)
     { "download", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->downloads,
       "A file or folder of the program's, after it ended, however it ended; may be repeated",
       "GUEST[:LOCAL]" },
+    { "boot-log", 0, 0, G_OPTION_ARG_NONE, &self->boot_log,
+      "The VM's console on stderr while it boots; a warm VM or a clone does not boot", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  const GOptionEntry rounds[] = {
+    { "delay", 'd', 0, G_OPTION_ARG_FILENAME, &self->delay,
+      "Seconds between two looks, 0.1 to 3600 (default 1)", "S" },
+    { "rounds", 'n', 0, G_OPTION_ARG_FILENAME, &self->rounds,
+      "Look so often, then end (default: without end)", "N" },
+    { "batch", 'b', 0, G_OPTION_ARG_NONE, &self->batch,
+      "One look below the other, as plain text; so it is, too, where no terminal is", NULL },
     G_OPTION_ENTRY_NULL,
   };
   const GOptionEntry json[] = {
@@ -72,18 +88,29 @@ make_context (BerthOptionValues *self, const BerthVerbHelp *help)
       "PATH" },
     G_OPTION_ENTRY_NULL,
   };
+  GArray *all = g_array_new (TRUE, FALSE, sizeof (GOptionEntry));
+
+  add_entries (all, help->takes, BERTH_TAKES_SANDBOX, sandbox);
+  add_entries (all, help->takes, BERTH_TAKES_EXEC, exec);
+  add_entries (all, help->takes, BERTH_TAKES_CARRY, carry);
+  add_entries (all, help->takes, BERTH_TAKES_FILES, files);
+  if ((help->takes & (BERTH_TAKES_EXEC | BERTH_TAKES_FILES | BERTH_TAKES_SANDBOX)) != 0)
+    add_entries (all, help->takes, 0, quiet);
+  add_entries (all, help->takes, BERTH_TAKES_ROUNDS, rounds);
+  add_entries (all, help->takes, BERTH_TAKES_JSON, json);
+  add_entries (all, help->takes, 0, common);
+  return all;
+}
+
+static GOptionContext *
+make_context (BerthOptionValues *self, const BerthVerbHelp *help)
+{
+  g_autoptr(GArray) entries = berth_option_values_make_entries (self, help);
   GOptionContext *context = g_option_context_new (help->synopsis);
 
   g_option_context_set_summary (context, help->summary);
   g_option_context_set_description (context, help->description);
-  add_entries (context, help->takes, BERTH_TAKES_SANDBOX, sandbox);
-  add_entries (context, help->takes, BERTH_TAKES_EXEC, exec);
-  add_entries (context, help->takes, BERTH_TAKES_CARRY, carry);
-  add_entries (context, help->takes, BERTH_TAKES_FILES, files);
-  if ((help->takes & BERTH_TAKES_EXEC) == 0)
-    add_entries (context, help->takes, BERTH_TAKES_FILES, quiet);
-  add_entries (context, help->takes, BERTH_TAKES_JSON, json);
-  add_entries (context, help->takes, 0, common);
+  g_option_context_add_main_entries (context, (const GOptionEntry *) (void *) entries->data, NULL);
   return context;
 }
 
@@ -148,6 +175,8 @@ berth_option_values_clear (BerthOptionValues *self)
   g_free (self->max_size);
   g_strfreev (self->uploads);
   g_strfreev (self->downloads);
+  g_free (self->delay);
+  g_free (self->rounds);
 }
 
 /**
@@ -176,11 +205,39 @@ parse_seconds (const char *option, const char *text, double min_s, double max_s,
 
   if (end == text || *end != '\0' || !isfinite (seconds) || seconds < min_s || seconds > max_s)
     {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s '%.40s': give %.0f to %.0f seconds",
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s '%.40s': give %.10g to %.10g seconds",
                    option, text, min_s, max_s);
       return FALSE;
     }
   *out_ms = (gint64) (seconds * 1000 + 0.5);
+  return TRUE;
+}
+
+/**
+ * berth_option_values_get_rounds:
+ * @self: values
+ * @out_delay_ms: (out): between two rounds
+ * @out_rounds: (out): how many; 0 without end
+ *
+ * Returns: whether -d and -n make sense
+ */
+gboolean
+berth_option_values_get_rounds (const BerthOptionValues *self, gint64 *out_delay_ms,
+                                guint *out_rounds, GError **error)
+{
+  guint64 rounds = 0;
+
+  *out_delay_ms = 1000;
+  if (self->delay != NULL && !parse_seconds ("-d", self->delay, 0.1, 3600, out_delay_ms, error))
+    return FALSE;
+  if (self->rounds != NULL
+      && !g_ascii_string_to_unsigned (self->rounds, 10, 1, G_MAXUINT32, &rounds, NULL))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "-n '%.40s': give a number from 1",
+                   self->rounds);
+      return FALSE;
+    }
+  *out_rounds = (guint)rounds;
   return TRUE;
 }
 

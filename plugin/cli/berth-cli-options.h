@@ -24,6 +24,10 @@ G_BEGIN_DECLS
  * @max_size: (nullable): --max-size
  * @uploads: (nullable): --upload, each
  * @downloads: (nullable): --download, each
+ * @boot_log: --boot-log
+ * @delay: (nullable): -d
+ * @rounds: (nullable): -n
+ * @batch: -b
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -43,6 +47,10 @@ typedef struct
   char *max_size;
   char **uploads;
   char **downloads;
+  gboolean boot_log;
+  char *delay;
+  char *rounds;
+  gboolean batch;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -52,7 +60,8 @@ typedef enum
   BERTH_TAKES_SANDBOX = 1 << 1,
   BERTH_TAKES_EXEC = 1 << 2,
   BERTH_TAKES_FILES = 1 << 3,
-  BERTH_TAKES_CARRY = 1 << 4, /* files before and after a program */
+  BERTH_TAKES_CARRY = 1 << 4, /* what is around a program that has a sandbox of its own */
+  BERTH_TAKES_ROUNDS = 1 << 5, /* how often what is shown is shown anew */
 } BerthTakes;
 
 /**
@@ -74,6 +83,7 @@ typedef struct
   int max_arguments;
 } BerthVerbHelp;
 
+GArray *berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *help);
 gboolean berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp *help, int *argc,
                                     char ***argv, GError **error);
 void berth_option_values_clear (BerthOptionValues *self);
@@ -82,6 +92,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthOptionValues, berth_option_values_clear)
 gboolean berth_option_check_utf8 (const char *what, const char *text, GError **error);
 gboolean berth_option_values_get_max_bytes (const BerthOptionValues *self, guint64 *out_bytes,
                                             GError **error);
+gboolean berth_option_values_get_rounds (const BerthOptionValues *self, gint64 *out_delay_ms,
+                                         guint *out_rounds, GError **error);
 gboolean
 berth_option_values_add_sandbox (const BerthOptionValues *self, GVariantDict *dict, GError **error);
 gboolean berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code,

@@ -20,15 +20,34 @@ typedef struct
   int from;
   int to;
   int own_pipe; /* which of the two is ours to close */
+  BerthProgress *progress; /* nullable, owned: ends with the first byte */
   int failure;  /* errno of a write that failed for good; read after done is set */
   int done;     /* atomic */
 } Pump;
 
+/* One of the streams: what berthd calls its far end, and where it goes here. */
+typedef struct
+{
+  const char *key;
+  int own_fd;
+  BerthStreamsKind kind;
+} Stream;
+
+#define N_STREAMS 4
+#define FIRST_OUTPUT 1
+
+static const Stream streams[N_STREAMS] = {
+  { "stdin", STDIN_FILENO, BERTH_STREAMS_INPUT },
+  { "stdout", STDOUT_FILENO, BERTH_STREAMS_OUTPUT },
+  { "stderr", STDERR_FILENO, BERTH_STREAMS_OUTPUT },
+  { "boot_log", STDERR_FILENO, BERTH_STREAMS_BOOT_LOG },
+};
+
 struct _BerthStreams
 {
-  /* stdin, stdout, stderr; NULL where none is carried. A thread that still reads our stdin when the
-   * program has ended is left to the process's end, and its pump with it. */
-  Pump *pumps[3];
+  /* NULL where none is carried. A thread that still reads our stdin when the program has ended is
+   * left to the process's end, and its pump with it. */
+  Pump *pumps[N_STREAMS];
   gboolean started;
 };
 
@@ -74,6 +93,14 @@ write_chunk (Pump *pump, const char *data, gsize length)
   return TRUE;
 }
 
+static gboolean
+carry_chunk (Pump *pump, const char *data, gsize length)
+{
+  berth_progress_end (pump->progress);
+  g_clear_pointer (&pump->progress, berth_progress_unref);
+  return write_chunk (pump, data, length);
+}
+
 static gpointer
 pump_thread (gpointer user_data)
 {
@@ -83,8 +110,9 @@ pump_thread (gpointer user_data)
 
   do
     length = read (pump->from, chunk, sizeof chunk);
-  while ((length < 0 && errno == EINTR) || (length > 0 && write_chunk (pump, chunk, length)));
+  while ((length < 0 && errno == EINTR) || (length > 0 && carry_chunk (pump, chunk, length)));
   close (pump->own_pipe);
+  g_clear_pointer (&pump->progress, berth_progress_unref);
   g_atomic_int_set (&pump->done, 1);
   g_main_context_wakeup (NULL);
   return NULL;
@@ -123,29 +151,39 @@ make_pump (int own_fd, const char *key, GUnixFDList *fds, GVariantDict *options,
 
 /**
  * berth_streams_new:
- * @with_input: carry stdin
- * @with_output: carry stdout and stderr
+ * @kinds: what to carry
  * @fds: gets the far ends
  * @options: gets their handles
  *
  * Returns: (transfer full) (nullable): streams that do not flow yet
  */
 BerthStreams *
-berth_streams_new (gboolean with_input, gboolean with_output, GUnixFDList *fds,
-                   GVariantDict *options, GError **error)
+berth_streams_new (BerthStreamsKind kinds, GUnixFDList *fds, GVariantDict *options, GError **error)
 {
-  static const char *const keys[] = { "stdin", "stdout", "stderr" };
   g_autoptr(BerthStreams) self = g_new0 (BerthStreams, 1);
 
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+  for (guint i = 0; i < N_STREAMS; i++)
     {
-      if (!(fd == STDIN_FILENO ? with_input : with_output))
+      if ((streams[i].kind & kinds) == 0)
         continue;
-      self->pumps[fd] = make_pump (fd, keys[fd], fds, options, error);
-      if (self->pumps[fd] == NULL)
+      self->pumps[i] = make_pump (streams[i].own_fd, streams[i].key, fds, options, error);
+      if (self->pumps[i] == NULL)
         return NULL;
     }
   return g_steal_pointer (&self);
+}
+
+/**
+ * berth_streams_set_progress:
+ * @self: streams that do not flow yet
+ * @progress: (nullable): ends before the program's first byte is written
+ */
+void
+berth_streams_set_progress (BerthStreams *self, BerthProgress *progress)
+{
+  for (guint i = FIRST_OUTPUT; i < N_STREAMS && progress != NULL; i++)
+    if (self->pumps[i] != NULL)
+      self->pumps[i]->progress = berth_progress_ref (progress);
 }
 
 /**
@@ -166,8 +204,8 @@ berth_streams_start (BerthStreams *self)
 static gboolean
 output_is_done (BerthStreams *self)
 {
-  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-    if (self->pumps[fd] != NULL && !g_atomic_int_get (&self->pumps[fd]->done))
+  for (guint i = FIRST_OUTPUT; i < N_STREAMS; i++)
+    if (self->pumps[i] != NULL && !g_atomic_int_get (&self->pumps[i]->done))
       return FALSE;
   return TRUE;
 }
@@ -197,13 +235,13 @@ berth_streams_finish (BerthStreams *self, gint64 limit_us, GError **error)
   while (!output_is_done (self) && !limit_reached)
     g_main_context_iteration (NULL, TRUE);
   g_clear_handle_id (&limit_id, g_source_remove);
-  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO && !limit_reached; fd++)
-    if (self->pumps[fd] != NULL && self->pumps[fd]->failure != 0)
+  for (guint i = FIRST_OUTPUT; i < N_STREAMS && !limit_reached; i++)
+    if (self->pumps[i] != NULL && self->pumps[i]->failure != 0)
       {
         g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                      "the program's output could not be written to %s: %s",
-                     fd == STDOUT_FILENO ? "standard output" : "standard error",
-                     g_strerror (self->pumps[fd]->failure));
+                     streams[i].own_fd == STDOUT_FILENO ? "standard output" : "standard error",
+                     g_strerror (self->pumps[i]->failure));
         return FALSE;
       }
   return TRUE;
@@ -226,6 +264,7 @@ berth_streams_free (BerthStreams *self)
         continue;
       if (!self->started)
         close (pump->own_pipe);
+      g_clear_pointer (&pump->progress, berth_progress_unref);
       g_free (pump);
     }
   g_free (self);

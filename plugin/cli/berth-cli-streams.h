@@ -5,14 +5,32 @@
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 
+#include "plugin/cli/berth-cli-progress.h"
+
 G_BEGIN_DECLS
 
 typedef struct _BerthStreams BerthStreams;
 
 gboolean berth_streams_stdin_is_given (void);
 
-BerthStreams *berth_streams_new (gboolean with_input, gboolean with_output, GUnixFDList *fds,
-                                 GVariantDict *options, GError **error);
+/**
+ * BerthStreamsKind:
+ * @BERTH_STREAMS_INPUT: stdin
+ * @BERTH_STREAMS_OUTPUT: stdout and stderr
+ * @BERTH_STREAMS_BOOT_LOG: the console of a boot, to stderr
+ *
+ * Which streams are carried.
+ */
+typedef enum
+{
+  BERTH_STREAMS_INPUT = 1 << 0,
+  BERTH_STREAMS_OUTPUT = 1 << 1,
+  BERTH_STREAMS_BOOT_LOG = 1 << 2,
+} BerthStreamsKind;
+
+BerthStreams *berth_streams_new (BerthStreamsKind kinds, GUnixFDList *fds, GVariantDict *options,
+                                 GError **error);
+void berth_streams_set_progress (BerthStreams *self, BerthProgress *progress);
 void berth_streams_start (BerthStreams *self);
 gboolean berth_streams_finish (BerthStreams *self, gint64 limit_us, GError **error);
 void berth_streams_free (BerthStreams *self);

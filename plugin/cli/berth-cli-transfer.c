@@ -7,11 +7,11 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "plugin/cli/berth-cli-report.h"
+#include "plugin/cli/berth-cli-terminal.h"
 #include "plugin/manager/berth-file.h"
 #include "pool/berth-error.h"
 
@@ -157,10 +157,12 @@ progress_cb (gpointer user_data)
   double moved = (double)self->carrier->moved / 1e6;
   g_autofree char *name = berth_file_dup_shown (self->name);
 
-  if (self->size > 0)
-    fprintf (stderr, "\r%.60s: %.1f of %.1f MB\033[K", name, moved, (double)self->size / 1e6);
-  else
-    fprintf (stderr, "\r%.60s: %.1f MB\033[K", name, moved);
+  g_autofree char *text
+      = self->size > 0
+            ? g_strdup_printf ("%s: %.1f of %.1f MB", name, moved, (double)self->size / 1e6)
+            : g_strdup_printf ("%s: %.1f MB", name, moved);
+
+  berth_terminal_show_line (STDERR_FILENO, text);
   self->is_shown = TRUE;
   return G_SOURCE_CONTINUE;
 }
@@ -183,7 +185,7 @@ progress_end (Progress *self)
   while (g_source_remove_by_user_data (self))
     ;
   if (self->is_shown)
-    fputs ("\r\033[K", stderr);
+    berth_terminal_erase_line (STDERR_FILENO);
 }
 
 /* The call with one descriptor, while its other end is carried. *@out_carried: the carrier is done
@@ -207,7 +209,7 @@ call_and_carry (BerthTransfer *self, const char *method, const char *guest, guin
       return NULL;
     }
   g_variant_dict_insert (options, "data", "h", index);
-  if (!self->is_quiet && isatty (STDERR_FILENO))
+  if (!self->is_quiet && berth_terminal_can_erase (STDERR_FILENO))
     g_timeout_add (PROGRESS_AFTER_MS, progress_begin_cb, &progress);
   carrier_start (carrier);
   reply = berth_client_call (

@@ -1,14 +1,36 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The verbs of the command. Each takes its own argc and argv (argv[0] is the program) and returns
- * the exit status. */
+/* The verbs of the command: what each is called, says and does. It takes its own argc and argv (argv[0] is
+ * the program) and returns the exit status. */
 #pragma once
 
 #include "plugin/cli/berth-cli-options.h"
 
 G_BEGIN_DECLS
 
+/**
+ * BerthVerb:
+ * @name: what it is called by
+ * @summary: a line of the command's own help
+ * @help: what it takes and says of itself
+ * @run: does it
+ */
+typedef struct
+{
+  const char *name;
+  const char *summary;
+  const BerthVerbHelp *help;
+  int (*run) (int argc, char **argv);
+} BerthVerb;
+
+/* (array zero-terminated=1): all but "complete", which is for shells and not for people */
+const BerthVerb *berth_verbs_get_all (void);
+const BerthVerb *berth_verbs_find (const char *name);
+
 GVariant *berth_verb_ask (const BerthVerbHelp *help, BerthOptionValues *values, int argc,
                           char **argv, const char *method, const char *reply_type, GError **error);
+
+char *berth_verb_dup_list_text (GVariant *vms);
+char *berth_verb_dup_status_text (GVariant *status);
 
 int berth_verb_run (int argc, char **argv);
 int berth_verb_exec (int argc, char **argv);
@@ -19,9 +41,26 @@ int berth_verb_get (int argc, char **argv);
 int berth_verb_ls (int argc, char **argv);
 int berth_verb_list (int argc, char **argv);
 int berth_verb_status (int argc, char **argv);
+int berth_verb_top (int argc, char **argv);
 int berth_verb_doctor (int argc, char **argv);
 int berth_verb_metrics (int argc, char **argv);
 int berth_verb_pool (int argc, char **argv);
 int berth_verb_template (int argc, char **argv);
+int berth_verb_complete (int argc, char **argv);
+
+extern const BerthVerbHelp berth_run_help;
+extern const BerthVerbHelp berth_exec_help;
+extern const BerthVerbHelp berth_create_help;
+extern const BerthVerbHelp berth_destroy_help;
+extern const BerthVerbHelp berth_put_help;
+extern const BerthVerbHelp berth_get_help;
+extern const BerthVerbHelp berth_ls_help;
+extern const BerthVerbHelp berth_list_help;
+extern const BerthVerbHelp berth_status_help;
+extern const BerthVerbHelp berth_top_help;
+extern const BerthVerbHelp berth_doctor_help;
+extern const BerthVerbHelp berth_metrics_help;
+extern const BerthVerbHelp berth_pool_help;
+extern const BerthVerbHelp berth_template_help;
 
 G_END_DECLS

@@ -11,7 +11,7 @@
 
 #define WARM_MOST 4096u
 
-static const BerthVerbHelp pool_help = {
+const BerthVerbHelp berth_pool_help = {
   .synopsis = "set TEMPLATE MIN [MAX] | fill [TEMPLATE] | drain [TEMPLATE]",
   .summary = "Steers how many warm VMs stand by. 'berth status' shows them.",
   .description
@@ -25,7 +25,7 @@ static const BerthVerbHelp pool_help = {
   .max_arguments = 4,
 };
 
-static const BerthVerbHelp template_help = {
+const BerthVerbHelp berth_template_help = {
   .synopsis = "list | show TEMPLATE | validate FILE | snapshot TEMPLATE | remove TEMPLATE",
   .summary = "Shows what VMs are made of, and makes the snapshots that they are cloned from.",
   .description
@@ -241,7 +241,7 @@ run_action (const Action *actions, const BerthVerbHelp *help, int argc, char **a
 int
 berth_verb_pool (int argc, char **argv)
 {
-  return run_action (pool_actions, &pool_help, argc, argv);
+  return run_action (pool_actions, &berth_pool_help, argc, argv);
 }
 
 /**
@@ -254,5 +254,5 @@ berth_verb_pool (int argc, char **argv)
 int
 berth_verb_template (int argc, char **argv)
 {
-  return run_action (template_actions, &template_help, argc, argv);
+  return run_action (template_actions, &berth_template_help, argc, argv);
 }

@@ -19,7 +19,7 @@
   "Exit status: 0, 2 when the request is wrong, 125 when it could not be done, 130 after "         \
   "Ctrl-C.\n"
 
-static const BerthVerbHelp put_help = {
+const BerthVerbHelp berth_put_help = {
   .synopsis = "ID LOCAL GUEST",
   .summary = "Carries a file or a folder into a sandbox.",
   .description = GUEST_PATH_HELP
@@ -35,7 +35,7 @@ static const BerthVerbHelp put_help = {
   .max_arguments = 3,
 };
 
-static const BerthVerbHelp get_help = {
+const BerthVerbHelp berth_get_help = {
   .synopsis = "ID GUEST LOCAL",
   .summary = "Carries a file or a folder out of a sandbox.",
   .description = GUEST_PATH_HELP
@@ -52,11 +52,11 @@ static const BerthVerbHelp get_help = {
   .max_arguments = 3,
 };
 
-static const BerthVerbHelp ls_help = {
-  .synopsis = "ID [PATH]",
-  .summary = "Lists a folder of a sandbox, its home without PATH, sorted by name.",
+const BerthVerbHelp berth_ls_help = {
+  .synopsis = "ID [GUEST]",
+  .summary = "Lists a folder of a sandbox, its home without GUEST, sorted by name.",
   .description
-  = "PATH is relative to the sandbox's home, or absolute in it or in /tmp.\n\n"
+  = "GUEST is relative to the sandbox's home, or absolute in it or in /tmp.\n\n"
     "With --json: an array of objects with name, type, size (bytes), mode (octal) and\n"
     "mtime (seconds since 1970).\n\n" FILES_STATUS_HELP "\nExamples:\n"
     "  berth ls $id\n"
@@ -125,7 +125,7 @@ berth_verb_put (int argc, char **argv)
   g_auto (Verb) self = { 0 };
   g_autoptr (GError) error = NULL;
 
-  if (verb_begin (&self, &put_help, 3, &argc, &argv, &error))
+  if (verb_begin (&self, &berth_put_help, 3, &argc, &argv, &error))
     berth_tree_put (&self.transfer, argv[2], argv[3], &error);
   return verb_end (&self, error);
 }
@@ -143,7 +143,7 @@ berth_verb_get (int argc, char **argv)
   g_auto (Verb) self = { 0 };
   g_autoptr (GError) error = NULL;
 
-  if (verb_begin (&self, &get_help, 3, &argc, &argv, &error))
+  if (verb_begin (&self, &berth_get_help, 3, &argc, &argv, &error))
     berth_tree_get (&self.transfer, argv[2], argv[3], &error);
   return verb_end (&self, error);
 }
@@ -296,7 +296,7 @@ berth_verb_ls (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   int status = BERTH_EXIT_OK;
 
-  if (verb_begin (&self, &ls_help, 1, &argc, &argv, &error))
+  if (verb_begin (&self, &berth_ls_help, 1, &argc, &argv, &error))
     {
       listing.is_json = self.values.json;
       while (listing_page (&listing, &self.transfer, argc > 2 ? argv[2] : ".", &status, &error))

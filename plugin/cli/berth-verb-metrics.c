@@ -4,7 +4,7 @@
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-verbs.h"
 
-static const BerthVerbHelp metrics_help = {
+const BerthVerbHelp berth_metrics_help = {
   .synopsis = "",
   .summary = "Prints the status as numbers, in Prometheus' text format.",
   .description = "For node_exporter's textfile collector, say:\n"
@@ -112,7 +112,7 @@ berth_verb_metrics (int argc, char **argv)
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) status
-      = berth_verb_ask (&metrics_help, &values, argc, argv, "Status", "(a{sv})", &error);
+      = berth_verb_ask (&berth_metrics_help, &values, argc, argv, "Status", "(a{sv})", &error);
   g_autofree char *text = NULL;
 
   if (status == NULL)

@@ -20,7 +20,7 @@
   "125 when berth could not run it, 126 when berth is at capacity and you would not wait,\n"       \
   "2 when the request is wrong, 130 after Ctrl-C.\n"
 
-static const BerthVerbHelp run_help = {
+const BerthVerbHelp berth_run_help = {
   .synopsis = "[CODE | FILE | -]",
   .summary = "Runs code in a virtual machine of its own, which is destroyed afterwards.",
   .description
@@ -33,7 +33,9 @@ static const BerthVerbHelp run_help = {
     "--upload carries a file or folder into the sandbox before the program starts, --download one\n"
     "out after it ended, also when it failed (LOCAL: under its own name here, if not given). What\n"
     "'berth put --help' and 'berth get --help' say of paths holds. A download that fails is told,\n"
-    "and the status is 125 where the program's would have been 0.\n\n" EXIT_STATUS_HELP
+    "and the status is 125 where the program's would have been 0.\n\n"
+    "--boot-log shows the VM's console on stderr while it boots, also with -q; a warm VM or a clone\n"
+    "does not boot, and nothing is shown then.\n\n" EXIT_STATUS_HELP
     "\nExamples:\n"
     "  berth run 'print(6*7)'\n"
     "  berth run --upload data.csv:in.csv --download out.png plot.py\n"
@@ -45,7 +47,7 @@ static const BerthVerbHelp run_help = {
   .max_arguments = 1,
 };
 
-static const BerthVerbHelp exec_help = {
+const BerthVerbHelp berth_exec_help = {
   .synopsis = "ID [CODE | -]",
   .summary = "Runs code in a sandbox that 'berth create' made; what it defines stays.",
   .description = "'-', or no argument, is standard input.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
@@ -63,6 +65,7 @@ typedef struct
   BerthOptionValues values;
   BerthSource source;
   GVariantDict options;
+  BerthProgress *progress; /* nullable */
   const char *id; /* where it runs; NULL: in a sandbox that berthd makes for it alone */
   gboolean is_run;
   BerthCarry *carry;       /* nullable: files before and after */
@@ -77,6 +80,7 @@ execution_clear (Execution *self)
   berth_source_clear (&self->source);
   g_variant_dict_clear (&self->options);
   g_variant_dict_clear (&self->sandbox);
+  berth_progress_unref (self->progress);
   berth_carry_free (self->carry);
   g_clear_error (&self->download_failure);
 }
@@ -160,29 +164,61 @@ call (Execution *self, BerthClient *client, GUnixFDList *fds, GError **error)
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
 
+/* What goes along with the call that makes the sandbox */
+static BerthStreamsKind
+boot_log_kind (const Execution *self)
+{
+  return self->values.boot_log ? BERTH_STREAMS_BOOT_LOG : 0;
+}
+
+static gint64
+output_limit_us (BerthClient *client)
+{
+  return berth_client_get_signal (client) != 0 ? LAST_WORDS_US : -1;
+}
+
 /* Output is complete when the program's end is known: berthd closes its ends before it answers. */
 static GVariant *
 call_with_streams (Execution *self, BerthClient *client, GError **error)
 {
   g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
   gboolean with_input = !self->source.took_stdin && berth_streams_stdin_is_given ();
-  g_autoptr(BerthStreams) streams
-      = berth_streams_new (with_input, !self->values.json, fds, &self->options, error);
+  BerthStreamsKind kinds = (with_input ? BERTH_STREAMS_INPUT : 0)
+                           | (self->values.json ? 0 : BERTH_STREAMS_OUTPUT)
+                           | (self->carry == NULL ? boot_log_kind (self) : 0);
+  g_autoptr(BerthStreams) streams = berth_streams_new (kinds, fds, &self->options, error);
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) output_error = NULL;
 
   if (streams == NULL)
     return NULL;
+  berth_streams_set_progress (streams, self->progress);
   berth_streams_start (streams);
   result = call (self, client, g_steal_pointer (&fds), error);
-  if (!berth_streams_finish (streams, berth_client_get_signal (client) != 0 ? LAST_WORDS_US : -1,
-                             &output_error)
-      && result != NULL)
+  if (!berth_streams_finish (streams, output_limit_us (client), &output_error) && result != NULL)
     {
       g_propagate_error (error, g_steal_pointer (&output_error));
       return NULL;
     }
   return g_steal_pointer (&result);
+}
+
+static gboolean
+begin_with_files (Execution *self, BerthClient *client, GError **error)
+{
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(BerthStreams) boot_log
+      = berth_streams_new (boot_log_kind (self), fds, &self->sandbox, error);
+  gboolean ok;
+
+  if (boot_log == NULL)
+    return FALSE;
+  berth_streams_set_progress (boot_log, self->progress);
+  berth_streams_start (boot_log);
+  ok = berth_carry_begin (self->carry, client, g_variant_dict_end (&self->sandbox),
+                          g_steal_pointer (&fds), &self->values, error);
+  berth_streams_finish (boot_log, output_limit_us (client), NULL);
+  return ok;
 }
 
 /* In a sandbox of its own, that berthd destroys whatever becomes of us. */
@@ -191,8 +227,7 @@ call_with_files (Execution *self, BerthClient *client, GError **error)
 {
   g_autoptr(GVariant) result = NULL;
 
-  if (!berth_carry_begin (self->carry, client, g_variant_dict_end (&self->sandbox),
-                          &self->values, error))
+  if (!begin_with_files (self, client, error))
     return NULL;
   self->id = berth_carry_get_id (self->carry);
   result = call_with_streams (self, client, error);
@@ -208,6 +243,9 @@ execute (Execution *self)
 
   if (client == NULL)
     return report (self, NULL, error, 0);
+  if (self->is_run)
+    self->progress = berth_progress_new (self->values.quiet || self->values.json);
+  berth_client_set_progress (client, self->progress);
   result = self->carry != NULL ? call_with_files (self, client, &error)
                                : call_with_streams (self, client, &error);
   return report (self, result, error, berth_client_get_signal (client));
@@ -236,7 +274,7 @@ berth_verb_run (int argc, char **argv)
   g_variant_dict_init (&self.options, NULL);
   g_variant_dict_init (&self.sandbox, NULL);
   self.is_run = TRUE;
-  if (!berth_option_values_parse (&self.values, &run_help, &argc, &argv, &error)
+  if (!berth_option_values_parse (&self.values, &berth_run_help, &argc, &argv, &error)
       || !berth_carry_new (&self.values, &self.carry, &error)
       || !berth_option_values_add_sandbox (&self.values, get_sandbox_options (&self), &error)
       || !berth_source_load_run (&self.source, argc > 1 ? argv[1] : NULL, self.values.language,
@@ -263,7 +301,7 @@ berth_verb_exec (int argc, char **argv)
 
   g_variant_dict_init (&self.options, NULL);
   g_variant_dict_init (&self.sandbox, NULL);
-  ok = berth_option_values_parse (&self.values, &exec_help, &argc, &argv, &error);
+  ok = berth_option_values_parse (&self.values, &berth_exec_help, &argc, &argv, &error);
   if (ok && argc < 2)
     {
       g_set_error_literal (&error, BERTH_ERROR, BERTH_ERROR_INVALID,

@@ -7,7 +7,7 @@
 #include "plugin/cli/berth-cli-verbs.h"
 #include "pool/berth-error.h"
 
-static const BerthVerbHelp create_help = {
+const BerthVerbHelp berth_create_help = {
   .synopsis = "",
   .summary = "Makes a sandbox and prints its id. Waits at capacity.",
   .description
@@ -19,7 +19,7 @@ static const BerthVerbHelp create_help = {
   .max_arguments = 0,
 };
 
-static const BerthVerbHelp destroy_help = {
+const BerthVerbHelp berth_destroy_help = {
   .synopsis = "ID...",
   .summary = "Ends sandboxes, whatever runs in them, and waits until they are gone.",
   .description = "Exit status: 0, or that of the first that could not be ended.\n\nExample:\n"
@@ -32,6 +32,7 @@ static char *
 create (const BerthOptionValues *values, GVariantDict *options, int *out_signal, GError **error)
 {
   g_autofree char *template_name = berth_source_dup_template (values->language, error);
+  g_autoptr(BerthProgress) progress = berth_progress_new (values->quiet || values->json);
   g_autoptr(BerthClient) client = NULL;
   g_autoptr(GVariant) reply = NULL;
   char *id = NULL;
@@ -42,6 +43,7 @@ create (const BerthOptionValues *values, GVariantDict *options, int *out_signal,
   client = berth_client_new (values->socket, error);
   if (client == NULL)
     return NULL;
+  berth_client_set_progress (client, progress);
   reply = berth_client_call (client, "Create",
                              g_variant_new ("(@a{sv})", g_variant_dict_end (options)), "(s)", NULL,
                              error);
@@ -79,7 +81,7 @@ berth_verb_create (int argc, char **argv)
   int signal_number = 0;
   int status = BERTH_EXIT_OK;
 
-  if (berth_option_values_parse (&values, &create_help, &argc, &argv, &error))
+  if (berth_option_values_parse (&values, &berth_create_help, &argc, &argv, &error))
     id = create (&values, &options, &signal_number, &error);
   line = id != NULL ? g_strconcat (id, "\n", NULL) : NULL;
   if (values.json)
@@ -130,7 +132,7 @@ berth_verb_destroy (int argc, char **argv)
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthClient) client = NULL;
 
-  if (!berth_option_values_parse (&values, &destroy_help, &argc, &argv, &error))
+  if (!berth_option_values_parse (&values, &berth_destroy_help, &argc, &argv, &error))
     return berth_report_error (error);
   if (argc < 2)
     {

@@ -9,7 +9,7 @@
 #include "plugin/cli/berth-cli-verbs.h"
 #include "pool/berth-error.h"
 
-static const BerthVerbHelp list_help = {
+const BerthVerbHelp berth_list_help = {
   .synopsis = "",
   .summary = "Lists your sandboxes, and the warm VMs that stand by. Root sees everybody's.",
   .description = "Example:\n  berth list --json | jq -r '.[].id'",
@@ -17,7 +17,7 @@ static const BerthVerbHelp list_help = {
   .max_arguments = 0,
 };
 
-static const BerthVerbHelp status_help = {
+const BerthVerbHelp berth_status_help = {
   .synopsis = "",
   .summary = "Tells how much capacity there is, who holds it, who waits, and how libvirt is.",
   .description = "Example:\n  berth status --json | jq .slots.free",
@@ -25,7 +25,7 @@ static const BerthVerbHelp status_help = {
   .max_arguments = 0,
 };
 
-static const BerthVerbHelp doctor_help = {
+const BerthVerbHelp berth_doctor_help = {
   .synopsis = "",
   .summary = "Checks what berth needs of this host, and says how to mend what is missing.",
   .description
@@ -70,6 +70,25 @@ report_failure (const BerthOptionValues *values, const GError *error)
 }
 
 /**
+ * berth_verb_dup_list_text:
+ * @vms: aa{sv}, as berthd lists them
+ *
+ * Returns: (transfer full): a table of them
+ */
+char *
+berth_verb_dup_list_text (GVariant *vms)
+{
+  static const char *const heads[]
+      = { "ID",   "DOMAIN", "TEMPLATE", "STATE",      "TENANT",
+          "TASK", "AGE",    "PRIVATE",  "SHARED MiB", NULL };
+  static const char *const keys[]
+      = { "id",   "domain", "template",   "state",     "tenant",
+          "task", "age_s",  "private_mb", "shared_mb", NULL };
+
+  return berth_table_of (vms, heads, keys, "");
+}
+
+/**
  * berth_verb_list:
  * @argc: of @argv
  * @argv: options
@@ -79,23 +98,17 @@ report_failure (const BerthOptionValues *values, const GError *error)
 int
 berth_verb_list (int argc, char **argv)
 {
-  static const char *const heads[]
-      = { "ID",   "DOMAIN", "TEMPLATE", "STATE",      "TENANT",
-          "TASK", "AGE",    "PRIVATE",  "SHARED MiB", NULL };
-  static const char *const keys[]
-      = { "id",   "domain", "template",   "state",     "tenant",
-          "task", "age_s",  "private_mb", "shared_mb", NULL };
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) vms
-      = berth_verb_ask (&list_help, &values, argc, argv, "List", "(aa{sv})", &error);
+      = berth_verb_ask (&berth_list_help, &values, argc, argv, "List", "(aa{sv})", &error);
   g_autofree char *text = NULL;
 
   if (vms == NULL)
     return report_failure (&values, error);
   if (values.json)
     return berth_report_json (vms);
-  text = berth_table_of (vms, heads, keys, "");
+  text = berth_verb_dup_list_text (vms);
   return berth_report_text (text);
 }
 
@@ -201,6 +214,26 @@ append_templates (GString *text, GVariant *status)
 }
 
 /**
+ * berth_verb_dup_status_text:
+ * @status: a{sv}, as berthd tells it
+ *
+ * Returns: (transfer full): it for a person
+ */
+char *
+berth_verb_dup_status_text (GVariant *status)
+{
+  GString *text = g_string_new (NULL);
+
+  append_slots (text, status);
+  append_budget (text, status, "memory_mb", "memory", " MiB");
+  append_budget (text, status, "vcpus", "vCPUs", "");
+  append_libvirt (text, status);
+  append_waiters (text, status);
+  append_templates (text, status);
+  return g_string_free (text, FALSE);
+}
+
+/**
  * berth_verb_status:
  * @argc: of @argv
  * @argv: options
@@ -213,20 +246,15 @@ berth_verb_status (int argc, char **argv)
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) status
-      = berth_verb_ask (&status_help, &values, argc, argv, "Status", "(a{sv})", &error);
-  g_autoptr(GString) text = g_string_new (NULL);
+      = berth_verb_ask (&berth_status_help, &values, argc, argv, "Status", "(a{sv})", &error);
+  g_autofree char *text = NULL;
 
   if (status == NULL)
     return report_failure (&values, error);
   if (values.json)
     return berth_report_json (status);
-  append_slots (text, status);
-  append_budget (text, status, "memory_mb", "memory", " MiB");
-  append_budget (text, status, "vcpus", "vCPUs", "");
-  append_libvirt (text, status);
-  append_waiters (text, status);
-  append_templates (text, status);
-  return berth_report_text (text->str);
+  text = berth_verb_dup_status_text (status);
+  return berth_report_text (text);
 }
 
 static gboolean
@@ -257,7 +285,7 @@ berth_verb_doctor (int argc, char **argv)
   g_auto(BerthOptionValues) values = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) findings
-      = berth_verb_ask (&doctor_help, &values, argc, argv, "Doctor", "(aa{sv})", &error);
+      = berth_verb_ask (&berth_doctor_help, &values, argc, argv, "Doctor", "(aa{sv})", &error);
   g_autoptr(GString) text = g_string_new (NULL);
   gboolean all_ok = TRUE;
   int status;

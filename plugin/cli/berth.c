@@ -9,30 +9,6 @@
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-verbs.h"
 
-typedef struct
-{
-  const char *name;
-  const char *summary;
-  int (*run) (int argc, char **argv);
-} Verb;
-
-static const Verb verbs[] = {
-  { "run", "run code in a virtual machine of its own", berth_verb_run },
-  { "create", "make a sandbox that stays, print its id", berth_verb_create },
-  { "exec", "run code in a sandbox", berth_verb_exec },
-  { "put", "a file or folder into a sandbox", berth_verb_put },
-  { "get", "a file or folder out of a sandbox", berth_verb_get },
-  { "ls", "what is in a folder of a sandbox", berth_verb_ls },
-  { "destroy", "end sandboxes", berth_verb_destroy },
-  { "list", "sandboxes and warm VMs", berth_verb_list },
-  { "status", "capacity, queue, templates, libvirt", berth_verb_status },
-  { "pool", "how many warm VMs stand by: set, fill, drain", berth_verb_pool },
-  { "template", "what VMs are made of: list, show, validate, snapshot, remove",
-    berth_verb_template },
-  { "metrics", "the status as numbers, for Prometheus", berth_verb_metrics },
-  { "doctor", "what berth needs of this host, and whether it is there", berth_verb_doctor },
-};
-
 static const char help_head[]
     = "Usage: berth VERB [OPTION...] [ARGUMENT...]\n\n"
       "Runs untrusted code in short-lived virtual machines. berthd keeps a bounded number of them\n"
@@ -48,6 +24,7 @@ static const char help_tail[]
       "  berth put $id data.csv data/; berth ls $id data; berth get $id out.png .\n"
       "  berth list; berth destroy $id\n"
       "  berth status --json | jq .slots.free\n"
+      "  berth top                                 live, until 'q'\n"
       "  berth doctor\n\n"
       "Exit status of run and exec: the program's own, 128+N when signal N ended it, and\n"
       "    2  the request is wrong; nothing was started\n"
@@ -62,19 +39,10 @@ print_help (void)
 {
   g_autoptr(GString) text = g_string_new (help_head);
 
-  for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
-    g_string_append_printf (text, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
+  for (const BerthVerb *verb = berth_verbs_get_all (); verb->name != NULL; verb++)
+    g_string_append_printf (text, "  %-9s %s\n", verb->name, verb->summary);
   g_string_append (text, help_tail);
   return berth_report_text (text->str);
-}
-
-static const Verb *
-find_verb (const char *name)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
-    if (strcmp (verbs[i].name, name) == 0)
-      return &verbs[i];
-  return NULL;
 }
 
 /* A pipe of ours must never become one of these three numbers. */
@@ -94,7 +62,7 @@ int
 main (int argc, char **argv)
 {
   const char *name = argc > 1 ? argv[1] : "";
-  const Verb *verb = find_verb (name);
+  const BerthVerb *verb = berth_verbs_find (name);
   g_autofree char *program = NULL;
 
   fill_standard_fds ();
@@ -105,6 +73,8 @@ main (int argc, char **argv)
       g_set_prgname (program);
       return verb->run (argc - 1, argv + 1);
     }
+  if (strcmp (name, "complete") == 0)
+    return berth_verb_complete (argc - 1, argv + 1);
   if (strcmp (name, "--help") == 0 || strcmp (name, "-h") == 0 || strcmp (name, "help") == 0)
     return print_help ();
   if (strcmp (name, "--version") == 0)

@@ -67,11 +67,19 @@ berth_calls_add (BerthCalls *self, GDBusMethodInvocation *invocation)
   return call->cancellable;
 }
 
+GCancellable *
+berth_calls_find (BerthCalls *self, guint32 serial)
+{
+  Call *call = g_hash_table_lookup (self->by_serial, GUINT_TO_POINTER (serial));
+
+  return call != NULL ? call->cancellable : NULL;
+}
+
 void
 berth_calls_cancel (BerthCalls *self, guint32 serial)
 {
-  Call *call = g_hash_table_lookup (self->by_serial, GUINT_TO_POINTER (serial));
-  g_autoptr(GCancellable) cancellable = call != NULL ? g_object_ref (call->cancellable) : NULL;
+  GCancellable *found = berth_calls_find (self, serial);
+  g_autoptr(GCancellable) cancellable = found != NULL ? g_object_ref (found) : NULL;
 
   g_cancellable_cancel (cancellable);
 }

@@ -6,6 +6,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <gio/gunixoutputstream.h>
 
 #include "plugin/daemon/berth-limits.h"
 #include "pool/berth-error.h"
@@ -76,6 +79,22 @@ parse_wait (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnix
                    wait_ms, BERTH_LIMIT_WAIT_MS);
   self->sandbox.wait_us = wait_ms < 0 ? BERTH_REQUEST_WAIT_FOREVER : wait_ms * 1000;
   return TRUE;
+}
+
+static gboolean
+parse_boot_log (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnixFDList *fds,
+                GError **error)
+{
+  int fd = -1;
+  gboolean ok = self->sandbox.boot_log == NULL
+                    ? berth_options_take_fd (entry->key, value, fds, FALSE, &fd, error)
+                    : refuse (error, entry->key, "given twice");
+
+  if (ok)
+    self->sandbox.boot_log = g_unix_output_stream_new (fd, TRUE);
+  else if (fd >= 0)
+    close (fd);
+  return ok;
 }
 
 static gboolean
@@ -180,6 +199,7 @@ static const OptionEntry option_entries[] = {
   { "task", "s", SANDBOX, parse_name, G_STRUCT_OFFSET (BerthSandboxOptions, task) },
   { "memory_mb", "u", SANDBOX, parse_memory, 0 },
   { "wait_ms", "x", SANDBOX, parse_wait, 0 },
+  { "boot_log", "h", SANDBOX, parse_boot_log, 0 },
   { "attached", "b", BERTH_OPTION_SET_SESSION, parse_attached, 0 },
   { "language", "s", EXEC, parse_language, 0 },
   { "timeout_ms", "u", EXEC, parse_timeout, 0 },
@@ -275,6 +295,7 @@ berth_options_free (BerthOptions *self)
   if (self == NULL)
     return;
   berth_exec_free (self->exec);
+  g_clear_object (&self->sandbox.boot_log);
   g_variant_unref (self->message);
   g_free (self);
 }

@@ -26,7 +26,7 @@ typedef enum
 
 /**
  * BerthOptions:
- * @sandbox: its strings belong to the message
+ * @sandbox: its strings belong to the message, its boot log to the options
  * @exec: (nullable): NULL where no program was asked for
  * @is_attached: the sandbox ends with the connection
  * @message: the options as they came

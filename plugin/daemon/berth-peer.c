@@ -216,6 +216,20 @@ handle_cancel (BerthDBusManager *object, GDBusMethodInvocation *invocation, guin
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+static gboolean
+handle_progress (BerthDBusManager *object, GDBusMethodInvocation *invocation, guint32 serial)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  GCancellable *cancellable = berth_calls_find (self->calls, serial);
+  g_autoptr(GVariant) progress
+      = cancellable != NULL ? berth_manager_dup_progress (self->manager, cancellable) : NULL;
+
+  g_dbus_method_invocation_return_value (
+      invocation, progress != NULL ? g_variant_new ("(@a{sv})", progress)
+                                   : g_variant_new_parsed ("(@a{sv} {},)"));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
 static void
 untold_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -265,13 +279,14 @@ create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static gboolean
-handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GVariant *arg_options)
+handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+               GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr(Call) call = call_new (self, invocation);
   g_autoptr(GError) error = NULL;
   g_autoptr(BerthOptions) options
-      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, NULL,
+      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, fds,
                              self->default_wait_us, &error);
 
   if (options == NULL)
@@ -411,6 +426,7 @@ iface_init (BerthDBusManagerIface *iface)
   iface->handle_run = handle_run;
   iface->handle_exec = handle_exec;
   iface->handle_cancel = handle_cancel;
+  iface->handle_progress = handle_progress;
   iface->handle_create = handle_create;
   iface->handle_destroy = handle_destroy;
   iface->handle_list = handle_list;

@@ -16,9 +16,8 @@ is_console_text (gunichar character)
   return character == '\n' || character == '\t' || g_unichar_isprint (character);
 }
 
-/* Guests write their console: nothing of it may steer a terminal. */
-static void
-make_printable (char *text)
+void
+berth_console_make_printable (char *text)
 {
   char *out = text;
 
@@ -59,7 +58,7 @@ berth_console_dup_tail (const char *path, guint lines)
 
   if (text == NULL)
     return NULL;
-  make_printable (text);
+  berth_console_make_printable (text);
   g_strchomp (text);
   begin = text + strlen (text);
   while (begin > text && lines > 0)

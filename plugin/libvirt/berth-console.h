@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* UTF-8. Guests write their console: nothing that is left of @text steers a terminal. */
+void berth_console_make_printable (char *text);
+
 /* (transfer full) (nullable): the last @lines lines of the file, printable characters only; NULL
  * where it can't be read or is empty */
 char *berth_console_dup_tail (const char *path, guint lines);

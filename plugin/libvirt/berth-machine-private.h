@@ -2,6 +2,7 @@
 /* What the machine's files share. */
 #pragma once
 
+#include "berth-boot-log.h"
 #include "berth-machine.h"
 #include "berth-mark.h"
 #include "berth-process.h"
@@ -18,6 +19,7 @@ struct _BerthMachine
   char *name;
   char *uuid;
   char *console_path;
+  BerthBootLog *boot_log; /* (nullable): while it boots */
   BerthProcess *process; /* (nullable) */
   BerthAgent *agent;
   BerthMachineStart how;

@@ -30,6 +30,7 @@ berth_machine_finalize (GObject *object)
 {
   BerthMachine *self = BERTH_MACHINE (object);
 
+  g_clear_pointer (&self->boot_log, berth_boot_log_end);
   g_clear_object (&self->agent);
   g_clear_pointer (&self->process, berth_process_free);
   g_object_unref (self->vm);
@@ -198,6 +199,18 @@ is_clone (BerthMachine *self)
   return self->how == BERTH_MACHINE_CLONE || self->how == BERTH_MACHINE_WARM;
 }
 
+/* (transfer full) (nullable): only who asked for a VM and gets one that boots has a boot to see */
+static GOutputStream *
+machine_ref_boot_log (BerthMachine *self)
+{
+  g_autoptr(BerthRequest) request = berth_vm_dup_request (self->vm);
+
+  if (self->how != BERTH_MACHINE_COLD || self->is_adopted || request == NULL
+      || request->boot_log == NULL)
+    return NULL;
+  return g_object_ref (request->boot_log);
+}
+
 static char *
 machine_make_xml (BerthMachine *self, Start *start, GError **error)
 {
@@ -206,6 +219,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
   /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write them */
   g_autofree char *dac_label = berth_link_dup_dac_label (self->link);
   g_autofree char *console_log = berth_console_dup_log_path (start->uri, self->name);
+  g_autoptr(GOutputStream) boot_log = machine_ref_boot_log (self);
   BerthDomainParams params = {
     .mark = start->mark,
     .name = self->name,
@@ -219,6 +233,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
     .layers = (const char *const *) layers,
     /* a boot that fails tells why; a clone has booted already */
     .console_log = is_clone (self) ? NULL : console_log,
+    .loud_boot = boot_log != NULL,
     .skip_cpu_probe
     = berth_template_wants_skip_cpu_probe (berth_link_get_libvirt_version (self->link)),
   };
@@ -547,6 +562,7 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   guint timeout_ms = berth_template_get_boot_timeout_s (self->template) * 1000;
   GError *error = NULL;
 
+  g_clear_pointer (&self->boot_log, berth_boot_log_end);
   if (!berth_agent_hello_finish (self->agent, result, &error))
     machine_tell_console (self);
   if (error != NULL)
@@ -559,6 +575,15 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else
     berth_agent_ready_async (self->agent, timeout_ms, cancellable, loaded_cb,
                              g_steal_pointer (&task));
+}
+
+static void
+machine_follow_boot (BerthMachine *self)
+{
+  g_autoptr(GOutputStream) boot_log = machine_ref_boot_log (self);
+
+  if (boot_log != NULL && self->console_path != NULL)
+    self->boot_log = berth_boot_log_new (self->console_path, boot_log);
 }
 
 static void
@@ -584,6 +609,7 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  machine_follow_boot (self);
   self->agent = berth_agent_new (start->socket);
   timeout_ms = is_clone (self) || self->is_adopted
                    ? CLONE_TIMEOUT_MS

@@ -22,6 +22,8 @@ struct _BerthManager
   BerthKeeper *keeper;
   BerthPressure pressure;
   guint pressure_id;
+  GHashTable *acquiring;  /* GCancellable (borrowed) -> BerthRequest (borrowed): of calls whose VM
+                             is not there yet */
   GHashTable *sandboxes;  /* id (borrowed from value) -> BerthSandbox (owned) */
   GHashTable *tombstones; /* id (owned) -> why it is gone (owned) */
   GQueue tombstone_order; /* id (borrowed from tombstones), oldest first */

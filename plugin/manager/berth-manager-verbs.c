@@ -69,6 +69,8 @@ manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GE
 
 typedef struct
 {
+  BerthManager *manager; /* borrowed from the task */
+  GCancellable *cancellable; /* nullable, likewise */
   BerthRequest *request;
   gint64 begun_us;
 } CreateCall;
@@ -76,6 +78,11 @@ typedef struct
 static void
 create_call_free (CreateCall *call)
 {
+  if (g_hash_table_lookup (call->manager->acquiring, call->cancellable) == call->request)
+    g_hash_table_remove (call->manager->acquiring, call->cancellable);
+  /* whoever still writes the last of it has a descriptor of its own */
+  if (call->request->boot_log != NULL)
+    g_output_stream_close (call->request->boot_log, NULL, NULL);
   berth_request_unref (call->request);
   g_free (call);
 }
@@ -140,8 +147,13 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
       return;
     }
   request->is_session = is_session;
+  request->boot_log = options->boot_log != NULL ? g_object_ref (options->boot_log) : NULL;
   call = g_new0 (CreateCall, 1);
+  call->manager = self;
+  call->cancellable = cancellable;
   call->request = request;
+  if (cancellable != NULL)
+    g_hash_table_insert (self->acquiring, cancellable, request);
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify) create_call_free);
   berth_keeper_want (self->keeper, request->template_name);

@@ -38,6 +38,7 @@ berth_manager_finalize (GObject *object)
   g_clear_pointer (&self->template_errors, g_ptr_array_unref);
   g_queue_clear (&self->tombstone_order);
   g_hash_table_unref (self->tombstones);
+  g_hash_table_unref (self->acquiring);
   berth_config_free (self->config);
   G_OBJECT_CLASS (berth_manager_parent_class)->finalize (object);
 }
@@ -52,6 +53,7 @@ berth_manager_class_init (BerthManagerClass *klass)
 static void
 berth_manager_init (BerthManager *self)
 {
+  self->acquiring = g_hash_table_new (NULL, NULL);
   self->sandboxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->tombstones = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
 }
@@ -346,6 +348,40 @@ berth_manager_dup_status (BerthManager *self)
   g_variant_dict_init (&dict, pool);
   g_variant_dict_insert_value (&dict, "templates", manager_get_templates (self, seen));
   g_variant_dict_insert_value (&dict, "libvirt", berth_libvirt_get_status (self->libvirt));
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+/* (nullable): what libvirt calls the VM that is made for @request */
+static const char *
+manager_find_domain_name (BerthManager *self, BerthRequest *request)
+{
+  g_autoptr(GPtrArray) vms = berth_pool_dup_vms (self->pool);
+
+  for (guint i = 0; i < vms->len; i++)
+    {
+      g_autoptr(BerthRequest) its_request = berth_vm_dup_request (vms->pdata[i]);
+
+      if (its_request == request)
+        return berth_libvirt_get_domain_name (self->libvirt, vms->pdata[i]);
+    }
+  return NULL;
+}
+
+GVariant *
+berth_manager_dup_progress (BerthManager *self, GCancellable *cancellable)
+{
+  BerthRequest *request = g_hash_table_lookup (self->acquiring, cancellable);
+  guint position = request != NULL ? berth_pool_get_position (self->pool, request) : 0;
+  const char *domain = request != NULL ? manager_find_domain_name (self, request) : NULL;
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "state", "s",
+                         request == NULL ? "running" : position > 0 ? "waiting" : "starting");
+  if (position > 0)
+    g_variant_dict_insert (&dict, "position", "u", position);
+  if (domain != NULL)
+    g_variant_dict_insert (&dict, "domain", "s", domain);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 

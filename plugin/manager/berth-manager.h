@@ -23,6 +23,7 @@ G_DECLARE_FINAL_TYPE (BerthManager, berth_manager, BERTH, MANAGER, GObject)
  * @task: (nullable): for what
  * @uid: the Unix user that the sandbox will belong to
  * @wait_us: as in #BerthRequest
+ * @boot_log: (nullable): a #GUnixOutputStream that gets the console of a cold boot, and is closed
  *
  * What a sandbox is made by. Borrowed for the call.
  */
@@ -34,6 +35,7 @@ typedef struct
   const char *task;
   guint32 uid;
   gint64 wait_us;
+  GOutputStream *boot_log;
 } BerthSandboxOptions;
 
 /* Takes over @config. Lives on the default main context, which must run: libvirt's events and the
@@ -119,6 +121,10 @@ BERTH_AVAILABLE gboolean berth_manager_shutdown_finish (BerthManager *self, GAsy
 
 /* (transfer full): a{sv} in the shape of `berth status --json` (design.md, Interfaces) */
 BERTH_AVAILABLE GVariant *berth_manager_dup_status (BerthManager *self);
+/* (transfer full): a{sv}, how far the call is that was made with @cancellable and has not ended:
+ * "state" ("waiting", "starting", "running"), "position" (u, from 1), "domain" (s) where known */
+BERTH_AVAILABLE GVariant *berth_manager_dup_progress (BerthManager *self,
+                                                      GCancellable *cancellable);
 /* (transfer full): aa{sv}, a VM each: id, domain, template, state, tenant, task, holds_slot, age_s,
  * uid. Only those of @uid, and warm ones; 0 sees all. */
 BERTH_AVAILABLE GVariant *berth_manager_dup_list (BerthManager *self, guint32 uid);

@@ -56,6 +56,7 @@ typedef enum
  *   max_backups (2 MiB and 3 more). %NULL: the console is a pty that nobody reads unless they open
  *   it, virDomainOpenConsole(); the last lines of a boot that fails can be had from a stream opened
  *   while the domain is still paused
+ * @loud_boot: the kernel tells its boot on the console, though the template has it quiet
  *
  * All that instantiation puts into a template; borrowed for the call.
  */
@@ -78,6 +79,7 @@ typedef struct
   const char *dac_label;
   gboolean limit_cpu;
   const char *console_log;
+  gboolean loud_boot;
 } BerthDomainParams;
 
 typedef struct _BerthTemplate BerthTemplate; /* immutable, atomically reference counted */

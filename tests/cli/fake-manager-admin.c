@@ -1,9 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The administrator's half of the scripted manager: one template, python, whose warm target is shown
- * as its snapshot_mb so that a test sees what arrived. */
+/* What templates there are to the scripted manager, and its administrator's half: one template,
+ * python, whose warm target is shown as its snapshot_mb so that a test sees what arrived. */
 #include "plugin/manager/berth-manager-admin.h"
 
+#include <string.h>
+
+#include "fake-manager-private.h"
 #include "pool/berth-error.h"
+
+gboolean
+fake_manager_check_template (const char *name, GError **error)
+{
+  static const char *const nicks[]
+      = { "invalid",       "no-capacity", "wait-timed-out",  "queue-full",
+          "shutting-down", "unavailable", "start-timed-out", "outcome-unknown",
+          "gone",          "denied",      "config",          "internal" };
+
+  if (!g_str_has_prefix (name, "fail-"))
+    return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (nicks); i++)
+    if (strcmp (name + strlen ("fail-"), nicks[i]) == 0)
+      g_set_error (error, BERTH_ERROR, (int) i, "template %s: the fake says so: \x1b[31mfix it",
+                   name);
+  if (strcmp (name, "fail-cancelled") == 0)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "template %s: cancelled", name);
+  return FALSE;
+}
+
+void
+fake_manager_boot (const BerthSandboxOptions *options)
+{
+  if (options->boot_log == NULL || g_strcmp0 (options->template_name, "slow") != 0)
+    return;
+  g_output_stream_write_all (options->boot_log, "it boots\n", strlen ("it boots\n"), NULL, NULL,
+                             NULL);
+}
 
 static guint *
 target_of (BerthManager *self)

@@ -12,12 +12,14 @@
 #include <glib-unix.h>
 
 #include "fake-home.h"
+#include "fake-manager-private.h"
 #include "plugin/manager/berth-manager.h"
 #include "pool/berth-error.h"
 
 #define CODE_FD 9
 #define CODE_PATH "/dev/fd/9"
 #define KILL_DELAY_MS 300
+#define SLOW_START_MS 1500
 #define DEFAULT_MAX_VMS 4
 
 struct _BerthManager
@@ -25,7 +27,8 @@ struct _BerthManager
   GObject parent_instance;
   BerthConfig *config;
   GHashTable *sandboxes; /* id (owned) → Sandbox (owned) */
-  GQueue waiters;        /* Request (borrowed) */
+  GQueue waiters;        /* GTask of a Request (borrowed) */
+  GQueue starting;       /* likewise: of the template "slow" */
   guint used;
   guint next_id;
 };
@@ -135,26 +138,6 @@ gboolean
 berth_manager_start_finish (BerthManager *self, GAsyncResult *result, GError **error)
 {
   return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-/* "fail-gone" and its like are templates that end so */
-static gboolean
-check_template (const char *name, GError **error)
-{
-  static const char *const nicks[]
-      = { "invalid",       "no-capacity", "wait-timed-out",  "queue-full",
-          "shutting-down", "unavailable", "start-timed-out", "outcome-unknown",
-          "gone",          "denied",      "config",          "internal" };
-
-  if (!g_str_has_prefix (name, "fail-"))
-    return TRUE;
-  for (guint i = 0; i < G_N_ELEMENTS (nicks); i++)
-    if (strcmp (name + strlen ("fail-"), nicks[i]) == 0)
-      g_set_error (error, BERTH_ERROR, (int) i, "template %s: the fake says so: \x1b[31mfix it",
-                   name);
-  if (strcmp (name, "fail-cancelled") == 0)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "template %s: cancelled", name);
-  return FALSE;
 }
 
 static void
@@ -382,9 +365,9 @@ run_program (GTask *task, BerthExec *exec, const char *template_name, const char
     kill (getpid (), SIGKILL);
 }
 
-/* Has its slot: a create is done, a run begins. Takes over @task. */
+/* Has its VM: a create is done, a run begins. Takes over @task. */
 static void
-admitted (GTask *task)
+started (GTask *task)
 {
   BerthManager *self = g_task_get_source_object (task);
   Request *request = g_task_get_task_data (task);
@@ -399,6 +382,31 @@ admitted (GTask *task)
     }
   g_task_return_pointer (task, add_sandbox (self, request), g_free);
   g_object_unref (task);
+}
+
+static gboolean
+slow_started_cb (gpointer user_data)
+{
+  BerthManager *self = g_task_get_source_object (user_data);
+
+  g_queue_remove (&self->starting, user_data);
+  started (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+/* Has its slot. Takes over @task. */
+static void
+admitted (GTask *task)
+{
+  BerthManager *self = g_task_get_source_object (task);
+
+  if (strcmp (((Request *) g_task_get_task_data (task))->template_name, "slow") != 0)
+    {
+      started (task);
+      return;
+    }
+  g_queue_push_tail (&self->starting, task);
+  g_timeout_add (SLOW_START_MS, slow_started_cb, task);
 }
 
 static void
@@ -485,7 +493,8 @@ ask (BerthManager *self, const BerthSandboxOptions *options, BerthExec *exec,
   request->uid = options->uid;
   request->exec = exec;
   g_task_set_task_data (task, request, request_free);
-  if (!check_template (request->template_name, &error))
+  fake_manager_boot (options);
+  if (!fake_manager_check_template (request->template_name, &error))
     {
       g_task_return_error (task, error);
       g_object_unref (task);
@@ -701,6 +710,32 @@ berth_manager_dup_status (BerthManager *self)
                               "'position': <uint32 1>, 'since': <0.5>}]"
                             : "@aa{sv} []",
                 self->config->uri != NULL ? self->config->uri : "test:///default");
+}
+
+static int
+compare_cancellable (gconstpointer task, gconstpointer cancellable)
+{
+  return g_task_get_cancellable ((GTask *) task) != cancellable;
+}
+
+/* where in @queue the call stands that was made with @cancellable, from 1 */
+static int
+find_position (GQueue *queue, GCancellable *cancellable)
+{
+  return 1 + g_queue_link_index (queue, g_queue_find_custom (queue, cancellable,
+                                                             compare_cancellable));
+}
+
+GVariant *
+berth_manager_dup_progress (BerthManager *self, GCancellable *cancellable)
+{
+  int position = find_position (&self->waiters, cancellable);
+
+  if (position > 0)
+    return parse ("{'state': <'waiting'>, 'position': <uint32 %d>}", position);
+  if (find_position (&self->starting, cancellable) > 0)
+    return parse ("{'state': <'starting'>, 'domain': <'berth-slow-1'>}");
+  return parse ("{'state': <'running'>}");
 }
 
 GVariant *

@@ -354,8 +354,9 @@ def test_reader_goes_away(d):
 
 def stderr_on_a_terminal(d, *arguments):
     controller, terminal = pty.openpty()
-    process = subprocess.Popen([BERTH, *arguments], env=d.environ(), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=terminal)
+    process = subprocess.Popen([BERTH, *arguments], env={**d.environ(), "TERM": "xterm"},
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=terminal)
     os.close(terminal)
     text = b""
     with contextlib.suppress(OSError):  # EIO: the terminal's other end is closed
@@ -380,7 +381,7 @@ def test_mistakes(d):
     write(write_to)
     for arguments, part in {
             ("put",): "ID LOCAL GUEST", ("put", "id", "x"): "ID LOCAL GUEST",
-            ("get", "id", "x"): "ID GUEST LOCAL", ("ls",): "ID [PATH]",
+            ("get", "id", "x"): "ID GUEST LOCAL", ("ls",): "ID [GUEST]",
             ("put", "id", "a", "b", "c"): "too many",
             ("put", "--max-size", "0", "id", "a", "b"): "--max-size",
             ("put", "--max-size", "1x", "id", "a", "b"): "--max-size",

@@ -162,6 +162,8 @@ test_options (Fixture *fixture, gconstpointer data)
     { "Exec", "('../x', {'code': <b'x'>})", "sandbox id" },
     { "Create", "({'code': <b'x'>},)", "\"code\" is unknown" },
     { "Create", "({'env': <['A=1']>},)", "\"env\" is unknown" },
+    { "Create", "({'boot_log': <handle 0>},)", "\"boot_log\": the message carries no" },
+    { "Exec", "('id', {'code': <b'x'>, 'boot_log': <handle 0>})", "\"boot_log\" is unknown" },
     { "Destroy", "('a b',)", "sandbox id" },
     { "Create", "({'attached': <1>},)", "\"attached\": is of type 'i', must be 'b'" },
     { "Run", "({'code': <b'x'>, 'attached': <true>},)", "\"attached\" is unknown" },
@@ -608,6 +610,27 @@ test_many_connections (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (count_waiters (client), ==, 0);
 }
 
+/* Of calls of the same connection, as long as they have no answer. */
+static void
+test_progress (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GVariant) of_none = call_ok (fixture->connection, "Progress", "(uint32 4711,)", NULL);
+  g_autoptr(GVariant) of_run = NULL;
+  g_autofree char *question = NULL;
+  g_autofree char *told = NULL;
+
+  g_assert_cmpstr (g_variant_get_type_string (of_none), ==, "(a{sv})");
+  g_assert_cmpuint (g_variant_get_size (of_none), ==, 0);
+  g_dbus_connection_call (fixture->connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Run",
+                          parse ("({'code': <b'sleep 60'>},)"), NULL, G_DBUS_CALL_FLAGS_NONE,
+                          G_MAXINT, NULL, NULL, NULL);
+  question = g_strdup_printf ("(uint32 %u,)",
+                              g_dbus_connection_get_last_serial (fixture->connection));
+  of_run = call_ok (fixture->connection, "Progress", question, NULL);
+  told = g_variant_print (of_run, FALSE);
+  g_assert_cmpstr (told, ==, "({'state': <'running'>},)");
+}
+
 static void
 test_version (Fixture *fixture, gconstpointer data)
 {
@@ -647,6 +670,7 @@ main (int argc, char **argv)
   ADD ("only-external-authentication", test_only_external_authentication);
   ADD ("silent-client", test_silent_client);
   ADD ("many-connections", test_many_connections);
+  ADD ("progress", test_progress);
   ADD ("version", test_version);
   return g_test_run ();
 }

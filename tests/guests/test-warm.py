@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,19 @@ def test_first_cold_then_warm():
         same(result["stdout"], warm["domain"] + "\n")
         # another size is another VM: it boots
         same(d.run("print(1)", "-m", "256")["start"], "cold")
+
+
+def test_boot_log_of_who_boots():
+    with Daemon("--warm", "python=1") as d:
+        # of this size there is no snapshot
+        cold = d.berth("run", "--boot-log", "-m", "256", "print('ok')")
+        same((cold.returncode, cold.stdout), (0, "ok\n"))
+        lines = cold.stderr.splitlines()
+        assert "Linux version" in lines[0] and "Run /init" in cold.stderr, cold.stderr
+        assert not re.search(r"[^\n\t -~]", cold.stderr), cold.stderr
+        d.wait_warm()
+        warm = d.berth("run", "--boot-log", "print('ok')")
+        same((warm.returncode, warm.stdout, warm.stderr), (0, "ok\n", ""))
 
 
 def test_load_with_two_slots():

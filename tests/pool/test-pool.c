@@ -73,11 +73,16 @@ destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   outcome->is_done = TRUE;
 }
 
+static BerthRequest *
+new_request (gint64 wait_us)
+{
+  return berth_request_new ("python", 192, 1, NULL, NULL, 1000, wait_us, NULL);
+}
+
 static void
 acquire (World *world, Outcome *outcome, gint64 wait_us, GCancellable *cancellable)
 {
-  g_autoptr (BerthRequest) request
-      = berth_request_new ("python", 192, 1, NULL, NULL, 1000, wait_us, NULL);
+  g_autoptr (BerthRequest) request = new_request (wait_us);
 
   berth_pool_acquire_async (world->pool, request, cancellable, acquired_cb, outcome);
 }
@@ -271,6 +276,31 @@ test_gate_and_resize (World *world, gconstpointer data)
   g_assert_no_error (second.error);
 }
 
+static void
+test_position (World *world, gconstpointer data)
+{
+  g_autoptr (BerthRequest) first = new_request (BERTH_REQUEST_WAIT_FOREVER);
+  g_autoptr (BerthRequest) second = new_request (BERTH_REQUEST_WAIT_FOREVER);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  Outcome outcomes[2] = { 0 };
+
+  berth_pool_set_open (world->pool, FALSE);
+  berth_pool_acquire_async (world->pool, first, cancellable, acquired_cb, &outcomes[0]);
+  berth_pool_acquire_async (world->pool, second, NULL, acquired_cb, &outcomes[1]);
+  g_assert_cmpuint (berth_pool_get_position (world->pool, first), ==, 1);
+  g_assert_cmpuint (berth_pool_get_position (world->pool, second), ==, 2);
+  g_cancellable_cancel (cancellable);
+  g_assert_cmpuint (berth_pool_get_position (world->pool, first), ==, 0);
+  g_assert_cmpuint (berth_pool_get_position (world->pool, second), ==, 1);
+  berth_pool_set_open (world->pool, TRUE);
+  g_assert_cmpuint (berth_pool_get_position (world->pool, second), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
+    {
+      wait_for (&outcomes[i].is_done);
+      outcome_clear (&outcomes[i]);
+    }
+}
+
 static guint
 count_warm (World *world)
 {
@@ -389,6 +419,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  ADD ("position", test_position);
   ADD ("cancelled-before", test_cancelled_before);
   ADD ("cancel-while-starting", test_cancel_while_starting);
   ADD ("cancelled-too-late", test_cancelled_too_late);

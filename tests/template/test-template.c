@@ -175,6 +175,10 @@ test_own_devices_are_kept (void)
   for (gsize i = 0; i < G_N_ELEMENTS (kept); i++)
     assert_has (xml, kept[i]);
 
+  params.loud_boot = TRUE;
+  g_free (xml);
+  xml = instantiate (template_, &params);
+  assert_has (xml, "mitigations=off loglevel=7 berth.layers=2");
   assert_has (xml, "<label>+1:+2</label>");
   assert_has (xml, "<log file=\"/var/log/&lt;x&gt;.log\" append=\"off\"/>");
   assert_has (xml, "mem-path=/snapshots/a,,b/ram,share=off\"");

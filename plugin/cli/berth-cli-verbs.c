@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The one list of the command's verbs: what runs, what its help shows, what shells complete. */
+#include "plugin/cli/berth-cli-verbs.h"
+
+#include <string.h>
+
+static const BerthVerb verbs[] = {
+  { "run", "run code in a virtual machine of its own", &berth_run_help, berth_verb_run },
+  { "create", "make a sandbox that stays, print its id", &berth_create_help, berth_verb_create },
+  { "exec", "run code in a sandbox", &berth_exec_help, berth_verb_exec },
+  { "put", "a file or folder into a sandbox", &berth_put_help, berth_verb_put },
+  { "get", "a file or folder out of a sandbox", &berth_get_help, berth_verb_get },
+  { "ls", "what is in a folder of a sandbox", &berth_ls_help, berth_verb_ls },
+  { "destroy", "end sandboxes", &berth_destroy_help, berth_verb_destroy },
+  { "list", "sandboxes and warm VMs", &berth_list_help, berth_verb_list },
+  { "status", "capacity, queue, templates, libvirt", &berth_status_help, berth_verb_status },
+  { "top", "both of them, live", &berth_top_help, berth_verb_top },
+  { "pool", "how many warm VMs stand by: set, fill, drain", &berth_pool_help, berth_verb_pool },
+  { "template", "what VMs are made of: list, show, validate, snapshot, remove",
+    &berth_template_help, berth_verb_template },
+  { "metrics", "the status as numbers, for Prometheus", &berth_metrics_help, berth_verb_metrics },
+  { "doctor", "what berth needs of this host, and whether it is there", &berth_doctor_help,
+    berth_verb_doctor },
+  { NULL, NULL, NULL, NULL },
+};
+
+const BerthVerb *
+berth_verbs_get_all (void)
+{
+  return verbs;
+}
+
+/**
+ * berth_verbs_find:
+ * @name: any text
+ *
+ * Returns: (nullable): the verb of that name
+ */
+const BerthVerb *
+berth_verbs_find (const char *name)
+{
+  for (const BerthVerb *verb = verbs; verb->name != NULL; verb++)
+    if (strcmp (verb->name, name) == 0)
+      return verb;
+  return NULL;
+}
