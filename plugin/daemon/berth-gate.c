@@ -3,7 +3,10 @@
  * leave, so a client that floods or never reads its answers is met before it costs memory. */
 #include "plugin/daemon/berth-gate.h"
 
+#include <fcntl.h>
 #include <gio/gunixfdlist.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "plugin/daemon/berth-limits.h"
 
@@ -22,14 +25,24 @@ cut (Gate *gate, GDBusConnection *connection, const char *reason)
 }
 
 static void
-refuse_call (GDBusConnection *connection, GDBusMessage *call)
+refuse_call (GDBusConnection *connection, GDBusMessage *call, const char *name, const char *reason)
 {
-  g_autoptr(GDBusMessage) reply = g_dbus_message_new_method_error (
-      call, "org.berth.Berth1.Error.Invalid",
-      "more than %d calls of one connection at once: wait for answers first",
-      BERTH_LIMIT_CALLS_PER_CONNECTION);
+  g_autoptr(GDBusMessage) reply = g_dbus_message_new_method_error_literal (call, name, reason);
 
   g_dbus_connection_send_message (connection, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
+}
+
+gboolean
+berth_gate_has_descriptors (void)
+{
+  struct rlimit limit = { 0 };
+  int lowest = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 0); /* all below it are in use */
+
+  if (lowest < 0)
+    return FALSE;
+  close (lowest);
+  return getrlimit (RLIMIT_NOFILE, &limit) == 0
+         && (rlim_t)lowest + BERTH_LIMIT_RESERVED_FDS < limit.rlim_cur;
 }
 
 static gboolean
@@ -65,7 +78,16 @@ admit (Gate *gate, GDBusConnection *connection, GDBusMessage *message)
     }
   if (unanswered > BERTH_LIMIT_CALLS_PER_CONNECTION)
     {
-      refuse_call (connection, message);
+      refuse_call (connection, message, "org.berth.Berth1.Error.Invalid",
+                   "more than " G_STRINGIFY (BERTH_LIMIT_CALLS_PER_CONNECTION)
+                   " calls of one connection at once: wait for answers first");
+      return FALSE;
+    }
+  if (g_dbus_message_get_num_unix_fds (message) > 0 && !berth_gate_has_descriptors ())
+    {
+      refuse_call (connection, message, "org.berth.Berth1.Error.Unavailable",
+                   "berthd has no file descriptors left for more: try again later, or raise its "
+                   "limit (LimitNOFILE)");
       return FALSE;
     }
   return TRUE;

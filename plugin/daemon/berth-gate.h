@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* Whether there are descriptors for clients beside those that berthd needs itself. Any thread. */
+gboolean berth_gate_has_descriptors (void);
+
 void berth_gate_install (GDBusConnection *connection);
 
 G_END_DECLS

@@ -11,6 +11,9 @@
 #define BERTH_LIMIT_MESSAGE_BYTES (2 * 1024 * 1024)
 /* File descriptors that one message carries */
 #define BERTH_LIMIT_MESSAGE_FDS 3
+/* File descriptors that clients leave to berthd itself: GLib ends a process that has none left, and each
+ * VM that starts takes a few. */
+#define BERTH_LIMIT_RESERVED_FDS 64
 /* From accept() to the end of the authentication; seconds */
 #define BERTH_LIMIT_AUTHENTICATION_S 5
 /* "wait_ms" at most: 30 days; milliseconds */

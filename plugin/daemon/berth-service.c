@@ -4,6 +4,7 @@
  * first instant (berth-listener.c). To a client it is the same D-Bus. */
 #include "plugin/daemon/berth-service.h"
 
+#include "plugin/daemon/berth-gate.h"
 #include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-peer.h"
 
@@ -127,6 +128,11 @@ incoming_cb (GSocketService *listener, GSocketConnection *stream, GObject *sourc
   Arrival *arrival;
   guint32 uid;
 
+  if (!berth_gate_has_descriptors ())
+    {
+      g_message ("a connection was refused: there are no file descriptors left for it");
+      return TRUE;
+    }
   if (!peer_uid (stream, &uid) || !has_room (self, uid))
     {
       g_message ("a connection of user %u was refused: %d is the most", uid,

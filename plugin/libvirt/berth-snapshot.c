@@ -165,15 +165,31 @@ berth_snapshot_open_state (BerthSnapshot *self, GError **error)
   return fd;
 }
 
+/* On a disk that is full only when the guest writes, QEMU dies of SIGBUS and nobody hears why. FALSE with
+ * errno; a file system that can't reserve takes it as it comes. */
+static gboolean
+reserve (int fd, off_t size)
+{
+  return ftruncate (fd, size) == 0 && (fallocate (fd, 0, 0, size) == 0 || errno == EOPNOTSUPP);
+}
+
 static gboolean
 snapshot_make_ram (BerthSnapshot *self, guint memory_mb, uid_t uid, gid_t gid, GError **error)
 {
   const char *path = self->paths[FILE_RAM];
   int fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  gboolean ok = fd >= 0 && ftruncate (fd, (off_t) memory_mb * 1024 * 1024) == 0
+  gboolean ok = fd >= 0 && reserve (fd, (off_t) memory_mb * 1024 * 1024)
                 && (geteuid () != 0 || fchown (fd, uid, gid) == 0);
 
-  if (!ok)
+  if (!ok && errno == ENOSPC)
+    {
+      g_autofree char *reason = g_strdup_printf (
+          "%s: a snapshot takes %u MiB; make room, or set snapshot_dir", g_strerror (errno),
+          memory_mb);
+
+      fail (error, path, reason);
+    }
+  else if (!ok)
     fail_errno (error, path);
   if (fd >= 0)
     close (fd);

@@ -549,6 +549,12 @@ berth_keeper_describe (BerthKeeper *self, const char *template_name, GVariantDic
   g_variant_dict_insert (dict, "snapshot_failures", "u", keep->failures);
   g_variant_dict_insert (dict, "snapshot_error", "s",
                          keep->last_error != NULL ? keep->last_error : "");
+  /* without a snapshot there are no warm VMs: what is told of the template is why */
+  if (keep->last_error != NULL)
+    {
+      g_variant_dict_insert (dict, "failures", "u", keep->failures);
+      g_variant_dict_insert (dict, "last_error", "s", keep->last_error);
+    }
 }
 
 /* ---- its own life ---- */

@@ -22,7 +22,7 @@ ROOT = os.geteuid() == 0
 URI = os.environ.get("BERTH_URI", "qemu:///system" if ROOT else "qemu:///session")
 IMAGES = "/var/cache/berth/images" if ROOT else os.path.join(
     os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "berth/images")
-PREFIX = "berthguest"
+PREFIX = os.environ.get("BERTH_TEST_PREFIX", "berthguest")
 LOGS = "/var/log/libvirt/qemu" if ROOT else os.path.join(
     os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "libvirt/qemu/log")
 LIMIT_S = 240
@@ -93,15 +93,17 @@ def shared_folder():
 class Daemon:
     """A berthd with places of its own; its folder is one that QEMU's user may walk through."""
 
-    def __init__(self, *options, images=IMAGES, own_snapshots=False):
-        self.options, self.images, self.own_snapshots = options, images, own_snapshots
+    def __init__(self, *options, images=IMAGES, own_snapshots=False, snapshots=None):
+        self.options, self.images = options, images
+        self.own_snapshots, self.snapshots = own_snapshots, snapshots
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="berth-warm-", dir="/var/tmp")
         os.chmod(self.folder, 0o711)
         self.socket = os.path.join(self.folder, "run", "berthd.sock")
-        self.snapshots = os.path.join(self.folder if self.own_snapshots else shared_folder(),
-                                      "snapshots")
+        if self.snapshots is None:
+            self.snapshots = os.path.join(self.folder if self.own_snapshots else shared_folder(),
+                                          "snapshots")
         self.log_path = os.path.join(self.folder, "log")
         self.start()
         return self
@@ -179,6 +181,17 @@ class Daemon:
 
     def has_other_warm(self, first):
         return any(vm["id"] != first for vm in self.warm())
+
+
+def libvirtd_pids():
+    found = subprocess.run(["pgrep", "-x", "-u", "0", "libvirtd"], capture_output=True, text=True,
+                           check=False)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def may_meddle():
+    """Whether libvirtd is a test's own: root's, and nobody's service."""
+    return ROOT and not os.path.isdir("/run/systemd/system")
 
 
 def same(got, wanted):

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Faults of the host: a full disk, a libvirtd that hangs, too few descriptors. See guestlib.py."""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from guestlib import LONG, ROOT, Daemon, libvirtd_pids, main, may_meddle, same, until
+
+HANG_S = 60 if LONG else 12
+MORE_DESCRIPTORS = 64 + 16  # than berthd has open when nothing goes on
+
+
+@contextlib.contextmanager
+def small_disk(size):
+    """A folder that is a file system of its own, and what changes its size."""
+    with tempfile.TemporaryDirectory(prefix="berth-disk-", dir="/var/tmp") as path:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0711", "berth-test", path],
+                       check=True)
+        try:
+            yield path, lambda other: subprocess.run(
+                ["mount", "-o", f"remount,size={other}", path], check=True)
+        finally:
+            subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_disk_full_while_a_snapshot_is_written():
+    if not ROOT:
+        print("# only root may mount a small disk")
+        return
+    with small_disk("64m") as (folder, resize), \
+            Daemon("--max-vms", "3", "--warm", "python=1", snapshots=folder) as d:
+        until(lambda: d.template()["failures"] > 0, "a snapshot that fails")
+        error = d.template()["last_error"]
+        print("#", error)
+        assert "No space left on device" in error and folder in error, error
+        same(d.run()["start"], "cold")  # requests go on
+        same(os.listdir(folder), [])  # nothing half made is left
+        resize("1g")
+        done = d.berth("template", "snapshot", "python")
+        same((done.returncode, done.stderr), (0, ""))
+        d.wait_warm()
+        same(d.run()["start"], "warm")
+
+
+def test_libvirtd_hangs():
+    if not may_meddle():
+        print("# only where this test may stop libvirtd")
+        return
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        results = []
+        hung = libvirtd_pids()[0]
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            threads = [threading.Thread(target=lambda: results.append(d.json("run", "print(1)")))
+                       for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            end = time.monotonic() + HANG_S
+            while time.monotonic() < end:  # it answers whatever libvirt does
+                begin = time.monotonic()
+                same(d.berth("status").returncode, 0)
+                same(d.berth("list").returncode, 0)
+                print(f"# status and list took {time.monotonic() - begin:.2f} s")
+                time.sleep(2)
+        finally:
+            os.kill(hung, signal.SIGCONT)
+        for thread in threads:
+            thread.join()
+        for result in results:  # done, or one error after which a retry is safe
+            error = result["error"]
+            print(f"# {error['message'] if error else result['stdout']!r}")
+            assert result["stdout"] == "1\n" if error is None else error["retryable"], result
+        d.wait_warm()
+        d.wait_slots(claimed=0, free=2)
+        same(d.run()["stdout"], "ok\n")
+
+
+def test_too_few_descriptors():
+    with Daemon("--max-vms", "8", "--vcpus", "8") as d:
+        same(d.run()["stdout"], "ok\n")
+        d.wait_slots(claimed=0, free=8)
+        pid = d.process.pid
+        limit = len(os.listdir(f"/proc/{pid}/fd")) + MORE_DESCRIPTORS
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+        done = []
+        threads = [threading.Thread(target=lambda: done.append(d.berth("run", "print(1)")))
+                   for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for each in done:
+            if each.returncode != 0:
+                print(f"# {each.returncode}: {each.stderr.strip()}")
+            assert each.returncode == 0 or (each.returncode == 125
+                                            and each.stderr.count("\n") == 1), each
+        same(d.process.poll(), None)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        same(d.run()["stdout"], "ok\n")
+        d.wait_slots(claimed=0, free=8)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
