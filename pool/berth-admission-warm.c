@@ -363,14 +363,28 @@ berth_admission_trim_warm (BerthAdmission *self)
   return self->in_state[BERTH_VM_STATE_WARM] + self->n_refilling < before;
 }
 
-/* the template whose next warm VM brings most; NULL if none is wanted that fits */
+typedef struct
+{
+  BerthWarm *warm;
+  gboolean is_owed; /* of a number that somebody asked for */
+  double worth;
+  guint have;
+} Refill;
+
+static gboolean
+is_better_refill (const Refill *a, const Refill *b)
+{
+  if (b->warm == NULL || a->is_owed != b->is_owed)
+    return b->warm == NULL || a->is_owed;
+  return a->worth != b->worth ? a->worth > b->worth : a->have < b->have;
+}
+
+/* the template whose next warm VM is owed, or brings most; NULL if none is wanted that fits */
 static BerthWarm *
 pick_template (BerthAdmission *self)
 {
   BerthPlace free = berth_budgets_free (&self->budgets);
-  BerthWarm *best = NULL;
-  double best_worth = 0;
-  guint best_have = 0;
+  Refill best = { 0 };
 
   for (guint i = 0; i < self->warm->len; i++)
     {
@@ -379,20 +393,19 @@ pick_template (BerthAdmission *self)
       const BerthPlace place = { 1, target->memory_mb, target->vcpus, 1 };
       WarmCount count = count_warm (self, warm);
       guint have = count.n_idle + count.n_refilling;
-      double worth = berth_warm_get_worth (warm, have, self->now_us);
+      const Refill refill = { .warm = warm,
+                              .is_owed = target->is_named && have < target->min,
+                              .worth = berth_warm_get_worth (warm, have, self->now_us),
+                              .have = have };
 
       if (have >= berth_warm_get_wanted (warm, self->now_us)
           || (count.n_idle > 0 && berth_warm_is_holding_back (warm, self->now_us))
           || !berth_warm_may_refill (warm, self->now_us) || !berth_place_covers (&free, &place))
         continue;
-      if (best == NULL || worth > best_worth || (worth == best_worth && have < best_have))
-        {
-          best = warm;
-          best_worth = worth;
-          best_have = have;
-        }
+      if (is_better_refill (&refill, &best))
+        best = refill;
     }
-  return best;
+  return best.warm;
 }
 
 void

@@ -48,6 +48,7 @@ typedef struct
  * @min: warm VMs that are always wanted
  * @max: as many as requests come in while one is made are wanted, up to this; raised to @min, so 0
  *   for a fixed number
+ * @is_named: somebody asked for @min, so it is filled before what is only a default
  * @memory_mb: of each, in MiB; a warm VM serves requests of exactly this size
  * @vcpus: likewise
  * @max_idle_us: after which an idle one is replaced, in microseconds; 0 for never
@@ -58,6 +59,7 @@ struct _BerthWarmTarget
 {
   guint min;
   guint max;
+  gboolean is_named;
   guint memory_mb;
   guint vcpus;
   gint64 max_idle_us;

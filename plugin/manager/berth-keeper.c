@@ -33,7 +33,6 @@ typedef struct
   BerthTemplate *template;
   const char *name;
   KeepState state;
-  gboolean is_named; /* the configuration wants warm VMs of it, whether anybody asked or not */
   BerthWarmTarget target; /* while the snapshot is valid */
   guint failures;
   char *last_error;
@@ -309,7 +308,7 @@ keeper_is_ready (BerthKeeper *self)
   self->ready_func (self->ready_data);
   g_hash_table_iter_init (&iter, self->keeps);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &keep))
-    if (keep->state == KEEP_NONE && keep->is_named && keep->target.max > 0)
+    if (keep->state == KEEP_NONE && keep->target.is_named && keep->target.max > 0)
       keep_look (keep, BERTH_SNAPSHOT_ANY);
 }
 
@@ -528,6 +527,7 @@ berth_keeper_set_target (BerthKeeper *self, const char *template_name, guint min
     return;
   keep->target.min = min;
   keep->target.max = MAX (min, max);
+  keep->target.is_named = TRUE;
   if (keep->state == KEEP_VALID)
     berth_pool_set_warm_target (self->pool, keep->name, &keep->target);
   else if (min > 0)
@@ -571,9 +571,9 @@ keep_new (BerthKeeper *self, BerthTemplate *template, guint max_vms)
   keep->target.memory_mb = berth_template_get_memory_mb (template);
   keep->target.vcpus = berth_template_get_vcpus (template);
   keep->target.max_idle_us = self->config->warm_max_idle_s * G_USEC_PER_SEC;
-  keep->is_named
+  keep->target.is_named
       = berth_config_get_warm (self->config, keep->name, &keep->target.min, &keep->target.max);
-  if (!keep->is_named)
+  if (!keep->target.is_named)
     {
       keep->target.min = (guint) self->config->warm_default;
       keep->target.max = keep->target.min > 0 ? MAX (keep->target.min, max_vms / 2) : 0;
