@@ -12,8 +12,9 @@ import tempfile
 import threading
 import time
 
-from guestlib import LONG, ROOT, Daemon, libvirtd_pids, main, may_meddle, same, until
+from guestlib import BERTHD, LIMIT_S, LONG, ROOT, Daemon, libvirtd_pids, main, may_meddle, same, until
 
+BUILD_IMAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../images/build")
 HANG_S = 60 if LONG else 12
 MORE_DESCRIPTORS = 64 + 16  # than berthd has open when nothing goes on
 
@@ -48,6 +49,36 @@ def test_disk_full_while_a_snapshot_is_written():
         same((done.returncode, done.stderr), (0, ""))
         d.wait_warm()
         same(d.run()["start"], "warm")
+
+
+def build_images(folder):
+    """The layers are there in the system's cache: what is left to make is the initramfs."""
+    agent = os.path.join(os.path.dirname(BERTHD), "../agent/berth-agent")
+    return subprocess.run([BUILD_IMAGES, "--agent", agent, "--dir", folder], capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL, timeout=LIMIT_S, check=False)
+
+
+def test_disk_full_or_read_only_while_an_image_is_written():
+    if not ROOT:
+        print("# only root may mount a small disk")
+        return
+    with small_disk("1m") as (folder, resize):
+        done = build_images(folder)
+        error = done.stderr.splitlines()[-1]
+        print("#", error)
+        assert done.returncode != 0 and f"the disk of {folder} is full" in error, done
+        left = [name for name in os.listdir(folder) if "initramfs" in name or "images.json" in name]
+        same(left, [])
+        resize("1m,ro")
+        done = build_images(folder)
+        error = done.stderr.splitlines()[-1]
+        print("#", error)
+        assert done.returncode != 0 and f"{folder} can't be written" in error, done
+        resize("64m,rw")
+        done = build_images(folder)
+        same(done.returncode, 0)
+        with Daemon("--warm", "python=0", images=folder) as d:
+            same(d.run()["stdout"], "ok\n")
 
 
 def test_libvirtd_hangs():

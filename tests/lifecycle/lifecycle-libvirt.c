@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Runs the life-cycle tests on real guests through libvirt. How many domains there are is counted
  * from libvirt's own events, on a connection of the test's. Skipped where no libvirt answers. */
+#include <glob.h>
 #include <libvirt-glib/libvirt-glib.h>
 #include <libvirt/libvirt.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "berth-libvirt.h"
@@ -151,10 +153,45 @@ run_ok (BerthHypervisor *hypervisor, BerthVm *vm, LifecycleDoneFunc done, gpoint
                           BERTH_LANGUAGE_PYTHON, NULL, run_cb, task);
 }
 
+/* what libvirt and virtlogd keep of a domain while it lives */
+static void
+check_no_file_left (const char *pattern)
+{
+  glob_t found = { 0 };
+
+  if (glob (pattern, GLOB_NOSORT, NULL, &found) == 0)
+    g_error ("left behind: %s", found.gl_pathv[0]);
+  globfree (&found);
+}
+
+static void
+check_no_process_left (void)
+{
+  g_autoptr(GDir) processes = g_dir_open ("/proc", 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (processes)) != NULL)
+    {
+      g_autofree char *path = g_build_filename ("/proc", name, "cmdline", NULL);
+      g_autofree char *line = NULL;
+      gsize size = 0;
+
+      if (g_ascii_isdigit (name[0]) && g_file_get_contents (path, &line, &size, NULL))
+        g_assert_null (memmem (line, size, "guest=" PREFIX "-", strlen ("guest=" PREFIX "-")));
+    }
+}
+
 static void
 check_nothing_left (BerthHypervisor *hypervisor)
 {
   g_assert_cmpuint (count_domains (hypervisor), ==, 0);
+  check_no_process_left ();
+  if (geteuid () != 0)
+    return;
+  check_no_file_left ("/var/lib/libvirt/qemu/domain-*-" PREFIX "-*");
+  check_no_file_left ("/var/lib/libvirt/qemu/channel/target/domain-*-" PREFIX "-*");
+  check_no_file_left ("/var/log/libvirt/qemu/" PREFIX "-*");
+  check_no_file_left ("/etc/libvirt/qemu/" PREFIX "-*");
 }
 
 static const LifecycleBackend libvirt_backend = {
