@@ -32,10 +32,9 @@
  * does at its end is done (threads joined, exit handlers called, objects of its own let go, output
  * written), and not when the interpreter has taken itself apart, which takes longer than all the rest.
  *
- * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY. A
- * language that can run it twice does: to its very end, as with BERTH_EXEC_ONCE, in a process forked
- * off for that, and then in the session. What an emulator translates at the first time, and pages that
- * are copied when they are first written, are the next exec's then.
+ * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY, in
+ * the interpreter that the next EXEC gets: what an emulator translates at the first time, and pages that
+ * are copied when they are first written, are there then. It leaves no trace in the interpreter.
  *
  * What runs when a connection ends. Its output waits in its pipes, its time limit goes on. A HELLO
  * with BERTH_HELLO_RESET ends it, what earlier execs left in the background, and the interpreters of

@@ -21,7 +21,7 @@
 /* Execs before the pause: each goes through code and pages that the one before has not, less each time
  * (measured under TCG: a first exec of 60 ms, a fifth of 10 ms). In a snapshot they cost nothing. */
 #define REHEARSALS_RECORD 6u
-#define REHEARSALS_WARM 4u
+#define REHEARSALS_WARM 3u
 
 G_DEFINE_FINAL_TYPE (BerthMachine, berth_machine, G_TYPE_OBJECT)
 

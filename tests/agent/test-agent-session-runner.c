@@ -321,25 +321,24 @@ test_ping_while_running (AgentPeer *peer, gconstpointer data)
   g_assert_cmpuint (result->exit.flags, ==, BERTH_EXIT_KILLED);
 }
 
-/* What the host makes an interpreter do before it is anybody's: to its end in a child, and once more. */
+/* What the host makes an interpreter do before it is anybody's. */
 static void
 test_rehearsal_leaves_no_trace (AgentPeer *peer, gconstpointer data)
 {
   AgentExec rehearsal = { .language = PY,
                           .flags = BERTH_EXEC_REHEARSAL,
-                          .code = "import atexit\natexit.register(print, 'end')\nprint(1)" };
+                          .code = "print(1)" };
   g_autoptr (AgentResult) first = session_exec_with (peer, rehearsal);
   g_autoptr (AgentResult) second = session_exec_with (peer, rehearsal);
 
-  g_assert_cmpstr (first->out->str, ==, "1\nend\n1\n");
-  g_assert_cmpstr (second->out->str, ==, "1\nend\nend\n1\n");
+  g_assert_cmpstr (first->out->str, ==, "1\n");
+  g_assert_cmpstr (second->out->str, ==, "1\n");
   g_assert_cmpstr (second->err->str, ==, "");
   g_assert_cmpint (second->exit.status, ==, 0);
   session_assert (peer, PY,
                   "import os, threading\n"
-                  "print(__file__, threading.active_count(), threading.main_thread().is_alive())\n"
-                  "try:\n    os.wait()\nexcept ChildProcessError:\n    print('no child')",
-                  0, "@/.main.py 1 True\nno child\n", "");
+                  "print(__file__, threading.active_count(), [n for n in dir() if n[0] != '_'])",
+                  0, "@/.main.py 1 ['os', 'threading']\n", "");
 }
 
 static void

@@ -27,8 +27,8 @@ import traceback
 from _io import BufferedReader, FileIO, TextIOWrapper
 from _io import BufferedWriter as _BufferedWriter
 from _thread import get_ident
-from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, close, dup2, fork, getpid, putenv, read,
-                   set_inheritable, unsetenv, waitpid, write)
+from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, close, dup2, getpid, putenv, read,
+                   set_inheritable, unsetenv, write)
 from posix import open as open_path
 from sys import _current_frames, getprofile, gettrace, setprofile, settrace
 from time import tzset
@@ -304,16 +304,6 @@ def end_child(status):
     _exit(status)
 
 
-def rehearse():
-    """Does this exec in a child first, as one after which nothing comes."""
-    child = fork()
-    if child:
-        waitpid(child, 0)
-    else:
-        Session.pid = getpid()
-        Session.kind = b"o"
-
-
 def after_fork():
     attempt(close, Session.control)
     Session.control = -1
@@ -356,6 +346,9 @@ def begin_exec(work, paths, models):
 def end_exec(status):
     flush()
     leave_streams()
+    if Session.kind == b"p":
+        gc.collect()
+        gc.freeze()  # what is here before the program is looked at by no collection of its
     tell(b"d", status)
 
 
@@ -402,8 +395,6 @@ def loop(message, models):
         extra = attempt(add_paths, env)
         settrace(tracing[0])
         setprofile(tracing[1])
-        if Session.kind == b"p":
-            rehearse()
         status = run(path, code)
         tracing = (gettrace(), getprofile())
         setprofile(None)
