@@ -11,6 +11,8 @@
 #define BERTH_LIMIT_MESSAGE_BYTES (2 * 1024 * 1024)
 /* File descriptors that one message carries */
 #define BERTH_LIMIT_MESSAGE_FDS 3
+/* Connections of one user that authenticate at once; the others wait for these */
+#define BERTH_LIMIT_AUTHENTICATIONS_PER_UID 2
 /* From accept() to the end of the authentication; seconds */
 #define BERTH_LIMIT_AUTHENTICATION_S 5
 /* "wait_ms" at most: 30 days; milliseconds */
