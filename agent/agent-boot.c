@@ -229,8 +229,9 @@ mount_root (const BerthAgentBootOptions *options)
   mkdir ("/space/work", 0755);
   mkdir ("/space/home", 0755);
   mkdir ("/space/tmp", 0755);
+  mkdir ("/space/shm", 0755);
   if (chown ("/space/home", BERTH_AGENT_UID, BERTH_AGENT_UID) != 0
-      || chmod ("/space/tmp", 01777) != 0)
+      || chmod ("/space/tmp", 01777) != 0 || chmod ("/space/shm", 01777) != 0)
     berth_agent_boot_fail ("the home can't be made");
   snprintf (text, sizeof text, "lowerdir=%s,upperdir=/space/upper,workdir=/space/work", lower);
   boot_mount ("root", NEW_ROOT, "overlay", 0, text);
@@ -282,7 +283,8 @@ mount_rest (void)
     berth_agent_boot_fail ("/dev can't be made");
   boot_mount ("devpts", NEW_ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
               "newinstance,ptmxmode=0666,mode=0620,gid=5");
-  boot_mount ("shm", NEW_ROOT "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=25%");
+  /* no tmpfs of its own: both full, they would leave the next interpreter no memory to start in */
+  bind_space ("/space/shm", NEW_ROOT "/dev/shm");
   boot_mount ("proc", NEW_ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2");
   boot_mount ("sys", NEW_ROOT "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }

@@ -148,7 +148,7 @@ exec_finish (BerthAgentExec *self)
 {
   BerthAgentUsage usage = { .cpu_us = self->exit.cpu_us };
 
-  berth_agent_group_usage (&self->runner->group, &usage);
+  berth_agent_group_usage (self->world.groups, &self->runner->group, &usage);
   self->exit.cpu_us = usage.cpu_us;
   self->exit.peak_bytes = usage.peak_bytes;
   if (usage.is_oom)

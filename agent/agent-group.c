@@ -104,7 +104,8 @@ berth_agent_group_start_usage (BerthAgentGroup *group)
 
 /* Puts in what the kernel tells; the rest stays as it is. */
 void
-berth_agent_group_usage (const BerthAgentGroup *group, BerthAgentUsage *usage)
+berth_agent_group_usage (const BerthAgentGroups *self, const BerthAgentGroup *group,
+                         BerthAgentUsage *usage)
 {
   uint64_t cpu_us, kills;
 
@@ -114,7 +115,8 @@ berth_agent_group_usage (const BerthAgentGroup *group, BerthAgentUsage *usage)
     usage->cpu_us = cpu_us - group->cpu_base_us;
   berth_agent_file_number (group->fd, "memory.peak", NULL, &usage->peak_bytes);
   usage->is_oom
-      = berth_agent_file_number (group->fd, "memory.events", "oom_kill ", &kills) && kills > 0;
+      = group->number == self->starved
+        || (berth_agent_file_number (group->fd, "memory.events", "oom_kill ", &kills) && kills > 0);
 }
 
 static size_t
@@ -289,6 +291,63 @@ berth_agent_groups_set_apart (BerthAgentGroups *self, pid_t pid, bool apart)
         self->apart[i] = apart ? pid : 0;
         return;
       }
+}
+
+/* The group that took most memory; 0: none has any. */
+static unsigned
+groups_find_largest (const BerthAgentGroups *self)
+{
+  int fd = openat (self->base_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *groups = fd >= 0 ? fdopendir (fd) : NULL;
+  uint64_t bytes, most = 0;
+  unsigned number, largest = 0;
+  struct dirent *entry;
+  char path[300];
+
+  while (groups != NULL && (entry = readdir (groups)) != NULL)
+    {
+      snprintf (path, sizeof path, "%s/memory.current", entry->d_name);
+      if (sscanf (entry->d_name, "exec-%u", &number) == 1
+          && berth_agent_file_number (self->base_fd, path, NULL, &bytes) && bytes > most)
+        {
+          most = bytes;
+          largest = number;
+        }
+    }
+  if (groups != NULL)
+    closedir (groups);
+  else if (fd >= 0)
+    close (fd);
+  return largest;
+}
+
+/* Hardly anything is left that could be given back: what was told of the last seconds is still so.
+ */
+static bool
+groups_lack_memory (const BerthAgentGroups *self)
+{
+  uint64_t max, now, inactive, active;
+
+  return berth_agent_file_number (self->base_fd, "memory.max", NULL, &max)
+         && berth_agent_file_number (self->base_fd, "memory.current", NULL, &now)
+         && berth_agent_file_number (self->base_fd, "memory.stat", "inactive_file ", &inactive)
+         && berth_agent_file_number (self->base_fd, "memory.stat", "active_file ", &active)
+         && now > max / 8 * 7 + inactive + active;
+}
+
+/* Ends what took most memory, of this exec or left behind by another, if memory is out; for its
+ * exec it is the same as if the kernel had done it. */
+void
+berth_agent_groups_end_starving (BerthAgentGroups *self)
+{
+  char path[64];
+
+  if (!groups_lack_memory (self))
+    return;
+  self->starved = groups_find_largest (self);
+  snprintf (path, sizeof path, "exec-%u/cgroup.kill", self->starved);
+  if (self->starved != 0)
+    berth_agent_file_write (self->base_fd, path, "1");
 }
 
 /* Kills whatever the agent has started; one that was being forked may need a second time. */

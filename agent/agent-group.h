@@ -15,6 +15,7 @@ typedef struct
 {
   int base_fd; /* a folder in cgroup2 that the agent may write; -1: none */
   unsigned last;
+  unsigned starved; /* number of the group that was ended for want of memory; 0: none was */
   /* without cgroups: interpreters that belong to no exec now; 0: a free place */
   pid_t apart[BERTH_AGENT_APART_MAX];
   pid_t helpers[BERTH_AGENT_HELPERS_MAX]; /* the agent's own, see agent-transfer.h; 0: none */
@@ -31,7 +32,7 @@ typedef struct
 {
   uint64_t cpu_us;
   uint64_t peak_bytes;
-  bool is_oom; /* the kernel ended something of it because memory ran out */
+  bool is_oom; /* something of it was ended because memory ran out */
 } BerthAgentUsage;
 
 void berth_agent_groups_init (BerthAgentGroups *self);
@@ -40,12 +41,14 @@ void berth_agent_groups_clear (BerthAgentGroups *self);
 
 void berth_agent_groups_set_apart (BerthAgentGroups *self, pid_t pid, bool apart);
 void berth_agent_groups_kill_all (BerthAgentGroups *self);
+void berth_agent_groups_end_starving (BerthAgentGroups *self);
 
 bool berth_agent_group_create (BerthAgentGroups *self, BerthAgentGroup *out_group);
 bool berth_agent_group_enter (const BerthAgentGroup *group);
 bool berth_agent_group_move (const BerthAgentGroup *group, pid_t pid);
 void berth_agent_group_start_usage (BerthAgentGroup *group);
-void berth_agent_group_usage (const BerthAgentGroup *group, BerthAgentUsage *usage);
+void berth_agent_group_usage (const BerthAgentGroups *self, const BerthAgentGroup *group,
+                              BerthAgentUsage *usage);
 bool berth_agent_group_is_empty (BerthAgentGroups *self, const BerthAgentGroup *group);
 void berth_agent_group_signal (BerthAgentGroups *self, const BerthAgentGroup *group, int number);
 bool berth_agent_group_remove (BerthAgentGroups *self, BerthAgentGroup *group);

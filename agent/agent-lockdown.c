@@ -80,6 +80,10 @@ berth_agent_lockdown_kernel (void)
     { "kernel/io_uring_disabled", "2" },
     { "kernel/kexec_load_disabled", "1" },
     { "kernel/panic_on_oops", "1" },
+    /* what else outlives its maker takes memory from the next exec */
+    { "kernel/shm_rmid_forced", "1" },
+    { "kernel/msgmni", "32" },
+    { "kernel/sem", "250 1024 32 16" },
     { "user/max_user_namespaces", "0" },
     { "vm/unprivileged_userfaultfd", "0" },
     { "vm/overcommit_memory", "0" },

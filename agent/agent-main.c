@@ -107,6 +107,7 @@ run_in_guest (BerthAgent *agent)
       || !berth_agent_groups_open (&agent->groups, BERTH_AGENT_CGROUP)
       || !berth_agent_channel_open_port (&agent->channel, port))
     berth_agent_boot_fail ("the agent can't start");
+  berth_agent_pressure_watch (&agent->pressure, &agent->loop, &agent->groups);
   berth_agent_run (agent);
   berth_agent_power_off ();
 }

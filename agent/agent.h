@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent-exec.h"
+#include "agent-pressure.h"
 #include "agent-transfer.h"
 
 typedef struct
@@ -11,6 +12,7 @@ typedef struct
   BerthAgentLoop loop;
   BerthAgentChannel channel;
   BerthAgentGroups groups;
+  BerthAgentPressure pressure;
   BerthAgentStandby standby;
   BerthAgentSessions sessions;
   BerthAgentLeftovers leftovers;

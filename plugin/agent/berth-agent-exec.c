@@ -34,6 +34,7 @@ struct _BerthAgentExec
   GSource *stdin_source;
   GSource *backstop;
   gboolean is_started;
+  gboolean has_ended[2]; /* stdout, stderr */
   gboolean is_cancelled;
   gboolean has_end;
   gboolean is_taking; /* within berth_agent_exec_take(): nothing completes before it is through */
@@ -75,7 +76,7 @@ exec_return_credit (BerthAgentExec *self, guint which, gsize size)
   if (self->owed[which] >= STREAM_CREDIT / 2 && !self->has_end)
     {
       exec_send_numbers (self, BERTH_FRAME_CREDIT, BERTH_STREAM_STDOUT + which,
-                         (guint32) self->owed[which], 2);
+                         (guint32)self->owed[which], 2);
       self->credit[which] += self->owed[which];
       self->owed[which] = 0;
     }
@@ -117,7 +118,7 @@ exec_send_request (BerthAgentExec *self, BerthLanguage language)
 {
   gsize code_size;
   const guint8 *code = g_bytes_get_data (self->exec->code, &code_size);
-  g_autoptr(GByteArray) env = g_byte_array_new ();
+  g_autoptr (GByteArray) env = g_byte_array_new ();
   BerthExecHead head = {
     .language = language,
     .flags = (self->exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
@@ -131,7 +132,7 @@ exec_send_request (BerthAgentExec *self, BerthLanguage language)
 
   for (char **entry = self->exec->env; entry != NULL && *entry != NULL; entry++)
     {
-      g_byte_array_append (env, (const guint8 *) *entry, (guint) strlen (*entry) + 1);
+      g_byte_array_append (env, (const guint8 *)*entry, (guint)strlen (*entry) + 1);
       head.env_count++;
     }
   head.env_size = env->len;
@@ -172,7 +173,7 @@ berth_agent_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *ex
 static void
 exec_complete (BerthAgentExec *self)
 {
-  g_autoptr(BerthResult) result = berth_result_new ();
+  g_autoptr (BerthResult) result = berth_result_new ();
 
   if (self->failure != NULL)
     {
@@ -184,10 +185,10 @@ exec_complete (BerthAgentExec *self)
   result->timed_out = (self->end.flags & BERTH_EXIT_TIMED_OUT) != 0;
   result->oom = (self->end.flags & BERTH_EXIT_OOM) != 0;
   if (self->end.signal != 0)
-    result->exit_code = result->timed_out ? -1 : (int) (128 + self->end.signal);
+    result->exit_code = result->timed_out ? -1 : (int)(128 + self->end.signal);
   else
     result->exit_code = self->end.status;
-  result->exec_us = (gint64) self->end.wall_us;
+  result->exec_us = (gint64)self->end.wall_us;
   result->cpu_us = self->end.cpu_us;
   result->memory_peak_bytes = self->end.peak_bytes;
   self->func (self, g_steal_pointer (&result), NULL, self->user_data);
@@ -235,7 +236,7 @@ static gboolean
 backstop_cb (gpointer user_data)
 {
   BerthAgentExec *self = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   /* a reader that does not read keeps the guest waiting, too: that is not the guest's fault */
   if (!is_output_drained (self))
@@ -277,9 +278,9 @@ stdin_readable_cb (int fd, GIOCondition condition, gpointer user_data)
     return G_SOURCE_CONTINUE;
   berth_le32_write (number, BERTH_STREAM_STDIN);
   berth_frame_channel_send (self->channel, BERTH_FRAME_DATA, self->request, number, sizeof number,
-                            bytes, (gsize) MAX (got, 0));
+                            bytes, (gsize)MAX (got, 0));
   if (got > 0)
-    self->stdin_credit -= (gsize) got;
+    self->stdin_credit -= (gsize)got;
   else
     {
       close (self->exec->stdin_fd);
@@ -291,13 +292,29 @@ stdin_readable_cb (int fd, GIOCondition condition, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* What costs no credit comes once: a guest may not keep the host busy for nothing. */
+static gboolean
+exec_take_once (gboolean *has_come, const char *what, GError **error)
+{
+  if (*has_come)
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED, "a second %s",
+                   what);
+      return FALSE;
+    }
+  *has_come = TRUE;
+  return TRUE;
+}
+
 static gboolean
 exec_take_credit (BerthAgentExec *self, const BerthFrame *frame, GError **error)
 {
   guint32 stream = berth_le32_read (frame->payload);
   guint32 size = berth_le32_read (frame->payload + 4);
 
-  if (stream != BERTH_STREAM_STDIN || size > BERTH_CREDIT_MAX - MIN (self->stdin_credit, BERTH_CREDIT_MAX))
+  /* none is worth a frame */
+  if (stream != BERTH_STREAM_STDIN || size == 0
+      || size > BERTH_CREDIT_MAX - MIN (self->stdin_credit, BERTH_CREDIT_MAX))
     {
       g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_TOO_LARGE,
                    "credit of %u bytes for stream %u", size, stream);
@@ -333,8 +350,9 @@ exec_take_data (BerthAgentExec *self, const BerthFrame *frame, GError **error)
       return FALSE;
     }
   self->credit[which] -= size;
-  if (size > 0)
-    berth_output_write (self->outputs[which], frame->payload + 4, size);
+  if (size == 0)
+    return exec_take_once (&self->has_ended[which], "end of a stream", error);
+  berth_output_write (self->outputs[which], frame->payload + 4, size);
   return TRUE;
 }
 
@@ -365,14 +383,14 @@ exec_take_error (BerthAgentExec *self, const BerthFrame *frame)
   };
   guint32 code = berth_le32_read (frame->payload);
   g_autofree char *text
-      = g_utf8_make_valid ((const char *) frame->payload + 4, (gssize) frame->length - 4);
+      = g_utf8_make_valid ((const char *)frame->payload + 4, (gssize)frame->length - 4);
 
   /* told after the code began, it says that its end is not known */
   self->failure = g_error_new (BERTH_ERROR,
-                               self->is_started                        ? BERTH_ERROR_OUTCOME_UNKNOWN
-                               : code >= BERTH_AGENT_ERROR_INVALID
-                                       && code < G_N_ELEMENTS (codes) ? codes[code]
-                                                                      : BERTH_ERROR_INTERNAL,
+                               self->is_started ? BERTH_ERROR_OUTCOME_UNKNOWN
+                               : code >= BERTH_AGENT_ERROR_INVALID && code < G_N_ELEMENTS (codes)
+                                   ? codes[code]
+                                   : BERTH_ERROR_INTERNAL,
                                "the guest's agent refused: %s", text);
   self->has_end = TRUE;
 }
@@ -392,9 +410,9 @@ berth_agent_exec_take (BerthAgentExec *self, const BerthFrame *frame, GError **e
   switch (frame->type)
     {
     case BERTH_FRAME_STARTED:
-      if (!self->is_cancelled && !self->is_started)
+      ok = exec_take_once (&self->is_started, "start", error);
+      if (ok && !self->is_cancelled)
         exec_arm_backstop (self, self->exec->timeout_ms + BERTH_KILL_GRACE_MS + BACKSTOP_MS);
-      self->is_started = TRUE;
       break;
     case BERTH_FRAME_DATA:
       ok = exec_take_data (self, frame, error);

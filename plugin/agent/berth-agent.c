@@ -211,11 +211,24 @@ agent_answer (BerthAgent *self, Pending *pending, const BerthFrame *frame)
     g_task_return_boolean (task, TRUE);
 }
 
+/* Late frames of calls that timed out or were cancelled are legal, a flood of them is not. */
+static gboolean
+agent_count_unasked (BerthAgent *self, GError **error)
+{
+  if (++self->unasked <= UNASKED_MAX)
+    return TRUE;
+  g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+               "more than %u frames that nothing called for", UNASKED_MAX);
+  return FALSE;
+}
+
 static gboolean
 agent_take_hello (BerthAgent *self, const BerthFrame *frame, GError **error)
 {
   BerthHelloReply reply;
 
+  if (agent_find_pending (self, frame->type, frame->request) == NULL)
+    return agent_count_unasked (self, error); /* too late for its call, perhaps */
   memcpy (&reply, frame->payload, sizeof reply);
   if (reply.version != BERTH_PROTOCOL_VERSION)
     {
@@ -256,13 +269,8 @@ agent_take_unasked (BerthAgent *self, const BerthFrame *frame, GError **error)
                    "the guest's agent gave up: %s", text);
       return FALSE;
     }
-  /* late frames of calls that timed out or were cancelled are legal, a flood of them is not */
-  if (++self->unasked > UNASKED_MAX)
-    {
-      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
-                   "more than %u frames that nothing called for", UNASKED_MAX);
-      return FALSE;
-    }
+  if (!agent_count_unasked (self, error))
+    return FALSE;
   if (frame->type == BERTH_FRAME_READY)
     agent_take_ready (self, frame);
   return TRUE;

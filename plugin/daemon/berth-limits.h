@@ -14,6 +14,8 @@
 /* File descriptors that clients leave to berthd itself: GLib ends a process that has none left, and each
  * VM that starts takes a few. */
 #define BERTH_LIMIT_RESERVED_FDS 64
+/* Connections of one user that authenticate at once; the others wait for these */
+#define BERTH_LIMIT_AUTHENTICATIONS_PER_UID 2
 /* From accept() to the end of the authentication; seconds */
 #define BERTH_LIMIT_AUTHENTICATION_S 5
 /* "wait_ms" at most: 30 days; milliseconds */

@@ -16,6 +16,8 @@ struct _BerthService
   GDBusAuthObserver *observer;
   GHashTable *peers;  /* BerthPeer (owned) */
   GHashTable *counts; /* uid → connections, those that still authenticate, too */
+  GHashTable *authenticating; /* uid → how many */
+  GQueue arrivals;            /* Arrival (owned): wait until their uid may authenticate another */
   char *guid;
   gint64 default_wait_us;
 };
@@ -26,35 +28,41 @@ G_DEFINE_FINAL_TYPE (BerthService, berth_service, G_TYPE_OBJECT)
 typedef struct
 {
   BerthService *service;
+  GSocketConnection *stream;
   GCancellable *deadline;
   guint deadline_id;
   guint32 uid;
 } Arrival;
 
+static int
+count_of (GHashTable *counts, guint32 uid)
+{
+  return GPOINTER_TO_INT (g_hash_table_lookup (counts, GUINT_TO_POINTER (uid)));
+}
+
 static void
-count_connection (BerthService *self, guint32 uid, int change)
+count (GHashTable *counts, guint32 uid, int change)
 {
   gpointer key = GUINT_TO_POINTER (uid);
-  int count = GPOINTER_TO_INT (g_hash_table_lookup (self->counts, key)) + change;
+  int number = count_of (counts, uid) + change;
 
-  if (count > 0)
-    g_hash_table_insert (self->counts, key, GINT_TO_POINTER (count));
+  if (number > 0)
+    g_hash_table_insert (counts, key, GINT_TO_POINTER (number));
   else
-    g_hash_table_remove (self->counts, key);
+    g_hash_table_remove (counts, key);
 }
 
 static gboolean
 has_room (BerthService *self, guint32 uid)
 {
-  int count = GPOINTER_TO_INT (g_hash_table_lookup (self->counts, GUINT_TO_POINTER (uid)));
-
-  return count < BERTH_LIMIT_CONNECTIONS_PER_UID;
+  return count_of (self->counts, uid) < BERTH_LIMIT_CONNECTIONS_PER_UID;
 }
 
 static void
 arrival_free (Arrival *arrival)
 {
   g_clear_handle_id (&arrival->deadline_id, g_source_remove);
+  g_object_unref (arrival->stream);
   g_object_unref (arrival->deadline);
   g_object_unref (arrival->service);
   g_free (arrival);
@@ -68,6 +76,11 @@ deadline_cb (gpointer user_data)
 
   arrival->deadline_id = 0;
   g_cancellable_cancel (arrival->deadline);
+  if (g_queue_remove (&arrival->service->arrivals, arrival))
+    {
+      count (arrival->service->counts, arrival->uid, -1);
+      arrival_free (arrival);
+    }
   return G_SOURCE_REMOVE;
 }
 
@@ -82,9 +95,11 @@ peer_closed_cb (BerthPeer *peer, gpointer user_data)
 {
   BerthService *self = BERTH_SERVICE (user_data);
 
-  count_connection (self, berth_peer_get_uid (peer), -1);
+  count (self->counts, berth_peer_get_uid (peer), -1);
   g_hash_table_remove (self->peers, peer);
 }
+
+static void service_authenticate (BerthService *self);
 
 static void
 authenticated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
@@ -95,6 +110,8 @@ authenticated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr(GDBusConnection) connection = g_dbus_connection_new_finish (result, &error);
   g_autoptr(BerthPeer) peer = NULL;
 
+  count (self->authenticating, arrival->uid, -1);
+  service_authenticate (self);
   if (connection != NULL)
     {
       peer = berth_peer_new (connection, arrival->uid, self->manager, self->default_wait_us);
@@ -103,10 +120,33 @@ authenticated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (peer == NULL || !berth_peer_serve (peer, &error))
     {
       g_debug ("a client of user %u came and went: %s", arrival->uid, error->message);
-      count_connection (self, arrival->uid, -1);
+      count (self->counts, arrival->uid, -1);
       return;
     }
   g_hash_table_add (self->peers, g_steal_pointer (&peer));
+}
+
+/* Each holds one of the few threads that GIO has for all of berthd until its client has spoken: some
+ * of each user's at once, so that no user's silence keeps another out. */
+static void
+service_authenticate (BerthService *self)
+{
+  GList *next;
+
+  for (GList *link = self->arrivals.head; link != NULL; link = next)
+    {
+      Arrival *arrival = link->data;
+
+      next = link->next;
+      if (count_of (self->authenticating, arrival->uid) >= BERTH_LIMIT_AUTHENTICATIONS_PER_UID)
+        continue;
+      g_queue_delete_link (&self->arrivals, link);
+      count (self->authenticating, arrival->uid, +1);
+      g_dbus_connection_new (G_IO_STREAM (arrival->stream), self->guid,
+                             G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER
+                                 | G_DBUS_CONNECTION_FLAGS_DELAY_MESSAGE_PROCESSING,
+                             self->observer, arrival->deadline, authenticated_cb, arrival);
+    }
 }
 
 static gboolean
@@ -139,16 +179,15 @@ incoming_cb (GSocketService *listener, GSocketConnection *stream, GObject *sourc
                  BERTH_LIMIT_CONNECTIONS_PER_UID);
       return TRUE;
     }
-  count_connection (self, uid, +1);
+  count (self->counts, uid, +1);
   arrival = g_new0 (Arrival, 1);
   arrival->service = g_object_ref (self);
+  arrival->stream = g_object_ref (stream);
   arrival->uid = uid;
   arrival->deadline = g_cancellable_new ();
   arrival->deadline_id = g_timeout_add_seconds (BERTH_LIMIT_AUTHENTICATION_S, deadline_cb, arrival);
-  g_dbus_connection_new (G_IO_STREAM (stream), self->guid,
-                         G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER
-                             | G_DBUS_CONNECTION_FLAGS_DELAY_MESSAGE_PROCESSING,
-                         self->observer, arrival->deadline, authenticated_cb, arrival);
+  g_queue_push_tail (&self->arrivals, arrival);
+  service_authenticate (self);
   return TRUE;
 }
 
@@ -171,6 +210,7 @@ berth_service_finalize (GObject *object)
 
   g_hash_table_unref (self->peers);
   g_hash_table_unref (self->counts);
+  g_hash_table_unref (self->authenticating);
   g_free (self->guid);
   G_OBJECT_CLASS (berth_service_parent_class)->finalize (object);
 }
@@ -187,6 +227,7 @@ berth_service_init (BerthService *self)
 {
   self->peers = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
   self->counts = g_hash_table_new (NULL, NULL);
+  self->authenticating = g_hash_table_new (NULL, NULL);
   self->guid = g_dbus_generate_guid ();
   self->observer = g_dbus_auth_observer_new ();
   g_signal_connect (self->observer, "allow-mechanism", G_CALLBACK (mechanism_cb), NULL);
@@ -241,6 +282,7 @@ berth_service_close (BerthService *self)
   g_socket_service_stop (self->listener);
   g_socket_listener_close (G_SOCKET_LISTENER (self->listener));
   g_clear_object (&self->listener);
+  g_queue_clear_full (&self->arrivals, (GDestroyNotify) arrival_free);
 }
 
 /**

@@ -6,6 +6,7 @@
 #include <gio/gunixsocketaddress.h>
 #include <unistd.h>
 
+#include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-wire.h"
 #include "plugin/manager/berth-config.h"
 #include "pool/berth-error.h"
@@ -157,8 +158,9 @@ berth_dial (const char *path, const char *option, char **out_path, GError **erro
     connection = greet (dial.socket, &cause);
   if (is_open && connection == NULL)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                 "what listens on %s does not answer like a berthd (%s): try again, or restart it",
-                 dial.path, cause->message);
+                 "what listens on %s does not answer like a berthd (%s): it is none, or stopping, "
+                 "or has %d connections of yours, the most that it takes: close some, or try again",
+                 dial.path, cause->message, BERTH_LIMIT_CONNECTIONS_PER_UID);
   *out_path = g_steal_pointer (&dial.path);
   return connection;
 }

@@ -248,6 +248,19 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
   return virDomainIsActive (domain) == 1;
 }
 
+gboolean
+berth_domain_has_cpu_limits (virConnectPtr connection, const char *uuid)
+{
+  g_auto(virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  char *type = domain != NULL ? virDomainGetSchedulerType (domain, NULL) : NULL;
+  const gboolean has_limits = type != NULL;
+
+  if (!has_limits)
+    berth_libvirt_error_take_code ();
+  free (type);
+  return has_limits;
+}
+
 void
 berth_own_domain_free (BerthOwnDomain *self)
 {

@@ -53,6 +53,10 @@ gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, cons
 gboolean berth_domain_end (virConnectPtr connection, const char *uuid, const char *name,
                            GError **error);
 
+/* Does this libvirt limit the CPU time of a running domain? It has no other way to be asked: it can't
+ * without the host's cgroup controller cpu, and not on qemu:///session. */
+gboolean berth_domain_has_cpu_limits (virConnectPtr connection, const char *uuid);
+
 /* Is it running or paused? FALSE also when it does not exist. */
 gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);
 

@@ -27,12 +27,13 @@ struct _BerthLink
   BerthLinkStateFunc state_func;
   gpointer user_data;
 
-  GMutex lock; /* of the next seven: worker threads read them */
+  GMutex lock; /* of the next eight: worker threads read them */
   virConnectPtr connections[BERTH_LINK_ROLES];
   char *uri;
   unsigned long version;
   const char *domain_type;
   char *dac_label;
+  BerthLinkCpuLimits cpu_limits;
   GHashTable *shapes; /* owned strings: validated since the link was opened */
   gboolean is_up;
 
@@ -255,6 +256,7 @@ link_publish (BerthLink *self, Opened *opened)
   self->uri = g_steal_pointer (&opened->uri);
   self->version = opened->version;
   g_hash_table_remove_all (self->shapes); /* it may be another version now */
+  self->cpu_limits = BERTH_LINK_CPU_LIMITS_UNKNOWN;
   self->domain_type = opened->domain_type;
   g_free (self->dac_label);
   self->dac_label = g_steal_pointer (&opened->dac_label);
@@ -485,6 +487,22 @@ berth_link_dup_dac_label (BerthLink *self)
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return g_strdup (self->dac_label);
+}
+
+BerthLinkCpuLimits
+berth_link_get_cpu_limits (BerthLink *self)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return self->cpu_limits;
+}
+
+void
+berth_link_learn_cpu_limits (BerthLink *self, gboolean has_limits)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  self->cpu_limits = has_limits ? BERTH_LINK_CPU_LIMITS_SET : BERTH_LINK_CPU_LIMITS_NONE;
 }
 
 gboolean

@@ -63,6 +63,23 @@ const char *berth_link_get_domain_type (BerthLink *self);
 /* (transfer full) (nullable): BerthDomainParams.dac_label. Any thread. */
 char *berth_link_dup_dac_label (BerthLink *self);
 
+/**
+ * BerthLinkCpuLimits:
+ * @BERTH_LINK_CPU_LIMITS_UNKNOWN: no domain has run since the link was opened
+ * @BERTH_LINK_CPU_LIMITS_NONE: libvirt can't set them here
+ * @BERTH_LINK_CPU_LIMITS_SET: every domain gets BerthDomainParams.limit_cpu
+ */
+typedef enum
+{
+  BERTH_LINK_CPU_LIMITS_UNKNOWN,
+  BERTH_LINK_CPU_LIMITS_NONE,
+  BERTH_LINK_CPU_LIMITS_SET,
+} BerthLinkCpuLimits;
+
+/* Any thread. */
+BerthLinkCpuLimits berth_link_get_cpu_limits (BerthLink *self);
+void berth_link_learn_cpu_limits (BerthLink *self, gboolean has_limits);
+
 /* Has this libvirt validated a domain of this @shape (template and way of starting) before? Any
  * thread. */
 gboolean berth_link_knows_shape (BerthLink *self, const char *shape);

@@ -230,6 +230,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
     .initramfs = berth_images_get_initramfs (start->images),
     .domain_type = berth_link_get_domain_type (self->link),
     .dac_label = dac_label,
+    .limit_cpu = berth_link_get_cpu_limits (self->link) == BERTH_LINK_CPU_LIMITS_SET,
     .layers = (const char *const *) layers,
     /* a boot that fails tells why; a clone has booted already */
     .console_log = is_clone (self) ? NULL : console_log,
@@ -286,6 +287,10 @@ machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *
   if (!berth_domain_start (connection, xml, flags, out_live_xml, error))
     return FALSE;
   berth_link_learn_shape (self->link, shape);
+  /* the first domain goes without; all others pay nothing for the question */
+  if (berth_link_get_cpu_limits (self->link) == BERTH_LINK_CPU_LIMITS_UNKNOWN)
+    berth_link_learn_cpu_limits (self->link,
+                                 berth_domain_has_cpu_limits (connection, self->uuid));
   return TRUE;
 }
 

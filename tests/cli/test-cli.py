@@ -3,11 +3,13 @@
 """The command berth against the real berthd over a scripted manager (fake-manager.c): exit
 statuses, messages, JSON, streams, signals. Usage: test-cli.py BERTH FAKE-BERTHD. Prints TAP."""
 
+import contextlib
 import json
 import os
 import pty
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -700,6 +702,22 @@ def test_users_do_not_see_each_other(_):
         same(d.json("status", **nobody)[1]["waiters"][0]["tenant"], "")
         same(d.berth("destroy", theirs)[0], 0)
         waiting.communicate(timeout=LIMIT_S)
+
+
+def test_too_many_connections(_):
+    """A user who has taken all of their own is told so, and takes nothing from another."""
+    needs_root()
+    with Daemon("--socket-group", "daemon") as d, contextlib.ExitStack() as connections:
+        os.chmod(d.folder.name, 0o755)
+        for _ in range(300):
+            connection = connections.enter_context(socket.socket(socket.AF_UNIX))
+            connection.connect(d.socket)
+        d.wait_for("was refused")
+        status, _, err = d.berth("status")
+        same(status, 125)
+        one_line(err, d.socket, "256 connections of yours", "close some")
+        status, _, err = d.berth("status", user=65534, group=1, extra_groups=[])
+        same((status, err), (0, ""))
 
 
 def test_socket_of_others(d):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What tests on real guests stand on: a berthd of their own, watched through libvirt (virsh), and
 TAP. Their arguments: BERTH BERTHD. BERTH_TEST_LONG=1: the long form. BERTH_TEST_ONLY=WORD: only
-tests with this word in their name."""
+tests with this word in their name. BERTH_TEST_IMAGES=DIR: with these images. BERTH_TEST_PREFIX=NAME:
+the domains' names begin with it, for who tests beside others."""
 
 import atexit
 import functools
@@ -20,8 +21,9 @@ import traceback
 BERTH, BERTHD = (os.path.abspath(path) for path in sys.argv[1:3])
 ROOT = os.geteuid() == 0
 URI = os.environ.get("BERTH_URI", "qemu:///system" if ROOT else "qemu:///session")
-IMAGES = "/var/cache/berth/images" if ROOT else os.path.join(
-    os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "berth/images")
+IMAGES = os.environ.get("BERTH_TEST_IMAGES") or (
+    "/var/cache/berth/images" if ROOT else os.path.join(
+        os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "berth/images"))
 PREFIX = os.environ.get("BERTH_TEST_PREFIX", "berthguest")
 LOGS = "/var/log/libvirt/qemu" if ROOT else os.path.join(
     os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "libvirt/qemu/log")

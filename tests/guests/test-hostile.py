@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guests whose first process means harm, beside one that does not: whatever they send, who asked for
+them gets one clear error, the slot comes back, berthd's memory stays where it was, and the other
+sandbox works on. Further arguments: the hostile process 1, the agent. See guestlib.py."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from guestlib import Daemon, main, same
+
+HOSTILE, AGENT = (os.path.abspath(path) for path in sys.argv[3:5])
+BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../images/build")
+MARKER = b"hostile-mode="
+GROWTH_MAX_KB = 30 * 1024
+OUTPUT_MAX = 256 * 1024  # the credit that a guest has
+LIMIT_S = 3
+
+
+def make_images(folder, mode):
+    """The images with a first process of this mode."""
+    init = os.path.join(folder, "init")
+    shutil.copy(HOSTILE, init)
+    with open(init, "r+b") as file:
+        place = file.read().index(MARKER) + len(MARKER)
+        file.seek(place)
+        file.write(mode.encode().ljust(24))
+    subprocess.run([BUILD, "--agent", init, "--dir", folder, "-q"], check=True)
+
+
+def resident_kb(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
+class Others:
+    """A session on good images, of a berthd that got the hostile ones after it was made."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.id = daemon.berth("create").stdout.strip()
+
+    def speed(self, seconds):
+        """Execs of it in a second."""
+        end, count = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            done = self.daemon.berth("exec", self.id, "print(sum(range(20000)))")
+            same((done.returncode, done.stdout), (0, "199990000\n"))
+            count += 1
+        return count / seconds
+
+
+def meet(mode):
+    """A run in a guest of this mode, and a session beside it."""
+    with tempfile.TemporaryDirectory(prefix="berth-hostile-", dir="/var/tmp") as images:
+        os.chmod(images, 0o755)
+        subprocess.run([BUILD, "--agent", AGENT, "--dir", images, "-q"], check=True)
+        with Daemon("--warm-default", "0", "--snapshot-scope", "none", images=images) as d:
+            other = Others(d)
+            other.speed(3)  # the first ones are slower
+            alone = other.speed(3)
+            make_images(images, mode)
+            before = most = resident_kb(d.process.pid)
+            run = subprocess.Popen(d.command("run", "-t", str(LIMIT_S), "print(1)"), env=d.environ(),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+            speeds = []
+            while run.poll() is None:
+                speeds.append(other.speed(1))
+                most = max(most, resident_kb(d.process.pid))
+            out, err = run.communicate()
+            print(f"# {mode}: {err.strip()!r}; berthd grew by {most - before} KiB; the other sandbox "
+                  f"did {sum(speeds) / len(speeds):.1f} execs/s beside it, {alone:.1f} alone")
+            same((run.returncode, err.count("\n")), (125, 1))
+            assert len(out) <= OUTPUT_MAX, len(out)
+            assert most - before < GROWTH_MAX_KB, (before, most)
+            d.wait_slots(claimed=1, free=1)
+            same(d.berth("exec", other.id, "print('ok')").stdout, "ok\n")
+
+
+def test_data_without_credit():
+    meet("no-credit")
+
+
+def test_lies_about_a_length():
+    meet("length")
+
+
+def test_answers_for_another_request():
+    meet("other-request")
+
+
+def test_frames_of_every_type():
+    meet("any-frame")
+
+
+def test_never_ends():
+    meet("never-ends")
+
+
+def test_noise():
+    meet("noise")
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host's end of the agent against a guest that means harm: floods, frames at the wrong time,
+ * noise. Each ends in one error of the call, and the host's memory stays where it was. */
+#include <gio/gio.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent-fixture.h"
+#include "pool/berth-error.h"
+
+#define FLOOD_BYTES (128u * 1024u * 1024u)
+#define GROWTH_MAX_KB 8192 /* one stream's credit and the decoder's buffer, and some air */
+
+typedef void (*NextFrame) (Fixture *fixture, guint32 request, GByteArray *out);
+
+static glong
+resident_kb (void)
+{
+  g_autofree char *text = NULL;
+  glong pages = 0;
+
+  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
+  g_assert_cmpint (sscanf (text, "%*d %ld", &pages), ==, 1);
+  return pages * (sysconf (_SC_PAGESIZE) / 1024);
+}
+
+static void
+put_frame (GByteArray *out, guint32 type, guint32 request, gconstpointer payload, guint32 length)
+{
+  guint8 head[BERTH_FRAME_HEAD_SIZE];
+
+  berth_frame_head_write (head, type, request, length);
+  g_byte_array_append (out, head, sizeof head);
+  g_byte_array_append (out, payload, length);
+}
+
+/* Writes what the socket takes, so that a host that reads no more can't block the test. */
+static gsize
+pour (Fixture *fixture, const GByteArray *bytes, gsize *from)
+{
+  gssize put
+      = send (fixture->peer, bytes->data + *from, bytes->len - *from, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+  if (put > 0)
+    *from += (gsize)put;
+  return put > 0 ? (gsize)put : 0;
+}
+
+/* Sends frames as fast as they are taken until the host has had enough of it, or @limit bytes. */
+static gsize
+flood (Fixture *fixture, guint32 request, NextFrame next, gsize limit)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  glong before = resident_kb (), most = before;
+  gsize total = 0, from = 0;
+
+  while (total < limit && !fixture->is_closed && fixture->result == NULL)
+    {
+      if (from == bytes->len)
+        {
+          g_byte_array_set_size (bytes, 0);
+          from = 0;
+          while (bytes->len < BERTH_FRAME_MAX_PAYLOAD)
+            next (fixture, request, bytes);
+        }
+      total += pour (fixture, bytes, &from);
+      for (guint i = 0; i < 64 && g_main_context_iteration (NULL, FALSE); i++)
+        ;
+      most = MAX (most, resident_kb ());
+    }
+  g_test_message ("%" G_GSIZE_FORMAT " KiB taken, memory grew by %ld KiB", total / 1024,
+                  most - before);
+  g_assert_cmpint (most - before, <, GROWTH_MAX_KB);
+  return total;
+}
+
+static void
+greet (Fixture *fixture)
+{
+  BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .ready_us = 5 };
+  BerthHello hello;
+  BerthFrameHead head;
+
+  berth_agent_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
+  head = peer_read (fixture, (guint8 *)&hello);
+  memcpy (reply.magic, hello.magic, sizeof reply.magic);
+  memcpy (reply.nonce, hello.nonce, sizeof reply.nonce);
+  peer_send (fixture, BERTH_FRAME_HELLO_REPLY, head.request, &reply, sizeof reply);
+  run_until_done (fixture);
+  g_assert_true (berth_agent_hello_finish (fixture->agent, fixture->result, NULL));
+  g_clear_object (&fixture->result);
+}
+
+static guint32
+begin_exec (Fixture *fixture, gsize *out_credit)
+{
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  g_autoptr (GBytes) code = g_bytes_new_static ("x", 1);
+  guint32 request;
+
+  berth_agent_exec_async (fixture->agent, berth_exec_new (code), BERTH_LANGUAGE_PYTHON, NULL,
+                          done_cb, fixture);
+  request = peer_read (fixture, payload).request;
+  if (out_credit != NULL)
+    *out_credit = ((BerthExecHead *)payload)->stdout_credit;
+  g_assert_cmpuint (peer_read (fixture, payload).type, ==, BERTH_FRAME_DATA);
+  return request;
+}
+
+static void
+finish_badly (Fixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  BerthResult *result;
+
+  run_until_done (fixture);
+  result = berth_agent_exec_finish (fixture->agent, fixture->result, &error);
+  g_assert_null (result);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN);
+  g_assert_null (strchr (error->message, '\n'));
+}
+
+static void
+next_noise (Fixture *fixture, guint32 request, GByteArray *out)
+{
+  guint8 bytes[4096];
+
+  for (guint i = 0; i < sizeof bytes; i++)
+    bytes[i] = (guint8)g_test_rand_int ();
+  g_byte_array_append (out, bytes, sizeof bytes);
+}
+
+/* In front of its answer a guest may send what it likes; the host waits for its own nonce. */
+static void
+test_noise_instead_of_an_answer (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  berth_agent_hello_async (fixture->agent, TRUE, 2000, NULL, done_cb, fixture);
+  flood (fixture, 0, next_noise, FLOOD_BYTES / 8);
+  run_until_done (fixture);
+  g_assert_false (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_nonnull (error);
+}
+
+static void
+next_started (Fixture *fixture, guint32 request, GByteArray *out)
+{
+  put_frame (out, BERTH_FRAME_STARTED, request, "", 0);
+}
+
+static void
+next_empty (Fixture *fixture, guint32 request, GByteArray *out)
+{
+  static const guint8 stream[4] = { BERTH_STREAM_STDOUT };
+
+  put_frame (out, BERTH_FRAME_DATA, request, stream, sizeof stream);
+}
+
+static void
+next_credit (Fixture *fixture, guint32 request, GByteArray *out)
+{
+  static const guint8 none[8] = { BERTH_STREAM_STDIN };
+
+  put_frame (out, BERTH_FRAME_CREDIT, request, none, sizeof none);
+}
+
+static void
+next_ready (Fixture *fixture, guint32 request, GByteArray *out)
+{
+  static const guint8 time[8] = { 1 };
+
+  put_frame (out, BERTH_FRAME_READY, 0, time, sizeof time);
+}
+
+static void
+next_hello (Fixture *fixture, guint32 request, GByteArray *out)
+{
+  BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .ready_us = 5 };
+
+  memcpy (reply.magic, BERTH_PROTOCOL_MAGIC, sizeof reply.magic);
+  put_frame (out, BERTH_FRAME_HELLO_REPLY, 1, &reply, sizeof reply);
+}
+
+static void
+next_stranger (Fixture *fixture, guint32 request, GByteArray *out)
+{
+  static const guint8 data[1024] = { BERTH_STREAM_STDOUT };
+
+  put_frame (out, BERTH_FRAME_DATA, request + 7, data, sizeof data);
+}
+
+/* Frames that cost no credit and say nothing: a guest may not keep the host busy with them. */
+static void
+test_free_frames (Fixture *fixture, gconstpointer data)
+{
+  const NextFrame *next = data;
+  gsize taken;
+
+  greet (fixture);
+  taken = flood (fixture, begin_exec (fixture, NULL), *next, FLOOD_BYTES);
+  g_assert_cmpuint (taken, <, FLOOD_BYTES);
+  finish_badly (fixture);
+}
+
+/* Output within its credit may go on for ever, and is dropped beyond what is kept. */
+static void
+test_output_without_end (Fixture *fixture, gconstpointer data)
+{
+  g_autofree guint8 *payload = g_malloc0 (BERTH_FRAME_MAX_PAYLOAD);
+  gsize credit = 0, total = 0;
+  glong before, most;
+  guint32 request;
+
+  greet (fixture);
+  request = begin_exec (fixture, &credit);
+  peer_send (fixture, BERTH_FRAME_STARTED, request, NULL, 0);
+  berth_le32_write (payload, BERTH_STREAM_STDOUT);
+  most = before = resident_kb ();
+  while (total < FLOOD_BYTES)
+    {
+      guint8 bytes[BERTH_FRAME_HEAD_SIZE + 8];
+
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      while (recv (fixture->peer, bytes, sizeof bytes, MSG_DONTWAIT) == sizeof bytes)
+        credit += berth_le32_read (bytes + BERTH_FRAME_HEAD_SIZE + 4);
+      g_assert_cmpuint (credit, >=, BERTH_DATA_MAX);
+      for (; credit >= BERTH_DATA_MAX; credit -= BERTH_DATA_MAX, total += BERTH_DATA_MAX)
+        {
+          peer_send (fixture, BERTH_FRAME_DATA, request, payload, BERTH_FRAME_MAX_PAYLOAD);
+          while (g_main_context_iteration (NULL, FALSE))
+            ;
+        }
+      most = MAX (most, resident_kb ());
+    }
+  g_test_message ("%" G_GSIZE_FORMAT " KiB taken, memory grew by %ld KiB", total / 1024,
+                  most - before);
+  g_assert_cmpint (most - before, <, GROWTH_MAX_KB);
+  g_clear_pointer (&payload, g_free);
+  berth_agent_close (fixture->agent);
+  finish_badly (fixture);
+}
+
+/* Any type, for any request, of any size, at any time: the call ends, the channel closes or waits.
+ */
+static void
+put_any_frame (GByteArray *out, guint32 request)
+{
+  static const guint32 types[]
+      = { 1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18, 32, 33, 34, 35, 36, 37, 38, 0, 99, 0xffffffff };
+  static const guint32 sizes[] = { 0, 4, 8, 12, 36, 40, 44, 60, 1000 };
+  guint32 type = types[g_test_rand_int_range (0, G_N_ELEMENTS (types))];
+  guint32 size = sizes[g_test_rand_int_range (0, G_N_ELEMENTS (sizes))];
+  g_autofree guint8 *payload = g_malloc0 (size + 1);
+
+  for (guint i = 0; i < MIN (size, 64); i++)
+    payload[i] = (guint8)(g_test_rand_bit () ? g_test_rand_int_range (0, 6) : g_test_rand_int ());
+  put_frame (out, type, request + (guint32)g_test_rand_int_range (-1, 2), payload, size);
+}
+
+static void
+test_anything (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  gsize from = 0;
+  guint32 request;
+
+  greet (fixture);
+  request = begin_exec (fixture, NULL);
+  if (g_test_rand_bit ())
+    peer_send (fixture, BERTH_FRAME_STARTED, request, NULL, 0);
+  for (guint i = 0; i < 200; i++)
+    put_any_frame (bytes, request);
+  while (from < bytes->len && !fixture->is_closed && pour (fixture, bytes, &from) > 0)
+    while (g_main_context_iteration (NULL, FALSE))
+      ;
+  shutdown (fixture->peer, SHUT_WR); /* and then it dies */
+  run_until_done (fixture);
+  result = berth_agent_exec_finish (fixture->agent, fixture->result, &error);
+  g_assert_true ((result == NULL) == (error != NULL));
+}
+
+static void
+test_anything_many_times (void)
+{
+  guint rounds = g_getenv ("BERTH_TEST_LONG") != NULL ? 100000 : 2000;
+
+  for (guint i = 0; i < rounds; i++)
+    {
+      Fixture fixture = { 0 };
+
+      set_up (&fixture, NULL);
+      test_anything (&fixture, NULL);
+      tear_down (&fixture, NULL);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  static const struct
+  {
+    const char *path;
+    NextFrame next;
+  } floods[] = {
+    { "/agent-hostile/flood/started", next_started },
+    { "/agent-hostile/flood/empty", next_empty },
+    { "/agent-hostile/flood/credit", next_credit },
+    { "/agent-hostile/flood/ready", next_ready },
+    { "/agent-hostile/flood/hello", next_hello },
+    { "/agent-hostile/flood/stranger", next_stranger },
+  };
+
+  g_test_init (&argc, &argv, NULL);
+  g_test_add ("/agent-hostile/noise-instead-of-an-answer", Fixture, NULL, set_up,
+              test_noise_instead_of_an_answer, tear_down);
+  for (gsize i = 0; i < G_N_ELEMENTS (floods); i++)
+    g_test_add (floods[i].path, Fixture, &floods[i].next, set_up, test_free_frames, tear_down);
+  g_test_add ("/agent-hostile/output-without-end", Fixture, NULL, set_up, test_output_without_end,
+              tear_down);
+  g_test_add_func ("/agent-hostile/anything", test_anything_many_times);
+  return g_test_run ();
+}
