@@ -28,7 +28,7 @@
 static unsigned
 clamp (unsigned long value, unsigned min, unsigned max)
 {
-  return value < min ? min : value > max ? max : (unsigned) value;
+  return value < min ? min : value > max ? max : (unsigned)value;
 }
 
 /* Reads berth.* of the kernel's command line; what is missing keeps its default. */
@@ -80,8 +80,8 @@ berth_agent_boot_fail (const char *format, ...)
   va_start (args, format);
   length = vsnprintf (text, sizeof text - 96, format, args);
   va_end (args);
-  if (length > (int) sizeof text - 96)
-    length = (int) sizeof text - 96;
+  if (length > (int)sizeof text - 96)
+    length = (int)sizeof text - 96;
   dprintf (STDERR_FILENO, "berth-agent: the guest can't start: %.*s%s%s\n", length, text,
            saved_errno != 0 ? ": " : "", saved_errno != 0 ? strerror (saved_errno) : "");
   berth_agent_power_off ();
@@ -137,7 +137,7 @@ load_modules (void)
 static void
 sleep_ms (unsigned ms)
 {
-  struct timespec time = { .tv_nsec = (long) ms * 1000000 };
+  struct timespec time = { .tv_nsec = (long)ms * 1000000 };
 
   nanosleep (&time, NULL);
 }
@@ -147,7 +147,7 @@ wait_for_disk (unsigned index)
 {
   char path[32];
 
-  snprintf (path, sizeof path, "/dev/vd%c", (char) ('a' + index));
+  snprintf (path, sizeof path, "/dev/vd%c", (char)('a' + index));
   for (unsigned waited = 0; access (path, F_OK) != 0; waited += 2)
     {
       if (waited >= WAIT_MS)
@@ -216,7 +216,7 @@ mount_root (const BerthAgentBootOptions *options)
       char device[32], target[32], joined[sizeof lower];
 
       wait_for_disk (i);
-      snprintf (device, sizeof device, "/dev/vd%c", (char) ('a' + i));
+      snprintf (device, sizeof device, "/dev/vd%c", (char)('a' + i));
       snprintf (target, sizeof target, "/layer%u", i);
       boot_mount (device, target, "erofs", MS_RDONLY, NULL);
       /* overlayfs wants the uppermost first */
@@ -251,7 +251,7 @@ copy_file (const char *source, const char *target)
   char text[64 * 1024];
   ssize_t size = berth_agent_file_read (AT_FDCWD, source, text, sizeof text);
 
-  if (size < 0 || !berth_agent_file_create (AT_FDCWD, target, 0644, text, (size_t) size))
+  if (size < 0 || !berth_agent_file_create (AT_FDCWD, target, 0644, text, (size_t)size))
     berth_agent_boot_fail ("%s can't be copied", source);
   unlink (source);
 }
@@ -260,8 +260,9 @@ static void
 mount_rest (void)
 {
   static const char *const runners[]
-      = { "python/sitecustomize.py", "python/session.py", "javascript.js", "javascript-session.js",
-          "javascript-import.js", "javascript-exec.js", "javascript-rehearsal.js" };
+      = { "python/sitecustomize.py", "python/session.py",    "javascript.js",
+          "javascript-session.js",   "javascript-import.js", "javascript-exec.js",
+          "javascript-rehearsal.js" };
   char source[64], target[64];
 
   boot_mount ("run", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2m");

@@ -9,14 +9,14 @@
 /* What the kernel's command line says. */
 typedef struct
 {
-  unsigned layers;            /* berth.layers=N: EROFS disks, /dev/vda first and lowest */
-  BerthLanguage language;     /* berth.language=NAME: whose interpreter stands by */
-  unsigned reserve_mb;        /* berth.reserve-mb=N: memory that programs never get */
-  unsigned space_percent;     /* berth.space-percent=N: of memory, for all that is written */
+  unsigned layers;        /* berth.layers=N: EROFS disks, /dev/vda first and lowest */
+  BerthLanguage language; /* berth.language=NAME: whose interpreter stands by */
+  unsigned reserve_mb;    /* berth.reserve-mb=N: memory that programs never get */
+  unsigned space_percent; /* berth.space-percent=N: of memory, for all that is written */
 } BerthAgentBootOptions;
 
 void berth_agent_boot_options_parse (BerthAgentBootOptions *self, const char *cmdline);
 int berth_agent_boot (BerthAgentBootOptions *out_options);
-void berth_agent_boot_fail (const char *format, ...)
-    __attribute__ ((noreturn, format (printf, 1, 2)));
+void
+berth_agent_boot_fail (const char *format, ...) __attribute__ ((noreturn, format (printf, 1, 2)));
 void berth_agent_power_off (void) __attribute__ ((noreturn));

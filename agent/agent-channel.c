@@ -70,7 +70,7 @@ channel_read (BerthAgentChannel *self)
   if (count > 0)
     {
       self->unread = self->input;
-      self->unread_size = (size_t) count;
+      self->unread_size = (size_t)count;
       /* one piece a turn, so that programs and timers have theirs */
       berth_agent_watch_again (self->loop, &self->watch);
       channel_decode (self);
@@ -89,7 +89,7 @@ channel_write (BerthAgentChannel *self, const uint8_t *bytes, size_t size, size_
 
   if (count > 0)
     {
-      *out_count = (size_t) count;
+      *out_count = (size_t)count;
       return true;
     }
   /* the port copies into kernel memory and may find none; no edge would come for that */
@@ -306,7 +306,7 @@ berth_agent_channel_listen (BerthAgentChannel *self, const char *path)
   unlink (path);
   if (fd < 0)
     return false;
-  if (bind (fd, (struct sockaddr *) &address, sizeof address) != 0 || listen (fd, 8) != 0
+  if (bind (fd, (struct sockaddr *)&address, sizeof address) != 0 || listen (fd, 8) != 0
       || !berth_agent_watch_add (self->loop, &self->listen, fd, EPOLLIN))
     {
       close (fd);

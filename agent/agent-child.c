@@ -74,7 +74,7 @@ set_limits (void)
     {
       struct rlimit limit = { limits[i].soft, limits[i].hard };
 
-      if (setrlimit ((__rlimit_resource_t) limits[i].resource, &limit) != 0)
+      if (setrlimit ((__rlimit_resource_t)limits[i].resource, &limit) != 0)
         return false;
     }
   return true;
@@ -149,7 +149,7 @@ berth_agent_child_run (const BerthAgentChild *child)
       control = BERTH_AGENT_CONTROL_FD;
       execve (child->command->program, child->command->argv, child->command->envp);
     }
-  report[1] = (char) errno;
+  report[1] = (char)errno;
   if (write (control, report, sizeof report) != sizeof report)
     _exit (126);
   _exit (127);

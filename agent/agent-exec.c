@@ -27,8 +27,8 @@ exec_free_request (BerthAgentExec *self)
   self->env = NULL;
 }
 
-/* An interpreter of a session waits for the next exec; one that has told the end of a run has nothing
- * left to do but to end. */
+/* An interpreter of a session waits for the next exec; one that has told the end of a run has
+ * nothing left to do but to end. */
 static void
 exec_give_back (BerthAgentExec *self)
 {
@@ -74,7 +74,7 @@ static void
 exec_fail (BerthAgentExec *self, BerthAgentError code, const char *what, int number)
 {
   uint8_t payload[4 + BERTH_TEXT_MAX];
-  char *text = (char *) payload + 4;
+  char *text = (char *)payload + 4;
 
   berth_le32_write (payload, code);
   if (number != 0)
@@ -83,7 +83,7 @@ exec_fail (BerthAgentExec *self, BerthAgentError code, const char *what, int num
     snprintf (text, BERTH_TEXT_MAX, "%s", what);
   if (self->is_heard)
     berth_agent_channel_send (self->world.channel, BERTH_FRAME_ERROR, self->request, payload,
-                              4 + (uint32_t) strlen (text));
+                              4 + (uint32_t)strlen (text));
   exec_clear (self);
 }
 
@@ -154,7 +154,7 @@ exec_finish (BerthAgentExec *self)
   if (usage.is_oom)
     self->exit.flags |= BERTH_EXIT_OOM;
   self->exit.status = WIFEXITED (self->status) ? WEXITSTATUS (self->status) : -1;
-  self->exit.signal = WIFSIGNALED (self->status) ? (uint32_t) WTERMSIG (self->status) : 0;
+  self->exit.signal = WIFSIGNALED (self->status) ? (uint32_t)WTERMSIG (self->status) : 0;
   /* who hears of the end may look at the home at once */
   berth_agent_script_remove (&self->script, self->world.config);
   if (self->is_heard)
@@ -233,8 +233,8 @@ berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
 static const char *
 head_problem (const BerthExecHead *head)
 {
-  if (head->flags & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE
-                      | BERTH_EXEC_REHEARSAL))
+  if (head->flags
+      & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE | BERTH_EXEC_REHEARSAL))
     return "an unknown flag";
   if (head->timeout_ms < BERTH_TIMEOUT_MIN_MS || head->timeout_ms > BERTH_TIMEOUT_MAX_MS)
     return "the time limit is out of bounds";
@@ -377,7 +377,7 @@ gather (void *out, uint32_t *fill, uint32_t until, const uint8_t *bytes, uint32_
 {
   if (size > until - *fill)
     return false;
-  memcpy ((uint8_t *) out + *fill, bytes, size);
+  memcpy ((uint8_t *)out + *fill, bytes, size);
   *fill += size;
   return true;
 }
@@ -478,7 +478,7 @@ exec_start (BerthAgentExec *self)
   for (int i = 0; i < 2; i++)
     {
       berth_agent_output_open (&self->outputs[i], self->world.loop, runner->fds[1 + i],
-                               BERTH_STREAM_STDOUT + (uint32_t) i, output_ready_cb, self);
+                               BERTH_STREAM_STDOUT + (uint32_t)i, output_ready_cb, self);
       self->outputs[i].credit = self->credit[i];
     }
   self->started_us = berth_agent_now_us ();
@@ -589,8 +589,8 @@ berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const stru
       return true;
     }
   self->exit.cpu_us
-      = (uint64_t) usage->ru_utime.tv_sec * 1000000u + (uint64_t) usage->ru_utime.tv_usec
-        + (uint64_t) usage->ru_stime.tv_sec * 1000000u + (uint64_t) usage->ru_stime.tv_usec;
+      = (uint64_t)usage->ru_utime.tv_sec * 1000000u + (uint64_t)usage->ru_utime.tv_usec
+        + (uint64_t)usage->ru_stime.tv_sec * 1000000u + (uint64_t)usage->ru_stime.tv_usec;
   exec_has_ended (self);
   return true;
 }

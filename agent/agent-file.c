@@ -33,7 +33,7 @@ berth_agent_file_write_all (int fd, const void *bytes, size_t size)
       if (count <= 0)
         return false;
       at += count;
-      size -= (size_t) count;
+      size -= (size_t)count;
     }
   return true;
 }
@@ -44,21 +44,21 @@ berth_agent_file_write (int dir_fd, const char *name, const char *text)
 {
   int fd = openat (dir_fd, name, O_WRONLY | O_CLOEXEC);
   size_t size = strlen (text);
-  bool ok = fd >= 0 && write (fd, text, size) == (ssize_t) size;
+  bool ok = fd >= 0 && write (fd, text, size) == (ssize_t)size;
 
   if (fd >= 0)
     close (fd);
   return ok;
 }
 
-/* Makes this the whole of a file in a folder that is the agent's alone: an overlay takes several times
- * as long to make a new one. */
+/* Makes this the whole of a file in a folder that is the agent's alone: an overlay takes several
+ * times as long to make a new one. */
 bool
 berth_agent_file_rewrite (const char *path, mode_t mode, const char *text)
 {
   int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
-  bool ok = fd >= 0 && berth_agent_file_write_all (fd, text, strlen (text))
-            && fchmod (fd, mode) == 0;
+  bool ok
+      = fd >= 0 && berth_agent_file_write_all (fd, text, strlen (text)) && fchmod (fd, mode) == 0;
   int saved_errno = errno;
 
   berth_agent_file_close (&fd);
@@ -97,10 +97,10 @@ berth_agent_file_read (int dir_fd, const char *name, char *out_text, size_t size
   if (fd < 0)
     return -1;
   while (fill + 1 < size && (count = read (fd, out_text + fill, size - 1 - fill)) > 0)
-    fill += (size_t) count;
+    fill += (size_t)count;
   close (fd);
   out_text[fill] = '\0';
-  return count < 0 ? -1 : (ssize_t) fill;
+  return count < 0 ? -1 : (ssize_t)fill;
 }
 
 /* The number after `key` at the beginning of a line; without a key, the file is the number. */

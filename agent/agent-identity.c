@@ -56,7 +56,7 @@ mix_seed (const uint8_t *seed, size_t size)
   {
     int entropy_count, buf_size;
     uint8_t bytes[64];
-  } info = { .entropy_count = (int) size * 8, .buf_size = (int) size };
+  } info = { .entropy_count = (int)size * 8, .buf_size = (int)size };
   int fd = open ("/dev/urandom", O_RDWR | O_CLOEXEC);
   bool ok;
 
@@ -71,8 +71,8 @@ mix_seed (const uint8_t *seed, size_t size)
 static bool
 set_clock (uint64_t realtime_ns)
 {
-  struct timespec now = { .tv_sec = (time_t) (realtime_ns / 1000000000u),
-                          .tv_nsec = (long) (realtime_ns % 1000000000u) };
+  struct timespec now = { .tv_sec = (time_t)(realtime_ns / 1000000000u),
+                          .tv_nsec = (long)(realtime_ns % 1000000000u) };
 
   return clock_settime (CLOCK_REALTIME, &now) == 0;
 }
@@ -85,7 +85,7 @@ is_hostname (const char *name, size_t size)
   if (length == 0 || length == size || name[0] == '-')
     return false;
   for (size_t i = 0; i < length; i++)
-    if (!isalnum ((unsigned char) name[i]) && name[i] != '-')
+    if (!isalnum ((unsigned char)name[i]) && name[i] != '-')
       return false;
   return true;
 }
@@ -129,6 +129,6 @@ berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *i
   if (getrandom (out_done->random, sizeof out_done->random, 0) != sizeof out_done->random
       || clock_gettime (CLOCK_REALTIME, &now) != 0)
     return false;
-  out_done->realtime_ns = (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
+  out_done->realtime_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
   return true;
 }

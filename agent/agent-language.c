@@ -70,8 +70,8 @@ berth_agent_language_has_hook (BerthLanguage language)
   return found != NULL && found->has_hook;
 }
 
-/* Whether its interpreter reads a run's code from the file; where it does not, only who opens the file
- * misses it. */
+/* Whether its interpreter reads a run's code from the file; where it does not, only who opens the
+ * file misses it. */
 bool
 berth_agent_language_reads_file (BerthLanguage language)
 {
@@ -103,7 +103,7 @@ static bool
 env_entry_is_good (const char *entry, size_t length)
 {
   const char *equals = memchr (entry, '=', length);
-  size_t name = equals != NULL ? (size_t) (equals - entry) : 0;
+  size_t name = equals != NULL ? (size_t)(equals - entry) : 0;
 
   if (name == 0 || name > BERTH_ENV_NAME_MAX || length - name - 1 > BERTH_ENV_VALUE_MAX
       || !is_name_start (entry[0]))
@@ -112,7 +112,7 @@ env_entry_is_good (const char *entry, size_t length)
     if (!is_name_start (entry[i]) && (entry[i] < '0' || entry[i] > '9'))
       return false;
   for (size_t i = name + 1; i < length; i++)
-    if (((unsigned char) entry[i] < 0x20 && entry[i] != '\t') || entry[i] == 0x7f)
+    if (((unsigned char)entry[i] < 0x20 && entry[i] != '\t') || entry[i] == 0x7f)
       return false;
   return true;
 }
@@ -125,9 +125,9 @@ berth_agent_env_is_good (const char *env, size_t size, uint32_t count)
     {
       const char *end = memchr (env, '\0', size);
 
-      if (end == NULL || !env_entry_is_good (env, (size_t) (end - env)))
+      if (end == NULL || !env_entry_is_good (env, (size_t)(end - env)))
         return false;
-      size -= (size_t) (end + 1 - env);
+      size -= (size_t)(end + 1 - env);
       env = end + 1;
       count--;
     }
@@ -186,8 +186,7 @@ berth_agent_env_write (const BerthAgentConfig *config, const char *env, size_t s
   size_t fill = 0;
 
   for (size_t i = 0; i < sizeof base_env / sizeof base_env[0]; i++)
-    if (env_get (env, size, base_env[i], (size_t) (strchr (base_env[i], '=') - base_env[i]))
-        == NULL)
+    if (env_get (env, size, base_env[i], (size_t)(strchr (base_env[i], '=') - base_env[i])) == NULL)
       fill = env_put (out_block, fill, base_env[i]);
   if (env_get (env, size, "HOME", 4) == NULL)
     {
@@ -207,9 +206,8 @@ command_set_env (BerthAgentCommand *self, const BerthAgentConfig *config, bool h
   size_t count = 0;
 
   for (size_t i = 0; i < sizeof base_env / sizeof base_env[0]; i++)
-    if (env_get (env, size, base_env[i], (size_t) (strchr (base_env[i], '=') - base_env[i]))
-        == NULL)
-      self->envp[count++] = (char *) base_env[i];
+    if (env_get (env, size, base_env[i], (size_t)(strchr (base_env[i], '=') - base_env[i])) == NULL)
+      self->envp[count++] = (char *)base_env[i];
   if (env_get (env, size, "HOME", 4) == NULL)
     {
       snprintf (self->home, sizeof self->home, "HOME=%s", config->home);
@@ -218,7 +216,7 @@ command_set_env (BerthAgentCommand *self, const BerthAgentConfig *config, bool h
   for (const char *entry = env; entry < env + size && count < BERTH_AGENT_ENV_MAX - 2;
        entry += strlen (entry) + 1)
     if (!has_python_path || strncmp (entry, "PYTHONPATH=", 11) != 0)
-      self->envp[count++] = (char *) entry;
+      self->envp[count++] = (char *)entry;
   if (has_python_path)
     {
       snprintf (self->python_path, sizeof self->python_path, "PYTHONPATH=%s/python%s%s",

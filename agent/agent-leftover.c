@@ -92,7 +92,7 @@ berth_agent_leftovers_take (BerthAgentLeftovers *self, BerthAgentGroup *group, i
       place->fds[i] = fds[i];
       fds[i] = -1;
       berth_agent_output_open (&place->outputs[i], self->loop, place->fds[i],
-                               BERTH_STREAM_STDOUT + (uint32_t) i, output_ready_cb, place);
+                               BERTH_STREAM_STDOUT + (uint32_t)i, output_ready_cb, place);
     }
   output_ready_cb (place);
 }

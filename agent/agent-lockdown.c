@@ -113,7 +113,7 @@ set_memory_max (int fd, unsigned reserve_mb)
   if (!berth_agent_file_number (AT_FDCWD, "/proc/meminfo", "MemAvailable:", &available_kb)
       || available_kb <= reserve_kb)
     return false;
-  snprintf (text, sizeof text, "%llu", (unsigned long long) (available_kb - reserve_kb) * 1024);
+  snprintf (text, sizeof text, "%llu", (unsigned long long)(available_kb - reserve_kb) * 1024);
   return berth_agent_file_write (fd, "memory.max", text);
 }
 
@@ -160,7 +160,7 @@ append_line (const char *path, const char *key, const char *line)
   if (size >= 0 && strstr (text, key) != NULL)
     return true;
   fd = open (path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-  ok = fd >= 0 && write (fd, line, strlen (line)) == (ssize_t) strlen (line);
+  ok = fd >= 0 && write (fd, line, strlen (line)) == (ssize_t)strlen (line);
   if (fd >= 0)
     close (fd);
   return ok;

@@ -39,7 +39,7 @@ berth_agent_now_us (void)
   struct timespec now;
 
   clock_gettime (CLOCK_MONOTONIC, &now);
-  return (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000u;
+  return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
 bool
@@ -105,8 +105,8 @@ static void
 loop_set_timer (BerthAgentLoop *self)
 {
   uint64_t due_us = self->timers != NULL ? self->timers->due_us : 0;
-  struct itimerspec spec = { .it_value = { .tv_sec = (time_t) (due_us / 1000000u),
-                                           .tv_nsec = (long) (due_us % 1000000u) * 1000 } };
+  struct itimerspec spec = { .it_value = { .tv_sec = (time_t)(due_us / 1000000u),
+                                           .tv_nsec = (long)(due_us % 1000000u) * 1000 } };
 
   timerfd_settime (self->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }

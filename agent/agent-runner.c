@@ -60,7 +60,7 @@ berth_agent_runner_send (BerthAgentRunner *self)
                          self->message_size - self->message_sent);
 
   if (count > 0)
-    self->message_sent += (size_t) count;
+    self->message_sent += (size_t)count;
   else if (errno != EAGAIN)
     self->message_sent = self->message_size; /* it died, waitpid tells */
   if (self->message_sent < self->message_size)
@@ -225,7 +225,7 @@ berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *config
   self->message = malloc (head + berth_agent_env_bound (config, size));
   if (self->message == NULL)
     return false;
-  fill = berth_agent_env_write (config, env, size, (char *) self->message + head);
+  fill = berth_agent_env_write (config, env, size, (char *)self->message + head);
   if (!berth_agent_runner_write_head (self, head + fill, 'r'))
     return false;
   berth_agent_runner_send (self);

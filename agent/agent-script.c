@@ -93,7 +93,7 @@ berth_agent_script_remove (BerthAgentScript *self, const BerthAgentConfig *confi
   /* runners/javascript.js gives a module its suffix: .js becomes .mjs */
   if (length > 3 && strcmp (self->name + length - 3, ".js") == 0)
     {
-      snprintf (module, sizeof module, "%.*s.mjs", (int) (length - 3), self->name);
+      snprintf (module, sizeof module, "%.*s.mjs", (int)(length - 3), self->name);
       remove_if_same (self, home, module);
     }
   close (home);

@@ -20,8 +20,8 @@ typedef struct
   const BerthAgentConfig *config;
   BerthAgentStandbyCalls calls;
   BerthAgentTimer again;
-  unsigned failures;           /* in a row */
-  BerthAgentRunner *standby;   /* one of runners, or NULL */
+  unsigned failures;         /* in a row */
+  BerthAgentRunner *standby; /* one of runners, or NULL */
   /* the standby, the exec's, and those of sessions that are idle; they change places */
   BerthAgentRunner runners[BERTH_AGENT_RUNNERS];
 } BerthAgentStandby;

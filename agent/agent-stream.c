@@ -59,7 +59,7 @@ berth_agent_output_limit (BerthAgentOutput *self)
     return;
   self->limited = true;
   if (ioctl (self->fd, FIONREAD, &bytes) == 0 && bytes > 0)
-    self->left = (uint32_t) bytes;
+    self->left = (uint32_t)bytes;
 }
 
 /* Reads once; the count, or 0 when there is nothing now or ever. */
@@ -69,7 +69,7 @@ output_read (BerthAgentOutput *self, uint8_t *room, uint32_t size)
   ssize_t count = read (self->fd, room, size);
 
   if (count > 0)
-    return (uint32_t) count;
+    return (uint32_t)count;
   if (count < 0 && errno == EAGAIN)
     self->readable = false;
   else if (count == 0 || errno != EINTR)
@@ -163,9 +163,9 @@ input_move (BerthAgentInput *self)
         berth_agent_input_close (self);
       else
         {
-          self->start += (uint32_t) count;
-          self->fill -= (uint32_t) count;
-          input_give_back (self, (uint32_t) count);
+          self->start += (uint32_t)count;
+          self->fill -= (uint32_t)count;
+          input_give_back (self, (uint32_t)count);
         }
     }
   if (self->fill > 0)

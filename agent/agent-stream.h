@@ -31,7 +31,7 @@ typedef struct
   int *fd; /* of the runner, closed here */
   uint32_t request;
   uint32_t stream; /* set by its owner where it is not stdin */
-  uint32_t owed; /* taken by the program, not told to the host yet */
+  uint32_t owed;   /* taken by the program, not told to the host yet */
   uint32_t start, fill;
   uint32_t credit; /* what the host may still send */
   bool is_ending;  /* the host sends no more */

@@ -24,7 +24,7 @@ boottime_us (void)
   struct timespec now;
 
   clock_gettime (CLOCK_BOOTTIME, &now);
-  return (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000u;
+  return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
 static void
@@ -36,7 +36,7 @@ agent_send_error (BerthAgent *self, uint32_t request, BerthAgentError code, cons
   berth_le32_write (payload, code);
   memcpy (payload + 4, text, length);
   berth_agent_channel_send (&self->channel, BERTH_FRAME_ERROR, request, payload,
-                            4 + (uint32_t) length);
+                            4 + (uint32_t)length);
 }
 
 /* The conversation is over: the host, or the next one, has to say HELLO again. */

@@ -23,25 +23,26 @@
  * not know how the last connection ended therefore sends BERTH_PROTOCOL_PADDING zero bytes first,
  * which end any frame and begin none (an ERROR in front of the HELLO_REPLY may be the answer).
  *
- * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in the
- * guest for its language, in its global namespace; where there is none, it begins to live. It ends
- * with the exec if that is ended by a process exit, a signal, the time limit, KILL or the kernel;
- * the next exec has a fresh one. Without the flag the code is a script of its own, as ever.
+ * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
+ * the guest for its language, in its global namespace; where there is none, it begins to live. It
+ * ends with the exec if that is ended by a process exit, a signal, the time limit, KILL or the
+ * kernel; the next exec has a fresh one. Without the flag the code is a script of its own, as ever.
  *
- * Runs. An EXEC with BERTH_EXEC_ONCE is a script of its own, too. Its end is told when what a script
- * does at its end is done (threads joined, exit handlers called, objects of its own let go, output
- * written), and not when the interpreter has taken itself apart, which takes longer than all the rest.
+ * Runs. An EXEC with BERTH_EXEC_ONCE is a script of its own, too. Its end is told when what a
+ * script does at its end is done (threads joined, exit handlers called, objects of its own let go,
+ * output written), and not when the interpreter has taken itself apart, which takes longer than all
+ * the rest.
  *
- * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY, in
- * the interpreter that the next EXEC gets: what an emulator translates at the first time, and pages that
- * are copied when they are first written, are there then. It leaves no trace in the interpreter.
+ * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY,
+ * in the interpreter that the next EXEC gets: what an emulator translates at the first time, and
+ * pages that are copied when they are first written, are there then. It leaves no trace in the
+ * interpreter.
  *
  * What runs when a connection ends. Its output waits in its pipes, its time limit goes on. A HELLO
- * with BERTH_HELLO_RESET ends it, what earlier execs left in the background, and the interpreters of
- * sessions; the HELLO_REPLY
- * comes when all of that is gone, after 2 s at the latest. Without the flag the exec runs on, but
- * its request belongs to the connection that is gone: the rest of its output is discarded, its end
- * is not told, and a new EXEC is BUSY until then.
+ * with BERTH_HELLO_RESET ends it, what earlier execs left in the background, and the interpreters
+ * of sessions; the HELLO_REPLY comes when all of that is gone, after 2 s at the latest. Without the
+ * flag the exec runs on, but its request belongs to the connection that is gone: the rest of its
+ * output is discarded, its end is not told, and a new EXEC is BUSY until then.
  *
  * Identity. IDENTITY comes before any code of a tenant, in cold boots, too. Until then the guest's
  * random numbers are no secret, and its clock shows the year 2000, which is what makes libraries
@@ -87,14 +88,14 @@
 #define BERTH_ENV_BYTES_MAX (BERTH_ENV_MAX * (BERTH_ENV_NAME_MAX + 1u + BERTH_ENV_VALUE_MAX + 1u))
 #define BERTH_TIMEOUT_MIN_MS 1000u
 #define BERTH_TIMEOUT_MAX_MS (86400u * 1000u)
-#define BERTH_KILL_GRACE_MS 2000u /* SIGTERM, then SIGKILL */
+#define BERTH_KILL_GRACE_MS 2000u             /* SIGTERM, then SIGKILL */
 #define BERTH_CREDIT_MAX (4u * 1024u * 1024u) /* outstanding credit of one stream */
-#define BERTH_TEXT_MAX 512u /* bytes of a text in ERROR */
+#define BERTH_TEXT_MAX 512u                   /* bytes of a text in ERROR */
 
-#define BERTH_FILES_MAX 4u      /* PUT, GET and LS under way */
-#define BERTH_PATH_MAX 4096u    /* bytes of a path, without a NUL */
-#define BERTH_NAME_MAX 255u     /* bytes of one component */
-#define BERTH_LS_MAX 1000u      /* entries in one answer; the next is asked for by the last name */
+#define BERTH_FILES_MAX 4u   /* PUT, GET and LS under way */
+#define BERTH_PATH_MAX 4096u /* bytes of a path, without a NUL */
+#define BERTH_NAME_MAX 255u  /* bytes of one component */
+#define BERTH_LS_MAX 1000u   /* entries in one answer; the next is asked for by the last name */
 #define BERTH_SHA256_SIZE 32u
 
 typedef enum
@@ -102,12 +103,12 @@ typedef enum
   /* host to agent */
   BERTH_FRAME_HELLO = 1,    /* BerthHello */
   BERTH_FRAME_IDENTITY = 2, /* BerthIdentity; answered by IDENTITY_DONE. Who is this clone? */
-  BERTH_FRAME_EXEC = 3,     /* BerthExecHead, then DATA on CODE and ENV; answered by STARTED, EXIT */
-  BERTH_FRAME_KILL = 4,     /* u32 grace_ms: SIGTERM to all of the exec, SIGKILL after the grace */
-  BERTH_FRAME_PING = 5,     /* u64 cookie; answered by PONG with the same */
-  BERTH_FRAME_PUT = 6,      /* BerthPutHead, path; answered by CREDIT, and by DONE after the host's */
-  BERTH_FRAME_GET = 7,      /* BerthGetHead, path; answered by DATA on FILE, DONE */
-  BERTH_FRAME_LS = 8,       /* BerthLsHead, path, name; answered by DATA on FILE, DONE */
+  BERTH_FRAME_EXEC = 3, /* BerthExecHead, then DATA on CODE and ENV; answered by STARTED, EXIT */
+  BERTH_FRAME_KILL = 4, /* u32 grace_ms: SIGTERM to all of the exec, SIGKILL after the grace */
+  BERTH_FRAME_PING = 5, /* u64 cookie; answered by PONG with the same */
+  BERTH_FRAME_PUT = 6,  /* BerthPutHead, path; answered by CREDIT, and by DONE after the host's */
+  BERTH_FRAME_GET = 7,  /* BerthGetHead, path; answered by DATA on FILE, DONE */
+  BERTH_FRAME_LS = 8,   /* BerthLsHead, path, name; answered by DATA on FILE, DONE */
   /* both ways */
   BERTH_FRAME_DATA = 16,   /* u32 stream, bytes; no bytes: end of this stream */
   BERTH_FRAME_CREDIT = 17, /* u32 stream, u32 bytes */
@@ -142,28 +143,28 @@ typedef enum
 
 typedef enum
 {
-  BERTH_AGENT_ERROR_PROTOCOL = 1,  /* a frame broke a rule; request 0 */
-  BERTH_AGENT_ERROR_VERSION = 2,   /* no version in common */
-  BERTH_AGENT_ERROR_INVALID = 3,   /* the request itself is wrong */
-  BERTH_AGENT_ERROR_BUSY = 4,      /* an exec is running */
-  BERTH_AGENT_ERROR_LANGUAGE = 5,  /* no interpreter for it in this guest */
-  BERTH_AGENT_ERROR_RESOURCE = 6,  /* no memory, processes or space in the guest */
+  BERTH_AGENT_ERROR_PROTOCOL = 1, /* a frame broke a rule; request 0 */
+  BERTH_AGENT_ERROR_VERSION = 2,  /* no version in common */
+  BERTH_AGENT_ERROR_INVALID = 3,  /* the request itself is wrong */
+  BERTH_AGENT_ERROR_BUSY = 4,     /* an exec is running */
+  BERTH_AGENT_ERROR_LANGUAGE = 5, /* no interpreter for it in this guest */
+  BERTH_AGENT_ERROR_RESOURCE = 6, /* no memory, processes or space in the guest */
   BERTH_AGENT_ERROR_INTERNAL = 7,
   BERTH_AGENT_ERROR_DAMAGED = 16,   /* what arrived is not what was sent */
   BERTH_AGENT_ERROR_CANCELLED = 17, /* because of KILL */
 } BerthAgentError;
 
-#define BERTH_HELLO_RESET 1u     /* flags of HELLO: end whatever is running first */
-#define BERTH_EXEC_STDIN 1u      /* flags of EXEC: DATA on stdin will follow; else end-of-file */
-#define BERTH_EXEC_SESSION 2u    /* the interpreter keeps its state for the next such exec */
-#define BERTH_EXEC_ONCE 4u       /* the guest goes after it: its end may be told early, see Runs */
-#define BERTH_EXEC_REHEARSAL 8u  /* with BERTH_EXEC_SESSION: see Rehearsals */
-#define BERTH_EXIT_TIMED_OUT 1u  /* flags of EXIT */
+#define BERTH_HELLO_RESET 1u    /* flags of HELLO: end whatever is running first */
+#define BERTH_EXEC_STDIN 1u     /* flags of EXEC: DATA on stdin will follow; else end-of-file */
+#define BERTH_EXEC_SESSION 2u   /* the interpreter keeps its state for the next such exec */
+#define BERTH_EXEC_ONCE 4u      /* the guest goes after it: its end may be told early, see Runs */
+#define BERTH_EXEC_REHEARSAL 8u /* with BERTH_EXEC_SESSION: see Rehearsals */
+#define BERTH_EXIT_TIMED_OUT 1u /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
-#define BERTH_EXIT_KILLED 4u     /* ended because of KILL */
-#define BERTH_PUT_DIRECTORY 1u   /* flags of PUT: a directory, made if there is none; no DATA */
-#define BERTH_DONE_MORE 1u       /* flags of DONE: LS has more entries behind these */
-#define BERTH_HELLO_READY 1u     /* flags of HELLO_REPLY: the interpreter is loaded already */
+#define BERTH_EXIT_KILLED 4u      /* ended because of KILL */
+#define BERTH_PUT_DIRECTORY 1u    /* flags of PUT: a directory, made if there is none; no DATA */
+#define BERTH_DONE_MORE 1u        /* flags of DONE: LS has more entries behind these */
+#define BERTH_HELLO_READY 1u      /* flags of HELLO_REPLY: the interpreter is loaded already */
 #define BERTH_HELLO_IDENTIFIED 2u /* it has had an identity: a tenant's code may have run */
 
 typedef struct __attribute__ ((packed))
@@ -181,8 +182,8 @@ typedef struct __attribute__ ((packed))
   uint32_t version; /* the one that both speak from here on */
   uint32_t flags;
   uint8_t nonce[BERTH_PROTOCOL_NONCE_SIZE]; /* the host's own, returned */
-  uint64_t boot_us;  /* CLOCK_BOOTTIME when the agent's main loop began */
-  uint64_t ready_us; /* CLOCK_BOOTTIME when the interpreter was loaded, 0 if it is not yet */
+  uint64_t boot_us;                         /* CLOCK_BOOTTIME when the agent's main loop began */
+  uint64_t ready_us;  /* CLOCK_BOOTTIME when the interpreter was loaded, 0 if it is not yet */
   uint32_t languages; /* bit 1 << BerthLanguage for each that can be run here */
 } BerthHelloReply;
 
@@ -222,8 +223,8 @@ typedef struct __attribute__ ((packed))
   int32_t status;  /* exit status 0..255, or -1 when a signal ended it */
   uint32_t signal; /* the signal, or 0 */
   uint64_t wall_us;
-  uint64_t cpu_us;      /* user and system time of all of the exec's processes */
-  uint64_t peak_bytes;  /* of its cgroup where the kernel tells, else 0 */
+  uint64_t cpu_us;     /* user and system time of all of the exec's processes */
+  uint64_t peak_bytes; /* of its cgroup where the kernel tells, else 0 */
 } BerthExit;
 
 /* The path follows, without a NUL. */
@@ -275,28 +276,28 @@ typedef struct
 static inline uint32_t
 berth_le32_read (const uint8_t *bytes)
 {
-  return (uint32_t) bytes[0] | (uint32_t) bytes[1] << 8 | (uint32_t) bytes[2] << 16
-         | (uint32_t) bytes[3] << 24;
+  return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16
+         | (uint32_t)bytes[3] << 24;
 }
 
 static inline void
 berth_le32_write (uint8_t *bytes, uint32_t value)
 {
   for (unsigned i = 0; i < 4; i++)
-    bytes[i] = (uint8_t) (value >> (8 * i));
+    bytes[i] = (uint8_t)(value >> (8 * i));
 }
 
 static inline uint64_t
 berth_le64_read (const uint8_t *bytes)
 {
-  return (uint64_t) berth_le32_read (bytes) | (uint64_t) berth_le32_read (bytes + 4) << 32;
+  return (uint64_t)berth_le32_read (bytes) | (uint64_t)berth_le32_read (bytes + 4) << 32;
 }
 
 static inline void
 berth_le64_write (uint8_t *bytes, uint64_t value)
 {
-  berth_le32_write (bytes, (uint32_t) value);
-  berth_le32_write (bytes + 4, (uint32_t) (value >> 32));
+  berth_le32_write (bytes, (uint32_t)value);
+  berth_le32_write (bytes + 4, (uint32_t)(value >> 32));
 }
 
 static inline void
@@ -312,8 +313,8 @@ berth_frame_head_write (uint8_t out[BERTH_FRAME_HEAD_SIZE], uint32_t type, uint3
 static inline bool
 berth_frame_head_read (const uint8_t in[BERTH_FRAME_HEAD_SIZE], BerthFrameHead *out_head)
 {
-  BerthFrameHead head = { berth_le32_read (in), berth_le32_read (in + 4),
-                          berth_le32_read (in + 8) };
+  BerthFrameHead head
+      = { berth_le32_read (in), berth_le32_read (in + 4), berth_le32_read (in + 8) };
 
   if (head.length > BERTH_FRAME_MAX_PAYLOAD)
     return false;
@@ -322,5 +323,5 @@ berth_frame_head_read (const uint8_t in[BERTH_FRAME_HEAD_SIZE], BerthFrameHead *
 }
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the packed structs above are read as they lie in memory: little-endian machines only"
+#  error "the packed structs above are read as they lie in memory: little-endian machines only"
 #endif

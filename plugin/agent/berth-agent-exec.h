@@ -15,9 +15,9 @@ typedef void (*BerthAgentExecDoneFunc) (BerthAgentExec *self, BerthResult *resul
                                         gpointer user_data);
 
 /* Sends the request. Takes over @exec; @channel must outlive it. */
-BerthAgentExec *berth_agent_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
-                                      BerthLanguage language, BerthAgentExecDoneFunc func,
-                                      gpointer user_data);
+BerthAgentExec *
+berth_agent_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
+                      BerthLanguage language, BerthAgentExecDoneFunc func, gpointer user_data);
 void berth_agent_exec_free (BerthAgentExec *self);
 
 /* A frame with this exec's id. FALSE: it breaks a rule. */

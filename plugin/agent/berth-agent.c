@@ -11,7 +11,8 @@
 #include "berth-source.h"
 #include "pool/berth-error.h"
 
-/* design.md, invariant 7 and issue "warm pool": how far a guest's clock may be off when code starts */
+/* design.md, invariant 7 and issue "warm pool": how far a guest's clock may be off when code
+ * starts */
 #define CLOCK_SKEW_MAX_NS (50 * G_GINT64_CONSTANT (1000000))
 /* Frames that carry no data and answer nothing: a guest needs a READY now and then, no more. */
 #define UNASKED_MAX 1000u
@@ -63,7 +64,7 @@ pending_free (Pending *pending)
 static GTask *
 agent_steal_pending (BerthAgent *self, Pending *pending)
 {
-  g_autoptr(GTask) task = g_object_ref (pending->task);
+  g_autoptr (GTask) task = g_object_ref (pending->task);
 
   g_ptr_array_remove_fast (self->pending, pending);
   return g_steal_pointer (&task);
@@ -99,9 +100,9 @@ agent_find_task (BerthAgent *self, GTask *task)
 static void
 agent_fail_calls (BerthAgent *self, const GError *error)
 {
-  g_autoptr(GPtrArray) pending = self->pending;
+  g_autoptr (GPtrArray) pending = self->pending;
 
-  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify) pending_free);
+  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
   if (self->exec != NULL)
     berth_agent_exec_fail (self->exec, error);
   if (self->files != NULL)
@@ -117,7 +118,7 @@ agent_fail_calls (BerthAgent *self, const GError *error)
 static void
 closed_cb (const GError *error, gpointer user_data)
 {
-  g_autoptr(BerthAgent) self = g_object_ref (user_data);
+  g_autoptr (BerthAgent) self = g_object_ref (user_data);
   BerthAgentClosedFunc func = g_steal_pointer (&self->closed_func);
 
   agent_fail_calls (self, error);
@@ -130,7 +131,7 @@ closed_cb (const GError *error, gpointer user_data)
 void
 berth_agent_close (BerthAgent *self)
 {
-  g_autoptr(GError) error
+  g_autoptr (GError) error
       = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED, "the VM is being destroyed");
 
   self->closed_func = NULL;
@@ -165,7 +166,7 @@ berth_agent_class_init (BerthAgentClass *klass)
 static void
 berth_agent_init (BerthAgent *self)
 {
-  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify) pending_free);
+  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
 }
 
 /* The guest's proof that it has its own random numbers and the right time. */
@@ -173,8 +174,8 @@ static gboolean
 check_identity (const Pending *pending, const BerthIdentityDone *done, GError **error)
 {
   gint64 now_ns = g_get_real_time () * 1000;
-  gint64 sent_ns = (gint64) pending->identity.realtime_ns;
-  gint64 guest_ns = (gint64) done->realtime_ns;
+  gint64 sent_ns = (gint64)pending->identity.realtime_ns;
+  gint64 guest_ns = (gint64)done->realtime_ns;
 
   if (pending->identity.realtime_ns == BERTH_HIDDEN_CLOCK_NS)
     return TRUE;
@@ -183,7 +184,7 @@ check_identity (const Pending *pending, const BerthIdentityDone *done, GError **
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                    "the guest's clock is wrong by %.3f s after it was set",
-                   (double) (guest_ns - now_ns) / 1e9);
+                   (double)(guest_ns - now_ns) / 1e9);
       return FALSE;
     }
   return TRUE;
@@ -192,8 +193,8 @@ check_identity (const Pending *pending, const BerthIdentityDone *done, GError **
 static void
 agent_answer (BerthAgent *self, Pending *pending, const BerthFrame *frame)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GTask) task = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GTask) task = NULL;
   BerthIdentityDone done;
 
   if (frame->type == BERTH_FRAME_IDENTITY_DONE)
@@ -206,7 +207,7 @@ agent_answer (BerthAgent *self, Pending *pending, const BerthFrame *frame)
     g_task_return_error (task, g_steal_pointer (&error));
   else if (frame->type == BERTH_FRAME_IDENTITY_DONE)
     g_task_return_pointer (task, g_bytes_new (done.random, sizeof done.random),
-                           (GDestroyNotify) g_bytes_unref);
+                           (GDestroyNotify)g_bytes_unref);
   else
     g_task_return_boolean (task, TRUE);
 }
@@ -263,7 +264,7 @@ agent_take_unasked (BerthAgent *self, const BerthFrame *frame, GError **error)
   if (frame->type == BERTH_FRAME_ERROR && frame->request == 0)
     {
       g_autofree char *text
-          = g_utf8_make_valid ((const char *) frame->payload + 4, (gssize) frame->length - 4);
+          = g_utf8_make_valid ((const char *)frame->payload + 4, (gssize)frame->length - 4);
 
       g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
                    "the guest's agent gave up: %s", text);
@@ -279,14 +280,15 @@ agent_take_unasked (BerthAgent *self, const BerthFrame *frame, GError **error)
 static void
 frame_cb (const BerthFrame *frame, gpointer user_data)
 {
-  g_autoptr(BerthAgent) self = g_object_ref (user_data);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthAgent) self = g_object_ref (user_data);
+  g_autoptr (GError) error = NULL;
   Pending *pending = agent_find_pending (self, frame->type, frame->request);
   gboolean ok = TRUE;
 
   if (frame->type == BERTH_FRAME_HELLO_REPLY)
     ok = agent_take_hello (self, frame, &error);
-  if (ok && self->exec_task != NULL && frame->request == GPOINTER_TO_UINT (g_task_get_task_data (self->exec_task))
+  if (ok && self->exec_task != NULL
+      && frame->request == GPOINTER_TO_UINT (g_task_get_task_data (self->exec_task))
       && self->exec != NULL)
     ok = berth_agent_exec_take (self->exec, frame, &error);
   else if (ok && self->files != NULL && berth_agent_files_take (self->files, frame, &ok, &error))
@@ -322,7 +324,7 @@ pending_timeout_cb (gpointer user_data)
   GTask *task = user_data;
   BerthAgent *self = g_task_get_source_object (task);
   Pending *pending = agent_find_task (self, task);
-  g_autoptr(GTask) stolen = agent_steal_pending (self, pending);
+  g_autoptr (GTask) stolen = agent_steal_pending (self, pending);
 
   g_task_return_new_error (stolen, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT,
                            "the guest's agent did not answer in time");
@@ -335,7 +337,7 @@ pending_cancelled_idle (gpointer user_data)
   GTask *task = user_data;
   BerthAgent *self = g_task_get_source_object (task);
   Pending *pending = agent_find_task (self, task);
-  g_autoptr(GTask) stolen = pending != NULL ? agent_steal_pending (self, pending) : NULL;
+  g_autoptr (GTask) stolen = pending != NULL ? agent_steal_pending (self, pending) : NULL;
 
   if (stolen != NULL)
     g_task_return_error_if_cancelled (stolen);
@@ -345,7 +347,7 @@ pending_cancelled_idle (gpointer user_data)
 static void
 pending_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
-  g_autoptr(GSource) source = g_idle_source_new ();
+  g_autoptr (GSource) source = g_idle_source_new ();
 
   /* out of the cancellable's lock, and onto the agent's own thread */
   g_source_set_callback (source, pending_cancelled_idle, g_object_ref (user_data), g_object_unref);
@@ -374,8 +376,8 @@ agent_add_call (BerthAgent *self, GTask *task, guint32 reply_type, guint32 reque
   g_source_attach (pending->timeout, g_task_get_context (task));
   g_ptr_array_add (self->pending, pending);
   if (cancellable != NULL)
-    pending->cancelled_id = g_signal_connect (cancellable, "cancelled",
-                                              G_CALLBACK (pending_cancelled_cb), task);
+    pending->cancelled_id
+        = g_signal_connect (cancellable, "cancelled", G_CALLBACK (pending_cancelled_cb), task);
   return pending;
 }
 
@@ -384,7 +386,7 @@ berth_agent_hello_async (BerthAgent *self, gboolean is_reset, guint timeout_ms,
                          GCancellable *cancellable, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   BerthHello hello = {
     .version_min = BERTH_PROTOCOL_VERSION,
     .version_max = BERTH_PROTOCOL_VERSION,
@@ -414,7 +416,7 @@ void
 berth_agent_ready_async (BerthAgent *self, guint timeout_ms, GCancellable *cancellable,
                          GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_source_tag (task, berth_agent_ready_async);
   if (self->channel != NULL && self->ready_us != 0)
@@ -435,12 +437,12 @@ berth_agent_identify_async (BerthAgent *self, const char *hostname, gboolean is_
                             guint timeout_ms, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   Pending *pending;
 
   g_task_set_source_tag (task, berth_agent_identify_async);
-  pending = agent_add_call (self, task, BERTH_FRAME_IDENTITY_DONE, ++self->last_request,
-                            timeout_ms);
+  pending
+      = agent_add_call (self, task, BERTH_FRAME_IDENTITY_DONE, ++self->last_request, timeout_ms);
   if (pending == NULL)
     return;
   /* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */
@@ -451,7 +453,7 @@ berth_agent_identify_async (BerthAgent *self, const char *hostname, gboolean is_
     g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
   g_strlcpy (pending->identity.hostname, hostname, sizeof pending->identity.hostname);
   pending->identity.realtime_ns
-      = is_rehearsal ? BERTH_HIDDEN_CLOCK_NS : (guint64) g_get_real_time () * 1000;
+      = is_rehearsal ? BERTH_HIDDEN_CLOCK_NS : (guint64)g_get_real_time () * 1000;
   berth_frame_channel_send (self->channel, BERTH_FRAME_IDENTITY, pending->request,
                             &pending->identity, sizeof pending->identity, NULL, 0);
 }
@@ -460,7 +462,7 @@ gboolean
 berth_agent_identify_finish (BerthAgent *self, GAsyncResult *result, guint8 *out_random,
                              GError **error)
 {
-  g_autoptr(GBytes) random = NULL;
+  g_autoptr (GBytes) random = NULL;
 
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   random = g_task_propagate_pointer (G_TASK (result), error);
@@ -475,7 +477,7 @@ void
 berth_agent_ping_async (BerthAgent *self, guint timeout_ms, GCancellable *cancellable,
                         GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   guint8 cookie[8] = { 0 };
 
   g_task_set_source_tag (task, berth_agent_ping_async);
@@ -497,7 +499,7 @@ static void
 exec_done_cb (BerthAgentExec *exec, BerthResult *result, GError *error, gpointer user_data)
 {
   BerthAgent *self = user_data;
-  g_autoptr(GTask) task = g_steal_pointer (&self->exec_task);
+  g_autoptr (GTask) task = g_steal_pointer (&self->exec_task);
 
   if (self->exec_cancelled_id != 0)
     g_signal_handler_disconnect (g_task_get_cancellable (task), self->exec_cancelled_id);
@@ -507,7 +509,7 @@ exec_done_cb (BerthAgentExec *exec, BerthResult *result, GError *error, gpointer
   if (error != NULL)
     g_task_return_error (task, error);
   else
-    g_task_return_pointer (task, result, (GDestroyNotify) berth_result_free);
+    g_task_return_pointer (task, result, (GDestroyNotify)berth_result_free);
 }
 
 static gboolean
@@ -524,7 +526,7 @@ exec_cancelled_idle (gpointer user_data)
 static void
 exec_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
-  g_autoptr(GSource) source = g_idle_source_new ();
+  g_autoptr (GSource) source = g_idle_source_new ();
 
   g_source_set_callback (source, exec_cancelled_idle, g_object_ref (user_data), g_object_unref);
   g_source_attach (source, g_task_get_context (user_data));
@@ -532,11 +534,10 @@ exec_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 
 void
 berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage language,
-                        GCancellable *cancellable, GAsyncReadyCallback callback,
-                        gpointer user_data)
+                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(BerthExec) owned = exec;
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (BerthExec) owned = exec;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_source_tag (task, berth_agent_exec_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
@@ -544,20 +545,20 @@ berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage languag
     return;
   if (self->channel == NULL || self->exec != NULL)
     {
-      g_task_return_new_error (task, BERTH_ERROR,
-                               self->exec != NULL ? BERTH_ERROR_INTERNAL : BERTH_ERROR_GONE,
-                               self->exec != NULL ? "the guest is running code already"
-                                                  : "the VM is gone");
+      g_task_return_new_error (
+          task, BERTH_ERROR, self->exec != NULL ? BERTH_ERROR_INTERNAL : BERTH_ERROR_GONE,
+          self->exec != NULL ? "the guest is running code already" : "the VM is gone");
       return;
     }
   g_task_set_task_data (task, GUINT_TO_POINTER (++self->last_request), NULL);
-  self->ready_us = 0; /* the loaded interpreter is this program's; the agent tells of the next one */
+  self->ready_us
+      = 0; /* the loaded interpreter is this program's; the agent tells of the next one */
   self->exec_task = g_object_ref (task);
   self->exec = berth_agent_exec_new (self->channel, self->last_request, g_steal_pointer (&owned),
                                      language, exec_done_cb, self);
   if (cancellable != NULL)
-    self->exec_cancelled_id = g_signal_connect (cancellable, "cancelled",
-                                                G_CALLBACK (exec_cancelled_cb), task);
+    self->exec_cancelled_id
+        = g_signal_connect (cancellable, "cancelled", G_CALLBACK (exec_cancelled_cb), task);
 }
 
 BerthResult *
@@ -571,8 +572,8 @@ void
 berth_agent_file_async (BerthAgent *self, BerthFileRequest *file, GCancellable *cancellable,
                         GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(BerthFileRequest) owned = file;
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (BerthFileRequest) owned = file;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_source_tag (task, berth_agent_file_async);
   g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */

@@ -45,8 +45,8 @@ gboolean berth_agent_ready_finish (BerthAgent *self, GAsyncResult *result, GErro
  * @is_rehearsal: everything but the time, which stays hidden: under TCG the first time through new
  * code takes ten times as long as the second, so a warm VM goes through it before it is paused. */
 void berth_agent_identify_async (BerthAgent *self, const char *hostname, gboolean is_rehearsal,
-                                 guint timeout_ms, GCancellable *cancellable, GAsyncReadyCallback callback,
-                                 gpointer user_data);
+                                 guint timeout_ms, GCancellable *cancellable,
+                                 GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_agent_identify_finish (BerthAgent *self, GAsyncResult *result, guint8 *out_random,
                                       GError **error);
 
@@ -54,17 +54,19 @@ void berth_agent_ping_async (BerthAgent *self, guint timeout_ms, GCancellable *c
                              GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_agent_ping_finish (BerthAgent *self, GAsyncResult *result, GError **error);
 
-/* Runs one program; takes over @exec, which has passed berth_exec_check(). One at a time. Cancelling
- * ends the program (SIGTERM, SIGKILL 2 s later) and completes with G_IO_ERROR_CANCELLED when it has
- * ended. The result's exec part is filled in; what the guest does not know is left to the caller. */
+/* Runs one program; takes over @exec, which has passed berth_exec_check(). One at a time.
+ * Cancelling ends the program (SIGTERM, SIGKILL 2 s later) and completes with G_IO_ERROR_CANCELLED
+ * when it has ended. The result's exec part is filled in; what the guest does not know is left to
+ * the caller. */
 void berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage language,
                              GCancellable *cancellable, GAsyncReadyCallback callback,
                              gpointer user_data);
 BerthResult *berth_agent_exec_finish (BerthAgent *self, GAsyncResult *result, GError **error);
 
-/* Carries one file, or lists a folder; takes over @file, which has passed berth_file_request_check().
- * May run beside an exec; BERTH_FILES_MAX at a time, more wait for their turn. Cancelling withdraws
- * it and completes with G_IO_ERROR_CANCELLED; a PUT that was done before is a success. */
+/* Carries one file, or lists a folder; takes over @file, which has passed
+ * berth_file_request_check(). May run beside an exec; BERTH_FILES_MAX at a time, more wait for
+ * their turn. Cancelling withdraws it and completes with G_IO_ERROR_CANCELLED; a PUT that was done
+ * before is a success. */
 void berth_agent_file_async (BerthAgent *self, BerthFileRequest *file, GCancellable *cancellable,
                              GAsyncReadyCallback callback, gpointer user_data);
 BerthFileResult *berth_agent_file_finish (BerthAgent *self, GAsyncResult *result, GError **error);

@@ -18,7 +18,7 @@ struct _BerthFrameChannel
   gsize queue_done; /* bytes of the queue that are written */
   GSource *read_source;
   GSource *write_source;
-  GSource *continue_source; /* a turn ended with frames left in the buffer */
+  GSource *continue_source;  /* a turn ended with frames left in the buffer */
   BerthFrameFunc frame_func; /* NULL once closed */
   BerthFrameClosedFunc closed_func;
   gpointer user_data;
@@ -78,15 +78,15 @@ is_end (gssize got, const GError *error)
 static gboolean
 channel_fill (BerthFrameChannel *self)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   gsize size = 0;
   guint8 *room = berth_frame_decoder_reserve (self->decoder, &size);
-  gssize got = g_socket_receive_with_blocking (self->socket, (char *) room, size, FALSE, NULL,
-                                               &error);
+  gssize got
+      = g_socket_receive_with_blocking (self->socket, (char *)room, size, FALSE, NULL, &error);
 
   if (got > 0)
     {
-      berth_frame_decoder_commit (self->decoder, (gsize) got);
+      berth_frame_decoder_commit (self->decoder, (gsize)got);
       return TRUE;
     }
   if (is_end (got, error))
@@ -106,7 +106,7 @@ channel_take_turn (BerthFrameChannel *self)
 {
   for (guint i = 0; i < FRAMES_PER_TURN && self->frame_func != NULL; i++)
     {
-      g_autoptr(GError) error = NULL;
+      g_autoptr (GError) error = NULL;
       BerthFrame frame;
 
       if (berth_frame_decoder_next (self->decoder, &frame, &error))
@@ -122,7 +122,7 @@ channel_take_turn (BerthFrameChannel *self)
 static gboolean
 continue_cb (gpointer user_data)
 {
-  g_autoptr(ChannelHold) self = channel_ref (user_data);
+  g_autoptr (ChannelHold) self = channel_ref (user_data);
 
   if (channel_take_turn (self))
     return G_SOURCE_CONTINUE;
@@ -133,7 +133,7 @@ continue_cb (gpointer user_data)
 static gboolean
 readable_cb (GSocket *socket, GIOCondition condition, gpointer user_data)
 {
-  g_autoptr(ChannelHold) self = channel_ref (user_data);
+  g_autoptr (ChannelHold) self = channel_ref (user_data);
 
   if (!channel_take_turn (self) || self->continue_source != NULL)
     return G_SOURCE_CONTINUE;
@@ -163,13 +163,13 @@ channel_flush (BerthFrameChannel *self)
 {
   while (self->queue_done < self->queue->len)
     {
-      g_autoptr(GError) error = NULL;
+      g_autoptr (GError) error = NULL;
       gssize put = g_socket_send_with_blocking (
-          self->socket, (const char *) self->queue->data + self->queue_done,
+          self->socket, (const char *)self->queue->data + self->queue_done,
           self->queue->len - self->queue_done, FALSE, NULL, &error);
 
       if (put > 0)
-        self->queue_done += (gsize) put;
+        self->queue_done += (gsize)put;
       else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
         {
           channel_watch (self, &self->write_source, G_IO_OUT, writable_cb);
@@ -200,18 +200,18 @@ berth_frame_channel_send (BerthFrameChannel *self, guint32 type, guint32 request
   g_assert (part_size + rest_size <= BERTH_FRAME_MAX_PAYLOAD);
   if (self->frame_func == NULL)
     return;
-  berth_frame_head_write (head, type, request, (guint32) (part_size + rest_size));
+  berth_frame_head_write (head, type, request, (guint32)(part_size + rest_size));
   /* a stream of files may never let the queue run empty */
   if (self->queue_done > QUEUE_DONE_MAX)
     {
-      g_byte_array_remove_range (self->queue, 0, (guint) self->queue_done);
+      g_byte_array_remove_range (self->queue, 0, (guint)self->queue_done);
       self->queue_done = 0;
     }
   g_byte_array_append (self->queue, head, sizeof head);
   if (part_size > 0)
-    g_byte_array_append (self->queue, part, (guint) part_size);
+    g_byte_array_append (self->queue, part, (guint)part_size);
   if (rest_size > 0)
-    g_byte_array_append (self->queue, rest, (guint) rest_size);
+    g_byte_array_append (self->queue, rest, (guint)rest_size);
   if (self->write_source == NULL)
     channel_flush (self);
 }

@@ -25,8 +25,8 @@ void berth_frame_channel_expect_hello (BerthFrameChannel *self,
 
 /* Queues a frame of two parts, either may be empty, and writes what the socket takes at once.
  * The queue is bounded by what callers may have under way: a request and its credits. */
-void berth_frame_channel_send (BerthFrameChannel *self, guint32 type, guint32 request,
-                               gconstpointer part, gsize part_size, gconstpointer rest,
-                               gsize rest_size);
+void
+berth_frame_channel_send (BerthFrameChannel *self, guint32 type, guint32 request,
+                          gconstpointer part, gsize part_size, gconstpointer rest, gsize rest_size);
 
 G_END_DECLS

@@ -10,7 +10,7 @@
  * and QEMU can have held back, generously */
 #define HUNT_MAX (1024u * 1024u)
 
-G_DEFINE_QUARK (berth-protocol-error-quark, berth_protocol_error)
+G_DEFINE_QUARK (berth - protocol - error - quark, berth_protocol_error)
 
 struct _BerthFrameDecoder
 {
@@ -103,7 +103,7 @@ decoder_hunt (BerthFrameDecoder *self)
           decoder_skip (self, size - whole + 1);
           return FALSE;
         }
-      decoder_skip (self, (gsize) (magic - bytes) - BERTH_FRAME_HEAD_SIZE);
+      decoder_skip (self, (gsize)(magic - bytes) - BERTH_FRAME_HEAD_SIZE);
       if (self->end - self->begin < whole)
         return FALSE;
       if (is_expected_hello (self, self->buffer + self->begin))

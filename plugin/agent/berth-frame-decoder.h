@@ -51,8 +51,9 @@ BERTH_AVAILABLE void berth_frame_decoder_free (BerthFrameDecoder *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFrameDecoder, berth_frame_decoder_free)
 
 /* Throw away everything up to the HELLO_REPLY that returns @nonce. */
-BERTH_AVAILABLE void berth_frame_decoder_expect_hello (
-    BerthFrameDecoder *self, const guint8 nonce[BERTH_PROTOCOL_NONCE_SIZE]);
+BERTH_AVAILABLE void
+berth_frame_decoder_expect_hello (BerthFrameDecoder *self,
+                                  const guint8 nonce[BERTH_PROTOCOL_NONCE_SIZE]);
 
 /* Where to put new bytes: at least one byte of room once every whole frame has been taken out. */
 BERTH_AVAILABLE guint8 *berth_frame_decoder_reserve (BerthFrameDecoder *self, gsize *out_size);

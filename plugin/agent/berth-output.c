@@ -67,11 +67,11 @@ output_flush (BerthOutput *self)
 
   while (self->written < self->held->len && !self->is_broken)
     {
-      gssize put = write (self->fd, self->held->data + self->written,
-                          self->held->len - self->written);
+      gssize put
+          = write (self->fd, self->held->data + self->written, self->held->len - self->written);
 
       if (put >= 0)
-        self->written += (gsize) put;
+        self->written += (gsize)put;
       else if (errno == EAGAIN)
         break;
       else if (errno != EINTR)
@@ -106,7 +106,7 @@ output_write_fd (BerthOutput *self, const guint8 *bytes, gsize size)
 {
   gsize done;
 
-  g_byte_array_append (self->held, bytes, (guint) size);
+  g_byte_array_append (self->held, bytes, (guint)size);
   if (self->source != NULL)
     return;
   done = output_flush (self);
@@ -133,7 +133,7 @@ berth_output_write (BerthOutput *self, const guint8 *bytes, gsize size)
   room = self->max - self->held->len;
   if (size > room)
     self->is_truncated = TRUE;
-  g_byte_array_append (self->held, bytes, (guint) MIN (size, room));
+  g_byte_array_append (self->held, bytes, (guint)MIN (size, room));
   self->func (size, self->user_data);
 }
 
@@ -181,6 +181,6 @@ berth_output_dup_text (BerthOutput *self, gboolean *out_truncated)
   if (self->is_truncated)
     size = drop_half_character (self->held->data, size);
   *out_truncated = self->is_truncated;
-  return size > 0 ? g_utf8_make_valid ((const char *) self->held->data, (gssize) size)
+  return size > 0 ? g_utf8_make_valid ((const char *)self->held->data, (gssize)size)
                   : g_strdup ("");
 }

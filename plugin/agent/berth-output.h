@@ -17,8 +17,8 @@ typedef void (*BerthOutputDrainedFunc) (gsize size, gpointer user_data);
  * after that is dropped. */
 BerthOutput *berth_output_new_for_fd (int fd, BerthOutputDrainedFunc func, gpointer user_data);
 /* Keeps the first @max bytes, drops the rest. */
-BerthOutput *berth_output_new_for_capture (gsize max, BerthOutputDrainedFunc func,
-                                           gpointer user_data);
+BerthOutput *
+berth_output_new_for_capture (gsize max, BerthOutputDrainedFunc func, gpointer user_data);
 void berth_output_free (BerthOutput *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthOutput, berth_output_free)
 

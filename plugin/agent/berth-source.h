@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Ends a source that was attached by hand: GLib has g_clear_handle_id() for ids, nothing for these. */
+/* Ends a source that was attached by hand: GLib has g_clear_handle_id() for ids, nothing for
+ * these. */
 #pragma once
 
 #include <glib.h>

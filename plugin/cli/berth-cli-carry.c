@@ -160,8 +160,8 @@ gboolean
 berth_carry_begin (BerthCarry *self, BerthClient *client, GVariant *sandbox, GUnixFDList *fds,
                    const BerthOptionValues *values, GError **error)
 {
-  g_autoptr(GVariant) owned = g_variant_ref_sink (sandbox);
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (GVariant) owned = g_variant_ref_sink (sandbox);
+  g_autoptr (GVariant) reply = NULL;
   GVariantDict options;
 
   g_variant_dict_init (&options, owned);
@@ -204,7 +204,7 @@ carry_download (BerthCarry *self, GError **out_failure)
 static GVariant *
 complete_result (BerthCarry *self, GVariant *result, gint64 destroy_us, gboolean is_destroyed)
 {
-  g_autoptr(GVariant) timing = g_variant_lookup_value (result, "timing", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) timing = g_variant_lookup_value (result, "timing", G_VARIANT_TYPE_VARDICT);
   GVariantDict dict, times;
 
   g_variant_dict_init (&times, timing);
@@ -220,7 +220,7 @@ complete_result (BerthCarry *self, GVariant *result, gint64 destroy_us, gboolean
 GVariant *
 berth_carry_end (BerthCarry *self, GVariant *result, GError **out_failure)
 {
-  g_autoptr(GVariant) owned = result;
+  g_autoptr (GVariant) owned = result;
   gint64 begun_us;
   gboolean is_destroyed;
 

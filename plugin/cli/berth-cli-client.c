@@ -18,7 +18,7 @@ struct _BerthClient
   char *path;
   GDBusConnection *connection;
   BerthProgress *progress; /* nullable, borrowed */
-  int signal; /* that ended it, 0 for none */
+  int signal;              /* that ended it, 0 for none */
   guint signal_ids[2];
 };
 
@@ -38,8 +38,8 @@ interrupt (BerthClient *self, int number)
     _exit (BERTH_EXIT_SIGNAL_BASE + number);
   self->signal = number;
   /* berthd sees the end at once, withdraws a waiting request and ends a running program */
-  g_socket_shutdown (g_socket_connection_get_socket (G_SOCKET_CONNECTION (
-                         g_dbus_connection_get_stream (self->connection))),
+  g_socket_shutdown (g_socket_connection_get_socket (
+                         G_SOCKET_CONNECTION (g_dbus_connection_get_stream (self->connection))),
                      TRUE, TRUE, NULL);
   return G_SOURCE_CONTINUE;
 }
@@ -65,7 +65,7 @@ terminate_cb (gpointer user_data)
 BerthClient *
 berth_client_new (const char *socket_path, GError **error)
 {
-  g_autoptr(BerthClient) self = g_new0 (BerthClient, 1);
+  g_autoptr (BerthClient) self = g_new0 (BerthClient, 1);
 
   self->connection = berth_dial (socket_path, "--socket", &self->path, error);
   if (self->connection == NULL)
@@ -117,7 +117,7 @@ called_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 translate_error (BerthClient *self, GError *failure, gboolean ran_code, GError **error)
 {
-  g_autoptr(GError) owned = failure;
+  g_autoptr (GError) owned = failure;
 
   if (self->signal != 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "interrupted: the request is withdrawn");
@@ -194,8 +194,7 @@ GVariant *
 berth_client_call_admin (BerthClient *self, const char *method, GVariant *arguments,
                          const char *reply_type, GError **error)
 {
-  return client_call (self, BERTH_WIRE_ADMIN_INTERFACE, method, arguments, reply_type, NULL,
-                      error);
+  return client_call (self, BERTH_WIRE_ADMIN_INTERFACE, method, arguments, reply_type, NULL, error);
 }
 
 /**

@@ -13,7 +13,7 @@ append_string (GString *text, const char *string)
   g_string_append_c (text, '"');
   for (const char *at = string; *at != '\0'; at++)
     {
-      guchar byte = (guchar) *at;
+      guchar byte = (guchar)*at;
 
       if (byte == '"' || byte == '\\')
         g_string_append_printf (text, "\\%c", byte);
@@ -22,7 +22,7 @@ append_string (GString *text, const char *string)
       else if (byte < 0x20 || byte == 0x7f)
         g_string_append_printf (text, "\\u%04x", byte);
       else
-        g_string_append_c (text, (char) byte);
+        g_string_append_c (text, (char)byte);
     }
   g_string_append_c (text, '"');
 }
@@ -41,8 +41,8 @@ append_double (GString *text, double number)
 static void
 append_entry (GString *text, GVariant *entry)
 {
-  g_autoptr(GVariant) key = g_variant_get_child_value (entry, 0);
-  g_autoptr(GVariant) value = g_variant_get_child_value (entry, 1);
+  g_autoptr (GVariant) key = g_variant_get_child_value (entry, 0);
+  g_autoptr (GVariant) value = g_variant_get_child_value (entry, 1);
 
   append_string (text, g_variant_get_string (key, NULL));
   g_string_append (text, ": ");
@@ -58,7 +58,7 @@ append_container (GString *text, GVariant *value)
   g_string_append_c (text, is_object ? '{' : '[');
   for (gsize i = 0; i < count; i++)
     {
-      g_autoptr(GVariant) child = g_variant_get_child_value (value, i);
+      g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
 
       if (i > 0)
         g_string_append (text, ", ");
@@ -74,7 +74,7 @@ append_container (GString *text, GVariant *value)
 static void
 append_inner (GString *text, GVariant *value)
 {
-  g_autoptr(GVariant) inner
+  g_autoptr (GVariant) inner
       = g_variant_n_children (value) > 0 ? g_variant_get_child_value (value, 0) : NULL;
 
   if (inner != NULL)

@@ -105,12 +105,12 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
 static GOptionContext *
 make_context (BerthOptionValues *self, const BerthVerbHelp *help)
 {
-  g_autoptr(GArray) entries = berth_option_values_make_entries (self, help);
+  g_autoptr (GArray) entries = berth_option_values_make_entries (self, help);
   GOptionContext *context = g_option_context_new (help->synopsis);
 
   g_option_context_set_summary (context, help->summary);
   g_option_context_set_description (context, help->description);
-  g_option_context_add_main_entries (context, (const GOptionEntry *) (void *) entries->data, NULL);
+  g_option_context_add_main_entries (context, (const GOptionEntry *)(void *)entries->data, NULL);
   return context;
 }
 
@@ -120,7 +120,7 @@ drop_separator (int *argc, char **argv)
 {
   if (*argc < 2 || strcmp (argv[1], "--") != 0)
     return;
-  memmove (&argv[1], &argv[2], (gsize) (*argc - 1) * sizeof argv[0]);
+  memmove (&argv[1], &argv[2], (gsize)(*argc - 1) * sizeof argv[0]);
   (*argc)--;
 }
 
@@ -139,8 +139,8 @@ gboolean
 berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp *help, int *argc,
                            char ***argv, GError **error)
 {
-  g_autoptr(GOptionContext) context = make_context (self, help);
-  g_autoptr(GError) cause = NULL;
+  g_autoptr (GOptionContext) context = make_context (self, help);
+  g_autoptr (GError) cause = NULL;
 
   if (!g_option_context_parse (context, argc, argv, &cause))
     {
@@ -205,11 +205,11 @@ parse_seconds (const char *option, const char *text, double min_s, double max_s,
 
   if (end == text || *end != '\0' || !isfinite (seconds) || seconds < min_s || seconds > max_s)
     {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s '%.40s': give %.10g to %.10g seconds",
-                   option, text, min_s, max_s);
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "%s '%.40s': give %.10g to %.10g seconds", option, text, min_s, max_s);
       return FALSE;
     }
-  *out_ms = (gint64) (seconds * 1000 + 0.5);
+  *out_ms = (gint64)(seconds * 1000 + 0.5);
   return TRUE;
 }
 
@@ -276,7 +276,7 @@ add_memory (const BerthOptionValues *self, GVariantDict *dict, GError **error)
                    self->memory, BERTH_LIMIT_MEMORY_MIN_MB, BERTH_LIMIT_MEMORY_MB);
       return FALSE;
     }
-  g_variant_dict_insert (dict, "memory_mb", "u", (guint32) memory_mb);
+  g_variant_dict_insert (dict, "memory_mb", "u", (guint32)memory_mb);
   return TRUE;
 }
 
@@ -311,7 +311,7 @@ berth_option_values_get_max_bytes (const BerthOptionValues *self, guint64 *out_b
 static gboolean
 check_names (const BerthOptionValues *self, GError **error)
 {
-  g_autoptr(BerthRequest) request
+  g_autoptr (BerthRequest) request
       = berth_request_new ("python", BERTH_LIMIT_MEMORY_MIN_MB, 1, self->tenant, self->task, 0,
                            BERTH_REQUEST_NO_WAIT, error);
 
@@ -350,12 +350,12 @@ gboolean
 berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code, GVariantDict *dict,
                               GError **error)
 {
-  g_autoptr(BerthExec) exec = berth_exec_new (code);
+  g_autoptr (BerthExec) exec = berth_exec_new (code);
   gint64 timeout_ms = BERTH_EXEC_TIMEOUT_DEFAULT_MS;
 
   if (self->timeout != NULL && !parse_seconds ("-t", self->timeout, 1, 86400, &timeout_ms, error))
     return FALSE;
-  exec->timeout_ms = (guint) timeout_ms;
+  exec->timeout_ms = (guint)timeout_ms;
   exec->env = g_strdupv (self->env);
   if (!berth_exec_check (exec, error))
     return FALSE;

@@ -60,7 +60,7 @@ typedef enum
   BERTH_TAKES_SANDBOX = 1 << 1,
   BERTH_TAKES_EXEC = 1 << 2,
   BERTH_TAKES_FILES = 1 << 3,
-  BERTH_TAKES_CARRY = 1 << 4, /* what is around a program that has a sandbox of its own */
+  BERTH_TAKES_CARRY = 1 << 4,  /* what is around a program that has a sandbox of its own */
   BERTH_TAKES_ROUNDS = 1 << 5, /* how often what is shown is shown anew */
 } BerthTakes;
 

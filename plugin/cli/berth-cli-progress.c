@@ -60,7 +60,7 @@ erase (BerthProgress *self)
 static void
 show (BerthProgress *self, const char *text)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   if (self->is_over)
     return;
@@ -71,7 +71,7 @@ show (BerthProgress *self, const char *text)
 static char *
 dup_text (BerthProgress *self, GVariant *progress)
 {
-  guint seconds = (guint) ((g_get_monotonic_time () - self->begun_us) / G_USEC_PER_SEC);
+  guint seconds = (guint)((g_get_monotonic_time () - self->begun_us) / G_USEC_PER_SEC);
   const char *state = "";
   const char *domain = "a VM";
   guint32 position = 0;
@@ -90,10 +90,10 @@ dup_text (BerthProgress *self, GVariant *progress)
 static void
 asked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply
       = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
-  g_autoptr(GVariant) progress = NULL;
+  g_autoptr (GVariant) progress = NULL;
   g_autofree char *text = NULL;
   BerthProgress *self = user_data;
 

@@ -25,7 +25,7 @@ berth_report_status_of_error (const GError *error)
     return BERTH_EXIT_SIGNAL_BASE + SIGINT;
   if (error->domain != BERTH_ERROR)
     return BERTH_EXIT_FAILED;
-  switch ((BerthError) error->code)
+  switch ((BerthError)error->code)
     {
     case BERTH_ERROR_INVALID:
       return BERTH_EXIT_INVALID;
@@ -45,7 +45,7 @@ dup_printable (const char *text)
   char *copy = g_strdup (text);
 
   for (char *at = copy; *at != '\0'; at++)
-    if (((guchar) *at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
+    if (((guchar)*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
       *at = '?';
   return copy;
 }
@@ -123,7 +123,7 @@ berth_report_text (const char *text)
 int
 berth_report_json (GVariant *value)
 {
-  g_autoptr(GVariant) owned = g_variant_ref_sink (value);
+  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
   g_autofree char *json = berth_json_from_variant (owned);
   g_autofree char *line = g_strconcat (json, "\n", NULL);
 
@@ -219,7 +219,7 @@ absent_value (Absent absent)
 static void
 add_or_null (GVariantBuilder *builder, GVariant *dictionary, const char *key, Absent absent)
 {
-  g_autoptr(GVariant) value
+  g_autoptr (GVariant) value
       = dictionary != NULL ? g_variant_lookup_value (dictionary, key, NULL) : NULL;
 
   g_variant_builder_add (builder, "{sv}", key, value != NULL ? value : absent_value (absent));
@@ -229,7 +229,7 @@ static void
 add_key (GVariantBuilder *builder, GVariant *result, const ResultKey *key)
 {
   GVariantBuilder inner = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-  g_autoptr(GVariant) dictionary = NULL;
+  g_autoptr (GVariant) dictionary = NULL;
 
   if (key->inner == NULL)
     {

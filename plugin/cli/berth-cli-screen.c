@@ -71,8 +71,8 @@ append_line (GString *frame, const char *line, guint columns)
 void
 berth_screen_show (BerthScreen *self, const char *text)
 {
-  g_auto(GStrv) lines = g_strsplit (text, "\n", -1);
-  g_autoptr(GString) frame = g_string_new (HOME);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  g_autoptr (GString) frame = g_string_new (HOME);
   guint columns;
   guint rows;
 

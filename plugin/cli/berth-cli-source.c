@@ -63,7 +63,7 @@ berth_source_dup_template (const char *language, GError **error)
 static GBytes *
 read_fd (int fd, const char *name, GError **error)
 {
-  g_autoptr(GByteArray) data = g_byte_array_new ();
+  g_autoptr (GByteArray) data = g_byte_array_new ();
   guint8 chunk[CHUNK_BYTES];
   gssize length = 1;
 
@@ -71,7 +71,7 @@ read_fd (int fd, const char *name, GError **error)
     {
       length = read (fd, chunk, sizeof chunk);
       if (length > 0)
-        g_byte_array_append (data, chunk, (guint) length);
+        g_byte_array_append (data, chunk, (guint)length);
       else if (length < 0 && errno != EINTR)
         {
           g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s: %s", name, g_strerror (errno));

@@ -19,10 +19,10 @@ typedef struct
 {
   int from;
   int to;
-  int own_pipe; /* which of the two is ours to close */
+  int own_pipe;            /* which of the two is ours to close */
   BerthProgress *progress; /* nullable, owned: ends with the first byte */
-  int failure;  /* errno of a write that failed for good; read after done is set */
-  int done;     /* atomic */
+  int failure;             /* errno of a write that failed for good; read after done is set */
+  int done;                /* atomic */
 } Pump;
 
 /* One of the streams: what berthd calls its far end, and where it goes here. */
@@ -88,7 +88,7 @@ write_chunk (Pump *pump, const char *data, gsize length)
           return FALSE;
         }
       data += written;
-      length -= (gsize) written;
+      length -= (gsize)written;
     }
   return TRUE;
 }
@@ -160,7 +160,7 @@ make_pump (int own_fd, const char *key, GUnixFDList *fds, GVariantDict *options,
 BerthStreams *
 berth_streams_new (BerthStreamsKind kinds, GUnixFDList *fds, GVariantDict *options, GError **error)
 {
-  g_autoptr(BerthStreams) self = g_new0 (BerthStreams, 1);
+  g_autoptr (BerthStreams) self = g_new0 (BerthStreams, 1);
 
   for (guint i = 0; i < N_STREAMS; i++)
     {
@@ -213,7 +213,7 @@ output_is_done (BerthStreams *self)
 static gboolean
 limit_cb (gpointer user_data)
 {
-  *(gboolean *) user_data = TRUE;
+  *(gboolean *)user_data = TRUE;
   return G_SOURCE_CONTINUE;
 }
 

@@ -28,8 +28,8 @@ typedef enum
   BERTH_STREAMS_BOOT_LOG = 1 << 2,
 } BerthStreamsKind;
 
-BerthStreams *berth_streams_new (BerthStreamsKind kinds, GUnixFDList *fds, GVariantDict *options,
-                                 GError **error);
+BerthStreams *
+berth_streams_new (BerthStreamsKind kinds, GUnixFDList *fds, GVariantDict *options, GError **error);
 void berth_streams_set_progress (BerthStreams *self, BerthProgress *progress);
 void berth_streams_start (BerthStreams *self);
 gboolean berth_streams_finish (BerthStreams *self, gint64 limit_us, GError **error);

@@ -14,7 +14,7 @@ berth_table_new (void)
 {
   BerthTable *self = g_new0 (BerthTable, 1);
 
-  self->rows = g_ptr_array_new_with_free_func ((GDestroyNotify) g_strfreev);
+  self->rows = g_ptr_array_new_with_free_func ((GDestroyNotify)g_strfreev);
   return self;
 }
 
@@ -77,9 +77,8 @@ berth_table_to_text (BerthTable *self, const char *indent)
 
       g_string_append (text, indent);
       for (guint column = 0; cells[column] != NULL; column++)
-        g_string_append_printf (text, "%-*s%s",
-                                cells[column + 1] != NULL ? (int) widths[column] : 0, cells[column],
-                                cells[column + 1] != NULL ? "  " : "\n");
+        g_string_append_printf (text, "%-*s%s", cells[column + 1] != NULL ? (int)widths[column] : 0,
+                                cells[column], cells[column + 1] != NULL ? "  " : "\n");
     }
   return g_string_free (text, FALSE);
 }
@@ -89,12 +88,13 @@ berth_table_to_text (BerthTable *self, const char *indent)
  * @dictionary: (nullable): a{sv}
  * @key: of it
  *
- * Returns: (transfer full): any value as a cell: "-" for none, text without its quotes, whole numbers
+ * Returns: (transfer full): any value as a cell: "-" for none, text without its quotes, whole
+ * numbers
  */
 char *
 berth_table_dup_cell (GVariant *dictionary, const char *key)
 {
-  g_autoptr(GVariant) value
+  g_autoptr (GVariant) value
       = dictionary != NULL ? g_variant_lookup_value (dictionary, key, NULL) : NULL;
 
   if (value == NULL)
@@ -118,12 +118,12 @@ dup_age (GVariant *dictionary, const char *key)
   if (!g_ascii_string_to_unsigned (cell, 10, 0, G_MAXUINT32, &seconds, NULL))
     return g_steal_pointer (&cell);
   if (seconds < 60)
-    return g_strdup_printf ("%us", (guint) seconds);
+    return g_strdup_printf ("%us", (guint)seconds);
   if (seconds < 3600)
-    return g_strdup_printf ("%um%02us", (guint) seconds / 60, (guint) seconds % 60);
+    return g_strdup_printf ("%um%02us", (guint)seconds / 60, (guint)seconds % 60);
   if (seconds < 86400)
-    return g_strdup_printf ("%uh%02um", (guint) seconds / 3600, (guint) seconds / 60 % 60);
-  return g_strdup_printf ("%ud%02uh", (guint) seconds / 86400, (guint) seconds / 3600 % 24);
+    return g_strdup_printf ("%uh%02um", (guint)seconds / 3600, (guint)seconds / 60 % 60);
+  return g_strdup_printf ("%ud%02uh", (guint)seconds / 86400, (guint)seconds / 3600 % 24);
 }
 
 static void
@@ -135,11 +135,11 @@ add_row (BerthTable *table, GVariant *dictionary, const char *const *keys)
     {
       gboolean is_age = strcmp (keys[i], "age_s") == 0 || strcmp (keys[i], "since") == 0;
 
-      g_ptr_array_add (cells,
-                       is_age ? dup_age (dictionary, keys[i]) : berth_table_dup_cell (dictionary, keys[i]));
+      g_ptr_array_add (cells, is_age ? dup_age (dictionary, keys[i])
+                                     : berth_table_dup_cell (dictionary, keys[i]));
     }
   g_ptr_array_add (cells, NULL);
-  berth_table_take_row (table, (char **) g_ptr_array_free (cells, FALSE));
+  berth_table_take_row (table, (char **)g_ptr_array_free (cells, FALSE));
 }
 
 /**
@@ -155,12 +155,12 @@ char *
 berth_table_of (GVariant *dictionaries, const char *const *heads, const char *const *keys,
                 const char *indent)
 {
-  g_autoptr(BerthTable) table = berth_table_new ();
+  g_autoptr (BerthTable) table = berth_table_new ();
 
-  berth_table_take_row (table, g_strdupv ((char **) heads));
+  berth_table_take_row (table, g_strdupv ((char **)heads));
   for (gsize i = 0; i < g_variant_n_children (dictionaries); i++)
     {
-      g_autoptr(GVariant) dictionary = g_variant_get_child_value (dictionaries, i);
+      g_autoptr (GVariant) dictionary = g_variant_get_child_value (dictionaries, i);
 
       add_row (table, dictionary, keys);
     }

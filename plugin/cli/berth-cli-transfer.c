@@ -157,10 +157,9 @@ progress_cb (gpointer user_data)
   double moved = (double)self->carrier->moved / 1e6;
   g_autofree char *name = berth_file_dup_shown (self->name);
 
-  g_autofree char *text
-      = self->size > 0
-            ? g_strdup_printf ("%s: %.1f of %.1f MB", name, moved, (double)self->size / 1e6)
-            : g_strdup_printf ("%s: %.1f MB", name, moved);
+  g_autofree char *text = self->size > 0 ? g_strdup_printf ("%s: %.1f of %.1f MB", name, moved,
+                                                            (double)self->size / 1e6)
+                                         : g_strdup_printf ("%s: %.1f MB", name, moved);
 
   berth_terminal_show_line (STDERR_FILENO, text);
   self->is_shown = TRUE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The verbs of the command: what each is called, says and does. It takes its own argc and argv (argv[0] is
- * the program) and returns the exit status. */
+/* The verbs of the command: what each is called, says and does. It takes its own argc and argv
+ * (argv[0] is the program) and returns the exit status. */
 #pragma once
 
 #include "plugin/cli/berth-cli-options.h"

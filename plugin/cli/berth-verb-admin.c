@@ -54,7 +54,7 @@ typedef struct
 static int
 call (BerthClient *client, const char *method, GVariant *arguments, GError **error)
 {
-  g_autoptr(GVariant) reply = berth_client_call_admin (client, method, arguments, "()", error);
+  g_autoptr (GVariant) reply = berth_client_call_admin (client, method, arguments, "()", error);
 
   return reply != NULL ? BERTH_EXIT_OK : -1;
 }
@@ -66,7 +66,7 @@ parse_count (const char *text, guint *out_count, GError **error)
 
   if (g_ascii_string_to_unsigned (text, 10, 0, WARM_MOST, &count, NULL))
     {
-      *out_count = (guint) count;
+      *out_count = (guint)count;
       return TRUE;
     }
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "'%.40s': give a number from 0 to %u", text,
@@ -110,12 +110,12 @@ template_list (BerthClient *client, gboolean json, char **arguments, GError **er
 {
   static const char *const heads[]
       = { "TEMPLATE", "LANGUAGE", "MEMORY", "VCPUS", "LAYERS", "SNAPSHOT", "MB", "FILE", NULL };
-  static const char *const keys[] = { "name", "language", "memory_mb", "vcpus", "layers",
-                                      "snapshot", "snapshot_mb", "path", NULL };
-  g_autoptr(GVariant) reply
+  static const char *const keys[] = { "name",     "language",    "memory_mb", "vcpus", "layers",
+                                      "snapshot", "snapshot_mb", "path",      NULL };
+  g_autoptr (GVariant) reply
       = berth_client_call_admin (client, "ListTemplates", NULL, "(aa{sv})", error);
-  g_autoptr(GVariant) templates = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
-  g_autoptr(GString) text = g_string_new (NULL);
+  g_autoptr (GVariant) templates = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
+  g_autoptr (GString) text = g_string_new (NULL);
   g_autofree char *table = NULL;
 
   if (templates == NULL)
@@ -126,7 +126,7 @@ template_list (BerthClient *client, gboolean json, char **arguments, GError **er
   g_string_append (text, table);
   for (gsize i = 0; i < g_variant_n_children (templates); i++)
     {
-      g_autoptr(GVariant) template = g_variant_get_child_value (templates, i);
+      g_autoptr (GVariant) template = g_variant_get_child_value (templates, i);
       const char *broken = NULL;
 
       if (g_variant_lookup (template, "error", "&s", &broken))
@@ -138,7 +138,7 @@ template_list (BerthClient *client, gboolean json, char **arguments, GError **er
 static int
 template_show (BerthClient *client, gboolean json, char **arguments, GError **error)
 {
-  g_autoptr(GVariant) reply = berth_client_call_admin (
+  g_autoptr (GVariant) reply = berth_client_call_admin (
       client, "ShowTemplate", g_variant_new ("(s)", arguments[0]), "(s)", error);
   const char *xml;
 
@@ -216,9 +216,9 @@ check_utf8 (char **arguments, GError **error)
 static int
 run_action (const Action *actions, const BerthVerbHelp *help, int argc, char **argv)
 {
-  g_auto(BerthOptionValues) values = { 0 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthClient) client = NULL;
+  g_auto (BerthOptionValues) values = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthClient) client = NULL;
   const Action *action = NULL;
   int status = -1;
 

@@ -17,9 +17,9 @@
 /* The command line, as far as it is written. */
 typedef struct
 {
-  const BerthVerb *verb; /* NULL: the verb itself is written */
-  GArray *entries;       /* GOptionEntry: what the verb takes */
-  GPtrArray *arguments;  /* words (borrowed) that are no options, before the last one */
+  const BerthVerb *verb;        /* NULL: the verb itself is written */
+  GArray *entries;              /* GOptionEntry: what the verb takes */
+  GPtrArray *arguments;         /* words (borrowed) that are no options, before the last one */
   const GOptionEntry *awaiting; /* nullable: takes the last word as its value */
   gboolean options_ended;
   const char *socket; /* nullable: --socket */
@@ -116,7 +116,7 @@ take_word (Line *self, const char *word)
   else if (!self->options_ended && word[0] == '-' && word[1] != '\0')
     take_option (self, word);
   else
-    g_ptr_array_add (self->arguments, (char *) word);
+    g_ptr_array_add (self->arguments, (char *)word);
 }
 
 /* "--name=va" is completed as a value. */
@@ -132,7 +132,7 @@ take_last_word (Line *self, const char *word)
   if (entry != NULL && takes_value (entry))
     {
       self->awaiting = entry;
-      self->before = g_strndup (word, (gsize) (equals + 1 - word));
+      self->before = g_strndup (word, (gsize)(equals + 1 - word));
     }
   self->word = word + (self->before != NULL ? strlen (self->before) : 0);
 }
@@ -150,8 +150,8 @@ offer (Line *self, const char *candidate, const char *description)
 static GVariant *
 ask (Line *self, const char *method, const char *reply_type)
 {
-  g_autoptr(BerthClient) client = berth_client_new (self->socket, NULL);
-  g_autoptr(GVariant) reply
+  g_autoptr (BerthClient) client = berth_client_new (self->socket, NULL);
+  g_autoptr (GVariant) reply
       = client != NULL ? berth_client_call (client, method, NULL, reply_type, NULL, NULL) : NULL;
 
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
@@ -176,11 +176,11 @@ offer_id (Line *self, GVariant *vm)
 static void
 offer_ids (Line *self)
 {
-  g_autoptr(GVariant) vms = ask (self, "List", "(aa{sv})");
+  g_autoptr (GVariant) vms = ask (self, "List", "(aa{sv})");
 
   for (gsize i = 0; vms != NULL && i < g_variant_n_children (vms); i++)
     {
-      g_autoptr(GVariant) vm = g_variant_get_child_value (vms, i);
+      g_autoptr (GVariant) vm = g_variant_get_child_value (vms, i);
 
       offer_id (self, vm);
     }
@@ -190,8 +190,8 @@ offer_ids (Line *self)
 static void
 offer_templates (Line *self)
 {
-  g_autoptr(GVariant) status = ask (self, "Status", "(a{sv})");
-  g_autoptr(GVariant) templates
+  g_autoptr (GVariant) status = ask (self, "Status", "(a{sv})");
+  g_autoptr (GVariant) templates
       = status != NULL ? g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT)
                        : NULL;
   GVariantIter iter;
@@ -227,9 +227,9 @@ offer_kind (Line *self, const char *kind)
     const char *kind;
     void (*offer) (Line *self);
   } kinds[] = {
-    { "ID", offer_ids },     { "TEMPLATE", offer_templates },
-    { "FILE", offer_files }, { "LANG", offer_templates },
-    { "PATH", offer_files }, { "LOCAL:GUEST", offer_files_to_carry },
+    { "ID", offer_ids },      { "TEMPLATE", offer_templates },
+    { "FILE", offer_files },  { "LANG", offer_templates },
+    { "PATH", offer_files },  { "LOCAL:GUEST", offer_files_to_carry },
     { "LOCAL", offer_files },
   };
 
@@ -253,7 +253,7 @@ bare_word (const char *word)
 static void
 offer_arguments (Line *self)
 {
-  g_auto(GStrv) words = g_strsplit (self->verb->help->synopsis, " ", -1);
+  g_auto (GStrv) words = g_strsplit (self->verb->help->synopsis, " ", -1);
   gboolean in_brackets = FALSE;
   gboolean fits = TRUE;
   guint position = 0;
@@ -331,8 +331,8 @@ offer_what_fits (Line *self)
 int
 berth_verb_complete (int argc, char **argv)
 {
-  g_auto(BerthOptionValues) values = { 0 };
-  g_auto(Line) line = { .arguments = g_ptr_array_new (), .out = g_string_new (NULL) };
+  g_auto (BerthOptionValues) values = { 0 };
+  g_auto (Line) line = { .arguments = g_ptr_array_new (), .out = g_string_new (NULL) };
 
   alarm (LIMIT_S);
   line.word = argc > 1 ? argv[argc - 1] : "";

@@ -24,7 +24,7 @@ static void
 append_dictionary (GString *text, GVariant *status, const char *key, const char *name,
                    const char *label, const char *help)
 {
-  g_autoptr(GVariant) dictionary = g_variant_lookup_value (status, key, G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) dictionary = g_variant_lookup_value (status, key, G_VARIANT_TYPE_VARDICT);
   GVariantIter iter;
   const char *entry;
   GVariant *child;
@@ -35,7 +35,7 @@ append_dictionary (GString *text, GVariant *status, const char *key, const char 
   g_variant_iter_init (&iter, dictionary);
   while (g_variant_iter_next (&iter, "{&sv}", &entry, &child))
     {
-      g_autoptr(GVariant) value = child;
+      g_autoptr (GVariant) value = child;
 
       if (g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32))
         g_string_append_printf (text, "%s{%s=\"%s\"} %u\n", name, label, entry,
@@ -48,7 +48,7 @@ static void
 append_templates (GString *text, GVariant *status, const char *key, const char *name,
                   const char *help)
 {
-  g_autoptr(GVariant) templates
+  g_autoptr (GVariant) templates
       = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
   GVariantIter iter;
   const char *template_name;
@@ -60,7 +60,7 @@ append_templates (GString *text, GVariant *status, const char *key, const char *
   g_variant_iter_init (&iter, templates);
   while (g_variant_iter_next (&iter, "{&sv}", &template_name, &child))
     {
-      g_autoptr(GVariant) template = child;
+      g_autoptr (GVariant) template = child;
       guint32 value;
 
       if (g_variant_lookup (template, key, "u", &value))
@@ -72,15 +72,16 @@ static char *
 dup_metrics (GVariant *status)
 {
   GString *text = g_string_new (NULL);
-  g_autoptr(GVariant) waiters
+  g_autoptr (GVariant) waiters
       = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
-  g_autoptr(GVariant) libvirt = g_variant_lookup_value (status, "libvirt", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) libvirt = g_variant_lookup_value (status, "libvirt", G_VARIANT_TYPE_VARDICT);
   gboolean connected = FALSE;
 
   append_dictionary (text, status, "slots", "berth_slots", "state", "VMs, by what they are");
   append_dictionary (text, status, "memory_mb", "berth_memory_mebibytes", "kind",
                      "memory of the guests");
-  append_dictionary (text, status, "vcpus", "berth_vcpus", "kind", "vCPUs of VMs that run or start");
+  append_dictionary (text, status, "vcpus", "berth_vcpus", "kind",
+                     "vCPUs of VMs that run or start");
   append_head (text, "berth_waiters", "requests that wait");
   g_string_append_printf (text, "berth_waiters %" G_GSIZE_FORMAT "\n",
                           waiters != NULL ? g_variant_n_children (waiters) : 0);
@@ -109,9 +110,9 @@ dup_metrics (GVariant *status)
 int
 berth_verb_metrics (int argc, char **argv)
 {
-  g_auto(BerthOptionValues) values = { 0 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) status
+  g_auto (BerthOptionValues) values = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) status
       = berth_verb_ask (&berth_metrics_help, &values, argc, argv, "Status", "(a{sv})", &error);
   g_autofree char *text = NULL;
 

@@ -34,9 +34,9 @@ const BerthVerbHelp berth_run_help = {
     "out after it ended, also when it failed (LOCAL: under its own name here, if not given). What\n"
     "'berth put --help' and 'berth get --help' say of paths holds. A download that fails is told,\n"
     "and the status is 125 where the program's would have been 0.\n\n"
-    "--boot-log shows the VM's console on stderr while it boots, also with -q; a warm VM or a clone\n"
-    "does not boot, and nothing is shown then.\n\n" EXIT_STATUS_HELP
-    "\nExamples:\n"
+    "--boot-log shows the VM's console on stderr while it boots, also with -q; a warm VM or a "
+    "clone\n"
+    "does not boot, and nothing is shown then.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
     "  berth run 'print(6*7)'\n"
     "  berth run --upload data.csv:in.csv --download out.png plot.py\n"
     "  berth run -l shell -t 5 -e NAME=world 'echo \"hello $NAME\"'\n"
@@ -66,10 +66,10 @@ typedef struct
   BerthSource source;
   GVariantDict options;
   BerthProgress *progress; /* nullable */
-  const char *id; /* where it runs; NULL: in a sandbox that berthd makes for it alone */
+  const char *id;          /* where it runs; NULL: in a sandbox that berthd makes for it alone */
   gboolean is_run;
-  BerthCarry *carry;       /* nullable: files before and after */
-  GVariantDict sandbox;    /* what makes the sandbox then */
+  BerthCarry *carry;        /* nullable: files before and after */
+  GVariantDict sandbox;     /* what makes the sandbox then */
   GError *download_failure; /* the first one's */
 } Execution;
 
@@ -138,8 +138,8 @@ report (const Execution *self, GVariant *result, const GError *error, int signal
   if (signal_number != 0)
     status = BERTH_EXIT_SIGNAL_BASE + signal_number;
   if (self->values.json
-      && berth_report_json (berth_report_result_object (
-             result, error != NULL ? error : self->download_failure))
+      && berth_report_json (
+             berth_report_result_object (result, error != NULL ? error : self->download_failure))
              != BERTH_EXIT_OK)
     return BERTH_EXIT_FAILED;
   if (error != NULL)
@@ -153,7 +153,7 @@ static GVariant *
 call (Execution *self, BerthClient *client, GUnixFDList *fds, GError **error)
 {
   GVariant *options = g_variant_dict_end (&self->options);
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (GVariant) reply = NULL;
 
   if (self->id != NULL)
     reply = berth_client_call (client, "Exec", g_variant_new ("(s@a{sv})", self->id, options),
@@ -181,14 +181,14 @@ output_limit_us (BerthClient *client)
 static GVariant *
 call_with_streams (Execution *self, BerthClient *client, GError **error)
 {
-  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   gboolean with_input = !self->source.took_stdin && berth_streams_stdin_is_given ();
   BerthStreamsKind kinds = (with_input ? BERTH_STREAMS_INPUT : 0)
                            | (self->values.json ? 0 : BERTH_STREAMS_OUTPUT)
                            | (self->carry == NULL ? boot_log_kind (self) : 0);
-  g_autoptr(BerthStreams) streams = berth_streams_new (kinds, fds, &self->options, error);
-  g_autoptr(GVariant) result = NULL;
-  g_autoptr(GError) output_error = NULL;
+  g_autoptr (BerthStreams) streams = berth_streams_new (kinds, fds, &self->options, error);
+  g_autoptr (GVariant) result = NULL;
+  g_autoptr (GError) output_error = NULL;
 
   if (streams == NULL)
     return NULL;
@@ -206,8 +206,8 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
 static gboolean
 begin_with_files (Execution *self, BerthClient *client, GError **error)
 {
-  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr(BerthStreams) boot_log
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (BerthStreams) boot_log
       = berth_streams_new (boot_log_kind (self), fds, &self->sandbox, error);
   gboolean ok;
 
@@ -225,7 +225,7 @@ begin_with_files (Execution *self, BerthClient *client, GError **error)
 static GVariant *
 call_with_files (Execution *self, BerthClient *client, GError **error)
 {
-  g_autoptr(GVariant) result = NULL;
+  g_autoptr (GVariant) result = NULL;
 
   if (!begin_with_files (self, client, error))
     return NULL;
@@ -237,9 +237,9 @@ call_with_files (Execution *self, BerthClient *client, GError **error)
 static int
 execute (Execution *self)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthClient) client = berth_client_new (self->values.socket, &error);
-  g_autoptr(GVariant) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthClient) client = berth_client_new (self->values.socket, &error);
+  g_autoptr (GVariant) result = NULL;
 
   if (client == NULL)
     return report (self, NULL, error, 0);
@@ -268,8 +268,8 @@ get_sandbox_options (Execution *self)
 int
 berth_verb_run (int argc, char **argv)
 {
-  g_auto(Execution) self = { 0 };
-  g_autoptr(GError) error = NULL;
+  g_auto (Execution) self = { 0 };
+  g_autoptr (GError) error = NULL;
 
   g_variant_dict_init (&self.options, NULL);
   g_variant_dict_init (&self.sandbox, NULL);
@@ -295,8 +295,8 @@ berth_verb_run (int argc, char **argv)
 int
 berth_verb_exec (int argc, char **argv)
 {
-  g_auto(Execution) self = { 0 };
-  g_autoptr(GError) error = NULL;
+  g_auto (Execution) self = { 0 };
+  g_autoptr (GError) error = NULL;
   gboolean ok;
 
   g_variant_dict_init (&self.options, NULL);

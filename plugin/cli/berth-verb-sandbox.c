@@ -32,9 +32,9 @@ static char *
 create (const BerthOptionValues *values, GVariantDict *options, int *out_signal, GError **error)
 {
   g_autofree char *template_name = berth_source_dup_template (values->language, error);
-  g_autoptr(BerthProgress) progress = berth_progress_new (values->quiet || values->json);
-  g_autoptr(BerthClient) client = NULL;
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (BerthProgress) progress = berth_progress_new (values->quiet || values->json);
+  g_autoptr (BerthClient) client = NULL;
+  g_autoptr (GVariant) reply = NULL;
   char *id = NULL;
 
   if (template_name == NULL || !berth_option_values_add_sandbox (values, options, error))
@@ -73,9 +73,9 @@ create_object (const char *id, const GError *error)
 int
 berth_verb_create (int argc, char **argv)
 {
-  g_auto(BerthOptionValues) values = { 0 };
-  g_auto(GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
-  g_autoptr(GError) error = NULL;
+  g_auto (BerthOptionValues) values = { 0 };
+  g_auto (GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (GError) error = NULL;
   g_autofree char *id = NULL;
   g_autofree char *line = NULL;
   int signal_number = 0;
@@ -100,8 +100,8 @@ destroy_all (BerthClient *client, char **ids)
 
   for (guint i = 0; ids[i] != NULL; i++)
     {
-      g_autoptr(GError) error = NULL;
-      g_autoptr(GVariant) reply = NULL;
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GVariant) reply = NULL;
 
       if (berth_option_check_utf8 ("an id", ids[i], &error))
         reply = berth_client_call (client, "Destroy", g_variant_new ("(s)", ids[i]), "()", NULL,
@@ -128,9 +128,9 @@ destroy_all (BerthClient *client, char **ids)
 int
 berth_verb_destroy (int argc, char **argv)
 {
-  g_auto(BerthOptionValues) values = { 0 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthClient) client = NULL;
+  g_auto (BerthOptionValues) values = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthClient) client = NULL;
 
   if (!berth_option_values_parse (&values, &berth_destroy_help, &argc, &argv, &error))
     return berth_report_error (error);

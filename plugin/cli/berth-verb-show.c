@@ -49,8 +49,8 @@ GVariant *
 berth_verb_ask (const BerthVerbHelp *help, BerthOptionValues *values, int argc, char **argv,
                 const char *method, const char *reply_type, GError **error)
 {
-  g_autoptr(BerthClient) client = NULL;
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (BerthClient) client = NULL;
+  g_autoptr (GVariant) reply = NULL;
 
   if (!berth_option_values_parse (values, help, &argc, &argv, error))
     return NULL;
@@ -78,12 +78,10 @@ report_failure (const BerthOptionValues *values, const GError *error)
 char *
 berth_verb_dup_list_text (GVariant *vms)
 {
-  static const char *const heads[]
-      = { "ID",   "DOMAIN", "TEMPLATE", "STATE",      "TENANT",
-          "TASK", "AGE",    "PRIVATE",  "SHARED MiB", NULL };
-  static const char *const keys[]
-      = { "id",   "domain", "template",   "state",     "tenant",
-          "task", "age_s",  "private_mb", "shared_mb", NULL };
+  static const char *const heads[] = { "ID",   "DOMAIN", "TEMPLATE", "STATE",      "TENANT",
+                                       "TASK", "AGE",    "PRIVATE",  "SHARED MiB", NULL };
+  static const char *const keys[] = { "id",   "domain", "template",   "state",     "tenant",
+                                      "task", "age_s",  "private_mb", "shared_mb", NULL };
 
   return berth_table_of (vms, heads, keys, "");
 }
@@ -98,9 +96,9 @@ berth_verb_dup_list_text (GVariant *vms)
 int
 berth_verb_list (int argc, char **argv)
 {
-  g_auto(BerthOptionValues) values = { 0 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) vms
+  g_auto (BerthOptionValues) values = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) vms
       = berth_verb_ask (&berth_list_help, &values, argc, argv, "List", "(aa{sv})", &error);
   g_autofree char *text = NULL;
 
@@ -122,7 +120,7 @@ static void
 append_slots (GString *text, GVariant *status)
 {
   static const char *const kinds[] = { "claimed", "warm", "starting", "stopping" };
-  g_autoptr(GVariant) slots = lookup_dictionary (status, "slots");
+  g_autoptr (GVariant) slots = lookup_dictionary (status, "slots");
   g_autofree char *available = berth_table_dup_cell (slots, "free");
   g_autofree char *total = berth_table_dup_cell (slots, "total");
 
@@ -140,7 +138,7 @@ static void
 append_budget (GString *text, GVariant *status, const char *key, const char *label,
                const char *unit)
 {
-  g_autoptr(GVariant) budget = lookup_dictionary (status, key);
+  g_autoptr (GVariant) budget = lookup_dictionary (status, key);
   g_autofree char *held = berth_table_dup_cell (budget, "held");
   g_autofree char *total = berth_table_dup_cell (budget, "total");
 
@@ -151,7 +149,7 @@ append_budget (GString *text, GVariant *status, const char *key, const char *lab
 static void
 append_libvirt (GString *text, GVariant *status)
 {
-  g_autoptr(GVariant) libvirt = lookup_dictionary (status, "libvirt");
+  g_autoptr (GVariant) libvirt = lookup_dictionary (status, "libvirt");
   g_autofree char *uri = berth_table_dup_cell (libvirt, "uri");
   g_autofree char *version = berth_table_dup_cell (libvirt, "version");
   gboolean connected = FALSE;
@@ -168,7 +166,7 @@ append_waiters (GString *text, GVariant *status)
 {
   static const char *const heads[] = { "POSITION", "TEMPLATE", "TENANT", "TASK", "WAITS", NULL };
   static const char *const keys[] = { "position", "template", "tenant", "task", "since", NULL };
-  g_autoptr(GVariant) waiters
+  g_autoptr (GVariant) waiters
       = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
   g_autofree char *table = NULL;
 
@@ -187,8 +185,8 @@ append_templates (GString *text, GVariant *status)
       = { "TEMPLATE", "WARM", "TARGET", "SNAPSHOT", "FAILURES", "LAST ERROR", NULL };
   static const char *const keys[]
       = { "warm", "target", "snapshot", "failures", "last_error", NULL };
-  g_autoptr(GVariant) templates = lookup_dictionary (status, "templates");
-  g_autoptr(BerthTable) table = berth_table_new ();
+  g_autoptr (GVariant) templates = lookup_dictionary (status, "templates");
+  g_autoptr (BerthTable) table = berth_table_new ();
   g_autofree char *rows = NULL;
   GVariantIter iter;
   const char *name;
@@ -196,18 +194,18 @@ append_templates (GString *text, GVariant *status)
 
   if (templates == NULL || g_variant_n_children (templates) == 0)
     return;
-  berth_table_take_row (table, g_strdupv ((char **) heads));
+  berth_table_take_row (table, g_strdupv ((char **)heads));
   g_variant_iter_init (&iter, templates);
   while (g_variant_iter_next (&iter, "{&sv}", &name, &child))
     {
-      g_autoptr(GVariant) template = child;
+      g_autoptr (GVariant) template = child;
       GPtrArray *cells = g_ptr_array_new ();
 
       g_ptr_array_add (cells, g_strdup (name));
       for (guint i = 0; keys[i] != NULL; i++)
         g_ptr_array_add (cells, berth_table_dup_cell (template, keys[i]));
       g_ptr_array_add (cells, NULL);
-      berth_table_take_row (table, (char **) g_ptr_array_free (cells, FALSE));
+      berth_table_take_row (table, (char **)g_ptr_array_free (cells, FALSE));
     }
   rows = berth_table_to_text (table, "  ");
   g_string_append_printf (text, "templates\n%s", rows);
@@ -243,9 +241,9 @@ berth_verb_dup_status_text (GVariant *status)
 int
 berth_verb_status (int argc, char **argv)
 {
-  g_auto(BerthOptionValues) values = { 0 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) status
+  g_auto (BerthOptionValues) values = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) status
       = berth_verb_ask (&berth_status_help, &values, argc, argv, "Status", "(a{sv})", &error);
   g_autofree char *text = NULL;
 
@@ -282,11 +280,11 @@ append_finding (GString *text, GVariant *finding)
 int
 berth_verb_doctor (int argc, char **argv)
 {
-  g_auto(BerthOptionValues) values = { 0 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) findings
+  g_auto (BerthOptionValues) values = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) findings
       = berth_verb_ask (&berth_doctor_help, &values, argc, argv, "Doctor", "(aa{sv})", &error);
-  g_autoptr(GString) text = g_string_new (NULL);
+  g_autoptr (GString) text = g_string_new (NULL);
   gboolean all_ok = TRUE;
   int status;
 
@@ -294,7 +292,7 @@ berth_verb_doctor (int argc, char **argv)
     return report_failure (&values, error);
   for (gsize i = 0; i < g_variant_n_children (findings); i++)
     {
-      g_autoptr(GVariant) finding = g_variant_get_child_value (findings, i);
+      g_autoptr (GVariant) finding = g_variant_get_child_value (findings, i);
 
       all_ok = append_finding (text, finding) && all_ok;
     }

@@ -40,11 +40,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Top, top_clear)
 static char *
 dup_look (BerthClient *client, GError **error)
 {
-  g_autoptr(GVariant) status = berth_client_call (client, "Status", NULL, "(a{sv})", NULL, error);
-  g_autoptr(GVariant) vms
+  g_autoptr (GVariant) status = berth_client_call (client, "Status", NULL, "(a{sv})", NULL, error);
+  g_autoptr (GVariant) vms
       = status != NULL ? berth_client_call (client, "List", NULL, "(aa{sv})", NULL, error) : NULL;
-  g_autoptr(GVariant) status_value = NULL;
-  g_autoptr(GVariant) vms_value = NULL;
+  g_autoptr (GVariant) status_value = NULL;
+  g_autoptr (GVariant) vms_value = NULL;
   g_autofree char *status_text = NULL;
   g_autofree char *vms_text = NULL;
 
@@ -148,9 +148,9 @@ run (Top *self, GError **error)
 int
 berth_verb_top (int argc, char **argv)
 {
-  g_auto(BerthOptionValues) values = { 0 };
-  g_auto(Top) self = { 0 };
-  g_autoptr(GError) error = NULL;
+  g_auto (BerthOptionValues) values = { 0 };
+  g_auto (Top) self = { 0 };
+  g_autoptr (GError) error = NULL;
   int status;
 
   if (!berth_option_values_parse (&values, &berth_top_help, &argc, &argv, &error)

@@ -37,7 +37,7 @@ static const char help_tail[]
 static int
 print_help (void)
 {
-  g_autoptr(GString) text = g_string_new (help_head);
+  g_autoptr (GString) text = g_string_new (help_head);
 
   for (const BerthVerb *verb = berth_verbs_get_all (); verb->name != NULL; verb++)
     g_string_append_printf (text, "  %-9s %s\n", verb->name, verb->summary);

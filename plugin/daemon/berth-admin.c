@@ -25,7 +25,7 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (BerthAdmin, berth_admin, BERTH_DBUS_TYPE_ADMIN_SK
 static void
 answer (GDBusMethodInvocation *invocation, gboolean ok, GError *failure)
 {
-  g_autoptr(GError) error = failure;
+  g_autoptr (GError) error = failure;
 
   if (ok)
     g_dbus_method_invocation_return_value (invocation, NULL);
@@ -73,7 +73,7 @@ handle_drain (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const c
 static gboolean
 handle_list_templates (BerthDBusAdmin *object, GDBusMethodInvocation *invocation)
 {
-  g_autoptr(GVariant) templates = berth_manager_dup_templates (BERTH_ADMIN (object)->manager);
+  g_autoptr (GVariant) templates = berth_manager_dup_templates (BERTH_ADMIN (object)->manager);
 
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@aa{sv})", templates));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -83,9 +83,9 @@ static gboolean
 handle_show_template (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
                       const char *template_name)
 {
-  g_autoptr(GError) error = NULL;
-  g_autofree char *xml = berth_manager_dup_template_xml (BERTH_ADMIN (object)->manager,
-                                                         template_name, &error);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *xml
+      = berth_manager_dup_template_xml (BERTH_ADMIN (object)->manager, template_name, &error);
 
   if (xml != NULL)
     g_dbus_method_invocation_return_value (invocation, g_variant_new ("(s)", xml));

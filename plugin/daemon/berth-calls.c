@@ -79,7 +79,7 @@ void
 berth_calls_cancel (BerthCalls *self, guint32 serial)
 {
   GCancellable *found = berth_calls_find (self, serial);
-  g_autoptr(GCancellable) cancellable = found != NULL ? g_object_ref (found) : NULL;
+  g_autoptr (GCancellable) cancellable = found != NULL ? g_object_ref (found) : NULL;
 
   g_cancellable_cancel (cancellable);
 }
@@ -88,7 +88,7 @@ void
 berth_calls_cancel_all (BerthCalls *self)
 {
   /* cancelling one may end others, so they are looked up first */
-  g_autoptr(GPtrArray) cancellables = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GPtrArray) cancellables = g_ptr_array_new_with_free_func (g_object_unref);
   GHashTableIter iter;
   gpointer call;
 

@@ -13,7 +13,8 @@ void berth_calls_unref (BerthCalls *self);
 
 /* (transfer none): lives as long as @invocation */
 GCancellable *berth_calls_add (BerthCalls *self, GDBusMethodInvocation *invocation);
-/* (transfer none) (nullable): that of the call that message @serial made, if it has no answer yet */
+/* (transfer none) (nullable): that of the call that message @serial made, if it has no answer
+ * yet */
 GCancellable *berth_calls_find (BerthCalls *self, guint32 serial);
 /* The call that message @serial made, if it has no answer yet. */
 void berth_calls_cancel (BerthCalls *self, guint32 serial);

@@ -27,7 +27,7 @@ cut (Gate *gate, GDBusConnection *connection, const char *reason)
 static void
 refuse_call (GDBusConnection *connection, GDBusMessage *call, const char *name, const char *reason)
 {
-  g_autoptr(GDBusMessage) reply = g_dbus_message_new_method_error_literal (call, name, reason);
+  g_autoptr (GDBusMessage) reply = g_dbus_message_new_method_error_literal (call, name, reason);
 
   g_dbus_connection_send_message (connection, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
 }
@@ -79,8 +79,9 @@ admit (Gate *gate, GDBusConnection *connection, GDBusMessage *message)
   if (unanswered > BERTH_LIMIT_CALLS_PER_CONNECTION)
     {
       refuse_call (connection, message, "org.berth.Berth1.Error.Invalid",
-                   "more than " G_STRINGIFY (BERTH_LIMIT_CALLS_PER_CONNECTION)
-                   " calls of one connection at once: wait for answers first");
+                   "more than " G_STRINGIFY (
+                       BERTH_LIMIT_CALLS_PER_CONNECTION) " calls of one connection at once: wait "
+                                                         "for answers first");
       return FALSE;
     }
   if (g_dbus_message_get_num_unix_fds (message) > 0 && !berth_gate_has_descriptors ())
@@ -98,7 +99,7 @@ admit (Gate *gate, GDBusConnection *connection, GDBusMessage *message)
 static GDBusMessage *
 with_answer (GDBusMessage *message)
 {
-  g_autoptr(GDBusMessage) original = message;
+  g_autoptr (GDBusMessage) original = message;
   GDBusMessageFlags flags = g_dbus_message_get_flags (original);
   GDBusMessage *copy;
 

@@ -11,8 +11,8 @@
 #define BERTH_LIMIT_MESSAGE_BYTES (2 * 1024 * 1024)
 /* File descriptors that one message carries */
 #define BERTH_LIMIT_MESSAGE_FDS 3
-/* File descriptors that clients leave to berthd itself: GLib ends a process that has none left, and each
- * VM that starts takes a few. */
+/* File descriptors that clients leave to berthd itself: GLib ends a process that has none left, and
+ * each VM that starts takes a few. */
 #define BERTH_LIMIT_RESERVED_FDS 64
 /* Connections of one user that authenticate at once; the others wait for these */
 #define BERTH_LIMIT_AUTHENTICATIONS_PER_UID 2

@@ -96,7 +96,7 @@ check_folder (BerthListener *self, GError **error)
     return refuse (self, error, "%s: %s", folder, g_strerror (errno));
   if (status.st_uid != 0 && status.st_uid != geteuid ())
     return refuse (self, error, "%s belongs to user %u: choose a folder of your own (--socket)",
-                   folder, (guint) status.st_uid);
+                   folder, (guint)status.st_uid);
   if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0)
     return refuse (self, error, "everybody may write to %s: chmod o-w it", folder);
   return TRUE;
@@ -147,8 +147,8 @@ take_lock (BerthListener *self, GError **error)
 static gboolean
 somebody_answers (const char *path)
 {
-  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr(GSocket) probe
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocket) probe
       = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
 
   return probe != NULL && g_socket_connect (probe, address, NULL, NULL);
@@ -197,10 +197,10 @@ bind_socket (BerthListener *self, int fd, GError **error)
   if (self->group != NULL && group == NULL)
     return refuse (self, error, "there is no group %s: create it, or choose another --socket-group",
                    self->group);
-  if (fchmod (fd, 0600) != 0 || bind (fd, (struct sockaddr *) &address, sizeof address) != 0)
+  if (fchmod (fd, 0600) != 0 || bind (fd, (struct sockaddr *)&address, sizeof address) != 0)
     return refuse (self, error, "%s", g_strerror (errno));
   if (group != NULL
-      && (chown (self->path, (uid_t) -1, group->gr_gid) != 0 || chmod (self->path, 0660) != 0))
+      && (chown (self->path, (uid_t)-1, group->gr_gid) != 0 || chmod (self->path, 0660) != 0))
     return refuse (self, error, "cannot give it to group %s: %s", self->group, g_strerror (errno));
   if (listen (fd, BACKLOG) != 0)
     return refuse (self, error, "%s", g_strerror (errno));

@@ -31,7 +31,7 @@ static void
 make_printable (char *line)
 {
   for (char *at = line; *at != '\0'; at++)
-    if (((guchar) *at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
+    if (((guchar)*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
       *at = '?';
 }
 

@@ -239,9 +239,9 @@ parse_entry (BerthOptions *self, BerthOptionSet set, const char *key, GVariant *
 static gboolean
 parse_code (BerthOptions *self, GError **error)
 {
-  g_autoptr(GVariant) code
+  g_autoptr (GVariant) code
       = g_variant_lookup_value (self->message, "code", G_VARIANT_TYPE_BYTESTRING);
-  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr (GBytes) bytes = NULL;
 
   if (code == NULL)
     return refuse (error, "code", "missing, or not of type 'ay'");
@@ -263,7 +263,7 @@ BerthOptions *
 berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds,
                      gint64 default_wait_us, GError **error)
 {
-  g_autoptr(BerthOptions) self = g_new0 (BerthOptions, 1);
+  g_autoptr (BerthOptions) self = g_new0 (BerthOptions, 1);
   GVariantIter iter;
   const char *key;
   GVariant *child;
@@ -275,7 +275,7 @@ berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds,
   g_variant_iter_init (&iter, message);
   while (g_variant_iter_next (&iter, "{&sv}", &key, &child))
     {
-      g_autoptr(GVariant) value = child;
+      g_autoptr (GVariant) value = child;
 
       if (!parse_entry (self, set, key, value, fds, error))
         return NULL;

@@ -70,7 +70,7 @@ berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error)
    * whose text helps, and whose name would mean nothing to anybody */
   gboolean known
       = error->domain == BERTH_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_autoptr(GError) told
+  g_autoptr (GError) told
       = known ? g_error_copy (error)
               : g_error_new (BERTH_ERROR, BERTH_ERROR_INTERNAL, "%s", error->message);
 
@@ -133,9 +133,9 @@ answer_result (Call *call, BerthResult *result, const GError *error)
 static void
 run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr(Call) call = user_data;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result
       = berth_manager_run_finish (BERTH_MANAGER (source), async_result, &error);
 
   answer_result (call, result, error);
@@ -146,9 +146,9 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
             GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr(Call) call = call_new (self, invocation);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthOptions) options
+  g_autoptr (Call) call = call_new (self, invocation);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC, arg_options, fds,
                              self->default_wait_us, &error);
 
@@ -177,9 +177,9 @@ berth_peer_check_id (const char *id, GError **error)
 static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr(Call) call = user_data;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result
       = berth_manager_exec_finish (BERTH_MANAGER (source), async_result, &error);
 
   answer_result (call, result, error);
@@ -190,9 +190,9 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
              const char *id, GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr(Call) call = call_new (self, invocation);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthOptions) options = NULL;
+  g_autoptr (Call) call = call_new (self, invocation);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthOptions) options = NULL;
 
   if (berth_peer_check_id (id, &error))
     options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options, fds, 0, &error);
@@ -201,10 +201,9 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
       call_fail (call, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
-  berth_manager_exec_async (self->manager, id, berth_peer_get_acting_uid (self),
-                            g_steal_pointer (&options->exec),
-                            berth_calls_add (self->calls, invocation), exec_cb,
-                            g_steal_pointer (&call));
+  berth_manager_exec_async (
+      self->manager, id, berth_peer_get_acting_uid (self), g_steal_pointer (&options->exec),
+      berth_calls_add (self->calls, invocation), exec_cb, g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -221,12 +220,12 @@ handle_progress (BerthDBusManager *object, GDBusMethodInvocation *invocation, gu
 {
   BerthPeer *self = BERTH_PEER (object);
   GCancellable *cancellable = berth_calls_find (self->calls, serial);
-  g_autoptr(GVariant) progress
+  g_autoptr (GVariant) progress
       = cancellable != NULL ? berth_manager_dup_progress (self->manager, cancellable) : NULL;
 
-  g_dbus_method_invocation_return_value (
-      invocation, progress != NULL ? g_variant_new ("(@a{sv})", progress)
-                                   : g_variant_new_parsed ("(@a{sv} {},)"));
+  g_dbus_method_invocation_return_value (invocation, progress != NULL
+                                                         ? g_variant_new ("(@a{sv})", progress)
+                                                         : g_variant_new_parsed ("(@a{sv} {},)"));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -234,7 +233,7 @@ static void
 untold_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autofree char *id = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error))
     g_warning ("sandbox %s, whose caller went away: %s", id, error->message);
@@ -257,8 +256,8 @@ client_is_gone (BerthPeer *self)
 static void
 create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(Call) call = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
   g_autofree char *id = berth_manager_create_vm_finish (BERTH_MANAGER (source), result, &error);
   gboolean is_gone;
 
@@ -283,9 +282,9 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUni
                GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr(Call) call = call_new (self, invocation);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthOptions) options
+  g_autoptr (Call) call = call_new (self, invocation);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, fds,
                              self->default_wait_us, &error);
 
@@ -305,8 +304,8 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUni
 static void
 destroy_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(Call) call = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
 
   if (berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error))
     call_answer (call, NULL);
@@ -328,8 +327,8 @@ static gboolean
 handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, const char *id)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr(Call) call = call_new (self, invocation);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (Call) call = call_new (self, invocation);
+  g_autoptr (GError) error = NULL;
 
   if (berth_peer_check_id (id, &error))
     {
@@ -346,7 +345,7 @@ static gboolean
 handle_list (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr(GVariant) vms
+  g_autoptr (GVariant) vms
       = berth_manager_dup_list (self->manager, berth_peer_get_acting_uid (self));
 
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@aa{sv})", vms));
@@ -368,14 +367,14 @@ waiter_without_names (GVariant *waiter)
 static GVariant *
 status_for_everybody (GVariant *status)
 {
-  g_autoptr(GVariant) waiters
+  g_autoptr (GVariant) waiters
       = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   GVariantDict dict;
 
   for (gsize i = 0; waiters != NULL && i < g_variant_n_children (waiters); i++)
     {
-      g_autoptr(GVariant) waiter = g_variant_get_child_value (waiters, i);
+      g_autoptr (GVariant) waiter = g_variant_get_child_value (waiters, i);
 
       g_variant_builder_add_value (&builder, waiter_without_names (waiter));
     }
@@ -388,9 +387,8 @@ static gboolean
 handle_status (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
-  g_autoptr(GVariant) status = berth_manager_dup_status (self->manager);
-  GVariant *told
-      = berth_peer_get_acting_uid (self) == 0 ? status : status_for_everybody (status);
+  g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
+  GVariant *told = berth_peer_get_acting_uid (self) == 0 ? status : status_for_everybody (status);
 
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@a{sv})", told));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -399,9 +397,9 @@ handle_status (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 static void
 doctor_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(Call) call = user_data;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) findings
+  g_autoptr (Call) call = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) findings
       = berth_manager_doctor_finish (BERTH_MANAGER (source), result, &error);
 
   if (findings != NULL)
@@ -492,7 +490,7 @@ static void
 detached_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autofree char *id = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error)
       && !g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
@@ -524,7 +522,7 @@ unexport (BerthPeer *self)
 static void
 closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error, gpointer user_data)
 {
-  g_autoptr(BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
+  g_autoptr (BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
 
   berth_calls_cancel_all (self->calls);
   end_attached (self);

@@ -68,7 +68,7 @@ static gboolean
 load_config (BerthConfig *config, const char *given_path, GError **error)
 {
   g_autofree char *path = given_path != NULL ? g_strdup (given_path) : dup_default_config_path ();
-  g_autoptr(GError) local = NULL;
+  g_autoptr (GError) local = NULL;
 
   if (berth_config_load_file (config, path, &local))
     return TRUE;
@@ -98,9 +98,9 @@ parse_arguments (Arguments *arguments, BerthConfig *config, char **argv, GError 
     { "version", 0, 0, G_OPTION_ARG_NONE, &arguments->show_version, "Print the version", NULL },
     G_OPTION_ENTRY_NULL,
   };
-  g_autoptr(GOptionContext) context = g_option_context_new (NULL);
-  g_auto(GStrv) copy = g_strdupv (argv);
-  g_autoptr(GError) local = NULL;
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_auto (GStrv) copy = g_strdupv (argv);
+  g_autoptr (GError) local = NULL;
   gboolean ok;
 
   g_option_context_set_summary (context, "Runs untrusted code in short-lived virtual machines, a "
@@ -124,9 +124,9 @@ parse_arguments (Arguments *arguments, BerthConfig *config, char **argv, GError 
 static BerthConfig *
 read_settings (Arguments *arguments, char **argv, GError **error)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(BerthConfig) scratch = berth_config_new ();
-  g_auto(Arguments) again = { 0 };
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (BerthConfig) scratch = berth_config_new ();
+  g_auto (Arguments) again = { 0 };
 
   if (!parse_arguments (arguments, scratch, argv, error)
       || !load_config (config, arguments->config_path, error)
@@ -138,8 +138,8 @@ read_settings (Arguments *arguments, char **argv, GError **error)
 static char *
 dup_uri (BerthManager *manager)
 {
-  g_autoptr(GVariant) status = berth_manager_dup_status (manager);
-  g_autoptr(GVariant) libvirt = g_variant_lookup_value (status, "libvirt", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) status = berth_manager_dup_status (manager);
+  g_autoptr (GVariant) libvirt = g_variant_lookup_value (status, "libvirt", G_VARIANT_TYPE_VARDICT);
   char *uri = NULL;
 
   if (libvirt == NULL || !g_variant_lookup (libvirt, "uri", "s", &uri))
@@ -159,7 +159,7 @@ static void
 started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   Daemon *self = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   g_autofree char *uri = NULL;
   GSocket *socket;
   gboolean ok = berth_manager_start_finish (self->manager, result, &error);
@@ -207,7 +207,7 @@ static void
 shut_down_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   Daemon *self = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!berth_manager_shutdown_finish (self->manager, result, &error))
     {
@@ -283,7 +283,7 @@ serve (BerthConfig *config)
   Daemon self = { .status = STATUS_OK, .socket_path = g_strdup (config->socket) };
   gint64 wait_us = config->wait_timeout_s > 0 ? config->wait_timeout_s * G_USEC_PER_SEC
                                               : BERTH_REQUEST_WAIT_FOREVER;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   self.listener = berth_listener_new (config->socket, config->socket_group);
   if (!berth_listener_claim (self.listener, &error))
@@ -316,9 +316,9 @@ serve (BerthConfig *config)
 int
 main (int argc, char **argv)
 {
-  g_auto(Arguments) arguments = { 0 };
-  g_autoptr(BerthConfig) config = NULL;
-  g_autoptr(GError) error = NULL;
+  g_auto (Arguments) arguments = { 0 };
+  g_autoptr (BerthConfig) config = NULL;
+  g_autoptr (GError) error = NULL;
 
   signal (SIGPIPE, SIG_IGN);
   config = read_settings (&arguments, argv, &error);

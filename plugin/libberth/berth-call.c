@@ -68,7 +68,7 @@ message_new (const char *method, GVariant *arguments)
 static void
 send_and_forget (GDBusConnection *connection, const char *method, GVariant *arguments)
 {
-  g_autoptr(GDBusMessage) message = message_new (method, arguments);
+  g_autoptr (GDBusMessage) message = message_new (method, arguments);
 
   g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
   g_dbus_connection_send_message (connection, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
@@ -86,7 +86,7 @@ withdraw_cb (GCancellable *cancellable, gpointer user_data)
 static GError *
 error_of_answer (GDBusMessage *answer)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!g_dbus_message_to_gerror (answer, &error))
     return NULL;
@@ -127,7 +127,7 @@ static GVariant *
 dup_body (Call *call, GDBusMessage *answer, GError **error)
 {
   GVariant *body = g_dbus_message_get_body (answer);
-  g_autoptr(GVariant) checked
+  g_autoptr (GVariant) checked
       = g_variant_ref_sink (body != NULL ? body : g_variant_new_tuple (NULL, 0));
 
   if (g_variant_is_of_type (checked, G_VARIANT_TYPE (call->answer_type)))
@@ -143,7 +143,7 @@ return_answer (GTask *task, GDBusMessage *answer)
 {
   Call *call = g_task_get_task_data (task);
   GError *error = error_of_answer (answer);
-  g_autoptr(GVariant) body = error == NULL ? dup_body (call, answer, &error) : NULL;
+  g_autoptr (GVariant) body = error == NULL ? dup_body (call, answer, &error) : NULL;
 
   if (body == NULL)
     g_task_return_error (task, error);
@@ -172,10 +172,10 @@ forget_cancellable (GTask *task)
 static void
 answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   Call *call = g_task_get_task_data (task);
-  g_autoptr(GError) cause = NULL;
-  g_autoptr(GDBusMessage) answer = g_dbus_connection_send_message_with_reply_finish (
+  g_autoptr (GError) cause = NULL;
+  g_autoptr (GDBusMessage) answer = g_dbus_connection_send_message_with_reply_finish (
       G_DBUS_CONNECTION (source), result, &cause);
 
   forget_cancellable (task);
@@ -191,7 +191,7 @@ static void
 send_call (GTask *task)
 {
   Call *call = g_task_get_task_data (task);
-  g_autoptr(GTask) own = g_object_ref (task);
+  g_autoptr (GTask) own = g_object_ref (task);
   GCancellable *cancellable = g_task_get_cancellable (task);
   gboolean is_question = call->kind == BERTH_CALL_ASKS;
   Withdrawal *withdrawal;
@@ -229,7 +229,7 @@ connect_thread (GTask *connecting, gpointer source, gpointer data, GCancellable 
 static void
 connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   Call *call = g_task_get_task_data (task);
   GError *error = NULL;
 
@@ -245,8 +245,8 @@ connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 void
 berth_call_start (GTask *task, const BerthCall *what)
 {
-  g_autoptr(GUnixFDList) fds = what->fds;
-  g_autoptr(GTask) connecting = NULL;
+  g_autoptr (GUnixFDList) fds = what->fds;
+  g_autoptr (GTask) connecting = NULL;
   Call *call = g_new0 (Call, 1);
 
   call->kind = what->kind;
@@ -290,7 +290,7 @@ berth_call_finish (BerthClient *client, GAsyncResult *result, gpointer tag, GErr
 GVariant *
 berth_call_finish_child (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr(GVariant) body = berth_call_finish (client, result, tag, error);
+  g_autoptr (GVariant) body = berth_call_finish (client, result, tag, error);
 
   return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
 }

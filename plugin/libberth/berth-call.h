@@ -47,10 +47,10 @@ void berth_call_start (GTask *task, const BerthCall *what);
 GTask *berth_call_new_task (BerthClient *client, gpointer tag, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data);
 /* (transfer full) (nullable): the answer's body */
-GVariant *berth_call_finish (BerthClient *client, GAsyncResult *result, gpointer tag,
-                             GError **error);
+GVariant *
+berth_call_finish (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error);
 /* (transfer full) (nullable): the first child of it */
-GVariant *berth_call_finish_child (BerthClient *client, GAsyncResult *result, gpointer tag,
-                                   GError **error);
+GVariant *
+berth_call_finish_child (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error);
 
 G_END_DECLS

@@ -73,7 +73,7 @@ part_done (GTask *task)
 static void
 answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   Transfer *transfer = g_task_get_task_data (task);
 
   transfer->answer = g_task_propagate_pointer (G_TASK (result), &transfer->error);
@@ -86,7 +86,7 @@ answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 written_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
 
   g_output_stream_write_all_finish (G_OUTPUT_STREAM (source), result, NULL, NULL);
   g_output_stream_close (G_OUTPUT_STREAM (source), NULL, NULL);
@@ -96,7 +96,7 @@ written_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 read_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   Transfer *transfer = g_task_get_task_data (task);
 
   g_output_stream_splice_finish (G_OUTPUT_STREAM (source), result,
@@ -119,7 +119,7 @@ flow (GTask *task, int fd)
                                        transfer->flow, written_cb, g_object_ref (task));
       return;
     }
-  g_autoptr(GInputStream) input = g_unix_input_stream_new (fd, TRUE);
+  g_autoptr (GInputStream) input = g_unix_input_stream_new (fd, TRUE);
   transfer->stream = g_memory_output_stream_new_resizable ();
   g_output_stream_splice_async (transfer->stream, input,
                                 G_OUTPUT_STREAM_SPLICE_CLOSE_SOURCE
@@ -147,7 +147,7 @@ static void
 transfer_start (GTask *task, const char *method, const char *id, const char *path,
                 GVariantDict *options)
 {
-  g_autoptr(GTask) owned = task;
+  g_autoptr (GTask) owned = task;
   Transfer *transfer = g_task_get_task_data (task);
   BerthCall call = { BERTH_CALL_CARRIES, method, NULL, NULL, "(a{sv})" };
   GError *error = NULL;
@@ -233,7 +233,7 @@ berth_client_put_file_async (BerthClient *self, const char *id, const char *path
 gboolean
 berth_client_put_file_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(GBytes) content = NULL;
+  g_autoptr (GBytes) content = NULL;
 
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
 
@@ -258,7 +258,7 @@ gboolean
 berth_client_put_file (BerthClient *self, const char *id, const char *path, GBytes *content,
                        guint mode, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), FALSE);
@@ -336,7 +336,7 @@ GBytes *
 berth_client_get_file (BerthClient *self, const char *id, const char *path, guint64 max_bytes,
                        GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
@@ -374,8 +374,8 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL && path != NULL);
 
-  task = berth_call_new_task (self, berth_client_list_files_async, cancellable, callback,
-                              user_data);
+  task
+      = berth_call_new_task (self, berth_client_list_files_async, cancellable, callback, user_data);
   if (!check_where (id, path, &error) || !check_where (id, after != NULL ? after : "", &error))
     {
       g_task_return_error (task, error);
@@ -423,7 +423,7 @@ GVariant *
 berth_client_list_files (BerthClient *self, const char *id, const char *path, const char *after,
                          GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);

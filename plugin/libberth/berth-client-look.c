@@ -60,7 +60,7 @@ berth_client_list_finish (BerthClient *self, GAsyncResult *result, GError **erro
 GVariant *
 berth_client_list (BerthClient *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
@@ -119,7 +119,7 @@ berth_client_status_finish (BerthClient *self, GAsyncResult *result, GError **er
 GVariant *
 berth_client_status (BerthClient *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);

@@ -11,7 +11,7 @@
 static BerthResult *
 finish_result (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr(GVariant) dictionary = berth_call_finish_child (self, result, tag, error);
+  g_autoptr (GVariant) dictionary = berth_call_finish_child (self, result, tag, error);
 
   return dictionary != NULL ? berth_result_new_from_variant (dictionary) : NULL;
 }
@@ -20,7 +20,7 @@ finish_result (BerthClient *self, GAsyncResult *result, gpointer tag, GError **e
 static GVariant *
 write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds, GError **error)
 {
-  g_auto(GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
+  g_auto (GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
 
   if ((spec != NULL && !berth_spec_write (spec, &options, program == NULL, error))
       || (program != NULL && !berth_program_write (program, &options, out_fds, error)))
@@ -79,7 +79,8 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
 char *
 berth_client_create_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(GVariant) id = berth_call_finish_child (self, result, berth_client_create_async, error);
+  g_autoptr (GVariant) id
+      = berth_call_finish_child (self, result, berth_client_create_async, error);
 
   return id != NULL ? g_variant_dup_string (id, NULL) : NULL;
 }
@@ -97,7 +98,7 @@ berth_client_create_finish (BerthClient *self, GAsyncResult *result, GError **er
 char *
 berth_client_create (BerthClient *self, BerthSpec *spec, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
@@ -183,7 +184,7 @@ BerthResult *
 berth_client_exec (BerthClient *self, const char *id, BerthProgram *program,
                    GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
@@ -263,7 +264,7 @@ BerthResult *
 berth_client_run (BerthClient *self, BerthSpec *spec, BerthProgram *program,
                   GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
@@ -320,7 +321,7 @@ berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *can
 gboolean
 berth_client_destroy_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(GVariant) body = berth_call_finish (self, result, berth_client_destroy_async, error);
+  g_autoptr (GVariant) body = berth_call_finish (self, result, berth_client_destroy_async, error);
 
   return body != NULL;
 }
@@ -338,7 +339,7 @@ berth_client_destroy_finish (BerthClient *self, GAsyncResult *result, GError **e
 gboolean
 berth_client_destroy (BerthClient *self, const char *id, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_CLIENT (self), FALSE);

@@ -57,9 +57,9 @@ explain_connect_error (const Dial *self, const GError *cause, GError **error)
 static gboolean
 open_socket (Dial *self, const char *path, GError **error)
 {
-  g_autoptr(GError) cause = NULL;
-  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
+  g_autoptr (GError) cause = NULL;
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
                                              G_SOCKET_PROTOCOL_DEFAULT, &cause);
 
   g_free (self->path);
@@ -75,7 +75,7 @@ open_socket (Dial *self, const char *path, GError **error)
 static gboolean
 check_owner (const Dial *self, GError **error)
 {
-  g_autoptr(GCredentials) credentials = g_socket_get_credentials (self->socket, NULL);
+  g_autoptr (GCredentials) credentials = g_socket_get_credentials (self->socket, NULL);
   uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t)-1;
 
   if (uid == 0 || uid == geteuid ())
@@ -120,10 +120,10 @@ limit_cb (gpointer user_data)
 static GDBusConnection *
 greet (GSocket *socket, GError **error)
 {
-  g_autoptr(GSocketConnection) stream = g_socket_connection_factory_create_connection (socket);
-  g_autoptr(GMainContext) context = g_main_context_new ();
-  g_autoptr(GSource) timer = g_timeout_source_new_seconds (GREETING_LIMIT_S);
-  g_autoptr(GCancellable) limit = g_cancellable_new ();
+  g_autoptr (GSocketConnection) stream = g_socket_connection_factory_create_connection (socket);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GSource) timer = g_timeout_source_new_seconds (GREETING_LIMIT_S);
+  g_autoptr (GCancellable) limit = g_cancellable_new ();
   Greeting greeting = { .limit = limit };
   GDBusConnection *connection;
 
@@ -147,8 +147,8 @@ berth_dial (const char *path, const char *option, char **out_path, GError **erro
   const char *environment = g_getenv ("BERTH_SOCKET");
   const char *chosen = path != NULL ? path : environment;
   gboolean is_chosen = chosen != NULL && chosen[0] != '\0';
-  g_auto(Dial) dial = { .option = option };
-  g_autoptr(GError) cause = NULL;
+  g_auto (Dial) dial = { .option = option };
+  g_autoptr (GError) cause = NULL;
   gboolean is_open
       = is_chosen ? open_socket (&dial, chosen, error) : open_default_socket (&dial, error);
   GDBusConnection *connection = NULL;

@@ -183,7 +183,7 @@ berth_program_init (BerthProgram *self)
 BerthProgram *
 berth_program_new (const char *code)
 {
-  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr (GBytes) bytes = NULL;
 
   g_return_val_if_fail (code != NULL, NULL);
 
@@ -254,7 +254,7 @@ no_descriptor (const GError *cause, GError **error)
 gboolean
 berth_program_open_pipe (int ends[2], GError **error)
 {
-  g_autoptr(GError) cause = NULL;
+  g_autoptr (GError) cause = NULL;
 
   return g_unix_open_pipe (ends, FD_CLOEXEC, &cause) || no_descriptor (cause, error);
 }
@@ -403,7 +403,7 @@ write_streams (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GErr
 {
   for (int i = 0; i < N_STREAMS; i++)
     {
-      g_autoptr(GError) cause = NULL;
+      g_autoptr (GError) cause = NULL;
       int handle;
 
       if (self->fds[i] < 0)
@@ -423,8 +423,8 @@ write_streams (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GErr
 static BerthExec *
 check (BerthProgram *self, GError **error)
 {
-  g_autoptr(GBytes) code = self->code != NULL ? g_bytes_ref (self->code) : g_bytes_new (NULL, 0);
-  g_autoptr(BerthExec) exec = berth_exec_new (code);
+  g_autoptr (GBytes) code = self->code != NULL ? g_bytes_ref (self->code) : g_bytes_new (NULL, 0);
+  g_autoptr (BerthExec) exec = berth_exec_new (code);
 
   if (self->was_run)
     {
@@ -445,8 +445,8 @@ gboolean
 berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList **out_fds,
                      GError **error)
 {
-  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr(BerthExec) exec = check (self, error);
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (BerthExec) exec = check (self, error);
 
   if (exec == NULL)
     {

@@ -57,9 +57,9 @@ lookup_us (GVariant *timing, const char *key)
 static void
 read_timing (BerthResult *self, GVariant *dictionary)
 {
-  g_autoptr(GVariant) timing
+  g_autoptr (GVariant) timing
       = g_variant_lookup_value (dictionary, "timing", G_VARIANT_TYPE_VARDICT);
-  g_autoptr(GVariant) usage = g_variant_lookup_value (dictionary, "usage", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) usage = g_variant_lookup_value (dictionary, "usage", G_VARIANT_TYPE_VARDICT);
   double peak_mb = 0;
 
   self->wait_us = lookup_us (timing, "wait_ms");

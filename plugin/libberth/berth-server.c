@@ -117,7 +117,7 @@ apply_setting (BerthConfig *config, const char *setting, GError **error)
 BerthServer *
 berth_server_new (const char *const *settings, GError **error)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
+  g_autoptr (BerthConfig) config = berth_config_new ();
   BerthServer *self;
 
   if (!berth_config_set (config, "socket_group", "", "socket_group", error))
@@ -154,7 +154,7 @@ berth_server_get_client (BerthServer *self)
 static void
 call_there (GTask *task, GSourceFunc func)
 {
-  g_autoptr(GSource) source = g_idle_source_new ();
+  g_autoptr (GSource) source = g_idle_source_new ();
 
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, func, task, NULL);
@@ -164,7 +164,7 @@ call_there (GTask *task, GSourceFunc func)
 static void
 started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthServer *self = g_task_get_source_object (task);
   GError *error = NULL;
   GSocket *socket = NULL;
@@ -183,7 +183,7 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static gboolean
 start_there_cb (gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthServer *self = g_task_get_source_object (task);
   GCancellable *cancellable;
   GError *error = NULL;
@@ -266,7 +266,7 @@ berth_server_start_finish (BerthServer *self, GAsyncResult *result, GError **err
 gboolean
 berth_server_start (BerthServer *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_SERVER (self), FALSE);
@@ -295,7 +295,7 @@ drain_cb (gpointer user_data)
 static void
 shut_down_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthServer *self = g_task_get_source_object (task);
   GError *error = NULL;
 
@@ -314,7 +314,7 @@ shut_down_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static gboolean
 stop_there_cb (gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthServer *self = g_task_get_source_object (task);
   GCancellable *cancellable;
 
@@ -382,7 +382,7 @@ berth_server_stop_finish (BerthServer *self, GAsyncResult *result, GError **erro
 gboolean
 berth_server_stop (BerthServer *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
   BerthWait wait;
 
   g_return_val_if_fail (BERTH_IS_SERVER (self), FALSE);

@@ -24,7 +24,7 @@ berth_console_make_printable (char *text)
   for (const char *in = text; *in != '\0'; in = g_utf8_next_char (in))
     if (is_console_text (g_utf8_get_char (in)))
       {
-        gsize size = (gsize) (g_utf8_next_char (in) - in);
+        gsize size = (gsize)(g_utf8_next_char (in) - in);
 
         memmove (out, in, size);
         out += size;
@@ -35,8 +35,8 @@ berth_console_make_printable (char *text)
 static char *
 read_tail (const char *path)
 {
-  g_autoptr(GFile) file = g_file_new_for_path (path);
-  g_autoptr(GFileInputStream) stream = g_file_read (file, NULL, NULL);
+  g_autoptr (GFile) file = g_file_new_for_path (path);
+  g_autoptr (GFileInputStream) stream = g_file_read (file, NULL, NULL);
   g_autofree char *bytes = g_malloc (CONSOLE_TAIL_BYTES);
   gsize size = 0;
 
@@ -47,7 +47,7 @@ read_tail (const char *path)
   if (!g_input_stream_read_all (G_INPUT_STREAM (stream), bytes, CONSOLE_TAIL_BYTES, &size, NULL,
                                 NULL))
     return NULL;
-  return g_utf8_make_valid (bytes, (gssize) size);
+  return g_utf8_make_valid (bytes, (gssize)size);
 }
 
 char *

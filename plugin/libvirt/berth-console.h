@@ -13,11 +13,11 @@ void berth_console_make_printable (char *text);
  * where it can't be read or is empty */
 char *berth_console_dup_tail (const char *path, guint lines);
 
-/* (transfer full) (nullable): where virtlogd writes the console of a domain that boots: beside libvirt's own log
- * of it, where virtlogd may write under every confinement */
+/* (transfer full) (nullable): where virtlogd writes the console of a domain that boots: beside
+ * libvirt's own log of it, where virtlogd may write under every confinement */
 char *berth_console_dup_log_path (const char *uri, const char *domain_name);
-/* Removes it and libvirt's own log of the domain, and what virtlogd has rotated of both: whoever goes
- * through thousands of domains would fill the folder. */
+/* Removes it and libvirt's own log of the domain, and what virtlogd has rotated of both: whoever
+ * goes through thousands of domains would fill the folder. */
 void berth_console_remove_logs (const char *uri, const char *domain_name);
 
 G_END_DECLS

@@ -14,7 +14,7 @@
 gboolean
 berth_domain_is_name_taken (virConnectPtr connection, const char *name)
 {
-  g_auto(virDomainPtr) domain = virDomainLookupByName (connection, name);
+  g_auto (virDomainPtr) domain = virDomainLookupByName (connection, name);
 
   if (domain == NULL)
     berth_libvirt_error_take_code ();
@@ -44,7 +44,7 @@ gboolean
 berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char **out_live_xml,
                     GError **error)
 {
-  g_auto(virDomainPtr) domain = virDomainDefineXMLFlags (
+  g_auto (virDomainPtr) domain = virDomainDefineXMLFlags (
       connection, xml, flags & BERTH_DOMAIN_START_KNOWN ? 0 : VIR_DOMAIN_DEFINE_VALIDATE);
   char *live_xml;
 
@@ -53,8 +53,8 @@ berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char
       berth_libvirt_error_set (error, define_error_code (), "libvirt refuses the domain");
       return FALSE;
     }
-  if (virDomainCreateWithFlags (
-          domain, flags & BERTH_DOMAIN_START_PAUSED ? VIR_DOMAIN_START_PAUSED : 0)
+  if (virDomainCreateWithFlags (domain,
+                                flags & BERTH_DOMAIN_START_PAUSED ? VIR_DOMAIN_START_PAUSED : 0)
       < 0)
     {
       berth_libvirt_error_set (error, define_error_code (), "the domain does not start");
@@ -84,7 +84,7 @@ gboolean
 berth_domain_set_paused (virConnectPtr connection, const char *uuid, gboolean is_paused,
                          GError **error)
 {
-  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
 
   if (domain == NULL)
     return FALSE;
@@ -99,7 +99,7 @@ berth_domain_set_paused (virConnectPtr connection, const char *uuid, gboolean is
 gboolean
 berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd, GError **error)
 {
-  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
 
   return domain != NULL && berth_qmp_save_state (domain, fd, error);
 }
@@ -107,7 +107,7 @@ berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd, GEr
 gboolean
 berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd, GError **error)
 {
-  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
 
   return domain != NULL && berth_qmp_load_state (domain, fd, error);
 }
@@ -116,7 +116,7 @@ gboolean
 berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *mark_xml,
                        const char *title, GError **error)
 {
-  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
 
   if (domain == NULL)
     return FALSE;
@@ -136,8 +136,8 @@ berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *m
 #define QUIT_WAIT_US G_TIME_SPAN_SECOND
 
 /* Asks QEMU to end, and waits until libvirt has seen it. QEMU ends in 10 to 50 ms then, while
- * virDomainDestroy() first locks the domain for 200 ms, in which libvirt does not tell it. FALSE says
- * nothing: whoever calls it destroys the domain then. */
+ * virDomainDestroy() first locks the domain for 200 ms, in which libvirt does not tell it. FALSE
+ * says nothing: whoever calls it destroys the domain then. */
 static gboolean
 domain_quit (virDomainPtr domain)
 {
@@ -161,7 +161,8 @@ domain_destroy (virDomainPtr domain, GError **error)
 {
   if (virDomainDestroy (domain) == 0)
     return TRUE;
-  /* Whatever the reason: what counts is whether it is active. It may have ended by itself between. */
+  /* Whatever the reason: what counts is whether it is active. It may have ended by itself
+   * between. */
   if (virDomainIsActive (domain) != 1)
     {
       berth_libvirt_error_take_code ();
@@ -175,10 +176,9 @@ domain_destroy (virDomainPtr domain, GError **error)
 static gboolean
 domain_undefine (virDomainPtr domain, GError **error)
 {
-  const unsigned int everything = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-                                  | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-                                  | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-                                  | VIR_DOMAIN_UNDEFINE_NVRAM;
+  const unsigned int everything
+      = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM;
 
   if (virDomainUndefineFlags (domain, everything) == 0)
     return TRUE;
@@ -215,7 +215,7 @@ remove_logs (virConnectPtr connection, const char *name)
 gboolean
 berth_domain_end (virConnectPtr connection, const char *uuid, const char *name, GError **error)
 {
-  g_auto(virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
 
   if (domain == NULL)
     {
@@ -238,7 +238,7 @@ berth_domain_end (virConnectPtr connection, const char *uuid, const char *name, 
 gboolean
 berth_domain_is_active (virConnectPtr connection, const char *uuid)
 {
-  g_auto(virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
 
   if (domain == NULL)
     {
@@ -251,7 +251,7 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
 gboolean
 berth_domain_has_cpu_limits (virConnectPtr connection, const char *uuid)
 {
-  g_auto(virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
   char *type = domain != NULL ? virDomainGetSchedulerType (domain, NULL) : NULL;
   const gboolean has_limits = type != NULL;
 
@@ -278,7 +278,7 @@ domain_dup_mark (virDomainPtr domain, const char *instance)
 {
   /* not virDomainGetMetadata(): it gives the element without its namespace */
   g_autofree char *xml = virDomainGetXMLDesc (domain, 0);
-  g_autoptr(BerthMark) mark = NULL;
+  g_autoptr (BerthMark) mark = NULL;
 
   if (xml == NULL)
     {
@@ -293,7 +293,7 @@ domain_dup_mark (virDomainPtr domain, const char *instance)
 static BerthOwnDomain *
 own_domain_new (virDomainPtr domain, const char *instance)
 {
-  g_autoptr(BerthMark) mark = domain_dup_mark (domain, instance);
+  g_autoptr (BerthMark) mark = domain_dup_mark (domain, instance);
   char uuid[VIR_UUID_STRING_BUFLEN];
   virDomainInfo info = { 0 };
   BerthOwnDomain *self;
@@ -308,7 +308,7 @@ own_domain_new (virDomainPtr domain, const char *instance)
   self->uuid = g_strdup (uuid);
   self->name = g_strdup (virDomainGetName (domain));
   self->mark = g_steal_pointer (&mark);
-  self->memory_mb = (guint) (info.maxMem / 1024);
+  self->memory_mb = (guint)(info.maxMem / 1024);
   self->vcpus = info.nrVirtCpu;
   self->is_active = virDomainIsActive (domain) == 1;
   self->is_paused = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_USER;
@@ -318,8 +318,8 @@ own_domain_new (virDomainPtr domain, const char *instance)
 GPtrArray *
 berth_domain_list_own (virConnectPtr connection, const char *instance, GError **error)
 {
-  g_autoptr(GPtrArray) own
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) berth_own_domain_free);
+  g_autoptr (GPtrArray) own
+      = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_own_domain_free);
   g_autofree virDomainPtr *domains = NULL;
   int count = virConnectListAllDomains (connection, &domains, 0);
 
@@ -330,7 +330,7 @@ berth_domain_list_own (virConnectPtr connection, const char *instance, GError **
     }
   for (int i = 0; i < count; i++)
     {
-      g_auto(virDomainPtr) domain = domains[i];
+      g_auto (virDomainPtr) domain = domains[i];
       BerthOwnDomain *found = own_domain_new (domain, instance);
 
       if (found != NULL)
@@ -342,7 +342,7 @@ berth_domain_list_own (virConnectPtr connection, const char *instance, GError **
 char *
 berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **error)
 {
-  g_auto(virDomainPtr) domain = look_up (connection, uuid, error);
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
   char *xml = domain != NULL ? virDomainGetXMLDesc (domain, 0) : NULL;
 
   if (domain != NULL && xml == NULL)
@@ -354,14 +354,14 @@ berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **
 static char *
 find_content (const char *xml, const char *xpath)
 {
-  g_autoptr(xmlDoc) doc = berth_xml_parse (xml, strlen (xml), "domain", NULL);
-  g_autoptr(xmlXPathObject) found = doc != NULL ? berth_xml_find (doc, xpath) : NULL;
-  g_autoptr(xmlChar) text = NULL;
+  g_autoptr (xmlDoc) doc = berth_xml_parse (xml, strlen (xml), "domain", NULL);
+  g_autoptr (xmlXPathObject) found = doc != NULL ? berth_xml_find (doc, xpath) : NULL;
+  g_autoptr (xmlChar) text = NULL;
 
   if (found == NULL || xmlXPathNodeSetIsEmpty (found->nodesetval))
     return NULL;
   text = xmlNodeGetContent (found->nodesetval->nodeTab[0]);
-  return g_strdup ((const char *) text);
+  return g_strdup ((const char *)text);
 }
 
 char *
@@ -377,15 +377,15 @@ char *
 berth_domain_dup_console_path (const char *live_xml)
 {
   return find_content (live_xml, "/domain/devices/serial/log/@file"
-                                   "|/domain/devices/serial[@type='file']/source/@path");
+                                 "|/domain/devices/serial[@type='file']/source/@path");
 }
 
 static GSocket *
 connect_path (const char *path, GError **error)
 {
-  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
-                                            G_SOCKET_PROTOCOL_DEFAULT, error);
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocket) socket
+      = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, error);
 
   if (socket == NULL || !g_socket_connect (socket, address, NULL, error))
     return NULL;
@@ -396,8 +396,8 @@ GSocket *
 berth_domain_connect_port (virConnectPtr connection, const char *uuid, const char *path,
                            const char *port, GError **error)
 {
-  g_autoptr(GError) reason = NULL;
-  g_auto(virDomainPtr) domain = NULL;
+  g_autoptr (GError) reason = NULL;
+  g_auto (virDomainPtr) domain = NULL;
   GSocket *socket = path != NULL ? connect_path (path, &reason) : NULL;
 
   if (socket != NULL)
@@ -408,7 +408,8 @@ berth_domain_connect_port (virConnectPtr connection, const char *uuid, const cha
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain is gone");
       return NULL;
     }
-  /* not open to us in qemu:///system where we are not root; libvirt opens it, at 0.2 ms an answer */
+  /* not open to us in qemu:///system where we are not root; libvirt opens it, at 0.2 ms an
+   * answer */
   if (reason != NULL)
     g_debug ("%s: %s", path, reason->message);
   socket = berth_stream_bridge_open (connection, domain, port, error);

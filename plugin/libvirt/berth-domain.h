@@ -40,21 +40,21 @@ gboolean berth_domain_start (virConnectPtr connection, const char *xml, guint fl
 gboolean berth_domain_set_paused (virConnectPtr connection, const char *uuid, gboolean is_paused,
                                   GError **error);
 /* Writes a paused domain's device state to @fd, or reads it into one that waits for it. */
-gboolean berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd,
-                                  GError **error);
-gboolean berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd,
-                                  GError **error);
+gboolean
+berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd, GError **error);
+gboolean
+berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd, GError **error);
 /* Replaces title and mark of a running domain. */
 gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *mark_xml,
                                 const char *title, GError **error);
 
 /* Destroys and undefines a domain, its logs with it; TRUE also when there is none (any more): then
  * the logs of @name, if that is nobody else's now, are what is left of it. */
-gboolean berth_domain_end (virConnectPtr connection, const char *uuid, const char *name,
-                           GError **error);
+gboolean
+berth_domain_end (virConnectPtr connection, const char *uuid, const char *name, GError **error);
 
-/* Does this libvirt limit the CPU time of a running domain? It has no other way to be asked: it can't
- * without the host's cgroup controller cpu, and not on qemu:///session. */
+/* Does this libvirt limit the CPU time of a running domain? It has no other way to be asked: it
+ * can't without the host's cgroup controller cpu, and not on qemu:///session. */
 gboolean berth_domain_has_cpu_limits (virConnectPtr connection, const char *uuid);
 
 /* Is it running or paused? FALSE also when it does not exist. */
@@ -97,8 +97,8 @@ char *berth_domain_dup_channel_path (const char *live_xml, const char *port);
 /* (transfer full) (nullable): path of the file that the first serial console is logged to */
 char *berth_domain_dup_console_path (const char *live_xml);
 
-/* Connects to the agent's port: by its socket where this user may, else through libvirtd. The domain
- * is looked up by @uuid for the latter. */
+/* Connects to the agent's port: by its socket where this user may, else through libvirtd. The
+ * domain is looked up by @uuid for the latter. */
 GSocket *berth_domain_connect_port (virConnectPtr connection, const char *uuid, const char *path,
                                     const char *port, GError **error);
 

@@ -62,11 +62,10 @@ berth_images_unref (BerthImages *self)
 static Image *
 image_read (BerthImages *self, JsonNode *node)
 {
-  JsonObject *object = node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node)
-                                                                     : NULL;
-  const char *path = object == NULL ? NULL
-                                    : json_object_get_string_member_with_default (object, "path",
-                                                                                  NULL);
+  JsonObject *object
+      = node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+  const char *path
+      = object == NULL ? NULL : json_object_get_string_member_with_default (object, "path", NULL);
   Image *image;
 
   if (path == NULL)
@@ -80,8 +79,8 @@ image_read (BerthImages *self, JsonNode *node)
 static gboolean
 images_read (BerthImages *self, JsonNode *root, GError **error)
 {
-  JsonObject *object = root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_get_object (root)
-                                                                     : NULL;
+  JsonObject *object
+      = root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_get_object (root) : NULL;
   JsonNode *layers = object != NULL ? json_object_get_member (object, "layers") : NULL;
   JsonObjectIter iter;
   const char *name;
@@ -119,15 +118,15 @@ images_read (BerthImages *self, JsonNode *root, GError **error)
 BerthImages *
 berth_images_load (const char *dir, GError **error)
 {
-  g_autoptr(BerthImages) self = g_new0 (BerthImages, 1);
-  g_autoptr(JsonParser) parser = json_parser_new_immutable ();
-  g_autoptr(GError) reason = NULL;
+  g_autoptr (BerthImages) self = g_new0 (BerthImages, 1);
+  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  g_autoptr (GError) reason = NULL;
 
   g_atomic_ref_count_init (&self->ref_count);
   self->dir = g_canonicalize_filename (dir, NULL);
   self->manifest = g_build_filename (self->dir, "images.json", NULL);
-  self->layers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
-                                        (GDestroyNotify) image_free);
+  self->layers
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)image_free);
   if (g_stat (self->manifest, &self->seen) != 0)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
@@ -153,8 +152,7 @@ berth_images_is_current (BerthImages *self)
   GStatBuf now;
 
   return g_stat (self->manifest, &now) == 0 && now.st_ino == self->seen.st_ino
-         && now.st_size == self->seen.st_size
-         && now.st_mtim.tv_sec == self->seen.st_mtim.tv_sec
+         && now.st_size == self->seen.st_size && now.st_mtim.tv_sec == self->seen.st_mtim.tv_sec
          && now.st_mtim.tv_nsec == self->seen.st_mtim.tv_nsec;
 }
 
@@ -173,7 +171,7 @@ berth_images_get_initramfs (BerthImages *self)
 char **
 berth_images_dup_layers (BerthImages *self, const char *const *names, GError **error)
 {
-  g_autoptr(GStrvBuilder) paths = g_strv_builder_new ();
+  g_autoptr (GStrvBuilder) paths = g_strv_builder_new ();
 
   for (guint i = 0; names[i] != NULL; i++)
     {
@@ -194,15 +192,15 @@ berth_images_dup_layers (BerthImages *self, const char *const *names, GError **e
 char *
 berth_images_dup_digest (BerthImages *self, const char *const *names)
 {
-  g_autoptr(GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
 
-  g_checksum_update (sum, (const guchar *) self->kernel->sha256, -1);
-  g_checksum_update (sum, (const guchar *) self->initramfs->sha256, -1);
+  g_checksum_update (sum, (const guchar *)self->kernel->sha256, -1);
+  g_checksum_update (sum, (const guchar *)self->initramfs->sha256, -1);
   for (guint i = 0; names[i] != NULL; i++)
     {
       Image *image = g_hash_table_lookup (self->layers, names[i]);
 
-      g_checksum_update (sum, (const guchar *) (image != NULL ? image->sha256 : "-"), -1);
+      g_checksum_update (sum, (const guchar *)(image != NULL ? image->sha256 : "-"), -1);
     }
   return g_strdup (g_checksum_get_string (sum));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What becomes of the VMs that an earlier life of berthd left: sessions are found again, warm VMs are
- * looked at and used, the rest is ended. There is no record of them but libvirt's. */
+/* What becomes of the VMs that an earlier life of berthd left: sessions are found again, warm VMs
+ * are looked at and used, the rest is ended. There is no record of them but libvirt's. */
 #include "berth-libvirt-private.h"
 
 #include <string.h>
@@ -25,7 +25,7 @@ ordinal_of (const char *name)
 
   if (dash != NULL)
     g_ascii_string_to_unsigned (dash + 1, 10, 1, G_MAXUINT, &number, NULL);
-  return (guint) number;
+  return (guint)number;
 }
 
 /* (transfer full): the VM of @domain, with its slot and machine */
@@ -39,15 +39,15 @@ libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, BerthStartM
   BerthSlot *slot = berth_libvirt_add_slot (self, vm, mode);
 
   slot->ordinal = ordinal_of (domain->name);
-  slot->machine = berth_machine_new_adopted (vm, template, self->link, self->instance,
-                                             domain->name, domain->uuid);
+  slot->machine = berth_machine_new_adopted (vm, template, self->link, self->instance, domain->name,
+                                             domain->uuid);
   return vm;
 }
 
 static void
 ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!berth_machine_end_finish (BERTH_MACHINE (source), result, &error))
     g_warning ("%s", error->message);
@@ -57,11 +57,10 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char *reason)
 {
-  g_autoptr(BerthVm) vm = berth_vm_new_adopted (domain->mark->id, domain->mark->template_name,
-                                                domain->memory_mb, domain->vcpus, 0);
-  g_autoptr(BerthMachine) machine
-      = berth_machine_new_adopted (vm, NULL, self->link, self->instance, domain->name,
-                                   domain->uuid);
+  g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, domain->mark->template_name,
+                                                 domain->memory_mb, domain->vcpus, 0);
+  g_autoptr (BerthMachine) machine = berth_machine_new_adopted (
+      vm, NULL, self->link, self->instance, domain->name, domain->uuid);
 
   g_message ("ending domain %s, left behind by an earlier berthd: %s", domain->name, reason);
   berth_machine_end_async (machine, ended_cb, NULL);
@@ -71,7 +70,7 @@ libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
 static GPtrArray *
 libvirt_steal_found (BerthLibvirt *self, const char *state)
 {
-  GPtrArray *found = g_ptr_array_new_with_free_func ((GDestroyNotify) berth_own_domain_free);
+  GPtrArray *found = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_own_domain_free);
 
   for (guint i = 0; self->adoptable != NULL && i < self->adoptable->len;)
     {
@@ -95,12 +94,12 @@ typedef struct
 static void
 session_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthLibvirt *self = g_task_get_source_object (task);
   Adoption *adoption = g_task_get_task_data (task);
   BerthVm *vm = berth_machine_get_vm (BERTH_MACHINE (source));
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (berth_machine_start_finish (BERTH_MACHINE (source), result, &error))
     {
@@ -133,12 +132,12 @@ make_request (const BerthOwnDomain *domain)
 }
 
 static void
-libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain,
-                       BerthLibvirtFoundFunc func, gpointer func_data, GTask *task)
+libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvirtFoundFunc func,
+                       gpointer func_data, GTask *task)
 {
   Adoption *adoption = g_task_get_task_data (task);
-  g_autoptr(BerthRequest) request = make_request (domain);
-  g_autoptr(BerthVm) vm = NULL;
+  g_autoptr (BerthRequest) request = make_request (domain);
+  g_autoptr (BerthVm) vm = NULL;
   BerthSlot *slot;
 
   if (request == NULL || !g_hash_table_contains (self->templates, domain->mark->template_name))
@@ -159,8 +158,8 @@ berth_libvirt_adopt_sessions_async (BerthLibvirt *self, BerthLibvirtFoundFunc fu
                                     gpointer func_data, GAsyncReadyCallback callback,
                                     gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-  g_autoptr(GPtrArray) found = libvirt_steal_found (self, BERTH_MARK_STATE_SESSION);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GPtrArray) found = libvirt_steal_found (self, BERTH_MARK_STATE_SESSION);
   Adoption *adoption = g_new0 (Adoption, 1);
 
   g_task_set_source_tag (task, berth_libvirt_adopt_sessions_async);
@@ -183,9 +182,9 @@ berth_libvirt_adopt_sessions_finish (BerthLibvirt *self, GAsyncResult *result)
 static void
 warm_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(BerthLibvirt) self = user_data;
+  g_autoptr (BerthLibvirt) self = user_data;
   BerthMachine *machine = BERTH_MACHINE (source);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (berth_machine_start_finish (machine, result, &error))
     g_message ("%s stands by again", berth_machine_get_name (machine));
@@ -197,7 +196,7 @@ libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvi
                     gpointer func_data)
 {
   BerthSnapshot *snapshot = berth_stock_get (self->stock, domain->mark->template_name);
-  g_autoptr(BerthVm) vm = NULL;
+  g_autoptr (BerthVm) vm = NULL;
   BerthSlot *slot;
 
   if (snapshot == NULL
@@ -216,7 +215,7 @@ libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvi
 void
 berth_libvirt_adopt_warm (BerthLibvirt *self, BerthLibvirtFoundFunc func, gpointer user_data)
 {
-  g_autoptr(GPtrArray) found = libvirt_steal_found (self, BERTH_MARK_STATE_WARM);
+  g_autoptr (GPtrArray) found = libvirt_steal_found (self, BERTH_MARK_STATE_WARM);
 
   for (guint i = 0; i < found->len; i++)
     libvirt_adopt_warm (self, g_ptr_array_index (found, i), func, user_data);

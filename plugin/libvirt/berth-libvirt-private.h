@@ -46,7 +46,7 @@ struct _BerthLibvirt
   GHashTable *templates; /* name -> BerthTemplate */
   GHashTable *slots;     /* BerthVm (owned) -> BerthSlot (owned) */
   BerthStock *stock;
-  GPtrArray *adoptable; /* (nullable): BerthOwnDomain (owned), until somebody decides */
+  GPtrArray *adoptable;   /* (nullable): BerthOwnDomain (owned), until somebody decides */
   GHashTable *recordings; /* template name (owned) -> BerthRecording (owned) */
   BerthLibvirtStateFunc state_func;
   gpointer state_data;
@@ -61,8 +61,8 @@ struct _BerthLibvirt
 /* The image may have been built again under a running berthd. */
 BerthImages *berth_libvirt_get_images (BerthLibvirt *self, GError **error);
 /* A machine that is up ended by itself, or can't be used any more. */
-void berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot,
-                                const char *reason);
+void
+berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const char *reason);
 /* The snapshot of @template_name is not used any more. */
 void berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *template_name, const char *reason);
 BerthSlot *berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode);

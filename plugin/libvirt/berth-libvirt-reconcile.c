@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What libvirt tells of the machines: which stopped, which are left over, which are gone after libvirt
- * was away. */
+/* What libvirt tells of the machines: which stopped, which are left over, which are gone after
+ * libvirt was away. */
 #include "berth-libvirt-private.h"
 
 #include "berth-domain.h"
@@ -15,7 +15,7 @@ stopped_cb (const char *uuid, const char *reason, gpointer user_data)
   BerthSlot *slot;
 
   g_hash_table_iter_init (&iter, self->slots);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &vm, (gpointer *) &slot))
+  while (g_hash_table_iter_next (&iter, (gpointer *)&vm, (gpointer *)&slot))
     {
       if (slot->machine == NULL || g_strcmp0 (berth_machine_get_uuid (slot->machine), uuid) != 0)
         continue;
@@ -46,8 +46,8 @@ reconcile_free (Reconcile *reconcile)
   g_free (reconcile);
 }
 
-/* A warm VM that nobody was given: what was is running, since it was resumed before its mark said so;
- * and a session, which its owner knows by its id. */
+/* A warm VM that nobody was given: what was is running, since it was resumed before its mark said
+ * so; and a session, which its owner knows by its id. */
 static gboolean
 is_adoptable (const BerthOwnDomain *domain)
 {
@@ -59,7 +59,7 @@ is_adoptable (const BerthOwnDomain *domain)
 static gboolean
 end_orphans (virConnectPtr connection, Reconcile *reconcile, GError **error)
 {
-  g_autoptr(GPtrArray) own = berth_domain_list_own (connection, reconcile->instance, error);
+  g_autoptr (GPtrArray) own = berth_domain_list_own (connection, reconcile->instance, error);
 
   if (own == NULL)
     return FALSE;
@@ -87,8 +87,8 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
 {
   BerthLibvirt *self = source;
   Reconcile *reconcile = task_data;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
+  g_autoptr (GError) error = NULL;
+  g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
   GHashTableIter iter;
   const char *uuid;
@@ -100,7 +100,7 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
       return;
     }
   g_hash_table_iter_init (&iter, reconcile->known);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &uuid, &is_up))
+  while (g_hash_table_iter_next (&iter, (gpointer *)&uuid, &is_up))
     if (is_up != NULL && !berth_domain_is_active (connection, uuid))
       g_ptr_array_add (reconcile->dead, g_strdup (uuid));
   g_task_return_boolean (task, TRUE);
@@ -110,7 +110,7 @@ static void
 libvirt_reconcile_async (BerthLibvirt *self, gboolean may_adopt, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   Reconcile *reconcile = g_new0 (Reconcile, 1);
   GHashTableIter iter;
   BerthSlot *slot;
@@ -119,14 +119,13 @@ libvirt_reconcile_async (BerthLibvirt *self, gboolean may_adopt, GAsyncReadyCall
   reconcile->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   reconcile->dead = g_ptr_array_new_with_free_func (g_free);
   if (may_adopt)
-    reconcile->adoptable
-        = g_ptr_array_new_with_free_func ((GDestroyNotify) berth_own_domain_free);
+    reconcile->adoptable = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_own_domain_free);
   g_hash_table_iter_init (&iter, self->slots);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &slot))
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&slot))
     if (slot->machine != NULL)
       g_hash_table_insert (reconcile->known, g_strdup (berth_machine_get_uuid (slot->machine)),
                            GINT_TO_POINTER (slot->phase == BERTH_PHASE_UP));
-  g_task_set_task_data (task, reconcile, (GDestroyNotify) reconcile_free);
+  g_task_set_task_data (task, reconcile, (GDestroyNotify)reconcile_free);
   berth_link_run (self->link, BERTH_LINK_CONTROL, task, reconcile_job);
 }
 
@@ -135,7 +134,7 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   BerthLibvirt *self = BERTH_LIBVIRT (source);
   Reconcile *reconcile = g_task_get_task_data (G_TASK (result));
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
@@ -170,10 +169,10 @@ berth_libvirt_listen (BerthLibvirt *self)
 static void
 reconciled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthLibvirt *self = BERTH_LIBVIRT (source);
   Reconcile *reconcile = g_task_get_task_data (G_TASK (result));
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
@@ -187,9 +186,9 @@ reconciled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 linked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthLibvirt *self = g_task_get_source_object (task);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!berth_link_open_finish (BERTH_LINK (source), result, &error))
     g_task_return_error (task, g_steal_pointer (&error));
@@ -201,8 +200,8 @@ void
 berth_libvirt_open_async (BerthLibvirt *self, GCancellable *cancellable,
                           GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GError) error = NULL;
 
   g_task_set_source_tag (task, berth_libvirt_open_async);
   if (berth_libvirt_get_images (self, &error) == NULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How snapshots come to be, as far as libvirt is concerned: what one is valid for, the state that is
- * written, and the moment from which clones are made of it. */
+/* How snapshots come to be, as far as libvirt is concerned: what one is valid for, the state that
+ * is written, and the moment from which clones are made of it. */
 #include "berth-libvirt-private.h"
 
 #include <stdio.h>
@@ -33,7 +33,8 @@ prepare_free (Prepare *prepare)
   g_free (prepare);
 }
 
-/* What state that was made under KVM depends on; TCG's CPU is QEMU's own, whatever the host's is. */
+/* What state that was made under KVM depends on; TCG's CPU is QEMU's own, whatever the host's
+ * is. */
 static char *
 dup_cpu (virConnectPtr connection, const char *domain_type, GError **error)
 {
@@ -51,7 +52,7 @@ dup_cpu (virConnectPtr connection, const char *domain_type, GError **error)
 static char *
 make_key (virConnectPtr connection, Prepare *prepare, const char *domain_type, GError **error)
 {
-  g_autoptr(GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   BerthTemplate *template = prepare->template;
   g_autofree char *digest
       = berth_images_dup_digest (prepare->images, berth_template_get_layers (template));
@@ -72,11 +73,12 @@ make_key (virConnectPtr connection, Prepare *prepare, const char *domain_type, G
                           berth_template_get_digest (template), digest, libvirt_version,
                           qemu_version, domain_type, cpu, berth_template_get_memory_mb (template),
                           berth_template_get_vcpus (template));
-  g_checksum_update (sum, (const guchar *) text, -1);
+  g_checksum_update (sum, (const guchar *)text, -1);
   return g_strdup (g_checksum_get_string (sum));
 }
 
-/* The user that QEMU runs as: it has to write the RAM while it is recorded, and to read it after. */
+/* The user that QEMU runs as: it has to write the RAM while it is recorded, and to read it
+ * after. */
 static void
 find_owner (BerthLink *link, uid_t *out_uid, gid_t *out_gid)
 {
@@ -116,9 +118,8 @@ static BerthSnapshot *
 prepare (BerthLink *link, virConnectPtr connection, Prepare *prepare, GError **error)
 {
   const char *name = berth_template_get_name (prepare->template);
-  g_autofree char *key
-      = make_key (connection, prepare, berth_link_get_domain_type (link), error);
-  g_autoptr(GError) reason = NULL;
+  g_autofree char *key = make_key (connection, prepare, berth_link_get_domain_type (link), error);
+  g_autoptr (GError) reason = NULL;
   BerthSnapshot *snapshot = NULL;
 
   if (key == NULL)
@@ -143,14 +144,14 @@ static void
 prepare_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   BerthLibvirt *self = source;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
+  g_autoptr (GError) error = NULL;
+  g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_START, &error);
   BerthSnapshot *snapshot
       = connection != NULL ? prepare (self->link, connection, task_data, &error) : NULL;
 
   if (snapshot != NULL)
-    g_task_return_pointer (task, snapshot, (GDestroyNotify) berth_snapshot_unref);
+    g_task_return_pointer (task, snapshot, (GDestroyNotify)berth_snapshot_unref);
   else
     g_task_return_error (task, g_steal_pointer (&error));
 }
@@ -158,12 +159,12 @@ prepare_job (GTask *task, gpointer source, gpointer task_data, GCancellable *can
 static void
 prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthLibvirt *self = BERTH_LIBVIRT (source);
   Prepare *data = g_task_get_task_data (G_TASK (result));
   const char *name = berth_template_get_name (data->template);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthSnapshot) snapshot = g_task_propagate_pointer (G_TASK (result), &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthSnapshot) snapshot = g_task_propagate_pointer (G_TASK (result), &error);
 
   if (snapshot == NULL)
     {
@@ -180,8 +181,7 @@ prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       recording->images = berth_images_ref (data->images);
       g_hash_table_replace (self->recordings, g_strdup (name), recording);
     }
-  g_task_return_pointer (task, g_steal_pointer (&snapshot),
-                         (GDestroyNotify) berth_snapshot_unref);
+  g_task_return_pointer (task, g_steal_pointer (&snapshot), (GDestroyNotify)berth_snapshot_unref);
 }
 
 void
@@ -189,11 +189,11 @@ berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *template_n
                                       const char *dir, BerthSnapshotWish wish,
                                       GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GError) error = NULL;
   BerthImages *images = berth_libvirt_get_images (self, &error);
   BerthSnapshot *current = berth_stock_get (self->stock, template_name);
-  g_autoptr(GTask) job = NULL;
+  g_autoptr (GTask) job = NULL;
   Prepare *data;
 
   g_task_set_source_tag (task, berth_libvirt_prepare_snapshot_async);
@@ -209,7 +209,7 @@ berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *template_n
   data->dir = g_strdup (dir);
   data->wish = wish;
   job = g_task_new (self, NULL, prepared_cb, g_steal_pointer (&task));
-  g_task_set_task_data (job, data, (GDestroyNotify) prepare_free);
+  g_task_set_task_data (job, data, (GDestroyNotify)prepare_free);
   berth_link_run (self->link, BERTH_LINK_START, job, prepare_job);
 }
 
@@ -225,8 +225,8 @@ berth_libvirt_prepare_snapshot_finish (BerthLibvirt *self, GAsyncResult *result,
 static void
 recorded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GTask) task = user_data;
+  g_autoptr (GError) error = NULL;
 
   if (berth_machine_record_finish (BERTH_MACHINE (source), result, &error))
     g_task_return_boolean (task, TRUE);
@@ -238,7 +238,7 @@ void
 berth_libvirt_record_async (BerthLibvirt *self, BerthVm *vm, GAsyncReadyCallback callback,
                             gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   BerthMachine *machine = berth_libvirt_get_machine (self, vm);
 
   g_task_set_source_tag (task, berth_libvirt_record_async);
@@ -259,7 +259,7 @@ berth_libvirt_record_finish (BerthLibvirt *self, GAsyncResult *result, GError **
 static void
 commit_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (berth_snapshot_commit (task_data, &error))
     g_task_return_boolean (task, TRUE);
@@ -284,11 +284,11 @@ commit_free (Commit *commit)
 static void
 committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthLibvirt *self = BERTH_LIBVIRT (source);
   Commit *commit = g_task_get_task_data (task);
   BerthSnapshot *snapshot = g_task_get_task_data (G_TASK (result));
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
@@ -303,18 +303,18 @@ void
 berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *template_name,
                                      GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   BerthRecording *recording = g_hash_table_lookup (self->recordings, template_name);
-  g_autoptr(GTask) job = NULL;
+  g_autoptr (GTask) job = NULL;
   Commit *commit = g_new0 (Commit, 1);
 
   g_assert (recording != NULL);
   commit->template_name = g_strdup (template_name);
   commit->images = berth_images_ref (recording->images);
-  g_task_set_task_data (task, commit, (GDestroyNotify) commit_free);
+  g_task_set_task_data (task, commit, (GDestroyNotify)commit_free);
   job = g_task_new (self, NULL, committed_cb, g_steal_pointer (&task));
   g_task_set_task_data (job, berth_snapshot_ref (recording->snapshot),
-                        (GDestroyNotify) berth_snapshot_unref);
+                        (GDestroyNotify)berth_snapshot_unref);
   g_hash_table_remove (self->recordings, template_name);
   berth_link_run (self->link, BERTH_LINK_START, job, commit_job);
 }

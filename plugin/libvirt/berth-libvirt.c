@@ -6,7 +6,8 @@
 #include "pool/berth-request.h"
 #include "pool/berth-vm-private.h"
 
-/* A name that an administrator's own domain has is passed over; this many in a row are no accident. */
+/* A name that an administrator's own domain has is passed over; this many in a row are no
+ * accident. */
 #define NAMES_MAX 4096u
 
 static void berth_libvirt_hypervisor_init (BerthHypervisorInterface *iface);
@@ -64,16 +65,16 @@ static void
 berth_libvirt_init (BerthLibvirt *self)
 {
   g_mutex_init (&self->event_lock);
-  self->slots = g_hash_table_new_full (NULL, NULL, g_object_unref, (GDestroyNotify) slot_free);
+  self->slots = g_hash_table_new_full (NULL, NULL, g_object_unref, (GDestroyNotify)slot_free);
   self->stock = berth_stock_new ();
-  self->recordings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
-                                            (GDestroyNotify) recording_free);
+  self->recordings
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)recording_free);
 }
 
 static void
 libvirt_emit (BerthLibvirt *self, BerthHypervisorEventType type, BerthVm *vm, const GError *error)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->event_lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->event_lock);
 
   if (self->event_func != NULL)
     self->event_func (type, vm, error, self->event_data);
@@ -93,7 +94,7 @@ libvirt_next_ordinal (BerthLibvirt *self, BerthVm *vm, guint from)
     {
       is_taken = FALSE;
       g_hash_table_iter_init (&iter, self->slots);
-      while (!is_taken && g_hash_table_iter_next (&iter, (gpointer *) &other, (gpointer *) &slot))
+      while (!is_taken && g_hash_table_iter_next (&iter, (gpointer *)&other, (gpointer *)&slot))
         is_taken = other != vm && slot->ordinal == ordinal
                    && g_strcmp0 (berth_vm_get_template (other), berth_vm_get_template (vm)) == 0;
       if (is_taken)
@@ -105,9 +106,9 @@ libvirt_next_ordinal (BerthLibvirt *self, BerthVm *vm, guint from)
 static void
 libvirt_gone (BerthLibvirt *self, BerthVm *vm)
 {
-  g_autoptr(BerthVm) held = g_object_ref (vm);
+  g_autoptr (BerthVm) held = g_object_ref (vm);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
-  g_autoptr(GError) reason = g_steal_pointer (&slot->end_reason);
+  g_autoptr (GError) reason = g_steal_pointer (&slot->end_reason);
 
   g_hash_table_remove (self->slots, vm);
   libvirt_emit (self, BERTH_HYPERVISOR_GONE, held, reason);
@@ -116,11 +117,11 @@ libvirt_gone (BerthLibvirt *self, BerthVm *vm)
 static void
 ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(BerthLibvirt) self = user_data;
+  g_autoptr (BerthLibvirt) self = user_data;
   BerthMachine *machine = BERTH_MACHINE (source);
   BerthVm *vm = berth_machine_get_vm (machine);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (berth_machine_end_finish (machine, result, &error))
     {
@@ -230,14 +231,13 @@ machine_has_identity (BerthMachine *machine)
 static void
 started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(BerthLibvirt) self = user_data;
+  g_autoptr (BerthLibvirt) self = user_data;
   BerthMachine *machine = BERTH_MACHINE (source);
   BerthVm *vm = berth_machine_get_vm (machine);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   gboolean ok = berth_machine_start_finish (machine, result, &error)
-                && (!machine_has_identity (machine)
-                    || libvirt_check_proof (self, machine, &error));
+                && (!machine_has_identity (machine) || libvirt_check_proof (self, machine, &error));
 
   if (!ok && libvirt_start_under_next_name (self, vm, slot, error))
     return;
@@ -290,7 +290,7 @@ libvirt_pick_snapshot (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template,
                        BerthImages *images)
 {
   const char *name = berth_template_get_name (template);
-  g_autoptr(GError) reason = NULL;
+  g_autoptr (GError) reason = NULL;
   BerthSnapshot *snapshot;
 
   if (!vm_has_template_size (vm, template))
@@ -312,7 +312,7 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
                     StartPlan *out_plan, GError **error)
 {
   const char *name = berth_template_get_name (template);
-  g_autoptr(BerthRequest) request = berth_vm_dup_request (vm);
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
   if (request != NULL && request->needs_boot)
@@ -335,9 +335,9 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
                    name);
       return FALSE;
     }
-  out_plan->how = slot->mode == BERTH_START_WARM   ? BERTH_MACHINE_WARM
-                  : out_plan->snapshot != NULL ? BERTH_MACHINE_CLONE
-                                                   : BERTH_MACHINE_COLD;
+  out_plan->how = slot->mode == BERTH_START_WARM ? BERTH_MACHINE_WARM
+                  : out_plan->snapshot != NULL   ? BERTH_MACHINE_CLONE
+                                                 : BERTH_MACHINE_COLD;
   return TRUE;
 }
 
@@ -346,7 +346,7 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
 {
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthImages *images = NULL;
   StartPlan plan = { 0 };
   g_autofree char *name = NULL;
@@ -362,8 +362,7 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
       return;
     }
   slot->ordinal = libvirt_next_ordinal (self, vm, slot->ordinal);
-  name = g_strdup_printf ("%s-%s-%u", self->name_prefix, berth_vm_get_template (vm),
-                          slot->ordinal);
+  name = g_strdup_printf ("%s-%s-%u", self->name_prefix, berth_vm_get_template (vm), slot->ordinal);
   slot->machine = berth_machine_new (vm, template, self->link, self->instance, name);
   berth_machine_start_async (slot->machine, plan.how, images, plan.snapshot, slot->cancellable,
                              started_cb, g_object_ref (self));
@@ -374,11 +373,11 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
 static void
 claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(BerthLibvirt) self = user_data;
+  g_autoptr (BerthLibvirt) self = user_data;
   BerthMachine *machine = BERTH_MACHINE (source);
   BerthVm *vm = berth_machine_get_vm (machine);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   gboolean ok = berth_machine_claim_finish (machine, result, &error)
                 && libvirt_check_proof (self, machine, &error);
 
@@ -394,7 +393,7 @@ claim_on_main (BerthLibvirt *self, BerthVm *vm)
 {
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (slot == NULL || slot->phase != BERTH_PHASE_UP)
     return; /* GONE is on its way */
@@ -511,7 +510,7 @@ hypervisor_set_event_func (BerthHypervisor *hypervisor, BerthHypervisorEventFunc
                            gpointer user_data)
 {
   BerthLibvirt *self = BERTH_LIBVIRT (hypervisor);
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->event_lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->event_lock);
 
   self->event_func = func;
   self->event_data = user_data;
@@ -520,8 +519,7 @@ hypervisor_set_event_func (BerthHypervisor *hypervisor, BerthHypervisorEventFunc
 static void
 hypervisor_start (BerthHypervisor *hypervisor, BerthVm *vm, BerthStartMode mode)
 {
-  call_on_main (hypervisor, vm,
-                mode == BERTH_START_WARM ? start_warm_on_main : start_run_on_main);
+  call_on_main (hypervisor, vm, mode == BERTH_START_WARM ? start_warm_on_main : start_run_on_main);
 }
 
 static void
@@ -612,8 +610,8 @@ berth_libvirt_dup_domain_xml (BerthLibvirt *self, const char *template_name, GEr
   BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
   BerthImages *images = berth_libvirt_get_images (self, error);
   g_autofree char *name = g_strdup_printf ("%s-%s-1", self->name_prefix, template_name);
-  g_autoptr(BerthVm) vm = NULL;
-  g_autoptr(BerthMachine) machine = NULL;
+  g_autoptr (BerthVm) vm = NULL;
+  g_autoptr (BerthMachine) machine = NULL;
 
   if (images == NULL)
     return NULL;
@@ -627,8 +625,8 @@ GVariant *
 berth_libvirt_get_status (BerthLibvirt *self)
 {
   unsigned long version = berth_link_get_libvirt_version (self->link);
-  g_autofree char *text = g_strdup_printf ("%lu.%lu.%lu", version / 1000000,
-                                           version / 1000 % 1000, version % 1000);
+  g_autofree char *text
+      = g_strdup_printf ("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
   const char *uri = berth_link_get_uri (self->link);
   GVariantDict dict;
 

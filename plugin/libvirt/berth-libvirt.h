@@ -25,8 +25,8 @@ typedef void (*BerthLibvirtStateFunc) (gboolean is_up, gpointer user_data);
  */
 BerthLibvirt *berth_libvirt_new (const char *uri, const char *instance, const char *name_prefix,
                                  const char *image_dir, GHashTable *templates);
-void berth_libvirt_set_state_func (BerthLibvirt *self, BerthLibvirtStateFunc func,
-                                   gpointer user_data);
+void
+berth_libvirt_set_state_func (BerthLibvirt *self, BerthLibvirtStateFunc func, gpointer user_data);
 
 /* Connects, checks the images, ends the domains that an earlier life of this instance left. */
 void berth_libvirt_open_async (BerthLibvirt *self, GCancellable *cancellable,
@@ -63,8 +63,7 @@ void berth_libvirt_adopt_sessions_async (BerthLibvirt *self, BerthLibvirtFoundFu
 void berth_libvirt_adopt_sessions_finish (BerthLibvirt *self, GAsyncResult *result);
 /* When it is known which snapshots hold: takes up the warm VMs that are left of them (@func with a
  * NULL request; STARTED or FAILED is told of each then), and ends the others. */
-void berth_libvirt_adopt_warm (BerthLibvirt *self, BerthLibvirtFoundFunc func,
-                               gpointer user_data);
+void berth_libvirt_adopt_warm (BerthLibvirt *self, BerthLibvirtFoundFunc func, gpointer user_data);
 
 /* ---- snapshots: what clones are made of (main context) ---- */
 
@@ -81,12 +80,12 @@ typedef enum
   BERTH_SNAPSHOT_NEW,
 } BerthSnapshotWish;
 
-/* A template's snapshot is not used any more: its files were changed, its clones do not start, or it
- * is outdated. In the main context. */
+/* A template's snapshot is not used any more: its files were changed, its clones do not start, or
+ * it is outdated. In the main context. */
 typedef void (*BerthLibvirtSpoiltFunc) (const char *template_name, const char *reason,
                                         gpointer user_data);
-void berth_libvirt_set_spoilt_func (BerthLibvirt *self, BerthLibvirtSpoiltFunc func,
-                                    gpointer user_data);
+void
+berth_libvirt_set_spoilt_func (BerthLibvirt *self, BerthLibvirtSpoiltFunc func, gpointer user_data);
 
 /* Looks for the template's snapshot below @dir and checks every byte of it; clones are made of it
  * from then on. Where there is none, and @wish allows it, returns one that is not committed: then
@@ -95,8 +94,8 @@ void berth_libvirt_set_spoilt_func (BerthLibvirt *self, BerthLibvirtSpoiltFunc f
 void berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *template_name,
                                            const char *dir, BerthSnapshotWish wish,
                                            GAsyncReadyCallback callback, gpointer user_data);
-BerthSnapshot *berth_libvirt_prepare_snapshot_finish (BerthLibvirt *self, GAsyncResult *result,
-                                                      GError **error);
+BerthSnapshot *
+berth_libvirt_prepare_snapshot_finish (BerthLibvirt *self, GAsyncResult *result, GError **error);
 /* Pauses @vm, which was booted to be recorded, and writes its state. It is only good for being
  * destroyed after that. */
 void berth_libvirt_record_async (BerthLibvirt *self, BerthVm *vm, GAsyncReadyCallback callback,
@@ -105,8 +104,8 @@ gboolean berth_libvirt_record_finish (BerthLibvirt *self, GAsyncResult *result, 
 /* When the recorded VM is gone: clones are made of the new snapshot from then on. */
 void berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *template_name,
                                           GAsyncReadyCallback callback, gpointer user_data);
-gboolean berth_libvirt_commit_snapshot_finish (BerthLibvirt *self, GAsyncResult *result,
-                                               GError **error);
+gboolean
+berth_libvirt_commit_snapshot_finish (BerthLibvirt *self, GAsyncResult *result, GError **error);
 /* Gives up what prepare began; removes its files. */
 void berth_libvirt_drop_recording (BerthLibvirt *self, const char *template_name);
 

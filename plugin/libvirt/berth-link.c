@@ -155,7 +155,7 @@ opened_look_around (Opened *opened)
 static Opened *
 open_uri (const char *uri, GError **error)
 {
-  g_autoptr(Opened) opened = g_new0 (Opened, 1);
+  g_autoptr (Opened) opened = g_new0 (Opened, 1);
 
   for (guint i = 0; i < BERTH_LINK_ROLES; i++)
     {
@@ -187,8 +187,8 @@ open_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
 {
   BerthLink *self = source;
   const char *uri = self->uri != NULL ? self->uri : self->wanted_uri;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GError) system_error = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) system_error = NULL;
   Opened *opened;
 
   if (uri != NULL)
@@ -204,7 +204,7 @@ open_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   if (opened != NULL)
     {
       BERTH_SYNC_RELEASE (opened);
-      g_task_return_pointer (task, opened, (GDestroyNotify) opened_free);
+      g_task_return_pointer (task, opened, (GDestroyNotify)opened_free);
     }
   else
     g_task_return_error (task, g_steal_pointer (&error));
@@ -233,8 +233,7 @@ stopped_reason (int detail)
 }
 
 static int
-lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int detail,
-              void *user_data)
+lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int detail, void *user_data)
 {
   BerthLink *self = user_data;
   char uuid[VIR_UUID_STRING_BUFLEN];
@@ -248,7 +247,7 @@ lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int deta
 static void
 link_publish (BerthLink *self, Opened *opened)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   for (guint i = 0; i < BERTH_LINK_ROLES; i++)
     self->connections[i] = g_steal_pointer (&opened->connections[i]);
@@ -288,9 +287,9 @@ static void
 opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   BerthLink *self = BERTH_LINK (source);
-  g_autoptr(GTask) task = user_data;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(Opened) opened = g_task_propagate_pointer (G_TASK (result), &error);
+  g_autoptr (GTask) task = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Opened) opened = g_task_propagate_pointer (G_TASK (result), &error);
 
   if (opened != NULL)
     BERTH_SYNC_ACQUIRE (opened);
@@ -305,7 +304,7 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 link_open (BerthLink *self, GTask *task)
 {
-  g_autoptr(GTask) job = g_task_new (self, NULL, opened_cb, g_object_ref (task));
+  g_autoptr (GTask) job = g_task_new (self, NULL, opened_cb, g_object_ref (task));
 
   berth_workers_run (self->opener, job, open_job);
 }
@@ -325,7 +324,7 @@ static void
 reopened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   BerthLink *self = BERTH_LINK (source);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
@@ -342,7 +341,7 @@ static gboolean
 retry_cb (gpointer user_data)
 {
   BerthLink *self = user_data;
-  g_autoptr(GTask) task = g_task_new (self, NULL, reopened_cb, NULL);
+  g_autoptr (GTask) task = g_task_new (self, NULL, reopened_cb, NULL);
 
   self->retry_id = 0;
   link_open (self, task);
@@ -352,7 +351,7 @@ retry_cb (gpointer user_data)
 static void
 link_withdraw (BerthLink *self, virConnectPtr connections[BERTH_LINK_ROLES])
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   memcpy (connections, self->connections, sizeof self->connections);
   memset (self->connections, 0, sizeof self->connections);
@@ -376,12 +375,11 @@ link_take_down (BerthLink *self)
 static gboolean
 lost_idle (gpointer user_data)
 {
-  g_autoptr(BerthLink) self = user_data;
+  g_autoptr (BerthLink) self = user_data;
 
   if (self->is_closed || !berth_link_is_up (self))
     return G_SOURCE_REMOVE;
-  g_warning ("lost the connection to libvirt at %s: new requests wait until it is back",
-             self->uri);
+  g_warning ("lost the connection to libvirt at %s: new requests wait until it is back", self->uri);
   link_take_down (self);
   if (self->state_func != NULL)
     self->state_func (FALSE, self->user_data);
@@ -399,7 +397,7 @@ void
 berth_link_open_async (BerthLink *self, GCancellable *cancellable, GAsyncReadyCallback callback,
                        gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_source_tag (task, berth_link_open_async);
   link_open (self, task);
@@ -430,7 +428,7 @@ berth_link_close (BerthLink *self)
 virConnectPtr
 berth_link_ref_connection (BerthLink *self, BerthLinkRole role, GError **error)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   virConnectPtr connection = self->connections[role];
 
   if (connection == NULL || virConnectRef (connection) < 0)
@@ -454,7 +452,7 @@ berth_link_run (BerthLink *self, BerthLinkRole role, GTask *task, GTaskThreadFun
 gboolean
 berth_link_is_up (BerthLink *self)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return self->is_up;
 }
@@ -468,7 +466,7 @@ berth_link_get_uri (BerthLink *self)
 unsigned long
 berth_link_get_libvirt_version (BerthLink *self)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return self->version;
 }
@@ -476,7 +474,7 @@ berth_link_get_libvirt_version (BerthLink *self)
 const char *
 berth_link_get_domain_type (BerthLink *self)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return self->domain_type;
 }
@@ -484,7 +482,7 @@ berth_link_get_domain_type (BerthLink *self)
 char *
 berth_link_dup_dac_label (BerthLink *self)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return g_strdup (self->dac_label);
 }
@@ -492,7 +490,7 @@ berth_link_dup_dac_label (BerthLink *self)
 BerthLinkCpuLimits
 berth_link_get_cpu_limits (BerthLink *self)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return self->cpu_limits;
 }
@@ -500,7 +498,7 @@ berth_link_get_cpu_limits (BerthLink *self)
 void
 berth_link_learn_cpu_limits (BerthLink *self, gboolean has_limits)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   self->cpu_limits = has_limits ? BERTH_LINK_CPU_LIMITS_SET : BERTH_LINK_CPU_LIMITS_NONE;
 }
@@ -508,7 +506,7 @@ berth_link_learn_cpu_limits (BerthLink *self, gboolean has_limits)
 gboolean
 berth_link_knows_shape (BerthLink *self, const char *shape)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return g_hash_table_contains (self->shapes, shape);
 }
@@ -516,7 +514,7 @@ berth_link_knows_shape (BerthLink *self, const char *shape)
 void
 berth_link_learn_shape (BerthLink *self, const char *shape)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   g_hash_table_add (self->shapes, g_strdup (shape));
 }

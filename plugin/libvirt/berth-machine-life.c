@@ -16,13 +16,12 @@ mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   BerthMark *mark = task_data;
   g_autofree char *xml = berth_mark_to_metadata (mark);
   g_autofree char *title = berth_mark_to_title (mark);
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
+  g_autoptr (GError) error = NULL;
+  g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
 
   /* a VM that has gone again meanwhile needs no mark */
-  if (connection == NULL
-      || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
+  if (connection == NULL || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
     g_message ("%s: %s", self->name, error->message);
   g_task_return_boolean (task, TRUE);
 }
@@ -30,9 +29,9 @@ mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
 static void
 machine_update_mark (BerthMachine *self)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, NULL, NULL);
+  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
 
-  g_task_set_task_data (task, berth_machine_make_mark (self), (GDestroyNotify) berth_mark_free);
+  g_task_set_task_data (task, berth_machine_make_mark (self), (GDestroyNotify)berth_mark_free);
   berth_link_run (self->link, BERTH_LINK_CONTROL, task, mark_job);
 }
 
@@ -40,8 +39,8 @@ static void
 resume_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   BerthMachine *self = source;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
+  g_autoptr (GError) error = NULL;
+  g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
 
   if (connection != NULL && berth_domain_set_paused (connection, self->uuid, FALSE, &error))
@@ -53,7 +52,7 @@ resume_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
 static void
 resumed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   /* the identity that was sent along can't be answered then: it fails by its own time limit, so a
    * domain that won't run is told by closing its agent */
@@ -67,8 +66,8 @@ resumed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GTask) task = user_data;
+  g_autoptr (GError) error = NULL;
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
@@ -85,7 +84,7 @@ berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
 {
   GTask *task = g_task_new (self, cancellable, callback, user_data);
   GTask *identity = g_task_new (self, cancellable, claimed_cb, task);
-  g_autoptr(GTask) resume = g_task_new (self, NULL, resumed_cb, NULL);
+  g_autoptr (GTask) resume = g_task_new (self, NULL, resumed_cb, NULL);
 
   g_task_set_source_tag (task, berth_machine_claim_async);
   self->identity_attempts = 0;
@@ -105,7 +104,7 @@ berth_machine_claim_finish (BerthMachine *self, GAsyncResult *result, GError **e
 static gboolean
 record_domain (BerthMachine *self, GError **error)
 {
-  g_auto(virConnectPtr) connection
+  g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
   int fd = connection != NULL ? berth_snapshot_open_state (self->snapshot, error) : -1;
   gboolean ok = fd >= 0 && berth_domain_set_paused (connection, self->uuid, TRUE, error)
@@ -119,18 +118,19 @@ record_domain (BerthMachine *self, GError **error)
 static void
 record_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (record_domain (source, &error))
     g_task_return_boolean (task, TRUE);
   else
-    berth_machine_return_start_error (task, "the snapshot can't be written", g_steal_pointer (&error));
+    berth_machine_return_start_error (task, "the snapshot can't be written",
+                                      g_steal_pointer (&error));
 }
 
 void
 berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
 
   g_task_set_source_tag (task, berth_machine_record_async);
   berth_link_run (self->link, BERTH_LINK_START, task, record_job);
@@ -149,8 +149,8 @@ static void
 end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   BerthMachine *self = source;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
+  g_autoptr (GError) error = NULL;
+  g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_DESTROY, &error);
 
   if (connection != NULL && berth_domain_end (connection, self->uuid, self->name, &error))
@@ -165,7 +165,7 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
 void
 berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
 
   g_task_set_source_tag (task, berth_machine_end_async);
   if (self->agent != NULL)
@@ -184,7 +184,7 @@ berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **err
 static void
 process_ended_cb (gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
 
   g_task_return_boolean (task, TRUE);
 }
@@ -193,7 +193,7 @@ void
 berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback callback,
                                   gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
 
   g_task_set_source_tag (task, berth_machine_wait_process_async);
   if (self->process == NULL)
@@ -212,6 +212,5 @@ berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result)
 gboolean
 berth_machine_get_memory (BerthMachine *self, guint64 *out_private, guint64 *out_shared)
 {
-  return self->process != NULL
-         && berth_process_get_memory (self->process, out_private, out_shared);
+  return self->process != NULL && berth_process_get_memory (self->process, out_private, out_shared);
 }

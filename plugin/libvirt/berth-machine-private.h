@@ -20,10 +20,10 @@ struct _BerthMachine
   char *uuid;
   char *console_path;
   BerthBootLog *boot_log; /* (nullable): while it boots */
-  BerthProcess *process; /* (nullable) */
+  BerthProcess *process;  /* (nullable) */
   BerthAgent *agent;
   BerthMachineStart how;
-  BerthSnapshot *snapshot;                    /* what it was cloned from, or is recorded to */
+  BerthSnapshot *snapshot;                /* what it was cloned from, or is recorded to */
   guint8 proof[BERTH_MACHINE_PROOF_SIZE]; /* of its own random numbers */
   guint identity_attempts;
   guint rehearsals; /* that are left */
@@ -32,11 +32,11 @@ struct _BerthMachine
 
 /* (transfer full): what its domain is marked with now */
 BerthMark *berth_machine_make_mark (BerthMachine *self);
-/* Gives the guest its identity and checks its proof, again where the time was stale. Takes @task over
- * and completes it with TRUE or an error. */
+/* Gives the guest its identity and checks its proof, again where the time was stale. Takes @task
+ * over and completes it with TRUE or an error. */
 void berth_machine_identify (BerthMachine *self, GTask *task);
-/* Completes @task with @reason (taken over), which gets the name of the VM and what its console said
- * last: another VM may do. */
+/* Completes @task with @reason (taken over), which gets the name of the VM and what its console
+ * said last: another VM may do. */
 void berth_machine_return_start_error (GTask *task, const char *doing, GError *reason);
 
 G_END_DECLS

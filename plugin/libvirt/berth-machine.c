@@ -18,8 +18,9 @@
 #define IDENTITY_ATTEMPTS 5u
 /* of a boot that failed (contract.md, Output) */
 #define CONSOLE_LINES 100u
-/* Execs before the pause: each goes through code and pages that the one before has not, less each time
- * (measured under TCG: a first exec of 60 ms, a fifth of 10 ms). In a snapshot they cost nothing. */
+/* Execs before the pause: each goes through code and pages that the one before has not, less each
+ * time (measured under TCG: a first exec of 60 ms, a fifth of 10 ms). In a snapshot they cost
+ * nothing. */
 #define REHEARSALS_RECORD 6u
 #define REHEARSALS_WARM 3u
 
@@ -141,7 +142,8 @@ berth_machine_dup_console (BerthMachine *self, guint lines)
   return self->console_path != NULL ? berth_console_dup_tail (self->console_path, lines) : NULL;
 }
 
-/* What the worker thread needs and what it brings back; the machine itself stays with its thread. */
+/* What the worker thread needs and what it brings back; the machine itself stays with its
+ * thread. */
 typedef struct
 {
   BerthMark *mark;
@@ -177,7 +179,7 @@ state_of (BerthRequest *request)
 BerthMark *
 berth_machine_make_mark (BerthMachine *self)
 {
-  g_autoptr(BerthRequest) request = berth_vm_dup_request (self->vm);
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
   BerthMark *mark = g_new0 (BerthMark, 1);
 
   mark->instance = g_strdup (self->instance);
@@ -203,7 +205,7 @@ is_clone (BerthMachine *self)
 static GOutputStream *
 machine_ref_boot_log (BerthMachine *self)
 {
-  g_autoptr(BerthRequest) request = berth_vm_dup_request (self->vm);
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
 
   if (self->how != BERTH_MACHINE_COLD || self->is_adopted || request == NULL
       || request->boot_log == NULL)
@@ -214,12 +216,13 @@ machine_ref_boot_log (BerthMachine *self)
 static char *
 machine_make_xml (BerthMachine *self, Start *start, GError **error)
 {
-  g_auto(GStrv) layers = berth_images_dup_layers (
-      start->images, berth_template_get_layers (self->template), error);
-  /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write them */
+  g_auto (GStrv) layers
+      = berth_images_dup_layers (start->images, berth_template_get_layers (self->template), error);
+  /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write
+   * them */
   g_autofree char *dac_label = berth_link_dup_dac_label (self->link);
   g_autofree char *console_log = berth_console_dup_log_path (start->uri, self->name);
-  g_autoptr(GOutputStream) boot_log = machine_ref_boot_log (self);
+  g_autoptr (GOutputStream) boot_log = machine_ref_boot_log (self);
   BerthDomainParams params = {
     .mark = start->mark,
     .name = self->name,
@@ -231,7 +234,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
     .domain_type = berth_link_get_domain_type (self->link),
     .dac_label = dac_label,
     .limit_cpu = berth_link_get_cpu_limits (self->link) == BERTH_LINK_CPU_LIMITS_SET,
-    .layers = (const char *const *) layers,
+    .layers = (const char *const *)layers,
     /* a boot that fails tells why; a clone has booted already */
     .console_log = is_clone (self) ? NULL : console_log,
     .loud_boot = boot_log != NULL,
@@ -253,7 +256,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
 char *
 berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error)
 {
-  g_autoptr(BerthMark) mark = berth_machine_make_mark (self);
+  g_autoptr (BerthMark) mark = berth_machine_make_mark (self);
   g_autofree char *uri = g_strdup (berth_link_get_uri (self->link));
   Start start = { .mark = mark, .images = images, .uri = uri };
 
@@ -273,7 +276,8 @@ wake_clone (BerthMachine *self, virConnectPtr connection, GError **error)
   return ok;
 }
 
-/* libvirt validates the first domain of each shape: the others differ in names and numbers alone. */
+/* libvirt validates the first domain of each shape: the others differ in names and numbers
+ * alone. */
 static gboolean
 machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *xml,
                       char **out_live_xml, GError **error)
@@ -289,8 +293,7 @@ machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *
   berth_link_learn_shape (self->link, shape);
   /* the first domain goes without; all others pay nothing for the question */
   if (berth_link_get_cpu_limits (self->link) == BERTH_LINK_CPU_LIMITS_UNKNOWN)
-    berth_link_learn_cpu_limits (self->link,
-                                 berth_domain_has_cpu_limits (connection, self->uuid));
+    berth_link_learn_cpu_limits (self->link, berth_domain_has_cpu_limits (connection, self->uuid));
   return TRUE;
 }
 
@@ -302,15 +305,15 @@ machine_connect (BerthMachine *self, virConnectPtr connection, const char *live_
 
   start->process = berth_process_open (start->uri, self->name);
   start->console_path = berth_domain_dup_console_path (live_xml);
-  start->socket = berth_domain_connect_port (connection, self->uuid, path, BERTH_PROTOCOL_PORT,
-                                             error);
+  start->socket
+      = berth_domain_connect_port (connection, self->uuid, path, BERTH_PROTOCOL_PORT, error);
   return start->socket != NULL;
 }
 
 static gboolean
 create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GError **error)
 {
-  g_auto(virConnectPtr) connection
+  g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
   g_autofree char *xml = NULL;
   g_autofree char *live_xml = NULL;
@@ -333,7 +336,7 @@ create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GErr
 static gboolean
 adopt_domain (BerthMachine *self, Start *start, GError **error)
 {
-  g_auto(virConnectPtr) connection
+  g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
   g_autofree char *live_xml
       = connection != NULL ? berth_domain_dup_live_xml (connection, self->uuid, error) : NULL;
@@ -347,7 +350,7 @@ static void
 create_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   BerthMachine *self = source;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (self->is_adopted ? adopt_domain (self, task_data, &error)
                        : create_domain (self, task_data, cancellable, &error))
@@ -376,7 +379,7 @@ void
 berth_machine_return_start_error (GTask *task, const char *doing, GError *reason)
 {
   BerthMachine *self = g_task_get_source_object (task);
-  g_autoptr(GError) error = reason;
+  g_autoptr (GError) error = reason;
 
   if (error->domain != BERTH_ERROR && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     {
@@ -392,7 +395,7 @@ berth_machine_return_start_error (GTask *task, const char *doing, GError *reason
 static void
 identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
 
@@ -422,8 +425,8 @@ static void
 paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   BerthMachine *self = source;
-  g_autoptr(GError) error = NULL;
-  g_auto(virConnectPtr) connection
+  g_autoptr (GError) error = NULL;
+  g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_START, &error);
 
   if (connection != NULL && berth_domain_set_paused (connection, self->uuid, TRUE, &error))
@@ -437,7 +440,7 @@ static void machine_run_rehearsal (BerthMachine *self, GTask *task);
 static void
 machine_pause (BerthMachine *self, GTask *task)
 {
-  g_autoptr(GTask) owned = task;
+  g_autoptr (GTask) owned = task;
 
   berth_link_run (self->link, BERTH_LINK_START, owned, paused_job);
 }
@@ -445,7 +448,7 @@ machine_pause (BerthMachine *self, GTask *task)
 static void
 rehearsed_identity_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
 
@@ -464,7 +467,8 @@ machine_rehearse_identity (BerthMachine *self, GTask *task)
                               g_task_get_cancellable (task), rehearsed_identity_cb, task);
 }
 
-/* The interpreter that has rehearsed is the one that its owner gets; a shell is started for each. */
+/* The interpreter that has rehearsed is the one that its owner gets; a shell is started for
+ * each. */
 static gboolean
 machine_rehearses_in_session (BerthMachine *self)
 {
@@ -475,27 +479,27 @@ machine_rehearses_in_session (BerthMachine *self)
 static void
 rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
-  g_autoptr(BerthResult) result
+  g_autoptr (BerthResult) result
       = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
 
   if (result == NULL)
     berth_machine_return_start_error (task, "the guest does not run code", error);
   else if (result->exit_code != 0)
     berth_machine_return_start_error (task, "the guest does not run code",
-                        g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                                     "a rehearsal ended with status %d: %s", result->exit_code,
-                                     result->stderr_data));
+                                      g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                                                   "a rehearsal ended with status %d: %s",
+                                                   result->exit_code, result->stderr_data));
   else if (--self->rehearsals > 0)
     machine_run_rehearsal (self, g_steal_pointer (&task));
   else
     machine_pause (self, g_steal_pointer (&task));
 }
 
-/* An exec whose output nobody reads: what the emulator or the CPU would do at the first one is done then
- * (under TCG a first exec takes 85 to 120 ms, a second one 0.7 ms: design.md). */
+/* An exec whose output nobody reads: what the emulator or the CPU would do at the first one is done
+ * then (under TCG a first exec takes 85 to 120 ms, a second one 0.7 ms: design.md). */
 static void
 machine_run_rehearsal (BerthMachine *self, GTask *task)
 {
@@ -504,18 +508,18 @@ machine_run_rehearsal (BerthMachine *self, GTask *task)
   const char *code = number == BERTH_LANGUAGE_PYTHON       ? "print(1)"
                      : number == BERTH_LANGUAGE_JAVASCRIPT ? "console.log(1)"
                                                            : "echo 1";
-  g_autoptr(GBytes) bytes = g_bytes_new_static (code, strlen (code));
+  g_autoptr (GBytes) bytes = g_bytes_new_static (code, strlen (code));
   BerthExec *exec = berth_exec_new (bytes);
 
   exec->keeps_state = exec->is_rehearsal = machine_rehearses_in_session (self);
-  berth_agent_exec_async (self->agent, exec, number,
-                          g_task_get_cancellable (task), rehearsal_done_cb, task);
+  berth_agent_exec_async (self->agent, exec, number, g_task_get_cancellable (task),
+                          rehearsal_done_cb, task);
 }
 
 static void
 loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
 
@@ -537,8 +541,8 @@ machine_take_up (BerthMachine *self, GTask *task)
   else if (berth_agent_was_identified (self->agent))
     {
       berth_machine_return_start_error (task, "it is not used",
-                          g_error_new_literal (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                                               "somebody's code may have run in it"));
+                                        g_error_new_literal (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                                                             "somebody's code may have run in it"));
       g_object_unref (task);
     }
   else
@@ -561,7 +565,7 @@ machine_tell_console (BerthMachine *self)
 static void
 greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
   GCancellable *cancellable = g_task_get_cancellable (task);
   guint timeout_ms = berth_template_get_boot_timeout_s (self->template) * 1000;
@@ -571,8 +575,8 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!berth_agent_hello_finish (self->agent, result, &error))
     machine_tell_console (self);
   if (error != NULL)
-    berth_machine_return_start_error (task, self->is_adopted ? "its agent does not answer" : "the guest did not boot",
-                        error);
+    berth_machine_return_start_error (
+        task, self->is_adopted ? "its agent does not answer" : "the guest did not boot", error);
   else if (self->is_adopted)
     machine_take_up (self, g_steal_pointer (&task));
   else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE)
@@ -585,7 +589,7 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 machine_follow_boot (BerthMachine *self)
 {
-  g_autoptr(GOutputStream) boot_log = machine_ref_boot_log (self);
+  g_autoptr (GOutputStream) boot_log = machine_ref_boot_log (self);
 
   if (boot_log != NULL && self->console_path != NULL)
     self->boot_log = berth_boot_log_new (self->console_path, boot_log);
@@ -594,11 +598,11 @@ machine_follow_boot (BerthMachine *self)
 static void
 created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthMachine *self = BERTH_MACHINE (source);
   Start *start = g_task_get_task_data (G_TASK (result));
   GCancellable *cancellable = g_task_get_cancellable (task);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   guint timeout_ms;
 
   self->console_path = g_steal_pointer (&start->console_path);
@@ -630,7 +634,7 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
                            GAsyncReadyCallback callback, gpointer user_data)
 {
   GTask *task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr(GTask) job = g_task_new (self, cancellable, created_cb, task);
+  g_autoptr (GTask) job = g_task_new (self, cancellable, created_cb, task);
   Start *start = g_new0 (Start, 1);
 
   g_task_set_source_tag (task, berth_machine_start_async);
@@ -640,7 +644,7 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
   start->mark = berth_machine_make_mark (self);
   start->images = images != NULL ? berth_images_ref (images) : NULL; /* NULL: it is adopted */
   start->uri = g_strdup (berth_link_get_uri (self->link));
-  g_task_set_task_data (job, start, (GDestroyNotify) start_free);
+  g_task_set_task_data (job, start, (GDestroyNotify)start_free);
   berth_link_run (self->link, BERTH_LINK_START, job, create_job);
 }
 

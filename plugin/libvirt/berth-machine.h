@@ -22,8 +22,7 @@ BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink
 
 /* Of a domain that exists already. @template: (nullable): NULL where it is only to be ended. */
 BerthMachine *berth_machine_new_adopted (BerthVm *vm, BerthTemplate *template, BerthLink *link,
-                                         const char *instance, const char *name,
-                                         const char *uuid);
+                                         const char *instance, const char *name, const char *uuid);
 
 /**
  * BerthMachineStart:
@@ -51,32 +50,31 @@ void berth_machine_start_async (BerthMachine *self, BerthMachineStart how, Berth
 gboolean berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
 /* Instead of a start, of a machine that was adopted: connects to its agent. BERTH_MACHINE_COLD: it
- * runs, and what it does goes on. BERTH_MACHINE_WARM: it is let run until it has answered, and paused
- * again; fails where it has had an identity, for then it is nobody's no more. berth_machine_start_finish()
- * tells the end. */
-void berth_machine_adopt_async (BerthMachine *self, BerthMachineStart how,
-                                BerthSnapshot *snapshot, GCancellable *cancellable,
-                                GAsyncReadyCallback callback, gpointer user_data);
+ * runs, and what it does goes on. BERTH_MACHINE_WARM: it is let run until it has answered, and
+ * paused again; fails where it has had an identity, for then it is nobody's no more.
+ * berth_machine_start_finish() tells the end. */
+void berth_machine_adopt_async (BerthMachine *self, BerthMachineStart how, BerthSnapshot *snapshot,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data);
 
-/* Wakes a warm machine for its VM's request: resume and identity go out together; its mark and title
- * follow by themselves. */
+/* Wakes a warm machine for its VM's request: resume and identity go out together; its mark and
+ * title follow by themselves. */
 void berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_claim_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
 /* Pauses a machine that was started to be recorded and writes its device state. What is left to do
  * then is to end it and to commit the snapshot. */
-void berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback,
-                                 gpointer user_data);
+void
+berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
 /* Ends the domain, whatever state it is in. Not while a start is under way. */
-void berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback,
-                              gpointer user_data);
+void berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
-/* Completes when its QEMU process has ended: TRUE; FALSE where the process is not known, so that only
- * the end of berth_machine_end_async() tells. At most one at a time. */
+/* Completes when its QEMU process has ended: TRUE; FALSE where the process is not known, so that
+ * only the end of berth_machine_end_async() tells. At most one at a time. */
 void berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback callback,
                                        gpointer user_data);
 gboolean berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result);

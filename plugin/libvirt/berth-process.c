@@ -45,12 +45,12 @@ berth_process_open (const char *uri, const char *domain_name)
   if (!g_file_get_contents (path, &text, NULL, NULL)
       || !g_ascii_string_to_unsigned (g_strstrip (text), 10, 2, G_MAXINT32, &pid, NULL))
     return NULL;
-  fd = (int) syscall (SYS_pidfd_open, (pid_t) pid, 0); /* it is made close-on-exec */
+  fd = (int)syscall (SYS_pidfd_open, (pid_t)pid, 0); /* it is made close-on-exec */
   if (fd < 0)
     return NULL;
   self = g_new0 (BerthProcess, 1);
   self->fd = fd;
-  self->pid = (pid_t) pid;
+  self->pid = (pid_t)pid;
   return self;
 }
 
@@ -73,9 +73,9 @@ process_has_ended (BerthProcess *self)
 gboolean
 berth_process_get_memory (BerthProcess *self, guint64 *out_private, guint64 *out_shared)
 {
-  g_autofree char *path = g_strdup_printf ("/proc/%d/statm", (int) self->pid);
+  g_autofree char *path = g_strdup_printf ("/proc/%d/statm", (int)self->pid);
   g_autofree char *text = NULL;
-  guint64 page = (guint64) sysconf (_SC_PAGESIZE);
+  guint64 page = (guint64)sysconf (_SC_PAGESIZE);
   guint64 resident;
   guint64 shared;
 

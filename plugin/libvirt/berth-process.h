@@ -9,7 +9,8 @@ G_BEGIN_DECLS
 
 typedef struct _BerthProcess BerthProcess;
 
-/* Called once, when the process has ended. In the thread-default main context of whoever watches. */
+/* Called once, when the process has ended. In the thread-default main context of whoever
+ * watches. */
 typedef void (*BerthProcessEndedFunc) (gpointer user_data);
 
 /* (transfer full) (nullable): the process that libvirt's pid file of @domain_name names, while the

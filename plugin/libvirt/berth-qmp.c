@@ -11,15 +11,15 @@
 /* 0.4 MB of state take 30 to 90 ms (design.md, the libvirt table) */
 #define TIMEOUT_US (30 * G_USEC_PER_SEC)
 
-#define IGNORE_SHARED                                                                             \
-  "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["                   \
+#define IGNORE_SHARED                                                                              \
+  "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["                    \
   "{\"capability\":\"x-ignore-shared\",\"state\":true}]}}"
 /* as fast as the file takes it: QEMU's default of 128 MiB/s is meant for networks */
-#define FULL_SPEED                                                                                \
+#define FULL_SPEED                                                                                 \
   "{\"execute\":\"migrate-set-parameters\",\"arguments\":{\"max-bandwidth\":10737418240}}"
 #define GIVE_FD "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"berth-state\"}}"
 #define MIGRATE "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:berth-state\"}}"
-#define MIGRATE_INCOMING                                                                          \
+#define MIGRATE_INCOMING                                                                           \
   "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"fd:berth-state\"}}"
 #define QUIT "{\"execute\":\"quit\"}"
 #define QUERY_MIGRATE "{\"execute\":\"query-migrate\"}"
@@ -60,7 +60,7 @@ static char *
 ask_status (virDomainPtr domain, const char *command, GError **error)
 {
   g_autofree char *answer = NULL;
-  g_autoptr(JsonNode) root = NULL;
+  g_autoptr (JsonNode) root = NULL;
   JsonObject *object;
 
   if (virDomainQemuMonitorCommand (domain, command, &answer, 0) < 0)
@@ -72,9 +72,8 @@ ask_status (virDomainPtr domain, const char *command, GError **error)
   object = root != NULL && JSON_NODE_HOLDS_OBJECT (root)
                ? json_object_get_object_member (json_node_get_object (root), "return")
                : NULL;
-  return g_strdup (object != NULL
-                       ? json_object_get_string_member_with_default (object, "status", "")
-                       : "");
+  return g_strdup (
+      object != NULL ? json_object_get_string_member_with_default (object, "status", "") : "");
 }
 
 /* Asks until the status is (@is_wanted) or is not (!@is_wanted) @status; fails on "failed". */

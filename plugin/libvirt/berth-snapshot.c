@@ -40,7 +40,7 @@ struct _BerthSnapshot
 static void
 remove_folder (const char *path)
 {
-  g_autoptr(GDir) dir = g_dir_open (path, 0, NULL);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
   const char *name;
 
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
@@ -91,8 +91,7 @@ snapshot_owns_folder (BerthSnapshot *self)
   struct stat now;
 
   return !self->is_committed || self->seen[FILE_RAM].st_ino == 0
-         || stat (self->paths[FILE_RAM], &now) != 0
-         || now.st_ino == self->seen[FILE_RAM].st_ino;
+         || stat (self->paths[FILE_RAM], &now) != 0 || now.st_ino == self->seen[FILE_RAM].st_ino;
 }
 
 void
@@ -100,8 +99,7 @@ berth_snapshot_unref (BerthSnapshot *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  if ((!self->is_committed || g_atomic_int_get (&self->is_retired))
-      && snapshot_owns_folder (self))
+  if ((!self->is_committed || g_atomic_int_get (&self->is_retired)) && snapshot_owns_folder (self))
     remove_folder (self->dir);
   for (guint i = 0; i < FILES; i++)
     g_free (self->paths[i]);
@@ -138,7 +136,7 @@ berth_snapshot_get_ram_path (BerthSnapshot *self)
 guint64
 berth_snapshot_get_disk_bytes (BerthSnapshot *self)
 {
-  return 512 * (guint64) (self->seen[FILE_RAM].st_blocks + self->seen[FILE_STATE].st_blocks);
+  return 512 * (guint64)(self->seen[FILE_RAM].st_blocks + self->seen[FILE_STATE].st_blocks);
 }
 
 static gboolean
@@ -165,8 +163,8 @@ berth_snapshot_open_state (BerthSnapshot *self, GError **error)
   return fd;
 }
 
-/* On a disk that is full only when the guest writes, QEMU dies of SIGBUS and nobody hears why. FALSE with
- * errno; a file system that can't reserve takes it as it comes. */
+/* On a disk that is full only when the guest writes, QEMU dies of SIGBUS and nobody hears why.
+ * FALSE with errno; a file system that can't reserve takes it as it comes. */
 static gboolean
 reserve (int fd, off_t size)
 {
@@ -178,14 +176,14 @@ snapshot_make_ram (BerthSnapshot *self, guint memory_mb, uid_t uid, gid_t gid, G
 {
   const char *path = self->paths[FILE_RAM];
   int fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  gboolean ok = fd >= 0 && reserve (fd, (off_t) memory_mb * 1024 * 1024)
+  gboolean ok = fd >= 0 && reserve (fd, (off_t)memory_mb * 1024 * 1024)
                 && (geteuid () != 0 || fchown (fd, uid, gid) == 0);
 
   if (!ok && errno == ENOSPC)
     {
-      g_autofree char *reason = g_strdup_printf (
-          "%s: a snapshot takes %u MiB; make room, or set snapshot_dir", g_strerror (errno),
-          memory_mb);
+      g_autofree char *reason
+          = g_strdup_printf ("%s: a snapshot takes %u MiB; make room, or set snapshot_dir",
+                             g_strerror (errno), memory_mb);
 
       fail (error, path, reason);
     }
@@ -197,10 +195,10 @@ snapshot_make_ram (BerthSnapshot *self, guint memory_mb, uid_t uid, gid_t gid, G
 }
 
 BerthSnapshot *
-berth_snapshot_begin (const char *dir, const char *template_name, const char *key,
-                      guint memory_mb, uid_t owner_uid, gid_t owner_gid, GError **error)
+berth_snapshot_begin (const char *dir, const char *template_name, const char *key, guint memory_mb,
+                      uid_t owner_uid, gid_t owner_gid, GError **error)
 {
-  g_autoptr(BerthSnapshot) self = snapshot_new (dir, template_name, key);
+  g_autoptr (BerthSnapshot) self = snapshot_new (dir, template_name, key);
   g_autofree char *unfinished = g_strconcat (self->final_dir, UNFINISHED, NULL);
 
   /* 0711: QEMU's user walks through to its file and sees nothing else */
@@ -225,7 +223,7 @@ berth_snapshot_begin (const char *dir, const char *template_name, const char *ke
 static char *
 checksum_file (const char *path, GError **error)
 {
-  g_autoptr(GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   g_autofree guchar *bytes = g_malloc (READ_SIZE);
   int fd = open (path, O_RDONLY | O_CLOEXEC);
   gssize got = -1;
@@ -260,7 +258,7 @@ manifest_add_file (GKeyFile *manifest, BerthSnapshot *self, FileIndex index, GEr
 gboolean
 berth_snapshot_commit (BerthSnapshot *self, GError **error)
 {
-  g_autoptr(GKeyFile) manifest = g_key_file_new ();
+  g_autoptr (GKeyFile) manifest = g_key_file_new ();
   g_autofree char *path = g_build_filename (self->dir, "manifest", NULL);
 
   g_key_file_set_integer (manifest, GROUP, "format", FORMAT);
@@ -318,8 +316,8 @@ snapshot_check (BerthSnapshot *self, GKeyFile *manifest, GError **error)
 BerthSnapshot *
 berth_snapshot_open (const char *dir, const char *template_name, const char *key, GError **error)
 {
-  g_autoptr(BerthSnapshot) self = snapshot_new (dir, template_name, key);
-  g_autoptr(GKeyFile) manifest = g_key_file_new ();
+  g_autoptr (BerthSnapshot) self = snapshot_new (dir, template_name, key);
+  g_autoptr (GKeyFile) manifest = g_key_file_new ();
   g_autofree char *path = g_build_filename (self->dir, "manifest", NULL);
 
   self->is_committed = TRUE;
@@ -359,7 +357,7 @@ berth_snapshot_clean (const char *dir, const char *template_name, const char *ke
 {
   g_autofree char *current = g_strdup_printf ("%s-%.*s", template_name, KEY_SHORT, key);
   g_autofree char *prefix = g_strdup_printf ("%s-", template_name);
-  g_autoptr(GDir) snapshots = g_dir_open (dir, 0, NULL);
+  g_autoptr (GDir) snapshots = g_dir_open (dir, 0, NULL);
   const char *name;
 
   while (snapshots != NULL && (name = g_dir_read_name (snapshots)) != NULL)

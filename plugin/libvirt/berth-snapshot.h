@@ -20,14 +20,14 @@ typedef struct _BerthSnapshot BerthSnapshot; /* atomically reference counted; an
  * Returns: (transfer full) (nullable): NULL with *@error unset where there is none, NULL with
  *   *@error set where there is one that can't be trusted (it has been removed)
  */
-BerthSnapshot *berth_snapshot_open (const char *dir, const char *template_name, const char *key,
-                                    GError **error);
+BerthSnapshot *
+berth_snapshot_open (const char *dir, const char *template_name, const char *key, GError **error);
 
 /* A place for a new one; nothing is valid before berth_snapshot_commit(). @owner: the Unix user and
  * group that QEMU runs as. */
-BerthSnapshot *berth_snapshot_begin (const char *dir, const char *template_name, const char *key,
-                                     guint memory_mb, uid_t owner_uid, gid_t owner_gid,
-                                     GError **error);
+BerthSnapshot *
+berth_snapshot_begin (const char *dir, const char *template_name, const char *key, guint memory_mb,
+                      uid_t owner_uid, gid_t owner_gid, GError **error);
 /* Makes it valid: synced, manifest written, renamed into place. Blocking. */
 gboolean berth_snapshot_commit (BerthSnapshot *self, GError **error);
 
@@ -39,8 +39,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthSnapshot, berth_snapshot_unref)
 /* It will not be used for new clones; its files go with its last user. */
 void berth_snapshot_retire (BerthSnapshot *self);
 
-/* Has somebody written to the RAM file? QEMU before 8.2 opens it for writing, so a QEMU that a guest
- * has broken out into could (design.md). Cheap: a stat of each file. */
+/* Has somebody written to the RAM file? QEMU before 8.2 opens it for writing, so a QEMU that a
+ * guest has broken out into could (design.md). Cheap: a stat of each file. */
 gboolean berth_snapshot_is_intact (BerthSnapshot *self, GError **error);
 
 gboolean berth_snapshot_is_committed (BerthSnapshot *self);

@@ -39,10 +39,9 @@ berth_stock_new (void)
 {
   BerthStock *self = g_new0 (BerthStock, 1);
 
-  self->items
-      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) item_free);
-  self->proofs = g_hash_table_new_full (g_bytes_hash, g_bytes_equal,
-                                        (GDestroyNotify) g_bytes_unref, NULL);
+  self->items = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)item_free);
+  self->proofs
+      = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
   g_queue_init (&self->proof_order);
   return self;
 }
@@ -55,7 +54,7 @@ berth_stock_free (BerthStock *self)
 
   /* the end of this process is no end of the snapshots */
   g_hash_table_iter_init (&iter, self->items);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &item))
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&item))
     {
       g_hash_table_iter_steal (&iter);
       berth_snapshot_unref (item->snapshot);
@@ -100,16 +99,14 @@ berth_stock_get (BerthStock *self, const char *template_name)
 }
 
 BerthSnapshot *
-berth_stock_pick (BerthStock *self, const char *template_name, BerthImages *images,
-                  GError **error)
+berth_stock_pick (BerthStock *self, const char *template_name, BerthImages *images, GError **error)
 {
   Item *item = g_hash_table_lookup (self->items, template_name);
 
   if (item == NULL)
     return NULL;
   if (item->images != images)
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                 "the guest's image was built again");
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "the guest's image was built again");
   else if (berth_snapshot_is_intact (item->snapshot, error))
     return item->snapshot;
   g_hash_table_remove (self->items, template_name);
@@ -152,7 +149,7 @@ berth_stock_take_doubt (BerthStock *self, const char *template_name)
 gboolean
 berth_stock_check_proof (BerthStock *self, const guint8 *proof, gsize size)
 {
-  g_autoptr(GBytes) bytes = g_bytes_new (proof, size);
+  g_autoptr (GBytes) bytes = g_bytes_new (proof, size);
 
   if (g_hash_table_contains (self->proofs, bytes))
     return FALSE;

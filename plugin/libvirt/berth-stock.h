@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What new VMs of each template are made of: the snapshot that holds now, and how its clones fare. */
+/* What new VMs of each template are made of: the snapshot that holds now, and how its clones
+ * fare. */
 #pragma once
 
 #include "berth-images.h"
@@ -28,8 +29,8 @@ BerthSnapshot *berth_stock_get (BerthStock *self, const char *template_name);
  * Returns: (transfer none) (nullable): the snapshot, just looked at and found as it was made. NULL
  *   without an error where there is none.
  */
-BerthSnapshot *berth_stock_pick (BerthStock *self, const char *template_name, BerthImages *images,
-                                 GError **error);
+BerthSnapshot *
+berth_stock_pick (BerthStock *self, const char *template_name, BerthImages *images, GError **error);
 
 /* FALSE once, when this is the failure after which @snapshot is given up; it has been dropped. */
 gboolean berth_stock_note_clone (BerthStock *self, const char *template_name,

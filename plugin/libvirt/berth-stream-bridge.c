@@ -74,15 +74,15 @@ host_to_guest (Bridge *self)
       if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         return FALSE;
       buffer->begin = 0;
-      buffer->end = (gsize) MAX (got, 0);
+      buffer->end = (gsize)MAX (got, 0);
     }
   if (is_empty (buffer))
     return TRUE;
-  sent = virStreamSend (self->stream, (const char *) buffer->bytes + buffer->begin,
+  sent = virStreamSend (self->stream, (const char *)buffer->bytes + buffer->begin,
                         buffer->end - buffer->begin);
   if (sent == -2) /* would block */
     return TRUE;
-  buffer->begin += (gsize) MAX (sent, 0);
+  buffer->begin += (gsize)MAX (sent, 0);
   return sent >= 0;
 }
 
@@ -94,20 +94,20 @@ guest_to_host (Bridge *self)
 
   if (is_empty (buffer))
     {
-      int got = virStreamRecv (self->stream, (char *) buffer->bytes, BUFFER_SIZE);
+      int got = virStreamRecv (self->stream, (char *)buffer->bytes, BUFFER_SIZE);
 
       if (got == -2) /* would block */
         return TRUE;
       if (got <= 0)
         return FALSE;
       buffer->begin = 0;
-      buffer->end = (gsize) got;
+      buffer->end = (gsize)got;
     }
   sent = send (self->fd, buffer->bytes + buffer->begin, buffer->end - buffer->begin,
                MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0)
     return errno == EAGAIN || errno == EINTR;
-  buffer->begin += (gsize) sent;
+  buffer->begin += (gsize)sent;
   return TRUE;
 }
 
@@ -153,8 +153,8 @@ bridge_update (Bridge *self)
 {
   int events = (is_empty (&self->to_host) ? VIR_STREAM_EVENT_READABLE : 0)
                | (is_empty (&self->to_guest) ? 0 : VIR_STREAM_EVENT_WRITABLE);
-  GIOCondition wanted = (is_empty (&self->to_host) ? 0 : G_IO_OUT)
-                        | (is_empty (&self->to_guest) ? G_IO_IN : 0);
+  GIOCondition wanted
+      = (is_empty (&self->to_host) ? 0 : G_IO_OUT) | (is_empty (&self->to_guest) ? G_IO_IN : 0);
 
   virStreamEventUpdateCallback (self->stream, events);
   if (wanted == self->watched && self->watch_id != 0)
@@ -188,13 +188,12 @@ GSocket *
 berth_stream_bridge_open (virConnectPtr connection, virDomainPtr domain, const char *port,
                           GError **error)
 {
-  g_auto(virStreamPtr) stream = virStreamNew (connection, VIR_STREAM_NONBLOCK);
+  g_auto (virStreamPtr) stream = virStreamNew (connection, VIR_STREAM_NONBLOCK);
   GSocket *near_end;
   Bridge *self;
   int fds[2];
 
-  if (stream == NULL
-      || virDomainOpenChannel (domain, port, stream, VIR_DOMAIN_CHANNEL_FORCE) < 0)
+  if (stream == NULL || virDomainOpenChannel (domain, port, stream, VIR_DOMAIN_CHANNEL_FORCE) < 0)
     {
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "libvirt does not open the port");
       return NULL;

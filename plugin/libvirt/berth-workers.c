@@ -20,7 +20,7 @@ static void
 job_run (gpointer data, gpointer user_data)
 {
   g_autofree Job *job = data;
-  g_autoptr(GTask) task = NULL;
+  g_autoptr (GTask) task = NULL;
 
   BERTH_SYNC_ACQUIRE (job);
   task = job->task;
@@ -34,7 +34,7 @@ berth_workers_new (guint threads)
   BerthWorkers *self = g_new0 (BerthWorkers, 1);
 
   /* exclusive: all threads are there from the start, so that their number never changes */
-  self->threads = g_thread_pool_new (job_run, NULL, (int) threads, TRUE, NULL);
+  self->threads = g_thread_pool_new (job_run, NULL, (int)threads, TRUE, NULL);
   return self;
 }
 

@@ -83,7 +83,8 @@ static const ConfigKey config_keys[] = {
     "TEMPLATE=NUMBER or TEMPLATE=MIN..MAX, ',' between them",
     "warm VMs to keep ready, by template; MIN..MAX: as many as requests need" },
   { "warm_default", "warm-default", KIND_INT, FIELD (warm_default), 0, 4096, "1", "0 to 4096",
-    "warm VMs to keep of a template in use that warm does not name; as many as half the slots where "
+    "warm VMs to keep of a template in use that warm does not name; as many as half the slots "
+    "where "
     "requests need them; 0: none" },
   { "warm_max_idle_s", "warm-max-idle-s", KIND_INT_OR_0, FIELD (warm_max_idle_s), 10, 604800,
     "3600", "10 to 604800, or 0", "seconds after which an unused warm VM is replaced; 0: never" },
@@ -141,7 +142,7 @@ berth_config_dup_default_socket (void)
     return g_strdup ("/run/berth/berthd.sock");
   if (runtime_dir != NULL && g_path_is_absolute (runtime_dir))
     return g_build_filename (runtime_dir, "berth", "berthd.sock", NULL);
-  return g_strdup_printf ("/tmp/berth-%u/berthd.sock", (guint) geteuid ());
+  return g_strdup_printf ("/tmp/berth-%u/berthd.sock", (guint)geteuid ());
 }
 
 /* Beside the build when run from it (or when nothing is installed), else where they are installed
@@ -189,9 +190,9 @@ set_user_defaults (BerthConfig *self)
 static gboolean
 parse_int (const ConfigKey *key, const char *value, gint64 *out_number)
 {
-  if (!g_ascii_string_to_signed (value, 10, 0, (gint64) key->max, out_number, NULL))
+  if (!g_ascii_string_to_signed (value, 10, 0, (gint64)key->max, out_number, NULL))
     return FALSE;
-  return *out_number >= (gint64) key->min || (*out_number == 0 && key->kind == KIND_INT_OR_0);
+  return *out_number >= (gint64)key->min || (*out_number == 0 && key->kind == KIND_INT_OR_0);
 }
 
 static gboolean
@@ -227,7 +228,7 @@ name_is_valid (const char *name, gsize max)
 static gboolean
 parse_range (const char *text, guint64 most, guint *out_min, guint *out_max)
 {
-  g_auto(GStrv) ends = g_strsplit (text, "..", 2);
+  g_auto (GStrv) ends = g_strsplit (text, "..", 2);
   guint64 min;
   guint64 max;
 
@@ -235,8 +236,8 @@ parse_range (const char *text, guint64 most, guint *out_min, guint *out_max)
       || !g_ascii_string_to_unsigned (ends[1] != NULL ? ends[1] : ends[0], 10, min, most, &max,
                                       NULL))
     return FALSE;
-  *out_min = (guint) min;
-  *out_max = (guint) max;
+  *out_min = (guint)min;
+  *out_max = (guint)max;
   return TRUE;
 }
 
@@ -250,7 +251,7 @@ warm_is_valid (const ConfigKey *key, char **entries)
       guint max;
 
       if (equals == NULL || equals == entries[i]
-          || !parse_range (equals + 1, (guint64) key->max, &min, &max))
+          || !parse_range (equals + 1, (guint64)key->max, &min, &max))
         return FALSE;
     }
   return TRUE;
@@ -282,17 +283,16 @@ split_tenant (const char *entry, char **out_pattern, guint64 *out_value)
 {
   const char *equals = strchr (entry, '=');
 
-  if (equals == NULL
-      || !g_ascii_string_to_unsigned (equals + 1, 10, 0, G_MAXINT, out_value, NULL))
+  if (equals == NULL || !g_ascii_string_to_unsigned (equals + 1, 10, 0, G_MAXINT, out_value, NULL))
     return FALSE;
-  *out_pattern = g_strndup (entry, (gsize) (equals - entry));
+  *out_pattern = g_strndup (entry, (gsize)(equals - entry));
   return TRUE;
 }
 
 static gboolean
 tenants_are_valid (const ConfigKey *key, char **entries)
 {
-  g_autoptr(GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   gboolean zero_is_none = key->offset != FIELD (tenant_weights);
 
   for (guint i = 0; entries[i] != NULL; i++)
@@ -301,8 +301,8 @@ tenants_are_valid (const ConfigKey *key, char **entries)
       guint64 value = 0;
 
       if (!split_tenant (entries[i], &pattern, &value) || !berth_tenant_pattern_is_valid (pattern)
-          || value > (guint64) key->max
-          || (value < (guint64) key->min && !(value == 0 && zero_is_none))
+          || value > (guint64)key->max
+          || (value < (guint64)key->min && !(value == 0 && zero_is_none))
           || !g_hash_table_add (seen, g_steal_pointer (&pattern)))
         return FALSE;
     }
@@ -315,7 +315,7 @@ string_is_valid (const ConfigKey *key, const char *value)
   switch (key->kind)
     {
     case KIND_NAME:
-      return name_is_valid (value, (gsize) key->max);
+      return name_is_valid (value, (gsize)key->max);
     case KIND_GROUP:
       return value[0] == '\0' || getgrnam (value) != NULL;
     case KIND_SOCKET:
@@ -351,7 +351,7 @@ static gboolean
 set_list (BerthConfig *self, const ConfigKey *key, const char *value)
 {
   char ***field = G_STRUCT_MEMBER_P (self, key->offset);
-  g_auto(GStrv) entries = g_strsplit (value, key->kind == KIND_PATHS ? ":" : ",", -1);
+  g_auto (GStrv) entries = g_strsplit (value, key->kind == KIND_PATHS ? ":" : ",", -1);
   gboolean valid = key->kind == KIND_PATHS  ? paths_are_valid (entries)
                    : key->kind == KIND_WARM ? warm_is_valid (key, entries)
                                             : tenants_are_valid (key, entries);
@@ -503,7 +503,7 @@ escapes_are_valid (GKeyFile *file, const char *key)
 static gboolean
 load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, GError **error)
 {
-  g_autoptr(GError) local = NULL;
+  g_autoptr (GError) local = NULL;
   g_autofree char *origin = g_strdup_printf ("%s: %s", path, key);
   g_autofree char *value = NULL;
 
@@ -526,7 +526,7 @@ load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, 
 static gboolean
 check_groups (GKeyFile *file, const char *path, GError **error)
 {
-  g_auto(GStrv) groups = g_key_file_get_groups (file, NULL);
+  g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
 
   for (guint i = 0; groups[i] != NULL; i++)
     if (strcmp (groups[i], KEY_GROUP) != 0)
@@ -550,9 +550,9 @@ check_groups (GKeyFile *file, const char *path, GError **error)
 gboolean
 berth_config_load_file (BerthConfig *self, const char *path, GError **error)
 {
-  g_autoptr(GKeyFile) file = g_key_file_new ();
-  g_autoptr(GError) local = NULL;
-  g_auto(GStrv) keys = NULL;
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autoptr (GError) local = NULL;
+  g_auto (GStrv) keys = NULL;
   g_autofree char *text = NULL;
 
   if (!g_file_get_contents (path, &text, NULL, &local))
@@ -560,7 +560,7 @@ berth_config_load_file (BerthConfig *self, const char *path, GError **error)
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
-  if (!g_key_file_load_from_data (file, text, (gsize) -1, G_KEY_FILE_NONE, &local))
+  if (!g_key_file_load_from_data (file, text, (gsize)-1, G_KEY_FILE_NONE, &local))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", path, local->message);
       return FALSE;
@@ -596,7 +596,7 @@ berth_config_get_option_group (BerthConfig *self)
     {
       GOptionEntry entries[] = { { .long_name = config_keys[i].option,
                                    .arg = G_OPTION_ARG_CALLBACK,
-                                   .arg_data = (gpointer) (guintptr) option_cb,
+                                   .arg_data = (gpointer)(guintptr)option_cb,
                                    .description = config_keys[i].help,
                                    .arg_description = "VALUE" },
                                  G_OPTION_ENTRY_NULL };
@@ -646,7 +646,7 @@ berth_config_dup_text (const BerthConfig *self)
   GString *text = g_string_new ("# berth.conf: every setting of berthd, with its value here.\n"
                                 "# Each is also an option of berthd: max_vms is --max-vms.\n\n"
                                 "[" KEY_GROUP "]\n");
-  g_autoptr(GKeyFile) file = g_key_file_new ();
+  g_autoptr (GKeyFile) file = g_key_file_new ();
 
   for (guint i = 0; i < G_N_ELEMENTS (config_keys); i++)
     {
@@ -670,7 +670,7 @@ add_to_policy (BerthTenantPolicy *policy, BerthTenantField field, char **entries
       guint64 value = 0;
 
       if (split_tenant (entries[i], &pattern, &value))
-        berth_tenant_policy_set (policy, pattern, field, (guint) value);
+        berth_tenant_policy_set (policy, pattern, field, (guint)value);
     }
 }
 

@@ -94,9 +94,8 @@ BERTH_AVAILABLE BerthTenantPolicy *berth_config_dup_tenant_policy (const BerthCo
 BERTH_AVAILABLE char *berth_config_dup_text (const BerthConfig *self);
 
 /* What the setting warm says of @template_name; FALSE where it does not name it. */
-BERTH_AVAILABLE gboolean berth_config_get_warm (const BerthConfig *self,
-                                                const char *template_name, guint *out_min,
-                                                guint *out_max);
+BERTH_AVAILABLE gboolean berth_config_get_warm (const BerthConfig *self, const char *template_name,
+                                                guint *out_min, guint *out_max);
 
 /* The socket that berth and berthd agree on: BERTH_SOCKET, else this user's default. */
 BERTH_AVAILABLE char *berth_config_dup_default_socket (void);

@@ -22,7 +22,7 @@ add_finding (GVariantBuilder *findings, const char *check, gboolean ok, const ch
 static void
 check_libvirt (BerthManager *self, GVariantBuilder *findings)
 {
-  g_autoptr(GVariant) status = g_variant_ref_sink (berth_libvirt_get_status (self->libvirt));
+  g_autoptr (GVariant) status = g_variant_ref_sink (berth_libvirt_get_status (self->libvirt));
   g_autofree char *text = NULL;
   gboolean is_connected = FALSE;
   const char *uri = "";
@@ -52,8 +52,8 @@ check_kvm (GVariantBuilder *findings)
 static void
 check_images (BerthManager *self, GVariantBuilder *findings)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthImages) images = berth_images_load (self->config->image_dir, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthImages) images = berth_images_load (self->config->image_dir, &error);
   GHashTableIter iter;
   BerthTemplate *template;
 
@@ -64,13 +64,12 @@ check_images (BerthManager *self, GVariantBuilder *findings)
     }
   add_finding (findings, "image", TRUE, self->config->image_dir, "");
   g_hash_table_iter_init (&iter, self->templates);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &template))
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
     {
-      g_autoptr(GError) reason = NULL;
-      g_auto(GStrv) layers
+      g_autoptr (GError) reason = NULL;
+      g_auto (GStrv) layers
           = berth_images_dup_layers (images, berth_template_get_layers (template), &reason);
-      g_autofree char *check
-          = g_strdup_printf ("template %s", berth_template_get_name (template));
+      g_autofree char *check = g_strdup_printf ("template %s", berth_template_get_name (template));
 
       add_finding (findings, check, layers != NULL,
                    layers != NULL ? berth_template_get_path (template) : reason->message,
@@ -85,17 +84,16 @@ check_templates (BerthManager *self, GVariantBuilder *findings)
     {
       GError *error = g_ptr_array_index (self->template_errors, i);
 
-      add_finding (findings, "template", FALSE, error->message,
-                   "mend the file and restart berthd");
+      add_finding (findings, "template", FALSE, error->message, "mend the file and restart berthd");
     }
 }
 
 static void
 check_capacity (BerthManager *self, GVariantBuilder *findings)
 {
-  g_autoptr(GVariant) status = berth_pool_dup_status (self->pool);
-  g_autoptr(GVariant) slots = g_variant_lookup_value (status, "slots", G_VARIANT_TYPE_VARDICT);
-  g_autoptr(GVariant) memory
+  g_autoptr (GVariant) status = berth_pool_dup_status (self->pool);
+  g_autoptr (GVariant) slots = g_variant_lookup_value (status, "slots", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) memory
       = g_variant_lookup_value (status, "memory_mb", G_VARIANT_TYPE_VARDICT);
   g_autofree char *text = NULL;
   guint total = 0;
@@ -118,7 +116,7 @@ void
 berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   GVariantBuilder findings;
 
   g_task_set_source_tag (task, berth_manager_doctor_async);
@@ -129,7 +127,7 @@ berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
   check_templates (self, &findings);
   check_capacity (self, &findings);
   g_task_return_pointer (task, g_variant_ref_sink (g_variant_builder_end (&findings)),
-                         (GDestroyNotify) g_variant_unref);
+                         (GDestroyNotify)g_variant_unref);
 }
 
 GVariant *

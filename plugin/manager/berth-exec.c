@@ -96,7 +96,7 @@ check_code (GBytes *code, GError **error)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                    "code: a NUL byte at offset %" G_GSIZE_FORMAT ": code is text",
-                   (gsize) (zero - data));
+                   (gsize)(zero - data));
       return FALSE;
     }
   if (is_blank (data, size))
@@ -129,25 +129,25 @@ check_env_value (const char *name, gsize name_length, const char *value, GError 
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                    "environment: the value of %.*s has %" G_GSIZE_FORMAT
                    " bytes, at most %u are allowed",
-                   (int) name_length, name, size, BERTH_ENV_VALUE_MAX);
+                   (int)name_length, name, size, BERTH_ENV_VALUE_MAX);
       return FALSE;
     }
   for (gsize i = 0; i < size; i++)
     {
-      guchar byte = (guchar) value[i];
+      guchar byte = (guchar)value[i];
 
       if ((byte >= 0x20 && byte != 0x7f) || byte == '\t')
         continue;
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                    "environment: the value of %.*s has the control character 0x%02x, only TAB is "
                    "allowed",
-                   (int) name_length, name, byte);
+                   (int)name_length, name, byte);
       return FALSE;
     }
   if (!g_utf8_validate (value, -1, NULL))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "environment: the value of %.*s is not UTF-8", (int) name_length, name);
+                   "environment: the value of %.*s is not UTF-8", (int)name_length, name);
       return FALSE;
     }
   return TRUE;
@@ -167,7 +167,7 @@ check_env (char **env, GError **error)
   for (guint i = 0; i < count; i++)
     {
       const char *equals = strchr (env[i], '=');
-      gsize length = equals != NULL ? (gsize) (equals - env[i]) : 0;
+      gsize length = equals != NULL ? (gsize)(equals - env[i]) : 0;
 
       if (equals == NULL || !env_name_is_valid (env[i], length))
         {
@@ -291,7 +291,7 @@ usage_to_variant (const BerthResult *self)
 {
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
 
-  add_ms (&builder, "cpu_ms", (gint64) self->cpu_us);
+  add_ms (&builder, "cpu_ms", (gint64)self->cpu_us);
   g_variant_builder_add (&builder, "{sv}", "memory_peak_mb",
                          g_variant_new_double (self->memory_peak_bytes / (1024.0 * 1024.0)));
   return g_variant_builder_end (&builder);

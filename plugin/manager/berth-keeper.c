@@ -14,18 +14,17 @@
 typedef enum
 {
   KEEP_NONE,
-  KEEP_CHECKING,  /* looking for one on disk */
-  KEEP_MAKING,    /* waiting for a VM, booting it, recording it */
+  KEEP_CHECKING, /* looking for one on disk */
+  KEEP_MAKING,   /* waiting for a VM, booting it, recording it */
   KEEP_VALID,
-  KEEP_FAILED,    /* tried again later */
+  KEEP_FAILED, /* tried again later */
 } KeepState;
 
-static const char *const state_names[]
-    = { [KEEP_NONE] = "none",
-        [KEEP_CHECKING] = "checking",
-        [KEEP_MAKING] = "making",
-        [KEEP_VALID] = "valid",
-        [KEEP_FAILED] = "failed" };
+static const char *const state_names[] = { [KEEP_NONE] = "none",
+                                           [KEEP_CHECKING] = "checking",
+                                           [KEEP_MAKING] = "making",
+                                           [KEEP_VALID] = "valid",
+                                           [KEEP_FAILED] = "failed" };
 
 typedef struct
 {
@@ -105,8 +104,7 @@ berth_keeper_class_init (BerthKeeperClass *klass)
 static void
 berth_keeper_init (BerthKeeper *self)
 {
-  self->keeps
-      = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) keep_free);
+  self->keeps = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)keep_free);
   g_queue_init (&self->turns);
 }
 
@@ -132,7 +130,7 @@ keep_tell_pool (Keep *keep)
 static void
 keep_answer_callers (Keep *keep, const GError *error)
 {
-  g_autoptr(GPtrArray) callers = keep->callers;
+  g_autoptr (GPtrArray) callers = keep->callers;
 
   keep->callers = g_ptr_array_new_with_free_func (g_object_unref);
   for (guint i = 0; i < callers->len; i++)
@@ -196,8 +194,8 @@ static void
 committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   Keep *keep = user_data;
-  g_autoptr(BerthKeeper) self = keep->keeper;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthKeeper) self = keep->keeper;
+  g_autoptr (GError) error = NULL;
 
   if (berth_libvirt_commit_snapshot_finish (BERTH_LIBVIRT (source), result, &error))
     {
@@ -214,14 +212,14 @@ static void
 destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   Keep *keep = user_data;
-  g_autoptr(BerthKeeper) self = keep->keeper;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthKeeper) self = keep->keeper;
+  g_autoptr (GError) error = NULL;
 
   if (!berth_pool_destroy_finish (BERTH_POOL (source), result, &error) && keep->failure == NULL)
     keep->failure = g_steal_pointer (&error);
   if (keep->failure == NULL && self->is_stopped)
-    keep->failure = g_error_new_literal (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN,
-                                         "berth is shutting down");
+    keep->failure
+        = g_error_new_literal (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
   if (keep->failure == NULL)
     {
       berth_libvirt_commit_snapshot_async (self->libvirt, keep->name, committed_cb, keep);
@@ -243,7 +241,7 @@ static void
 recorded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autofree Recording *recording = user_data;
-  g_autoptr(BerthVm) vm = recording->vm;
+  g_autoptr (BerthVm) vm = recording->vm;
   Keep *keep = recording->keep;
 
   berth_libvirt_record_finish (BERTH_LIBVIRT (source), result, &keep->failure);
@@ -255,13 +253,13 @@ booted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   Keep *keep = user_data;
   BerthKeeper *self = keep->keeper;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthVm *vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
   Recording *recording;
 
   if (vm == NULL)
     {
-      g_autoptr(BerthKeeper) held = self;
+      g_autoptr (BerthKeeper) held = self;
 
       keep_has_failed (keep, error);
       keep_end_turn (keep);
@@ -277,11 +275,11 @@ static void
 keep_boot (Keep *keep)
 {
   BerthKeeper *self = keep->keeper;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthRequest) request
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthRequest) request
       = berth_request_new (keep->name, berth_template_get_memory_mb (keep->template),
                            berth_template_get_vcpus (keep->template), NULL, "snapshot",
-                           (guint32) geteuid (), BERTH_REQUEST_WAIT_FOREVER, &error);
+                           (guint32)geteuid (), BERTH_REQUEST_WAIT_FOREVER, &error);
 
   g_assert_no_error (error);
   request->needs_boot = TRUE;
@@ -307,7 +305,7 @@ keeper_is_ready (BerthKeeper *self)
 
   self->ready_func (self->ready_data);
   g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &keep))
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
     if (keep->state == KEEP_NONE && keep->target.is_named && keep->target.max > 0)
       keep_look (keep, BERTH_SNAPSHOT_ANY);
 }
@@ -324,10 +322,10 @@ static void
 looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autofree Look *look = user_data;
-  g_autoptr(BerthKeeper) self = look->keeper;
+  g_autoptr (BerthKeeper) self = look->keeper;
   Keep *keep = look->keep;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthSnapshot) snapshot
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthSnapshot) snapshot
       = berth_libvirt_prepare_snapshot_finish (BERTH_LIBVIRT (source), result, &error);
 
   if (snapshot != NULL && !berth_snapshot_is_committed (snapshot) && !self->is_stopped)
@@ -360,8 +358,8 @@ keep_begin_look (Keep *keep, BerthSnapshotWish wish)
   look->is_first = wish == BERTH_SNAPSHOT_EXISTING;
   look->before = berth_libvirt_get_snapshot (self->libvirt, keep->name);
   keep->state = wish == BERTH_SNAPSHOT_EXISTING ? KEEP_CHECKING : KEEP_MAKING;
-  berth_libvirt_prepare_snapshot_async (self->libvirt, keep->name, self->config->snapshot_dir,
-                                        wish, looked_cb, look);
+  berth_libvirt_prepare_snapshot_async (self->libvirt, keep->name, self->config->snapshot_dir, wish,
+                                        looked_cb, look);
 }
 
 /* One template at a time may make one; the others wait for their turn. */
@@ -385,8 +383,8 @@ keeper_next_turn (BerthKeeper *self)
   if (self->maker != NULL || self->is_stopped || g_queue_is_empty (&self->turns))
     return;
   self->maker = g_queue_pop_head (&self->turns);
-  keep_begin_look (self->maker, self->maker->callers->len > 0 ? BERTH_SNAPSHOT_NEW
-                                                              : BERTH_SNAPSHOT_ANY);
+  keep_begin_look (self->maker,
+                   self->maker->callers->len > 0 ? BERTH_SNAPSHOT_NEW : BERTH_SNAPSHOT_ANY);
 }
 
 /* ---- what makes a snapshot be looked at again ---- */
@@ -396,7 +394,7 @@ spoilt_cb (const char *template_name, const char *reason, gpointer user_data)
 {
   BerthKeeper *self = user_data;
   Keep *keep = g_hash_table_lookup (self->keeps, template_name);
-  g_autoptr(GError) error
+  g_autoptr (GError) error
       = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                      "the snapshot was thrown away with its warm VMs: %s", reason);
 
@@ -433,7 +431,7 @@ static void
 keeper_watch_images (BerthKeeper *self)
 {
   g_autofree char *path = g_build_filename (self->config->image_dir, "images.json", NULL);
-  g_autoptr(GFile) file = g_file_new_for_path (path);
+  g_autoptr (GFile) file = g_file_new_for_path (path);
 
   /* without it, the next start finds out */
   self->images_monitor = g_file_monitor_file (file, G_FILE_MONITOR_WATCH_MOVES, NULL, NULL);
@@ -449,7 +447,7 @@ berth_keeper_check_again (BerthKeeper *self)
   Keep *keep;
 
   g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &keep))
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
     if (keep->state == KEEP_VALID || keep->state == KEEP_FAILED)
       keep_look (keep, BERTH_SNAPSHOT_ANY);
 }
@@ -475,10 +473,10 @@ berth_keeper_retry (BerthKeeper *self, const char *template_name)
 }
 
 void
-berth_keeper_make_async (BerthKeeper *self, const char *template_name,
-                         GAsyncReadyCallback callback, gpointer user_data)
+berth_keeper_make_async (BerthKeeper *self, const char *template_name, GAsyncReadyCallback callback,
+                         gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   Keep *keep = g_hash_table_lookup (self->keeps, template_name);
 
   g_task_set_source_tag (task, berth_keeper_make_async);
@@ -545,7 +543,7 @@ berth_keeper_describe (BerthKeeper *self, const char *template_name, GVariantDic
     return;
   g_variant_dict_insert (dict, "snapshot", "s",
                          keeper_is_off (self) ? "off" : state_names[keep->state]);
-  g_variant_dict_insert (dict, "snapshot_mb", "u", (guint32) (bytes / (1024 * 1024)));
+  g_variant_dict_insert (dict, "snapshot_mb", "u", (guint32)(bytes / (1024 * 1024)));
   g_variant_dict_insert (dict, "snapshot_failures", "u", keep->failures);
   g_variant_dict_insert (dict, "snapshot_error", "s",
                          keep->last_error != NULL ? keep->last_error : "");
@@ -575,7 +573,7 @@ keep_new (BerthKeeper *self, BerthTemplate *template, guint max_vms)
       = berth_config_get_warm (self->config, keep->name, &keep->target.min, &keep->target.max);
   if (!keep->target.is_named)
     {
-      keep->target.min = (guint) self->config->warm_default;
+      keep->target.min = (guint)self->config->warm_default;
       keep->target.max = keep->target.min > 0 ? MAX (keep->target.min, max_vms / 2) : 0;
     }
   return keep;
@@ -593,11 +591,11 @@ berth_keeper_new (const BerthConfig *config, GHashTable *templates, BerthLibvirt
   self->libvirt = g_object_ref (libvirt);
   self->pool = g_object_ref (pool);
   g_hash_table_iter_init (&iter, templates);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &template))
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
     {
       Keep *keep = keep_new (self, template, max_vms);
 
-      g_hash_table_insert (self->keeps, (gpointer) keep->name, keep);
+      g_hash_table_insert (self->keeps, (gpointer)keep->name, keep);
     }
   return self;
 }
@@ -619,7 +617,7 @@ berth_keeper_start (BerthKeeper *self, BerthKeeperReadyFunc ready, gpointer user
   keeper_watch_images (self);
   self->n_looking = g_hash_table_size (self->keeps);
   g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &keep))
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
     keep_begin_look (keep, BERTH_SNAPSHOT_EXISTING);
 }
 
@@ -636,10 +634,10 @@ berth_keeper_stop (BerthKeeper *self)
   g_clear_handle_id (&self->check_again_id, g_source_remove);
   berth_libvirt_set_spoilt_func (self->libvirt, NULL, NULL);
   g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &keep))
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
     {
-      g_autoptr(GError) error = g_error_new_literal (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN,
-                                                     "berth is shutting down");
+      g_autoptr (GError) error
+          = g_error_new_literal (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
 
       g_clear_handle_id (&keep->retry_id, g_source_remove);
       keep_answer_callers (keep, error);

@@ -36,8 +36,8 @@ void berth_keeper_retry (BerthKeeper *self, const char *template_name);
 /* libvirt is back, and may be another version; or the images were built again. */
 void berth_keeper_check_again (BerthKeeper *self);
 
-/* Makes a new snapshot, whatever there is, and completes when clones are made of it. Fails with what
- * went wrong, with BERTH_ERROR_CONFIG where snapshots are turned off. */
+/* Makes a new snapshot, whatever there is, and completes when clones are made of it. Fails with
+ * what went wrong, with BERTH_ERROR_CONFIG where snapshots are turned off. */
 void berth_keeper_make_async (BerthKeeper *self, const char *template_name,
                               GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_keeper_make_finish (BerthKeeper *self, GAsyncResult *result, GError **error);

@@ -9,8 +9,8 @@ typedef void (*TemplateFunc) (BerthManager *self, const char *template_name, gco
 
 /* Calls @func for one template, or for all. */
 static gboolean
-for_templates (BerthManager *self, const char *template_name, TemplateFunc func,
-               gconstpointer data, GError **error)
+for_templates (BerthManager *self, const char *template_name, TemplateFunc func, gconstpointer data,
+               GError **error)
 {
   gboolean all = template_name == NULL || template_name[0] == '\0';
   GHashTableIter iter;
@@ -22,7 +22,7 @@ for_templates (BerthManager *self, const char *template_name, TemplateFunc func,
       return FALSE;
     }
   g_hash_table_iter_init (&iter, self->templates);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &name, NULL))
+  while (g_hash_table_iter_next (&iter, (gpointer *)&name, NULL))
     if (all || g_str_equal (name, template_name))
       func (self, name, data);
   return TRUE;
@@ -85,8 +85,7 @@ berth_manager_remove_snapshot (BerthManager *self, const char *template_name, GE
 static GVariant *
 describe_template (BerthManager *self, BerthTemplate *template)
 {
-  g_autofree char *layers
-      = g_strjoinv (",", (char **) berth_template_get_layers (template));
+  g_autofree char *layers = g_strjoinv (",", (char **)berth_template_get_layers (template));
   GVariantDict dict;
 
   g_variant_dict_init (&dict, NULL);
@@ -117,8 +116,8 @@ add_broken_files (BerthManager *self, GVariantBuilder *list)
 GVariant *
 berth_manager_dup_templates (BerthManager *self)
 {
-  g_autoptr(GList) names
-      = g_list_sort (g_hash_table_get_keys (self->templates), (GCompareFunc) g_strcmp0);
+  g_autoptr (GList) names
+      = g_list_sort (g_hash_table_get_keys (self->templates), (GCompareFunc)g_strcmp0);
   GVariantBuilder list;
 
   g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
@@ -143,8 +142,8 @@ berth_manager_dup_template_xml (BerthManager *self, const char *template_name, G
 gboolean
 berth_manager_check_template (BerthManager *self, const char *path, GError **error)
 {
-  g_autoptr(GError) reason = NULL;
-  g_autoptr(BerthTemplate) template = NULL;
+  g_autoptr (GError) reason = NULL;
+  g_autoptr (BerthTemplate) template = NULL;
 
   if (!g_path_is_absolute (path))
     {
@@ -160,8 +159,8 @@ berth_manager_check_template (BerthManager *self, const char *path, GError **err
 static void
 made_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GTask) task = user_data;
+  g_autoptr (GError) error = NULL;
 
   if (berth_keeper_make_finish (BERTH_KEEPER (source), result, &error))
     g_task_return_boolean (task, TRUE);
@@ -173,7 +172,7 @@ void
 berth_manager_snapshot_async (BerthManager *self, const char *template_name,
                               GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
 
   g_task_set_source_tag (task, berth_manager_snapshot_async);
   berth_keeper_make_async (self->keeper, template_name, made_cb, g_steal_pointer (&task));

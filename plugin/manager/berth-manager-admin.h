@@ -24,21 +24,20 @@ BERTH_AVAILABLE gboolean berth_manager_fill_pool (BerthManager *self, const char
  * snapshot, snapshot_mb, error (of a file that was left out; then only path and error) */
 BERTH_AVAILABLE GVariant *berth_manager_dup_templates (BerthManager *self);
 /* (transfer full) (nullable): the domain XML that a VM of it gets */
-BERTH_AVAILABLE char *berth_manager_dup_template_xml (BerthManager *self,
-                                                      const char *template_name, GError **error);
+BERTH_AVAILABLE char *
+berth_manager_dup_template_xml (BerthManager *self, const char *template_name, GError **error);
 /* Reads the file at @path as a template; what is wrong with it is the error. */
 BERTH_AVAILABLE gboolean berth_manager_check_template (BerthManager *self, const char *path,
                                                        GError **error);
 
 /* Makes a new snapshot, whatever there is; completes when clones are made of it. */
-BERTH_AVAILABLE void berth_manager_snapshot_async (BerthManager *self, const char *template_name,
-                                                   GAsyncReadyCallback callback,
-                                                   gpointer user_data);
+BERTH_AVAILABLE void
+berth_manager_snapshot_async (BerthManager *self, const char *template_name,
+                              GAsyncReadyCallback callback, gpointer user_data);
 BERTH_AVAILABLE gboolean berth_manager_snapshot_finish (BerthManager *self, GAsyncResult *result,
                                                         GError **error);
 /* Removes the snapshot with its warm VMs; the next request makes a new one. */
 BERTH_AVAILABLE gboolean berth_manager_remove_snapshot (BerthManager *self,
-                                                        const char *template_name,
-                                                        GError **error);
+                                                        const char *template_name, GError **error);
 
 G_END_DECLS

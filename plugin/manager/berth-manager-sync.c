@@ -28,7 +28,7 @@ gboolean
 berth_manager_start (BerthManager *self, GCancellable *cancellable, GError **error)
 {
   Wait wait = { NULL };
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
 
   berth_manager_start_async (self, cancellable, wait_cb, &wait);
   result = wait_for (&wait);
@@ -40,7 +40,7 @@ berth_manager_create_vm (BerthManager *self, const BerthSandboxOptions *options,
                          GCancellable *cancellable, GError **error)
 {
   Wait wait = { NULL };
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
 
   berth_manager_create_vm_async (self, options, cancellable, wait_cb, &wait);
   result = wait_for (&wait);
@@ -52,7 +52,7 @@ berth_manager_exec (BerthManager *self, const char *id, guint32 uid, BerthExec *
                     GCancellable *cancellable, GError **error)
 {
   Wait wait = { NULL };
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
 
   berth_manager_exec_async (self, id, uid, exec, cancellable, wait_cb, &wait);
   result = wait_for (&wait);
@@ -64,7 +64,7 @@ berth_manager_file (BerthManager *self, const char *id, guint32 uid, BerthFileRe
                     GCancellable *cancellable, GError **error)
 {
   Wait wait = { NULL };
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
 
   berth_manager_file_async (self, id, uid, file, cancellable, wait_cb, &wait);
   result = wait_for (&wait);
@@ -76,7 +76,7 @@ berth_manager_destroy_vm (BerthManager *self, const char *id, guint32 uid,
                           GCancellable *cancellable, GError **error)
 {
   Wait wait = { NULL };
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
 
   berth_manager_destroy_vm_async (self, id, uid, cancellable, wait_cb, &wait);
   result = wait_for (&wait);
@@ -88,7 +88,7 @@ berth_manager_run (BerthManager *self, const BerthSandboxOptions *options, Berth
                    GCancellable *cancellable, GError **error)
 {
   Wait wait = { NULL };
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
 
   berth_manager_run_async (self, options, exec, cancellable, wait_cb, &wait);
   result = wait_for (&wait);
@@ -99,7 +99,7 @@ gboolean
 berth_manager_shutdown (BerthManager *self, GError **error)
 {
   Wait wait = { NULL };
-  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
 
   berth_manager_shutdown_async (self, NULL, wait_cb, &wait);
   result = wait_for (&wait);

@@ -12,7 +12,7 @@
 static void
 idle_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
     g_warning ("%s", error->message); /* the pool goes on trying */
@@ -22,9 +22,9 @@ static void
 idle_cb (BerthSandbox *sandbox, gpointer user_data)
 {
   BerthManager *self = user_data;
-  g_autoptr(BerthVm) vm = g_object_ref (berth_sandbox_get_vm (sandbox));
-  g_autofree char *reason = g_strdup_printf (
-      "nobody used it for %" G_GINT64_FORMAT " s", self->config->idle_timeout_s);
+  g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (sandbox));
+  g_autofree char *reason
+      = g_strdup_printf ("nobody used it for %" G_GINT64_FORMAT " s", self->config->idle_timeout_s);
 
   berth_manager_bury (self, sandbox, reason);
   berth_pool_destroy_async (self->pool, vm, NULL, idle_destroyed_cb, NULL);
@@ -33,10 +33,10 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
 BerthSandbox *
 berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, guint32 uid)
 {
-  BerthSandbox *sandbox = berth_sandbox_new (
-      vm, self->libvirt, uid, (guint) self->config->idle_timeout_s, idle_cb, self);
+  BerthSandbox *sandbox = berth_sandbox_new (vm, self->libvirt, uid,
+                                             (guint)self->config->idle_timeout_s, idle_cb, self);
 
-  g_hash_table_insert (self->sandboxes, (gpointer) berth_sandbox_get_id (sandbox), sandbox);
+  g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);
   return sandbox;
 }
 
@@ -52,7 +52,8 @@ manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GE
       berth_manager_set_no_template_error (self, name, error);
       return NULL;
     }
-  memory_mb = options->memory_mb != 0 ? options->memory_mb : berth_template_get_memory_mb (template);
+  memory_mb
+      = options->memory_mb != 0 ? options->memory_mb : berth_template_get_memory_mb (template);
   if (memory_mb < MEMORY_MIN_MB)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
@@ -60,16 +61,15 @@ manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GE
                    MEMORY_MIN_MB);
       return NULL;
     }
-  return berth_request_new (name, memory_mb, berth_template_get_vcpus (template),
-                            options->tenant, options->task, options->uid, options->wait_us,
-                            error);
+  return berth_request_new (name, memory_mb, berth_template_get_vcpus (template), options->tenant,
+                            options->task, options->uid, options->wait_us, error);
 }
 
 /* ---- create ---- */
 
 typedef struct
 {
-  BerthManager *manager; /* borrowed from the task */
+  BerthManager *manager;     /* borrowed from the task */
   GCancellable *cancellable; /* nullable, likewise */
   BerthRequest *request;
   gint64 begun_us;
@@ -91,7 +91,7 @@ create_call_free (CreateCall *call)
 typedef struct
 {
   BerthSandbox *sandbox; /* owned */
-  const char *start; /* static: "warm", "clone" or "cold" */
+  const char *start;     /* static: "warm", "clone" or "cold" */
   gint64 wait_us;
   gint64 start_us;
 } Created;
@@ -107,11 +107,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Created, created_free)
 static void
 acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
   CreateCall *call = g_task_get_task_data (task);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthVm) vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthVm) vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
   BerthSandbox *sandbox;
   Created *created;
 
@@ -127,15 +127,15 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   created->wait_us = MAX (berth_vm_get_admitted_us (vm) - call->begun_us, 0);
   created->start_us = g_get_monotonic_time () - call->begun_us - created->wait_us;
   berth_sandbox_set_origin (sandbox, created->start, created->wait_us, created->start_us);
-  g_task_return_pointer (task, created, (GDestroyNotify) created_free);
+  g_task_return_pointer (task, created, (GDestroyNotify)created_free);
 }
 
 static void
 manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gboolean is_session,
                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GError) error = NULL;
   BerthRequest *request = manager_make_request (self, options, &error);
   CreateCall *call;
 
@@ -155,10 +155,9 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
   if (cancellable != NULL)
     g_hash_table_insert (self->acquiring, cancellable, request);
   call->begun_us = g_get_monotonic_time ();
-  g_task_set_task_data (task, call, (GDestroyNotify) create_call_free);
+  g_task_set_task_data (task, call, (GDestroyNotify)create_call_free);
   berth_keeper_want (self->keeper, request->template_name);
-  berth_pool_acquire_async (self->pool, request, cancellable, acquired_cb,
-                            g_steal_pointer (&task));
+  berth_pool_acquire_async (self->pool, request, cancellable, acquired_cb, g_steal_pointer (&task));
 }
 
 static Created *
@@ -178,7 +177,7 @@ berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *op
 char *
 berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(Created) created = NULL;
+  g_autoptr (Created) created = NULL;
 
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   created = manager_create_finish (self, result, error);
@@ -211,17 +210,16 @@ berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **er
 static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   GError *error = NULL;
-  BerthResult *result
-      = berth_sandbox_exec_finish (BERTH_SANDBOX (source), async_result, &error);
+  BerthResult *result = berth_sandbox_exec_finish (BERTH_SANDBOX (source), async_result, &error);
 
   if (result == NULL)
     g_task_return_error (task, error);
   else
     {
       result->total_us = result->exec_us;
-      g_task_return_pointer (task, result, (GDestroyNotify) berth_result_free);
+      g_task_return_pointer (task, result, (GDestroyNotify)berth_result_free);
     }
 }
 
@@ -230,9 +228,9 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
                           GCancellable *cancellable, GAsyncReadyCallback callback,
                           gpointer user_data)
 {
-  g_autoptr(BerthExec) owned = exec;
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthExec) owned = exec;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GError) error = NULL;
   BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
 
   g_task_set_source_tag (task, berth_manager_exec_async);
@@ -257,8 +255,8 @@ berth_manager_exec_finish (BerthManager *self, GAsyncResult *result, GError **er
 static void
 destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GTask) task = user_data;
+  g_autoptr (GError) error = NULL;
 
   if (berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
     g_task_return_boolean (task, TRUE);
@@ -271,9 +269,9 @@ berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
                                 GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthVm) vm = NULL;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthVm) vm = NULL;
   BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
 
   g_task_set_source_tag (task, berth_manager_destroy_vm_async);
@@ -343,24 +341,23 @@ run_answer (GTask *task, gboolean is_gone)
   call->result->start_us = call->created->start_us;
   call->result->destroy_us = now_us - call->destroy_begun_us;
   call->result->total_us = now_us - call->begun_us;
-  g_task_return_pointer (task, g_steal_pointer (&call->result),
-                         (GDestroyNotify) berth_result_free);
+  g_task_return_pointer (task, g_steal_pointer (&call->result), (GDestroyNotify)berth_result_free);
 }
 
 static void
 run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
 
   run_answer (task, berth_pool_destroy_finish (BERTH_POOL (source), result, NULL));
 }
 
-/* Its process has ended: the guest is no more, though libvirt takes its time to say so. The slot waits
- * for libvirt, the caller need not. */
+/* Its process has ended: the guest is no more, though libvirt takes its time to say so. The slot
+ * waits for libvirt, the caller need not. */
 static void
 run_process_ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
 
   if (berth_machine_wait_process_finish (BERTH_MACHINE (source), result))
     run_answer (task, TRUE);
@@ -380,7 +377,7 @@ static void
 run_destroy (BerthManager *self, GTask *task, BerthVm *vm)
 {
   RunCall *call = g_task_get_task_data (task);
-  g_autoptr(BerthMachine) machine = berth_libvirt_ref_machine (self->libvirt, vm);
+  g_autoptr (BerthMachine) machine = berth_libvirt_ref_machine (self->libvirt, vm);
 
   call->destroy_begun_us = g_get_monotonic_time ();
   call->destroy_wait = g_cancellable_new ();
@@ -394,11 +391,11 @@ run_destroy (BerthManager *self, GTask *task, BerthVm *vm)
 static void
 run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
   RunCall *call = g_task_get_task_data (task);
   BerthSandbox *sandbox = BERTH_SANDBOX (source);
-  g_autoptr(BerthVm) vm = g_object_ref (berth_sandbox_get_vm (sandbox));
+  g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (sandbox));
 
   call->result = berth_sandbox_exec_finish (sandbox, result, &call->error);
   berth_manager_bury (self, sandbox, "its run ended");
@@ -408,18 +405,18 @@ run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 run_created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthManager *self = BERTH_MANAGER (source);
   RunCall *call = g_task_get_task_data (task);
   GCancellable *cancellable = g_task_get_cancellable (task);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   call->created = manager_create_finish (self, result, &error);
   if (call->created == NULL)
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    berth_sandbox_exec_async (call->created->sandbox, g_steal_pointer (&call->exec),
-                              cancellable, run_executed_cb, g_steal_pointer (&task));
+    berth_sandbox_exec_async (call->created->sandbox, g_steal_pointer (&call->exec), cancellable,
+                              run_executed_cb, g_steal_pointer (&task));
 }
 
 void
@@ -427,15 +424,15 @@ berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options,
                          GCancellable *cancellable, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   RunCall *call = g_new0 (RunCall, 1);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_task_set_source_tag (task, berth_manager_run_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
   call->exec = exec;
   call->begun_us = g_get_monotonic_time ();
-  g_task_set_task_data (task, call, (GDestroyNotify) run_call_free);
+  g_task_set_task_data (task, call, (GDestroyNotify)run_call_free);
   if (!berth_exec_check (exec, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else

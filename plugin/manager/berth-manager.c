@@ -83,10 +83,10 @@ void
 berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error)
 {
   g_autofree gpointer *names = g_hash_table_get_keys_as_array (self->templates, NULL);
-  g_autofree char *known = g_strjoinv (", ", (char **) names);
+  g_autofree char *known = g_strjoinv (", ", (char **)names);
 
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-               "there is no template %.128s; there are %s", name, known);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %.128s; there are %s",
+               name, known);
 }
 
 void
@@ -121,16 +121,15 @@ vm_gone_cb (BerthPool *pool, BerthVm *vm, gpointer user_data)
 static gboolean
 manager_load_templates (BerthManager *self, GError **error)
 {
-  self->templates
-      = berth_template_load_all ((const char *const *) self->config->template_dirs,
-                                 self->config->schema, &self->template_errors);
+  self->templates = berth_template_load_all ((const char *const *)self->config->template_dirs,
+                                             self->config->schema, &self->template_errors);
   for (guint i = 0; i < self->template_errors->len; i++)
-    g_warning ("%s", ((GError *) g_ptr_array_index (self->template_errors, i))->message);
+    g_warning ("%s", ((GError *)g_ptr_array_index (self->template_errors, i))->message);
   if (g_hash_table_size (self->templates) > 0)
     return TRUE;
   if (self->template_errors->len > 0)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "no template can be used: %s",
-                 ((GError *) g_ptr_array_index (self->template_errors, 0))->message);
+                 ((GError *)g_ptr_array_index (self->template_errors, 0))->message);
   else
     {
       g_autofree char *dirs = g_strjoinv (", ", self->config->template_dirs);
@@ -159,32 +158,32 @@ manager_make_pool (BerthManager *self, GError **error)
 {
   const BerthConfig *config = self->config;
   BerthCapacity capacity = {
-    .max_vms = (guint) config->max_vms,
-    .memory_mb = (guint) config->memory_mb,
-    .vcpus = (guint) config->vcpus,
-    .max_starts = (guint) config->max_starts,
-    .max_waiters = (guint) config->max_waiters,
+    .max_vms = (guint)config->max_vms,
+    .memory_mb = (guint)config->memory_mb,
+    .vcpus = (guint)config->vcpus,
+    .max_starts = (guint)config->max_starts,
+    .max_waiters = (guint)config->max_waiters,
     .big_request_age_us = config->big_request_age_s * G_USEC_PER_SEC,
   };
   /* a QEMU under TCG has 41 MB of its own beside its guest (design.md, the libvirt table) */
   const BerthHostPolicy policy = {
     .memory_overcommit = config->memory_overcommit,
     .cpu_overcommit = config->cpu_overcommit,
-    .reserve_mb = (guint) config->host_reserve_mb,
+    .reserve_mb = (guint)config->host_reserve_mb,
     .vm_overhead_mb = 48,
     .vm_memory_mb = 192,
   };
-  g_autoptr(BerthTenantPolicy) tenants = berth_config_dup_tenant_policy (config);
+  g_autoptr (BerthTenantPolicy) tenants = berth_config_dup_tenant_policy (config);
 
   if (!berth_capacity_derive (&capacity, &policy, "/", error))
     return FALSE;
   self->pool = berth_pool_new (BERTH_HYPERVISOR (self->libvirt), &capacity);
   berth_pool_set_tenants (self->pool, tenants);
   g_signal_connect (self->pool, "vm-gone", G_CALLBACK (vm_gone_cb), self);
-  self->keeper = berth_keeper_new (config, self->templates, self->libvirt, self->pool,
-                                   capacity.max_vms);
+  self->keeper
+      = berth_keeper_new (config, self->templates, self->libvirt, self->pool, capacity.max_vms);
   berth_pool_set_open (self->pool, FALSE); /* until what is there already is counted */
-  self->pressure.reserve_mb = (guint) config->host_reserve_mb;
+  self->pressure.reserve_mb = (guint)config->host_reserve_mb;
   self->pressure_id = g_timeout_add_seconds (PRESSURE_EVERY_S, pressure_cb, self);
   return TRUE;
 }
@@ -203,7 +202,7 @@ found_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
 static void
 snapshots_known_cb (gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
 
   berth_libvirt_adopt_warm (self->libvirt, found_cb, self);
@@ -215,7 +214,7 @@ snapshots_known_cb (gpointer user_data)
 static void
 sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
 
   berth_libvirt_adopt_sessions_finish (BERTH_LIBVIRT (source), result);
@@ -225,9 +224,9 @@ sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!berth_libvirt_open_finish (BERTH_LIBVIRT (source), result, &error)
       || !manager_make_pool (self, &error))
@@ -243,8 +242,8 @@ void
 berth_manager_start_async (BerthManager *self, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GError) error = NULL;
 
   g_task_set_source_tag (task, berth_manager_start_async);
   if (!manager_load_templates (self, &error))
@@ -252,9 +251,9 @@ berth_manager_start_async (BerthManager *self, GCancellable *cancellable,
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  self->libvirt = berth_libvirt_new (self->config->uri, self->config->instance,
-                                     self->config->name_prefix, self->config->image_dir,
-                                     self->templates);
+  self->libvirt
+      = berth_libvirt_new (self->config->uri, self->config->instance, self->config->name_prefix,
+                           self->config->image_dir, self->templates);
   berth_libvirt_open_async (self->libvirt, cancellable, opened_cb, g_steal_pointer (&task));
 }
 
@@ -270,9 +269,9 @@ berth_manager_start_finish (BerthManager *self, GAsyncResult *result, GError **e
 static void
 shut_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   gboolean ok = berth_pool_shutdown_finish (BERTH_POOL (source), result, &error);
 
   berth_libvirt_close (self->libvirt);
@@ -286,8 +285,8 @@ void
 berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr(GList) sandboxes = g_hash_table_get_values (self->sandboxes);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GList) sandboxes = g_hash_table_get_values (self->sandboxes);
 
   g_task_set_source_tag (task, berth_manager_shutdown_async);
   for (GList *item = sandboxes; item != NULL; item = item->next)
@@ -313,14 +312,14 @@ berth_manager_shutdown_finish (BerthManager *self, GAsyncResult *result, GError 
 static GVariant *
 manager_get_templates (BerthManager *self, GVariant *seen)
 {
-  g_autoptr(GVariantDict) dict = g_variant_dict_new (seen);
+  g_autoptr (GVariantDict) dict = g_variant_dict_new (seen);
   GHashTableIter iter;
   const char *name;
 
   g_hash_table_iter_init (&iter, self->templates);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &name, NULL))
+  while (g_hash_table_iter_next (&iter, (gpointer *)&name, NULL))
     {
-      g_autoptr(GVariant) known = g_variant_dict_lookup_value (dict, name, G_VARIANT_TYPE_VARDICT);
+      g_autoptr (GVariant) known = g_variant_dict_lookup_value (dict, name, G_VARIANT_TYPE_VARDICT);
       GVariantDict entry;
 
       g_variant_dict_init (&entry, known);
@@ -341,8 +340,8 @@ manager_get_templates (BerthManager *self, GVariant *seen)
 GVariant *
 berth_manager_dup_status (BerthManager *self)
 {
-  g_autoptr(GVariant) pool = berth_pool_dup_status (self->pool);
-  g_autoptr(GVariant) seen = g_variant_lookup_value (pool, "templates", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) pool = berth_pool_dup_status (self->pool);
+  g_autoptr (GVariant) seen = g_variant_lookup_value (pool, "templates", G_VARIANT_TYPE_VARDICT);
   GVariantDict dict;
 
   g_variant_dict_init (&dict, pool);
@@ -355,11 +354,11 @@ berth_manager_dup_status (BerthManager *self)
 static const char *
 manager_find_domain_name (BerthManager *self, BerthRequest *request)
 {
-  g_autoptr(GPtrArray) vms = berth_pool_dup_vms (self->pool);
+  g_autoptr (GPtrArray) vms = berth_pool_dup_vms (self->pool);
 
   for (guint i = 0; i < vms->len; i++)
     {
-      g_autoptr(BerthRequest) its_request = berth_vm_dup_request (vms->pdata[i]);
+      g_autoptr (BerthRequest) its_request = berth_vm_dup_request (vms->pdata[i]);
 
       if (its_request == request)
         return berth_libvirt_get_domain_name (self->libvirt, vms->pdata[i]);
@@ -377,7 +376,9 @@ berth_manager_dup_progress (BerthManager *self, GCancellable *cancellable)
 
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "state", "s",
-                         request == NULL ? "running" : position > 0 ? "waiting" : "starting");
+                         request == NULL ? "running"
+                         : position > 0  ? "waiting"
+                                         : "starting");
   if (position > 0)
     g_variant_dict_insert (&dict, "position", "u", position);
   if (domain != NULL)
@@ -389,7 +390,7 @@ static GVariant *
 manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
 {
   const char *domain = berth_libvirt_get_domain_name (self->libvirt, vm);
-  g_autoptr(BerthMachine) machine = berth_libvirt_ref_machine (self->libvirt, vm);
+  g_autoptr (BerthMachine) machine = berth_libvirt_ref_machine (self->libvirt, vm);
   guint64 own;
   guint64 shared;
   GVariantDict dict;
@@ -402,11 +403,11 @@ manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
   g_variant_dict_insert (&dict, "memory_mb", "u", berth_vm_get_memory_mb (vm));
   g_variant_dict_insert (&dict, "holds_slot", "b", berth_vm_holds_slot (vm));
   g_variant_dict_insert (&dict, "age_s", "d",
-                         (double) (g_get_monotonic_time () - berth_vm_get_created_us (vm)) / 1e6);
+                         (double)(g_get_monotonic_time () - berth_vm_get_created_us (vm)) / 1e6);
   if (machine != NULL && berth_machine_get_memory (machine, &own, &shared))
     {
-      g_variant_dict_insert (&dict, "private_mb", "d", (double) own / (1024 * 1024));
-      g_variant_dict_insert (&dict, "shared_mb", "d", (double) shared / (1024 * 1024));
+      g_variant_dict_insert (&dict, "private_mb", "d", (double)own / (1024 * 1024));
+      g_variant_dict_insert (&dict, "shared_mb", "d", (double)shared / (1024 * 1024));
     }
   if (request != NULL)
     {
@@ -420,14 +421,14 @@ manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
 GVariant *
 berth_manager_dup_list (BerthManager *self, guint32 uid)
 {
-  g_autoptr(GPtrArray) vms = berth_pool_dup_vms (self->pool);
+  g_autoptr (GPtrArray) vms = berth_pool_dup_vms (self->pool);
   GVariantBuilder list;
 
   g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
   for (guint i = 0; i < vms->len; i++)
     {
       BerthVm *vm = g_ptr_array_index (vms, i);
-      g_autoptr(BerthRequest) request = berth_vm_dup_request (vm);
+      g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
 
       if (uid == 0 || request == NULL || request->uid == uid)
         g_variant_builder_add_value (&list, manager_describe_vm (self, vm, request));

@@ -50,21 +50,20 @@ BERTH_AVAILABLE gboolean berth_manager_start_finish (BerthManager *self, GAsyncR
                                                      GError **error);
 
 /* A sandbox: waits at capacity. Returns its id, (transfer full). */
-BERTH_AVAILABLE void berth_manager_create_vm_async (BerthManager *self,
-                                                    const BerthSandboxOptions *options,
-                                                    GCancellable *cancellable,
-                                                    GAsyncReadyCallback callback,
-                                                    gpointer user_data);
-BERTH_AVAILABLE char *berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result,
-                                                      GError **error);
+BERTH_AVAILABLE void
+berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *options,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data);
+BERTH_AVAILABLE char *
+berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
 /* Runs code in a sandbox; takes over @exec. Execs of one sandbox run one at a time in the order
  * asked. @uid must own it (0 may do all). Cancelling ends the program. */
 BERTH_AVAILABLE void berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid,
                                                BerthExec *exec, GCancellable *cancellable,
                                                GAsyncReadyCallback callback, gpointer user_data);
-BERTH_AVAILABLE BerthResult *berth_manager_exec_finish (BerthManager *self, GAsyncResult *result,
-                                                        GError **error);
+BERTH_AVAILABLE BerthResult *
+berth_manager_exec_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
 /* Carries a file into a sandbox or makes a folder (@file's kind says which), gets one out of it,
  * lists a folder; takes over @file. Beside an exec, several at a time. @uid must own the sandbox (0
@@ -72,50 +71,49 @@ BERTH_AVAILABLE BerthResult *berth_manager_exec_finish (BerthManager *self, GAsy
 BERTH_AVAILABLE void berth_manager_file_async (BerthManager *self, const char *id, guint32 uid,
                                                BerthFileRequest *file, GCancellable *cancellable,
                                                GAsyncReadyCallback callback, gpointer user_data);
-BERTH_AVAILABLE BerthFileResult *berth_manager_file_finish (BerthManager *self,
-                                                            GAsyncResult *result, GError **error);
+BERTH_AVAILABLE BerthFileResult *
+berth_manager_file_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
 /* Ends a sandbox, whatever runs in it; completes when its domain is gone. */
-BERTH_AVAILABLE void berth_manager_destroy_vm_async (BerthManager *self, const char *id,
-                                                     guint32 uid, GCancellable *cancellable,
-                                                     GAsyncReadyCallback callback,
-                                                     gpointer user_data);
-BERTH_AVAILABLE gboolean berth_manager_destroy_vm_finish (BerthManager *self,
-                                                          GAsyncResult *result, GError **error);
+BERTH_AVAILABLE void
+berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data);
+BERTH_AVAILABLE gboolean berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result,
+                                                          GError **error);
 
 /* create, exec, destroy in one; takes over @exec. */
-BERTH_AVAILABLE void berth_manager_run_async (BerthManager *self,
-                                              const BerthSandboxOptions *options, BerthExec *exec,
-                                              GCancellable *cancellable,
-                                              GAsyncReadyCallback callback, gpointer user_data);
-BERTH_AVAILABLE BerthResult *berth_manager_run_finish (BerthManager *self, GAsyncResult *result,
-                                                       GError **error);
+BERTH_AVAILABLE void
+berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options, BerthExec *exec,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data);
+BERTH_AVAILABLE BerthResult *
+berth_manager_run_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
 /* The same, waiting: they run the default main context until it is done, so only for programs that
  * have no main loop of their own running, on the manager's thread. */
 BERTH_AVAILABLE gboolean berth_manager_start (BerthManager *self, GCancellable *cancellable,
                                               GError **error);
-BERTH_AVAILABLE char *berth_manager_create_vm (BerthManager *self,
-                                               const BerthSandboxOptions *options,
-                                               GCancellable *cancellable, GError **error);
-BERTH_AVAILABLE BerthResult *berth_manager_exec (BerthManager *self, const char *id, guint32 uid,
-                                                 BerthExec *exec, GCancellable *cancellable,
-                                                 GError **error);
-BERTH_AVAILABLE BerthFileResult *berth_manager_file (BerthManager *self, const char *id,
-                                                     guint32 uid, BerthFileRequest *file,
-                                                     GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE char *
+berth_manager_create_vm (BerthManager *self, const BerthSandboxOptions *options,
+                         GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE BerthResult *
+berth_manager_exec (BerthManager *self, const char *id, guint32 uid, BerthExec *exec,
+                    GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE BerthFileResult *
+berth_manager_file (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
+                    GCancellable *cancellable, GError **error);
 BERTH_AVAILABLE gboolean berth_manager_destroy_vm (BerthManager *self, const char *id, guint32 uid,
                                                    GCancellable *cancellable, GError **error);
-BERTH_AVAILABLE BerthResult *berth_manager_run (BerthManager *self,
-                                                const BerthSandboxOptions *options,
-                                                BerthExec *exec, GCancellable *cancellable,
-                                                GError **error);
+BERTH_AVAILABLE BerthResult *
+berth_manager_run (BerthManager *self, const BerthSandboxOptions *options, BerthExec *exec,
+                   GCancellable *cancellable, GError **error);
 BERTH_AVAILABLE gboolean berth_manager_shutdown (BerthManager *self, GError **error);
 
 /* Ends every wait and every VM of this manager; completes when all is gone. */
-BERTH_AVAILABLE void berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
-                                                   GAsyncReadyCallback callback,
-                                                   gpointer user_data);
+BERTH_AVAILABLE void
+berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
+                              GAsyncReadyCallback callback, gpointer user_data);
 BERTH_AVAILABLE gboolean berth_manager_shutdown_finish (BerthManager *self, GAsyncResult *result,
                                                         GError **error);
 
@@ -123,15 +121,15 @@ BERTH_AVAILABLE gboolean berth_manager_shutdown_finish (BerthManager *self, GAsy
 BERTH_AVAILABLE GVariant *berth_manager_dup_status (BerthManager *self);
 /* (transfer full): a{sv}, how far the call is that was made with @cancellable and has not ended:
  * "state" ("waiting", "starting", "running"), "position" (u, from 1), "domain" (s) where known */
-BERTH_AVAILABLE GVariant *berth_manager_dup_progress (BerthManager *self,
-                                                      GCancellable *cancellable);
+BERTH_AVAILABLE GVariant *
+berth_manager_dup_progress (BerthManager *self, GCancellable *cancellable);
 /* (transfer full): aa{sv}, a VM each: id, domain, template, state, tenant, task, holds_slot, age_s,
  * uid. Only those of @uid, and warm ones; 0 sees all. */
 BERTH_AVAILABLE GVariant *berth_manager_dup_list (BerthManager *self, guint32 uid);
 /* (transfer full): aa{sv}, a finding each: check, ok (b), text, remedy */
 BERTH_AVAILABLE void berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
                                                  GAsyncReadyCallback callback, gpointer user_data);
-BERTH_AVAILABLE GVariant *berth_manager_doctor_finish (BerthManager *self, GAsyncResult *result,
-                                                       GError **error);
+BERTH_AVAILABLE GVariant *
+berth_manager_doctor_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
 G_END_DECLS

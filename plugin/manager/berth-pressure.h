@@ -13,8 +13,8 @@ G_BEGIN_DECLS
  * @reserve_mb: memory that is to stay available to the host; MiB
  * @is_pressed: what was found last
  *
- * Begins below the reserve, or when 20 % of the last 10 s some task waited for memory (PSI); ends at
- * one and a half times the reserve and below 10 %, so that it does not flutter.
+ * Begins below the reserve, or when 20 % of the last 10 s some task waited for memory (PSI); ends
+ * at one and a half times the reserve and below 10 %, so that it does not flutter.
  */
 typedef struct
 {
@@ -22,8 +22,8 @@ typedef struct
   gboolean is_pressed;
 } BerthPressure;
 
-/* @meminfo: of /proc/meminfo; @psi: (nullable): of /proc/pressure/memory, which not every kernel has.
- * What can't be read changes nothing. */
+/* @meminfo: of /proc/meminfo; @psi: (nullable): of /proc/pressure/memory, which not every kernel
+ * has. What can't be read changes nothing. */
 gboolean berth_pressure_update (BerthPressure *self, const char *meminfo, const char *psi);
 /* The same, of this host. */
 gboolean berth_pressure_look (BerthPressure *self);

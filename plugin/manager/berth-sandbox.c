@@ -13,9 +13,9 @@ struct _BerthSandbox
   guint idle_timeout_s;
   guint idle_id;
   guint exec_count;
-  GQueue waiting;     /* GTask (owned), their data a box with the BerthExec */
+  GQueue waiting; /* GTask (owned), their data a box with the BerthExec */
   gboolean is_busy;
-  guint files; /* transfers under way */
+  guint files;       /* transfers under way */
   const char *start; /* how it was made, see BerthResult */
   gint64 wait_us;
   gint64 start_us;
@@ -67,8 +67,7 @@ static void
 sandbox_watch_idle (BerthSandbox *self)
 {
   g_clear_handle_id (&self->idle_id, g_source_remove);
-  if (self->idle_timeout_s > 0 && !self->is_busy && self->files == 0
-      && self->close_reason == NULL)
+  if (self->idle_timeout_s > 0 && !self->is_busy && self->files == 0 && self->close_reason == NULL)
     self->idle_id = g_timeout_add_seconds (self->idle_timeout_s, idle_cb, self);
 }
 
@@ -153,10 +152,10 @@ berth_sandbox_close (BerthSandbox *self, const char *reason)
 static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthSandbox *self = g_task_get_source_object (task);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result
       = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
 
   self->is_busy = FALSE;
@@ -174,7 +173,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   sandbox_next (self);
   sandbox_watch_idle (self);
   if (result != NULL)
-    g_task_return_pointer (task, g_steal_pointer (&result), (GDestroyNotify) berth_result_free);
+    g_task_return_pointer (task, g_steal_pointer (&result), (GDestroyNotify)berth_result_free);
   else if (self->close_reason != NULL
            && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN))
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
@@ -214,7 +213,7 @@ sandbox_next (BerthSandbox *self)
 {
   while (!self->is_busy && !g_queue_is_empty (&self->waiting))
     {
-      g_autoptr(GTask) task = g_queue_pop_head (&self->waiting);
+      g_autoptr (GTask) task = g_queue_pop_head (&self->waiting);
 
       if (!g_task_return_error_if_cancelled (task))
         sandbox_begin (self, task);
@@ -235,7 +234,7 @@ void
 berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *cancellable,
                           GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   BerthExec **box;
 
   g_task_set_source_tag (task, berth_sandbox_exec_async);
@@ -262,7 +261,7 @@ berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **er
 static void
 file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   BerthSandbox *self = g_task_get_source_object (task);
   GError *error = NULL;
   BerthFileResult *result = berth_agent_file_finish (BERTH_AGENT (source), async_result, &error);
@@ -270,7 +269,7 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   self->files--;
   sandbox_watch_idle (self);
   if (result != NULL)
-    g_task_return_pointer (task, result, (GDestroyNotify) berth_file_result_free);
+    g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
   else if (self->close_reason != NULL && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     {
       return_gone (self, task);
@@ -284,8 +283,8 @@ void
 berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellable *cancellable,
                           GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(BerthFileRequest) owned = file;
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (BerthFileRequest) owned = file;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   BerthMachine *machine = berth_libvirt_get_machine (self->libvirt, self->vm);
   BerthAgent *agent = machine != NULL ? berth_machine_get_agent (machine) : NULL;
 

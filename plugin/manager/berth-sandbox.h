@@ -15,12 +15,12 @@ G_DECLARE_FINAL_TYPE (BerthSandbox, berth_sandbox, BERTH, SANDBOX, GObject)
 typedef void (*BerthSandboxIdleFunc) (BerthSandbox *self, gpointer user_data);
 
 /* @vm is claimed and up. Main context, as are all calls. */
-BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthLibvirt *libvirt, guint32 uid,
-                                 guint idle_timeout_s, BerthSandboxIdleFunc idle_func,
-                                 gpointer user_data);
+BerthSandbox *
+berth_sandbox_new (BerthVm *vm, BerthLibvirt *libvirt, guint32 uid, guint idle_timeout_s,
+                   BerthSandboxIdleFunc idle_func, gpointer user_data);
 /* How it was made, which its first exec's result tells. @start: as of BerthResult, static */
-void berth_sandbox_set_origin (BerthSandbox *self, const char *start, gint64 wait_us,
-                               gint64 start_us);
+void
+berth_sandbox_set_origin (BerthSandbox *self, const char *start, gint64 wait_us, gint64 start_us);
 /* No exec is taken any more; those that wait or run fail with BERTH_ERROR_GONE and @reason. */
 void berth_sandbox_close (BerthSandbox *self, const char *reason);
 
@@ -36,10 +36,10 @@ void berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable
 BerthResult *berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 
 /* Takes over @file, which has passed berth_file_request_check(). Beside an exec and each other. */
-void berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file,
-                               GCancellable *cancellable, GAsyncReadyCallback callback,
-                               gpointer user_data);
-BerthFileResult *berth_sandbox_file_finish (BerthSandbox *self, GAsyncResult *result,
-                                            GError **error);
+void
+berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data);
+BerthFileResult *
+berth_sandbox_file_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 
 G_END_DECLS

@@ -61,7 +61,7 @@ static gboolean
 is_state (const char *value)
 {
   static const char *const states[] = { BERTH_MARK_STATE_WARM, BERTH_MARK_STATE_SESSION,
-                                         BERTH_MARK_STATE_RUN, BERTH_MARK_STATE_SNAPSHOT, NULL };
+                                        BERTH_MARK_STATE_RUN, BERTH_MARK_STATE_SNAPSHOT, NULL };
 
   return g_strv_contains (states, value);
 }

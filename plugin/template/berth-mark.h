@@ -13,10 +13,10 @@ G_BEGIN_DECLS
                         */
 #define BERTH_MARK_PREFIX "berth"
 
-#define BERTH_MARK_STATE_WARM "warm"           /* nobody's: used again, if it is paused and healthy */
-#define BERTH_MARK_STATE_SESSION "session"     /* somebody's who knows its id: kept */
-#define BERTH_MARK_STATE_RUN "run"             /* somebody's whose connection is gone: ended */
-#define BERTH_MARK_STATE_SNAPSHOT "snapshot"   /* was to be recorded: ended */
+#define BERTH_MARK_STATE_WARM "warm"         /* nobody's: used again, if it is paused and healthy */
+#define BERTH_MARK_STATE_SESSION "session"   /* somebody's who knows its id: kept */
+#define BERTH_MARK_STATE_RUN "run"           /* somebody's whose connection is gone: ended */
+#define BERTH_MARK_STATE_SNAPSHOT "snapshot" /* was to be recorded: ended */
 
 /**
  * BerthMark:

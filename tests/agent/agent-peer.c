@@ -38,7 +38,7 @@ copy_file (const char *from, const char *to)
   gsize size;
 
   g_assert_true (g_file_get_contents (from, &text, &size, NULL));
-  g_assert_true (g_file_set_contents (to, text, (gssize) size, NULL));
+  g_assert_true (g_file_set_contents (to, text, (gssize)size, NULL));
 }
 
 /* A copy, so that Python's bytecode caches don't end up in the source. */
@@ -46,9 +46,9 @@ static void
 copy_runners (AgentPeer *peer)
 {
   static const char *const names[]
-      = { "javascript.js", "javascript-session.js", "javascript-import.js", "javascript-exec.js",
-          "javascript-rehearsal.js",
-          "python/sitecustomize.py", "python/session.py" };
+      = { "javascript.js",      "javascript-session.js",   "javascript-import.js",
+          "javascript-exec.js", "javascript-rehearsal.js", "python/sitecustomize.py",
+          "python/session.py" };
   g_autofree char *python = g_build_filename (peer->dir, "runners", "python", NULL);
 
   g_assert_no_errno (g_mkdir_with_parents (python, 0755));
@@ -64,7 +64,7 @@ copy_runners (AgentPeer *peer)
 static void
 remove_all (const char *path)
 {
-  g_autoptr(GDir) dir = g_dir_open (path, 0, NULL);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
   const char *name;
 
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
@@ -91,10 +91,10 @@ peer_spawn (AgentPeer *peer, const char *language)
 {
   g_autofree char *socket = g_build_filename (peer->dir, "socket", NULL);
   g_autofree char *runners = g_build_filename (peer->dir, "runners", NULL);
-  g_autoptr(GPtrArray) argv = g_ptr_array_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
+  g_autoptr (GError) error = NULL;
 
-  g_ptr_array_add (argv, (char *) agent_program);
+  g_ptr_array_add (argv, (char *)agent_program);
   g_ptr_array_add (argv, "--socket");
   g_ptr_array_add (argv, socket);
   g_ptr_array_add (argv, "--home");
@@ -104,7 +104,7 @@ peer_spawn (AgentPeer *peer, const char *language)
   if (language != NULL)
     {
       g_ptr_array_add (argv, "--language");
-      g_ptr_array_add (argv, (char *) language);
+      g_ptr_array_add (argv, (char *)language);
     }
   if (peer->cgroup != NULL)
     {
@@ -112,7 +112,7 @@ peer_spawn (AgentPeer *peer, const char *language)
       g_ptr_array_add (argv, peer->cgroup);
     }
   g_ptr_array_add (argv, NULL);
-  g_spawn_async (NULL, (char **) argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD, die_with_parent, NULL,
+  g_spawn_async (NULL, (char **)argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD, die_with_parent, NULL,
                  &peer->pid, &error);
   g_assert_no_error (error);
 }
@@ -143,13 +143,13 @@ static char *
 make_cgroup (void)
 {
   g_autofree char *mounts = NULL;
-  g_auto(GStrv) lines = NULL;
+  g_auto (GStrv) lines = NULL;
 
   g_assert_true (g_file_get_contents ("/proc/mounts", &mounts, NULL, NULL));
   lines = g_strsplit (mounts, "\n", -1);
   for (guint i = 0; lines[i] != NULL; i++)
     {
-      g_auto(GStrv) fields = g_strsplit (lines[i], " ", -1);
+      g_auto (GStrv) fields = g_strsplit (lines[i], " ", -1);
       g_autofree char *path = NULL;
 
       if (g_strv_length (fields) < 3 || !g_str_equal (fields[2], "cgroup2"))
@@ -200,7 +200,7 @@ agent_peer_connect (AgentPeer *peer)
   peer->fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   g_assert_cmpint (peer->fd, >=, 0);
   g_snprintf (address.sun_path, sizeof address.sun_path, "%s/socket", peer->dir);
-  while (connect (peer->fd, (struct sockaddr *) &address, sizeof address) != 0)
+  while (connect (peer->fd, (struct sockaddr *)&address, sizeof address) != 0)
     {
       g_assert_true (errno == ENOENT || errno == ECONNREFUSED);
       g_assert_cmpint (g_get_monotonic_time (), <, end);
@@ -227,7 +227,7 @@ agent_peer_send_bytes (AgentPeer *peer, gconstpointer bytes, gsize size)
 
       g_assert_cmpint (count, >, 0);
       at += count;
-      size -= (gsize) count;
+      size -= (gsize)count;
     }
 }
 
@@ -248,7 +248,7 @@ agent_peer_is_quiet (AgentPeer *peer, guint ms)
 {
   struct pollfd item = { .fd = peer->fd, .events = POLLIN };
 
-  return poll (&item, 1, (int) ms) == 0;
+  return poll (&item, 1, (int)ms) == 0;
 }
 
 static void
@@ -265,7 +265,7 @@ read_all (AgentPeer *peer, void *out, gsize size)
       count = recv (peer->fd, at, size, 0);
       g_assert_cmpint (count, >, 0);
       at += count;
-      size -= (gsize) count;
+      size -= (gsize)count;
     }
 }
 
@@ -285,11 +285,11 @@ agent_peer_hello (AgentPeer *peer, guint32 flags)
 {
   BerthHello hello = { .version_min = 1, .version_max = 1, .flags = flags };
   BerthHelloReply reply;
-  guint8 *bytes = (guint8 *) &reply;
+  guint8 *bytes = (guint8 *)&reply;
 
   memcpy (hello.magic, BERTH_PROTOCOL_MAGIC, sizeof hello.magic);
   for (guint i = 0; i < sizeof hello.nonce; i++)
-    hello.nonce[i] = (guint8) g_random_int ();
+    hello.nonce[i] = (guint8)g_random_int ();
   agent_peer_send (peer, BERTH_FRAME_HELLO, 77, &hello, sizeof hello);
   read_all (peer, bytes, sizeof reply);
   while (memcmp (reply.magic, hello.magic, sizeof hello.magic) != 0
@@ -334,7 +334,7 @@ send_stream (AgentPeer *peer, guint32 request, guint32 stream, const char *bytes
 
   while (size > 0)
     {
-      guint32 piece = (guint32) MIN (size, BERTH_DATA_MAX);
+      guint32 piece = (guint32)MIN (size, BERTH_DATA_MAX);
 
       berth_le32_write (payload, stream);
       memcpy (payload + 4, bytes, piece);
@@ -348,17 +348,17 @@ send_stream (AgentPeer *peer, guint32 request, guint32 stream, const char *bytes
 guint32
 agent_peer_send_exec (AgentPeer *peer, const AgentExec *exec)
 {
-  g_autoptr(GString) env = g_string_new (NULL);
-  gsize code_size = exec->code_size > 0 ? (gsize) exec->code_size : strlen (exec->code);
-  guint32 credit = exec->credit == 0 ? AGENT_CREDIT : exec->credit < 0 ? 0 : (guint32) exec->credit;
-  BerthExecHead head = { .language = exec->language,
-                         /* as the host does: what is no session's is the only one */
-                         .flags = exec->flags
-                                  | (exec->flags & BERTH_EXEC_SESSION ? 0 : BERTH_EXEC_ONCE),
-                         .timeout_ms = exec->timeout_ms > 0 ? exec->timeout_ms : 30000,
-                         .code_size = (guint32) code_size,
-                         .stdout_credit = credit,
-                         .stderr_credit = credit };
+  g_autoptr (GString) env = g_string_new (NULL);
+  gsize code_size = exec->code_size > 0 ? (gsize)exec->code_size : strlen (exec->code);
+  guint32 credit = exec->credit == 0 ? AGENT_CREDIT : exec->credit < 0 ? 0 : (guint32)exec->credit;
+  BerthExecHead head
+      = { .language = exec->language,
+          /* as the host does: what is no session's is the only one */
+          .flags = exec->flags | (exec->flags & BERTH_EXEC_SESSION ? 0 : BERTH_EXEC_ONCE),
+          .timeout_ms = exec->timeout_ms > 0 ? exec->timeout_ms : 30000,
+          .code_size = (guint32)code_size,
+          .stdout_credit = credit,
+          .stderr_credit = credit };
 
   for (guint i = 0; exec->env != NULL && exec->env[i] != NULL; i++)
     {
@@ -366,7 +366,7 @@ agent_peer_send_exec (AgentPeer *peer, const AgentExec *exec)
       g_string_append_c (env, '\0');
       head.env_count++;
     }
-  head.env_size = (guint32) env->len;
+  head.env_size = (guint32)env->len;
   peer->request++;
   agent_peer_send (peer, BERTH_FRAME_EXEC, peer->request, &head, sizeof head);
   send_stream (peer, peer->request, BERTH_STREAM_CODE, exec->code, code_size);
@@ -427,7 +427,7 @@ take_data (AgentPeer *peer, AgentResult *result, const AgentFrame *frame)
 
   g_assert_true (stream == BERTH_STREAM_STDOUT || stream == BERTH_STREAM_STDERR);
   g_string_append_len (stream == BERTH_STREAM_STDOUT ? result->out : result->err,
-                       (const char *) frame->payload + 4, size);
+                       (const char *)frame->payload + 4, size);
   if (size > 0)
     agent_peer_send_credit (peer, frame->head.request, stream, size);
 }
@@ -460,7 +460,7 @@ agent_peer_collect (AgentPeer *peer, guint32 request)
       else if (frame.head.type == BERTH_FRAME_ERROR)
         {
           result->error = berth_le32_read (frame.payload);
-          result->text = g_strndup ((char *) frame.payload + 4, frame.head.length - 4);
+          result->text = g_strndup ((char *)frame.payload + 4, frame.head.length - 4);
           return result;
         }
       else

@@ -11,9 +11,9 @@
 
 typedef struct
 {
-  char *dir;    /* of this test: home, runners, socket */
-  char *home;   /* in it */
-  char *cgroup; /* NULL: none */
+  char *dir;              /* of this test: home, runners, socket */
+  char *home;             /* in it */
+  char *cgroup;           /* NULL: none */
   const char *home_tmpfs; /* mount options of a file system of its own for home; NULL: none */
   GPid pid;
   int fd; /* -1: not connected */

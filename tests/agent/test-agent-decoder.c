@@ -71,7 +71,7 @@ decode (Fixture *fixture, gsize piece)
               = berth_agent_decoder_next (&fixture->decoder, &bytes, &size, &head, &payload);
 
           if (result == BERTH_AGENT_DECODER_FRAME)
-            g_string_append_c (fixture->events, (char) ('A' + head.type));
+            g_string_append_c (fixture->events, (char)('A' + head.type));
           else if (result == BERTH_AGENT_DECODER_BROKEN)
             g_string_append_c (fixture->events, '!');
         }
@@ -99,7 +99,7 @@ static void
 test_nothing_before_hello (Fixture *fixture, gconstpointer data)
 {
   add_frame (fixture, BERTH_FRAME_PING, 8, "12345678");
-  g_byte_array_append (fixture->input, (const guint8 *) BERTH_PROTOCOL_MAGIC, 8);
+  g_byte_array_append (fixture->input, (const guint8 *)BERTH_PROTOCOL_MAGIC, 8);
   decode (fixture, 7);
   g_assert_cmpstr (fixture->events->str, ==, "");
   g_assert_true (fixture->decoder.hunting);
@@ -193,8 +193,8 @@ main (int argc, char **argv)
               tear_down);
   g_test_add ("/agent-decoder/pieces/13", Fixture, GSIZE_TO_POINTER (13), set_up, test_pieces,
               tear_down);
-  g_test_add ("/agent-decoder/pieces/all", Fixture, GSIZE_TO_POINTER (1 << 20), set_up,
-              test_pieces, tear_down);
+  g_test_add ("/agent-decoder/pieces/all", Fixture, GSIZE_TO_POINTER (1 << 20), set_up, test_pieces,
+              tear_down);
   g_test_add ("/agent-decoder/nothing-before-hello", Fixture, NULL, set_up,
               test_nothing_before_hello, tear_down);
   g_test_add ("/agent-decoder/sizes-of-types", Fixture, NULL, set_up, test_sizes_of_types,

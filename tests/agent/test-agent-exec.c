@@ -6,7 +6,10 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 
-#define SHELL(text) { .language = BERTH_LANGUAGE_SHELL, .code = text }
+#define SHELL(text)                                                                                \
+  {                                                                                                \
+    .language = BERTH_LANGUAGE_SHELL, .code = text                                                 \
+  }
 
 static void
 test_status (AgentPeer *peer, gconstpointer data)
@@ -14,7 +17,7 @@ test_status (AgentPeer *peer, gconstpointer data)
   for (int status = 0; status < 256; status += 85)
     {
       g_autofree char *code = g_strdup_printf ("echo out; echo err >&2; exit %d", status);
-      g_autoptr(AgentResult) result = agent_peer_shell (peer, code);
+      g_autoptr (AgentResult) result = agent_peer_shell (peer, code);
 
       agent_assert_exit (result, status);
       g_assert_cmpstr (result->out->str, ==, "out\n");
@@ -31,10 +34,10 @@ test_signal (AgentPeer *peer, gconstpointer data)
   for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
     {
       g_autofree char *code = g_strdup_printf ("echo before; kill -%d $$; sleep 100", signals[i]);
-      g_autoptr(AgentResult) result = agent_peer_shell (peer, code);
+      g_autoptr (AgentResult) result = agent_peer_shell (peer, code);
 
       g_assert_cmpint (result->exit.status, ==, -1);
-      g_assert_cmpuint (result->exit.signal, ==, (guint) signals[i]);
+      g_assert_cmpuint (result->exit.signal, ==, (guint)signals[i]);
       g_assert_cmpuint (result->exit.flags, ==, 0);
       g_assert_cmpstr (result->out->str, ==, "before\n");
     }
@@ -45,7 +48,7 @@ static void
 test_live_output (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = SHELL ("echo question; read answer; echo \"got $answer\"");
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
   AgentFrame frame;
   guint32 request;
 
@@ -63,7 +66,7 @@ test_live_output (AgentPeer *peer, gconstpointer data)
 static void
 test_stdin_is_empty (AgentPeer *peer, gconstpointer data)
 {
-  g_autoptr(AgentResult) result = agent_peer_shell (peer, "cat; bash -c cat; echo ended");
+  g_autoptr (AgentResult) result = agent_peer_shell (peer, "cat; bash -c cat; echo ended");
 
   agent_assert_exit (result, 0);
   g_assert_cmpstr (result->out->str, ==, "ended\n");
@@ -76,7 +79,7 @@ test_stdin_large (AgentPeer *peer, gconstpointer data)
   AgentExec exec = SHELL ("sleep 0.1; cat | wc -c");
   g_autofree char *block = g_malloc0 (65536);
   gsize left = 3000000, credit = 0;
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
   AgentFrame frame;
   guint32 request;
 
@@ -108,7 +111,7 @@ static void
 test_stdin_ends_early (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = SHELL ("cat; echo ended");
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
   guint32 request;
 
   exec.flags = BERTH_EXEC_STDIN;
@@ -144,8 +147,8 @@ test_environment (AgentPeer *peer, gconstpointer data)
   const char *const env[]
       = { "ONE=1", "TAB=a\tb", "EMPTY=", "EQUALS=a=b", "HOME=/elsewhere", NULL };
   AgentExec exec = SHELL ("echo \"$ONE|$TAB|${EMPTY-unset}|$EQUALS|$HOME|$LANG\"");
-  g_autoptr(AgentResult) first = NULL;
-  g_autoptr(AgentResult) second = NULL;
+  g_autoptr (AgentResult) first = NULL;
+  g_autoptr (AgentResult) second = NULL;
   g_autofree char *expected = g_strdup_printf ("||unset||%s|C.UTF-8\n", peer->home);
 
   exec.env = env;
@@ -159,7 +162,7 @@ test_environment (AgentPeer *peer, gconstpointer data)
 static void
 test_starts_at_home (AgentPeer *peer, gconstpointer data)
 {
-  g_autoptr(AgentResult) result = agent_peer_shell (peer, "pwd -P; ls; ls -A; umask");
+  g_autoptr (AgentResult) result = agent_peer_shell (peer, "pwd -P; ls; ls -A; umask");
   g_autofree char *expected = g_strdup_printf ("%s\n.main.sh\n0022\n", peer->home);
   g_autofree char *script = g_build_filename (peer->home, ".main.sh", NULL);
 
@@ -171,9 +174,9 @@ test_starts_at_home (AgentPeer *peer, gconstpointer data)
 static void
 test_script_replaces_link (AgentPeer *peer, gconstpointer data)
 {
-  g_autoptr(AgentResult) first
+  g_autoptr (AgentResult) first
       = agent_peer_shell (peer, "echo kept >victim; rm .main.sh; ln -s victim .main.sh");
-  g_autoptr(AgentResult) second = agent_peer_shell (peer, "cat victim");
+  g_autoptr (AgentResult) second = agent_peer_shell (peer, "cat victim");
 
   agent_assert_exit (first, 0);
   g_assert_cmpstr (second->out->str, ==, "kept\n");
@@ -183,7 +186,7 @@ static void
 test_time_limit (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = SHELL ("echo begun; while :; do :; done");
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
 
   exec.timeout_ms = 1000;
   result = agent_peer_run (peer, &exec);
@@ -198,10 +201,9 @@ test_time_limit (AgentPeer *peer, gconstpointer data)
 static void
 test_time_limit_handled (AgentPeer *peer, gconstpointer data)
 {
-  AgentExec exec
-      = SHELL ("trap 'echo handled; exit 7' TERM; mkfifo never; exec 9<>never\n"
-               "while :; do read -t 0.01 -u 9; done");
-  g_autoptr(AgentResult) result = NULL;
+  AgentExec exec = SHELL ("trap 'echo handled; exit 7' TERM; mkfifo never; exec 9<>never\n"
+                          "while :; do read -t 0.01 -u 9; done");
+  g_autoptr (AgentResult) result = NULL;
 
   exec.timeout_ms = 1000;
   result = agent_peer_run (peer, &exec);
@@ -217,7 +219,7 @@ read_pid (AgentPeer *peer, const char *name)
   g_autofree char *text = NULL;
 
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
-  return (GPid) g_ascii_strtoll (text, NULL, 10);
+  return (GPid)g_ascii_strtoll (text, NULL, 10);
 }
 
 /* Nothing survives it: no own session, no deaf ears, no detached grandchild. */
@@ -229,7 +231,7 @@ test_time_limit_ends_all (AgentPeer *peer, gconstpointer data)
                           "</dev/null >/dev/null 2>&1 &\n"
                           "(setsid sleep 1000 & echo $! >orphan)\n"
                           "while :; do sleep 0.1; done");
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
   gint64 begin = g_get_monotonic_time ();
 
   exec.timeout_ms = 1000;
@@ -257,7 +259,7 @@ test_kill (AgentPeer *peer, gconstpointer data)
   AgentExec exec = SHELL ("trap 'echo asked; exit 3' TERM; mkfifo never; exec 9<>never\n"
                           "touch running; while :; do read -t 0.01 -u 9; done");
   guint32 request = agent_peer_send_exec (peer, &exec);
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
 
   g_assert_true (agent_wait_for_file (peer, "running"));
   send_kill (peer, request, 2000);
@@ -272,7 +274,7 @@ test_kill_at_once (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = SHELL ("trap '' TERM; touch running; sleep 1000");
   guint32 request = agent_peer_send_exec (peer, &exec);
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
 
   g_assert_true (agent_wait_for_file (peer, "running"));
   send_kill (peer, request, 100000);
@@ -286,10 +288,9 @@ test_kill_at_once (AgentPeer *peer, gconstpointer data)
 static void
 test_kill_early (AgentPeer *peer, gconstpointer data)
 {
-  BerthExecHead head
-      = { .language = BERTH_LANGUAGE_SHELL, .timeout_ms = 30000, .code_size = 100 };
-  g_autoptr(AgentResult) result = NULL;
-  g_autoptr(AgentResult) next = NULL;
+  BerthExecHead head = { .language = BERTH_LANGUAGE_SHELL, .timeout_ms = 30000, .code_size = 100 };
+  g_autoptr (AgentResult) result = NULL;
+  g_autoptr (AgentResult) next = NULL;
 
   agent_peer_send (peer, BERTH_FRAME_EXEC, ++peer->request, &head, sizeof head);
   send_kill (peer, peer->request, 2000);
@@ -305,10 +306,10 @@ static void
 test_grandchild_holds_pipe (AgentPeer *peer, gconstpointer data)
 {
   gint64 begin = g_get_monotonic_time ();
-  g_autoptr(AgentResult) result
+  g_autoptr (AgentResult) result
       = agent_peer_shell (peer, "(echo $BASHPID >child; sleep 5; echo lost) & "
                                 "until [ -e child ]; do sleep 0.01; done; echo told");
-  g_autoptr(AgentResult) next = NULL;
+  g_autoptr (AgentResult) next = NULL;
   gint64 taken = g_get_monotonic_time () - begin;
 
   agent_assert_exit (result, 0);
@@ -325,7 +326,7 @@ test_grandchild_holds_pipe (AgentPeer *peer, gconstpointer data)
 static void
 test_late_output (AgentPeer *peer, gconstpointer data)
 {
-  g_autoptr(AgentResult) result = agent_peer_shell (peer, "(sleep 0.05; echo late) & echo soon");
+  g_autoptr (AgentResult) result = agent_peer_shell (peer, "(sleep 0.05; echo late) & echo soon");
 
   agent_assert_exit (result, 0);
   g_assert_cmpstr (result->out->str, ==, "soon\nlate\n");
@@ -334,9 +335,9 @@ test_late_output (AgentPeer *peer, gconstpointer data)
 static void
 test_background_flood (AgentPeer *peer, gconstpointer data)
 {
-  g_autoptr(AgentResult) first
+  g_autoptr (AgentResult) first
       = agent_peer_shell (peer, "yes & echo $! >child; sleep 0.05; exit 0");
-  g_autoptr(AgentResult) second = NULL;
+  g_autoptr (AgentResult) second = NULL;
 
   agent_assert_exit (first, 0);
   second = agent_peer_shell (peer, "echo clean");
@@ -349,7 +350,7 @@ test_background_flood (AgentPeer *peer, gconstpointer data)
 static void
 test_closes_stdio (AgentPeer *peer, gconstpointer data)
 {
-  g_autoptr(AgentResult) result
+  g_autoptr (AgentResult) result
       = agent_peer_shell (peer, "echo last; exec <&- >&- 2>&-; sleep 0.1; exit 5");
 
   agent_assert_exit (result, 5);
@@ -359,25 +360,25 @@ test_closes_stdio (AgentPeer *peer, gconstpointer data)
 static void
 test_orphans_are_reaped (AgentPeer *peer, gconstpointer data)
 {
-  g_autoptr(AgentResult) result = agent_peer_shell (
+  g_autoptr (AgentResult) result = agent_peer_shell (
       peer, "for i in 1 2 3 4 5 6 7 8; do (sleep 0.01 & echo $! >>pids); done; sleep 0.2");
   g_autofree char *path = g_build_filename (peer->home, "pids", NULL);
   g_autofree char *text = NULL;
-  g_auto(GStrv) pids = NULL;
+  g_auto (GStrv) pids = NULL;
 
   agent_assert_exit (result, 0);
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
   pids = g_strsplit (g_strstrip (text), "\n", -1);
   g_assert_cmpuint (g_strv_length (pids), ==, 8);
   for (guint i = 0; pids[i] != NULL; i++)
-    g_assert_true (agent_wait_gone (peer, (GPid) g_ascii_strtoll (pids[i], NULL, 10)));
+    g_assert_true (agent_wait_gone (peer, (GPid)g_ascii_strtoll (pids[i], NULL, 10)));
 }
 
 static void
 test_busy (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = SHELL ("read line; echo $line");
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
   AgentFrame frame;
   guint32 first, second;
 
@@ -396,7 +397,7 @@ test_busy (AgentPeer *peer, gconstpointer data)
 static void
 assert_error (AgentPeer *peer, const AgentExec *exec, BerthAgentError code)
 {
-  g_autoptr(AgentResult) result = agent_peer_run (peer, exec);
+  g_autoptr (AgentResult) result = agent_peer_run (peer, exec);
 
   g_assert_cmpuint (result->error, ==, code);
   g_assert_cmpstr (result->text, !=, "");
@@ -406,7 +407,7 @@ assert_error (AgentPeer *peer, const AgentExec *exec, BerthAgentError code)
 static void
 assert_head_error (AgentPeer *peer, BerthExecHead head, BerthAgentError code)
 {
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
 
   agent_peer_send (peer, BERTH_FRAME_EXEC, ++peer->request, &head, sizeof head);
   result = agent_peer_collect (peer, peer->request);
@@ -426,9 +427,9 @@ test_limits (AgentPeer *peer, gconstpointer data)
                                .stderr_credit = BERTH_CREDIT_MAX };
   BerthExecHead bad;
 
-#define ASSERT_FIELD(field, value, code)                                                         \
-  bad = good;                                                                                    \
-  bad.field = value;                                                                             \
+#define ASSERT_FIELD(field, value, code)                                                           \
+  bad = good;                                                                                      \
+  bad.field = value;                                                                               \
   assert_head_error (peer, bad, BERTH_AGENT_ERROR_##code)
   ASSERT_FIELD (code_size, BERTH_CODE_MAX + 1, INVALID);
   ASSERT_FIELD (code_size, 0, INVALID);
@@ -450,8 +451,8 @@ test_bad_environment (AgentPeer *peer, gconstpointer data)
   g_autofree char *long_value = g_strnfill (BERTH_ENV_VALUE_MAX + 1, 'v');
   g_autofree char *name_entry = g_strconcat (long_name, "=", NULL);
   g_autofree char *value_entry = g_strconcat ("A=", long_value, NULL);
-  const char *bad[] = { "1A=x", "A-B=x", "=x", "novalue", "A=new\nline", "A=\x7f",
-                        name_entry, value_entry };
+  const char *bad[]
+      = { "1A=x", "A-B=x", "=x", "novalue", "A=new\nline", "A=\x7f", name_entry, value_entry };
   AgentExec exec = SHELL ("true");
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
@@ -468,7 +469,7 @@ test_largest_code (AgentPeer *peer, gconstpointer data)
 {
   g_autofree char *code = g_strnfill (BERTH_CODE_MAX, '#');
   AgentExec exec = SHELL (code);
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
 
   memcpy (code, "echo read\n", 10);
   memcpy (code + BERTH_CODE_MAX - 10, "\necho all\n", 10);
@@ -530,7 +531,7 @@ test_fork_storm (AgentPeer *peer, gconstpointer data)
   AgentExec exec = SHELL ("for i in {1..100}; do (while :; do /bin/true; done) & done\n"
                           "touch running; wait");
   guint32 request;
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
   AgentFrame frame;
 
   exec.timeout_ms = 300000; /* on a busy machine it takes its time to come up */

@@ -6,9 +6,18 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 
-#define PYTHON(text) { .language = BERTH_LANGUAGE_PYTHON, .code = text }
-#define JAVASCRIPT(text) { .language = BERTH_LANGUAGE_JAVASCRIPT, .code = text }
-#define SHELL(text) { .language = BERTH_LANGUAGE_SHELL, .code = text }
+#define PYTHON(text)                                                                               \
+  {                                                                                                \
+    .language = BERTH_LANGUAGE_PYTHON, .code = text                                                \
+  }
+#define JAVASCRIPT(text)                                                                           \
+  {                                                                                                \
+    .language = BERTH_LANGUAGE_JAVASCRIPT, .code = text                                            \
+  }
+#define SHELL(text)                                                                                \
+  {                                                                                                \
+    .language = BERTH_LANGUAGE_SHELL, .code = text                                                 \
+  }
 
 static gboolean
 has_node (void)
@@ -23,7 +32,7 @@ has_node (void)
 static char *
 with_home (AgentPeer *peer, const char *text)
 {
-  g_auto(GStrv) parts = g_strsplit (text, "@", -1);
+  g_auto (GStrv) parts = g_strsplit (text, "@", -1);
 
   return g_strjoinv (peer->home, parts);
 }
@@ -31,7 +40,7 @@ with_home (AgentPeer *peer, const char *text)
 static void
 assert_run (AgentPeer *peer, AgentExec exec, int status, const char *out, const char *err)
 {
-  g_autoptr(AgentResult) result = agent_peer_run (peer, &exec);
+  g_autoptr (AgentResult) result = agent_peer_run (peer, &exec);
   g_autofree char *expected_out = with_home (peer, out);
   g_autofree char *expected_err = with_home (peer, err);
 
@@ -86,17 +95,17 @@ test_python_exits (AgentPeer *peer, gconstpointer data)
 static void
 test_python_namespace (AgentPeer *peer, gconstpointer data)
 {
-  AgentExec exec = PYTHON (
-      "print(sorted(globals()))\n"
-      "import sys, os, inspect\n"
-      "print(__name__, __file__, sys.argv, sys.path[0], os.getcwd())\n"
-      "print([m for m in sys.modules if 'custom' in m or 'berth' in m])\n"
-      "print([p for p in sys.path if 'runners' in p], 'PYTHONPATH' in os.environ)\n"
-      "print(len(inspect.stack()), sys.stdin.read())\n"
-      "def f():\n    return 1\n"
-      "print(inspect.getsource(f), end='')\n"
-      /* a run's end is told on a descriptor far from those that programs count */
-      "print(sorted(fd for fd in os.listdir('/proc/self/fd') if int(fd) < 1000)[:3])\n");
+  AgentExec exec
+      = PYTHON ("print(sorted(globals()))\n"
+                "import sys, os, inspect\n"
+                "print(__name__, __file__, sys.argv, sys.path[0], os.getcwd())\n"
+                "print([m for m in sys.modules if 'custom' in m or 'berth' in m])\n"
+                "print([p for p in sys.path if 'runners' in p], 'PYTHONPATH' in os.environ)\n"
+                "print(len(inspect.stack()), sys.stdin.read())\n"
+                "def f():\n    return 1\n"
+                "print(inspect.getsource(f), end='')\n"
+                /* a run's end is told on a descriptor far from those that programs count */
+                "print(sorted(fd for fd in os.listdir('/proc/self/fd') if int(fd) < 1000)[:3])\n");
 
   assert_run (peer, exec, 0,
               "['__annotations__', '__builtins__', '__cached__', '__doc__', '__file__', "
@@ -165,15 +174,15 @@ test_python_environment (AgentPeer *peer, gconstpointer data)
 
   exec.env = env;
   assert_run (peer, exec, 0, "0 /opt/mine y\n/opt/mine True\n", "");
-  assert_run (peer, next, 0,
-              "False ['HOME', 'LANG', 'LOGNAME', 'PATH', 'SHELL', 'USER']\n", "");
+  assert_run (peer, next, 0, "False ['HOME', 'LANG', 'LOGNAME', 'PATH', 'SHELL', 'USER']\n", "");
 }
 
 static void
 test_python_signals (AgentPeer *peer, gconstpointer data)
 {
-  AgentExec exec = PYTHON ("import os, signal\nprint('first')\nos.kill(os.getpid(), signal.SIGKILL)");
-  g_autoptr(AgentResult) result = agent_peer_run (peer, &exec);
+  AgentExec exec
+      = PYTHON ("import os, signal\nprint('first')\nos.kill(os.getpid(), signal.SIGKILL)");
+  g_autoptr (AgentResult) result = agent_peer_run (peer, &exec);
 
   g_assert_cmpuint (result->exit.signal, ==, SIGKILL);
   g_assert_cmpstr (result->out->str, ==, "first\n");
@@ -183,13 +192,13 @@ test_python_signals (AgentPeer *peer, gconstpointer data)
 static void
 test_random_differs (AgentPeer *peer, gconstpointer data)
 {
-  static const AgentExec execs[]
-      = { PYTHON ("import random; print(random.random())"), JAVASCRIPT ("console.log(Math.random())") };
+  static const AgentExec execs[] = { PYTHON ("import random; print(random.random())"),
+                                     JAVASCRIPT ("console.log(Math.random())") };
 
   for (guint i = 0; i < G_N_ELEMENTS (execs); i++)
     {
-      g_autoptr(AgentResult) first = NULL;
-      g_autoptr(AgentResult) second = NULL;
+      g_autoptr (AgentResult) first = NULL;
+      g_autoptr (AgentResult) second = NULL;
 
       if (execs[i].language == BERTH_LANGUAGE_JAVASCRIPT && !has_node ())
         return;
@@ -217,7 +226,7 @@ static void
 test_javascript_error (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = JAVASCRIPT ("\nfunction f() {\n  throw new TypeError('bad');\n}\nf();\n");
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
   g_autofree char *begin = with_home (peer, "@/.main.js:3\n"
                                             "  throw new TypeError('bad');\n"
                                             "  ^\n\n"
@@ -253,12 +262,12 @@ test_javascript_modules (AgentPeer *peer, gconstpointer data)
 static void
 test_javascript_worker (AgentPeer *peer, gconstpointer data)
 {
-  AgentExec exec = JAVASCRIPT (
-      "const { Worker, isMainThread, parentPort } = require('worker_threads');\n"
-      "if (isMainThread)\n"
-      "  new Worker(__filename).on('message', m => console.log('heard', m));\n"
-      "else\n"
-      "  parentPort.postMessage('worker');\n");
+  AgentExec exec
+      = JAVASCRIPT ("const { Worker, isMainThread, parentPort } = require('worker_threads');\n"
+                    "if (isMainThread)\n"
+                    "  new Worker(__filename).on('message', m => console.log('heard', m));\n"
+                    "else\n"
+                    "  parentPort.postMessage('worker');\n");
 
   if (has_node ())
     assert_run (peer, exec, 0, "heard worker\n", "");
@@ -285,7 +294,7 @@ test_shell_other_interpreter (AgentPeer *peer, gconstpointer data)
 {
   AgentExec other = SHELL ("#!/usr/bin/python3 -u\nimport sys\nprint(sys.argv)\nsys.exit(3)\n");
   AgentExec missing = SHELL ("#!/no/such/thing\n");
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
 
   assert_run (peer, other, 3, "['@/.main.sh']\n", "");
   result = agent_peer_run (peer, &missing);

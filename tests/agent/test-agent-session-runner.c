@@ -325,9 +325,7 @@ test_ping_while_running (AgentPeer *peer, gconstpointer data)
 static void
 test_rehearsal_leaves_no_trace (AgentPeer *peer, gconstpointer data)
 {
-  AgentExec rehearsal = { .language = PY,
-                          .flags = BERTH_EXEC_REHEARSAL,
-                          .code = "print(1)" };
+  AgentExec rehearsal = { .language = PY, .flags = BERTH_EXEC_REHEARSAL, .code = "print(1)" };
   g_autoptr (AgentResult) first = session_exec_with (peer, rehearsal);
   g_autoptr (AgentResult) second = session_exec_with (peer, rehearsal);
 

@@ -5,7 +5,10 @@
 #include <gio/gio.h>
 #include <sys/socket.h>
 
-#define SHELL(text) { .language = BERTH_LANGUAGE_SHELL, .code = text }
+#define SHELL(text)                                                                                \
+  {                                                                                                \
+    .language = BERTH_LANGUAGE_SHELL, .code = text                                                 \
+  }
 
 static void
 test_hello (AgentPeer *peer, gconstpointer data)
@@ -48,7 +51,7 @@ test_garbage (AgentPeer *peer, gconstpointer data)
   guint8 garbage[5000];
 
   for (guint i = 0; i < sizeof garbage; i++)
-    garbage[i] = (guint8) (0x80 | g_random_int ());
+    garbage[i] = (guint8)(0x80 | g_random_int ());
   agent_peer_send_bytes (peer, garbage, sizeof garbage);
   expect_protocol_error (peer);
   agent_peer_hello (peer, 0);
@@ -116,8 +119,11 @@ test_second_host (AgentPeer *peer, gconstpointer data)
 static void
 test_ping_flood (AgentPeer *peer, gconstpointer data)
 {
-  enum { PINGS = 20000 };
-  g_autoptr(GByteArray) pings = g_byte_array_new ();
+  enum
+  {
+    PINGS = 20000
+  };
+  g_autoptr (GByteArray) pings = g_byte_array_new ();
   guint8 cookie[8] = { 0 }, head[BERTH_FRAME_HEAD_SIZE];
   gsize sent = 0;
   guint pongs = 0;
@@ -131,11 +137,11 @@ test_ping_flood (AgentPeer *peer, gconstpointer data)
   while (pongs < PINGS)
     {
       AgentFrame frame;
-      gssize count = send (peer->fd, pings->data + sent, pings->len - sent,
-                           MSG_DONTWAIT | MSG_NOSIGNAL);
+      gssize count
+          = send (peer->fd, pings->data + sent, pings->len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
       if (count > 0)
-        sent += (gsize) count;
+        sent += (gsize)count;
       else
         {
           agent_peer_expect (peer, ++pongs, BERTH_FRAME_PONG, &frame);
@@ -150,7 +156,7 @@ test_ping_flood (AgentPeer *peer, gconstpointer data)
 static void
 assert_busy (AgentPeer *peer)
 {
-  g_autoptr(AgentResult) result = agent_peer_shell (peer, "true");
+  g_autoptr (AgentResult) result = agent_peer_shell (peer, "true");
 
   g_assert_cmpuint (result->error, ==, BERTH_AGENT_ERROR_BUSY);
 }
@@ -160,7 +166,7 @@ run_when_free (AgentPeer *peer)
 {
   for (guint i = 0; i < 1000; i++)
     {
-      g_autoptr(AgentResult) result = agent_peer_shell (peer, "true");
+      g_autoptr (AgentResult) result = agent_peer_shell (peer, "true");
 
       if (result->error == 0)
         {
@@ -198,7 +204,7 @@ read_pid (AgentPeer *peer, const char *name)
   g_autofree char *text = NULL;
 
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
-  return (GPid) g_ascii_strtoll (text, NULL, 10);
+  return (GPid)g_ascii_strtoll (text, NULL, 10);
 }
 
 /* With RESET the exec and what is in the background is gone when the answer comes. */
@@ -206,8 +212,8 @@ static void
 test_reset (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = SHELL ("sleep 1000 & echo $! >child; trap '' TERM; touch running; sleep 1000");
-  g_autoptr(AgentResult) result = NULL;
-  g_autoptr(AgentResult) background = NULL;
+  g_autoptr (AgentResult) result = NULL;
+  g_autoptr (AgentResult) background = NULL;
   GPid child;
 
   background = agent_peer_shell (peer, "setsid sleep 1000 >/dev/null 2>&1 & echo $! >background");
@@ -244,7 +250,7 @@ test_no_credit (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = SHELL ("head -c 1000000 /dev/zero; touch written");
   g_autofree char *written = g_build_filename (peer->home, "written", NULL);
-  g_autoptr(AgentResult) result = NULL;
+  g_autoptr (AgentResult) result = NULL;
   AgentFrame frame;
   guint32 request;
   gsize total = 0;

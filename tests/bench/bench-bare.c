@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The yardstick: what bare libvirt takes for the steps that berth takes, done by a program that does
- * nothing else. It clones the snapshot that berthd has made, with berth's own domain XML, and talks to
- * the agent in the fewest frames there are.
+/* The yardstick: what bare libvirt takes for the steps that berth takes, done by a program that
+ * does nothing else. It clones the snapshot that berthd has made, with berth's own domain XML, and
+ * talks to the agent in the fewest frames there are.
  *
  * Usage: bench-bare IMAGES SNAPSHOT CLONES BOOTS. Prints a number a line: NAME MILLISECONDS.
  *        bench-bare --serve DOMAIN: runs print(1) in a domain that a script has started.
@@ -40,7 +40,7 @@ typedef struct
 static double
 now_ms (void)
 {
-  return (double) g_get_monotonic_time () / 1000;
+  return (double)g_get_monotonic_time () / 1000;
 }
 
 static void
@@ -60,9 +60,9 @@ make_xml (Bench *bench, gboolean is_clone)
                      .template_name = "python",
                      .state = BERTH_MARK_STATE_RUN,
                      .uid = 0 };
-  g_autoptr(GError) error = NULL;
-  g_auto(GStrv) layers
-      = berth_images_dup_layers (bench->images, berth_template_get_layers (bench->template), &error);
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) layers = berth_images_dup_layers (
+      bench->images, berth_template_get_layers (bench->template), &error);
   g_autofree char *ram = g_build_filename (bench->snapshot, "ram", NULL);
   g_autofree char *capabilities = virConnectGetCapabilities (bench->connection);
   const char *type = berth_domain_best_type (bench->connection);
@@ -78,7 +78,7 @@ make_xml (Bench *bench, gboolean is_clone)
     .vcpus = berth_template_get_vcpus (bench->template),
     .kernel = berth_images_get_kernel (bench->images),
     .initramfs = berth_images_get_initramfs (bench->images),
-    .layers = (const char *const *) layers,
+    .layers = (const char *const *)layers,
     .dac_label = label,
     .ram_file = is_clone ? ram : NULL,
     .ram_private = is_clone,
@@ -102,7 +102,7 @@ connect_agent (virDomainPtr domain)
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
   g_strlcpy (address.sun_path, path, sizeof address.sun_path);
-  check (connect (fd, (struct sockaddr *) &address, sizeof address) == 0, "the agent's socket");
+  check (connect (fd, (struct sockaddr *)&address, sizeof address) == 0, "the agent's socket");
   return fd;
 }
 
@@ -114,8 +114,7 @@ send_frame (int fd, guint32 type, guint32 request, gconstpointer payload, guint3
   g_assert (size <= 512);
   berth_frame_head_write (frame, type, request, size);
   memcpy (frame + BERTH_FRAME_HEAD_SIZE, payload, size);
-  check (write (fd, frame, BERTH_FRAME_HEAD_SIZE + size)
-             == (gssize) (BERTH_FRAME_HEAD_SIZE + size),
+  check (write (fd, frame, BERTH_FRAME_HEAD_SIZE + size) == (gssize)(BERTH_FRAME_HEAD_SIZE + size),
          "writing to the agent");
 }
 
@@ -128,7 +127,7 @@ read_all (int fd, guint8 *bytes, gsize size)
 
       check (got > 0, "reading from the agent");
       bytes += got;
-      size -= (gsize) got;
+      size -= (gsize)got;
     }
 }
 
@@ -152,8 +151,8 @@ await_frame (int fd, guint32 type)
 static void
 hello (int fd)
 {
-  BerthHello message = { .version_min = BERTH_PROTOCOL_VERSION,
-                         .version_max = BERTH_PROTOCOL_VERSION };
+  BerthHello message
+      = { .version_min = BERTH_PROTOCOL_VERSION, .version_max = BERTH_PROTOCOL_VERSION };
 
   memcpy (message.magic, BERTH_PROTOCOL_MAGIC, sizeof message.magic);
   check (getrandom (message.nonce, sizeof message.nonce, 0) == sizeof message.nonce, "getrandom");
@@ -193,7 +192,7 @@ static virDomainPtr
 clone_start (Bench *bench, virDomainPtr domain)
 {
   g_autofree char *state = g_build_filename (bench->snapshot, "state", NULL);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   int fd = open (state, O_RDONLY | O_CLOEXEC);
 
   check (fd >= 0, state);
@@ -288,11 +287,11 @@ int
 main (int argc, char **argv)
 {
   const char *uri = geteuid () == 0 ? "qemu:///system" : "qemu:///session";
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(GPtrArray) errors = NULL;
-  g_autoptr(GHashTable) templates = berth_template_load_all (
-      (const char *const *) config->template_dirs, config->schema, &errors);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GPtrArray) errors = NULL;
+  g_autoptr (GHashTable) templates = berth_template_load_all (
+      (const char *const *)config->template_dirs, config->schema, &errors);
+  g_autoptr (GError) error = NULL;
   Bench bench = { 0 };
 
   if (argc == 3)

@@ -16,7 +16,7 @@ static GDBusConnection *
 connect_to (const char *path)
 {
   g_autofree char *address = g_strdup_printf ("unix:path=%s", path);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   GDBusConnection *connection = g_dbus_connection_new_for_address_sync (
       address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, &error);
 
@@ -39,7 +39,7 @@ reader_main (gpointer data)
   char byte[64];
 
   if (read (reader->fd, byte, sizeof byte) > 0)
-    reader->first_ms = (double) g_get_monotonic_time () / 1000;
+    reader->first_ms = (double)g_get_monotonic_time () / 1000;
   while (read (reader->fd, byte, sizeof byte) > 0)
     ;
   return NULL;
@@ -59,10 +59,10 @@ make_options (void)
 static void
 run_once (GDBusConnection *connection)
 {
-  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply = NULL;
-  g_autoptr(GVariant) result = NULL;
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = NULL;
+  g_autoptr (GVariant) result = NULL;
   const char *start = "?";
   Reader reader = { 0 };
   int ends[2];
@@ -75,14 +75,14 @@ run_once (GDBusConnection *connection)
   close (ends[1]);
   reader.fd = ends[0];
   thread = g_thread_new ("reader", reader_main, &reader);
-  begin = (double) g_get_monotonic_time () / 1000;
+  begin = (double)g_get_monotonic_time () / 1000;
   reply = g_dbus_connection_call_with_unix_fd_list_sync (
       connection, NULL, PATH, INTERFACE, "Run", make_options (), G_VARIANT_TYPE ("(a{sv})"),
       G_DBUS_CALL_FLAGS_NONE, G_MAXINT, fds, NULL, NULL, &error);
   if (reply == NULL)
     g_error ("%s", error->message);
   g_clear_object (&fds);
-  printf ("answer %.3f\n", (double) g_get_monotonic_time () / 1000 - begin);
+  printf ("answer %.3f\n", (double)g_get_monotonic_time () / 1000 - begin);
   g_thread_join (thread);
   close (ends[0]);
   result = g_variant_get_child_value (reply, 0);
@@ -93,7 +93,7 @@ run_once (GDBusConnection *connection)
 int
 main (int argc, char **argv)
 {
-  g_autoptr(GDBusConnection) connection = NULL;
+  g_autoptr (GDBusConnection) connection = NULL;
 
   if (argc != 4)
     return 2;
@@ -101,7 +101,7 @@ main (int argc, char **argv)
   for (int i = atoi (argv[2]); i > 0; i--)
     {
       run_once (connection);
-      g_usleep ((gulong) atoi (argv[3]) * 1000);
+      g_usleep ((gulong)atoi (argv[3]) * 1000);
     }
   return 0;
 }

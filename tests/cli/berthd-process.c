@@ -27,9 +27,9 @@ berthd_process_start (BerthdProcess *self, const char *socket_path)
                          "--socket",
                          socket_path,
                          NULL };
-  g_autoptr(GSubprocessLauncher) launcher
+  g_autoptr (GSubprocessLauncher) launcher
       = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDERR_PIPE);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_subprocess_launcher_set_child_setup (launcher, child_setup, NULL, NULL);
   self->process = g_subprocess_launcher_spawnv (launcher, argv, &error);
@@ -54,7 +54,7 @@ berthd_process_stop (BerthdProcess *self, int signal_number)
 void
 berthd_process_expect_log (BerthdProcess *self, const char *part)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   g_autofree char *line = NULL;
 
   do

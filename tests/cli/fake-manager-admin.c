@@ -20,7 +20,7 @@ fake_manager_check_template (const char *name, GError **error)
     return TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (nicks); i++)
     if (strcmp (name + strlen ("fail-"), nicks[i]) == 0)
-      g_set_error (error, BERTH_ERROR, (int) i, "template %s: the fake says so: \x1b[31mfix it",
+      g_set_error (error, BERTH_ERROR, (int)i, "template %s: the fake says so: \x1b[31mfix it",
                    name);
   if (strcmp (name, "fail-cancelled") == 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "template %s: cancelled", name);
@@ -111,8 +111,8 @@ void
 berth_manager_snapshot_async (BerthManager *self, const char *template_name,
                               GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GError) error = NULL;
 
   if (check (template_name, FALSE, &error))
     g_task_return_boolean (task, TRUE);

@@ -118,14 +118,14 @@ berth_manager_new (BerthConfig *config)
 static guint
 max_vms (BerthManager *self)
 {
-  return self->config->max_vms > 0 ? (guint) self->config->max_vms : DEFAULT_MAX_VMS;
+  return self->config->max_vms > 0 ? (guint)self->config->max_vms : DEFAULT_MAX_VMS;
 }
 
 void
 berth_manager_start_async (BerthManager *self, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
   if (g_strcmp0 (self->config->uri, "test:///refused") == 0)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
@@ -195,7 +195,7 @@ captured_text (GOutputStream *stream)
   if (g_memory_output_stream_get_data_size (memory) == 0)
     return g_strdup ("");
   return g_utf8_make_valid (g_memory_output_stream_get_data (memory),
-                            (gssize) g_memory_output_stream_get_data_size (memory));
+                            (gssize)g_memory_output_stream_get_data_size (memory));
 }
 
 /* Ended, and everything captured: as the real one, it closes its descriptors before it answers. */
@@ -218,7 +218,7 @@ program_maybe_done (GTask *task)
     g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "cancelled");
   else
     g_task_return_pointer (task, g_steal_pointer (&program->result),
-                           (GDestroyNotify) berth_result_free);
+                           (GDestroyNotify)berth_result_free);
   g_object_unref (task);
 }
 
@@ -288,7 +288,7 @@ static void
 capture (GTask *task, guint index, int fd)
 {
   Program *program = g_task_get_task_data (task);
-  g_autoptr(GInputStream) input = g_unix_input_stream_new (fd, TRUE);
+  g_autoptr (GInputStream) input = g_unix_input_stream_new (fd, TRUE);
 
   program->captured[index] = g_memory_output_stream_new_resizable ();
   program->captures++;
@@ -313,7 +313,7 @@ open_code (GBytes *code)
   gsize size;
   const char *data = g_bytes_get_data (code, &size);
 
-  if (write (fd, data, size) != (gssize) size || lseek (fd, 0, SEEK_SET) != 0)
+  if (write (fd, data, size) != (gssize)size || lseek (fd, 0, SEEK_SET) != 0)
     g_error ("code: %s", g_strerror (errno));
   return fd;
 }
@@ -326,9 +326,9 @@ run_program (GTask *task, BerthExec *exec, const char *template_name, const char
   const char *argv[] = { "/bin/sh", CODE_PATH, NULL };
   int code_fd = open_code (exec->code);
   int code_target = CODE_FD;
-  g_auto(GStrv) environment = g_get_environ ();
+  g_auto (GStrv) environment = g_get_environ ();
   Program *program = g_new0 (Program, 1);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   int out = -1, err = -1;
 
   program->exec = exec;
@@ -341,12 +341,12 @@ run_program (GTask *task, BerthExec *exec, const char *template_name, const char
   g_task_set_task_data (task, program, program_free);
   for (guint i = 0; exec->env != NULL && exec->env[i] != NULL; i++)
     {
-      g_auto(GStrv) pair = g_strsplit (exec->env[i], "=", 2);
+      g_auto (GStrv) pair = g_strsplit (exec->env[i], "=", 2);
 
       environment = g_environ_setenv (environment, pair[0], pair[1], TRUE);
     }
   if (!g_spawn_async_with_pipes_and_fds (
-          folder, argv, (const char *const *) environment, G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
+          folder, argv, (const char *const *)environment, G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
           NULL, exec->stdin_fd, exec->stdout_fd, exec->stderr_fd, &code_fd, &code_target, 1,
           &program->pid, NULL, exec->stdout_fd < 0 ? &out : NULL, exec->stderr_fd < 0 ? &err : NULL,
           &error))
@@ -400,7 +400,7 @@ admitted (GTask *task)
 {
   BerthManager *self = g_task_get_source_object (task);
 
-  if (strcmp (((Request *) g_task_get_task_data (task))->template_name, "slow") != 0)
+  if (strcmp (((Request *)g_task_get_task_data (task))->template_name, "slow") != 0)
     {
       started (task);
       return;
@@ -419,7 +419,7 @@ serve_next (BerthManager *self)
   task = g_queue_pop_head (&self->waiters);
   self->used++;
   g_cancellable_disconnect (g_task_get_cancellable (task),
-                            ((Request *) g_task_get_task_data (task))->cancel_id);
+                            ((Request *)g_task_get_task_data (task))->cancel_id);
   admitted (task);
 }
 
@@ -589,12 +589,12 @@ berth_manager_exec_finish (BerthManager *self, GAsyncResult *result, GError **er
 static void
 file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   GError *error = NULL;
   BerthFileResult *result = fake_home_file_finish (async_result, &error);
 
   if (result != NULL)
-    g_task_return_pointer (task, result, (GDestroyNotify) berth_file_result_free);
+    g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
   else
     g_task_return_error (task, error);
 }
@@ -604,7 +604,7 @@ berth_manager_file_async (BerthManager *self, const char *id, guint32 uid, Berth
                           GCancellable *cancellable, GAsyncReadyCallback callback,
                           gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   GError *error = NULL;
   Sandbox *sandbox = find_sandbox (self, id, uid, &error);
 
@@ -631,7 +631,7 @@ berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
                                 GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   GError *error = NULL;
 
   if (find_sandbox (self, id, uid, &error) == NULL)
@@ -655,7 +655,7 @@ void
 berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   GTask *waiter;
 
   while ((waiter = g_queue_pop_head (&self->waiters)) != NULL)
@@ -715,15 +715,16 @@ berth_manager_dup_status (BerthManager *self)
 static int
 compare_cancellable (gconstpointer task, gconstpointer cancellable)
 {
-  return g_task_get_cancellable ((GTask *) task) != cancellable;
+  return g_task_get_cancellable ((GTask *)task) != cancellable;
 }
 
 /* where in @queue the call stands that was made with @cancellable, from 1 */
 static int
 find_position (GQueue *queue, GCancellable *cancellable)
 {
-  return 1 + g_queue_link_index (queue, g_queue_find_custom (queue, cancellable,
-                                                             compare_cancellable));
+  return 1
+         + g_queue_link_index (queue,
+                               g_queue_find_custom (queue, cancellable, compare_cancellable));
 }
 
 GVariant *
@@ -755,7 +756,7 @@ berth_manager_dup_list (BerthManager *self, guint32 uid)
             &builder, parse ("{'id': <'%s'>, 'domain': <'berth-%s-1'>, 'template': <'%s'>, "
                              "'state': <'claimed'>, 'tenant': <'%s'>, 'task': <''>, "
                              "'holds_slot': <true>, 'age_s': <3725.5>, 'uid': <uint32 %u>}",
-                             (char *) id, sandbox->template_name, sandbox->template_name,
+                             (char *)id, sandbox->template_name, sandbox->template_name,
                              sandbox->tenant, sandbox->uid));
     }
   return g_variant_ref_sink (g_variant_builder_end (&builder));
@@ -765,14 +766,14 @@ void
 berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   GVariant *findings
       = parse ("[{'check': <'libvirt'>, 'ok': <true>, 'text': <'answers'>, 'remedy': <''>}, "
                "{'check': <'images'>, 'ok': <%s>, 'text': <'images.json'>, "
                "'remedy': <'build them: images/build'>}]",
                self->used == 0 ? "true" : "false");
 
-  g_task_return_pointer (task, findings, (GDestroyNotify) g_variant_unref);
+  g_task_return_pointer (task, findings, (GDestroyNotify)g_variant_unref);
 }
 
 GVariant *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Any dictionary as a call's options, those of files included: no crash, no descriptor lost, and what is taken keeps the
- * rules. Bytes are read as GVariant's text format, else as its binary form. */
+/* Any dictionary as a call's options, those of files included: no crash, no descriptor lost, and
+ * what is taken keeps the rules. Bytes are read as GVariant's text format, else as its binary form.
+ */
 #include <dirent.h>
 #include <fcntl.h>
 #include <glib-unix.h>
@@ -19,9 +20,9 @@ int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 static GVariant *
 to_dictionary (const guint8 *data, gsize size)
 {
-  g_autofree char *text = g_strndup ((const char *) data, size);
-  g_autoptr(GBytes) bytes = g_bytes_new (data, size);
-  g_autoptr(GVariant) untrusted = NULL;
+  g_autofree char *text = g_strndup ((const char *)data, size);
+  g_autoptr (GBytes) bytes = g_bytes_new (data, size);
+  g_autoptr (GVariant) untrusted = NULL;
   GVariant *parsed = NULL;
 
   if (g_utf8_validate (text, -1, NULL)) /* GLib's parser takes that for granted */
@@ -74,12 +75,12 @@ assert_rules (const BerthOptions *options, BerthOptionSet set)
 static void
 fuzz_files (BerthFileKind kind, GVariant *dictionary)
 {
-  g_autoptr(GUnixFDList) fds = some_fds ();
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) path = g_variant_lookup_value (dictionary, "path", G_VARIANT_TYPE ("ay"));
+  g_autoptr (GUnixFDList) fds = some_fds ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) path = g_variant_lookup_value (dictionary, "path", G_VARIANT_TYPE ("ay"));
   GVariantDict dict = G_VARIANT_DICT_INIT (dictionary);
-  g_autoptr(GVariant) options = NULL;
-  g_autoptr(BerthFileRequest) request = NULL;
+  g_autoptr (GVariant) options = NULL;
+  g_autoptr (BerthFileRequest) request = NULL;
 
   if (path == NULL)
     path = g_variant_ref_sink (g_variant_new_bytestring ("a/file"));
@@ -107,19 +108,19 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
     return 0;
   if (data[0] >= 'a')
     {
-      g_autoptr(GVariant) dictionary = to_dictionary (data + 1, size - 1);
+      g_autoptr (GVariant) dictionary = to_dictionary (data + 1, size - 1);
 
       fuzz_files (kinds[data[0] % G_N_ELEMENTS (kinds)], dictionary);
       g_assert_cmpuint (count_fds (), ==, before);
       return 0;
     }
   /* the first byte says which method it is */
-  set = (BerthOptionSet) (data[0] % 3 + 1);
+  set = (BerthOptionSet)(data[0] % 3 + 1);
   {
-    g_autoptr(GVariant) dictionary = to_dictionary (data + 1, size - 1);
-    g_autoptr(GUnixFDList) fds = some_fds ();
-    g_autoptr(GError) error = NULL;
-    g_autoptr(BerthOptions) options
+    g_autoptr (GVariant) dictionary = to_dictionary (data + 1, size - 1);
+    g_autoptr (GUnixFDList) fds = some_fds ();
+    g_autoptr (GError) error = NULL;
+    g_autoptr (BerthOptions) options
         = berth_options_parse (set, dictionary, fds, DEFAULT_WAIT_US, &error);
 
     if (options != NULL)

@@ -32,9 +32,9 @@ typedef struct
 static GSocketConnection *
 dial (Fixture *fixture)
 {
-  g_autoptr(GSocketAddress) address = g_unix_socket_address_new (fixture->path);
-  g_autoptr(GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (fixture->path);
+  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
+  g_autoptr (GError) error = NULL;
 
   g_socket_set_timeout (socket, LIMIT_S);
   g_socket_connect (socket, address, NULL, &error);
@@ -46,7 +46,7 @@ static GDBusConnection *
 connect_client (Fixture *fixture)
 {
   g_autofree char *address = g_strconcat ("unix:path=", fixture->path, NULL);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   GDBusConnection *connection = g_dbus_connection_new_for_address_sync (
       address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, &error);
 
@@ -80,7 +80,7 @@ bytes_cb (const GMatchInfo *match, GString *text, gpointer user_data)
 
   g_string_append (text, "[");
   for (const char *at = code; *at != '\0'; at++)
-    g_string_append_printf (text, "%sbyte 0x%02x", at == code ? "" : ", ", (guchar) *at);
+    g_string_append_printf (text, "%sbyte 0x%02x", at == code ? "" : ", ", (guchar)*at);
   g_string_append (text, "]");
   return FALSE;
 }
@@ -89,9 +89,9 @@ bytes_cb (const GMatchInfo *match, GString *text, gpointer user_data)
 static GVariant *
 parse (const char *text)
 {
-  g_autoptr(GRegex) regex = g_regex_new ("b'([^']+)'", 0, 0, NULL);
+  g_autoptr (GRegex) regex = g_regex_new ("b'([^']+)'", 0, 0, NULL);
   g_autofree char *expanded = g_regex_replace_eval (regex, text, -1, 0, 0, bytes_cb, NULL, NULL);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   GVariant *value = g_variant_parse (NULL, expanded, NULL, NULL, &error);
 
   g_assert_no_error (error);
@@ -111,9 +111,9 @@ static void
 assert_refused (Fixture *fixture, const char *method, const char *arguments, GUnixFDList *fds,
                 const char *part)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) parsed = parse (arguments);
-  g_autoptr(GVariant) reply = call (fixture->connection, method, parsed, fds, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) parsed = parse (arguments);
+  g_autoptr (GVariant) reply = call (fixture->connection, method, parsed, fds, &error);
 
   g_assert_null (reply);
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
@@ -124,8 +124,8 @@ assert_refused (Fixture *fixture, const char *method, const char *arguments, GUn
 static GVariant *
 call_ok (GDBusConnection *connection, const char *method, const char *arguments, GUnixFDList *fds)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) parsed = arguments != NULL ? parse (arguments) : NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) parsed = arguments != NULL ? parse (arguments) : NULL;
   GVariant *reply = call (connection, method, parsed, fds, &error);
 
   g_assert_no_error (error);
@@ -198,7 +198,7 @@ test_long_names (Fixture *fixture, gconstpointer data)
   g_autofree char *longest = g_strnfill (BERTH_REQUEST_NAME_MAX, 'a');
   g_autofree char *good = g_strdup_printf ("({'code': <b'exit 0'>, 'tenant': <'%s'>},)", longest);
   g_autofree char *bad = g_strdup_printf ("({'code': <b'exit 0'>, 'tenant': <'a%s'>},)", longest);
-  g_autoptr(GVariant) reply = call_ok (fixture->connection, "Run", good, NULL);
+  g_autoptr (GVariant) reply = call_ok (fixture->connection, "Run", good, NULL);
 
   assert_refused (fixture, "Run", bad, NULL, "\"tenant\"");
 }
@@ -206,7 +206,7 @@ test_long_names (Fixture *fixture, gconstpointer data)
 static void
 test_descriptors (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   int pipe_ends[2];
   int file = open ("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -232,8 +232,8 @@ test_descriptors (Fixture *fixture, gconstpointer data)
 static void
 test_streams_over_a_socket (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (GVariant) reply = NULL;
   char buffer[16];
   int ends[2];
 
@@ -254,7 +254,7 @@ test_streams_over_a_socket (Fixture *fixture, gconstpointer data)
 static char *
 create (GDBusConnection *connection)
 {
-  g_autoptr(GVariant) reply = call_ok (connection, "Create", "(@a{sv} {},)", NULL);
+  g_autoptr (GVariant) reply = call_ok (connection, "Create", "(@a{sv} {},)", NULL);
   char *id = NULL;
 
   g_variant_get (reply, "(s)", &id);
@@ -266,8 +266,8 @@ call_file (Fixture *fixture, const char *method, const char *id, const char *pat
            const char *options, GError **error)
 {
   g_autofree char *text = g_strdup_printf ("('%s', b'%s', %s)", id, path, options);
-  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr(GVariant) parsed = parse (text);
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (GVariant) parsed = parse (text);
 
   if (fd >= 0)
     {
@@ -280,14 +280,14 @@ call_file (Fixture *fixture, const char *method, const char *id, const char *pat
 static void
 put_text (Fixture *fixture, const char *id, const char *path, const char *text)
 {
-  g_autofree char *options = g_strdup_printf ("{'data': <handle 0>, 'size': <uint64 %zu>}",
-                                              strlen (text));
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply = NULL;
+  g_autofree char *options
+      = g_strdup_printf ("{'data': <handle 0>, 'size': <uint64 %zu>}", strlen (text));
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = NULL;
   int ends[2];
 
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
-  g_assert_cmpint (write (ends[1], text, strlen (text)), ==, (gssize) strlen (text));
+  g_assert_cmpint (write (ends[1], text, strlen (text)), ==, (gssize)strlen (text));
   close (ends[1]);
   reply = call_file (fixture, "Put", id, path, ends[0], options, &error);
   g_assert_no_error (error);
@@ -296,15 +296,15 @@ put_text (Fixture *fixture, const char *id, const char *path, const char *text)
 static void
 get_text (Fixture *fixture, const char *id, const char *path, const char *text)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = NULL;
   char buffer[100] = "";
   int ends[2];
 
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
   reply = call_file (fixture, "Get", id, path, ends[1], "{'data': <handle 0>}", &error);
   g_assert_no_error (error);
-  g_assert_cmpint (read (ends[0], buffer, sizeof buffer), ==, (gssize) strlen (text));
+  g_assert_cmpint (read (ends[0], buffer, sizeof buffer), ==, (gssize)strlen (text));
   g_assert_cmpstr (buffer, ==, text);
   g_assert_cmpint (read (ends[0], buffer, sizeof buffer), ==, 0);
   close (ends[0]);
@@ -315,8 +315,8 @@ test_files (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *id = create (fixture->connection);
   g_autofree char *names = NULL;
-  g_autoptr(GVariant) listing = NULL;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GVariant) listing = NULL;
+  g_autoptr (GError) error = NULL;
 
   put_text (fixture, id, "folder/file", "text\n");
   get_text (fixture, id, "folder/../folder/file", "text\n");
@@ -331,8 +331,8 @@ static void
 test_a_short_put_changes_nothing (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *id = create (fixture->connection);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = NULL;
   int ends[2];
 
   put_text (fixture, id, "file", "old");
@@ -351,10 +351,10 @@ test_attached (Fixture *fixture, gconstpointer data)
 {
   GDBusConnection *client = connect_client (fixture);
   g_autofree char *stays = create (client);
-  g_autoptr(GVariant) reply = call_ok (client, "Create", "({'attached': <true>},)", NULL);
+  g_autoptr (GVariant) reply = call_ok (client, "Create", "({'attached': <true>},)", NULL);
   g_autofree char *arguments = g_strdup_printf ("('%s', {'code': <b'exit 0'>})", stays);
   g_autofree char *line = NULL;
-  g_autoptr(GVariant) still_there = NULL;
+  g_autoptr (GVariant) still_there = NULL;
   const char *id;
 
   g_variant_get (reply, "(&s)", &id);
@@ -370,8 +370,8 @@ static void
 test_attached_and_destroyed (Fixture *fixture, gconstpointer data)
 {
   GDBusConnection *client = connect_client (fixture);
-  g_autoptr(GVariant) reply = call_ok (client, "Create", "({'attached': <true>},)", NULL);
-  g_autoptr(GVariant) destroyed = NULL;
+  g_autoptr (GVariant) reply = call_ok (client, "Create", "({'attached': <true>},)", NULL);
+  g_autoptr (GVariant) destroyed = NULL;
   g_autofree char *arguments = NULL;
   const char *id;
 
@@ -386,17 +386,17 @@ test_attached_and_destroyed (Fixture *fixture, gconstpointer data)
 static guint
 count_waiters (GDBusConnection *connection)
 {
-  g_autoptr(GVariant) reply = call_ok (connection, "Status", NULL, NULL);
-  g_autoptr(GVariant) status = g_variant_get_child_value (reply, 0);
-  g_autoptr(GVariant) waiters = g_variant_lookup_value (status, "waiters", NULL);
+  g_autoptr (GVariant) reply = call_ok (connection, "Status", NULL, NULL);
+  g_autoptr (GVariant) status = g_variant_get_child_value (reply, 0);
+  g_autoptr (GVariant) waiters = g_variant_lookup_value (status, "waiters", NULL);
 
-  return (guint) g_variant_n_children (waiters);
+  return (guint)g_variant_n_children (waiters);
 }
 
 static void
 start_call (GDBusConnection *connection, const char *method, const char *arguments)
 {
-  g_autoptr(GVariant) parsed = parse (arguments);
+  g_autoptr (GVariant) parsed = parse (arguments);
 
   g_dbus_connection_call (connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, method, parsed,
                           NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, NULL, NULL);
@@ -409,7 +409,7 @@ test_disconnect (Fixture *fixture, gconstpointer data)
   GDBusConnection *client = connect_client (fixture);
   g_autofree char *id = create (client);
   g_autofree char *again = g_strdup_printf ("('%s', {'code': <b'exit 0'>})", id);
-  g_autoptr(GVariant) still_there = NULL;
+  g_autoptr (GVariant) still_there = NULL;
 
   start_call (client, "Run", "({'code': <b'sleep 100'>},)");
   start_call (client, "Create", "(@a{sv} {},)");
@@ -436,11 +436,11 @@ is_closed_soon (GDBusConnection *connection)
 static void
 test_large_message (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GDBusConnection) client = connect_client (fixture);
+  g_autoptr (GDBusConnection) client = connect_client (fixture);
   g_autofree char *bytes = g_strnfill (BERTH_LIMIT_MESSAGE_BYTES, '#');
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   GVariantDict dict = G_VARIANT_DICT_INIT (NULL);
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (GVariant) reply = NULL;
 
   g_variant_dict_insert (&dict, "code", "^ay", bytes);
   reply
@@ -453,10 +453,10 @@ test_large_message (Fixture *fixture, gconstpointer data)
 static void
 test_many_descriptors (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GDBusConnection) client = connect_client (fixture);
-  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply = NULL;
+  g_autoptr (GDBusConnection) client = connect_client (fixture);
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = NULL;
 
   for (int i = 0; i <= BERTH_LIMIT_MESSAGE_FDS; i++)
     g_unix_fd_list_append (fds, STDERR_FILENO, NULL);
@@ -468,20 +468,20 @@ test_many_descriptors (Fixture *fixture, gconstpointer data)
 static void
 refused_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply
       = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
 
   g_assert_null (reply);
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
   g_assert_nonnull (strstr (error->message, "at once"));
-  *(gboolean *) user_data = TRUE;
+  *(gboolean *)user_data = TRUE;
 }
 
 static void
 test_many_calls (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GDBusConnection) client = connect_client (fixture);
+  g_autoptr (GDBusConnection) client = connect_client (fixture);
   gboolean refused = FALSE;
 
   for (guint i = 0; i < BERTH_LIMIT_CALLS_PER_CONNECTION; i++)
@@ -500,7 +500,7 @@ test_many_calls (Fixture *fixture, gconstpointer data)
 static void
 write_text (GSocketConnection *stream, const char *text, gsize length)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   GOutputStream *output = g_io_stream_get_output_stream (G_IO_STREAM (stream));
 
   g_output_stream_write_all (output, text, length, NULL, NULL, &error);
@@ -514,7 +514,7 @@ read_text (GSocketConnection *stream)
   char buffer[4096];
   gssize length = g_input_stream_read (input, buffer, sizeof buffer, NULL, NULL);
 
-  return g_strndup (buffer, length > 0 ? (gsize) length : 0);
+  return g_strndup (buffer, length > 0 ? (gsize)length : 0);
 }
 
 /* A connection whose answers nobody reads */
@@ -522,12 +522,12 @@ static GSocketConnection *
 dial_and_authenticate (Fixture *fixture)
 {
   GSocketConnection *stream = dial (fixture);
-  g_autofree char *number = g_strdup_printf ("%u", (guint) geteuid ());
+  g_autofree char *number = g_strdup_printf ("%u", (guint)geteuid ());
   GString *line = g_string_new ("AUTH EXTERNAL ");
   g_autofree char *answer = NULL;
 
   for (const char *at = number; *at != '\0'; at++)
-    g_string_append_printf (line, "%02x", (guint) *at);
+    g_string_append_printf (line, "%02x", (guint)*at);
   g_string_append (line, "\r\n");
   write_text (stream, "", 1);
   write_text (stream, line->str, line->len);
@@ -541,8 +541,8 @@ dial_and_authenticate (Fixture *fixture)
 static void
 test_client_that_never_reads (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GSocketConnection) stream = dial_and_authenticate (fixture);
-  g_autoptr(GDBusMessage) message
+  g_autoptr (GSocketConnection) stream = dial_and_authenticate (fixture);
+  g_autoptr (GDBusMessage) message
       = g_dbus_message_new_method_call (NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Status");
   GOutputStream *output = g_io_stream_get_output_stream (G_IO_STREAM (stream));
   gboolean alive = TRUE;
@@ -567,7 +567,7 @@ test_only_external_authentication (Fixture *fixture, gconstpointer data)
 
   for (guint i = 0; i < G_N_ELEMENTS (mechanisms); i++)
     {
-      g_autoptr(GSocketConnection) stream = dial (fixture);
+      g_autoptr (GSocketConnection) stream = dial (fixture);
       g_autofree char *line = g_strdup_printf ("AUTH %s\r\n", mechanisms[i]);
       g_autofree char *answer = NULL;
 
@@ -581,7 +581,7 @@ test_only_external_authentication (Fixture *fixture, gconstpointer data)
 static void
 test_silent_client (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GSocketConnection) stream = dial (fixture);
+  g_autoptr (GSocketConnection) stream = dial (fixture);
   gint64 begin = g_get_monotonic_time ();
   g_autofree char *answer = read_text (stream);
 
@@ -593,9 +593,9 @@ test_silent_client (Fixture *fixture, gconstpointer data)
 static void
 test_many_connections (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GPtrArray) streams = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GPtrArray) streams = g_ptr_array_new_with_free_func (g_object_unref);
   g_autofree char *answer = NULL;
-  g_autoptr(GDBusConnection) client = NULL;
+  g_autoptr (GDBusConnection) client = NULL;
 
   /* the fixture's own is the first */
   for (guint i = 1; i < BERTH_LIMIT_CONNECTIONS_PER_UID; i++)
@@ -614,8 +614,8 @@ test_many_connections (Fixture *fixture, gconstpointer data)
 static void
 test_progress (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GVariant) of_none = call_ok (fixture->connection, "Progress", "(uint32 4711,)", NULL);
-  g_autoptr(GVariant) of_run = NULL;
+  g_autoptr (GVariant) of_none = call_ok (fixture->connection, "Progress", "(uint32 4711,)", NULL);
+  g_autoptr (GVariant) of_run = NULL;
   g_autofree char *question = NULL;
   g_autofree char *told = NULL;
 
@@ -624,8 +624,8 @@ test_progress (Fixture *fixture, gconstpointer data)
   g_dbus_connection_call (fixture->connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Run",
                           parse ("({'code': <b'sleep 60'>},)"), NULL, G_DBUS_CALL_FLAGS_NONE,
                           G_MAXINT, NULL, NULL, NULL);
-  question = g_strdup_printf ("(uint32 %u,)",
-                              g_dbus_connection_get_last_serial (fixture->connection));
+  question
+      = g_strdup_printf ("(uint32 %u,)", g_dbus_connection_get_last_serial (fixture->connection));
   of_run = call_ok (fixture->connection, "Progress", question, NULL);
   told = g_variant_print (of_run, FALSE);
   g_assert_cmpstr (told, ==, "({'state': <'running'>},)");
@@ -634,12 +634,12 @@ test_progress (Fixture *fixture, gconstpointer data)
 static void
 test_version (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply = g_dbus_connection_call_sync (
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_sync (
       fixture->connection, NULL, BERTH_WIRE_PATH, "org.freedesktop.DBus.Properties", "Get",
       g_variant_new ("(ss)", BERTH_WIRE_INTERFACE, "Version"), G_VARIANT_TYPE ("(v)"),
       G_DBUS_CALL_FLAGS_NONE, -1, NULL, &error);
-  g_autoptr(GVariant) version = NULL;
+  g_autoptr (GVariant) version = NULL;
 
   g_assert_no_error (error);
   g_variant_get (reply, "(v)", &version);

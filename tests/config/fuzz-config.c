@@ -23,7 +23,7 @@ dup_file (const guint8 *data, gsize size)
       g_assert_cmpint (unlink (name), ==, 0);
     }
   g_assert_cmpint (ftruncate (fd, 0), ==, 0);
-  g_assert_cmpint (pwrite (fd, data, size, 0), ==, (gssize) size);
+  g_assert_cmpint (pwrite (fd, data, size, 0), ==, (gssize)size);
   return g_strdup_printf ("/proc/self/fd/%d", fd);
 }
 
@@ -39,14 +39,14 @@ static void
 assert_reads_back (const BerthConfig *config)
 {
   g_autofree char *text = berth_config_dup_text (config);
-  g_autoptr(GRegex) regex = g_regex_new ("^#([a-z_]+=)", G_REGEX_MULTILINE, 0, NULL);
+  g_autoptr (GRegex) regex = g_regex_new ("^#([a-z_]+=)", G_REGEX_MULTILINE, 0, NULL);
   g_autofree char *file = g_regex_replace (regex, text, -1, 0, "\\1", 0, NULL);
-  g_autoptr(BerthConfig) again = berth_config_new ();
-  g_autoptr(BerthTenantPolicy) policy = berth_config_dup_tenant_policy (config);
+  g_autoptr (BerthConfig) again = berth_config_new ();
+  g_autoptr (BerthTenantPolicy) policy = berth_config_dup_tenant_policy (config);
   g_autofree char *text_again = NULL;
 
   g_assert_nonnull (policy);
-  g_assert_true (load (again, (const guint8 *) file, strlen (file), NULL));
+  g_assert_true (load (again, (const guint8 *)file, strlen (file), NULL));
   text_again = berth_config_dup_text (again);
   g_assert_cmpstr (text_again, ==, text);
 }
@@ -54,8 +54,8 @@ assert_reads_back (const BerthConfig *config)
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GError) error = NULL;
 
   if (load (config, data, size, &error))
     {

@@ -135,8 +135,8 @@ test_good_values (void)
 {
   for (guint i = 0; i < G_N_ELEMENTS (good); i++)
     {
-      g_autoptr(BerthConfig) config = berth_config_new ();
-      g_autoptr(GError) error = NULL;
+      g_autoptr (BerthConfig) config = berth_config_new ();
+      g_autoptr (GError) error = NULL;
       gboolean ok = berth_config_set (config, good[i].key, good[i].value, "here", &error);
       g_autofree char *text = berth_config_dup_text (config);
       g_autofree char *line = g_strdup_printf ("\n#%s=%s\n", good[i].key, good[i].value);
@@ -152,8 +152,8 @@ test_bad_values (void)
 {
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
-      g_autoptr(BerthConfig) config = berth_config_new ();
-      g_autoptr(GError) error = NULL;
+      g_autoptr (BerthConfig) config = berth_config_new ();
+      g_autoptr (GError) error = NULL;
       g_autofree char *before = berth_config_dup_text (config);
       g_autofree char *after = NULL;
       g_autofree char *begin = g_strdup_printf ("berth.conf: %s: '%s' is not allowed: give ",
@@ -172,7 +172,7 @@ test_bad_values (void)
 static void
 test_socket_path_limit (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
+  g_autoptr (BerthConfig) config = berth_config_new ();
   g_autofree char *longest = g_strnfill (107, 'a');
   g_autofree char *longer = g_strnfill (108, 'a');
 
@@ -186,8 +186,8 @@ test_socket_path_limit (void)
 static void
 test_unknown_key (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GError) error = NULL;
 
   g_assert_false (berth_config_set (config, "max_vm", "1", "berth.conf: max_vm", &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
@@ -197,8 +197,8 @@ test_unknown_key (void)
 static void
 test_message_stays_a_line (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GError) error = NULL;
 
   g_assert_false (berth_config_set (config, "max_vms", "1\n\x1b[31m", "here", &error));
   assert_contains (error->message, "1\\n\\033[31m");
@@ -223,8 +223,8 @@ load (BerthConfig *config, const char *contents, GError **error)
 static void
 test_file (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GError) error = NULL;
 
   g_assert_true (load (config,
                        "# remark\n[berth]\nmax_vms = 3 \nuri=test:///default\n"
@@ -258,8 +258,8 @@ test_file_mistakes (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (mistakes); i++)
     {
-      g_autoptr(BerthConfig) config = berth_config_new ();
-      g_autoptr(GError) error = NULL;
+      g_autoptr (BerthConfig) config = berth_config_new ();
+      g_autoptr (GError) error = NULL;
 
       g_assert_false (load (config, mistakes[i].contents, &error));
       g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
@@ -271,8 +271,8 @@ test_file_mistakes (void)
 static void
 test_missing_file (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GError) error = NULL;
 
   g_assert_false (berth_config_load_file (config, "/nonexistent/berth.conf", &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
@@ -283,8 +283,8 @@ static gboolean
 parse (BerthConfig *config, const char *first, const char *second, GError **error)
 {
   const char *arguments[] = { "test", first, second, NULL };
-  g_auto(GStrv) argv = g_strdupv ((char **) arguments);
-  g_autoptr(GOptionContext) context = g_option_context_new (NULL);
+  g_auto (GStrv) argv = g_strdupv ((char **)arguments);
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
 
   g_option_context_add_group (context, berth_config_get_option_group (config));
   return g_option_context_parse_strv (context, &argv, error);
@@ -293,8 +293,8 @@ parse (BerthConfig *config, const char *first, const char *second, GError **erro
 static void
 test_options (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GError) error = NULL;
 
   g_assert_true (parse (config, "--max-vms", "5", NULL));
   g_assert_true (parse (config, "--idle-timeout-s=0", NULL, NULL));
@@ -308,10 +308,10 @@ test_options (void)
 static void
 test_sample_reads_back (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(BerthConfig) again = berth_config_new ();
-  g_autoptr(GRegex) regex = g_regex_new ("^#([a-z_]+=)", G_REGEX_MULTILINE, 0, NULL);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (BerthConfig) again = berth_config_new ();
+  g_autoptr (GRegex) regex = g_regex_new ("^#([a-z_]+=)", G_REGEX_MULTILINE, 0, NULL);
+  g_autoptr (GError) error = NULL;
   g_autofree char *sample = NULL;
   g_autofree char *file = NULL;
   g_autofree char *sample_again = NULL;
@@ -329,7 +329,7 @@ test_sample_reads_back (void)
 static void
 test_instance_follows_the_socket (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
+  g_autoptr (BerthConfig) config = berth_config_new ();
   g_autofree char *first = g_strdup (config->instance);
   g_autofree char *second = NULL;
 
@@ -363,8 +363,8 @@ test_default_socket (void)
 static void
 test_tenant_policy (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(BerthTenantPolicy) policy = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (BerthTenantPolicy) policy = NULL;
   BerthTenantLimits limits;
 
   g_assert_true (berth_config_set (config, "tenant_weights", "acme=3,7:acme=5", "here", NULL));
@@ -391,7 +391,7 @@ test_tenant_policy (void)
 static void
 test_templates_of_the_source (void)
 {
-  g_autoptr(BerthConfig) config = berth_config_new ();
+  g_autoptr (BerthConfig) config = berth_config_new ();
 
   g_assert_cmpstr (config->template_dirs[0], ==, BERTH_SOURCE_TEMPLATE_DIR);
   g_assert_true (g_str_has_prefix (config->schema, BERTH_SOURCE_TEMPLATE_DIR "/"));

@@ -13,7 +13,7 @@
 static BerthExec *
 exec_of (const char *code, gssize length)
 {
-  g_autoptr(GBytes) bytes = g_bytes_new (code, length < 0 ? strlen (code) : (gsize) length);
+  g_autoptr (GBytes) bytes = g_bytes_new (code, length < 0 ? strlen (code) : (gsize)length);
 
   return berth_exec_new (bytes);
 }
@@ -21,7 +21,7 @@ exec_of (const char *code, gssize length)
 static void
 assert_good (BerthExec *exec)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   gboolean ok = berth_exec_check (exec, &error);
 
   g_assert_no_error (error);
@@ -31,7 +31,7 @@ assert_good (BerthExec *exec)
 static void
 assert_bad (BerthExec *exec, const char *part)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_false (berth_exec_check (exec, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
@@ -42,7 +42,7 @@ assert_bad (BerthExec *exec, const char *part)
 static void
 assert_code (const char *code, gssize length, const char *complaint)
 {
-  g_autoptr(BerthExec) exec = exec_of (code, length);
+  g_autoptr (BerthExec) exec = exec_of (code, length);
 
   if (complaint == NULL)
     assert_good (exec);
@@ -69,7 +69,7 @@ static void
 test_byte_order_mark (void)
 {
   g_autofree char *large = g_strnfill (MIB + 3, '#');
-  g_autoptr(BerthExec) exec = exec_of ("\xEF\xBB\xBFprint(1)", -1);
+  g_autoptr (BerthExec) exec = exec_of ("\xEF\xBB\xBFprint(1)", -1);
 
   assert_good (exec);
   g_assert_cmpmem (g_bytes_get_data (exec->code, NULL), g_bytes_get_size (exec->code), "print(1)",
@@ -92,7 +92,7 @@ test_timeout (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
     {
-      g_autoptr(BerthExec) exec = exec_of ("x", -1);
+      g_autoptr (BerthExec) exec = exec_of ("x", -1);
 
       g_assert_cmpuint (exec->timeout_ms, ==, 30000);
       exec->timeout_ms = limits[i].ms;
@@ -110,7 +110,7 @@ test_language (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (good); i++)
     {
-      g_autoptr(BerthExec) exec = exec_of ("x", -1);
+      g_autoptr (BerthExec) exec = exec_of ("x", -1);
 
       exec->language = g_strdup (good[i]);
       assert_good (exec);
@@ -123,7 +123,7 @@ test_language (void)
 static void
 assert_env (char *entry, const char *complaint)
 {
-  g_autoptr(BerthExec) exec = exec_of ("x", -1);
+  g_autoptr (BerthExec) exec = exec_of ("x", -1);
 
   exec->env = g_new0 (char *, 2);
   exec->env[0] = entry;
@@ -174,8 +174,8 @@ many_variables (guint count)
 static void
 test_environment_count (void)
 {
-  g_autoptr(BerthExec) most = exec_of ("x", -1);
-  g_autoptr(BerthExec) more = exec_of ("x", -1);
+  g_autoptr (BerthExec) most = exec_of ("x", -1);
+  g_autoptr (BerthExec) more = exec_of ("x", -1);
 
   most->env = many_variables (100);
   assert_good (most);
@@ -200,8 +200,8 @@ test_descriptors_are_owned (void)
 static void
 assert_told (const BerthResult *result, const char *wanted)
 {
-  g_autoptr(GVariant) told = g_variant_ref_sink (berth_result_to_variant (result));
-  g_autoptr(GVariant) expected
+  g_autoptr (GVariant) told = g_variant_ref_sink (berth_result_to_variant (result));
+  g_autoptr (GVariant) expected
       = g_variant_parse (G_VARIANT_TYPE_VARDICT, wanted, NULL, NULL, NULL);
 
   g_assert_true (g_variant_is_normal_form (told));
@@ -216,7 +216,7 @@ assert_told (const BerthResult *result, const char *wanted)
 static void
 test_result (void)
 {
-  g_autoptr(BerthResult) result = berth_result_new ();
+  g_autoptr (BerthResult) result = berth_result_new ();
 
   result->stdout_data = g_strdup ("out");
   result->exit_code = 3;
@@ -240,9 +240,9 @@ test_result (void)
 static void
 test_result_of_a_time_out (void)
 {
-  g_autoptr(BerthResult) result = berth_result_new ();
-  g_autoptr(GVariant) without = NULL;
-  g_autoptr(GVariant) with = NULL;
+  g_autoptr (BerthResult) result = berth_result_new ();
+  g_autoptr (GVariant) without = NULL;
+  g_autoptr (GVariant) with = NULL;
   gint32 exit_code;
 
   result->timed_out = TRUE;

@@ -123,7 +123,8 @@ test_told (void)
   result->sha256 = g_strdup ("00");
   info = g_variant_ref_sink (berth_file_result_to_variant (result));
   text = g_variant_print (info, FALSE);
-  g_assert_cmpstr (text, ==, "{'type': <'file'>, 'mode': <uint32 2541>, 'size': <uint64 7>, "
+  g_assert_cmpstr (text, ==,
+                   "{'type': <'file'>, 'mode': <uint32 2541>, 'size': <uint64 7>, "
                    "'sha256': <'00'>}");
   berth_file_result_free (result);
 }

@@ -5,9 +5,8 @@
 static gboolean
 look (BerthPressure *self, guint available_mb, double waiting)
 {
-  g_autofree char *meminfo
-      = g_strdup_printf ("MemTotal:       8000000 kB\nMemFree: 1 kB\nMemAvailable: %u kB\n",
-                         available_mb * 1024);
+  g_autofree char *meminfo = g_strdup_printf (
+      "MemTotal:       8000000 kB\nMemFree: 1 kB\nMemAvailable: %u kB\n", available_mb * 1024);
   g_autofree char *psi = g_strdup_printf ("some avg10=%.2f avg60=0.00 avg300=0.00 total=0\n"
                                           "full avg10=99.00 avg60=0.00 avg300=0.00 total=0\n",
                                           waiting);

@@ -90,8 +90,8 @@ tear_down (Fixture *fixture, gconstpointer data)
 BerthResult *
 run_in (Fixture *fixture, const char *template_name, const char *code, GError **error)
 {
-  g_autoptr(BerthSpec) spec = berth_spec_new (template_name);
-  g_autoptr(BerthProgram) program = berth_program_new (code);
+  g_autoptr (BerthSpec) spec = berth_spec_new (template_name);
+  g_autoptr (BerthProgram) program = berth_program_new (code);
 
   return berth_client_run (fixture->client, spec, program, NULL, error);
 }
@@ -99,7 +99,7 @@ run_in (Fixture *fixture, const char *template_name, const char *code, GError **
 char *
 create (Fixture *fixture)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   char *id = berth_client_create (fixture->client, NULL, NULL, &error);
 
   g_assert_no_error (error);
@@ -109,9 +109,9 @@ create (Fixture *fixture)
 guint
 claimed (Fixture *fixture)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) status = berth_client_status (fixture->client, NULL, &error);
-  g_autoptr(GVariant) slots = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) status = berth_client_status (fixture->client, NULL, &error);
+  g_autoptr (GVariant) slots = NULL;
   guint32 count = G_MAXUINT32;
 
   g_assert_no_error (error);

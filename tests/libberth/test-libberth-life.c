@@ -32,7 +32,7 @@ test_errors (Fixture *fixture, gconstpointer data)
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
-      g_autoptr(GError) error = NULL;
+      g_autoptr (GError) error = NULL;
 
       g_assert_null (run_in (fixture, rows[i].template_name, "true", &error));
       g_assert_error (error, BERTH_ERROR, (int)rows[i].code);
@@ -45,10 +45,10 @@ test_errors (Fixture *fixture, gconstpointer data)
 static void
 test_too_long_code (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   g_autofree char *id = create (fixture);
   g_autofree char *code = g_strnfill (5 * 1024 * 1024, '#');
-  g_autoptr(BerthProgram) program = berth_program_new (code);
+  g_autoptr (BerthProgram) program = berth_program_new (code);
 
   g_assert_null (berth_client_exec (fixture->client, id, program, NULL, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
@@ -61,8 +61,8 @@ test_too_long_code (Fixture *fixture, gconstpointer data)
 static void
 test_no_wait (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthSpec) spec = berth_spec_new (NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthSpec) spec = berth_spec_new (NULL);
   g_autofree char *first = create (fixture);
   g_autofree char *second = create (fixture);
 
@@ -81,8 +81,8 @@ test_no_wait (Fixture *fixture, gconstpointer data)
 static void
 test_restart (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
 
   g_assert_cmpuint (claimed (fixture), ==, 0);
   berthd_process_stop (&fixture->berthd, SIGTERM);
@@ -98,7 +98,7 @@ test_restart (Fixture *fixture, gconstpointer data)
 static void
 test_outcome_unknown (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   /* the fake kills berthd as soon as it has begun this */
   g_assert_null (run_in (fixture, "vanish", "true", &error));
@@ -118,8 +118,8 @@ thread_func (gpointer data)
 
   for (guint i = 0; i < 5; i++)
     {
-      g_autoptr(GError) error = NULL;
-      g_autoptr(BerthResult) result = run_in (fixture, "shell", "echo thread", &error);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (BerthResult) result = run_in (fixture, "shell", "echo thread", &error);
 
       g_assert_no_error (error);
       g_assert_cmpstr (berth_result_get_stdout (result), ==, "thread\n");
@@ -146,8 +146,8 @@ test_many_at_once (Fixture *fixture, gconstpointer data)
   const guint count = BERTH_LIMIT_CALLS_PER_CONNECTION + 50;
   g_autofree char *first = create (fixture);
   g_autofree char *second = create (fixture);
-  g_auto(Answers) answers = { NULL };
-  g_autoptr(BerthProgram) program = berth_program_new ("true");
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (BerthProgram) program = berth_program_new ("true");
 
   answers_init (&answers);
   for (guint i = 0; i < count; i++)
@@ -157,8 +157,8 @@ test_many_at_once (Fixture *fixture, gconstpointer data)
   g_assert_true (berth_client_destroy (fixture->client, second, NULL, NULL));
   for (guint i = 0; i < count; i++)
     {
-      g_autoptr(GError) error = NULL;
-      g_autoptr(BerthResult) result
+      g_autoptr (GError) error = NULL;
+      g_autoptr (BerthResult) result
           = berth_client_run_finish (fixture->client, answers_wait (&answers, i), &error);
 
       g_assert_no_error (error);
@@ -181,11 +181,11 @@ static void
 test_server (void)
 {
   g_autofree char *folder = g_dir_make_tmp ("berth-lib-XXXXXX", NULL);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthServer) server = server_new (folder, &error);
-  g_autoptr(BerthServer) rival = server_new (folder, &error);
-  g_autoptr(BerthProgram) program = berth_program_new ("echo here");
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthServer) server = server_new (folder, &error);
+  g_autoptr (BerthServer) rival = server_new (folder, &error);
+  g_autoptr (BerthProgram) program = berth_program_new ("echo here");
+  g_autoptr (BerthResult) result = NULL;
   BerthClient *client = berth_server_get_client (server);
 
   g_assert_no_error (error);
@@ -218,12 +218,12 @@ static void
 test_server_elsewhere (void)
 {
   g_autofree char *folder = g_dir_make_tmp ("berth-lib-XXXXXX", NULL);
-  g_autoptr(GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   GThread *thread = g_thread_new ("serve", serve_thread, loop);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthServer) server = server_new (folder, &error);
-  g_autoptr(BerthProgram) program = berth_program_new ("echo there");
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthServer) server = server_new (folder, &error);
+  g_autoptr (BerthProgram) program = berth_program_new ("echo there");
+  g_autoptr (BerthResult) result = NULL;
 
   while (!g_main_loop_is_running (loop))
     g_usleep (1000);
@@ -242,7 +242,7 @@ test_server_settings (void)
 {
   const char *unknown[] = { "max_vmz=1", NULL };
   const char *nothing[] = { "max_vms", NULL };
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_null (berth_server_new (unknown, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);

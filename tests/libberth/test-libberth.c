@@ -10,10 +10,10 @@
 static void
 test_result (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result
       = run_in (fixture, "shell", "echo out; echo err >&2; exit 5", &error);
-  g_autoptr(BerthResult) copy = NULL;
+  g_autoptr (BerthResult) copy = NULL;
 
   g_assert_no_error (error);
   copy = berth_result_copy (result);
@@ -35,9 +35,9 @@ test_result (Fixture *fixture, gconstpointer data)
 static void
 test_time_out (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthProgram) program = berth_program_new ("echo so far; sleep 20");
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthProgram) program = berth_program_new ("echo so far; sleep 20");
+  g_autoptr (BerthResult) result = NULL;
 
   berth_program_set_timeout_ms (program, 1000);
   result = berth_client_run (fixture->client, NULL, program, NULL, &error);
@@ -51,8 +51,8 @@ static void
 test_program_properties (Fixture *fixture, gconstpointer data)
 {
   const char *environment[] = { "A=one", "B=two", NULL };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthProgram) program = berth_program_new ("echo $A $B");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthProgram) program = berth_program_new ("echo $A $B");
   g_autofree char *id = create (fixture);
 
   berth_program_set_environment (program, environment);
@@ -60,7 +60,7 @@ test_program_properties (Fixture *fixture, gconstpointer data)
   /* without streams a program is run as often as one likes */
   for (guint i = 0; i < 3; i++)
     {
-      g_autoptr(BerthResult) result
+      g_autoptr (BerthResult) result
           = berth_client_exec (fixture->client, id, program, NULL, &error);
 
       g_assert_no_error (error);
@@ -73,11 +73,11 @@ test_program_properties (Fixture *fixture, gconstpointer data)
 static void
 test_list (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthSpec) spec = berth_spec_new ("shell");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthSpec) spec = berth_spec_new ("shell");
   g_autofree char *id = NULL;
-  g_autoptr(GVariant) list = NULL;
-  g_autoptr(GVariant) vm = NULL;
+  g_autoptr (GVariant) list = NULL;
+  g_autoptr (GVariant) vm = NULL;
   const char *text;
 
   berth_spec_set_tenant (spec, "acme");
@@ -100,13 +100,13 @@ test_list (Fixture *fixture, gconstpointer data)
 static void
 test_streams (Fixture *fixture, gconstpointer data)
 {
-  g_auto(Answers) answers = { NULL };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthProgram) program = berth_program_new ("tr a-z A-Z; echo oops >&2");
-  g_autoptr(GOutputStream) input = berth_program_open_stdin (program, &error);
-  g_autoptr(GInputStream) output = berth_program_open_stdout (program, &error);
-  g_autoptr(GInputStream) errors = berth_program_open_stderr (program, &error);
-  g_autoptr(BerthResult) result = NULL;
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthProgram) program = berth_program_new ("tr a-z A-Z; echo oops >&2");
+  g_autoptr (GOutputStream) input = berth_program_open_stdin (program, &error);
+  g_autoptr (GInputStream) output = berth_program_open_stdout (program, &error);
+  g_autoptr (GInputStream) errors = berth_program_open_stderr (program, &error);
+  g_autoptr (BerthResult) result = NULL;
   char text[64] = "";
 
   answers_init (&answers);
@@ -128,15 +128,15 @@ test_streams (Fixture *fixture, gconstpointer data)
 static void
 test_output_is_live (Fixture *fixture, gconstpointer data)
 {
-  g_auto(Answers) answers = { NULL };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthProgram) program = berth_program_new ("echo first; read line; echo $line");
-  g_autoptr(GOutputStream) input = berth_program_open_stdin (program, &error);
-  g_autoptr(GInputStream) output = berth_program_open_stdout (program, &error);
-  g_autoptr(GDataInputStream) lines = g_data_input_stream_new (output);
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthProgram) program = berth_program_new ("echo first; read line; echo $line");
+  g_autoptr (GOutputStream) input = berth_program_open_stdin (program, &error);
+  g_autoptr (GInputStream) output = berth_program_open_stdout (program, &error);
+  g_autoptr (GDataInputStream) lines = g_data_input_stream_new (output);
   g_autofree char *first = NULL;
   g_autofree char *second = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (BerthResult) result = NULL;
 
   answers_init (&answers);
   berth_client_run_async (fixture->client, NULL, program, NULL, answered_cb, &answers);
@@ -153,9 +153,9 @@ test_output_is_live (Fixture *fixture, gconstpointer data)
 static void
 test_descriptors (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthProgram) program = berth_program_new ("echo through a pipe");
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthProgram) program = berth_program_new ("echo through a pipe");
+  g_autoptr (BerthResult) result = NULL;
   char text[64] = "";
   int ends[2];
 
@@ -174,12 +174,12 @@ test_descriptors (Fixture *fixture, gconstpointer data)
 static void
 test_streams_end_with_the_call (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthProgram) program = berth_program_new ("echo once");
-  g_autoptr(BerthProgram) empty = berth_program_new (" ");
-  g_autoptr(GInputStream) output = berth_program_open_stdout (program, &error);
-  g_autoptr(GInputStream) never = berth_program_open_stdout (empty, &error);
-  g_autoptr(BerthResult) result = berth_client_run (fixture->client, NULL, program, NULL, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthProgram) program = berth_program_new ("echo once");
+  g_autoptr (BerthProgram) empty = berth_program_new (" ");
+  g_autoptr (GInputStream) output = berth_program_open_stdout (program, &error);
+  g_autoptr (GInputStream) never = berth_program_open_stdout (empty, &error);
+  g_autoptr (BerthResult) result = berth_client_run (fixture->client, NULL, program, NULL, &error);
   char text[8];
 
   g_assert_no_error (error);
@@ -219,9 +219,9 @@ test_files (Fixture *fixture, gconstpointer data)
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     {
-      g_autoptr(GError) error = NULL;
-      g_autoptr(GBytes) content = random_bytes (sizes[i]);
-      g_autoptr(GBytes) back = NULL;
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GBytes) content = random_bytes (sizes[i]);
+      g_autoptr (GBytes) back = NULL;
 
       g_assert_true (
           berth_client_put_file (fixture->client, id, "a/b", content, 0755, NULL, &error));
@@ -235,7 +235,7 @@ test_files (Fixture *fixture, gconstpointer data)
 static void
 assert_entry (GVariant *entries, const char *wanted, guint64 wanted_size, guint32 wanted_mode)
 {
-  g_autoptr(GVariant) entry = NULL;
+  g_autoptr (GVariant) entry = NULL;
   const char *name;
   guint64 size;
   guint32 mode;
@@ -253,11 +253,11 @@ assert_entry (GVariant *entries, const char *wanted, guint64 wanted_size, guint3
 static void
 test_list_files (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   g_autofree char *id = create (fixture);
-  g_autoptr(GBytes) content = random_bytes (5);
-  g_autoptr(GVariant) first = NULL;
-  g_autoptr(GVariant) second = NULL;
+  g_autoptr (GBytes) content = random_bytes (5);
+  g_autoptr (GVariant) first = NULL;
+  g_autoptr (GVariant) second = NULL;
 
   g_assert_true (berth_client_put_file (fixture->client, id, "d/one", content, 0600, NULL, &error));
   first = berth_client_list_files (fixture->client, id, "d", NULL, NULL, &error);
@@ -272,9 +272,9 @@ test_list_files (Fixture *fixture, gconstpointer data)
 static void
 test_files_refused (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   g_autofree char *id = create (fixture);
-  g_autoptr(GBytes) content = random_bytes (1000000);
+  g_autoptr (GBytes) content = random_bytes (1000000);
   g_autofree char *long_path = g_strnfill (3 * 1024 * 1024, 'x');
 
   g_assert_false (berth_client_put_file (fixture->client, id, "../../x", content, 0, NULL, &error));
@@ -299,8 +299,8 @@ test_files_refused (Fixture *fixture, gconstpointer data)
 static void
 test_attached (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthSpec) spec = berth_spec_new ("shell");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthSpec) spec = berth_spec_new ("shell");
   BerthClient *other = berth_client_new (fixture->path);
   g_autofree char *id = NULL;
 
@@ -318,14 +318,14 @@ test_attached (Fixture *fixture, gconstpointer data)
 static void
 test_cancel_exec (Fixture *fixture, gconstpointer data)
 {
-  g_auto(Answers) answers = { NULL };
-  g_autoptr(GError) error = NULL;
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (GError) error = NULL;
   g_autofree char *id = create (fixture);
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr(BerthProgram) program = berth_program_new ("echo begun; sleep 60");
-  g_autoptr(BerthProgram) next = berth_program_new ("echo next");
-  g_autoptr(GInputStream) output = berth_program_open_stdout (program, &error);
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (BerthProgram) program = berth_program_new ("echo begun; sleep 60");
+  g_autoptr (BerthProgram) next = berth_program_new ("echo next");
+  g_autoptr (GInputStream) output = berth_program_open_stdout (program, &error);
+  g_autoptr (BerthResult) result = NULL;
   char text[8];
 
   answers_init (&answers);
@@ -347,11 +347,11 @@ test_cancel_exec (Fixture *fixture, gconstpointer data)
 static void
 test_cancel_waiting_create (Fixture *fixture, gconstpointer data)
 {
-  g_auto(Answers) answers = { NULL };
-  g_autoptr(GError) error = NULL;
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (GError) error = NULL;
   g_autofree char *first = create (fixture);
   g_autofree char *second = create (fixture);
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autofree char *third = NULL;
 
   answers_init (&answers);
@@ -378,9 +378,9 @@ test_cancel_races_create (Fixture *fixture, gconstpointer data)
 {
   for (guint i = 0; i < 60; i++)
     {
-      g_auto(Answers) answers = { NULL };
-      g_autoptr(GError) error = NULL;
-      g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+      g_auto (Answers) answers = { NULL };
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
       g_autofree char *id = NULL;
       GThread *thread = NULL;
 

@@ -9,7 +9,8 @@
 #include "plugin/template/berth-template.h"
 #include "pool/berth-error.h"
 
-/* How long the guest of the step boot-timeout is waited for: seconds, any will do, it never greets. */
+/* How long the guest of the step boot-timeout is waited for: seconds, any will do, it never
+ * greets. */
 #define BOOT_TIMEOUT_S 5
 #define LOOK_US 500
 
@@ -41,7 +42,7 @@ static void
 set_images (LibvirtFaults *self, const char *text)
 {
   g_autofree char *path = g_build_filename (self->image_dir, "images.json", NULL);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_file_set_contents (path, text, -1, &error);
   g_assert_no_error (error);
@@ -51,7 +52,7 @@ set_images (LibvirtFaults *self, const char *text)
 static void
 spoil_images (LibvirtFaults *self, const char *part, const char *other)
 {
-  g_auto(GStrv) pieces = g_strsplit (self->good_images, part, -1);
+  g_auto (GStrv) pieces = g_strsplit (self->good_images, part, -1);
   g_autofree char *text = g_strjoinv (other, pieces);
 
   g_assert_cmpuint (g_strv_length (pieces), >, 1);
@@ -86,7 +87,7 @@ set_template (LibvirtFaults *self, const char *machine, int panic_s)
       "</domain>\n",
       BOOT_TIMEOUT_S, machine, panic_s);
   BerthTemplate *template;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_file_set_contents (path, xml, -1, &error);
   g_assert_no_error (error);
@@ -153,13 +154,14 @@ fail_channel (LibvirtFaults *self)
   self->remover = g_thread_new ("channel-remover", remover_main, self);
 }
 
-/* A kernel whose initramfs is none (here: itself) panics; the template says whether that ends the VM. */
+/* A kernel whose initramfs is none (here: itself) panics; the template says whether that ends
+ * the VM. */
 static void
 spoil_initramfs (LibvirtFaults *self)
 {
-  g_autoptr(GRegex) kernel = g_regex_new ("[^\"]*/vmlinux", 0, 0, NULL);
-  g_autoptr(GRegex) initramfs = g_regex_new ("[^\"]*\\.cpio\"", 0, 0, NULL);
-  g_autoptr(GMatchInfo) found = NULL;
+  g_autoptr (GRegex) kernel = g_regex_new ("[^\"]*/vmlinux", 0, 0, NULL);
+  g_autoptr (GRegex) initramfs = g_regex_new ("[^\"]*\\.cpio\"", 0, 0, NULL);
+  g_autoptr (GMatchInfo) found = NULL;
   g_autofree char *path = NULL;
   g_autofree char *other = NULL;
   g_autofree char *text = NULL;
@@ -204,9 +206,9 @@ libvirt_faults_inject (LibvirtFaults *self, const char *step)
     const char *step;
     void (*fail) (LibvirtFaults *self);
   } ways[] = {
-    { "template", fail_template },  { "manifest", fail_manifest }, { "layer-missing", fail_layer },
-    { "define", fail_define },      { "start", fail_start },       { "channel", fail_channel },
-    { "agent-hello", fail_hello },  { "boot-timeout", fail_boot },
+    { "template", fail_template }, { "manifest", fail_manifest }, { "layer-missing", fail_layer },
+    { "define", fail_define },     { "start", fail_start },       { "channel", fail_channel },
+    { "agent-hello", fail_hello }, { "boot-timeout", fail_boot },
   };
 
   restore (self);
@@ -231,7 +233,7 @@ dup_images_text (const char *dir)
 {
   g_autofree char *path = g_build_filename (dir, "images.json", NULL);
   g_autofree char *with = g_strdup_printf ("\"path\": \"%s/", dir);
-  g_autoptr(GRegex) relative = g_regex_new ("\"path\": *\"", 0, 0, NULL);
+  g_autoptr (GRegex) relative = g_regex_new ("\"path\": *\"", 0, 0, NULL);
   g_autofree char *text = NULL;
 
   if (!g_file_get_contents (path, &text, NULL, NULL))
@@ -244,9 +246,9 @@ static char *
 dup_channels_glob (const char *domain_prefix, gboolean is_session)
 {
   g_autofree char *folder = g_strdup_printf ("domain-*-%s-*", domain_prefix);
-  g_autofree char *root
-      = is_session ? g_build_filename (g_get_user_config_dir (), "libvirt", "qemu", NULL)
-                   : g_strdup ("/var/lib/libvirt/qemu");
+  g_autofree char *root = is_session
+                              ? g_build_filename (g_get_user_config_dir (), "libvirt", "qemu", NULL)
+                              : g_strdup ("/var/lib/libvirt/qemu");
 
   return g_build_filename (root, "channel", "target", folder, "org.berth.agent.0", NULL);
 }

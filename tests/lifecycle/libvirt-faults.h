@@ -18,9 +18,8 @@ typedef struct _LibvirtFaults LibvirtFaults;
  *
  * Returns: (transfer full) (nullable): %NULL where there is no image
  */
-LibvirtFaults *libvirt_faults_new (const char *image_dir, const char *schema,
-                                   GHashTable *templates, const char *domain_prefix,
-                                   gboolean is_session);
+LibvirtFaults *libvirt_faults_new (const char *image_dir, const char *schema, GHashTable *templates,
+                                   const char *domain_prefix, gboolean is_session);
 
 /* the folder whose images.json breaks */
 const char *libvirt_faults_get_image_dir (LibvirtFaults *self);

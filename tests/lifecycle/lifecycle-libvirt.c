@@ -65,8 +65,8 @@ new_hypervisor (void)
   BerthLibvirt *libvirt
       = berth_libvirt_new (host->uri, "lifecycle-test", PREFIX,
                            libvirt_faults_get_image_dir (host->faults), host->templates);
-  g_autoptr(GAsyncResult) result = NULL;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
 
   berth_libvirt_open_async (libvirt, NULL, done_cb, &result);
   while (result == NULL)
@@ -127,10 +127,10 @@ inject (BerthHypervisor *hypervisor, const char *step)
 static void
 run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
-  LifecycleDoneFunc done = (LifecycleDoneFunc) g_task_get_task_data (task);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result
+  g_autoptr (GTask) task = user_data;
+  LifecycleDoneFunc done = (LifecycleDoneFunc)g_task_get_task_data (task);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result
       = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
 
   if (error != NULL)
@@ -143,11 +143,11 @@ static void
 run_ok (BerthHypervisor *hypervisor, BerthVm *vm, LifecycleDoneFunc done, gpointer user_data)
 {
   BerthMachine *machine = berth_libvirt_get_machine (BERTH_LIBVIRT (hypervisor), vm);
-  g_autoptr(GBytes) code = g_bytes_new_static ("print('ok')", 11);
+  g_autoptr (GBytes) code = g_bytes_new_static ("print('ok')", 11);
   GTask *task = g_task_new (NULL, NULL, NULL, NULL);
 
   g_assert_nonnull (machine);
-  g_task_set_task_data (task, (gpointer) done, NULL);
+  g_task_set_task_data (task, (gpointer)done, NULL);
   g_object_set_data (G_OBJECT (task), "data", user_data);
   berth_agent_exec_async (berth_machine_get_agent (machine), berth_exec_new (code),
                           BERTH_LANGUAGE_PYTHON, NULL, run_cb, task);
@@ -167,7 +167,7 @@ check_no_file_left (const char *pattern)
 static void
 check_no_process_left (void)
 {
-  g_autoptr(GDir) processes = g_dir_open ("/proc", 0, NULL);
+  g_autoptr (GDir) processes = g_dir_open ("/proc", 0, NULL);
   const char *name;
 
   while ((name = g_dir_read_name (processes)) != NULL)
@@ -215,15 +215,15 @@ int
 main (int argc, char **argv)
 {
   Host *host = get_host ();
-  g_autoptr(BerthConfig) config = berth_config_new ();
-  g_autoptr(GPtrArray) errors = NULL;
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GPtrArray) errors = NULL;
   const char *uri = g_getenv ("BERTH_URI");
 
   g_test_init (&argc, &argv, NULL);
   gvir_event_register ();
   host->uri = g_strdup (uri != NULL ? uri : geteuid () == 0 ? "qemu:///system" : "qemu:///session");
   host->connection = virConnectOpen (host->uri);
-  host->templates = berth_template_load_all ((const char *const *) config->template_dirs,
+  host->templates = berth_template_load_all ((const char *const *)config->template_dirs,
                                              config->schema, &errors);
   host->faults = libvirt_faults_new (config->image_dir, config->schema, host->templates, PREFIX,
                                      geteuid () != 0);

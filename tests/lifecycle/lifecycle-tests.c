@@ -155,7 +155,7 @@ test_destroy_twice_from_two_threads (LifecycleWorld *world, gconstpointer data)
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("destroyer", destroyer_main, &destroyer);
   /* a hypervisor may live on the default main context, so it has to run meanwhile */
-  while (g_atomic_int_get (&destroyer.n_done) < (gint) G_N_ELEMENTS (threads))
+  while (g_atomic_int_get (&destroyer.n_done) < (gint)G_N_ELEMENTS (threads))
     g_main_context_iteration (NULL, TRUE);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);

@@ -24,7 +24,7 @@ take_socket (Fixture *fixture, GSocket *socket)
 void
 set_up (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GSocket) socket = NULL;
+  g_autoptr (GSocket) socket = NULL;
   int fds[2];
 
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
@@ -64,10 +64,10 @@ peer_send (Fixture *fixture, guint32 type, guint32 request, gconstpointer payloa
 {
   guint8 head[BERTH_FRAME_HEAD_SIZE];
 
-  berth_frame_head_write (head, type, request, (guint32) length);
+  berth_frame_head_write (head, type, request, (guint32)length);
   g_assert_cmpint (send (fixture->peer, head, sizeof head, MSG_NOSIGNAL), ==, sizeof head);
   if (length > 0)
-    g_assert_cmpint (send (fixture->peer, payload, length, MSG_NOSIGNAL), ==, (gssize) length);
+    g_assert_cmpint (send (fixture->peer, payload, length, MSG_NOSIGNAL), ==, (gssize)length);
 }
 
 BerthFrameHead

@@ -11,7 +11,7 @@ int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
   static const guint8 nonce[BERTH_PROTOCOL_NONCE_SIZE] = "0123456789abcde";
-  g_autoptr(BerthFrameDecoder) decoder = berth_frame_decoder_new ();
+  g_autoptr (BerthFrameDecoder) decoder = berth_frame_decoder_new ();
   gsize step = size > 0 ? 1 + (data[0] & 0x7f) * 37u : 1;
   guint64 sum = 0;
 
@@ -19,7 +19,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
     berth_frame_decoder_expect_hello (decoder, nonce);
   for (gsize done = MIN (size, 1); done < size;)
     {
-      g_autoptr(GError) error = NULL;
+      g_autoptr (GError) error = NULL;
       BerthFrame frame;
       gsize room;
       guint8 *into;

@@ -14,10 +14,10 @@ greet (Fixture *fixture, guint32 flags)
   BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .flags = flags, .ready_us = 5 };
   BerthHello hello;
   BerthFrameHead head;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   berth_agent_hello_async (fixture->agent, TRUE, 5000, NULL, done_cb, fixture);
-  head = peer_read (fixture, (guint8 *) &hello);
+  head = peer_read (fixture, (guint8 *)&hello);
   g_assert_cmpuint (head.type, ==, BERTH_FRAME_HELLO);
   g_assert_cmpmem (hello.magic, sizeof hello.magic, BERTH_PROTOCOL_MAGIC, 8);
   memcpy (reply.magic, hello.magic, sizeof reply.magic);
@@ -33,9 +33,8 @@ static guint32
 begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
 {
   g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
-  guint32 flags
-      = (exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
-        | (exec->keeps_state ? BERTH_EXEC_SESSION : BERTH_EXEC_ONCE);
+  guint32 flags = (exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
+                  | (exec->keeps_state ? BERTH_EXEC_SESSION : BERTH_EXEC_ONCE);
   BerthFrameHead head;
   BerthExecHead request;
 
@@ -59,7 +58,7 @@ begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
 static BerthExec *
 new_exec (const char *code)
 {
-  g_autoptr(GBytes) bytes = g_bytes_new_static (code, strlen (code));
+  g_autoptr (GBytes) bytes = g_bytes_new_static (code, strlen (code));
 
   return berth_exec_new (bytes);
 }
@@ -88,8 +87,8 @@ finish_exec (Fixture *fixture, GError **error)
 static void
 assert_outcome_unknown (Fixture *fixture)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = finish_exec (fixture, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = finish_exec (fixture, &error);
 
   g_assert_null (result);
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN);
@@ -100,8 +99,8 @@ static void
 test_exec (Fixture *fixture, gconstpointer data)
 {
   BerthExit end = { .status = 3, .wall_us = 1000 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
   guint32 request;
 
   greet (fixture, BERTH_HELLO_READY);
@@ -123,8 +122,8 @@ test_capture_is_bounded (Fixture *fixture, gconstpointer data)
 {
   BerthExit end = { .status = 0 };
   BerthExec *exec = new_exec ("x");
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
   guint32 request;
 
   exec->stdout_max = 4;
@@ -164,8 +163,8 @@ test_slow_reader_holds_credit (Fixture *fixture, gconstpointer data)
   g_autofree char *much = g_malloc0 (BERTH_DATA_MAX);
   BerthExit end = { .status = 0 };
   BerthExec *exec = new_exec ("x");
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
   gsize read_back = 0;
   guint32 request;
   int fds[2];
@@ -192,7 +191,7 @@ test_slow_reader_holds_credit (Fixture *fixture, gconstpointer data)
       gssize got = read (fds[0], much, BERTH_DATA_MAX);
 
       g_assert_cmpint (got, >, 0);
-      read_back += (gsize) got;
+      read_back += (gsize)got;
       while (g_main_context_iteration (NULL, FALSE))
         ;
     }
@@ -207,8 +206,8 @@ test_reader_gone (Fixture *fixture, gconstpointer data)
 {
   BerthExit end = { .status = 0 };
   BerthExec *exec = new_exec ("x");
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
   guint32 request;
   int fds[2];
 
@@ -231,8 +230,8 @@ test_stdin_by_credit (Fixture *fixture, gconstpointer data)
   guint8 payload[64];
   BerthExit end = { .status = 0 };
   BerthExec *exec = new_exec ("x");
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
   BerthFrameHead head;
   guint32 request;
   int fds[2];
@@ -274,8 +273,8 @@ static void
 test_end_known_then_guest_dies (Fixture *fixture, gconstpointer data)
 {
   BerthExit end = { .status = 7 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
   guint32 request;
 
   greet (fixture, 0);
@@ -343,12 +342,12 @@ test_wrong_clock_is_refused (Fixture *fixture, gconstpointer data)
 {
   BerthIdentity identity;
   BerthIdentityDone done = { .random = { 1 } };
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthFrameHead head;
 
   greet (fixture, 0);
   berth_agent_identify_async (fixture->agent, "host", FALSE, 5000, NULL, done_cb, fixture);
-  head = peer_read (fixture, (guint8 *) &identity);
+  head = peer_read (fixture, (guint8 *)&identity);
   g_assert_cmpuint (head.type, ==, BERTH_FRAME_IDENTITY);
   g_assert_cmpstr (identity.hostname, ==, "host");
   done.realtime_ns = identity.realtime_ns - 60 * G_GUINT64_CONSTANT (1000000000);
@@ -363,11 +362,11 @@ test_other_version_is_refused (Fixture *fixture, gconstpointer data)
 {
   BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION + 1 };
   BerthHello hello;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthFrameHead head;
 
   berth_agent_hello_async (fixture->agent, TRUE, 5000, NULL, done_cb, fixture);
-  head = peer_read (fixture, (guint8 *) &hello);
+  head = peer_read (fixture, (guint8 *)&hello);
   memcpy (reply.magic, hello.magic, sizeof reply.magic);
   memcpy (reply.nonce, hello.nonce, sizeof reply.nonce);
   peer_send (fixture, BERTH_FRAME_HELLO_REPLY, head.request, &reply, sizeof reply);
@@ -379,7 +378,7 @@ test_other_version_is_refused (Fixture *fixture, gconstpointer data)
 static void
 test_silence_times_out (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   berth_agent_hello_async (fixture->agent, TRUE, 1, NULL, done_cb, fixture);
   run_until_done (fixture);
@@ -391,9 +390,9 @@ static void
 test_cancel_kills (Fixture *fixture, gconstpointer data)
 {
   BerthExit end = { .status = -1, .signal = 15, .flags = BERTH_EXIT_KILLED };
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthResult) result = NULL;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
   guint8 payload[64];
   BerthFrameHead head;
   guint32 request;

@@ -53,7 +53,7 @@ world_tear_down (World *world, gconstpointer data)
 static void
 say (World *world, const char *text)
 {
-  g_assert_cmpint (write (world->console, text, strlen (text)), ==, (gssize) strlen (text));
+  g_assert_cmpint (write (world->console, text, strlen (text)), ==, (gssize)strlen (text));
 }
 
 /* FALSE at the end of it */

@@ -34,7 +34,7 @@ done_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 set_up (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   fixture->stopped = g_ptr_array_new_with_free_func (g_free);
   fixture->link = berth_link_new ("test:///default");
@@ -63,11 +63,11 @@ tear_down (Fixture *fixture, gconstpointer data)
 static char *
 make_xml (const char *name, const char *uuid, const char *instance)
 {
-  BerthMark mark = { .instance = (char *) instance,
-                     .id = (char *) "0123456789ab",
-                     .template_name = (char *) "python",
-                     .state = (char *) "session",
-                     .tenant = (char *) "acme",
+  BerthMark mark = { .instance = (char *)instance,
+                     .id = (char *)"0123456789ab",
+                     .template_name = (char *)"python",
+                     .state = (char *)"session",
+                     .tenant = (char *)"acme",
                      .uid = 1000 };
   g_autofree char *element = instance != NULL ? berth_mark_to_xml (&mark) : g_strdup ("");
 
@@ -85,7 +85,7 @@ start (Fixture *fixture, const char *name, const char *uuid, const char *instanc
 {
   g_autofree char *xml = make_xml (name, uuid, instance);
   g_autofree char *live_xml = NULL;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
   g_assert_no_error (error);
@@ -95,7 +95,7 @@ start (Fixture *fixture, const char *name, const char *uuid, const char *instanc
 static void
 test_start_and_end (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
   start (fixture, "berth-python-1", UUID_A, "i");
@@ -115,8 +115,8 @@ test_start_and_end (Fixture *fixture, gconstpointer data)
 static void
 test_ended_by_the_administrator (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_auto(virDomainPtr) domain = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (virDomainPtr) domain = NULL;
 
   start (fixture, "berth-python-1", UUID_A, "i");
   domain = virDomainLookupByUUIDString (fixture->connection, UUID_A);
@@ -132,15 +132,15 @@ test_ended_by_the_administrator (Fixture *fixture, gconstpointer data)
 static void
 test_only_own_domains (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GPtrArray) own = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) own = NULL;
 
   start (fixture, "berth-python-1", UUID_A, "other");
   start (fixture, "somebody", UUID_B, "i");
   own = berth_domain_list_own (fixture->connection, "i", &error);
   g_assert_no_error (error);
   g_assert_cmpuint (own->len, ==, 1);
-  g_assert_cmpstr (((BerthOwnDomain *) g_ptr_array_index (own, 0))->uuid, ==, UUID_B);
+  g_assert_cmpstr (((BerthOwnDomain *)g_ptr_array_index (own, 0))->uuid, ==, UUID_B);
   g_assert_true (berth_domain_end (fixture->connection, UUID_A, "none", NULL));
   g_assert_true (berth_domain_end (fixture->connection, UUID_B, "none", NULL));
 }
@@ -157,8 +157,8 @@ test_mark_is_replaced (Fixture *fixture, gconstpointer data)
                      .uid = 7,
                      .created = 1700000000 };
   g_autofree char *metadata = berth_mark_to_metadata (&mark);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GPtrArray) own = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) own = NULL;
   BerthOwnDomain *domain;
 
   start (fixture, "somebody", UUID_B, "i");
@@ -176,7 +176,7 @@ test_mark_is_replaced (Fixture *fixture, gconstpointer data)
   g_assert_true (berth_domain_set_paused (fixture->connection, UUID_B, TRUE, &error));
   g_clear_pointer (&own, g_ptr_array_unref);
   own = berth_domain_list_own (fixture->connection, "i", &error);
-  g_assert_true (((BerthOwnDomain *) g_ptr_array_index (own, 0))->is_paused);
+  g_assert_true (((BerthOwnDomain *)g_ptr_array_index (own, 0))->is_paused);
   g_assert_true (berth_domain_end (fixture->connection, UUID_B, "none", NULL));
 }
 
@@ -184,7 +184,7 @@ static void
 test_refused_xml (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *live_xml = NULL;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_false (
       berth_domain_start (fixture->connection, "<domain type='test'/>", 0, &live_xml, &error));

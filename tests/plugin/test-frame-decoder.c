@@ -31,12 +31,12 @@ append_hello (GByteArray *bytes, const guint8 *returned)
 static char *
 decode (BerthFrameDecoder *decoder, const GByteArray *bytes, gsize step)
 {
-  g_autoptr(GString) types = g_string_new (NULL);
+  g_autoptr (GString) types = g_string_new (NULL);
   gsize done = 0;
 
   for (;;)
     {
-      g_autoptr(GError) error = NULL;
+      g_autoptr (GError) error = NULL;
       BerthFrame frame;
       gsize room;
       guint8 *into;
@@ -71,7 +71,7 @@ assert_decodes (const GByteArray *bytes, gboolean hunts, const char *expected)
 
   for (gsize i = 0; i < G_N_ELEMENTS (steps); i++)
     {
-      g_autoptr(BerthFrameDecoder) decoder = berth_frame_decoder_new ();
+      g_autoptr (BerthFrameDecoder) decoder = berth_frame_decoder_new ();
       g_autofree char *types = NULL;
 
       if (hunts)
@@ -84,14 +84,14 @@ assert_decodes (const GByteArray *bytes, gboolean hunts, const char *expected)
 static void
 test_hello_after_garbage (void)
 {
-  g_autoptr(GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
   guint8 garbage[300];
   guint8 old_nonce[BERTH_PROTOCOL_NONCE_SIZE] = { 0 };
 
   for (gsize i = 0; i < sizeof garbage; i++)
-    garbage[i] = (guint8) (i * 7);
+    garbage[i] = (guint8)(i * 7);
   g_byte_array_append (bytes, garbage, sizeof garbage);
-  g_byte_array_append (bytes, (const guint8 *) BERTH_PROTOCOL_MAGIC, BERTH_PROTOCOL_MAGIC_SIZE);
+  g_byte_array_append (bytes, (const guint8 *)BERTH_PROTOCOL_MAGIC, BERTH_PROTOCOL_MAGIC_SIZE);
   append_hello (bytes, old_nonce);
   append_hello (bytes, nonce);
   append_frame (bytes, BERTH_FRAME_STARTED, 2, "", 0);
@@ -101,7 +101,7 @@ test_hello_after_garbage (void)
 static void
 test_garbage_without_end (void)
 {
-  g_autoptr(GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
 
   g_byte_array_set_size (bytes, 2 * 1024 * 1024);
   memset (bytes->data, 'x', bytes->len);
@@ -111,7 +111,7 @@ test_garbage_without_end (void)
 static void
 test_largest_frame (void)
 {
-  g_autoptr(GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
   g_autofree guint8 *payload = g_malloc0 (BERTH_FRAME_MAX_PAYLOAD);
 
   for (guint i = 0; i < 3; i++)
@@ -122,7 +122,7 @@ test_largest_frame (void)
 static void
 test_frame_too_large (void)
 {
-  g_autoptr(GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
   guint8 head[BERTH_FRAME_HEAD_SIZE];
 
   berth_frame_head_write (head, BERTH_FRAME_DATA, 1, BERTH_FRAME_MAX_PAYLOAD + 1);
@@ -152,16 +152,16 @@ test_wrong_lengths (void)
   for (gsize i = 0; i < G_N_ELEMENTS (frames); i++)
     for (int off = -1; off <= 1; off++)
       {
-        g_autoptr(GByteArray) bytes = g_byte_array_new ();
-        g_autofree char *expected = off == 0 ? g_strdup_printf ("%u ", frames[i].type)
-                                             : g_strdup ("?");
+        g_autoptr (GByteArray) bytes = g_byte_array_new ();
+        g_autofree char *expected
+            = off == 0 ? g_strdup_printf ("%u ", frames[i].type) : g_strdup ("?");
 
-        append_frame (bytes, frames[i].type, 1, payload, frames[i].length + (guint) off);
+        append_frame (bytes, frames[i].type, 1, payload, frames[i].length + (guint)off);
         assert_decodes (bytes, FALSE, expected);
       }
   for (gsize i = 0; i < G_N_ELEMENTS (foreign); i++)
     {
-      g_autoptr(GByteArray) bytes = g_byte_array_new ();
+      g_autoptr (GByteArray) bytes = g_byte_array_new ();
 
       append_frame (bytes, foreign[i], 1, payload, 8);
       assert_decodes (bytes, FALSE, "?");

@@ -37,14 +37,14 @@ write_at (const char *path, off_t offset, const char *text)
   int fd = open (path, O_WRONLY | O_CLOEXEC);
 
   g_assert_cmpint (fd, >=, 0);
-  g_assert_cmpint (pwrite (fd, text, strlen (text), offset), ==, (gssize) strlen (text));
+  g_assert_cmpint (pwrite (fd, text, strlen (text), offset), ==, (gssize)strlen (text));
   close (fd);
 }
 
 static BerthSnapshot *
 make (Fixture *fixture, const char *key)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthSnapshot *self
       = berth_snapshot_begin (fixture->dir, "python", key, 1, getuid (), getgid (), &error);
   int fd;
@@ -78,7 +78,7 @@ find (Fixture *fixture, const char *key, GError **error)
 static guint
 count_files (const char *path)
 {
-  g_autoptr(GDir) dir = g_dir_open (path, 0, NULL);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
   guint count = 0;
 
   while (dir != NULL && g_dir_read_name (dir) != NULL)
@@ -89,7 +89,7 @@ count_files (const char *path)
 static void
 test_found_again (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthSnapshot *made = make (fixture, KEY_A);
   BerthSnapshot *found;
 
@@ -115,9 +115,9 @@ typedef struct
 } Damage;
 
 static const Damage damages[] = {
-  { "ram-byte", "ram", 4096, 0, "contents" },   { "ram-hole", "ram", 100, 0, "contents" },
-  { "state-byte", "state", 0, 0, "contents" },  { "ram-cut", "ram", 0, 4096, "size" },
-  { "state-cut", "state", 0, 2, "size" },       { "manifest-cut", "manifest", 0, 10, NULL },
+  { "ram-byte", "ram", 4096, 0, "contents" },  { "ram-hole", "ram", 100, 0, "contents" },
+  { "state-byte", "state", 0, 0, "contents" }, { "ram-cut", "ram", 0, 4096, "size" },
+  { "state-cut", "state", 0, 2, "size" },      { "manifest-cut", "manifest", 0, 10, NULL },
   { "manifest-key", "manifest", 30, 0, NULL },
 };
 
@@ -125,7 +125,7 @@ static void
 test_damage_is_found (Fixture *fixture, gconstpointer data)
 {
   const Damage *damage = data;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthSnapshot *made = make (fixture, KEY_A);
   g_autofree char *dir = g_path_get_dirname (berth_snapshot_get_ram_path (made));
   g_autofree char *path = g_build_filename (dir, damage->file, NULL);
@@ -149,7 +149,7 @@ test_damage_is_found (Fixture *fixture, gconstpointer data)
 static void
 test_tampering_is_seen_at_once (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthSnapshot *self = make (fixture, KEY_A);
   const char *path = berth_snapshot_get_ram_path (self);
   struct stat before;
@@ -171,7 +171,7 @@ test_tampering_is_seen_at_once (Fixture *fixture, gconstpointer data)
 static void
 test_deleted_is_seen (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthSnapshot *self = make (fixture, KEY_A);
 
   g_assert_cmpint (g_unlink (berth_snapshot_get_ram_path (self)), ==, 0);
@@ -183,7 +183,7 @@ test_deleted_is_seen (Fixture *fixture, gconstpointer data)
 static void
 test_unfinished_leaves_nothing (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthSnapshot *self
       = berth_snapshot_begin (fixture->dir, "python", KEY_A, 1, getuid (), getgid (), &error);
 
@@ -199,7 +199,7 @@ test_unfinished_leaves_nothing (Fixture *fixture, gconstpointer data)
 static void
 test_old_leaves_new_alone (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthSnapshot *old = make (fixture, KEY_A);
   BerthSnapshot *held = berth_snapshot_ref (old);
   BerthSnapshot *new;
@@ -215,12 +215,11 @@ test_old_leaves_new_alone (Fixture *fixture, gconstpointer data)
 static void
 test_clean_keeps_what_is_not_its_own (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthSnapshot *kept = make (fixture, KEY_A);
   BerthSnapshot *outdated = make (fixture, KEY_B);
   g_autofree char *other = g_build_filename (fixture->dir, "python-x-0123456789abcdef", NULL);
-  g_autofree char *crashed
-      = g_build_filename (fixture->dir, "python-cccccccccccccccc.part", NULL);
+  g_autofree char *crashed = g_build_filename (fixture->dir, "python-cccccccccccccccc.part", NULL);
 
   g_assert_cmpint (g_mkdir (other, 0700), ==, 0);
   g_assert_cmpint (g_mkdir (crashed, 0700), ==, 0);
@@ -239,12 +238,14 @@ static BerthImages *
 fake_images (Fixture *fixture)
 {
   g_autofree char *path = g_build_filename (fixture->dir, "images.json", NULL);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   BerthImages *images;
 
   g_assert_true (g_file_set_contents (
-      path, "{\"format\": 1, \"kernel\": {\"path\": \"k\"}, \"initramfs\": {\"path\": \"i\"}, "
-            "\"layers\": {}}", -1, &error));
+      path,
+      "{\"format\": 1, \"kernel\": {\"path\": \"k\"}, \"initramfs\": {\"path\": \"i\"}, "
+      "\"layers\": {}}",
+      -1, &error));
   images = berth_images_load (fixture->dir, &error);
   g_assert_no_error (error);
   g_unlink (path);
@@ -254,10 +255,10 @@ fake_images (Fixture *fixture)
 static void
 test_stock_looks_before_each_use (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthStock) stock = berth_stock_new ();
-  g_autoptr(BerthImages) images = fake_images (fixture);
-  g_autoptr(BerthImages) newer = fake_images (fixture);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthStock) stock = berth_stock_new ();
+  g_autoptr (BerthImages) images = fake_images (fixture);
+  g_autoptr (BerthImages) newer = fake_images (fixture);
   BerthSnapshot *snapshot = make (fixture, KEY_A);
 
   g_assert_null (berth_stock_pick (stock, "python", images, &error));
@@ -276,8 +277,8 @@ test_stock_looks_before_each_use (Fixture *fixture, gconstpointer data)
 static void
 test_stock_gives_up_a_bad_one (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(BerthStock) stock = berth_stock_new ();
-  g_autoptr(BerthImages) images = fake_images (fixture);
+  g_autoptr (BerthStock) stock = berth_stock_new ();
+  g_autoptr (BerthImages) images = fake_images (fixture);
   BerthSnapshot *snapshot = make (fixture, KEY_A);
 
   berth_stock_set (stock, "python", snapshot, images);
@@ -288,7 +289,8 @@ test_stock_gives_up_a_bad_one (Fixture *fixture, gconstpointer data)
   g_assert_true (berth_stock_note_clone (stock, "python", snapshot, TRUE));
   g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE));
   g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE));
-  g_assert_false (berth_stock_note_clone (stock, "python", snapshot, FALSE)); /* the third in a row */
+  g_assert_false (
+      berth_stock_note_clone (stock, "python", snapshot, FALSE)); /* the third in a row */
   g_assert_null (berth_stock_get (stock, "python"));
   g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE)); /* told once */
   berth_snapshot_unref (snapshot);
@@ -297,7 +299,7 @@ test_stock_gives_up_a_bad_one (Fixture *fixture, gconstpointer data)
 static void
 test_stock_refuses_a_repeated_proof (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(BerthStock) stock = berth_stock_new ();
+  g_autoptr (BerthStock) stock = berth_stock_new ();
   guint8 proof[32] = { 0 };
 
   for (guint i = 0; i < 20000; i++)

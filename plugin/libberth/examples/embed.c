@@ -10,9 +10,9 @@
 static gboolean
 run (BerthClient *client, GError **error)
 {
-  g_autoptr(BerthSpec) spec = berth_spec_new ("shell");
-  g_autoptr(BerthProgram) program = berth_program_new ("echo six times seven; exit 42");
-  g_autoptr(BerthResult) result = berth_client_run (client, spec, program, NULL, error);
+  g_autoptr (BerthSpec) spec = berth_spec_new ("shell");
+  g_autoptr (BerthProgram) program = berth_program_new ("echo six times seven; exit 42");
+  g_autoptr (BerthResult) result = berth_client_run (client, spec, program, NULL, error);
 
   if (result == NULL)
     return FALSE;
@@ -24,8 +24,8 @@ run (BerthClient *client, GError **error)
 int
 main (int argc, char **argv)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(BerthServer) server = berth_server_new ((const char *const *) argv + 1, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthServer) server = berth_server_new ((const char *const *)argv + 1, &error);
   gboolean ok;
 
   if (server == NULL || !berth_server_start (server, NULL, &error))

@@ -44,9 +44,9 @@ static gboolean
 exec_live (BerthClient *client, const char *sandbox, GError **error)
 {
   const char *environment[] = { "STATUS=3", NULL };
-  g_autoptr(BerthProgram) program = berth_program_new (CODE);
-  g_autoptr(GInputStream) output = berth_program_open_stdout (program, error);
-  g_autoptr(GDataInputStream) lines = NULL;
+  g_autoptr (BerthProgram) program = berth_program_new (CODE);
+  g_autoptr (GInputStream) output = berth_program_open_stdout (program, error);
+  g_autoptr (GDataInputStream) lines = NULL;
   Session session = { 0 };
 
   if (output == NULL)
@@ -71,11 +71,11 @@ exec_live (BerthClient *client, const char *sandbox, GError **error)
 static gboolean
 has_file (BerthClient *client, const char *sandbox, const char *wanted)
 {
-  g_autoptr(GVariant) entries = berth_client_list_files (client, sandbox, ".", NULL, NULL, NULL);
+  g_autoptr (GVariant) entries = berth_client_list_files (client, sandbox, ".", NULL, NULL, NULL);
 
   for (gsize i = 0; entries != NULL && i < g_variant_n_children (entries); i++)
     {
-      g_autoptr(GVariant) entry = g_variant_get_child_value (entries, i);
+      g_autoptr (GVariant) entry = g_variant_get_child_value (entries, i);
       const char *name;
 
       if (g_variant_lookup (entry, "name", "^&ay", &name) && g_str_equal (name, wanted))
@@ -87,10 +87,10 @@ has_file (BerthClient *client, const char *sandbox, const char *wanted)
 static gboolean
 exec_on_files (BerthClient *client, const char *sandbox, GError **error)
 {
-  g_autoptr(GBytes) input = g_bytes_new_static ("six times seven", 15);
-  g_autoptr(BerthProgram) program = berth_program_new ("tr a-z A-Z < in.txt | tee out.txt");
-  g_autoptr(BerthResult) result = NULL;
-  g_autoptr(GBytes) output = NULL;
+  g_autoptr (GBytes) input = g_bytes_new_static ("six times seven", 15);
+  g_autoptr (BerthProgram) program = berth_program_new ("tr a-z A-Z < in.txt | tee out.txt");
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GBytes) output = NULL;
 
   if (!berth_client_put_file (client, sandbox, "in.txt", input, 0, NULL, error))
     return FALSE;
@@ -101,8 +101,8 @@ exec_on_files (BerthClient *client, const char *sandbox, GError **error)
   output = berth_client_get_file (client, sandbox, "out.txt", 0, NULL, error);
   if (output == NULL)
     return FALSE;
-  printf ("out.txt %.*s %s\n", (int) g_bytes_get_size (output),
-          (const char *) g_bytes_get_data (output, NULL),
+  printf ("out.txt %.*s %s\n", (int)g_bytes_get_size (output),
+          (const char *)g_bytes_get_data (output, NULL),
           has_file (client, sandbox, "out.txt") ? "true" : "false");
   return TRUE;
 }
@@ -110,7 +110,7 @@ exec_on_files (BerthClient *client, const char *sandbox, GError **error)
 static gboolean
 work (BerthClient *client, GError **error)
 {
-  g_autoptr(BerthSpec) spec = berth_spec_new ("shell");
+  g_autoptr (BerthSpec) spec = berth_spec_new ("shell");
   g_autofree char *sandbox = NULL;
   gboolean ok;
 
@@ -129,8 +129,8 @@ work (BerthClient *client, GError **error)
 int
 main (void)
 {
-  g_autoptr(BerthClient) client = berth_client_new (NULL);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (BerthClient) client = berth_client_new (NULL);
+  g_autoptr (GError) error = NULL;
 
   if (work (client, &error))
     return 0;
