@@ -13,8 +13,8 @@ struct _BerthService
   BerthManager *manager;
   GSocketService *listener;
   GDBusAuthObserver *observer;
-  GHashTable *peers;  /* BerthPeer (owned) */
-  GHashTable *counts; /* uid → connections, those that still authenticate, too */
+  GHashTable *peers;          /* BerthPeer (owned) */
+  GHashTable *counts;         /* uid → connections, those that still authenticate, too */
   GHashTable *authenticating; /* uid → how many */
   GQueue arrivals;            /* Arrival (owned): wait until their uid may authenticate another */
   char *guid;
@@ -103,11 +103,11 @@ static void service_authenticate (BerthService *self);
 static void
 authenticated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(Arrival) arrival = user_data;
+  g_autoptr (Arrival) arrival = user_data;
   BerthService *self = arrival->service;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GDBusConnection) connection = g_dbus_connection_new_finish (result, &error);
-  g_autoptr(BerthPeer) peer = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDBusConnection) connection = g_dbus_connection_new_finish (result, &error);
+  g_autoptr (BerthPeer) peer = NULL;
 
   count (self->authenticating, arrival->uid, -1);
   service_authenticate (self);
@@ -125,8 +125,8 @@ authenticated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_hash_table_add (self->peers, g_steal_pointer (&peer));
 }
 
-/* Each holds one of the few threads that GIO has for all of berthd until its client has spoken: some
- * of each user's at once, so that no user's silence keeps another out. */
+/* Each holds one of the few threads that GIO has for all of berthd until its client has spoken:
+ * some of each user's at once, so that no user's silence keeps another out. */
 static void
 service_authenticate (BerthService *self)
 {
@@ -152,11 +152,11 @@ static gboolean
 peer_uid (GSocketConnection *stream, guint32 *out_uid)
 {
   GSocket *socket = g_socket_connection_get_socket (stream);
-  g_autoptr(GCredentials) credentials = g_socket_get_credentials (socket, NULL);
-  uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t) -1;
+  g_autoptr (GCredentials) credentials = g_socket_get_credentials (socket, NULL);
+  uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t)-1;
 
   *out_uid = uid;
-  return uid != (uid_t) -1;
+  return uid != (uid_t)-1;
 }
 
 static gboolean
@@ -276,7 +276,7 @@ berth_service_close (BerthService *self)
   g_socket_service_stop (self->listener);
   g_socket_listener_close (G_SOCKET_LISTENER (self->listener));
   g_clear_object (&self->listener);
-  g_queue_clear_full (&self->arrivals, (GDestroyNotify) arrival_free);
+  g_queue_clear_full (&self->arrivals, (GDestroyNotify)arrival_free);
 }
 
 /**
