@@ -27,10 +27,11 @@ struct _BerthLink
   BerthLinkStateFunc state_func;
   gpointer user_data;
 
-  GMutex lock; /* of the next eight: worker threads read them */
+  GMutex lock; /* of the next nine: worker threads read them */
   virConnectPtr connections[BERTH_LINK_ROLES];
   char *uri;
   unsigned long version;
+  unsigned long qemu_version;
   const char *domain_type;
   char *dac_label;
   BerthLinkCpuLimits cpu_limits;
@@ -124,6 +125,7 @@ typedef struct
   virConnectPtr connections[BERTH_LINK_ROLES];
   char *uri;
   unsigned long version;
+  unsigned long qemu_version;
   const char *domain_type;
   char *dac_label;
 } Opened;
@@ -172,7 +174,8 @@ open_uri (const char *uri, GError **error)
           != 0)
         berth_libvirt_error_take_code ();
     }
-  if (virConnectGetLibVersion (opened->connections[0], &opened->version) < 0)
+  if (virConnectGetLibVersion (opened->connections[0], &opened->version) < 0
+      || virConnectGetVersion (opened->connections[0], &opened->qemu_version) < 0)
     {
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's version");
       return NULL;
@@ -254,6 +257,7 @@ link_publish (BerthLink *self, Opened *opened)
   g_free (self->uri);
   self->uri = g_steal_pointer (&opened->uri);
   self->version = opened->version;
+  self->qemu_version = opened->qemu_version;
   g_hash_table_remove_all (self->shapes); /* it may be another version now */
   self->cpu_limits = BERTH_LINK_CPU_LIMITS_UNKNOWN;
   self->domain_type = opened->domain_type;
@@ -469,6 +473,14 @@ berth_link_get_libvirt_version (BerthLink *self)
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return self->version;
+}
+
+unsigned long
+berth_link_get_qemu_version (BerthLink *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return self->qemu_version;
 }
 
 const char *

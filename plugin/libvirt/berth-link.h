@@ -57,6 +57,8 @@ gboolean berth_link_is_up (BerthLink *self);
 const char *berth_link_get_uri (BerthLink *self);
 /* As libvirt counts: 1,000,000 * major + 1,000 * minor + release; 0 before the first open. */
 unsigned long berth_link_get_libvirt_version (BerthLink *self);
+/* The hypervisor's, likewise. */
+unsigned long berth_link_get_qemu_version (BerthLink *self);
 
 /* "kvm" where this libvirt can use it, else "qemu"; a static string. Any thread. */
 const char *berth_link_get_domain_type (BerthLink *self);
