@@ -80,19 +80,34 @@ look_up (virConnectPtr connection, const char *uuid, GError **error)
   return domain;
 }
 
+static gboolean
+domain_has_state (virDomainPtr domain, int wanted)
+{
+  int state = VIR_DOMAIN_NOSTATE;
+
+  if (virDomainGetState (domain, &state, NULL, 0) != 0)
+    berth_libvirt_error_take_code ();
+  return state == wanted;
+}
+
 gboolean
 berth_domain_set_paused (virConnectPtr connection, const char *uuid, gboolean is_paused,
                          GError **error)
 {
   g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
+  g_autoptr (GError) reason = NULL;
 
   if (domain == NULL)
     return FALSE;
   if ((is_paused ? virDomainSuspend (domain) : virDomainResume (domain)) == 0)
     return TRUE;
-  berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE,
+  berth_libvirt_error_set (&reason, BERTH_ERROR_UNAVAILABLE,
                            is_paused ? "the domain can't be paused"
                                      : "the domain can't be resumed");
+  /* an administrator may have done it before */
+  if (domain_has_state (domain, is_paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&reason));
   return FALSE;
 }
 

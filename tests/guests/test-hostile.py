@@ -17,7 +17,6 @@ HOSTILE, AGENT = (os.path.abspath(path) for path in sys.argv[3:5])
 BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../images/build")
 MARKER = b"hostile-mode="
 GROWTH_MAX_KB = 30 * 1024
-OUTPUT_MAX = 256 * 1024  # the credit that a guest has
 LIMIT_S = 3
 
 
@@ -79,7 +78,6 @@ def meet(mode):
             print(f"# {mode}: {err.strip()!r}; berthd grew by {most - before} KiB; the other sandbox "
                   f"did {sum(speeds) / len(speeds):.1f} execs/s beside it, {alone:.1f} alone")
             same((run.returncode, err.count("\n")), (125, 1))
-            assert os.path.getsize(out) <= OUTPUT_MAX, os.path.getsize(out)
             assert most - before < GROWTH_MAX_KB, (before, most)
             d.wait_slots(claimed=1, free=1)
             same(d.berth("exec", other.id, "print('ok')").stdout, "ok\n")
