@@ -615,6 +615,7 @@ static void
 test_progress (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GVariant) of_none = call_ok (fixture->connection, "Progress", "(uint32 4711,)", NULL);
+  g_autoptr (GVariant) run = parse ("({'code': <b'sleep 60'>},)");
   g_autoptr (GVariant) of_run = NULL;
   g_autofree char *question = NULL;
   g_autofree char *told = NULL;
@@ -622,8 +623,7 @@ test_progress (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (g_variant_get_type_string (of_none), ==, "(a{sv})");
   g_assert_cmpuint (g_variant_get_size (of_none), ==, 0);
   g_dbus_connection_call (fixture->connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Run",
-                          parse ("({'code': <b'sleep 60'>},)"), NULL, G_DBUS_CALL_FLAGS_NONE,
-                          G_MAXINT, NULL, NULL, NULL);
+                          run, NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, NULL, NULL);
   question
       = g_strdup_printf ("(uint32 %u,)", g_dbus_connection_get_last_serial (fixture->connection));
   of_run = call_ok (fixture->connection, "Progress", question, NULL);
