@@ -2,7 +2,12 @@
 // How the agent tells what to run, and is told of it; agent/agent-runner-session.c is the other end.
 'use strict';
 
-const { openSync, closeSync } = require('fs');
+const { openSync, closeSync, writeSync, constants: { O_RDONLY, O_WRONLY } } = require('fs');
+// what the user's code may change later
+const { Buffer } = globalThis;
+
+const CONTROL = 3;
+const NOBODY = ['/dev/null', '/dev/null', '/dev/null'];
 
 // The token, the paths of the streams and of the script, the exec's own environment, the code.
 function read(message) {
@@ -21,12 +26,12 @@ function read(message) {
 }
 
 // 'o': the streams are open, 'd': the exec is done.
-function makeReport(kind, token, status) {
+function tell(kind, token, status) {
   const report = Buffer.alloc(6);
   report[0] = kind.charCodeAt(0);
   token.copy(report, 1);
   report[5] = status;
-  return report;
+  writeSync(CONTROL, report);
 }
 
 function place(fd, path, flags) {
@@ -44,13 +49,12 @@ function place(fd, path, flags) {
     closeSync(other);
 }
 
-function placeAll(paths, { O_RDONLY, O_WRONLY }) {
+// Where the streams are nobody's, by default.
+function placeAll(paths = NOBODY) {
   place(0, paths[0], O_RDONLY);
   place(1, paths[1], O_WRONLY);
   place(2, paths[2], O_WRONLY);
 }
 
-const NOBODY = ['/dev/null', '/dev/null', '/dev/null'];
-
-module.exports = { NOBODY, makeReport, placeAll, read };
+module.exports = { CONTROL, placeAll, read, tell };
 //# sourceURL=node:internal/exec

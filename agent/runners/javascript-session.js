@@ -17,13 +17,12 @@ const { pathToFileURL } = require('url');
 const { inspect } = require('util');
 const { AsyncResource, executionAsyncId } = require('async_hooks');
 const { Script } = require('vm');
-const { NOBODY, makeReport, placeAll, read } = require('./javascript-exec.js');
+const { CONTROL, placeAll, read, tell: tellAgent } = require('./javascript-exec.js');
 const { NAME, rewrite } = require('./javascript-import.js');
 
-const CONTROL = 3;
 const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can still show
 const LEFT_POLL_MS = 20;
-const { constants, writeSync, readFileSync } = fs;
+const { writeSync, readFileSync } = fs;
 // what the user's code may change later
 const { BigInt, Buffer, Error, JSON, Number, Object, SyntaxError, clearInterval, console, process,
   setImmediate, setInterval } = globalThis;
@@ -122,7 +121,7 @@ function setInput() {
 function leaveStreams() {
   streams[0]?.destroy();
   streams[0] = null;
-  placeAll(NOBODY, constants);
+  placeAll();
 }
 
 // ---- what the user's code sees ----
@@ -241,7 +240,7 @@ function exitStatus() {
 
 function tell(kind, status) {
   try {
-    writeSync(CONTROL, makeReport(kind, exec.token, status));
+    tellAgent(kind, exec.token, status);
   } catch {
     // the user's code has closed it; who asks for this process's status gets the right one
     if (kind === 'd')
@@ -344,7 +343,7 @@ function evaluate(code, path) {
 function beginExec(message) {
   const { token, paths, path, env, code } = read(message);
   exec = { token, path, isEvaluated: false, details: undefined };
-  placeAll(paths, constants);
+  placeAll(paths);
   tell('o', 0);
   control.unref();
   setInput();

@@ -88,27 +88,30 @@ function useModules(fs) {
   };
 }
 
+function openStreams(exec, message) {
+  const request = exec.read(message);
+  exec.placeAll(request.paths);
+  exec.tell('o', request.token, 0);
+  return request;
+}
+
 // A script that prints, run as Node.js runs a script: what is loaded and compiled for the first one is
 // the next one's. No random number is drawn, for a clone's are seeded once.
 function rehearse(fs, exec, message) {
-  const { token, paths } = exec.read(message);
+  const { token } = openStreams(exec, message);
   const path = require.resolve('./javascript-rehearsal.js');
-  exec.placeAll(paths, fs.constants);
-  fs.writeSync(CONTROL, exec.makeReport('o', token, 0));
   v8.setFlagsFromString('--random-seed=0');
   isModule(fs.readFileSync(path, 'utf8'));
   Module.runMain(path);
   forget(path);
   process.mainModule = undefined;
-  exec.placeAll(exec.NOBODY, fs.constants);
-  fs.writeSync(CONTROL, exec.makeReport('d', token, 0));
+  exec.placeAll();
+  exec.tell('d', token, 0);
 }
 
 // The streams and the environment of a run, in an interpreter that may have rehearsed.
 function beginOnce(fs, exec, message) {
-  const { token, paths, env } = exec.read(message);
-  exec.placeAll(paths, fs.constants);
-  fs.writeSync(CONTROL, exec.makeReport('o', token, 0));
+  const { env } = openStreams(exec, message);
   fs.closeSync(CONTROL);
   for (const [name, value] of env)
     process.env[name] = value;

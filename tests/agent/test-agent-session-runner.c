@@ -162,15 +162,18 @@ test_javascript_vandal (AgentPeer *peer, gconstpointer data)
     "Object.defineProperty(process, 'stdout', { get: () => null }); process.removeAllListeners()",
     "const f2 = require('fs'); f2.openSync = f2.writeSync = f2.closeSync = null; "
     "globalThis.setImmediate = globalThis.JSON = globalThis.Object = globalThis.Buffer = null",
+    /* no event of the process is told any more, so the interpreter ends with this */
     "delete globalThis.require; delete globalThis.module; process.exitCode = 0; process.emit = "
     "null",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
     {
+      session_mark (peer, JS);
       session_assert (peer, JS, codes[i], 0, "", "");
       session_assert (peer, JS, "console.log('alive'); console.error('too')", 0, "alive\n",
                       "too\n");
+      session_assert_fresh (peer, JS, i == G_N_ELEMENTS (codes) - 1);
     }
 }
 
