@@ -222,7 +222,7 @@ runner_choose_kind (BerthAgentRunner *self, const BerthAgentProgram *program)
   bool is_reseed = self->identities != program->identities;
 
   self->identities = program->identities;
-  if (program->is_rehearsal && berth_agent_language_has_hook (self->language))
+  if (program->is_rehearsal)
     return 'P';
   if (program->is_once)
     return is_reseed ? 'O' : 'o';

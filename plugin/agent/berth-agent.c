@@ -551,8 +551,8 @@ berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage languag
       return;
     }
   g_task_set_task_data (task, GUINT_TO_POINTER (++self->last_request), NULL);
-  self->ready_us
-      = 0; /* the loaded interpreter is this program's; the agent tells of the next one */
+  /* the loaded interpreter is this program's; the agent tells of the next one */
+  self->ready_us = 0;
   self->exec_task = g_object_ref (task);
   self->exec = berth_agent_exec_new (self->channel, self->last_request, g_steal_pointer (&owned),
                                      language, exec_done_cb, self);

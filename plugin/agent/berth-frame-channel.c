@@ -70,8 +70,7 @@ channel_fail (BerthFrameChannel *self, const GError *error)
 static gboolean
 is_end (gssize got, const GError *error)
 {
-  return got == 0 || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED)
-         || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE);
+  return got == 0 || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
 }
 
 /* FALSE: nothing more to read for now, or the channel is closed. */

@@ -215,20 +215,9 @@ domain_undefine (virDomainPtr domain, GError **error)
   return FALSE;
 }
 
-/* While the domain is defined nobody else's has its name. */
-static void
-remove_logs (virConnectPtr connection, const char *name)
-{
-  g_autofree char *uri = virConnectGetURI (connection);
-
-  if (uri == NULL)
-    berth_libvirt_error_take_code ();
-  else
-    berth_console_remove_logs (uri, name);
-}
-
 gboolean
-berth_domain_end (virConnectPtr connection, const char *uuid, const char *name, GError **error)
+berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, const char *name,
+                  GError **error)
 {
   g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
 
@@ -238,7 +227,7 @@ berth_domain_end (virConnectPtr connection, const char *uuid, const char *name, 
         {
           berth_libvirt_error_take_code ();
           if (!berth_domain_is_name_taken (connection, name))
-            remove_logs (connection, name);
+            berth_console_remove_logs (uri, name);
           return TRUE;
         }
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be looked up");
@@ -246,7 +235,8 @@ berth_domain_end (virConnectPtr connection, const char *uuid, const char *name, 
     }
   if (!domain_quit (domain) && !domain_destroy (domain, error))
     return FALSE;
-  remove_logs (connection, virDomainGetName (domain));
+  /* while the domain is defined nobody else's has its name */
+  berth_console_remove_logs (uri, virDomainGetName (domain));
   return domain_undefine (domain, error);
 }
 

@@ -49,9 +49,9 @@ gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, cons
                                 const char *title, GError **error);
 
 /* Destroys and undefines a domain, its logs with it; TRUE also when there is none (any more): then
- * the logs of @name, if that is nobody else's now, are what is left of it. */
-gboolean
-berth_domain_end (virConnectPtr connection, const char *uuid, const char *name, GError **error);
+ * the logs of @name, if that is nobody else's now, are what is left of it. @uri: of @connection. */
+gboolean berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid,
+                           const char *name, GError **error);
 
 /* Does this libvirt limit the CPU time of a running domain? It has no other way to be asked: it
  * can't without the host's cgroup controller cpu, and not on qemu:///session. */

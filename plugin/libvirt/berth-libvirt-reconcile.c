@@ -57,7 +57,7 @@ is_adoptable (const BerthOwnDomain *domain)
 }
 
 static gboolean
-end_orphans (virConnectPtr connection, Reconcile *reconcile, GError **error)
+end_orphans (virConnectPtr connection, const char *uri, Reconcile *reconcile, GError **error)
 {
   g_autoptr (GPtrArray) own = berth_domain_list_own (connection, reconcile->instance, error);
 
@@ -76,7 +76,7 @@ end_orphans (virConnectPtr connection, Reconcile *reconcile, GError **error)
           continue;
         }
       g_message ("ending domain %s, left behind by an earlier berthd", domain->name);
-      if (!berth_domain_end (connection, domain->uuid, domain->name, error))
+      if (!berth_domain_end (connection, uri, domain->uuid, domain->name, error))
         return FALSE;
     }
   return TRUE;
@@ -90,11 +90,12 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
+  g_autofree char *uri = berth_link_dup_uri (self->link);
   GHashTableIter iter;
   const char *uuid;
   gpointer is_up;
 
-  if (connection == NULL || !end_orphans (connection, reconcile, &error))
+  if (connection == NULL || !end_orphans (connection, uri, reconcile, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;

@@ -627,7 +627,7 @@ berth_libvirt_get_status (BerthLibvirt *self)
   unsigned long version = berth_link_get_libvirt_version (self->link);
   g_autofree char *text
       = g_strdup_printf ("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
-  const char *uri = berth_link_get_uri (self->link);
+  g_autofree char *uri = berth_link_dup_uri (self->link);
   GVariantDict dict;
 
   g_variant_dict_init (&dict, NULL);

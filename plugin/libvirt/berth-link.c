@@ -461,10 +461,12 @@ berth_link_is_up (BerthLink *self)
   return self->is_up;
 }
 
-const char *
-berth_link_get_uri (BerthLink *self)
+char *
+berth_link_dup_uri (BerthLink *self)
 {
-  return self->uri;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return g_strdup (self->uri);
 }
 
 unsigned long

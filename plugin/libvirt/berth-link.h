@@ -53,8 +53,8 @@ virConnectPtr berth_link_ref_connection (BerthLink *self, BerthLinkRole role, GE
 void berth_link_run (BerthLink *self, BerthLinkRole role, GTask *task, GTaskThreadFunc func);
 
 gboolean berth_link_is_up (BerthLink *self);
-/* The one in use; NULL before the first open. Main context. */
-const char *berth_link_get_uri (BerthLink *self);
+/* (transfer full) (nullable): the one in use; NULL before the first open. Any thread. */
+char *berth_link_dup_uri (BerthLink *self);
 /* As libvirt counts: 1,000,000 * major + 1,000 * minor + release; 0 before the first open. */
 unsigned long berth_link_get_libvirt_version (BerthLink *self);
 /* The hypervisor's, likewise. */

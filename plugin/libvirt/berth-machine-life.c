@@ -152,8 +152,9 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
       = berth_link_ref_connection (self->link, BERTH_LINK_DESTROY, &error);
+  g_autofree char *uri = berth_link_dup_uri (self->link);
 
-  if (connection != NULL && berth_domain_end (connection, self->uuid, self->name, &error))
+  if (connection != NULL && berth_domain_end (connection, uri, self->uuid, self->name, &error))
     {
       g_task_return_boolean (task, TRUE);
       return;

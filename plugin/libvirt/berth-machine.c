@@ -150,7 +150,6 @@ typedef struct
 {
   BerthMark *mark;
   BerthImages *images;
-  char *uri;
   char *console_path;
   BerthProcess *process;
   GSocket *socket;
@@ -161,7 +160,6 @@ start_free (Start *start)
 {
   berth_mark_free (start->mark);
   g_clear_pointer (&start->images, berth_images_unref);
-  g_free (start->uri);
   g_free (start->console_path);
   g_clear_pointer (&start->process, berth_process_free);
   g_clear_object (&start->socket);
@@ -223,7 +221,8 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
   /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write
    * them */
   g_autofree char *dac_label = berth_link_dup_dac_label (self->link);
-  g_autofree char *console_log = berth_console_dup_log_path (start->uri, self->name);
+  g_autofree char *uri = berth_link_dup_uri (self->link);
+  g_autofree char *console_log = berth_console_dup_log_path (uri, self->name);
   g_autoptr (GOutputStream) boot_log = machine_ref_boot_log (self);
   BerthDomainParams params = {
     .mark = start->mark,
@@ -260,8 +259,7 @@ char *
 berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error)
 {
   g_autoptr (BerthMark) mark = berth_machine_make_mark (self);
-  g_autofree char *uri = g_strdup (berth_link_get_uri (self->link));
-  Start start = { .mark = mark, .images = images, .uri = uri };
+  Start start = { .mark = mark, .images = images };
 
   return machine_make_xml (self, &start, error);
 }
@@ -305,8 +303,9 @@ machine_connect (BerthMachine *self, virConnectPtr connection, const char *live_
                  GError **error)
 {
   g_autofree char *path = berth_domain_dup_channel_path (live_xml, BERTH_PROTOCOL_PORT);
+  g_autofree char *uri = berth_link_dup_uri (self->link);
 
-  start->process = berth_process_open (start->uri, self->name);
+  start->process = berth_process_open (uri, self->name);
   start->console_path = berth_domain_dup_console_path (live_xml);
   start->socket
       = berth_domain_connect_port (connection, self->uuid, path, BERTH_PROTOCOL_PORT, error);
@@ -646,7 +645,6 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
   self->snapshot = snapshot != NULL ? berth_snapshot_ref (snapshot) : NULL;
   start->mark = berth_machine_make_mark (self);
   start->images = images != NULL ? berth_images_ref (images) : NULL; /* NULL: it is adopted */
-  start->uri = g_strdup (berth_link_get_uri (self->link));
   g_task_set_task_data (job, start, (GDestroyNotify)start_free);
   berth_link_run (self->link, BERTH_LINK_START, job, create_job);
 }

@@ -92,6 +92,14 @@ start (Fixture *fixture, const char *name, const char *uuid, const char *instanc
   g_assert_nonnull (live_xml);
 }
 
+static gboolean
+end_domain (Fixture *fixture, const char *uuid, GError **error)
+{
+  g_autofree char *uri = berth_link_dup_uri (fixture->link);
+
+  return berth_domain_end (fixture->connection, uri, uuid, "none", error);
+}
+
 static void
 test_start_and_end (Fixture *fixture, gconstpointer data)
 {
@@ -101,12 +109,12 @@ test_start_and_end (Fixture *fixture, gconstpointer data)
   start (fixture, "berth-python-1", UUID_A, "i");
   g_assert_true (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
   g_assert_true (berth_domain_is_active (fixture->connection, UUID_A));
-  g_assert_true (berth_domain_end (fixture->connection, UUID_A, "none", &error));
+  g_assert_true (end_domain (fixture, UUID_A, &error));
   g_assert_no_error (error);
   g_assert_false (berth_domain_is_active (fixture->connection, UUID_A));
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
   /* ending what is gone is no error: invariant 6 */
-  g_assert_true (berth_domain_end (fixture->connection, UUID_A, "none", &error));
+  g_assert_true (end_domain (fixture, UUID_A, &error));
   while (fixture->stopped->len == 0)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpstr (g_ptr_array_index (fixture->stopped, 0), ==, UUID_A);
@@ -123,7 +131,7 @@ test_ended_by_the_administrator (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (virDomainDestroy (domain), ==, 0);
   while (fixture->stopped->len == 0)
     g_main_context_iteration (NULL, TRUE);
-  g_assert_true (berth_domain_end (fixture->connection, UUID_A, "none", &error));
+  g_assert_true (end_domain (fixture, UUID_A, &error));
   g_assert_no_error (error);
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
 }
@@ -141,8 +149,8 @@ test_only_own_domains (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   g_assert_cmpuint (own->len, ==, 1);
   g_assert_cmpstr (((BerthOwnDomain *)g_ptr_array_index (own, 0))->uuid, ==, UUID_B);
-  g_assert_true (berth_domain_end (fixture->connection, UUID_A, "none", NULL));
-  g_assert_true (berth_domain_end (fixture->connection, UUID_B, "none", NULL));
+  g_assert_true (end_domain (fixture, UUID_A, NULL));
+  g_assert_true (end_domain (fixture, UUID_B, NULL));
 }
 
 /* A claim changes whose a domain is while it runs. */
@@ -180,7 +188,7 @@ test_mark_is_replaced (Fixture *fixture, gconstpointer data)
   g_clear_pointer (&own, g_ptr_array_unref);
   own = berth_domain_list_own (fixture->connection, "i", &error);
   g_assert_true (((BerthOwnDomain *)g_ptr_array_index (own, 0))->is_paused);
-  g_assert_true (berth_domain_end (fixture->connection, UUID_B, "none", NULL));
+  g_assert_true (end_domain (fixture, UUID_B, NULL));
 }
 
 static void
