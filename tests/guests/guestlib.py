@@ -5,6 +5,7 @@ tests with this word in their name. BERTH_TEST_IMAGES=DIR: with these images. BE
 the domains' names begin with it, for who tests beside others."""
 
 import atexit
+import contextlib
 import functools
 import glob
 import json
@@ -21,14 +22,15 @@ import traceback
 BERTH, BERTHD = (os.path.abspath(path) for path in sys.argv[1:3])
 ROOT = os.geteuid() == 0
 URI = os.environ.get("BERTH_URI", "qemu:///system" if ROOT else "qemu:///session")
+CACHE = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
 IMAGES = os.environ.get("BERTH_TEST_IMAGES") or (
-    "/var/cache/berth/images" if ROOT else os.path.join(
-        os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "berth/images"))
+    "/var/cache/berth/images" if ROOT else os.path.join(CACHE, "berth/images"))
+BUILD_IMAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../images/build")
 PREFIX = os.environ.get("BERTH_TEST_PREFIX", "berthguest")
-LOGS = "/var/log/libvirt/qemu" if ROOT else os.path.join(
-    os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "libvirt/qemu/log")
+LOGS = "/var/log/libvirt/qemu" if ROOT else os.path.join(CACHE, "libvirt/qemu/log")
 LIMIT_S = 240
 LONG = bool(os.environ.get("BERTH_TEST_LONG"))
+KEPT = contextlib.ExitStack()
 
 
 def virsh(*arguments):
@@ -200,6 +202,20 @@ def same(got, wanted):
     assert got == wanted, f"got {got!r}, wanted {wanted!r}"
 
 
+class Skip(Exception):
+    """This test can't be done here; its text says why."""
+
+
+def need(condition, reason):
+    if not condition:
+        raise Skip(reason)
+
+
+def keep(daemon):
+    """Enters a daemon that many tests share; main() leaves it after the last one."""
+    return KEPT.enter_context(daemon)
+
+
 def main(tests):
     if not os.path.exists(os.path.join(IMAGES, "images.json")):
         print("1..0 # SKIP no image in", IMAGES)
@@ -216,8 +232,11 @@ def main(tests):
         try:
             test()
             print(f"ok {number} {name} # {time.monotonic() - begin:.0f} s", flush=True)
+        except Skip as reason:
+            print(f"ok {number} {name} # SKIP {reason}", flush=True)
         except Exception:  # pylint: disable=broad-except
             failed += 1
             print("# " + traceback.format_exc().replace("\n", "\n# "))
             print(f"not ok {number} {name}", flush=True)
+    KEPT.close()
     return 1 if failed else 0

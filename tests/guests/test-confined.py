@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from guestlib import IMAGES, Daemon, main, same
+from guestlib import IMAGES, Daemon, keep, main, same
 
 # In front of each set of attempts: what it says in the end is {attempt: error, or "done"}.
 ATTEMPTS = """
@@ -63,8 +63,7 @@ class Session:
 @functools.cache
 def pool():
     """One berthd for all of the tests, with a session of each of both languages."""
-    daemon = Daemon("--warm-default", "0")
-    daemon.__enter__()
+    daemon = keep(Daemon("--warm-default", "0"))
     return daemon, Session(daemon), Session(daemon, "shell")
 
 
@@ -522,7 +521,4 @@ def test_output_without_end():
 
 
 if __name__ == "__main__":
-    STATUS = main(globals())
-    if pool.cache_info().currsize > 0:
-        pool()[0].__exit__(None)
-    sys.exit(STATUS)
+    sys.exit(main(globals()))

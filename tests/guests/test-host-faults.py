@@ -12,9 +12,9 @@ import tempfile
 import threading
 import time
 
-from guestlib import BERTHD, LIMIT_S, LONG, ROOT, Daemon, libvirtd_pids, main, may_meddle, same, until
+from guestlib import (BERTHD, BUILD_IMAGES, LIMIT_S, LONG, ROOT, Daemon, libvirtd_pids, main,
+                      may_meddle, need, same, until)
 
-BUILD_IMAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../images/build")
 HANG_S = 60 if LONG else 12
 MORE_DESCRIPTORS = 64 + 16  # than berthd has open when nothing goes on
 
@@ -33,9 +33,7 @@ def small_disk(size):
 
 
 def test_disk_full_while_a_snapshot_is_written():
-    if not ROOT:
-        print("# only root may mount a small disk")
-        return
+    need(ROOT, "only root may mount a small disk")
     with small_disk("64m") as (folder, resize), \
             Daemon("--max-vms", "3", "--warm", "python=1", snapshots=folder) as d:
         until(lambda: d.template()["failures"] > 0, "a snapshot that fails")
@@ -59,9 +57,7 @@ def build_images(folder):
 
 
 def test_disk_full_or_read_only_while_an_image_is_written():
-    if not ROOT:
-        print("# only root may mount a small disk")
-        return
+    need(ROOT, "only root may mount a small disk")
     with small_disk("1m") as (folder, resize):
         done = build_images(folder)
         error = done.stderr.splitlines()[-1]
@@ -82,9 +78,7 @@ def test_disk_full_or_read_only_while_an_image_is_written():
 
 
 def test_libvirtd_hangs():
-    if not may_meddle():
-        print("# only where this test may stop libvirtd")
-        return
+    need(may_meddle(), "only where this test may stop libvirtd")
     with Daemon("--warm", "python=1") as d:
         d.wait_warm()
         results = []

@@ -11,10 +11,9 @@ import sys
 import tempfile
 import time
 
-from guestlib import Daemon, main, same
+from guestlib import BUILD_IMAGES, Daemon, main, same
 
 HOSTILE, AGENT = (os.path.abspath(path) for path in sys.argv[3:5])
-BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../images/build")
 MARKER = b"hostile-mode="
 GROWTH_MAX_KB = 30 * 1024
 LIMIT_S = 3
@@ -28,7 +27,7 @@ def make_images(folder, mode):
         place = file.read().index(MARKER) + len(MARKER)
         file.seek(place)
         file.write(mode.encode().ljust(24))
-    subprocess.run([BUILD, "--agent", init, "--dir", folder, "-q"], check=True)
+    subprocess.run([BUILD_IMAGES, "--agent", init, "--dir", folder, "-q"], check=True)
 
 
 def resident_kb(pid):
@@ -57,7 +56,7 @@ def meet(mode):
     """A run in a guest of this mode, and a session beside it."""
     with tempfile.TemporaryDirectory(prefix="berth-hostile-", dir="/var/tmp") as images:
         os.chmod(images, 0o755)
-        subprocess.run([BUILD, "--agent", AGENT, "--dir", images, "-q"], check=True)
+        subprocess.run([BUILD_IMAGES, "--agent", AGENT, "--dir", images, "-q"], check=True)
         with Daemon("--warm-default", "0", "--snapshot-scope", "none", images=images) as d:
             other = Others(d)
             other.speed(3)  # the first ones are slower

@@ -10,7 +10,7 @@ import stat
 import sys
 import xml.etree.ElementTree
 
-from guestlib import ROOT, URI, Daemon, main, same, virsh
+from guestlib import ROOT, URI, Daemon, keep, main, same, virsh
 
 READONLY_RAM = (8, 2)  # QEMU from here on can open it so: rom=off of memory-backend-file
 
@@ -46,9 +46,7 @@ class Process:
 
 @functools.cache
 def daemon():
-    result = Daemon("--warm", "python=1", own_snapshots=True)
-    result.__enter__()
-    return result
+    return keep(Daemon("--warm", "python=1", own_snapshots=True))
 
 
 @functools.cache
@@ -139,7 +137,4 @@ if __name__ == "__main__":
     if not ROOT or URI != "qemu:///system":
         print("1..0 # SKIP libvirt confines QEMU on qemu:///system, and only root may look at it")
         sys.exit(0)
-    STATUS = main(globals())
-    if daemon.cache_info().currsize > 0:
-        daemon().__exit__(None)
-    sys.exit(STATUS)
+    sys.exit(main(globals()))

@@ -11,7 +11,7 @@ import threading
 import time
 
 from guestlib import (BERTH, LIMIT_S, LONG, PREFIX, Daemon, domains, libvirtd_pids, main, may_meddle,
-                      same, until, virsh)
+                      need, same, until, virsh)
 
 ROUNDS = 100 if LONG else 3
 SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -131,9 +131,7 @@ def test_host_rebooted():
 
 
 def test_libvirtd_restarted():
-    if not may_meddle():
-        print("# only where this test may start libvirtd")
-        return
+    need(may_meddle(), "only where this test may start libvirtd")
     with Daemon("--warm", "python=1") as d:
         d.wait_warm()
         session = d.berth("create").stdout.strip()

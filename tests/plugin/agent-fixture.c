@@ -60,14 +60,23 @@ run_until_done (Fixture *fixture)
 }
 
 void
-peer_send (Fixture *fixture, guint32 type, guint32 request, gconstpointer payload, gsize length)
+append_frame (GByteArray *bytes, guint32 type, guint32 request, gconstpointer payload,
+              guint32 length)
 {
   guint8 head[BERTH_FRAME_HEAD_SIZE];
 
-  berth_frame_head_write (head, type, request, (guint32)length);
-  g_assert_cmpint (send (fixture->peer, head, sizeof head, MSG_NOSIGNAL), ==, sizeof head);
-  if (length > 0)
-    g_assert_cmpint (send (fixture->peer, payload, length, MSG_NOSIGNAL), ==, (gssize)length);
+  berth_frame_head_write (head, type, request, length);
+  g_byte_array_append (bytes, head, sizeof head);
+  g_byte_array_append (bytes, payload, length);
+}
+
+void
+peer_send (Fixture *fixture, guint32 type, guint32 request, gconstpointer payload, gsize length)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+
+  append_frame (bytes, type, request, payload, (guint32)length);
+  g_assert_cmpint (send (fixture->peer, bytes->data, bytes->len, MSG_NOSIGNAL), ==, bytes->len);
 }
 
 BerthFrameHead
@@ -81,4 +90,31 @@ peer_read (Fixture *fixture, guint8 *payload)
   if (head.length > 0)
     g_assert_cmpint (recv (fixture->peer, payload, head.length, MSG_WAITALL), ==, head.length);
   return head;
+}
+
+void
+peer_answer_hello (Fixture *fixture, BerthHelloReply *reply)
+{
+  BerthHello hello;
+  BerthFrameHead head = peer_read (fixture, (guint8 *)&hello);
+
+  g_assert_cmpuint (head.type, ==, BERTH_FRAME_HELLO);
+  g_assert_cmpmem (hello.magic, sizeof hello.magic, BERTH_PROTOCOL_MAGIC, 8);
+  memcpy (reply->magic, hello.magic, sizeof reply->magic);
+  memcpy (reply->nonce, hello.nonce, sizeof reply->nonce);
+  peer_send (fixture, BERTH_FRAME_HELLO_REPLY, head.request, reply, sizeof *reply);
+}
+
+void
+greet (Fixture *fixture, guint32 flags)
+{
+  BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .flags = flags, .ready_us = 5 };
+  g_autoptr (GError) error = NULL;
+
+  berth_agent_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
+  peer_answer_hello (fixture, &reply);
+  run_until_done (fixture);
+  g_assert_true (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_no_error (error);
+  g_clear_object (&fixture->result);
 }

@@ -27,7 +27,14 @@ void run_until_done (Fixture *fixture);
 
 void
 peer_send (Fixture *fixture, guint32 type, guint32 request, gconstpointer payload, gsize length);
+void append_frame (GByteArray *bytes, guint32 type, guint32 request, gconstpointer payload,
+                   guint32 length);
 /* The next frame that the host sent; the payload into @payload, which must be large enough. */
 BerthFrameHead peer_read (Fixture *fixture, guint8 *payload);
+
+/* Reads the host's hello, and answers with @reply, to which it adds what the host wants back. */
+void peer_answer_hello (Fixture *fixture, BerthHelloReply *reply);
+/* The hello, both sides of it. @flags: of BERTH_HELLO_* */
+void greet (Fixture *fixture, guint32 flags);
 
 G_END_DECLS

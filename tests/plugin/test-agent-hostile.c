@@ -10,8 +10,8 @@
 #include "pool/berth-error.h"
 
 #define FLOOD_BYTES (128u * 1024u * 1024u)
-#define GROWTH_MAX_KB                                                                              \
-  (30 * 1024) /* of a flood of 128 MiB; a sanitizer keeps 8 MiB of what was freed */
+/* by such a flood; a sanitizer keeps 8 MiB of what was freed */
+#define GROWTH_MAX_KB (30 * 1024)
 
 typedef void (*NextFrame) (Fixture *fixture, guint32 request, GByteArray *out);
 
@@ -24,16 +24,6 @@ resident_kb (void)
   g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
   g_assert_cmpint (sscanf (text, "%*d %ld", &pages), ==, 1);
   return pages * (sysconf (_SC_PAGESIZE) / 1024);
-}
-
-static void
-put_frame (GByteArray *out, guint32 type, guint32 request, gconstpointer payload, guint32 length)
-{
-  guint8 head[BERTH_FRAME_HEAD_SIZE];
-
-  berth_frame_head_write (head, type, request, length);
-  g_byte_array_append (out, head, sizeof head);
-  g_byte_array_append (out, payload, length);
 }
 
 /* Writes what the socket takes, so that a host that reads no more can't block the test. */
@@ -74,23 +64,6 @@ flood (Fixture *fixture, guint32 request, NextFrame next, gsize limit)
                   most - before);
   g_assert_cmpint (most - before, <, GROWTH_MAX_KB);
   return total;
-}
-
-static void
-greet (Fixture *fixture)
-{
-  BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .ready_us = 5 };
-  BerthHello hello;
-  BerthFrameHead head;
-
-  berth_agent_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
-  head = peer_read (fixture, (guint8 *)&hello);
-  memcpy (reply.magic, hello.magic, sizeof reply.magic);
-  memcpy (reply.nonce, hello.nonce, sizeof reply.nonce);
-  peer_send (fixture, BERTH_FRAME_HELLO_REPLY, head.request, &reply, sizeof reply);
-  run_until_done (fixture);
-  g_assert_true (berth_agent_hello_finish (fixture->agent, fixture->result, NULL));
-  g_clear_object (&fixture->result);
 }
 
 static guint32
@@ -148,7 +121,7 @@ test_noise_instead_of_an_answer (Fixture *fixture, gconstpointer data)
 static void
 next_started (Fixture *fixture, guint32 request, GByteArray *out)
 {
-  put_frame (out, BERTH_FRAME_STARTED, request, "", 0);
+  append_frame (out, BERTH_FRAME_STARTED, request, "", 0);
 }
 
 static void
@@ -156,7 +129,7 @@ next_empty (Fixture *fixture, guint32 request, GByteArray *out)
 {
   static const guint8 stream[4] = { BERTH_STREAM_STDOUT };
 
-  put_frame (out, BERTH_FRAME_DATA, request, stream, sizeof stream);
+  append_frame (out, BERTH_FRAME_DATA, request, stream, sizeof stream);
 }
 
 static void
@@ -164,7 +137,7 @@ next_credit (Fixture *fixture, guint32 request, GByteArray *out)
 {
   static const guint8 none[8] = { BERTH_STREAM_STDIN };
 
-  put_frame (out, BERTH_FRAME_CREDIT, request, none, sizeof none);
+  append_frame (out, BERTH_FRAME_CREDIT, request, none, sizeof none);
 }
 
 static void
@@ -172,7 +145,7 @@ next_ready (Fixture *fixture, guint32 request, GByteArray *out)
 {
   static const guint8 time[8] = { 1 };
 
-  put_frame (out, BERTH_FRAME_READY, 0, time, sizeof time);
+  append_frame (out, BERTH_FRAME_READY, 0, time, sizeof time);
 }
 
 static void
@@ -181,7 +154,7 @@ next_hello (Fixture *fixture, guint32 request, GByteArray *out)
   BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .ready_us = 5 };
 
   memcpy (reply.magic, BERTH_PROTOCOL_MAGIC, sizeof reply.magic);
-  put_frame (out, BERTH_FRAME_HELLO_REPLY, 1, &reply, sizeof reply);
+  append_frame (out, BERTH_FRAME_HELLO_REPLY, 1, &reply, sizeof reply);
 }
 
 static void
@@ -189,7 +162,7 @@ next_stranger (Fixture *fixture, guint32 request, GByteArray *out)
 {
   static const guint8 data[1024] = { BERTH_STREAM_STDOUT };
 
-  put_frame (out, BERTH_FRAME_DATA, request + 7, data, sizeof data);
+  append_frame (out, BERTH_FRAME_DATA, request + 7, data, sizeof data);
 }
 
 /* Frames that cost no credit and say nothing: a guest may not keep the host busy with them. */
@@ -199,7 +172,7 @@ test_free_frames (Fixture *fixture, gconstpointer data)
   const NextFrame *next = data;
   gsize taken;
 
-  greet (fixture);
+  greet (fixture, 0);
   taken = flood (fixture, begin_exec (fixture, NULL), *next, FLOOD_BYTES);
   g_assert_cmpuint (taken, <, FLOOD_BYTES);
   finish_badly (fixture);
@@ -214,7 +187,7 @@ test_output_without_end (Fixture *fixture, gconstpointer data)
   glong before, most;
   guint32 request;
 
-  greet (fixture);
+  greet (fixture, 0);
   request = begin_exec (fixture, &credit);
   peer_send (fixture, BERTH_FRAME_STARTED, request, NULL, 0);
   berth_le32_write (payload, BERTH_STREAM_STDOUT);
@@ -258,7 +231,7 @@ put_any_frame (GByteArray *out, guint32 request)
 
   for (guint i = 0; i < MIN (size, 64); i++)
     payload[i] = (guint8)(g_test_rand_bit () ? g_test_rand_int_range (0, 6) : g_test_rand_int ());
-  put_frame (out, type, request + (guint32)g_test_rand_int_range (-1, 2), payload, size);
+  append_frame (out, type, request + (guint32)g_test_rand_int_range (-1, 2), payload, size);
 }
 
 static void
@@ -270,7 +243,7 @@ test_anything (Fixture *fixture, gconstpointer data)
   gsize from = 0;
   guint32 request;
 
-  greet (fixture);
+  greet (fixture, 0);
   request = begin_exec (fixture, NULL);
   if (g_test_rand_bit ())
     peer_send (fixture, BERTH_FRAME_STARTED, request, NULL, 0);

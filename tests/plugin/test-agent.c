@@ -8,27 +8,6 @@
 #include "agent-fixture.h"
 #include "pool/berth-error.h"
 
-static void
-greet (Fixture *fixture, guint32 flags)
-{
-  BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .flags = flags, .ready_us = 5 };
-  BerthHello hello;
-  BerthFrameHead head;
-  g_autoptr (GError) error = NULL;
-
-  berth_agent_hello_async (fixture->agent, TRUE, 5000, NULL, done_cb, fixture);
-  head = peer_read (fixture, (guint8 *)&hello);
-  g_assert_cmpuint (head.type, ==, BERTH_FRAME_HELLO);
-  g_assert_cmpmem (hello.magic, sizeof hello.magic, BERTH_PROTOCOL_MAGIC, 8);
-  memcpy (reply.magic, hello.magic, sizeof reply.magic);
-  memcpy (reply.nonce, hello.nonce, sizeof reply.nonce);
-  peer_send (fixture, BERTH_FRAME_HELLO_REPLY, head.request, &reply, sizeof reply);
-  run_until_done (fixture);
-  g_assert_true (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
-  g_assert_no_error (error);
-  g_clear_object (&fixture->result);
-}
-
 static guint32
 begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
 {
@@ -361,15 +340,10 @@ static void
 test_other_version_is_refused (Fixture *fixture, gconstpointer data)
 {
   BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION + 1 };
-  BerthHello hello;
   g_autoptr (GError) error = NULL;
-  BerthFrameHead head;
 
   berth_agent_hello_async (fixture->agent, TRUE, 5000, NULL, done_cb, fixture);
-  head = peer_read (fixture, (guint8 *)&hello);
-  memcpy (reply.magic, hello.magic, sizeof reply.magic);
-  memcpy (reply.nonce, hello.nonce, sizeof reply.nonce);
-  peer_send (fixture, BERTH_FRAME_HELLO_REPLY, head.request, &reply, sizeof reply);
+  peer_answer_hello (fixture, &reply);
   run_until_done (fixture);
   g_assert_false (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
   g_assert_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_VERSION);

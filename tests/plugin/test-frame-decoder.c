@@ -2,19 +2,9 @@
 /* The host's frame decoder: what a guest may send, byte by byte, and what it may not. */
 #include <glib.h>
 
-#include "berth-frame-decoder.h"
+#include "agent-fixture.h"
 
 static const guint8 nonce[BERTH_PROTOCOL_NONCE_SIZE] = "0123456789abcde";
-
-static void
-append_frame (GByteArray *bytes, guint32 type, guint32 request, gconstpointer payload, guint length)
-{
-  guint8 head[BERTH_FRAME_HEAD_SIZE];
-
-  berth_frame_head_write (head, type, request, length);
-  g_byte_array_append (bytes, head, sizeof head);
-  g_byte_array_append (bytes, payload, length);
-}
 
 static void
 append_hello (GByteArray *bytes, const guint8 *returned)
