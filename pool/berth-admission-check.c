@@ -27,6 +27,9 @@ check_vms (BerthAdmission *self)
         g_error ("invariant 2: VM %s does not hold its place", berth_vm_get_id (av->vm));
       if (av->held.vcpus != (runs || is_kept ? berth_vm_get_vcpus (av->vm) : 0))
         g_error ("invariant 1: VM %s holds the wrong vCPUs", berth_vm_get_id (av->vm));
+      if (berth_vm_get_tenant_key (av->vm) != NULL && av->tenant != NULL
+          && !g_str_equal (berth_vm_get_tenant_key (av->vm), av->tenant->key))
+        g_error ("invariant 7: VM %s is another tenant's", berth_vm_get_id (av->vm));
       if (av->waiter != NULL && av->waiter->vm != av)
         g_error ("invariant 3: a waiter of VM %s is lost", berth_vm_get_id (av->vm));
     }
@@ -160,7 +163,7 @@ check_queue (BerthAdmission *self)
 static gboolean
 vm_has_shape (BerthAdmissionVm *av, BerthRequest *request)
 {
-  return g_str_equal (berth_vm_get_template (av->vm), request->template_name)
+  return berth_warm_serves (av->warm, request)
          && berth_vm_get_memory_mb (av->vm) == request->memory_mb
          && berth_vm_get_vcpus (av->vm) == request->vcpus;
 }

@@ -186,13 +186,14 @@ supply_is_left (BerthAdmission *self, const Supply *supply)
  * Hopeless:
  *
  * Requests that got nothing in this pass. What is left to give only shrinks in a pass, so another
- * one of the same template and size gets nothing, either: a long queue of a few kinds is walked
- * without asking for each.
+ * one of the same template and size gets nothing, either (where tenants have warm VMs of their
+ * own: one of the same tenant): a long queue of a few kinds is walked without asking for each.
  */
 typedef struct
 {
   BerthRequest *kinds[MAX_HOPELESS];
   guint n;
+  gboolean is_by_tenant;
 } Hopeless;
 
 static gboolean
@@ -201,7 +202,8 @@ hopeless_contains (const Hopeless *self, BerthRequest *request)
   for (guint i = 0; i < self->n; i++)
     if (self->kinds[i]->memory_mb == request->memory_mb && self->kinds[i]->vcpus == request->vcpus
         && self->kinds[i]->needs_boot == request->needs_boot
-        && g_str_equal (self->kinds[i]->template_name, request->template_name))
+        && g_str_equal (self->kinds[i]->template_name, request->template_name)
+        && (!self->is_by_tenant || g_str_equal (self->kinds[i]->tenant_key, request->tenant_key)))
       return TRUE;
   return FALSE;
 }
@@ -252,7 +254,7 @@ static gboolean
 dispatch_one (BerthAdmission *self)
 {
   Supply supply;
-  Hopeless hopeless = { .n = 0 };
+  Hopeless hopeless = { .is_by_tenant = berth_admission_has_tenants_warm (self) };
   BerthWaitersIter iter;
   BerthWaiter *next = NULL;
 

@@ -143,7 +143,8 @@ guint berth_admission_count_free (BerthAdmission *self);
 
 /* berth-admission-warm.c */
 /* NULL if the warm pool knows nothing of it */
-BerthWarm *berth_admission_find_warm (BerthAdmission *self, const char *template_name);
+BerthWarm *
+berth_admission_find_warm (BerthAdmission *self, const char *template_name, const char *tenant_key);
 void berth_admission_handle_warm (BerthAdmission *self, const BerthMessage *message);
 /* the warm VM that serves @request, if there is one; whether its vCPUs are free is not asked */
 BerthAdmissionVm *berth_admission_pick_warm (BerthAdmission *self, BerthRequest *request);
@@ -159,6 +160,8 @@ gboolean berth_admission_trim_warm (BerthAdmission *self);
 /* starts what is wanted and fits, if nobody waits */
 void berth_admission_refill_warm (BerthAdmission *self);
 gint64 berth_admission_next_warm_wakeup_us (BerthAdmission *self);
+/* whether some warm VMs may serve one tenant alone */
+gboolean berth_admission_has_tenants_warm (BerthAdmission *self);
 GVariant *berth_admission_dup_warm_status (BerthAdmission *self);
 
 /* berth-admission-status.c */

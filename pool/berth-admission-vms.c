@@ -91,10 +91,8 @@ vm_add (BerthAdmission *self, BerthVm *vm, BerthStartMode mode)
 }
 
 static BerthAdmissionVm *
-vm_new (BerthAdmission *self, const char *template_name, guint memory_mb, guint vcpus,
-        BerthStartMode mode)
+vm_add_unstarted (BerthAdmission *self, BerthVm *vm, BerthStartMode mode)
 {
-  BerthVm *vm = berth_vm_new (template_name, memory_mb, vcpus, self->now_us);
   BerthAdmissionVm *av = vm_add (self, vm, mode);
 
   av->is_unstarted = TRUE;
@@ -131,8 +129,9 @@ static void
 start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace place)
 {
   BerthRequest *request = waiter->base.request;
-  BerthAdmissionVm *av
-      = vm_new (self, request->template_name, request->memory_mb, request->vcpus, BERTH_START_RUN);
+  BerthVm *vm = berth_vm_new (request->template_name, NULL, request->memory_mb, request->vcpus,
+                              self->now_us);
+  BerthAdmissionVm *av = vm_add_unstarted (self, vm, BERTH_START_RUN);
 
   av->held = place;
   av->tenant = waiter->base.tenant;
@@ -195,8 +194,9 @@ void
 berth_admission_refill (BerthAdmission *self, BerthWarm *warm)
 {
   const BerthWarmTarget *target = berth_warm_get_target (warm);
-  BerthAdmissionVm *av = vm_new (self, berth_warm_get_name (warm), target->memory_mb, target->vcpus,
-                                 BERTH_START_WARM);
+  BerthVm *vm = berth_vm_new (berth_warm_get_template (warm), berth_warm_get_tenant_key (warm),
+                              target->memory_mb, target->vcpus, self->now_us);
+  BerthAdmissionVm *av = vm_add_unstarted (self, vm, BERTH_START_WARM);
 
   av->warm = warm;
   av->generation = berth_warm_get_generation (warm);
@@ -226,7 +226,8 @@ adopt_warm (BerthAdmission *self, BerthVm *vm)
 {
   BerthAdmissionVm *av = vm_add (self, g_object_ref (vm), BERTH_START_WARM);
 
-  av->warm = berth_admission_find_warm (self, berth_vm_get_template (vm));
+  av->warm
+      = berth_admission_find_warm (self, berth_vm_get_template (vm), berth_vm_get_tenant_key (vm));
   self->n_refilling++;
   vm_take (self, av,
            (BerthPlace){ .slots = 1,

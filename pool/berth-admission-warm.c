@@ -5,7 +5,7 @@
 
 #define RELIEF_EVERY_US G_TIME_SPAN_SECOND
 
-/* What there is of one template. */
+/* What there is of one #BerthWarm. */
 typedef struct
 {
   guint n_idle;
@@ -66,24 +66,42 @@ count_warm (BerthAdmission *self, BerthWarm *warm)
 }
 
 BerthWarm *
-berth_admission_find_warm (BerthAdmission *self, const char *template_name)
+berth_admission_find_warm (BerthAdmission *self, const char *template_name, const char *tenant_key)
 {
   for (guint i = 0; i < self->warm->len; i++)
-    if (g_strcmp0 (berth_warm_get_name (self->warm->pdata[i]), template_name) == 0)
+    if (berth_warm_is_of (self->warm->pdata[i], template_name, tenant_key))
       return self->warm->pdata[i];
   return NULL;
 }
 
-static void
-set_target (BerthAdmission *self, const char *template_name, const BerthWarmTarget *target)
+static gboolean
+is_template_drained (BerthAdmission *self, const char *template_name)
 {
-  BerthWarm *warm = berth_admission_find_warm (self, template_name);
+  for (guint i = 0; i < self->warm->len; i++)
+    if (g_str_equal (berth_warm_get_template (self->warm->pdata[i]), template_name))
+      return berth_warm_is_drained (self->warm->pdata[i]);
+  return FALSE;
+}
 
-  if (warm == NULL)
-    {
-      warm = berth_warm_new (template_name);
-      g_ptr_array_add (self->warm, warm);
-    }
+static BerthWarm *
+ensure_warm (BerthAdmission *self, const char *template_name, const char *tenant_key)
+{
+  BerthWarm *warm = berth_admission_find_warm (self, template_name, tenant_key);
+
+  if (warm != NULL)
+    return warm;
+  warm = berth_warm_new (template_name, tenant_key);
+  berth_warm_set_drained (warm, is_template_drained (self, template_name));
+  g_ptr_array_add (self->warm, warm);
+  return warm;
+}
+
+static void
+set_target (BerthAdmission *self, const BerthMessage *message)
+{
+  const BerthWarmTarget *target = message->target;
+  BerthWarm *warm = ensure_warm (self, message->template_name, message->tenant_key);
+
   berth_warm_set_target (warm, target);
   if (target->min > 0 || target->max > 0)
     berth_admission_note_size (self, target->memory_mb, target->vcpus);
@@ -96,7 +114,7 @@ set_drained (BerthAdmission *self, const char *template_name, gboolean drained)
     {
       BerthWarm *warm = self->warm->pdata[i];
 
-      if (template_name != NULL && g_strcmp0 (berth_warm_get_name (warm), template_name) != 0)
+      if (template_name != NULL && !g_str_equal (berth_warm_get_template (warm), template_name))
         continue;
       berth_warm_set_drained (warm, drained);
       if (!drained)
@@ -106,9 +124,9 @@ set_drained (BerthAdmission *self, const char *template_name, gboolean drained)
 
 /* what made its VMs fail may be mended */
 static void
-change_template (BerthAdmission *self, const char *template_name)
+change_template (BerthAdmission *self, const BerthMessage *message)
 {
-  BerthWarm *warm = berth_admission_find_warm (self, template_name);
+  BerthWarm *warm = berth_admission_find_warm (self, message->template_name, message->tenant_key);
 
   if (warm == NULL)
     return;
@@ -122,7 +140,7 @@ berth_admission_handle_warm (BerthAdmission *self, const BerthMessage *message)
   switch (message->type)
     {
     case BERTH_MESSAGE_SET_WARM:
-      set_target (self, message->template_name, message->target);
+      set_target (self, message);
       break;
     case BERTH_MESSAGE_DRAIN:
       set_drained (self, message->template_name, TRUE);
@@ -131,7 +149,7 @@ berth_admission_handle_warm (BerthAdmission *self, const BerthMessage *message)
       set_drained (self, message->template_name, FALSE);
       break;
     case BERTH_MESSAGE_TEMPLATE_CHANGED:
-      change_template (self, message->template_name);
+      change_template (self, message);
       break;
     case BERTH_MESSAGE_SET_PRESSURE:
       if (message->flag && !self->is_pressed)
@@ -146,8 +164,7 @@ berth_admission_handle_warm (BerthAdmission *self, const BerthMessage *message)
 static gboolean
 vm_serves (BerthAdmissionVm *av, BerthRequest *request)
 {
-  return av->warm != NULL && !request->needs_boot
-         && g_str_equal (berth_vm_get_template (av->vm), request->template_name)
+  return av->warm != NULL && berth_warm_serves (av->warm, request)
          && berth_vm_get_memory_mb (av->vm) == request->memory_mb
          && berth_vm_get_vcpus (av->vm) == request->vcpus
          && av->generation == berth_warm_get_generation (av->warm);
@@ -348,6 +365,30 @@ relieve (BerthAdmission *self)
   self->relief_at_us = self->now_us + RELIEF_EVERY_US;
 }
 
+static gboolean
+warm_is_in_use (BerthAdmission *self, BerthWarm *warm)
+{
+  if (berth_warm_get_target (warm)->max > 0)
+    return TRUE;
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    if (((BerthAdmissionVm *)link->data)->warm == warm)
+      return TRUE;
+  return FALSE;
+}
+
+/* Tenants come and go, templates do not. */
+static void
+forget_tenants (BerthAdmission *self)
+{
+  for (guint i = self->warm->len; i > 0; i--)
+    {
+      BerthWarm *warm = self->warm->pdata[i - 1];
+
+      if (berth_warm_get_tenant_key (warm) != NULL && !warm_is_in_use (self, warm))
+        g_ptr_array_remove_index (self->warm, i - 1);
+    }
+}
+
 gboolean
 berth_admission_trim_warm (BerthAdmission *self)
 {
@@ -355,6 +396,7 @@ berth_admission_trim_warm (BerthAdmission *self)
 
   if (!self->is_open || self->is_shutting_down)
     return FALSE;
+  forget_tenants (self);
   trim_useless (self);
   for (guint i = 0; i < self->warm->len; i++)
     trim_template (self, self->warm->pdata[i]);
@@ -449,6 +491,68 @@ berth_admission_next_warm_wakeup_us (BerthAdmission *self)
   return wakeup_us;
 }
 
+gboolean
+berth_admission_has_tenants_warm (BerthAdmission *self)
+{
+  for (guint i = 0; i < self->warm->len; i++)
+    if (berth_warm_get_tenant_key (self->warm->pdata[i]) != NULL)
+      return TRUE;
+  return FALSE;
+}
+
+/* of a template: where its tenants have warm VMs of their own, of all of them together */
+typedef struct
+{
+  guint n_idle;
+  guint n_refilling;
+  guint wanted;
+  guint min;
+  guint max;
+  guint failures;
+  const char *last_error;
+} WarmStatus;
+
+static WarmStatus
+sum_up (BerthAdmission *self, const char *template_name)
+{
+  WarmStatus sum = { 0 };
+
+  for (guint i = 0; i < self->warm->len; i++)
+    {
+      BerthWarm *warm = self->warm->pdata[i];
+      const BerthWarmTarget *target = berth_warm_get_target (warm);
+      WarmCount count = count_warm (self, warm);
+
+      if (!g_str_equal (berth_warm_get_template (warm), template_name))
+        continue;
+      sum.n_idle += count.n_idle;
+      sum.n_refilling += count.n_refilling;
+      sum.wanted += berth_warm_get_wanted (warm, self->now_us);
+      sum.min += target->min;
+      sum.max += target->max;
+      sum.failures += berth_warm_get_failures (warm);
+      if (berth_warm_get_last_error (warm) != NULL)
+        sum.last_error = berth_warm_get_last_error (warm);
+    }
+  return sum;
+}
+
+static GVariant *
+warm_status_to_variant (const WarmStatus *status)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+  g_variant_dict_insert (&dict, "warm", "u", status->n_idle);
+  g_variant_dict_insert (&dict, "refilling", "u", status->n_refilling);
+  g_variant_dict_insert (&dict, "target", "u", status->wanted);
+  g_variant_dict_insert (&dict, "min", "u", status->min);
+  g_variant_dict_insert (&dict, "max", "u", status->max);
+  g_variant_dict_insert (&dict, "failures", "u", status->failures);
+  if (status->last_error != NULL)
+    g_variant_dict_insert (&dict, "last_error", "s", status->last_error);
+  return g_variant_dict_end (&dict);
+}
+
 GVariant *
 berth_admission_dup_warm_status (BerthAdmission *self)
 {
@@ -456,22 +560,13 @@ berth_admission_dup_warm_status (BerthAdmission *self)
 
   for (guint i = 0; i < self->warm->len; i++)
     {
-      BerthWarm *warm = self->warm->pdata[i];
-      const BerthWarmTarget *target = berth_warm_get_target (warm);
-      const char *last_error = berth_warm_get_last_error (warm);
-      WarmCount count = count_warm (self, warm);
-      g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+      const char *name = berth_warm_get_template (self->warm->pdata[i]);
+      WarmStatus status;
 
-      g_variant_dict_insert (&dict, "warm", "u", count.n_idle);
-      g_variant_dict_insert (&dict, "refilling", "u", count.n_refilling);
-      g_variant_dict_insert (&dict, "target", "u", berth_warm_get_wanted (warm, self->now_us));
-      g_variant_dict_insert (&dict, "min", "u", target->min);
-      g_variant_dict_insert (&dict, "max", "u", target->max);
-      g_variant_dict_insert (&dict, "failures", "u", berth_warm_get_failures (warm));
-      if (last_error != NULL)
-        g_variant_dict_insert (&dict, "last_error", "s", last_error);
-      g_variant_dict_insert_value (&templates, berth_warm_get_name (warm),
-                                   g_variant_dict_end (&dict));
+      if (g_variant_dict_contains (&templates, name))
+        continue;
+      status = sum_up (self, name);
+      g_variant_dict_insert_value (&templates, name, warm_status_to_variant (&status));
     }
   return g_variant_dict_end (&templates);
 }

@@ -129,11 +129,14 @@ berth_admission_note_size (BerthAdmission *self, guint memory_mb, guint vcpus)
 static void
 note_arrival (BerthAdmission *self, BerthRequest *request)
 {
-  BerthWarm *warm = berth_admission_find_warm (self, request->template_name);
+  for (guint i = 0; i < self->warm->len; i++)
+    {
+      BerthWarm *warm = self->warm->pdata[i];
 
-  if (warm != NULL && !request->needs_boot
-      && berth_warm_fits (warm, request->memory_mb, request->vcpus))
-    berth_warm_note_arrival (warm, self->now_us);
+      if (berth_warm_serves (warm, request)
+          && berth_warm_fits (warm, request->memory_mb, request->vcpus))
+        berth_warm_note_arrival (warm, self->now_us);
+    }
 }
 
 static BerthAdmissionWaiter *

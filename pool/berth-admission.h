@@ -20,10 +20,12 @@ G_BEGIN_DECLS
  * @BERTH_MESSAGE_RESIZE: `capacity` holds from now on
  * @BERTH_MESSAGE_SET_OPEN: the gate is open if `flag`
  * @BERTH_MESSAGE_SHUTDOWN: everything is to end; `ticket` hears when it did
- * @BERTH_MESSAGE_SET_WARM: `target` is wanted of `template_name`
+ * @BERTH_MESSAGE_SET_WARM: `target` is wanted of `template_name`, for the tenant of `tenant_key`
+ *   alone or (%NULL) for anybody
  * @BERTH_MESSAGE_DRAIN: no warm VM of `template_name` (%NULL: of any) is kept
  * @BERTH_MESSAGE_FILL: they are wanted again, at once
- * @BERTH_MESSAGE_TEMPLATE_CHANGED: warm VMs of `template_name` are outdated
+ * @BERTH_MESSAGE_TEMPLATE_CHANGED: warm VMs of `template_name` for `tenant_key`, likewise, are
+ *   outdated
  * @BERTH_MESSAGE_SET_PRESSURE: the host is short of memory if `flag`
  * @BERTH_MESSAGE_SET_TENANTS: `policy` holds from now on
  * @BERTH_MESSAGE_ADOPT: `vm` exists already: `request`'s own, or (%NULL) to be looked at by the
@@ -64,6 +66,7 @@ typedef struct
   const GError *error;
   const BerthCapacity *capacity;
   const char *template_name;
+  const char *tenant_key;
   const BerthWarmTarget *target;
   BerthTenantPolicy *policy;
   gboolean flag;

@@ -35,6 +35,7 @@ pool_message_free (BerthPoolMessage *message)
   g_clear_object (&message->vm);
   g_clear_error (&message->error);
   g_free (message->template_name);
+  g_free (message->tenant_key);
   g_clear_pointer (&message->policy, berth_tenant_policy_unref);
   g_clear_pointer (&message->reply, g_async_queue_unref);
   g_free (message);

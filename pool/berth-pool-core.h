@@ -46,6 +46,7 @@ typedef struct
   BerthCapacity capacity;
   BerthWarmTarget target;
   char *template_name;
+  char *tenant_key;
   BerthTenantPolicy *policy;
   GAsyncQueue *reply;
 } BerthPoolMessage;

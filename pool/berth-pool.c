@@ -448,10 +448,22 @@ berth_pool_set_open (BerthPool *self, gboolean open)
   berth_pool_core_push (self->core, message);
 }
 
+static void
+push_template (BerthPool *self, BerthPoolMessage *message, const char *template_name,
+               const char *tenant_key)
+{
+  message->template_name = g_strdup (template_name);
+  message->message.template_name = message->template_name;
+  message->tenant_key = g_strdup (tenant_key);
+  message->message.tenant_key = message->tenant_key;
+  berth_pool_core_push (self->core, message);
+}
+
 /**
  * berth_pool_set_warm_target:
  * @self: a #BerthPool
  * @template_name: of the template
+ * @tenant_key: (nullable): of the tenant that they are for; %NULL for anybody
  * @target: what is wanted of it from now on
  *
  * Keeps paused, healthy VMs of @template_name ready for requests of exactly @target's size. They
@@ -459,7 +471,7 @@ berth_pool_set_open (BerthPool *self, gboolean open)
  * has no snapshot yet) has a target of 0. Any thread.
  */
 void
-berth_pool_set_warm_target (BerthPool *self, const char *template_name,
+berth_pool_set_warm_target (BerthPool *self, const char *template_name, const char *tenant_key,
                             const BerthWarmTarget *target)
 {
   BerthPoolMessage *message = NULL;
@@ -473,19 +485,7 @@ berth_pool_set_warm_target (BerthPool *self, const char *template_name,
   message = berth_pool_message_new (BERTH_MESSAGE_SET_WARM);
   message->target = *target;
   message->message.target = &message->target;
-  message->template_name = g_strdup (template_name);
-  message->message.template_name = message->template_name;
-  berth_pool_core_push (self->core, message);
-}
-
-static void
-push_template (BerthPool *self, BerthMessageType type, const char *template_name)
-{
-  BerthPoolMessage *message = berth_pool_message_new (type);
-
-  message->template_name = g_strdup (template_name);
-  message->message.template_name = message->template_name;
-  berth_pool_core_push (self->core, message);
+  push_template (self, message, template_name, tenant_key);
 }
 
 /**
@@ -499,7 +499,7 @@ void
 berth_pool_drain (BerthPool *self, const char *template_name)
 {
   g_return_if_fail (BERTH_IS_POOL (self));
-  push_template (self, BERTH_MESSAGE_DRAIN, template_name);
+  push_template (self, berth_pool_message_new (BERTH_MESSAGE_DRAIN), template_name, NULL);
 }
 
 /**
@@ -513,23 +513,26 @@ void
 berth_pool_fill (BerthPool *self, const char *template_name)
 {
   g_return_if_fail (BERTH_IS_POOL (self));
-  push_template (self, BERTH_MESSAGE_FILL, template_name);
+  push_template (self, berth_pool_message_new (BERTH_MESSAGE_FILL), template_name, NULL);
 }
 
 /**
  * berth_pool_template_changed:
  * @self: a #BerthPool
  * @template_name: of the template
+ * @tenant_key: (nullable): of the tenant that its warm VMs are for; %NULL: those that are for
+ * anybody
  *
  * Its warm VMs are outdated: nobody gets one any more, and all are replaced. VMs that somebody has
  * stay as they are. Any thread.
  */
 void
-berth_pool_template_changed (BerthPool *self, const char *template_name)
+berth_pool_template_changed (BerthPool *self, const char *template_name, const char *tenant_key)
 {
   g_return_if_fail (BERTH_IS_POOL (self));
   g_return_if_fail (template_name != NULL);
-  push_template (self, BERTH_MESSAGE_TEMPLATE_CHANGED, template_name);
+  push_template (self, berth_pool_message_new (BERTH_MESSAGE_TEMPLATE_CHANGED), template_name,
+                 tenant_key);
 }
 
 /**

@@ -67,17 +67,21 @@ BERTH_AVAILABLE void berth_pool_shutdown_async (BerthPool *self, GCancellable *c
 BERTH_AVAILABLE gboolean berth_pool_shutdown_finish (BerthPool *self, GAsyncResult *result,
                                                      GError **error);
 
-/* The warm pool: what is wanted of @template_name from now on; a new pool's wants nothing. */
-BERTH_AVAILABLE void berth_pool_set_warm_target (BerthPool *self, const char *template_name,
-                                                 const BerthWarmTarget *target);
+/* The warm pool: what is wanted of @template_name from now on; a new pool's wants nothing.
+ * @tenant_key: (nullable): whom they are for alone; NULL: anybody. */
+BERTH_AVAILABLE void
+berth_pool_set_warm_target (BerthPool *self, const char *template_name, const char *tenant_key,
+                            const BerthWarmTarget *target);
 
 /* Destroys the warm VMs of @template_name ((nullable): of all) and makes none until it is filled.
  */
 BERTH_AVAILABLE void berth_pool_drain (BerthPool *self, const char *template_name);
 BERTH_AVAILABLE void berth_pool_fill (BerthPool *self, const char *template_name);
 
-/* Its snapshot or XML is another one: warm VMs of before are replaced, and given to nobody. */
-BERTH_AVAILABLE void berth_pool_template_changed (BerthPool *self, const char *template_name);
+/* Its snapshot or XML is another one: warm VMs of before are replaced, and given to nobody.
+ * @tenant_key: (nullable): as above. */
+BERTH_AVAILABLE void
+berth_pool_template_changed (BerthPool *self, const char *template_name, const char *tenant_key);
 
 /* While the host is short of memory, warm VMs go, least wanted first, and none are made. */
 BERTH_AVAILABLE void berth_pool_set_pressure (BerthPool *self, gboolean pressure);

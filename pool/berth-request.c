@@ -86,6 +86,7 @@ berth_request_new (const char *template_name, guint memory_mb, guint vcpus, cons
   self->vcpus = vcpus;
   self->tenant = g_strdup (tenant);
   self->task = g_strdup (task);
+  self->tenant_key = g_strdup_printf ("%u:%s", uid, tenant != NULL ? tenant : "");
   self->uid = uid;
   self->wait_us = wait_us;
   return self;
@@ -124,6 +125,7 @@ berth_request_unref (BerthRequest *self)
     return;
   BERTH_SYNC_ACQUIRE (self);
   g_free (self->template_name);
+  g_free (self->tenant_key);
   g_free (self->tenant);
   g_free (self->task);
   g_clear_object (&self->boot_log);

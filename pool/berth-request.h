@@ -20,6 +20,7 @@ G_BEGIN_DECLS
  * @tenant: (nullable): who asks, within the namespace of @uid
  * @task: (nullable): for what
  * @uid: the Unix user who asks
+ * @tenant_key: of both: "1000:acme", or "1000:" without a name
  * @wait_us: how long to wait for admission in microseconds, %BERTH_REQUEST_WAIT_FOREVER or
  *   %BERTH_REQUEST_NO_WAIT
  * @needs_boot: a warm VM does not serve it: a snapshot is to be made of it. FALSE after
@@ -40,6 +41,7 @@ struct _BerthRequest
   char *tenant;
   char *task;
   guint32 uid;
+  char *tenant_key;
   gint64 wait_us;
   gboolean needs_boot;
   gboolean is_session;

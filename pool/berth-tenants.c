@@ -197,15 +197,13 @@ berth_tenants_set_policy (BerthTenants *self, BerthTenantPolicy *policy)
 BerthTenant *
 berth_tenants_ensure (BerthTenants *self, BerthRequest *request)
 {
-  g_autofree char *key
-      = g_strdup_printf ("%u:%s", request->uid, request->tenant != NULL ? request->tenant : "");
-  BerthTenant *tenant = g_hash_table_lookup (self->table, key);
+  BerthTenant *tenant = g_hash_table_lookup (self->table, request->tenant_key);
 
   if (tenant != NULL)
     return tenant;
   forget_some (self);
   tenant = g_new0 (BerthTenant, 1);
-  tenant->key = g_steal_pointer (&key);
+  tenant->key = g_strdup (request->tenant_key);
   tenant->uid = request->uid;
   tenant->name = g_strdup (request->tenant);
   tenant->limits = berth_tenants_get_limits (self, request);

@@ -24,6 +24,7 @@ struct _BerthVm
 
   char id[2 * ID_BYTES + 1];
   char *template_name;
+  char *tenant_key;
   guint memory_mb;
   guint vcpus;
   gint64 created_us;
@@ -129,6 +130,7 @@ berth_vm_finalize (GObject *object)
   BerthVm *self = BERTH_VM (object);
 
   g_free (self->template_name);
+  g_free (self->tenant_key);
   g_clear_pointer ((BerthRequest **)&self->request, berth_request_unref);
   g_free (self->end_reason);
   G_OBJECT_CLASS (berth_vm_parent_class)->finalize (object);
@@ -166,6 +168,7 @@ fill_id (char *id)
  * berth_vm_new_adopted:
  * @id: of an earlier life of berthd
  * @template_name: of its template
+ * @tenant_key: (nullable): of the one tenant that it may serve
  * @memory_mb: MiB
  * @vcpus: how many
  * @created_us: monotonic, may lie before this process began
@@ -173,22 +176,24 @@ fill_id (char *id)
  * Returns: (transfer full): a VM that exists already, for berth_pool_adopt()
  */
 BerthVm *
-berth_vm_new_adopted (const char *id, const char *template_name, guint memory_mb, guint vcpus,
-                      gint64 created_us)
+berth_vm_new_adopted (const char *id, const char *template_name, const char *tenant_key,
+                      guint memory_mb, guint vcpus, gint64 created_us)
 {
-  BerthVm *self = berth_vm_new (template_name, memory_mb, vcpus, created_us);
+  BerthVm *self = berth_vm_new (template_name, tenant_key, memory_mb, vcpus, created_us);
 
   g_strlcpy (self->id, id, sizeof self->id);
   return self;
 }
 
 BerthVm *
-berth_vm_new (const char *template_name, guint memory_mb, guint vcpus, gint64 now_us)
+berth_vm_new (const char *template_name, const char *tenant_key, guint memory_mb, guint vcpus,
+              gint64 now_us)
 {
   BerthVm *self = g_object_new (BERTH_TYPE_VM, NULL);
 
   fill_id (self->id);
   self->template_name = g_strdup (template_name);
+  self->tenant_key = g_strdup (tenant_key);
   self->memory_mb = memory_mb;
   self->vcpus = vcpus;
   self->created_us = now_us;
@@ -238,6 +243,20 @@ berth_vm_get_template (BerthVm *self)
 {
   g_return_val_if_fail (BERTH_IS_VM (self), NULL);
   return self->template_name;
+}
+
+/**
+ * berth_vm_get_tenant_key:
+ * @self: a #BerthVm
+ *
+ * Returns: (transfer none) (nullable): of the one tenant that it may serve, "1000:acme"; %NULL
+ *   where it may serve anybody, or was made for a request
+ */
+const char *
+berth_vm_get_tenant_key (BerthVm *self)
+{
+  g_return_val_if_fail (BERTH_IS_VM (self), NULL);
+  return self->tenant_key;
 }
 
 /**

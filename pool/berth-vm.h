@@ -31,12 +31,16 @@ typedef enum
 BERTH_AVAILABLE
 G_DECLARE_FINAL_TYPE (BerthVm, berth_vm, BERTH, VM, GObject)
 
-BERTH_AVAILABLE BerthVm *berth_vm_new_adopted (const char *id, const char *template_name,
-                                               guint memory_mb, guint vcpus, gint64 created_us);
+BERTH_AVAILABLE BerthVm *
+berth_vm_new_adopted (const char *id, const char *template_name, const char *tenant_key,
+                      guint memory_mb, guint vcpus, gint64 created_us);
 
 /* Any thread. Identity and size never change; strings live as long as the VM. */
 BERTH_AVAILABLE const char *berth_vm_get_id (BerthVm *self); /* 32 hex digits, random */
 BERTH_AVAILABLE const char *berth_vm_get_template (BerthVm *self);
+/* (nullable): of the one tenant that it may serve, where it was made warm of that tenant's own
+ * snapshot */
+BERTH_AVAILABLE const char *berth_vm_get_tenant_key (BerthVm *self);
 BERTH_AVAILABLE guint berth_vm_get_memory_mb (BerthVm *self);
 BERTH_AVAILABLE guint berth_vm_get_vcpus (BerthVm *self);
 BERTH_AVAILABLE gint64 berth_vm_get_created_us (BerthVm *self); /* monotonic */

@@ -19,7 +19,8 @@
 
 struct _BerthWarm
 {
-  char *name;
+  char *template_name;
+  char *tenant_key; /* (nullable) */
   BerthWarmTarget target;
   gboolean is_drained;
   guint generation;
@@ -40,11 +41,12 @@ struct _BerthWarm
 };
 
 BerthWarm *
-berth_warm_new (const char *template_name)
+berth_warm_new (const char *template_name, const char *tenant_key)
 {
   BerthWarm *self = g_new0 (BerthWarm, 1);
 
-  self->name = g_strdup (template_name);
+  self->template_name = g_strdup (template_name);
+  self->tenant_key = g_strdup (tenant_key);
   self->refill_s = REFILL_DEFAULT_S;
   return self;
 }
@@ -52,15 +54,36 @@ berth_warm_new (const char *template_name)
 void
 berth_warm_free (BerthWarm *self)
 {
-  g_free (self->name);
+  g_free (self->template_name);
+  g_free (self->tenant_key);
   g_free (self->last_error);
   g_free (self);
 }
 
 const char *
-berth_warm_get_name (BerthWarm *self)
+berth_warm_get_template (BerthWarm *self)
 {
-  return self->name;
+  return self->template_name;
+}
+
+const char *
+berth_warm_get_tenant_key (BerthWarm *self)
+{
+  return self->tenant_key;
+}
+
+gboolean
+berth_warm_is_of (BerthWarm *self, const char *template_name, const char *tenant_key)
+{
+  return g_str_equal (self->template_name, template_name)
+         && g_strcmp0 (self->tenant_key, tenant_key) == 0;
+}
+
+gboolean
+berth_warm_serves (BerthWarm *self, BerthRequest *request)
+{
+  return !request->needs_boot && g_str_equal (self->template_name, request->template_name)
+         && (self->tenant_key == NULL || g_str_equal (self->tenant_key, request->tenant_key));
 }
 
 const BerthWarmTarget *
@@ -80,6 +103,12 @@ void
 berth_warm_set_drained (BerthWarm *self, gboolean drained)
 {
   self->is_drained = drained;
+}
+
+gboolean
+berth_warm_is_drained (BerthWarm *self)
+{
+  return self->is_drained;
 }
 
 void

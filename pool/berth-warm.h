@@ -2,26 +2,33 @@
 /* How many warm VMs of one template are wanted: its target, what was measured, what went wrong. */
 #pragma once
 
-#include "berth-types.h"
+#include "berth-request.h"
 
 G_BEGIN_DECLS
 
 /**
  * BerthWarm:
  *
- * What the warm pool knows of one template. Pure: the caller passes the time.
+ * What the warm pool knows of one template, or of one tenant's own VMs of it. Pure: the caller
+ * passes the time.
  */
 typedef struct _BerthWarm BerthWarm;
 
-BerthWarm *berth_warm_new (const char *template_name);
+/* @tenant_key: (nullable): of the tenant that its VMs are for; NULL: anybody */
+BerthWarm *berth_warm_new (const char *template_name, const char *tenant_key);
 void berth_warm_free (BerthWarm *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthWarm, berth_warm_free)
 
-const char *berth_warm_get_name (BerthWarm *self);
+const char *berth_warm_get_template (BerthWarm *self);
+const char *berth_warm_get_tenant_key (BerthWarm *self);
+gboolean berth_warm_is_of (BerthWarm *self, const char *template_name, const char *tenant_key);
+/* whether its VMs may be @request's */
+gboolean berth_warm_serves (BerthWarm *self, BerthRequest *request);
 const BerthWarmTarget *berth_warm_get_target (BerthWarm *self);
 void berth_warm_set_target (BerthWarm *self, const BerthWarmTarget *target);
 /* nothing is wanted until it is filled again */
 void berth_warm_set_drained (BerthWarm *self, gboolean drained);
+gboolean berth_warm_is_drained (BerthWarm *self);
 /* forgets what went wrong, so that a refill is tried at once */
 void berth_warm_forgive (BerthWarm *self);
 /* VMs that were made before are worth nothing from now on */

@@ -34,7 +34,7 @@ libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, BerthStartM
 {
   const BerthMark *mark = domain->mark;
   BerthTemplate *template = g_hash_table_lookup (self->templates, mark->template_name);
-  BerthVm *vm = berth_vm_new_adopted (mark->id, mark->template_name, domain->memory_mb,
+  BerthVm *vm = berth_vm_new_adopted (mark->id, mark->template_name, NULL, domain->memory_mb,
                                       domain->vcpus, created_us (domain));
   BerthSlot *slot = berth_libvirt_add_slot (self, vm, mode);
 
@@ -57,7 +57,7 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char *reason)
 {
-  g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, domain->mark->template_name,
+  g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, domain->mark->template_name, NULL,
                                                  domain->memory_mb, domain->vcpus, 0);
   g_autoptr (BerthMachine) machine = berth_machine_new_adopted (
       vm, NULL, self->link, self->instance, domain->name, domain->uuid);

@@ -615,7 +615,7 @@ berth_libvirt_dup_domain_xml (BerthLibvirt *self, const char *template_name, GEr
 
   if (images == NULL)
     return NULL;
-  vm = berth_vm_new (template_name, berth_template_get_memory_mb (template),
+  vm = berth_vm_new (template_name, NULL, berth_template_get_memory_mb (template),
                      berth_template_get_vcpus (template), g_get_monotonic_time ());
   machine = berth_machine_new (vm, template, self->link, self->instance, name);
   return berth_machine_dup_xml (machine, images, error);

@@ -122,8 +122,8 @@ keep_tell_pool (Keep *keep)
   const BerthWarmTarget nothing = { 0 };
 
   /* warm VMs of before are of another snapshot */
-  berth_pool_template_changed (keep->keeper->pool, keep->name);
-  berth_pool_set_warm_target (keep->keeper->pool, keep->name,
+  berth_pool_template_changed (keep->keeper->pool, keep->name, NULL);
+  berth_pool_set_warm_target (keep->keeper->pool, keep->name, NULL,
                               keep->state == KEEP_VALID ? &keep->target : &nothing);
 }
 
@@ -527,7 +527,7 @@ berth_keeper_set_target (BerthKeeper *self, const char *template_name, guint min
   keep->target.max = MAX (min, max);
   keep->target.is_named = TRUE;
   if (keep->state == KEEP_VALID)
-    berth_pool_set_warm_target (self->pool, keep->name, &keep->target);
+    berth_pool_set_warm_target (self->pool, keep->name, NULL, &keep->target);
   else if (min > 0)
     berth_keeper_want (self, template_name);
 }

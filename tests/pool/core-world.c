@@ -238,9 +238,17 @@ core_world_set_open (CoreWorld *self, gboolean open)
 void
 core_world_set_warm (CoreWorld *self, const char *template_name, const BerthWarmTarget *target)
 {
+  core_world_set_tenant_warm (self, template_name, NULL, target);
+}
+
+void
+core_world_set_tenant_warm (CoreWorld *self, const char *template_name, const char *tenant_key,
+                            const BerthWarmTarget *target)
+{
   const BerthMessage message = {
     .type = BERTH_MESSAGE_SET_WARM,
     .template_name = template_name,
+    .tenant_key = tenant_key,
     .target = target,
   };
 

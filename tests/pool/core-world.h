@@ -56,6 +56,8 @@ void core_world_set_tenants (CoreWorld *self, BerthTenantPolicy *policy);
 void core_world_set_open (CoreWorld *self, gboolean open);
 void
 core_world_set_warm (CoreWorld *self, const char *template_name, const BerthWarmTarget *target);
+void core_world_set_tenant_warm (CoreWorld *self, const char *template_name, const char *tenant_key,
+                                 const BerthWarmTarget *target);
 /* BERTH_MESSAGE_DRAIN, FILL, TEMPLATE_CHANGED or SET_PRESSURE */
 void
 core_world_tell (CoreWorld *self, BerthMessageType type, const char *template_name, gboolean flag);

@@ -543,7 +543,7 @@ adopt (CoreWorld *world, const char *id)
 {
   g_autoptr (BerthRequest) request
       = berth_request_new ("python", 128, 1, "acme", NULL, 1000, FOREVER, NULL);
-  BerthVm *vm = berth_vm_new_adopted (id, "python", 128, 1, 0);
+  BerthVm *vm = berth_vm_new_adopted (id, "python", NULL, 128, 1, 0);
   BerthMessage message = { .type = BERTH_MESSAGE_ADOPT, .vm = vm, .request = request };
 
   core_world_send (world, &message);

@@ -167,6 +167,7 @@ do_say (Chaos *chaos)
 static void
 do_set_warm (Chaos *chaos)
 {
+  static const char *const tenant_keys[] = { NULL, NULL, "0:a", "1:b" };
   const BerthWarmTarget target = {
     .min = (guint)between (chaos, 0, 2),
     .max = (guint)between (chaos, 0, 4),
@@ -175,7 +176,8 @@ do_set_warm (Chaos *chaos)
     .max_idle_us = percent (chaos, 50) ? between (chaos, 1, 20000) * MS : 0,
   };
 
-  core_world_set_warm (chaos->world, templates[between (chaos, 0, 2)], &target);
+  core_world_set_tenant_warm (chaos->world, templates[between (chaos, 0, 2)],
+                              tenant_keys[between (chaos, 0, 3)], &target);
 }
 
 static void
@@ -220,7 +222,8 @@ do_adopt (Chaos *chaos)
       = berth_request_new ("python", memory_mb, 1, tenants[between (chaos, 0, 3)], NULL,
                            (guint32)between (chaos, 0, 1), BERTH_REQUEST_WAIT_FOREVER, NULL);
   g_autofree char *id = g_strdup_printf ("%032x", g_rand_int (chaos->rand));
-  g_autoptr (BerthVm) vm = berth_vm_new_adopted (id, "python", memory_mb, 1, chaos->world->now_us);
+  g_autoptr (BerthVm) vm
+      = berth_vm_new_adopted (id, "python", NULL, memory_mb, 1, chaos->world->now_us);
   const BerthMessage message = { .type = BERTH_MESSAGE_ADOPT, .vm = vm, .request = request };
 
   core_world_send (chaos->world, &message);

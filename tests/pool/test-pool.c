@@ -326,7 +326,7 @@ test_warm (World *world, gconstpointer data)
   g_auto (Outcome) outcome = { 0 };
   g_auto (Outcome) destroyed = { 0 };
 
-  berth_pool_set_warm_target (world->pool, "python", &target);
+  berth_pool_set_warm_target (world->pool, "python", NULL, &target);
   wait_for_warm (world, 1);
   acquire (world, &outcome, BERTH_REQUEST_NO_WAIT, NULL);
   wait_for (&outcome.is_done);
@@ -335,7 +335,7 @@ test_warm (World *world, gconstpointer data)
   berth_pool_destroy_async (world->pool, outcome.vm, NULL, destroyed_cb, &destroyed);
   wait_for (&destroyed.is_done);
   wait_for_warm (world, 1);
-  berth_pool_template_changed (world->pool, "python");
+  berth_pool_template_changed (world->pool, "python", NULL);
   wait_for_warm (world, 1);
   berth_pool_drain (world->pool, NULL);
   wait_for_warm (world, 0);

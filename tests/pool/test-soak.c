@@ -171,7 +171,7 @@ disturb (Soak *soak)
   switch (g_rand_int_range (soak->rand, 0, 4))
     {
     case 0:
-      berth_pool_set_warm_target (soak->pool, "python", &target);
+      berth_pool_set_warm_target (soak->pool, "python", NULL, &target);
       break;
     case 1:
       berth_pool_resize (soak->pool, &capacity);

@@ -24,7 +24,7 @@ static void
 test_fixed (void)
 {
   const BerthWarmTarget target = { .min = 3, .memory_mb = 192, .vcpus = 1 };
-  g_autoptr (BerthWarm) warm = berth_warm_new ("python");
+  g_autoptr (BerthWarm) warm = berth_warm_new ("python", NULL);
 
   g_assert_cmpuint (berth_warm_get_wanted (warm, 0), ==, 0);
   berth_warm_set_target (warm, &target);
@@ -41,7 +41,7 @@ test_fixed (void)
 static void
 test_automatic (void)
 {
-  g_autoptr (BerthWarm) warm = berth_warm_new ("python");
+  g_autoptr (BerthWarm) warm = berth_warm_new ("python", NULL);
   gint64 now_us = 0;
 
   berth_warm_set_target (warm, &automatic);
@@ -60,7 +60,7 @@ test_automatic (void)
 static void
 test_falls_late (void)
 {
-  g_autoptr (BerthWarm) warm = berth_warm_new ("python");
+  g_autoptr (BerthWarm) warm = berth_warm_new ("python", NULL);
   gint64 now_us = 0;
   guint high = 0;
   guint steps = 0;
@@ -87,7 +87,7 @@ test_falls_late (void)
 static void
 test_no_churn (void)
 {
-  g_autoptr (BerthWarm) warm = berth_warm_new ("python");
+  g_autoptr (BerthWarm) warm = berth_warm_new ("python", NULL);
   gint64 now_us = 0;
   guint changes = 0;
   guint last = 0;
@@ -110,7 +110,7 @@ test_no_churn (void)
 static void
 test_back_off (void)
 {
-  g_autoptr (BerthWarm) warm = berth_warm_new ("python");
+  g_autoptr (BerthWarm) warm = berth_warm_new ("python", NULL);
   gint64 now_us = 1000;
 
   berth_warm_set_target (warm, &automatic);
@@ -138,7 +138,7 @@ test_back_off (void)
 static void
 test_failed_claims_back_off (void)
 {
-  g_autoptr (BerthWarm) warm = berth_warm_new ("python");
+  g_autoptr (BerthWarm) warm = berth_warm_new ("python", NULL);
 
   for (guint i = 0; i < 3; i++)
     {
@@ -155,8 +155,8 @@ test_failed_claims_back_off (void)
 static void
 test_worth (void)
 {
-  g_autoptr (BerthWarm) busy = berth_warm_new ("busy");
-  g_autoptr (BerthWarm) idle = berth_warm_new ("idle");
+  g_autoptr (BerthWarm) busy = berth_warm_new ("busy", NULL);
+  g_autoptr (BerthWarm) idle = berth_warm_new ("idle", NULL);
 
   let_arrive (busy, 0, 2, 10);
   let_arrive (idle, 0, 1, 2);
