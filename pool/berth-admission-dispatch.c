@@ -201,7 +201,7 @@ hopeless_contains (const Hopeless *self, BerthRequest *request)
 {
   for (guint i = 0; i < self->n; i++)
     if (self->kinds[i]->memory_mb == request->memory_mb && self->kinds[i]->vcpus == request->vcpus
-        && self->kinds[i]->needs_boot == request->needs_boot
+        && (self->kinds[i]->snapshot_name == NULL) == (request->snapshot_name == NULL)
         && g_str_equal (self->kinds[i]->template_name, request->template_name)
         && (!self->is_by_tenant || g_str_equal (self->kinds[i]->tenant_key, request->tenant_key)))
       return TRUE;

@@ -126,6 +126,7 @@ berth_request_unref (BerthRequest *self)
   BERTH_SYNC_ACQUIRE (self);
   g_free (self->template_name);
   g_free (self->tenant_key);
+  g_free (self->snapshot_name);
   g_free (self->tenant);
   g_free (self->task);
   g_clear_object (&self->boot_log);

@@ -23,8 +23,9 @@ G_BEGIN_DECLS
  * @tenant_key: of both: "1000:acme", or "1000:" without a name
  * @wait_us: how long to wait for admission in microseconds, %BERTH_REQUEST_WAIT_FOREVER or
  *   %BERTH_REQUEST_NO_WAIT
- * @needs_boot: a warm VM does not serve it: a snapshot is to be made of it. FALSE after
- *   berth_request_new(); its maker may set it before anybody else has the request
+ * @snapshot_name: (nullable) (owned): of the snapshot that is to be made of its VM, which no warm
+ *   VM can be. NULL after berth_request_new(); its maker may set it before anybody else has the
+ *   request
  * @is_session: its VM outlives berthd, likewise; the VM of a run does not
  * @boot_log: (nullable) (owned): where the console of its VM goes while that boots, likewise
  *
@@ -43,7 +44,7 @@ struct _BerthRequest
   guint32 uid;
   char *tenant_key;
   gint64 wait_us;
-  gboolean needs_boot;
+  char *snapshot_name;
   gboolean is_session;
   GOutputStream *boot_log;
 };

@@ -82,7 +82,7 @@ berth_warm_is_of (BerthWarm *self, const char *template_name, const char *tenant
 gboolean
 berth_warm_serves (BerthWarm *self, BerthRequest *request)
 {
-  return !request->needs_boot && g_str_equal (self->template_name, request->template_name)
+  return request->snapshot_name == NULL && g_str_equal (self->template_name, request->template_name)
          && (self->tenant_key == NULL || g_str_equal (self->tenant_key, request->tenant_key));
 }
 

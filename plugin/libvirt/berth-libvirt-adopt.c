@@ -30,11 +30,12 @@ ordinal_of (const char *name)
 
 /* (transfer full): the VM of @domain, with its slot and machine */
 static BerthVm *
-libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, BerthStartMode mode)
+libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char *tenant_key,
+                   BerthStartMode mode)
 {
   const BerthMark *mark = domain->mark;
   BerthTemplate *template = g_hash_table_lookup (self->templates, mark->template_name);
-  BerthVm *vm = berth_vm_new_adopted (mark->id, mark->template_name, NULL, domain->memory_mb,
+  BerthVm *vm = berth_vm_new_adopted (mark->id, mark->template_name, tenant_key, domain->memory_mb,
                                       domain->vcpus, created_us (domain));
   BerthSlot *slot = berth_libvirt_add_slot (self, vm, mode);
 
@@ -57,8 +58,8 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char *reason)
 {
-  g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, domain->mark->template_name, NULL,
-                                                 domain->memory_mb, domain->vcpus, 0);
+  g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, domain->mark->template_name,
+                                                 NULL, domain->memory_mb, domain->vcpus, 0);
   g_autoptr (BerthMachine) machine = berth_machine_new_adopted (
       vm, NULL, self->link, self->instance, domain->name, domain->uuid);
 
@@ -145,7 +146,7 @@ libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLi
       libvirt_end_found (self, domain, "its template or its mark can't be used");
       return;
     }
-  vm = libvirt_add_found (self, domain, BERTH_START_RUN);
+  vm = libvirt_add_found (self, domain, NULL, BERTH_START_RUN);
   slot = g_hash_table_lookup (self->slots, vm);
   func (vm, request, func_data);
   adoption->pending++;
@@ -195,21 +196,23 @@ static void
 libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvirtFoundFunc func,
                     gpointer func_data)
 {
-  BerthSnapshot *snapshot = berth_stock_get (self->stock, domain->mark->template_name);
+  const char *name = berth_stock_find_key (self->stock, domain->mark->snapshot);
+  g_autofree char *tenant_key = NULL;
+  g_autofree char *template_name
+      = name != NULL ? berth_snapshot_split_name (name, &tenant_key) : NULL;
   g_autoptr (BerthVm) vm = NULL;
   BerthSlot *slot;
 
-  if (snapshot == NULL
-      || g_strcmp0 (domain->mark->snapshot, berth_snapshot_get_key (snapshot)) != 0)
+  if (g_strcmp0 (template_name, domain->mark->template_name) != 0)
     {
       libvirt_end_found (self, domain, "its snapshot does not hold any more");
       return;
     }
-  vm = libvirt_add_found (self, domain, BERTH_START_WARM);
+  vm = libvirt_add_found (self, domain, tenant_key, BERTH_START_WARM);
   slot = g_hash_table_lookup (self->slots, vm);
   func (vm, NULL, func_data);
-  berth_machine_adopt_async (slot->machine, BERTH_MACHINE_WARM, snapshot, slot->cancellable,
-                             warm_adopted_cb, g_object_ref (self));
+  berth_machine_adopt_async (slot->machine, BERTH_MACHINE_WARM, berth_stock_get (self->stock, name),
+                             slot->cancellable, warm_adopted_cb, g_object_ref (self));
 }
 
 void

@@ -42,12 +42,13 @@ struct _BerthLibvirt
   char *instance;
   char *name_prefix;
   char *image_dir;
+  gboolean has_tenant_snapshots;
   BerthImages *images;
   GHashTable *templates; /* name -> BerthTemplate */
   GHashTable *slots;     /* BerthVm (owned) -> BerthSlot (owned) */
   BerthStock *stock;
   GPtrArray *adoptable;   /* (nullable): BerthOwnDomain (owned), until somebody decides */
-  GHashTable *recordings; /* template name (owned) -> BerthRecording (owned) */
+  GHashTable *recordings; /* snapshot's name (owned) -> BerthRecording (owned) */
   BerthLibvirtStateFunc state_func;
   gpointer state_data;
   BerthLibvirtSpoiltFunc spoilt_func;
@@ -63,8 +64,8 @@ BerthImages *berth_libvirt_get_images (BerthLibvirt *self, GError **error);
 /* A machine that is up ended by itself, or can't be used any more. */
 void
 berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const char *reason);
-/* The snapshot of @template_name is not used any more. */
-void berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *template_name, const char *reason);
+/* The snapshot of this name is not used any more. */
+void berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *name, const char *reason);
 BerthSlot *berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode);
 /* The end of a start, also of one that was adopted: tells pool. */
 void berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error);

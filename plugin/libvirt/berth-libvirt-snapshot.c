@@ -16,6 +16,7 @@
 /* What the worker gets, and what it brings back. */
 typedef struct
 {
+  char *name; /* of the snapshot */
   BerthTemplate *template;
   BerthImages *images;
   BerthSnapshot *current; /* (nullable): what clones are made of now */
@@ -26,6 +27,7 @@ typedef struct
 static void
 prepare_free (Prepare *prepare)
 {
+  g_free (prepare->name);
   berth_template_unref (prepare->template);
   berth_images_unref (prepare->images);
   g_clear_pointer (&prepare->current, berth_snapshot_unref);
@@ -69,7 +71,7 @@ make_key (virConnectPtr connection, Prepare *prepare, const char *domain_type, G
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's version");
       return NULL;
     }
-  text = g_strdup_printf ("%s\n%s\n%s\n%lu\n%lu\n%s\n%s\n%u\n%u\n", KEY_FORMAT,
+  text = g_strdup_printf ("%s\n%s\n%s\n%s\n%lu\n%lu\n%s\n%s\n%u\n%u\n", KEY_FORMAT, prepare->name,
                           berth_template_get_digest (template), digest, libvirt_version,
                           qemu_version, domain_type, cpu, berth_template_get_memory_mb (template),
                           berth_template_get_vcpus (template));
@@ -103,7 +105,7 @@ begin (BerthLink *link, Prepare *prepare, const char *key, GError **error)
   gid_t gid;
 
   find_owner (link, &uid, &gid);
-  return berth_snapshot_begin (prepare->dir, berth_template_get_name (template), key,
+  return berth_snapshot_begin (prepare->dir, prepare->name, key,
                                berth_template_get_memory_mb (template), uid, gid, error);
 }
 
@@ -117,7 +119,7 @@ current_holds (BerthSnapshot *current, const char *key)
 static BerthSnapshot *
 prepare (BerthLink *link, virConnectPtr connection, Prepare *prepare, GError **error)
 {
-  const char *name = berth_template_get_name (prepare->template);
+  const char *name = prepare->name;
   g_autofree char *key = make_key (connection, prepare, berth_link_get_domain_type (link), error);
   g_autoptr (GError) reason = NULL;
   BerthSnapshot *snapshot = NULL;
@@ -162,7 +164,7 @@ prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   BerthLibvirt *self = BERTH_LIBVIRT (source);
   Prepare *data = g_task_get_task_data (G_TASK (result));
-  const char *name = berth_template_get_name (data->template);
+  const char *name = data->name;
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthSnapshot) snapshot = g_task_propagate_pointer (G_TASK (result), &error);
 
@@ -185,14 +187,16 @@ prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *template_name,
-                                      const char *dir, BerthSnapshotWish wish,
-                                      GAsyncReadyCallback callback, gpointer user_data)
+berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *name, const char *dir,
+                                      BerthSnapshotWish wish, GAsyncReadyCallback callback,
+                                      gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   g_autoptr (GError) error = NULL;
   BerthImages *images = berth_libvirt_get_images (self, &error);
-  BerthSnapshot *current = berth_stock_get (self->stock, template_name);
+  BerthSnapshot *current = berth_stock_get (self->stock, name);
+  g_autofree char *tenant_key = NULL;
+  g_autofree char *template_name = berth_snapshot_split_name (name, &tenant_key);
   g_autoptr (GTask) job = NULL;
   Prepare *data;
 
@@ -203,6 +207,7 @@ berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *template_n
       return;
     }
   data = g_new0 (Prepare, 1);
+  data->name = g_strdup (name);
   data->template = berth_template_ref (berth_libvirt_get_template (self, template_name));
   data->images = berth_images_ref (images);
   data->current = current != NULL ? berth_snapshot_ref (current) : NULL;
@@ -269,14 +274,14 @@ commit_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
 
 typedef struct
 {
-  char *template_name;
+  char *name;
   BerthImages *images;
 } Commit;
 
 static void
 commit_free (Commit *commit)
 {
-  g_free (commit->template_name);
+  g_free (commit->name);
   berth_images_unref (commit->images);
   g_free (commit);
 }
@@ -295,27 +300,27 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  berth_stock_set (self->stock, commit->template_name, snapshot, commit->images);
+  berth_stock_set (self->stock, commit->name, snapshot, commit->images);
   g_task_return_boolean (task, TRUE);
 }
 
 void
-berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *template_name,
+berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *name,
                                      GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
-  BerthRecording *recording = g_hash_table_lookup (self->recordings, template_name);
+  BerthRecording *recording = g_hash_table_lookup (self->recordings, name);
   g_autoptr (GTask) job = NULL;
   Commit *commit = g_new0 (Commit, 1);
 
   g_assert (recording != NULL);
-  commit->template_name = g_strdup (template_name);
+  commit->name = g_strdup (name);
   commit->images = berth_images_ref (recording->images);
   g_task_set_task_data (task, commit, (GDestroyNotify)commit_free);
   job = g_task_new (self, NULL, committed_cb, g_steal_pointer (&task));
   g_task_set_task_data (job, berth_snapshot_ref (recording->snapshot),
                         (GDestroyNotify)berth_snapshot_unref);
-  g_hash_table_remove (self->recordings, template_name);
+  g_hash_table_remove (self->recordings, name);
   berth_link_run (self->link, BERTH_LINK_START, job, commit_job);
 }
 
@@ -327,9 +332,9 @@ berth_libvirt_commit_snapshot_finish (BerthLibvirt *self, GAsyncResult *result, 
 }
 
 void
-berth_libvirt_drop_recording (BerthLibvirt *self, const char *template_name)
+berth_libvirt_drop_recording (BerthLibvirt *self, const char *name)
 {
-  g_hash_table_remove (self->recordings, template_name);
+  g_hash_table_remove (self->recordings, name);
 }
 
 /* ---- its end ---- */
@@ -342,20 +347,26 @@ berth_libvirt_set_spoilt_func (BerthLibvirt *self, BerthLibvirtSpoiltFunc func, 
 }
 
 void
-berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *template_name, const char *reason)
+berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *name, const char *reason)
 {
   if (self->spoilt_func != NULL)
-    self->spoilt_func (template_name, reason, self->spoilt_data);
+    self->spoilt_func (name, reason, self->spoilt_data);
 }
 
 BerthSnapshot *
-berth_libvirt_get_snapshot (BerthLibvirt *self, const char *template_name)
+berth_libvirt_get_snapshot (BerthLibvirt *self, const char *name)
 {
-  return berth_stock_get (self->stock, template_name);
+  return berth_stock_get (self->stock, name);
 }
 
 void
-berth_libvirt_drop_snapshot (BerthLibvirt *self, const char *template_name)
+berth_libvirt_drop_snapshot (BerthLibvirt *self, const char *name)
 {
-  berth_stock_set (self->stock, template_name, NULL, NULL);
+  berth_stock_set (self->stock, name, NULL, NULL);
+}
+
+void
+berth_libvirt_set_tenant_snapshots (BerthLibvirt *self, gboolean has_tenant_snapshots)
+{
+  self->has_tenant_snapshots = has_tenant_snapshots;
 }

@@ -189,12 +189,24 @@ libvirt_check_proof (BerthLibvirt *self, BerthMachine *machine, GError **error)
   return FALSE;
 }
 
+/* (transfer full): of the snapshot that a VM for this one, or for its request, is cloned from */
+static char *
+libvirt_make_snapshot_name (BerthLibvirt *self, BerthVm *vm)
+{
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
+  const char *tenant_key = NULL;
+
+  if (self->has_tenant_snapshots)
+    tenant_key = request != NULL ? request->tenant_key : berth_vm_get_tenant_key (vm);
+  return berth_snapshot_make_name (berth_vm_get_template (vm), tenant_key);
+}
+
 /* A start that ended says something of the snapshot that it was made of. */
 static void
 libvirt_note_clone (BerthLibvirt *self, BerthMachine *machine, const GError *error)
 {
   BerthMachineStart how = berth_machine_get_start (machine);
-  const char *name = berth_template_get_name (berth_machine_get_template (machine));
+  g_autofree char *name = libvirt_make_snapshot_name (self, berth_machine_get_vm (machine));
   g_autofree char *reason = NULL;
 
   if ((how != BERTH_MACHINE_CLONE && how != BERTH_MACHINE_WARM)
@@ -289,7 +301,7 @@ static BerthSnapshot *
 libvirt_pick_snapshot (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template,
                        BerthImages *images)
 {
-  const char *name = berth_template_get_name (template);
+  g_autofree char *name = libvirt_make_snapshot_name (self, vm);
   g_autoptr (GError) reason = NULL;
   BerthSnapshot *snapshot;
 
@@ -311,19 +323,19 @@ static gboolean
 libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, BerthImages *images,
                     StartPlan *out_plan, GError **error)
 {
-  const char *name = berth_template_get_name (template);
+  g_autofree char *name = libvirt_make_snapshot_name (self, vm);
   g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
-  if (request != NULL && request->needs_boot)
+  if (request != NULL && request->snapshot_name != NULL)
     {
-      BerthRecording *recording = g_hash_table_lookup (self->recordings, name);
+      BerthRecording *recording = g_hash_table_lookup (self->recordings, request->snapshot_name);
 
       out_plan->how = BERTH_MACHINE_RECORD;
       out_plan->snapshot = recording != NULL ? recording->snapshot : NULL;
       if (recording == NULL)
         g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL, "no snapshot of %s is being made",
-                     name);
+                     request->snapshot_name);
       return recording != NULL;
     }
   out_plan->snapshot = slot->mode == BERTH_START_RUN && berth_stock_take_doubt (self->stock, name)
@@ -392,15 +404,16 @@ static void
 claim_on_main (BerthLibvirt *self, BerthVm *vm)
 {
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
-  BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
   g_autoptr (GError) error = NULL;
 
   if (slot == NULL || slot->phase != BERTH_PHASE_UP)
     return; /* GONE is on its way */
   if (!berth_snapshot_is_intact (berth_machine_get_snapshot (slot->machine), &error))
     {
-      berth_stock_set (self->stock, berth_template_get_name (template), NULL, NULL);
-      berth_libvirt_tell_spoilt (self, berth_template_get_name (template), error->message);
+      g_autofree char *name = libvirt_make_snapshot_name (self, vm);
+
+      berth_stock_set (self->stock, name, NULL, NULL);
+      berth_libvirt_tell_spoilt (self, name, error->message);
       slot->phase = BERTH_PHASE_DOWN;
       libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
       return;

@@ -82,18 +82,20 @@ typedef enum
 
 /* A template's snapshot is not used any more: its files were changed, its clones do not start, or
  * it is outdated. In the main context. */
-typedef void (*BerthLibvirtSpoiltFunc) (const char *template_name, const char *reason,
-                                        gpointer user_data);
+typedef void (*BerthLibvirtSpoiltFunc) (const char *name, const char *reason, gpointer user_data);
 void
 berth_libvirt_set_spoilt_func (BerthLibvirt *self, BerthLibvirtSpoiltFunc func, gpointer user_data);
 
-/* Looks for the template's snapshot below @dir and checks every byte of it; clones are made of it
- * from then on. Where there is none, and @wish allows it, returns one that is not committed: then
- * the next VM whose request has needs_boot is booted to be recorded into it. Fails with
- * BERTH_ERROR_GONE where there is none to be had. */
-void berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *template_name,
-                                           const char *dir, BerthSnapshotWish wish,
-                                           GAsyncReadyCallback callback, gpointer user_data);
+/* Whether each tenant's VMs are cloned from a snapshot of its own. Before the first VM. */
+void berth_libvirt_set_tenant_snapshots (BerthLibvirt *self, gboolean has_tenant_snapshots);
+
+/* Looks for the snapshot of this name (berth_snapshot_make_name()) below @dir and checks every byte
+ * of it; clones are made of it from then on. Where there is none, and @wish allows it, returns one
+ * that is not committed: then the VM whose request has its name is booted to be recorded into it.
+ * Fails with BERTH_ERROR_GONE where there is none to be had. */
+void berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *name, const char *dir,
+                                           BerthSnapshotWish wish, GAsyncReadyCallback callback,
+                                           gpointer user_data);
 BerthSnapshot *
 berth_libvirt_prepare_snapshot_finish (BerthLibvirt *self, GAsyncResult *result, GError **error);
 /* Pauses @vm, which was booted to be recorded, and writes its state. It is only good for being
@@ -102,16 +104,16 @@ void berth_libvirt_record_async (BerthLibvirt *self, BerthVm *vm, GAsyncReadyCal
                                  gpointer user_data);
 gboolean berth_libvirt_record_finish (BerthLibvirt *self, GAsyncResult *result, GError **error);
 /* When the recorded VM is gone: clones are made of the new snapshot from then on. */
-void berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *template_name,
+void berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *name,
                                           GAsyncReadyCallback callback, gpointer user_data);
 gboolean
 berth_libvirt_commit_snapshot_finish (BerthLibvirt *self, GAsyncResult *result, GError **error);
 /* Gives up what prepare began; removes its files. */
-void berth_libvirt_drop_recording (BerthLibvirt *self, const char *template_name);
+void berth_libvirt_drop_recording (BerthLibvirt *self, const char *name);
 
 /* (nullable): borrowed; what clones are made of now */
-BerthSnapshot *berth_libvirt_get_snapshot (BerthLibvirt *self, const char *template_name);
+BerthSnapshot *berth_libvirt_get_snapshot (BerthLibvirt *self, const char *name);
 /* No more clones of it; its files go with the last one. */
-void berth_libvirt_drop_snapshot (BerthLibvirt *self, const char *template_name);
+void berth_libvirt_drop_snapshot (BerthLibvirt *self, const char *name);
 
 G_END_DECLS

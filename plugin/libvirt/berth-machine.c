@@ -171,7 +171,7 @@ state_of (BerthRequest *request)
 {
   if (request == NULL)
     return BERTH_MARK_STATE_WARM;
-  if (request->needs_boot)
+  if (request->snapshot_name != NULL)
     return BERTH_MARK_STATE_SNAPSHOT;
   return request->is_session ? BERTH_MARK_STATE_SESSION : BERTH_MARK_STATE_RUN;
 }

@@ -16,6 +16,7 @@
 #define KEY_SHORT 16 /* characters of the key in the folder's name */
 #define UNFINISHED ".part"
 #define READ_SIZE (1024 * 1024)
+#define TENANT_MARK "@" /* between template and tenant; neither name may have it */
 
 static const char *const file_names[] = { "ram", "state" };
 typedef enum
@@ -64,15 +65,31 @@ snapshot_set_dir (BerthSnapshot *self, const char *dir)
     }
 }
 
+char *
+berth_snapshot_make_name (const char *template_name, const char *tenant_key)
+{
+  return tenant_key != NULL ? g_strconcat (template_name, TENANT_MARK, tenant_key, NULL)
+                            : g_strdup (template_name);
+}
+
+char *
+berth_snapshot_split_name (const char *name, char **out_tenant_key)
+{
+  g_auto (GStrv) parts = g_strsplit (name, TENANT_MARK, 2);
+
+  *out_tenant_key = g_strdup (parts[0] != NULL ? parts[1] : NULL);
+  return g_strdup (parts[0]);
+}
+
 static BerthSnapshot *
-snapshot_new (const char *dir, const char *template_name, const char *key)
+snapshot_new (const char *dir, const char *name, const char *key)
 {
   BerthSnapshot *self = g_new0 (BerthSnapshot, 1);
-  g_autofree char *name = g_strdup_printf ("%s-%.*s", template_name, KEY_SHORT, key);
+  g_autofree char *folder = g_strdup_printf ("%s-%.*s", name, KEY_SHORT, key);
 
   g_atomic_ref_count_init (&self->ref_count);
   self->key = g_strdup (key);
-  self->final_dir = g_build_filename (dir, name, NULL);
+  self->final_dir = g_build_filename (dir, folder, NULL);
   snapshot_set_dir (self, self->final_dir);
   return self;
 }
@@ -195,10 +212,10 @@ snapshot_make_ram (BerthSnapshot *self, guint memory_mb, uid_t uid, gid_t gid, G
 }
 
 BerthSnapshot *
-berth_snapshot_begin (const char *dir, const char *template_name, const char *key, guint memory_mb,
+berth_snapshot_begin (const char *dir, const char *name, const char *key, guint memory_mb,
                       uid_t owner_uid, gid_t owner_gid, GError **error)
 {
-  g_autoptr (BerthSnapshot) self = snapshot_new (dir, template_name, key);
+  g_autoptr (BerthSnapshot) self = snapshot_new (dir, name, key);
   g_autofree char *unfinished = g_strconcat (self->final_dir, UNFINISHED, NULL);
 
   /* 0711: QEMU's user walks through to its file and sees nothing else */
@@ -314,9 +331,9 @@ snapshot_check (BerthSnapshot *self, GKeyFile *manifest, GError **error)
 }
 
 BerthSnapshot *
-berth_snapshot_open (const char *dir, const char *template_name, const char *key, GError **error)
+berth_snapshot_open (const char *dir, const char *name, const char *key, GError **error)
 {
-  g_autoptr (BerthSnapshot) self = snapshot_new (dir, template_name, key);
+  g_autoptr (BerthSnapshot) self = snapshot_new (dir, name, key);
   g_autoptr (GKeyFile) manifest = g_key_file_new ();
   g_autofree char *path = g_build_filename (self->dir, "manifest", NULL);
 
@@ -326,7 +343,7 @@ berth_snapshot_open (const char *dir, const char *template_name, const char *key
   if (!g_key_file_load_from_file (manifest, path, G_KEY_FILE_NONE, error)
       || !snapshot_check (self, manifest, error))
     {
-      g_prefix_error (error, "the snapshot of %s is thrown away: ", template_name);
+      g_prefix_error (error, "the snapshot of %s is thrown away: ", name);
       berth_snapshot_retire (self);
       return NULL;
     }
@@ -352,22 +369,46 @@ berth_snapshot_is_intact (BerthSnapshot *self, GError **error)
   return TRUE;
 }
 
-void
-berth_snapshot_clean (const char *dir, const char *template_name, const char *key)
+/* of a snapshot's folder, "NAME-KEY" or "NAME-KEY.part": the length of its name; 0 for others */
+static gsize
+name_length (const char *folder)
 {
-  g_autofree char *current = g_strdup_printf ("%s-%.*s", template_name, KEY_SHORT, key);
-  g_autofree char *prefix = g_strdup_printf ("%s-", template_name);
+  gsize bare = strlen (folder) - (g_str_has_suffix (folder, UNFINISHED) ? strlen (UNFINISHED) : 0);
+
+  return bare > KEY_SHORT + 1 && folder[bare - KEY_SHORT - 1] == '-' ? bare - KEY_SHORT - 1 : 0;
+}
+
+void
+berth_snapshot_clean (const char *dir, const char *name, const char *key)
+{
+  g_autofree char *current = g_strdup_printf ("%s-%.*s", name, KEY_SHORT, key != NULL ? key : "");
   g_autoptr (GDir) snapshots = g_dir_open (dir, 0, NULL);
-  const char *name;
+  const char *folder;
 
-  while (snapshots != NULL && (name = g_dir_read_name (snapshots)) != NULL)
+  while (snapshots != NULL && (folder = g_dir_read_name (snapshots)) != NULL)
     {
-      g_autofree char *path = g_build_filename (dir, name, NULL);
-      gsize bare = strlen (name) - (g_str_has_suffix (name, UNFINISHED) ? strlen (UNFINISHED) : 0);
+      g_autofree char *path = g_build_filename (dir, folder, NULL);
 
-      /* exactly NAME-KEY: another template's name may begin with this one's */
-      if (g_str_has_prefix (name, prefix) && bare == strlen (prefix) + KEY_SHORT
-          && !g_str_equal (name, current))
+      /* exactly its name: another one's may begin with it */
+      if (name_length (folder) == strlen (name) && g_str_has_prefix (folder, name)
+          && !g_str_equal (folder, current))
         remove_folder (path);
     }
+}
+
+GPtrArray *
+berth_snapshot_list_names (const char *dir)
+{
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GDir) snapshots = g_dir_open (dir, 0, NULL);
+  const char *folder;
+
+  while (snapshots != NULL && (folder = g_dir_read_name (snapshots)) != NULL)
+    {
+      g_autofree char *name = g_strndup (folder, name_length (folder));
+
+      if (name[0] != '\0' && !g_ptr_array_find_with_equal_func (names, name, g_str_equal, NULL))
+        g_ptr_array_add (names, g_steal_pointer (&name));
+    }
+  return names;
 }

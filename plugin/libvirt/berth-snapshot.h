@@ -9,10 +9,16 @@ G_BEGIN_DECLS
 
 typedef struct _BerthSnapshot BerthSnapshot; /* atomically reference counted; any thread */
 
+/* The name of the snapshot of a template: its own, or (@tenant_key not NULL) that of the one that a
+ * tenant has of it for itself, "python@1000:acme". */
+char *berth_snapshot_make_name (const char *template_name, const char *tenant_key);
+/* Both of them again; @out_tenant_key is (transfer full) (nullable). */
+char *berth_snapshot_split_name (const char *name, char **out_tenant_key);
+
 /**
  * berth_snapshot_open:
  * @dir: that holds all snapshots
- * @template_name: of the template
+ * @name: of the snapshot
  * @key: all that the snapshot depends on, as a checksum
  *
  * Finds the snapshot for this key and checks every byte of it. Blocking.
@@ -21,12 +27,12 @@ typedef struct _BerthSnapshot BerthSnapshot; /* atomically reference counted; an
  *   *@error set where there is one that can't be trusted (it has been removed)
  */
 BerthSnapshot *
-berth_snapshot_open (const char *dir, const char *template_name, const char *key, GError **error);
+berth_snapshot_open (const char *dir, const char *name, const char *key, GError **error);
 
 /* A place for a new one; nothing is valid before berth_snapshot_commit(). @owner: the Unix user and
  * group that QEMU runs as. */
 BerthSnapshot *
-berth_snapshot_begin (const char *dir, const char *template_name, const char *key, guint memory_mb,
+berth_snapshot_begin (const char *dir, const char *name, const char *key, guint memory_mb,
                       uid_t owner_uid, gid_t owner_gid, GError **error);
 /* Makes it valid: synced, manifest written, renamed into place. Blocking. */
 gboolean berth_snapshot_commit (BerthSnapshot *self, GError **error);
@@ -51,7 +57,10 @@ int berth_snapshot_open_state (BerthSnapshot *self, GError **error);
 /* Of both files, as allocated on disk; bytes. */
 guint64 berth_snapshot_get_disk_bytes (BerthSnapshot *self);
 
-/* Removes what a crash left half-made in @dir, and snapshots of @template_name with other keys. */
-void berth_snapshot_clean (const char *dir, const char *template_name, const char *key);
+/* Removes what a crash left half-made in @dir, and snapshots of this name with other keys. @key:
+ * (nullable): that one stays. */
+void berth_snapshot_clean (const char *dir, const char *name, const char *key);
+/* (transfer full) (element-type utf8): the names of what lies in @dir, each once */
+GPtrArray *berth_snapshot_list_names (const char *dir);
 
 G_END_DECLS

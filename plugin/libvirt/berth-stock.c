@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What new VMs of each template are made of. */
+/* What new VMs are made of. */
 #include "berth-stock.h"
 
 #include "pool/berth-error.h"
@@ -20,7 +20,7 @@ typedef struct
 
 struct _BerthStock
 {
-  GHashTable *items;  /* template name (owned) -> Item (owned) */
+  GHashTable *items;  /* snapshot's name (owned) -> Item (owned) */
   GHashTable *proofs; /* GBytes (owned) */
   GQueue proof_order; /* GBytes (borrowed from proofs), oldest first */
 };
@@ -68,14 +68,13 @@ berth_stock_free (BerthStock *self)
 }
 
 void
-berth_stock_set (BerthStock *self, const char *template_name, BerthSnapshot *snapshot,
-                 BerthImages *images)
+berth_stock_set (BerthStock *self, const char *name, BerthSnapshot *snapshot, BerthImages *images)
 {
-  Item *item = g_hash_table_lookup (self->items, template_name);
+  Item *item = g_hash_table_lookup (self->items, name);
 
   if (snapshot == NULL)
     {
-      g_hash_table_remove (self->items, template_name);
+      g_hash_table_remove (self->items, name);
       return;
     }
   if (item != NULL && item->snapshot == snapshot)
@@ -87,21 +86,35 @@ berth_stock_set (BerthStock *self, const char *template_name, BerthSnapshot *sna
   item = g_new0 (Item, 1);
   item->snapshot = berth_snapshot_ref (snapshot);
   item->images = berth_images_ref (images);
-  g_hash_table_replace (self->items, g_strdup (template_name), item);
+  g_hash_table_replace (self->items, g_strdup (name), item);
 }
 
 BerthSnapshot *
-berth_stock_get (BerthStock *self, const char *template_name)
+berth_stock_get (BerthStock *self, const char *name)
 {
-  Item *item = g_hash_table_lookup (self->items, template_name);
+  Item *item = g_hash_table_lookup (self->items, name);
 
   return item != NULL ? item->snapshot : NULL;
 }
 
-BerthSnapshot *
-berth_stock_pick (BerthStock *self, const char *template_name, BerthImages *images, GError **error)
+const char *
+berth_stock_find_key (BerthStock *self, const char *key)
 {
-  Item *item = g_hash_table_lookup (self->items, template_name);
+  GHashTableIter iter;
+  const char *name;
+  Item *item;
+
+  g_hash_table_iter_init (&iter, self->items);
+  while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&item))
+    if (g_strcmp0 (berth_snapshot_get_key (item->snapshot), key) == 0)
+      return name;
+  return NULL;
+}
+
+BerthSnapshot *
+berth_stock_pick (BerthStock *self, const char *name, BerthImages *images, GError **error)
+{
+  Item *item = g_hash_table_lookup (self->items, name);
 
   if (item == NULL)
     return NULL;
@@ -109,15 +122,15 @@ berth_stock_pick (BerthStock *self, const char *template_name, BerthImages *imag
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "the guest's image was built again");
   else if (berth_snapshot_is_intact (item->snapshot, error))
     return item->snapshot;
-  g_hash_table_remove (self->items, template_name);
+  g_hash_table_remove (self->items, name);
   return NULL;
 }
 
 gboolean
-berth_stock_note_clone (BerthStock *self, const char *template_name, BerthSnapshot *snapshot,
+berth_stock_note_clone (BerthStock *self, const char *name, BerthSnapshot *snapshot,
                         gboolean has_started)
 {
-  Item *item = g_hash_table_lookup (self->items, template_name);
+  Item *item = g_hash_table_lookup (self->items, name);
 
   if (item == NULL || item->snapshot != snapshot)
     return TRUE; /* of one that is history */
@@ -131,14 +144,14 @@ berth_stock_note_clone (BerthStock *self, const char *template_name, BerthSnapsh
   item->is_doubted = TRUE;
   if (item->failures < FAILURES_MAX)
     return TRUE;
-  g_hash_table_remove (self->items, template_name);
+  g_hash_table_remove (self->items, name);
   return FALSE;
 }
 
 gboolean
-berth_stock_take_doubt (BerthStock *self, const char *template_name)
+berth_stock_take_doubt (BerthStock *self, const char *name)
 {
-  Item *item = g_hash_table_lookup (self->items, template_name);
+  Item *item = g_hash_table_lookup (self->items, name);
   gboolean is_doubted = item != NULL && item->is_doubted;
 
   if (item != NULL)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What new VMs of each template are made of: the snapshot that holds now, and how its clones
+/* What new VMs are made of: for each snapshot's name the one that holds now, and how its clones
  * fare. */
 #pragma once
 
@@ -14,12 +14,14 @@ BerthStock *berth_stock_new (void);
 void berth_stock_free (BerthStock *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthStock, berth_stock_free)
 
-/* Clones of @template_name are made of @snapshot from now on, as long as @images are the current
+/* Clones of @name are made of @snapshot from now on, as long as @images are the current
  * ones. NULL: there is none. The one before is retired: its files go with its last clone. */
-void berth_stock_set (BerthStock *self, const char *template_name, BerthSnapshot *snapshot,
-                      BerthImages *images);
+void
+berth_stock_set (BerthStock *self, const char *name, BerthSnapshot *snapshot, BerthImages *images);
 /* (nullable): borrowed; whatever its condition */
-BerthSnapshot *berth_stock_get (BerthStock *self, const char *template_name);
+BerthSnapshot *berth_stock_get (BerthStock *self, const char *name);
+/* (nullable): borrowed; the name of the snapshot with this key */
+const char *berth_stock_find_key (BerthStock *self, const char *key);
 
 /**
  * berth_stock_pick:
@@ -30,13 +32,13 @@ BerthSnapshot *berth_stock_get (BerthStock *self, const char *template_name);
  *   without an error where there is none.
  */
 BerthSnapshot *
-berth_stock_pick (BerthStock *self, const char *template_name, BerthImages *images, GError **error);
+berth_stock_pick (BerthStock *self, const char *name, BerthImages *images, GError **error);
 
 /* FALSE once, when this is the failure after which @snapshot is given up; it has been dropped. */
-gboolean berth_stock_note_clone (BerthStock *self, const char *template_name,
-                                 BerthSnapshot *snapshot, gboolean has_started);
+gboolean berth_stock_note_clone (BerthStock *self, const char *name, BerthSnapshot *snapshot,
+                                 gboolean has_started);
 /* Whether the next VM for a request is better booted, since the last clone failed. Asked once. */
-gboolean berth_stock_take_doubt (BerthStock *self, const char *template_name);
+gboolean berth_stock_take_doubt (BerthStock *self, const char *name);
 
 /* FALSE: these random bytes were seen before (invariant 7). Remembers a bounded number. */
 gboolean berth_stock_check_proof (BerthStock *self, const guint8 *proof, gsize size);

@@ -27,7 +27,7 @@ typedef enum
   KIND_PATH,     /* char *, an absolute path */
   KIND_PATHS,    /* char **, absolute paths, ':' between them */
   KIND_WARM,     /* char **, NAME=NUMBER or NAME=MIN..MAX, ',' between them */
-  KIND_SCOPE,    /* char *, one of two words */
+  KIND_SCOPE,    /* char *, one of three words */
   KIND_TENANTS,  /* char **, PATTERN=NUMBER, ',' between them, no pattern twice */
 } ConfigKind;
 
@@ -77,8 +77,11 @@ static const ConfigKey config_keys[] = {
   { "idle_timeout_s", "idle-timeout-s", KIND_INT_OR_0, FIELD (idle_timeout_s), 10, 3600, "300",
     "10 to 3600, or 0", "seconds after which an unused sandbox ends; 0: never" },
   { "snapshot_scope", "snapshot-scope", KIND_SCOPE, FIELD (snapshot_scope), 0, 0, "shared",
-    "shared or none",
-    "shared: VMs are clones of a snapshot of their template; none: each VM boots by itself" },
+    "shared, tenant or none",
+    "shared: VMs are clones of a snapshot of their template; tenant: of one that no other tenant's "
+    "VMs are; none: each VM boots by itself" },
+  { "tenant_snapshots", "tenant-snapshots", KIND_INT, FIELD (tenant_snapshots), 1, 4096, "16",
+    "1 to 4096", "snapshots of tenants to keep, where snapshot_scope is tenant" },
   { "warm", "warm", KIND_WARM, FIELD (warm), 0, 4096, "",
     "TEMPLATE=NUMBER or TEMPLATE=MIN..MAX, ',' between them",
     "warm VMs to keep ready, by template; MIN..MAX: as many as requests need" },
@@ -323,7 +326,8 @@ string_is_valid (const ConfigKey *key, const char *value)
     case KIND_PATH:
       return g_path_is_absolute (value);
     case KIND_SCOPE:
-      return strcmp (value, "shared") == 0 || strcmp (value, "none") == 0;
+      return strcmp (value, "shared") == 0 || strcmp (value, "tenant") == 0
+             || strcmp (value, "none") == 0;
     default:
       return TRUE;
     }

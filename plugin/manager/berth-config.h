@@ -31,7 +31,8 @@ G_BEGIN_DECLS
  * @cpu_overcommit: see BerthHostPolicy
  * @host_reserve_mb: see BerthHostPolicy
  * @idle_timeout_s: of sandboxes that nobody uses; 0: never
- * @snapshot_scope: "shared" or "none"
+ * @snapshot_scope: "shared", "tenant" or "none"
+ * @tenant_snapshots: how many are kept at most where it is "tenant"
  * @warm: (array zero-terminated=1): warm targets, "python=2" or "python=0..4"
  * @warm_default: of a template in use that @warm does not name
  * @warm_max_idle_s: after which a warm VM is replaced; 0: never
@@ -64,6 +65,7 @@ typedef struct
   gint64 host_reserve_mb;
   gint64 idle_timeout_s;
   char *snapshot_scope;
+  gint64 tenant_snapshots;
   char **warm;
   gint64 warm_default;
   gint64 warm_max_idle_s;

@@ -1,77 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Keeps the snapshot of every template in use. One is made at a time, by a VM that waits for its
- * place in the pool like everybody else's; requests are served cold meanwhile. */
+/* Keeps the snapshots of the templates in use, or with snapshot_scope=tenant those of the tenants
+ * that use them. */
 #include "berth-keeper.h"
 
+#include "berth-keeper-private.h"
 #include "pool/berth-error.h"
 
-/* After a failure: 2 s, 4 s ... up to 10 minutes, for a snapshot costs a boot. */
-#define RETRY_FIRST_S 2u
-#define RETRY_MAX_S 600u
 /* images.json is replaced by several events. */
 #define CHECK_AGAIN_MS 300u
+/* For so long a tenant's snapshot stays when others want its place: each costs a boot. */
+#define TENANT_STAYS_US (10 * G_TIME_SPAN_MINUTE)
 
-typedef enum
-{
-  KEEP_NONE,
-  KEEP_CHECKING, /* looking for one on disk */
-  KEEP_MAKING,   /* waiting for a VM, booting it, recording it */
-  KEEP_VALID,
-  KEEP_FAILED, /* tried again later */
-} KeepState;
-
-static const char *const state_names[] = { [KEEP_NONE] = "none",
-                                           [KEEP_CHECKING] = "checking",
-                                           [KEEP_MAKING] = "making",
-                                           [KEEP_VALID] = "valid",
-                                           [KEEP_FAILED] = "failed" };
-
-typedef struct
-{
-  BerthKeeper *keeper; /* unowned */
-  BerthTemplate *template;
-  const char *name;
-  KeepState state;
-  BerthWarmTarget target; /* while the snapshot is valid */
-  guint failures;
-  char *last_error;
-  guint retry_id;
-  GPtrArray *callers; /* GTask (owned): who waits for a new one */
-  GError *failure;    /* of the making under way, until its VM is gone */
-} Keep;
-
-struct _BerthKeeper
-{
-  GObject parent;
-  const BerthConfig *config;
-  BerthLibvirt *libvirt;
-  BerthPool *pool;
-  GHashTable *keeps; /* template name (borrowed from its value) -> Keep (owned) */
-  GQueue turns;      /* Keep (borrowed): who makes one next */
-  Keep *maker;       /* whose snapshot is being made */
-  GFileMonitor *images_monitor;
-  guint check_again_id;
-  gboolean is_stopped;
-  guint n_looking; /* of the first looks */
-  BerthKeeperReadyFunc ready_func;
-  gpointer ready_data;
-};
+static const char *const state_names[] = { [BERTH_KEEP_NONE] = "none",
+                                           [BERTH_KEEP_CHECKING] = "checking",
+                                           [BERTH_KEEP_MAKING] = "making",
+                                           [BERTH_KEEP_VALID] = "valid",
+                                           [BERTH_KEEP_FAILED] = "failed" };
 
 G_DEFINE_FINAL_TYPE (BerthKeeper, berth_keeper, G_TYPE_OBJECT)
-
-static void keep_look (Keep *keep, BerthSnapshotWish wish);
-static void keeper_next_turn (BerthKeeper *self);
-
-static void
-keep_free (Keep *keep)
-{
-  g_clear_handle_id (&keep->retry_id, g_source_remove);
-  g_ptr_array_unref (keep->callers);
-  g_clear_error (&keep->failure);
-  berth_template_unref (keep->template);
-  g_free (keep->last_error);
-  g_free (keep);
-}
 
 static void
 berth_keeper_dispose (GObject *object)
@@ -91,6 +37,8 @@ berth_keeper_finalize (GObject *object)
 
   g_queue_clear (&self->turns);
   g_hash_table_unref (self->keeps);
+  g_clear_pointer (&self->templates, g_hash_table_unref);
+  g_hash_table_unref (self->targets);
   G_OBJECT_CLASS (berth_keeper_parent_class)->finalize (object);
 }
 
@@ -104,307 +52,57 @@ berth_keeper_class_init (BerthKeeperClass *klass)
 static void
 berth_keeper_init (BerthKeeper *self)
 {
-  self->keeps = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)keep_free);
+  self->keeps
+      = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)berth_keep_free);
+  self->targets = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
   g_queue_init (&self->turns);
 }
 
-static gboolean
-keeper_is_off (BerthKeeper *self)
+gboolean
+berth_keeper_is_off (BerthKeeper *self)
 {
   return g_strcmp0 (self->config->snapshot_scope, "none") == 0;
 }
 
-/* ---- what follows from a snapshot's state ---- */
-
-static void
-keep_tell_pool (Keep *keep)
-{
-  const BerthWarmTarget nothing = { 0 };
-
-  /* warm VMs of before are of another snapshot */
-  berth_pool_template_changed (keep->keeper->pool, keep->name, NULL);
-  berth_pool_set_warm_target (keep->keeper->pool, keep->name, NULL,
-                              keep->state == KEEP_VALID ? &keep->target : &nothing);
-}
-
-static void
-keep_answer_callers (Keep *keep, const GError *error)
-{
-  g_autoptr (GPtrArray) callers = keep->callers;
-
-  keep->callers = g_ptr_array_new_with_free_func (g_object_unref);
-  for (guint i = 0; i < callers->len; i++)
-    if (error != NULL)
-      g_task_return_error (callers->pdata[i], g_error_copy (error));
-    else
-      g_task_return_boolean (callers->pdata[i], TRUE);
-}
-
-static void
-keep_end_turn (Keep *keep)
-{
-  if (keep->keeper->maker == keep)
-    keep->keeper->maker = NULL;
-  keeper_next_turn (keep->keeper);
-}
-
-static void
-keep_is_valid (Keep *keep)
-{
-  keep->state = KEEP_VALID;
-  keep->failures = 0;
-  g_clear_pointer (&keep->last_error, g_free);
-  keep_tell_pool (keep);
-  keep_answer_callers (keep, NULL);
-}
-
 static gboolean
-retry_cb (gpointer user_data)
+keeper_is_by_tenant (BerthKeeper *self)
 {
-  Keep *keep = user_data;
-
-  keep->retry_id = 0;
-  keep_look (keep, BERTH_SNAPSHOT_ANY);
-  return G_SOURCE_REMOVE;
+  return g_strcmp0 (self->config->snapshot_scope, "tenant") == 0;
 }
 
-static void
-keep_has_failed (Keep *keep, const GError *error)
-{
-  guint delay_s = RETRY_FIRST_S << MIN (keep->failures, 9);
-
-  keep->state = KEEP_FAILED;
-  keep->failures++;
-  g_free (keep->last_error);
-  keep->last_error = g_strdup (error->message);
-  berth_libvirt_drop_recording (keep->keeper->libvirt, keep->name);
-  keep_tell_pool (keep);
-  if (!keep->keeper->is_stopped)
-    {
-      g_warning ("no snapshot of %s, requests for it boot: %s", keep->name, error->message);
-      g_clear_handle_id (&keep->retry_id, g_source_remove);
-      keep->retry_id = g_timeout_add_seconds (MIN (delay_s, RETRY_MAX_S), retry_cb, keep);
-    }
-  keep_answer_callers (keep, error);
-}
-
-/* ---- making one ---- */
-
-static void
-committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Keep *keep = user_data;
-  g_autoptr (BerthKeeper) self = keep->keeper;
-  g_autoptr (GError) error = NULL;
-
-  if (berth_libvirt_commit_snapshot_finish (BERTH_LIBVIRT (source), result, &error))
-    {
-      g_message ("the snapshot of %s is ready", keep->name);
-      keep_is_valid (keep);
-    }
-  else
-    keep_has_failed (keep, error);
-  keep_end_turn (keep);
-}
-
-/* The VM is gone, and with it the last that may write to the snapshot. */
-static void
-destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Keep *keep = user_data;
-  g_autoptr (BerthKeeper) self = keep->keeper;
-  g_autoptr (GError) error = NULL;
-
-  if (!berth_pool_destroy_finish (BERTH_POOL (source), result, &error) && keep->failure == NULL)
-    keep->failure = g_steal_pointer (&error);
-  if (keep->failure == NULL && self->is_stopped)
-    keep->failure
-        = g_error_new_literal (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
-  if (keep->failure == NULL)
-    {
-      berth_libvirt_commit_snapshot_async (self->libvirt, keep->name, committed_cb, keep);
-      g_object_ref (self);
-      return;
-    }
-  keep_has_failed (keep, keep->failure);
-  g_clear_error (&keep->failure);
-  keep_end_turn (keep);
-}
-
-typedef struct
-{
-  Keep *keep;
-  BerthVm *vm;
-} Recording;
-
-static void
-recorded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autofree Recording *recording = user_data;
-  g_autoptr (BerthVm) vm = recording->vm;
-  Keep *keep = recording->keep;
-
-  berth_libvirt_record_finish (BERTH_LIBVIRT (source), result, &keep->failure);
-  berth_pool_destroy_async (keep->keeper->pool, vm, NULL, destroyed_cb, keep);
-}
-
-static void
-booted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Keep *keep = user_data;
-  BerthKeeper *self = keep->keeper;
-  g_autoptr (GError) error = NULL;
-  BerthVm *vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
-  Recording *recording;
-
-  if (vm == NULL)
-    {
-      g_autoptr (BerthKeeper) held = self;
-
-      keep_has_failed (keep, error);
-      keep_end_turn (keep);
-      return;
-    }
-  recording = g_new0 (Recording, 1);
-  recording->keep = keep;
-  recording->vm = vm;
-  berth_libvirt_record_async (self->libvirt, vm, recorded_cb, recording);
-}
-
-static void
-keep_boot (Keep *keep)
-{
-  BerthKeeper *self = keep->keeper;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (BerthRequest) request
-      = berth_request_new (keep->name, berth_template_get_memory_mb (keep->template),
-                           berth_template_get_vcpus (keep->template), NULL, "snapshot",
-                           (guint32)geteuid (), BERTH_REQUEST_WAIT_FOREVER, &error);
-
-  g_assert_no_error (error);
-  request->needs_boot = TRUE;
-  g_object_ref (self); /* until the turn ends */
-  berth_pool_acquire_async (self->pool, request, NULL, booted_cb, keep);
-}
-
-/* ---- looking for one ---- */
-
-typedef struct
-{
-  Keep *keep;
-  BerthKeeper *keeper;   /* owned */
-  BerthSnapshot *before; /* (unowned): only compared */
-  gboolean is_first;
-} Look;
-
-static void
-keeper_is_ready (BerthKeeper *self)
+void
+berth_keeper_is_ready (BerthKeeper *self)
 {
   GHashTableIter iter;
-  Keep *keep;
+  BerthKeep *keep;
 
   self->ready_func (self->ready_data);
   g_hash_table_iter_init (&iter, self->keeps);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
-    if (keep->state == KEEP_NONE && keep->target.is_named && keep->target.max > 0)
-      keep_look (keep, BERTH_SNAPSHOT_ANY);
-}
-
-static void
-keeper_note_first_look (BerthKeeper *self)
-{
-  self->n_looking--;
-  if (self->n_looking == 0)
-    keeper_is_ready (self);
-}
-
-static void
-looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autofree Look *look = user_data;
-  g_autoptr (BerthKeeper) self = look->keeper;
-  Keep *keep = look->keep;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (BerthSnapshot) snapshot
-      = berth_libvirt_prepare_snapshot_finish (BERTH_LIBVIRT (source), result, &error);
-
-  if (snapshot != NULL && !berth_snapshot_is_committed (snapshot) && !self->is_stopped)
-    {
-      keep_boot (keep);
-      return;
-    }
-  if (snapshot != NULL && snapshot == look->before)
-    keep->state = KEEP_VALID;
-  else if (snapshot != NULL && berth_snapshot_is_committed (snapshot))
-    keep_is_valid (keep);
-  else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
-    keep->state = KEEP_NONE;
-  else if (error != NULL)
-    keep_has_failed (keep, error);
-  if (look->is_first)
-    keeper_note_first_look (self);
-  else
-    keep_end_turn (keep);
-}
-
-static void
-keep_begin_look (Keep *keep, BerthSnapshotWish wish)
-{
-  BerthKeeper *self = keep->keeper;
-  Look *look = g_new0 (Look, 1);
-
-  look->keep = keep;
-  look->keeper = g_object_ref (self);
-  look->is_first = wish == BERTH_SNAPSHOT_EXISTING;
-  look->before = berth_libvirt_get_snapshot (self->libvirt, keep->name);
-  keep->state = wish == BERTH_SNAPSHOT_EXISTING ? KEEP_CHECKING : KEEP_MAKING;
-  berth_libvirt_prepare_snapshot_async (self->libvirt, keep->name, self->config->snapshot_dir, wish,
-                                        looked_cb, look);
-}
-
-/* One template at a time may make one; the others wait for their turn. */
-static void
-keep_look (Keep *keep, BerthSnapshotWish wish)
-{
-  BerthKeeper *self = keep->keeper;
-
-  g_clear_handle_id (&keep->retry_id, g_source_remove);
-  if (self->is_stopped || keeper_is_off (self) || self->maker == keep
-      || g_queue_find (&self->turns, keep) != NULL)
-    return;
-  keep->state = KEEP_MAKING;
-  g_queue_push_tail (&self->turns, keep);
-  keeper_next_turn (self);
-}
-
-static void
-keeper_next_turn (BerthKeeper *self)
-{
-  if (self->maker != NULL || self->is_stopped || g_queue_is_empty (&self->turns))
-    return;
-  self->maker = g_queue_pop_head (&self->turns);
-  keep_begin_look (self->maker,
-                   self->maker->callers->len > 0 ? BERTH_SNAPSHOT_NEW : BERTH_SNAPSHOT_ANY);
+    if (keep->state == BERTH_KEEP_NONE && keep->target->is_named && keep->target->max > 0)
+      berth_keep_look (keep);
 }
 
 /* ---- what makes a snapshot be looked at again ---- */
 
 static void
-spoilt_cb (const char *template_name, const char *reason, gpointer user_data)
+spoilt_cb (const char *name, const char *reason, gpointer user_data)
 {
   BerthKeeper *self = user_data;
-  Keep *keep = g_hash_table_lookup (self->keeps, template_name);
+  BerthKeep *keep = g_hash_table_lookup (self->keeps, name);
   g_autoptr (GError) error
       = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                      "the snapshot was thrown away with its warm VMs: %s", reason);
 
-  if (keep->state != KEEP_MAKING)
+  if (keep == NULL)
+    return; /* of a tenant that had to give its place to another */
+  if (keep->state != BERTH_KEEP_MAKING)
     {
-      keep_has_failed (keep, error);
+      berth_keep_has_failed (keep, error);
       return;
     }
   g_warning ("%s: %s", keep->name, error->message); /* a new one is under way */
-  keep_tell_pool (keep);
+  berth_keep_tell_pool (keep);
 }
 
 static gboolean
@@ -444,32 +142,144 @@ void
 berth_keeper_check_again (BerthKeeper *self)
 {
   GHashTableIter iter;
-  Keep *keep;
+  BerthKeep *keep;
 
   g_hash_table_iter_init (&iter, self->keeps);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
-    if (keep->state == KEEP_VALID || keep->state == KEEP_FAILED)
-      keep_look (keep, BERTH_SNAPSHOT_ANY);
+    if (keep->state == BERTH_KEEP_VALID || keep->state == BERTH_KEEP_FAILED)
+      berth_keep_look (keep);
+}
+
+/* ---- tenants ---- */
+
+static BerthKeep *
+keeper_add (BerthKeeper *self, BerthTemplate *template, const char *tenant_key)
+{
+  BerthKeep *keep = berth_keep_new (self, template, tenant_key);
+
+  g_hash_table_insert (self->keeps, keep->name, keep);
+  return keep;
+}
+
+/* FALSE: every place is one of a tenant that still uses it. */
+static gboolean
+keeper_make_room (BerthKeeper *self)
+{
+  gint64 before_us = g_get_monotonic_time () - TENANT_STAYS_US;
+  GHashTableIter iter;
+  BerthKeep *keep;
+  BerthKeep *oldest = NULL;
+
+  if (g_hash_table_size (self->keeps) < self->config->tenant_snapshots)
+    return TRUE;
+  g_hash_table_iter_init (&iter, self->keeps);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
+    if (berth_keep_is_idle (keep) && keep->wanted_us < before_us
+        && (oldest == NULL || keep->wanted_us < oldest->wanted_us))
+      oldest = keep;
+  if (oldest == NULL)
+    return FALSE;
+  berth_keep_remove_snapshot (oldest);
+  g_hash_table_remove (self->keeps, oldest->name);
+  return TRUE;
+}
+
+/* (nullable): of the snapshot that @request's VM may be cloned from */
+static BerthKeep *
+keeper_ensure (BerthKeeper *self, BerthRequest *request)
+{
+  const char *tenant_key = keeper_is_by_tenant (self) ? request->tenant_key : NULL;
+  g_autofree char *name = berth_snapshot_make_name (request->template_name, tenant_key);
+  BerthKeep *keep = g_hash_table_lookup (self->keeps, name);
+  BerthTemplate *template = g_hash_table_lookup (self->templates, request->template_name);
+
+  if (keep != NULL || tenant_key == NULL || template == NULL)
+    return keep;
+  return keeper_make_room (self) ? keeper_add (self, template, tenant_key) : NULL;
+}
+
+/* Those of before that nobody's VMs are cloned from in this scope go; tenants' own are known
+ * again. */
+static void
+keeper_sort_out (BerthKeeper *self)
+{
+  g_autoptr (GPtrArray) names = berth_snapshot_list_names (self->config->snapshot_dir);
+
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autofree char *tenant_key = NULL;
+      g_autofree char *template_name = berth_snapshot_split_name (names->pdata[i], &tenant_key);
+      BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
+
+      if (template == NULL || g_hash_table_contains (self->keeps, names->pdata[i]))
+        continue;
+      if (keeper_is_by_tenant (self) && tenant_key != NULL
+          && g_hash_table_size (self->keeps) < self->config->tenant_snapshots)
+        keeper_add (self, template, tenant_key);
+      else
+        berth_snapshot_clean (self->config->snapshot_dir, names->pdata[i], NULL);
+    }
 }
 
 void
-berth_keeper_want (BerthKeeper *self, const char *template_name)
+berth_keeper_want (BerthKeeper *self, BerthRequest *request)
 {
-  Keep *keep = g_hash_table_lookup (self->keeps, template_name);
+  BerthKeep *keep = berth_keeper_is_off (self) ? NULL : keeper_ensure (self, request);
 
-  if (keep != NULL && keep->state == KEEP_NONE)
-    keep_look (keep, BERTH_SNAPSHOT_ANY);
+  if (keep == NULL)
+    return;
+  keep->wanted_us = g_get_monotonic_time ();
+  if (keep->state == BERTH_KEEP_NONE)
+    berth_keep_look (keep);
 }
 
 /* ---- what an administrator asks ---- */
 
+typedef void (*KeepFunc) (BerthKeep *keep);
+
+static void
+for_keeps_of (BerthKeeper *self, const char *template_name, KeepFunc func)
+{
+  GHashTableIter iter;
+  BerthKeep *keep;
+
+  g_hash_table_iter_init (&iter, self->keeps);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
+    if (g_str_equal (berth_template_get_name (keep->template), template_name))
+      func (keep);
+}
+
+static void
+retry (BerthKeep *keep)
+{
+  if (keep->state == BERTH_KEEP_FAILED)
+    berth_keep_look (keep);
+}
+
 void
 berth_keeper_retry (BerthKeeper *self, const char *template_name)
 {
-  Keep *keep = g_hash_table_lookup (self->keeps, template_name);
+  for_keeps_of (self, template_name, retry);
+}
 
-  if (keep != NULL && keep->state == KEEP_FAILED)
-    keep_look (keep, BERTH_SNAPSHOT_ANY);
+static gboolean
+keeper_may_make (BerthKeeper *self, const char *template_name, GError **error)
+{
+  if (!g_hash_table_contains (self->templates, template_name))
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %s", template_name);
+  else if (berth_keeper_is_off (self))
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                 "snapshots are turned off: set snapshot_scope to shared");
+  else if (keeper_is_by_tenant (self))
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                 "with snapshot_scope=tenant a snapshot is made when its tenant first asks for %s; "
+                 "to have them made again: berth template remove %s",
+                 template_name, template_name);
+  else if (self->is_stopped)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
+  else
+    return TRUE;
+  return FALSE;
 }
 
 void
@@ -477,23 +287,17 @@ berth_keeper_make_async (BerthKeeper *self, const char *template_name, GAsyncRea
                          gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
-  Keep *keep = g_hash_table_lookup (self->keeps, template_name);
+  g_autoptr (GError) error = NULL;
+  BerthKeep *keep = g_hash_table_lookup (self->keeps, template_name);
 
   g_task_set_source_tag (task, berth_keeper_make_async);
-  if (keep == NULL)
-    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %s",
-                             template_name);
-  else if (keeper_is_off (self))
-    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                             "snapshots are turned off: set snapshot_scope to shared");
-  else if (self->is_stopped)
-    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN,
-                             "berth is shutting down");
-  else
+  if (!keeper_may_make (self, template_name, &error))
     {
-      g_ptr_array_add (keep->callers, g_steal_pointer (&task));
-      keep_look (keep, BERTH_SNAPSHOT_NEW);
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
     }
+  g_ptr_array_add (keep->callers, g_steal_pointer (&task));
+  berth_keep_look (keep);
 }
 
 gboolean
@@ -503,80 +307,118 @@ berth_keeper_make_finish (BerthKeeper *self, GAsyncResult *result, GError **erro
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
+static void
+remove_if_idle (BerthKeep *keep)
+{
+  if (keep->state == BERTH_KEEP_VALID || keep->state == BERTH_KEEP_FAILED)
+    berth_keep_remove_snapshot (keep);
+}
+
 void
 berth_keeper_remove (BerthKeeper *self, const char *template_name)
 {
-  Keep *keep = g_hash_table_lookup (self->keeps, template_name);
+  for_keeps_of (self, template_name, remove_if_idle);
+}
 
-  if (keep == NULL || (keep->state != KEEP_VALID && keep->state != KEEP_FAILED))
-    return;
-  g_clear_handle_id (&keep->retry_id, g_source_remove);
-  berth_libvirt_drop_snapshot (self->libvirt, keep->name);
-  keep->state = KEEP_NONE;
-  keep_tell_pool (keep);
+static void
+follow_target (BerthKeep *keep)
+{
+  if (keep->state == BERTH_KEEP_VALID)
+    berth_keep_tell_target (keep);
+  else if (keep->state == BERTH_KEEP_NONE && keep->target->min > 0)
+    berth_keep_look (keep);
 }
 
 void
 berth_keeper_set_target (BerthKeeper *self, const char *template_name, guint min, guint max)
 {
-  Keep *keep = g_hash_table_lookup (self->keeps, template_name);
+  BerthWarmTarget *target = g_hash_table_lookup (self->targets, template_name);
 
-  if (keep == NULL)
+  if (target == NULL)
     return;
-  keep->target.min = min;
-  keep->target.max = MAX (min, max);
-  keep->target.is_named = TRUE;
-  if (keep->state == KEEP_VALID)
-    berth_pool_set_warm_target (self->pool, keep->name, NULL, &keep->target);
-  else if (min > 0)
-    berth_keeper_want (self, template_name);
+  target->min = min;
+  target->max = MAX (min, max);
+  target->is_named = TRUE;
+  for_keeps_of (self, template_name, follow_target);
+}
+
+/* What is told of a template that has several snapshots: the best of them, and all failures. */
+typedef struct
+{
+  BerthKeepState state;
+  guint count;
+  guint64 bytes;
+  guint failures;
+  const char *last_error; /* borrowed */
+} KeepSum;
+
+static KeepSum
+keeper_sum_up (BerthKeeper *self, const char *template_name)
+{
+  static const guint rank[] = { [BERTH_KEEP_NONE] = 0,
+                                [BERTH_KEEP_FAILED] = 1,
+                                [BERTH_KEEP_CHECKING] = 2,
+                                [BERTH_KEEP_MAKING] = 3,
+                                [BERTH_KEEP_VALID] = 4 };
+  KeepSum sum = { .state = BERTH_KEEP_NONE };
+  GHashTableIter iter;
+  BerthKeep *keep;
+
+  g_hash_table_iter_init (&iter, self->keeps);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
+    {
+      BerthSnapshot *snapshot = berth_libvirt_get_snapshot (self->libvirt, keep->name);
+
+      if (!g_str_equal (berth_template_get_name (keep->template), template_name))
+        continue;
+      if (rank[keep->state] > rank[sum.state])
+        sum.state = keep->state;
+      sum.count += snapshot != NULL ? 1 : 0;
+      sum.bytes += snapshot != NULL ? berth_snapshot_get_disk_bytes (snapshot) : 0;
+      sum.failures += keep->failures;
+      if (keep->last_error != NULL)
+        sum.last_error = keep->last_error;
+    }
+  return sum;
 }
 
 void
 berth_keeper_describe (BerthKeeper *self, const char *template_name, GVariantDict *dict)
 {
-  Keep *keep = g_hash_table_lookup (self->keeps, template_name);
-  BerthSnapshot *snapshot = berth_libvirt_get_snapshot (self->libvirt, template_name);
-  guint64 bytes = snapshot != NULL ? berth_snapshot_get_disk_bytes (snapshot) : 0;
+  KeepSum sum = keeper_sum_up (self, template_name);
 
-  if (keep == NULL)
-    return;
   g_variant_dict_insert (dict, "snapshot", "s",
-                         keeper_is_off (self) ? "off" : state_names[keep->state]);
-  g_variant_dict_insert (dict, "snapshot_mb", "u", (guint32)(bytes / (1024 * 1024)));
-  g_variant_dict_insert (dict, "snapshot_failures", "u", keep->failures);
-  g_variant_dict_insert (dict, "snapshot_error", "s",
-                         keep->last_error != NULL ? keep->last_error : "");
+                         berth_keeper_is_off (self) ? "off" : state_names[sum.state]);
+  g_variant_dict_insert (dict, "snapshots", "u", sum.count);
+  g_variant_dict_insert (dict, "snapshot_mb", "u", (guint32)(sum.bytes / (1024 * 1024)));
+  g_variant_dict_insert (dict, "snapshot_failures", "u", sum.failures);
+  g_variant_dict_insert (dict, "snapshot_error", "s", sum.last_error != NULL ? sum.last_error : "");
   /* without a snapshot there are no warm VMs: what is told of the template is why */
-  if (keep->last_error != NULL)
+  if (sum.last_error != NULL)
     {
-      g_variant_dict_insert (dict, "failures", "u", keep->failures);
-      g_variant_dict_insert (dict, "last_error", "s", keep->last_error);
+      g_variant_dict_insert (dict, "failures", "u", sum.failures);
+      g_variant_dict_insert (dict, "last_error", "s", sum.last_error);
     }
 }
 
 /* ---- its own life ---- */
 
-static Keep *
-keep_new (BerthKeeper *self, BerthTemplate *template, guint max_vms)
+static BerthWarmTarget *
+target_new (const BerthConfig *config, BerthTemplate *template, guint max_vms)
 {
-  Keep *keep = g_new0 (Keep, 1);
+  BerthWarmTarget *target = g_new0 (BerthWarmTarget, 1);
 
-  keep->keeper = self;
-  keep->template = berth_template_ref (template);
-  keep->name = berth_template_get_name (template);
-  keep->callers = g_ptr_array_new_with_free_func (g_object_unref);
-  keep->target.memory_mb = berth_template_get_memory_mb (template);
-  keep->target.vcpus = berth_template_get_vcpus (template);
-  keep->target.max_idle_us = self->config->warm_max_idle_s * G_USEC_PER_SEC;
-  keep->target.is_named
-      = berth_config_get_warm (self->config, keep->name, &keep->target.min, &keep->target.max);
-  if (!keep->target.is_named)
+  target->memory_mb = berth_template_get_memory_mb (template);
+  target->vcpus = berth_template_get_vcpus (template);
+  target->max_idle_us = config->warm_max_idle_s * G_USEC_PER_SEC;
+  target->is_named = berth_config_get_warm (config, berth_template_get_name (template),
+                                            &target->min, &target->max);
+  if (!target->is_named)
     {
-      keep->target.min = (guint)self->config->warm_default;
-      keep->target.max = keep->target.min > 0 ? MAX (keep->target.min, max_vms / 2) : 0;
+      target->min = (guint)config->warm_default;
+      target->max = target->min > 0 ? MAX (target->min, max_vms / 2) : 0;
     }
-  return keep;
+  return target;
 }
 
 BerthKeeper *
@@ -585,17 +427,20 @@ berth_keeper_new (const BerthConfig *config, GHashTable *templates, BerthLibvirt
 {
   BerthKeeper *self = g_object_new (BERTH_TYPE_KEEPER, NULL);
   GHashTableIter iter;
+  const char *name;
   BerthTemplate *template;
 
   self->config = config;
   self->libvirt = g_object_ref (libvirt);
   self->pool = g_object_ref (pool);
+  self->templates = g_hash_table_ref (templates);
+  berth_libvirt_set_tenant_snapshots (libvirt, keeper_is_by_tenant (self));
   g_hash_table_iter_init (&iter, templates);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
+  while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&template))
     {
-      Keep *keep = keep_new (self, template, max_vms);
-
-      g_hash_table_insert (self->keeps, (gpointer)keep->name, keep);
+      g_hash_table_insert (self->targets, (gpointer)name, target_new (config, template, max_vms));
+      if (!keeper_is_by_tenant (self))
+        keeper_add (self, template, NULL);
     }
   return self;
 }
@@ -604,28 +449,31 @@ void
 berth_keeper_start (BerthKeeper *self, BerthKeeperReadyFunc ready, gpointer user_data)
 {
   GHashTableIter iter;
-  Keep *keep;
+  BerthKeep *keep;
 
   self->ready_func = ready;
   self->ready_data = user_data;
   berth_libvirt_set_spoilt_func (self->libvirt, spoilt_cb, self);
-  if (keeper_is_off (self))
+  if (berth_keeper_is_off (self))
     {
       ready (user_data);
       return;
     }
   keeper_watch_images (self);
+  keeper_sort_out (self);
   self->n_looking = g_hash_table_size (self->keeps);
+  if (self->n_looking == 0)
+    berth_keeper_is_ready (self);
   g_hash_table_iter_init (&iter, self->keeps);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
-    keep_begin_look (keep, BERTH_SNAPSHOT_EXISTING);
+    berth_keep_look_first (keep);
 }
 
 void
 berth_keeper_stop (BerthKeeper *self)
 {
   GHashTableIter iter;
-  Keep *keep;
+  BerthKeep *keep;
 
   if (self->is_stopped)
     return;
@@ -640,6 +488,6 @@ berth_keeper_stop (BerthKeeper *self)
           = g_error_new_literal (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
 
       g_clear_handle_id (&keep->retry_id, g_source_remove);
-      keep_answer_callers (keep, error);
+      berth_keep_answer_callers (keep, error);
     }
 }

@@ -29,15 +29,15 @@ void berth_keeper_start (BerthKeeper *self, BerthKeeperReadyFunc ready, gpointer
 /* Nothing is begun any more. */
 void berth_keeper_stop (BerthKeeper *self);
 
-/* A request for @template_name came: from now on the template has a snapshot. */
-void berth_keeper_want (BerthKeeper *self, const char *template_name);
+/* A request came: from now on its template, or its tenant of that, has a snapshot. */
+void berth_keeper_want (BerthKeeper *self, BerthRequest *request);
 /* What failed is tried again now. */
 void berth_keeper_retry (BerthKeeper *self, const char *template_name);
 /* libvirt is back, and may be another version; or the images were built again. */
 void berth_keeper_check_again (BerthKeeper *self);
 
 /* Makes a new snapshot, whatever there is, and completes when clones are made of it. Fails with
- * what went wrong, with BERTH_ERROR_CONFIG where snapshots are turned off. */
+ * what went wrong, with BERTH_ERROR_CONFIG where snapshots are turned off or each tenant's own. */
 void berth_keeper_make_async (BerthKeeper *self, const char *template_name,
                               GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_keeper_make_finish (BerthKeeper *self, GAsyncResult *result, GError **error);
@@ -48,7 +48,8 @@ void berth_keeper_remove (BerthKeeper *self, const char *template_name);
 void berth_keeper_set_target (BerthKeeper *self, const char *template_name, guint min, guint max);
 
 /* Adds to the status of @template_name: "snapshot" ("valid", "making", "checking", "failed",
- * "none"), "snapshot_mb" (allocated on disk), "snapshot_error". */
+ * "none"), "snapshots" (how many there are), "snapshot_mb" (allocated on disk), "snapshot_error".
+ */
 void berth_keeper_describe (BerthKeeper *self, const char *template_name, GVariantDict *dict);
 
 G_END_DECLS

@@ -180,6 +180,10 @@ class Daemon:
             return now["claimed"], now["free"]
         until(lambda: slots() == (claimed, free), f"{claimed} slots claimed and {free} free")
 
+    def snapshot_names(self):
+        return sorted(name.rsplit("-", 1)[0] for name in os.listdir(self.snapshots)
+                      if not name.endswith(".part"))
+
     def warm(self):
         return [vm for vm in self.json("list") if vm["state"] == "warm"]
 

@@ -203,6 +203,39 @@ def test_image_built_again():
             same(d.run()["start"], "warm")
 
 
+def tenants_run(d, tenant, code="print('ok')"):
+    return d.run(code, "--tenant", tenant)["start"]
+
+
+def test_snapshot_of_each_tenant():
+    with Daemon("--snapshot-scope", "tenant", "--tenant-snapshots", "2", own_snapshots=True) as d:
+        same(tenants_run(d, "one"), "cold")
+        d.wait_warm()
+        same(tenants_run(d, "one"), "warm")
+        same(tenants_run(d, "two"), "cold")  # neither the snapshot nor a VM of it is another's
+        until(lambda: len(d.snapshot_names()) == 2, "a second snapshot")
+        uid = os.geteuid()
+        same(d.snapshot_names(), [f"python@{uid}:one", f"python@{uid}:two"])
+        until(lambda: tenants_run(d, "two") != "cold", "a clone of it")
+        # there is room for two, and both are in use
+        same(tenants_run(d, "three"), "cold")
+        same(tenants_run(d, "three"), "cold")
+        same(d.snapshot_names(), [f"python@{uid}:one", f"python@{uid}:two"])
+        same(d.template()["snapshots"], 2)
+        refused = d.berth("template", "snapshot", "python")
+        assert refused.returncode == 125 and "template remove python" in refused.stderr, refused
+        # an earlier berthd's warm VMs are the same tenants' again
+        d.wait_warm()
+        d.crash()
+        d.start()
+        d.wait_warm()
+        assert "stands by again" in d.log(), d.log()
+        same(tenants_run(d, "three"), "cold")
+        until(lambda: tenants_run(d, "one") == "warm", "a warm VM of the first tenant")
+        same(d.berth("template", "remove", "python").returncode, 0)
+        until(lambda: os.listdir(d.snapshots) == [], "the snapshots' removal")
+
+
 def test_no_sharing():
     with Daemon("--snapshot-scope", "none", own_snapshots=True) as d:
         same(d.run()["start"], "cold")

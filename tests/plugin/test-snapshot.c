@@ -232,6 +232,51 @@ test_clean_keeps_what_is_not_its_own (Fixture *fixture, gconstpointer data)
   throw_away (kept);
 }
 
+static void
+test_names (Fixture *fixture, gconstpointer data)
+{
+  static const char *const folders[] = { "python-0123456789abcdef",
+                                         "python@7:a-b-0123456789abcdef",
+                                         "python@7:a-b-fedcba9876543210.part",
+                                         "python-short",
+                                         "0123456789abcdefg",
+                                         ".part" };
+  g_autofree char *own = berth_snapshot_make_name ("python", "7:a-b");
+  g_autofree char *shared = berth_snapshot_make_name ("python", NULL);
+  g_autofree char *tenant_key = NULL;
+  g_autofree char *nobody = NULL;
+  g_autofree char *template = berth_snapshot_split_name (own, &tenant_key);
+  g_autofree char *plain = berth_snapshot_split_name (shared, &nobody);
+  g_autoptr (GPtrArray) names = NULL;
+
+  g_assert_cmpstr (template, ==, "python");
+  g_assert_cmpstr (tenant_key, ==, "7:a-b");
+  g_assert_cmpstr (plain, ==, "python");
+  g_assert_null (nobody);
+  for (guint i = 0; i < G_N_ELEMENTS (folders); i++)
+    {
+      g_autofree char *path = g_build_filename (fixture->dir, folders[i], NULL);
+
+      g_assert_cmpint (g_mkdir (path, 0700), ==, 0);
+    }
+  names = berth_snapshot_list_names (fixture->dir);
+  g_assert_cmpuint (names->len, ==, 2);
+  g_assert_true (g_ptr_array_find_with_equal_func (names, own, g_str_equal, NULL));
+  g_assert_true (g_ptr_array_find_with_equal_func (names, shared, g_str_equal, NULL));
+  /* the whole of one tenant's, and nothing of the template's own */
+  berth_snapshot_clean (fixture->dir, own, NULL);
+  g_ptr_array_unref (names);
+  names = berth_snapshot_list_names (fixture->dir);
+  g_assert_cmpuint (names->len, ==, 1);
+  g_assert_cmpstr (names->pdata[0], ==, "python");
+  for (guint i = 0; i < G_N_ELEMENTS (folders); i++)
+    {
+      g_autofree char *path = g_build_filename (fixture->dir, folders[i], NULL);
+
+      g_rmdir (path);
+    }
+}
+
 /* ---- stock ---- */
 
 static BerthImages *
@@ -327,6 +372,7 @@ main (int argc, char **argv)
   ADD ("unfinished-leaves-nothing", test_unfinished_leaves_nothing);
   ADD ("old-leaves-new-alone", test_old_leaves_new_alone);
   ADD ("clean-keeps-what-is-not-its-own", test_clean_keeps_what_is_not_its_own);
+  ADD ("names", test_names);
   ADD ("stock-looks-before-each-use", test_stock_looks_before_each_use);
   ADD ("stock-gives-up-a-bad-one", test_stock_gives_up_a_bad_one);
   ADD ("stock-refuses-a-repeated-proof", test_stock_refuses_a_repeated_proof);

@@ -2,7 +2,6 @@
 /* Proves the warm pool inside admission: hits, misses, eviction, refill, rotation, pressure. */
 #include <gio/gio.h>
 
-#include "berth-admission-private.h"
 #include "core-world.h"
 
 #define SECOND G_TIME_SPAN_SECOND
@@ -493,73 +492,6 @@ test_rotation (void)
 }
 
 /* an outdated VM is given to nobody, be it idle or on its way */
-static guint64
-acquire_as (CoreWorld *world, const char *tenant, gint64 wait_us)
-{
-  g_autoptr (BerthRequest) request
-      = berth_request_new ("python", 192, 1, tenant, NULL, 7, wait_us, NULL);
-
-  return core_world_acquire_request (world, request);
-}
-
-/* A snapshot of one tenant's own makes warm VMs that are nobody else's. */
-static void
-test_tenants_own (void)
-{
-  g_autoptr (CoreWorld) world = new_world (3);
-  guint64 hers = 0, his = 0;
-
-  core_world_set_tenant_warm (world, "python", "7:her", &two);
-  core_world_advance (world, 3 * SECOND);
-  g_assert_cmpuint (count_idle (world), ==, 2);
-  his = acquire_as (world, "him", FOREVER);
-  hers = acquire_as (world, "her", FOREVER);
-  core_world_advance (world, MS);
-  g_assert_true (berth_vm_was_warm (core_world_get_vm (world, hers)));
-  core_world_advance (world, SECOND);
-  g_assert_false (berth_vm_was_warm (core_world_get_vm (world, his)));
-  g_assert_null (berth_vm_get_tenant_key (core_world_get_vm (world, his)));
-  g_assert_cmpuint (core_world_get_template_number (world, "python", "warm"), ==, 1);
-}
-
-/* Work-conserving all the same: what is idle for one tenant gives way to another. */
-static void
-test_tenants_own_gives_way (void)
-{
-  g_autoptr (CoreWorld) world = new_world (2);
-  guint64 tickets[2] = { 0 };
-
-  core_world_set_tenant_warm (world, "python", "7:her", &two);
-  core_world_advance (world, 3 * SECOND);
-  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 2);
-  for (guint i = 0; i < 2; i++)
-    tickets[i] = acquire_as (world, "him", FOREVER);
-  core_world_advance (world, 2 * SECOND);
-  for (guint i = 0; i < 2; i++)
-    core_world_get_vm (world, tickets[i]);
-}
-
-/* What many tenants leave behind does not pile up. */
-static void
-test_tenants_are_forgotten (void)
-{
-  g_autoptr (CoreWorld) world = new_world (2);
-
-  core_world_set_warm (world, "python", &none);
-  for (guint i = 0; i < 100; i++)
-    {
-      g_autofree char *key = g_strdup_printf ("7:%u", i);
-
-      core_world_set_tenant_warm (world, "python", key, &one);
-      core_world_advance (world, SECOND);
-      g_assert_cmpuint (count_idle (world), ==, 1);
-      core_world_set_tenant_warm (world, "python", key, &none);
-      core_world_advance (world, SECOND);
-      g_assert_cmpuint (core_world_get_template_number (world, "python", "warm"), ==, 0);
-    }
-  g_assert_false (berth_admission_has_tenants_warm (world->core));
-}
-
 static void
 test_template_changed (void)
 {
@@ -830,9 +762,6 @@ main (int argc, char **argv)
   ADD ("refill-killed-from-outside", test_refill_killed_from_outside);
   ADD ("dead-warm-vm-is-replaced", test_dead_warm_vm_is_replaced);
   ADD ("rotation", test_rotation);
-  ADD ("7-tenants-own", test_tenants_own);
-  ADD ("4-tenants-own-gives-way", test_tenants_own_gives_way);
-  ADD ("tenants-are-forgotten", test_tenants_are_forgotten);
   ADD ("7-template-changed", test_template_changed);
   ADD ("7-template-changed-behind-the-gate", test_template_changed_behind_the_gate);
   ADD ("target-changes", test_target_changes);
