@@ -6,6 +6,11 @@
 
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
+#include "plugin/agent/berth-source.h"
+#include "pool/berth-request.h"
+
+/* A short program is over by then; an administrator who looks has not blinked yet. */
+#define RUN_MARK_DELAY_MS 250u
 
 /* ---- claim ---- */
 
@@ -33,6 +38,33 @@ machine_update_mark (BerthMachine *self)
 
   g_task_set_task_data (task, berth_machine_make_mark (self), (GDestroyNotify)berth_mark_free);
   berth_link_run (self->link, BERTH_LINK_CONTROL, task, mark_job);
+}
+
+static gboolean
+mark_later_cb (gpointer user_data)
+{
+  BerthMachine *self = user_data;
+
+  g_clear_pointer (&self->mark_source, g_source_unref);
+  machine_update_mark (self);
+  return G_SOURCE_REMOVE;
+}
+
+/* The mark of a session is what finds it again after a crash; that of a run is for who looks, and
+ * most runs are over before anybody could: libvirt's work for it would only slow them down. */
+static void
+machine_update_mark_in_time (BerthMachine *self)
+{
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
+
+  if (request == NULL || request->is_session)
+    {
+      machine_update_mark (self);
+      return;
+    }
+  self->mark_source = g_timeout_source_new (RUN_MARK_DELAY_MS);
+  g_source_set_callback (self->mark_source, mark_later_cb, self, NULL);
+  g_source_attach (self->mark_source, g_main_context_get_thread_default ());
 }
 
 static void
@@ -74,7 +106,7 @@ claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  machine_update_mark (BERTH_MACHINE (source));
+  machine_update_mark_in_time (BERTH_MACHINE (source));
   g_task_return_boolean (task, TRUE);
 }
 
@@ -169,6 +201,7 @@ berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpoin
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
 
   g_task_set_source_tag (task, berth_machine_end_async);
+  berth_source_clear (&self->mark_source);
   if (self->agent != NULL)
     berth_agent_close (self->agent);
   g_clear_object (&self->agent);

@@ -28,6 +28,7 @@ struct _BerthMachine
   guint identity_attempts;
   guint rehearsals; /* that are left */
   gboolean is_adopted;
+  GSource *mark_source; /* (nullable): its mark is to say whose it is */
 };
 
 /* (transfer full): what its domain is marked with now */

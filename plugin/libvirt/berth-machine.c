@@ -7,6 +7,7 @@
 #include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
+#include "plugin/agent/berth-source.h"
 #include "pool/berth-request.h"
 
 /* An agent that has greeted us answers within milliseconds; on a busy host under TCG within a
@@ -33,6 +34,7 @@ berth_machine_finalize (GObject *object)
 {
   BerthMachine *self = BERTH_MACHINE (object);
 
+  berth_source_clear (&self->mark_source);
   g_clear_pointer (&self->boot_log, berth_boot_log_end);
   g_clear_object (&self->agent);
   g_clear_pointer (&self->process, berth_process_free);
