@@ -35,6 +35,7 @@ exec_give_back (BerthAgentExec *self)
   if (self->runner->state == BERTH_AGENT_RUNNER_IDLE && self->runner->pid > 0 && !self->is_once)
     {
       berth_agent_sessions_keep (self->world.sessions, self->runner);
+      berth_agent_runner_prepare (self->runner, self->world.config); /* else when it is told */
       return;
     }
   if (self->is_once)

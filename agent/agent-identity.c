@@ -90,11 +90,15 @@ is_hostname (const char *name, size_t size)
   return true;
 }
 
+/* A clone that has rehearsed under its own name has it already. */
 static bool
-set_name (const BerthIdentity *identity)
+set_name (BerthAgentName *current, const BerthIdentity *identity)
 {
   char text[2 * sizeof identity->hostname + 64], id[40];
 
+  if (strcmp (current->hostname, identity->hostname) == 0
+      && memcmp (current->machine_id, identity->machine_id, sizeof identity->machine_id) == 0)
+    return true;
   if (sethostname (identity->hostname, strlen (identity->hostname)) != 0)
     return false;
   snprintf (text, sizeof text, "%s\n", identity->hostname);
@@ -106,14 +110,18 @@ set_name (const BerthIdentity *identity)
     return false;
   for (int i = 0; i < 16; i++)
     snprintf (id + 2 * i, 4, "%02x\n", identity->machine_id[i]);
-  return berth_agent_file_rewrite ("/etc/machine-id", 0444, id);
+  if (!berth_agent_file_rewrite ("/etc/machine-id", 0444, id))
+    return false;
+  memcpy (current->hostname, identity->hostname, sizeof identity->hostname);
+  memcpy (current->machine_id, identity->machine_id, sizeof identity->machine_id);
+  return true;
 }
 
 /* Applies it (outside of a guest only the proof is made); false when something could not be set,
  * errno says why. */
 bool
 berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *identity,
-                          BerthIdentityDone *out_done)
+                          BerthAgentName *current, BerthIdentityDone *out_done)
 {
   struct timespec now;
 
@@ -124,7 +132,7 @@ berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *i
     }
   if (config->is_init
       && (!mix_seed (identity->seed, sizeof identity->seed) || !set_clock (identity->realtime_ns)
-          || !set_name (identity)))
+          || !set_name (current, identity)))
     return false;
   if (getrandom (out_done->random, sizeof out_done->random, 0) != sizeof out_done->random
       || clock_gettime (CLOCK_REALTIME, &now) != 0)

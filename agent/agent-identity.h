@@ -4,7 +4,14 @@
 
 #include "agent-config.h"
 
+/* What this guest is called now. */
+typedef struct
+{
+  char hostname[64];
+  uint8_t machine_id[16];
+} BerthAgentName;
+
 void berth_agent_identity_hide_clock (void);
 void berth_agent_identity_assume_entropy (void);
 bool berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *identity,
-                               BerthIdentityDone *out_done);
+                               BerthAgentName *current, BerthIdentityDone *out_done);

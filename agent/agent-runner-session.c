@@ -24,7 +24,7 @@ runner_hear (BerthAgentRunner *self, int status, uint32_t token)
     return;
   self->status = status;
   /* it is nobody's until the next exec; what it leaves behind stays in this one's group */
-  if (self->pid > 0)
+  if (self->pid > 0 && !self->is_once)
     {
       berth_agent_group_move (&self->home, self->pid);
       berth_agent_groups_set_apart (self->groups, self->pid, true);
@@ -160,6 +160,22 @@ berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *
   return false;
 }
 
+/* Makes what its next exec has for its own, a group and streams, if that is not done yet: in time,
+ * the program need not wait for it. On failure errno says why. */
+bool
+berth_agent_runner_prepare (BerthAgentRunner *self, const BerthAgentConfig *config)
+{
+  if (self->next_group.number != 0)
+    return true;
+  if (!berth_agent_pipes_make (&self->next_pipes, config))
+    return false;
+  if (berth_agent_group_create (self->groups, &self->next_group))
+    return true;
+  self->next_group = (BerthAgentGroup){ .fd = -1 };
+  berth_agent_pipes_clear (&self->next_pipes);
+  return false;
+}
+
 /* Gives it a group and streams of their own for its next exec. On failure errno says why. */
 bool
 berth_agent_runner_enter_session (BerthAgentRunner *self, const BerthAgentConfig *config)
@@ -169,14 +185,13 @@ berth_agent_runner_enter_session (BerthAgentRunner *self, const BerthAgentConfig
       self->home = self->group;
       self->group = (BerthAgentGroup){ .fd = -1 };
     }
-  if (!berth_agent_pipes_make (&self->pipes, config))
+  if (!berth_agent_runner_prepare (self, config)
+      || !berth_agent_group_move (&self->next_group, self->pid))
     return false;
-  if (!berth_agent_group_create (self->groups, &self->group)
-      || !berth_agent_group_move (&self->group, self->pid))
-    {
-      berth_agent_pipes_clear (&self->pipes);
-      return false;
-    }
+  self->group = self->next_group;
+  self->pipes = self->next_pipes;
+  self->next_group = (BerthAgentGroup){ .fd = -1 };
+  berth_agent_pipes_init (&self->next_pipes);
   for (int i = 0; i < 3; i++)
     {
       berth_agent_file_close (&self->fds[i]);
@@ -265,6 +280,7 @@ berth_agent_runner_start_session (BerthAgentRunner *self, const BerthAgentProgra
       || !(self->feed.fd >= 0 ? runner_write_shell (self, program)
                               : runner_write_session (self, program)))
     return false;
+  self->is_once = program->is_once;
   /* a rehearsal leaves no trace: the first exec of its owner is the first */
   if (!program->is_rehearsal)
     self->execs++;

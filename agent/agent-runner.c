@@ -26,9 +26,11 @@ berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgen
                               .fds = { -1, -1, -1 },
                               .control = { .fd = -1 },
                               .home = { .fd = -1 },
+                              .next_group = { .fd = -1 },
                               .feed = { .fd = -1 },
                               .report_fd = -1 };
   berth_agent_pipes_init (&self->pipes);
+  berth_agent_pipes_init (&self->next_pipes);
 }
 
 void
@@ -254,6 +256,8 @@ void
 berth_agent_runner_rest (BerthAgentRunner *self)
 {
   berth_agent_pipes_clear (&self->pipes);
+  berth_agent_pipes_clear (&self->next_pipes);
+  berth_agent_group_forget (self->groups, &self->next_group);
   for (int i = 0; i < 3; i++)
     berth_agent_file_close (&self->fds[i]);
   berth_agent_group_forget (self->groups, &self->group);

@@ -40,12 +40,15 @@ struct _BerthAgentRunner
 
   /* of a session */
   bool is_session;
+  bool is_once; /* its exec is the last one */
   unsigned execs;
   unsigned identities;  /* that the guest had when its generators were seeded */
   bool is_careful;      /* of a shell, see agent-shell.h */
   uint32_t token;       /* of the exec: only a report with this is about it */
   BerthAgentGroup home; /* where it is between execs */
   BerthAgentPipes pipes;
+  BerthAgentGroup next_group; /* of the next exec, and its pipes, where they are made already */
+  BerthAgentPipes next_pipes;
   BerthAgentWatch feed; /* of a shell: its script; the report comes over control */
   int report_fd;        /* until control has it */
   char feed_name[BERTH_AGENT_PIPE_NAME_MAX], report_name[BERTH_AGENT_PIPE_NAME_MAX];
@@ -76,6 +79,7 @@ berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config
 bool berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *config);
 bool berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *config,
                                const char *env, size_t size);
+bool berth_agent_runner_prepare (BerthAgentRunner *self, const BerthAgentConfig *config);
 bool berth_agent_runner_enter_session (BerthAgentRunner *self, const BerthAgentConfig *config);
 bool berth_agent_runner_start_session (BerthAgentRunner *self, const BerthAgentProgram *program);
 void berth_agent_runner_hear_last (BerthAgentRunner *self);

@@ -131,7 +131,7 @@ agent_take_identity (BerthAgent *self, uint32_t request, const uint8_t *payload)
 
   memcpy (&identity, payload, sizeof identity);
   self->config.identities += identity.realtime_ns != BERTH_HIDDEN_CLOCK_NS;
-  if (berth_agent_identity_set (&self->config, &identity, &done))
+  if (berth_agent_identity_set (&self->config, &identity, &self->name, &done))
     berth_agent_channel_send (&self->channel, BERTH_FRAME_IDENTITY_DONE, request, &done,
                               sizeof done);
   else

@@ -3,12 +3,14 @@
 #pragma once
 
 #include "agent-exec.h"
+#include "agent-identity.h"
 #include "agent-pressure.h"
 #include "agent-transfer.h"
 
 typedef struct
 {
   BerthAgentConfig config;
+  BerthAgentName name;
   BerthAgentLoop loop;
   BerthAgentChannel channel;
   BerthAgentGroups groups;

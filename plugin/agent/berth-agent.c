@@ -44,6 +44,7 @@ struct _BerthAgent
   guint64 boot_us;
   guint64 ready_us;
   guint32 languages;
+  guint8 machine_id[16]; /* the guest's for as long as it is ours: it is set before it is claimed */
   BerthAgentClosedFunc closed_func;
   gpointer closed_data;
 };
@@ -308,6 +309,8 @@ berth_agent_new (GSocket *socket)
 
   self->channel = berth_frame_channel_new (socket, frame_cb, closed_cb, self);
   self->files = berth_agent_files_new (self->channel, &self->last_request);
+  if (getrandom (self->machine_id, sizeof self->machine_id, 0) != sizeof self->machine_id)
+    g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: as for a seed */
   return self;
 }
 
@@ -447,10 +450,9 @@ berth_agent_identify_async (BerthAgent *self, const char *hostname, gboolean is_
     return;
   /* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */
   if (getrandom (pending->identity.seed, sizeof pending->identity.seed, 0)
-          != sizeof pending->identity.seed
-      || getrandom (pending->identity.machine_id, sizeof pending->identity.machine_id, 0)
-             != sizeof pending->identity.machine_id)
+      != sizeof pending->identity.seed)
     g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
+  memcpy (pending->identity.machine_id, self->machine_id, sizeof self->machine_id);
   g_strlcpy (pending->identity.hostname, hostname, sizeof pending->identity.hostname);
   pending->identity.realtime_ns
       = is_rehearsal ? BERTH_HIDDEN_CLOCK_NS : (guint64)g_get_real_time () * 1000;

@@ -27,8 +27,8 @@ import traceback
 from _io import BufferedReader, FileIO, TextIOWrapper
 from _io import BufferedWriter as _BufferedWriter
 from _thread import get_ident
-from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, close, dup2, getpid, putenv, read,
-                   set_inheritable, unsetenv, write)
+from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, close, closerange, dup2, getpid, putenv,
+                   read, set_inheritable, unsetenv, write)
 from posix import open as open_path
 from sys import _current_frames, getprofile, gettrace, setprofile, settrace
 from time import tzset
@@ -368,8 +368,7 @@ def end_once(status):
     for step in (threading._shutdown, atexit._run_exitfuncs, flush, drop_names, flush):
         attempt(step)
     # who waits for the end of the streams need not wait for that of the process
-    attempt(close, 1)
-    attempt(close, 2)
+    attempt(closerange, 1, 3)
     tell(b"d", status)
     _exit(status)
 
