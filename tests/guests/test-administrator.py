@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 
-from guestlib import URI, Daemon, domains, main, same, until, virsh
+from guestlib import PREFIX, URI, Daemon, domains, main, same, until, virsh
 
 ACTIONS = (("destroy",), ("suspend",), ("resume",), ("reset",), ("shutdown",), ("undefine",),
            ("managedsave",), ("desc", "--live", "--title", "mine"))
@@ -104,16 +104,16 @@ FOREIGN = """<domain type='qemu'><name>{}</name><memory unit='MiB'>64</memory>
 def test_a_domain_of_the_same_name_is_never_touched():
     with Daemon("--warm", "python=1") as d:
         with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
-            file.write(FOREIGN.format("berthguest-shell-1"))
+            file.write(FOREIGN.format(f"{PREFIX}-shell-1"))
             file.flush()
             virsh("define", file.name)
         try:
-            same(d.berth("run", "-l", "shell", "hostname").stdout, "berthguest-shell-2\n")
+            same(d.berth("run", "-l", "shell", "hostname").stdout, f"{PREFIX}-shell-2\n")
             d.crash()
             d.start()
-            assert "berthguest-shell-1" in domains("--all")
+            assert f"{PREFIX}-shell-1" in domains("--all")
         finally:
-            virsh("undefine", "berthguest-shell-1")
+            virsh("undefine", f"{PREFIX}-shell-1")
 
 
 if __name__ == "__main__":
