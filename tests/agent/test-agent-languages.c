@@ -92,6 +92,42 @@ test_python_exits (AgentPeer *peer, gconstpointer data)
   assert_run (peer, atexit, 0, "hi\nbye\n", "");
 }
 
+/* What a script's end waits for and runs, also where only one of it is there to be done. */
+static void
+test_python_ends (AgentPeer *peer, gconstpointer data)
+{
+  AgentExec thread = PYTHON ("import threading, time\n"
+                             "def late():\n"
+                             "    time.sleep(0.05); print('late')\n"
+                             "threading.Thread(target=late).start(); print('main')\n");
+  AgentExec pool = PYTHON ("from concurrent.futures import ThreadPoolExecutor as Pool\n"
+                           "import time\n"
+                           "Pool(1).submit(lambda: (time.sleep(0.05), print('pooled')))\n");
+  AgentExec handler = PYTHON ("import logging, logging.handlers, sys\n"
+                              "to = logging.StreamHandler(sys.stdout)\n"
+                              "logging.getLogger().addHandler(\n"
+                              "    logging.handlers.MemoryHandler(99, logging.CRITICAL, to))\n"
+                              "logging.warning('held')\n");
+  AgentExec finalizer = PYTHON ("import weakref\n"
+                                "class C: pass\n"
+                                "c = C(); weakref.finalize(c, print, 'finalized')\n");
+  AgentExec patched = PYTHON ("import threading; threading._shutdown = lambda: print('mine')");
+  AgentExec over
+      = PYTHON ("import threading, concurrent.futures as futures\n"
+                "class C:\n"
+                "    def __del__(self, main=threading.main_thread(), Pool=futures.Executor,\n"
+                "                thread=futures.thread):\n"
+                "        print(main.is_alive(), thread._shutdown)\n"
+                "c = C(); print(threading.main_thread().is_alive())\n");
+
+  assert_run (peer, thread, 0, "main\nlate\n", "");
+  assert_run (peer, pool, 0, "pooled\n", "");
+  assert_run (peer, handler, 0, "held\n", "");
+  assert_run (peer, finalizer, 0, "finalized\n", "");
+  assert_run (peer, patched, 0, "mine\n", "");
+  assert_run (peer, over, 0, "True\nFalse True\n", "");
+}
+
 static void
 test_python_namespace (AgentPeer *peer, gconstpointer data)
 {
@@ -361,6 +397,7 @@ add_tests (void)
     { "python-traceback", test_python_traceback },
     { "python-syntax-error", test_python_syntax_error },
     { "python-exits", test_python_exits },
+    { "python-ends", test_python_ends },
     { "python-namespace", test_python_namespace },
     { "python-output", test_python_output },
     { "python-multiprocessing", test_python_multiprocessing },

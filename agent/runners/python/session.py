@@ -18,6 +18,7 @@ import gc
 import importlib
 import importlib.machinery
 import linecache
+import logging
 import opcode
 import os
 import posix
@@ -362,15 +363,34 @@ def drop_names():
     gc.collect()
 
 
+def count_ends():
+    """What threading, atexit and what they call would find to do at the end."""
+    return (threading._shutdown, len(THREADS), len(threading._threading_atexits),
+            atexit._ncallbacks(), len(logging._handlerList))
+
+
+def end_threads():
+    """Most programs leave nothing for it: looking costs an emulator 10 ms less than going through
+    it, which is a fifth of a short run (measured)."""
+    if attempt(count_ends) == NO_ENDS:
+        threading._main_thread._is_stopped = concurrent.futures.thread._shutdown = True
+        return
+    for step in (threading._shutdown, atexit._run_exitfuncs):
+        attempt(step)
+
+
 def end_once(status):
     """What a script does at its end, in Python's order. Nothing comes after it: the rest of the
     interpreter is left to the kernel."""
-    for step in (threading._shutdown, atexit._run_exitfuncs, flush, drop_names, flush):
+    for step in (end_threads, flush, drop_names, flush):
         attempt(step)
     # who waits for the end of the streams need not wait for that of the process
     attempt(closerange, 1, 3)
     tell(b"d", status)
     _exit(status)
+
+
+NO_ENDS = count_ends()
 
 
 def add_paths(env):
