@@ -16,6 +16,9 @@
 #define KEEPALIVE_COUNT 5
 #define RETRY_MIN_MS 200u
 #define RETRY_MAX_MS 5000u
+/* An idle libvirtd lets one in within 0.1 s; one with all its clients never does, and says nothing.
+ */
+#define OPEN_SLOW_S 5u
 
 struct _BerthLink
 {
@@ -41,6 +44,7 @@ struct _BerthLink
   int event_id;
   guint retry_ms;
   guint retry_id;
+  guint slow_id;
   gboolean is_closed;
 };
 
@@ -295,6 +299,7 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   g_autoptr (Opened) opened = g_task_propagate_pointer (G_TASK (result), &error);
 
+  g_clear_handle_id (&self->slow_id, g_source_remove);
   if (opened != NULL)
     BERTH_SYNC_ACQUIRE (opened);
   if (self->is_closed)
@@ -305,11 +310,26 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_boolean (task, TRUE);
 }
 
+static gboolean
+slow_cb (gpointer user_data)
+{
+  BerthLink *self = user_data;
+  const char *uri = self->uri != NULL ? self->uri : self->wanted_uri;
+
+  self->slow_id = 0;
+  g_warning ("libvirt at %s does not answer: it hangs, or has as many clients as it takes "
+             "(max_clients in libvirtd.conf); waiting for it",
+             uri != NULL ? uri : "qemu:///system");
+  return G_SOURCE_REMOVE;
+}
+
 static void
 link_open (BerthLink *self, GTask *task)
 {
   g_autoptr (GTask) job = g_task_new (self, NULL, opened_cb, g_object_ref (task));
 
+  g_clear_handle_id (&self->slow_id, g_source_remove);
+  self->slow_id = g_timeout_add_seconds (OPEN_SLOW_S, slow_cb, self);
   berth_workers_run (self->opener, job, open_job);
 }
 
@@ -423,6 +443,7 @@ berth_link_close (BerthLink *self)
   self->state_func = NULL;
   self->stopped_func = NULL;
   g_clear_handle_id (&self->retry_id, g_source_remove);
+  g_clear_handle_id (&self->slow_id, g_source_remove);
   for (guint i = 0; i < BERTH_LINK_ROLES; i++)
     g_clear_pointer (&self->workers[i], berth_workers_free);
   g_clear_pointer (&self->opener, berth_workers_free);

@@ -97,8 +97,8 @@ def shared_folder():
 class Daemon:
     """A berthd with places of its own; its folder is one that QEMU's user may walk through."""
 
-    def __init__(self, *options, images=IMAGES, own_snapshots=False, snapshots=None):
-        self.options, self.images = options, images
+    def __init__(self, *options, images=IMAGES, own_snapshots=False, snapshots=None, more_env=None):
+        self.options, self.images, self.more_env = options, images, more_env or {}
         self.own_snapshots, self.snapshots = own_snapshots, snapshots
 
     def __enter__(self):
@@ -113,13 +113,16 @@ class Daemon:
         return self
 
     def start(self):
+        self.begin()
+        until(lambda: self.berth("status").returncode == 0, "berthd", 60)
+
+    def begin(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [BERTHD, "--foreground", "--socket", self.socket, "--config", "/dev/null",
                  "--uri", URI, "--socket-group", "", "--image-dir", self.images,
                  "--snapshot-dir", self.snapshots, "--name-prefix", PREFIX, "--max-vms", "2",
-                 *self.options], stderr=log)
-        until(lambda: self.berth("status").returncode == 0, "berthd", 60)
+                 *self.options], stderr=log, env={**os.environ, **self.more_env})
 
     def crash(self):
         self.process.kill()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Faults of the host: a full disk, a libvirtd that hangs, too few descriptors. See guestlib.py."""
+"""Faults of the host: a full disk, a libvirtd that hangs or is full, too few descriptors, a clock that
+jumps. See guestlib.py. One argument more: clock-jump.so."""
 
 import contextlib
 import os
@@ -13,8 +14,9 @@ import threading
 import time
 
 from guestlib import (BERTHD, BUILD_IMAGES, LIMIT_S, LONG, ROOT, Daemon, libvirtd_pids, main,
-                      may_meddle, need, same, until)
+                      URI, may_meddle, need, same, until)
 
+CLOCK_JUMP = os.path.abspath(sys.argv[3])
 HANG_S = 60 if LONG else 12
 MORE_DESCRIPTORS = 64 + 16  # than berthd has open when nothing goes on
 
@@ -107,6 +109,87 @@ def test_libvirtd_hangs():
         d.wait_warm()
         d.wait_slots(claimed=0, free=2)
         same(d.run()["stdout"], "ok\n")
+
+
+def set_max_clients(number):
+    subprocess.run(["virt-admin", "-c", "libvirtd:///system", "server-clients-set", "libvirtd",
+                    "--max-clients", str(number)], check=True, capture_output=True)
+
+
+def count_clients():
+    text = subprocess.run(["virt-admin", "-c", "libvirtd:///system", "server-clients-info",
+                           "libvirtd"], check=True, capture_output=True, text=True).stdout
+    return {key.strip(): int(value) for key, value in
+            (line.split(":") for line in text.splitlines() if ":" in line)}
+
+
+@contextlib.contextmanager
+def full_libvirtd():
+    """As many clients as it takes, for good: whoever comes now is left waiting by it."""
+    before = count_clients()
+    limit = max(before["nclients"], before["nclients_unauth_max"] + 1)
+    others = [subprocess.Popen(["virsh", "-c", URI, "event", "--loop", "--event", "lifecycle"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+              for _ in range(limit - before["nclients"])]
+    try:
+        until(lambda: count_clients()["nclients"] >= limit, "the clients", 30)
+        set_max_clients(limit)
+        yield
+    finally:
+        set_max_clients(before["nclients_max"])
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def test_libvirtd_takes_no_more_clients():
+    need(may_meddle(), "only where this test may set libvirtd's limits")
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        with full_libvirtd():  # whoever is in goes on
+            same(d.run()["start"], "warm")
+            d.wait_warm()
+        d.crash()
+        with full_libvirtd():
+            d.begin()
+            until(lambda: "max_clients" in d.log(), "what it waits for", 30)
+            same(d.process.poll(), None)
+        until(lambda: d.berth("status").returncode == 0, "berthd", 60)
+        d.wait_warm()
+        same(d.run()["start"], "warm")
+
+
+def test_clock_jumps():
+    with tempfile.NamedTemporaryFile("w") as jump:
+        def set_clock(seconds):
+            jump.seek(0)
+            jump.write(f"{seconds:12d}")
+            jump.flush()
+
+        def clock_of_guest(told):
+            return float(told) - time.time()
+
+        set_clock(0)
+        with Daemon("--warm", "python=1", more_env={"LD_PRELOAD": CLOCK_JUMP,
+                                                    "BERTH_CLOCK_JUMP": jump.name}) as d:
+            session = d.berth("create").stdout.strip()
+            for hours in (1, -48):
+                d.wait_warm()
+                set_clock(hours * 3600)
+                told = d.run("import time; print(time.time())")
+                same(told["start"], "warm")
+                off = clock_of_guest(told["stdout"]) - hours * 3600
+                print(f"# {hours} h: the guest's clock is off by {off:.2f} s when the run is told")
+                assert -2 < off < 0.1, off
+                same(d.berth("exec", session, "print('there')").stdout, "there\n")
+                assert all(0 <= vm["age_s"] < 3600 for vm in d.json("list")), d.json("list")
+            d.wait_warm()
+            d.crash()
+            d.start()
+            d.wait_warm()
+            assert all(vm["age_s"] >= 0 for vm in d.json("list")), d.json("list")
+            same(d.berth("exec", session, "print('there')").stdout, "there\n")
+            same(d.berth("destroy", session).returncode, 0)
 
 
 def test_too_few_descriptors():

@@ -151,5 +151,37 @@ def test_libvirtd_restarted():
         assert virsh("version")
 
 
+def virtlogd_pids():
+    found = subprocess.run(["pgrep", "-x", "-u", "0", "virtlogd"], capture_output=True, text=True,
+                           check=False)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def test_virtlogd_restarted():
+    need(may_meddle() and virtlogd_pids(), "only where this test may start virtlogd")
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        session = d.berth("create").stdout.strip()
+        for _ in range(20 if LONG else 2):
+            d.wait_warm()
+            for pid in virtlogd_pids():
+                os.kill(pid, signal.SIGTERM)
+            until(lambda: not virtlogd_pids(), "virtlogd's end", 30)
+            # what is there does not need it; what is to start says that it is away
+            same(d.berth("exec", session, "print('there')").stdout, "there\n")
+            same(d.run()["stdout"], "ok\n")
+            away = d.berth("run", "-l", "shell", "echo no")
+            print(f"# {away.returncode}: {away.stderr.strip()}")
+            same((away.returncode, away.stderr.count("\n")), (125, 1))
+            assert "virtlogd" in away.stderr, away.stderr
+            subprocess.run(["virtlogd", "-d", "-p", "/run/berth/virtlogd.pid"], check=True)
+            until(virtlogd_pids, "virtlogd", 30)
+            same(d.run("echo ok", "-l", "shell")["stdout"], "ok\n")
+        d.berth("pool", "fill")
+        d.wait_warm()
+        same(d.berth("destroy", session).returncode, 0)
+        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+
+
 if __name__ == "__main__":
     sys.exit(main(globals()))
