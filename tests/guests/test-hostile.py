@@ -5,29 +5,16 @@ them gets one clear error, the slot comes back, berthd's memory stays where it w
 sandbox works on. Further arguments: the hostile process 1, the agent. See guestlib.py."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
-from guestlib import BUILD_IMAGES, Daemon, main, same
+from guestlib import Daemon, main, same
+from hostilelib import Others, make_hostile_images, make_images
 
 HOSTILE, AGENT = (os.path.abspath(path) for path in sys.argv[3:5])
-MARKER = b"hostile-mode="
 GROWTH_MAX_KB = 30 * 1024
 LIMIT_S = 3
-
-
-def make_images(folder, mode):
-    """The images with a first process of this mode."""
-    init = os.path.join(folder, "init")
-    shutil.copy(HOSTILE, init)
-    with open(init, "r+b") as file:
-        place = file.read().index(MARKER) + len(MARKER)
-        file.seek(place)
-        file.write(mode.encode().ljust(24))
-    subprocess.run([BUILD_IMAGES, "--agent", init, "--dir", folder, "-q"], check=True)
 
 
 def resident_kb(pid):
@@ -35,33 +22,16 @@ def resident_kb(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
 
-class Others:
-    """A session on good images, of a berthd that got the hostile ones after it was made."""
-
-    def __init__(self, daemon):
-        self.daemon = daemon
-        self.id = daemon.berth("create").stdout.strip()
-
-    def speed(self, seconds):
-        """Execs of it in a second."""
-        end, count = time.monotonic() + seconds, 0
-        while time.monotonic() < end:
-            done = self.daemon.berth("exec", self.id, "print(sum(range(20000)))")
-            same((done.returncode, done.stdout), (0, "199990000\n"))
-            count += 1
-        return count / seconds
-
-
 def meet(mode):
     """A run in a guest of this mode, and a session beside it."""
     with tempfile.TemporaryDirectory(prefix="berth-hostile-", dir="/var/tmp") as images:
         os.chmod(images, 0o755)
-        subprocess.run([BUILD_IMAGES, "--agent", AGENT, "--dir", images, "-q"], check=True)
+        make_images(images, AGENT)
         with Daemon("--warm-default", "0", "--snapshot-scope", "none", images=images) as d:
             other = Others(d)
             other.speed(3)  # the first ones are slower
             alone = other.speed(3)
-            make_images(images, mode)
+            make_hostile_images(images, HOSTILE, mode)
             before = most = resident_kb(d.process.pid)
             # into a file: a pipe that nobody reads meanwhile would hold berth up, as it should
             out = os.path.join(images, "out")
