@@ -14,6 +14,7 @@ from guestlib import (BERTH, LIMIT_S, LONG, PREFIX, Daemon, domains, libvirtd_pi
                       need, same, until, virsh)
 
 ROUNDS = 100 if LONG else 3
+KILLS = 100 if LONG else 5
 SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1 << 32)))
 
 
@@ -130,6 +131,57 @@ def test_host_rebooted():
         until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
 
 
+def start_libvirtd(d):
+    subprocess.Popen(["setsid", "tini", "-s", "--", "libvirtd"], stdin=subprocess.DEVNULL,
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: d.json("status")["libvirt"]["connected"], "the connection", 60)
+
+
+def qemu_pids():
+    found = subprocess.run(["pgrep", "-f", f"^[^ ]*qemu-system[^ ]* .*guest={PREFIX}-"],
+                           capture_output=True, text=True, check=False)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def kill_one(chance):
+    """False: there was none."""
+    pids = qemu_pids()
+    if not pids:
+        return False
+    try:
+        os.kill(chance.choice(pids), signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_qemu_killed_under_load():
+    """In whatever state it is. libvirtd 9.0 itself can crash if a QEMU dies that it is just starting:
+    it is started again then, and berth goes on."""
+    need(may_meddle(), "only where this test may start libvirtd")
+    chance = random.Random(SEED)
+    print(f"# BERTH_SEED={SEED}, {KILLS} kills")
+    kills = crashes = 0
+    with Daemon("--max-vms", "4", "--warm", "python=1") as d:
+        d.wait_warm()
+        with Load(d) as load:
+            while kills < KILLS:
+                time.sleep(chance.uniform(0, 1))
+                kills += kill_one(chance)
+                if not libvirtd_pids():
+                    crashes += 1
+                    start_libvirtd(d)
+        print(f"# libvirtd crashed {crashes} times")
+        same(load.wrong, [])
+        if not libvirtd_pids():
+            start_libvirtd(d)
+        d.berth("pool", "fill")
+        d.wait_slots(claimed=0, free=4)
+        d.wait_warm()
+        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+        same(d.run()["stdout"], "ok\n")
+
+
 def test_libvirtd_restarted():
     need(may_meddle(), "only where this test may start libvirtd")
     with Daemon("--warm", "python=1") as d:
@@ -142,9 +194,7 @@ def test_libvirtd_restarted():
             until(lambda: not libvirtd_pids(), "libvirtd's end", 30)
             # a session that is there needs no libvirtd
             same(d.berth("exec", session, "print(open('kept').read())").stdout, "yes\n")
-            subprocess.Popen(["setsid", "tini", "-s", "--", "libvirtd"], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            until(lambda: d.json("status")["libvirt"]["connected"], "the connection", 60)
+            start_libvirtd(d)
             same(d.run()["stdout"], "ok\n")
         same(d.berth("destroy", session).returncode, 0)
         until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
@@ -162,7 +212,7 @@ def test_virtlogd_restarted():
     with Daemon("--warm", "python=1") as d:
         d.wait_warm()
         session = d.berth("create").stdout.strip()
-        for _ in range(20 if LONG else 2):
+        for _ in range(20 if LONG else 1):
             d.wait_warm()
             for pid in virtlogd_pids():
                 os.kill(pid, signal.SIGTERM)
