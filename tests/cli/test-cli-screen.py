@@ -161,6 +161,8 @@ def test_boot_log_is_on_stderr(d):
     status, out, err = d.berth(*SLOW, "--boot-log", "--json", "echo out")
     same((status, json.loads(out)["stdout"], err), (0, "out\n", "it boots\n"))
     same(d.berth("run", "-l", "shell", "--boot-log", "echo out"), (0, "out\n", ""))
+    # beside all of the program's own streams
+    same(d.berth(*SLOW, "--boot-log", "cat", input="in\n"), (0, "in\n", "it boots\n"))
     same(d.berth("exec", "--boot-log", "id", "x")[0], 2)
     ids = fill(d)
     same(d.berth("run", "--no-wait", "--boot-log", "x")[0], 126)
