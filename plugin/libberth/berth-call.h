@@ -5,6 +5,7 @@
 #include <gio/gunixfdlist.h>
 
 #include "plugin/libberth/berth-client.h"
+#include "plugin/libberth/berth-spec.h"
 
 G_BEGIN_DECLS
 
@@ -30,6 +31,7 @@ typedef enum
  * @arguments: (nullable): sunk
  * @fds: (nullable) (transfer full): leave this process with the message
  * @answer_type: of the answer's body
+ * @spec: (nullable): hears of its progress
  */
 typedef struct
 {
@@ -38,6 +40,7 @@ typedef struct
   GVariant *arguments;
   GUnixFDList *fds;
   const char *answer_type;
+  BerthSpec *spec;
 } BerthCall;
 
 /* @task is (transfer full), of a BerthClient, and returns the answer's body, a GVariant. */

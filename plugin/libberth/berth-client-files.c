@@ -8,7 +8,7 @@
 
 #include "plugin/libberth/berth-call.h"
 #include "plugin/libberth/berth-client-private.h"
-#include "plugin/libberth/berth-program-private.h"
+#include "plugin/libberth/berth-pipe.h"
 #include "plugin/libberth/berth-spec-private.h"
 #include "plugin/libberth/berth-wait.h"
 #include "pool/berth-error.h"
@@ -131,15 +131,21 @@ flow (GTask *task, int fd)
 static int
 open_pipe (GVariantDict *options, gboolean is_put, GUnixFDList **out_fds, GError **error)
 {
-  const gint32 handle = 0;
-  int ends[2];
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  int far = -1;
+  int own = berth_pipe_open (&far, is_put, error);
 
-  if (!berth_program_open_pipe (ends, error))
+  if (own < 0)
     return -1;
-  *out_fds = g_unix_fd_list_new_from_array (&ends[is_put ? 0 : 1], 1);
-  g_variant_dict_insert (options, "data", "h", handle);
-  g_unix_set_fd_nonblocking (ends[is_put ? 1 : 0], TRUE, NULL);
-  return ends[is_put ? 1 : 0];
+  if (!berth_pipe_hand_over (&far, "data", options, fds, error))
+    {
+      berth_pipe_close (&far);
+      berth_pipe_close (&own);
+      return -1;
+    }
+  *out_fds = g_steal_pointer (&fds);
+  g_unix_set_fd_nonblocking (own, TRUE, NULL);
+  return own;
 }
 
 /* Takes over @task, whose data is a Transfer. */
