@@ -136,17 +136,10 @@ listen_to (BerthSpec *spec)
   return heard;
 }
 
-static gboolean
-limit_cb (gpointer user_data)
-{
-  g_error ("waited %d s in vain", LIMIT_S);
-  return G_SOURCE_REMOVE;
-}
-
 static void
 wait_for (GPtrArray *heard, const char *text)
 {
-  guint limit_id = g_timeout_add_seconds (LIMIT_S, limit_cb, NULL);
+  guint limit_id = limit_add ();
 
   while (!g_ptr_array_find_with_equal_func (heard, text, g_str_equal, NULL))
     g_main_context_iteration (NULL, TRUE);
