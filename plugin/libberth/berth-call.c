@@ -60,10 +60,9 @@ withdrawal_free (gpointer data)
 }
 
 static GDBusMessage *
-message_new (const char *method, GVariant *arguments)
+message_new (const char *interface, const char *method, GVariant *arguments)
 {
-  GDBusMessage *message
-      = g_dbus_message_new_method_call (NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, method);
+  GDBusMessage *message = g_dbus_message_new_method_call (NULL, BERTH_WIRE_PATH, interface, method);
 
   if (arguments != NULL)
     g_dbus_message_set_body (message, arguments);
@@ -74,7 +73,7 @@ message_new (const char *method, GVariant *arguments)
 static void
 send_and_forget (GDBusConnection *connection, const char *method, GVariant *arguments)
 {
-  g_autoptr (GDBusMessage) message = message_new (method, arguments);
+  g_autoptr (GDBusMessage) message = message_new (BERTH_WIRE_INTERFACE, method, arguments);
 
   g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
   g_dbus_connection_send_message (connection, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
@@ -279,9 +278,11 @@ berth_call_start (GTask *task, const BerthCall *what)
   call->kind = what->kind;
   call->answer_type = what->answer_type;
   call->spec = what->spec != NULL ? g_object_ref (what->spec) : NULL;
-  call->message = message_new (what->method, what->arguments);
+  call->message = message_new (what->interface != NULL ? what->interface : BERTH_WIRE_INTERFACE,
+                               what->method, what->arguments);
   g_dbus_message_set_unix_fd_list (call->message, fds);
-  call->client = g_object_ref (g_task_get_source_object (task));
+  call->client
+      = g_object_ref (what->client != NULL ? what->client : g_task_get_source_object (task));
   call->connection = berth_client_take_connection (call->client);
   g_mutex_init (&call->lock);
   g_task_set_task_data (task, call, call_free);
@@ -297,28 +298,28 @@ berth_call_start (GTask *task, const BerthCall *what)
 }
 
 GTask *
-berth_call_new_task (BerthClient *client, gpointer tag, GCancellable *cancellable,
+berth_call_new_task (gpointer source, gpointer tag, GCancellable *cancellable,
                      GAsyncReadyCallback callback, gpointer user_data)
 {
-  GTask *task = g_task_new (client, cancellable, callback, user_data);
+  GTask *task = g_task_new (source, cancellable, callback, user_data);
 
   (g_task_set_source_tag) (task, tag);
   return task;
 }
 
 GVariant *
-berth_call_finish (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error)
+berth_call_finish (gpointer source, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_return_val_if_fail (g_task_is_valid (result, client), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, source), NULL);
   g_return_val_if_fail (g_task_get_source_tag (G_TASK (result)) == tag, NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 GVariant *
-berth_call_finish_child (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error)
+berth_call_finish_child (gpointer source, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr (GVariant) body = berth_call_finish (client, result, tag, error);
+  g_autoptr (GVariant) body = berth_call_finish (source, result, tag, error);
 
   return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
 }

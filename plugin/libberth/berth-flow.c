@@ -56,15 +56,19 @@ transfer_free (gpointer data)
 }
 
 gboolean
-berth_flow_check_where (const char *id, const char *path, GError **error)
+berth_flow_check_path (const char *path, GError **error)
 {
-  if (!berth_spec_check_name ("sandbox id", id, error))
-    return FALSE;
   if (strlen (path) <= PATH_MAX_BYTES)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "path: at most %u bytes are allowed",
                PATH_MAX_BYTES);
   return FALSE;
+}
+
+gboolean
+berth_flow_check_where (const char *id, const char *path, GError **error)
+{
+  return berth_spec_check_name ("sandbox id", id, error) && berth_flow_check_path (path, error);
 }
 
 /* berthd has compared what it sent with the guest's; this is the rest of the way. */

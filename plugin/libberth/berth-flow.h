@@ -33,6 +33,7 @@ berth_flow_finish (BerthClient *client, GAsyncResult *result, gpointer tag, GErr
 /* (transfer none): what a get that has succeeded wrote to */
 GOutputStream *berth_flow_get_target (GAsyncResult *result);
 
+gboolean berth_flow_check_path (const char *path, GError **error);
 gboolean berth_flow_check_where (const char *id, const char *path, GError **error);
 
 G_END_DECLS
