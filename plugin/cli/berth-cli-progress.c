@@ -1,32 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The line is written to stderr if that is a terminal, once the wait has lasted a moment. berthd is
- * asked beside the call, on the same connection: nothing waits for the line. */
+/* The line is written to stderr if that is a terminal, once the wait has lasted a moment. */
 #include "plugin/cli/berth-cli-progress.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "plugin/cli/berth-cli-terminal.h"
-#include "plugin/daemon/berth-wire.h"
-
-/* A shorter wait is none to a person. */
-#define FIRST_MS 300
-#define NEXT_MS 500
+#include "plugin/libberth/berth-watch.h"
 
 struct _BerthProgress
 {
   gatomicrefcount ref_count;
-  GDBusConnection *connection;
-  GCancellable *cancellable; /* of the question that is on its way */
-  guint32 serial;            /* of the call that is waited for */
-  guint timer_id;
+  BerthWatch *watch; /* nullable */
   gint64 begun_us;
   GMutex lock;       /* for what follows: the streams' threads end the line */
   gboolean is_shown; /* there is a line to erase */
   gboolean is_over;  /* the line is the program's, now */
 };
-
-static gboolean ask_cb (gpointer user_data);
 
 /**
  * berth_progress_new:
@@ -69,60 +59,29 @@ show (BerthProgress *self, const char *text)
 }
 
 static char *
-dup_text (BerthProgress *self, GVariant *progress)
+dup_text (BerthProgress *self, const BerthStage *stage)
 {
   guint seconds = (guint)((g_get_monotonic_time () - self->begun_us) / G_USEC_PER_SEC);
-  const char *state = "";
-  const char *domain = "a VM";
-  guint32 position = 0;
 
-  g_variant_lookup (progress, "state", "&s", &state);
-  g_variant_lookup (progress, "position", "u", &position);
-  g_variant_lookup (progress, "domain", "&s", &domain);
-  if (strcmp (state, "waiting") == 0)
-    return g_strdup_printf ("berth: waiting for a place, number %u in the queue (%u s)", position,
-                            seconds);
-  if (strcmp (state, "starting") == 0)
-    return g_strdup_printf ("berth: starting %s (%u s)", domain, seconds);
+  if (strcmp (stage->state, "waiting") == 0)
+    return g_strdup_printf ("berth: waiting for a place, number %u in the queue (%u s)",
+                            stage->position, seconds);
+  if (strcmp (stage->state, "starting") == 0)
+    return g_strdup_printf ("berth: starting %s (%u s)",
+                            stage->domain != NULL ? stage->domain : "a VM", seconds);
   return NULL;
 }
 
 static void
-asked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) reply
-      = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
-  g_autoptr (GVariant) progress = NULL;
-  g_autofree char *text = NULL;
-  BerthProgress *self = user_data;
-
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return; /* @self may be gone */
-  if (reply != NULL)
-    {
-      progress = g_variant_get_child_value (reply, 0);
-      text = dup_text (self, progress);
-    }
-  if (text == NULL) /* it runs, or this berthd can't tell */
-    {
-      berth_progress_unwatch (self);
-      return;
-    }
-  show (self, text);
-  self->timer_id = g_timeout_add (NEXT_MS, ask_cb, self);
-}
-
-static gboolean
-ask_cb (gpointer user_data)
+watched_cb (const BerthStage *stage, gpointer user_data)
 {
   BerthProgress *self = user_data;
+  g_autofree char *text = stage != NULL ? dup_text (self, stage) : NULL;
 
-  self->timer_id = 0;
-  g_dbus_connection_call (self->connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Progress",
-                          g_variant_new ("(u)", self->serial), G_VARIANT_TYPE ("(a{sv})"),
-                          G_DBUS_CALL_FLAGS_NONE, G_MAXINT, self->cancellable, asked_cb, self);
-  return G_SOURCE_REMOVE;
+  if (text != NULL)
+    show (self, text);
+  else /* it runs, or this berthd can't tell */
+    berth_progress_unwatch (self);
 }
 
 /**
@@ -135,11 +94,9 @@ berth_progress_watch (BerthProgress *self, GDBusConnection *connection)
 {
   if (self == NULL)
     return;
-  self->serial = g_dbus_connection_get_last_serial (connection);
-  self->connection = g_object_ref (connection);
-  self->cancellable = g_cancellable_new ();
   self->begun_us = g_get_monotonic_time ();
-  self->timer_id = g_timeout_add (FIRST_MS, ask_cb, self);
+  self->watch = berth_watch_new (connection, g_dbus_connection_get_last_serial (connection),
+                                 watched_cb, self);
 }
 
 /**
@@ -171,10 +128,7 @@ berth_progress_unwatch (BerthProgress *self)
   if (self == NULL)
     return;
   berth_progress_end (self);
-  g_clear_handle_id (&self->timer_id, g_source_remove);
-  g_cancellable_cancel (self->cancellable);
-  g_clear_object (&self->cancellable);
-  g_clear_object (&self->connection);
+  g_clear_pointer (&self->watch, berth_watch_free);
 }
 
 BerthProgress *

@@ -9,8 +9,8 @@
 #define BERTH_LIMIT_CALLS_PER_CONNECTION 256
 /* Body of a message: the longest code and environment fit, with room. Longer ones close it. */
 #define BERTH_LIMIT_MESSAGE_BYTES (2 * 1024 * 1024)
-/* File descriptors that one message carries */
-#define BERTH_LIMIT_MESSAGE_FDS 3
+/* File descriptors that one message carries: a Run's streams and its boot log */
+#define BERTH_LIMIT_MESSAGE_FDS 4
 /* File descriptors that clients leave to berthd itself: GLib ends a process that has none left, and
  * each VM that starts takes a few. */
 #define BERTH_LIMIT_RESERVED_FDS 64

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#include "plugin/daemon/berth-admin.h"
+#include "plugin/daemon/berth-peer-admin.h"
 #include "plugin/daemon/berth-calls.h"
 #include "plugin/daemon/berth-gate.h"
 #include "plugin/daemon/berth-limits.h"
@@ -481,7 +481,7 @@ berth_peer_new (GDBusConnection *connection, guint32 uid, BerthManager *manager,
   self->manager = g_object_ref (manager);
   self->uid = uid;
   self->default_wait_us = default_wait_us;
-  self->admin = berth_admin_new (manager, uid);
+  self->admin = berth_peer_admin_new (manager, uid);
   return self;
 }
 

@@ -5,6 +5,7 @@
 
 #include "plugin/daemon/berth-wire.h"
 #include "plugin/libberth/berth-client-private.h"
+#include "plugin/libberth/berth-spec-private.h"
 #include "pool/berth-error.h"
 
 typedef struct
@@ -14,8 +15,11 @@ typedef struct
   GDBusMessage *message;
   BerthClient *client;
   GDBusConnection *connection; /* taken from @client, for this call */
-  GMutex lock;      /* the answer may come on another thread than the one that still asks */
-  gulong cancel_id; /* guarded by @lock */
+  GMutex lock;       /* the answer may come on another thread than the one that still asks */
+  gulong cancel_id;  /* guarded by @lock */
+  BerthWatch *watch; /* nullable, guarded by @lock */
+  BerthSpec *spec;   /* nullable: hears of it */
+  char *told;        /* to @spec, the last time */
 } Call;
 
 /* What takes a call back; lives as long as the cancellable may ask for it. */
@@ -38,6 +42,8 @@ call_free (gpointer data)
   Call *call = data;
 
   g_clear_object (&call->message);
+  g_clear_object (&call->spec);
+  g_free (call->told);
   return_connection (call);
   g_object_unref (call->client);
   g_mutex_clear (&call->lock);
@@ -54,10 +60,9 @@ withdrawal_free (gpointer data)
 }
 
 static GDBusMessage *
-message_new (const char *method, GVariant *arguments)
+message_new (const char *interface, const char *method, GVariant *arguments)
 {
-  GDBusMessage *message
-      = g_dbus_message_new_method_call (NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, method);
+  GDBusMessage *message = g_dbus_message_new_method_call (NULL, BERTH_WIRE_PATH, interface, method);
 
   if (arguments != NULL)
     g_dbus_message_set_body (message, arguments);
@@ -68,7 +73,7 @@ message_new (const char *method, GVariant *arguments)
 static void
 send_and_forget (GDBusConnection *connection, const char *method, GVariant *arguments)
 {
-  g_autoptr (GDBusMessage) message = message_new (method, arguments);
+  g_autoptr (GDBusMessage) message = message_new (BERTH_WIRE_INTERFACE, method, arguments);
 
   g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
   g_dbus_connection_send_message (connection, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
@@ -157,16 +162,35 @@ return_answer (GTask *task, GDBusMessage *answer)
     g_task_return_pointer (task, g_steal_pointer (&body), (GDestroyNotify)g_variant_unref);
 }
 
+/* Neither withdrawn nor watched any more */
 static void
-forget_cancellable (GTask *task)
+let_go (GTask *task)
 {
   Call *call = g_task_get_task_data (task);
   gulong cancel_id;
 
   g_mutex_lock (&call->lock);
   cancel_id = call->cancel_id;
+  g_clear_pointer (&call->watch, berth_watch_free);
   g_mutex_unlock (&call->lock);
   g_cancellable_disconnect (g_task_get_cancellable (task), cancel_id);
+}
+
+static void
+watched_cb (const BerthStage *stage, gpointer user_data)
+{
+  Call *call = user_data;
+  g_autoptr (BerthSpec) spec = g_object_ref (call->spec);
+  g_autofree char *text = NULL;
+
+  if (stage == NULL)
+    return;
+  text = g_strdup_printf ("%s %u %s", stage->state, stage->position, stage->domain);
+  if (g_strcmp0 (text, call->told) == 0)
+    return;
+  g_free (call->told);
+  call->told = g_steal_pointer (&text);
+  berth_spec_tell (spec, stage);
 }
 
 static void
@@ -178,7 +202,7 @@ answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GDBusMessage) answer = g_dbus_connection_send_message_with_reply_finish (
       G_DBUS_CONNECTION (source), result, &cause);
 
-  forget_cancellable (task);
+  let_go (task);
   if (answer != NULL)
     return_answer (task, answer);
   else
@@ -209,6 +233,8 @@ send_call (GTask *task)
       call->cancel_id = g_cancellable_connect (cancellable, G_CALLBACK (withdraw_cb), withdrawal,
                                                withdrawal_free);
     }
+  if (call->spec != NULL && berth_spec_has_listeners (call->spec))
+    call->watch = berth_watch_new (call->connection, serial, watched_cb, call);
   /* the message holds the program's ends of its pipes: they close when it is written */
   g_clear_object (&call->message);
   g_mutex_unlock (&call->lock);
@@ -251,9 +277,12 @@ berth_call_start (GTask *task, const BerthCall *what)
 
   call->kind = what->kind;
   call->answer_type = what->answer_type;
-  call->message = message_new (what->method, what->arguments);
+  call->spec = what->spec != NULL ? g_object_ref (what->spec) : NULL;
+  call->message = message_new (what->interface != NULL ? what->interface : BERTH_WIRE_INTERFACE,
+                               what->method, what->arguments);
   g_dbus_message_set_unix_fd_list (call->message, fds);
-  call->client = g_object_ref (g_task_get_source_object (task));
+  call->client
+      = g_object_ref (what->client != NULL ? what->client : g_task_get_source_object (task));
   call->connection = berth_client_take_connection (call->client);
   g_mutex_init (&call->lock);
   g_task_set_task_data (task, call, call_free);
@@ -269,28 +298,28 @@ berth_call_start (GTask *task, const BerthCall *what)
 }
 
 GTask *
-berth_call_new_task (BerthClient *client, gpointer tag, GCancellable *cancellable,
+berth_call_new_task (gpointer source, gpointer tag, GCancellable *cancellable,
                      GAsyncReadyCallback callback, gpointer user_data)
 {
-  GTask *task = g_task_new (client, cancellable, callback, user_data);
+  GTask *task = g_task_new (source, cancellable, callback, user_data);
 
   (g_task_set_source_tag) (task, tag);
   return task;
 }
 
 GVariant *
-berth_call_finish (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error)
+berth_call_finish (gpointer source, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_return_val_if_fail (g_task_is_valid (result, client), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, source), NULL);
   g_return_val_if_fail (g_task_get_source_tag (G_TASK (result)) == tag, NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 GVariant *
-berth_call_finish_child (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error)
+berth_call_finish_child (gpointer source, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr (GVariant) body = berth_call_finish (client, result, tag, error);
+  g_autoptr (GVariant) body = berth_call_finish (source, result, tag, error);
 
   return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
 }

@@ -5,6 +5,7 @@
 #include <gio/gunixfdlist.h>
 
 #include "plugin/libberth/berth-client.h"
+#include "plugin/libberth/berth-spec.h"
 
 G_BEGIN_DECLS
 
@@ -26,10 +27,13 @@ typedef enum
 /**
  * BerthCall:
  * @kind: what cancelling it means
- * @method: of the manager
+ * @method: of the interface
  * @arguments: (nullable): sunk
  * @fds: (nullable) (transfer full): leave this process with the message
  * @answer_type: of the answer's body
+ * @spec: (nullable): hears of its progress
+ * @client: (nullable): whose connections it uses; %NULL for the task's source
+ * @interface: (nullable): another one than the manager's
  */
 typedef struct
 {
@@ -38,19 +42,21 @@ typedef struct
   GVariant *arguments;
   GUnixFDList *fds;
   const char *answer_type;
+  BerthSpec *spec;
+  BerthClient *client;
+  const char *interface;
 } BerthCall;
 
-/* @task is (transfer full), of a BerthClient, and returns the answer's body, a GVariant. */
+/* @task is (transfer full), and returns the answer's body, a GVariant. */
 void berth_call_start (GTask *task, const BerthCall *what);
 
 /* A task for berth_call_start(), whose asynchronous function is @tag. */
-GTask *berth_call_new_task (BerthClient *client, gpointer tag, GCancellable *cancellable,
+GTask *berth_call_new_task (gpointer source, gpointer tag, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data);
 /* (transfer full) (nullable): the answer's body */
-GVariant *
-berth_call_finish (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error);
+GVariant *berth_call_finish (gpointer source, GAsyncResult *result, gpointer tag, GError **error);
 /* (transfer full) (nullable): the first child of it */
 GVariant *
-berth_call_finish_child (BerthClient *client, GAsyncResult *result, gpointer tag, GError **error);
+berth_call_finish_child (gpointer source, GAsyncResult *result, gpointer tag, GError **error);
 
 G_END_DECLS

@@ -1,189 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files of a sandbox. What is in one flows through a pipe beside the call; both have to end before
- * the call is answered. */
-#include <gio/gunixinputstream.h>
-#include <gio/gunixoutputstream.h>
-#include <glib-unix.h>
-#include <string.h>
-
+/* Files of a sandbox: from memory and into it, from streams and into them, and which there are. */
 #include "plugin/libberth/berth-call.h"
 #include "plugin/libberth/berth-client-private.h"
-#include "plugin/libberth/berth-program-private.h"
-#include "plugin/libberth/berth-spec-private.h"
+#include "plugin/libberth/berth-flow.h"
 #include "plugin/libberth/berth-wait.h"
-#include "pool/berth-error.h"
-
-/* Bytes of a path, as in the guest; a message may not be longer than berthd takes */
-#define PATH_MAX_BYTES 4096u
-
-/* A put or a get: the call, and the flow through our end of the pipe. */
-typedef struct
-{
-  GOutputStream *stream; /* the pipe of a put; the memory of a get */
-  GBytes *content;       /* of a put */
-  GCancellable *flow;
-  guint n_pending;
-  GVariant *answer;
-  GError *error;
-} Transfer;
+#include "plugin/manager/berth-file.h"
 
 static void
-transfer_free (gpointer data)
+put (GTask *task, const char *id, const char *path, GInputStream *stream, guint64 size, guint mode,
+     guint64 max_bytes)
 {
-  Transfer *transfer = data;
+  GVariantDict options = G_VARIANT_DICT_INIT (NULL);
+  BerthFlow flow = { id, path, .from = stream, .size = size, .options = &options };
 
-  g_clear_object (&transfer->stream);
-  g_clear_pointer (&transfer->content, g_bytes_unref);
-  g_clear_object (&transfer->flow);
-  g_clear_pointer (&transfer->answer, g_variant_unref);
-  g_clear_error (&transfer->error);
-  g_free (transfer);
-}
-
-static gboolean
-check_where (const char *id, const char *path, GError **error)
-{
-  if (!berth_spec_check_name ("sandbox id", id, error))
-    return FALSE;
-  if (strlen (path) <= PATH_MAX_BYTES)
-    return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "path: at most %u bytes are allowed",
-               PATH_MAX_BYTES);
-  return FALSE;
+  if (mode != 0)
+    g_variant_dict_insert (&options, "mode", "u", mode);
+  g_variant_dict_insert (&options, "max_bytes", "t", max_bytes);
+  berth_flow_start (task, &flow);
 }
 
 static void
-part_done (GTask *task)
+get (GTask *task, const char *id, const char *path, GOutputStream *stream, guint64 max_bytes)
 {
-  Transfer *transfer = g_task_get_task_data (task);
+  GVariantDict options = G_VARIANT_DICT_INIT (NULL);
+  BerthFlow flow = { id, path, .to = stream, .options = &options };
 
-  if (--transfer->n_pending > 0)
-    return;
-  if (transfer->error != NULL)
-    g_task_return_error (task, g_steal_pointer (&transfer->error));
-  else if (G_IS_MEMORY_OUTPUT_STREAM (transfer->stream))
-    g_task_return_pointer (
-        task, g_memory_output_stream_steal_as_bytes (G_MEMORY_OUTPUT_STREAM (transfer->stream)),
-        (GDestroyNotify)g_bytes_unref);
-  else
-    g_task_return_pointer (task, g_bytes_ref (transfer->content), (GDestroyNotify)g_bytes_unref);
-}
-
-/* The call's answer says how it ended, whatever became of the pipe. */
-static void
-answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-  Transfer *transfer = g_task_get_task_data (task);
-
-  transfer->answer = g_task_propagate_pointer (G_TASK (result), &transfer->error);
-  /* a put that ended early may have left us with bytes that nobody reads */
-  if (transfer->content != NULL || transfer->error != NULL)
-    g_cancellable_cancel (transfer->flow);
-  part_done (task);
-}
-
-static void
-written_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-
-  g_output_stream_write_all_finish (G_OUTPUT_STREAM (source), result, NULL, NULL);
-  g_output_stream_close (G_OUTPUT_STREAM (source), NULL, NULL);
-  part_done (task);
-}
-
-static void
-read_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-  Transfer *transfer = g_task_get_task_data (task);
-
-  g_output_stream_splice_finish (G_OUTPUT_STREAM (source), result,
-                                 transfer->error == NULL ? &transfer->error : NULL);
-  part_done (task);
-}
-
-static void
-flow (GTask *task, int fd)
-{
-  Transfer *transfer = g_task_get_task_data (task);
-  gsize size;
-  const void *data;
-
-  if (transfer->content != NULL)
-    {
-      data = g_bytes_get_data (transfer->content, &size);
-      transfer->stream = g_unix_output_stream_new (fd, TRUE);
-      g_output_stream_write_all_async (transfer->stream, data, size, G_PRIORITY_DEFAULT,
-                                       transfer->flow, written_cb, g_object_ref (task));
-      return;
-    }
-  g_autoptr (GInputStream) input = g_unix_input_stream_new (fd, TRUE);
-  transfer->stream = g_memory_output_stream_new_resizable ();
-  g_output_stream_splice_async (transfer->stream, input,
-                                G_OUTPUT_STREAM_SPLICE_CLOSE_SOURCE
-                                    | G_OUTPUT_STREAM_SPLICE_CLOSE_TARGET,
-                                G_PRIORITY_DEFAULT, transfer->flow, read_cb, g_object_ref (task));
-}
-
-/* Our end of the pipe, the other is in @options and @out_fds; -1 with @error */
-static int
-open_pipe (GVariantDict *options, gboolean is_put, GUnixFDList **out_fds, GError **error)
-{
-  const gint32 handle = 0;
-  int ends[2];
-
-  if (!berth_program_open_pipe (ends, error))
-    return -1;
-  *out_fds = g_unix_fd_list_new_from_array (&ends[is_put ? 0 : 1], 1);
-  g_variant_dict_insert (options, "data", "h", handle);
-  g_unix_set_fd_nonblocking (ends[is_put ? 1 : 0], TRUE, NULL);
-  return ends[is_put ? 1 : 0];
-}
-
-/* Takes over @task, whose data is a Transfer. */
-static void
-transfer_start (GTask *task, const char *method, const char *id, const char *path,
-                GVariantDict *options)
-{
-  g_autoptr (GTask) owned = task;
-  Transfer *transfer = g_task_get_task_data (task);
-  BerthCall call = { BERTH_CALL_CARRIES, method, NULL, NULL, "(a{sv})" };
-  GError *error = NULL;
-  GTask *calling;
-  int fd = check_where (id, path, &error)
-               ? open_pipe (options, transfer->content != NULL, &call.fds, &error)
-               : -1;
-
-  if (fd < 0)
-    {
-      g_variant_dict_clear (options);
-      g_task_return_error (task, error);
-      return;
-    }
-  call.arguments = g_variant_new ("(s@ay@a{sv})", id, g_variant_new_bytestring (path),
-                                  g_variant_dict_end (options));
-  calling = g_task_new (g_task_get_source_object (task), g_task_get_cancellable (task), answered_cb,
-                        g_object_ref (task));
-  transfer->flow = g_cancellable_new ();
-  transfer->n_pending = 2;
-  flow (task, fd);
-  berth_call_start (calling, &call);
-}
-
-static GTask *
-transfer_new (BerthClient *self, GBytes *content, GCancellable *cancellable,
-              GAsyncReadyCallback callback, gpointer user_data, gpointer tag)
-{
-  GTask *task = berth_call_new_task (self, tag, cancellable, callback, user_data);
-  Transfer *transfer = g_new0 (Transfer, 1);
-
-  g_task_set_check_cancellable (task, FALSE);
-  if (content != NULL)
-    transfer->content = g_bytes_ref (content);
-  g_task_set_task_data (task, transfer, transfer_free);
-  return task;
+  if (max_bytes != 0)
+    g_variant_dict_insert (&options, "max_bytes", "t", max_bytes);
+  berth_flow_start (task, &flow);
 }
 
 /**
@@ -207,18 +51,14 @@ berth_client_put_file_async (BerthClient *self, const char *id, const char *path
                              guint mode, GCancellable *cancellable, GAsyncReadyCallback callback,
                              gpointer user_data)
 {
-  GVariantDict options;
+  g_autoptr (GInputStream) memory = NULL;
 
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL && path != NULL && content != NULL);
 
-  g_variant_dict_init (&options, NULL);
-  g_variant_dict_insert (&options, "size", "t", (guint64)g_bytes_get_size (content));
-  if (mode != 0)
-    g_variant_dict_insert (&options, "mode", "u", mode);
-  transfer_start (
-      transfer_new (self, content, cancellable, callback, user_data, berth_client_put_file_async),
-      "Put", id, path, &options);
+  memory = g_memory_input_stream_new_from_bytes (content);
+  put (berth_call_new_task (self, berth_client_put_file_async, cancellable, callback, user_data),
+       id, path, memory, g_bytes_get_size (content), mode, BERTH_FILE_SIZE_MAX_DEFAULT);
 }
 
 /**
@@ -233,12 +73,7 @@ berth_client_put_file_async (BerthClient *self, const char *id, const char *path
 gboolean
 berth_client_put_file_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (GBytes) content = NULL;
-
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-
-  content = g_task_propagate_pointer (G_TASK (result), error);
-  return content != NULL;
+  return berth_flow_finish (self, result, berth_client_put_file_async, error);
 }
 
 /**
@@ -290,17 +125,14 @@ berth_client_get_file_async (BerthClient *self, const char *id, const char *path
                              GCancellable *cancellable, GAsyncReadyCallback callback,
                              gpointer user_data)
 {
-  GVariantDict options;
+  g_autoptr (GOutputStream) memory = NULL;
 
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL && path != NULL);
 
-  g_variant_dict_init (&options, NULL);
-  if (max_bytes != 0)
-    g_variant_dict_insert (&options, "max_bytes", "t", max_bytes);
-  transfer_start (
-      transfer_new (self, NULL, cancellable, callback, user_data, berth_client_get_file_async),
-      "Get", id, path, &options);
+  memory = g_memory_output_stream_new_resizable ();
+  get (berth_call_new_task (self, berth_client_get_file_async, cancellable, callback, user_data),
+       id, path, memory, max_bytes);
 }
 
 /**
@@ -315,9 +147,13 @@ berth_client_get_file_async (BerthClient *self, const char *id, const char *path
 GBytes *
 berth_client_get_file_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  GOutputStream *memory;
 
-  return g_task_propagate_pointer (G_TASK (result), error);
+  if (!berth_flow_finish (self, result, berth_client_get_file_async, error))
+    return NULL;
+  memory = berth_flow_get_target (result);
+  g_output_stream_close (memory, NULL, NULL);
+  return g_memory_output_stream_steal_as_bytes (G_MEMORY_OUTPUT_STREAM (memory));
 }
 
 /**
@@ -349,6 +185,165 @@ berth_client_get_file (BerthClient *self, const char *id, const char *path, guin
 }
 
 /**
+ * berth_client_put_stream_async:
+ * @self: a client
+ * @id: of a sandbox
+ * @path: in the sandbox: relative to its home, or absolute in it or in /tmp
+ * @content: what the file will hold; it is neither read nor closed after the answer
+ * @size: bytes that are read from @content; more may be in it
+ * @mode: permission bits; 0 for 0644
+ * @cancellable: (nullable): leaves everything in the sandbox as it was
+ * @callback: (scope async): gets the answer
+ * @user_data: for @callback
+ *
+ * As [method@Client.put_file_async], for a file that is not in memory: one of any size takes the
+ * memory of a pipe. A descriptor is a stream, too: `GUnixInputStream`.
+ *
+ * Fails with %BERTH_ERROR_UNAVAILABLE where @content fails, and changes nothing then or where it
+ * ends before @size.
+ */
+void
+berth_client_put_stream_async (BerthClient *self, const char *id, const char *path,
+                               GInputStream *content, guint64 size, guint mode,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data)
+{
+  g_return_if_fail (BERTH_IS_CLIENT (self));
+  g_return_if_fail (id != NULL && path != NULL);
+  g_return_if_fail (G_IS_INPUT_STREAM (content));
+
+  put (berth_call_new_task (self, berth_client_put_stream_async, cancellable, callback, user_data),
+       id, path, content, size, mode, size);
+}
+
+/**
+ * berth_client_put_stream_finish:
+ * @self: a client
+ * @result: what the callback got
+ *
+ * Ends the call in its callback.
+ *
+ * Returns: %TRUE; %FALSE with @error
+ */
+gboolean
+berth_client_put_stream_finish (BerthClient *self, GAsyncResult *result, GError **error)
+{
+  return berth_flow_finish (self, result, berth_client_put_stream_async, error);
+}
+
+/**
+ * berth_client_put_stream:
+ * @self: a client
+ * @id: of a sandbox
+ * @path: in the sandbox
+ * @content: what the file will hold
+ * @size: bytes that are read from @content
+ * @mode: permission bits; 0 for 0644
+ * @cancellable: (nullable): leaves everything in the sandbox as it was
+ *
+ * As [method@Client.put_stream_async], waiting.
+ *
+ * Returns: %TRUE; %FALSE with @error
+ */
+gboolean
+berth_client_put_stream (BerthClient *self, const char *id, const char *path, GInputStream *content,
+                         guint64 size, guint mode, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  BerthWait wait;
+
+  g_return_val_if_fail (BERTH_IS_CLIENT (self), FALSE);
+  g_return_val_if_fail (id != NULL && path != NULL, FALSE);
+  g_return_val_if_fail (G_IS_INPUT_STREAM (content), FALSE);
+
+  berth_wait_begin (&wait, berth_client_serves_here (self));
+  berth_client_put_stream_async (self, id, path, content, size, mode, cancellable, berth_wait_cb,
+                                 &wait);
+  result = berth_wait_end (&wait);
+  return berth_client_put_stream_finish (self, result, error);
+}
+
+/**
+ * berth_client_get_stream_async:
+ * @self: a client
+ * @id: of a sandbox
+ * @path: in the sandbox: relative to its home, or absolute in it or in /tmp
+ * @content: gets what the file holds; it is neither written nor closed after the answer
+ * @max_bytes: a larger file is refused; 0 for 500 MiB
+ * @cancellable: (nullable): gives up
+ * @callback: (scope async): gets the answer
+ * @user_data: for @callback
+ *
+ * As [method@Client.get_file_async], for a file that is not to be in memory: one of any size takes
+ * the memory of a pipe.
+ *
+ * What was written to @content is the file only if the call succeeds. To let nobody see the part of
+ * one, write to what [method@Gio.File.replace] returns: closed with a `GCancellable` that is
+ * cancelled, it leaves the old file.
+ *
+ * Fails with %BERTH_ERROR_UNAVAILABLE where @content fails.
+ */
+void
+berth_client_get_stream_async (BerthClient *self, const char *id, const char *path,
+                               GOutputStream *content, guint64 max_bytes, GCancellable *cancellable,
+                               GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_return_if_fail (BERTH_IS_CLIENT (self));
+  g_return_if_fail (id != NULL && path != NULL);
+  g_return_if_fail (G_IS_OUTPUT_STREAM (content));
+
+  get (berth_call_new_task (self, berth_client_get_stream_async, cancellable, callback, user_data),
+       id, path, content, max_bytes);
+}
+
+/**
+ * berth_client_get_stream_finish:
+ * @self: a client
+ * @result: what the callback got
+ *
+ * Ends the call in its callback.
+ *
+ * Returns: %TRUE when all of the file was written; %FALSE with @error
+ */
+gboolean
+berth_client_get_stream_finish (BerthClient *self, GAsyncResult *result, GError **error)
+{
+  return berth_flow_finish (self, result, berth_client_get_stream_async, error);
+}
+
+/**
+ * berth_client_get_stream:
+ * @self: a client
+ * @id: of a sandbox
+ * @path: in the sandbox
+ * @content: gets what the file holds
+ * @max_bytes: a larger file is refused; 0 for 500 MiB
+ * @cancellable: (nullable): gives up
+ *
+ * As [method@Client.get_stream_async], waiting.
+ *
+ * Returns: %TRUE when all of the file was written; %FALSE with @error
+ */
+gboolean
+berth_client_get_stream (BerthClient *self, const char *id, const char *path,
+                         GOutputStream *content, guint64 max_bytes, GCancellable *cancellable,
+                         GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  BerthWait wait;
+
+  g_return_val_if_fail (BERTH_IS_CLIENT (self), FALSE);
+  g_return_val_if_fail (id != NULL && path != NULL, FALSE);
+  g_return_val_if_fail (G_IS_OUTPUT_STREAM (content), FALSE);
+
+  berth_wait_begin (&wait, berth_client_serves_here (self));
+  berth_client_get_stream_async (self, id, path, content, max_bytes, cancellable, berth_wait_cb,
+                                 &wait);
+  result = berth_wait_end (&wait);
+  return berth_client_get_stream_finish (self, result, error);
+}
+
+/**
  * berth_client_list_files_async:
  * @self: a client
  * @id: of a sandbox
@@ -366,7 +361,7 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
                                const char *after, GCancellable *cancellable,
                                GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_CARRIES, "Ls", NULL, NULL, "(aa{sv}a{sv})" };
+  BerthCall call = { BERTH_CALL_CARRIES, "Ls", .answer_type = "(aa{sv}a{sv})" };
   GVariantDict options;
   GError *error = NULL;
   GTask *task;
@@ -376,7 +371,8 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
 
   task
       = berth_call_new_task (self, berth_client_list_files_async, cancellable, callback, user_data);
-  if (!check_where (id, path, &error) || !check_where (id, after != NULL ? after : "", &error))
+  if (!berth_flow_check_where (id, path, &error)
+      || !berth_flow_check_where (id, after != NULL ? after : "", &error))
     {
       g_task_return_error (task, error);
       g_object_unref (task);

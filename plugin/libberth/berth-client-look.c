@@ -8,7 +8,7 @@ static void
 ask (BerthClient *self, const char *method, const char *answer_type, gpointer tag,
      GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_ASKS, method, NULL, NULL, answer_type };
+  BerthCall call = { BERTH_CALL_ASKS, method, .answer_type = answer_type };
 
   berth_call_start (berth_call_new_task (self, tag, cancellable, callback, user_data), &call);
 }

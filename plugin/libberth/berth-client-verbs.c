@@ -16,15 +16,20 @@ finish_result (BerthClient *self, GAsyncResult *result, gpointer tag, GError **e
   return dictionary != NULL ? berth_result_new_from_variant (dictionary) : NULL;
 }
 
-/* (transfer floating) (nullable): options of what is given */
+/* (transfer floating) (nullable): options of what is given. What somebody reads already ends where
+ * it fails, whosever mistake that is. */
 static GVariant *
 write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds, GError **error)
 {
   g_auto (GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  gboolean ok = program == NULL || berth_program_write (program, &options, fds, error);
 
-  if ((spec != NULL && !berth_spec_write (spec, &options, program == NULL, error))
-      || (program != NULL && !berth_program_write (program, &options, out_fds, error)))
+  if (spec != NULL && !berth_spec_write (spec, &options, fds, program == NULL, ok ? error : NULL))
+    ok = FALSE;
+  if (!ok)
     return NULL;
+  *out_fds = g_steal_pointer (&fds);
   return g_variant_dict_end (&options);
 }
 
@@ -47,7 +52,7 @@ void
 berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_CREATES, "Create", NULL, NULL, "(s)" };
+  BerthCall call = { BERTH_CALL_CREATES, "Create", .answer_type = "(s)" };
   GTask *task;
   GError *error = NULL;
   GVariant *options;
@@ -56,7 +61,7 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
   g_return_if_fail (spec == NULL || BERTH_IS_SPEC (spec));
 
   task = berth_call_new_task (self, berth_client_create_async, cancellable, callback, user_data);
-  options = write_options (spec, NULL, NULL, &error);
+  options = write_options (spec, NULL, &call.fds, &error);
   if (options == NULL)
     {
       g_task_return_error (task, error);
@@ -64,6 +69,7 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
       return;
     }
   call.arguments = g_variant_new ("(@a{sv})", options);
+  call.spec = spec;
   berth_call_start (task, &call);
 }
 
@@ -131,7 +137,7 @@ berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *progra
                          GCancellable *cancellable, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_RUNS_CODE, "Exec", NULL, NULL, "(a{sv})" };
+  BerthCall call = { BERTH_CALL_RUNS_CODE, "Exec", .answer_type = "(a{sv})" };
   GTask *task;
   GError *error = NULL;
   GVariant *options;
@@ -213,7 +219,7 @@ void
 berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *program,
                         GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_RUNS_CODE, "Run", NULL, NULL, "(a{sv})" };
+  BerthCall call = { BERTH_CALL_RUNS_CODE, "Run", .answer_type = "(a{sv})" };
   GTask *task;
   GError *error = NULL;
   GVariant *options;
@@ -231,6 +237,7 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
       return;
     }
   call.arguments = g_variant_new ("(@a{sv})", options);
+  call.spec = spec;
   berth_call_start (task, &call);
 }
 
@@ -291,7 +298,7 @@ void
 berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_ASKS, "Destroy", NULL, NULL, "()" };
+  BerthCall call = { BERTH_CALL_ASKS, "Destroy", .answer_type = "()" };
   GTask *task;
   GError *error = NULL;
 

@@ -63,6 +63,29 @@ berth_client_get_file_async (BerthClient *self, const char *id, const char *path
 BERTH_AVAILABLE GBytes *
 berth_client_get_file_finish (BerthClient *self, GAsyncResult *result, GError **error);
 
+BERTH_AVAILABLE gboolean berth_client_put_stream (BerthClient *self, const char *id,
+                                                  const char *path, GInputStream *content,
+                                                  guint64 size, guint mode,
+                                                  GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_put_stream_async (BerthClient *self, const char *id, const char *path,
+                               GInputStream *content, guint64 size, guint mode,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_put_stream_finish (BerthClient *self, GAsyncResult *result,
+                                                         GError **error);
+
+BERTH_AVAILABLE gboolean berth_client_get_stream (BerthClient *self, const char *id,
+                                                  const char *path, GOutputStream *content,
+                                                  guint64 max_bytes, GCancellable *cancellable,
+                                                  GError **error);
+BERTH_AVAILABLE void
+berth_client_get_stream_async (BerthClient *self, const char *id, const char *path,
+                               GOutputStream *content, guint64 max_bytes, GCancellable *cancellable,
+                               GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_get_stream_finish (BerthClient *self, GAsyncResult *result,
+                                                         GError **error);
+
 BERTH_AVAILABLE GVariant *
 berth_client_list_files (BerthClient *self, const char *id, const char *path, const char *after,
                          GCancellable *cancellable, GError **error);

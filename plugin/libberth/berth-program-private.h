@@ -7,10 +7,7 @@
 
 G_BEGIN_DECLS
 
-/* Close-on-exec; fails with BERTH_ERROR_UNAVAILABLE */
-gboolean berth_program_open_pipe (int ends[2], GError **error);
-
-gboolean berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList **out_fds,
-                              GError **error);
+gboolean
+berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GError **error);
 
 G_END_DECLS

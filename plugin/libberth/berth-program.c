@@ -3,14 +3,12 @@
  * the BerthProgram until it is run, and leave this process then, so that streams end. */
 #include "plugin/libberth/berth-program-private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <gio/gunixinputstream.h>
 #include <gio/gunixoutputstream.h>
-#include <glib-unix.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/libberth/berth-pipe.h"
 #include "plugin/manager/berth-exec.h"
 #include "pool/berth-error.h"
 
@@ -56,20 +54,12 @@ static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_i
 static const char *const stream_keys[N_STREAMS] = { "stdin", "stdout", "stderr" };
 
 static void
-close_stream (BerthProgram *self, int stream)
-{
-  if (self->fds[stream] >= 0)
-    close (self->fds[stream]);
-  self->fds[stream] = -1;
-}
-
-static void
 berth_program_finalize (GObject *object)
 {
   BerthProgram *self = BERTH_PROGRAM (object);
 
   for (int i = 0; i < N_STREAMS; i++)
-    close_stream (self, i);
+    berth_pipe_close (&self->fds[i]);
   g_clear_pointer (&self->code, g_bytes_unref);
   g_free (self->language);
   g_strfreev (self->environment);
@@ -244,35 +234,6 @@ berth_program_set_environment (BerthProgram *self, const char *const *environmen
   g_object_set (self, "environment", environment, NULL);
 }
 
-static gboolean
-no_descriptor (const GError *cause, GError **error)
-{
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "this process: %s", cause->message);
-  return FALSE;
-}
-
-gboolean
-berth_program_open_pipe (int ends[2], GError **error)
-{
-  g_autoptr (GError) cause = NULL;
-
-  return g_unix_open_pipe (ends, FD_CLOEXEC, &cause) || no_descriptor (cause, error);
-}
-
-/* Keeps the program's end of a new pipe; returns the other one, -1 with @error. */
-static int
-open_stream (BerthProgram *self, int stream, GError **error)
-{
-  int ends[2];
-  gboolean is_input = stream == STDIN_FILENO;
-
-  if (!berth_program_open_pipe (ends, error))
-    return -1;
-  close_stream (self, stream);
-  self->fds[stream] = ends[is_input ? 0 : 1];
-  return ends[is_input ? 1 : 0];
-}
-
 /**
  * berth_program_open_stdin:
  * @self: a program that was not run yet
@@ -289,7 +250,7 @@ berth_program_open_stdin (BerthProgram *self, GError **error)
 
   g_return_val_if_fail (BERTH_IS_PROGRAM (self), NULL);
 
-  fd = open_stream (self, STDIN_FILENO, error);
+  fd = berth_pipe_open (&self->fds[STDIN_FILENO], TRUE, error);
   return fd >= 0 ? g_unix_output_stream_new (fd, TRUE) : NULL;
 }
 
@@ -300,7 +261,7 @@ open_output (BerthProgram *self, int stream, GError **error)
 
   g_return_val_if_fail (BERTH_IS_PROGRAM (self), NULL);
 
-  fd = open_stream (self, stream, error);
+  fd = berth_pipe_open (&self->fds[stream], FALSE, error);
   return fd >= 0 ? g_unix_input_stream_new (fd, TRUE) : NULL;
 }
 
@@ -336,20 +297,9 @@ berth_program_open_stderr (BerthProgram *self, GError **error)
 static gboolean
 set_fd (BerthProgram *self, int stream, int fd, GError **error)
 {
-  int copy;
-
   g_return_val_if_fail (BERTH_IS_PROGRAM (self), FALSE);
 
-  copy = fcntl (fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  if (copy < 0)
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "descriptor %d for %s: %s", fd,
-                   stream_keys[stream], g_strerror (errno));
-      return FALSE;
-    }
-  close_stream (self, stream);
-  self->fds[stream] = copy;
-  return TRUE;
+  return berth_pipe_keep_copy (&self->fds[stream], fd, stream_keys[stream], error);
 }
 
 /**
@@ -403,16 +353,10 @@ write_streams (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GErr
 {
   for (int i = 0; i < N_STREAMS; i++)
     {
-      g_autoptr (GError) cause = NULL;
-      int handle;
-
       if (self->fds[i] < 0)
         continue;
-      handle = g_unix_fd_list_append (fds, self->fds[i], &cause);
-      if (handle < 0)
-        return no_descriptor (cause, error);
-      g_variant_dict_insert (options, stream_keys[i], "h", handle);
-      close_stream (self, i);
+      if (!berth_pipe_hand_over (&self->fds[i], stream_keys[i], options, fds, error))
+        return FALSE;
       self->was_run = TRUE;
     }
   return TRUE;
@@ -439,19 +383,17 @@ check (BerthProgram *self, GError **error)
   return berth_exec_check (exec, error) ? g_steal_pointer (&exec) : NULL;
 }
 
-/* Writes @self as options of a D-Bus call; its streams go to @out_fds, (transfer full), and end
- * where it fails: somebody may read them already. */
+/* Writes @self as options of a D-Bus call; its streams go to @fds, and end where it fails: somebody
+ * may read them already. */
 gboolean
-berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList **out_fds,
-                     GError **error)
+berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GError **error)
 {
-  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   g_autoptr (BerthExec) exec = check (self, error);
 
   if (exec == NULL)
     {
       for (int i = 0; i < N_STREAMS; i++)
-        close_stream (self, i);
+        berth_pipe_close (&self->fds[i]);
       return FALSE;
     }
   g_variant_dict_insert_value (
@@ -461,8 +403,5 @@ berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList **ou
     g_variant_dict_insert (options, "language", "s", exec->language);
   if (exec->env != NULL)
     g_variant_dict_insert (options, "env", "^as", exec->env);
-  if (!write_streams (self, options, fds, error))
-    return FALSE;
-  *out_fds = g_steal_pointer (&fds);
-  return TRUE;
+  return write_streams (self, options, fds, error);
 }

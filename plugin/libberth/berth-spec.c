@@ -2,8 +2,14 @@
 /* What kind of sandbox a program asks for, and how berthd is told. */
 #include "plugin/libberth/berth-spec-private.h"
 
+#include <gio/gunixinputstream.h>
+
+#include "plugin/libberth/berth-pipe.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
+
+/* the option's name on D-Bus */
+#define BOOT_LOG_KEY "boot_log"
 
 /**
  * BerthSpec:
@@ -12,7 +18,8 @@
  * request waits when berth is at capacity.
  *
  * Every property has a default that works. A spec may be used for many requests, also at once, as
- * long as nobody changes it meanwhile.
+ * long as nobody changes it meanwhile; but a boot log is one request's, and who listens to
+ * [signal@Spec::progress] hears of all of them.
  *
  * ```c
  * g_autoptr(BerthSpec) spec = berth_spec_new ("python");
@@ -30,6 +37,7 @@ struct _BerthSpec
   guint memory_mb;
   gint64 wait_ms;
   gboolean attached;
+  int boot_log; /* the next request's, -1 for none */
 };
 
 G_DEFINE_FINAL_TYPE (BerthSpec, berth_spec, G_TYPE_OBJECT)
@@ -46,11 +54,19 @@ enum
 };
 static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_init */
 
+enum
+{
+  SIGNAL_PROGRESS,
+  N_SIGNALS,
+};
+static guint signals[N_SIGNALS]; /* lint: file-scope: set once in class_init */
+
 static void
 berth_spec_finalize (GObject *object)
 {
   BerthSpec *self = BERTH_SPEC (object);
 
+  berth_pipe_close (&self->boot_log);
   g_free (self->template_name);
   g_free (self->tenant);
   g_free (self->task);
@@ -125,6 +141,28 @@ berth_spec_set_property (GObject *object, guint id, const GValue *value, GParamS
 }
 
 static void
+install_signals (BerthSpecClass *klass)
+{
+  /**
+   * BerthSpec::progress:
+   * @self: a spec
+   * @state: "waiting" for a place at capacity, "starting" its VM, or "running"
+   * @position: of a request that waits, its place in the queue: 1 is next; else 0
+   * @domain: (nullable): of one that starts, the VM's name in libvirt, once it has one
+   *
+   * Tells how far a create or a run is that was asked for with @self, while it has no answer: when
+   * that changed, as seen twice a second. One that is served at once tells nothing. Nobody is asked
+   * unless somebody listens when the request is made.
+   *
+   * Handlers run in the main context where the request's callback will; within a call that waits,
+   * in its thread.
+   */
+  signals[SIGNAL_PROGRESS]
+      = g_signal_new ("progress", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                      G_TYPE_NONE, 3, G_TYPE_STRING, G_TYPE_UINT, G_TYPE_STRING);
+}
+
+static void
 berth_spec_class_init (BerthSpecClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -174,12 +212,14 @@ berth_spec_class_init (BerthSpecClass *klass)
    */
   properties[PROP_ATTACHED] = g_param_spec_boolean ("attached", NULL, NULL, FALSE, flags);
   g_object_class_install_properties (object_class, N_PROPS, properties);
+  install_signals (klass);
 }
 
 static void
 berth_spec_init (BerthSpec *self)
 {
   self->wait_ms = BERTH_WAIT_DEFAULT;
+  self->boot_log = -1;
 }
 
 /**
@@ -261,6 +301,59 @@ berth_spec_set_attached (BerthSpec *self, gboolean attached)
   g_object_set (self, "attached", attached, NULL);
 }
 
+/**
+ * berth_spec_open_boot_log:
+ * @self: a spec
+ *
+ * What the VM of the next request with @self writes to its console while it boots, printable
+ * characters only. It is empty where a warm VM or a clone serves: those do not boot. It ends with
+ * the boot, or with a request that is answered without one; a reader who is slow has ten seconds
+ * more. Read it while the request waits.
+ *
+ * Returns: (transfer full): the console
+ */
+GInputStream *
+berth_spec_open_boot_log (BerthSpec *self, GError **error)
+{
+  int fd;
+
+  g_return_val_if_fail (BERTH_IS_SPEC (self), NULL);
+
+  fd = berth_pipe_open (&self->boot_log, FALSE, error);
+  return fd >= 0 ? g_unix_input_stream_new (fd, TRUE) : NULL;
+}
+
+/**
+ * berth_spec_set_boot_log_fd:
+ * @self: a spec
+ * @fd: a pipe or a socket, open for writing; the caller keeps it and closes it, so that its reader
+ *   sees the end
+ *
+ * As [method@Spec.open_boot_log], to a descriptor. berthd makes it non-blocking, for everybody who
+ * has it open.
+ *
+ * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
+ */
+gboolean
+berth_spec_set_boot_log_fd (BerthSpec *self, int fd, GError **error)
+{
+  g_return_val_if_fail (BERTH_IS_SPEC (self), FALSE);
+
+  return berth_pipe_keep_copy (&self->boot_log, fd, BOOT_LOG_KEY, error);
+}
+
+gboolean
+berth_spec_has_listeners (BerthSpec *self)
+{
+  return g_signal_has_handler_pending (self, signals[SIGNAL_PROGRESS], 0, FALSE);
+}
+
+void
+berth_spec_tell (BerthSpec *self, const BerthStage *stage)
+{
+  g_signal_emit (self, signals[SIGNAL_PROGRESS], 0, stage->state, stage->position, stage->domain);
+}
+
 /* The rule for every name that berthd takes; NULL is none. */
 gboolean
 berth_spec_check_name (const char *what, const char *name, GError **error)
@@ -272,14 +365,9 @@ berth_spec_check_name (const char *what, const char *name, GError **error)
   return FALSE;
 }
 
-/* Writes what differs from the defaults as options of a D-Bus call: a create, or a run. */
-gboolean
-berth_spec_write (BerthSpec *self, GVariantDict *options, gboolean is_create, GError **error)
+static void
+write_values (BerthSpec *self, GVariantDict *options, gboolean is_create)
 {
-  if (!berth_spec_check_name ("template", self->template_name, error)
-      || !berth_spec_check_name ("tenant", self->tenant, error)
-      || !berth_spec_check_name ("task", self->task, error))
-    return FALSE;
   if (self->template_name != NULL)
     g_variant_dict_insert (options, "template", "s", self->template_name);
   if (self->memory_mb != 0)
@@ -292,5 +380,19 @@ berth_spec_write (BerthSpec *self, GVariantDict *options, gboolean is_create, GE
     g_variant_dict_insert (options, "wait_ms", "x", self->wait_ms);
   if (self->attached && is_create)
     g_variant_dict_insert (options, "attached", "b", TRUE);
-  return TRUE;
+}
+
+/* Writes what differs from the defaults as options of a D-Bus call: a create, or a run. A boot log
+ * goes to @fds, and ends where it fails: somebody may read it already. */
+gboolean
+berth_spec_write (BerthSpec *self, GVariantDict *options, GUnixFDList *fds, gboolean is_create,
+                  GError **error)
+{
+  if (self->boot_log >= 0
+      && !berth_pipe_hand_over (&self->boot_log, BOOT_LOG_KEY, options, fds, error))
+    return FALSE;
+  write_values (self, options, is_create);
+  return berth_spec_check_name ("template", self->template_name, error)
+         && berth_spec_check_name ("tenant", self->tenant, error)
+         && berth_spec_check_name ("task", self->task, error);
 }

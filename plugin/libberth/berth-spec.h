@@ -2,6 +2,8 @@
 /* What kind of sandbox a program asks for. */
 #pragma once
 
+#include <gio/gio.h>
+
 #include "berth-macros.h"
 
 G_BEGIN_DECLS
@@ -35,5 +37,8 @@ BERTH_AVAILABLE void berth_spec_set_tenant (BerthSpec *self, const char *tenant)
 BERTH_AVAILABLE void berth_spec_set_task (BerthSpec *self, const char *task);
 BERTH_AVAILABLE void berth_spec_set_attached (BerthSpec *self, gboolean attached);
 BERTH_AVAILABLE void berth_spec_set_wait_ms (BerthSpec *self, gint64 wait_ms);
+
+BERTH_AVAILABLE GInputStream *berth_spec_open_boot_log (BerthSpec *self, GError **error);
+BERTH_AVAILABLE gboolean berth_spec_set_boot_log_fd (BerthSpec *self, int fd, GError **error);
 
 G_END_DECLS

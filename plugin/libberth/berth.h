@@ -2,6 +2,7 @@
 /* The library's one header for programs. */
 #pragma once
 
+#include "berth-admin.h"
 #include "berth-client.h"
 #include "berth-error.h"
 #include "berth-program.h"

@@ -3,9 +3,9 @@
  * does nothing else. It clones the snapshot that berthd has made, with berth's own domain XML, and
  * talks to the agent in the fewest frames there are.
  *
- * Usage: bench-bare IMAGES SNAPSHOT CLONES BOOTS. Prints a number a line: NAME MILLISECONDS.
- *        bench-bare --serve DOMAIN: runs print(1) in a domain that a script has started.
- * BERTH_BENCH_NAME: another name for its domain. */
+ * Usage: bench-bare IMAGES SNAPSHOT CLONES BOOTS STREAMS. Prints a number a line: NAME
+ * MILLISECONDS; of streams: NAME MIB_PER_SECOND. bench-bare --serve DOMAIN: runs print(1) in a
+ * domain that a script has started. BERTH_BENCH_NAME: another name for its domain. */
 #include <fcntl.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
@@ -27,6 +27,12 @@
 #include "plugin/manager/berth-config.h"
 
 #define NAME "berthbare"
+/* In a session that has run a few times, as berth's is */
+#define LIVE_EXECS 10
+/* What a stream moves each way, in frames as large as there are */
+#define STREAM_MIB 32
+#define STREAM_TIMES 3
+#define STREAM_BYTES (STREAM_MIB * 1024 * 1024)
 
 typedef struct
 {
@@ -36,6 +42,15 @@ typedef struct
   const char *snapshot; /* its folder */
   const char *name;     /* of its domain */
 } Bench;
+
+/* The agent's channel: its socket, or a virStream. */
+typedef struct
+{
+  int fd;
+  virStreamPtr stream; /* nullable */
+  guint8 buffer[256 * 1024];
+  gsize begin, end; /* what is in it and not read yet */
+} Channel;
 
 static double
 now_ms (void)
@@ -93,9 +108,10 @@ make_xml (Bench *bench, gboolean is_clone)
   return xml;
 }
 
-static int
+static Channel *
 connect_agent (virDomainPtr domain)
 {
+  Channel *channel = g_new0 (Channel, 1);
   g_autofree char *xml = virDomainGetXMLDesc (domain, 0);
   g_autofree char *path = berth_domain_dup_channel_path (xml, BERTH_PROTOCOL_PORT);
   struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -103,89 +119,148 @@ connect_agent (virDomainPtr domain)
 
   g_strlcpy (address.sun_path, path, sizeof address.sun_path);
   check (connect (fd, (struct sockaddr *)&address, sizeof address) == 0, "the agent's socket");
-  return fd;
+  channel->fd = fd;
+  return channel;
+}
+
+static Channel *
+open_stream (virConnectPtr connection, virDomainPtr domain)
+{
+  Channel *channel = g_new0 (Channel, 1);
+
+  channel->stream = virStreamNew (connection, 0);
+  check (virDomainOpenChannel (domain, BERTH_PROTOCOL_PORT, channel->stream, 0) == 0,
+         "the agent's stream");
+  return channel;
 }
 
 static void
-send_frame (int fd, guint32 type, guint32 request, gconstpointer payload, guint32 size)
+channel_close (Channel *channel)
+{
+  if (channel->stream != NULL)
+    {
+      virStreamAbort (channel->stream);
+      virStreamFree (channel->stream);
+    }
+  else
+    close (channel->fd);
+  g_free (channel);
+}
+
+static void
+send_all (Channel *channel, const guint8 *bytes, gsize size)
+{
+  while (size > 0)
+    {
+      gssize sent = channel->stream != NULL
+                        ? virStreamSend (channel->stream, (const char *)bytes, size)
+                        : write (channel->fd, bytes, size);
+
+      check (sent > 0, "writing to the agent");
+      bytes += sent;
+      size -= (gsize)sent;
+    }
+}
+
+static void
+send_frame (Channel *channel, guint32 type, guint32 request, gconstpointer payload, guint32 size)
 {
   guint8 frame[BERTH_FRAME_HEAD_SIZE + 512];
 
   g_assert (size <= 512);
   berth_frame_head_write (frame, type, request, size);
   memcpy (frame + BERTH_FRAME_HEAD_SIZE, payload, size);
-  check (write (fd, frame, BERTH_FRAME_HEAD_SIZE + size) == (gssize)(BERTH_FRAME_HEAD_SIZE + size),
-         "writing to the agent");
+  send_all (channel, frame, BERTH_FRAME_HEAD_SIZE + size);
 }
 
 static void
-read_all (int fd, guint8 *bytes, gsize size)
+read_all (Channel *channel, guint8 *bytes, gsize size)
 {
   while (size > 0)
     {
-      gssize got = read (fd, bytes, size);
+      gsize piece = MIN (size, channel->end - channel->begin);
+      gssize got;
 
+      memcpy (bytes, channel->buffer + channel->begin, piece);
+      channel->begin += piece;
+      bytes += piece;
+      size -= piece;
+      if (size == 0)
+        break;
+      got = channel->stream != NULL
+                ? virStreamRecv (channel->stream, (char *)channel->buffer, sizeof channel->buffer)
+                : read (channel->fd, channel->buffer, sizeof channel->buffer);
       check (got > 0, "reading from the agent");
-      bytes += got;
-      size -= (gsize)got;
+      channel->begin = 0;
+      channel->end = (gsize)got;
     }
 }
 
-/* Reads frames until one of @type. */
-static void
-await_frame (int fd, guint32 type)
+static BerthFrameHead
+read_frame (Channel *channel)
 {
   guint8 head[BERTH_FRAME_HEAD_SIZE];
   guint8 payload[BERTH_FRAME_MAX_PAYLOAD];
   BerthFrameHead parsed = { 0 };
 
-  do
-    {
-      read_all (fd, head, sizeof head);
-      check (berth_frame_head_read (head, &parsed), "a frame");
-      read_all (fd, payload, parsed.length);
-    }
-  while (parsed.type != type);
+  read_all (channel, head, sizeof head);
+  check (berth_frame_head_read (head, &parsed), "a frame");
+  read_all (channel, payload, parsed.length);
+  return parsed;
+}
+
+/* Reads frames until one of @type. */
+static void
+await_frame (Channel *channel, guint32 type)
+{
+  while (read_frame (channel).type != type)
+    ;
 }
 
 static void
-hello (int fd)
+hello (Channel *channel)
 {
   BerthHello message
       = { .version_min = BERTH_PROTOCOL_VERSION, .version_max = BERTH_PROTOCOL_VERSION };
 
   memcpy (message.magic, BERTH_PROTOCOL_MAGIC, sizeof message.magic);
   check (getrandom (message.nonce, sizeof message.nonce, 0) == sizeof message.nonce, "getrandom");
-  send_frame (fd, BERTH_FRAME_HELLO, 1, &message, sizeof message);
-  await_frame (fd, BERTH_FRAME_HELLO_REPLY);
+  send_frame (channel, BERTH_FRAME_HELLO, 1, &message, sizeof message);
+  await_frame (channel, BERTH_FRAME_HELLO_REPLY);
 }
 
 static void
-ping (int fd)
+ping (Channel *channel)
 {
   guint8 cookie[8] = { 0 };
 
-  send_frame (fd, BERTH_FRAME_PING, 2, cookie, sizeof cookie);
-  await_frame (fd, BERTH_FRAME_PONG);
+  send_frame (channel, BERTH_FRAME_PING, 2, cookie, sizeof cookie);
+  await_frame (channel, BERTH_FRAME_PONG);
 }
 
 static void
-run (int fd, guint32 request)
+exec_begin (Channel *channel, guint32 request, const char *code, guint32 credit)
 {
-  static const char code[] = "print(1)";
-  guint8 data[4 + sizeof code];
+  gsize size = strlen (code);
+  g_autofree guint8 *data = g_malloc (4 + size);
   BerthExecHead head = { .language = BERTH_LANGUAGE_PYTHON,
                          .flags = BERTH_EXEC_SESSION,
-                         .timeout_ms = 30000,
-                         .code_size = sizeof code - 1,
-                         .stdout_credit = 65536,
+                         .timeout_ms = 60000,
+                         .code_size = (guint32)size,
+                         .stdout_credit = credit,
                          .stderr_credit = 65536 };
 
   berth_le32_write (data, BERTH_STREAM_CODE);
-  memcpy (data + 4, code, sizeof code);
-  send_frame (fd, BERTH_FRAME_EXEC, request, &head, sizeof head);
-  send_frame (fd, BERTH_FRAME_DATA, request, data, 4 + sizeof code - 1);
-  await_frame (fd, BERTH_FRAME_EXIT);
+  memcpy (data + 4, code, size);
+  send_frame (channel, BERTH_FRAME_EXEC, request, &head, sizeof head);
+  send_frame (channel, BERTH_FRAME_DATA, request, data, 4 + (guint32)size);
+}
+
+static void
+run (Channel *channel, guint32 request)
+{
+  exec_begin (channel, request, "print(1)", 65536);
+  await_frame (channel, BERTH_FRAME_EXIT);
 }
 
 static virDomainPtr
@@ -217,32 +292,112 @@ bench_clone (Bench *bench)
   virDomainPtr domain = virDomainDefineXMLFlags (bench->connection, xml, 0);
   double begin = now_ms ();
   double cloned;
-  int fd;
+  Channel *channel;
 
   check (domain != NULL, "the definition");
   clone_start (bench, domain);
   check (virDomainResume (domain) == 0, "the resume");
-  fd = connect_agent (domain);
-  hello (fd);
+  channel = connect_agent (domain);
+  hello (channel);
   cloned = now_ms ();
   printf ("clone %.3f\n", cloned - begin);
-  run (fd, 3);
+  run (channel, 3);
   printf ("first-exec %.3f\n", now_ms () - cloned);
   begin = now_ms ();
-  run (fd, 4);
+  run (channel, 4);
   printf ("exec %.3f\n", now_ms () - begin);
+  for (guint32 i = 0; i < LIVE_EXECS; i++)
+    {
+      begin = now_ms ();
+      run (channel, 5 + i);
+      printf ("live-exec %.3f\n", now_ms () - begin);
+    }
   begin = now_ms ();
-  ping (fd);
+  ping (channel);
   printf ("ping %.3f\n", now_ms () - begin);
   check (virDomainSuspend (domain) == 0, "the suspend");
   begin = now_ms ();
   check (virDomainResume (domain) == 0, "the resume");
-  ping (fd);
+  ping (channel);
   printf ("claim %.3f\n", now_ms () - begin);
   begin = now_ms ();
   end (domain);
   printf ("destroy %.3f\n", now_ms () - begin);
-  close (fd);
+  channel_close (channel);
+  virDomainUndefine (domain);
+  virDomainFree (domain);
+}
+
+/* To a request that is not alive: the agent reads it all and does nothing with it. */
+static void
+stream_in (Channel *channel)
+{
+  g_autofree guint8 *frame = g_malloc0 (BERTH_FRAME_HEAD_SIZE + BERTH_FRAME_MAX_PAYLOAD);
+  gsize left = STREAM_BYTES;
+  double begin = now_ms ();
+
+  while (left > 0)
+    {
+      guint32 size = (guint32)MIN (left, BERTH_DATA_MAX);
+
+      berth_frame_head_write (frame, BERTH_FRAME_DATA, 99, 4 + size);
+      berth_le32_write (frame + BERTH_FRAME_HEAD_SIZE, BERTH_STREAM_FILE);
+      send_all (channel, frame, BERTH_FRAME_HEAD_SIZE + 4 + size);
+      left -= size;
+    }
+  ping (channel);
+  printf ("stream-in %.3f\n", STREAM_MIB / (now_ms () - begin) * 1000);
+}
+
+/* From a program that does nothing but write: the agent reads no file, and makes no checksum. */
+static void
+stream_out (Channel *channel, guint32 request)
+{
+  guint8 credit[8];
+  gsize left = STREAM_BYTES;
+  double begin = now_ms ();
+  BerthFrameHead head;
+
+  berth_le32_write (credit, BERTH_STREAM_STDOUT);
+  exec_begin (channel, request,
+              "import os\nz = bytes(65536)\nfor _ in range(" G_STRINGIFY (
+                  STREAM_MIB) " * 16):\n"
+                              "  n = 0\n  while n < len(z): n += os.write(1, z[n:])\n",
+              BERTH_CREDIT_MAX);
+  while (left > 0)
+    {
+      head = read_frame (channel);
+      check (head.type != BERTH_FRAME_EXIT && head.type != BERTH_FRAME_ERROR, "the program");
+      if (head.type != BERTH_FRAME_DATA)
+        continue;
+      left -= MIN (left, head.length - 4);
+      berth_le32_write (credit + 4, head.length - 4);
+      send_frame (channel, BERTH_FRAME_CREDIT, request, credit, sizeof credit);
+    }
+  printf ("stream-out %.3f\n", STREAM_MIB / (now_ms () - begin) * 1000);
+  await_frame (channel, BERTH_FRAME_EXIT);
+}
+
+static void
+bench_stream (Bench *bench)
+{
+  g_autofree char *xml = make_xml (bench, TRUE);
+  virDomainPtr domain = virDomainDefineXMLFlags (bench->connection, xml, 0);
+  Channel *channel;
+
+  check (domain != NULL, "the definition");
+  clone_start (bench, domain);
+  check (virDomainResume (domain) == 0, "the resume");
+  channel = open_stream (bench->connection, domain);
+  hello (channel);
+  run (channel, 3);
+  for (guint32 i = 0; i < STREAM_TIMES; i++)
+    {
+      stream_in (channel);
+      stream_out (channel, 4 + i);
+    }
+  channel_close (channel);
+  end (domain);
   virDomainUndefine (domain);
   virDomainFree (domain);
 }
@@ -253,15 +408,15 @@ bench_boot (Bench *bench)
   g_autofree char *xml = make_xml (bench, FALSE);
   double begin = now_ms ();
   virDomainPtr domain = virDomainDefineXMLFlags (bench->connection, xml, 0);
-  int fd;
+  Channel *channel;
 
   check (domain != NULL && virDomainCreate (domain) == 0, "the boot");
-  fd = connect_agent (domain);
-  hello (fd);
-  run (fd, 3);
+  channel = connect_agent (domain);
+  hello (channel);
+  run (channel, 3);
   printf ("boot %.3f\n", now_ms () - begin);
   end (domain);
-  close (fd);
+  channel_close (channel);
   virDomainUndefine (domain);
   virDomainFree (domain);
 }
@@ -271,13 +426,13 @@ serve (const char *uri, const char *name)
 {
   virConnectPtr connection = virConnectOpen (uri);
   virDomainPtr domain = connection != NULL ? virDomainLookupByName (connection, name) : NULL;
-  int fd;
+  Channel *channel;
 
   check (domain != NULL, name);
-  fd = connect_agent (domain);
-  hello (fd);
-  run (fd, 3);
-  close (fd);
+  channel = connect_agent (domain);
+  hello (channel);
+  run (channel, 3);
+  channel_close (channel);
   virDomainFree (domain);
   virConnectClose (connection);
   return 0;
@@ -296,7 +451,7 @@ main (int argc, char **argv)
 
   if (argc == 3)
     return serve (uri, argv[2]);
-  if (argc != 5)
+  if (argc != 6)
     return 2;
   setvbuf (stdout, NULL, _IOLBF, 0);
   bench.template = g_hash_table_lookup (templates, "python");
@@ -309,6 +464,8 @@ main (int argc, char **argv)
     bench_clone (&bench);
   for (int i = atoi (argv[4]); i > 0; i--)
     bench_boot (&bench);
+  for (int i = atoi (argv[5]); i > 0; i--)
+    bench_stream (&bench);
   virConnectClose (bench.connection);
   return 0;
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What berth takes, as a ratio to bare libvirt (bench-bare) in the same run. Medians; a shared machine
-is noisy, so look at the ratios. Usage: bench.py BERTH BERTHD BENCH-BARE BENCH-CLIENT.
-BERTH_BENCH_RUNS=30: of each kind."""
+is noisy, so look at the ratios. Usage: bench.py BERTH BERTHD BENCH-BARE BENCH-CLIENT BENCH-SESSION.
+BERTH_BENCH_RUNS=30: of each kind. BERTH_BENCH_ONLY=sessions: only what programs do in sandboxes that
+live, which takes two minutes."""
 
 import os
 import statistics
@@ -16,9 +17,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from guestlib import (BERTH, IMAGES, LIMIT_S, PREFIX, URI, Daemon, domains,  # noqa: E402
                       until, virsh)
 
-BARE, CLIENT = (os.path.abspath(path) for path in sys.argv[3:5])
+BARE, CLIENT, SESSION = (os.path.abspath(path) for path in sys.argv[3:6])
 RUNS = int(os.environ.get("BERTH_BENCH_RUNS", "30"))
 BOOTS = max(RUNS // 10, 1)
+ROUNDS = min(RUNS, 5)
+STREAMS, STREAM_S = 10, 10
 
 
 def numbers(command):
@@ -36,7 +39,7 @@ def median(values):
 
 
 def show(name, value, unit, target=""):
-    print(f"{name:58} {value:9.2f} {unit:4} {target}", flush=True)
+    print(f"{name:58} {value:9.2f} {unit:5} {target}", flush=True)
 
 
 def snapshot_of(d):
@@ -88,7 +91,7 @@ def sustained(d, count):
 def bare_sustained(d, count):
     """Two at a time, one for each core of the machine that the target was set on."""
     begin = time.monotonic()
-    command = [BARE, IMAGES, snapshot_of(d), str(count // 2), "0"]
+    command = [BARE, IMAGES, snapshot_of(d), str(count // 2), "0", "0"]
     processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL,
                                   env={**os.environ, "BERTH_BENCH_NAME": f"berthbare-{n}"})
                  for n in range(2)]
@@ -133,12 +136,75 @@ def proportional_mb(d):
     return median(found)
 
 
+def session(d):
+    """exec (ms), put and get (MiB/s) of a connected program, in a sandbox that has run before; and
+    bare libvirt's in the same minute, for what else the machine does to weigh the same on both"""
+    found = numbers([BARE, IMAGES, snapshot_of(d), "1", "0", "1"])
+    sandbox = d.berth("create").stdout.strip()
+    d.wait_warm()  # the next one is cloned meanwhile
+    numbers([SESSION, "exec", d.socket, "2", sandbox])
+    found |= {f"our {name}": values for what, count in (("exec", "10"), ("files", "3"))
+              for name, values in numbers([SESSION, what, d.socket, count, sandbox]).items()}
+    d.berth("destroy", sandbox)
+    return {name: median(values) for name, values in found.items()}
+
+
+def used_cpu_s(d):
+    with open(f"/proc/{d.process.pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(d, key):
+    with open(f"/proc/{d.process.pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(key + ":")) / 1024
+
+
+def streams(d):
+    """What berthd takes while many sandboxes write all they can: MiB at most, those that are its own
+    and no library's file, cores; MiB/s of all"""
+    sandboxes = [d.berth("create").stdout.strip() for _ in range(STREAMS)]
+    with open(f"/proc/{d.process.pid}/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")  # the peak begins anew
+    begin, before = time.monotonic(), used_cpu_s(d)
+    own = 0
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(numbers, [SESSION, "stream", d.socket, str(STREAM_S), *sandboxes])
+        while not found.done():
+            own = max(own, memory_mb(d, "RssAnon"))
+            time.sleep(0.02)
+    cores = (used_cpu_s(d) - before) / (time.monotonic() - begin)
+    peak = memory_mb(d, "VmHWM")
+    d.berth("destroy", *sandboxes)
+    return peak, own, cores, median(found.result()["stream"])
+
+
+def show_sessions(d):
+    rounds = [session(d) for _ in range(ROUNDS)]
+    for name, bare, unit, title, target in (
+            ("exec", "live-exec", "ms", "the bare agent's", 1.3),
+            ("put", "stream-in", "MiB/s", "what a bare virStream moves in", 0.7),
+            ("get", "stream-out", "MiB/s", "what a bare virStream moves out", 0.7)):
+        show(f"live session: {name}", median(one["our " + name] for one in rounds), unit)
+        show(f"  {title}", median(one[bare] for one in rounds), unit)
+        show("  ratio", median(one["our " + name] / one[bare] for one in rounds), "x",
+             f"(target {target})")
+    peak, own, cores, together = streams(d)
+    show(f"{STREAMS} sessions that stream, together", together, "MiB/s")
+    show("  berthd's memory at most", peak, "MiB", "(target 20)")
+    show("    without its libraries' files", own, "MiB")
+    show("  berthd's CPU time, in cores", cores, "", f"(target {max(os.cpu_count() - 1, 1)})")
+
+
 def main():
     print(f"# {RUNS} of each, {BOOTS} boots; load {os.getloadavg()[0]:.1f} at the beginning")
     with Daemon("--max-vms", "12", "--vcpus", "32", "--warm", "python=1", "--warm-default", "0") as d:
         d.wait_warm()
+        show_sessions(d)
+        if os.environ.get("BERTH_BENCH_ONLY") == "sessions":
+            return
         bare = {name: median(values) for name, values
-                in numbers([BARE, IMAGES, snapshot_of(d), str(RUNS), str(BOOTS)]).items()}
+                in numbers([BARE, IMAGES, snapshot_of(d), str(RUNS), str(BOOTS), "0"]).items()}
         for name, value in bare.items():
             show(f"bare libvirt: {name}", value, "ms")
         first, answer = warm_runs(d)

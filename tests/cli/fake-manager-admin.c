@@ -49,9 +49,12 @@ target_of (BerthManager *self)
   return target;
 }
 
+/* Notes @verb in berthd's log, where one is given. */
 static gboolean
-check (const char *name, gboolean may_be_all, GError **error)
+check (const char *verb, const char *name, gboolean may_be_all, GError **error)
 {
+  if (verb != NULL)
+    g_message ("fake: %s '%s'", verb, name);
   if (g_strcmp0 (name, "python") == 0 || (may_be_all && name[0] == '\0'))
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %s; there are python",
@@ -63,7 +66,7 @@ gboolean
 berth_manager_set_warm (BerthManager *self, const char *template_name, guint min, guint max,
                         GError **error)
 {
-  if (!check (template_name, FALSE, error))
+  if (!check (NULL, template_name, FALSE, error))
     return FALSE;
   *target_of (self) = min * 100 + max;
   return TRUE;
@@ -73,13 +76,13 @@ gboolean
 berth_manager_drain_pool (BerthManager *self, const char *template_name, GError **error)
 {
   *target_of (self) = 0;
-  return check (template_name, TRUE, error);
+  return check ("drain", template_name, TRUE, error);
 }
 
 gboolean
 berth_manager_fill_pool (BerthManager *self, const char *template_name, GError **error)
 {
-  return check (template_name, TRUE, error);
+  return check ("fill", template_name, TRUE, error);
 }
 
 GVariant *
@@ -95,7 +98,7 @@ berth_manager_dup_templates (BerthManager *self)
 char *
 berth_manager_dup_template_xml (BerthManager *self, const char *template_name, GError **error)
 {
-  return check (template_name, FALSE, error) ? g_strdup ("<domain/>\n") : NULL;
+  return check (NULL, template_name, FALSE, error) ? g_strdup ("<domain/>\n") : NULL;
 }
 
 gboolean
@@ -114,7 +117,7 @@ berth_manager_snapshot_async (BerthManager *self, const char *template_name,
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   g_autoptr (GError) error = NULL;
 
-  if (check (template_name, FALSE, &error))
+  if (check ("snapshot", template_name, FALSE, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, g_steal_pointer (&error));
@@ -129,5 +132,5 @@ berth_manager_snapshot_finish (BerthManager *self, GAsyncResult *result, GError 
 gboolean
 berth_manager_remove_snapshot (BerthManager *self, const char *template_name, GError **error)
 {
-  return check (template_name, TRUE, error);
+  return check ("remove snapshot", template_name, TRUE, error);
 }

@@ -4,10 +4,11 @@
 Run by test-examples.py against a berthd with two places."""
 
 import asyncio
+import tempfile
 
 import gi
 gi.require_version("Berth", "1.0")
-from gi.repository import Berth, GLib
+from gi.repository import Berth, Gio, GLib
 
 from berth_asyncio import call
 
@@ -43,6 +44,36 @@ async def cancelled_wait(client):
     return sandboxes[0]
 
 
+async def before_it_runs(client):
+    """Heard on the main loop's thread, while this one awaits"""
+    spec, heard = Berth.Spec(template="slow"), []
+    spec.connect("progress", lambda _, *told: heard.append(told))
+    log = spec.open_boot_log()
+    _, text = await asyncio.gather(call(client, "run", spec, Berth.Program.new("true")),
+                                   call(log, "read_bytes", 64, GLib.PRIORITY_DEFAULT))
+    print("progress", *heard[0], text.get_data().decode().strip())
+
+
+async def streams(client):
+    sandbox = await call(client, "create", None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Gio.File.new_for_path(folder + "/f")
+        path.replace_contents(b"streamed", None, False, Gio.FileCreateFlags.NONE, None)
+        await call(client, "put_stream", sandbox, "f", path.read(None), 6, 0)
+        output = path.replace(None, False, Gio.FileCreateFlags.NONE, None)
+        await call(client, "get_stream", sandbox, "f", output, 0)
+        output.close(None)
+        print(path.load_contents(None).contents.decode())
+    await call(client, "destroy", sandbox)
+
+
+async def steer(client):
+    admin = Berth.Admin.new(client)
+    await call(admin, "set_warm", "python", 1, 2)
+    await call(admin, "act", Berth.AdminAction.FILL, None)
+    print("warm", (await call(admin, "list_templates")).unpack()[0]["snapshot_mb"])
+
+
 async def errors(client, gone):
     try:
         await call(client, "exec", gone, Berth.Program.new("true"))
@@ -60,6 +91,9 @@ async def main():
     await time_limit(client)
     await many_at_once(client)
     await errors(client, await cancelled_wait(client))
+    await before_it_runs(client)
+    await streams(client)
+    await steer(client)
     # a call that waits, while another thread runs the main loop
     print(client.run(None, Berth.Program.new("echo waited"), None).get_stdout().strip())
 

@@ -13,6 +13,12 @@ limit_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+guint
+limit_add (void)
+{
+  return g_timeout_add_seconds (LIMIT_S, limit_cb, NULL);
+}
+
 void
 answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -30,7 +36,7 @@ answers_init (Answers *self)
 GAsyncResult *
 answers_wait (Answers *self, guint index)
 {
-  guint limit_id = g_timeout_add_seconds (LIMIT_S, limit_cb, NULL);
+  guint limit_id = limit_add ();
 
   while (self->results->len <= index)
     g_main_context_iteration (NULL, TRUE);
@@ -42,6 +48,20 @@ void
 answers_clear (Answers *self)
 {
   g_ptr_array_unref (self->results);
+}
+
+GBytes *
+random_bytes (gsize size)
+{
+  guchar *data = g_malloc (size);
+  guint32 state = 1;
+
+  for (gsize i = 0; i < size; i++)
+    {
+      state = state * 1664525u + 1013904223u;
+      data[i] = state >> 24;
+    }
+  return g_bytes_new_take (data, size);
 }
 
 void

@@ -32,6 +32,11 @@ void answered_cb (GObject *source, GAsyncResult *result, gpointer user_data);
 /* (transfer none): the answer number @index */
 GAsyncResult *answers_wait (Answers *self, guint index);
 
+/* (transfer full): the same for the same size */
+GBytes *random_bytes (gsize size);
+/* Ends the test when it is not removed in LIMIT_S. */
+guint limit_add (void);
+
 void set_up (Fixture *fixture, gconstpointer data);
 void tear_down (Fixture *fixture, gconstpointer data);
 

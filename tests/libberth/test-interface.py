@@ -15,7 +15,7 @@ import traceback
 
 LIBRARY, SOURCE, BUILD = sys.argv[1:4]
 FRONT = os.path.join(SOURCE, "plugin/libberth")
-PUBLIC = ["berth-client.h", "berth-error.h", "berth-macros.h", "berth-program.h",
+PUBLIC = ["berth-admin.h", "berth-client.h", "berth-error.h", "berth-macros.h", "berth-program.h",
           "berth-result.h", "berth-server.h", "berth-spec.h", "berth.h"]
 LIMIT_S = 60
 

@@ -196,20 +196,6 @@ test_streams_end_with_the_call (Fixture *fixture, gconstpointer data)
 
 /* ---- files ---- */
 
-static GBytes *
-random_bytes (gsize size)
-{
-  guchar *data = g_malloc (size);
-  guint32 state = 1;
-
-  for (gsize i = 0; i < size; i++)
-    {
-      state = state * 1664525u + 1013904223u;
-      data[i] = state >> 24;
-    }
-  return g_bytes_new_take (data, size);
-}
-
 /* Through both pipes many times over, and nothing */
 static void
 test_files (Fixture *fixture, gconstpointer data)

@@ -7,6 +7,6 @@
 G_BEGIN_DECLS
 
 /* (transfer full): to be exported on a connection of user @uid */
-GDBusInterfaceSkeleton *berth_admin_new (BerthManager *manager, guint32 uid);
+GDBusInterfaceSkeleton *berth_peer_admin_new (BerthManager *manager, guint32 uid);
 
 G_END_DECLS

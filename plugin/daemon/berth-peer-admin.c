@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The D-Bus interface for administrators: who may, and what it does. */
-#include "plugin/daemon/berth-admin.h"
+#include "plugin/daemon/berth-peer-admin.h"
 
 #include <unistd.h>
 
 #include "berth-dbus-admin.h"
 #include "pool/berth-error.h"
 
-#define BERTH_TYPE_ADMIN (berth_admin_get_type ())
-G_DECLARE_FINAL_TYPE (BerthAdmin, berth_admin, BERTH, ADMIN, BerthDBusAdminSkeleton)
+#define BERTH_TYPE_PEER_ADMIN (berth_peer_admin_get_type ())
+G_DECLARE_FINAL_TYPE (BerthPeerAdmin, berth_peer_admin, BERTH, PEER_ADMIN, BerthDBusAdminSkeleton)
 
-struct _BerthAdmin
+struct _BerthPeerAdmin
 {
   BerthDBusAdminSkeleton parent_instance;
   BerthManager *manager;
@@ -19,7 +19,7 @@ struct _BerthAdmin
 
 static void iface_init (BerthDBusAdminIface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (BerthAdmin, berth_admin, BERTH_DBUS_TYPE_ADMIN_SKELETON,
+G_DEFINE_FINAL_TYPE_WITH_CODE (BerthPeerAdmin, berth_peer_admin, BERTH_DBUS_TYPE_ADMIN_SKELETON,
                                G_IMPLEMENT_INTERFACE (BERTH_DBUS_TYPE_ADMIN, iface_init))
 
 static void
@@ -37,7 +37,7 @@ static gboolean
 handle_set_warm (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
                  const char *template_name, guint min, guint max)
 {
-  BerthAdmin *self = BERTH_ADMIN (object);
+  BerthPeerAdmin *self = BERTH_PEER_ADMIN (object);
   GError *error = NULL;
   gboolean ok = FALSE;
 
@@ -54,7 +54,7 @@ static gboolean
 handle_fill (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const char *template_name)
 {
   GError *error = NULL;
-  gboolean ok = berth_manager_fill_pool (BERTH_ADMIN (object)->manager, template_name, &error);
+  gboolean ok = berth_manager_fill_pool (BERTH_PEER_ADMIN (object)->manager, template_name, &error);
 
   answer (invocation, ok, error);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -64,7 +64,8 @@ static gboolean
 handle_drain (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const char *template_name)
 {
   GError *error = NULL;
-  gboolean ok = berth_manager_drain_pool (BERTH_ADMIN (object)->manager, template_name, &error);
+  gboolean ok
+      = berth_manager_drain_pool (BERTH_PEER_ADMIN (object)->manager, template_name, &error);
 
   answer (invocation, ok, error);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -73,7 +74,7 @@ handle_drain (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const c
 static gboolean
 handle_list_templates (BerthDBusAdmin *object, GDBusMethodInvocation *invocation)
 {
-  g_autoptr (GVariant) templates = berth_manager_dup_templates (BERTH_ADMIN (object)->manager);
+  g_autoptr (GVariant) templates = berth_manager_dup_templates (BERTH_PEER_ADMIN (object)->manager);
 
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@aa{sv})", templates));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -85,7 +86,7 @@ handle_show_template (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *xml
-      = berth_manager_dup_template_xml (BERTH_ADMIN (object)->manager, template_name, &error);
+      = berth_manager_dup_template_xml (BERTH_PEER_ADMIN (object)->manager, template_name, &error);
 
   if (xml != NULL)
     g_dbus_method_invocation_return_value (invocation, g_variant_new ("(s)", xml));
@@ -98,7 +99,7 @@ static gboolean
 handle_check_template (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const char *path)
 {
   GError *error = NULL;
-  gboolean ok = berth_manager_check_template (BERTH_ADMIN (object)->manager, path, &error);
+  gboolean ok = berth_manager_check_template (BERTH_PEER_ADMIN (object)->manager, path, &error);
 
   answer (invocation, ok, error);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -117,7 +118,7 @@ static gboolean
 handle_snapshot (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
                  const char *template_name)
 {
-  berth_manager_snapshot_async (BERTH_ADMIN (object)->manager, template_name, snapshot_cb,
+  berth_manager_snapshot_async (BERTH_PEER_ADMIN (object)->manager, template_name, snapshot_cb,
                                 invocation);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -128,7 +129,7 @@ handle_remove_snapshot (BerthDBusAdmin *object, GDBusMethodInvocation *invocatio
 {
   GError *error = NULL;
   gboolean ok
-      = berth_manager_remove_snapshot (BERTH_ADMIN (object)->manager, template_name, &error);
+      = berth_manager_remove_snapshot (BERTH_PEER_ADMIN (object)->manager, template_name, &error);
 
   answer (invocation, ok, error);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -136,9 +137,10 @@ handle_remove_snapshot (BerthDBusAdmin *object, GDBusMethodInvocation *invocatio
 
 /* Asked by GDBus before any method is handled. */
 static gboolean
-berth_admin_authorize_method (GDBusInterfaceSkeleton *skeleton, GDBusMethodInvocation *invocation)
+berth_peer_admin_authorize_method (GDBusInterfaceSkeleton *skeleton,
+                                   GDBusMethodInvocation *invocation)
 {
-  BerthAdmin *self = BERTH_ADMIN (skeleton);
+  BerthPeerAdmin *self = BERTH_PEER_ADMIN (skeleton);
 
   if (self->uid == 0 || self->uid == geteuid ())
     return TRUE;
@@ -162,28 +164,28 @@ iface_init (BerthDBusAdminIface *iface)
 }
 
 static void
-berth_admin_dispose (GObject *object)
+berth_peer_admin_dispose (GObject *object)
 {
-  g_clear_object (&BERTH_ADMIN (object)->manager);
-  G_OBJECT_CLASS (berth_admin_parent_class)->dispose (object);
+  g_clear_object (&BERTH_PEER_ADMIN (object)->manager);
+  G_OBJECT_CLASS (berth_peer_admin_parent_class)->dispose (object);
 }
 
 static void
-berth_admin_class_init (BerthAdminClass *klass)
+berth_peer_admin_class_init (BerthPeerAdminClass *klass)
 {
-  G_OBJECT_CLASS (klass)->dispose = berth_admin_dispose;
-  G_DBUS_INTERFACE_SKELETON_CLASS (klass)->g_authorize_method = berth_admin_authorize_method;
+  G_OBJECT_CLASS (klass)->dispose = berth_peer_admin_dispose;
+  G_DBUS_INTERFACE_SKELETON_CLASS (klass)->g_authorize_method = berth_peer_admin_authorize_method;
 }
 
 static void
-berth_admin_init (BerthAdmin *self)
+berth_peer_admin_init (BerthPeerAdmin *self)
 {
 }
 
 GDBusInterfaceSkeleton *
-berth_admin_new (BerthManager *manager, guint32 uid)
+berth_peer_admin_new (BerthManager *manager, guint32 uid)
 {
-  BerthAdmin *self = g_object_new (BERTH_TYPE_ADMIN, NULL);
+  BerthPeerAdmin *self = g_object_new (BERTH_TYPE_PEER_ADMIN, NULL);
 
   self->manager = g_object_ref (manager);
   self->uid = uid;

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Ends of pipes that a call takes along are close-on-exec, and are here once: who has the other end
+ * sees the end when berthd closes its own. */
+#include "plugin/libberth/berth-pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <unistd.h>
+
+#include "pool/berth-error.h"
+
+static void
+explain (const GError *cause, GError **error)
+{
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "this process: %s", cause->message);
+}
+
+void
+berth_pipe_close (int *kept)
+{
+  if (*kept >= 0)
+    close (*kept);
+  *kept = -1;
+}
+
+int
+berth_pipe_open (int *kept, gboolean kept_reads, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+  int ends[2];
+
+  if (!g_unix_open_pipe (ends, FD_CLOEXEC, &cause))
+    {
+      explain (cause, error);
+      return -1;
+    }
+  berth_pipe_close (kept);
+  *kept = ends[kept_reads ? 0 : 1];
+  return ends[kept_reads ? 1 : 0];
+}
+
+gboolean
+berth_pipe_keep_copy (int *kept, int fd, const char *key, GError **error)
+{
+  int copy = fcntl (fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+  if (copy < 0)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "descriptor %d for %s: %s", fd, key,
+                   g_strerror (errno));
+      return FALSE;
+    }
+  berth_pipe_close (kept);
+  *kept = copy;
+  return TRUE;
+}
+
+gboolean
+berth_pipe_hand_over (int *kept, const char *key, GVariantDict *options, GUnixFDList *fds,
+                      GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+  int handle = g_unix_fd_list_append (fds, *kept, &cause);
+
+  if (handle < 0)
+    {
+      explain (cause, error);
+      return FALSE;
+    }
+  g_variant_dict_insert (options, key, "h", handle);
+  berth_pipe_close (kept);
+  return TRUE;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A program that uses libberth on sandboxes that live: how long an exec takes, what files move at,
+ * what many streams add up to.
+ *
+ * Usage: bench-session exec SOCKET COUNT ID, files SOCKET COUNT ID, stream SOCKET SECONDS ID...
+ * Prints a number a line: NAME MILLISECONDS; of files and streams NAME MIB_PER_SECOND. */
+#include <berth.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (1024 * 1024)
+/* As large as what bench-bare moves */
+#define FILE_MIB 32
+#define FILE_BYTES (FILE_MIB * MIB)
+#define CHUNK_BYTES 65536
+
+static double
+now_ms (void)
+{
+  return (double)g_get_monotonic_time () / 1000;
+}
+
+static void
+check (const GError *error)
+{
+  if (error != NULL)
+    g_error ("%s: %s", berth_error_get_code (error), error->message);
+}
+
+static void
+bench_exec (BerthClient *client, int count, const char *id)
+{
+  g_autoptr (BerthProgram) program = berth_program_new ("print(1)");
+
+  while (count-- > 0)
+    {
+      g_autoptr (GError) error = NULL;
+      double begin = now_ms ();
+      g_autoptr (BerthResult) result = berth_client_exec (client, id, program, NULL, &error);
+
+      check (error);
+      printf ("exec %.3f\n", now_ms () - begin);
+    }
+}
+
+static void
+bench_files (BerthClient *client, int count, const char *id)
+{
+  g_autoptr (GBytes) content = g_bytes_new_take (g_malloc0 (FILE_BYTES), FILE_BYTES);
+
+  while (count-- > 0)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GInputStream) input = g_memory_input_stream_new_from_bytes (content);
+      g_autoptr (GOutputStream) output = g_memory_output_stream_new_resizable ();
+      double begin = now_ms ();
+
+      berth_client_put_stream (client, id, "file", input, FILE_BYTES, 0, NULL, &error);
+      check (error);
+      printf ("put %.3f\n", FILE_MIB / (now_ms () - begin) * 1000);
+      begin = now_ms ();
+      berth_client_get_stream (client, id, "file", output, 0, NULL, &error);
+      check (error);
+      printf ("get %.3f\n", FILE_MIB / (now_ms () - begin) * 1000);
+    }
+}
+
+typedef struct
+{
+  BerthClient *client;
+  const char *id;
+  int seconds;
+  GInputStream *output;
+  guint64 bytes;
+} Session;
+
+/* Drops what it reads: whoever is slow is not this program. */
+static gpointer
+read_thread (gpointer data)
+{
+  Session *session = data;
+  g_autofree guint8 *chunk = g_malloc (CHUNK_BYTES);
+  gssize size;
+
+  while ((size = g_input_stream_read (session->output, chunk, CHUNK_BYTES, NULL, NULL)) > 0)
+    session->bytes += (guint64)size;
+  return NULL;
+}
+
+static gpointer
+session_thread (gpointer data)
+{
+  Session *session = data;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *code
+      = g_strdup_printf ("import os, time\nz = bytes(65536)\nend = time.monotonic() + %d\n"
+                         "while time.monotonic() < end: os.write(1, z)\n",
+                         session->seconds);
+  g_autoptr (BerthProgram) program = berth_program_new (code);
+  g_autoptr (BerthResult) result = NULL;
+  GThread *reader;
+
+  berth_program_set_timeout_ms (program, (guint)session->seconds * 1000 + 60000);
+  session->output = berth_program_open_stdout (program, &error);
+  check (error);
+  reader = g_thread_new ("reader", read_thread, session);
+  result = berth_client_exec (session->client, session->id, program, NULL, &error);
+  check (error);
+  g_thread_join (reader);
+  g_object_unref (session->output);
+  return NULL;
+}
+
+static void
+bench_stream (BerthClient *client, int seconds, char **ids)
+{
+  guint count = g_strv_length (ids);
+  g_autofree Session *sessions = g_new0 (Session, count);
+  g_autofree GThread **threads = g_new0 (GThread *, count);
+  double begin = now_ms ();
+  guint64 bytes = 0;
+
+  for (guint i = 0; i < count; i++)
+    {
+      sessions[i] = (Session){ .client = client, .id = ids[i], .seconds = seconds };
+      threads[i] = g_thread_new ("session", session_thread, &sessions[i]);
+    }
+  for (guint i = 0; i < count; i++)
+    {
+      g_thread_join (threads[i]);
+      bytes += sessions[i].bytes;
+    }
+  printf ("stream %.3f\n", (double)bytes / MIB / (now_ms () - begin) * 1000);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (BerthClient) client = argc > 4 ? berth_client_new (argv[2]) : NULL;
+
+  if (client == NULL)
+    return 2;
+  setvbuf (stdout, NULL, _IOLBF, 0);
+  if (strcmp (argv[1], "exec") == 0)
+    bench_exec (client, atoi (argv[3]), argv[4]);
+  else if (strcmp (argv[1], "files") == 0)
+    bench_files (client, atoi (argv[3]), argv[4]);
+  else
+    bench_stream (client, atoi (argv[3]), argv + 4);
+  return 0;
+}
