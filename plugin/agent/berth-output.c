@@ -80,9 +80,10 @@ output_flush (BerthOutput *self)
   if (self->is_broken)
     self->written = self->held->len;
   done = self->written - before;
-  if (self->written == self->held->len)
+  /* not only when all is written: a reader that is always behind never lets that come */
+  if (self->written > self->held->len / 2)
     {
-      g_byte_array_set_size (self->held, 0);
+      g_byte_array_remove_range (self->held, 0, (guint)self->written);
       self->written = 0;
     }
   return done;
