@@ -441,7 +441,7 @@ pick_template (BerthAdmission *self)
                               .have = have };
 
       if (have >= berth_warm_get_wanted (warm, self->now_us)
-          || (count.n_idle > 0 && berth_warm_is_holding_back (warm, self->now_us))
+          || berth_warm_is_holding_back (warm, self->now_us)
           || !berth_warm_may_refill (warm, self->now_us) || !berth_place_covers (&free, &place))
         continue;
       if (is_better_refill (&refill, &best))

@@ -9,8 +9,9 @@
 #define RATE_WINDOW_US (60 * G_TIME_SPAN_SECOND) /* how long an arrival is remembered */
 #define REFILL_WEIGHT 0.3                        /* of the newest refill in the mean */
 #define REFILL_DEFAULT_S 1.0                     /* until one was measured */
-/* A short program is over by then, on a host that does nothing else: the start of a clone keeps a
- * CPU busy for as long. */
+/* A short program is over by then. The start of a clone keeps both CPUs of a small host busy for
+ * longer than that, and a run beside it took 2.5 times as long (measured); who comes meanwhile does
+ * not wait for it, but starts a clone at once. */
 #define HOLD_BACK_US (G_TIME_SPAN_MILLISECOND * 250)
 #define FALL_AFTER_US (60 * G_TIME_SPAN_SECOND) /* how long less must have been enough */
 #define IGNORED_DEMAND 0.02                     /* VMs: so rare a use keeps none warm */
@@ -37,7 +38,7 @@ struct _BerthWarm
   guint failed_claims;  /* likewise: a VM that can be made but not used is as bad */
   char *last_error;
   gint64 not_before_us;
-  gint64 held_back_until_us; /* no refill while others stand by */
+  gint64 held_back_until_us; /* no refill before */
 };
 
 BerthWarm *

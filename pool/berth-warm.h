@@ -40,7 +40,7 @@ gboolean berth_warm_fits (BerthWarm *self, guint memory_mb, guint vcpus);
 void berth_warm_note_arrival (BerthWarm *self, gint64 now_us);
 void berth_warm_note_refill (BerthWarm *self, gint64 took_us);
 void berth_warm_note_claim (BerthWarm *self);
-/* one was given to a waiter: while others stand by, its owner has the host's CPUs for a moment */
+/* one was given to a waiter, who has the host's CPUs for a moment before the next is made */
 void berth_warm_note_given (BerthWarm *self, gint64 now_us);
 gboolean berth_warm_is_holding_back (BerthWarm *self, gint64 now_us);
 void berth_warm_note_failed_refill (BerthWarm *self, const char *message, gint64 now_us);

@@ -77,6 +77,10 @@ test_hit (void)
   vm = core_world_get_vm (world, ticket);
   g_assert_true (berth_vm_was_warm (vm));
   g_assert_cmpint (berth_vm_get_admitted_us (vm), ==, SECOND);
+  /* its program has the host's CPUs first */
+  g_assert_cmpuint (core_world_get_number (world, "slots", "starting"), ==, 0);
+  core_world_advance (world, SECOND / 4);
+  g_assert_cmpuint (core_world_get_number (world, "slots", "starting"), ==, 1);
   core_world_advance (world, SECOND);
   g_assert_cmpuint (count_idle (world), ==, 1); /* refilled */
   core_world_destroy (world, vm);
