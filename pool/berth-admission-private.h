@@ -97,7 +97,8 @@ struct _BerthAdmission
   gboolean is_shutting_down;
   GArray *shutdown_tickets;
   guint64 pass;        /* of dispatch */
-  gint64 now_us;       /* of the message that is being handled */
+  gint64 now_us;       /* of the message that is being handled, or of who asked how things are */
+  gint64 handled_us;   /* of the last message: what is due since is still to be done */
   GPtrArray *effects;  /* of it; NULL between messages */
   BerthPlace smallest; /* memory and vCPUs that were asked for; 0 before that */
   BerthPlace allowed;  /* for berth_admission_check(): the capacity, or what a resize left above */

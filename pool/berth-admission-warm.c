@@ -482,7 +482,7 @@ berth_admission_next_warm_wakeup_us (BerthAdmission *self)
       gint64 max_idle_us = berth_warm_get_target (warm)->max_idle_us;
       WarmCount count = count_warm (self, warm);
 
-      wakeup_us = MIN (wakeup_us, berth_warm_next_wakeup_us (warm, self->now_us));
+      wakeup_us = MIN (wakeup_us, berth_warm_next_wakeup_us (warm, self->handled_us));
       /* while one comes or goes, its event is what the next rotation waits for */
       if (max_idle_us > 0 && count.oldest != NULL && count.n_refilling == 0 && count.n_leaving == 0
           && berth_warm_may_refill (warm, self->now_us))

@@ -380,6 +380,7 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
 
   self->effects = effects;
   self->now_us = MAX (self->now_us, now_us);
+  self->handled_us = self->now_us;
   berth_tenants_set_now (self->tenants, self->now_us);
   switch (message->type)
     {

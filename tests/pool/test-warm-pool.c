@@ -88,6 +88,24 @@ test_hit (void)
   g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 4);
 }
 
+/* 4: who asks how things are must not take a wake-up with it */
+static void
+test_status_loses_no_wakeup (void)
+{
+  g_autoptr (CoreWorld) world = new_world (4);
+  g_autoptr (GVariant) status = NULL;
+  gint64 later_us;
+
+  core_world_set_warm (world, "python", &one);
+  core_world_advance (world, SECOND);
+  acquire (world, "python", 192, FOREVER);
+  core_world_advance (world, MS);
+  later_us = world->now_us + SECOND;
+  g_assert_cmpint (berth_admission_next_wakeup_us (world->core), <, later_us); /* the refill */
+  status = berth_admission_dup_status (world->core, later_us);
+  g_assert_cmpint (berth_admission_next_wakeup_us (world->core), <, later_us);
+}
+
 /* 7: only what is exactly asked for */
 static void
 test_serves_only_its_shape (void)
@@ -765,6 +783,7 @@ main (int argc, char **argv)
   ADD ("failing-refills-back-off", test_failing_refills_back_off);
   ADD ("refill-killed-from-outside", test_refill_killed_from_outside);
   ADD ("dead-warm-vm-is-replaced", test_dead_warm_vm_is_replaced);
+  ADD ("4-status-loses-no-wakeup", test_status_loses_no_wakeup);
   ADD ("rotation", test_rotation);
   ADD ("7-template-changed", test_template_changed);
   ADD ("7-template-changed-behind-the-gate", test_template_changed_behind_the_gate);
