@@ -73,10 +73,13 @@ append_frame (GByteArray *bytes, guint32 type, guint32 request, gconstpointer pa
 void
 peer_send (Fixture *fixture, guint32 type, guint32 request, gconstpointer payload, gsize length)
 {
-  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  guint8 head[BERTH_FRAME_HEAD_SIZE];
 
-  append_frame (bytes, type, request, payload, (guint32)length);
-  g_assert_cmpint (send (fixture->peer, bytes->data, bytes->len, MSG_NOSIGNAL), ==, bytes->len);
+  /* nothing is allocated here: a sanitizer keeps what is freed, and tests look at the memory */
+  berth_frame_head_write (head, type, request, (guint32)length);
+  g_assert_cmpint (send (fixture->peer, head, sizeof head, MSG_NOSIGNAL), ==, sizeof head);
+  if (length > 0)
+    g_assert_cmpint (send (fixture->peer, payload, length, MSG_NOSIGNAL), ==, (gssize)length);
 }
 
 BerthFrameHead
