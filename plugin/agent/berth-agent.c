@@ -302,6 +302,14 @@ frame_cb (const BerthFrame *frame, gpointer user_data)
     closed_cb (error, self);
 }
 
+/* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */
+static void
+fill_random (guint8 *bytes, gsize size)
+{
+  if (getrandom (bytes, size, 0) != (gssize)size)
+    g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
+}
+
 BerthAgent *
 berth_agent_new (GSocket *socket)
 {
@@ -309,8 +317,7 @@ berth_agent_new (GSocket *socket)
 
   self->channel = berth_frame_channel_new (socket, frame_cb, closed_cb, self);
   self->files = berth_agent_files_new (self->channel, &self->last_request);
-  if (getrandom (self->machine_id, sizeof self->machine_id, 0) != sizeof self->machine_id)
-    g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: as for a seed */
+  fill_random (self->machine_id, sizeof self->machine_id);
   return self;
 }
 
@@ -448,10 +455,7 @@ berth_agent_identify_async (BerthAgent *self, const char *hostname, gboolean is_
       = agent_add_call (self, task, BERTH_FRAME_IDENTITY_DONE, ++self->last_request, timeout_ms);
   if (pending == NULL)
     return;
-  /* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */
-  if (getrandom (pending->identity.seed, sizeof pending->identity.seed, 0)
-      != sizeof pending->identity.seed)
-    g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
+  fill_random (pending->identity.seed, sizeof pending->identity.seed);
   memcpy (pending->identity.machine_id, self->machine_id, sizeof self->machine_id);
   g_strlcpy (pending->identity.hostname, hostname, sizeof pending->identity.hostname);
   pending->identity.realtime_ns

@@ -5,11 +5,11 @@
 
 #include <unistd.h>
 
-#include "plugin/daemon/berth-peer-admin.h"
 #include "plugin/daemon/berth-calls.h"
 #include "plugin/daemon/berth-gate.h"
 #include "plugin/daemon/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
+#include "plugin/daemon/berth-peer-admin.h"
 #include "plugin/daemon/berth-wire.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"

@@ -3,6 +3,7 @@
  * nothing waits for these answers. */
 #include "plugin/libberth/berth-watch.h"
 
+#include "plugin/agent/berth-source.h"
 #include "plugin/daemon/berth-wire.h"
 
 /* A shorter wait is none to a person. */
@@ -53,20 +54,12 @@ asked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   self->func (&stage, self->user_data);
 }
 
-static void
-drop_timer (BerthWatch *self)
-{
-  if (self->timer != NULL)
-    g_source_destroy (self->timer);
-  g_clear_pointer (&self->timer, g_source_unref);
-}
-
 static gboolean
 ask_cb (gpointer user_data)
 {
   BerthWatch *self = user_data;
 
-  drop_timer (self);
+  berth_source_clear (&self->timer);
   g_dbus_connection_call (self->connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Progress",
                           g_variant_new ("(u)", self->serial), G_VARIANT_TYPE ("(a{sv})"),
                           G_DBUS_CALL_FLAGS_NONE, G_MAXINT, self->cancellable, asked_cb, self);
@@ -100,7 +93,7 @@ berth_watch_new (GDBusConnection *connection, guint32 serial, BerthWatchFunc fun
 void
 berth_watch_free (BerthWatch *self)
 {
-  drop_timer (self);
+  berth_source_clear (&self->timer);
   g_cancellable_cancel (self->cancellable);
   g_object_unref (self->cancellable);
   g_main_context_unref (self->context);

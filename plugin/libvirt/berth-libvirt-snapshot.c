@@ -195,8 +195,7 @@ berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *name, cons
   g_autoptr (GError) error = NULL;
   BerthImages *images = berth_libvirt_get_images (self, &error);
   BerthSnapshot *current = berth_stock_get (self->stock, name);
-  g_autofree char *tenant_key = NULL;
-  g_autofree char *template_name = berth_snapshot_split_name (name, &tenant_key);
+  g_autofree char *template_name = berth_snapshot_split_name (name, NULL);
   g_autoptr (GTask) job = NULL;
   Prepare *data;
 

@@ -296,12 +296,11 @@ vm_has_template_size (BerthVm *vm, BerthTemplate *template)
          && berth_vm_get_vcpus (vm) == berth_template_get_vcpus (template);
 }
 
-/* (nullable): what to clone @vm from; NULL: boot it */
+/* (nullable): what to clone @vm from; NULL: boot it. @name: of the snapshot */
 static BerthSnapshot *
-libvirt_pick_snapshot (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template,
+libvirt_pick_snapshot (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, const char *name,
                        BerthImages *images)
 {
-  g_autofree char *name = libvirt_make_snapshot_name (self, vm);
   g_autoptr (GError) reason = NULL;
   BerthSnapshot *snapshot;
 
@@ -340,7 +339,7 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
     }
   out_plan->snapshot = slot->mode == BERTH_START_RUN && berth_stock_take_doubt (self->stock, name)
                            ? NULL
-                           : libvirt_pick_snapshot (self, vm, template, images);
+                           : libvirt_pick_snapshot (self, vm, template, name, images);
   if (slot->mode == BERTH_START_WARM && out_plan->snapshot == NULL)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "there is no snapshot of %s yet",

@@ -189,11 +189,18 @@ open_uri (const char *uri, GError **error)
   return g_steal_pointer (&opened);
 }
 
+/* (nullable): the one to open; NULL: whichever answers */
+static const char *
+link_get_next_uri (BerthLink *self)
+{
+  return self->uri != NULL ? self->uri : self->wanted_uri;
+}
+
 static void
 open_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   BerthLink *self = source;
-  const char *uri = self->uri != NULL ? self->uri : self->wanted_uri;
+  const char *uri = link_get_next_uri (self);
   g_autoptr (GError) error = NULL;
   g_autoptr (GError) system_error = NULL;
   Opened *opened;
@@ -314,7 +321,7 @@ static gboolean
 slow_cb (gpointer user_data)
 {
   BerthLink *self = user_data;
-  const char *uri = self->uri != NULL ? self->uri : self->wanted_uri;
+  const char *uri = link_get_next_uri (self);
 
   self->slow_id = 0;
   g_warning ("libvirt at %s does not answer: it hangs, or has as many clients as it takes "

@@ -77,7 +77,8 @@ berth_snapshot_split_name (const char *name, char **out_tenant_key)
 {
   g_auto (GStrv) parts = g_strsplit (name, TENANT_MARK, 2);
 
-  *out_tenant_key = g_strdup (parts[0] != NULL ? parts[1] : NULL);
+  if (out_tenant_key != NULL)
+    *out_tenant_key = g_strdup (parts[0] != NULL ? parts[1] : NULL);
   return g_strdup (parts[0]);
 }
 

@@ -12,7 +12,8 @@ typedef struct _BerthSnapshot BerthSnapshot; /* atomically reference counted; an
 /* The name of the snapshot of a template: its own, or (@tenant_key not NULL) that of the one that a
  * tenant has of it for itself, "python@1000:acme". */
 char *berth_snapshot_make_name (const char *template_name, const char *tenant_key);
-/* Both of them again; @out_tenant_key is (transfer full) (nullable). */
+/* (transfer full): of the template again; @out_tenant_key (optional): (transfer full) (nullable).
+ */
 char *berth_snapshot_split_name (const char *name, char **out_tenant_key);
 
 /**

@@ -9,18 +9,20 @@ G_BEGIN_DECLS
 /**
  * BerthKeepState:
  * @BERTH_KEEP_NONE: nobody has asked for it yet, or it was removed
+ * @BERTH_KEEP_FAILED: tried again later
  * @BERTH_KEEP_CHECKING: looking for one on disk
  * @BERTH_KEEP_MAKING: waiting for a VM, booting it, recording it
  * @BERTH_KEEP_VALID: clones are made of it
- * @BERTH_KEEP_FAILED: tried again later
+ *
+ * In rising order: of several that a template has, the highest is told.
  */
 typedef enum
 {
   BERTH_KEEP_NONE,
+  BERTH_KEEP_FAILED,
   BERTH_KEEP_CHECKING,
   BERTH_KEEP_MAKING,
   BERTH_KEEP_VALID,
-  BERTH_KEEP_FAILED,
 } BerthKeepState;
 
 /* One snapshot that is kept: a template's, or a tenant's own of it. */

@@ -355,11 +355,6 @@ typedef struct
 static KeepSum
 keeper_sum_up (BerthKeeper *self, const char *template_name)
 {
-  static const guint rank[] = { [BERTH_KEEP_NONE] = 0,
-                                [BERTH_KEEP_FAILED] = 1,
-                                [BERTH_KEEP_CHECKING] = 2,
-                                [BERTH_KEEP_MAKING] = 3,
-                                [BERTH_KEEP_VALID] = 4 };
   KeepSum sum = { .state = BERTH_KEEP_NONE };
   GHashTableIter iter;
   BerthKeep *keep;
@@ -371,8 +366,7 @@ keeper_sum_up (BerthKeeper *self, const char *template_name)
 
       if (!g_str_equal (berth_template_get_name (keep->template), template_name))
         continue;
-      if (rank[keep->state] > rank[sum.state])
-        sum.state = keep->state;
+      sum.state = MAX (sum.state, keep->state);
       sum.count += snapshot != NULL ? 1 : 0;
       sum.bytes += snapshot != NULL ? berth_snapshot_get_disk_bytes (snapshot) : 0;
       sum.failures += keep->failures;

@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../guests"))
-from guestlib import (BERTH, IMAGES, LIMIT_S, PREFIX, URI, Daemon, domains,  # noqa: E402
+from guestlib import (BERTH, IMAGES, LIMIT_S, PREFIX, URI, Daemon, domains, find_pids,  # noqa: E402
                       until, virsh)
 
 BARE, CLIENT, SESSION = (os.path.abspath(path) for path in sys.argv[3:6])
@@ -129,8 +129,7 @@ def proportional_mb(d):
     d.wait_warm(10)
     found = []
     for name in domains():
-        pid = subprocess.run(["pgrep", "-f", f"guest={name},"], capture_output=True, text=True,
-                             check=True).stdout.split()[0]
+        pid = find_pids("-f", f"guest={name},")[0]
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
             found += [int(line.split()[1]) / 1024 for line in file if line.startswith("Pss:")]
     return median(found)

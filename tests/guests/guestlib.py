@@ -194,10 +194,13 @@ class Daemon:
         return any(vm["id"] != first for vm in self.warm())
 
 
-def libvirtd_pids():
-    found = subprocess.run(["pgrep", "-x", "-u", "0", "libvirtd"], capture_output=True, text=True,
-                           check=False)
+def find_pids(*pattern):
+    found = subprocess.run(["pgrep", *pattern], capture_output=True, text=True, check=False)
     return [int(pid) for pid in found.stdout.split()]
+
+
+def libvirtd_pids():
+    return find_pids("-x", "-u", "0", "libvirtd")
 
 
 def may_meddle():

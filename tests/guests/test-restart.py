@@ -10,8 +10,8 @@ import sys
 import threading
 import time
 
-from guestlib import (BERTH, LIMIT_S, LONG, PREFIX, Daemon, domains, libvirtd_pids, main, may_meddle,
-                      need, same, until, virsh)
+from guestlib import (BERTH, LIMIT_S, LONG, PREFIX, Daemon, domains, find_pids, libvirtd_pids, main,
+                      may_meddle, need, same, until, virsh)
 
 ROUNDS = 100 if LONG else 3
 KILLS = 100 if LONG else 5
@@ -138,9 +138,7 @@ def start_libvirtd(d):
 
 
 def qemu_pids():
-    found = subprocess.run(["pgrep", "-f", f"^[^ ]*qemu-system[^ ]* .*guest={PREFIX}-"],
-                           capture_output=True, text=True, check=False)
-    return [int(pid) for pid in found.stdout.split()]
+    return find_pids("-f", f"^[^ ]*qemu-system[^ ]* .*guest={PREFIX}-")
 
 
 def kill_one(chance):
@@ -202,9 +200,7 @@ def test_libvirtd_restarted():
 
 
 def virtlogd_pids():
-    found = subprocess.run(["pgrep", "-x", "-u", "0", "virtlogd"], capture_output=True, text=True,
-                           check=False)
-    return [int(pid) for pid in found.stdout.split()]
+    return find_pids("-x", "-u", "0", "virtlogd")
 
 
 def test_virtlogd_restarted():

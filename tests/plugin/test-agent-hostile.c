@@ -8,23 +8,13 @@
 
 #include "agent-fixture.h"
 #include "pool/berth-error.h"
+#include "resident.h"
 
 #define FLOOD_BYTES (128u * 1024u * 1024u)
 /* by such a flood; a sanitizer keeps 8 MiB of what was freed */
 #define GROWTH_MAX_KB (30 * 1024)
 
 typedef void (*NextFrame) (Fixture *fixture, guint32 request, GByteArray *out);
-
-static glong
-resident_kb (void)
-{
-  g_autofree char *text = NULL;
-  glong pages = 0;
-
-  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
-  g_assert_cmpint (sscanf (text, "%*d %ld", &pages), ==, 1);
-  return pages * (sysconf (_SC_PAGESIZE) / 1024);
-}
 
 /* Writes what the socket takes, so that a host that reads no more can't block the test. */
 static gsize

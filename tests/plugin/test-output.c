@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A stream's way to a reader that is slow, but never stops. */
 #include <glib.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "berth-output.h"
+#include "resident.h"
 
 #define PIECE (32u * 1024u)
 #define PIECES 2048u
 /* of 64 MiB that pass; a sanitizer keeps what was freed while that is looked at */
 #define GROWTH_MAX_KB (30 * 1024)
-
-static glong
-resident_kb (void)
-{
-  g_autofree char *text = NULL;
-  glong pages = 0;
-
-  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
-  g_assert_cmpint (sscanf (text, "%*d %ld", &pages), ==, 1);
-  return pages * (sysconf (_SC_PAGESIZE) / 1024);
-}
 
 static void
 drained_cb (gsize size, gpointer user_data)
