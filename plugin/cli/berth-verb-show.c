@@ -152,13 +152,18 @@ append_libvirt (GString *text, GVariant *status)
   g_autoptr (GVariant) libvirt = lookup_dictionary (status, "libvirt");
   g_autofree char *uri = berth_table_dup_cell (libvirt, "uri");
   g_autofree char *version = berth_table_dup_cell (libvirt, "version");
+  const char *type = "";
   gboolean connected = FALSE;
 
   if (libvirt == NULL)
     return;
   g_variant_lookup (libvirt, "connected", "b", &connected);
-  g_string_append_printf (text, "libvirt    %s, %s, version %s\n", uri,
-                          connected ? "connected" : "NOT CONNECTED (requests wait)", version);
+  g_variant_lookup (libvirt, "virt-type", "&s", &type);
+  g_string_append_printf (text, "libvirt    %s, %s, version %s%s\n", uri,
+                          connected ? "connected" : "NOT CONNECTED (requests wait)", version,
+                          strcmp (type, "kvm") == 0    ? ", KVM"
+                          : strcmp (type, "qemu") == 0 ? ", no KVM (TCG)"
+                                                       : "");
 }
 
 static void

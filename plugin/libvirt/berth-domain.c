@@ -422,15 +422,3 @@ berth_domain_connect_port (virConnectPtr connection, const char *uuid, const cha
     g_prefix_error (error, "%s: %s; ", path, reason->message);
   return socket;
 }
-
-const char *
-berth_domain_best_type (virConnectPtr connection)
-{
-  g_autofree char *capabilities
-      = virConnectGetDomainCapabilities (connection, NULL, "x86_64", "q35", "kvm", 0);
-
-  if (capabilities != NULL)
-    return "kvm";
-  berth_libvirt_error_take_code ();
-  return "qemu";
-}

@@ -102,7 +102,4 @@ char *berth_domain_dup_console_path (const char *live_xml);
 GSocket *berth_domain_connect_port (virConnectPtr connection, const char *uuid, const char *path,
                                     const char *port, GError **error);
 
-/* "kvm" where this libvirt can use it, else "qemu"; a static string */
-const char *berth_domain_best_type (virConnectPtr connection);
-
 G_END_DECLS

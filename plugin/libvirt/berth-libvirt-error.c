@@ -7,9 +7,12 @@ berth_libvirt_error_set (GError **error, BerthError code, const char *doing)
 {
   virErrorPtr last = virGetLastError ();
   int number = last != NULL ? last->code : VIR_ERR_OK;
+  g_autofree char *message
+      = g_strdup (last != NULL && last->message != NULL ? last->message : "no reason given");
 
-  g_set_error (error, BERTH_ERROR, code, "%s: %s (libvirt %d)", doing,
-               last != NULL && last->message != NULL ? last->message : "no reason given", number);
+  /* what a QEMU that ended has written comes with its line ends; ours is one line */
+  g_strdelimit (g_strchomp (message), "\r\n", ';');
+  g_set_error (error, BERTH_ERROR, code, "%s: %s (libvirt %d)", doing, message, number);
   virResetLastError ();
   return number;
 }

@@ -558,12 +558,12 @@ berth_libvirt_hypervisor_init (BerthHypervisorInterface *iface)
 /* ---- opening and closing ---- */
 
 BerthLibvirt *
-berth_libvirt_new (const char *uri, const char *instance, const char *name_prefix,
-                   const char *image_dir, GHashTable *templates)
+berth_libvirt_new (const char *uri, const char *virt_type, const char *instance,
+                   const char *name_prefix, const char *image_dir, GHashTable *templates)
 {
   BerthLibvirt *self = g_object_new (BERTH_TYPE_LIBVIRT, NULL);
 
-  self->link = berth_link_new (uri);
+  self->link = berth_link_new (uri, virt_type);
   self->instance = g_strdup (instance);
   self->name_prefix = g_strdup (name_prefix);
   self->image_dir = g_strdup (image_dir);
@@ -640,12 +640,17 @@ berth_libvirt_get_status (BerthLibvirt *self)
   g_autofree char *text
       = g_strdup_printf ("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
   g_autofree char *uri = berth_link_dup_uri (self->link);
+  g_autofree char *kvm_problem = berth_link_dup_kvm_problem (self->link);
   GVariantDict dict;
 
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "uri", "s", uri != NULL ? uri : "");
   g_variant_dict_insert (&dict, "connected", "b", berth_link_is_up (self->link));
   g_variant_dict_insert (&dict, "version", "s", text);
+  if (berth_link_is_up (self->link))
+    g_variant_dict_insert (&dict, "virt-type", "s", berth_link_get_domain_type (self->link));
+  if (kvm_problem != NULL)
+    g_variant_dict_insert (&dict, "kvm-problem", "s", kvm_problem);
   return g_variant_dict_end (&dict);
 }
 

@@ -16,6 +16,7 @@ typedef void (*BerthLibvirtStateFunc) (gboolean is_up, gpointer user_data);
 /**
  * berth_libvirt_new:
  * @uri: (nullable): see berth_link_new()
+ * @virt_type: (nullable): see berth_link_new()
  * @instance: whose domains these are
  * @name_prefix: of their names
  * @image_dir: where images.json is
@@ -23,8 +24,9 @@ typedef void (*BerthLibvirtStateFunc) (gboolean is_up, gpointer user_data);
  *
  * State lives on the default main context; pool's calls may come from its own thread.
  */
-BerthLibvirt *berth_libvirt_new (const char *uri, const char *instance, const char *name_prefix,
-                                 const char *image_dir, GHashTable *templates);
+BerthLibvirt *
+berth_libvirt_new (const char *uri, const char *virt_type, const char *instance,
+                   const char *name_prefix, const char *image_dir, GHashTable *templates);
 void
 berth_libvirt_set_state_func (BerthLibvirt *self, BerthLibvirtStateFunc func, gpointer user_data);
 
@@ -42,7 +44,7 @@ BerthMachine *berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm);
 const char *berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm);
 /* (transfer full) (nullable): the domain XML that a VM of it would get, its name and id apart */
 char *berth_libvirt_dup_domain_xml (BerthLibvirt *self, const char *template_name, GError **error);
-/* (transfer floating): a{sv}: uri, connected, version */
+/* (transfer floating): a{sv}: uri, connected, version, virt-type, kvm-problem */
 GVariant *berth_libvirt_get_status (BerthLibvirt *self);
 
 /* (transfer full) (nullable): the machine of @vm, up or ending. Main context. */

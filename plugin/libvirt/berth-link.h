@@ -35,8 +35,9 @@ typedef void (*BerthLinkStoppedFunc) (const char *uuid, const char *reason, gpoi
 /* The link is up (again), or was lost. In the main context. */
 typedef void (*BerthLinkStateFunc) (gboolean is_up, gpointer user_data);
 
-/* @uri: (nullable): NULL for qemu:///system if it answers, else qemu:///session */
-BerthLink *berth_link_new (const char *uri);
+/* @uri: (nullable): NULL for qemu:///system if it answers, else qemu:///session
+ * @virt_type: (nullable): "kvm" or "qemu"; NULL for kvm where QEMU can use it */
+BerthLink *berth_link_new (const char *uri, const char *virt_type);
 void berth_link_set_funcs (BerthLink *self, BerthLinkStoppedFunc stopped, BerthLinkStateFunc state,
                            gpointer user_data);
 
@@ -60,8 +61,10 @@ unsigned long berth_link_get_libvirt_version (BerthLink *self);
 /* The hypervisor's, likewise. */
 unsigned long berth_link_get_qemu_version (BerthLink *self);
 
-/* "kvm" where this libvirt can use it, else "qemu"; a static string. Any thread. */
+/* "kvm" or "qemu"; a static string. Any thread. */
 const char *berth_link_get_domain_type (BerthLink *self);
+/* (transfer full) (nullable): why a KVM that libvirt offers is not used. Any thread. */
+char *berth_link_dup_kvm_problem (BerthLink *self);
 /* (transfer full) (nullable): BerthDomainParams.dac_label. Any thread. */
 char *berth_link_dup_dac_label (BerthLink *self);
 

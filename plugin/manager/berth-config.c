@@ -28,6 +28,7 @@ typedef enum
   KIND_PATHS,    /* char **, absolute paths, ':' between them */
   KIND_WARM,     /* char **, NAME=NUMBER or NAME=MIN..MAX, ',' between them */
   KIND_SCOPE,    /* char *, one of three words */
+  KIND_VIRT,     /* char *, one of two words, empty for none */
   KIND_TENANTS,  /* char **, PATTERN=NUMBER, ',' between them, no pattern twice */
 } ConfigKind;
 
@@ -49,6 +50,8 @@ typedef struct
 static const ConfigKey config_keys[] = {
   { "uri", "uri", KIND_URI, FIELD (uri), 0, 0, "", "a libvirt URI, or nothing",
     "libvirt to use; nothing: qemu:///system if it answers, else qemu:///session" },
+  { "virt_type", "virt-type", KIND_VIRT, FIELD (virt_type), 0, 0, "", "kvm, qemu, or nothing",
+    "what runs the guests: kvm, or qemu for emulation (TCG); nothing: kvm where QEMU can use it" },
   { "socket", "socket", KIND_SOCKET, FIELD (socket), 0, 0, NULL,
     "an absolute path of at most 107 bytes", "where berthd listens" },
   { "socket_group", "socket-group", KIND_GROUP, FIELD (socket_group), 0, 0, NULL,
@@ -328,6 +331,8 @@ string_is_valid (const ConfigKey *key, const char *value)
     case KIND_SCOPE:
       return strcmp (value, "shared") == 0 || strcmp (value, "tenant") == 0
              || strcmp (value, "none") == 0;
+    case KIND_VIRT:
+      return value[0] == '\0' || strcmp (value, "kvm") == 0 || strcmp (value, "qemu") == 0;
     default:
       return TRUE;
     }

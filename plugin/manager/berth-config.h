@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 /**
  * BerthConfig:
  * @uri: (nullable): libvirt's; NULL: qemu:///system if it answers, else qemu:///session
+ * @virt_type: (nullable): "kvm" or "qemu"; NULL: kvm where libvirt offers it and QEMU can use it
  * @instance: which berthd this is, in every domain's mark
  * @name_prefix: of the domains' names, "berth" -> "berth-python-1"
  * @socket: of berthd
@@ -45,6 +46,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   char *uri;
+  char *virt_type;
   char *instance;
   char *name_prefix;
   char *socket;

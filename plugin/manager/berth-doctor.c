@@ -20,9 +20,8 @@ add_finding (GVariantBuilder *findings, const char *check, gboolean ok, const ch
 }
 
 static void
-check_libvirt (BerthManager *self, GVariantBuilder *findings)
+check_libvirt (GVariant *status, GVariantBuilder *findings)
 {
-  g_autoptr (GVariant) status = g_variant_ref_sink (berth_libvirt_get_status (self->libvirt));
   g_autofree char *text = NULL;
   gboolean is_connected = FALSE;
   const char *uri = "";
@@ -38,15 +37,30 @@ check_libvirt (BerthManager *self, GVariantBuilder *findings)
 }
 
 static void
-check_kvm (GVariantBuilder *findings)
+check_kvm (GVariant *status, GVariantBuilder *findings)
 {
-  /* no finding against the host: berth serves without it, only slower */
-  add_finding (findings, "kvm", TRUE,
-               access ("/dev/kvm", F_OK) == 0
-                   ? "/dev/kvm is there"
-                   : "no /dev/kvm: guests run under TCG, slower; load the kvm module or turn on "
-                     "virtualisation in the firmware",
-               "");
+  const char *problem = NULL;
+  const char *type = "";
+  g_autofree char *text = NULL;
+
+  g_variant_lookup (status, "virt-type", "&s", &type);
+  if (g_variant_lookup (status, "kvm-problem", "&s", &problem))
+    text = g_strdup_printf ("KVM can't be used: %s", problem);
+  if (text != NULL)
+    add_finding (
+        findings, "kvm", FALSE, text,
+        "guests run under TCG until then, slower; where QEMU's user may not open /dev/kvm, let "
+        "it (group kvm, mode 0660): every start takes libvirt seconds more; where KVM "
+        "itself is at fault, set virt_type to qemu; then restart berthd");
+  else
+    /* no finding against the host: berth serves without it, only slower */
+    add_finding (findings, "kvm", TRUE,
+                 strcmp (type, "kvm") == 0 ? "guests run under KVM"
+                 : access ("/dev/kvm", F_OK) == 0
+                     ? "guests run under TCG, slower, though there is a /dev/kvm"
+                     : "no /dev/kvm: guests run under TCG, slower; load the kvm module or turn on "
+                       "virtualisation in the firmware",
+                 "");
 }
 
 static void
@@ -117,12 +131,13 @@ berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GVariant) libvirt = g_variant_ref_sink (berth_libvirt_get_status (self->libvirt));
   GVariantBuilder findings;
 
   g_task_set_source_tag (task, berth_manager_doctor_async);
   g_variant_builder_init (&findings, G_VARIANT_TYPE ("aa{sv}"));
-  check_libvirt (self, &findings);
-  check_kvm (&findings);
+  check_libvirt (libvirt, &findings);
+  check_kvm (libvirt, &findings);
   check_images (self, &findings);
   check_templates (self, &findings);
   check_capacity (self, &findings);

@@ -252,8 +252,8 @@ berth_manager_start_async (BerthManager *self, GCancellable *cancellable,
       return;
     }
   self->libvirt
-      = berth_libvirt_new (self->config->uri, self->config->instance, self->config->name_prefix,
-                           self->config->image_dir, self->templates);
+      = berth_libvirt_new (self->config->uri, self->config->virt_type, self->config->instance,
+                           self->config->name_prefix, self->config->image_dir, self->templates);
   berth_libvirt_open_async (self->libvirt, cancellable, opened_cb, g_steal_pointer (&task));
 }
 

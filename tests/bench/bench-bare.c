@@ -24,6 +24,7 @@
 #include "berth-mark.h"
 #include "berth-qmp.h"
 #include "berth-template.h"
+#include "berth-virt-type.h"
 #include "plugin/manager/berth-config.h"
 
 #define NAME "berthbare"
@@ -41,6 +42,7 @@ typedef struct
   BerthImages *images;
   const char *snapshot; /* its folder */
   const char *name;     /* of its domain */
+  const char *virt_type;
 } Bench;
 
 /* The agent's channel: its socket, or a virStream. */
@@ -80,7 +82,7 @@ make_xml (Bench *bench, gboolean is_clone)
       bench->images, berth_template_get_layers (bench->template), &error);
   g_autofree char *ram = g_build_filename (bench->snapshot, "ram", NULL);
   g_autofree char *capabilities = virConnectGetCapabilities (bench->connection);
-  const char *type = berth_domain_best_type (bench->connection);
+  const char *type = bench->virt_type;
   g_autofree char *label = berth_capabilities_dup_dac_label (capabilities, type);
   g_autofree char *uuid = g_uuid_string_random ();
   unsigned long version = 0;
@@ -447,6 +449,7 @@ main (int argc, char **argv)
   g_autoptr (GHashTable) templates = berth_template_load_all (
       (const char *const *)config->template_dirs, config->schema, &errors);
   g_autoptr (GError) error = NULL;
+  g_autofree char *problem = NULL;
   Bench bench = { 0 };
 
   if (argc == 3)
@@ -460,6 +463,7 @@ main (int argc, char **argv)
   bench.name = g_getenv ("BERTH_BENCH_NAME") != NULL ? g_getenv ("BERTH_BENCH_NAME") : NAME;
   bench.connection = virConnectOpen (uri);
   check (bench.template != NULL && bench.images != NULL && bench.connection != NULL, "the set-up");
+  bench.virt_type = berth_virt_type_choose (bench.connection, &problem);
   for (int i = atoi (argv[3]); i > 0; i--)
     bench_clone (&bench);
   for (int i = atoi (argv[4]); i > 0; i--)

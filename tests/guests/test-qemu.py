@@ -44,6 +44,19 @@ class Process:
         return {link[8:-1] for link in links if link.startswith("socket:[")}
 
 
+def test_kvm_that_was_asked_for():
+    """Who sets virt_type gets it or an error, and never another one without a word. First: its
+    daemons come before the one that is kept."""
+    with Daemon("--warm-default", "0") as free:
+        works = free.json("status")["libvirt"]["virt-type"] == "kvm"
+    with Daemon("--virt-type", "kvm", "--warm-default", "0") as forced:
+        error = forced.json("run", "print(1)")["error"]
+        print("#", error)
+        same(error is None, works)
+        if error is not None:
+            same((error["code"], "\n" in error["message"]), ("UNAVAILABLE", False))
+
+
 @functools.cache
 def daemon():
     return keep(Daemon("--warm", "python=1", own_snapshots=True))
@@ -131,6 +144,20 @@ def test_cpu_limit():
     values = {name.strip(): value.strip() for name, value in lines}
     same((values["global_period"], values["global_quota"], values["cpu_shares"]),
          ("100000", "150000", "1024"))
+
+
+def test_kvm_only_where_it_works():
+    """Libvirt offers KVM as soon as the host has the device; whether a QEMU can use it is another
+    thing. Guests run either way, and who asks is told which."""
+    info = daemon().json("status")["libvirt"]
+    doctor = daemon().berth("doctor").stdout
+    lines = [line for line in doctor.splitlines() if " kvm: " in line]
+    print(f"# {info['virt-type']}: {lines}")
+    same(len(lines), 1)
+    same(lines[0].startswith("MISSING"), "kvm-problem" in info)
+    for process in processes():
+        same(f"-accel\0{info['virt-type'].replace('qemu', 'tcg')}" in process.read("cmdline"), True)
+    same([name for name in virsh("list", "--all", "--name").split() if "probe" in name], [])
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ new_hypervisor (void)
 {
   Host *host = get_host ();
   BerthLibvirt *libvirt
-      = berth_libvirt_new (host->uri, "lifecycle-test", PREFIX,
+      = berth_libvirt_new (host->uri, NULL, "lifecycle-test", PREFIX,
                            libvirt_faults_get_image_dir (host->faults), host->templates);
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;

@@ -37,7 +37,7 @@ set_up (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   fixture->stopped = g_ptr_array_new_with_free_func (g_free);
-  fixture->link = berth_link_new ("test:///default");
+  fixture->link = berth_link_new ("test:///default", NULL);
   berth_link_set_funcs (fixture->link, stopped_cb, NULL, fixture);
   berth_link_open_async (fixture->link, NULL, done_cb, fixture);
   while (fixture->result == NULL)
