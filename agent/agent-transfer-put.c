@@ -142,8 +142,8 @@ put_receive (Put *self)
         continue;
       if (count < 0)
         return berth_agent_work_fail (work, "the file did not come");
-      berth_agent_sha256_add (&work->sum, chunk, (size_t)count);
-      if (work->sum.size > work->job->put.size)
+      berth_agent_work_count (work, chunk, (size_t)count);
+      if (work->size > work->job->put.size)
         return berth_agent_work_refuse (work, BERTH_AGENT_ERROR_DAMAGED,
                                         "more arrived than was announced");
       if (!berth_agent_file_write_all (self->fd, chunk, (size_t)count))
@@ -157,14 +157,12 @@ static bool
 put_check (Put *self)
 {
   BerthAgentWork *work = self->work;
-  uint8_t sum[BERTH_SHA256_SIZE];
   BerthFileDone sent;
 
-  berth_agent_sha256_end (&work->sum, sum);
   if (recv (work->job->control_fd, &sent, sizeof sent, MSG_DONTWAIT) != sizeof sent
-      || sent.size != work->sum.size || sent.size != work->job->put.size)
+      || sent.size != work->size || sent.size != work->job->put.size)
     return berth_agent_work_refuse (work, BERTH_AGENT_ERROR_DAMAGED, "not all of it arrived");
-  if (memcmp (sent.sha256, sum, sizeof sum) != 0)
+  if (sent.sum != XXH64_digest (&work->sum))
     return berth_agent_work_refuse (work, BERTH_AGENT_ERROR_DAMAGED,
                                     "what arrived is not what was sent");
   return true;

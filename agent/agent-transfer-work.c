@@ -98,11 +98,19 @@ berth_agent_work_reopen (int path_fd, int flags)
   return open (name, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
+/* Bytes of the file, in either direction. */
+void
+berth_agent_work_count (BerthAgentWork *self, const void *bytes, size_t size)
+{
+  self->size += size;
+  XXH64_update (&self->sum, bytes, size);
+}
+
 /* Sends bytes to the host, waiting as long as nobody takes them. */
 bool
 berth_agent_work_send (BerthAgentWork *self, const void *bytes, size_t size)
 {
-  berth_agent_sha256_add (&self->sum, bytes, size);
+  berth_agent_work_count (self, bytes, size);
   return berth_agent_file_write_all (self->job->data_fd, bytes, size)
          || berth_agent_work_fail (self, "the file can't be sent");
 }
@@ -119,7 +127,7 @@ work_send_file (BerthAgentWork *self, int fd)
         continue;
       if (count < 0)
         return berth_agent_work_fail (self, "the file can't be read");
-      if (self->sum.size + (uint64_t)count > self->job->get.size_max)
+      if (self->size + (uint64_t)count > self->job->get.size_max)
         return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_INVALID,
                                         "it grew beyond what is allowed while it was read");
       if (!berth_agent_work_send (self, chunk, (size_t)count))
@@ -229,12 +237,12 @@ berth_agent_transfer_work (const BerthAgentTransferJob *job)
   if (!become_worker (&own))
     _exit (126);
   work.job = &own;
-  berth_agent_sha256_init (&work.sum);
+  XXH64_reset (&work.sum, 0);
   if (work_run (&work))
     {
       result->error = 0;
-      result->done.size = work.sum.size;
-      berth_agent_sha256_end (&work.sum, result->done.sha256);
+      result->done.size = work.size;
+      result->done.sum = XXH64_digest (&work.sum);
       size += sizeof result->done;
     }
   else

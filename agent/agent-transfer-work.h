@@ -3,10 +3,11 @@
  * the programs' user, so that whatever the file system makes it wait for, or do, hurts no other. */
 #pragma once
 
+#define XXH_STATIC_LINKING_ONLY /* the state has a size */
 #include <sys/stat.h>
+#include <xxhash.h>
 
 #include "agent-config.h"
-#include "agent-sha256.h"
 
 #define BERTH_AGENT_TRANSFER_CHUNK (64u * 1024u)
 
@@ -46,7 +47,8 @@ typedef struct
   int root_fd;                    /* O_PATH */
   char below[BERTH_PATH_MAX + 1]; /* the path below it */
   BerthAgentTransferResult result;
-  BerthAgentSha256 sum;
+  uint64_t size;     /* moved so far */
+  XXH64_state_t sum; /* of it */
 } BerthAgentWork;
 
 void berth_agent_transfer_work (const BerthAgentTransferJob *job) __attribute__ ((noreturn));
@@ -54,6 +56,7 @@ void berth_agent_transfer_work (const BerthAgentTransferJob *job) __attribute__ 
 /* Of its parts. Each returns whether it went well; if not, the result says why. */
 bool berth_agent_work_put (BerthAgentWork *self);
 bool berth_agent_work_list (BerthAgentWork *self);
+void berth_agent_work_count (BerthAgentWork *self, const void *bytes, size_t size);
 bool berth_agent_work_fail (BerthAgentWork *self, const char *what);
 bool berth_agent_work_refuse (BerthAgentWork *self, BerthAgentError code, const char *text);
 int berth_agent_work_open (BerthAgentWork *self, const char *below, int flags);

@@ -64,12 +64,12 @@
  *
  * Files. PUT, GET and LS may run beside an exec and beside each other, BERTH_FILES_MAX at a time.
  * Paths follow berth-path.h. For PUT the agent gives credit, the host sends the file as DATA on
- * FILE and then DONE with size and SHA-256 of what it sent; the file gets its name only if both are
+ * FILE and then DONE with size and XXH64 of what it sent; the file gets its name only if both are
  * those of what arrived, and the agent's DONE says that it has. For GET and LS the host gives
  * credit, and the agent's DONE comes after the DATA. KILL withdraws one: its end is then DONE, if
  * it was done before, or ERROR. All of a connection's end with it and leave nothing behind. */
 
-#define BERTH_PROTOCOL_VERSION 1u
+#define BERTH_PROTOCOL_VERSION 2u
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
 #define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
 #define BERTH_PROTOCOL_MAGIC_SIZE 8u
@@ -96,7 +96,6 @@
 #define BERTH_PATH_MAX 4096u /* bytes of a path, without a NUL */
 #define BERTH_NAME_MAX 255u  /* bytes of one component */
 #define BERTH_LS_MAX 1000u   /* entries in one answer; the next is asked for by the last name */
-#define BERTH_SHA256_SIZE 32u
 
 typedef enum
 {
@@ -263,7 +262,8 @@ typedef struct __attribute__ ((packed))
   uint64_t size; /* all of the DATA */
   uint32_t mode; /* as in struct stat: what the path names; the host sends 0 */
   uint32_t flags;
-  uint8_t sha256[BERTH_SHA256_SIZE]; /* of all of the DATA */
+  uint64_t
+      sum; /* XXH64 of all of the DATA, seed 0: what the channel damaged, not what someone forged */
 } BerthFileDone;
 
 typedef struct

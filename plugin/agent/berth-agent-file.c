@@ -7,6 +7,7 @@
 #include <glib-unix.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "berth-file-listing.h"
 #include "berth-output.h"
@@ -27,7 +28,8 @@ struct _BerthAgentFile
   BerthFileRequest *file;
   BerthAgentFileDoneFunc func;
   gpointer user_data;
-  GChecksum *sum;
+  XXH64_state_t *sum;  /* what the guest and we compare */
+  GChecksum *sha256;   /* nullable: what the caller is told, of a file */
   guint64 moved;       /* bytes of the file, in either direction */
   gsize credit;        /* what its sender may still send */
   gsize owed;          /* drained, not yet given back */
@@ -54,7 +56,8 @@ berth_agent_file_free (BerthAgentFile *self)
   berth_source_clear (&self->stall);
   g_clear_pointer (&self->output, berth_output_free);
   g_clear_pointer (&self->listing, g_byte_array_unref);
-  g_checksum_free (self->sum);
+  XXH64_freeState (self->sum);
+  g_clear_pointer (&self->sha256, g_checksum_free);
   berth_file_request_free (self->file);
   g_clear_error (&self->failure);
   g_free (self);
@@ -85,16 +88,11 @@ file_error (BerthAgentFile *self, BerthError code, const char *format, ...)
 static gboolean
 end_is_true (BerthAgentFile *self)
 {
-  guint8 digest[BERTH_SHA256_SIZE];
-  gsize length = sizeof digest;
-  g_autoptr (GChecksum) sum = g_checksum_copy (self->sum);
-
   if (self->file->kind == BERTH_FILE_MAKE_DIRECTORY)
     return TRUE;
-  g_checksum_get_digest (sum, digest, &length);
   return self->end.size == self->moved
          && (self->file->kind != BERTH_FILE_PUT || self->moved == self->file->size)
-         && memcmp (digest, self->end.sha256, sizeof digest) == 0;
+         && self->end.sum == XXH64_digest (self->sum);
 }
 
 static BerthFileResult *
@@ -122,8 +120,8 @@ file_make_result (BerthAgentFile *self, GError **error)
           return NULL;
         }
     }
-  else if (self->file->kind != BERTH_FILE_MAKE_DIRECTORY)
-    result->sha256 = g_strdup (g_checksum_get_string (self->sum));
+  if (self->sha256 != NULL)
+    result->sha256 = g_strdup (g_checksum_get_string (self->sha256));
   return g_steal_pointer (&result);
 }
 
@@ -228,13 +226,19 @@ berth_agent_file_cancel (BerthAgentFile *self)
 /* ---- to the guest ---- */
 
 static void
+file_count (BerthAgentFile *self, const guint8 *bytes, gsize size)
+{
+  self->moved += size;
+  XXH64_update (self->sum, bytes, size);
+  if (self->sha256 != NULL)
+    g_checksum_update (self->sha256, bytes, (gssize)size);
+}
+
+static void
 file_send_done (BerthAgentFile *self)
 {
-  g_autoptr (GChecksum) sum = g_checksum_copy (self->sum);
-  BerthFileDone done = { .size = self->moved };
-  gsize length = sizeof done.sha256;
+  BerthFileDone done = { .size = self->moved, .sum = XXH64_digest (self->sum) };
 
-  g_checksum_get_digest (sum, done.sha256, &length);
   berth_frame_channel_send (self->channel, BERTH_FRAME_DONE, self->request, &done, sizeof done,
                             NULL, 0);
 }
@@ -245,11 +249,10 @@ file_send_data (BerthAgentFile *self, const guint8 *bytes, gsize size)
   guint8 number[4];
 
   berth_le32_write (number, BERTH_STREAM_FILE);
-  g_checksum_update (self->sum, bytes, (gssize)size);
+  file_count (self, bytes, size);
   berth_frame_channel_send (self->channel, BERTH_FRAME_DATA, self->request, number, sizeof number,
                             bytes, size);
   self->credit -= size;
-  self->moved += size;
   self->is_moving = TRUE;
   if (self->moved == self->file->size)
     file_send_done (self);
@@ -361,10 +364,9 @@ file_take_data (BerthAgentFile *self, const BerthFrame *frame, GError **error)
   if (!file_check_data (self, berth_le32_read (frame->payload), size, error))
     return FALSE;
   self->credit -= size;
-  self->moved += size;
+  file_count (self, bytes, size);
   if (self->failure != NULL)
     return TRUE;
-  g_checksum_update (self->sum, bytes, (gssize)size);
   if (self->output != NULL)
     berth_output_write (self->output, bytes, size);
   else
@@ -497,7 +499,11 @@ berth_agent_file_new (BerthFrameChannel *channel, guint32 request, BerthFileRequ
   self->file = file;
   self->func = func;
   self->user_data = user_data;
-  self->sum = g_checksum_new (G_CHECKSUM_SHA256);
+  self->sum = XXH64_createState ();
+  g_assert (self->sum != NULL); /* as GLib does without memory */
+  XXH64_reset (self->sum, 0);
+  if (file->kind == BERTH_FILE_PUT || file->kind == BERTH_FILE_GET)
+    self->sha256 = g_checksum_new (G_CHECKSUM_SHA256);
   if (file->kind == BERTH_FILE_GET)
     file_send_get (self);
   else if (file->kind == BERTH_FILE_LIST)

@@ -283,7 +283,9 @@ agent_peer_read (AgentPeer *peer, AgentFrame *out_frame)
 BerthHelloReply
 agent_peer_hello (AgentPeer *peer, guint32 flags)
 {
-  BerthHello hello = { .version_min = 1, .version_max = 1, .flags = flags };
+  BerthHello hello = { .version_min = BERTH_PROTOCOL_VERSION,
+                       .version_max = BERTH_PROTOCOL_VERSION,
+                       .flags = flags };
   BerthHelloReply reply;
   guint8 *bytes = (guint8 *)&reply;
 
@@ -298,7 +300,7 @@ agent_peer_hello (AgentPeer *peer, guint32 flags)
       memmove (bytes, bytes + 1, sizeof reply - 1);
       read_all (peer, bytes + sizeof reply - 1, 1);
     }
-  g_assert_cmpuint (reply.version, ==, 1);
+  g_assert_cmpuint (reply.version, ==, BERTH_PROTOCOL_VERSION);
   return reply;
 }
 

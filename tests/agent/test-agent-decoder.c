@@ -40,7 +40,8 @@ add_frame (Fixture *fixture, guint32 type, guint32 length, gconstpointer payload
 static void
 add_hello (Fixture *fixture)
 {
-  BerthHello hello = { .version_min = 1, .version_max = 1 };
+  BerthHello hello
+      = { .version_min = BERTH_PROTOCOL_VERSION, .version_max = BERTH_PROTOCOL_VERSION };
 
   memcpy (hello.magic, BERTH_PROTOCOL_MAGIC, sizeof hello.magic);
   add_frame (fixture, BERTH_FRAME_HELLO, sizeof hello, &hello);

@@ -25,7 +25,8 @@ test_hello (AgentPeer *peer, gconstpointer data)
 static void
 test_hello_version (AgentPeer *peer, gconstpointer data)
 {
-  BerthHello hello = { .version_min = 2, .version_max = 7 };
+  BerthHello hello
+      = { .version_min = BERTH_PROTOCOL_VERSION + 1, .version_max = BERTH_PROTOCOL_VERSION + 7 };
   AgentFrame frame;
 
   memcpy (hello.magic, BERTH_PROTOCOL_MAGIC, sizeof hello.magic);
