@@ -74,21 +74,42 @@ put_boot (BerthTemplate *self, xmlNode *root, const BerthDomainParams *params)
   xmlAddChild (os, cmdline); /* after kernel and initrd, where libvirt writes it too */
 }
 
+static gboolean
+is_emulated (const BerthDomainParams *params)
+{
+  return strcmp (params->domain_type, "kvm") != 0;
+}
+
+static void
+disable_feature (xmlNode *cpu, const char *name)
+{
+  xmlNode *feature = berth_xml_add (cpu, "feature");
+
+  berth_xml_set (feature, "policy", "disable");
+  berth_xml_set (feature, "name", name);
+}
+
 /* Where the template names no CPU: all that there is. Under TCG that also has RDRAND, without which
- * the guest waits for random numbers for a second or two of its boot. */
+ * the guest waits for random numbers for a second or two of its boot; but not ERMS: kernel and C
+ * library then copy and clear by REP MOVSB and STOSB, which TCG does byte by byte. Nobody runs VMs
+ * of their own in a sandbox, and what a hypervisor does for those is where guests have broken out.
+ */
 static void
 put_cpu (xmlNode *root, const BerthDomainParams *params)
 {
-  gboolean is_kvm = strcmp (params->domain_type, "kvm") == 0;
   xmlNode *cpu = NULL;
 
   if (berth_xml_child (root, NULL, "cpu") != NULL)
     return;
 
   cpu = berth_xml_add (root, "cpu");
-  berth_xml_set (cpu, "mode", is_kvm ? "host-passthrough" : "maximum");
+  berth_xml_set (cpu, "mode", is_emulated (params) ? "maximum" : "host-passthrough");
   berth_xml_set (cpu, "check", "none");
   berth_xml_set (cpu, "migratable", "on");
+  disable_feature (cpu, "svm");
+  disable_feature (cpu, "vmx");
+  if (is_emulated (params))
+    disable_feature (cpu, "erms");
   move_before (cpu, berth_xml_child (root, NULL, "devices"));
 }
 

@@ -21,6 +21,7 @@
 #include "berth-capabilities.h"
 #include "berth-domain.h"
 #include "berth-images.h"
+#include "berth-libvirt-error.h"
 #include "berth-mark.h"
 #include "berth-qmp.h"
 #include "berth-template.h"
@@ -463,6 +464,7 @@ main (int argc, char **argv)
   bench.name = g_getenv ("BERTH_BENCH_NAME") != NULL ? g_getenv ("BERTH_BENCH_NAME") : NAME;
   bench.connection = virConnectOpen (uri);
   check (bench.template != NULL && bench.images != NULL && bench.connection != NULL, "the set-up");
+  berth_libvirt_error_silence ();
   bench.virt_type = berth_virt_type_choose (bench.connection, &problem);
   for (int i = atoi (argv[3]); i > 0; i--)
     bench_clone (&bench);

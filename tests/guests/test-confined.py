@@ -162,11 +162,13 @@ with open("/proc/sys/kernel/modules_disabled") as file:
     outcomes["modules_disabled"] = file.read()
 with open("/proc/kallsyms") as file:
     outcomes["addresses"] = file.readline().split()[0]
+with open("/proc/cpuinfo") as file:
+    outcomes["VMs in the VM"] = sorted({"svm", "vmx"} & set(file.read().split()))
 """, {"log by syslog": "EPERM", "log's size": "EPERM", "/proc/kmsg": "EACCES", "a module": True,
       "finit_module": "EPERM", "init_module": "EPERM", "delete_module": "EPERM",
       "kexec_load": "EPERM", "reboot": "EPERM", "bpf": "EPERM", "perf_event_open": "EACCES",
       "userfaultfd": "EPERM", "swapon": "EPERM", "acct": "EPERM", "open_by_handle_at": "EPERM",
-      "sysrq": "EACCES", "modules_disabled": "1\n", "addresses": "0000000000000000"})
+      "sysrq": "EACCES", "modules_disabled": "1\n", "addresses": "0000000000000000", "VMs in the VM": []})
 
 
 def test_privileges():
