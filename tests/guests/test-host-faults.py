@@ -4,8 +4,10 @@
 jumps. See guestlib.py. One argument more: clock-jump.so."""
 
 import contextlib
+import glob
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +15,10 @@ import tempfile
 import threading
 import time
 
-from guestlib import (BERTHD, BUILD_IMAGES, LIMIT_S, LONG, ROOT, Daemon, libvirtd_pids, main,
-                      URI, may_meddle, need, same, until)
+from guestlib import (BERTHD, BUILD_IMAGES, LIMIT_S, LONG, ROOT, URI, Daemon, domains,
+                      libvirtd_pids, main, may_meddle, need, same, until)
 
+TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../domain-templates")
 CLOCK_JUMP = os.path.abspath(sys.argv[3])
 HANG_S = 60 if LONG else 12
 MORE_DESCRIPTORS = 64 + 16  # than berthd has open when nothing goes on
@@ -192,6 +195,22 @@ def test_clock_jumps():
             same(d.berth("destroy", session).returncode, 0)
 
 
+def run_at_once(d, count, code):
+    done = []
+    threads = [threading.Thread(target=lambda: done.append(d.berth("run", code)))
+               for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    failed = [each for each in done if each.returncode != 0]
+    for line in sorted({f"# {each.returncode}: {each.stderr.strip()}" for each in failed}):
+        print(line)
+    for each in failed:
+        assert each.returncode == 125 and each.stderr.count("\n") == 1, each
+    return len(failed)
+
+
 def test_too_few_descriptors():
     with Daemon("--max-vms", "8", "--vcpus", "8") as d:
         same(d.run()["stdout"], "ok\n")
@@ -200,22 +219,71 @@ def test_too_few_descriptors():
         limit = len(os.listdir(f"/proc/{pid}/fd")) + MORE_DESCRIPTORS
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
-        done = []
-        threads = [threading.Thread(target=lambda: done.append(d.berth("run", "print(1)")))
-                   for _ in range(12)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        for each in done:
-            if each.returncode != 0:
-                print(f"# {each.returncode}: {each.stderr.strip()}")
-            assert each.returncode == 0 or (each.returncode == 125
-                                            and each.stderr.count("\n") == 1), each
+        run_at_once(d, 12, "print(1)")
         same(d.process.poll(), None)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
         same(d.run()["stdout"], "ok\n")
         d.wait_slots(claimed=0, free=8)
+
+
+def test_too_little_memory():
+    """GLib ends a process that gets no memory. What berthd held is found again by the next one."""
+    with Daemon("--max-vms", "4", "--warm", "python=1") as d:
+        d.wait_warm()
+        session = d.berth("create").stdout.strip()
+        same(d.berth("exec", session, "open('kept', 'w').write('yes')").returncode, 0)
+        d.wait_warm()
+        pid = d.process.pid
+        resource.prlimit(pid, resource.RLIMIT_DATA, (1, resource.RLIM_INFINITY))
+        assert run_at_once(d, 32, "print('x' * 1000000)") > 0, "it needed no memory"
+        print(f"# berthd ended with {d.process.poll()}")
+        if d.process.poll() is None:
+            d.crash()
+        d.start()
+        same(d.berth("exec", session, "print(open('kept').read())").stdout, "yes\n")
+        same(d.run()["stdout"], "ok\n")
+        same(d.berth("destroy", session).returncode, 0)
+        d.wait_slots(claimed=0, free=4)
+
+
+def test_template_edited_into_nonsense():
+    """A running pool has read its templates; the next berthd says what is wrong with one, and serves
+    the others."""
+    with tempfile.TemporaryDirectory(prefix="berth-templates-", dir="/var/tmp") as folder:
+        for path in glob.glob(os.path.join(TEMPLATES, "*.xml")):
+            shutil.copy(path, folder)
+        broken = os.path.join(folder, "python.xml")
+        with Daemon("--warm", "python=1", "--template-dirs", folder, "--warm-default", "0") as d:
+            d.wait_warm()
+            session = d.berth("create").stdout.strip()
+            same(d.berth("exec", session, "open('kept', 'w').write('yes')").returncode, 0)
+            with open(broken, "w", encoding="ascii") as file:
+                file.write("<domain><os>nonsense")
+            d.wait_warm()
+            same(d.run()["start"], "warm")
+            d.wait_warm()
+            checked = d.berth("template", "validate", broken)
+            print(f"# {checked.returncode}: {checked.stderr.strip()}")
+            same((checked.returncode != 0, broken in checked.stderr), (True, True))
+            d.crash()
+            d.start()
+            same(d.run("echo ok", "-l", "shell")["stdout"], "ok\n")
+            refused = d.berth("run", "print(1)")
+            print(f"# {refused.returncode}: {refused.stderr.strip()}")
+            same((refused.returncode != 0, refused.stderr.count("\n")), (True, 1))
+            told = [line for line in d.berth("doctor").stdout.splitlines() if broken in line]
+            print(f"# {told}")
+            same((len(told), told[0].split()[0]), (1, "MISSING"))
+            # nobody knows any more how to talk to what was made of it
+            gone = d.berth("exec", session, "print(1)")
+            print(f"# {gone.returncode}: {gone.stderr.strip()}")
+            same((gone.returncode != 0, gone.stderr.count("\n")), (True, 1))
+            assert "its template or its mark can't be used" in d.log(), d.log()
+            same([name for name in domains("--all") if "-python-" in name], [])
+            shutil.copy(os.path.join(TEMPLATES, "python.xml"), folder)
+            d.crash()
+            d.start()
+            same(d.run()["stdout"], "ok\n")
 
 
 if __name__ == "__main__":
