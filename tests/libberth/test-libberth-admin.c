@@ -4,6 +4,9 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#define NOBODY 65534
 
 /* What was done last to the scripted pool: its targets stand there as a snapshot's size. */
 static guint32
@@ -160,6 +163,34 @@ test_without_berthd (Fixture *fixture, gconstpointer data)
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
 }
 
+/* Who may talk to berthd is no administrator by that. */
+static void
+test_another_user (Fixture *fixture, gconstpointer data)
+{
+  GError *errors[5] = { NULL };
+  g_autoptr (BerthAdmin) admin = berth_admin_new (fixture->client);
+
+  if (geteuid () != 0)
+    {
+      g_test_skip ("only root can be another user");
+      return;
+    }
+  g_assert_no_errno (g_chmod (fixture->folder, 0711));
+  g_assert_no_errno (g_chmod (fixture->path, 0666));
+  g_assert_no_errno (seteuid (NOBODY));
+  g_assert_false (berth_admin_act (admin, BERTH_ADMIN_ACTION_DRAIN, NULL, NULL, &errors[0]));
+  g_assert_false (berth_admin_set_warm (admin, "python", 1, 1, NULL, &errors[1]));
+  g_assert_null (berth_admin_list_templates (admin, NULL, &errors[2]));
+  g_assert_null (berth_admin_show_template (admin, "python", NULL, &errors[3]));
+  g_assert_false (berth_admin_check_template (admin, "/t/good.xml", NULL, &errors[4]));
+  g_assert_no_errno (seteuid (0));
+  for (gsize i = 0; i < G_N_ELEMENTS (errors); i++)
+    {
+      g_assert_error (errors[i], BERTH_ERROR, BERTH_ERROR_DENIED);
+      g_clear_error (&errors[i]);
+    }
+}
+
 static void
 test_server (void)
 {
@@ -187,6 +218,7 @@ main (int argc, char **argv)
   ADD ("refused-here", test_refused_here);
   ADD ("asynchronous", test_asynchronous);
   ADD ("without-berthd", test_without_berthd);
+  ADD ("another-user", test_another_user);
   g_test_add_func ("/libberth/admin-of-a-server", test_server);
   return g_test_run ();
 }
