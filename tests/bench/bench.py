@@ -123,16 +123,16 @@ virsh -q undefine berthscript-{number}"""
     return count / (time.monotonic() - begin)
 
 
+def memory_mb(pid, key):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(key + ":")) / 1024
+
+
 def proportional_mb(d):
     """PSS of ten idle warm VMs; MiB."""
     d.berth("pool", "set", "python", "10")
     d.wait_warm(10)
-    found = []
-    for name in domains():
-        pid = find_pids("-f", f"guest={name},")[0]
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            found += [int(line.split()[1]) / 1024 for line in file if line.startswith("Pss:")]
-    return median(found)
+    return median(memory_mb(find_pids("-f", f"guest={name},")[0], "Pss") for name in domains())
 
 
 def session(d):
@@ -154,28 +154,21 @@ def used_cpu_s(d):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def memory_mb(d, key):
-    with open(f"/proc/{d.process.pid}/status", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(key + ":")) / 1024
-
-
 def streams(d):
-    """What berthd takes while many sandboxes write all they can: MiB at most, those that are its own
-    and no library's file, cores; MiB/s of all"""
+    """What berthd takes while many sandboxes write all they can: MiB at most, with its share of what
+    others map too, and with all of that; cores; MiB/s of all"""
     sandboxes = [d.berth("create").stdout.strip() for _ in range(STREAMS)]
-    with open(f"/proc/{d.process.pid}/clear_refs", "w", encoding="ascii") as file:
-        file.write("5")  # the peak begins anew
     begin, before = time.monotonic(), used_cpu_s(d)
-    own = 0
+    share = resident = 0
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(numbers, [SESSION, "stream", d.socket, str(STREAM_S), *sandboxes])
         while not found.done():
-            own = max(own, memory_mb(d, "RssAnon"))
-            time.sleep(0.02)
+            share = max(share, memory_mb(d.process.pid, "Pss"))
+            resident = max(resident, memory_mb(d.process.pid, "Rss"))
+            time.sleep(0.1)
     cores = (used_cpu_s(d) - before) / (time.monotonic() - begin)
-    peak = memory_mb(d, "VmHWM")
     d.berth("destroy", *sandboxes)
-    return peak, own, cores, median(found.result()["stream"])
+    return share, resident, cores, median(found.result()["stream"])
 
 
 def show_sessions(d):
@@ -188,10 +181,10 @@ def show_sessions(d):
         show(f"  {title}", median(one[bare] for one in rounds), unit)
         show("  ratio", median(one["our " + name] / one[bare] for one in rounds), "x",
              f"(target {target})")
-    peak, own, cores, together = streams(d)
+    share, resident, cores, together = streams(d)
     show(f"{STREAMS} sessions that stream, together", together, "MiB/s")
-    show("  berthd's memory at most", peak, "MiB", "(target 20)")
-    show("    without its libraries' files", own, "MiB")
+    show("  berthd's memory at most, PSS", share, "MiB", "(target 20)")
+    show("    RSS, with all of the libraries' files", resident, "MiB")
     show("  berthd's CPU time, in cores", cores, "", f"(target {max(os.cpu_count() - 1, 1)})")
 
 
