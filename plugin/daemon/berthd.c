@@ -135,16 +135,22 @@ read_settings (Arguments *arguments, char **argv, GError **error)
   return g_steal_pointer (&config);
 }
 
-static char *
-dup_uri (BerthManager *manager)
+/* What an administrator reads first in the log. */
+static void
+tell_ready (Daemon *self)
 {
-  g_autoptr (GVariant) status = berth_manager_dup_status (manager);
+  g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
   g_autoptr (GVariant) libvirt = g_variant_lookup_value (status, "libvirt", G_VARIANT_TYPE_VARDICT);
-  char *uri = NULL;
+  const char *uri = "(unknown URI)";
+  const char *problem;
 
-  if (libvirt == NULL || !g_variant_lookup (libvirt, "uri", "s", &uri))
-    return g_strdup ("(unknown URI)");
-  return uri;
+  if (libvirt != NULL && g_variant_lookup (libvirt, "kvm-problem", "&s", &problem))
+    g_message ("KVM can't be used, guests run under emulation (TCG), slower: %s", problem);
+  if (libvirt != NULL)
+    g_variant_lookup (libvirt, "uri", "&s", &uri);
+  g_log_structured ("berthd", G_LOG_LEVEL_MESSAGE, "BERTH_SOCKET", "%s", self->socket_path,
+                    "BERTH_URI", "%s", uri, "MESSAGE", "berthd ready on %s, %s", self->socket_path,
+                    uri);
 }
 
 static void
@@ -160,7 +166,6 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   Daemon *self = user_data;
   g_autoptr (GError) error = NULL;
-  g_autofree char *uri = NULL;
   GSocket *socket;
   gboolean ok = berth_manager_start_finish (self->manager, result, &error);
 
@@ -177,10 +182,7 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       fail (self, error);
       return;
     }
-  uri = dup_uri (self->manager);
-  g_log_structured ("berthd", G_LOG_LEVEL_MESSAGE, "BERTH_SOCKET", "%s", self->socket_path,
-                    "BERTH_URI", "%s", uri, "MESSAGE", "berthd ready on %s, %s", self->socket_path,
-                    uri);
+  tell_ready (self);
 }
 
 /* A client that reads slowly may delay the end a little, not for ever. */

@@ -162,9 +162,6 @@ opened_look_around (Opened *opened, const char *wanted_virt_type)
   opened->domain_type = wanted_virt_type;
   if (opened->domain_type == NULL)
     opened->domain_type = berth_virt_type_choose (connection, &opened->kvm_problem);
-  if (opened->kvm_problem != NULL)
-    g_message ("KVM can't be used, guests run under emulation (TCG), slower: %s",
-               opened->kvm_problem);
   if (capabilities != NULL)
     opened->dac_label = berth_capabilities_dup_dac_label (capabilities, opened->domain_type);
   else
