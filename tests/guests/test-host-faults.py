@@ -21,6 +21,7 @@ from guestlib import (BERTHD, BUILD_IMAGES, LIMIT_S, LONG, ROOT, URI, Daemon, do
 TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../domain-templates")
 CLOCK_JUMP = os.path.abspath(sys.argv[3])
 HANG_S = 60 if LONG else 12
+PIDS = "/sys/fs/cgroup/pids"
 MORE_DESCRIPTORS = 64 + 16  # than berthd has open when nothing goes on
 
 
@@ -226,17 +227,17 @@ def test_too_few_descriptors():
         d.wait_slots(claimed=0, free=8)
 
 
-def test_too_little_memory():
-    """GLib ends a process that gets no memory. What berthd held is found again by the next one."""
+def check_starved(starve):
+    """GLib ends a process that gets no memory or no thread. What berthd held is found again by the
+    next one."""
     with Daemon("--max-vms", "4", "--warm", "python=1") as d:
         d.wait_warm()
         session = d.berth("create").stdout.strip()
         same(d.berth("exec", session, "open('kept', 'w').write('yes')").returncode, 0)
         d.wait_warm()
-        pid = d.process.pid
-        resource.prlimit(pid, resource.RLIMIT_DATA, (1, resource.RLIM_INFINITY))
-        assert run_at_once(d, 32, "print('x' * 1000000)") > 0, "it needed no memory"
-        print(f"# berthd ended with {d.process.poll()}")
+        starve(d.process.pid)
+        failed = run_at_once(d, 32, "print('x' * 1000000)")
+        print(f"# {failed} of 32 runs failed, berthd ended with {d.process.poll()}")
         if d.process.poll() is None:
             d.crash()
         d.start()
@@ -244,6 +245,33 @@ def test_too_little_memory():
         same(d.run()["stdout"], "ok\n")
         same(d.berth("destroy", session).returncode, 0)
         d.wait_slots(claimed=0, free=4)
+    return failed
+
+
+def test_too_little_memory():
+    def starve(pid):
+        resource.prlimit(pid, resource.RLIMIT_DATA, (1, resource.RLIM_INFINITY))
+    assert check_starved(starve) > 0, "it needed no memory"
+
+
+def test_too_few_processes():
+    """Threads count as processes; what is there already stays."""
+    need(ROOT and os.path.isdir(PIDS), "needs a cgroup that bounds processes (cgroup v1)")
+    group = tempfile.mkdtemp(prefix="berth-test-", dir=PIDS)
+
+    def starve(pid):
+        for name, value in (("cgroup.procs", pid), ("pids.max", 1)):
+            with open(os.path.join(group, name), "w", encoding="ascii") as file:
+                file.write(str(value))
+
+    try:
+        check_starved(starve)
+    finally:
+        with open(os.path.join(group, "pids.events"), encoding="ascii") as file:
+            refused = int(file.read().split()[1])
+        os.rmdir(group)
+    print(f"# {refused} threads refused")
+    assert refused > 0, "it needed no thread"
 
 
 def test_template_edited_into_nonsense():
