@@ -262,8 +262,7 @@ typedef struct __attribute__ ((packed))
   uint64_t size; /* all of the DATA */
   uint32_t mode; /* as in struct stat: what the path names; the host sends 0 */
   uint32_t flags;
-  uint64_t
-      sum; /* XXH64 of all of the DATA, seed 0: what the channel damaged, not what someone forged */
+  uint64_t sum; /* of all of the DATA: XXH64, seed 0; against damage, not against forgery */
 } BerthFileDone;
 
 typedef struct

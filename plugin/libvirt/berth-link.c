@@ -6,7 +6,6 @@
 #include <libvirt-glib/libvirt-glib.h>
 
 #include "berth-capabilities.h"
-#include "berth-domain.h"
 #include "berth-libvirt-error.h"
 #include "berth-virt-type.h"
 #include "berth-workers.h"

@@ -39,19 +39,20 @@ check_libvirt (GVariant *status, GVariantBuilder *findings)
 static void
 check_kvm (GVariant *status, GVariantBuilder *findings)
 {
-  const char *problem = NULL;
+  const char *problem;
   const char *type = "";
-  g_autofree char *text = NULL;
 
   g_variant_lookup (status, "virt-type", "&s", &type);
   if (g_variant_lookup (status, "kvm-problem", "&s", &problem))
-    text = g_strdup_printf ("KVM can't be used: %s", problem);
-  if (text != NULL)
-    add_finding (
-        findings, "kvm", FALSE, text,
-        "guests run under TCG until then, slower; where QEMU's user may not open /dev/kvm, let "
-        "it (group kvm, mode 0660): every start takes libvirt seconds more; where KVM "
-        "itself is at fault, set virt_type to qemu; then restart berthd");
+    {
+      g_autofree char *text = g_strdup_printf ("KVM can't be used: %s", problem);
+
+      add_finding (
+          findings, "kvm", FALSE, text,
+          "guests run under TCG until then, slower; where QEMU's user may not open /dev/kvm, let "
+          "it (group kvm, mode 0660): every start takes libvirt seconds more; where KVM "
+          "itself is at fault, set virt_type to qemu; then restart berthd");
+    }
   else
     /* no finding against the host: berth serves without it, only slower */
     add_finding (findings, "kvm", TRUE,

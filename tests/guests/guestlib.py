@@ -162,6 +162,11 @@ class Daemon:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=LIMIT_S, check=False)
 
+    def popen(self, *arguments):
+        return subprocess.Popen(self.command(*arguments), env=self.environ(), text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
+
     def json(self, *arguments):
         return json.loads(self.berth(*arguments, "--json").stdout)
 

@@ -63,14 +63,9 @@ def test_actions_on_a_sandbox():
 
 def test_destroy_during_a_run_frees_the_slot():
     with Daemon("--max-vms", "1", "--warm-default", "0") as d:
-        running = subprocess.Popen(
-            [*d.command("run", "import time; print('begun', flush=True); time.sleep(60)")],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
-            env=d.environ())
+        running = d.popen("run", "import time; print('begun', flush=True); time.sleep(60)")
         same(running.stdout.readline(), "begun\n")
-        waiting = subprocess.Popen([*d.command("run", "print('next')")], stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
-                                   env=d.environ())
+        waiting = d.popen("run", "print('next')")
         until(lambda: d.json("status")["waiters"], "the waiter")
         begin = time.monotonic()
         virsh("destroy", domains()[0])
@@ -86,10 +81,7 @@ def test_destroy_during_a_run_frees_the_slot():
 
 def test_qemu_killed_during_a_run():
     with Daemon("--max-vms", "1", "--warm-default", "0") as d:
-        running = subprocess.Popen(
-            [*d.command("run", "import time; print('begun', flush=True); time.sleep(60)")],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
-            env=d.environ())
+        running = d.popen("run", "import time; print('begun', flush=True); time.sleep(60)")
         same(running.stdout.readline(), "begun\n")
         subprocess.run(["pkill", "-9", "-f", f"guest={domains()[0]},"], check=True)
         _, err = running.communicate(timeout=60)

@@ -26,11 +26,6 @@ class Soak:
         self.daemon, self.chance, self.lock = daemon, random.Random(seed), threading.Lock()
         self.left, self.counts, self.wrong = 0, {}, []
 
-    def popen(self, *arguments):
-        return subprocess.Popen(self.daemon.command(*arguments), env=self.daemon.environ(), text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE)
-
     def expect(self, status, out, *arguments):
         done = self.daemon.berth("run", *arguments)
         return None if (done.returncode, done.stdout) == (status, out) else (arguments, done)
@@ -65,7 +60,7 @@ class Soak:
         return None if outcome == (0, 0, "1\n", 0) else (made, done, gone)
 
     def client_killed(self):
-        run = self.popen("run", BEGUN)
+        run = self.daemon.popen("run", BEGUN)
         begun = run.stdout.readline()
         run.send_signal(signal.SIGKILL)
         run.communicate(timeout=LIMIT_S)
@@ -78,7 +73,7 @@ class Soak:
     def domain_destroyed(self):
         made = self.daemon.berth("create")
         name = made.stdout.strip()
-        run = self.popen("exec", "-t", "100", name, BEGUN)
+        run = self.daemon.popen("exec", "-t", "100", name, BEGUN)
         begun = run.stdout.readline()
         domain = [vm["domain"] for vm in self.daemon.json("list") if vm["id"] == name]
         subprocess.run(["virsh", "-q", "-c", URI, "destroy", *domain], check=False,

@@ -2,7 +2,6 @@
 /* The host's end of the agent against a guest that means harm: floods, frames at the wrong time,
  * noise. Each ends in one error of the call, and the host's memory stays where it was. */
 #include <gio/gio.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
