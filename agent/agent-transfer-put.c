@@ -129,43 +129,49 @@ put_open (Put *self)
   return self->fd >= 0 || berth_agent_work_fail (self->work, "the file can't be made");
 }
 
+/* Space for all of it, told before the bytes come, and counted as the programs' memory: this
+ * process is one of them, the agent that writes the bytes is not. In one piece, too: a tmpfs has
+ * large pages for what is known to be large. */
 static bool
-put_receive (Put *self)
+put_reserve (Put *self)
 {
-  static uint8_t chunk[BERTH_AGENT_TRANSFER_CHUNK];
-  BerthAgentWork *work = self->work;
-  ssize_t count;
+  off_t size = (off_t)self->work->job->put.size;
 
-  while ((count = read (work->job->data_fd, chunk, sizeof chunk)) != 0)
-    {
-      if (count < 0 && errno == EINTR)
-        continue;
-      if (count < 0)
-        return berth_agent_work_fail (work, "the file did not come");
-      berth_agent_work_count (work, chunk, (size_t)count);
-      if (work->size > work->job->put.size)
-        return berth_agent_work_refuse (work, BERTH_AGENT_ERROR_DAMAGED,
-                                        "more arrived than was announced");
-      if (!berth_agent_file_write_all (self->fd, chunk, (size_t)count))
-        return berth_agent_work_fail (work, "the file can't be written");
-    }
-  return true;
+  if (size == 0
+      || (ftruncate (self->fd, size) == 0
+          && (fallocate (self->fd, 0, 0, size) == 0 || errno == EOPNOTSUPP)))
+    return true;
+  return berth_agent_work_fail (self->work, "there is no room for the file");
 }
 
-/* The host's DONE is in the socket before the data ends, or does not come at all. */
+/* The agent writes it. */
 static bool
-put_check (Put *self)
+put_hand_over (Put *self)
 {
-  BerthAgentWork *work = self->work;
-  BerthFileDone sent;
+  _Alignas(struct cmsghdr) char room[CMSG_SPACE (sizeof (int))] = { 0 };
+  char byte = 0;
+  struct iovec vector = { &byte, 1 };
+  struct msghdr message
+      = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
+  struct cmsghdr *head = CMSG_FIRSTHDR (&message);
 
-  if (recv (work->job->control_fd, &sent, sizeof sent, MSG_DONTWAIT) != sizeof sent
-      || sent.size != work->size || sent.size != work->job->put.size)
-    return berth_agent_work_refuse (work, BERTH_AGENT_ERROR_DAMAGED, "not all of it arrived");
-  if (sent.sum != XXH64_digest (&work->sum))
-    return berth_agent_work_refuse (work, BERTH_AGENT_ERROR_DAMAGED,
-                                    "what arrived is not what was sent");
-  return true;
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN (sizeof self->fd);
+  memcpy (CMSG_DATA (head), &self->fd, sizeof self->fd);
+  return sendmsg (self->work->job->data_fd, &message, MSG_NOSIGNAL) == 1
+         || berth_agent_work_fail (self->work, "the file can't be handed over");
+}
+
+static bool
+put_wait (Put *self)
+{
+  uint8_t verdict;
+
+  if (recv (self->work->job->control_fd, &verdict, sizeof verdict, 0) == sizeof verdict
+      && verdict == BERTH_AGENT_TRANSFER_NAME_IT)
+    return true;
+  return berth_agent_work_refuse (self->work, BERTH_AGENT_ERROR_DAMAGED, "not all of it came");
 }
 
 /* Opens one folder of the way, making it if there is none. `parent_fd` has it as `name`. */
@@ -296,7 +302,7 @@ put_file (BerthAgentWork *work)
   self.made = NOT_MADE;
   if (!put_split (&self) || !put_find_near (&self) || !put_look_ahead (&self) || !put_open (&self))
     return false;
-  if (put_receive (&self) && put_check (&self) && put_finish (&self))
+  if (put_reserve (&self) && put_hand_over (&self) && put_wait (&self) && put_finish (&self))
     return true;
   if (self.named[0] != '\0')
     unlinkat (self.near_fd, self.named, 0);

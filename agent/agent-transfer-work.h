@@ -11,6 +11,13 @@
 
 #define BERTH_AGENT_TRANSFER_CHUNK (64u * 1024u)
 
+/* What the agent tells the process of a PUT, once, when the file is written: a byte. */
+typedef enum
+{
+  BERTH_AGENT_TRANSFER_GIVE_UP = 0,
+  BERTH_AGENT_TRANSFER_NAME_IT = 1,
+} BerthAgentTransferVerdict;
+
 /* What it was asked for; in the agent, and copied by the fork. */
 typedef struct
 {

@@ -35,7 +35,7 @@ transfers_send_error (BerthAgentTransfers *self, uint32_t request, uint32_t code
 static void
 transfer_clear (BerthAgentTransfer *self)
 {
-  berth_agent_input_close (&self->input);
+  berth_agent_sink_close (&self->sink);
   berth_agent_output_close (&self->output);
   berth_agent_file_close (&self->data_fd);
   berth_agent_file_close (&self->control_fd);
@@ -108,7 +108,8 @@ berth_agent_transfers_init (BerthAgentTransfers *self, BerthAgentLoop *loop,
       self->places[i].all = self;
       self->places[i].data_fd = self->places[i].control_fd = -1;
       self->places[i].output.fd = self->places[i].output.watch.fd = -1;
-      self->places[i].input.watch.fd = -1;
+      self->places[i].sink.watch.fd = self->places[i].sink.fd = -1;
+      self->places[i].sink.loop = loop;
     }
 }
 
@@ -157,12 +158,14 @@ transfer_fork (BerthAgentTransfer *self, BerthAgentTransferJob *job)
 {
   int data[2] = { -1, -1 }, control[2] = { -1, -1 };
   bool is_put = job->type == BERTH_FRAME_PUT;
-  bool ok = pipe2 (data, O_CLOEXEC) == 0
+  bool ok = (is_put ? socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, data)
+                    : pipe2 (data, O_CLOEXEC))
+                == 0
             && socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) == 0;
   int saved_errno;
 
-  job->data_fd = data[is_put ? 0 : 1];
-  self->data_fd = data[is_put ? 1 : 0];
+  job->data_fd = data[1];
+  self->data_fd = data[0];
   job->control_fd = control[1];
   self->control_fd = control[0];
   self->pid = ok && fcntl (self->data_fd, F_SETFL, O_NONBLOCK) == 0 ? fork () : -1;
@@ -173,6 +176,30 @@ transfer_fork (BerthAgentTransfer *self, BerthAgentTransferJob *job)
   berth_agent_file_close (&job->control_fd);
   errno = saved_errno;
   return self->pid > 0;
+}
+
+/* A PUT whose file is written, or can't be: tells its process, once. The file is closed before it
+ * has a name, so that who runs it at once finds nobody who could still write to it. */
+static void
+transfer_settle (BerthAgentTransfer *self)
+{
+  const char *problem = self->sink.problem;
+  uint8_t verdict = problem == NULL ? BERTH_AGENT_TRANSFER_NAME_IT : BERTH_AGENT_TRANSFER_GIVE_UP;
+
+  if (problem == NULL && !berth_agent_sink_is_complete (&self->sink))
+    return;
+  berth_agent_sink_close (&self->sink);
+  send (self->control_fd, &verdict, sizeof verdict, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (problem == NULL)
+    return;
+  transfers_send_error (self->all, self->request, self->sink.error, problem, strlen (problem));
+  self->is_heard = false;
+}
+
+static void
+sink_ready_cb (void *data)
+{
+  transfer_settle (data);
 }
 
 static void
@@ -191,9 +218,11 @@ transfer_begin (BerthAgentTransfer *self, BerthAgentTransferJob *job, uint32_t c
   all->groups->helpers[self - all->places] = self->pid;
   if (self->type == BERTH_FRAME_PUT)
     {
-      self->input.stream = BERTH_STREAM_FILE;
-      berth_agent_input_open (&self->input, all->loop, all->channel, &self->data_fd, self->request,
-                              !(job->put.flags & BERTH_PUT_DIRECTORY));
+      self->sink.ready = sink_ready_cb;
+      self->sink.data = self;
+      berth_agent_sink_open (&self->sink, all->loop, all->channel, self->request, job->put.size,
+                             job->put.flags & BERTH_PUT_DIRECTORY ? -1 : self->data_fd);
+      transfer_settle (self);
     }
   else
     {
@@ -245,8 +274,6 @@ berth_agent_transfers_begin (BerthAgentTransfers *self, const BerthFrameHead *he
   place->type = head->type;
   place->is_heard = true;
   place->is_killed = false;
-  place->input.watch.fd = -1;
-  place->input.fd = NULL;
   transfer_begin (place, &job, credit);
   return true;
 }
@@ -254,11 +281,24 @@ berth_agent_transfers_begin (BerthAgentTransfers *self, const BerthFrameHead *he
 static bool
 transfer_take_done (BerthAgentTransfer *self, const uint8_t *payload)
 {
-  if (self->type != BERTH_FRAME_PUT || self->input.is_ending)
+  BerthFileDone end;
+
+  if (self->type != BERTH_FRAME_PUT || self->sink.has_end)
     return false;
-  /* where its process has failed and gone, its result tells */
-  send (self->control_fd, payload, sizeof (BerthFileDone), MSG_NOSIGNAL | MSG_DONTWAIT);
-  return berth_agent_input_take (&self->input, payload, 0);
+  memcpy (&end, payload, sizeof end);
+  berth_agent_sink_end (&self->sink, &end);
+  transfer_settle (self);
+  return true;
+}
+
+static bool
+transfer_take_data (BerthAgentTransfer *self, const uint8_t *payload, uint32_t size)
+{
+  if (self->type != BERTH_FRAME_PUT || berth_le32_read (payload) != BERTH_STREAM_FILE || size == 4
+      || !berth_agent_sink_take (&self->sink, payload + 4, size - 4))
+    return false;
+  transfer_settle (self);
+  return true;
 }
 
 static void
@@ -299,9 +339,7 @@ berth_agent_transfers_take (BerthAgentTransfers *self, const BerthFrameHead *hea
   switch (head->type)
     {
     case BERTH_FRAME_DATA:
-      return place->type == BERTH_FRAME_PUT && berth_le32_read (payload) == BERTH_STREAM_FILE
-             && head->length > 4 && !place->input.is_ending
-             && berth_agent_input_take (&place->input, payload + 4, head->length - 4);
+      return transfer_take_data (place, payload, head->length);
     case BERTH_FRAME_DONE:
       return transfer_take_done (place, payload);
     case BERTH_FRAME_CREDIT:
@@ -348,13 +386,18 @@ berth_agent_transfers_reaped (BerthAgentTransfers *self, pid_t pid, int status)
     return false;
   place->pid = self->groups->helpers[place - self->places] = 0;
   size = recv (place->control_fd, &result, sizeof result, MSG_DONTWAIT);
-  /* told first, and once, where it ended without taking the host's DONE; its result is behind it */
+  /* told first, and once, where it ended without taking its verdict; its result is behind it */
   if (size < 0 && errno == ECONNRESET)
     size = recv (place->control_fd, &result, sizeof result, MSG_DONTWAIT);
   if (size == (ssize_t)(head + sizeof result.done) && result.error == 0
       && (!place->is_killed || place->type == BERTH_FRAME_PUT))
     {
       place->done = result.done;
+      if (place->type == BERTH_FRAME_PUT)
+        {
+          place->done.size = place->sink.size;
+          place->done.sum = XXH64_digest (&place->sink.sum);
+        }
       transfer_check (place);
     }
   else if (place->is_killed)
@@ -377,6 +420,7 @@ berth_agent_transfers_end (BerthAgentTransfers *self)
       if (place->request == 0)
         continue;
       place->is_heard = false;
+      berth_agent_sink_close (&place->sink);
       if (place->pid > 0)
         kill (place->pid, SIGKILL);
       transfer_check (place);

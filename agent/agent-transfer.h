@@ -4,6 +4,7 @@
 #pragma once
 
 #include "agent-group.h"
+#include "agent-sink.h"
 #include "agent-stream.h"
 #include "agent-transfer-work.h"
 
@@ -17,11 +18,11 @@ typedef struct
   pid_t pid;      /* 0: it has ended */
   bool is_heard;  /* the conversation that asked for it goes on */
   bool is_killed; /* by the host's wish */
-  int data_fd;
+  int data_fd;    /* of a PUT: a socket that its file comes by */
   int control_fd;
-  BerthAgentInput input;
-  BerthAgentOutput output;
-  BerthFileDone done; /* valid when it has ended and output is still to be sent */
+  BerthAgentSink sink;     /* of a PUT */
+  BerthAgentOutput output; /* of the others */
+  BerthFileDone done;      /* valid when it has ended and output is still to be sent */
 } BerthAgentTransfer;
 
 struct _BerthAgentTransfers

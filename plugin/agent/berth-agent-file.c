@@ -11,11 +11,15 @@
 
 #include "berth-file-listing.h"
 #include "berth-output.h"
+#include "berth-sha256.h"
 #include "berth-source.h"
 #include "pool/berth-error.h"
 
 /* As of an exec's stream: enough to keep a slow guest busy over the round trip. */
 #define FILE_CREDIT (256u * 1024u)
+/* Whole pages, so that no page of the file is written in two pieces; the most of them in a frame.
+ */
+#define PIECE_BYTES (BERTH_DATA_MAX / 4096u * 4096u)
 /* A guest that has said nothing for so long, while it was its turn, is not going to. */
 #define STALL_MS (60u * 1000u)
 /* The same, after it was told to stop. */
@@ -28,14 +32,14 @@ struct _BerthAgentFile
   BerthFileRequest *file;
   BerthAgentFileDoneFunc func;
   gpointer user_data;
-  XXH64_state_t *sum;  /* what the guest and we compare */
-  GChecksum *sha256;   /* nullable: what the caller is told, of a file */
-  guint64 moved;       /* bytes of the file, in either direction */
-  gsize credit;        /* what its sender may still send */
-  gsize owed;          /* drained, not yet given back */
-  GSource *source;     /* PUT: waits for the caller's bytes */
-  BerthOutput *output; /* GET */
-  GByteArray *listing; /* LIST */
+  XXH64_state_t *sum;       /* what the guest and we compare */
+  struct sha256_ctx sha256; /* what the caller is told, of a file */
+  guint64 moved;            /* bytes of the file, in either direction */
+  gsize credit;             /* what its sender may still send */
+  gsize owed;               /* drained, not yet given back */
+  GSource *source;          /* PUT: waits for the caller's bytes */
+  BerthOutput *output;      /* GET */
+  GByteArray *listing;      /* LIST */
   GSource *stall;
   gboolean is_moving; /* something happened since the stall was last looked at */
   gboolean is_cancelled;
@@ -57,7 +61,6 @@ berth_agent_file_free (BerthAgentFile *self)
   g_clear_pointer (&self->output, berth_output_free);
   g_clear_pointer (&self->listing, g_byte_array_unref);
   XXH64_freeState (self->sum);
-  g_clear_pointer (&self->sha256, g_checksum_free);
   berth_file_request_free (self->file);
   g_clear_error (&self->failure);
   g_free (self);
@@ -81,6 +84,12 @@ file_error (BerthAgentFile *self, BerthError code, const char *format, ...)
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
   return g_error_new (BERTH_ERROR, (int)code, "file '%s': %s", path, text);
+}
+
+static gboolean
+is_file (BerthAgentFile *self)
+{
+  return self->file->kind == BERTH_FILE_PUT || self->file->kind == BERTH_FILE_GET;
 }
 
 /* ---- the end ---- */
@@ -120,8 +129,8 @@ file_make_result (BerthAgentFile *self, GError **error)
           return NULL;
         }
     }
-  if (self->sha256 != NULL)
-    result->sha256 = g_strdup (g_checksum_get_string (self->sha256));
+  if (is_file (self))
+    result->sha256 = berth_sha256_finish (&self->sha256);
   return g_steal_pointer (&result);
 }
 
@@ -230,8 +239,8 @@ file_count (BerthAgentFile *self, const guint8 *bytes, gsize size)
 {
   self->moved += size;
   XXH64_update (self->sum, bytes, size);
-  if (self->sha256 != NULL)
-    g_checksum_update (self->sha256, bytes, (gssize)size);
+  if (is_file (self))
+    sha256_update (&self->sha256, size, bytes);
 }
 
 static void
@@ -262,7 +271,7 @@ static gboolean
 readable_cb (int fd, GIOCondition condition, gpointer user_data)
 {
   BerthAgentFile *self = user_data;
-  guint8 bytes[BERTH_DATA_MAX];
+  guint8 bytes[PIECE_BYTES];
   gsize room = MIN (MIN (sizeof bytes, self->credit), self->file->size - self->moved);
   gssize got = read (fd, bytes, room);
 
@@ -502,8 +511,7 @@ berth_agent_file_new (BerthFrameChannel *channel, guint32 request, BerthFileRequ
   self->sum = XXH64_createState ();
   g_assert (self->sum != NULL); /* as GLib does without memory */
   XXH64_reset (self->sum, 0);
-  if (file->kind == BERTH_FILE_PUT || file->kind == BERTH_FILE_GET)
-    self->sha256 = g_checksum_new (G_CHECKSUM_SHA256);
+  sha256_init (&self->sha256);
   if (file->kind == BERTH_FILE_GET)
     file_send_get (self);
   else if (file->kind == BERTH_FILE_LIST)

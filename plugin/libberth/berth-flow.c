@@ -5,11 +5,13 @@
  * the caller's that fails, and bytes that are not those that berthd sent. */
 #include "plugin/libberth/berth-flow.h"
 
+#include <fcntl.h>
 #include <gio/gunixinputstream.h>
 #include <gio/gunixoutputstream.h>
 #include <glib-unix.h>
 #include <string.h>
 
+#include "plugin/agent/berth-sha256.h"
 #include "plugin/libberth/berth-call.h"
 #include "plugin/libberth/berth-pipe.h"
 #include "plugin/libberth/berth-spec-private.h"
@@ -17,8 +19,9 @@
 
 /* Bytes of a path, as in the guest; a message may not be longer than berthd takes */
 #define PATH_MAX_BYTES 4096u
-/* As much as a pipe holds */
 #define CHUNK_BYTES 65536u
+/* Four chunks, so that neither end waits for the other at each */
+#define PIPE_BYTES (4 * (int)CHUNK_BYTES)
 
 typedef struct
 {
@@ -28,7 +31,7 @@ typedef struct
   GOutputStream *to;  /* our end of the pipe, or the caller's */
   guint64 left;       /* may still be read */
   guint64 moved;
-  GChecksum *sum; /* of a get */
+  struct sha256_ctx sum; /* of a get */
   guint8 chunk[CHUNK_BYTES];
   GCancellable *stop; /* ends the flow */
   guint n_pending;    /* of the two: flow and call */
@@ -47,7 +50,6 @@ transfer_free (gpointer data)
   g_free (transfer->path);
   g_clear_object (&transfer->from);
   g_clear_object (&transfer->to);
-  g_clear_pointer (&transfer->sum, g_checksum_free);
   g_clear_object (&transfer->stop);
   g_clear_pointer (&transfer->answer, g_variant_unref);
   g_clear_error (&transfer->error);
@@ -76,13 +78,15 @@ static gboolean
 has_arrived (Transfer *transfer)
 {
   g_autoptr (GVariant) info = g_variant_get_child_value (transfer->answer, 0);
+  g_autofree char *arrived = NULL;
   const char *sum = "";
   guint64 size = 0;
 
-  return transfer->is_put
-         || (g_variant_lookup (info, "size", "t", &size) && size == transfer->moved
-             && g_variant_lookup (info, "sha256", "&s", &sum)
-             && g_str_equal (sum, g_checksum_get_string (transfer->sum)));
+  if (transfer->is_put)
+    return TRUE;
+  arrived = berth_sha256_finish (&transfer->sum);
+  return g_variant_lookup (info, "size", "t", &size) && size == transfer->moved
+         && g_variant_lookup (info, "sha256", "&s", &sum) && g_str_equal (sum, arrived);
 }
 
 static void
@@ -179,8 +183,8 @@ read_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   transfer->left -= (guint64)size;
   transfer->moved += (guint64)size;
-  if (transfer->sum != NULL)
-    g_checksum_update (transfer->sum, transfer->chunk, size);
+  if (!transfer->is_put)
+    sha256_update (&transfer->sum, (gsize)size, transfer->chunk);
   g_output_stream_write_all_async (transfer->to, transfer->chunk, (gsize)size, G_PRIORITY_DEFAULT,
                                    transfer->stop, written_cb, g_steal_pointer (&task));
 }
@@ -207,6 +211,7 @@ open_pipe (Transfer *transfer, GVariantDict *options, GUnixFDList *fds, GError *
 
   if (own < 0)
     return FALSE;
+  fcntl (own, F_SETPIPE_SZ, PIPE_BYTES); /* where it may not grow, it is slower */
   g_unix_set_fd_nonblocking (own, TRUE, NULL);
   if (transfer->is_put)
     transfer->to = g_unix_output_stream_new (own, TRUE);
@@ -228,7 +233,7 @@ transfer_new (const BerthFlow *what)
   g_set_object (&transfer->from, what->from);
   g_set_object (&transfer->to, what->to);
   transfer->left = transfer->is_put ? what->size : G_MAXUINT64;
-  transfer->sum = transfer->is_put ? NULL : g_checksum_new (G_CHECKSUM_SHA256);
+  sha256_init (&transfer->sum);
   transfer->stop = g_cancellable_new ();
   transfer->n_pending = 2;
   return transfer;

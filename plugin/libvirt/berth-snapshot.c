@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plugin/agent/berth-sha256.h"
 #include "pool/berth-error.h"
 
 #define GROUP "snapshot"
@@ -241,19 +242,20 @@ berth_snapshot_begin (const char *dir, const char *name, const char *key, guint 
 static char *
 checksum_file (const char *path, GError **error)
 {
-  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  struct sha256_ctx sum;
   g_autofree guchar *bytes = g_malloc (READ_SIZE);
   int fd = open (path, O_RDONLY | O_CLOEXEC);
   gssize got = -1;
 
+  sha256_init (&sum);
   if (fd >= 0 && fsync (fd) == 0)
     while ((got = read (fd, bytes, READ_SIZE)) > 0)
-      g_checksum_update (sum, bytes, got);
+      sha256_update (&sum, (gsize)got, bytes);
   if (got < 0)
     fail_errno (error, path);
   if (fd >= 0)
     close (fd);
-  return got == 0 ? g_strdup (g_checksum_get_string (sum)) : NULL;
+  return got == 0 ? berth_sha256_finish (&sum) : NULL;
 }
 
 static gboolean

@@ -4,7 +4,8 @@
 
 #include <glib/gstdio.h>
 #include <unistd.h>
-#include <xxhash.h>
+
+#include "agent-sink.h"
 
 #define REQUESTS_MAX 4096
 
@@ -136,6 +137,16 @@ check_sum (const FileResult *result)
 }
 
 /* Reads until it ends, giving back credit. Frames of other requests are thrown away. */
+/* The file is there, and space for all of it: only then may so much be under way. */
+void
+file_wait_space (AgentPeer *peer, guint32 request)
+{
+  AgentFrame frame;
+
+  while (credits[request % REQUESTS_MAX] <= (gint64)BERTH_AGENT_SINK_BUFFER)
+    file_read (peer, &frame);
+}
+
 FileResult *
 file_collect (AgentPeer *peer, guint32 request)
 {

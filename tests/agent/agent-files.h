@@ -21,6 +21,7 @@ guint32 file_send_put (AgentPeer *peer, const char *path, gsize path_size, guint
 guint32 file_send_get (AgentPeer *peer, const char *path, guint64 size_max, guint32 credit);
 guint32 file_send_ls (AgentPeer *peer, const char *path, const char *after, guint32 count_max);
 void file_wait_credit (AgentPeer *peer, guint32 request);
+void file_wait_space (AgentPeer *peer, guint32 request);
 void file_send_data (AgentPeer *peer, guint32 request, const void *bytes, gsize size);
 void file_send_done (AgentPeer *peer, guint32 request, const void *bytes, gsize size);
 

@@ -61,40 +61,60 @@ child (Fixture *fixture)
   berth_agent_transfer_work (&fixture->job);
 }
 
+/* What the agent does: it writes the file that it is handed, and tells the verdict. */
+static void
+write_file (int data_fd, int control_fd, const char *text)
+{
+  guint8 verdict = BERTH_AGENT_TRANSFER_NAME_IT;
+  union
+  {
+    struct cmsghdr head;
+    char room[CMSG_SPACE (sizeof (int))];
+  } control;
+  char byte;
+  struct iovec vector = { &byte, 1 };
+  struct msghdr message = {
+    .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+  };
+  int fd;
+
+  if (recvmsg (data_fd, &message, MSG_CMSG_CLOEXEC) != 1)
+    return; /* it was refused */
+  memcpy (&fd, CMSG_DATA (&control.head), sizeof fd);
+  g_assert_cmpint (write (fd, text, strlen (text)), ==, (gssize)strlen (text));
+  close (fd);
+  g_assert_cmpint (send (control_fd, &verdict, sizeof verdict, 0), ==, sizeof verdict);
+}
+
 static void
 run (Fixture *fixture, guint32 type, const char *path, const char *text)
 {
   int data[2], control[2], status;
-  gboolean is_put = type == BERTH_FRAME_PUT;
-  BerthFileDone done = { .size = strlen (text), .sum = XXH64 (text, strlen (text), 0) };
   pid_t pid;
 
-  g_assert_no_errno (pipe2 (data, O_CLOEXEC));
+  if (type == BERTH_FRAME_PUT)
+    g_assert_no_errno (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, data));
+  else
+    g_assert_no_errno (pipe2 (data, O_CLOEXEC));
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control));
   fixture->job.type = type;
   g_strlcpy (fixture->job.path, path, sizeof fixture->job.path);
   fixture->job.path_size = (guint32)strlen (path);
-  fixture->job.data_fd = data[is_put ? 0 : 1];
+  fixture->job.data_fd = data[1];
   fixture->job.control_fd = control[1];
   pid = fork ();
   if (pid == 0)
     child (fixture);
-  close (fixture->job.data_fd);
+  close (data[1]);
   close (control[1]);
-  if (is_put)
-    {
-      g_assert_cmpint (send (control[0], &done, sizeof done, 0), ==, sizeof done);
-      g_assert_cmpint (write (data[1], text, strlen (text)), ==, (gssize)strlen (text));
-      close (data[1]);
-    }
+  if (type == BERTH_FRAME_PUT)
+    write_file (data[0], control[0], text);
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_cmpint (status, ==, 0);
   fixture->result_size = recv (control[0], &fixture->result, sizeof fixture->result, 0);
-  if (fixture->result_size < 0) /* ECONNRESET: it did not read the DONE */
-    fixture->result_size = recv (control[0], &fixture->result, sizeof fixture->result, 0);
-  fixture->data_size = is_put ? 0 : read (data[0], fixture->data, sizeof fixture->data);
-  if (!is_put)
-    close (data[0]);
+  fixture->data_size
+      = type == BERTH_FRAME_PUT ? 0 : read (data[0], fixture->data, sizeof fixture->data);
+  close (data[0]);
   close (control[0]);
 }
 
