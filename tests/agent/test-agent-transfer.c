@@ -288,6 +288,33 @@ test_beside_an_exec (AgentPeer *peer, gconstpointer data)
   file_get_ok (peer, "new", TEXT);
 }
 
+/* The agent wrote it and has let go of it: "text file busy" otherwise. The program waits, and looks
+ * for itself the moment that it has its name. */
+static void
+test_a_program_that_runs_at_once (AgentPeer *peer, gconstpointer data)
+{
+  const AgentExec exec = { .language = BERTH_LANGUAGE_SHELL,
+                           .code = "for i in 0 1 2 3 4 5 6 7; do\n"
+                                   "  until [ -x program$i ]; do :; done\n"
+                                   "  ./program$i 2>> wrong\n"
+                                   "done\n"
+                                   ": > finished" };
+  g_autofree char *bytes = NULL;
+  gsize size;
+
+  g_assert_true (g_file_get_contents ("/bin/true", &bytes, &size, NULL));
+  agent_peer_send_exec (peer, &exec);
+  for (guint i = 0; i < 8; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("program%u", i);
+      g_autoptr (FileResult) put = file_put (peer, name, bytes, size, 0755);
+
+      file_assert_done (put);
+    }
+  g_assert_true (agent_wait_for_file (peer, "finished"));
+  file_assert_file (peer, "wrong", "");
+}
+
 static guint64
 peak_kb (AgentPeer *peer)
 {
@@ -368,6 +395,7 @@ add_tests (void)
   add ("a-size-limit", test_a_growing_file_is_bounded);
   add ("no-space", test_no_space);
   add ("credit", test_credit);
+  add ("a-program-that-runs-at-once", test_a_program_that_runs_at_once);
   add ("rules-of-the-wire", test_rules_of_the_wire);
   add ("unknown-things-are-refused", test_unknown_things_are_refused);
   add ("several-at-once", test_several_at_once);
