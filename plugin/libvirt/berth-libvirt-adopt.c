@@ -28,20 +28,30 @@ ordinal_of (const char *name)
   return (guint)number;
 }
 
+/* What its interpreter speaks: a template may have been edited, or be gone. NULL: nobody knows. */
+static const char *
+language_of (BerthLibvirt *self, const BerthMark *mark)
+{
+  BerthTemplate *template = g_hash_table_lookup (self->templates, mark->template_name);
+
+  if (mark->language != NULL || template == NULL)
+    return mark->language;
+  return berth_template_get_language (template);
+}
+
 /* (transfer full): the VM of @domain, with its slot and machine */
 static BerthVm *
 libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char *tenant_key,
                    BerthStartMode mode)
 {
   const BerthMark *mark = domain->mark;
-  BerthTemplate *template = g_hash_table_lookup (self->templates, mark->template_name);
   BerthVm *vm = berth_vm_new_adopted (mark->id, mark->template_name, tenant_key, domain->memory_mb,
                                       domain->vcpus, created_us (domain));
   BerthSlot *slot = berth_libvirt_add_slot (self, vm, mode);
 
   slot->ordinal = ordinal_of (domain->name);
-  slot->machine = berth_machine_new_adopted (vm, template, self->link, self->instance, domain->name,
-                                             domain->uuid);
+  slot->machine = berth_machine_new_adopted (vm, language_of (self, mark), self->link,
+                                             self->instance, domain->name, domain->uuid);
   return vm;
 }
 
@@ -141,7 +151,7 @@ libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLi
   g_autoptr (BerthVm) vm = NULL;
   BerthSlot *slot;
 
-  if (request == NULL || !g_hash_table_contains (self->templates, domain->mark->template_name))
+  if (request == NULL || language_of (self, domain->mark) == NULL)
     {
       libvirt_end_found (self, domain, "its template or its mark can't be used");
       return;

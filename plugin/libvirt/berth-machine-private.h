@@ -13,7 +13,8 @@ struct _BerthMachine
 {
   GObject parent;
   BerthVm *vm;
-  BerthTemplate *template;
+  BerthTemplate *template; /* nullable: of an adopted one */
+  char *language;          /* nullable: likewise */
   BerthLink *link;
   char *instance;
   char *name;

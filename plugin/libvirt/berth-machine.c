@@ -40,6 +40,7 @@ berth_machine_finalize (GObject *object)
   g_clear_pointer (&self->process, berth_process_free);
   g_object_unref (self->vm);
   g_clear_pointer (&self->template, berth_template_unref);
+  g_free (self->language);
   g_object_unref (self->link);
   g_clear_pointer (&self->snapshot, berth_snapshot_unref);
   g_free (self->instance);
@@ -61,13 +62,13 @@ berth_machine_init (BerthMachine *self)
 }
 
 static BerthMachine *
-machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link, const char *instance,
+machine_new (BerthVm *vm, const char *language, BerthLink *link, const char *instance,
              const char *name, char *uuid_taken)
 {
   BerthMachine *self = g_object_new (BERTH_TYPE_MACHINE, NULL);
 
   self->vm = g_object_ref (vm);
-  self->template = template != NULL ? berth_template_ref (template) : NULL;
+  self->language = g_strdup (language);
   self->link = g_object_ref (link);
   self->instance = g_strdup (instance);
   self->name = g_strdup (name);
@@ -79,14 +80,18 @@ BerthMachine *
 berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link, const char *instance,
                    const char *name)
 {
-  return machine_new (vm, template, link, instance, name, g_uuid_string_random ());
+  BerthMachine *self = machine_new (vm, berth_template_get_language (template), link, instance,
+                                    name, g_uuid_string_random ());
+
+  self->template = berth_template_ref (template);
+  return self;
 }
 
 BerthMachine *
-berth_machine_new_adopted (BerthVm *vm, BerthTemplate *template, BerthLink *link,
-                           const char *instance, const char *name, const char *uuid)
+berth_machine_new_adopted (BerthVm *vm, const char *language, BerthLink *link, const char *instance,
+                           const char *name, const char *uuid)
 {
-  BerthMachine *self = machine_new (vm, template, link, instance, name, g_strdup (uuid));
+  BerthMachine *self = machine_new (vm, language, link, instance, name, g_strdup (uuid));
 
   self->is_adopted = TRUE;
   return self;
@@ -98,10 +103,10 @@ berth_machine_get_vm (BerthMachine *self)
   return self->vm;
 }
 
-BerthTemplate *
-berth_machine_get_template (BerthMachine *self)
+const char *
+berth_machine_get_language (BerthMachine *self)
 {
-  return self->template;
+  return self->language;
 }
 
 const char *
@@ -186,7 +191,8 @@ berth_machine_make_mark (BerthMachine *self)
 
   mark->instance = g_strdup (self->instance);
   mark->id = g_strdup (berth_vm_get_id (self->vm));
-  mark->template_name = g_strdup (berth_template_get_name (self->template));
+  mark->template_name = g_strdup (berth_vm_get_template (self->vm));
+  mark->language = g_strdup (self->language);
   mark->state = g_strdup (state_of (request));
   mark->snapshot
       = self->snapshot != NULL ? g_strdup (berth_snapshot_get_key (self->snapshot)) : NULL;
@@ -476,8 +482,7 @@ machine_rehearse_identity (BerthMachine *self, GTask *task)
 static gboolean
 machine_rehearses_in_session (BerthMachine *self)
 {
-  return berth_language_from_name (berth_template_get_language (self->template))
-         != BERTH_LANGUAGE_SHELL;
+  return berth_language_from_name (self->language) != BERTH_LANGUAGE_SHELL;
 }
 
 static void
@@ -507,8 +512,7 @@ rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_da
 static void
 machine_run_rehearsal (BerthMachine *self, GTask *task)
 {
-  const char *language = berth_template_get_language (self->template);
-  BerthLanguage number = berth_language_from_name (language);
+  BerthLanguage number = berth_language_from_name (self->language);
   const char *code = number == BERTH_LANGUAGE_PYTHON       ? "print(1)"
                      : number == BERTH_LANGUAGE_JAVASCRIPT ? "console.log(1)"
                                                            : "echo 1";
@@ -572,7 +576,6 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   BerthMachine *self = g_task_get_source_object (task);
   GCancellable *cancellable = g_task_get_cancellable (task);
-  guint timeout_ms = berth_template_get_boot_timeout_s (self->template) * 1000;
   GError *error = NULL;
 
   g_clear_pointer (&self->boot_log, berth_boot_log_end);
@@ -586,8 +589,8 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE)
     berth_machine_identify (self, g_steal_pointer (&task));
   else
-    berth_agent_ready_async (self->agent, timeout_ms, cancellable, loaded_cb,
-                             g_steal_pointer (&task));
+    berth_agent_ready_async (self->agent, berth_template_get_boot_timeout_s (self->template) * 1000,
+                             cancellable, loaded_cb, g_steal_pointer (&task));
 }
 
 static void

@@ -20,8 +20,8 @@ G_DECLARE_FINAL_TYPE (BerthMachine, berth_machine, BERTH, MACHINE, GObject)
 BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link,
                                  const char *instance, const char *name);
 
-/* Of a domain that exists already. @template: (nullable): NULL where it is only to be ended. */
-BerthMachine *berth_machine_new_adopted (BerthVm *vm, BerthTemplate *template, BerthLink *link,
+/* Of a domain that exists already. @language: (nullable): NULL where it is only to be ended. */
+BerthMachine *berth_machine_new_adopted (BerthVm *vm, const char *language, BerthLink *link,
                                          const char *instance, const char *name, const char *uuid);
 
 /**
@@ -86,7 +86,7 @@ char *berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **e
 gboolean berth_machine_get_memory (BerthMachine *self, guint64 *out_private, guint64 *out_shared);
 
 BerthVm *berth_machine_get_vm (BerthMachine *self);
-BerthTemplate *berth_machine_get_template (BerthMachine *self);
+const char *berth_machine_get_language (BerthMachine *self);
 const char *berth_machine_get_name (BerthMachine *self);
 const char *berth_machine_get_uuid (BerthMachine *self);
 /* (nullable) */

@@ -200,7 +200,7 @@ sandbox_begin (BerthSandbox *self, GTask *task)
       return;
     }
   if (name == NULL)
-    name = berth_template_get_language (berth_machine_get_template (machine));
+    name = berth_machine_get_language (machine);
   self->is_busy = TRUE;
   g_clear_handle_id (&self->idle_id, g_source_remove);
   berth_agent_exec_async (agent, g_steal_pointer (box), berth_language_from_name (name),

@@ -23,6 +23,7 @@ G_BEGIN_DECLS
  * @instance: which berthd owns the domain; another's is foreign
  * @id: berth_vm_get_id()
  * @template_name: of its template
+ * @language: (nullable): what its interpreter speaks, whatever has become of the template since
  * @snapshot: (nullable): of the snapshot that it was cloned from
  * @state: one of BERTH_MARK_STATE_...: what becomes of the VM when berthd starts again
  * @tenant: (nullable): of the request that it serves
@@ -35,6 +36,7 @@ typedef struct
   char *instance;
   char *id;
   char *template_name;
+  char *language;
   char *snapshot;
   char *state;
   char *tenant;

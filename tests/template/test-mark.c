@@ -14,6 +14,7 @@ assert_equal (const BerthMark *a, const BerthMark *b)
   g_assert_cmpstr (a->instance, ==, b->instance);
   g_assert_cmpstr (a->id, ==, b->id);
   g_assert_cmpstr (a->template_name, ==, b->template_name);
+  g_assert_cmpstr (a->language, ==, b->language);
   g_assert_cmpstr (a->snapshot, ==, b->snapshot);
   g_assert_cmpstr (a->state, ==, b->state);
   g_assert_cmpstr (a->tenant, ==, b->tenant);
@@ -35,11 +36,11 @@ is_valid_by_schema (const char *xml)
 }
 
 static const BerthMark marks[] = {
-  { "i", "a", "python", NULL, "run", NULL, NULL, G_MAXUINT32, 0 },
-  { "<&>\"'/]]>--", "0123456789abcdef0123456789abcdef", "my-own-template-2", "python-1a2b.3",
-    "session", "acme_Corp-1", "42", 0, G_MAXINT64 },
-  { "h\xc3\xb6st\xe2\x98\x83 \xf0\x9f\x9b\xb6 &amp; %s", "a-b_c", "x", "s", "warm", NULL, "-",
-    G_MAXUINT32 - 1, G_MININT64 },
+  { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0 },
+  { "<&>\"'/]]>--", "0123456789abcdef0123456789abcdef", "my-own-template-2", "javascript",
+    "python-1a2b.3", "session", "acme_Corp-1", "42", 0, G_MAXINT64 },
+  { "h\xc3\xb6st\xe2\x98\x83 \xf0\x9f\x9b\xb6 &amp; %s", "a-b_c", "x", "shell", "s", "warm", NULL,
+    "-", G_MAXUINT32 - 1, G_MININT64 },
 };
 
 static void
@@ -68,7 +69,7 @@ static void
 test_nasty_text_is_cleaned (void)
 {
   BerthMark mark = {
-    "a\x01\n\t\x7f\xff\xef\xbf\xbf", "a", "py\nthon", NULL, "warm", "x\r\ny", "\x1b[31m", 1, 2
+    "a\x01\n\t\x7f\xff\xef\xbf\xbf", "a", "py\nthon", NULL, NULL, "warm", "x\r\ny", "\x1b[31m", 1, 2
   };
   g_autofree char *xml = berth_mark_to_xml (&mark);
   g_autofree char *title = berth_mark_to_title (&mark);
@@ -82,7 +83,7 @@ test_nasty_text_is_cleaned (void)
 static void
 test_title (void)
 {
-  BerthMark mark = { "i", "a", "python", NULL, "warm", NULL, NULL, 1, 2 };
+  BerthMark mark = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1, 2 };
   g_autofree char *warm = berth_mark_to_title (&mark);
   g_autofree char *both = NULL;
   g_autofree char *task = NULL;
@@ -138,6 +139,7 @@ test_broken (void)
     OPEN "instance='i' id='a' template='python' state='warm' created='soon'/>",
     OPEN "instance='i' id='a' template='python' state='warm'/>",
     OPEN "instance='i&#10;' id='a' template='python' state='warm' created='1'/>",
+    OPEN GOOD " language='perl'/>",
     OPEN GOOD " tenant='a b'/>",
     OPEN GOOD " task='\xc3\xa4'/>",
     OPEN GOOD " snapshot='.'/>",
