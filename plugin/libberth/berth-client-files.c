@@ -115,8 +115,8 @@ berth_client_put_file (BerthClient *self, const char *id, const char *path, GByt
  * @callback: (scope async): gets the answer
  * @user_data: for @callback
  *
- * Carries a regular file out of a sandbox, into memory. Size and SHA-256 are compared with what the
- * guest read.
+ * Carries a regular file out of a sandbox, into memory. Size and sums are compared on both parts of
+ * the way: XXH64 between guest and berthd, SHA-256 from there to here.
  *
  * Fails with %BERTH_ERROR_INVALID where @path is refused or there is no such file.
  */
