@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Preloaded into berthd: whoever opens the FIFO that BERTH_HEAP_IN_USE names reads one line there,
- * the bytes that the process has allocated and not freed. Unlike its pages, these do not depend on
- * where in the heap what is still used happens to lie. */
+/* Preloaded into berthd: whoever connects to the socket that BERTH_HEAP_IN_USE names is told, up to
+ * the end-of-file, how many bytes the process has allocated and not freed. Unlike its pages, these
+ * do not depend on where in the heap what is still used happens to lie. */
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 static void *
 serve (void *path)
 {
-  for (;;)
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+
+  snprintf (address.sun_path, sizeof address.sun_path, "%s", (char *)path);
+  if (bind (listener, (struct sockaddr *)&address, sizeof address) != 0
+      || listen (listener, 1) != 0)
+    return NULL;
+  while ((fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
     {
-      FILE *reader = fopen (path, "we"); /* waits for one */
       struct mallinfo2 heap = mallinfo2 ();
 
-      if (reader == NULL)
-        return NULL;
-      fprintf (reader, "%zu\n", heap.uordblks + heap.hblkhd);
-      fclose (reader);
+      dprintf (fd, "%zu\n", heap.uordblks + heap.hblkhd);
+      close (fd);
     }
+  return NULL;
 }
 
 __attribute__ ((constructor)) static void

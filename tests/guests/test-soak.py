@@ -6,6 +6,7 @@ argument more: heap-in-use.so."""
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -116,15 +117,18 @@ class Counted(Daemon):
 
     def begin(self):
         self.heap = os.path.join(self.folder, "heap-in-use")
-        os.mkfifo(self.heap)
         self.more_env = {"LD_PRELOAD": os.path.abspath(sys.argv[3]), "BERTH_HEAP_IN_USE": self.heap,
                          "G_SLICE": "always-malloc",
                          "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
         super().begin()
 
     def heap_in_use(self):
-        with open(self.heap, encoding="ascii") as file:
-            return int(file.readline())
+        """Told up to the end-of-file: the descriptor that it comes by is closed then."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(LIMIT_S)
+            client.connect(self.heap)
+            with client.makefile(encoding="ascii") as told:
+                return int(told.read())
 
     def resources(self):
         """Bytes of its heap, descriptors, threads; and the domains that are there."""
