@@ -201,6 +201,18 @@ berth_agent_channel_send (BerthAgentChannel *self, uint32_t type, uint32_t reque
     channel_write_out (self);
 }
 
+/* The host may send so many bytes more on this stream. */
+void
+berth_agent_channel_send_credit (BerthAgentChannel *self, uint32_t request, uint32_t stream,
+                                 uint32_t bytes)
+{
+  uint8_t payload[8];
+
+  berth_le32_write (payload, stream);
+  berth_le32_write (payload + 4, bytes);
+  berth_agent_channel_send (self, BERTH_FRAME_CREDIT, request, payload, sizeof payload);
+}
+
 /* Where up to BERTH_AGENT_CHANNEL_CHUNK bytes of a data frame go; NULL: not now, idle is called. */
 uint8_t *
 berth_agent_channel_data_room (BerthAgentChannel *self)

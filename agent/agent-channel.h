@@ -46,6 +46,8 @@ bool berth_agent_channel_open_port (BerthAgentChannel *self, int fd);
 bool berth_agent_channel_listen (BerthAgentChannel *self, const char *path);
 void berth_agent_channel_clear (BerthAgentChannel *self);
 
+void berth_agent_channel_send_credit (BerthAgentChannel *self, uint32_t request, uint32_t stream,
+                                      uint32_t bytes);
 void berth_agent_channel_send (BerthAgentChannel *self, uint32_t type, uint32_t request,
                                const void *payload, uint32_t size);
 uint8_t *berth_agent_channel_data_room (BerthAgentChannel *self);

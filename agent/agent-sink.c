@@ -24,13 +24,8 @@ sink_fail (BerthAgentSink *self, BerthAgentError error, const char *problem)
 static void
 sink_give_credit (BerthAgentSink *self, uint32_t size)
 {
-  uint8_t payload[8];
-
-  berth_le32_write (payload, BERTH_STREAM_FILE);
-  berth_le32_write (payload + 4, size);
   self->credit += size;
-  berth_agent_channel_send (self->channel, BERTH_FRAME_CREDIT, self->request, payload,
-                            sizeof payload);
+  berth_agent_channel_send_credit (self->channel, self->request, BERTH_STREAM_FILE, size);
 }
 
 static void

@@ -133,17 +133,12 @@ berth_agent_input_close (BerthAgentInput *self)
 static void
 input_give_back (BerthAgentInput *self, uint32_t size)
 {
-  uint8_t payload[8];
-
   self->owed += size;
   if (self->owed < CREDIT_PIECE || self->is_ending)
     return;
-  berth_le32_write (payload, self->stream);
-  berth_le32_write (payload + 4, self->owed);
   self->credit += self->owed;
+  berth_agent_channel_send_credit (self->channel, self->request, BERTH_STREAM_STDIN, self->owed);
   self->owed = 0;
-  berth_agent_channel_send (self->channel, BERTH_FRAME_CREDIT, self->request, payload,
-                            sizeof payload);
 }
 
 /* Moves what waits into the pipe. A program that closed its end loses no more than that. */

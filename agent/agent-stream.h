@@ -22,7 +22,7 @@ typedef struct
   uint32_t left;
 } BerthAgentOutput;
 
-/* stdin, or a file. Bytes wait here for the program; credit is given back as it takes them. */
+/* stdin. Bytes wait here for the program; credit is given back as it takes them. */
 typedef struct
 {
   BerthAgentLoop *loop;
@@ -30,8 +30,7 @@ typedef struct
   BerthAgentWatch watch;
   int *fd; /* of the runner, closed here */
   uint32_t request;
-  uint32_t stream; /* set by its owner where it is not stdin */
-  uint32_t owed;   /* taken by the program, not told to the host yet */
+  uint32_t owed; /* taken by the program, not told to the host yet */
   uint32_t start, fill;
   uint32_t credit; /* what the host may still send */
   bool is_ending;  /* the host sends no more */

@@ -98,19 +98,12 @@ berth_agent_work_reopen (int path_fd, int flags)
   return open (name, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
-/* Bytes of the file, in either direction. */
-void
-berth_agent_work_count (BerthAgentWork *self, const void *bytes, size_t size)
-{
-  self->size += size;
-  XXH64_update (&self->sum, bytes, size);
-}
-
 /* Sends bytes to the host, waiting as long as nobody takes them. */
 bool
 berth_agent_work_send (BerthAgentWork *self, const void *bytes, size_t size)
 {
-  berth_agent_work_count (self, bytes, size);
+  self->size += size;
+  XXH64_update (&self->sum, bytes, size);
   return berth_agent_file_write_all (self->job->data_fd, bytes, size)
          || berth_agent_work_fail (self, "the file can't be sent");
 }

@@ -63,7 +63,6 @@ void berth_agent_transfer_work (const BerthAgentTransferJob *job) __attribute__ 
 /* Of its parts. Each returns whether it went well; if not, the result says why. */
 bool berth_agent_work_put (BerthAgentWork *self);
 bool berth_agent_work_list (BerthAgentWork *self);
-void berth_agent_work_count (BerthAgentWork *self, const void *bytes, size_t size);
 bool berth_agent_work_fail (BerthAgentWork *self, const char *what);
 bool berth_agent_work_refuse (BerthAgentWork *self, BerthAgentError code, const char *text);
 int berth_agent_work_open (BerthAgentWork *self, const char *below, int flags);

@@ -136,7 +136,6 @@ check_sum (const FileResult *result)
   g_assert_cmpuint (result->done.sum, ==, XXH64 (result->data->data, result->data->len, 0));
 }
 
-/* Reads until it ends, giving back credit. Frames of other requests are thrown away. */
 /* The file is there, and space for all of it: only then may so much be under way. */
 void
 file_wait_space (AgentPeer *peer, guint32 request)
@@ -147,6 +146,7 @@ file_wait_space (AgentPeer *peer, guint32 request)
     file_read (peer, &frame);
 }
 
+/* Reads until it ends, giving back credit. Frames of other requests are thrown away. */
 FileResult *
 file_collect (AgentPeer *peer, guint32 request)
 {
