@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "berth-output.h"
-#include "berth-source.h"
+#include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
 
 /* What a stream may have under way. Large enough to keep a pipe of 64 KiB busy over the round trip

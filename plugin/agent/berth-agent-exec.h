@@ -3,7 +3,8 @@
 #pragma once
 
 #include "berth-frame-channel.h"
-#include "plugin/manager/berth-exec.h"
+#include "plugin/model/berth-exec.h"
+#include "plugin/model/berth-result-private.h"
 
 G_BEGIN_DECLS
 

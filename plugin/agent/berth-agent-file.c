@@ -11,8 +11,8 @@
 
 #include "berth-file-listing.h"
 #include "berth-output.h"
-#include "berth-sha256.h"
-#include "berth-source.h"
+#include "plugin/base/berth-sha256.h"
+#include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
 
 /* As of an exec's stream: enough to keep a slow guest busy over the round trip. */

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "berth-frame-channel.h"
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 
 G_BEGIN_DECLS
 

@@ -8,7 +8,7 @@
 #include "berth-agent-exec.h"
 #include "berth-agent-file.h"
 #include "berth-frame-channel.h"
-#include "berth-source.h"
+#include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
 
 /* design.md, invariant 7 and issue "warm pool": how far a guest's clock may be off when code

@@ -2,8 +2,9 @@
 /* The host's end of one guest's agent: greeting, identity, liveness, and the programs it runs. */
 #pragma once
 
-#include "plugin/manager/berth-exec.h"
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-exec.h"
+#include "plugin/model/berth-result-private.h"
+#include "plugin/model/berth-file-request.h"
 #include "berth-frame-decoder.h"
 
 G_BEGIN_DECLS

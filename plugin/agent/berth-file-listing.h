@@ -2,7 +2,7 @@
 /* The entries of a folder as a guest sends them; a pure function of its bytes. */
 #pragma once
 
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 
 G_BEGIN_DECLS
 

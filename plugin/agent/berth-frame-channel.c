@@ -2,7 +2,7 @@
 /* A guest's channel as frames: a socket, the decoder, a queue of what is still to be written. */
 #include "berth-frame-channel.h"
 
-#include "berth-source.h"
+#include "plugin/base/berth-source.h"
 
 /* written bytes that are kept in front of the others, at most */
 #define QUEUE_DONE_MAX (256u * 1024u)

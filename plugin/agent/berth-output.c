@@ -7,7 +7,7 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
-#include "berth-source.h"
+#include "plugin/base/berth-source.h"
 
 struct _BerthOutput
 {

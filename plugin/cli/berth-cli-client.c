@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "plugin/cli/berth-cli-report.h"
-#include "plugin/daemon/berth-wire.h"
-#include "plugin/libberth/berth-dial.h"
+#include "plugin/bus/berth-bus-names.h"
+#include "plugin/bus/berth-dial.h"
 #include "pool/berth-error.h"
 
 struct _BerthClient
@@ -143,7 +143,7 @@ client_call (BerthClient *self, const char *interface, const char *method, GVari
   Pending pending = { .client = self };
   gboolean runs_code = strcmp (method, "Run") == 0 || strcmp (method, "Exec") == 0;
 
-  g_dbus_connection_call_with_unix_fd_list (self->connection, NULL, BERTH_WIRE_PATH, interface,
+  g_dbus_connection_call_with_unix_fd_list (self->connection, NULL, BERTH_BUS_PATH, interface,
                                             method, arguments, G_VARIANT_TYPE (reply_type),
                                             G_DBUS_CALL_FLAGS_NONE, G_MAXINT, fds, NULL, called_cb,
                                             &pending);
@@ -176,7 +176,7 @@ GVariant *
 berth_client_call (BerthClient *self, const char *method, GVariant *arguments,
                    const char *reply_type, GUnixFDList *fds, GError **error)
 {
-  return client_call (self, BERTH_WIRE_INTERFACE, method, arguments, reply_type, fds, error);
+  return client_call (self, BERTH_BUS_INTERFACE, method, arguments, reply_type, fds, error);
 }
 
 /**
@@ -194,7 +194,7 @@ GVariant *
 berth_client_call_admin (BerthClient *self, const char *method, GVariant *arguments,
                          const char *reply_type, GError **error)
 {
-  return client_call (self, BERTH_WIRE_ADMIN_INTERFACE, method, arguments, reply_type, NULL, error);
+  return client_call (self, BERTH_BUS_ADMIN_INTERFACE, method, arguments, reply_type, NULL, error);
 }
 
 /**

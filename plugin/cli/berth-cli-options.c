@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "plugin/daemon/berth-limits.h"
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-limits.h"
+#include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 

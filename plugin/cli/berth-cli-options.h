@@ -4,7 +4,7 @@
 
 #include <gio/gio.h>
 
-#include "plugin/manager/berth-exec.h"
+#include "plugin/model/berth-exec.h"
 
 G_BEGIN_DECLS
 

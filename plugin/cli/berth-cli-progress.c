@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "plugin/cli/berth-cli-terminal.h"
-#include "plugin/libberth/berth-watch.h"
+#include "plugin/bus/berth-progress-watch.h"
 
 struct _BerthProgress
 {
   gatomicrefcount ref_count;
-  BerthWatch *watch; /* nullable */
+  BerthProgressWatch *watch; /* nullable */
   gint64 begun_us;
   GMutex lock;       /* for what follows: the streams' threads end the line */
   gboolean is_shown; /* there is a line to erase */
@@ -95,8 +95,8 @@ berth_progress_watch (BerthProgress *self, GDBusConnection *connection)
   if (self == NULL)
     return;
   self->begun_us = g_get_monotonic_time ();
-  self->watch = berth_watch_new (connection, g_dbus_connection_get_last_serial (connection),
-                                 watched_cb, self);
+  self->watch = berth_progress_watch_new (
+      connection, g_dbus_connection_get_last_serial (connection), watched_cb, self);
 }
 
 /**
@@ -128,7 +128,7 @@ berth_progress_unwatch (BerthProgress *self)
   if (self == NULL)
     return;
   berth_progress_end (self);
-  g_clear_pointer (&self->watch, berth_watch_free);
+  g_clear_pointer (&self->watch, berth_progress_watch_free);
 }
 
 BerthProgress *

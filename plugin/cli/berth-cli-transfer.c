@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/agent/berth-sha256.h"
+#include "plugin/base/berth-sha256.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-terminal.h"
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 
 #define CHUNK_BYTES 65536

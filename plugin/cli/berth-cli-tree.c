@@ -15,7 +15,7 @@
 
 #include "plugin/cli/berth-cli-landing.h"
 #include "plugin/cli/berth-cli-report.h"
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 
 /* One walk through a folder, in either direction. */

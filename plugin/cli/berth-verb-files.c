@@ -8,7 +8,7 @@
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-tree.h"
 #include "plugin/cli/berth-cli-verbs.h"
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 
 #define GUEST_PATH_HELP                                                                            \

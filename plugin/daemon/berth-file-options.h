@@ -5,7 +5,7 @@
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 
 G_BEGIN_DECLS
 

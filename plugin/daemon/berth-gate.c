@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "plugin/daemon/berth-limits.h"
+#include "plugin/model/berth-limits.h"
 
 typedef struct
 {

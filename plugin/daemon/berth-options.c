@@ -10,7 +10,7 @@
 
 #include <gio/gunixoutputstream.h>
 
-#include "plugin/daemon/berth-limits.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 

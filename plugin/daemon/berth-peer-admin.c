@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "berth-dbus-admin.h"
+#include "plugin/bus/berth-dbus-admin.h"
 #include "pool/berth-error.h"
 
 #define BERTH_TYPE_PEER_ADMIN (berth_peer_admin_get_type ())

@@ -7,10 +7,10 @@
 
 #include "plugin/daemon/berth-calls.h"
 #include "plugin/daemon/berth-gate.h"
-#include "plugin/daemon/berth-limits.h"
+#include "plugin/model/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
 #include "plugin/daemon/berth-peer-admin.h"
-#include "plugin/daemon/berth-wire.h"
+#include "plugin/bus/berth-bus-names.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
@@ -66,8 +66,8 @@ call_answer (Call *call, GVariant *value)
 void
 berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error)
 {
-  /* berth-wire.c gives every error that callers may see a name; a foreign one is a bug of berth's
-   * whose text helps, and whose name would mean nothing to anybody */
+  /* berth-bus-names.c gives every error that callers may see a name; a foreign one is a bug of
+   * berth's whose text helps, and whose name would mean nothing to anybody */
   gboolean known
       = error->domain == BERTH_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_autoptr (GError) told
@@ -543,8 +543,8 @@ berth_peer_serve (BerthPeer *self, GError **error)
 {
   berth_gate_install (self->connection);
   if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self), self->connection,
-                                         BERTH_WIRE_PATH, error)
-      || !g_dbus_interface_skeleton_export (self->admin, self->connection, BERTH_WIRE_PATH, error))
+                                         BERTH_BUS_PATH, error)
+      || !g_dbus_interface_skeleton_export (self->admin, self->connection, BERTH_BUS_PATH, error))
     return FALSE;
   if (g_dbus_connection_is_closed (self->connection))
     {

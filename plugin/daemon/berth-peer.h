@@ -2,7 +2,7 @@
 /* One client's connection: the interface as that client sees it, and the calls it has running. */
 #pragma once
 
-#include "plugin/daemon/berth-dbus-manager.h"
+#include "plugin/bus/berth-dbus-manager.h"
 #include "plugin/manager/berth-manager.h"
 
 G_BEGIN_DECLS

@@ -5,7 +5,7 @@
 #include "plugin/daemon/berth-service.h"
 
 #include "plugin/daemon/berth-gate.h"
-#include "plugin/daemon/berth-limits.h"
+#include "plugin/model/berth-limits.h"
 #include "plugin/daemon/berth-peer.h"
 
 struct _BerthService

@@ -12,7 +12,7 @@
 #include "plugin/daemon/berth-listener.h"
 #include "plugin/daemon/berth-log.h"
 #include "plugin/daemon/berth-service.h"
-#include "plugin/daemon/berth-wire.h"
+#include "plugin/bus/berth-bus-names.h"
 #include "pool/berth-error.h"
 
 #define SHUTDOWN_LIMIT_S 30
@@ -335,7 +335,7 @@ main (int argc, char **argv)
       return fputs (text, stdout) < 0 ? STATUS_FAILED : STATUS_OK;
     }
   berth_log_install (arguments.foreground);
-  berth_wire_register_errors ();
+  berth_bus_register_errors ();
   raise_file_limit ();
   return serve (g_steal_pointer (&config));
 }

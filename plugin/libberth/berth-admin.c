@@ -3,11 +3,11 @@
  */
 #include "plugin/libberth/berth-admin.h"
 
-#include "plugin/daemon/berth-wire.h"
+#include "plugin/bus/berth-bus-names.h"
 #include "plugin/libberth/berth-call.h"
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/libberth/berth-flow.h"
-#include "plugin/libberth/berth-spec-private.h"
+#include "plugin/model/berth-spec-private.h"
 #include "plugin/libberth/berth-wait.h"
 #include "pool/berth-error.h"
 
@@ -127,7 +127,7 @@ ask (GTask *task, const char *method, GVariant *arguments, const char *answer_ty
       return;
     }
   call.client = self->client;
-  call.interface = BERTH_WIRE_ADMIN_INTERFACE;
+  call.interface = BERTH_BUS_ADMIN_INTERFACE;
   berth_call_start (task, &call);
 }
 

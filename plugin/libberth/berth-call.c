@@ -3,9 +3,10 @@
  * means for the caller. Calls of a client share a connection, so cancelling one is a message. */
 #include "plugin/libberth/berth-call.h"
 
-#include "plugin/daemon/berth-wire.h"
+#include "plugin/bus/berth-bus-names.h"
+#include "plugin/bus/berth-progress-watch.h"
 #include "plugin/libberth/berth-client-private.h"
-#include "plugin/libberth/berth-spec-private.h"
+#include "plugin/model/berth-spec-private.h"
 #include "pool/berth-error.h"
 
 typedef struct
@@ -15,11 +16,11 @@ typedef struct
   GDBusMessage *message;
   BerthClient *client;
   GDBusConnection *connection; /* taken from @client, for this call */
-  GMutex lock;       /* the answer may come on another thread than the one that still asks */
-  gulong cancel_id;  /* guarded by @lock */
-  BerthWatch *watch; /* nullable, guarded by @lock */
-  BerthSpec *spec;   /* nullable: hears of it */
-  char *told;        /* to @spec, the last time */
+  GMutex lock;      /* the answer may come on another thread than the one that still asks */
+  gulong cancel_id; /* guarded by @lock */
+  BerthProgressWatch *watch; /* nullable, guarded by @lock */
+  BerthSpec *spec;           /* nullable: hears of it */
+  char *told;                /* to @spec, the last time */
 } Call;
 
 /* What takes a call back; lives as long as the cancellable may ask for it. */
@@ -62,7 +63,7 @@ withdrawal_free (gpointer data)
 static GDBusMessage *
 message_new (const char *interface, const char *method, GVariant *arguments)
 {
-  GDBusMessage *message = g_dbus_message_new_method_call (NULL, BERTH_WIRE_PATH, interface, method);
+  GDBusMessage *message = g_dbus_message_new_method_call (NULL, BERTH_BUS_PATH, interface, method);
 
   if (arguments != NULL)
     g_dbus_message_set_body (message, arguments);
@@ -73,7 +74,7 @@ message_new (const char *interface, const char *method, GVariant *arguments)
 static void
 send_and_forget (GDBusConnection *connection, const char *method, GVariant *arguments)
 {
-  g_autoptr (GDBusMessage) message = message_new (BERTH_WIRE_INTERFACE, method, arguments);
+  g_autoptr (GDBusMessage) message = message_new (BERTH_BUS_INTERFACE, method, arguments);
 
   g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
   g_dbus_connection_send_message (connection, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
@@ -171,7 +172,7 @@ let_go (GTask *task)
 
   g_mutex_lock (&call->lock);
   cancel_id = call->cancel_id;
-  g_clear_pointer (&call->watch, berth_watch_free);
+  g_clear_pointer (&call->watch, berth_progress_watch_free);
   g_mutex_unlock (&call->lock);
   g_cancellable_disconnect (g_task_get_cancellable (task), cancel_id);
 }
@@ -234,7 +235,7 @@ send_call (GTask *task)
                                                withdrawal_free);
     }
   if (call->spec != NULL && berth_spec_has_listeners (call->spec))
-    call->watch = berth_watch_new (call->connection, serial, watched_cb, call);
+    call->watch = berth_progress_watch_new (call->connection, serial, watched_cb, call);
   /* the message holds the program's ends of its pipes: they close when it is written */
   g_clear_object (&call->message);
   g_mutex_unlock (&call->lock);
@@ -278,7 +279,7 @@ berth_call_start (GTask *task, const BerthCall *what)
   call->kind = what->kind;
   call->answer_type = what->answer_type;
   call->spec = what->spec != NULL ? g_object_ref (what->spec) : NULL;
-  call->message = message_new (what->interface != NULL ? what->interface : BERTH_WIRE_INTERFACE,
+  call->message = message_new (what->interface != NULL ? what->interface : BERTH_BUS_INTERFACE,
                                what->method, what->arguments);
   g_dbus_message_set_unix_fd_list (call->message, fds);
   call->client

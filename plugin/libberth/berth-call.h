@@ -5,7 +5,7 @@
 #include <gio/gunixfdlist.h>
 
 #include "plugin/libberth/berth-client.h"
-#include "plugin/libberth/berth-spec.h"
+#include "plugin/model/berth-spec.h"
 
 G_BEGIN_DECLS
 

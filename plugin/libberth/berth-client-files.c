@@ -4,7 +4,7 @@
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/libberth/berth-flow.h"
 #include "plugin/libberth/berth-wait.h"
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 
 static void
 put (GTask *task, const char *id, const char *path, GInputStream *stream, guint64 size, guint mode,

@@ -2,10 +2,11 @@
 /* The verbs of a client: each an asynchronous pair, and a call that waits for it. */
 #include "plugin/libberth/berth-call.h"
 #include "plugin/libberth/berth-client-private.h"
-#include "plugin/libberth/berth-program-private.h"
-#include "plugin/libberth/berth-spec-private.h"
+#include "plugin/model/berth-program-private.h"
+#include "plugin/model/berth-spec-private.h"
 #include "plugin/libberth/berth-wait.h"
-#include "plugin/manager/berth-exec.h"
+#include "plugin/model/berth-exec.h"
+#include "plugin/model/berth-result-private.h"
 #include "pool/berth-error.h"
 
 static BerthResult *

@@ -3,8 +3,8 @@
  * more where more calls are under way than berthd takes of one. */
 #include "plugin/libberth/berth-client-private.h"
 
-#include "plugin/daemon/berth-limits.h"
-#include "plugin/libberth/berth-dial.h"
+#include "plugin/model/berth-limits.h"
+#include "plugin/bus/berth-dial.h"
 
 /* Half of what berthd takes: a call that is withdrawn is two for a while */
 #define CALLS_PER_CONNECTION (BERTH_LIMIT_CALLS_PER_CONNECTION / 2)

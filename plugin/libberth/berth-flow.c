@@ -11,10 +11,10 @@
 #include <glib-unix.h>
 #include <string.h>
 
-#include "plugin/agent/berth-sha256.h"
+#include "plugin/base/berth-sha256.h"
 #include "plugin/libberth/berth-call.h"
-#include "plugin/libberth/berth-pipe.h"
-#include "plugin/libberth/berth-spec-private.h"
+#include "plugin/base/berth-pipe.h"
+#include "plugin/model/berth-spec-private.h"
 #include "pool/berth-error.h"
 
 /* Bytes of a path, as in the guest; a message may not be longer than berthd takes */

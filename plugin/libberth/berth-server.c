@@ -7,7 +7,7 @@
 
 #include "plugin/daemon/berth-listener.h"
 #include "plugin/daemon/berth-service.h"
-#include "plugin/daemon/berth-wire.h"
+#include "plugin/bus/berth-bus-names.h"
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/libberth/berth-wait.h"
 #include "plugin/manager/berth-manager.h"
@@ -194,7 +194,7 @@ start_there_cb (gpointer user_data)
                                "this server was started before: make a new one");
       return G_SOURCE_REMOVE;
     }
-  berth_wire_register_errors ();
+  berth_bus_register_errors ();
   self->listener = berth_listener_new (self->config->socket, self->config->socket_group);
   if (!berth_listener_claim (self->listener, &error))
     {

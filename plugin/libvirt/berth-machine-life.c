@@ -6,7 +6,7 @@
 
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
-#include "plugin/agent/berth-source.h"
+#include "plugin/base/berth-source.h"
 #include "pool/berth-request.h"
 
 /* A short program is over by then; an administrator who looks has not blinked yet. */

@@ -7,7 +7,7 @@
 #include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
-#include "plugin/agent/berth-source.h"
+#include "plugin/base/berth-source.h"
 #include "pool/berth-request.h"
 
 /* An agent that has greeted us answers within milliseconds; on a busy host under TCG within a

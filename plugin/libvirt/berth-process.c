@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "plugin/agent/berth-source.h"
+#include "plugin/base/berth-source.h"
 
 #define SYSTEM_PID_DIR "/run/libvirt/qemu"
 

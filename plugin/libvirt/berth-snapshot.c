@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plugin/agent/berth-sha256.h"
+#include "plugin/base/berth-sha256.h"
 #include "pool/berth-error.h"
 
 #define GROUP "snapshot"

@@ -3,7 +3,7 @@
  * hold any more, and tells pool how many warm VMs are wanted of it. */
 #pragma once
 
-#include "berth-config.h"
+#include "plugin/config/berth-config.h"
 #include "plugin/libvirt/berth-libvirt.h"
 #include "pool/berth-pool.h"
 

@@ -4,9 +4,10 @@
 
 #include <gio/gio.h>
 
-#include "berth-config.h"
-#include "berth-exec.h"
-#include "berth-file.h"
+#include "plugin/config/berth-config.h"
+#include "plugin/model/berth-exec.h"
+#include "plugin/model/berth-result-private.h"
+#include "plugin/model/berth-file-request.h"
 #include "pool/berth-request.h"
 
 G_BEGIN_DECLS

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "plugin/libvirt/berth-libvirt.h"
-#include "plugin/manager/berth-exec.h"
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-exec.h"
+#include "plugin/model/berth-file-request.h"
 
 G_BEGIN_DECLS
 

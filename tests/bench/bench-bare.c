@@ -26,7 +26,7 @@
 #include "berth-qmp.h"
 #include "berth-template.h"
 #include "berth-virt-type.h"
-#include "plugin/manager/berth-config.h"
+#include "plugin/config/berth-config.h"
 
 #define NAME "berthbare"
 /* In a session that has run a few times, as berth's is */

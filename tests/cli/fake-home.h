@@ -3,7 +3,7 @@
  * end; or a hostile guest, whose listings lead out of every folder. */
 #pragma once
 
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 
 G_BEGIN_DECLS
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "plugin/daemon/berth-file-options.h"
-#include "plugin/daemon/berth-limits.h"
+#include "plugin/model/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
 #include "pool/berth-error.h"
 

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "berthd-process.h"
-#include "plugin/daemon/berth-limits.h"
-#include "plugin/daemon/berth-wire.h"
+#include "plugin/model/berth-limits.h"
+#include "plugin/bus/berth-bus-names.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
@@ -103,7 +103,7 @@ call (GDBusConnection *connection, const char *method, GVariant *arguments, GUni
       GError **error)
 {
   return g_dbus_connection_call_with_unix_fd_list_sync (
-      connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, method, arguments, NULL,
+      connection, NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, method, arguments, NULL,
       G_DBUS_CALL_FLAGS_NONE, LIMIT_S * 1000, fds, NULL, NULL, error);
 }
 
@@ -398,7 +398,7 @@ start_call (GDBusConnection *connection, const char *method, const char *argumen
 {
   g_autoptr (GVariant) parsed = parse (arguments);
 
-  g_dbus_connection_call (connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, method, parsed,
+  g_dbus_connection_call (connection, NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, method, parsed,
                           NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, NULL, NULL);
 }
 
@@ -488,7 +488,7 @@ test_many_calls (Fixture *fixture, gconstpointer data)
     start_call (client, "Run", "({'code': <b'sleep 100'>},)");
   while (count_waiters (fixture->connection) == 0)
     g_usleep (1000);
-  g_dbus_connection_call (client, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "List", NULL, NULL,
+  g_dbus_connection_call (client, NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, "List", NULL, NULL,
                           G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, refused_cb, &refused);
   while (!refused)
     g_main_context_iteration (NULL, TRUE);
@@ -543,7 +543,7 @@ test_client_that_never_reads (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GSocketConnection) stream = dial_and_authenticate (fixture);
   g_autoptr (GDBusMessage) message
-      = g_dbus_message_new_method_call (NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Status");
+      = g_dbus_message_new_method_call (NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, "Status");
   GOutputStream *output = g_io_stream_get_output_stream (G_IO_STREAM (stream));
   gboolean alive = TRUE;
   gsize size;
@@ -622,7 +622,7 @@ test_progress (Fixture *fixture, gconstpointer data)
 
   g_assert_cmpstr (g_variant_get_type_string (of_none), ==, "(a{sv})");
   g_assert_cmpuint (g_variant_get_size (of_none), ==, 0);
-  g_dbus_connection_call (fixture->connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Run",
+  g_dbus_connection_call (fixture->connection, NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, "Run",
                           run, NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, NULL, NULL);
   question
       = g_strdup_printf ("(uint32 %u,)", g_dbus_connection_get_last_serial (fixture->connection));
@@ -636,8 +636,8 @@ test_version (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = g_dbus_connection_call_sync (
-      fixture->connection, NULL, BERTH_WIRE_PATH, "org.freedesktop.DBus.Properties", "Get",
-      g_variant_new ("(ss)", BERTH_WIRE_INTERFACE, "Version"), G_VARIANT_TYPE ("(v)"),
+      fixture->connection, NULL, BERTH_BUS_PATH, "org.freedesktop.DBus.Properties", "Get",
+      g_variant_new ("(ss)", BERTH_BUS_INTERFACE, "Version"), G_VARIANT_TYPE ("(v)"),
       G_DBUS_CALL_FLAGS_NONE, -1, NULL, &error);
   g_autoptr (GVariant) version = NULL;
 
@@ -653,7 +653,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  berth_wire_register_errors ();
+  berth_bus_register_errors ();
   ADD ("options", test_options);
   ADD ("long-names", test_long_names);
   ADD ("descriptors", test_descriptors);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/manager/berth-config.h"
+#include "plugin/config/berth-config.h"
 #include "pool/berth-error.h"
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/manager/berth-config.h"
+#include "plugin/config/berth-config.h"
 #include "pool/berth-error.h"
 
 typedef struct

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/manager/berth-exec.h"
+#include "plugin/model/berth-exec.h"
+#include "plugin/model/berth-result-private.h"
 #include "pool/berth-error.h"
 
 #define MIB (1024 * 1024)

@@ -2,7 +2,7 @@
 /* What can be asked of a sandbox's files at all, at its limits, and how results are told. */
 #include <sys/stat.h>
 
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 
 static void

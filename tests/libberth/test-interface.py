@@ -15,6 +15,8 @@ import traceback
 
 LIBRARY, SOURCE, BUILD = sys.argv[1:4]
 FRONT = os.path.join(SOURCE, "plugin/libberth")
+MODEL = os.path.join(SOURCE, "plugin/model")
+POOL = os.path.join(SOURCE, "pool")
 PUBLIC = ["berth-admin.h", "berth-client.h", "berth-error.h", "berth-macros.h", "berth-program.h",
           "berth-result.h", "berth-server.h", "berth-spec.h", "berth.h"]
 LIMIT_S = 60
@@ -33,8 +35,8 @@ def read(path):
 
 
 def header(name):
-    folder = os.path.join(SOURCE, "pool") if name in ("berth-error.h", "berth-macros.h") else FRONT
-    return os.path.join(folder, name)
+    paths = [os.path.join(folder, name) for folder in (FRONT, MODEL, POOL)]
+    return next(path for path in paths if os.path.exists(path))
 
 
 def same(got, wanted):
@@ -76,14 +78,14 @@ def test_headers_stand_alone():
                              capture_output=True, timeout=LIMIT_S).returncode == 0
     for language, names in (("c", PUBLIC), ("c++", ["berth.h"] if has_cxx else [])):
         run("cc", "-x", language, "-fsyntax-only", "-Wall", "-Werror", *flags, "-I", FRONT,
-            "-I", os.path.join(SOURCE, "pool"), "-",
+            "-I", MODEL, "-I", POOL, "-",
             input="".join(f"#include <{name}>\n" for name in reversed(names)))
 
 
 def test_every_function_is_documented():
     text = "".join(read(path) for path in glob.glob(os.path.join(FRONT, "*.c"))
-                   + [os.path.join(SOURCE, path) for path in
-                      ("pool/berth-error.c", "plugin/manager/berth-exec.c")])
+                   + glob.glob(os.path.join(MODEL, "*.c"))
+                   + [os.path.join(POOL, "berth-error.c")])
     documented = set(re.findall(r"^/\*\*\n \* (berth_\w+):", text, re.M))
     same(symbols_in_map() - documented,
          {name for name in symbols_in_map() if name.endswith("_get_type")})

@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "plugin/daemon/berth-limits.h"
+#include "plugin/model/berth-limits.h"
 
 /* ---- errors ---- */
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "berth-libvirt.h"
-#include "plugin/manager/berth-config.h"
+#include "plugin/config/berth-config.h"
 #include "libvirt-faults.h"
 #include "pool/berth-error.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What kind of sandbox a program asks for, and how berthd is told. */
-#include "plugin/libberth/berth-spec-private.h"
+#include "plugin/model/berth-spec-private.h"
 
 #include <gio/gunixinputstream.h>
 
-#include "plugin/libberth/berth-pipe.h"
+#include "plugin/base/berth-pipe.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 

@@ -2,6 +2,3 @@
 /* as if it were pool/berth-vm.c */
 #include <gio/gio.h>
 #include <libvirt/libvirt.h>
-
-#include "berth-request.h"
-#include "plugin/manager/berth-config.h"

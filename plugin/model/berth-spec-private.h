@@ -3,8 +3,8 @@
 
 #include <gio/gunixfdlist.h>
 
-#include "plugin/libberth/berth-spec.h"
-#include "plugin/libberth/berth-watch.h"
+#include "plugin/model/berth-spec.h"
+#include "plugin/model/berth-stage.h"
 
 G_BEGIN_DECLS
 

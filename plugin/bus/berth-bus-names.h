@@ -7,10 +7,10 @@
 
 G_BEGIN_DECLS
 
-#define BERTH_WIRE_PATH "/org/berth/Berth1"
-#define BERTH_WIRE_INTERFACE "org.berth.Berth1.Manager"
-#define BERTH_WIRE_ADMIN_INTERFACE "org.berth.Berth1.Admin"
+#define BERTH_BUS_PATH "/org/berth/Berth1"
+#define BERTH_BUS_INTERFACE "org.berth.Berth1.Manager"
+#define BERTH_BUS_ADMIN_INTERFACE "org.berth.Berth1.Admin"
 
-void berth_wire_register_errors (void);
+void berth_bus_register_errors (void);
 
 G_END_DECLS

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is run in a sandbox, and who holds which end of its streams: the program's ends belong to
  * the BerthProgram until it is run, and leave this process then, so that streams end. */
-#include "plugin/libberth/berth-program-private.h"
+#include "plugin/model/berth-program-private.h"
 
 #include <gio/gunixinputstream.h>
 #include <gio/gunixoutputstream.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/libberth/berth-pipe.h"
-#include "plugin/manager/berth-exec.h"
+#include "plugin/base/berth-pipe.h"
+#include "plugin/model/berth-exec.h"
 #include "pool/berth-error.h"
 
 #define N_STREAMS 3

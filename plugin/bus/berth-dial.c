@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which berthd is asked where the caller does not say, whether it is to be trusted, and how long
  * one that does not greet is waited for. */
-#include "plugin/libberth/berth-dial.h"
+#include "plugin/bus/berth-dial.h"
 
 #include <gio/gunixsocketaddress.h>
 #include <unistd.h>
 
-#include "plugin/daemon/berth-limits.h"
-#include "plugin/daemon/berth-wire.h"
-#include "plugin/manager/berth-config.h"
+#include "plugin/model/berth-limits.h"
+#include "plugin/bus/berth-bus-names.h"
+#include "plugin/config/berth-config.h"
 #include "pool/berth-error.h"
 
 #define SYSTEM_SOCKET "/run/berth/berthd.sock"
@@ -153,7 +153,7 @@ berth_dial (const char *path, const char *option, char **out_path, GError **erro
       = is_chosen ? open_socket (&dial, chosen, error) : open_default_socket (&dial, error);
   GDBusConnection *connection = NULL;
 
-  berth_wire_register_errors ();
+  berth_bus_register_errors ();
   if (is_open)
     connection = greet (dial.socket, &cause);
   if (is_open && connection == NULL)

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* berthd is asked beside the call, on the same connection, for as long as the call does not run:
  * nothing waits for these answers. */
-#include "plugin/libberth/berth-watch.h"
+#include "plugin/bus/berth-progress-watch.h"
 
-#include "plugin/agent/berth-source.h"
-#include "plugin/daemon/berth-wire.h"
+#include "plugin/base/berth-source.h"
+#include "plugin/bus/berth-bus-names.h"
 
 /* A shorter wait is none to a person. */
 #define FIRST_MS 300
 #define NEXT_MS 500
 
-struct _BerthWatch
+struct _BerthProgressWatch
 {
   GDBusConnection *connection;
   guint32 serial;
-  BerthWatchFunc func;
+  BerthProgressWatchFunc func;
   gpointer user_data;
   GMainContext *context;
   GSource *timer;            /* of the next question, nullable */
   GCancellable *cancellable; /* of the question that is on its way */
 };
 
-static void ask_after (BerthWatch *self, guint delay_ms);
+static void ask_after (BerthProgressWatch *self, guint delay_ms);
 
 /* FALSE where @progress says nothing */
 static gboolean
@@ -40,7 +40,7 @@ asked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
   g_autoptr (GVariant) progress = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
   BerthStage stage = { 0 };
-  BerthWatch *self = user_data;
+  BerthProgressWatch *self = user_data;
 
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return; /* @self is gone */
@@ -57,28 +57,28 @@ asked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static gboolean
 ask_cb (gpointer user_data)
 {
-  BerthWatch *self = user_data;
+  BerthProgressWatch *self = user_data;
 
   berth_source_clear (&self->timer);
-  g_dbus_connection_call (self->connection, NULL, BERTH_WIRE_PATH, BERTH_WIRE_INTERFACE, "Progress",
+  g_dbus_connection_call (self->connection, NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, "Progress",
                           g_variant_new ("(u)", self->serial), G_VARIANT_TYPE ("(a{sv})"),
                           G_DBUS_CALL_FLAGS_NONE, G_MAXINT, self->cancellable, asked_cb, self);
   return G_SOURCE_REMOVE;
 }
 
 static void
-ask_after (BerthWatch *self, guint delay_ms)
+ask_after (BerthProgressWatch *self, guint delay_ms)
 {
   self->timer = g_timeout_source_new (delay_ms);
   g_source_set_callback (self->timer, ask_cb, self, NULL);
   g_source_attach (self->timer, self->context);
 }
 
-BerthWatch *
-berth_watch_new (GDBusConnection *connection, guint32 serial, BerthWatchFunc func,
-                 gpointer user_data)
+BerthProgressWatch *
+berth_progress_watch_new (GDBusConnection *connection, guint32 serial, BerthProgressWatchFunc func,
+                          gpointer user_data)
 {
-  BerthWatch *self = g_new0 (BerthWatch, 1);
+  BerthProgressWatch *self = g_new0 (BerthProgressWatch, 1);
 
   self->connection = g_object_ref (connection);
   self->serial = serial;
@@ -91,7 +91,7 @@ berth_watch_new (GDBusConnection *connection, guint32 serial, BerthWatchFunc fun
 }
 
 void
-berth_watch_free (BerthWatch *self)
+berth_progress_watch_free (BerthProgressWatch *self)
 {
   berth_source_clear (&self->timer);
   g_cancellable_cancel (self->cancellable);

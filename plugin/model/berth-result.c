@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a program may know of a result, and how one is made of what berthd told. */
-#include "plugin/libberth/berth-result.h"
-
-#include "plugin/manager/berth-exec.h"
+/* How a program ended: how berthd tells it, how it is made of what was told, and what a program may
+ * know. */
+#include "plugin/model/berth-result-private.h"
 
 /**
  * BerthResult:
@@ -24,6 +23,35 @@ start_word (const char *start)
 }
 
 /**
+ * berth_result_new:
+ *
+ * Returns: (transfer full): a result without output that ended with status 0
+ */
+BerthResult *
+berth_result_new (void)
+{
+  return g_new0 (BerthResult, 1);
+}
+
+/**
+ * berth_result_free:
+ * @self: (transfer full) (nullable): a result
+ *
+ * Frees @self and every string that it gave.
+ */
+void
+berth_result_free (BerthResult *self)
+{
+  if (self == NULL)
+    return;
+  g_free (self->stdout_data);
+  g_free (self->stderr_data);
+  g_free (self->template_name);
+  g_free (self->sandbox_id);
+  g_free (self);
+}
+
+/**
  * berth_result_copy:
  * @self: a result
  *
@@ -42,6 +70,83 @@ berth_result_copy (const BerthResult *self)
   copy->template_name = g_strdup (self->template_name);
   copy->sandbox_id = g_strdup (self->sandbox_id);
   return copy;
+}
+
+static void
+add_string (GVariantBuilder *builder, const char *key, const char *value)
+{
+  /* berth's own strings are UTF-8; captured output is made so, a slip here must not lose a result
+   */
+  if (value != NULL)
+    g_variant_builder_add (builder, "{sv}", key,
+                           g_variant_new_take_string (g_utf8_make_valid (value, -1)));
+}
+
+static void
+add_boolean (GVariantBuilder *builder, const char *key, gboolean value)
+{
+  g_variant_builder_add (builder, "{sv}", key, g_variant_new_boolean (value));
+}
+
+static void
+add_ms (GVariantBuilder *builder, const char *key, gint64 value_us)
+{
+  g_variant_builder_add (builder, "{sv}", key, g_variant_new_double (value_us / 1000.0));
+}
+
+static GVariant *
+timing_to_variant (const BerthResult *self)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  add_ms (&builder, "wait_ms", self->wait_us);
+  /* what design.md calls claim is what contract.md calls start: from admission to ready */
+  add_ms (&builder, "claim_ms", self->start_us);
+  add_ms (&builder, "start_ms", self->start_us);
+  add_ms (&builder, "exec_ms", self->exec_us);
+  add_ms (&builder, "destroy_ms", self->destroy_us);
+  add_ms (&builder, "total_ms", self->total_us);
+  return g_variant_builder_end (&builder);
+}
+
+static GVariant *
+usage_to_variant (const BerthResult *self)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  add_ms (&builder, "cpu_ms", (gint64)self->cpu_us);
+  g_variant_builder_add (&builder, "{sv}", "memory_peak_mb",
+                         g_variant_new_double (self->memory_peak_bytes / (1024.0 * 1024.0)));
+  return g_variant_builder_end (&builder);
+}
+
+/**
+ * berth_result_to_variant:
+ * @self: a result
+ *
+ * Returns: (transfer floating): @self as a dictionary
+ */
+GVariant *
+berth_result_to_variant (const BerthResult *self)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  add_string (&builder, "stdout", self->stdout_data);
+  add_string (&builder, "stderr", self->stderr_data);
+  if (!(self->timed_out && self->exit_code < 0))
+    g_variant_builder_add (&builder, "{sv}", "exit_code", g_variant_new_int32 (self->exit_code));
+  add_boolean (&builder, "timed_out", self->timed_out);
+  add_boolean (&builder, "oom", self->oom);
+  add_boolean (&builder, "stdout_truncated", self->stdout_truncated);
+  add_boolean (&builder, "stderr_truncated", self->stderr_truncated);
+  add_boolean (&builder, "destroy_unconfirmed", self->destroy_unconfirmed);
+  add_string (&builder, "template", self->template_name);
+  add_string (&builder, "sandbox_id", self->sandbox_id);
+  add_boolean (&builder, "warm_hit", g_strcmp0 (self->start, "warm") == 0);
+  add_string (&builder, "start", self->start);
+  g_variant_builder_add (&builder, "{sv}", "timing", timing_to_variant (self));
+  g_variant_builder_add (&builder, "{sv}", "usage", usage_to_variant (self));
+  return g_variant_builder_end (&builder);
 }
 
 static gint64

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of settings, and the one way a setting's text becomes its value, whether it came from
  * the key file, from an option or from the defaults. */
-#include "plugin/manager/berth-config.h"
+#include "plugin/config/berth-config.h"
 
 #include <grp.h>
 #include <math.h>

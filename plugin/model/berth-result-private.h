@@ -1,56 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One program to be run, and what came of it. */
+/* What came of a program, as the rooms of berth see it. */
 #pragma once
 
 #include <gio/gio.h>
 
-#include "plugin/libberth/berth-result.h"
-#include "pool/berth-types.h"
+#include "plugin/model/berth-result.h"
 
 G_BEGIN_DECLS
-
-#define BERTH_EXEC_TIMEOUT_DEFAULT_MS 30000u
-#define BERTH_EXEC_STDOUT_MAX 1000000u /* captured bytes, by default (contract.md, Output) */
-#define BERTH_EXEC_STDERR_MAX 100000u
-
-/**
- * BerthExec:
- * @code: the program, as it came
- * @language: (nullable): "python", "javascript", "shell" or "raw"; NULL for the template's own
- * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
- * @is_rehearsal: the host's own, before anybody's; @keeps_state goes with it
- * @keeps_state: run by the sandbox's own interpreter for the language, which has the state that
- * such execs before left in it, instead of as a script of its own
- * @timeout_ms: from the start of the code; milliseconds
- * @stdin_fd: -1 for none: the program reads end-of-file
- * @stdout_fd: -1 to capture it in the result
- * @stderr_fd: -1 to capture it in the result
- * @stdout_max: bytes to capture at most
- * @stderr_max: bytes to capture at most
- *
- * Made by berth_exec_new(), changed by its owner until it is handed to a call. The descriptors are
- * owned by it, must be pipes or sockets, and are made non-blocking.
- */
-typedef struct
-{
-  GBytes *code;
-  char *language;
-  char **env;
-  gboolean keeps_state;
-  gboolean is_rehearsal;
-  guint timeout_ms;
-  int stdin_fd;
-  int stdout_fd;
-  int stderr_fd;
-  gsize stdout_max;
-  gsize stderr_max;
-} BerthExec;
-
-BERTH_AVAILABLE BerthExec *berth_exec_new (GBytes *code);
-BERTH_AVAILABLE void berth_exec_free (BerthExec *self);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthExec, berth_exec_free)
-/* Every rule of contract.md's Input; drops a leading U+FEFF. Fails with BERTH_ERROR_INVALID. */
-BERTH_AVAILABLE gboolean berth_exec_check (BerthExec *self, GError **error);
 
 /*
  * struct _BerthResult:

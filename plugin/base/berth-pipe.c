@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Ends of pipes that a call takes along are close-on-exec, and are here once: who has the other end
  * sees the end when berthd closes its own. */
-#include "plugin/libberth/berth-pipe.h"
+#include "plugin/base/berth-pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which files may be asked for at all (contract.md, Files), and how a result is told. */
-#include "plugin/manager/berth-file.h"
+#include "plugin/model/berth-file-request.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -3,7 +3,7 @@
 
 #include <gio/gunixfdlist.h>
 
-#include "plugin/libberth/berth-program.h"
+#include "plugin/model/berth-program.h"
 
 G_BEGIN_DECLS
 
