@@ -319,8 +319,10 @@ def flags_by_folder(build):
         for entry in json.load(file):
             path = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
             command = shlex.split(entry["command"])
-            keep = [word for word in command[:1] + command[1:]
-                    if word.startswith(("-I", "-D", "-std", "-pthread")) or word == command[0]]
+            # ccache may stand before the compiler
+            start = next(at for at, word in enumerate(command) if word.startswith("-"))
+            keep = command[:start] + [word for word in command[start:]
+                                      if word.startswith(("-I", "-D", "-std", "-pthread"))]
             flags.setdefault(os.path.dirname(path), (keep, entry["directory"]))
     return flags
 
