@@ -32,7 +32,7 @@ static const char help_tail[]
       "  125  berth could not run it; one line on stderr says why and what to do\n"
       "  126  at capacity, and you would not wait\n"
       "  130  after Ctrl-C\n\n"
-      "'berth VERB --help' tells more. BERTH_SOCKET or --socket names another berthd.\n";
+      "'berth help VERB' tells more, so does 'man berth'. BERTH_SOCKET or --socket names another berthd.\n";
 
 static int
 print_help (void)
@@ -43,6 +43,25 @@ print_help (void)
     g_string_append_printf (text, "  %-9s %s\n", verb->name, verb->summary);
   g_string_append (text, help_tail);
   return berth_report_text (text->str);
+}
+
+/* "berth help VERB" is "berth VERB --help" */
+static int
+print_help_of (const char *name)
+{
+  char program[] = "berth";
+  char option[] = "--help";
+  char *argv[] = { program, option, NULL };
+  const BerthVerb *verb = berth_verbs_find (name);
+  g_autofree char *prgname = g_strconcat ("berth ", name, NULL);
+
+  if (verb == NULL)
+    {
+      fprintf (stderr, "berth: '%s' is no verb ('berth --help' lists the verbs)\n", name);
+      return BERTH_EXIT_INVALID;
+    }
+  g_set_prgname (prgname);
+  return verb->run (G_N_ELEMENTS (argv) - 1, argv);
 }
 
 /* A pipe of ours must never become one of these three numbers. */
@@ -75,6 +94,8 @@ main (int argc, char **argv)
     }
   if (strcmp (name, "complete") == 0)
     return berth_verb_complete (argc - 1, argv + 1);
+  if (strcmp (name, "help") == 0 && argc > 2)
+    return print_help_of (argv[2]);
   if (strcmp (name, "--help") == 0 || strcmp (name, "-h") == 0 || strcmp (name, "help") == 0)
     return print_help ();
   if (strcmp (name, "--version") == 0)
