@@ -4,6 +4,7 @@
 #include "plugin/bus/berth-dial.h"
 
 #include <gio/gunixsocketaddress.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "plugin/model/berth-limits.h"
@@ -12,7 +13,9 @@
 #include "pool/berth-error.h"
 
 #define SYSTEM_SOCKET "/run/berth/berthd.sock"
-#define GREETING_LIMIT_S 10
+#define SYSTEMD_RUNS "/run/systemd/system" /* sd_booted(3) */
+/* s; a berthd that systemd starts for its first caller connects to libvirt first */
+#define GREETING_LIMIT_S 30
 
 /* Which berthd, and how its caller can name another one */
 typedef struct
@@ -49,9 +52,11 @@ explain_connect_error (const Dial *self, const GError *cause, GError **error)
                  self->option != NULL ? self->option : "");
   else
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                 "no berthd answers on %s: start it with 'systemctl start berthd' or 'berthd "
-                 "--foreground --socket %s'",
-                 path, path);
+                 "no berthd answers on %s: start it with %s'berthd --foreground --socket %s'", path,
+                 strcmp (path, SYSTEM_SOCKET) == 0 && g_file_test (SYSTEMD_RUNS, G_FILE_TEST_IS_DIR)
+                     ? "'systemctl enable --now berthd.socket' or "
+                     : "",
+                 path);
 }
 
 static gboolean

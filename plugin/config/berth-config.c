@@ -11,7 +11,8 @@
 #include "pool/berth-error.h"
 
 #define KEY_GROUP "berth"
-#define SYSTEM_GROUP "libvirt"
+#define OWN_GROUP "berth"      /* where the package is installed */
+#define SYSTEM_GROUP "libvirt" /* else who may use libvirt may use berth */
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789"
 #define SUN_PATH_MAX 107 /* bytes of a Unix socket's path (unix(7)) */
 
@@ -182,7 +183,9 @@ set_user_defaults (BerthConfig *self)
 
   self->socket = berth_config_dup_default_socket ();
   self->instance = dup_instance_of_socket (self->socket);
-  if (is_root () && getgrnam (SYSTEM_GROUP) != NULL)
+  if (is_root () && getgrnam (OWN_GROUP) != NULL)
+    self->socket_group = g_strdup (OWN_GROUP);
+  else if (is_root () && getgrnam (SYSTEM_GROUP) != NULL)
     self->socket_group = g_strdup (SYSTEM_GROUP);
   self->image_dir = dup_user_path ("/var/cache/berth/images", g_get_user_cache_dir (), "images");
   self->snapshot_dir

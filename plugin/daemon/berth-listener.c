@@ -25,6 +25,8 @@ struct _BerthListener
   char *lock_path;
   char *group;
   int lock_fd;
+  int adopted_fd; /* until it is socket */
+  gboolean is_adopted;
   GSocket *socket;
 };
 
@@ -36,6 +38,8 @@ berth_listener_finalize (GObject *object)
   BerthListener *self = BERTH_LISTENER (object);
 
   berth_listener_close (self);
+  if (self->adopted_fd >= 0)
+    close (self->adopted_fd);
   g_free (self->path);
   g_free (self->lock_path);
   g_free (self->group);
@@ -52,6 +56,7 @@ static void
 berth_listener_init (BerthListener *self)
 {
   self->lock_fd = -1;
+  self->adopted_fd = -1;
 }
 
 /**
@@ -171,6 +176,20 @@ remove_stale (BerthListener *self, GError **error)
 }
 
 /**
+ * berth_listener_adopt:
+ * @self: a listener that has claimed nothing yet
+ * @fd: (transfer full): listens on the path already
+ *
+ * Somebody else made the socket, for its users, and keeps it when @self ends.
+ */
+void
+berth_listener_adopt (BerthListener *self, int fd)
+{
+  self->adopted_fd = fd;
+  self->is_adopted = TRUE;
+}
+
+/**
  * berth_listener_claim:
  * @self: a listener
  *
@@ -181,7 +200,8 @@ remove_stale (BerthListener *self, GError **error)
 gboolean
 berth_listener_claim (BerthListener *self, GError **error)
 {
-  return check_folder (self, error) && take_lock (self, error) && remove_stale (self, error);
+  return check_folder (self, error) && take_lock (self, error)
+         && (self->is_adopted || remove_stale (self, error));
 }
 
 /* The mode is set on the descriptor first (bind(2) gives it to the file), so that there is no
@@ -207,6 +227,25 @@ bind_socket (BerthListener *self, int fd, GError **error)
   return TRUE;
 }
 
+/* -1 with @error */
+static int
+open_socket (BerthListener *self, GError **error)
+{
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  if (fd < 0)
+    {
+      refuse (self, error, "%s", g_strerror (errno));
+      return -1;
+    }
+  if (!bind_socket (self, fd, error))
+    {
+      close (fd);
+      return -1;
+    }
+  return fd;
+}
+
 /**
  * berth_listener_listen:
  * @self: a listener that was claimed
@@ -216,18 +255,10 @@ bind_socket (BerthListener *self, int fd, GError **error)
 GSocket *
 berth_listener_listen (BerthListener *self, GError **error)
 {
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = self->is_adopted ? g_steal_fd (&self->adopted_fd) : open_socket (self, error);
 
   if (fd < 0)
-    {
-      refuse (self, error, "%s", g_strerror (errno));
-      return NULL;
-    }
-  if (!bind_socket (self, fd, error))
-    {
-      close (fd);
-      return NULL;
-    }
+    return NULL;
   self->socket = g_socket_new_from_fd (fd, error);
   if (self->socket == NULL)
     close (fd);
@@ -238,14 +269,16 @@ berth_listener_listen (BerthListener *self, GError **error)
  * berth_listener_close:
  * @self: a listener
  *
- * Removes the socket's file and gives the path to whoever comes next. Idempotent.
+ * Removes the socket's file, unless it was adopted, and gives the path to whoever comes next.
+ * Idempotent.
  */
 void
 berth_listener_close (BerthListener *self)
 {
   if (self->socket != NULL)
     {
-      g_unlink (self->path);
+      if (!self->is_adopted)
+        g_unlink (self->path);
       g_socket_close (self->socket, NULL);
       g_clear_object (&self->socket);
     }

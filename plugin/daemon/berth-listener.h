@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 G_DECLARE_FINAL_TYPE (BerthListener, berth_listener, BERTH, LISTENER, GObject)
 
 BerthListener *berth_listener_new (const char *path, const char *group);
+void berth_listener_adopt (BerthListener *self, int fd);
 gboolean berth_listener_claim (BerthListener *self, GError **error);
 GSocket *berth_listener_listen (BerthListener *self, GError **error);
 void berth_listener_close (BerthListener *self);

@@ -9,10 +9,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "plugin/bus/berth-bus-names.h"
 #include "plugin/daemon/berth-listener.h"
 #include "plugin/daemon/berth-log.h"
 #include "plugin/daemon/berth-service.h"
-#include "plugin/bus/berth-bus-names.h"
+#include "plugin/daemon/berth-systemd.h"
 #include "pool/berth-error.h"
 
 #define SHUTDOWN_LIMIT_S 30
@@ -42,6 +43,7 @@ typedef struct
   BerthManager *manager;
   BerthListener *listener;
   BerthService *service;
+  BerthSystemd *systemd;
   char *socket_path;
   gboolean stopping;
   int status;
@@ -151,6 +153,7 @@ tell_ready (Daemon *self)
   g_log_structured ("berthd", G_LOG_LEVEL_MESSAGE, "BERTH_SOCKET", "%s", self->socket_path,
                     "BERTH_URI", "%s", uri, "MESSAGE", "berthd ready on %s, %s", self->socket_path,
                     uri);
+  berth_systemd_notify (self->systemd, "READY=1\nSTATUS=serves requests");
 }
 
 static void
@@ -244,6 +247,7 @@ stop_cb (gpointer user_data)
     }
   self->stopping = TRUE;
   g_message ("berthd stops: no more requests, every VM is ended");
+  berth_systemd_notify (self->systemd, "STOPPING=1\nSTATUS=ends every VM");
   g_cancellable_cancel (self->start_cancellable);
   berth_service_close (self->service);
   g_timeout_add_seconds (SHUTDOWN_LIMIT_S, shutdown_limit_cb, self);
@@ -261,10 +265,32 @@ leave_cb (gpointer user_data)
     return G_SOURCE_CONTINUE;
   self->stopping = TRUE;
   g_message ("berthd leaves: its VMs stay, the next start finds sessions and warm VMs again");
+  berth_systemd_notify (self->systemd, "STOPPING=1\nSTATUS=leaves, its VMs stay");
   g_cancellable_cancel (self->start_cancellable);
   berth_service_close (self->service);
   drain (self);
   return G_SOURCE_CONTINUE;
+}
+
+/* Only who gets an answer from the main loop's and from the admission's thread is alive. */
+static gboolean
+watchdog_cb (gpointer user_data)
+{
+  Daemon *self = user_data;
+  g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
+
+  if (status != NULL)
+    berth_systemd_notify (self->systemd, "WATCHDOG=1");
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+add_watchdog (Daemon *self)
+{
+  guint64 interval_ms = berth_systemd_get_watchdog_us (self->systemd) / 1000 / 2;
+
+  if (interval_ms > 0)
+    g_timeout_add ((guint)MIN (interval_ms, G_MAXUINT), watchdog_cb, self);
 }
 
 /* Every client costs a descriptor, its programs three more; GLib never uses select(). */
@@ -279,15 +305,36 @@ raise_file_limit (void)
   setrlimit (RLIMIT_NOFILE, &limit);
 }
 
-static int
-serve (BerthConfig *config)
+/* Where systemd listens for us, its path is the socket's, and nobody may have asked for another. */
+static gboolean
+use_passed_socket (BerthSystemd *systemd, BerthConfig *config, GError **error)
 {
-  Daemon self = { .status = STATUS_OK, .socket_path = g_strdup (config->socket) };
+  const char *path = berth_systemd_get_socket_path (systemd);
+  g_autofree char *usual = berth_config_dup_default_socket ();
+
+  if (path == NULL || strcmp (config->socket, path) == 0)
+    return TRUE;
+  if (strcmp (config->socket, usual) == 0)
+    return berth_config_set (config, "socket", path, "berthd.socket", error);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+               "setting socket=%s, but systemd listens on %s: leave the setting out, or change "
+               "ListenStream= ('systemctl edit berthd.socket')",
+               config->socket, path);
+  return FALSE;
+}
+
+static int
+serve (BerthConfig *config, BerthSystemd *systemd)
+{
+  Daemon self
+      = { .status = STATUS_OK, .systemd = systemd, .socket_path = g_strdup (config->socket) };
   gint64 wait_us = config->wait_timeout_s > 0 ? config->wait_timeout_s * G_USEC_PER_SEC
                                               : BERTH_REQUEST_WAIT_FOREVER;
   g_autoptr (GError) error = NULL;
 
   self.listener = berth_listener_new (config->socket, config->socket_group);
+  if (berth_systemd_get_socket_path (systemd) != NULL)
+    berth_listener_adopt (self.listener, berth_systemd_steal_socket (systemd));
   if (!berth_listener_claim (self.listener, &error))
     {
       berth_config_free (config);
@@ -302,6 +349,8 @@ serve (BerthConfig *config)
       g_unix_signal_add (SIGTERM, stop_cb, &self);
       g_unix_signal_add (SIGINT, stop_cb, &self);
       g_unix_signal_add (SIGHUP, leave_cb, &self);
+      g_unix_signal_add (SIGUSR1, leave_cb, &self);
+      add_watchdog (&self);
       berth_manager_start_async (self.manager, self.start_cancellable, started_cb, &self);
       g_main_loop_run (self.loop);
       berth_listener_close (self.listener);
@@ -320,6 +369,7 @@ main (int argc, char **argv)
 {
   g_auto (Arguments) arguments = { 0 };
   g_autoptr (BerthConfig) config = NULL;
+  g_autoptr (BerthSystemd) systemd = NULL;
   g_autoptr (GError) error = NULL;
 
   signal (SIGPIPE, SIG_IGN);
@@ -334,8 +384,11 @@ main (int argc, char **argv)
 
       return fputs (text, stdout) < 0 ? STATUS_FAILED : STATUS_OK;
     }
+  systemd = berth_systemd_new (&error);
+  if (systemd == NULL || !use_passed_socket (systemd, config, &error))
+    return complain (STATUS_USAGE, error->message);
   berth_log_install (arguments.foreground);
   berth_bus_register_errors ();
   raise_file_limit ();
-  return serve (g_steal_pointer (&config));
+  return serve (g_steal_pointer (&config), systemd);
 }

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a service manager hands over is taken once, when berthd starts, and the environment forgets
+ * it: nothing that berthd might start later can speak in its name. */
+#include "plugin/daemon/berth-systemd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pool/berth-error.h"
+
+#define FIRST_FD 3 /* SD_LISTEN_FDS_START */
+
+struct _BerthSystemd
+{
+  struct sockaddr_un address; /* of who is told */
+  socklen_t address_size;     /* 0: nobody is */
+  int notify_fd;
+  int socket_fd;
+  char *socket_path; /* of socket_fd */
+  guint64 watchdog_us;
+};
+
+static char *
+take_variable (const char *name)
+{
+  char *value = g_strdup (g_getenv (name));
+
+  g_unsetenv (name);
+  return value;
+}
+
+/* Whether a number in the environment is this process: else it was meant for one that started us. */
+static gboolean
+is_ours (const char *pid)
+{
+  guint64 number;
+
+  return pid != NULL && g_ascii_string_to_unsigned (pid, 10, 1, G_MAXINT32, &number, NULL)
+         && number == (guint64)getpid ();
+}
+
+/* A path, or a name that begins with '@' where an abstract one has its NUL */
+static void
+take_address (BerthSystemd *self)
+{
+  g_autofree char *name = take_variable ("NOTIFY_SOCKET");
+  gsize length = name != NULL ? strlen (name) : 0;
+
+  if (length < 2 || length >= sizeof self->address.sun_path || strchr ("/@", name[0]) == NULL)
+    return;
+  self->notify_fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (self->notify_fd < 0)
+    return;
+  self->address.sun_family = AF_UNIX;
+  memcpy (self->address.sun_path, name, length);
+  if (name[0] == '@')
+    self->address.sun_path[0] = '\0';
+  self->address_size = (socklen_t)(offsetof (struct sockaddr_un, sun_path) + length);
+}
+
+static void
+take_watchdog (BerthSystemd *self)
+{
+  g_autofree char *pid = take_variable ("WATCHDOG_PID");
+  g_autofree char *interval = take_variable ("WATCHDOG_USEC");
+
+  if (interval == NULL || (pid != NULL && !is_ours (pid))
+      || !g_ascii_string_to_unsigned (interval, 10, 1, G_MAXINT64, &self->watchdog_us, NULL))
+    self->watchdog_us = 0;
+}
+
+static gboolean
+has_value (int fd, int option, int expected)
+{
+  int value = -1;
+  socklen_t size = sizeof value;
+
+  return getsockopt (fd, SOL_SOCKET, option, &value, &size) == 0 && value == expected;
+}
+
+/* (transfer full) (nullable): the path of a socket that berthd can serve */
+static char *
+dup_path_of (int fd)
+{
+  struct sockaddr_un address;
+  socklen_t size = sizeof address;
+  gsize length;
+
+  memset (&address, 0, sizeof address);
+  if (getsockname (fd, (struct sockaddr *)&address, &size) != 0 || address.sun_family != AF_UNIX
+      || !has_value (fd, SO_TYPE, SOCK_STREAM) || !has_value (fd, SO_ACCEPTCONN, 1)
+      || size <= offsetof (struct sockaddr_un, sun_path) || address.sun_path[0] != '/')
+    return NULL;
+  length = size - offsetof (struct sockaddr_un, sun_path);
+  return g_strndup (address.sun_path, length);
+}
+
+static gboolean
+take_socket (BerthSystemd *self, GError **error)
+{
+  g_autofree char *pid = take_variable ("LISTEN_PID");
+  g_autofree char *count = take_variable ("LISTEN_FDS");
+  g_autofree char *names = take_variable ("LISTEN_FDNAMES");
+
+  if (!is_ours (pid) || count == NULL || strcmp (count, "0") == 0)
+    return TRUE;
+  if (strcmp (count, "1") != 0)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "systemd passes %.20s sockets, berthd serves one: give berthd.socket one "
+                   "ListenStream= ('systemctl edit berthd.socket')",
+                   count);
+      return FALSE;
+    }
+  self->socket_path = dup_path_of (FIRST_FD);
+  if (self->socket_path == NULL || fcntl (FIRST_FD, F_SETFD, FD_CLOEXEC) != 0)
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                           "systemd passes something else than a listening Unix stream socket: "
+                           "ListenStream= of berthd.socket is an absolute path, Accept= no "
+                           "('systemctl edit berthd.socket')");
+      return FALSE;
+    }
+  self->socket_fd = FIRST_FD;
+  return TRUE;
+}
+
+/**
+ * berth_systemd_new:
+ *
+ * Takes what the environment says, and removes it there. To be called once, while there is one
+ * thread.
+ *
+ * Returns: (transfer full): also where no manager started us; %NULL with %BERTH_ERROR_CONFIG where
+ *   what it passes can't be served
+ */
+BerthSystemd *
+berth_systemd_new (GError **error)
+{
+  g_autoptr (BerthSystemd) self = g_new0 (BerthSystemd, 1);
+
+  self->notify_fd = -1;
+  self->socket_fd = -1;
+  take_address (self);
+  take_watchdog (self);
+  return take_socket (self, error) ? g_steal_pointer (&self) : NULL;
+}
+
+/**
+ * berth_systemd_free:
+ * @self: (transfer full) (nullable): a manager
+ */
+void
+berth_systemd_free (BerthSystemd *self)
+{
+  if (self == NULL)
+    return;
+  if (self->notify_fd >= 0)
+    close (self->notify_fd);
+  if (self->socket_fd >= 0)
+    close (self->socket_fd);
+  g_free (self->socket_path);
+  g_free (self);
+}
+
+/**
+ * berth_systemd_get_socket_path:
+ * @self: a manager
+ *
+ * Returns: (nullable): where it listens for us; %NULL where berthd has to listen itself
+ */
+const char *
+berth_systemd_get_socket_path (BerthSystemd *self)
+{
+  return self->socket_path;
+}
+
+/**
+ * berth_systemd_steal_socket:
+ * @self: a manager
+ *
+ * Returns: (transfer full): the listening socket, once; -1 without one
+ */
+int
+berth_systemd_steal_socket (BerthSystemd *self)
+{
+  return g_steal_fd (&self->socket_fd);
+}
+
+/**
+ * berth_systemd_get_watchdog_us:
+ * @self: a manager
+ *
+ * Returns: it has to hear "WATCHDOG=1" within that many microseconds, again and again; 0: it does
+ *   not wait for it
+ */
+guint64
+berth_systemd_get_watchdog_us (BerthSystemd *self)
+{
+  return self->watchdog_us;
+}
+
+/**
+ * berth_systemd_notify:
+ * @self: a manager
+ * @state: as sd_notify(3) has it: lines NAME=VALUE
+ *
+ * Never blocks: a manager that does not read misses it.
+ */
+void
+berth_systemd_notify (BerthSystemd *self, const char *state)
+{
+  gssize sent;
+
+  if (self->address_size == 0)
+    return;
+  do
+    sent = sendto (self->notify_fd, state, strlen (state), MSG_NOSIGNAL,
+                   (struct sockaddr *)&self->address, self->address_size);
+  while (sent < 0 && errno == EINTR);
+  if (sent < 0)
+    g_debug ("the service manager can't be told '%s': %s", state, g_strerror (errno));
+}
+
+/**
+ * berth_systemd_notify_reloading:
+ * @self: a manager
+ *
+ * Says that settings are read anew; "READY=1" says that they are. systemd wants the time with it
+ * (Type=notify-reload), in its own clock.
+ */
+void
+berth_systemd_notify_reloading (BerthSystemd *self)
+{
+  g_autofree char *state = NULL;
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  state = g_strdup_printf ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT,
+                           (gint64)now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000);
+  berth_systemd_notify (self, state);
+}
