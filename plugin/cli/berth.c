@@ -32,7 +32,8 @@ static const char help_tail[]
       "  125  berth could not run it; one line on stderr says why and what to do\n"
       "  126  at capacity, and you would not wait\n"
       "  130  after Ctrl-C\n\n"
-      "'berth help VERB' tells more, so does 'man berth'. BERTH_SOCKET or --socket names another berthd.\n";
+      "'berth help VERB' tells more, so does 'man berth'. BERTH_SOCKET or --socket names another "
+      "berthd.\n";
 
 static int
 print_help (void)

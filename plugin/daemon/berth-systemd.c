@@ -35,7 +35,8 @@ take_variable (const char *name)
   return value;
 }
 
-/* Whether a number in the environment is this process: else it was meant for one that started us. */
+/* Whether a number in the environment is this process: else it was meant for one that started us.
+ */
 static gboolean
 is_ours (const char *pid)
 {

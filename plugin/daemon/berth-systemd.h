@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The service manager that started berthd, where it is one that speaks sd_notify(3)'s protocol: what
- * it is told, and the socket that it listens on for us. */
+/* The service manager that started berthd, where it is one that speaks sd_notify(3)'s protocol:
+ * what it is told, and the socket that it listens on for us. */
 #pragma once
 
 #include <glib.h>

@@ -383,8 +383,8 @@ def test_nothing_answers(d):
     try:
         status, out, err = d.berth("run", "x")
         same((status, out, err),
-             (125, "", f"berth: no berthd answers on {d.socket}: start it with 'systemctl start "
-                       f"berthd' or 'berthd --foreground --socket {d.socket}'\n"))
+             (125, "", f"berth: no berthd answers on {d.socket}: start it with 'berthd "
+                       f"--foreground --socket {d.socket}'\n"))
         for verb in ("create", "list", "status", "doctor"):
             same(d.berth(verb)[0], 125)
         same(d.berth("destroy", "x")[0], 125)

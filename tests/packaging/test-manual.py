@@ -155,7 +155,7 @@ def known_things():
     daemon = options_of(output_of(BERTHD, "--help-all"))
     units = set(UNITS)
     folder = os.path.join(SOURCE, "packaging/systemd")
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+    for name in os.listdir(folder):
         units.add(name.removesuffix(".in").removesuffix(".service"))
     return {"options": options, "berthd": daemon, "units": units}
 
