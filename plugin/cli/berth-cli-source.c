@@ -38,13 +38,13 @@ language_of_file (const char *path)
 }
 
 /**
- * berth_source_dup_template:
+ * berth_cli_source_dup_template:
  * @language: (nullable): -l; a template of the administrator's has its own name
  *
  * Returns: (transfer full) (nullable): the template that runs @language
  */
 char *
-berth_source_dup_template (const char *language, GError **error)
+berth_cli_source_dup_template (const char *language, GError **error)
 {
   gsize length = language != NULL ? strlen (language) : 0;
 
@@ -98,7 +98,7 @@ read_file (const char *path, GError **error)
 }
 
 static gboolean
-read_stdin (BerthSource *self, GError **error)
+read_stdin (BerthCliSource *self, GError **error)
 {
   self->took_stdin = TRUE;
   self->code = read_fd (STDIN_FILENO, "standard input", error);
@@ -125,7 +125,7 @@ looks_like_a_file (const char *argument)
 }
 
 static gboolean
-load_file (BerthSource *self, const char *path, const char *language, GError **error)
+load_file (BerthCliSource *self, const char *path, const char *language, GError **error)
 {
   if (language == NULL)
     language = language_of_file (path);
@@ -135,7 +135,7 @@ load_file (BerthSource *self, const char *path, const char *language, GError **e
                    "%s: its name does not tell its language: give it with -l", path);
       return FALSE;
     }
-  self->template_name = berth_source_dup_template (language, error);
+  self->template_name = berth_cli_source_dup_template (language, error);
   if (self->template_name == NULL)
     return FALSE;
   self->code = read_file (path, error);
@@ -143,7 +143,7 @@ load_file (BerthSource *self, const char *path, const char *language, GError **e
 }
 
 /**
- * berth_source_load_run:
+ * berth_cli_source_load_run:
  * @self: an empty source
  * @argument: (nullable): code, a file's path, or "-"
  * @language: (nullable): -l
@@ -151,8 +151,8 @@ load_file (BerthSource *self, const char *path, const char *language, GError **e
  * Returns: whether there is a program and a language
  */
 gboolean
-berth_source_load_run (BerthSource *self, const char *argument, const char *language,
-                       GError **error)
+berth_cli_source_load_run (BerthCliSource *self, const char *argument, const char *language,
+                           GError **error)
 {
   gboolean from_stdin = argument == NULL || strcmp (argument, "-") == 0;
 
@@ -172,7 +172,7 @@ berth_source_load_run (BerthSource *self, const char *argument, const char *lang
                    argument);
       return FALSE;
     }
-  self->template_name = berth_source_dup_template (language, error);
+  self->template_name = berth_cli_source_dup_template (language, error);
   if (self->template_name == NULL)
     return FALSE;
   if (from_stdin)
@@ -182,14 +182,14 @@ berth_source_load_run (BerthSource *self, const char *argument, const char *lang
 }
 
 /**
- * berth_source_load_exec:
+ * berth_cli_source_load_exec:
  * @self: an empty source
  * @argument: (nullable): code, or "-"
  *
  * Returns: whether there is a program
  */
 gboolean
-berth_source_load_exec (BerthSource *self, const char *argument, GError **error)
+berth_cli_source_load_exec (BerthCliSource *self, const char *argument, GError **error)
 {
   if (argument != NULL && strcmp (argument, "-") != 0)
     {
@@ -205,11 +205,11 @@ berth_source_load_exec (BerthSource *self, const char *argument, GError **error)
 }
 
 /**
- * berth_source_clear:
+ * berth_cli_source_clear:
  * @self: a source
  */
 void
-berth_source_clear (BerthSource *self)
+berth_cli_source_clear (BerthCliSource *self)
 {
   g_clear_pointer (&self->code, g_bytes_unref);
   g_clear_pointer (&self->template_name, g_free);

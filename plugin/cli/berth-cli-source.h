@@ -7,7 +7,7 @@
 G_BEGIN_DECLS
 
 /**
- * BerthSource:
+ * BerthCliSource:
  * @code: the program
  * @template_name: what it runs in; NULL for the sandbox's own
  * @took_stdin: standard input was the code, so the program has none
@@ -17,15 +17,15 @@ typedef struct
   GBytes *code;
   char *template_name;
   gboolean took_stdin;
-} BerthSource;
+} BerthCliSource;
 
 /* @argument NULL: from standard input */
-gboolean berth_source_load_run (BerthSource *self, const char *argument, const char *language,
-                                GError **error);
-gboolean berth_source_load_exec (BerthSource *self, const char *argument, GError **error);
-void berth_source_clear (BerthSource *self);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthSource, berth_source_clear)
+gboolean berth_cli_source_load_run (BerthCliSource *self, const char *argument,
+                                    const char *language, GError **error);
+gboolean berth_cli_source_load_exec (BerthCliSource *self, const char *argument, GError **error);
+void berth_cli_source_clear (BerthCliSource *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthCliSource, berth_cli_source_clear)
 
-char *berth_source_dup_template (const char *language, GError **error);
+char *berth_cli_source_dup_template (const char *language, GError **error);
 
 G_END_DECLS

@@ -63,7 +63,7 @@ const BerthVerbHelp berth_exec_help = {
 typedef struct
 {
   BerthOptionValues values;
-  BerthSource source;
+  BerthCliSource source;
   GVariantDict options;
   BerthProgress *progress; /* nullable */
   const char *id;          /* where it runs; NULL: in a sandbox that berthd makes for it alone */
@@ -77,7 +77,7 @@ static void
 execution_clear (Execution *self)
 {
   berth_option_values_clear (&self->values);
-  berth_source_clear (&self->source);
+  berth_cli_source_clear (&self->source);
   g_variant_dict_clear (&self->options);
   g_variant_dict_clear (&self->sandbox);
   berth_progress_unref (self->progress);
@@ -277,8 +277,8 @@ berth_verb_run (int argc, char **argv)
   if (!berth_option_values_parse (&self.values, &berth_run_help, &argc, &argv, &error)
       || !berth_carry_new (&self.values, &self.carry, &error)
       || !berth_option_values_add_sandbox (&self.values, get_sandbox_options (&self), &error)
-      || !berth_source_load_run (&self.source, argc > 1 ? argv[1] : NULL, self.values.language,
-                                 &error)
+      || !berth_cli_source_load_run (&self.source, argc > 1 ? argv[1] : NULL, self.values.language,
+                                     &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
   g_variant_dict_insert (get_sandbox_options (&self), "template", "s", self.source.template_name);
@@ -308,7 +308,7 @@ berth_verb_exec (int argc, char **argv)
                            "which sandbox? 'berth exec ID CODE'; 'berth list' shows the ids");
       ok = FALSE;
     }
-  if (!ok || !berth_source_load_exec (&self.source, argc > 2 ? argv[2] : NULL, &error)
+  if (!ok || !berth_cli_source_load_exec (&self.source, argc > 2 ? argv[2] : NULL, &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
   self.id = argv[1];

@@ -154,7 +154,7 @@ berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, con
 }
 
 static void
-agent_closed_cb (BerthAgent *agent, const GError *error, gpointer user_data)
+agent_closed_cb (BerthGuest *agent, const GError *error, gpointer user_data)
 {
   BerthMachine *machine = user_data;
   BerthVm *vm = berth_machine_get_vm (machine);
@@ -270,7 +270,7 @@ berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error)
     {
       slot->phase = BERTH_PHASE_UP;
       g_object_set_data (G_OBJECT (slot->machine), "berth-libvirt", self);
-      berth_agent_set_closed_func (berth_machine_get_agent (slot->machine), agent_closed_cb,
+      berth_guest_set_closed_func (berth_machine_get_agent (slot->machine), agent_closed_cb,
                                    slot->machine);
       libvirt_emit (self, BERTH_HYPERVISOR_STARTED, vm, NULL);
     }

@@ -91,7 +91,7 @@ resumed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!g_task_propagate_boolean (G_TASK (result), &error) && BERTH_MACHINE (source)->agent != NULL)
     {
       g_warning ("%s: %s", BERTH_MACHINE (source)->name, error->message);
-      berth_agent_close (BERTH_MACHINE (source)->agent);
+      berth_guest_close (BERTH_MACHINE (source)->agent);
     }
 }
 
@@ -203,7 +203,7 @@ berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpoin
   g_task_set_source_tag (task, berth_machine_end_async);
   berth_source_clear (&self->mark_source);
   if (self->agent != NULL)
-    berth_agent_close (self->agent);
+    berth_guest_close (self->agent);
   g_clear_object (&self->agent);
   berth_link_run (self->link, BERTH_LINK_DESTROY, task, end_job);
 }

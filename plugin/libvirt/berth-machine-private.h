@@ -22,7 +22,7 @@ struct _BerthMachine
   char *console_path;
   BerthBootLog *boot_log; /* (nullable): while it boots */
   BerthProcess *process;  /* (nullable) */
-  BerthAgent *agent;
+  BerthGuest *agent;
   BerthMachineStart how;
   BerthSnapshot *snapshot;                /* what it was cloned from, or is recorded to */
   guint8 proof[BERTH_MACHINE_PROOF_SIZE]; /* of its own random numbers */

@@ -121,7 +121,7 @@ berth_machine_get_uuid (BerthMachine *self)
   return self->uuid;
 }
 
-BerthAgent *
+BerthGuest *
 berth_machine_get_agent (BerthMachine *self)
 {
   return self->agent;
@@ -409,7 +409,7 @@ identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
 
-  if (berth_agent_identify_finish (BERTH_AGENT (source), result, self->proof, &error))
+  if (berth_guest_identify_finish (BERTH_GUEST (source), result, self->proof, &error))
     g_task_return_boolean (task, TRUE);
   else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
            && ++self->identity_attempts < IDENTITY_ATTEMPTS)
@@ -425,7 +425,7 @@ identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 void
 berth_machine_identify (BerthMachine *self, GTask *task)
 {
-  berth_agent_identify_async (self->agent, self->name, FALSE, IDENTITY_TIMEOUT_MS,
+  berth_guest_identify_async (self->agent, self->name, FALSE, IDENTITY_TIMEOUT_MS,
                               g_task_get_cancellable (task), identified_cb, task);
 }
 
@@ -462,7 +462,7 @@ rehearsed_identity_cb (GObject *source, GAsyncResult *result, gpointer user_data
   BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
 
-  if (!berth_agent_identify_finish (BERTH_AGENT (source), result, NULL, &error))
+  if (!berth_guest_identify_finish (BERTH_GUEST (source), result, NULL, &error))
     berth_machine_return_start_error (task, "the guest did not take its identity", error);
   else if (self->rehearsals > 0)
     machine_run_rehearsal (self, g_steal_pointer (&task));
@@ -473,7 +473,7 @@ rehearsed_identity_cb (GObject *source, GAsyncResult *result, gpointer user_data
 static void
 machine_rehearse_identity (BerthMachine *self, GTask *task)
 {
-  berth_agent_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS,
+  berth_guest_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS,
                               g_task_get_cancellable (task), rehearsed_identity_cb, task);
 }
 
@@ -492,7 +492,7 @@ rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_da
   BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
   g_autoptr (BerthResult) result
-      = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
+      = berth_guest_exec_finish (BERTH_GUEST (source), async_result, &error);
 
   if (result == NULL)
     berth_machine_return_start_error (task, "the guest does not run code", error);
@@ -520,7 +520,7 @@ machine_run_rehearsal (BerthMachine *self, GTask *task)
   BerthExec *exec = berth_exec_new (bytes);
 
   exec->keeps_state = exec->is_rehearsal = machine_rehearses_in_session (self);
-  berth_agent_exec_async (self->agent, exec, number, g_task_get_cancellable (task),
+  berth_guest_exec_async (self->agent, exec, number, g_task_get_cancellable (task),
                           rehearsal_done_cb, task);
 }
 
@@ -531,7 +531,7 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
 
-  if (!berth_agent_ready_finish (BERTH_AGENT (source), result, &error))
+  if (!berth_guest_ready_finish (BERTH_GUEST (source), result, &error))
     berth_machine_return_start_error (task, "the guest's interpreter did not come up", error);
   else
     machine_rehearse_identity (self, g_steal_pointer (&task));
@@ -546,7 +546,7 @@ machine_take_up (BerthMachine *self, GTask *task)
       g_task_return_boolean (task, TRUE);
       g_object_unref (task);
     }
-  else if (berth_agent_was_identified (self->agent))
+  else if (berth_guest_was_identified (self->agent))
     {
       berth_machine_return_start_error (task, "it is not used",
                                         g_error_new_literal (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
@@ -579,7 +579,7 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   g_clear_pointer (&self->boot_log, berth_boot_log_end);
-  if (!berth_agent_hello_finish (self->agent, result, &error))
+  if (!berth_guest_hello_finish (self->agent, result, &error))
     machine_tell_console (self);
   if (error != NULL)
     berth_machine_return_start_error (
@@ -589,7 +589,7 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE)
     berth_machine_identify (self, g_steal_pointer (&task));
   else
-    berth_agent_ready_async (self->agent, berth_template_get_boot_timeout_s (self->template) * 1000,
+    berth_guest_ready_async (self->agent, berth_template_get_boot_timeout_s (self->template) * 1000,
                              cancellable, loaded_cb, g_steal_pointer (&task));
 }
 
@@ -626,12 +626,12 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   machine_follow_boot (self);
-  self->agent = berth_agent_new (start->socket);
+  self->agent = berth_guest_new (start->socket);
   timeout_ms = is_clone (self) || self->is_adopted
                    ? CLONE_TIMEOUT_MS
                    : berth_template_get_boot_timeout_s (self->template) * 1000;
   /* a session goes on with what it does, and a clone keeps the interpreter that has rehearsed */
-  berth_agent_hello_async (self->agent, !self->is_adopted && !is_clone (self), timeout_ms,
+  berth_guest_hello_async (self->agent, !self->is_adopted && !is_clone (self), timeout_ms,
                            cancellable, greeted_cb, g_steal_pointer (&task));
 }
 

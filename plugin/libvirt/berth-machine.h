@@ -2,7 +2,7 @@
 /* One VM as libvirt has it: its domain, its agent, the steps of its start and its end. */
 #pragma once
 
-#include "berth-agent.h"
+#include "berth-guest.h"
 #include "berth-images.h"
 #include "berth-link.h"
 #include "berth-snapshot.h"
@@ -96,7 +96,7 @@ BerthMachineStart berth_machine_get_start (BerthMachine *self);
  * same as any other machine's. */
 const guint8 *berth_machine_get_proof (BerthMachine *self);
 /* (nullable): while it is up */
-BerthAgent *berth_machine_get_agent (BerthMachine *self);
+BerthGuest *berth_machine_get_agent (BerthMachine *self);
 /* (transfer full) (nullable): the last @lines lines of its console, printable */
 char *berth_machine_dup_console (BerthMachine *self, guint lines);
 

@@ -156,7 +156,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   BerthSandbox *self = g_task_get_source_object (task);
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthResult) result
-      = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
+      = berth_guest_exec_finish (BERTH_GUEST (source), async_result, &error);
 
   self->is_busy = FALSE;
   if (result != NULL)
@@ -189,7 +189,7 @@ sandbox_begin (BerthSandbox *self, GTask *task)
 {
   BerthExec **box = g_task_get_task_data (task);
   BerthMachine *machine = berth_libvirt_get_machine (self->libvirt, self->vm);
-  BerthAgent *agent = machine != NULL ? berth_machine_get_agent (machine) : NULL;
+  BerthGuest *agent = machine != NULL ? berth_machine_get_agent (machine) : NULL;
   const char *name = (*box)->language;
 
   if (agent == NULL)
@@ -203,7 +203,7 @@ sandbox_begin (BerthSandbox *self, GTask *task)
     name = berth_machine_get_language (machine);
   self->is_busy = TRUE;
   g_clear_handle_id (&self->idle_id, g_source_remove);
-  berth_agent_exec_async (agent, g_steal_pointer (box), berth_language_from_name (name),
+  berth_guest_exec_async (agent, g_steal_pointer (box), berth_language_from_name (name),
                           g_task_get_cancellable (task), exec_cb, g_object_ref (task));
 }
 
@@ -264,7 +264,7 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   BerthSandbox *self = g_task_get_source_object (task);
   GError *error = NULL;
-  BerthFileResult *result = berth_agent_file_finish (BERTH_AGENT (source), async_result, &error);
+  BerthFileResult *result = berth_guest_file_finish (BERTH_GUEST (source), async_result, &error);
 
   self->files--;
   sandbox_watch_idle (self);
@@ -286,7 +286,7 @@ berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellab
   g_autoptr (BerthFileRequest) owned = file;
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   BerthMachine *machine = berth_libvirt_get_machine (self->libvirt, self->vm);
-  BerthAgent *agent = machine != NULL ? berth_machine_get_agent (machine) : NULL;
+  BerthGuest *agent = machine != NULL ? berth_machine_get_agent (machine) : NULL;
 
   g_task_set_source_tag (task, berth_sandbox_file_async);
   g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
@@ -300,7 +300,7 @@ berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellab
     {
       self->files++;
       g_clear_handle_id (&self->idle_id, g_source_remove);
-      berth_agent_file_async (agent, g_steal_pointer (&owned), cancellable, file_cb,
+      berth_guest_file_async (agent, g_steal_pointer (&owned), cancellable, file_cb,
                               g_steal_pointer (&task));
     }
 }

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "plugin/agent/berth-agent.h"
+#include "plugin/guest/berth-guest.h"
 #include "pool/berth-error.h"
 
 #define WAIT_US (30 * G_USEC_PER_SEC)
@@ -22,7 +22,7 @@ struct _FakeHome
   char *folder;
   char *home;
   GPid pid;
-  BerthAgent *agent;
+  BerthGuest *agent;
 };
 
 static void
@@ -54,7 +54,7 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GError) error = NULL;
 
-  if (!berth_agent_hello_finish (BERTH_AGENT (source), result, &error))
+  if (!berth_guest_hello_finish (BERTH_GUEST (source), result, &error))
     g_warning ("fake: %s", error->message);
 }
 
@@ -72,9 +72,9 @@ start_agent (FakeHome *self)
                       &self->pid, &error))
     g_error ("fake: %s", error->message);
   socket = dial (path);
-  self->agent = berth_agent_new (socket);
+  self->agent = berth_guest_new (socket);
   /* what is asked next waits behind it on the wire */
-  berth_agent_hello_async (self->agent, TRUE, WAIT_US / 1000, NULL, greeted_cb, NULL);
+  berth_guest_hello_async (self->agent, TRUE, WAIT_US / 1000, NULL, greeted_cb, NULL);
 }
 
 FakeHome *
@@ -114,7 +114,7 @@ fake_home_free (FakeHome *self)
 {
   if (self->agent != NULL)
     {
-      berth_agent_close (self->agent);
+      berth_guest_close (self->agent);
       g_object_unref (self->agent);
       kill (self->pid, SIGTERM);
       waitpid (self->pid, NULL, 0);
@@ -183,7 +183,7 @@ done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   GError *error = NULL;
-  BerthFileResult *result = berth_agent_file_finish (BERTH_AGENT (source), async_result, &error);
+  BerthFileResult *result = berth_guest_file_finish (BERTH_GUEST (source), async_result, &error);
 
   if (result != NULL)
     g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
@@ -210,7 +210,7 @@ fake_home_file_async (FakeHome *self, BerthFileRequest *file, GCancellable *canc
         g_task_return_error (task, error);
       return;
     }
-  berth_agent_file_async (self->agent, file, cancellable, done_cb, g_steal_pointer (&task));
+  berth_guest_file_async (self->agent, file, cancellable, done_cb, g_steal_pointer (&task));
 }
 
 BerthFileResult *

@@ -131,7 +131,7 @@ run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   LifecycleDoneFunc done = (LifecycleDoneFunc)g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthResult) result
-      = berth_agent_exec_finish (BERTH_AGENT (source), async_result, &error);
+      = berth_guest_exec_finish (BERTH_GUEST (source), async_result, &error);
 
   if (error != NULL)
     g_test_message ("%s", error->message);
@@ -149,7 +149,7 @@ run_ok (BerthHypervisor *hypervisor, BerthVm *vm, LifecycleDoneFunc done, gpoint
   g_assert_nonnull (machine);
   g_task_set_task_data (task, (gpointer)done, NULL);
   g_object_set_data (G_OBJECT (task), "data", user_data);
-  berth_agent_exec_async (berth_machine_get_agent (machine), berth_exec_new (code),
+  berth_guest_exec_async (berth_machine_get_agent (machine), berth_exec_new (code),
                           BERTH_LANGUAGE_PYTHON, NULL, run_cb, task);
 }
 

@@ -189,8 +189,8 @@ ROOMS = {
     "plugin/config/": (("plugin/base/", "pool/"), VIRTUAL),
     "plugin/bus/": (BOTTOM + ("pool/",), VIRTUAL),
     "plugin/template/": (("plugin/base/", "plugin/model/", "pool/"), ("libvirt", "json-glib")),
-    "plugin/agent/": (("plugin/base/", "plugin/model/", "pool/") + PROTOCOL, VIRTUAL),
-    "plugin/libvirt/": (("plugin/agent/", "plugin/template/", "plugin/base/", "plugin/model/", "pool/")
+    "plugin/guest/": (("plugin/base/", "plugin/model/", "pool/") + PROTOCOL, VIRTUAL),
+    "plugin/libvirt/": (("plugin/guest/", "plugin/template/", "plugin/base/", "plugin/model/", "pool/")
                         + PROTOCOL, ()),
     "plugin/manager/": (("plugin/libvirt/", "plugin/base/", "plugin/model/", "plugin/config/", "pool/"),
                         VIRTUAL),

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static void
-closed_cb (BerthAgent *agent, const GError *error, gpointer user_data)
+closed_cb (BerthGuest *agent, const GError *error, gpointer user_data)
 {
   Fixture *fixture = user_data;
 
@@ -17,8 +17,8 @@ closed_cb (BerthAgent *agent, const GError *error, gpointer user_data)
 void
 take_socket (Fixture *fixture, GSocket *socket)
 {
-  fixture->agent = berth_agent_new (socket);
-  berth_agent_set_closed_func (fixture->agent, closed_cb, fixture);
+  fixture->agent = berth_guest_new (socket);
+  berth_guest_set_closed_func (fixture->agent, closed_cb, fixture);
 }
 
 void
@@ -36,7 +36,7 @@ set_up (Fixture *fixture, gconstpointer data)
 void
 tear_down (Fixture *fixture, gconstpointer data)
 {
-  berth_agent_close (fixture->agent);
+  berth_guest_close (fixture->agent);
   g_clear_object (&fixture->result);
   g_assert_finalize_object (fixture->agent);
   if (fixture->peer >= 0)
@@ -114,10 +114,10 @@ greet (Fixture *fixture, guint32 flags)
   BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .flags = flags, .ready_us = 5 };
   g_autoptr (GError) error = NULL;
 
-  berth_agent_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
   peer_answer_hello (fixture, &reply);
   run_until_done (fixture);
-  g_assert_true (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_true (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
   g_assert_no_error (error);
   g_clear_object (&fixture->result);
 }

@@ -2,13 +2,13 @@
 /* The host's end of an agent, and a guest that the test plays. */
 #pragma once
 
-#include "berth-agent.h"
+#include "berth-guest.h"
 
 G_BEGIN_DECLS
 
 typedef struct
 {
-  BerthAgent *agent;
+  BerthGuest *agent;
   int peer; /* the guest's end, blocking; -1: the real one's */
   GAsyncResult *result;
   gboolean is_closed;

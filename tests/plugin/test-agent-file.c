@@ -93,7 +93,7 @@ begin (Fixture *fixture, BerthFileKind kind, const char *path, guint64 size,
   file->fd = ends[kind == BERTH_FILE_PUT ? 0 : 1];
   file->size = size;
   g_assert_true (berth_file_request_check (file, NULL));
-  berth_agent_file_async (fixture->agent, file, cancellable, done_cb, fixture);
+  berth_guest_file_async (fixture->agent, file, cancellable, done_cb, fixture);
   return ends[kind == BERTH_FILE_PUT ? 1 : 0];
 }
 
@@ -103,7 +103,7 @@ finish (Fixture *fixture, GError **error)
   BerthFileResult *result;
 
   run_until_done (fixture);
-  result = berth_agent_file_finish (fixture->agent, fixture->result, error);
+  result = berth_guest_file_finish (fixture->agent, fixture->result, error);
   g_clear_object (&fixture->result);
   return result;
 }
@@ -251,7 +251,7 @@ test_get_beyond_the_limit (Fixture *fixture, gconstpointer data)
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
   file->fd = ends[1];
   file->size_max = strlen (TEXT) - 1;
-  berth_agent_file_async (fixture->agent, file, NULL, done_cb, fixture);
+  berth_guest_file_async (fixture->agent, file, NULL, done_cb, fixture);
   request = peer_expect (fixture, BERTH_FRAME_GET, payload);
   send_data (fixture, request, TEXT, strlen (TEXT));
   assert_protocol_error (fixture);
@@ -448,7 +448,7 @@ test_list_flood (Fixture *fixture, gconstpointer data)
   guint32 request;
 
   file->count_max = 10;
-  berth_agent_file_async (fixture->agent, file, NULL, done_cb, fixture);
+  berth_guest_file_async (fixture->agent, file, NULL, done_cb, fixture);
   request = peer_expect (fixture, BERTH_FRAME_LS, much);
   send_data (fixture, request, much, 10 * (sizeof (BerthLsEntry) + 255) + 1);
   assert_protocol_error (fixture);
@@ -487,7 +487,7 @@ static void
 counted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (BerthFileResult) finished
-      = berth_agent_file_finish (BERTH_AGENT (source), result, NULL);
+      = berth_guest_file_finish (BERTH_GUEST (source), result, NULL);
 
   if (finished != NULL)
     (*(guint *)user_data)++;
@@ -503,10 +503,10 @@ test_several (Fixture *fixture, gconstpointer data)
   guint finished = 0, withdrawn = 0;
 
   for (guint i = 0; i <= BERTH_FILES_MAX; i++)
-    berth_agent_file_async (fixture->agent,
+    berth_guest_file_async (fixture->agent,
                             berth_file_request_new (BERTH_FILE_MAKE_DIRECTORY, "folder"), NULL,
                             counted_cb, &finished);
-  berth_agent_file_async (fixture->agent,
+  berth_guest_file_async (fixture->agent,
                           berth_file_request_new (BERTH_FILE_MAKE_DIRECTORY, "folder"), cancellable,
                           counted_cb, &withdrawn);
   for (guint i = 0; i < BERTH_FILES_MAX; i++)
@@ -574,9 +574,9 @@ set_up_real (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   socket = dial (path);
   take_socket (fixture, socket);
-  berth_agent_hello_async (fixture->agent, TRUE, 30000, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, TRUE, 30000, NULL, done_cb, fixture);
   run_until_done (fixture);
-  g_assert_true (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_true (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
   g_assert_no_error (error);
   g_clear_object (&fixture->result);
 }

@@ -62,7 +62,7 @@ begin_exec (Fixture *fixture, gsize *out_credit)
   g_autoptr (GBytes) code = g_bytes_new_static ("x", 1);
   guint32 request;
 
-  berth_agent_exec_async (fixture->agent, berth_exec_new (code), BERTH_LANGUAGE_PYTHON, NULL,
+  berth_guest_exec_async (fixture->agent, berth_exec_new (code), BERTH_LANGUAGE_PYTHON, NULL,
                           done_cb, fixture);
   request = peer_read (fixture, payload).request;
   if (out_credit != NULL)
@@ -78,7 +78,7 @@ finish_badly (Fixture *fixture)
   BerthResult *result;
 
   run_until_done (fixture);
-  result = berth_agent_exec_finish (fixture->agent, fixture->result, &error);
+  result = berth_guest_exec_finish (fixture->agent, fixture->result, &error);
   g_assert_null (result);
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN);
   g_assert_null (strchr (error->message, '\n'));
@@ -100,10 +100,10 @@ test_noise_instead_of_an_answer (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
-  berth_agent_hello_async (fixture->agent, TRUE, 2000, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, TRUE, 2000, NULL, done_cb, fixture);
   flood (fixture, 0, next_noise, FLOOD_BYTES / 8);
   run_until_done (fixture);
-  g_assert_false (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_false (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
   g_assert_nonnull (error);
 }
 
@@ -202,7 +202,7 @@ test_output_without_end (Fixture *fixture, gconstpointer data)
                   most - before);
   g_assert_cmpint (most - before, <, GROWTH_MAX_KB);
   g_clear_pointer (&payload, g_free);
-  berth_agent_close (fixture->agent);
+  berth_guest_close (fixture->agent);
   finish_badly (fixture);
 }
 
@@ -243,7 +243,7 @@ test_anything (Fixture *fixture, gconstpointer data)
       ;
   shutdown (fixture->peer, SHUT_WR); /* and then it dies */
   run_until_done (fixture);
-  result = berth_agent_exec_finish (fixture->agent, fixture->result, &error);
+  result = berth_guest_exec_finish (fixture->agent, fixture->result, &error);
   g_assert_true ((result == NULL) == (error != NULL));
 }
 

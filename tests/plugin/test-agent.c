@@ -17,7 +17,7 @@ begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
   BerthFrameHead head;
   BerthExecHead request;
 
-  berth_agent_exec_async (fixture->agent, exec, BERTH_LANGUAGE_PYTHON, cancellable, done_cb,
+  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_PYTHON, cancellable, done_cb,
                           fixture);
   head = peer_read (fixture, payload);
   g_assert_cmpuint (head.type, ==, BERTH_FRAME_EXEC);
@@ -58,7 +58,7 @@ finish_exec (Fixture *fixture, GError **error)
   BerthResult *result;
 
   run_until_done (fixture);
-  result = berth_agent_exec_finish (fixture->agent, fixture->result, error);
+  result = berth_guest_exec_finish (fixture->agent, fixture->result, error);
   g_clear_object (&fixture->result);
   return result;
 }
@@ -325,14 +325,14 @@ test_wrong_clock_is_refused (Fixture *fixture, gconstpointer data)
   BerthFrameHead head;
 
   greet (fixture, 0);
-  berth_agent_identify_async (fixture->agent, "host", FALSE, 5000, NULL, done_cb, fixture);
+  berth_guest_identify_async (fixture->agent, "host", FALSE, 5000, NULL, done_cb, fixture);
   head = peer_read (fixture, (guint8 *)&identity);
   g_assert_cmpuint (head.type, ==, BERTH_FRAME_IDENTITY);
   g_assert_cmpstr (identity.hostname, ==, "host");
   done.realtime_ns = identity.realtime_ns - 60 * G_GUINT64_CONSTANT (1000000000);
   peer_send (fixture, BERTH_FRAME_IDENTITY_DONE, head.request, &done, sizeof done);
   run_until_done (fixture);
-  g_assert_false (berth_agent_identify_finish (fixture->agent, fixture->result, NULL, &error));
+  g_assert_false (berth_guest_identify_finish (fixture->agent, fixture->result, NULL, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
 }
 
@@ -342,10 +342,10 @@ test_other_version_is_refused (Fixture *fixture, gconstpointer data)
   BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION + 1 };
   g_autoptr (GError) error = NULL;
 
-  berth_agent_hello_async (fixture->agent, TRUE, 5000, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, TRUE, 5000, NULL, done_cb, fixture);
   peer_answer_hello (fixture, &reply);
   run_until_done (fixture);
-  g_assert_false (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_false (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
   g_assert_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_VERSION);
 }
 
@@ -354,9 +354,9 @@ test_silence_times_out (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
-  berth_agent_hello_async (fixture->agent, TRUE, 1, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, TRUE, 1, NULL, done_cb, fixture);
   run_until_done (fixture);
-  g_assert_false (berth_agent_hello_finish (fixture->agent, fixture->result, &error));
+  g_assert_false (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One program under way in a guest: its streams, its credits, its end. */
-#include "berth-agent-exec.h"
+#include "berth-guest-exec.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -20,12 +20,12 @@
  * under TCG 5 s on an idle machine (design.md, the libvirt table). */
 #define START_MS (60u * 1000u)
 
-struct _BerthAgentExec
+struct _BerthGuestExec
 {
   BerthFrameChannel *channel;
   guint32 request;
   BerthExec *exec;
-  BerthAgentExecDoneFunc func;
+  BerthGuestExecDoneFunc func;
   gpointer user_data;
   BerthOutput *outputs[2]; /* stdout, stderr */
   gsize credit[2];         /* what the guest may still send */
@@ -37,16 +37,16 @@ struct _BerthAgentExec
   gboolean has_ended[2]; /* stdout, stderr */
   gboolean is_cancelled;
   gboolean has_end;
-  gboolean is_taking; /* within berth_agent_exec_take(): nothing completes before it is through */
+  gboolean is_taking; /* within berth_guest_exec_take(): nothing completes before it is through */
   BerthExit end;
   GError *failure;
 };
 
-static void exec_maybe_done (BerthAgentExec *self);
-static void exec_arm_backstop (BerthAgentExec *self, guint ms);
+static void exec_maybe_done (BerthGuestExec *self);
+static void exec_arm_backstop (BerthGuestExec *self, guint ms);
 
 void
-berth_agent_exec_free (BerthAgentExec *self)
+berth_guest_exec_free (BerthGuestExec *self)
 {
   berth_source_clear (&self->stdin_source);
   berth_source_clear (&self->backstop);
@@ -58,7 +58,7 @@ berth_agent_exec_free (BerthAgentExec *self)
 }
 
 static void
-exec_send_numbers (BerthAgentExec *self, guint32 type, guint32 first, guint32 second, gsize count)
+exec_send_numbers (BerthGuestExec *self, guint32 type, guint32 first, guint32 second, gsize count)
 {
   guint8 payload[8];
 
@@ -70,7 +70,7 @@ exec_send_numbers (BerthAgentExec *self, guint32 type, guint32 first, guint32 se
 /* Gives credit back in halves of the window, so that a stream of small writes does not make a frame
  * of credit for each. */
 static void
-exec_return_credit (BerthAgentExec *self, guint which, gsize size)
+exec_return_credit (BerthGuestExec *self, guint which, gsize size)
 {
   self->owed[which] += size;
   if (self->owed[which] >= STREAM_CREDIT / 2 && !self->has_end)
@@ -98,7 +98,7 @@ stderr_drained_cb (gsize size, gpointer user_data)
 
 /* Frames of a stream that needs no credit. */
 static void
-exec_send_all (BerthAgentExec *self, guint32 stream, const guint8 *bytes, gsize size)
+exec_send_all (BerthGuestExec *self, guint32 stream, const guint8 *bytes, gsize size)
 {
   guint8 number[4];
 
@@ -114,7 +114,7 @@ exec_send_all (BerthAgentExec *self, guint32 stream, const guint8 *bytes, gsize 
 }
 
 static void
-exec_send_request (BerthAgentExec *self, BerthLanguage language)
+exec_send_request (BerthGuestExec *self, BerthLanguage language)
 {
   gsize code_size;
   const guint8 *code = g_bytes_get_data (self->exec->code, &code_size);
@@ -142,14 +142,14 @@ exec_send_request (BerthAgentExec *self, BerthLanguage language)
   exec_send_all (self, BERTH_STREAM_ENV, env->data, env->len);
 }
 
-BerthAgentExec *
-berth_agent_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
-                      BerthLanguage language, BerthAgentExecDoneFunc func, gpointer user_data)
+BerthGuestExec *
+berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
+                      BerthLanguage language, BerthGuestExecDoneFunc func, gpointer user_data)
 {
   const int fds[2] = { exec->stdout_fd, exec->stderr_fd };
   const gsize max[2] = { exec->stdout_max, exec->stderr_max };
   const BerthOutputDrainedFunc drained[2] = { stdout_drained_cb, stderr_drained_cb };
-  BerthAgentExec *self = g_new0 (BerthAgentExec, 1);
+  BerthGuestExec *self = g_new0 (BerthGuestExec, 1);
 
   self->channel = channel;
   self->request = request;
@@ -171,7 +171,7 @@ berth_agent_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *ex
 }
 
 static void
-exec_complete (BerthAgentExec *self)
+exec_complete (BerthGuestExec *self)
 {
   g_autoptr (BerthResult) result = berth_result_new ();
 
@@ -195,13 +195,13 @@ exec_complete (BerthAgentExec *self)
 }
 
 static gboolean
-is_output_drained (BerthAgentExec *self)
+is_output_drained (BerthGuestExec *self)
 {
   return berth_output_is_drained (self->outputs[0]) && berth_output_is_drained (self->outputs[1]);
 }
 
 static void
-exec_maybe_done (BerthAgentExec *self)
+exec_maybe_done (BerthGuestExec *self)
 {
   if (!self->has_end || !is_output_drained (self))
     return;
@@ -212,7 +212,7 @@ exec_maybe_done (BerthAgentExec *self)
 }
 
 void
-berth_agent_exec_fail (BerthAgentExec *self, const GError *error)
+berth_guest_exec_fail (BerthGuestExec *self, const GError *error)
 {
   if (self->failure == NULL && self->has_end)
     {
@@ -235,7 +235,7 @@ berth_agent_exec_fail (BerthAgentExec *self, const GError *error)
 static gboolean
 backstop_cb (gpointer user_data)
 {
-  BerthAgentExec *self = user_data;
+  BerthGuestExec *self = user_data;
   g_autoptr (GError) error = NULL;
 
   /* a reader that does not read keeps the guest waiting, too: that is not the guest's fault */
@@ -243,12 +243,12 @@ backstop_cb (gpointer user_data)
     return G_SOURCE_CONTINUE;
   g_set_error_literal (&error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
                        "its agent did not end the code at its time limit");
-  berth_agent_exec_fail (self, error);
+  berth_guest_exec_fail (self, error);
   return G_SOURCE_REMOVE;
 }
 
 static void
-exec_arm_backstop (BerthAgentExec *self, guint ms)
+exec_arm_backstop (BerthGuestExec *self, guint ms)
 {
   berth_source_clear (&self->backstop);
   self->backstop = g_timeout_source_new (ms);
@@ -257,7 +257,7 @@ exec_arm_backstop (BerthAgentExec *self, guint ms)
 }
 
 void
-berth_agent_exec_kill (BerthAgentExec *self)
+berth_guest_exec_kill (BerthGuestExec *self)
 {
   if (self->is_cancelled || self->has_end)
     return;
@@ -269,7 +269,7 @@ berth_agent_exec_kill (BerthAgentExec *self)
 static gboolean
 stdin_readable_cb (int fd, GIOCondition condition, gpointer user_data)
 {
-  BerthAgentExec *self = user_data;
+  BerthGuestExec *self = user_data;
   guint8 bytes[BERTH_DATA_MAX];
   guint8 number[4];
   gssize got = read (fd, bytes, MIN (sizeof bytes, self->stdin_credit));
@@ -307,7 +307,7 @@ exec_take_once (gboolean *has_come, const char *what, GError **error)
 }
 
 static gboolean
-exec_take_credit (BerthAgentExec *self, const BerthFrame *frame, GError **error)
+exec_take_credit (BerthGuestExec *self, const BerthFrame *frame, GError **error)
 {
   guint32 stream = berth_le32_read (frame->payload);
   guint32 size = berth_le32_read (frame->payload + 4);
@@ -330,7 +330,7 @@ exec_take_credit (BerthAgentExec *self, const BerthFrame *frame, GError **error)
 }
 
 static gboolean
-exec_take_data (BerthAgentExec *self, const BerthFrame *frame, GError **error)
+exec_take_data (BerthGuestExec *self, const BerthFrame *frame, GError **error)
 {
   guint32 stream = berth_le32_read (frame->payload);
   gsize size = frame->length - 4;
@@ -357,7 +357,7 @@ exec_take_data (BerthAgentExec *self, const BerthFrame *frame, GError **error)
 }
 
 static gboolean
-exec_take_exit (BerthAgentExec *self, const BerthFrame *frame, GError **error)
+exec_take_exit (BerthGuestExec *self, const BerthFrame *frame, GError **error)
 {
   memcpy (&self->end, frame->payload, sizeof self->end);
   if (self->end.signal > 64 || self->end.status > 255
@@ -372,7 +372,7 @@ exec_take_exit (BerthAgentExec *self, const BerthFrame *frame, GError **error)
 }
 
 static void
-exec_take_error (BerthAgentExec *self, const BerthFrame *frame)
+exec_take_error (BerthGuestExec *self, const BerthFrame *frame)
 {
   static const BerthError codes[] = {
     [BERTH_AGENT_ERROR_INVALID] = BERTH_ERROR_INVALID,
@@ -396,7 +396,7 @@ exec_take_error (BerthAgentExec *self, const BerthFrame *frame)
 }
 
 gboolean
-berth_agent_exec_take (BerthAgentExec *self, const BerthFrame *frame, GError **error)
+berth_guest_exec_take (BerthGuestExec *self, const BerthFrame *frame, GError **error)
 {
   gboolean ok = TRUE;
 

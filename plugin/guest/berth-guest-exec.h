@@ -8,24 +8,24 @@
 
 G_BEGIN_DECLS
 
-typedef struct _BerthAgentExec BerthAgentExec;
+typedef struct _BerthGuestExec BerthGuestExec;
 
 /* Called once, when the program's end is known and its output delivered, or when it failed. Takes
  * over @result or @error; frees the exec. */
-typedef void (*BerthAgentExecDoneFunc) (BerthAgentExec *self, BerthResult *result, GError *error,
+typedef void (*BerthGuestExecDoneFunc) (BerthGuestExec *self, BerthResult *result, GError *error,
                                         gpointer user_data);
 
 /* Sends the request. Takes over @exec; @channel must outlive it. */
-BerthAgentExec *
-berth_agent_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
-                      BerthLanguage language, BerthAgentExecDoneFunc func, gpointer user_data);
-void berth_agent_exec_free (BerthAgentExec *self);
+BerthGuestExec *
+berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
+                      BerthLanguage language, BerthGuestExecDoneFunc func, gpointer user_data);
+void berth_guest_exec_free (BerthGuestExec *self);
 
 /* A frame with this exec's id. FALSE: it breaks a rule. */
-gboolean berth_agent_exec_take (BerthAgentExec *self, const BerthFrame *frame, GError **error);
+gboolean berth_guest_exec_take (BerthGuestExec *self, const BerthFrame *frame, GError **error);
 /* Ends the program; it completes as cancelled when the guest tells its end. */
-void berth_agent_exec_kill (BerthAgentExec *self);
+void berth_guest_exec_kill (BerthGuestExec *self);
 /* The channel is gone: completes at once. */
-void berth_agent_exec_fail (BerthAgentExec *self, const GError *error);
+void berth_guest_exec_fail (BerthGuestExec *self, const GError *error);
 
 G_END_DECLS

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The host's end of one guest's agent: greeting, identity, liveness, and the programs it runs. */
-#include "berth-agent.h"
+#include "berth-guest.h"
 
 #include <errno.h>
 #include <sys/random.h>
 
-#include "berth-agent-exec.h"
-#include "berth-agent-file.h"
+#include "berth-guest-exec.h"
+#include "berth-guest-transfer.h"
 #include "berth-frame-channel.h"
 #include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
@@ -28,15 +28,15 @@ typedef struct
   BerthIdentity identity; /* what was sent, to check the proof against */
 } Pending;
 
-struct _BerthAgent
+struct _BerthGuest
 {
   GObject parent;
   BerthFrameChannel *channel; /* NULL once closed */
   GPtrArray *pending;         /* Pending (owned) */
-  BerthAgentExec *exec;       /* the one that runs */
+  BerthGuestExec *exec;       /* the one that runs */
   GTask *exec_task;
   gulong exec_cancelled_id;
-  BerthAgentFiles *files; /* NULL once closed */
+  BerthGuestTransfers *files; /* NULL once closed */
   guint32 last_request;
   guint unasked;
   gboolean is_greeted;
@@ -45,11 +45,11 @@ struct _BerthAgent
   guint64 ready_us;
   guint32 languages;
   guint8 machine_id[16]; /* the guest's for as long as it is ours: it is set before it is claimed */
-  BerthAgentClosedFunc closed_func;
+  BerthGuestClosedFunc closed_func;
   gpointer closed_data;
 };
 
-G_DEFINE_FINAL_TYPE (BerthAgent, berth_agent, G_TYPE_OBJECT)
+G_DEFINE_FINAL_TYPE (BerthGuest, berth_guest, G_TYPE_OBJECT)
 
 static void
 pending_free (Pending *pending)
@@ -63,7 +63,7 @@ pending_free (Pending *pending)
 
 /* Takes the call out of the list and hands its task over. */
 static GTask *
-agent_steal_pending (BerthAgent *self, Pending *pending)
+agent_steal_pending (BerthGuest *self, Pending *pending)
 {
   g_autoptr (GTask) task = g_object_ref (pending->task);
 
@@ -72,7 +72,7 @@ agent_steal_pending (BerthAgent *self, Pending *pending)
 }
 
 static Pending *
-agent_find_pending (BerthAgent *self, guint32 reply_type, guint32 request)
+agent_find_pending (BerthGuest *self, guint32 reply_type, guint32 request)
 {
   for (guint i = 0; i < self->pending->len; i++)
     {
@@ -85,7 +85,7 @@ agent_find_pending (BerthAgent *self, guint32 reply_type, guint32 request)
 }
 
 static Pending *
-agent_find_task (BerthAgent *self, GTask *task)
+agent_find_task (BerthGuest *self, GTask *task)
 {
   for (guint i = 0; i < self->pending->len; i++)
     {
@@ -99,15 +99,15 @@ agent_find_task (BerthAgent *self, GTask *task)
 
 /* Ends every call; returns nothing to callers but through their tasks. */
 static void
-agent_fail_calls (BerthAgent *self, const GError *error)
+agent_fail_calls (BerthGuest *self, const GError *error)
 {
   g_autoptr (GPtrArray) pending = self->pending;
 
   self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
   if (self->exec != NULL)
-    berth_agent_exec_fail (self->exec, error);
+    berth_guest_exec_fail (self->exec, error);
   if (self->files != NULL)
-    berth_agent_files_fail (self->files, error);
+    berth_guest_transfers_fail (self->files, error);
   for (guint i = 0; i < pending->len; i++)
     {
       Pending *call = g_ptr_array_index (pending, i);
@@ -119,18 +119,18 @@ agent_fail_calls (BerthAgent *self, const GError *error)
 static void
 closed_cb (const GError *error, gpointer user_data)
 {
-  g_autoptr (BerthAgent) self = g_object_ref (user_data);
-  BerthAgentClosedFunc func = g_steal_pointer (&self->closed_func);
+  g_autoptr (BerthGuest) self = g_object_ref (user_data);
+  BerthGuestClosedFunc func = g_steal_pointer (&self->closed_func);
 
   agent_fail_calls (self, error);
-  g_clear_pointer (&self->files, berth_agent_files_free);
+  g_clear_pointer (&self->files, berth_guest_transfers_free);
   g_clear_pointer (&self->channel, berth_frame_channel_free);
   if (func != NULL)
     func (self, error, self->closed_data);
 }
 
 void
-berth_agent_close (BerthAgent *self)
+berth_guest_close (BerthGuest *self)
 {
   g_autoptr (GError) error
       = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED, "the VM is being destroyed");
@@ -139,33 +139,33 @@ berth_agent_close (BerthAgent *self)
   if (self->channel == NULL)
     return;
   agent_fail_calls (self, error);
-  g_clear_pointer (&self->files, berth_agent_files_free);
+  g_clear_pointer (&self->files, berth_guest_transfers_free);
   g_clear_pointer (&self->channel, berth_frame_channel_free);
 }
 
 static void
-berth_agent_dispose (GObject *object)
+berth_guest_dispose (GObject *object)
 {
-  berth_agent_close (BERTH_AGENT (object));
-  G_OBJECT_CLASS (berth_agent_parent_class)->dispose (object);
+  berth_guest_close (BERTH_GUEST (object));
+  G_OBJECT_CLASS (berth_guest_parent_class)->dispose (object);
 }
 
 static void
-berth_agent_finalize (GObject *object)
+berth_guest_finalize (GObject *object)
 {
-  g_ptr_array_unref (BERTH_AGENT (object)->pending);
-  G_OBJECT_CLASS (berth_agent_parent_class)->finalize (object);
+  g_ptr_array_unref (BERTH_GUEST (object)->pending);
+  G_OBJECT_CLASS (berth_guest_parent_class)->finalize (object);
 }
 
 static void
-berth_agent_class_init (BerthAgentClass *klass)
+berth_guest_class_init (BerthGuestClass *klass)
 {
-  G_OBJECT_CLASS (klass)->dispose = berth_agent_dispose;
-  G_OBJECT_CLASS (klass)->finalize = berth_agent_finalize;
+  G_OBJECT_CLASS (klass)->dispose = berth_guest_dispose;
+  G_OBJECT_CLASS (klass)->finalize = berth_guest_finalize;
 }
 
 static void
-berth_agent_init (BerthAgent *self)
+berth_guest_init (BerthGuest *self)
 {
   self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
 }
@@ -192,7 +192,7 @@ check_identity (const Pending *pending, const BerthIdentityDone *done, GError **
 }
 
 static void
-agent_answer (BerthAgent *self, Pending *pending, const BerthFrame *frame)
+agent_answer (BerthGuest *self, Pending *pending, const BerthFrame *frame)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GTask) task = NULL;
@@ -215,7 +215,7 @@ agent_answer (BerthAgent *self, Pending *pending, const BerthFrame *frame)
 
 /* Late frames of calls that timed out or were cancelled are legal, a flood of them is not. */
 static gboolean
-agent_count_unasked (BerthAgent *self, GError **error)
+agent_count_unasked (BerthGuest *self, GError **error)
 {
   if (++self->unasked <= UNASKED_MAX)
     return TRUE;
@@ -225,7 +225,7 @@ agent_count_unasked (BerthAgent *self, GError **error)
 }
 
 static gboolean
-agent_take_hello (BerthAgent *self, const BerthFrame *frame, GError **error)
+agent_take_hello (BerthGuest *self, const BerthFrame *frame, GError **error)
 {
   BerthHelloReply reply;
 
@@ -249,7 +249,7 @@ agent_take_hello (BerthAgent *self, const BerthFrame *frame, GError **error)
 }
 
 static void
-agent_take_ready (BerthAgent *self, const BerthFrame *frame)
+agent_take_ready (BerthGuest *self, const BerthFrame *frame)
 {
   Pending *pending = agent_find_pending (self, BERTH_FRAME_READY, 0);
 
@@ -260,7 +260,7 @@ agent_take_ready (BerthAgent *self, const BerthFrame *frame)
 
 /* A frame that belongs to no call. */
 static gboolean
-agent_take_unasked (BerthAgent *self, const BerthFrame *frame, GError **error)
+agent_take_unasked (BerthGuest *self, const BerthFrame *frame, GError **error)
 {
   if (frame->type == BERTH_FRAME_ERROR && frame->request == 0)
     {
@@ -281,7 +281,7 @@ agent_take_unasked (BerthAgent *self, const BerthFrame *frame, GError **error)
 static void
 frame_cb (const BerthFrame *frame, gpointer user_data)
 {
-  g_autoptr (BerthAgent) self = g_object_ref (user_data);
+  g_autoptr (BerthGuest) self = g_object_ref (user_data);
   g_autoptr (GError) error = NULL;
   Pending *pending = agent_find_pending (self, frame->type, frame->request);
   gboolean ok = TRUE;
@@ -291,8 +291,9 @@ frame_cb (const BerthFrame *frame, gpointer user_data)
   if (ok && self->exec_task != NULL
       && frame->request == GPOINTER_TO_UINT (g_task_get_task_data (self->exec_task))
       && self->exec != NULL)
-    ok = berth_agent_exec_take (self->exec, frame, &error);
-  else if (ok && self->files != NULL && berth_agent_files_take (self->files, frame, &ok, &error))
+    ok = berth_guest_exec_take (self->exec, frame, &error);
+  else if (ok && self->files != NULL
+           && berth_guest_transfers_take (self->files, frame, &ok, &error))
     ;
   else if (ok && pending != NULL && frame->type != BERTH_FRAME_READY)
     agent_answer (self, pending, frame);
@@ -310,19 +311,19 @@ fill_random (guint8 *bytes, gsize size)
     g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
 }
 
-BerthAgent *
-berth_agent_new (GSocket *socket)
+BerthGuest *
+berth_guest_new (GSocket *socket)
 {
-  BerthAgent *self = g_object_new (BERTH_TYPE_AGENT, NULL);
+  BerthGuest *self = g_object_new (BERTH_TYPE_GUEST, NULL);
 
   self->channel = berth_frame_channel_new (socket, frame_cb, closed_cb, self);
-  self->files = berth_agent_files_new (self->channel, &self->last_request);
+  self->files = berth_guest_transfers_new (self->channel, &self->last_request);
   fill_random (self->machine_id, sizeof self->machine_id);
   return self;
 }
 
 void
-berth_agent_set_closed_func (BerthAgent *self, BerthAgentClosedFunc func, gpointer user_data)
+berth_guest_set_closed_func (BerthGuest *self, BerthGuestClosedFunc func, gpointer user_data)
 {
   self->closed_func = func;
   self->closed_data = user_data;
@@ -332,7 +333,7 @@ static gboolean
 pending_timeout_cb (gpointer user_data)
 {
   GTask *task = user_data;
-  BerthAgent *self = g_task_get_source_object (task);
+  BerthGuest *self = g_task_get_source_object (task);
   Pending *pending = agent_find_task (self, task);
   g_autoptr (GTask) stolen = agent_steal_pending (self, pending);
 
@@ -345,7 +346,7 @@ static gboolean
 pending_cancelled_idle (gpointer user_data)
 {
   GTask *task = user_data;
-  BerthAgent *self = g_task_get_source_object (task);
+  BerthGuest *self = g_task_get_source_object (task);
   Pending *pending = agent_find_task (self, task);
   g_autoptr (GTask) stolen = pending != NULL ? agent_steal_pending (self, pending) : NULL;
 
@@ -366,7 +367,7 @@ pending_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 
 /* Registers a call; NULL when the conversation is over, the task has failed then. */
 static Pending *
-agent_add_call (BerthAgent *self, GTask *task, guint32 reply_type, guint32 request,
+agent_add_call (BerthGuest *self, GTask *task, guint32 reply_type, guint32 request,
                 guint timeout_ms)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
@@ -392,7 +393,7 @@ agent_add_call (BerthAgent *self, GTask *task, guint32 reply_type, guint32 reque
 }
 
 void
-berth_agent_hello_async (BerthAgent *self, gboolean is_reset, guint timeout_ms,
+berth_guest_hello_async (BerthGuest *self, gboolean is_reset, guint timeout_ms,
                          GCancellable *cancellable, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
@@ -403,7 +404,7 @@ berth_agent_hello_async (BerthAgent *self, gboolean is_reset, guint timeout_ms,
     .flags = is_reset ? BERTH_HELLO_RESET : 0,
   };
 
-  g_task_set_source_tag (task, berth_agent_hello_async);
+  g_task_set_source_tag (task, berth_guest_hello_async);
   memcpy (hello.magic, BERTH_PROTOCOL_MAGIC, sizeof hello.magic);
   for (gsize i = 0; i < sizeof hello.nonce; i += 4)
     berth_le32_write (hello.nonce + i, g_random_int ());
@@ -416,19 +417,19 @@ berth_agent_hello_async (BerthAgent *self, gboolean is_reset, guint timeout_ms,
 }
 
 gboolean
-berth_agent_hello_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+berth_guest_hello_finish (BerthGuest *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 void
-berth_agent_ready_async (BerthAgent *self, guint timeout_ms, GCancellable *cancellable,
+berth_guest_ready_async (BerthGuest *self, guint timeout_ms, GCancellable *cancellable,
                          GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
-  g_task_set_source_tag (task, berth_agent_ready_async);
+  g_task_set_source_tag (task, berth_guest_ready_async);
   if (self->channel != NULL && self->ready_us != 0)
     g_task_return_boolean (task, TRUE);
   else
@@ -436,21 +437,21 @@ berth_agent_ready_async (BerthAgent *self, guint timeout_ms, GCancellable *cance
 }
 
 gboolean
-berth_agent_ready_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+berth_guest_ready_finish (BerthGuest *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 void
-berth_agent_identify_async (BerthAgent *self, const char *hostname, gboolean is_rehearsal,
+berth_guest_identify_async (BerthGuest *self, const char *hostname, gboolean is_rehearsal,
                             guint timeout_ms, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   Pending *pending;
 
-  g_task_set_source_tag (task, berth_agent_identify_async);
+  g_task_set_source_tag (task, berth_guest_identify_async);
   pending
       = agent_add_call (self, task, BERTH_FRAME_IDENTITY_DONE, ++self->last_request, timeout_ms);
   if (pending == NULL)
@@ -465,7 +466,7 @@ berth_agent_identify_async (BerthAgent *self, const char *hostname, gboolean is_
 }
 
 gboolean
-berth_agent_identify_finish (BerthAgent *self, GAsyncResult *result, guint8 *out_random,
+berth_guest_identify_finish (BerthGuest *self, GAsyncResult *result, guint8 *out_random,
                              GError **error)
 {
   g_autoptr (GBytes) random = NULL;
@@ -480,13 +481,13 @@ berth_agent_identify_finish (BerthAgent *self, GAsyncResult *result, guint8 *out
 }
 
 void
-berth_agent_ping_async (BerthAgent *self, guint timeout_ms, GCancellable *cancellable,
+berth_guest_ping_async (BerthGuest *self, guint timeout_ms, GCancellable *cancellable,
                         GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   guint8 cookie[8] = { 0 };
 
-  g_task_set_source_tag (task, berth_agent_ping_async);
+  g_task_set_source_tag (task, berth_guest_ping_async);
   if (agent_add_call (self, task, BERTH_FRAME_PONG, ++self->last_request, timeout_ms) == NULL)
     return;
   berth_le32_write (cookie, self->last_request);
@@ -495,23 +496,23 @@ berth_agent_ping_async (BerthAgent *self, guint timeout_ms, GCancellable *cancel
 }
 
 gboolean
-berth_agent_ping_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+berth_guest_ping_finish (BerthGuest *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 static void
-exec_done_cb (BerthAgentExec *exec, BerthResult *result, GError *error, gpointer user_data)
+exec_done_cb (BerthGuestExec *exec, BerthResult *result, GError *error, gpointer user_data)
 {
-  BerthAgent *self = user_data;
+  BerthGuest *self = user_data;
   g_autoptr (GTask) task = g_steal_pointer (&self->exec_task);
 
   if (self->exec_cancelled_id != 0)
     g_signal_handler_disconnect (g_task_get_cancellable (task), self->exec_cancelled_id);
   self->exec_cancelled_id = 0;
   self->exec = NULL;
-  berth_agent_exec_free (exec);
+  berth_guest_exec_free (exec);
   if (error != NULL)
     g_task_return_error (task, error);
   else
@@ -522,10 +523,10 @@ static gboolean
 exec_cancelled_idle (gpointer user_data)
 {
   GTask *task = user_data;
-  BerthAgent *self = g_task_get_source_object (task);
+  BerthGuest *self = g_task_get_source_object (task);
 
   if (self->exec_task == task)
-    berth_agent_exec_kill (self->exec);
+    berth_guest_exec_kill (self->exec);
   return G_SOURCE_REMOVE;
 }
 
@@ -539,13 +540,13 @@ exec_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 }
 
 void
-berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage language,
+berth_guest_exec_async (BerthGuest *self, BerthExec *exec, BerthLanguage language,
                         GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (BerthExec) owned = exec;
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
-  g_task_set_source_tag (task, berth_agent_exec_async);
+  g_task_set_source_tag (task, berth_guest_exec_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
   if (g_task_return_error_if_cancelled (task))
     return;
@@ -560,7 +561,7 @@ berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage languag
   /* the loaded interpreter is this program's; the agent tells of the next one */
   self->ready_us = 0;
   self->exec_task = g_object_ref (task);
-  self->exec = berth_agent_exec_new (self->channel, self->last_request, g_steal_pointer (&owned),
+  self->exec = berth_guest_exec_new (self->channel, self->last_request, g_steal_pointer (&owned),
                                      language, exec_done_cb, self);
   if (cancellable != NULL)
     self->exec_cancelled_id
@@ -568,65 +569,65 @@ berth_agent_exec_async (BerthAgent *self, BerthExec *exec, BerthLanguage languag
 }
 
 BerthResult *
-berth_agent_exec_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+berth_guest_exec_finish (BerthGuest *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 void
-berth_agent_file_async (BerthAgent *self, BerthFileRequest *file, GCancellable *cancellable,
+berth_guest_file_async (BerthGuest *self, BerthFileRequest *file, GCancellable *cancellable,
                         GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (BerthFileRequest) owned = file;
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
-  g_task_set_source_tag (task, berth_agent_file_async);
+  g_task_set_source_tag (task, berth_guest_file_async);
   g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
   if (g_task_return_error_if_cancelled (task))
     return;
   if (self->files == NULL)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE, "the VM is gone");
   else
-    berth_agent_files_add (self->files, task, g_steal_pointer (&owned));
+    berth_guest_transfers_add (self->files, task, g_steal_pointer (&owned));
 }
 
 void
-berth_agent_cancel_file (gpointer agent, GTask *task)
+berth_guest_cancel_file (gpointer agent, GTask *task)
 {
-  BerthAgent *self = BERTH_AGENT (agent);
+  BerthGuest *self = BERTH_GUEST (agent);
 
   if (self->files != NULL)
-    berth_agent_files_cancel (self->files, task);
+    berth_guest_transfers_cancel (self->files, task);
 }
 
 BerthFileResult *
-berth_agent_file_finish (BerthAgent *self, GAsyncResult *result, GError **error)
+berth_guest_file_finish (BerthGuest *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 guint64
-berth_agent_get_boot_us (BerthAgent *self)
+berth_guest_get_boot_us (BerthGuest *self)
 {
   return self->boot_us;
 }
 
 guint64
-berth_agent_get_ready_us (BerthAgent *self)
+berth_guest_get_ready_us (BerthGuest *self)
 {
   return self->ready_us;
 }
 
 gboolean
-berth_agent_was_identified (BerthAgent *self)
+berth_guest_was_identified (BerthGuest *self)
 {
   return self->was_identified;
 }
 
 gboolean
-berth_agent_has_language (BerthAgent *self, BerthLanguage language)
+berth_guest_has_language (BerthGuest *self, BerthLanguage language)
 {
   return (self->languages & (1u << language)) != 0;
 }

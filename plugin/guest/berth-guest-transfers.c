@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The files of one agent: which run, which wait, and how a caller's cancelling reaches them. */
-#include "berth-agent-file.h"
+#include "berth-guest-transfer.h"
 #include "pool/berth-error.h"
 
 /* More than that are the mistake of a caller that does not wait for answers. */
@@ -9,14 +9,14 @@
 /* One that waits or runs. */
 typedef struct
 {
-  BerthAgentFiles *all;
+  BerthGuestTransfers *all;
   GTask *task;               /* owned */
   BerthFileRequest *request; /* owned, until it runs */
-  BerthAgentFile *file;      /* NULL while it waits */
+  BerthGuestTransfer *file;  /* NULL while it waits */
   gulong cancelled_id;
 } Item;
 
-struct _BerthAgentFiles
+struct _BerthGuestTransfers
 {
   BerthFrameChannel *channel;
   guint32 *last_request;
@@ -31,15 +31,15 @@ item_free (Item *item)
   if (item->cancelled_id != 0)
     g_signal_handler_disconnect (g_task_get_cancellable (item->task), item->cancelled_id);
   berth_file_request_free (item->request);
-  g_clear_pointer (&item->file, berth_agent_file_free);
+  g_clear_pointer (&item->file, berth_guest_transfer_free);
   g_object_unref (item->task);
   g_free (item);
 }
 
-BerthAgentFiles *
-berth_agent_files_new (BerthFrameChannel *channel, guint32 *last_request)
+BerthGuestTransfers *
+berth_guest_transfers_new (BerthFrameChannel *channel, guint32 *last_request)
 {
-  BerthAgentFiles *self = g_new0 (BerthAgentFiles, 1);
+  BerthGuestTransfers *self = g_new0 (BerthGuestTransfers, 1);
 
   self->channel = channel;
   self->last_request = last_request;
@@ -48,20 +48,20 @@ berth_agent_files_new (BerthFrameChannel *channel, guint32 *last_request)
 }
 
 void
-berth_agent_files_free (BerthAgentFiles *self)
+berth_guest_transfers_free (BerthGuestTransfers *self)
 {
   g_assert (self->items->len == 0);
   g_ptr_array_unref (self->items);
   g_free (self);
 }
 
-static void files_start (BerthAgentFiles *self);
+static void files_start (BerthGuestTransfers *self);
 
 /* Takes the item out and ends its task, which may call back. */
 static void
 item_complete (Item *item, BerthFileResult *result, GError *error)
 {
-  BerthAgentFiles *self = item->all;
+  BerthGuestTransfers *self = item->all;
   g_autoptr (GTask) task = g_object_ref (item->task);
 
   if (item->file != NULL)
@@ -76,13 +76,13 @@ item_complete (Item *item, BerthFileResult *result, GError *error)
 }
 
 static void
-done_cb (BerthAgentFile *file, BerthFileResult *result, GError *error, gpointer user_data)
+done_cb (BerthGuestTransfer *file, BerthFileResult *result, GError *error, gpointer user_data)
 {
   item_complete (user_data, result, error);
 }
 
 static void
-files_start (BerthAgentFiles *self)
+files_start (BerthGuestTransfers *self)
 {
   for (guint i = self->running; i < self->items->len && self->running < BERTH_FILES_MAX; i++)
     {
@@ -91,13 +91,13 @@ files_start (BerthAgentFiles *self)
       if (self->is_failing)
         return;
       self->running++;
-      item->file = berth_agent_file_new (self->channel, ++*self->last_request,
-                                         g_steal_pointer (&item->request), done_cb, item);
+      item->file = berth_guest_transfer_new (self->channel, ++*self->last_request,
+                                             g_steal_pointer (&item->request), done_cb, item);
     }
 }
 
 static Item *
-files_find_task (BerthAgentFiles *self, GTask *task)
+files_find_task (BerthGuestTransfers *self, GTask *task)
 {
   for (guint i = 0; i < self->items->len; i++)
     {
@@ -110,14 +110,14 @@ files_find_task (BerthAgentFiles *self, GTask *task)
 }
 
 void
-berth_agent_files_cancel (BerthAgentFiles *self, GTask *task)
+berth_guest_transfers_cancel (BerthGuestTransfers *self, GTask *task)
 {
   Item *item = files_find_task (self, task);
 
   if (item == NULL)
     return;
   if (item->file != NULL)
-    berth_agent_file_cancel (item->file);
+    berth_guest_transfer_cancel (item->file);
   else
     item_complete (item, NULL,
                    g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
@@ -129,7 +129,7 @@ cancelled_idle (gpointer user_data)
 {
   GTask *task = user_data;
 
-  berth_agent_cancel_file (g_task_get_source_object (task), task);
+  berth_guest_cancel_file (g_task_get_source_object (task), task);
   return G_SOURCE_REMOVE;
 }
 
@@ -144,7 +144,7 @@ cancelled_cb (GCancellable *cancellable, gpointer user_data)
 }
 
 void
-berth_agent_files_add (BerthAgentFiles *self, GTask *task, BerthFileRequest *file)
+berth_guest_transfers_add (BerthGuestTransfers *self, GTask *task, BerthFileRequest *file)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
   Item *item;
@@ -169,23 +169,23 @@ berth_agent_files_add (BerthAgentFiles *self, GTask *task, BerthFileRequest *fil
 }
 
 gboolean
-berth_agent_files_take (BerthAgentFiles *self, const BerthFrame *frame, gboolean *out_ok,
-                        GError **error)
+berth_guest_transfers_take (BerthGuestTransfers *self, const BerthFrame *frame, gboolean *out_ok,
+                            GError **error)
 {
   for (guint i = 0; i < self->running; i++)
     {
       Item *item = g_ptr_array_index (self->items, i);
 
-      if (berth_agent_file_get_request (item->file) != frame->request)
+      if (berth_guest_transfer_get_request (item->file) != frame->request)
         continue;
-      *out_ok = berth_agent_file_take (item->file, frame, error);
+      *out_ok = berth_guest_transfer_take (item->file, frame, error);
       return TRUE;
     }
   return FALSE;
 }
 
 void
-berth_agent_files_fail (BerthAgentFiles *self, const GError *error)
+berth_guest_transfers_fail (BerthGuestTransfers *self, const GError *error)
 {
   self->is_failing = TRUE;
   while (self->items->len > 0)
@@ -193,7 +193,7 @@ berth_agent_files_fail (BerthAgentFiles *self, const GError *error)
       Item *item = g_ptr_array_index (self->items, 0);
 
       if (item->file != NULL)
-        berth_agent_file_fail (item->file, error);
+        berth_guest_transfer_fail (item->file, error);
       else
         item_complete (item, NULL,
                        g_error_new (BERTH_ERROR, BERTH_ERROR_GONE,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One file under way between a guest and a descriptor of the host, in constant memory; nothing that
  * the guest says of it is believed without a look. */
-#include "berth-agent-file.h"
+#include "berth-guest-transfer.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -25,12 +25,12 @@
 /* The same, after it was told to stop. */
 #define WITHDRAW_MS (10u * 1000u)
 
-struct _BerthAgentFile
+struct _BerthGuestTransfer
 {
   BerthFrameChannel *channel;
   guint32 request;
   BerthFileRequest *file;
-  BerthAgentFileDoneFunc func;
+  BerthGuestTransferDoneFunc func;
   gpointer user_data;
   XXH64_state_t *sum;       /* what the guest and we compare */
   struct sha256_ctx sha256; /* what the caller is told, of a file */
@@ -44,17 +44,18 @@ struct _BerthAgentFile
   gboolean is_moving; /* something happened since the stall was last looked at */
   gboolean is_cancelled;
   gboolean has_end;
-  gboolean is_taking; /* within berth_agent_file_take(): nothing completes before it is through */
+  gboolean
+      is_taking; /* within berth_guest_transfer_take(): nothing completes before it is through */
   BerthFileDone end;
   GError *failure;
 };
 
-static void file_maybe_done (BerthAgentFile *self);
-static void file_abort (BerthAgentFile *self, GError *error);
-static void file_arm_stall (BerthAgentFile *self, guint ms);
+static void file_maybe_done (BerthGuestTransfer *self);
+static void file_abort (BerthGuestTransfer *self, GError *error);
+static void file_arm_stall (BerthGuestTransfer *self, guint ms);
 
 void
-berth_agent_file_free (BerthAgentFile *self)
+berth_guest_transfer_free (BerthGuestTransfer *self)
 {
   berth_source_clear (&self->source);
   berth_source_clear (&self->stall);
@@ -67,14 +68,14 @@ berth_agent_file_free (BerthAgentFile *self)
 }
 
 guint32
-berth_agent_file_get_request (BerthAgentFile *self)
+berth_guest_transfer_get_request (BerthGuestTransfer *self)
 {
   return self->request;
 }
 
 G_GNUC_PRINTF (3, 4)
 static GError *
-file_error (BerthAgentFile *self, BerthError code, const char *format, ...)
+file_error (BerthGuestTransfer *self, BerthError code, const char *format, ...)
 {
   g_autofree char *path = berth_file_dup_shown (self->file->path);
   g_autofree char *text = NULL;
@@ -87,7 +88,7 @@ file_error (BerthAgentFile *self, BerthError code, const char *format, ...)
 }
 
 static gboolean
-is_file (BerthAgentFile *self)
+is_file (BerthGuestTransfer *self)
 {
   return self->file->kind == BERTH_FILE_PUT || self->file->kind == BERTH_FILE_GET;
 }
@@ -95,7 +96,7 @@ is_file (BerthAgentFile *self)
 /* ---- the end ---- */
 
 static gboolean
-end_is_true (BerthAgentFile *self)
+end_is_true (BerthGuestTransfer *self)
 {
   if (self->file->kind == BERTH_FILE_MAKE_DIRECTORY)
     return TRUE;
@@ -105,7 +106,7 @@ end_is_true (BerthAgentFile *self)
 }
 
 static BerthFileResult *
-file_make_result (BerthAgentFile *self, GError **error)
+file_make_result (BerthGuestTransfer *self, GError **error)
 {
   g_autoptr (BerthFileResult) result = g_new0 (BerthFileResult, 1);
 
@@ -136,7 +137,7 @@ file_make_result (BerthAgentFile *self, GError **error)
 
 /* Last: it frees the file. */
 static void
-file_complete (BerthAgentFile *self)
+file_complete (BerthGuestTransfer *self)
 {
   g_autoptr (GError) error = g_steal_pointer (&self->failure);
   BerthFileResult *result = error == NULL ? file_make_result (self, &error) : NULL;
@@ -147,7 +148,7 @@ file_complete (BerthAgentFile *self)
 }
 
 static void
-file_maybe_done (BerthAgentFile *self)
+file_maybe_done (BerthGuestTransfer *self)
 {
   if (!self->has_end
       || (self->failure == NULL && self->output != NULL && !berth_output_is_drained (self->output)))
@@ -156,7 +157,7 @@ file_maybe_done (BerthAgentFile *self)
 }
 
 void
-berth_agent_file_fail (BerthAgentFile *self, const GError *error)
+berth_guest_transfer_fail (BerthGuestTransfer *self, const GError *error)
 {
   if (self->failure == NULL)
     self->failure
@@ -165,7 +166,7 @@ berth_agent_file_fail (BerthAgentFile *self, const GError *error)
 }
 
 static gboolean
-is_callers_turn (BerthAgentFile *self)
+is_callers_turn (BerthGuestTransfer *self)
 {
   return self->failure == NULL
          && (self->source != NULL
@@ -175,7 +176,7 @@ is_callers_turn (BerthAgentFile *self)
 static gboolean
 stall_cb (gpointer user_data)
 {
-  BerthAgentFile *self = user_data;
+  BerthGuestTransfer *self = user_data;
 
   if (self->is_moving || is_callers_turn (self))
     {
@@ -193,7 +194,7 @@ stall_cb (gpointer user_data)
 }
 
 static void
-file_arm_stall (BerthAgentFile *self, guint ms)
+file_arm_stall (BerthGuestTransfer *self, guint ms)
 {
   berth_source_clear (&self->stall);
   self->stall = g_timeout_source_new (ms);
@@ -203,7 +204,7 @@ file_arm_stall (BerthAgentFile *self, guint ms)
 
 /* Takes over @error; tells the guest to stop, and completes with it when it has. */
 static void
-file_abort (BerthAgentFile *self, GError *error)
+file_abort (BerthGuestTransfer *self, GError *error)
 {
   guint8 grace[4] = { 0 };
 
@@ -223,7 +224,7 @@ file_abort (BerthAgentFile *self, GError *error)
 }
 
 void
-berth_agent_file_cancel (BerthAgentFile *self)
+berth_guest_transfer_cancel (BerthGuestTransfer *self)
 {
   self->is_cancelled = TRUE;
   file_abort (self, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
@@ -235,7 +236,7 @@ berth_agent_file_cancel (BerthAgentFile *self)
 /* ---- to the guest ---- */
 
 static void
-file_count (BerthAgentFile *self, const guint8 *bytes, gsize size)
+file_count (BerthGuestTransfer *self, const guint8 *bytes, gsize size)
 {
   self->moved += size;
   XXH64_update (self->sum, bytes, size);
@@ -244,7 +245,7 @@ file_count (BerthAgentFile *self, const guint8 *bytes, gsize size)
 }
 
 static void
-file_send_done (BerthAgentFile *self)
+file_send_done (BerthGuestTransfer *self)
 {
   BerthFileDone done = { .size = self->moved, .sum = XXH64_digest (self->sum) };
 
@@ -253,7 +254,7 @@ file_send_done (BerthAgentFile *self)
 }
 
 static void
-file_send_data (BerthAgentFile *self, const guint8 *bytes, gsize size)
+file_send_data (BerthGuestTransfer *self, const guint8 *bytes, gsize size)
 {
   guint8 number[4];
 
@@ -270,7 +271,7 @@ file_send_data (BerthAgentFile *self, const guint8 *bytes, gsize size)
 static gboolean
 readable_cb (int fd, GIOCondition condition, gpointer user_data)
 {
-  BerthAgentFile *self = user_data;
+  BerthGuestTransfer *self = user_data;
   guint8 bytes[PIECE_BYTES];
   gsize room = MIN (MIN (sizeof bytes, self->credit), self->file->size - self->moved);
   gssize got = read (fd, bytes, room);
@@ -293,7 +294,7 @@ readable_cb (int fd, GIOCondition condition, gpointer user_data)
 }
 
 static gboolean
-file_take_credit (BerthAgentFile *self, const BerthFrame *frame, GError **error)
+file_take_credit (BerthGuestTransfer *self, const BerthFrame *frame, GError **error)
 {
   guint32 stream = berth_le32_read (frame->payload);
   guint32 size = berth_le32_read (frame->payload + 4);
@@ -318,7 +319,7 @@ file_take_credit (BerthAgentFile *self, const BerthFrame *frame, GError **error)
 /* ---- from the guest ---- */
 
 static void
-file_return_credit (BerthAgentFile *self, gsize size)
+file_return_credit (BerthGuestTransfer *self, gsize size)
 {
   guint8 payload[8];
 
@@ -336,7 +337,7 @@ file_return_credit (BerthAgentFile *self, gsize size)
 static void
 drained_cb (gsize size, gpointer user_data)
 {
-  BerthAgentFile *self = user_data;
+  BerthGuestTransfer *self = user_data;
 
   self->is_moving = TRUE;
   file_return_credit (self, size);
@@ -348,7 +349,7 @@ drained_cb (gsize size, gpointer user_data)
 }
 
 static gboolean
-file_check_data (BerthAgentFile *self, guint32 stream, gsize size, GError **error)
+file_check_data (BerthGuestTransfer *self, guint32 stream, gsize size, GError **error)
 {
   guint64 max = self->file->kind == BERTH_FILE_GET ? self->file->size_max
                                                    : berth_file_listing_max (self->file->count_max);
@@ -365,7 +366,7 @@ file_check_data (BerthAgentFile *self, guint32 stream, gsize size, GError **erro
 }
 
 static gboolean
-file_take_data (BerthAgentFile *self, const BerthFrame *frame, GError **error)
+file_take_data (BerthGuestTransfer *self, const BerthFrame *frame, GError **error)
 {
   const guint8 *bytes = frame->payload + 4;
   gsize size = frame->length - 4;
@@ -387,7 +388,7 @@ file_take_data (BerthAgentFile *self, const BerthFrame *frame, GError **error)
 }
 
 static void
-file_take_error (BerthAgentFile *self, const BerthFrame *frame)
+file_take_error (BerthGuestTransfer *self, const BerthFrame *frame)
 {
   guint32 code = berth_le32_read (frame->payload);
   g_autofree char *text
@@ -404,7 +405,7 @@ file_take_error (BerthAgentFile *self, const BerthFrame *frame)
 }
 
 static void
-file_take_done (BerthAgentFile *self, const BerthFrame *frame)
+file_take_done (BerthGuestTransfer *self, const BerthFrame *frame)
 {
   memcpy (&self->end, frame->payload, sizeof self->end);
   self->has_end = TRUE;
@@ -414,7 +415,7 @@ file_take_done (BerthAgentFile *self, const BerthFrame *frame)
 }
 
 gboolean
-berth_agent_file_take (BerthAgentFile *self, const BerthFrame *frame, GError **error)
+berth_guest_transfer_take (BerthGuestTransfer *self, const BerthFrame *frame, GError **error)
 {
   gboolean ok = TRUE;
 
@@ -454,7 +455,7 @@ berth_agent_file_take (BerthAgentFile *self, const BerthFrame *frame, GError **e
 /* ---- the request ---- */
 
 static void
-file_send_put (BerthAgentFile *self)
+file_send_put (BerthGuestTransfer *self)
 {
   gboolean is_directory = self->file->kind == BERTH_FILE_MAKE_DIRECTORY;
   BerthPutHead head = { .size = self->file->size,
@@ -471,7 +472,7 @@ file_send_put (BerthAgentFile *self)
 }
 
 static void
-file_send_get (BerthAgentFile *self)
+file_send_get (BerthGuestTransfer *self)
 {
   BerthGetHead head = { .size_max = self->file->size_max, .credit = FILE_CREDIT };
 
@@ -483,7 +484,7 @@ file_send_get (BerthAgentFile *self)
 }
 
 static void
-file_send_list (BerthAgentFile *self)
+file_send_list (BerthGuestTransfer *self)
 {
   BerthLsHead head = { .path_size = (guint32)strlen (self->file->path),
                        .count_max = self->file->count_max,
@@ -497,11 +498,11 @@ file_send_list (BerthAgentFile *self)
                             strlen (names));
 }
 
-BerthAgentFile *
-berth_agent_file_new (BerthFrameChannel *channel, guint32 request, BerthFileRequest *file,
-                      BerthAgentFileDoneFunc func, gpointer user_data)
+BerthGuestTransfer *
+berth_guest_transfer_new (BerthFrameChannel *channel, guint32 request, BerthFileRequest *file,
+                          BerthGuestTransferDoneFunc func, gpointer user_data)
 {
-  BerthAgentFile *self = g_new0 (BerthAgentFile, 1);
+  BerthGuestTransfer *self = g_new0 (BerthGuestTransfer, 1);
 
   self->channel = channel;
   self->request = request;
