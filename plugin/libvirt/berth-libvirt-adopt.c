@@ -206,7 +206,7 @@ static void
 libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvirtFoundFunc func,
                     gpointer func_data)
 {
-  const char *name = berth_stock_find_key (self->stock, domain->mark->snapshot);
+  const char *name = berth_snapshot_stock_find_key (self->stock, domain->mark->snapshot);
   g_autofree char *tenant_key = NULL;
   g_autofree char *template_name
       = name != NULL ? berth_snapshot_split_name (name, &tenant_key) : NULL;
@@ -221,8 +221,9 @@ libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvi
   vm = libvirt_add_found (self, domain, tenant_key, BERTH_START_WARM);
   slot = g_hash_table_lookup (self->slots, vm);
   func (vm, NULL, func_data);
-  berth_machine_adopt_async (slot->machine, BERTH_MACHINE_WARM, berth_stock_get (self->stock, name),
-                             slot->cancellable, warm_adopted_cb, g_object_ref (self));
+  berth_machine_adopt_async (slot->machine, BERTH_MACHINE_WARM,
+                             berth_snapshot_stock_get (self->stock, name), slot->cancellable,
+                             warm_adopted_cb, g_object_ref (self));
 }
 
 void

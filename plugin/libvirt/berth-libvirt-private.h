@@ -4,7 +4,7 @@
 
 #include "berth-domain.h"
 #include "berth-libvirt.h"
-#include "berth-stock.h"
+#include "plugin/snapshot/berth-snapshot-stock.h"
 
 G_BEGIN_DECLS
 
@@ -46,7 +46,7 @@ struct _BerthLibvirt
   BerthImages *images;
   GHashTable *templates; /* name -> BerthTemplate */
   GHashTable *slots;     /* BerthVm (owned) -> BerthSlot (owned) */
-  BerthStock *stock;
+  BerthSnapshotStock *stock;
   GPtrArray *adoptable;   /* (nullable): BerthOwnDomain (owned), until somebody decides */
   GHashTable *recordings; /* snapshot's name (owned) -> BerthRecording (owned) */
   BerthLibvirtStateFunc state_func;

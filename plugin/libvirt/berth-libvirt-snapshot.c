@@ -174,7 +174,7 @@ prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   if (berth_snapshot_is_committed (snapshot))
-    berth_stock_set (self->stock, name, snapshot, data->images);
+    berth_snapshot_stock_set (self->stock, name, snapshot, data->images);
   else
     {
       BerthRecording *recording = g_new0 (BerthRecording, 1);
@@ -194,7 +194,7 @@ berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *name, cons
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   g_autoptr (GError) error = NULL;
   BerthImages *images = berth_libvirt_get_images (self, &error);
-  BerthSnapshot *current = berth_stock_get (self->stock, name);
+  BerthSnapshot *current = berth_snapshot_stock_get (self->stock, name);
   g_autofree char *template_name = berth_snapshot_split_name (name, NULL);
   g_autoptr (GTask) job = NULL;
   Prepare *data;
@@ -299,7 +299,7 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  berth_stock_set (self->stock, commit->name, snapshot, commit->images);
+  berth_snapshot_stock_set (self->stock, commit->name, snapshot, commit->images);
   g_task_return_boolean (task, TRUE);
 }
 
@@ -355,13 +355,13 @@ berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *name, const char *rea
 BerthSnapshot *
 berth_libvirt_get_snapshot (BerthLibvirt *self, const char *name)
 {
-  return berth_stock_get (self->stock, name);
+  return berth_snapshot_stock_get (self->stock, name);
 }
 
 void
 berth_libvirt_drop_snapshot (BerthLibvirt *self, const char *name)
 {
-  berth_stock_set (self->stock, name, NULL, NULL);
+  berth_snapshot_stock_set (self->stock, name, NULL, NULL);
 }
 
 void

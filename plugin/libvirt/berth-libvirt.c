@@ -49,7 +49,7 @@ berth_libvirt_finalize (GObject *object)
   g_hash_table_unref (self->templates);
   g_hash_table_unref (self->slots);
   g_hash_table_unref (self->recordings);
-  berth_stock_free (self->stock);
+  berth_snapshot_stock_free (self->stock);
   g_clear_pointer (&self->adoptable, g_ptr_array_unref);
   g_mutex_clear (&self->event_lock);
   G_OBJECT_CLASS (berth_libvirt_parent_class)->finalize (object);
@@ -66,7 +66,7 @@ berth_libvirt_init (BerthLibvirt *self)
 {
   g_mutex_init (&self->event_lock);
   self->slots = g_hash_table_new_full (NULL, NULL, g_object_unref, (GDestroyNotify)slot_free);
-  self->stock = berth_stock_new ();
+  self->stock = berth_snapshot_stock_new ();
   self->recordings
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)recording_free);
 }
@@ -180,8 +180,8 @@ libvirt_start_failed (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const GE
 static gboolean
 libvirt_check_proof (BerthLibvirt *self, BerthMachine *machine, GError **error)
 {
-  if (berth_stock_check_proof (self->stock, berth_machine_get_proof (machine),
-                               BERTH_MACHINE_PROOF_SIZE))
+  if (berth_snapshot_stock_check_proof (self->stock, berth_machine_get_proof (machine),
+                                        BERTH_MACHINE_PROOF_SIZE))
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                "%s: its random numbers are another VM's: it is not used",
@@ -211,8 +211,8 @@ libvirt_note_clone (BerthLibvirt *self, BerthMachine *machine, const GError *err
 
   if ((how != BERTH_MACHINE_CLONE && how != BERTH_MACHINE_WARM)
       || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)
-      || berth_stock_note_clone (self->stock, name, berth_machine_get_snapshot (machine),
-                                 error == NULL))
+      || berth_snapshot_stock_note_clone (self->stock, name, berth_machine_get_snapshot (machine),
+                                          error == NULL))
     return;
   reason = g_strdup_printf ("its clones do not start: %s", error->message);
   berth_libvirt_tell_spoilt (self, name, reason);
@@ -306,7 +306,7 @@ libvirt_pick_snapshot (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template,
 
   if (!vm_has_template_size (vm, template))
     return NULL;
-  snapshot = berth_stock_pick (self->stock, name, images, &reason);
+  snapshot = berth_snapshot_stock_pick (self->stock, name, images, &reason);
   if (reason != NULL)
     berth_libvirt_tell_spoilt (self, name, reason->message);
   return snapshot;
@@ -337,9 +337,10 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
                      request->snapshot_name);
       return recording != NULL;
     }
-  out_plan->snapshot = slot->mode == BERTH_START_RUN && berth_stock_take_doubt (self->stock, name)
-                           ? NULL
-                           : libvirt_pick_snapshot (self, vm, template, name, images);
+  out_plan->snapshot
+      = slot->mode == BERTH_START_RUN && berth_snapshot_stock_take_doubt (self->stock, name)
+            ? NULL
+            : libvirt_pick_snapshot (self, vm, template, name, images);
   if (slot->mode == BERTH_START_WARM && out_plan->snapshot == NULL)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "there is no snapshot of %s yet",
@@ -411,7 +412,7 @@ claim_on_main (BerthLibvirt *self, BerthVm *vm)
     {
       g_autofree char *name = libvirt_make_snapshot_name (self, vm);
 
-      berth_stock_set (self->stock, name, NULL, NULL);
+      berth_snapshot_stock_set (self->stock, name, NULL, NULL);
       berth_libvirt_tell_spoilt (self, name, error->message);
       slot->phase = BERTH_PHASE_DOWN;
       libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);

@@ -5,7 +5,7 @@
 #include "berth-guest.h"
 #include "berth-images.h"
 #include "berth-link.h"
-#include "berth-snapshot.h"
+#include "plugin/snapshot/berth-snapshot.h"
 #include "berth-template.h"
 #include "pool/berth-vm.h"
 

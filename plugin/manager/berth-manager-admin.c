@@ -33,7 +33,7 @@ set_warm (BerthManager *self, const char *template_name, gconstpointer data)
 {
   const guint *range = data;
 
-  berth_keeper_set_target (self->keeper, template_name, range[0], range[1]);
+  berth_snapshot_keeper_set_target (self->keeper, template_name, range[0], range[1]);
 }
 
 gboolean
@@ -61,7 +61,7 @@ static void
 fill (BerthManager *self, const char *template_name, gconstpointer data)
 {
   berth_pool_fill (self->pool, template_name);
-  berth_keeper_retry (self->keeper, template_name);
+  berth_snapshot_keeper_retry (self->keeper, template_name);
 }
 
 gboolean
@@ -73,7 +73,7 @@ berth_manager_fill_pool (BerthManager *self, const char *template_name, GError *
 static void
 remove_snapshot (BerthManager *self, const char *template_name, gconstpointer data)
 {
-  berth_keeper_remove (self->keeper, template_name);
+  berth_snapshot_keeper_remove (self->keeper, template_name);
 }
 
 gboolean
@@ -95,7 +95,7 @@ describe_template (BerthManager *self, BerthTemplate *template)
   g_variant_dict_insert (&dict, "memory_mb", "u", berth_template_get_memory_mb (template));
   g_variant_dict_insert (&dict, "vcpus", "u", berth_template_get_vcpus (template));
   g_variant_dict_insert (&dict, "layers", "s", layers);
-  berth_keeper_describe (self->keeper, berth_template_get_name (template), &dict);
+  berth_snapshot_keeper_describe (self->keeper, berth_template_get_name (template), &dict);
   return g_variant_dict_end (&dict);
 }
 
@@ -162,7 +162,7 @@ made_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   g_autoptr (GError) error = NULL;
 
-  if (berth_keeper_make_finish (BERTH_KEEPER (source), result, &error))
+  if (berth_snapshot_keeper_make_finish (BERTH_SNAPSHOT_KEEPER (source), result, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, g_steal_pointer (&error));
@@ -175,7 +175,7 @@ berth_manager_snapshot_async (BerthManager *self, const char *template_name,
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
 
   g_task_set_source_tag (task, berth_manager_snapshot_async);
-  berth_keeper_make_async (self->keeper, template_name, made_cb, g_steal_pointer (&task));
+  berth_snapshot_keeper_make_async (self->keeper, template_name, made_cb, g_steal_pointer (&task));
 }
 
 gboolean

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "plugin/libvirt/berth-libvirt.h"
-#include "plugin/manager/berth-keeper.h"
+#include "plugin/snapshot/berth-snapshot-keeper.h"
 #include "plugin/manager/berth-manager.h"
 #include "plugin/manager/berth-pressure.h"
 #include "plugin/manager/berth-sandbox.h"
@@ -19,7 +19,7 @@ struct _BerthManager
   GPtrArray *template_errors; /* GError: files that were left out */
   BerthLibvirt *libvirt;
   BerthPool *pool;
-  BerthKeeper *keeper;
+  BerthSnapshotKeeper *keeper;
   BerthPressure pressure;
   guint pressure_id;
   GHashTable *acquiring;  /* GCancellable (borrowed) -> BerthRequest (borrowed): of calls whose VM

@@ -156,7 +156,7 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
     g_hash_table_insert (self->acquiring, cancellable, request);
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify)create_call_free);
-  berth_keeper_want (self->keeper, request);
+  berth_snapshot_keeper_want (self->keeper, request);
   berth_pool_acquire_async (self->pool, request, cancellable, acquired_cb, g_steal_pointer (&task));
 }
 

@@ -19,7 +19,7 @@ berth_manager_dispose (GObject *object)
     g_signal_handlers_disconnect_by_data (self->pool, self);
   g_clear_pointer (&self->sandboxes, g_hash_table_unref);
   if (self->keeper != NULL)
-    berth_keeper_stop (self->keeper);
+    berth_snapshot_keeper_stop (self->keeper);
   g_clear_object (&self->keeper);
   g_clear_handle_id (&self->pressure_id, g_source_remove);
   g_clear_object (&self->pool);
@@ -76,7 +76,7 @@ state_cb (gboolean is_up, gpointer user_data)
 
   berth_pool_set_open (self->pool, is_up);
   if (is_up)
-    berth_keeper_check_again (self->keeper);
+    berth_snapshot_keeper_check_again (self->keeper);
 }
 
 void
@@ -180,8 +180,8 @@ manager_make_pool (BerthManager *self, GError **error)
   self->pool = berth_pool_new (BERTH_HYPERVISOR (self->libvirt), &capacity);
   berth_pool_set_tenants (self->pool, tenants);
   g_signal_connect (self->pool, "vm-gone", G_CALLBACK (vm_gone_cb), self);
-  self->keeper
-      = berth_keeper_new (config, self->templates, self->libvirt, self->pool, capacity.max_vms);
+  self->keeper = berth_snapshot_keeper_new (config, self->templates, self->libvirt, self->pool,
+                                            capacity.max_vms);
   berth_pool_set_open (self->pool, FALSE); /* until what is there already is counted */
   self->pressure.reserve_mb = (guint)config->host_reserve_mb;
   self->pressure_id = g_timeout_add_seconds (PRESSURE_EVERY_S, pressure_cb, self);
@@ -218,7 +218,7 @@ sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthManager *self = g_task_get_source_object (task);
 
   berth_libvirt_adopt_sessions_finish (BERTH_LIBVIRT (source), result);
-  berth_keeper_start (self->keeper, snapshots_known_cb, g_steal_pointer (&task));
+  berth_snapshot_keeper_start (self->keeper, snapshots_known_cb, g_steal_pointer (&task));
 }
 
 static void
@@ -292,7 +292,7 @@ berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
   for (GList *item = sandboxes; item != NULL; item = item->next)
     berth_manager_bury (self, item->data, "berth stopped");
   if (self->keeper != NULL)
-    berth_keeper_stop (self->keeper);
+    berth_snapshot_keeper_stop (self->keeper);
   if (self->pool == NULL)
     g_task_return_boolean (task, TRUE);
   else
@@ -331,7 +331,7 @@ manager_get_templates (BerthManager *self, GVariant *seen)
         g_variant_dict_insert (&entry, "failures", "u", 0);
       if (!g_variant_dict_contains (&entry, "last_error"))
         g_variant_dict_insert (&entry, "last_error", "s", "");
-      berth_keeper_describe (self->keeper, name, &entry);
+      berth_snapshot_keeper_describe (self->keeper, name, &entry);
       g_variant_dict_insert_value (dict, name, g_variant_dict_end (&entry));
     }
   return g_variant_dict_end (dict);

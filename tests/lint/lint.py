@@ -188,11 +188,14 @@ ROOMS = {
     "plugin/model/": (("plugin/base/", "pool/") + PROTOCOL, VIRTUAL),
     "plugin/config/": (("plugin/base/", "pool/"), VIRTUAL),
     "plugin/bus/": (BOTTOM + ("pool/",), VIRTUAL),
-    "plugin/template/": (("plugin/base/", "plugin/model/", "pool/"), ("libvirt", "json-glib")),
+    "plugin/template/": (("plugin/base/", "plugin/model/", "pool/"), ("libvirt",)),
     "plugin/guest/": (("plugin/base/", "plugin/model/", "pool/") + PROTOCOL, VIRTUAL),
-    "plugin/libvirt/": (("plugin/guest/", "plugin/template/", "plugin/base/", "plugin/model/", "pool/")
+    "plugin/snapshot/": (("plugin/template/", "plugin/base/", "pool/"), VIRTUAL),
+    # until there is an interface for the host below the manager
+    "plugin/snapshot/berth-snapshot-keeper.h": (("plugin/libvirt/", "plugin/config/", "pool/"), VIRTUAL),
+    "plugin/libvirt/": (("plugin/guest/", "plugin/snapshot/", "plugin/template/", "plugin/base/", "plugin/model/", "pool/")
                         + PROTOCOL, ()),
-    "plugin/manager/": (("plugin/libvirt/", "plugin/base/", "plugin/model/", "plugin/config/", "pool/"),
+    "plugin/manager/": (("plugin/libvirt/", "plugin/snapshot/", "plugin/base/", "plugin/model/", "plugin/config/", "pool/"),
                         VIRTUAL),
     "plugin/daemon/": (("plugin/manager/", "pool/") + BOTTOM, VIRTUAL),
     # clients: a program that asks berthd pays for nothing that berthd is made of

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "berth-snapshot.h"
-#include "berth-stock.h"
+#include "plugin/snapshot/berth-snapshot.h"
+#include "plugin/snapshot/berth-snapshot-stock.h"
 #include "pool/berth-error.h"
 
 #define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -301,20 +301,20 @@ static void
 test_stock_looks_before_each_use (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthStock) stock = berth_stock_new ();
+  g_autoptr (BerthSnapshotStock) stock = berth_snapshot_stock_new ();
   g_autoptr (BerthImages) images = fake_images (fixture);
   g_autoptr (BerthImages) newer = fake_images (fixture);
   BerthSnapshot *snapshot = make (fixture, KEY_A);
 
-  g_assert_null (berth_stock_pick (stock, "python", images, &error));
+  g_assert_null (berth_snapshot_stock_pick (stock, "python", images, &error));
   g_assert_no_error (error);
-  berth_stock_set (stock, "python", snapshot, images);
-  g_assert_true (berth_stock_pick (stock, "python", images, &error) == snapshot);
+  berth_snapshot_stock_set (stock, "python", snapshot, images);
+  g_assert_true (berth_snapshot_stock_pick (stock, "python", images, &error) == snapshot);
   g_assert_no_error (error);
   /* the image was built again: told once, gone then */
-  g_assert_null (berth_stock_pick (stock, "python", newer, &error));
+  g_assert_null (berth_snapshot_stock_pick (stock, "python", newer, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
-  g_assert_null (berth_stock_get (stock, "python"));
+  g_assert_null (berth_snapshot_stock_get (stock, "python"));
   berth_snapshot_unref (snapshot);
   g_assert_cmpuint (count_files (fixture->dir), ==, 0);
 }
@@ -322,37 +322,38 @@ test_stock_looks_before_each_use (Fixture *fixture, gconstpointer data)
 static void
 test_stock_gives_up_a_bad_one (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (BerthStock) stock = berth_stock_new ();
+  g_autoptr (BerthSnapshotStock) stock = berth_snapshot_stock_new ();
   g_autoptr (BerthImages) images = fake_images (fixture);
   BerthSnapshot *snapshot = make (fixture, KEY_A);
 
-  berth_stock_set (stock, "python", snapshot, images);
-  g_assert_false (berth_stock_take_doubt (stock, "python"));
-  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE));
-  g_assert_true (berth_stock_take_doubt (stock, "python"));
-  g_assert_false (berth_stock_take_doubt (stock, "python")); /* asked once */
-  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, TRUE));
-  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE));
-  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE));
+  berth_snapshot_stock_set (stock, "python", snapshot, images);
+  g_assert_false (berth_snapshot_stock_take_doubt (stock, "python"));
+  g_assert_true (berth_snapshot_stock_note_clone (stock, "python", snapshot, FALSE));
+  g_assert_true (berth_snapshot_stock_take_doubt (stock, "python"));
+  g_assert_false (berth_snapshot_stock_take_doubt (stock, "python")); /* asked once */
+  g_assert_true (berth_snapshot_stock_note_clone (stock, "python", snapshot, TRUE));
+  g_assert_true (berth_snapshot_stock_note_clone (stock, "python", snapshot, FALSE));
+  g_assert_true (berth_snapshot_stock_note_clone (stock, "python", snapshot, FALSE));
   g_assert_false (
-      berth_stock_note_clone (stock, "python", snapshot, FALSE)); /* the third in a row */
-  g_assert_null (berth_stock_get (stock, "python"));
-  g_assert_true (berth_stock_note_clone (stock, "python", snapshot, FALSE)); /* told once */
+      berth_snapshot_stock_note_clone (stock, "python", snapshot, FALSE)); /* the third in a row */
+  g_assert_null (berth_snapshot_stock_get (stock, "python"));
+  g_assert_true (
+      berth_snapshot_stock_note_clone (stock, "python", snapshot, FALSE)); /* told once */
   berth_snapshot_unref (snapshot);
 }
 
 static void
 test_stock_refuses_a_repeated_proof (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (BerthStock) stock = berth_stock_new ();
+  g_autoptr (BerthSnapshotStock) stock = berth_snapshot_stock_new ();
   guint8 proof[32] = { 0 };
 
   for (guint i = 0; i < 20000; i++)
     {
       memcpy (proof, &i, sizeof i);
-      g_assert_true (berth_stock_check_proof (stock, proof, sizeof proof));
+      g_assert_true (berth_snapshot_stock_check_proof (stock, proof, sizeof proof));
     }
-  g_assert_false (berth_stock_check_proof (stock, proof, sizeof proof));
+  g_assert_false (berth_snapshot_stock_check_proof (stock, proof, sizeof proof));
 }
 
 int

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What new VMs are made of. */
-#include "berth-stock.h"
+#include "plugin/snapshot/berth-snapshot-stock.h"
 
 #include "pool/berth-error.h"
 
@@ -18,7 +18,7 @@ typedef struct
   gboolean is_doubted;
 } Item;
 
-struct _BerthStock
+struct _BerthSnapshotStock
 {
   GHashTable *items;  /* snapshot's name (owned) -> Item (owned) */
   GHashTable *proofs; /* GBytes (owned) */
@@ -34,10 +34,10 @@ item_free (Item *item)
   g_free (item);
 }
 
-BerthStock *
-berth_stock_new (void)
+BerthSnapshotStock *
+berth_snapshot_stock_new (void)
 {
-  BerthStock *self = g_new0 (BerthStock, 1);
+  BerthSnapshotStock *self = g_new0 (BerthSnapshotStock, 1);
 
   self->items = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)item_free);
   self->proofs
@@ -47,7 +47,7 @@ berth_stock_new (void)
 }
 
 void
-berth_stock_free (BerthStock *self)
+berth_snapshot_stock_free (BerthSnapshotStock *self)
 {
   GHashTableIter iter;
   Item *item;
@@ -68,7 +68,8 @@ berth_stock_free (BerthStock *self)
 }
 
 void
-berth_stock_set (BerthStock *self, const char *name, BerthSnapshot *snapshot, BerthImages *images)
+berth_snapshot_stock_set (BerthSnapshotStock *self, const char *name, BerthSnapshot *snapshot,
+                          BerthImages *images)
 {
   Item *item = g_hash_table_lookup (self->items, name);
 
@@ -90,7 +91,7 @@ berth_stock_set (BerthStock *self, const char *name, BerthSnapshot *snapshot, Be
 }
 
 BerthSnapshot *
-berth_stock_get (BerthStock *self, const char *name)
+berth_snapshot_stock_get (BerthSnapshotStock *self, const char *name)
 {
   Item *item = g_hash_table_lookup (self->items, name);
 
@@ -98,7 +99,7 @@ berth_stock_get (BerthStock *self, const char *name)
 }
 
 const char *
-berth_stock_find_key (BerthStock *self, const char *key)
+berth_snapshot_stock_find_key (BerthSnapshotStock *self, const char *key)
 {
   GHashTableIter iter;
   const char *name;
@@ -112,7 +113,8 @@ berth_stock_find_key (BerthStock *self, const char *key)
 }
 
 BerthSnapshot *
-berth_stock_pick (BerthStock *self, const char *name, BerthImages *images, GError **error)
+berth_snapshot_stock_pick (BerthSnapshotStock *self, const char *name, BerthImages *images,
+                           GError **error)
 {
   Item *item = g_hash_table_lookup (self->items, name);
 
@@ -127,8 +129,8 @@ berth_stock_pick (BerthStock *self, const char *name, BerthImages *images, GErro
 }
 
 gboolean
-berth_stock_note_clone (BerthStock *self, const char *name, BerthSnapshot *snapshot,
-                        gboolean has_started)
+berth_snapshot_stock_note_clone (BerthSnapshotStock *self, const char *name,
+                                 BerthSnapshot *snapshot, gboolean has_started)
 {
   Item *item = g_hash_table_lookup (self->items, name);
 
@@ -149,7 +151,7 @@ berth_stock_note_clone (BerthStock *self, const char *name, BerthSnapshot *snaps
 }
 
 gboolean
-berth_stock_take_doubt (BerthStock *self, const char *name)
+berth_snapshot_stock_take_doubt (BerthSnapshotStock *self, const char *name)
 {
   Item *item = g_hash_table_lookup (self->items, name);
   gboolean is_doubted = item != NULL && item->is_doubted;
@@ -160,7 +162,7 @@ berth_stock_take_doubt (BerthStock *self, const char *name)
 }
 
 gboolean
-berth_stock_check_proof (BerthStock *self, const guint8 *proof, gsize size)
+berth_snapshot_stock_check_proof (BerthSnapshotStock *self, const guint8 *proof, gsize size)
 {
   g_autoptr (GBytes) bytes = g_bytes_new (proof, size);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Keeps the snapshots of the templates in use, or with snapshot_scope=tenant those of the tenants
  * that use them. */
-#include "berth-keeper.h"
+#include "plugin/snapshot/berth-snapshot-keeper.h"
 
-#include "berth-keeper-private.h"
+#include "plugin/snapshot/berth-snapshot-entry.h"
 #include "pool/berth-error.h"
 
 /* images.json is replaced by several events. */
@@ -11,76 +11,77 @@
 /* For so long a tenant's snapshot stays when others want its place: each costs a boot. */
 #define TENANT_STAYS_US (10 * G_TIME_SPAN_MINUTE)
 
-static const char *const state_names[] = { [BERTH_KEEP_NONE] = "none",
-                                           [BERTH_KEEP_CHECKING] = "checking",
-                                           [BERTH_KEEP_MAKING] = "making",
-                                           [BERTH_KEEP_VALID] = "valid",
-                                           [BERTH_KEEP_FAILED] = "failed" };
+static const char *const state_names[] = { [BERTH_SNAPSHOT_ENTRY_NONE] = "none",
+                                           [BERTH_SNAPSHOT_ENTRY_CHECKING] = "checking",
+                                           [BERTH_SNAPSHOT_ENTRY_MAKING] = "making",
+                                           [BERTH_SNAPSHOT_ENTRY_VALID] = "valid",
+                                           [BERTH_SNAPSHOT_ENTRY_FAILED] = "failed" };
 
-G_DEFINE_FINAL_TYPE (BerthKeeper, berth_keeper, G_TYPE_OBJECT)
+G_DEFINE_FINAL_TYPE (BerthSnapshotKeeper, berth_snapshot_keeper, G_TYPE_OBJECT)
 
 static void
-berth_keeper_dispose (GObject *object)
+berth_snapshot_keeper_dispose (GObject *object)
 {
-  BerthKeeper *self = BERTH_KEEPER (object);
+  BerthSnapshotKeeper *self = BERTH_SNAPSHOT_KEEPER (object);
 
-  berth_keeper_stop (self);
+  berth_snapshot_keeper_stop (self);
   g_clear_object (&self->pool);
   g_clear_object (&self->libvirt);
-  G_OBJECT_CLASS (berth_keeper_parent_class)->dispose (object);
+  G_OBJECT_CLASS (berth_snapshot_keeper_parent_class)->dispose (object);
 }
 
 static void
-berth_keeper_finalize (GObject *object)
+berth_snapshot_keeper_finalize (GObject *object)
 {
-  BerthKeeper *self = BERTH_KEEPER (object);
+  BerthSnapshotKeeper *self = BERTH_SNAPSHOT_KEEPER (object);
 
   g_queue_clear (&self->turns);
-  g_hash_table_unref (self->keeps);
+  g_hash_table_unref (self->entries);
   g_clear_pointer (&self->templates, g_hash_table_unref);
   g_hash_table_unref (self->targets);
-  G_OBJECT_CLASS (berth_keeper_parent_class)->finalize (object);
+  G_OBJECT_CLASS (berth_snapshot_keeper_parent_class)->finalize (object);
 }
 
 static void
-berth_keeper_class_init (BerthKeeperClass *klass)
+berth_snapshot_keeper_class_init (BerthSnapshotKeeperClass *klass)
 {
-  G_OBJECT_CLASS (klass)->dispose = berth_keeper_dispose;
-  G_OBJECT_CLASS (klass)->finalize = berth_keeper_finalize;
+  G_OBJECT_CLASS (klass)->dispose = berth_snapshot_keeper_dispose;
+  G_OBJECT_CLASS (klass)->finalize = berth_snapshot_keeper_finalize;
 }
 
 static void
-berth_keeper_init (BerthKeeper *self)
+berth_snapshot_keeper_init (BerthSnapshotKeeper *self)
 {
-  self->keeps
-      = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)berth_keep_free);
+  self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
+                                         (GDestroyNotify)berth_snapshot_entry_free);
   self->targets = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
   g_queue_init (&self->turns);
 }
 
 gboolean
-berth_keeper_is_off (BerthKeeper *self)
+berth_snapshot_keeper_is_off (BerthSnapshotKeeper *self)
 {
   return g_strcmp0 (self->config->snapshot_scope, "none") == 0;
 }
 
 static gboolean
-keeper_is_by_tenant (BerthKeeper *self)
+keeper_is_by_tenant (BerthSnapshotKeeper *self)
 {
   return g_strcmp0 (self->config->snapshot_scope, "tenant") == 0;
 }
 
 void
-berth_keeper_is_ready (BerthKeeper *self)
+berth_snapshot_keeper_is_ready (BerthSnapshotKeeper *self)
 {
   GHashTableIter iter;
-  BerthKeep *keep;
+  BerthSnapshotEntry *entry;
 
   self->ready_func (self->ready_data);
-  g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
-    if (keep->state == BERTH_KEEP_NONE && keep->target->is_named && keep->target->max > 0)
-      berth_keep_look (keep);
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
+    if (entry->state == BERTH_SNAPSHOT_ENTRY_NONE && entry->target->is_named
+        && entry->target->max > 0)
+      berth_snapshot_entry_look (entry);
 }
 
 /* ---- what makes a snapshot be looked at again ---- */
@@ -88,30 +89,30 @@ berth_keeper_is_ready (BerthKeeper *self)
 static void
 spoilt_cb (const char *name, const char *reason, gpointer user_data)
 {
-  BerthKeeper *self = user_data;
-  BerthKeep *keep = g_hash_table_lookup (self->keeps, name);
+  BerthSnapshotKeeper *self = user_data;
+  BerthSnapshotEntry *entry = g_hash_table_lookup (self->entries, name);
   g_autoptr (GError) error
       = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                      "the snapshot was thrown away with its warm VMs: %s", reason);
 
-  if (keep == NULL)
+  if (entry == NULL)
     return; /* of a tenant that had to give its place to another */
-  if (keep->state != BERTH_KEEP_MAKING)
+  if (entry->state != BERTH_SNAPSHOT_ENTRY_MAKING)
     {
-      berth_keep_has_failed (keep, error);
+      berth_snapshot_entry_has_failed (entry, error);
       return;
     }
-  g_warning ("%s: %s", keep->name, error->message); /* a new one is under way */
-  berth_keep_tell_pool (keep);
+  g_warning ("%s: %s", entry->name, error->message); /* a new one is under way */
+  berth_snapshot_entry_tell_pool (entry);
 }
 
 static gboolean
 check_again_cb (gpointer user_data)
 {
-  BerthKeeper *self = user_data;
+  BerthSnapshotKeeper *self = user_data;
 
   self->check_again_id = 0;
-  berth_keeper_check_again (self);
+  berth_snapshot_keeper_check_again (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -119,14 +120,14 @@ static void
 images_changed_cb (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event,
                    gpointer user_data)
 {
-  BerthKeeper *self = user_data;
+  BerthSnapshotKeeper *self = user_data;
 
   if (self->check_again_id == 0 && !self->is_stopped)
     self->check_again_id = g_timeout_add (CHECK_AGAIN_MS, check_again_cb, self);
 }
 
 static void
-keeper_watch_images (BerthKeeper *self)
+keeper_watch_images (BerthSnapshotKeeper *self)
 {
   g_autofree char *path = g_build_filename (self->config->image_dir, "images.json", NULL);
   g_autoptr (GFile) file = g_file_new_for_path (path);
@@ -139,69 +140,69 @@ keeper_watch_images (BerthKeeper *self)
 }
 
 void
-berth_keeper_check_again (BerthKeeper *self)
+berth_snapshot_keeper_check_again (BerthSnapshotKeeper *self)
 {
   GHashTableIter iter;
-  BerthKeep *keep;
+  BerthSnapshotEntry *entry;
 
-  g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
-    if (keep->state == BERTH_KEEP_VALID || keep->state == BERTH_KEEP_FAILED)
-      berth_keep_look (keep);
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
+    if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID || entry->state == BERTH_SNAPSHOT_ENTRY_FAILED)
+      berth_snapshot_entry_look (entry);
 }
 
 /* ---- tenants ---- */
 
-static BerthKeep *
-keeper_add (BerthKeeper *self, BerthTemplate *template, const char *tenant_key)
+static BerthSnapshotEntry *
+keeper_add (BerthSnapshotKeeper *self, BerthTemplate *template, const char *tenant_key)
 {
-  BerthKeep *keep = berth_keep_new (self, template, tenant_key);
+  BerthSnapshotEntry *entry = berth_snapshot_entry_new (self, template, tenant_key);
 
-  g_hash_table_insert (self->keeps, keep->name, keep);
-  return keep;
+  g_hash_table_insert (self->entries, entry->name, entry);
+  return entry;
 }
 
 /* FALSE: every place is one of a tenant that still uses it. */
 static gboolean
-keeper_make_room (BerthKeeper *self)
+keeper_make_room (BerthSnapshotKeeper *self)
 {
   gint64 before_us = g_get_monotonic_time () - TENANT_STAYS_US;
   GHashTableIter iter;
-  BerthKeep *keep;
-  BerthKeep *oldest = NULL;
+  BerthSnapshotEntry *entry;
+  BerthSnapshotEntry *oldest = NULL;
 
-  if (g_hash_table_size (self->keeps) < self->config->tenant_snapshots)
+  if (g_hash_table_size (self->entries) < self->config->tenant_snapshots)
     return TRUE;
-  g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
-    if (berth_keep_is_idle (keep) && keep->wanted_us < before_us
-        && (oldest == NULL || keep->wanted_us < oldest->wanted_us))
-      oldest = keep;
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
+    if (berth_snapshot_entry_is_idle (entry) && entry->wanted_us < before_us
+        && (oldest == NULL || entry->wanted_us < oldest->wanted_us))
+      oldest = entry;
   if (oldest == NULL)
     return FALSE;
-  berth_keep_remove_snapshot (oldest);
-  g_hash_table_remove (self->keeps, oldest->name);
+  berth_snapshot_entry_remove_snapshot (oldest);
+  g_hash_table_remove (self->entries, oldest->name);
   return TRUE;
 }
 
 /* (nullable): of the snapshot that @request's VM may be cloned from */
-static BerthKeep *
-keeper_ensure (BerthKeeper *self, BerthRequest *request)
+static BerthSnapshotEntry *
+keeper_ensure (BerthSnapshotKeeper *self, BerthRequest *request)
 {
   const char *tenant_key = keeper_is_by_tenant (self) ? request->tenant_key : NULL;
   g_autofree char *name = berth_snapshot_make_name (request->template_name, tenant_key);
-  BerthKeep *keep = g_hash_table_lookup (self->keeps, name);
+  BerthSnapshotEntry *entry = g_hash_table_lookup (self->entries, name);
   BerthTemplate *template = g_hash_table_lookup (self->templates, request->template_name);
 
-  if (keep != NULL || tenant_key == NULL || template == NULL)
-    return keep;
+  if (entry != NULL || tenant_key == NULL || template == NULL)
+    return entry;
   return keeper_make_room (self) ? keeper_add (self, template, tenant_key) : NULL;
 }
 
 /* Those of before that nobody's VMs are cloned from in this scope go; tenants' own are known
  * again. */
 static void
-keeper_sort_out (BerthKeeper *self)
+keeper_sort_out (BerthSnapshotKeeper *self)
 {
   g_autoptr (GPtrArray) names = berth_snapshot_list_names (self->config->snapshot_dir);
 
@@ -211,10 +212,10 @@ keeper_sort_out (BerthKeeper *self)
       g_autofree char *template_name = berth_snapshot_split_name (names->pdata[i], &tenant_key);
       BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
 
-      if (template == NULL || g_hash_table_contains (self->keeps, names->pdata[i]))
+      if (template == NULL || g_hash_table_contains (self->entries, names->pdata[i]))
         continue;
       if (keeper_is_by_tenant (self) && tenant_key != NULL
-          && g_hash_table_size (self->keeps) < self->config->tenant_snapshots)
+          && g_hash_table_size (self->entries) < self->config->tenant_snapshots)
         keeper_add (self, template, tenant_key);
       else
         berth_snapshot_clean (self->config->snapshot_dir, names->pdata[i], NULL);
@@ -222,52 +223,53 @@ keeper_sort_out (BerthKeeper *self)
 }
 
 void
-berth_keeper_want (BerthKeeper *self, BerthRequest *request)
+berth_snapshot_keeper_want (BerthSnapshotKeeper *self, BerthRequest *request)
 {
-  BerthKeep *keep = berth_keeper_is_off (self) ? NULL : keeper_ensure (self, request);
+  BerthSnapshotEntry *entry
+      = berth_snapshot_keeper_is_off (self) ? NULL : keeper_ensure (self, request);
 
-  if (keep == NULL)
+  if (entry == NULL)
     return;
-  keep->wanted_us = g_get_monotonic_time ();
-  if (keep->state == BERTH_KEEP_NONE)
-    berth_keep_look (keep);
+  entry->wanted_us = g_get_monotonic_time ();
+  if (entry->state == BERTH_SNAPSHOT_ENTRY_NONE)
+    berth_snapshot_entry_look (entry);
 }
 
 /* ---- what an administrator asks ---- */
 
-typedef void (*KeepFunc) (BerthKeep *keep);
+typedef void (*KeepFunc) (BerthSnapshotEntry *entry);
 
 static void
-for_keeps_of (BerthKeeper *self, const char *template_name, KeepFunc func)
+for_keeps_of (BerthSnapshotKeeper *self, const char *template_name, KeepFunc func)
 {
   GHashTableIter iter;
-  BerthKeep *keep;
+  BerthSnapshotEntry *entry;
 
-  g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
-    if (g_str_equal (berth_template_get_name (keep->template), template_name))
-      func (keep);
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
+    if (g_str_equal (berth_template_get_name (entry->template), template_name))
+      func (entry);
 }
 
 static void
-retry (BerthKeep *keep)
+retry (BerthSnapshotEntry *entry)
 {
-  if (keep->state == BERTH_KEEP_FAILED)
-    berth_keep_look (keep);
+  if (entry->state == BERTH_SNAPSHOT_ENTRY_FAILED)
+    berth_snapshot_entry_look (entry);
 }
 
 void
-berth_keeper_retry (BerthKeeper *self, const char *template_name)
+berth_snapshot_keeper_retry (BerthSnapshotKeeper *self, const char *template_name)
 {
   for_keeps_of (self, template_name, retry);
 }
 
 static gboolean
-keeper_may_make (BerthKeeper *self, const char *template_name, GError **error)
+keeper_may_make (BerthSnapshotKeeper *self, const char *template_name, GError **error)
 {
   if (!g_hash_table_contains (self->templates, template_name))
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %s", template_name);
-  else if (berth_keeper_is_off (self))
+  else if (berth_snapshot_keeper_is_off (self))
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
                  "snapshots are turned off: set snapshot_scope to shared");
   else if (keeper_is_by_tenant (self))
@@ -283,54 +285,55 @@ keeper_may_make (BerthKeeper *self, const char *template_name, GError **error)
 }
 
 void
-berth_keeper_make_async (BerthKeeper *self, const char *template_name, GAsyncReadyCallback callback,
-                         gpointer user_data)
+berth_snapshot_keeper_make_async (BerthSnapshotKeeper *self, const char *template_name,
+                                  GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   g_autoptr (GError) error = NULL;
-  BerthKeep *keep = g_hash_table_lookup (self->keeps, template_name);
+  BerthSnapshotEntry *entry = g_hash_table_lookup (self->entries, template_name);
 
-  g_task_set_source_tag (task, berth_keeper_make_async);
+  g_task_set_source_tag (task, berth_snapshot_keeper_make_async);
   if (!keeper_may_make (self, template_name, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  g_ptr_array_add (keep->callers, g_steal_pointer (&task));
-  berth_keep_look (keep);
+  g_ptr_array_add (entry->callers, g_steal_pointer (&task));
+  berth_snapshot_entry_look (entry);
 }
 
 gboolean
-berth_keeper_make_finish (BerthKeeper *self, GAsyncResult *result, GError **error)
+berth_snapshot_keeper_make_finish (BerthSnapshotKeeper *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 static void
-remove_if_idle (BerthKeep *keep)
+remove_if_idle (BerthSnapshotEntry *entry)
 {
-  if (keep->state == BERTH_KEEP_VALID || keep->state == BERTH_KEEP_FAILED)
-    berth_keep_remove_snapshot (keep);
+  if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID || entry->state == BERTH_SNAPSHOT_ENTRY_FAILED)
+    berth_snapshot_entry_remove_snapshot (entry);
 }
 
 void
-berth_keeper_remove (BerthKeeper *self, const char *template_name)
+berth_snapshot_keeper_remove (BerthSnapshotKeeper *self, const char *template_name)
 {
   for_keeps_of (self, template_name, remove_if_idle);
 }
 
 static void
-follow_target (BerthKeep *keep)
+follow_target (BerthSnapshotEntry *entry)
 {
-  if (keep->state == BERTH_KEEP_VALID)
-    berth_keep_tell_target (keep);
-  else if (keep->state == BERTH_KEEP_NONE && keep->target->min > 0)
-    berth_keep_look (keep);
+  if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID)
+    berth_snapshot_entry_tell_target (entry);
+  else if (entry->state == BERTH_SNAPSHOT_ENTRY_NONE && entry->target->min > 0)
+    berth_snapshot_entry_look (entry);
 }
 
 void
-berth_keeper_set_target (BerthKeeper *self, const char *template_name, guint min, guint max)
+berth_snapshot_keeper_set_target (BerthSnapshotKeeper *self, const char *template_name, guint min,
+                                  guint max)
 {
   BerthWarmTarget *target = g_hash_table_lookup (self->targets, template_name);
 
@@ -345,7 +348,7 @@ berth_keeper_set_target (BerthKeeper *self, const char *template_name, guint min
 /* What is told of a template that has several snapshots: the best of them, and all failures. */
 typedef struct
 {
-  BerthKeepState state;
+  BerthSnapshotEntryState state;
   guint count;
   guint64 bytes;
   guint failures;
@@ -353,36 +356,37 @@ typedef struct
 } KeepSum;
 
 static KeepSum
-keeper_sum_up (BerthKeeper *self, const char *template_name)
+keeper_sum_up (BerthSnapshotKeeper *self, const char *template_name)
 {
-  KeepSum sum = { .state = BERTH_KEEP_NONE };
+  KeepSum sum = { .state = BERTH_SNAPSHOT_ENTRY_NONE };
   GHashTableIter iter;
-  BerthKeep *keep;
+  BerthSnapshotEntry *entry;
 
-  g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
     {
-      BerthSnapshot *snapshot = berth_libvirt_get_snapshot (self->libvirt, keep->name);
+      BerthSnapshot *snapshot = berth_libvirt_get_snapshot (self->libvirt, entry->name);
 
-      if (!g_str_equal (berth_template_get_name (keep->template), template_name))
+      if (!g_str_equal (berth_template_get_name (entry->template), template_name))
         continue;
-      sum.state = MAX (sum.state, keep->state);
+      sum.state = MAX (sum.state, entry->state);
       sum.count += snapshot != NULL ? 1 : 0;
       sum.bytes += snapshot != NULL ? berth_snapshot_get_disk_bytes (snapshot) : 0;
-      sum.failures += keep->failures;
-      if (keep->last_error != NULL)
-        sum.last_error = keep->last_error;
+      sum.failures += entry->failures;
+      if (entry->last_error != NULL)
+        sum.last_error = entry->last_error;
     }
   return sum;
 }
 
 void
-berth_keeper_describe (BerthKeeper *self, const char *template_name, GVariantDict *dict)
+berth_snapshot_keeper_describe (BerthSnapshotKeeper *self, const char *template_name,
+                                GVariantDict *dict)
 {
   KeepSum sum = keeper_sum_up (self, template_name);
 
   g_variant_dict_insert (dict, "snapshot", "s",
-                         berth_keeper_is_off (self) ? "off" : state_names[sum.state]);
+                         berth_snapshot_keeper_is_off (self) ? "off" : state_names[sum.state]);
   g_variant_dict_insert (dict, "snapshots", "u", sum.count);
   g_variant_dict_insert (dict, "snapshot_mb", "u", (guint32)(sum.bytes / (1024 * 1024)));
   g_variant_dict_insert (dict, "snapshot_failures", "u", sum.failures);
@@ -415,11 +419,11 @@ target_new (const BerthConfig *config, BerthTemplate *template, guint max_vms)
   return target;
 }
 
-BerthKeeper *
-berth_keeper_new (const BerthConfig *config, GHashTable *templates, BerthLibvirt *libvirt,
-                  BerthPool *pool, guint max_vms)
+BerthSnapshotKeeper *
+berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, BerthLibvirt *libvirt,
+                           BerthPool *pool, guint max_vms)
 {
-  BerthKeeper *self = g_object_new (BERTH_TYPE_KEEPER, NULL);
+  BerthSnapshotKeeper *self = g_object_new (BERTH_TYPE_SNAPSHOT_KEEPER, NULL);
   GHashTableIter iter;
   const char *name;
   BerthTemplate *template;
@@ -440,34 +444,35 @@ berth_keeper_new (const BerthConfig *config, GHashTable *templates, BerthLibvirt
 }
 
 void
-berth_keeper_start (BerthKeeper *self, BerthKeeperReadyFunc ready, gpointer user_data)
+berth_snapshot_keeper_start (BerthSnapshotKeeper *self, BerthSnapshotKeeperReadyFunc ready,
+                             gpointer user_data)
 {
   GHashTableIter iter;
-  BerthKeep *keep;
+  BerthSnapshotEntry *entry;
 
   self->ready_func = ready;
   self->ready_data = user_data;
   berth_libvirt_set_spoilt_func (self->libvirt, spoilt_cb, self);
-  if (berth_keeper_is_off (self))
+  if (berth_snapshot_keeper_is_off (self))
     {
       ready (user_data);
       return;
     }
   keeper_watch_images (self);
   keeper_sort_out (self);
-  self->n_looking = g_hash_table_size (self->keeps);
+  self->n_looking = g_hash_table_size (self->entries);
   if (self->n_looking == 0)
-    berth_keeper_is_ready (self);
-  g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
-    berth_keep_look_first (keep);
+    berth_snapshot_keeper_is_ready (self);
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
+    berth_snapshot_entry_look_first (entry);
 }
 
 void
-berth_keeper_stop (BerthKeeper *self)
+berth_snapshot_keeper_stop (BerthSnapshotKeeper *self)
 {
   GHashTableIter iter;
-  BerthKeep *keep;
+  BerthSnapshotEntry *entry;
 
   if (self->is_stopped)
     return;
@@ -475,13 +480,13 @@ berth_keeper_stop (BerthKeeper *self)
   g_clear_object (&self->images_monitor);
   g_clear_handle_id (&self->check_again_id, g_source_remove);
   berth_libvirt_set_spoilt_func (self->libvirt, NULL, NULL);
-  g_hash_table_iter_init (&iter, self->keeps);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&keep))
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
     {
       g_autoptr (GError) error
           = g_error_new_literal (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
 
-      g_clear_handle_id (&keep->retry_id, g_source_remove);
-      berth_keep_answer_callers (keep, error);
+      g_clear_handle_id (&entry->retry_id, g_source_remove);
+      berth_snapshot_entry_answer_callers (entry, error);
     }
 }

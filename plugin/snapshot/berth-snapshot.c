@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A snapshot on disk: RAM, device state, manifest. */
-#include "berth-snapshot.h"
+#include "plugin/snapshot/berth-snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How one snapshot comes to be: looked for, made by a VM that waits for its place in the pool like
+ * everybody else's, made again when it does not hold any more. One is made at a time; requests are
+ * served cold meanwhile. */
+#include "plugin/snapshot/berth-snapshot-entry.h"
+
+#include "pool/berth-error.h"
+
+/* After a failure: 2 s, 4 s ... up to 10 minutes, for a snapshot costs a boot. */
+#define RETRY_FIRST_S 2u
+#define RETRY_MAX_S 600u
+
+static void keeper_next_turn (BerthSnapshotKeeper *self);
+
+BerthSnapshotEntry *
+berth_snapshot_entry_new (BerthSnapshotKeeper *keeper, BerthTemplate *template,
+                          const char *tenant_key)
+{
+  BerthSnapshotEntry *entry = g_new0 (BerthSnapshotEntry, 1);
+
+  entry->keeper = keeper;
+  entry->template = berth_template_ref (template);
+  entry->tenant_key = g_strdup (tenant_key);
+  entry->name = berth_snapshot_make_name (berth_template_get_name (template), tenant_key);
+  entry->target = g_hash_table_lookup (keeper->targets, berth_template_get_name (template));
+  entry->callers = g_ptr_array_new_with_free_func (g_object_unref);
+  return entry;
+}
+
+void
+berth_snapshot_entry_free (BerthSnapshotEntry *entry)
+{
+  g_clear_handle_id (&entry->retry_id, g_source_remove);
+  g_ptr_array_unref (entry->callers);
+  g_clear_error (&entry->failure);
+  berth_template_unref (entry->template);
+  g_free (entry->name);
+  g_free (entry->tenant_key);
+  g_free (entry->last_error);
+  g_free (entry);
+}
+
+/* ---- what follows from a snapshot's state ---- */
+
+void
+berth_snapshot_entry_tell_target (BerthSnapshotEntry *entry)
+{
+  const BerthWarmTarget nothing = { 0 };
+
+  berth_pool_set_warm_target (
+      entry->keeper->pool, berth_template_get_name (entry->template), entry->tenant_key,
+      entry->state == BERTH_SNAPSHOT_ENTRY_VALID ? entry->target : &nothing);
+}
+
+void
+berth_snapshot_entry_tell_pool (BerthSnapshotEntry *entry)
+{
+  /* warm VMs of before are of another snapshot */
+  berth_pool_template_changed (entry->keeper->pool, berth_template_get_name (entry->template),
+                               entry->tenant_key);
+  berth_snapshot_entry_tell_target (entry);
+}
+
+void
+berth_snapshot_entry_answer_callers (BerthSnapshotEntry *entry, const GError *error)
+{
+  g_autoptr (GPtrArray) callers = entry->callers;
+
+  entry->callers = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < callers->len; i++)
+    if (error != NULL)
+      g_task_return_error (callers->pdata[i], g_error_copy (error));
+    else
+      g_task_return_boolean (callers->pdata[i], TRUE);
+}
+
+static void
+keep_end_turn (BerthSnapshotEntry *entry)
+{
+  if (entry->keeper->maker == entry)
+    entry->keeper->maker = NULL;
+  keeper_next_turn (entry->keeper);
+}
+
+static void
+keep_is_valid (BerthSnapshotEntry *entry)
+{
+  entry->state = BERTH_SNAPSHOT_ENTRY_VALID;
+  entry->failures = 0;
+  g_clear_pointer (&entry->last_error, g_free);
+  berth_snapshot_entry_tell_pool (entry);
+  berth_snapshot_entry_answer_callers (entry, NULL);
+}
+
+static gboolean
+retry_cb (gpointer user_data)
+{
+  BerthSnapshotEntry *entry = user_data;
+
+  entry->retry_id = 0;
+  berth_snapshot_entry_look (entry);
+  return G_SOURCE_REMOVE;
+}
+
+void
+berth_snapshot_entry_has_failed (BerthSnapshotEntry *entry, const GError *error)
+{
+  guint delay_s = RETRY_FIRST_S << MIN (entry->failures, 9);
+
+  entry->state = BERTH_SNAPSHOT_ENTRY_FAILED;
+  entry->failures++;
+  g_free (entry->last_error);
+  entry->last_error = g_strdup (error->message);
+  berth_libvirt_drop_recording (entry->keeper->libvirt, entry->name);
+  berth_snapshot_entry_tell_pool (entry);
+  if (!entry->keeper->is_stopped)
+    {
+      g_warning ("no snapshot of %s, requests for it boot: %s", entry->name, error->message);
+      g_clear_handle_id (&entry->retry_id, g_source_remove);
+      entry->retry_id = g_timeout_add_seconds (MIN (delay_s, RETRY_MAX_S), retry_cb, entry);
+    }
+  berth_snapshot_entry_answer_callers (entry, error);
+}
+
+/* ---- making one ---- */
+
+static void
+committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthSnapshotEntry *entry = user_data;
+  g_autoptr (BerthSnapshotKeeper) self = entry->keeper;
+  g_autoptr (GError) error = NULL;
+
+  if (berth_libvirt_commit_snapshot_finish (BERTH_LIBVIRT (source), result, &error))
+    {
+      g_message ("the snapshot of %s is ready", entry->name);
+      keep_is_valid (entry);
+    }
+  else
+    berth_snapshot_entry_has_failed (entry, error);
+  keep_end_turn (entry);
+}
+
+/* The VM is gone, and with it the last that may write to the snapshot. */
+static void
+destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthSnapshotEntry *entry = user_data;
+  g_autoptr (BerthSnapshotKeeper) self = entry->keeper;
+  g_autoptr (GError) error = NULL;
+
+  if (!berth_pool_destroy_finish (BERTH_POOL (source), result, &error) && entry->failure == NULL)
+    entry->failure = g_steal_pointer (&error);
+  if (entry->failure == NULL && self->is_stopped)
+    entry->failure
+        = g_error_new_literal (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
+  if (entry->failure == NULL)
+    {
+      berth_libvirt_commit_snapshot_async (self->libvirt, entry->name, committed_cb, entry);
+      g_object_ref (self);
+      return;
+    }
+  berth_snapshot_entry_has_failed (entry, entry->failure);
+  g_clear_error (&entry->failure);
+  keep_end_turn (entry);
+}
+
+typedef struct
+{
+  BerthSnapshotEntry *entry;
+  BerthVm *vm;
+} Recording;
+
+static void
+recorded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree Recording *recording = user_data;
+  g_autoptr (BerthVm) vm = recording->vm;
+  BerthSnapshotEntry *entry = recording->entry;
+
+  berth_libvirt_record_finish (BERTH_LIBVIRT (source), result, &entry->failure);
+  berth_pool_destroy_async (entry->keeper->pool, vm, NULL, destroyed_cb, entry);
+}
+
+static void
+booted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthSnapshotEntry *entry = user_data;
+  BerthSnapshotKeeper *self = entry->keeper;
+  g_autoptr (GError) error = NULL;
+  BerthVm *vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
+  Recording *recording;
+
+  if (vm == NULL)
+    {
+      g_autoptr (BerthSnapshotKeeper) held = self;
+
+      berth_snapshot_entry_has_failed (entry, error);
+      keep_end_turn (entry);
+      return;
+    }
+  recording = g_new0 (Recording, 1);
+  recording->entry = entry;
+  recording->vm = vm;
+  berth_libvirt_record_async (self->libvirt, vm, recorded_cb, recording);
+}
+
+static void
+keep_boot (BerthSnapshotEntry *entry)
+{
+  BerthSnapshotKeeper *self = entry->keeper;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthRequest) request = berth_request_new (
+      berth_template_get_name (entry->template), berth_template_get_memory_mb (entry->template),
+      berth_template_get_vcpus (entry->template), NULL, "snapshot", (guint32)geteuid (),
+      BERTH_REQUEST_WAIT_FOREVER, &error);
+
+  g_assert_no_error (error);
+  request->snapshot_name = g_strdup (entry->name);
+  g_object_ref (self); /* until the turn ends */
+  berth_pool_acquire_async (self->pool, request, NULL, booted_cb, entry);
+}
+
+/* ---- looking for one ---- */
+
+typedef struct
+{
+  BerthSnapshotEntry *entry;
+  BerthSnapshotKeeper *keeper; /* owned */
+  BerthSnapshot *before;       /* (unowned): only compared */
+  gboolean is_first;
+} Look;
+
+static void
+keeper_note_first_look (BerthSnapshotKeeper *self)
+{
+  self->n_looking--;
+  if (self->n_looking == 0)
+    berth_snapshot_keeper_is_ready (self);
+}
+
+static void
+looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree Look *look = user_data;
+  g_autoptr (BerthSnapshotKeeper) self = look->keeper;
+  BerthSnapshotEntry *entry = look->entry;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthSnapshot) snapshot
+      = berth_libvirt_prepare_snapshot_finish (BERTH_LIBVIRT (source), result, &error);
+
+  if (snapshot != NULL && !berth_snapshot_is_committed (snapshot) && !self->is_stopped)
+    {
+      keep_boot (entry);
+      return;
+    }
+  if (snapshot != NULL && snapshot == look->before)
+    entry->state = BERTH_SNAPSHOT_ENTRY_VALID;
+  else if (snapshot != NULL && berth_snapshot_is_committed (snapshot))
+    keep_is_valid (entry);
+  else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
+    entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
+  else if (error != NULL)
+    berth_snapshot_entry_has_failed (entry, error);
+  if (look->is_first)
+    keeper_note_first_look (self);
+  else
+    keep_end_turn (entry);
+}
+
+static void
+keep_begin_look (BerthSnapshotEntry *entry, BerthSnapshotWish wish)
+{
+  BerthSnapshotKeeper *self = entry->keeper;
+  Look *look = g_new0 (Look, 1);
+
+  look->entry = entry;
+  look->keeper = g_object_ref (self);
+  look->is_first = wish == BERTH_SNAPSHOT_EXISTING;
+  look->before = berth_libvirt_get_snapshot (self->libvirt, entry->name);
+  entry->state = wish == BERTH_SNAPSHOT_EXISTING ? BERTH_SNAPSHOT_ENTRY_CHECKING
+                                                 : BERTH_SNAPSHOT_ENTRY_MAKING;
+  berth_libvirt_prepare_snapshot_async (self->libvirt, entry->name, self->config->snapshot_dir,
+                                        wish, looked_cb, look);
+}
+
+void
+berth_snapshot_entry_look_first (BerthSnapshotEntry *entry)
+{
+  keep_begin_look (entry, BERTH_SNAPSHOT_EXISTING);
+}
+
+void
+berth_snapshot_entry_look (BerthSnapshotEntry *entry)
+{
+  BerthSnapshotKeeper *self = entry->keeper;
+
+  g_clear_handle_id (&entry->retry_id, g_source_remove);
+  if (self->is_stopped || berth_snapshot_keeper_is_off (self) || self->maker == entry
+      || g_queue_find (&self->turns, entry) != NULL)
+    return;
+  entry->state = BERTH_SNAPSHOT_ENTRY_MAKING;
+  g_queue_push_tail (&self->turns, entry);
+  keeper_next_turn (self);
+}
+
+/* One at a time may be made; the others wait for their turn. */
+static void
+keeper_next_turn (BerthSnapshotKeeper *self)
+{
+  if (self->maker != NULL || self->is_stopped || g_queue_is_empty (&self->turns))
+    return;
+  self->maker = g_queue_pop_head (&self->turns);
+  keep_begin_look (self->maker,
+                   self->maker->callers->len > 0 ? BERTH_SNAPSHOT_NEW : BERTH_SNAPSHOT_ANY);
+}
+
+/* ---- its end ---- */
+
+void
+berth_snapshot_entry_remove_snapshot (BerthSnapshotEntry *entry)
+{
+  g_clear_handle_id (&entry->retry_id, g_source_remove);
+  berth_libvirt_drop_snapshot (entry->keeper->libvirt, entry->name);
+  entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
+  berth_snapshot_entry_tell_pool (entry);
+}
+
+gboolean
+berth_snapshot_entry_is_idle (BerthSnapshotEntry *entry)
+{
+  return entry->state == BERTH_SNAPSHOT_ENTRY_NONE || entry->state == BERTH_SNAPSHOT_ENTRY_VALID
+         || entry->state == BERTH_SNAPSHOT_ENTRY_FAILED;
+}

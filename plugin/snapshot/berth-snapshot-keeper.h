@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Keeps the snapshot of every template in use: finds it, makes it, makes it anew when it does not
+ * hold any more, and tells pool how many warm VMs are wanted of it. */
+#pragma once
+
+#include "plugin/config/berth-config.h"
+#include "plugin/libvirt/berth-libvirt.h"
+#include "pool/berth-pool.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_TYPE_SNAPSHOT_KEEPER (berth_snapshot_keeper_get_type ())
+G_DECLARE_FINAL_TYPE (BerthSnapshotKeeper, berth_snapshot_keeper, BERTH, SNAPSHOT_KEEPER, GObject)
+
+/**
+ * berth_snapshot_keeper_new:
+ * @config: borrowed; outlives the keeper
+ * @templates: (element-type utf8 BerthTemplate): by name
+ * @max_vms: slots of @pool
+ *
+ * Main context, as are all calls.
+ */
+BerthSnapshotKeeper *
+berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, BerthLibvirt *libvirt,
+                           BerthPool *pool, guint max_vms);
+/* Looks for the snapshots that are there; @ready is called once, when it is known which hold. Then
+ * makes those whose warm VMs the configuration wants. */
+typedef void (*BerthSnapshotKeeperReadyFunc) (gpointer user_data);
+void berth_snapshot_keeper_start (BerthSnapshotKeeper *self, BerthSnapshotKeeperReadyFunc ready,
+                                  gpointer user_data);
+/* Nothing is begun any more. */
+void berth_snapshot_keeper_stop (BerthSnapshotKeeper *self);
+
+/* A request came: from now on its template, or its tenant of that, has a snapshot. */
+void berth_snapshot_keeper_want (BerthSnapshotKeeper *self, BerthRequest *request);
+/* What failed is tried again now. */
+void berth_snapshot_keeper_retry (BerthSnapshotKeeper *self, const char *template_name);
+/* libvirt is back, and may be another version; or the images were built again. */
+void berth_snapshot_keeper_check_again (BerthSnapshotKeeper *self);
+
+/* Makes a new snapshot, whatever there is, and completes when clones are made of it. Fails with
+ * what went wrong, with BERTH_ERROR_CONFIG where snapshots are turned off or each tenant's own. */
+void berth_snapshot_keeper_make_async (BerthSnapshotKeeper *self, const char *template_name,
+                                       GAsyncReadyCallback callback, gpointer user_data);
+gboolean
+berth_snapshot_keeper_make_finish (BerthSnapshotKeeper *self, GAsyncResult *result, GError **error);
+/* Removes it with its warm VMs; a new one is made when it is asked for again. */
+void berth_snapshot_keeper_remove (BerthSnapshotKeeper *self, const char *template_name);
+
+/* How many warm VMs are wanted from now on. */
+void berth_snapshot_keeper_set_target (BerthSnapshotKeeper *self, const char *template_name,
+                                       guint min, guint max);
+
+/* Adds to the status of @template_name: "snapshot" ("valid", "making", "checking", "failed",
+ * "none"), "snapshots" (how many there are), "snapshot_mb" (allocated on disk), "snapshot_error".
+ */
+void berth_snapshot_keeper_describe (BerthSnapshotKeeper *self, const char *template_name,
+                                     GVariantDict *dict);
+
+G_END_DECLS
