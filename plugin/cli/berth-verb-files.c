@@ -6,7 +6,7 @@
 #include "plugin/cli/berth-cli-json.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
-#include "plugin/cli/berth-cli-tree.h"
+#include "plugin/cli/berth-cli-copy-tree.h"
 #include "plugin/cli/berth-cli-verbs.h"
 #include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
@@ -126,7 +126,7 @@ berth_verb_put (int argc, char **argv)
   g_autoptr (GError) error = NULL;
 
   if (verb_begin (&self, &berth_put_help, 3, &argc, &argv, &error))
-    berth_tree_put (&self.transfer, argv[2], argv[3], &error);
+    berth_copy_tree_put (&self.transfer, argv[2], argv[3], &error);
   return verb_end (&self, error);
 }
 
@@ -144,7 +144,7 @@ berth_verb_get (int argc, char **argv)
   g_autoptr (GError) error = NULL;
 
   if (verb_begin (&self, &berth_get_help, 3, &argc, &argv, &error))
-    berth_tree_get (&self.transfer, argv[2], argv[3], &error);
+    berth_copy_tree_get (&self.transfer, argv[2], argv[3], &error);
   return verb_end (&self, error);
 }
 

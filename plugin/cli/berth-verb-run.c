@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "plugin/cli/berth-cli-carry.h"
+#include "plugin/cli/berth-cli-run-files.h"
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
@@ -68,7 +68,7 @@ typedef struct
   BerthProgress *progress; /* nullable */
   const char *id;          /* where it runs; NULL: in a sandbox that berthd makes for it alone */
   gboolean is_run;
-  BerthCarry *carry;        /* nullable: files before and after */
+  BerthRunFiles *carry;     /* nullable: files before and after */
   GVariantDict sandbox;     /* what makes the sandbox then */
   GError *download_failure; /* the first one's */
 } Execution;
@@ -81,7 +81,7 @@ execution_clear (Execution *self)
   g_variant_dict_clear (&self->options);
   g_variant_dict_clear (&self->sandbox);
   berth_progress_unref (self->progress);
-  berth_carry_free (self->carry);
+  berth_run_files_free (self->carry);
   g_clear_error (&self->download_failure);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Execution, execution_clear)
@@ -215,8 +215,8 @@ begin_with_files (Execution *self, BerthClient *client, GError **error)
     return FALSE;
   berth_streams_set_progress (boot_log, self->progress);
   berth_streams_start (boot_log);
-  ok = berth_carry_begin (self->carry, client, g_variant_dict_end (&self->sandbox),
-                          g_steal_pointer (&fds), &self->values, error);
+  ok = berth_run_files_begin (self->carry, client, g_variant_dict_end (&self->sandbox),
+                              g_steal_pointer (&fds), &self->values, error);
   berth_streams_finish (boot_log, output_limit_us (client), NULL);
   return ok;
 }
@@ -229,9 +229,9 @@ call_with_files (Execution *self, BerthClient *client, GError **error)
 
   if (!begin_with_files (self, client, error))
     return NULL;
-  self->id = berth_carry_get_id (self->carry);
+  self->id = berth_run_files_get_id (self->carry);
   result = call_with_streams (self, client, error);
-  return berth_carry_end (self->carry, g_steal_pointer (&result), &self->download_failure);
+  return berth_run_files_end (self->carry, g_steal_pointer (&result), &self->download_failure);
 }
 
 static int
@@ -275,7 +275,7 @@ berth_verb_run (int argc, char **argv)
   g_variant_dict_init (&self.sandbox, NULL);
   self.is_run = TRUE;
   if (!berth_option_values_parse (&self.values, &berth_run_help, &argc, &argv, &error)
-      || !berth_carry_new (&self.values, &self.carry, &error)
+      || !berth_run_files_new (&self.values, &self.carry, &error)
       || !berth_option_values_add_sandbox (&self.values, get_sandbox_options (&self), &error)
       || !berth_cli_source_load_run (&self.source, argc > 1 ? argv[1] : NULL, self.values.language,
                                      &error)

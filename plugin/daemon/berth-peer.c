@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#include "plugin/daemon/berth-calls.h"
+#include "plugin/daemon/berth-peer-calls.h"
 #include "plugin/daemon/berth-gate.h"
 #include "plugin/model/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
@@ -19,7 +19,7 @@ struct _BerthPeer
   BerthDBusManagerSkeleton parent_instance;
   GDBusConnection *connection;
   GDBusInterfaceSkeleton *admin;
-  BerthCalls *calls;
+  BerthPeerCalls *calls;
   BerthManager *manager;
   gint64 default_wait_us;
   guint32 uid;
@@ -113,7 +113,7 @@ berth_peer_get_manager (BerthPeer *self)
 GCancellable *
 berth_peer_get_cancellable (BerthPeer *self, GDBusMethodInvocation *invocation)
 {
-  return berth_calls_add (self->calls, invocation);
+  return berth_peer_calls_add (self->calls, invocation);
 }
 
 static void
@@ -159,7 +159,7 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
     }
   options->sandbox.uid = self->uid;
   berth_manager_run_async (self->manager, &options->sandbox, g_steal_pointer (&options->exec),
-                           berth_calls_add (self->calls, invocation), run_cb,
+                           berth_peer_calls_add (self->calls, invocation), run_cb,
                            g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -203,14 +203,14 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
     }
   berth_manager_exec_async (
       self->manager, id, berth_peer_get_acting_uid (self), g_steal_pointer (&options->exec),
-      berth_calls_add (self->calls, invocation), exec_cb, g_steal_pointer (&call));
+      berth_peer_calls_add (self->calls, invocation), exec_cb, g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
 static gboolean
 handle_cancel (BerthDBusManager *object, GDBusMethodInvocation *invocation, guint32 serial)
 {
-  berth_calls_cancel (BERTH_PEER (object)->calls, serial);
+  berth_peer_calls_cancel (BERTH_PEER (object)->calls, serial);
   g_dbus_method_invocation_return_value (invocation, NULL);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -219,7 +219,7 @@ static gboolean
 handle_progress (BerthDBusManager *object, GDBusMethodInvocation *invocation, guint32 serial)
 {
   BerthPeer *self = BERTH_PEER (object);
-  GCancellable *cancellable = berth_calls_find (self->calls, serial);
+  GCancellable *cancellable = berth_peer_calls_find (self->calls, serial);
   g_autoptr (GVariant) progress
       = cancellable != NULL ? berth_manager_dup_progress (self->manager, cancellable) : NULL;
 
@@ -296,7 +296,7 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUni
   options->sandbox.uid = self->uid;
   call->is_attached = options->is_attached;
   berth_manager_create_vm_async (self->manager, &options->sandbox,
-                                 berth_calls_add (self->calls, invocation), create_cb,
+                                 berth_peer_calls_add (self->calls, invocation), create_cb,
                                  g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -413,8 +413,8 @@ handle_doctor (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
 
-  berth_manager_doctor_async (self->manager, berth_calls_add (self->calls, invocation), doctor_cb,
-                              call_new (self, invocation));
+  berth_manager_doctor_async (self->manager, berth_peer_calls_add (self->calls, invocation),
+                              doctor_cb, call_new (self, invocation));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -440,7 +440,7 @@ berth_peer_dispose (GObject *object)
 
   g_clear_object (&self->connection);
   g_clear_object (&self->admin);
-  g_clear_pointer (&self->calls, berth_calls_unref);
+  g_clear_pointer (&self->calls, berth_peer_calls_unref);
   g_clear_object (&self->manager);
   g_clear_pointer (&self->attached, g_ptr_array_unref);
   G_OBJECT_CLASS (berth_peer_parent_class)->dispose (object);
@@ -457,7 +457,7 @@ berth_peer_class_init (BerthPeerClass *klass)
 static void
 berth_peer_init (BerthPeer *self)
 {
-  self->calls = berth_calls_new ();
+  self->calls = berth_peer_calls_new ();
   self->attached = g_ptr_array_new_with_free_func (g_free);
   berth_dbus_manager_set_version (BERTH_DBUS_MANAGER (self), BERTH_VERSION);
 }
@@ -524,7 +524,7 @@ closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error,
 {
   g_autoptr (BerthPeer) self = g_object_ref (BERTH_PEER (user_data));
 
-  berth_calls_cancel_all (self->calls);
+  berth_peer_calls_cancel_all (self->calls);
   end_attached (self);
   unexport (self);
   g_signal_emit (self, signals[SIGNAL_CLOSED], 0);

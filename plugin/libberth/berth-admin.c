@@ -4,7 +4,7 @@
 #include "plugin/libberth/berth-admin.h"
 
 #include "plugin/bus/berth-bus-names.h"
-#include "plugin/libberth/berth-call.h"
+#include "plugin/libberth/berth-client-call.h"
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/libberth/berth-flow.h"
 #include "plugin/model/berth-spec-private.h"
@@ -118,7 +118,7 @@ static void
 ask (GTask *task, const char *method, GVariant *arguments, const char *answer_type, GError *refusal)
 {
   BerthAdmin *self = g_task_get_source_object (task);
-  BerthCall call = { BERTH_CALL_ASKS, method, arguments, .answer_type = answer_type };
+  BerthClientCall call = { BERTH_CLIENT_CALL_ASKS, method, arguments, .answer_type = answer_type };
 
   if (refusal != NULL)
     {
@@ -128,13 +128,13 @@ ask (GTask *task, const char *method, GVariant *arguments, const char *answer_ty
     }
   call.client = self->client;
   call.interface = BERTH_BUS_ADMIN_INTERFACE;
-  berth_call_start (task, &call);
+  berth_client_call_start (task, &call);
 }
 
 static gboolean
 finish_nothing (BerthAdmin *self, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr (GVariant) body = berth_call_finish (self, result, tag, error);
+  g_autoptr (GVariant) body = berth_client_call_finish (self, result, tag, error);
 
   return body != NULL;
 }
@@ -174,7 +174,7 @@ berth_admin_act_async (BerthAdmin *self, BerthAdminAction action, const char *te
   g_return_if_fail (BERTH_IS_ADMIN (self));
   g_return_if_fail (action < G_N_ELEMENTS (action_methods));
 
-  task = berth_call_new_task (self, berth_admin_act_async, cancellable, callback, user_data);
+  task = berth_client_call_new_task (self, berth_admin_act_async, cancellable, callback, user_data);
   refusal = refuse_name (template_name);
   ask (task, action_methods[action],
        refusal == NULL ? g_variant_new ("(s)", template_name != NULL ? template_name : "") : NULL,
@@ -248,7 +248,8 @@ berth_admin_set_warm_async (BerthAdmin *self, const char *template_name, guint m
   g_return_if_fail (BERTH_IS_ADMIN (self));
   g_return_if_fail (template_name != NULL);
 
-  task = berth_call_new_task (self, berth_admin_set_warm_async, cancellable, callback, user_data);
+  task = berth_client_call_new_task (self, berth_admin_set_warm_async, cancellable, callback,
+                                     user_data);
   refusal = refuse_name (template_name);
   ask (task, "SetWarm", refusal == NULL ? g_variant_new ("(suu)", template_name, min, max) : NULL,
        "()", refusal);
@@ -314,8 +315,8 @@ berth_admin_list_templates_async (BerthAdmin *self, GCancellable *cancellable,
 
   g_return_if_fail (BERTH_IS_ADMIN (self));
 
-  task = berth_call_new_task (self, berth_admin_list_templates_async, cancellable, callback,
-                              user_data);
+  task = berth_client_call_new_task (self, berth_admin_list_templates_async, cancellable, callback,
+                                     user_data);
   ask (task, "ListTemplates", NULL, "(aa{sv})", NULL);
 }
 
@@ -334,7 +335,7 @@ berth_admin_list_templates_async (BerthAdmin *self, GCancellable *cancellable,
 GVariant *
 berth_admin_list_templates_finish (BerthAdmin *self, GAsyncResult *result, GError **error)
 {
-  return berth_call_finish_child (self, result, berth_admin_list_templates_async, error);
+  return berth_client_call_finish_child (self, result, berth_admin_list_templates_async, error);
 }
 
 /**
@@ -386,8 +387,8 @@ berth_admin_show_template_async (BerthAdmin *self, const char *template_name,
   g_return_if_fail (BERTH_IS_ADMIN (self));
   g_return_if_fail (template_name != NULL);
 
-  task = berth_call_new_task (self, berth_admin_show_template_async, cancellable, callback,
-                              user_data);
+  task = berth_client_call_new_task (self, berth_admin_show_template_async, cancellable, callback,
+                                     user_data);
   refusal = refuse_name (template_name);
   ask (task, "ShowTemplate", refusal == NULL ? g_variant_new ("(s)", template_name) : NULL, "(s)",
        refusal);
@@ -406,7 +407,7 @@ char *
 berth_admin_show_template_finish (BerthAdmin *self, GAsyncResult *result, GError **error)
 {
   g_autoptr (GVariant) text
-      = berth_call_finish_child (self, result, berth_admin_show_template_async, error);
+      = berth_client_call_finish_child (self, result, berth_admin_show_template_async, error);
 
   return text != NULL ? g_variant_dup_string (text, NULL) : NULL;
 }
@@ -472,8 +473,8 @@ berth_admin_check_template_async (BerthAdmin *self, const char *path, GCancellab
   g_return_if_fail (BERTH_IS_ADMIN (self));
   g_return_if_fail (path != NULL);
 
-  task = berth_call_new_task (self, berth_admin_check_template_async, cancellable, callback,
-                              user_data);
+  task = berth_client_call_new_task (self, berth_admin_check_template_async, cancellable, callback,
+                                     user_data);
   absolute = g_canonicalize_filename (path, NULL);
   refusal = refuse_path (absolute);
   ask (task, "CheckTemplate", refusal == NULL ? g_variant_new ("(s)", absolute) : NULL, "()",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Files of a sandbox: from memory and into it, from streams and into them, and which there are. */
-#include "plugin/libberth/berth-call.h"
+#include "plugin/libberth/berth-client-call.h"
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/libberth/berth-flow.h"
 #include "plugin/libberth/berth-wait.h"
@@ -57,7 +57,8 @@ berth_client_put_file_async (BerthClient *self, const char *id, const char *path
   g_return_if_fail (id != NULL && path != NULL && content != NULL);
 
   memory = g_memory_input_stream_new_from_bytes (content);
-  put (berth_call_new_task (self, berth_client_put_file_async, cancellable, callback, user_data),
+  put (berth_client_call_new_task (self, berth_client_put_file_async, cancellable, callback,
+                                   user_data),
        id, path, memory, g_bytes_get_size (content), mode, BERTH_FILE_SIZE_MAX_DEFAULT);
 }
 
@@ -131,7 +132,8 @@ berth_client_get_file_async (BerthClient *self, const char *id, const char *path
   g_return_if_fail (id != NULL && path != NULL);
 
   memory = g_memory_output_stream_new_resizable ();
-  get (berth_call_new_task (self, berth_client_get_file_async, cancellable, callback, user_data),
+  get (berth_client_call_new_task (self, berth_client_get_file_async, cancellable, callback,
+                                   user_data),
        id, path, memory, max_bytes);
 }
 
@@ -212,7 +214,8 @@ berth_client_put_stream_async (BerthClient *self, const char *id, const char *pa
   g_return_if_fail (id != NULL && path != NULL);
   g_return_if_fail (G_IS_INPUT_STREAM (content));
 
-  put (berth_call_new_task (self, berth_client_put_stream_async, cancellable, callback, user_data),
+  put (berth_client_call_new_task (self, berth_client_put_stream_async, cancellable, callback,
+                                   user_data),
        id, path, content, size, mode, size);
 }
 
@@ -292,7 +295,8 @@ berth_client_get_stream_async (BerthClient *self, const char *id, const char *pa
   g_return_if_fail (id != NULL && path != NULL);
   g_return_if_fail (G_IS_OUTPUT_STREAM (content));
 
-  get (berth_call_new_task (self, berth_client_get_stream_async, cancellable, callback, user_data),
+  get (berth_client_call_new_task (self, berth_client_get_stream_async, cancellable, callback,
+                                   user_data),
        id, path, content, max_bytes);
 }
 
@@ -361,7 +365,7 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
                                const char *after, GCancellable *cancellable,
                                GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_CARRIES, "Ls", .answer_type = "(aa{sv}a{sv})" };
+  BerthClientCall call = { BERTH_CLIENT_CALL_CARRIES, "Ls", .answer_type = "(aa{sv}a{sv})" };
   GVariantDict options;
   GError *error = NULL;
   GTask *task;
@@ -369,8 +373,8 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL && path != NULL);
 
-  task
-      = berth_call_new_task (self, berth_client_list_files_async, cancellable, callback, user_data);
+  task = berth_client_call_new_task (self, berth_client_list_files_async, cancellable, callback,
+                                     user_data);
   if (!berth_flow_check_where (id, path, &error)
       || !berth_flow_check_where (id, after != NULL ? after : "", &error))
     {
@@ -383,7 +387,7 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
     g_variant_dict_insert_value (&options, "after", g_variant_new_bytestring (after));
   call.arguments = g_variant_new ("(s@ay@a{sv})", id, g_variant_new_bytestring (path),
                                   g_variant_dict_end (&options));
-  berth_call_start (task, &call);
+  berth_client_call_start (task, &call);
 }
 
 /**
@@ -400,7 +404,7 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
 GVariant *
 berth_client_list_files_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  return berth_call_finish_child (self, result, berth_client_list_files_async, error);
+  return berth_client_call_finish_child (self, result, berth_client_list_files_async, error);
 }
 
 /**

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a client may look at. */
-#include "plugin/libberth/berth-call.h"
+#include "plugin/libberth/berth-client-call.h"
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/libberth/berth-wait.h"
 
@@ -8,9 +8,10 @@ static void
 ask (BerthClient *self, const char *method, const char *answer_type, gpointer tag,
      GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_ASKS, method, .answer_type = answer_type };
+  BerthClientCall call = { BERTH_CLIENT_CALL_ASKS, method, .answer_type = answer_type };
 
-  berth_call_start (berth_call_new_task (self, tag, cancellable, callback, user_data), &call);
+  berth_client_call_start (berth_client_call_new_task (self, tag, cancellable, callback, user_data),
+                           &call);
 }
 
 /**
@@ -44,7 +45,7 @@ berth_client_list_async (BerthClient *self, GCancellable *cancellable, GAsyncRea
 GVariant *
 berth_client_list_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  return berth_call_finish_child (self, result, berth_client_list_async, error);
+  return berth_client_call_finish_child (self, result, berth_client_list_async, error);
 }
 
 /**
@@ -102,7 +103,7 @@ berth_client_status_async (BerthClient *self, GCancellable *cancellable,
 GVariant *
 berth_client_status_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  return berth_call_finish_child (self, result, berth_client_status_async, error);
+  return berth_client_call_finish_child (self, result, berth_client_status_async, error);
 }
 
 /**

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The verbs of a client: each an asynchronous pair, and a call that waits for it. */
-#include "plugin/libberth/berth-call.h"
+#include "plugin/libberth/berth-client-call.h"
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/model/berth-program-private.h"
 #include "plugin/model/berth-spec-private.h"
@@ -12,7 +12,7 @@
 static BerthResult *
 finish_result (BerthClient *self, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr (GVariant) dictionary = berth_call_finish_child (self, result, tag, error);
+  g_autoptr (GVariant) dictionary = berth_client_call_finish_child (self, result, tag, error);
 
   return dictionary != NULL ? berth_result_new_from_variant (dictionary) : NULL;
 }
@@ -53,7 +53,7 @@ void
 berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_CREATES, "Create", .answer_type = "(s)" };
+  BerthClientCall call = { BERTH_CLIENT_CALL_CREATES, "Create", .answer_type = "(s)" };
   GTask *task;
   GError *error = NULL;
   GVariant *options;
@@ -61,7 +61,8 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (spec == NULL || BERTH_IS_SPEC (spec));
 
-  task = berth_call_new_task (self, berth_client_create_async, cancellable, callback, user_data);
+  task = berth_client_call_new_task (self, berth_client_create_async, cancellable, callback,
+                                     user_data);
   options = write_options (spec, NULL, &call.fds, &error);
   if (options == NULL)
     {
@@ -71,7 +72,7 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
     }
   call.arguments = g_variant_new ("(@a{sv})", options);
   call.spec = spec;
-  berth_call_start (task, &call);
+  berth_client_call_start (task, &call);
 }
 
 /**
@@ -87,7 +88,7 @@ char *
 berth_client_create_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
   g_autoptr (GVariant) id
-      = berth_call_finish_child (self, result, berth_client_create_async, error);
+      = berth_client_call_finish_child (self, result, berth_client_create_async, error);
 
   return id != NULL ? g_variant_dup_string (id, NULL) : NULL;
 }
@@ -138,7 +139,7 @@ berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *progra
                          GCancellable *cancellable, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_RUNS_CODE, "Exec", .answer_type = "(a{sv})" };
+  BerthClientCall call = { BERTH_CLIENT_CALL_RUNS_CODE, "Exec", .answer_type = "(a{sv})" };
   GTask *task;
   GError *error = NULL;
   GVariant *options;
@@ -147,7 +148,8 @@ berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *progra
   g_return_if_fail (id != NULL);
   g_return_if_fail (BERTH_IS_PROGRAM (program));
 
-  task = berth_call_new_task (self, berth_client_exec_async, cancellable, callback, user_data);
+  task = berth_client_call_new_task (self, berth_client_exec_async, cancellable, callback,
+                                     user_data);
   options = write_options (NULL, program, &call.fds, &error);
   if (options == NULL || !berth_spec_check_name ("sandbox id", id, &error))
     {
@@ -158,7 +160,7 @@ berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *progra
       return;
     }
   call.arguments = g_variant_new ("(s@a{sv})", id, options);
-  berth_call_start (task, &call);
+  berth_client_call_start (task, &call);
 }
 
 /**
@@ -220,7 +222,7 @@ void
 berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *program,
                         GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_RUNS_CODE, "Run", .answer_type = "(a{sv})" };
+  BerthClientCall call = { BERTH_CLIENT_CALL_RUNS_CODE, "Run", .answer_type = "(a{sv})" };
   GTask *task;
   GError *error = NULL;
   GVariant *options;
@@ -229,7 +231,8 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
   g_return_if_fail (spec == NULL || BERTH_IS_SPEC (spec));
   g_return_if_fail (BERTH_IS_PROGRAM (program));
 
-  task = berth_call_new_task (self, berth_client_run_async, cancellable, callback, user_data);
+  task
+      = berth_client_call_new_task (self, berth_client_run_async, cancellable, callback, user_data);
   options = write_options (spec, program, &call.fds, &error);
   if (options == NULL)
     {
@@ -239,7 +242,7 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
     }
   call.arguments = g_variant_new ("(@a{sv})", options);
   call.spec = spec;
-  berth_call_start (task, &call);
+  berth_client_call_start (task, &call);
 }
 
 /**
@@ -299,14 +302,15 @@ void
 berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthCall call = { BERTH_CALL_ASKS, "Destroy", .answer_type = "()" };
+  BerthClientCall call = { BERTH_CLIENT_CALL_ASKS, "Destroy", .answer_type = "()" };
   GTask *task;
   GError *error = NULL;
 
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  task = berth_call_new_task (self, berth_client_destroy_async, cancellable, callback, user_data);
+  task = berth_client_call_new_task (self, berth_client_destroy_async, cancellable, callback,
+                                     user_data);
   if (!berth_spec_check_name ("sandbox id", id, &error))
     {
       g_task_return_error (task, error);
@@ -314,7 +318,7 @@ berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *can
       return;
     }
   call.arguments = g_variant_new ("(s)", id);
-  berth_call_start (task, &call);
+  berth_client_call_start (task, &call);
 }
 
 /**
@@ -329,7 +333,8 @@ berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *can
 gboolean
 berth_client_destroy_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (GVariant) body = berth_call_finish (self, result, berth_client_destroy_async, error);
+  g_autoptr (GVariant) body
+      = berth_client_call_finish (self, result, berth_client_destroy_async, error);
 
   return body != NULL;
 }

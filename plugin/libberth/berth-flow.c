@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "plugin/base/berth-sha256.h"
-#include "plugin/libberth/berth-call.h"
+#include "plugin/libberth/berth-client-call.h"
 #include "plugin/base/berth-pipe.h"
 #include "plugin/model/berth-spec-private.h"
 #include "pool/berth-error.h"
@@ -245,8 +245,8 @@ berth_flow_start (GTask *task, const BerthFlow *what)
   g_autoptr (GTask) owned = task;
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   Transfer *transfer = transfer_new (what);
-  BerthCall call
-      = { BERTH_CALL_CARRIES, transfer->is_put ? "Put" : "Get", .answer_type = "(a{sv})" };
+  BerthClientCall call
+      = { BERTH_CLIENT_CALL_CARRIES, transfer->is_put ? "Put" : "Get", .answer_type = "(a{sv})" };
   GError *error = NULL;
   GTask *calling;
 
@@ -267,7 +267,7 @@ berth_flow_start (GTask *task, const BerthFlow *what)
   calling = g_task_new (g_task_get_source_object (task), g_task_get_cancellable (task), answered_cb,
                         g_object_ref (task));
   read_next (task);
-  berth_call_start (calling, &call);
+  berth_client_call_start (calling, &call);
 }
 
 gboolean

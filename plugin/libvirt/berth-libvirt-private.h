@@ -38,7 +38,7 @@ typedef struct
 struct _BerthLibvirt
 {
   GObject parent;
-  BerthLink *link;
+  BerthConnection *connection;
   char *instance;
   char *name_prefix;
   char *image_dir;

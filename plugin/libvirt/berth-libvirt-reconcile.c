@@ -89,8 +89,8 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
   Reconcile *reconcile = task_data;
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
-  g_autofree char *uri = berth_link_dup_uri (self->link);
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
+  g_autofree char *uri = berth_connection_dup_uri (self->connection);
   GHashTableIter iter;
   const char *uuid;
   gpointer is_up;
@@ -127,7 +127,7 @@ libvirt_reconcile_async (BerthLibvirt *self, gboolean may_adopt, GAsyncReadyCall
       g_hash_table_insert (reconcile->known, g_strdup (berth_machine_get_uuid (slot->machine)),
                            GINT_TO_POINTER (slot->phase == BERTH_PHASE_UP));
   g_task_set_task_data (task, reconcile, (GDestroyNotify)reconcile_free);
-  berth_link_run (self->link, BERTH_LINK_CONTROL, task, reconcile_job);
+  berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, reconcile_job);
 }
 
 static void
@@ -139,8 +139,8 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
-      /* the link is lost again (its own retry follows), or libvirt can't list: either way the gate
-       * stays shut until the next time that the link comes up */
+      /* the connection is lost again (its own retry follows), or libvirt can't list: either way the
+       * gate stays shut until the next time that the connection comes up */
       g_warning ("can't compare with libvirt: %s", error->message);
       return;
     }
@@ -151,7 +151,7 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
-link_state_cb (gboolean is_up, gpointer user_data)
+connection_state_cb (gboolean is_up, gpointer user_data)
 {
   BerthLibvirt *self = user_data;
 
@@ -164,7 +164,7 @@ link_state_cb (gboolean is_up, gpointer user_data)
 void
 berth_libvirt_listen (BerthLibvirt *self)
 {
-  berth_link_set_funcs (self->link, stopped_cb, link_state_cb, self);
+  berth_connection_set_funcs (self->connection, stopped_cb, connection_state_cb, self);
 }
 
 static void
@@ -191,7 +191,7 @@ linked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthLibvirt *self = g_task_get_source_object (task);
   g_autoptr (GError) error = NULL;
 
-  if (!berth_link_open_finish (BERTH_LINK (source), result, &error))
+  if (!berth_connection_open_finish (BERTH_CONNECTION (source), result, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
     libvirt_reconcile_async (self, TRUE, reconciled_cb, g_steal_pointer (&task));
@@ -208,7 +208,7 @@ berth_libvirt_open_async (BerthLibvirt *self, GCancellable *cancellable,
   if (berth_libvirt_get_images (self, &error) == NULL)
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    berth_link_open_async (self->link, cancellable, linked_cb, g_steal_pointer (&task));
+    berth_connection_open_async (self->connection, cancellable, linked_cb, g_steal_pointer (&task));
 }
 
 gboolean

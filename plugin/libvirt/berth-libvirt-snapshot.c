@@ -82,9 +82,9 @@ make_key (virConnectPtr connection, Prepare *prepare, const char *domain_type, G
 /* The user that QEMU runs as: it has to write the RAM while it is recorded, and to read it
  * after. */
 static void
-find_owner (BerthLink *link, uid_t *out_uid, gid_t *out_gid)
+find_owner (BerthConnection *connection, uid_t *out_uid, gid_t *out_gid)
 {
-  g_autofree char *label = berth_link_dup_dac_label (link);
+  g_autofree char *label = berth_connection_dup_dac_label (connection);
   unsigned int uid;
   unsigned int gid;
 
@@ -98,13 +98,13 @@ find_owner (BerthLink *link, uid_t *out_uid, gid_t *out_gid)
 }
 
 static BerthSnapshot *
-begin (BerthLink *link, Prepare *prepare, const char *key, GError **error)
+begin (BerthConnection *connection, Prepare *prepare, const char *key, GError **error)
 {
   BerthTemplate *template = prepare->template;
   uid_t uid;
   gid_t gid;
 
-  find_owner (link, &uid, &gid);
+  find_owner (connection, &uid, &gid);
   return berth_snapshot_begin (prepare->dir, prepare->name, key,
                                berth_template_get_memory_mb (template), uid, gid, error);
 }
@@ -117,10 +117,11 @@ current_holds (BerthSnapshot *current, const char *key)
 }
 
 static BerthSnapshot *
-prepare (BerthLink *link, virConnectPtr connection, Prepare *prepare, GError **error)
+prepare (BerthConnection *libvirtd, virConnectPtr connection, Prepare *prepare, GError **error)
 {
   const char *name = prepare->name;
-  g_autofree char *key = make_key (connection, prepare, berth_link_get_domain_type (link), error);
+  g_autofree char *key
+      = make_key (connection, prepare, berth_connection_get_domain_type (libvirtd), error);
   g_autoptr (GError) reason = NULL;
   BerthSnapshot *snapshot = NULL;
 
@@ -137,7 +138,7 @@ prepare (BerthLink *link, virConnectPtr connection, Prepare *prepare, GError **e
   if (snapshot != NULL)
     return snapshot;
   if (prepare->wish != BERTH_SNAPSHOT_EXISTING)
-    return begin (link, prepare, key, error);
+    return begin (libvirtd, prepare, key, error);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "there is no snapshot of %s", name);
   return NULL;
 }
@@ -148,9 +149,9 @@ prepare_job (GTask *task, gpointer source, gpointer task_data, GCancellable *can
   BerthLibvirt *self = source;
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_START, &error);
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, &error);
   BerthSnapshot *snapshot
-      = connection != NULL ? prepare (self->link, connection, task_data, &error) : NULL;
+      = connection != NULL ? prepare (self->connection, connection, task_data, &error) : NULL;
 
   if (snapshot != NULL)
     g_task_return_pointer (task, snapshot, (GDestroyNotify)berth_snapshot_unref);
@@ -214,7 +215,7 @@ berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *name, cons
   data->wish = wish;
   job = g_task_new (self, NULL, prepared_cb, g_steal_pointer (&task));
   g_task_set_task_data (job, data, (GDestroyNotify)prepare_free);
-  berth_link_run (self->link, BERTH_LINK_START, job, prepare_job);
+  berth_connection_run (self->connection, BERTH_CONNECTION_START, job, prepare_job);
 }
 
 BerthSnapshot *
@@ -320,7 +321,7 @@ berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *name,
   g_task_set_task_data (job, berth_snapshot_ref (recording->snapshot),
                         (GDestroyNotify)berth_snapshot_unref);
   g_hash_table_remove (self->recordings, name);
-  berth_link_run (self->link, BERTH_LINK_START, job, commit_job);
+  berth_connection_run (self->connection, BERTH_CONNECTION_START, job, commit_job);
 }
 
 gboolean

@@ -40,8 +40,8 @@ berth_libvirt_finalize (GObject *object)
 {
   BerthLibvirt *self = BERTH_LIBVIRT (object);
 
-  berth_link_close (self->link);
-  g_object_unref (self->link);
+  berth_connection_close (self->connection);
+  g_object_unref (self->connection);
   g_free (self->instance);
   g_free (self->name_prefix);
   g_free (self->image_dir);
@@ -375,7 +375,7 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
     }
   slot->ordinal = libvirt_next_ordinal (self, vm, slot->ordinal);
   name = g_strdup_printf ("%s-%s-%u", self->name_prefix, berth_vm_get_template (vm), slot->ordinal);
-  slot->machine = berth_machine_new (vm, template, self->link, self->instance, name);
+  slot->machine = berth_machine_new (vm, template, self->connection, self->instance, name);
   berth_machine_start_async (slot->machine, plan.how, images, plan.snapshot, slot->cancellable,
                              started_cb, g_object_ref (self));
 }
@@ -564,7 +564,7 @@ berth_libvirt_new (const char *uri, const char *virt_type, const char *instance,
 {
   BerthLibvirt *self = g_object_new (BERTH_TYPE_LIBVIRT, NULL);
 
-  self->link = berth_link_new (uri, virt_type);
+  self->connection = berth_connection_new (uri, virt_type);
   self->instance = g_strdup (instance);
   self->name_prefix = g_strdup (name_prefix);
   self->image_dir = g_strdup (image_dir);
@@ -584,7 +584,7 @@ void
 berth_libvirt_close (BerthLibvirt *self)
 {
   self->state_func = NULL;
-  berth_link_close (self->link);
+  berth_connection_close (self->connection);
 }
 
 BerthTemplate *
@@ -630,26 +630,27 @@ berth_libvirt_dup_domain_xml (BerthLibvirt *self, const char *template_name, GEr
     return NULL;
   vm = berth_vm_new (template_name, NULL, berth_template_get_memory_mb (template),
                      berth_template_get_vcpus (template), g_get_monotonic_time ());
-  machine = berth_machine_new (vm, template, self->link, self->instance, name);
+  machine = berth_machine_new (vm, template, self->connection, self->instance, name);
   return berth_machine_dup_xml (machine, images, error);
 }
 
 GVariant *
 berth_libvirt_get_status (BerthLibvirt *self)
 {
-  unsigned long version = berth_link_get_libvirt_version (self->link);
+  unsigned long version = berth_connection_get_libvirt_version (self->connection);
   g_autofree char *text
       = g_strdup_printf ("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
-  g_autofree char *uri = berth_link_dup_uri (self->link);
-  g_autofree char *kvm_problem = berth_link_dup_kvm_problem (self->link);
+  g_autofree char *uri = berth_connection_dup_uri (self->connection);
+  g_autofree char *kvm_problem = berth_connection_dup_kvm_problem (self->connection);
   GVariantDict dict;
 
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "uri", "s", uri != NULL ? uri : "");
-  g_variant_dict_insert (&dict, "connected", "b", berth_link_is_up (self->link));
+  g_variant_dict_insert (&dict, "connected", "b", berth_connection_is_up (self->connection));
   g_variant_dict_insert (&dict, "version", "s", text);
-  if (berth_link_is_up (self->link))
-    g_variant_dict_insert (&dict, "virt-type", "s", berth_link_get_domain_type (self->link));
+  if (berth_connection_is_up (self->connection))
+    g_variant_dict_insert (&dict, "virt-type", "s",
+                           berth_connection_get_domain_type (self->connection));
   if (kvm_problem != NULL)
     g_variant_dict_insert (&dict, "kvm-problem", "s", kvm_problem);
   return g_variant_dict_end (&dict);

@@ -15,8 +15,8 @@ typedef void (*BerthLibvirtStateFunc) (gboolean is_up, gpointer user_data);
 
 /**
  * berth_libvirt_new:
- * @uri: (nullable): see berth_link_new()
- * @virt_type: (nullable): see berth_link_new()
+ * @uri: (nullable): see berth_connection_new()
+ * @virt_type: (nullable): see berth_connection_new()
  * @instance: whose domains these are
  * @name_prefix: of their names
  * @image_dir: where images.json is

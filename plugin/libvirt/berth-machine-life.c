@@ -23,7 +23,7 @@ mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   g_autofree char *title = berth_mark_to_title (mark);
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
 
   /* a VM that has gone again meanwhile needs no mark */
   if (connection == NULL || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
@@ -37,7 +37,7 @@ machine_update_mark (BerthMachine *self)
   g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
 
   g_task_set_task_data (task, berth_machine_make_mark (self), (GDestroyNotify)berth_mark_free);
-  berth_link_run (self->link, BERTH_LINK_CONTROL, task, mark_job);
+  berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, mark_job);
 }
 
 static gboolean
@@ -73,7 +73,7 @@ resume_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
   BerthMachine *self = source;
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_CONTROL, &error);
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
 
   if (connection != NULL && berth_domain_set_paused (connection, self->uuid, FALSE, &error))
     g_task_return_boolean (task, TRUE);
@@ -120,7 +120,7 @@ berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
 
   g_task_set_source_tag (task, berth_machine_claim_async);
   self->identity_attempts = 0;
-  berth_link_run (self->link, BERTH_LINK_CONTROL, resume, resume_job);
+  berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, resume, resume_job);
   berth_machine_identify (self, identity);
 }
 
@@ -137,7 +137,7 @@ static gboolean
 record_domain (BerthMachine *self, GError **error)
 {
   g_auto (virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, error);
   int fd = connection != NULL ? berth_snapshot_open_state (self->snapshot, error) : -1;
   gboolean ok = fd >= 0 && berth_domain_set_paused (connection, self->uuid, TRUE, error)
                 && berth_domain_save_state (connection, self->uuid, fd, error);
@@ -165,7 +165,7 @@ berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gp
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
 
   g_task_set_source_tag (task, berth_machine_record_async);
-  berth_link_run (self->link, BERTH_LINK_START, task, record_job);
+  berth_connection_run (self->connection, BERTH_CONNECTION_START, task, record_job);
 }
 
 gboolean
@@ -183,8 +183,8 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
   BerthMachine *self = source;
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_DESTROY, &error);
-  g_autofree char *uri = berth_link_dup_uri (self->link);
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_DESTROY, &error);
+  g_autofree char *uri = berth_connection_dup_uri (self->connection);
 
   if (connection != NULL && berth_domain_end (connection, uri, self->uuid, self->name, &error))
     {
@@ -205,7 +205,7 @@ berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpoin
   if (self->agent != NULL)
     berth_guest_close (self->agent);
   g_clear_object (&self->agent);
-  berth_link_run (self->link, BERTH_LINK_DESTROY, task, end_job);
+  berth_connection_run (self->connection, BERTH_CONNECTION_DESTROY, task, end_job);
 }
 
 gboolean

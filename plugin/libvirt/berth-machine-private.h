@@ -15,7 +15,7 @@ struct _BerthMachine
   BerthVm *vm;
   BerthTemplate *template; /* nullable: of an adopted one */
   char *language;          /* nullable: likewise */
-  BerthLink *link;
+  BerthConnection *connection;
   char *instance;
   char *name;
   char *uuid;

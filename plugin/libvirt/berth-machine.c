@@ -41,7 +41,7 @@ berth_machine_finalize (GObject *object)
   g_object_unref (self->vm);
   g_clear_pointer (&self->template, berth_template_unref);
   g_free (self->language);
-  g_object_unref (self->link);
+  g_object_unref (self->connection);
   g_clear_pointer (&self->snapshot, berth_snapshot_unref);
   g_free (self->instance);
   g_free (self->name);
@@ -62,14 +62,14 @@ berth_machine_init (BerthMachine *self)
 }
 
 static BerthMachine *
-machine_new (BerthVm *vm, const char *language, BerthLink *link, const char *instance,
+machine_new (BerthVm *vm, const char *language, BerthConnection *connection, const char *instance,
              const char *name, char *uuid_taken)
 {
   BerthMachine *self = g_object_new (BERTH_TYPE_MACHINE, NULL);
 
   self->vm = g_object_ref (vm);
   self->language = g_strdup (language);
-  self->link = g_object_ref (link);
+  self->connection = g_object_ref (connection);
   self->instance = g_strdup (instance);
   self->name = g_strdup (name);
   self->uuid = uuid_taken;
@@ -77,21 +77,21 @@ machine_new (BerthVm *vm, const char *language, BerthLink *link, const char *ins
 }
 
 BerthMachine *
-berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link, const char *instance,
-                   const char *name)
+berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connection,
+                   const char *instance, const char *name)
 {
-  BerthMachine *self = machine_new (vm, berth_template_get_language (template), link, instance,
-                                    name, g_uuid_string_random ());
+  BerthMachine *self = machine_new (vm, berth_template_get_language (template), connection,
+                                    instance, name, g_uuid_string_random ());
 
   self->template = berth_template_ref (template);
   return self;
 }
 
 BerthMachine *
-berth_machine_new_adopted (BerthVm *vm, const char *language, BerthLink *link, const char *instance,
-                           const char *name, const char *uuid)
+berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
+                           const char *instance, const char *name, const char *uuid)
 {
-  BerthMachine *self = machine_new (vm, language, link, instance, name, g_strdup (uuid));
+  BerthMachine *self = machine_new (vm, language, connection, instance, name, g_strdup (uuid));
 
   self->is_adopted = TRUE;
   return self;
@@ -228,8 +228,8 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
       = berth_images_dup_layers (start->images, berth_template_get_layers (self->template), error);
   /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write
    * them */
-  g_autofree char *dac_label = berth_link_dup_dac_label (self->link);
-  g_autofree char *uri = berth_link_dup_uri (self->link);
+  g_autofree char *dac_label = berth_connection_dup_dac_label (self->connection);
+  g_autofree char *uri = berth_connection_dup_uri (self->connection);
   g_autofree char *console_log = berth_console_dup_log_path (uri, self->name);
   g_autoptr (GOutputStream) boot_log = machine_ref_boot_log (self);
   BerthDomainParams params = {
@@ -240,15 +240,16 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
     .vcpus = berth_vm_get_vcpus (self->vm),
     .kernel = berth_images_get_kernel (start->images),
     .initramfs = berth_images_get_initramfs (start->images),
-    .domain_type = berth_link_get_domain_type (self->link),
+    .domain_type = berth_connection_get_domain_type (self->connection),
     .dac_label = dac_label,
-    .limit_cpu = berth_link_get_cpu_limits (self->link) == BERTH_LINK_CPU_LIMITS_SET,
+    .limit_cpu
+    = berth_connection_get_cpu_limits (self->connection) == BERTH_CONNECTION_CPU_LIMITS_SET,
     .layers = (const char *const *)layers,
     /* a boot that fails tells why; a clone has booted already */
     .console_log = is_clone (self) ? NULL : console_log,
     .loud_boot = boot_log != NULL,
     .skip_cpu_probe
-    = berth_template_wants_skip_cpu_probe (berth_link_get_libvirt_version (self->link)),
+    = berth_template_wants_skip_cpu_probe (berth_connection_get_libvirt_version (self->connection)),
   };
 
   if (layers == NULL)
@@ -257,7 +258,8 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
     {
       params.ram_file = berth_snapshot_get_ram_path (self->snapshot);
       params.ram_private = is_clone (self);
-      params.ram_read_only = berth_link_get_qemu_version (self->link) >= QEMU_WITH_ROM_OFF;
+      params.ram_read_only
+          = berth_connection_get_qemu_version (self->connection) >= QEMU_WITH_ROM_OFF;
       params.incoming = is_clone (self);
     }
   return berth_template_instantiate (self->template, &params, error);
@@ -295,14 +297,15 @@ machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *
       = g_strdup_printf ("%s %d", berth_template_get_digest (self->template), self->how);
   guint flags = is_clone (self) ? BERTH_DOMAIN_START_PAUSED : 0;
 
-  if (berth_link_knows_shape (self->link, shape))
+  if (berth_connection_knows_shape (self->connection, shape))
     flags |= BERTH_DOMAIN_START_KNOWN;
   if (!berth_domain_start (connection, xml, flags, out_live_xml, error))
     return FALSE;
-  berth_link_learn_shape (self->link, shape);
+  berth_connection_learn_shape (self->connection, shape);
   /* the first domain goes without; all others pay nothing for the question */
-  if (berth_link_get_cpu_limits (self->link) == BERTH_LINK_CPU_LIMITS_UNKNOWN)
-    berth_link_learn_cpu_limits (self->link, berth_domain_has_cpu_limits (connection, self->uuid));
+  if (berth_connection_get_cpu_limits (self->connection) == BERTH_CONNECTION_CPU_LIMITS_UNKNOWN)
+    berth_connection_learn_cpu_limits (self->connection,
+                                       berth_domain_has_cpu_limits (connection, self->uuid));
   return TRUE;
 }
 
@@ -311,7 +314,7 @@ machine_connect (BerthMachine *self, virConnectPtr connection, const char *live_
                  GError **error)
 {
   g_autofree char *path = berth_domain_dup_channel_path (live_xml, BERTH_PROTOCOL_PORT);
-  g_autofree char *uri = berth_link_dup_uri (self->link);
+  g_autofree char *uri = berth_connection_dup_uri (self->connection);
 
   start->process = berth_process_open (uri, self->name);
   start->console_path = berth_domain_dup_console_path (live_xml);
@@ -324,7 +327,7 @@ static gboolean
 create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GError **error)
 {
   g_auto (virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, error);
   g_autofree char *xml = NULL;
   g_autofree char *live_xml = NULL;
 
@@ -347,7 +350,7 @@ static gboolean
 adopt_domain (BerthMachine *self, Start *start, GError **error)
 {
   g_auto (virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_START, error);
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, error);
   g_autofree char *live_xml
       = connection != NULL ? berth_domain_dup_live_xml (connection, self->uuid, error) : NULL;
 
@@ -437,7 +440,7 @@ paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
   BerthMachine *self = source;
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
-      = berth_link_ref_connection (self->link, BERTH_LINK_START, &error);
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, &error);
 
   if (connection != NULL && berth_domain_set_paused (connection, self->uuid, TRUE, &error))
     g_task_return_boolean (task, TRUE);
@@ -452,7 +455,7 @@ machine_pause (BerthMachine *self, GTask *task)
 {
   g_autoptr (GTask) owned = task;
 
-  berth_link_run (self->link, BERTH_LINK_START, owned, paused_job);
+  berth_connection_run (self->connection, BERTH_CONNECTION_START, owned, paused_job);
 }
 
 static void
@@ -651,7 +654,7 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
   start->mark = berth_machine_make_mark (self);
   start->images = images != NULL ? berth_images_ref (images) : NULL; /* NULL: it is adopted */
   g_task_set_task_data (job, start, (GDestroyNotify)start_free);
-  berth_link_run (self->link, BERTH_LINK_START, job, create_job);
+  berth_connection_run (self->connection, BERTH_CONNECTION_START, job, create_job);
 }
 
 void

@@ -4,7 +4,7 @@
 
 #include "berth-guest.h"
 #include "berth-images.h"
-#include "berth-link.h"
+#include "berth-connection.h"
 #include "plugin/snapshot/berth-snapshot.h"
 #include "berth-template.h"
 #include "pool/berth-vm.h"
@@ -17,12 +17,13 @@ G_BEGIN_DECLS
 G_DECLARE_FINAL_TYPE (BerthMachine, berth_machine, BERTH, MACHINE, GObject)
 
 /* @name: of the domain; @instance: for its mark. Main context, as are all calls. */
-BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthLink *link,
+BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connection,
                                  const char *instance, const char *name);
 
 /* Of a domain that exists already. @language: (nullable): NULL where it is only to be ended. */
-BerthMachine *berth_machine_new_adopted (BerthVm *vm, const char *language, BerthLink *link,
-                                         const char *instance, const char *name, const char *uuid);
+BerthMachine *
+berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
+                           const char *instance, const char *name, const char *uuid);
 
 /**
  * BerthMachineStart:

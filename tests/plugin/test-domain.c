@@ -4,12 +4,12 @@
 
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
-#include "berth-link.h"
+#include "berth-connection.h"
 #include "berth-mark.h"
 
 typedef struct
 {
-  BerthLink *link;
+  BerthConnection *libvirtd;
   virConnectPtr connection;
   GPtrArray *stopped; /* uuid (owned) */
   GAsyncResult *result;
@@ -37,14 +37,15 @@ set_up (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   fixture->stopped = g_ptr_array_new_with_free_func (g_free);
-  fixture->link = berth_link_new ("test:///default", NULL);
-  berth_link_set_funcs (fixture->link, stopped_cb, NULL, fixture);
-  berth_link_open_async (fixture->link, NULL, done_cb, fixture);
+  fixture->libvirtd = berth_connection_new ("test:///default", NULL);
+  berth_connection_set_funcs (fixture->libvirtd, stopped_cb, NULL, fixture);
+  berth_connection_open_async (fixture->libvirtd, NULL, done_cb, fixture);
   while (fixture->result == NULL)
     g_main_context_iteration (NULL, TRUE);
-  g_assert_true (berth_link_open_finish (fixture->link, fixture->result, &error));
+  g_assert_true (berth_connection_open_finish (fixture->libvirtd, fixture->result, &error));
   g_assert_no_error (error);
-  fixture->connection = berth_link_ref_connection (fixture->link, BERTH_LINK_CONTROL, &error);
+  fixture->connection
+      = berth_connection_ref_connection (fixture->libvirtd, BERTH_CONNECTION_CONTROL, &error);
   g_assert_no_error (error);
 }
 
@@ -52,11 +53,11 @@ static void
 tear_down (Fixture *fixture, gconstpointer data)
 {
   virConnectClose (fixture->connection);
-  berth_link_close (fixture->link);
+  berth_connection_close (fixture->libvirtd);
   g_clear_object (&fixture->result);
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  g_assert_finalize_object (fixture->link);
+  g_assert_finalize_object (fixture->libvirtd);
   g_ptr_array_unref (fixture->stopped);
 }
 
@@ -95,7 +96,7 @@ start (Fixture *fixture, const char *name, const char *uuid, const char *instanc
 static gboolean
 end_domain (Fixture *fixture, const char *uuid, GError **error)
 {
-  g_autofree char *uri = berth_link_dup_uri (fixture->link);
+  g_autofree char *uri = berth_connection_dup_uri (fixture->libvirtd);
 
   return berth_domain_end (fixture->connection, uri, uuid, "none", error);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Local files that come whole or not at all, also when the command is killed on the way. */
-#include "plugin/cli/berth-cli-landing.h"
+#include "plugin/cli/berth-cli-atomic-file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ dup_temporary (void)
 }
 
 gboolean
-berth_landing_open (BerthLanding *self, int folder_fd, const char *local, GError **error)
+berth_atomic_file_open (BerthAtomicFile *self, int folder_fd, const char *local, GError **error)
 {
   self->folder_fd = folder_fd;
   self->fd = openat (folder_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
@@ -46,7 +46,7 @@ berth_landing_open (BerthLanding *self, int folder_fd, const char *local, GError
 }
 
 guint32
-berth_landing_mode (guint32 mode)
+berth_atomic_file_mode (guint32 mode)
 {
   mode_t mask = umask (0);
 
@@ -56,7 +56,7 @@ berth_landing_mode (guint32 mode)
 
 /* Gives a nameless file a name, the wanted one if nothing has it. */
 static gboolean
-landing_link (BerthLanding *self, const char *name, gboolean *out_done)
+landing_link (BerthAtomicFile *self, const char *name, gboolean *out_done)
 {
   g_autofree char *source = g_strdup_printf ("/proc/self/fd/%d", self->fd);
 
@@ -71,12 +71,12 @@ landing_link (BerthLanding *self, const char *name, gboolean *out_done)
 }
 
 gboolean
-berth_landing_finish (BerthLanding *self, const char *name, guint32 mode, const char *local,
-                      GError **error)
+berth_atomic_file_finish (BerthAtomicFile *self, const char *name, guint32 mode, const char *local,
+                          GError **error)
 {
   gboolean is_done = FALSE;
 
-  if (fchmod (self->fd, berth_landing_mode (mode)) != 0
+  if (fchmod (self->fd, berth_atomic_file_mode (mode)) != 0
       || (self->temporary == NULL && !landing_link (self, name, &is_done)))
     return fail (local, error);
   if (is_done)
@@ -88,7 +88,7 @@ berth_landing_finish (BerthLanding *self, const char *name, guint32 mode, const 
 }
 
 void
-berth_landing_clear (BerthLanding *self)
+berth_atomic_file_clear (BerthAtomicFile *self)
 {
   if (self->temporary != NULL)
     unlinkat (self->folder_fd, self->temporary, 0);

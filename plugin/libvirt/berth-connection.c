@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The link to libvirtd: a few long-lived connections, kept alive, opened again when they are lost,
- * and the domain events that come over them. */
-#include "berth-link.h"
+/* The connection to libvirtd: a few long-lived connections, kept alive, opened again when they are
+ * lost, and the domain events that come over them. */
+#include "berth-connection.h"
 
 #include <libvirt-glib/libvirt-glib.h>
 
@@ -20,27 +20,27 @@
  */
 #define OPEN_SLOW_S 5u
 
-struct _BerthLink
+struct _BerthConnection
 {
   GObject parent;
   char *wanted_uri;             /* NULL: to be found out */
   const char *wanted_virt_type; /* static; NULL likewise */
-  BerthWorkers *workers[BERTH_LINK_ROLES];
+  BerthWorkers *workers[BERTH_CONNECTION_ROLES];
   BerthWorkers *opener;
-  BerthLinkStoppedFunc stopped_func;
-  BerthLinkStateFunc state_func;
+  BerthConnectionStoppedFunc stopped_func;
+  BerthConnectionStateFunc state_func;
   gpointer user_data;
 
   GMutex lock; /* of the next ten: worker threads read them */
-  virConnectPtr connections[BERTH_LINK_ROLES];
+  virConnectPtr connections[BERTH_CONNECTION_ROLES];
   char *uri;
   unsigned long version;
   unsigned long qemu_version;
   const char *domain_type;
   char *kvm_problem;
   char *dac_label;
-  BerthLinkCpuLimits cpu_limits;
-  GHashTable *shapes; /* owned strings: validated since the link was opened */
+  BerthConnectionCpuLimits cpu_limits;
+  GHashTable *shapes; /* owned strings: validated since the connection was opened */
   gboolean is_up;
 
   int event_id;
@@ -50,15 +50,15 @@ struct _BerthLink
   gboolean is_closed;
 };
 
-G_DEFINE_FINAL_TYPE (BerthLink, berth_link, G_TYPE_OBJECT)
+G_DEFINE_FINAL_TYPE (BerthConnection, berth_connection, G_TYPE_OBJECT)
 
 static void link_lost_cb (virConnectPtr connection, int reason, void *user_data);
-static void link_open (BerthLink *self, GTask *task);
+static void link_open (BerthConnection *self, GTask *task);
 
 static void
-drop_connections (virConnectPtr connections[BERTH_LINK_ROLES])
+drop_connections (virConnectPtr connections[BERTH_CONNECTION_ROLES])
 {
-  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+  for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)
     if (connections[i] != NULL)
       {
         virConnectUnregisterCloseCallback (connections[i], link_lost_cb);
@@ -67,9 +67,9 @@ drop_connections (virConnectPtr connections[BERTH_LINK_ROLES])
 }
 
 static void
-berth_link_finalize (GObject *object)
+berth_connection_finalize (GObject *object)
 {
-  BerthLink *self = BERTH_LINK (object);
+  BerthConnection *self = BERTH_CONNECTION (object);
 
   g_assert (self->is_closed);
   g_free (self->wanted_uri);
@@ -78,32 +78,32 @@ berth_link_finalize (GObject *object)
   g_free (self->dac_label);
   g_hash_table_unref (self->shapes);
   g_mutex_clear (&self->lock);
-  G_OBJECT_CLASS (berth_link_parent_class)->finalize (object);
+  G_OBJECT_CLASS (berth_connection_parent_class)->finalize (object);
 }
 
 static void
-berth_link_class_init (BerthLinkClass *klass)
+berth_connection_class_init (BerthConnectionClass *klass)
 {
-  G_OBJECT_CLASS (klass)->finalize = berth_link_finalize;
+  G_OBJECT_CLASS (klass)->finalize = berth_connection_finalize;
 }
 
 static void
-berth_link_init (BerthLink *self)
+berth_connection_init (BerthConnection *self)
 {
   g_mutex_init (&self->lock);
   self->shapes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->event_id = -1;
   self->retry_ms = RETRY_MIN_MS;
-  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
-    self->workers[i] = berth_workers_new (BERTH_LINK_THREADS);
+  for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)
+    self->workers[i] = berth_workers_new (BERTH_CONNECTION_THREADS);
   self->opener = berth_workers_new (1);
 }
 
-BerthLink *
-berth_link_new (const char *uri, const char *virt_type)
+BerthConnection *
+berth_connection_new (const char *uri, const char *virt_type)
 {
   static gsize is_registered = 0;
-  BerthLink *self;
+  BerthConnection *self;
 
   if (g_once_init_enter (&is_registered))
     {
@@ -112,15 +112,15 @@ berth_link_new (const char *uri, const char *virt_type)
       gvir_event_register ();
       g_once_init_leave (&is_registered, 1);
     }
-  self = g_object_new (BERTH_TYPE_LINK, NULL);
+  self = g_object_new (BERTH_TYPE_CONNECTION, NULL);
   self->wanted_uri = g_strdup (uri);
   self->wanted_virt_type = g_intern_string (virt_type);
   return self;
 }
 
 void
-berth_link_set_funcs (BerthLink *self, BerthLinkStoppedFunc stopped, BerthLinkStateFunc state,
-                      gpointer user_data)
+berth_connection_set_funcs (BerthConnection *self, BerthConnectionStoppedFunc stopped,
+                            BerthConnectionStateFunc state, gpointer user_data)
 {
   self->stopped_func = stopped;
   self->state_func = state;
@@ -130,7 +130,7 @@ berth_link_set_funcs (BerthLink *self, BerthLinkStoppedFunc stopped, BerthLinkSt
 /* What the openers bring home. */
 typedef struct
 {
-  virConnectPtr connections[BERTH_LINK_ROLES];
+  virConnectPtr connections[BERTH_CONNECTION_ROLES];
   char *uri;
   unsigned long version;
   unsigned long qemu_version;
@@ -150,12 +150,12 @@ opened_free (Opened *opened)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Opened, opened_free)
 
-/* Asked once for each time that the link is opened: the answers take 5 ms, 0.2 s where KVM is
+/* Asked once for each time that the connection is opened: the answers take 5 ms, 0.2 s where KVM is
  * tried. */
 static void
 opened_look_around (Opened *opened, const char *wanted_virt_type)
 {
-  virConnectPtr connection = opened->connections[BERTH_LINK_CONTROL];
+  virConnectPtr connection = opened->connections[BERTH_CONNECTION_CONTROL];
   g_autofree char *capabilities = virConnectGetCapabilities (connection);
 
   opened->domain_type = wanted_virt_type;
@@ -172,7 +172,7 @@ open_uri (const char *uri, const char *virt_type, GError **error)
 {
   g_autoptr (Opened) opened = g_new0 (Opened, 1);
 
-  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+  for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)
     {
       g_autofree char *doing = g_strdup_printf ("can't connect to libvirt at %s", uri);
 
@@ -200,7 +200,7 @@ open_uri (const char *uri, const char *virt_type, GError **error)
 
 /* (nullable): the one to open; NULL: whichever answers */
 static const char *
-link_get_next_uri (BerthLink *self)
+link_get_next_uri (BerthConnection *self)
 {
   return self->uri != NULL ? self->uri : self->wanted_uri;
 }
@@ -208,7 +208,7 @@ link_get_next_uri (BerthLink *self)
 static void
 open_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
-  BerthLink *self = source;
+  BerthConnection *self = source;
   const char *uri = link_get_next_uri (self);
   g_autoptr (GError) error = NULL;
   g_autoptr (GError) system_error = NULL;
@@ -258,7 +258,7 @@ stopped_reason (int detail)
 static int
 lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int detail, void *user_data)
 {
-  BerthLink *self = user_data;
+  BerthConnection *self = user_data;
   char uuid[VIR_UUID_STRING_BUFLEN];
 
   if (event == VIR_DOMAIN_EVENT_STOPPED && self->stopped_func != NULL
@@ -268,18 +268,18 @@ lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int deta
 }
 
 static void
-link_publish (BerthLink *self, Opened *opened)
+link_publish (BerthConnection *self, Opened *opened)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+  for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)
     self->connections[i] = g_steal_pointer (&opened->connections[i]);
   g_free (self->uri);
   self->uri = g_steal_pointer (&opened->uri);
   self->version = opened->version;
   self->qemu_version = opened->qemu_version;
   g_hash_table_remove_all (self->shapes); /* it may be another version now */
-  self->cpu_limits = BERTH_LINK_CPU_LIMITS_UNKNOWN;
+  self->cpu_limits = BERTH_CONNECTION_CPU_LIMITS_UNKNOWN;
   self->domain_type = opened->domain_type;
   g_free (self->kvm_problem);
   self->kvm_problem = g_steal_pointer (&opened->kvm_problem);
@@ -290,13 +290,13 @@ link_publish (BerthLink *self, Opened *opened)
 
 /* Takes what was opened into use: events and loss first, so that nothing is missed. */
 static gboolean
-link_adopt (BerthLink *self, Opened *opened, GError **error)
+link_adopt (BerthConnection *self, Opened *opened, GError **error)
 {
-  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+  for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)
     if (virConnectRegisterCloseCallback (opened->connections[i], link_lost_cb, self, NULL) < 0)
       berth_libvirt_error_take_code (); /* the test driver can't be lost */
   self->event_id = virConnectDomainEventRegisterAny (
-      opened->connections[BERTH_LINK_CONTROL], NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+      opened->connections[BERTH_CONNECTION_CONTROL], NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
       VIR_DOMAIN_EVENT_CALLBACK (lifecycle_cb), self, NULL);
   if (self->event_id < 0)
     {
@@ -312,7 +312,7 @@ link_adopt (BerthLink *self, Opened *opened, GError **error)
 static void
 opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  BerthLink *self = BERTH_LINK (source);
+  BerthConnection *self = BERTH_CONNECTION (source);
   g_autoptr (GTask) task = user_data;
   g_autoptr (GError) error = NULL;
   g_autoptr (Opened) opened = g_task_propagate_pointer (G_TASK (result), &error);
@@ -331,7 +331,7 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static gboolean
 slow_cb (gpointer user_data)
 {
-  BerthLink *self = user_data;
+  BerthConnection *self = user_data;
   const char *uri = link_get_next_uri (self);
 
   self->slow_id = 0;
@@ -342,7 +342,7 @@ slow_cb (gpointer user_data)
 }
 
 static void
-link_open (BerthLink *self, GTask *task)
+link_open (BerthConnection *self, GTask *task)
 {
   g_autoptr (GTask) job = g_task_new (self, NULL, opened_cb, g_object_ref (task));
 
@@ -354,7 +354,7 @@ link_open (BerthLink *self, GTask *task)
 static gboolean retry_cb (gpointer user_data);
 
 static void
-link_retry_later (BerthLink *self)
+link_retry_later (BerthConnection *self)
 {
   if (self->is_closed || self->retry_id != 0)
     return;
@@ -365,7 +365,7 @@ link_retry_later (BerthLink *self)
 static void
 reopened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  BerthLink *self = BERTH_LINK (source);
+  BerthConnection *self = BERTH_CONNECTION (source);
   g_autoptr (GError) error = NULL;
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
@@ -382,7 +382,7 @@ reopened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static gboolean
 retry_cb (gpointer user_data)
 {
-  BerthLink *self = user_data;
+  BerthConnection *self = user_data;
   g_autoptr (GTask) task = g_task_new (self, NULL, reopened_cb, NULL);
 
   self->retry_id = 0;
@@ -391,7 +391,7 @@ retry_cb (gpointer user_data)
 }
 
 static void
-link_withdraw (BerthLink *self, virConnectPtr connections[BERTH_LINK_ROLES])
+link_withdraw (BerthConnection *self, virConnectPtr connections[BERTH_CONNECTION_ROLES])
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -401,13 +401,14 @@ link_withdraw (BerthLink *self, virConnectPtr connections[BERTH_LINK_ROLES])
 }
 
 static void
-link_take_down (BerthLink *self)
+link_take_down (BerthConnection *self)
 {
-  virConnectPtr connections[BERTH_LINK_ROLES];
+  virConnectPtr connections[BERTH_CONNECTION_ROLES];
 
   link_withdraw (self, connections);
   if (self->event_id >= 0
-      && virConnectDomainEventDeregisterAny (connections[BERTH_LINK_CONTROL], self->event_id) < 0)
+      && virConnectDomainEventDeregisterAny (connections[BERTH_CONNECTION_CONTROL], self->event_id)
+             < 0)
     berth_libvirt_error_take_code ();
   self->event_id = -1;
   drop_connections (connections);
@@ -417,9 +418,9 @@ link_take_down (BerthLink *self)
 static gboolean
 lost_idle (gpointer user_data)
 {
-  g_autoptr (BerthLink) self = user_data;
+  g_autoptr (BerthConnection) self = user_data;
 
-  if (self->is_closed || !berth_link_is_up (self))
+  if (self->is_closed || !berth_connection_is_up (self))
     return G_SOURCE_REMOVE;
   g_warning ("lost the connection to libvirt at %s: new requests wait until it is back", self->uri);
   link_take_down (self);
@@ -436,24 +437,24 @@ link_lost_cb (virConnectPtr connection, int reason, void *user_data)
 }
 
 void
-berth_link_open_async (BerthLink *self, GCancellable *cancellable, GAsyncReadyCallback callback,
-                       gpointer user_data)
+berth_connection_open_async (BerthConnection *self, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
-  g_task_set_source_tag (task, berth_link_open_async);
+  g_task_set_source_tag (task, berth_connection_open_async);
   link_open (self, task);
 }
 
 gboolean
-berth_link_open_finish (BerthLink *self, GAsyncResult *result, GError **error)
+berth_connection_open_finish (BerthConnection *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 void
-berth_link_close (BerthLink *self)
+berth_connection_close (BerthConnection *self)
 {
   if (self->is_closed)
     return;
@@ -462,14 +463,14 @@ berth_link_close (BerthLink *self)
   self->stopped_func = NULL;
   g_clear_handle_id (&self->retry_id, g_source_remove);
   g_clear_handle_id (&self->slow_id, g_source_remove);
-  for (guint i = 0; i < BERTH_LINK_ROLES; i++)
+  for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)
     g_clear_pointer (&self->workers[i], berth_workers_free);
   g_clear_pointer (&self->opener, berth_workers_free);
   link_take_down (self);
 }
 
 virConnectPtr
-berth_link_ref_connection (BerthLink *self, BerthLinkRole role, GError **error)
+berth_connection_ref_connection (BerthConnection *self, BerthConnectionRole role, GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   virConnectPtr connection = self->connections[role];
@@ -484,7 +485,8 @@ berth_link_ref_connection (BerthLink *self, BerthLinkRole role, GError **error)
 }
 
 void
-berth_link_run (BerthLink *self, BerthLinkRole role, GTask *task, GTaskThreadFunc func)
+berth_connection_run (BerthConnection *self, BerthConnectionRole role, GTask *task,
+                      GTaskThreadFunc func)
 {
   if (self->is_closed)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is stopping");
@@ -493,7 +495,7 @@ berth_link_run (BerthLink *self, BerthLinkRole role, GTask *task, GTaskThreadFun
 }
 
 gboolean
-berth_link_is_up (BerthLink *self)
+berth_connection_is_up (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -501,7 +503,7 @@ berth_link_is_up (BerthLink *self)
 }
 
 char *
-berth_link_dup_uri (BerthLink *self)
+berth_connection_dup_uri (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -509,7 +511,7 @@ berth_link_dup_uri (BerthLink *self)
 }
 
 unsigned long
-berth_link_get_libvirt_version (BerthLink *self)
+berth_connection_get_libvirt_version (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -517,7 +519,7 @@ berth_link_get_libvirt_version (BerthLink *self)
 }
 
 unsigned long
-berth_link_get_qemu_version (BerthLink *self)
+berth_connection_get_qemu_version (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -525,7 +527,7 @@ berth_link_get_qemu_version (BerthLink *self)
 }
 
 const char *
-berth_link_get_domain_type (BerthLink *self)
+berth_connection_get_domain_type (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -533,7 +535,7 @@ berth_link_get_domain_type (BerthLink *self)
 }
 
 char *
-berth_link_dup_kvm_problem (BerthLink *self)
+berth_connection_dup_kvm_problem (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -541,15 +543,15 @@ berth_link_dup_kvm_problem (BerthLink *self)
 }
 
 char *
-berth_link_dup_dac_label (BerthLink *self)
+berth_connection_dup_dac_label (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return g_strdup (self->dac_label);
 }
 
-BerthLinkCpuLimits
-berth_link_get_cpu_limits (BerthLink *self)
+BerthConnectionCpuLimits
+berth_connection_get_cpu_limits (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -557,15 +559,16 @@ berth_link_get_cpu_limits (BerthLink *self)
 }
 
 void
-berth_link_learn_cpu_limits (BerthLink *self, gboolean has_limits)
+berth_connection_learn_cpu_limits (BerthConnection *self, gboolean has_limits)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  self->cpu_limits = has_limits ? BERTH_LINK_CPU_LIMITS_SET : BERTH_LINK_CPU_LIMITS_NONE;
+  self->cpu_limits
+      = has_limits ? BERTH_CONNECTION_CPU_LIMITS_SET : BERTH_CONNECTION_CPU_LIMITS_NONE;
 }
 
 gboolean
-berth_link_knows_shape (BerthLink *self, const char *shape)
+berth_connection_knows_shape (BerthConnection *self, const char *shape)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
@@ -573,7 +576,7 @@ berth_link_knows_shape (BerthLink *self, const char *shape)
 }
 
 void
-berth_link_learn_shape (BerthLink *self, const char *shape)
+berth_connection_learn_shape (BerthConnection *self, const char *shape)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 

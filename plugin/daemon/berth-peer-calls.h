@@ -6,19 +6,19 @@
 
 G_BEGIN_DECLS
 
-typedef struct _BerthCalls BerthCalls;
+typedef struct _BerthPeerCalls BerthPeerCalls;
 
-BerthCalls *berth_calls_new (void);
-void berth_calls_unref (BerthCalls *self);
+BerthPeerCalls *berth_peer_calls_new (void);
+void berth_peer_calls_unref (BerthPeerCalls *self);
 
 /* (transfer none): lives as long as @invocation */
-GCancellable *berth_calls_add (BerthCalls *self, GDBusMethodInvocation *invocation);
+GCancellable *berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation);
 /* (transfer none) (nullable): that of the call that message @serial made, if it has no answer
  * yet */
-GCancellable *berth_calls_find (BerthCalls *self, guint32 serial);
+GCancellable *berth_peer_calls_find (BerthPeerCalls *self, guint32 serial);
 /* The call that message @serial made, if it has no answer yet. */
-void berth_calls_cancel (BerthCalls *self, guint32 serial);
+void berth_peer_calls_cancel (BerthPeerCalls *self, guint32 serial);
 /* Every call, also those to come. */
-void berth_calls_cancel_all (BerthCalls *self);
+void berth_peer_calls_cancel_all (BerthPeerCalls *self);
 
 G_END_DECLS

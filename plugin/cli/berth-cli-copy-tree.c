@@ -2,7 +2,7 @@
 /* Files and whole folders to and from a sandbox. Links and special files in folders are left out.
  * Nothing is written outside of the local path: every name that a guest lists is looked at, and
  * made in the open folder that it belongs to, without following links. */
-#include "plugin/cli/berth-cli-tree.h"
+#include "plugin/cli/berth-cli-copy-tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plugin/cli/berth-cli-landing.h"
+#include "plugin/cli/berth-cli-atomic-file.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
@@ -29,7 +29,7 @@ typedef struct
 } Walk;
 
 char *
-berth_tree_dup_name (const char *path)
+berth_copy_tree_dup_name (const char *path)
 {
   g_autofree char *name = g_path_get_basename (path);
 
@@ -53,12 +53,12 @@ fail_local (const char *local, GError **error)
 static gboolean
 walk_count (Walk *self, const char *what, guint depth, GError **error)
 {
-  if (++self->entries <= BERTH_TREE_ENTRIES_MAX && depth <= BERTH_TREE_DEPTH_MAX)
+  if (++self->entries <= BERTH_COPY_TREE_ENTRIES_MAX && depth <= BERTH_COPY_TREE_DEPTH_MAX)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                "%s: more than %u entries, or folders more than %u deep: carry it in parts, or "
                "packed",
-               what, BERTH_TREE_ENTRIES_MAX, BERTH_TREE_DEPTH_MAX);
+               what, BERTH_COPY_TREE_ENTRIES_MAX, BERTH_COPY_TREE_DEPTH_MAX);
   return FALSE;
 }
 
@@ -180,7 +180,7 @@ dup_guest_target (const char *local, const char *guest, GError **error)
 
   if (!g_str_has_suffix (guest, "/"))
     return g_strdup (guest);
-  name = strcmp (local, "-") != 0 ? berth_tree_dup_name (local) : NULL;
+  name = strcmp (local, "-") != 0 ? berth_copy_tree_dup_name (local) : NULL;
   if (name != NULL)
     return g_build_filename (guest, name, NULL);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
@@ -197,7 +197,7 @@ is_special (const char *local)
 }
 
 gboolean
-berth_tree_put (BerthTransfer *self, const char *local, const char *guest, GError **error)
+berth_copy_tree_put (BerthTransfer *self, const char *local, const char *guest, GError **error)
 {
   g_autofree char *target = dup_guest_target (local, guest, error);
   Walk walk = { .transfer = self };
@@ -225,15 +225,15 @@ static gboolean
 get_file (Walk *self, const char *guest, int folder_fd, const char *name, const char *local,
           GError **error)
 {
-  guint64 all = self->transfer->max_bytes * BERTH_TREE_FILES_FACTOR;
+  guint64 all = self->transfer->max_bytes * BERTH_COPY_TREE_FILES_FACTOR;
   guint64 max = MIN (self->transfer->max_bytes, all - MIN (all, self->bytes));
-  g_auto (BerthLanding) landing = BERTH_LANDING_INIT;
+  g_auto (BerthAtomicFile) landing = BERTH_ATOMIC_FILE_INIT;
   guint64 size = 0;
   guint32 mode;
 
-  if (!berth_landing_open (&landing, folder_fd, local, error)
+  if (!berth_atomic_file_open (&landing, folder_fd, local, error)
       || !berth_transfer_get (self->transfer, guest, max, landing.fd, local, &mode, &size, error)
-      || !berth_landing_finish (&landing, name, mode, local, error))
+      || !berth_atomic_file_finish (&landing, name, mode, local, error))
     return FALSE;
   self->bytes += size;
   return TRUE;
@@ -270,7 +270,7 @@ get_subfolder (Walk *self, const char *guest, int folder_fd, const char *name, c
     return FALSE;
   ok = get_folder (self, guest, fd, local, depth + 1, error);
   if (ok && is_new)
-    fchmod (fd, berth_landing_mode (mode) | 0700);
+    fchmod (fd, berth_atomic_file_mode (mode) | 0700);
   close (fd);
   return ok;
 }
@@ -390,7 +390,7 @@ dup_local_target (const char *guest, const char *local, GError **error)
 
   if (g_str_has_suffix (local, "/") || g_file_test (local, G_FILE_TEST_IS_DIR))
     {
-      name = berth_tree_dup_name (guest);
+      name = berth_copy_tree_dup_name (guest);
       return name != NULL ? g_build_filename (local, name, NULL) : dup_without_slashes (local);
     }
   real = realpath (local, NULL);
@@ -446,7 +446,7 @@ get_special (BerthTransfer *self, const char *guest, const char *local, GError *
 }
 
 gboolean
-berth_tree_get (BerthTransfer *self, const char *guest, const char *local, GError **error)
+berth_copy_tree_get (BerthTransfer *self, const char *guest, const char *local, GError **error)
 {
   g_autofree char *target = NULL;
   g_autofree char *type = NULL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A call is known by its message's serial, from its beginning until its invocation is gone. */
-#include "plugin/daemon/berth-calls.h"
+#include "plugin/daemon/berth-peer-calls.h"
 
 #define DATA_KEY "berth-call"
 
-struct _BerthCalls
+struct _BerthPeerCalls
 {
   grefcount ref_count;
   GHashTable *by_serial; /* serial → Call (borrowed) */
@@ -13,15 +13,15 @@ struct _BerthCalls
 
 typedef struct
 {
-  BerthCalls *calls;
+  BerthPeerCalls *calls;
   GCancellable *cancellable;
   guint32 serial;
 } Call;
 
-BerthCalls *
-berth_calls_new (void)
+BerthPeerCalls *
+berth_peer_calls_new (void)
 {
-  BerthCalls *self = g_new0 (BerthCalls, 1);
+  BerthPeerCalls *self = g_new0 (BerthPeerCalls, 1);
 
   g_ref_count_init (&self->ref_count);
   self->by_serial = g_hash_table_new (NULL, NULL);
@@ -29,7 +29,7 @@ berth_calls_new (void)
 }
 
 void
-berth_calls_unref (BerthCalls *self)
+berth_peer_calls_unref (BerthPeerCalls *self)
 {
   if (!g_ref_count_dec (&self->ref_count))
     return;
@@ -47,12 +47,12 @@ call_free (gpointer data)
   if (g_hash_table_lookup (call->calls->by_serial, key) == call)
     g_hash_table_remove (call->calls->by_serial, key);
   g_object_unref (call->cancellable);
-  berth_calls_unref (call->calls);
+  berth_peer_calls_unref (call->calls);
   g_free (call);
 }
 
 GCancellable *
-berth_calls_add (BerthCalls *self, GDBusMethodInvocation *invocation)
+berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation)
 {
   Call *call = g_new0 (Call, 1);
 
@@ -68,7 +68,7 @@ berth_calls_add (BerthCalls *self, GDBusMethodInvocation *invocation)
 }
 
 GCancellable *
-berth_calls_find (BerthCalls *self, guint32 serial)
+berth_peer_calls_find (BerthPeerCalls *self, guint32 serial)
 {
   Call *call = g_hash_table_lookup (self->by_serial, GUINT_TO_POINTER (serial));
 
@@ -76,16 +76,16 @@ berth_calls_find (BerthCalls *self, guint32 serial)
 }
 
 void
-berth_calls_cancel (BerthCalls *self, guint32 serial)
+berth_peer_calls_cancel (BerthPeerCalls *self, guint32 serial)
 {
-  GCancellable *found = berth_calls_find (self, serial);
+  GCancellable *found = berth_peer_calls_find (self, serial);
   g_autoptr (GCancellable) cancellable = found != NULL ? g_object_ref (found) : NULL;
 
   g_cancellable_cancel (cancellable);
 }
 
 void
-berth_calls_cancel_all (BerthCalls *self)
+berth_peer_calls_cancel_all (BerthPeerCalls *self)
 {
   /* cancelling one may end others, so they are looked up first */
   g_autoptr (GPtrArray) cancellables = g_ptr_array_new_with_free_func (g_object_unref);

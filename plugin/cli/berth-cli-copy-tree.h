@@ -7,18 +7,20 @@
 G_BEGIN_DECLS
 
 /* What one verb carries at most, whatever the guest lists */
-#define BERTH_TREE_DEPTH_MAX 128u
-#define BERTH_TREE_ENTRIES_MAX 100000u
-#define BERTH_TREE_FILES_FACTOR 8u /* all files of a folder together, in the size of one */
+#define BERTH_COPY_TREE_DEPTH_MAX 128u
+#define BERTH_COPY_TREE_ENTRIES_MAX 100000u
+#define BERTH_COPY_TREE_FILES_FACTOR 8u /* all files of a folder together, in the size of one */
 
 /* @local: a file, a folder, or what is to be read to its end; "-" for standard input. @guest:
  * where; one that ends with a slash is a folder that gets it under its own name. */
-gboolean berth_tree_put (BerthTransfer *self, const char *local, const char *guest, GError **error);
+gboolean
+berth_copy_tree_put (BerthTransfer *self, const char *local, const char *guest, GError **error);
 /* @guest: a file or a folder. @local: where; an existing folder, or a path that ends with a slash,
  * gets it under its own name; "-" for standard output. */
-gboolean berth_tree_get (BerthTransfer *self, const char *guest, const char *local, GError **error);
+gboolean
+berth_copy_tree_get (BerthTransfer *self, const char *guest, const char *local, GError **error);
 
 /* (transfer full) (nullable): the last name in a path; NULL where there is none, as in "." */
-char *berth_tree_dup_name (const char *path);
+char *berth_copy_tree_dup_name (const char *path);
 
 G_END_DECLS

@@ -7,7 +7,7 @@
 G_BEGIN_DECLS
 
 /**
- * BerthLanding:
+ * BerthAtomicFile:
  * @fd: to be written to
  * @folder_fd: where it will be, borrowed
  * @temporary: (nullable): its name meanwhile, where the file system wants one
@@ -17,23 +17,24 @@ typedef struct
   int fd;
   int folder_fd;
   char *temporary;
-} BerthLanding;
+} BerthAtomicFile;
 
-#define BERTH_LANDING_INIT                                                                         \
+#define BERTH_ATOMIC_FILE_INIT                                                                     \
   {                                                                                                \
     -1, -1, NULL                                                                                   \
   }
 
 /* @local: for messages */
-gboolean berth_landing_open (BerthLanding *self, int folder_fd, const char *local, GError **error);
+gboolean
+berth_atomic_file_open (BerthAtomicFile *self, int folder_fd, const char *local, GError **error);
 /* Gives it its name, replacing what has that name, a link itself and not what it points to. */
-gboolean berth_landing_finish (BerthLanding *self, const char *name, guint32 mode,
-                               const char *local, GError **error);
+gboolean berth_atomic_file_finish (BerthAtomicFile *self, const char *name, guint32 mode,
+                                   const char *local, GError **error);
 /* What never got its name is gone. */
-void berth_landing_clear (BerthLanding *self);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthLanding, berth_landing_clear)
+void berth_atomic_file_clear (BerthAtomicFile *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthAtomicFile, berth_atomic_file_clear)
 
 /* The permission bits of a guest's file, as our umask lets them be */
-guint32 berth_landing_mode (guint32 mode);
+guint32 berth_atomic_file_mode (guint32 mode);
 
 G_END_DECLS

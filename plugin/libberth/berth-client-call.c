@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How a call to berthd ends: by its answer, by being withdrawn, or by berthd's end, and what each
  * means for the caller. Calls of a client share a connection, so cancelling one is a message. */
-#include "plugin/libberth/berth-call.h"
+#include "plugin/libberth/berth-client-call.h"
 
 #include "plugin/bus/berth-bus-names.h"
 #include "plugin/bus/berth-progress-watch.h"
@@ -11,7 +11,7 @@
 
 typedef struct
 {
-  BerthCallKind kind;
+  BerthClientCallKind kind;
   const char *answer_type;
   GDBusMessage *message;
   BerthClient *client;
@@ -105,11 +105,11 @@ error_of_answer (GDBusMessage *answer)
 /* Why there is no answer; for a program that may have run this is another thing than for a
  * question. */
 static GError *
-error_of_silence (BerthCallKind kind, const GError *cause)
+error_of_silence (BerthClientCallKind kind, const GError *cause)
 {
   if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return g_error_copy (cause);
-  if (kind == BERTH_CALL_RUNS_CODE)
+  if (kind == BERTH_CLIENT_CALL_RUNS_CODE)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
                         "berthd went away before it said how the program ended (%s): look at what "
                         "the program does elsewhere before you run it again",
@@ -153,7 +153,7 @@ return_answer (GTask *task, GDBusMessage *answer)
 
   if (body == NULL)
     g_task_return_error (task, error);
-  else if (call->kind == BERTH_CALL_CREATES
+  else if (call->kind == BERTH_CLIENT_CALL_CREATES
            && g_cancellable_is_cancelled (g_task_get_cancellable (task)))
     {
       discard_sandbox (call, body);
@@ -218,7 +218,7 @@ send_call (GTask *task)
   Call *call = g_task_get_task_data (task);
   g_autoptr (GTask) own = g_object_ref (task);
   GCancellable *cancellable = g_task_get_cancellable (task);
-  gboolean is_question = call->kind == BERTH_CALL_ASKS;
+  gboolean is_question = call->kind == BERTH_CLIENT_CALL_ASKS;
   Withdrawal *withdrawal;
   guint32 serial = 0;
 
@@ -270,7 +270,7 @@ connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-berth_call_start (GTask *task, const BerthCall *what)
+berth_client_call_start (GTask *task, const BerthClientCall *what)
 {
   g_autoptr (GUnixFDList) fds = what->fds;
   g_autoptr (GTask) connecting = NULL;
@@ -299,8 +299,8 @@ berth_call_start (GTask *task, const BerthCall *what)
 }
 
 GTask *
-berth_call_new_task (gpointer source, gpointer tag, GCancellable *cancellable,
-                     GAsyncReadyCallback callback, gpointer user_data)
+berth_client_call_new_task (gpointer source, gpointer tag, GCancellable *cancellable,
+                            GAsyncReadyCallback callback, gpointer user_data)
 {
   GTask *task = g_task_new (source, cancellable, callback, user_data);
 
@@ -309,7 +309,7 @@ berth_call_new_task (gpointer source, gpointer tag, GCancellable *cancellable,
 }
 
 GVariant *
-berth_call_finish (gpointer source, GAsyncResult *result, gpointer tag, GError **error)
+berth_client_call_finish (gpointer source, GAsyncResult *result, gpointer tag, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, source), NULL);
   g_return_val_if_fail (g_task_get_source_tag (G_TASK (result)) == tag, NULL);
@@ -318,9 +318,9 @@ berth_call_finish (gpointer source, GAsyncResult *result, gpointer tag, GError *
 }
 
 GVariant *
-berth_call_finish_child (gpointer source, GAsyncResult *result, gpointer tag, GError **error)
+berth_client_call_finish_child (gpointer source, GAsyncResult *result, gpointer tag, GError **error)
 {
-  g_autoptr (GVariant) body = berth_call_finish (source, result, tag, error);
+  g_autoptr (GVariant) body = berth_client_call_finish (source, result, tag, error);
 
   return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
 }

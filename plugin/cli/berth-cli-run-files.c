@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A run with files: which go where, and the life of the sandbox around them. */
-#include "plugin/cli/berth-cli-carry.h"
+#include "plugin/cli/berth-cli-run-files.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "plugin/cli/berth-cli-report.h"
-#include "plugin/cli/berth-cli-tree.h"
+#include "plugin/cli/berth-cli-copy-tree.h"
 #include "pool/berth-error.h"
 
 typedef struct
@@ -17,7 +17,7 @@ typedef struct
   char *guest;
 } Item;
 
-struct _BerthCarry
+struct _BerthRunFiles
 {
   GPtrArray *uploads;   /* Item */
   GPtrArray *downloads; /* Item */
@@ -46,7 +46,7 @@ refuse (const char *option, const char *value, const char *what, GError **error)
 
 /* LOCAL:GUEST; a local path may have a colon */
 static gboolean
-add_upload (BerthCarry *self, const char *value, GError **error)
+add_upload (BerthRunFiles *self, const char *value, GError **error)
 {
   const char *colon = strrchr (value, ':');
   Item *item;
@@ -67,7 +67,7 @@ add_upload (BerthCarry *self, const char *value, GError **error)
 
 /* GUEST[:LOCAL]; LOCAL may have more colons */
 static gboolean
-add_download (BerthCarry *self, const char *value, GError **error)
+add_download (BerthRunFiles *self, const char *value, GError **error)
 {
   const char *colon = strchr (value, ':');
   Item *item;
@@ -78,7 +78,7 @@ add_download (BerthCarry *self, const char *value, GError **error)
   g_ptr_array_add (self->downloads, item);
   item->option = g_strconcat ("--download ", value, NULL);
   item->guest = colon != NULL ? g_strndup (value, (gsize)(colon - value)) : g_strdup (value);
-  item->local = colon != NULL ? g_strdup (colon + 1) : berth_tree_dup_name (item->guest);
+  item->local = colon != NULL ? g_strdup (colon + 1) : berth_copy_tree_dup_name (item->guest);
   if (item->local == NULL)
     return refuse ("--download", value, "it has no name of its own: give GUEST:LOCAL", error);
   if (strcmp (item->local, "-") == 0)
@@ -87,9 +87,9 @@ add_download (BerthCarry *self, const char *value, GError **error)
 }
 
 gboolean
-berth_carry_new (const BerthOptionValues *values, BerthCarry **out_carry, GError **error)
+berth_run_files_new (const BerthOptionValues *values, BerthRunFiles **out_carry, GError **error)
 {
-  BerthCarry *self;
+  BerthRunFiles *self;
   guint64 max_bytes;
 
   *out_carry = NULL;
@@ -97,7 +97,7 @@ berth_carry_new (const BerthOptionValues *values, BerthCarry **out_carry, GError
     return FALSE;
   if (values->uploads == NULL && values->downloads == NULL)
     return TRUE;
-  self = *out_carry = g_new0 (BerthCarry, 1);
+  self = *out_carry = g_new0 (BerthRunFiles, 1);
   self->uploads = g_ptr_array_new_with_free_func (item_free);
   self->downloads = g_ptr_array_new_with_free_func (item_free);
   self->begun_us = g_get_monotonic_time ();
@@ -112,7 +112,7 @@ berth_carry_new (const BerthOptionValues *values, BerthCarry **out_carry, GError
 }
 
 void
-berth_carry_free (BerthCarry *self)
+berth_run_files_free (BerthRunFiles *self)
 {
   if (self == NULL)
     return;
@@ -123,14 +123,14 @@ berth_carry_free (BerthCarry *self)
 }
 
 const char *
-berth_carry_get_id (BerthCarry *self)
+berth_run_files_get_id (BerthRunFiles *self)
 {
   return self->id;
 }
 
 /* Whether the sandbox is gone for certain */
 static gboolean
-carry_destroy (BerthCarry *self)
+carry_destroy (BerthRunFiles *self)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = berth_client_call (
@@ -140,13 +140,13 @@ carry_destroy (BerthCarry *self)
 }
 
 static gboolean
-carry_upload (BerthCarry *self, GError **error)
+carry_upload (BerthRunFiles *self, GError **error)
 {
   for (guint i = 0; i < self->uploads->len; i++)
     {
       Item *item = g_ptr_array_index (self->uploads, i);
 
-      if (!berth_tree_put (&self->transfer, item->local, item->guest, error))
+      if (!berth_copy_tree_put (&self->transfer, item->local, item->guest, error))
         {
           if (error != NULL && !g_error_matches (*error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
             g_prefix_error (error, "%s: ", item->option);
@@ -157,8 +157,8 @@ carry_upload (BerthCarry *self, GError **error)
 }
 
 gboolean
-berth_carry_begin (BerthCarry *self, BerthClient *client, GVariant *sandbox, GUnixFDList *fds,
-                   const BerthOptionValues *values, GError **error)
+berth_run_files_begin (BerthRunFiles *self, BerthClient *client, GVariant *sandbox,
+                       GUnixFDList *fds, const BerthOptionValues *values, GError **error)
 {
   g_autoptr (GVariant) owned = g_variant_ref_sink (sandbox);
   g_autoptr (GVariant) reply = NULL;
@@ -183,7 +183,7 @@ berth_carry_begin (BerthCarry *self, BerthClient *client, GVariant *sandbox, GUn
 }
 
 static void
-carry_download (BerthCarry *self, GError **out_failure)
+carry_download (BerthRunFiles *self, GError **out_failure)
 {
   for (guint i = 0; i < self->downloads->len; i++)
     {
@@ -191,7 +191,7 @@ carry_download (BerthCarry *self, GError **out_failure)
       g_autoptr (GError) error = NULL;
 
       if (berth_client_get_signal (self->transfer.client) != 0
-          || berth_tree_get (&self->transfer, item->guest, item->local, &error))
+          || berth_copy_tree_get (&self->transfer, item->guest, item->local, &error))
         continue;
       g_prefix_error (&error, "%s: ", item->option);
       berth_report_error (error);
@@ -202,7 +202,7 @@ carry_download (BerthCarry *self, GError **out_failure)
 
 /* What the program's result lacks of a run's */
 static GVariant *
-complete_result (BerthCarry *self, GVariant *result, gint64 destroy_us, gboolean is_destroyed)
+complete_result (BerthRunFiles *self, GVariant *result, gint64 destroy_us, gboolean is_destroyed)
 {
   g_autoptr (GVariant) timing = g_variant_lookup_value (result, "timing", G_VARIANT_TYPE_VARDICT);
   GVariantDict dict, times;
@@ -218,7 +218,7 @@ complete_result (BerthCarry *self, GVariant *result, gint64 destroy_us, gboolean
 }
 
 GVariant *
-berth_carry_end (BerthCarry *self, GVariant *result, GError **out_failure)
+berth_run_files_end (BerthRunFiles *self, GVariant *result, GError **out_failure)
 {
   g_autoptr (GVariant) owned = result;
   gint64 begun_us;

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The connection to libvirtd: a few long-lived connections, kept alive, opened again when they are
+ * lost, and the domain events that come over them. */
+#pragma once
+
+#include <gio/gio.h>
+#include <libvirt/libvirt.h>
+
+G_BEGIN_DECLS
+
+/**
+ * BerthConnectionRole:
+ * @BERTH_CONNECTION_CONTROL: events, lists, look-ups
+ * @BERTH_CONNECTION_START: define and start
+ * @BERTH_CONNECTION_DESTROY: destroy and undefine
+ *
+ * A connection each, so that a start that hangs never stands in front of a destroy; with their own
+ * few threads each stays below libvirtd's max_client_requests of 5 (libvirtd.conf).
+ */
+typedef enum
+{
+  BERTH_CONNECTION_CONTROL,
+  BERTH_CONNECTION_START,
+  BERTH_CONNECTION_DESTROY,
+  BERTH_CONNECTION_ROLES,
+} BerthConnectionRole;
+
+#define BERTH_CONNECTION_THREADS 4u /* calls in flight on one connection: libvirtd's cap is 5 */
+
+#define BERTH_TYPE_CONNECTION (berth_connection_get_type ())
+G_DECLARE_FINAL_TYPE (BerthConnection, berth_connection, BERTH, CONNECTION, GObject)
+
+/* A domain stopped, whoever stopped it. In the main context. */
+typedef void (*BerthConnectionStoppedFunc) (const char *uuid, const char *reason,
+                                            gpointer user_data);
+/* The connection is up (again), or was lost. In the main context. */
+typedef void (*BerthConnectionStateFunc) (gboolean is_up, gpointer user_data);
+
+/* @uri: (nullable): NULL for qemu:///system if it answers, else qemu:///session
+ * @virt_type: (nullable): "kvm" or "qemu"; NULL for kvm where QEMU can use it */
+BerthConnection *berth_connection_new (const char *uri, const char *virt_type);
+void berth_connection_set_funcs (BerthConnection *self, BerthConnectionStoppedFunc stopped,
+                                 BerthConnectionStateFunc state, gpointer user_data);
+
+/* Connects for the first time; afterwards the connection looks after itself. */
+void berth_connection_open_async (BerthConnection *self, GCancellable *cancellable,
+                                  GAsyncReadyCallback callback, gpointer user_data);
+gboolean berth_connection_open_finish (BerthConnection *self, GAsyncResult *result, GError **error);
+/* Ends it for good: no function is called any more. Blocks for calls under way. */
+void berth_connection_close (BerthConnection *self);
+
+/* (transfer full): fails with BERTH_ERROR_UNAVAILABLE while the connection is down. Any thread. */
+virConnectPtr
+berth_connection_ref_connection (BerthConnection *self, BerthConnectionRole role, GError **error);
+/* Runs @func on the threads that may use the connection of @role. */
+void berth_connection_run (BerthConnection *self, BerthConnectionRole role, GTask *task,
+                           GTaskThreadFunc func);
+
+gboolean berth_connection_is_up (BerthConnection *self);
+/* (transfer full) (nullable): the one in use; NULL before the first open. Any thread. */
+char *berth_connection_dup_uri (BerthConnection *self);
+/* As libvirt counts: 1,000,000 * major + 1,000 * minor + release; 0 before the first open. */
+unsigned long berth_connection_get_libvirt_version (BerthConnection *self);
+/* The hypervisor's, likewise. */
+unsigned long berth_connection_get_qemu_version (BerthConnection *self);
+
+/* "kvm" or "qemu"; a static string. Any thread. */
+const char *berth_connection_get_domain_type (BerthConnection *self);
+/* (transfer full) (nullable): why a KVM that libvirt offers is not used. Any thread. */
+char *berth_connection_dup_kvm_problem (BerthConnection *self);
+/* (transfer full) (nullable): BerthDomainParams.dac_label. Any thread. */
+char *berth_connection_dup_dac_label (BerthConnection *self);
+
+/**
+ * BerthConnectionCpuLimits:
+ * @BERTH_CONNECTION_CPU_LIMITS_UNKNOWN: no domain has run since the connection was opened
+ * @BERTH_CONNECTION_CPU_LIMITS_NONE: libvirt can't set them here
+ * @BERTH_CONNECTION_CPU_LIMITS_SET: every domain gets BerthDomainParams.limit_cpu
+ */
+typedef enum
+{
+  BERTH_CONNECTION_CPU_LIMITS_UNKNOWN,
+  BERTH_CONNECTION_CPU_LIMITS_NONE,
+  BERTH_CONNECTION_CPU_LIMITS_SET,
+} BerthConnectionCpuLimits;
+
+/* Any thread. */
+BerthConnectionCpuLimits berth_connection_get_cpu_limits (BerthConnection *self);
+void berth_connection_learn_cpu_limits (BerthConnection *self, gboolean has_limits);
+
+/* Has this libvirt validated a domain of this @shape (template and way of starting) before? Any
+ * thread. */
+gboolean berth_connection_knows_shape (BerthConnection *self, const char *shape);
+void berth_connection_learn_shape (BerthConnection *self, const char *shape);
+
+G_END_DECLS
