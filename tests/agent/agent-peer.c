@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define WAIT_MS 120000 /* never reached when all is well, however busy the machine is */
+#define SILENT_TURNS 16u
 
 const char *agent_program;
 static const char *agent_runners;
@@ -327,6 +328,15 @@ agent_peer_ping (AgentPeer *peer)
   agent_peer_send (peer, BERTH_FRAME_PING, peer->request, cookie, sizeof cookie);
   agent_peer_expect (peer, peer->request, BERTH_FRAME_PONG, &frame);
   g_assert_cmpmem (frame.payload, frame.head.length, cookie, sizeof cookie);
+}
+
+/* The agent has nothing to say but what it is asked: each answer is a turn of its loop, in which it
+ * would have said the rest. */
+void
+agent_peer_expect_silence (AgentPeer *peer)
+{
+  for (guint i = 0; i < SILENT_TURNS; i++)
+    agent_peer_ping (peer);
 }
 
 static void

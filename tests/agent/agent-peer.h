@@ -67,6 +67,7 @@ gboolean agent_peer_is_quiet (AgentPeer *peer, guint ms);
 BerthHelloReply agent_peer_hello (AgentPeer *peer, guint32 flags);
 void agent_peer_wait_ready (AgentPeer *peer);
 void agent_peer_ping (AgentPeer *peer);
+void agent_peer_expect_silence (AgentPeer *peer);
 
 guint32 agent_peer_send_exec (AgentPeer *peer, const AgentExec *exec);
 void agent_peer_send_stdin (AgentPeer *peer, guint32 request, const char *bytes, gsize size);

@@ -6,6 +6,8 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 
+#define LOADING_ROUNDS 12u
+#define LOADING_STEP 60000u /* bytes */
 #define PYTHON(text)                                                                               \
   {                                                                                                \
     .language = BERTH_LANGUAGE_PYTHON, .code = text                                                \
@@ -349,7 +351,6 @@ test_byte_order_mark (AgentPeer *peer, gconstpointer data)
   assert_run (peer, python, 0, "read\n", "");
 }
 
-/* The code comes before the interpreter is loaded, at every moment of that. */
 /* The end of the streams comes before that of the code then, which crashed the agent once. */
 static void
 test_python_closes_streams (AgentPeer *peer, gconstpointer data)
@@ -361,16 +362,52 @@ test_python_closes_streams (AgentPeer *peer, gconstpointer data)
   assert_run (peer, exec, 3, "", "");
 }
 
+/* What a child of the agent has read since it was made; bytes; 0 where there is none. */
+static guint64
+read_by_child (AgentPeer *peer, const char *pid)
+{
+  g_autofree char *stat_path = g_build_filename ("/proc", pid, "stat", NULL);
+  g_autofree char *io_path = g_build_filename ("/proc", pid, "io", NULL);
+  g_autofree char *stat = NULL;
+  g_autofree char *io = NULL;
+  const char *behind_name;
+  guint64 bytes = 0;
+  int parent = 0;
+
+  if (!g_file_get_contents (stat_path, &stat, NULL, NULL)
+      || !g_file_get_contents (io_path, &io, NULL, NULL))
+    return 0;
+  behind_name = strrchr (stat, ')');
+  if (behind_name != NULL && sscanf (behind_name, ") %*c %d", &parent) == 1 && parent == peer->pid)
+    sscanf (io, "rchar: %" G_GUINT64_FORMAT, &bytes);
+  return bytes;
+}
+
+static guint64
+read_by_children (AgentPeer *peer)
+{
+  g_autoptr (GDir) folder = g_dir_open ("/proc", 0, NULL);
+  guint64 bytes = 0;
+  const char *name;
+
+  while ((name = g_dir_read_name (folder)) != NULL)
+    if (g_ascii_isdigit (name[0]))
+      bytes = MAX (bytes, read_by_child (peer, name));
+  return bytes;
+}
+
+/* The code comes before the interpreter is loaded, at every moment of that: an interpreter loads by
+ * reading its files, and tells when it is READY. */
 static void
 test_while_loading (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = PYTHON ("import json; print(json.dumps([1]))");
 
-  for (guint i = 0; i < 12; i++)
+  for (guint64 bytes = 0; bytes < LOADING_ROUNDS * LOADING_STEP; bytes += LOADING_STEP)
     {
       assert_run (peer, exec, 0, "[1]\n", "");
-      /* the next one is started 100 ms later and takes about as long to load */
-      g_usleep (90000 + i * 10000);
+      while (read_by_children (peer) < bytes && agent_peer_is_quiet (peer, 1))
+        ;
     }
 }
 

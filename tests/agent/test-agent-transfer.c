@@ -149,11 +149,11 @@ test_credit (AgentPeer *peer, gconstpointer data)
 
   file_make_file (peer, "file", TEXT);
   request = file_send_get (peer, "file", 100, 0);
-  g_assert_true (agent_peer_is_quiet (peer, 50));
+  agent_peer_expect_silence (peer);
   agent_peer_send_credit (peer, request, BERTH_STREAM_FILE, 4);
   agent_peer_expect (peer, request, BERTH_FRAME_DATA, &frame);
   g_assert_cmpmem (frame.payload + 4, frame.head.length - 4, TEXT, 4);
-  g_assert_true (agent_peer_is_quiet (peer, 50));
+  agent_peer_expect_silence (peer);
   agent_peer_send_credit (peer, request, BERTH_STREAM_FILE, 1000);
   agent_peer_expect (peer, request, BERTH_FRAME_DATA, &frame);
   g_assert_cmpmem (frame.payload + 4, frame.head.length - 4, &TEXT[4], strlen (TEXT) - 4);

@@ -241,8 +241,7 @@ test_hello_again (AgentPeer *peer, gconstpointer data)
 
   agent_peer_expect (peer, request, BERTH_FRAME_STARTED, &frame);
   agent_peer_hello (peer, BERTH_HELLO_RESET);
-  agent_peer_ping (peer);
-  g_assert_true (agent_peer_is_quiet (peer, 50));
+  agent_peer_expect_silence (peer);
 }
 
 /* Without credit the program blocks in its write, and all else goes on. */
@@ -265,8 +264,7 @@ test_no_credit (AgentPeer *peer, gconstpointer data)
       total += frame.head.length - 4;
     }
   g_assert_cmpuint (total, ==, 100);
-  agent_peer_ping (peer);
-  g_assert_true (agent_peer_is_quiet (peer, 50));
+  agent_peer_expect_silence (peer);
   g_assert_false (g_file_test (written, G_FILE_TEST_EXISTS));
   agent_peer_send_credit (peer, request, BERTH_STREAM_STDOUT, AGENT_CREDIT);
   result = agent_peer_collect (peer, request);

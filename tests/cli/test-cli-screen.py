@@ -105,10 +105,15 @@ def test_the_line_goes_before_the_first_byte(d):
 
 
 def test_the_line_goes_when_a_silent_program_runs(d):
-    screen = Screen(d, *SLOW, "sleep 3")
+    fifo = os.path.join(d.folder.name, "silent")
+    os.mkfifo(fifo)
+    screen = Screen(d, *SLOW, f"read line < {fifo}")
     screen.wait_for("starting")
     until(lambda: screen.text() == "")
     same(screen.process.poll(), None)
+    with open(fifo, "w", encoding="ascii") as file:
+        file.write("\n")
+    os.unlink(fifo)
     same((screen.end(), screen.text()), ((0, ""), ""))
 
 
@@ -239,9 +244,7 @@ def test_top_restores_the_terminal(d):
     top = Top(d)
     top.wait_for("2 of 2 free")
     assert termios.tcgetattr(top.terminal) != top.before
-    os.write(top.controller, b"\x1a\x1c")  # Ctrl-Z and Ctrl-\
-    time.sleep(0.2)
-    os.write(top.controller, b"q")
+    os.write(top.controller, b"\x1a\x1cq")  # Ctrl-Z and Ctrl-\
     same(top.end(0), "")
 
 
@@ -267,7 +270,7 @@ def test_top_in_batch(d):
     same(d.berth("top", "-n", "1"), (0, look, ""))
     begin = time.monotonic()
     same(d.berth("top", "-b", "-n", "3", "-d", "0.2"), (0, look + "\n" + look + "\n" + look, ""))
-    assert 0.4 <= time.monotonic() - begin < 5
+    assert time.monotonic() - begin >= 0.4
     screen = Screen(d, "top", "-b", "-n", "2", "-d", "0.1", both=True)
     same((screen.end(), screen.text()), ((0, ""), look + "\n" + look))
     process = d.popen("top")

@@ -20,6 +20,8 @@
 #include "pool/berth-request.h"
 
 #define LIMIT_S 30
+/* of one test with all its waits: a berthd that never answers ends the test, and not the suite */
+#define TEST_LIMIT_S 60
 
 typedef struct
 {
@@ -57,6 +59,7 @@ connect_client (Fixture *fixture)
 static void
 set_up (Fixture *fixture, gconstpointer data)
 {
+  alarm (TEST_LIMIT_S);
   fixture->folder = g_dir_make_tmp ("berth-service-XXXXXX", NULL);
   fixture->path = g_build_filename (fixture->folder, "s", NULL);
   berthd_process_start (&fixture->berthd, fixture->path);
@@ -68,6 +71,7 @@ tear_down (Fixture *fixture, gconstpointer data)
 {
   g_clear_object (&fixture->connection);
   g_assert_true (berthd_process_stop (&fixture->berthd, SIGTERM));
+  alarm (0);
   g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
   g_free (fixture->folder);
   g_free (fixture->path);
@@ -393,6 +397,19 @@ count_waiters (GDBusConnection *connection)
   return (guint)g_variant_n_children (waiters);
 }
 
+/* Asks until there are waiters, or none. */
+static void
+wait_for_waiters (GDBusConnection *connection, gboolean are_there)
+{
+  gint64 end = g_get_monotonic_time () + LIMIT_S * G_USEC_PER_SEC;
+
+  while ((count_waiters (connection) > 0) != are_there)
+    {
+      g_assert_cmpint (g_get_monotonic_time (), <, end);
+      g_usleep (1000);
+    }
+}
+
 static void
 start_call (GDBusConnection *connection, const char *method, const char *arguments)
 {
@@ -413,13 +430,11 @@ test_disconnect (Fixture *fixture, gconstpointer data)
 
   start_call (client, "Run", "({'code': <b'sleep 100'>},)");
   start_call (client, "Create", "(@a{sv} {},)");
-  while (count_waiters (fixture->connection) < 1)
-    g_usleep (1000);
+  wait_for_waiters (fixture->connection, TRUE);
   g_dbus_connection_close_sync (client, NULL, NULL);
   g_object_unref (client);
   berthd_process_expect_log (&fixture->berthd, "fake: a program is cancelled");
-  while (count_waiters (fixture->connection) > 0)
-    g_usleep (1000);
+  wait_for_waiters (fixture->connection, FALSE);
   still_there = call_ok (fixture->connection, "Exec", again, NULL);
 }
 
@@ -486,15 +501,13 @@ test_many_calls (Fixture *fixture, gconstpointer data)
 
   for (guint i = 0; i < BERTH_LIMIT_CALLS_PER_CONNECTION; i++)
     start_call (client, "Run", "({'code': <b'sleep 100'>},)");
-  while (count_waiters (fixture->connection) == 0)
-    g_usleep (1000);
+  wait_for_waiters (fixture->connection, TRUE);
   g_dbus_connection_call (client, NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, "List", NULL, NULL,
                           G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, refused_cb, &refused);
   while (!refused)
     g_main_context_iteration (NULL, TRUE);
   g_dbus_connection_close_sync (client, NULL, NULL);
-  while (count_waiters (fixture->connection) > 0)
-    g_usleep (1000);
+  wait_for_waiters (fixture->connection, FALSE);
 }
 
 static void
@@ -590,6 +603,16 @@ test_silent_client (Fixture *fixture, gconstpointer data)
                    (BERTH_LIMIT_AUTHENTICATION_S + 5) * G_USEC_PER_SEC);
 }
 
+/* (nullable): NULL when berthd has no place for one more */
+static GDBusConnection *
+try_to_connect (Fixture *fixture)
+{
+  g_autofree char *address = g_strconcat ("unix:path=", fixture->path, NULL);
+
+  return g_dbus_connection_new_for_address_sync (
+      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, NULL);
+}
+
 static void
 test_many_connections (Fixture *fixture, gconstpointer data)
 {
@@ -605,8 +628,9 @@ test_many_connections (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (answer, ==, "");
   berthd_process_expect_log (&fixture->berthd, "was refused");
   g_ptr_array_set_size (streams, 0);
-  g_usleep (200000);
-  client = connect_client (fixture);
+  /* berthd hears of their ends one after the other; alarm() bounds this */
+  while ((client = try_to_connect (fixture)) == NULL)
+    g_usleep (1000);
   g_assert_cmpuint (count_waiters (client), ==, 0);
 }
 

@@ -79,6 +79,24 @@ class Daemon:
             self.berth("destroy", out.strip())
 
 
+def until(condition, what):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+def has_begun(put, name):
+    """Whether it has read some of its file."""
+    folder = f"/proc/{put.pid}/fd"
+    for number in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(f"{folder}/{number}") == os.path.abspath(name):
+                with open(f"{folder}info/{number}", encoding="ascii") as info:
+                    return int(info.readline().split()[1]) > 0
+    return False
+
+
 def same(got, wanted):
     assert got == wanted, f"got {got!r}, wanted {wanted!r}"
 
@@ -174,13 +192,11 @@ def test_a_cut_put_leaves_nothing(d):
         with open("large", "wb") as file:
             file.truncate(LARGE)
         put = d.popen("put", name, "large", "folder/large")
-        time.sleep(0.5)
+        until(lambda: has_begun(put, "large"), "the first of the file")
         put.kill()
         put.communicate(timeout=LIMIT_S)
-        end = time.monotonic() + 30
-        while int(d.berth("exec", name, "df -B1 --output=used . | tail -1")[1]) > 16 * MIB:
-            assert time.monotonic() < end, "the part of a file takes space"
-            time.sleep(0.2)
+        until(lambda: int(d.berth("exec", name, "df -B1 --output=used . | tail -1")[1]) < 16 * MIB,
+              "the space of a file's part")
         same(d.berth("ls", name), (0, "", ""))
 
 

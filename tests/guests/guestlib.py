@@ -198,10 +198,24 @@ class Daemon:
     def has_other_warm(self, first):
         return any(vm["id"] != first for vm in self.warm())
 
+    def domains(self):
+        """The names of this berthd's own, whoever else tests on this machine."""
+        return sorted(vm["domain"] for vm in self.json("list") if vm["domain"])
+
 
 def find_pids(*pattern):
     found = subprocess.run(["pgrep", *pattern], capture_output=True, text=True, check=False)
     return [int(pid) for pid in found.stdout.split()]
+
+
+def qemu_pids(names):
+    return [pid for name in names for pid in find_pids("-f", f"^[^ ]*qemu-system[^ ]* .*guest={name},")]
+
+
+def kill_all(pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def libvirtd_pids():

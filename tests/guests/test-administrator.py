@@ -8,7 +8,8 @@ import sys
 import tempfile
 import time
 
-from guestlib import PREFIX, URI, Daemon, domains, main, same, until, virsh
+from guestlib import (PREFIX, URI, Daemon, domains, kill_all, main, qemu_pids, same, until,
+                      virsh)
 
 ACTIONS = (("destroy",), ("suspend",), ("resume",), ("reset",), ("shutdown",), ("undefine",),
            ("managedsave",), ("desc", "--live", "--title", "mine"))
@@ -83,7 +84,7 @@ def test_qemu_killed_during_a_run():
     with Daemon("--max-vms", "1", "--warm-default", "0") as d:
         running = d.popen("run", "import time; print('begun', flush=True); time.sleep(60)")
         same(running.stdout.readline(), "begun\n")
-        subprocess.run(["pkill", "-9", "-f", f"guest={domains()[0]},"], check=True)
+        kill_all(qemu_pids(d.domains()))
         _, err = running.communicate(timeout=60)
         same((running.returncode, err.count("\n")), (125, 1))
         serves(d)

@@ -10,8 +10,8 @@ import sys
 import threading
 import time
 
-from guestlib import (BERTH, LIMIT_S, LONG, PREFIX, Daemon, domains, find_pids, libvirtd_pids, main,
-                      may_meddle, need, same, until, virsh)
+from guestlib import (BERTH, LIMIT_S, LONG, Daemon, domains, find_pids, kill_all, libvirtd_pids, main,
+                      may_meddle, need, qemu_pids, same, until, virsh)
 
 ROUNDS = 100 if LONG else 3
 KILLS = 100 if LONG else 5
@@ -54,10 +54,6 @@ class Load:
             thread.join()
 
 
-def listed(d):
-    return sorted(vm["domain"] for vm in d.json("list") if vm["domain"])
-
-
 def test_berthd_killed_under_load():
     chance = random.Random(SEED)
     print(f"# BERTH_SEED={SEED}, {ROUNDS} rounds")
@@ -81,7 +77,7 @@ def test_berthd_killed_under_load():
                 same((done.returncode, done.stdout, done.stderr), (0, f"{count}\n", ""))
         same(load.wrong, [])
         # once it is quiet, the books are libvirt's
-        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
         d.wait_slots(claimed=1, free=3)
         same(d.berth("destroy", session).returncode, 0)
         same(d.run()["stdout"], "ok\n")
@@ -119,8 +115,9 @@ def test_host_rebooted():
         session = d.berth("create").stdout.strip()
         # libvirtd 9.0 itself can crash if a QEMU dies that it is just starting: none is, then
         d.wait_warm()
+        pids = qemu_pids(d.domains())
         d.crash()
-        subprocess.run(["pkill", "-9", "-f", f"guest={PREFIX}-"], check=True)
+        kill_all(pids)
         until(lambda: not domains(), "the end of the domains")
         assert domains("--all")  # the definitions are left
         d.start()
@@ -128,7 +125,7 @@ def test_host_rebooted():
         same(done.returncode, 125)
         assert "gone" in done.stderr, done.stderr
         same(d.run()["stdout"], "ok\n")
-        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
 
 
 def start_libvirtd(d):
@@ -137,13 +134,9 @@ def start_libvirtd(d):
     until(lambda: d.json("status")["libvirt"]["connected"], "the connection", 60)
 
 
-def qemu_pids():
-    return find_pids("-f", f"^[^ ]*qemu-system[^ ]* .*guest={PREFIX}-")
-
-
-def kill_one(chance):
+def kill_one(d, chance):
     """False: there was none."""
-    pids = qemu_pids()
+    pids = qemu_pids(d.domains())
     if not pids:
         return False
     try:
@@ -165,7 +158,7 @@ def test_qemu_killed_under_load():
         with Load(d) as load:
             while kills < KILLS:
                 time.sleep(chance.uniform(0, 1))
-                kills += kill_one(chance)
+                kills += kill_one(d, chance)
                 if not libvirtd_pids():
                     crashes += 1
                     start_libvirtd(d)
@@ -176,7 +169,7 @@ def test_qemu_killed_under_load():
         d.berth("pool", "fill")
         d.wait_slots(claimed=0, free=4)
         d.wait_warm()
-        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
         same(d.run()["stdout"], "ok\n")
 
 
@@ -195,7 +188,7 @@ def test_libvirtd_restarted():
             start_libvirtd(d)
             same(d.run()["stdout"], "ok\n")
         same(d.berth("destroy", session).returncode, 0)
-        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
         assert virsh("version")
 
 
@@ -226,7 +219,7 @@ def test_virtlogd_restarted():
         d.berth("pool", "fill")
         d.wait_warm()
         same(d.berth("destroy", session).returncode, 0)
-        until(lambda: listed(d) == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
 
 
 if __name__ == "__main__":

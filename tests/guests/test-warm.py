@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from guestlib import (IMAGES, LIMIT_S, LONG, PREFIX, Daemon, Events, domains, main, same,
+from guestlib import (IMAGES, LIMIT_S, LONG, Daemon, Events, domains, kill_all, main, qemu_pids, same,
                       until, virsh)
 
 CLONES = 200 if LONG else 8
@@ -115,7 +115,7 @@ def test_dead_warm_vms():
         first = d.warm()[0]
         virsh("destroy", first["domain"])
         until(lambda: d.has_other_warm(first["id"]), "another warm VM")
-        subprocess.run(["pkill", "-9", "-f", f"guest={PREFIX}-"], check=True)
+        kill_all(qemu_pids(d.domains()))
         same(d.run()["stdout"], "ok\n")  # whoever comes at that moment does not notice
         d.wait_warm()
 
