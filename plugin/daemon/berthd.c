@@ -330,6 +330,7 @@ serve (BerthConfig *config, BerthSystemd *systemd)
       = { .status = STATUS_OK, .systemd = systemd, .socket_path = g_strdup (config->socket) };
   gint64 wait_us = config->wait_timeout_s > 0 ? config->wait_timeout_s * G_USEC_PER_SEC
                                               : BERTH_REQUEST_WAIT_FOREVER;
+  g_autoptr (BerthHost) host = NULL;
   g_autoptr (GError) error = NULL;
 
   self.listener = berth_listener_new (config->socket, config->socket_group);
@@ -344,7 +345,8 @@ serve (BerthConfig *config, BerthSystemd *systemd)
     {
       self.loop = g_main_loop_new (NULL, FALSE);
       self.start_cancellable = g_cancellable_new ();
-      self.manager = berth_manager_new (config);
+      host = berth_host_new (config);
+      self.manager = berth_manager_new (config, host);
       self.service = berth_service_new (self.manager, wait_us);
       g_unix_signal_add (SIGTERM, stop_cb, &self);
       g_unix_signal_add (SIGINT, stop_cb, &self);

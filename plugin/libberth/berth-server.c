@@ -187,6 +187,7 @@ start_there_cb (gpointer user_data)
   BerthServer *self = g_task_get_source_object (task);
   GCancellable *cancellable;
   GError *error = NULL;
+  g_autoptr (BerthHost) host = NULL;
 
   if (self->config == NULL)
     {
@@ -202,7 +203,8 @@ start_there_cb (gpointer user_data)
       g_task_return_error (task, error);
       return G_SOURCE_REMOVE;
     }
-  self->manager = berth_manager_new (g_steal_pointer (&self->config));
+  host = berth_host_new (self->config);
+  self->manager = berth_manager_new (g_steal_pointer (&self->config), host);
   self->service = berth_service_new (self->manager, self->wait_us);
   cancellable = g_task_get_cancellable (task);
   berth_manager_start_async (self->manager, cancellable, started_cb, g_steal_pointer (&task));

@@ -143,7 +143,7 @@ make_request (const BerthOwnDomain *domain)
 }
 
 static void
-libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvirtFoundFunc func,
+libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHostFoundFunc func,
                        gpointer func_data, GTask *task)
 {
   Adoption *adoption = g_task_get_task_data (task);
@@ -165,27 +165,19 @@ libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLi
 }
 
 void
-berth_libvirt_adopt_sessions_async (BerthLibvirt *self, BerthLibvirtFoundFunc func,
-                                    gpointer func_data, GAsyncReadyCallback callback,
-                                    gpointer user_data)
+berth_libvirt_adopt_sessions (BerthHost *host, BerthHostFoundFunc func, gpointer func_data,
+                              GTask *task)
 {
-  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) owned = task;
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
   g_autoptr (GPtrArray) found = libvirt_steal_found (self, BERTH_MARK_STATE_SESSION);
   Adoption *adoption = g_new0 (Adoption, 1);
 
-  g_task_set_source_tag (task, berth_libvirt_adopt_sessions_async);
   g_task_set_task_data (task, adoption, g_free);
   for (guint i = 0; i < found->len; i++)
     libvirt_adopt_session (self, g_ptr_array_index (found, i), func, func_data, task);
   if (adoption->pending == 0)
     g_task_return_boolean (task, TRUE);
-}
-
-void
-berth_libvirt_adopt_sessions_finish (BerthLibvirt *self, GAsyncResult *result)
-{
-  g_return_if_fail (g_task_is_valid (result, self));
-  g_task_propagate_boolean (G_TASK (result), NULL);
 }
 
 /* ---- warm VMs ---- */
@@ -203,7 +195,7 @@ warm_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
-libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvirtFoundFunc func,
+libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHostFoundFunc func,
                     gpointer func_data)
 {
   const char *name = berth_snapshot_stock_find_key (self->stock, domain->mark->snapshot);
@@ -227,8 +219,9 @@ libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthLibvi
 }
 
 void
-berth_libvirt_adopt_warm (BerthLibvirt *self, BerthLibvirtFoundFunc func, gpointer user_data)
+berth_libvirt_adopt_warm (BerthHost *host, BerthHostFoundFunc func, gpointer user_data)
 {
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
   g_autoptr (GPtrArray) found = libvirt_steal_found (self, BERTH_MARK_STATE_WARM);
 
   for (guint i = 0; i < found->len; i++)

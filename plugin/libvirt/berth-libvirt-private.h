@@ -4,6 +4,7 @@
 
 #include "berth-domain.h"
 #include "berth-libvirt.h"
+#include "berth-machine.h"
 #include "plugin/snapshot/berth-snapshot-stock.h"
 
 G_BEGIN_DECLS
@@ -44,15 +45,13 @@ struct _BerthLibvirt
   char *image_dir;
   gboolean has_tenant_snapshots;
   BerthImages *images;
-  GHashTable *templates; /* name -> BerthTemplate */
+  GHashTable *templates; /* name -> BerthTemplate; NULL before it is opened */
   GHashTable *slots;     /* BerthVm (owned) -> BerthSlot (owned) */
   BerthSnapshotStock *stock;
   GPtrArray *adoptable;   /* (nullable): BerthOwnDomain (owned), until somebody decides */
   GHashTable *recordings; /* snapshot's name (owned) -> BerthRecording (owned) */
-  BerthLibvirtStateFunc state_func;
-  gpointer state_data;
-  BerthLibvirtSpoiltFunc spoilt_func;
-  gpointer spoilt_data;
+  BerthHostWatch watch;   /* nobody: all NULL */
+  gpointer watch_data;
 
   GMutex event_lock;
   BerthHypervisorEventFunc event_func;
@@ -71,5 +70,20 @@ BerthSlot *berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMo
 void berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error);
 /* Connects what libvirt tells with the machines. */
 void berth_libvirt_listen (BerthLibvirt *self);
+/* VMs can be had (again), or not. */
+void berth_libvirt_tell_state (BerthLibvirt *self, gboolean is_up);
+/* (nullable): borrowed; while @vm is up */
+BerthMachine *berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm);
+
+/* What the files add to the host's interface; #BerthHostInterface says what each does. */
+void berth_libvirt_host_init (BerthHostInterface *iface);
+void berth_libvirt_open (BerthHost *host, GHashTable *templates, GTask *task);
+void berth_libvirt_adopt_sessions (BerthHost *host, BerthHostFoundFunc func, gpointer func_data,
+                                   GTask *task);
+void berth_libvirt_adopt_warm (BerthHost *host, BerthHostFoundFunc func, gpointer user_data);
+void berth_libvirt_prepare_snapshot (BerthHost *host, const char *name, const char *dir,
+                                     BerthSnapshotWish wish, GTask *task);
+void berth_libvirt_record (BerthHost *host, BerthVm *vm, GTask *task);
+void berth_libvirt_commit_snapshot (BerthHost *host, const char *name, GTask *task);
 
 G_END_DECLS

@@ -146,8 +146,7 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   for (guint i = 0; i < reconcile->dead->len; i++)
     stopped_cb (g_ptr_array_index (reconcile->dead, i), "it ended while libvirt was away", self);
-  if (self->state_func != NULL)
-    self->state_func (TRUE, self->state_data);
+  berth_libvirt_tell_state (self, TRUE);
 }
 
 static void
@@ -157,8 +156,8 @@ connection_state_cb (gboolean is_up, gpointer user_data)
 
   if (is_up)
     libvirt_reconcile_async (self, FALSE, reconciled_again_cb, NULL);
-  else if (self->state_func != NULL)
-    self->state_func (FALSE, self->state_data);
+  else
+    berth_libvirt_tell_state (self, FALSE);
 }
 
 void
@@ -198,22 +197,16 @@ linked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-berth_libvirt_open_async (BerthLibvirt *self, GCancellable *cancellable,
-                          GAsyncReadyCallback callback, gpointer user_data)
+berth_libvirt_open (BerthHost *host, GHashTable *templates, GTask *task)
 {
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) owned = task;
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
   g_autoptr (GError) error = NULL;
 
-  g_task_set_source_tag (task, berth_libvirt_open_async);
+  self->templates = g_hash_table_ref (templates);
   if (berth_libvirt_get_images (self, &error) == NULL)
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    berth_connection_open_async (self->connection, cancellable, linked_cb, g_steal_pointer (&task));
-}
-
-gboolean
-berth_libvirt_open_finish (BerthLibvirt *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
+    berth_connection_open_async (self->connection, g_task_get_cancellable (task), linked_cb,
+                                 g_steal_pointer (&owned));
 }

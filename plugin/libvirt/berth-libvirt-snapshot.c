@@ -160,6 +160,17 @@ prepare_job (GTask *task, gpointer source, gpointer task_data, GCancellable *can
 }
 
 static void
+libvirt_add_recording (BerthLibvirt *self, const char *name, BerthSnapshot *snapshot,
+                       BerthImages *images)
+{
+  BerthRecording *recording = g_new0 (BerthRecording, 1);
+
+  recording->snapshot = berth_snapshot_ref (snapshot);
+  recording->images = berth_images_ref (images);
+  g_hash_table_replace (self->recordings, g_strdup (name), recording);
+}
+
+static void
 prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
@@ -168,6 +179,7 @@ prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   const char *name = data->name;
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthSnapshot) snapshot = g_task_propagate_pointer (G_TASK (result), &error);
+  gboolean is_same = snapshot != NULL && snapshot == berth_snapshot_stock_get (self->stock, name);
 
   if (snapshot == NULL)
     {
@@ -175,24 +187,21 @@ prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   if (berth_snapshot_is_committed (snapshot))
-    berth_snapshot_stock_set (self->stock, name, snapshot, data->images);
-  else
     {
-      BerthRecording *recording = g_new0 (BerthRecording, 1);
-
-      recording->snapshot = berth_snapshot_ref (snapshot);
-      recording->images = berth_images_ref (data->images);
-      g_hash_table_replace (self->recordings, g_strdup (name), recording);
+      berth_snapshot_stock_set (self->stock, name, snapshot, data->images);
+      g_task_return_int (task, is_same ? BERTH_SNAPSHOT_SAME : BERTH_SNAPSHOT_FOUND);
+      return;
     }
-  g_task_return_pointer (task, g_steal_pointer (&snapshot), (GDestroyNotify)berth_snapshot_unref);
+  libvirt_add_recording (self, name, snapshot, data->images);
+  g_task_return_int (task, BERTH_SNAPSHOT_PLACE);
 }
 
 void
-berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *name, const char *dir,
-                                      BerthSnapshotWish wish, GAsyncReadyCallback callback,
-                                      gpointer user_data)
+berth_libvirt_prepare_snapshot (BerthHost *host, const char *name, const char *dir,
+                                BerthSnapshotWish wish, GTask *task)
 {
-  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) owned = task;
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
   g_autoptr (GError) error = NULL;
   BerthImages *images = berth_libvirt_get_images (self, &error);
   BerthSnapshot *current = berth_snapshot_stock_get (self->stock, name);
@@ -200,7 +209,6 @@ berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *name, cons
   g_autoptr (GTask) job = NULL;
   Prepare *data;
 
-  g_task_set_source_tag (task, berth_libvirt_prepare_snapshot_async);
   if (images == NULL)
     {
       g_task_return_error (task, g_steal_pointer (&error));
@@ -208,21 +216,14 @@ berth_libvirt_prepare_snapshot_async (BerthLibvirt *self, const char *name, cons
     }
   data = g_new0 (Prepare, 1);
   data->name = g_strdup (name);
-  data->template = berth_template_ref (berth_libvirt_get_template (self, template_name));
+  data->template = berth_template_ref (g_hash_table_lookup (self->templates, template_name));
   data->images = berth_images_ref (images);
   data->current = current != NULL ? berth_snapshot_ref (current) : NULL;
   data->dir = g_strdup (dir);
   data->wish = wish;
-  job = g_task_new (self, NULL, prepared_cb, g_steal_pointer (&task));
+  job = g_task_new (self, NULL, prepared_cb, g_steal_pointer (&owned));
   g_task_set_task_data (job, data, (GDestroyNotify)prepare_free);
   berth_connection_run (self->connection, BERTH_CONNECTION_START, job, prepare_job);
-}
-
-BerthSnapshot *
-berth_libvirt_prepare_snapshot_finish (BerthLibvirt *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 /* ---- record ---- */
@@ -240,25 +241,16 @@ recorded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-berth_libvirt_record_async (BerthLibvirt *self, BerthVm *vm, GAsyncReadyCallback callback,
-                            gpointer user_data)
+berth_libvirt_record (BerthHost *host, BerthVm *vm, GTask *task)
 {
-  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
-  BerthMachine *machine = berth_libvirt_get_machine (self, vm);
+  g_autoptr (GTask) owned = task;
+  BerthMachine *machine = berth_libvirt_get_machine (BERTH_LIBVIRT (host), vm);
 
-  g_task_set_source_tag (task, berth_libvirt_record_async);
   if (machine == NULL)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                              "the VM that was to be recorded ended");
   else
-    berth_machine_record_async (machine, recorded_cb, g_steal_pointer (&task));
-}
-
-gboolean
-berth_libvirt_record_finish (BerthLibvirt *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
+    berth_machine_record_async (machine, recorded_cb, g_steal_pointer (&owned));
 }
 
 static void
@@ -305,10 +297,10 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *name,
-                                     GAsyncReadyCallback callback, gpointer user_data)
+berth_libvirt_commit_snapshot (BerthHost *host, const char *name, GTask *task)
 {
-  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) owned = task;
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
   BerthRecording *recording = g_hash_table_lookup (self->recordings, name);
   g_autoptr (GTask) job = NULL;
   Commit *commit = g_new0 (Commit, 1);
@@ -317,56 +309,9 @@ berth_libvirt_commit_snapshot_async (BerthLibvirt *self, const char *name,
   commit->name = g_strdup (name);
   commit->images = berth_images_ref (recording->images);
   g_task_set_task_data (task, commit, (GDestroyNotify)commit_free);
-  job = g_task_new (self, NULL, committed_cb, g_steal_pointer (&task));
+  job = g_task_new (self, NULL, committed_cb, g_steal_pointer (&owned));
   g_task_set_task_data (job, berth_snapshot_ref (recording->snapshot),
                         (GDestroyNotify)berth_snapshot_unref);
   g_hash_table_remove (self->recordings, name);
   berth_connection_run (self->connection, BERTH_CONNECTION_START, job, commit_job);
-}
-
-gboolean
-berth_libvirt_commit_snapshot_finish (BerthLibvirt *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-void
-berth_libvirt_drop_recording (BerthLibvirt *self, const char *name)
-{
-  g_hash_table_remove (self->recordings, name);
-}
-
-/* ---- its end ---- */
-
-void
-berth_libvirt_set_spoilt_func (BerthLibvirt *self, BerthLibvirtSpoiltFunc func, gpointer user_data)
-{
-  self->spoilt_func = func;
-  self->spoilt_data = user_data;
-}
-
-void
-berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *name, const char *reason)
-{
-  if (self->spoilt_func != NULL)
-    self->spoilt_func (name, reason, self->spoilt_data);
-}
-
-BerthSnapshot *
-berth_libvirt_get_snapshot (BerthLibvirt *self, const char *name)
-{
-  return berth_snapshot_stock_get (self->stock, name);
-}
-
-void
-berth_libvirt_drop_snapshot (BerthLibvirt *self, const char *name)
-{
-  berth_snapshot_stock_set (self->stock, name, NULL, NULL);
-}
-
-void
-berth_libvirt_set_tenant_snapshots (BerthLibvirt *self, gboolean has_tenant_snapshots)
-{
-  self->has_tenant_snapshots = has_tenant_snapshots;
 }

@@ -16,7 +16,8 @@ static void libvirt_start (BerthLibvirt *self, BerthVm *vm);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (BerthLibvirt, berth_libvirt, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (BERTH_TYPE_HYPERVISOR,
-                                                      berth_libvirt_hypervisor_init))
+                                                      berth_libvirt_hypervisor_init)
+                                   G_IMPLEMENT_INTERFACE (BERTH_TYPE_HOST, berth_libvirt_host_init))
 
 static void
 slot_free (BerthSlot *slot)
@@ -46,7 +47,7 @@ berth_libvirt_finalize (GObject *object)
   g_free (self->name_prefix);
   g_free (self->image_dir);
   g_clear_pointer (&self->images, berth_images_unref);
-  g_hash_table_unref (self->templates);
+  g_clear_pointer (&self->templates, g_hash_table_unref);
   g_hash_table_unref (self->slots);
   g_hash_table_unref (self->recordings);
   berth_snapshot_stock_free (self->stock);
@@ -556,11 +557,11 @@ berth_libvirt_hypervisor_init (BerthHypervisorInterface *iface)
   iface->destroy = hypervisor_destroy;
 }
 
-/* ---- opening and closing ---- */
+/* ---- what it is made of ---- */
 
 BerthLibvirt *
 berth_libvirt_new (const char *uri, const char *virt_type, const char *instance,
-                   const char *name_prefix, const char *image_dir, GHashTable *templates)
+                   const char *name_prefix, const char *image_dir)
 {
   BerthLibvirt *self = g_object_new (BERTH_TYPE_LIBVIRT, NULL);
 
@@ -568,29 +569,15 @@ berth_libvirt_new (const char *uri, const char *virt_type, const char *instance,
   self->instance = g_strdup (instance);
   self->name_prefix = g_strdup (name_prefix);
   self->image_dir = g_strdup (image_dir);
-  self->templates = g_hash_table_ref (templates);
   berth_libvirt_listen (self);
   return self;
 }
 
-void
-berth_libvirt_set_state_func (BerthLibvirt *self, BerthLibvirtStateFunc func, gpointer user_data)
+BerthHost *
+berth_host_new (const BerthConfig *config)
 {
-  self->state_func = func;
-  self->state_data = user_data;
-}
-
-void
-berth_libvirt_close (BerthLibvirt *self)
-{
-  self->state_func = NULL;
-  berth_connection_close (self->connection);
-}
-
-BerthTemplate *
-berth_libvirt_get_template (BerthLibvirt *self, const char *name)
-{
-  return g_hash_table_lookup (self->templates, name);
+  return BERTH_HOST (berth_libvirt_new (config->uri, config->virt_type, config->instance,
+                                        config->name_prefix, config->image_dir));
 }
 
 BerthMachine *
@@ -599,77 +586,4 @@ berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm)
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
   return slot != NULL && slot->phase == BERTH_PHASE_UP ? slot->machine : NULL;
-}
-
-BerthMachine *
-berth_libvirt_ref_machine (BerthLibvirt *self, BerthVm *vm)
-{
-  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
-
-  return slot != NULL && slot->machine != NULL ? g_object_ref (slot->machine) : NULL;
-}
-
-const char *
-berth_libvirt_get_domain_name (BerthLibvirt *self, BerthVm *vm)
-{
-  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
-
-  return slot != NULL && slot->machine != NULL ? berth_machine_get_name (slot->machine) : NULL;
-}
-
-char *
-berth_libvirt_dup_domain_xml (BerthLibvirt *self, const char *template_name, GError **error)
-{
-  BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
-  BerthImages *images = berth_libvirt_get_images (self, error);
-  g_autofree char *name = g_strdup_printf ("%s-%s-1", self->name_prefix, template_name);
-  g_autoptr (BerthVm) vm = NULL;
-  g_autoptr (BerthMachine) machine = NULL;
-
-  if (images == NULL)
-    return NULL;
-  vm = berth_vm_new (template_name, NULL, berth_template_get_memory_mb (template),
-                     berth_template_get_vcpus (template), g_get_monotonic_time ());
-  machine = berth_machine_new (vm, template, self->connection, self->instance, name);
-  return berth_machine_dup_xml (machine, images, error);
-}
-
-GVariant *
-berth_libvirt_get_status (BerthLibvirt *self)
-{
-  unsigned long version = berth_connection_get_libvirt_version (self->connection);
-  g_autofree char *text
-      = g_strdup_printf ("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
-  g_autofree char *uri = berth_connection_dup_uri (self->connection);
-  g_autofree char *kvm_problem = berth_connection_dup_kvm_problem (self->connection);
-  GVariantDict dict;
-
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "uri", "s", uri != NULL ? uri : "");
-  g_variant_dict_insert (&dict, "connected", "b", berth_connection_is_up (self->connection));
-  g_variant_dict_insert (&dict, "version", "s", text);
-  if (berth_connection_is_up (self->connection))
-    g_variant_dict_insert (&dict, "virt-type", "s",
-                           berth_connection_get_domain_type (self->connection));
-  if (kvm_problem != NULL)
-    g_variant_dict_insert (&dict, "kvm-problem", "s", kvm_problem);
-  return g_variant_dict_end (&dict);
-}
-
-const char *
-berth_libvirt_get_start_name (BerthLibvirt *self, BerthVm *vm)
-{
-  BerthMachine *machine = berth_libvirt_get_machine (self, vm);
-
-  if (machine == NULL)
-    return NULL;
-  switch (berth_machine_get_start (machine))
-    {
-    case BERTH_MACHINE_WARM:
-      return "warm";
-    case BERTH_MACHINE_CLONE:
-      return "clone";
-    default:
-      return "cold";
-    }
 }

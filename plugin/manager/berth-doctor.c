@@ -68,11 +68,10 @@ static void
 check_images (BerthManager *self, GVariantBuilder *findings)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthImages) images = berth_images_load (self->config->image_dir, &error);
   GHashTableIter iter;
   BerthTemplate *template;
 
-  if (images == NULL)
+  if (!berth_host_check_image (self->host, &error))
     {
       add_finding (findings, "image", FALSE, error->message, "build it with images/build");
       return;
@@ -81,13 +80,12 @@ check_images (BerthManager *self, GVariantBuilder *findings)
   g_hash_table_iter_init (&iter, self->templates);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
     {
+      const char *name = berth_template_get_name (template);
       g_autoptr (GError) reason = NULL;
-      g_auto (GStrv) layers
-          = berth_images_dup_layers (images, berth_template_get_layers (template), &reason);
-      g_autofree char *check = g_strdup_printf ("template %s", berth_template_get_name (template));
+      g_autofree char *check = g_strdup_printf ("template %s", name);
+      gboolean ok = berth_host_check_layers (self->host, name, &reason);
 
-      add_finding (findings, check, layers != NULL,
-                   layers != NULL ? berth_template_get_path (template) : reason->message,
+      add_finding (findings, check, ok, ok ? berth_template_get_path (template) : reason->message,
                    "build the image again with images/build");
     }
 }
@@ -132,7 +130,7 @@ berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr (GVariant) libvirt = g_variant_ref_sink (berth_libvirt_get_status (self->libvirt));
+  g_autoptr (GVariant) libvirt = berth_host_dup_status (self->host);
   GVariantBuilder findings;
 
   g_task_set_source_tag (task, berth_manager_doctor_async);

@@ -136,7 +136,7 @@ berth_manager_dup_template_xml (BerthManager *self, const char *template_name, G
       berth_manager_set_no_template_error (self, template_name, error);
       return NULL;
     }
-  return berth_libvirt_dup_domain_xml (self->libvirt, template_name, error);
+  return berth_host_dup_domain_xml (self->host, template_name, error);
 }
 
 gboolean

@@ -2,11 +2,11 @@
 /* What the manager's files share. */
 #pragma once
 
-#include "plugin/libvirt/berth-libvirt.h"
 #include "plugin/snapshot/berth-snapshot-keeper.h"
 #include "plugin/manager/berth-manager.h"
 #include "plugin/manager/berth-pressure.h"
 #include "plugin/manager/berth-sandbox.h"
+#include "plugin/template/berth-template.h"
 #include "pool/berth-pool.h"
 
 G_BEGIN_DECLS
@@ -17,11 +17,12 @@ struct _BerthManager
   BerthConfig *config;
   GHashTable *templates;      /* name -> BerthTemplate */
   GPtrArray *template_errors; /* GError: files that were left out */
-  BerthLibvirt *libvirt;
+  BerthHost *host;
   BerthPool *pool;
   BerthSnapshotKeeper *keeper;
   BerthPressure pressure;
   guint pressure_id;
+  gboolean is_started;    /* before, the host's state is what start looks at itself */
   GHashTable *acquiring;  /* GCancellable (borrowed) -> BerthRequest (borrowed): of calls whose VM
                              is not there yet */
   GHashTable *sandboxes;  /* id (borrowed from value) -> BerthSandbox (owned) */

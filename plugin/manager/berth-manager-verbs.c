@@ -33,8 +33,8 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
 BerthSandbox *
 berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, guint32 uid)
 {
-  BerthSandbox *sandbox = berth_sandbox_new (vm, self->libvirt, uid,
-                                             (guint)self->config->idle_timeout_s, idle_cb, self);
+  BerthSandbox *sandbox
+      = berth_sandbox_new (vm, self->host, uid, (guint)self->config->idle_timeout_s, idle_cb, self);
 
   g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);
   return sandbox;
@@ -123,7 +123,7 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   sandbox = berth_manager_add_sandbox (self, vm, call->request->uid);
   created = g_new0 (Created, 1);
   created->sandbox = g_object_ref (sandbox);
-  created->start = berth_libvirt_get_start_name (self->libvirt, vm);
+  created->start = berth_host_get_start_name (self->host, vm);
   created->wait_us = MAX (berth_vm_get_admitted_us (vm) - call->begun_us, 0);
   created->start_us = g_get_monotonic_time () - call->begun_us - created->wait_us;
   berth_sandbox_set_origin (sandbox, created->start, created->wait_us, created->start_us);
@@ -359,7 +359,7 @@ run_process_ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
 
-  if (berth_machine_wait_process_finish (BERTH_MACHINE (source), result))
+  if (berth_host_finish (BERTH_HOST (source), result, NULL))
     run_answer (task, TRUE);
 }
 
@@ -377,13 +377,12 @@ static void
 run_destroy (BerthManager *self, GTask *task, BerthVm *vm)
 {
   RunCall *call = g_task_get_task_data (task);
-  g_autoptr (BerthMachine) machine = berth_libvirt_ref_machine (self->libvirt, vm);
 
   call->destroy_begun_us = g_get_monotonic_time ();
   call->destroy_wait = g_cancellable_new ();
-  call->destroy_timeout_id = g_timeout_add_seconds (DESTROY_WAIT_S, destroy_timeout_cb, call);
-  if (machine != NULL)
-    berth_machine_wait_process_async (machine, run_process_ended_cb, g_object_ref (task));
+  call->destroy_timeout_id = berth_host_add_timer (self->host, DESTROY_WAIT_S * G_USEC_PER_SEC,
+                                                   destroy_timeout_cb, call);
+  berth_host_wait_end_async (self->host, vm, run_process_ended_cb, g_object_ref (task));
   berth_pool_destroy_async (self->pool, vm, call->destroy_wait, run_destroyed_cb,
                             g_object_ref (task));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The whole of berth in one object: libvirt, templates, pool and agents behind a few verbs. */
+/* The whole of berth in one object: host, templates, pool and guests behind a few verbs. */
 #include "plugin/manager/berth-manager-private.h"
 #include "pool/berth-error.h"
 
@@ -23,9 +23,9 @@ berth_manager_dispose (GObject *object)
   g_clear_object (&self->keeper);
   g_clear_handle_id (&self->pressure_id, g_source_remove);
   g_clear_object (&self->pool);
-  if (self->libvirt != NULL)
-    berth_libvirt_close (self->libvirt);
-  g_clear_object (&self->libvirt);
+  if (self->host != NULL)
+    berth_host_close (self->host);
+  g_clear_object (&self->host);
   G_OBJECT_CLASS (berth_manager_parent_class)->dispose (object);
 }
 
@@ -59,11 +59,12 @@ berth_manager_init (BerthManager *self)
 }
 
 BerthManager *
-berth_manager_new (BerthConfig *config)
+berth_manager_new (BerthConfig *config, BerthHost *host)
 {
   BerthManager *self = g_object_new (BERTH_TYPE_MANAGER, NULL);
 
   self->config = config;
+  self->host = g_object_ref (host);
   return self;
 }
 
@@ -74,9 +75,17 @@ state_cb (gboolean is_up, gpointer user_data)
 {
   BerthManager *self = user_data;
 
+  if (!self->is_started)
+    return;
   berth_pool_set_open (self->pool, is_up);
   if (is_up)
     berth_snapshot_keeper_check_again (self->keeper);
+}
+
+static void
+spoilt_cb (const char *name, const char *reason, gpointer user_data)
+{
+  berth_snapshot_keeper_note_spoilt (BERTH_MANAGER (user_data)->keeper, name, reason);
 }
 
 void
@@ -177,14 +186,15 @@ manager_make_pool (BerthManager *self, GError **error)
 
   if (!berth_capacity_derive (&capacity, &policy, "/", error))
     return FALSE;
-  self->pool = berth_pool_new (BERTH_HYPERVISOR (self->libvirt), &capacity);
+  self->pool = berth_pool_new (BERTH_HYPERVISOR (self->host), &capacity);
   berth_pool_set_tenants (self->pool, tenants);
   g_signal_connect (self->pool, "vm-gone", G_CALLBACK (vm_gone_cb), self);
-  self->keeper = berth_snapshot_keeper_new (config, self->templates, self->libvirt, self->pool,
+  self->keeper = berth_snapshot_keeper_new (config, self->templates, self->host, self->pool,
                                             capacity.max_vms);
   berth_pool_set_open (self->pool, FALSE); /* until what is there already is counted */
   self->pressure.reserve_mb = (guint)config->host_reserve_mb;
-  self->pressure_id = g_timeout_add_seconds (PRESSURE_EVERY_S, pressure_cb, self);
+  self->pressure_id
+      = berth_host_add_timer (self->host, PRESSURE_EVERY_S * G_USEC_PER_SEC, pressure_cb, self);
   return TRUE;
 }
 
@@ -205,9 +215,9 @@ snapshots_known_cb (gpointer user_data)
   g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
 
-  berth_libvirt_adopt_warm (self->libvirt, found_cb, self);
+  berth_host_adopt_warm (self->host, found_cb, self);
   berth_pool_set_open (self->pool, TRUE);
-  berth_libvirt_set_state_func (self->libvirt, state_cb, self);
+  self->is_started = TRUE;
   g_task_return_boolean (task, TRUE);
 }
 
@@ -217,25 +227,26 @@ sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
 
-  berth_libvirt_adopt_sessions_finish (BERTH_LIBVIRT (source), result);
+  berth_host_finish (BERTH_HOST (source), result, NULL);
   berth_snapshot_keeper_start (self->keeper, snapshots_known_cb, g_steal_pointer (&task));
 }
 
 static void
 opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
+  const BerthHostWatch watch = { .state_changed = state_cb, .snapshot_spoilt = spoilt_cb };
   g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
   g_autoptr (GError) error = NULL;
 
-  if (!berth_libvirt_open_finish (BERTH_LIBVIRT (source), result, &error)
-      || !manager_make_pool (self, &error))
+  if (!berth_host_finish (BERTH_HOST (source), result, &error) || !manager_make_pool (self, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  berth_libvirt_adopt_sessions_async (self->libvirt, found_cb, self, sessions_adopted_cb,
-                                      g_steal_pointer (&task));
+  berth_host_set_watch (self->host, &watch, self);
+  berth_host_adopt_sessions_async (self->host, found_cb, self, sessions_adopted_cb,
+                                   g_steal_pointer (&task));
 }
 
 void
@@ -251,10 +262,8 @@ berth_manager_start_async (BerthManager *self, GCancellable *cancellable,
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  self->libvirt
-      = berth_libvirt_new (self->config->uri, self->config->virt_type, self->config->instance,
-                           self->config->name_prefix, self->config->image_dir, self->templates);
-  berth_libvirt_open_async (self->libvirt, cancellable, opened_cb, g_steal_pointer (&task));
+  berth_host_open_async (self->host, self->templates, cancellable, opened_cb,
+                         g_steal_pointer (&task));
 }
 
 gboolean
@@ -274,7 +283,7 @@ shut_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   gboolean ok = berth_pool_shutdown_finish (BERTH_POOL (source), result, &error);
 
-  berth_libvirt_close (self->libvirt);
+  berth_host_close (self->host);
   if (ok)
     g_task_return_boolean (task, TRUE);
   else
@@ -341,16 +350,17 @@ GVariant *
 berth_manager_dup_status (BerthManager *self)
 {
   g_autoptr (GVariant) pool = berth_pool_dup_status (self->pool);
+  g_autoptr (GVariant) host = berth_host_dup_status (self->host);
   g_autoptr (GVariant) seen = g_variant_lookup_value (pool, "templates", G_VARIANT_TYPE_VARDICT);
   GVariantDict dict;
 
   g_variant_dict_init (&dict, pool);
   g_variant_dict_insert_value (&dict, "templates", manager_get_templates (self, seen));
-  g_variant_dict_insert_value (&dict, "libvirt", berth_libvirt_get_status (self->libvirt));
+  g_variant_dict_insert_value (&dict, "libvirt", host);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
-/* (nullable): what libvirt calls the VM that is made for @request */
+/* (nullable): what the host calls the domain of the VM that is made for @request */
 static const char *
 manager_find_domain_name (BerthManager *self, BerthRequest *request)
 {
@@ -361,7 +371,7 @@ manager_find_domain_name (BerthManager *self, BerthRequest *request)
       g_autoptr (BerthRequest) its_request = berth_vm_dup_request (vms->pdata[i]);
 
       if (its_request == request)
-        return berth_libvirt_get_domain_name (self->libvirt, vms->pdata[i]);
+        return berth_host_get_domain_name (self->host, vms->pdata[i]);
     }
   return NULL;
 }
@@ -389,8 +399,7 @@ berth_manager_dup_progress (BerthManager *self, GCancellable *cancellable)
 static GVariant *
 manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
 {
-  const char *domain = berth_libvirt_get_domain_name (self->libvirt, vm);
-  g_autoptr (BerthMachine) machine = berth_libvirt_ref_machine (self->libvirt, vm);
+  const char *domain = berth_host_get_domain_name (self->host, vm);
   guint64 own;
   guint64 shared;
   GVariantDict dict;
@@ -404,7 +413,7 @@ manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
   g_variant_dict_insert (&dict, "holds_slot", "b", berth_vm_holds_slot (vm));
   g_variant_dict_insert (&dict, "age_s", "d",
                          (double)(g_get_monotonic_time () - berth_vm_get_created_us (vm)) / 1e6);
-  if (machine != NULL && berth_machine_get_memory (machine, &own, &shared))
+  if (berth_host_get_memory (self->host, vm, &own, &shared))
     {
       g_variant_dict_insert (&dict, "private_mb", "d", (double)own / (1024 * 1024));
       g_variant_dict_insert (&dict, "shared_mb", "d", (double)shared / (1024 * 1024));

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The whole of berth in one object: libvirt, templates, pool and agents behind a few verbs. */
+/* The whole of berth in one object: host, templates, pool and guests behind a few verbs. */
 #pragma once
 
 #include <gio/gio.h>
 
-#include "plugin/config/berth-config.h"
-#include "plugin/model/berth-exec.h"
-#include "plugin/model/berth-result-private.h"
-#include "plugin/model/berth-file-request.h"
-#include "pool/berth-request.h"
+#include "plugin/host/berth-host.h"
 
 G_BEGIN_DECLS
 
@@ -39,9 +35,10 @@ typedef struct
   GOutputStream *boot_log;
 } BerthSandboxOptions;
 
-/* Takes over @config. Lives on the default main context, which must run: libvirt's events and the
- * agents' streams are served there. Asynchronous calls are made on that thread. */
-BERTH_AVAILABLE BerthManager *berth_manager_new (BerthConfig *config);
+/* Takes over @config, holds @host, which nobody has opened yet. Lives on the default main context,
+ * which must run: libvirt's events and the agents' streams are served there. Asynchronous calls are
+ * made on that thread. */
+BERTH_AVAILABLE BerthManager *berth_manager_new (BerthConfig *config, BerthHost *host);
 
 /* Connects to libvirt, loads templates and images, clears away what an earlier life of the same
  * instance left behind. Fails with BERTH_ERROR_CONFIG or BERTH_ERROR_UNAVAILABLE. */

@@ -8,7 +8,7 @@ struct _BerthSandbox
 {
   GObject parent;
   BerthVm *vm;
-  BerthLibvirt *libvirt;
+  BerthHost *host;
   guint32 uid;
   guint idle_timeout_s;
   guint idle_id;
@@ -36,7 +36,7 @@ berth_sandbox_finalize (GObject *object)
   g_clear_handle_id (&self->idle_id, g_source_remove);
   g_queue_clear_full (&self->waiting, g_object_unref);
   g_object_unref (self->vm);
-  g_object_unref (self->libvirt);
+  g_object_unref (self->host);
   g_free (self->close_reason);
   G_OBJECT_CLASS (berth_sandbox_parent_class)->finalize (object);
 }
@@ -68,17 +68,18 @@ sandbox_watch_idle (BerthSandbox *self)
 {
   g_clear_handle_id (&self->idle_id, g_source_remove);
   if (self->idle_timeout_s > 0 && !self->is_busy && self->files == 0 && self->close_reason == NULL)
-    self->idle_id = g_timeout_add_seconds (self->idle_timeout_s, idle_cb, self);
+    self->idle_id
+        = berth_host_add_timer (self->host, self->idle_timeout_s * G_USEC_PER_SEC, idle_cb, self);
 }
 
 BerthSandbox *
-berth_sandbox_new (BerthVm *vm, BerthLibvirt *libvirt, guint32 uid, guint idle_timeout_s,
+berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, guint idle_timeout_s,
                    BerthSandboxIdleFunc idle_func, gpointer user_data)
 {
   BerthSandbox *self = g_object_new (BERTH_TYPE_SANDBOX, NULL);
 
   self->vm = g_object_ref (vm);
-  self->libvirt = g_object_ref (libvirt);
+  self->host = g_object_ref (host);
   self->uid = uid;
   self->idle_timeout_s = idle_timeout_s;
   self->idle_func = idle_func;
@@ -156,7 +157,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   BerthSandbox *self = g_task_get_source_object (task);
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthResult) result
-      = berth_guest_exec_finish (BERTH_GUEST (source), async_result, &error);
+      = berth_host_exec_finish (BERTH_HOST (source), async_result, &error);
 
   self->is_busy = FALSE;
   if (result != NULL)
@@ -188,23 +189,11 @@ static void
 sandbox_begin (BerthSandbox *self, GTask *task)
 {
   BerthExec **box = g_task_get_task_data (task);
-  BerthMachine *machine = berth_libvirt_get_machine (self->libvirt, self->vm);
-  BerthGuest *agent = machine != NULL ? berth_machine_get_agent (machine) : NULL;
-  const char *name = (*box)->language;
 
-  if (agent == NULL)
-    {
-      g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE,
-                               "sandbox %s is gone: its VM ended; make a new one",
-                               berth_sandbox_get_id (self));
-      return;
-    }
-  if (name == NULL)
-    name = berth_machine_get_language (machine);
   self->is_busy = TRUE;
   g_clear_handle_id (&self->idle_id, g_source_remove);
-  berth_guest_exec_async (agent, g_steal_pointer (box), berth_language_from_name (name),
-                          g_task_get_cancellable (task), exec_cb, g_object_ref (task));
+  berth_host_exec_async (self->host, self->vm, g_steal_pointer (box), g_task_get_cancellable (task),
+                         exec_cb, g_object_ref (task));
 }
 
 /* Gives the VM to the first that waits. A caller who has cancelled meanwhile never gets it. */
@@ -220,7 +209,7 @@ sandbox_next (BerthSandbox *self)
     }
 }
 
-/* The exec leaves its box when the agent takes it over. */
+/* The exec leaves its box when the host takes it over. */
 static void
 exec_box_free (gpointer data)
 {
@@ -264,7 +253,7 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   BerthSandbox *self = g_task_get_source_object (task);
   GError *error = NULL;
-  BerthFileResult *result = berth_guest_file_finish (BERTH_GUEST (source), async_result, &error);
+  BerthFileResult *result = berth_host_file_finish (BERTH_HOST (source), async_result, &error);
 
   self->files--;
   sandbox_watch_idle (self);
@@ -285,24 +274,18 @@ berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellab
 {
   g_autoptr (BerthFileRequest) owned = file;
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  BerthMachine *machine = berth_libvirt_get_machine (self->libvirt, self->vm);
-  BerthGuest *agent = machine != NULL ? berth_machine_get_agent (machine) : NULL;
 
   g_task_set_source_tag (task, berth_sandbox_file_async);
   g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
   if (self->close_reason != NULL)
-    return_gone (self, task);
-  else if (agent == NULL)
-    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE,
-                             "sandbox %s is gone: its VM ended; make a new one",
-                             berth_sandbox_get_id (self));
-  else
     {
-      self->files++;
-      g_clear_handle_id (&self->idle_id, g_source_remove);
-      berth_guest_file_async (agent, g_steal_pointer (&owned), cancellable, file_cb,
-                              g_steal_pointer (&task));
+      return_gone (self, task);
+      return;
     }
+  self->files++;
+  g_clear_handle_id (&self->idle_id, g_source_remove);
+  berth_host_file_async (self->host, self->vm, g_steal_pointer (&owned), cancellable, file_cb,
+                         g_steal_pointer (&task));
 }
 
 BerthFileResult *

@@ -2,9 +2,7 @@
 /* A sandbox: a claimed VM with an owner, and the execs that wait for their turn in it. */
 #pragma once
 
-#include "plugin/libvirt/berth-libvirt.h"
-#include "plugin/model/berth-exec.h"
-#include "plugin/model/berth-file-request.h"
+#include "plugin/host/berth-host.h"
 
 G_BEGIN_DECLS
 
@@ -15,9 +13,8 @@ G_DECLARE_FINAL_TYPE (BerthSandbox, berth_sandbox, BERTH, SANDBOX, GObject)
 typedef void (*BerthSandboxIdleFunc) (BerthSandbox *self, gpointer user_data);
 
 /* @vm is claimed and up. Main context, as are all calls. */
-BerthSandbox *
-berth_sandbox_new (BerthVm *vm, BerthLibvirt *libvirt, guint32 uid, guint idle_timeout_s,
-                   BerthSandboxIdleFunc idle_func, gpointer user_data);
+BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, guint idle_timeout_s,
+                                 BerthSandboxIdleFunc idle_func, gpointer user_data);
 /* How it was made, which its first exec's result tells. @start: as of BerthResult, static */
 void
 berth_sandbox_set_origin (BerthSandbox *self, const char *start, gint64 wait_us, gint64 start_us);

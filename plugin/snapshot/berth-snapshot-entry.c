@@ -111,13 +111,14 @@ berth_snapshot_entry_has_failed (BerthSnapshotEntry *entry, const GError *error)
   entry->failures++;
   g_free (entry->last_error);
   entry->last_error = g_strdup (error->message);
-  berth_libvirt_drop_recording (entry->keeper->libvirt, entry->name);
+  berth_host_drop_recording (entry->keeper->host, entry->name);
   berth_snapshot_entry_tell_pool (entry);
   if (!entry->keeper->is_stopped)
     {
       g_warning ("no snapshot of %s, requests for it boot: %s", entry->name, error->message);
       g_clear_handle_id (&entry->retry_id, g_source_remove);
-      entry->retry_id = g_timeout_add_seconds (MIN (delay_s, RETRY_MAX_S), retry_cb, entry);
+      entry->retry_id = berth_host_add_timer (
+          entry->keeper->host, MIN (delay_s, RETRY_MAX_S) * G_USEC_PER_SEC, retry_cb, entry);
     }
   berth_snapshot_entry_answer_callers (entry, error);
 }
@@ -131,7 +132,7 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (BerthSnapshotKeeper) self = entry->keeper;
   g_autoptr (GError) error = NULL;
 
-  if (berth_libvirt_commit_snapshot_finish (BERTH_LIBVIRT (source), result, &error))
+  if (berth_host_finish (BERTH_HOST (source), result, &error))
     {
       g_message ("the snapshot of %s is ready", entry->name);
       keep_is_valid (entry);
@@ -156,7 +157,7 @@ destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
         = g_error_new_literal (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
   if (entry->failure == NULL)
     {
-      berth_libvirt_commit_snapshot_async (self->libvirt, entry->name, committed_cb, entry);
+      berth_host_commit_snapshot_async (self->host, entry->name, committed_cb, entry);
       g_object_ref (self);
       return;
     }
@@ -178,7 +179,7 @@ recorded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (BerthVm) vm = recording->vm;
   BerthSnapshotEntry *entry = recording->entry;
 
-  berth_libvirt_record_finish (BERTH_LIBVIRT (source), result, &entry->failure);
+  berth_host_finish (BERTH_HOST (source), result, &entry->failure);
   berth_pool_destroy_async (entry->keeper->pool, vm, NULL, destroyed_cb, entry);
 }
 
@@ -202,7 +203,7 @@ booted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   recording = g_new0 (Recording, 1);
   recording->entry = entry;
   recording->vm = vm;
-  berth_libvirt_record_async (self->libvirt, vm, recorded_cb, recording);
+  berth_host_record_async (self->host, vm, recorded_cb, recording);
 }
 
 static void
@@ -227,7 +228,6 @@ typedef struct
 {
   BerthSnapshotEntry *entry;
   BerthSnapshotKeeper *keeper; /* owned */
-  BerthSnapshot *before;       /* (unowned): only compared */
   gboolean is_first;
 } Look;
 
@@ -246,17 +246,17 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (BerthSnapshotKeeper) self = look->keeper;
   BerthSnapshotEntry *entry = look->entry;
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthSnapshot) snapshot
-      = berth_libvirt_prepare_snapshot_finish (BERTH_LIBVIRT (source), result, &error);
+  BerthSnapshotFinding finding
+      = berth_host_prepare_snapshot_finish (BERTH_HOST (source), result, &error);
 
-  if (snapshot != NULL && !berth_snapshot_is_committed (snapshot) && !self->is_stopped)
+  if (finding == BERTH_SNAPSHOT_PLACE && !self->is_stopped)
     {
       keep_boot (entry);
       return;
     }
-  if (snapshot != NULL && snapshot == look->before)
+  if (finding == BERTH_SNAPSHOT_SAME)
     entry->state = BERTH_SNAPSHOT_ENTRY_VALID;
-  else if (snapshot != NULL && berth_snapshot_is_committed (snapshot))
+  else if (finding == BERTH_SNAPSHOT_FOUND)
     keep_is_valid (entry);
   else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
@@ -277,11 +277,10 @@ keep_begin_look (BerthSnapshotEntry *entry, BerthSnapshotWish wish)
   look->entry = entry;
   look->keeper = g_object_ref (self);
   look->is_first = wish == BERTH_SNAPSHOT_EXISTING;
-  look->before = berth_libvirt_get_snapshot (self->libvirt, entry->name);
   entry->state = wish == BERTH_SNAPSHOT_EXISTING ? BERTH_SNAPSHOT_ENTRY_CHECKING
                                                  : BERTH_SNAPSHOT_ENTRY_MAKING;
-  berth_libvirt_prepare_snapshot_async (self->libvirt, entry->name, self->config->snapshot_dir,
-                                        wish, looked_cb, look);
+  berth_host_prepare_snapshot_async (self->host, entry->name, self->config->snapshot_dir, wish,
+                                     looked_cb, look);
 }
 
 void
@@ -321,7 +320,7 @@ void
 berth_snapshot_entry_remove_snapshot (BerthSnapshotEntry *entry)
 {
   g_clear_handle_id (&entry->retry_id, g_source_remove);
-  berth_libvirt_drop_snapshot (entry->keeper->libvirt, entry->name);
+  berth_host_drop_snapshot (entry->keeper->host, entry->name);
   entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
   berth_snapshot_entry_tell_pool (entry);
 }

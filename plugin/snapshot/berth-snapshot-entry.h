@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugin/snapshot/berth-snapshot-keeper.h"
+#include "plugin/snapshot/berth-snapshot.h"
 
 G_BEGIN_DECLS
 
@@ -48,7 +49,7 @@ struct _BerthSnapshotKeeper
 {
   GObject parent;
   const BerthConfig *config;
-  BerthLibvirt *libvirt;
+  BerthHost *host;
   BerthPool *pool;
   GHashTable *templates;     /* name -> BerthTemplate */
   GHashTable *targets;       /* template's name (borrowed) -> BerthWarmTarget (owned) */

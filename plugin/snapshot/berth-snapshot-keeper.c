@@ -7,7 +7,7 @@
 #include "pool/berth-error.h"
 
 /* images.json is replaced by several events. */
-#define CHECK_AGAIN_MS 300u
+#define CHECK_AGAIN_US (300 * G_TIME_SPAN_MILLISECOND)
 /* For so long a tenant's snapshot stays when others want its place: each costs a boot. */
 #define TENANT_STAYS_US (10 * G_TIME_SPAN_MINUTE)
 
@@ -26,7 +26,7 @@ berth_snapshot_keeper_dispose (GObject *object)
 
   berth_snapshot_keeper_stop (self);
   g_clear_object (&self->pool);
-  g_clear_object (&self->libvirt);
+  g_clear_object (&self->host);
   G_OBJECT_CLASS (berth_snapshot_keeper_parent_class)->dispose (object);
 }
 
@@ -86,16 +86,15 @@ berth_snapshot_keeper_is_ready (BerthSnapshotKeeper *self)
 
 /* ---- what makes a snapshot be looked at again ---- */
 
-static void
-spoilt_cb (const char *name, const char *reason, gpointer user_data)
+void
+berth_snapshot_keeper_note_spoilt (BerthSnapshotKeeper *self, const char *name, const char *reason)
 {
-  BerthSnapshotKeeper *self = user_data;
   BerthSnapshotEntry *entry = g_hash_table_lookup (self->entries, name);
   g_autoptr (GError) error
       = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                      "the snapshot was thrown away with its warm VMs: %s", reason);
 
-  if (entry == NULL)
+  if (entry == NULL || self->is_stopped)
     return; /* of a tenant that had to give its place to another */
   if (entry->state != BERTH_SNAPSHOT_ENTRY_MAKING)
     {
@@ -123,7 +122,7 @@ images_changed_cb (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonito
   BerthSnapshotKeeper *self = user_data;
 
   if (self->check_again_id == 0 && !self->is_stopped)
-    self->check_again_id = g_timeout_add (CHECK_AGAIN_MS, check_again_cb, self);
+    self->check_again_id = berth_host_add_timer (self->host, CHECK_AGAIN_US, check_again_cb, self);
 }
 
 static void
@@ -166,7 +165,7 @@ keeper_add (BerthSnapshotKeeper *self, BerthTemplate *template, const char *tena
 static gboolean
 keeper_make_room (BerthSnapshotKeeper *self)
 {
-  gint64 before_us = g_get_monotonic_time () - TENANT_STAYS_US;
+  gint64 before_us = berth_host_get_time (self->host) - TENANT_STAYS_US;
   GHashTableIter iter;
   BerthSnapshotEntry *entry;
   BerthSnapshotEntry *oldest = NULL;
@@ -230,7 +229,7 @@ berth_snapshot_keeper_want (BerthSnapshotKeeper *self, BerthRequest *request)
 
   if (entry == NULL)
     return;
-  entry->wanted_us = g_get_monotonic_time ();
+  entry->wanted_us = berth_host_get_time (self->host);
   if (entry->state == BERTH_SNAPSHOT_ENTRY_NONE)
     berth_snapshot_entry_look (entry);
 }
@@ -365,13 +364,14 @@ keeper_sum_up (BerthSnapshotKeeper *self, const char *template_name)
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
     {
-      BerthSnapshot *snapshot = berth_libvirt_get_snapshot (self->libvirt, entry->name);
+      guint64 bytes = 0;
 
       if (!g_str_equal (berth_template_get_name (entry->template), template_name))
         continue;
       sum.state = MAX (sum.state, entry->state);
-      sum.count += snapshot != NULL ? 1 : 0;
-      sum.bytes += snapshot != NULL ? berth_snapshot_get_disk_bytes (snapshot) : 0;
+      if (berth_host_get_snapshot_bytes (self->host, entry->name, &bytes))
+        sum.count++;
+      sum.bytes += bytes;
       sum.failures += entry->failures;
       if (entry->last_error != NULL)
         sum.last_error = entry->last_error;
@@ -420,7 +420,7 @@ target_new (const BerthConfig *config, BerthTemplate *template, guint max_vms)
 }
 
 BerthSnapshotKeeper *
-berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, BerthLibvirt *libvirt,
+berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, BerthHost *host,
                            BerthPool *pool, guint max_vms)
 {
   BerthSnapshotKeeper *self = g_object_new (BERTH_TYPE_SNAPSHOT_KEEPER, NULL);
@@ -429,10 +429,10 @@ berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, Ber
   BerthTemplate *template;
 
   self->config = config;
-  self->libvirt = g_object_ref (libvirt);
+  self->host = g_object_ref (host);
   self->pool = g_object_ref (pool);
   self->templates = g_hash_table_ref (templates);
-  berth_libvirt_set_tenant_snapshots (libvirt, keeper_is_by_tenant (self));
+  berth_host_set_tenant_snapshots (host, keeper_is_by_tenant (self));
   g_hash_table_iter_init (&iter, templates);
   while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&template))
     {
@@ -452,7 +452,6 @@ berth_snapshot_keeper_start (BerthSnapshotKeeper *self, BerthSnapshotKeeperReady
 
   self->ready_func = ready;
   self->ready_data = user_data;
-  berth_libvirt_set_spoilt_func (self->libvirt, spoilt_cb, self);
   if (berth_snapshot_keeper_is_off (self))
     {
       ready (user_data);
@@ -479,7 +478,6 @@ berth_snapshot_keeper_stop (BerthSnapshotKeeper *self)
   self->is_stopped = TRUE;
   g_clear_object (&self->images_monitor);
   g_clear_handle_id (&self->check_again_id, g_source_remove);
-  berth_libvirt_set_spoilt_func (self->libvirt, NULL, NULL);
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
     {

@@ -4,7 +4,8 @@
 #pragma once
 
 #include "plugin/config/berth-config.h"
-#include "plugin/libvirt/berth-libvirt.h"
+#include "plugin/host/berth-host.h"
+#include "plugin/template/berth-template.h"
 #include "pool/berth-pool.h"
 
 G_BEGIN_DECLS
@@ -20,9 +21,8 @@ G_DECLARE_FINAL_TYPE (BerthSnapshotKeeper, berth_snapshot_keeper, BERTH, SNAPSHO
  *
  * Main context, as are all calls.
  */
-BerthSnapshotKeeper *
-berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, BerthLibvirt *libvirt,
-                           BerthPool *pool, guint max_vms);
+BerthSnapshotKeeper *berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates,
+                                                BerthHost *host, BerthPool *pool, guint max_vms);
 /* Looks for the snapshots that are there; @ready is called once, when it is known which hold. Then
  * makes those whose warm VMs the configuration wants. */
 typedef void (*BerthSnapshotKeeperReadyFunc) (gpointer user_data);
@@ -37,6 +37,9 @@ void berth_snapshot_keeper_want (BerthSnapshotKeeper *self, BerthRequest *reques
 void berth_snapshot_keeper_retry (BerthSnapshotKeeper *self, const char *template_name);
 /* libvirt is back, and may be another version; or the images were built again. */
 void berth_snapshot_keeper_check_again (BerthSnapshotKeeper *self);
+/* Clones are made no more of the snapshot of this name. */
+void
+berth_snapshot_keeper_note_spoilt (BerthSnapshotKeeper *self, const char *name, const char *reason);
 
 /* Makes a new snapshot, whatever there is, and completes when clones are made of it. Fails with
  * what went wrong, with BERTH_ERROR_CONFIG where snapshots are turned off or each tenant's own. */

@@ -106,8 +106,14 @@ berth_manager_init (BerthManager *self)
   self->sandboxes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, sandbox_free);
 }
 
+BerthHost *
+berth_host_new (const BerthConfig *config)
+{
+  return NULL;
+}
+
 BerthManager *
-berth_manager_new (BerthConfig *config)
+berth_manager_new (BerthConfig *config, BerthHost *host)
 {
   BerthManager *self = g_object_new (BERTH_TYPE_MANAGER, NULL);
 

@@ -10,6 +10,7 @@
 #include "berth-libvirt.h"
 #include "plugin/config/berth-config.h"
 #include "libvirt-faults.h"
+#include "plugin/template/berth-template.h"
 #include "pool/berth-error.h"
 
 #define PREFIX "berthtest"
@@ -62,16 +63,15 @@ static BerthHypervisor *
 new_hypervisor (void)
 {
   Host *host = get_host ();
-  BerthLibvirt *libvirt
-      = berth_libvirt_new (host->uri, NULL, "lifecycle-test", PREFIX,
-                           libvirt_faults_get_image_dir (host->faults), host->templates);
+  BerthLibvirt *libvirt = berth_libvirt_new (host->uri, NULL, "lifecycle-test", PREFIX,
+                                             libvirt_faults_get_image_dir (host->faults));
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  berth_libvirt_open_async (libvirt, NULL, done_cb, &result);
+  berth_host_open_async (BERTH_HOST (libvirt), host->templates, NULL, done_cb, &result);
   while (result == NULL)
     g_main_context_iteration (NULL, TRUE);
-  g_assert_true (berth_libvirt_open_finish (libvirt, result, &error));
+  g_assert_true (berth_host_finish (BERTH_HOST (libvirt), result, &error));
   g_assert_no_error (error);
   while (g_main_context_iteration (NULL, FALSE))
     ;
@@ -110,7 +110,7 @@ max_domains (BerthHypervisor *hypervisor)
 static void
 kill_vm (BerthHypervisor *hypervisor, BerthVm *vm)
 {
-  const char *name = berth_libvirt_get_domain_name (BERTH_LIBVIRT (hypervisor), vm);
+  const char *name = berth_host_get_domain_name (BERTH_HOST (hypervisor), vm);
   virDomainPtr domain = virDomainLookupByName (get_host ()->connection, name);
 
   g_assert_nonnull (domain);
@@ -131,7 +131,7 @@ run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   LifecycleDoneFunc done = (LifecycleDoneFunc)g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthResult) result
-      = berth_guest_exec_finish (BERTH_GUEST (source), async_result, &error);
+      = berth_host_exec_finish (BERTH_HOST (source), async_result, &error);
 
   if (error != NULL)
     g_test_message ("%s", error->message);
@@ -142,15 +142,12 @@ run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 static void
 run_ok (BerthHypervisor *hypervisor, BerthVm *vm, LifecycleDoneFunc done, gpointer user_data)
 {
-  BerthMachine *machine = berth_libvirt_get_machine (BERTH_LIBVIRT (hypervisor), vm);
   g_autoptr (GBytes) code = g_bytes_new_static ("print('ok')", 11);
   GTask *task = g_task_new (NULL, NULL, NULL, NULL);
 
-  g_assert_nonnull (machine);
   g_task_set_task_data (task, (gpointer)done, NULL);
   g_object_set_data (G_OBJECT (task), "data", user_data);
-  berth_guest_exec_async (berth_machine_get_agent (machine), berth_exec_new (code),
-                          BERTH_LANGUAGE_PYTHON, NULL, run_cb, task);
+  berth_host_exec_async (BERTH_HOST (hypervisor), vm, berth_exec_new (code), NULL, run_cb, task);
 }
 
 /* what libvirt and virtlogd keep of a domain while it lives */

@@ -190,14 +190,15 @@ ROOMS = {
     "plugin/bus/": (BOTTOM + ("pool/",), VIRTUAL),
     "plugin/template/": (("plugin/base/", "plugin/model/", "pool/"), ("libvirt",)),
     "plugin/guest/": (("plugin/base/", "plugin/model/", "pool/") + PROTOCOL, VIRTUAL),
-    "plugin/snapshot/": (("plugin/template/", "plugin/base/", "pool/"), VIRTUAL),
-    # until there is an interface for the host below the manager
-    "plugin/snapshot/berth-snapshot-keeper.h": (("plugin/libvirt/", "plugin/config/", "pool/"), VIRTUAL),
-    "plugin/libvirt/": (("plugin/guest/", "plugin/snapshot/", "plugin/template/", "plugin/base/", "plugin/model/", "pool/")
-                        + PROTOCOL, ()),
-    "plugin/manager/": (("plugin/libvirt/", "plugin/snapshot/", "plugin/base/", "plugin/model/", "plugin/config/", "pool/"),
-                        VIRTUAL),
-    "plugin/daemon/": (("plugin/manager/", "pool/") + BOTTOM, VIRTUAL),
+    # whoever has the VMs, as the manager sees it: libvirt is one, and nobody above knows that it is
+    "plugin/host/": (("plugin/model/", "plugin/config/", "pool/"), VIRTUAL),
+    "plugin/snapshot/": (("plugin/host/", "plugin/template/", "plugin/base/", "plugin/config/", "pool/"),
+                         VIRTUAL),
+    "plugin/libvirt/": (("plugin/host/", "plugin/guest/", "plugin/snapshot/", "plugin/template/",
+                         "plugin/base/", "plugin/model/", "plugin/config/", "pool/") + PROTOCOL, ()),
+    "plugin/manager/": (("plugin/host/", "plugin/snapshot/", "plugin/template/", "plugin/base/",
+                         "plugin/model/", "plugin/config/", "pool/"), VIRTUAL),
+    "plugin/daemon/": (("plugin/manager/", "plugin/host/", "pool/") + BOTTOM, VIRTUAL),
     # clients: a program that asks berthd pays for nothing that berthd is made of
     "plugin/cli/": (("pool/",) + BOTTOM, ("libvirt", "libxml")),
     "plugin/libberth/": (("pool/",) + BOTTOM, VIRTUAL),

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the manager needs of whoever has the VMs, beyond what pool needs of it: programs and files
+ * in them, snapshots of them, those of before, and the time. libvirt implements it, tests have a
+ * fake. */
+#pragma once
+
+#include "plugin/config/berth-config.h"
+#include "plugin/model/berth-exec.h"
+#include "plugin/model/berth-file-request.h"
+#include "plugin/model/berth-result-private.h"
+#include "pool/berth-hypervisor.h"
+#include "pool/berth-request.h"
+#include "pool/berth-vm.h"
+
+G_BEGIN_DECLS
+
+#define BERTH_TYPE_HOST (berth_host_get_type ())
+G_DECLARE_INTERFACE (BerthHost, berth_host, BERTH, HOST, BerthHypervisor)
+
+/**
+ * BerthHostWatch:
+ * @state_changed: VMs can be had (again), or not
+ * @snapshot_spoilt: clones are made of the snapshot of this name no more: its files were changed,
+ *   its clones do not start, or it is outdated
+ *
+ * What a host tells unasked; each may be NULL. Called in the default main context.
+ */
+typedef struct
+{
+  void (*state_changed) (gboolean is_up, gpointer user_data);
+  void (*snapshot_spoilt) (const char *name, const char *reason, gpointer user_data);
+} BerthHostWatch;
+
+/* Called for each VM of an earlier life before it is adopted: @vm and @request are for pool.
+ * @request: (nullable): NULL of a warm one, of which STARTED or FAILED is told later. */
+typedef void (*BerthHostFoundFunc) (BerthVm *vm, BerthRequest *request, gpointer user_data);
+
+/**
+ * BerthSnapshotWish:
+ * @BERTH_SNAPSHOT_EXISTING: only one that is there and holds
+ * @BERTH_SNAPSHOT_ANY: the same, else the place for a new one
+ * @BERTH_SNAPSHOT_NEW: the place for a new one
+ */
+typedef enum
+{
+  BERTH_SNAPSHOT_EXISTING,
+  BERTH_SNAPSHOT_ANY,
+  BERTH_SNAPSHOT_NEW,
+} BerthSnapshotWish;
+
+/**
+ * BerthSnapshotFinding:
+ * @BERTH_SNAPSHOT_FAILED: none, and the error says why; BERTH_ERROR_GONE where there is none to be
+ *   had
+ * @BERTH_SNAPSHOT_SAME: the one that clones are made of already
+ * @BERTH_SNAPSHOT_FOUND: one of before; clones are made of it from now on
+ * @BERTH_SNAPSHOT_PLACE: the place for a new one: the VM whose request has the snapshot's name is
+ *   booted to be recorded there
+ *
+ * What came of a look for a snapshot.
+ */
+typedef enum
+{
+  BERTH_SNAPSHOT_FAILED,
+  BERTH_SNAPSHOT_SAME,
+  BERTH_SNAPSHOT_FOUND,
+  BERTH_SNAPSHOT_PLACE,
+} BerthSnapshotFinding;
+
+/**
+ * BerthHostInterface:
+ * @open: connects and ends what an earlier life left and nobody can use; takes a reference of
+ *   @templates (name -> BerthTemplate). TRUE
+ * @close: when the pool has shut down; may block for calls under way
+ * @set_watch: whom to tell; NULL: nobody (any more)
+ * @set_tenant_snapshots: whether each tenant's VMs are cloned from a snapshot of its own; before
+ *   the first VM
+ * @adopt_sessions: after @open: @func is called at once for each session that is left; TRUE when
+ *   every one answers or is on its way out (GONE is told of it then)
+ * @adopt_warm: when it is known which snapshots hold: @func for each warm VM of them that is left;
+ *   ends the others
+ * @prepare_snapshot: looks below @dir; see #BerthSnapshotFinding
+ * @record: pauses @vm, which was booted to be recorded, and writes its state; it is only good for
+ *   being destroyed then. TRUE
+ * @commit_snapshot: when the recorded VM is gone: clones are made of it from now on. TRUE
+ * @drop_recording: gives up what @prepare_snapshot began
+ * @drop_snapshot: no more clones of it; its files go with the last one
+ * @get_snapshot_bytes: FALSE: clones are made of no snapshot of this name
+ * @exec: runs a program in a VM that is up; takes over @exec. A #BerthResult
+ * @file: carries a file; takes over @file. A #BerthFileResult
+ * @wait_end: TRUE when the VM's process has ended; FALSE when that can't be known, so that only
+ *   pool's GONE tells. At most one wait for a VM at a time
+ * @get_domain_name: (nullable): what the VM's domain is called, also while it starts or ends
+ * @get_start_name: (nullable): "warm", "clone" or "cold": how a VM that is up came to be; static
+ * @get_memory: of the VM on this host; bytes; FALSE where nobody knows
+ * @dup_domain_xml: (transfer full) (nullable): what a VM of this template would get, its name and
+ *   id apart
+ * @dup_status: (transfer full): a{sv}: uri, connected, version, virt-type, kvm-problem
+ * @check_image: whether the guest's image can be used; the error says why not
+ * @check_layers: whether the layers of this template are in it
+ * @get_time: now; monotonic microseconds
+ * @add_timer: a source of the default main context that calls @func every @delay_us until it
+ *   returns G_SOURCE_REMOVE; g_source_remove() ends it
+ *
+ * All calls are made in the default main context. Those with @task complete it there with what is
+ * said above, or with an error; its source object is the host.
+ */
+struct _BerthHostInterface
+{
+  GTypeInterface parent_iface;
+
+  void (*open) (BerthHost *self, GHashTable *templates, GTask *task);
+  void (*close) (BerthHost *self);
+  void (*set_watch) (BerthHost *self, const BerthHostWatch *watch, gpointer user_data);
+  void (*set_tenant_snapshots) (BerthHost *self, gboolean has_tenant_snapshots);
+  void (*adopt_sessions) (BerthHost *self, BerthHostFoundFunc func, gpointer func_data,
+                          GTask *task);
+  void (*adopt_warm) (BerthHost *self, BerthHostFoundFunc func, gpointer func_data);
+
+  void (*prepare_snapshot) (BerthHost *self, const char *name, const char *dir,
+                            BerthSnapshotWish wish, GTask *task);
+  void (*record) (BerthHost *self, BerthVm *vm, GTask *task);
+  void (*commit_snapshot) (BerthHost *self, const char *name, GTask *task);
+  void (*drop_recording) (BerthHost *self, const char *name);
+  void (*drop_snapshot) (BerthHost *self, const char *name);
+  gboolean (*get_snapshot_bytes) (BerthHost *self, const char *name, guint64 *out_bytes);
+
+  void (*exec) (BerthHost *self, BerthVm *vm, BerthExec *exec, GTask *task);
+  void (*file) (BerthHost *self, BerthVm *vm, BerthFileRequest *file, GTask *task);
+  void (*wait_end) (BerthHost *self, BerthVm *vm, GTask *task);
+
+  const char *(*get_domain_name) (BerthHost *self, BerthVm *vm);
+  const char *(*get_start_name) (BerthHost *self, BerthVm *vm);
+  gboolean (*get_memory) (BerthHost *self, BerthVm *vm, guint64 *out_private, guint64 *out_shared);
+  char *(*dup_domain_xml) (BerthHost *self, const char *template_name, GError **error);
+  GVariant *(*dup_status) (BerthHost *self);
+  gboolean (*check_image) (BerthHost *self, GError **error);
+  gboolean (*check_layers) (BerthHost *self, const char *template_name, GError **error);
+
+  gint64 (*get_time) (BerthHost *self);
+  guint (*add_timer) (BerthHost *self, gint64 delay_us, GSourceFunc func, gpointer user_data);
+};
+
+/* The one that this program is linked with: libvirt, or a test's fake. */
+BerthHost *berth_host_new (const BerthConfig *config);
+
+void berth_host_open_async (BerthHost *self, GHashTable *templates, GCancellable *cancellable,
+                            GAsyncReadyCallback callback, gpointer user_data);
+void berth_host_close (BerthHost *self);
+void berth_host_set_watch (BerthHost *self, const BerthHostWatch *watch, gpointer user_data);
+void berth_host_set_tenant_snapshots (BerthHost *self, gboolean has_tenant_snapshots);
+void berth_host_adopt_sessions_async (BerthHost *self, BerthHostFoundFunc func, gpointer func_data,
+                                      GAsyncReadyCallback callback, gpointer user_data);
+void berth_host_adopt_warm (BerthHost *self, BerthHostFoundFunc func, gpointer func_data);
+
+void berth_host_prepare_snapshot_async (BerthHost *self, const char *name, const char *dir,
+                                        BerthSnapshotWish wish, GAsyncReadyCallback callback,
+                                        gpointer user_data);
+BerthSnapshotFinding
+berth_host_prepare_snapshot_finish (BerthHost *self, GAsyncResult *result, GError **error);
+void berth_host_record_async (BerthHost *self, BerthVm *vm, GAsyncReadyCallback callback,
+                              gpointer user_data);
+void berth_host_commit_snapshot_async (BerthHost *self, const char *name,
+                                       GAsyncReadyCallback callback, gpointer user_data);
+void berth_host_drop_recording (BerthHost *self, const char *name);
+void berth_host_drop_snapshot (BerthHost *self, const char *name);
+gboolean berth_host_get_snapshot_bytes (BerthHost *self, const char *name, guint64 *out_bytes);
+
+void
+berth_host_exec_async (BerthHost *self, BerthVm *vm, BerthExec *exec, GCancellable *cancellable,
+                       GAsyncReadyCallback callback, gpointer user_data);
+BerthResult *berth_host_exec_finish (BerthHost *self, GAsyncResult *result, GError **error);
+void
+berth_host_file_async (BerthHost *self, BerthVm *vm, BerthFileRequest *file,
+                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+BerthFileResult *berth_host_file_finish (BerthHost *self, GAsyncResult *result, GError **error);
+void berth_host_wait_end_async (BerthHost *self, BerthVm *vm, GAsyncReadyCallback callback,
+                                gpointer user_data);
+
+/* Of all that completes with TRUE. */
+gboolean berth_host_finish (BerthHost *self, GAsyncResult *result, GError **error);
+
+const char *berth_host_get_domain_name (BerthHost *self, BerthVm *vm);
+const char *berth_host_get_start_name (BerthHost *self, BerthVm *vm);
+gboolean
+berth_host_get_memory (BerthHost *self, BerthVm *vm, guint64 *out_private, guint64 *out_shared);
+char *berth_host_dup_domain_xml (BerthHost *self, const char *template_name, GError **error);
+GVariant *berth_host_dup_status (BerthHost *self);
+gboolean berth_host_check_image (BerthHost *self, GError **error);
+gboolean berth_host_check_layers (BerthHost *self, const char *template_name, GError **error);
+gint64 berth_host_get_time (BerthHost *self);
+guint berth_host_add_timer (BerthHost *self, gint64 delay_us, GSourceFunc func, gpointer user_data);
+
+G_END_DECLS

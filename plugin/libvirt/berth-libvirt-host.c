@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the manager asks of libvirt's VMs: programs, files, and what they are. */
+#include "berth-libvirt-private.h"
+
+#include "berth-guest.h"
+#include "pool/berth-error.h"
+#include "pool/berth-vm-private.h"
+
+/* ---- whom to tell ---- */
+
+static void
+libvirt_set_watch (BerthHost *host, const BerthHostWatch *watch, gpointer user_data)
+{
+  const BerthHostWatch nobody = { 0 };
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
+
+  self->watch = watch != NULL ? *watch : nobody;
+  self->watch_data = user_data;
+}
+
+void
+berth_libvirt_tell_state (BerthLibvirt *self, gboolean is_up)
+{
+  if (self->watch.state_changed != NULL)
+    self->watch.state_changed (is_up, self->watch_data);
+}
+
+void
+berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *name, const char *reason)
+{
+  if (self->watch.snapshot_spoilt != NULL)
+    self->watch.snapshot_spoilt (name, reason, self->watch_data);
+}
+
+static void
+libvirt_close (BerthHost *host)
+{
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
+
+  libvirt_set_watch (host, NULL, NULL);
+  berth_connection_close (self->connection);
+}
+
+/* ---- snapshots ---- */
+
+static void
+libvirt_set_tenant_snapshots (BerthHost *host, gboolean has_tenant_snapshots)
+{
+  BERTH_LIBVIRT (host)->has_tenant_snapshots = has_tenant_snapshots;
+}
+
+static void
+libvirt_drop_recording (BerthHost *host, const char *name)
+{
+  g_hash_table_remove (BERTH_LIBVIRT (host)->recordings, name);
+}
+
+static void
+libvirt_drop_snapshot (BerthHost *host, const char *name)
+{
+  berth_snapshot_stock_set (BERTH_LIBVIRT (host)->stock, name, NULL, NULL);
+}
+
+static gboolean
+libvirt_get_snapshot_bytes (BerthHost *host, const char *name, guint64 *out_bytes)
+{
+  BerthSnapshot *snapshot = berth_snapshot_stock_get (BERTH_LIBVIRT (host)->stock, name);
+
+  if (snapshot == NULL)
+    return FALSE;
+  *out_bytes = berth_snapshot_get_disk_bytes (snapshot);
+  return TRUE;
+}
+
+/* ---- programs and files ---- */
+
+/* (nullable): of a VM that is up; else @task is answered */
+static BerthGuest *
+libvirt_get_guest (BerthHost *host, BerthVm *vm, GTask *task)
+{
+  BerthMachine *machine = berth_libvirt_get_machine (BERTH_LIBVIRT (host), vm);
+  BerthGuest *guest = machine != NULL ? berth_machine_get_agent (machine) : NULL;
+
+  if (guest == NULL)
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE,
+                             "sandbox %s is gone: its VM ended; make a new one",
+                             berth_vm_get_id (vm));
+  return guest;
+}
+
+static void
+executed_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+  BerthResult *result = berth_guest_exec_finish (BERTH_GUEST (source), async_result, &error);
+
+  if (result != NULL)
+    g_task_return_pointer (task, result, (GDestroyNotify)berth_result_free);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+libvirt_exec (BerthHost *host, BerthVm *vm, BerthExec *exec, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  g_autoptr (BerthExec) owned_exec = exec;
+  BerthGuest *guest = libvirt_get_guest (host, vm, task);
+  const char *name = exec->language;
+
+  if (guest == NULL)
+    return;
+  if (name == NULL)
+    name = berth_machine_get_language (berth_libvirt_get_machine (BERTH_LIBVIRT (host), vm));
+  berth_guest_exec_async (guest, g_steal_pointer (&owned_exec), berth_language_from_name (name),
+                          g_task_get_cancellable (task), executed_cb, g_steal_pointer (&owned));
+}
+
+static void
+carried_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+  BerthFileResult *result = berth_guest_file_finish (BERTH_GUEST (source), async_result, &error);
+
+  if (result != NULL)
+    g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+libvirt_file (BerthHost *host, BerthVm *vm, BerthFileRequest *file, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  g_autoptr (BerthFileRequest) owned_file = file;
+  BerthGuest *guest = libvirt_get_guest (host, vm, task);
+
+  if (guest != NULL)
+    berth_guest_file_async (guest, g_steal_pointer (&owned_file), g_task_get_cancellable (task),
+                            carried_cb, g_steal_pointer (&owned));
+}
+
+static void
+process_ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+
+  g_task_return_boolean (task, berth_machine_wait_process_finish (BERTH_MACHINE (source), result));
+}
+
+static void
+libvirt_wait_end (BerthHost *host, BerthVm *vm, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  BerthSlot *slot = g_hash_table_lookup (BERTH_LIBVIRT (host)->slots, vm);
+
+  if (slot == NULL || slot->machine == NULL)
+    g_task_return_boolean (task, FALSE);
+  else
+    berth_machine_wait_process_async (slot->machine, process_ended_cb, g_steal_pointer (&owned));
+}
+
+/* ---- what they are ---- */
+
+static const char *
+libvirt_get_domain_name (BerthHost *host, BerthVm *vm)
+{
+  BerthSlot *slot = g_hash_table_lookup (BERTH_LIBVIRT (host)->slots, vm);
+
+  return slot != NULL && slot->machine != NULL ? berth_machine_get_name (slot->machine) : NULL;
+}
+
+static const char *
+libvirt_get_start_name (BerthHost *host, BerthVm *vm)
+{
+  BerthMachine *machine = berth_libvirt_get_machine (BERTH_LIBVIRT (host), vm);
+
+  if (machine == NULL)
+    return NULL;
+  switch (berth_machine_get_start (machine))
+    {
+    case BERTH_MACHINE_WARM:
+      return "warm";
+    case BERTH_MACHINE_CLONE:
+      return "clone";
+    default:
+      return "cold";
+    }
+}
+
+static gboolean
+libvirt_get_memory (BerthHost *host, BerthVm *vm, guint64 *out_private, guint64 *out_shared)
+{
+  BerthSlot *slot = g_hash_table_lookup (BERTH_LIBVIRT (host)->slots, vm);
+
+  return slot != NULL && slot->machine != NULL
+         && berth_machine_get_memory (slot->machine, out_private, out_shared);
+}
+
+static char *
+libvirt_dup_domain_xml (BerthHost *host, const char *template_name, GError **error)
+{
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
+  BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
+  BerthImages *images = berth_libvirt_get_images (self, error);
+  g_autofree char *name = g_strdup_printf ("%s-%s-1", self->name_prefix, template_name);
+  g_autoptr (BerthVm) vm = NULL;
+  g_autoptr (BerthMachine) machine = NULL;
+
+  if (images == NULL)
+    return NULL;
+  vm = berth_vm_new (template_name, NULL, berth_template_get_memory_mb (template),
+                     berth_template_get_vcpus (template), g_get_monotonic_time ());
+  machine = berth_machine_new (vm, template, self->connection, self->instance, name);
+  return berth_machine_dup_xml (machine, images, error);
+}
+
+static GVariant *
+libvirt_dup_status (BerthHost *host)
+{
+  BerthConnection *connection = BERTH_LIBVIRT (host)->connection;
+  unsigned long version = berth_connection_get_libvirt_version (connection);
+  g_autofree char *text
+      = g_strdup_printf ("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
+  g_autofree char *uri = berth_connection_dup_uri (connection);
+  g_autofree char *kvm_problem = berth_connection_dup_kvm_problem (connection);
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "uri", "s", uri != NULL ? uri : "");
+  g_variant_dict_insert (&dict, "connected", "b", berth_connection_is_up (connection));
+  g_variant_dict_insert (&dict, "version", "s", text);
+  if (berth_connection_is_up (connection))
+    g_variant_dict_insert (&dict, "virt-type", "s", berth_connection_get_domain_type (connection));
+  if (kvm_problem != NULL)
+    g_variant_dict_insert (&dict, "kvm-problem", "s", kvm_problem);
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+/* ---- the guest's image ---- */
+
+static gboolean
+libvirt_check_image (BerthHost *host, GError **error)
+{
+  g_autoptr (BerthImages) images = berth_images_load (BERTH_LIBVIRT (host)->image_dir, error);
+
+  return images != NULL;
+}
+
+static gboolean
+libvirt_check_layers (BerthHost *host, const char *template_name, GError **error)
+{
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
+  g_autoptr (BerthImages) images = berth_images_load (self->image_dir, error);
+  BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
+  g_auto (GStrv) layers
+      = images != NULL
+            ? berth_images_dup_layers (images, berth_template_get_layers (template), error)
+            : NULL;
+
+  return layers != NULL;
+}
+
+void
+berth_libvirt_host_init (BerthHostInterface *iface)
+{
+  iface->open = berth_libvirt_open;
+  iface->close = libvirt_close;
+  iface->set_watch = libvirt_set_watch;
+  iface->set_tenant_snapshots = libvirt_set_tenant_snapshots;
+  iface->adopt_sessions = berth_libvirt_adopt_sessions;
+  iface->adopt_warm = berth_libvirt_adopt_warm;
+  iface->prepare_snapshot = berth_libvirt_prepare_snapshot;
+  iface->record = berth_libvirt_record;
+  iface->commit_snapshot = berth_libvirt_commit_snapshot;
+  iface->drop_recording = libvirt_drop_recording;
+  iface->drop_snapshot = libvirt_drop_snapshot;
+  iface->get_snapshot_bytes = libvirt_get_snapshot_bytes;
+  iface->exec = libvirt_exec;
+  iface->file = libvirt_file;
+  iface->wait_end = libvirt_wait_end;
+  iface->get_domain_name = libvirt_get_domain_name;
+  iface->get_start_name = libvirt_get_start_name;
+  iface->get_memory = libvirt_get_memory;
+  iface->dup_domain_xml = libvirt_dup_domain_xml;
+  iface->dup_status = libvirt_dup_status;
+  iface->check_image = libvirt_check_image;
+  iface->check_layers = libvirt_check_layers;
+}
