@@ -47,6 +47,8 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
       "Seconds that the program may run, 1 to 86400 (default 30)", "S" },
     { "env", 'e', 0, G_OPTION_ARG_FILENAME_ARRAY, &self->env,
       "A variable of the program's environment; may be repeated", "NAME=VALUE" },
+    { "no-stdin", 'n', 0, G_OPTION_ARG_NONE, &self->no_stdin,
+      "Leave standard input alone: the program reads end-of-file", NULL },
     G_OPTION_ENTRY_NULL,
   };
   const GOptionEntry quiet[] = {
@@ -67,6 +69,8 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
       "GUEST[:LOCAL]" },
     { "boot-log", 0, 0, G_OPTION_ARG_NONE, &self->boot_log,
       "The VM's console on stderr while it boots; a warm VM or a clone does not boot", NULL },
+    { "wait-gone", 0, 0, G_OPTION_ARG_NONE, &self->wait_gone,
+      "End after the VM is gone, not when the program's end is known", NULL },
     G_OPTION_ENTRY_NULL,
   };
   const GOptionEntry rounds[] = {

@@ -25,6 +25,8 @@ G_BEGIN_DECLS
  * @uploads: (nullable): --upload, each
  * @downloads: (nullable): --download, each
  * @boot_log: --boot-log
+ * @wait_gone: --wait-gone
+ * @no_stdin: -n of run and exec
  * @delay: (nullable): -d
  * @rounds: (nullable): -n
  * @batch: -b
@@ -48,6 +50,8 @@ typedef struct
   char **uploads;
   char **downloads;
   gboolean boot_log;
+  gboolean wait_gone;
+  gboolean no_stdin;
   char *delay;
   char *rounds;
   gboolean batch;

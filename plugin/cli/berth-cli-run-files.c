@@ -24,6 +24,7 @@ struct _BerthRunFiles
   BerthTransfer transfer;
   char *id;
   gint64 begun_us;
+  gboolean waits_gone;
 };
 
 static void
@@ -102,6 +103,7 @@ berth_run_files_new (const BerthOptionValues *values, BerthRunFiles **out_carry,
   self->downloads = g_ptr_array_new_with_free_func (item_free);
   self->begun_us = g_get_monotonic_time ();
   self->transfer.max_bytes = max_bytes;
+  self->waits_gone = values->wait_gone;
   for (char **value = values->uploads; value != NULL && *value != NULL; value++)
     if (!add_upload (self, *value, error))
       return FALSE;
@@ -132,11 +134,10 @@ berth_run_files_get_id (BerthRunFiles *self)
 static gboolean
 carry_destroy (BerthRunFiles *self)
 {
-  g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = berth_client_call (
-      self->transfer.client, "Destroy", g_variant_new ("(s)", self->id), "()", NULL, &error);
+      self->transfer.client, "Destroy", g_variant_new ("(s)", self->id), "(a{sv})", NULL, NULL);
 
-  return reply != NULL || g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE);
+  return reply != NULL;
 }
 
 static gboolean
@@ -175,11 +176,7 @@ berth_run_files_begin (BerthRunFiles *self, BerthClient *client, GVariant *sandb
     return FALSE;
   g_variant_get (reply, "(s)", &self->id);
   self->transfer.id = self->id;
-  if (carry_upload (self, error))
-    return TRUE;
-  /* what went wrong is told already; where this goes wrong, too, the connection's end does it */
-  carry_destroy (self);
-  return FALSE;
+  return carry_upload (self, error);
 }
 
 static void
@@ -200,9 +197,10 @@ carry_download (BerthRunFiles *self, GError **out_failure)
     }
 }
 
-/* What the program's result lacks of a run's */
+/* What the program's result lacks of a run's
+ * @may_exist: its VM's end was waited for, and in vain */
 static GVariant *
-complete_result (BerthRunFiles *self, GVariant *result, gint64 destroy_us, gboolean is_destroyed)
+complete_result (BerthRunFiles *self, GVariant *result, gint64 destroy_us, gboolean may_exist)
 {
   g_autoptr (GVariant) timing = g_variant_lookup_value (result, "timing", G_VARIANT_TYPE_VARDICT);
   GVariantDict dict, times;
@@ -213,7 +211,7 @@ complete_result (BerthRunFiles *self, GVariant *result, gint64 destroy_us, gbool
                          (double)(g_get_monotonic_time () - self->begun_us) / 1000);
   g_variant_dict_init (&dict, result);
   g_variant_dict_insert_value (&dict, "timing", g_variant_dict_end (&times));
-  g_variant_dict_insert (&dict, "destroy_unconfirmed", "b", !is_destroyed);
+  g_variant_dict_insert (&dict, "destroy_unconfirmed", "b", may_exist);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
@@ -222,13 +220,15 @@ berth_run_files_end (BerthRunFiles *self, GVariant *result, GError **out_failure
 {
   g_autoptr (GVariant) owned = result;
   gint64 begun_us;
-  gboolean is_destroyed;
 
-  if (result != NULL)
-    carry_download (self, out_failure);
-  begun_us = g_get_monotonic_time ();
-  is_destroyed = berth_client_get_signal (self->transfer.client) == 0 && carry_destroy (self);
-  if (owned == NULL)
+  if (result == NULL)
     return NULL;
-  return complete_result (self, owned, g_get_monotonic_time () - begun_us, is_destroyed);
+  carry_download (self, out_failure);
+  /* the sandbox is attached: the connection's end destroys it */
+  if (!self->waits_gone)
+    return complete_result (self, owned, 0, FALSE);
+  begun_us = g_get_monotonic_time ();
+  if (berth_client_get_signal (self->transfer.client) == 0 && carry_destroy (self))
+    return complete_result (self, owned, g_get_monotonic_time () - begun_us, FALSE);
+  return complete_result (self, owned, g_get_monotonic_time () - begun_us, TRUE);
 }

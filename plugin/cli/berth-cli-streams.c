@@ -21,7 +21,7 @@ typedef struct
   int to;
   int own_pipe;            /* which of the two is ours to close */
   BerthProgress *progress; /* nullable, owned: ends with the first byte */
-  int failure;             /* errno of a write that failed for good; read after done is set */
+  int failure;             /* errno of what failed for good here; read after done is set */
   int done;                /* atomic */
 } Pump;
 
@@ -64,6 +64,31 @@ berth_streams_stdin_is_given (void)
   if (fstat (STDIN_FILENO, &status) != 0 || isatty (STDIN_FILENO))
     return FALSE;
   return !(S_ISCHR (status.st_mode) && status.st_rdev == makedev (1, 3));
+}
+
+/**
+ * berth_streams_check_stdin:
+ *
+ * An input that can't be read at all must not pass for an empty one.
+ *
+ * Returns: whether our standard input, which is given, can be read; %FALSE with
+ *   %BERTH_ERROR_INVALID
+ */
+gboolean
+berth_streams_check_stdin (GError **error)
+{
+  struct stat status;
+  int flags = fcntl (STDIN_FILENO, F_GETFL);
+
+  if (fstat (STDIN_FILENO, &status) == 0 && S_ISDIR (status.st_mode))
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                         "standard input is a folder: give a file, or leave it alone with -n");
+  else if (flags >= 0 && (flags & O_ACCMODE) == O_WRONLY)
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                         "standard input is not open for reading: leave it alone with -n");
+  else
+    return TRUE;
+  return FALSE;
 }
 
 /* FALSE when there is no reader any more, or with @pump's failure set */
@@ -111,6 +136,8 @@ pump_thread (gpointer user_data)
   do
     length = read (pump->from, chunk, sizeof chunk);
   while ((length < 0 && errno == EINTR) || (length > 0 && carry_chunk (pump, chunk, length)));
+  if (length < 0 && pump->own_pipe == pump->to)
+    pump->failure = errno;
   close (pump->own_pipe);
   g_clear_pointer (&pump->progress, berth_progress_unref);
   g_atomic_int_set (&pump->done, 1);
@@ -217,6 +244,18 @@ limit_cb (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+/* An input that is still read when the program has ended is nobody's any more. */
+static gboolean
+check_input (Pump *pump, GError **error)
+{
+  if (pump == NULL || !g_atomic_int_get (&pump->done) || pump->failure == 0)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "standard input could not be read to its end, and the program got a part of it: %s",
+               g_strerror (pump->failure));
+  return FALSE;
+}
+
 /**
  * berth_streams_finish:
  * @self: streams that flow
@@ -224,7 +263,7 @@ limit_cb (gpointer user_data)
  *
  * Waits until all output has been handed on. Runs the default main context meanwhile.
  *
- * Returns: whether all of it could be written
+ * Returns: whether all of it could be written, and the program's input be read
  */
 gboolean
 berth_streams_finish (BerthStreams *self, gint64 limit_us, GError **error)
@@ -244,7 +283,7 @@ berth_streams_finish (BerthStreams *self, gint64 limit_us, GError **error)
                      g_strerror (self->pumps[i]->failure));
         return FALSE;
       }
-  return TRUE;
+  return check_input (self->pumps[STDIN_FILENO], error);
 }
 
 /**

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 typedef struct _BerthStreams BerthStreams;
 
 gboolean berth_streams_stdin_is_given (void);
+gboolean berth_streams_check_stdin (GError **error);
 
 /**
  * BerthStreamsKind:

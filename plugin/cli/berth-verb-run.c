@@ -28,15 +28,19 @@ const BerthVerbHelp berth_run_help = {
     ".mjs .cjs .sh .bash), another one needs -l. '-' is standard input (so is no argument at all,\n"
     "unless that is a terminal). Anything else is the code itself, python without -l. Put '--'\n"
     "before code that starts with a dash.\n\n"
-    "The program gets your standard input, unless that is a terminal or was the code. Output is\n"
-    "live.\n\n"
+    "The program gets your standard input, unless that is a terminal or was the code, or -n "
+    "leaves\n"
+    "it alone, as a loop that reads a list needs it. Output is live.\n\n"
     "--upload carries a file or folder into the sandbox before the program starts, --download one\n"
     "out after it ended, also when it failed (LOCAL: under its own name here, if not given). What\n"
     "'berth put --help' and 'berth get --help' say of paths holds. A download that fails is told,\n"
     "and the status is 125 where the program's would have been 0.\n\n"
     "--boot-log shows the VM's console on stderr while it boots, also with -q; a warm VM or a "
     "clone\n"
-    "does not boot, and nothing is shown then.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
+    "does not boot, and nothing is shown then.\n\n"
+    "The answer comes when the program has ended and its output is complete. Its VM ends behind\n"
+    "that, and counts until it is gone; --wait-gone waits for that, too.\n\n" EXIT_STATUS_HELP
+    "\nExamples:\n"
     "  berth run 'print(6*7)'\n"
     "  berth run --upload data.csv:in.csv --download out.png plot.py\n"
     "  berth run -l shell -t 5 -e NAME=world 'echo \"hello $NAME\"'\n"
@@ -68,6 +72,7 @@ typedef struct
   BerthProgress *progress; /* nullable */
   const char *id;          /* where it runs; NULL: in a sandbox that berthd makes for it alone */
   gboolean is_run;
+  gboolean with_input;      /* ours is the program's */
   BerthRunFiles *carry;     /* nullable: files before and after */
   GVariantDict sandbox;     /* what makes the sandbox then */
   GError *download_failure; /* the first one's */
@@ -182,8 +187,7 @@ static GVariant *
 call_with_streams (Execution *self, BerthClient *client, GError **error)
 {
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
-  gboolean with_input = !self->source.took_stdin && berth_streams_stdin_is_given ();
-  BerthStreamsKind kinds = (with_input ? BERTH_STREAMS_INPUT : 0)
+  BerthStreamsKind kinds = (self->with_input ? BERTH_STREAMS_INPUT : 0)
                            | (self->values.json ? 0 : BERTH_STREAMS_OUTPUT)
                            | (self->carry == NULL ? boot_log_kind (self) : 0);
   g_autoptr (BerthStreams) streams = berth_streams_new (kinds, fds, &self->options, error);
@@ -251,6 +255,21 @@ execute (Execution *self)
   return report (self, result, error, berth_client_get_signal (client));
 }
 
+/* Whose standard input is; a mistake in it is found before any VM is touched. */
+static gboolean
+settle_input (Execution *self, GError **error)
+{
+  if (self->source.took_stdin && self->values.no_stdin)
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                           "-n leaves standard input alone: give the code as an argument");
+      return FALSE;
+    }
+  self->with_input
+      = !self->source.took_stdin && !self->values.no_stdin && berth_streams_stdin_is_given ();
+  return !self->with_input || berth_streams_check_stdin (error);
+}
+
 /* Where what makes the sandbox goes: to Run, with all else, or to Create */
 static GVariantDict *
 get_sandbox_options (Execution *self)
@@ -279,9 +298,12 @@ berth_verb_run (int argc, char **argv)
       || !berth_option_values_add_sandbox (&self.values, get_sandbox_options (&self), &error)
       || !berth_cli_source_load_run (&self.source, argc > 1 ? argv[1] : NULL, self.values.language,
                                      &error)
+      || !settle_input (&self, &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
   g_variant_dict_insert (get_sandbox_options (&self), "template", "s", self.source.template_name);
+  if (self.values.wait_gone && self.carry == NULL)
+    g_variant_dict_insert (&self.options, "wait_gone", "b", TRUE);
   return execute (&self);
 }
 
@@ -309,6 +331,7 @@ berth_verb_exec (int argc, char **argv)
       ok = FALSE;
     }
   if (!ok || !berth_cli_source_load_exec (&self.source, argc > 2 ? argv[2] : NULL, &error)
+      || !settle_input (&self, &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
   self.id = argv[1];

@@ -22,7 +22,8 @@ const BerthVerbHelp berth_create_help = {
 const BerthVerbHelp berth_destroy_help = {
   .synopsis = "ID...",
   .summary = "Ends sandboxes, whatever runs in them, and waits until they are gone.",
-  .description = "Exit status: 0, or that of the first that could not be ended.\n\nExample:\n"
+  .description = "One that is gone already is no error; a remark says why it ended.\n\n"
+                 "Exit status: 0, or that of the first that could not be ended.\n\nExample:\n"
                  "  berth destroy $id",
   .takes = 0,
   .max_arguments = 1000,
@@ -93,6 +94,19 @@ berth_verb_create (int argc, char **argv)
   return signal_number != 0 ? BERTH_EXIT_SIGNAL_BASE + signal_number : status;
 }
 
+static void
+tell_was_gone (const char *id, GVariant *reply)
+{
+  g_autoptr (GVariant) info = g_variant_get_child_value (reply, 0);
+  g_autofree char *text = NULL;
+  const char *reason;
+
+  if (!g_variant_lookup (info, "was_gone", "&s", &reason))
+    return;
+  text = g_strdup_printf ("sandbox %s was gone already: %s", id, reason);
+  berth_report_note (text);
+}
+
 static int
 destroy_all (BerthClient *client, char **ids)
 {
@@ -104,8 +118,10 @@ destroy_all (BerthClient *client, char **ids)
       g_autoptr (GVariant) reply = NULL;
 
       if (berth_option_check_utf8 ("an id", ids[i], &error))
-        reply = berth_client_call (client, "Destroy", g_variant_new ("(s)", ids[i]), "()", NULL,
-                                   &error);
+        reply = berth_client_call (client, "Destroy", g_variant_new ("(s)", ids[i]), "(a{sv})",
+                                   NULL, &error);
+      if (reply != NULL)
+        tell_was_gone (ids[i], reply);
       if (error != NULL)
         {
           int failed = berth_report_error (error);

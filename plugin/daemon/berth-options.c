@@ -174,10 +174,10 @@ parse_fd (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnixFD
 }
 
 static gboolean
-parse_attached (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnixFDList *fds,
-                GError **error)
+parse_flag (const OptionEntry *entry, BerthOptions *self, GVariant *value, GUnixFDList *fds,
+            GError **error)
 {
-  self->is_attached = g_variant_get_boolean (value);
+  G_STRUCT_MEMBER (gboolean, &self->sandbox, entry->offset) = g_variant_get_boolean (value);
   return TRUE;
 }
 
@@ -200,7 +200,10 @@ static const OptionEntry option_entries[] = {
   { "memory_mb", "u", SANDBOX, parse_memory, 0 },
   { "wait_ms", "x", SANDBOX, parse_wait, 0 },
   { "boot_log", "h", SANDBOX, parse_boot_log, 0 },
-  { "attached", "b", BERTH_OPTION_SET_SESSION, parse_attached, 0 },
+  { "attached", "b", BERTH_OPTION_SET_SESSION, parse_flag,
+    G_STRUCT_OFFSET (BerthSandboxOptions, ends_with_caller) },
+  { "wait_gone", "b", BERTH_OPTION_SET_RUN, parse_flag,
+    G_STRUCT_OFFSET (BerthSandboxOptions, waits_gone) },
   { "language", "s", EXEC, parse_language, 0 },
   { "timeout_ms", "u", EXEC, parse_timeout, 0 },
   { "env", "as", EXEC, parse_env, 0 },

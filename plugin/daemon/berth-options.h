@@ -14,28 +14,28 @@ G_BEGIN_DECLS
  * @BERTH_OPTION_SET_SANDBOX: options that make a sandbox
  * @BERTH_OPTION_SET_EXEC: options that run a program
  * @BERTH_OPTION_SET_SESSION: options of a sandbox that stays
+ * @BERTH_OPTION_SET_RUN: options of one that does not
  *
- * Which options a method takes; Run takes both.
+ * Which options a method takes.
  */
 typedef enum
 {
   BERTH_OPTION_SET_SANDBOX = 1 << 0,
   BERTH_OPTION_SET_EXEC = 1 << 1,
   BERTH_OPTION_SET_SESSION = 1 << 2,
+  BERTH_OPTION_SET_RUN = 1 << 3,
 } BerthOptionSet;
 
 /**
  * BerthOptions:
  * @sandbox: its strings belong to the message, its boot log to the options
  * @exec: (nullable): NULL where no program was asked for
- * @is_attached: the sandbox ends with the connection
  * @message: the options as they came
  */
 typedef struct
 {
   BerthSandboxOptions sandbox;
   BerthExec *exec;
-  gboolean is_attached;
   GVariant *message;
 } BerthOptions;
 

@@ -148,9 +148,9 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr (Call) call = call_new (self, invocation);
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthOptions) options
-      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC, arg_options, fds,
-                             self->default_wait_us, &error);
+  g_autoptr (BerthOptions) options = berth_options_parse (
+      BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_RUN, arg_options, fds,
+      self->default_wait_us, &error);
 
   if (options == NULL)
     {
@@ -235,7 +235,7 @@ untold_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autofree char *id = user_data;
   g_autoptr (GError) error = NULL;
 
-  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error))
+  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, NULL, &error))
     g_warning ("sandbox %s, whose caller went away: %s", id, error->message);
 }
 
@@ -294,7 +294,7 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUni
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   options->sandbox.uid = self->uid;
-  call->is_attached = options->is_attached;
+  call->is_attached = options->sandbox.ends_with_caller;
   berth_manager_create_vm_async (self->manager, &options->sandbox,
                                  berth_peer_calls_add (self->calls, invocation), create_cb,
                                  g_steal_pointer (&call));
@@ -306,11 +306,18 @@ destroy_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (Call) call = user_data;
   g_autoptr (GError) error = NULL;
+  g_autofree char *was_gone = NULL;
+  GVariantDict info;
 
-  if (berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error))
-    call_answer (call, NULL);
-  else
-    call_fail (call, error);
+  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &was_gone, &error))
+    {
+      call_fail (call, error);
+      return;
+    }
+  g_variant_dict_init (&info, NULL);
+  if (was_gone != NULL)
+    g_variant_dict_insert (&info, "was_gone", "s", was_gone);
+  call_answer (call, g_variant_new ("(@a{sv})", g_variant_dict_end (&info)));
 }
 
 static void
@@ -485,14 +492,14 @@ berth_peer_new (GDBusConnection *connection, guint32 uid, BerthManager *manager,
   return self;
 }
 
-/* Those that were destroyed already are told as gone, which is well. */
+/* One that ended so long ago that it is forgotten is told as gone, which is well. */
 static void
 detached_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autofree char *id = user_data;
   g_autoptr (GError) error = NULL;
 
-  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &error)
+  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, NULL, &error)
       && !g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     g_warning ("sandbox %s, whose connection ended: %s", id, error->message);
 }

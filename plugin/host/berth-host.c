@@ -168,15 +168,6 @@ berth_host_file_finish (BerthHost *self, GAsyncResult *result, GError **error)
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
-void
-berth_host_wait_end_async (BerthHost *self, BerthVm *vm, GAsyncReadyCallback callback,
-                           gpointer user_data)
-{
-  g_autoptr (GTask) task = new_task (self, NULL, callback, user_data, berth_host_wait_end_async);
-
-  IFACE (self)->wait_end (self, vm, g_steal_pointer (&task));
-}
-
 gboolean
 berth_host_finish (BerthHost *self, GAsyncResult *result, GError **error)
 {

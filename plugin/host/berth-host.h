@@ -88,8 +88,6 @@ typedef enum
  * @get_snapshot_bytes: FALSE: clones are made of no snapshot of this name
  * @exec: runs a program in a VM that is up; takes over @exec. A #BerthResult
  * @file: carries a file; takes over @file. A #BerthFileResult
- * @wait_end: TRUE when the VM's process has ended; FALSE when that can't be known, so that only
- *   pool's GONE tells. At most one wait for a VM at a time
  * @get_domain_name: (nullable): what the VM's domain is called, also while it starts or ends
  * @get_start_name: (nullable): "warm", "clone" or "cold": how a VM that is up came to be; static
  * @get_memory: of the VM on this host; bytes; FALSE where nobody knows
@@ -127,7 +125,6 @@ struct _BerthHostInterface
 
   void (*exec) (BerthHost *self, BerthVm *vm, BerthExec *exec, GTask *task);
   void (*file) (BerthHost *self, BerthVm *vm, BerthFileRequest *file, GTask *task);
-  void (*wait_end) (BerthHost *self, BerthVm *vm, GTask *task);
 
   const char *(*get_domain_name) (BerthHost *self, BerthVm *vm);
   const char *(*get_start_name) (BerthHost *self, BerthVm *vm);
@@ -174,8 +171,6 @@ void
 berth_host_file_async (BerthHost *self, BerthVm *vm, BerthFileRequest *file,
                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 BerthFileResult *berth_host_file_finish (BerthHost *self, GAsyncResult *result, GError **error);
-void berth_host_wait_end_async (BerthHost *self, BerthVm *vm, GAsyncReadyCallback callback,
-                                gpointer user_data);
 
 /* Of all that completes with TRUE. */
 gboolean berth_host_finish (BerthHost *self, GAsyncResult *result, GError **error);

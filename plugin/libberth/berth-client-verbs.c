@@ -215,7 +215,8 @@ berth_client_exec (BerthClient *self, const char *id, BerthProgram *program,
  * @callback: (scope async): gets the answer
  * @user_data: for @callback
  *
- * Makes a sandbox, runs one program in it, destroys it. Fails as [method@Client.create_async] and
+ * Makes a sandbox, runs one program in it, destroys it. Answers when the program's end is known
+ * and, with [property@Spec:wait-gone], its VM is gone. Fails as [method@Client.create_async] and
  * [method@Client.exec_async] do.
  */
 void
@@ -295,14 +296,15 @@ berth_client_run (BerthClient *self, BerthSpec *spec, BerthProgram *program,
  * @callback: (scope async): gets the answer
  * @user_data: for @callback
  *
- * Ends a sandbox, whatever runs in it. Answers when its VM is gone. Fails with %BERTH_ERROR_GONE
- * where there is no such sandbox (any more).
+ * Ends a sandbox, whatever runs in it. Answers when its VM is gone. Of one that had ended before,
+ * it succeeds as long as berthd remembers it; fails with %BERTH_ERROR_GONE where no such sandbox is
+ * known.
  */
 void
 berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
-  BerthClientCall call = { BERTH_CLIENT_CALL_ASKS, "Destroy", .answer_type = "()" };
+  BerthClientCall call = { BERTH_CLIENT_CALL_ASKS, "Destroy", .answer_type = "(a{sv})" };
   GTask *task;
   GError *error = NULL;
 

@@ -142,26 +142,6 @@ libvirt_file (BerthHost *host, BerthVm *vm, BerthFileRequest *file, GTask *task)
                             carried_cb, g_steal_pointer (&owned));
 }
 
-static void
-process_ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-
-  g_task_return_boolean (task, berth_machine_wait_process_finish (BERTH_MACHINE (source), result));
-}
-
-static void
-libvirt_wait_end (BerthHost *host, BerthVm *vm, GTask *task)
-{
-  g_autoptr (GTask) owned = task;
-  BerthSlot *slot = g_hash_table_lookup (BERTH_LIBVIRT (host)->slots, vm);
-
-  if (slot == NULL || slot->machine == NULL)
-    g_task_return_boolean (task, FALSE);
-  else
-    berth_machine_wait_process_async (slot->machine, process_ended_cb, g_steal_pointer (&owned));
-}
-
 /* ---- what they are ---- */
 
 static const char *
@@ -280,7 +260,6 @@ berth_libvirt_host_init (BerthHostInterface *iface)
   iface->get_snapshot_bytes = libvirt_get_snapshot_bytes;
   iface->exec = libvirt_exec;
   iface->file = libvirt_file;
-  iface->wait_end = libvirt_wait_end;
   iface->get_domain_name = libvirt_get_domain_name;
   iface->get_start_name = libvirt_get_start_name;
   iface->get_memory = libvirt_get_memory;

@@ -215,34 +215,6 @@ berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **err
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
-static void
-process_ended_cb (gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-
-  g_task_return_boolean (task, TRUE);
-}
-
-void
-berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback callback,
-                                  gpointer user_data)
-{
-  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
-
-  g_task_set_source_tag (task, berth_machine_wait_process_async);
-  if (self->process == NULL)
-    g_task_return_boolean (task, FALSE);
-  else
-    berth_process_watch (self->process, process_ended_cb, g_steal_pointer (&task));
-}
-
-gboolean
-berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), NULL);
-}
-
 gboolean
 berth_machine_get_memory (BerthMachine *self, guint64 *out_private, guint64 *out_shared)
 {

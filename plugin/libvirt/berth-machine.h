@@ -74,12 +74,6 @@ gboolean berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, 
 void berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
-/* Completes when its QEMU process has ended: TRUE; FALSE where the process is not known, so that
- * only the end of berth_machine_end_async() tells. At most one at a time. */
-void berth_machine_wait_process_async (BerthMachine *self, GAsyncReadyCallback callback,
-                                       gpointer user_data);
-gboolean berth_machine_wait_process_finish (BerthMachine *self, GAsyncResult *result);
-
 /* (transfer full): the XML of its domain as a cold boot has it */
 char *berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error);
 

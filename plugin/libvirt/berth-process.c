@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The QEMU process of a domain, watched by a pidfd. */
+/* The QEMU process of a domain, held by a pidfd: its number may be another process's later. */
 #include "berth-process.h"
 
-#include <glib-unix.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "plugin/base/berth-source.h"
 
 #define SYSTEM_PID_DIR "/run/libvirt/qemu"
 
@@ -17,9 +14,6 @@ struct _BerthProcess
 {
   int fd;
   pid_t pid;
-  GSource *source;
-  BerthProcessEndedFunc func;
-  gpointer user_data;
 };
 
 /* where this libvirt's QEMU driver keeps its pid files (virQEMUDriverConfigNew) */
@@ -57,7 +51,6 @@ berth_process_open (const char *uri, const char *domain_name)
 void
 berth_process_free (BerthProcess *self)
 {
-  berth_source_clear (&self->source);
   close (self->fd);
   g_free (self);
 }
@@ -86,30 +79,4 @@ berth_process_get_memory (BerthProcess *self, guint64 *out_private, guint64 *out
   *out_private = (resident - MIN (shared, resident)) * page;
   *out_shared = shared * page;
   return TRUE;
-}
-
-static gboolean
-ended_cb (int fd, GIOCondition condition, gpointer user_data)
-{
-  BerthProcess *self = user_data;
-  BerthProcessEndedFunc func = self->func;
-
-  self->func = NULL;
-  g_clear_pointer (&self->source, g_source_unref);
-  if (func != NULL)
-    func (self->user_data); /* last: it may free us */
-  return G_SOURCE_REMOVE;
-}
-
-void
-berth_process_watch (BerthProcess *self, BerthProcessEndedFunc func, gpointer user_data)
-{
-  berth_source_clear (&self->source);
-  self->func = func;
-  self->user_data = user_data;
-  if (func == NULL)
-    return;
-  self->source = g_unix_fd_source_new (self->fd, G_IO_IN);
-  g_source_set_callback (self->source, G_SOURCE_FUNC (ended_cb), self, NULL);
-  g_source_attach (self->source, g_main_context_get_thread_default ());
 }

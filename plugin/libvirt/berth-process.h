@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The QEMU process of a domain, watched by a pidfd: its end is the end of the guest, which libvirt
- * tells up to 0.25 s later, for it looks every 200 ms (virProcessKillPainfullyDelay). */
+/* The QEMU process of a domain, held by a pidfd: what it takes of the host. */
 #pragma once
 
 #include <gio/gio.h>
@@ -8,10 +7,6 @@
 G_BEGIN_DECLS
 
 typedef struct _BerthProcess BerthProcess;
-
-/* Called once, when the process has ended. In the thread-default main context of whoever
- * watches. */
-typedef void (*BerthProcessEndedFunc) (gpointer user_data);
 
 /* (transfer full) (nullable): the process that libvirt's pid file of @domain_name names, while the
  * domain is known to run. NULL where the file can't be read: then nothing is known of it. Any
@@ -24,7 +19,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthProcess, berth_process_free)
  * the snapshot's any more; and pages of files, which other clones may hold as well. Bytes, as the
  * kernel counts (proc(5), statm); FALSE when it has ended. */
 gboolean berth_process_get_memory (BerthProcess *self, guint64 *out_private, guint64 *out_shared);
-/* One at a time; NULL ends the watching. */
-void berth_process_watch (BerthProcess *self, BerthProcessEndedFunc func, gpointer user_data);
 
 G_END_DECLS

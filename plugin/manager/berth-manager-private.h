@@ -6,6 +6,7 @@
 #include "plugin/manager/berth-manager.h"
 #include "plugin/manager/berth-pressure.h"
 #include "plugin/manager/berth-sandbox.h"
+#include "plugin/manager/berth-tombstones.h"
 #include "plugin/template/berth-template.h"
 #include "pool/berth-pool.h"
 
@@ -22,12 +23,11 @@ struct _BerthManager
   BerthSnapshotKeeper *keeper;
   BerthPressure pressure;
   guint pressure_id;
-  gboolean is_started;    /* before, the host's state is what start looks at itself */
-  GHashTable *acquiring;  /* GCancellable (borrowed) -> BerthRequest (borrowed): of calls whose VM
-                             is not there yet */
-  GHashTable *sandboxes;  /* id (borrowed from value) -> BerthSandbox (owned) */
-  GHashTable *tombstones; /* id (owned) -> why it is gone (owned) */
-  GQueue tombstone_order; /* id (borrowed from tombstones), oldest first */
+  gboolean is_started;   /* before, the host's state is what start looks at itself */
+  GHashTable *acquiring; /* GCancellable (borrowed) -> BerthRequest (borrowed): of calls whose VM
+                            is not there yet */
+  GHashTable *sandboxes; /* id (borrowed from value) -> BerthSandbox (owned) */
+  BerthTombstones *tombstones;
 };
 
 /* BERTH_ERROR_INVALID: which templates there are */

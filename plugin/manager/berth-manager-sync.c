@@ -80,7 +80,7 @@ berth_manager_destroy_vm (BerthManager *self, const char *id, guint32 uid,
 
   berth_manager_destroy_vm_async (self, id, uid, cancellable, wait_cb, &wait);
   result = wait_for (&wait);
-  return berth_manager_destroy_vm_finish (self, result, error);
+  return berth_manager_destroy_vm_finish (self, result, NULL, error);
 }
 
 BerthResult *

@@ -5,17 +5,47 @@
 
 #define MEMORY_MIN_MB 128u /* contract.md, Input */
 #define TEMPLATE_DEFAULT "python"
-/* How long a run waits for its VM to be gone before it says that it can't confirm it. libvirt tries
- * SIGTERM for 10 s, then SIGKILL (virprocess.c). */
+/* How long a run that waits for its VM's end does so before it says that it can't confirm it.
+ * libvirt tries SIGTERM for 10 s, then SIGKILL (virprocess.c). */
 #define DESTROY_WAIT_S 15u
 
-static void
-idle_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+/* A VM on its way out */
+typedef struct
 {
+  BerthManager *manager; /* owned */
+  BerthVm *vm;           /* owned */
+} Ending;
+
+static void
+ending_free (Ending *ending)
+{
+  g_object_unref (ending->vm);
+  g_object_unref (ending->manager);
+  g_free (ending);
+}
+
+static void
+ended_unasked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Ending *ending = user_data;
   g_autoptr (GError) error = NULL;
 
-  if (!berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
+  if (berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
+    berth_tombstones_vm_gone (ending->manager->tombstones, ending->vm);
+  else
     g_warning ("%s", error->message); /* the pool goes on trying */
+  ending_free (ending);
+}
+
+/* Nobody waits for it. */
+static void
+manager_end_vm (BerthManager *self, BerthVm *vm)
+{
+  Ending *ending = g_new (Ending, 1);
+
+  ending->manager = g_object_ref (self);
+  ending->vm = g_object_ref (vm);
+  berth_pool_destroy_async (self->pool, vm, NULL, ended_unasked_cb, ending);
 }
 
 static void
@@ -27,7 +57,7 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
       = g_strdup_printf ("nobody used it for %" G_GINT64_FORMAT " s", self->config->idle_timeout_s);
 
   berth_manager_bury (self, sandbox, reason);
-  berth_pool_destroy_async (self->pool, vm, NULL, idle_destroyed_cb, NULL);
+  manager_end_vm (self, vm);
 }
 
 BerthSandbox *
@@ -171,7 +201,8 @@ berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *op
                                GCancellable *cancellable, GAsyncReadyCallback callback,
                                gpointer user_data)
 {
-  manager_create_async (self, options, TRUE, cancellable, callback, user_data);
+  manager_create_async (self, options, !options->ends_with_caller, cancellable, callback,
+                        user_data);
 }
 
 char *
@@ -190,12 +221,13 @@ BerthSandbox *
 berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
 {
   BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, id);
-  const char *reason = g_hash_table_lookup (self->tombstones, id);
 
   if (sandbox == NULL)
     {
+      const BerthTombstone *stone = berth_tombstones_find (self->tombstones, id, uid);
+
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "sandbox %s is gone: %s; make a new one",
-                   id, reason != NULL ? reason : "berth knows none of this id");
+                   id, stone != NULL ? stone->reason : "berth knows none of this id");
       return NULL;
     }
   if (uid != 0 && uid != berth_sandbox_get_uid (sandbox))
@@ -252,16 +284,63 @@ berth_manager_exec_finish (BerthManager *self, GAsyncResult *result, GError **er
 
 /* ---- destroy ---- */
 
+/* What was found of a sandbox that is to be destroyed */
+typedef struct
+{
+  BerthVm *vm;    /* owned */
+  char *was_gone; /* (nullable) (owned): why it had ended before */
+} DestroyCall;
+
+static void
+destroy_call_free (gpointer data)
+{
+  DestroyCall *call = data;
+
+  g_clear_object (&call->vm);
+  g_free (call->was_gone);
+  g_free (call);
+}
+
 static void
 destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  DestroyCall *call = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
 
-  if (berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, g_steal_pointer (&error));
+  if (!berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  berth_tombstones_vm_gone (self->tombstones, call->vm);
+  g_task_return_boolean (task, TRUE);
+}
+
+/* The second destroy of a sandbox: waits with the first while its VM is on its way out. */
+static gboolean
+find_ended (BerthManager *self, const char *id, guint32 uid, DestroyCall *call)
+{
+  const BerthTombstone *stone = berth_tombstones_find (self->tombstones, id, uid);
+
+  if (stone == NULL)
+    return FALSE;
+  call->was_gone = g_strdup (stone->reason);
+  call->vm = stone->vm != NULL ? g_object_ref (stone->vm) : NULL;
+  return TRUE;
+}
+
+static gboolean
+find_and_bury (BerthManager *self, const char *id, guint32 uid, DestroyCall *call, GError **error)
+{
+  BerthSandbox *sandbox = berth_manager_find (self, id, uid, error);
+
+  if (sandbox == NULL)
+    return FALSE;
+  call->vm = g_object_ref (berth_sandbox_get_vm (sandbox));
+  berth_manager_bury (self, sandbox, "it was destroyed");
+  return TRUE;
 }
 
 void
@@ -271,25 +350,32 @@ berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthVm) vm = NULL;
-  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
+  DestroyCall *call = g_new0 (DestroyCall, 1);
 
   g_task_set_source_tag (task, berth_manager_destroy_vm_async);
-  if (sandbox == NULL)
-    {
-      g_task_return_error (task, g_steal_pointer (&error));
-      return;
-    }
-  vm = g_object_ref (berth_sandbox_get_vm (sandbox));
-  berth_manager_bury (self, sandbox, "it was destroyed");
-  berth_pool_destroy_async (self->pool, vm, cancellable, destroyed_cb, g_steal_pointer (&task));
+  g_task_set_task_data (task, call, destroy_call_free);
+  if (!find_ended (self, id, uid, call) && !find_and_bury (self, id, uid, call, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
+  else if (call->vm == NULL)
+    g_task_return_boolean (task, TRUE);
+  else
+    berth_pool_destroy_async (self->pool, call->vm, cancellable, destroyed_cb,
+                              g_steal_pointer (&task));
 }
 
 gboolean
-berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result, GError **error)
+berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result, char **out_was_gone,
+                                 GError **error)
 {
+  DestroyCall *call;
+
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
+  if (!g_task_propagate_boolean (G_TASK (result), error))
+    return FALSE;
+  call = g_task_get_task_data (G_TASK (result));
+  if (out_was_gone != NULL)
+    *out_was_gone = g_steal_pointer (&call->was_gone);
+  return TRUE;
 }
 
 /* ---- run ---- */
@@ -297,14 +383,15 @@ berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result, GErro
 typedef struct
 {
   BerthExec *exec; /* until it is handed on */
+  gboolean waits_gone;
   Created *created;
+  BerthVm *vm; /* from the program's end on */
   BerthResult *result;
   GError *error;
   GCancellable *destroy_wait; /* ends the waiting for the VM's end */
   guint destroy_timeout_id;
   gint64 begun_us;
-  gint64 destroy_begun_us;
-  gboolean is_answered;
+  gint64 destroy_begun_us; /* 0 where nobody waits for it */
 } RunCall;
 
 static void
@@ -316,30 +403,28 @@ run_call_free (RunCall *call)
   g_clear_error (&call->error);
   g_clear_handle_id (&call->destroy_timeout_id, g_source_remove);
   g_clear_object (&call->destroy_wait);
+  g_clear_object (&call->vm);
   g_free (call);
 }
 
-/* The end of a run: once, by whoever knows first that its VM has ended, or that nobody knows. */
+/* The end of a run. @may_exist: its VM's end was waited for, and in vain */
 static void
-run_answer (GTask *task, gboolean is_gone)
+run_answer (GTask *task, gboolean may_exist)
 {
   RunCall *call = g_task_get_task_data (task);
   gint64 now_us = g_get_monotonic_time ();
 
-  if (call->is_answered)
-    return;
-  call->is_answered = TRUE;
   g_clear_handle_id (&call->destroy_timeout_id, g_source_remove);
   if (call->error != NULL)
     {
       g_task_return_error (task, g_steal_pointer (&call->error));
       return;
     }
-  call->result->destroy_unconfirmed = !is_gone;
+  call->result->destroy_unconfirmed = may_exist;
   call->result->start = call->created->start;
   call->result->wait_us = call->created->wait_us;
   call->result->start_us = call->created->start_us;
-  call->result->destroy_us = now_us - call->destroy_begun_us;
+  call->result->destroy_us = call->destroy_begun_us != 0 ? now_us - call->destroy_begun_us : 0;
   call->result->total_us = now_us - call->begun_us;
   g_task_return_pointer (task, g_steal_pointer (&call->result), (GDestroyNotify)berth_result_free);
 }
@@ -348,19 +433,13 @@ static void
 run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  RunCall *call = g_task_get_task_data (task);
+  gboolean is_gone = berth_pool_destroy_finish (BERTH_POOL (source), result, NULL);
 
-  run_answer (task, berth_pool_destroy_finish (BERTH_POOL (source), result, NULL));
-}
-
-/* Its process has ended: the guest is no more, though libvirt takes its time to say so. The slot
- * waits for libvirt, the caller need not. */
-static void
-run_process_ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-
-  if (berth_host_finish (BERTH_HOST (source), result, NULL))
-    run_answer (task, TRUE);
+  if (is_gone)
+    berth_tombstones_vm_gone (self->tombstones, call->vm);
+  run_answer (task, !is_gone);
 }
 
 static gboolean
@@ -374,7 +453,7 @@ destroy_timeout_cb (gpointer user_data)
 }
 
 static void
-run_destroy (BerthManager *self, GTask *task, BerthVm *vm)
+run_destroy (BerthManager *self, GTask *task)
 {
   RunCall *call = g_task_get_task_data (task);
 
@@ -382,11 +461,13 @@ run_destroy (BerthManager *self, GTask *task, BerthVm *vm)
   call->destroy_wait = g_cancellable_new ();
   call->destroy_timeout_id = berth_host_add_timer (self->host, DESTROY_WAIT_S * G_USEC_PER_SEC,
                                                    destroy_timeout_cb, call);
-  berth_host_wait_end_async (self->host, vm, run_process_ended_cb, g_object_ref (task));
-  berth_pool_destroy_async (self->pool, vm, call->destroy_wait, run_destroyed_cb,
+  berth_pool_destroy_async (self->pool, call->vm, call->destroy_wait, run_destroyed_cb,
                             g_object_ref (task));
 }
 
+/* The caller has waited for the program. The VM's end is the pool's business: it holds its slot
+ * until libvirt says that it is gone, and should berthd die before, its mark ends it at the next
+ * start. */
 static void
 run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -394,11 +475,17 @@ run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthManager *self = g_task_get_source_object (task);
   RunCall *call = g_task_get_task_data (task);
   BerthSandbox *sandbox = BERTH_SANDBOX (source);
-  g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (sandbox));
 
+  call->vm = g_object_ref (berth_sandbox_get_vm (sandbox));
   call->result = berth_sandbox_exec_finish (sandbox, result, &call->error);
   berth_manager_bury (self, sandbox, "its run ended");
-  run_destroy (self, task, vm);
+  if (call->waits_gone)
+    {
+      run_destroy (self, task);
+      return;
+    }
+  run_answer (task, FALSE);
+  manager_end_vm (self, call->vm);
 }
 
 static void
@@ -430,6 +517,7 @@ berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options,
   g_task_set_source_tag (task, berth_manager_run_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
   call->exec = exec;
+  call->waits_gone = options->waits_gone;
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify)run_call_free);
   if (!berth_exec_check (exec, &error))

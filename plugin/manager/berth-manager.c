@@ -3,8 +3,8 @@
 #include "plugin/manager/berth-manager-private.h"
 #include "pool/berth-error.h"
 
-/* Sandboxes that are gone and can still say why. */
-#define TOMBSTONES_MAX 256u
+/* Sandboxes that are gone and can still say why, those of runs too. */
+#define TOMBSTONES_MAX 4096u
 /* PSI's shortest average is over 10 s; two small files are read each time. */
 #define PRESSURE_EVERY_S 2u
 
@@ -36,8 +36,7 @@ berth_manager_finalize (GObject *object)
 
   g_clear_pointer (&self->templates, g_hash_table_unref);
   g_clear_pointer (&self->template_errors, g_ptr_array_unref);
-  g_queue_clear (&self->tombstone_order);
-  g_hash_table_unref (self->tombstones);
+  berth_tombstones_free (self->tombstones);
   g_hash_table_unref (self->acquiring);
   berth_config_free (self->config);
   G_OBJECT_CLASS (berth_manager_parent_class)->finalize (object);
@@ -55,7 +54,7 @@ berth_manager_init (BerthManager *self)
 {
   self->acquiring = g_hash_table_new (NULL, NULL);
   self->sandboxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
-  self->tombstones = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->tombstones = berth_tombstones_new (TOMBSTONES_MAX);
 }
 
 BerthManager *
@@ -101,19 +100,10 @@ berth_manager_set_no_template_error (BerthManager *self, const char *name, GErro
 void
 berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason)
 {
-  char *id = g_strdup (berth_sandbox_get_id (sandbox));
-
+  berth_tombstones_add (self->tombstones, berth_sandbox_get_vm (sandbox),
+                        berth_sandbox_get_uid (sandbox), reason);
   berth_sandbox_close (sandbox, reason);
-  g_hash_table_remove (self->sandboxes, id);
-  if (g_hash_table_contains (self->tombstones, id))
-    {
-      g_free (id);
-      return;
-    }
-  g_hash_table_insert (self->tombstones, id, g_strdup (reason));
-  g_queue_push_tail (&self->tombstone_order, id);
-  if (g_queue_get_length (&self->tombstone_order) > TOMBSTONES_MAX)
-    g_hash_table_remove (self->tombstones, g_queue_pop_head (&self->tombstone_order));
+  g_hash_table_remove (self->sandboxes, berth_sandbox_get_id (sandbox));
 }
 
 static void
@@ -125,6 +115,7 @@ vm_gone_cb (BerthPool *pool, BerthVm *vm, gpointer user_data)
 
   if (sandbox != NULL)
     berth_manager_bury (self, sandbox, reason != NULL ? reason : "its VM ended");
+  berth_tombstones_vm_gone (self->tombstones, vm);
 }
 
 static gboolean

@@ -20,6 +20,8 @@ G_DECLARE_FINAL_TYPE (BerthManager, berth_manager, BERTH, MANAGER, GObject)
  * @task: (nullable): for what
  * @uid: the Unix user that the sandbox will belong to
  * @wait_us: as in #BerthRequest
+ * @ends_with_caller: of a create: the VM does not outlive berthd, as that of a run
+ * @waits_gone: of a run: it is answered after its VM is gone
  * @boot_log: (nullable): a #GUnixOutputStream that gets the console of a cold boot, and is closed
  *
  * What a sandbox is made by. Borrowed for the call.
@@ -32,6 +34,8 @@ typedef struct
   const char *task;
   guint32 uid;
   gint64 wait_us;
+  gboolean ends_with_caller;
+  gboolean waits_gone;
   GOutputStream *boot_log;
 } BerthSandboxOptions;
 
@@ -72,15 +76,18 @@ BERTH_AVAILABLE void berth_manager_file_async (BerthManager *self, const char *i
 BERTH_AVAILABLE BerthFileResult *
 berth_manager_file_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
-/* Ends a sandbox, whatever runs in it; completes when its domain is gone. */
+/* Ends a sandbox, whatever runs in it; completes when its domain is gone. One that is gone already,
+ * or on its way, is no error as long as it is remembered: @out_was_gone then says why it ended
+ * ((transfer full) (nullable) (optional)). */
 BERTH_AVAILABLE void
 berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
                                 GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data);
 BERTH_AVAILABLE gboolean berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result,
-                                                          GError **error);
+                                                          char **out_was_gone, GError **error);
 
-/* create, exec, destroy in one; takes over @exec. */
+/* create, exec, destroy in one; takes over @exec. Answers when the program's end is known; its VM
+ * ends behind that, holding its slot until it is gone, unless @options->waits_gone. */
 BERTH_AVAILABLE void
 berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options, BerthExec *exec,
                          GCancellable *cancellable, GAsyncReadyCallback callback,

@@ -37,6 +37,7 @@ struct _BerthSpec
   guint memory_mb;
   gint64 wait_ms;
   gboolean attached;
+  gboolean wait_gone;
   int boot_log; /* the next request's, -1 for none */
 };
 
@@ -50,6 +51,7 @@ enum
   PROP_TASK,
   PROP_WAIT_MS,
   PROP_ATTACHED,
+  PROP_WAIT_GONE,
   N_PROPS,
 };
 static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_init */
@@ -98,6 +100,9 @@ berth_spec_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_ATTACHED:
       g_value_set_boolean (value, self->attached);
       break;
+    case PROP_WAIT_GONE:
+      g_value_set_boolean (value, self->wait_gone);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -134,6 +139,9 @@ berth_spec_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_ATTACHED:
       self->attached = g_value_get_boolean (value);
+      break;
+    case PROP_WAIT_GONE:
+      self->wait_gone = g_value_get_boolean (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -211,6 +219,12 @@ berth_spec_class_init (BerthSpecClass *klass)
    * the client is freed, its process dies, or berthd is restarted.
    */
   properties[PROP_ATTACHED] = g_param_spec_boolean ("attached", NULL, NULL, FALSE, flags);
+  /**
+   * BerthSpec:wait-gone: (setter set_wait_gone)
+   *
+   * Whether a run is answered after its VM is gone, instead of when its program's end is known.
+   */
+  properties[PROP_WAIT_GONE] = g_param_spec_boolean ("wait-gone", NULL, NULL, FALSE, flags);
   g_object_class_install_properties (object_class, N_PROPS, properties);
   install_signals (klass);
 }
@@ -302,6 +316,19 @@ berth_spec_set_attached (BerthSpec *self, gboolean attached)
 }
 
 /**
+ * berth_spec_set_wait_gone: (set-property wait-gone)
+ * @self: a spec
+ * @wait_gone: whether a run is answered after its VM is gone
+ *
+ * Sets [property@Spec:wait-gone].
+ */
+void
+berth_spec_set_wait_gone (BerthSpec *self, gboolean wait_gone)
+{
+  g_object_set (self, "wait-gone", wait_gone, NULL);
+}
+
+/**
  * berth_spec_open_boot_log:
  * @self: a spec
  *
@@ -380,6 +407,8 @@ write_values (BerthSpec *self, GVariantDict *options, gboolean is_create)
     g_variant_dict_insert (options, "wait_ms", "x", self->wait_ms);
   if (self->attached && is_create)
     g_variant_dict_insert (options, "attached", "b", TRUE);
+  if (self->wait_gone && !is_create)
+    g_variant_dict_insert (options, "wait_gone", "b", TRUE);
 }
 
 /* Writes what differs from the defaults as options of a D-Bus call: a create, or a run. A boot log

@@ -27,6 +27,7 @@ struct _BerthManager
   GObject parent_instance;
   BerthConfig *config;
   GHashTable *sandboxes; /* id (owned) → Sandbox (owned) */
+  GHashTable *ended;     /* id (owned): of those that were destroyed */
   GQueue waiters;        /* GTask of a Request (borrowed) */
   GQueue starting;       /* likewise: of the template "slow" */
   guint used;
@@ -90,6 +91,7 @@ berth_manager_finalize (GObject *object)
   BerthManager *self = BERTH_MANAGER (object);
 
   g_hash_table_unref (self->sandboxes);
+  g_hash_table_unref (self->ended);
   berth_config_free (self->config);
   G_OBJECT_CLASS (berth_manager_parent_class)->finalize (object);
 }
@@ -104,6 +106,7 @@ static void
 berth_manager_init (BerthManager *self)
 {
   self->sandboxes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, sandbox_free);
+  self->ended = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 }
 
 BerthHost *
@@ -640,20 +643,27 @@ berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   GError *error = NULL;
 
-  if (find_sandbox (self, id, uid, &error) == NULL)
+  if (g_hash_table_contains (self->ended, id))
+    g_task_set_task_data (task, g_strdup ("it was destroyed"), g_free);
+  else if (find_sandbox (self, id, uid, &error) != NULL)
     {
-      g_task_return_error (task, error);
-      return;
+      g_message ("fake: sandbox %s is destroyed", id);
+      g_hash_table_add (self->ended, g_strdup (id));
+      g_hash_table_remove (self->sandboxes, id);
+      release_slot (self);
     }
-  g_message ("fake: sandbox %s is destroyed", id);
-  g_hash_table_remove (self->sandboxes, id);
-  release_slot (self);
-  g_task_return_boolean (task, TRUE);
+  if (error != NULL)
+    g_task_return_error (task, error);
+  else
+    g_task_return_boolean (task, TRUE);
 }
 
 gboolean
-berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result, GError **error)
+berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result, char **out_was_gone,
+                                 GError **error)
 {
+  if (out_was_gone != NULL)
+    *out_was_gone = g_strdup (g_task_get_task_data (G_TASK (result)));
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 

@@ -154,7 +154,7 @@ def try_in_a_shell(d, shell):
     with shell:
         for line, wanted in {
                 "berth sta": ["berth", "status"],
-                "berth run --no": ["berth", "run", "--no-wait"],
+                "berth run --no-w": ["berth", "run", "--no-wait"],
                 "berth run -l p": ["berth", "run", "-l", "python"],
                 "berth run --language=p": ["berth", "run", "--language=python"],
                 "berth template va": ["berth", "template", "validate"],

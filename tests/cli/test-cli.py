@@ -469,6 +469,44 @@ def test_sandbox_life(d):
     same(status, 2)
 
 
+def test_unreadable_standard_input(d):
+    sandbox = d.berth("create")[1].strip()
+    with tempfile.NamedTemporaryFile() as out:
+        for options in (("run", "-l", "shell"), ("exec", sandbox)):
+            folder = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+            status, _, err = d.berth(*options, "cat", stdin=folder)
+            same(status, 2)
+            one_line(err, "standard input", "folder", "-n")
+            same(d.berth(*options, "-n", "cat; echo read", stdin=folder), (0, "read\n", ""))
+            os.close(folder)
+            with open(out.name, "wb") as unreadable:
+                status, _, err = d.berth(*options, "cat", stdin=unreadable)
+            same(status, 2)
+            one_line(err, "standard input", "not open for reading")
+    d.berth("destroy", sandbox)
+
+
+def test_standard_input_left_alone(d):
+    script = 'while read -r word; do "$0" run -n -l shell "cat; echo $word"; done'
+    done = subprocess.run(["/bin/sh", "-c", script, BERTH], input=b"a\nb\nc\n", env=d.environ(),
+                          capture_output=True, timeout=LIMIT_S, check=False)
+    same((done.stdout, done.stderr), (b"a\nb\nc\n", b""))
+    for arguments in (("run", "-n", "-"), ("run", "-n"), ("exec", "-n", "x")):
+        status, _, err = d.berth(*arguments, input="1")
+        same(status, 2)
+        one_line(err, "-n leaves standard input alone")
+
+
+def test_destroyed_twice_is_no_error(d):
+    sandbox = d.berth("create")[1].strip()
+    same(d.berth("destroy", sandbox), (0, "", ""))
+    status, out, err = d.berth("destroy", sandbox)
+    same((status, out), (0, ""))
+    one_line(err, sandbox, "was gone already", "it was destroyed")
+    same(d.berth("exec", sandbox, "true")[0], 125)
+    same(d.berth("destroy", "f" * 32)[0], 125)
+
+
 def test_destroy_goes_on_after_a_failure(d):
     sandbox = d.berth("create")[1].strip()
     status, _, err = d.berth("destroy", "gone", sandbox)

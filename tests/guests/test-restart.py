@@ -222,5 +222,72 @@ def test_virtlogd_restarted():
         until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
 
 
+def run_to_its_end_without_libvirtd(d):
+    """A run whose program ends while libvirtd does nothing; libvirtd is still stopped then."""
+    process = subprocess.Popen([BERTH, "run", "input(); print('done')"], env=d.environ(), text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    until(lambda: any(vm["state"] == "claimed" for vm in d.json("list")), "the run")
+    stopped = libvirtd_pids()
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    same((process.communicate("\n", timeout=60)[0], process.returncode), ("done\n", 0))
+    return stopped
+
+
+def go_on(pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_answer_does_not_wait_for_the_end_of_its_vm():
+    need(may_meddle(), "only where this test may stop libvirtd")
+    stopped = []
+    with Daemon("--max-vms", "1") as d:
+        try:
+            stopped = run_to_its_end_without_libvirtd(d)
+            slots = d.json("status")["slots"]
+            same((slots["free"], slots["stopping"]), (0, 1))
+            same(d.berth("run", "--no-wait", "1").returncode, 126)
+        finally:
+            go_on(stopped)
+        same(d.run("print(1)")["stdout"], "1\n")
+
+
+def test_berthd_dies_behind_the_answer():
+    need(may_meddle(), "only where this test may stop libvirtd")
+    stopped = []
+    with Daemon("--max-vms", "1") as d:
+        try:
+            stopped = run_to_its_end_without_libvirtd(d)
+            d.crash()
+        finally:
+            go_on(stopped)
+        d.start()
+        same([vm for vm in d.json("list") if vm["state"] != "warm"], [])
+        d.wait_slots(0, 1)
+
+
+def test_wait_gone():
+    with Daemon("--max-vms", "1") as d:
+        result = d.json("run", "--wait-gone", "print(1)")
+        same((result["exit_code"], result["destroy_unconfirmed"]), (0, False))
+        assert result["timing"]["destroy_ms"] > 0, result
+        same([vm for vm in d.json("list") if vm["id"] == result["sandbox_id"]], [])
+
+
+def test_attached_does_not_outlive_berthd():
+    """A run with files, which is a session to berthd: its VM ends with a berthd that dies, too."""
+    with Daemon("--max-vms", "1") as d:
+        process = subprocess.Popen([BERTH, "run", "--upload", f"{__file__}:x", "input()"],
+                                   env=d.environ(), stdin=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        until(lambda: any(vm["state"] == "claimed" for vm in d.json("list")), "the run")
+        d.crash()
+        same(process.wait(60), 125)
+        process.stdin.close()
+        d.start()
+        same(d.json("list"), [])
+
+
 if __name__ == "__main__":
     sys.exit(main(globals()))
