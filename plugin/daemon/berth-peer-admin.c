@@ -14,6 +14,7 @@ struct _BerthPeerAdmin
 {
   BerthDBusAdminSkeleton parent_instance;
   BerthManager *manager;
+  BerthPeerCalls *calls; /* of the connection */
   guint32 uid;
 };
 
@@ -118,8 +119,10 @@ static gboolean
 handle_snapshot (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
                  const char *template_name)
 {
-  berth_manager_snapshot_async (BERTH_PEER_ADMIN (object)->manager, template_name, snapshot_cb,
-                                invocation);
+  BerthPeerAdmin *self = BERTH_PEER_ADMIN (object);
+
+  berth_peer_calls_add (self->calls, invocation);
+  berth_manager_snapshot_async (self->manager, template_name, snapshot_cb, invocation);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -166,7 +169,10 @@ iface_init (BerthDBusAdminIface *iface)
 static void
 berth_peer_admin_dispose (GObject *object)
 {
-  g_clear_object (&BERTH_PEER_ADMIN (object)->manager);
+  BerthPeerAdmin *self = BERTH_PEER_ADMIN (object);
+
+  g_clear_object (&self->manager);
+  g_clear_pointer (&self->calls, berth_peer_calls_unref);
   G_OBJECT_CLASS (berth_peer_admin_parent_class)->dispose (object);
 }
 
@@ -183,11 +189,12 @@ berth_peer_admin_init (BerthPeerAdmin *self)
 }
 
 GDBusInterfaceSkeleton *
-berth_peer_admin_new (BerthManager *manager, guint32 uid)
+berth_peer_admin_new (BerthManager *manager, guint32 uid, BerthPeerCalls *calls)
 {
   BerthPeerAdmin *self = g_object_new (BERTH_TYPE_PEER_ADMIN, NULL);
 
   self->manager = g_object_ref (manager);
   self->uid = uid;
+  self->calls = berth_peer_calls_ref (calls);
   return G_DBUS_INTERFACE_SKELETON (self);
 }

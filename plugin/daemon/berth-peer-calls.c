@@ -8,6 +8,7 @@ struct _BerthPeerCalls
 {
   grefcount ref_count;
   GHashTable *by_serial; /* serial → Call (borrowed) */
+  BerthTab *tab;
   gboolean is_closed;
 };
 
@@ -19,12 +20,20 @@ typedef struct
 } Call;
 
 BerthPeerCalls *
-berth_peer_calls_new (void)
+berth_peer_calls_new (BerthTab *tab)
 {
   BerthPeerCalls *self = g_new0 (BerthPeerCalls, 1);
 
   g_ref_count_init (&self->ref_count);
+  self->tab = berth_tab_ref (tab);
   self->by_serial = g_hash_table_new (NULL, NULL);
+  return self;
+}
+
+BerthPeerCalls *
+berth_peer_calls_ref (BerthPeerCalls *self)
+{
+  g_ref_count_inc (&self->ref_count);
   return self;
 }
 
@@ -34,6 +43,7 @@ berth_peer_calls_unref (BerthPeerCalls *self)
   if (!g_ref_count_dec (&self->ref_count))
     return;
   g_hash_table_unref (self->by_serial);
+  berth_tab_unref (self->tab);
   g_free (self);
 }
 
@@ -51,6 +61,8 @@ call_free (gpointer data)
   g_free (call);
 }
 
+/* What the call holds stays on the tab until its invocation is gone, too: this call's end may come
+ * long after its connection's. */
 GCancellable *
 berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation)
 {
@@ -62,6 +74,7 @@ berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation)
   call->serial = g_dbus_message_get_serial (g_dbus_method_invocation_get_message (invocation));
   g_hash_table_insert (self->by_serial, GUINT_TO_POINTER (call->serial), call);
   g_object_set_data_full (G_OBJECT (invocation), DATA_KEY, call, call_free);
+  berth_tab_call_has_begun (self->tab, call->serial);
   if (self->is_closed)
     g_cancellable_cancel (call->cancellable);
   return call->cancellable;

@@ -2,13 +2,14 @@
 /* The calls of a connection that were not answered yet, each to be cancelled. */
 #pragma once
 
-#include <gio/gio.h>
+#include "plugin/daemon/berth-account.h"
 
 G_BEGIN_DECLS
 
 typedef struct _BerthPeerCalls BerthPeerCalls;
 
-BerthPeerCalls *berth_peer_calls_new (void);
+BerthPeerCalls *berth_peer_calls_new (BerthTab *tab);
+BerthPeerCalls *berth_peer_calls_ref (BerthPeerCalls *self);
 void berth_peer_calls_unref (BerthPeerCalls *self);
 
 /* (transfer none): lives as long as @invocation */

@@ -6,11 +6,10 @@
 #include <unistd.h>
 
 #include "plugin/daemon/berth-peer-calls.h"
-#include "plugin/daemon/berth-gate.h"
-#include "plugin/model/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
 #include "plugin/daemon/berth-peer-admin.h"
 #include "plugin/bus/berth-bus-names.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
@@ -18,6 +17,8 @@ struct _BerthPeer
 {
   BerthDBusManagerSkeleton parent_instance;
   GDBusConnection *connection;
+  GSocket *client; /* beyond the relay */
+  BerthAccount *account;
   GDBusInterfaceSkeleton *admin;
   BerthPeerCalls *calls;
   BerthManager *manager;
@@ -243,11 +244,8 @@ untold_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static gboolean
 client_is_gone (BerthPeer *self)
 {
-  GIOStream *stream = g_dbus_connection_get_stream (self->connection);
-  GSocket *socket = g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream));
-
-  return g_dbus_connection_is_closed (self->connection)
-         || (g_socket_condition_check (socket, G_IO_HUP) & G_IO_HUP) != 0;
+  return g_dbus_connection_is_closed (self->connection) || g_socket_is_closed (self->client)
+         || (g_socket_condition_check (self->client, G_IO_HUP) & G_IO_HUP) != 0;
 }
 
 /* Nobody would ever end a sandbox whose id nobody was told. One whose caller dies after this check,
@@ -339,6 +337,7 @@ handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, con
 
   if (berth_peer_check_id (id, &error))
     {
+      berth_peer_calls_add (self->calls, invocation);
       forget_attached (self, id);
       berth_manager_destroy_vm_async (self->manager, id, berth_peer_get_acting_uid (self), NULL,
                                       destroy_cb, g_steal_pointer (&call));
@@ -446,6 +445,8 @@ berth_peer_dispose (GObject *object)
   BerthPeer *self = BERTH_PEER (object);
 
   g_clear_object (&self->connection);
+  g_clear_object (&self->client);
+  g_clear_pointer (&self->account, berth_account_unref);
   g_clear_object (&self->admin);
   g_clear_pointer (&self->calls, berth_peer_calls_unref);
   g_clear_object (&self->manager);
@@ -464,31 +465,34 @@ berth_peer_class_init (BerthPeerClass *klass)
 static void
 berth_peer_init (BerthPeer *self)
 {
-  self->calls = berth_peer_calls_new ();
   self->attached = g_ptr_array_new_with_free_func (g_free);
   berth_dbus_manager_set_version (BERTH_DBUS_MANAGER (self), BERTH_VERSION);
 }
 
 /**
  * berth_peer_new:
- * @connection: an authenticated client's, whose messages are not processed yet
- * @uid: the client's
+ * @connection: to the inner end of @relay, whose messages are not processed yet
+ * @relay: an authenticated client's
  * @manager: does what is asked
  * @default_wait_us: of requests that do not say how long they would wait
  *
  * Returns: (transfer full): a peer that does not serve yet
  */
 BerthPeer *
-berth_peer_new (GDBusConnection *connection, guint32 uid, BerthManager *manager,
+berth_peer_new (GDBusConnection *connection, BerthRelay *relay, BerthManager *manager,
                 gint64 default_wait_us)
 {
   BerthPeer *self = g_object_new (BERTH_TYPE_PEER, NULL);
+  BerthTab *tab = berth_relay_get_tab (relay);
 
   self->connection = g_object_ref (connection);
+  self->client = g_object_ref (berth_relay_get_client (relay));
+  self->account = berth_account_ref (berth_tab_get_account (tab));
+  self->calls = berth_peer_calls_new (tab);
   self->manager = g_object_ref (manager);
-  self->uid = uid;
+  self->uid = berth_account_get_uid (self->account);
   self->default_wait_us = default_wait_us;
-  self->admin = berth_peer_admin_new (manager, uid);
+  self->admin = berth_peer_admin_new (manager, self->uid, self->calls);
   return self;
 }
 
@@ -548,7 +552,6 @@ closed_cb (GDBusConnection *connection, gboolean remote_vanished, GError *error,
 gboolean
 berth_peer_serve (BerthPeer *self, GError **error)
 {
-  berth_gate_install (self->connection);
   if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self), self->connection,
                                          BERTH_BUS_PATH, error)
       || !g_dbus_interface_skeleton_export (self->admin, self->connection, BERTH_BUS_PATH, error))
@@ -562,18 +565,6 @@ berth_peer_serve (BerthPeer *self, GError **error)
   g_signal_connect_object (self->connection, "closed", G_CALLBACK (closed_cb), self, 0);
   g_dbus_connection_start_message_processing (self->connection);
   return TRUE;
-}
-
-/**
- * berth_peer_get_uid:
- * @self: a peer
- *
- * Returns: the Unix user at the other end
- */
-guint32
-berth_peer_get_uid (BerthPeer *self)
-{
-  return self->uid;
 }
 
 static void

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugin/bus/berth-dbus-manager.h"
+#include "plugin/daemon/berth-relay.h"
 #include "plugin/manager/berth-manager.h"
 
 G_BEGIN_DECLS
@@ -15,10 +16,9 @@ G_DECLARE_FINAL_TYPE (BerthPeer, berth_peer, BERTH, PEER, BerthDBusManagerSkelet
  * The client is gone; its calls were cancelled.
  */
 
-BerthPeer *berth_peer_new (GDBusConnection *connection, guint32 uid, BerthManager *manager,
+BerthPeer *berth_peer_new (GDBusConnection *connection, BerthRelay *relay, BerthManager *manager,
                            gint64 default_wait_us);
 gboolean berth_peer_serve (BerthPeer *self, GError **error);
-guint32 berth_peer_get_uid (BerthPeer *self);
 void berth_peer_close (BerthPeer *self);
 
 G_END_DECLS

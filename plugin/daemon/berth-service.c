@@ -1,152 +1,74 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Takes connections in. Not GDBusServer: here the caller is known by SO_PEERCRED and counted before
- * a byte of it is read, the authentication has a deadline, and the socket's mode is right from the
- * first instant (berth-listener.c). To a client it is the same D-Bus. */
+ * a byte of it is read, what it sends is in bounds before GDBus sees it (berth-relay.c), and the
+ * socket's mode is right from the first instant (berth-listener.c). To a client it is the same
+ * D-Bus. */
 #include "plugin/daemon/berth-service.h"
 
-#include "plugin/daemon/berth-gate.h"
-#include "plugin/model/berth-limits.h"
+#include "plugin/daemon/berth-account.h"
 #include "plugin/daemon/berth-peer.h"
+#include "plugin/daemon/berth-relay.h"
+#include "plugin/model/berth-limits.h"
 
 struct _BerthService
 {
   GObject parent_instance;
   BerthManager *manager;
   GSocketService *listener;
-  GDBusAuthObserver *observer;
-  GHashTable *peers;          /* BerthPeer (owned) */
-  GHashTable *counts;         /* uid → connections, those that still authenticate, too */
-  GHashTable *authenticating; /* uid → how many */
-  GQueue arrivals;            /* Arrival (owned): wait until their uid may authenticate another */
+  BerthAccounts *accounts;
+  GHashTable *relays; /* BerthRelay (owned): those that authenticate, too */
+  GHashTable *peers;  /* BerthPeer (owned) */
   char *guid;
   gint64 default_wait_us;
 };
 
 G_DEFINE_FINAL_TYPE (BerthService, berth_service, G_TYPE_OBJECT)
 
-/* A connection on its way from accept() to its peer. */
-typedef struct
-{
-  BerthService *service;
-  GSocketConnection *stream;
-  GCancellable *deadline;
-  guint deadline_id;
-  guint32 uid;
-} Arrival;
-
-static int
-count_of (GHashTable *counts, guint32 uid)
-{
-  return GPOINTER_TO_INT (g_hash_table_lookup (counts, GUINT_TO_POINTER (uid)));
-}
-
-static void
-count (GHashTable *counts, guint32 uid, int change)
-{
-  gpointer key = GUINT_TO_POINTER (uid);
-  int number = count_of (counts, uid) + change;
-
-  if (number > 0)
-    g_hash_table_insert (counts, key, GINT_TO_POINTER (number));
-  else
-    g_hash_table_remove (counts, key);
-}
-
-static gboolean
-has_room (BerthService *self, guint32 uid)
-{
-  return count_of (self->counts, uid) < BERTH_LIMIT_CONNECTIONS_PER_UID;
-}
-
-static void
-arrival_free (Arrival *arrival)
-{
-  g_clear_handle_id (&arrival->deadline_id, g_source_remove);
-  g_object_unref (arrival->stream);
-  g_object_unref (arrival->deadline);
-  g_object_unref (arrival->service);
-  g_free (arrival);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Arrival, arrival_free)
-
-static gboolean
-deadline_cb (gpointer user_data)
-{
-  Arrival *arrival = user_data;
-
-  arrival->deadline_id = 0;
-  g_cancellable_cancel (arrival->deadline);
-  if (g_queue_remove (&arrival->service->arrivals, arrival))
-    {
-      count (arrival->service->counts, arrival->uid, -1);
-      arrival_free (arrival);
-    }
-  return G_SOURCE_REMOVE;
-}
-
-static gboolean
-mechanism_cb (GDBusAuthObserver *observer, const char *mechanism, gpointer user_data)
-{
-  return g_str_equal (mechanism, "EXTERNAL");
-}
-
 static void
 peer_closed_cb (BerthPeer *peer, gpointer user_data)
 {
-  BerthService *self = BERTH_SERVICE (user_data);
-
-  count (self->counts, berth_peer_get_uid (peer), -1);
-  g_hash_table_remove (self->peers, peer);
+  g_hash_table_remove (BERTH_SERVICE (user_data)->peers, peer);
 }
 
-static void service_authenticate (BerthService *self);
+/* Behind the relay there is nobody to authenticate. */
+static GDBusConnection *
+connect_inner (BerthRelay *relay, GError **error)
+{
+  g_autoptr (GSocket) socket = berth_relay_take_inner (relay, error);
+  g_autoptr (GSocketConnection) stream = NULL;
+
+  if (socket == NULL)
+    return NULL;
+  stream = g_socket_connection_factory_create_connection (socket);
+  return g_dbus_connection_new_sync (G_IO_STREAM (stream), NULL,
+                                     G_DBUS_CONNECTION_FLAGS_DELAY_MESSAGE_PROCESSING, NULL, NULL,
+                                     error);
+}
 
 static void
-authenticated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+relay_opened_cb (BerthRelay *relay, gpointer user_data)
 {
-  g_autoptr (Arrival) arrival = user_data;
-  BerthService *self = arrival->service;
+  BerthService *self = BERTH_SERVICE (user_data);
   g_autoptr (GError) error = NULL;
-  g_autoptr (GDBusConnection) connection = g_dbus_connection_new_finish (result, &error);
+  g_autoptr (GDBusConnection) connection = connect_inner (relay, &error);
   g_autoptr (BerthPeer) peer = NULL;
 
-  count (self->authenticating, arrival->uid, -1);
-  service_authenticate (self);
   if (connection != NULL)
     {
-      peer = berth_peer_new (connection, arrival->uid, self->manager, self->default_wait_us);
+      peer = berth_peer_new (connection, relay, self->manager, self->default_wait_us);
       g_signal_connect_object (peer, "closed", G_CALLBACK (peer_closed_cb), self, 0);
     }
-  if (peer == NULL || !berth_peer_serve (peer, &error))
-    {
-      g_debug ("a client of user %u came and went: %s", arrival->uid, error->message);
-      count (self->counts, arrival->uid, -1);
-      return;
-    }
-  g_hash_table_add (self->peers, g_steal_pointer (&peer));
+  if (peer != NULL && berth_peer_serve (peer, &error))
+    g_hash_table_add (self->peers, g_steal_pointer (&peer));
+  else
+    /* the inner connection goes with the peer, and the relay with it */
+    g_debug ("a client came and went: %s", error->message);
 }
 
-/* Each holds one of the few threads that GIO has for all of berthd until its client has spoken:
- * some of each user's at once, so that no user's silence keeps another out. */
 static void
-service_authenticate (BerthService *self)
+relay_closed_cb (BerthRelay *relay, gpointer user_data)
 {
-  GList *next;
-
-  for (GList *link = self->arrivals.head; link != NULL; link = next)
-    {
-      Arrival *arrival = link->data;
-
-      next = link->next;
-      if (count_of (self->authenticating, arrival->uid) >= BERTH_LIMIT_AUTHENTICATIONS_PER_UID)
-        continue;
-      g_queue_delete_link (&self->arrivals, link);
-      count (self->authenticating, arrival->uid, +1);
-      g_dbus_connection_new (G_IO_STREAM (arrival->stream), self->guid,
-                             G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER
-                                 | G_DBUS_CONNECTION_FLAGS_DELAY_MESSAGE_PROCESSING,
-                             self->observer, arrival->deadline, authenticated_cb, arrival);
-    }
+  g_hash_table_remove (BERTH_SERVICE (user_data)->relays, relay);
 }
 
 static gboolean
@@ -164,30 +86,23 @@ static gboolean
 incoming_cb (GSocketService *listener, GSocketConnection *stream, GObject *source,
              gpointer user_data)
 {
+  static const BerthRelayFuncs funcs = { relay_opened_cb, relay_closed_cb };
   BerthService *self = BERTH_SERVICE (user_data);
-  Arrival *arrival;
+  g_autoptr (BerthAccount) account = NULL;
+  BerthTab *tab;
   guint32 uid;
 
-  if (!berth_gate_has_descriptors ())
-    {
-      g_message ("a connection was refused: there are no file descriptors left for it");
-      return TRUE;
-    }
-  if (!peer_uid (stream, &uid) || !has_room (self, uid))
-    {
-      g_message ("a connection of user %u was refused: %d is the most", uid,
-                 BERTH_LIMIT_CONNECTIONS_PER_UID);
-      return TRUE;
-    }
-  count (self->counts, uid, +1);
-  arrival = g_new0 (Arrival, 1);
-  arrival->service = g_object_ref (self);
-  arrival->stream = g_object_ref (stream);
-  arrival->uid = uid;
-  arrival->deadline = g_cancellable_new ();
-  arrival->deadline_id = g_timeout_add_seconds (BERTH_LIMIT_AUTHENTICATION_S, deadline_cb, arrival);
-  g_queue_push_tail (&self->arrivals, arrival);
-  service_authenticate (self);
+  if (!peer_uid (stream, &uid))
+    return TRUE;
+  account = berth_accounts_get (self->accounts, uid);
+  tab = berth_accounts_has_descriptors () ? berth_tab_open (account) : NULL;
+  if (tab == NULL)
+    berth_account_log (account,
+                       "a connection was refused: %d are the most of one user, and there "
+                       "must be file descriptors left for it",
+                       BERTH_LIMIT_CONNECTIONS_PER_UID);
+  else
+    g_hash_table_add (self->relays, berth_relay_new (stream, tab, self->guid, &funcs, self));
   return TRUE;
 }
 
@@ -197,8 +112,8 @@ berth_service_dispose (GObject *object)
   BerthService *self = BERTH_SERVICE (object);
 
   berth_service_close (self);
+  g_hash_table_remove_all (self->relays);
   g_hash_table_remove_all (self->peers);
-  g_clear_object (&self->observer);
   g_clear_object (&self->manager);
   G_OBJECT_CLASS (berth_service_parent_class)->dispose (object);
 }
@@ -208,9 +123,9 @@ berth_service_finalize (GObject *object)
 {
   BerthService *self = BERTH_SERVICE (object);
 
+  g_hash_table_unref (self->relays);
   g_hash_table_unref (self->peers);
-  g_hash_table_unref (self->counts);
-  g_hash_table_unref (self->authenticating);
+  berth_accounts_free (self->accounts);
   g_free (self->guid);
   G_OBJECT_CLASS (berth_service_parent_class)->finalize (object);
 }
@@ -225,12 +140,10 @@ berth_service_class_init (BerthServiceClass *klass)
 static void
 berth_service_init (BerthService *self)
 {
+  self->relays = g_hash_table_new_full (NULL, NULL, (GDestroyNotify)berth_relay_free, NULL);
   self->peers = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
-  self->counts = g_hash_table_new (NULL, NULL);
-  self->authenticating = g_hash_table_new (NULL, NULL);
+  self->accounts = berth_accounts_new ();
   self->guid = g_dbus_generate_guid ();
-  self->observer = g_dbus_auth_observer_new ();
-  g_signal_connect (self->observer, "allow-mechanism", G_CALLBACK (mechanism_cb), NULL);
 }
 
 /**
@@ -268,6 +181,12 @@ berth_service_open (BerthService *self, GSocket *socket, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_not_open (gpointer key, gpointer value, gpointer user_data)
+{
+  return !berth_relay_is_open (key);
+}
+
 /**
  * berth_service_close:
  * @self: a service
@@ -282,7 +201,7 @@ berth_service_close (BerthService *self)
   g_socket_service_stop (self->listener);
   g_socket_listener_close (G_SOCKET_LISTENER (self->listener));
   g_clear_object (&self->listener);
-  g_queue_clear_full (&self->arrivals, (GDestroyNotify)arrival_free);
+  g_hash_table_foreach_remove (self->relays, is_not_open, NULL);
 }
 
 /**
@@ -306,10 +225,10 @@ berth_service_drain (BerthService *self)
  * berth_service_get_n_peers:
  * @self: a service
  *
- * Returns: how many clients are connected
+ * Returns: how many clients are connected, those included whose last answers are being written
  */
 guint
 berth_service_get_n_peers (BerthService *self)
 {
-  return g_hash_table_size (self->peers);
+  return g_hash_table_size (self->relays);
 }

@@ -2,20 +2,42 @@
 /* What a client of berthd may take at most: every bound on what it controls stands here. */
 #pragma once
 
-/* Connections of one Unix user at once. A command uses one for its life. */
+/* Connections of one Unix user at once, those whose calls have not ended included. A command uses
+ * one for its life. */
 #define BERTH_LIMIT_CONNECTIONS_PER_UID 256
-/* Calls of one connection whose answer was not written yet. Beyond it a call fails, beyond twice
- * as many the connection is closed: such a client does not read its answers. */
+/* Calls of one connection without an answer. Beyond it a call fails. */
 #define BERTH_LIMIT_CALLS_PER_CONNECTION 256
-/* Body of a message: the longest code and environment fit, with room. Longer ones close it. */
-#define BERTH_LIMIT_MESSAGE_BYTES (2 * 1024 * 1024)
+/* The same over all connections of a user: each costs some 10 KiB while it waits. */
+#define BERTH_LIMIT_CALLS_PER_UID 1024
+/* Messages of one user that GDBus has and whose methods have not begun: what others wait behind */
+#define BERTH_LIMIT_TURNS_PER_UID 8
+/* Body of a message: a path of 4,096 bytes and all options fit many times. */
+#define BERTH_LIMIT_MESSAGE_BYTES (64 * 1024)
+/* Body of a Run or an Exec: the longest code and environment fit, with room. */
+#define BERTH_LIMIT_CODE_MESSAGE_BYTES (2 * 1024 * 1024)
+/* Fields in front of the body: path, interface, member and signature have 255 bytes each at most */
+#define BERTH_LIMIT_HEAD_BYTES 4096
+/* Values in a body: an environment of 100 strings and each option once need 160. GDBus makes a tree
+ * of them, some hundred bytes each. */
+#define BERTH_LIMIT_MESSAGE_VALUES 1024
+/* From a message's first byte to its last; seconds. A local socket carries 2 MiB in milliseconds.
+ */
+#define BERTH_LIMIT_MESSAGE_S 5
 /* File descriptors that one message carries: a Run's streams and its boot log */
 #define BERTH_LIMIT_MESSAGE_FDS 4
+/* File descriptors that came with calls of one user, until those are answered. Never more than a
+ * quarter of what the process may have. */
+#define BERTH_LIMIT_FDS_PER_UID 4096
+/* Bytes that berthd holds for one user: messages from their announcement until their answer, and
+ * answers until they are written. Beyond it calls fail, and a connection whose answer does not fit
+ * is closed: such a client does not read. Half of what one user may cost berthd, 64 MiB: the other
+ * half is what GDBus and GLib need around them. */
+#define BERTH_LIMIT_BYTES_PER_UID (32 * 1024 * 1024)
+/* The same for all users together */
+#define BERTH_LIMIT_BYTES (512 * 1024 * 1024)
 /* File descriptors that clients leave to berthd itself: GLib ends a process that has none left, and
  * each VM that starts takes a few. */
 #define BERTH_LIMIT_RESERVED_FDS 64
-/* Connections of one user that authenticate at once; the others wait for these */
-#define BERTH_LIMIT_AUTHENTICATIONS_PER_UID 2
 /* From accept() to the end of the authentication; seconds */
 #define BERTH_LIMIT_AUTHENTICATION_S 5
 /* "wait_ms" at most: 30 days; milliseconds */

@@ -451,18 +451,19 @@ is_closed_soon (GDBusConnection *connection)
 static void
 test_large_message (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (GDBusConnection) client = connect_client (fixture);
-  g_autofree char *bytes = g_strnfill (BERTH_LIMIT_MESSAGE_BYTES, '#');
+  g_autofree char *bytes = g_strnfill (BERTH_LIMIT_CODE_MESSAGE_BYTES, '#');
   g_autoptr (GError) error = NULL;
   GVariantDict dict = G_VARIANT_DICT_INIT (NULL);
   g_autoptr (GVariant) reply = NULL;
+  g_autoptr (GVariant) still_served = NULL;
 
   g_variant_dict_insert (&dict, "code", "^ay", bytes);
-  reply
-      = call (client, "Run", g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)), NULL, &error);
+  reply = call (fixture->connection, "Run", g_variant_new ("(@a{sv})", g_variant_dict_end (&dict)),
+                NULL, &error);
   g_assert_null (reply);
-  g_assert_true (is_closed_soon (client));
-  berthd_process_expect_log (&fixture->berthd, "its message is too large");
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, "Run takes at most"));
+  still_served = call_ok (fixture->connection, "Status", NULL, NULL);
 }
 
 static void

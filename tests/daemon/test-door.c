@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Proves that no client's bytes, descriptors or silence cost berthd more than one user may take,
+ * and that what is odd but right is served. The real berthd, BERTHD in the environment. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../cli/berthd-process.h"
+#include "plugin/model/berth-limits.h"
+#include "plugin/bus/berth-bus-names.h"
+#include "pool/berth-error.h"
+#include "raw-client.h"
+
+#define MIB (1024u * 1024u)
+/* What the attacks of one user may cost berthd altogether */
+#define COST_MAX_KB (64u * 1024u)
+
+typedef struct
+{
+  BerthdProcess berthd;
+  char *folder;
+  char *path;
+  char *pid;
+  gsize memory_kb; /* before anybody came */
+  guint fds;
+} Fixture;
+
+static gsize
+read_memory_kb (Fixture *fixture, const char *field)
+{
+  g_autofree char *path = g_build_filename ("/proc", fixture->pid, "status", NULL);
+  g_autofree char *text = NULL;
+  const char *found;
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  found = strstr (text, field);
+  g_assert_nonnull (found);
+  return (gsize)g_ascii_strtoull (found + strlen (field) + 1, NULL, 10);
+}
+
+static guint
+count_fds (Fixture *fixture)
+{
+  g_autofree char *path = g_build_filename ("/proc", fixture->pid, "fd", NULL);
+  g_autoptr (GDir) folder = g_dir_open (path, 0, NULL);
+  guint count = 0;
+
+  g_assert_nonnull (folder);
+  while (g_dir_read_name (folder) != NULL)
+    count++;
+  return count;
+}
+
+/* The attacker is the same user: what he left ends a moment after his connections. */
+static void
+assert_still_serves (Fixture *fixture)
+{
+  GDBusMessageType type = G_DBUS_MESSAGE_TYPE_INVALID;
+
+  while (type != G_DBUS_MESSAGE_TYPE_METHOD_RETURN)
+    {
+      int client = raw_client_connect (fixture->path);
+      g_autoptr (GBytes) status = raw_client_call ("Status", 1, NULL);
+      g_autoptr (GDBusMessage) answer = NULL;
+
+      g_assert_true (raw_client_send_bytes (client, status));
+      answer = raw_client_receive (client);
+      g_assert_nonnull (answer);
+      type = g_dbus_message_get_message_type (answer);
+      close (client);
+    }
+}
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  fixture->folder = g_dir_make_tmp ("berth-door-XXXXXX", NULL);
+  fixture->path = g_build_filename (fixture->folder, "s", NULL);
+  berthd_process_start (&fixture->berthd, fixture->path);
+  fixture->pid = g_strdup (g_subprocess_get_identifier (fixture->berthd.process));
+  assert_still_serves (fixture);
+  fixture->memory_kb = read_memory_kb (fixture, "VmRSS:");
+  fixture->fds = count_fds (fixture);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  gsize peak_kb = read_memory_kb (fixture, "VmHWM:");
+
+  assert_still_serves (fixture);
+  g_test_message ("berthd took %" G_GSIZE_FORMAT " KiB more at most", peak_kb - fixture->memory_kb);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  g_assert_cmpuint (peak_kb - fixture->memory_kb, <=, COST_MAX_KB);
+#endif
+  g_assert_true (berthd_process_stop (&fixture->berthd, SIGTERM));
+  g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
+  g_free (fixture->folder);
+  g_free (fixture->path);
+  g_free (fixture->pid);
+}
+
+/* The head of a Run with a body of @size bytes that is still to come */
+static GBytes *
+announce (gsize size)
+{
+  g_autoptr (GBytes) call = raw_client_call ("Run", 7, g_variant_new_parsed ("(@a{sv} {},)"));
+  gsize whole;
+  const guint8 *bytes = g_bytes_get_data (call, &whole);
+  /* an empty dictionary's body: the length of its array, and the padding of no entry */
+  const gsize body = 8;
+  guint8 *copy = g_memdup2 (bytes, whole - body);
+  guint32 number = GUINT32_TO_LE ((guint32)size);
+
+  memcpy (copy + 4, &number, sizeof number);
+  return g_bytes_new_take (copy, whole - body);
+}
+
+static gpointer
+fill_of (gsize size)
+{
+  return memset (g_malloc (size), '#', size);
+}
+
+/* Options of a Run whose code sleeps, and has @size bytes */
+static GVariant *
+code_of (gsize size)
+{
+  static const char begin[] = "sleep 1000 #";
+  g_autofree char *code = fill_of (size);
+  GVariantDict dict = G_VARIANT_DICT_INIT (NULL);
+
+  memcpy (code, begin, sizeof begin - 1);
+  g_variant_dict_insert_value (&dict, "code",
+                               g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, code, size, 1));
+  return g_variant_new ("(@a{sv})", g_variant_dict_end (&dict));
+}
+
+/* ---- what must cost nothing ---- */
+
+/* Each piece of a message that never ends brings as many descriptors as the kernel carries. */
+static void
+test_descriptors_with_every_piece (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GBytes) head = announce (MIB);
+  int fds[250];
+  guint most = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    fds[i] = STDERR_FILENO;
+  for (guint i = 0; i < 20; i++)
+    {
+      int client = raw_client_connect (fixture->path);
+
+      g_assert_true (raw_client_send_bytes (client, head));
+      for (guint k = 0; k < 100; k++)
+        if (!raw_client_send (client, "#", 1, fds, G_N_ELEMENTS (fds)))
+          break;
+      most = MAX (most, count_fds (fixture));
+      g_assert_true (raw_client_is_closed (client));
+      close (client);
+    }
+  g_test_message ("%u descriptors at most, %u before", most, fixture->fds);
+  g_assert_cmpuint (most, <, fixture->fds + 100);
+}
+
+/* Four with one message are allowed; four with each of two pieces of one are not. */
+static void
+test_descriptors_in_two_pieces (Fixture *fixture, gconstpointer data)
+{
+  int client = raw_client_connect (fixture->path);
+  g_autoptr (GBytes) head = announce (64);
+  const int fds[4] = { 0, 1, 2, 2 };
+
+  g_assert_true (raw_client_send_bytes (client, head));
+  g_assert_true (raw_client_send (client, "#", 1, fds, 4));
+  if (raw_client_send (client, "#", 1, fds, 4))
+    g_assert_true (raw_client_is_closed (client));
+  close (client);
+}
+
+static void
+test_messages_that_never_end (Fixture *fixture, gconstpointer data)
+{
+  static const gsize sizes[] = { 100 * MIB, BERTH_LIMIT_CODE_MESSAGE_BYTES };
+  g_autofree char *fill = fill_of (MIB);
+  int clients[2 * 40];
+
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      g_autoptr (GBytes) head = announce (sizes[i % 2]);
+
+      clients[i] = raw_client_connect (fixture->path);
+      g_assert_true (raw_client_send_bytes (clients[i], head));
+      g_assert_true (raw_client_send (clients[i], fill, MIB, NULL, 0));
+    }
+  assert_still_serves (fixture);
+  /* silence ends them */
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      g_assert_true (raw_client_is_closed (clients[i]));
+      close (clients[i]);
+    }
+}
+
+/* A value for each byte of the message */
+static void
+test_trees (Fixture *fixture, gconstpointer data)
+{
+  int client = raw_client_connect (fixture->path);
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("av"));
+  g_autoptr (GVariant) arguments = NULL;
+  g_autoptr (GBytes) call = NULL;
+  g_autoptr (GDBusMessage) answer = NULL;
+
+  for (guint i = 0; i < MIB / 8; i++)
+    g_variant_builder_add (&builder, "v", g_variant_new_byte (0));
+  arguments = g_variant_ref_sink (g_variant_new ("(av)", &builder));
+  call = raw_client_call ("Run", 1, arguments);
+  g_assert_true (raw_client_send_bytes (client, call));
+  answer = raw_client_receive (client);
+  g_assert_nonnull (answer);
+  g_assert_nonnull (strstr (g_dbus_message_get_error_name (answer), "Invalid"));
+  close (client);
+}
+
+/* The same within what the method takes */
+static void
+test_trees_in_options (Fixture *fixture, gconstpointer data)
+{
+  int client = raw_client_connect (fixture->path);
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) arguments = NULL;
+  g_autoptr (GBytes) call = NULL;
+
+  for (guint i = 0; i <= BERTH_LIMIT_MESSAGE_VALUES / 4; i++)
+    g_variant_builder_add (&builder, "{sv}", "k", g_variant_new_boolean (TRUE));
+  arguments = g_variant_ref_sink (g_variant_new ("(a{sv})", &builder));
+  call = raw_client_call ("Run", 1, arguments);
+  g_assert_true (raw_client_send_bytes (client, call));
+  g_assert_true (raw_client_is_closed (client));
+  close (client);
+}
+
+static void
+expect_refused (int client, guint count)
+{
+  for (guint i = 0; i < count; i++)
+    {
+      g_autoptr (GDBusMessage) answer = raw_client_receive (client);
+
+      g_assert_nonnull (answer);
+      g_assert_cmpstr (g_dbus_message_get_error_name (answer), ==,
+                       "org.berth.Berth1.Error.Unavailable");
+    }
+}
+
+/* Those that fit wait, the others fail at once. */
+static void
+test_waiting_runs (Fixture *fixture, gconstpointer data)
+{
+  const guint per_client = 100;
+  /* each with its message and, once for a connection, GDBus's buffer for it */
+  const guint fit = BERTH_LIMIT_BYTES_PER_UID / MIB;
+  int clients[2];
+
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      clients[i] = raw_client_connect (fixture->path);
+      for (guint32 serial = 1; serial <= per_client; serial++)
+        {
+          g_autoptr (GBytes) call = raw_client_call ("Run", serial, code_of (MIB));
+
+          g_assert_true (raw_client_send_bytes (clients[i], call));
+        }
+    }
+  expect_refused (clients[0], per_client - fit);
+  expect_refused (clients[1], per_client - 1);
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    close (clients[i]);
+}
+
+/* GDBus keeps a buffer as large as a connection's largest message. */
+static void
+test_buffers_that_stay (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GVariant) arguments = g_variant_ref_sink (code_of (2 * MIB - 100));
+  g_autoptr (GBytes) call = raw_client_call ("Run", 1, arguments);
+  int clients[64];
+
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      g_autoptr (GDBusMessage) answer = NULL;
+
+      clients[i] = raw_client_connect (fixture->path);
+      g_assert_true (raw_client_send_bytes (clients[i], call));
+      answer = raw_client_receive (clients[i]); /* more code than there may be */
+      g_assert_nonnull (answer);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    close (clients[i]);
+}
+
+static void
+test_answers_nobody_reads (Fixture *fixture, gconstpointer data)
+{
+  int client = raw_client_connect (fixture->path);
+  gboolean is_open = TRUE;
+
+  for (guint32 serial = 1; is_open && serial < 200000; serial++)
+    {
+      g_autoptr (GBytes) call = raw_client_call ("Status", serial, NULL);
+
+      is_open = raw_client_send_bytes (client, call);
+    }
+  g_assert_false (is_open);
+  close (client);
+}
+
+/* Reads answers wherever some come, until there are @count. */
+static void
+expect_refusals (const int *clients, guint n_clients, guint count)
+{
+  g_autofree GPollFD *polled = g_new0 (GPollFD, n_clients);
+
+  for (guint i = 0; i < n_clients; i++)
+    polled[i] = (GPollFD){ .fd = clients[i], .events = G_IO_IN };
+  while (count > 0)
+    {
+      g_assert_cmpint (g_poll (polled, n_clients, 30 * 1000), >, 0);
+      for (guint i = 0; i < n_clients && count > 0; i++)
+        if (polled[i].revents != 0)
+          {
+            expect_refused (polled[i].fd, 1);
+            count--;
+          }
+    }
+}
+
+/* Over many connections, so that no bound of one is met */
+static void
+test_many_calls (Fixture *fixture, gconstpointer data)
+{
+  const guint per_client = 200;
+  int clients[10];
+
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      clients[i] = raw_client_connect (fixture->path);
+      for (guint32 serial = 1; serial <= per_client; serial++)
+        {
+          g_autoptr (GBytes) call = raw_client_call ("Run", serial, code_of (100));
+
+          g_assert_true (raw_client_send_bytes (clients[i], call));
+        }
+    }
+  expect_refusals (clients, G_N_ELEMENTS (clients),
+                   G_N_ELEMENTS (clients) * per_client - BERTH_LIMIT_CALLS_PER_UID);
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    close (clients[i]);
+}
+
+/* ---- what is odd but right ---- */
+
+static void
+test_one_byte_at_a_time (Fixture *fixture, gconstpointer data)
+{
+  int client = raw_client_connect (fixture->path);
+  g_autoptr (GBytes) call = raw_client_call ("Destroy", 9, g_variant_new ("(s)", "none"));
+  g_autoptr (GDBusMessage) answer = NULL;
+
+  for (gsize i = 0; i < g_bytes_get_size (call); i++)
+    g_assert_true (
+        raw_client_send (client, (const char *)g_bytes_get_data (call, NULL) + i, 1, NULL, 0));
+  answer = raw_client_receive (client);
+  g_assert_nonnull (answer);
+  g_assert_cmpuint (g_dbus_message_get_reply_serial (answer), ==, 9);
+  close (client);
+}
+
+static void
+test_many_in_one_piece (Fixture *fixture, gconstpointer data)
+{
+  int client = raw_client_connect (fixture->path);
+  g_autoptr (GByteArray) all = g_byte_array_new ();
+
+  for (guint32 serial = 1; serial <= 100; serial++)
+    {
+      g_autoptr (GBytes) call = raw_client_call ("Status", serial, NULL);
+
+      g_byte_array_append (all, g_bytes_get_data (call, NULL), (guint)g_bytes_get_size (call));
+    }
+  g_assert_true (raw_client_send (client, all->data, all->len, NULL, 0));
+  for (guint32 serial = 1; serial <= 100; serial++)
+    {
+      g_autoptr (GDBusMessage) answer = raw_client_receive (client);
+
+      g_assert_nonnull (answer);
+      g_assert_cmpuint (g_dbus_message_get_reply_serial (answer), ==, serial);
+    }
+  close (client);
+}
+
+static void
+test_big_endian_without_answer (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GDBusMessage) message
+      = g_dbus_message_new_method_call (NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, "Run");
+  g_autoptr (GDBusMessage) answer = NULL;
+  g_autofree guchar *bytes = NULL;
+  int client = raw_client_connect (fixture->path);
+  gsize size;
+
+  g_dbus_message_set_byte_order (message, G_DBUS_MESSAGE_BYTE_ORDER_BIG_ENDIAN);
+  g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+  g_dbus_message_set_body (message, g_variant_new_parsed ("({'no': <'such option'>},)"));
+  g_dbus_message_set_serial (message, 5);
+  bytes = g_dbus_message_to_blob (message, &size, G_DBUS_CAPABILITY_FLAGS_NONE, NULL);
+  g_assert_true (raw_client_send (client, bytes, size, NULL, 0));
+  answer = raw_client_receive (client);
+  g_assert_nonnull (answer);
+  g_assert_cmpuint (g_dbus_message_get_reply_serial (answer), ==, 5);
+  close (client);
+}
+
+/* A signal asks nothing and gets nothing; what comes behind it does. */
+static void
+test_signals_are_dropped (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GDBusMessage) message
+      = g_dbus_message_new_signal (BERTH_BUS_PATH, BERTH_BUS_INTERFACE, "Whatever");
+  g_autoptr (GBytes) call = raw_client_call ("Status", 2, NULL);
+  g_autoptr (GDBusMessage) answer = NULL;
+  g_autofree guchar *bytes = NULL;
+  int client = raw_client_connect (fixture->path);
+  gsize size;
+
+  g_dbus_message_set_body (message, g_variant_new ("(s)", "a text"));
+  g_dbus_message_set_serial (message, 1);
+  bytes = g_dbus_message_to_blob (message, &size, G_DBUS_CAPABILITY_FLAGS_NONE, NULL);
+  g_assert_true (raw_client_send (client, bytes, size, NULL, 0));
+  g_assert_true (raw_client_send_bytes (client, call));
+  answer = raw_client_receive (client);
+  g_assert_nonnull (answer);
+  g_assert_cmpuint (g_dbus_message_get_reply_serial (answer), ==, 2);
+  close (client);
+}
+
+#define ADD(name, function) g_test_add ("/door/" name, Fixture, NULL, set_up, function, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  berth_bus_register_errors ();
+  ADD ("descriptors-with-every-piece", test_descriptors_with_every_piece);
+  ADD ("descriptors-in-two-pieces", test_descriptors_in_two_pieces);
+  ADD ("messages-that-never-end", test_messages_that_never_end);
+  ADD ("trees", test_trees);
+  ADD ("trees-in-options", test_trees_in_options);
+  ADD ("waiting-runs", test_waiting_runs);
+  ADD ("buffers-that-stay", test_buffers_that_stay);
+  ADD ("answers-nobody-reads", test_answers_nobody_reads);
+  ADD ("many-calls", test_many_calls);
+  ADD ("one-byte-at-a-time", test_one_byte_at_a_time);
+  ADD ("many-in-one-piece", test_many_in_one_piece);
+  ADD ("big-endian-without-answer", test_big_endian_without_answer);
+  ADD ("signals-are-dropped", test_signals_are_dropped);
+  return g_test_run ();
+}
