@@ -8,17 +8,20 @@
 
 #include "berth-protocol.h"
 
+typedef struct _BerthAgentHolder BerthAgentHolder;
+
 #define BERTH_AGENT_USER "user"
 #define BERTH_AGENT_UID 1000u
 #define BERTH_AGENT_HOME "/home/" BERTH_AGENT_USER
 
 typedef struct
 {
-  bool is_init;           /* PID 1 of a guest; else a test's agent on a host, with no privileges */
-  const char *home;       /* of the programs, absolute */
-  const char *spare;      /* where code goes when the home is full; NULL: nowhere */
-  const char *runners;    /* folder of python/ and javascript.js, absolute */
-  const char *streams;    /* folder for the named pipes of sessions, absolute, not listable */
-  BerthLanguage language; /* of the standby; NONE: no standby */
-  unsigned identities;    /* that came; until the first one, only the host's own rehearsal runs */
+  bool is_init;        /* PID 1 of a guest; else a test's agent on a host, with no privileges */
+  const char *home;    /* of the programs, absolute */
+  const char *spare;   /* where code goes when the home is full; NULL: nowhere */
+  const char *runners; /* folder of python/ and javascript.js, absolute */
+  const char *streams; /* folder for the named pipes of sessions, absolute, not listable */
+  BerthAgentHolder *holder; /* of the standard input of sessions */
+  BerthLanguage language;   /* of the standby; NONE: no standby */
+  unsigned identities;      /* that came; until the first one, only the host's own rehearsal runs */
 } BerthAgentConfig;

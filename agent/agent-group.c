@@ -179,7 +179,7 @@ is_helper (const BerthAgentGroups *self, pid_t pid)
   for (int i = 0; i < BERTH_AGENT_HELPERS_MAX; i++)
     if (self->helpers[i] == pid)
       return true;
-  return false;
+  return self->holder == pid;
 }
 
 /* Signals everything below the agent but what stands apart or is its own; returns how many there
@@ -356,6 +356,7 @@ berth_agent_groups_kill_all (BerthAgentGroups *self)
 {
   memset (self->apart, 0, sizeof self->apart);
   memset (self->helpers, 0, sizeof self->helpers);
+  self->holder = 0;
   if (self->base_fd < 0 || !berth_agent_file_write (self->base_fd, "cgroup.kill", "1"))
     signal_descendants (self, SIGKILL);
 }

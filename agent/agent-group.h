@@ -19,6 +19,7 @@ typedef struct
   /* without cgroups: interpreters that belong to no exec now; 0: a free place */
   pid_t apart[BERTH_AGENT_APART_MAX];
   pid_t helpers[BERTH_AGENT_HELPERS_MAX]; /* the agent's own, see agent-transfer.h; 0: none */
+  pid_t holder;                           /* likewise, see agent-holder.h */
 } BerthAgentGroups;
 
 typedef struct

@@ -115,9 +115,12 @@ run_in_guest (BerthAgent *agent)
 int
 main (int argc, char **argv)
 {
-  BerthAgent *agent = calloc (1, sizeof *agent);
+  BerthAgent *agent;
   int status;
 
+  if (argc == 2 && strcmp (argv[1], "--hold") == 0)
+    return berth_agent_holder_main ();
+  agent = calloc (1, sizeof *agent);
   if (agent == NULL)
     return 1;
   if (getpid () == 1)

@@ -165,11 +165,12 @@ berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *
 bool
 berth_agent_runner_prepare (BerthAgentRunner *self, const BerthAgentConfig *config)
 {
-  if (self->next_group.number != 0)
+  if (self->next_group.number != 0 && berth_agent_pipes_are_good (&self->next_pipes))
     return true;
+  berth_agent_pipes_clear (&self->next_pipes);
   if (!berth_agent_pipes_make (&self->next_pipes, config))
     return false;
-  if (berth_agent_group_create (self->groups, &self->next_group))
+  if (self->next_group.number != 0 || berth_agent_group_create (self->groups, &self->next_group))
     return true;
   self->next_group = (BerthAgentGroup){ .fd = -1 };
   berth_agent_pipes_clear (&self->next_pipes);

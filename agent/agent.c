@@ -297,6 +297,7 @@ agent_reap (BerthAgent *self)
     if (!berth_agent_transfers_reaped (&self->transfers, pid, status)
         && !berth_agent_exec_reaped (&self->exec, pid, status, &usage)
         && !berth_agent_standby_reaped (&self->standby, pid, status)
+        && !berth_agent_holder_reaped (&self->holder, pid)
         && berth_agent_sessions_reaped (&self->sessions, pid)
         && self->exec.phase == BERTH_AGENT_EXEC_NONE)
       agent_begin_standby (self);
@@ -358,8 +359,10 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   };
 
   self->config = *config;
+  self->config.holder = &self->holder;
   self->reset_limit = (BerthAgentTimer){ .fire = reset_limit_cb, .data = self };
   berth_agent_groups_init (&self->groups);
+  berth_agent_holder_init (&self->holder, &self->groups);
   if (!berth_agent_loop_init (&self->loop) || !agent_watch_signals (self))
     return false;
   berth_agent_channel_init (&self->channel, &self->loop, &channel_calls);
@@ -398,6 +401,7 @@ berth_agent_clear (BerthAgent *self)
 
   berth_agent_exec_end (&self->exec);
   berth_agent_transfers_end (&self->transfers);
+  berth_agent_holder_clear (&self->holder);
   berth_agent_groups_kill_all (&self->groups);
   while ((pid = wait4 (-1, &status, WNOHANG, &usage)) >= 0)
     if (pid == 0)

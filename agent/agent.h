@@ -4,6 +4,7 @@
 
 #include "agent-exec.h"
 #include "agent-identity.h"
+#include "agent-holder.h"
 #include "agent-pressure.h"
 #include "agent-transfer.h"
 
@@ -14,6 +15,7 @@ typedef struct
   BerthAgentLoop loop;
   BerthAgentChannel channel;
   BerthAgentGroups groups;
+  BerthAgentHolder holder;
   BerthAgentPressure pressure;
   BerthAgentStandby standby;
   BerthAgentSessions sessions;
