@@ -24,6 +24,7 @@ import os
 import posix
 import sys
 import threading
+import tokenize
 import traceback
 from _io import BufferedReader, FileIO, TextIOWrapper
 from _io import BufferedWriter as _BufferedWriter
@@ -38,6 +39,7 @@ SEED_SIZE = 32
 CONTROL_ASIDE = 1000  # where no program expects a descriptor, below the usual limit of 1024
 SOURCES_MAX = 8 << 20  # bytes of old execs' code that tracebacks can still show
 TRIES_MAX = 100  # of a step that exceptions come into
+KEPT_MAX = 64  # streams that earlier execs put in the place of ours
 ENVIRON = os.environ._data  # what os.environ and os.environb show
 THREADS = threading._active  # ident -> Thread
 SOURCES = linecache.cache
@@ -48,6 +50,7 @@ POOL_WORKER = concurrent.futures.thread._worker.__code__
 
 late = {}  # threads of earlier execs: ident -> Thread or None
 sources = []  # (path, size) of what linecache holds
+kept = []  # the user's streams: one that is let go closes what it stands on, the descriptor, too
 
 
 class Session:
@@ -56,7 +59,7 @@ class Session:
     pid = 0
     kind = b"s"
     token = b""
-    stdout = stderr = None
+    stdin = stdout = stderr = None
     prepare = None
 
 
@@ -113,7 +116,8 @@ def make_output(fd, name, model, errors):
 def make_input(model):
     raw = FileIO(0, "rb", closefd=False)
     raw.name = "<stdin>"
-    stream = TextIOWrapper(BufferedReader(raw), model.encoding, model.errors)
+    # Python ends the lines of its standard streams at "\n" alone
+    stream = TextIOWrapper(BufferedReader(raw), model.encoding, model.errors, "\n")
     stream.mode = "r"
     return stream
 
@@ -133,13 +137,27 @@ def is_usable(stream):
         return False
 
 
+def keep_streams():
+    """What stands in the place of one of ours may be made of it: it gets a new one in its place,
+    and lives on, for a logger may have it. The descriptors are not the next exec's yet: it may
+    close them."""
+    for name in ("stdin", "stdout", "stderr"):
+        left = getattr(sys, name, None)
+        if left is not getattr(Session, name):
+            kept.append(left)
+            setattr(Session, name, None)
+            setattr(sys, name, None)
+    del kept[:-KEPT_MAX]
+
+
 def set_streams(models):
     """The same objects again where they live: a logger of an earlier exec has them."""
     if not is_usable(Session.stdout):
         Session.stdout = make_output(1, "<stdout>", models[1], models[1].errors)
     if not is_usable(Session.stderr):
         Session.stderr = make_output(2, "<stderr>", models[2], "backslashreplace")
-    sys.stdin = sys.__stdin__ = make_input(models[0])
+    Session.stdin = make_input(models[0])
+    sys.stdin = sys.__stdin__ = Session.stdin
     sys.stdout = sys.__stdout__ = Session.stdout
     sys.stderr = sys.__stderr__ = Session.stderr
 
@@ -229,12 +247,23 @@ def set_environment(env):
     return before
 
 
+def read_lines(code):
+    """As linecache has the lines of a file: in the encoding that it declares, ended by what ends a
+    line of Python, and all ended."""
+    try:
+        encoding = tokenize.detect_encoding(iter(code.splitlines(True)).__next__)[0]
+        text = code.decode(encoding, "replace")
+    except (SyntaxError, LookupError):
+        text = code.decode("utf-8", "replace")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line + "\n" for line in lines]
+
+
 def remember(path, code):
     """Lets tracebacks show the lines of functions whose exec is over."""
-    lines = code.decode("utf-8", "replace").splitlines(True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"  # as linecache has them
-    SOURCES[path] = (len(code), None, lines, path)
+    SOURCES[path] = (len(code), None, read_lines(code), path)
     sources.append((path, len(code)))
     while sum(size for _, size in sources) > SOURCES_MAX:
         SOURCES.pop(sources.pop(0)[0], None)
@@ -245,7 +274,8 @@ def exit_status(value):
     if value is None:
         return 0
     if isinstance(value, int):
-        return value & 0xff if -(1 << 31) <= value < 1 << 31 else 0xff
+        # of what a long of C holds; -1 is what Python makes of any other number
+        return value & 0xff if -(1 << 63) <= value < 1 << 63 else 0xff
     flush()
     attempt(lambda: print(value, file=sys.stderr, flush=True))
     return 1
@@ -275,6 +305,8 @@ def uncaught(error):
         return exit_status(error.code)
     error.__traceback__ = trace
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error
     try:
         flush()
         show(type(error), error, trace)
@@ -286,13 +318,32 @@ def uncaught(error):
         attempt(PRINT_ERROR, type(other), other, other.__traceback__)
         attempt(lambda: print("\nOriginal exception was:", file=sys.stderr))
         attempt(PRINT_ERROR, type(error), error, trace)
-    return 130 if isinstance(error, KeyboardInterrupt) else 1
+    return 130 if type(error) is KeyboardInterrupt else 1
+
+
+def can_leave(path, code):
+    """Whether Python itself would run the same, from the file."""
+    if Session.kind != b"o":
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read() == code
+    except OSError:
+        return False
 
 
 @hide
 def run(path, code):
+    """The program's status; None: Python itself has to run it, for it tells more of what it finds in
+    a file, and faulthandler tells of frames that nothing else sees."""
     try:
-        exec(compile(code, path, "exec", dont_inherit=True), NAMES)
+        if b"faulthandler" in code and can_leave(path, code):
+            return None
+        program = compile(code, path, "exec", dont_inherit=True)
+    except BaseException as error:
+        return None if can_leave(path, code) else uncaught(error)
+    try:
+        exec(program, NAMES)
         return 0
     except BaseException as error:
         return uncaught(error)
@@ -330,6 +381,7 @@ def repeat(step, *arguments):
 
 def begin_exec(work, paths, models):
     flush()
+    keep_streams()
     while paths:
         fd = 3 - len(paths)
         redirect(fd, paths[0], O_RDONLY if fd == 0 else O_WRONLY)
@@ -340,8 +392,6 @@ def begin_exec(work, paths, models):
     find_late_threads()
     set_names(path)
     attempt(remember, path, code)
-    attempt(Session.prepare)
-    attempt(importlib.invalidate_caches)
 
 
 def end_exec(status):
@@ -369,12 +419,25 @@ def count_ends():
             atexit._ncallbacks(), len(logging._handlerList))
 
 
+def stop_main_thread():
+    """From here on it is seen as ended: by a field of its own, since Python 3.13 by its handle."""
+    handle = getattr(threading._main_thread, "_handle", None)
+    if handle is None:
+        threading._main_thread._is_stopped = True
+    else:
+        handle._set_done()
+
+
 def end_threads():
     """Most programs leave nothing for it: looking costs an emulator 10 ms less than going through
     it, which is a fifth of a short run (measured)."""
-    if attempt(count_ends) == NO_ENDS:
-        threading._main_thread._is_stopped = concurrent.futures.thread._shutdown = True
+    own = sys.modules.get("threading", threading)  # the user's may have come before it
+    if own is threading and attempt(count_ends) == NO_ENDS:
+        stop_main_thread()
+        concurrent.futures.thread._shutdown = True
         return
+    if own is not threading:
+        attempt(lambda: own._shutdown())
     for step in (threading._shutdown, atexit._run_exitfuncs):
         attempt(step)
 
@@ -406,12 +469,15 @@ def drop_paths(extra):
 
 @hide
 def loop(message, models):
+    """Returns when Python itself has to run the script."""
     tracing = (None, None)
     while True:
         Session.token, paths, path, env, code = repeat(parse, message)
         repeat(begin_exec, (path, code), paths, models)
         before = repeat(set_environment, env)
         extra = attempt(add_paths, env)
+        attempt(Session.prepare, Session.kind == b"p")
+        attempt(importlib.invalidate_caches)
         settrace(tracing[0])
         setprofile(tracing[1])
         status = run(path, code)
@@ -420,6 +486,9 @@ def loop(message, models):
         settrace(None)
         if getpid() != Session.pid:
             end_child(status)
+        if status is None:
+            close(Session.control)
+            return
         if Session.kind == b"o":
             end_once(status)
         attempt(drop_paths, extra)
@@ -446,8 +515,13 @@ def begin(control, kind, message, prepare):
             raise ImportError(path)
         sys.path_hooks.remove(enter)
         sys.path.insert(0, os.path.dirname(script))
+        loader = NAMES["__loader__"]
         NAMES["__cached__"] = None
         NAMES["__loader__"] = importlib.machinery.SourceFileLoader("__main__", script)
         loop(message, models)
+        del sys.path[0], NAMES["__cached__"], NAMES["__file__"]
+        NAMES["__loader__"] = loader
+        # no importer: it looks no further, for it counted the hooks before this one took itself away
+        return None
 
     sys.path_hooks.insert(0, enter)

@@ -77,15 +77,52 @@ def add_user_site():
         site.addsitedir(path)
 
 
-def let_shadow(before):
-    """A module of the user's with the name of a preloaded one is found first, as always."""
-    try:
-        names = {name.partition(".")[0] for name in os.listdir(".")}
-    except OSError:
-        return
-    for name in names.intersection(sys.modules).difference(before):
-        for loaded in [m for m in sys.modules if m == name or m.startswith(name + ".")]:
-            del sys.modules[loaded]
+class Shadows:
+    """Modules of the user's with the names of preloaded ones, which Python finds first: the folder
+    of the script comes before its library."""
+
+    def __init__(self, before):
+        """Of the library's files, those that nothing but us has asked for yet."""
+        self.loaded = {name: module for name, module in sys.modules.items()
+                       if name not in before and (getattr(module, "__file__", None) or "").endswith(".py")}
+        self.names = {name for name in self.loaded if "." not in name}
+        self.library = os.path.dirname(os.__file__)
+        self.is_first = True
+
+    def find(self, folders):
+        """The preloaded names that a folder before the library has."""
+        found = set()
+        for folder in folders:
+            if folder == self.library:
+                break
+            try:
+                entries = os.listdir(folder or ".")
+            except OSError:
+                continue
+            for entry in entries:
+                name, _, suffix = entry.partition(".")
+                if name in self.names and (not suffix or suffix.endswith(("py", "pyc", "so"))):
+                    found.add(name)
+        return found
+
+    def let(self, folders):
+        """Nothing has been imported for the user before the first program: then a module of the
+        library that needs one of these names gets the user's, too, as always. Later, only these are
+        looked for again, unless they are in use."""
+        found = self.find(folders)
+        is_first, self.is_first = self.is_first, False
+        if not found:
+            return
+        main = sys.modules["__main__"].__dict__
+        used = [value for value in main.values() if type(value) is type(sys)]
+        for name, module in list(self.loaded.items()):
+            top = name.partition(".")[0]
+            if not is_first and (top not in found or sys.modules.get(top) in used):
+                continue
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+            del self.loaded[name]
+        self.names = {name for name in self.loaded if "." not in name}
 
 
 def live_output():
@@ -119,23 +156,30 @@ def wait():
     before = set(sys.modules)
     message = preload()
     begin_session = load_session(here)
+    shadows = Shadows(before)
     # what is loaded by now lives as long as the interpreter: no collection need look at it
     gc.freeze()
     kind, message = receive(message)
     sys.path.remove(here)
     sys.path_importer_cache.pop(here, None)
     reseed(message[:SEED_SIZE])
-    let_shadow(before)
     add_user_site()
     # the limit is against a caller's numbers in a server, and who runs code here is the caller
     sys.set_int_max_str_digits(0)
     kind = kind.lower()  # it has just been seeded
     if kind in (b"s", b"o", b"p"):
         del os.environ["PYTHONPATH"]
-        begin_session(CONTROL, kind, message[SEED_SIZE:], add_user_site)
+
+        def prepare(is_rehearsal):
+            add_user_site()
+            if not is_rehearsal:
+                shadows.let(sys.path)
+
+        begin_session(CONTROL, kind, message[SEED_SIZE:], prepare)
         return
     os.close(CONTROL)
     set_environment(message[SEED_SIZE:])
+    shadows.let([".", *sys.path])
     if sys.stdout is not None:
         live_output()
 
