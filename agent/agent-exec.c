@@ -462,19 +462,13 @@ exec_tell (BerthAgentExec *self)
     exec_terminate (self, 0);
 }
 
+/* From here on it has started: its output goes to the host, its time counts. */
 static void
-exec_start (BerthAgentExec *self)
+exec_open_streams (BerthAgentExec *self)
 {
   BerthAgentRunner *runner = self->runner;
   bool wants_stdin = self->head.flags & BERTH_EXEC_STDIN;
 
-  if (self->is_session && !berth_agent_runner_enter_session (runner, self->world.config))
-    {
-      if (runner->state != BERTH_AGENT_RUNNER_IDLE)
-        berth_agent_runner_kill (runner);
-      exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the session can't run it", errno);
-      return;
-    }
   self->phase = BERTH_AGENT_EXEC_RUNNING;
   for (int i = 0; i < 2; i++)
     {
@@ -488,6 +482,21 @@ exec_start (BerthAgentExec *self)
     berth_agent_channel_send (self->world.channel, BERTH_FRAME_STARTED, self->request, NULL, 0);
   berth_agent_input_open (&self->input, self->world.loop, self->world.channel, &runner->fds[0],
                           self->request, wants_stdin && !self->stdin_ended);
+}
+
+static void
+exec_start (BerthAgentExec *self)
+{
+  BerthAgentRunner *runner = self->runner;
+
+  if (self->is_session && !berth_agent_runner_enter_session (runner, self->world.config))
+    {
+      if (runner->state != BERTH_AGENT_RUNNER_IDLE)
+        berth_agent_runner_kill (runner);
+      exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the session can't run it", errno);
+      return;
+    }
+  exec_open_streams (self);
   exec_tell (self);
 }
 
@@ -547,6 +556,15 @@ exec_ended_unloaded (BerthAgentExec *self)
   exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, text, 0);
 }
 
+/* Whether what the caller asked for has a part in how its interpreter starts: then that it can't is
+ * the program's end, told in the interpreter's own words. */
+static bool
+exec_has_own_start (const BerthAgentExec *self)
+{
+  return !self->is_session && self->env != NULL
+         && berth_agent_env_needs_fresh (self->env, self->head.env_size);
+}
+
 /* A session's interpreter has ended; what it told before comes first. Whether all is said by that.
  */
 static bool
@@ -585,9 +603,14 @@ berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const stru
       && !berth_agent_runner_was_executed (self->runner))
     {
       /* a failed exec has told its reason and was answered by that */
-      if (self->phase == BERTH_AGENT_EXEC_LOADING)
-        exec_ended_unloaded (self);
-      return true;
+      if (self->phase != BERTH_AGENT_EXEC_LOADING)
+        return true;
+      if (!exec_has_own_start (self))
+        {
+          exec_ended_unloaded (self);
+          return true;
+        }
+      exec_open_streams (self);
     }
   self->exit.cpu_us
       = (uint64_t)usage->ru_utime.tv_sec * 1000000u + (uint64_t)usage->ru_utime.tv_usec
