@@ -3,12 +3,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "agent-file.h"
 #include "agent-runner-private.h"
 #include "agent-shell.h"
+
+#define LOOK_EVERY_US (500u * 1000u)
+#define EMPTY_LOOKS_MAX 4 /* a busy machine takes its time between the two */
 
 static void
 runner_hear (BerthAgentRunner *self, int status, uint32_t token)
@@ -23,6 +27,7 @@ runner_hear (BerthAgentRunner *self, int status, uint32_t token)
   if (status == BERTH_AGENT_SHELL_OPENED)
     return;
   self->status = status;
+  berth_agent_timer_disarm (self->loop, &self->look);
   /* it is nobody's until the next exec; what it leaves behind stays in this one's group */
   if (self->pid > 0 && !self->is_once)
     {
@@ -113,6 +118,27 @@ berth_agent_runner_hear_last (BerthAgentRunner *self)
     berth_agent_runner_read_report (self);
 }
 
+/* A shell reads its lines one by one: behind the code it reads the one that tells the end, and then
+ * it has told it. Where it has read that and tells nothing, it does nothing any more (set -n), and
+ * comes to its end as it would in a script: there is no more to read. */
+static void
+look_cb (void *data)
+{
+  BerthAgentRunner *self = data;
+  int waiting = 1;
+
+  if (self->state != BERTH_AGENT_RUNNER_RUNNING || self->feed.fd < 0)
+    return;
+  if (self->message != NULL || ioctl (self->feed.fd, FIONREAD, &waiting) != 0 || waiting > 0)
+    self->empty_looks = 0;
+  else if (++self->empty_looks == EMPTY_LOOKS_MAX)
+    {
+      berth_agent_runner_close_feed (self);
+      return;
+    }
+  berth_agent_timer_arm (self->loop, &self->look, LOOK_EVERY_US);
+}
+
 static void
 feed_cb (void *data, uint32_t events)
 {
@@ -127,6 +153,7 @@ berth_agent_runner_close_feed (BerthAgentRunner *self)
 {
   int fd = self->feed.fd;
 
+  berth_agent_timer_disarm (self->loop, &self->look);
   berth_agent_watch_remove (self->loop, &self->feed);
   berth_agent_file_close (&fd);
   berth_agent_file_close (&self->report_fd);
@@ -144,6 +171,7 @@ berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *
   int fd = berth_agent_pipe_make (config, self->feed_name);
 
   self->feed = (BerthAgentWatch){ .fd = -1, .ready = feed_cb, .data = self };
+  self->look = (BerthAgentTimer){ .fire = look_cb, .data = self };
   if (fd < 0 || !berth_agent_watch_add (self->loop, &self->feed, fd, 0))
     {
       self->feed_name[0] = '\0';
@@ -220,13 +248,15 @@ runner_write_shell (BerthAgentRunner *self, const BerthAgentProgram *program)
                                .env = program->env,
                                .env_size = program->env_size,
                                .is_first = self->execs == 0,
-                               .is_careful = self->is_careful };
+                               .care = self->care };
 
   self->message = malloc (berth_agent_shell_bound (&exec));
   if (self->message == NULL)
     return false;
   self->message_size = berth_agent_shell_write (&exec, (char *)self->message);
-  self->is_careful |= berth_agent_shell_is_suspect (program->code, program->code_size);
+  self->care |= berth_agent_shell_suspect (program->code, program->code_size);
+  self->empty_looks = 0;
+  berth_agent_timer_arm (self->loop, &self->look, LOOK_EVERY_US);
   self->message_sent = 0;
   return true;
 }

@@ -271,7 +271,8 @@ berth_agent_runner_release (BerthAgentRunner *self)
   berth_agent_runner_close_feed (self);
   berth_agent_runner_rest (self);
   berth_agent_group_forget (self->groups, &self->home);
-  self->is_session = self->is_careful = false;
+  self->is_session = false;
+  self->care = 0;
   self->execs = self->identities = 0;
   self->report_fill = 0;
   self->pid = 0;

@@ -43,13 +43,15 @@ struct _BerthAgentRunner
   bool is_once; /* its exec is the last one */
   unsigned execs;
   unsigned identities;  /* that the guest had when its generators were seeded */
-  bool is_careful;      /* of a shell, see agent-shell.h */
+  unsigned care;        /* of a shell, see agent-shell.h */
   uint32_t token;       /* of the exec: only a report with this is about it */
   BerthAgentGroup home; /* where it is between execs */
   BerthAgentPipes pipes;
   BerthAgentGroup next_group; /* of the next exec, and its pipes, where they are made already */
   BerthAgentPipes next_pipes;
   BerthAgentWatch feed; /* of a shell: its script; the report comes over control */
+  BerthAgentTimer look; /* at the feed, while a shell runs an exec */
+  unsigned empty_looks; /* how often in turn it had read all without having told of its end */
   int report_fd;        /* until control has it */
   char feed_name[BERTH_AGENT_PIPE_NAME_MAX], report_name[BERTH_AGENT_PIPE_NAME_MAX];
   char report[256]; /* the end of what was told */

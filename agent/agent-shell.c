@@ -8,6 +8,8 @@
  * - a status is told by a redirection that fails: its message, on the report's pipe, has the name
  * of the file that can't be there. No name that the user defines has a part in it. It is a
  * condition, which set -e and the trap for ERR take no notice of;
+ * - a builtin that the user has disabled is enabled again where any code looks as if it did that;
+ * if it can't be, this shell can run nothing more, and ends, with an expansion that fails;
  * - a function of the user's with the name of the dot would get the code in its place. Where any
  * code looks as if it made one, it is looked for in a subshell (each time costs a fork), and taken
  * away in POSIX mode, where a special builtin comes first. */
@@ -101,7 +103,11 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
   out = put (out, "BASH_ARGV0=");
   out = put_quoted (out, exec->script);
   out = put (out, "\n");
-  if (exec->is_careful)
+  if (exec->care & BERTH_AGENT_SHELL_CARE_ENABLE)
+    out = put (out, "if { \\enable . ; } >/dev/null 2>&1; then :; fi\n"
+                    "if { \\. /dev/null; } >/dev/null 2>&1; then :; else "
+                    "[[ ${BERTH_NO_DOT?} ]]; fi 2>/dev/null\n");
+  if (exec->care & BERTH_AGENT_SHELL_CARE_FUNCTION)
     out = put (out, "if [[ $(POSIXLY_CORRECT=; unset -f declare; unset POSIXLY_CORRECT; "
                     "declare -F .) ]]; then "
                     "POSIXLY_CORRECT= unset -f .; unset POSIXLY_CORRECT; fi\n");
@@ -123,9 +129,8 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
   return (size_t)(out - out_text);
 }
 
-/* Whether this code may define a function named ".", by its looks. */
-bool
-berth_agent_shell_is_suspect (const uint8_t *code, size_t size)
+static bool
+may_name_function (const uint8_t *code, size_t size)
 {
   const char *text = (const char *)code, *end = text + size, *dot = text;
 
@@ -142,6 +147,14 @@ berth_agent_shell_is_suspect (const uint8_t *code, size_t size)
         return true;
     }
   return false;
+}
+
+/* What is to be taken care of once this code has run, by its looks: BERTH_AGENT_SHELL_CARE_... */
+unsigned
+berth_agent_shell_suspect (const uint8_t *code, size_t size)
+{
+  return (may_name_function (code, size) ? BERTH_AGENT_SHELL_CARE_FUNCTION : 0)
+         | (memmem (code, size, "enable", 6) != NULL ? BERTH_AGENT_SHELL_CARE_ENABLE : 0);
 }
 
 /* What a line of the report says: a status, or BERTH_AGENT_SHELL_..., of the exec with this token.

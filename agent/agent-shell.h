@@ -7,6 +7,9 @@
 #define BERTH_AGENT_SHELL_OPENED (-1)
 #define BERTH_AGENT_SHELL_NOTHING (-2)
 
+#define BERTH_AGENT_SHELL_CARE_FUNCTION 1u /* there may be a function with the name of the dot */
+#define BERTH_AGENT_SHELL_CARE_ENABLE 2u   /* builtins may be disabled */
+
 typedef struct
 {
   const char *script; /* in whose place the code is */
@@ -16,10 +19,10 @@ typedef struct
   const char *env; /* NAME=VALUE NUL ..., of this exec alone */
   size_t env_size;
   bool is_first;
-  bool is_careful; /* berth_agent_shell_is_suspect () was true for any code of this shell */
+  unsigned care; /* what berth_agent_shell_suspect () said of all earlier code of this shell */
 } BerthAgentShellExec;
 
-bool berth_agent_shell_is_suspect (const uint8_t *code, size_t size);
+unsigned berth_agent_shell_suspect (const uint8_t *code, size_t size);
 size_t berth_agent_shell_bound (const BerthAgentShellExec *exec);
 size_t berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text);
 int berth_agent_shell_parse (const char *line, uint32_t *out_token);
