@@ -3,35 +3,38 @@
 'use strict';
 
 const { openSync, closeSync, writeSync, constants: { O_RDONLY, O_WRONLY } } = require('fs');
-// what the user's code may change later
-const { Buffer } = globalThis;
+const { Reflect: { apply }, Uint8Array } = globalThis;
+const { utf8Slice } = world.Buffer.prototype;
 
 const CONTROL = 3;
 const NOBODY = ['/dev/null', '/dev/null', '/dev/null'];
 
+function readNumber(bytes, at) {
+  return bytes[at] + bytes[at + 1] * 0x100 + bytes[at + 2] * 0x10000 + bytes[at + 3] * 0x1000000;
+}
+
 // The token, the paths of the streams and of the script, the exec's own environment, the code.
 function read(message) {
   const fields = [];
+  const text = (from, to) => apply(utf8Slice, message, [from, to]);
   let at = 4;
   while (fields.length < 4) {
-    const end = message.indexOf(0, at);
-    fields.push(message.toString('utf8', at, end));
+    let end = at;
+    while (message[end] !== 0)
+      end++;
+    fields.push(text(at, end));
     at = end + 1;
   }
-  const size = message.readUInt32LE(at);
-  const env = message.toString('utf8', at + 4, at + 4 + size).split('\0').slice(0, -1)
+  const size = readNumber(message, at);
+  const env = text(at + 4, at + 4 + size).split('\0').slice(0, -1)
     .map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]);
-  return { token: Buffer.from(message.subarray(0, 4)), paths: fields.slice(0, 3), path: fields[3],
-    env, code: message.toString('utf8', at + 4 + size) };
+  return { token: [message[0], message[1], message[2], message[3]], paths: fields.slice(0, 3),
+    path: fields[3], env, code: text(at + 4 + size) };
 }
 
 // 'o': the streams are open, 'd': the exec is done.
 function tell(kind, token, status) {
-  const report = Buffer.alloc(6);
-  report[0] = kind.charCodeAt(0);
-  token.copy(report, 1);
-  report[5] = status;
-  writeSync(CONTROL, report);
+  writeSync(CONTROL, new Uint8Array([kind.charCodeAt(0), ...token, status]));
 }
 
 function place(fd, path, flags) {
@@ -56,5 +59,5 @@ function placeAll(paths = NOBODY) {
   place(2, paths[2], O_WRONLY);
 }
 
-module.exports = { CONTROL, placeAll, read, tell };
+module.exports = { CONTROL, placeAll, read, readNumber, tell };
 //# sourceURL=node:internal/exec

@@ -2,18 +2,21 @@
 // Turns a session's import and export statements into what can stand in a script: V8 compiles the
 // code of an exec as one, so that its names are global, and a script has neither. Everything stays
 // in its line. The code is not parsed, only cut into words, strings, regular expressions and the
-// rest, which is enough to find the words that count.
+// rest, which is enough to find the words that count. Whether a run is a module is found out with
+// the same.
 'use strict';
 
 // What import is called then. No user has this name, and nothing lists it: it is a global constant,
 // not a property of the global object.
 const NAME = '\uff49\uff4d\uff50\uff4f\uff52\uff54';
-const WORD = /[\p{ID_Start}$_\\][\p{ID_Continue}$\\\u200c\u200d]*/uy;
+const WORD = /#?[\p{ID_Start}$_\\][\p{ID_Continue}$\\\u200c\u200d]*/uy;
 const NUMBER = /\.?\d[\w.]*/y;
 const SPACE = /(?:\s|\/\/.*|\/\*[^]*?\*\/|^#!.*)+/y;
 const STRING = /'(?:[^'\\\n]|\\[^])*'|"(?:[^"\\\n]|\\[^])*"/y;
 const REGEX = /\/(?:[^\\/\n[]|\\.|\[(?:[^\\\]\n]|\\.)*\])+\/\w*/y;
 const TEMPLATE = /(?:[^`\\$]|\\[^]|\$(?!\{))*(?:`|\$\{)/y;
+const BEFORE_PARENTHESES = new Set(['if', 'while', 'for', 'with']); // and behind them a statement
+const BEFORE_BLOCK = new Set(['else', 'do', 'try', 'finally', 'static']);
 const BEFORE_REGEX = new Set(['return', 'typeof', 'case', 'in', 'of', 'delete', 'void', 'do', 'else',
   'instanceof', 'new', 'throw', 'await', 'yield']);
 
@@ -23,17 +26,29 @@ function match(pattern, code, at) {
   return found ? found[0] : '';
 }
 
-function mayBeRegex(previous) {
+// Whether a slash here begins a regular expression and does not divide.
+function mayBeRegex(pieces, isNewLine) {
+  const previous = pieces[pieces.length - 1], before = pieces[pieces.length - 2];
   if (!previous)
     return true;
   if (previous.kind === 'word')
     return BEFORE_REGEX.has(previous.text);
-  return previous.kind === 'mark' && !/[)\]}]/.test(previous.text);
+  if (previous.kind !== 'mark' || previous.text === ']')
+    return false;
+  if (previous.text === ')')
+    return BEFORE_PARENTHESES.has(pieces[previous.partner - 1]?.text);
+  if (previous.text === '}')
+    return isNewLine;
+  // x++ / 2
+  return !(/[+-]/.test(previous.text) && before?.text === previous.text && before.end === previous.at
+    && (/word|number/.test(pieces[pieces.length - 3]?.kind) || /[)\]]/.test(pieces[pieces.length - 3]?.text)));
 }
 
-// Words, numbers, strings, templates' pieces and single marks, each with its place and depth.
+// Words, numbers, strings, templates' pieces and single marks, each with its place, its depth, the
+// brace that it is in (its index, -1: none), and a bracket's partner.
 function cut(code) {
   const pieces = [];
+  const open = []; // indices
   const templates = []; // the depths at which } goes on with a template
   let at = 0, depth = 0, kind, text;
   while (at < code.length) {
@@ -41,18 +56,19 @@ function cut(code) {
     at += space.length;
     if (at >= code.length)
       break;
-    const previous = pieces[pieces.length - 1];
+    let partner, parent = open.length > 0 ? open[open.length - 1] : -1;
     if ((text = match(WORD, code, at)))
       kind = 'word';
     else if ((text = match(NUMBER, code, at)))
       kind = 'number';
     else if ((text = match(STRING, code, at)))
       kind = 'string';
-    else if (code[at] === '/' && mayBeRegex(previous) && (text = match(REGEX, code, at)))
+    else if (code[at] === '/' && mayBeRegex(pieces, space.includes('\n')) && (text = match(REGEX, code, at)))
       kind = 'regex';
     else if (code[at] === '`' || (code[at] === '}' && templates[templates.length - 1] === depth)) {
       if (code[at] === '}') {
         templates.pop();
+        open.pop();
         depth--;
       }
       kind = 'template';
@@ -60,16 +76,22 @@ function cut(code) {
       if (text.endsWith('${')) {
         depth++;
         templates.push(depth);
+        open.push(pieces.length);
       }
     } else {
       kind = 'mark';
       text = code[at];
-      if ('([{'.includes(text))
+      if ('([{'.includes(text)) {
         depth++;
-      else if (')]}'.includes(text))
+        open.push(pieces.length);
+      } else if (')]}'.includes(text)) {
         depth--;
+        partner = open.pop();
+        if (partner !== undefined)
+          pieces[partner].partner = pieces.length;
+      }
     }
-    pieces.push({ kind, text, at, end: at + text.length, depth });
+    pieces.push({ kind, text, at, end: at + text.length, depth, parent, partner });
     at += text.length;
   }
   return pieces;
@@ -153,12 +175,38 @@ function readExport(pieces, index) {
   return { text: '', next: at + 1 };
 }
 
+// Whether this brace holds statements, and not the members of a class or an object.
+function isBlock(pieces, brace) {
+  const previous = pieces[brace - 1];
+  let at = previous?.text === ')' ? previous.partner - 1 : -1;
+  while (at > 0 && (pieces[at].text === '.' || (pieces[at].kind === 'word' && pieces[at].text !== 'extends')))
+    at--;
+  if (pieces[at]?.text === 'extends')
+    return false;
+  if (!previous || /^[;{})]$/.test(previous.text) || BEFORE_BLOCK.has(previous.text))
+    return true;
+  return previous.text === '>' && pieces[brace - 2]?.text === '=';
+}
+
+// Whether import ( here is no call but the name of a method: members have a body behind.
+function isMethod(pieces, index) {
+  const { parent } = pieces[index], { partner } = pieces[index + 1];
+  return partner !== undefined && pieces[partner + 1]?.text === '{'
+    && parent >= 0 && pieces[parent].text === '{' && !isBlock(pieces, parent);
+}
+
+function isMember(pieces, index) {
+  const dot = pieces[index - 1], before = pieces[index - 2];
+  // three of them spread what follows
+  return dot?.text === '.' && !(before?.text === '.' && before.end === dot.at);
+}
+
 function findChange(code, pieces, index) {
   const piece = pieces[index], next = pieces[index + 1];
-  if (piece.kind !== 'word' || pieces[index - 1]?.text === '.' || next?.text === ':')
+  if (piece.kind !== 'word' || isMember(pieces, index) || next?.text === ':')
     return null;
   if (piece.text === 'import' && (next?.text === '(' || next?.text === '.'))
-    return { text: NAME, next: index + 1 };
+    return isMethod(pieces, index) ? null : { text: NAME, next: index + 1 };
   if (piece.depth > 0)
     return null;
   if (piece.text === 'import')
@@ -186,5 +234,17 @@ function rewrite(code) {
   return text + code.slice(at);
 }
 
-module.exports = { NAME, rewrite };
+// The code, each time with one await in parentheses that could be called, indexed, or be part of a
+// sum. It can still be parsed only where that is a name, and no word of the language.
+function* nameAwaits(code) {
+  const pieces = cut(code);
+  for (let index = 0; index < pieces.length; index++) {
+    const { kind, text, at, end } = pieces[index], next = pieces[index + 1];
+    if (kind === 'word' && text === 'await' && !isMember(pieces, index)
+        && (next?.kind === 'template' || /^[([+/-]$/.test(next?.text)))
+      yield `${code.slice(0, at)}(await)${code.slice(end)}`;
+  }
+}
+
+module.exports = { NAME, nameAwaits, rewrite };
 //# sourceURL=node:internal/session/import

@@ -7,6 +7,10 @@
 // An exec ends when the event loop has nothing more to do, as a script does, or with an error that
 // nobody catches; both are events of process. They are heard where the object's own methods are
 // looked up, so no listener of ours is seen or removed. What the user has unref'd goes on behind it.
+//
+// This runs in a realm of its own (javascript.js makes it): its arrays, objects and strings have
+// prototypes that the user's code never meets. Of the user's realm, `world`, it takes what it needs
+// before any of their code runs, and calls methods by apply().
 'use strict';
 
 const fs = require('fs');
@@ -17,37 +21,41 @@ const { pathToFileURL } = require('url');
 const { inspect } = require('util');
 const { AsyncResource, executionAsyncId } = require('async_hooks');
 const { Script } = require('vm');
-const { CONTROL, placeAll, read, tell: tellAgent } = require('./javascript-exec.js');
+const { CONTROL, placeAll, read, readNumber, tell: tellAgent } = require('./javascript-exec.js');
 const { NAME, rewrite } = require('./javascript-import.js');
 
 const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can still show
 const LEFT_POLL_MS = 20;
 const { writeSync, readFileSync } = fs;
-// what the user's code may change later
-const { BigInt, Buffer, Error, JSON, Number, Object, SyntaxError, clearInterval, console, process,
-  setImmediate, setInterval } = globalThis;
-const { parse, stringify } = JSON;
+const { BigInt, JSON: { parse, stringify }, Map, Number, Object, Reflect: { apply, ownKeys }, Uint8Array,
+  WeakSet } = globalThis;
+const { Error, Function: { prototype: { bind } }, SyntaxError, clearInterval, console, process,
+  setImmediate, setInterval } = world;
 const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Object;
-const reallyExit = process.reallyExit.bind(process);
-const activeResourcesInfo = process.getActiveResourcesInfo.bind(process);
-const activeHandles = process._getActiveHandles.bind(process);
-const emitOf = getPrototypeOf(getPrototypeOf(process)).emit;
+const { asyncId } = AsyncResource.prototype;
+const { emit: emitOf, listenerCount } = getPrototypeOf(getPrototypeOf(process));
+const { destroy, ref, unref } = net.Socket.prototype;
+const { runInThisContext } = Script.prototype;
+const reallyExit = apply(bind, process.reallyExit, [process]);
+const activeResourcesInfo = apply(bind, process.getActiveResourcesInfo, [process]);
+const activeHandles = apply(bind, process._getActiveHandles, [process]);
 const descriptors = ['stdout', 'stderr'].map((name) => getOwnPropertyDescriptor(process, name));
 
 const sources = new Map(); // path -> code, oldest first
 const streams = [null, null, null];
 const ended = new WeakSet();
-let control, connection, exec = null;
+let control, connection, dispatch, exec = null;
 let firstId = 0; // of asynchronous resources of the exec; smaller ones are of earlier execs
 let lastRequest = 0;
 
 // How much keeps the event loop alive; the standard streams are listed, but don't.
 function countActive() {
+  const names = activeResourcesInfo(), handles = activeHandles();
   let count = 0;
-  for (const name of activeResourcesInfo())
-    count += name !== 'PipeWrap';
-  for (const handle of activeHandles())
-    count += handle instanceof net.Socket && !streams.includes(handle);
+  for (let i = 0; i < names.length; i++)
+    count += names[i] !== 'PipeWrap';
+  for (let i = 0; i < handles.length; i++)
+    count += handles[i] instanceof net.Socket && !streams.includes(handles[i]);
   return count;
 }
 
@@ -61,15 +69,15 @@ function silence(stream, fd) {
   };
   const hidden = { configurable: true, enumerable: false, writable: true };
   defineProperty(stream, '_write', { ...hidden, value(chunk, encoding, done) {
-    return isLate() ? done() : write.call(this, chunk, encoding, done);
+    return isLate() ? done() : apply(write, this, [chunk, encoding, done]);
   } });
   defineProperty(stream, '_writev', { ...hidden, value(chunks, done) {
-    return isLate() ? done() : writev.call(this, chunks, done);
+    return isLate() ? done() : apply(writev, this, [chunks, done]);
   } });
   // the object itself forgets that it was ended, where it is Node.js's own
   defineProperty(stream, '_final', { ...hidden, value(done) {
     ended.add(stream);
-    return final.call(this, done);
+    return apply(final, this, [done]);
   } });
   stream._handle?.setBlocking?.(true);
   streams[fd] = stream;
@@ -92,7 +100,7 @@ function setOutput(fd) {
   const name = fd === 1 ? 'stdout' : 'stderr';
   let stream = streams[fd];
   if (!stream)
-    stream = silence(descriptors[fd - 1].get.call(process), fd);
+    stream = silence(apply(descriptors[fd - 1].get, process, []), fd);
   else if (ended.has(stream) || stream.destroyed || stream.errored)
     stream = makeOutput(fd);
   delete stream.write;
@@ -119,7 +127,8 @@ function setInput() {
 }
 
 function leaveStreams() {
-  streams[0]?.destroy();
+  if (streams[0])
+    apply(destroy, streams[0], []);
   streams[0] = null;
   placeAll();
 }
@@ -141,7 +150,7 @@ function setEnvironment(env) {
 // Names of a script's own: what its file is, and how it gets modules.
 function offer(names) {
   for (const name of Object.keys(names))
-    defineProperty(globalThis, name,
+    defineProperty(world, name,
       { value: names[name], configurable: true, writable: true, enumerable: false });
 }
 
@@ -256,13 +265,13 @@ function endExec(status) {
   tell('d', status);
   exec = null;
   request('Runtime.releaseObjectGroup', { objectGroup: 'exec' });
-  control.ref();
+  apply(ref, control, []);
 }
 
 // The event loop is empty.
 function loopEnded(self, code) {
-  if (self.listenerCount('beforeExit') > 0) {
-    emitOf.call(self, 'beforeExit', code);
+  if (apply(listenerCount, self, ['beforeExit']) > 0) {
+    apply(emitOf, self, ['beforeExit', code]);
     if (countActive() > 0)
       return true;
   }
@@ -276,11 +285,11 @@ function listen() {
   function emit(type, ...rest) {
     if (type === 'beforeExit' && exec)
       return loopEnded(this, rest[0]);
-    if (type === 'uncaughtException' && this.listenerCount(type) === 0) {
+    if (type === 'uncaughtException' && apply(listenerCount, this, [type]) === 0) {
       failExec(rest[0], exec?.details);
       return true;
     }
-    return emitOf.call(this, type, ...rest);
+    return apply(emitOf, this, [type, ...rest]);
   }
   defineProperty(getPrototypeOf(process), 'emit',
     { value: emit, configurable: true, writable: true, enumerable: false });
@@ -294,7 +303,7 @@ function ignoreLeft(count) {
     if (exec?.isEvaluated && countActive() <= count)
       endExec(exitStatus());
   }, LEFT_POLL_MS);
-  poll.unref();
+  apply(getPrototypeOf(poll).unref, poll, []);
   return poll;
 }
 
@@ -305,7 +314,7 @@ function primitive({ type, value, unserializableValue }) {
 }
 
 function request(method, params) {
-  connection.dispatch(stringify({ id: ++lastRequest, method, params }));
+  apply(dispatch, connection, [stringify({ id: ++lastRequest, method, params })]);
 }
 
 // An error takes the way of every error that nobody catches.
@@ -335,9 +344,10 @@ function respond(message) {
 function evaluate(code, path) {
   const expression = `${rewrite(code)}\n//# sourceURL=${path}`;
   exec.request = ++lastRequest;
-  setImmediate(connection.dispatch.bind(connection, stringify({ id: exec.request,
+  // a function of ours would be a frame below the code
+  setImmediate(apply(bind, dispatch, [connection, stringify({ id: exec.request,
     method: 'Runtime.evaluate',
-    params: { expression, replMode: true, awaitPromise: true, silent: true, objectGroup: 'exec' } })));
+    params: { expression, replMode: true, awaitPromise: true, silent: true, objectGroup: 'exec' } })]));
 }
 
 function beginExec(message) {
@@ -345,41 +355,67 @@ function beginExec(message) {
   exec = { token, path, isEvaluated: false, details: undefined };
   placeAll(paths);
   tell('o', 0);
-  control.unref();
+  apply(unref, control, []);
   setInput();
   setOutput(1);
   setOutput(2);
   exec.before = setEnvironment(env);
-  process.argv.splice(1, Infinity, path);
+  process.argv.length = 1;
+  process.argv[1] = path;
   offer({ __filename: path });
   remember(path, code);
-  firstId = new AsyncResource('exec').asyncId();
+  firstId = apply(asyncId, new AsyncResource('exec'), []);
   exec.poll = ignoreLeft(countActive());
   evaluate(code, path);
 }
 
-function take(state, piece) {
-  state.fill = Buffer.concat([state.fill, piece]);
-  if (state.fill.length < 4 || state.fill.length < 4 + state.fill.readUInt32LE(0))
-    return;
-  const message = state.fill.subarray(4 + 1 + 32);
-  state.fill = Buffer.alloc(0);
-  beginExec(message);
+// Of a message, until it is whole.
+function take(pieces, size, buffer) {
+  let fill = 0, at = 0;
+  pieces.push(buffer.slice(0, size));
+  for (const piece of pieces)
+    fill += piece.length;
+  const whole = new Uint8Array(fill);
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  pieces.length = 0;
+  if (fill < 4 || fill < 4 + readNumber(whole, 0))
+    pieces.push(whole);
+  else
+    beginExec(whole.subarray(4 + 1 + 32));
+}
+
+// What Node.js calls by name when something comes is found in the object itself.
+function pin(object) {
+  for (let from = getPrototypeOf(object); getPrototypeOf(from); from = getPrototypeOf(from))
+    for (const key of ownKeys(from))
+      if (key !== 'constructor' && !Object.hasOwn(object, key))
+        defineProperty(object, key, { __proto__: null, configurable: true,
+          ...getOwnPropertyDescriptor(from, key) });
+}
+
+function listenToAgent() {
+  const pieces = [];
+  const buffer = new Uint8Array(65536);
+  const callback = (size) => take(pieces, size, buffer);
+  control = new net.Socket({ fd: CONTROL, readable: true, writable: false, onread: { buffer, callback } });
+  pin(control);
+  control.on('close', () => reallyExit(0));
 }
 
 function begin(message) {
   const { Connection } = process.binding('inspector');
   const { path } = read(message);
   const load = offerModule(path);
-  const state = { fill: Buffer.alloc(0) };
   load.thrown = thrown;
-  globalThis.module.exports = Object.freeze(load);
-  new Script(`const ${NAME} = module.exports; module.exports = {}`).runInThisContext();
-  globalThis.exports = globalThis.module.exports;
+  world.module.exports = Object.freeze(load);
+  apply(runInThisContext, new Script(`const ${NAME} = module.exports; module.exports = {}`), []);
+  world.exports = world.module.exports;
   connection = new Connection(respond);
-  control = new net.Socket({ fd: CONTROL, readable: true, writable: false });
-  control.on('data', (piece) => take(state, piece));
-  control.on('close', () => reallyExit(0));
+  dispatch = connection.dispatch;
+  listenToAgent();
   listen();
   beginExec(message);
 }

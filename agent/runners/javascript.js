@@ -6,14 +6,17 @@
 
 const Module = require('module');
 const v8 = require('v8');
+const vm = require('vm');
 
+const PARTS = ['./javascript-exec.js', './javascript-import.js', './javascript-session.js'];
 const CONTROL = 3;
 const SEED_SIZE = 32;
 const PRELOAD = ['assert', 'buffer', 'child_process', 'crypto', 'events', 'fs', 'fs/promises', 'http',
   'https', 'net', 'os', 'path', 'perf_hooks', 'querystring', 'readline', 'stream', 'string_decoder',
   'timers/promises', 'url', 'util', 'v8', 'vm', 'worker_threads', 'zlib'];
+const WRAPPER = ['exports', 'require', 'module', '__filename', '__dirname']; // a script's own names
 const MODULE_SYNTAX = /^(Cannot use import statement outside a module|Unexpected token 'export'|Cannot use 'import\.meta' outside a module)/;
-const AWAIT_SYNTAX = /^(await is only valid in async functions|Unexpected reserved word|missing \) after argument list|Unexpected identifier)/;
+const NAMES_MAX = 64; // of a script that may be names: each costs a look at all of it
 
 function receive(fs) {
   let message = Buffer.alloc(0);
@@ -49,18 +52,48 @@ function reseed(seed) {
   v8.setFlagsFromString('--random-seed=0');
 }
 
-// Code with import or export, or with await outside of functions, is run as the module that it is.
-function isModule(code) {
-  if (!/\b(import|export|await)\b/.test(code))
-    return false;
+// What keeps it from being a script; empty: nothing.
+function findProblem(code) {
   try {
-    new (require('vm').Script)(Module.wrap(code.replace(/^#!.*/, '')));
-    return false;
-  } catch (error) {
-    if (MODULE_SYNTAX.test(error.message))
-      return 'module';
-    return AWAIT_SYNTAX.test(error.message) && /\bawait\b/.test(code) ? 'await' : false;
+    vm.compileFunction(code, WRAPPER);
+    return '';
+  } catch ({ message }) {
+    return message;
   }
+}
+
+function isAsyncBody(code) {
+  try {
+    vm.compileFunction(`return async () => {'use strict';${code}\n}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// In a script, await ( ) is a call of what nobody has named so: it can only fail.
+function usesAwait(code, nameAwaits) {
+  let left = NAMES_MAX;
+  for (const named of nameAwaits(code)) {
+    if (!findProblem(named))
+      return true;
+    if (--left === 0)
+      break;
+  }
+  return false;
+}
+
+// What can be parsed as a script is one; else, what can be parsed as a module: it has await outside of
+// functions, or import and export, too. What is neither is left to Node.js, which says why, of a
+// module if it has what only modules have.
+function findKind(code, { nameAwaits, rewrite }) {
+  if (!/\b(import|export|await)\b/.test(code))
+    return 'script';
+  code = code.replace(/^#!.*/, '');
+  const problem = findProblem(code);
+  if (isAsyncBody(code))
+    return problem || usesAwait(code, nameAwaits) ? 'await' : 'script';
+  return problem && (MODULE_SYNTAX.test(problem) || isAsyncBody(rewrite(code))) ? 'module' : 'script';
 }
 
 function offerRequire(script) {
@@ -71,10 +104,10 @@ function offerRequire(script) {
       { value: offers[name], configurable: true, writable: true, enumerable: false });
 }
 
-function useModules(fs) {
+function useModules(fs, syntax) {
   const script = process.argv[1];
-  const kind = isModule(fs.readFileSync(script, 'utf8'));
-  if (!kind)
+  const kind = findKind(fs.readFileSync(script, 'utf8'), syntax);
+  if (kind === 'script')
     return;
   const renamed = script.replace(/\.js$/, '.mjs');
   const runMain = Module.runMain;
@@ -97,11 +130,11 @@ function openStreams(exec, message) {
 
 // A script that prints, run as Node.js runs a script: what is loaded and compiled for the first one is
 // the next one's. No random number is drawn, for a clone's are seeded once.
-function rehearse(fs, exec, message) {
+function rehearse(fs, exec, syntax, message) {
   const { token } = openStreams(exec, message);
   const path = require.resolve('./javascript-rehearsal.js');
   v8.setFlagsFromString('--random-seed=0');
-  isModule(fs.readFileSync(path, 'utf8'));
+  findKind(fs.readFileSync(path, 'utf8'), syntax);
   Module.runMain(path);
   forget(path);
   process.mainModule = undefined;
@@ -135,13 +168,27 @@ function forget(name) {
   delete require.cache[path];
 }
 
+// Ours, in a realm of its own, where no prototype is the user's. It is no module: what it requires
+// of ours is in `parts`.
+function load(fs, context, name, parts) {
+  const path = require('path').join(__dirname, name); // Node.js remembers what it has resolved
+  const part = { exports: {} };
+  vm.compileFunction(fs.readFileSync(path, 'utf8'), ['require', 'module', 'world'],
+    { filename: path, parsingContext: context })((what) => parts[what] ?? require(what), part, globalThis);
+  parts[name] = part.exports;
+}
+
 function wait() {
   const fs = require('fs');
   fs.writeSync(CONTROL, 'r');
   for (const name of PRELOAD)
     require(name);
-  const exec = require('./javascript-exec.js');
-  const beginSession = require('./javascript-session.js');
+  const parts = { __proto__: null };
+  const context = vm.createContext({ __proto__: null });
+  for (const name of PARTS)
+    load(fs, context, name, parts);
+  const exec = parts['./javascript-exec.js'], syntax = parts['./javascript-import.js'];
+  const beginSession = parts['./javascript-session.js'];
   try {
     fs.writeSync(CONTROL, 'R');
   } catch {
@@ -152,14 +199,12 @@ function wait() {
   if (message.kind === 'p')
     v8.setFlagsFromString('--no-opt');
   while (message.kind === 'p') {
-    rehearse(fs, exec, message.body);
+    rehearse(fs, exec, syntax, message.body);
     message = receive(fs);
   }
   reseed(message.seed);
   process.execArgv = [];
-  for (const name of ['./javascript-session.js', './javascript-import.js', './javascript-exec.js',
-    __filename])
-    forget(name);
+  forget(__filename);
   if (message.kind === 's') {
     startSession(() => beginSession(message.body));
     v8.setFlagsFromString('--opt');
@@ -172,7 +217,7 @@ function wait() {
     setEnvironment(message.body);
   }
   try {
-    useModules(fs);
+    useModules(fs, syntax);
   } catch {
     // Node.js itself says what is wrong with the script
   }
