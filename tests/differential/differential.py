@@ -24,6 +24,7 @@ REHEARSALS = {"python": b"pass\n", "javascript": b"0\n"}
 INTERPRETERS = {"python": "/usr/bin/python3", "javascript": "/usr/bin/node", "shell": "/bin/bash"}
 SCRIPTS = {"python": ".main.py", "javascript": ".main.js", "shell": ".main.sh"}
 LIMIT_S = 20
+SHOWN_MAX = 1000  # characters of what differs
 SECTION = re.compile(rb"^--- (\w+) ?(.*)$")
 ENV = [b"PATH=/usr/local/bin:/usr/bin:/bin", b"USER=user", b"LOGNAME=user", b"SHELL=/bin/bash",
        b"LANG=C.UTF-8"]
@@ -166,14 +167,17 @@ class Worker:
 
 
 def normalize(case, mode, result):
-    """Without what depends on the path of a function through Node.js itself, in a session, where the
-    event loop calls the code and not the loader of modules."""
+    """Without addresses and process ids, and, in a session, without what depends on the way of the
+    code through Node.js itself, where the event loop calls it and not the loader of modules."""
     out, err, status = result
     if case.language == "javascript" and mode == "session":
         err = re.sub(rb"\n +at [^\n]*node:internal[^\n]*", b"", err)
         err = re.sub(rb"at Object\.<anonymous> \((.*)\)", rb"at \1", err)
+        # a rejection tells where its error was made, and not where it was thrown
+        err = re.sub(rb"\n[ \t]*\^+(?=\n)", b"", err)
         err = re.sub(rb"file://(/[^\n]*\.main\.)mjs", rb"\1js", err)
     out, err = (re.sub(rb"\b0x[0-9a-f]{6,}", b"0xN", text) for text in (out, err))
+    err = re.sub(rb" \d+ (?=(Killed|Terminated) )", b" N ", err)
     err = re.sub(rb"(?<=\(node:)\d+\)|(?<=\[)\d+\]", b"N", err)
     return out, err, status
 
@@ -182,8 +186,13 @@ def describe(wanted, got):
     text = ""
     for name, should, does in zip(("stdout", "stderr", "status"), wanted, got):
         if should != does:
-            text += f"#   {name}: {should!r}\n#   agent:  {does!r}\n"
+            text += f"#   {name}: {shorten(should)}\n#   agent:  {shorten(does)}\n"
     return text
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}... {len(value)} bytes"
 
 
 def read_meant():
