@@ -54,41 +54,81 @@ check_bound (gint64 *allowed, gint64 capacity, gint64 held, const char *what)
   *allowed = MAX (capacity, held);
 }
 
+/* the one of the two accounts that pay for @av that is asked about, if any */
+static gboolean
+account_pays (const BerthAccount *account, BerthAdmissionVm *av)
+{
+  return av->tenant != NULL
+         && (&av->tenant->account == account || &av->tenant->user->account == account);
+}
+
 /* An account is what its VMs hold, and no more than its caps, or what lower caps left above. */
 static void
-check_tenant (BerthAdmission *self, BerthTenant *tenant)
+check_account (BerthAdmission *self, BerthAccount *account, const char *whose)
 {
-  const BerthTenantLimits *limits = &tenant->limits;
   BerthPlace sum = { 0 };
 
   for (GList *link = self->order.head; link != NULL; link = link->next)
     {
       BerthAdmissionVm *av = link->data;
+      BerthPlace place = berth_admission_place_of_vm (av->vm);
 
-      if (av->tenant == tenant)
-        berth_place_add (&sum, &av->held);
+      if (account_pays (account, av))
+        berth_place_add (&sum, &place);
+    }
+  if (sum.slots != account->held.slots || sum.memory_mb != account->held.memory_mb
+      || sum.vcpus != account->held.vcpus)
+    g_error ("invariant 5: the account of %s is wrong", whose);
+  check_bound (&account->allowed.slots, MIN (account->caps.slots, MAX (account->part.slots, 1)),
+               account->held.slots, "VMs of an account");
+  if (account->held.slots <= 1) /* which may be of any size, whatever the part is */
+    account->allowed.memory_mb = account->allowed.vcpus = G_MAXINT64;
+  check_bound (&account->allowed.memory_mb, MIN (account->caps.memory_mb, account->part.memory_mb),
+               account->held.memory_mb, "MiB of an account");
+  check_bound (&account->allowed.vcpus, account->part.vcpus, account->held.vcpus,
+               "vCPUs of an account");
+  if (sum.slots == 0 && account->n_waiting == 0 && berth_waiters_get_length (self->queue) == 0
+      && g_hash_table_size (self->waiters) == 0 && account->list == NULL)
+    g_error ("the account of %s is left over", whose);
+}
+
+static void
+check_owners (BerthAdmission *self)
+{
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    {
+      BerthAdmissionVm *av = link->data;
+
       if ((av->waiter != NULL || berth_vm_get_state (av->vm) == BERTH_VM_STATE_CLAIMED)
           && av->tenant == NULL)
         g_error ("invariant 5: VM %s is nobody's", berth_vm_get_id (av->vm));
     }
-  if (sum.slots != tenant->held.slots || sum.memory_mb != tenant->held.memory_mb)
-    g_error ("invariant 5: the account of tenant %s is wrong", tenant->key);
-  check_bound (&tenant->allowed.slots, limits->max_vms != 0 ? limits->max_vms : G_MAXINT64,
-               tenant->held.slots, "VMs of a tenant");
-  check_bound (&tenant->allowed.memory_mb, limits->memory_mb != 0 ? limits->memory_mb : G_MAXINT64,
-               tenant->held.memory_mb, "MiB of a tenant");
-  if (sum.slots == 0 && tenant->waiting.length == 0 && berth_waiters_get_length (self->queue) == 0
-      && g_hash_table_size (self->waiters) == 0 && tenant->list == NULL)
-    g_error ("the account of tenant %s is left over", tenant->key);
 }
 
 static void
-check_tenants (BerthAdmission *self)
+check_accounts (BerthAdmission *self)
 {
-  g_autoptr (GList) all = berth_tenants_list (self->tenants);
+  g_autoptr (GList) tenants = berth_tenants_list (self->tenants);
+  g_autoptr (GList) users = berth_tenants_list_users (self->tenants);
+  g_autoptr (GHashTable) counts = g_hash_table_new (NULL, NULL);
 
-  for (GList *link = all; link != NULL; link = link->next)
-    check_tenant (self, link->data);
+  check_owners (self);
+  for (GList *link = tenants; link != NULL; link = link->next)
+    {
+      BerthTenant *tenant = link->data;
+      guint n = GPOINTER_TO_UINT (g_hash_table_lookup (counts, tenant->user));
+
+      check_account (self, &tenant->account, tenant->key);
+      g_hash_table_insert (counts, tenant->user, GUINT_TO_POINTER (n + tenant->account.n_waiting));
+    }
+  for (GList *link = users; link != NULL; link = link->next)
+    {
+      BerthUser *user = link->data;
+
+      check_account (self, &user->account, "a user");
+      if (GPOINTER_TO_UINT (g_hash_table_lookup (counts, user)) != user->account.n_waiting)
+        g_error ("invariant 5: user %u has the wrong number of waiters", user->uid);
+    }
 }
 
 static gboolean
@@ -97,32 +137,55 @@ waiter_is_old (BerthAdmission *self, BerthWaiter *waiter)
   return self->now_us - waiter->arrived_us >= self->budgets.capacity.big_request_age_us;
 }
 
-/* what the waiters of one tenant that come first need, with what it holds */
+/* what the waiters of one account that come first need, with what it holds */
 typedef struct
 {
   BerthPlace sum;
   gboolean
       is_full; /* one that is held back by its caps is old, or will be served: none passes it */
-} TenantNeed;
+} AccountNeed;
 
-static TenantNeed *
-ensure_need (GHashTable *needs, BerthTenant *tenant)
+static AccountNeed *
+ensure_need (GHashTable *needs, BerthAccount *account)
 {
-  TenantNeed *need = g_hash_table_lookup (needs, tenant);
+  AccountNeed *need = g_hash_table_lookup (needs, account);
 
   if (need == NULL)
     {
-      need = g_new0 (TenantNeed, 1);
-      g_hash_table_insert (needs, tenant, need);
+      need = g_new0 (AccountNeed, 1);
+      g_hash_table_insert (needs, account, need);
     }
   return need;
+}
+
+/* whether the caps of @account hold @waiter back, who comes after @need; notes whom that stops */
+static gboolean
+account_holds_back (BerthAccount *account, AccountNeed *need, const BerthPlace *place,
+                    gboolean stops)
+{
+  const BerthPlace nothing = { 0 };
+
+  if (!need->is_full && berth_account_has_room (account, &nothing, place))
+    return FALSE;
+  need->is_full |= stops;
+  return TRUE;
+}
+
+/* what may be set aside of what is free for one that is held back: where only those before it are
+ * why, all that it needs; else it waits for a slot and memory of its own */
+static void
+add_aside (BerthPlace *before, BerthWaiter *waiter, const BerthPlace *place, gboolean is_covered)
+{
+  if (is_covered && berth_tenant_has_room (waiter->tenant, place))
+    berth_place_add (before, place);
+  else if (is_covered)
+    before->vcpus += place->vcpus;
 }
 
 /* who could be served has been: counted without the passes, from every need before it in order */
 static void
 check_queue (BerthAdmission *self)
 {
-  const BerthPlace nothing = { 0 };
   g_autoptr (GHashTable) needs = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   BerthPlace before = { 0 };
   BerthPlace free = berth_budgets_free (&self->budgets);
@@ -133,28 +196,34 @@ check_queue (BerthAdmission *self)
   while (self->is_open && (waiter = berth_waiters_iter_next (&iter)) != NULL)
     {
       BerthPlace place = berth_admission_place_of (waiter->request);
-      guint memory_mb = waiter->request->memory_mb;
+      BerthAccount *tenant = &waiter->tenant->account;
+      BerthAccount *user = &waiter->tenant->user->account;
       gboolean is_old = waiter_is_old (self, waiter);
       gboolean is_covered = ((BerthAdmissionWaiter *)waiter)->covered_in == self->pass;
-      TenantNeed *own = ensure_need (needs, waiter->tenant);
+      AccountNeed *of_tenant = ensure_need (needs, tenant);
+      AccountNeed *of_user = ensure_need (needs, user);
+      gboolean is_held_back = FALSE;
 
       if (!is_covered)
         berth_waiters_iter_pass (&iter); /* as dispatch walks */
       if (waiter->deadline_us <= self->now_us)
         g_error ("invariant 3: ticket %" G_GUINT64_FORMAT " waits beyond its deadline",
                  waiter->ticket);
-      if (own->is_full || !berth_tenant_has_room (waiter->tenant, &nothing, memory_mb))
+      is_held_back = account_holds_back (user, of_user, &place, is_old || is_covered);
+      is_held_back |= account_holds_back (tenant, of_tenant, &place, is_old || is_covered);
+      if (is_held_back)
         {
-          own->is_full |= is_old || is_covered;
-          before.vcpus += is_covered ? place.vcpus : 0;
+          add_aside (&before, waiter, &place, is_covered);
           continue;
         }
       berth_place_add (&before, &place);
       if (berth_place_covers (&free, &before)
-          && berth_tenant_has_room (waiter->tenant, &own->sum, memory_mb))
+          && berth_account_has_room (tenant, &of_tenant->sum, &place)
+          && berth_account_has_room (user, &of_user->sum, &place))
         g_error ("invariant 4: ticket %" G_GUINT64_FORMAT " waits though its place is free",
                  waiter->ticket);
-      berth_place_add (&own->sum, &place);
+      berth_place_add (&of_tenant->sum, &place);
+      berth_place_add (&of_user->sum, &place);
       if (is_old)
         return;
     }
@@ -170,13 +239,14 @@ vm_has_shape (BerthAdmissionVm *av, BerthRequest *request)
 
 /* Who is first in order does not wait beside an idle warm VM that could serve it, or make room. */
 static void
-check_first (BerthAdmission *self, BerthWaiter *first)
+check_first (BerthAdmission *self, BerthWaiter *first, gint64 aside_vcpus)
 {
   BerthPlace place = berth_admission_place_of (first->request);
   BerthPlace free = berth_budgets_free (&self->budgets);
   BerthPlace with_warm = { 0 };
   gboolean is_coming = FALSE;
 
+  free.vcpus -= aside_vcpus;
   if (berth_admission_pick_warm (self, first->request) != NULL && free.vcpus >= place.vcpus)
     g_error ("invariant 4: ticket %" G_GUINT64_FORMAT " waits beside its warm VM", first->ticket);
 
@@ -198,9 +268,10 @@ check_first (BerthAdmission *self, BerthWaiter *first)
              first->ticket);
 }
 
-/* in order, but for those that their own tenant's caps hold back */
+/* in order, but for those that the caps of their own tenant or user hold back; @out_vcpus are set
+ * aside for those of them whose place is on its way */
 static BerthWaiter *
-pick_first (BerthAdmission *self)
+pick_first (BerthAdmission *self, gint64 *out_vcpus)
 {
   const BerthPlace nothing = { 0 };
   BerthWaitersIter iter;
@@ -209,13 +280,19 @@ pick_first (BerthAdmission *self)
   berth_waiters_iter_init (&iter, self->queue);
   while ((waiter = berth_waiters_iter_next (&iter)) != NULL)
     {
+      BerthPlace place = berth_admission_place_of (waiter->request);
       gboolean is_covered = ((BerthAdmissionWaiter *)waiter)->covered_in == self->pass;
 
-      if (berth_tenant_has_room (waiter->tenant, &nothing, waiter->request->memory_mb))
+      if (berth_tenant_has_room (waiter->tenant, &place))
         return waiter;
       berth_waiters_iter_pass (&iter);
-      if (is_covered || waiter_is_old (self, waiter))
+      *out_vcpus += is_covered ? place.vcpus : 0;
+      if (!is_covered && !waiter_is_old (self, waiter))
+        continue;
+      if (berth_account_has_room (&waiter->tenant->user->account, &nothing, &place))
         berth_waiters_iter_skip_tenant (&iter);
+      else
+        berth_waiters_iter_skip_user (&iter);
     }
   return NULL;
 }
@@ -227,6 +304,7 @@ berth_admission_check (BerthAdmission *self)
   const BerthPlace *held = &self->budgets.held;
   BerthPlace rest = check_vms (self);
   BerthWaiter *first = NULL;
+  gint64 aside_vcpus = 0;
 
   berth_place_subtract (&rest, held);
   if (!berth_place_is_empty (&rest))
@@ -235,11 +313,11 @@ berth_admission_check (BerthAdmission *self)
   check_bound (&self->allowed.memory_mb, capacity->memory_mb, held->memory_mb, "MiB");
   check_bound (&self->allowed.vcpus, capacity->vcpus, held->vcpus, "vCPUs");
   check_bound (&self->allowed.starts, capacity->max_starts, held->starts, "starts");
-  check_tenants (self);
+  check_accounts (self);
   check_queue (self);
-  first = pick_first (self);
+  first = pick_first (self, &aside_vcpus);
   if (first != NULL && self->is_open)
-    check_first (self, first);
+    check_first (self, first, aside_vcpus);
   if (self->is_shutting_down && g_hash_table_size (self->waiters) > 0)
     g_error ("invariant 3: somebody waits after the shutdown");
 }

@@ -35,14 +35,25 @@ supply_settle_debt (gint64 *free, gint64 *dying)
   *dying -= debt;
 }
 
-/* @tenant, with what dispatch notes of it in this pass */
-static BerthTenant *
-tenant_in_pass (BerthAdmission *self, BerthTenant *tenant)
+/* @account, with what dispatch notes of it in this pass */
+static BerthAccount *
+in_pass (BerthAdmission *self, BerthAccount *account)
 {
-  if (tenant->pass != self->pass)
-    tenant->aside = tenant->aside_now = tenant->leaving = (BerthPlace){ 0 };
-  tenant->pass = self->pass;
-  return tenant;
+  if (account->pass != self->pass)
+    account->aside = account->aside_now = account->leaving = (BerthPlace){ 0 };
+  account->pass = self->pass;
+  return account;
+}
+
+static void
+note_leaving (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  BerthPlace place = berth_admission_place_of_vm (av->vm);
+
+  if (av->tenant == NULL)
+    return;
+  berth_place_add (&in_pass (self, &av->tenant->account)->leaving, &place);
+  berth_place_add (&in_pass (self, &av->tenant->user->account)->leaving, &place);
 }
 
 static Supply
@@ -56,8 +67,7 @@ supply_new (BerthAdmission *self)
         BerthAdmissionVm *av = link->data;
 
         berth_place_add (&supply.dying, &av->held);
-        if (av->tenant != NULL)
-          berth_place_add (&tenant_in_pass (self, av->tenant)->leaving, &av->held);
+        note_leaving (self, av);
       }
   supply_settle_debt (&supply.free.slots, &supply.dying.slots);
   supply_settle_debt (&supply.free.memory_mb, &supply.dying.memory_mb);
@@ -66,7 +76,7 @@ supply_new (BerthAdmission *self)
 }
 
 /* Sets @place aside; FALSE, and nothing is changed, where it is not there. Who waits for the end of
- * a VM anyway, because of its tenant's cap (@only_dying), keeps no slot and no memory idle. */
+ * a VM anyway, because of a cap (@only_dying), keeps no slot and no memory idle. */
 static gboolean
 supply_cover (Supply *supply, BerthPlace place, gboolean only_dying)
 {
@@ -92,10 +102,10 @@ waiter_is_aged (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 /**
  * Room:
  * @ROOM_NOW: for one more VM
- * @ROOM_SOON: when the tenant's VMs that are dying are gone
+ * @ROOM_SOON: when VMs of the account that are dying are gone
  * @ROOM_NONE: before its owner ends one
  *
- * What the caps of a waiter's tenant leave for it, after those of the tenant that come before it.
+ * What the caps of an account leave for a waiter, after those of the account that come before it.
  */
 typedef enum
 {
@@ -105,16 +115,34 @@ typedef enum
 } Room;
 
 static Room
+account_get_room (const BerthAccount *account, const BerthPlace *need)
+{
+  BerthPlace later = account->aside;
+
+  berth_place_subtract (&later, &account->leaving);
+  if (!berth_account_has_room (account, &later, need))
+    return ROOM_NONE;
+  return berth_account_has_room (account, &account->aside_now, need) ? ROOM_NOW : ROOM_SOON;
+}
+
+/* the worse of what its tenant's and its user's leave */
+static Room
 waiter_get_room (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
-  BerthTenant *tenant = tenant_in_pass (self, waiter->base.tenant);
-  guint memory_mb = waiter->base.request->memory_mb;
-  BerthPlace later = tenant->aside;
+  BerthPlace need = berth_admission_place_of (waiter->base.request);
+  BerthTenant *tenant = waiter->base.tenant;
+  Room of_tenant = account_get_room (in_pass (self, &tenant->account), &need);
+  Room of_user = account_get_room (in_pass (self, &tenant->user->account), &need);
 
-  berth_place_subtract (&later, &tenant->leaving);
-  if (!berth_tenant_has_room (tenant, &later, memory_mb))
-    return ROOM_NONE;
-  return berth_tenant_has_room (tenant, &tenant->aside_now, memory_mb) ? ROOM_NOW : ROOM_SOON;
+  return MAX (of_tenant, of_user);
+}
+
+static void
+account_set_aside (BerthAccount *account, const BerthPlace *place, Room room)
+{
+  berth_place_add (&account->aside, place);
+  if (room == ROOM_NOW)
+    berth_place_add (&account->aside_now, place);
 }
 
 /* What is on its way to @waiter: a warm VM that is being made for requests like it, or a place that
@@ -124,7 +152,7 @@ waiter_cover (BerthAdmission *self, BerthAdmissionWaiter *waiter, Room room, Sup
 {
   BerthRequest *request = waiter->base.request;
   BerthPlace place = berth_admission_place_of (request);
-  BerthTenant *tenant = tenant_in_pass (self, waiter->base.tenant);
+  BerthTenant *tenant = waiter->base.tenant;
   BerthAdmissionVm *refill = NULL;
 
   if (!supply_cover (supply, place, room == ROOM_SOON))
@@ -135,9 +163,8 @@ waiter_cover (BerthAdmission *self, BerthAdmissionWaiter *waiter, Room room, Sup
       refill->promised_in = self->pass;
     }
   waiter->covered_in = self->pass;
-  berth_place_add (&tenant->aside, &place);
-  if (room == ROOM_NOW)
-    berth_place_add (&tenant->aside_now, &place);
+  account_set_aside (in_pass (self, &tenant->account), &place, room);
+  account_set_aside (in_pass (self, &tenant->user->account), &place, room);
   return TRUE;
 }
 
@@ -234,17 +261,33 @@ waiter_attempt (BerthAdmission *self, BerthAdmissionWaiter *waiter, Room room, S
   return ATTEMPT_NOTHING;
 }
 
-/* @waiter is held back by its own tenant's caps: that keeps nothing from others. Behind it, smaller
- * ones of its tenant may fit, until it is old; none does where there is no slot for one. */
+/* no VM of any size */
+static gboolean
+account_is_full (const BerthAccount *account)
+{
+  const BerthPlace least = { .slots = 1, .memory_mb = 1, .vcpus = 1 };
+
+  return account_get_room (account, &least) == ROOM_NONE;
+}
+
+/* @waiter is held back by the caps of its own tenant, or user: that keeps nothing from others.
+ * Behind it, smaller ones of the same may fit, until it is old; none does where there is no slot
+ * for one. */
 static void
 hold_back (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthWaitersIter *iter)
 {
-  const BerthTenant *tenant = waiter->base.tenant;
-  gint64 slots = tenant->held.slots + tenant->aside.slots - tenant->leaving.slots;
-  guint max_vms = tenant->limits.max_vms;
+  const BerthPlace nothing = { 0 };
+  BerthPlace need = berth_admission_place_of (waiter->base.request);
+  BerthAccount *tenant = &waiter->base.tenant->account;
+  BerthAccount *user = &waiter->base.tenant->user->account;
+  gboolean is_old = waiter_is_aged (self, waiter);
+  gboolean is_by_user = !berth_account_has_room (user, &nothing, &need)
+                        || account_get_room (tenant, &need) == ROOM_NOW;
 
   berth_waiters_iter_pass (iter);
-  if ((max_vms != 0 && slots >= max_vms) || waiter_is_aged (self, waiter))
+  if (account_is_full (user) || (is_old && is_by_user))
+    berth_waiters_iter_skip_user (iter);
+  else if (account_is_full (tenant) || is_old)
     berth_waiters_iter_skip_tenant (iter);
 }
 

@@ -117,6 +117,8 @@ void berth_admission_finish_waiter (BerthAdmission *self, BerthAdmissionWaiter *
 
 /* berth-admission-vms.c */
 BerthPlace berth_admission_place_of (BerthRequest *request);
+/* of what its tenant and user pay for until nothing is left of it */
+BerthPlace berth_admission_place_of_vm (BerthVm *vm);
 /* takes @waiter out of the queue, takes a place for it and starts a VM there */
 void berth_admission_admit (BerthAdmission *self, BerthAdmissionWaiter *waiter);
 void berth_admission_start_unstarted (BerthAdmission *self);
@@ -169,7 +171,9 @@ GVariant *berth_admission_dup_warm_status (BerthAdmission *self);
 /* why @waiter, in the queue, is not served, and what to do */
 GError *
 berth_admission_new_capacity_error (BerthAdmission *self, BerthAdmissionWaiter *waiter, gint code);
-/* NULL if the budgets, and its tenant's caps, could hold @request one day */
+/* places in the queue that @user may have */
+guint berth_admission_get_queue_part (BerthAdmission *self, const BerthUser *user);
+/* NULL if the budgets, and the caps of its tenant and user, could hold @request one day */
 GError *berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request);
 
 G_END_DECLS

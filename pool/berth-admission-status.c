@@ -6,22 +6,41 @@
 
 #include "berth-error.h"
 
-/* the cap of its own tenant that @waiter does not fit into, NULL if it fits */
+/* the cap of @account that @request does not fit into, NULL if it fits; its settings begin with
+ * @prefix */
+static char *
+describe_cap_of (const BerthAccount *account, BerthRequest *request, const char *whose,
+                 const char *prefix)
+{
+  const BerthAccountLimits *limits = &account->limits;
+  BerthPlace need = berth_admission_place_of (request);
+  const BerthPlace nothing = { 0 };
+  gint64 slots = account->held.slots;
+
+  if (berth_account_has_room (account, &nothing, &need))
+    return NULL;
+  if (limits->max_vms != 0 && slots >= limits->max_vms)
+    return g_strdup_printf ("%s has %" G_GINT64_FORMAT " of its %u VMs (%s_max_vms)", whose, slots,
+                            limits->max_vms, prefix);
+  if (limits->memory_mb != 0 && account->held.memory_mb + request->memory_mb > limits->memory_mb)
+    return g_strdup_printf (
+        "%s holds %" G_GINT64_FORMAT " of its %u MiB (%s_memory_mb) and this request needs %u",
+        whose, account->held.memory_mb, limits->memory_mb, prefix, request->memory_mb);
+  return g_strdup_printf ("%s has %" G_GINT64_FORMAT
+                          " %s, and no user may have more than a part of "
+                          "all VMs, vCPUs and memory (uid_part)",
+                          whose, slots, slots == 1 ? "VM" : "VMs");
+}
+
+/* the cap of its own tenant or user that @waiter does not fit into, NULL if it fits */
 static char *
 describe_cap (BerthAdmissionWaiter *waiter)
 {
   const BerthTenant *tenant = waiter->base.tenant;
-  const BerthPlace nothing = { 0 };
-  guint memory_mb = waiter->base.request->memory_mb;
+  BerthRequest *request = waiter->base.request;
+  char *cap = describe_cap_of (&tenant->user->account, request, "its user", "uid");
 
-  if (berth_tenant_has_room (tenant, &nothing, memory_mb))
-    return NULL;
-  if (tenant->limits.max_vms != 0 && tenant->held.slots >= tenant->limits.max_vms)
-    return g_strdup_printf ("its tenant has %" G_GINT64_FORMAT " of its %u VMs (tenant_max_vms)",
-                            tenant->held.slots, tenant->limits.max_vms);
-  return g_strdup_printf ("its tenant holds %" G_GINT64_FORMAT
-                          " of its %u MiB (tenant_memory_mb) and this request needs %u",
-                          tenant->held.memory_mb, tenant->limits.memory_mb, memory_mb);
+  return cap != NULL ? cap : describe_cap_of (&tenant->account, request, "its tenant", "tenant");
 }
 
 /* the budget that @waiter does not fit into, as it stands */
@@ -59,6 +78,31 @@ describe_position (guint before)
   return g_strdup_printf ("%u requests wait before this one", before);
 }
 
+guint
+berth_admission_get_queue_part (BerthAdmission *self, const BerthUser *user)
+{
+  double part = user->account.limits.part_of_queue * self->budgets.capacity.max_waiters;
+
+  return MAX ((guint)(part + 1e-9), 1);
+}
+
+static GError *
+new_queue_full_error (BerthAdmission *self, BerthAdmissionWaiter *waiter, const char *limit,
+                      const char *position)
+{
+  const BerthUser *user = waiter->base.tenant->user;
+  guint part = berth_admission_get_queue_part (self, user);
+
+  if (user->account.n_waiting > part && part < self->budgets.capacity.max_waiters)
+    return g_error_new (BERTH_ERROR, BERTH_ERROR_QUEUE_FULL,
+                        "%s, and as many requests of this user wait as may: %u (uid_part of "
+                        "max_waiters); ask again when some of them were served",
+                        limit, part);
+  return g_error_new (BERTH_ERROR, BERTH_ERROR_QUEUE_FULL,
+                      "%s, %s, and no more than %u may wait; ask again later, or raise max_waiters",
+                      limit, position, self->budgets.capacity.max_waiters);
+}
+
 GError *
 berth_admission_new_capacity_error (BerthAdmission *self, BerthAdmissionWaiter *waiter, gint code)
 {
@@ -69,10 +113,7 @@ berth_admission_new_capacity_error (BerthAdmission *self, BerthAdmissionWaiter *
   if (code == BERTH_ERROR_NO_CAPACITY && !self->is_open)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s; wait until it is", limit);
   if (code == BERTH_ERROR_QUEUE_FULL)
-    return g_error_new (BERTH_ERROR, code,
-                        "%s, %s, and no more than %u may wait; ask again later, or raise "
-                        "max_waiters",
-                        limit, position, self->budgets.capacity.max_waiters);
+    return new_queue_full_error (self, waiter, limit, position);
   if (code == BERTH_ERROR_WAIT_TIMED_OUT)
     return g_error_new (BERTH_ERROR, code,
                         "no place came free within %.1f s: %s, %s; wait longer, or raise the limit",
@@ -85,7 +126,8 @@ GError *
 berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request)
 {
   const BerthCapacity *capacity = &self->budgets.capacity;
-  BerthTenantLimits limits = berth_tenants_get_limits (self->tenants, request);
+  BerthAccountLimits limits = berth_tenants_get_limits (self->tenants, request);
+  BerthAccountLimits of_user = berth_tenants_get_user_limits (self->tenants, request);
 
   if (request->memory_mb > capacity->memory_mb)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
@@ -102,6 +144,11 @@ berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request)
                         "%u MiB of memory can never be had, all VMs of this tenant together may "
                         "have %u (tenant_memory_mb); ask for less",
                         request->memory_mb, limits.memory_mb);
+  if (of_user.memory_mb != 0 && request->memory_mb > of_user.memory_mb)
+    return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
+                        "%u MiB of memory can never be had, all VMs of this user together may "
+                        "have %u (uid_memory_mb); ask for less",
+                        request->memory_mb, of_user.memory_mb);
   return NULL;
 }
 

@@ -34,6 +34,16 @@ berth_admission_place_of (BerthRequest *request)
   };
 }
 
+BerthPlace
+berth_admission_place_of_vm (BerthVm *vm)
+{
+  return (BerthPlace){
+    .slots = 1,
+    .memory_mb = berth_vm_get_memory_mb (vm),
+    .vcpus = berth_vm_get_vcpus (vm),
+  };
+}
+
 static gboolean
 vm_fire (BerthAdmission *self, BerthAdmissionVm *av, BerthVmEvent event)
 {
@@ -147,8 +157,9 @@ start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace p
 static void
 take_for_tenant (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
-  berth_tenants_take (self->tenants, waiter->base.tenant, waiter->base.request->memory_mb,
-                      waiter->base.cost);
+  BerthPlace place = berth_admission_place_of (waiter->base.request);
+
+  berth_tenants_take (self->tenants, waiter->base.tenant, &place, waiter->base.cost);
 }
 
 static void
@@ -210,10 +221,11 @@ static void
 adopt_claimed (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
 {
   BerthAdmissionVm *av = vm_add (self, g_object_ref (vm), BERTH_START_RUN);
+  BerthPlace place = berth_admission_place_of (request);
 
   av->tenant = berth_tenants_ensure (self->tenants, request);
   av->cost = berth_tenants_cost_of (&self->budgets.capacity, request);
-  berth_tenants_take (self->tenants, av->tenant, request->memory_mb, av->cost);
+  berth_tenants_take (self->tenants, av->tenant, &place, av->cost);
   vm_take (self, av,
            (BerthPlace){ .slots = 1, .memory_mb = request->memory_mb, .vcpus = request->vcpus });
   berth_vm_set_request (vm, request, self->now_us, FALSE);
@@ -259,8 +271,18 @@ berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
     adopt_warm (self, vm);
   allow (&self->allowed, &self->budgets.held);
   av = g_hash_table_lookup (self->vms, vm);
-  if (av != NULL && av->tenant != NULL)
-    allow (&av->tenant->allowed, &av->tenant->held);
+  if (av == NULL || av->tenant == NULL)
+    return;
+  allow (&av->tenant->account.allowed, &av->tenant->account.held);
+  allow (&av->tenant->user->account.allowed, &av->tenant->user->account.held);
+}
+
+static void
+give_for_tenant (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  BerthPlace place = berth_admission_place_of_vm (av->vm);
+
+  berth_tenants_give (self->tenants, av->tenant, &place, av->cost);
 }
 
 /* The end of every VM: it leaves the books, and its place goes to @heir or back. */
@@ -280,7 +302,7 @@ vm_remove (BerthAdmission *self, BerthAdmissionVm *av, BerthAdmissionWaiter *hei
     {
       berth_budgets_give (&self->budgets, &place);
       if (av->tenant != NULL)
-        berth_tenants_give (self->tenants, av->tenant, berth_vm_get_memory_mb (av->vm), av->cost);
+        give_for_tenant (self, av);
     }
   g_hash_table_remove (self->vms, av->vm);
   if (heir != NULL)
@@ -315,11 +337,10 @@ retry_elsewhere (BerthAdmission *self, BerthAdmissionVm *av)
   BerthAdmissionWaiter *waiter = av->waiter;
   BerthPlace place = berth_admission_place_of (waiter->base.request);
   BerthPlace free = berth_budgets_free (&self->budgets);
-  const BerthPlace nothing = { 0 };
   BerthAdmissionVm *other = NULL;
 
   /* what failed still is its tenant's */
-  if (!self->is_open || !berth_tenant_has_room (av->tenant, &nothing, (guint)place.memory_mb))
+  if (!self->is_open || !berth_tenant_has_room (av->tenant, &place))
     return;
   free.vcpus += av->held.vcpus; /* they go with the waiter */
   if (waiter->attempts + 1 < BERTH_ADMISSION_MAX_ATTEMPTS)

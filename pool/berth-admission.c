@@ -45,6 +45,7 @@ berth_admission_new (const BerthCapacity *capacity)
   self->budgets.capacity = *capacity;
   self->allowed = berth_budgets_free (&self->budgets);
   self->tenants = berth_tenants_new ();
+  berth_tenants_set_capacity (self->tenants, capacity);
   self->queue = berth_waiters_new (self->tenants);
   self->waiters
       = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)waiter_free);
@@ -317,16 +318,13 @@ expire_waiters (BerthAdmission *self)
   return any_left;
 }
 
-/* Likewise; @arrived is the one that the message brought, if it brought one. A tenant that fills
- * the queue pays for that itself: beyond the bound, the newest of the one that has most goes. */
+/* those that don't wait, and for whom nothing is on its way */
 static gboolean
-refuse_waiters (BerthAdmission *self, BerthAdmissionWaiter *arrived)
+refuse_no_wait (BerthAdmission *self)
 {
   g_autoptr (GPtrArray) refused = g_ptr_array_new ();
   GHashTableIter iter;
   gpointer key = NULL;
-  guint bound = self->budgets.capacity.max_waiters;
-  BerthAdmissionWaiter *excess = NULL;
 
   g_hash_table_iter_init (&iter, self->no_wait);
   while (g_hash_table_iter_next (&iter, &key, NULL))
@@ -336,13 +334,40 @@ refuse_waiters (BerthAdmission *self, BerthAdmissionWaiter *arrived)
     berth_admission_finish_waiter (
         self, refused->pdata[i], NULL,
         berth_admission_new_capacity_error (self, refused->pdata[i], BERTH_ERROR_NO_CAPACITY));
-  if (refused->len > 0)
-    return TRUE;
+  return refused->len > 0;
+}
 
-  if (arrived == NULL || !arrived->base.is_queued || arrived->covered_in == self->pass || bound == 0
-      || berth_waiters_get_length (self->queue) <= bound)
+/* Who fills the queue pays for that itself: beyond a user's part of it the newest goes of its
+ * tenant that has most, and beyond all of it that of the user who has most. */
+static BerthWaiter *
+pick_excess (BerthAdmission *self, BerthWaiter *arrived)
+{
+  guint bound = self->budgets.capacity.max_waiters;
+  const BerthUser *user = arrived->tenant->user;
+  guint part = berth_admission_get_queue_part (self, user);
+
+  if (bound == 0)
+    return NULL;
+  if (part < bound && user->account.n_waiting > part)
+    return berth_waiters_peek_own_excess (arrived);
+  if (berth_waiters_get_length (self->queue) > bound)
+    return berth_waiters_peek_excess (self->queue, arrived);
+  return NULL;
+}
+
+/* Likewise; @arrived is the one that the message brought, if it brought one. */
+static gboolean
+refuse_waiters (BerthAdmission *self, BerthAdmissionWaiter *arrived)
+{
+  BerthAdmissionWaiter *excess = NULL;
+
+  if (refuse_no_wait (self))
+    return TRUE;
+  if (arrived == NULL || !arrived->base.is_queued || arrived->covered_in == self->pass)
     return FALSE;
-  excess = (BerthAdmissionWaiter *)berth_waiters_peek_excess (self->queue, &arrived->base);
+  excess = (BerthAdmissionWaiter *)pick_excess (self, &arrived->base);
+  if (excess == NULL)
+    return FALSE;
   if (excess->covered_in == self->pass)
     excess = arrived;
   berth_admission_finish_waiter (
@@ -401,6 +426,7 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
       break;
     case BERTH_MESSAGE_RESIZE:
       self->budgets.capacity = *message->capacity;
+      berth_tenants_set_capacity (self->tenants, message->capacity);
       refuse_too_big (self);
       break;
     case BERTH_MESSAGE_SET_TENANTS:

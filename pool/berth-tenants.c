@@ -1,54 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decides how far each tenant is against the others, by what it holds and what it has used. */
+/* Keeps the accounts of users and of their tenants, and applies to both what their requests do. */
 #include "berth-tenants.h"
-
-/* The cost of a place that takes all there is of some budget. With it, gint64 holds what a tenant
- * that has everything uses in a year and a half. */
-#define COST_OF_ALL 65536
-
-/* A VM that is held counts as this much use ahead: how long one lives is not known before it ends,
- * and of places that come free at the same moment not all shall go to the same tenant. */
-#define AHEAD_US (10 * G_TIME_SPAN_SECOND)
-
-/* Nobody pays for longer than the whole host takes for this much use. */
-#define DEBT_MAX (COST_OF_ALL * (gint64)(600 * G_TIME_SPAN_SECOND))
-
-/* The floor only rises, so an old one is a little low: a walk over the tenants this often will do.
- */
-#define FLOOR_EVERY_US (10 * G_TIME_SPAN_MILLISECOND)
 
 /**
  * BerthTenants:
  *
- * Use is what a tenant's VMs cost (the part of the budget that each takes most of) times how long
- * they exist, from their start to their end: who holds a slot for long pays for it, whether code
- * runs there or not. A tenant's standing is its use, and what it holds now for AHEAD_US more,
- * divided by its weight; the lowest is served next. So tenants that wait all the time use slots and
- * memory as their weights say, and one that comes seldom is served before those that have much.
- *
- * Nobody saves up: a tenant that begins to wait stands no lower than the lowest of those that wait
- * already (the floor). One that its own cap holds back does not wait in this sense. And nothing is
- * owed for what nobody else wanted: use is forgotten whenever nobody waits.
+ * Two levels of accounts. A user stands against users, with all that its tenants hold and have
+ * used; a tenant stands against the others of the same user. A name costs nothing, so it brings
+ * nothing: whose turn it is among users does not depend on how many names each has.
  */
 struct _BerthTenants
 {
-  GHashTable *table; /* key (borrowed from value) → BerthTenant (owned) */
+  GHashTable *users;   /* uid → BerthUser (owned) */
+  GHashTable *tenants; /* key (borrowed from value) → BerthTenant (owned) */
+  BerthPeers peers;    /* users */
   BerthTenantPolicy *policy;
-  GQueue contending; /* of BerthTenant's own links: those whose first waiter their caps allow */
-  GQueue owing;      /* likewise: those that neither wait nor hold, but used much */
-  gint64 floor;      /* use divided by weight */
-  gint64 floor_at_us;
+  BerthCapacity capacity;
   gint64 now_us;
-  gint64 begin_us; /* of this epoch */
-  guint64 epoch;
 };
 
 static void
 tenant_free (BerthTenant *tenant)
 {
+  berth_account_clear (&tenant->account);
+  tenant->user->n_tenants--;
   g_free (tenant->key);
   g_free (tenant->name);
   g_free (tenant);
+}
+
+static void
+user_free (BerthUser *user)
+{
+  berth_account_clear (&user->account);
+  berth_peers_clear (&user->tenants);
+  g_free (user);
 }
 
 BerthTenants *
@@ -56,17 +42,20 @@ berth_tenants_new (void)
 {
   BerthTenants *self = g_new0 (BerthTenants, 1);
 
-  self->table = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)tenant_free);
+  self->users = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)user_free);
+  self->tenants
+      = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)tenant_free);
+  berth_peers_init (&self->peers);
   self->policy = berth_tenant_policy_new ();
-  g_queue_init (&self->contending);
-  g_queue_init (&self->owing);
   return self;
 }
 
 void
 berth_tenants_free (BerthTenants *self)
 {
-  g_hash_table_unref (self->table);
+  g_hash_table_unref (self->tenants);
+  g_hash_table_unref (self->users);
+  berth_peers_clear (&self->peers);
   berth_tenant_policy_unref (self->policy);
   g_free (self);
 }
@@ -77,229 +66,274 @@ berth_tenants_set_now (BerthTenants *self, gint64 now_us)
   self->now_us = MAX (self->now_us, now_us);
 }
 
-/* use divided by weight, as of now */
-static gint64
-tenant_level (BerthTenants *self, const BerthTenant *tenant)
+gint64
+berth_tenants_get_now (BerthTenants *self)
 {
-  gboolean is_known = tenant->epoch == self->epoch;
-  gint64 since_us = is_known ? tenant->since_us : MAX (self->begin_us, tenant->since_us);
-  gint64 used = tenant->cost * (self->now_us - since_us);
+  return self->now_us;
+}
 
-  return (is_known ? tenant->level : 0) + used / (gint64)tenant->limits.weight;
+BerthPeers *
+berth_tenants_get_users (BerthTenants *self)
+{
+  return &self->peers;
 }
 
 static void
-tenant_settle (BerthTenants *self, BerthTenant *tenant)
+forget_tenant (BerthTenants *self, BerthAccount *account)
 {
-  tenant->level = tenant_level (self, tenant);
-  tenant->since_us = self->now_us;
-  tenant->epoch = self->epoch;
+  g_hash_table_remove (self->tenants, ((BerthTenant *)account)->key);
 }
 
+/* with the debts of its tenants: those count only while some of them wait */
 static void
-tenant_move (BerthTenant *tenant, GQueue *list)
+forget_user (BerthTenants *self, BerthAccount *account)
 {
-  if (tenant->list == list)
-    return;
-  if (tenant->list != NULL)
-    g_queue_unlink (tenant->list, &tenant->link);
-  if (list != NULL)
-    g_queue_push_tail_link (list, &tenant->link);
-  tenant->list = list;
+  BerthUser *user = (BerthUser *)account;
+
+  while (user->tenants.owing.length > 0)
+    forget_tenant (self, user->tenants.owing.head->data);
+  g_assert (user->n_tenants == 0);
+  g_hash_table_remove (self->users, GUINT_TO_POINTER (user->uid));
 }
 
-static void
-raise_floor (BerthTenants *self)
-{
-  gint64 lowest = G_MAXINT64;
+typedef void (*ForgetFunc) (BerthTenants *self, BerthAccount *account);
 
-  if (self->contending.length == 0 || self->now_us < self->floor_at_us)
-    return;
-  for (GList *link = self->contending.head; link != NULL; link = link->next)
-    lowest = MIN (lowest, tenant_level (self, link->data));
-  self->floor = MAX (self->floor, lowest);
-  self->floor_at_us = self->now_us + FLOOR_EVERY_US;
-}
-
-/* begins to wait: with no credit, and with no more debt than anybody remembers */
+/* two at a time, so that each call is cheap and what somebody makes up does not pile up */
 static void
-tenant_join (BerthTenants *self, BerthTenant *tenant)
+forget_some (BerthTenants *self, BerthPeers *peers, ForgetFunc forget)
 {
-  raise_floor (self);
-  tenant_settle (self, tenant);
-  tenant->level = CLAMP (tenant->level, self->floor, self->floor + DEBT_MAX);
-  tenant_move (tenant, &self->contending);
-}
-
-/* those that owe no more than a newcomer would; two at a time, so that each call is cheap and the
- * names that somebody makes up don't pile up */
-static void
-forget_some (BerthTenants *self)
-{
-  for (guint i = 0; i < 2 && self->owing.length > 0; i++)
+  for (guint i = 0; i < 2; i++)
     {
-      BerthTenant *tenant = self->owing.head->data;
+      BerthAccount *account = berth_peers_steal_forgotten (peers, self->now_us);
 
-      tenant_move (tenant, NULL);
-      if (tenant_level (self, tenant) <= self->floor)
-        g_hash_table_remove (self->table, tenant->key);
-      else
-        tenant_move (tenant, &self->owing);
+      if (account != NULL)
+        forget (self, account);
     }
 }
 
-/* puts @tenant where it belongs, or frees it */
-static void
-tenant_place (BerthTenants *self, BerthTenant *tenant)
+static gboolean
+user_contends (BerthUser *user)
 {
   const BerthPlace nothing = { 0 };
+  GList *first = user->tenants.contending.head;
 
-  if (tenant->next_mb > 0 && berth_tenant_has_room (tenant, &nothing, tenant->next_mb))
-    {
-      if (tenant->list != &self->contending)
-        tenant_join (self, tenant);
-      return;
-    }
-  tenant_move (tenant, NULL);
-  if (tenant->next_mb > 0 || tenant->held.slots > 0)
-    return;
-  if (tenant_level (self, tenant) > self->floor)
-    tenant_move (tenant, &self->owing);
-  else
-    g_hash_table_remove (self->table, tenant->key);
+  return first != NULL
+         && berth_account_has_room (&user->account, &nothing, &((BerthTenant *)first->data)->next);
 }
 
-BerthTenantLimits
+/* puts both accounts where they belong, or frees them */
+static void
+settle (BerthTenants *self, BerthTenant *tenant)
+{
+  const BerthPlace nothing = { 0 };
+  BerthUser *user = tenant->user;
+  gboolean contends = tenant->next.slots > 0
+                      && berth_account_has_room (&tenant->account, &nothing, &tenant->next);
+
+  if (!berth_account_settle (&tenant->account, contends, self->now_us))
+    forget_tenant (self, &tenant->account);
+  if (!berth_account_settle (&user->account, user_contends (user), self->now_us))
+    forget_user (self, &user->account);
+}
+
+BerthAccountLimits
 berth_tenants_get_limits (BerthTenants *self, BerthRequest *request)
 {
   return berth_tenant_policy_get (self->policy, request->uid, request->tenant);
 }
 
-void
-berth_tenants_set_policy (BerthTenants *self, BerthTenantPolicy *policy)
+BerthAccountLimits
+berth_tenants_get_user_limits (BerthTenants *self, BerthRequest *request)
 {
-  g_autoptr (GList) all = berth_tenants_list (self);
+  return berth_tenant_policy_get_user (self->policy, request->uid);
+}
 
-  berth_tenant_policy_ref (policy);
-  berth_tenant_policy_unref (self->policy);
-  self->policy = policy;
-  for (GList *link = all; link != NULL; link = link->next)
+static void
+apply_limits (BerthTenants *self, BerthUser *user)
+{
+  const BerthAccountLimits limits = berth_tenant_policy_get_user (self->policy, user->uid);
+
+  berth_account_set_limits (&user->account, &limits, &self->capacity, self->now_us);
+}
+
+static void
+apply_tenant_limits (BerthTenants *self, BerthTenant *tenant)
+{
+  const BerthAccountLimits limits
+      = berth_tenant_policy_get (self->policy, tenant->user->uid, tenant->name);
+
+  berth_account_set_limits (&tenant->account, &limits, &self->capacity, self->now_us);
+}
+
+static void
+apply_all_limits (BerthTenants *self)
+{
+  g_autoptr (GList) users = berth_tenants_list_users (self);
+  g_autoptr (GList) tenants = berth_tenants_list (self);
+
+  for (GList *link = users; link != NULL; link = link->next)
+    apply_limits (self, link->data);
+  for (GList *link = tenants; link != NULL; link = link->next)
+    apply_tenant_limits (self, link->data);
+  for (GList *link = tenants; link != NULL; link = link->next)
     {
       BerthTenant *tenant = link->data;
 
-      tenant_settle (self, tenant); /* by the weight of then */
-      tenant->limits = berth_tenant_policy_get (policy, tenant->uid, tenant->name);
-      tenant_place (self, tenant);
+      if (tenant->account.n_waiting > 0) /* the others' places depend on no limit */
+        settle (self, tenant);
     }
+}
+
+void
+berth_tenants_set_policy (BerthTenants *self, BerthTenantPolicy *policy)
+{
+  berth_tenant_policy_ref (policy);
+  berth_tenant_policy_unref (self->policy);
+  self->policy = policy;
+  apply_all_limits (self);
+}
+
+void
+berth_tenants_set_capacity (BerthTenants *self, const BerthCapacity *capacity)
+{
+  self->capacity = *capacity;
+  apply_all_limits (self);
+}
+
+static BerthUser *
+ensure_user (BerthTenants *self, guint32 uid)
+{
+  BerthUser *user = g_hash_table_lookup (self->users, GUINT_TO_POINTER (uid));
+
+  if (user != NULL)
+    return user;
+  forget_some (self, &self->peers, forget_user);
+  user = g_new0 (BerthUser, 1);
+  user->uid = uid;
+  berth_account_init (&user->account, &self->peers, self->now_us);
+  berth_peers_init (&user->tenants);
+  apply_limits (self, user);
+  g_hash_table_insert (self->users, GUINT_TO_POINTER (uid), user);
+  return user;
 }
 
 /* a tenant's name means something only within its user's own namespace */
 BerthTenant *
 berth_tenants_ensure (BerthTenants *self, BerthRequest *request)
 {
-  BerthTenant *tenant = g_hash_table_lookup (self->table, request->tenant_key);
+  BerthTenant *tenant = g_hash_table_lookup (self->tenants, request->tenant_key);
+  BerthUser *user = NULL;
 
   if (tenant != NULL)
     return tenant;
-  forget_some (self);
+  user = ensure_user (self, request->uid);
+  forget_some (self, &user->tenants, forget_tenant);
   tenant = g_new0 (BerthTenant, 1);
+  tenant->user = user;
   tenant->key = g_strdup (request->tenant_key);
-  tenant->uid = request->uid;
   tenant->name = g_strdup (request->tenant);
-  tenant->limits = berth_tenants_get_limits (self, request);
-  tenant->link.data = tenant;
-  tenant->since_us = self->now_us;
-  tenant->epoch = self->epoch;
   g_queue_init (&tenant->waiting);
-  g_hash_table_insert (self->table, tenant->key, tenant);
+  berth_account_init (&tenant->account, &user->tenants, self->now_us);
+  apply_tenant_limits (self, tenant);
+  user->n_tenants++;
+  g_hash_table_insert (self->tenants, tenant->key, tenant);
   return tenant;
 }
 
-void
-berth_tenants_begin (BerthTenants *self)
+static void
+forget_all (BerthTenants *self, BerthPeers *peers, ForgetFunc forget)
 {
-  self->epoch++;
-  self->begin_us = self->now_us;
-  self->floor = 0;
-  self->floor_at_us = self->now_us;
-  while (self->owing.length > 0)
+  while (peers->owing.length > 0)
+    forget (self, peers->owing.head->data);
+}
+
+void
+berth_tenants_begin (BerthTenants *self, BerthRequest *request)
+{
+  BerthUser *user = NULL;
+
+  if (self->peers.queued->len == 0)
     {
-      BerthTenant *tenant = self->owing.head->data;
-
-      tenant_move (tenant, NULL);
-      g_hash_table_remove (self->table, tenant->key);
+      berth_peers_begin (&self->peers, self->now_us);
+      forget_all (self, &self->peers, forget_user);
     }
+  user = g_hash_table_lookup (self->users, GUINT_TO_POINTER (request->uid));
+  if (user == NULL || user->account.n_waiting > 0)
+    return;
+  berth_peers_begin (&user->tenants, self->now_us);
+  forget_all (self, &user->tenants, forget_tenant);
 }
 
 void
-berth_tenants_note_queue (BerthTenants *self, BerthTenant *tenant, guint next_mb)
+berth_tenants_join_queue (BerthTenant *tenant, guint64 joined)
 {
-  tenant->next_mb = next_mb;
-  tenant_place (self, tenant);
+  berth_account_join_queue (&tenant->account, joined);
+  berth_account_join_queue (&tenant->user->account, joined);
 }
 
 void
-berth_tenants_take (BerthTenants *self, BerthTenant *tenant, guint memory_mb, gint64 cost)
+berth_tenants_leave_queue (BerthTenant *tenant)
 {
-  tenant_settle (self, tenant);
-  tenant->held.slots++;
-  tenant->held.memory_mb += memory_mb;
-  tenant->cost += cost;
-  tenant_place (self, tenant);
+  berth_account_leave_queue (&tenant->account);
+  berth_account_leave_queue (&tenant->user->account);
 }
 
 void
-berth_tenants_give (BerthTenants *self, BerthTenant *tenant, guint memory_mb, gint64 cost)
+berth_tenants_note_queue (BerthTenants *self, BerthTenant *tenant, const BerthPlace *next)
 {
-  tenant_settle (self, tenant);
-  tenant->held.slots--;
-  tenant->held.memory_mb -= memory_mb;
-  tenant->cost -= cost;
-  g_assert (tenant->held.slots >= 0 && tenant->held.memory_mb >= 0 && tenant->cost >= 0);
-  tenant_place (self, tenant);
+  tenant->next = next != NULL ? *next : (BerthPlace){ 0 };
+  settle (self, tenant);
+}
+
+void
+berth_tenants_take (BerthTenants *self, BerthTenant *tenant, const BerthPlace *place, gint64 cost)
+{
+  berth_account_take (&tenant->account, place, cost, self->now_us);
+  berth_account_take (&tenant->user->account, place, cost, self->now_us);
+  settle (self, tenant);
+}
+
+void
+berth_tenants_give (BerthTenants *self, BerthTenant *tenant, const BerthPlace *place, gint64 cost)
+{
+  berth_account_give (&tenant->account, place, cost, self->now_us);
+  berth_account_give (&tenant->user->account, place, cost, self->now_us);
+  settle (self, tenant);
 }
 
 static gint64
-part_of (guint need, guint total)
+cost_of_part (guint need, guint total)
 {
-  return (gint64)need * COST_OF_ALL / MAX (total, 1);
+  return (gint64)need * BERTH_COST_OF_ALL / MAX (total, 1);
 }
 
 gint64
 berth_tenants_cost_of (const BerthCapacity *capacity, BerthRequest *request)
 {
-  gint64 cost = part_of (1, capacity->max_vms);
+  gint64 cost = cost_of_part (1, capacity->max_vms);
 
-  cost = MAX (cost, part_of (request->memory_mb, capacity->memory_mb));
-  cost = MAX (cost, part_of (request->vcpus, capacity->vcpus));
-  return CLAMP (cost, 1, COST_OF_ALL);
-}
-
-gint64
-berth_tenants_get_standing (BerthTenants *self, BerthTenant *tenant)
-{
-  return tenant_level (self, tenant) + berth_tenant_get_step (tenant, tenant->cost);
-}
-
-gint64
-berth_tenant_get_step (const BerthTenant *tenant, gint64 cost)
-{
-  return cost * AHEAD_US / (gint64)tenant->limits.weight;
+  cost = MAX (cost, cost_of_part (request->memory_mb, capacity->memory_mb));
+  cost = MAX (cost, cost_of_part (request->vcpus, capacity->vcpus));
+  return CLAMP (cost, 1, BERTH_COST_OF_ALL);
 }
 
 gboolean
-berth_tenant_has_room (const BerthTenant *tenant, const BerthPlace *more, guint memory_mb)
+berth_tenant_has_room (const BerthTenant *self, const BerthPlace *need)
 {
-  const BerthTenantLimits *limits = &tenant->limits;
-  gint64 slots = tenant->held.slots + more->slots + 1;
-  gint64 total_mb = tenant->held.memory_mb + more->memory_mb + memory_mb;
+  const BerthPlace nothing = { 0 };
 
-  return (limits->max_vms == 0 || slots <= limits->max_vms)
-         && (limits->memory_mb == 0 || total_mb <= limits->memory_mb);
+  return berth_account_has_room (&self->account, &nothing, need)
+         && berth_account_has_room (&self->user->account, &nothing, need);
 }
 
 GList *
 berth_tenants_list (BerthTenants *self)
 {
-  return g_hash_table_get_values (self->table);
+  return g_hash_table_get_values (self->tenants);
+}
+
+GList *
+berth_tenants_list_users (BerthTenants *self)
+{
+  return g_hash_table_get_values (self->users);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decides whose turn it is: first come first served within a tenant, by standing between them. */
+/* Decides whose turn it is: by standing between users, then between the tenants of one; first come
+ * first served within a tenant. */
 #include "berth-waiters.h"
 
 struct _BerthWaiters
 {
   BerthTenants *tenants;
-  GPtrArray *queued;    /* of BerthTenant (unowned): who has waiters, in no order */
-  GPtrArray *heap;      /* of the one walk at a time: BerthTenant (unowned), the next one first */
   GSequence *deadlines; /* of BerthWaiter (unowned), the first deadline first */
   guint64 last_order;
+  guint64 last_walk;
   guint length;
 };
 
@@ -27,8 +27,6 @@ berth_waiters_new (BerthTenants *tenants)
   BerthWaiters *self = g_new0 (BerthWaiters, 1);
 
   self->tenants = tenants;
-  self->queued = g_ptr_array_new ();
-  self->heap = g_ptr_array_new ();
   self->deadlines = g_sequence_new (NULL);
   return self;
 }
@@ -36,33 +34,23 @@ berth_waiters_new (BerthTenants *tenants)
 void
 berth_waiters_free (BerthWaiters *self)
 {
-  g_ptr_array_unref (self->queued);
-  g_ptr_array_unref (self->heap);
   g_sequence_free (self->deadlines);
   g_free (self);
 }
 
+/* what its first waiter needs */
 static void
-queued_add (BerthWaiters *self, BerthTenant *tenant)
-{
-  tenant->queued_at = self->queued->len;
-  g_ptr_array_add (self->queued, tenant);
-}
-
-static void
-queued_remove (BerthWaiters *self, BerthTenant *tenant)
-{
-  g_ptr_array_remove_index_fast (self->queued, tenant->queued_at);
-  if (tenant->queued_at < self->queued->len)
-    ((BerthTenant *)self->queued->pdata[tenant->queued_at])->queued_at = tenant->queued_at;
-}
-
-static guint
-first_memory_mb (BerthTenant *tenant)
+note_first (BerthWaiters *self, BerthTenant *tenant)
 {
   BerthWaiter *first = g_queue_peek_head (&tenant->waiting);
+  BerthPlace next = { .slots = 1 };
 
-  return first != NULL ? first->request->memory_mb : 0;
+  if (first != NULL)
+    {
+      next.memory_mb = first->request->memory_mb;
+      next.vcpus = first->request->vcpus;
+    }
+  berth_tenants_note_queue (self->tenants, tenant, first != NULL ? &next : NULL);
 }
 
 void
@@ -72,11 +60,8 @@ berth_waiters_push (BerthWaiters *self, BerthWaiter *waiter)
 
   g_assert (!waiter->is_queued);
 
-  if (self->length == 0)
-    berth_tenants_begin (self->tenants);
+  berth_tenants_begin (self->tenants, waiter->request);
   tenant = berth_tenants_ensure (self->tenants, waiter->request);
-  if (tenant->waiting.length == 0)
-    queued_add (self, tenant);
   waiter->tenant = tenant;
   waiter->is_queued = TRUE;
   waiter->order = ++self->last_order;
@@ -84,7 +69,8 @@ berth_waiters_push (BerthWaiters *self, BerthWaiter *waiter)
   g_queue_push_tail_link (&tenant->waiting, &waiter->link);
   waiter->deadline = g_sequence_insert_sorted (self->deadlines, waiter, compare_deadlines, NULL);
   self->length++;
-  berth_tenants_note_queue (self->tenants, tenant, first_memory_mb (tenant));
+  berth_tenants_join_queue (tenant, waiter->order);
+  note_first (self, tenant);
 }
 
 void
@@ -99,9 +85,8 @@ berth_waiters_remove (BerthWaiters *self, BerthWaiter *waiter)
   waiter->deadline = NULL;
   waiter->is_queued = FALSE;
   self->length--;
-  if (tenant->waiting.length == 0)
-    queued_remove (self, tenant);
-  berth_tenants_note_queue (self->tenants, tenant, first_memory_mb (tenant));
+  berth_tenants_leave_queue (tenant);
+  note_first (self, tenant);
 }
 
 guint
@@ -110,44 +95,52 @@ berth_waiters_get_length (BerthWaiters *self)
   return self->length;
 }
 
-/* how many of @tenant's come before who stands at @place and arrived as @order, each for @cost */
+/* how many of @peer's come before the waiter of @own that is served when that stands at @place, if
+ * each is for @cost */
 static guint
-count_before_place (BerthWaiters *self, BerthTenant *tenant, gint64 place, gint64 cost,
-                    guint64 order)
+count_before_place (const BerthAccount *peer, const BerthAccount *own, gint64 place, gint64 cost,
+                    gint64 now_us)
 {
-  gint64 step = MAX (berth_tenant_get_step (tenant, cost), 1);
-  gint64 lead = place - berth_tenants_get_standing (self->tenants, tenant);
+  gint64 step = berth_account_get_step (peer, cost);
+  gint64 lead = place - berth_account_get_standing (peer, now_us);
   gint64 count = 0;
 
   if (lead < 0)
     return 0;
   count = (lead + step - 1) / step; /* that stand lower */
-  if (lead % step == 0 && count < tenant->waiting.length)
-    {
-      BerthWaiter *equal = g_queue_peek_nth (&tenant->waiting, (guint)count);
+  if (lead % step == 0 && peer->joined < own->joined)
+    count++;
+  return (guint)MIN (count, peer->n_waiting);
+}
 
-      count += equal->order < order ? 1 : 0;
-    }
-  return (guint)MIN (count, tenant->waiting.length);
+/* how many of all @peers come before the waiter of @own that has @before of its own before it */
+static guint
+count_before (BerthPeers *peers, const BerthAccount *own, guint before, gint64 cost, gint64 now_us)
+{
+  gint64 place
+      = berth_account_get_standing (own, now_us) + before * berth_account_get_step (own, cost);
+  guint count = before;
+
+  for (guint i = 0; i < peers->queued->len; i++)
+    if (peers->queued->pdata[i] != own)
+      count += count_before_place (peers->queued->pdata[i], own, place, cost, now_us);
+  return count;
 }
 
 guint
 berth_waiters_count_before (BerthWaiters *self, BerthWaiter *waiter)
 {
-  BerthTenant *own = waiter->tenant;
+  BerthTenant *tenant = waiter->tenant;
+  BerthUser *user = tenant->user;
+  gint64 now_us = berth_tenants_get_now (self->tenants);
   guint before = 0;
-  gint64 place = 0;
 
   g_assert (waiter->is_queued);
 
-  before = (guint)g_queue_link_index (&own->waiting, &waiter->link);
-  place = berth_tenants_get_standing (self->tenants, own)
-          + before * MAX (berth_tenant_get_step (own, waiter->cost), 1);
-  for (guint i = 0; i < self->queued->len; i++)
-    if (self->queued->pdata[i] != own)
-      before
-          += count_before_place (self, self->queued->pdata[i], place, waiter->cost, waiter->order);
-  return before;
+  before = (guint)g_queue_link_index (&tenant->waiting, &waiter->link);
+  before = count_before (&user->tenants, &tenant->account, before, waiter->cost, now_us);
+  return count_before (berth_tenants_get_users (self->tenants), &user->account, before,
+                       waiter->cost, now_us);
 }
 
 BerthWaiter *
@@ -158,93 +151,101 @@ berth_waiters_peek_deadline (BerthWaiters *self)
   return g_sequence_iter_is_end (first) ? NULL : g_sequence_get (first);
 }
 
-static guint64
-count_for_weight (const BerthTenant *tenant)
+/* of those that wait, the one that has most waiters for its weight; @own, if none has more */
+static BerthAccount *
+pick_most (BerthPeers *peers, BerthAccount *own)
 {
-  return (guint64)tenant->waiting.length * BERTH_TENANT_WEIGHT_MAX / tenant->limits.weight;
+  BerthAccount *most = own;
+
+  for (guint i = 0; i < peers->queued->len; i++)
+    {
+      BerthAccount *account = peers->queued->pdata[i];
+
+      if (most == NULL
+          || berth_account_count_for_weight (account) > berth_account_count_for_weight (most))
+        most = account;
+    }
+  return most;
+}
+
+static BerthWaiter *
+pick_newest (BerthUser *user, BerthWaiter *arrived)
+{
+  BerthAccount *own = arrived->tenant->user == user ? &arrived->tenant->account : NULL;
+  BerthTenant *most = (BerthTenant *)pick_most (&user->tenants, own);
+
+  return most == arrived->tenant ? arrived : g_queue_peek_tail (&most->waiting);
 }
 
 BerthWaiter *
 berth_waiters_peek_excess (BerthWaiters *self, BerthWaiter *arrived)
 {
-  BerthTenant *most = arrived->tenant;
+  BerthPeers *users = berth_tenants_get_users (self->tenants);
 
-  for (guint i = 0; i < self->queued->len; i++)
-    if (count_for_weight (self->queued->pdata[i]) > count_for_weight (most))
-      most = self->queued->pdata[i];
-  return most == arrived->tenant ? arrived : g_queue_peek_tail (&most->waiting);
+  return pick_newest ((BerthUser *)pick_most (users, &arrived->tenant->user->account), arrived);
 }
 
-static gboolean
-comes_before (const BerthTenant *a, const BerthTenant *b)
+BerthWaiter *
+berth_waiters_peek_own_excess (BerthWaiter *arrived)
 {
-  if (a->cursor_place != b->cursor_place)
-    return a->cursor_place < b->cursor_place;
-  return ((BerthWaiter *)a->cursor->data)->order < ((BerthWaiter *)b->cursor->data)->order;
-}
-
-static void
-heap_sift_down (GPtrArray *heap, guint index)
-{
-  gpointer *items = heap->pdata;
-
-  while (2 * index + 1 < heap->len)
-    {
-      guint child = 2 * index + 1;
-      gpointer item = items[index];
-
-      if (child + 1 < heap->len && comes_before (items[child + 1], items[child]))
-        child++;
-      if (!comes_before (items[child], item))
-        return;
-      items[index] = items[child];
-      items[child] = item;
-      index = child;
-    }
+  return pick_newest (arrived->tenant->user, arrived);
 }
 
 void
 berth_waiters_iter_init (BerthWaitersIter *iter, BerthWaiters *self)
 {
-  *iter = (BerthWaitersIter){ .waiters = self };
-  g_ptr_array_set_size (self->heap, 0);
-  for (guint i = 0; i < self->queued->len; i++)
-    {
-      BerthTenant *tenant = self->queued->pdata[i];
+  *iter = (BerthWaitersIter){ .waiters = self, .walk = ++self->last_walk };
+  berth_peers_walk (berth_tenants_get_users (self->tenants), berth_tenants_get_now (self->tenants));
+}
 
-      tenant->cursor = tenant->waiting.head;
-      tenant->cursor_place = berth_tenants_get_standing (self->tenants, tenant);
-      g_ptr_array_add (self->heap, tenant);
+/* the walk goes to @user: its tenants are looked at when they are needed */
+static BerthWaiter *
+user_peek (BerthWaitersIter *iter, BerthUser *user)
+{
+  GPtrArray *queued = user->tenants.queued;
+
+  if (user->walk != iter->walk)
+    {
+      user->walk = iter->walk;
+      berth_peers_walk (&user->tenants, berth_tenants_get_now (iter->waiters->tenants));
+      for (guint i = 0; i < queued->len; i++)
+        {
+          BerthTenant *tenant = queued->pdata[i];
+
+          tenant->cursor = tenant->waiting.head;
+        }
     }
-  for (guint i = self->heap->len / 2; i > 0; i--)
-    heap_sift_down (self->heap, i - 1);
+  return ((BerthTenant *)berth_peers_walk_peek (&user->tenants))->cursor->data;
 }
 
 static void
 iter_advance (BerthWaitersIter *iter)
 {
-  GPtrArray *heap = iter->waiters->heap;
-  BerthTenant *tenant = heap->pdata[0];
-  BerthWaiter *last = tenant->cursor->data;
+  BerthTenant *tenant = iter->last->tenant;
+  BerthUser *user = tenant->user;
+  gint64 cost = iter->is_passed ? 0 : iter->last->cost;
+  gint64 step = cost > 0 ? berth_account_get_step (&tenant->account, cost) : 0;
+  gint64 user_step = cost > 0 ? berth_account_get_step (&user->account, cost) : 0;
+  gboolean is_at_end = FALSE;
 
-  if (!iter->is_passed)
-    tenant->cursor_place += MAX (berth_tenant_get_step (tenant, last->cost), 1);
   tenant->cursor = tenant->cursor->next;
-  if (tenant->cursor == NULL)
-    g_ptr_array_remove_index_fast (heap, 0);
-  heap_sift_down (heap, 0);
+  berth_peers_walk_next (&user->tenants, step, tenant->cursor == NULL);
+  is_at_end = iter->is_skipping_user || berth_peers_walk_peek (&user->tenants) == NULL;
+  berth_peers_walk_next (berth_tenants_get_users (iter->waiters->tenants), user_step, is_at_end);
 }
 
 BerthWaiter *
 berth_waiters_iter_next (BerthWaitersIter *iter)
 {
-  GPtrArray *heap = iter->waiters->heap;
+  BerthUser *user = NULL;
 
-  if (iter->is_begun && heap->len > 0)
+  if (iter->last != NULL)
     iter_advance (iter);
-  iter->is_begun = TRUE;
   iter->is_passed = FALSE;
-  return heap->len > 0 ? ((BerthTenant *)heap->pdata[0])->cursor->data : NULL;
+  iter->is_skipping_user = FALSE;
+  user = (BerthUser *)berth_peers_walk_peek (berth_tenants_get_users (iter->waiters->tenants));
+  iter->last = user != NULL ? user_peek (iter, user) : NULL;
+  return iter->last;
 }
 
 void
@@ -256,7 +257,13 @@ berth_waiters_iter_pass (BerthWaitersIter *iter)
 void
 berth_waiters_iter_skip_tenant (BerthWaitersIter *iter)
 {
-  BerthTenant *tenant = iter->waiters->heap->pdata[0];
+  BerthTenant *tenant = iter->last->tenant;
 
   tenant->cursor = tenant->waiting.tail;
+}
+
+void
+berth_waiters_iter_skip_user (BerthWaitersIter *iter)
+{
+  iter->is_skipping_user = TRUE;
 }

@@ -41,16 +41,18 @@ typedef struct
 /**
  * BerthWaitersIter:
  *
- * Walks the waiters in the order in which they are served: the first one of the tenant that stands
- * lowest, as if each before it had been served, unless its walker says that it was not. Where two
- * stand equal, who came first. Invalid once the queue was changed. Lives on the stack; one walk at
- * a time.
+ * Walks the waiters in the order in which they are served: of the user that stands lowest, the
+ * first one of its tenant that stands lowest, as if each before it had been served, unless its
+ * walker says that it was not. Where two stand equal, who began to wait first. Invalid once the
+ * queue was changed. Lives on the stack; one walk at a time.
  */
 typedef struct
 {
   BerthWaiters *waiters;
-  gboolean is_begun;
+  guint64 walk;
+  BerthWaiter *last;
   gboolean is_passed;
+  gboolean is_skipping_user;
 } BerthWaitersIter;
 
 /* @tenants: (unowned): outlives the queue */
@@ -66,14 +68,18 @@ guint berth_waiters_get_length (BerthWaiters *self);
 guint berth_waiters_count_before (BerthWaiters *self, BerthWaiter *waiter);
 /* the one whose deadline comes first; NULL if none waits */
 BerthWaiter *berth_waiters_peek_deadline (BerthWaiters *self);
-/* the newest of the tenant that has most waiters for its weight; @arrived, if its tenant has */
+/* of the user that has most waiters for its weight, the newest of its tenant that has; @arrived, if
+ * its own have no fewer than any other */
 BerthWaiter *berth_waiters_peek_excess (BerthWaiters *self, BerthWaiter *arrived);
+/* likewise, of the user of @arrived */
+BerthWaiter *berth_waiters_peek_own_excess (BerthWaiter *arrived);
 
 void berth_waiters_iter_init (BerthWaitersIter *iter, BerthWaiters *self);
 BerthWaiter *berth_waiters_iter_next (BerthWaitersIter *iter);
-/* the last one gets nothing: its tenant keeps its turn */
+/* the last one gets nothing: its user and tenant keep their turn */
 void berth_waiters_iter_pass (BerthWaitersIter *iter);
-/* no more of the last one's tenant */
+/* no more of the last one's tenant, or of its user */
 void berth_waiters_iter_skip_tenant (BerthWaitersIter *iter);
+void berth_waiters_iter_skip_user (BerthWaitersIter *iter);
 
 G_END_DECLS

@@ -96,7 +96,7 @@ static const ConfigKey config_keys[] = {
   { "warm_max_idle_s", "warm-max-idle-s", KIND_INT_OR_0, FIELD (warm_max_idle_s), 10, 604800,
     "3600", "10 to 604800, or 0", "seconds after which an unused warm VM is replaced; 0: never" },
   { "tenant_weights", "tenant-weights", KIND_TENANTS, FIELD (tenant_weights), 1,
-    BERTH_TENANT_WEIGHT_MAX, "", "TENANT=1 to 1000, ',' between them; UID:TENANT and * as well",
+    BERTH_ACCOUNT_WEIGHT_MAX, "", "TENANT=1 to 1000, ',' between them; UID:TENANT and * as well",
     "shares of tenants that wait at the same time; 1 for those that are not named" },
   { "tenant_max_vms", "tenant-max-vms", KIND_TENANTS, FIELD (tenant_max_vms), 0, 4096, "",
     "TENANT=0 to 4096, ',' between them; UID:TENANT and * as well",
@@ -674,7 +674,7 @@ berth_config_dup_text (const BerthConfig *self)
 }
 
 static void
-add_to_policy (BerthTenantPolicy *policy, BerthTenantField field, char **entries)
+add_to_policy (BerthTenantPolicy *policy, BerthAccountField field, char **entries)
 {
   for (guint i = 0; entries[i] != NULL; i++)
     {
@@ -697,8 +697,8 @@ berth_config_dup_tenant_policy (const BerthConfig *self)
 {
   BerthTenantPolicy *policy = berth_tenant_policy_new ();
 
-  add_to_policy (policy, BERTH_TENANT_WEIGHT, self->tenant_weights);
-  add_to_policy (policy, BERTH_TENANT_MAX_VMS, self->tenant_max_vms);
-  add_to_policy (policy, BERTH_TENANT_MEMORY_MB, self->tenant_memory_mb);
+  add_to_policy (policy, BERTH_ACCOUNT_WEIGHT, self->tenant_weights);
+  add_to_policy (policy, BERTH_ACCOUNT_MAX_VMS, self->tenant_max_vms);
+  add_to_policy (policy, BERTH_ACCOUNT_MEMORY_MB, self->tenant_memory_mb);
   return policy;
 }

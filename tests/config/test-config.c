@@ -374,7 +374,7 @@ test_tenant_policy (void)
 {
   g_autoptr (BerthConfig) config = berth_config_new ();
   g_autoptr (BerthTenantPolicy) policy = NULL;
-  BerthTenantLimits limits;
+  BerthAccountLimits limits;
 
   g_assert_true (berth_config_set (config, "tenant_weights", "acme=3,7:acme=5", "here", NULL));
   g_assert_true (berth_config_set (config, "tenant_max_vms", "*=2,acme=4,8:*=0", "here", NULL));

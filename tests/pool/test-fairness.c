@@ -5,197 +5,10 @@
 #include <stdlib.h>
 
 #include "berth-admission-private.h"
-#include "core-world.h"
+#include "core-client.h"
 
 #define SECOND G_TIME_SPAN_SECOND
-#define MS G_TIME_SPAN_MILLISECOND
-#define STEP_US (20 * MS)
-#define DEFAULT_SEED                                                                               \
-  7u /* what is asserted of random times is likely for any, and sure for this                      \
-      */
 #define FOREVER BERTH_REQUEST_WAIT_FOREVER
-
-/**
- * Client:
- * @tenant: whose requests these are
- * @memory_mb: of each
- * @hold_us: how long it keeps a VM, on average
- * @every_us: between requests, on average; 0: there are always @backlog waiting
- * @backlog: see @every_us
- * @is_random: times are exponential around their average, else always the same
- *
- * One source of requests, and what came of them.
- */
-typedef struct
-{
-  const char *tenant;
-  guint memory_mb;
-  gint64 hold_us;
-  gint64 every_us;
-  guint backlog;
-  gboolean is_random;
-
-  GRand *rand; /* of its own: the same requests in whatever company */
-  GQueue pending;
-  GQueue running;
-  gint64 next_us;
-  guint n_served;
-  gint64 waited_us;
-  gint64 longest_us;
-  double used; /* seconds times slots */
-  guint most;  /* VMs at a time */
-} Client;
-
-typedef struct
-{
-  guint64 ticket;
-  gint64 arrived_us;
-  gint64 hold_us;
-  gint64 end_us;
-} Job;
-
-static gint64
-some_time (Client *client, gint64 mean_us)
-{
-  if (!client->is_random)
-    return mean_us;
-  return (gint64)(-log (1 - g_rand_double (client->rand)) * (double)mean_us);
-}
-
-static void
-client_ask (Client *client, CoreWorld *world)
-{
-  Job *job = g_new0 (Job, 1);
-
-  job->arrived_us = world->now_us;
-  job->hold_us = some_time (client, client->hold_us);
-  job->ticket = core_world_acquire (world, client->tenant, client->memory_mb, FOREVER);
-  g_queue_push_tail (&client->pending, job);
-}
-
-static void
-client_note_served (Client *client, CoreWorld *world, Job *job)
-{
-  gint64 wait_us = core_world_get_result (world, job->ticket)->at_us - job->arrived_us;
-
-  client->n_served++;
-  client->waited_us += wait_us;
-  client->longest_us = MAX (client->longest_us, wait_us);
-  job->end_us = world->now_us + job->hold_us;
-  g_queue_push_tail (&client->running, job);
-  client->most = MAX (client->most, client->running.length);
-}
-
-static void
-client_end_jobs (Client *client, CoreWorld *world)
-{
-  for (GList *link = client->running.head, *next = NULL; link != NULL; link = next)
-    {
-      Job *job = link->data;
-
-      next = link->next;
-      if (job->end_us > world->now_us)
-        continue;
-      client->used += (double)job->hold_us / SECOND;
-      core_world_destroy (world, core_world_get_vm (world, job->ticket));
-      g_queue_delete_link (&client->running, link);
-      g_free (job);
-    }
-}
-
-static void
-client_step (Client *client, CoreWorld *world)
-{
-  client_end_jobs (client, world);
-  while (client->every_us > 0 && client->next_us <= world->now_us)
-    {
-      client_ask (client, world);
-      client->next_us += some_time (client, client->every_us);
-    }
-  while (client->every_us == 0 && client->pending.length < client->backlog)
-    client_ask (client, world);
-  for (GList *link = client->pending.head, *next = NULL; link != NULL; link = next)
-    {
-      Job *job = link->data;
-
-      next = link->next;
-      if (core_world_get_result (world, job->ticket) == NULL)
-        continue;
-      client_note_served (client, world, job);
-      g_queue_delete_link (&client->pending, link);
-    }
-}
-
-static void
-client_start (Client *client, guint32 seed)
-{
-  client->rand = g_rand_new_with_seed (seed);
-  client->next_us = some_time (client, client->every_us);
-}
-
-static void
-client_stop (Client *client)
-{
-  g_queue_clear_full (&client->pending, g_free);
-  g_queue_clear_full (&client->running, g_free);
-  g_clear_pointer (&client->rand, g_rand_free);
-}
-
-/* @policy: (nullable) */
-static void
-run (Client *clients, guint n, const BerthCapacity *capacity, BerthTenantPolicy *policy,
-     gint64 for_us, guint32 seed)
-{
-  g_autoptr (CoreWorld) world = core_world_new (capacity);
-
-  if (policy != NULL)
-    core_world_set_tenants (world, policy);
-  for (guint i = 0; i < n; i++)
-    client_start (&clients[i], seed + i);
-  while (world->now_us < for_us)
-    {
-      for (guint i = 0; i < n; i++)
-        client_step (&clients[i], world);
-      core_world_advance (world, STEP_US);
-    }
-  for (guint i = 0; i < n; i++)
-    client_stop (&clients[i]);
-}
-
-static guint32
-get_seed (void)
-{
-  const char *text = g_getenv ("BERTH_SEED");
-  guint32 seed = text != NULL ? (guint32)strtoul (text, NULL, 0) : DEFAULT_SEED;
-
-  g_test_message ("BERTH_SEED=%u repeats this run", seed);
-  return seed;
-}
-
-static BerthCapacity
-some_slots (guint max_vms)
-{
-  return (BerthCapacity){
-    .max_vms = max_vms,
-    .memory_mb = max_vms * 256,
-    .vcpus = max_vms,
-    .max_starts = max_vms,
-    .big_request_age_us = 30 * SECOND,
-  };
-}
-
-static double
-mean_wait_s (const Client *client)
-{
-  return (double)client->waited_us / SECOND / MAX (client->n_served, 1);
-}
-
-static void
-assert_ratio (double a, double b, double wanted, double tolerance)
-{
-  g_test_message ("%.1f to %.1f is %.3f to 1, wanted %.3f", a, b, a / b, wanted);
-  g_assert_cmpfloat (fabs (a / b / wanted - 1), <, tolerance);
-}
 
 /* 5: one greedy and nine modest tenants: each modest one waits no longer than twice what it would
  * with a tenth of the slots to itself */
@@ -203,34 +16,35 @@ static void
 check_greedy_and_modest (gint64 greedy_hold_us)
 {
   static const char *const names[] = { "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9" };
-  const BerthCapacity shared = some_slots (10);
-  const BerthCapacity tenth = some_slots (1);
-  Client together[10] = { { .tenant = "greedy", .memory_mb = 256, .hold_us = greedy_hold_us } };
-  guint32 seed = get_seed ();
+  const BerthCapacity shared = core_client_slots (10);
+  const BerthCapacity tenth = core_client_slots (1);
+  CoreClient together[10] = { { .tenant = "greedy", .memory_mb = 256, .hold_us = greedy_hold_us } };
+  guint32 seed = core_client_get_seed ();
 
   together[0].backlog = 100;
   together[0].is_random = TRUE;
   for (guint i = 0; i < 9; i++)
-    together[i + 1] = (Client){
+    together[i + 1] = (CoreClient){
       .tenant = names[i],
       .memory_mb = 256,
       .hold_us = 5 * SECOND,
       .every_us = 7 * SECOND,
       .is_random = TRUE,
     };
-  run (together, 10, &shared, NULL, 3000 * SECOND, seed);
+  core_clients_run (together, 10, &shared, NULL, 3000 * SECOND, seed);
   for (guint i = 1; i < 10; i++)
     {
-      Client alone = { .tenant = names[i - 1], .memory_mb = 256, .hold_us = 5 * SECOND };
+      CoreClient alone = { .tenant = names[i - 1], .memory_mb = 256, .hold_us = 5 * SECOND };
 
       alone.every_us = 7 * SECOND;
       alone.is_random = TRUE;
-      run (&alone, 1, &tenth, NULL, 3000 * SECOND, seed + i);
+      core_clients_run (&alone, 1, &tenth, NULL, 3000 * SECOND, seed + i);
       g_test_message ("%s waits %.2f s of mean, %.1f s at most; alone %.2f and %.1f s",
-                      alone.tenant, mean_wait_s (&together[i]),
-                      (double)together[i].longest_us / SECOND, mean_wait_s (&alone),
+                      alone.tenant, core_client_mean_wait_s (&together[i]),
+                      (double)together[i].longest_us / SECOND, core_client_mean_wait_s (&alone),
                       (double)alone.longest_us / SECOND);
-      g_assert_cmpfloat (mean_wait_s (&together[i]), <=, 2 * mean_wait_s (&alone));
+      g_assert_cmpfloat (core_client_mean_wait_s (&together[i]), <=,
+                         2 * core_client_mean_wait_s (&alone));
       g_assert_cmpint (together[i].longest_us, <=, 2 * alone.longest_us);
       g_assert_cmpuint (together[i].n_served, >=, alone.n_served * 9 / 10);
     }
@@ -257,23 +71,23 @@ test_weights (void)
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
   const guint slots[] = { 1, 3, 8 };
 
-  berth_tenant_policy_set (policy, "heavy", BERTH_TENANT_WEIGHT, 3);
+  berth_tenant_policy_set (policy, "heavy", BERTH_ACCOUNT_WEIGHT, 3);
   for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
     {
-      const BerthCapacity capacity = some_slots (slots[i]);
-      Client same[] = {
+      const BerthCapacity capacity = core_client_slots (slots[i]);
+      CoreClient same[] = {
         { .tenant = "heavy", .memory_mb = 256, .hold_us = SECOND, .backlog = 20 },
         { .tenant = "light", .memory_mb = 256, .hold_us = SECOND, .backlog = 20 },
       };
-      Client slow[] = {
+      CoreClient slow[] = {
         { .tenant = "heavy", .memory_mb = 256, .hold_us = SECOND, .backlog = 20 },
         { .tenant = "light", .memory_mb = 256, .hold_us = 9 * SECOND, .backlog = 20 },
       };
 
-      run (same, 2, &capacity, policy, 1000 * SECOND, 1);
-      assert_ratio (same[0].n_served, same[1].n_served, 3, 0.05);
-      run (slow, 2, &capacity, policy, 2000 * SECOND, 1);
-      assert_ratio (slow[0].used, slow[1].used, 3, 0.05);
+      core_clients_run (same, 2, &capacity, policy, 1000 * SECOND, 1);
+      core_client_assert_ratio (same[0].n_served, same[1].n_served, 3, 0.05);
+      core_clients_run (slow, 2, &capacity, policy, 2000 * SECOND, 1);
+      core_client_assert_ratio (slow[0].used, slow[1].used, 3, 0.05);
     }
 }
 
@@ -286,39 +100,39 @@ test_long_and_large (void)
                                    .vcpus = 64,
                                    .max_starts = 16,
                                    .big_request_age_us = 30 * SECOND };
-  Client length[] = {
+  CoreClient length[] = {
     { .tenant = "slow", .memory_mb = 128, .hold_us = 30 * SECOND, .backlog = 20 },
     { .tenant = "quick", .memory_mb = 128, .hold_us = SECOND, .backlog = 20 },
   };
-  Client size[] = {
+  CoreClient size[] = {
     { .tenant = "large", .memory_mb = 512, .hold_us = 2 * SECOND, .backlog = 20 },
     { .tenant = "small", .memory_mb = 128, .hold_us = 2 * SECOND, .backlog = 20 },
   };
 
-  run (length, 2, &capacity, NULL, 2000 * SECOND, 1);
-  assert_ratio (length[0].used, length[1].used, 1, 0.05);
-  run (size, 2, &capacity, NULL, 1000 * SECOND, 1);
-  assert_ratio (size[0].used * 4, size[1].used, 1, 0.05);
+  core_clients_run (length, 2, &capacity, NULL, 2000 * SECOND, 1);
+  core_client_assert_ratio (length[0].used, length[1].used, 1, 0.05);
+  core_clients_run (size, 2, &capacity, NULL, 1000 * SECOND, 1);
+  core_client_assert_ratio (size[0].used * 4, size[1].used, 1, 0.05);
 }
 
 /* 5: a request for most of the memory is served soon after its age limit, whatever small ones do */
 static void
 test_big_is_not_starved (void)
 {
-  BerthCapacity capacity = some_slots (10);
-  Client clients[10] = { { .tenant = "big", .memory_mb = 2000, .hold_us = 2 * SECOND } };
+  BerthCapacity capacity = core_client_slots (10);
+  CoreClient clients[10] = { { .tenant = "big", .memory_mb = 2000, .hold_us = 2 * SECOND } };
   static const char *const names[] = { "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9" };
 
   clients[0].backlog = 1;
   for (guint i = 1; i < 10; i++)
-    clients[i] = (Client){
+    clients[i] = (CoreClient){
       .tenant = names[i - 1],
       .memory_mb = 256,
       .hold_us = 5 * SECOND,
       .backlog = 5,
       .is_random = TRUE,
     };
-  run (clients, 10, &capacity, NULL, 1000 * SECOND, get_seed ());
+  core_clients_run (clients, 10, &capacity, NULL, 1000 * SECOND, core_client_get_seed ());
   g_test_message ("%u big ones, %.1f s at most", clients[0].n_served,
                   (double)clients[0].longest_us / SECOND);
   g_assert_cmpuint (clients[0].n_served, >, 10);
@@ -330,16 +144,16 @@ static void
 test_caps (void)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
-  const BerthCapacity capacity = some_slots (10);
-  Client clients[] = {
+  const BerthCapacity capacity = core_client_slots (10);
+  CoreClient clients[] = {
     { .tenant = "two", .memory_mb = 128, .hold_us = SECOND, .backlog = 50 },
     { .tenant = "three", .memory_mb = 256, .hold_us = SECOND, .backlog = 50 },
     { .tenant = "any", .memory_mb = 256, .hold_us = SECOND, .backlog = 50 },
   };
 
-  berth_tenant_policy_set (policy, "two", BERTH_TENANT_MAX_VMS, 2);
-  berth_tenant_policy_set (policy, "three", BERTH_TENANT_MEMORY_MB, 800);
-  run (clients, 3, &capacity, policy, 100 * SECOND, 1);
+  berth_tenant_policy_set (policy, "two", BERTH_ACCOUNT_MAX_VMS, 2);
+  berth_tenant_policy_set (policy, "three", BERTH_ACCOUNT_MEMORY_MB, 800);
+  core_clients_run (clients, 3, &capacity, policy, 100 * SECOND, 1);
   g_assert_cmpuint (clients[0].most, ==, 2);
   g_assert_cmpuint (clients[1].most, ==, 3);
   g_assert_cmpuint (clients[2].most, ==, 5);
@@ -353,18 +167,18 @@ static void
 test_no_credit_from_a_cap (void)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
-  const BerthCapacity capacity = some_slots (10);
-  Client clients[] = {
+  const BerthCapacity capacity = core_client_slots (10);
+  CoreClient clients[] = {
     { .tenant = "capped", .memory_mb = 256, .hold_us = SECOND, .backlog = 20 },
     { .tenant = "any", .memory_mb = 256, .hold_us = SECOND, .backlog = 20 },
     { .tenant = "new", .memory_mb = 256, .hold_us = SECOND, .backlog = 20 },
   };
   g_autoptr (CoreWorld) world = core_world_new (&capacity);
 
-  berth_tenant_policy_set (policy, "capped", BERTH_TENANT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "capped", BERTH_ACCOUNT_MAX_VMS, 1);
   core_world_set_tenants (world, policy);
   for (guint i = 0; i < 3; i++)
-    client_start (&clients[i], i);
+    core_client_start (&clients[i], i);
   while (world->now_us < 1030 * SECOND)
     {
       if (world->now_us == 1000 * SECOND)
@@ -375,13 +189,13 @@ test_no_credit_from_a_cap (void)
           clients[0].used = clients[1].used = 0;
         }
       for (guint i = 0; i < (world->now_us < 1000 * SECOND ? 2 : 3); i++)
-        client_step (&clients[i], world);
-      core_world_advance (world, STEP_US);
+        core_client_step (&clients[i], world);
+      core_world_advance (world, CORE_CLIENT_STEP_US);
     }
-  assert_ratio (clients[0].used, clients[1].used, 1, 0.15);
-  assert_ratio (clients[2].used, clients[1].used, 1, 0.15);
+  core_client_assert_ratio (clients[0].used, clients[1].used, 1, 0.15);
+  core_client_assert_ratio (clients[2].used, clients[1].used, 1, 0.15);
   for (guint i = 0; i < 3; i++)
-    client_stop (&clients[i]);
+    core_client_stop (&clients[i]);
 }
 
 /* one that its own cap could never hold is refused at once; one at its cap waits, or is told why */
@@ -389,14 +203,14 @@ static void
 test_refused_and_waiting (void)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
-  const BerthCapacity capacity = some_slots (10);
+  const BerthCapacity capacity = core_client_slots (10);
   g_autoptr (CoreWorld) world = core_world_new (&capacity);
   guint64 held = 0;
   guint64 waiting = 0;
   guint64 ticket = 0;
 
-  berth_tenant_policy_set (policy, "*", BERTH_TENANT_MAX_VMS, 1);
-  berth_tenant_policy_set (policy, "acme", BERTH_TENANT_MEMORY_MB, 512);
+  berth_tenant_policy_set (policy, "*", BERTH_ACCOUNT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MEMORY_MB, 512);
   core_world_set_tenants (world, policy);
   ticket = core_world_acquire (world, "acme", 513, FOREVER);
   core_world_assert_error (world, ticket, BERTH_ERROR, BERTH_ERROR_INVALID);
@@ -422,7 +236,7 @@ static void
 test_policy_changes (void)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
-  const BerthCapacity capacity = some_slots (3);
+  const BerthCapacity capacity = core_client_slots (3);
   g_autoptr (CoreWorld) world = core_world_new (&capacity);
   guint64 held[3] = { 0 };
   guint64 big = 0;
@@ -432,8 +246,8 @@ test_policy_changes (void)
     held[i] = core_world_acquire (world, "acme", 128, FOREVER);
   big = core_world_acquire (world, "acme", 600, FOREVER);
   small = core_world_acquire (world, "acme", 128, FOREVER);
-  berth_tenant_policy_set (policy, "acme", BERTH_TENANT_MAX_VMS, 1);
-  berth_tenant_policy_set (policy, "acme", BERTH_TENANT_MEMORY_MB, 256);
+  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MEMORY_MB, 256);
   core_world_set_tenants (world, policy);
   core_world_assert_error (world, big, BERTH_ERROR, BERTH_ERROR_INVALID);
   core_world_destroy (world, core_world_get_vm (world, held[0]));
@@ -448,14 +262,14 @@ static void
 test_big_behind_its_cap (void)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
-  const BerthCapacity capacity = some_slots (10);
+  const BerthCapacity capacity = core_client_slots (10);
   g_autoptr (CoreWorld) world = core_world_new (&capacity);
   guint64 held = 0;
   guint64 big = 0;
   guint64 passing = 0;
   guint64 late = 0;
 
-  berth_tenant_policy_set (policy, "acme", BERTH_TENANT_MEMORY_MB, 512);
+  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MEMORY_MB, 512);
   core_world_set_tenants (world, policy);
   held = core_world_acquire (world, "acme", 300, FOREVER);
   big = core_world_acquire (world, "acme", 400, FOREVER);
@@ -476,14 +290,14 @@ static void
 test_waiting_for_its_own (void)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
-  BerthCapacity capacity = some_slots (3);
+  BerthCapacity capacity = core_client_slots (3);
   g_autoptr (CoreWorld) world = NULL;
   guint64 held = 0;
   guint64 waiting = 0;
 
   capacity.memory_mb = 512;
   world = core_world_new (&capacity);
-  berth_tenant_policy_set (policy, "capped", BERTH_TENANT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "capped", BERTH_ACCOUNT_MAX_VMS, 1);
   core_world_set_tenants (world, policy);
   berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_DESTROY, SECOND);
   held = core_world_acquire (world, "capped", 128, FOREVER);
@@ -499,12 +313,12 @@ static void
 test_no_wait_at_its_cap (void)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
-  const BerthCapacity capacity = some_slots (1);
+  const BerthCapacity capacity = core_client_slots (1);
   g_autoptr (CoreWorld) world = core_world_new (&capacity);
   guint64 held = 0;
   guint64 next = 0;
 
-  berth_tenant_policy_set (policy, "*", BERTH_TENANT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "*", BERTH_ACCOUNT_MAX_VMS, 1);
   core_world_set_tenants (world, policy);
   berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_DESTROY, SECOND);
   held = core_world_acquire (world, "capped", 128, FOREVER);
@@ -519,7 +333,7 @@ test_no_wait_at_its_cap (void)
 static void
 test_not_served_is_not_charged (void)
 {
-  BerthCapacity capacity = some_slots (3);
+  BerthCapacity capacity = core_client_slots (3);
   g_autoptr (CoreWorld) world = NULL;
   guint64 other = 0;
   guint64 small = 0;
@@ -555,7 +369,7 @@ static void
 test_adopted (void)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
-  const BerthCapacity capacity = some_slots (2);
+  const BerthCapacity capacity = core_client_slots (2);
   g_autoptr (CoreWorld) world = core_world_new (&capacity);
   g_autoptr (BerthVm) first = NULL;
   g_autoptr (BerthVm) second = NULL;
@@ -563,7 +377,7 @@ test_adopted (void)
   guint64 capped = 0;
   guint64 other = 0;
 
-  berth_tenant_policy_set (policy, "acme", BERTH_TENANT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MAX_VMS, 1);
   core_world_set_tenants (world, policy);
   first = adopt (world, "00000000000000000000000000000001");
   second = adopt (world, "00000000000000000000000000000002");
@@ -583,7 +397,7 @@ test_adopted (void)
 static void
 test_full_queue (void)
 {
-  BerthCapacity capacity = some_slots (1);
+  BerthCapacity capacity = core_client_slots (1);
   g_autoptr (CoreWorld) world = NULL;
   guint64 greedy[4] = { 0 };
   guint64 modest = 0;
@@ -606,7 +420,7 @@ time_long_queue (guint n_tenants, BerthTenantPolicy *policy)
   g_autoptr (GPtrArray) effects
       = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_effect_free);
   g_autoptr (GTimer) timer = g_timer_new ();
-  const BerthCapacity capacity = some_slots (100);
+  const BerthCapacity capacity = core_client_slots (100);
   BerthMessage message = { .type = BERTH_MESSAGE_SET_TENANTS, .policy = policy };
   double filling = 0;
   guint n_served = 0;
@@ -649,9 +463,9 @@ test_long_queue (void)
   g_autoptr (BerthTenantPolicy) none = berth_tenant_policy_new ();
   g_autoptr (BerthTenantPolicy) capped = berth_tenant_policy_new ();
 
-  berth_tenant_policy_set (capped, "t0", BERTH_TENANT_MAX_VMS, 5);
-  berth_tenant_policy_set (capped, "t0", BERTH_TENANT_WEIGHT, 1000);
-  berth_tenant_policy_set (capped, "t1", BERTH_TENANT_MEMORY_MB, 1000);
+  berth_tenant_policy_set (capped, "t0", BERTH_ACCOUNT_MAX_VMS, 5);
+  berth_tenant_policy_set (capped, "t0", BERTH_ACCOUNT_WEIGHT, 1000);
+  berth_tenant_policy_set (capped, "t1", BERTH_ACCOUNT_MEMORY_MB, 1000);
   time_long_queue (1, none);
   time_long_queue (10, none);
   time_long_queue (10, capped);

@@ -116,7 +116,7 @@ do_acquire (Chaos *chaos)
   request = berth_request_new (templates[between (chaos, 0, 2)],
                                (guint)between (chaos, 1, chaos->is_calm ? 1 : max_size) * 128,
                                (guint)between (chaos, 1, chaos->is_calm ? 1 : 2),
-                               tenants[between (chaos, 0, 3)], NULL, (guint32)between (chaos, 0, 1),
+                               tenants[between (chaos, 0, 3)], NULL, (guint32)between (chaos, 0, 2),
                                wait_us, NULL);
   ticket = core_world_acquire_request (chaos->world, request);
   g_array_append_val (chaos->tickets, ticket);
@@ -192,6 +192,29 @@ do_tell (Chaos *chaos)
 }
 
 static void
+set_users (Chaos *chaos, BerthTenantPolicy *policy)
+{
+  static const char *const patterns[] = { "0", "1", "*" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (patterns); i++)
+    {
+      if (percent (chaos, 50))
+        berth_tenant_policy_set_user (policy, patterns[i], BERTH_ACCOUNT_WEIGHT,
+                                      (guint)between (chaos, 1, 5));
+      if (percent (chaos, 30))
+        berth_tenant_policy_set_user (policy, patterns[i], BERTH_ACCOUNT_MAX_VMS,
+                                      (guint)between (chaos, 0, 4));
+      if (percent (chaos, 30))
+        berth_tenant_policy_set_user (policy, patterns[i], BERTH_ACCOUNT_MEMORY_MB,
+                                      (guint)between (chaos, 1, 10) * 128);
+    }
+  if (percent (chaos, 50))
+    berth_tenant_policy_set_user_part (policy, between (chaos, 1, 9) / 10.0);
+  if (percent (chaos, 50))
+    berth_tenant_policy_exempt (policy, (guint32)between (chaos, 0, 1));
+}
+
+static void
 do_set_tenants (Chaos *chaos)
 {
   static const char *const patterns[] = { "a", "b", "*", "0:a", "1:*" };
@@ -200,15 +223,16 @@ do_set_tenants (Chaos *chaos)
   for (guint i = 0; i < G_N_ELEMENTS (patterns); i++)
     {
       if (percent (chaos, 50))
-        berth_tenant_policy_set (policy, patterns[i], BERTH_TENANT_WEIGHT,
+        berth_tenant_policy_set (policy, patterns[i], BERTH_ACCOUNT_WEIGHT,
                                  (guint)between (chaos, 1, 5));
       if (percent (chaos, 30))
-        berth_tenant_policy_set (policy, patterns[i], BERTH_TENANT_MAX_VMS,
+        berth_tenant_policy_set (policy, patterns[i], BERTH_ACCOUNT_MAX_VMS,
                                  (guint)between (chaos, 0, 3));
       if (percent (chaos, 30))
-        berth_tenant_policy_set (policy, patterns[i], BERTH_TENANT_MEMORY_MB,
+        berth_tenant_policy_set (policy, patterns[i], BERTH_ACCOUNT_MEMORY_MB,
                                  (guint)between (chaos, 1, 8) * 128);
     }
+  set_users (chaos, policy);
   core_world_set_tenants (chaos->world, policy);
 }
 

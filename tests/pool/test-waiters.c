@@ -8,6 +8,8 @@
 #define SECOND G_TIME_SPAN_SECOND
 #define COST 1000
 
+static const BerthPlace place = { .slots = 1, .memory_mb = 192, .vcpus = 1 };
+
 typedef struct
 {
   BerthTenants *tenants;
@@ -51,7 +53,7 @@ static void
 drop (Queue *queue, BerthWaiter *waiter, gboolean served)
 {
   if (served)
-    berth_tenants_take (queue->tenants, waiter->tenant, 192, COST);
+    berth_tenants_take (queue->tenants, waiter->tenant, &place, COST);
   berth_waiters_remove (queue->waiters, waiter);
   berth_request_unref (waiter->request);
   g_free (waiter);
@@ -66,8 +68,14 @@ peek (Queue *queue)
   return berth_waiters_iter_next (&iter);
 }
 
+static gint64
+standing (Queue *queue, BerthTenant *tenant)
+{
+  return berth_account_get_standing (&tenant->account, berth_tenants_get_now (queue->tenants));
+}
+
 static void
-set_policy (Queue *queue, const char *pattern, BerthTenantField field, guint value)
+set_policy (Queue *queue, const char *pattern, BerthAccountField field, guint value)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
 
@@ -115,10 +123,11 @@ test_turns_between_tenants (void)
   push (queue, 11, 1000, "modest", G_MAXINT64);
   push (queue, 12, 1000, "modest", G_MAXINT64);
   push (queue, 21, 1000, NULL, G_MAXINT64);
-  /* the same name of another user is another tenant */
+  /* the same name of another user is another tenant, and that user's turn comes first */
   push (queue, 31, 1001, "greedy", G_MAXINT64);
+  push (queue, 32, 1001, "greedy", G_MAXINT64);
   order = serve_all (queue);
-  g_assert_cmpstr (order, ==, "1 11 21 31 2 12 3 4 ");
+  g_assert_cmpstr (order, ==, "1 31 11 32 21 2 12 3 4 ");
 }
 
 static void
@@ -186,7 +195,7 @@ test_weights (void)
   g_autoptr (Queue) queue = queue_new ();
   g_autofree char *order = NULL;
 
-  set_policy (queue, "heavy", BERTH_TENANT_WEIGHT, 3);
+  set_policy (queue, "heavy", BERTH_ACCOUNT_WEIGHT, 3);
   for (guint64 i = 1; i <= 6; i++)
     push (queue, i, 1000, "heavy", G_MAXINT64);
   push (queue, 11, 1000, "light", G_MAXINT64);
@@ -211,14 +220,14 @@ test_use_is_charged (void)
   slow = peek (queue)->tenant;
   drop (queue, peek (queue), TRUE);
   berth_tenants_set_now (queue->tenants, 10 * SECOND);
-  berth_tenants_give (queue->tenants, slow, 192, COST);
+  berth_tenants_give (queue->tenants, slow, &place, COST);
   for (guint i = 1; i <= 4; i++)
     {
       quick = peek (queue)->tenant;
       g_assert_cmpuint (peek (queue)->ticket, ==, 10 + i);
       drop (queue, peek (queue), TRUE);
       berth_tenants_set_now (queue->tenants, (10 + i) * SECOND);
-      berth_tenants_give (queue->tenants, quick, 192, COST);
+      berth_tenants_give (queue->tenants, quick, &place, COST);
     }
   g_assert_cmpuint (peek (queue)->ticket, ==, 2);
   drop (queue, peek (queue), FALSE);
@@ -241,11 +250,10 @@ test_no_credit_and_no_escape (void)
   berth_tenants_set_now (queue->tenants, 100 * SECOND);
   /* the one that waits is at 100 s: who comes now starts there */
   push (queue, 21, 1000, "late", G_MAXINT64);
-  g_assert_cmpint (berth_tenants_get_standing (queue->tenants, busy), ==,
-                   100 * SECOND * COST + berth_tenant_get_step (busy, COST));
+  g_assert_cmpint (standing (queue, busy), ==,
+                   100 * SECOND * COST + berth_account_get_step (&busy->account, COST));
   g_assert_cmpuint (peek (queue)->ticket, ==, 21);
-  g_assert_cmpint (berth_tenants_get_standing (queue->tenants, peek (queue)->tenant), ==,
-                   100 * SECOND * COST);
+  g_assert_cmpint (standing (queue, peek (queue)->tenant), ==, 100 * SECOND * COST);
   /* leaving and coming back: still behind */
   drop (queue, busy->waiting.head->data, FALSE);
   push (queue, 3, 1000, "busy", G_MAXINT64);
@@ -254,8 +262,7 @@ test_no_credit_and_no_escape (void)
   drop (queue, peek (queue), FALSE);
   /* nobody waits: all is forgotten but what is held */
   push (queue, 4, 1000, "busy", G_MAXINT64);
-  g_assert_cmpint (berth_tenants_get_standing (queue->tenants, busy), ==,
-                   berth_tenant_get_step (busy, COST));
+  g_assert_cmpint (standing (queue, busy), ==, berth_account_get_step (&busy->account, COST));
   drop (queue, peek (queue), FALSE);
 }
 
@@ -269,7 +276,7 @@ test_count_before_is_the_walk (void)
   g_autoptr (Queue) queue = queue_new ();
 
   g_test_message ("BERTH_SEED=%u repeats this run", seed);
-  set_policy (queue, "t1", BERTH_TENANT_WEIGHT, 7);
+  set_policy (queue, "t1", BERTH_ACCOUNT_WEIGHT, 7);
   for (guint i = 0; i < 2000; i++)
     {
       g_autofree char *name = g_strdup_printf ("t%d", g_rand_int_range (rand, 0, 8));
@@ -278,14 +285,14 @@ test_count_before_is_the_walk (void)
       guint before = 0;
 
       berth_tenants_set_now (queue->tenants, i * SECOND);
-      push (queue, i + 1, 1000, name, G_MAXINT64);
+      push (queue, i + 1, (guint32)g_rand_int_range (rand, 1000, 1004), name, G_MAXINT64);
       if (berth_waiters_get_length (queue->waiters) > 40 || g_rand_boolean (rand))
         {
           BerthTenant *tenant = peek (queue)->tenant;
 
           drop (queue, peek (queue), TRUE);
-          if (g_rand_boolean (rand) || tenant->held.slots > 3)
-            berth_tenants_give (queue->tenants, tenant, 192, COST);
+          if (g_rand_boolean (rand) || tenant->account.held.slots > 3)
+            berth_tenants_give (queue->tenants, tenant, &place, COST);
         }
       berth_waiters_iter_init (&iter, queue->waiters);
       while ((waiter = berth_waiters_iter_next (&iter)) != NULL)
@@ -313,10 +320,10 @@ test_made_up_names_are_forgotten (void)
 
       drop (queue, waiter, TRUE);
       rest = peek (queue)->tenant;
-      if (rest->held.slots == 0)
-        berth_tenants_take (queue->tenants, rest, 192, COST);
+      if (rest->account.held.slots == 0)
+        berth_tenants_take (queue->tenants, rest, &place, COST);
       berth_tenants_set_now (queue->tenants, i * SECOND);
-      berth_tenants_give (queue->tenants, tenant, 192, COST);
+      berth_tenants_give (queue->tenants, tenant, &place, COST);
     }
   all = berth_tenants_list (queue->tenants);
   g_assert_cmpuint (g_list_length (all), <, 10);
@@ -337,7 +344,7 @@ test_excess (void)
   g_assert_true (berth_waiters_peek_excess (queue->waiters, arrived) == newest);
   arrived = push (queue, 12, 1000, "modest", G_MAXINT64);
   g_assert_true (berth_waiters_peek_excess (queue->waiters, arrived) == arrived);
-  set_policy (queue, "greedy", BERTH_TENANT_WEIGHT, 3);
+  set_policy (queue, "greedy", BERTH_ACCOUNT_WEIGHT, 3);
   arrived = push (queue, 3, 1000, "greedy", G_MAXINT64);
   g_assert_cmpuint (berth_waiters_peek_excess (queue->waiters, arrived)->ticket, ==, 12);
   while (peek (queue) != NULL)
