@@ -31,6 +31,7 @@ typedef enum
   KIND_SCOPE,    /* char *, one of three words */
   KIND_VIRT,     /* char *, one of two words, empty for none */
   KIND_TENANTS,  /* char **, PATTERN=NUMBER, ',' between them, no pattern twice */
+  KIND_USERS,    /* likewise, UID=NUMBER or *=NUMBER */
 } ConfigKind;
 
 typedef struct
@@ -72,7 +73,7 @@ static const ConfigKey config_keys[] = {
     "0.1 to 100", "vCPUs that may run for each CPU of the host" },
   { "host_reserve_mb", "host-reserve-mb", KIND_INT, FIELD (host_reserve_mb), 0, 16777216, "512",
     "0 to 16777216", "MiB of memory that are left to the host" },
-  { "max_waiters", "max-waiters", KIND_INT_OR_0, FIELD (max_waiters), 1, 1000000, "0",
+  { "max_waiters", "max-waiters", KIND_INT_OR_0, FIELD (max_waiters), 1, 1000000, "1000",
     "1 to 1000000, or 0", "requests that may wait for capacity; 0: any number" },
   { "wait_timeout_s", "wait-timeout-s", KIND_INT_OR_0, FIELD (wait_timeout_s), 1, 2592000, "0",
     "1 to 2592000, or 0", "seconds that a request waits if it does not say itself; 0: for ever" },
@@ -95,15 +96,28 @@ static const ConfigKey config_keys[] = {
     "requests need them; 0: none" },
   { "warm_max_idle_s", "warm-max-idle-s", KIND_INT_OR_0, FIELD (warm_max_idle_s), 10, 604800,
     "3600", "10 to 604800, or 0", "seconds after which an unused warm VM is replaced; 0: never" },
+  { "uid_weights", "uid-weights", KIND_USERS, FIELD (uid_weights), 1, BERTH_ACCOUNT_WEIGHT_MAX, "",
+    "UID=1 to 1000, ',' between them; * is any user",
+    "shares of users that wait at the same time; 1 for those that are not named" },
+  { "uid_max_vms", "uid-max-vms", KIND_USERS, FIELD (uid_max_vms), 0, 4096, "",
+    "UID=0 to 4096, ',' between them; * is any user",
+    "VMs that a user may have at a time, of all its tenants; 0: no cap, nor that of uid_part" },
+  { "uid_memory_mb", "uid-memory-mb", KIND_USERS, FIELD (uid_memory_mb), 128, 16777216, "",
+    "UID=128 to 16777216 or 0, ',' between them; * is any user",
+    "MiB of memory of a user's VMs together; 0: no cap, nor that of uid_part" },
+  { "uid_part", "uid-part", KIND_DOUBLE, FIELD (uid_part), 0.01, 1, "0.9", "0.01 to 1",
+    "part of all VMs, vCPUs, memory and max_waiters that a user may have, one VM at least; not for "
+    "root, berthd's own user, and caps that uid_max_vms or uid_memory_mb name; 1: all" },
   { "tenant_weights", "tenant-weights", KIND_TENANTS, FIELD (tenant_weights), 1,
     BERTH_ACCOUNT_WEIGHT_MAX, "", "TENANT=1 to 1000, ',' between them; UID:TENANT and * as well",
-    "shares of tenants that wait at the same time; 1 for those that are not named" },
+    "shares of one user's tenants that wait at the same time; 1 for those that are not named" },
   { "tenant_max_vms", "tenant-max-vms", KIND_TENANTS, FIELD (tenant_max_vms), 0, 4096, "",
     "TENANT=0 to 4096, ',' between them; UID:TENANT and * as well",
-    "VMs that a tenant may have at a time; * is any tenant, 0: no cap" },
+    "VMs that a tenant may have at a time; * and UID:* are each one by itself (uid_max_vms: all of "
+    "a user's), 0: no cap" },
   { "tenant_memory_mb", "tenant-memory-mb", KIND_TENANTS, FIELD (tenant_memory_mb), 128, 16777216,
     "", "TENANT=128 to 16777216 or 0, ',' between them; UID:TENANT and * as well",
-    "MiB of memory of a tenant's VMs together; * is any tenant, 0: no cap" },
+    "MiB of memory of a tenant's VMs together; * and UID:* are each one by itself, 0: no cap" },
   { "image_dir", "image-dir", KIND_PATH, FIELD (image_dir), 0, 0, NULL, "an absolute path",
     "folder of the guest's images (images.json)" },
   { "snapshot_dir", "snapshot-dir", KIND_PATH, FIELD (snapshot_dir), 0, 0, NULL, "an absolute path",
@@ -302,14 +316,16 @@ static gboolean
 tenants_are_valid (const ConfigKey *key, char **entries)
 {
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  gboolean zero_is_none = key->offset != FIELD (tenant_weights);
+  gboolean (*is_pattern) (const char *pattern)
+      = key->kind == KIND_USERS ? berth_user_pattern_is_valid : berth_tenant_pattern_is_valid;
+  gboolean zero_is_none = key->min != 1; /* a cap; no weight is 0 */
 
   for (guint i = 0; entries[i] != NULL; i++)
     {
       g_autofree char *pattern = NULL;
       guint64 value = 0;
 
-      if (!split_tenant (entries[i], &pattern, &value) || !berth_tenant_pattern_is_valid (pattern)
+      if (!split_tenant (entries[i], &pattern, &value) || !is_pattern (pattern)
           || value > (guint64)key->max
           || (value < (guint64)key->min && !(value == 0 && zero_is_none))
           || !g_hash_table_add (seen, g_steal_pointer (&pattern)))
@@ -406,6 +422,7 @@ set_value (BerthConfig *self, const ConfigKey *key, const char *value)
     case KIND_PATHS:
     case KIND_WARM:
     case KIND_TENANTS:
+    case KIND_USERS:
       return set_list (self, key, value);
     default:
       if (!string_is_valid (key, value))
@@ -452,6 +469,7 @@ berth_config_free (BerthConfig *self)
       case KIND_PATHS:
       case KIND_WARM:
       case KIND_TENANTS:
+      case KIND_USERS:
         g_strfreev (G_STRUCT_MEMBER (char **, self, config_keys[i].offset));
         break;
       default:
@@ -635,6 +653,7 @@ dup_value (const BerthConfig *self, const ConfigKey *key)
       return g_strjoinv (":", G_STRUCT_MEMBER (char **, self, key->offset));
     case KIND_WARM:
     case KIND_TENANTS:
+    case KIND_USERS:
       return g_strjoinv (",", G_STRUCT_MEMBER (char **, self, key->offset));
     default:
       {
@@ -673,8 +692,11 @@ berth_config_dup_text (const BerthConfig *self)
   return g_string_free (text, FALSE);
 }
 
+typedef gboolean (*SetLimitFunc) (BerthTenantPolicy *policy, const char *pattern,
+                                  BerthAccountField field, guint value);
+
 static void
-add_to_policy (BerthTenantPolicy *policy, BerthAccountField field, char **entries)
+add_to_policy (BerthTenantPolicy *policy, SetLimitFunc set, BerthAccountField field, char **entries)
 {
   for (guint i = 0; entries[i] != NULL; i++)
     {
@@ -682,7 +704,7 @@ add_to_policy (BerthTenantPolicy *policy, BerthAccountField field, char **entrie
       guint64 value = 0;
 
       if (split_tenant (entries[i], &pattern, &value))
-        berth_tenant_policy_set (policy, pattern, field, (guint)value);
+        set (policy, pattern, field, (guint)value);
     }
 }
 
@@ -690,15 +712,26 @@ add_to_policy (BerthTenantPolicy *policy, BerthAccountField field, char **entrie
  * berth_config_dup_tenant_policy:
  * @self: a configuration
  *
- * Returns: (transfer full): tenants' weights and caps
+ * Root and the user of this process may change the settings, so no part is kept from them that they
+ * have not chosen themselves: a host that only its administrator uses is used in full.
+ *
+ * Returns: (transfer full): users' and tenants' weights and caps
  */
 BerthTenantPolicy *
 berth_config_dup_tenant_policy (const BerthConfig *self)
 {
   BerthTenantPolicy *policy = berth_tenant_policy_new ();
+  SetLimitFunc of_user = berth_tenant_policy_set_user;
+  SetLimitFunc of_tenant = berth_tenant_policy_set;
 
-  add_to_policy (policy, BERTH_ACCOUNT_WEIGHT, self->tenant_weights);
-  add_to_policy (policy, BERTH_ACCOUNT_MAX_VMS, self->tenant_max_vms);
-  add_to_policy (policy, BERTH_ACCOUNT_MEMORY_MB, self->tenant_memory_mb);
+  add_to_policy (policy, of_user, BERTH_ACCOUNT_WEIGHT, self->uid_weights);
+  add_to_policy (policy, of_user, BERTH_ACCOUNT_MAX_VMS, self->uid_max_vms);
+  add_to_policy (policy, of_user, BERTH_ACCOUNT_MEMORY_MB, self->uid_memory_mb);
+  add_to_policy (policy, of_tenant, BERTH_ACCOUNT_WEIGHT, self->tenant_weights);
+  add_to_policy (policy, of_tenant, BERTH_ACCOUNT_MAX_VMS, self->tenant_max_vms);
+  add_to_policy (policy, of_tenant, BERTH_ACCOUNT_MEMORY_MB, self->tenant_memory_mb);
+  berth_tenant_policy_set_user_part (policy, self->uid_part);
+  berth_tenant_policy_exempt (policy, 0);
+  berth_tenant_policy_exempt (policy, (guint32)geteuid ());
   return policy;
 }

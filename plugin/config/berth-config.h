@@ -37,6 +37,10 @@ G_BEGIN_DECLS
  * @warm: (array zero-terminated=1): warm targets, "python=2" or "python=0..4"
  * @warm_default: of a template in use that @warm does not name
  * @warm_max_idle_s: after which a warm VM is replaced; 0: never
+ * @uid_weights: (array zero-terminated=1): "1000=3", "*=1"
+ * @uid_max_vms: (array zero-terminated=1): likewise, VMs of all tenants of a user; 0: no cap
+ * @uid_memory_mb: (array zero-terminated=1): likewise, MiB
+ * @uid_part: of each budget and of @max_waiters, what a user may have of whose caps nothing is said
  * @tenant_weights: (array zero-terminated=1): "acme=3"; patterns as of #BerthTenantPolicy
  * @tenant_max_vms: (array zero-terminated=1): "acme=4", "*=2"; 0: no cap
  * @tenant_memory_mb: (array zero-terminated=1): likewise, MiB
@@ -71,6 +75,10 @@ typedef struct
   char **warm;
   gint64 warm_default;
   gint64 warm_max_idle_s;
+  char **uid_weights;
+  char **uid_max_vms;
+  char **uid_memory_mb;
+  double uid_part;
   char **tenant_weights;
   char **tenant_max_vms;
   char **tenant_memory_mb;
@@ -91,7 +99,7 @@ BERTH_AVAILABLE gboolean berth_config_set (BerthConfig *self, const char *key, c
 /* (transfer full): an option per key, NULL-terminated, for a GOptionContext; parsing sets @self */
 BERTH_AVAILABLE GOptionGroup *berth_config_get_option_group (BerthConfig *self);
 
-/* (transfer full): what it says of tenants, for berth_pool_set_tenants() */
+/* (transfer full): what it says of users and their tenants, for berth_pool_set_tenants() */
 BERTH_AVAILABLE BerthTenantPolicy *berth_config_dup_tenant_policy (const BerthConfig *self);
 
 /* (transfer full): a commented berth.conf with every key, what is allowed, and @self's value */

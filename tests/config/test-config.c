@@ -55,6 +55,11 @@ static const Setting good[] = {
   { "warm", "python=2,java-script=0" },
   { "tenant_weights", "" },
   { "tenant_weights", "acme=1,lab=1000,1000:lab=2,0:*=3,*=1" },
+  { "uid_weights", "1000=3,*=1000" },
+  { "uid_max_vms", "0=0,1000=4,*=4096" },
+  { "uid_memory_mb", "1000=128,*=0" },
+  { "uid_part", "0.5" },
+  { "uid_part", "1" },
   { "tenant_max_vms", "acme=0,*=4096" },
   { "tenant_memory_mb", "acme=128,lab=16777216,*=0" },
   { "image_dir", "/images" },
@@ -113,6 +118,16 @@ static const Setting bad[] = {
   { "tenant_weights", "01:acme=1" },
   { "tenant_weights", "4294967296:acme=1" },
   { "tenant_weights", "1000:=1" },
+  { "uid_weights", "1000=0" },
+  { "uid_weights", "acme=1" },
+  { "uid_max_vms", "1000:acme=1" },
+  { "uid_max_vms", "1000=1,1000=2" },
+  { "uid_max_vms", "01000=1" },
+  { "uid_max_vms", "4294967296=1" },
+  { "uid_max_vms", "=1" },
+  { "uid_memory_mb", "1000=127" },
+  { "uid_part", "0" },
+  { "uid_part", "1.1" },
   { "tenant_max_vms", "acme=4097" },
   { "tenant_max_vms", "acme=-1" },
   { "tenant_max_vms", "*=99999999999999999999" },
@@ -396,6 +411,42 @@ test_tenant_policy (void)
   g_assert_cmpuint (limits.memory_mb, ==, 0);
 }
 
+/* A user's own words before anybody's; where nothing is said, a part is left for others, but not by
+ * those who may change that. */
+static void
+test_user_policy (void)
+{
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (BerthTenantPolicy) policy = NULL;
+  const guint32 exempt[] = { 0, (guint32)geteuid () };
+  BerthAccountLimits limits;
+
+  g_assert_cmpint (config->max_waiters, ==, 1000);
+  g_assert_true (berth_config_set (config, "uid_weights", "71000=3,*=2", "here", NULL));
+  g_assert_true (berth_config_set (config, "uid_max_vms", "71000=4,71001=0", "here", NULL));
+  policy = berth_config_dup_tenant_policy (config);
+
+  limits = berth_tenant_policy_get_user (policy, 71000);
+  g_assert_cmpuint (limits.weight, ==, 3);
+  g_assert_cmpuint (limits.max_vms, ==, 4);
+  g_assert_cmpfloat (limits.part_of_vms, ==, 1);
+  g_assert_cmpfloat (limits.part_of_memory, ==, 0.9);
+  limits = berth_tenant_policy_get_user (policy, 71001);
+  g_assert_cmpuint (limits.weight, ==, 2);
+  g_assert_cmpuint (limits.max_vms, ==, 0);
+  g_assert_cmpfloat (limits.part_of_vms, ==, 1);
+  limits = berth_tenant_policy_get_user (policy, 71002);
+  g_assert_cmpuint (limits.max_vms, ==, 0);
+  g_assert_cmpfloat (limits.part_of_vms, ==, 0.9);
+  g_assert_cmpfloat (limits.part_of_queue, ==, 0.9);
+  for (guint i = 0; i < G_N_ELEMENTS (exempt); i++)
+    {
+      limits = berth_tenant_policy_get_user (policy, exempt[i]);
+      g_assert_cmpfloat (limits.part_of_vms, ==, 1);
+      g_assert_cmpfloat (limits.part_of_queue, ==, 1);
+    }
+}
+
 /* Run from the build, templates are those of the source beside it. */
 static void
 test_templates_of_the_source (void)
@@ -425,6 +476,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config/instance-follows-the-socket", test_instance_follows_the_socket);
   g_test_add_func ("/config/default-socket", test_default_socket);
   g_test_add_func ("/config/tenant-policy", test_tenant_policy);
+  g_test_add_func ("/config/user-policy", test_user_policy);
   g_test_add_func ("/config/templates-of-the-source", test_templates_of_the_source);
   return g_test_run ();
 }

@@ -4,14 +4,17 @@
  * What it has of the code: the table of a VM's states, places that are held from before a start to
  * the end of the VM, retries in the same place, warm VMs and their eviction, VMs that are stuck,
  * late and repeated events, VMs that end by themselves, cancels, a request that needs all memory
- * and its age limit, tenants with caps. What it leaves out: vCPUs, the bound of starts, the gate,
+ * and its age limit, users and their tenants with caps. What it leaves out: vCPUs, the bound of starts, the gate,
  * resize, time (whatever is due happens sooner or later).
  *
  * test-model.py checks each property, compares next_state() with tests/pool/vm-states.txt, and
  * runs each MUTATE_... to see that Spin finds what is wrong with it. */
 
 #ifndef CAP_SMALL
-#define CAP_SMALL 2 /* VMs of the tenant of the small requests */
+#define CAP_SMALL 2 /* VMs of a tenant of the user of the small requests */
+#endif
+#ifndef CAP_USER
+#define CAP_USER 2 /* VMs of that user */
 #endif
 #define N_VMS 2 /* slots; a VM that is not gone has one, so as many records will do */
 #define MEMORY 2
@@ -19,10 +22,16 @@
 #define MAX_ATTEMPTS 2
 #define NOBODY 3
 
-/* client 0 asks for all of the memory, 1 and 2 for half of it and share a tenant */
+/* client 0 asks for all of the memory, 1 and 2 for half of it; they are two tenants of one user */
+#ifndef SAME_SIZE
 #define SIZE(c) (c == 0 -> 2 : 1)
-#define TENANT(c) (c == 0 -> 0 : 1)
-#define CAP(t) (t == 0 -> 2 : CAP_SMALL)
+#else
+#define SIZE(c) 1
+#endif
+#define USER(c) (c == 0 -> 0 : 1)
+#define CAP(c) (c == 0 -> 2 : CAP_SMALL)
+#define CAP_OF_USER(u) (u == 0 -> 2 : CAP_USER)
+#define IS_CAPPED(c) (held_of[c] >= CAP (c) || held_of_user[USER (c)] >= CAP_OF_USER (USER (c)))
 
 mtype:state = { starting, warm, claimed, stopping, stuck_, gone_ };
 mtype:event = { started, warmed, claim, failed, destroy, stuck, gone };
@@ -35,11 +44,12 @@ bit generation[N_VMS];     /* of the VM in this record: events of the one before
 byte whose[N_VMS] = NOBODY;
 bool is_delivered[N_VMS];
 bit size2[N_VMS];          /* holds 2 of memory, not 1 */
-bit tenant_of[N_VMS];
-bool is_owned[N_VMS];      /* its tenant pays for it */
+byte tenant_of[N_VMS];     /* a client, each of which is a tenant */
+bool is_owned[N_VMS];      /* its tenant and user pay for it */
 byte held_slots, held_memory;
-byte held_of[2];           /* slots by tenant */
-bit turn;                  /* the tenant whose turn it is where both hold as much */
+byte held_of[N_CLIENTS];   /* slots by tenant */
+byte held_of_user[2];
+bit turn;                  /* the user whose turn it is where both hold as much */
 
 /* the clients' */
 mtype:phase phase[N_CLIENTS] = idle;
@@ -104,13 +114,17 @@ inline own(v, t)
 {
   tenant_of[v] = t;
   is_owned[v] = true;
-  held_of[t]++
+  held_of[t]++;
+  held_of_user[USER (t)]++
 }
 
 inline disown(v)
 {
   if
-  :: is_owned[v] -> held_of[tenant_of[v]]--; is_owned[v] = false
+  :: is_owned[v] ->
+     held_of[tenant_of[v]]--;
+     held_of_user[USER (tenant_of[v])]--;
+     is_owned[v] = false
   :: else
   fi
 }
@@ -177,6 +191,23 @@ inline find_warm(c)
   od
 }
 
+/* 5: c was served: no user that had less waits for as little, whatever names c's user has */
+inline check_turn(c)
+{
+#ifdef SAME_SIZE
+  i_ = 0;
+  do
+  :: i_ < n_queued ->
+     assert (USER (queue[i_]) == USER (c) || IS_CAPPED (queue[i_]) ||
+             held_of_user[USER (queue[i_])] >= held_of_user[USER (c)] - 1);
+     i_++
+  :: else -> break
+  od
+#else
+  skip
+#endif
+}
+
 inline try_serve(c)
 {
   is_served = false;
@@ -186,14 +217,14 @@ inline try_serve(c)
      next_state (vm[v_], claim);
      whose[v_] = c;
      operation[v_] = waking;
-     own (v_, TENANT (c));
+     own (v_, c);
      is_served = true
   :: else ->
      if
      :: held_slots < N_VMS && held_memory + SIZE (c) <= MEMORY ->
         find_free_record ();
         take (v_, SIZE (c));
-        own (v_, TENANT (c));
+        own (v_, c);
         start (v_, c, start_run);
         is_served = true
      :: else
@@ -202,9 +233,10 @@ inline try_serve(c)
   if
   :: is_served ->
      leave_queue (c);
+     check_turn (c);
      phase[c] = placed;
      attempts[c] = 1;
-     turn = 1 - TENANT (c)
+     turn = 1 - USER (c)
   :: else
   fi
 }
@@ -243,18 +275,25 @@ inline try_evict(c)
   od
 }
 
-/* the next in order after place i_ of the walk: the tenant that holds less first, where both hold
- * as much the one whose turn it is; the first come first within it */
+/* the n'th in order: of the user that holds less, or of the one whose turn it is where both hold as
+ * much; within it the tenant that holds less, then who came first */
 inline walk_order(n)
 {
-  first_ = ((held_of[0] < held_of[1] || (held_of[0] == held_of[1] && turn == 0)) -> 0 : 1);
+  first_ = ((held_of_user[0] < held_of_user[1] ||
+             (held_of_user[0] == held_of_user[1] && turn == 0)) -> 0 : 1);
   t_ = 0;
   c_ = NOBODY;
   i_ = 0;
   do
-  :: i_ < 2 * n_queued ->
+  :: i_ < 4 * n_queued ->
      if
-     :: TENANT (queue[i_ % n_queued]) == (i_ < n_queued -> first_ : 1 - first_) ->
+#ifndef MUTATE_NAMES_COUNT
+     :: USER (queue[i_ % n_queued]) == (i_ < 2 * n_queued -> first_ : 1 - first_) &&
+        (held_of[queue[i_ % n_queued]] == 0) == ((i_ / n_queued) % 2 == 0) ->
+#else
+     :: i_ < 2 * n_queued &&
+        (held_of[queue[i_ % n_queued]] == 0) == (i_ < n_queued) ->
+#endif
         if
         :: t_ == n -> c_ = queue[i_ % n_queued]; break
         :: else -> t_++
@@ -300,7 +339,7 @@ inline dispatch()
      :: n_ < n_queued ->
         walk_order (n_);
         if
-        :: held_of[TENANT (c_)] >= CAP (TENANT (c_)) -> is_served = true /* holds nobody up */
+        :: IS_CAPPED (c_) -> is_served = true /* holds nobody up */
         :: else ->
            is_served = false;
            if
@@ -373,11 +412,13 @@ inline check()
   assert (held_slots <= N_VMS && held_memory <= MEMORY);    /* 1 */
   assert (held_slots == need_slots);                        /* 2: none is lost, none given twice */
   assert (held_memory == need_memory);
-  assert (held_of[0] <= CAP (0) && held_of[1] <= CAP (1)); /* 5 */
+  assert (held_of[0] <= CAP (0) && held_of[1] <= CAP (1) && held_of[2] <= CAP (2)); /* 5 */
+  assert (held_of_user[0] <= CAP_OF_USER (0) && held_of_user[1] <= CAP_OF_USER (1));
+  assert (held_of_user[0] == held_of[0] && held_of_user[1] == held_of[1] + held_of[2]);
   if
   :: n_queued > 0 ->
      walk_order (0);
-     assert (held_of[TENANT (c_)] >= CAP (TENANT (c_)) ||
+     assert (IS_CAPPED (c_) ||
              held_slots == N_VMS || held_memory + SIZE (c_) > MEMORY) /* 4 */
   :: else
   fi

@@ -58,7 +58,7 @@ test_part_of_a_user (void)
   const guint wanted[] = { 1, 1, 3, 9, 18 };
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
 
-  berth_tenant_policy_set_uid_part (policy, 0.9);
+  berth_tenant_policy_set_user_part (policy, 0.9);
   berth_tenant_policy_exempt (policy, 0);
   berth_tenant_policy_exempt (policy, 500);
   berth_tenant_policy_set_user (policy, "700", BERTH_ACCOUNT_MAX_VMS, 0);
@@ -92,7 +92,7 @@ test_part_of_memory (void)
   guint64 big = 0;
   guint64 small = 0;
 
-  berth_tenant_policy_set_uid_part (policy, 0.5);
+  berth_tenant_policy_set_user_part (policy, 0.5);
   core_world_set_tenants (world, policy);
   big = acquire (world, 1000, "big", 2560, FOREVER);
   core_world_destroy (world, core_world_get_vm (world, big));
@@ -217,7 +217,7 @@ test_part_of_the_queue (void)
 
   capacity.max_waiters = 10;
   world = core_world_new (&capacity);
-  berth_tenant_policy_set_uid_part (policy, 0.5);
+  berth_tenant_policy_set_user_part (policy, 0.5);
   berth_tenant_policy_exempt (policy, 0);
   core_world_set_tenants (world, policy);
   acquire (world, 1002, NULL, 128, FOREVER);
