@@ -28,6 +28,18 @@ berth_request_name_is_valid (const char *name)
   return name[length] == '\0' && length >= 1 && length <= BERTH_REQUEST_NAME_MAX;
 }
 
+/**
+ * berth_request_uid_of_tenant_key:
+ * @tenant_key: of a request
+ *
+ * Returns: its user
+ */
+guint32
+berth_request_uid_of_tenant_key (const char *tenant_key)
+{
+  return (guint32)g_ascii_strtoull (tenant_key, NULL, 10);
+}
+
 static gboolean
 check_name (const char *what, const char *name, GError **error)
 {

@@ -54,6 +54,8 @@ BERTH_AVAILABLE GType berth_request_get_type (void);
 
 /* the one rule for names that callers give: of tenants, tasks, templates, and ids */
 BERTH_AVAILABLE gboolean berth_request_name_is_valid (const char *name);
+/* @tenant_key: as of a #BerthRequest */
+BERTH_AVAILABLE guint32 berth_request_uid_of_tenant_key (const char *tenant_key);
 /* fails with BERTH_ERROR_INVALID where a name breaks the rule of contract.md */
 BERTH_AVAILABLE BerthRequest *
 berth_request_new (const char *template_name, guint memory_mb, guint vcpus, const char *tenant,

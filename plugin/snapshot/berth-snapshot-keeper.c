@@ -4,6 +4,7 @@
 #include "plugin/snapshot/berth-snapshot-keeper.h"
 
 #include "plugin/snapshot/berth-snapshot-entry.h"
+#include "plugin/snapshot/berth-snapshot-places.h"
 #include "pool/berth-error.h"
 
 /* images.json is replaced by several events. */
@@ -161,26 +162,37 @@ keeper_add (BerthSnapshotKeeper *self, BerthTemplate *template, const char *tena
   return entry;
 }
 
-/* FALSE: every place is one of a tenant that still uses it. */
+static BerthSnapshotPlace
+place_of (BerthSnapshotEntry *entry)
+{
+  return (BerthSnapshotPlace){
+    .uid = entry->tenant_key != NULL ? berth_request_uid_of_tenant_key (entry->tenant_key) : 0,
+    .wanted_us = entry->wanted_us,
+    .is_idle = berth_snapshot_entry_is_idle (entry),
+  };
+}
+
+/* FALSE: every place is one of a tenant that still uses it, and that may keep it. */
 static gboolean
-keeper_make_room (BerthSnapshotKeeper *self)
+keeper_make_room (BerthSnapshotKeeper *self, guint32 uid)
 {
   gint64 before_us = berth_host_get_time (self->host) - TENANT_STAYS_US;
+  guint n = g_hash_table_size (self->entries);
+  g_autofree BerthSnapshotEntry **entries = g_new0 (BerthSnapshotEntry *, n);
+  g_autofree BerthSnapshotPlace *places = g_new0 (BerthSnapshotPlace, n);
   GHashTableIter iter;
-  BerthSnapshotEntry *entry;
-  BerthSnapshotEntry *oldest = NULL;
+  gint goes = -1;
 
-  if (g_hash_table_size (self->entries) < self->config->tenant_snapshots)
+  if (n < self->config->tenant_snapshots)
     return TRUE;
   g_hash_table_iter_init (&iter, self->entries);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
-    if (berth_snapshot_entry_is_idle (entry) && entry->wanted_us < before_us
-        && (oldest == NULL || entry->wanted_us < oldest->wanted_us))
-      oldest = entry;
-  if (oldest == NULL)
+  for (guint i = 0; i < n && g_hash_table_iter_next (&iter, NULL, (gpointer *)&entries[i]); i++)
+    places[i] = place_of (entries[i]);
+  goes = berth_snapshot_places_pick (places, n, uid, before_us);
+  if (goes < 0)
     return FALSE;
-  berth_snapshot_entry_remove_snapshot (oldest);
-  g_hash_table_remove (self->entries, oldest->name);
+  berth_snapshot_entry_remove_snapshot (entries[goes]);
+  g_hash_table_remove (self->entries, entries[goes]->name);
   return TRUE;
 }
 
@@ -195,7 +207,7 @@ keeper_ensure (BerthSnapshotKeeper *self, BerthRequest *request)
 
   if (entry != NULL || tenant_key == NULL || template == NULL)
     return entry;
-  return keeper_make_room (self) ? keeper_add (self, template, tenant_key) : NULL;
+  return keeper_make_room (self, request->uid) ? keeper_add (self, template, tenant_key) : NULL;
 }
 
 /* Those of before that nobody's VMs are cloned from in this scope go; tenants' own are known
