@@ -22,16 +22,23 @@
 #define MAX_ATTEMPTS 2
 #define NOBODY 3
 
-/* client 0 asks for all of the memory, 1 and 2 for half of it; they are two tenants of one user */
+/* client 0 asks for all of the memory, 1 and 2 for half of it; these are one tenant, or (NAMES) two
+ * tenants of one user */
 #ifndef SAME_SIZE
 #define SIZE(c) (c == 0 -> 2 : 1)
 #else
 #define SIZE(c) 1
 #endif
-#define USER(c) (c == 0 -> 0 : 1)
-#define CAP(c) (c == 0 -> 2 : CAP_SMALL)
+#ifndef NAMES
+#define TENANT(c) (c == 0 -> 0 : 1)
+#else
+#define TENANT(c) c
+#endif
+#define USER(t) (t == 0 -> 0 : 1)
+#define CAP(t) (t == 0 -> 2 : CAP_SMALL)
 #define CAP_OF_USER(u) (u == 0 -> 2 : CAP_USER)
-#define IS_CAPPED(c) (held_of[c] >= CAP (c) || held_of_user[USER (c)] >= CAP_OF_USER (USER (c)))
+#define IS_CAPPED(c) \
+  (held_of[TENANT (c)] >= CAP (TENANT (c)) || held_of_user[USER (c)] >= CAP_OF_USER (USER (c)))
 
 mtype:state = { starting, warm, claimed, stopping, stuck_, gone_ };
 mtype:event = { started, warmed, claim, failed, destroy, stuck, gone };
@@ -44,10 +51,10 @@ bit generation[N_VMS];     /* of the VM in this record: events of the one before
 byte whose[N_VMS] = NOBODY;
 bool is_delivered[N_VMS];
 bit size2[N_VMS];          /* holds 2 of memory, not 1 */
-byte tenant_of[N_VMS];     /* a client, each of which is a tenant */
+byte tenant_of[N_VMS];
 bool is_owned[N_VMS];      /* its tenant and user pay for it */
 byte held_slots, held_memory;
-byte held_of[N_CLIENTS];   /* slots by tenant */
+byte held_of[3];           /* slots by tenant */
 byte held_of_user[2];
 bit turn;                  /* the user whose turn it is where both hold as much */
 
@@ -217,14 +224,14 @@ inline try_serve(c)
      next_state (vm[v_], claim);
      whose[v_] = c;
      operation[v_] = waking;
-     own (v_, c);
+     own (v_, TENANT (c));
      is_served = true
   :: else ->
      if
      :: held_slots < N_VMS && held_memory + SIZE (c) <= MEMORY ->
         find_free_record ();
         take (v_, SIZE (c));
-        own (v_, c);
+        own (v_, TENANT (c));
         start (v_, c, start_run);
         is_served = true
      :: else
@@ -289,10 +296,10 @@ inline walk_order(n)
      if
 #ifndef MUTATE_NAMES_COUNT
      :: USER (queue[i_ % n_queued]) == (i_ < 2 * n_queued -> first_ : 1 - first_) &&
-        (held_of[queue[i_ % n_queued]] == 0) == ((i_ / n_queued) % 2 == 0) ->
+        (held_of[TENANT (queue[i_ % n_queued])] == 0) == ((i_ / n_queued) % 2 == 0) ->
 #else
      :: i_ < 2 * n_queued &&
-        (held_of[queue[i_ % n_queued]] == 0) == (i_ < n_queued) ->
+        (held_of[TENANT (queue[i_ % n_queued])] == 0) == (i_ < n_queued) ->
 #endif
         if
         :: t_ == n -> c_ = queue[i_ % n_queued]; break

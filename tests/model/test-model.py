@@ -20,8 +20,8 @@ MEGABYTES = 800
 HOLD = [
     ("never more than there is, nothing lost, nothing given twice, no deadlock", "-DCANCELS", None),
     ("caps of tenants", "-DCAP_SMALL=1 -DCANCELS", None),
-    ("caps of users", "-DCAP_USER=1 -DCANCELS", None),
-    ("users in turn, whatever names they have", "-DSAME_SIZE -DNO_NOISE", None),
+    ("caps of users", "-DNAMES -DCAP_USER=1 -DNO_NOISE", None),
+    ("users in turn, whatever names they have", "-DNAMES -DSAME_SIZE -DNO_NOISE", None),
     ("two messages on their way", "-DINBOX=2 -DNO_NOISE", None),
     ("the big request is admitted at last", "-DNO_NOISE", "big"),
     ("a small request is admitted at last", "-DNO_NOISE", "small"),
@@ -31,7 +31,7 @@ BREAK = [
     ("a slot that is lost when a VM was stuck", "-DCANCELS -DMUTATE_LOST_SLOT", None),
     ("a slot that is given back at every GONE", "-DCANCELS -DMUTATE_DOUBLE_RELEASE", None),
     ("nobody is woken when a VM is gone", "-DCANCELS -DMUTATE_LOST_WAKE_UP", None),
-    ("turns of names and not of users", "-DSAME_SIZE -DNO_NOISE -DMUTATE_NAMES_COUNT", None),
+    ("turns of names and not of users", "-DNAMES -DSAME_SIZE -DNO_NOISE -DMUTATE_NAMES_COUNT", None),
     ("no age limit for the big request", "-DNO_NOISE -DMUTATE_NO_AGE_LIMIT", "big"),
 ]
 
@@ -73,7 +73,7 @@ def build(model, macros, kind, level, folder):
     pan = os.path.join(folder, "pan")
     if os.path.exists(pan):
         return pan, None
-    os.makedirs(folder)
+    os.makedirs(folder, exist_ok=True)
     made = run(["spin", "-a", *macros.split(), model], folder)
     if not os.path.exists(os.path.join(folder, "pan.c")):
         return None, made.stdout.strip()[-300:]
