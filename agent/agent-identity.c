@@ -104,7 +104,9 @@ set_name (BerthAgentName *current, const BerthIdentity *identity)
   snprintf (text, sizeof text, "%s\n", identity->hostname);
   if (!berth_agent_file_rewrite ("/etc/hostname", 0644, text))
     return false;
-  snprintf (text, sizeof text, "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n",
+  /* one address for localhost: of two, clients such as Node.js's fetch try the first alone, ::1 */
+  snprintf (text, sizeof text,
+            "127.0.0.1 localhost\n::1 ip6-localhost ip6-loopback\n127.0.1.1 %s\n",
             identity->hostname);
   if (!berth_agent_file_rewrite ("/etc/hosts", 0644, text))
     return false;

@@ -170,6 +170,8 @@ def normalize(case, mode, result):
     """Without addresses and process ids, and, in a session, without what depends on the way of the
     code through Node.js itself, where the event loop calls it and not the loader of modules."""
     out, err, status = result
+    # whether the loader of modules has waited for a file is told in a frame of its own
+    err = re.sub(rb"\n +at process\.processTicksAndRejections [^\n]*", b"", err)
     if case.language == "javascript" and mode == "session":
         err = re.sub(rb"\n +at [^\n]*node:internal[^\n]*", b"", err)
         err = re.sub(rb"at Object\.<anonymous> \((.*)\)", rb"at \1", err)

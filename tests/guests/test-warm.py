@@ -47,6 +47,26 @@ def test_boot_log_of_who_boots():
         same((warm.returncode, warm.stdout, warm.stderr), (0, "ok\n", ""))
 
 
+def test_standard_input_by_name():
+    """Of a run, and of a session's shell, also when all else of its user's was ended."""
+    def give(d, text, *arguments):
+        done = subprocess.run(d.command(*arguments), env=d.environ(), input=text, text=True,
+                              capture_output=True, timeout=LIMIT_S, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    with Daemon() as d:
+        code = "print([open(name).read() for name in ('/dev/stdin', '/proc/self/fd/0')])"
+        same(give(d, "text\n", "run", code), (0, "['text\\n', '']\n", ""))
+        same(give(d, "", "run", code), (0, "['', '']\n", ""))
+        session = d.berth("create", "-l", "shell").stdout.strip()
+        for _ in range(2):
+            same(give(d, "text\n", "exec", session, "cat /dev/stdin; cat /dev/fd/0; kill -9 -1"),
+                 (0, "text\n", ""))
+        same(d.run("import socket\n"
+                   "print({a[4][0] for a in socket.getaddrinfo('localhost', 1)})")["stdout"],
+             "{'127.0.0.1'}\n")
+
+
 def test_load_with_two_slots():
     with Daemon("--warm", "python=1") as d, Events() as events:
         d.wait_warm()
