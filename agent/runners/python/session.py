@@ -250,11 +250,13 @@ def set_environment(env):
 def read_lines(code):
     """As linecache has the lines of a file: in the encoding that it declares, ended by what ends a
     line of Python, and all ended."""
-    try:
-        encoding = tokenize.detect_encoding(iter(code.splitlines(True)).__next__)[0]
-        text = code.decode(encoding, "replace")
-    except (SyntaxError, LookupError):
-        text = code.decode("utf-8", "replace")
+    encoding = "utf-8"
+    if b"coding" in code:  # or none is declared, and looking for it takes its time
+        try:
+            encoding = tokenize.detect_encoding(iter(code.splitlines(True)).__next__)[0]
+        except (SyntaxError, StopIteration):
+            pass
+    text = code.decode(encoding, "replace")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not lines[-1]:
         lines.pop()
