@@ -70,6 +70,8 @@ const char *berth_connection_get_domain_type (BerthConnection *self);
 char *berth_connection_dup_kvm_problem (BerthConnection *self);
 /* (transfer full) (nullable): BerthDomainParams.dac_label. Any thread. */
 char *berth_connection_dup_dac_label (BerthConnection *self);
+/* (transfer full) (nullable): BerthDomainParams.unwanted_features. Any thread. */
+char **berth_connection_dup_unwanted_features (BerthConnection *self);
 
 /**
  * BerthConnectionCpuLimits:

@@ -229,6 +229,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
   /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write
    * them */
   g_autofree char *dac_label = berth_connection_dup_dac_label (self->connection);
+  g_auto (GStrv) unwanted = berth_connection_dup_unwanted_features (self->connection);
   g_autofree char *uri = berth_connection_dup_uri (self->connection);
   g_autofree char *console_log = berth_console_dup_log_path (uri, self->name);
   g_autoptr (GOutputStream) boot_log = machine_ref_boot_log (self);
@@ -248,6 +249,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
     /* a boot that fails tells why; a clone has booted already */
     .console_log = is_clone (self) ? NULL : console_log,
     .loud_boot = boot_log != NULL,
+    .unwanted_features = (const char *const *)unwanted,
     .skip_cpu_probe
     = berth_template_wants_skip_cpu_probe (berth_connection_get_libvirt_version (self->connection)),
   };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "berth-virt-type.h"
 
+#include "berth-capabilities.h"
 #include "berth-libvirt-error.h"
 
 #define PROBE_MIB 16
@@ -53,4 +54,22 @@ berth_virt_type_choose (virConnectPtr connection, char **out_problem)
     return "kvm";
   *out_problem = g_strdup (error->message);
   return "qemu";
+}
+
+char **
+berth_virt_type_dup_unwanted (virConnectPtr connection, const char *domain_type)
+{
+  g_autofree char *capabilities
+      = virConnectGetDomainCapabilities (connection, NULL, "x86_64", "q35", domain_type, 0);
+  g_autofree char *model
+      = capabilities != NULL ? berth_capabilities_dup_host_model (capabilities) : NULL;
+  const char *models[] = { model };
+  g_autofree char *cpu = NULL;
+
+  if (model != NULL)
+    cpu = virConnectBaselineHypervisorCPU (connection, NULL, "x86_64", "q35", domain_type, models,
+                                           1, VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES);
+  if (cpu == NULL)
+    berth_libvirt_error_take_code (); /* libvirt's test driver has neither */
+  return berth_capabilities_dup_unwanted (cpu, domain_type);
 }

@@ -20,4 +20,15 @@ G_BEGIN_DECLS
  */
 const char *berth_virt_type_choose (virConnectPtr connection, char **out_problem);
 
+/**
+ * berth_virt_type_dup_unwanted:
+ * @connection: where the guests will run
+ * @domain_type: "kvm" or "qemu"
+ *
+ * Asks what CPU the hypervisor offers, which libvirt has in its cache. Blocks for some 5 ms.
+ *
+ * Returns: (transfer full): BerthDomainParams.unwanted_features
+ */
+char **berth_virt_type_dup_unwanted (virConnectPtr connection, const char *domain_type);
+
 G_END_DECLS

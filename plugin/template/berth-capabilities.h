@@ -16,4 +16,12 @@ berth_capabilities_dup_dac_label (const char *capabilities, const char *domain_t
 /* what a snapshot made under KVM depends on */
 BERTH_AVAILABLE char *berth_capabilities_dup_host_cpu (const char *capabilities);
 
+/* the <cpu> that a hypervisor makes at most, as virConnectBaselineHypervisorCPU() takes it; NULL
+ * where virConnectGetDomainCapabilities() tells none */
+BERTH_AVAILABLE char *berth_capabilities_dup_host_model (const char *domain_capabilities);
+
+/* BerthDomainParams.unwanted_features, from what virConnectBaselineHypervisorCPU() made of it */
+BERTH_AVAILABLE char **
+berth_capabilities_dup_unwanted (const char *cpu, const char *domain_type);
+
 G_END_DECLS

@@ -90,10 +90,7 @@ disable_feature (xmlNode *cpu, const char *name)
 }
 
 /* Where the template names no CPU: all that there is. Under TCG that also has RDRAND, without which
- * the guest waits for random numbers for a second or two of its boot; but not ERMS: kernel and C
- * library then copy and clear by REP MOVSB and STOSB, which TCG does byte by byte. Nobody runs VMs
- * of their own in a sandbox, and what a hypervisor does for those is where guests have broken out.
- */
+ * the guest waits for random numbers for a second or two of its boot. */
 static void
 put_cpu (xmlNode *root, const BerthDomainParams *params)
 {
@@ -106,10 +103,8 @@ put_cpu (xmlNode *root, const BerthDomainParams *params)
   berth_xml_set (cpu, "mode", is_emulated (params) ? "maximum" : "host-passthrough");
   berth_xml_set (cpu, "check", "none");
   berth_xml_set (cpu, "migratable", "on");
-  disable_feature (cpu, "svm");
-  disable_feature (cpu, "vmx");
-  if (is_emulated (params))
-    disable_feature (cpu, "erms");
+  for (guint i = 0; params->unwanted_features != NULL && params->unwanted_features[i] != NULL; i++)
+    disable_feature (cpu, params->unwanted_features[i]);
   move_before (cpu, berth_xml_child (root, NULL, "devices"));
 }
 

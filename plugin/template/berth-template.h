@@ -40,6 +40,7 @@ typedef enum
  * @kernel: absolute path
  * @initramfs: absolute path
  * @layers: absolute paths of the EROFS layers, lowest first
+ * @unwanted_features: names, of the CPU that the guest gets where its template names none; disabled
  * @skip_cpu_probe: remove QEMU's cpu-unavailable-features (design.md, the libvirt table)
  * @ram_file: (nullable): back the guest's RAM by this file
  * @ram_private: map @ram_file copy-on-write (a clone) instead of shared (a template's snapshot)
@@ -71,6 +72,7 @@ typedef struct
   const char *kernel;
   const char *initramfs;
   const char *const *layers;
+  const char *const *unwanted_features;
   gboolean skip_cpu_probe;
   const char *ram_file;
   gboolean ram_private;

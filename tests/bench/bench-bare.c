@@ -87,6 +87,7 @@ make_xml (Bench *bench, gboolean is_clone)
   g_autofree char *label = berth_capabilities_dup_dac_label (capabilities, type);
   g_autofree char *uuid = g_uuid_string_random ();
   unsigned long version = 0;
+  g_auto (GStrv) unwanted = berth_virt_type_dup_unwanted (bench->connection, type);
   BerthDomainParams params = {
     .mark = &mark,
     .name = bench->name,
@@ -100,6 +101,7 @@ make_xml (Bench *bench, gboolean is_clone)
     .dac_label = label,
     .ram_file = is_clone ? ram : NULL,
     .ram_private = is_clone,
+    .unwanted_features = (const char *const *)unwanted,
     .incoming = is_clone,
   };
   char *xml;

@@ -44,6 +44,9 @@ fixture_fill (BerthDomainParams *params, const BerthMark *mark, BerthTemplate *t
 {
   static const char *const one[] = { "/images/base.erofs", NULL };
   static const char *const two[] = { "/images/base.erofs", "/images/own, <&>.erofs", NULL };
+  static const char *const emulated[] = { "svm", "vmx", "erms", NULL };
+  static const char *const virtual[] = { "svm", "vmx", NULL };
+  gboolean is_kvm = g_str_equal (mode->domain_type, "kvm");
   gboolean is_one = berth_template_get_layers (template_)[1] == NULL;
 
   *params = (BerthDomainParams){
@@ -56,7 +59,8 @@ fixture_fill (BerthDomainParams *params, const BerthMark *mark, BerthTemplate *t
     .kernel = "/images/vmlinuz",
     .initramfs = "/images/initramfs.cpio",
     .layers = is_one ? one : two,
-    .skip_cpu_probe = !g_str_equal (mode->domain_type, "kvm"),
+    .unwanted_features = is_kvm ? virtual : emulated,
+    .skip_cpu_probe = !is_kvm,
     .ram_file = mode->has_ram_file ? "/snapshots/a,b/ram" : NULL,
     .ram_private = mode->is_clone,
     .incoming = mode->is_clone,

@@ -474,10 +474,59 @@ test_dac_label (void)
   g_assert_null (berth_capabilities_dup_dac_label ("garbage", "kvm"));
 }
 
+static void
+assert_unwanted (const char *cpu, const char *domain_type, const char *expected)
+{
+  g_auto (GStrv) names = berth_capabilities_dup_unwanted (cpu, domain_type);
+  g_autofree char *told = g_strjoinv (" ", names);
+
+  g_assert_cmpstr (told, ==, expected);
+}
+
+/* What both QEMUs offer, as it was told there. A name that a QEMU does not know keeps it from
+ * starting; FSRM left without ERMS makes the guest's kernel copy for ever. */
+static void
+test_unwanted_features (void)
+{
+  g_autofree char *older = read_text (SOURCE_DIR "/capabilities/debian-12-cpu.xml");
+  g_autofree char *newer = read_text (SOURCE_DIR "/capabilities/debian-13-cpu.xml");
+
+  assert_unwanted (older, "qemu", "svm vmx erms");
+  assert_unwanted (newer, "qemu", "svm vmx erms fsrm fzrm fsrs fsrc");
+  assert_unwanted (newer, "kvm", "svm vmx");
+  assert_unwanted ("<cpu><feature policy='disable' name='erms'/><feature name='fsrm'/></cpu>", "qemu",
+                   "svm vmx fsrm");
+  assert_unwanted ("<cpu/>", "qemu", "svm vmx");
+  assert_unwanted (NULL, "qemu", "svm vmx erms");
+  assert_unwanted ("no XML", "qemu", "svm vmx erms");
+}
+
+static void
+test_host_model (void)
+{
+  static const char *const files[] = { SOURCE_DIR "/capabilities/debian-12-domain.xml",
+                                       SOURCE_DIR "/capabilities/debian-13-domain.xml" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autofree char *capabilities = read_text (files[i]);
+      g_autofree char *cpu = berth_capabilities_dup_host_model (capabilities);
+
+      g_assert_nonnull (cpu);
+      g_assert_nonnull (strstr (cpu, "<cpu><arch>x86_64</arch>"));
+      g_assert_nonnull (strstr (cpu, "<model fallback=\"forbid\">EPYC</model>"));
+      g_assert_nonnull (strstr (cpu, "<feature policy=\"require\" name=\"erms\"/>"));
+    }
+  g_assert_null (berth_capabilities_dup_host_model ("<domainCapabilities/>"));
+  g_assert_null (berth_capabilities_dup_host_model ("no XML"));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/template/cpu/unwanted-features", test_unwanted_features);
+  g_test_add_func ("/template/cpu/host-model", test_host_model);
   g_test_add_data_func ("/template/golden/python", "python", test_golden);
   g_test_add_data_func ("/template/golden/javascript", "javascript", test_golden);
   g_test_add_data_func ("/template/golden/shell", "shell", test_golden);
