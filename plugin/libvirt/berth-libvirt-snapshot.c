@@ -11,7 +11,7 @@
 #include "berth-libvirt-error.h"
 
 /* raised when clones of an older berth's snapshots would not work with this one's code */
-#define KEY_FORMAT "berth snapshot 2"
+#define KEY_FORMAT "berth snapshot 3"
 
 /* What the worker gets, and what it brings back. */
 typedef struct
@@ -51,14 +51,32 @@ dup_cpu (virConnectPtr connection, const char *domain_type, GError **error)
   return NULL;
 }
 
+/* What berth makes of the template here, with this QEMU. */
 static char *
-make_key (virConnectPtr connection, Prepare *prepare, const char *domain_type, GError **error)
+dup_hardware (BerthConnection *connection, BerthTemplate *template, GError **error)
+{
+  g_auto (GStrv) unwanted = berth_connection_dup_unwanted_features (connection);
+  const BerthDomainParams params = {
+    .domain_type = berth_connection_get_domain_type (connection),
+    .memory_mb = berth_template_get_memory_mb (template),
+    .vcpus = berth_template_get_vcpus (template),
+    .layers = berth_template_get_layers (template),
+    .unwanted_features = (const char *const *)unwanted,
+  };
+
+  return berth_template_dup_hardware (template, &params, error);
+}
+
+static char *
+make_key (BerthConnection *self, virConnectPtr connection, Prepare *prepare, GError **error)
 {
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   BerthTemplate *template = prepare->template;
   g_autofree char *digest
       = berth_images_dup_digest (prepare->images, berth_template_get_layers (template));
-  g_autofree char *cpu = dup_cpu (connection, domain_type, error);
+  const char *domain_type = berth_connection_get_domain_type (self);
+  g_autofree char *hardware = dup_hardware (self, template, error);
+  g_autofree char *cpu = hardware != NULL ? dup_cpu (connection, domain_type, error) : NULL;
   g_autofree char *text = NULL;
   unsigned long libvirt_version;
   unsigned long qemu_version;
@@ -71,10 +89,9 @@ make_key (virConnectPtr connection, Prepare *prepare, const char *domain_type, G
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's version");
       return NULL;
     }
-  text = g_strdup_printf ("%s\n%s\n%s\n%s\n%lu\n%lu\n%s\n%s\n%u\n%u\n", KEY_FORMAT, prepare->name,
-                          berth_template_get_digest (template), digest, libvirt_version,
-                          qemu_version, domain_type, cpu, berth_template_get_memory_mb (template),
-                          berth_template_get_vcpus (template));
+  text = g_strdup_printf ("%s\n%s\n%s\n%s\n%s\n%lu\n%lu\n%s\n", KEY_FORMAT, prepare->name,
+                          berth_template_get_digest (template), hardware, digest, libvirt_version,
+                          qemu_version, cpu);
   g_checksum_update (sum, (const guchar *)text, -1);
   return g_strdup (g_checksum_get_string (sum));
 }
@@ -121,7 +138,7 @@ prepare (BerthConnection *libvirtd, virConnectPtr connection, Prepare *prepare, 
 {
   const char *name = prepare->name;
   g_autofree char *key
-      = make_key (connection, prepare, berth_connection_get_domain_type (libvirtd), error);
+      = make_key (libvirtd, connection, prepare, error);
   g_autoptr (GError) reason = NULL;
   BerthSnapshot *snapshot = NULL;
 

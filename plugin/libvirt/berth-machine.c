@@ -221,6 +221,20 @@ machine_ref_boot_log (BerthMachine *self)
   return g_object_ref (request->boot_log);
 }
 
+/* The state of a snapshot goes into the hardware that it was recorded on, and into no other. */
+static gboolean
+machine_match_hardware (BerthMachine *self, const BerthDomainParams *params, GError **error)
+{
+  g_autofree char *hardware = berth_template_dup_hardware (self->template, params, error);
+
+  if (hardware == NULL)
+    return FALSE;
+  if (is_clone (self))
+    return berth_snapshot_check_hardware (self->snapshot, hardware, error);
+  berth_snapshot_set_hardware (self->snapshot, hardware);
+  return TRUE;
+}
+
 static char *
 machine_make_xml (BerthMachine *self, Start *start, GError **error)
 {
@@ -263,6 +277,8 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
       params.ram_read_only
           = berth_connection_get_qemu_version (self->connection) >= QEMU_WITH_ROM_OFF;
       params.incoming = is_clone (self);
+      if (!machine_match_hardware (self, &params, error))
+        return NULL;
     }
   return berth_template_instantiate (self->template, &params, error);
 }

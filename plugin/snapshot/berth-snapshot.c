@@ -33,6 +33,7 @@ struct _BerthSnapshot
   char *final_dir; /* where it lies once committed */
   char *dir;       /* where it lies now */
   char *key;
+  char *hardware;  /* (nullable) before it is set */
   char *paths[FILES];
   struct stat seen[FILES]; /* as they were when committed or checked */
   gboolean is_committed;
@@ -125,6 +126,7 @@ berth_snapshot_unref (BerthSnapshot *self)
   g_free (self->final_dir);
   g_free (self->dir);
   g_free (self->key);
+  g_free (self->hardware);
   g_free (self);
 }
 
@@ -144,6 +146,25 @@ const char *
 berth_snapshot_get_key (BerthSnapshot *self)
 {
   return self->key;
+}
+
+void
+berth_snapshot_set_hardware (BerthSnapshot *self, const char *hardware)
+{
+  g_return_if_fail (!self->is_committed);
+  g_free (self->hardware); /* of a recording that failed */
+  self->hardware = g_strdup (hardware);
+}
+
+gboolean
+berth_snapshot_check_hardware (BerthSnapshot *self, const char *hardware, GError **error)
+{
+  if (g_strcmp0 (self->hardware, hardware) == 0)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+               "%s: was recorded on other hardware than its clone would have; a new one is needed",
+               self->dir);
+  return FALSE;
 }
 
 const char *
@@ -283,6 +304,8 @@ berth_snapshot_commit (BerthSnapshot *self, GError **error)
 
   g_key_file_set_integer (manifest, GROUP, "format", FORMAT);
   g_key_file_set_string (manifest, GROUP, "key", self->key);
+  if (self->hardware != NULL)
+    g_key_file_set_string (manifest, GROUP, "hardware", self->hardware);
   for (guint i = 0; i < FILES; i++)
     if (!manifest_add_file (manifest, self, i, error))
       return FALSE;
@@ -327,6 +350,7 @@ snapshot_check (BerthSnapshot *self, GKeyFile *manifest, GError **error)
   if (g_key_file_get_integer (manifest, GROUP, "format", NULL) != FORMAT
       || g_strcmp0 (key, self->key) != 0)
     return fail (error, self->dir, "its manifest is of another kind");
+  self->hardware = g_key_file_get_string (manifest, GROUP, "hardware", NULL);
   for (guint i = 0; i < FILES; i++)
     if (!snapshot_check_file (self, manifest, i, error))
       return FALSE;

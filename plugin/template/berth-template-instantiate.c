@@ -404,6 +404,48 @@ berth_template_instantiate (BerthTemplate *self, const BerthDomainParams *params
 }
 
 /**
+ * berth_template_dup_hardware:
+ * @params: borrowed for the call
+ *
+ * A device state fits the domain that it was saved from and no other: not one with a feature more in
+ * its CPU, whichever of template, berth or QEMU brought that. Any thread.
+ *
+ * Returns: (transfer full): %NULL as berth_template_instantiate()
+ */
+char *
+berth_template_dup_hardware (BerthTemplate *self, const BerthDomainParams *params, GError **error)
+{
+  const BerthMark mark = {
+    .instance = "-",
+    .id = "00000000000000000000000000000000",
+    .template_name = (char *)berth_template_get_name (self),
+    .state = "-",
+  };
+  g_autoptr (GStrvBuilder) layers = g_strv_builder_new ();
+  g_auto (GStrv) paths = NULL;
+  g_autofree char *xml = NULL;
+  BerthDomainParams same = {
+    .mark = &mark,
+    .name = "hardware",
+    .uuid = "00000000-0000-4000-8000-000000000000",
+    .domain_type = params->domain_type,
+    .memory_mb = params->memory_mb,
+    .vcpus = params->vcpus,
+    .kernel = "/kernel",
+    .initramfs = "/initramfs",
+    .unwanted_features = params->unwanted_features,
+    .ram_file = "/ram",
+  };
+
+  for (guint i = 0; params->layers[i] != NULL; i++)
+    g_strv_builder_add (layers, "/layer");
+  paths = g_strv_builder_end (layers);
+  same.layers = (const char *const *)paths;
+  xml = berth_template_instantiate (self, &same, error);
+  return xml != NULL ? g_compute_checksum_for_string (G_CHECKSUM_SHA256, xml, -1) : NULL;
+}
+
+/**
  * berth_template_wants_skip_cpu_probe:
  * @libvirt_version: as virConnectGetLibVersion() gives it
  *

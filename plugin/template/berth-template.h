@@ -108,6 +108,12 @@ BERTH_AVAILABLE const char *berth_template_get_digest (BerthTemplate *self);
 BERTH_AVAILABLE char *
 berth_template_instantiate (BerthTemplate *self, const BerthDomainParams *params, GError **error);
 
+/* What of @params a saved state depends on, as a checksum of the domain less what differs from one
+ * of its lives to the next: of @params it reads @domain_type, @memory_mb, @vcpus, the number of
+ * @layers and @unwanted_features. Any thread. */
+BERTH_AVAILABLE char *
+berth_template_dup_hardware (BerthTemplate *self, const BerthDomainParams *params, GError **error);
+
 BERTH_AVAILABLE gboolean berth_template_wants_skip_cpu_probe (gulong libvirt_version);
 
 /**

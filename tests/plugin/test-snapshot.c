@@ -9,6 +9,7 @@
 #include "plugin/snapshot/berth-snapshot-stock.h"
 #include "pool/berth-error.h"
 
+#define HARDWARE "without fsrm"
 #define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
@@ -56,10 +57,23 @@ make (Fixture *fixture, const char *key)
   g_assert_no_error (error);
   g_assert_cmpint (write (fd, "state", 5), ==, 5);
   close (fd);
+  berth_snapshot_set_hardware (self, "of a recording that failed");
+  berth_snapshot_set_hardware (self, HARDWARE);
   g_assert_true (berth_snapshot_commit (self, &error));
   g_assert_no_error (error);
   g_assert_true (berth_snapshot_is_committed (self));
   return self;
+}
+
+static void
+assert_hardware_matters (BerthSnapshot *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (berth_snapshot_check_hardware (self, HARDWARE, &error));
+  g_assert_no_error (error);
+  g_assert_false (berth_snapshot_check_hardware (self, "with fsrm", &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
 }
 
 static void
@@ -178,6 +192,23 @@ test_deleted_is_seen (Fixture *fixture, gconstpointer data)
   g_assert_false (berth_snapshot_is_intact (self, &error));
   g_assert_nonnull (error);
   throw_away (self);
+}
+
+/* A CPU with a feature more, or a device in another place: the state would be loaded all the same,
+ * and the guest go on in a machine that it was never in. */
+static void
+test_is_for_its_hardware (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  BerthSnapshot *self = make (fixture, KEY_A);
+  BerthSnapshot *found;
+
+  assert_hardware_matters (self);
+  berth_snapshot_unref (self);
+  found = find (fixture, KEY_A, &error); /* after a restart of berthd, too */
+  g_assert_no_error (error);
+  assert_hardware_matters (found);
+  throw_away (found);
 }
 
 static void
@@ -370,6 +401,7 @@ main (int argc, char **argv)
     }
   ADD ("tampering-is-seen-at-once", test_tampering_is_seen_at_once);
   ADD ("deleted-is-seen", test_deleted_is_seen);
+  ADD ("is-for-its-hardware", test_is_for_its_hardware);
   ADD ("unfinished-leaves-nothing", test_unfinished_leaves_nothing);
   ADD ("old-leaves-new-alone", test_old_leaves_new_alone);
   ADD ("clean-keeps-what-is-not-its-own", test_clean_keeps_what_is_not_its_own);

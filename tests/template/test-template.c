@@ -501,6 +501,57 @@ test_unwanted_features (void)
   assert_unwanted ("no XML", "qemu", "svm vmx erms");
 }
 
+static char *
+make_hardware (BerthTemplate *template_, const BerthDomainParams *params)
+{
+  g_autoptr (GError) error = NULL;
+  char *hardware = berth_template_dup_hardware (template_, params, &error);
+
+  g_assert_no_error (error);
+  return hardware;
+}
+
+/* Two lives of a domain have the same hardware; a snapshot's clone has that of who recorded it. */
+static void
+test_hardware (void)
+{
+  static const char *const more_unwanted[] = { "svm", "vmx", "erms", "fsrm", NULL };
+  static const char *const layers[] = { "/b", NULL };
+  g_autoptr (BerthTemplate) template_ = fixture_load ("python");
+  g_autofree char *recorded = NULL;
+  BerthDomainParams params;
+  BerthDomainParams others[5];
+
+  fixture_fill (&params, fixture_mark (), template_, &fixture_modes[1]);
+  recorded = make_hardware (template_, &params);
+
+  fixture_fill (&params, fixture_mark (), template_, &fixture_modes[2]);
+  params.name = "berth-other-2";
+  params.uuid = "11111111-f6a4-8304-79aa-97f2502e193f";
+  params.dac_label = "+1:+1";
+  params.limit_cpu = TRUE;
+  params.ram_read_only = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      g_autofree char *hardware = make_hardware (template_, &params);
+
+      g_assert_cmpstr (hardware, ==, recorded);
+      others[i] = params;
+    }
+
+  others[0].unwanted_features = more_unwanted;
+  others[1].memory_mb *= 2;
+  others[2].vcpus++;
+  others[3].layers = layers;
+  others[4].domain_type = "kvm";
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      g_autofree char *hardware = make_hardware (template_, &others[i]);
+
+      g_assert_cmpstr (hardware, !=, recorded);
+    }
+}
+
 static void
 test_host_model (void)
 {
@@ -527,6 +578,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/template/cpu/unwanted-features", test_unwanted_features);
   g_test_add_func ("/template/cpu/host-model", test_host_model);
+  g_test_add_func ("/template/hardware", test_hardware);
   g_test_add_data_func ("/template/golden/python", "python", test_golden);
   g_test_add_data_func ("/template/golden/javascript", "javascript", test_golden);
   g_test_add_data_func ("/template/golden/shell", "shell", test_golden);
