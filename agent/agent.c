@@ -15,6 +15,9 @@
 
 /* The next interpreter is loaded when the host had time to take the last one's result. */
 #define STANDBY_AFTER_US (100u * 1000u)
+#define TEXT_OF_(number) #number
+#define TEXT_OF(number) TEXT_OF_ (number)
+#define NO_VERSION "no version in common: the agent has " TEXT_OF (BERTH_PROTOCOL_VERSION)
 /* A process that can't be killed must not keep the host waiting. */
 #define RESET_LIMIT_US (2u * 1000u * 1000u)
 
@@ -103,7 +106,7 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
       || self->hello.version_max < BERTH_PROTOCOL_VERSION)
     {
       agent_break (self, NULL);
-      agent_send_error (self, 0, BERTH_AGENT_ERROR_VERSION, "no version in common: agent has 1");
+      agent_send_error (self, 0, BERTH_AGENT_ERROR_VERSION, NO_VERSION);
       return;
     }
   if (!(self->hello.flags & BERTH_HELLO_RESET))

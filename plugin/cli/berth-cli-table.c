@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define COLUMN_GAP 2
+
 /**
  * berth_table_new:
  *
@@ -44,6 +46,24 @@ berth_table_take_row (BerthTable *self, char **cells)
   g_ptr_array_add (self->rows, cells);
 }
 
+/* What a terminal gives to @text: names of users and templates may be more bytes than columns. */
+static gsize
+columns_of (const char *text)
+{
+  gsize columns = 0;
+
+  if (!g_utf8_validate (text, -1, NULL))
+    return strlen (text);
+  for (const char *at = text; *at != '\0'; at = g_utf8_next_char (at))
+    {
+      gunichar character = g_utf8_get_char (at);
+
+      if (!g_unichar_iszerowidth (character))
+        columns += g_unichar_iswide (character) ? 2 : 1;
+    }
+  return columns;
+}
+
 static void
 measure (BerthTable *self, gsize *widths)
 {
@@ -53,7 +73,7 @@ measure (BerthTable *self, gsize *widths)
       char **cells = g_ptr_array_index (self->rows, i);
 
       for (guint column = 0; cells[column] != NULL; column++)
-        widths[column] = MAX (widths[column], strlen (cells[column]));
+        widths[column] = MAX (widths[column], columns_of (cells[column]));
     }
 }
 
@@ -77,8 +97,15 @@ berth_table_to_text (BerthTable *self, const char *indent)
 
       g_string_append (text, indent);
       for (guint column = 0; cells[column] != NULL; column++)
-        g_string_append_printf (text, "%-*s%s", cells[column + 1] != NULL ? (int)widths[column] : 0,
-                                cells[column], cells[column + 1] != NULL ? "  " : "\n");
+        {
+          gboolean is_last = cells[column + 1] == NULL;
+          gsize gap = is_last ? 0 : widths[column] - columns_of (cells[column]) + COLUMN_GAP;
+
+          g_string_append (text, cells[column]);
+          g_string_append_printf (text, "%*s", (int)gap, "");
+          if (is_last)
+            g_string_append_c (text, '\n');
+        }
     }
   return g_string_free (text, FALSE);
 }

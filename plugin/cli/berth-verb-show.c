@@ -158,7 +158,7 @@ append_libvirt (GString *text, GVariant *status)
   if (libvirt == NULL)
     return;
   g_variant_lookup (libvirt, "connected", "b", &connected);
-  g_variant_lookup (libvirt, "virt-type", "&s", &type);
+  g_variant_lookup (libvirt, "virt_type", "&s", &type);
   g_string_append_printf (text, "libvirt    %s, %s, version %s%s\n", uri,
                           connected ? "connected" : "NOT CONNECTED (requests wait)", version,
                           strcmp (type, "kvm") == 0    ? ", KVM"

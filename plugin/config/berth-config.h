@@ -86,30 +86,29 @@ typedef struct
 
 /* Defaults of this user: root's lie under /run, /var and /etc, another's under their XDG folders.
  * Templates and schema: where they are installed, or beside the build when run from it. */
-BERTH_AVAILABLE BerthConfig *berth_config_new (void);
-BERTH_AVAILABLE void berth_config_free (BerthConfig *self);
+BerthConfig *berth_config_new (void);
+void berth_config_free (BerthConfig *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthConfig, berth_config_free)
 
 /* Fails with BERTH_ERROR_CONFIG: file, key and what is allowed. Unknown keys are an error. */
-BERTH_AVAILABLE gboolean berth_config_load_file (BerthConfig *self, const char *path,
-                                                 GError **error);
+gboolean berth_config_load_file (BerthConfig *self, const char *path, GError **error);
 /* One setting, as text; @origin ("--max-vms", "berth.conf: max_vms") begins the message. */
-BERTH_AVAILABLE gboolean berth_config_set (BerthConfig *self, const char *key, const char *value,
-                                           const char *origin, GError **error);
+gboolean berth_config_set (BerthConfig *self, const char *key, const char *value,
+                           const char *origin, GError **error);
 /* (transfer full): an option per key, NULL-terminated, for a GOptionContext; parsing sets @self */
-BERTH_AVAILABLE GOptionGroup *berth_config_get_option_group (BerthConfig *self);
+GOptionGroup *berth_config_get_option_group (BerthConfig *self);
 
 /* (transfer full): what it says of users and their tenants, for berth_pool_set_tenants() */
-BERTH_AVAILABLE BerthTenantPolicy *berth_config_dup_tenant_policy (const BerthConfig *self);
+BerthTenantPolicy *berth_config_dup_tenant_policy (const BerthConfig *self);
 
 /* (transfer full): a commented berth.conf with every key, what is allowed, and @self's value */
-BERTH_AVAILABLE char *berth_config_dup_text (const BerthConfig *self);
+char *berth_config_dup_text (const BerthConfig *self);
 
 /* What the setting warm says of @template_name; FALSE where it does not name it. */
-BERTH_AVAILABLE gboolean berth_config_get_warm (const BerthConfig *self, const char *template_name,
-                                                guint *out_min, guint *out_max);
+gboolean berth_config_get_warm (const BerthConfig *self, const char *template_name, guint *out_min,
+                                guint *out_max);
 
 /* The socket that berth and berthd agree on: BERTH_SOCKET, else this user's default. */
-BERTH_AVAILABLE char *berth_config_dup_default_socket (void);
+char *berth_config_dup_default_socket (void);
 
 G_END_DECLS

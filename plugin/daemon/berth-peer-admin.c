@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "plugin/bus/berth-dbus-admin.h"
+#include "plugin/daemon/berth-peer-private.h"
 #include "pool/berth-error.h"
 
 #define BERTH_TYPE_PEER_ADMIN (berth_peer_admin_get_type ())
@@ -31,7 +32,7 @@ answer (GDBusMethodInvocation *invocation, gboolean ok, GError *failure)
   if (ok)
     g_dbus_method_invocation_return_value (invocation, NULL);
   else
-    g_dbus_method_invocation_return_gerror (invocation, error);
+    berth_peer_answer_error (invocation, error);
 }
 
 static gboolean
@@ -92,7 +93,7 @@ handle_show_template (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
   if (xml != NULL)
     g_dbus_method_invocation_return_value (invocation, g_variant_new ("(s)", xml));
   else
-    g_dbus_method_invocation_return_gerror (invocation, error);
+    berth_peer_answer_error (invocation, error);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 

@@ -146,7 +146,7 @@ tell_ready (Daemon *self)
   const char *uri = "(unknown URI)";
   const char *problem;
 
-  if (libvirt != NULL && g_variant_lookup (libvirt, "kvm-problem", "&s", &problem))
+  if (libvirt != NULL && g_variant_lookup (libvirt, "kvm_problem", "&s", &problem))
     g_message ("KVM can't be used, guests run under emulation (TCG), slower: %s", problem);
   if (libvirt != NULL)
     g_variant_lookup (libvirt, "uri", "&s", &uri);

@@ -15,7 +15,7 @@ G_BEGIN_DECLS
  * Domain of what a guest did wrong on its channel.
  */
 #define BERTH_PROTOCOL_ERROR (berth_protocol_error_quark ())
-BERTH_AVAILABLE GQuark berth_protocol_error_quark (void);
+GQuark berth_protocol_error_quark (void);
 
 /**
  * BerthProtocolError:
@@ -46,22 +46,20 @@ typedef struct
 
 typedef struct _BerthFrameDecoder BerthFrameDecoder;
 
-BERTH_AVAILABLE BerthFrameDecoder *berth_frame_decoder_new (void);
-BERTH_AVAILABLE void berth_frame_decoder_free (BerthFrameDecoder *self);
+BerthFrameDecoder *berth_frame_decoder_new (void);
+void berth_frame_decoder_free (BerthFrameDecoder *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFrameDecoder, berth_frame_decoder_free)
 
 /* Throw away everything up to the HELLO_REPLY that returns @nonce. */
-BERTH_AVAILABLE void
-berth_frame_decoder_expect_hello (BerthFrameDecoder *self,
-                                  const guint8 nonce[BERTH_PROTOCOL_NONCE_SIZE]);
+void berth_frame_decoder_expect_hello (BerthFrameDecoder *self,
+                                       const guint8 nonce[BERTH_PROTOCOL_NONCE_SIZE]);
 
 /* Where to put new bytes: at least one byte of room once every whole frame has been taken out. */
-BERTH_AVAILABLE guint8 *berth_frame_decoder_reserve (BerthFrameDecoder *self, gsize *out_size);
-BERTH_AVAILABLE void berth_frame_decoder_commit (BerthFrameDecoder *self, gsize size);
+guint8 *berth_frame_decoder_reserve (BerthFrameDecoder *self, gsize *out_size);
+void berth_frame_decoder_commit (BerthFrameDecoder *self, gsize size);
 
 /* TRUE: *@out_frame is the next frame, its payload of the right length for its type. FALSE with
  * *@error unset: more bytes are needed. FALSE with *@error set: the guest broke a rule; final. */
-BERTH_AVAILABLE gboolean berth_frame_decoder_next (BerthFrameDecoder *self, BerthFrame *out_frame,
-                                                   GError **error);
+gboolean berth_frame_decoder_next (BerthFrameDecoder *self, BerthFrame *out_frame, GError **error);
 
 G_END_DECLS

@@ -6,6 +6,7 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
+#include "berth-guest-error.h"
 #include "berth-output.h"
 #include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
@@ -374,23 +375,12 @@ exec_take_exit (BerthGuestExec *self, const BerthFrame *frame, GError **error)
 static void
 exec_take_error (BerthGuestExec *self, const BerthFrame *frame)
 {
-  static const BerthError codes[] = {
-    [BERTH_AGENT_ERROR_INVALID] = BERTH_ERROR_INVALID,
-    [BERTH_AGENT_ERROR_BUSY] = BERTH_ERROR_INTERNAL,
-    [BERTH_AGENT_ERROR_LANGUAGE] = BERTH_ERROR_INVALID,
-    [BERTH_AGENT_ERROR_RESOURCE] = BERTH_ERROR_UNAVAILABLE,
-    [BERTH_AGENT_ERROR_INTERNAL] = BERTH_ERROR_INTERNAL,
-  };
-  guint32 code = berth_le32_read (frame->payload);
-  g_autofree char *text
-      = g_utf8_make_valid ((const char *)frame->payload + 4, (gssize)frame->length - 4);
+  g_autofree char *text = berth_guest_error_dup_text (frame);
 
   /* told after the code began, it says that its end is not known */
   self->failure = g_error_new (BERTH_ERROR,
                                self->is_started ? BERTH_ERROR_OUTCOME_UNKNOWN
-                               : code >= BERTH_AGENT_ERROR_INVALID && code < G_N_ELEMENTS (codes)
-                                   ? codes[code]
-                                   : BERTH_ERROR_INTERNAL,
+                                                : berth_guest_error_get_code (frame),
                                "the guest's agent refused: %s", text);
   self->has_end = TRUE;
 }

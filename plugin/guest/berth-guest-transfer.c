@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "berth-file-listing.h"
+#include "berth-guest-error.h"
 #include "berth-output.h"
 #include "plugin/base/berth-sha256.h"
 #include "plugin/base/berth-source.h"
@@ -390,18 +391,11 @@ file_take_data (BerthGuestTransfer *self, const BerthFrame *frame, GError **erro
 static void
 file_take_error (BerthGuestTransfer *self, const BerthFrame *frame)
 {
-  guint32 code = berth_le32_read (frame->payload);
-  g_autofree char *text
-      = g_utf8_make_valid ((const char *)frame->payload + 4, (gssize)frame->length - 4);
-  BerthError told = code == BERTH_AGENT_ERROR_INVALID    ? BERTH_ERROR_INVALID
-                    : code == BERTH_AGENT_ERROR_RESOURCE ? BERTH_ERROR_UNAVAILABLE
-                    : code == BERTH_AGENT_ERROR_DAMAGED  ? BERTH_ERROR_UNAVAILABLE
-                    : code == BERTH_AGENT_ERROR_BUSY     ? BERTH_ERROR_UNAVAILABLE
-                                                         : BERTH_ERROR_INTERNAL;
+  g_autofree char *text = berth_guest_error_dup_text (frame);
 
   self->has_end = TRUE;
   if (self->failure == NULL)
-    self->failure = file_error (self, told, "%s", text);
+    self->failure = file_error (self, berth_guest_error_get_code (frame), "%s", text);
 }
 
 static void

@@ -43,7 +43,6 @@ struct _BerthGuest
   gboolean was_identified;
   guint64 boot_us;
   guint64 ready_us;
-  guint32 languages;
   guint8 machine_id[16]; /* the guest's for as long as it is ours: it is set before it is claimed */
   BerthGuestClosedFunc closed_func;
   gpointer closed_data;
@@ -244,7 +243,6 @@ agent_take_hello (BerthGuest *self, const BerthFrame *frame, GError **error)
   if (reply.flags & BERTH_HELLO_READY)
     self->ready_us = MAX (reply.ready_us, 1);
   self->was_identified = (reply.flags & BERTH_HELLO_IDENTIFIED) != 0;
-  self->languages = reply.languages;
   return TRUE;
 }
 
@@ -480,28 +478,6 @@ berth_guest_identify_finish (BerthGuest *self, GAsyncResult *result, guint8 *out
   return TRUE;
 }
 
-void
-berth_guest_ping_async (BerthGuest *self, guint timeout_ms, GCancellable *cancellable,
-                        GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  guint8 cookie[8] = { 0 };
-
-  g_task_set_source_tag (task, berth_guest_ping_async);
-  if (agent_add_call (self, task, BERTH_FRAME_PONG, ++self->last_request, timeout_ms) == NULL)
-    return;
-  berth_le32_write (cookie, self->last_request);
-  berth_frame_channel_send (self->channel, BERTH_FRAME_PING, self->last_request, cookie,
-                            sizeof cookie, NULL, 0);
-}
-
-gboolean
-berth_guest_ping_finish (BerthGuest *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
 static void
 exec_done_cb (BerthGuestExec *exec, BerthResult *result, GError *error, gpointer user_data)
 {
@@ -624,12 +600,6 @@ gboolean
 berth_guest_was_identified (BerthGuest *self)
 {
   return self->was_identified;
-}
-
-gboolean
-berth_guest_has_language (BerthGuest *self, BerthLanguage language)
-{
-  return (self->languages & (1u << language)) != 0;
 }
 
 BerthLanguage

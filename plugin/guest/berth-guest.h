@@ -51,10 +51,6 @@ void berth_guest_identify_async (BerthGuest *self, const char *hostname, gboolea
 gboolean berth_guest_identify_finish (BerthGuest *self, GAsyncResult *result, guint8 *out_random,
                                       GError **error);
 
-void berth_guest_ping_async (BerthGuest *self, guint timeout_ms, GCancellable *cancellable,
-                             GAsyncReadyCallback callback, gpointer user_data);
-gboolean berth_guest_ping_finish (BerthGuest *self, GAsyncResult *result, GError **error);
-
 /* Runs one program; takes over @exec, which has passed berth_exec_check(). One at a time.
  * Cancelling ends the program (SIGTERM, SIGKILL 2 s later) and completes with G_IO_ERROR_CANCELLED
  * when it has ended. The result's exec part is filled in; what the guest does not know is left to
@@ -77,6 +73,5 @@ guint64 berth_guest_get_boot_us (BerthGuest *self);
 guint64 berth_guest_get_ready_us (BerthGuest *self);
 /* It had an identity before the hello: a tenant's code may have run. */
 gboolean berth_guest_was_identified (BerthGuest *self);
-gboolean berth_guest_has_language (BerthGuest *self, BerthLanguage language);
 
 G_END_DECLS

@@ -93,7 +93,7 @@ typedef enum
  * @get_memory: of the VM on this host; bytes; FALSE where nobody knows
  * @dup_domain_xml: (transfer full) (nullable): what a VM of this template would get, its name and
  *   id apart
- * @dup_status: (transfer full): a{sv}: uri, connected, version, virt-type, kvm-problem
+ * @dup_status: (transfer full): a{sv}: uri, connected, version, virt_type, kvm_problem
  * @check_image: whether the guest's image can be used; the error says why not
  * @check_layers: whether the layers of this template are in it
  * @get_time: now; monotonic microseconds

@@ -21,25 +21,6 @@ berth_domain_is_name_taken (virConnectPtr connection, const char *name)
   return domain != NULL;
 }
 
-/* Whose mistake is it when libvirt won't have the domain: the template's, or the moment's? */
-static BerthError
-define_error_code (void)
-{
-  virErrorPtr last = virGetLastError (); /* lint: libvirt-error: only classified, not told */
-
-  switch (last != NULL ? last->code : VIR_ERR_OK)
-    {
-    case VIR_ERR_XML_ERROR:
-    case VIR_ERR_XML_DETAIL:
-    case VIR_ERR_XML_INVALID_SCHEMA:
-    case VIR_ERR_CONFIG_UNSUPPORTED:
-    case VIR_ERR_INVALID_ARG:
-      return BERTH_ERROR_CONFIG;
-    default:
-      return BERTH_ERROR_UNAVAILABLE;
-    }
-}
-
 gboolean
 berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char **out_live_xml,
                     GError **error)
@@ -50,14 +31,14 @@ berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char
 
   if (domain == NULL)
     {
-      berth_libvirt_error_set (error, define_error_code (), "libvirt refuses the domain");
+      berth_libvirt_error_set (error, berth_libvirt_error_blame (), "libvirt refuses the domain");
       return FALSE;
     }
   if (virDomainCreateWithFlags (domain,
                                 flags & BERTH_DOMAIN_START_PAUSED ? VIR_DOMAIN_START_PAUSED : 0)
       < 0)
     {
-      berth_libvirt_error_set (error, define_error_code (), "the domain does not start");
+      berth_libvirt_error_set (error, berth_libvirt_error_blame (), "the domain does not start");
       return FALSE;
     }
   live_xml = virDomainGetXMLDesc (domain, 0);
@@ -197,7 +178,7 @@ domain_undefine (virDomainPtr domain, GError **error)
 
   if (virDomainUndefineFlags (domain, everything) == 0)
     return TRUE;
-  switch (virGetLastErrorCode ()) /* lint: libvirt-error: only classified */
+  switch (berth_libvirt_error_get_code ())
     {
     case VIR_ERR_NO_DOMAIN:
     case VIR_ERR_OPERATION_INVALID: /* a transient one: gone with its end */
@@ -223,7 +204,7 @@ berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, c
 
   if (domain == NULL)
     {
-      if (virGetLastErrorCode () == VIR_ERR_NO_DOMAIN) /* lint: libvirt-error: only classified */
+      if (berth_libvirt_error_get_code () == VIR_ERR_NO_DOMAIN)
         {
           berth_libvirt_error_take_code ();
           if (!berth_domain_is_name_taken (connection, name))

@@ -50,8 +50,9 @@ libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
   BerthSlot *slot = berth_libvirt_add_slot (self, vm, mode);
 
   slot->ordinal = ordinal_of (domain->name);
-  slot->machine = berth_machine_new_adopted (vm, language_of (self, mark), self->connection,
-                                             self->instance, domain->name, domain->uuid);
+  slot->machine
+      = berth_machine_new_adopted (vm, language_of (self, mark), self->connection, self->instance,
+                                   domain->name, domain->uuid, mark->created);
   return vm;
 }
 
@@ -70,8 +71,9 @@ libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
 {
   g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, domain->mark->template_name,
                                                  NULL, domain->memory_mb, domain->vcpus, 0);
-  g_autoptr (BerthMachine) machine = berth_machine_new_adopted (
-      vm, NULL, self->connection, self->instance, domain->name, domain->uuid);
+  g_autoptr (BerthMachine) machine
+      = berth_machine_new_adopted (vm, NULL, self->connection, self->instance, domain->name,
+                                   domain->uuid, domain->mark->created);
 
   g_message ("ending domain %s, left behind by an earlier berthd: %s", domain->name, reason);
   berth_machine_end_async (machine, ended_cb, NULL);

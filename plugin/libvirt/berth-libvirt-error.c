@@ -18,10 +18,31 @@ berth_libvirt_error_set (GError **error, BerthError code, const char *doing)
 }
 
 int
+berth_libvirt_error_get_code (void)
+{
+  return virGetLastErrorCode ();
+}
+
+BerthError
+berth_libvirt_error_blame (void)
+{
+  switch (virGetLastErrorCode ())
+    {
+    case VIR_ERR_XML_ERROR:
+    case VIR_ERR_XML_DETAIL:
+    case VIR_ERR_XML_INVALID_SCHEMA:
+    case VIR_ERR_CONFIG_UNSUPPORTED:
+    case VIR_ERR_INVALID_ARG:
+      return BERTH_ERROR_CONFIG;
+    default:
+      return BERTH_ERROR_UNAVAILABLE;
+    }
+}
+
+int
 berth_libvirt_error_take_code (void)
 {
-  virErrorPtr last = virGetLastError ();
-  int number = last != NULL ? last->code : VIR_ERR_OK;
+  int number = virGetLastErrorCode ();
 
   virResetLastError ();
   return number;

@@ -17,6 +17,11 @@ G_DEFINE_AUTO_CLEANUP_FREE_FUNC (virStreamPtr, virStreamFree, NULL)
 /* This thread's last libvirt error as @error with @code, "doing: libvirt's message (its code)".
  * Returns libvirt's code, so that a caller can tell the kinds apart that it must. */
 int berth_libvirt_error_set (GError **error, BerthError code, const char *doing);
+/* This thread's last libvirt error code. */
+int berth_libvirt_error_get_code (void);
+/* Whose mistake it is that libvirt won't have a domain: the template's (BERTH_ERROR_CONFIG), or the
+ * moment's (BERTH_ERROR_UNAVAILABLE). */
+BerthError berth_libvirt_error_blame (void);
 /* This thread's last libvirt error code, and forgets it. */
 int berth_libvirt_error_take_code (void);
 /* libvirt prints errors to stderr by itself unless told not to; once, before the first open. */

@@ -213,9 +213,9 @@ libvirt_dup_status (BerthHost *host)
   g_variant_dict_insert (&dict, "connected", "b", berth_connection_is_up (connection));
   g_variant_dict_insert (&dict, "version", "s", text);
   if (berth_connection_is_up (connection))
-    g_variant_dict_insert (&dict, "virt-type", "s", berth_connection_get_domain_type (connection));
+    g_variant_dict_insert (&dict, "virt_type", "s", berth_connection_get_domain_type (connection));
   if (kvm_problem != NULL)
-    g_variant_dict_insert (&dict, "kvm-problem", "s", kvm_problem);
+    g_variant_dict_insert (&dict, "kvm_problem", "s", kvm_problem);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 

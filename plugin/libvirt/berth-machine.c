@@ -84,16 +84,18 @@ berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connec
                                     instance, name, g_uuid_string_random ());
 
   self->template = berth_template_ref (template);
+  self->created = g_get_real_time () / G_USEC_PER_SEC;
   return self;
 }
 
 BerthMachine *
 berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
-                           const char *instance, const char *name, const char *uuid)
+                           const char *instance, const char *name, const char *uuid, gint64 created)
 {
   BerthMachine *self = machine_new (vm, language, connection, instance, name, g_strdup (uuid));
 
   self->is_adopted = TRUE;
+  self->created = created;
   return self;
 }
 
@@ -151,8 +153,9 @@ berth_machine_dup_console (BerthMachine *self, guint lines)
   return self->console_path != NULL ? berth_console_dup_tail (self->console_path, lines) : NULL;
 }
 
-/* What the worker thread needs and what it brings back; the machine itself stays with its
- * thread. */
+/* What a worker thread of the connection gets and what it brings back. Of the machine it reads what
+ * is settled before the job begins and stays until its end (names, template, snapshot, how); the
+ * rest is the main context's. */
 typedef struct
 {
   BerthMark *mark;
@@ -199,7 +202,7 @@ berth_machine_make_mark (BerthMachine *self)
   mark->tenant = request != NULL ? g_strdup (request->tenant) : NULL;
   mark->task = request != NULL ? g_strdup (request->task) : NULL;
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
-  mark->created = g_get_real_time () / G_USEC_PER_SEC;
+  mark->created = self->created;
   return mark;
 }
 

@@ -20,10 +20,11 @@ G_DECLARE_FINAL_TYPE (BerthMachine, berth_machine, BERTH, MACHINE, GObject)
 BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connection,
                                  const char *instance, const char *name);
 
-/* Of a domain that exists already. @language: (nullable): NULL where it is only to be ended. */
-BerthMachine *
-berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
-                           const char *instance, const char *name, const char *uuid);
+/* Of a domain that exists already. @language: (nullable): NULL where it is only to be ended.
+ * @created: as its mark tells, Unix time in seconds */
+BerthMachine *berth_machine_new_adopted (BerthVm *vm, const char *language,
+                                         BerthConnection *connection, const char *instance,
+                                         const char *name, const char *uuid, gint64 created);
 
 /**
  * BerthMachineStart:

@@ -42,8 +42,8 @@ check_kvm (GVariant *status, GVariantBuilder *findings)
   const char *problem;
   const char *type = "";
 
-  g_variant_lookup (status, "virt-type", "&s", &type);
-  if (g_variant_lookup (status, "kvm-problem", "&s", &problem))
+  g_variant_lookup (status, "virt_type", "&s", &type);
+  if (g_variant_lookup (status, "kvm_problem", "&s", &problem))
     {
       g_autofree char *text = g_strdup_printf ("KVM can't be used: %s", problem);
 

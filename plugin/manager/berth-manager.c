@@ -391,6 +391,7 @@ static GVariant *
 manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
 {
   const char *domain = berth_host_get_domain_name (self->host, vm);
+  BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, berth_vm_get_id (vm));
   guint64 own;
   guint64 shared;
   GVariantDict dict;
@@ -404,6 +405,8 @@ manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
   g_variant_dict_insert (&dict, "holds_slot", "b", berth_vm_holds_slot (vm));
   g_variant_dict_insert (&dict, "age_s", "d",
                          (double)(g_get_monotonic_time () - berth_vm_get_created_us (vm)) / 1e6);
+  if (sandbox != NULL)
+    g_variant_dict_insert (&dict, "exec_count", "u", berth_sandbox_get_exec_count (sandbox));
   if (berth_host_get_memory (self->host, vm, &own, &shared))
     {
       g_variant_dict_insert (&dict, "private_mb", "d", (double)own / (1024 * 1024));

@@ -95,26 +95,6 @@ berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options,
 BERTH_AVAILABLE BerthResult *
 berth_manager_run_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
-/* The same, waiting: they run the default main context until it is done, so only for programs that
- * have no main loop of their own running, on the manager's thread. */
-BERTH_AVAILABLE gboolean berth_manager_start (BerthManager *self, GCancellable *cancellable,
-                                              GError **error);
-BERTH_AVAILABLE char *
-berth_manager_create_vm (BerthManager *self, const BerthSandboxOptions *options,
-                         GCancellable *cancellable, GError **error);
-BERTH_AVAILABLE BerthResult *
-berth_manager_exec (BerthManager *self, const char *id, guint32 uid, BerthExec *exec,
-                    GCancellable *cancellable, GError **error);
-BERTH_AVAILABLE BerthFileResult *
-berth_manager_file (BerthManager *self, const char *id, guint32 uid, BerthFileRequest *file,
-                    GCancellable *cancellable, GError **error);
-BERTH_AVAILABLE gboolean berth_manager_destroy_vm (BerthManager *self, const char *id, guint32 uid,
-                                                   GCancellable *cancellable, GError **error);
-BERTH_AVAILABLE BerthResult *
-berth_manager_run (BerthManager *self, const BerthSandboxOptions *options, BerthExec *exec,
-                   GCancellable *cancellable, GError **error);
-BERTH_AVAILABLE gboolean berth_manager_shutdown (BerthManager *self, GError **error);
-
 /* Ends every wait and every VM of this manager; completes when all is gone. */
 BERTH_AVAILABLE void
 berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,

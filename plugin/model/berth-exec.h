@@ -45,10 +45,10 @@ typedef struct
   gsize stderr_max;
 } BerthExec;
 
-BERTH_AVAILABLE BerthExec *berth_exec_new (GBytes *code);
-BERTH_AVAILABLE void berth_exec_free (BerthExec *self);
+BerthExec *berth_exec_new (GBytes *code);
+void berth_exec_free (BerthExec *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthExec, berth_exec_free)
 /* Every rule of contract.md's Input; drops a leading U+FEFF. Fails with BERTH_ERROR_INVALID. */
-BERTH_AVAILABLE gboolean berth_exec_check (BerthExec *self, GError **error);
+gboolean berth_exec_check (BerthExec *self, GError **error);
 
 G_END_DECLS

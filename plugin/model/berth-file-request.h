@@ -53,11 +53,11 @@ typedef struct
   guint count_max;
 } BerthFileRequest;
 
-BERTH_AVAILABLE BerthFileRequest *berth_file_request_new (BerthFileKind kind, const char *path);
-BERTH_AVAILABLE void berth_file_request_free (BerthFileRequest *self);
+BerthFileRequest *berth_file_request_new (BerthFileKind kind, const char *path);
+void berth_file_request_free (BerthFileRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileRequest, berth_file_request_free)
 /* What can be said before a guest is asked. Fails with BERTH_ERROR_INVALID. */
-BERTH_AVAILABLE gboolean berth_file_request_check (const BerthFileRequest *self, GError **error);
+gboolean berth_file_request_check (const BerthFileRequest *self, GError **error);
 
 /**
  * BerthFileEntry:
@@ -91,20 +91,20 @@ typedef struct
   gboolean is_more;
 } BerthFileResult;
 
-BERTH_AVAILABLE void berth_file_result_free (BerthFileResult *self);
+void berth_file_result_free (BerthFileResult *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileResult, berth_file_result_free)
 /* (transfer floating): a{sv}: size, mode, type, sha256; of LIST: mode, type, more */
-BERTH_AVAILABLE GVariant *berth_file_result_to_variant (const BerthFileResult *self);
+GVariant *berth_file_result_to_variant (const BerthFileResult *self);
 /* (transfer floating): aa{sv}: name (ay), type, size, mode, mtime */
-BERTH_AVAILABLE GVariant *berth_file_result_entries_to_variant (const BerthFileResult *self);
-BERTH_AVAILABLE BerthFileEntry *berth_file_entry_new (const char *name, gsize length);
-BERTH_AVAILABLE void berth_file_entry_free (BerthFileEntry *self);
+GVariant *berth_file_result_entries_to_variant (const BerthFileResult *self);
+BerthFileEntry *berth_file_entry_new (const char *name, gsize length);
+void berth_file_entry_free (BerthFileEntry *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileEntry, berth_file_entry_free)
 /* "file", "directory", "symlink", "fifo", "socket", "character-device", "block-device", "unknown"
  */
-BERTH_AVAILABLE const char *berth_file_type_from_mode (guint32 mode);
-BERTH_AVAILABLE char *berth_file_dup_shown (const char *path);
+const char *berth_file_type_from_mode (guint32 mode);
+char *berth_file_dup_shown (const char *path);
 /* Whether it may stand for one entry of a folder, wherever it came from */
-BERTH_AVAILABLE gboolean berth_file_name_is_valid (const char *name, gsize length);
+gboolean berth_file_name_is_valid (const char *name, gsize length);
 
 G_END_DECLS

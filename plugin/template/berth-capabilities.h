@@ -10,11 +10,10 @@ G_BEGIN_DECLS
 
 /* BerthDomainParams.dac_label, from virConnectGetCapabilities(); NULL where libvirt changes no
  * owners (qemu:///session) */
-BERTH_AVAILABLE char *
-berth_capabilities_dup_dac_label (const char *capabilities, const char *domain_type);
+char *berth_capabilities_dup_dac_label (const char *capabilities, const char *domain_type);
 
 /* what a snapshot made under KVM depends on */
-BERTH_AVAILABLE char *berth_capabilities_dup_host_cpu (const char *capabilities);
+char *berth_capabilities_dup_host_cpu (const char *capabilities);
 
 /* the <cpu> that a hypervisor makes at most, as virConnectBaselineHypervisorCPU() takes it; NULL
  * where virConnectGetDomainCapabilities() tells none */

@@ -45,17 +45,17 @@ typedef struct
   gint64 created;
 } BerthMark;
 
-BERTH_AVAILABLE void berth_mark_free (BerthMark *self);
+void berth_mark_free (BerthMark *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthMark, berth_mark_free)
 
 /* <berth:vm xmlns:berth='urn:berth:domain:1' .../>, as it stands in a domain's XML */
-BERTH_AVAILABLE char *berth_mark_to_xml (const BerthMark *self);
+char *berth_mark_to_xml (const BerthMark *self);
 /* <vm .../>, as virDomainSetMetadata() takes it */
-BERTH_AVAILABLE char *berth_mark_to_metadata (const BerthMark *self);
+char *berth_mark_to_metadata (const BerthMark *self);
 /* From the element alone (virDomainGetMetadata) or a whole domain's XML. NULL and *@error unset:
  * no mark there. NULL and *@error set: a mark that is not ours or broken. */
-BERTH_AVAILABLE BerthMark *berth_mark_parse (const char *xml, GError **error);
+BerthMark *berth_mark_parse (const char *xml, GError **error);
 /* "python, tenant acme, task 42": what an administrator reads in virsh list --title */
-BERTH_AVAILABLE char *berth_mark_to_title (const BerthMark *self);
+char *berth_mark_to_title (const BerthMark *self);
 
 G_END_DECLS

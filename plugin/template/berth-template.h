@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  * allowed.
  */
 #define BERTH_TEMPLATE_ERROR (berth_template_error_quark ())
-BERTH_AVAILABLE GQuark berth_template_error_quark (void);
+GQuark berth_template_error_quark (void);
 
 /**
  * BerthTemplateError:
@@ -87,34 +87,33 @@ typedef struct
 typedef struct _BerthTemplate BerthTemplate; /* immutable, atomically reference counted */
 
 #define BERTH_TYPE_TEMPLATE (berth_template_get_type ())
-BERTH_AVAILABLE GType berth_template_get_type (void);
-BERTH_AVAILABLE BerthTemplate *
-berth_template_load (const char *path, const char *schema_path, GError **error);
-BERTH_AVAILABLE BerthTemplate *berth_template_ref (BerthTemplate *self);
-BERTH_AVAILABLE void berth_template_unref (BerthTemplate *self);
+GType berth_template_get_type (void);
+BerthTemplate *berth_template_load (const char *path, const char *schema_path, GError **error);
+BerthTemplate *berth_template_ref (BerthTemplate *self);
+void berth_template_unref (BerthTemplate *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthTemplate, berth_template_unref)
 
-BERTH_AVAILABLE const char *berth_template_get_name (BerthTemplate *self);
-BERTH_AVAILABLE const char *berth_template_get_path (BerthTemplate *self);
-BERTH_AVAILABLE const char *berth_template_get_language (BerthTemplate *self);
-BERTH_AVAILABLE guint berth_template_get_memory_mb (BerthTemplate *self); /* default, MiB */
-BERTH_AVAILABLE guint berth_template_get_vcpus (BerthTemplate *self);
-BERTH_AVAILABLE guint berth_template_get_boot_timeout_s (BerthTemplate *self);
-BERTH_AVAILABLE const char *const *berth_template_get_layers (BerthTemplate *self); /* names */
+const char *berth_template_get_name (BerthTemplate *self);
+const char *berth_template_get_path (BerthTemplate *self);
+const char *berth_template_get_language (BerthTemplate *self);
+guint berth_template_get_memory_mb (BerthTemplate *self); /* default, MiB */
+guint berth_template_get_vcpus (BerthTemplate *self);
+guint berth_template_get_boot_timeout_s (BerthTemplate *self);
+const char *const *berth_template_get_layers (BerthTemplate *self); /* names */
 /* sha256 of the expanded XML: part of what a snapshot is valid for */
-BERTH_AVAILABLE const char *berth_template_get_digest (BerthTemplate *self);
+const char *berth_template_get_digest (BerthTemplate *self);
 
 /* The domain's XML. Any thread. Fails only with BERTH_TEMPLATE_ERROR_DOMAIN. */
-BERTH_AVAILABLE char *
+char *
 berth_template_instantiate (BerthTemplate *self, const BerthDomainParams *params, GError **error);
 
 /* What of @params a saved state depends on, as a checksum of the domain less what differs from one
  * of its lives to the next: of @params it reads @domain_type, @memory_mb, @vcpus, the number of
  * @layers and @unwanted_features. Any thread. */
-BERTH_AVAILABLE char *
+char *
 berth_template_dup_hardware (BerthTemplate *self, const BerthDomainParams *params, GError **error);
 
-BERTH_AVAILABLE gboolean berth_template_wants_skip_cpu_probe (gulong libvirt_version);
+gboolean berth_template_wants_skip_cpu_probe (gulong libvirt_version);
 
 /**
  * berth_template_load_all:
@@ -124,7 +123,7 @@ BERTH_AVAILABLE gboolean berth_template_wants_skip_cpu_probe (gulong libvirt_ver
  *
  * Returns: (transfer full) (element-type utf8 BerthTemplate): by name
  */
-BERTH_AVAILABLE GHashTable *
+GHashTable *
 berth_template_load_all (const char *const *dirs, const char *schema_path, GPtrArray **errors);
 
 G_END_DECLS

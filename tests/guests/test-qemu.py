@@ -48,7 +48,7 @@ def test_kvm_that_was_asked_for():
     """Who sets virt_type gets it or an error, and never another one without a word. First: its
     daemons come before the one that is kept."""
     with Daemon("--warm-default", "0") as free:
-        works = free.json("status")["libvirt"]["virt-type"] == "kvm"
+        works = free.json("status")["libvirt"]["virt_type"] == "kvm"
     with Daemon("--virt-type", "kvm", "--warm-default", "0") as forced:
         error = forced.json("run", "print(1)")["error"]
         print("#", error)
@@ -152,11 +152,11 @@ def test_kvm_only_where_it_works():
     info = daemon().json("status")["libvirt"]
     doctor = daemon().berth("doctor").stdout
     lines = [line for line in doctor.splitlines() if " kvm: " in line]
-    print(f"# {info['virt-type']}: {lines}")
+    print(f"# {info['virt_type']}: {lines}")
     same(len(lines), 1)
-    same(lines[0].startswith("MISSING"), "kvm-problem" in info)
+    same(lines[0].startswith("MISSING"), "kvm_problem" in info)
     for process in processes():
-        same(f"-accel\0{info['virt-type'].replace('qemu', 'tcg')}" in process.read("cmdline"), True)
+        same(f"-accel\0{info['virt_type'].replace('qemu', 'tcg')}" in process.read("cmdline"), True)
     same([name for name in virsh("list", "--all", "--name").split() if "probe" in name], [])
 
 
