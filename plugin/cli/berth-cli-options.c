@@ -5,16 +5,37 @@
 #include <math.h>
 #include <string.h>
 
-#include "plugin/model/berth-limits.h"
 #include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
-#include "pool/berth-request.h"
 
 static void
 add_entries (GArray *all, BerthTakes takes, BerthTakes needed, const GOptionEntry *entries)
 {
   for (guint i = 0; (takes & needed) == needed && entries[i].long_name != NULL; i++)
     g_array_append_val (all, entries[i]);
+}
+
+/* Of a request: as the table describes them. Values are FILENAMEs, for they may be any bytes. */
+static void
+add_options (GArray *all, BerthOptionSet set, BerthOptionValues *self)
+{
+  const BerthOption *table = berth_option_table ();
+
+  for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
+    {
+      gboolean is_list = table[i].kind == BERTH_OPTION_TEXTS;
+      GOptionEntry entry = {
+        .long_name = table[i].flag,
+        .short_name = table[i].short_flag,
+        .arg = is_list ? G_OPTION_ARG_FILENAME_ARRAY : G_OPTION_ARG_FILENAME,
+        .arg_data = is_list ? (gpointer)&self->lists[i] : (gpointer)&self->texts[i],
+        .description = table[i].help,
+        .arg_description = table[i].metavar,
+      };
+
+      if ((table[i].set & set) != 0 && table[i].flag != NULL)
+        g_array_append_val (all, entry);
+    }
 }
 
 /**
@@ -29,24 +50,12 @@ add_entries (GArray *all, BerthTakes takes, BerthTakes needed, const GOptionEntr
 GArray *
 berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *help)
 {
-  const GOptionEntry sandbox[] = {
-    { "language", 'l', 0, G_OPTION_ARG_FILENAME, &self->language,
-      "python, javascript, shell, or the name of a template (default python)", "LANG" },
-    { "memory", 'm', 0, G_OPTION_ARG_FILENAME, &self->memory,
-      "MiB of memory, 128 and up (default by template)", "MB" },
-    { "tenant", 0, 0, G_OPTION_ARG_FILENAME, &self->tenant, "Who asks", "NAME" },
-    { "task", 0, 0, G_OPTION_ARG_FILENAME, &self->task, "For what", "NAME" },
-    { "wait-timeout", 0, 0, G_OPTION_ARG_FILENAME, &self->wait_timeout,
-      "Seconds to wait at capacity (default: berthd's setting)", "S" },
+  const GOptionEntry wait[] = {
     { "no-wait", 0, 0, G_OPTION_ARG_NONE, &self->no_wait, "Do not wait at capacity: status 126",
       NULL },
     G_OPTION_ENTRY_NULL,
   };
-  const GOptionEntry exec[] = {
-    { "timeout", 't', 0, G_OPTION_ARG_FILENAME, &self->timeout,
-      "Seconds that the program may run, 1 to 86400 (default 30)", "S" },
-    { "env", 'e', 0, G_OPTION_ARG_FILENAME_ARRAY, &self->env,
-      "A variable of the program's environment; may be repeated", "NAME=VALUE" },
+  const GOptionEntry input[] = {
     { "no-stdin", 'n', 0, G_OPTION_ARG_NONE, &self->no_stdin,
       "Leave standard input alone: the program reads end-of-file", NULL },
     G_OPTION_ENTRY_NULL,
@@ -94,8 +103,12 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   };
   GArray *all = g_array_new (TRUE, FALSE, sizeof (GOptionEntry));
 
-  add_entries (all, help->takes, BERTH_TAKES_SANDBOX, sandbox);
-  add_entries (all, help->takes, BERTH_TAKES_EXEC, exec);
+  if ((help->takes & BERTH_TAKES_SANDBOX) != 0)
+    add_options (all, BERTH_OPTION_SET_SANDBOX, self);
+  add_entries (all, help->takes, BERTH_TAKES_SANDBOX, wait);
+  if ((help->takes & BERTH_TAKES_EXEC) != 0)
+    add_options (all, BERTH_OPTION_SET_EXEC, self);
+  add_entries (all, help->takes, BERTH_TAKES_EXEC, input);
   add_entries (all, help->takes, BERTH_TAKES_CARRY, carry);
   add_entries (all, help->takes, BERTH_TAKES_FILES, files);
   if ((help->takes & (BERTH_TAKES_EXEC | BERTH_TAKES_FILES | BERTH_TAKES_SANDBOX)) != 0)
@@ -169,13 +182,11 @@ void
 berth_option_values_clear (BerthOptionValues *self)
 {
   g_free (self->socket);
-  g_free (self->language);
-  g_free (self->timeout);
-  g_free (self->memory);
-  g_strfreev (self->env);
-  g_free (self->tenant);
-  g_free (self->task);
-  g_free (self->wait_timeout);
+  for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
+    {
+      g_free (self->texts[i]);
+      g_strfreev (self->lists[i]);
+    }
   g_free (self->max_size);
   g_strfreev (self->uploads);
   g_strfreev (self->downloads);
@@ -245,45 +256,6 @@ berth_option_values_get_rounds (const BerthOptionValues *self, gint64 *out_delay
   return TRUE;
 }
 
-static gboolean
-add_wait (const BerthOptionValues *self, GVariantDict *dict, GError **error)
-{
-  gint64 wait_ms = 0;
-
-  if (self->no_wait && self->wait_timeout != NULL)
-    {
-      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                           "--no-wait and --wait-timeout exclude each other: give one");
-      return FALSE;
-    }
-  if (!self->no_wait && self->wait_timeout == NULL)
-    return TRUE;
-  if (self->wait_timeout != NULL
-      && !parse_seconds ("--wait-timeout", self->wait_timeout, 0, BERTH_LIMIT_WAIT_MS / 1000,
-                         &wait_ms, error))
-    return FALSE;
-  g_variant_dict_insert (dict, "wait_ms", "x", wait_ms);
-  return TRUE;
-}
-
-static gboolean
-add_memory (const BerthOptionValues *self, GVariantDict *dict, GError **error)
-{
-  guint64 memory_mb;
-
-  if (self->memory == NULL)
-    return TRUE;
-  if (!g_ascii_string_to_unsigned (self->memory, 10, BERTH_LIMIT_MEMORY_MIN_MB,
-                                   BERTH_LIMIT_MEMORY_MB, &memory_mb, NULL))
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "-m '%.40s': give %u to %u MiB",
-                   self->memory, BERTH_LIMIT_MEMORY_MIN_MB, BERTH_LIMIT_MEMORY_MB);
-      return FALSE;
-    }
-  g_variant_dict_insert (dict, "memory_mb", "u", (guint32)memory_mb);
-  return TRUE;
-}
-
 /**
  * berth_option_values_get_max_bytes:
  * @self: values
@@ -311,15 +283,115 @@ berth_option_values_get_max_bytes (const BerthOptionValues *self, guint64 *out_b
   return TRUE;
 }
 
-/* The pool's own rule, so that there is one */
-static gboolean
-check_names (const BerthOptionValues *self, GError **error)
+/**
+ * berth_option_values_get:
+ * @self: values
+ * @key: of an option of the table
+ *
+ * Returns: (nullable): what was given for it
+ */
+const char *
+berth_option_values_get (const BerthOptionValues *self, const char *key)
 {
-  g_autoptr (BerthRequest) request
-      = berth_request_new ("python", BERTH_LIMIT_MEMORY_MIN_MB, 1, self->tenant, self->task, 0,
-                           BERTH_REQUEST_NO_WAIT, error);
+  const BerthOption *table = berth_option_table ();
 
-  return request != NULL;
+  for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
+    if (strcmp (table[i].key, key) == 0)
+      return self->texts[i];
+  return NULL;
+}
+
+static gboolean
+parse_number (const BerthOption *option, const char *flag, const char *text, GVariant **out_value,
+              GError **error)
+{
+  guint64 number;
+
+  if (!g_ascii_string_to_unsigned (text, 10, (guint64)option->min, (guint64)option->max, &number,
+                                   NULL))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "%s '%.40s': give %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " MiB", flag, text,
+                   option->min, option->max);
+      return FALSE;
+    }
+  *out_value = g_variant_new_uint32 ((guint32)number);
+  return TRUE;
+}
+
+/* *@out_value is floating. */
+static gboolean
+parse_text (const BerthOption *option, const char *flag, const char *text, GVariant **out_value,
+            GError **error)
+{
+  gint64 number_ms;
+  gboolean is_wait = option->kind == BERTH_OPTION_WAIT;
+
+  switch (option->kind)
+    {
+    case BERTH_OPTION_NUMBER:
+      return parse_number (option, flag, text, out_value, error);
+    case BERTH_OPTION_MILLISECONDS:
+    case BERTH_OPTION_WAIT:
+      if (!parse_seconds (flag, text, MAX (option->min, 0) / 1000.0, option->max / 1000.0,
+                          &number_ms, error))
+        return FALSE;
+      *out_value
+          = is_wait ? g_variant_new_int64 (number_ms) : g_variant_new_uint32 ((guint32)number_ms);
+      return TRUE;
+    default:
+      if (!berth_option_check_utf8 (flag, text, error))
+        return FALSE;
+      *out_value = g_variant_new_string (text);
+      return TRUE;
+    }
+}
+
+static gboolean
+parse_list (const BerthOption *option, const char *flag, char **texts, GVariant **out_value,
+            GError **error)
+{
+  for (guint i = 0; texts[i] != NULL; i++)
+    if (!berth_option_check_utf8 (flag, texts[i], error))
+      return FALSE;
+  *out_value = g_variant_new_strv ((const char *const *)texts, -1);
+  return TRUE;
+}
+
+static gboolean
+add_option (const BerthOptionValues *self, guint place, GVariantDict *dict, GError **error)
+{
+  const BerthOption *option = &berth_option_table ()[place];
+  g_autofree char *flag = option->short_flag != '\0' ? g_strdup_printf ("-%c", option->short_flag)
+                                                     : g_strdup_printf ("--%s", option->flag);
+  g_autofree char *problem = NULL;
+  GVariant *value;
+
+  if (!(self->lists[place] != NULL ? parse_list (option, flag, self->lists[place], &value, error)
+                                   : parse_text (option, flag, self->texts[place], &value, error)))
+    return FALSE;
+  problem = berth_option_dup_problem (option, value);
+  g_variant_dict_insert_value (dict, option->key, value);
+  if (problem != NULL)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s: %s", flag, problem);
+  return problem == NULL;
+}
+
+static gboolean
+add_given (const BerthOptionValues *self, BerthOptionSet set, GVariantDict *dict, GError **error)
+{
+  const BerthOption *table = berth_option_table ();
+
+  for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
+    {
+      gboolean is_given = self->texts[i] != NULL || self->lists[i] != NULL;
+
+      /* what -l names may be a file's language, too: berth-cli-source.c makes a template of it */
+      if (is_given && (table[i].set & set) != 0 && strcmp (table[i].key, "template") != 0
+          && !add_option (self, i, dict, error))
+        return FALSE;
+    }
+  return TRUE;
 }
 
 /**
@@ -332,14 +404,15 @@ check_names (const BerthOptionValues *self, GError **error)
 gboolean
 berth_option_values_add_sandbox (const BerthOptionValues *self, GVariantDict *dict, GError **error)
 {
-  if (!check_names (self, error) || !add_memory (self, dict, error)
-      || !add_wait (self, dict, error))
-    return FALSE;
-  if (self->tenant != NULL)
-    g_variant_dict_insert (dict, "tenant", "s", self->tenant);
-  if (self->task != NULL)
-    g_variant_dict_insert (dict, "task", "s", self->task);
-  return TRUE;
+  if (self->no_wait && berth_option_values_get (self, "wait_ms") != NULL)
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                           "--no-wait and --wait-timeout exclude each other: give one");
+      return FALSE;
+    }
+  if (self->no_wait)
+    g_variant_dict_insert (dict, "wait_ms", "x", (gint64)0);
+  return add_given (self, BERTH_OPTION_SET_SANDBOX, dict, error);
 }
 
 /**
@@ -354,19 +427,21 @@ gboolean
 berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code, GVariantDict *dict,
                               GError **error)
 {
-  g_autoptr (BerthExec) exec = berth_exec_new (code);
-  gint64 timeout_ms = BERTH_EXEC_TIMEOUT_DEFAULT_MS;
+  g_auto (GVariantDict) program = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (GVariant) values = NULL;
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
 
-  if (self->timeout != NULL && !parse_seconds ("-t", self->timeout, 1, 86400, &timeout_ms, error))
+  g_variant_dict_insert_value (&program, "code",
+                               g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, code, TRUE));
+  if (!add_given (self, BERTH_OPTION_SET_EXEC, &program, error))
     return FALSE;
-  exec->timeout_ms = (guint)timeout_ms;
-  exec->env = g_strdupv (self->env);
-  if (!berth_exec_check (exec, error))
+  values = g_variant_ref_sink (g_variant_dict_end (&program));
+  if (!berth_option_check_program (values, error))
     return FALSE;
-  g_variant_dict_insert_value (
-      dict, "code", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, exec->code, TRUE));
-  g_variant_dict_insert (dict, "timeout_ms", "u", exec->timeout_ms);
-  if (exec->env != NULL)
-    g_variant_dict_insert (dict, "env", "^as", exec->env);
+  g_variant_iter_init (&iter, values);
+  while (g_variant_iter_loop (&iter, "{&sv}", &key, &value))
+    g_variant_dict_insert_value (dict, key, value);
   return TRUE;
 }

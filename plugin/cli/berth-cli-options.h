@@ -4,7 +4,7 @@
 
 #include <gio/gio.h>
 
-#include "plugin/model/berth-exec.h"
+#include "plugin/model/berth-option.h"
 
 G_BEGIN_DECLS
 
@@ -13,13 +13,8 @@ G_BEGIN_DECLS
  * @socket: (nullable): --socket
  * @json: --json
  * @quiet: -q
- * @language: (nullable): -l
- * @timeout: (nullable): -t
- * @memory: (nullable): -m
- * @env: (nullable): -e, each
- * @tenant: (nullable): --tenant
- * @task: (nullable): --task
- * @wait_timeout: (nullable): --wait-timeout
+ * @texts: (nullable): each: of a request's option, by its place in berth_option_table()
+ * @lists: (nullable): each: likewise, of one that may be repeated
  * @no_wait: --no-wait
  * @max_size: (nullable): --max-size
  * @uploads: (nullable): --upload, each
@@ -38,13 +33,8 @@ typedef struct
   char *socket;
   gboolean json;
   gboolean quiet;
-  char *language;
-  char *timeout;
-  char *memory;
-  char **env;
-  char *tenant;
-  char *task;
-  char *wait_timeout;
+  char *texts[BERTH_OPTION_COUNT];
+  char **lists[BERTH_OPTION_COUNT];
   gboolean no_wait;
   char *max_size;
   char **uploads;
@@ -93,6 +83,8 @@ gboolean berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp
 void berth_option_values_clear (BerthOptionValues *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthOptionValues, berth_option_values_clear)
 
+/* (nullable): what stands for the option with this key of berth_option_table() */
+const char *berth_option_values_get (const BerthOptionValues *self, const char *key);
 gboolean berth_option_check_utf8 (const char *what, const char *text, GError **error);
 gboolean berth_option_values_get_max_bytes (const BerthOptionValues *self, guint64 *out_bytes,
                                             GError **error);

@@ -114,7 +114,8 @@ flag (GVariant *result, const char *key)
 static void
 print_notes (const Execution *self, GVariant *result)
 {
-  const char *timeout = self->values.timeout != NULL ? self->values.timeout : "30";
+  const char *given = berth_option_values_get (&self->values, "timeout_ms");
+  const char *timeout = given != NULL ? given : "30";
 
   if (self->values.quiet)
     return;
@@ -296,8 +297,8 @@ berth_verb_run (int argc, char **argv)
   if (!berth_option_values_parse (&self.values, &berth_run_help, &argc, &argv, &error)
       || !berth_run_files_new (&self.values, &self.carry, &error)
       || !berth_option_values_add_sandbox (&self.values, get_sandbox_options (&self), &error)
-      || !berth_cli_source_load_run (&self.source, argc > 1 ? argv[1] : NULL, self.values.language,
-                                     &error)
+      || !berth_cli_source_load_run (&self.source, argc > 1 ? argv[1] : NULL,
+                                     berth_option_values_get (&self.values, "template"), &error)
       || !settle_input (&self, &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);

@@ -32,7 +32,8 @@ const BerthVerbHelp berth_destroy_help = {
 static char *
 create (const BerthOptionValues *values, GVariantDict *options, int *out_signal, GError **error)
 {
-  g_autofree char *template_name = berth_cli_source_dup_template (values->language, error);
+  g_autofree char *template_name
+      = berth_cli_source_dup_template (berth_option_values_get (values, "template"), error);
   g_autoptr (BerthProgress) progress = berth_progress_new (values->quiet || values->json);
   g_autoptr (BerthClient) client = NULL;
   g_autoptr (GVariant) reply = NULL;

@@ -48,8 +48,8 @@ dup_bytes (const char *what, GVariant *value, GError **error)
 static gboolean
 parse_data (Parser *self, GVariant *value, GError **error)
 {
-  return berth_options_take_fd ("data", value, self->fds, self->request->kind == BERTH_FILE_PUT,
-                                &self->request->fd, error);
+  return berth_option_take_fd ("data", value, self->fds, self->request->kind == BERTH_FILE_PUT,
+                               &self->request->fd, error);
 }
 
 static gboolean

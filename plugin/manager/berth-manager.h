@@ -5,39 +5,13 @@
 #include <gio/gio.h>
 
 #include "plugin/host/berth-host.h"
+#include "plugin/model/berth-sandbox-options.h"
 
 G_BEGIN_DECLS
 
 #define BERTH_TYPE_MANAGER (berth_manager_get_type ())
 BERTH_AVAILABLE
 G_DECLARE_FINAL_TYPE (BerthManager, berth_manager, BERTH, MANAGER, GObject)
-
-/**
- * BerthSandboxOptions:
- * @template_name: (nullable): NULL for "python"
- * @memory_mb: 0 for the template's default; MiB
- * @tenant: (nullable): who
- * @task: (nullable): for what
- * @uid: the Unix user that the sandbox will belong to
- * @wait_us: as in #BerthRequest
- * @ends_with_caller: of a create: the VM does not outlive berthd, as that of a run
- * @waits_gone: of a run: it is answered after its VM is gone
- * @boot_log: (nullable): a #GUnixOutputStream that gets the console of a cold boot, and is closed
- *
- * What a sandbox is made by. Borrowed for the call.
- */
-typedef struct
-{
-  const char *template_name;
-  guint memory_mb;
-  const char *tenant;
-  const char *task;
-  guint32 uid;
-  gint64 wait_us;
-  gboolean ends_with_caller;
-  gboolean waits_gone;
-  GOutputStream *boot_log;
-} BerthSandboxOptions;
 
 /* Takes over @config, holds @host, which nobody has opened yet. Lives on the default main context,
  * which must run: libvirt's events and the agents' streams are served there. Asynchronous calls are

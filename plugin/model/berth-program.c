@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "plugin/base/berth-pipe.h"
-#include "plugin/model/berth-exec.h"
+#include "plugin/model/berth-option.h"
 #include "pool/berth-error.h"
 
 #define N_STREAMS 3
@@ -362,25 +362,32 @@ write_streams (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GErr
   return TRUE;
 }
 
-/* (transfer full) (nullable): @self by the rules that berthd goes by. Found here, a mistake costs
- * no other call of the same connection (berthd closes it on a message that is too long). */
-static BerthExec *
-check (BerthProgram *self, GError **error)
+/* @self by the rules that berthd goes by. Found here, a mistake costs no other call of the same
+ * connection (berthd closes it on a message that is too long). */
+static gboolean
+write_values (BerthProgram *self, GVariantDict *options, GError **error)
 {
-  g_autoptr (GBytes) code = self->code != NULL ? g_bytes_ref (self->code) : g_bytes_new (NULL, 0);
-  g_autoptr (BerthExec) exec = berth_exec_new (code);
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (GVariant) values = NULL;
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
 
   if (self->was_run)
     {
       g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                            "this program was run and its streams are gone: make a new one");
-      return NULL;
+      return FALSE;
     }
-  exec->language = g_strdup (self->language);
-  exec->env = g_strdupv (self->environment);
-  if (self->timeout_ms != 0)
-    exec->timeout_ms = self->timeout_ms;
-  return berth_exec_check (exec, error) ? g_steal_pointer (&exec) : NULL;
+  if (!berth_option_write_object (BERTH_OPTION_SET_EXEC, G_OBJECT (self), &dict, error))
+    return FALSE;
+  values = g_variant_ref_sink (g_variant_dict_end (&dict));
+  if (!berth_option_check_program (values, error))
+    return FALSE;
+  g_variant_iter_init (&iter, values);
+  while (g_variant_iter_loop (&iter, "{&sv}", &key, &value))
+    g_variant_dict_insert_value (options, key, value);
+  return TRUE;
 }
 
 /* Writes @self as options of a D-Bus call; its streams go to @fds, and end where it fails: somebody
@@ -388,20 +395,9 @@ check (BerthProgram *self, GError **error)
 gboolean
 berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GError **error)
 {
-  g_autoptr (BerthExec) exec = check (self, error);
-
-  if (exec == NULL)
-    {
-      for (int i = 0; i < N_STREAMS; i++)
-        berth_pipe_close (&self->fds[i]);
-      return FALSE;
-    }
-  g_variant_dict_insert_value (
-      options, "code", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, exec->code, TRUE));
-  g_variant_dict_insert (options, "timeout_ms", "u", exec->timeout_ms);
-  if (exec->language != NULL)
-    g_variant_dict_insert (options, "language", "s", exec->language);
-  if (exec->env != NULL)
-    g_variant_dict_insert (options, "env", "^as", exec->env);
-  return write_streams (self, options, fds, error);
+  if (write_values (self, options, error))
+    return write_streams (self, options, fds, error);
+  for (int i = 0; i < N_STREAMS; i++)
+    berth_pipe_close (&self->fds[i]);
+  return FALSE;
 }

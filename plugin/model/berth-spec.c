@@ -5,6 +5,7 @@
 #include <gio/gunixinputstream.h>
 
 #include "plugin/base/berth-pipe.h"
+#include "plugin/model/berth-option.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
@@ -392,25 +393,6 @@ berth_spec_check_name (const char *what, const char *name, GError **error)
   return FALSE;
 }
 
-static void
-write_values (BerthSpec *self, GVariantDict *options, gboolean is_create)
-{
-  if (self->template_name != NULL)
-    g_variant_dict_insert (options, "template", "s", self->template_name);
-  if (self->memory_mb != 0)
-    g_variant_dict_insert (options, "memory_mb", "u", self->memory_mb);
-  if (self->tenant != NULL)
-    g_variant_dict_insert (options, "tenant", "s", self->tenant);
-  if (self->task != NULL)
-    g_variant_dict_insert (options, "task", "s", self->task);
-  if (self->wait_ms != BERTH_WAIT_DEFAULT)
-    g_variant_dict_insert (options, "wait_ms", "x", self->wait_ms);
-  if (self->attached && is_create)
-    g_variant_dict_insert (options, "attached", "b", TRUE);
-  if (self->wait_gone && !is_create)
-    g_variant_dict_insert (options, "wait_gone", "b", TRUE);
-}
-
 /* Writes what differs from the defaults as options of a D-Bus call: a create, or a run. A boot log
  * goes to @fds, and ends where it fails: somebody may read it already. */
 gboolean
@@ -420,8 +402,7 @@ berth_spec_write (BerthSpec *self, GVariantDict *options, GUnixFDList *fds, gboo
   if (self->boot_log >= 0
       && !berth_pipe_hand_over (&self->boot_log, BOOT_LOG_KEY, options, fds, error))
     return FALSE;
-  write_values (self, options, is_create);
-  return berth_spec_check_name ("template", self->template_name, error)
-         && berth_spec_check_name ("tenant", self->tenant, error)
-         && berth_spec_check_name ("task", self->task, error);
+  return berth_option_write_object (
+      BERTH_OPTION_SET_SANDBOX | (is_create ? BERTH_OPTION_SET_SESSION : BERTH_OPTION_SET_RUN),
+      G_OBJECT (self), options, error);
 }

@@ -12,6 +12,7 @@
 #include "plugin/model/berth-limits.h"
 #include "plugin/daemon/berth-options.h"
 #include "pool/berth-error.h"
+#include "pool/berth-request.h"
 
 #define DEFAULT_WAIT_US 7
 

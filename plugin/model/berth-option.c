@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of a request's options, and what follows from a row of it. */
+#include "plugin/model/berth-option.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gio/gunixoutputstream.h>
+
+#include "agent/berth-protocol.h"
+#include "plugin/model/berth-limits.h"
+#include "pool/berth-error.h"
+#include "pool/berth-request.h"
+
+#define SANDBOX(field) BERTH_OPTION_SET_SANDBOX, G_STRUCT_OFFSET (BerthSandboxOptions, field)
+#define SESSION(field) BERTH_OPTION_SET_SESSION, G_STRUCT_OFFSET (BerthSandboxOptions, field)
+#define RUN(field) BERTH_OPTION_SET_RUN, G_STRUCT_OFFSET (BerthSandboxOptions, field)
+#define EXEC(field) BERTH_OPTION_SET_EXEC, G_STRUCT_OFFSET (BerthExec, field)
+
+static const BerthOption table[] = {
+  { "template", BERTH_OPTION_NAME, SANDBOX (template_name), 0, 0, "template", "language", 'l',
+    "LANG", "python, javascript, shell, or the name of a template (default python)" },
+  { "memory_mb", BERTH_OPTION_NUMBER, SANDBOX (memory_mb), BERTH_LIMIT_MEMORY_MIN_MB,
+    BERTH_LIMIT_MEMORY_MB, "memory-mb", "memory", 'm', "MB",
+    "MiB of memory, 128 and up (default by template)" },
+  { "tenant", BERTH_OPTION_NAME, SANDBOX (tenant), 0, 0, "tenant", "tenant", 0, "NAME",
+    "Who asks" },
+  { "task", BERTH_OPTION_NAME, SANDBOX (task), 0, 0, "task", "task", 0, "NAME", "For what" },
+  { "wait_ms", BERTH_OPTION_WAIT, SANDBOX (wait_us), -1, BERTH_LIMIT_WAIT_MS, "wait-ms",
+    "wait-timeout", 0, "S", "Seconds to wait at capacity (default: berthd's setting)" },
+  { "boot_log", BERTH_OPTION_STREAM, SANDBOX (boot_log), 0, 0, NULL, NULL, 0, NULL, NULL },
+  { "attached", BERTH_OPTION_FLAG, SESSION (ends_with_caller), 0, 0, "attached", NULL, 0, NULL,
+    NULL },
+  { "wait_gone", BERTH_OPTION_FLAG, RUN (waits_gone), 0, 0, "wait-gone", NULL, 0, NULL, NULL },
+  { "code", BERTH_OPTION_BYTES, EXEC (code), 0, 0, "code", NULL, 0, NULL, NULL },
+  { "language", BERTH_OPTION_TEXT, EXEC (language), 0, 0, "language", NULL, 0, NULL, NULL },
+  { "timeout_ms", BERTH_OPTION_MILLISECONDS, EXEC (timeout_ms), BERTH_TIMEOUT_MIN_MS,
+    BERTH_TIMEOUT_MAX_MS, "timeout-ms", "timeout", 't', "S",
+    "Seconds that the program may run, 1 to 86400 (default 30)" },
+  { "env", BERTH_OPTION_TEXTS, EXEC (env), 0, 0, "environment", "env", 'e', "NAME=VALUE",
+    "A variable of the program's environment; may be repeated" },
+  { "stdin", BERTH_OPTION_INPUT, EXEC (stdin_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
+  { "stdout", BERTH_OPTION_OUTPUT, EXEC (stdout_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
+  { "stderr", BERTH_OPTION_OUTPUT, EXEC (stderr_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
+};
+
+G_STATIC_ASSERT (G_N_ELEMENTS (table) == BERTH_OPTION_COUNT);
+
+const BerthOption *
+berth_option_table (void)
+{
+  return table;
+}
+
+const BerthOption *
+berth_option_find (BerthOptionSet set, const char *key)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++)
+    if ((table[i].set & set) != 0 && g_str_equal (table[i].key, key))
+      return &table[i];
+  return NULL;
+}
+
+const char *
+berth_option_get_type (const BerthOption *option)
+{
+  static const char *const types[] = {
+    [BERTH_OPTION_NAME] = "s",   [BERTH_OPTION_TEXT] = "s",   [BERTH_OPTION_TEXTS] = "as",
+    [BERTH_OPTION_BYTES] = "ay", [BERTH_OPTION_NUMBER] = "u", [BERTH_OPTION_MILLISECONDS] = "u",
+    [BERTH_OPTION_WAIT] = "x",   [BERTH_OPTION_FLAG] = "b",   [BERTH_OPTION_INPUT] = "h",
+    [BERTH_OPTION_OUTPUT] = "h", [BERTH_OPTION_STREAM] = "h",
+  };
+
+  return types[option->kind];
+}
+
+G_GNUC_PRINTF (3, 4)
+static gboolean
+refuse (GError **error, const char *key, const char *format, ...)
+{
+  va_list arguments;
+  g_autofree char *text = NULL;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "option \"%s\": %s", key, text);
+  return FALSE;
+}
+
+static char *
+dup_number_problem (const BerthOption *option, guint32 number)
+{
+  if (number >= option->min && number <= option->max)
+    return NULL;
+  if (option->kind == BERTH_OPTION_MILLISECONDS)
+    return g_strdup_printf ("%g s: give %g to %g", number / 1000.0, option->min / 1000.0,
+                            option->max / 1000.0);
+  return g_strdup_printf ("%u MiB: give %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, number,
+                          option->min, option->max);
+}
+
+char *
+berth_option_dup_problem (const BerthOption *option, GVariant *value)
+{
+  const char *name;
+  gint64 wait_ms;
+
+  switch (option->kind)
+    {
+    case BERTH_OPTION_NAME:
+      name = g_variant_get_string (value, NULL);
+      return berth_request_name_is_valid (name)
+                 ? NULL
+                 : g_strdup_printf ("'%.40s': give 1 to %u letters, digits, _ and -", name,
+                                    BERTH_REQUEST_NAME_MAX);
+    case BERTH_OPTION_NUMBER:
+    case BERTH_OPTION_MILLISECONDS:
+      return dup_number_problem (option, g_variant_get_uint32 (value));
+    case BERTH_OPTION_WAIT:
+      wait_ms = g_variant_get_int64 (value);
+      return wait_ms >= option->min && wait_ms <= option->max
+                 ? NULL
+                 : g_strdup_printf ("%" G_GINT64_FORMAT " ms: give -1 (for ever), or 0 to "
+                                    "%" G_GINT64_FORMAT,
+                                    wait_ms, option->max);
+    default:
+      return NULL; /* judged as a whole, by berth_exec_check() */
+    }
+}
+
+gboolean
+berth_option_take_fd (const char *key, GVariant *value, GUnixFDList *fds, gboolean is_input,
+                      int *out_fd, GError **error)
+{
+  gint32 index = g_variant_get_handle (value);
+  struct stat status;
+  int flags;
+
+  if (fds == NULL || index < 0 || index >= g_unix_fd_list_get_length (fds))
+    return refuse (error, key, "the message carries no descriptor %d", index);
+  if (*out_fd >= 0)
+    return refuse (error, key, "given twice");
+  *out_fd = g_unix_fd_list_get (fds, index, error);
+  if (*out_fd < 0)
+    {
+      g_prefix_error (error, "option \"%s\": ", key);
+      return FALSE;
+    }
+  flags = fcntl (*out_fd, F_GETFL);
+  if (fstat (*out_fd, &status) != 0 || !(S_ISFIFO (status.st_mode) || S_ISSOCK (status.st_mode)))
+    return refuse (error, key, "the descriptor is neither a pipe nor a socket");
+  if (flags < 0 || (flags & O_ACCMODE) == (is_input ? O_WRONLY : O_RDONLY))
+    return refuse (error, key, "the descriptor is not open for %s",
+                   is_input ? "reading" : "writing");
+  return TRUE;
+}
+
+static gboolean
+take_stream (const BerthOption *option, GVariant *value, GUnixFDList *fds, GOutputStream **field,
+             GError **error)
+{
+  int fd = -1;
+  gboolean ok = *field == NULL ? berth_option_take_fd (option->key, value, fds, FALSE, &fd, error)
+                               : refuse (error, option->key, "given twice");
+
+  if (ok)
+    *field = g_unix_output_stream_new (fd, TRUE);
+  else if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+/* Of a value that is checked. A string of an exec is its own; a sandbox borrows its names. */
+static void
+fill (const BerthOption *option, GVariant *value, gpointer field)
+{
+  gint64 wait_ms;
+
+  switch (option->kind)
+    {
+    case BERTH_OPTION_NAME:
+      *(const char **)field = g_variant_get_string (value, NULL);
+      break;
+    case BERTH_OPTION_TEXT:
+      g_free (*(char **)field);
+      *(char **)field = g_variant_dup_string (value, NULL);
+      break;
+    case BERTH_OPTION_TEXTS:
+      g_strfreev (*(char ***)field);
+      *(char ***)field = g_variant_dup_strv (value, NULL);
+      break;
+    case BERTH_OPTION_BYTES:
+      g_clear_pointer ((GBytes **)field, g_bytes_unref);
+      *(GBytes **)field = g_variant_get_data_as_bytes (value);
+      break;
+    case BERTH_OPTION_NUMBER:
+    case BERTH_OPTION_MILLISECONDS:
+      *(guint *)field = g_variant_get_uint32 (value);
+      break;
+    case BERTH_OPTION_WAIT:
+      wait_ms = g_variant_get_int64 (value);
+      *(gint64 *)field = wait_ms < 0 ? BERTH_REQUEST_WAIT_FOREVER : wait_ms * 1000;
+      break;
+    default:
+      *(gboolean *)field = g_variant_get_boolean (value);
+      break;
+    }
+}
+
+gboolean
+berth_option_take (const BerthOption *option, GVariant *value, GUnixFDList *fds,
+                   BerthSandboxOptions *sandbox, BerthExec *exec, GError **error)
+{
+  gpointer base = option->set == BERTH_OPTION_SET_EXEC ? (gpointer)exec : (gpointer)sandbox;
+  gpointer field = (guint8 *)base + option->offset;
+  g_autofree char *problem = NULL;
+
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE (berth_option_get_type (option))))
+    return refuse (error, option->key, "is of type '%.16s', must be '%s'",
+                   g_variant_get_type_string (value), berth_option_get_type (option));
+  problem = berth_option_dup_problem (option, value);
+  if (problem != NULL)
+    return refuse (error, option->key, "%s", problem);
+  if (option->kind == BERTH_OPTION_INPUT || option->kind == BERTH_OPTION_OUTPUT)
+    return berth_option_take_fd (option->key, value, fds, option->kind == BERTH_OPTION_INPUT, field,
+                                 error);
+  if (option->kind == BERTH_OPTION_STREAM)
+    return take_stream (option, value, fds, field, error);
+  fill (option, value, field);
+  return TRUE;
+}
+
+/* D-Bus strings are UTF-8; a caller's may be any bytes. */
+static gboolean
+is_utf8 (const GValue *value)
+{
+  char **texts = G_VALUE_HOLDS (value, G_TYPE_STRV) ? g_value_get_boxed (value) : NULL;
+
+  if (G_VALUE_HOLDS_STRING (value))
+    return g_utf8_validate (g_value_get_string (value), -1, NULL);
+  for (guint i = 0; texts != NULL && texts[i] != NULL; i++)
+    if (!g_utf8_validate (texts[i], -1, NULL))
+      return FALSE;
+  return TRUE;
+}
+
+/* (transfer floating) */
+static GVariant *
+value_to_variant (const BerthOption *option, const GValue *value)
+{
+  switch (option->kind)
+    {
+    case BERTH_OPTION_TEXTS:
+      return g_variant_new_strv (g_value_get_boxed (value), -1);
+    case BERTH_OPTION_BYTES:
+      return g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, g_value_get_boxed (value), TRUE);
+    case BERTH_OPTION_NUMBER:
+    case BERTH_OPTION_MILLISECONDS:
+      return g_variant_new_uint32 (g_value_get_uint (value));
+    case BERTH_OPTION_WAIT:
+      return g_variant_new_int64 (g_value_get_int64 (value));
+    case BERTH_OPTION_FLAG:
+      return g_variant_new_boolean (g_value_get_boolean (value));
+    default:
+      return g_variant_new_string (g_value_get_string (value));
+    }
+}
+
+static gboolean
+write_property (const BerthOption *option, GObject *object, GVariantDict *options, GError **error)
+{
+  GParamSpec *spec = g_object_class_find_property (G_OBJECT_GET_CLASS (object), option->property);
+  g_auto (GValue) value = G_VALUE_INIT;
+  g_autoptr (GVariant) told = NULL;
+  g_autofree char *problem = NULL;
+
+  g_object_get_property (object, option->property, &value);
+  if (g_param_value_defaults (spec, &value))
+    return TRUE;
+  if (!is_utf8 (&value))
+    return refuse (error, option->key, "is not UTF-8");
+  told = g_variant_ref_sink (value_to_variant (option, &value));
+  problem = berth_option_dup_problem (option, told);
+  if (problem != NULL)
+    return refuse (error, option->key, "%s", problem);
+  g_variant_dict_insert_value (options, option->key, told);
+  return TRUE;
+}
+
+gboolean
+berth_option_write_object (BerthOptionSet set, GObject *object, GVariantDict *options,
+                           GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++)
+    if ((table[i].set & set) != 0 && table[i].property != NULL
+        && !write_property (&table[i], object, options, error))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
+berth_option_check_program (GVariant *values, GError **error)
+{
+  g_autoptr (GBytes) nothing = g_bytes_new (NULL, 0);
+  g_autoptr (BerthExec) exec = berth_exec_new (nothing);
+
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++)
+    {
+      g_autoptr (GVariant) value = g_variant_lookup_value (values, table[i].key, NULL);
+
+      if (value != NULL && table[i].set == BERTH_OPTION_SET_EXEC
+          && !berth_option_take (&table[i], value, NULL, NULL, exec, error))
+        return FALSE;
+    }
+  return berth_exec_check (exec, error);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a sandbox is made by. */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/**
+ * BerthSandboxOptions:
+ * @template_name: (nullable): NULL for "python"
+ * @memory_mb: 0 for the template's default; MiB
+ * @tenant: (nullable): who
+ * @task: (nullable): for what
+ * @uid: the Unix user that the sandbox will belong to
+ * @wait_us: as in #BerthRequest
+ * @boot_log: (nullable): a #GUnixOutputStream that gets the console of a cold boot, and is closed
+ * @ends_with_caller: of a create: the VM does not outlive berthd, as that of a run
+ * @waits_gone: of a run: it is answered after its VM is gone
+ *
+ * What a sandbox is made by. Borrowed for the call.
+ */
+typedef struct
+{
+  const char *template_name;
+  guint memory_mb;
+  const char *tenant;
+  const char *task;
+  guint32 uid;
+  gint64 wait_us;
+  GOutputStream *boot_log;
+  gboolean ends_with_caller;
+  gboolean waits_gone;
+} BerthSandboxOptions;
+
+G_END_DECLS
