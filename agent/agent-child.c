@@ -118,7 +118,7 @@ become_program (const BerthAgentChild *child)
       if (!set_limits () || !drop_privileges ())
         return false;
     }
-  return prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && chdir (child->config->home) == 0;
+  return prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && chdir (child->workdir) == 0;
 }
 
 /* For a fork that executes nothing: takes the same from it, in a guest. */

@@ -21,7 +21,8 @@ typedef struct
   const BerthAgentConfig *config;
   const BerthAgentCommand *command;
   const BerthAgentGroup *group;
-  int fds[4]; /* become 0, 1, 2 and the control descriptor */
+  const char *workdir; /* where it starts */
+  int fds[4];          /* become 0, 1, 2 and the control descriptor */
   bool keeps_control;
 } BerthAgentChild;
 

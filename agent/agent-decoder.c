@@ -14,7 +14,7 @@ type_sizes (uint32_t type, uint32_t *out_min, uint32_t *out_max)
   } sizes[] = {
     { BERTH_FRAME_HELLO, sizeof (BerthHello), sizeof (BerthHello) },
     { BERTH_FRAME_IDENTITY, sizeof (BerthIdentity), sizeof (BerthIdentity) },
-    { BERTH_FRAME_EXEC, sizeof (BerthExecHead), sizeof (BerthExecHead) },
+    { BERTH_FRAME_EXEC, sizeof (BerthExecHead), sizeof (BerthExecHead) + BERTH_PATH_MAX },
     { BERTH_FRAME_KILL, 4, 4 },
     { BERTH_FRAME_PING, 8, 8 },
     { BERTH_FRAME_PUT, sizeof (BerthPutHead) + 1, sizeof (BerthPutHead) + BERTH_PATH_MAX },

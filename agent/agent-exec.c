@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent-workdir.h"
+
 #define LOADING_LIMIT_US (120u * 1000u * 1000u)
 #define PIPE_GRACE_US (200u * 1000u)
 /* How often SIGKILL is repeated where it can't be sent to all at once. */
@@ -23,8 +25,10 @@ exec_free_request (BerthAgentExec *self)
 {
   free (self->code);
   free (self->env);
+  free (self->workdir);
   self->code = NULL;
   self->env = NULL;
+  self->workdir = NULL;
 }
 
 /* An interpreter of a session waits for the next exec; one that has told the end of a run has
@@ -232,7 +236,7 @@ berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
 }
 
 static const char *
-head_problem (const BerthExecHead *head)
+head_problem (const BerthExecHead *head, const char *workdir, uint32_t workdir_size)
 {
   if (head->flags
       & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE | BERTH_EXEC_REHEARSAL))
@@ -245,7 +249,7 @@ head_problem (const BerthExecHead *head)
     return "the environment is too large";
   if (head->stdout_credit > BERTH_CREDIT_MAX || head->stderr_credit > BERTH_CREDIT_MAX)
     return "the credit is too large";
-  return NULL;
+  return workdir_size > 0 ? berth_path_problem (workdir, workdir_size) : NULL;
 }
 
 static bool
@@ -272,13 +276,17 @@ exec_find_runner (BerthAgentExec *self, bool is_program)
   BerthLanguage language = self->head.language;
   BerthAgentRunner *runner
       = self->is_session ? berth_agent_sessions_take (self->world.sessions, language) : NULL;
-  bool is_fresh = !self->is_session && berth_agent_env_needs_fresh (self->env, self->head.env_size);
+  /* one that stands by is in the home already */
+  bool is_fresh
+      = !self->is_session
+        && (self->workdir != NULL || berth_agent_env_needs_fresh (self->env, self->head.env_size));
   bool ok;
 
   if (runner == NULL)
     runner = berth_agent_standby_take (self->world.standby, language, is_fresh);
   if (runner->state != BERTH_AGENT_RUNNER_NONE)
     return runner;
+  runner->workdir = self->is_session ? NULL : self->workdir;
   if (!self->is_session)
     ok = berth_agent_runner_spawn (runner, self->world.config, language, is_program, self->env,
                                    self->head.env_size);
@@ -286,7 +294,17 @@ exec_find_runner (BerthAgentExec *self, bool is_program)
     ok = berth_agent_runner_spawn (runner, self->world.config, language, false, "", 0);
   else
     ok = berth_agent_runner_spawn_shell (runner, self->world.config);
+  runner->workdir = NULL;
   return ok ? runner : NULL;
+}
+
+static void
+exec_fail_workdir (BerthAgentExec *self, int number)
+{
+  char text[BERTH_TEXT_MAX];
+
+  snprintf (text, sizeof text, "no program can start in %.300s", self->workdir);
+  exec_fail (self, BERTH_AGENT_ERROR_INVALID, text, number);
 }
 
 static void
@@ -303,6 +321,11 @@ exec_prepare (BerthAgentExec *self)
   if (!berth_agent_env_is_good (self->env, self->head.env_size, self->head.env_count))
     {
       exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the environment is malformed", 0);
+      return;
+    }
+  if (self->workdir != NULL && !berth_agent_workdir_is_good (self->world.config, self->workdir))
+    {
+      exec_fail_workdir (self, errno);
       return;
     }
   /* what needs an interpreter of its own from the start is run by that */
@@ -338,9 +361,10 @@ exec_prepare (BerthAgentExec *self)
 
 /* Begins to gather an exec's code; false when there was one already, nothing is said then. */
 bool
-berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head)
+berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head,
+                        const char *workdir, uint32_t workdir_size)
 {
-  const char *problem = head_problem (head);
+  const char *problem = head_problem (head, workdir, workdir_size);
 
   if (self->phase != BERTH_AGENT_EXEC_NONE)
     return false;
@@ -367,7 +391,9 @@ berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecH
     {
       self->code = malloc (head->code_size);
       self->env = malloc (head->env_size + 1u);
-      if (self->code == NULL || self->env == NULL)
+      if (workdir_size > 0)
+        self->workdir = berth_agent_workdir_make (self->world.config, workdir, workdir_size);
+      if (self->code == NULL || self->env == NULL || (workdir_size > 0 && self->workdir == NULL))
         exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "no memory for the code", 0);
     }
   return true;
@@ -447,6 +473,7 @@ exec_tell (BerthAgentExec *self)
                                 .code_size = self->head.code_size - mark,
                                 .env = self->env,
                                 .env_size = self->head.env_size,
+                                .workdir = self->workdir,
                                 .is_once = self->is_once,
                                 .is_rehearsal = self->head.flags & BERTH_EXEC_REHEARSAL,
                                 .identities = config->identities };

@@ -46,6 +46,7 @@ typedef struct
   uint32_t code_fill;
   char *env; /* owned, until the program runs */
   uint32_t env_fill;
+  char *workdir; /* owned, until the program runs; NULL: where its interpreter is */
   BerthAgentScript script;
   BerthAgentRunner *runner; /* one of standby's */
   BerthAgentInput input;
@@ -62,7 +63,8 @@ typedef struct
 } BerthAgentExec;
 
 void berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world);
-bool berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head);
+bool berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head,
+                             const char *workdir, uint32_t workdir_size);
 bool
 berth_agent_exec_take (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes, uint32_t size);
 bool berth_agent_exec_add_credit (BerthAgentExec *self, uint32_t stream, uint32_t bytes);

@@ -247,6 +247,7 @@ runner_write_shell (BerthAgentRunner *self, const BerthAgentProgram *program)
                                .pipes = &self->pipes,
                                .env = program->env,
                                .env_size = program->env_size,
+                               .workdir = program->workdir,
                                .is_first = self->execs == 0,
                                .care = self->care };
 
@@ -275,21 +276,22 @@ runner_choose_kind (BerthAgentRunner *self, const BerthAgentProgram *program)
   return is_reseed ? 'S' : 's';
 }
 
-/* Behind the head: the token, the paths of the streams and of the script, the size of the exec's
- * own environment, it, the code. */
+/* Behind the head: the token, the paths of the streams and of the script, the folder to start in
+ * (empty: where the interpreter is), the size of the exec's own environment, it, the code. */
 static bool
 runner_write_session (BerthAgentRunner *self, const BerthAgentProgram *program)
 {
-  const char *paths[]
-      = { self->pipes.names[0], self->pipes.names[1], self->pipes.names[2], program->script };
+  const char *workdir = program->workdir != NULL ? program->workdir : "";
+  const char *paths[] = { self->pipes.names[0], self->pipes.names[1], self->pipes.names[2],
+                          program->script, workdir };
   size_t fill = BERTH_AGENT_RUNNER_HEAD_SIZE + 4, size;
 
-  self->message
-      = malloc (fill + 4 * BERTH_AGENT_PATH_MAX + 4 + program->env_size + program->code_size);
+  self->message = malloc (fill + 4 * BERTH_AGENT_PATH_MAX + strlen (workdir) + 1 + 4
+                          + program->env_size + program->code_size);
   if (self->message == NULL)
     return false;
   berth_le32_write (self->message + BERTH_AGENT_RUNNER_HEAD_SIZE, self->token);
-  for (int i = 0; i < 4; i++)
+  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
     {
       size = strlen (paths[i]) + 1;
       memcpy (self->message + fill, paths[i], size);

@@ -188,7 +188,10 @@ berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config
                           BerthLanguage language, bool is_program, const char *env, size_t size)
 {
   BerthAgentCommand command;
-  BerthAgentChild child = { .config = config, .command = &command, .group = &self->group };
+  BerthAgentChild child = { .config = config,
+                            .command = &command,
+                            .group = &self->group,
+                            .workdir = self->workdir != NULL ? self->workdir : config->home };
   int ours[4], saved_errno;
 
   self->language = language;

@@ -32,6 +32,7 @@ struct _BerthAgentRunner
   BerthAgentRunnerState state;
   pid_t pid; /* 0: none, or reaped */
   int spawn_errno;
+  const char *workdir; /* borrowed while it is spawned: where it starts; NULL: in the home */
   BerthAgentGroup group;
   int fds[3]; /* the agent's ends of its stdin, stdout and stderr; -1 once closed or given away */
   BerthAgentWatch control;
@@ -67,6 +68,7 @@ typedef struct
   size_t code_size;
   const char *env; /* of this exec alone, NAME=VALUE NUL ... */
   size_t env_size;
+  const char *workdir; /* NULL: where the interpreter is */
   bool is_once;        /* nothing comes after it */
   bool is_rehearsal;   /* before its owner's first one */
   unsigned identities; /* that the guest has had */

@@ -5,6 +5,8 @@
  * - the code is sourced from its file, with the exec's environment in front of the dot, which bash
  *   takes away again behind it, and with the streams around it, which come back whatever the code
  *   does with them;
+ * - a folder to start in is a cd of the shell's, which stays there as behind one of the user's: so
+ *   theirs is called where they have a function of that name;
  * - a status is told by a redirection that fails: its message, on the report's pipe, has the name
  * of the file that can't be there. No name that the user defines has a part in it. It is a
  * condition, which set -e and the trap for ERR take no notice of;
@@ -89,7 +91,7 @@ size_t
 berth_agent_shell_bound (const BerthAgentShellExec *exec)
 {
   return FIXED_MAX + 4 * (exec->env_size + 2 * strlen (exec->script) + 2 * strlen (exec->report))
-         + 3 * BERTH_AGENT_PIPE_NAME_MAX;
+         + 3 * BERTH_AGENT_PIPE_NAME_MAX + (exec->workdir != NULL ? 4 * strlen (exec->workdir) : 0);
 }
 
 size_t
@@ -114,6 +116,12 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
   out = put (out, "{ ");
   out = put_report (out, exec, "o");
   out = put (out, "; ");
+  if (exec->workdir != NULL)
+    {
+      out = put (out, "\\cd -- ");
+      out = put_quoted (out, exec->workdir);
+      out = put (out, " && ");
+    }
   out = put_env (out, exec);
   out = put (out, "\\. ");
   out = put_quoted (out, exec->script);

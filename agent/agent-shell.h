@@ -18,6 +18,7 @@ typedef struct
   const BerthAgentPipes *pipes;
   const char *env; /* NAME=VALUE NUL ..., of this exec alone */
   size_t env_size;
+  const char *workdir; /* NULL: where the shell is */
   bool is_first;
   unsigned care; /* what berth_agent_shell_suspect () said of all earlier code of this shell */
 } BerthAgentShellExec;

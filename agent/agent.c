@@ -155,15 +155,16 @@ agent_has_exec (const BerthAgent *self, uint32_t request)
 }
 
 static bool
-agent_take_exec (BerthAgent *self, uint32_t request, const uint8_t *payload)
+agent_take_exec (BerthAgent *self, const BerthFrameHead *frame, const uint8_t *payload)
 {
   BerthExecHead head;
 
-  if (request == 0)
+  if (frame->request == 0)
     return false;
   memcpy (&head, payload, sizeof head);
-  if (!berth_agent_exec_begin (&self->exec, request, &head))
-    agent_send_error (self, request, BERTH_AGENT_ERROR_BUSY, "an exec is running");
+  if (!berth_agent_exec_begin (&self->exec, frame->request, &head,
+                               (const char *)payload + sizeof head, frame->length - sizeof head))
+    agent_send_error (self, frame->request, BERTH_AGENT_ERROR_BUSY, "an exec is running");
   return true;
 }
 
@@ -177,7 +178,7 @@ agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload
       agent_take_identity (self, head->request, payload);
       return true;
     case BERTH_FRAME_EXEC:
-      return agent_take_exec (self, head->request, payload);
+      return agent_take_exec (self, head, payload);
     case BERTH_FRAME_PING:
       berth_agent_channel_send (&self->channel, BERTH_FRAME_PONG, head->request, payload, 8);
       return true;

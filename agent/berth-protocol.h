@@ -102,7 +102,8 @@ typedef enum
   /* host to agent */
   BERTH_FRAME_HELLO = 1,    /* BerthHello */
   BERTH_FRAME_IDENTITY = 2, /* BerthIdentity; answered by IDENTITY_DONE. Who is this clone? */
-  BERTH_FRAME_EXEC = 3, /* BerthExecHead, then DATA on CODE and ENV; answered by STARTED, EXIT */
+  /* BerthExecHead, the folder to start in; then DATA on CODE and ENV; answered by STARTED, EXIT */
+  BERTH_FRAME_EXEC = 3,
   BERTH_FRAME_KILL = 4, /* u32 grace_ms: SIGTERM to all of the exec, SIGKILL after the grace */
   BERTH_FRAME_PING = 5, /* u64 cookie; answered by PONG with the same */
   BERTH_FRAME_PUT = 6,  /* BerthPutHead, path; answered by CREDIT, and by DONE after the host's */
@@ -204,6 +205,8 @@ typedef struct __attribute__ ((packed))
   uint64_t realtime_ns; /* CLOCK_REALTIME of the guest after it was set */
 } BerthIdentityDone;
 
+/* The folder to start in follows, without a NUL: absolute, or relative to the home. None: the home,
+ * or where the session is; a session stays in the one that is named. */
 typedef struct __attribute__ ((packed))
 {
   uint32_t language; /* BerthLanguage */

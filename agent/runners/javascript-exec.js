@@ -5,6 +5,7 @@
 const { openSync, closeSync, writeSync, constants: { O_RDONLY, O_WRONLY } } = require('fs');
 const { Reflect: { apply }, Uint8Array } = globalThis;
 const { utf8Slice } = world.Buffer.prototype;
+const chdir = apply(world.Function.prototype.bind, world.process.chdir, [world.process]);
 
 const CONTROL = 3;
 const NOBODY = ['/dev/null', '/dev/null', '/dev/null'];
@@ -13,12 +14,13 @@ function readNumber(bytes, at) {
   return bytes[at] + bytes[at + 1] * 0x100 + bytes[at + 2] * 0x10000 + bytes[at + 3] * 0x1000000;
 }
 
-// The token, the paths of the streams and of the script, the exec's own environment, the code.
+// The token, the paths of the streams and of the script, the folder to start in (none: where we are),
+// the exec's own environment, the code.
 function read(message) {
   const fields = [];
   const text = (from, to) => apply(utf8Slice, message, [from, to]);
   let at = 4;
-  while (fields.length < 4) {
+  while (fields.length < 5) {
     let end = at;
     while (message[end] !== 0)
       end++;
@@ -29,7 +31,8 @@ function read(message) {
   const env = text(at + 4, at + 4 + size).split('\0').slice(0, -1)
     .map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]);
   return { token: [message[0], message[1], message[2], message[3]], paths: fields.slice(0, 3),
-    path: fields[3], env, code: text(at + 4 + size) };
+    path: fields[3], folder: fields[4], env,
+    code: text(at + 4 + size) };
 }
 
 // 'o': the streams are open, 'd': the exec is done.
@@ -59,5 +62,15 @@ function placeAll(paths = NOBODY) {
   place(2, paths[2], O_WRONLY);
 }
 
-module.exports = { CONTROL, placeAll, read, readNumber, tell };
+// The agent has looked whether it is there.
+function enter(folder) {
+  try {
+    if (folder !== '')
+      chdir(folder);
+  } catch {
+    // it has gone since
+  }
+}
+
+module.exports = { CONTROL, enter, placeAll, read, readNumber, tell };
 //# sourceURL=node:internal/exec

@@ -21,7 +21,7 @@ const { pathToFileURL } = require('url');
 const { inspect } = require('util');
 const { AsyncResource, executionAsyncId } = require('async_hooks');
 const { Script } = require('vm');
-const { CONTROL, placeAll, read, readNumber, tell: tellAgent } = require('./javascript-exec.js');
+const { CONTROL, enter, placeAll, read, readNumber, tell: tellAgent } = require('./javascript-exec.js');
 const { NAME, rewrite } = require('./javascript-import.js');
 
 const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can still show
@@ -351,7 +351,7 @@ function evaluate(code, path) {
 }
 
 function beginExec(message) {
-  const { token, paths, path, env, code } = read(message);
+  const { token, paths, path, folder, env, code } = read(message);
   exec = { token, path, isEvaluated: false, details: undefined };
   placeAll(paths);
   tell('o', 0);
@@ -360,6 +360,7 @@ function beginExec(message) {
   setOutput(1);
   setOutput(2);
   exec.before = setEnvironment(env);
+  enter(folder);
   process.argv.length = 1;
   process.argv[1] = path;
   offer({ __filename: path });

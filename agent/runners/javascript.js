@@ -144,8 +144,9 @@ function rehearse(fs, exec, syntax, message) {
 
 // The streams and the environment of a run, in an interpreter that may have rehearsed.
 function beginOnce(fs, exec, message) {
-  const { env } = openStreams(exec, message);
+  const { env, folder } = openStreams(exec, message);
   fs.closeSync(CONTROL);
+  exec.enter(folder);
   for (const [name, value] of env)
     process.env[name] = value;
 }

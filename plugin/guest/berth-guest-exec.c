@@ -119,6 +119,7 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
 {
   gsize code_size;
   const guint8 *code = g_bytes_get_data (self->exec->code, &code_size);
+  const char *workdir = self->exec->workdir;
   g_autoptr (GByteArray) env = g_byte_array_new ();
   BerthExecHead head = {
     .language = language,
@@ -138,7 +139,7 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
     }
   head.env_size = env->len;
   berth_frame_channel_send (self->channel, BERTH_FRAME_EXEC, self->request, &head, sizeof head,
-                            NULL, 0);
+                            workdir, workdir != NULL ? strlen (workdir) : 0);
   exec_send_all (self, BERTH_STREAM_CODE, code, code_size);
   exec_send_all (self, BERTH_STREAM_ENV, env->data, env->len);
 }

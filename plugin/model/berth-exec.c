@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/berth-protocol.h"
+#include "agent/berth-path.h"
 #include "pool/berth-error.h"
 
 #define WHITE_SPACE " \t\n\v\f\r"
@@ -50,6 +50,7 @@ berth_exec_free (BerthExec *self)
   g_bytes_unref (self->code);
   g_free (self->language);
   g_strfreev (self->env);
+  g_free (self->workdir);
   close_fd (self->stdin_fd);
   close_fd (self->stdout_fd);
   close_fd (self->stderr_fd);
@@ -198,6 +199,17 @@ check_language (const char *language, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_workdir (const char *workdir, GError **error)
+{
+  const char *problem = workdir != NULL ? berth_path_problem (workdir, strlen (workdir)) : NULL;
+
+  if (problem == NULL)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "folder to start in: %s", problem);
+  return FALSE;
+}
+
 /**
  * berth_exec_check:
  * @self: an exec; loses a leading U+FEFF of its code
@@ -217,5 +229,5 @@ berth_exec_check (BerthExec *self, GError **error)
       return FALSE;
     }
   return check_code (self->code, error) && check_language (self->language, error)
-         && check_env (self->env, error);
+         && check_env (self->env, error) && check_workdir (self->workdir, error);
 }

@@ -17,6 +17,8 @@ G_BEGIN_DECLS
  * @code: the program, as it came
  * @language: (nullable): "python", "javascript", "shell" or "raw"; NULL for the template's own
  * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
+ * @workdir: (nullable): the guest's folder to start in, relative to the home; NULL for where the
+ * interpreter is
  * @is_rehearsal: the host's own, before anybody's; @keeps_state goes with it
  * @keeps_state: run by the sandbox's own interpreter for the language, which has the state that
  * such execs before left in it, instead of as a script of its own
@@ -35,6 +37,7 @@ typedef struct
   GBytes *code;
   char *language;
   char **env;
+  char *workdir;
   gboolean keeps_state;
   gboolean is_rehearsal;
   guint timeout_ms;

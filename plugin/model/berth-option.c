@@ -40,6 +40,9 @@ static const BerthOption table[] = {
     "Seconds that the program may run, 1 to 86400 (default 30)" },
   { "env", BERTH_OPTION_TEXTS, EXEC (env), 0, 0, "environment", "env", 'e', "NAME=VALUE",
     "A variable of the program's environment; may be repeated" },
+  { "workdir", BERTH_OPTION_TEXT, EXEC (workdir), 0, 0, "workdir", "workdir", 'w', "PATH",
+    "The folder that the program starts in (default: the sandbox's home, or where its session "
+    "is)" },
   { "stdin", BERTH_OPTION_INPUT, EXEC (stdin_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "stdout", BERTH_OPTION_OUTPUT, EXEC (stdout_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "stderr", BERTH_OPTION_OUTPUT, EXEC (stderr_fd), 0, 0, NULL, NULL, 0, NULL, NULL },

@@ -34,6 +34,7 @@ struct _BerthProgram
   char *language;
   guint timeout_ms;
   char **environment;
+  char *workdir;
   int fds[N_STREAMS]; /* the program's ends, -1 for none */
   gboolean was_run;   /* with streams, which are gone now */
 };
@@ -46,6 +47,7 @@ enum
   PROP_LANGUAGE,
   PROP_TIMEOUT_MS,
   PROP_ENVIRONMENT,
+  PROP_WORKDIR,
   N_PROPS,
 };
 static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_init */
@@ -63,6 +65,7 @@ berth_program_finalize (GObject *object)
   g_clear_pointer (&self->code, g_bytes_unref);
   g_free (self->language);
   g_strfreev (self->environment);
+  g_free (self->workdir);
   G_OBJECT_CLASS (berth_program_parent_class)->finalize (object);
 }
 
@@ -84,6 +87,9 @@ berth_program_get_property (GObject *object, guint id, GValue *value, GParamSpec
       break;
     case PROP_ENVIRONMENT:
       g_value_set_boxed (value, self->environment);
+      break;
+    case PROP_WORKDIR:
+      g_value_set_string (value, self->workdir);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -111,6 +117,10 @@ berth_program_set_property (GObject *object, guint id, const GValue *value, GPar
     case PROP_ENVIRONMENT:
       g_strfreev (self->environment);
       self->environment = g_value_dup_boxed (value);
+      break;
+    case PROP_WORKDIR:
+      g_free (self->workdir);
+      self->workdir = g_value_dup_string (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -152,6 +162,13 @@ berth_program_class_init (BerthProgramClass *klass)
    * Variables for this program alone, "NAME=VALUE" each, at most 100.
    */
   properties[PROP_ENVIRONMENT] = g_param_spec_boxed ("environment", NULL, NULL, G_TYPE_STRV, flags);
+  /**
+   * BerthProgram:workdir: (setter set_workdir)
+   *
+   * The guest's folder that the program starts in: absolute, or below its home. %NULL for the home,
+   * or for where the session is. A session stays in it, as after a cd of its own.
+   */
+  properties[PROP_WORKDIR] = g_param_spec_string ("workdir", NULL, NULL, NULL, flags);
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -232,6 +249,19 @@ void
 berth_program_set_environment (BerthProgram *self, const char *const *environment)
 {
   g_object_set (self, "environment", environment, NULL);
+}
+
+/**
+ * berth_program_set_workdir: (set-property workdir)
+ * @self: a program
+ * @workdir: (nullable): a folder of the guest
+ *
+ * Sets [property@Program:workdir].
+ */
+void
+berth_program_set_workdir (BerthProgram *self, const char *workdir)
+{
+  g_object_set (self, "workdir", workdir, NULL);
 }
 
 /**

@@ -361,6 +361,7 @@ guint32
 agent_peer_send_exec (AgentPeer *peer, const AgentExec *exec)
 {
   g_autoptr (GString) env = g_string_new (NULL);
+  g_autoptr (GByteArray) request = NULL;
   gsize code_size = exec->code_size > 0 ? (gsize)exec->code_size : strlen (exec->code);
   guint32 credit = exec->credit == 0 ? AGENT_CREDIT : exec->credit < 0 ? 0 : (guint32)exec->credit;
   BerthExecHead head
@@ -380,7 +381,11 @@ agent_peer_send_exec (AgentPeer *peer, const AgentExec *exec)
     }
   head.env_size = (guint32)env->len;
   peer->request++;
-  agent_peer_send (peer, BERTH_FRAME_EXEC, peer->request, &head, sizeof head);
+  request = g_byte_array_new ();
+  g_byte_array_append (request, (const guint8 *)&head, sizeof head);
+  if (exec->workdir != NULL)
+    g_byte_array_append (request, (const guint8 *)exec->workdir, (guint)strlen (exec->workdir));
+  agent_peer_send (peer, BERTH_FRAME_EXEC, peer->request, request->data, request->len);
   send_stream (peer, peer->request, BERTH_STREAM_CODE, exec->code, code_size);
   send_stream (peer, peer->request, BERTH_STREAM_ENV, env->str, env->len);
   return peer->request;

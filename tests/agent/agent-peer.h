@@ -33,6 +33,7 @@ typedef struct
   const char *code;
   gssize code_size;       /* 0: of a string */
   const char *const *env; /* NAME=VALUE, NULL at the end */
+  const char *workdir;    /* NULL: none */
   guint timeout_ms;       /* 0: 30 s */
   guint32 flags;
   gint64 credit; /* of each stream; 0: AGENT_CREDIT, -1: none */

@@ -357,6 +357,8 @@ def test_mistakes_are_found_before_berthd_is_asked(d):
         ("run", "-m", "127", "x"): "-m",
         ("run", "-m", "1e3", "x"): "-m",
         ("run", "-e", "1A=x", "x"): "environment",
+        ("run", "-w", "a\nb", "x"): "folder to start in: the path has a control character",
+        ("run", "-w", "", "x"): "folder to start in: the path is empty",
         ("run", "-e", "A", "x"): "environment",
         ("run", "-e", "A=a\nb", "x"): "environment",
         ("run", "--tenant", "a b", "x"): "tenant",

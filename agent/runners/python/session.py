@@ -29,8 +29,8 @@ import traceback
 from _io import BufferedReader, FileIO, TextIOWrapper
 from _io import BufferedWriter as _BufferedWriter
 from _thread import get_ident
-from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, close, closerange, dup2, getpid, putenv,
-                   read, set_inheritable, unsetenv, write)
+from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, chdir, close, closerange, dup2, getpid,
+                   putenv, read, set_inheritable, unsetenv, write)
 from posix import open as open_path
 from sys import _current_frames, getprofile, gettrace, setprofile, settrace
 from time import tzset
@@ -225,10 +225,10 @@ def text_of(path):
 
 
 def parse(message):
-    stdin, stdout, stderr, script, rest = message[4:].split(b"\0", 4)
+    stdin, stdout, stderr, script, folder, rest = message[4:].split(b"\0", 5)
     size = 4 + int.from_bytes(rest[:4], "little")
     env = dict(entry.split(b"=", 1) for entry in rest[4:size].split(b"\0")[:-1])
-    return message[:4], [stdin, stdout, stderr], text_of(script), env, rest[size:]
+    return message[:4], [stdin, stdout, stderr], text_of(script), folder, env, rest[size:]
 
 
 def set_environment(env):
@@ -474,9 +474,11 @@ def loop(message, models):
     """Returns when Python itself has to run the script."""
     tracing = (None, None)
     while True:
-        Session.token, paths, path, env, code = repeat(parse, message)
+        Session.token, paths, path, folder, env, code = repeat(parse, message)
         repeat(begin_exec, (path, code), paths, models)
         before = repeat(set_environment, env)
+        if folder:
+            attempt(chdir, folder)
         extra = attempt(add_paths, env)
         attempt(Session.prepare, Session.kind == b"p")
         attempt(importlib.invalidate_caches)
@@ -496,7 +498,7 @@ def loop(message, models):
         attempt(drop_paths, extra)
         repeat(set_environment, before)
         repeat(end_exec, status)
-        del paths, path, code, env, before, extra
+        del paths, path, folder, code, env, before, extra
         message = repeat(receive)
 
 
