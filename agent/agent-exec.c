@@ -375,7 +375,8 @@ berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecH
   self->credit[1] = head->stderr_credit;
   self->is_heard = true;
   self->is_held = self->is_ending = self->is_settling = self->stdin_ended = false;
-  self->is_session = head->flags & BERTH_EXEC_SESSION;
+  self->is_session
+      = head->flags & BERTH_EXEC_SESSION && berth_agent_language_keeps_state (head->language);
   self->is_once = false;
   self->has_status = false;
   self->code_fill = self->env_fill = 0;

@@ -6,21 +6,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-typedef struct
-{
-  BerthLanguage language;
-  const char *name;
-  const char *program;
-  const char *script; /* hidden from ls and globs; the suffix is what the language expects */
-  bool has_hook;
-} Language;
-
-static const Language languages[] = {
-  { BERTH_LANGUAGE_PYTHON, "python", "/usr/bin/python3", ".main.py", true },
-  { BERTH_LANGUAGE_JAVASCRIPT, "javascript", "/usr/bin/node", ".main.js", true },
-  { BERTH_LANGUAGE_SHELL, "shell", "/bin/bash", ".main.sh", false },
-};
-
 static const char *const base_env[] = {
   "PATH=/usr/local/bin:/usr/bin:/bin",
   "USER=" BERTH_AGENT_USER,
@@ -35,28 +20,18 @@ static const char *const fresh_prefixes[] = {
   "TZ",     "UV_",   "SSL_",  "OPENSSL_", "MALLOC_", "GLIBC_",
 };
 
-static const Language *
-language_find (BerthLanguage language)
-{
-  for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++)
-    if (languages[i].language == language)
-      return &languages[i];
-  return NULL;
-}
-
 BerthLanguage
 berth_agent_language_parse (const char *name)
 {
-  for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++)
-    if (strcmp (languages[i].name, name) == 0)
-      return languages[i].language;
-  return BERTH_LANGUAGE_NONE;
+  const BerthLanguageRow *found = berth_language_find (name);
+
+  return found != NULL ? found->language : BERTH_LANGUAGE_NONE;
 }
 
 bool
 berth_agent_language_is_here (BerthLanguage language)
 {
-  const Language *found = language_find (language);
+  const BerthLanguageRow *found = berth_language_get (language);
 
   return found != NULL && access (found->program, X_OK) == 0;
 }
@@ -65,9 +40,18 @@ berth_agent_language_is_here (BerthLanguage language)
 bool
 berth_agent_language_has_hook (BerthLanguage language)
 {
-  const Language *found = language_find (language);
+  const BerthLanguageRow *found = berth_language_get (language);
 
   return found != NULL && found->has_hook;
+}
+
+/* Whether a session's execs are run by one interpreter, with the state that those before left. */
+bool
+berth_agent_language_keeps_state (BerthLanguage language)
+{
+  const BerthLanguageRow *found = berth_language_get (language);
+
+  return found != NULL && found->keeps_state;
 }
 
 /* Whether its interpreter reads a run's code from the file; where it does not, only who opens the
@@ -83,7 +67,7 @@ berth_agent_language_reads_file (BerthLanguage language)
 void
 berth_agent_language_name_script (BerthLanguage language, unsigned execs, char out_name[32])
 {
-  const Language *found = language_find (language);
+  const BerthLanguageRow *found = berth_language_get (language);
   const char *suffix = strrchr (found->script, '.');
 
   if (execs == 0 || !found->has_hook)
@@ -232,7 +216,7 @@ void
 berth_agent_command_make (BerthAgentCommand *self, const BerthAgentConfig *config,
                           BerthLanguage language, bool is_program, const char *env, size_t size)
 {
-  const Language *found = language_find (language);
+  const BerthLanguageRow *found = berth_language_get (language);
   size_t count = 0;
 
   self->program = found->program;

@@ -24,6 +24,7 @@ typedef struct
 BerthLanguage berth_agent_language_parse (const char *name);
 bool berth_agent_language_is_here (BerthLanguage language);
 bool berth_agent_language_has_hook (BerthLanguage language);
+bool berth_agent_language_keeps_state (BerthLanguage language);
 bool berth_agent_language_reads_file (BerthLanguage language);
 void berth_agent_language_name_script (BerthLanguage language, unsigned execs, char out_name[32]);
 

@@ -21,7 +21,7 @@ static const char usage[]
       "  --socket PATH    listen here, one host at a time\n"
       "  --home DIR       where programs start; absolute\n"
       "  --runners DIR    agent/runners of the source; absolute\n"
-      "  --language NAME  whose interpreter stands by: python, javascript or shell\n"
+      "  --language NAME  whose interpreter stands by: " BERTH_LANGUAGE_WORDS "\n"
       "  --cgroup DIR     a writable folder of cgroup2 for the programs\n";
 
 typedef struct

@@ -55,7 +55,7 @@ sessions_end (BerthAgentSessions *self, BerthLanguage language)
 bool
 berth_agent_sessions_reaped (BerthAgentSessions *self, pid_t pid)
 {
-  for (BerthLanguage i = BERTH_LANGUAGE_NONE; i <= BERTH_LANGUAGE_SHELL; i++)
+  for (BerthLanguage i = BERTH_LANGUAGE_NONE; i <= BERTH_LANGUAGE_LAST; i++)
     if (self->runners[i] != NULL && self->runners[i]->pid == pid)
       {
         sessions_end (self, i);
@@ -67,7 +67,7 @@ berth_agent_sessions_reaped (BerthAgentSessions *self, pid_t pid)
 bool
 berth_agent_sessions_is_empty (const BerthAgentSessions *self)
 {
-  for (BerthLanguage i = BERTH_LANGUAGE_NONE; i <= BERTH_LANGUAGE_SHELL; i++)
+  for (BerthLanguage i = BERTH_LANGUAGE_NONE; i <= BERTH_LANGUAGE_LAST; i++)
     if (self->runners[i] != NULL)
       return false;
   return true;
@@ -76,7 +76,7 @@ berth_agent_sessions_is_empty (const BerthAgentSessions *self)
 void
 berth_agent_sessions_kill (BerthAgentSessions *self)
 {
-  for (BerthLanguage i = BERTH_LANGUAGE_NONE; i <= BERTH_LANGUAGE_SHELL; i++)
+  for (BerthLanguage i = BERTH_LANGUAGE_NONE; i <= BERTH_LANGUAGE_LAST; i++)
     if (self->runners[i] != NULL)
       berth_agent_runner_kill (self->runners[i]);
 }
@@ -85,7 +85,7 @@ berth_agent_sessions_kill (BerthAgentSessions *self)
 void
 berth_agent_sessions_clear (BerthAgentSessions *self)
 {
-  for (BerthLanguage i = BERTH_LANGUAGE_NONE; i <= BERTH_LANGUAGE_SHELL; i++)
+  for (BerthLanguage i = BERTH_LANGUAGE_NONE; i <= BERTH_LANGUAGE_LAST; i++)
     if (self->runners[i] != NULL)
       sessions_end (self, i);
 }

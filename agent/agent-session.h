@@ -7,7 +7,7 @@
 typedef struct
 {
   BerthAgentGroups *groups;
-  BerthAgentRunner *runners[BERTH_LANGUAGE_SHELL + 1]; /* idle ones of standby's; NULL: none */
+  BerthAgentRunner *runners[BERTH_LANGUAGE_LAST + 1]; /* idle ones of standby's; NULL: none */
 } BerthAgentSessions;
 
 void berth_agent_sessions_init (BerthAgentSessions *self, BerthAgentGroups *groups);

@@ -4,7 +4,7 @@
 
 #include "agent-runner.h"
 
-#define BERTH_AGENT_RUNNERS (2 + BERTH_LANGUAGE_SHELL)
+#define BERTH_AGENT_RUNNERS (2 + BERTH_LANGUAGE_LAST)
 
 typedef struct
 {

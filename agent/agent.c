@@ -377,9 +377,9 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   berth_agent_exec_init (&self->exec, &world);
   berth_agent_transfers_init (&self->transfers, &self->loop, &self->channel, &self->groups,
                               &self->config);
-  for (BerthLanguage language = BERTH_LANGUAGE_PYTHON; language <= BERTH_LANGUAGE_SHELL; language++)
-    if (berth_agent_language_is_here (language))
-      self->languages |= 1u << language;
+  for (size_t i = 0; i < BERTH_LANGUAGE_COUNT; i++)
+    if (berth_agent_language_is_here (berth_language_rows[i].language))
+      self->languages |= 1u << berth_language_rows[i].language;
   return true;
 }
 

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "berth-language.h"
+
 /* A frame is a head of 12 bytes (type, request, length: little-endian u32 each) and `length` bytes
  * of payload. Numbers in payloads are little-endian, structs below are packed by their offsets.
  * Streams are raw bytes; nothing is ever encoded as text.
@@ -132,14 +134,6 @@ typedef enum
   BERTH_STREAM_ENV = 4,  /* exactly env_size bytes of NAME=VALUE NUL ...; needs no credit */
   BERTH_STREAM_FILE = 5, /* a file's bytes; of LS, a BerthLsEntry and its name for each entry */
 } BerthStream;
-
-typedef enum
-{
-  BERTH_LANGUAGE_NONE = 0,
-  BERTH_LANGUAGE_PYTHON = 1,
-  BERTH_LANGUAGE_JAVASCRIPT = 2,
-  BERTH_LANGUAGE_SHELL = 3,
-} BerthLanguage;
 
 typedef enum
 {

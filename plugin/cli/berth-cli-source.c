@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/berth-language.h"
 #include "pool/berth-error.h"
 
 #define DEFAULT_LANGUAGE "python"
@@ -17,23 +18,16 @@
 #define CHUNK_BYTES 65536u
 #define NAME_MAX_CHARS 128
 
-typedef struct
-{
-  const char *suffix;
-  const char *language;
-} Suffix;
-
-static const Suffix suffixes[] = {
-  { ".py", "python" },      { ".js", "javascript" }, { ".mjs", "javascript" },
-  { ".cjs", "javascript" }, { ".sh", "shell" },      { ".bash", "shell" },
-};
-
 static const char *
 language_of_file (const char *path)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
-    if (g_str_has_suffix (path, suffixes[i].suffix))
-      return suffixes[i].language;
+  const char *name = strrchr (path, '/');
+  const char *suffix = strrchr (name != NULL ? name : path, '.');
+  g_autofree char *wanted = suffix != NULL ? g_strconcat (suffix, " ", NULL) : NULL;
+
+  for (guint i = 0; wanted != NULL && i < BERTH_LANGUAGE_COUNT; i++)
+    if (strstr (berth_language_rows[i].suffixes, wanted) != NULL)
+      return berth_language_rows[i].name;
   return NULL;
 }
 
@@ -50,13 +44,13 @@ berth_cli_source_dup_template (const char *language, GError **error)
 
   if (language == NULL)
     return g_strdup (DEFAULT_LANGUAGE);
-  if (strcmp (language, "raw") == 0)
-    return g_strdup ("shell");
+  if (berth_language_find (language) != NULL)
+    return g_strdup (berth_language_find (language)->name);
   if (length >= 1 && length <= NAME_MAX_CHARS
       && strspn (language, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-") == length)
     return g_strdup (language);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-               "-l '%.40s' is no name of a language: give python, javascript or shell", language);
+               "-l '%.40s' is no name of a language: give " BERTH_LANGUAGE_WORDS, language);
   return NULL;
 }
 

@@ -605,19 +605,7 @@ berth_guest_was_identified (BerthGuest *self)
 BerthLanguage
 berth_language_from_name (const char *name)
 {
-  static const struct
-  {
-    const char *name;
-    BerthLanguage language;
-  } languages[] = {
-    { "python", BERTH_LANGUAGE_PYTHON },
-    { "javascript", BERTH_LANGUAGE_JAVASCRIPT },
-    { "shell", BERTH_LANGUAGE_SHELL },
-    { "raw", BERTH_LANGUAGE_SHELL },
-  };
+  const BerthLanguageRow *row = berth_language_find (name);
 
-  for (gsize i = 0; i < G_N_ELEMENTS (languages); i++)
-    if (g_strcmp0 (languages[i].name, name) == 0)
-      return languages[i].language;
-  return BERTH_LANGUAGE_NONE;
+  return row != NULL ? row->language : BERTH_LANGUAGE_NONE;
 }

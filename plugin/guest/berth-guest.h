@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* "python", "javascript", "shell" or its alias "raw"; BERTH_LANGUAGE_NONE for any other */
+/* Of a name or an alias; BERTH_LANGUAGE_NONE for any other */
 BerthLanguage berth_language_from_name (const char *name);
 
 #define BERTH_TYPE_GUEST (berth_guest_get_type ())

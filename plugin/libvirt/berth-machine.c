@@ -501,12 +501,14 @@ machine_rehearse_identity (BerthMachine *self, GTask *task)
                               g_task_get_cancellable (task), rehearsed_identity_cb, task);
 }
 
-/* The interpreter that has rehearsed is the one that its owner gets; a shell is started for
- * each. */
+/* The interpreter that has rehearsed is the one that its owner gets, where one stands by; any other
+ * is started for each. */
 static gboolean
 machine_rehearses_in_session (BerthMachine *self)
 {
-  return berth_language_from_name (self->language) != BERTH_LANGUAGE_SHELL;
+  const BerthLanguageRow *row = berth_language_find (self->language);
+
+  return row != NULL && row->has_hook;
 }
 
 static void
@@ -537,9 +539,7 @@ static void
 machine_run_rehearsal (BerthMachine *self, GTask *task)
 {
   BerthLanguage number = berth_language_from_name (self->language);
-  const char *code = number == BERTH_LANGUAGE_PYTHON       ? "print(1)"
-                     : number == BERTH_LANGUAGE_JAVASCRIPT ? "console.log(1)"
-                                                           : "echo 1";
+  const char *code = berth_language_get (number)->print;
   g_autoptr (GBytes) bytes = g_bytes_new_static (code, strlen (code));
   BerthExec *exec = berth_exec_new (bytes);
 

@@ -190,12 +190,10 @@ check_env (char **env, GError **error)
 static gboolean
 check_language (const char *language, GError **error)
 {
-  static const char *const known[] = { "python", "javascript", "shell", "raw", NULL };
-
-  if (language == NULL || g_strv_contains (known, language))
+  if (language == NULL || berth_language_find (language) != NULL)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-               "language: '%.40s' is unknown: python, javascript and shell are there", language);
+               "language: '%.40s' is unknown: give " BERTH_LANGUAGE_WORDS, language);
   return FALSE;
 }
 

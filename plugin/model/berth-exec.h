@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 /**
  * BerthExec:
  * @code: the program, as it came
- * @language: (nullable): "python", "javascript", "shell" or "raw"; NULL for the template's own
+ * @language: (nullable): its name or alias; NULL for the template's own
  * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
  * @workdir: (nullable): the guest's folder to start in, relative to the home; NULL for where the
  * interpreter is

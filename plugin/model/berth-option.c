@@ -20,7 +20,7 @@
 
 static const BerthOption table[] = {
   { "template", BERTH_OPTION_NAME, SANDBOX (template_name), 0, 0, "template", "language", 'l',
-    "LANG", "python, javascript, shell, or the name of a template (default python)" },
+    "LANG", BERTH_LANGUAGE_WORDS ", or the name of a template (default python)" },
   { "memory_mb", BERTH_OPTION_NUMBER, SANDBOX (memory_mb), BERTH_LIMIT_MEMORY_MIN_MB,
     BERTH_LIMIT_MEMORY_MB, "memory-mb", "memory", 'm', "MB",
     "MiB of memory, 128 and up (default by template)" },

@@ -145,7 +145,7 @@ berth_program_class_init (BerthProgramClass *klass)
   /**
    * BerthProgram:language: (setter set_language)
    *
-   * "python", "javascript" or "shell"; %NULL for the template's own.
+   * Its name, as "python"; %NULL for the template's own.
    */
   properties[PROP_LANGUAGE] = g_param_spec_string ("language", NULL, NULL, NULL, flags);
   /**
@@ -215,7 +215,7 @@ berth_program_new_for_bytes (GBytes *code)
 /**
  * berth_program_set_language: (set-property language)
  * @self: a program
- * @language: (nullable): "python", "javascript" or "shell"; %NULL for the template's own
+ * @language: (nullable): its name, as "python"; %NULL for the template's own
  *
  * Sets [property@Program:language].
  */

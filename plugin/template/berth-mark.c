@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "agent/berth-language.h"
 #include "berth-mark-private.h"
 #include "berth-template.h"
 
@@ -60,7 +61,7 @@ is_template_name (const char *value)
 static gboolean
 is_language (const char *value)
 {
-  return g_regex_match_simple ("^(python|javascript|shell)\\z", value, G_REGEX_RAW, 0);
+  return g_regex_match_simple ("^(" BERTH_LANGUAGE_PATTERN ")\\z", value, G_REGEX_RAW, 0);
 }
 
 static gboolean
@@ -86,8 +87,7 @@ static const MarkField mark_fields[] = {
   { "id", G_STRUCT_OFFSET (BerthMark, id), TRUE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
   { "template", G_STRUCT_OFFSET (BerthMark, template_name), TRUE, is_template_name,
     "a template's name: a-z, then up to 31 of a-z 0-9 -" },
-  { "language", G_STRUCT_OFFSET (BerthMark, language), FALSE, is_language,
-    "python, javascript or shell" },
+  { "language", G_STRUCT_OFFSET (BerthMark, language), FALSE, is_language, BERTH_LANGUAGE_WORDS },
   { "snapshot", G_STRUCT_OFFSET (BerthMark, snapshot), FALSE, is_snapshot,
     "1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot" },
   { "state", G_STRUCT_OFFSET (BerthMark, state), TRUE, is_state, "warm, session, run or snapshot" },

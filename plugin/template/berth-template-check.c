@@ -3,6 +3,7 @@
  * let pass what the other forbids. */
 #include <string.h>
 
+#include "agent/berth-language.h"
 #include "berth-template-private.h"
 
 typedef enum
@@ -25,8 +26,8 @@ typedef struct
 static const AttributeRule template_rules[] = {
   { "name", NULL, VALUE_PATTERN, "^[a-z][a-z0-9-]{0,31}\\z", 0, 0,
     "a name: a-z, then up to 31 of a-z 0-9 -" },
-  { "language", NULL, VALUE_PATTERN, "^(python|javascript|shell)\\z", 0, 0,
-    "python, javascript or shell" },
+  { "language", NULL, VALUE_PATTERN, "^(" BERTH_LANGUAGE_PATTERN ")\\z", 0, 0,
+    BERTH_LANGUAGE_WORDS },
   { "memory", NULL, VALUE_NUMBER, NULL, 128, 1048576, "a number of MiB from 128 to 1048576" },
   { "vcpus", "1", VALUE_NUMBER, NULL, 1, 64, "a number from 1 to 64" },
   { "boot-timeout", "60", VALUE_NUMBER, NULL, 1, 3600, "a number of seconds from 1 to 3600" },

@@ -175,7 +175,7 @@ def check_file_scope(source):
             yield number, source.lines[number - 1].strip()
 
 
-PROTOCOL = ("agent/berth-protocol.h", "agent/berth-path.h")
+PROTOCOL = ("agent/berth-protocol.h", "agent/berth-path.h", "agent/berth-language.h")
 VIRTUAL = ("libvirt", "libxml", "json-glib")
 BOTTOM = ("plugin/base/", "plugin/model/", "plugin/config/", "plugin/bus/")
 ROOMS = {
@@ -188,7 +188,7 @@ ROOMS = {
     "plugin/model/": (("plugin/base/", "pool/") + PROTOCOL, VIRTUAL),
     "plugin/config/": (("plugin/base/", "pool/"), VIRTUAL),
     "plugin/bus/": (BOTTOM + ("pool/",), VIRTUAL),
-    "plugin/template/": (("plugin/base/", "plugin/model/", "pool/"), ("libvirt",)),
+    "plugin/template/": (("plugin/base/", "plugin/model/", "pool/") + PROTOCOL, ("libvirt",)),
     "plugin/guest/": (("plugin/base/", "plugin/model/", "pool/") + PROTOCOL, VIRTUAL),
     # whoever has the VMs, as the manager sees it: libvirt is one, and nobody above knows that it is
     "plugin/host/": (("plugin/model/", "plugin/config/", "pool/"), VIRTUAL),
@@ -200,7 +200,7 @@ ROOMS = {
                          "plugin/model/", "plugin/config/", "pool/"), VIRTUAL),
     "plugin/daemon/": (("plugin/manager/", "plugin/host/", "pool/") + BOTTOM, VIRTUAL),
     # clients: a program that asks berthd pays for nothing that berthd is made of
-    "plugin/cli/": (("pool/",) + BOTTOM, ("libvirt", "libxml")),
+    "plugin/cli/": (("pool/",) + BOTTOM + PROTOCOL, ("libvirt", "libxml")),
     "plugin/libberth/": (("pool/",) + BOTTOM, VIRTUAL),
     "plugin/libberth/berth-server.c": (("plugin/libberth/", "plugin/daemon/", "plugin/manager/", "pool/")
                                        + BOTTOM, VIRTUAL),

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The languages, each described once, for the agent and the host: a new one is a row here, a layer
+ * of the image and a template. libc only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Their numbers on the wire, for ever. */
+typedef enum
+{
+  BERTH_LANGUAGE_NONE = 0,
+  BERTH_LANGUAGE_PYTHON = 1,
+  BERTH_LANGUAGE_JAVASCRIPT = 2,
+  BERTH_LANGUAGE_SHELL = 3,
+} BerthLanguage;
+
+#define BERTH_LANGUAGE_LAST BERTH_LANGUAGE_SHELL
+#define BERTH_LANGUAGE_WORDS "python, javascript or shell" /* for messages */
+#define BERTH_LANGUAGE_PATTERN "python|javascript|shell"   /* for regular expressions */
+
+/* How a language is run. A hook (agent/runners) lets its interpreter stand by loaded, and run a
+ * session's code in itself; a language that keeps no state runs each exec as a script of its own.
+ */
+typedef struct
+{
+  BerthLanguage language;
+  const char *name;
+  const char *alias;    /* another name for it; NULL: none */
+  const char *suffixes; /* of its files, a space behind each */
+  const char *program;
+  const char *script; /* its name in the home: hidden from ls and globs, with the suffix that the
+                       * interpreter expects */
+  const char *print;  /* code that prints something, to be rehearsed */
+  bool has_hook;
+  bool keeps_state;
+} BerthLanguageRow;
+
+static const BerthLanguageRow berth_language_rows[] = {
+  { BERTH_LANGUAGE_PYTHON, "python", NULL, ".py ", "/usr/bin/python3", ".main.py", "print(1)", true,
+    true },
+  { BERTH_LANGUAGE_JAVASCRIPT, "javascript", NULL, ".js .mjs .cjs ", "/usr/bin/node", ".main.js",
+    "console.log(1)", true, true },
+  { BERTH_LANGUAGE_SHELL, "shell", "raw", ".sh .bash ", "/bin/bash", ".main.sh", "echo 1", false,
+    true },
+};
+
+#define BERTH_LANGUAGE_COUNT (sizeof berth_language_rows / sizeof berth_language_rows[0])
+
+/* NULL for a number that is none's. */
+static inline const BerthLanguageRow *
+berth_language_get (BerthLanguage language)
+{
+  for (size_t i = 0; i < BERTH_LANGUAGE_COUNT; i++)
+    if (berth_language_rows[i].language == language)
+      return &berth_language_rows[i];
+  return NULL;
+}
+
+/* By its name or alias; NULL: none. */
+static inline const BerthLanguageRow *
+berth_language_find (const char *name)
+{
+  for (size_t i = 0; name != NULL && i < BERTH_LANGUAGE_COUNT; i++)
+    if (strcmp (berth_language_rows[i].name, name) == 0
+        || (berth_language_rows[i].alias != NULL
+            && strcmp (berth_language_rows[i].alias, name) == 0))
+      return &berth_language_rows[i];
+  return NULL;
+}
