@@ -15,11 +15,12 @@ typedef enum
   BERTH_LANGUAGE_PYTHON = 1,
   BERTH_LANGUAGE_JAVASCRIPT = 2,
   BERTH_LANGUAGE_SHELL = 3,
+  BERTH_LANGUAGE_RUBY = 4,
 } BerthLanguage;
 
-#define BERTH_LANGUAGE_LAST BERTH_LANGUAGE_SHELL
-#define BERTH_LANGUAGE_WORDS "python, javascript or shell" /* for messages */
-#define BERTH_LANGUAGE_PATTERN "python|javascript|shell"   /* for regular expressions */
+#define BERTH_LANGUAGE_LAST BERTH_LANGUAGE_RUBY
+#define BERTH_LANGUAGE_WORDS "python, javascript, shell or ruby" /* for messages */
+#define BERTH_LANGUAGE_PATTERN "python|javascript|shell|ruby"    /* for regular expressions */
 
 /* How a language is run. A hook (agent/runners) lets its interpreter stand by loaded, and run a
  * session's code in itself; a language that keeps no state runs each exec as a script of its own.
@@ -45,6 +46,8 @@ static const BerthLanguageRow berth_language_rows[] = {
     "console.log(1)", true, true },
   { BERTH_LANGUAGE_SHELL, "shell", "raw", ".sh .bash ", "/bin/bash", ".main.sh", "echo 1", false,
     true },
+  { BERTH_LANGUAGE_RUBY, "ruby", NULL, ".rb ", "/usr/bin/ruby", ".main.rb", "puts 1", false,
+    false },
 };
 
 #define BERTH_LANGUAGE_COUNT (sizeof berth_language_rows / sizeof berth_language_rows[0])

@@ -247,6 +247,43 @@ test_random_differs (AgentPeer *peer, gconstpointer data)
     }
 }
 
+static gboolean
+has_ruby (void)
+{
+  if (g_file_test ("/usr/bin/ruby", G_FILE_TEST_IS_EXECUTABLE))
+    return TRUE;
+  g_test_skip ("no /usr/bin/ruby here");
+  return FALSE;
+}
+
+/* A language without a hook that keeps no state: each exec, of a session too, is a script. */
+static void
+test_ruby (AgentPeer *peer, gconstpointer data)
+{
+  AgentExec script = { .language = BERTH_LANGUAGE_RUBY,
+                       .code = "puts __FILE__, $0 == __FILE__, ENV['A'], Dir.pwd, STDIN.read\n"
+                               "warn 'to stderr'\nx = 1\nexit 7",
+                       .env = (const char *const[]){ "A=\303\244 b", NULL } };
+  AgentExec mistake
+      = { .language = BERTH_LANGUAGE_RUBY, .code = "def f(x) = 1 / x\nputs 'before'\nf(0)" };
+  AgentExec later = { .language = BERTH_LANGUAGE_RUBY, .code = "puts defined?(x).inspect" };
+
+  if (!has_ruby ())
+    return;
+  for (guint32 flags = 0; flags <= BERTH_EXEC_SESSION; flags += BERTH_EXEC_SESSION)
+    {
+      g_autoptr (AgentResult) failed = NULL;
+
+      script.flags = mistake.flags = later.flags = flags;
+      assert_run (peer, script, 7, "@/.main.rb\ntrue\n\303\244 b\n@\n\n", "to stderr\n");
+      failed = agent_peer_run (peer, &mistake);
+      agent_assert_exit (failed, 1);
+      g_assert_cmpstr (failed->out->str, ==, "before\n");
+      g_assert_nonnull (strstr (failed->err->str, ".main.rb:1:in `/': divided by 0"));
+      assert_run (peer, later, 0, "nil\n", "");
+    }
+}
+
 static void
 test_javascript (AgentPeer *peer, gconstpointer data)
 {
@@ -446,6 +483,7 @@ add_tests (void)
     { "javascript-error", test_javascript_error },
     { "javascript-modules", test_javascript_modules },
     { "javascript-worker", test_javascript_worker },
+    { "ruby", test_ruby },
     { "shell", test_shell },
     { "shell-other-interpreter", test_shell_other_interpreter },
     { "byte-order-mark", test_byte_order_mark },
