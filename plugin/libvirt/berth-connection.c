@@ -154,8 +154,8 @@ opened_free (Opened *opened)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Opened, opened_free)
 
-/* Asked once for each time that the connection is opened: the answers take 10 ms, 0.2 s where KVM is
- * tried. */
+/* Asked once for each time that the connection is opened: the answers take 10 ms, 0.2 s where KVM
+ * is tried. */
 static void
 opened_look_around (Opened *opened, const char *wanted_virt_type)
 {

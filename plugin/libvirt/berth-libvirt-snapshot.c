@@ -137,8 +137,7 @@ static BerthSnapshot *
 prepare (BerthConnection *libvirtd, virConnectPtr connection, Prepare *prepare, GError **error)
 {
   const char *name = prepare->name;
-  g_autofree char *key
-      = make_key (libvirtd, connection, prepare, error);
+  g_autofree char *key = make_key (libvirtd, connection, prepare, error);
   g_autoptr (GError) reason = NULL;
   BerthSnapshot *snapshot = NULL;
 

@@ -33,7 +33,7 @@ struct _BerthSnapshot
   char *final_dir; /* where it lies once committed */
   char *dir;       /* where it lies now */
   char *key;
-  char *hardware;  /* (nullable) before it is set */
+  char *hardware; /* (nullable) before it is set */
   char *paths[FILES];
   struct stat seen[FILES]; /* as they were when committed or checked */
   gboolean is_committed;

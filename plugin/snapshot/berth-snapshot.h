@@ -56,8 +56,7 @@ const char *berth_snapshot_get_key (BerthSnapshot *self);
  * may load it. Set by whoever records it, before the commit. */
 void berth_snapshot_set_hardware (BerthSnapshot *self, const char *hardware);
 /* Fails where @hardware is not what it was recorded on. */
-gboolean
-berth_snapshot_check_hardware (BerthSnapshot *self, const char *hardware, GError **error);
+gboolean berth_snapshot_check_hardware (BerthSnapshot *self, const char *hardware, GError **error);
 const char *berth_snapshot_get_ram_path (BerthSnapshot *self);
 /* A new descriptor of the device state, for writing before the commit, for reading after. */
 int berth_snapshot_open_state (BerthSnapshot *self, GError **error);

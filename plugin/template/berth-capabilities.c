@@ -93,8 +93,8 @@ berth_capabilities_dup_host_cpu (const char *capabilities)
  * berth_capabilities_dup_host_model:
  * @domain_capabilities: as virConnectGetDomainCapabilities() gives them
  *
- * Returns: (transfer full) (nullable): the CPU that this hypervisor can give a guest at most, in the
- *   form that virConnectBaselineHypervisorCPU() expands: a model, and what it has more or less
+ * Returns: (transfer full) (nullable): the CPU that this hypervisor can give a guest at most, in
+ * the form that virConnectBaselineHypervisorCPU() expands: a model, and what it has more or less
  */
 char *
 berth_capabilities_dup_host_model (const char *domain_capabilities)

@@ -20,7 +20,6 @@ char *berth_capabilities_dup_host_cpu (const char *capabilities);
 BERTH_AVAILABLE char *berth_capabilities_dup_host_model (const char *domain_capabilities);
 
 /* BerthDomainParams.unwanted_features, from what virConnectBaselineHypervisorCPU() made of it */
-BERTH_AVAILABLE char **
-berth_capabilities_dup_unwanted (const char *cpu, const char *domain_type);
+BERTH_AVAILABLE char **berth_capabilities_dup_unwanted (const char *cpu, const char *domain_type);
 
 G_END_DECLS

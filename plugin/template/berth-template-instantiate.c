@@ -407,8 +407,8 @@ berth_template_instantiate (BerthTemplate *self, const BerthDomainParams *params
  * berth_template_dup_hardware:
  * @params: borrowed for the call
  *
- * A device state fits the domain that it was saved from and no other: not one with a feature more in
- * its CPU, whichever of template, berth or QEMU brought that. Any thread.
+ * A device state fits the domain that it was saved from and no other: not one with a feature more
+ * in its CPU, whichever of template, berth or QEMU brought that. Any thread.
  *
  * Returns: (transfer full): %NULL as berth_template_instantiate()
  */

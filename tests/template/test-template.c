@@ -494,8 +494,8 @@ test_unwanted_features (void)
   assert_unwanted (older, "qemu", "svm vmx erms");
   assert_unwanted (newer, "qemu", "svm vmx erms fsrm fzrm fsrs fsrc");
   assert_unwanted (newer, "kvm", "svm vmx");
-  assert_unwanted ("<cpu><feature policy='disable' name='erms'/><feature name='fsrm'/></cpu>", "qemu",
-                   "svm vmx fsrm");
+  assert_unwanted ("<cpu><feature policy='disable' name='erms'/><feature name='fsrm'/></cpu>",
+                   "qemu", "svm vmx fsrm");
   assert_unwanted ("<cpu/>", "qemu", "svm vmx");
   assert_unwanted (NULL, "qemu", "svm vmx erms");
   assert_unwanted ("no XML", "qemu", "svm vmx erms");
