@@ -22,6 +22,12 @@ berthd_process_start (BerthdProcess *self, const char *socket_path)
                          "/dev/null",
                          "--socket-group",
                          "",
+                         "--snapshot-scope",
+                         self->snapshot_scope != NULL ? self->snapshot_scope : "none",
+                         "--warm-default",
+                         "0",
+                         "--max-waiters", /* the bounds of the service come first */
+                         "100000",
                          "--max-vms",
                          BERTHD_MAX_VMS,
                          "--socket",

@@ -12,6 +12,7 @@ typedef struct
 {
   GSubprocess *process; /* NULL: stopped */
   GDataInputStream *log;
+  const char *snapshot_scope; /* NULL: "none": every VM is somebody's, and boots */
 } BerthdProcess;
 
 /* Starts the one that BERTHD names in the environment; returns when it is ready. */

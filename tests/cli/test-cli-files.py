@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""berth put, get and ls, and run with files: the command and berthd over a scripted manager whose
-sandboxes have the real agent's files (fake-home.c). Usage: test-cli-files.py BERTH FAKE-BERTHD.
+"""berth put, get and ls, and run with files: the command and berthd on a host without VMs whose
+sandboxes have the real agent's files (tests/host). Usage: test-cli-files.py BERTH FAKE-BERTHD.
 Prints TAP."""
 
 import contextlib
@@ -466,7 +466,7 @@ def test_mistakes(d):
     for verb in (("put", "0" * 32, write_to, "x"), ("get", "0" * 32, "x", "y"), ("ls", "0" * 32)):
         status, _, err = d.berth(*verb)
         same(status, 125)
-        one_line(err, "0" * 32, "berth create")
+        one_line(err, "0" * 32, "make a new one")
         status, _, err = d.berth(verb[0], "no/id", *verb[2:])
         same(status, 2)
 
@@ -532,7 +532,7 @@ def test_run_with_files_at_capacity(d):
     with sandbox(d), sandbox(d):
         status, _, err = d.berth(*SHELL, "--no-wait", "--download", "x", "true")
         same(status, 126)
-        one_line(err, "at capacity")
+        one_line(err, "2 of 2 VMs exist")
 
 
 def test_a_killed_run_takes_its_sandbox_along(d):

@@ -122,7 +122,7 @@ def test_the_line_goes_at_every_end(d):
     screen = Screen(d, "create", "--wait-timeout", "1")
     screen.wait_for("waiting")
     same(screen.end(), (126, ""))
-    assert screen.text().startswith("berth: at capacity"), screen.text()
+    assert screen.text().startswith("berth: no place came free"), screen.text()
     for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         screen = Screen(d, "run", "true")
         screen.wait_for("waiting")
@@ -177,8 +177,8 @@ def test_boot_log_is_on_stderr(d):
 def test_boot_log_takes_the_lines_place(d):
     ids = fill(d)
     screen = Screen(d, *SLOW, "--boot-log", "sleep 0.5; echo out")
-    screen.wait_for("it boots")
     d.berth("destroy", *ids)
+    screen.wait_for("it boots")
     same((screen.end(), screen.text()), ((0, "out\n"), "it boots\n"))
 
 

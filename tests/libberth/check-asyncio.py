@@ -67,11 +67,18 @@ async def streams(client):
     await call(client, "destroy", sandbox)
 
 
+async def count_warm(client):
+    return (await call(client, "status")).unpack()["templates"]["python"]["warm"]
+
+
 async def steer(client):
     admin = Berth.Admin.new(client)
     await call(admin, "set_warm", "python", 1, 2)
     await call(admin, "act", Berth.AdminAction.FILL, None)
-    print("warm", (await call(admin, "list_templates")).unpack()[0]["snapshot_mb"])
+    assert "python" in [one.get("name") for one in (await call(admin, "list_templates")).unpack()]
+    while await count_warm(client) != 1:
+        await asyncio.sleep(0.01)
+    print("warm 1")
 
 
 async def errors(client, gone):

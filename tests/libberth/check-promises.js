@@ -7,7 +7,7 @@ import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import Berth from 'gi://Berth?version=1.0';
 
-for (const verb of ['create', 'run', 'put_stream', 'get_stream', 'destroy'])
+for (const verb of ['create', 'run', 'put_stream', 'get_stream', 'destroy', 'status'])
     Gio._promisify(Berth.Client.prototype, `${verb}_async`, `${verb}_finish`);
 for (const verb of ['act', 'set_warm', 'list_templates'])
     Gio._promisify(Berth.Admin.prototype, `${verb}_async`, `${verb}_finish`);
@@ -37,9 +37,12 @@ print(`file ${text(output.steal_as_bytes())}`);
 await client.destroy_async(sandbox, null);
 
 const admin = Berth.Admin.new(client);
-const target = async () =>
-    (await admin.list_templates_async(null)).recursiveUnpack()[0].snapshot_mb;
+const waitForWarm = async number => {
+    while ((await client.status_async(null)).recursiveUnpack().templates.python.warm !== number)
+        ;
+    return number;
+};
 await admin.set_warm_async('python', 1, 2, null);
-print(`warm ${await target()}`);
+print(`warm ${await waitForWarm(1)}`);
 await admin.act_async(Berth.AdminAction.DRAIN, null, null);
-print(`drained ${await target()}`);
+print(`drained ${await waitForWarm(0)}`);

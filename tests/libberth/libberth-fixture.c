@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Starts the real berthd over a scripted manager (fake-manager.c), BERTHD in the environment. */
+/* Starts the real berthd on a host without VMs (tests/host), BERTHD in the environment. */
 #include "libberth-fixture.h"
 
 #include <glib/gstdio.h>
@@ -70,6 +70,7 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->folder = g_dir_make_tmp ("berth-lib-XXXXXX", NULL);
   fixture->path = g_build_filename (fixture->folder, "s", NULL);
   fixture->client = berth_client_new (fixture->path);
+  fixture->berthd.snapshot_scope = data;
   berthd_process_start (&fixture->berthd, fixture->path);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A berthd over a scripted manager, and a client of it. */
+/* A berthd on a host without VMs, and a client of it. */
 #pragma once
 
 #include <berth.h>
@@ -37,6 +37,7 @@ GBytes *random_bytes (gsize size);
 /* Ends the test when it is not removed in LIMIT_S. */
 guint limit_add (void);
 
+/* @data: (nullable): berthd's snapshot_scope; NULL for "none" */
 void set_up (Fixture *fixture, gconstpointer data);
 void tear_down (Fixture *fixture, gconstpointer data);
 

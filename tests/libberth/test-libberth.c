@@ -27,9 +27,9 @@ test_result (Fixture *fixture, gconstpointer data)
   g_assert_false (berth_result_get_stderr_truncated (copy));
   g_assert_false (berth_result_get_destroy_unconfirmed (copy));
   g_assert_cmpstr (berth_result_get_template (copy), ==, "shell");
-  g_assert_cmpstr (berth_result_get_sandbox_id (copy), ==, "fake");
+  g_assert_cmpuint (strlen (berth_result_get_sandbox_id (copy)), ==, 32);
   g_assert_cmpstr (berth_result_get_start (copy), ==, "cold");
-  g_assert_cmpfloat_with_epsilon (berth_result_get_exec_ms (copy), 1.234, 0.001);
+  g_assert_cmpfloat (berth_result_get_exec_ms (copy), >, 0);
 }
 
 static void

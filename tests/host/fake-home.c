@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The files of a scripted sandbox. */
-#include "fake-home.h"
+/* The files of a VM that is none. */
+#include "tests/host/fake-home.h"
 
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The files of a scripted sandbox: the real agent on a folder of this host, behind the host's real
+/* The files of a VM that is none: the real agent on a folder of this host, behind the host's real
  * end; or a hostile guest, whose listings lead out of every folder. */
 #pragma once
 

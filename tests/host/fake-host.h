@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A host without VMs: what the manager asks is answered as the test says, snapshots are names in a
+ * table, and time is the test's. */
+#pragma once
+
+#include "plugin/host/berth-host.h"
+#include "tests/pool/berth-fake-hypervisor.h"
+
+G_BEGIN_DECLS
+
+/**
+ * FakeHostCall:
+ *
+ * The calls of #BerthHost that have an answer.
+ */
+typedef enum
+{
+  FAKE_HOST_OPEN,
+  FAKE_HOST_ADOPT,
+  FAKE_HOST_PREPARE,
+  FAKE_HOST_RECORD,
+  FAKE_HOST_COMMIT,
+  FAKE_HOST_EXEC,
+  FAKE_HOST_FILE,
+  FAKE_HOST_N_CALLS,
+} FakeHostCall;
+
+/**
+ * FakeHostPlay:
+ * @open: what belongs to the host that is opened; may add to @templates
+ * @exec: plays a program; takes over @exec and @task
+ * @file: plays a transfer; takes over @file and @task
+ * @ended: nothing of @vm goes on; in the default main context
+ *
+ * Who plays what goes on in the VMs. Without, every program ends at once with 0, every transfer
+ * is of nothing.
+ */
+typedef struct
+{
+  void (*open) (GHashTable *templates, gpointer user_data);
+  void (*exec) (BerthVm *vm, BerthExec *exec, GTask *task, gpointer user_data);
+  void (*file) (BerthVm *vm, BerthFileRequest *file, GTask *task, gpointer user_data);
+  void (*ended) (BerthVm *vm, gpointer user_data);
+} FakeHostPlay;
+
+#define FAKE_TYPE_HOST (fake_host_get_type ())
+G_DECLARE_FINAL_TYPE (FakeHost, fake_host, FAKE, HOST, GObject)
+
+/* Timers go off inside fake_host_advance() alone. VMs are made by a hypervisor in real time, which
+ * answers as soon as it can. */
+FakeHost *fake_host_new (void);
+/* In real time. @uri: (nullable): as it is shown; image_dir: that must be there */
+FakeHost *fake_host_new_real (const char *uri, const char *image_dir);
+void fake_host_set_play (FakeHost *self, const FakeHostPlay *play, gpointer user_data);
+/* its knobs are those of starting, claiming and destroying */
+BerthFakeHypervisor *fake_host_get_hypervisor (FakeHost *self);
+
+/* Answers of @call wait until it is let go; then they are given in the order asked. */
+void fake_host_hold (FakeHost *self, FakeHostCall call, gboolean hold);
+/* Every answer of @call is this error until NULL; takes it over. */
+void fake_host_fail (FakeHost *self, FakeHostCall call, GError *error);
+guint fake_host_count_calls (FakeHost *self, FakeHostCall call);
+guint fake_host_count_held (FakeHost *self, FakeHostCall call);
+
+/* The clock goes on, and timers that are due on the way go off. Virtual time only. */
+void fake_host_advance (FakeHost *self, gint64 us);
+
+/* the world, from outside */
+void fake_host_set_up (FakeHost *self, gboolean is_up);
+void fake_host_spoil (FakeHost *self, const char *name, const char *reason);
+/* of an earlier life, in the place where the manager looks */
+void fake_host_add_snapshot (FakeHost *self, const char *name);
+gboolean fake_host_has_snapshot (FakeHost *self, const char *name);
+/* A VM of an earlier life: somebody's session, or (@request NULL) a warm one. */
+BerthVm *fake_host_leave_vm (FakeHost *self, const char *template_name, BerthRequest *request);
+/* The doctor finds the guest's image, or not. */
+void fake_host_set_image (FakeHost *self, gboolean is_there);
+
+G_END_DECLS
