@@ -18,6 +18,7 @@ typedef struct
 {
   BerthFileRequest *request;
   GUnixFDList *fds;
+  guint32 uid;
   gboolean has_size;
   gboolean is_directory;
 } Parser;
@@ -49,7 +50,7 @@ static gboolean
 parse_data (Parser *self, GVariant *value, GError **error)
 {
   return berth_option_take_fd ("data", value, self->fds, self->request->kind == BERTH_FILE_PUT,
-                               &self->request->fd, error);
+                               self->uid, &self->request->fd, error);
 }
 
 static gboolean
@@ -151,16 +152,17 @@ check_set (Parser *self, GError **error)
  * @path: ay, as it came
  * @options: a{sv}, as it came
  * @fds: (nullable): as they came
+ * @uid: the caller's
  *
  * Returns: (transfer full) (nullable): a checked request; %NULL with %BERTH_ERROR_INVALID
  */
 BerthFileRequest *
 berth_file_options_parse (BerthFileKind kind, GVariant *path, GVariant *options, GUnixFDList *fds,
-                          GError **error)
+                          guint32 uid, GError **error)
 {
   g_autofree char *bytes = dup_bytes ("the path", path, error);
   g_autoptr (BerthFileRequest) request = NULL;
-  Parser parser = { .fds = fds };
+  Parser parser = { .fds = fds, .uid = uid };
   GVariantIter iter;
   const char *key;
   GVariant *child;

@@ -11,6 +11,6 @@ G_BEGIN_DECLS
 
 /* @kind is BERTH_FILE_PUT for both things that Put does */
 BerthFileRequest *berth_file_options_parse (BerthFileKind kind, GVariant *path, GVariant *options,
-                                            GUnixFDList *fds, GError **error);
+                                            GUnixFDList *fds, guint32 uid, GError **error);
 
 G_END_DECLS

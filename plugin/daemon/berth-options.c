@@ -42,12 +42,13 @@ parse_code (BerthOptions *self, GError **error)
  * @set: what the method takes
  * @message: a{sv}, as it came
  * @fds: (nullable): as they came
+ * @uid: the caller's
  * @default_wait_us: where the caller does not say how long it would wait
  *
  * Returns: (transfer full) (nullable): checked options; %NULL with %BERTH_ERROR_INVALID
  */
 BerthOptions *
-berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds,
+berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds, guint32 uid,
                      gint64 default_wait_us, GError **error)
 {
   g_autoptr (BerthOptions) self = g_new0 (BerthOptions, 1);
@@ -56,6 +57,7 @@ berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds,
   GVariant *child;
 
   self->message = g_variant_ref (message);
+  self->sandbox.uid = uid;
   self->sandbox.wait_us = default_wait_us;
   if ((set & BERTH_OPTION_SET_EXEC) != 0 && !parse_code (self, error))
     return NULL;

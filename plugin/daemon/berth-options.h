@@ -23,7 +23,7 @@ typedef struct
 } BerthOptions;
 
 BerthOptions *berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds,
-                                   gint64 default_wait_us, GError **error);
+                                   guint32 uid, gint64 default_wait_us, GError **error);
 void berth_options_free (BerthOptions *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthOptions, berth_options_free)
 

@@ -32,7 +32,8 @@ handle_file (BerthPeer *self, GDBusMethodInvocation *invocation, BerthFileKind k
   BerthFileRequest *request = NULL;
 
   if (berth_peer_check_id (id, &error))
-    request = berth_file_options_parse (kind, path, options, fds, &error);
+    request
+        = berth_file_options_parse (kind, path, options, fds, berth_peer_get_uid (self), &error);
   if (request == NULL)
     berth_peer_answer_error (invocation, error);
   else

@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 BerthManager *berth_peer_get_manager (BerthPeer *self);
 /* of this call: cancelled by Cancel, or with the connection; lives as long as @invocation */
 GCancellable *berth_peer_get_cancellable (BerthPeer *self, GDBusMethodInvocation *invocation);
+guint32 berth_peer_get_uid (BerthPeer *self);
 /* as the manager knows the caller: administrators are 0 */
 guint32 berth_peer_get_acting_uid (BerthPeer *self);
 gboolean berth_peer_check_id (const char *id, GError **error);

@@ -105,6 +105,12 @@ berth_peer_get_acting_uid (BerthPeer *self)
   return self->uid == geteuid () ? 0 : self->uid;
 }
 
+guint32
+berth_peer_get_uid (BerthPeer *self)
+{
+  return self->uid;
+}
+
 BerthManager *
 berth_peer_get_manager (BerthPeer *self)
 {
@@ -151,14 +157,13 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthOptions) options = berth_options_parse (
       BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_RUN, arg_options, fds,
-      self->default_wait_us, &error);
+      self->uid, self->default_wait_us, &error);
 
   if (options == NULL)
     {
       call_fail (call, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
-  options->sandbox.uid = self->uid;
   berth_manager_run_async (self->manager, &options->sandbox, g_steal_pointer (&options->exec),
                            berth_peer_calls_add (self->calls, invocation), run_cb,
                            g_steal_pointer (&call));
@@ -196,7 +201,7 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
   g_autoptr (BerthOptions) options = NULL;
 
   if (berth_peer_check_id (id, &error))
-    options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options, fds, 0, &error);
+    options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options, fds, self->uid, 0, &error);
   if (options == NULL)
     {
       call_fail (call, error);
@@ -284,14 +289,13 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUni
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, fds,
-                             self->default_wait_us, &error);
+                             self->uid, self->default_wait_us, &error);
 
   if (options == NULL)
     {
       call_fail (call, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
-  options->sandbox.uid = self->uid;
   call->is_attached = options->sandbox.ends_with_caller;
   berth_manager_create_vm_async (self->manager, &options->sandbox,
                                  berth_peer_calls_add (self->calls, invocation), create_cb,

@@ -18,7 +18,10 @@ struct _BerthFrameChannel
   gsize queue_done; /* bytes of the queue that are written */
   GSource *read_source;
   GSource *write_source;
-  GSource *continue_source;  /* a turn ended with frames left in the buffer */
+  GSource *continue_source; /* a turn ended with frames left in the buffer */
+  GSource *give_up_source;  /* the guest reads nothing */
+  gboolean is_awaited;      /* somebody found it full */
+  BerthFrameRoomFunc room_func;
   BerthFrameFunc frame_func; /* NULL once closed */
   BerthFrameClosedFunc closed_func;
   gpointer user_data;
@@ -52,6 +55,7 @@ channel_close (BerthFrameChannel *self)
   berth_source_clear (&self->read_source);
   berth_source_clear (&self->write_source);
   berth_source_clear (&self->continue_source);
+  berth_source_clear (&self->give_up_source);
   g_socket_close (self->socket, NULL);
 }
 
@@ -183,11 +187,63 @@ channel_flush (BerthFrameChannel *self)
   berth_source_clear (&self->write_source);
 }
 
+static gsize
+channel_pending (BerthFrameChannel *self)
+{
+  return self->queue->len - self->queue_done;
+}
+
 static gboolean
 writable_cb (GSocket *socket, GIOCondition condition, gpointer user_data)
 {
-  channel_flush (user_data);
+  g_autoptr (ChannelHold) self = channel_ref (user_data);
+
+  channel_flush (self);
+  if (self->is_awaited && self->frame_func != NULL && self->room_func != NULL
+      && channel_pending (self) <= BERTH_FRAME_QUEUE_BYTES / 2)
+    {
+      self->is_awaited = FALSE;
+      self->room_func (self->user_data);
+    }
   return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+give_up_cb (gpointer user_data)
+{
+  g_autoptr (ChannelHold) self = channel_ref (user_data);
+  g_autoptr (GError) error = g_error_new_literal (
+      BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_TOO_LARGE, "its agent reads nothing");
+
+  channel_fail (self, error);
+  return G_SOURCE_REMOVE;
+}
+
+/* Outside of the caller's call, as every end is told */
+static void
+channel_give_up (BerthFrameChannel *self)
+{
+  if (self->give_up_source != NULL)
+    return;
+  self->give_up_source = g_idle_source_new ();
+  g_source_set_priority (self->give_up_source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (self->give_up_source, give_up_cb, self, NULL);
+  g_source_attach (self->give_up_source, g_main_context_get_thread_default ());
+}
+
+void
+berth_frame_channel_set_room_func (BerthFrameChannel *self, BerthFrameRoomFunc func)
+{
+  self->room_func = func;
+}
+
+gboolean
+berth_frame_channel_is_full (BerthFrameChannel *self)
+{
+  if (channel_pending (self) < BERTH_FRAME_QUEUE_BYTES)
+    return FALSE;
+  self->is_awaited = TRUE;
+  return TRUE;
 }
 
 void
@@ -199,6 +255,11 @@ berth_frame_channel_send (BerthFrameChannel *self, guint32 type, guint32 request
   g_assert (part_size + rest_size <= BERTH_FRAME_MAX_PAYLOAD);
   if (self->frame_func == NULL)
     return;
+  if (channel_pending (self) > BERTH_FRAME_QUEUE_BYTES_MAX)
+    {
+      channel_give_up (self);
+      return;
+    }
   berth_frame_head_write (head, type, request, (guint32)(part_size + rest_size));
   /* a stream of files may never let the queue run empty */
   if (self->queue_done > QUEUE_DONE_MAX)

@@ -6,10 +6,19 @@
 
 G_BEGIN_DECLS
 
+/* What waits for a guest and is not read: full. A stream's window, as of what comes from it. */
+#define BERTH_FRAME_QUEUE_BYTES (256u * 1024u)
+/* Requests of a guest that reads nothing: the code and environment of one exec fit beside it. */
+#define BERTH_FRAME_QUEUE_BYTES_MAX (4u * 1024u * 1024u)
+
 /* Called from the main context. The frame is borrowed. */
 typedef void (*BerthFrameFunc) (const BerthFrame *frame, gpointer user_data);
 /* Called once, from the main context, when the channel ends by itself. @error is borrowed. */
 typedef void (*BerthFrameClosedFunc) (const GError *error, gpointer user_data);
+
+/* Called from the main context when a queue that was found full has room again. It may free the
+ * channel. */
+typedef void (*BerthFrameRoomFunc) (gpointer user_data);
 
 typedef struct _BerthFrameChannel BerthFrameChannel;
 
@@ -23,8 +32,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFrameChannel, berth_frame_channel_free)
 void berth_frame_channel_expect_hello (BerthFrameChannel *self,
                                        const guint8 nonce[BERTH_PROTOCOL_NONCE_SIZE]);
 
+/* Gets the channel's user data; there is none at first. */
+void berth_frame_channel_set_room_func (BerthFrameChannel *self, BerthFrameRoomFunc func);
+/* Whether BERTH_FRAME_QUEUE_BYTES wait for the guest already. Streams and credits wait then, until
+ * the room function is called: how fast a guest reads is for the guest to say, how much of the
+ * host's memory waits for it is not. */
+gboolean berth_frame_channel_is_full (BerthFrameChannel *self);
+
 /* Queues a frame of two parts, either may be empty, and writes what the socket takes at once.
- * The queue is bounded by what callers may have under way: a request and its credits. */
+ * Requests are queued even when it is full; a guest that lets them add up is given up. */
 void
 berth_frame_channel_send (BerthFrameChannel *self, guint32 type, guint32 request,
                           gconstpointer part, gsize part_size, gconstpointer rest, gsize rest_size);

@@ -8,6 +8,7 @@
 
 #include "berth-guest-error.h"
 #include "berth-output.h"
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
 
@@ -71,16 +72,22 @@ exec_send_numbers (BerthGuestExec *self, guint32 type, guint32 first, guint32 se
 /* Gives credit back in halves of the window, so that a stream of small writes does not make a frame
  * of credit for each. */
 static void
+exec_maybe_send_credit (BerthGuestExec *self, guint which)
+{
+  if (self->owed[which] < STREAM_CREDIT / 2 || self->has_end
+      || berth_frame_channel_is_full (self->channel))
+    return;
+  exec_send_numbers (self, BERTH_FRAME_CREDIT, BERTH_STREAM_STDOUT + which,
+                     (guint32)self->owed[which], 2);
+  self->credit[which] += self->owed[which];
+  self->owed[which] = 0;
+}
+
+static void
 exec_return_credit (BerthGuestExec *self, guint which, gsize size)
 {
   self->owed[which] += size;
-  if (self->owed[which] >= STREAM_CREDIT / 2 && !self->has_end)
-    {
-      exec_send_numbers (self, BERTH_FRAME_CREDIT, BERTH_STREAM_STDOUT + which,
-                         (guint32)self->owed[which], 2);
-      self->credit[which] += self->owed[which];
-      self->owed[which] = 0;
-    }
+  exec_maybe_send_credit (self, which);
   if (!self->is_taking)
     exec_maybe_done (self); /* last: it may free us */
 }
@@ -165,8 +172,6 @@ berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *ex
                                      : berth_output_new_for_capture (max[i], drained[i], self);
     }
   exec->stdout_fd = exec->stderr_fd = -1; /* the outputs own them now */
-  if (exec->stdin_fd >= 0)
-    g_unix_set_fd_nonblocking (exec->stdin_fd, TRUE, NULL);
   exec_send_request (self, language);
   exec_arm_backstop (self, START_MS);
   return self;
@@ -268,13 +273,21 @@ berth_guest_exec_kill (BerthGuestExec *self)
   exec_arm_backstop (self, BERTH_KILL_GRACE_MS + BACKSTOP_MS);
 }
 
+/* By the guest's credit, and by the room that the host has for what the guest does not read. */
+static gboolean
+exec_may_read_stdin (BerthGuestExec *self)
+{
+  return self->exec->stdin_fd >= 0 && self->stdin_credit > 0
+         && !berth_frame_channel_is_full (self->channel);
+}
+
 static gboolean
 stdin_readable_cb (int fd, GIOCondition condition, gpointer user_data)
 {
   BerthGuestExec *self = user_data;
   guint8 bytes[BERTH_DATA_MAX];
   guint8 number[4];
-  gssize got = read (fd, bytes, MIN (sizeof bytes, self->stdin_credit));
+  gssize got = berth_caller_fd_read (fd, bytes, MIN (sizeof bytes, self->stdin_credit));
 
   if (got < 0 && (errno == EAGAIN || errno == EINTR))
     return G_SOURCE_CONTINUE;
@@ -288,10 +301,28 @@ stdin_readable_cb (int fd, GIOCondition condition, gpointer user_data)
       close (self->exec->stdin_fd);
       self->exec->stdin_fd = -1;
     }
-  if (got > 0 && self->stdin_credit > 0)
+  if (exec_may_read_stdin (self))
     return G_SOURCE_CONTINUE;
   berth_source_clear (&self->stdin_source);
   return G_SOURCE_REMOVE;
+}
+
+static void
+exec_maybe_watch_stdin (BerthGuestExec *self)
+{
+  if (self->stdin_source != NULL || !exec_may_read_stdin (self))
+    return;
+  self->stdin_source = g_unix_fd_source_new (self->exec->stdin_fd, G_IO_IN | G_IO_HUP);
+  g_source_set_callback (self->stdin_source, G_SOURCE_FUNC (stdin_readable_cb), self, NULL);
+  g_source_attach (self->stdin_source, g_main_context_get_thread_default ());
+}
+
+void
+berth_guest_exec_go_on (BerthGuestExec *self)
+{
+  exec_maybe_watch_stdin (self);
+  exec_maybe_send_credit (self, 0);
+  exec_maybe_send_credit (self, 1);
 }
 
 /* What costs no credit comes once: a guest may not keep the host busy for nothing. */
@@ -323,11 +354,7 @@ exec_take_credit (BerthGuestExec *self, const BerthFrame *frame, GError **error)
       return FALSE;
     }
   self->stdin_credit += size;
-  if (self->exec->stdin_fd < 0 || self->stdin_source != NULL || self->stdin_credit == 0)
-    return TRUE;
-  self->stdin_source = g_unix_fd_source_new (self->exec->stdin_fd, G_IO_IN | G_IO_HUP);
-  g_source_set_callback (self->stdin_source, G_SOURCE_FUNC (stdin_readable_cb), self, NULL);
-  g_source_attach (self->stdin_source, g_main_context_get_thread_default ());
+  exec_maybe_watch_stdin (self);
   return TRUE;
 }
 

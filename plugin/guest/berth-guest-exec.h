@@ -23,6 +23,8 @@ void berth_guest_exec_free (BerthGuestExec *self);
 
 /* A frame with this exec's id. FALSE: it breaks a rule. */
 gboolean berth_guest_exec_take (BerthGuestExec *self, const BerthFrame *frame, GError **error);
+/* The channel has room again: what waited for that goes on. */
+void berth_guest_exec_go_on (BerthGuestExec *self);
 /* Ends the program; it completes as cancelled when the guest tells its end. */
 void berth_guest_exec_kill (BerthGuestExec *self);
 /* The channel is gone: completes at once. */

@@ -12,6 +12,7 @@
 #include "berth-file-listing.h"
 #include "berth-guest-error.h"
 #include "berth-output.h"
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/base/berth-sha256.h"
 #include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
@@ -269,13 +270,21 @@ file_send_data (BerthGuestTransfer *self, const guint8 *bytes, gsize size)
     file_send_done (self);
 }
 
+/* By the guest's credit, and by the room that the host has for what the guest does not read. */
+static gboolean
+file_may_read (BerthGuestTransfer *self)
+{
+  return self->credit > 0 && self->moved < self->file->size && self->failure == NULL
+         && !berth_frame_channel_is_full (self->channel);
+}
+
 static gboolean
 readable_cb (int fd, GIOCondition condition, gpointer user_data)
 {
   BerthGuestTransfer *self = user_data;
   guint8 bytes[PIECE_BYTES];
   gsize room = MIN (MIN (sizeof bytes, self->credit), self->file->size - self->moved);
-  gssize got = read (fd, bytes, room);
+  gssize got = berth_caller_fd_read (fd, bytes, room);
 
   if (got < 0 && (errno == EAGAIN || errno == EINTR))
     return G_SOURCE_CONTINUE;
@@ -288,10 +297,20 @@ readable_cb (int fd, GIOCondition condition, gpointer user_data)
       return G_SOURCE_REMOVE;
     }
   file_send_data (self, bytes, (gsize)got);
-  if (self->credit > 0 && self->moved < self->file->size)
+  if (file_may_read (self))
     return G_SOURCE_CONTINUE;
   berth_source_clear (&self->source);
   return G_SOURCE_REMOVE;
+}
+
+static void
+file_maybe_watch (BerthGuestTransfer *self)
+{
+  if (self->source != NULL || self->file->kind != BERTH_FILE_PUT || !file_may_read (self))
+    return;
+  self->source = g_unix_fd_source_new (self->file->fd, G_IO_IN | G_IO_HUP);
+  g_source_set_callback (self->source, G_SOURCE_FUNC (readable_cb), self, NULL);
+  g_source_attach (self->source, g_main_context_get_thread_default ());
 }
 
 static gboolean
@@ -308,24 +327,18 @@ file_take_credit (BerthGuestTransfer *self, const BerthFrame *frame, GError **er
       return FALSE;
     }
   self->credit += size;
-  if (self->source != NULL || self->credit == 0 || self->moved == self->file->size
-      || self->failure != NULL)
-    return TRUE;
-  self->source = g_unix_fd_source_new (self->file->fd, G_IO_IN | G_IO_HUP);
-  g_source_set_callback (self->source, G_SOURCE_FUNC (readable_cb), self, NULL);
-  g_source_attach (self->source, g_main_context_get_thread_default ());
+  file_maybe_watch (self);
   return TRUE;
 }
 
 /* ---- from the guest ---- */
 
 static void
-file_return_credit (BerthGuestTransfer *self, gsize size)
+file_maybe_send_credit (BerthGuestTransfer *self)
 {
   guint8 payload[8];
 
-  self->owed += size;
-  if (self->owed < FILE_CREDIT / 2 || self->has_end)
+  if (self->owed < FILE_CREDIT / 2 || self->has_end || berth_frame_channel_is_full (self->channel))
     return;
   berth_le32_write (payload, BERTH_STREAM_FILE);
   berth_le32_write (payload + 4, (guint32)self->owed);
@@ -333,6 +346,20 @@ file_return_credit (BerthGuestTransfer *self, gsize size)
                             sizeof payload, NULL, 0);
   self->credit += self->owed;
   self->owed = 0;
+}
+
+static void
+file_return_credit (BerthGuestTransfer *self, gsize size)
+{
+  self->owed += size;
+  file_maybe_send_credit (self);
+}
+
+void
+berth_guest_transfer_go_on (BerthGuestTransfer *self)
+{
+  file_maybe_watch (self);
+  file_maybe_send_credit (self);
 }
 
 static void
@@ -460,7 +487,6 @@ file_send_put (BerthGuestTransfer *self)
                             self->file->path, strlen (self->file->path));
   if (is_directory)
     return;
-  g_unix_set_fd_nonblocking (self->file->fd, TRUE, NULL);
   if (self->file->size == 0)
     file_send_done (self);
 }

@@ -27,6 +27,8 @@ guint32 berth_guest_transfer_get_request (BerthGuestTransfer *self);
 /* A frame with this file's id. FALSE: it breaks a rule. */
 gboolean
 berth_guest_transfer_take (BerthGuestTransfer *self, const BerthFrame *frame, GError **error);
+/* The channel has room again: what waited for that goes on. */
+void berth_guest_transfer_go_on (BerthGuestTransfer *self);
 /* Withdraws it; it completes when the guest tells its end. */
 void berth_guest_transfer_cancel (BerthGuestTransfer *self);
 /* The channel is gone: completes at once. */
@@ -50,6 +52,8 @@ void berth_guest_transfers_add (BerthGuestTransfers *self, GTask *task, BerthFil
 /* TRUE: the frame was one of theirs, with *@out_ok and @error as of berth_guest_transfer_take() */
 gboolean berth_guest_transfers_take (BerthGuestTransfers *self, const BerthFrame *frame,
                                      gboolean *out_ok, GError **error);
+/* As berth_guest_transfer_go_on(), for each */
+void berth_guest_transfers_go_on (BerthGuestTransfers *self);
 /* Withdraws the one whose task this is, if it is one of theirs still. */
 void berth_guest_transfers_cancel (BerthGuestTransfers *self, GTask *task);
 /* Ends all of them at once. */

@@ -185,6 +185,13 @@ berth_guest_transfers_take (BerthGuestTransfers *self, const BerthFrame *frame, 
 }
 
 void
+berth_guest_transfers_go_on (BerthGuestTransfers *self)
+{
+  for (guint i = 0; i < self->running; i++)
+    berth_guest_transfer_go_on (((Item *)g_ptr_array_index (self->items, i))->file);
+}
+
+void
 berth_guest_transfers_fail (BerthGuestTransfers *self, const GError *error)
 {
   self->is_failing = TRUE;

@@ -309,12 +309,24 @@ fill_random (guint8 *bytes, gsize size)
     g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
 }
 
+static void
+room_cb (gpointer user_data)
+{
+  g_autoptr (BerthGuest) self = g_object_ref (user_data);
+
+  if (self->exec != NULL)
+    berth_guest_exec_go_on (self->exec);
+  if (self->files != NULL)
+    berth_guest_transfers_go_on (self->files);
+}
+
 BerthGuest *
 berth_guest_new (GSocket *socket)
 {
   BerthGuest *self = g_object_new (BERTH_TYPE_GUEST, NULL);
 
   self->channel = berth_frame_channel_new (socket, frame_cb, closed_cb, self);
+  berth_frame_channel_set_room_func (self->channel, room_cb);
   self->files = berth_guest_transfers_new (self->channel, &self->last_request);
   fill_random (self->machine_id, sizeof self->machine_id);
   return self;

@@ -7,6 +7,7 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/base/berth-source.h"
 
 struct _BerthOutput
@@ -38,7 +39,6 @@ output_new (int fd, gsize max, BerthOutputDrainedFunc func, gpointer user_data)
 BerthOutput *
 berth_output_new_for_fd (int fd, BerthOutputDrainedFunc func, gpointer user_data)
 {
-  g_unix_set_fd_nonblocking (fd, TRUE, NULL);
   return output_new (fd, 0, func, user_data);
 }
 
@@ -67,8 +67,8 @@ output_flush (BerthOutput *self)
 
   while (self->written < self->held->len && !self->is_broken)
     {
-      gssize put
-          = write (self->fd, self->held->data + self->written, self->held->len - self->written);
+      gssize put = berth_caller_fd_write (self->fd, self->held->data + self->written,
+                                          self->held->len - self->written);
 
       if (put >= 0)
         self->written += (gsize)put;

@@ -13,8 +13,8 @@ typedef struct _BerthOutput BerthOutput;
  * from within berth_output_write(). */
 typedef void (*BerthOutputDrainedFunc) (gsize size, gpointer user_data);
 
-/* Takes @fd over (a pipe or socket) and makes it non-blocking. Its reader may go away: what comes
- * after that is dropped. */
+/* Takes @fd over, one of berth_caller_fd_take(). Its reader may go away: what comes after that is
+ * dropped. */
 BerthOutput *berth_output_new_for_fd (int fd, BerthOutputDrainedFunc func, gpointer user_data);
 /* Keeps the first @max bytes, drops the rest. */
 BerthOutput *

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include <gio/gunixoutputstream.h>
-#include <glib-unix.h>
 
 #include "berth-console.h"
+#include "plugin/base/berth-caller-fd.h"
 
 #define LOOK_EVERY_MS 100
 #define PIECE_BYTES 4096
@@ -42,7 +42,7 @@ boot_log_free (BerthBootLog *self)
 static gboolean
 write_piece (BerthBootLog *self)
 {
-  gssize written = write (self->out, self->piece->str, self->piece->len);
+  gssize written = berth_caller_fd_write (self->out, self->piece->str, self->piece->len);
 
   if (written < 0)
     return errno == EAGAIN || errno == EINTR;
@@ -55,7 +55,7 @@ static gboolean
 read_piece (BerthBootLog *self)
 {
   char bytes[PIECE_BYTES];
-  gssize length = read (self->file, bytes, sizeof bytes);
+  gssize length = read (self->file, bytes, sizeof bytes); /* lint: caller-fd: virtlogd's file */
   g_autofree char *text = length > 0 ? g_utf8_make_valid (bytes, length) : NULL;
 
   if (text == NULL)
@@ -89,7 +89,7 @@ berth_boot_log_new (const char *path, GOutputStream *out)
   int copy = fcntl (g_unix_output_stream_get_fd (G_UNIX_OUTPUT_STREAM (out)), F_DUPFD_CLOEXEC, 0);
   BerthBootLog *self;
 
-  if (file < 0 || copy < 0 || !g_unix_set_fd_nonblocking (copy, TRUE, NULL))
+  if (file < 0 || copy < 0)
     {
       g_message ("%s: can't be followed: %s", path, g_strerror (errno));
       if (file >= 0)

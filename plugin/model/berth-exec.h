@@ -30,7 +30,7 @@ G_BEGIN_DECLS
  * @stderr_max: bytes to capture at most
  *
  * Made by berth_exec_new(), changed by its owner until it is handed to a call. The descriptors are
- * owned by it, must be pipes or sockets, and are made non-blocking.
+ * owned by it, and are those of berth_caller_fd_take().
  */
 typedef struct
 {

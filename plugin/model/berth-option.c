@@ -2,13 +2,12 @@
 /* The table of a request's options, and what follows from a row of it. */
 #include "plugin/model/berth-option.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <gio/gunixoutputstream.h>
 
 #include "agent/berth-protocol.h"
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
@@ -135,38 +134,31 @@ berth_option_dup_problem (const BerthOption *option, GVariant *value)
 
 gboolean
 berth_option_take_fd (const char *key, GVariant *value, GUnixFDList *fds, gboolean is_input,
-                      int *out_fd, GError **error)
+                      guint32 uid, int *out_fd, GError **error)
 {
   gint32 index = g_variant_get_handle (value);
-  struct stat status;
-  int flags;
+  int given;
 
   if (fds == NULL || index < 0 || index >= g_unix_fd_list_get_length (fds))
     return refuse (error, key, "the message carries no descriptor %d", index);
   if (*out_fd >= 0)
     return refuse (error, key, "given twice");
-  *out_fd = g_unix_fd_list_get (fds, index, error);
+  given = g_unix_fd_list_get (fds, index, error);
+  if (given >= 0)
+    *out_fd = berth_caller_fd_take (given, is_input, uid, error);
   if (*out_fd < 0)
-    {
-      g_prefix_error (error, "option \"%s\": ", key);
-      return FALSE;
-    }
-  flags = fcntl (*out_fd, F_GETFL);
-  if (fstat (*out_fd, &status) != 0 || !(S_ISFIFO (status.st_mode) || S_ISSOCK (status.st_mode)))
-    return refuse (error, key, "the descriptor is neither a pipe nor a socket");
-  if (flags < 0 || (flags & O_ACCMODE) == (is_input ? O_WRONLY : O_RDONLY))
-    return refuse (error, key, "the descriptor is not open for %s",
-                   is_input ? "reading" : "writing");
-  return TRUE;
+    g_prefix_error (error, "option \"%s\": ", key);
+  return *out_fd >= 0;
 }
 
 static gboolean
-take_stream (const BerthOption *option, GVariant *value, GUnixFDList *fds, GOutputStream **field,
-             GError **error)
+take_stream (const BerthOption *option, GVariant *value, GUnixFDList *fds, guint32 uid,
+             GOutputStream **field, GError **error)
 {
   int fd = -1;
-  gboolean ok = *field == NULL ? berth_option_take_fd (option->key, value, fds, FALSE, &fd, error)
-                               : refuse (error, option->key, "given twice");
+  gboolean ok = *field == NULL
+                    ? berth_option_take_fd (option->key, value, fds, FALSE, uid, &fd, error)
+                    : refuse (error, option->key, "given twice");
 
   if (ok)
     *field = g_unix_output_stream_new (fd, TRUE);
@@ -227,10 +219,10 @@ berth_option_take (const BerthOption *option, GVariant *value, GUnixFDList *fds,
   if (problem != NULL)
     return refuse (error, option->key, "%s", problem);
   if (option->kind == BERTH_OPTION_INPUT || option->kind == BERTH_OPTION_OUTPUT)
-    return berth_option_take_fd (option->key, value, fds, option->kind == BERTH_OPTION_INPUT, field,
-                                 error);
+    return berth_option_take_fd (option->key, value, fds, option->kind == BERTH_OPTION_INPUT,
+                                 sandbox->uid, field, error);
   if (option->kind == BERTH_OPTION_STREAM)
-    return take_stream (option, value, fds, field, error);
+    return take_stream (option, value, fds, sandbox->uid, field, error);
   fill (option, value, field);
   return TRUE;
 }

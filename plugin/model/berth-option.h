@@ -103,8 +103,9 @@ const char *berth_option_get_type (const BerthOption *option);
  * option. Descriptors are judged by berth_option_take_fd(). */
 char *berth_option_dup_problem (const BerthOption *option, GVariant *value);
 
-/* Checks @value and fills the option's field with it. @sandbox borrows strings of @value. @exec:
- * may be NULL where the option does not run a program. Fails with BERTH_ERROR_INVALID. */
+/* Checks @value and fills the option's field with it. @sandbox borrows strings of @value, and
+ * tells whose descriptors are taken: of values without any it may be NULL. @exec: may be NULL where
+ * the option does not run a program. Fails with BERTH_ERROR_INVALID. */
 gboolean berth_option_take (const BerthOption *option, GVariant *value, GUnixFDList *fds,
                             BerthSandboxOptions *sandbox, BerthExec *exec, GError **error);
 
@@ -114,15 +115,15 @@ gboolean berth_option_take (const BerthOption *option, GVariant *value, GUnixFDL
  * @value: a handle
  * @fds: (nullable): as they came
  * @is_input: berthd reads it
+ * @uid: the caller's
  * @out_fd: (inout): -1 before; owned by the caller then, whatever is returned
  *
- * Only pipes and sockets: berthd never blocks on them, and a file's or terminal's flags are shared
- * with whoever else has it open.
+ * Only pipes and pairs of sockets, see berth_caller_fd_take().
  *
  * Returns: whether the descriptor serves
  */
 gboolean berth_option_take_fd (const char *key, GVariant *value, GUnixFDList *fds,
-                               gboolean is_input, int *out_fd, GError **error);
+                               gboolean is_input, guint32 uid, int *out_fd, GError **error);
 
 /* Writes the options of @set that @object, a #BerthSpec or a #BerthProgram, has another value for
  * than its default, and checks them. Fails with BERTH_ERROR_INVALID. */

@@ -335,9 +335,8 @@ set_fd (BerthProgram *self, int stream, int fd, GError **error)
 /**
  * berth_program_set_stdin_fd:
  * @self: a program that was not run yet
- * @fd: a pipe or a socket, open for reading; the caller keeps it and may close it at once
- *
- * berthd makes it non-blocking, for everybody who has it open.
+ * @fd: a pipe, or one of an unnamed pair of Unix stream sockets, open for reading; the caller keeps
+ * it and may close it at once
  *
  * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
  */
@@ -350,10 +349,8 @@ berth_program_set_stdin_fd (BerthProgram *self, int fd, GError **error)
 /**
  * berth_program_set_stdout_fd:
  * @self: a program that was not run yet
- * @fd: a pipe or a socket, open for writing; the caller keeps it and closes it, so that its reader
- *   sees the end
- *
- * berthd makes it non-blocking, for everybody who has it open.
+ * @fd: a pipe, or one of an unnamed pair of Unix stream sockets, open for writing; the caller keeps
+ * it and closes it, so that its reader sees the end
  *
  * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
  */
@@ -366,7 +363,7 @@ berth_program_set_stdout_fd (BerthProgram *self, int fd, GError **error)
 /**
  * berth_program_set_stderr_fd:
  * @self: a program that was not run yet
- * @fd: a pipe or a socket, open for writing
+ * @fd: as of [method@Program.set_stdout_fd]
  *
  * As [method@Program.set_stdout_fd].
  *

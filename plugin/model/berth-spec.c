@@ -354,11 +354,10 @@ berth_spec_open_boot_log (BerthSpec *self, GError **error)
 /**
  * berth_spec_set_boot_log_fd:
  * @self: a spec
- * @fd: a pipe or a socket, open for writing; the caller keeps it and closes it, so that its reader
- *   sees the end
+ * @fd: a pipe, or one of an unnamed pair of Unix stream sockets, open for writing; the caller keeps
+ * it and closes it, so that its reader sees the end
  *
- * As [method@Spec.open_boot_log], to a descriptor. berthd makes it non-blocking, for everybody who
- * has it open.
+ * As [method@Spec.open_boot_log], to a descriptor.
  *
  * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
  */

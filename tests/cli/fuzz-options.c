@@ -87,7 +87,7 @@ fuzz_files (BerthFileKind kind, GVariant *dictionary)
     path = g_variant_ref_sink (g_variant_new_bytestring ("a/file"));
   g_variant_dict_remove (&dict, "path");
   options = g_variant_ref_sink (g_variant_dict_end (&dict));
-  request = berth_file_options_parse (kind, path, options, fds, &error);
+  request = berth_file_options_parse (kind, path, options, fds, geteuid (), &error);
   if (request == NULL)
     g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
   else
@@ -122,7 +122,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
     g_autoptr (GUnixFDList) fds = some_fds ();
     g_autoptr (GError) error = NULL;
     g_autoptr (BerthOptions) options
-        = berth_options_parse (set, dictionary, fds, DEFAULT_WAIT_US, &error);
+        = berth_options_parse (set, dictionary, fds, geteuid (), DEFAULT_WAIT_US, &error);
 
     if (options != NULL)
       assert_rules (options, set);

@@ -227,8 +227,13 @@ spawn (Program *program, const char *folder)
   int code_target = CODE_FD;
   g_auto (GStrv) environment = make_environment (exec);
   g_autoptr (GError) error = NULL;
+  const int streams[] = { exec->stdin_fd, exec->stdout_fd, exec->stderr_fd };
   int out = -1, err = -1;
 
+  /* what was opened for berthd never blocks; a program of this machine takes it for any pipe */
+  for (guint i = 0; i < G_N_ELEMENTS (streams); i++)
+    if (streams[i] >= 0)
+      g_unix_set_fd_nonblocking (streams[i], FALSE, NULL);
   if (!g_spawn_async_with_pipes_and_fds (
           folder, argv, (const char *const *)environment, G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
           NULL, exec->stdin_fd, exec->stdout_fd, exec->stderr_fd, &code_fd, &code_target, 1,

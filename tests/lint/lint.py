@@ -164,6 +164,15 @@ def check_no_abort(source):
         yield from each_match(source, r"(?<!\w)(g_error|exit|abort) \(")
 
 
+@rule("caller-fd")
+def check_caller_fd(source):
+    """Where callers' descriptors are: only berth-caller-fd.c reads and writes them."""
+    if source.path.startswith(("plugin/guest/", "plugin/daemon/", "plugin/libvirt/", "plugin/manager/",
+                               "tests/lint/bad/caller-fd")):
+        yield from each_match(source, r"\b(read|write|readv|writev|splice|sendfile|"
+                                      r"g_unix_set_fd_nonblocking) \(")
+
+
 @rule("file-scope")
 def check_file_scope(source):
     """State belongs to an object: nothing static but constants, ids of signals, guards of GOnce."""

@@ -2,6 +2,8 @@
 /* A socket pair with the agent's host end on one side, and the test on the other. */
 #include "agent-fixture.h"
 
+#include "plugin/base/berth-caller-fd.h"
+
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -120,4 +122,14 @@ greet (Fixture *fixture, guint32 flags)
   g_assert_true (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
   g_assert_no_error (error);
   g_clear_object (&fixture->result);
+}
+
+int
+hand_over (int fd, gboolean is_input)
+{
+  g_autoptr (GError) error = NULL;
+  int own = berth_caller_fd_take (fd, is_input, geteuid (), &error);
+
+  g_assert_no_error (error);
+  return own;
 }

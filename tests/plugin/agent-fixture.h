@@ -34,6 +34,8 @@ BerthFrameHead peer_read (Fixture *fixture, guint8 *payload);
 
 /* Reads the host's hello, and answers with @reply, to which it adds what the host wants back. */
 void peer_answer_hello (Fixture *fixture, BerthHelloReply *reply);
+/* As berthd takes a caller's descriptor: takes over @fd. */
+int hand_over (int fd, gboolean is_input);
 /* The hello, both sides of it. @flags: of BERTH_HELLO_* */
 void greet (Fixture *fixture, guint32 flags);
 

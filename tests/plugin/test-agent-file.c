@@ -90,7 +90,8 @@ begin (Fixture *fixture, BerthFileKind kind, const char *path, guint64 size,
 
   if (kind == BERTH_FILE_PUT || kind == BERTH_FILE_GET)
     g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
-  file->fd = ends[kind == BERTH_FILE_PUT ? 0 : 1];
+  if (ends[0] >= 0)
+    file->fd = hand_over (ends[kind == BERTH_FILE_PUT ? 0 : 1], kind == BERTH_FILE_PUT);
   file->size = size;
   g_assert_true (berth_file_request_check (file, NULL));
   berth_guest_file_async (fixture->agent, file, cancellable, done_cb, fixture);
@@ -249,7 +250,7 @@ test_get_beyond_the_limit (Fixture *fixture, gconstpointer data)
   guint32 request;
 
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
-  file->fd = ends[1];
+  file->fd = hand_over (ends[1], FALSE);
   file->size_max = strlen (TEXT) - 1;
   berth_guest_file_async (fixture->agent, file, NULL, done_cb, fixture);
   request = peer_expect (fixture, BERTH_FRAME_GET, payload);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The host's end of the agent against a guest that means harm: floods, frames at the wrong time,
  * noise. Each ends in one error of the call, and the host's memory stays where it was. */
+#include <fcntl.h>
 #include <gio/gio.h>
+#include <glib-unix.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent-fixture.h"
+#include "berth-frame-channel.h"
 #include "pool/berth-error.h"
 #include "resident.h"
 
@@ -206,6 +209,187 @@ test_output_without_end (Fixture *fixture, gconstpointer data)
   finish_badly (fixture);
 }
 
+/* ---- a guest that wants much and reads nothing ---- */
+
+/* A caller's pipe that never runs dry, for what @begin asks of the guest */
+typedef struct
+{
+  int caller;
+  guint32 stream;
+  guint32 request;
+  gsize put; /* by the caller */
+} Endless;
+
+static int
+endless_pipe (Endless *endless)
+{
+  int ends[2];
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  g_assert_true (g_unix_set_fd_nonblocking (ends[1], TRUE, NULL));
+  endless->caller = ends[1];
+  return hand_over (ends[0], TRUE);
+}
+
+static void
+begin_endless_stdin (Fixture *fixture, Endless *endless)
+{
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  g_autoptr (GBytes) code = g_bytes_new_static ("x", 1);
+  BerthExec *exec = berth_exec_new (code);
+
+  endless->stream = BERTH_STREAM_STDIN;
+  exec->stdin_fd = endless_pipe (endless);
+  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_PYTHON, NULL, done_cb, fixture);
+  endless->request = peer_read (fixture, payload).request;
+  g_assert_cmpuint (peer_read (fixture, payload).type, ==, BERTH_FRAME_DATA); /* the code */
+}
+
+static void
+begin_endless_put (Fixture *fixture, Endless *endless)
+{
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  BerthFileRequest *file = berth_file_request_new (BERTH_FILE_PUT, "file");
+
+  endless->stream = BERTH_STREAM_FILE;
+  file->fd = endless_pipe (endless);
+  file->size = file->size_max;
+  berth_guest_file_async (fixture->agent, file, NULL, done_cb, fixture);
+  endless->request = peer_read (fixture, payload).request;
+}
+
+static void
+feed (Endless *endless)
+{
+  static const guint8 bytes[65536];
+  gssize put;
+
+  while ((put = write (endless->caller, bytes, sizeof bytes)) > 0)
+    endless->put += (gsize)put;
+}
+
+static void
+give_credit (Fixture *fixture, const Endless *endless, guint32 size)
+{
+  guint8 payload[8];
+
+  berth_le32_write (payload, endless->stream);
+  berth_le32_write (payload + 4, size);
+  peer_send (fixture, BERTH_FRAME_CREDIT, endless->request, payload, sizeof payload);
+}
+
+typedef void (*BeginEndless) (Fixture *fixture, Endless *endless);
+
+/* What waits for the guest stays what the host has room for, whatever it is allowed to send; and
+ * more credit than a guest can mean ends it. */
+static void
+test_credit_and_no_reading (Fixture *fixture, gconstpointer data)
+{
+  const BeginEndless *begin = data;
+  Endless endless = { 0 };
+  glong before = resident_kb ();
+  guint rounds = 0;
+
+  greet (fixture, 0);
+  (*begin) (fixture, &endless);
+  for (; rounds < 600 && !fixture->is_closed && fixture->result == NULL; rounds++)
+    {
+      give_credit (fixture, &endless, 1024 * 1024);
+      for (guint i = 0; i < 64; i++)
+        {
+          feed (&endless);
+          while (g_main_context_iteration (NULL, FALSE))
+            ;
+        }
+    }
+  g_test_message ("%u credits of 1 MiB, %" G_GSIZE_FORMAT " KiB taken, memory grew by %ld KiB",
+                  rounds, endless.put / 1024, resident_kb () - before);
+  g_assert_cmpuint (rounds, <, 20);
+  /* the queue, the socket's and the pipe's own buffers */
+  g_assert_cmpuint (endless.put, <, 2 * 1024 * 1024);
+  run_until_done (fixture);
+  g_clear_object (&fixture->result);
+  close (endless.caller);
+}
+
+static gsize
+read_stream (Fixture *fixture)
+{
+  guint8 bytes[65536];
+  gssize got = recv (fixture->peer, bytes, sizeof bytes, MSG_DONTWAIT);
+
+  return got > 0 ? (gsize)got : 0;
+}
+
+/* One that begins to read late gets all of it. */
+static void
+test_reads_late (Fixture *fixture, gconstpointer data)
+{
+  const BeginEndless *begin = data;
+  const gsize credit = 3 * 1024 * 1024;
+  Endless endless = { 0 };
+  gsize read_bytes = 0;
+
+  greet (fixture, 0);
+  (*begin) (fixture, &endless);
+  give_credit (fixture, &endless, (guint32)credit);
+  for (guint i = 0; i < 100; i++)
+    {
+      feed (&endless);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+  while (read_bytes < credit)
+    {
+      feed (&endless);
+      read_bytes += read_stream (fixture);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+  berth_guest_close (fixture->agent);
+  run_until_done (fixture);
+  g_clear_object (&fixture->result);
+  close (endless.caller);
+}
+
+static void
+no_frame_cb (const BerthFrame *frame, gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
+static void
+gave_up_cb (const GError *error, gpointer user_data)
+{
+  g_assert_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_TOO_LARGE);
+  *(gboolean *)user_data = TRUE;
+}
+
+/* Requests need no credit, but a guest that lets them add up is given up: not within a caller's
+ * call, and nothing more is kept for it. */
+static void
+test_requests_that_nobody_reads (void)
+{
+  g_autofree guint8 *payload = g_malloc0 (BERTH_FRAME_MAX_PAYLOAD);
+  g_autoptr (GSocket) socket = NULL;
+  g_autoptr (BerthFrameChannel) channel = NULL;
+  gboolean is_given_up = FALSE;
+  glong before = resident_kb ();
+  int ends[2];
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+  socket = g_socket_new_from_fd (ends[0], NULL);
+  channel = berth_frame_channel_new (socket, no_frame_cb, gave_up_cb, &is_given_up);
+  for (guint i = 0; i < 2000; i++)
+    berth_frame_channel_send (channel, BERTH_FRAME_DATA, 1, payload, BERTH_FRAME_MAX_PAYLOAD, NULL,
+                              0);
+  g_assert_false (is_given_up);
+  while (!is_given_up)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (resident_kb () - before, <, GROWTH_MAX_KB);
+  close (ends[1]);
+}
+
 /* Any type, for any request, of any size, at any time: the call ends, the channel closes or waits.
  */
 static void
@@ -278,6 +462,18 @@ main (int argc, char **argv)
     { "/agent-hostile/flood/stranger", next_stranger },
   };
 
+  static const struct
+  {
+    const char *credit;
+    const char *late;
+    BeginEndless begin;
+  } endless[] = {
+    { "/agent-hostile/credit-and-no-reading/stdin", "/agent-hostile/reads-late/stdin",
+      begin_endless_stdin },
+    { "/agent-hostile/credit-and-no-reading/put", "/agent-hostile/reads-late/put",
+      begin_endless_put },
+  };
+
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/agent-hostile/noise-instead-of-an-answer", Fixture, NULL, set_up,
               test_noise_instead_of_an_answer, tear_down);
@@ -285,6 +481,13 @@ main (int argc, char **argv)
     g_test_add (floods[i].path, Fixture, &floods[i].next, set_up, test_free_frames, tear_down);
   g_test_add ("/agent-hostile/output-without-end", Fixture, NULL, set_up, test_output_without_end,
               tear_down);
+  for (gsize i = 0; i < G_N_ELEMENTS (endless); i++)
+    {
+      g_test_add (endless[i].credit, Fixture, &endless[i].begin, set_up, test_credit_and_no_reading,
+                  tear_down);
+      g_test_add (endless[i].late, Fixture, &endless[i].begin, set_up, test_reads_late, tear_down);
+    }
+  g_test_add_func ("/agent-hostile/requests-that-nobody-reads", test_requests_that_nobody_reads);
   g_test_add_func ("/agent-hostile/anything", test_anything_many_times);
   return g_test_run ();
 }

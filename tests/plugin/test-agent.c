@@ -149,7 +149,7 @@ test_slow_reader_holds_credit (Fixture *fixture, gconstpointer data)
   int fds[2];
 
   g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
-  exec->stdout_fd = fds[1];
+  exec->stdout_fd = hand_over (fds[1], FALSE);
   greet (fixture, 0);
   request = begin_exec (fixture, exec, NULL);
   for (gsize sent = 0; sent < window;)
@@ -192,7 +192,7 @@ test_reader_gone (Fixture *fixture, gconstpointer data)
 
   g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
   close (fds[0]);
-  exec->stdout_fd = fds[1];
+  exec->stdout_fd = hand_over (fds[1], FALSE);
   greet (fixture, 0);
   request = begin_exec (fixture, exec, NULL);
   send_data (fixture, request, BERTH_STREAM_STDOUT, "lost", 4);
@@ -218,7 +218,7 @@ test_stdin_by_credit (Fixture *fixture, gconstpointer data)
   g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
   g_assert_cmpint (write (fds[1], "abcdef", 6), ==, 6);
   close (fds[1]);
-  exec->stdin_fd = fds[0];
+  exec->stdin_fd = hand_over (fds[0], TRUE);
   greet (fixture, 0);
   request = begin_exec (fixture, exec, NULL);
   berth_le32_write (credit, BERTH_STREAM_STDIN);
@@ -274,7 +274,7 @@ test_more_than_its_credit (Fixture *fixture, gconstpointer data)
   int fds[2];
 
   g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
-  exec->stdout_fd = fds[1];
+  exec->stdout_fd = hand_over (fds[1], FALSE);
   greet (fixture, 0);
   request = begin_exec (fixture, exec, NULL);
   /* the pipe takes 64 KiB and the window is 256 KiB: within 6 frames it is overrun */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The follower of a VM's console: live, complete, harmless, and no longer there than its reader. */
 #include "berth-boot-log.h"
+#include "plugin/base/berth-caller-fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,8 @@ world_set_up (World *world, gconstpointer data)
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
   g_assert_true (g_unix_set_fd_nonblocking (ends[0], TRUE, NULL));
   world->reader = ends[0];
-  world->out = g_unix_output_stream_new (ends[1], TRUE);
+  world->out
+      = g_unix_output_stream_new (berth_caller_fd_take (ends[1], FALSE, geteuid (), NULL), TRUE);
   world->got = g_string_new (NULL);
   world->log = berth_boot_log_new (world->path, world->out);
   g_assert_nonnull (world->log);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "berth-output.h"
+#include "plugin/base/berth-caller-fd.h"
 #include "resident.h"
 
 #define PIECE (32u * 1024u)
@@ -42,7 +43,8 @@ test_reader_behind (void)
   int fds[2];
 
   g_assert_no_errno (pipe (fds));
-  output = berth_output_new_for_fd (fds[1], drained_cb, &taken);
+  output = berth_output_new_for_fd (berth_caller_fd_take (fds[1], FALSE, geteuid (), NULL),
+                                    drained_cb, &taken);
   for (guint i = 0; i < 8; i++) /* four times what the pipe takes */
     berth_output_write (output, bytes, PIECE);
   before = most = resident_kb ();

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A caller's descriptor, made one that only berthd has. */
+#include "plugin/base/berth-caller-fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "pool/berth-error.h"
+
+static gboolean
+refuse (GError **error, const char *text)
+{
+  g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID, text);
+  return FALSE;
+}
+
+/* A pipe that nobody reads any more: what is written to it fails as it would have there. */
+static int
+open_broken_pipe (void)
+{
+  int ends[2];
+
+  if (pipe2 (ends, O_CLOEXEC | O_NONBLOCK) != 0)
+    return -1;
+  close (ends[0]);
+  return ends[1];
+}
+
+static int
+open_pipe_anew (int fd, gboolean is_input, GError **error)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fd);
+  int flags = fcntl (fd, F_GETFL);
+  int own;
+
+  if (flags < 0 || (flags & O_ACCMODE) == (is_input ? O_WRONLY : O_RDONLY))
+    {
+      refuse (error, is_input ? "the descriptor is not open for reading"
+                              : "the descriptor is not open for writing");
+      return -1;
+    }
+  own = open (path, (is_input ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (own < 0 && errno == ENXIO)
+    own = open_broken_pipe ();
+  if (own < 0)
+    g_set_error (
+        error, BERTH_ERROR, BERTH_ERROR_INVALID,
+        "berthd can't open the pipe anew (%s): give a pipe of the user that berthd runs as, "
+        "or a pair of sockets",
+        g_strerror (errno));
+  return own;
+}
+
+static gboolean
+has_option (int fd, int option, int value)
+{
+  int got = -1;
+  socklen_t size = sizeof got;
+
+  return getsockopt (fd, SOL_SOCKET, option, &got, &size) == 0 && got == value;
+}
+
+/* Both ends of a pair have no name: no bytes of an address behind its family */
+static gboolean
+is_unnamed (int (*get_name) (int, struct sockaddr *, socklen_t *), int fd)
+{
+  struct sockaddr_un address;
+  socklen_t size = sizeof address;
+
+  return get_name (fd, (struct sockaddr *)&address, &size) == 0
+         && size <= offsetof (struct sockaddr_un, sun_path);
+}
+
+static int
+get_own_name (int fd, struct sockaddr *address, socklen_t *size)
+{
+  return getsockname (fd, address, size);
+}
+
+static int
+get_peer_name (int fd, struct sockaddr *address, socklen_t *size)
+{
+  return getpeername (fd, address, size);
+}
+
+static gboolean
+check_socket (int fd, guint32 uid, GError **error)
+{
+  struct ucred peer = { 0 };
+  socklen_t size = sizeof peer;
+
+  if (!has_option (fd, SO_DOMAIN, AF_UNIX) || !has_option (fd, SO_TYPE, SOCK_STREAM)
+      || !has_option (fd, SO_ACCEPTCONN, 0) || !is_unnamed (get_own_name, fd)
+      || !is_unnamed (get_peer_name, fd))
+    return refuse (error, "a socket must be one of a pair of Unix stream sockets (socketpair)");
+  if (getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.uid != uid)
+    return refuse (error, "the pair of sockets was made by another user");
+  return TRUE;
+}
+
+int
+berth_caller_fd_take (int fd, gboolean is_input, guint32 uid, GError **error)
+{
+  struct stat status = { 0 };
+  int own;
+
+  if (fstat (fd, &status) == 0 && S_ISSOCK (status.st_mode) && check_socket (fd, uid, error))
+    return fd;
+  own = S_ISFIFO (status.st_mode) ? open_pipe_anew (fd, is_input, error) : -1;
+  if (!S_ISFIFO (status.st_mode) && !S_ISSOCK (status.st_mode))
+    refuse (error, "the descriptor is neither a pipe nor a socket");
+  close (fd);
+  return own;
+}
+
+gssize
+berth_caller_fd_read (int fd, gpointer bytes, gsize size)
+{
+  gssize got = recv (fd, bytes, size, MSG_DONTWAIT);
+
+  return got < 0 && errno == ENOTSOCK ? read (fd, bytes, size) : got;
+}
+
+gssize
+berth_caller_fd_write (int fd, gconstpointer bytes, gsize size)
+{
+  gssize put = send (fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+  return put < 0 && errno == ENOTSOCK ? write (fd, bytes, size) : put;
+}

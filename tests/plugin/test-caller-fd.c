@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Proves that what a caller handed over can't make berthd wait, and that berthd lends its name to
+ * nobody. */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "plugin/base/berth-caller-fd.h"
+#include "pool/berth-error.h"
+
+/* A call that blocks ends the test, not the build. */
+#define LIMIT_S 20
+
+/* The caller's own end stays with the test, as it does with the caller. */
+static int
+take_copy (int fd, gboolean is_input)
+{
+  g_autoptr (GError) error = NULL;
+  int own = berth_caller_fd_take (fcntl (fd, F_DUPFD_CLOEXEC, 0), is_input, geteuid (), &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpint (own, >=, 0);
+  return own;
+}
+
+static void
+fill (int own)
+{
+  char bytes[4096] = "";
+  gssize put;
+
+  do
+    put = berth_caller_fd_write (own, bytes, sizeof bytes);
+  while (put > 0);
+  g_assert_cmpint (put, ==, -1);
+  g_assert_cmpint (errno, ==, EAGAIN);
+}
+
+/* The caller sets its flags at any time, before and after. */
+static void
+test_pipe_never_blocks (void)
+{
+  char byte;
+  int ends[2];
+  int own;
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  own = take_copy (ends[1], FALSE);
+  g_assert_cmpint (fcntl (ends[1], F_GETFL) & O_NONBLOCK, ==, 0);
+  g_assert_true (g_unix_set_fd_nonblocking (ends[1], TRUE, NULL));
+  g_assert_true (g_unix_set_fd_nonblocking (ends[1], FALSE, NULL));
+  fill (own);
+  close (own);
+  close (ends[0]);
+  close (ends[1]);
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  own = take_copy (ends[0], TRUE);
+  g_assert_true (g_unix_set_fd_nonblocking (ends[0], FALSE, NULL));
+  g_assert_cmpint (berth_caller_fd_read (own, &byte, 1), ==, -1);
+  g_assert_cmpint (errno, ==, EAGAIN);
+  close (own);
+  close (ends[0]);
+  close (ends[1]);
+}
+
+static void
+test_pair_never_blocks (void)
+{
+  char byte;
+  int ends[2];
+  int own;
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+  own = take_copy (ends[0], TRUE);
+  g_assert_cmpint (berth_caller_fd_read (own, &byte, 1), ==, -1);
+  g_assert_cmpint (errno, ==, EAGAIN);
+  fill (own);
+  g_assert_cmpint (fcntl (ends[0], F_GETFL) & O_NONBLOCK, ==, 0);
+  close (ends[1]);
+  g_assert_cmpint (berth_caller_fd_write (own, "x", 1), ==, -1); /* and no SIGPIPE */
+  close (own);
+  close (ends[0]);
+}
+
+/* What was in the pipe is there still, and so is its end. */
+static void
+test_bytes_and_end (void)
+{
+  char bytes[8];
+  int ends[2];
+  int own;
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  g_assert_cmpint (write (ends[1], "text", 4), ==, 4);
+  own = take_copy (ends[0], TRUE);
+  close (ends[0]);
+  close (ends[1]);
+  g_assert_cmpint (berth_caller_fd_read (own, bytes, sizeof bytes), ==, 4);
+  g_assert_cmpint (berth_caller_fd_read (own, bytes, sizeof bytes), ==, 0);
+  close (own);
+}
+
+static void
+test_reader_is_gone (void)
+{
+  int ends[2];
+  int own;
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  close (ends[0]);
+  own = take_copy (ends[1], FALSE);
+  g_assert_cmpint (berth_caller_fd_write (own, "x", 1), ==, -1);
+  g_assert_cmpint (errno, ==, EPIPE);
+  close (own);
+  close (ends[1]);
+}
+
+/* Takes @fd over. */
+static void
+assert_refused (int fd, gboolean is_input, guint32 uid, const char *part)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (berth_caller_fd_take (fd, is_input, uid, &error), ==, -1);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, part));
+  g_assert_cmpint (fcntl (fd, F_GETFD), ==, -1); /* closed */
+}
+
+static int
+open_pair_end (int type)
+{
+  int ends[2];
+
+  g_assert_no_errno (socketpair (AF_UNIX, type | SOCK_CLOEXEC, 0, ends));
+  close (ends[1]);
+  return ends[0];
+}
+
+/* (out) @connected: to a named listener; what it accepted; the listener */
+static void
+open_named (int out[3])
+{
+  g_autofree char *folder = g_dir_make_tmp ("berth-fd-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "s", NULL);
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
+  out[2] = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_no_errno (bind (out[2], (struct sockaddr *)&address, sizeof address));
+  g_assert_no_errno (listen (out[2], 1));
+  out[0] = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_no_errno (connect (out[0], (struct sockaddr *)&address, sizeof address));
+  out[1] = accept4 (out[2], NULL, NULL, SOCK_CLOEXEC);
+  g_assert_cmpint (out[1], >=, 0);
+  g_assert_no_errno (g_unlink (path));
+  g_assert_no_errno (g_rmdir (folder));
+}
+
+static void
+test_what_is_refused (void)
+{
+  static const char pair[] = "must be one of a pair";
+  int ends[2];
+  int named[3];
+
+  assert_refused (open ("/dev/null", O_RDWR | O_CLOEXEC), TRUE, geteuid (), "neither a pipe");
+  assert_refused (open ("/", O_PATH | O_CLOEXEC), TRUE, geteuid (), "neither a pipe");
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  assert_refused (ends[0], FALSE, geteuid (), "not open for writing");
+  assert_refused (ends[1], TRUE, geteuid (), "not open for reading");
+  assert_refused (open_pair_end (SOCK_DGRAM), TRUE, geteuid (), pair);
+  assert_refused (open_pair_end (SOCK_SEQPACKET), TRUE, geteuid (), pair);
+  assert_refused (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), TRUE, geteuid (), pair);
+  assert_refused (socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), TRUE, geteuid (), pair);
+  assert_refused (socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), TRUE, geteuid (), pair);
+  open_named (named);
+  for (guint i = 0; i < G_N_ELEMENTS (named); i++)
+    assert_refused (named[i], FALSE, geteuid (), pair);
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+  assert_refused (ends[0], FALSE, geteuid () + 1, "another user");
+  close (ends[1]);
+}
+
+int
+main (int argc, char **argv)
+{
+  alarm (LIMIT_S);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/caller-fd/pipe-never-blocks", test_pipe_never_blocks);
+  g_test_add_func ("/caller-fd/pair-never-blocks", test_pair_never_blocks);
+  g_test_add_func ("/caller-fd/bytes-and-end", test_bytes_and_end);
+  g_test_add_func ("/caller-fd/reader-is-gone", test_reader_is_gone);
+  g_test_add_func ("/caller-fd/what-is-refused", test_what_is_refused);
+  return g_test_run ();
+}
