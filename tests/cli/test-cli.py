@@ -460,7 +460,7 @@ def test_sandbox_life(d):
     vms = d.json("list")[1]
     same([(vm["id"], vm["tenant"], vm["holds_slot"]) for vm in vms], [(sandbox, "acme", True)])
     same(set(vms[0]), {"id", "domain", "template", "state", "tenant", "task", "holds_slot",
-                       "age_s", "uid", "memory_mb"})
+                       "age_s", "uid", "memory_mb", "exec_count"})
     lines = d.berth("list")[1].splitlines()
     same(lines[0].split(), ["ID", "DOMAIN", "TEMPLATE", "STATE", "TENANT", "TASK", "AGE",
                             "PRIVATE", "SHARED", "MiB"])
