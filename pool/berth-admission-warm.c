@@ -229,9 +229,11 @@ is_less_wanted (BerthAdmission *self, BerthAdmissionVm *a, BerthAdmissionVm *b)
   return worth_a != worth_b ? worth_a < worth_b : a->idle_since_us < b->idle_since_us;
 }
 
-/* that holds any of @need */
+typedef gboolean (*IsEvictable) (BerthAdmission *self, BerthAdmissionVm *av);
+
+/* one that @is_evictable and holds any of @need */
 static BerthAdmissionVm *
-pick_victim (BerthAdmission *self, const BerthPlace *need)
+pick_victim (BerthAdmission *self, const BerthPlace *need, IsEvictable is_evictable)
 {
   BerthAdmissionVm *victim = NULL;
 
@@ -240,7 +242,7 @@ pick_victim (BerthAdmission *self, const BerthPlace *need)
       BerthAdmissionVm *av = link->data;
       BerthPlace rest = *need;
 
-      if (!berth_admission_is_evictable (self, av))
+      if (!is_evictable (self, av))
         continue;
       berth_place_subtract (&rest, &av->held);
       if (rest.slots >= need->slots && rest.memory_mb >= need->memory_mb
@@ -264,12 +266,13 @@ evictable_cover (BerthAdmission *self, const BerthPlace *need)
 }
 
 static void
-evict_for (BerthAdmission *self, BerthPlace need)
+evict_for (BerthAdmission *self, BerthPlace need, IsEvictable is_evictable)
 {
   BerthAdmissionVm *victim = NULL;
 
   need.starts = 0;
-  while (!berth_place_is_empty (&need) && (victim = pick_victim (self, &need)) != NULL)
+  while (!berth_place_is_empty (&need)
+         && (victim = pick_victim (self, &need, is_evictable)) != NULL)
     {
       BerthPlace held = victim->held;
 
@@ -284,23 +287,32 @@ berth_admission_evict (BerthAdmission *self, BerthPlace need)
   need.starts = 0;
   if (berth_place_is_empty (&need) || !evictable_cover (self, &need))
     return FALSE;
-  evict_for (self, need);
+  evict_for (self, need, berth_admission_is_evictable);
   return TRUE;
+}
+
+/* with what is on its way out */
+static BerthPlace
+free_soon (BerthAdmission *self)
+{
+  BerthPlace free = berth_budgets_free (&self->budgets);
+
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    if (vm_state (link->data) == BERTH_VM_STATE_STOPPING)
+      berth_place_add (&free, &((BerthAdmissionVm *)link->data)->held);
+  return free;
 }
 
 /* After a resize to less: what is held beyond the capacity and is not on its way out already. */
 static void
 trim_to_capacity (BerthAdmission *self)
 {
-  BerthPlace free = berth_budgets_free (&self->budgets);
+  BerthPlace free = free_soon (self);
   BerthPlace need = { 0 };
 
-  for (GList *link = self->order.head; link != NULL; link = link->next)
-    if (vm_state (link->data) == BERTH_VM_STATE_STOPPING)
-      berth_place_add (&free, &((BerthAdmissionVm *)link->data)->held);
   need.slots = MAX (-free.slots, 0);
   need.memory_mb = MAX (-free.memory_mb, 0);
-  evict_for (self, need);
+  evict_for (self, need, berth_admission_is_evictable);
 }
 
 /* Refills under way are left to end, unless nothing at all is wanted of their template. */
@@ -359,7 +371,7 @@ relieve (BerthAdmission *self)
 
   if (!self->is_pressed || self->now_us < self->relief_at_us)
     return;
-  victim = pick_victim (self, &any);
+  victim = pick_victim (self, &any, berth_admission_is_evictable);
   if (victim != NULL)
     berth_admission_destroy_vm (self, victim);
   self->relief_at_us = self->now_us + RELIEF_EVERY_US;
@@ -421,6 +433,87 @@ is_better_refill (const Refill *a, const Refill *b)
   return a->worth != b->worth ? a->worth > b->worth : a->have < b->have;
 }
 
+static BerthPlace
+warm_place (BerthWarm *warm)
+{
+  const BerthWarmTarget *target = berth_warm_get_target (warm);
+
+  return (BerthPlace){ 1, target->memory_mb, target->vcpus, 1 };
+}
+
+/* the number of its VMs that somebody asked for: the others go where a number is owed */
+static guint
+warm_count_asked (BerthWarm *warm)
+{
+  const BerthWarmTarget *target = berth_warm_get_target (warm);
+
+  return target->is_named ? target->min : 0;
+}
+
+static gboolean
+vm_is_unasked (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  return vm_is_idle (av) && count_warm (self, av->warm).n_idle > warm_count_asked (av->warm);
+}
+
+static gboolean
+unasked_cover (BerthAdmission *self, const BerthPlace *need)
+{
+  BerthPlace sum = { 0 };
+
+  for (guint i = 0; i < self->warm->len; i++)
+    {
+      BerthWarm *warm = self->warm->pdata[i];
+      const BerthPlace idle = { .slots = 1, .memory_mb = warm_place (warm).memory_mb };
+      guint n_idle = count_warm (self, warm).n_idle;
+
+      for (guint n = warm_count_asked (warm); n < n_idle; n++)
+        berth_place_add (&sum, &idle);
+    }
+  return berth_place_covers (&sum, need);
+}
+
+/* whether a refill of it may begin now, room apart */
+static gboolean
+warm_wants_refill (BerthAdmission *self, BerthWarm *warm, guint have)
+{
+  return have < berth_warm_get_wanted (warm, self->now_us)
+         && !berth_warm_is_holding_back (warm, self->now_us)
+         && berth_warm_may_refill (warm, self->now_us);
+}
+
+/* the room that the first one owed lacks; FALSE if none lacks any */
+static gboolean
+find_owed (BerthAdmission *self, BerthPlace *lack)
+{
+  for (guint i = 0; i < self->warm->len; i++)
+    {
+      BerthWarm *warm = self->warm->pdata[i];
+      WarmCount count = count_warm (self, warm);
+      guint have = count.n_idle + count.n_refilling;
+      BerthPlace free = free_soon (self);
+
+      if (have >= warm_count_asked (warm) || !warm_wants_refill (self, warm, have))
+        continue;
+      *lack = warm_place (warm);
+      lack->starts = 0;
+      berth_place_move (&free, lack);
+      if (!berth_place_is_empty (lack))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Who asks for a number gets it, also where VMs that nobody asked for were there before. */
+static void
+make_room_for_owed (BerthAdmission *self)
+{
+  BerthPlace lack;
+
+  if (find_owed (self, &lack) && unasked_cover (self, &lack))
+    evict_for (self, lack, vm_is_unasked);
+}
+
 /* the template whose next warm VM is owed, or brings most; NULL if none is wanted that fits */
 static BerthWarm *
 pick_template (BerthAdmission *self)
@@ -431,18 +524,15 @@ pick_template (BerthAdmission *self)
   for (guint i = 0; i < self->warm->len; i++)
     {
       BerthWarm *warm = self->warm->pdata[i];
-      const BerthWarmTarget *target = berth_warm_get_target (warm);
-      const BerthPlace place = { 1, target->memory_mb, target->vcpus, 1 };
+      BerthPlace place = warm_place (warm);
       WarmCount count = count_warm (self, warm);
       guint have = count.n_idle + count.n_refilling;
       const Refill refill = { .warm = warm,
-                              .is_owed = target->is_named && have < target->min,
+                              .is_owed = have < warm_count_asked (warm),
                               .worth = berth_warm_get_worth (warm, have, self->now_us),
                               .have = have };
 
-      if (have >= berth_warm_get_wanted (warm, self->now_us)
-          || berth_warm_is_holding_back (warm, self->now_us)
-          || !berth_warm_may_refill (warm, self->now_us) || !berth_place_covers (&free, &place))
+      if (!warm_wants_refill (self, warm, have) || !berth_place_covers (&free, &place))
         continue;
       if (is_better_refill (&refill, &best))
         best = refill;
@@ -462,7 +552,10 @@ berth_admission_refill_warm (BerthAdmission *self)
       BerthWarm *warm = pick_template (self);
 
       if (warm == NULL)
-        return;
+        {
+          make_room_for_owed (self);
+          return;
+        }
       berth_admission_refill (self, warm);
     }
 }

@@ -715,32 +715,6 @@ test_three_templates_two_slots (void)
     }
 }
 
-/* what somebody asked for before what is there by default, whatever was run last */
-static void
-test_named_target_first (void)
-{
-  const BerthWarmTarget named = { .min = 2, .is_named = TRUE, .memory_mb = 192, .vcpus = 1 };
-  g_autoptr (CoreWorld) world = new_world (2);
-  guint64 ticket;
-
-  core_world_set_warm (world, "javascript", &one);
-  core_world_advance (world, 10 * SECOND);
-  ticket = acquire (world, "javascript", 192, FOREVER);
-  core_world_advance (world, 10 * SECOND);
-  core_world_set_warm (world, "python", &named);
-  core_world_destroy (world, core_world_get_result (world, ticket)->vm);
-  core_world_advance (world, 10 * SECOND);
-  g_assert_cmpuint (core_world_get_template_number (world, "python", "warm"), ==, 1);
-  g_assert_cmpuint (core_world_get_template_number (world, "javascript", "warm"), ==, 1);
-
-  /* the javascript one that was there is used; its place is python's now */
-  ticket = acquire (world, "javascript", 192, FOREVER);
-  core_world_advance (world, 10 * SECOND);
-  core_world_destroy (world, core_world_get_result (world, ticket)->vm);
-  core_world_advance (world, 10 * SECOND);
-  g_assert_cmpuint (core_world_get_template_number (world, "python", "warm"), ==, 2);
-}
-
 static void
 test_shutdown (void)
 {
@@ -794,7 +768,6 @@ main (int argc, char **argv)
   ADD ("gate-keeps-warm-vms", test_gate_keeps_warm_vms);
   ADD ("automatic-target", test_automatic_target);
   ADD ("4-three-templates-two-slots", test_three_templates_two_slots);
-  ADD ("4-named-target-first", test_named_target_first);
   ADD ("3-shutdown", test_shutdown);
   return g_test_run ();
 }
