@@ -156,6 +156,28 @@ tell_ready (Daemon *self)
   berth_systemd_notify (self->systemd, "READY=1\nSTATUS=serves requests");
 }
 
+/* Only who gets an answer from the main loop's and from the admission's thread is alive; before
+ * READY=1 systemd waits for that alone. */
+static gboolean
+watchdog_cb (gpointer user_data)
+{
+  Daemon *self = user_data;
+  g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
+
+  if (status != NULL)
+    berth_systemd_notify (self->systemd, "WATCHDOG=1");
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+add_watchdog (Daemon *self)
+{
+  guint64 interval_ms = berth_systemd_get_watchdog_us (self->systemd) / 1000 / 2;
+
+  if (interval_ms > 0)
+    g_timeout_add ((guint)MIN (interval_ms, G_MAXUINT), watchdog_cb, self);
+}
+
 static void
 fail (Daemon *self, const GError *error)
 {
@@ -186,6 +208,7 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   tell_ready (self);
+  add_watchdog (self);
 }
 
 /* A client that reads slowly may delay the end a little, not for ever. */
@@ -272,27 +295,6 @@ leave_cb (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-/* Only who gets an answer from the main loop's and from the admission's thread is alive. */
-static gboolean
-watchdog_cb (gpointer user_data)
-{
-  Daemon *self = user_data;
-  g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
-
-  if (status != NULL)
-    berth_systemd_notify (self->systemd, "WATCHDOG=1");
-  return G_SOURCE_CONTINUE;
-}
-
-static void
-add_watchdog (Daemon *self)
-{
-  guint64 interval_ms = berth_systemd_get_watchdog_us (self->systemd) / 1000 / 2;
-
-  if (interval_ms > 0)
-    g_timeout_add ((guint)MIN (interval_ms, G_MAXUINT), watchdog_cb, self);
-}
-
 /* Every client costs a descriptor, its programs three more; GLib never uses select(). */
 static void
 raise_file_limit (void)
@@ -352,7 +354,6 @@ serve (BerthConfig *config, BerthSystemd *systemd)
       g_unix_signal_add (SIGINT, stop_cb, &self);
       g_unix_signal_add (SIGHUP, leave_cb, &self);
       g_unix_signal_add (SIGUSR1, leave_cb, &self);
-      add_watchdog (&self);
       berth_manager_start_async (self.manager, self.start_cancellable, started_cb, &self);
       g_main_loop_run (self.loop);
       berth_listener_close (self.listener);

@@ -94,6 +94,16 @@ def check_leaves(folder):
     assert status == 0 and "its VMs stay" in errors, errors
 
 
+def check_watchdog_before_ready(folder):
+    """A start that takes longer than the watchdog allows is judged by READY=1 alone."""
+    manager = Manager(folder)
+    manager.start("--socket", manager.path, environment={"WATCHDOG_USEC": "2000"})
+    assert "READY=1" in manager.hear()
+    assert manager.hear() == ["WATCHDOG=1"]
+    manager.process.kill()
+    assert "bug" not in manager.end(None)[1]
+
+
 def check_watchdog(folder):
     manager = Manager(folder)
     manager.start("--socket", manager.path, environment={"WATCHDOG_USEC": "200000"})
@@ -234,6 +244,7 @@ def check_exposure(folder):
 
 
 CHECKS = [("tells", check_tells), ("leaves", check_leaves), ("watchdog", check_watchdog),
+          ("watchdog-before-ready", check_watchdog_before_ready),
           ("watchdog-of-another", check_watchdog_of_another), ("activation", check_activation),
           ("descriptor", check_descriptor), ("wrong-sockets", check_wrong_sockets),
           ("units", check_units), ("exposure", check_exposure)]
