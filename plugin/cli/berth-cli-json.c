@@ -21,6 +21,9 @@ append_string (GString *text, const char *string)
         g_string_append (text, "\\n");
       else if (byte < 0x20 || byte == 0x7f)
         g_string_append_printf (text, "\\u%04x", byte);
+      else if (byte == 0xc2 && (guchar)at[1] >= 0x80 && (guchar)at[1] <= 0x9f)
+        /* a control character to a terminal: U+0080 to U+009F are C2 and their own number */
+        g_string_append_printf (text, "\\u%04x", (guchar) * ++at);
       else
         g_string_append_c (text, (char)byte);
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-printable.h"
 #include "plugin/cli/berth-cli-json.h"
 #include "pool/berth-error.h"
 
@@ -38,18 +39,6 @@ berth_report_status_of_error (const GError *error)
     }
 }
 
-/* A message may quote what a guest wrote; a terminal must not obey it. */
-static char *
-dup_printable (const char *text)
-{
-  char *copy = g_strdup (text);
-
-  for (char *at = copy; *at != '\0'; at++)
-    if (((guchar)*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
-      *at = '?';
-  return copy;
-}
-
 /**
  * berth_report_error:
  * @error: what went wrong
@@ -74,7 +63,7 @@ berth_report_error (const GError *error)
 void
 berth_report_note (const char *text)
 {
-  g_autofree char *printable = dup_printable (text);
+  g_autofree char *printable = berth_printable_dup (text, TRUE);
 
   fprintf (stderr, "berth: %s\n", printable);
 }

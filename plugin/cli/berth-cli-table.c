@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "plugin/base/berth-printable.h"
+
 #define COLUMN_GAP 2
 
 /**
@@ -36,13 +38,19 @@ berth_table_free (BerthTable *self)
 /**
  * berth_table_take_row:
  * @self: a table
- * @cells: (transfer full): at most %BERTH_TABLE_COLUMNS
+ * @cells: (transfer full): at most %BERTH_TABLE_COLUMNS; what a terminal would obey is shown as '?'
  */
 void
 berth_table_take_row (BerthTable *self, char **cells)
 {
   g_return_if_fail (g_strv_length (cells) <= BERTH_TABLE_COLUMNS);
 
+  for (char **cell = cells; *cell != NULL; cell++)
+    {
+      g_autofree char *given = *cell;
+
+      *cell = berth_printable_dup (given, FALSE);
+    }
   g_ptr_array_add (self->rows, cells);
 }
 
@@ -52,8 +60,6 @@ columns_of (const char *text)
 {
   gsize columns = 0;
 
-  if (!g_utf8_validate (text, -1, NULL))
-    return strlen (text);
   for (const char *at = text; *at != '\0'; at = g_utf8_next_char (at))
     {
       gunichar character = g_utf8_get_char (at);

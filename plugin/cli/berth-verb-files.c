@@ -2,6 +2,7 @@
 /* put, get and ls: files of a sandbox. */
 #include <string.h>
 
+#include "plugin/base/berth-printable.h"
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-json.h"
 #include "plugin/cli/berth-cli-options.h"
@@ -157,19 +158,6 @@ typedef struct
   char *last;
 } Listing;
 
-/* A name may be any bytes; a terminal must not obey it. */
-static char *
-dup_printable (const char *name)
-{
-  g_autofree char *valid = g_utf8_make_valid (name, -1);
-  GString *text = g_string_new (NULL);
-
-  for (const char *at = valid; *at != '\0'; at = g_utf8_next_char (at))
-    g_string_append_unichar (text,
-                             g_unichar_isprint (g_utf8_get_char (at)) ? g_utf8_get_char (at) : '?');
-  return g_string_free (text, FALSE);
-}
-
 static void
 append_mode (GString *text, const char *type, guint32 mode)
 {
@@ -192,7 +180,7 @@ append_line (GString *text, const char *name, const char *type, guint64 size, gu
 {
   g_autoptr (GDateTime) time = g_date_time_new_from_unix_local ((gint64)mtime);
   g_autofree char *when = time != NULL ? g_date_time_format (time, "%Y-%m-%d %H:%M") : NULL;
-  g_autofree char *printable = dup_printable (name);
+  g_autofree char *printable = berth_printable_dup (name, FALSE);
 
   append_mode (text, type, mode);
   g_string_append_printf (text, "  %12" G_GUINT64_FORMAT "  %-16s  %s\n", size,

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plugin/base/berth-printable.h"
+
 static const char *
 find_field (const GLogField *fields, gsize n_fields, const char *key)
 {
@@ -26,26 +28,19 @@ level_prefix (GLogLevelFlags level)
   return "";
 }
 
-/* A message may quote what a guest or a client wrote; a terminal must not obey it. */
-static void
-make_printable (char *line)
-{
-  for (char *at = line; *at != '\0'; at++)
-    if (((guchar)*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
-      *at = '?';
-}
-
 static GLogWriterOutput
 write_line (GLogLevelFlags level, const GLogField *fields, gsize n_fields)
 {
   const char *message = find_field (fields, n_fields, "MESSAGE");
+  g_autofree char *printable = NULL;
   g_autofree char *line = NULL;
 
   if (message == NULL
       || g_log_writer_default_would_drop (level, find_field (fields, n_fields, "GLIB_DOMAIN")))
     return G_LOG_WRITER_HANDLED;
-  line = g_strconcat (level_prefix (level), message, "\n", NULL);
-  make_printable (line);
+  /* it may quote what a guest or a client wrote */
+  printable = berth_printable_dup (message, TRUE);
+  line = g_strconcat (level_prefix (level), printable, "\n", NULL);
   /* one write for each entry, so that those of several threads never mix */
   fwrite (line, 1, strlen (line), stderr);
   return G_LOG_WRITER_HANDLED;

@@ -13,6 +13,8 @@
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
+#define ACCOUNT_KEY "berth-account" /* of a connection: its user's */
+
 struct _BerthPeer
 {
   BerthDBusManagerSkeleton parent_instance;
@@ -76,7 +78,10 @@ berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error)
               : g_error_new (BERTH_ERROR, BERTH_ERROR_INTERNAL, "%s", error->message);
 
   if (told->code == BERTH_ERROR_INTERNAL && told->domain == BERTH_ERROR)
-    g_warning ("internal error: %s", told->message);
+    berth_account_log (
+        g_object_get_data (G_OBJECT (g_dbus_method_invocation_get_connection (invocation)),
+                           ACCOUNT_KEY),
+        "internal error: %s", told->message);
   g_dbus_method_invocation_return_gerror (invocation, told);
 }
 
@@ -492,6 +497,8 @@ berth_peer_new (GDBusConnection *connection, BerthRelay *relay, BerthManager *ma
   self->connection = g_object_ref (connection);
   self->client = g_object_ref (berth_relay_get_client (relay));
   self->account = berth_account_ref (berth_tab_get_account (tab));
+  g_object_set_data_full (G_OBJECT (connection), ACCOUNT_KEY, berth_account_ref (self->account),
+                          (GDestroyNotify)berth_account_unref);
   self->calls = berth_peer_calls_new (tab);
   self->manager = g_object_ref (manager);
   self->uid = berth_account_get_uid (self->account);

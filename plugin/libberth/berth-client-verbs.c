@@ -130,9 +130,8 @@ berth_client_create (BerthClient *self, BerthSpec *spec, GCancellable *cancellab
  * asked, and what one leaves behind the next one finds.
  *
  * A program that fails is no error: see [struct@Result]. Fails with %BERTH_ERROR_INVALID for a
- * mistake in @program, %BERTH_ERROR_GONE where there is no such sandbox (any more),
- * %BERTH_ERROR_DENIED where it is somebody else's, and %BERTH_ERROR_OUTCOME_UNKNOWN where the VM
- * or berthd died and nobody knows how the program ended.
+ * mistake in @program, %BERTH_ERROR_GONE where the caller has no such sandbox (any more), and
+ * %BERTH_ERROR_OUTCOME_UNKNOWN where the VM or berthd died and nobody knows how the program ended.
  */
 void
 berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *program,

@@ -222,18 +222,13 @@ berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **er
 {
   BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, id);
 
-  if (sandbox == NULL)
+  /* of others, and of none: one answer, which tells nobody what there is */
+  if (sandbox == NULL || (uid != 0 && uid != berth_sandbox_get_uid (sandbox)))
     {
       const BerthTombstone *stone = berth_tombstones_find (self->tombstones, id, uid);
 
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "sandbox %s is gone: %s; make a new one",
                    id, stone != NULL ? stone->reason : "berth knows none of this id");
-      return NULL;
-    }
-  if (uid != 0 && uid != berth_sandbox_get_uid (sandbox))
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_DENIED, "sandbox %s belongs to another user",
-                   id);
       return NULL;
     }
   return sandbox;

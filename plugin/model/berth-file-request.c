@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/berth-path.h"
+#include "plugin/base/berth-printable.h"
 #include "pool/berth-error.h"
 
 #define SHOWN_MAX 200u /* bytes of a path in a message */
@@ -61,12 +62,10 @@ char *
 berth_file_dup_shown (const char *path)
 {
   gsize size = strlen (path);
-  g_autofree char *valid = g_utf8_make_valid (path, (gssize)MIN (size, SHOWN_MAX));
+  g_autofree char *begin = g_strndup (path, SHOWN_MAX);
+  g_autofree char *shown = berth_printable_dup (begin, FALSE);
 
-  for (char *at = valid; *at != '\0'; at++)
-    if (g_ascii_iscntrl (*at))
-      *at = '?';
-  return g_strconcat (valid, size > SHOWN_MAX ? "..." : "", NULL);
+  return g_strconcat (shown, size > SHOWN_MAX ? "..." : "", NULL);
 }
 
 static gboolean

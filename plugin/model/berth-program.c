@@ -338,6 +338,9 @@ set_fd (BerthProgram *self, int stream, int fd, GError **error)
  * @fd: a pipe, or one of an unnamed pair of Unix stream sockets, open for reading; the caller keeps
  * it and may close it at once
  *
+ * The program's standard input is what can be read from @fd: berthd opens it anew, so that nobody
+ * who shares it notices.
+ *
  * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
  */
 gboolean
@@ -351,6 +354,8 @@ berth_program_set_stdin_fd (BerthProgram *self, int fd, GError **error)
  * @self: a program that was not run yet
  * @fd: a pipe, or one of an unnamed pair of Unix stream sockets, open for writing; the caller keeps
  * it and closes it, so that its reader sees the end
+ *
+ * What the program writes goes to @fd as it comes: berthd opens it anew, too.
  *
  * Returns: %TRUE; %FALSE with %BERTH_ERROR_INVALID where @fd is no descriptor
  */

@@ -479,7 +479,7 @@ def test_somebody_elses(d):
         os.chmod(d.socket, 0o666)
         status, _, err = d.berth("ls", name, user=65534, group=65534, extra_groups=[])
         same(status, 125)
-        one_line(err, "belongs to")
+        one_line(err, "berth knows none of this id")
 
 
 def test_run_with_files(d):

@@ -764,10 +764,16 @@ def test_users_do_not_see_each_other(_):
         theirs = out.strip()
         same([vm["id"] for vm in d.json("list", **nobody)[1]], [theirs])
         same({vm["id"] for vm in d.json("list")[1]}, {roots, theirs})
-        for arguments in (("exec", roots, "true"), ("destroy", roots)):
-            status, _, err = d.berth(*arguments, **nobody)
-            same(status, 125)
-            one_line(err, roots, "belongs to")
+        for arguments in (("exec", "ID", "true"), ("destroy", "ID"), ("ls", "ID")):
+            of_root, of_none = ([part.replace("ID", vm) for part in arguments]
+                                for vm in (roots, "f" * 32))
+            # nobody learns which sandboxes there are
+            same(d.berth(*of_root, **nobody)[2].replace(roots, "f" * 32),
+                 d.berth(*of_none, **nobody)[2])
+        status, _, err = d.berth("exec", roots, "true", **nobody)
+        same(status, 125)
+        one_line(err, roots, "berth knows none of this id")
+        same({vm["id"] for vm in d.json("list")[1]}, {roots, theirs})
         waiting = d.popen("create", "--tenant", "secret")
         until(lambda: d.json("status")[1]["waiters"])
         same(d.json("status")[1]["waiters"][0]["tenant"], "secret")

@@ -35,7 +35,19 @@ test_bytes (void)
 {
   const char *const broken[] = { "\xff\xfe", "Anne", NULL };
 
-  check_second_columns (broken, "\xff\xfe    |\nAnne  |\n");
+  check_second_columns (broken, "\ufffd\ufffd    |\nAnne  |\n");
+}
+
+/* What a terminal would obey: ESC [, the one character that is as much, and a turn of the line. */
+static void
+test_commands (void)
+{
+  const char *const commands[] = { "\x1b[2J",
+                                   "\xc2\x9b"
+                                   "2J",
+                                   "\u202eab", NULL };
+
+  check_second_columns (commands, "?[2J  |\n?2J   |\n?ab   |\n");
 }
 
 int
@@ -44,5 +56,6 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/table/columns", test_columns);
   g_test_add_func ("/table/bytes", test_bytes);
+  g_test_add_func ("/table/commands", test_commands);
   return g_test_run ();
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One idea of what a terminal may be shown, for everything that shows something. */
+#include "plugin/base/berth-printable.h"
+
+static gboolean
+is_harmless (gunichar character, gboolean keeps_lines)
+{
+  return g_unichar_isprint (character) || (keeps_lines && (character == '\n' || character == '\t'));
+}
+
+char *
+berth_printable_dup (const char *text, gboolean keeps_lines)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  GString *printable = g_string_new (NULL);
+
+  for (const char *at = valid; *at != '\0'; at = g_utf8_next_char (at))
+    {
+      gunichar character = g_utf8_get_char (at);
+
+      g_string_append_unichar (printable, is_harmless (character, keeps_lines) ? character : '?');
+    }
+  return g_string_free (printable, FALSE);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Text that a guest, a caller or a file system may have written, made fit for a person's terminal.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* (transfer full): valid UTF-8 in which every character is printable; '?' stands for what is not:
+ * C0 and C1 (U+009B begins a terminal's command as ESC [ does), DEL, characters that turn the
+ * line's direction. @keeps_lines: line feeds and tabs stay. */
+char *berth_printable_dup (const char *text, gboolean keeps_lines);
+
+G_END_DECLS
