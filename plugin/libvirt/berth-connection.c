@@ -397,28 +397,56 @@ retry_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-static void
-link_withdraw (BerthConnection *self, virConnectPtr connections[BERTH_CONNECTION_ROLES])
+/* What was the link: nobody's any more, still to be closed. */
+typedef struct
+{
+  virConnectPtr connections[BERTH_CONNECTION_ROLES];
+  int event_id;
+} Withdrawn;
+
+static Withdrawn *
+link_withdraw (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  Withdrawn *withdrawn = g_new0 (Withdrawn, 1);
 
-  memcpy (connections, self->connections, sizeof self->connections);
+  memcpy (withdrawn->connections, self->connections, sizeof self->connections);
   memset (self->connections, 0, sizeof self->connections);
+  withdrawn->event_id = self->event_id;
+  self->event_id = -1;
   self->is_up = FALSE;
+  return withdrawn;
+}
+
+/* Asks libvirt, and so waits for it. */
+static void
+withdrawn_close (Withdrawn *withdrawn)
+{
+  if (withdrawn->event_id >= 0
+      && virConnectDomainEventDeregisterAny (withdrawn->connections[BERTH_CONNECTION_CONTROL],
+                                             withdrawn->event_id)
+             < 0)
+    berth_libvirt_error_take_code ();
+  drop_connections (withdrawn->connections);
+  g_free (withdrawn);
 }
 
 static void
+close_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  withdrawn_close (task_data);
+  g_task_return_boolean (task, TRUE);
+}
+
+/* One connection of the link was lost; to a libvirt that hangs the others may still stand, and who
+ * closed them here would hang with it. The opener does, before it opens the next link. */
+static void
 link_take_down (BerthConnection *self)
 {
-  virConnectPtr connections[BERTH_CONNECTION_ROLES];
+  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
 
-  link_withdraw (self, connections);
-  if (self->event_id >= 0
-      && virConnectDomainEventDeregisterAny (connections[BERTH_CONNECTION_CONTROL], self->event_id)
-             < 0)
-    berth_libvirt_error_take_code ();
-  self->event_id = -1;
-  drop_connections (connections);
+  g_task_set_task_data (task, link_withdraw (self), NULL);
+  berth_workers_run (self->opener, task, close_job);
 }
 
 /* Out of libvirt's callback, which holds the connection's lock. */
@@ -440,7 +468,8 @@ lost_idle (gpointer user_data)
 static void
 link_lost_cb (virConnectPtr connection, int reason, void *user_data)
 {
-  g_idle_add (lost_idle, g_object_ref (user_data));
+  /* before what the opener brings: it is the link of now that was lost, not the next one */
+  g_idle_add_full (G_PRIORITY_HIGH, lost_idle, g_object_ref (user_data), NULL);
 }
 
 void
@@ -473,7 +502,7 @@ berth_connection_close (BerthConnection *self)
   for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)
     g_clear_pointer (&self->workers[i], berth_workers_free);
   g_clear_pointer (&self->opener, berth_workers_free);
-  link_take_down (self);
+  withdrawn_close (link_withdraw (self));
 }
 
 virConnectPtr

@@ -255,7 +255,8 @@ def test_too_little_memory():
 
 
 def test_too_few_processes():
-    """Threads count as processes; what is there already stays."""
+    """Threads count as processes; what is there already stays. A berthd that has all of its threads
+    needs none for runs; one that lacks some ends, and the next one goes on."""
     need(ROOT and os.path.isdir(PIDS), "needs a cgroup that bounds processes (cgroup v1)")
     group = tempfile.mkdtemp(prefix="berth-test-", dir=PIDS)
 
@@ -265,13 +266,13 @@ def test_too_few_processes():
                 file.write(str(value))
 
     try:
-        check_starved(starve)
+        failed = check_starved(starve)
     finally:
         with open(os.path.join(group, "pids.events"), encoding="ascii") as file:
             refused = int(file.read().split()[1])
         os.rmdir(group)
     print(f"# {refused} threads refused")
-    assert refused > 0, "it needed no thread"
+    assert refused > 0 or failed == 0, f"{failed} runs failed, and not for want of a thread"
 
 
 def test_template_edited_into_nonsense():
