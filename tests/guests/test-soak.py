@@ -154,6 +154,9 @@ def test_ends_as_it_began():
         d.wait_warm(2)
         threads = d.resources()[2]
         soak.go(FIRST)
+        # a snapshot costs a descriptor and some heap for good: chance may not have asked for it yet
+        same(soak.shell(), None)
+        until(lambda: d.template("shell")["snapshot"] == "valid", "the snapshot of shell")
         before = quiet(d, threads)
         soak.counts.clear()
         soak.go(RUNS)
