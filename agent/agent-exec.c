@@ -335,7 +335,7 @@ exec_prepare (BerthAgentExec *self)
   self->is_session |= self->is_once;
   if (!exec_write_script (self, &is_program))
     {
-      exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the code can't be saved in the home", errno);
+      exec_fail (self, BERTH_AGENT_ERROR_FULL, "the code can't be saved in the home", errno);
       return;
     }
   self->phase = BERTH_AGENT_EXEC_LOADING;
@@ -350,7 +350,7 @@ exec_prepare (BerthAgentExec *self)
   runner = exec_find_runner (self, is_program);
   if (runner == NULL)
     {
-      exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the interpreter can't be started", errno);
+      exec_fail (self, BERTH_AGENT_ERROR_FULL, "the interpreter can't be started", errno);
       return;
     }
   self->runner = runner;
@@ -395,7 +395,7 @@ berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecH
       if (workdir_size > 0)
         self->workdir = berth_agent_workdir_make (self->world.config, workdir, workdir_size);
       if (self->code == NULL || self->env == NULL || (workdir_size > 0 && self->workdir == NULL))
-        exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "no memory for the code", 0);
+        exec_fail (self, BERTH_AGENT_ERROR_FULL, "no memory for the code", 0);
     }
   return true;
 }
@@ -521,7 +521,7 @@ exec_start (BerthAgentExec *self)
     {
       if (runner->state != BERTH_AGENT_RUNNER_IDLE)
         berth_agent_runner_kill (runner);
-      exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the session can't run it", errno);
+      exec_fail (self, BERTH_AGENT_ERROR_FULL, "the session can't run it", errno);
       return;
     }
   exec_open_streams (self);
@@ -568,7 +568,7 @@ berth_agent_exec_runner_changed (BerthAgentExec *self, BerthAgentRunner *runner)
   if (runner->spawn_errno == 0)
     exec_start (self);
   else
-    exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the interpreter can't be started",
+    exec_fail (self, BERTH_AGENT_ERROR_FULL, "the interpreter can't be started",
                runner->spawn_errno);
 }
 

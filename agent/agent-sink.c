@@ -38,8 +38,10 @@ sink_write (BerthAgentSink *self, const uint8_t *bytes, uint32_t size)
     }
   if (!berth_agent_file_write_all (self->fd, bytes, size))
     {
-      sink_fail (self, BERTH_AGENT_ERROR_RESOURCE,
-                 errno == ENOSPC ? "no space is left in the guest" : "the file can't be written");
+      if (errno == ENOSPC)
+        sink_fail (self, BERTH_AGENT_ERROR_FULL, "no space is left in the guest");
+      else
+        sink_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the file can't be written");
       return;
     }
   XXH64_update (&self->sum, bytes, size);

@@ -42,7 +42,7 @@ berth_agent_work_fail (BerthAgentWork *self, const char *what)
     case ENOSPC:
     case EDQUOT:
     case ENOMEM:
-      return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_RESOURCE,
+      return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_FULL,
                                       "no space is left in the guest");
     case EMFILE:
     case ENFILE:

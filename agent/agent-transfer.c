@@ -366,7 +366,7 @@ transfer_fail_untold (BerthAgentTransfer *self, int status)
     snprintf (text, sizeof text, "the transfer's process ended: %s %d",
               is_signal ? "signal" : "status",
               is_signal ? WTERMSIG (status) : WEXITSTATUS (status));
-  transfer_fail (self, is_signal ? BERTH_AGENT_ERROR_RESOURCE : BERTH_AGENT_ERROR_INTERNAL, text,
+  transfer_fail (self, is_signal ? BERTH_AGENT_ERROR_FULL : BERTH_AGENT_ERROR_INTERNAL, text,
                  strlen (text));
 }
 

@@ -142,10 +142,11 @@ typedef enum
   BERTH_AGENT_ERROR_INVALID = 3,  /* the request itself is wrong */
   BERTH_AGENT_ERROR_BUSY = 4,     /* an exec is running */
   BERTH_AGENT_ERROR_LANGUAGE = 5, /* no interpreter for it in this guest */
-  BERTH_AGENT_ERROR_RESOURCE = 6, /* no memory, processes or space in the guest */
+  BERTH_AGENT_ERROR_RESOURCE = 6, /* the guest could not just now */
   BERTH_AGENT_ERROR_INTERNAL = 7,
   BERTH_AGENT_ERROR_DAMAGED = 16,   /* what arrived is not what was sent */
   BERTH_AGENT_ERROR_CANCELLED = 17, /* because of KILL */
+  BERTH_AGENT_ERROR_FULL = 18, /* space, memory or processes are used up by what is in the guest */
 } BerthAgentError;
 
 #define BERTH_HELLO_RESET 1u    /* flags of HELLO: end whatever is running first */

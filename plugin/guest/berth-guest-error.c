@@ -4,6 +4,9 @@
 
 #include "berth-protocol.h"
 
+/* Trying again would not help. */
+#define FULL_REMEDY ": remove something in the sandbox, or make one with more memory"
+
 BerthError
 berth_guest_error_get_code (const BerthFrame *frame)
 {
@@ -11,6 +14,7 @@ berth_guest_error_get_code (const BerthFrame *frame)
     {
     case BERTH_AGENT_ERROR_INVALID:
     case BERTH_AGENT_ERROR_LANGUAGE:
+    case BERTH_AGENT_ERROR_FULL:
       return BERTH_ERROR_INVALID;
     case BERTH_AGENT_ERROR_BUSY:
     case BERTH_AGENT_ERROR_RESOURCE:
@@ -24,5 +28,10 @@ berth_guest_error_get_code (const BerthFrame *frame)
 char *
 berth_guest_error_dup_text (const BerthFrame *frame)
 {
-  return g_utf8_make_valid ((const char *)frame->payload + 4, (gssize)frame->length - 4);
+  g_autofree char *text
+      = g_utf8_make_valid ((const char *)frame->payload + 4, (gssize)frame->length - 4);
+
+  if (berth_le32_read (frame->payload) == BERTH_AGENT_ERROR_FULL)
+    return g_strconcat (text, FULL_REMEDY, NULL);
+  return g_steal_pointer (&text);
 }

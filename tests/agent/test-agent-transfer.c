@@ -137,7 +137,7 @@ test_no_space (AgentPeer *peer, gconstpointer data)
   g_autoptr (FileResult) result
       = file_collect (peer, file_send_put (peer, "a/file", 6, G_MAXINT64, 0644, 0));
 
-  file_assert_refused (result, BERTH_AGENT_ERROR_RESOURCE, "no space is left");
+  file_assert_refused (result, BERTH_AGENT_ERROR_FULL, "no space is left");
   file_assert_home (peer, "");
 }
 
@@ -371,7 +371,7 @@ test_a_full_disk (AgentPeer *peer, gconstpointer data)
   fits_not = file_collect (peer, second);
   fits = file_finish_put (peer, first, bytes, 700000);
   g_assert_cmpuint (fits->error, ==, 0);
-  file_assert_refused (fits_not, BERTH_AGENT_ERROR_RESOURCE, "no space is left");
+  file_assert_refused (fits_not, BERTH_AGENT_ERROR_FULL, "no space is left");
   file_assert_home (peer, "a");
 }
 
