@@ -72,9 +72,12 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   };
   const GOptionEntry carry[] = {
     { "upload", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->uploads,
-      "A file or folder for the program, before it starts; may be repeated", "LOCAL:GUEST" },
+      "A file or folder for the program, before it starts; may be repeated. LOCAL may have colons, "
+      "GUEST has none",
+      "LOCAL:GUEST" },
     { "download", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->downloads,
-      "A file or folder of the program's, after it ended, however it ended; may be repeated",
+      "A file or folder of the program's, after it ended, however it ended; may be repeated. LOCAL "
+      "may have colons, GUEST has none",
       "GUEST[:LOCAL]" },
     { "boot-log", 0, 0, G_OPTION_ARG_NONE, &self->boot_log,
       "The VM's console on stderr while it boots; a warm VM or a clone does not boot", NULL },
@@ -131,14 +134,19 @@ make_context (BerthOptionValues *self, const BerthVerbHelp *help)
   return context;
 }
 
-/* GOption leaves a "--" that protects an argument with a dash. */
+/* GOption leaves the "--" that protects an argument with a dash, wherever it stands: the first one.
+ */
 static void
 drop_separator (int *argc, char **argv)
 {
-  if (*argc < 2 || strcmp (argv[1], "--") != 0)
-    return;
-  memmove (&argv[1], &argv[2], (gsize)(*argc - 1) * sizeof argv[0]);
-  (*argc)--;
+  for (int i = 1; i < *argc; i++)
+    {
+      if (strcmp (argv[i], "--") != 0)
+        continue;
+      memmove (&argv[i], &argv[i + 1], (gsize)(*argc - i) * sizeof argv[0]);
+      (*argc)--;
+      return;
+    }
 }
 
 /**

@@ -45,7 +45,7 @@ refuse (const char *option, const char *value, const char *what, GError **error)
   return FALSE;
 }
 
-/* LOCAL:GUEST; a local path may have a colon */
+/* LOCAL:GUEST. The rule of both options: GUEST has no colon, so LOCAL may have some. */
 static gboolean
 add_upload (BerthRunFiles *self, const char *value, GError **error)
 {
@@ -66,7 +66,7 @@ add_upload (BerthRunFiles *self, const char *value, GError **error)
   return TRUE;
 }
 
-/* GUEST[:LOCAL]; LOCAL may have more colons */
+/* GUEST[:LOCAL], by the same rule */
 static gboolean
 add_download (BerthRunFiles *self, const char *value, GError **error)
 {

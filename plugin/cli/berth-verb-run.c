@@ -33,7 +33,8 @@ const BerthVerbHelp berth_run_help = {
     "it alone, as a loop that reads a list needs it. Output is live.\n\n"
     "--upload carries a file or folder into the sandbox before the program starts, --download one\n"
     "out after it ended, also when it failed (LOCAL: under its own name here, if not given). What\n"
-    "'berth put --help' and 'berth get --help' say of paths holds. A download that fails is told,\n"
+    "'berth put --help' and 'berth get --help' say of paths holds; GUEST has no colon here. A "
+    "download that fails is told,\n"
     "and the status is 125 where the program's would have been 0.\n\n"
     "--boot-log shows the VM's console on stderr while it boots, also with -q; a warm VM or a "
     "clone\n"
@@ -331,6 +332,7 @@ berth_verb_exec (int argc, char **argv)
                            "which sandbox? 'berth exec ID CODE'; 'berth list' shows the ids");
       ok = FALSE;
     }
+  ok = ok && berth_option_check_utf8 ("an id", argv[1], &error);
   if (!ok || !berth_cli_source_load_exec (&self.source, argc > 2 ? argv[2] : NULL, &error)
       || !settle_input (&self, &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))

@@ -504,6 +504,49 @@ def test_standard_input_left_alone(d):
         one_line(err, "-n leaves standard input alone")
 
 
+def test_separator_anywhere(d):
+    sandbox = d.berth("create")[1].strip()
+    # to this shell it is no command, and so says that it was the code
+    for arguments in (("--", sandbox, "-1"), (sandbox, "--", "-1"), ("-q", sandbox, "--", "-1")):
+        status, _, err = d.berth("exec", *arguments)
+        same((status, "-1" in err), (127, True))
+    same(d.berth("exec", sandbox, "--", "echo --")[1], "--\n")
+    status, _, err = d.berth("put", sandbox, "--", "-f", "-g")
+    one_line(err, "-f", "No such file")
+    d.berth("destroy", sandbox)
+
+
+def test_arguments_of_any_bytes(d):
+    raw = b"\xff\x80"
+    sandbox = d.berth("create")[1].strip()
+    for arguments in (("run", raw), ("run", "-l", raw, "x"), ("run", "-t", raw, "x"), ("run", "-m", raw, "x"),
+                      ("run", "-e", raw, "x"), ("run", "-e", b"A=" + raw, "x"), ("run", "--tenant", raw, "x"),
+                      ("run", "--task", raw, "x"), ("run", "--wait-timeout", raw, "x"),
+                      ("run", "--upload", raw + b":x", "x"), ("run", "--max-size", raw, "x"), ("create", "-l", raw),
+                      ("exec", raw, "x"), ("exec", "-e", raw, sandbox, "x"), ("put", raw, "/dev/null", "x"),
+                      ("put", sandbox, raw, "x"), ("get", raw, "x", "y"), ("get", sandbox, raw, "y"), ("ls", raw),
+                      ("ls", sandbox, raw), ("destroy", raw), ("pool", "set", raw, "1"), ("pool", "fill", raw),
+                      ("template", "show", raw), ("template", "validate", raw), ("list", raw), ("top", "-d", raw),
+                      ("status", "--socket", raw), ("--" + "x",), (raw,), ("run", b"--" + raw, "x")):
+        done = subprocess.run([BERTH, *arguments], env=d.environ(), stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=LIMIT_S, check=False)
+        assert done.returncode > 0, (arguments, done)
+        assert b"CRITICAL" not in done.stderr and b"WARNING" not in done.stderr, (arguments, done.stderr)
+        assert done.stderr.startswith(b"berth: ") or arguments[0] == "run", (arguments, done.stderr)
+    d.berth("destroy", sandbox)
+
+
+def test_socket_in_any_script(_):
+    with tempfile.TemporaryDirectory(prefix="berth-cli-") as folder:
+        for name in ("jos\u00e9", "\u540d"):
+            path = os.path.join(folder, name, "s")
+            done = subprocess.run([BERTHD, "--socket", path, "--config", "/dev/null", "--socket-group", "",
+                                   "--uri", "test:///refused"], env={**os.environ, "LC_ALL": "C.UTF-8"},
+                                  capture_output=True, timeout=LIMIT_S, check=False)
+            # it got as far as libvirt
+            assert b"does not answer" in done.stderr, done.stderr
+
+
 def test_destroyed_twice_is_no_error(d):
     sandbox = d.berth("create")[1].strip()
     same(d.berth("destroy", sandbox), (0, "", ""))
