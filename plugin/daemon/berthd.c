@@ -3,10 +3,12 @@
  * the same backwards. */
 #include <errno.h>
 #include <glib-unix.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "plugin/bus/berth-bus-names.h"
@@ -376,6 +378,10 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
 
   signal (SIGPIPE, SIG_IGN);
+  /* every mode that is made here is meant: QEMU, another user, walks through folders of ours */
+  umask (022);
+  /* the options are read in it: a path may be in any script */
+  setlocale (LC_CTYPE, "");
   config = read_settings (&arguments, argv, &error);
   if (config == NULL)
     return complain (STATUS_USAGE, error->message);

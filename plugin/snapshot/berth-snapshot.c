@@ -17,7 +17,8 @@
 #define KEY_SHORT 16 /* characters of the key in the folder's name */
 #define UNFINISHED ".part"
 #define READ_SIZE (1024 * 1024)
-#define TENANT_MARK "@" /* between template and tenant; neither name may have it */
+#define FOLDER_MODE 0711 /* QEMU's user walks through to its file and sees nothing else */
+#define TENANT_MARK "@"  /* between template and tenant; neither name may have it */
 
 static const char *const file_names[] = { "ram", "state" };
 typedef enum
@@ -234,6 +235,20 @@ snapshot_make_ram (BerthSnapshot *self, guint memory_mb, uid_t uid, gid_t gid, G
   return ok;
 }
 
+/* Whatever our umask is, and was when it was made: root's QEMU is another user. One's own is not,
+ * and a folder that is there already stays as private as it was made. */
+static gboolean
+make_folder (const char *path, GError **error)
+{
+  struct stat status;
+
+  if (g_mkdir_with_parents (path, FOLDER_MODE) != 0 || stat (path, &status) != 0
+      || (geteuid () == 0 && (status.st_mode & FOLDER_MODE) != FOLDER_MODE
+          && chmod (path, (status.st_mode | FOLDER_MODE) & 07777) != 0))
+    return fail_errno (error, path);
+  return TRUE;
+}
+
 BerthSnapshot *
 berth_snapshot_begin (const char *dir, const char *name, const char *key, guint memory_mb,
                       uid_t owner_uid, gid_t owner_gid, GError **error)
@@ -241,19 +256,12 @@ berth_snapshot_begin (const char *dir, const char *name, const char *key, guint 
   g_autoptr (BerthSnapshot) self = snapshot_new (dir, name, key);
   g_autofree char *unfinished = g_strconcat (self->final_dir, UNFINISHED, NULL);
 
-  /* 0711: QEMU's user walks through to its file and sees nothing else */
-  if (g_mkdir_with_parents (dir, 0711) != 0)
-    {
-      fail_errno (error, dir);
-      return NULL;
-    }
+  if (!make_folder (dir, error))
+    return NULL;
   remove_folder (unfinished);
   snapshot_set_dir (self, unfinished);
-  if (g_mkdir (unfinished, 0711) != 0)
-    {
-      fail_errno (error, unfinished);
-      return NULL;
-    }
+  if (!make_folder (unfinished, error))
+    return NULL;
   if (!snapshot_make_ram (self, memory_mb, owner_uid, owner_gid, error))
     return NULL;
   return g_steal_pointer (&self);

@@ -211,6 +211,40 @@ test_is_for_its_hardware (Fixture *fixture, gconstpointer data)
   throw_away (found);
 }
 
+static guint
+get_mode (const char *path)
+{
+  struct stat status;
+
+  g_assert_no_errno (stat (path, &status));
+  return status.st_mode & 07777;
+}
+
+/* QEMU's user finds its way, also into a folder that was made under such a umask before. */
+static void
+test_any_umask (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *dir = g_build_filename (fixture->dir, "private", NULL);
+  mode_t before = umask (077);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_no_errno (g_mkdir (dir, 0700));
+  for (guint i = 0; i < 2; i++)
+    {
+      BerthSnapshot *self
+          = berth_snapshot_begin (dir, "python", KEY_A, 1, getuid (), getgid (), &error);
+      g_autofree char *folder = NULL;
+
+      g_assert_no_error (error);
+      folder = g_path_get_dirname (berth_snapshot_get_ram_path (self));
+      g_assert_cmphex (get_mode (folder), ==, geteuid () == 0 ? 0711 : 0700);
+      g_assert_cmphex (get_mode (dir), ==, geteuid () == 0 ? 0711 : 0700);
+      berth_snapshot_unref (self);
+    }
+  umask (before);
+  g_assert_no_errno (g_rmdir (dir));
+}
+
 static void
 test_unfinished_leaves_nothing (Fixture *fixture, gconstpointer data)
 {
@@ -402,6 +436,7 @@ main (int argc, char **argv)
   ADD ("tampering-is-seen-at-once", test_tampering_is_seen_at_once);
   ADD ("deleted-is-seen", test_deleted_is_seen);
   ADD ("is-for-its-hardware", test_is_for_its_hardware);
+  ADD ("any-umask", test_any_umask);
   ADD ("unfinished-leaves-nothing", test_unfinished_leaves_nothing);
   ADD ("old-leaves-new-alone", test_old_leaves_new_alone);
   ADD ("clean-keeps-what-is-not-its-own", test_clean_keeps_what_is_not_its_own);
