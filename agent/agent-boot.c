@@ -12,10 +12,12 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent-file.h"
+#include "agent-filter.h"
 #include "agent-identity.h"
 #include "agent-language.h"
 #include "agent-lockdown.h"
@@ -24,6 +26,10 @@
 #define WAIT_MS 10000u
 #define RUNNERS "/run/berth"
 #define NEW_ROOT "/new"
+/* Of the space that guests write to, in percent: /tmp with /var/tmp, and /dev/shm. The rest is the
+ * home's. */
+#define SCRATCH_SHARE 25u
+#define SHM_SHARE 10u
 
 static unsigned
 clamp (unsigned long value, unsigned min, unsigned max)
@@ -205,7 +211,44 @@ wait_for_port (void)
   return fd;
 }
 
-/* Stacks the layers under a tmpfs that bounds all that is ever written in this guest. */
+/* A tmpfs of so many percent of the memory, and of a file for each of its pages. */
+static void
+mount_space (const char *target, unsigned long flags, unsigned mode, unsigned percent)
+{
+  struct sysinfo memory = { .mem_unit = 1 };
+  unsigned long long bytes;
+  char text[96];
+
+  sysinfo (&memory);
+  bytes = (unsigned long long)memory.totalram * memory.mem_unit / 100 * percent;
+  snprintf (text, sizeof text, "mode=%o,size=%llu,nr_inodes=%llu", mode, bytes, bytes / 4096);
+  boot_mount ("space", target, "tmpfs", flags, text);
+  /* large pages for what is known to be large, as a file that is put: a third of the time for its
+   * writing. A kernel without them refuses, and misses nothing else. */
+  mount (NULL, target, NULL, MS_REMOUNT | flags, "huge=within_size");
+}
+
+/* All that is ever written in this guest goes to one of these. None takes another's room, and all
+ * together are bounded: were they full, the next interpreter must still find memory to start in. */
+static void
+mount_spaces (unsigned percent)
+{
+  const unsigned scratch = percent * SCRATCH_SHARE / 100, shm = percent * SHM_SHARE / 100;
+
+  mount_space ("/space", 0, 0755, percent - scratch - shm);
+  mount_space ("/scratch", 0, 0755, scratch);
+  mount_space ("/shm", MS_NOSUID | MS_NODEV, 01777, shm);
+  mkdir ("/space/upper", 0755);
+  mkdir ("/space/work", 0755);
+  mkdir ("/space/home", 0755);
+  mkdir ("/scratch/tmp", 0755);
+  mkdir ("/scratch/var-tmp", 0755);
+  if (chown ("/space/home", BERTH_AGENT_UID, BERTH_AGENT_UID) != 0
+      || chmod ("/scratch/tmp", 01777) != 0 || chmod ("/scratch/var-tmp", 01777) != 0)
+    berth_agent_boot_fail ("the home can't be made");
+}
+
+/* Stacks the layers under what the agent writes into the system. */
 static void
 mount_root (const BerthAgentBootOptions *options)
 {
@@ -218,26 +261,14 @@ mount_root (const BerthAgentBootOptions *options)
       wait_for_disk (i);
       snprintf (device, sizeof device, "/dev/vd%c", (char)('a' + i));
       snprintf (target, sizeof target, "/layer%u", i);
-      boot_mount (device, target, "erofs", MS_RDONLY, NULL);
+      boot_mount (device, target, "erofs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
       /* overlayfs wants the uppermost first */
       snprintf (joined, sizeof joined, "%s%s%.900s", target, i > 0 ? ":" : "", lower);
       strcpy (lower, joined);
     }
-  snprintf (text, sizeof text, "mode=0755,size=%u%%", options->space_percent);
-  boot_mount ("space", "/space", "tmpfs", 0, text);
-  /* large pages for what is known to be large, as a file that is put: a third of the time for its
-   * writing. A kernel without them refuses, and misses nothing else. */
-  mount (NULL, "/space", NULL, MS_REMOUNT, "huge=within_size");
-  mkdir ("/space/upper", 0755);
-  mkdir ("/space/work", 0755);
-  mkdir ("/space/home", 0755);
-  mkdir ("/space/tmp", 0755);
-  mkdir ("/space/shm", 0755);
-  if (chown ("/space/home", BERTH_AGENT_UID, BERTH_AGENT_UID) != 0
-      || chmod ("/space/tmp", 01777) != 0 || chmod ("/space/shm", 01777) != 0)
-    berth_agent_boot_fail ("the home can't be made");
+  mount_spaces (options->space_percent);
   snprintf (text, sizeof text, "lowerdir=%s,upperdir=/space/upper,workdir=/space/work", lower);
-  boot_mount ("root", NEW_ROOT, "overlay", 0, text);
+  boot_mount ("root", NEW_ROOT, "overlay", MS_NOSUID | MS_NODEV, text);
 }
 
 static void
@@ -281,14 +312,14 @@ mount_rest (void)
     }
   mkdir (NEW_ROOT "/home", 0755);
   bind_space ("/space/home", NEW_ROOT BERTH_AGENT_HOME);
-  bind_space ("/space/tmp", NEW_ROOT "/tmp");
+  bind_space ("/scratch/tmp", NEW_ROOT "/tmp");
+  bind_space ("/scratch/var-tmp", NEW_ROOT "/var/tmp");
   mkdir (NEW_ROOT "/dev", 0755);
   if (!berth_agent_lockdown_devices (NEW_ROOT "/dev"))
     berth_agent_boot_fail ("/dev can't be made");
   boot_mount ("devpts", NEW_ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
               "newinstance,ptmxmode=0666,mode=0620,gid=5");
-  /* no tmpfs of its own: both full, they would leave the next interpreter no memory to start in */
-  bind_space ("/space/shm", NEW_ROOT "/dev/shm");
+  bind_space ("/shm", NEW_ROOT "/dev/shm");
   boot_mount ("proc", NEW_ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2");
   boot_mount ("sys", NEW_ROOT "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
@@ -335,5 +366,10 @@ berth_agent_boot (BerthAgentBootOptions *out_options)
     berth_agent_boot_fail ("the programs' user can't be made");
   berth_agent_lockdown_loopback ();
   berth_agent_lockdown_kernel ();
+  out_options->root_fd = berth_agent_lockdown_files ();
+  if (out_options->root_fd < 0)
+    berth_agent_boot_fail ("the system can't be made read-only");
+  if (!berth_agent_filter_install ())
+    berth_agent_boot_fail ("the programs' calls can't be filtered");
   return port;
 }

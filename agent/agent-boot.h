@@ -13,6 +13,7 @@ typedef struct
   BerthLanguage language; /* berth.language=NAME: whose interpreter stands by */
   unsigned reserve_mb;    /* berth.reserve-mb=N: memory that programs never get */
   unsigned space_percent; /* berth.space-percent=N: of memory, for all that is written */
+  int root_fd;            /* of what was booted: as in BerthAgentConfig */
 } BerthAgentBootOptions;
 
 void berth_agent_boot_options_parse (BerthAgentBootOptions *self, const char *cmdline);

@@ -22,6 +22,7 @@ typedef struct
   const char *runners; /* folder of python/ and javascript.js, absolute */
   const char *streams; /* folder for the named pipes of sessions, absolute, not listable */
   BerthAgentHolder *holder; /* of the standard input of sessions */
+  int root_fd;              /* of a guest: its root, writable, which no program sees so */
   BerthLanguage language;   /* of the standby; NONE: no standby */
   unsigned identities;      /* that came; until the first one, only the host's own rehearsal runs */
 } BerthAgentConfig;

@@ -54,9 +54,9 @@ berth_agent_file_write (int dir_fd, const char *name, const char *text)
 /* Makes this the whole of a file in a folder that is the agent's alone: an overlay takes several
  * times as long to make a new one. */
 bool
-berth_agent_file_rewrite (const char *path, mode_t mode, const char *text)
+berth_agent_file_rewrite (int dir_fd, const char *name, mode_t mode, const char *text)
 {
-  int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+  int fd = openat (dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
   bool ok
       = fd >= 0 && berth_agent_file_write_all (fd, text, strlen (text)) && fchmod (fd, mode) == 0;
   int saved_errno = errno;

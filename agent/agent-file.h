@@ -10,7 +10,7 @@
 void berth_agent_file_close (int *fd);
 bool berth_agent_file_write_all (int fd, const void *bytes, size_t size);
 bool berth_agent_file_write (int dir_fd, const char *name, const char *text);
-bool berth_agent_file_rewrite (const char *path, mode_t mode, const char *text);
+bool berth_agent_file_rewrite (int dir_fd, const char *name, mode_t mode, const char *text);
 bool
 berth_agent_file_create (int dir_fd, const char *name, mode_t mode, const void *bytes, size_t size);
 ssize_t berth_agent_file_read (int dir_fd, const char *name, char *out_text, size_t size);

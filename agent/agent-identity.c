@@ -92,7 +92,7 @@ is_hostname (const char *name, size_t size)
 
 /* A clone that has rehearsed under its own name has it already. */
 static bool
-set_name (BerthAgentName *current, const BerthIdentity *identity)
+set_name (int root_fd, BerthAgentName *current, const BerthIdentity *identity)
 {
   char text[2 * sizeof identity->hostname + 64], id[40];
 
@@ -102,17 +102,17 @@ set_name (BerthAgentName *current, const BerthIdentity *identity)
   if (sethostname (identity->hostname, strlen (identity->hostname)) != 0)
     return false;
   snprintf (text, sizeof text, "%s\n", identity->hostname);
-  if (!berth_agent_file_rewrite ("/etc/hostname", 0644, text))
+  if (!berth_agent_file_rewrite (root_fd, "etc/hostname", 0644, text))
     return false;
   /* one address for localhost: of two, clients such as Node.js's fetch try the first alone, ::1 */
   snprintf (text, sizeof text,
             "127.0.0.1 localhost\n::1 ip6-localhost ip6-loopback\n127.0.1.1 %s\n",
             identity->hostname);
-  if (!berth_agent_file_rewrite ("/etc/hosts", 0644, text))
+  if (!berth_agent_file_rewrite (root_fd, "etc/hosts", 0644, text))
     return false;
   for (int i = 0; i < 16; i++)
     snprintf (id + 2 * i, 4, "%02x\n", identity->machine_id[i]);
-  if (!berth_agent_file_rewrite ("/etc/machine-id", 0444, id))
+  if (!berth_agent_file_rewrite (root_fd, "etc/machine-id", 0444, id))
     return false;
   memcpy (current->hostname, identity->hostname, sizeof identity->hostname);
   memcpy (current->machine_id, identity->machine_id, sizeof identity->machine_id);
@@ -134,7 +134,7 @@ berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *i
     }
   if (config->is_init
       && (!mix_seed (identity->seed, sizeof identity->seed) || !set_clock (identity->realtime_ns)
-          || !set_name (current, identity)))
+          || !set_name (config->root_fd, current, identity)))
     return false;
   if (getrandom (out_done->random, sizeof out_done->random, 0) != sizeof out_done->random
       || clock_gettime (CLOCK_REALTIME, &now) != 0)

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -76,7 +77,7 @@ berth_agent_lockdown_kernel (void)
     { "kernel/perf_event_paranoid", "3" },
     { "kernel/unprivileged_bpf_disabled", "1" },
     { "kernel/unprivileged_userns_clone", "0" },
-    { "kernel/yama/ptrace_scope", "1" },
+    { "kernel/yama/ptrace_scope", "2" },
     { "kernel/io_uring_disabled", "2" },
     { "kernel/kexec_load_disabled", "1" },
     { "kernel/panic_on_oops", "1" },
@@ -102,6 +103,48 @@ berth_agent_lockdown_kernel (void)
     berth_agent_file_write (fd, settings[i].name, settings[i].value);
   if (fd >= 0)
     close (fd);
+}
+
+/* What tells of the kernel and its machine, and serves no program. */
+static void
+close_proc_files (void)
+{
+  static const char *const names[]
+      = { "acpi",       "asound",   "buddyinfo", "bus",           "config.gz",   "consoles",
+          "crypto",     "dma",      "driver",    "dynamic_debug", "execdomains", "fb",
+          "interrupts", "iomem",    "ioports",   "irq",           "kallsyms",    "kcore",
+          "key-users",  "keys",     "kmsg",      "kpagecgroup",   "kpagecount",  "kpageflags",
+          "misc",       "modules",  "mtrr",      "pagetypeinfo",  "sched_debug", "schedstat",
+          "scsi",       "slabinfo", "softirqs",  "sysrq-trigger", "timer_list",  "vmallocinfo",
+          "zoneinfo" };
+  int fd = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+  for (size_t i = 0; fd >= 0 && i < sizeof names / sizeof names[0]; i++)
+    fchmodat (fd, names[i], 0, 0);
+  if (fd >= 0)
+    close (fd);
+}
+
+static bool
+make_read_only (const char *path, unsigned long flags)
+{
+  return mount (NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | flags, NULL) == 0;
+}
+
+/* Makes the system and the kernel's settings read-only, whoever a program becomes. The agent's own
+ * way to the root, for what a clone is called: a descriptor; -1 when it could not be done. */
+int
+berth_agent_lockdown_files (void)
+{
+  const unsigned long flags = MS_NOSUID | MS_NODEV;
+  int root = (int)syscall (SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+  close_proc_files ();
+  if (root >= 0 && mount ("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL) == 0
+      && make_read_only ("/proc/sys", flags | MS_NOEXEC) && make_read_only ("/", flags))
+    return root;
+  berth_agent_file_close (&root);
+  return -1;
 }
 
 static bool

@@ -6,6 +6,7 @@
 
 bool berth_agent_lockdown_devices (const char *dev);
 void berth_agent_lockdown_kernel (void);
+int berth_agent_lockdown_files (void);
 bool berth_agent_lockdown_groups (unsigned reserve_mb);
 bool berth_agent_lockdown_user (void);
 void berth_agent_lockdown_loopback (void);

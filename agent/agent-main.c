@@ -102,6 +102,7 @@ run_in_guest (BerthAgent *agent)
                               .streams = "/run/streams" };
   int port = berth_agent_boot (&options);
 
+  config.root_fd = options.root_fd;
   config.language = options.language;
   if (!berth_agent_init (agent, &config)
       || !berth_agent_groups_open (&agent->groups, BERTH_AGENT_CGROUP)

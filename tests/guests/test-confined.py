@@ -154,21 +154,38 @@ attempt("reboot", call, 169, 0xfee1dead, 672274793, 0x1234567, 0)
 attempt("bpf", call, 321, 0, ctypes.create_string_buffer(128), 128)
 attempt("perf_event_open", call, 298, ctypes.create_string_buffer(b"\\0\\0\\0\\0\\x80", 128), 0, -1, -1, 0)
 attempt("userfaultfd", call, 323, 0)
+attempt("io_uring_setup", call, 425, 1, ctypes.create_string_buffer(120))
+attempt("user-mode userfaultfd", call, 323, 1)
+attempt("keyctl", call, 250, 0, -3, 0)
+attempt("add_key", call, 248, b"user", b"mine", b"x", 1, -3)
+attempt("modify_ldt", call, 154, 0, 0, 0)
+attempt("fanotify_init", call, 300, 0x200, 0)
 attempt("swapon", call, 167, b"real.ko", 0)
 attempt("acct", call, 163, b"real.ko")
 attempt("open_by_handle_at", call, 304, real, ctypes.create_string_buffer(b"\\x08", 64), 0)
 attempt("sysrq", write, "/proc/sysrq-trigger", b"b")
 with open("/proc/sys/kernel/modules_disabled") as file:
     outcomes["modules_disabled"] = file.read()
-with open("/proc/kallsyms") as file:
-    outcomes["addresses"] = file.readline().split()[0]
+with open("/proc/self/status") as file:
+    outcomes["Seccomp"] = [line.split()[1] for line in file if line.startswith("Seccomp:")]
+for name in ("kallsyms", "modules", "iomem", "interrupts", "timer_list", "zoneinfo", "bus/pci/devices"):
+    attempt("/proc/" + name, read, "/proc/" + name)
+for name in ("cpuinfo", "meminfo", "stat", "uptime", "loadavg", "version", "filesystems", "mounts", "vmstat", "diskstats",
+             "swaps", "net/dev", "sys/kernel/osrelease"):
+    attempt("/proc/" + name, read, "/proc/" + name)
 with open("/proc/cpuinfo") as file:
     outcomes["VMs in the VM"] = sorted({"svm", "vmx"} & set(file.read().split()))
 """, {"log by syslog": "EPERM", "log's size": "EPERM", "/proc/kmsg": "EACCES", "a module": True,
       "finit_module": "EPERM", "init_module": "EPERM", "delete_module": "EPERM",
-      "kexec_load": "EPERM", "reboot": "EPERM", "bpf": "EPERM", "perf_event_open": "EACCES",
-      "userfaultfd": "EPERM", "swapon": "EPERM", "acct": "EPERM", "open_by_handle_at": "EPERM",
-      "sysrq": "EACCES", "modules_disabled": "1\n", "addresses": "0000000000000000", "VMs in the VM": []})
+      "kexec_load": "EPERM", "reboot": "EPERM", "bpf": "EPERM", "perf_event_open": "EPERM", "io_uring_setup": "EPERM",
+      "user-mode userfaultfd": "EPERM", "keyctl": "EPERM", "add_key": "EPERM", "modify_ldt": "EPERM",
+      "fanotify_init": "EPERM", "Seccomp": ["2"], "userfaultfd": "EPERM", "swapon": "EPERM", "acct": "EPERM", "open_by_handle_at": "EPERM",
+      "sysrq": "EACCES", "modules_disabled": "1\n", "VMs in the VM": [],
+      **{"/proc/" + name: "EACCES" for name in ("kallsyms", "modules", "iomem", "interrupts", "timer_list", "zoneinfo",
+                                                "bus/pci/devices")},
+      **{"/proc/" + name: "done" for name in ("cpuinfo", "meminfo", "stat", "uptime", "loadavg", "version",
+                                              "filesystems", "mounts", "vmstat", "diskstats", "swaps", "net/dev",
+                                              "sys/kernel/osrelease")}})
 
 
 def test_privileges():
@@ -271,11 +288,10 @@ def test_files_of_others():
     same(shell().tell("""
 find / -path /proc -prune -o -path '/home/user/*' -prune -o -path '/tmp/*' -prune -o \
   -writable ! -type l -print 2>/dev/null | grep -v '^/dev/pts/[0-9]' | sort"""), WRITABLE)
-    # who may write these may watch the pressure; the last one looks writable, and is tried below
+    # who may write these may watch the pressure
     same(shell().tell("find /proc/[a-z]* -path /proc/self -prune -o -path /proc/thread-self -prune -o "
                       "-writable -type f -print 2>/dev/null | sort"),
-         "/proc/pressure/cpu\n/proc/pressure/io\n/proc/pressure/memory\n"
-         "/proc/sys/kernel/ns_last_pid\n")
+         "/proc/pressure/cpu\n/proc/pressure/io\n/proc/pressure/memory\n")
     python().attempt("""
 attempt("list /root", os.listdir, "/root")
 attempt("list /run/streams", os.listdir, "/run/streams")
@@ -297,12 +313,51 @@ attempt("cgroup: leave", write, "/sys/fs/cgroup/cgroup.procs", b"0")
 attempt("cgroup: pids.max", write, group + "/pids.max", b"max")
 attempt("cgroup: memory.max", write, os.path.dirname(group) + "/memory.max", b"max")
 attempt("oom_score_adj", write, "/proc/self/oom_score_adj", b"-1000")
-""", {"list /root": "EACCES", "list /run/streams": "EACCES", "add to /etc/passwd": "EACCES", "hard link": "EPERM", "rename": "EXDEV",
-      "remove a runner": "EACCES", "new library": "EACCES", "new preload": "EACCES",
-      "/sys": "EROFS", "/proc/sys": "EACCES", "next pid": "EPERM",
+""", {"list /root": "EACCES", "list /run/streams": "EACCES", "add to /etc/passwd": "EROFS", "hard link": "EXDEV", "rename": "EXDEV",
+      "remove a runner": "EACCES", "new library": "EROFS", "new preload": "EROFS",
+      "/sys": "EROFS", "/proc/sys": "EROFS", "next pid": "EROFS",
       "cgroup: new": "EACCES", "cgroup: below": True,
       "cgroup: new below": "EACCES", "cgroup: leave": "EACCES", "cgroup: pids.max": "EACCES",
       "cgroup: memory.max": "EACCES", "oom_score_adj": "EACCES"})
+
+
+def test_mounts_are_restricted():
+    """No set-user-ID program and no device works anywhere, and the system is read-only to root, too."""
+    python().attempt("""
+with open("/proc/self/mounts") as file:
+    mounts = {words[1]: words[3].split(",") for words in map(str.split, file)}
+for path in ("/", "/home/user", "/tmp", "/var/tmp", "/dev/shm", "/proc", "/proc/sys", "/sys", "/run", "/sys/fs/cgroup"):
+    outcomes[path] = [flag for flag in ("ro", "nosuid", "nodev") if flag in mounts[path]]
+outcomes["/dev"] = "nosuid" in mounts["/dev"]
+with open("/etc/hosts") as file:
+    outcomes["localhost"] = [line.split()[0] for line in file if "localhost" in line.split()[1:]]
+""", {**{path: ["ro", "nosuid", "nodev"] for path in ("/", "/proc/sys", "/sys")},
+      **{path: ["nosuid", "nodev"] for path in ("/home/user", "/tmp", "/var/tmp", "/dev/shm", "/proc", "/run",
+                                                "/sys/fs/cgroup")},
+      "/dev": True, "localhost": ["127.0.0.1"]})
+
+
+def test_memory_of_another_interpreter():
+    """What a program leaves running can't look into the interpreter of the exec that comes after it."""
+    _, session, _ = pool()
+    session.tell("""
+import subprocess
+watcher = subprocess.Popen(["python3", "-c", '''
+import ctypes, errno, os, sys
+sys.stdin.readline()
+libc, outcomes = ctypes.CDLL(None, use_errno=True), set()
+for pid in (name for name in os.listdir("/proc") if name.isdigit() and name != str(os.getpid())):
+    try:
+        open(f"/proc/{pid}/mem", "rb").close()
+        outcomes.add("mem")
+    except OSError as error:
+        outcomes.add(errno.errorcode[error.errno])
+    if libc.ptrace(0x4206, int(pid), 0, 0) == 0:
+        outcomes.add("ptrace")
+print(sorted(outcomes), flush=True)
+'''], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+""")
+    same(session.tell("print(watcher.communicate('go\\n')[0], end='')"), "['EACCES']\n")
 
 
 def test_network_and_names():
@@ -318,6 +373,7 @@ attempt("world by UDP", connect, socket.AF_INET, socket.SOCK_DGRAM, ("192.0.2.1"
 attempt("world by IPv6", connect, socket.AF_INET6, socket.SOCK_STREAM, ("2001:db8::1", 80))
 attempt("host by vsock", connect, 40, socket.SOCK_STREAM, (2, 1024))
 attempt("raw", socket.socket, socket.AF_INET, socket.SOCK_RAW, 1)
+attempt("multipath", socket.socket, socket.AF_INET, socket.SOCK_STREAM, 262)
 attempt("packet", socket.socket, socket.AF_PACKET, socket.SOCK_RAW)
 attempt("crypto", socket.socket, socket.AF_ALG, socket.SOCK_SEQPACKET)
 with socket.create_server(("127.0.0.1", 0)) as server:
@@ -331,7 +387,7 @@ attempt("time of day", call, 164, ctypes.create_string_buffer(16), 0)
 attempt("clock's pace", call, 159, ctypes.create_string_buffer(b"\\x02", 256))
 """, {"interfaces": ["lo"], "host by default route": "ENETUNREACH", "world by UDP": "ENETUNREACH",
       "world by IPv6": "ENETUNREACH", "host by vsock": "EAFNOSUPPORT", "raw": "EPERM",
-      "packet": "EPERM", "crypto": "EAFNOSUPPORT", "loopback": "done", "low port": "EACCES",
+      "packet": "EAFNOSUPPORT", "multipath": "EPERM", "crypto": "EAFNOSUPPORT", "loopback": "done", "low port": "EACCES",
       "hostname": "EPERM", "domain name": "EPERM", "clock": "EPERM", "time of day": "EPERM",
       "clock's pace": "EPERM"})
 
@@ -461,6 +517,7 @@ def test_space_without_end():
         result = bomb(python(), FILL.format(place), 0, "oom")
         full[place] = result["stdout"].strip()
     print(f"# {full}")
+    assert all("No space left" in end for end in full.values() if end), full
     bomb(python(), "import os\nos._exit(3)", 3)  # a fresh interpreter has room to start
     same(python().tell("""
 import os
@@ -476,6 +533,34 @@ try:
 except OSError as error: print(i, error.strerror)
 """, 0, "oom")
     python().tell("import shutil\nshutil.rmtree('many')")
+
+
+def test_spaces_are_apart():
+    """What fills one by bytes or by files leaves the others' room."""
+    for place in ("/tmp", "/dev/shm"):
+        bomb(python(), FILL.format(place), 0)
+        bomb(python(), f"""
+import errno, os
+os.mkdir("{place}/many")
+try:
+    for i in range(1 << 20): os.close(os.open(f"{place}/many/{{i}}", os.O_CREAT, 0o600))
+except OSError as error: print(errno.errorcode[error.errno])
+""", 0)
+    same(python().tell("""
+import os
+for place in ("/tmp", "/dev/shm"):
+    try: os.mkdir(place + "/more")
+    except OSError as error: print(error.strerror)
+with open("home-has-room", "wb") as file: print(file.write(bytes(32 << 20)) >> 20)
+for i in range(2000): os.close(os.open(f"home-{i}", os.O_CREAT, 0o600))
+"""), "No space left on device\nNo space left on device\n32\n")
+    python().tell("""
+import glob, os, shutil
+for place in ("/tmp", "/dev/shm"):
+    os.remove(place + "/hog")
+    shutil.rmtree(place + "/many")
+for name in glob.glob("home-*"): os.remove(name)
+""")
 
 
 def test_kernel_objects_without_end():
