@@ -4,13 +4,13 @@
 #include "plugin/cli/berth-cli-json.h"
 
 #include <math.h>
+#include <string.h>
 
 static void append_value (GString *text, GVariant *value);
 
 static void
-append_string (GString *text, const char *string)
+append_characters (GString *text, const char *string)
 {
-  g_string_append_c (text, '"');
   for (const char *at = string; *at != '\0'; at++)
     {
       guchar byte = (guchar)*at;
@@ -26,6 +26,39 @@ append_string (GString *text, const char *string)
         g_string_append_printf (text, "\\u%04x", (guchar) * ++at);
       else
         g_string_append_c (text, (char)byte);
+    }
+}
+
+static void
+append_string (GString *text, const char *string)
+{
+  g_string_append_c (text, '"');
+  append_characters (text, string);
+  g_string_append_c (text, '"');
+}
+
+/* As a string, too: NUL is a character, and what is no UTF-8 is U+FFFD. */
+static void
+append_bytes (GString *text, GVariant *value)
+{
+  gsize size;
+  const char *data = g_variant_get_fixed_array (value, &size, 1);
+  const char *end = data + size;
+
+  g_string_append_c (text, '"');
+  while (size > 0 && data <= end)
+    {
+      const char *nul = memchr (data, '\0', (gsize)(end - data));
+      g_autofree char *valid = NULL;
+
+      if (nul == NULL)
+        nul = end;
+      if (nul > data)
+        valid = g_utf8_make_valid (data, nul - data);
+      append_characters (text, valid != NULL ? valid : "");
+      if (nul < end)
+        g_string_append (text, "\\u0000");
+      data = nul + 1;
     }
   g_string_append_c (text, '"');
 }
@@ -109,6 +142,11 @@ append_value (GString *text, GVariant *value)
       append_inner (text, value);
       break;
     case G_VARIANT_CLASS_ARRAY:
+      if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
+        append_bytes (text, value);
+      else
+        append_container (text, value);
+      break;
     case G_VARIANT_CLASS_TUPLE:
       append_container (text, value);
       break;

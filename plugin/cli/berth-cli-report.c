@@ -167,6 +167,7 @@ typedef enum
 typedef struct
 {
   const char *key;
+  const char *bytes; /* key of what it was where it was no string, or NULL */
   Absent absent;
   const char *const *inner; /* keys of the dictionary that it is, or NULL */
 } ResultKey;
@@ -177,22 +178,22 @@ static const char *const usage_keys[] = { "cpu_ms", "memory_peak_mb", NULL };
 
 /* contract.md's result object; "error" stands between these two. */
 static const ResultKey result_head[] = {
-  { "stdout", ABSENT_EMPTY, NULL },
-  { "stderr", ABSENT_EMPTY, NULL },
-  { "exit_code", ABSENT_NULL, NULL },
-  { "timed_out", ABSENT_FALSE, NULL },
-  { "oom", ABSENT_FALSE, NULL },
-  { "stdout_truncated", ABSENT_FALSE, NULL },
-  { "stderr_truncated", ABSENT_FALSE, NULL },
+  { "stdout", "stdout_bytes", ABSENT_EMPTY, NULL },
+  { "stderr", "stderr_bytes", ABSENT_EMPTY, NULL },
+  { "exit_code", NULL, ABSENT_NULL, NULL },
+  { "timed_out", NULL, ABSENT_FALSE, NULL },
+  { "oom", NULL, ABSENT_FALSE, NULL },
+  { "stdout_truncated", NULL, ABSENT_FALSE, NULL },
+  { "stderr_truncated", NULL, ABSENT_FALSE, NULL },
 };
 static const ResultKey result_tail[] = {
-  { "template", ABSENT_NULL, NULL },
-  { "sandbox_id", ABSENT_NULL, NULL },
-  { "warm_hit", ABSENT_FALSE, NULL },
-  { "start", ABSENT_NULL, NULL },
-  { "timing", ABSENT_NULL, timing_keys },
-  { "usage", ABSENT_NULL, usage_keys },
-  { "destroy_unconfirmed", ABSENT_FALSE, NULL },
+  { "template", NULL, ABSENT_NULL, NULL },
+  { "sandbox_id", NULL, ABSENT_NULL, NULL },
+  { "warm_hit", NULL, ABSENT_FALSE, NULL },
+  { "start", NULL, ABSENT_NULL, NULL },
+  { "timing", NULL, ABSENT_NULL, timing_keys },
+  { "usage", NULL, ABSENT_NULL, usage_keys },
+  { "destroy_unconfirmed", NULL, ABSENT_FALSE, NULL },
 };
 
 static GVariant *
@@ -206,11 +207,15 @@ absent_value (Absent absent)
 }
 
 static void
-add_or_null (GVariantBuilder *builder, GVariant *dictionary, const char *key, Absent absent)
+add_or_null (GVariantBuilder *builder, GVariant *dictionary, const char *key, const char *bytes,
+             Absent absent)
 {
-  g_autoptr (GVariant) value
-      = dictionary != NULL ? g_variant_lookup_value (dictionary, key, NULL) : NULL;
+  g_autoptr (GVariant) value = NULL;
 
+  if (dictionary != NULL && bytes != NULL)
+    value = g_variant_lookup_value (dictionary, bytes, G_VARIANT_TYPE_BYTESTRING);
+  if (dictionary != NULL && value == NULL)
+    value = g_variant_lookup_value (dictionary, key, NULL);
   g_variant_builder_add (builder, "{sv}", key, value != NULL ? value : absent_value (absent));
 }
 
@@ -222,14 +227,14 @@ add_key (GVariantBuilder *builder, GVariant *result, const ResultKey *key)
 
   if (key->inner == NULL)
     {
-      add_or_null (builder, result, key->key, key->absent);
+      add_or_null (builder, result, key->key, key->bytes, key->absent);
       g_variant_builder_clear (&inner);
       return;
     }
   if (result != NULL)
     dictionary = g_variant_lookup_value (result, key->key, G_VARIANT_TYPE_VARDICT);
   for (guint i = 0; key->inner[i] != NULL; i++)
-    add_or_null (&inner, dictionary, key->inner[i], ABSENT_NULL);
+    add_or_null (&inner, dictionary, key->inner[i], NULL, ABSENT_NULL);
   g_variant_builder_add (builder, "{sv}", key->key, g_variant_builder_end (&inner));
 }
 

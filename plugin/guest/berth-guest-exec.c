@@ -187,8 +187,9 @@ exec_complete (BerthGuestExec *self)
       self->func (self, NULL, g_steal_pointer (&self->failure), self->user_data);
       return;
     }
-  result->stdout_data = berth_output_dup_text (self->outputs[0], &result->stdout_truncated);
-  result->stderr_data = berth_output_dup_text (self->outputs[1], &result->stderr_truncated);
+  berth_result_take_output (result,
+                            berth_output_dup_bytes (self->outputs[0], &result->stdout_truncated),
+                            berth_output_dup_bytes (self->outputs[1], &result->stderr_truncated));
   result->timed_out = (self->end.flags & BERTH_EXIT_TIMED_OUT) != 0;
   result->oom = (self->end.flags & BERTH_EXIT_OOM) != 0;
   if (self->end.signal != 0)

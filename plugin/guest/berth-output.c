@@ -172,8 +172,8 @@ drop_half_character (const guint8 *bytes, gsize size)
   return size;
 }
 
-char *
-berth_output_dup_text (BerthOutput *self, gboolean *out_truncated)
+GBytes *
+berth_output_dup_bytes (BerthOutput *self, gboolean *out_truncated)
 {
   gsize size = self->held->len;
 
@@ -182,6 +182,5 @@ berth_output_dup_text (BerthOutput *self, gboolean *out_truncated)
   if (self->is_truncated)
     size = drop_half_character (self->held->data, size);
   *out_truncated = self->is_truncated;
-  return size > 0 ? g_utf8_make_valid ((const char *)self->held->data, (gssize)size)
-                  : g_strdup ("");
+  return g_bytes_new (self->held->data, size);
 }

@@ -27,7 +27,7 @@ void berth_output_write (BerthOutput *self, const guint8 *bytes, gsize size);
 gboolean berth_output_is_drained (BerthOutput *self);
 /* Whether nobody reads the descriptor any more */
 gboolean berth_output_is_broken (BerthOutput *self);
-/* (nullable): what was captured, as UTF-8 with U+FFFD for invalid bytes; NULL for a descriptor */
-char *berth_output_dup_text (BerthOutput *self, gboolean *out_truncated);
+/* (nullable): what was captured; NULL for a descriptor */
+GBytes *berth_output_dup_bytes (BerthOutput *self, gboolean *out_truncated);
 
 G_END_DECLS

@@ -10,8 +10,10 @@ G_BEGIN_DECLS
 
 /*
  * struct _BerthResult:
- * @stdout_data: (nullable): captured, as UTF-8; NULL when it went to a descriptor
- * @stderr_data: (nullable): the same
+ * @stdout_bytes: (nullable): captured, as it was written; NULL when it went to a descriptor
+ * @stderr_bytes: (nullable): the same
+ * @stdout_data: (nullable): @stdout_bytes as UTF-8 without NUL
+ * @stderr_data: (nullable): the same of @stderr_bytes
  * @exit_code: 0..255; 128 + N for signal N; meaningless when @timed_out is set and -1
  * @timed_out: the time limit ended it (or a handler that the limit called)
  * @oom: the guest ran out of memory
@@ -31,6 +33,8 @@ G_BEGIN_DECLS
  */
 struct _BerthResult
 {
+  GBytes *stdout_bytes;
+  GBytes *stderr_bytes;
   char *stdout_data;
   char *stderr_data;
   int exit_code;
@@ -52,10 +56,14 @@ struct _BerthResult
 };
 
 BerthResult *berth_result_new (void);
-/* (transfer floating): a{sv} with contract.md's names, ready for D-Bus and for JSON: stdout,
- * stderr, exit_code (absent, i.e. null, after a time-out without a status), timed_out, oom,
- * stdout_truncated, stderr_truncated, template, sandbox_id, warm_hit, start, timing {wait_ms,
- * claim_ms, start_ms, exec_ms, destroy_ms, total_ms} as doubles, usage {cpu_ms, memory_peak_mb} */
+/* (transfer full) (nullable), both: what the program wrote, NULL for what was not captured. Once.
+ */
+void berth_result_take_output (BerthResult *self, GBytes *stdout_bytes, GBytes *stderr_bytes);
+/* (transfer floating): a{sv} with contract.md's names, ready for D-Bus and for JSON: stdout and
+ * stderr (and stdout_bytes, stderr_bytes where these strings could not say it all), exit_code
+ * (absent, i.e. null, after a time-out without a status), timed_out, oom, stdout_truncated,
+ * stderr_truncated, template, sandbox_id, warm_hit, start, timing {wait_ms, claim_ms, start_ms,
+ * exec_ms, destroy_ms, total_ms} as doubles, usage {cpu_ms, memory_peak_mb} */
 GVariant *berth_result_to_variant (const BerthResult *self);
 /* (transfer full): what berth_result_to_variant() told; a key that is missing or of another type is
  * left at its default */

@@ -3,6 +3,8 @@
  * know. */
 #include "plugin/model/berth-result-private.h"
 
+#include <string.h>
+
 /**
  * BerthResult:
  *
@@ -44,6 +46,8 @@ berth_result_free (BerthResult *self)
 {
   if (self == NULL)
     return;
+  g_clear_pointer (&self->stdout_bytes, g_bytes_unref);
+  g_clear_pointer (&self->stderr_bytes, g_bytes_unref);
   g_free (self->stdout_data);
   g_free (self->stderr_data);
   g_free (self->template_name);
@@ -65,11 +69,34 @@ berth_result_copy (const BerthResult *self)
   BerthResult *copy = berth_result_new ();
 
   *copy = *self;
+  if (self->stdout_bytes != NULL)
+    g_bytes_ref (self->stdout_bytes);
+  if (self->stderr_bytes != NULL)
+    g_bytes_ref (self->stderr_bytes);
   copy->stdout_data = g_strdup (self->stdout_data);
   copy->stderr_data = g_strdup (self->stderr_data);
   copy->template_name = g_strdup (self->template_name);
   copy->sandbox_id = g_strdup (self->sandbox_id);
   return copy;
+}
+
+static char *
+dup_text (GBytes *bytes)
+{
+  gsize size;
+  const char *data = g_bytes_get_data (bytes, &size);
+
+  /* of no bytes there may be no address */
+  return size > 0 ? g_utf8_make_valid (data, (gssize)size) : g_strdup ("");
+}
+
+void
+berth_result_take_output (BerthResult *self, GBytes *stdout_bytes, GBytes *stderr_bytes)
+{
+  self->stdout_bytes = stdout_bytes;
+  self->stderr_bytes = stderr_bytes;
+  self->stdout_data = stdout_bytes != NULL ? dup_text (stdout_bytes) : NULL;
+  self->stderr_data = stderr_bytes != NULL ? dup_text (stderr_bytes) : NULL;
 }
 
 static void
@@ -80,6 +107,22 @@ add_string (GVariantBuilder *builder, const char *key, const char *value)
   if (value != NULL)
     g_variant_builder_add (builder, "{sv}", key,
                            g_variant_new_take_string (g_utf8_make_valid (value, -1)));
+}
+
+/* Only what a string could not say: it has no NUL, and nothing but UTF-8. */
+static void
+add_bytes (GVariantBuilder *builder, const char *key, GBytes *bytes, const char *text)
+{
+  gsize size;
+  const char *data;
+
+  if (bytes == NULL)
+    return;
+  data = g_bytes_get_data (bytes, &size);
+  if (size != strlen (text) || (size > 0 && memcmp (data, text, size) != 0))
+    g_variant_builder_add (
+        builder, "{sv}", key,
+        g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, /* trusted: */ TRUE));
 }
 
 static void
@@ -133,6 +176,8 @@ berth_result_to_variant (const BerthResult *self)
 
   add_string (&builder, "stdout", self->stdout_data);
   add_string (&builder, "stderr", self->stderr_data);
+  add_bytes (&builder, "stdout_bytes", self->stdout_bytes, self->stdout_data);
+  add_bytes (&builder, "stderr_bytes", self->stderr_bytes, self->stderr_data);
   if (!(self->timed_out && self->exit_code < 0))
     g_variant_builder_add (&builder, "{sv}", "exit_code", g_variant_new_int32 (self->exit_code));
   add_boolean (&builder, "timed_out", self->timed_out);
@@ -178,6 +223,17 @@ read_timing (BerthResult *self, GVariant *dictionary)
   self->memory_peak_bytes = (guint64)(peak_mb * 1024.0 * 1024.0);
 }
 
+/* (nullable): as told, else those of the text, which says it all then */
+static GBytes *
+read_bytes (GVariant *dictionary, const char *key, const char *text)
+{
+  g_autoptr (GVariant) value = g_variant_lookup_value (dictionary, key, G_VARIANT_TYPE_BYTESTRING);
+
+  if (value != NULL)
+    return g_variant_get_data_as_bytes (value);
+  return text != NULL ? g_bytes_new (text, strlen (text)) : NULL;
+}
+
 BerthResult *
 berth_result_new_from_variant (GVariant *dictionary)
 {
@@ -187,6 +243,8 @@ berth_result_new_from_variant (GVariant *dictionary)
 
   g_variant_lookup (dictionary, "stdout", "s", &self->stdout_data);
   g_variant_lookup (dictionary, "stderr", "s", &self->stderr_data);
+  self->stdout_bytes = read_bytes (dictionary, "stdout_bytes", self->stdout_data);
+  self->stderr_bytes = read_bytes (dictionary, "stderr_bytes", self->stderr_data);
   g_variant_lookup (dictionary, "exit_code", "i", &exit_code);
   self->exit_code = exit_code;
   g_variant_lookup (dictionary, "timed_out", "b", &self->timed_out);
@@ -255,8 +313,8 @@ berth_result_get_oom (const BerthResult *self)
  * berth_result_get_stdout:
  * @self: a result
  *
- * What the program wrote to its standard output, as UTF-8 with U+FFFD for whatever is none: the
- * first 1,000,000 bytes.
+ * What the program wrote to its standard output, as UTF-8 with U+FFFD for whatever is none, a NUL,
+ * too: the first 1,000,000 bytes.
  *
  * Returns: (nullable) (transfer none): the text; %NULL when it went to a descriptor or a
  *   stream
@@ -273,8 +331,8 @@ berth_result_get_stdout (const BerthResult *self)
  * berth_result_get_stderr:
  * @self: a result
  *
- * What the program wrote to its standard error, as UTF-8 with U+FFFD for whatever is none: the
- * first 100,000 bytes.
+ * What the program wrote to its standard error, as UTF-8 with U+FFFD for whatever is none, a NUL,
+ * too: the first 100,000 bytes.
  *
  * Returns: (nullable) (transfer none): the text; %NULL when it went to a descriptor or a
  *   stream
@@ -285,6 +343,40 @@ berth_result_get_stderr (const BerthResult *self)
   g_return_val_if_fail (self != NULL, NULL);
 
   return self->stderr_data;
+}
+
+/**
+ * berth_result_get_stdout_bytes:
+ * @self: a result
+ *
+ * What the program wrote to its standard output, as it was: the first 1,000,000 bytes.
+ *
+ * Returns: (nullable) (transfer none): the bytes; %NULL when they went to a descriptor or a
+ *   stream
+ */
+GBytes *
+berth_result_get_stdout_bytes (const BerthResult *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->stdout_bytes;
+}
+
+/**
+ * berth_result_get_stderr_bytes:
+ * @self: a result
+ *
+ * What the program wrote to its standard error, as it was: the first 100,000 bytes.
+ *
+ * Returns: (nullable) (transfer none): the bytes; %NULL when they went to a descriptor or a
+ *   stream
+ */
+GBytes *
+berth_result_get_stderr_bytes (const BerthResult *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->stderr_bytes;
 }
 
 /**

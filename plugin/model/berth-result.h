@@ -21,6 +21,8 @@ BERTH_AVAILABLE gboolean berth_result_get_oom (const BerthResult *self);
 
 BERTH_AVAILABLE const char *berth_result_get_stdout (const BerthResult *self);
 BERTH_AVAILABLE const char *berth_result_get_stderr (const BerthResult *self);
+BERTH_AVAILABLE GBytes *berth_result_get_stdout_bytes (const BerthResult *self);
+BERTH_AVAILABLE GBytes *berth_result_get_stderr_bytes (const BerthResult *self);
 BERTH_AVAILABLE gboolean berth_result_get_stdout_truncated (const BerthResult *self);
 BERTH_AVAILABLE gboolean berth_result_get_stderr_truncated (const BerthResult *self);
 

@@ -198,6 +198,10 @@ def test_json_of_a_failure_has_the_same_keys(d):
 
 def test_captured_output_is_utf8(d):
     same(d.json(*SHELL, "printf '\\377\\303\\244'")[1]["stdout"], "\ufffd\u00e4")
+    # a NUL is a character of JSON and of UTF-8, as "find -print0" writes it
+    same(d.json(*SHELL, "printf 'a\\0\\0b\\0'")[1]["stdout"], "a\0\0b\0")
+    result = d.json(*SHELL, "printf '\\0' >&2; printf '\\0\\377\\033\\303\\244'")[1]
+    same((result["stdout"], result["stderr"]), ("\0\ufffd\x1b\u00e4", "\0"))
 
 
 def test_binary_output_is_unchanged(d):

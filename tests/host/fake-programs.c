@@ -74,18 +74,16 @@ program_free (Program *program)
   g_free (program);
 }
 
-static char *
-captured_text (GOutputStream *stream)
+static GBytes *
+dup_captured (GOutputStream *stream)
 {
   GMemoryOutputStream *memory;
 
   if (stream == NULL)
     return NULL;
   memory = G_MEMORY_OUTPUT_STREAM (stream);
-  if (g_memory_output_stream_get_data_size (memory) == 0)
-    return g_strdup ("");
-  return g_utf8_make_valid (g_memory_output_stream_get_data (memory),
-                            (gssize)g_memory_output_stream_get_data_size (memory));
+  return g_bytes_new (g_memory_output_stream_get_data (memory),
+                      g_memory_output_stream_get_data_size (memory));
 }
 
 /* Ended, and everything captured: as the guest's end, it closes its descriptors before it answers.
@@ -97,8 +95,8 @@ program_maybe_done (Program *program)
     return;
   g_cancellable_disconnect (g_task_get_cancellable (program->task), program->cancel_id);
   g_clear_pointer (&program->exec, berth_exec_free);
-  program->result->stdout_data = captured_text (program->captured[0]);
-  program->result->stderr_data = captured_text (program->captured[1]);
+  berth_result_take_output (program->result, dup_captured (program->captured[0]),
+                            dup_captured (program->captured[1]));
   if (program->is_vm_gone)
     g_task_return_new_error (program->task, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
                              "VM %s is gone", berth_vm_get_id (program->vm));

@@ -32,6 +32,25 @@ test_result (Fixture *fixture, gconstpointer data)
   g_assert_cmpfloat (berth_result_get_exec_ms (copy), >, 0);
 }
 
+/* What a string can't say is told beside it. */
+static void
+test_result_bytes (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result
+      = run_in (fixture, "shell", "printf 'a\\0b\\377'; printf plain >&2", &error);
+  g_autoptr (BerthResult) copy = NULL;
+
+  g_assert_no_error (error);
+  copy = berth_result_copy (result);
+  g_clear_pointer (&result, berth_result_free);
+  g_assert_cmpmem (g_bytes_get_data (berth_result_get_stdout_bytes (copy), NULL),
+                   g_bytes_get_size (berth_result_get_stdout_bytes (copy)), "a\0b\377", 4);
+  g_assert_cmpstr (berth_result_get_stdout (copy), ==, "a\357\277\275b\357\277\275");
+  g_assert_cmpmem (g_bytes_get_data (berth_result_get_stderr_bytes (copy), NULL),
+                   g_bytes_get_size (berth_result_get_stderr_bytes (copy)), "plain", 5);
+}
+
 static void
 test_time_out (Fixture *fixture, gconstpointer data)
 {
@@ -394,6 +413,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   ADD ("result", test_result);
+  ADD ("result-bytes", test_result_bytes);
   ADD ("time-out", test_time_out);
   ADD ("program-properties", test_program_properties);
   ADD ("list", test_list);
