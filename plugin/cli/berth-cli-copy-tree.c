@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files and whole folders to and from a sandbox. Links and special files in folders are left out.
- * Nothing is written outside of the local path: every name that a guest lists is looked at, and
- * made in the open folder that it belongs to, without following links. */
+/* Files and whole folders to and from a sandbox. Links and special files in folders are left out,
+ * and so is what can't be carried: the rest is, and the end says which and why. Nothing is written
+ * outside of the local path: every name that a guest lists is looked at, and made in the open
+ * folder that it belongs to, without following links. */
 #include "plugin/cli/berth-cli-copy-tree.h"
 
 #include <dirent.h>
@@ -18,6 +19,10 @@
 #include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 
+#define TOLD_MAX 5u /* entries that could not be carried, in one message */
+/* A file of a kernel's own has no size, or one that is not its own, and takes no space. */
+#define ODD_SIZE_MAX 65536
+
 /* One walk through a folder, in either direction. */
 typedef struct
 {
@@ -26,6 +31,9 @@ typedef struct
   guint64 bytes;
   guint left_out;
   char *first_left_out; /* owned */
+  guint failed;
+  GString *failures; /* nullable: what is told of the first ones */
+  gboolean is_over;  /* a bound of all of it is reached: the failure is not one entry's */
 } Walk;
 
 char *
@@ -43,7 +51,8 @@ fail_local (const char *local, GError **error)
 {
   int number = errno;
   gboolean is_callers = number == ENOENT || number == ENOTDIR || number == EISDIR || number == ELOOP
-                        || number == ENAMETOOLONG;
+                        || number == ENAMETOOLONG || number == EACCES || number == EPERM
+                        || number == EROFS;
 
   g_set_error (error, BERTH_ERROR, is_callers ? BERTH_ERROR_INVALID : BERTH_ERROR_UNAVAILABLE,
                "%s: %s", local, g_strerror (number));
@@ -55,6 +64,7 @@ walk_count (Walk *self, const char *what, guint depth, GError **error)
 {
   if (++self->entries <= BERTH_COPY_TREE_ENTRIES_MAX && depth <= BERTH_COPY_TREE_DEPTH_MAX)
     return TRUE;
+  self->is_over = TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                "%s: more than %u entries, or folders more than %u deep: carry it in parts, or "
                "packed",
@@ -69,6 +79,37 @@ walk_leave_out (Walk *self, const char *path)
     self->first_left_out = g_strdup (path);
 }
 
+/* Whether a folder goes on after an entry with this failure (transfer full) (nullable), which is
+ * kept then: not when trying the next is no use, or might be wrong. */
+static gboolean
+walk_go_on (Walk *self, GError *failure, GError **error)
+{
+  if (failure == NULL)
+    return TRUE;
+  if (self->is_over || !g_error_matches (failure, BERTH_ERROR, BERTH_ERROR_INVALID))
+    {
+      g_propagate_error (error, failure);
+      return FALSE;
+    }
+  if (self->failures == NULL)
+    self->failures = g_string_new (NULL);
+  if (self->failed++ < TOLD_MAX)
+    g_string_append_printf (self->failures, "%s%s", self->failed > 1 ? "; " : "", failure->message);
+  g_error_free (failure);
+  return TRUE;
+}
+
+/* Whether all of it was carried but for what is never. */
+static gboolean
+walk_check (Walk *self, gboolean ok, const char *what, GError **error)
+{
+  if (!ok || self->failed == 0)
+    return ok;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "'%s': all but %u could be carried: %s%s",
+               what, self->failed, self->failures->str, self->failed > TOLD_MAX ? "; ..." : "");
+  return FALSE;
+}
+
 static void
 walk_end (Walk *self)
 {
@@ -81,6 +122,8 @@ walk_end (Walk *self)
       berth_report_note (text);
     }
   g_free (self->first_left_out);
+  if (self->failures != NULL)
+    g_string_free (self->failures, TRUE);
 }
 
 /* ---- to the sandbox ---- */
@@ -88,17 +131,17 @@ walk_end (Walk *self)
 static gboolean
 put_folder (Walk *self, int fd, const char *local, const char *guest, guint depth, GError **error);
 
-/* What is read to its end: standard input, or a FIFO, a socket, a device */
+/* What is read to its end: an open file, or what is at a path: a FIFO, a socket, a device */
 static gboolean
-put_stream (Walk *self, const char *path, const char *guest, GError **error)
+put_stream (Walk *self, int fd, const char *path, guint32 mode, const char *guest, GError **error)
 {
   guint64 size = 0;
-  int spool = berth_transfer_spool (self->transfer, path, &size, error);
+  int spool = berth_transfer_spool (self->transfer, fd, path, &size, error);
   gboolean ok;
 
   if (spool < 0)
     return FALSE;
-  ok = berth_transfer_put (self->transfer, spool, size, BERTH_FILE_MODE_DEFAULT, guest, error);
+  ok = berth_transfer_put (self->transfer, spool, size, mode, guest, error);
   close (spool);
   return ok;
 }
@@ -106,6 +149,8 @@ put_stream (Walk *self, const char *path, const char *guest, GError **error)
 static gboolean
 put_file (Walk *self, int fd, const struct stat *info, const char *guest, GError **error)
 {
+  if (info->st_blocks == 0 && info->st_size <= ODD_SIZE_MAX)
+    return put_stream (self, fd, NULL, info->st_mode, guest, error);
   return berth_transfer_put (self->transfer, fd, (guint64)info->st_size, info->st_mode, guest,
                              error);
 }
@@ -165,7 +210,12 @@ put_folder (Walk *self, int fd, const char *local, const char *guest, guint dept
   ok = ok && berth_transfer_make_directory (self->transfer, info.st_mode, guest, error);
   while (ok && (entry = readdir (folder)) != NULL)
     if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      ok = put_child (self, fd, entry->d_name, local, guest, depth, error);
+      {
+        GError *failure = NULL;
+
+        put_child (self, fd, entry->d_name, local, guest, depth, &failure);
+        ok = walk_go_on (self, failure, error);
+      }
   if (folder != NULL)
     closedir (folder);
   else if (own >= 0)
@@ -206,12 +256,13 @@ berth_copy_tree_put (BerthTransfer *self, const char *local, const char *guest, 
   if (target == NULL)
     return FALSE;
   if (strcmp (local, "-") == 0)
-    ok = put_stream (&walk, NULL, target, error);
+    ok = put_stream (&walk, STDIN_FILENO, NULL, BERTH_FILE_MODE_DEFAULT, target, error);
   else if (is_special (local))
-    ok = put_stream (&walk, local, target, error);
+    ok = put_stream (&walk, -1, local, BERTH_FILE_MODE_DEFAULT, target, error);
   else
     ok = put_entry (&walk, open (local, O_RDONLY | O_NONBLOCK | O_CLOEXEC), local, target, 0,
                     error);
+  ok = walk_check (&walk, ok, local, error);
   walk_end (&walk);
   return ok;
 }
@@ -292,10 +343,12 @@ get_child (Walk *self, GVariant *entry, const char *name, const char *guest, int
 {
   g_autofree char *guest_child = g_build_filename (guest, name, NULL);
   g_autofree char *local_child = g_build_filename (local, name, NULL);
+  g_autoptr (BerthFileRequest) request = berth_file_request_new (BERTH_FILE_LIST, guest_child);
   const char *type = "";
   guint32 mode = 0755;
 
-  if (!walk_count (self, guest, depth, error))
+  /* a folder that can't be asked for is not made here either */
+  if (!walk_count (self, guest, depth, error) || !berth_file_request_check (request, error))
     return FALSE;
   g_variant_lookup (entry, "type", "&s", &type);
   g_variant_lookup (entry, "mode", "u", &mode);
@@ -316,10 +369,13 @@ get_page (Walk *self, GVariant *entries, char **last, const char *guest, int fol
     {
       g_autoptr (GVariant) entry = g_variant_get_child_value (entries, i);
       const char *name = "";
+      GError *failure = NULL;
 
       g_variant_lookup (entry, "name", "^&ay", &name);
-      if (!check_name (name, *last, guest, error)
-          || !get_child (self, entry, name, guest, folder_fd, local, depth, error))
+      if (!check_name (name, *last, guest, error))
+        return FALSE;
+      get_child (self, entry, name, guest, folder_fd, local, depth, &failure);
+      if (!walk_go_on (self, failure, error))
         return FALSE;
       g_free (*last);
       *last = g_strdup (name);
@@ -463,6 +519,7 @@ berth_copy_tree_get (BerthTransfer *self, const char *guest, const char *local, 
   if (type == NULL)
     return FALSE;
   ok = get_to (&walk, guest, target, type, mode, error);
+  ok = walk_check (&walk, ok, guest, error);
   walk_end (&walk);
   return ok;
 }

@@ -396,10 +396,11 @@ check_spooled (const Carrier *carrier, guint64 max_bytes, GError **error)
 }
 
 int
-berth_transfer_spool (BerthTransfer *self, const char *path, guint64 *out_size, GError **error)
+berth_transfer_spool (BerthTransfer *self, int fd, const char *path, guint64 *out_size,
+                      GError **error)
 {
   int spool = open_nameless ();
-  Carrier *carrier = carrier_new (STDIN_FILENO, spool, -1, self->max_bytes + 1);
+  Carrier *carrier = carrier_new (fd, spool, -1, self->max_bytes + 1);
   gboolean ok = FALSE;
 
   if (spool < 0)

@@ -36,8 +36,10 @@ berth_transfer_get (BerthTransfer *self, const char *guest, guint64 max_bytes, i
 /* (transfer full): (aa{sv}a{sv}), as Ls of the D-Bus interface. @after (nullable) */
 GVariant *berth_transfer_list (BerthTransfer *self, const char *guest, const char *after,
                                guint limit, GError **error);
-/* A file without a name that has all bytes of what is at @path (nullable: of standard input), at
- * its beginning; -1 with @error */
-int berth_transfer_spool (BerthTransfer *self, const char *path, guint64 *out_size, GError **error);
+/* A file without a name that has all bytes of @fd, or, if there is a @path (nullable), of what is
+ * there, at its beginning; -1 with @error. @fd is not closed, and read until the process ends when
+ * a signal ended the command. */
+int berth_transfer_spool (BerthTransfer *self, int fd, const char *path, guint64 *out_size,
+                          GError **error);
 
 G_END_DECLS

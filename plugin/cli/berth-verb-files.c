@@ -27,8 +27,9 @@ const BerthVerbHelp berth_put_help = {
   "A file gets its name when all of it has arrived; what was cut on the way leaves nothing\n"
   "behind. Folders above it are made, permission bits are kept. A GUEST that ends with a slash\n"
   "gets it under its own name. '-' is standard input. Of a folder, all files and folders are\n"
-  "carried; symbolic links and special files in it are left out, and a remark says "
-  "so.\n\n" FILES_STATUS_HELP "\nExamples:\n"
+  "carried; symbolic links and special files in it are left out, and a remark says so. What can't\n"
+  "be carried (it may not be read, its name has a control character) is named at the end, with\n"
+  "status 2; the rest is carried.\n\n" FILES_STATUS_HELP "\nExamples:\n"
   "  berth put $id data.csv data/\n"
   "  berth put $id src work/src\n"
   "  tar c . | berth put $id - in.tar",
@@ -44,8 +45,9 @@ const BerthVerbHelp berth_get_help = {
   "as LOCAL, or a LOCAL that ends with a slash, gets it under its own name. '-' is standard\n"
   "output. Of a folder, all files and folders are carried, with their permission bits as your\n"
   "umask lets them be, and never out of LOCAL; symbolic links and special files in it are left\n"
-  "out, and a remark says so. At most 100,000 entries, 128 folders deep, and all together\n"
-  "8 times --max-size.\n\n" FILES_STATUS_HELP "\nExamples:\n"
+  "out, and a remark says so. What can't be carried is named at the end, with status 2; the rest\n"
+  "is carried. At most 100,000 entries, 128 folders deep, and all together 8 times "
+  "--max-size.\n\n" FILES_STATUS_HELP "\nExamples:\n"
   "  berth get $id out.png .\n"
   "  berth get $id results ./results\n"
   "  berth get $id log.txt - | tail",

@@ -203,6 +203,61 @@ def test_links_and_special_files_are_left_out(d):
         same(names(d, name, "alias"), ["file"])
 
 
+def test_what_cant_be_carried_is_named(d):
+    """The rest of a folder is carried, also what comes behind it, and the status says so."""
+    with sandbox(d) as name:
+        for path in ("a", "b\nb", "c/d", "c/e\x01", "f"):
+            write("tree/" + path, path)
+        os.makedirs("tree/g\x7f/below")
+        status, _, err = d.berth("put", name, "tree", "tree")
+        same(status, 2)
+        one_line(err, "all but 3", "tree/b", "tree/c/e", "tree/g", "control character")
+        same((names(d, name, "tree"), names(d, name, "tree/c")), (["a", "c", "f"], ["d"]))
+        d.berth("exec", name, "cd tree; printf x >\"$(printf 'b\\nb')\"; mkdir \"$(printf 'c/n\\nx')\"; "
+                "for n in 1 2 3 4 5 6 7; do printf x >\"$(printf 'd\\001%d' $n)\"; done")
+        status, _, err = d.berth("get", name, "tree", "back")
+        same(status, 2)
+        one_line(err, "all but 9", "tree/b", "tree/c/n", "; ...")
+        same((sorted(os.listdir("back")), os.listdir("back/c")), (["a", "c", "f"], ["d"]))
+        same(read("back/f"), "f")
+
+
+# as anybody else, who reads no file whose mode says that nobody does
+MORTAL = (["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else [])
+
+
+def test_what_may_not_be_read_is_named(d):
+    with sandbox(d) as name:
+        for path in ("a", "b", "c"):
+            write("tree/" + path, path)
+        os.mkdir("tree/folder")
+        for path in ("tree/b", "tree/folder"):
+            os.chmod(path, 0)
+        result = subprocess.run([*MORTAL, BERTH, "put", name, "tree", "tree"], env=d.environ(),
+                                capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        same(result.returncode, 2)
+        one_line(result.stderr, "all but 2", "tree/b: Permission denied",
+                 "tree/folder: Permission denied")
+        same(names(d, name, "tree"), ["a", "c"])
+        os.rmdir("tree/folder")
+
+
+def test_files_whose_size_is_not_told(d):
+    """/proc says 0, /sys a page; what is there is carried."""
+    with sandbox(d) as name:
+        for path in ("/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"):
+            if os.path.exists(path):
+                done(d.berth("put", name, path, "file"))
+                same(d.berth("get", name, "file", "-"), (0, read(path), ""))
+        status, out, _ = d.berth(*SHELL, "--upload", "/proc/version:v", "cat v")
+        same((status, out), (0, read("/proc/version")))
+        with open("sparse", "wb") as file:
+            file.truncate(4000)
+        done(d.berth("put", name, "sparse", "sparse"))
+        done(d.berth("get", name, "sparse", "back"))
+        same(read("back"), "\0" * 4000)
+
+
 def test_a_hostile_guest_writes_nowhere_else(d):
     with sandbox(d, "hostile") as name:
         os.mkdir("in")
@@ -525,7 +580,8 @@ def test_run_tells_of_a_failed_upload(d):
         status, out, err = d.berth(*SHELL, "--upload", "in:../in", "echo started")
         same((status, out), (2, ""))
         one_line(err, "--upload in:../in", "leaves")
-        same([vm["id"] for vm in d.json("list")[1]], [name])
+        # its sandbox ends behind the answer
+        until(lambda: [vm["id"] for vm in d.json("list")[1]] == [name])
 
 
 def test_run_with_files_at_capacity(d):
