@@ -54,17 +54,16 @@ check_bound (gint64 *allowed, gint64 capacity, gint64 held, const char *what)
   *allowed = MAX (capacity, held);
 }
 
-/* the one of the two accounts that pay for @av that is asked about, if any */
+/* the one of the two parties that pay for @av that is asked about, if any */
 static gboolean
-account_pays (const BerthAccount *account, BerthAdmissionVm *av)
+party_pays (const BerthParty *party, BerthAdmissionVm *av)
 {
-  return av->tenant != NULL
-         && (&av->tenant->account == account || &av->tenant->user->account == account);
+  return av->tenant != NULL && (&av->tenant->party == party || &av->tenant->user->party == party);
 }
 
-/* An account is what its VMs hold, and no more than its caps, or what lower caps left above. */
+/* A party is what its VMs hold, and no more than its caps, or what lower caps left above. */
 static void
-check_account (BerthAdmission *self, BerthAccount *account, const char *whose)
+check_party (BerthAdmission *self, BerthParty *party, const char *whose)
 {
   BerthPlace sum = { 0 };
 
@@ -73,23 +72,22 @@ check_account (BerthAdmission *self, BerthAccount *account, const char *whose)
       BerthAdmissionVm *av = link->data;
       BerthPlace place = berth_admission_place_of_vm (av->vm);
 
-      if (account_pays (account, av))
+      if (party_pays (party, av))
         berth_place_add (&sum, &place);
     }
-  if (sum.slots != account->held.slots || sum.memory_mb != account->held.memory_mb
-      || sum.vcpus != account->held.vcpus)
-    g_error ("invariant 5: the account of %s is wrong", whose);
-  check_bound (&account->allowed.slots, MIN (account->caps.slots, MAX (account->part.slots, 1)),
-               account->held.slots, "VMs of an account");
-  if (account->held.slots <= 1) /* which may be of any size, whatever the part is */
-    account->allowed.memory_mb = account->allowed.vcpus = G_MAXINT64;
-  check_bound (&account->allowed.memory_mb, MIN (account->caps.memory_mb, account->part.memory_mb),
-               account->held.memory_mb, "MiB of an account");
-  check_bound (&account->allowed.vcpus, account->part.vcpus, account->held.vcpus,
-               "vCPUs of an account");
-  if (sum.slots == 0 && account->n_waiting == 0 && berth_waiters_get_length (self->queue) == 0
-      && g_hash_table_size (self->waiters) == 0 && account->list == NULL)
-    g_error ("the account of %s is left over", whose);
+  if (sum.slots != party->held.slots || sum.memory_mb != party->held.memory_mb
+      || sum.vcpus != party->held.vcpus)
+    g_error ("invariant 5: what is counted of %s is wrong", whose);
+  check_bound (&party->allowed.slots, MIN (party->caps.slots, MAX (party->part.slots, 1)),
+               party->held.slots, "VMs of a party");
+  if (party->held.slots <= 1) /* which may be of any size, whatever the part is */
+    party->allowed.memory_mb = party->allowed.vcpus = G_MAXINT64;
+  check_bound (&party->allowed.memory_mb, MIN (party->caps.memory_mb, party->part.memory_mb),
+               party->held.memory_mb, "MiB of a party");
+  check_bound (&party->allowed.vcpus, party->part.vcpus, party->held.vcpus, "vCPUs of a party");
+  if (sum.slots == 0 && party->n_waiting == 0 && berth_waiters_get_length (self->queue) == 0
+      && g_hash_table_size (self->waiters) == 0 && party->list == NULL)
+    g_error ("what is counted of %s is left over", whose);
 }
 
 static void
@@ -106,7 +104,7 @@ check_owners (BerthAdmission *self)
 }
 
 static void
-check_accounts (BerthAdmission *self)
+check_parties (BerthAdmission *self)
 {
   g_autoptr (GList) tenants = berth_tenants_list (self->tenants);
   g_autoptr (GList) users = berth_tenants_list_users (self->tenants);
@@ -118,15 +116,15 @@ check_accounts (BerthAdmission *self)
       BerthTenant *tenant = link->data;
       guint n = GPOINTER_TO_UINT (g_hash_table_lookup (counts, tenant->user));
 
-      check_account (self, &tenant->account, tenant->key);
-      g_hash_table_insert (counts, tenant->user, GUINT_TO_POINTER (n + tenant->account.n_waiting));
+      check_party (self, &tenant->party, tenant->key);
+      g_hash_table_insert (counts, tenant->user, GUINT_TO_POINTER (n + tenant->party.n_waiting));
     }
   for (GList *link = users; link != NULL; link = link->next)
     {
       BerthUser *user = link->data;
 
-      check_account (self, &user->account, "a user");
-      if (GPOINTER_TO_UINT (g_hash_table_lookup (counts, user)) != user->account.n_waiting)
+      check_party (self, &user->party, "a user");
+      if (GPOINTER_TO_UINT (g_hash_table_lookup (counts, user)) != user->party.n_waiting)
         g_error ("invariant 5: user %u has the wrong number of waiters", user->uid);
     }
 }
@@ -137,35 +135,34 @@ waiter_is_old (BerthAdmission *self, BerthWaiter *waiter)
   return self->now_us - waiter->arrived_us >= self->budgets.capacity.big_request_age_us;
 }
 
-/* what the waiters of one account that come first need, with what it holds */
+/* what the waiters of one party that come first need, with what it holds */
 typedef struct
 {
   BerthPlace sum;
   gboolean
       is_full; /* one that is held back by its caps is old, or will be served: none passes it */
-} AccountNeed;
+} PartyNeed;
 
-static AccountNeed *
-ensure_need (GHashTable *needs, BerthAccount *account)
+static PartyNeed *
+ensure_need (GHashTable *needs, BerthParty *party)
 {
-  AccountNeed *need = g_hash_table_lookup (needs, account);
+  PartyNeed *need = g_hash_table_lookup (needs, party);
 
   if (need == NULL)
     {
-      need = g_new0 (AccountNeed, 1);
-      g_hash_table_insert (needs, account, need);
+      need = g_new0 (PartyNeed, 1);
+      g_hash_table_insert (needs, party, need);
     }
   return need;
 }
 
-/* whether the caps of @account hold @waiter back, who comes after @need; notes whom that stops */
+/* whether the caps of @party hold @waiter back, who comes after @need; notes whom that stops */
 static gboolean
-account_holds_back (BerthAccount *account, AccountNeed *need, const BerthPlace *place,
-                    gboolean stops)
+party_holds_back (BerthParty *party, PartyNeed *need, const BerthPlace *place, gboolean stops)
 {
   const BerthPlace nothing = { 0 };
 
-  if (!need->is_full && berth_account_has_room (account, &nothing, place))
+  if (!need->is_full && berth_party_has_room (party, &nothing, place))
     return FALSE;
   need->is_full |= stops;
   return TRUE;
@@ -196,12 +193,12 @@ check_queue (BerthAdmission *self)
   while (self->is_open && (waiter = berth_waiters_iter_next (&iter)) != NULL)
     {
       BerthPlace place = berth_admission_place_of (waiter->request);
-      BerthAccount *tenant = &waiter->tenant->account;
-      BerthAccount *user = &waiter->tenant->user->account;
+      BerthParty *tenant = &waiter->tenant->party;
+      BerthParty *user = &waiter->tenant->user->party;
       gboolean is_old = waiter_is_old (self, waiter);
       gboolean is_covered = ((BerthAdmissionWaiter *)waiter)->covered_in == self->pass;
-      AccountNeed *of_tenant = ensure_need (needs, tenant);
-      AccountNeed *of_user = ensure_need (needs, user);
+      PartyNeed *of_tenant = ensure_need (needs, tenant);
+      PartyNeed *of_user = ensure_need (needs, user);
       gboolean is_held_back = FALSE;
 
       if (!is_covered)
@@ -209,8 +206,8 @@ check_queue (BerthAdmission *self)
       if (waiter->deadline_us <= self->now_us)
         g_error ("invariant 3: ticket %" G_GUINT64_FORMAT " waits beyond its deadline",
                  waiter->ticket);
-      is_held_back = account_holds_back (user, of_user, &place, is_old || is_covered);
-      is_held_back |= account_holds_back (tenant, of_tenant, &place, is_old || is_covered);
+      is_held_back = party_holds_back (user, of_user, &place, is_old || is_covered);
+      is_held_back |= party_holds_back (tenant, of_tenant, &place, is_old || is_covered);
       if (is_held_back)
         {
           add_aside (&before, waiter, &place, is_covered);
@@ -218,8 +215,8 @@ check_queue (BerthAdmission *self)
         }
       berth_place_add (&before, &place);
       if (berth_place_covers (&free, &before)
-          && berth_account_has_room (tenant, &of_tenant->sum, &place)
-          && berth_account_has_room (user, &of_user->sum, &place))
+          && berth_party_has_room (tenant, &of_tenant->sum, &place)
+          && berth_party_has_room (user, &of_user->sum, &place))
         g_error ("invariant 4: ticket %" G_GUINT64_FORMAT " waits though its place is free",
                  waiter->ticket);
       berth_place_add (&of_tenant->sum, &place);
@@ -289,7 +286,7 @@ pick_first (BerthAdmission *self, gint64 *out_vcpus)
       *out_vcpus += is_covered ? place.vcpus : 0;
       if (!is_covered && !waiter_is_old (self, waiter))
         continue;
-      if (berth_account_has_room (&waiter->tenant->user->account, &nothing, &place))
+      if (berth_party_has_room (&waiter->tenant->user->party, &nothing, &place))
         berth_waiters_iter_skip_tenant (&iter);
       else
         berth_waiters_iter_skip_user (&iter);
@@ -313,7 +310,7 @@ berth_admission_check (BerthAdmission *self)
   check_bound (&self->allowed.memory_mb, capacity->memory_mb, held->memory_mb, "MiB");
   check_bound (&self->allowed.vcpus, capacity->vcpus, held->vcpus, "vCPUs");
   check_bound (&self->allowed.starts, capacity->max_starts, held->starts, "starts");
-  check_accounts (self);
+  check_parties (self);
   check_queue (self);
   first = pick_first (self, &aside_vcpus);
   if (first != NULL && self->is_open)

@@ -35,14 +35,14 @@ supply_settle_debt (gint64 *free, gint64 *dying)
   *dying -= debt;
 }
 
-/* @account, with what dispatch notes of it in this pass */
-static BerthAccount *
-in_pass (BerthAdmission *self, BerthAccount *account)
+/* @party, with what dispatch notes of it in this pass */
+static BerthParty *
+in_pass (BerthAdmission *self, BerthParty *party)
 {
-  if (account->pass != self->pass)
-    account->aside = account->aside_now = account->leaving = (BerthPlace){ 0 };
-  account->pass = self->pass;
-  return account;
+  if (party->pass != self->pass)
+    party->aside = party->aside_now = party->leaving = (BerthPlace){ 0 };
+  party->pass = self->pass;
+  return party;
 }
 
 static void
@@ -52,8 +52,8 @@ note_leaving (BerthAdmission *self, BerthAdmissionVm *av)
 
   if (av->tenant == NULL)
     return;
-  berth_place_add (&in_pass (self, &av->tenant->account)->leaving, &place);
-  berth_place_add (&in_pass (self, &av->tenant->user->account)->leaving, &place);
+  berth_place_add (&in_pass (self, &av->tenant->party)->leaving, &place);
+  berth_place_add (&in_pass (self, &av->tenant->user->party)->leaving, &place);
 }
 
 static Supply
@@ -102,10 +102,10 @@ waiter_is_aged (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 /**
  * Room:
  * @ROOM_NOW: for one more VM
- * @ROOM_SOON: when VMs of the account that are dying are gone
+ * @ROOM_SOON: when VMs of the party that are dying are gone
  * @ROOM_NONE: before its owner ends one
  *
- * What the caps of an account leave for a waiter, after those of the account that come before it.
+ * What the caps of a party leave for a waiter, after those of the party that come before it.
  */
 typedef enum
 {
@@ -115,14 +115,14 @@ typedef enum
 } Room;
 
 static Room
-account_get_room (const BerthAccount *account, const BerthPlace *need)
+party_get_room (const BerthParty *party, const BerthPlace *need)
 {
-  BerthPlace later = account->aside;
+  BerthPlace later = party->aside;
 
-  berth_place_subtract (&later, &account->leaving);
-  if (!berth_account_has_room (account, &later, need))
+  berth_place_subtract (&later, &party->leaving);
+  if (!berth_party_has_room (party, &later, need))
     return ROOM_NONE;
-  return berth_account_has_room (account, &account->aside_now, need) ? ROOM_NOW : ROOM_SOON;
+  return berth_party_has_room (party, &party->aside_now, need) ? ROOM_NOW : ROOM_SOON;
 }
 
 /* the worse of what its tenant's and its user's leave */
@@ -131,18 +131,18 @@ waiter_get_room (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
   BerthPlace need = berth_admission_place_of (waiter->base.request);
   BerthTenant *tenant = waiter->base.tenant;
-  Room of_tenant = account_get_room (in_pass (self, &tenant->account), &need);
-  Room of_user = account_get_room (in_pass (self, &tenant->user->account), &need);
+  Room of_tenant = party_get_room (in_pass (self, &tenant->party), &need);
+  Room of_user = party_get_room (in_pass (self, &tenant->user->party), &need);
 
   return MAX (of_tenant, of_user);
 }
 
 static void
-account_set_aside (BerthAccount *account, const BerthPlace *place, Room room)
+party_set_aside (BerthParty *party, const BerthPlace *place, Room room)
 {
-  berth_place_add (&account->aside, place);
+  berth_place_add (&party->aside, place);
   if (room == ROOM_NOW)
-    berth_place_add (&account->aside_now, place);
+    berth_place_add (&party->aside_now, place);
 }
 
 /* What is on its way to @waiter: a warm VM that is being made for requests like it, or a place that
@@ -163,8 +163,8 @@ waiter_cover (BerthAdmission *self, BerthAdmissionWaiter *waiter, Room room, Sup
       refill->promised_in = self->pass;
     }
   waiter->covered_in = self->pass;
-  account_set_aside (in_pass (self, &tenant->account), &place, room);
-  account_set_aside (in_pass (self, &tenant->user->account), &place, room);
+  party_set_aside (in_pass (self, &tenant->party), &place, room);
+  party_set_aside (in_pass (self, &tenant->user->party), &place, room);
   return TRUE;
 }
 
@@ -263,11 +263,11 @@ waiter_attempt (BerthAdmission *self, BerthAdmissionWaiter *waiter, Room room, S
 
 /* no VM of any size */
 static gboolean
-account_is_full (const BerthAccount *account)
+party_is_full (const BerthParty *party)
 {
   const BerthPlace least = { .slots = 1, .memory_mb = 1, .vcpus = 1 };
 
-  return account_get_room (account, &least) == ROOM_NONE;
+  return party_get_room (party, &least) == ROOM_NONE;
 }
 
 /* @waiter is held back by the caps of its own tenant, or user: that keeps nothing from others.
@@ -278,16 +278,16 @@ hold_back (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthWaitersIter 
 {
   const BerthPlace nothing = { 0 };
   BerthPlace need = berth_admission_place_of (waiter->base.request);
-  BerthAccount *tenant = &waiter->base.tenant->account;
-  BerthAccount *user = &waiter->base.tenant->user->account;
+  BerthParty *tenant = &waiter->base.tenant->party;
+  BerthParty *user = &waiter->base.tenant->user->party;
   gboolean is_old = waiter_is_aged (self, waiter);
-  gboolean is_by_user = !berth_account_has_room (user, &nothing, &need)
-                        || account_get_room (tenant, &need) == ROOM_NOW;
+  gboolean is_by_user
+      = !berth_party_has_room (user, &nothing, &need) || party_get_room (tenant, &need) == ROOM_NOW;
 
   berth_waiters_iter_pass (iter);
-  if (account_is_full (user) || (is_old && is_by_user))
+  if (party_is_full (user) || (is_old && is_by_user))
     berth_waiters_iter_skip_user (iter);
-  else if (account_is_full (tenant) || is_old)
+  else if (party_is_full (tenant) || is_old)
     berth_waiters_iter_skip_tenant (iter);
 }
 

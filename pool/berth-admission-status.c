@@ -6,26 +6,26 @@
 
 #include "berth-error.h"
 
-/* the cap of @account that @request does not fit into, NULL if it fits; its settings begin with
+/* the cap of @party that @request does not fit into, NULL if it fits; its settings begin with
  * @prefix */
 static char *
-describe_cap_of (const BerthAccount *account, BerthRequest *request, const char *whose,
+describe_cap_of (const BerthParty *party, BerthRequest *request, const char *whose,
                  const char *prefix)
 {
-  const BerthAccountLimits *limits = &account->limits;
+  const BerthPartyLimits *limits = &party->limits;
   BerthPlace need = berth_admission_place_of (request);
   const BerthPlace nothing = { 0 };
-  gint64 slots = account->held.slots;
+  gint64 slots = party->held.slots;
 
-  if (berth_account_has_room (account, &nothing, &need))
+  if (berth_party_has_room (party, &nothing, &need))
     return NULL;
   if (limits->max_vms != 0 && slots >= limits->max_vms)
     return g_strdup_printf ("%s has %" G_GINT64_FORMAT " of its %u VMs (%s_max_vms)", whose, slots,
                             limits->max_vms, prefix);
-  if (limits->memory_mb != 0 && account->held.memory_mb + request->memory_mb > limits->memory_mb)
+  if (limits->memory_mb != 0 && party->held.memory_mb + request->memory_mb > limits->memory_mb)
     return g_strdup_printf (
         "%s holds %" G_GINT64_FORMAT " of its %u MiB (%s_memory_mb) and this request needs %u",
-        whose, account->held.memory_mb, limits->memory_mb, prefix, request->memory_mb);
+        whose, party->held.memory_mb, limits->memory_mb, prefix, request->memory_mb);
   return g_strdup_printf ("%s has %" G_GINT64_FORMAT
                           " %s, and no user may have more than a part of "
                           "all VMs, vCPUs and memory (uid_part)",
@@ -38,9 +38,9 @@ describe_cap (BerthAdmissionWaiter *waiter)
 {
   const BerthTenant *tenant = waiter->base.tenant;
   BerthRequest *request = waiter->base.request;
-  char *cap = describe_cap_of (&tenant->user->account, request, "its user", "uid");
+  char *cap = describe_cap_of (&tenant->user->party, request, "its user", "uid");
 
-  return cap != NULL ? cap : describe_cap_of (&tenant->account, request, "its tenant", "tenant");
+  return cap != NULL ? cap : describe_cap_of (&tenant->party, request, "its tenant", "tenant");
 }
 
 /* the budget that @waiter does not fit into, as it stands */
@@ -81,7 +81,7 @@ describe_position (guint before)
 guint
 berth_admission_get_queue_part (BerthAdmission *self, const BerthUser *user)
 {
-  double part = user->account.limits.part_of_queue * self->budgets.capacity.max_waiters;
+  double part = user->party.limits.part_of_queue * self->budgets.capacity.max_waiters;
 
   return MAX ((guint)(part + 1e-9), 1);
 }
@@ -93,7 +93,7 @@ new_queue_full_error (BerthAdmission *self, BerthAdmissionWaiter *waiter, const 
   const BerthUser *user = waiter->base.tenant->user;
   guint part = berth_admission_get_queue_part (self, user);
 
-  if (user->account.n_waiting > part && part < self->budgets.capacity.max_waiters)
+  if (user->party.n_waiting > part && part < self->budgets.capacity.max_waiters)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_QUEUE_FULL,
                         "%s, and as many requests of this user wait as may: %u (uid_part of "
                         "max_waiters); ask again when some of them were served",
@@ -126,8 +126,8 @@ GError *
 berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request)
 {
   const BerthCapacity *capacity = &self->budgets.capacity;
-  BerthAccountLimits limits = berth_tenants_get_limits (self->tenants, request);
-  BerthAccountLimits of_user = berth_tenants_get_user_limits (self->tenants, request);
+  BerthPartyLimits limits = berth_tenants_get_limits (self->tenants, request);
+  BerthPartyLimits of_user = berth_tenants_get_user_limits (self->tenants, request);
 
   if (request->memory_mb > capacity->memory_mb)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,

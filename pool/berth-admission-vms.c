@@ -273,8 +273,8 @@ berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
   av = g_hash_table_lookup (self->vms, vm);
   if (av == NULL || av->tenant == NULL)
     return;
-  allow (&av->tenant->account.allowed, &av->tenant->account.held);
-  allow (&av->tenant->user->account.allowed, &av->tenant->user->account.held);
+  allow (&av->tenant->party.allowed, &av->tenant->party.held);
+  allow (&av->tenant->user->party.allowed, &av->tenant->user->party.held);
 }
 
 static void

@@ -348,7 +348,7 @@ pick_excess (BerthAdmission *self, BerthWaiter *arrived)
 
   if (bound == 0)
     return NULL;
-  if (part < bound && user->account.n_waiting > part)
+  if (part < bound && user->party.n_waiting > part)
     return berth_waiters_peek_own_excess (arrived);
   if (berth_waiters_get_length (self->queue) > bound)
     return berth_waiters_peek_excess (self->queue, arrived);

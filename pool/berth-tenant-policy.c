@@ -7,7 +7,7 @@
 #include "berth-request.h"
 #include "berth-sync.h"
 
-#define N_FIELDS ((guint)BERTH_ACCOUNT_MEMORY_MB + 1)
+#define N_FIELDS ((guint)BERTH_PARTY_MEMORY_MB + 1)
 
 /* what one pattern says */
 typedef struct
@@ -118,11 +118,11 @@ berth_user_pattern_is_valid (const char *pattern)
 }
 
 static gboolean
-set_field (GHashTable *entries, const char *pattern, BerthAccountField field, guint value)
+set_field (GHashTable *entries, const char *pattern, BerthPartyField field, guint value)
 {
   PolicyEntry *entry = g_hash_table_lookup (entries, pattern);
 
-  if (field == BERTH_ACCOUNT_WEIGHT && (value < 1 || value > BERTH_ACCOUNT_WEIGHT_MAX))
+  if (field == BERTH_PARTY_WEIGHT && (value < 1 || value > BERTH_PARTY_WEIGHT_MAX))
     return FALSE;
   if (entry == NULL)
     {
@@ -139,12 +139,12 @@ set_field (GHashTable *entries, const char *pattern, BerthAccountField field, gu
  * @self: a policy that nobody else has yet
  * @pattern: for which tenants
  * @field: of what
- * @value: 1 to %BERTH_ACCOUNT_WEIGHT_MAX for a weight; 0 for no cap
+ * @value: 1 to %BERTH_PARTY_WEIGHT_MAX for a weight; 0 for no cap
  *
  * Returns: %FALSE, and nothing is changed, where @pattern or @value is not allowed
  */
 gboolean
-berth_tenant_policy_set (BerthTenantPolicy *self, const char *pattern, BerthAccountField field,
+berth_tenant_policy_set (BerthTenantPolicy *self, const char *pattern, BerthPartyField field,
                          guint value)
 {
   return berth_tenant_pattern_is_valid (pattern)
@@ -161,7 +161,7 @@ berth_tenant_policy_set (BerthTenantPolicy *self, const char *pattern, BerthAcco
  * Returns: %FALSE, and nothing is changed, where @pattern or @value is not allowed
  */
 gboolean
-berth_tenant_policy_set_user (BerthTenantPolicy *self, const char *pattern, BerthAccountField field,
+berth_tenant_policy_set_user (BerthTenantPolicy *self, const char *pattern, BerthPartyField field,
                               guint value)
 {
   return berth_user_pattern_is_valid (pattern) && set_field (self->users, pattern, field, value);
@@ -205,15 +205,15 @@ apply_entry (GHashTable *entries, const char *pattern, PolicyEntry *known)
       }
 }
 
-static BerthAccountLimits
+static BerthPartyLimits
 limits_of (const PolicyEntry *known, double part)
 {
-  return (BerthAccountLimits){
-    .weight = known->is_set[BERTH_ACCOUNT_WEIGHT] ? known->value[BERTH_ACCOUNT_WEIGHT] : 1,
-    .max_vms = known->value[BERTH_ACCOUNT_MAX_VMS],
-    .memory_mb = known->value[BERTH_ACCOUNT_MEMORY_MB],
-    .part_of_vms = known->is_set[BERTH_ACCOUNT_MAX_VMS] ? 1 : part,
-    .part_of_memory = known->is_set[BERTH_ACCOUNT_MEMORY_MB] ? 1 : part,
+  return (BerthPartyLimits){
+    .weight = known->is_set[BERTH_PARTY_WEIGHT] ? known->value[BERTH_PARTY_WEIGHT] : 1,
+    .max_vms = known->value[BERTH_PARTY_MAX_VMS],
+    .memory_mb = known->value[BERTH_PARTY_MEMORY_MB],
+    .part_of_vms = known->is_set[BERTH_PARTY_MAX_VMS] ? 1 : part,
+    .part_of_memory = known->is_set[BERTH_PARTY_MEMORY_MB] ? 1 : part,
     .part_of_queue = part,
   };
 }
@@ -226,7 +226,7 @@ limits_of (const PolicyEntry *known, double part)
  *
  * Returns: its limits
  */
-BerthAccountLimits
+BerthPartyLimits
 berth_tenant_policy_get (BerthTenantPolicy *self, guint32 uid, const char *tenant)
 {
   PolicyEntry known = { 0 };
@@ -252,7 +252,7 @@ berth_tenant_policy_get (BerthTenantPolicy *self, guint32 uid, const char *tenan
  *
  * Returns: the limits of all its tenants together
  */
-BerthAccountLimits
+BerthPartyLimits
 berth_tenant_policy_get_user (BerthTenantPolicy *self, guint32 uid)
 {
   gboolean is_exempt = g_hash_table_contains (self->exempt, GUINT_TO_POINTER (uid));

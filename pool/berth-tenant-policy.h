@@ -7,10 +7,10 @@
 
 G_BEGIN_DECLS
 
-#define BERTH_ACCOUNT_WEIGHT_MAX 1000u
+#define BERTH_PARTY_WEIGHT_MAX 1000u
 
 /**
- * BerthAccountLimits:
+ * BerthPartyLimits:
  * @weight: its share against its peers', 1 unless said otherwise
  * @max_vms: VMs that it may have at a time, 0 for no cap
  * @memory_mb: MiB of memory of all of them, 0 for no cap
@@ -28,22 +28,22 @@ typedef struct
   double part_of_vms;
   double part_of_memory;
   double part_of_queue;
-} BerthAccountLimits;
+} BerthPartyLimits;
 
 /**
- * BerthAccountField:
- * @BERTH_ACCOUNT_WEIGHT: `weight`
- * @BERTH_ACCOUNT_MAX_VMS: `max_vms`
- * @BERTH_ACCOUNT_MEMORY_MB: `memory_mb`
+ * BerthPartyField:
+ * @BERTH_PARTY_WEIGHT: `weight`
+ * @BERTH_PARTY_MAX_VMS: `max_vms`
+ * @BERTH_PARTY_MEMORY_MB: `memory_mb`
  *
- * One field of #BerthAccountLimits.
+ * One field of #BerthPartyLimits.
  */
 typedef enum
 {
-  BERTH_ACCOUNT_WEIGHT,
-  BERTH_ACCOUNT_MAX_VMS,
-  BERTH_ACCOUNT_MEMORY_MB,
-} BerthAccountField;
+  BERTH_PARTY_WEIGHT,
+  BERTH_PARTY_MAX_VMS,
+  BERTH_PARTY_MEMORY_MB,
+} BerthPartyField;
 
 /**
  * BerthTenantPolicy:
@@ -64,18 +64,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthTenantPolicy, berth_tenant_policy_unref)
 BERTH_AVAILABLE gboolean berth_tenant_pattern_is_valid (const char *pattern);
 /* FALSE, and nothing is changed, where @pattern is none, or @value no weight */
 BERTH_AVAILABLE gboolean berth_tenant_policy_set (BerthTenantPolicy *self, const char *pattern,
-                                                  BerthAccountField field, guint value);
+                                                  BerthPartyField field, guint value);
 /* likewise; @pattern: `UID` or `*` */
 BERTH_AVAILABLE gboolean berth_tenant_policy_set_user (BerthTenantPolicy *self, const char *pattern,
-                                                       BerthAccountField field, guint value);
+                                                       BerthPartyField field, guint value);
 BERTH_AVAILABLE gboolean berth_user_pattern_is_valid (const char *pattern);
 /* of users of whose caps nothing is said, above 0; 1: all */
 BERTH_AVAILABLE void berth_tenant_policy_set_user_part (BerthTenantPolicy *self, double part);
 BERTH_AVAILABLE void berth_tenant_policy_exempt (BerthTenantPolicy *self, guint32 uid);
-BERTH_AVAILABLE BerthAccountLimits berth_tenant_policy_get_user (BerthTenantPolicy *self,
-                                                                 guint32 uid);
+BERTH_AVAILABLE BerthPartyLimits berth_tenant_policy_get_user (BerthTenantPolicy *self,
+                                                               guint32 uid);
 /* @tenant: (nullable) */
-BERTH_AVAILABLE BerthAccountLimits berth_tenant_policy_get (BerthTenantPolicy *self, guint32 uid,
-                                                            const char *tenant);
+BERTH_AVAILABLE BerthPartyLimits berth_tenant_policy_get (BerthTenantPolicy *self, guint32 uid,
+                                                          const char *tenant);
 
 G_END_DECLS

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Keeps the accounts of users and of their tenants, and applies to both what their requests do. */
+/* Knows users and their tenants, and applies to both what their requests do. */
 #include "berth-tenants.h"
 
 /**
  * BerthTenants:
  *
- * Two levels of accounts. A user stands against users, with all that its tenants hold and have
+ * Two levels of parties. A user stands against users, with all that its tenants hold and have
  * used; a tenant stands against the others of the same user. A name costs nothing, so it brings
  * nothing: whose turn it is among users does not depend on how many names each has.
  */
@@ -22,7 +22,7 @@ struct _BerthTenants
 static void
 tenant_free (BerthTenant *tenant)
 {
-  berth_account_clear (&tenant->account);
+  berth_party_clear (&tenant->party);
   tenant->user->n_tenants--;
   g_free (tenant->key);
   g_free (tenant->name);
@@ -32,7 +32,7 @@ tenant_free (BerthTenant *tenant)
 static void
 user_free (BerthUser *user)
 {
-  berth_account_clear (&user->account);
+  berth_party_clear (&user->party);
   berth_peers_clear (&user->tenants);
   g_free (user);
 }
@@ -79,16 +79,16 @@ berth_tenants_get_users (BerthTenants *self)
 }
 
 static void
-forget_tenant (BerthTenants *self, BerthAccount *account)
+forget_tenant (BerthTenants *self, BerthParty *party)
 {
-  g_hash_table_remove (self->tenants, ((BerthTenant *)account)->key);
+  g_hash_table_remove (self->tenants, ((BerthTenant *)party)->key);
 }
 
 /* with the debts of its tenants: those count only while some of them wait */
 static void
-forget_user (BerthTenants *self, BerthAccount *account)
+forget_user (BerthTenants *self, BerthParty *party)
 {
-  BerthUser *user = (BerthUser *)account;
+  BerthUser *user = (BerthUser *)party;
 
   while (user->tenants.owing.length > 0)
     forget_tenant (self, user->tenants.owing.head->data);
@@ -96,7 +96,7 @@ forget_user (BerthTenants *self, BerthAccount *account)
   g_hash_table_remove (self->users, GUINT_TO_POINTER (user->uid));
 }
 
-typedef void (*ForgetFunc) (BerthTenants *self, BerthAccount *account);
+typedef void (*ForgetFunc) (BerthTenants *self, BerthParty *party);
 
 /* two at a time, so that each call is cheap and what somebody makes up does not pile up */
 static void
@@ -104,10 +104,10 @@ forget_some (BerthTenants *self, BerthPeers *peers, ForgetFunc forget)
 {
   for (guint i = 0; i < 2; i++)
     {
-      BerthAccount *account = berth_peers_steal_forgotten (peers, self->now_us);
+      BerthParty *party = berth_peers_steal_forgotten (peers, self->now_us);
 
-      if (account != NULL)
-        forget (self, account);
+      if (party != NULL)
+        forget (self, party);
     }
 }
 
@@ -118,31 +118,31 @@ user_contends (BerthUser *user)
   GList *first = user->tenants.contending.head;
 
   return first != NULL
-         && berth_account_has_room (&user->account, &nothing, &((BerthTenant *)first->data)->next);
+         && berth_party_has_room (&user->party, &nothing, &((BerthTenant *)first->data)->next);
 }
 
-/* puts both accounts where they belong, or frees them */
+/* puts both parties where they belong, or frees them */
 static void
 settle (BerthTenants *self, BerthTenant *tenant)
 {
   const BerthPlace nothing = { 0 };
   BerthUser *user = tenant->user;
-  gboolean contends = tenant->next.slots > 0
-                      && berth_account_has_room (&tenant->account, &nothing, &tenant->next);
+  gboolean contends
+      = tenant->next.slots > 0 && berth_party_has_room (&tenant->party, &nothing, &tenant->next);
 
-  if (!berth_account_settle (&tenant->account, contends, self->now_us))
-    forget_tenant (self, &tenant->account);
-  if (!berth_account_settle (&user->account, user_contends (user), self->now_us))
-    forget_user (self, &user->account);
+  if (!berth_party_settle (&tenant->party, contends, self->now_us))
+    forget_tenant (self, &tenant->party);
+  if (!berth_party_settle (&user->party, user_contends (user), self->now_us))
+    forget_user (self, &user->party);
 }
 
-BerthAccountLimits
+BerthPartyLimits
 berth_tenants_get_limits (BerthTenants *self, BerthRequest *request)
 {
   return berth_tenant_policy_get (self->policy, request->uid, request->tenant);
 }
 
-BerthAccountLimits
+BerthPartyLimits
 berth_tenants_get_user_limits (BerthTenants *self, BerthRequest *request)
 {
   return berth_tenant_policy_get_user (self->policy, request->uid);
@@ -151,18 +151,18 @@ berth_tenants_get_user_limits (BerthTenants *self, BerthRequest *request)
 static void
 apply_limits (BerthTenants *self, BerthUser *user)
 {
-  const BerthAccountLimits limits = berth_tenant_policy_get_user (self->policy, user->uid);
+  const BerthPartyLimits limits = berth_tenant_policy_get_user (self->policy, user->uid);
 
-  berth_account_set_limits (&user->account, &limits, &self->capacity, self->now_us);
+  berth_party_set_limits (&user->party, &limits, &self->capacity, self->now_us);
 }
 
 static void
 apply_tenant_limits (BerthTenants *self, BerthTenant *tenant)
 {
-  const BerthAccountLimits limits
+  const BerthPartyLimits limits
       = berth_tenant_policy_get (self->policy, tenant->user->uid, tenant->name);
 
-  berth_account_set_limits (&tenant->account, &limits, &self->capacity, self->now_us);
+  berth_party_set_limits (&tenant->party, &limits, &self->capacity, self->now_us);
 }
 
 static void
@@ -179,7 +179,7 @@ apply_all_limits (BerthTenants *self)
     {
       BerthTenant *tenant = link->data;
 
-      if (tenant->account.n_waiting > 0) /* the others' places depend on no limit */
+      if (tenant->party.n_waiting > 0) /* the others' places depend on no limit */
         settle (self, tenant);
     }
 }
@@ -210,7 +210,7 @@ ensure_user (BerthTenants *self, guint32 uid)
   forget_some (self, &self->peers, forget_user);
   user = g_new0 (BerthUser, 1);
   user->uid = uid;
-  berth_account_init (&user->account, &self->peers, self->now_us);
+  berth_party_init (&user->party, &self->peers, self->now_us);
   berth_peers_init (&user->tenants);
   apply_limits (self, user);
   g_hash_table_insert (self->users, GUINT_TO_POINTER (uid), user);
@@ -233,7 +233,7 @@ berth_tenants_ensure (BerthTenants *self, BerthRequest *request)
   tenant->key = g_strdup (request->tenant_key);
   tenant->name = g_strdup (request->tenant);
   g_queue_init (&tenant->waiting);
-  berth_account_init (&tenant->account, &user->tenants, self->now_us);
+  berth_party_init (&tenant->party, &user->tenants, self->now_us);
   apply_tenant_limits (self, tenant);
   user->n_tenants++;
   g_hash_table_insert (self->tenants, tenant->key, tenant);
@@ -258,7 +258,7 @@ berth_tenants_begin (BerthTenants *self, BerthRequest *request)
       forget_all (self, &self->peers, forget_user);
     }
   user = g_hash_table_lookup (self->users, GUINT_TO_POINTER (request->uid));
-  if (user == NULL || user->account.n_waiting > 0)
+  if (user == NULL || user->party.n_waiting > 0)
     return;
   berth_peers_begin (&user->tenants, self->now_us);
   forget_all (self, &user->tenants, forget_tenant);
@@ -267,15 +267,15 @@ berth_tenants_begin (BerthTenants *self, BerthRequest *request)
 void
 berth_tenants_join_queue (BerthTenant *tenant, guint64 joined)
 {
-  berth_account_join_queue (&tenant->account, joined);
-  berth_account_join_queue (&tenant->user->account, joined);
+  berth_party_join_queue (&tenant->party, joined);
+  berth_party_join_queue (&tenant->user->party, joined);
 }
 
 void
 berth_tenants_leave_queue (BerthTenant *tenant)
 {
-  berth_account_leave_queue (&tenant->account);
-  berth_account_leave_queue (&tenant->user->account);
+  berth_party_leave_queue (&tenant->party);
+  berth_party_leave_queue (&tenant->user->party);
 }
 
 void
@@ -288,16 +288,16 @@ berth_tenants_note_queue (BerthTenants *self, BerthTenant *tenant, const BerthPl
 void
 berth_tenants_take (BerthTenants *self, BerthTenant *tenant, const BerthPlace *place, gint64 cost)
 {
-  berth_account_take (&tenant->account, place, cost, self->now_us);
-  berth_account_take (&tenant->user->account, place, cost, self->now_us);
+  berth_party_take (&tenant->party, place, cost, self->now_us);
+  berth_party_take (&tenant->user->party, place, cost, self->now_us);
   settle (self, tenant);
 }
 
 void
 berth_tenants_give (BerthTenants *self, BerthTenant *tenant, const BerthPlace *place, gint64 cost)
 {
-  berth_account_give (&tenant->account, place, cost, self->now_us);
-  berth_account_give (&tenant->user->account, place, cost, self->now_us);
+  berth_party_give (&tenant->party, place, cost, self->now_us);
+  berth_party_give (&tenant->user->party, place, cost, self->now_us);
   settle (self, tenant);
 }
 
@@ -322,8 +322,8 @@ berth_tenant_has_room (const BerthTenant *self, const BerthPlace *need)
 {
   const BerthPlace nothing = { 0 };
 
-  return berth_account_has_room (&self->account, &nothing, need)
-         && berth_account_has_room (&self->user->account, &nothing, need);
+  return berth_party_has_room (&self->party, &nothing, need)
+         && berth_party_has_room (&self->user->party, &nothing, need);
 }
 
 GList *

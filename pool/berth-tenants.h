@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The accounts: one for each user, and below it one for each of its tenants. */
+/* Who shares the host: users, and below each its tenants. */
 #pragma once
 
-#include "berth-account.h"
+#include "berth-party.h"
 #include "berth-request.h"
 
 G_BEGIN_DECLS
@@ -13,15 +13,15 @@ typedef struct _BerthTenant BerthTenant;
 
 /**
  * BerthUser:
- * @account: against other users
+ * @party: against other users
  * @uid: who it is
  * @tenants: its own, against each other
- * @n_tenants: how many have an account
+ * @n_tenants: how many are known
  * @walk: of BerthWaiters: the last one that came to its tenants
  */
 struct _BerthUser
 {
-  BerthAccount account;
+  BerthParty party;
   guint32 uid;
   BerthPeers tenants;
   guint n_tenants;
@@ -30,7 +30,7 @@ struct _BerthUser
 
 /**
  * BerthTenant:
- * @account: against other tenants of its user
+ * @party: against other tenants of its user
  * @user: (unowned): whose
  * @key: of user and name
  * @name: (nullable): of its requests
@@ -40,7 +40,7 @@ struct _BerthUser
  */
 struct _BerthTenant
 {
-  BerthAccount account;
+  BerthParty party;
   BerthUser *user;
   char *key;
   char *name;
@@ -59,15 +59,15 @@ gint64 berth_tenants_get_now (BerthTenants *self);
 void berth_tenants_set_policy (BerthTenants *self, BerthTenantPolicy *policy);
 /* of which a user's part is one */
 void berth_tenants_set_capacity (BerthTenants *self, const BerthCapacity *capacity);
-BerthAccountLimits berth_tenants_get_limits (BerthTenants *self, BerthRequest *request);
-BerthAccountLimits berth_tenants_get_user_limits (BerthTenants *self, BerthRequest *request);
+BerthPartyLimits berth_tenants_get_limits (BerthTenants *self, BerthRequest *request);
+BerthPartyLimits berth_tenants_get_user_limits (BerthTenants *self, BerthRequest *request);
 /* those that have waiters, and their tenants below them */
 BerthPeers *berth_tenants_get_users (BerthTenants *self);
 
 /* before @request joins the queue: where nobody waits, or nobody of its user, what was used is
- * forgotten; may free any account that neither waits nor holds */
+ * forgotten; may free any of them that neither waits nor holds */
 void berth_tenants_begin (BerthTenants *self, BerthRequest *request);
-/* the account of who made @request; it lasts while it waits, holds or owes something */
+/* who made @request; it lasts while it waits, holds or owes something */
 BerthTenant *berth_tenants_ensure (BerthTenants *self, BerthRequest *request);
 /* the @joined'th waiter of all is one of @tenant's; berth_tenants_note_queue() follows */
 void berth_tenants_join_queue (BerthTenant *tenant, guint64 joined);
@@ -85,7 +85,7 @@ berth_tenants_give (BerthTenants *self, BerthTenant *tenant, const BerthPlace *p
 gint64 berth_tenants_cost_of (const BerthCapacity *capacity, BerthRequest *request);
 /* whether its caps and its user's leave room for @need, beside what they hold */
 gboolean berth_tenant_has_room (const BerthTenant *self, const BerthPlace *need);
-/* (element-type BerthTenant) (transfer container): all accounts, in no order */
+/* (element-type BerthTenant) (transfer container): all parties, in no order */
 GList *berth_tenants_list (BerthTenants *self);
 /* (element-type BerthUser) (transfer container): likewise */
 GList *berth_tenants_list_users (BerthTenants *self);

@@ -98,11 +98,11 @@ berth_waiters_get_length (BerthWaiters *self)
 /* how many of @peer's come before the waiter of @own that is served when that stands at @place, if
  * each is for @cost */
 static guint
-count_before_place (const BerthAccount *peer, const BerthAccount *own, gint64 place, gint64 cost,
+count_before_place (const BerthParty *peer, const BerthParty *own, gint64 place, gint64 cost,
                     gint64 now_us)
 {
-  gint64 step = berth_account_get_step (peer, cost);
-  gint64 lead = place - berth_account_get_standing (peer, now_us);
+  gint64 step = berth_party_get_step (peer, cost);
+  gint64 lead = place - berth_party_get_standing (peer, now_us);
   gint64 count = 0;
 
   if (lead < 0)
@@ -115,10 +115,9 @@ count_before_place (const BerthAccount *peer, const BerthAccount *own, gint64 pl
 
 /* how many of all @peers come before the waiter of @own that has @before of its own before it */
 static guint
-count_before (BerthPeers *peers, const BerthAccount *own, guint before, gint64 cost, gint64 now_us)
+count_before (BerthPeers *peers, const BerthParty *own, guint before, gint64 cost, gint64 now_us)
 {
-  gint64 place
-      = berth_account_get_standing (own, now_us) + before * berth_account_get_step (own, cost);
+  gint64 place = berth_party_get_standing (own, now_us) + before * berth_party_get_step (own, cost);
   guint count = before;
 
   for (guint i = 0; i < peers->queued->len; i++)
@@ -138,9 +137,9 @@ berth_waiters_count_before (BerthWaiters *self, BerthWaiter *waiter)
   g_assert (waiter->is_queued);
 
   before = (guint)g_queue_link_index (&tenant->waiting, &waiter->link);
-  before = count_before (&user->tenants, &tenant->account, before, waiter->cost, now_us);
-  return count_before (berth_tenants_get_users (self->tenants), &user->account, before,
-                       waiter->cost, now_us);
+  before = count_before (&user->tenants, &tenant->party, before, waiter->cost, now_us);
+  return count_before (berth_tenants_get_users (self->tenants), &user->party, before, waiter->cost,
+                       now_us);
 }
 
 BerthWaiter *
@@ -152,18 +151,18 @@ berth_waiters_peek_deadline (BerthWaiters *self)
 }
 
 /* of those that wait, the one that has most waiters for its weight; @own, if none has more */
-static BerthAccount *
-pick_most (BerthPeers *peers, BerthAccount *own)
+static BerthParty *
+pick_most (BerthPeers *peers, BerthParty *own)
 {
-  BerthAccount *most = own;
+  BerthParty *most = own;
 
   for (guint i = 0; i < peers->queued->len; i++)
     {
-      BerthAccount *account = peers->queued->pdata[i];
+      BerthParty *party = peers->queued->pdata[i];
 
       if (most == NULL
-          || berth_account_count_for_weight (account) > berth_account_count_for_weight (most))
-        most = account;
+          || berth_party_count_for_weight (party) > berth_party_count_for_weight (most))
+        most = party;
     }
   return most;
 }
@@ -171,7 +170,7 @@ pick_most (BerthPeers *peers, BerthAccount *own)
 static BerthWaiter *
 pick_newest (BerthUser *user, BerthWaiter *arrived)
 {
-  BerthAccount *own = arrived->tenant->user == user ? &arrived->tenant->account : NULL;
+  BerthParty *own = arrived->tenant->user == user ? &arrived->tenant->party : NULL;
   BerthTenant *most = (BerthTenant *)pick_most (&user->tenants, own);
 
   return most == arrived->tenant ? arrived : g_queue_peek_tail (&most->waiting);
@@ -182,7 +181,7 @@ berth_waiters_peek_excess (BerthWaiters *self, BerthWaiter *arrived)
 {
   BerthPeers *users = berth_tenants_get_users (self->tenants);
 
-  return pick_newest ((BerthUser *)pick_most (users, &arrived->tenant->user->account), arrived);
+  return pick_newest ((BerthUser *)pick_most (users, &arrived->tenant->user->party), arrived);
 }
 
 BerthWaiter *
@@ -224,8 +223,8 @@ iter_advance (BerthWaitersIter *iter)
   BerthTenant *tenant = iter->last->tenant;
   BerthUser *user = tenant->user;
   gint64 cost = iter->is_passed ? 0 : iter->last->cost;
-  gint64 step = cost > 0 ? berth_account_get_step (&tenant->account, cost) : 0;
-  gint64 user_step = cost > 0 ? berth_account_get_step (&user->account, cost) : 0;
+  gint64 step = cost > 0 ? berth_party_get_step (&tenant->party, cost) : 0;
+  gint64 user_step = cost > 0 ? berth_party_get_step (&user->party, cost) : 0;
   gboolean is_at_end = FALSE;
 
   tenant->cursor = tenant->cursor->next;

@@ -96,7 +96,7 @@ static const ConfigKey config_keys[] = {
     "requests need them; 0: none" },
   { "warm_max_idle_s", "warm-max-idle-s", KIND_INT_OR_0, FIELD (warm_max_idle_s), 10, 604800,
     "3600", "10 to 604800, or 0", "seconds after which an unused warm VM is replaced; 0: never" },
-  { "uid_weights", "uid-weights", KIND_USERS, FIELD (uid_weights), 1, BERTH_ACCOUNT_WEIGHT_MAX, "",
+  { "uid_weights", "uid-weights", KIND_USERS, FIELD (uid_weights), 1, BERTH_PARTY_WEIGHT_MAX, "",
     "UID=1 to 1000, ',' between them; * is any user",
     "shares of users that wait at the same time; 1 for those that are not named" },
   { "uid_max_vms", "uid-max-vms", KIND_USERS, FIELD (uid_max_vms), 0, 4096, "",
@@ -109,7 +109,7 @@ static const ConfigKey config_keys[] = {
     "part of all VMs, vCPUs, memory and max_waiters that a user may have, one VM at least; not for "
     "root, berthd's own user, and caps that uid_max_vms or uid_memory_mb name; 1: all" },
   { "tenant_weights", "tenant-weights", KIND_TENANTS, FIELD (tenant_weights), 1,
-    BERTH_ACCOUNT_WEIGHT_MAX, "", "TENANT=1 to 1000, ',' between them; UID:TENANT and * as well",
+    BERTH_PARTY_WEIGHT_MAX, "", "TENANT=1 to 1000, ',' between them; UID:TENANT and * as well",
     "shares of one user's tenants that wait at the same time; 1 for those that are not named" },
   { "tenant_max_vms", "tenant-max-vms", KIND_TENANTS, FIELD (tenant_max_vms), 0, 4096, "",
     "TENANT=0 to 4096, ',' between them; UID:TENANT and * as well",
@@ -693,10 +693,10 @@ berth_config_dup_text (const BerthConfig *self)
 }
 
 typedef gboolean (*SetLimitFunc) (BerthTenantPolicy *policy, const char *pattern,
-                                  BerthAccountField field, guint value);
+                                  BerthPartyField field, guint value);
 
 static void
-add_to_policy (BerthTenantPolicy *policy, SetLimitFunc set, BerthAccountField field, char **entries)
+add_to_policy (BerthTenantPolicy *policy, SetLimitFunc set, BerthPartyField field, char **entries)
 {
   for (guint i = 0; entries[i] != NULL; i++)
     {
@@ -724,12 +724,12 @@ berth_config_dup_tenant_policy (const BerthConfig *self)
   SetLimitFunc of_user = berth_tenant_policy_set_user;
   SetLimitFunc of_tenant = berth_tenant_policy_set;
 
-  add_to_policy (policy, of_user, BERTH_ACCOUNT_WEIGHT, self->uid_weights);
-  add_to_policy (policy, of_user, BERTH_ACCOUNT_MAX_VMS, self->uid_max_vms);
-  add_to_policy (policy, of_user, BERTH_ACCOUNT_MEMORY_MB, self->uid_memory_mb);
-  add_to_policy (policy, of_tenant, BERTH_ACCOUNT_WEIGHT, self->tenant_weights);
-  add_to_policy (policy, of_tenant, BERTH_ACCOUNT_MAX_VMS, self->tenant_max_vms);
-  add_to_policy (policy, of_tenant, BERTH_ACCOUNT_MEMORY_MB, self->tenant_memory_mb);
+  add_to_policy (policy, of_user, BERTH_PARTY_WEIGHT, self->uid_weights);
+  add_to_policy (policy, of_user, BERTH_PARTY_MAX_VMS, self->uid_max_vms);
+  add_to_policy (policy, of_user, BERTH_PARTY_MEMORY_MB, self->uid_memory_mb);
+  add_to_policy (policy, of_tenant, BERTH_PARTY_WEIGHT, self->tenant_weights);
+  add_to_policy (policy, of_tenant, BERTH_PARTY_MAX_VMS, self->tenant_max_vms);
+  add_to_policy (policy, of_tenant, BERTH_PARTY_MEMORY_MB, self->tenant_memory_mb);
   berth_tenant_policy_set_user_part (policy, self->uid_part);
   berth_tenant_policy_exempt (policy, 0);
   berth_tenant_policy_exempt (policy, (guint32)geteuid ());

@@ -389,7 +389,7 @@ test_tenant_policy (void)
 {
   g_autoptr (BerthConfig) config = berth_config_new ();
   g_autoptr (BerthTenantPolicy) policy = NULL;
-  BerthAccountLimits limits;
+  BerthPartyLimits limits;
 
   g_assert_true (berth_config_set (config, "tenant_weights", "acme=3,7:acme=5", "here", NULL));
   g_assert_true (berth_config_set (config, "tenant_max_vms", "*=2,acme=4,8:*=0", "here", NULL));
@@ -419,7 +419,7 @@ test_user_policy (void)
   g_autoptr (BerthConfig) config = berth_config_new ();
   g_autoptr (BerthTenantPolicy) policy = NULL;
   const guint32 exempt[] = { 0, (guint32)geteuid () };
-  BerthAccountLimits limits;
+  BerthPartyLimits limits;
 
   g_assert_cmpint (config->max_waiters, ==, 1000);
   g_assert_true (berth_config_set (config, "uid_weights", "71000=3,*=2", "here", NULL));

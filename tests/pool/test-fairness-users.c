@@ -43,8 +43,8 @@ test_cap_of_a_user (void)
 
   inventor.hold_us = SECOND;
   inventor.backlog = 20;
-  berth_tenant_policy_set (policy, "*", BERTH_ACCOUNT_MAX_VMS, 1);
-  berth_tenant_policy_set_user (policy, "*", BERTH_ACCOUNT_MAX_VMS, 3);
+  berth_tenant_policy_set (policy, "*", BERTH_PARTY_MAX_VMS, 1);
+  berth_tenant_policy_set_user (policy, "*", BERTH_PARTY_MAX_VMS, 3);
   core_clients_run (&inventor, 1, &capacity, policy, 10 * SECOND, 1);
   g_assert_cmpuint (inventor.most, ==, 3);
   g_assert_cmpfloat (inventor.used, >=, 3 * 9);
@@ -61,8 +61,8 @@ test_part_of_a_user (void)
   berth_tenant_policy_set_user_part (policy, 0.9);
   berth_tenant_policy_exempt (policy, 0);
   berth_tenant_policy_exempt (policy, 500);
-  berth_tenant_policy_set_user (policy, "700", BERTH_ACCOUNT_MAX_VMS, 0);
-  berth_tenant_policy_set_user (policy, "700", BERTH_ACCOUNT_MEMORY_MB, 0);
+  berth_tenant_policy_set_user (policy, "700", BERTH_PARTY_MAX_VMS, 0);
+  berth_tenant_policy_set_user (policy, "700", BERTH_PARTY_MEMORY_MB, 0);
   for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
     {
       const BerthCapacity capacity = core_client_slots (slots[i]);
@@ -117,8 +117,8 @@ test_weights (void)
     { .uid = 1001, .tenant = "light", .memory_mb = 256, .hold_us = SECOND, .backlog = 20 },
   };
 
-  berth_tenant_policy_set_user (policy, "1000", BERTH_ACCOUNT_WEIGHT, 3);
-  berth_tenant_policy_set (policy, "heavy", BERTH_ACCOUNT_WEIGHT, 4);
+  berth_tenant_policy_set_user (policy, "1000", BERTH_PARTY_WEIGHT, 3);
+  berth_tenant_policy_set (policy, "heavy", BERTH_PARTY_WEIGHT, 4);
   core_clients_run (clients, 3, &capacity, policy, 1000 * SECOND, 1);
   core_client_assert_ratio (clients[0].used, clients[1].used + clients[2].used, 3, 0.05);
   core_client_assert_ratio (clients[1].used, clients[2].used, 4, 0.05);
@@ -136,7 +136,7 @@ test_capped_user_beside_others (void)
     { .uid = 1001, .tenant = "any", .memory_mb = 256, .hold_us = SECOND, .backlog = 20 },
   };
 
-  berth_tenant_policy_set_user (policy, "1000", BERTH_ACCOUNT_MEMORY_MB, 1100);
+  berth_tenant_policy_set_user (policy, "1000", BERTH_PARTY_MEMORY_MB, 1100);
   core_clients_run (clients, 3, &capacity, policy, 100 * SECOND, 1);
   g_assert_cmpuint (clients[2].most, ==, 6);
   g_assert_cmpfloat (clients[2].used, >, 6 * 95);
@@ -157,7 +157,7 @@ test_big_behind_the_cap_of_its_user (void)
   guint64 passing = 0;
   guint64 late = 0;
 
-  berth_tenant_policy_set_user (policy, "1000", BERTH_ACCOUNT_MEMORY_MB, 512);
+  berth_tenant_policy_set_user (policy, "1000", BERTH_PARTY_MEMORY_MB, 512);
   core_world_set_tenants (world, policy);
   core_world_assert_error (world, acquire (world, 1000, "big", 513, FOREVER), BERTH_ERROR,
                            BERTH_ERROR_INVALID);

@@ -71,7 +71,7 @@ test_weights (void)
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
   const guint slots[] = { 1, 3, 8 };
 
-  berth_tenant_policy_set (policy, "heavy", BERTH_ACCOUNT_WEIGHT, 3);
+  berth_tenant_policy_set (policy, "heavy", BERTH_PARTY_WEIGHT, 3);
   for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
     {
       const BerthCapacity capacity = core_client_slots (slots[i]);
@@ -151,8 +151,8 @@ test_caps (void)
     { .tenant = "any", .memory_mb = 256, .hold_us = SECOND, .backlog = 50 },
   };
 
-  berth_tenant_policy_set (policy, "two", BERTH_ACCOUNT_MAX_VMS, 2);
-  berth_tenant_policy_set (policy, "three", BERTH_ACCOUNT_MEMORY_MB, 800);
+  berth_tenant_policy_set (policy, "two", BERTH_PARTY_MAX_VMS, 2);
+  berth_tenant_policy_set (policy, "three", BERTH_PARTY_MEMORY_MB, 800);
   core_clients_run (clients, 3, &capacity, policy, 100 * SECOND, 1);
   g_assert_cmpuint (clients[0].most, ==, 2);
   g_assert_cmpuint (clients[1].most, ==, 3);
@@ -175,7 +175,7 @@ test_no_credit_from_a_cap (void)
   };
   g_autoptr (CoreWorld) world = core_world_new (&capacity);
 
-  berth_tenant_policy_set (policy, "capped", BERTH_ACCOUNT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "capped", BERTH_PARTY_MAX_VMS, 1);
   core_world_set_tenants (world, policy);
   for (guint i = 0; i < 3; i++)
     core_client_start (&clients[i], i);
@@ -209,8 +209,8 @@ test_refused_and_waiting (void)
   guint64 waiting = 0;
   guint64 ticket = 0;
 
-  berth_tenant_policy_set (policy, "*", BERTH_ACCOUNT_MAX_VMS, 1);
-  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MEMORY_MB, 512);
+  berth_tenant_policy_set (policy, "*", BERTH_PARTY_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "acme", BERTH_PARTY_MEMORY_MB, 512);
   core_world_set_tenants (world, policy);
   ticket = core_world_acquire (world, "acme", 513, FOREVER);
   core_world_assert_error (world, ticket, BERTH_ERROR, BERTH_ERROR_INVALID);
@@ -246,8 +246,8 @@ test_policy_changes (void)
     held[i] = core_world_acquire (world, "acme", 128, FOREVER);
   big = core_world_acquire (world, "acme", 600, FOREVER);
   small = core_world_acquire (world, "acme", 128, FOREVER);
-  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MAX_VMS, 1);
-  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MEMORY_MB, 256);
+  berth_tenant_policy_set (policy, "acme", BERTH_PARTY_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "acme", BERTH_PARTY_MEMORY_MB, 256);
   core_world_set_tenants (world, policy);
   core_world_assert_error (world, big, BERTH_ERROR, BERTH_ERROR_INVALID);
   core_world_destroy (world, core_world_get_vm (world, held[0]));
@@ -269,7 +269,7 @@ test_big_behind_its_cap (void)
   guint64 passing = 0;
   guint64 late = 0;
 
-  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MEMORY_MB, 512);
+  berth_tenant_policy_set (policy, "acme", BERTH_PARTY_MEMORY_MB, 512);
   core_world_set_tenants (world, policy);
   held = core_world_acquire (world, "acme", 300, FOREVER);
   big = core_world_acquire (world, "acme", 400, FOREVER);
@@ -297,7 +297,7 @@ test_waiting_for_its_own (void)
 
   capacity.memory_mb = 512;
   world = core_world_new (&capacity);
-  berth_tenant_policy_set (policy, "capped", BERTH_ACCOUNT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "capped", BERTH_PARTY_MAX_VMS, 1);
   core_world_set_tenants (world, policy);
   berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_DESTROY, SECOND);
   held = core_world_acquire (world, "capped", 128, FOREVER);
@@ -318,7 +318,7 @@ test_no_wait_at_its_cap (void)
   guint64 held = 0;
   guint64 next = 0;
 
-  berth_tenant_policy_set (policy, "*", BERTH_ACCOUNT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "*", BERTH_PARTY_MAX_VMS, 1);
   core_world_set_tenants (world, policy);
   berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_DESTROY, SECOND);
   held = core_world_acquire (world, "capped", 128, FOREVER);
@@ -377,7 +377,7 @@ test_adopted (void)
   guint64 capped = 0;
   guint64 other = 0;
 
-  berth_tenant_policy_set (policy, "acme", BERTH_ACCOUNT_MAX_VMS, 1);
+  berth_tenant_policy_set (policy, "acme", BERTH_PARTY_MAX_VMS, 1);
   core_world_set_tenants (world, policy);
   first = adopt (world, "00000000000000000000000000000001");
   second = adopt (world, "00000000000000000000000000000002");
@@ -463,9 +463,9 @@ test_long_queue (void)
   g_autoptr (BerthTenantPolicy) none = berth_tenant_policy_new ();
   g_autoptr (BerthTenantPolicy) capped = berth_tenant_policy_new ();
 
-  berth_tenant_policy_set (capped, "t0", BERTH_ACCOUNT_MAX_VMS, 5);
-  berth_tenant_policy_set (capped, "t0", BERTH_ACCOUNT_WEIGHT, 1000);
-  berth_tenant_policy_set (capped, "t1", BERTH_ACCOUNT_MEMORY_MB, 1000);
+  berth_tenant_policy_set (capped, "t0", BERTH_PARTY_MAX_VMS, 5);
+  berth_tenant_policy_set (capped, "t0", BERTH_PARTY_WEIGHT, 1000);
+  berth_tenant_policy_set (capped, "t1", BERTH_PARTY_MEMORY_MB, 1000);
   time_long_queue (1, none);
   time_long_queue (10, none);
   time_long_queue (10, capped);

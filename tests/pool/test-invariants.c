@@ -199,13 +199,13 @@ set_users (Chaos *chaos, BerthTenantPolicy *policy)
   for (guint i = 0; i < G_N_ELEMENTS (patterns); i++)
     {
       if (percent (chaos, 50))
-        berth_tenant_policy_set_user (policy, patterns[i], BERTH_ACCOUNT_WEIGHT,
+        berth_tenant_policy_set_user (policy, patterns[i], BERTH_PARTY_WEIGHT,
                                       (guint)between (chaos, 1, 5));
       if (percent (chaos, 30))
-        berth_tenant_policy_set_user (policy, patterns[i], BERTH_ACCOUNT_MAX_VMS,
+        berth_tenant_policy_set_user (policy, patterns[i], BERTH_PARTY_MAX_VMS,
                                       (guint)between (chaos, 0, 4));
       if (percent (chaos, 30))
-        berth_tenant_policy_set_user (policy, patterns[i], BERTH_ACCOUNT_MEMORY_MB,
+        berth_tenant_policy_set_user (policy, patterns[i], BERTH_PARTY_MEMORY_MB,
                                       (guint)between (chaos, 1, 10) * 128);
     }
   if (percent (chaos, 50))
@@ -223,13 +223,13 @@ do_set_tenants (Chaos *chaos)
   for (guint i = 0; i < G_N_ELEMENTS (patterns); i++)
     {
       if (percent (chaos, 50))
-        berth_tenant_policy_set (policy, patterns[i], BERTH_ACCOUNT_WEIGHT,
+        berth_tenant_policy_set (policy, patterns[i], BERTH_PARTY_WEIGHT,
                                  (guint)between (chaos, 1, 5));
       if (percent (chaos, 30))
-        berth_tenant_policy_set (policy, patterns[i], BERTH_ACCOUNT_MAX_VMS,
+        berth_tenant_policy_set (policy, patterns[i], BERTH_PARTY_MAX_VMS,
                                  (guint)between (chaos, 0, 3));
       if (percent (chaos, 30))
-        berth_tenant_policy_set (policy, patterns[i], BERTH_ACCOUNT_MEMORY_MB,
+        berth_tenant_policy_set (policy, patterns[i], BERTH_PARTY_MEMORY_MB,
                                  (guint)between (chaos, 1, 8) * 128);
     }
   set_users (chaos, policy);

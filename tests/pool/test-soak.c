@@ -135,11 +135,11 @@ change_policy (Soak *soak)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
 
-  berth_tenant_policy_set (policy, "t0", BERTH_ACCOUNT_WEIGHT,
+  berth_tenant_policy_set (policy, "t0", BERTH_PARTY_WEIGHT,
                            (guint)g_rand_int_range (soak->rand, 1, 9));
-  berth_tenant_policy_set (policy, "*", BERTH_ACCOUNT_MAX_VMS,
+  berth_tenant_policy_set (policy, "*", BERTH_PARTY_MAX_VMS,
                            (guint)g_rand_int_range (soak->rand, 0, 6));
-  berth_tenant_policy_set (policy, "t1", BERTH_ACCOUNT_MEMORY_MB,
+  berth_tenant_policy_set (policy, "t1", BERTH_PARTY_MEMORY_MB,
                            (guint)g_rand_int_range (soak->rand, 1, 4) * 256);
   berth_pool_set_tenants (soak->pool, policy);
 }

@@ -71,11 +71,11 @@ peek (Queue *queue)
 static gint64
 standing (Queue *queue, BerthTenant *tenant)
 {
-  return berth_account_get_standing (&tenant->account, berth_tenants_get_now (queue->tenants));
+  return berth_party_get_standing (&tenant->party, berth_tenants_get_now (queue->tenants));
 }
 
 static void
-set_policy (Queue *queue, const char *pattern, BerthAccountField field, guint value)
+set_policy (Queue *queue, const char *pattern, BerthPartyField field, guint value)
 {
   g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
 
@@ -195,7 +195,7 @@ test_weights (void)
   g_autoptr (Queue) queue = queue_new ();
   g_autofree char *order = NULL;
 
-  set_policy (queue, "heavy", BERTH_ACCOUNT_WEIGHT, 3);
+  set_policy (queue, "heavy", BERTH_PARTY_WEIGHT, 3);
   for (guint64 i = 1; i <= 6; i++)
     push (queue, i, 1000, "heavy", G_MAXINT64);
   push (queue, 11, 1000, "light", G_MAXINT64);
@@ -251,7 +251,7 @@ test_no_credit_and_no_escape (void)
   /* the one that waits is at 100 s: who comes now starts there */
   push (queue, 21, 1000, "late", G_MAXINT64);
   g_assert_cmpint (standing (queue, busy), ==,
-                   100 * SECOND * COST + berth_account_get_step (&busy->account, COST));
+                   100 * SECOND * COST + berth_party_get_step (&busy->party, COST));
   g_assert_cmpuint (peek (queue)->ticket, ==, 21);
   g_assert_cmpint (standing (queue, peek (queue)->tenant), ==, 100 * SECOND * COST);
   /* leaving and coming back: still behind */
@@ -262,11 +262,11 @@ test_no_credit_and_no_escape (void)
   drop (queue, peek (queue), FALSE);
   /* nobody waits: all is forgotten but what is held */
   push (queue, 4, 1000, "busy", G_MAXINT64);
-  g_assert_cmpint (standing (queue, busy), ==, berth_account_get_step (&busy->account, COST));
+  g_assert_cmpint (standing (queue, busy), ==, berth_party_get_step (&busy->party, COST));
   drop (queue, peek (queue), FALSE);
 }
 
-/* random lives: what is counted is what the walk finds, and the accounts don't pile up */
+/* random lives: what is counted is what the walk finds, and the parties don't pile up */
 static void
 test_count_before_is_the_walk (void)
 {
@@ -276,7 +276,7 @@ test_count_before_is_the_walk (void)
   g_autoptr (Queue) queue = queue_new ();
 
   g_test_message ("BERTH_SEED=%u repeats this run", seed);
-  set_policy (queue, "t1", BERTH_ACCOUNT_WEIGHT, 7);
+  set_policy (queue, "t1", BERTH_PARTY_WEIGHT, 7);
   for (guint i = 0; i < 2000; i++)
     {
       g_autofree char *name = g_strdup_printf ("t%d", g_rand_int_range (rand, 0, 8));
@@ -291,7 +291,7 @@ test_count_before_is_the_walk (void)
           BerthTenant *tenant = peek (queue)->tenant;
 
           drop (queue, peek (queue), TRUE);
-          if (g_rand_boolean (rand) || tenant->account.held.slots > 3)
+          if (g_rand_boolean (rand) || tenant->party.held.slots > 3)
             berth_tenants_give (queue->tenants, tenant, &place, COST);
         }
       berth_waiters_iter_init (&iter, queue->waiters);
@@ -320,7 +320,7 @@ test_made_up_names_are_forgotten (void)
 
       drop (queue, waiter, TRUE);
       rest = peek (queue)->tenant;
-      if (rest->account.held.slots == 0)
+      if (rest->party.held.slots == 0)
         berth_tenants_take (queue->tenants, rest, &place, COST);
       berth_tenants_set_now (queue->tenants, i * SECOND);
       berth_tenants_give (queue->tenants, tenant, &place, COST);
@@ -344,7 +344,7 @@ test_excess (void)
   g_assert_true (berth_waiters_peek_excess (queue->waiters, arrived) == newest);
   arrived = push (queue, 12, 1000, "modest", G_MAXINT64);
   g_assert_true (berth_waiters_peek_excess (queue->waiters, arrived) == arrived);
-  set_policy (queue, "greedy", BERTH_ACCOUNT_WEIGHT, 3);
+  set_policy (queue, "greedy", BERTH_PARTY_WEIGHT, 3);
   arrived = push (queue, 3, 1000, "greedy", G_MAXINT64);
   g_assert_cmpuint (berth_waiters_peek_excess (queue->waiters, arrived)->ticket, ==, 12);
   while (peek (queue) != NULL)

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decides how far each account is against its peers, by what it holds and what it has used. */
-#include "berth-account.h"
+/* Decides how far each party is against its peers, by what it holds and what it has used. */
+#include "berth-party.h"
 
 #include <math.h>
 
 /* A VM that is held counts as this much use ahead: how long one lives is not known before it ends,
- * and of places that come free at the same moment not all shall go to the same account. */
+ * and of places that come free at the same moment not all shall go to the same party. */
 #define AHEAD_US (10 * G_TIME_SPAN_SECOND)
 
 /* Nobody pays for longer than the whole host takes for this much use. */
 #define DEBT_MAX (BERTH_COST_OF_ALL * (gint64)(600 * G_TIME_SPAN_SECOND))
 
-/* The floor only rises, so an old one is a little low: a walk over the accounts this often will do.
+/* The floor only rises, so an old one is a little low: a walk over the parties this often will do.
  */
 #define FLOOR_EVERY_US (10 * G_TIME_SPAN_MILLISECOND)
 
-/* Accounts whose debt is remembered; the oldest goes first, however much it owes. */
+/* Parties whose debt is remembered; the oldest goes first, however much it owes. */
 #define MAX_OWING 1024u
 
 /**
- * BerthAccount:
+ * BerthParty:
  *
- * Use is what an account's VMs cost (the part of the budget that each takes most of) times how long
+ * Use is what a party's VMs cost (the part of the budget that each takes most of) times how long
  * they exist, from their start to their end: who holds a slot for long pays for it, whether code
  * runs there or not. Its standing is its use, and what it holds now for AHEAD_US more, divided by
- * its weight; the lowest is served next. So accounts that wait all the time use slots and memory as
+ * its weight; the lowest is served next. So parties that wait all the time use slots and memory as
  * their weights say, and one that comes seldom is served before those that have much.
  *
  * Nobody saves up: one that begins to wait stands no lower than the lowest of its peers that wait
@@ -47,7 +47,7 @@ berth_peers_clear (BerthPeers *self)
 
 /* use divided by weight, as of @now_us */
 static gint64
-account_level (const BerthAccount *self, gint64 now_us)
+party_level (const BerthParty *self, gint64 now_us)
 {
   gboolean is_known = self->epoch == self->peers->epoch;
   gint64 since_us = is_known ? self->since_us : MAX (self->peers->begin_us, self->since_us);
@@ -57,15 +57,15 @@ account_level (const BerthAccount *self, gint64 now_us)
 }
 
 static void
-account_note_level (BerthAccount *self, gint64 now_us)
+party_note_level (BerthParty *self, gint64 now_us)
 {
-  self->level = account_level (self, now_us);
+  self->level = party_level (self, now_us);
   self->since_us = now_us;
   self->epoch = self->peers->epoch;
 }
 
 static void
-account_move (BerthAccount *self, GQueue *list)
+party_move (BerthParty *self, GQueue *list)
 {
   if (self->list == list)
     return;
@@ -93,58 +93,58 @@ peers_raise_floor (BerthPeers *self, gint64 now_us)
   if (self->contending.length == 0 || now_us < self->floor_at_us)
     return;
   for (GList *link = self->contending.head; link != NULL; link = link->next)
-    lowest = MIN (lowest, account_level (link->data, now_us));
+    lowest = MIN (lowest, party_level (link->data, now_us));
   self->floor = MAX (self->floor, lowest);
   self->floor_at_us = now_us + FLOOR_EVERY_US;
 }
 
-BerthAccount *
+BerthParty *
 berth_peers_steal_forgotten (BerthPeers *self, gint64 now_us)
 {
-  BerthAccount *oldest = g_queue_peek_head (&self->owing);
+  BerthParty *oldest = g_queue_peek_head (&self->owing);
   gboolean is_too_many = self->owing.length > MAX_OWING;
 
   if (oldest == NULL)
     return NULL;
-  account_move (oldest, NULL);
-  if (is_too_many || account_level (oldest, now_us) <= self->floor)
+  party_move (oldest, NULL);
+  if (is_too_many || party_level (oldest, now_us) <= self->floor)
     return oldest;
-  account_move (oldest, &self->owing);
+  party_move (oldest, &self->owing);
   return NULL;
 }
 
 /* begins to wait: with no credit, and with no more debt than anybody remembers */
 static void
-account_contend (BerthAccount *self, gint64 now_us)
+party_contend (BerthParty *self, gint64 now_us)
 {
   BerthPeers *peers = self->peers;
 
   peers_raise_floor (peers, now_us);
-  account_note_level (self, now_us);
+  party_note_level (self, now_us);
   self->level = CLAMP (self->level, peers->floor, peers->floor + DEBT_MAX);
-  account_move (self, &peers->contending);
+  party_move (self, &peers->contending);
 }
 
 gboolean
-berth_account_settle (BerthAccount *self, gboolean contends, gint64 now_us)
+berth_party_settle (BerthParty *self, gboolean contends, gint64 now_us)
 {
   if (contends)
     {
       if (self->list != &self->peers->contending)
-        account_contend (self, now_us);
+        party_contend (self, now_us);
       return TRUE;
     }
-  account_move (self, NULL);
+  party_move (self, NULL);
   if (self->n_waiting > 0 || self->held.slots > 0)
     return TRUE;
-  if (account_level (self, now_us) <= self->peers->floor)
+  if (party_level (self, now_us) <= self->peers->floor)
     return FALSE;
-  account_move (self, &self->peers->owing);
+  party_move (self, &self->peers->owing);
   return TRUE;
 }
 
 void
-berth_account_init (BerthAccount *self, BerthPeers *peers, gint64 now_us)
+berth_party_init (BerthParty *self, BerthPeers *peers, gint64 now_us)
 {
   self->peers = peers;
   self->limits.weight = 1;
@@ -154,9 +154,9 @@ berth_account_init (BerthAccount *self, BerthPeers *peers, gint64 now_us)
 }
 
 void
-berth_account_clear (BerthAccount *self)
+berth_party_clear (BerthParty *self)
 {
-  account_move (self, NULL);
+  party_move (self, NULL);
 }
 
 static gint64
@@ -173,10 +173,10 @@ part_of (guint total, double part)
 }
 
 void
-berth_account_set_limits (BerthAccount *self, const BerthAccountLimits *limits,
-                          const BerthCapacity *capacity, gint64 now_us)
+berth_party_set_limits (BerthParty *self, const BerthPartyLimits *limits,
+                        const BerthCapacity *capacity, gint64 now_us)
 {
-  account_note_level (self, now_us); /* by the weight of then */
+  party_note_level (self, now_us); /* by the weight of then */
   self->limits = *limits;
   self->caps = (BerthPlace){
     .slots = cap_of (limits->max_vms),
@@ -191,7 +191,7 @@ berth_account_set_limits (BerthAccount *self, const BerthAccountLimits *limits,
 }
 
 void
-berth_account_join_queue (BerthAccount *self, guint64 joined)
+berth_party_join_queue (BerthParty *self, guint64 joined)
 {
   if (self->n_waiting++ > 0)
     return;
@@ -201,7 +201,7 @@ berth_account_join_queue (BerthAccount *self, guint64 joined)
 }
 
 void
-berth_account_leave_queue (BerthAccount *self)
+berth_party_leave_queue (BerthParty *self)
 {
   GPtrArray *queued = self->peers->queued;
 
@@ -209,13 +209,13 @@ berth_account_leave_queue (BerthAccount *self)
     return;
   g_ptr_array_remove_index_fast (queued, self->queued_at);
   if (self->queued_at < queued->len)
-    ((BerthAccount *)queued->pdata[self->queued_at])->queued_at = self->queued_at;
+    ((BerthParty *)queued->pdata[self->queued_at])->queued_at = self->queued_at;
 }
 
 void
-berth_account_take (BerthAccount *self, const BerthPlace *place, gint64 cost, gint64 now_us)
+berth_party_take (BerthParty *self, const BerthPlace *place, gint64 cost, gint64 now_us)
 {
-  account_note_level (self, now_us);
+  party_note_level (self, now_us);
   self->held.slots += place->slots;
   self->held.memory_mb += place->memory_mb;
   self->held.vcpus += place->vcpus;
@@ -223,9 +223,9 @@ berth_account_take (BerthAccount *self, const BerthPlace *place, gint64 cost, gi
 }
 
 void
-berth_account_give (BerthAccount *self, const BerthPlace *place, gint64 cost, gint64 now_us)
+berth_party_give (BerthParty *self, const BerthPlace *place, gint64 cost, gint64 now_us)
 {
-  account_note_level (self, now_us);
+  party_note_level (self, now_us);
   self->held.slots -= place->slots;
   self->held.memory_mb -= place->memory_mb;
   self->held.vcpus -= place->vcpus;
@@ -234,19 +234,19 @@ berth_account_give (BerthAccount *self, const BerthPlace *place, gint64 cost, gi
 }
 
 gint64
-berth_account_get_standing (const BerthAccount *self, gint64 now_us)
+berth_party_get_standing (const BerthParty *self, gint64 now_us)
 {
-  return account_level (self, now_us) + self->cost * AHEAD_US / (gint64)self->limits.weight;
+  return party_level (self, now_us) + self->cost * AHEAD_US / (gint64)self->limits.weight;
 }
 
 gint64
-berth_account_get_step (const BerthAccount *self, gint64 cost)
+berth_party_get_step (const BerthParty *self, gint64 cost)
 {
   return MAX (cost * AHEAD_US / (gint64)self->limits.weight, 1);
 }
 
 gboolean
-berth_account_has_room (const BerthAccount *self, const BerthPlace *more, const BerthPlace *need)
+berth_party_has_room (const BerthParty *self, const BerthPlace *more, const BerthPlace *need)
 {
   gint64 slots = self->held.slots + more->slots;
   gint64 memory_mb = self->held.memory_mb + more->memory_mb + need->memory_mb;
@@ -261,13 +261,13 @@ berth_account_has_room (const BerthAccount *self, const BerthPlace *more, const 
 }
 
 guint64
-berth_account_count_for_weight (const BerthAccount *self)
+berth_party_count_for_weight (const BerthParty *self)
 {
-  return (guint64)self->n_waiting * BERTH_ACCOUNT_WEIGHT_MAX / self->limits.weight;
+  return (guint64)self->n_waiting * BERTH_PARTY_WEIGHT_MAX / self->limits.weight;
 }
 
 static gboolean
-comes_before (const BerthAccount *a, const BerthAccount *b)
+comes_before (const BerthParty *a, const BerthParty *b)
 {
   if (a->cursor_place != b->cursor_place)
     return a->cursor_place < b->cursor_place;
@@ -300,16 +300,16 @@ berth_peers_walk (BerthPeers *self, gint64 now_us)
   g_ptr_array_set_size (self->heap, (gint)self->queued->len);
   for (guint i = 0; i < self->queued->len; i++)
     {
-      BerthAccount *account = self->queued->pdata[i];
+      BerthParty *party = self->queued->pdata[i];
 
-      account->cursor_place = berth_account_get_standing (account, now_us);
-      self->heap->pdata[i] = account;
+      party->cursor_place = berth_party_get_standing (party, now_us);
+      self->heap->pdata[i] = party;
     }
   for (guint i = self->heap->len / 2; i > 0; i--)
     heap_sift_down (self->heap, i - 1);
 }
 
-BerthAccount *
+BerthParty *
 berth_peers_walk_peek (BerthPeers *self)
 {
   return self->heap->len > 0 ? self->heap->pdata[0] : NULL;
@@ -318,7 +318,7 @@ berth_peers_walk_peek (BerthPeers *self)
 void
 berth_peers_walk_next (BerthPeers *self, gint64 step, gboolean is_at_end)
 {
-  BerthAccount *first = self->heap->pdata[0];
+  BerthParty *first = self->heap->pdata[0];
 
   first->cursor_place += step;
   if (is_at_end)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What an account of a user and one of a tenant have in common: what it holds, what it has used,
- * and how far it is against its peers. */
+/* A party to the sharing of the host, a user or a tenant: what it holds, what it has used, and how
+ * far it is against its peers. */
 #pragma once
 
 #include "berth-budgets.h"
@@ -8,18 +8,18 @@
 
 G_BEGIN_DECLS
 
-/* The cost of a place that takes all there is of some budget. With it, gint64 holds what an account
+/* The cost of a place that takes all there is of some budget. With it, gint64 holds what a party
  * that has everything uses in a year and a half. */
 #define BERTH_COST_OF_ALL 65536
 
 /**
  * BerthPeers:
- * @queued: (element-type BerthAccount): those that have waiters, in no order
- * @heap: (element-type BerthAccount): of the one walk at a time: the next one first
- * @contending: of BerthAccount's own links: those whose first waiter their caps allow
+ * @queued: (element-type BerthParty): those that have waiters, in no order
+ * @heap: (element-type BerthParty): of the one walk at a time: the next one first
+ * @contending: of BerthParty's own links: those whose first waiter their caps allow
  * @owing: likewise: those that neither wait nor hold, but used much
  *
- * Accounts that stand against each other: all users, or the tenants of one user.
+ * Parties that stand against each other: all users, or the tenants of one user.
  */
 typedef struct
 {
@@ -36,7 +36,7 @@ typedef struct
 } BerthPeers;
 
 /**
- * BerthAccount:
+ * BerthParty:
  * @limits: that hold for it
  * @held: slots, memory and vCPUs of its VMs that exist
  * @n_waiting: its requests in the queue
@@ -48,7 +48,7 @@ typedef struct
  */
 typedef struct
 {
-  BerthAccountLimits limits;
+  BerthPartyLimits limits;
   BerthPlace held;
   guint n_waiting;
 
@@ -71,7 +71,7 @@ typedef struct
   gint64 since_us;     /* when level was right */
   guint64 epoch;       /* of level */
   gint64 cursor_place; /* where it stands in the one walk at a time */
-} BerthAccount;
+} BerthParty;
 
 void berth_peers_init (BerthPeers *self);
 void berth_peers_clear (BerthPeers *self);
@@ -79,35 +79,35 @@ void berth_peers_clear (BerthPeers *self);
 void berth_peers_begin (BerthPeers *self, gint64 now_us);
 /* one that neither waits nor holds and owes no more than a newcomer would, if one is found at once;
  * its owner frees it */
-BerthAccount *berth_peers_steal_forgotten (BerthPeers *self, gint64 now_us);
+BerthParty *berth_peers_steal_forgotten (BerthPeers *self, gint64 now_us);
 /* those that have waiters, for a walk */
 void berth_peers_walk (BerthPeers *self, gint64 now_us);
 /* NULL at the end of the walk */
-BerthAccount *berth_peers_walk_peek (BerthPeers *self);
+BerthParty *berth_peers_walk_peek (BerthPeers *self);
 /* the first one goes on, @step higher, or (@is_at_end) leaves the walk */
 void berth_peers_walk_next (BerthPeers *self, gint64 step, gboolean is_at_end);
 
-void berth_account_init (BerthAccount *self, BerthPeers *peers, gint64 now_us);
+void berth_party_init (BerthParty *self, BerthPeers *peers, gint64 now_us);
 /* before it is freed */
-void berth_account_clear (BerthAccount *self);
-void berth_account_set_limits (BerthAccount *self, const BerthAccountLimits *limits,
-                               const BerthCapacity *capacity, gint64 now_us);
+void berth_party_clear (BerthParty *self);
+void berth_party_set_limits (BerthParty *self, const BerthPartyLimits *limits,
+                             const BerthCapacity *capacity, gint64 now_us);
 /* of its waiters one came (@joined: the how manieth of all), or one left */
-void berth_account_join_queue (BerthAccount *self, guint64 joined);
-void berth_account_leave_queue (BerthAccount *self);
+void berth_party_join_queue (BerthParty *self, guint64 joined);
+void berth_party_leave_queue (BerthParty *self);
 /* puts it where it belongs; @contends: its first waiter would fit. FALSE where nothing of it is to
  * be remembered */
-gboolean berth_account_settle (BerthAccount *self, gboolean contends, gint64 now_us);
-void berth_account_take (BerthAccount *self, const BerthPlace *place, gint64 cost, gint64 now_us);
-void berth_account_give (BerthAccount *self, const BerthPlace *place, gint64 cost, gint64 now_us);
+gboolean berth_party_settle (BerthParty *self, gboolean contends, gint64 now_us);
+void berth_party_take (BerthParty *self, const BerthPlace *place, gint64 cost, gint64 now_us);
+void berth_party_give (BerthParty *self, const BerthPlace *place, gint64 cost, gint64 now_us);
 /* who stands lowest is next */
-gint64 berth_account_get_standing (const BerthAccount *self, gint64 now_us);
+gint64 berth_party_get_standing (const BerthParty *self, gint64 now_us);
 /* how much higher it stands for one more VM; above 0 */
-gint64 berth_account_get_step (const BerthAccount *self, gint64 cost);
+gint64 berth_party_get_step (const BerthParty *self, gint64 cost);
 /* whether its caps leave room for @need, beside what it holds and @more (signed) */
 gboolean
-berth_account_has_room (const BerthAccount *self, const BerthPlace *more, const BerthPlace *need);
+berth_party_has_room (const BerthParty *self, const BerthPlace *more, const BerthPlace *need);
 /* waiters, measured by its weight */
-guint64 berth_account_count_for_weight (const BerthAccount *self);
+guint64 berth_party_count_for_weight (const BerthParty *self);
 
 G_END_DECLS
