@@ -61,6 +61,8 @@ supply_new (BerthAdmission *self)
 {
   Supply supply = { .free = berth_budgets_free (&self->budgets) };
 
+  if (self->in_state[BERTH_VM_STATE_STOPPING] == 0)
+    return supply;
   for (GList *link = self->order.head; link != NULL; link = link->next)
     if (vm_leaves_place (link->data))
       {
@@ -163,6 +165,7 @@ waiter_cover (BerthAdmission *self, BerthAdmissionWaiter *waiter, Room room, Sup
       refill->promised_in = self->pass;
     }
   waiter->covered_in = self->pass;
+  g_array_append_val (self->set_aside, place);
   party_set_aside (in_pass (self, &tenant->party), &place, room);
   party_set_aside (in_pass (self, &tenant->user->party), &place, room);
   return TRUE;
@@ -211,35 +214,51 @@ supply_is_left (BerthAdmission *self, const Supply *supply)
 
 /**
  * Hopeless:
+ * @is_by_tenant: warm VMs are of tenants: @by_tenant is used, else BerthWaiterKind's hopeless_in
+ * @n_kinds: how many kinds are hopeless
  *
  * Requests that got nothing in this pass. What is left to give only shrinks in a pass, so another
- * one of the same template and size gets nothing, either (where tenants have warm VMs of their
- * own: one of the same tenant): a long queue of a few kinds is walked without asking for each.
+ * one of the same kind (where tenants have warm VMs of their own: and of the same tenant) gets
+ * nothing, either, and where no other kind waits the pass is over: a long queue is not walked.
  */
 typedef struct
 {
-  BerthRequest *kinds[MAX_HOPELESS];
-  guint n;
   gboolean is_by_tenant;
+  guint n_kinds;
+  const BerthWaiter *by_tenant[MAX_HOPELESS];
+  guint n_by_tenant;
 } Hopeless;
 
 static gboolean
-hopeless_contains (const Hopeless *self, BerthRequest *request)
+hopeless_contains (BerthAdmission *self, const Hopeless *hopeless, const BerthWaiter *waiter)
 {
-  for (guint i = 0; i < self->n; i++)
-    if (self->kinds[i]->memory_mb == request->memory_mb && self->kinds[i]->vcpus == request->vcpus
-        && (self->kinds[i]->snapshot_name == NULL) == (request->snapshot_name == NULL)
-        && g_str_equal (self->kinds[i]->template_name, request->template_name)
-        && (!self->is_by_tenant || g_str_equal (self->kinds[i]->tenant_key, request->tenant_key)))
+  if (!hopeless->is_by_tenant)
+    return waiter->kind->hopeless_in == self->pass;
+  for (guint i = 0; i < hopeless->n_by_tenant; i++)
+    if (hopeless->by_tenant[i]->kind == waiter->kind
+        && hopeless->by_tenant[i]->tenant == waiter->tenant)
       return TRUE;
   return FALSE;
 }
 
 static void
-hopeless_add (Hopeless *self, BerthRequest *request)
+hopeless_add (BerthAdmission *self, Hopeless *hopeless, const BerthWaiter *waiter)
 {
-  if (self->n < MAX_HOPELESS)
-    self->kinds[self->n++] = request;
+  if (!hopeless->is_by_tenant)
+    {
+      waiter->kind->hopeless_in = self->pass;
+      hopeless->n_kinds++;
+    }
+  else if (hopeless->n_by_tenant < MAX_HOPELESS)
+    {
+      hopeless->by_tenant[hopeless->n_by_tenant++] = waiter;
+    }
+}
+
+static gboolean
+hopeless_is_everybody (BerthAdmission *self, const Hopeless *hopeless)
+{
+  return hopeless->n_kinds == berth_waiters_count_kinds (self->queue);
 }
 
 typedef enum
@@ -291,6 +310,24 @@ hold_back (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthWaitersIter 
     berth_waiters_iter_skip_tenant (iter);
 }
 
+static void
+begin_pass (BerthAdmission *self)
+{
+  self->pass++;
+  self->kept_from_us = G_MAXINT64;
+  g_array_set_size (self->set_aside, 0);
+}
+
+/* @waiter gets nothing, and others may pass it, until it is old */
+static void
+pass_by (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthWaitersIter *iter)
+{
+  gint64 old_at_us = waiter->base.arrived_us + self->budgets.capacity.big_request_age_us;
+
+  self->kept_from_us = MIN (self->kept_from_us, old_at_us);
+  berth_waiters_iter_pass (iter);
+}
+
 /* Walks the queue until something has changed: the order, or what there is to give, is another one
  * after that. */
 static gboolean
@@ -301,16 +338,17 @@ dispatch_one (BerthAdmission *self)
   BerthWaitersIter iter;
   BerthWaiter *next = NULL;
 
-  self->pass++;
+  begin_pass (self);
   supply = supply_new (self);
   if (!supply_is_left (self, &supply))
     return FALSE;
   berth_waiters_iter_init (&iter, self->queue);
-  while (supply_is_left (self, &supply) && (next = berth_waiters_iter_next (&iter)) != NULL)
+  while (supply_is_left (self, &supply) && !hopeless_is_everybody (self, &hopeless)
+         && (next = berth_waiters_iter_next (&iter)) != NULL)
     {
       BerthAdmissionWaiter *waiter = (BerthAdmissionWaiter *)next;
       Room room = waiter_get_room (self, waiter);
-      gboolean is_hopeless = room == ROOM_NONE || hopeless_contains (&hopeless, next->request);
+      gboolean is_hopeless = room == ROOM_NONE || hopeless_contains (self, &hopeless, next);
       Attempt attempt
           = is_hopeless ? ATTEMPT_NOTHING : waiter_attempt (self, waiter, room, &supply);
 
@@ -323,11 +361,11 @@ dispatch_one (BerthAdmission *self)
           hold_back (self, waiter, &iter);
           continue;
         }
+      pass_by (self, waiter, &iter);
       if (waiter_is_aged (self, waiter))
         return FALSE; /* from now on, what comes free is kept for it */
-      berth_waiters_iter_pass (&iter);
       if (!is_hopeless)
-        hopeless_add (&hopeless, next->request);
+        hopeless_add (self, &hopeless, next);
     }
   return FALSE;
 }
@@ -338,29 +376,9 @@ berth_admission_dispatch (BerthAdmission *self)
   gboolean any_change = TRUE;
 
   berth_admission_start_unstarted (self);
-  self->pass++; /* nobody is covered but by a pass of this message */
+  begin_pass (self); /* nobody is covered but by a pass of this message */
   while (self->is_open && berth_waiters_get_length (self->queue) > 0 && any_change)
     any_change = dispatch_one (self);
-}
-
-/* sets aside what the last pass set aside; FALSE where a waiter keeps everything that comes free */
-static gboolean
-supply_cover_again (BerthAdmission *self, Supply *supply)
-{
-  BerthWaitersIter iter;
-  BerthWaiter *next = NULL;
-
-  berth_waiters_iter_init (&iter, self->queue);
-  while ((next = berth_waiters_iter_next (&iter)) != NULL)
-    {
-      BerthAdmissionWaiter *waiter = (BerthAdmissionWaiter *)next;
-
-      if (waiter->covered_in == self->pass)
-        supply_cover (supply, berth_admission_place_of (next->request), FALSE);
-      else if (waiter_is_aged (self, waiter) && waiter_get_room (self, waiter) == ROOM_NOW)
-        return FALSE;
-    }
-  return TRUE;
 }
 
 guint
@@ -369,8 +387,10 @@ berth_admission_count_free (BerthAdmission *self)
   Supply supply = supply_new (self);
   gint64 count = 0;
 
-  if (!supply_cover_again (self, &supply))
-    return 0;
+  if (self->now_us >= self->kept_from_us)
+    return 0; /* a waiter that is old keeps everything that comes free */
+  for (guint i = 0; i < self->set_aside->len; i++)
+    supply_cover (&supply, g_array_index (self->set_aside, BerthPlace, i), FALSE);
   for (GList *link = self->order.head; link != NULL; link = link->next)
     if (berth_admission_is_evictable (self, link->data))
       berth_place_add (&supply.free, &((BerthAdmissionVm *)link->data)->held);

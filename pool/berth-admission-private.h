@@ -83,10 +83,11 @@ struct _BerthAdmission
   BerthBudgets budgets;
   BerthTenants *tenants;
   BerthWaiters *queue;
-  GHashTable *waiters; /* ticket (borrowed from value) → BerthAdmissionWaiter (owned) */
-  GHashTable *no_wait; /* set of BerthAdmissionWaiter (unowned): in the queue, and not to stay */
-  GHashTable *vms;     /* BerthVm (borrowed from value) → BerthAdmissionVm (owned) */
-  GQueue order;        /* of BerthAdmissionVm's own links, oldest first */
+  GHashTable *waiters;    /* ticket (borrowed from value) → BerthAdmissionWaiter (owned) */
+  GHashTable *by_request; /* BerthRequest (borrowed from value) → BerthAdmissionWaiter (unowned) */
+  GHashTable *no_wait;    /* set of BerthAdmissionWaiter (unowned): in the queue, and not to stay */
+  GHashTable *vms;        /* BerthVm (borrowed from value) → BerthAdmissionVm (owned) */
+  GQueue order;           /* of BerthAdmissionVm's own links, oldest first */
   guint in_state[BERTH_VM_N_STATES];
   guint n_unstarted;
   GPtrArray *warm;     /* of BerthWarm (owned), in the order in which they were first named */
@@ -97,6 +98,8 @@ struct _BerthAdmission
   gboolean is_shutting_down;
   GArray *shutdown_tickets;
   guint64 pass;        /* of dispatch */
+  GArray *set_aside;   /* of BerthPlace: in that pass, for those that are covered */
+  gint64 kept_from_us; /* when the first of those that others passed in it is old */
   gint64 now_us;       /* of the message that is being handled, or of who asked how things are */
   gint64 handled_us;   /* of the last message: what is due since is still to be done */
   GPtrArray *effects;  /* of it; NULL between messages */

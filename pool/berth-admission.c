@@ -49,7 +49,10 @@ berth_admission_new (const BerthCapacity *capacity)
   self->queue = berth_waiters_new (self->tenants);
   self->waiters
       = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)waiter_free);
+  self->by_request = g_hash_table_new (NULL, NULL);
   self->no_wait = g_hash_table_new (NULL, NULL);
+  self->set_aside = g_array_new (FALSE, FALSE, sizeof (BerthPlace));
+  self->kept_from_us = G_MAXINT64;
   self->vms = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)berth_admission_vm_free);
   g_queue_init (&self->order);
   self->warm = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_warm_free);
@@ -62,7 +65,9 @@ berth_admission_new (const BerthCapacity *capacity)
 void
 berth_admission_free (BerthAdmission *self)
 {
+  g_hash_table_unref (self->by_request);
   g_hash_table_unref (self->no_wait);
+  g_array_unref (self->set_aside);
   berth_waiters_free (self->queue);
   berth_tenants_free (self->tenants);
   g_hash_table_unref (self->waiters);
@@ -105,6 +110,8 @@ berth_admission_finish_waiter (BerthAdmission *self, BerthAdmissionWaiter *waite
   if (waiter->vm != NULL)
     waiter->vm->waiter = NULL;
   g_hash_table_remove (self->no_wait, waiter);
+  if (g_hash_table_lookup (self->by_request, waiter->base.request) == waiter)
+    g_hash_table_remove (self->by_request, waiter->base.request);
   berth_admission_complete (self, waiter->base.ticket, vm, error_taken);
   g_hash_table_remove (self->waiters, &waiter->base.ticket);
 }
@@ -165,6 +172,7 @@ handle_acquire (BerthAdmission *self, const BerthMessage *message)
       = wait_us > 0 && wait_us < G_MAXINT64 - self->now_us ? self->now_us + wait_us : G_MAXINT64;
   waiter->base.cost = berth_tenants_cost_of (&self->budgets.capacity, message->request);
   g_hash_table_insert (self->waiters, &waiter->base.ticket, waiter);
+  g_hash_table_insert (self->by_request, waiter->base.request, waiter);
   berth_waiters_push (self->queue, &waiter->base);
   if (wait_us == BERTH_REQUEST_NO_WAIT)
     g_hash_table_add (self->no_wait, waiter);

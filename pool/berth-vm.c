@@ -153,6 +153,7 @@ berth_vm_init (BerthVm *self)
 static void
 fill_id (char *id)
 {
+  static const char digits[] = "0123456789abcdef";
   guint8 bytes[ID_BYTES];
 
   if (getrandom (bytes, sizeof bytes, 0) != (gssize)sizeof bytes)
@@ -161,7 +162,11 @@ fill_id (char *id)
         bytes[i] = (guint8)g_random_int ();
     }
   for (guint i = 0; i < sizeof bytes; i++)
-    g_snprintf (id + 2 * i, 3, "%02x", bytes[i]);
+    {
+      id[2 * i] = digits[bytes[i] >> 4];
+      id[2 * i + 1] = digits[bytes[i] & 15];
+    }
+  id[2 * sizeof bytes] = '\0';
 }
 
 /**

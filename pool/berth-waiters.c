@@ -6,7 +6,8 @@
 struct _BerthWaiters
 {
   BerthTenants *tenants;
-  GSequence *deadlines; /* of BerthWaiter (unowned), the first deadline first */
+  GHashTable *kinds;    /* set of BerthWaiterKind (owned) that have waiters */
+  GSequence *deadlines; /* of BerthWaiter (unowned) that have one, the first deadline first */
   guint64 last_order;
   guint64 last_walk;
   guint length;
@@ -21,12 +22,40 @@ compare_deadlines (gconstpointer a, gconstpointer b, gpointer user_data)
   return (first->deadline_us > second->deadline_us) - (first->deadline_us < second->deadline_us);
 }
 
+static guint
+kind_hash (gconstpointer key)
+{
+  const BerthWaiterKind *kind = key;
+
+  return g_str_hash (kind->template_name) ^ (kind->memory_mb * 31 + kind->vcpus * 7)
+         ^ (guint)kind->is_recording;
+}
+
+static gboolean
+kind_equal (gconstpointer a, gconstpointer b)
+{
+  const BerthWaiterKind *first = a;
+  const BerthWaiterKind *second = b;
+
+  return first->memory_mb == second->memory_mb && first->vcpus == second->vcpus
+         && first->is_recording == second->is_recording
+         && g_str_equal (first->template_name, second->template_name);
+}
+
+static void
+kind_free (BerthWaiterKind *kind)
+{
+  g_free (kind->template_name);
+  g_free (kind);
+}
+
 BerthWaiters *
 berth_waiters_new (BerthTenants *tenants)
 {
   BerthWaiters *self = g_new0 (BerthWaiters, 1);
 
   self->tenants = tenants;
+  self->kinds = g_hash_table_new_full (kind_hash, kind_equal, (GDestroyNotify)kind_free, NULL);
   self->deadlines = g_sequence_new (NULL);
   return self;
 }
@@ -34,6 +63,7 @@ berth_waiters_new (BerthTenants *tenants)
 void
 berth_waiters_free (BerthWaiters *self)
 {
+  g_hash_table_unref (self->kinds);
   g_sequence_free (self->deadlines);
   g_free (self);
 }
@@ -53,6 +83,37 @@ note_first (BerthWaiters *self, BerthTenant *tenant)
   berth_tenants_note_queue (self->tenants, tenant, first != NULL ? &next : NULL);
 }
 
+static void
+join_kind (BerthWaiters *self, BerthWaiter *waiter)
+{
+  const BerthWaiterKind key = {
+    .template_name = waiter->request->template_name,
+    .memory_mb = waiter->request->memory_mb,
+    .vcpus = waiter->request->vcpus,
+    .is_recording = waiter->request->snapshot_name != NULL,
+  };
+  BerthWaiterKind *kind = g_hash_table_lookup (self->kinds, &key);
+
+  if (kind == NULL)
+    {
+      kind = g_memdup2 (&key, sizeof key);
+      kind->template_name = g_strdup (key.template_name);
+      g_hash_table_add (self->kinds, kind);
+    }
+  kind->n_waiting++;
+  waiter->kind = kind;
+}
+
+static void
+leave_kind (BerthWaiters *self, BerthWaiter *waiter)
+{
+  BerthWaiterKind *kind = waiter->kind;
+
+  waiter->kind = NULL;
+  if (--kind->n_waiting == 0)
+    g_hash_table_remove (self->kinds, kind);
+}
+
 void
 berth_waiters_push (BerthWaiters *self, BerthWaiter *waiter)
 {
@@ -67,7 +128,9 @@ berth_waiters_push (BerthWaiters *self, BerthWaiter *waiter)
   waiter->order = ++self->last_order;
   waiter->link = (GList){ .data = waiter };
   g_queue_push_tail_link (&tenant->waiting, &waiter->link);
-  waiter->deadline = g_sequence_insert_sorted (self->deadlines, waiter, compare_deadlines, NULL);
+  if (waiter->deadline_us != G_MAXINT64)
+    waiter->deadline = g_sequence_insert_sorted (self->deadlines, waiter, compare_deadlines, NULL);
+  join_kind (self, waiter);
   self->length++;
   berth_tenants_join_queue (tenant, waiter->order);
   note_first (self, tenant);
@@ -81,8 +144,8 @@ berth_waiters_remove (BerthWaiters *self, BerthWaiter *waiter)
   g_assert (waiter->is_queued);
 
   g_queue_unlink (&tenant->waiting, &waiter->link);
-  g_sequence_remove (waiter->deadline);
-  waiter->deadline = NULL;
+  g_clear_pointer (&waiter->deadline, g_sequence_remove);
+  leave_kind (self, waiter);
   waiter->is_queued = FALSE;
   self->length--;
   berth_tenants_leave_queue (tenant);
@@ -93,6 +156,12 @@ guint
 berth_waiters_get_length (BerthWaiters *self)
 {
   return self->length;
+}
+
+guint
+berth_waiters_count_kinds (BerthWaiters *self)
+{
+  return g_hash_table_size (self->kinds);
 }
 
 /* how many of @peer's come before the waiter of @own that is served when that stands at @place, if

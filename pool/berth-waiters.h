@@ -10,6 +10,28 @@ G_BEGIN_DECLS
 typedef struct _BerthWaiters BerthWaiters;
 
 /**
+ * BerthWaiterKind:
+ * @template_name: of each of its requests
+ * @memory_mb: of each
+ * @vcpus: likewise
+ * @is_recording: a snapshot is to be made of its VM, which no warm VM can be
+ * @n_waiting: how many wait
+ * @hopeless_in: of dispatch: the last pass in which one of them got nothing
+ *
+ * Waiters that the same VM would serve, where it does not matter whose it is. It lasts while one of
+ * them waits.
+ */
+typedef struct
+{
+  char *template_name;
+  guint memory_mb;
+  guint vcpus;
+  gboolean is_recording;
+  guint n_waiting;
+  guint64 hopeless_in;
+} BerthWaiterKind;
+
+/**
  * BerthWaiter:
  * @ticket: names it; never 0
  * @request: (owned): what it waits for
@@ -17,6 +39,7 @@ typedef struct _BerthWaiters BerthWaiters;
  * @deadline_us: when it gives up waiting; %G_MAXINT64 for never
  * @cost: of its place, see berth_tenants_cost_of()
  * @tenant: (unowned): who asks; from its first push on
+ * @kind: (unowned): while it waits
  * @is_queued: whether it waits
  *
  * One request on its way to a VM. It is owned by whoever made it; BerthWaiters links it only while
@@ -30,12 +53,13 @@ typedef struct
   gint64 deadline_us;
   gint64 cost;
   BerthTenant *tenant;
+  BerthWaiterKind *kind;
   gboolean is_queued;
 
   /*< private >*/
   guint64 order; /* of arrival */
   GList link;
-  GSequenceIter *deadline;
+  GSequenceIter *deadline; /* NULL for one that waits for ever */
 } BerthWaiter;
 
 /**
@@ -64,9 +88,11 @@ void berth_waiters_push (BerthWaiters *self, BerthWaiter *waiter);
 /* if it is served, its tenant has taken its place before; else that may be freed by this */
 void berth_waiters_remove (BerthWaiters *self, BerthWaiter *waiter);
 guint berth_waiters_get_length (BerthWaiters *self);
+/* of how many kinds the waiters are */
+guint berth_waiters_count_kinds (BerthWaiters *self);
 /* how many are served before it, if all have the same size */
 guint berth_waiters_count_before (BerthWaiters *self, BerthWaiter *waiter);
-/* the one whose deadline comes first; NULL if none waits */
+/* the one whose deadline comes first; NULL if none has one */
 BerthWaiter *berth_waiters_peek_deadline (BerthWaiters *self);
 /* of the user that has most waiters for its weight, the newest of its tenant that has; @arrived, if
  * its own have no fewer than any other */

@@ -182,7 +182,8 @@ test_deadlines (void)
   drop (queue, soon, FALSE);
   g_assert_true (berth_waiters_peek_deadline (queue->waiters) == late);
   drop (queue, late, TRUE);
-  g_assert_true (berth_waiters_peek_deadline (queue->waiters) == never);
+  g_assert_null (berth_waiters_peek_deadline (queue->waiters));
+  g_assert_true (peek (queue) == never);
   drop (queue, never, FALSE);
   g_assert_null (berth_waiters_peek_deadline (queue->waiters));
   g_assert_null (peek (queue));
