@@ -180,29 +180,38 @@ dup_budget (gint64 held, guint total)
 }
 
 static GVariant *
+describe_waiter (BerthAdmission *self, BerthWaiter *waiter, guint position)
+{
+  BerthRequest *request = waiter->request;
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+  if (request->tenant != NULL)
+    g_variant_dict_insert (&dict, "tenant", "s", request->tenant);
+  if (request->task != NULL)
+    g_variant_dict_insert (&dict, "task", "s", request->task);
+  g_variant_dict_insert (&dict, "uid", "u", request->uid);
+  g_variant_dict_insert (&dict, "template", "s", request->template_name);
+  g_variant_dict_insert (&dict, "position", "u", position);
+  g_variant_dict_insert (&dict, "since", "d",
+                         (double)(self->now_us - waiter->arrived_us) / G_USEC_PER_SEC);
+  return g_variant_dict_end (&dict);
+}
+
+/* the first of them: a long queue must not hold up the admission thread */
+static GVariant *
 dup_waiters (BerthAdmission *self)
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   BerthWaitersIter iter;
-  BerthWaiter *waiter = NULL;
-  guint position = 0;
 
   berth_waiters_iter_init (&iter, self->queue);
-  while ((waiter = berth_waiters_iter_next (&iter)) != NULL)
+  for (guint position = 1; position <= BERTH_STATUS_MAX_WAITERS; position++)
     {
-      BerthRequest *request = waiter->request;
-      g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+      BerthWaiter *waiter = berth_waiters_iter_next (&iter);
 
-      if (request->tenant != NULL)
-        g_variant_dict_insert (&dict, "tenant", "s", request->tenant);
-      if (request->task != NULL)
-        g_variant_dict_insert (&dict, "task", "s", request->task);
-      g_variant_dict_insert (&dict, "uid", "u", request->uid);
-      g_variant_dict_insert (&dict, "template", "s", request->template_name);
-      g_variant_dict_insert (&dict, "position", "u", ++position);
-      g_variant_dict_insert (&dict, "since", "d",
-                             (double)(self->now_us - waiter->arrived_us) / G_USEC_PER_SEC);
-      g_variant_builder_add_value (&builder, g_variant_dict_end (&dict));
+      if (waiter == NULL)
+        break;
+      g_variant_builder_add_value (&builder, describe_waiter (self, waiter, position));
     }
   return g_variant_builder_end (&builder);
 }
@@ -218,19 +227,12 @@ set_now (BerthAdmission *self, gint64 now_us)
 guint
 berth_admission_get_position (BerthAdmission *self, BerthRequest *request, gint64 now_us)
 {
-  BerthWaitersIter iter;
-  BerthWaiter *waiter = NULL;
-  guint position = 0;
+  BerthAdmissionWaiter *waiter = g_hash_table_lookup (self->by_request, request);
 
   set_now (self, now_us);
-  berth_waiters_iter_init (&iter, self->queue);
-  while ((waiter = berth_waiters_iter_next (&iter)) != NULL)
-    {
-      position++;
-      if (waiter->request == request)
-        return position;
-    }
-  return 0;
+  if (waiter == NULL || !waiter->base.is_queued)
+    return 0;
+  return berth_waiters_count_before (self->queue, &waiter->base) + 1;
 }
 
 GVariant *
@@ -246,6 +248,7 @@ berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
   g_variant_dict_insert_value (&dict, "vcpus",
                                dup_budget (budgets->held.vcpus, budgets->capacity.vcpus));
   g_variant_dict_insert (&dict, "open", "b", self->is_open);
+  g_variant_dict_insert (&dict, "n_waiting", "u", berth_waiters_get_length (self->queue));
   g_variant_dict_insert_value (&dict, "waiters", dup_waiters (self));
   g_variant_dict_insert (&dict, "pressure", "b", self->is_pressed);
   g_variant_dict_insert_value (&dict, "templates", berth_admission_dup_warm_status (self));

@@ -105,6 +105,9 @@ typedef struct
   GError *error;
 } BerthEffect;
 
+/* that a status tells of one by one: as many as may wait where max_waiters is not set */
+#define BERTH_STATUS_MAX_WAITERS 1000u
+
 typedef struct _BerthAdmission BerthAdmission;
 
 void berth_effect_free (BerthEffect *effect);
@@ -120,7 +123,8 @@ void berth_admission_handle (BerthAdmission *self, const BerthMessage *message, 
 gint64 berth_admission_next_wakeup_us (BerthAdmission *self);
 
 GVariant *berth_admission_dup_status (BerthAdmission *self, gint64 now_us);
-/* where @request waits, from 1; 0 if it does not */
+/* where @request waits, from 1; 0 if it does not. Exact where all requests are of one size: counted
+ * from what stands before it, not by a walk over the queue. */
 guint berth_admission_get_position (BerthAdmission *self, BerthRequest *request, gint64 now_us);
 GPtrArray *berth_admission_dup_vms (BerthAdmission *self);
 

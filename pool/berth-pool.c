@@ -580,9 +580,10 @@ ask (BerthPool *self, BerthPoolMessageType type, BerthRequest *request)
  * this thread has been handled. Any thread.
  *
  * Returns: (transfer full): `a{sv}`: "slots" {total, free, claimed, warm, starting, stopping, of
- *   which stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure", "waiters"
- *   [{tenant, task, uid, template, position (from 1), since (seconds)}], "templates" {NAME: {warm,
- *   refilling, target (wanted now), min, max, failures (in a row), last_error}}
+ *   which stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure",
+ * "n_waiting", "waiters" (the first %BERTH_STATUS_MAX_WAITERS of them) [{tenant, task, uid,
+ * template, position (from 1), since (seconds)}], "templates" {NAME: {warm, refilling, target
+ * (wanted now), min, max, failures (in a row), last_error}}
  */
 GVariant *
 berth_pool_dup_status (BerthPool *self)

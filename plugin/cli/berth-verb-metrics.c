@@ -72,10 +72,9 @@ static char *
 dup_metrics (GVariant *status)
 {
   GString *text = g_string_new (NULL);
-  g_autoptr (GVariant) waiters
-      = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
   g_autoptr (GVariant) libvirt = g_variant_lookup_value (status, "libvirt", G_VARIANT_TYPE_VARDICT);
   gboolean connected = FALSE;
+  guint n_waiting = 0;
 
   append_dictionary (text, status, "slots", "berth_slots", "state", "VMs, by what they are");
   append_dictionary (text, status, "memory_mb", "berth_memory_mebibytes", "kind",
@@ -83,8 +82,8 @@ dup_metrics (GVariant *status)
   append_dictionary (text, status, "vcpus", "berth_vcpus", "kind",
                      "vCPUs of VMs that run or start");
   append_head (text, "berth_waiters", "requests that wait");
-  g_string_append_printf (text, "berth_waiters %" G_GSIZE_FORMAT "\n",
-                          waiters != NULL ? g_variant_n_children (waiters) : 0);
+  g_variant_lookup (status, "n_waiting", "u", &n_waiting);
+  g_string_append_printf (text, "berth_waiters %u\n", n_waiting);
   if (libvirt != NULL)
     g_variant_lookup (libvirt, "connected", "b", &connected);
   append_head (text, "berth_libvirt_connected", "whether libvirt answers");

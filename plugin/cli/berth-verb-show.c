@@ -173,11 +173,15 @@ append_waiters (GString *text, GVariant *status)
   static const char *const keys[] = { "position", "template", "tenant", "task", "since", NULL };
   g_autoptr (GVariant) waiters
       = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
+  gsize n_told = waiters != NULL ? g_variant_n_children (waiters) : 0;
   g_autofree char *table = NULL;
+  guint n_waiting = 0;
 
-  g_string_append_printf (text, "waiting    %" G_GSIZE_FORMAT "\n",
-                          waiters != NULL ? g_variant_n_children (waiters) : 0);
-  if (waiters == NULL || g_variant_n_children (waiters) == 0)
+  g_variant_lookup (status, "n_waiting", "u", &n_waiting);
+  g_string_append_printf (text, "waiting    %u\n", n_waiting);
+  if (n_told < n_waiting)
+    g_string_append_printf (text, "  the first %" G_GSIZE_FORMAT ":\n", n_told);
+  if (n_told == 0)
     return;
   table = berth_table_of (waiters, heads, keys, "  ");
   g_string_append (text, table);

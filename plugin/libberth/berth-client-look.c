@@ -97,8 +97,8 @@ berth_client_status_async (BerthClient *self, GCancellable *cancellable,
  *
  * Ends the call in its callback.
  *
- * Returns: (transfer full): a{sv}: "slots", "memory_mb", "vcpus", "waiters", "templates",
- *   "libvirt", as `berth status --json` prints them
+ * Returns: (transfer full): a{sv}: "slots", "memory_mb", "vcpus", "n_waiting", "waiters",
+ *   "templates", "libvirt", as `berth status --json` prints them
  */
 GVariant *
 berth_client_status_finish (BerthClient *self, GAsyncResult *result, GError **error)
@@ -114,8 +114,8 @@ berth_client_status_finish (BerthClient *self, GAsyncResult *result, GError **er
  * Tells the capacity, the queue, the templates, and the connection to libvirt, waiting for the
  * answer.
  *
- * Returns: (transfer full): a{sv}: "slots", "memory_mb", "vcpus", "waiters", "templates",
- *   "libvirt", as `berth status --json` prints them
+ * Returns: (transfer full): a{sv}: "slots", "memory_mb", "vcpus", "n_waiting", "waiters",
+ *   "templates", "libvirt", as `berth status --json` prints them
  */
 GVariant *
 berth_client_status (BerthClient *self, GCancellable *cancellable, GError **error)

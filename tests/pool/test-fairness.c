@@ -472,6 +472,56 @@ test_long_queue (void)
   time_long_queue (10100, none);
 }
 
+static guint
+find_position (GVariant *waiters, const char *wanted_task)
+{
+  for (gsize i = 0; i < g_variant_n_children (waiters); i++)
+    {
+      g_autoptr (GVariant) waiter = g_variant_get_child_value (waiters, i);
+      const char *task = NULL;
+      guint position = 0;
+
+      g_assert_true (g_variant_lookup (waiter, "position", "u", &position));
+      if (g_variant_lookup (waiter, "task", "&s", &task) && g_str_equal (task, wanted_task))
+        return position;
+    }
+  return 0;
+}
+
+/* A status tells how many wait, and of a long queue the first ones; where one waits that is asked
+ * about is what the status tells. */
+static void
+test_long_queue_is_told (void)
+{
+  const BerthCapacity capacity = core_client_slots (1);
+  g_autoptr (CoreWorld) world = core_world_new (&capacity);
+  g_autoptr (BerthRequest) middle
+      = berth_request_new ("python", 128, 1, "b", "middle", 1000, FOREVER, NULL);
+  g_autoptr (BerthRequest) last
+      = berth_request_new ("python", 128, 1, "b", "last", 1000, FOREVER, NULL);
+  g_autoptr (GVariant) status = NULL;
+  g_autoptr (GVariant) waiters = NULL;
+  guint n_waiting = 0;
+
+  for (guint i = 0; i < BERTH_STATUS_MAX_WAITERS; i++)
+    {
+      core_world_acquire (world, i % 3 == 0 ? "b" : "a", 128, FOREVER);
+      if (i == BERTH_STATUS_MAX_WAITERS / 2)
+        core_world_acquire_request (world, middle);
+    }
+  core_world_acquire_request (world, last);
+  status = berth_admission_dup_status (world->core, world->now_us);
+  waiters = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
+  g_assert_true (g_variant_lookup (status, "n_waiting", "u", &n_waiting));
+  g_assert_cmpuint (n_waiting, ==, BERTH_STATUS_MAX_WAITERS + 1); /* one of them all runs */
+  g_assert_cmpuint (g_variant_n_children (waiters), ==, BERTH_STATUS_MAX_WAITERS);
+  g_assert_cmpuint (find_position (waiters, "middle"), >, BERTH_STATUS_MAX_WAITERS / 4);
+  g_assert_cmpuint (berth_admission_get_position (world->core, middle, world->now_us), ==,
+                    find_position (waiters, "middle"));
+  g_assert_cmpuint (berth_admission_get_position (world->core, last, world->now_us), >,
+                    find_position (waiters, "middle"));
+}
+
 #define ADD(name, func) g_test_add_func ("/fairness/" name, func)
 
 int
@@ -494,5 +544,6 @@ main (int argc, char **argv)
   ADD ("5-adopted", test_adopted);
   ADD ("5-full-queue", test_full_queue);
   ADD ("long-queue", test_long_queue);
+  ADD ("long-queue-is-told", test_long_queue_is_told);
   return g_test_run ();
 }
