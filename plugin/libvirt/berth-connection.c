@@ -12,6 +12,8 @@
 #include "pool/berth-sync.h"
 
 /* libvirtd's own defaults (libvirtd.conf, keepalive_interval and keepalive_count) */
+/* From here on a clone can open the snapshot's RAM file for reading alone (design.md). */
+#define QEMU_WITH_ROM_OFF 8002000ul
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 5
 #define RETRY_MIN_MS 200u
@@ -554,12 +556,12 @@ berth_connection_get_libvirt_version (BerthConnection *self)
   return self->version;
 }
 
-unsigned long
-berth_connection_get_qemu_version (BerthConnection *self)
+gboolean
+berth_connection_has_read_only_ram (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  return self->qemu_version;
+  return self->qemu_version >= QEMU_WITH_ROM_OFF;
 }
 
 const char *

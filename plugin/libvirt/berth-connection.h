@@ -61,8 +61,8 @@ gboolean berth_connection_is_up (BerthConnection *self);
 char *berth_connection_dup_uri (BerthConnection *self);
 /* As libvirt counts: 1,000,000 * major + 1,000 * minor + release; 0 before the first open. */
 unsigned long berth_connection_get_libvirt_version (BerthConnection *self);
-/* The hypervisor's, likewise. */
-unsigned long berth_connection_get_qemu_version (BerthConnection *self);
+/* Whether QEMU opens the RAM of a snapshot for reading alone. Any thread. */
+gboolean berth_connection_has_read_only_ram (BerthConnection *self);
 
 /* "kvm" or "qemu"; a static string. Any thread. */
 const char *berth_connection_get_domain_type (BerthConnection *self);

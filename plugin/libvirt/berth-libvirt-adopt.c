@@ -11,9 +11,11 @@
 static gint64
 created_us (const BerthOwnDomain *domain)
 {
-  gint64 age_us = g_get_real_time () - domain->mark->created * G_USEC_PER_SEC;
+  gint64 now_s = g_get_real_time () / G_USEC_PER_SEC;
+  /* a mark is what somebody wrote into libvirt */
+  gint64 age_s = now_s - CLAMP (domain->mark->created, 0, now_s);
 
-  return g_get_monotonic_time () - MAX (age_us, 0);
+  return g_get_monotonic_time () - age_s * G_USEC_PER_SEC;
 }
 
 /* "berth-python-3" -> 3; so that no other gets this name; 0 where it is another's prefix */
@@ -160,6 +162,7 @@ libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHo
     }
   vm = libvirt_add_found (self, domain, NULL, BERTH_START_RUN);
   slot = g_hash_table_lookup (self->slots, vm);
+  slot->snapshot_key = g_strdup (domain->mark->snapshot);
   func (vm, request, func_data);
   adoption->pending++;
   berth_machine_adopt_async (slot->machine, BERTH_MACHINE_COLD, NULL, slot->cancellable,

@@ -38,6 +38,7 @@ libvirt_close (BerthHost *host)
   BerthLibvirt *self = BERTH_LIBVIRT (host);
 
   libvirt_set_watch (host, NULL, NULL);
+  g_clear_handle_id (&self->look_id, g_source_remove);
   berth_connection_close (self->connection);
 }
 

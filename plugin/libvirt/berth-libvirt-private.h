@@ -27,6 +27,7 @@ typedef struct
   GCancellable *cancellable;
   gboolean is_end_wanted; /* pool asked while the start was under way */
   GError *end_reason;     /* why it ended unasked; NULL: pool asked */
+  char *snapshot_key;     /* (nullable): of what a session of an earlier life was cloned from */
 } BerthSlot;
 
 /* A snapshot that is being made. */
@@ -52,6 +53,7 @@ struct _BerthLibvirt
   GHashTable *recordings; /* snapshot's name (owned) -> BerthRecording (owned) */
   BerthHostWatch watch;   /* nobody: all NULL */
   gpointer watch_data;
+  guint look_id; /* at the files of snapshots */
 
   GMutex event_lock;
   BerthHypervisorEventFunc event_func;
@@ -74,6 +76,11 @@ void berth_libvirt_listen (BerthLibvirt *self);
 void berth_libvirt_tell_state (BerthLibvirt *self, gboolean is_up);
 /* (nullable): borrowed; while @vm is up */
 BerthMachine *berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm);
+
+/* Ends the clones of each snapshot whose files somebody changed, and gives that up. */
+void berth_libvirt_check_clones (BerthLibvirt *self);
+/* The same, every few seconds from now on. */
+void berth_libvirt_watch_snapshots (BerthLibvirt *self);
 
 /* What the files add to the host's interface; #BerthHostInterface says what each does. */
 void berth_libvirt_host_init (BerthHostInterface *iface);

@@ -204,6 +204,7 @@ berth_libvirt_open (BerthHost *host, GHashTable *templates, GTask *task)
   g_autoptr (GError) error = NULL;
 
   self->templates = g_hash_table_ref (templates);
+  berth_libvirt_watch_snapshots (self);
   if (berth_libvirt_get_images (self, &error) == NULL)
     g_task_return_error (task, g_steal_pointer (&error));
   else

@@ -272,9 +272,16 @@ berth_libvirt_record (BerthHost *host, BerthVm *vm, GTask *task)
 static void
 commit_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
+  BerthSnapshot *snapshot = task_data;
+  gboolean is_read_only = berth_connection_has_read_only_ram (BERTH_LIBVIRT (source)->connection);
   g_autoptr (GError) error = NULL;
 
-  if (berth_snapshot_commit (task_data, &error))
+  if (!is_read_only && berth_snapshot_hides_writes (snapshot))
+    g_warning (
+        "%s: on tmpfs nobody sees what a QEMU that a guest has broken out into writes there; "
+        "set snapshot_dir to a folder on a disk, or use QEMU 8.2",
+        berth_snapshot_get_ram_path (snapshot));
+  if (berth_snapshot_commit (snapshot, is_read_only, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, g_steal_pointer (&error));

@@ -25,6 +25,7 @@ slot_free (BerthSlot *slot)
   g_clear_object (&slot->machine);
   g_clear_object (&slot->cancellable);
   g_clear_error (&slot->end_reason);
+  g_free (slot->snapshot_key);
   g_free (slot);
 }
 
@@ -41,6 +42,7 @@ berth_libvirt_finalize (GObject *object)
 {
   BerthLibvirt *self = BERTH_LIBVIRT (object);
 
+  g_clear_handle_id (&self->look_id, g_source_remove);
   berth_connection_close (self->connection);
   g_object_unref (self->connection);
   g_free (self->instance);
@@ -309,7 +311,10 @@ libvirt_pick_snapshot (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template,
     return NULL;
   snapshot = berth_snapshot_stock_pick (self->stock, name, images, &reason);
   if (reason != NULL)
-    berth_libvirt_tell_spoilt (self, name, reason->message);
+    {
+      berth_libvirt_tell_spoilt (self, name, reason->message);
+      berth_libvirt_check_clones (self);
+    }
   return snapshot;
 }
 
@@ -417,6 +422,7 @@ claim_on_main (BerthLibvirt *self, BerthVm *vm)
       berth_libvirt_tell_spoilt (self, name, error->message);
       slot->phase = BERTH_PHASE_DOWN;
       libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
+      berth_libvirt_check_clones (self);
       return;
     }
   berth_machine_claim_async (slot->machine, slot->cancellable, claimed_cb, g_object_ref (self));

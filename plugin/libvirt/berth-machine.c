@@ -17,8 +17,6 @@
 #define CLONE_TIMEOUT_MS 10000u
 /* How often a guest may be too slow with taking the time before it is given up. */
 #define IDENTITY_ATTEMPTS 5u
-/* From here on a clone can open the snapshot's RAM file for reading alone (design.md). */
-#define QEMU_WITH_ROM_OFF 8002000ul
 /* of a boot that failed (contract.md, Output) */
 #define CONSOLE_LINES 100u
 /* Execs before the pause: each goes through code and pages that the one before has not, less each
@@ -277,8 +275,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
     {
       params.ram_file = berth_snapshot_get_ram_path (self->snapshot);
       params.ram_private = is_clone (self);
-      params.ram_read_only
-          = berth_connection_get_qemu_version (self->connection) >= QEMU_WITH_ROM_OFF;
+      params.ram_read_only = berth_connection_has_read_only_ram (self->connection);
       params.incoming = is_clone (self);
       if (!machine_match_hardware (self, &params, error))
         return NULL;

@@ -4,21 +4,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "plugin/base/berth-sha256.h"
+#include "plugin/snapshot/berth-snapshot-folder.h"
 #include "pool/berth-error.h"
 
 #define GROUP "snapshot"
 #define FORMAT 1
 #define KEY_SHORT 16 /* characters of the key in the folder's name */
 #define UNFINISHED ".part"
+#define MANIFEST "manifest"
 #define READ_SIZE (1024 * 1024)
-#define FOLDER_MODE 0711 /* QEMU's user walks through to its file and sees nothing else */
-#define TENANT_MARK "@"  /* between template and tenant; neither name may have it */
+#define TENANT_MARK "@" /* between template and tenant; neither name may have it */
 
 static const char *const file_names[] = { "ram", "state" };
 typedef enum
@@ -31,8 +32,12 @@ typedef enum
 struct _BerthSnapshot
 {
   gatomicrefcount ref_count;
-  char *final_dir; /* where it lies once committed */
-  char *dir;       /* where it lies now */
+  int store;        /* the folder of all snapshots */
+  int folder;       /* its own in there; -1 before there is one */
+  char *final_name; /* of its own folder once committed */
+  char *name;       /* of its own folder now */
+  char *store_path;
+  char *dir; /* where it lies now, for QEMU and for messages */
   char *key;
   char *hardware; /* (nullable) before it is set */
   char *paths[FILES];
@@ -42,29 +47,16 @@ struct _BerthSnapshot
 };
 
 static void
-remove_folder (const char *path)
+snapshot_set_name (BerthSnapshot *self, const char *name)
 {
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *file = g_build_filename (path, name, NULL);
-
-      g_unlink (file);
-    }
-  g_rmdir (path);
-}
-
-static void
-snapshot_set_dir (BerthSnapshot *self, const char *dir)
-{
+  g_free (self->name);
+  self->name = g_strdup (name);
   g_free (self->dir);
-  self->dir = g_strdup (dir);
+  self->dir = g_build_filename (self->store_path, name, NULL);
   for (guint i = 0; i < FILES; i++)
     {
       g_free (self->paths[i]);
-      self->paths[i] = g_build_filename (dir, file_names[i], NULL);
+      self->paths[i] = g_build_filename (self->dir, file_names[i], NULL);
     }
 }
 
@@ -85,16 +77,19 @@ berth_snapshot_split_name (const char *name, char **out_tenant_key)
   return g_strdup (parts[0]);
 }
 
+/* Takes over @store. */
 static BerthSnapshot *
-snapshot_new (const char *dir, const char *name, const char *key)
+snapshot_new (int store, const char *store_path, const char *name, const char *key)
 {
   BerthSnapshot *self = g_new0 (BerthSnapshot, 1);
-  g_autofree char *folder = g_strdup_printf ("%s-%.*s", name, KEY_SHORT, key);
 
   g_atomic_ref_count_init (&self->ref_count);
+  self->store = store;
+  self->folder = -1;
+  self->store_path = g_strdup (store_path);
   self->key = g_strdup (key);
-  self->final_dir = g_build_filename (dir, folder, NULL);
-  snapshot_set_dir (self, self->final_dir);
+  self->final_name = g_strdup_printf ("%s-%.*s", name, KEY_SHORT, key);
+  snapshot_set_name (self, self->final_name);
   return self;
 }
 
@@ -105,14 +100,11 @@ berth_snapshot_ref (BerthSnapshot *self)
   return self;
 }
 
-/* A newer one may lie in the folder of one that is still held by its clones. */
+/* A newer one may lie in the place of one that is still held by its clones. */
 static gboolean
 snapshot_owns_folder (BerthSnapshot *self)
 {
-  struct stat now;
-
-  return !self->is_committed || self->seen[FILE_RAM].st_ino == 0
-         || stat (self->paths[FILE_RAM], &now) != 0 || now.st_ino == self->seen[FILE_RAM].st_ino;
+  return berth_snapshot_folder_is (self->store, self->name, self->folder);
 }
 
 void
@@ -121,10 +113,15 @@ berth_snapshot_unref (BerthSnapshot *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   if ((!self->is_committed || g_atomic_int_get (&self->is_retired)) && snapshot_owns_folder (self))
-    remove_folder (self->dir);
+    berth_snapshot_folder_remove (self->store, self->name);
+  if (self->folder >= 0)
+    close (self->folder);
+  close (self->store);
   for (guint i = 0; i < FILES; i++)
     g_free (self->paths[i]);
-  g_free (self->final_dir);
+  g_free (self->final_name);
+  g_free (self->name);
+  g_free (self->store_path);
   g_free (self->dir);
   g_free (self->key);
   g_free (self->hardware);
@@ -197,7 +194,7 @@ int
 berth_snapshot_open_state (BerthSnapshot *self, GError **error)
 {
   int flags = self->is_committed ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC;
-  int fd = open (self->paths[FILE_STATE], flags | O_CLOEXEC, 0600);
+  int fd = openat (self->folder, file_names[FILE_STATE], flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 
   if (fd < 0)
     fail_errno (error, self->paths[FILE_STATE]);
@@ -216,7 +213,7 @@ static gboolean
 snapshot_make_ram (BerthSnapshot *self, guint memory_mb, uid_t uid, gid_t gid, GError **error)
 {
   const char *path = self->paths[FILE_RAM];
-  int fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  int fd = openat (self->folder, file_names[FILE_RAM], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   gboolean ok = fd >= 0 && reserve (fd, (off_t)memory_mb * 1024 * 1024)
                 && (geteuid () != 0 || fchown (fd, uid, gid) == 0);
 
@@ -235,33 +232,26 @@ snapshot_make_ram (BerthSnapshot *self, guint memory_mb, uid_t uid, gid_t gid, G
   return ok;
 }
 
-/* Whatever our umask is, and was when it was made: root's QEMU is another user. One's own is not,
- * and a folder that is there already stays as private as it was made. */
-static gboolean
-make_folder (const char *path, GError **error)
-{
-  struct stat status;
-
-  if (g_mkdir_with_parents (path, FOLDER_MODE) != 0 || stat (path, &status) != 0
-      || (geteuid () == 0 && (status.st_mode & FOLDER_MODE) != FOLDER_MODE
-          && chmod (path, (status.st_mode | FOLDER_MODE) & 07777) != 0))
-    return fail_errno (error, path);
-  return TRUE;
-}
-
 BerthSnapshot *
 berth_snapshot_begin (const char *dir, const char *name, const char *key, guint memory_mb,
                       uid_t owner_uid, gid_t owner_gid, GError **error)
 {
-  g_autoptr (BerthSnapshot) self = snapshot_new (dir, name, key);
-  g_autofree char *unfinished = g_strconcat (self->final_dir, UNFINISHED, NULL);
+  int store = berth_snapshot_folder_open_store (dir, TRUE, error);
+  g_autoptr (BerthSnapshot) self = NULL;
+  g_autofree char *unfinished = NULL;
 
-  if (!make_folder (dir, error))
+  if (store < 0)
     return NULL;
-  remove_folder (unfinished);
-  snapshot_set_dir (self, unfinished);
-  if (!make_folder (unfinished, error))
-    return NULL;
+  self = snapshot_new (store, dir, name, key);
+  unfinished = g_strconcat (self->final_name, UNFINISHED, NULL);
+  berth_snapshot_folder_remove (store, unfinished);
+  snapshot_set_name (self, unfinished);
+  self->folder = berth_snapshot_folder_make (store, unfinished);
+  if (self->folder < 0)
+    {
+      fail_errno (error, self->dir);
+      return NULL;
+    }
   if (!snapshot_make_ram (self, memory_mb, owner_uid, owner_gid, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -269,11 +259,11 @@ berth_snapshot_begin (const char *dir, const char *name, const char *key, guint 
 
 /* The checksum of a file's contents, after everything of it has reached the disk. */
 static char *
-checksum_file (const char *path, GError **error)
+snapshot_checksum (BerthSnapshot *self, FileIndex index, GError **error)
 {
   struct sha256_ctx sum;
   g_autofree guchar *bytes = g_malloc (READ_SIZE);
-  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  int fd = openat (self->folder, file_names[index], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   gssize got = -1;
 
   sha256_init (&sum);
@@ -281,10 +271,16 @@ checksum_file (const char *path, GError **error)
     while ((got = read (fd, bytes, READ_SIZE)) > 0)
       sha256_update (&sum, (gsize)got, bytes);
   if (got < 0)
-    fail_errno (error, path);
+    fail_errno (error, self->paths[index]);
   if (fd >= 0)
     close (fd);
   return got == 0 ? berth_sha256_finish (&sum) : NULL;
+}
+
+static gboolean
+snapshot_stat (BerthSnapshot *self, FileIndex index, struct stat *out_status)
+{
+  return fstatat (self->folder, file_names[index], out_status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static gboolean
@@ -293,22 +289,40 @@ manifest_add_file (GKeyFile *manifest, BerthSnapshot *self, FileIndex index, GEr
   const char *name = file_names[index];
   g_autofree char *size_key = g_strconcat (name, "-size", NULL);
   g_autofree char *sum_key = g_strconcat (name, "-sha256", NULL);
-  g_autofree char *sum = checksum_file (self->paths[index], error);
+  g_autofree char *sum = snapshot_checksum (self, index, error);
 
   if (sum == NULL)
     return FALSE;
-  if (stat (self->paths[index], &self->seen[index]) != 0)
+  if (!snapshot_stat (self, index, &self->seen[index]))
     return fail_errno (error, self->paths[index]);
   g_key_file_set_int64 (manifest, GROUP, size_key, self->seen[index].st_size);
   g_key_file_set_string (manifest, GROUP, sum_key, sum);
   return TRUE;
 }
 
-gboolean
-berth_snapshot_commit (BerthSnapshot *self, GError **error)
+/* QEMU only reads the RAM from now on, and can no longer do more: not even a QEMU that a guest has
+ * broken out into. */
+static gboolean
+snapshot_seal (BerthSnapshot *self, GError **error)
+{
+  int fd = openat (self->folder, file_names[FILE_RAM], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  gboolean is_root = geteuid () == 0;
+  gboolean ok = fd >= 0 && (!is_root || fchown (fd, 0, (gid_t)-1) == 0)
+                && fchmod (fd, is_root ? 0440 : 0400) == 0;
+
+  if (!ok)
+    fail_errno (error, self->paths[FILE_RAM]);
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+static gboolean
+snapshot_write_manifest (BerthSnapshot *self, GError **error)
 {
   g_autoptr (GKeyFile) manifest = g_key_file_new ();
-  g_autofree char *path = g_build_filename (self->dir, "manifest", NULL);
+  g_autofree char *text = NULL;
+  gsize length;
 
   g_key_file_set_integer (manifest, GROUP, "format", FORMAT);
   g_key_file_set_string (manifest, GROUP, "key", self->key);
@@ -317,12 +331,20 @@ berth_snapshot_commit (BerthSnapshot *self, GError **error)
   for (guint i = 0; i < FILES; i++)
     if (!manifest_add_file (manifest, self, i, error))
       return FALSE;
-  if (!g_key_file_save_to_file (manifest, path, error))
+  text = g_key_file_to_data (manifest, &length, NULL);
+  return berth_snapshot_folder_write (self->folder, MANIFEST, text, length)
+         || fail_errno (error, self->dir);
+}
+
+gboolean
+berth_snapshot_commit (BerthSnapshot *self, gboolean is_sealed, GError **error)
+{
+  if ((is_sealed && !snapshot_seal (self, error)) || !snapshot_write_manifest (self, error))
     return FALSE;
-  remove_folder (self->final_dir);
-  if (g_rename (self->dir, self->final_dir) != 0)
-    return fail_errno (error, self->final_dir);
-  snapshot_set_dir (self, self->final_dir);
+  berth_snapshot_folder_remove (self->store, self->final_name);
+  if (renameat (self->store, self->name, self->store, self->final_name) != 0)
+    return fail_errno (error, self->dir);
+  snapshot_set_name (self, self->final_name);
   self->is_committed = TRUE;
   /* the rename changed no file, but moved their folder: their times are as noted */
   return TRUE;
@@ -339,11 +361,11 @@ snapshot_check_file (BerthSnapshot *self, GKeyFile *manifest, FileIndex index, G
 
   if (expected == NULL)
     return FALSE;
-  if (stat (self->paths[index], &self->seen[index]) != 0)
+  if (!snapshot_stat (self, index, &self->seen[index]))
     return fail_errno (error, self->paths[index]);
   if (self->seen[index].st_size != g_key_file_get_int64 (manifest, GROUP, size_key, NULL))
     return fail (error, self->paths[index], "its size is not the manifest's");
-  sum = checksum_file (self->paths[index], error);
+  sum = snapshot_checksum (self, index, error);
   if (sum == NULL)
     return FALSE;
   return g_str_equal (sum, expected)
@@ -365,18 +387,33 @@ snapshot_check (BerthSnapshot *self, GKeyFile *manifest, GError **error)
   return TRUE;
 }
 
+static gboolean
+snapshot_load (BerthSnapshot *self, GError **error)
+{
+  g_autoptr (GKeyFile) manifest = g_key_file_new ();
+  gsize length = 0;
+  g_autofree char *text = berth_snapshot_folder_read (self->folder, MANIFEST, &length);
+
+  if (text == NULL)
+    return fail_errno (error, self->dir);
+  return g_key_file_load_from_data (manifest, text, length, G_KEY_FILE_NONE, error)
+         && snapshot_check (self, manifest, error);
+}
+
 BerthSnapshot *
 berth_snapshot_open (const char *dir, const char *name, const char *key, GError **error)
 {
-  g_autoptr (BerthSnapshot) self = snapshot_new (dir, name, key);
-  g_autoptr (GKeyFile) manifest = g_key_file_new ();
-  g_autofree char *path = g_build_filename (self->dir, "manifest", NULL);
+  int store = berth_snapshot_folder_open_store (dir, FALSE, error);
+  g_autoptr (BerthSnapshot) self = NULL;
 
-  self->is_committed = TRUE;
-  if (!g_file_test (self->dir, G_FILE_TEST_IS_DIR))
+  if (store < 0)
     return NULL;
-  if (!g_key_file_load_from_file (manifest, path, G_KEY_FILE_NONE, error)
-      || !snapshot_check (self, manifest, error))
+  self = snapshot_new (store, dir, name, key);
+  self->is_committed = TRUE;
+  self->folder = berth_snapshot_folder_open (store, self->name);
+  if (self->folder < 0)
+    return NULL;
+  if (!snapshot_load (self, error))
     {
       g_prefix_error (error, "the snapshot of %s is thrown away: ", name);
       berth_snapshot_retire (self);
@@ -385,23 +422,41 @@ berth_snapshot_open (const char *dir, const char *name, const char *key, GError 
   return g_steal_pointer (&self);
 }
 
+static gboolean
+has_changed (const struct stat *seen, const struct stat *now)
+{
+  /* st_ctime can't be set back by whoever wrote */
+  return now->st_ino != seen->st_ino || now->st_size != seen->st_size
+         || now->st_ctim.tv_sec != seen->st_ctim.tv_sec
+         || now->st_ctim.tv_nsec != seen->st_ctim.tv_nsec;
+}
+
 gboolean
 berth_snapshot_is_intact (BerthSnapshot *self, GError **error)
 {
-  for (guint i = 0; i < FILES; i++)
-    {
-      const struct stat *seen = &self->seen[i];
-      struct stat now;
+  struct stat now;
 
-      if (stat (self->paths[i], &now) != 0)
-        return fail_errno (error, self->paths[i]);
-      /* st_ctime can't be set back by whoever wrote */
-      if (now.st_ino != seen->st_ino || now.st_size != seen->st_size
-          || now.st_ctim.tv_sec != seen->st_ctim.tv_sec
-          || now.st_ctim.tv_nsec != seen->st_ctim.tv_nsec)
-        return fail (error, self->paths[i], "somebody changed it after the snapshot was made");
-    }
-  return TRUE;
+  for (guint i = 0; i < FILES; i++)
+    if (!snapshot_stat (self, i, &now))
+      return fail_errno (error, self->paths[i]);
+  return !berth_snapshot_was_changed (self, error);
+}
+
+gboolean
+berth_snapshot_was_changed (BerthSnapshot *self, GError **error)
+{
+  struct stat now;
+
+  for (guint i = 0; i < FILES; i++)
+    if (snapshot_stat (self, i, &now) && has_changed (&self->seen[i], &now))
+      return !fail (error, self->paths[i], "somebody changed it after the snapshot was made");
+  return FALSE;
+}
+
+gboolean
+berth_snapshot_hides_writes (BerthSnapshot *self)
+{
+  return berth_snapshot_folder_hides_writes (self->folder);
 }
 
 /* of a snapshot's folder, "NAME-KEY" or "NAME-KEY.part": the length of its name; 0 for others */
@@ -417,30 +472,38 @@ void
 berth_snapshot_clean (const char *dir, const char *name, const char *key)
 {
   g_autofree char *current = g_strdup_printf ("%s-%.*s", name, KEY_SHORT, key != NULL ? key : "");
-  g_autoptr (GDir) snapshots = g_dir_open (dir, 0, NULL);
-  const char *folder;
+  int store = berth_snapshot_folder_open_store (dir, FALSE, NULL);
+  g_autoptr (GPtrArray) folders = NULL;
 
-  while (snapshots != NULL && (folder = g_dir_read_name (snapshots)) != NULL)
+  if (store < 0)
+    return;
+  folders = berth_snapshot_folder_list (store);
+  for (guint i = 0; i < folders->len; i++)
     {
-      g_autofree char *path = g_build_filename (dir, folder, NULL);
+      const char *folder = folders->pdata[i];
 
       /* exactly its name: another one's may begin with it */
       if (name_length (folder) == strlen (name) && g_str_has_prefix (folder, name)
           && !g_str_equal (folder, current))
-        remove_folder (path);
+        berth_snapshot_folder_remove (store, folder);
     }
+  close (store);
 }
 
 GPtrArray *
 berth_snapshot_list_names (const char *dir)
 {
   GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GDir) snapshots = g_dir_open (dir, 0, NULL);
-  const char *folder;
+  int store = berth_snapshot_folder_open_store (dir, FALSE, NULL);
+  g_autoptr (GPtrArray) folders = NULL;
 
-  while (snapshots != NULL && (folder = g_dir_read_name (snapshots)) != NULL)
+  if (store < 0)
+    return names;
+  folders = berth_snapshot_folder_list (store);
+  close (store);
+  for (guint i = 0; i < folders->len; i++)
     {
-      g_autofree char *name = g_strndup (folder, name_length (folder));
+      g_autofree char *name = g_strndup (folders->pdata[i], name_length (folders->pdata[i]));
 
       if (name[0] != '\0' && !g_ptr_array_find_with_equal_func (names, name, g_str_equal, NULL))
         g_ptr_array_add (names, g_steal_pointer (&name));

@@ -35,8 +35,9 @@ berth_snapshot_open (const char *dir, const char *name, const char *key, GError 
 BerthSnapshot *
 berth_snapshot_begin (const char *dir, const char *name, const char *key, guint memory_mb,
                       uid_t owner_uid, gid_t owner_gid, GError **error);
-/* Makes it valid: synced, manifest written, renamed into place. Blocking. */
-gboolean berth_snapshot_commit (BerthSnapshot *self, GError **error);
+/* Makes it valid: synced, manifest written, renamed into place. @is_sealed: its RAM can't be
+ * written any more, not by QEMU's user either; right where QEMU opens it for reading. Blocking. */
+gboolean berth_snapshot_commit (BerthSnapshot *self, gboolean is_sealed, GError **error);
 
 BerthSnapshot *berth_snapshot_ref (BerthSnapshot *self);
 /* The last one removes the files of a snapshot that was never committed, or has been retired. */
@@ -49,6 +50,11 @@ void berth_snapshot_retire (BerthSnapshot *self);
 /* Has somebody written to the RAM file? QEMU before 8.2 opens it for writing, so a QEMU that a
  * guest has broken out into could (design.md). Cheap: a stat of each file. */
 gboolean berth_snapshot_is_intact (BerthSnapshot *self, GError **error);
+/* The same for those that run already: TRUE, with @error, where they may read what somebody wrote.
+ * FALSE where the files are gone, which is berth's own doing when a new one takes their place. */
+gboolean berth_snapshot_was_changed (BerthSnapshot *self, GError **error);
+/* On tmpfs a store through a mapping changes no time, so neither of the two above sees it. */
+gboolean berth_snapshot_hides_writes (BerthSnapshot *self);
 
 gboolean berth_snapshot_is_committed (BerthSnapshot *self);
 const char *berth_snapshot_get_key (BerthSnapshot *self);

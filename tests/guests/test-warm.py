@@ -192,6 +192,28 @@ def test_tampering():
         same(d.run()["start"], "warm")
 
 
+def test_tampering_under_a_running_clone():
+    """A session reads the file as long as it lives: also one that berthd has found again."""
+    for again in (False, True):
+        with Daemon("--warm", "python=1", own_snapshots=True) as d:
+            d.wait_warm()
+            session = d.json("create")["sandbox_id"]
+            if again:
+                d.crash()
+                d.start()
+                until(lambda: d.template()["snapshot"] == "valid", "the snapshot to be known again")
+            same(d.berth("exec", session, "print('ok')").stdout, "ok\n")
+            with open(ram_file(d), "r+b") as ram:
+                ram.seek(4096)
+                ram.write(b"!")
+            until(lambda: session not in [vm["id"] for vm in d.json("list")],
+                  "the session to be ended")
+            told = d.berth("exec", session, "print('ok')")
+            assert told.returncode == 125 and "gone" in told.stderr, told
+            assert "somebody changed" in d.log(), d.log()
+            same(d.run()["stdout"], "ok\n")
+
+
 def test_image_built_again():
     with tempfile.TemporaryDirectory(prefix="berth-images-", dir="/var/tmp") as images:
         os.chmod(images, 0o755)

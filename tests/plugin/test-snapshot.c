@@ -59,7 +59,7 @@ make (Fixture *fixture, const char *key)
   close (fd);
   berth_snapshot_set_hardware (self, "of a recording that failed");
   berth_snapshot_set_hardware (self, HARDWARE);
-  g_assert_true (berth_snapshot_commit (self, &error));
+  g_assert_true (berth_snapshot_commit (self, FALSE, &error));
   g_assert_no_error (error);
   g_assert_true (berth_snapshot_is_committed (self));
   return self;
@@ -180,6 +180,123 @@ test_tampering_is_seen_at_once (Fixture *fixture, gconstpointer data)
   g_assert_false (berth_snapshot_is_intact (self, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
   throw_away (self);
+}
+
+/* Clones that run are ended for what somebody writes, and for nothing that berth does itself. */
+static void
+test_running_clones_are_watched (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  BerthSnapshot *old = make (fixture, KEY_A);
+  BerthSnapshot *new;
+
+  g_assert_false (berth_snapshot_was_changed (old, &error));
+  g_assert_no_error (error);
+  berth_snapshot_retire (old);
+  new = make (fixture, KEY_A); /* in its place */
+  g_assert_false (berth_snapshot_was_changed (old, &error));
+  g_assert_no_error (error);
+  berth_snapshot_unref (old);
+  write_at (berth_snapshot_get_ram_path (new), 4096, "M");
+  g_assert_true (berth_snapshot_was_changed (new, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  throw_away (new);
+}
+
+static void
+test_sealed_can_not_be_written (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthSnapshot) self
+      = berth_snapshot_begin (fixture->dir, "python", KEY_A, 1, 12345, 12346, &error);
+  struct stat status;
+  int fd;
+
+  g_assert_no_error (error);
+  fd = berth_snapshot_open_state (self, &error);
+  g_assert_no_error (error);
+  close (fd);
+  g_assert_true (berth_snapshot_commit (self, TRUE, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (stat (berth_snapshot_get_ram_path (self), &status), ==, 0);
+  if (getuid () == 0)
+    {
+      g_assert_cmpuint (status.st_mode & 07777, ==, 0440);
+      g_assert_cmpuint (status.st_uid, ==, 0);
+      g_assert_cmpuint (status.st_gid, ==, 12346);
+    }
+  else
+    g_assert_cmpuint (status.st_mode & 07777, ==, 0400);
+  g_assert_true (berth_snapshot_is_intact (self, &error));
+  g_assert_no_error (error);
+  berth_snapshot_retire (self);
+}
+
+/* ---- folders that others may write to ---- */
+
+static void
+expect_bad_store (Fixture *fixture, BerthSnapshot *held)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) names = berth_snapshot_list_names (fixture->dir);
+
+  g_assert_cmpuint (names->len, ==, 0);
+  berth_snapshot_clean (fixture->dir, "python", KEY_B);
+  g_assert_true (berth_snapshot_is_intact (held, &error));
+  g_assert_no_error (error);
+  g_assert_null (find (fixture, KEY_A, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
+  g_clear_error (&error);
+  g_assert_null (berth_snapshot_begin (fixture->dir, "python", KEY_B, 1, 0, 0, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
+  g_assert_nonnull (strstr (error->message, fixture->dir));
+}
+
+static void
+test_folder_of_others (Fixture *fixture, gconstpointer data)
+{
+  static const mode_t modes[] = { 0720, 0702, 01777 };
+  BerthSnapshot *held = make (fixture, KEY_A);
+
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+    {
+      g_assert_cmpint (g_chmod (fixture->dir, modes[i]), ==, 0);
+      expect_bad_store (fixture, held);
+    }
+  g_assert_cmpint (g_chmod (fixture->dir, 0700), ==, 0);
+  if (getuid () == 0)
+    {
+      g_assert_cmpint (chown (fixture->dir, 12345, (gid_t)-1), ==, 0);
+      expect_bad_store (fixture, held);
+      g_assert_cmpint (chown (fixture->dir, 0, (gid_t)-1), ==, 0);
+    }
+  throw_away (held);
+}
+
+/* What is removed is the link, whatever name it has. */
+static void
+test_links_lead_nowhere (Fixture *fixture, gconstpointer data)
+{
+  static const char *const names[]
+      = { "python-0123456789abcdef", "python-aaaaaaaaaaaaaaaa.part", "python-aaaaaaaaaaaaaaaa" };
+  g_autofree char *victim = g_dir_make_tmp ("berth-victim-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename (victim, "ram", NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_file_set_contents (file, "precious", -1, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *link = g_build_filename (fixture->dir, names[i], NULL);
+
+      g_assert_cmpint (symlink (victim, link), ==, 0);
+    }
+  g_assert_null (find (fixture, KEY_A, &error));
+  g_assert_no_error (error);
+  throw_away (make (fixture, KEY_A)); /* over two of them */
+  berth_snapshot_clean (fixture->dir, "python", NULL);
+  g_assert_cmpuint (count_files (victim), ==, 1);
+  g_unlink (file);
+  g_rmdir (victim);
 }
 
 static void
@@ -434,6 +551,10 @@ main (int argc, char **argv)
       g_test_add (path, Fixture, &damages[i], set_up, test_damage_is_found, tear_down);
     }
   ADD ("tampering-is-seen-at-once", test_tampering_is_seen_at_once);
+  ADD ("running-clones-are-watched", test_running_clones_are_watched);
+  ADD ("sealed-can-not-be-written", test_sealed_can_not_be_written);
+  ADD ("folder-of-others", test_folder_of_others);
+  ADD ("links-lead-nowhere", test_links_lead_nowhere);
   ADD ("deleted-is-seen", test_deleted_is_seen);
   ADD ("is-for-its-hardware", test_is_for_its_hardware);
   ADD ("any-umask", test_any_umask);
