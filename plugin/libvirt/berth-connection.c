@@ -42,7 +42,7 @@ struct _BerthConnection
   char *kvm_problem;
   char *dac_label;
   char **unwanted_features;
-  BerthConnectionCpuLimits cpu_limits;
+  BerthConnectionLimits limits;
   GHashTable *shapes; /* owned strings: validated since the connection was opened */
   gboolean is_up;
 
@@ -286,7 +286,7 @@ link_publish (BerthConnection *self, Opened *opened)
   self->version = opened->version;
   self->qemu_version = opened->qemu_version;
   g_hash_table_remove_all (self->shapes); /* it may be another version now */
-  self->cpu_limits = BERTH_CONNECTION_CPU_LIMITS_UNKNOWN;
+  self->limits = BERTH_CONNECTION_LIMITS_NONE;
   self->domain_type = opened->domain_type;
   g_free (self->kvm_problem);
   self->kvm_problem = g_steal_pointer (&opened->kvm_problem);
@@ -596,21 +596,20 @@ berth_connection_dup_unwanted_features (BerthConnection *self)
   return g_strdupv (self->unwanted_features);
 }
 
-BerthConnectionCpuLimits
-berth_connection_get_cpu_limits (BerthConnection *self)
+BerthConnectionLimits
+berth_connection_get_limits (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  return self->cpu_limits;
+  return self->limits;
 }
 
 void
-berth_connection_learn_cpu_limits (BerthConnection *self, gboolean has_limits)
+berth_connection_learn_limits (BerthConnection *self, BerthConnectionLimits limits)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  self->cpu_limits
-      = has_limits ? BERTH_CONNECTION_CPU_LIMITS_SET : BERTH_CONNECTION_CPU_LIMITS_NONE;
+  self->limits = limits;
 }
 
 gboolean

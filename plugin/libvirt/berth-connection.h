@@ -74,21 +74,25 @@ char *berth_connection_dup_dac_label (BerthConnection *self);
 char **berth_connection_dup_unwanted_features (BerthConnection *self);
 
 /**
- * BerthConnectionCpuLimits:
- * @BERTH_CONNECTION_CPU_LIMITS_UNKNOWN: no domain has run since the connection was opened
- * @BERTH_CONNECTION_CPU_LIMITS_NONE: libvirt can't set them here
- * @BERTH_CONNECTION_CPU_LIMITS_SET: every domain gets BerthDomainParams.limit_cpu
+ * BerthConnectionLimits:
+ * @BERTH_CONNECTION_LIMITS_NONE: libvirt can't set any here, or no domain has run yet
+ * @BERTH_CONNECTION_LIMITS_KNOWN: a domain has run since the connection was opened
+ * @BERTH_CONNECTION_LIMITS_CPU: every domain gets BerthDomainParams.limit_cpu
+ * @BERTH_CONNECTION_LIMITS_MEMORY: every domain gets one when it has started
+ *
+ * Flags: which limits libvirt can set on this host.
  */
 typedef enum
 {
-  BERTH_CONNECTION_CPU_LIMITS_UNKNOWN,
-  BERTH_CONNECTION_CPU_LIMITS_NONE,
-  BERTH_CONNECTION_CPU_LIMITS_SET,
-} BerthConnectionCpuLimits;
+  BERTH_CONNECTION_LIMITS_NONE = 0,
+  BERTH_CONNECTION_LIMITS_KNOWN = 1,
+  BERTH_CONNECTION_LIMITS_CPU = 2,
+  BERTH_CONNECTION_LIMITS_MEMORY = 4,
+} BerthConnectionLimits;
 
 /* Any thread. */
-BerthConnectionCpuLimits berth_connection_get_cpu_limits (BerthConnection *self);
-void berth_connection_learn_cpu_limits (BerthConnection *self, gboolean has_limits);
+BerthConnectionLimits berth_connection_get_limits (BerthConnection *self);
+void berth_connection_learn_limits (BerthConnection *self, BerthConnectionLimits limits);
 
 /* Has this libvirt validated a domain of this @shape (template and way of starting) before? Any
  * thread. */

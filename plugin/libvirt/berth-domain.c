@@ -234,17 +234,76 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
   return virDomainIsActive (domain) == 1;
 }
 
-gboolean
-berth_domain_has_cpu_limits (virConnectPtr connection, const char *uuid)
+BerthConnectionLimits
+berth_domain_get_limits (virConnectPtr connection, const char *uuid)
 {
   g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  BerthConnectionLimits limits = BERTH_CONNECTION_LIMITS_KNOWN;
   char *type = domain != NULL ? virDomainGetSchedulerType (domain, NULL) : NULL;
-  const gboolean has_limits = type != NULL;
+  int count = 0;
 
-  if (!has_limits)
+  if (type != NULL)
+    limits |= BERTH_CONNECTION_LIMITS_CPU;
+  else
     berth_libvirt_error_take_code ();
   free (type);
-  return has_limits;
+  if (domain != NULL && virDomainGetMemoryParameters (domain, NULL, &count, 0) == 0 && count > 0)
+    limits |= BERTH_CONNECTION_LIMITS_MEMORY;
+  else
+    berth_libvirt_error_take_code ();
+  return limits;
+}
+
+static void
+limit_memory (virDomainPtr domain, const BerthDomainLimits *limits)
+{
+  virTypedParameterPtr values = NULL;
+  int count = 0;
+  int size = 0;
+
+  if (virTypedParamsAddULLong (&values, &count, &size, VIR_DOMAIN_MEMORY_HARD_LIMIT,
+                               limits->memory_kib)
+          < 0
+      || virDomainSetMemoryParameters (domain, values, count, VIR_DOMAIN_AFFECT_LIVE) < 0)
+    berth_libvirt_error_take_code ();
+  virTypedParamsFree (values, count);
+}
+
+static void
+limit_cpu (virDomainPtr domain, const BerthDomainLimits *limits)
+{
+  virTypedParameterPtr values = NULL;
+  int count = 0;
+  int size = 0;
+
+  if (virTypedParamsAddULLong (&values, &count, &size, VIR_DOMAIN_SCHEDULER_CPU_SHARES,
+                               limits->cpu_shares)
+          < 0
+      || virTypedParamsAddULLong (&values, &count, &size, VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD,
+                                  limits->cpu_period_us)
+             < 0
+      || virTypedParamsAddLLong (&values, &count, &size, VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA,
+                                 (long long)limits->cpu_quota_us)
+             < 0
+      || virDomainSetSchedulerParametersFlags (domain, values, count, VIR_DOMAIN_AFFECT_LIVE) < 0)
+    berth_libvirt_error_take_code ();
+  virTypedParamsFree (values, count);
+}
+
+void
+berth_domain_limit (virConnectPtr connection, const char *uuid, const BerthDomainLimits *limits)
+{
+  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+
+  if (domain == NULL)
+    {
+      berth_libvirt_error_take_code ();
+      return;
+    }
+  if (limits->memory_kib > 0)
+    limit_memory (domain, limits);
+  if (limits->cpu_quota_us > 0)
+    limit_cpu (domain, limits);
 }
 
 void

@@ -5,7 +5,9 @@
 #include <gio/gio.h>
 #include <libvirt/libvirt.h>
 
+#include "berth-connection.h"
 #include "berth-mark.h"
+#include "berth-template.h"
 
 G_BEGIN_DECLS
 
@@ -53,9 +55,12 @@ gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, cons
 gboolean berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid,
                            const char *name, GError **error);
 
-/* Does this libvirt limit the CPU time of a running domain? It has no other way to be asked: it
- * can't without the host's cgroup controller cpu, and not on qemu:///session. */
-gboolean berth_domain_has_cpu_limits (virConnectPtr connection, const char *uuid);
+/* What can this libvirt limit of a running domain? It has no other way to be asked: it can't
+ * without the host's cgroup controllers cpu and memory, and not on qemu:///session. */
+BerthConnectionLimits berth_domain_get_limits (virConnectPtr connection, const char *uuid);
+/* Limits a running domain by all of @limits that is not 0, as far as its host can. */
+void
+berth_domain_limit (virConnectPtr connection, const char *uuid, const BerthDomainLimits *limits);
 
 /* Is it running or paused? FALSE also when it does not exist. */
 gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);

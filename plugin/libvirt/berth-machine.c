@@ -248,6 +248,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
   g_autofree char *uri = berth_connection_dup_uri (self->connection);
   g_autofree char *console_log = berth_console_dup_log_path (uri, self->name);
   g_autoptr (GOutputStream) boot_log = machine_ref_boot_log (self);
+  const BerthConnectionLimits limits = berth_connection_get_limits (self->connection);
   BerthDomainParams params = {
     .mark = start->mark,
     .name = self->name,
@@ -258,8 +259,7 @@ machine_make_xml (BerthMachine *self, Start *start, GError **error)
     .initramfs = berth_images_get_initramfs (start->images),
     .domain_type = berth_connection_get_domain_type (self->connection),
     .dac_label = dac_label,
-    .limit_cpu
-    = berth_connection_get_cpu_limits (self->connection) == BERTH_CONNECTION_CPU_LIMITS_SET,
+    .limit_cpu = (limits & BERTH_CONNECTION_LIMITS_CPU) != 0,
     .layers = (const char *const *)layers,
     /* a boot that fails tells why; a clone has booted already */
     .console_log = is_clone (self) ? NULL : console_log,
@@ -305,6 +305,30 @@ wake_clone (BerthMachine *self, virConnectPtr connection, GError **error)
   return ok;
 }
 
+/* Memory is limited here and not in the XML: with a limit there, libvirt raises what QEMU may lock,
+ * which a root without CAP_SYS_RESOURCE can't, and no domain would start. No code of a user runs in
+ * it yet. */
+static void
+machine_limit (BerthMachine *self, virConnectPtr connection, const char *live_xml)
+{
+  BerthConnectionLimits known = berth_connection_get_limits (self->connection);
+  BerthDomainLimits limits
+      = berth_template_limits (berth_connection_get_domain_type (self->connection),
+                               berth_vm_get_memory_mb (self->vm), berth_vm_get_vcpus (self->vm));
+
+  /* only a domain that runs tells; the others pay nothing for the question */
+  if (known == BERTH_CONNECTION_LIMITS_NONE)
+    {
+      known = berth_domain_get_limits (connection, self->uuid);
+      berth_connection_learn_limits (self->connection, known);
+    }
+  if ((known & BERTH_CONNECTION_LIMITS_CPU) == 0 || strstr (live_xml, "<cputune>") != NULL)
+    limits.cpu_quota_us = 0; /* can't be had, or it has them already */
+  if ((known & BERTH_CONNECTION_LIMITS_MEMORY) == 0 || strstr (live_xml, "<memtune>") != NULL)
+    limits.memory_kib = 0;
+  berth_domain_limit (connection, self->uuid, &limits);
+}
+
 /* libvirt validates the first domain of each shape: the others differ in names and numbers
  * alone. */
 static gboolean
@@ -320,10 +344,7 @@ machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *
   if (!berth_domain_start (connection, xml, flags, out_live_xml, error))
     return FALSE;
   berth_connection_learn_shape (self->connection, shape);
-  /* the first domain goes without; all others pay nothing for the question */
-  if (berth_connection_get_cpu_limits (self->connection) == BERTH_CONNECTION_CPU_LIMITS_UNKNOWN)
-    berth_connection_learn_cpu_limits (self->connection,
-                                       berth_domain_has_cpu_limits (connection, self->uuid));
+  machine_limit (self, connection, *out_live_xml);
   return TRUE;
 }
 

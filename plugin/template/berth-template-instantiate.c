@@ -219,20 +219,45 @@ put_devices (xmlNode *root, const BerthDomainParams *params)
     }
 }
 
+/**
+ * berth_template_limits:
+ * @domain_type: "kvm" or "qemu"
+ * @memory_mb: of the guest
+ * @vcpus: of the guest
+ *
+ * Half a CPU more than the guest has, for QEMU's own threads. A quarter of the guest's memory and
+ * 160 MiB more, for what QEMU needs (some 100 MiB altogether beside an idle guest, measured);
+ * under TCG also its code, which may grow to 1 GiB. Any thread.
+ */
+BerthDomainLimits
+berth_template_limits (const char *domain_type, guint memory_mb, guint vcpus)
+{
+  const guint64 period_us = 100000;
+  const guint64 code_mb = g_str_equal (domain_type, "kvm") ? 0 : 1024;
+
+  return (BerthDomainLimits){
+    .cpu_shares = MIN (1024 * (guint64)vcpus, 262144),
+    .cpu_period_us = period_us,
+    .cpu_quota_us = period_us * vcpus + period_us / 2,
+    .memory_kib = (memory_mb + memory_mb / 4 + 160 + code_mb) * 1024,
+  };
+}
+
 /* Where the template says nothing of CPU time: no VM's emulator threads take what is others'. */
 static void
 put_cpu_limit (xmlNode *root, const BerthDomainParams *params)
 {
-  const guint64 period_us = 100000;
+  BerthDomainLimits limits
+      = berth_template_limits (params->domain_type, params->memory_mb, params->vcpus);
   xmlNode *cputune = NULL;
 
   if (!params->limit_cpu || berth_xml_child (root, NULL, "cputune") != NULL)
     return;
 
   cputune = berth_xml_add (root, "cputune");
-  berth_xml_add_number (cputune, "shares", MIN (1024 * (guint64)params->vcpus, 262144));
-  berth_xml_add_number (cputune, "global_period", period_us);
-  berth_xml_add_number (cputune, "global_quota", period_us * params->vcpus + period_us / 2);
+  berth_xml_add_number (cputune, "shares", limits.cpu_shares);
+  berth_xml_add_number (cputune, "global_period", limits.cpu_period_us);
+  berth_xml_add_number (cputune, "global_quota", limits.cpu_quota_us);
   move_before (cputune, berth_xml_child (root, NULL, "os"));
 }
 
@@ -301,6 +326,22 @@ dup_option_value (const char *path)
   return g_strjoinv (",,", parts);
 }
 
+/* libvirt has no words for them. Each is code of QEMU's that a guest can reach, and needs not. */
+static void
+put_machine_switches (xmlNode *root)
+{
+  g_autoptr (xmlXPathObject) needed = berth_xml_find (
+      root->doc, "/domain/devices/disk/target[@bus='sata' or @bus='ide' or @bus='fdc']"
+                 "| /domain/devices/controller[@type='sata' or @type='ide']"
+                 "| /domain/devices/input | /domain/devices/graphics");
+
+  if (!is_q35 (root) || needed == NULL || needed->nodesetval->nodeNr > 0)
+    return;
+
+  put_argument (root, "-machine");
+  put_argument (root, "sata=off,smbus=off,i8042=off");
+}
+
 /* libvirt's own <memoryBacking> can't name a file, so the RAM of a snapshot is given to QEMU */
 static void
 put_ram_file (xmlNode *root, const BerthDomainParams *params)
@@ -320,6 +361,7 @@ put_ram_file (xmlNode *root, const BerthDomainParams *params)
 static void
 put_qemu (xmlNode *root, const BerthDomainParams *params)
 {
+  put_machine_switches (root);
   if (params->ram_file != NULL)
     put_ram_file (root, params);
   if (params->incoming)

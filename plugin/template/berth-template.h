@@ -84,6 +84,25 @@ typedef struct
   gboolean loud_boot;
 } BerthDomainParams;
 
+/**
+ * BerthDomainLimits:
+ * @cpu_shares: against other VMs of the host
+ * @cpu_period_us: in which there are
+ * @cpu_quota_us: of CPU time for all threads of QEMU
+ * @memory_kib: of QEMU altogether, the guest's memory included
+ *
+ * What a VM may take of the host where its template says nothing of that.
+ */
+typedef struct
+{
+  guint64 cpu_shares;
+  guint64 cpu_period_us;
+  guint64 cpu_quota_us;
+  guint64 memory_kib;
+} BerthDomainLimits;
+
+BerthDomainLimits berth_template_limits (const char *domain_type, guint memory_mb, guint vcpus);
+
 typedef struct _BerthTemplate BerthTemplate; /* immutable, atomically reference counted */
 
 #define BERTH_TYPE_TEMPLATE (berth_template_get_type ())

@@ -25,6 +25,10 @@ def test_first_cold_then_warm():
         same(d.template()["snapshot"], "valid")
         warm = d.warm()[0]
         same(virsh("domstate", warm["domain"]).strip(), "paused")
+        if os.path.isdir("/sys/fs/cgroup/memory"):  # libvirt can limit it
+            limits = {str((192 + 48 + 160 + code) * 1024) for code in (0, 1024)}  # KVM, TCG
+            for name in d.domains():
+                assert virsh("memtune", name).split()[2] in limits, virsh("memtune", name)
         assert virsh("desc", warm["domain"], "--title").strip() == "python, warm"
         result = d.run("import socket; print(socket.gethostname())")
         same(result["start"], "warm")
@@ -198,7 +202,10 @@ def test_tampering_under_a_running_clone():
         with Daemon("--warm", "python=1", own_snapshots=True) as d:
             d.wait_warm()
             session = d.json("create")["sandbox_id"]
+            same(d.berth("exec", session, "print('ok')").stdout, "ok\n")
             if again:
+                until(lambda: any('state="session"' in virsh("dumpxml", name).replace("'", '"')
+                                  for name in d.domains()), "libvirt to know of the session")
                 d.crash()
                 d.start()
                 until(lambda: d.template()["snapshot"] == "valid", "the snapshot to be known again")
