@@ -4,7 +4,11 @@
 #include "plugin/bus/berth-dial.h"
 
 #include <gio/gunixsocketaddress.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "plugin/model/berth-limits.h"
@@ -16,6 +20,8 @@
 #define SYSTEMD_RUNS "/run/systemd/system" /* sd_booted(3) */
 /* s; a berthd that systemd starts for its first caller connects to libvirt first */
 #define GREETING_LIMIT_S 30
+/* s; among others who connect, each of whom berthd takes in or turns away in a moment */
+#define CONNECT_LIMIT_S 30
 
 /* Which berthd, and how its caller can name another one */
 typedef struct
@@ -59,19 +65,39 @@ explain_connect_error (const Dial *self, const GError *cause, GError **error)
                  path);
 }
 
+/* (transfer full) (nullable): where many come at once, one waits for its turn: a socket that does
+ * not block, as GSocket's, is turned away by the kernel. */
+static GSocket *
+connect_in_turn (const char *path, GError **error)
+{
+  const struct timeval limit = { .tv_sec = CONNECT_LIMIT_S };
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  GSocket *connected = NULL;
+  gboolean fits
+      = g_strlcpy (address.sun_path, path, sizeof address.sun_path) < sizeof address.sun_path;
+
+  if (!fits)
+    errno = ENAMETOOLONG;
+  if (fits && fd >= 0 && setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0
+      && connect (fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    connected = g_socket_new_from_fd (fd, error);
+  else
+    g_set_error_literal (error, G_IO_ERROR, (int)g_io_error_from_errno (errno), g_strerror (errno));
+  if (connected == NULL && fd >= 0)
+    close (fd);
+  return connected;
+}
+
 static gboolean
 open_socket (Dial *self, const char *path, GError **error)
 {
   g_autoptr (GError) cause = NULL;
-  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
-                                             G_SOCKET_PROTOCOL_DEFAULT, &cause);
 
   g_free (self->path);
   self->path = g_strdup (path);
-  if (socket != NULL && g_socket_connect (socket, address, NULL, &cause))
-    self->socket = g_steal_pointer (&socket);
-  else
+  self->socket = connect_in_turn (path, &cause);
+  if (self->socket == NULL)
     explain_connect_error (self, cause, error);
   return self->socket != NULL;
 }

@@ -888,6 +888,42 @@ def test_berthd_does_not_start_without_libvirt(_):
         assert "test:///refused" in err, err
 
 
+def test_connecting_among_many(_):
+    """The kernel turns away who does not wait where more connect than berthd takes in at once."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = os.path.join(folder, "s")
+        listener.bind(path)
+        listener.listen(0)
+        with contextlib.ExitStack() as others:
+            count = 0
+            while True:
+                other = others.enter_context(socket.socket(socket.AF_UNIX))
+                other.setblocking(False)
+                if other.connect_ex(path) != 0:
+                    break
+                count += 1
+            berth = subprocess.Popen([BERTH, "status"], env={**os.environ, "BERTH_SOCKET": path},
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.PIPE, text=True)
+            while berth.poll() is None and not is_connecting(berth.pid):
+                time.sleep(0.01)
+            listener.settimeout(LIMIT_S)
+            assert berth.poll() is None, berth.communicate()
+            for _ in range(count):
+                listener.accept()[0].close()
+            with listener.accept()[0] as accepted:
+                same(accepted.recv(5), b"\0AUTH")
+            berth.communicate(timeout=LIMIT_S)
+
+
+def is_connecting(pid):
+    """Whether it is blocked in connect(2), as x86-64 numbers it."""
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+            return file.read().startswith("42 ")
+    return False
+
+
 def test_berthd_options(_):
     for arguments, part in {
             ("--max-vms", "4097"): "--max-vms: '4097' is not allowed: give 1 to 4096, or 0",
