@@ -3,6 +3,7 @@
  * bytes for each. Here they are counted first, without making one. */
 #include "plugin/daemon/berth-message.h"
 
+#include <gio/gio.h>
 #include <string.h>
 
 #define VERSION 1
@@ -74,14 +75,14 @@ cursor_u32 (Cursor *self, guint32 *out_number)
   return TRUE;
 }
 
-/* A text of @length bytes and the NUL behind it, none within */
+/* UTF-8 of @length bytes and the NUL behind it, none within */
 static const char *
 cursor_text (Cursor *self, gsize length)
 {
   const char *text = (const char *)self->bytes + self->at;
 
   if (length >= self->size - self->at || !cursor_skip (self, length + 1) || text[length] != '\0'
-      || memchr (text, '\0', length) != NULL)
+      || !g_utf8_validate_len (text, length, NULL))
     return NULL;
   return text;
 }
@@ -328,6 +329,16 @@ parse_field (BerthMessage *self, Cursor *cursor, guint8 code, const char *type)
     }
 }
 
+/* GDBus tells the log of each message that it can't take, with all of its bytes. */
+static gboolean
+has_names (const BerthMessage *self)
+{
+  return (self->path == NULL || g_variant_is_object_path (self->path))
+         && (self->interface == NULL || g_dbus_is_interface_name (self->interface))
+         && (self->member == NULL || g_dbus_is_member_name (self->member))
+         && (self->signature == NULL || g_variant_is_signature (self->signature));
+}
+
 const char *
 berth_message_parse_fields (BerthMessage *self, const guint8 *bytes)
 {
@@ -357,6 +368,8 @@ berth_message_parse_fields (BerthMessage *self, const guint8 *bytes)
     return "has a head that is none";
   if (self->type == BERTH_MESSAGE_CALL && (self->path == NULL || self->member == NULL))
     return "is a call of nothing";
+  if (!has_names (self))
+    return "has names that D-Bus does not allow";
   if (self->signature == NULL && self->body_bytes > 0)
     return "has a body without a signature";
   return NULL;

@@ -406,6 +406,30 @@ test_many_in_one_piece (Fixture *fixture, gconstpointer data)
   close (client);
 }
 
+/* What GDBus would fill the log with ends here. */
+static void
+test_names_of_any_bytes (Fixture *fixture, gconstpointer data)
+{
+  static const char *const names[] = { "Status", "Manager", "/org" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      int client = raw_client_connect (fixture->path);
+      g_autoptr (GBytes) call = raw_client_call ("Status", 1, NULL);
+      gsize size = g_bytes_get_size (call);
+      g_autofree guint8 *bytes = g_memdup2 (g_bytes_get_data (call, NULL), size);
+      guint8 *name = memmem (bytes, size, names[i], strlen (names[i]));
+
+      g_assert_nonnull (name);
+      name[1] = i == 2 ? '-' : 0xff;
+      g_assert_true (raw_client_send (client, bytes, size, NULL, 0));
+      g_assert_true (raw_client_is_closed (client));
+      berthd_process_expect_log (&fixture->berthd, "was cut off"); /* by the door, not by GDBus */
+      close (client);
+      g_usleep (1100 * 1000); /* such a line is written once a second */
+    }
+}
+
 static void
 test_big_endian_without_answer (Fixture *fixture, gconstpointer data)
 {
@@ -469,6 +493,7 @@ main (int argc, char **argv)
   ADD ("many-calls", test_many_calls);
   ADD ("one-byte-at-a-time", test_one_byte_at_a_time);
   ADD ("many-in-one-piece", test_many_in_one_piece);
+  ADD ("names-of-any-bytes", test_names_of_any_bytes);
   ADD ("big-endian-without-answer", test_big_endian_without_answer);
   ADD ("signals-are-dropped", test_signals_are_dropped);
   return g_test_run ();
