@@ -13,6 +13,9 @@
 G_BEGIN_DECLS
 
 #define BERTH_ADMISSION_MAX_ATTEMPTS 3u
+/* A guest that twice did nothing for as long as a boot may take does it a third time: its caller
+ * has waited for minutes then, and learns what is wrong. */
+#define BERTH_ADMISSION_MAX_TIMED_OUT_STARTS 2u
 
 typedef struct _BerthAdmissionVm BerthAdmissionVm;
 
@@ -23,6 +26,7 @@ typedef struct _BerthAdmissionVm BerthAdmissionVm;
  *   inherits; %NULL while it waits in the queue
  * @admitted_us: when it left the queue
  * @attempts: VMs that were started or claimed for it
+ * @timed_out_starts: those of them that did not boot in their time
  * @first_error: (nullable): why the first of them failed
  * @covered_in: the last pass in which a place was on its way to it
  */
@@ -32,6 +36,7 @@ typedef struct
   BerthAdmissionVm *vm;
   gint64 admitted_us;
   guint attempts;
+  guint timed_out_starts;
   GError *first_error;
   guint64 covered_in;
 } BerthAdmissionWaiter;

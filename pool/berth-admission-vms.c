@@ -319,7 +319,10 @@ waiter_may_retry (BerthAdmission *self, BerthAdmissionWaiter *waiter, const GErr
 
   if (waiter->first_error == NULL)
     waiter->first_error = g_error_copy (error);
-  if (is_passing && waiter->attempts < BERTH_ADMISSION_MAX_ATTEMPTS)
+  if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT))
+    waiter->timed_out_starts++;
+  if (is_passing && waiter->attempts < BERTH_ADMISSION_MAX_ATTEMPTS
+      && waiter->timed_out_starts < BERTH_ADMISSION_MAX_TIMED_OUT_STARTS)
     return TRUE;
   if (is_passing)
     reported = waiter->first_error;

@@ -67,6 +67,22 @@ berth_console_dup_tail (const char *path, guint lines)
   return *begin != '\0' ? g_strdup (begin) : NULL;
 }
 
+char *
+berth_console_explain (const char *path, const char *told, gboolean is_boot)
+{
+  g_autofree char *last = path != NULL ? berth_console_dup_tail (path, 1) : NULL;
+  GString *text = g_string_new (told);
+
+  if (last != NULL)
+    g_string_append_printf (text, "; its console ends with \"%s\"", last);
+  else if (is_boot && path != NULL)
+    g_string_append (text, "; its console stayed silent");
+  if (is_boot)
+    g_string_append (text,
+                     "; 'berth run --boot-log' shows a boot, 'berth doctor' what the host lacks");
+  return g_string_free (text, FALSE);
+}
+
 /* (transfer full): where libvirt keeps a domain's logs */
 static char *
 dup_log_folder (const char *uri)

@@ -13,6 +13,10 @@ void berth_console_make_printable (char *text);
  * where it can't be read or is empty */
 char *berth_console_dup_tail (const char *path, guint lines);
 
+/* (transfer full): @told, what the console at @path (nullable) ends with, or that it is silent, and
+ * for a boot (@is_boot) what its reader does next; one line */
+char *berth_console_explain (const char *path, const char *told, gboolean is_boot);
+
 /* (transfer full) (nullable): where virtlogd writes the console of a domain that boots: beside
  * libvirt's own log of it, where virtlogd may write under every confinement */
 char *berth_console_dup_log_path (const char *uri, const char *domain_name);

@@ -411,19 +411,19 @@ create_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
     g_task_return_error (task, g_steal_pointer (&error));
 }
 
+static gboolean
+machine_boots (BerthMachine *self)
+{
+  return !is_clone (self) && !self->is_adopted;
+}
+
 /* Says which VM it was, and what it said last. */
 static void
 machine_explain (BerthMachine *self, const char *doing, GError **error)
 {
-  g_autofree char *last = berth_machine_dup_console (self, 1);
+  g_autofree char *told = (*error)->message; /* lint: error-deref: never NULL here */
 
-  if (last != NULL)
-    {
-      g_autofree char *told = g_strdup ((*error)->message); /* lint: error-deref: never NULL here */
-
-      g_clear_pointer (&(*error)->message, g_free);
-      (*error)->message = g_strdup_printf ("%s; its console ends with \"%s\"", told, last);
-    }
+  (*error)->message = berth_console_explain (self->console_path, told, machine_boots (self));
   g_prefix_error (error, "%s: %s: ", self->name, doing);
 }
 
@@ -438,6 +438,9 @@ berth_machine_return_start_error (GTask *task, const char *doing, GError *reason
       error->domain = BERTH_ERROR;
       error->code = BERTH_ERROR_UNAVAILABLE;
     }
+  /* what has booted before does not fail to boot: another try is another clone, or a boot */
+  if (!machine_boots (self) && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT))
+    error->code = BERTH_ERROR_UNAVAILABLE;
   machine_explain (self, doing, &error);
   g_task_return_error (task, g_steal_pointer (&error));
 }
@@ -669,9 +672,8 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   machine_follow_boot (self);
   self->agent = berth_guest_new (start->socket);
-  timeout_ms = is_clone (self) || self->is_adopted
-                   ? CLONE_TIMEOUT_MS
-                   : berth_template_get_boot_timeout_s (self->template) * 1000;
+  timeout_ms = machine_boots (self) ? berth_template_get_boot_timeout_s (self->template) * 1000
+                                    : CLONE_TIMEOUT_MS;
   /* a session goes on with what it does, and a clone keeps the interpreter that has rehearsed */
   berth_guest_hello_async (self->agent, !self->is_adopted && !is_clone (self), timeout_ms,
                            cancellable, greeted_cb, g_steal_pointer (&task));

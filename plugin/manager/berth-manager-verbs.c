@@ -134,6 +134,17 @@ created_free (Created *created)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Created, created_free)
 
+/* Whether the guests of a template boot is of use to who waits to try it again. */
+static void
+manager_note_boot (BerthManager *self, const char *template_name, BerthVm *vm, const GError *error)
+{
+  if (vm != NULL && g_strcmp0 (berth_host_get_start_name (self->host, vm), "cold") == 0)
+    berth_snapshot_keeper_note_boot (self->keeper, template_name, TRUE);
+  else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
+           || g_error_matches (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT))
+    berth_snapshot_keeper_note_boot (self->keeper, template_name, FALSE);
+}
+
 static void
 acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -145,6 +156,7 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthSandbox *sandbox;
   Created *created;
 
+  manager_note_boot (self, call->request->template_name, vm, error);
   if (vm == NULL)
     {
       g_task_return_error (task, g_steal_pointer (&error));

@@ -87,6 +87,7 @@ keep_is_valid (BerthSnapshotEntry *entry)
 {
   entry->state = BERTH_SNAPSHOT_ENTRY_VALID;
   entry->failures = 0;
+  entry->is_encouraged = FALSE;
   g_clear_pointer (&entry->last_error, g_free);
   berth_snapshot_entry_tell_pool (entry);
   berth_snapshot_entry_answer_callers (entry, NULL);

@@ -39,6 +39,8 @@ struct _BerthSnapshotEntry
   BerthSnapshotEntryState state;
   gint64 wanted_us; /* when it was asked for last */
   guint failures;
+  gboolean
+      is_encouraged; /* tried again because its template booted; until it says more than that */
   char *last_error;
   guint retry_id;
   GPtrArray *callers; /* GTask (owned): who waits for a new one */

@@ -275,6 +275,28 @@ berth_snapshot_keeper_retry (BerthSnapshotKeeper *self, const char *template_nam
   for_keeps_of (self, template_name, retry);
 }
 
+static void
+encourage (BerthSnapshotEntry *entry)
+{
+  if (entry->state != BERTH_SNAPSHOT_ENTRY_FAILED || entry->is_encouraged)
+    return;
+  entry->is_encouraged = TRUE;
+  berth_snapshot_entry_look (entry);
+}
+
+static void
+discourage (BerthSnapshotEntry *entry)
+{
+  entry->is_encouraged = FALSE;
+}
+
+void
+berth_snapshot_keeper_note_boot (BerthSnapshotKeeper *self, const char *template_name,
+                                 gboolean is_success)
+{
+  for_keeps_of (self, template_name, is_success ? encourage : discourage);
+}
+
 static gboolean
 keeper_may_make (BerthSnapshotKeeper *self, const char *template_name, GError **error)
 {

@@ -35,6 +35,10 @@ void berth_snapshot_keeper_stop (BerthSnapshotKeeper *self);
 void berth_snapshot_keeper_want (BerthSnapshotKeeper *self, BerthRequest *request);
 /* What failed is tried again now. */
 void berth_snapshot_keeper_retry (BerthSnapshotKeeper *self, const char *template_name);
+/* A VM of @template_name has booted, or has failed to: what failed before a success is tried again
+ * at once, and if it then fails again not a second time before a boot has failed, too. */
+void berth_snapshot_keeper_note_boot (BerthSnapshotKeeper *self, const char *template_name,
+                                      gboolean is_success);
 /* libvirt is back, and may be another version; or the images were built again. */
 void berth_snapshot_keeper_check_again (BerthSnapshotKeeper *self);
 /* Clones are made no more of the snapshot of this name. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The follower of a VM's console: live, complete, harmless, and no longer there than its reader. */
 #include "berth-boot-log.h"
+#include "berth-console.h"
 #include "plugin/base/berth-caller-fd.h"
 
 #include <errno.h>
@@ -148,6 +149,27 @@ test_no_file (World *world, gconstpointer data)
   g_assert_null (berth_boot_log_new ("/nonexistent/log", world->out));
 }
 
+/* what the error of a boot that failed says: the console's last words or that there are none, and
+ * what to do; of a VM that did not boot now, no advice about boots */
+static void
+test_explanation (World *world, gconstpointer data)
+{
+  g_autofree char *silent = berth_console_explain (world->path, "no answer", TRUE);
+  g_autofree char *no_console = berth_console_explain (NULL, "no answer", FALSE);
+  g_autofree char *loud = NULL;
+
+  g_assert_cmpstr (silent, ==,
+                   "no answer; its console stayed silent; 'berth run --boot-log' shows a boot, "
+                   "'berth doctor' what the host lacks");
+  g_assert_cmpstr (no_console, ==, "no answer");
+  say (world, "first\nlast \033words\n");
+  loud = berth_console_explain (world->path, "no answer", TRUE);
+  g_assert_cmpstr (
+      loud, ==,
+      "no answer; its console ends with \"last words\"; 'berth run --boot-log' shows a "
+      "boot, 'berth doctor' what the host lacks");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -159,5 +181,6 @@ main (int argc, char **argv)
   ADD ("slow-reader", test_slow_reader);
   ADD ("reader-goes-away", test_reader_goes_away);
   ADD ("no-file", test_no_file);
+  ADD ("explanation", test_explanation);
   return g_test_run ();
 }
