@@ -123,11 +123,22 @@ static gboolean
 open_default_socket (Dial *self, GError **error)
 {
   g_autofree char *own = berth_config_dup_default_socket ();
+  g_autoptr (GError) system_error = NULL;
 
   if (open_socket (self, own, error))
     return check_owner (self, error);
-  if (geteuid () == 0 || !open_socket (self, SYSTEM_SOCKET, NULL))
+  if (geteuid () == 0)
     return FALSE;
+  if (!open_socket (self, SYSTEM_SOCKET, &system_error))
+    {
+      /* one that is there is more to the point than one that is not */
+      if (g_error_matches (system_error, BERTH_ERROR, BERTH_ERROR_DENIED))
+        {
+          g_clear_error (error);
+          g_propagate_error (error, g_steal_pointer (&system_error));
+        }
+      return FALSE;
+    }
   g_clear_error (error);
   return check_owner (self, error);
 }

@@ -35,8 +35,7 @@ write_line (GLogLevelFlags level, const GLogField *fields, gsize n_fields)
   g_autofree char *printable = NULL;
   g_autofree char *line = NULL;
 
-  if (message == NULL
-      || g_log_writer_default_would_drop (level, find_field (fields, n_fields, "GLIB_DOMAIN")))
+  if (message == NULL)
     return G_LOG_WRITER_HANDLED;
   /* it may quote what a guest or a client wrote */
   printable = berth_printable_dup (message, TRUE);
@@ -51,6 +50,8 @@ writer_cb (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpoint
 {
   gboolean foreground = GPOINTER_TO_INT (user_data);
 
+  if (g_log_writer_default_would_drop (level, find_field (fields, n_fields, "GLIB_DOMAIN")))
+    return G_LOG_WRITER_HANDLED;
   if (!foreground && g_log_writer_is_journald (fileno (stderr)))
     return g_log_writer_journald (level, fields, n_fields, NULL);
   return write_line (level, fields, n_fields);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the doctor looks at: whatever keeps a host from serving requests, with its remedy. */
+#include <string.h>
 #include <unistd.h>
 
+#include "plugin/host/berth-confinement.h"
 #include "plugin/manager/berth-manager-private.h"
 #include "pool/berth-error.h"
 
@@ -62,6 +64,26 @@ check_kvm (GVariant *status, GVariantBuilder *findings)
                      : "no /dev/kvm: guests run under TCG, slower; load the kvm module or turn on "
                        "virtualisation in the firmware",
                  "");
+}
+
+/* QEMU of a user's own libvirt runs as that user, unconfined. */
+static void
+check_confinement (BerthManager *self, GVariant *status, GVariantBuilder *findings)
+{
+  const char *dir = self->config->snapshot_dir;
+  g_autofree char *kind = berth_confinement_dup_kind ("/");
+  g_autofree char *remedy = NULL;
+  g_autofree char *problem = berth_confinement_dup_problem ("/", dir, &remedy);
+  g_autofree char *fine = NULL;
+  const char *uri = "";
+
+  g_variant_lookup (status, "uri", "&s", &uri);
+  if (kind == NULL || strcmp (uri, "qemu:///system") != 0
+      || strcmp (self->config->snapshot_scope, "none") == 0)
+    return;
+  fine = g_strdup_printf ("%s is on, and has a rule for the snapshots in %s", kind, dir);
+  add_finding (findings, kind, problem == NULL, problem != NULL ? problem : fine,
+               remedy != NULL ? remedy : "");
 }
 
 static void
@@ -137,6 +159,7 @@ berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
   g_variant_builder_init (&findings, G_VARIANT_TYPE ("aa{sv}"));
   check_libvirt (libvirt, &findings);
   check_kvm (libvirt, &findings);
+  check_confinement (self, libvirt, &findings);
   check_images (self, &findings);
   check_templates (self, &findings);
   check_capacity (self, &findings);

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""meson install: everything that an installed berth needs is there, and names what is there (TAP).
+
+    test-install.py BUILD-ROOT PREFIX
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+BUILD, PREFIX = sys.argv[1:3]
+WANTED = ("bin/berth", "sbin/berthd", "libexec/berth/berth-agent", "libexec/berth/berthd-stop",
+          "libexec/berth/berthd-clear", "lib/systemd/system/berthd.socket",
+          "lib/systemd/system/berthd.service", "lib/systemd/user/berthd.socket",
+          "lib/systemd/user/berthd.service", "lib/sysusers.d/berth.conf", "lib/tmpfiles.d/berth.conf",
+          "share/berth/templates/python.xml", "share/berth/templates/javascript.xml",
+          "share/berth/templates/shell.xml", "share/berth/templates/berth.rng",
+          "share/berth/templates/shared/guest.xml", "share/man/man1/berth.1", "share/man/man8/berthd.8",
+          "share/man/man5/berth.conf.5", "share/man/man5/berth-template.5")
+
+
+def check_files(destination):
+    for name in WANTED:
+        assert os.path.exists(destination + os.path.join(PREFIX, name)), "not installed: " + name
+
+
+def check_programs_of_units(destination):
+    seen = 0
+    for kind in ("system", "user"):
+        path = destination + os.path.join(PREFIX, "lib/systemd", kind, "berthd.service")
+        with open(path, encoding="utf-8") as file:
+            for program in re.findall(r"^Exec\w+=(\S+)", file.read(), re.M):
+                assert os.access(destination + program, os.X_OK), "%s: no %s" % (path, program)
+                seen += 1
+    assert seen == 4, seen
+
+
+def check_programs_run(destination):
+    for name in ("bin/berth", "sbin/berthd"):
+        done = subprocess.run([destination + os.path.join(PREFIX, name), "--version"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, encoding="utf-8", timeout=60)
+        assert done.returncode == 0 and re.fullmatch(r"berthd? [0-9.]+\n", done.stdout), done.stdout
+
+
+def check_nothing_of_the_build(destination):
+    """No path of the machine that built it in what an administrator reads, and no test."""
+    for where, _, names in os.walk(destination):
+        for name in names:
+            path = os.path.join(where, name)
+            assert not name.startswith(("test-", "fake-", "bench-")), path
+            if path.endswith((".service", ".socket", ".conf", ".xml", ".1", ".5", ".8", ".pc")):
+                with open(path, encoding="utf-8") as file:
+                    assert BUILD not in file.read(), path
+
+
+CHECKS = [("files", check_files), ("units", check_programs_of_units), ("programs", check_programs_run),
+          ("paths", check_nothing_of_the_build)]
+
+
+def main():
+    status = 0
+    print("1..%d" % len(CHECKS))
+    with tempfile.TemporaryDirectory(prefix="berth-install-") as destination:
+        done = subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", destination],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", timeout=120)
+        assert done.returncode == 0, done.stdout
+        for number, (name, check) in enumerate(CHECKS, 1):
+            try:
+                check(destination)
+                print("ok %d %s" % (number, name))
+            except AssertionError as error:
+                print("not ok %d %s" % (number, name))
+                print("# " + str(error).replace("\n", "\n# "))
+                status = 1
+    return status
+
+
+sys.exit(main())
