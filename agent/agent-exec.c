@@ -238,9 +238,15 @@ berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
 static const char *
 head_problem (const BerthExecHead *head, const char *workdir, uint32_t workdir_size)
 {
+  const uint32_t kinds = BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS;
+
   if (head->flags
-      & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE | BERTH_EXEC_REHEARSAL))
+      & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE | BERTH_EXEC_REHEARSAL | kinds))
     return "an unknown flag";
+  if ((head->flags & kinds) == kinds
+      || ((head->flags & kinds)
+          && (head->language != BERTH_LANGUAGE_JAVASCRIPT || head->flags & BERTH_EXEC_SESSION)))
+    return "a kind of JavaScript that it can't have";
   if (head->timeout_ms < BERTH_TIMEOUT_MIN_MS || head->timeout_ms > BERTH_TIMEOUT_MAX_MS)
     return "the time limit is out of bounds";
   if (head->code_size == 0 || head->code_size > BERTH_CODE_MAX)
@@ -252,6 +258,15 @@ head_problem (const BerthExecHead *head, const char *workdir, uint32_t workdir_s
   return workdir_size > 0 ? berth_path_problem (workdir, workdir_size) : NULL;
 }
 
+/* The suffix that says to Node.js what it is, where it is told: runners/javascript.js finds it. */
+static void
+name_script (BerthLanguage language, uint32_t flags, unsigned execs, char out_name[32])
+{
+  berth_agent_language_name_script (language, execs, out_name);
+  if (flags & (BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS))
+    strcpy (strrchr (out_name, '.'), flags & BERTH_EXEC_MODULE ? ".mjs" : ".cjs");
+}
+
 static bool
 exec_write_script (BerthAgentExec *self, bool *out_is_program)
 {
@@ -260,7 +275,7 @@ exec_write_script (BerthAgentExec *self, bool *out_is_program)
       = self->is_session ? berth_agent_sessions_count (self->world.sessions, language) : 0;
   char name[32];
 
-  berth_agent_language_name_script (language, execs, name);
+  name_script (language, self->head.flags, execs, name);
   if (berth_agent_script_write (&self->script, self->world.config, name, self->code,
                                 self->head.code_size, out_is_program))
     return true;
@@ -480,7 +495,7 @@ exec_tell (BerthAgentExec *self)
                                 .identities = config->identities };
   bool ok;
 
-  berth_agent_language_name_script (self->head.language, self->runner->execs, name);
+  name_script (self->head.language, self->head.flags, self->runner->execs, name);
   snprintf (script, sizeof script, "%s/%s", config->home, name);
   ok = self->is_session
            ? berth_agent_runner_start_session (self->runner, &program)

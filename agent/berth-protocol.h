@@ -154,6 +154,8 @@ typedef enum
 #define BERTH_EXEC_SESSION 2u   /* the interpreter keeps its state for the next such exec */
 #define BERTH_EXEC_ONCE 4u      /* the guest goes after it: its end may be told early, see Runs */
 #define BERTH_EXEC_REHEARSAL 8u /* with BERTH_EXEC_SESSION: see Rehearsals */
+#define BERTH_EXEC_MODULE 16u   /* of JavaScript, no session: an ES module, by its name */
+#define BERTH_EXEC_COMMONJS 32u /* the same: none */
 #define BERTH_EXIT_TIMED_OUT 1u /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
 #define BERTH_EXIT_KILLED 4u      /* ended because of KILL */

@@ -104,21 +104,39 @@ function offerRequire(script) {
       { value: offers[name], configurable: true, writable: true, enumerable: false });
 }
 
+// Where it is told what the program is, its file has that suffix instead, and Node.js sees it.
+function findTold(fs, script) {
+  const told = ['.mjs', '.cjs'].map((suffix) => script.replace(/\.js$/, suffix));
+  return fs.existsSync(script) ? undefined : told.find((name) => fs.existsSync(name));
+}
+
+// By a getter, which has returned when it is called: no frame of ours is in a traceback.
+function runInstead(name) {
+  const { value } = Object.getOwnPropertyDescriptor(Module, 'runMain');
+  const whole = { value, configurable: true, enumerable: true, writable: true };
+  process.argv[1] = name;
+  Object.defineProperty(Module, 'runMain', { configurable: true, enumerable: true,
+    get() {
+      Object.defineProperty(Module, 'runMain', whole);
+      return value.bind(Module, name);
+    } });
+}
+
 function useModules(fs, syntax) {
   const script = process.argv[1];
+  const told = findTold(fs, script);
+  if (told) {
+    runInstead(told);
+    return;
+  }
   const kind = findKind(fs.readFileSync(script, 'utf8'), syntax);
   if (kind === 'script')
     return;
   const renamed = script.replace(/\.js$/, '.mjs');
-  const runMain = Module.runMain;
   fs.renameSync(script, renamed);
   if (kind === 'await')
     offerRequire(renamed);
-  process.argv[1] = renamed;
-  Module.runMain = function () {
-    Module.runMain = runMain;
-    return runMain.call(Module, renamed);
-  };
+  runInstead(renamed);
 }
 
 function openStreams(exec, message) {

@@ -19,10 +19,17 @@
 #define NAME_MAX_CHARS 128
 
 static const char *
-language_of_file (const char *path)
+suffix_of_file (const char *path)
 {
   const char *name = strrchr (path, '/');
-  const char *suffix = strrchr (name != NULL ? name : path, '.');
+
+  return strrchr (name != NULL ? name : path, '.');
+}
+
+static const char *
+language_of_file (const char *path)
+{
+  const char *suffix = suffix_of_file (path);
   g_autofree char *wanted = suffix != NULL ? g_strconcat (suffix, " ", NULL) : NULL;
 
   for (guint i = 0; wanted != NULL && i < BERTH_LANGUAGE_COUNT; i++)
@@ -132,6 +139,9 @@ load_file (BerthCliSource *self, const char *path, const char *language, GError 
   self->template_name = berth_cli_source_dup_template (language, error);
   if (self->template_name == NULL)
     return FALSE;
+  /* another one says nothing to any language */
+  if (language_of_file (path) != NULL)
+    self->suffix = g_strdup (suffix_of_file (path));
   self->code = read_file (path, error);
   return self->code != NULL;
 }
@@ -207,4 +217,5 @@ berth_cli_source_clear (BerthCliSource *self)
 {
   g_clear_pointer (&self->code, g_bytes_unref);
   g_clear_pointer (&self->template_name, g_free);
+  g_clear_pointer (&self->suffix, g_free);
 }

@@ -10,12 +10,14 @@ G_BEGIN_DECLS
  * BerthCliSource:
  * @code: the program
  * @template_name: what it runs in; NULL for the sandbox's own
+ * @suffix: (nullable): of the file that it is from
  * @took_stdin: standard input was the code, so the program has none
  */
 typedef struct
 {
   GBytes *code;
   char *template_name;
+  char *suffix;
   gboolean took_stdin;
 } BerthCliSource;
 

@@ -25,8 +25,9 @@ const BerthVerbHelp berth_run_help = {
   .summary = "Runs code in a virtual machine of its own, which is destroyed afterwards.",
   .description
   = "An argument that names an existing file is that file; its suffix tells the language (.py .js\n"
-    ".mjs .cjs .sh .bash), another one needs -l. '-' is standard input (so is no argument at all,\n"
-    "unless that is a terminal). Anything else is the code itself, python without -l. Put '--'\n"
+    ".mjs .cjs .sh .bash; .mjs is a module and .cjs is none), another one needs -l. '-' is\n"
+    "standard input (so is no argument at all, unless that is a terminal). Anything else is the\n"
+    "code itself, python without -l. Put '--'\n"
     "before code that starts with a dash.\n\n"
     "The program gets your standard input, unless that is a terminal or was the code, or -n "
     "leaves\n"
@@ -55,11 +56,16 @@ const BerthVerbHelp berth_run_help = {
 const BerthVerbHelp berth_exec_help = {
   .synopsis = "ID [CODE | -]",
   .summary = "Runs code in a sandbox that 'berth create' made; what it defines stays.",
-  .description = "'-', or no argument, is standard input.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
-                 "  id=$(berth create)\n"
-                 "  berth exec $id 'x = 6'\n"
-                 "  berth exec $id 'print(x * 7)'\n"
-                 "  berth exec $id - < script.py",
+  .description
+  = "'-', or no argument, is standard input.\n\n"
+    "Of -e, what an interpreter reads only when it starts (PYTHON..., NODE_..., LD_...,\n"
+    "LANG and LC_...) is there in the code's environment and that of its children, and\n"
+    "changes nothing in the session's own interpreter, which runs already. 'berth run'\n"
+    "starts one with it.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
+    "  id=$(berth create)\n"
+    "  berth exec $id 'x = 6'\n"
+    "  berth exec $id 'print(x * 7)'\n"
+    "  berth exec $id - < script.py",
   .takes = BERTH_TAKES_EXEC | BERTH_TAKES_JSON,
   .max_arguments = 2,
 };
@@ -304,6 +310,10 @@ berth_verb_run (int argc, char **argv)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
   g_variant_dict_insert (get_sandbox_options (&self), "template", "s", self.source.template_name);
+  if (self.source.suffix != NULL)
+    g_variant_dict_insert (&self.options, "suffix", "s", self.source.suffix);
+  if (self.carry != NULL)
+    g_variant_dict_insert (&self.options, "script", "b", TRUE);
   if (self.values.wait_gone && self.carry == NULL)
     g_variant_dict_insert (&self.options, "wait_gone", "b", TRUE);
   return execute (&self);

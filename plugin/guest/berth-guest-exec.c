@@ -121,6 +121,22 @@ exec_send_all (BerthGuestExec *self, guint32 stream, const guint8 *bytes, gsize 
     }
 }
 
+static guint32
+exec_get_flags (const BerthExec *exec, BerthLanguage language)
+{
+  guint32 flags = exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0;
+
+  if (exec->keeps_state)
+    return flags | BERTH_EXEC_SESSION | (exec->is_rehearsal ? BERTH_EXEC_REHEARSAL : 0);
+  if (!exec->is_script)
+    flags |= BERTH_EXEC_ONCE;
+  if (language == BERTH_LANGUAGE_JAVASCRIPT && g_strcmp0 (exec->suffix, ".mjs") == 0)
+    flags |= BERTH_EXEC_MODULE;
+  if (language == BERTH_LANGUAGE_JAVASCRIPT && g_strcmp0 (exec->suffix, ".cjs") == 0)
+    flags |= BERTH_EXEC_COMMONJS;
+  return flags;
+}
+
 static void
 exec_send_request (BerthGuestExec *self, BerthLanguage language)
 {
@@ -130,9 +146,7 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
   g_autoptr (GByteArray) env = g_byte_array_new ();
   BerthExecHead head = {
     .language = language,
-    .flags = (self->exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
-             | (self->exec->keeps_state ? BERTH_EXEC_SESSION : BERTH_EXEC_ONCE)
-             | (self->exec->is_rehearsal ? BERTH_EXEC_REHEARSAL : 0),
+    .flags = exec_get_flags (self->exec, language),
     .timeout_ms = self->exec->timeout_ms,
     .code_size = (guint32)code_size,
     .stdout_credit = STREAM_CREDIT,

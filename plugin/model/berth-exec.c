@@ -8,6 +8,7 @@
 #include "agent/berth-path.h"
 #include "pool/berth-error.h"
 
+#define SUFFIX_MAX 16u
 #define WHITE_SPACE " \t\n\v\f\r"
 
 /**
@@ -51,6 +52,7 @@ berth_exec_free (BerthExec *self)
   g_free (self->language);
   g_strfreev (self->env);
   g_free (self->workdir);
+  g_free (self->suffix);
   close_fd (self->stdin_fd);
   close_fd (self->stdout_fd);
   close_fd (self->stderr_fd);
@@ -208,6 +210,20 @@ check_workdir (const char *workdir, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_suffix (const char *suffix, GError **error)
+{
+  gsize size = suffix != NULL ? strlen (suffix) : 0;
+
+  if (suffix == NULL
+      || (size >= 2 && size <= SUFFIX_MAX && suffix[0] == '.'
+          && strspn (suffix + 1, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS) == size - 1))
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "suffix: '%.40s': give a dot and 1 to %u letters or digits", suffix, SUFFIX_MAX - 1);
+  return FALSE;
+}
+
 /**
  * berth_exec_check:
  * @self: an exec; loses a leading U+FEFF of its code
@@ -227,5 +243,6 @@ berth_exec_check (BerthExec *self, GError **error)
       return FALSE;
     }
   return check_code (self->code, error) && check_language (self->language, error)
-         && check_env (self->env, error) && check_workdir (self->workdir, error);
+         && check_env (self->env, error) && check_workdir (self->workdir, error)
+         && check_suffix (self->suffix, error);
 }

@@ -19,6 +19,8 @@ G_BEGIN_DECLS
  * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
  * @workdir: (nullable): the guest's folder to start in, relative to the home; NULL for where the
  * interpreter is
+ * @suffix: (nullable): of the file that the code is from; ".mjs" and ".cjs" say what JavaScript is
+ * @is_script: a script of its own, as a run's, in a sandbox that stays
  * @is_rehearsal: the host's own, before anybody's; @keeps_state goes with it
  * @keeps_state: run by the sandbox's own interpreter for the language, which has the state that
  * such execs before left in it, instead of as a script of its own
@@ -38,6 +40,8 @@ typedef struct
   char *language;
   char **env;
   char *workdir;
+  char *suffix;
+  gboolean is_script;
   gboolean keeps_state;
   gboolean is_rehearsal;
   guint timeout_ms;

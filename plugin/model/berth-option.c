@@ -42,6 +42,8 @@ static const BerthOption table[] = {
   { "workdir", BERTH_OPTION_TEXT, EXEC (workdir), 0, 0, "workdir", "workdir", 'w', "PATH",
     "The folder that the program starts in (default: the sandbox's home, or where its session "
     "is)" },
+  { "suffix", BERTH_OPTION_TEXT, EXEC (suffix), 0, 0, "suffix", NULL, 0, NULL, NULL },
+  { "script", BERTH_OPTION_FLAG, EXEC (is_script), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "stdin", BERTH_OPTION_INPUT, EXEC (stdin_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "stdout", BERTH_OPTION_OUTPUT, EXEC (stdout_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "stderr", BERTH_OPTION_OUTPUT, EXEC (stderr_fd), 0, 0, NULL, NULL, 0, NULL, NULL },

@@ -90,7 +90,7 @@ typedef struct
   const char *help;
 } BerthOption;
 
-#define BERTH_OPTION_COUNT 16u
+#define BERTH_OPTION_COUNT 18u
 
 /* All BERTH_OPTION_COUNT, in the order of the help */
 const BerthOption *berth_option_table (void);

@@ -35,6 +35,7 @@ struct _BerthProgram
   guint timeout_ms;
   char **environment;
   char *workdir;
+  char *suffix;
   int fds[N_STREAMS]; /* the program's ends, -1 for none */
   gboolean was_run;   /* with streams, which are gone now */
 };
@@ -48,6 +49,7 @@ enum
   PROP_TIMEOUT_MS,
   PROP_ENVIRONMENT,
   PROP_WORKDIR,
+  PROP_SUFFIX,
   N_PROPS,
 };
 static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_init */
@@ -66,6 +68,7 @@ berth_program_finalize (GObject *object)
   g_free (self->language);
   g_strfreev (self->environment);
   g_free (self->workdir);
+  g_free (self->suffix);
   G_OBJECT_CLASS (berth_program_parent_class)->finalize (object);
 }
 
@@ -90,6 +93,9 @@ berth_program_get_property (GObject *object, guint id, GValue *value, GParamSpec
       break;
     case PROP_WORKDIR:
       g_value_set_string (value, self->workdir);
+      break;
+    case PROP_SUFFIX:
+      g_value_set_string (value, self->suffix);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -121,6 +127,10 @@ berth_program_set_property (GObject *object, guint id, const GValue *value, GPar
     case PROP_WORKDIR:
       g_free (self->workdir);
       self->workdir = g_value_dup_string (value);
+      break;
+    case PROP_SUFFIX:
+      g_free (self->suffix);
+      self->suffix = g_value_dup_string (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -169,6 +179,13 @@ berth_program_class_init (BerthProgramClass *klass)
    * or for where the session is. A session stays in it, as after a cd of its own.
    */
   properties[PROP_WORKDIR] = g_param_spec_string ("workdir", NULL, NULL, NULL, flags);
+  /**
+   * BerthProgram:suffix: (setter set_suffix)
+   *
+   * Of the file that the code is from, as ".mjs": of a run in JavaScript, that is a module, and
+   * ".cjs" is none, whatever the code looks like. %NULL, or any other: by the code.
+   */
+  properties[PROP_SUFFIX] = g_param_spec_string ("suffix", NULL, NULL, NULL, flags);
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -262,6 +279,19 @@ void
 berth_program_set_workdir (BerthProgram *self, const char *workdir)
 {
   g_object_set (self, "workdir", workdir, NULL);
+}
+
+/**
+ * berth_program_set_suffix: (set-property suffix)
+ * @self: a program
+ * @suffix: (nullable): a dot and letters
+ *
+ * Sets [property@Program:suffix].
+ */
+void
+berth_program_set_suffix (BerthProgram *self, const char *suffix)
+{
+  g_object_set (self, "suffix", suffix, NULL);
 }
 
 /**

@@ -18,6 +18,7 @@ BERTH_AVAILABLE void berth_program_set_language (BerthProgram *self, const char 
 BERTH_AVAILABLE void berth_program_set_timeout_ms (BerthProgram *self, guint timeout_ms);
 BERTH_AVAILABLE void
 berth_program_set_environment (BerthProgram *self, const char *const *environment);
+BERTH_AVAILABLE void berth_program_set_suffix (BerthProgram *self, const char *suffix);
 BERTH_AVAILABLE void berth_program_set_workdir (BerthProgram *self, const char *workdir);
 
 BERTH_AVAILABLE GOutputStream *berth_program_open_stdin (BerthProgram *self, GError **error);

@@ -52,6 +52,28 @@ assert_code (const char *code, gssize length, const char *complaint)
 }
 
 static void
+test_suffix (void)
+{
+  const char *const good[] = { ".mjs", ".cjs", ".a1", ".abcdefghijklmno" };
+  const char *const bad[] = { "", ".", "mjs", ".m js", "./mjs", ".mjs.", ".abcdefghijklmnop" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++)
+    {
+      g_autoptr (BerthExec) exec = exec_of ("x", -1);
+
+      exec->suffix = g_strdup (good[i]);
+      assert_good (exec);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (BerthExec) exec = exec_of ("x", -1);
+
+      exec->suffix = g_strdup (bad[i]);
+      assert_bad (exec, "suffix");
+    }
+}
+
+static void
 test_code (void)
 {
   g_autofree char *large = g_strnfill (MIB + 1, '#');
@@ -261,6 +283,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/exec/code", test_code);
+  g_test_add_func ("/exec/suffix", test_suffix);
   g_test_add_func ("/exec/byte-order-mark", test_byte_order_mark);
   g_test_add_func ("/exec/timeout", test_timeout);
   g_test_add_func ("/exec/language", test_language);

@@ -9,7 +9,7 @@ import time
 
 MAGIC = b"berth-1\xff"
 HELLO, EXEC, READY, HELLO_REPLY, DATA, CREDIT, EXIT, ERROR = 1, 3, 33, 32, 16, 17, 36, 37
-RESET, STDIN, SESSION, ONCE, REHEARSAL = 1, 1, 2, 4, 8
+RESET, STDIN, SESSION, ONCE, REHEARSAL, MODULE, COMMONJS = 1, 1, 2, 4, 8, 16, 32
 LANGUAGES = {"python": 1, "javascript": 2, "shell": 3}
 CREDIT_BYTES = 1 << 20
 LIMIT_S = 60  # of every wait; an exec has a limit of its own

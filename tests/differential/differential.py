@@ -13,7 +13,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agentpeer import ONCE, REHEARSAL, SESSION, Agent
+from agentpeer import COMMONJS, MODULE, ONCE, REHEARSAL, SESSION, Agent
 
 PROGRAM, RUNNERS, CASES = (os.path.abspath(path) for path in sys.argv[1:4])
 ONLY = sys.argv[4] if len(sys.argv) > 4 else ""
@@ -23,6 +23,7 @@ FLAGS = {"warm": ONCE, "once": ONCE, "run": 0, "session": SESSION}
 REHEARSALS = {"python": b"pass\n", "javascript": b"0\n"}
 INTERPRETERS = {"python": "/usr/bin/python3", "javascript": "/usr/bin/node", "shell": "/bin/bash"}
 SCRIPTS = {"python": ".main.py", "javascript": ".main.js", "shell": ".main.sh"}
+SUFFIXES = {".mjs": MODULE, ".cjs": COMMONJS}
 LIMIT_S = 20
 SHOWN_MAX = 1000  # characters of what differs
 SECTION = re.compile(rb"^--- (\w+) ?(.*)$")
@@ -40,8 +41,10 @@ class Case:
         self.codes, self.files, self.stdin, self.reference = [], [], None, None
         with open(path, "rb") as file:
             self.parse(file.read())
-        self.modes = self.head.get("modes", "session" if len(self.codes) > 1 else "warm session")
-        self.is_module = "module" in self.head
+        self.suffix = self.head.get("suffix")
+        modes = "session" if len(self.codes) > 1 else "warm once run" if self.suffix else "warm session"
+        self.modes = self.head.get("modes", modes)
+        self.is_module = "module" in self.head or self.suffix == ".mjs"
 
     def parse(self, text):
         title, taken = None, []
@@ -116,7 +119,8 @@ class Worker:
     def refer(self, case):
         self.furnish(case)
         script = os.path.join(self.home, SCRIPTS[case.language])
-        script = script[:-3] + ".mjs" if case.is_module else script
+        if case.language == "javascript":
+            script = script[:-3] + (case.suffix or (".mjs" if case.is_module else ".js"))
         code = case.reference if case.reference is not None else b"".join(case.codes)
         with open(script, "wb") as file:
             file.write(code)
@@ -145,8 +149,9 @@ class Worker:
             agent.run(REHEARSALS[case.language], SESSION | REHEARSAL)
         self.furnish(case)
         out, err, status = b"", b"", 0
+        flags = FLAGS[mode] | SUFFIXES.get(case.suffix, 0)
         for code in case.codes:
-            more, told, status = agent.run(code, FLAGS[mode], case.head["env"], case.stdin, LIMIT_S)
+            more, told, status = agent.run(code, flags, case.head["env"], case.stdin, LIMIT_S)
             out, err = out + more, err + told
         return out, err, status
 

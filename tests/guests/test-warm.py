@@ -71,6 +71,22 @@ def test_standard_input_by_name():
              "{'127.0.0.1'}\n")
 
 
+def test_javascript_by_its_suffix():
+    """A file is what its name says, also with files of its own, in a warm VM or not."""
+    with Daemon("--warm", "javascript=1", "--warm-default", "0") as d, tempfile.TemporaryDirectory() as folder:
+        d.wait_warm(name="javascript")
+        for name, code, out in (("m.mjs", "console.log(typeof require, await 1)", "undefined 1\n"),
+                                ("c.cjs", "const await = 2\nconsole.log(typeof require, await)", "function 2\n"),
+                                ("s.js", "console.log(typeof require)", "function\n")):
+            path = os.path.join(folder, name)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(code)
+            for options in ((), ("--upload", path + ":file", "--download", "file:" + path + ".back"),
+                            ("-e", "NODE_OPTIONS=--no-warnings")):
+                done = d.berth("run", *options, path)
+                same((name, options, done.stdout, done.stderr), (name, options, out, ""))
+
+
 def test_load_with_two_slots():
     with Daemon("--warm", "python=1") as d, Events() as events:
         d.wait_warm()

@@ -9,16 +9,14 @@
 #include "pool/berth-error.h"
 
 static guint32
-begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
+begin_exec_in (Fixture *fixture, BerthExec *exec, BerthLanguage language, guint32 flags,
+               GCancellable *cancellable)
 {
   g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
-  guint32 flags = (exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
-                  | (exec->keeps_state ? BERTH_EXEC_SESSION : BERTH_EXEC_ONCE);
   BerthFrameHead head;
   BerthExecHead request;
 
-  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_PYTHON, cancellable, done_cb,
-                          fixture);
+  berth_guest_exec_async (fixture->agent, exec, language, cancellable, done_cb, fixture);
   head = peer_read (fixture, payload);
   g_assert_cmpuint (head.type, ==, BERTH_FRAME_EXEC);
   memcpy (&request, payload, sizeof request);
@@ -32,6 +30,15 @@ begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
       got += data.length - 4;
     }
   return head.request;
+}
+
+static guint32
+begin_exec (Fixture *fixture, BerthExec *exec, GCancellable *cancellable)
+{
+  guint32 flags = (exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0)
+                  | (exec->keeps_state ? BERTH_EXEC_SESSION : BERTH_EXEC_ONCE);
+
+  return begin_exec_in (fixture, exec, BERTH_LANGUAGE_PYTHON, flags, cancellable);
 }
 
 static BerthExec *
@@ -133,6 +140,43 @@ test_keeps_state (Fixture *fixture, gconstpointer data)
   result = finish_exec (fixture, &error);
   g_assert_no_error (error);
   g_assert_cmpint (result->exit_code, ==, 3);
+}
+
+/* What a file's name says of JavaScript, and of nothing else; a script in a sandbox that stays. */
+static void
+test_kinds (Fixture *fixture, gconstpointer data)
+{
+  const struct
+  {
+    const char *suffix;
+    BerthLanguage language;
+    gboolean keeps_state, is_script;
+    guint32 flags;
+  } kinds[] = {
+    { ".mjs", BERTH_LANGUAGE_JAVASCRIPT, FALSE, FALSE, BERTH_EXEC_ONCE | BERTH_EXEC_MODULE },
+    { ".cjs", BERTH_LANGUAGE_JAVASCRIPT, FALSE, TRUE, BERTH_EXEC_COMMONJS },
+    { ".js", BERTH_LANGUAGE_JAVASCRIPT, FALSE, TRUE, 0 },
+    { ".mjs", BERTH_LANGUAGE_JAVASCRIPT, TRUE, FALSE, BERTH_EXEC_SESSION },
+    { ".mjs", BERTH_LANGUAGE_PYTHON, FALSE, FALSE, BERTH_EXEC_ONCE },
+  };
+
+  greet (fixture, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    {
+      BerthExec *exec = new_exec ("x = 1");
+      BerthExit end = { .status = 3 };
+      g_autoptr (GError) error = NULL;
+      g_autoptr (BerthResult) result = NULL;
+      guint32 request;
+
+      exec->suffix = g_strdup (kinds[i].suffix);
+      exec->keeps_state = kinds[i].keeps_state;
+      exec->is_script = kinds[i].is_script;
+      request = begin_exec_in (fixture, exec, kinds[i].language, kinds[i].flags, NULL);
+      peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+      result = finish_exec (fixture, &error);
+      g_assert_no_error (error);
+    }
 }
 
 static void
@@ -394,6 +438,7 @@ main (int argc, char **argv)
   ADD ("exec", test_exec);
   ADD ("capture-is-bounded", test_capture_is_bounded);
   ADD ("keeps-state", test_keeps_state);
+  ADD ("kinds", test_kinds);
   ADD ("slow-reader-holds-credit", test_slow_reader_holds_credit);
   ADD ("reader-gone", test_reader_gone);
   ADD ("stdin-by-credit", test_stdin_by_credit);
