@@ -109,8 +109,10 @@ berth_pool_message_new (BerthMessageType type)
 void
 berth_pool_core_push (BerthPoolCore *core, BerthPoolMessage *message)
 {
+  GAsyncQueue *queue = core->queue; /* @core may be gone once @message is there */
+
   BERTH_SYNC_RELEASE (message);
-  g_async_queue_push (core->queue, message);
+  g_async_queue_push (queue, message);
 }
 
 guint64

@@ -5,6 +5,7 @@
 
 #include "plugin/template/berth-template.h"
 #include "pool/berth-error.h"
+#include "pool/berth-sync.h"
 #include "tests/host/fake-clock.h"
 
 #define SNAPSHOT_BYTES (5 * 1024 * 1024)
@@ -219,6 +220,7 @@ ended_cb (gpointer data)
 {
   Ended *ended = data;
 
+  BERTH_SYNC_ACQUIRE (ended);
   if (ended->self->play.ended != NULL)
     ended->self->play.ended (ended->vm, ended->self->play_data);
   return G_SOURCE_REMOVE;
@@ -231,6 +233,7 @@ tell_ended (FakeHost *self, BerthVm *vm)
 
   ended->self = g_object_ref (self);
   ended->vm = g_object_ref (vm);
+  BERTH_SYNC_RELEASE (ended);
   g_idle_add_full (G_PRIORITY_DEFAULT, ended_cb, ended, ended_free);
 }
 
