@@ -34,8 +34,7 @@ const LifecycleFault libvirt_faults[] = {
   { "start", BERTH_ERROR_UNAVAILABLE, "does not start" },
   { "channel", BERTH_ERROR_UNAVAILABLE, "the channel to its agent was closed" },
   { "agent-hello", BERTH_ERROR_UNAVAILABLE, "did not boot" },
-  { "boot-timeout", BERTH_ERROR_START_TIMED_OUT,
-    "its console stayed silent; 'berth run --boot-log'" },
+  { "boot-timeout", BERTH_ERROR_START_TIMED_OUT, "'berth run --boot-log' shows a boot" },
   { NULL, 0, NULL },
 };
 
