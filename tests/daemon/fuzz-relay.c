@@ -11,8 +11,10 @@
 #include "plugin/daemon/berth-message.h"
 #include "plugin/daemon/berth-relay.h"
 #include "plugin/model/berth-limits.h"
+#include "tests/daemon/raw-client.h"
 
 #define UID 1000u
+#define FDS_MAX 8u
 #define LOGIN "\0AUTH EXTERNAL 31303030\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n"
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
@@ -117,27 +119,11 @@ settle (Door *door, BerthTab *tab)
 static gboolean
 send_piece (int client, const guint8 *bytes, gsize size, guint n_fds)
 {
-  union
-  {
-    struct cmsghdr head;
-    char bytes[CMSG_SPACE (sizeof (int) * 8)];
-  } control = { 0 };
-  struct iovec vector = { (void *)bytes, size };
-  struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
-  int fds[8] = { 0 };
+  int fds[FDS_MAX];
 
   for (guint i = 0; i < n_fds; i++)
     fds[i] = client;
-  if (n_fds > 0)
-    {
-      message.msg_control = &control;
-      message.msg_controllen = CMSG_SPACE (sizeof (int) * n_fds);
-      control.head.cmsg_level = SOL_SOCKET;
-      control.head.cmsg_type = SCM_RIGHTS;
-      control.head.cmsg_len = CMSG_LEN (sizeof (int) * n_fds);
-      memcpy (CMSG_DATA (&control.head), fds, sizeof (int) * n_fds);
-    }
-  return sendmsg (client, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (gssize)size;
+  return raw_client_try_send (client, bytes, size, fds, n_fds, MSG_DONTWAIT) == (gssize)size;
 }
 
 static void

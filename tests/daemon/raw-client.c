@@ -65,8 +65,9 @@ raw_client_call (const char *method, guint32 serial, GVariant *arguments)
   return g_bytes_new_take (bytes, size);
 }
 
-gboolean
-raw_client_send (int client, const void *bytes, gsize size, const int *fds, guint n_fds)
+gssize
+raw_client_try_send (int client, const void *bytes, gsize size, const int *fds, guint n_fds,
+                     int flags)
 {
   union
   {
@@ -75,7 +76,6 @@ raw_client_send (int client, const void *bytes, gsize size, const int *fds, guin
   } control = { 0 };
   struct iovec vector = { (void *)bytes, size };
   struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
-  gssize put;
 
   g_assert_cmpuint (n_fds, <=, FDS_MAX);
   if (n_fds > 0)
@@ -87,7 +87,14 @@ raw_client_send (int client, const void *bytes, gsize size, const int *fds, guin
       control.head.cmsg_len = CMSG_LEN (sizeof (int) * n_fds);
       memcpy (CMSG_DATA (&control.head), fds, sizeof (int) * n_fds);
     }
-  put = sendmsg (client, &message, MSG_NOSIGNAL);
+  return sendmsg (client, &message, MSG_NOSIGNAL | flags);
+}
+
+gboolean
+raw_client_send (int client, const void *bytes, gsize size, const int *fds, guint n_fds)
+{
+  gssize put = raw_client_try_send (client, bytes, size, fds, n_fds, 0);
+
   if (put <= 0)
     return FALSE;
   return (gsize)put == size

@@ -10,6 +10,10 @@ G_BEGIN_DECLS
 int raw_client_connect (const char *path);
 /* (transfer full): a call of the Manager interface */
 GBytes *raw_client_call (const char *method, guint32 serial, GVariant *arguments);
+/* How much of it went out, of one try with @flags of sendmsg(2); -1 for nothing. @fds go with it.
+ */
+gssize raw_client_try_send (int client, const void *bytes, gsize size, const int *fds, guint n_fds,
+                            int flags);
 /* Whether all of it went out. @fds go with the first byte. */
 gboolean raw_client_send (int client, const void *bytes, gsize size, const int *fds, guint n_fds);
 gboolean raw_client_send_bytes (int client, GBytes *bytes);
