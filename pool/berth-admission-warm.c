@@ -491,10 +491,11 @@ find_owed (BerthAdmission *self, BerthPlace *lack)
       BerthWarm *warm = self->warm->pdata[i];
       WarmCount count = count_warm (self, warm);
       guint have = count.n_idle + count.n_refilling;
-      BerthPlace free = free_soon (self);
+      BerthPlace free;
 
       if (have >= warm_count_asked (warm) || !warm_wants_refill (self, warm, have))
         continue;
+      free = free_soon (self);
       *lack = warm_place (warm);
       lack->starts = 0;
       berth_place_move (&free, lack);

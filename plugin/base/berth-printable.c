@@ -2,8 +2,8 @@
 /* One idea of what a terminal may be shown, for everything that shows something. */
 #include "plugin/base/berth-printable.h"
 
-static gboolean
-is_harmless (gunichar character, gboolean keeps_lines)
+gboolean
+berth_printable_has (gunichar character, gboolean keeps_lines)
 {
   return g_unichar_isprint (character) || (keeps_lines && (character == '\n' || character == '\t'));
 }
@@ -18,7 +18,8 @@ berth_printable_dup (const char *text, gboolean keeps_lines)
     {
       gunichar character = g_utf8_get_char (at);
 
-      g_string_append_unichar (printable, is_harmless (character, keeps_lines) ? character : '?');
+      g_string_append_unichar (printable,
+                               berth_printable_has (character, keeps_lines) ? character : '?');
     }
   return g_string_free (printable, FALSE);
 }

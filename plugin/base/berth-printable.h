@@ -7,6 +7,10 @@
 
 G_BEGIN_DECLS
 
+/* Whether a terminal shows @character and obeys it in nothing. @keeps_lines: line feeds and tabs
+ * are shown, too. */
+gboolean berth_printable_has (gunichar character, gboolean keeps_lines);
+
 /* (transfer full): valid UTF-8 in which every character is printable; '?' stands for what is not:
  * C0 and C1 (U+009B begins a terminal's command as ESC [ does), DEL, characters that turn the
  * line's direction. @keeps_lines: line feeds and tabs stay. */

@@ -11,9 +11,9 @@
 #include "berth-workers.h"
 #include "pool/berth-sync.h"
 
-/* libvirtd's own defaults (libvirtd.conf, keepalive_interval and keepalive_count) */
 /* From here on a clone can open the snapshot's RAM file for reading alone (design.md). */
 #define QEMU_WITH_ROM_OFF 8002000ul
+/* libvirtd's own defaults (libvirtd.conf, keepalive_interval and keepalive_count) */
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 5
 #define RETRY_MIN_MS 200u

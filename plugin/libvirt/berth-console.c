@@ -6,15 +6,11 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "plugin/base/berth-printable.h"
+
 #define CONSOLE_TAIL_BYTES 16384
 #define CONSOLE_SUFFIX "-console.log"
 #define ROTATED_MAX 3 /* virtlogd.conf, max_backups */
-
-static gboolean
-is_console_text (gunichar character)
-{
-  return character == '\n' || character == '\t' || g_unichar_isprint (character);
-}
 
 void
 berth_console_make_printable (char *text)
@@ -22,7 +18,7 @@ berth_console_make_printable (char *text)
   char *out = text;
 
   for (const char *in = text; *in != '\0'; in = g_utf8_next_char (in))
-    if (is_console_text (g_utf8_get_char (in)))
+    if (berth_printable_has (g_utf8_get_char (in), TRUE))
       {
         gsize size = (gsize)(g_utf8_next_char (in) - in);
 

@@ -293,8 +293,11 @@ limit_cpu (virDomainPtr domain, const BerthDomainLimits *limits)
 void
 berth_domain_limit (virConnectPtr connection, const char *uuid, const BerthDomainLimits *limits)
 {
-  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  g_auto (virDomainPtr) domain = NULL;
 
+  if (limits->memory_kib == 0 && limits->cpu_quota_us == 0)
+    return; /* each start comes here, and the look-up is a question to libvirt */
+  domain = virDomainLookupByUUIDString (connection, uuid);
   if (domain == NULL)
     {
       berth_libvirt_error_take_code ();

@@ -431,15 +431,25 @@ has_changed (const struct stat *seen, const struct stat *now)
          || now->st_ctim.tv_nsec != seen->st_ctim.tv_nsec;
 }
 
+static gboolean
+fail_changed (BerthSnapshot *self, FileIndex index, GError **error)
+{
+  return fail (error, self->paths[index], "somebody changed it after the snapshot was made");
+}
+
 gboolean
 berth_snapshot_is_intact (BerthSnapshot *self, GError **error)
 {
   struct stat now;
 
   for (guint i = 0; i < FILES; i++)
-    if (!snapshot_stat (self, i, &now))
-      return fail_errno (error, self->paths[i]);
-  return !berth_snapshot_was_changed (self, error);
+    {
+      if (!snapshot_stat (self, i, &now))
+        return fail_errno (error, self->paths[i]);
+      if (has_changed (&self->seen[i], &now))
+        return fail_changed (self, i, error);
+    }
+  return TRUE;
 }
 
 gboolean
@@ -449,7 +459,7 @@ berth_snapshot_was_changed (BerthSnapshot *self, GError **error)
 
   for (guint i = 0; i < FILES; i++)
     if (snapshot_stat (self, i, &now) && has_changed (&self->seen[i], &now))
-      return !fail (error, self->paths[i], "somebody changed it after the snapshot was made");
+      return !fail_changed (self, i, error);
   return FALSE;
 }
 
