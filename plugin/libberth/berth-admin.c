@@ -8,7 +8,7 @@
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/libberth/berth-flow.h"
 #include "plugin/model/berth-spec-private.h"
-#include "plugin/libberth/berth-wait.h"
+#include "plugin/base/berth-wait.h"
 #include "pool/berth-error.h"
 
 /**

@@ -3,7 +3,7 @@
 #include "plugin/libberth/berth-client-call.h"
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/libberth/berth-flow.h"
-#include "plugin/libberth/berth-wait.h"
+#include "plugin/base/berth-wait.h"
 #include "plugin/model/berth-file-request.h"
 
 static void

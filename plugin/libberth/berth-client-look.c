@@ -2,7 +2,7 @@
 /* What a client may look at. */
 #include "plugin/libberth/berth-client-call.h"
 #include "plugin/libberth/berth-client-private.h"
-#include "plugin/libberth/berth-wait.h"
+#include "plugin/base/berth-wait.h"
 
 static void
 ask (BerthClient *self, const char *method, const char *answer_type, gpointer tag,

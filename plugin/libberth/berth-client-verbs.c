@@ -4,7 +4,7 @@
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/model/berth-program-private.h"
 #include "plugin/model/berth-spec-private.h"
-#include "plugin/libberth/berth-wait.h"
+#include "plugin/base/berth-wait.h"
 #include "plugin/model/berth-exec.h"
 #include "plugin/model/berth-result-private.h"
 #include "pool/berth-error.h"

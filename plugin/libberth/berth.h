@@ -7,5 +7,4 @@
 #include "berth-error.h"
 #include "berth-program.h"
 #include "berth-result.h"
-#include "berth-server.h"
 #include "berth-spec.h"

@@ -31,7 +31,7 @@ class Skipped(Exception):
 
 def parse():
     parser = argparse.ArgumentParser()
-    for name in ("examples", "sandbox", "embed", "berth", "berthd", "library"):
+    for name in ("examples", "server-examples", "sandbox", "embed", "berth", "berthd", "library"):
         parser.add_argument("--" + name, required=True, type=os.path.abspath)
     for name in ("typelib", "python", "gjs"):
         parser.add_argument("--" + name)
@@ -81,7 +81,8 @@ class World:
 
     def example(self, name, *arguments):
         """The command of an example's file"""
-        path = os.path.join(self.a.examples, name)
+        folder = self.a.server_examples if name.startswith("embed") else self.a.examples
+        path = os.path.join(folder, name)
         if name.endswith(".py"):
             if not self.a.python or not self.a.typelib:
                 raise Skipped("needs python3-gi and introspection")

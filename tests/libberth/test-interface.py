@@ -15,6 +15,7 @@ import traceback
 
 LIBRARY, SOURCE, BUILD = sys.argv[1:4]
 FRONT = os.path.join(SOURCE, "plugin/libberth")
+SERVER = os.path.join(SOURCE, "plugin/server")
 MODEL = os.path.join(SOURCE, "plugin/model")
 POOL = os.path.join(SOURCE, "pool")
 PUBLIC = ["berth-admin.h", "berth-client.h", "berth-error.h", "berth-macros.h", "berth-program.h",
@@ -35,7 +36,7 @@ def read(path):
 
 
 def header(name):
-    paths = [os.path.join(folder, name) for folder in (FRONT, MODEL, POOL)]
+    paths = [os.path.join(folder, name) for folder in (FRONT, SERVER, MODEL, POOL)]
     return next(path for path in paths if os.path.exists(path))
 
 
@@ -78,13 +79,13 @@ def test_headers_stand_alone():
                              capture_output=True, timeout=LIMIT_S).returncode == 0
     for language, names in (("c", PUBLIC), ("c++", ["berth.h"] if has_cxx else [])):
         run("cc", "-x", language, "-fsyntax-only", "-Wall", "-Werror", *flags, "-I", FRONT,
-            "-I", MODEL, "-I", POOL, "-",
+            "-I", SERVER, "-I", MODEL, "-I", POOL, "-",
             input="".join(f"#include <{name}>\n" for name in reversed(names)))
 
 
 def test_every_function_is_documented():
     text = "".join(read(path) for path in glob.glob(os.path.join(FRONT, "*.c"))
-                   + glob.glob(os.path.join(MODEL, "*.c"))
+                   + glob.glob(os.path.join(SERVER, "*.c")) + glob.glob(os.path.join(MODEL, "*.c"))
                    + [os.path.join(POOL, "berth-error.c")])
     documented = set(re.findall(r"^/\*\*\n \* (berth_\w+):", text, re.M))
     same(symbols_in_map() - documented,

@@ -2,6 +2,7 @@
 /* Proves what the library promises to administrators. */
 #include "libberth-fixture.h"
 
+#include <berth-server.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -3,6 +3,7 @@
  * and comes back, many threads; and a server in the program itself. */
 #include "libberth-fixture.h"
 
+#include <berth-server.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>

@@ -3,6 +3,7 @@
  * boot. */
 #include "libberth-fixture.h"
 
+#include <berth-server.h>
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>

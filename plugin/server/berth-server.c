@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* berthd's parts put together in a program of somebody else's: the same socket, lock and service,
  * so that such a program is to libvirt, to administrators and to clients what a berthd is. */
-#include "plugin/libberth/berth-server.h"
+#include "plugin/server/berth-server.h"
 
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "plugin/daemon/berth-service.h"
 #include "plugin/bus/berth-bus-names.h"
 #include "plugin/libberth/berth-client-private.h"
-#include "plugin/libberth/berth-wait.h"
+#include "plugin/base/berth-wait.h"
 #include "plugin/manager/berth-manager.h"
 #include "pool/berth-error.h"
 

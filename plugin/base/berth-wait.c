@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A synchronous call runs a main context of its own, so that none of the caller's other code runs
  * inside it, and any thread may make it. */
-#include "plugin/libberth/berth-wait.h"
+#include "plugin/base/berth-wait.h"
 
 void
 berth_wait_begin (BerthWait *self, gboolean serves_here)

@@ -4,6 +4,7 @@
  *   cc embed.c $(pkg-config --cflags --libs berth-1.0) -o embed
  *   ./embed socket=/tmp/mine/berth.sock max_vms=2
  */
+#include <berth-server.h>
 #include <berth.h>
 #include <stdio.h>
 
