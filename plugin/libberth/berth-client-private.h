@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-BerthClient *berth_client_new_here (const char *socket_path);
+/* A client of a berthd in this very process: libberth-server's, in whose map it is private. */
+BERTH_AVAILABLE BerthClient *berth_client_new_here (const char *socket_path);
 gboolean berth_client_serves_here (BerthClient *self);
 
 /* For one call: (transfer full) (nullable), a connection with room for it, if there is one; or the

@@ -129,7 +129,6 @@ berth_client_new (const char *socket_path)
   return g_object_new (BERTH_TYPE_CLIENT, "socket-path", socket_path, NULL);
 }
 
-/* A client of a berthd in this very process. */
 BerthClient *
 berth_client_new_here (const char *socket_path)
 {

@@ -31,12 +31,16 @@ class Skipped(Exception):
 
 def parse():
     parser = argparse.ArgumentParser()
-    for name in ("examples", "server-examples", "sandbox", "embed", "berth", "berthd", "library"):
+    for name in ("examples", "server-examples", "sandbox", "embed", "berth", "berthd", "library", "server-library"):
         parser.add_argument("--" + name, required=True, type=os.path.abspath)
-    for name in ("typelib", "python", "gjs"):
+    for name in ("typelib", "server-typelib", "python", "gjs"):
         parser.add_argument("--" + name)
     parser.add_argument("--guests", action="store_true")
     return parser.parse_args()
+
+
+def folders(*paths):
+    return ":".join(os.path.dirname(os.path.abspath(path)) for path in paths)
 
 
 class World:
@@ -69,9 +73,10 @@ class World:
         environment = {**os.environ, "BERTH_SOCKET": self.socket, "PYTHONDONTWRITEBYTECODE": "1",
                        "BERTH_FAKE_QUIET": "1",
                        "PYTHONPATH": self.a.examples,
-                       "LD_LIBRARY_PATH": os.path.dirname(self.a.library)}
+                       "G_DEBUG": "fatal-warnings",
+                       "LD_LIBRARY_PATH": folders(self.a.library, self.a.server_library)}
         if self.a.typelib:
-            environment["GI_TYPELIB_PATH"] = os.path.dirname(os.path.abspath(self.a.typelib))
+            environment["GI_TYPELIB_PATH"] = folders(self.a.typelib, self.a.server_typelib)
         return environment
 
     def run(self, *command):

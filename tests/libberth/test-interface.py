@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libberth shows: the symbols that its version script names and its headers declare, nothing
-else; headers that stand alone; an installation that a program can be built against. Usage:
-test-interface.py LIBRARY SOURCE_ROOT BUILD_ROOT. Prints TAP."""
+"""What libberth and libberth-server show: the symbols that their version scripts name and their headers
+declare, nothing else; what they load; headers that stand alone; an installation that a program can be
+built against. Usage: test-interface.py LIBRARY SERVER_LIBRARY SOURCE_ROOT BUILD_ROOT. Prints TAP."""
 
 import glob
 import os
@@ -13,13 +13,16 @@ import sys
 import tempfile
 import traceback
 
-LIBRARY, SOURCE, BUILD = sys.argv[1:4]
+LIBRARY, SERVER_LIBRARY, SOURCE, BUILD = sys.argv[1:5]
 FRONT = os.path.join(SOURCE, "plugin/libberth")
 SERVER = os.path.join(SOURCE, "plugin/server")
 MODEL = os.path.join(SOURCE, "plugin/model")
 POOL = os.path.join(SOURCE, "pool")
 PUBLIC = ["berth-admin.h", "berth-client.h", "berth-error.h", "berth-macros.h", "berth-program.h",
-          "berth-result.h", "berth-server.h", "berth-spec.h", "berth.h"]
+          "berth-result.h", "berth-spec.h", "berth.h"]
+SERVER_PUBLIC = ["berth-server.h"]
+# what libberth-server of the same version has of libberth beside what programs have
+PRIVATE = {"berth_client_new_here"}
 LIMIT_S = 60
 
 
@@ -44,40 +47,72 @@ def same(got, wanted):
     assert got == wanted, f"too much: {sorted(got - wanted)}, missing: {sorted(wanted - got)}"
 
 
-def symbols_in_map():
-    return set(re.findall(r"^ +(berth_\w+);$", read(os.path.join(FRONT, "libberth.map")), re.M))
+def symbols_in_map(path=os.path.join(FRONT, "libberth.map")):
+    return set(re.findall(r"^ +(berth_\w+);$", read(path), re.M)) - PRIVATE
+
+
+def symbols_in_server_map():
+    return symbols_in_map(os.path.join(SERVER, "libberth-server.map"))
+
+
+def exported(library):
+    """name → version"""
+    lines = run("nm", "-D", "--defined-only", library).splitlines()
+    names = [line.split()[-1].partition("@@") for line in lines if " A " not in line]
+    return {name: version for name, _, version in names}
 
 
 def test_exported_symbols():
-    exported = set()
-    for line in run("nm", "-D", "--defined-only", LIBRARY).splitlines():
-        name = line.split()[-1]
-        if name != "BERTH_1.0":
-            assert name.endswith("@@BERTH_1.0"), f"{name} has no version"
-            exported.add(name.partition("@")[0])
-    same(exported, symbols_in_map())
+    wanted = {name: "BERTH_1.0" for name in symbols_in_map()}
+    assert exported(LIBRARY) == wanted | {name: "BERTH_PRIVATE_0" for name in PRIVATE}
+    assert exported(SERVER_LIBRARY) == {name: "BERTH_SERVER_1.0" for name in symbols_in_server_map()}
+
+
+def declared(names):
+    found = set()
+    for name in names:
+        text = read(header(name))
+        found |= set(re.findall(r"BERTH_AVAILABLE\s[^;]*?\b(berth_\w+) \(", text))
+        found |= {kind + "_get_type" for kind in
+                  re.findall(r"G_DECLARE_FINAL_TYPE \(\w+, (\w+),", text)}
+    return found
 
 
 def test_declared_symbols():
-    declared = set()
-    for name in PUBLIC:
-        text = read(header(name))
-        declared |= set(re.findall(r"BERTH_AVAILABLE\s[^;]*?\b(berth_\w+) \(", text))
-        declared |= {kind + "_get_type" for kind in
-                     re.findall(r"G_DECLARE_FINAL_TYPE \(\w+, (\w+),", text)}
-    same(declared, symbols_in_map())
+    same(declared(PUBLIC), symbols_in_map())
+    same(declared(SERVER_PUBLIC), symbols_in_server_map())
 
 
 def test_soname():
-    dynamic = run("readelf", "-d", LIBRARY)
-    assert "soname: [libberth.so.0]" in dynamic, dynamic
+    for library, name in (LIBRARY, "libberth.so.0"), (SERVER_LIBRARY, "libberth-server.so.0"):
+        assert f"soname: [{name}]" in run("readelf", "-d", library)
+
+
+def loaded(library):
+    """What the loader brings in for it, however far away: name → path"""
+    return dict(re.findall(r"^\t(\S+) => (\S+) \(", run("ldd", library), re.M))
+
+
+def test_loads_no_more_than_gio():
+    loads = loaded(LIBRARY)
+    beyond = set(loads) - set(loaded(loads["libgio-2.0.so.0"])) - {"libgio-2.0.so.0"}
+    same({name.partition(".so")[0] for name in beyond}, {"libnettle"})
+
+
+def test_server_has_its_client_from_the_library():
+    assert os.path.samefile(loaded(SERVER_LIBRARY)["libberth.so.0"], LIBRARY)
+    symbols = run("nm", SERVER_LIBRARY)
+    for name in ("berth_client_get_type", "berth_spec_get_type", "berth_program_get_type"):
+        # a type is registered once in a process
+        assert not re.search(rf" [tT] {name}$", symbols, re.M), name
 
 
 def test_headers_stand_alone():
     flags = run("pkg-config", "--cflags", "gio-2.0").split()
     has_cxx = subprocess.run(["cc", "-x", "c++", "-fsyntax-only", "-"], input=b"", check=False,
                              capture_output=True, timeout=LIMIT_S).returncode == 0
-    for language, names in (("c", PUBLIC), ("c++", ["berth.h"] if has_cxx else [])):
+    public = PUBLIC + SERVER_PUBLIC
+    for language, names in (("c", public), ("c++", ["berth.h", *SERVER_PUBLIC] if has_cxx else [])):
         run("cc", "-x", language, "-fsyntax-only", "-Wall", "-Werror", *flags, "-I", FRONT,
             "-I", SERVER, "-I", MODEL, "-I", POOL, "-",
             input="".join(f"#include <{name}>\n" for name in reversed(names)))
@@ -88,8 +123,8 @@ def test_every_function_is_documented():
                    + glob.glob(os.path.join(SERVER, "*.c")) + glob.glob(os.path.join(MODEL, "*.c"))
                    + [os.path.join(POOL, "berth-error.c")])
     documented = set(re.findall(r"^/\*\*\n \* (berth_\w+):", text, re.M))
-    same(symbols_in_map() - documented,
-         {name for name in symbols_in_map() if name.endswith("_get_type")})
+    shown = symbols_in_map() | symbols_in_server_map()
+    same(shown - documented, {name for name in shown if name.endswith("_get_type")})
 
 
 def test_asyncio_wrapper_of_the_readme():
@@ -99,28 +134,47 @@ def test_asyncio_wrapper_of_the_readme():
     assert indented in read(os.path.join(SOURCE, "README.md")), "README.md has another wrapper"
 
 
-def test_installed():
-    with tempfile.TemporaryDirectory(prefix="berth-install-") as root:
+class Installed:
+    """A root that the build was installed to"""
+
+    def __init__(self, root):
+        self.root = root
         run("meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", root)
         (config,) = glob.glob(root + "/**/berth-1.0.pc", recursive=True)
-        environment = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(config)}
+        self.environment = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(config)}
+        (self.prefix,) = self.pkg_config("--variable=prefix", "berth-1.0")
+        (self.libdir,) = self.pkg_config("--variable=libdir", "berth-1.0")
 
-        def pkg_config(*arguments):
-            return run("pkg-config", *arguments, "berth-1.0", env=environment).split()
+    def pkg_config(self, *arguments):
+        return run("pkg-config", *arguments, env=self.environment).split()
 
-        # whoever builds a program needs none of what the library is made of
-        assert pkg_config("--print-requires", "--print-requires-private") == ["gio-2.0"]
-        (prefix,), (library,) = pkg_config("--variable=prefix"), pkg_config("--variable=libdir")
-        library = root + library
-        flags = [re.sub(f"^(-I|-L)({prefix}/.*berth-1.0|{library[len(root):]})$", rf"\g<1>{root}\2",
-                        flag) for flag in pkg_config("--cflags", "--libs")]
-        program = os.path.join(root, "example")
-        run("cc", "-Wall", "-Werror", os.path.join(FRONT, "examples/sandbox.c"), "-o", program,
-            *flags)
-        done = subprocess.run([program], capture_output=True, text=True, timeout=LIMIT_S,
-                              check=False, env={**os.environ, "LD_LIBRARY_PATH": library,
-                                                "BERTH_SOCKET": root + "/none"})
+    def build(self, source, module):
+        program = os.path.join(self.root, os.path.basename(source) + ".out")
+        flags = [re.sub(f"^(-I|-L)({self.prefix}/.*berth-.*1.0|{self.libdir})$", rf"\g<1>{self.root}\2",
+                        flag) for flag in self.pkg_config("--cflags", "--libs", module)]
+        # ld looks for libberth.so beside libberth-server.so, which is not yet where it will be
+        run("cc", "-Wall", "-Werror", source, "-o", program, *flags,
+            f"-Wl,-rpath-link,{self.root}{self.libdir}")
+        return program
+
+    def run(self, *command):
+        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+                              env={**os.environ, "LD_LIBRARY_PATH": self.root + self.libdir,
+                                   "BERTH_SOCKET": self.root + "/none"})
+
+
+def test_installed():
+    with tempfile.TemporaryDirectory(prefix="berth-install-") as root:
+        installed = Installed(root)
+        # whoever builds a program needs none of what the libraries are made of
+        for module, needed in ("berth-1.0", "gio-2.0"), ("berth-server-1.0", "berth-1.0"):
+            assert installed.pkg_config("--print-requires", "--print-requires-private",
+                                        module) == [needed]
+        done = installed.run(installed.build(os.path.join(FRONT, "examples/sandbox.c"), "berth-1.0"))
         assert done.returncode == 1 and done.stderr.startswith("UNAVAILABLE: "), done
+        program = installed.build(os.path.join(SERVER, "examples/embed.c"), "berth-server-1.0")
+        done = installed.run(program, "max_vms=many")
+        assert done.returncode == 1 and done.stderr.startswith("CONFIG: "), done
 
 
 def main():

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Sandboxes without a daemon: the server lives in this process and ends with it.
  *
- *   cc embed.c $(pkg-config --cflags --libs berth-1.0) -o embed
+ *   cc embed.c $(pkg-config --cflags --libs berth-server-1.0) -o embed
  *   ./embed socket=/tmp/mine/berth.sock max_vms=2
  */
 #include <berth-server.h>

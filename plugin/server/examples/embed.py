@@ -7,7 +7,8 @@ import sys
 
 import gi
 gi.require_version("Berth", "1.0")
-from gi.repository import Berth, GLib
+gi.require_version("BerthServer", "1.0")
+from gi.repository import Berth, BerthServer, GLib
 
 from berth_asyncio import call
 
@@ -20,7 +21,7 @@ async def run(client):
 
 
 async def main():
-    server = Berth.Server.new(sys.argv[1:])
+    server = BerthServer.Server.new(sys.argv[1:])
     await call(server, "start")
     print("serving")
     try:

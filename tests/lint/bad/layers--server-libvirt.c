@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* as if it were plugin/server/berth-server.c */
+#include "plugin/libvirt/berth-libvirt.h"
