@@ -17,6 +17,7 @@
 #include "pool/berth-error.h"
 
 #define SYSTEM_SOCKET "/run/berth/berthd.sock"
+#define PATH_KEY "berth-socket-path"       /* of a connection */
 #define SYSTEMD_RUNS "/run/systemd/system" /* sd_booted(3) */
 /* s; a berthd that systemd starts for its first caller connects to libvirt first */
 #define GREETING_LIMIT_S 30
@@ -184,7 +185,7 @@ greet (GSocket *socket, GError **error)
 }
 
 GDBusConnection *
-berth_dial (const char *path, const char *option, char **out_path, GError **error)
+berth_dial (const char *path, const char *option, GError **error)
 {
   const char *environment = g_getenv ("BERTH_SOCKET");
   const char *chosen = path != NULL ? path : environment;
@@ -203,6 +204,13 @@ berth_dial (const char *path, const char *option, char **out_path, GError **erro
                  "what listens on %s does not answer like a berthd (%s): it is none, or stopping, "
                  "or has %d connections of yours, the most that it takes: close some, or try again",
                  dial.path, cause->message, BERTH_LIMIT_CONNECTIONS_PER_UID);
-  *out_path = g_steal_pointer (&dial.path);
+  if (connection != NULL)
+    g_object_set_data_full (G_OBJECT (connection), PATH_KEY, g_steal_pointer (&dial.path), g_free);
   return connection;
+}
+
+const char *
+berth_dial_get_path (GDBusConnection *connection)
+{
+  return g_object_get_data (G_OBJECT (connection), PATH_KEY);
 }

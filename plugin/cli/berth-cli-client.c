@@ -9,13 +9,12 @@
 #include <unistd.h>
 
 #include "plugin/cli/berth-cli-report.h"
+#include "plugin/bus/berth-bus-failure.h"
 #include "plugin/bus/berth-bus-names.h"
 #include "plugin/bus/berth-dial.h"
-#include "pool/berth-error.h"
 
 struct _BerthClient
 {
-  char *path;
   GDBusConnection *connection;
   BerthProgress *progress; /* nullable, borrowed */
   int signal;              /* that ended it, 0 for none */
@@ -67,7 +66,7 @@ berth_client_new (const char *socket_path, GError **error)
 {
   g_autoptr (BerthClient) self = g_new0 (BerthClient, 1);
 
-  self->connection = berth_dial (socket_path, "--socket", &self->path, error);
+  self->connection = berth_dial (socket_path, "--socket", error);
   if (self->connection == NULL)
     return NULL;
   self->signal_ids[0] = g_unix_signal_add (SIGINT, interrupt_cb, self);
@@ -87,7 +86,6 @@ berth_client_free (BerthClient *self)
   for (guint i = 0; i < G_N_ELEMENTS (self->signal_ids); i++)
     g_clear_handle_id (&self->signal_ids[i], g_source_remove);
   g_clear_object (&self->connection);
-  g_free (self->path);
   g_free (self);
 }
 
@@ -112,28 +110,18 @@ called_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   pending->done = TRUE;
 }
 
-/* What berthd said; or that it went away, which for a program that may have run is another thing
- * than for a question. */
-static void
-translate_error (BerthClient *self, GError *failure, gboolean ran_code, GError **error)
+/* (transfer full) */
+static GError *
+translate_error (BerthClient *self, GError *failure, gboolean ran_code)
 {
   g_autoptr (GError) owned = failure;
 
   if (self->signal != 0)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "interrupted: the request is withdrawn");
-  else if (g_dbus_error_is_remote_error (owned))
-    {
-      g_dbus_error_strip_remote_error (owned);
-      g_propagate_error (error, g_steal_pointer (&owned));
-    }
-  else if (ran_code)
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
-                 "berthd on %s went away before it said how the program ended: look at what the "
-                 "program does elsewhere before you run it again",
-                 self->path);
-  else
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                 "berthd on %s went away before it answered: start it and try again", self->path);
+    return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                "interrupted: the request is withdrawn");
+  if (g_dbus_error_is_remote_error (owned))
+    return berth_bus_failure_of_answer (g_steal_pointer (&owned));
+  return berth_bus_failure_of_silence (self->connection, owned, ran_code);
 }
 
 static GVariant *
@@ -154,7 +142,7 @@ client_call (BerthClient *self, const char *interface, const char *method, GVari
     g_main_context_iteration (NULL, TRUE);
   berth_progress_unwatch (self->progress);
   if (pending.reply == NULL)
-    translate_error (self, pending.error, runs_code, error);
+    g_propagate_error (error, translate_error (self, pending.error, runs_code));
   return pending.reply;
 }
 
@@ -207,16 +195,4 @@ int
 berth_client_get_signal (BerthClient *self)
 {
   return self->signal;
-}
-
-/**
- * berth_client_get_socket:
- * @self: a connection
- *
- * Returns: the path of berthd's socket
- */
-const char *
-berth_client_get_socket (BerthClient *self)
-{
-  return self->path;
 }

@@ -21,6 +21,5 @@ GVariant *berth_client_call (BerthClient *self, const char *method, GVariant *ar
 GVariant *berth_client_call_admin (BerthClient *self, const char *method, GVariant *arguments,
                                    const char *reply_type, GError **error);
 int berth_client_get_signal (BerthClient *self);
-const char *berth_client_get_socket (BerthClient *self);
 
 G_END_DECLS

@@ -3,6 +3,7 @@
  * means for the caller. Calls of a client share a connection, so cancelling one is a message. */
 #include "plugin/libberth/berth-client-call.h"
 
+#include "plugin/bus/berth-bus-failure.h"
 #include "plugin/bus/berth-bus-names.h"
 #include "plugin/bus/berth-progress-watch.h"
 #include "plugin/libberth/berth-client-private.h"
@@ -88,34 +89,13 @@ withdraw_cb (GCancellable *cancellable, gpointer user_data)
   send_and_forget (withdrawal->connection, "Cancel", g_variant_new ("(u)", withdrawal->serial));
 }
 
-/* What berthd said, in berth's own domain whatever it was */
+/* (transfer full) (nullable) */
 static GError *
 error_of_answer (GDBusMessage *answer)
 {
-  g_autoptr (GError) error = NULL;
+  GError *error = NULL;
 
-  if (!g_dbus_message_to_gerror (answer, &error))
-    return NULL;
-  g_dbus_error_strip_remote_error (error);
-  if (error->domain == BERTH_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return g_steal_pointer (&error);
-  return g_error_new (BERTH_ERROR, BERTH_ERROR_INTERNAL, "berthd's answer: %s", error->message);
-}
-
-/* Why there is no answer; for a program that may have run this is another thing than for a
- * question. */
-static GError *
-error_of_silence (BerthClientCallKind kind, const GError *cause)
-{
-  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return g_error_copy (cause);
-  if (kind == BERTH_CLIENT_CALL_RUNS_CODE)
-    return g_error_new (BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
-                        "berthd went away before it said how the program ended (%s): look at what "
-                        "the program does elsewhere before you run it again",
-                        cause->message);
-  return g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                      "berthd went away before it answered (%s): try again", cause->message);
+  return g_dbus_message_to_gerror (answer, &error) ? berth_bus_failure_of_answer (error) : NULL;
 }
 
 /* Nobody will ever know this sandbox. */
@@ -207,7 +187,9 @@ answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (answer != NULL)
     return_answer (task, answer);
   else
-    g_task_return_error (task, error_of_silence (call->kind, cause));
+    g_task_return_error (task,
+                         berth_bus_failure_of_silence (call->connection, cause,
+                                                       call->kind == BERTH_CLIENT_CALL_RUNS_CODE));
   return_connection (call);
 }
 

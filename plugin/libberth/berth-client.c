@@ -179,9 +179,7 @@ berth_client_connect (BerthClient *self, GError **error)
   connection = berth_client_take_connection (self);
   if (connection == NULL)
     {
-      g_autofree char *path = NULL;
-
-      connection = berth_dial (self->socket_path, NULL, &path, error);
+      connection = berth_dial (self->socket_path, NULL, error);
       g_mutex_lock (&self->lock);
       if (connection != NULL)
         count_call (self, connection, +1);

@@ -153,6 +153,10 @@ def check_failure(a, name):
         status, lines, complaint = world.run(*world.example(name))
         same((status, lines), (1, []))
         assert complaint.startswith("UNAVAILABLE: no berthd answers on "), complaint
+        _, _, command = world.run(a.berth, "list")
+        # the command says no other words
+        assert complaint.splitlines()[0].startswith(
+            command.strip().replace("berth: ", "UNAVAILABLE: ")), (complaint, command)
         assert "Traceback" not in complaint, complaint
 
 
