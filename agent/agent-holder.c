@@ -20,6 +20,8 @@
 
 #define SOCKET_FD 0
 #define ANSWER_MS 2000
+/* Its user may have stopped or ended it at any time, and then the next one does. */
+#define TRIES 2
 
 void
 berth_agent_holder_init (BerthAgentHolder *self, BerthAgentGroups *groups)
@@ -59,13 +61,14 @@ holder_start (BerthAgentHolder *self, const BerthAgentConfig *config)
   return true;
 }
 
-/* Ends one that does not answer; it is reaped later. */
+/* Ends one that does not answer; it is reaped later, and the next need not wait for that. */
 static void
 holder_end (BerthAgentHolder *self)
 {
   berth_agent_file_close (&self->fd);
   if (self->pid > 0)
     kill (self->pid, SIGKILL);
+  self->pid = self->groups->holder = 0;
 }
 
 static bool
@@ -98,15 +101,18 @@ bool
 berth_agent_holder_hold (BerthAgentHolder *self, const BerthAgentConfig *config, int fd,
                          char out_name[BERTH_AGENT_PIPE_NAME_MAX], uint32_t *out_number)
 {
-  if (self->fd < 0 && !holder_start (self, config))
-    return false;
-  if (!holder_ask (self, fd, out_number))
+  for (int i = 0; i < TRIES; i++)
     {
+      if (self->fd < 0 && !holder_start (self, config))
+        return false;
+      if (holder_ask (self, fd, out_number))
+        {
+          snprintf (out_name, BERTH_AGENT_PIPE_NAME_MAX, "/proc/%d/fd/%u", self->pid, *out_number);
+          return true;
+        }
       holder_end (self);
-      return false;
     }
-  snprintf (out_name, BERTH_AGENT_PIPE_NAME_MAX, "/proc/%d/fd/%u", self->pid, *out_number);
-  return true;
+  return false;
 }
 
 /* Closes what the holder with this process id holds by this number. */
