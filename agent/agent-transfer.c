@@ -353,21 +353,43 @@ berth_agent_transfers_take (BerthAgentTransfers *self, const BerthFrameHead *hea
     }
 }
 
-/* Says why a process ended that told nothing. */
+/* Whether the kernel has ended one for its memory since this was last asked; told once. */
+static bool
+transfers_were_starved (BerthAgentTransfers *self)
+{
+  uint64_t kills;
+  bool is_more;
+
+  if (self->cgroup_fd < 0
+      || !berth_agent_file_number (self->cgroup_fd, "memory.events", "oom_kill ", &kills))
+    return false;
+  is_more = kills > self->oom_kills;
+  self->oom_kills += is_more;
+  return is_more;
+}
+
+/* Says why a process ended that told nothing. Of a signal that is no want of memory, a program of
+ * the sandbox is the sender: it has the same user. */
 static void
 transfer_fail_untold (BerthAgentTransfer *self, int status)
 {
-  bool is_signal = WIFSIGNALED (status);
+  BerthAgentError code = BERTH_AGENT_ERROR_INTERNAL;
   char text[128];
 
-  if (is_signal && WTERMSIG (status) == SIGKILL)
-    snprintf (text, sizeof text, "no memory is left in the guest, or a program ended the transfer");
+  if (WIFSIGNALED (status) && WTERMSIG (status) == SIGKILL && transfers_were_starved (self->all))
+    {
+      code = BERTH_AGENT_ERROR_FULL;
+      snprintf (text, sizeof text, "no memory is left in the guest for the transfer");
+    }
+  else if (WIFSIGNALED (status))
+    {
+      code = BERTH_AGENT_ERROR_RESOURCE;
+      snprintf (text, sizeof text, "a program in the guest ended the transfer with signal %d",
+                WTERMSIG (status));
+    }
   else
-    snprintf (text, sizeof text, "the transfer's process ended: %s %d",
-              is_signal ? "signal" : "status",
-              is_signal ? WTERMSIG (status) : WEXITSTATUS (status));
-  transfer_fail (self, is_signal ? BERTH_AGENT_ERROR_FULL : BERTH_AGENT_ERROR_INTERNAL, text,
-                 strlen (text));
+    snprintf (text, sizeof text, "the transfer's process ended: status %d", WEXITSTATUS (status));
+  transfer_fail (self, code, text, strlen (text));
 }
 
 /* Whether it was one of these that ended. */

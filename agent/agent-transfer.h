@@ -31,7 +31,8 @@ struct _BerthAgentTransfers
   BerthAgentChannel *channel;
   BerthAgentGroups *groups;
   const BerthAgentConfig *config;
-  int cgroup_fd; /* of all of them; -1: none yet */
+  int cgroup_fd;      /* of all of them; -1: none yet */
+  uint64_t oom_kills; /* of them that were told as such */
   BerthAgentTransfer places[BERTH_FILES_MAX];
 };
 

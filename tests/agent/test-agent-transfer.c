@@ -322,6 +322,24 @@ test_nobody_writes_to_what_has_a_name (AgentPeer *peer, gconstpointer data)
   file_assert_done (result);
 }
 
+/* A program of the sandbox's user ended it: the guest is not full, and another try may do. */
+static void
+test_ended_by_a_signal (AgentPeer *peer, gconstpointer data)
+{
+  static const int signals[] = { SIGKILL, SIGTERM };
+
+  for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
+    {
+      guint32 put = file_send_put (peer, "file", 4, strlen (TEXT), 0755, 0);
+      g_autoptr (FileResult) result = NULL;
+
+      file_wait_space (peer, put);
+      g_assert_no_errno (kill (only_child (peer), signals[i]));
+      result = file_collect (peer, put);
+      file_assert_refused (result, BERTH_AGENT_ERROR_RESOURCE, "ended the transfer with signal");
+    }
+}
+
 static guint64
 peak_kb (AgentPeer *peer)
 {
@@ -403,6 +421,7 @@ add_tests (void)
   add ("no-space", test_no_space);
   add ("credit", test_credit);
   add ("nobody-writes-to-what-has-a-name", test_nobody_writes_to_what_has_a_name);
+  add ("ended-by-a-signal", test_ended_by_a_signal);
   add ("rules-of-the-wire", test_rules_of_the_wire);
   add ("unknown-things-are-refused", test_unknown_things_are_refused);
   add ("several-at-once", test_several_at_once);
