@@ -105,6 +105,22 @@ berth_request_new (const char *template_name, guint memory_mb, guint vcpus, cons
 }
 
 /**
+ * berth_request_takes_warm:
+ * @self: a #BerthRequest
+ *
+ * Any thread.
+ *
+ * Returns: whether a warm VM of its template can serve it
+ */
+gboolean
+berth_request_takes_warm (const BerthRequest *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->snapshot_name == NULL && !self->is_cold;
+}
+
+/**
  * berth_request_ref:
  * @self: a #BerthRequest
  *

@@ -26,7 +26,9 @@ G_BEGIN_DECLS
  * @snapshot_name: (nullable) (owned): of the snapshot that is to be made of its VM, which no warm
  *   VM can be. NULL after berth_request_new(); its maker may set it before anybody else has the
  *   request
+ * @is_cold: no warm VM serves it, and its VM boots, likewise
  * @is_session: its VM outlives berthd, likewise; the VM of a run does not
+ * @idle_timeout_ms: after which a session ends that nobody uses, likewise; 0: the usual one
  * @boot_log: (nullable) (owned): where the console of its VM goes while that boots, likewise
  *
  * Immutable after berth_request_new(); atomically reference counted; any thread may read it.
@@ -45,7 +47,9 @@ struct _BerthRequest
   char *tenant_key;
   gint64 wait_us;
   char *snapshot_name;
+  gboolean is_cold;
   gboolean is_session;
+  guint idle_timeout_ms;
   GOutputStream *boot_log;
 };
 
@@ -60,6 +64,8 @@ BERTH_AVAILABLE guint32 berth_request_uid_of_tenant_key (const char *tenant_key)
 BERTH_AVAILABLE BerthRequest *
 berth_request_new (const char *template_name, guint memory_mb, guint vcpus, const char *tenant,
                    const char *task, guint32 uid, gint64 wait_us, GError **error);
+/* whether a warm VM can serve it */
+BERTH_AVAILABLE gboolean berth_request_takes_warm (const BerthRequest *self);
 BERTH_AVAILABLE BerthRequest *berth_request_ref (BerthRequest *self);
 BERTH_AVAILABLE void berth_request_unref (BerthRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthRequest, berth_request_unref)

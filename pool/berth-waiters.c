@@ -28,7 +28,7 @@ kind_hash (gconstpointer key)
   const BerthWaiterKind *kind = key;
 
   return g_str_hash (kind->template_name) ^ (kind->memory_mb * 31 + kind->vcpus * 7)
-         ^ (guint)kind->is_recording;
+         ^ (guint)kind->takes_warm;
 }
 
 static gboolean
@@ -38,7 +38,7 @@ kind_equal (gconstpointer a, gconstpointer b)
   const BerthWaiterKind *second = b;
 
   return first->memory_mb == second->memory_mb && first->vcpus == second->vcpus
-         && first->is_recording == second->is_recording
+         && first->takes_warm == second->takes_warm
          && g_str_equal (first->template_name, second->template_name);
 }
 
@@ -90,7 +90,7 @@ join_kind (BerthWaiters *self, BerthWaiter *waiter)
     .template_name = waiter->request->template_name,
     .memory_mb = waiter->request->memory_mb,
     .vcpus = waiter->request->vcpus,
-    .is_recording = waiter->request->snapshot_name != NULL,
+    .takes_warm = berth_request_takes_warm (waiter->request),
   };
   BerthWaiterKind *kind = g_hash_table_lookup (self->kinds, &key);
 

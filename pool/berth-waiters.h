@@ -14,7 +14,7 @@ typedef struct _BerthWaiters BerthWaiters;
  * @template_name: of each of its requests
  * @memory_mb: of each
  * @vcpus: likewise
- * @is_recording: a snapshot is to be made of its VM, which no warm VM can be
+ * @takes_warm: a warm VM can serve it
  * @n_waiting: how many wait
  * @hopeless_in: of dispatch: the last pass in which one of them got nothing
  *
@@ -26,7 +26,7 @@ typedef struct
   char *template_name;
   guint memory_mb;
   guint vcpus;
-  gboolean is_recording;
+  gboolean takes_warm;
   guint n_waiting;
   guint64 hopeless_in;
 } BerthWaiterKind;

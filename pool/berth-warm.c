@@ -83,7 +83,8 @@ berth_warm_is_of (BerthWarm *self, const char *template_name, const char *tenant
 gboolean
 berth_warm_serves (BerthWarm *self, BerthRequest *request)
 {
-  return request->snapshot_name == NULL && g_str_equal (self->template_name, request->template_name)
+  return berth_request_takes_warm (request)
+         && g_str_equal (self->template_name, request->template_name)
          && (self->tenant_key == NULL || g_str_equal (self->tenant_key, request->tenant_key));
 }
 

@@ -24,11 +24,16 @@ add_options (GArray *all, BerthOptionSet set, BerthOptionValues *self)
   for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
     {
       gboolean is_list = table[i].kind == BERTH_OPTION_TEXTS;
+      gboolean is_flag = table[i].kind == BERTH_OPTION_FLAG;
       GOptionEntry entry = {
         .long_name = table[i].flag,
         .short_name = table[i].short_flag,
-        .arg = is_list ? G_OPTION_ARG_FILENAME_ARRAY : G_OPTION_ARG_FILENAME,
-        .arg_data = is_list ? (gpointer)&self->lists[i] : (gpointer)&self->texts[i],
+        .arg = is_list   ? G_OPTION_ARG_FILENAME_ARRAY
+               : is_flag ? G_OPTION_ARG_NONE
+                         : G_OPTION_ARG_FILENAME,
+        .arg_data = is_list   ? (gpointer)&self->lists[i]
+                    : is_flag ? (gpointer)&self->flags[i]
+                              : (gpointer)&self->texts[i],
         .description = table[i].help,
         .arg_description = table[i].metavar,
       };
@@ -108,6 +113,8 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
 
   if ((help->takes & BERTH_TAKES_SANDBOX) != 0)
     add_options (all, BERTH_OPTION_SET_SANDBOX, self);
+  if ((help->takes & (BERTH_TAKES_SANDBOX | BERTH_TAKES_EXEC)) == BERTH_TAKES_SANDBOX)
+    add_options (all, BERTH_OPTION_SET_SESSION, self);
   add_entries (all, help->takes, BERTH_TAKES_SANDBOX, wait);
   if ((help->takes & BERTH_TAKES_EXEC) != 0)
     add_options (all, BERTH_OPTION_SET_EXEC, self);
@@ -373,10 +380,12 @@ add_option (const BerthOptionValues *self, guint place, GVariantDict *dict, GErr
   g_autofree char *flag = option->short_flag != '\0' ? g_strdup_printf ("-%c", option->short_flag)
                                                      : g_strdup_printf ("--%s", option->flag);
   g_autofree char *problem = NULL;
-  GVariant *value;
+  GVariant *value = self->flags[place] ? g_variant_new_boolean (TRUE) : NULL;
 
-  if (!(self->lists[place] != NULL ? parse_list (option, flag, self->lists[place], &value, error)
-                                   : parse_text (option, flag, self->texts[place], &value, error)))
+  if (value == NULL
+      && !(self->lists[place] != NULL
+               ? parse_list (option, flag, self->lists[place], &value, error)
+               : parse_text (option, flag, self->texts[place], &value, error)))
     return FALSE;
   problem = berth_option_dup_problem (option, value);
   g_variant_dict_insert_value (dict, option->key, value);
@@ -392,7 +401,7 @@ add_given (const BerthOptionValues *self, BerthOptionSet set, GVariantDict *dict
 
   for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
     {
-      gboolean is_given = self->texts[i] != NULL || self->lists[i] != NULL;
+      gboolean is_given = self->texts[i] != NULL || self->lists[i] != NULL || self->flags[i];
 
       /* what -l names may be a file's language, too: berth-cli-source.c makes a template of it */
       if (is_given && (table[i].set & set) != 0 && strcmp (table[i].key, "template") != 0
@@ -420,7 +429,7 @@ berth_option_values_add_sandbox (const BerthOptionValues *self, GVariantDict *di
     }
   if (self->no_wait)
     g_variant_dict_insert (dict, "wait_ms", "x", (gint64)0);
-  return add_given (self, BERTH_OPTION_SET_SANDBOX, dict, error);
+  return add_given (self, BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, dict, error);
 }
 
 /**

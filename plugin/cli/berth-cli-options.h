@@ -35,6 +35,7 @@ typedef struct
   gboolean quiet;
   char *texts[BERTH_OPTION_COUNT];
   char **lists[BERTH_OPTION_COUNT];
+  gboolean flags[BERTH_OPTION_COUNT];
   gboolean no_wait;
   char *max_size;
   char **uploads;

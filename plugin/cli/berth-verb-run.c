@@ -39,7 +39,7 @@ const BerthVerbHelp berth_run_help = {
     "and the status is 125 where the program's would have been 0.\n\n"
     "--boot-log shows the VM's console on stderr while it boots, also with -q; a warm VM or a "
     "clone\n"
-    "does not boot, and nothing is shown then.\n\n"
+    "does not boot, and nothing is shown then: --cold has one boot.\n\n"
     "The answer comes when the program has ended and its output is complete. Its VM ends behind\n"
     "that, and counts until it is gone; --wait-gone waits for that, too.\n\n" EXIT_STATUS_HELP
     "\nExamples:\n"

@@ -14,7 +14,8 @@ const BerthVerbHelp berth_create_help = {
   = "Exit status: 0, 126 when berth is at capacity and you would not wait, 125 when it\n"
     "could not be made, 2 when the request is wrong.\n\nExamples:\n"
     "  id=$(berth create -l javascript --tenant acme --task 42)\n"
-    "  berth create --no-wait || echo 'all taken'",
+    "  berth create --no-wait || echo 'all taken'\n"
+    "  berth create --idle-timeout 30",
   .takes = BERTH_TAKES_SANDBOX | BERTH_TAKES_JSON,
   .max_arguments = 0,
 };

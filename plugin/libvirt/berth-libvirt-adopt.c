@@ -142,7 +142,10 @@ make_request (const BerthOwnDomain *domain)
                            mark->task, mark->uid, BERTH_REQUEST_WAIT_FOREVER, NULL);
 
   if (request != NULL)
-    request->is_session = TRUE;
+    {
+      request->is_session = TRUE;
+      request->idle_timeout_ms = mark->idle_timeout_ms;
+    }
   return request;
 }
 

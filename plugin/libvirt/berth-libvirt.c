@@ -331,6 +331,7 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
   g_autofree char *name = libvirt_make_snapshot_name (self, vm);
   g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+  gboolean boots;
 
   if (request != NULL && request->snapshot_name != NULL)
     {
@@ -343,10 +344,10 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
                      request->snapshot_name);
       return recording != NULL;
     }
-  out_plan->snapshot
-      = slot->mode == BERTH_START_RUN && berth_snapshot_stock_take_doubt (self->stock, name)
-            ? NULL
-            : libvirt_pick_snapshot (self, vm, template, name, images);
+  boots = slot->mode == BERTH_START_RUN
+          && ((request != NULL && request->is_cold)
+              || berth_snapshot_stock_take_doubt (self->stock, name));
+  out_plan->snapshot = boots ? NULL : libvirt_pick_snapshot (self, vm, template, name, images);
   if (slot->mode == BERTH_START_WARM && out_plan->snapshot == NULL)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "there is no snapshot of %s yet",

@@ -200,6 +200,7 @@ berth_machine_make_mark (BerthMachine *self)
   mark->tenant = request != NULL ? g_strdup (request->tenant) : NULL;
   mark->task = request != NULL ? g_strdup (request->task) : NULL;
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
+  mark->idle_timeout_ms = request != NULL ? request->idle_timeout_ms : 0;
   mark->created = self->created;
   return mark;
 }

@@ -33,7 +33,7 @@ struct _BerthManager
 /* BERTH_ERROR_INVALID: which templates there are */
 void berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error);
 /* A claimed VM becomes a sandbox of @uid. */
-BerthSandbox *berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, guint32 uid);
+BerthSandbox *berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request);
 /* Takes a sandbox out of use; what still wants it hears @reason. */
 void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason);
 /* (nullable): the sandbox, if @uid may use it */

@@ -53,21 +53,38 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
 {
   BerthManager *self = user_data;
   g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (sandbox));
-  g_autofree char *reason
-      = g_strdup_printf ("nobody used it for %" G_GINT64_FORMAT " s", self->config->idle_timeout_s);
+  g_autofree char *reason = g_strdup_printf (
+      "nobody used it for %g s", (double)berth_sandbox_get_idle_us (sandbox) / G_USEC_PER_SEC);
 
   berth_manager_bury (self, sandbox, reason);
   manager_end_vm (self, vm);
 }
 
 BerthSandbox *
-berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, guint32 uid)
+berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request)
 {
-  BerthSandbox *sandbox
-      = berth_sandbox_new (vm, self->host, uid, (guint)self->config->idle_timeout_s, idle_cb, self);
+  gint64 idle_us = request->idle_timeout_ms > 0
+                       ? request->idle_timeout_ms * G_GINT64_CONSTANT (1000)
+                       : self->config->idle_timeout_s * G_USEC_PER_SEC;
+  BerthSandbox *sandbox = berth_sandbox_new (vm, self->host, request->uid, idle_us, idle_cb, self);
 
   g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);
   return sandbox;
+}
+
+/* No caller keeps a place for longer than the administrator would let it stay unused. */
+static gboolean
+manager_check_idle (BerthManager *self, guint idle_timeout_ms, GError **error)
+{
+  gint64 most_s = self->config->idle_timeout_s;
+
+  if (idle_timeout_ms == 0 || most_s == 0 || idle_timeout_ms <= most_s * 1000)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "an idle timeout of %g s is more than the %" G_GINT64_FORMAT
+               " s that this berthd allows: give less, or have idle_timeout_s raised",
+               idle_timeout_ms / 1000.0, most_s);
+  return FALSE;
 }
 
 static BerthRequest *
@@ -75,6 +92,7 @@ manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GE
 {
   const char *name = options->template_name != NULL ? options->template_name : TEMPLATE_DEFAULT;
   BerthTemplate *template = g_hash_table_lookup (self->templates, name);
+  BerthRequest *request;
   guint memory_mb;
 
   if (template == NULL)
@@ -91,8 +109,17 @@ manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GE
                    MEMORY_MIN_MB);
       return NULL;
     }
-  return berth_request_new (name, memory_mb, berth_template_get_vcpus (template), options->tenant,
-                            options->task, options->uid, options->wait_us, error);
+  if (!manager_check_idle (self, options->idle_timeout_ms, error))
+    return NULL;
+  request
+      = berth_request_new (name, memory_mb, berth_template_get_vcpus (template), options->tenant,
+                           options->task, options->uid, options->wait_us, error);
+  if (request == NULL)
+    return NULL;
+  request->is_cold = options->is_cold;
+  request->idle_timeout_ms = options->idle_timeout_ms;
+  request->boot_log = options->boot_log != NULL ? g_object_ref (options->boot_log) : NULL;
+  return request;
 }
 
 /* ---- create ---- */
@@ -162,7 +189,7 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  sandbox = berth_manager_add_sandbox (self, vm, call->request->uid);
+  sandbox = berth_manager_add_sandbox (self, vm, call->request);
   created = g_new0 (Created, 1);
   created->sandbox = g_object_ref (sandbox);
   created->start = berth_host_get_start_name (self->host, vm);
@@ -189,7 +216,6 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
       return;
     }
   request->is_session = is_session;
-  request->boot_log = options->boot_log != NULL ? g_object_ref (options->boot_log) : NULL;
   call = g_new0 (CreateCall, 1);
   call->manager = self;
   call->cancellable = cancellable;

@@ -196,7 +196,7 @@ found_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
 
   berth_pool_adopt (self->pool, vm, request);
   if (request != NULL)
-    berth_manager_add_sandbox (self, vm, request->uid);
+    berth_manager_add_sandbox (self, vm, request);
 }
 
 /* Now all is counted that there is: the gate opens. */

@@ -10,7 +10,7 @@ struct _BerthSandbox
   BerthVm *vm;
   BerthHost *host;
   guint32 uid;
-  guint idle_timeout_s;
+  gint64 idle_us; /* 0: nobody minds */
   guint idle_id;
   guint exec_count;
   GQueue waiting; /* GTask (owned), their data a box with the BerthExec */
@@ -67,13 +67,12 @@ static void
 sandbox_watch_idle (BerthSandbox *self)
 {
   g_clear_handle_id (&self->idle_id, g_source_remove);
-  if (self->idle_timeout_s > 0 && !self->is_busy && self->files == 0 && self->close_reason == NULL)
-    self->idle_id
-        = berth_host_add_timer (self->host, self->idle_timeout_s * G_USEC_PER_SEC, idle_cb, self);
+  if (self->idle_us > 0 && !self->is_busy && self->files == 0 && self->close_reason == NULL)
+    self->idle_id = berth_host_add_timer (self->host, self->idle_us, idle_cb, self);
 }
 
 BerthSandbox *
-berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, guint idle_timeout_s,
+berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, gint64 idle_us,
                    BerthSandboxIdleFunc idle_func, gpointer user_data)
 {
   BerthSandbox *self = g_object_new (BERTH_TYPE_SANDBOX, NULL);
@@ -81,7 +80,7 @@ berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, guint idle_timeout
   self->vm = g_object_ref (vm);
   self->host = g_object_ref (host);
   self->uid = uid;
-  self->idle_timeout_s = idle_timeout_s;
+  self->idle_us = idle_us;
   self->idle_func = idle_func;
   self->idle_data = user_data;
   sandbox_watch_idle (self);
@@ -112,6 +111,12 @@ guint32
 berth_sandbox_get_uid (BerthSandbox *self)
 {
   return self->uid;
+}
+
+gint64
+berth_sandbox_get_idle_us (BerthSandbox *self)
+{
+  return self->idle_us;
 }
 
 guint

@@ -12,8 +12,9 @@ G_DECLARE_FINAL_TYPE (BerthSandbox, berth_sandbox, BERTH, SANDBOX, GObject)
 /* Nobody used the sandbox for its idle time. */
 typedef void (*BerthSandboxIdleFunc) (BerthSandbox *self, gpointer user_data);
 
-/* @vm is claimed and up. Main context, as are all calls. */
-BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, guint idle_timeout_s,
+/* @vm is claimed and up; @idle_us: how long nobody may use it, 0 for ever. Main context, as are all
+ * calls. */
+BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, gint64 idle_us,
                                  BerthSandboxIdleFunc idle_func, gpointer user_data);
 /* How it was made, which its first exec's result tells. @start: as of BerthResult, static */
 void
@@ -24,6 +25,7 @@ void berth_sandbox_close (BerthSandbox *self, const char *reason);
 const char *berth_sandbox_get_id (BerthSandbox *self);
 BerthVm *berth_sandbox_get_vm (BerthSandbox *self);
 guint32 berth_sandbox_get_uid (BerthSandbox *self);
+gint64 berth_sandbox_get_idle_us (BerthSandbox *self);
 guint berth_sandbox_get_exec_count (BerthSandbox *self); /* finished ones */
 gboolean berth_sandbox_is_closed (BerthSandbox *self);
 

@@ -45,3 +45,6 @@
 /* Memory of one sandbox that can be named at all: 16 TiB; MiB */
 #define BERTH_LIMIT_MEMORY_MB (16u * 1024 * 1024)
 #define BERTH_LIMIT_MEMORY_MIN_MB 128u
+/* what a caller may ask of how long nobody uses a session */
+#define BERTH_LIMIT_IDLE_MIN_MS (10u * 1000)
+#define BERTH_LIMIT_IDLE_MAX_MS (3600u * 1000)

@@ -14,8 +14,10 @@ G_BEGIN_DECLS
  * @task: (nullable): for what
  * @uid: the Unix user that the sandbox will belong to
  * @wait_us: as in #BerthRequest
+ * @is_cold: its VM boots: it is no warm one and no clone
  * @boot_log: (nullable): a #GUnixOutputStream that gets the console of a cold boot, and is closed
  * @ends_with_caller: of a create: the VM does not outlive berthd, as that of a run
+ * @idle_timeout_ms: of a create: how long nobody may use it; 0: the administrator's setting
  * @waits_gone: of a run: it is answered after its VM is gone
  *
  * What a sandbox is made by. Borrowed for the call.
@@ -28,8 +30,10 @@ typedef struct
   const char *task;
   guint32 uid;
   gint64 wait_us;
+  gboolean is_cold;
   GOutputStream *boot_log;
   gboolean ends_with_caller;
+  guint idle_timeout_ms;
   gboolean waits_gone;
 } BerthSandboxOptions;
 

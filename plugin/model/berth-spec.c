@@ -38,6 +38,8 @@ struct _BerthSpec
   guint memory_mb;
   gint64 wait_ms;
   gboolean attached;
+  guint idle_timeout_ms;
+  gboolean cold;
   gboolean wait_gone;
   int boot_log; /* the next request's, -1 for none */
 };
@@ -52,6 +54,8 @@ enum
   PROP_TASK,
   PROP_WAIT_MS,
   PROP_ATTACHED,
+  PROP_IDLE_TIMEOUT_MS,
+  PROP_COLD,
   PROP_WAIT_GONE,
   N_PROPS,
 };
@@ -101,6 +105,12 @@ berth_spec_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_ATTACHED:
       g_value_set_boolean (value, self->attached);
       break;
+    case PROP_IDLE_TIMEOUT_MS:
+      g_value_set_uint (value, self->idle_timeout_ms);
+      break;
+    case PROP_COLD:
+      g_value_set_boolean (value, self->cold);
+      break;
     case PROP_WAIT_GONE:
       g_value_set_boolean (value, self->wait_gone);
       break;
@@ -140,6 +150,12 @@ berth_spec_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_ATTACHED:
       self->attached = g_value_get_boolean (value);
+      break;
+    case PROP_IDLE_TIMEOUT_MS:
+      self->idle_timeout_ms = g_value_get_uint (value);
+      break;
+    case PROP_COLD:
+      self->cold = g_value_get_boolean (value);
       break;
     case PROP_WAIT_GONE:
       self->wait_gone = g_value_get_boolean (value);
@@ -220,6 +236,21 @@ berth_spec_class_init (BerthSpecClass *klass)
    * the client is freed, its process dies, or berthd is restarted.
    */
   properties[PROP_ATTACHED] = g_param_spec_boolean ("attached", NULL, NULL, FALSE, flags);
+  /**
+   * BerthSpec:idle-timeout-ms: (setter set_idle_timeout_ms)
+   *
+   * After how many milliseconds a sandbox that is created ends when nobody uses it, 10,000 at
+   * least and no more than berthd's own setting, idle_timeout_s, which 0 stands for.
+   */
+  properties[PROP_IDLE_TIMEOUT_MS]
+      = g_param_spec_uint ("idle-timeout-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
+  /**
+   * BerthSpec:cold: (setter set_cold)
+   *
+   * Whether the sandbox's VM boots, where a warm one or a clone would be there sooner:
+   * [method@Spec.open_boot_log] has the whole boot then.
+   */
+  properties[PROP_COLD] = g_param_spec_boolean ("cold", NULL, NULL, FALSE, flags);
   /**
    * BerthSpec:wait-gone: (setter set_wait_gone)
    *
@@ -317,6 +348,32 @@ berth_spec_set_attached (BerthSpec *self, gboolean attached)
 }
 
 /**
+ * berth_spec_set_idle_timeout_ms: (set-property idle-timeout-ms)
+ * @self: a spec
+ * @idle_timeout_ms: milliseconds; 0 for berthd's own setting
+ *
+ * Sets [property@Spec:idle-timeout-ms].
+ */
+void
+berth_spec_set_idle_timeout_ms (BerthSpec *self, guint idle_timeout_ms)
+{
+  g_object_set (self, "idle-timeout-ms", idle_timeout_ms, NULL);
+}
+
+/**
+ * berth_spec_set_cold: (set-property cold)
+ * @self: a spec
+ * @cold: whether the VM boots
+ *
+ * Sets [property@Spec:cold].
+ */
+void
+berth_spec_set_cold (BerthSpec *self, gboolean cold)
+{
+  g_object_set (self, "cold", cold, NULL);
+}
+
+/**
  * berth_spec_set_wait_gone: (set-property wait-gone)
  * @self: a spec
  * @wait_gone: whether a run is answered after its VM is gone
@@ -334,7 +391,8 @@ berth_spec_set_wait_gone (BerthSpec *self, gboolean wait_gone)
  * @self: a spec
  *
  * What the VM of the next request with @self writes to its console while it boots, printable
- * characters only. It is empty where a warm VM or a clone serves: those do not boot. It ends with
+ * characters only. It is empty where a warm VM or a clone serves: those do not boot, and
+ * [property@Spec:cold] asks for one that does. It ends with
  * the boot, or with a request that is answered without one; a reader who is slow has ten seconds
  * more. Read it while the request waits.
  *

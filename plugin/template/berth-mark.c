@@ -10,6 +10,7 @@
 #include "berth-template.h"
 
 #define MARK_ELEMENT "vm"
+#define IDLE_ATTRIBUTE "idle-timeout-ms"
 #define MAX_CHARACTERS 256 /* of an attribute */
 #define MARK_PATH "mark"   /* what errors call it; the caller knows the domain's name */
 
@@ -150,6 +151,12 @@ berth_mark_to_node (const BerthMark *self, xmlDoc *doc)
 
       berth_xml_set (node, "uid", uid);
     }
+  if (self->idle_timeout_ms > 0)
+    {
+      g_autofree char *idle = g_strdup_printf ("%u", self->idle_timeout_ms);
+
+      berth_xml_set (node, IDLE_ATTRIBUTE, idle);
+    }
 
   g_autofree char *created = g_strdup_printf ("%" G_GINT64_FORMAT, self->created);
   berth_xml_set (node, "created", created);
@@ -235,11 +242,19 @@ read_numbers (BerthMark *self, const xmlNode *node, GError **error)
 {
   g_autofree char *uid = berth_xml_dup_attribute (node, "uid");
   g_autofree char *created = berth_xml_dup_attribute (node, "created");
+  g_autofree char *idle = berth_xml_dup_attribute (node, IDLE_ATTRIBUTE);
   guint64 uid_number = G_MAXUINT32;
+  guint64 idle_number = 0;
 
   if (uid != NULL && !g_ascii_string_to_unsigned (uid, 10, 0, G_MAXUINT32, &uid_number, NULL))
     {
       berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node, "uid must be a user's number");
+      return FALSE;
+    }
+  if (idle != NULL && !g_ascii_string_to_unsigned (idle, 10, 1, G_MAXUINT32, &idle_number, NULL))
+    {
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
+                           IDLE_ATTRIBUTE " must be a number of milliseconds");
       return FALSE;
     }
   if (created == NULL
@@ -251,6 +266,7 @@ read_numbers (BerthMark *self, const xmlNode *node, GError **error)
     }
 
   self->uid = (guint32)uid_number;
+  self->idle_timeout_ms = (guint32)idle_number;
   return TRUE;
 }
 

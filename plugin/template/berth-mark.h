@@ -29,6 +29,7 @@ G_BEGIN_DECLS
  * @tenant: (nullable): of the request that it serves
  * @task: (nullable): the same
  * @uid: the Unix user that it serves, G_MAXUINT32 for none
+ * @idle_timeout_ms: of a session whose maker asked for one; 0 for the usual
  * @created: Unix time in seconds
  */
 typedef struct
@@ -42,6 +43,7 @@ typedef struct
   char *tenant;
   char *task;
   guint32 uid;
+  guint32 idle_timeout_ms;
   gint64 created;
 } BerthMark;
 

@@ -359,6 +359,9 @@ def test_mistakes_are_found_before_berthd_is_asked(d):
         ("run", " \n\t"): "code",
         ("run", "-l", "python", "-t", "0", "x"): "-t",
         ("run", "-t", "86401", "x"): "-t",
+        ("create", "--idle-timeout", "9.9"): "--idle-timeout '9.9': give 10 to 3600 seconds",
+        ("create", "--idle-timeout", "3601"): "--idle-timeout '3601': give 10 to 3600 seconds",
+        ("run", "--idle-timeout", "20", "x"): "--idle-timeout",
         ("run", "-t", "soon", "x"): "-t",
         ("run", "-t", "nan", "x"): "-t",
         ("run", "-m", "127", "x"): "-m",
@@ -615,6 +618,27 @@ def test_pool_verbs(_):
             status, out, err = d.berth("pool", *wrong)
             same((status, out), (2, ""))
             one_line(err)
+
+
+def test_cold_takes_no_warm_vm(_):
+    with Daemon("--snapshot-scope", "shared", "--max-vms", "3", "--warm", "shell=1") as d:
+        def warm():
+            return d.json("status")[1]["templates"]["shell"]["warm"]
+        until(lambda: warm() == 1)
+        same(d.json(*SHELL, "--cold", "true")[1]["start"], "cold")
+        same(warm(), 1)
+        same(d.json(*SHELL, "true")[1]["start"], "warm")
+        until(lambda: warm() == 1)
+        status, out, err = d.berth("create", "--idle-timeout", "300.5")
+        same((status, out), (2, ""))
+        one_line(err, "300.5 s is more than the 300 s")
+        session = d.berth("create", "-l", "shell", "--cold", "--idle-timeout", "10")[1].strip()
+        same(d.json("exec", session, "true")[1]["start"], "cold")
+        same(warm(), 1)
+        # at capacity, too, and its own template's warm VM makes room for it
+        others = [d.berth("create", "-l", "shell", "--cold")[1].strip() for _ in range(2)]
+        same(warm(), 0)
+        same(d.berth("destroy", session, *others)[0], 0)
 
 
 def test_template_verbs(_):

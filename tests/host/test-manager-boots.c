@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What boots tell the manager of a snapshot that could not be made: the real manager on a host
  * without VMs, whose clock stands still. */
+#include <string.h>
+
 #include "fake-host.h"
 #include "plugin/manager/berth-manager.h"
 #include "pool/berth-error.h"
@@ -61,6 +63,17 @@ world_tear_down (World *world, gconstpointer data)
   g_clear_object (&world->host);
 }
 
+/* (transfer full) (nullable): the id of a new sandbox */
+static char *
+create (World *world, const BerthSandboxOptions *options, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_manager_create_vm_async (world->manager, options, NULL, result_cb, world);
+  result = wait_for_result (world);
+  return berth_manager_create_vm_finish (world->manager, result, error);
+}
+
 /* another size than the template's: it boots, whatever snapshots there are */
 static gboolean
 boot (World *world)
@@ -68,15 +81,11 @@ boot (World *world)
   const BerthSandboxOptions options
       = { .template_name = "python", .memory_mb = 320, .wait_us = BERTH_REQUEST_WAIT_FOREVER };
   g_autoptr (GAsyncResult) result = NULL;
-  g_autofree char *id = NULL;
+  g_autofree char *id = create (world, &options, NULL);
 
-  berth_manager_create_vm_async (world->manager, &options, NULL, result_cb, world);
-  result = wait_for_result (world);
-  id = berth_manager_create_vm_finish (world->manager, result, NULL);
   if (id == NULL)
     return FALSE;
   berth_manager_destroy_vm_async (world->manager, id, 0, NULL, result_cb, world);
-  g_clear_object (&result);
   result = wait_for_result (world);
   g_assert_true (berth_manager_destroy_vm_finish (world->manager, result, NULL, NULL));
   return TRUE;
@@ -171,6 +180,70 @@ test_success_after_failure (World *world, gconstpointer data)
   wait_for_snapshot (world, "valid");
 }
 
+/* (nullable): why the sandbox is gone */
+static char *
+dup_end (World *world, const char *id)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) code = g_bytes_new_static ("true", 4);
+  g_autoptr (BerthResult) end = NULL;
+
+  berth_manager_exec_async (world->manager, id, 0, berth_exec_new (code), NULL, result_cb, world);
+  result = wait_for_result (world);
+  end = berth_manager_exec_finish (world->manager, result, &error);
+  return g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE) ? g_strdup (error->message) : NULL;
+}
+
+/* A sandbox's own idle time, and the administrator's for the others. */
+static void
+test_idle_time_of_its_own (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = { .template_name = "python",
+                                  .memory_mb = 320,
+                                  .wait_us = BERTH_REQUEST_WAIT_FOREVER,
+                                  .idle_timeout_ms = 20500 };
+  g_autofree char *own = create (world, &options, NULL);
+  g_autofree char *usual = NULL;
+  g_autofree char *end = NULL;
+
+  options.idle_timeout_ms = 0;
+  usual = create (world, &options, NULL);
+  fake_host_advance (world->host, 20 * G_TIME_SPAN_SECOND);
+  g_assert_null (dup_end (world, own));
+  fake_host_advance (world->host, 20 * G_TIME_SPAN_SECOND);
+  g_assert_null (dup_end (world, own)); /* it was used, so its time has begun anew */
+  fake_host_advance (world->host, 21 * G_TIME_SPAN_SECOND);
+  end = dup_end (world, own);
+  g_assert_nonnull (end);
+  g_assert_nonnull (strstr (end, "nobody used it for 20.5 s"));
+  g_assert_null (dup_end (world, usual));
+  fake_host_advance (world->host, 300 * G_TIME_SPAN_SECOND);
+  g_clear_pointer (&end, g_free);
+  end = dup_end (world, usual);
+  g_assert_nonnull (end);
+  g_assert_nonnull (strstr (end, "nobody used it for 300 s"));
+}
+
+static void
+test_idle_time_beyond_the_administrators (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = { .template_name = "python",
+                                  .memory_mb = 320,
+                                  .wait_us = BERTH_REQUEST_WAIT_FOREVER,
+                                  .idle_timeout_ms = 300 * 1000 };
+  g_autofree char *longest = create (world, &options, NULL);
+  g_autofree char *too_long = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_nonnull (longest);
+  options.idle_timeout_ms++;
+  too_long = create (world, &options, &error);
+  g_assert_null (too_long);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, "300.001 s is more than the 300 s"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -182,5 +255,7 @@ main (int argc, char **argv)
   ADD ("success-ends-the-back-off", test_success_ends_the_back_off);
   ADD ("success-is-believed-once", test_success_is_believed_once);
   ADD ("success-after-failure", test_success_after_failure);
+  ADD ("idle-time-of-its-own", test_idle_time_of_its_own);
+  ADD ("idle-time-beyond-the-administrators", test_idle_time_beyond_the_administrators);
   return g_test_run ();
 }

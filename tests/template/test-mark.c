@@ -20,6 +20,7 @@ assert_equal (const BerthMark *a, const BerthMark *b)
   g_assert_cmpstr (a->tenant, ==, b->tenant);
   g_assert_cmpstr (a->task, ==, b->task);
   g_assert_cmpuint (a->uid, ==, b->uid);
+  g_assert_cmpuint (a->idle_timeout_ms, ==, b->idle_timeout_ms);
   g_assert_cmpint (a->created, ==, b->created);
 }
 
@@ -36,11 +37,11 @@ is_valid_by_schema (const char *xml)
 }
 
 static const BerthMark marks[] = {
-  { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0 },
+  { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0, 0 },
   { "<&>\"'/]]>--", "0123456789abcdef0123456789abcdef", "my-own-template-2", "javascript",
-    "python-1a2b.3", "session", "acme_Corp-1", "42", 0, G_MAXINT64 },
+    "python-1a2b.3", "session", "acme_Corp-1", "42", 0, 10000, G_MAXINT64 },
   { "h\xc3\xb6st\xe2\x98\x83 \xf0\x9f\x9b\xb6 &amp; %s", "a-b_c", "x", "shell", "s", "warm", NULL,
-    "-", G_MAXUINT32 - 1, G_MININT64 },
+    "-", G_MAXUINT32 - 1, G_MAXUINT32, G_MININT64 },
 };
 
 static void
@@ -68,9 +69,17 @@ test_round_trip (void)
 static void
 test_nasty_text_is_cleaned (void)
 {
-  BerthMark mark = {
-    "a\x01\n\t\x7f\xff\xef\xbf\xbf", "a", "py\nthon", NULL, NULL, "warm", "x\r\ny", "\x1b[31m", 1, 2
-  };
+  BerthMark mark = { "a\x01\n\t\x7f\xff\xef\xbf\xbf",
+                     "a",
+                     "py\nthon",
+                     NULL,
+                     NULL,
+                     "warm",
+                     "x\r\ny",
+                     "\x1b[31m",
+                     1,
+                     0,
+                     2 };
   g_autofree char *xml = berth_mark_to_xml (&mark);
   g_autofree char *title = berth_mark_to_title (&mark);
   g_autoptr (xmlDoc) doc = berth_xml_parse (xml, strlen (xml), "mark", NULL);
@@ -83,7 +92,7 @@ test_nasty_text_is_cleaned (void)
 static void
 test_title (void)
 {
-  BerthMark mark = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1, 2 };
+  BerthMark mark = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1, 0, 2 };
   g_autofree char *warm = berth_mark_to_title (&mark);
   g_autofree char *both = NULL;
   g_autofree char *task = NULL;
