@@ -15,9 +15,6 @@
 
 /* The next interpreter is loaded when the host had time to take the last one's result. */
 #define STANDBY_AFTER_US (100u * 1000u)
-#define TEXT_OF_(number) #number
-#define TEXT_OF(number) TEXT_OF_ (number)
-#define NO_VERSION "no version in common: the agent has " TEXT_OF (BERTH_PROTOCOL_VERSION)
 /* A process that can't be killed must not keep the host waiting. */
 #define RESET_LIMIT_US (2u * 1000u * 1000u)
 
@@ -55,13 +52,23 @@ agent_break (BerthAgent *self, const char *text)
     agent_send_error (self, 0, BERTH_AGENT_ERROR_PROTOCOL, text);
 }
 
+/* In common with the host that has said HELLO; 0: none */
+static uint32_t
+agent_find_version (const BerthAgent *self)
+{
+  uint32_t newest = self->hello.version_max < BERTH_PROTOCOL_VERSION ? self->hello.version_max
+                                                                     : BERTH_PROTOCOL_VERSION;
+
+  return newest >= self->hello.version_min && newest >= BERTH_PROTOCOL_OLDEST ? newest : 0;
+}
+
 static void
-agent_answer_hello (BerthAgent *self)
+agent_send_hello_reply (BerthAgent *self, uint32_t version)
 {
   bool is_ready = berth_agent_standby_is_loaded (&self->standby)
                   || berth_agent_sessions_has (&self->sessions, self->config.language);
   BerthHelloReply reply = {
-    .version = BERTH_PROTOCOL_VERSION,
+    .version = version,
     .flags = (is_ready ? BERTH_HELLO_READY : 0)
              | (self->config.identities > 0 ? BERTH_HELLO_IDENTIFIED : 0),
     .boot_us = self->boot_us,
@@ -71,11 +78,17 @@ agent_answer_hello (BerthAgent *self)
 
   memcpy (reply.magic, BERTH_PROTOCOL_MAGIC, sizeof reply.magic);
   memcpy (reply.nonce, self->hello.nonce, sizeof reply.nonce);
+  berth_agent_channel_send (&self->channel, BERTH_FRAME_HELLO_REPLY, self->hello_request, &reply,
+                            sizeof reply);
+}
+
+static void
+agent_answer_hello (BerthAgent *self)
+{
   berth_agent_timer_disarm (&self->loop, &self->reset_limit);
   self->is_resetting = false;
   self->is_talking = true;
-  berth_agent_channel_send (&self->channel, BERTH_FRAME_HELLO_REPLY, self->hello_request, &reply,
-                            sizeof reply);
+  agent_send_hello_reply (self, agent_find_version (self));
   berth_agent_channel_resume (&self->channel);
 }
 
@@ -102,11 +115,10 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
   self->hello_request = request;
   berth_agent_channel_drop_output (&self->channel);
   berth_agent_transfers_end (&self->transfers);
-  if (self->hello.version_min > BERTH_PROTOCOL_VERSION
-      || self->hello.version_max < BERTH_PROTOCOL_VERSION)
+  if (agent_find_version (self) == 0)
     {
       agent_break (self, NULL);
-      agent_send_error (self, 0, BERTH_AGENT_ERROR_VERSION, NO_VERSION);
+      agent_send_hello_reply (self, BERTH_PROTOCOL_VERSION);
       return;
     }
   if (!(self->hello.flags & BERTH_HELLO_RESET))

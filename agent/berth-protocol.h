@@ -25,6 +25,12 @@
  * not know how the last connection ended therefore sends BERTH_PROTOCOL_PADDING zero bytes first,
  * which end any frame and begin none (an ERROR in front of the HELLO_REPLY may be the answer).
  *
+ * Versions. What the older of two sides would not understand makes a new version. Both then speak
+ * the newest that both know, which the HELLO_REPLY says; an agent that has none in common with the
+ * host says its own there, and waits for the next HELLO. A host sends nothing of a version that is
+ * newer than the agent's: images are older than berthd from its upgrade until they are built again.
+ *   3: BERTH_EXEC_MODULE, BERTH_EXEC_COMMONJS, the folder of an EXEC
+ *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
  * ends with the exec if that is ended by a process exit, a signal, the time limit, KILL or the
@@ -71,7 +77,8 @@
  * credit, and the agent's DONE comes after the DATA. KILL withdraws one: its end is then DONE, if
  * it was done before, or ERROR. All of a connection's end with it and leave nothing behind. */
 
-#define BERTH_PROTOCOL_VERSION 2u
+#define BERTH_PROTOCOL_VERSION 3u
+#define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
 #define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
 #define BERTH_PROTOCOL_MAGIC_SIZE 8u
@@ -138,7 +145,6 @@ typedef enum
 typedef enum
 {
   BERTH_AGENT_ERROR_PROTOCOL = 1, /* a frame broke a rule; request 0 */
-  BERTH_AGENT_ERROR_VERSION = 2,  /* no version in common */
   BERTH_AGENT_ERROR_INVALID = 3,  /* the request itself is wrong */
   BERTH_AGENT_ERROR_BUSY = 4,     /* an exec is running */
   BERTH_AGENT_ERROR_LANGUAGE = 5, /* no interpreter for it in this guest */
@@ -176,7 +182,7 @@ typedef struct __attribute__ ((packed))
 typedef struct __attribute__ ((packed))
 {
   uint8_t magic[BERTH_PROTOCOL_MAGIC_SIZE];
-  uint32_t version; /* the one that both speak from here on */
+  uint32_t version; /* the one that both speak from here on; else the agent's own, see Versions */
   uint32_t flags;
   uint8_t nonce[BERTH_PROTOCOL_NONCE_SIZE]; /* the host's own, returned */
   uint64_t boot_us;                         /* CLOCK_BOOTTIME when the agent's main loop began */

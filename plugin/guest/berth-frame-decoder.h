@@ -21,14 +21,12 @@ GQuark berth_protocol_error_quark (void);
  * BerthProtocolError:
  * @BERTH_PROTOCOL_ERROR_TRUNCATED: a payload is shorter than its type needs, or longer
  * @BERTH_PROTOCOL_ERROR_TOO_LARGE: a length out of bounds, or a stream beyond its credit
- * @BERTH_PROTOCOL_ERROR_VERSION: no version in common
  * @BERTH_PROTOCOL_ERROR_UNEXPECTED: a frame that nothing called for
  */
 typedef enum
 {
   BERTH_PROTOCOL_ERROR_TRUNCATED,
   BERTH_PROTOCOL_ERROR_TOO_LARGE,
-  BERTH_PROTOCOL_ERROR_VERSION,
   BERTH_PROTOCOL_ERROR_UNEXPECTED,
 } BerthProtocolError;
 

@@ -137,6 +137,16 @@ exec_get_flags (const BerthExec *exec, BerthLanguage language)
   return flags;
 }
 
+guint32
+berth_guest_exec_get_version (const BerthExec *exec, BerthLanguage language)
+{
+  const guint32 kinds = BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS;
+
+  if (exec->workdir != NULL || exec_get_flags (exec, language) & kinds)
+    return 3;
+  return BERTH_PROTOCOL_OLDEST;
+}
+
 static void
 exec_send_request (BerthGuestExec *self, BerthLanguage language)
 {

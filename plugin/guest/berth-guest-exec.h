@@ -15,6 +15,8 @@ typedef struct _BerthGuestExec BerthGuestExec;
 typedef void (*BerthGuestExecDoneFunc) (BerthGuestExec *self, BerthResult *result, GError *error,
                                         gpointer user_data);
 
+/* Of the protocol, which an agent has to speak to understand @exec */
+guint32 berth_guest_exec_get_version (const BerthExec *exec, BerthLanguage language);
 /* Sends the request. Takes over @exec; @channel must outlive it. */
 BerthGuestExec *
 berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,

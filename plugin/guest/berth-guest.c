@@ -40,6 +40,7 @@ struct _BerthGuest
   guint32 last_request;
   guint unasked;
   gboolean is_greeted;
+  guint32 version; /* that the agent speaks with us */
   gboolean was_identified;
   guint64 boot_us;
   guint64 ready_us;
@@ -223,6 +224,21 @@ agent_count_unasked (BerthGuest *self, GError **error)
   return FALSE;
 }
 
+/* An image that is older than berthd serves as far as its agent knows what it is asked. */
+static gboolean
+agent_check_version (guint32 version, guint32 needed, GError **error)
+{
+  const char *age = version < needed ? "an older" : "a newer";
+
+  if (version >= needed && version <= BERTH_PROTOCOL_VERSION)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+               "the image was built for %s berth (agent protocol %u, this berthd speaks %u): build "
+               "the image again with images/build",
+               age, version, BERTH_PROTOCOL_VERSION);
+  return FALSE;
+}
+
 static gboolean
 agent_take_hello (BerthGuest *self, const BerthFrame *frame, GError **error)
 {
@@ -231,14 +247,10 @@ agent_take_hello (BerthGuest *self, const BerthFrame *frame, GError **error)
   if (agent_find_pending (self, frame->type, frame->request) == NULL)
     return agent_count_unasked (self, error); /* too late for its call, perhaps */
   memcpy (&reply, frame->payload, sizeof reply);
-  if (reply.version != BERTH_PROTOCOL_VERSION)
-    {
-      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_VERSION,
-                   "the guest's agent speaks version %u, berth %u: build the image again",
-                   reply.version, BERTH_PROTOCOL_VERSION);
-      return FALSE;
-    }
+  if (!agent_check_version (reply.version, BERTH_PROTOCOL_OLDEST, error))
+    return FALSE;
   self->is_greeted = TRUE;
+  self->version = reply.version;
   self->boot_us = reply.boot_us;
   if (reply.flags & BERTH_HELLO_READY)
     self->ready_us = MAX (reply.ready_us, 1);
@@ -409,7 +421,7 @@ berth_guest_hello_async (BerthGuest *self, gboolean is_reset, guint timeout_ms,
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   BerthHello hello = {
-    .version_min = BERTH_PROTOCOL_VERSION,
+    .version_min = 1, /* whichever it has, it tells */
     .version_max = BERTH_PROTOCOL_VERSION,
     .flags = is_reset ? BERTH_HELLO_RESET : 0,
   };
@@ -533,6 +545,7 @@ berth_guest_exec_async (BerthGuest *self, BerthExec *exec, BerthLanguage languag
 {
   g_autoptr (BerthExec) owned = exec;
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  GError *error = NULL;
 
   g_task_set_source_tag (task, berth_guest_exec_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
@@ -543,6 +556,11 @@ berth_guest_exec_async (BerthGuest *self, BerthExec *exec, BerthLanguage languag
       g_task_return_new_error (
           task, BERTH_ERROR, self->exec != NULL ? BERTH_ERROR_INTERNAL : BERTH_ERROR_GONE,
           self->exec != NULL ? "the guest is running code already" : "the VM is gone");
+      return;
+    }
+  if (!agent_check_version (self->version, berth_guest_exec_get_version (owned, language), &error))
+    {
+      g_task_return_error (task, error);
       return;
     }
   g_task_set_task_data (task, GUINT_TO_POINTER (++self->last_request), NULL);

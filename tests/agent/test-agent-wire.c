@@ -22,17 +22,34 @@ test_hello (AgentPeer *peer, gconstpointer data)
   agent_peer_ping (peer);
 }
 
-static void
-test_hello_version (AgentPeer *peer, gconstpointer data)
+static guint32
+answered_version (AgentPeer *peer, guint32 min, guint32 max)
 {
-  BerthHello hello
-      = { .version_min = BERTH_PROTOCOL_VERSION + 1, .version_max = BERTH_PROTOCOL_VERSION + 7 };
+  BerthHello hello = { .version_min = min, .version_max = max };
+  BerthHelloReply reply;
   AgentFrame frame;
 
   memcpy (hello.magic, BERTH_PROTOCOL_MAGIC, sizeof hello.magic);
   agent_peer_send (peer, BERTH_FRAME_HELLO, 1, &hello, sizeof hello);
-  agent_peer_expect (peer, 0, BERTH_FRAME_ERROR, &frame);
-  g_assert_cmpuint (berth_le32_read (frame.payload), ==, BERTH_AGENT_ERROR_VERSION);
+  agent_peer_expect (peer, 1, BERTH_FRAME_HELLO_REPLY, &frame);
+  memcpy (&reply, frame.payload, sizeof reply);
+  return reply.version;
+}
+
+/* The newest that both have; with none in common the agent tells its own, and nothing is begun. */
+static void
+test_hello_version (AgentPeer *peer, gconstpointer data)
+{
+  const guint32 own = BERTH_PROTOCOL_VERSION, oldest = BERTH_PROTOCOL_OLDEST;
+  const guint64 cookie = 5;
+
+  g_assert_cmpuint (answered_version (peer, 1, own), ==, own);
+  g_assert_cmpuint (answered_version (peer, 1, own + 1), ==, own);
+  g_assert_cmpuint (answered_version (peer, oldest, oldest), ==, oldest);
+  agent_peer_ping (peer);
+  g_assert_cmpuint (answered_version (peer, own + 1, own + 7), ==, own);
+  agent_peer_send (peer, BERTH_FRAME_PING, 2, &cookie, sizeof cookie);
+  g_assert_cmpuint (answered_version (peer, 1, oldest - 1), ==, own);
   agent_peer_hello (peer, 0);
   agent_peer_ping (peer);
 }

@@ -381,16 +381,75 @@ test_wrong_clock_is_refused (Fixture *fixture, gconstpointer data)
 }
 
 static void
+assert_refused (const GError *error, const char *age, guint version)
+{
+  g_autofree char *text = g_strdup_printf ("the image was built for %s berth (agent protocol %u, "
+                                           "this berthd speaks %u): build the image "
+                                           "again with images/build",
+                                           age, version, BERTH_PROTOCOL_VERSION);
+
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
+  g_assert_cmpstr (error->message, ==, text);
+}
+
+/* @data: the version of an agent that has none in common with this host */
+static void
 test_other_version_is_refused (Fixture *fixture, gconstpointer data)
 {
-  BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION + 1 };
+  guint version = GPOINTER_TO_UINT (data);
+  BerthHelloReply reply = { .version = version };
   g_autoptr (GError) error = NULL;
 
-  berth_guest_hello_async (fixture->agent, TRUE, 5000, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
   peer_answer_hello (fixture, &reply);
   run_until_done (fixture);
   g_assert_false (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
-  g_assert_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_VERSION);
+  assert_refused (error, version < BERTH_PROTOCOL_VERSION ? "an older" : "a newer", version);
+}
+
+static void
+greet_as_older (Fixture *fixture)
+{
+  BerthHelloReply reply
+      = { .version = BERTH_PROTOCOL_OLDEST, .flags = BERTH_HELLO_READY, .ready_us = 5 };
+  g_autoptr (GError) error = NULL;
+
+  berth_guest_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
+  peer_answer_hello (fixture, &reply);
+  run_until_done (fixture);
+  g_assert_true (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
+  g_clear_object (&fixture->result);
+}
+
+/* What the agent does not know is told before a byte of it is sent; all else it is still asked. */
+static void
+test_older_agent (Fixture *fixture, gconstpointer data)
+{
+  const char *suffixes[] = { ".mjs", ".cjs", NULL };
+  BerthExit end = { .status = 7 };
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GError) last = NULL;
+  guint32 request;
+
+  greet_as_older (fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
+    {
+      BerthExec *exec = new_exec ("1");
+      g_autoptr (GError) error = NULL;
+
+      exec->suffix = g_strdup (suffixes[i]);
+      exec->workdir = suffixes[i] == NULL ? g_strdup ("folder") : NULL;
+      berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_JAVASCRIPT, NULL, done_cb,
+                              fixture);
+      g_assert_null (finish_exec (fixture, &error));
+      assert_refused (error, "an older", BERTH_PROTOCOL_OLDEST);
+    }
+  request = begin_exec (fixture, new_exec ("print(1)"), NULL);
+  peer_send (fixture, BERTH_FRAME_STARTED, request, NULL, 0);
+  peer_send (fixture, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  result = finish_exec (fixture, &last);
+  g_assert_no_error (last);
+  g_assert_cmpint (result->exit_code, ==, 7);
 }
 
 static void
@@ -434,7 +493,9 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-#define ADD(name, func) g_test_add ("/agent/" name, Fixture, NULL, set_up, func, tear_down)
+#define ADD(name, func) ADD_OF (name, 0, func)
+#define ADD_OF(name, number, func)                                                                 \
+  g_test_add ("/agent/" name, Fixture, GUINT_TO_POINTER (number), set_up, func, tear_down)
   ADD ("exec", test_exec);
   ADD ("capture-is-bounded", test_capture_is_bounded);
   ADD ("keeps-state", test_keeps_state);
@@ -448,9 +509,12 @@ main (int argc, char **argv)
   ADD ("lies-about-an-end", test_lies_about_an_end);
   ADD ("flood-of-nothing", test_flood_of_nothing);
   ADD ("wrong-clock-is-refused", test_wrong_clock_is_refused);
-  ADD ("other-version-is-refused", test_other_version_is_refused);
+  ADD_OF ("older-version-is-refused", 1, test_other_version_is_refused);
+  ADD_OF ("newer-version-is-refused", BERTH_PROTOCOL_VERSION + 1, test_other_version_is_refused);
+  ADD ("older-agent", test_older_agent);
   ADD ("silence-times-out", test_silence_times_out);
   ADD ("cancel-kills", test_cancel_kills);
 #undef ADD
+#undef ADD_OF
   return g_test_run ();
 }
