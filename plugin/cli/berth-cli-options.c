@@ -43,6 +43,24 @@ add_options (GArray *all, BerthOptionSet set, BerthOptionValues *self)
     }
 }
 
+static void
+add_image_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
+{
+  const GOptionEntry image[] = {
+    { "release", 0, 0, G_OPTION_ARG_FILENAME, &self->release,
+      "The guests' Debian: trixie or bookworm (default: the last one in that folder)", "NAME" },
+    { "dir", 0, 0, G_OPTION_ARG_FILENAME, &self->dir,
+      "Where the image is kept (default: berth.conf's image_dir)", "DIR" },
+    { "mirror", 0, 0, G_OPTION_ARG_FILENAME, &self->mirror,
+      "A Debian archive, where /etc/apt names none or a slow one", "URI" },
+    { "refresh", 0, 0, G_OPTION_ARG_NONE, &self->refresh,
+      "Ask the archive for new package versions even if nothing is missing", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  add_entries (all, takes, BERTH_TAKES_IMAGE, image);
+}
+
 /**
  * berth_option_values_make_entries:
  * @self: where the values go
@@ -109,6 +127,8 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
       "PATH" },
     G_OPTION_ENTRY_NULL,
   };
+  const BerthTakes quiet_takes
+      = BERTH_TAKES_EXEC | BERTH_TAKES_FILES | BERTH_TAKES_SANDBOX | BERTH_TAKES_IMAGE;
   GArray *all = g_array_new (TRUE, FALSE, sizeof (GOptionEntry));
 
   if ((help->takes & BERTH_TAKES_SANDBOX) != 0)
@@ -121,7 +141,8 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   add_entries (all, help->takes, BERTH_TAKES_EXEC, input);
   add_entries (all, help->takes, BERTH_TAKES_CARRY, carry);
   add_entries (all, help->takes, BERTH_TAKES_FILES, files);
-  if ((help->takes & (BERTH_TAKES_EXEC | BERTH_TAKES_FILES | BERTH_TAKES_SANDBOX)) != 0)
+  add_image_entries (all, help->takes, self);
+  if ((help->takes & quiet_takes) != 0)
     add_entries (all, help->takes, 0, quiet);
   add_entries (all, help->takes, BERTH_TAKES_ROUNDS, rounds);
   add_entries (all, help->takes, BERTH_TAKES_JSON, json);
@@ -207,6 +228,9 @@ berth_option_values_clear (BerthOptionValues *self)
   g_strfreev (self->downloads);
   g_free (self->delay);
   g_free (self->rounds);
+  g_free (self->release);
+  g_free (self->dir);
+  g_free (self->mirror);
 }
 
 /**

@@ -25,6 +25,10 @@ G_BEGIN_DECLS
  * @delay: (nullable): -d
  * @rounds: (nullable): -n
  * @batch: -b
+ * @release: (nullable): --release
+ * @dir: (nullable): --dir
+ * @mirror: (nullable): --mirror
+ * @refresh: --refresh
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -46,6 +50,10 @@ typedef struct
   char *delay;
   char *rounds;
   gboolean batch;
+  char *release;
+  char *dir;
+  char *mirror;
+  gboolean refresh;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -57,6 +65,7 @@ typedef enum
   BERTH_TAKES_FILES = 1 << 3,
   BERTH_TAKES_CARRY = 1 << 4,  /* what is around a program that has a sandbox of its own */
   BERTH_TAKES_ROUNDS = 1 << 5, /* how often what is shown is shown anew */
+  BERTH_TAKES_IMAGE = 1 << 6,  /* what an image is built of, and where */
 } BerthTakes;
 
 /**

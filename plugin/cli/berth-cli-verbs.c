@@ -18,6 +18,7 @@ static const BerthVerb verbs[] = {
   { "pool", "how many warm VMs stand by: set, fill, drain", &berth_pool_help, berth_verb_pool },
   { "template", "what VMs are made of: list, show, validate, snapshot, remove",
     &berth_template_help, berth_verb_template },
+  { "image", "what VMs boot from: build, prune", &berth_image_help, berth_verb_image },
   { "metrics", "the status as numbers, for Prometheus", &berth_metrics_help, berth_verb_metrics },
   { "doctor", "what berth needs of this host, and whether it is there", &berth_doctor_help,
     berth_verb_doctor },

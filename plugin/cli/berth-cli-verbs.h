@@ -46,6 +46,7 @@ int berth_verb_doctor (int argc, char **argv);
 int berth_verb_metrics (int argc, char **argv);
 int berth_verb_pool (int argc, char **argv);
 int berth_verb_template (int argc, char **argv);
+int berth_verb_image (int argc, char **argv);
 int berth_verb_complete (int argc, char **argv);
 
 extern const BerthVerbHelp berth_run_help;
@@ -62,5 +63,6 @@ extern const BerthVerbHelp berth_doctor_help;
 extern const BerthVerbHelp berth_metrics_help;
 extern const BerthVerbHelp berth_pool_help;
 extern const BerthVerbHelp berth_template_help;
+extern const BerthVerbHelp berth_image_help;
 
 G_END_DECLS

@@ -166,15 +166,37 @@ berth_config_dup_default_socket (void)
   return g_strdup_printf ("/tmp/berth-%u/berthd.sock", (guint)geteuid ());
 }
 
+static gboolean
+is_in_build (void)
+{
+  g_autofree char *exe = g_file_read_link ("/proc/self/exe", NULL);
+
+  return exe != NULL && g_str_has_prefix (exe, BERTH_BUILD_DIR "/");
+}
+
+/**
+ * berth_config_dup_image_builder:
+ * @out_agent: (out) (transfer full) (nullable): the agent that it is to pack; %NULL where it finds
+ *   the installed one by itself
+ *
+ * Returns: (transfer full): the script that builds images: the checkout's for a program of its
+ *   build, else the installed one
+ */
+char *
+berth_config_dup_image_builder (char **out_agent)
+{
+  gboolean in_build = is_in_build ();
+
+  *out_agent = in_build ? g_strdup (BERTH_BUILD_DIR "/agent/berth-agent") : NULL;
+  return g_strdup (in_build ? BERTH_SOURCE_IMAGES_DIR "/build" : BERTH_IMAGES_DIR "/build");
+}
+
 /* Beside the build when run from it (or when nothing is installed), else where they are installed
  */
 static char *
 dup_shipped_template_dir (void)
 {
-  g_autofree char *exe = g_file_read_link ("/proc/self/exe", NULL);
-  gboolean in_build = exe != NULL && g_str_has_prefix (exe, BERTH_BUILD_DIR "/");
-
-  if (in_build || !g_file_test (BERTH_TEMPLATE_DIR, G_FILE_TEST_IS_DIR))
+  if (is_in_build () || !g_file_test (BERTH_TEMPLATE_DIR, G_FILE_TEST_IS_DIR))
     return g_strdup (BERTH_SOURCE_TEMPLATE_DIR);
   return g_strdup (BERTH_TEMPLATE_DIR);
 }
@@ -602,6 +624,28 @@ berth_config_load_file (BerthConfig *self, const char *path, GError **error)
     if (!load_key (self, file, path, keys[i], error))
       return FALSE;
   return TRUE;
+}
+
+/**
+ * berth_config_load_default:
+ * @self: a configuration
+ *
+ * Reads /etc/berth/berth.conf, or a user's own. Nobody minds when it is not there.
+ *
+ * Returns: whether every line of it was allowed
+ */
+gboolean
+berth_config_load_default (BerthConfig *self, GError **error)
+{
+  g_autofree char *path
+      = dup_user_path ("/etc/berth/berth.conf", g_get_user_config_dir (), "berth.conf");
+  g_autoptr (GError) local = NULL;
+
+  if (berth_config_load_file (self, path, &local)
+      || g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
 }
 
 static gboolean

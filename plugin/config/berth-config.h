@@ -92,6 +92,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthConfig, berth_config_free)
 
 /* Fails with BERTH_ERROR_CONFIG: file, key and what is allowed. Unknown keys are an error. */
 gboolean berth_config_load_file (BerthConfig *self, const char *path, GError **error);
+gboolean berth_config_load_default (BerthConfig *self, GError **error);
 /* One setting, as text; @origin ("--max-vms", "berth.conf: max_vms") begins the message. */
 gboolean berth_config_set (BerthConfig *self, const char *key, const char *value,
                            const char *origin, GError **error);
@@ -110,5 +111,6 @@ gboolean berth_config_get_warm (const BerthConfig *self, const char *template_na
 
 /* The socket that berth and berthd agree on: BERTH_SOCKET, else this user's default. */
 char *berth_config_dup_default_socket (void);
+char *berth_config_dup_image_builder (char **out_agent);
 
 G_END_DECLS

@@ -59,27 +59,11 @@ complain (int status, const char *text)
   return status;
 }
 
-/* Where a user's own file is expected; nobody minds when it is not there. */
-static char *
-dup_default_config_path (void)
-{
-  if (geteuid () == 0)
-    return g_strdup ("/etc/berth/berth.conf");
-  return g_build_filename (g_get_user_config_dir (), "berth", "berth.conf", NULL);
-}
-
 static gboolean
 load_config (BerthConfig *config, const char *given_path, GError **error)
 {
-  g_autofree char *path = given_path != NULL ? g_strdup (given_path) : dup_default_config_path ();
-  g_autoptr (GError) local = NULL;
-
-  if (berth_config_load_file (config, path, &local))
-    return TRUE;
-  if (given_path == NULL && g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-    return TRUE;
-  g_propagate_error (error, g_steal_pointer (&local));
-  return FALSE;
+  return given_path != NULL ? berth_config_load_file (config, given_path, error)
+                            : berth_config_load_default (config, error);
 }
 
 static void

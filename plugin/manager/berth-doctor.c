@@ -95,7 +95,7 @@ check_images (BerthManager *self, GVariantBuilder *findings)
 
   if (!berth_host_check_image (self->host, &error))
     {
-      add_finding (findings, "image", FALSE, error->message, "build it with images/build");
+      add_finding (findings, "image", FALSE, error->message, "build it with 'berth image build'");
       return;
     }
   add_finding (findings, "image", TRUE, self->config->image_dir, "");
@@ -108,7 +108,7 @@ check_images (BerthManager *self, GVariantBuilder *findings)
       gboolean ok = berth_host_check_layers (self->host, name, &reason);
 
       add_finding (findings, check, ok, ok ? berth_template_get_path (template) : reason->message,
-                   "build the image again with images/build");
+                   "build the image again with 'berth image build'");
     }
 }
 

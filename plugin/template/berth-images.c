@@ -88,9 +88,10 @@ images_read (BerthImages *self, JsonNode *root, GError **error)
 
   if (object == NULL || json_object_get_int_member_with_default (object, "format", 0) != FORMAT)
     {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                   "%s: not a manifest of format %d: build the image again with images/build",
-                   self->manifest, FORMAT);
+      g_set_error (
+          error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+          "%s: not a manifest of format %d: build the image again with 'berth image build'",
+          self->manifest, FORMAT);
       return FALSE;
     }
   self->kernel = image_read (self, json_object_get_member (object, "kernel"));
@@ -100,7 +101,7 @@ images_read (BerthImages *self, JsonNode *root, GError **error)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
                    "%s: names no kernel, initramfs or layers: build the image again with "
-                   "images/build",
+                   "'berth image build'",
                    self->manifest);
       return FALSE;
     }
@@ -130,14 +131,14 @@ berth_images_load (const char *dir, GError **error)
   if (g_stat (self->manifest, &self->seen) != 0)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                   "%s: %s: build the guest image with images/build --dir %s", self->manifest,
+                   "%s: %s: build it with 'berth image build --dir %s'", self->manifest,
                    g_strerror (errno), self->dir);
       return NULL;
     }
   if (!json_parser_load_from_file (parser, self->manifest, &reason))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                   "%s: %s: build the image again with images/build", self->manifest,
+                   "%s: %s: build the image again with 'berth image build'", self->manifest,
                    reason->message);
       return NULL;
     }
@@ -180,8 +181,9 @@ berth_images_dup_layers (BerthImages *self, const char *const *names, GError **e
       if (image == NULL || access (image->path, R_OK) != 0)
         {
           g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                       "layer %s: %s: build the image again with images/build --dir %s", names[i],
-                       image != NULL ? g_strerror (errno) : "not in images.json", self->dir);
+                       "layer %s: %s: build the image again with 'berth image build --dir %s'",
+                       names[i], image != NULL ? g_strerror (errno) : "not in images.json",
+                       self->dir);
           return NULL;
         }
       g_strv_builder_add (paths, image->path);

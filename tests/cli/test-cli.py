@@ -588,8 +588,22 @@ def test_doctor(d):
     with Daemon("--image-dir", "/nonexistent") as broken:
         status, out, _ = broken.berth("doctor")
         same(status, 1)
-        assert "MISSING  image" in out and "mend it: build it with images/build" in out, out
+        assert "MISSING  image" in out and "mend it: build it with 'berth image build'" in out, out
         same(broken.json("doctor")[0], 1)
+
+
+def test_image(d):
+    """The verb becomes images/build, whose words and status are its own; no berthd is needed."""
+    with tempfile.TemporaryDirectory() as folder:
+        same(d.berth("image", "prune", "--dir", folder),
+             (1, "", f"berth image: nothing was built in {folder} yet\n"))
+        same(d.berth("image", "build", "--dir", folder, "--release", "sarge"),
+             (1, "", "berth image: release sarge: known are trixie bookworm\n"))
+    for arguments in ((), ("bild",), ("build", "python")):
+        status, _, err = d.berth("image", *arguments)
+        same(status, 2)
+        one_line(err, "berth image")
+    same(d.berth("image", "build", "--help")[0], 0)
 
 
 def test_metrics(d):

@@ -12,7 +12,8 @@ import tempfile
 
 BUILD, PREFIX = sys.argv[1:3]
 WANTED = ("bin/berth", "sbin/berthd", "libexec/berth/berth-agent", "libexec/berth/berthd-stop",
-          "libexec/berth/berthd-clear", "lib/systemd/system/berthd.socket",
+          "libexec/berth/berthd-clear", "libexec/berth/images/build", "libexec/berth/images/pack",
+          "libexec/berth/images/layers/base", "libexec/berth/agent/runners/javascript.js", "lib/systemd/system/berthd.socket",
           "lib/systemd/system/berthd.service", "lib/systemd/user/berthd.socket",
           "lib/systemd/user/berthd.service", "lib/sysusers.d/berth.conf", "lib/tmpfiles.d/berth.conf",
           "share/berth/templates/python.xml", "share/berth/templates/javascript.xml",
@@ -44,6 +45,18 @@ def check_programs_run(destination):
         assert done.returncode == 0 and re.fullmatch(r"berthd? [0-9.]+\n", done.stdout), done.stdout
 
 
+def check_image_builder(destination):
+    """It stands on its own: it asks for nothing of the checkout."""
+    builder = destination + os.path.join(PREFIX, "libexec/berth/images/build")
+    with tempfile.TemporaryDirectory() as empty:
+        done = subprocess.run([builder, "--prune", "--dir", empty], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              encoding="utf-8", timeout=60, env={**os.environ, "BERTH_IMAGES_SELF": "berth image"})
+        assert done.returncode == 1, done
+        assert done.stdout == "berth image: nothing was built in %s yet\n" % empty, done.stdout
+    # what it packs into an initramfs, by the name that it looks for
+    assert os.path.isdir(os.path.join(os.path.dirname(builder), "../agent/runners")), "no runners"
+
+
 def check_nothing_of_the_build(destination):
     """No path of the machine that built it in what an administrator reads, and no test."""
     for where, _, names in os.walk(destination):
@@ -55,7 +68,7 @@ def check_nothing_of_the_build(destination):
                     assert BUILD not in file.read(), path
 
 
-CHECKS = [("files", check_files), ("units", check_programs_of_units), ("programs", check_programs_run),
+CHECKS = [("files", check_files), ("units", check_programs_of_units), ("programs", check_programs_run), ("image-builder", check_image_builder),
           ("paths", check_nothing_of_the_build)]
 
 
