@@ -105,8 +105,9 @@ typedef struct
   GError *error;
 } BerthEffect;
 
-/* that a status tells of one by one: as many as may wait where max_waiters is not set */
-#define BERTH_STATUS_MAX_WAITERS 1000u
+/* that a status tells of one by one: with a thousand, a user whose requests wait by the hundred
+ * made everybody else's status ten times as slow (tests/bench/bench-attacks.py, "many waiters") */
+#define BERTH_STATUS_MAX_WAITERS 100u
 
 typedef struct _BerthAdmission BerthAdmission;
 

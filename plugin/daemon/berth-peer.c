@@ -8,6 +8,7 @@
 #include "plugin/daemon/berth-peer-calls.h"
 #include "plugin/daemon/berth-options.h"
 #include "plugin/daemon/berth-peer-admin.h"
+#include "plugin/daemon/berth-view.h"
 #include "plugin/bus/berth-bus-names.h"
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
@@ -367,43 +368,14 @@ handle_list (BerthDBusManager *object, GDBusMethodInvocation *invocation)
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
-static GVariant *
-waiter_without_names (GVariant *waiter)
-{
-  GVariantDict dict;
-
-  g_variant_dict_init (&dict, waiter);
-  g_variant_dict_insert (&dict, "tenant", "s", "");
-  g_variant_dict_insert (&dict, "task", "s", "");
-  return g_variant_dict_end (&dict);
-}
-
-/* (transfer floating): @status without who waits for what */
-static GVariant *
-status_for_everybody (GVariant *status)
-{
-  g_autoptr (GVariant) waiters
-      = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
-  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
-  GVariantDict dict;
-
-  for (gsize i = 0; waiters != NULL && i < g_variant_n_children (waiters); i++)
-    {
-      g_autoptr (GVariant) waiter = g_variant_get_child_value (waiters, i);
-
-      g_variant_builder_add_value (&builder, waiter_without_names (waiter));
-    }
-  g_variant_dict_init (&dict, status);
-  g_variant_dict_insert_value (&dict, "waiters", g_variant_builder_end (&builder));
-  return g_variant_dict_end (&dict);
-}
-
 static gboolean
 handle_status (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
-  GVariant *told = berth_peer_get_acting_uid (self) == 0 ? status : status_for_everybody (status);
+  guint uid = berth_peer_get_acting_uid (self);
+  g_autoptr (GVariant) told
+      = uid == 0 ? g_variant_ref (status) : berth_view_new_status (status, uid);
 
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@a{sv})", told));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
