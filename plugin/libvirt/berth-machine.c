@@ -530,7 +530,7 @@ machine_rehearses_in_session (BerthMachine *self)
 {
   const BerthLanguageRow *row = berth_language_find (self->language);
 
-  return row != NULL && row->has_hook;
+  return row != NULL && row->has_hook && !berth_template_is_fresh (self->template);
 }
 
 static void

@@ -31,6 +31,7 @@ static const AttributeRule template_rules[] = {
   { "memory", NULL, VALUE_NUMBER, NULL, 128, 1048576, "a number of MiB from 128 to 1048576" },
   { "vcpus", "1", VALUE_NUMBER, NULL, 1, 64, "a number from 1 to 64" },
   { "boot-timeout", "60", VALUE_NUMBER, NULL, 1, 3600, "a number of seconds from 1 to 3600" },
+  { "fresh", "no", VALUE_PATTERN, "^(yes|no)\\z", 0, 0, "yes or no" },
   { .name = NULL },
 };
 
@@ -301,6 +302,14 @@ read_number (const xmlNode *element, const char *name)
   return (guint)g_ascii_strtoull (value, NULL, 10);
 }
 
+static gboolean
+read_yes (const xmlNode *element, const char *name)
+{
+  g_autofree char *value = dup_value (element, find_rule (name));
+
+  return strcmp (value, "yes") == 0;
+}
+
 /* Reads an element that was checked. */
 void
 berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
@@ -320,6 +329,7 @@ berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
   info->memory_mb = read_number (element, "memory");
   info->vcpus = read_number (element, "vcpus");
   info->boot_timeout_s = read_number (element, "boot-timeout");
+  info->is_fresh = read_yes (element, "fresh");
   info->layers = g_strv_builder_end (layers);
 }
 

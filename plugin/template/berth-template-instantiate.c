@@ -59,10 +59,12 @@ put_boot (BerthTemplate *self, xmlNode *root, const BerthDomainParams *params)
 {
   xmlNode *os = berth_xml_child (root, NULL, "os");
   xmlNode *cmdline = NULL;
-  g_autofree char *arguments
-      = g_strdup_printf ("%sberth.layers=%u berth.language=%s",
-                         params->loud_boot ? "loglevel=7 " : "", /* the last word on it counts */
-                         g_strv_length ((GStrv)params->layers), self->info.language);
+  /* the language tells the agent whose interpreter is to stand by */
+  g_autofree char *arguments = g_strdup_printf (
+      "%sberth.layers=%u%s%s",
+      params->loud_boot ? "loglevel=7 " : "", /* the last word on it counts */
+      g_strv_length ((GStrv)params->layers), self->info.is_fresh ? "" : " berth.language=",
+      self->info.is_fresh ? "" : self->info.language);
 
   berth_xml_add_text (os, "kernel", params->kernel);
   berth_xml_add_text (os, "initrd", params->initramfs);

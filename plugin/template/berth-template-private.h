@@ -17,6 +17,7 @@ typedef struct
   guint memory_mb;
   guint vcpus;
   guint boot_timeout_s;
+  gboolean is_fresh;
   GStrv layers;
 } BerthTemplateInfo;
 

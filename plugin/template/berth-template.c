@@ -91,6 +91,12 @@ berth_template_get_boot_timeout_s (BerthTemplate *self)
   return self->info.boot_timeout_s;
 }
 
+gboolean
+berth_template_is_fresh (BerthTemplate *self)
+{
+  return self->info.is_fresh;
+}
+
 const char *const *
 berth_template_get_layers (BerthTemplate *self)
 {

@@ -118,6 +118,10 @@ const char *berth_template_get_language (BerthTemplate *self);
 guint berth_template_get_memory_mb (BerthTemplate *self); /* default, MiB */
 guint berth_template_get_vcpus (BerthTemplate *self);
 guint berth_template_get_boot_timeout_s (BerthTemplate *self);
+
+/* Whether each program gets an interpreter that was started for it: then no two clones share one's
+ * address layout, stack canary and seed of hashes. */
+gboolean berth_template_is_fresh (BerthTemplate *self);
 const char *const *berth_template_get_layers (BerthTemplate *self); /* names */
 /* sha256 of the expanded XML: part of what a snapshot is valid for */
 const char *berth_template_get_digest (BerthTemplate *self);

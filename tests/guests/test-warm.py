@@ -14,6 +14,7 @@ import time
 from guestlib import (IMAGES, LIMIT_S, LONG, Daemon, Events, domains, kill_all, main, qemu_pids, same,
                       until, virsh)
 
+TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../domain-templates")
 CLONES = 200 if LONG else 8
 
 
@@ -119,6 +120,32 @@ def test_no_two_clones_share_random_numbers():
                     seen.add(number)
             assert starts <= {"warm", "clone"}, starts
             print(f"# {template}: {CLONES} clones, {len(seen)} numbers, none twice, {starts}")
+
+
+def test_layout_of_clones():
+    """Clones of one snapshot share their interpreter's address layout and its seed of hashes; those of
+    a template that says fresh='yes' share neither, in runs and in sessions."""
+    code = """import ctypes
+print(hash("berth"), ctypes.addressof(ctypes.c_int.in_dll(ctypes.CDLL(None), "optind")))"""
+    with tempfile.TemporaryDirectory(prefix="berth-templates-", dir="/var/tmp") as folder:
+        shutil.copytree(os.path.join(TEMPLATES, "shared"), os.path.join(folder, "shared"))
+        for name, more in ("python", ""), ("fresh", "fresh='yes' "):
+            with open(os.path.join(TEMPLATES, "python.xml"), encoding="utf-8") as file:
+                text = file.read().replace("name='python' language", f"name='{name}' {more}language")
+            with open(os.path.join(folder, name + ".xml"), "w", encoding="utf-8") as file:
+                file.write(text)
+        with Daemon("--template-dirs", folder, "--warm", "python=1,fresh=1") as d:
+            for name, expected in ("python", 1), ("fresh", 3):
+                seen = []
+                for _ in range(2):
+                    d.wait_warm(1, name)
+                    result = d.run(code, "-l", name)
+                    assert result["start"] in ("warm", "clone"), result
+                    seen.append(result["stdout"].split())
+                session = d.berth("create", "-l", name).stdout.strip()
+                seen.append(d.json("exec", session, code)["stdout"].split())
+                same(d.berth("destroy", session).returncode, 0)
+                same([len(set(values)) for values in zip(*seen)], [expected] * 2)
 
 
 def test_clock_is_right():

@@ -144,6 +144,25 @@ assert_has (const char *xml, const char *part)
     g_error ("'%s' is not in: %s", part, xml);
 }
 
+/* without a language the agent has no interpreter stand by */
+static void
+test_fresh (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthTemplate) python = fixture_load ("python");
+  g_autoptr (BerthTemplate) fresh
+      = berth_template_load (SOURCE_DIR "/own/fresh.xml", SCHEMA, &error);
+  g_autofree char *xml = NULL;
+  BerthDomainParams params;
+
+  g_assert_no_error (error);
+  g_assert_false (berth_template_is_fresh (python));
+  g_assert_true (berth_template_is_fresh (fresh));
+  fixture_fill (&params, fixture_mark (), fresh, &fixture_modes[0]);
+  xml = instantiate (fresh, &params);
+  assert_has (xml, "berth.layers=2</cmdline>");
+}
+
 /* What an administrator adds stays, what berth adds comes on top. */
 static void
 test_own_devices_are_kept (void)
@@ -327,7 +346,7 @@ test_load_all (void)
   g_assert_cmpstr (((GError *)g_ptr_array_index (errors, 0))->message, ==,
                    SOURCE_DIR "/own/twice.xml: name='own' is taken by " SOURCE_DIR
                               "/own/own.xml; two templates of one folder need two names");
-  g_assert_cmpuint (g_hash_table_size (templates), ==, 6);
+  g_assert_cmpuint (g_hash_table_size (templates), ==, 7);
   shell = g_hash_table_lookup (templates, "shell");
   g_assert_cmpstr (berth_template_get_path (shell), ==, SOURCE_DIR "/own/shell.xml");
   g_assert_nonnull (g_hash_table_lookup (templates, "python"));
@@ -588,6 +607,7 @@ main (int argc, char **argv)
   g_test_add_func ("/template/values", test_values);
   g_test_add_func ("/template/broken", test_broken);
   g_test_add_func ("/template/missing", test_missing);
+  g_test_add_func ("/template/fresh", test_fresh);
   g_test_add_func ("/template/own-devices-are-kept", test_own_devices_are_kept);
   g_test_add_func ("/template/limits-and-labels", test_limits_and_labels);
   g_test_add_func ("/template/bad-values-are-refused", test_bad_values_are_refused);
