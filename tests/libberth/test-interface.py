@@ -141,7 +141,9 @@ class Installed:
         self.root = root
         run("meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", root)
         (config,) = glob.glob(root + "/**/berth-1.0.pc", recursive=True)
-        self.environment = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(config)}
+        # a library in the system's own folder is where it is told, too
+        self.environment = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(config),
+                            "PKG_CONFIG_ALLOW_SYSTEM_LIBS": "1"}
         (self.prefix,) = self.pkg_config("--variable=prefix", "berth-1.0")
         (self.libdir,) = self.pkg_config("--variable=libdir", "berth-1.0")
 

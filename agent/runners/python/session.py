@@ -45,6 +45,7 @@ THREADS = threading._active  # ident -> Thread
 SOURCES = linecache.cache
 MAIN = sys.modules["__main__"]
 NAMES = MAIN.__dict__
+OWN_NAMES = globals()  # since Python 3.12 a hidden frame can't ask: the call fails
 PRINT_ERROR = sys.__excepthook__
 POOL_WORKER = concurrent.futures.thread._worker.__code__
 
@@ -301,7 +302,7 @@ def show(kind, error, trace):
 def uncaught(error):
     """What Python does at the end of a script that has not caught this; its status."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals is globals():
+    while trace is not None and trace.tb_frame.f_globals is OWN_NAMES:
         trace = trace.tb_next
     if isinstance(error, SystemExit):
         return exit_status(error.code)
