@@ -79,6 +79,9 @@ keep_end_turn (BerthSnapshotEntry *entry)
 {
   if (entry->keeper->maker == entry)
     entry->keeper->maker = NULL;
+  /* who asked for a new one while one of before was found has none yet */
+  if (entry->callers->len > 0)
+    berth_snapshot_entry_look (entry);
   keeper_next_turn (entry->keeper);
 }
 
@@ -89,8 +92,6 @@ keep_is_valid (BerthSnapshotEntry *entry)
   entry->failures = 0;
   entry->is_encouraged = FALSE;
   g_clear_pointer (&entry->last_error, g_free);
-  berth_snapshot_entry_tell_pool (entry);
-  berth_snapshot_entry_answer_callers (entry, NULL);
 }
 
 static gboolean
@@ -137,6 +138,8 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     {
       g_message ("the snapshot of %s is ready", entry->name);
       keep_is_valid (entry);
+      berth_snapshot_entry_tell_pool (entry);
+      berth_snapshot_entry_answer_callers (entry, NULL);
     }
   else
     berth_snapshot_entry_has_failed (entry, error);
@@ -240,6 +243,22 @@ keeper_note_first_look (BerthSnapshotKeeper *self)
     berth_snapshot_keeper_is_ready (self);
 }
 
+/* One of before: the one that clones are made of already, or not. */
+static void
+keep_has_found (BerthSnapshotEntry *entry, gboolean is_same)
+{
+  if (entry->is_removed)
+    {
+      berth_snapshot_entry_end (entry);
+      return;
+    }
+  keep_is_valid (entry);
+  if (is_same)
+    berth_snapshot_entry_tell_target (entry); /* it may have changed while it was looked at */
+  else
+    berth_snapshot_entry_tell_pool (entry);
+}
+
 static void
 looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -250,19 +269,19 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthSnapshotFinding finding
       = berth_host_prepare_snapshot_finish (BERTH_HOST (source), result, &error);
 
+  entry->is_looking = FALSE;
   if (finding == BERTH_SNAPSHOT_PLACE && !self->is_stopped)
     {
       keep_boot (entry);
       return;
     }
-  if (finding == BERTH_SNAPSHOT_SAME)
-    entry->state = BERTH_SNAPSHOT_ENTRY_VALID;
-  else if (finding == BERTH_SNAPSHOT_FOUND)
-    keep_is_valid (entry);
+  if (finding == BERTH_SNAPSHOT_SAME || finding == BERTH_SNAPSHOT_FOUND)
+    keep_has_found (entry, finding == BERTH_SNAPSHOT_SAME);
   else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
   else if (error != NULL)
     berth_snapshot_entry_has_failed (entry, error);
+  entry->is_removed = FALSE;
   if (look->is_first)
     keeper_note_first_look (self);
   else
@@ -278,6 +297,7 @@ keep_begin_look (BerthSnapshotEntry *entry, BerthSnapshotWish wish)
   look->entry = entry;
   look->keeper = g_object_ref (self);
   look->is_first = wish == BERTH_SNAPSHOT_EXISTING;
+  entry->is_looking = TRUE;
   entry->state = wish == BERTH_SNAPSHOT_EXISTING ? BERTH_SNAPSHOT_ENTRY_CHECKING
                                                  : BERTH_SNAPSHOT_ENTRY_MAKING;
   berth_host_prepare_snapshot_async (self->host, entry->name, self->config->snapshot_dir, wish,
@@ -318,12 +338,29 @@ keeper_next_turn (BerthSnapshotKeeper *self)
 /* ---- its end ---- */
 
 void
-berth_snapshot_entry_remove_snapshot (BerthSnapshotEntry *entry)
+berth_snapshot_entry_end (BerthSnapshotEntry *entry)
 {
   g_clear_handle_id (&entry->retry_id, g_source_remove);
   berth_host_drop_snapshot (entry->keeper->host, entry->name);
   entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
   berth_snapshot_entry_tell_pool (entry);
+}
+
+/* One that is being made stays: it is not there yet. */
+void
+berth_snapshot_entry_remove_snapshot (BerthSnapshotEntry *entry)
+{
+  guint64 bytes;
+
+  if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID || entry->state == BERTH_SNAPSHOT_ENTRY_FAILED)
+    berth_snapshot_entry_end (entry);
+  else if (entry->is_looking)
+    entry->is_removed = TRUE;
+  else if (berth_host_get_snapshot_bytes (entry->keeper->host, entry->name, &bytes))
+    {
+      berth_host_drop_snapshot (entry->keeper->host, entry->name);
+      berth_snapshot_entry_tell_pool (entry);
+    }
 }
 
 gboolean

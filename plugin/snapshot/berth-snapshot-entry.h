@@ -37,7 +37,9 @@ struct _BerthSnapshotEntry
   char *tenant_key;        /* (nullable): whose it is alone */
   BerthWarmTarget *target; /* (unowned): the template's, while the snapshot is valid */
   BerthSnapshotEntryState state;
-  gint64 wanted_us; /* when it was asked for last */
+  gboolean is_looking; /* an answer of the host is awaited */
+  gboolean is_removed; /* meanwhile: what the look finds is not to stay */
+  gint64 wanted_us;    /* when it was asked for last */
   guint failures;
   gboolean
       is_encouraged; /* tried again because its template booted; until it says more than that */
@@ -78,7 +80,10 @@ void berth_snapshot_entry_look (BerthSnapshotEntry *entry);
 void berth_snapshot_entry_look_first (BerthSnapshotEntry *entry);
 /* It can't be used, and is tried again later. */
 void berth_snapshot_entry_has_failed (BerthSnapshotEntry *entry, const GError *error);
+/* What there is of it goes, with its warm VMs; a new one is made when it is asked for again. */
 void berth_snapshot_entry_remove_snapshot (BerthSnapshotEntry *entry);
+/* The same of one that nothing is under way for. */
+void berth_snapshot_entry_end (BerthSnapshotEntry *entry);
 /* The number of warm VMs that are wanted of it, and that those of before are outdated. */
 void berth_snapshot_entry_tell_target (BerthSnapshotEntry *entry);
 void berth_snapshot_entry_tell_pool (BerthSnapshotEntry *entry);

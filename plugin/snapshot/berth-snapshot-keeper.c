@@ -191,7 +191,7 @@ keeper_make_room (BerthSnapshotKeeper *self, guint32 uid)
   goes = berth_snapshot_places_pick (places, n, uid, before_us);
   if (goes < 0)
     return FALSE;
-  berth_snapshot_entry_remove_snapshot (entries[goes]);
+  berth_snapshot_entry_end (entries[goes]);
   g_hash_table_remove (self->entries, entries[goes]->name);
   return TRUE;
 }
@@ -342,17 +342,10 @@ berth_snapshot_keeper_make_finish (BerthSnapshotKeeper *self, GAsyncResult *resu
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
-static void
-remove_if_idle (BerthSnapshotEntry *entry)
-{
-  if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID || entry->state == BERTH_SNAPSHOT_ENTRY_FAILED)
-    berth_snapshot_entry_remove_snapshot (entry);
-}
-
 void
 berth_snapshot_keeper_remove (BerthSnapshotKeeper *self, const char *template_name)
 {
-  for_keeps_of (self, template_name, remove_if_idle);
+  for_keeps_of (self, template_name, berth_snapshot_entry_remove_snapshot);
 }
 
 static void

@@ -1,0 +1,743 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Proves what becomes of a template's snapshot: every state and every event that can meet, against
+ * a table that is checked in; and when it is tried again, whose turn it is, who has a place. The
+ * keeper by itself, on a host without VMs, whose clock stands still. */
+#include <glib/gstdio.h>
+
+#include "plugin/snapshot/berth-snapshot-entry.h"
+#include "pool/berth-error.h"
+#include "tests/host/fake-host.h"
+
+#define LIMIT_S 60
+#define NAME "python"
+#define OTHER "javascript"
+
+typedef struct
+{
+  char *dir;
+  BerthConfig *config;
+  GHashTable *templates;
+  FakeHost *host;
+  BerthPool *pool;
+  BerthSnapshotKeeper *keeper;
+  guint n_ready;
+  GAsyncResult *made; /* of the administrator's call */
+  GAsyncResult *shut;
+} World;
+
+static gboolean
+limit_cb (gpointer user_data)
+{
+  g_error ("waited %d s in vain", LIMIT_S);
+  return G_SOURCE_REMOVE;
+}
+
+#define WAIT_UNTIL(condition)                                                                      \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    guint wait_limit_id = g_timeout_add_seconds (LIMIT_S, limit_cb, NULL);                         \
+                                                                                                   \
+    while (!(condition))                                                                           \
+      g_main_context_iteration (NULL, TRUE);                                                       \
+    g_source_remove (wait_limit_id);                                                               \
+  }                                                                                                \
+  G_STMT_END
+
+static void
+ready_cb (gpointer user_data)
+{
+  ((World *)user_data)->n_ready++;
+}
+
+static void
+made_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  ((World *)user_data)->made = g_object_ref (result);
+}
+
+static void
+shut_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  ((World *)user_data)->shut = g_object_ref (result);
+}
+
+/* @scope: as snapshot_scope */
+static void
+world_begin (World *world, const char *scope)
+{
+  const BerthCapacity capacity
+      = { .max_vms = 4, .memory_mb = 4096, .vcpus = 4, .max_starts = 4, .max_waiters = 64 };
+  g_autoptr (GPtrArray) errors = NULL;
+
+  world->dir = g_dir_make_tmp ("berth-keeper-XXXXXX", NULL);
+  world->config = berth_config_new ();
+  world->config->warm_default = 0;
+  g_free (world->config->snapshot_dir);
+  world->config->snapshot_dir = g_strdup (world->dir);
+  g_free (world->config->image_dir);
+  world->config->image_dir = g_strdup (world->dir);
+  g_free (world->config->snapshot_scope);
+  world->config->snapshot_scope = g_strdup (scope);
+  world->templates = berth_template_load_all ((const char *const *)world->config->template_dirs,
+                                              world->config->schema, &errors);
+  world->host = fake_host_new ();
+  world->pool = berth_pool_new (BERTH_HYPERVISOR (world->host), &capacity);
+}
+
+static void
+world_start (World *world)
+{
+  world->keeper = berth_snapshot_keeper_new (world->config, world->templates,
+                                             BERTH_HOST (world->host), world->pool, 4);
+  berth_snapshot_keeper_start (world->keeper, ready_cb, world);
+}
+
+static void
+world_start_up (World *world)
+{
+  world_start (world);
+  WAIT_UNTIL (world->n_ready == 1);
+}
+
+static BerthSnapshotEntry *
+entry_of (World *world, const char *name)
+{
+  return g_hash_table_lookup (world->keeper->entries, name);
+}
+
+/* Nothing waits any more for an answer that the test holds. */
+static void
+let_all_go (World *world)
+{
+  for (guint call = 0; call < FAKE_HOST_N_CALLS; call++)
+    fake_host_hold (world->host, (FakeHostCall)call, FALSE);
+  berth_fake_hypervisor_hold_starts (fake_host_get_hypervisor (world->host), FALSE);
+}
+
+static gboolean
+is_at_rest (World *world)
+{
+  const BerthSnapshotKeeper *keeper = world->keeper;
+
+  return keeper->maker == NULL && keeper->n_looking == 0
+         && (keeper->is_stopped || g_queue_is_empty ((GQueue *)&keeper->turns));
+}
+
+static void
+run_dry (void)
+{
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static void
+come_to_rest (World *world)
+{
+  let_all_go (world);
+  WAIT_UNTIL (is_at_rest (world));
+  run_dry ();
+}
+
+static void
+world_end (World *world)
+{
+  g_autoptr (GError) error = NULL;
+
+  berth_snapshot_keeper_stop (world->keeper);
+  come_to_rest (world);
+  g_clear_object (&world->made);
+  berth_pool_shutdown_async (world->pool, NULL, shut_cb, world);
+  WAIT_UNTIL (world->shut != NULL);
+  g_assert_true (berth_pool_shutdown_finish (world->pool, world->shut, &error));
+  g_clear_object (&world->shut);
+  g_assert_finalize_object (world->keeper);
+  g_clear_object (&world->pool);
+  g_clear_object (&world->host);
+  g_hash_table_unref (world->templates);
+  berth_config_free (world->config);
+  g_rmdir (world->dir);
+  g_free (world->dir);
+}
+
+static BerthRequest *
+request_of (const char *template_name, const char *tenant, guint32 uid)
+{
+  g_autoptr (GError) error = NULL;
+  BerthRequest *request = berth_request_new (template_name, 192, 1, tenant, NULL, uid,
+                                             BERTH_REQUEST_WAIT_FOREVER, &error);
+
+  g_assert_no_error (error);
+  return request;
+}
+
+static void
+want (World *world, const char *template_name)
+{
+  g_autoptr (BerthRequest) request = request_of (template_name, NULL, 1000);
+
+  berth_snapshot_keeper_want (world->keeper, request);
+}
+
+static guint
+count_looks (World *world)
+{
+  return fake_host_count_calls (world->host, FAKE_HOST_PREPARE);
+}
+
+static GError *
+error_new (const char *text)
+{
+  return g_error_new_literal (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, text);
+}
+
+static void
+fail_once (World *world)
+{
+  fake_host_fail (world->host, FAKE_HOST_RECORD, error_new ("no recording"));
+  want (world, NAME);
+  WAIT_UNTIL (entry_of (world, NAME)->state == BERTH_SNAPSHOT_ENTRY_FAILED);
+  fake_host_fail (world->host, FAKE_HOST_RECORD, NULL);
+}
+
+/* ---- the states, and how each is come to ---- */
+
+static void
+be_none (World *world)
+{
+  world_start_up (world);
+}
+
+static void
+be_checking (World *world)
+{
+  fake_host_hold (world->host, FAKE_HOST_PREPARE, TRUE);
+  world_start (world);
+}
+
+static void
+be_checking_one (World *world)
+{
+  fake_host_add_snapshot (world->host, NAME);
+  be_checking (world);
+}
+
+static void
+be_queued (World *world)
+{
+  world_start_up (world);
+  fake_host_hold (world->host, FAKE_HOST_PREPARE, TRUE);
+  want (world, OTHER);
+  want (world, NAME);
+}
+
+static void
+be_looking (World *world)
+{
+  world_start_up (world);
+  fake_host_hold (world->host, FAKE_HOST_PREPARE, TRUE);
+  want (world, NAME);
+}
+
+static void
+be_booting (World *world)
+{
+  BerthFakeHypervisor *hypervisor = fake_host_get_hypervisor (world->host);
+
+  world_start_up (world);
+  berth_fake_hypervisor_hold_starts (hypervisor, TRUE);
+  want (world, NAME);
+  while (berth_fake_hypervisor_count_calls (hypervisor, BERTH_FAKE_START) == 0)
+    {
+      run_dry ();
+      g_thread_yield ();
+    }
+}
+
+static void
+be_recording (World *world)
+{
+  world_start_up (world);
+  fake_host_hold (world->host, FAKE_HOST_RECORD, TRUE);
+  want (world, NAME);
+  WAIT_UNTIL (fake_host_count_held (world->host, FAKE_HOST_RECORD) == 1);
+}
+
+static void
+be_committing (World *world)
+{
+  world_start_up (world);
+  fake_host_hold (world->host, FAKE_HOST_COMMIT, TRUE);
+  want (world, NAME);
+  WAIT_UNTIL (fake_host_count_held (world->host, FAKE_HOST_COMMIT) == 1);
+}
+
+static void
+be_valid (World *world)
+{
+  fake_host_add_snapshot (world->host, NAME);
+  world_start_up (world);
+}
+
+/* Valid until now, and looked at again */
+static void
+be_rechecking (World *world)
+{
+  be_valid (world);
+  fake_host_hold (world->host, FAKE_HOST_PREPARE, TRUE);
+  berth_snapshot_keeper_check_again (world->keeper);
+}
+
+/* The same, behind another whose turn it is */
+static void
+be_to_recheck (World *world)
+{
+  be_valid (world);
+  fake_host_hold (world->host, FAKE_HOST_PREPARE, TRUE);
+  want (world, OTHER);
+  berth_snapshot_keeper_check_again (world->keeper);
+}
+
+/* One lies there that was not there at first. */
+static void
+be_finding (World *world)
+{
+  world_start_up (world);
+  fake_host_add_snapshot (world->host, NAME);
+  fake_host_hold (world->host, FAKE_HOST_PREPARE, TRUE);
+  want (world, NAME);
+}
+
+static void
+be_failed (World *world)
+{
+  world_start_up (world);
+  fail_once (world);
+}
+
+/* ---- the events ---- */
+
+static void
+be_wanted (World *world)
+{
+  want (world, NAME);
+}
+
+static void
+be_spoilt (World *world)
+{
+  berth_host_drop_snapshot (BERTH_HOST (world->host), NAME);
+  berth_snapshot_keeper_note_spoilt (world->keeper, NAME, "spoilt");
+}
+
+static void
+be_checked (World *world)
+{
+  berth_snapshot_keeper_check_again (world->keeper);
+}
+
+static void
+be_retried (World *world)
+{
+  berth_snapshot_keeper_retry (world->keeper, NAME);
+}
+
+static void
+boot (World *world)
+{
+  berth_snapshot_keeper_note_boot (world->keeper, NAME, TRUE);
+}
+
+static void
+fail_to_boot (World *world)
+{
+  berth_snapshot_keeper_note_boot (world->keeper, NAME, FALSE);
+}
+
+static void
+make (World *world)
+{
+  berth_snapshot_keeper_make_async (world->keeper, NAME, made_cb, world);
+}
+
+static void
+be_removed (World *world)
+{
+  berth_snapshot_keeper_remove (world->keeper, NAME);
+}
+
+static void
+be_targeted (World *world)
+{
+  berth_snapshot_keeper_set_target (world->keeper, NAME, 1, 1);
+}
+
+static void
+pass_time (World *world)
+{
+  fake_host_hold (world->host, FAKE_HOST_PREPARE, TRUE);
+  fake_host_advance (world->host, 20 * G_TIME_SPAN_MINUTE);
+}
+
+static void
+be_stopped (World *world)
+{
+  berth_snapshot_keeper_stop (world->keeper);
+}
+
+typedef struct
+{
+  const char *name;
+  void (*func) (World *world);
+} Step;
+
+static const Step states[] = {
+  { "none", be_none },
+  { "checking", be_checking },
+  { "checking-one", be_checking_one },
+  { "queued", be_queued },
+  { "looking", be_looking },
+  { "finding", be_finding },
+  { "to-recheck", be_to_recheck },
+  { "rechecking", be_rechecking },
+  { "booting", be_booting },
+  { "recording", be_recording },
+  { "committing", be_committing },
+  { "valid", be_valid },
+  { "failed", be_failed },
+};
+
+static const Step events[] = {
+  { "wanted", be_wanted },
+  { "spoilt", be_spoilt },
+  { "check-again", be_checked },
+  { "retry", be_retried },
+  { "booted", boot },
+  { "boot-failed", fail_to_boot },
+  { "make", make },
+  { "remove", be_removed },
+  { "set-target", be_targeted },
+  { "20-minutes", pass_time },
+  { "stop", be_stopped },
+};
+
+static const char *
+state_of (World *world)
+{
+  static const char *const names[] = { "none", "failed", "checking", "making", "valid" };
+
+  return names[entry_of (world, NAME)->state];
+}
+
+/* What the pool was told last: how many warm VMs are wanted */
+static guint
+target_of (World *world)
+{
+  g_autoptr (GVariant) status = berth_pool_dup_status (world->pool);
+  g_autoptr (GVariant) templates
+      = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) python
+      = templates != NULL ? g_variant_lookup_value (templates, NAME, G_VARIANT_TYPE_VARDICT) : NULL;
+  guint target = 0;
+
+  if (python != NULL)
+    g_variant_lookup (python, "target", "u", &target);
+  return target;
+}
+
+static const char *
+answer_of (World *world)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (world->made == NULL)
+    return "-";
+  return berth_snapshot_keeper_make_finish (world->keeper, world->made, &error)
+             ? "made"
+             : berth_error_get_code (error);
+}
+
+/* A line: the state, the event, the state right after it and when all has come to rest, how often
+ * it was looked for since, how many recordings were made since, the pool's target, and what the
+ * administrator heard who asked for a new one. */
+static void
+append_line (GString *table, const Step *state, const Step *event)
+{
+  World world = { 0 };
+  g_autofree char *after = NULL;
+  guint looks, recordings;
+
+  world_begin (&world, "shared");
+  state->func (&world);
+  looks = count_looks (&world);
+  recordings = fake_host_count_calls (world.host, FAKE_HOST_RECORD);
+  event->func (&world);
+  after = g_strdup (state_of (&world));
+  come_to_rest (&world);
+  g_string_append_printf (table, "%-12s %-11s %-8s %-8s %u %u %u %s\n", state->name, event->name,
+                          after, state_of (&world), count_looks (&world) - looks,
+                          fake_host_count_calls (world.host, FAKE_HOST_RECORD) - recordings,
+                          target_of (&world), answer_of (&world));
+  world_end (&world);
+}
+
+static void
+test_table (void)
+{
+  g_autofree char *name = g_test_build_filename (G_TEST_DIST, "keeper-states.txt", NULL);
+  g_autofree char *wanted = NULL;
+  g_autoptr (GString) table = g_string_new (
+      "state        event       after    at-rest  looks recordings target caller\n");
+
+  for (guint i = 0; i < G_N_ELEMENTS (states); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (events); j++)
+      append_line (table, &states[i], &events[j]);
+  g_assert_true (g_file_get_contents (name, &wanted, NULL, NULL));
+  if (g_strcmp0 (table->str, wanted) != 0)
+    g_test_message ("the table is now:\n%s", table->str);
+  g_assert_cmpstr (table->str, ==, wanted);
+}
+
+/* 2 s, 4 s ... up to 10 minutes after a failure, and not a microsecond before */
+static void
+test_back_off (void)
+{
+  World world = { 0 };
+
+  world_begin (&world, "shared");
+  world_start_up (&world);
+  fail_once (&world);
+  for (guint failures = 1; failures < 13; failures++)
+    {
+      gint64 wait_s = MIN (1 << failures, 600);
+      guint looks = count_looks (&world);
+
+      g_assert_cmpuint (entry_of (&world, NAME)->failures, ==, failures);
+      fake_host_fail (world.host, FAKE_HOST_RECORD, error_new ("again"));
+      fake_host_advance (world.host, wait_s * G_TIME_SPAN_SECOND - 1);
+      g_assert_cmpuint (count_looks (&world), ==, looks);
+      fake_host_advance (world.host, 1);
+      come_to_rest (&world);
+      g_assert_cmpuint (count_looks (&world), ==, looks + 1);
+      g_assert_cmpstr (entry_of (&world, NAME)->last_error, ==, "again");
+    }
+  fake_host_fail (world.host, FAKE_HOST_RECORD, NULL);
+  fake_host_advance (world.host, 600 * G_TIME_SPAN_SECOND);
+  come_to_rest (&world);
+  g_assert_cmpuint (entry_of (&world, NAME)->failures, ==, 0);
+  g_assert_null (entry_of (&world, NAME)->last_error);
+  world_end (&world);
+}
+
+/* A boot that succeeds is believed once; after one that failed, once more. */
+static void
+test_encouragement (void)
+{
+  static const struct
+  {
+    gboolean is_success;
+    guint looks;
+  } boots[] = { { TRUE, 1 }, { TRUE, 0 }, { FALSE, 0 }, { TRUE, 1 }, { TRUE, 0 } };
+  World world = { 0 };
+
+  world_begin (&world, "shared");
+  world_start_up (&world);
+  fail_once (&world);
+  fake_host_fail (world.host, FAKE_HOST_RECORD, error_new ("still"));
+  for (guint i = 0; i < G_N_ELEMENTS (boots); i++)
+    {
+      guint looks = count_looks (&world);
+
+      berth_snapshot_keeper_note_boot (world.keeper, NAME, boots[i].is_success);
+      come_to_rest (&world);
+      g_assert_cmpuint (count_looks (&world) - looks, ==, boots[i].looks);
+    }
+  world_end (&world);
+}
+
+/* One is made at a time, in the order asked. */
+static void
+test_turns (void)
+{
+  const char *names[] = { "shell", NAME, OTHER };
+  World world = { 0 };
+
+  world_begin (&world, "shared");
+  world_start_up (&world);
+  fake_host_hold (world.host, FAKE_HOST_COMMIT, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    want (&world, names[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      WAIT_UNTIL (fake_host_count_held (world.host, FAKE_HOST_COMMIT) == 1);
+      g_assert_cmpstr (world.keeper->maker->name, ==, names[i]);
+      g_assert_cmpuint (fake_host_count_calls (world.host, FAKE_HOST_RECORD), ==, i + 1);
+      fake_host_hold (world.host, FAKE_HOST_COMMIT, FALSE);
+      fake_host_hold (world.host, FAKE_HOST_COMMIT, TRUE);
+    }
+  come_to_rest (&world);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    g_assert_true (fake_host_has_snapshot (world.host, names[i]));
+  world_end (&world);
+}
+
+/* It is told once that all are known, when the last has been looked for; and then those that are
+ * named in the settings are made. */
+static void
+test_start (void)
+{
+  World world = { 0 };
+
+  world_begin (&world, "shared");
+  g_assert_true (berth_config_set (world.config, "warm", "shell=1", "test", NULL));
+  fake_host_add_snapshot (world.host, NAME);
+  fake_host_hold (world.host, FAKE_HOST_PREPARE, TRUE);
+  world_start (&world);
+  run_dry ();
+  g_assert_cmpuint (world.n_ready, ==, 0);
+  come_to_rest (&world);
+  g_assert_cmpuint (world.n_ready, ==, 1);
+  g_assert_cmpint (entry_of (&world, NAME)->state, ==, BERTH_SNAPSHOT_ENTRY_VALID);
+  g_assert_cmpint (entry_of (&world, "shell")->state, ==, BERTH_SNAPSHOT_ENTRY_VALID);
+  g_assert_cmpint (entry_of (&world, OTHER)->state, ==, BERTH_SNAPSHOT_ENTRY_NONE);
+  world_end (&world);
+}
+
+static void
+assert_made_error (World *world, const char *name, BerthError code)
+{
+  g_autoptr (GError) error = NULL;
+
+  berth_snapshot_keeper_make_async (world->keeper, name, made_cb, world);
+  WAIT_UNTIL (world->made != NULL);
+  g_assert_false (berth_snapshot_keeper_make_finish (world->keeper, world->made, &error));
+  g_assert_error (error, BERTH_ERROR, (gint)code);
+  g_clear_object (&world->made);
+}
+
+static char *
+describe (World *world, const char *key)
+{
+  GVariantDict dict = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (GVariant) value = NULL;
+
+  berth_snapshot_keeper_describe (world->keeper, NAME, &dict);
+  value = g_variant_dict_lookup_value (&dict, key, NULL);
+  g_variant_dict_clear (&dict);
+  return value != NULL ? g_variant_print (value, FALSE) : g_strdup ("-");
+}
+
+static void
+assert_described (World *world, const char *key, const char *wanted)
+{
+  g_autofree char *got = describe (world, key);
+
+  g_assert_cmpstr (got, ==, wanted);
+}
+
+static void
+test_turned_off (void)
+{
+  World world = { 0 };
+
+  world_begin (&world, "none");
+  world_start_up (&world);
+  want (&world, NAME);
+  berth_snapshot_keeper_set_target (world.keeper, NAME, 2, 2);
+  assert_made_error (&world, NAME, BERTH_ERROR_CONFIG);
+  g_assert_cmpuint (count_looks (&world), ==, 0);
+  assert_described (&world, "snapshot", "'off'");
+  world_end (&world);
+}
+
+static void
+test_nobody_makes (void)
+{
+  World world = { 0 };
+
+  world_begin (&world, "shared");
+  world_start_up (&world);
+  assert_made_error (&world, "cobol", BERTH_ERROR_INVALID);
+  berth_snapshot_keeper_stop (world.keeper);
+  assert_made_error (&world, NAME, BERTH_ERROR_SHUTTING_DOWN);
+  world_end (&world);
+}
+
+/* The administrator hears why there is none, and of its size where there is one. */
+static void
+test_description (void)
+{
+  World world = { 0 };
+
+  world_begin (&world, "shared");
+  world_start_up (&world);
+  assert_described (&world, "snapshot", "'none'");
+  fail_once (&world);
+  assert_described (&world, "snapshot", "'failed'");
+  assert_described (&world, "snapshot_failures", "1");
+  assert_described (&world, "last_error", "'no recording'");
+  berth_snapshot_keeper_retry (world.keeper, NAME);
+  come_to_rest (&world);
+  assert_described (&world, "snapshot", "'valid'");
+  assert_described (&world, "snapshots", "1");
+  assert_described (&world, "snapshot_mb", "5");
+  assert_described (&world, "last_error", "-");
+  world_end (&world);
+}
+
+static void
+want_of (World *world, const char *tenant, guint32 uid)
+{
+  g_autoptr (BerthRequest) request = request_of (NAME, tenant, uid);
+
+  berth_snapshot_keeper_want (world->keeper, request);
+  come_to_rest (world);
+}
+
+/* Each tenant has its own, as many as there are places; one that nobody asked for in ten minutes
+ * gives its place away, one that is in use does not. */
+static void
+test_tenants (void)
+{
+  World world = { 0 };
+
+  world_begin (&world, "tenant");
+  world.config->tenant_snapshots = 2;
+  world_start_up (&world);
+  g_assert_cmpuint (g_hash_table_size (world.keeper->entries), ==, 0);
+  want_of (&world, "a", 1000);
+  want_of (&world, "a", 1000);
+  want_of (&world, "b", 1000);
+  g_assert_cmpuint (fake_host_count_calls (world.host, FAKE_HOST_RECORD), ==, 2);
+  want_of (&world, "c", 1000);
+  g_assert_cmpuint (fake_host_count_calls (world.host, FAKE_HOST_RECORD), ==, 2);
+  assert_described (&world, "snapshots", "2");
+  assert_made_error (&world, NAME, BERTH_ERROR_CONFIG);
+  fake_host_advance (world.host, 10 * G_TIME_SPAN_MINUTE);
+  want_of (&world, "b", 1000);
+  fake_host_advance (world.host, 1);
+  want_of (&world, "c", 1000);
+  g_assert_cmpuint (fake_host_count_calls (world.host, FAKE_HOST_RECORD), ==, 3);
+  g_assert_cmpuint (g_hash_table_size (world.keeper->entries), ==, 2);
+  assert_described (&world, "snapshots", "2");
+  want_of (&world, "a", 1000); /* b is in use, c is new */
+  g_assert_cmpuint (fake_host_count_calls (world.host, FAKE_HOST_RECORD), ==, 3);
+  world_end (&world);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  /* a snapshot that fails is a warning */
+  g_log_set_always_fatal (G_LOG_FATAL_MASK);
+  g_test_add_func ("/keeper/table", test_table);
+  g_test_add_func ("/keeper/back-off", test_back_off);
+  g_test_add_func ("/keeper/encouragement", test_encouragement);
+  g_test_add_func ("/keeper/turns", test_turns);
+  g_test_add_func ("/keeper/start", test_start);
+  g_test_add_func ("/keeper/turned-off", test_turned_off);
+  g_test_add_func ("/keeper/nobody-makes", test_nobody_makes);
+  g_test_add_func ("/keeper/description", test_description);
+  g_test_add_func ("/keeper/tenants", test_tenants);
+  return g_test_run ();
+}
