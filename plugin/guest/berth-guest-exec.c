@@ -410,6 +410,13 @@ exec_take_data (BerthGuestExec *self, const BerthFrame *frame, GError **error)
   return TRUE;
 }
 
+/* The numbers are the guest's word, shown to users and summed up: none may wrap around. */
+static gboolean
+is_measure (guint64 number)
+{
+  return number <= G_MAXINT64;
+}
+
 static gboolean
 exec_take_exit (BerthGuestExec *self, const BerthFrame *frame, GError **error)
 {
@@ -419,6 +426,13 @@ exec_take_exit (BerthGuestExec *self, const BerthFrame *frame, GError **error)
     {
       g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
                    "an end with status %d and signal %u", self->end.status, self->end.signal);
+      return FALSE;
+    }
+  if (!is_measure (self->end.wall_us) || !is_measure (self->end.cpu_us)
+      || !is_measure (self->end.peak_bytes))
+    {
+      g_set_error_literal (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                           "an end with a negative time or memory");
       return FALSE;
     }
   self->has_end = TRUE;

@@ -335,7 +335,11 @@ test_more_than_its_credit (Fixture *fixture, gconstpointer data)
 static void
 test_lies_about_an_end (Fixture *fixture, gconstpointer data)
 {
-  BerthExit end = { .status = 99999 };
+  static const BerthExit ends[] = { { .status = 99999 },
+                                    { .wall_us = G_MAXUINT64 },
+                                    { .cpu_us = 1ull << 63 },
+                                    { .peak_bytes = 1ull << 63 } };
+  BerthExit end = ends[GPOINTER_TO_UINT (data)];
   guint32 request;
 
   greet (fixture, 0);
@@ -506,7 +510,10 @@ main (int argc, char **argv)
   ADD ("guest-dies", test_guest_dies);
   ADD ("end-known-then-guest-dies", test_end_known_then_guest_dies);
   ADD ("more-than-its-credit", test_more_than_its_credit);
-  ADD ("lies-about-an-end", test_lies_about_an_end);
+  ADD ("lies-about-an-end/status", test_lies_about_an_end);
+  ADD_OF ("lies-about-an-end/time", 1, test_lies_about_an_end);
+  ADD_OF ("lies-about-an-end/cpu", 2, test_lies_about_an_end);
+  ADD_OF ("lies-about-an-end/memory", 3, test_lies_about_an_end);
   ADD ("flood-of-nothing", test_flood_of_nothing);
   ADD ("wrong-clock-is-refused", test_wrong_clock_is_refused);
   ADD_OF ("older-version-is-refused", 1, test_other_version_is_refused);
