@@ -79,6 +79,9 @@ BerthMachine *berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm);
 
 /* Ends the clones of each snapshot whose files somebody changed, and gives that up. */
 void berth_libvirt_check_clones (BerthLibvirt *self);
+/* Ends the sessions of an earlier berthd that run on the snapshot of @key, which this one has found
+ * changed. */
+void berth_libvirt_end_clones_of (BerthLibvirt *self, const char *key, const char *reason);
 /* The same, every few seconds from now on. */
 void berth_libvirt_watch_snapshots (BerthLibvirt *self);
 

@@ -22,6 +22,8 @@ typedef struct
   BerthSnapshot *current; /* (nullable): what clones are made of now */
   char *dir;
   BerthSnapshotWish wish;
+  char *spoilt_key;    /* (nullable): of a snapshot whose files are not what was recorded */
+  char *spoilt_reason; /* of spoilt_key */
 } Prepare;
 
 static void
@@ -32,6 +34,8 @@ prepare_free (Prepare *prepare)
   berth_images_unref (prepare->images);
   g_clear_pointer (&prepare->current, berth_snapshot_unref);
   g_free (prepare->dir);
+  g_free (prepare->spoilt_key);
+  g_free (prepare->spoilt_reason);
   g_free (prepare);
 }
 
@@ -151,6 +155,11 @@ prepare (BerthConnection *libvirtd, virConnectPtr connection, Prepare *prepare, 
     snapshot = berth_snapshot_open (prepare->dir, name, key, &reason);
   if (reason != NULL)
     g_warning ("%s", reason->message);
+  if (g_error_matches (reason, BERTH_ERROR, BERTH_ERROR_GONE))
+    {
+      prepare->spoilt_key = g_strdup (key);
+      prepare->spoilt_reason = g_strdup (reason->message);
+    }
   if (snapshot != NULL)
     return snapshot;
   if (prepare->wish != BERTH_SNAPSHOT_EXISTING)
@@ -197,6 +206,8 @@ prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (BerthSnapshot) snapshot = g_task_propagate_pointer (G_TASK (result), &error);
   gboolean is_same = snapshot != NULL && snapshot == berth_snapshot_stock_get (self->stock, name);
 
+  if (data->spoilt_key != NULL)
+    berth_libvirt_end_clones_of (self, data->spoilt_key, data->spoilt_reason);
   if (snapshot == NULL)
     {
       g_task_return_error (task, g_steal_pointer (&error));

@@ -109,6 +109,20 @@ berth_libvirt_check_clones (BerthLibvirt *self)
     }
 }
 
+void
+berth_libvirt_end_clones_of (BerthLibvirt *self, const char *key, const char *reason)
+{
+  g_autoptr (GList) vms = g_hash_table_get_keys (self->slots);
+
+  for (GList *item = vms; item != NULL; item = item->next)
+    {
+      BerthSlot *slot = g_hash_table_lookup (self->slots, item->data);
+
+      if (slot != NULL && slot->phase == BERTH_PHASE_UP && g_strcmp0 (slot->snapshot_key, key) == 0)
+        libvirt_end_clone (self, item->data, slot, reason);
+    }
+}
+
 static gboolean
 look_cb (gpointer user_data)
 {

@@ -185,6 +185,13 @@ fail (GError **error, const char *path, const char *what)
 }
 
 static gboolean
+fail_spoilt (GError **error, const char *path, const char *what)
+{
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "%s: %s", path, what);
+  return FALSE;
+}
+
+static gboolean
 fail_errno (GError **error, const char *path)
 {
   return fail (error, path, g_strerror (errno));
@@ -364,12 +371,12 @@ snapshot_check_file (BerthSnapshot *self, GKeyFile *manifest, FileIndex index, G
   if (!snapshot_stat (self, index, &self->seen[index]))
     return fail_errno (error, self->paths[index]);
   if (self->seen[index].st_size != g_key_file_get_int64 (manifest, GROUP, size_key, NULL))
-    return fail (error, self->paths[index], "its size is not the manifest's");
+    return fail_spoilt (error, self->paths[index], "its size is not the manifest's");
   sum = snapshot_checksum (self, index, error);
   if (sum == NULL)
     return FALSE;
   return g_str_equal (sum, expected)
-         || fail (error, self->paths[index], "its contents are not the manifest's");
+         || fail_spoilt (error, self->paths[index], "its contents are not the manifest's");
 }
 
 static gboolean

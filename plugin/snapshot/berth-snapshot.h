@@ -25,7 +25,8 @@ char *berth_snapshot_split_name (const char *name, char **out_tenant_key);
  * Finds the snapshot for this key and checks every byte of it. Blocking.
  *
  * Returns: (transfer full) (nullable): NULL with *@error unset where there is none, NULL with
- *   *@error set where there is one that can't be trusted (it has been removed)
+ *   *@error set where there is one that can't be trusted (it has been removed); %BERTH_ERROR_GONE:
+ *   its files are not what was recorded, so that what runs on them reads what somebody wrote
  */
 BerthSnapshot *
 berth_snapshot_open (const char *dir, const char *name, const char *key, GError **error);

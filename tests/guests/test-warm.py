@@ -264,6 +264,26 @@ def test_tampering_under_a_running_clone():
             same(d.run()["stdout"], "ok\n")
 
 
+def test_tampering_while_no_berthd_runs():
+    """What a session reads was changed before this berthd began to look at it."""
+    with Daemon("--warm", "python=1", own_snapshots=True) as d:
+        d.wait_warm()
+        session = d.json("create")["sandbox_id"]
+        same(d.berth("exec", session, "print('ok')").stdout, "ok\n")
+        until(lambda: any('state="session"' in virsh("dumpxml", name).replace("'", '"')
+                          for name in d.domains()), "libvirt to know of the session")
+        d.crash()
+        with open(ram_file(d), "r+b") as ram:
+            ram.seek(4096)
+            ram.write(b"!")
+        d.start()
+        until(lambda: session not in [vm["id"] for vm in d.json("list")], "the session to be ended")
+        told = d.berth("exec", session, "print('ok')")
+        assert told.returncode == 125 and "gone" in told.stderr, told
+        assert f"sandbox {session} reads memory that somebody changed" in d.log(), d.log()
+        same(d.run()["stdout"], "ok\n")
+
+
 def test_image_built_again():
     with tempfile.TemporaryDirectory(prefix="berth-images-", dir="/var/tmp") as images:
         os.chmod(images, 0o755)
