@@ -49,6 +49,13 @@ berth_agent_identity_assume_entropy (void)
   close (fd);
 }
 
+/* Whether it is no identity, but comes to one that is there and sets its clock. */
+bool
+berth_agent_identity_is_for_clock (const BerthIdentity *identity)
+{
+  return identity->hostname[0] == '\0';
+}
+
 static bool
 mix_seed (const uint8_t *seed, size_t size)
 {
@@ -90,12 +97,14 @@ is_hostname (const char *name, size_t size)
   return true;
 }
 
-/* A clone that has rehearsed under its own name has it already. */
+/* A clone that has rehearsed under its own name has it already; what is for the clock has none. */
 static bool
 set_name (int root_fd, BerthAgentName *current, const BerthIdentity *identity)
 {
   char text[2 * sizeof identity->hostname + 64], id[40];
 
+  if (berth_agent_identity_is_for_clock (identity))
+    return true;
   if (strcmp (current->hostname, identity->hostname) == 0
       && memcmp (current->machine_id, identity->machine_id, sizeof identity->machine_id) == 0)
     return true;
@@ -127,7 +136,10 @@ berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *i
 {
   struct timespec now;
 
-  if (!is_hostname (identity->hostname, sizeof identity->hostname))
+  /* a clock that is hidden stays so until there is an identity */
+  if (berth_agent_identity_is_for_clock (identity)
+          ? config->identities == 0 || identity->realtime_ns == BERTH_HIDDEN_CLOCK_NS
+          : !is_hostname (identity->hostname, sizeof identity->hostname))
     {
       errno = EINVAL;
       return false;

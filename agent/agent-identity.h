@@ -13,5 +13,6 @@ typedef struct
 
 void berth_agent_identity_hide_clock (void);
 void berth_agent_identity_assume_entropy (void);
+bool berth_agent_identity_is_for_clock (const BerthIdentity *identity);
 bool berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *identity,
                                BerthAgentName *current, BerthIdentityDone *out_done);

@@ -29,7 +29,7 @@
  * the newest that both know, which the HELLO_REPLY says; an agent that has none in common with the
  * host says its own there, and waits for the next HELLO. A host sends nothing of a version that is
  * newer than the agent's: images are older than berthd from its upgrade until they are built again.
- *   3: BERTH_EXEC_MODULE, BERTH_EXEC_COMMONJS, the folder of an EXEC
+ *   3: BERTH_EXEC_MODULE, BERTH_EXEC_COMMONJS, the folder of an EXEC, an IDENTITY for the clock
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -55,7 +55,8 @@
  * Identity. IDENTITY comes before any code of a tenant, in cold boots, too. Until then the guest's
  * random numbers are no secret, and its clock shows the year 2000, which is what makes libraries
  * seed their generators again once it is set (see agent-identity.c). The host's own no-op may run
- * before. IDENTITY may come again, to set the clock after a pause.
+ * before. One without a hostname comes behind it, after a pause, and sets the clock alone: to the
+ * guest's programs nothing else has changed.
  *
  * Requests. The host picks ids (> 0, never used twice on a connection). At most one EXEC lives at a
  * time; files, PING and KILL may come beside it. Every request ends with exactly one EXIT, DONE or
@@ -195,7 +196,7 @@ typedef struct __attribute__ ((packed))
   uint64_t realtime_ns; /* CLOCK_REALTIME of the host when this was sent */
   uint8_t seed[64];     /* fresh bytes of the host's generator */
   uint8_t machine_id[16];
-  char hostname[64]; /* NUL-terminated, letters, digits and hyphens */
+  char hostname[64]; /* NUL-terminated, letters, digits and hyphens; none: only the clock */
 } BerthIdentity;
 
 /* What a guest's clock shows until its identity comes. An IDENTITY that brings this time is a

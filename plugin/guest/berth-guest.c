@@ -16,6 +16,8 @@
 #define CLOCK_SKEW_MAX_NS (50 * G_GINT64_CONSTANT (1000000))
 /* Frames that carry no data and answer nothing: a guest needs a READY now and then, no more. */
 #define UNASKED_MAX 1000u
+/* of an agent that takes the time alone */
+#define CLOCK_VERSION 3u
 
 /* A call that is answered by one frame. */
 typedef struct
@@ -471,9 +473,15 @@ berth_guest_identify_async (BerthGuest *self, const char *hostname, gboolean is_
                             GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  GError *error = NULL;
   Pending *pending;
 
   g_task_set_source_tag (task, berth_guest_identify_async);
+  if (hostname[0] == '\0' && !agent_check_version (self->version, CLOCK_VERSION, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
   pending
       = agent_add_call (self, task, BERTH_FRAME_IDENTITY_DONE, ++self->last_request, timeout_ms);
   if (pending == NULL)

@@ -44,7 +44,8 @@ gboolean berth_guest_ready_finish (BerthGuest *self, GAsyncResult *result, GErro
 /* Gives the guest its own random numbers, clock, machine id and hostname, and checks its proof: the
  * random bytes that it returns (32, into @out_random if not NULL) are new, its clock is right.
  * @is_rehearsal: everything but the time, which stays hidden: under TCG the first time through new
- * code takes ten times as long as the second, so a warm VM goes through it before it is paused. */
+ * code takes ten times as long as the second, so a warm VM goes through it before it is paused.
+ * @hostname: "" for a guest that has an identity: only its clock is set. */
 void berth_guest_identify_async (BerthGuest *self, const char *hostname, gboolean is_rehearsal,
                                  guint timeout_ms, GCancellable *cancellable,
                                  GAsyncReadyCallback callback, gpointer user_data);

@@ -30,6 +30,7 @@ struct _BerthConnection
   BerthWorkers *workers[BERTH_CONNECTION_ROLES];
   BerthWorkers *opener;
   BerthConnectionStoppedFunc stopped_func;
+  BerthConnectionPausedFunc paused_func;
   BerthConnectionStateFunc state_func;
   gpointer user_data;
 
@@ -124,9 +125,11 @@ berth_connection_new (const char *uri, const char *virt_type)
 
 void
 berth_connection_set_funcs (BerthConnection *self, BerthConnectionStoppedFunc stopped,
-                            BerthConnectionStateFunc state, gpointer user_data)
+                            BerthConnectionPausedFunc paused, BerthConnectionStateFunc state,
+                            gpointer user_data)
 {
   self->stopped_func = stopped;
+  self->paused_func = paused;
   self->state_func = state;
   self->user_data = user_data;
 }
@@ -268,9 +271,14 @@ lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int deta
   BerthConnection *self = user_data;
   char uuid[VIR_UUID_STRING_BUFLEN];
 
-  if (event == VIR_DOMAIN_EVENT_STOPPED && self->stopped_func != NULL
-      && virDomainGetUUIDString (domain, uuid) == 0)
+  if ((event != VIR_DOMAIN_EVENT_STOPPED && event != VIR_DOMAIN_EVENT_SUSPENDED
+       && event != VIR_DOMAIN_EVENT_RESUMED)
+      || virDomainGetUUIDString (domain, uuid) != 0)
+    return 0;
+  if (event == VIR_DOMAIN_EVENT_STOPPED && self->stopped_func != NULL)
     self->stopped_func (uuid, stopped_reason (detail), self->user_data);
+  else if (event != VIR_DOMAIN_EVENT_STOPPED && self->paused_func != NULL)
+    self->paused_func (uuid, event == VIR_DOMAIN_EVENT_SUSPENDED, self->user_data);
   return 0;
 }
 
@@ -499,6 +507,7 @@ berth_connection_close (BerthConnection *self)
   self->is_closed = TRUE;
   self->state_func = NULL;
   self->stopped_func = NULL;
+  self->paused_func = NULL;
   g_clear_handle_id (&self->retry_id, g_source_remove);
   g_clear_handle_id (&self->slow_id, g_source_remove);
   for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)

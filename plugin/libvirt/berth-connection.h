@@ -33,6 +33,9 @@ G_DECLARE_FINAL_TYPE (BerthConnection, berth_connection, BERTH, CONNECTION, GObj
 /* A domain stopped, whoever stopped it. In the main context. */
 typedef void (*BerthConnectionStoppedFunc) (const char *uuid, const char *reason,
                                             gpointer user_data);
+/* A domain was paused, or resumed, whoever did it. In the main context. */
+typedef void (*BerthConnectionPausedFunc) (const char *uuid, gboolean is_paused,
+                                           gpointer user_data);
 /* The connection is up (again), or was lost. In the main context. */
 typedef void (*BerthConnectionStateFunc) (gboolean is_up, gpointer user_data);
 
@@ -40,7 +43,8 @@ typedef void (*BerthConnectionStateFunc) (gboolean is_up, gpointer user_data);
  * @virt_type: (nullable): "kvm" or "qemu"; NULL for kvm where QEMU can use it */
 BerthConnection *berth_connection_new (const char *uri, const char *virt_type);
 void berth_connection_set_funcs (BerthConnection *self, BerthConnectionStoppedFunc stopped,
-                                 BerthConnectionStateFunc state, gpointer user_data);
+                                 BerthConnectionPausedFunc paused, BerthConnectionStateFunc state,
+                                 gpointer user_data);
 
 /* Connects for the first time; afterwards the connection looks after itself. */
 void berth_connection_open_async (BerthConnection *self, GCancellable *cancellable,

@@ -26,6 +26,7 @@ typedef struct
   guint ordinal;
   GCancellable *cancellable;
   gboolean is_end_wanted; /* pool asked while the start was under way */
+  gboolean was_paused;    /* by an administrator, for it was in use */
   GError *end_reason;     /* why it ended unasked; NULL: pool asked */
   char *snapshot_key;     /* (nullable): of what a session of an earlier life was cloned from */
 } BerthSlot;

@@ -5,25 +5,49 @@
 
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
+#include "pool/berth-request.h"
+#include "pool/berth-vm-private.h"
+
+/* (nullable): the slot of a domain whose machine is up: while it starts or ends, the step under way
+ * finds out by itself */
+static BerthSlot *
+libvirt_find_up (BerthLibvirt *self, const char *uuid, BerthVm **out_vm)
+{
+  GHashTableIter iter;
+  BerthSlot *slot;
+
+  g_hash_table_iter_init (&iter, self->slots);
+  while (g_hash_table_iter_next (&iter, (gpointer *)out_vm, (gpointer *)&slot))
+    if (slot->phase == BERTH_PHASE_UP
+        && g_strcmp0 (berth_machine_get_uuid (slot->machine), uuid) == 0)
+      return slot;
+  return NULL;
+}
 
 static void
 stopped_cb (const char *uuid, const char *reason, gpointer user_data)
 {
-  BerthLibvirt *self = user_data;
-  GHashTableIter iter;
   BerthVm *vm;
-  BerthSlot *slot;
+  BerthSlot *slot = libvirt_find_up (user_data, uuid, &vm);
 
-  g_hash_table_iter_init (&iter, self->slots);
-  while (g_hash_table_iter_next (&iter, (gpointer *)&vm, (gpointer *)&slot))
-    {
-      if (slot->machine == NULL || g_strcmp0 (berth_machine_get_uuid (slot->machine), uuid) != 0)
-        continue;
-      /* while it starts or ends, the step under way finds out by itself */
-      if (slot->phase == BERTH_PHASE_UP)
-        berth_libvirt_end_unasked (self, vm, slot, reason);
-      return;
-    }
+  if (slot != NULL)
+    berth_libvirt_end_unasked (user_data, vm, slot, reason);
+}
+
+/* The clock of a guest stands still while it is paused. berth itself pauses only what nobody uses,
+ * and sets the clock when that is claimed. */
+static void
+paused_cb (const char *uuid, gboolean is_paused, gpointer user_data)
+{
+  BerthVm *vm;
+  BerthSlot *slot = libvirt_find_up (user_data, uuid, &vm);
+  g_autoptr (BerthRequest) request = slot != NULL ? berth_vm_dup_request (vm) : NULL;
+
+  if (request == NULL)
+    return;
+  if (!is_paused && slot->was_paused)
+    berth_machine_set_clock (slot->machine);
+  slot->was_paused = is_paused;
 }
 
 /* The domains that are running though no machine of ours has them, and the machines that believe to
@@ -163,7 +187,7 @@ connection_state_cb (gboolean is_up, gpointer user_data)
 void
 berth_libvirt_listen (BerthLibvirt *self)
 {
-  berth_connection_set_funcs (self->connection, stopped_cb, connection_state_cb, self);
+  berth_connection_set_funcs (self->connection, stopped_cb, paused_cb, connection_state_cb, self);
 }
 
 static void

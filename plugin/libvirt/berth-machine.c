@@ -475,6 +475,32 @@ berth_machine_identify (BerthMachine *self, GTask *task)
                               g_task_get_cancellable (task), identified_cb, task);
 }
 
+static void
+clock_set_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (BerthMachine) self = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (berth_guest_identify_finish (BERTH_GUEST (source), result, NULL, &error))
+    return;
+  if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
+      && ++self->identity_attempts < IDENTITY_ATTEMPTS && self->agent != NULL)
+    berth_guest_identify_async (self->agent, "", FALSE, IDENTITY_TIMEOUT_MS, NULL, clock_set_cb,
+                                g_object_ref (self));
+  else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED)) /* it has ended since */
+    g_warning ("%s: its clock is behind since it was paused: %s", self->name, error->message);
+}
+
+void
+berth_machine_set_clock (BerthMachine *self)
+{
+  if (self->agent == NULL)
+    return;
+  self->identity_attempts = 0;
+  berth_guest_identify_async (self->agent, "", FALSE, IDENTITY_TIMEOUT_MS, NULL, clock_set_cb,
+                              g_object_ref (self));
+}
+
 /* ---- what follows the greeting, by how it was started ---- */
 
 static void

@@ -307,9 +307,14 @@ static void
 test_identity (AgentPeer *peer, gconstpointer data)
 {
   BerthIdentity identity = { .realtime_ns = 1, .hostname = "berth-test-1" };
+  BerthIdentity clock = { .realtime_ns = BERTH_HIDDEN_CLOCK_NS };
   BerthIdentityDone done[2];
   AgentFrame frame;
 
+  /* a time that is no time */
+  agent_peer_send (peer, BERTH_FRAME_IDENTITY, 8, &clock, sizeof clock);
+  agent_peer_expect (peer, 8, BERTH_FRAME_ERROR, &frame);
+  g_assert_cmpuint (berth_le32_read (frame.payload), ==, BERTH_AGENT_ERROR_INVALID);
   for (guint i = 0; i < 2; i++)
     {
       agent_peer_send (peer, BERTH_FRAME_IDENTITY, 9 + i, &identity, sizeof identity);
@@ -317,10 +322,46 @@ test_identity (AgentPeer *peer, gconstpointer data)
       memcpy (&done[i], frame.payload, sizeof done[i]);
     }
   g_assert_cmpint (memcmp (done[0].random, done[1].random, sizeof done[0].random), !=, 0);
+  clock.realtime_ns = 1;
+  agent_peer_send (peer, BERTH_FRAME_IDENTITY, 11, &clock, sizeof clock);
+  agent_peer_expect (peer, 11, BERTH_FRAME_IDENTITY_DONE, &frame);
   strcpy (identity.hostname, "no_such.name");
   agent_peer_send (peer, BERTH_FRAME_IDENTITY, 20, &identity, sizeof identity);
   agent_peer_expect (peer, 20, BERTH_FRAME_ERROR, &frame);
   g_assert_cmpuint (berth_le32_read (frame.payload), ==, BERTH_AGENT_ERROR_INVALID);
+}
+
+/* What a program has seeded stays so when only the clock is set; an identity seeds anew. */
+static void
+test_clock_alone_seeds_nothing (AgentPeer *peer, gconstpointer data)
+{
+  BerthIdentity identity = { .realtime_ns = 1, .hostname = "berth-test-1" };
+  const AgentExec seed = { .language = BERTH_LANGUAGE_PYTHON,
+                           .code = "import random; random.seed(1); random.random()",
+                           .flags = BERTH_EXEC_SESSION };
+  const AgentExec next = { .language = BERTH_LANGUAGE_PYTHON,
+                           .code = "print(random.random() == 0.8474337369372327)",
+                           .flags = BERTH_EXEC_SESSION };
+
+  AgentFrame frame;
+
+  agent_peer_send (peer, BERTH_FRAME_IDENTITY, 501, &identity, sizeof identity);
+  agent_peer_expect (peer, 501, BERTH_FRAME_IDENTITY_DONE, &frame);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (AgentResult) seeded = agent_peer_run (peer, &seed);
+      g_autoptr (AgentResult) result = NULL;
+
+      agent_assert_exit (seeded, 0);
+      if (i == 0)
+        identity.hostname[0] = '\0';
+      else
+        strcpy (identity.hostname, "berth-test-1");
+      agent_peer_send (peer, BERTH_FRAME_IDENTITY, 502 + i, &identity, sizeof identity);
+      agent_peer_expect (peer, 502 + i, BERTH_FRAME_IDENTITY_DONE, &frame);
+      result = agent_peer_run (peer, &next);
+      g_assert_cmpstr (result->out->str, ==, i == 0 ? "True\n" : "False\n");
+    }
 }
 
 static void
@@ -331,6 +372,7 @@ add_tests (void)
     const char *name;
     void (*run) (AgentPeer *peer, gconstpointer data);
   } tests[] = {
+    { "clock-alone-seeds-nothing", test_clock_alone_seeds_nothing },
     { "hello", test_hello },
     { "hello-version", test_hello_version },
     { "hello-again", test_hello_again },

@@ -62,6 +62,27 @@ def test_actions_on_a_sandbox():
             serves(d)
 
 
+def test_a_pause_does_not_put_the_clock_back():
+    """Of a session: the guest's clock stands still meanwhile and is set again, and only that."""
+    with Daemon("--warm-default", "0") as d:
+        session = d.berth("create").stdout.strip()
+        domain = next(vm["domain"] for vm in d.json("list") if vm["id"] == session)
+        d.berth("exec", session, "import random, time; random.seed(1); first = time.time()")
+        names = d.berth("exec", session, "print(open('/etc/machine-id').read())").stdout
+        virsh("suspend", domain)
+        time.sleep(5)  # what is measured
+        virsh("resume", domain)
+
+        def is_right():
+            before = time.time()
+            guest = float(d.berth("exec", session, "print(time.time())").stdout)
+            return before - 0.5 < guest < time.time() + 0.5
+        until(is_right, "the clock to be right", 30)
+        same(d.berth("exec", session, "print(random.random())").stdout, "0.13436424411240122\n")
+        same(d.berth("exec", session, "print(open('/etc/machine-id').read())").stdout, names)
+        d.berth("destroy", session)
+
+
 def test_destroy_during_a_run_frees_the_slot():
     with Daemon("--max-vms", "1", "--warm-default", "0") as d:
         running = d.popen("run", "import time; print('begun', flush=True); time.sleep(60)")
