@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "plugin/base/berth-sha256.h"
@@ -17,6 +18,8 @@
 #include "pool/berth-error.h"
 
 #define CHUNK_BYTES 65536
+/* A page of a file system's: less would be no hole there. */
+#define HOLE_BYTES ((gsize)4096)
 /* Four chunks, so that neither end waits for the other at each */
 #define PIPE_BYTES (4 * CHUNK_BYTES)
 /* After Ctrl-C: how long what is on its way is waited for */
@@ -35,6 +38,7 @@ typedef struct
   int own_pipe; /* which of the two is the pipe's, closed by the thread; -1: neither */
   guint64 left; /* bytes that may be carried at most */
   gboolean is_summed;
+  gboolean keeps_holes; /* where it writes to: a file of ours, new */
   struct sha256_ctx sum;
   int read_failure;  /* errno; read after done is set */
   int write_failure; /* the same */
@@ -90,6 +94,36 @@ write_all (Carrier *self, const guint8 *bytes, gsize size)
   return TRUE;
 }
 
+static gboolean
+is_hole (const guint8 *bytes, gsize size)
+{
+  return bytes[0] == 0 && memcmp (bytes, bytes + 1, size - 1) == 0;
+}
+
+/* What is nothing but zeros is left out: a file with holes would fill the disk with them. */
+static gboolean
+write_around_holes (Carrier *self, const guint8 *bytes, gsize size)
+{
+  while (size > 0)
+    {
+      gsize piece = MIN (size, HOLE_BYTES);
+
+      if (!is_hole (bytes, piece))
+        {
+          if (!write_all (self, bytes, piece))
+            return FALSE;
+        }
+      else if (lseek (self->to, (off_t)piece, SEEK_CUR) < 0)
+        {
+          self->write_failure = errno;
+          return FALSE;
+        }
+      bytes += piece;
+      size -= piece;
+    }
+  return TRUE;
+}
+
 static gpointer
 carry_thread (gpointer user_data)
 {
@@ -110,11 +144,15 @@ carry_thread (gpointer user_data)
         break;
       if (self->is_summed)
         sha256_update (&self->sum, (gsize)got, chunk);
-      if (!write_all (self, chunk, (gsize)got))
+      if (!(self->keeps_holes ? write_around_holes (self, chunk, (gsize)got)
+                              : write_all (self, chunk, (gsize)got)))
         break;
       self->left -= (guint64)got;
       self->moved += (guint64)got;
     }
+  if (self->keeps_holes && self->write_failure == 0
+      && ftruncate (self->to, (off_t)self->moved) != 0) /* one may be at its end */
+    self->write_failure = errno;
   if (self->own_pipe >= 0)
     close (self->own_pipe);
   if (self->path != NULL && self->from >= 0)
@@ -315,6 +353,15 @@ check_carrier (Carrier *carrier, GVariant *reply, const char *guest, int fd, con
   return info != NULL && check_arrived (carrier, guest, info, error);
 }
 
+/* What standard output is, was somebody else's before, and may be appended to. */
+static gboolean
+is_own_file (int fd)
+{
+  struct stat info;
+
+  return fd != STDOUT_FILENO && fstat (fd, &info) == 0 && S_ISREG (info.st_mode);
+}
+
 gboolean
 berth_transfer_get (BerthTransfer *self, const char *guest, guint64 max_bytes, int fd,
                     const char *local, guint32 *out_mode, guint64 *out_size, GError **error)
@@ -330,6 +377,7 @@ berth_transfer_get (BerthTransfer *self, const char *guest, guint64 max_bytes, i
     return FALSE;
   carrier = carrier_new (ends[0], fd, ends[0], G_MAXUINT64);
   carrier->is_summed = TRUE;
+  carrier->keeps_holes = is_own_file (fd);
   g_variant_dict_insert (&options, "max_bytes", "t", max_bytes);
   reply = call_and_carry (self, "Get", guest, 0, carrier, ends[1], &options, &is_carried, error);
   if (!is_carried)

@@ -46,8 +46,8 @@ const BerthVerbHelp berth_get_help = {
   "output. Of a folder, all files and folders are carried, with their permission bits as your\n"
   "umask lets them be, and never out of LOCAL; symbolic links and special files in it are left\n"
   "out, and a remark says so. What can't be carried is named at the end, with status 2; the rest\n"
-  "is carried. At most 100,000 entries, 128 folders deep, and all together 8 times "
-  "--max-size.\n\n" FILES_STATUS_HELP "\nExamples:\n"
+  "is carried. At most 100,000 entries, 128 folders deep, and all together 8 times --max-size.\n"
+  "Holes take no space in LOCAL, nor do zeros.\n\n" FILES_STATUS_HELP "\nExamples:\n"
   "  berth get $id out.png .\n"
   "  berth get $id results ./results\n"
   "  berth get $id log.txt - | tail",

@@ -109,6 +109,32 @@ def test_binary_is_unchanged(d):
             same(one.read() == other.read(), True)
 
 
+def test_holes_stay_holes(d):
+    """Of what comes out: zeros take no space here; the end of a file may be one of them."""
+    with sandbox(d) as name:
+        done(d.berth("put", name, "-", "none"))
+        same(d.berth("exec", name, "truncate -s 40000000 hole; printf begin >hole-to-end; "
+                     "truncate -s 5000001 hole-to-end; { head -c 300000 /dev/zero; printf middle; "
+                     "head -c 4500000 /dev/zero; printf x; } >both")[0], 0)
+        sizes = {"hole": 40000000, "hole-to-end": 5000001, "both": 4800007, "none": 0}
+        for file, size in sizes.items():
+            done(d.berth("get", name, file, file))
+            info = os.stat(file)
+            same((file, info.st_size, info.st_blocks * 512 <= 65536), (file, size, True))
+            with open(file, "rb") as bytes_:
+                same(bytes_.read().replace(b"\0", b""), {"hole-to-end": b"begin",
+                                                         "both": b"middlex"}.get(file, b""))
+        done(d.berth("get", name, "hole-to-end", "both"))
+        same(os.stat("both").st_size, 5000001)
+        with open("piped", "wb") as piped:
+            piped.write(b"before ")
+            piped.flush()
+            subprocess.run([BERTH, "get", name, "both", "-"], env=d.environ(), stdout=piped,
+                           check=True, timeout=60)
+        with open("piped", "rb") as piped:
+            same(piped.read(), b"before " + b"\0" * 300000 + b"middle" + b"\0" * 4500000 + b"x")
+
+
 def test_special_files_of_ours_are_not_replaced(d):
     with sandbox(d) as name:
         write("file", "x")
