@@ -173,7 +173,8 @@ typedef struct
 } ResultKey;
 
 static const char *const timing_keys[]
-    = { "wait_ms", "claim_ms", "start_ms", "exec_ms", "destroy_ms", "total_ms", NULL };
+    = { "wait_ms", "claim_ms",   "start_ms", "spawn_ms", "connect_ms",
+        "exec_ms", "destroy_ms", "total_ms", NULL };
 static const char *const usage_keys[] = { "cpu_ms", "memory_peak_mb", NULL };
 
 /* contract.md's result object; "error" stands between these two. */

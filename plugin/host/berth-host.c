@@ -187,6 +187,13 @@ berth_host_get_start_name (BerthHost *self, BerthVm *vm)
   return IFACE (self)->get_start_name (self, vm);
 }
 
+void
+berth_host_get_start_times (BerthHost *self, BerthVm *vm, gint64 *out_spawn_us,
+                            gint64 *out_connect_us)
+{
+  IFACE (self)->get_start_times (self, vm, out_spawn_us, out_connect_us);
+}
+
 gboolean
 berth_host_get_memory (BerthHost *self, BerthVm *vm, guint64 *out_private, guint64 *out_shared)
 {

@@ -90,6 +90,8 @@ typedef enum
  * @file: carries a file; takes over @file. A #BerthFileResult
  * @get_domain_name: (nullable): what the VM's domain is called, also while it starts or ends
  * @get_start_name: (nullable): "warm", "clone" or "cold": how a VM that is up came to be; static
+ * @get_start_times: of such a VM: how long it took to have it running, and from there to have an
+ *   answer of its guest; 0 and 0 of a warm one; microseconds
  * @get_memory: of the VM on this host; bytes; FALSE where nobody knows
  * @dup_domain_xml: (transfer full) (nullable): what a VM of this template would get, its name and
  *   id apart
@@ -128,6 +130,8 @@ struct _BerthHostInterface
 
   const char *(*get_domain_name) (BerthHost *self, BerthVm *vm);
   const char *(*get_start_name) (BerthHost *self, BerthVm *vm);
+  void (*get_start_times) (BerthHost *self, BerthVm *vm, gint64 *out_spawn_us,
+                           gint64 *out_connect_us);
   gboolean (*get_memory) (BerthHost *self, BerthVm *vm, guint64 *out_private, guint64 *out_shared);
   char *(*dup_domain_xml) (BerthHost *self, const char *template_name, GError **error);
   GVariant *(*dup_status) (BerthHost *self);
@@ -177,6 +181,8 @@ gboolean berth_host_finish (BerthHost *self, GAsyncResult *result, GError **erro
 
 const char *berth_host_get_domain_name (BerthHost *self, BerthVm *vm);
 const char *berth_host_get_start_name (BerthHost *self, BerthVm *vm);
+void berth_host_get_start_times (BerthHost *self, BerthVm *vm, gint64 *out_spawn_us,
+                                 gint64 *out_connect_us);
 gboolean
 berth_host_get_memory (BerthHost *self, BerthVm *vm, guint64 *out_private, guint64 *out_shared);
 char *berth_host_dup_domain_xml (BerthHost *self, const char *template_name, GError **error);

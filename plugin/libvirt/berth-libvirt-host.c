@@ -171,6 +171,17 @@ libvirt_get_start_name (BerthHost *host, BerthVm *vm)
     }
 }
 
+static void
+libvirt_get_start_times (BerthHost *host, BerthVm *vm, gint64 *out_spawn_us, gint64 *out_connect_us)
+{
+  BerthMachine *machine = berth_libvirt_get_machine (BERTH_LIBVIRT (host), vm);
+
+  *out_spawn_us = *out_connect_us = 0;
+  /* before anybody had asked for it */
+  if (machine != NULL && berth_machine_get_start (machine) != BERTH_MACHINE_WARM)
+    berth_machine_get_start_times (machine, out_spawn_us, out_connect_us);
+}
+
 static gboolean
 libvirt_get_memory (BerthHost *host, BerthVm *vm, guint64 *out_private, guint64 *out_shared)
 {
@@ -263,6 +274,7 @@ berth_libvirt_host_init (BerthHostInterface *iface)
   iface->file = libvirt_file;
   iface->get_domain_name = libvirt_get_domain_name;
   iface->get_start_name = libvirt_get_start_name;
+  iface->get_start_times = libvirt_get_start_times;
   iface->get_memory = libvirt_get_memory;
   iface->dup_domain_xml = libvirt_dup_domain_xml;
   iface->dup_status = libvirt_dup_status;

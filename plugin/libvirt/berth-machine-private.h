@@ -26,7 +26,10 @@ struct _BerthMachine
   BerthMachineStart how;
   BerthSnapshot *snapshot;                /* what it was cloned from, or is recorded to */
   guint8 proof[BERTH_MACHINE_PROOF_SIZE]; /* of its own random numbers */
-  gint64 created; /* Unix time in seconds, of the domain: a mark that is told anew keeps it */
+  gint64 created;    /* Unix time in seconds, of the domain: a mark that is told anew keeps it */
+  gint64 begun_us;   /* its start, monotonic */
+  gint64 running_us; /* since when its domain is */
+  gint64 ready_us;   /* since when its guest can be used */
   guint identity_attempts;
   guint rehearsals; /* that are left */
   gboolean is_adopted;

@@ -697,6 +697,7 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  self->running_us = g_get_monotonic_time ();
   machine_follow_boot (self);
   self->agent = berth_guest_new (start->socket);
   timeout_ms = machine_boots (self) ? berth_template_get_boot_timeout_s (self->template) * 1000
@@ -717,6 +718,7 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
 
   g_task_set_source_tag (task, berth_machine_start_async);
   self->how = how;
+  self->begun_us = g_get_monotonic_time ();
   self->rehearsals = how == BERTH_MACHINE_RECORD ? REHEARSALS_RECORD : REHEARSALS_WARM;
   self->snapshot = snapshot != NULL ? berth_snapshot_ref (snapshot) : NULL;
   start->mark = berth_machine_make_mark (self);
@@ -738,5 +740,13 @@ gboolean
 berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  self->ready_us = g_get_monotonic_time ();
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+void
+berth_machine_get_start_times (BerthMachine *self, gint64 *out_spawn_us, gint64 *out_connect_us)
+{
+  *out_spawn_us = self->running_us - self->begun_us;
+  *out_connect_us = self->ready_us - self->running_us;
 }

@@ -85,6 +85,10 @@ char *berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **e
 /* As berth_process_get_memory(); FALSE also where the process is not known. */
 gboolean berth_machine_get_memory (BerthMachine *self, guint64 *out_private, guint64 *out_shared);
 
+/* Of one whose start has succeeded: until its domain ran, and from there until its guest could be
+ * used; microseconds. */
+void
+berth_machine_get_start_times (BerthMachine *self, gint64 *out_spawn_us, gint64 *out_connect_us);
 BerthVm *berth_machine_get_vm (BerthMachine *self);
 const char *berth_machine_get_language (BerthMachine *self);
 const char *berth_machine_get_name (BerthMachine *self);

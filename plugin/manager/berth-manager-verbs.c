@@ -148,9 +148,7 @@ create_call_free (CreateCall *call)
 typedef struct
 {
   BerthSandbox *sandbox; /* owned */
-  const char *start;     /* static: "warm", "clone" or "cold" */
-  gint64 wait_us;
-  gint64 start_us;
+  BerthOrigin origin;
 } Created;
 
 static void
@@ -181,6 +179,7 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthVm) vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
   BerthSandbox *sandbox;
+  BerthOrigin *origin;
   Created *created;
 
   manager_note_boot (self, call->request->template_name, vm, error);
@@ -192,10 +191,12 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   sandbox = berth_manager_add_sandbox (self, vm, call->request);
   created = g_new0 (Created, 1);
   created->sandbox = g_object_ref (sandbox);
-  created->start = berth_host_get_start_name (self->host, vm);
-  created->wait_us = MAX (berth_vm_get_admitted_us (vm) - call->begun_us, 0);
-  created->start_us = g_get_monotonic_time () - call->begun_us - created->wait_us;
-  berth_sandbox_set_origin (sandbox, created->start, created->wait_us, created->start_us);
+  origin = &created->origin;
+  origin->start = berth_host_get_start_name (self->host, vm);
+  origin->wait_us = MAX (berth_vm_get_admitted_us (vm) - call->begun_us, 0);
+  origin->start_us = g_get_monotonic_time () - call->begun_us - origin->wait_us;
+  berth_host_get_start_times (self->host, vm, &origin->spawn_us, &origin->connect_us);
+  berth_sandbox_set_origin (sandbox, origin);
   g_task_return_pointer (task, created, (GDestroyNotify)created_free);
 }
 
@@ -454,9 +455,7 @@ run_answer (GTask *task, gboolean may_exist)
       return;
     }
   call->result->destroy_unconfirmed = may_exist;
-  call->result->start = call->created->start;
-  call->result->wait_us = call->created->wait_us;
-  call->result->start_us = call->created->start_us;
+  call->result->origin = call->created->origin;
   call->result->destroy_us = call->destroy_begun_us != 0 ? now_us - call->destroy_begun_us : 0;
   call->result->total_us = now_us - call->begun_us;
   g_task_return_pointer (task, g_steal_pointer (&call->result), (GDestroyNotify)berth_result_free);

@@ -15,10 +15,8 @@ struct _BerthSandbox
   guint exec_count;
   GQueue waiting; /* GTask (owned), their data a box with the BerthExec */
   gboolean is_busy;
-  guint files;       /* transfers under way */
-  const char *start; /* how it was made, see BerthResult */
-  gint64 wait_us;
-  gint64 start_us;
+  guint files; /* transfers under way */
+  BerthOrigin origin;
   char *close_reason; /* NULL while it is open */
   BerthSandboxIdleFunc idle_func;
   gpointer idle_data;
@@ -88,11 +86,9 @@ berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, gint64 idle_us,
 }
 
 void
-berth_sandbox_set_origin (BerthSandbox *self, const char *start, gint64 wait_us, gint64 start_us)
+berth_sandbox_set_origin (BerthSandbox *self, const BerthOrigin *origin)
 {
-  self->start = start;
-  self->wait_us = wait_us;
-  self->start_us = start_us;
+  self->origin = *origin;
 }
 
 const char *
@@ -168,11 +164,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   if (result != NULL)
     {
       if (self->exec_count++ == 0)
-        {
-          result->start = self->start;
-          result->wait_us = self->wait_us;
-          result->start_us = self->start_us;
-        }
+        result->origin = self->origin;
       result->template_name = g_strdup (berth_vm_get_template (self->vm));
       result->sandbox_id = g_strdup (berth_sandbox_get_id (self));
     }

@@ -16,9 +16,8 @@ typedef void (*BerthSandboxIdleFunc) (BerthSandbox *self, gpointer user_data);
  * calls. */
 BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, gint64 idle_us,
                                  BerthSandboxIdleFunc idle_func, gpointer user_data);
-/* How it was made, which its first exec's result tells. @start: as of BerthResult, static */
-void
-berth_sandbox_set_origin (BerthSandbox *self, const char *start, gint64 wait_us, gint64 start_us);
+/* How it was made, which its first exec's result tells. */
+void berth_sandbox_set_origin (BerthSandbox *self, const BerthOrigin *origin);
 /* No exec is taken any more; those that wait or run fail with BERTH_ERROR_GONE and @reason. */
 void berth_sandbox_close (BerthSandbox *self, const char *reason);
 

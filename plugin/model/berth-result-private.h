@@ -9,6 +9,25 @@
 G_BEGIN_DECLS
 
 /*
+ * BerthOrigin:
+ * @start: how its VM came to be: "warm", "clone" or "cold"; static
+ * @wait_us: in the queue; microseconds, as are all below
+ * @start_us: from admission to a VM ready for code
+ * @spawn_us: of that, until libvirt had the VM running; 0 for a warm one, which ran before
+ * @connect_us: of that, from there until its guest was heard and had its identity; likewise
+ *
+ * How a sandbox was made.
+ */
+typedef struct
+{
+  const char *start;
+  gint64 wait_us;
+  gint64 start_us;
+  gint64 spawn_us;
+  gint64 connect_us;
+} BerthOrigin;
+
+/**
  * struct _BerthResult:
  * @stdout_bytes: (nullable): captured, as it was written; NULL when it went to a descriptor
  * @stderr_bytes: (nullable): the same
@@ -22,10 +41,8 @@ G_BEGIN_DECLS
  * @destroy_unconfirmed: of a run: its VM may still exist
  * @template_name: what it ran in
  * @sandbox_id: what it ran in
- * @start: "warm", "clone" or "cold"
- * @wait_us: in the queue; microseconds, as are all below
- * @start_us: from admission to a VM ready for code
- * @exec_us: from the code's start to its end
+ * @origin: of the VM; told by the first exec in it, empty in the others
+ * @exec_us: from the code's start to its end; microseconds, as are all below
  * @destroy_us: of a run: until its VM was gone
  * @total_us: all together
  * @cpu_us: of the guest's processes
@@ -45,9 +62,7 @@ struct _BerthResult
   gboolean destroy_unconfirmed;
   char *template_name;
   char *sandbox_id;
-  const char *start;
-  gint64 wait_us;
-  gint64 start_us;
+  BerthOrigin origin;
   gint64 exec_us;
   gint64 destroy_us;
   gint64 total_us;
@@ -63,7 +78,8 @@ void berth_result_take_output (BerthResult *self, GBytes *stdout_bytes, GBytes *
  * stderr (and stdout_bytes, stderr_bytes where these strings could not say it all), exit_code
  * (absent, i.e. null, after a time-out without a status), timed_out, oom, stdout_truncated,
  * stderr_truncated, template, sandbox_id, warm_hit, start, timing {wait_ms, claim_ms, start_ms,
- * exec_ms, destroy_ms, total_ms} as doubles, usage {cpu_ms, memory_peak_mb} */
+ * spawn_ms, connect_ms, exec_ms, destroy_ms, total_ms} as doubles, usage {cpu_ms, memory_peak_mb}
+ */
 GVariant *berth_result_to_variant (const BerthResult *self);
 /* (transfer full): what berth_result_to_variant() told; a key that is missing or of another type is
  * left at its default */

@@ -142,10 +142,12 @@ timing_to_variant (const BerthResult *self)
 {
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
 
-  add_ms (&builder, "wait_ms", self->wait_us);
+  add_ms (&builder, "wait_ms", self->origin.wait_us);
   /* what design.md calls claim is what contract.md calls start: from admission to ready */
-  add_ms (&builder, "claim_ms", self->start_us);
-  add_ms (&builder, "start_ms", self->start_us);
+  add_ms (&builder, "claim_ms", self->origin.start_us);
+  add_ms (&builder, "start_ms", self->origin.start_us);
+  add_ms (&builder, "spawn_ms", self->origin.spawn_us);
+  add_ms (&builder, "connect_ms", self->origin.connect_us);
   add_ms (&builder, "exec_ms", self->exec_us);
   add_ms (&builder, "destroy_ms", self->destroy_us);
   add_ms (&builder, "total_ms", self->total_us);
@@ -187,8 +189,8 @@ berth_result_to_variant (const BerthResult *self)
   add_boolean (&builder, "destroy_unconfirmed", self->destroy_unconfirmed);
   add_string (&builder, "template", self->template_name);
   add_string (&builder, "sandbox_id", self->sandbox_id);
-  add_boolean (&builder, "warm_hit", g_strcmp0 (self->start, "warm") == 0);
-  add_string (&builder, "start", self->start);
+  add_boolean (&builder, "warm_hit", g_strcmp0 (self->origin.start, "warm") == 0);
+  add_string (&builder, "start", self->origin.start);
   g_variant_builder_add (&builder, "{sv}", "timing", timing_to_variant (self));
   g_variant_builder_add (&builder, "{sv}", "usage", usage_to_variant (self));
   return g_variant_builder_end (&builder);
@@ -212,8 +214,10 @@ read_timing (BerthResult *self, GVariant *dictionary)
   g_autoptr (GVariant) usage = g_variant_lookup_value (dictionary, "usage", G_VARIANT_TYPE_VARDICT);
   double peak_mb = 0;
 
-  self->wait_us = lookup_us (timing, "wait_ms");
-  self->start_us = lookup_us (timing, "start_ms");
+  self->origin.wait_us = lookup_us (timing, "wait_ms");
+  self->origin.start_us = lookup_us (timing, "start_ms");
+  self->origin.spawn_us = lookup_us (timing, "spawn_ms");
+  self->origin.connect_us = lookup_us (timing, "connect_ms");
   self->exec_us = lookup_us (timing, "exec_ms");
   self->destroy_us = lookup_us (timing, "destroy_ms");
   self->total_us = lookup_us (timing, "total_ms");
@@ -255,7 +259,7 @@ berth_result_new_from_variant (GVariant *dictionary)
   g_variant_lookup (dictionary, "template", "s", &self->template_name);
   g_variant_lookup (dictionary, "sandbox_id", "s", &self->sandbox_id);
   g_variant_lookup (dictionary, "start", "&s", &start);
-  self->start = start_word (start);
+  self->origin.start = start_word (start);
   read_timing (self, dictionary);
   return self;
 }
@@ -457,7 +461,7 @@ berth_result_get_start (const BerthResult *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return self->start;
+  return self->origin.start;
 }
 
 /**
@@ -490,7 +494,7 @@ berth_result_get_wait_ms (const BerthResult *self)
 {
   g_return_val_if_fail (self != NULL, 0);
 
-  return self->wait_us / 1000.0;
+  return self->origin.wait_us / 1000.0;
 }
 
 /**
@@ -506,7 +510,7 @@ berth_result_get_start_ms (const BerthResult *self)
 {
   g_return_val_if_fail (self != NULL, 0);
 
-  return self->start_us / 1000.0;
+  return self->origin.start_us / 1000.0;
 }
 
 /**

@@ -26,7 +26,8 @@ TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../doma
 RESULT_KEYS = ["stdout", "stderr", "exit_code", "timed_out", "oom", "stdout_truncated",
                "stderr_truncated", "error", "template", "sandbox_id", "warm_hit", "start",
                "timing", "usage", "destroy_unconfirmed"]
-TIMING_KEYS = ["wait_ms", "claim_ms", "start_ms", "exec_ms", "destroy_ms", "total_ms"]
+TIMING_KEYS = ["wait_ms", "claim_ms", "start_ms", "spawn_ms", "connect_ms", "exec_ms",
+               "destroy_ms", "total_ms"]
 
 
 class Skipped(Exception):
@@ -169,6 +170,7 @@ def test_json_of_a_run_is_complete(d):
     same(status, 5)
     same(list(result), RESULT_KEYS)
     same(list(result["timing"]), TIMING_KEYS)
+    same((result["timing"]["spawn_ms"], result["timing"]["connect_ms"]), (2.0, 1.0))
     same(list(result["usage"]), ["cpu_ms", "memory_peak_mb"])
     same((result["stdout"], result["stderr"]), ('a"\\\t\x01', "e\n"))
     same((result["exit_code"], result["timed_out"], result["error"]), (5, False, None))
@@ -641,7 +643,8 @@ def test_cold_takes_no_warm_vm(_):
         until(lambda: warm() == 1)
         same(d.json(*SHELL, "--cold", "true")[1]["start"], "cold")
         same(warm(), 1)
-        same(d.json(*SHELL, "true")[1]["start"], "warm")
+        result = d.json(*SHELL, "true")[1]
+        same((result["start"], result["timing"]["spawn_ms"]), ("warm", 0.0))
         until(lambda: warm() == 1)
         status, out, err = d.berth("create", "--idle-timeout", "300.5")
         same((status, out), (2, ""))

@@ -232,7 +232,8 @@ assert_told (const BerthResult *result, const char *wanted)
 }
 
 #define TIMES_AND_USAGE                                                                            \
-  "'timing': <{'wait_ms': <1.0>, 'claim_ms': <2.5>, 'start_ms': <2.5>, 'exec_ms': <3.0>, "         \
+  "'timing': <{'wait_ms': <1.0>, 'claim_ms': <2.5>, 'start_ms': <2.5>, "                           \
+  "'spawn_ms': <1.5>, 'connect_ms': <0.75>, 'exec_ms': <3.0>, "                                    \
   "'destroy_ms': <4.0>, 'total_ms': <10.5>}>, "                                                    \
   "'usage': <{'cpu_ms': <7.0>, 'memory_peak_mb': <1.5>}>}"
 
@@ -245,9 +246,11 @@ test_result (void)
   result->exit_code = 3;
   result->template_name = g_strdup ("python");
   result->sandbox_id = g_strdup ("id");
-  result->start = "warm";
-  result->wait_us = 1000;
-  result->start_us = 2500;
+  result->origin.start = "warm";
+  result->origin.wait_us = 1000;
+  result->origin.start_us = 2500;
+  result->origin.spawn_us = 1500;
+  result->origin.connect_us = 750;
   result->exec_us = 3000;
   result->destroy_us = 4000;
   result->total_us = 10500;

@@ -160,6 +160,34 @@ def test_clock_is_right():
             assert before - 0.05 <= float(result["stdout"]) <= after + 0.05, (before, result, after)
 
 
+def test_a_boot_on_request():
+    """Beside a warm VM that would serve; its times say what a start is made of."""
+    with Daemon("--warm", "python=1") as d:
+        d.wait_warm()
+        done = d.berth("run", "--cold", "--boot-log", "--json", "print(6 * 7)")
+        result = json.loads(done.stdout)
+        same((result["stdout"], result["start"], len(d.warm())), ("42\n", "cold", 1))
+        assert "Linux version" in done.stderr, done.stderr
+        times = result["timing"]
+        assert 0 < times["spawn_ms"] < times["connect_ms"], times
+        assert times["spawn_ms"] + times["connect_ms"] <= times["start_ms"], times
+        times = d.run()["timing"]
+        same((times["spawn_ms"], times["connect_ms"]), (0, 0))
+
+
+def test_an_idle_time_outlives_berthd():
+    with Daemon("--warm-default", "0", "--snapshot-scope", "none") as d:
+        other = d.berth("create", "-l", "shell").stdout.strip()
+        session = d.berth("create", "-l", "shell", "--idle-timeout", "10").stdout.strip()
+        d.crash()
+        d.start()
+        until(lambda: [vm["id"] for vm in d.json("list")] == [other], "the end of the idle one", 60)
+        done = d.berth("exec", session, "true")
+        same(done.returncode, 125)
+        assert "nobody used it for 10 s" in done.stderr, done.stderr
+        d.berth("destroy", other)
+
+
 def test_eviction_for_another_template():
     # no default: a snapshot of javascript from an earlier test would have its warm VM too
     with Daemon("--warm", "python=2", "--warm-default", "0") as d:

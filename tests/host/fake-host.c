@@ -581,6 +581,14 @@ fake_get_start_name (BerthHost *host, BerthVm *vm)
   return berth_vm_was_warm (vm) ? "warm" : "cold";
 }
 
+/* Told as what was measured would be. */
+static void
+fake_get_start_times (BerthHost *host, BerthVm *vm, gint64 *out_spawn_us, gint64 *out_connect_us)
+{
+  *out_spawn_us = berth_vm_was_warm (vm) ? 0 : 2000;
+  *out_connect_us = berth_vm_was_warm (vm) ? 0 : 1000;
+}
+
 static gboolean
 fake_get_memory (BerthHost *host, BerthVm *vm, guint64 *out_private, guint64 *out_shared)
 {
@@ -672,6 +680,7 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->file = fake_file;
   iface->get_domain_name = fake_get_domain_name;
   iface->get_start_name = fake_get_start_name;
+  iface->get_start_times = fake_get_start_times;
   iface->get_memory = fake_get_memory;
   iface->dup_domain_xml = fake_dup_domain_xml;
   iface->dup_status = fake_dup_status;
