@@ -381,20 +381,40 @@ berth_admission_dispatch (BerthAdmission *self)
     any_change = dispatch_one (self);
 }
 
+/* the fewest requests of the smallest size that any budget has room for; *@out_bound: which one */
+static gint64
+count_places (const BerthPlace *free, const BerthPlace *smallest, const char **out_bound)
+{
+  const struct
+  {
+    const char *name;
+    gint64 count;
+  } budgets[] = { { "slots", free->slots },
+                  { "memory_mb", free->memory_mb / MAX (smallest->memory_mb, 1) },
+                  { "vcpus", free->vcpus / MAX (smallest->vcpus, 1) } };
+  guint least = 0;
+
+  for (guint i = 1; i < G_N_ELEMENTS (budgets); i++)
+    if (budgets[i].count < budgets[least].count)
+      least = i;
+  *out_bound = budgets[least].name;
+  return budgets[least].count;
+}
+
 guint
-berth_admission_count_free (BerthAdmission *self)
+berth_admission_count_free (BerthAdmission *self, const char **out_bound)
 {
   Supply supply = supply_new (self);
-  gint64 count = 0;
 
   if (self->now_us >= self->kept_from_us)
-    return 0; /* a waiter that is old keeps everything that comes free */
+    {
+      *out_bound = "waiter"; /* one that is old keeps everything that comes free */
+      return 0;
+    }
   for (guint i = 0; i < self->set_aside->len; i++)
     supply_cover (&supply, g_array_index (self->set_aside, BerthPlace, i), FALSE);
   for (GList *link = self->order.head; link != NULL; link = link->next)
     if (berth_admission_is_evictable (self, link->data))
       berth_place_add (&supply.free, &((BerthAdmissionVm *)link->data)->held);
-  count = MIN (supply.free.slots, supply.free.memory_mb / MAX (self->smallest.memory_mb, 1));
-  count = MIN (count, supply.free.vcpus / MAX (self->smallest.vcpus, 1));
-  return (guint)MAX (count, 0);
+  return (guint)MAX (count_places (&supply.free, &self->smallest, out_bound), 0);
 }

@@ -150,7 +150,9 @@ void berth_admission_vm_free (BerthAdmissionVm *av);
 void berth_admission_dispatch (BerthAdmission *self);
 /* VMs of the smallest size that was ever asked for which a new request would get at once: in what
  * is nobody's, or a warm VM's, which serves it or makes room */
-guint berth_admission_count_free (BerthAdmission *self);
+/* *@out_bound: static; "slots", "memory_mb" or "vcpus": the budget that allows no more, or "waiter"
+ */
+guint berth_admission_count_free (BerthAdmission *self, const char **out_bound);
 
 /* berth-admission-warm.c */
 /* NULL if the warm pool knows nothing of it */

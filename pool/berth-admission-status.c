@@ -156,9 +156,11 @@ static GVariant *
 dup_slots (BerthAdmission *self)
 {
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  const char *bound = NULL;
 
   g_variant_dict_insert (&dict, "total", "u", self->budgets.capacity.max_vms);
-  g_variant_dict_insert (&dict, "free", "u", berth_admission_count_free (self));
+  g_variant_dict_insert (&dict, "free", "u", berth_admission_count_free (self, &bound));
+  g_variant_dict_insert (&dict, "bound", "s", bound);
   g_variant_dict_insert (&dict, "claimed", "u", self->in_state[BERTH_VM_STATE_CLAIMED]);
   g_variant_dict_insert (&dict, "warm", "u", self->in_state[BERTH_VM_STATE_WARM]);
   g_variant_dict_insert (&dict, "starting", "u", self->in_state[BERTH_VM_STATE_STARTING]);

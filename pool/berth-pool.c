@@ -579,10 +579,11 @@ ask (BerthPool *self, BerthPoolMessageType type, BerthRequest *request)
  * Asks the admission thread, which never waits for a hypervisor. Every message sent before it from
  * this thread has been handled. Any thread.
  *
- * Returns: (transfer full): `a{sv}`: "slots" {total, free, claimed, warm, starting, stopping, of
- *   which stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure",
- * "n_waiting", "waiters" (the first %BERTH_STATUS_MAX_WAITERS of them) [{tenant, task, uid,
- * template, position (from 1), since (seconds)}], "templates" {NAME: {warm, refilling, target
+ * Returns: (transfer full): `a{sv}`: "slots" {total, free, bound (what free is not more for:
+ * "slots", "memory_mb", "vcpus", or "waiter": all is kept for an old one), claimed, warm, starting,
+ *   stopping, of which stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open",
+ * "pressure", "n_waiting", "waiters" (the first %BERTH_STATUS_MAX_WAITERS of them) [{tenant, task,
+ * uid, template, position (from 1), since (seconds)}], "templates" {NAME: {warm, refilling, target
  * (wanted now), min, max, failures (in a row), last_error}}
  */
 GVariant *

@@ -86,11 +86,12 @@ berth_pool_template_changed (BerthPool *self, const char *template_name, const c
 /* While the host is short of memory, warm VMs go, least wanted first, and none are made. */
 BERTH_AVAILABLE void berth_pool_set_pressure (BerthPool *self, gboolean pressure);
 
-/* (transfer full): a{sv} with "slots" {total, free, claimed, warm, starting, stopping, stuck},
- * "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure", "n_waiting", "waiters" (the
- * first 100 of them) [{tenant, task, uid, template, position, since}] ("since": seconds waited),
- * "templates" {NAME: {warm, refilling, target, min, max, failures, last_error}}.
- * Waits for the admission thread to answer (never for a hypervisor): any thread. */
+/* (transfer full): a{sv} with "slots" {total, free, bound ("slots", "memory_mb", "vcpus":
+ * what free is not more for; "waiter": all is kept for an old one), claimed, warm, starting,
+ * stopping, stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure",
+ * "n_waiting", "waiters" (the first 100 of them) [{tenant, task, uid, template, position, since}]
+ * ("since": seconds waited), "templates" {NAME: {warm, refilling, target, min, max, failures,
+ * last_error}}. Waits for the admission thread to answer (never for a hypervisor): any thread. */
 BERTH_AVAILABLE GVariant *berth_pool_dup_status (BerthPool *self);
 
 /* where @request, which was given to acquire, waits, from 1; 0 once it does not; any thread */

@@ -116,6 +116,26 @@ lookup_dictionary (GVariant *status, const char *key)
   return g_variant_lookup_value (status, key, G_VARIANT_TYPE_VARDICT);
 }
 
+/* why no more are free, where it is not the number of VMs */
+static const char *
+find_bound (GVariant *slots)
+{
+  static const struct
+  {
+    const char *bound;
+    const char *words;
+  } reasons[] = { { "memory_mb", " (memory has room for no more)" },
+                  { "vcpus", " (the vCPUs have room for no more)" },
+                  { "waiter", " (all is kept for a request that has waited long)" } };
+  const char *bound = "";
+
+  g_variant_lookup (slots, "bound", "&s", &bound);
+  for (guint i = 0; i < G_N_ELEMENTS (reasons); i++)
+    if (strcmp (bound, reasons[i].bound) == 0)
+      return reasons[i].words;
+  return "";
+}
+
 static void
 append_slots (GString *text, GVariant *status)
 {
@@ -124,7 +144,8 @@ append_slots (GString *text, GVariant *status)
   g_autofree char *available = berth_table_dup_cell (slots, "free");
   g_autofree char *total = berth_table_dup_cell (slots, "total");
 
-  g_string_append_printf (text, "slots      %s of %s free", available, total);
+  g_string_append_printf (text, "slots      %s of %s free%s", available, total,
+                          slots != NULL ? find_bound (slots) : "");
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     {
       g_autofree char *count = berth_table_dup_cell (slots, kinds[i]);

@@ -316,6 +316,18 @@ core_world_get_number (CoreWorld *self, const char *group, const char *key)
   return number;
 }
 
+void
+core_world_assert_free (CoreWorld *self, guint wanted, const char *wanted_bound)
+{
+  g_autoptr (GVariant) status = berth_admission_dup_status (self->core, self->now_us);
+  g_autoptr (GVariant) slots = g_variant_lookup_value (status, "slots", G_VARIANT_TYPE_VARDICT);
+  const char *bound = NULL;
+
+  g_assert_cmpuint (core_world_get_number (self, "slots", "free"), ==, wanted);
+  g_assert_true (g_variant_lookup (slots, "bound", "&s", &bound));
+  g_assert_cmpstr (bound, ==, wanted_bound);
+}
+
 GVariant *
 core_world_dup_template (CoreWorld *self, const char *template_name)
 {

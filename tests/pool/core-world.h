@@ -71,6 +71,7 @@ void core_world_assert_pending (CoreWorld *self, guint64 ticket);
 void core_world_assert_error (CoreWorld *self, guint64 ticket, GQuark domain, gint code);
 /* of the status: "slots" and "free", and so on */
 guint core_world_get_number (CoreWorld *self, const char *group, const char *key);
+void core_world_assert_free (CoreWorld *self, guint wanted, const char *wanted_bound);
 
 /* of the status of one template */
 GVariant *core_world_dup_template (CoreWorld *self, const char *template_name);

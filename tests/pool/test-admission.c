@@ -709,15 +709,19 @@ test_free_by_budget (void)
 
   capacity.max_vms = 9;
   world = core_world_new (&capacity);
-  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 8); /* vCPUs */
+  core_world_assert_free (world, 8, "vcpus");
   core_world_get_vm (world, core_world_acquire (world, "a", 512, FOREVER));
-  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 1); /* memory */
+  core_world_assert_free (world, 1, "memory_mb");
   core_world_get_vm (world, core_world_acquire (world, "a", 128, FOREVER));
-  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 3);
+  core_world_assert_free (world, 3, "memory_mb");
   core_world_acquire (world, "a", 512, FOREVER); /* may be passed, */
-  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 3);
+  core_world_assert_free (world, 3, "memory_mb");
   core_world_advance (world, 30 * SECOND); /* but not for ever */
-  g_assert_cmpuint (core_world_get_number (world, "slots", "free"), ==, 0);
+  core_world_assert_free (world, 0, "waiter");
+  capacity.max_vms = 2;
+  core_world_free (world);
+  world = core_world_new (&capacity);
+  core_world_assert_free (world, 2, "slots");
 }
 
 static void
