@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* image: what builds the guest's kernel and layers is a script that is installed beside the agent;
- * the verb finds it, and becomes it. */
+/* image: what builds the guest's kernel and layers is a script; the verb finds it and the agent,
+ * and becomes it. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -176,8 +176,7 @@ is_in_build (void)
 
 /**
  * berth_config_dup_image_builder:
- * @out_agent: (out) (transfer full) (nullable): the agent that it is to pack; %NULL where it finds
- *   the installed one by itself
+ * @out_agent: (out) (transfer full): the agent that it is to pack
  *
  * Returns: (transfer full): the script that builds images: the checkout's for a program of its
  *   build, else the installed one
@@ -187,7 +186,8 @@ berth_config_dup_image_builder (char **out_agent)
 {
   gboolean in_build = is_in_build ();
 
-  *out_agent = in_build ? g_strdup (BERTH_BUILD_DIR "/agent/berth-agent") : NULL;
+  *out_agent = g_strdup (in_build ? BERTH_BUILD_DIR "/agent/berth-agent"
+                                  : BERTH_LIBEXEC_DIR "/berth-agent");
   return g_strdup (in_build ? BERTH_SOURCE_IMAGES_DIR "/build" : BERTH_IMAGES_DIR "/build");
 }
 

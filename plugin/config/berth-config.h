@@ -111,6 +111,7 @@ gboolean berth_config_get_warm (const BerthConfig *self, const char *template_na
 
 /* The socket that berth and berthd agree on: BERTH_SOCKET, else this user's default. */
 char *berth_config_dup_default_socket (void);
+/* The script that builds images, and the agent that it is to pack */
 char *berth_config_dup_image_builder (char **out_agent);
 
 G_END_DECLS

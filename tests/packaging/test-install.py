@@ -12,8 +12,8 @@ import tempfile
 
 BUILD, PREFIX = sys.argv[1:3]
 WANTED = ("bin/berth", "sbin/berthd", "libexec/berth/berth-agent", "libexec/berth/berthd-stop",
-          "libexec/berth/berthd-clear", "libexec/berth/images/build", "libexec/berth/images/pack",
-          "libexec/berth/images/layers/base", "libexec/berth/agent/runners/javascript.js", "lib/systemd/system/berthd.socket",
+          "libexec/berth/berthd-clear", "share/berth/images/build", "share/berth/images/pack",
+          "share/berth/images/layers/base", "share/berth/agent/runners/javascript.js", "lib/systemd/system/berthd.socket",
           "lib/systemd/system/berthd.service", "lib/systemd/user/berthd.socket",
           "lib/systemd/user/berthd.service", "lib/sysusers.d/berth.conf", "lib/tmpfiles.d/berth.conf",
           "share/berth/templates/python.xml", "share/berth/templates/javascript.xml",
@@ -47,7 +47,7 @@ def check_programs_run(destination):
 
 def check_image_builder(destination):
     """It stands on its own: it asks for nothing of the checkout."""
-    builder = destination + os.path.join(PREFIX, "libexec/berth/images/build")
+    builder = destination + os.path.join(PREFIX, "share/berth/images/build")
     with tempfile.TemporaryDirectory() as empty:
         done = subprocess.run([builder, "--prune", "--dir", empty], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               encoding="utf-8", timeout=60, env={**os.environ, "BERTH_IMAGES_SELF": "berth image"})
