@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A manager that is up on a host without VMs. */
+#include "manager-world.h"
+
+#include <string.h>
+
+#define LIMIT_S 60
+
+static gboolean
+limit_cb (gpointer user_data)
+{
+  g_error ("waited %d s in vain", LIMIT_S);
+  return G_SOURCE_REMOVE;
+}
+
+void
+world_result_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  ((World *)user_data)->result = g_object_ref (result);
+}
+
+GAsyncResult *
+world_wait (World *world)
+{
+  guint limit_id = g_timeout_add_seconds (LIMIT_S, limit_cb, NULL);
+
+  while (world->result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (limit_id);
+  return g_steal_pointer (&world->result);
+}
+
+void
+world_run_dry (void)
+{
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+void
+world_set_up (World *world, gconstpointer data)
+{
+  BerthConfig *config = berth_config_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  config->max_vms = WORLD_MAX_VMS;
+  config->memory_mb = 4096;
+  config->vcpus = 4;
+  config->warm_default = 0;
+  config->uid_part = 1; /* one user has all of it */
+  g_free (config->snapshot_scope);
+  config->snapshot_scope = g_strdup ("none");
+  if (data != NULL)
+    {
+      g_free (config->template_dirs[1]);
+      config->template_dirs[1] = g_strdup (data);
+    }
+  world->host = fake_host_new ();
+  world->manager = berth_manager_new (config, BERTH_HOST (world->host));
+  berth_manager_start_async (world->manager, NULL, world_result_cb, world);
+  result = world_wait (world);
+  berth_manager_start_finish (world->manager, result, &error);
+  g_assert_no_error (error);
+}
+
+void
+world_tear_down (World *world, gconstpointer data)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  for (guint call = 0; call < FAKE_HOST_N_CALLS; call++)
+    {
+      fake_host_fail (world->host, (FakeHostCall)call, NULL);
+      fake_host_hold (world->host, (FakeHostCall)call, FALSE);
+    }
+  berth_manager_shutdown_async (world->manager, NULL, world_result_cb, world);
+  result = world_wait (world);
+  berth_manager_shutdown_finish (world->manager, result, &error);
+  g_assert_no_error (error);
+  world_run_dry ();
+  g_clear_object (&result);
+  g_assert_finalize_object (world->manager);
+  g_clear_object (&world->host);
+}
+
+BerthExec *
+world_exec_new (const char *code)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new (code, strlen (code));
+
+  return berth_exec_new (bytes);
+}
+
+BerthSandboxOptions
+world_options (const char *template_name)
+{
+  return (BerthSandboxOptions){ .template_name = template_name,
+                                .uid = 1000,
+                                .wait_us = BERTH_REQUEST_WAIT_FOREVER };
+}
+
+char *
+world_create (World *world, const BerthSandboxOptions *options, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_manager_create_vm_async (world->manager, options, NULL, world_result_cb, world);
+  result = world_wait (world);
+  return berth_manager_create_vm_finish (world->manager, result, error);
+}
+
+BerthResult *
+world_exec (World *world, const char *id, guint32 uid, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_manager_exec_async (world->manager, id, uid, world_exec_new ("true"), NULL, world_result_cb,
+                            world);
+  result = world_wait (world);
+  return berth_manager_exec_finish (world->manager, result, error);
+}
+
+gboolean
+world_destroy (World *world, const char *id, guint32 uid, char **out_was_gone, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_manager_destroy_vm_async (world->manager, id, uid, NULL, world_result_cb, world);
+  result = world_wait (world);
+  return berth_manager_destroy_vm_finish (world->manager, result, out_was_gone, error);
+}
+
+BerthResult *
+world_run (World *world, const BerthSandboxOptions *options, const char *code,
+           GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_manager_run_async (world->manager, options, world_exec_new (code), cancellable,
+                           world_result_cb, world);
+  result = world_wait (world);
+  return berth_manager_run_finish (world->manager, result, error);
+}
+
+guint
+world_get_slots (World *world, const char *key)
+{
+  g_autoptr (GVariant) status = berth_manager_dup_status (world->manager);
+  g_autoptr (GVariant) slots = g_variant_lookup_value (status, "slots", G_VARIANT_TYPE_VARDICT);
+  guint value = G_MAXUINT;
+
+  g_assert_true (g_variant_lookup (slots, key, "u", &value));
+  return value;
+}
+
+void
+world_wait_for_vms (World *world, guint count)
+{
+  guint limit_id = g_timeout_add_seconds (LIMIT_S, limit_cb, NULL);
+
+  while (world_get_slots (world, "total") - world_get_slots (world, "free") != count)
+    {
+      g_main_context_iteration (NULL, FALSE);
+      g_thread_yield ();
+    }
+  g_source_remove (limit_id);
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Proves what a sandbox makes of its execs and transfers: whose turn it is, when it counts as
+ * unused, and what each hears when the sandbox closes. By itself, on a host that answers when it is
+ * told to. */
+#include <string.h>
+
+#include "plugin/manager/berth-sandbox.h"
+#include "pool/berth-error.h"
+#include "tests/host/fake-host.h"
+
+#define IDLE_US (20 * G_TIME_SPAN_SECOND)
+
+typedef struct
+{
+  FakeHost *host;
+  BerthSandbox *sandbox;
+  guint n_idle;
+} World;
+
+/* One call: its answer, once it is there */
+typedef struct
+{
+  GCancellable *cancellable;
+  GAsyncResult *result;
+} Call;
+
+static void
+call_clear (Call *call)
+{
+  g_clear_object (&call->cancellable);
+  g_clear_object (&call->result);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Call, call_clear)
+
+static void
+answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Call *call = user_data;
+
+  g_assert_null (call->result);
+  call->result = g_object_ref (result);
+}
+
+static void
+run_dry (void)
+{
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static void
+idle_cb (BerthSandbox *sandbox, gpointer user_data)
+{
+  ((World *)user_data)->n_idle++;
+}
+
+static void
+set_up (World *world, gconstpointer data)
+{
+  g_autoptr (BerthVm) vm
+      = berth_vm_new_adopted ("0123456789abcdef0123456789abcdef", "python", NULL, 192, 1, 0);
+
+  world->host = fake_host_new ();
+  world->sandbox = berth_sandbox_new (vm, BERTH_HOST (world->host), 1000, IDLE_US, idle_cb, world);
+}
+
+static void
+tear_down (World *world, gconstpointer data)
+{
+  run_dry ();
+  g_assert_finalize_object (world->sandbox);
+  g_assert_finalize_object (world->host);
+}
+
+static void
+exec (World *world, Call *call)
+{
+  g_autoptr (GBytes) code = g_bytes_new_static ("true", 4);
+
+  call->cancellable = g_cancellable_new ();
+  berth_sandbox_exec_async (world->sandbox, berth_exec_new (code), call->cancellable, answered_cb,
+                            call);
+}
+
+static void
+carry (World *world, Call *call)
+{
+  BerthFileRequest *file = berth_file_request_new (BERTH_FILE_LIST, ".");
+
+  call->cancellable = g_cancellable_new ();
+  berth_sandbox_file_async (world->sandbox, file, call->cancellable, answered_cb, call);
+}
+
+static BerthResult *
+finish (World *world, Call *call, GError **error)
+{
+  g_assert_nonnull (call->result);
+  return berth_sandbox_exec_finish (world->sandbox, call->result, error);
+}
+
+static void
+assert_ended (World *world, Call *call)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = finish (world, call, &error);
+
+  g_assert_no_error (error);
+}
+
+static void
+assert_failed (World *world, Call *call, GQuark domain, gint code, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = finish (world, call, &error);
+
+  g_assert_null (result);
+  g_assert_error (error, domain, code);
+  if (text != NULL)
+    g_assert_nonnull (strstr (error->message, text));
+}
+
+static guint
+count_begun (World *world)
+{
+  return fake_host_count_calls (world->host, FAKE_HOST_EXEC);
+}
+
+static void
+answer_one (World *world, FakeHostCall what)
+{
+  fake_host_hold (world->host, what, FALSE);
+  fake_host_hold (world->host, what, TRUE);
+  run_dry ();
+}
+
+/* one at a time, in the order asked, whether the one before ends well or not */
+static void
+test_turns (World *world, gconstpointer data)
+{
+  g_auto (Call) first = { 0 }, second = { 0 }, third = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  exec (world, &first);
+  exec (world, &second);
+  exec (world, &third);
+  run_dry ();
+  g_assert_cmpuint (count_begun (world), ==, 1);
+  fake_host_fail (world->host, FAKE_HOST_EXEC,
+                  g_error_new_literal (BERTH_ERROR, BERTH_ERROR_INVALID, "wrong"));
+  answer_one (world, FAKE_HOST_EXEC);
+  fake_host_fail (world->host, FAKE_HOST_EXEC, NULL);
+  assert_failed (world, &first, BERTH_ERROR, BERTH_ERROR_INVALID, "wrong");
+  g_assert_null (second.result);
+  g_assert_cmpuint (count_begun (world), ==, 2);
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &second);
+  g_assert_null (third.result);
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &third);
+  g_assert_cmpuint (berth_sandbox_get_exec_count (world->sandbox), ==, 2);
+}
+
+/* the first result tells how the sandbox was made, none after it does */
+static void
+test_origin (World *world, gconstpointer data)
+{
+  g_auto (Call) first = { 0 }, second = { 0 };
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (BerthResult) later = NULL;
+
+  berth_sandbox_set_origin (world->sandbox, "warm", 3, 4);
+  exec (world, &first);
+  run_dry ();
+  exec (world, &second);
+  run_dry ();
+  result = finish (world, &first, NULL);
+  later = finish (world, &second, NULL);
+  g_assert_cmpstr (result->start, ==, "warm");
+  g_assert_cmpint (result->wait_us, ==, 3);
+  g_assert_cmpint (result->start_us, ==, 4);
+  g_assert_null (later->start);
+  g_assert_cmpint (later->wait_us, ==, 0);
+  g_assert_cmpstr (later->template_name, ==, "python");
+  g_assert_cmpstr (later->sandbox_id, ==, berth_sandbox_get_id (world->sandbox));
+}
+
+/* who cancels while it waits never gets the VM; whose turn it is by then has it */
+static void
+test_cancelled_while_waiting (World *world, gconstpointer data)
+{
+  g_auto (Call) first = { 0 }, second = { 0 }, third = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  exec (world, &first);
+  exec (world, &second);
+  exec (world, &third);
+  g_cancellable_cancel (second.cancellable);
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &first);
+  assert_failed (world, &second, G_IO_ERROR, G_IO_ERROR_CANCELLED, NULL);
+  g_assert_cmpuint (count_begun (world), ==, 2);
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &third);
+}
+
+/* Those that wait hear it at once; the one that runs hears its own end, which is what is known. */
+static void
+test_close (World *world, gconstpointer data)
+{
+  g_auto (Call) running = { 0 }, waiting = { 0 }, late = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  exec (world, &running);
+  exec (world, &waiting);
+  berth_sandbox_close (world->sandbox, "it was destroyed");
+  berth_sandbox_close (world->sandbox, "a second reason");
+  exec (world, &late);
+  run_dry ();
+  g_assert_true (berth_sandbox_is_closed (world->sandbox));
+  assert_failed (world, &waiting, BERTH_ERROR, BERTH_ERROR_GONE, "is gone: it was destroyed;");
+  assert_failed (world, &late, BERTH_ERROR, BERTH_ERROR_GONE, "is gone: it was destroyed;");
+  g_assert_null (running.result);
+  fake_host_fail (world->host, FAKE_HOST_EXEC,
+                  g_error_new_literal (BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN, "cut"));
+  answer_one (world, FAKE_HOST_EXEC);
+  fake_host_fail (world->host, FAKE_HOST_EXEC, NULL);
+  assert_failed (world, &running, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
+                 "ended while its code ran (it was destroyed)");
+  g_assert_cmpuint (count_begun (world), ==, 1);
+}
+
+/* a program's end that is known is told, though the sandbox closed meanwhile */
+static void
+test_end_known_after_close (World *world, gconstpointer data)
+{
+  g_auto (Call) running = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  exec (world, &running);
+  berth_sandbox_close (world->sandbox, "it was destroyed");
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &running);
+}
+
+/* Its idle time runs while nothing does, and from the end of the last. */
+static void
+test_idle (World *world, gconstpointer data)
+{
+  g_auto (Call) program = { 0 }, file = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  fake_host_hold (world->host, FAKE_HOST_FILE, TRUE);
+  fake_host_advance (world->host, IDLE_US - 1);
+  exec (world, &program);
+  fake_host_advance (world->host, 10 * IDLE_US);
+  carry (world, &file);
+  answer_one (world, FAKE_HOST_EXEC);
+  fake_host_advance (world->host, 10 * IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 0);
+  answer_one (world, FAKE_HOST_FILE);
+  fake_host_advance (world->host, IDLE_US - 1);
+  g_assert_cmpuint (world->n_idle, ==, 0);
+  fake_host_advance (world->host, 1);
+  g_assert_cmpuint (world->n_idle, ==, 1);
+  fake_host_advance (world->host, 10 * IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 1);
+}
+
+/* the same where the transfer ends first */
+static void
+test_idle_after_exec (World *world, gconstpointer data)
+{
+  g_auto (Call) program = { 0 }, file = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  exec (world, &program);
+  carry (world, &file);
+  run_dry ();
+  g_assert_nonnull (file.result);
+  fake_host_advance (world->host, 10 * IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 0);
+  answer_one (world, FAKE_HOST_EXEC);
+  fake_host_advance (world->host, IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 1);
+}
+
+static void
+test_closed_is_not_idle (World *world, gconstpointer data)
+{
+  g_auto (Call) program = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  exec (world, &program);
+  berth_sandbox_close (world->sandbox, "it was destroyed");
+  answer_one (world, FAKE_HOST_EXEC);
+  fake_host_advance (world->host, 10 * IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 0);
+}
+
+static void
+test_nobody_minds (World *world, gconstpointer data)
+{
+  g_autoptr (BerthSandbox) kept = berth_sandbox_new (
+      berth_sandbox_get_vm (world->sandbox), BERTH_HOST (world->host), 0, 0, idle_cb, world);
+
+  berth_sandbox_close (world->sandbox, "only the other one counts");
+  fake_host_advance (world->host, 1000 * IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 0);
+}
+
+static void
+assert_file_failed (World *world, Call *call, BerthError code, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_nonnull (call->result);
+  g_assert_null (berth_sandbox_file_finish (world->sandbox, call->result, &error));
+  g_assert_error (error, BERTH_ERROR, (gint)code);
+  g_assert_nonnull (strstr (error->message, text));
+}
+
+/* Transfers go beside an exec and each other. When the sandbox closes, a lost one says why; another
+ * failure is told as it is. */
+static void
+test_files (World *world, gconstpointer data)
+{
+  g_auto (Call) program = { 0 }, gone = { 0 }, full = { 0 }, late = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  fake_host_hold (world->host, FAKE_HOST_FILE, TRUE);
+  exec (world, &program);
+  carry (world, &full);
+  g_assert_cmpuint (fake_host_count_held (world->host, FAKE_HOST_FILE), ==, 1);
+  fake_host_fail (world->host, FAKE_HOST_FILE,
+                  g_error_new_literal (BERTH_ERROR, BERTH_ERROR_INVALID, "no room"));
+  answer_one (world, FAKE_HOST_FILE);
+  assert_file_failed (world, &full, BERTH_ERROR_INVALID, "no room");
+  carry (world, &gone);
+  berth_sandbox_close (world->sandbox, "it was destroyed");
+  carry (world, &late);
+  run_dry ();
+  assert_file_failed (world, &late, BERTH_ERROR_GONE, "is gone: it was destroyed;");
+  fake_host_fail (world->host, FAKE_HOST_FILE,
+                  g_error_new_literal (BERTH_ERROR, BERTH_ERROR_GONE, "the VM is gone"));
+  answer_one (world, FAKE_HOST_FILE);
+  fake_host_fail (world->host, FAKE_HOST_FILE, NULL);
+  assert_file_failed (world, &gone, BERTH_ERROR_GONE, "is gone: it was destroyed;");
+  answer_one (world, FAKE_HOST_EXEC);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, func) g_test_add ("/sandbox/" name, World, NULL, set_up, func, tear_down)
+  ADD ("turns", test_turns);
+  ADD ("origin", test_origin);
+  ADD ("cancelled-while-waiting", test_cancelled_while_waiting);
+  ADD ("close", test_close);
+  ADD ("end-known-after-close", test_end_known_after_close);
+  ADD ("idle", test_idle);
+  ADD ("idle-after-exec", test_idle_after_exec);
+  ADD ("closed-is-not-idle", test_closed_is_not_idle);
+  ADD ("nobody-minds", test_nobody_minds);
+  ADD ("files", test_files);
+#undef ADD
+  return g_test_run ();
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Proves what create, exec, destroy and run do with a sandbox in each state that it can be in:
+ * waited for, up, busy, destroyed, gone by itself; and who may ask. */
+#include <string.h>
+
+#include "manager-world.h"
+#include "pool/berth-error.h"
+
+#define NEVER_WAS "fedcba98765432100123456789abcdef"
+
+static void
+assert_gone (GError *error, const char *reason)
+{
+  g_autoptr (GError) owned = error;
+
+  g_assert_error (owned, BERTH_ERROR, BERTH_ERROR_GONE);
+  if (strstr (owned->message, reason) == NULL)
+    g_error ("'%s' does not say '%s'", owned->message, reason);
+}
+
+static char *
+create (World *world)
+{
+  const BerthSandboxOptions options = world_options (NULL);
+  g_autoptr (GError) error = NULL;
+  char *id = world_create (world, &options, &error);
+
+  g_assert_no_error (error);
+  return id;
+}
+
+static void
+assert_exec_gone (World *world, const char *id, guint32 uid, const char *reason)
+{
+  GError *error = NULL;
+
+  g_assert_null (world_exec (world, id, uid, &error));
+  assert_gone (error, reason);
+}
+
+/* ---- who asks, and for what ---- */
+
+/* A wrong request costs no VM, and says what is wrong with it. */
+static void
+test_wrong_requests (World *world, gconstpointer data)
+{
+  const struct
+  {
+    BerthSandboxOptions options;
+    const char *code;
+    const char *text;
+  } wrong[] = {
+    { { .template_name = "cobol" }, "x", "there is no template cobol; there are " },
+    { { .memory_mb = 127 }, "x", "memory of 127 MiB is too small" },
+    { { .memory_mb = 8192 }, "x", "8192" },
+    { { .tenant = "a b" }, "x", "tenant" },
+    { { .idle_timeout_ms = 300 * 1000 + 1 }, "x", "more than the 300 s" },
+    { { 0 }, " \n", "code" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (BerthResult) result
+          = world_run (world, &wrong[i].options, wrong[i].code, NULL, &error);
+
+      g_assert_null (result);
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+      if (strstr (error->message, wrong[i].text) == NULL)
+        g_error ("'%s' does not say '%s'", error->message, wrong[i].text);
+    }
+  g_assert_cmpuint (
+      berth_fake_hypervisor_count_calls (fake_host_get_hypervisor (world->host), BERTH_FAKE_START),
+      ==, 0);
+}
+
+static void
+test_least_memory (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = world_options ("shell");
+  g_autofree char *id = NULL;
+
+  options.memory_mb = 128;
+  id = world_create (world, &options, NULL);
+  g_assert_nonnull (id);
+}
+
+/* Another user hears of a sandbox what is said of none; root may do all. */
+static void
+test_whose (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (BerthResult) result = NULL;
+  GError *error = NULL;
+
+  assert_exec_gone (world, id, 1001, "berth knows none of this id");
+  g_assert_false (world_destroy (world, id, 1001, NULL, &error));
+  assert_gone (error, "berth knows none of this id");
+  result = world_exec (world, id, 0, NULL);
+  g_assert_nonnull (result);
+  g_assert_true (world_destroy (world, id, 1000, NULL, NULL));
+  assert_exec_gone (world, id, 1001, "berth knows none of this id");
+}
+
+/* ---- a session's life ---- */
+
+static void
+test_never_was (World *world, gconstpointer data)
+{
+  GError *error = NULL;
+
+  assert_exec_gone (world, NEVER_WAS, 0, "berth knows none of this id");
+  g_assert_false (world_destroy (world, NEVER_WAS, 0, NULL, &error));
+  assert_gone (error, "berth knows none of this id");
+}
+
+/* Destroyed twice it was gone the second time; its slot is free after the first. */
+static void
+test_destroy (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autofree char *first = NULL;
+  g_autofree char *second = NULL;
+
+  g_assert_cmpuint (world_get_slots (world, "claimed"), ==, 1);
+  g_assert_true (world_destroy (world, id, 1000, &first, NULL));
+  g_assert_null (first);
+  g_assert_cmpuint (world_get_slots (world, "claimed"), ==, 0);
+  g_assert_cmpuint (world_get_slots (world, "free"), ==, WORLD_MAX_VMS);
+  g_assert_true (world_destroy (world, id, 1000, &second, NULL));
+  g_assert_cmpstr (second, ==, "it was destroyed");
+  assert_exec_gone (world, id, 1000, "it was destroyed");
+}
+
+/* The end of a VM that nobody asked for is told to whoever asks for its sandbox next. */
+static void
+test_vm_dies (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GPtrArray) vms = berth_pool_dup_vms (world->manager->pool);
+  g_autofree char *was_gone = NULL;
+
+  g_assert_true (
+      berth_fake_hypervisor_kill (fake_host_get_hypervisor (world->host), vms->pdata[0]));
+  while (g_hash_table_size (world->manager->sandboxes) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  assert_exec_gone (world, id, 1000, "sandbox");
+  g_assert_true (world_destroy (world, id, 1000, &was_gone, NULL));
+  g_assert_nonnull (was_gone);
+  g_assert_cmpstr (was_gone, !=, "it was destroyed");
+}
+
+static void
+test_idle (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = world_options (NULL);
+  g_autofree char *id = NULL;
+
+  options.idle_timeout_ms = 1500;
+  id = world_create (world, &options, NULL);
+  fake_host_advance (world->host, 1499999);
+  g_assert_nonnull (g_hash_table_lookup (world->manager->sandboxes, id));
+  fake_host_advance (world->host, 1);
+  assert_exec_gone (world, id, 1000, "nobody used it for 1.5 s");
+  world_wait_for_vms (world, 0);
+}
+
+/* An exec of a session keeps the interpreter's state, unless it is a script; a run never does. */
+static void
+exec_played (BerthVm *vm, BerthExec *exec, GTask *task, gpointer user_data)
+{
+  g_string_append_printf (user_data, "%d", exec->keeps_state);
+  g_task_return_pointer (task, berth_result_new (), (GDestroyNotify)berth_result_free);
+  berth_exec_free (exec);
+  g_object_unref (task);
+}
+
+static void
+test_keeps_state (World *world, gconstpointer data)
+{
+  const FakeHostPlay play = { .exec = exec_played };
+  const BerthSandboxOptions options = world_options (NULL);
+  g_autoptr (GString) kept = g_string_new (NULL);
+  g_autofree char *id = create (world);
+  BerthExec *script = world_exec_new ("true");
+  g_autoptr (GAsyncResult) answer = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (BerthResult) of_script = NULL;
+  g_autoptr (BerthResult) of_run = NULL;
+
+  fake_host_set_play (world->host, &play, kept);
+  result = world_exec (world, id, 1000, NULL);
+  script->is_script = TRUE;
+  berth_manager_exec_async (world->manager, id, 1000, script, NULL, world_result_cb, world);
+  answer = world_wait (world);
+  of_script = berth_manager_exec_finish (world->manager, answer, NULL);
+  of_run = world_run (world, &options, "true", NULL, NULL);
+  g_assert_cmpstr (kept->str, ==, "100");
+}
+
+/* What outlives berthd is a session's VM; that of a run, and of a caller's own create, does not. */
+static void
+test_outlives (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = world_options (NULL);
+  g_autofree char *session = world_create (world, &options, NULL);
+  g_autofree char *own = NULL;
+
+  options.ends_with_caller = TRUE;
+  own = world_create (world, &options, NULL);
+  for (guint i = 0; i < 2; i++)
+    {
+      BerthSandbox *sandbox
+          = g_hash_table_lookup (world->manager->sandboxes, i == 0 ? session : own);
+      g_autoptr (BerthRequest) request = berth_vm_dup_request (berth_sandbox_get_vm (sandbox));
+
+      g_assert_cmpint (request->is_session, ==, i == 0);
+    }
+}
+
+/* ---- run ---- */
+
+static void
+test_run (World *world, gconstpointer data)
+{
+  const BerthSandboxOptions options = world_options ("shell");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = world_run (world, &options, "true", NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (result->template_name, ==, "shell");
+  g_assert_cmpstr (result->start, ==, "cold");
+  g_assert_cmpint (result->destroy_us, ==, 0);
+  g_assert_false (result->destroy_unconfirmed);
+  g_assert_cmpint (result->total_us, >=, result->wait_us + result->start_us);
+  assert_exec_gone (world, result->sandbox_id, 1000, "its run ended");
+  world_wait_for_vms (world, 0);
+}
+
+/* The program's failure is told, and its VM ends all the same. */
+static void
+test_run_fails (World *world, gconstpointer data)
+{
+  const BerthSandboxOptions options = world_options (NULL);
+  g_autoptr (GError) error = NULL;
+
+  fake_host_fail (world->host, FAKE_HOST_EXEC,
+                  g_error_new_literal (BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN, "cut"));
+  g_assert_null (world_run (world, &options, "true", NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN);
+  world_wait_for_vms (world, 0);
+}
+
+static void
+test_run_waits_gone (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = world_options (NULL);
+  g_autoptr (BerthResult) result = NULL;
+
+  options.waits_gone = TRUE;
+  result = world_run (world, &options, "true", NULL, NULL);
+  g_assert_false (result->destroy_unconfirmed);
+  g_assert_cmpint (result->destroy_us, >, 0);
+  g_assert_cmpuint (world_get_slots (world, "free"), ==, WORLD_MAX_VMS);
+}
+
+/* A VM that does not end is waited for 15 s, and the answer says that it is not known to be gone.
+ */
+static void
+test_run_waits_in_vain (World *world, gconstpointer data)
+{
+  BerthFakeHypervisor *hypervisor = fake_host_get_hypervisor (world->host);
+  BerthSandboxOptions options = world_options (NULL);
+  g_autoptr (GAsyncResult) answer = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GPtrArray) vms = NULL;
+
+  options.waits_gone = TRUE;
+  berth_fake_hypervisor_set_latency (hypervisor, BERTH_FAKE_DESTROY, G_TIME_SPAN_DAY);
+  berth_manager_run_async (world->manager, &options, world_exec_new ("true"), NULL, world_result_cb,
+                           world);
+  while (berth_fake_hypervisor_count_calls (hypervisor, BERTH_FAKE_DESTROY) == 0)
+    {
+      world_run_dry ();
+      g_thread_yield ();
+    }
+  fake_host_advance (world->host, 15 * G_TIME_SPAN_SECOND - 1);
+  world_run_dry ();
+  g_assert_null (world->result);
+  fake_host_advance (world->host, 1);
+  answer = world_wait (world);
+  result = berth_manager_run_finish (world->manager, answer, NULL);
+  g_assert_true (result->destroy_unconfirmed);
+  g_assert_cmpuint (world_get_slots (world, "free"), ==, WORLD_MAX_VMS - 1);
+  vms = berth_pool_dup_vms (world->manager->pool);
+  g_assert_true (berth_fake_hypervisor_kill (hypervisor, vms->pdata[0]));
+  world_wait_for_vms (world, 0);
+}
+
+/* ---- waiting ---- */
+
+static char *
+get_progress (World *world, GCancellable *cancellable)
+{
+  g_autoptr (GVariant) progress = berth_manager_dup_progress (world->manager, cancellable);
+  const char *state = NULL;
+  guint position = 0;
+
+  g_assert_true (g_variant_lookup (progress, "state", "&s", &state));
+  g_variant_lookup (progress, "position", "u", &position);
+  return g_strdup_printf ("%s %u", state, position);
+}
+
+static void
+assert_progress (World *world, GCancellable *cancellable, const char *wanted)
+{
+  for (;;)
+    {
+      g_autofree char *now = get_progress (world, cancellable);
+
+      if (g_str_equal (now, wanted))
+        return;
+      world_run_dry ();
+      g_thread_yield ();
+    }
+}
+
+/* Without a place a run waits, and tells its position; withdrawn, it is as if it had not been. */
+static void
+test_withdrawn_while_waiting (World *world, gconstpointer data)
+{
+  const BerthSandboxOptions options = world_options (NULL);
+  g_autofree char *first = create (world);
+  g_autofree char *second = create (world);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) answer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  berth_manager_run_async (world->manager, &options, world_exec_new ("true"), cancellable,
+                           world_result_cb, world);
+  assert_progress (world, cancellable, "waiting 1");
+  g_cancellable_cancel (cancellable);
+  answer = world_wait (world);
+  g_assert_null (berth_manager_run_finish (world->manager, answer, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  assert_progress (world, cancellable, "running 0");
+  g_assert_cmpuint (g_hash_table_size (world->manager->acquiring), ==, 0);
+  g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_EXEC), ==, 0);
+}
+
+static void
+test_progress (World *world, gconstpointer data)
+{
+  BerthFakeHypervisor *hypervisor = fake_host_get_hypervisor (world->host);
+  const BerthSandboxOptions options = world_options (NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) answer = NULL;
+  g_autoptr (BerthResult) result = NULL;
+
+  berth_fake_hypervisor_hold_starts (hypervisor, TRUE);
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  berth_manager_run_async (world->manager, &options, world_exec_new ("true"), cancellable,
+                           world_result_cb, world);
+  assert_progress (world, cancellable, "starting 0");
+  berth_fake_hypervisor_hold_starts (hypervisor, FALSE);
+  assert_progress (world, cancellable, "running 0");
+  fake_host_hold (world->host, FAKE_HOST_EXEC, FALSE);
+  answer = world_wait (world);
+  result = berth_manager_run_finish (world->manager, answer, NULL);
+  g_assert_nonnull (result);
+}
+
+/* Who would not wait hears that there is no place. */
+static void
+test_no_wait (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = world_options (NULL);
+  g_autofree char *first = create (world);
+  g_autofree char *second = create (world);
+  g_autoptr (GError) error = NULL;
+
+  options.wait_us = 0;
+  g_assert_null (world_create (world, &options, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, func)                                                                            \
+  g_test_add ("/verbs/" name, World, NULL, world_set_up, func, world_tear_down)
+  ADD ("wrong-requests", test_wrong_requests);
+  ADD ("least-memory", test_least_memory);
+  ADD ("whose", test_whose);
+  ADD ("never-was", test_never_was);
+  ADD ("destroy", test_destroy);
+  ADD ("vm-dies", test_vm_dies);
+  ADD ("idle", test_idle);
+  ADD ("keeps-state", test_keeps_state);
+  ADD ("outlives", test_outlives);
+  ADD ("run", test_run);
+  ADD ("run-fails", test_run_fails);
+  ADD ("run-waits-gone", test_run_waits_gone);
+  ADD ("run-waits-in-vain", test_run_waits_in_vain);
+  ADD ("withdrawn-while-waiting", test_withdrawn_while_waiting);
+  ADD ("progress", test_progress);
+  ADD ("no-wait", test_no_wait);
+#undef ADD
+  return g_test_run ();
+}
