@@ -37,6 +37,9 @@ struct _FakeHost
   char *uri;
   char *image_dir; /* NULL: see has_image */
   gboolean has_image;
+  char *without_layers; /* the template */
+  const char *virt_type;
+  char *kvm_problem; /* nullable */
   FakeHostPlay play;
   gpointer play_data;
   BerthHostWatch watch;
@@ -106,6 +109,8 @@ fake_host_finalize (GObject *object)
   fake_clock_free (self->clock);
   g_free (self->uri);
   g_free (self->image_dir);
+  g_free (self->without_layers);
+  g_free (self->kvm_problem);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (fake_host_parent_class)->finalize (object);
 }
@@ -123,6 +128,8 @@ fake_host_init (FakeHost *self)
   self->is_virtual = TRUE;
   self->is_up = TRUE;
   self->has_image = TRUE;
+  self->without_layers = g_strdup ("no-layers");
+  self->virt_type = "qemu";
   self->uri = g_strdup ("test:///default");
   self->on_disk = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->in_use = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -611,7 +618,9 @@ fake_dup_status (BerthHost *host)
   g_variant_dict_insert (&dict, "uri", "s", self->uri);
   g_variant_dict_insert (&dict, "connected", "b", self->is_up);
   g_variant_dict_insert (&dict, "version", "s", "9.0.0");
-  g_variant_dict_insert (&dict, "virt-type", "s", "qemu");
+  g_variant_dict_insert (&dict, "virt_type", "s", self->virt_type);
+  if (self->kvm_problem != NULL)
+    g_variant_dict_insert (&dict, "kvm_problem", "s", self->kvm_problem);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
@@ -629,7 +638,7 @@ fake_check_image (BerthHost *host, GError **error)
 static gboolean
 fake_check_layers (BerthHost *host, const char *template_name, GError **error)
 {
-  if (!g_str_equal (template_name, "no-layers"))
+  if (!g_str_equal (template_name, FAKE_HOST (host)->without_layers))
     return TRUE;
   g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "there is no layer of it");
   return FALSE;
@@ -736,4 +745,19 @@ void
 fake_host_set_image (FakeHost *self, gboolean is_there)
 {
   self->has_image = is_there;
+}
+
+void
+fake_host_set_layers_missing (FakeHost *self, const char *template_name)
+{
+  g_free (self->without_layers);
+  self->without_layers = g_strdup (template_name);
+}
+
+void
+fake_host_set_kvm (FakeHost *self, const char *virt_type, const char *kvm_problem)
+{
+  self->virt_type = virt_type;
+  g_free (self->kvm_problem);
+  self->kvm_problem = g_strdup (kvm_problem);
 }

@@ -41,6 +41,7 @@ void
 world_set_up (World *world, gconstpointer data)
 {
   BerthConfig *config = berth_config_new ();
+  gboolean has_snapshots = g_strcmp0 (data, "shared") == 0;
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -50,8 +51,8 @@ world_set_up (World *world, gconstpointer data)
   config->warm_default = 0;
   config->uid_part = 1; /* one user has all of it */
   g_free (config->snapshot_scope);
-  config->snapshot_scope = g_strdup ("none");
-  if (data != NULL)
+  config->snapshot_scope = g_strdup (has_snapshots ? "shared" : "none");
+  if (data != NULL && !has_snapshots)
     {
       g_free (config->template_dirs[1]);
       config->template_dirs[1] = g_strdup (data);

@@ -16,7 +16,8 @@ typedef struct
   GAsyncResult *result; /* of the call that is waited for */
 } World;
 
-/* For g_test_add(), whose data is NULL: the shipped templates; or a folder of more. */
+/* For g_test_add(), whose data is NULL: no snapshots; "shared": some; or a folder of more
+ * templates. */
 void world_set_up (World *world, gconstpointer data);
 void world_tear_down (World *world, gconstpointer data);
 
