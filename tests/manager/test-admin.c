@@ -180,7 +180,7 @@ test_check_template (World *world, gconstpointer data)
 
       g_assert_false (berth_manager_check_template (world->manager, paths[i], &error));
       g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
-      g_assert_nonnull (strstr (error->message, paths[i]));
+      g_assert_nonnull (strstr (error->message, i == 0 ? "is no absolute path" : paths[i]));
     }
 }
 

@@ -693,6 +693,23 @@ want_of (World *world, const char *tenant, guint32 uid)
   come_to_rest (world);
 }
 
+/* The most that is wanted is no less than the least. */
+static void
+test_least_and_most (void)
+{
+  World world = { 0 };
+  const BerthWarmTarget *target;
+
+  world_begin (&world, "shared");
+  world_start_up (&world);
+  berth_snapshot_keeper_set_target (world.keeper, NAME, 2, 1);
+  target = g_hash_table_lookup (world.keeper->targets, NAME);
+  g_assert_cmpuint (target->min, ==, 2);
+  g_assert_cmpuint (target->max, ==, 2);
+  berth_snapshot_keeper_set_target (world.keeper, "cobol", 2, 1); /* nobody's */
+  world_end (&world);
+}
+
 /* Each tenant has its own, as many as there are places; one that nobody asked for in ten minutes
  * gives its place away, one that is in use does not. */
 static void
@@ -738,6 +755,7 @@ main (int argc, char **argv)
   g_test_add_func ("/keeper/turned-off", test_turned_off);
   g_test_add_func ("/keeper/nobody-makes", test_nobody_makes);
   g_test_add_func ("/keeper/description", test_description);
+  g_test_add_func ("/keeper/least-and-most", test_least_and_most);
   g_test_add_func ("/keeper/tenants", test_tenants);
   return g_test_run ();
 }

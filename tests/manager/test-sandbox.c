@@ -164,22 +164,23 @@ test_turns (World *world, gconstpointer data)
 static void
 test_origin (World *world, gconstpointer data)
 {
+  const BerthOrigin origin = { .start = "warm", .wait_us = 3, .start_us = 4 };
   g_auto (Call) first = { 0 }, second = { 0 };
   g_autoptr (BerthResult) result = NULL;
   g_autoptr (BerthResult) later = NULL;
 
-  berth_sandbox_set_origin (world->sandbox, "warm", 3, 4);
+  berth_sandbox_set_origin (world->sandbox, &origin);
   exec (world, &first);
   run_dry ();
   exec (world, &second);
   run_dry ();
   result = finish (world, &first, NULL);
   later = finish (world, &second, NULL);
-  g_assert_cmpstr (result->start, ==, "warm");
-  g_assert_cmpint (result->wait_us, ==, 3);
-  g_assert_cmpint (result->start_us, ==, 4);
-  g_assert_null (later->start);
-  g_assert_cmpint (later->wait_us, ==, 0);
+  g_assert_cmpstr (result->origin.start, ==, "warm");
+  g_assert_cmpint (result->origin.wait_us, ==, 3);
+  g_assert_cmpint (result->origin.start_us, ==, 4);
+  g_assert_null (later->origin.start);
+  g_assert_cmpint (later->origin.wait_us, ==, 0);
   g_assert_cmpstr (later->template_name, ==, "python");
   g_assert_cmpstr (later->sandbox_id, ==, berth_sandbox_get_id (world->sandbox));
 }

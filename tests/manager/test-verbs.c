@@ -229,10 +229,10 @@ test_run (World *world, gconstpointer data)
 
   g_assert_no_error (error);
   g_assert_cmpstr (result->template_name, ==, "shell");
-  g_assert_cmpstr (result->start, ==, "cold");
+  g_assert_cmpstr (result->origin.start, ==, "cold");
   g_assert_cmpint (result->destroy_us, ==, 0);
   g_assert_false (result->destroy_unconfirmed);
-  g_assert_cmpint (result->total_us, >=, result->wait_us + result->start_us);
+  g_assert_cmpint (result->total_us, >=, result->origin.wait_us + result->origin.start_us);
   assert_exec_gone (world, result->sandbox_id, 1000, "its run ended");
   world_wait_for_vms (world, 0);
 }
