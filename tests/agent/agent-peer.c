@@ -499,6 +499,32 @@ agent_peer_shell (AgentPeer *peer, const char *code)
   return agent_peer_run (peer, &exec);
 }
 
+/* Without the lines that mark a part of the line above them: which part a Python marks, and whether
+ * it does, changes from one release to the next. tests/differential compares them with the host's
+ * own. */
+static char *
+dup_unmarked (const char *text)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  g_autoptr (GPtrArray) kept = g_ptr_array_new ();
+
+  for (guint i = 0; lines[i] != NULL; i++)
+    if (lines[i][0] != ' ' || lines[i][strspn (lines[i], " ~^")] != '\0')
+      g_ptr_array_add (kept, lines[i]);
+  g_ptr_array_add (kept, NULL);
+  return g_strjoinv ("\n", (char **)kept->pdata);
+}
+
+/* What a program said on standard error, but for the marks of a traceback */
+void
+agent_assert_err (const AgentResult *result, const char *expected)
+{
+  g_autofree char *said = dup_unmarked (result->err->str);
+  g_autofree char *unmarked = dup_unmarked (expected);
+
+  g_assert_cmpstr (said, ==, unmarked);
+}
+
 void
 agent_assert_exit (const AgentResult *result, int status)
 {

@@ -78,6 +78,7 @@ AgentResult *agent_peer_collect (AgentPeer *peer, guint32 request);
 AgentResult *agent_peer_run (AgentPeer *peer, const AgentExec *exec);
 AgentResult *agent_peer_shell (AgentPeer *peer, const char *code);
 
+void agent_assert_err (const AgentResult *result, const char *expected);
 void agent_assert_exit (const AgentResult *result, int status);
 gboolean agent_wait_for_file (AgentPeer *peer, const char *name);
 gboolean agent_wait_gone (AgentPeer *peer, GPid pid);

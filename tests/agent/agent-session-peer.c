@@ -30,7 +30,7 @@ session_assert (AgentPeer *peer, BerthLanguage language, const char *code, int s
   g_autofree char *expected_err = g_strjoinv (peer->home, err_parts);
 
   if (err != NULL)
-    g_assert_cmpstr (result->err->str, ==, expected_err);
+    agent_assert_err (result, expected_err);
   g_assert_cmpstr (result->out->str, ==, expected_out);
   agent_assert_exit (result, status);
 }

@@ -46,7 +46,7 @@ assert_run (AgentPeer *peer, AgentExec exec, int status, const char *out, const 
   g_autofree char *expected_out = with_home (peer, out);
   g_autofree char *expected_err = with_home (peer, err);
 
-  g_assert_cmpstr (result->err->str, ==, expected_err);
+  agent_assert_err (result, expected_err);
   g_assert_cmpstr (result->out->str, ==, expected_out);
   agent_assert_exit (result, status);
 }

@@ -72,13 +72,14 @@ test_python_tracebacks (AgentPeer *peer, gconstpointer data)
                   "    return 1 / x\n"
                   "           ~~^~~\n"
                   "ZeroDivisionError: division by zero\n");
-  session_assert (
-      peer, PY,
-      "import traceback, warnings; traceback.print_stack()\nwarnings.warn('w', stacklevel=2)", 0,
-      "",
-      "  File \"@/.main-3.py\", line 1, in <module>\n"
-      "    import traceback, warnings; traceback.print_stack()\n"
-      "sys:1: UserWarning: w\n");
+  /* below the program there is no frame; how that place is written is the release's */
+  session_assert (peer, PY,
+                  "import traceback, warnings; traceback.print_stack()\n"
+                  "warnings.showwarning = lambda m, kind, file, *_: print(file.strip('<>'), m)\n"
+                  "warnings.warn('w', stacklevel=2)",
+                  0, "sys w\n",
+                  "  File \"@/.main-3.py\", line 1, in <module>\n"
+                  "    import traceback, warnings; traceback.print_stack()\n");
   session_assert (peer, PY,
                   "import sys\nsys.excepthook = lambda *a: print('mine', a[0].__name__)\n1/0", 1,
                   "mine ZeroDivisionError\n", "");
