@@ -16,7 +16,7 @@ const BerthVerbHelp berth_pool_help = {
   .summary = "Steers how many warm VMs stand by. 'berth status' shows them.",
   .description
   = "set     keeps MIN warm VMs ready, up to MAX when requests need them, until berthd ends\n"
-    "        (berth.conf's 'warm' holds after that)\n"
+    "        or reads its settings again (berth.conf's 'warm' holds then)\n"
     "fill    makes what is wanted, forgets failures, ends a drain\n"
     "drain   destroys the warm VMs, and makes none until 'fill'\n\nExamples:\n"
     "  berth pool set python 4\n"

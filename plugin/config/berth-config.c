@@ -709,6 +709,19 @@ dup_value (const BerthConfig *self, const ConfigKey *key)
 }
 
 /**
+ * berth_config_dup_value:
+ * @self: a configuration
+ * @key: of a setting
+ *
+ * Returns: (transfer full): its value, as berth_config_set() takes it
+ */
+char *
+berth_config_dup_value (const BerthConfig *self, const char *key)
+{
+  return dup_value (self, find_key (key));
+}
+
+/**
  * berth_config_dup_text:
  * @self: a configuration
  *

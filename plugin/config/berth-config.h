@@ -105,6 +105,17 @@ BerthTenantPolicy *berth_config_dup_tenant_policy (const BerthConfig *self);
 /* (transfer full): a commented berth.conf with every key, what is allowed, and @self's value */
 char *berth_config_dup_text (const BerthConfig *self);
 
+/* (transfer full): the value of @key, which must be one, as text */
+char *berth_config_dup_value (const BerthConfig *self, const char *key);
+
+/* Takes from @from what can change while berthd runs; (transfer full) ", " between the keys: what
+ * did, and what only a start can change. NULL-terminated: the keys of either kind, each of all is
+ * one. */
+void berth_config_reload (BerthConfig *self, const BerthConfig *from, char **out_changed,
+                          char **out_later);
+const char *const *berth_config_get_live_keys (void);
+const char *const *berth_config_get_start_keys (void);
+
 /* What the setting warm says of @template_name; FALSE where it does not name it. */
 gboolean berth_config_get_warm (const BerthConfig *self, const char *template_name, guint *out_min,
                                 guint *out_max);

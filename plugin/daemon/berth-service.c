@@ -164,6 +164,18 @@ berth_service_new (BerthManager *manager, gint64 default_wait_us)
 }
 
 /**
+ * berth_service_set_default_wait:
+ * @self: a service
+ * @default_wait_us: of requests that do not say how long they would wait, over connections that are
+ *   made from now on
+ */
+void
+berth_service_set_default_wait (BerthService *self, gint64 default_wait_us)
+{
+  self->default_wait_us = default_wait_us;
+}
+
+/**
  * berth_service_open:
  * @self: a service
  * @socket: listens already

@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 G_DECLARE_FINAL_TYPE (BerthService, berth_service, BERTH, SERVICE, GObject)
 
 BerthService *berth_service_new (BerthManager *manager, gint64 default_wait_us);
+void berth_service_set_default_wait (BerthService *self, gint64 default_wait_us);
 gboolean berth_service_open (BerthService *self, GSocket *socket, GError **error);
 void berth_service_close (BerthService *self);
 void berth_service_drain (BerthService *self);

@@ -47,6 +47,8 @@ typedef struct
   BerthService *service;
   BerthSystemd *systemd;
   char *socket_path;
+  char **argv; /* borrowed */
+  gboolean is_ready;
   gboolean stopping;
   int status;
   guint n_drain_steps;
@@ -139,6 +141,7 @@ tell_ready (Daemon *self)
   g_log_structured ("berthd", G_LOG_LEVEL_MESSAGE, "BERTH_SOCKET", "%s", self->socket_path,
                     "BERTH_URI", "%s", uri, "MESSAGE", "berthd ready on %s, %s", self->socket_path,
                     uri);
+  self->is_ready = TRUE;
   berth_systemd_notify (self->systemd, "READY=1\nSTATUS=serves requests");
 }
 
@@ -311,13 +314,43 @@ use_passed_socket (BerthSystemd *systemd, BerthConfig *config, GError **error)
   return FALSE;
 }
 
-static int
-serve (BerthConfig *config, BerthSystemd *systemd)
+static gint64
+get_wait_us (const BerthConfig *config)
 {
-  Daemon self
-      = { .status = STATUS_OK, .systemd = systemd, .socket_path = g_strdup (config->socket) };
-  gint64 wait_us = config->wait_timeout_s > 0 ? config->wait_timeout_s * G_USEC_PER_SEC
-                                              : BERTH_REQUEST_WAIT_FOREVER;
+  return config->wait_timeout_s > 0 ? config->wait_timeout_s * G_USEC_PER_SEC
+                                    : BERTH_REQUEST_WAIT_FOREVER;
+}
+
+/* A mistake in the file is told, and what holds goes on holding. */
+static gboolean
+reload_cb (gpointer user_data)
+{
+  Daemon *self = user_data;
+  g_auto (Arguments) arguments = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthConfig) config = NULL;
+
+  if (self->stopping)
+    return G_SOURCE_CONTINUE;
+  if (self->is_ready)
+    berth_systemd_notify_reloading (self->systemd);
+  config = read_settings (&arguments, self->argv, &error);
+  if (config != NULL && use_passed_socket (self->systemd, config, &error)
+      && berth_manager_reload (self->manager, config, &error))
+    berth_service_set_default_wait (self->service, get_wait_us (config));
+  else
+    g_warning ("the settings stay as they are: %s", error->message);
+  if (self->is_ready)
+    berth_systemd_notify (self->systemd, "READY=1");
+  return G_SOURCE_CONTINUE;
+}
+
+static int
+serve (BerthConfig *config, BerthSystemd *systemd, char **argv)
+{
+  Daemon self = {
+    .status = STATUS_OK, .systemd = systemd, .socket_path = g_strdup (config->socket), .argv = argv
+  };
   g_autoptr (BerthHost) host = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -335,10 +368,10 @@ serve (BerthConfig *config, BerthSystemd *systemd)
       self.start_cancellable = g_cancellable_new ();
       host = berth_host_new (config);
       self.manager = berth_manager_new (config, host);
-      self.service = berth_service_new (self.manager, wait_us);
+      self.service = berth_service_new (self.manager, get_wait_us (config));
       g_unix_signal_add (SIGTERM, stop_cb, &self);
       g_unix_signal_add (SIGINT, stop_cb, &self);
-      g_unix_signal_add (SIGHUP, leave_cb, &self);
+      g_unix_signal_add (SIGHUP, reload_cb, &self);
       g_unix_signal_add (SIGUSR1, leave_cb, &self);
       berth_manager_start_async (self.manager, self.start_cancellable, started_cb, &self);
       g_main_loop_run (self.loop);
@@ -383,5 +416,5 @@ main (int argc, char **argv)
   berth_log_install (arguments.foreground);
   berth_bus_register_errors ();
   raise_file_limit ();
-  return serve (g_steal_pointer (&config), systemd);
+  return serve (g_steal_pointer (&config), systemd, argv);
 }

@@ -153,18 +153,10 @@ pressure_cb (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+/* what @config says, and where it says nothing, what the host has */
 static gboolean
-manager_make_pool (BerthManager *self, GError **error)
+derive_capacity (const BerthConfig *config, BerthCapacity *out_capacity, GError **error)
 {
-  const BerthConfig *config = self->config;
-  BerthCapacity capacity = {
-    .max_vms = (guint)config->max_vms,
-    .memory_mb = (guint)config->memory_mb,
-    .vcpus = (guint)config->vcpus,
-    .max_starts = (guint)config->max_starts,
-    .max_waiters = (guint)config->max_waiters,
-    .big_request_age_us = config->big_request_age_s * G_USEC_PER_SEC,
-  };
   /* a QEMU under TCG has 41 MB of its own beside its guest (design.md, the libvirt table) */
   const BerthHostPolicy policy = {
     .memory_overcommit = config->memory_overcommit,
@@ -173,9 +165,26 @@ manager_make_pool (BerthManager *self, GError **error)
     .vm_overhead_mb = 48,
     .vm_memory_mb = 192,
   };
-  g_autoptr (BerthTenantPolicy) tenants = berth_config_dup_tenant_policy (config);
 
-  if (!berth_capacity_derive (&capacity, &policy, "/", error))
+  *out_capacity = (BerthCapacity){
+    .max_vms = (guint)config->max_vms,
+    .memory_mb = (guint)config->memory_mb,
+    .vcpus = (guint)config->vcpus,
+    .max_starts = (guint)config->max_starts,
+    .max_waiters = (guint)config->max_waiters,
+    .big_request_age_us = config->big_request_age_s * G_USEC_PER_SEC,
+  };
+  return berth_capacity_derive (out_capacity, &policy, "/", error);
+}
+
+static gboolean
+manager_make_pool (BerthManager *self, GError **error)
+{
+  const BerthConfig *config = self->config;
+  g_autoptr (BerthTenantPolicy) tenants = berth_config_dup_tenant_policy (config);
+  BerthCapacity capacity;
+
+  if (!derive_capacity (config, &capacity, error))
     return FALSE;
   self->pool = berth_pool_new (BERTH_HYPERVISOR (self->host), &capacity);
   berth_pool_set_tenants (self->pool, tenants);
@@ -186,6 +195,40 @@ manager_make_pool (BerthManager *self, GError **error)
   self->pressure.reserve_mb = (guint)config->host_reserve_mb;
   self->pressure_id
       = berth_host_add_timer (self->host, PRESSURE_EVERY_S * G_USEC_PER_SEC, pressure_cb, self);
+  return TRUE;
+}
+
+static void
+tell_reloaded (const char *changed, const char *later)
+{
+  g_message ("the settings were read again: %s%s", *changed != '\0' ? changed : "nothing",
+             *changed != '\0' ? " changed" : " that can change while berthd runs did");
+  if (*later != '\0')
+    g_warning ("%s changed, too, and holds from the next start of berthd on (systemctl restart "
+               "berthd: sessions and warm VMs stay, programs that run end)",
+               later);
+}
+
+gboolean
+berth_manager_reload (BerthManager *self, const BerthConfig *from, GError **error)
+{
+  g_autofree char *changed = NULL;
+  g_autofree char *later = NULL;
+  BerthCapacity capacity;
+
+  if (!derive_capacity (from, &capacity, error))
+    return FALSE;
+  berth_config_reload (self->config, from, &changed, &later);
+  if (self->pool != NULL) /* else its start takes them */
+    {
+      g_autoptr (BerthTenantPolicy) tenants = berth_config_dup_tenant_policy (self->config);
+
+      berth_pool_resize (self->pool, &capacity);
+      berth_pool_set_tenants (self->pool, tenants);
+      berth_snapshot_keeper_reload (self->keeper, capacity.max_vms);
+      self->pressure.reserve_mb = (guint)self->config->host_reserve_mb;
+    }
+  tell_reloaded (changed, later);
   return TRUE;
 }
 

@@ -25,6 +25,12 @@ BERTH_AVAILABLE void berth_manager_start_async (BerthManager *self, GCancellable
 BERTH_AVAILABLE gboolean berth_manager_start_finish (BerthManager *self, GAsyncResult *result,
                                                      GError **error);
 
+/* Takes from settings that were read again what can change while VMs run: none of them is lost.
+ * Where less capacity is left, VMs that are there end in their own time, warm ones first. On
+ * failure nothing changes. Logs what changed, and what only a start can. */
+BERTH_AVAILABLE gboolean berth_manager_reload (BerthManager *self, const BerthConfig *from,
+                                               GError **error);
+
 /* A sandbox: waits at capacity. Returns its id, (transfer full). */
 BERTH_AVAILABLE void
 berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *options,

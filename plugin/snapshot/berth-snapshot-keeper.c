@@ -446,6 +446,25 @@ target_new (const BerthConfig *config, BerthTemplate *template, guint max_vms)
   return target;
 }
 
+void
+berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms)
+{
+  GHashTableIter iter;
+  const char *name;
+  BerthWarmTarget *target;
+
+  g_hash_table_iter_init (&iter, self->targets);
+  while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&target))
+    {
+      g_autofree BerthWarmTarget *fresh
+          = target_new (self->config, g_hash_table_lookup (self->templates, name), max_vms);
+
+      *target = *fresh;
+      if (!berth_snapshot_keeper_is_off (self))
+        for_keeps_of (self, name, follow_target);
+    }
+}
+
 BerthSnapshotKeeper *
 berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, BerthHost *host,
                            BerthPool *pool, guint max_vms)

@@ -54,6 +54,9 @@ berth_snapshot_keeper_make_finish (BerthSnapshotKeeper *self, GAsyncResult *resu
 /* Removes it with its warm VMs; a new one is made when it is asked for again. */
 void berth_snapshot_keeper_remove (BerthSnapshotKeeper *self, const char *template_name);
 
+/* The settings were read again: what they say of warm VMs is wanted from now on. */
+void berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms);
+
 /* How many warm VMs are wanted from now on. */
 void berth_snapshot_keeper_set_target (BerthSnapshotKeeper *self, const char *template_name,
                                        guint min, guint max);

@@ -457,6 +457,60 @@ test_templates_of_the_source (void)
   g_assert_true (g_str_has_prefix (config->schema, BERTH_SOURCE_TEMPLATE_DIR "/"));
 }
 
+static gboolean
+has_key (const char *const *keys, const char *key)
+{
+  return g_strv_contains (keys, key);
+}
+
+/* each setting changes while berthd runs, or does not: somebody has decided */
+static void
+test_reload_knows_every_key (void)
+{
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autofree char *text = berth_config_dup_text (config);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  guint n_keys = 0;
+
+  for (guint i = 0; lines[i] != NULL; i++)
+    {
+      g_autofree char *key = NULL;
+      char *equals = strchr (lines[i], '=');
+
+      if (lines[i][0] != '#' || !g_ascii_islower (lines[i][1]) || equals == NULL)
+        continue;
+      key = g_strndup (lines[i] + 1, (gsize)(equals - lines[i] - 1));
+      n_keys++;
+      g_assert_cmpint (has_key (berth_config_get_live_keys (), key), !=,
+                       has_key (berth_config_get_start_keys (), key));
+    }
+  g_assert_cmpuint (n_keys, ==,
+                    g_strv_length ((GStrv)berth_config_get_live_keys ())
+                        + g_strv_length ((GStrv)berth_config_get_start_keys ()));
+}
+
+static void
+test_reload (void)
+{
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (BerthConfig) from = berth_config_new ();
+  g_autofree char *changed = NULL;
+  g_autofree char *later = NULL;
+  guint min = 0;
+  guint max = 0;
+
+  g_assert_true (berth_config_set (from, "max_vms", "7", "test", NULL));
+  g_assert_true (berth_config_set (from, "warm", "python=2..3", "test", NULL));
+  g_assert_true (berth_config_set (from, "name_prefix", "other", "test", NULL));
+  berth_config_reload (config, from, &changed, &later);
+  g_assert_cmpstr (changed, ==, "max_vms, warm");
+  g_assert_cmpstr (later, ==, "name_prefix");
+  g_assert_cmpint (config->max_vms, ==, 7);
+  g_assert_true (berth_config_get_warm (config, "python", &min, &max));
+  g_assert_cmpuint (max, ==, 3);
+  g_assert_cmpstr (config->name_prefix, ==, "berth");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -477,6 +531,8 @@ main (int argc, char **argv)
   g_test_add_func ("/config/default-socket", test_default_socket);
   g_test_add_func ("/config/tenant-policy", test_tenant_policy);
   g_test_add_func ("/config/user-policy", test_user_policy);
+  g_test_add_func ("/config/reload-knows-every-key", test_reload_knows_every_key);
+  g_test_add_func ("/config/reload", test_reload);
   g_test_add_func ("/config/templates-of-the-source", test_templates_of_the_source);
   return g_test_run ();
 }

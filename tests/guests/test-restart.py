@@ -94,14 +94,14 @@ def test_warm_vms_serve_again_without_a_boot():
         same(d.run("print(1)")["start"], "warm")
 
 
-def test_berthd_leaves_on_sighup():
+def test_berthd_leaves_on_sigusr1():
     with Daemon("--warm", "python=1") as d:
         d.wait_warm()
         session = d.berth("create").stdout.strip()
         same(d.berth("exec", session, "x = 41").returncode, 0)
         d.wait_warm()
         before = {vm["id"] for vm in d.json("list")}
-        d.process.send_signal(signal.SIGHUP)
+        d.process.send_signal(signal.SIGUSR1)
         same(d.process.wait(60), 0)
         d.start()
         d.wait_warm()

@@ -4,6 +4,7 @@
 
     test-systemd.py SOURCE-ROOT BUILD-ROOT FAKE-BERTHD BERTH
 """
+import json
 import os
 import re
 import shutil
@@ -92,6 +93,45 @@ def check_leaves(folder):
     manager.wait_ready()
     status, errors = manager.end(signal.SIGUSR1)
     assert status == 0 and "its VMs stay" in errors, errors
+
+
+def write(path, text):
+    with open(path, "w", encoding="ascii") as file:
+        file.write("[berth]\n" + text)
+
+
+def check_reload(folder):
+    """Settings are read again while a program runs; a mistake in them changes nothing."""
+    manager = Manager(folder)
+    settings = os.path.join(folder, "berth.conf")
+
+    def reload(text):
+        write(settings, text)
+        manager.process.send_signal(signal.SIGHUP)
+        told = manager.hear()
+        assert told[0] == "RELOADING=1" and told[1].startswith("MONOTONIC_USEC="), told
+        assert manager.hear() == ["READY=1"]
+        return json.loads(manager.ask()[1])["slots"]["total"]
+
+    write(settings, "max_vms=2\nwarm_default=0\n")
+    manager.start("--socket", manager.path, "--config", settings, "--memory-mb", "4096", "--vcpus", "16")
+    manager.wait_ready()
+    program = subprocess.Popen([BERTH, "run", "--socket", manager.path, "-l", "shell",
+                                "echo begun; read -r x; echo got $x"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, encoding="utf-8")
+    assert program.stdout.readline() == "begun\n"
+    assert reload("max_vms=5\nwarm_default=0\nname_prefix=other\nidle_timeout_s=0\n") == 5
+    assert reload("max_vms=many\n") == 5
+    assert reload("max_vms=1\nwarm_default=0\n") == 1
+    full = subprocess.run([BERTH, "run", "--socket", manager.path, "-l", "shell", "--no-wait", "true"],
+                          capture_output=True, encoding="utf-8", timeout=LIMIT_S, check=False)
+    assert full.returncode == 126, full
+    assert program.communicate("more\n", timeout=LIMIT_S)[0] == "got more\n" and program.returncode == 0
+    status, errors = manager.end()
+    assert status == 0, errors
+    assert "read again: max_vms, idle_timeout_s changed" in errors, errors
+    assert "name_prefix changed, too, and holds from the next start" in errors, errors
+    assert re.search(r"stay as they are: \S+/berth.conf: max_vms: 'many' is not allowed", errors), errors
 
 
 def check_watchdog_before_ready(folder):
@@ -243,7 +283,8 @@ def check_exposure(folder):
     assert not missing, "packaging/systemd/README.md gives no reason for: " + ", ".join(missing)
 
 
-CHECKS = [("tells", check_tells), ("leaves", check_leaves), ("watchdog", check_watchdog),
+CHECKS = [("tells", check_tells), ("leaves", check_leaves), ("reload", check_reload),
+          ("watchdog", check_watchdog),
           ("watchdog-before-ready", check_watchdog_before_ready),
           ("watchdog-of-another", check_watchdog_of_another), ("activation", check_activation),
           ("descriptor", check_descriptor), ("wrong-sockets", check_wrong_sockets),
