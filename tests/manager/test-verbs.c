@@ -144,6 +144,7 @@ test_vm_dies (World *world, gconstpointer data)
       berth_fake_hypervisor_kill (fake_host_get_hypervisor (world->host), vms->pdata[0]));
   while (g_hash_table_size (world->manager->sandboxes) > 0)
     g_main_context_iteration (NULL, TRUE);
+  g_assert_null (berth_tombstones_find (world->manager->tombstones, id, 0)->vm);
   assert_exec_gone (world, id, 1000, "sandbox");
   g_assert_true (world_destroy (world, id, 1000, &was_gone, NULL));
   g_assert_nonnull (was_gone);
