@@ -243,11 +243,12 @@ keeper_note_first_look (BerthSnapshotKeeper *self)
     berth_snapshot_keeper_is_ready (self);
 }
 
-/* One of before: the one that clones are made of already, or not. */
+/* One of before: the one that clones are made of already, or not; @is_removed: told to be while it
+ * was looked at. */
 static void
-keep_has_found (BerthSnapshotEntry *entry, gboolean is_same)
+keep_has_found (BerthSnapshotEntry *entry, gboolean is_same, gboolean is_removed)
 {
-  if (entry->is_removed)
+  if (is_removed)
     {
       berth_snapshot_entry_end (entry);
       return;
@@ -269,19 +270,21 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthSnapshotFinding finding
       = berth_host_prepare_snapshot_finish (BERTH_HOST (source), result, &error);
 
+  gboolean is_removed = entry->is_removed;
+
   entry->is_looking = FALSE;
+  entry->is_removed = FALSE; /* it meant what was there before this answer */
   if (finding == BERTH_SNAPSHOT_PLACE && !self->is_stopped)
     {
       keep_boot (entry);
       return;
     }
   if (finding == BERTH_SNAPSHOT_SAME || finding == BERTH_SNAPSHOT_FOUND)
-    keep_has_found (entry, finding == BERTH_SNAPSHOT_SAME);
+    keep_has_found (entry, finding == BERTH_SNAPSHOT_SAME, is_removed);
   else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
   else if (error != NULL)
     berth_snapshot_entry_has_failed (entry, error);
-  entry->is_removed = FALSE;
   if (look->is_first)
     keeper_note_first_look (self);
   else

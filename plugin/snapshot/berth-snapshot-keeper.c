@@ -71,6 +71,15 @@ keeper_is_by_tenant (BerthSnapshotKeeper *self)
   return g_strcmp0 (self->config->snapshot_scope, "tenant") == 0;
 }
 
+/* Nobody has asked for it yet but the settings. */
+static void
+keep_follow_settings (BerthSnapshotEntry *entry)
+{
+  if (entry->state == BERTH_SNAPSHOT_ENTRY_NONE && entry->target->is_named
+      && entry->target->max > 0)
+    berth_snapshot_entry_look (entry);
+}
+
 void
 berth_snapshot_keeper_is_ready (BerthSnapshotKeeper *self)
 {
@@ -80,9 +89,7 @@ berth_snapshot_keeper_is_ready (BerthSnapshotKeeper *self)
   self->ready_func (self->ready_data);
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
-    if (entry->state == BERTH_SNAPSHOT_ENTRY_NONE && entry->target->is_named
-        && entry->target->max > 0)
-      berth_snapshot_entry_look (entry);
+    keep_follow_settings (entry);
 }
 
 /* ---- what makes a snapshot be looked at again ---- */
@@ -446,12 +453,14 @@ target_new (const BerthConfig *config, BerthTemplate *template, guint max_vms)
   return target;
 }
 
+/* What follows waits for the first look: until then nobody knows what there is. */
 void
 berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms)
 {
   GHashTableIter iter;
   const char *name;
   BerthWarmTarget *target;
+  BerthSnapshotEntry *entry;
 
   g_hash_table_iter_init (&iter, self->targets);
   while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&target))
@@ -460,9 +469,15 @@ berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms)
           = target_new (self->config, g_hash_table_lookup (self->templates, name), max_vms);
 
       *target = *fresh;
-      if (!berth_snapshot_keeper_is_off (self))
-        for_keeps_of (self, name, follow_target);
     }
+  if (self->ready_func == NULL || self->n_looking > 0)
+    return;
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
+    if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID)
+      berth_snapshot_entry_tell_target (entry);
+    else
+      keep_follow_settings (entry);
 }
 
 BerthSnapshotKeeper *

@@ -184,11 +184,7 @@ count_looks (World *world)
   return fake_host_count_calls (world->host, FAKE_HOST_PREPARE);
 }
 
-static GError *
-error_new (const char *text)
-{
-  return g_error_new_literal (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, text);
-}
+#define error_new(text) g_error_new_literal (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, text)
 
 static void
 fail_once (World *world)
@@ -378,6 +374,14 @@ pass_time (World *world)
   fake_host_advance (world->host, 20 * G_TIME_SPAN_MINUTE);
 }
 
+/* What is said of templates that nobody names is for those in use. */
+static void
+reload (World *world)
+{
+  world->config->warm_default = 1;
+  berth_snapshot_keeper_reload (world->keeper, 4);
+}
+
 static void
 be_stopped (World *world)
 {
@@ -417,6 +421,7 @@ static const Step events[] = {
   { "remove", be_removed },
   { "set-target", be_targeted },
   { "20-minutes", pass_time },
+  { "reload", reload },
   { "stop", be_stopped },
 };
 
@@ -495,6 +500,38 @@ test_table (void)
   if (g_strcmp0 (table->str, wanted) != 0)
     g_test_message ("the table is now:\n%s", table->str);
   g_assert_cmpstr (table->str, ==, wanted);
+}
+
+/* What is removed is what was there: not what is made after it. */
+static void
+test_removed_while_looked_for (void)
+{
+  World world = { 0 };
+
+  world_begin (&world, "shared");
+  be_looking (&world);
+  be_removed (&world);
+  come_to_rest (&world);
+  be_checked (&world);
+  come_to_rest (&world);
+  g_assert_cmpstr (state_of (&world), ==, "valid");
+  world_end (&world);
+}
+
+/* A reload asks for what a start would: templates that the settings name. */
+static void
+test_reload (void)
+{
+  World world = { 0 };
+
+  world_begin (&world, "shared");
+  world_start_up (&world);
+  g_assert_true (berth_config_set (world.config, "warm", NAME "=0..2", "test", NULL));
+  reload (&world);
+  come_to_rest (&world);
+  g_assert_cmpstr (state_of (&world), ==, "valid");
+  g_assert_cmpuint (count_looks (&world), ==, g_hash_table_size (world.keeper->entries) + 1);
+  world_end (&world);
 }
 
 /* 2 s, 4 s ... up to 10 minutes after a failure, and not a microsecond before */
@@ -748,6 +785,8 @@ main (int argc, char **argv)
   /* a snapshot that fails is a warning */
   g_log_set_always_fatal (G_LOG_FATAL_MASK);
   g_test_add_func ("/keeper/table", test_table);
+  g_test_add_func ("/keeper/removed-while-looked-for", test_removed_while_looked_for);
+  g_test_add_func ("/keeper/reload", test_reload);
   g_test_add_func ("/keeper/back-off", test_back_off);
   g_test_add_func ("/keeper/encouragement", test_encouragement);
   g_test_add_func ("/keeper/turns", test_turns);
