@@ -681,18 +681,25 @@ berth_config_get_option_group (BerthConfig *self)
 }
 
 static char *
+dup_double (double number)
+{
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (g_ascii_strtod (g_ascii_formatd (text, sizeof text, "%g", number), NULL) != number)
+    g_ascii_dtostr (text, sizeof text, number);
+  return g_strdup (text);
+}
+
+static char *
 dup_value (const BerthConfig *self, const ConfigKey *key)
 {
-  char number[G_ASCII_DTOSTR_BUF_SIZE];
-
   switch (key->kind)
     {
     case KIND_INT:
     case KIND_INT_OR_0:
       return g_strdup_printf ("%" G_GINT64_FORMAT, G_STRUCT_MEMBER (gint64, self, key->offset));
     case KIND_DOUBLE:
-      return g_strdup (g_ascii_formatd (number, sizeof number, "%g",
-                                        G_STRUCT_MEMBER (double, self, key->offset)));
+      return dup_double (G_STRUCT_MEMBER (double, self, key->offset));
     case KIND_PATHS:
       return g_strjoinv (":", G_STRUCT_MEMBER (char **, self, key->offset));
     case KIND_WARM:
@@ -700,11 +707,7 @@ dup_value (const BerthConfig *self, const ConfigKey *key)
     case KIND_USERS:
       return g_strjoinv (",", G_STRUCT_MEMBER (char **, self, key->offset));
     default:
-      {
-        const char *text = G_STRUCT_MEMBER (char *, self, key->offset);
-
-        return g_strdup (text != NULL ? text : "");
-      }
+      return g_strconcat ("", G_STRUCT_MEMBER (char *, self, key->offset), NULL);
     }
 }
 

@@ -45,7 +45,8 @@ G_BEGIN_DECLS
  * @tenant_max_vms: (array zero-terminated=1): "acme=4", "*=2"; 0: no cap
  * @tenant_memory_mb: (array zero-terminated=1): likewise, MiB
  *
- * Plain data; whoever holds it owns it; not changed once a manager has it.
+ * Plain data; whoever holds it owns it; once a manager has it, only berth_manager_reload() changes
+ * it.
  */
 typedef struct
 {

@@ -389,7 +389,7 @@ assert_refused (const GError *error, const char *age, guint version)
 {
   g_autofree char *text = g_strdup_printf ("the image was built for %s berth (agent protocol %u, "
                                            "this berthd speaks %u): build the image "
-                                           "again with images/build",
+                                           "again (berth image build)",
                                            age, version, BERTH_PROTOCOL_VERSION);
 
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
