@@ -9,6 +9,7 @@
 #include "plugin/daemon/berth-peer.h"
 #include "plugin/daemon/berth-relay.h"
 #include "plugin/model/berth-limits.h"
+#include "pool/berth-request.h"
 
 struct _BerthService
 {
@@ -147,32 +148,33 @@ berth_service_init (BerthService *self)
 }
 
 /**
+ * berth_service_set_wait_timeout:
+ * @self: a service
+ * @wait_timeout_s: as the setting, 0: for ever; of requests that do not say how long they would
+ * wait, over connections that are made from now on
+ */
+void
+berth_service_set_wait_timeout (BerthService *self, gint64 wait_timeout_s)
+{
+  self->default_wait_us
+      = wait_timeout_s > 0 ? wait_timeout_s * G_USEC_PER_SEC : BERTH_REQUEST_WAIT_FOREVER;
+}
+
+/**
  * berth_service_new:
  * @manager: does what clients ask
- * @default_wait_us: of requests that do not say how long they would wait
+ * @wait_timeout_s: as the setting: of requests that do not say how long they would wait
  *
  * Returns: (transfer full): a service whose door is closed
  */
 BerthService *
-berth_service_new (BerthManager *manager, gint64 default_wait_us)
+berth_service_new (BerthManager *manager, gint64 wait_timeout_s)
 {
   BerthService *self = g_object_new (BERTH_TYPE_SERVICE, NULL);
 
   self->manager = g_object_ref (manager);
-  self->default_wait_us = default_wait_us;
+  berth_service_set_wait_timeout (self, wait_timeout_s);
   return self;
-}
-
-/**
- * berth_service_set_default_wait:
- * @self: a service
- * @default_wait_us: of requests that do not say how long they would wait, over connections that are
- *   made from now on
- */
-void
-berth_service_set_default_wait (BerthService *self, gint64 default_wait_us)
-{
-  self->default_wait_us = default_wait_us;
 }
 
 /**

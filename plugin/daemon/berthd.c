@@ -314,13 +314,6 @@ use_passed_socket (BerthSystemd *systemd, BerthConfig *config, GError **error)
   return FALSE;
 }
 
-static gint64
-get_wait_us (const BerthConfig *config)
-{
-  return config->wait_timeout_s > 0 ? config->wait_timeout_s * G_USEC_PER_SEC
-                                    : BERTH_REQUEST_WAIT_FOREVER;
-}
-
 /* A mistake in the file is told, and what holds goes on holding. */
 static gboolean
 reload_cb (gpointer user_data)
@@ -337,7 +330,7 @@ reload_cb (gpointer user_data)
   config = read_settings (&arguments, self->argv, &error);
   if (config != NULL && use_passed_socket (self->systemd, config, &error)
       && berth_manager_reload (self->manager, config, &error))
-    berth_service_set_default_wait (self->service, get_wait_us (config));
+    berth_service_set_wait_timeout (self->service, config->wait_timeout_s);
   else
     g_warning ("the settings stay as they are: %s", error->message);
   if (self->is_ready)
@@ -368,7 +361,7 @@ serve (BerthConfig *config, BerthSystemd *systemd, char **argv)
       self.start_cancellable = g_cancellable_new ();
       host = berth_host_new (config);
       self.manager = berth_manager_new (config, host);
-      self.service = berth_service_new (self.manager, get_wait_us (config));
+      self.service = berth_service_new (self.manager, config->wait_timeout_s);
       g_unix_signal_add (SIGTERM, stop_cb, &self);
       g_unix_signal_add (SIGINT, stop_cb, &self);
       g_unix_signal_add (SIGHUP, reload_cb, &self);

@@ -43,7 +43,7 @@ struct _BerthServer
   GObject parent_instance;
   BerthConfig *config; /* until a manager has it */
   BerthClient *client;
-  gint64 wait_us;
+  gint64 wait_timeout_s;
   /* of the default main context's thread alone: */
   BerthListener *listener;
   BerthManager *manager;
@@ -127,8 +127,7 @@ berth_server_new (const char *const *settings, GError **error)
       return NULL;
   self = g_object_new (BERTH_TYPE_SERVER, NULL);
   self->client = berth_client_new_here (config->socket);
-  self->wait_us = config->wait_timeout_s > 0 ? config->wait_timeout_s * G_USEC_PER_SEC
-                                             : BERTH_REQUEST_WAIT_FOREVER;
+  self->wait_timeout_s = config->wait_timeout_s;
   self->config = g_steal_pointer (&config);
   return self;
 }
@@ -205,7 +204,7 @@ start_there_cb (gpointer user_data)
     }
   host = berth_host_new (self->config);
   self->manager = berth_manager_new (g_steal_pointer (&self->config), host);
-  self->service = berth_service_new (self->manager, self->wait_us);
+  self->service = berth_service_new (self->manager, self->wait_timeout_s);
   cancellable = g_task_get_cancellable (task);
   berth_manager_start_async (self->manager, cancellable, started_cb, g_steal_pointer (&task));
   return G_SOURCE_REMOVE;
