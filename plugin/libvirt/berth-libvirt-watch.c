@@ -33,9 +33,10 @@ libvirt_end_clone (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const char 
   berth_libvirt_end_unasked (self, vm, slot, reason);
 }
 
-/* (transfer full) (element-type BerthVm): those that run on @snapshot */
+/* (transfer full) (element-type BerthVm): those that run on @snapshot, or, where it is NULL,
+ * sessions of an earlier berthd that run on the one of @key */
 static GPtrArray *
-libvirt_find_clones (BerthLibvirt *self, BerthSnapshot *snapshot)
+libvirt_find_clones (BerthLibvirt *self, BerthSnapshot *snapshot, const char *key)
 {
   GPtrArray *clones = g_ptr_array_new_with_free_func (g_object_unref);
   GHashTableIter iter;
@@ -44,16 +45,29 @@ libvirt_find_clones (BerthLibvirt *self, BerthSnapshot *snapshot)
 
   g_hash_table_iter_init (&iter, self->slots);
   while (g_hash_table_iter_next (&iter, (gpointer *)&vm, (gpointer *)&slot))
-    if (libvirt_snapshot_of (self, slot) == snapshot)
+    if (snapshot != NULL ? libvirt_snapshot_of (self, slot) == snapshot
+                         : g_strcmp0 (slot->snapshot_key, key) == 0)
       g_ptr_array_add (clones, g_object_ref (vm));
   return clones;
+}
+
+static void
+libvirt_end_clones (BerthLibvirt *self, GPtrArray *clones, const char *reason)
+{
+  for (guint i = 0; i < clones->len; i++)
+    {
+      BerthSlot *slot = g_hash_table_lookup (self->slots, clones->pdata[i]);
+
+      if (slot != NULL && slot->phase == BERTH_PHASE_UP)
+        libvirt_end_clone (self, clones->pdata[i], slot, reason);
+    }
 }
 
 /* New clones first, then those that run: pool is not to be given one for the other. */
 static void
 libvirt_give_up (BerthLibvirt *self, BerthSnapshot *snapshot, const char *reason)
 {
-  g_autoptr (GPtrArray) clones = libvirt_find_clones (self, snapshot);
+  g_autoptr (GPtrArray) clones = libvirt_find_clones (self, snapshot, NULL);
   g_autofree char *name
       = g_strdup (berth_snapshot_stock_find_key (self->stock, berth_snapshot_get_key (snapshot)));
 
@@ -62,13 +76,7 @@ libvirt_give_up (BerthLibvirt *self, BerthSnapshot *snapshot, const char *reason
       berth_snapshot_stock_set (self->stock, name, NULL, NULL);
       berth_libvirt_tell_spoilt (self, name, reason);
     }
-  for (guint i = 0; i < clones->len; i++)
-    {
-      BerthSlot *slot = g_hash_table_lookup (self->slots, clones->pdata[i]);
-
-      if (slot != NULL && slot->phase == BERTH_PHASE_UP)
-        libvirt_end_clone (self, clones->pdata[i], slot, reason);
-    }
+  libvirt_end_clones (self, clones, reason);
 }
 
 /* (transfer full) (nullable): one that clones run on and somebody changed; @out_reason: likewise */
@@ -112,15 +120,9 @@ berth_libvirt_check_clones (BerthLibvirt *self)
 void
 berth_libvirt_end_clones_of (BerthLibvirt *self, const char *key, const char *reason)
 {
-  g_autoptr (GList) vms = g_hash_table_get_keys (self->slots);
+  g_autoptr (GPtrArray) clones = libvirt_find_clones (self, NULL, key);
 
-  for (GList *item = vms; item != NULL; item = item->next)
-    {
-      BerthSlot *slot = g_hash_table_lookup (self->slots, item->data);
-
-      if (slot != NULL && slot->phase == BERTH_PHASE_UP && g_strcmp0 (slot->snapshot_key, key) == 0)
-        libvirt_end_clone (self, item->data, slot, reason);
-    }
+  libvirt_end_clones (self, clones, reason);
 }
 
 static gboolean
