@@ -26,6 +26,7 @@ CACHE = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
 IMAGES = os.environ.get("BERTH_TEST_IMAGES") or (
     "/var/cache/berth/images" if ROOT else os.path.join(CACHE, "berth/images"))
 BUILD_IMAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../images/build")
+TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../domain-templates")
 PREFIX = os.environ.get("BERTH_TEST_PREFIX", "berthguest")
 LOGS = "/var/log/libvirt/qemu" if ROOT else os.path.join(CACHE, "libvirt/qemu/log")
 LIMIT_S = 240

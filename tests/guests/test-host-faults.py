@@ -15,10 +15,9 @@ import tempfile
 import threading
 import time
 
-from guestlib import (BERTHD, BUILD_IMAGES, LIMIT_S, LONG, ROOT, URI, Daemon, domains,
-                      libvirtd_pids, main, may_meddle, need, same, until)
+from guestlib import (BERTHD, BUILD_IMAGES, LIMIT_S, LONG, ROOT, TEMPLATES, URI, Daemon,
+                      domains, libvirtd_pids, main, may_meddle, need, same, until)
 
-TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../domain-templates")
 CLOCK_JUMP = os.path.abspath(sys.argv[3])
 HANG_S = 60 if LONG else 12
 PIDS = "/sys/fs/cgroup/pids"

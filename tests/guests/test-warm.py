@@ -11,10 +11,9 @@ import sys
 import tempfile
 import time
 
-from guestlib import (IMAGES, LIMIT_S, LONG, Daemon, Events, domains, kill_all, main, qemu_pids, same,
-                      until, virsh)
+from guestlib import (IMAGES, LIMIT_S, LONG, TEMPLATES, Daemon, Events, domains, kill_all, main,
+                      qemu_pids, same, until, virsh)
 
-TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../domain-templates")
 CLONES = 200 if LONG else 8
 
 
