@@ -222,7 +222,7 @@ berth_systemd_notify (BerthSystemd *self, const char *state)
   if (self->address_size == 0)
     return;
   do
-    sent = sendto (self->notify_fd, state, strlen (state), MSG_NOSIGNAL,
+    sent = sendto (self->notify_fd, state, strlen (state), MSG_DONTWAIT | MSG_NOSIGNAL,
                    (struct sockaddr *)&self->address, self->address_size);
   while (sent < 0 && errno == EINTR);
   if (sent < 0)

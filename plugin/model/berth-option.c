@@ -151,7 +151,7 @@ berth_option_take_fd (const char *key, GVariant *value, GUnixFDList *fds, gboole
     return refuse (error, key, "the message carries no descriptor %d", index);
   if (*out_fd >= 0)
     return refuse (error, key, "given twice");
-  given = g_unix_fd_list_get (fds, index, error);
+  given = g_unix_fd_list_get (fds, index, error); /* lint: caller-fd: the one place: taken below */
   if (given >= 0)
     *out_fd = berth_caller_fd_take (given, is_input, uid, error);
   if (*out_fd < 0)
@@ -169,7 +169,7 @@ take_stream (const BerthOption *option, GVariant *value, GUnixFDList *fds, guint
                     : refuse (error, option->key, "given twice");
 
   if (ok)
-    *field = g_unix_output_stream_new (fd, TRUE);
+    *field = g_unix_output_stream_new (fd, TRUE); /* lint: caller-fd: to be held, not written */
   else if (fd >= 0)
     close (fd);
   return ok;

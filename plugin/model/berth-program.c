@@ -311,6 +311,7 @@ berth_program_open_stdin (BerthProgram *self, GError **error)
   g_return_val_if_fail (BERTH_IS_PROGRAM (self), NULL);
 
   fd = berth_pipe_open (&self->fds[STDIN_FILENO], TRUE, error);
+  /* lint: caller-fd: the client's own end */
   return fd >= 0 ? g_unix_output_stream_new (fd, TRUE) : NULL;
 }
 
@@ -322,6 +323,7 @@ open_output (BerthProgram *self, int stream, GError **error)
   g_return_val_if_fail (BERTH_IS_PROGRAM (self), NULL);
 
   fd = berth_pipe_open (&self->fds[stream], FALSE, error);
+  /* lint: caller-fd: the client's own end */
   return fd >= 0 ? g_unix_input_stream_new (fd, TRUE) : NULL;
 }
 

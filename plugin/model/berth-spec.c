@@ -406,6 +406,7 @@ berth_spec_open_boot_log (BerthSpec *self, GError **error)
   g_return_val_if_fail (BERTH_IS_SPEC (self), NULL);
 
   fd = berth_pipe_open (&self->boot_log, FALSE, error);
+  /* lint: caller-fd: the client's own end */
   return fd >= 0 ? g_unix_input_stream_new (fd, TRUE) : NULL;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lint: caller-fd: files of berth's own */
 /* Folders of files that berthd trusts and deletes, by descriptor. */
 #include "plugin/snapshot/berth-snapshot-folder.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lint: caller-fd: files of berth's own */
 /* A snapshot on disk: RAM, device state, manifest. */
 #include "plugin/snapshot/berth-snapshot.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lint: caller-fd: regular files, of the administrator's */
 /* The one way in which berth reads XML, and small steps through a document's tree. */
 #include "berth-xml.h"
 

@@ -164,13 +164,37 @@ def check_no_abort(source):
         yield from each_match(source, r"(?<!\w)(g_error|exit|abort) \(")
 
 
+# Rooms whose code berthd runs, but the one file that is the way to a caller's descriptor.
+CALLER_FD_ROOMS = tuple("plugin/%s/" % room for room in (
+    "base", "model", "bus", "config", "template", "guest", "host", "snapshot", "libvirt", "manager",
+    "daemon", "server")) + ("pool/",)
+CALLER_FD_WAY = "plugin/base/berth-caller-fd.c"
+# What may wait for the other end, or takes the caller's open file description for berthd's own: its
+# flags, its offset.
+CALLER_FD_CALLS = re.compile(
+    r"\b(?:p?readv?2?|p?writev?2?|splice|tee|vmsplice|sendfile|copy_file_range|aio_\w+|dprintf|fdopen|"
+    r"lseek|ftruncate|g_unix_set_fd_nonblocking|g_unix_input_stream_new|g_unix_output_stream_new|"
+    r"g_io_channel_unix_new|g_input_stream_(?:read|skip)\w*|g_output_stream_(?:write|splice|flush)\w*|"
+    r"g_pollable_\w+_(?:read|write)\w*|g_unix_fd_list_(?:get|peek_fds|steal_fds)|"
+    r"(?:fcntl|ioctl)(?= \([^;]*(?:F_SETFL|F_SETPIPE_SZ|FIONBIO)\b))"
+    r"\s*\(")
+CALLER_FD_SOCKETS = re.compile(r"\b(?:send|sendto|sendmsg|sendmmsg|recv|recvfrom|recvmsg|recvmmsg)\s*\(")
+
+
 @rule("caller-fd")
 def check_caller_fd(source):
-    """Where callers' descriptors are: only berth-caller-fd.c reads and writes them."""
-    if source.path.startswith(("plugin/guest/", "plugin/daemon/", "plugin/libvirt/", "plugin/manager/",
-                               "tests/lint/bad/caller-fd")):
-        yield from each_match(source, r"\b(read|write|readv|writev|splice|sendfile|"
-                                      r"g_unix_set_fd_nonblocking) \(")
+    """A caller's descriptor is taken in one place, and read and written by one file. What else berthd
+    reads or writes says whose it is; on a socket no call waits."""
+    if not source.path.startswith(CALLER_FD_ROOMS) or source.path == CALLER_FD_WAY:
+        return
+    code = "\n".join(source.code)
+    for pattern in (CALLER_FD_CALLS, CALLER_FD_SOCKETS):
+        for match in pattern.finditer(code):
+            end = code.find(";", match.end())
+            if pattern is CALLER_FD_SOCKETS and re.search(r"\bMSG_DONTWAIT\b", code[match.end():end]):
+                continue
+            number = code.count("\n", 0, match.start()) + 1
+            yield number, source.lines[number - 1].strip()
 
 
 @rule("file-scope")

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The caller can take O_NONBLOCK away between the two. */
+/* The caller can take O_NONBLOCK away between the two.
+ * Looked at as if it were plugin/guest/berth-output.c */
 #include <glib-unix.h>
 #include <unistd.h>
 
