@@ -60,12 +60,22 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
   manager_end_vm (self, vm);
 }
 
+/* What was asked for may have been allowed by settings of before; 0 is never. */
+static gint64
+manager_get_idle_us (BerthManager *self, const BerthRequest *request)
+{
+  gint64 most_us = self->config->idle_timeout_s * G_USEC_PER_SEC;
+  gint64 wanted_us = request->idle_timeout_ms * G_GINT64_CONSTANT (1000);
+
+  if (wanted_us == 0 || (most_us > 0 && wanted_us > most_us))
+    return most_us;
+  return wanted_us;
+}
+
 BerthSandbox *
 berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request)
 {
-  gint64 idle_us = request->idle_timeout_ms > 0
-                       ? request->idle_timeout_ms * G_GINT64_CONSTANT (1000)
-                       : self->config->idle_timeout_s * G_USEC_PER_SEC;
+  gint64 idle_us = manager_get_idle_us (self, request);
   BerthSandbox *sandbox = berth_sandbox_new (vm, self->host, request->uid, idle_us, idle_cb, self);
 
   g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);

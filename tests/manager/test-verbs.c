@@ -102,6 +102,69 @@ test_whose (World *world, gconstpointer data)
   assert_exec_gone (world, id, 1001, "berth knows none of this id");
 }
 
+static BerthFileResult *
+carry (World *world, const char *id, guint32 uid, const char *path, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_manager_file_async (world->manager, id, uid, berth_file_request_new (BERTH_FILE_LIST, path),
+                            NULL, world_result_cb, world);
+  result = world_wait (world);
+  return berth_manager_file_finish (world->manager, result, error);
+}
+
+static BerthResult *
+exec_code (World *world, const char *id, guint32 uid, const char *code, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_manager_exec_async (world->manager, id, uid, world_exec_new (code), NULL, world_result_cb,
+                            world);
+  result = world_wait (world);
+  return berth_manager_exec_finish (world->manager, result, error);
+}
+
+/* (transfer full): all that user 1001 hears of a sandbox, by every verb that takes an id, a request
+ * that is wrong in itself among them; the id is taken out */
+static char *
+hear (World *world, const char *id)
+{
+  static const char *const paths[] = { ".", "../..", "" };
+  g_autoptr (GString) heard = g_string_new (NULL);
+  GError *errors[6] = { NULL };
+  guint n = 0;
+
+  g_assert_null (world_exec (world, id, 1001, &errors[n++]));
+  g_assert_null (exec_code (world, id, 1001, " ", &errors[n++]));
+  g_assert_false (world_destroy (world, id, 1001, NULL, &errors[n++]));
+  for (guint i = 0; i < G_N_ELEMENTS (paths); i++)
+    g_assert_null (carry (world, id, 1001, paths[i], &errors[n++]));
+  for (guint i = 0; i < n; i++)
+    {
+      g_string_append_printf (heard, "%s %d %s\n", g_quark_to_string (errors[i]->domain),
+                              errors[i]->code, errors[i]->message);
+      g_error_free (errors[i]);
+    }
+  g_string_replace (heard, id, "ID", 0);
+  return g_string_free (g_steal_pointer (&heard), FALSE);
+}
+
+/* Nobody can tell whether an id is another user's sandbox, was one, or never was: whichever verb
+ * asks, the answer is the same to the letter. */
+static void
+test_one_answer (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autofree char *of_none = hear (world, NEVER_WAS);
+  g_autofree char *of_another = hear (world, id);
+  g_autofree char *of_a_dead_one = NULL;
+
+  g_assert_cmpstr (of_another, ==, of_none);
+  g_assert_true (world_destroy (world, id, 1000, NULL, NULL));
+  of_a_dead_one = hear (world, id);
+  g_assert_cmpstr (of_a_dead_one, ==, of_none);
+}
+
 /* ---- a session's life ---- */
 
 static void
@@ -164,6 +227,38 @@ test_idle (World *world, gconstpointer data)
   fake_host_advance (world->host, 1);
   assert_exec_gone (world, id, 1000, "nobody used it for 1.5 s");
   world_wait_for_vms (world, 0);
+}
+
+/* A session of an earlier life asked for its idle time when more was allowed, or less, or any. */
+static void
+test_idle_of_before (World *world, gconstpointer data)
+{
+  static const struct
+  {
+    gint64 most_s;
+    guint wanted_ms;
+    gint64 is_us;
+  } times[] = {
+    { 60, 300000, 60 * G_TIME_SPAN_SECOND },
+    { 60, 59999, 59999 * G_TIME_SPAN_MILLISECOND },
+    { 60, 0, 60 * G_TIME_SPAN_SECOND },
+    { 0, 300000, 300 * G_TIME_SPAN_SECOND },
+    { 0, 0, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (times); i++)
+    {
+      g_autoptr (BerthVm) vm = berth_vm_new_adopted (NEVER_WAS, "python", NULL, 192, 1, 0);
+      g_autoptr (BerthRequest) request = berth_request_new ("python", 192, 1, NULL, NULL, 1000,
+                                                            BERTH_REQUEST_WAIT_FOREVER, NULL);
+      BerthSandbox *sandbox;
+
+      request->idle_timeout_ms = times[i].wanted_ms;
+      world->manager->config->idle_timeout_s = times[i].most_s;
+      sandbox = berth_manager_add_sandbox (world->manager, vm, request);
+      g_assert_cmpint (berth_sandbox_get_idle_us (sandbox), ==, times[i].is_us);
+      g_hash_table_remove (world->manager->sandboxes, NEVER_WAS);
+    }
 }
 
 /* An exec of a session keeps the interpreter's state, unless it is a script; a run never does. */
@@ -394,10 +489,12 @@ main (int argc, char **argv)
   ADD ("wrong-requests", test_wrong_requests);
   ADD ("least-memory", test_least_memory);
   ADD ("whose", test_whose);
+  ADD ("one-answer", test_one_answer);
   ADD ("never-was", test_never_was);
   ADD ("destroy", test_destroy);
   ADD ("vm-dies", test_vm_dies);
   ADD ("idle", test_idle);
+  ADD ("idle-of-before", test_idle_of_before);
   ADD ("keeps-state", test_keeps_state);
   ADD ("outlives", test_outlives);
   ADD ("run", test_run);
