@@ -227,11 +227,10 @@ check_queue (BerthAdmission *self)
 }
 
 static gboolean
-vm_has_shape (BerthAdmissionVm *av, BerthRequest *request)
+vm_is_like (BerthAdmissionVm *av, BerthRequest *request)
 {
-  return berth_warm_serves (av->warm, request)
-         && berth_vm_get_memory_mb (av->vm) == request->memory_mb
-         && berth_vm_get_vcpus (av->vm) == request->vcpus;
+  return berth_shape_equal (berth_vm_get_shape (av->vm), &request->shape)
+         && berth_warm_is_for (av->warm, request);
 }
 
 /* Who is first in order does not wait beside an idle warm VM that could serve it, or make room. */
@@ -257,7 +256,7 @@ check_first (BerthAdmission *self, BerthWaiter *first, gint64 aside_vcpus)
       else if (berth_vm_get_state (av->vm) == BERTH_VM_STATE_WARM)
         berth_place_add (&with_warm, &av->held);
       else if (berth_vm_get_state (av->vm) == BERTH_VM_STATE_STARTING && av->warm != NULL)
-        is_coming |= vm_has_shape (av, first->request);
+        is_coming |= vm_is_like (av, first->request);
     }
   berth_place_add (&with_warm, &free);
   if (!berth_place_covers (&free, &place) && berth_place_covers (&with_warm, &place) && !is_coming)

@@ -22,10 +22,11 @@ describe_cap_of (const BerthParty *party, BerthRequest *request, const char *who
   if (limits->max_vms != 0 && slots >= limits->max_vms)
     return g_strdup_printf ("%s has %" G_GINT64_FORMAT " of its %u VMs (%s_max_vms)", whose, slots,
                             limits->max_vms, prefix);
-  if (limits->memory_mb != 0 && party->held.memory_mb + request->memory_mb > limits->memory_mb)
+  if (limits->memory_mb != 0
+      && party->held.memory_mb + request->shape.memory_mb > limits->memory_mb)
     return g_strdup_printf (
         "%s holds %" G_GINT64_FORMAT " of its %u MiB (%s_memory_mb) and this request needs %u",
-        whose, party->held.memory_mb, limits->memory_mb, prefix, request->memory_mb);
+        whose, party->held.memory_mb, limits->memory_mb, prefix, request->shape.memory_mb);
   return g_strdup_printf ("%s has %" G_GINT64_FORMAT
                           " %s, and no user may have more than a part of "
                           "all VMs, vCPUs and memory (uid_part)",
@@ -58,12 +59,12 @@ describe_limit (BerthAdmission *self, BerthAdmissionWaiter *waiter)
   cap = describe_cap (waiter);
   if (cap != NULL)
     return cap;
-  if (free.slots >= 1 && free.memory_mb < request->memory_mb)
+  if (free.slots >= 1 && free.memory_mb < request->shape.memory_mb)
     return g_strdup_printf ("%" G_GINT64_FORMAT " of %u MiB are held and this request needs %u",
-                            budgets->held.memory_mb, capacity->memory_mb, request->memory_mb);
-  if (free.slots >= 1 && free.vcpus < request->vcpus)
+                            budgets->held.memory_mb, capacity->memory_mb, request->shape.memory_mb);
+  if (free.slots >= 1 && free.vcpus < request->shape.vcpus)
     return g_strdup_printf ("%" G_GINT64_FORMAT " of %u vCPUs are held and this request needs %u",
-                            budgets->held.vcpus, capacity->vcpus, request->vcpus);
+                            budgets->held.vcpus, capacity->vcpus, request->shape.vcpus);
   return g_strdup_printf ("%" G_GINT64_FORMAT " of %u VMs exist", budgets->held.slots,
                           capacity->max_vms);
 }
@@ -129,26 +130,26 @@ berth_admission_new_size_error (BerthAdmission *self, BerthRequest *request)
   BerthPartyLimits limits = berth_tenants_get_limits (self->tenants, request);
   BerthPartyLimits of_user = berth_tenants_get_user_limits (self->tenants, request);
 
-  if (request->memory_mb > capacity->memory_mb)
+  if (request->shape.memory_mb > capacity->memory_mb)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
                         "%u MiB of memory can never be had, all VMs together may have %u "
                         "(memory_mb); ask for less",
-                        request->memory_mb, capacity->memory_mb);
-  if (request->vcpus > capacity->vcpus)
+                        request->shape.memory_mb, capacity->memory_mb);
+  if (request->shape.vcpus > capacity->vcpus)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
                         "%u vCPUs can never be had, all VMs together may have %u (vcpus); ask for "
                         "less",
-                        request->vcpus, capacity->vcpus);
-  if (limits.memory_mb != 0 && request->memory_mb > limits.memory_mb)
+                        request->shape.vcpus, capacity->vcpus);
+  if (limits.memory_mb != 0 && request->shape.memory_mb > limits.memory_mb)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
                         "%u MiB of memory can never be had, all VMs of this tenant together may "
                         "have %u (tenant_memory_mb); ask for less",
-                        request->memory_mb, limits.memory_mb);
-  if (of_user.memory_mb != 0 && request->memory_mb > of_user.memory_mb)
+                        request->shape.memory_mb, limits.memory_mb);
+  if (of_user.memory_mb != 0 && request->shape.memory_mb > of_user.memory_mb)
     return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
                         "%u MiB of memory can never be had, all VMs of this user together may "
                         "have %u (uid_memory_mb); ask for less",
-                        request->memory_mb, of_user.memory_mb);
+                        request->shape.memory_mb, of_user.memory_mb);
   return NULL;
 }
 
@@ -192,7 +193,7 @@ describe_waiter (BerthAdmission *self, BerthWaiter *waiter, guint position)
   if (request->task != NULL)
     g_variant_dict_insert (&dict, "task", "s", request->task);
   g_variant_dict_insert (&dict, "uid", "u", request->uid);
-  g_variant_dict_insert (&dict, "template", "s", request->template_name);
+  g_variant_dict_insert (&dict, "template", "s", request->shape.template_name);
   g_variant_dict_insert (&dict, "position", "u", position);
   g_variant_dict_insert (&dict, "since", "d",
                          (double)(self->now_us - waiter->arrived_us) / G_USEC_PER_SEC);

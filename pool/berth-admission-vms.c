@@ -28,8 +28,8 @@ berth_admission_place_of (BerthRequest *request)
 {
   return (BerthPlace){
     .slots = 1,
-    .memory_mb = request->memory_mb,
-    .vcpus = request->vcpus,
+    .memory_mb = request->shape.memory_mb,
+    .vcpus = request->shape.vcpus,
     .starts = 1,
   };
 }
@@ -139,8 +139,7 @@ static void
 start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace place)
 {
   BerthRequest *request = waiter->base.request;
-  BerthVm *vm = berth_vm_new (request->template_name, NULL, request->memory_mb, request->vcpus,
-                              self->now_us);
+  BerthVm *vm = berth_vm_new (&request->shape, NULL, self->now_us);
   BerthAdmissionVm *av = vm_add_unstarted (self, vm, BERTH_START_RUN);
 
   av->held = place;
@@ -193,7 +192,7 @@ berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, Berth
   berth_warm_note_given (av->warm, self->now_us);
   av->tenant = waiter->base.tenant;
   av->cost = waiter->base.cost;
-  vm_take (self, av, (BerthPlace){ .vcpus = request->vcpus });
+  vm_take (self, av, (BerthPlace){ .vcpus = request->shape.vcpus });
   av->waiter = waiter;
   waiter->vm = av;
   waiter->attempts++;
@@ -204,16 +203,14 @@ berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, Berth
 void
 berth_admission_refill (BerthAdmission *self, BerthWarm *warm)
 {
-  const BerthWarmTarget *target = berth_warm_get_target (warm);
-  BerthVm *vm = berth_vm_new (berth_warm_get_template (warm), berth_warm_get_tenant_key (warm),
-                              target->memory_mb, target->vcpus, self->now_us);
+  const BerthShape shape = berth_warm_get_shape (warm);
+  BerthVm *vm = berth_vm_new (&shape, berth_warm_get_tenant_key (warm), self->now_us);
   BerthAdmissionVm *av = vm_add_unstarted (self, vm, BERTH_START_WARM);
 
   av->warm = warm;
   av->generation = berth_warm_get_generation (warm);
   self->n_refilling++;
-  vm_take (self, av,
-           (BerthPlace){ .slots = 1, .memory_mb = target->memory_mb, .vcpus = target->vcpus });
+  vm_take (self, av, berth_admission_place_of_vm (vm));
   vm_start (self, av);
 }
 
@@ -226,8 +223,7 @@ adopt_claimed (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
   av->tenant = berth_tenants_ensure (self->tenants, request);
   av->cost = berth_tenants_cost_of (&self->budgets.capacity, request);
   berth_tenants_take (self->tenants, av->tenant, &place, av->cost);
-  vm_take (self, av,
-           (BerthPlace){ .slots = 1, .memory_mb = request->memory_mb, .vcpus = request->vcpus });
+  vm_take (self, av, berth_admission_place_of_vm (vm));
   berth_vm_set_request (vm, request, self->now_us, FALSE);
   av->is_delivered = TRUE;
   vm_fire (self, av, BERTH_VM_EVENT_STARTED);
@@ -241,10 +237,7 @@ adopt_warm (BerthAdmission *self, BerthVm *vm)
   av->warm
       = berth_admission_find_warm (self, berth_vm_get_template (vm), berth_vm_get_tenant_key (vm));
   self->n_refilling++;
-  vm_take (self, av,
-           (BerthPlace){ .slots = 1,
-                         .memory_mb = berth_vm_get_memory_mb (vm),
-                         .vcpus = berth_vm_get_vcpus (vm) });
+  vm_take (self, av, berth_admission_place_of_vm (vm));
   if (av->warm != NULL)
     av->generation = berth_warm_get_generation (av->warm);
   else

@@ -35,9 +35,10 @@ vm_is_idle (BerthAdmissionVm *av)
 static gboolean
 vm_is_outdated (BerthAdmissionVm *av)
 {
+  const BerthShape wanted = berth_warm_get_shape (av->warm);
+
   return av->generation != berth_warm_get_generation (av->warm)
-         || !berth_warm_fits (av->warm, berth_vm_get_memory_mb (av->vm),
-                              berth_vm_get_vcpus (av->vm));
+         || !berth_shape_equal (berth_vm_get_shape (av->vm), &wanted);
 }
 
 static WarmCount
@@ -164,9 +165,8 @@ berth_admission_handle_warm (BerthAdmission *self, const BerthMessage *message)
 static gboolean
 vm_serves (BerthAdmissionVm *av, BerthRequest *request)
 {
-  return av->warm != NULL && berth_warm_serves (av->warm, request)
-         && berth_vm_get_memory_mb (av->vm) == request->memory_mb
-         && berth_vm_get_vcpus (av->vm) == request->vcpus
+  return av->warm != NULL && berth_shape_equal (berth_vm_get_shape (av->vm), &request->shape)
+         && berth_warm_is_for (av->warm, request)
          && av->generation == berth_warm_get_generation (av->warm);
 }
 

@@ -140,9 +140,9 @@ note_arrival (BerthAdmission *self, BerthRequest *request)
   for (guint i = 0; i < self->warm->len; i++)
     {
       BerthWarm *warm = self->warm->pdata[i];
+      const BerthShape shape = berth_warm_get_shape (warm);
 
-      if (berth_warm_serves (warm, request)
-          && berth_warm_fits (warm, request->memory_mb, request->vcpus))
+      if (berth_shape_equal (&shape, &request->shape) && berth_warm_is_for (warm, request))
         berth_warm_note_arrival (warm, self->now_us);
     }
 }
@@ -162,7 +162,8 @@ handle_acquire (BerthAdmission *self, const BerthMessage *message)
       return NULL;
     }
 
-  berth_admission_note_size (self, message->request->memory_mb, message->request->vcpus);
+  berth_admission_note_size (self, message->request->shape.memory_mb,
+                             message->request->shape.vcpus);
   note_arrival (self, message->request);
   waiter = g_new0 (BerthAdmissionWaiter, 1);
   waiter->base.ticket = message->ticket;

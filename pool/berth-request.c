@@ -7,12 +7,6 @@
 #include "berth-error.h"
 #include "berth-sync.h"
 
-/* the macro converts to a union in a way that is GNU C, not ISO C */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-G_DEFINE_BOXED_TYPE (BerthRequest, berth_request, berth_request_ref, berth_request_unref)
-#pragma GCC diagnostic pop
-
 /**
  * berth_request_name_is_valid:
  * @name: any text
@@ -57,16 +51,56 @@ check_name (const char *what, const char *name, GError **error)
   return TRUE;
 }
 
+static gboolean
+check_request (const BerthShape *shape, const char *tenant, const char *task, gint64 wait_us,
+               GError **error)
+{
+  const char *template_name = shape->template_name;
+
+  if (!check_name ("template", template_name != NULL ? template_name : "", error)
+      || !check_name ("tenant", tenant, error) || !check_name ("task", task, error))
+    return FALSE;
+  if (shape->memory_mb == 0 || shape->vcpus == 0 || wait_us < BERTH_REQUEST_WAIT_FOREVER)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "a request for %u MiB, %u vCPUs and a wait of %" G_GINT64_FORMAT
+                   " us can't be served; memory and vCPUs start at 1, the wait at 0",
+                   shape->memory_mb, shape->vcpus, wait_us);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static BerthRequest *
+request_make (const BerthShape *shape, const char *tenant, const char *task, guint32 uid,
+              gint64 wait_us, gpointer payload, GDestroyNotify payload_free)
+{
+  const BerthRequest request = {
+    .payload_free = payload_free,
+    .shape = berth_shape_copy (shape),
+    .tenant = g_strdup (tenant),
+    .task = g_strdup (task),
+    .uid = uid,
+    .tenant_key = g_strdup_printf ("%u:%s", uid, tenant != NULL ? tenant : ""),
+    .wait_us = wait_us,
+    .payload = payload,
+  };
+  BerthRequest *self = g_memdup2 (&request, sizeof request);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  return self;
+}
+
 /**
  * berth_request_new:
- * @template_name: of the template
- * @memory_mb: the guest's memory in MiB, above 0
- * @vcpus: above 0
+ * @shape: of the VM that is asked for; memory and vCPUs above 0
  * @tenant: (nullable): who asks, within the namespace of @uid
  * @task: (nullable): for what
  * @uid: the Unix user who asks
  * @wait_us: microseconds to wait for admission, %BERTH_REQUEST_WAIT_FOREVER or
  *   %BERTH_REQUEST_NO_WAIT
+ * @payload: (nullable) (transfer full): for whoever makes its VM; taken over by a failure, too
+ * @payload_free: (nullable): frees @payload, on any thread
  * @error: return location
  *
  * Fails with %BERTH_ERROR_INVALID where a name, a size or the wait breaks its rule.
@@ -74,50 +108,14 @@ check_name (const char *what, const char *name, GError **error)
  * Returns: (transfer full): a new request
  */
 BerthRequest *
-berth_request_new (const char *template_name, guint memory_mb, guint vcpus, const char *tenant,
-                   const char *task, guint32 uid, gint64 wait_us, GError **error)
+berth_request_new (const BerthShape *shape, const char *tenant, const char *task, guint32 uid,
+                   gint64 wait_us, gpointer payload, GDestroyNotify payload_free, GError **error)
 {
-  BerthRequest *self = NULL;
-
-  if (!check_name ("template", template_name != NULL ? template_name : "", error)
-      || !check_name ("tenant", tenant, error) || !check_name ("task", task, error))
-    return NULL;
-  if (memory_mb == 0 || vcpus == 0 || wait_us < BERTH_REQUEST_WAIT_FOREVER)
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "a request for %u MiB, %u vCPUs and a wait of %" G_GINT64_FORMAT
-                   " us can't be served; memory and vCPUs start at 1, the wait at 0",
-                   memory_mb, vcpus, wait_us);
-      return NULL;
-    }
-
-  self = g_new0 (BerthRequest, 1);
-  g_atomic_ref_count_init (&self->ref_count);
-  self->template_name = g_strdup (template_name);
-  self->memory_mb = memory_mb;
-  self->vcpus = vcpus;
-  self->tenant = g_strdup (tenant);
-  self->task = g_strdup (task);
-  self->tenant_key = g_strdup_printf ("%u:%s", uid, tenant != NULL ? tenant : "");
-  self->uid = uid;
-  self->wait_us = wait_us;
-  return self;
-}
-
-/**
- * berth_request_takes_warm:
- * @self: a #BerthRequest
- *
- * Any thread.
- *
- * Returns: whether a warm VM of its template can serve it
- */
-gboolean
-berth_request_takes_warm (const BerthRequest *self)
-{
-  g_return_val_if_fail (self != NULL, FALSE);
-
-  return self->snapshot_name == NULL && !self->is_cold;
+  if (check_request (shape, tenant, task, wait_us, error))
+    return request_make (shape, tenant, task, uid, wait_us, payload, payload_free);
+  if (payload_free != NULL)
+    payload_free (payload);
+  return NULL;
 }
 
 /**
@@ -146,17 +144,20 @@ berth_request_ref (BerthRequest *self)
 void
 berth_request_unref (BerthRequest *self)
 {
+  BerthShape shape;
+
   g_return_if_fail (self != NULL);
 
   BERTH_SYNC_RELEASE (self);
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   BERTH_SYNC_ACQUIRE (self);
-  g_free (self->template_name);
+  shape = self->shape;
+  if (self->payload_free != NULL)
+    self->payload_free ((gpointer)self->payload);
+  berth_shape_clear (&shape);
   g_free (self->tenant_key);
-  g_free (self->snapshot_name);
   g_free (self->tenant);
   g_free (self->task);
-  g_clear_object (&self->boot_log);
   g_free (self);
 }

@@ -312,8 +312,8 @@ berth_tenants_cost_of (const BerthCapacity *capacity, BerthRequest *request)
 {
   gint64 cost = cost_of_part (1, capacity->max_vms);
 
-  cost = MAX (cost, cost_of_part (request->memory_mb, capacity->memory_mb));
-  cost = MAX (cost, cost_of_part (request->vcpus, capacity->vcpus));
+  cost = MAX (cost, cost_of_part (request->shape.memory_mb, capacity->memory_mb));
+  cost = MAX (cost, cost_of_part (request->shape.vcpus, capacity->vcpus));
   return CLAMP (cost, 1, BERTH_COST_OF_ALL);
 }
 

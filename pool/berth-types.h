@@ -10,6 +10,7 @@ typedef struct _BerthCapacity BerthCapacity;
 typedef struct _BerthHypervisor BerthHypervisor;
 typedef struct _BerthPool BerthPool;
 typedef struct _BerthRequest BerthRequest;
+typedef struct _BerthShape BerthShape;
 typedef struct _BerthTenantPolicy BerthTenantPolicy;
 typedef struct _BerthVm BerthVm;
 typedef struct _BerthWarmTarget BerthWarmTarget;

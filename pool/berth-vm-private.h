@@ -32,8 +32,7 @@ typedef enum
 
 #define BERTH_VM_N_EVENTS ((guint)BERTH_VM_EVENT_GONE + 1)
 
-BerthVm *berth_vm_new (const char *template_name, const char *tenant_key, guint memory_mb,
-                       guint vcpus, gint64 now_us);
+BerthVm *berth_vm_new (const BerthShape *shape, const char *tenant_key, gint64 now_us);
 
 /* TRUE and *out_next where @event means something in @state, else FALSE: it is ignored there */
 gboolean berth_vm_next_state (BerthVmState state, BerthVmEvent event, BerthVmState *out_next);

@@ -13,7 +13,7 @@
  *
  * One VM, from the moment that its place was taken until nothing is left of it. Made and moved by
  * the admission thread alone; everyone else reads, from any thread, without a lock: identity and
- * size never change, the state is one atomic word, and what is learnt later (whose it is, why it
+ * shape never change, the state is one atomic word, and what is learnt later (whose it is, why it
  * ended) is published once and never replaced.
  *
  * A VM that was claimed is never warm again: the table has no edge back.
@@ -23,10 +23,8 @@ struct _BerthVm
   GObject parent_instance;
 
   char id[2 * ID_BYTES + 1];
-  char *template_name;
+  BerthShape shape;
   char *tenant_key;
-  guint memory_mb;
-  guint vcpus;
   gint64 created_us;
 
   gint state;          /* BerthVmState; atomic */
@@ -129,7 +127,7 @@ berth_vm_finalize (GObject *object)
 {
   BerthVm *self = BERTH_VM (object);
 
-  g_free (self->template_name);
+  berth_shape_clear (&self->shape);
   g_free (self->tenant_key);
   g_clear_pointer ((BerthRequest **)&self->request, berth_request_unref);
   g_free (self->end_reason);
@@ -172,35 +170,30 @@ fill_id (char *id)
 /**
  * berth_vm_new_adopted:
  * @id: of an earlier life of berthd
- * @template_name: of its template
+ * @shape: what it is like
  * @tenant_key: (nullable): of the one tenant that it may serve
- * @memory_mb: MiB
- * @vcpus: how many
  * @created_us: monotonic, may lie before this process began
  *
  * Returns: (transfer full): a VM that exists already, for berth_pool_adopt()
  */
 BerthVm *
-berth_vm_new_adopted (const char *id, const char *template_name, const char *tenant_key,
-                      guint memory_mb, guint vcpus, gint64 created_us)
+berth_vm_new_adopted (const char *id, const BerthShape *shape, const char *tenant_key,
+                      gint64 created_us)
 {
-  BerthVm *self = berth_vm_new (template_name, tenant_key, memory_mb, vcpus, created_us);
+  BerthVm *self = berth_vm_new (shape, tenant_key, created_us);
 
   g_strlcpy (self->id, id, sizeof self->id);
   return self;
 }
 
 BerthVm *
-berth_vm_new (const char *template_name, const char *tenant_key, guint memory_mb, guint vcpus,
-              gint64 now_us)
+berth_vm_new (const BerthShape *shape, const char *tenant_key, gint64 now_us)
 {
   BerthVm *self = g_object_new (BERTH_TYPE_VM, NULL);
 
   fill_id (self->id);
-  self->template_name = g_strdup (template_name);
+  self->shape = berth_shape_copy (shape);
   self->tenant_key = g_strdup (tenant_key);
-  self->memory_mb = memory_mb;
-  self->vcpus = vcpus;
   self->created_us = now_us;
   return self;
 }
@@ -238,6 +231,19 @@ berth_vm_get_id (BerthVm *self)
 }
 
 /**
+ * berth_vm_get_shape:
+ * @self: a #BerthVm
+ *
+ * Returns: (transfer none): what a request must be like for it to serve that
+ */
+const BerthShape *
+berth_vm_get_shape (BerthVm *self)
+{
+  g_return_val_if_fail (BERTH_IS_VM (self), NULL);
+  return &self->shape;
+}
+
+/**
  * berth_vm_get_template:
  * @self: a #BerthVm
  *
@@ -247,7 +253,7 @@ const char *
 berth_vm_get_template (BerthVm *self)
 {
   g_return_val_if_fail (BERTH_IS_VM (self), NULL);
-  return self->template_name;
+  return self->shape.template_name;
 }
 
 /**
@@ -274,7 +280,7 @@ guint
 berth_vm_get_memory_mb (BerthVm *self)
 {
   g_return_val_if_fail (BERTH_IS_VM (self), 0);
-  return self->memory_mb;
+  return self->shape.memory_mb;
 }
 
 /**
@@ -287,7 +293,7 @@ guint
 berth_vm_get_vcpus (BerthVm *self)
 {
   g_return_val_if_fail (BERTH_IS_VM (self), 0);
-  return self->vcpus;
+  return self->shape.vcpus;
 }
 
 /**

@@ -2,7 +2,7 @@
 /* One VM: its identity, its size, its state, and nothing about libvirt. */
 #pragma once
 
-#include "berth-types.h"
+#include "berth-shape.h"
 
 G_BEGIN_DECLS
 
@@ -31,12 +31,12 @@ typedef enum
 BERTH_AVAILABLE
 G_DECLARE_FINAL_TYPE (BerthVm, berth_vm, BERTH, VM, GObject)
 
-BERTH_AVAILABLE BerthVm *
-berth_vm_new_adopted (const char *id, const char *template_name, const char *tenant_key,
-                      guint memory_mb, guint vcpus, gint64 created_us);
+BERTH_AVAILABLE BerthVm *berth_vm_new_adopted (const char *id, const BerthShape *shape,
+                                               const char *tenant_key, gint64 created_us);
 
-/* Any thread. Identity and size never change; strings live as long as the VM. */
+/* Any thread. Identity and shape never change; strings live as long as the VM. */
 BERTH_AVAILABLE const char *berth_vm_get_id (BerthVm *self); /* 32 hex digits, random */
+BERTH_AVAILABLE const BerthShape *berth_vm_get_shape (BerthVm *self);
 BERTH_AVAILABLE const char *berth_vm_get_template (BerthVm *self);
 /* (nullable): of the one tenant that it may serve, where it was made warm of that tenant's own
  * snapshot */

@@ -6,7 +6,7 @@
 struct _BerthWaiters
 {
   BerthTenants *tenants;
-  GHashTable *kinds;    /* set of BerthWaiterKind (owned) that have waiters */
+  GHashTable *kinds;    /* set of BerthWaiterKind (owned) that have waiters, by their shape */
   GSequence *deadlines; /* of BerthWaiter (unowned) that have one, the first deadline first */
   guint64 last_order;
   guint64 last_walk;
@@ -22,30 +22,10 @@ compare_deadlines (gconstpointer a, gconstpointer b, gpointer user_data)
   return (first->deadline_us > second->deadline_us) - (first->deadline_us < second->deadline_us);
 }
 
-static guint
-kind_hash (gconstpointer key)
-{
-  const BerthWaiterKind *kind = key;
-
-  return g_str_hash (kind->template_name) ^ (kind->memory_mb * 31 + kind->vcpus * 7)
-         ^ (guint)kind->takes_warm;
-}
-
-static gboolean
-kind_equal (gconstpointer a, gconstpointer b)
-{
-  const BerthWaiterKind *first = a;
-  const BerthWaiterKind *second = b;
-
-  return first->memory_mb == second->memory_mb && first->vcpus == second->vcpus
-         && first->takes_warm == second->takes_warm
-         && g_str_equal (first->template_name, second->template_name);
-}
-
 static void
 kind_free (BerthWaiterKind *kind)
 {
-  g_free (kind->template_name);
+  berth_shape_clear (&kind->shape);
   g_free (kind);
 }
 
@@ -55,7 +35,8 @@ berth_waiters_new (BerthTenants *tenants)
   BerthWaiters *self = g_new0 (BerthWaiters, 1);
 
   self->tenants = tenants;
-  self->kinds = g_hash_table_new_full (kind_hash, kind_equal, (GDestroyNotify)kind_free, NULL);
+  self->kinds = g_hash_table_new_full (berth_shape_hash, berth_shape_equal,
+                                       (GDestroyNotify)kind_free, NULL);
   self->deadlines = g_sequence_new (NULL);
   return self;
 }
@@ -77,8 +58,8 @@ note_first (BerthWaiters *self, BerthTenant *tenant)
 
   if (first != NULL)
     {
-      next.memory_mb = first->request->memory_mb;
-      next.vcpus = first->request->vcpus;
+      next.memory_mb = first->request->shape.memory_mb;
+      next.vcpus = first->request->shape.vcpus;
     }
   berth_tenants_note_queue (self->tenants, tenant, first != NULL ? &next : NULL);
 }
@@ -86,18 +67,12 @@ note_first (BerthWaiters *self, BerthTenant *tenant)
 static void
 join_kind (BerthWaiters *self, BerthWaiter *waiter)
 {
-  const BerthWaiterKind key = {
-    .template_name = waiter->request->template_name,
-    .memory_mb = waiter->request->memory_mb,
-    .vcpus = waiter->request->vcpus,
-    .takes_warm = berth_request_takes_warm (waiter->request),
-  };
-  BerthWaiterKind *kind = g_hash_table_lookup (self->kinds, &key);
+  BerthWaiterKind *kind = g_hash_table_lookup (self->kinds, &waiter->request->shape);
 
   if (kind == NULL)
     {
-      kind = g_memdup2 (&key, sizeof key);
-      kind->template_name = g_strdup (key.template_name);
+      kind = g_new0 (BerthWaiterKind, 1);
+      kind->shape = berth_shape_copy (&waiter->request->shape);
       g_hash_table_add (self->kinds, kind);
     }
   kind->n_waiting++;

@@ -11,10 +11,7 @@ typedef struct _BerthWaiters BerthWaiters;
 
 /**
  * BerthWaiterKind:
- * @template_name: of each of its requests
- * @memory_mb: of each
- * @vcpus: likewise
- * @takes_warm: a warm VM can serve it
+ * @shape: (owned): of each of its requests; first, so that it is the key of the kinds
  * @n_waiting: how many wait
  * @hopeless_in: of dispatch: the last pass in which one of them got nothing
  *
@@ -23,10 +20,7 @@ typedef struct _BerthWaiters BerthWaiters;
  */
 typedef struct
 {
-  char *template_name;
-  guint memory_mb;
-  guint vcpus;
-  gboolean takes_warm;
+  BerthShape shape;
   guint n_waiting;
   guint64 hopeless_in;
 } BerthWaiterKind;

@@ -80,12 +80,16 @@ berth_warm_is_of (BerthWarm *self, const char *template_name, const char *tenant
          && g_strcmp0 (self->tenant_key, tenant_key) == 0;
 }
 
-gboolean
-berth_warm_serves (BerthWarm *self, BerthRequest *request)
+BerthShape
+berth_warm_get_shape (BerthWarm *self)
 {
-  return berth_request_takes_warm (request)
-         && g_str_equal (self->template_name, request->template_name)
-         && (self->tenant_key == NULL || g_str_equal (self->tenant_key, request->tenant_key));
+  return *BERTH_SHAPE (self->template_name, self->target.memory_mb, self->target.vcpus);
+}
+
+gboolean
+berth_warm_is_for (BerthWarm *self, const BerthRequest *request)
+{
+  return self->tenant_key == NULL || g_str_equal (self->tenant_key, request->tenant_key);
 }
 
 const BerthWarmTarget *
@@ -132,12 +136,6 @@ guint
 berth_warm_get_generation (BerthWarm *self)
 {
   return self->generation;
-}
-
-gboolean
-berth_warm_fits (BerthWarm *self, guint memory_mb, guint vcpus)
-{
-  return self->target.memory_mb == memory_mb && self->target.vcpus == vcpus;
 }
 
 static double

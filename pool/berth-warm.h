@@ -22,8 +22,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthWarm, berth_warm_free)
 const char *berth_warm_get_template (BerthWarm *self);
 const char *berth_warm_get_tenant_key (BerthWarm *self);
 gboolean berth_warm_is_of (BerthWarm *self, const char *template_name, const char *tenant_key);
-/* whether its VMs may be @request's */
-gboolean berth_warm_serves (BerthWarm *self, BerthRequest *request);
+/* of the VMs that are made for it from now on; the name is borrowed */
+BerthShape berth_warm_get_shape (BerthWarm *self);
+/* whether its VMs may be those of the tenant of @request; what they are like is another question */
+gboolean berth_warm_is_for (BerthWarm *self, const BerthRequest *request);
 const BerthWarmTarget *berth_warm_get_target (BerthWarm *self);
 void berth_warm_set_target (BerthWarm *self, const BerthWarmTarget *target);
 /* nothing is wanted until it is filled again */
@@ -34,7 +36,6 @@ void berth_warm_forgive (BerthWarm *self);
 /* VMs that were made before are worth nothing from now on */
 void berth_warm_next_generation (BerthWarm *self);
 guint berth_warm_get_generation (BerthWarm *self);
-gboolean berth_warm_fits (BerthWarm *self, guint memory_mb, guint vcpus);
 
 /* what happened */
 void berth_warm_note_arrival (BerthWarm *self, gint64 now_us);

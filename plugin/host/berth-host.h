@@ -5,6 +5,7 @@
 #pragma once
 
 #include "plugin/config/berth-config.h"
+#include "plugin/host/berth-purpose.h"
 #include "plugin/model/berth-exec.h"
 #include "plugin/model/berth-file-request.h"
 #include "plugin/model/berth-result-private.h"

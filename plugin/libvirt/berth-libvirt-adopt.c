@@ -41,14 +41,20 @@ language_of (BerthLibvirt *self, const BerthMark *mark)
   return berth_template_get_language (template);
 }
 
+static BerthShape
+shape_of (const BerthOwnDomain *domain)
+{
+  return *BERTH_SHAPE (domain->mark->template_name, domain->memory_mb, domain->vcpus);
+}
+
 /* (transfer full): the VM of @domain, with its slot and machine */
 static BerthVm *
 libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char *tenant_key,
                    BerthStartMode mode)
 {
   const BerthMark *mark = domain->mark;
-  BerthVm *vm = berth_vm_new_adopted (mark->id, mark->template_name, tenant_key, domain->memory_mb,
-                                      domain->vcpus, created_us (domain));
+  const BerthShape shape = shape_of (domain);
+  BerthVm *vm = berth_vm_new_adopted (mark->id, &shape, tenant_key, created_us (domain));
   BerthSlot *slot = berth_libvirt_add_slot (self, vm, mode);
 
   slot->ordinal = ordinal_of (domain->name);
@@ -71,8 +77,8 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char *reason)
 {
-  g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, domain->mark->template_name,
-                                                 NULL, domain->memory_mb, domain->vcpus, 0);
+  const BerthShape shape = shape_of (domain);
+  g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, &shape, NULL, 0);
   g_autoptr (BerthMachine) machine
       = berth_machine_new_adopted (vm, NULL, self->connection, self->instance, domain->name,
                                    domain->uuid, domain->mark->created);
@@ -137,16 +143,11 @@ static BerthRequest *
 make_request (const BerthOwnDomain *domain)
 {
   const BerthMark *mark = domain->mark;
-  BerthRequest *request
-      = berth_request_new (mark->template_name, domain->memory_mb, domain->vcpus, mark->tenant,
-                           mark->task, mark->uid, BERTH_REQUEST_WAIT_FOREVER, NULL);
+  const BerthPurpose session = { .is_session = TRUE, .idle_timeout_ms = mark->idle_timeout_ms };
+  const BerthShape shape = shape_of (domain);
 
-  if (request != NULL)
-    {
-      request->is_session = TRUE;
-      request->idle_timeout_ms = mark->idle_timeout_ms;
-    }
-  return request;
+  return berth_purpose_make_request (&session, &shape, mark->tenant, mark->task, mark->uid,
+                                     BERTH_REQUEST_WAIT_FOREVER, NULL);
 }
 
 static void

@@ -198,13 +198,13 @@ libvirt_dup_domain_xml (BerthHost *host, const char *template_name, GError **err
   BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
   BerthImages *images = berth_libvirt_get_images (self, error);
   g_autofree char *name = g_strdup_printf ("%s-%s-1", self->name_prefix, template_name);
+  const BerthShape shape = berth_template_get_shape (template);
   g_autoptr (BerthVm) vm = NULL;
   g_autoptr (BerthMachine) machine = NULL;
 
   if (images == NULL)
     return NULL;
-  vm = berth_vm_new (template_name, NULL, berth_template_get_memory_mb (template),
-                     berth_template_get_vcpus (template), g_get_monotonic_time ());
+  vm = berth_vm_new (&shape, NULL, g_get_monotonic_time ());
   machine = berth_machine_new (vm, template, self->connection, self->instance, name);
   return berth_machine_dup_xml (machine, images, error);
 }

@@ -291,24 +291,17 @@ berth_libvirt_get_images (BerthLibvirt *self, GError **error)
 
 /* ---- how a machine is started ---- */
 
-/* Only the template's own size has a snapshot. */
-static gboolean
-vm_has_template_size (BerthVm *vm, BerthTemplate *template)
-{
-  return berth_vm_get_memory_mb (vm) == berth_template_get_memory_mb (template)
-         && berth_vm_get_vcpus (vm) == berth_template_get_vcpus (template);
-}
-
 /* (nullable): what to clone @vm from; NULL: boot it. @name: of the snapshot */
 static BerthSnapshot *
 libvirt_pick_snapshot (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, const char *name,
                        BerthImages *images)
 {
+  const BerthShape shape = berth_template_get_shape (template);
   g_autoptr (GError) reason = NULL;
   BerthSnapshot *snapshot;
 
-  if (!vm_has_template_size (vm, template))
-    return NULL;
+  if (!berth_shape_equal (berth_vm_get_shape (vm), &shape))
+    return NULL; /* only the template's own size has a snapshot */
   snapshot = berth_snapshot_stock_pick (self->stock, name, images, &reason);
   if (reason != NULL)
     {
@@ -330,23 +323,23 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
 {
   g_autofree char *name = libvirt_make_snapshot_name (self, vm);
   g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
+  const BerthPurpose *purpose = berth_purpose_of (request);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   gboolean boots;
 
-  if (request != NULL && request->snapshot_name != NULL)
+  if (purpose->snapshot_name != NULL)
     {
-      BerthRecording *recording = g_hash_table_lookup (self->recordings, request->snapshot_name);
+      BerthRecording *recording = g_hash_table_lookup (self->recordings, purpose->snapshot_name);
 
       out_plan->how = BERTH_MACHINE_RECORD;
       out_plan->snapshot = recording != NULL ? recording->snapshot : NULL;
       if (recording == NULL)
         g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL, "no snapshot of %s is being made",
-                     request->snapshot_name);
+                     purpose->snapshot_name);
       return recording != NULL;
     }
   boots = slot->mode == BERTH_START_RUN
-          && ((request != NULL && request->is_cold)
-              || berth_snapshot_stock_take_doubt (self->stock, name));
+          && (purpose->is_cold || berth_snapshot_stock_take_doubt (self->stock, name));
   out_plan->snapshot = boots ? NULL : libvirt_pick_snapshot (self, vm, template, name, images);
   if (slot->mode == BERTH_START_WARM && out_plan->snapshot == NULL)
     {

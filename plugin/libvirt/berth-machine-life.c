@@ -7,7 +7,7 @@
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 #include "plugin/base/berth-source.h"
-#include "pool/berth-request.h"
+#include "plugin/host/berth-purpose.h"
 
 /* A short program is over by then; an administrator who looks has not blinked yet. */
 #define RUN_MARK_DELAY_MS 250u
@@ -57,7 +57,7 @@ machine_update_mark_in_time (BerthMachine *self)
 {
   g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
 
-  if (request == NULL || request->is_session)
+  if (request == NULL || berth_purpose_of (request)->is_session)
     {
       machine_update_mark (self);
       return;

@@ -8,7 +8,7 @@
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 #include "plugin/base/berth-source.h"
-#include "pool/berth-request.h"
+#include "plugin/host/berth-purpose.h"
 
 /* An agent that has greeted us answers within milliseconds; on a busy host under TCG within a
  * second (measured: 0.65 ms idle, design.md). */
@@ -179,9 +179,9 @@ state_of (BerthRequest *request)
 {
   if (request == NULL)
     return BERTH_MARK_STATE_WARM;
-  if (request->snapshot_name != NULL)
+  if (berth_purpose_of (request)->snapshot_name != NULL)
     return BERTH_MARK_STATE_SNAPSHOT;
-  return request->is_session ? BERTH_MARK_STATE_SESSION : BERTH_MARK_STATE_RUN;
+  return berth_purpose_of (request)->is_session ? BERTH_MARK_STATE_SESSION : BERTH_MARK_STATE_RUN;
 }
 
 BerthMark *
@@ -200,7 +200,7 @@ berth_machine_make_mark (BerthMachine *self)
   mark->tenant = request != NULL ? g_strdup (request->tenant) : NULL;
   mark->task = request != NULL ? g_strdup (request->task) : NULL;
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
-  mark->idle_timeout_ms = request != NULL ? request->idle_timeout_ms : 0;
+  mark->idle_timeout_ms = berth_purpose_of (request)->idle_timeout_ms;
   mark->created = self->created;
   return mark;
 }
@@ -216,11 +216,11 @@ static GOutputStream *
 machine_ref_boot_log (BerthMachine *self)
 {
   g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
+  GOutputStream *boot_log = berth_purpose_of (request)->boot_log;
 
-  if (self->how != BERTH_MACHINE_COLD || self->is_adopted || request == NULL
-      || request->boot_log == NULL)
+  if (self->how != BERTH_MACHINE_COLD || self->is_adopted || boot_log == NULL)
     return NULL;
-  return g_object_ref (request->boot_log);
+  return g_object_ref (boot_log);
 }
 
 /* The state of a snapshot goes into the hardware that it was recorded on, and into no other. */

@@ -65,7 +65,7 @@ static gint64
 manager_get_idle_us (BerthManager *self, const BerthRequest *request)
 {
   gint64 most_us = self->config->idle_timeout_s * G_USEC_PER_SEC;
-  gint64 wanted_us = request->idle_timeout_ms * G_GINT64_CONSTANT (1000);
+  gint64 wanted_us = berth_purpose_of (request)->idle_timeout_ms * G_GINT64_CONSTANT (1000);
 
   if (wanted_us == 0 || (most_us > 0 && wanted_us > most_us))
     return most_us;
@@ -98,38 +98,36 @@ manager_check_idle (BerthManager *self, guint idle_timeout_ms, GError **error)
 }
 
 static BerthRequest *
-manager_make_request (BerthManager *self, const BerthSandboxOptions *options, GError **error)
+manager_make_request (BerthManager *self, const BerthSandboxOptions *options, gboolean is_session,
+                      GError **error)
 {
+  const BerthPurpose purpose = { .is_cold = options->is_cold,
+                                 .is_session = is_session,
+                                 .idle_timeout_ms = options->idle_timeout_ms,
+                                 .boot_log = options->boot_log };
   const char *name = options->template_name != NULL ? options->template_name : TEMPLATE_DEFAULT;
   BerthTemplate *template = g_hash_table_lookup (self->templates, name);
-  BerthRequest *request;
-  guint memory_mb;
+  BerthShape shape;
 
   if (template == NULL)
     {
       berth_manager_set_no_template_error (self, name, error);
       return NULL;
     }
-  memory_mb
-      = options->memory_mb != 0 ? options->memory_mb : berth_template_get_memory_mb (template);
-  if (memory_mb < MEMORY_MIN_MB)
+  shape = berth_template_get_shape (template);
+  if (options->memory_mb != 0)
+    shape.memory_mb = options->memory_mb;
+  if (shape.memory_mb < MEMORY_MIN_MB)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "memory of %u MiB is too small: a guest needs %u MiB or more", memory_mb,
+                   "memory of %u MiB is too small: a guest needs %u MiB or more", shape.memory_mb,
                    MEMORY_MIN_MB);
       return NULL;
     }
   if (!manager_check_idle (self, options->idle_timeout_ms, error))
     return NULL;
-  request
-      = berth_request_new (name, memory_mb, berth_template_get_vcpus (template), options->tenant,
-                           options->task, options->uid, options->wait_us, error);
-  if (request == NULL)
-    return NULL;
-  request->is_cold = options->is_cold;
-  request->idle_timeout_ms = options->idle_timeout_ms;
-  request->boot_log = options->boot_log != NULL ? g_object_ref (options->boot_log) : NULL;
-  return request;
+  return berth_purpose_make_request (&purpose, &shape, options->tenant, options->task, options->uid,
+                                     options->wait_us, error);
 }
 
 /* ---- create ---- */
@@ -145,11 +143,13 @@ typedef struct
 static void
 create_call_free (CreateCall *call)
 {
+  GOutputStream *boot_log = berth_purpose_of (call->request)->boot_log;
+
   if (g_hash_table_lookup (call->manager->acquiring, call->cancellable) == call->request)
     g_hash_table_remove (call->manager->acquiring, call->cancellable);
   /* whoever still writes the last of it has a descriptor of its own */
-  if (call->request->boot_log != NULL)
-    g_output_stream_close (call->request->boot_log, NULL, NULL);
+  if (boot_log != NULL)
+    g_output_stream_close (boot_log, NULL, NULL);
   berth_request_unref (call->request);
   g_free (call);
 }
@@ -192,7 +192,7 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthOrigin *origin;
   Created *created;
 
-  manager_note_boot (self, call->request->template_name, vm, error);
+  manager_note_boot (self, call->request->shape.template_name, vm, error);
   if (vm == NULL)
     {
       g_task_return_error (task, g_steal_pointer (&error));
@@ -216,7 +216,7 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr (GError) error = NULL;
-  BerthRequest *request = manager_make_request (self, options, &error);
+  BerthRequest *request = manager_make_request (self, options, is_session, &error);
   CreateCall *call;
 
   g_task_set_source_tag (task, manager_create_async);
@@ -226,7 +226,6 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  request->is_session = is_session;
   call = g_new0 (CreateCall, 1);
   call->manager = self;
   call->cancellable = cancellable;

@@ -214,14 +214,13 @@ static void
 keep_boot (BerthSnapshotEntry *entry)
 {
   BerthSnapshotKeeper *self = entry->keeper;
+  const BerthPurpose recorded = { .snapshot_name = entry->name };
+  const BerthShape shape = berth_template_get_shape (entry->template);
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthRequest) request = berth_request_new (
-      berth_template_get_name (entry->template), berth_template_get_memory_mb (entry->template),
-      berth_template_get_vcpus (entry->template), NULL, "snapshot", (guint32)geteuid (),
-      BERTH_REQUEST_WAIT_FOREVER, &error);
+  g_autoptr (BerthRequest) request = berth_purpose_make_request (
+      &recorded, &shape, NULL, "snapshot", (guint32)geteuid (), BERTH_REQUEST_WAIT_FOREVER, &error);
 
   g_assert_no_error (error);
-  request->snapshot_name = g_strdup (entry->name);
   g_object_ref (self); /* until the turn ends */
   berth_pool_acquire_async (self->pool, request, NULL, booted_cb, entry);
 }

@@ -208,9 +208,9 @@ static BerthSnapshotEntry *
 keeper_ensure (BerthSnapshotKeeper *self, BerthRequest *request)
 {
   const char *tenant_key = keeper_is_by_tenant (self) ? request->tenant_key : NULL;
-  g_autofree char *name = berth_snapshot_make_name (request->template_name, tenant_key);
+  g_autofree char *name = berth_snapshot_make_name (request->shape.template_name, tenant_key);
   BerthSnapshotEntry *entry = g_hash_table_lookup (self->entries, name);
-  BerthTemplate *template = g_hash_table_lookup (self->templates, request->template_name);
+  BerthTemplate *template = g_hash_table_lookup (self->templates, request->shape.template_name);
 
   if (entry != NULL || tenant_key == NULL || template == NULL)
     return entry;

@@ -85,6 +85,12 @@ berth_template_get_vcpus (BerthTemplate *self)
   return self->info.vcpus;
 }
 
+BerthShape
+berth_template_get_shape (BerthTemplate *self)
+{
+  return *BERTH_SHAPE (self->info.name, self->info.memory_mb, self->info.vcpus);
+}
+
 guint
 berth_template_get_boot_timeout_s (BerthTemplate *self)
 {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "berth-mark.h"
+#include "pool/berth-shape.h"
 
 G_BEGIN_DECLS
 
@@ -117,6 +118,8 @@ const char *berth_template_get_path (BerthTemplate *self);
 const char *berth_template_get_language (BerthTemplate *self);
 guint berth_template_get_memory_mb (BerthTemplate *self); /* default, MiB */
 guint berth_template_get_vcpus (BerthTemplate *self);
+/* of its VMs, unless somebody asks for another size; the name is borrowed */
+BerthShape berth_template_get_shape (BerthTemplate *self);
 guint berth_template_get_boot_timeout_s (BerthTemplate *self);
 
 /* Whether each program gets an interpreter that was started for it: then no two clones share one's

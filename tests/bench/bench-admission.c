@@ -125,8 +125,9 @@ request_new (guint party, gboolean is_by_user)
 {
   g_autofree char *name = g_strdup_printf ("t%u", party);
 
-  return berth_request_new ("python", MEMORY_MB, 1, is_by_user ? "acme" : name, NULL,
-                            is_by_user ? 1000 + party : 1000, BERTH_REQUEST_WAIT_FOREVER, NULL);
+  return berth_request_new (BERTH_SHAPE ("python", MEMORY_MB, 1), is_by_user ? "acme" : name, NULL,
+                            is_by_user ? 1000 + party : 1000, BERTH_REQUEST_WAIT_FOREVER, NULL,
+                            NULL, NULL);
 }
 
 static void

@@ -47,10 +47,10 @@ static void
 boot (BerthVm *vm)
 {
   g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
+  GOutputStream *boot_log = berth_purpose_of (request)->boot_log;
 
-  if (request != NULL && request->boot_log != NULL)
-    g_output_stream_write_all (request->boot_log, "it boots\n", strlen ("it boots\n"), NULL, NULL,
-                               NULL);
+  if (boot_log != NULL)
+    g_output_stream_write_all (boot_log, "it boots\n", strlen ("it boots\n"), NULL, NULL, NULL);
 }
 
 /* On pool's thread. */

@@ -734,8 +734,9 @@ fake_host_leave_vm (FakeHost *self, const char *template_name, BerthRequest *req
 {
   Found *found = g_new0 (Found, 1);
 
-  found->vm = berth_vm_new_adopted ("0123456789abcdef0123456789abcdef", template_name, NULL, 192, 1,
-                                    g_get_monotonic_time ());
+  found->vm
+      = berth_vm_new_adopted ("0123456789abcdef0123456789abcdef",
+                              BERTH_SHAPE (template_name, 192, 1), NULL, g_get_monotonic_time ());
   found->request = request != NULL ? berth_request_ref (request) : NULL;
   g_ptr_array_add (self->found, found);
   return found->vm;

@@ -242,9 +242,9 @@ test_no_capacity_error_under_load (LifecycleWorld *world, gconstpointer data)
 
   for (guint i = 0; i < backend->n_load; i++)
     {
-      g_autoptr (BerthRequest) request
-          = berth_request_new (backend->template_name, backend->memory_mb, backend->vcpus, NULL,
-                               NULL, 1000, FOREVER, NULL);
+      g_autoptr (BerthRequest) request = berth_request_new (
+          BERTH_SHAPE (backend->template_name, backend->memory_mb, backend->vcpus), NULL, NULL,
+          1000, FOREVER, NULL, NULL, NULL);
 
       runs[i] = (LoadRun){ .world = world, .n_left = &n_left, .all_done = &all_done };
       berth_pool_acquire_async (world->pool, request, NULL, load_acquired_cb, &runs[i]);

@@ -91,8 +91,8 @@ lifecycle_world_acquire (LifecycleWorld *self, LifecycleCall *call, gint64 wait_
   const LifecycleBackend *backend = self->backend;
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthRequest) request
-      = berth_request_new (backend->template_name, backend->memory_mb, backend->vcpus, "acme", "42",
-                           1000, wait_us, &error);
+      = berth_request_new (BERTH_SHAPE (backend->template_name, backend->memory_mb, backend->vcpus),
+                           "acme", "42", 1000, wait_us, NULL, NULL, &error);
 
   g_assert_no_error (error);
   berth_pool_acquire_async (self->pool, request, cancellable, acquire_cb, call);

@@ -163,8 +163,8 @@ static BerthRequest *
 request_of (const char *template_name, const char *tenant, guint32 uid)
 {
   g_autoptr (GError) error = NULL;
-  BerthRequest *request = berth_request_new (template_name, 192, 1, tenant, NULL, uid,
-                                             BERTH_REQUEST_WAIT_FOREVER, &error);
+  BerthRequest *request = berth_request_new (BERTH_SHAPE (template_name, 192, 1), tenant, NULL, uid,
+                                             BERTH_REQUEST_WAIT_FOREVER, NULL, NULL, &error);
 
   g_assert_no_error (error);
   return request;

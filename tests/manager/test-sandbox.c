@@ -57,8 +57,8 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
 static void
 set_up (World *world, gconstpointer data)
 {
-  g_autoptr (BerthVm) vm
-      = berth_vm_new_adopted ("0123456789abcdef0123456789abcdef", "python", NULL, 192, 1, 0);
+  g_autoptr (BerthVm) vm = berth_vm_new_adopted ("0123456789abcdef0123456789abcdef",
+                                                 BERTH_SHAPE ("python", 192, 1), NULL, 0);
 
   world->host = fake_host_new ();
   world->sandbox = berth_sandbox_new (vm, BERTH_HOST (world->host), 1000, IDLE_US, idle_cb, world);

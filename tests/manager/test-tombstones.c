@@ -9,7 +9,7 @@ vm_new (guint number)
 {
   g_autofree char *id = g_strdup_printf ("%032x", number);
 
-  return berth_vm_new_adopted (id, "python", NULL, 128, 1, 0);
+  return berth_vm_new_adopted (id, BERTH_SHAPE ("python", 128, 1), NULL, 0);
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthTombstones, berth_tombstones_free)

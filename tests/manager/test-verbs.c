@@ -248,12 +248,13 @@ test_idle_of_before (World *world, gconstpointer data)
 
   for (guint i = 0; i < G_N_ELEMENTS (times); i++)
     {
-      g_autoptr (BerthVm) vm = berth_vm_new_adopted (NEVER_WAS, "python", NULL, 192, 1, 0);
-      g_autoptr (BerthRequest) request = berth_request_new ("python", 192, 1, NULL, NULL, 1000,
-                                                            BERTH_REQUEST_WAIT_FOREVER, NULL);
+      const BerthPurpose purpose = { .is_session = TRUE, .idle_timeout_ms = times[i].wanted_ms };
+      const BerthShape *shape = BERTH_SHAPE ("python", 192, 1);
+      g_autoptr (BerthVm) vm = berth_vm_new_adopted (NEVER_WAS, shape, NULL, 0);
+      g_autoptr (BerthRequest) request = berth_purpose_make_request (
+          &purpose, shape, NULL, NULL, 1000, BERTH_REQUEST_WAIT_FOREVER, NULL);
       BerthSandbox *sandbox;
 
-      request->idle_timeout_ms = times[i].wanted_ms;
       world->manager->config->idle_timeout_s = times[i].most_s;
       sandbox = berth_manager_add_sandbox (world->manager, vm, request);
       g_assert_cmpint (berth_sandbox_get_idle_us (sandbox), ==, times[i].is_us);
@@ -310,7 +311,7 @@ test_outlives (World *world, gconstpointer data)
           = g_hash_table_lookup (world->manager->sandboxes, i == 0 ? session : own);
       g_autoptr (BerthRequest) request = berth_vm_dup_request (berth_sandbox_get_vm (sandbox));
 
-      g_assert_cmpint (request->is_session, ==, i == 0);
+      g_assert_cmpint (berth_purpose_of (request)->is_session, ==, i == 0);
     }
 }
 

@@ -31,9 +31,10 @@ client_acquire (CoreClient *client, CoreWorld *world)
   guint32 uid = client->uid != 0 ? client->uid : 1000;
   g_autofree char *one_of_many
       = g_strdup_printf ("%s-%u", client->tenant, client->n_asked++ % MAX (client->n_names, 1));
-  g_autoptr (BerthRequest) request = berth_request_new (
-      "python", client->memory_mb, 1, client->n_names > 0 ? one_of_many : client->tenant, NULL, uid,
-      BERTH_REQUEST_WAIT_FOREVER, NULL);
+  g_autoptr (BerthRequest) request
+      = berth_request_new (BERTH_SHAPE ("python", client->memory_mb, 1),
+                           client->n_names > 0 ? one_of_many : client->tenant, NULL, uid,
+                           BERTH_REQUEST_WAIT_FOREVER, NULL, NULL, NULL);
 
   return core_world_acquire_request (world, request);
 }

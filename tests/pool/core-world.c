@@ -182,8 +182,8 @@ guint64
 core_world_acquire (CoreWorld *self, const char *tenant, guint memory_mb, gint64 wait_us)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthRequest) request
-      = berth_request_new ("python", memory_mb, 1, tenant, NULL, 1000, wait_us, &error);
+  g_autoptr (BerthRequest) request = berth_request_new (
+      BERTH_SHAPE ("python", memory_mb, 1), tenant, NULL, 1000, wait_us, NULL, NULL, &error);
 
   g_assert_no_error (error);
   return core_world_acquire_request (self, request);

@@ -82,8 +82,8 @@ static void
 test_too_big_for_ever (void)
 {
   g_autoptr (CoreWorld) world = core_world_new (&two_vms);
-  g_autoptr (BerthRequest) wide
-      = berth_request_new ("python", 192, 9, NULL, NULL, 0, FOREVER, NULL);
+  g_autoptr (BerthRequest) wide = berth_request_new (BERTH_SHAPE ("python", 192, 9), NULL, NULL, 0,
+                                                     FOREVER, NULL, NULL, NULL);
   guint64 ticket = core_world_acquire (world, NULL, 1025, FOREVER);
 
   core_world_assert_error (world, ticket, BERTH_ERROR, BERTH_ERROR_INVALID);

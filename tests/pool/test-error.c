@@ -79,8 +79,8 @@ assert_refused (const char *template_name, guint memory_mb, guint vcpus, const c
                 const char *task, gint64 wait_us)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthRequest) request
-      = berth_request_new (template_name, memory_mb, vcpus, tenant, task, 0, wait_us, &error);
+  g_autoptr (BerthRequest) request = berth_request_new (
+      BERTH_SHAPE (template_name, memory_mb, vcpus), tenant, task, 0, wait_us, NULL, NULL, &error);
 
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
   g_assert_null (request);
@@ -94,8 +94,8 @@ test_request_rules (void)
 {
   g_autofree char *longest = g_strnfill (BERTH_REQUEST_NAME_MAX, 'x');
   g_autofree char *too_long = g_strnfill (BERTH_REQUEST_NAME_MAX + 1, 'x');
-  g_autoptr (BerthRequest) request
-      = berth_request_new ("py-3_11", 1, 1, longest, "A", 0, BERTH_REQUEST_NO_WAIT, NULL);
+  g_autoptr (BerthRequest) request = berth_request_new (BERTH_SHAPE ("py-3_11", 1, 1), longest, "A",
+                                                        0, BERTH_REQUEST_NO_WAIT, NULL, NULL, NULL);
 
   g_assert_nonnull (request);
   g_assert_cmpstr (request->tenant, ==, longest);

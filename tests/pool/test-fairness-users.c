@@ -11,8 +11,8 @@
 static guint64
 acquire (CoreWorld *world, guint32 uid, const char *tenant, guint memory_mb, gint64 wait_us)
 {
-  g_autoptr (BerthRequest) request
-      = berth_request_new ("python", memory_mb, 1, tenant, NULL, uid, wait_us, NULL);
+  g_autoptr (BerthRequest) request = berth_request_new (
+      BERTH_SHAPE ("python", memory_mb, 1), tenant, NULL, uid, wait_us, NULL, NULL, NULL);
 
   return core_world_acquire_request (world, request);
 }

@@ -355,9 +355,9 @@ test_not_served_is_not_charged (void)
 static BerthVm *
 adopt (CoreWorld *world, const char *id)
 {
-  g_autoptr (BerthRequest) request
-      = berth_request_new ("python", 128, 1, "acme", NULL, 1000, FOREVER, NULL);
-  BerthVm *vm = berth_vm_new_adopted (id, "python", NULL, 128, 1, 0);
+  g_autoptr (BerthRequest) request = berth_request_new (BERTH_SHAPE ("python", 128, 1), "acme",
+                                                        NULL, 1000, FOREVER, NULL, NULL, NULL);
+  BerthVm *vm = berth_vm_new_adopted (id, BERTH_SHAPE ("python", 128, 1), NULL, 0);
   BerthMessage message = { .type = BERTH_MESSAGE_ADOPT, .vm = vm, .request = request };
 
   core_world_send (world, &message);
@@ -431,7 +431,8 @@ time_long_queue (guint n_tenants, BerthTenantPolicy *policy)
     {
       g_autofree char *name = g_strdup_printf ("t%u", i % n_tenants);
       g_autoptr (BerthRequest) request = berth_request_new (
-          i % 3 == 0 ? "python" : "shell", i % 2 == 0 ? 128 : 256, 1, name, NULL, 0, FOREVER, NULL);
+          BERTH_SHAPE (i % 3 == 0 ? "python" : "shell", i % 2 == 0 ? 128 : 256, 1), name, NULL, 0,
+          FOREVER, NULL, NULL, NULL);
 
       message = (BerthMessage){ .type = BERTH_MESSAGE_ACQUIRE, .ticket = i + 1 };
       message.request = request;
@@ -495,10 +496,10 @@ test_long_queue_is_told (void)
 {
   const BerthCapacity capacity = core_client_slots (1);
   g_autoptr (CoreWorld) world = core_world_new (&capacity);
-  g_autoptr (BerthRequest) middle
-      = berth_request_new ("python", 128, 1, "b", "middle", 1000, FOREVER, NULL);
-  g_autoptr (BerthRequest) last
-      = berth_request_new ("python", 128, 1, "b", "last", 1000, FOREVER, NULL);
+  g_autoptr (BerthRequest) middle = berth_request_new (BERTH_SHAPE ("python", 128, 1), "b",
+                                                       "middle", 1000, FOREVER, NULL, NULL, NULL);
+  g_autoptr (BerthRequest) last = berth_request_new (BERTH_SHAPE ("python", 128, 1), "b", "last",
+                                                     1000, FOREVER, NULL, NULL, NULL);
   g_autoptr (GVariant) status = NULL;
   g_autoptr (GVariant) waiters = NULL;
   guint n_waiting = 0;

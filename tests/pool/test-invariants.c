@@ -113,11 +113,12 @@ do_acquire (Chaos *chaos)
     wait_us = BERTH_REQUEST_NO_WAIT;
   else if (percent (chaos, 30))
     wait_us = between (chaos, 1, 3000) * MS;
-  request = berth_request_new (templates[between (chaos, 0, 2)],
-                               (guint)between (chaos, 1, chaos->is_calm ? 1 : max_size) * 128,
-                               (guint)between (chaos, 1, chaos->is_calm ? 1 : 2),
-                               tenants[between (chaos, 0, 3)], NULL, (guint32)between (chaos, 0, 2),
-                               wait_us, NULL);
+  request = berth_request_new (
+      BERTH_SHAPE (templates[between (chaos, 0, 2)],
+                   (guint)between (chaos, 1, chaos->is_calm ? 1 : max_size) * 128,
+                   (guint)between (chaos, 1, chaos->is_calm ? 1 : 2)),
+      tenants[between (chaos, 0, 3)], NULL, (guint32)between (chaos, 0, 2), wait_us, NULL, NULL,
+      NULL);
   ticket = core_world_acquire_request (chaos->world, request);
   g_array_append_val (chaos->tickets, ticket);
 }
@@ -242,12 +243,12 @@ do_adopt (Chaos *chaos)
 {
   static const char *const tenants[] = { NULL, "a", "b", "c" };
   guint memory_mb = (guint)between (chaos, 1, 4) * 128;
-  g_autoptr (BerthRequest) request
-      = berth_request_new ("python", memory_mb, 1, tenants[between (chaos, 0, 3)], NULL,
-                           (guint32)between (chaos, 0, 1), BERTH_REQUEST_WAIT_FOREVER, NULL);
+  g_autoptr (BerthRequest) request = berth_request_new (
+      BERTH_SHAPE ("python", memory_mb, 1), tenants[between (chaos, 0, 3)], NULL,
+      (guint32)between (chaos, 0, 1), BERTH_REQUEST_WAIT_FOREVER, NULL, NULL, NULL);
   g_autofree char *id = g_strdup_printf ("%032x", g_rand_int (chaos->rand));
   g_autoptr (BerthVm) vm
-      = berth_vm_new_adopted (id, "python", NULL, memory_mb, 1, chaos->world->now_us);
+      = berth_vm_new_adopted (id, BERTH_SHAPE ("python", memory_mb, 1), NULL, chaos->world->now_us);
   const BerthMessage message = { .type = BERTH_MESSAGE_ADOPT, .vm = vm, .request = request };
 
   core_world_send (chaos->world, &message);

@@ -76,7 +76,8 @@ destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static BerthRequest *
 new_request (gint64 wait_us)
 {
-  return berth_request_new ("python", 192, 1, NULL, NULL, 1000, wait_us, NULL);
+  return berth_request_new (BERTH_SHAPE ("python", 192, 1), NULL, NULL, 1000, wait_us, NULL, NULL,
+                            NULL);
 }
 
 static void

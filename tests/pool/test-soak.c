@@ -195,9 +195,10 @@ some_request (Soak *soak)
     wait_us = BERTH_REQUEST_NO_WAIT;
   else if (chance (soak->rand, 50))
     wait_us = g_rand_int_range (soak->rand, 1, 2000);
-  return berth_request_new (chance (soak->rand, 700) ? "python" : "shell",
-                            chance (soak->rand, 50) ? 700 : 128, 1, tenant, NULL,
-                            (guint32)g_rand_int_range (soak->rand, 0, 3), wait_us, NULL);
+  return berth_request_new (BERTH_SHAPE (chance (soak->rand, 700) ? "python" : "shell",
+                                         chance (soak->rand, 50) ? 700 : 128, 1),
+                            tenant, NULL, (guint32)g_rand_int_range (soak->rand, 0, 3), wait_us,
+                            NULL, NULL, NULL);
 }
 
 static void

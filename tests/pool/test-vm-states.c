@@ -66,7 +66,7 @@ test_claimed_is_never_warm_again (void)
 static void
 test_fire (void)
 {
-  g_autoptr (BerthVm) vm = berth_vm_new ("python", NULL, 192, 1, 5);
+  g_autoptr (BerthVm) vm = berth_vm_new (BERTH_SHAPE ("python", 192, 1), NULL, 5);
 
   g_assert_cmpint (berth_vm_get_state (vm), ==, BERTH_VM_STATE_STARTING);
   g_assert_true (berth_vm_holds_slot (vm));
@@ -81,10 +81,10 @@ test_fire (void)
 static void
 test_identity (void)
 {
-  g_autoptr (BerthVm) vm = berth_vm_new ("python", NULL, 192, 3, 5);
-  g_autoptr (BerthVm) other = berth_vm_new ("python", NULL, 192, 3, 5);
+  g_autoptr (BerthVm) vm = berth_vm_new (BERTH_SHAPE ("python", 192, 3), NULL, 5);
+  g_autoptr (BerthVm) other = berth_vm_new (BERTH_SHAPE ("python", 192, 3), NULL, 5);
   g_autoptr (BerthRequest) request
-      = berth_request_new ("python", 192, 3, "acme", "42", 1, -1, NULL);
+      = berth_request_new (BERTH_SHAPE ("python", 192, 3), "acme", "42", 1, -1, NULL, NULL, NULL);
   g_autoptr (BerthRequest) dup = NULL;
   g_autofree char *reason = NULL;
 

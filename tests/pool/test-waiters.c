@@ -42,7 +42,8 @@ push (Queue *queue, guint64 ticket, guint32 uid, const char *tenant, gint64 dead
   BerthWaiter *waiter = g_new0 (BerthWaiter, 1);
 
   waiter->ticket = ticket;
-  waiter->request = berth_request_new ("python", 192, 1, tenant, NULL, uid, -1, NULL);
+  waiter->request
+      = berth_request_new (BERTH_SHAPE ("python", 192, 1), tenant, NULL, uid, -1, NULL, NULL, NULL);
   waiter->deadline_us = deadline_us;
   waiter->cost = COST;
   berth_waiters_push (queue->waiters, waiter);

@@ -31,7 +31,8 @@ static guint64
 acquire (CoreWorld *world)
 {
   g_autoptr (BerthRequest) request
-      = berth_request_new ("javascript", 192, 1, NULL, NULL, 0, BERTH_REQUEST_WAIT_FOREVER, NULL);
+      = berth_request_new (BERTH_SHAPE ("javascript", 192, 1), NULL, NULL, 0,
+                           BERTH_REQUEST_WAIT_FOREVER, NULL, NULL, NULL);
 
   return core_world_acquire_request (world, request);
 }

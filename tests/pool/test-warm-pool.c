@@ -38,8 +38,8 @@ new_world (guint max_vms)
 static guint64
 acquire (CoreWorld *world, const char *template_name, guint memory_mb, gint64 wait_us)
 {
-  g_autoptr (BerthRequest) request
-      = berth_request_new (template_name, memory_mb, 1, NULL, NULL, 0, wait_us, NULL);
+  g_autoptr (BerthRequest) request = berth_request_new (BERTH_SHAPE (template_name, memory_mb, 1),
+                                                        NULL, NULL, 0, wait_us, NULL, NULL, NULL);
 
   return core_world_acquire_request (world, request);
 }

@@ -34,8 +34,8 @@ count_idle (CoreWorld *world)
 static guint64
 acquire_as (CoreWorld *world, const char *tenant, gint64 wait_us)
 {
-  g_autoptr (BerthRequest) request
-      = berth_request_new ("python", 192, 1, tenant, NULL, 7, wait_us, NULL);
+  g_autoptr (BerthRequest) request = berth_request_new (BERTH_SHAPE ("python", 192, 1), tenant,
+                                                        NULL, 7, wait_us, NULL, NULL, NULL);
 
   return core_world_acquire_request (world, request);
 }

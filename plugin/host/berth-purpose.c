@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides what goes into a request beside what admission has to know. */
+#include "plugin/host/berth-purpose.h"
+
+static void
+purpose_free (gpointer data)
+{
+  BerthPurpose *self = data;
+
+  g_free ((gpointer)self->snapshot_name);
+  g_clear_object (&self->boot_log);
+  g_free (self);
+}
+
+BerthRequest *
+berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, const char *tenant,
+                            const char *task, guint32 uid, gint64 wait_us, GError **error)
+{
+  BerthPurpose *copy = g_memdup2 (self, sizeof *self);
+  BerthShape wanted = *shape;
+
+  copy->snapshot_name = g_strdup (self->snapshot_name);
+  if (copy->boot_log != NULL)
+    g_object_ref (copy->boot_log);
+  wanted.may_stand_by = self->snapshot_name == NULL && !self->is_cold;
+  return berth_request_new (&wanted, tenant, task, uid, wait_us, copy, purpose_free, error);
+}
+
+const BerthPurpose *
+berth_purpose_of (const BerthRequest *request)
+{
+  static const BerthPurpose run = { 0 };
+
+  return request != NULL && request->payload != NULL ? request->payload : &run;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a VM is made for: what its request tells whoever makes the VM, past admission. */
+#pragma once
+
+#include "pool/berth-request.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BerthPurpose:
+ * @snapshot_name: (nullable): of the snapshot that is to be made of the VM
+ * @is_cold: the VM boots, though there is a snapshot
+ * @is_session: the VM outlives berthd; that of a run does not
+ * @idle_timeout_ms: after which a session ends that nobody uses; 0: the usual one
+ * @boot_log: (nullable): where the VM's console goes while that boots
+ *
+ * A run has all of them 0.
+ */
+typedef struct
+{
+  const char *snapshot_name;
+  gboolean is_cold;
+  gboolean is_session;
+  guint idle_timeout_ms;
+  GOutputStream *boot_log;
+} BerthPurpose;
+
+/* As berth_request_new(), with a copy of @self; no VM that stood by serves one that boots. */
+BerthRequest *
+berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, const char *tenant,
+                            const char *task, guint32 uid, gint64 wait_us, GError **error);
+/* @request: (nullable): made by the above, or without a payload; NULL: of a warm VM, nobody's yet.
+ * Returns: (transfer none): never NULL. Any thread. */
+const BerthPurpose *berth_purpose_of (const BerthRequest *request);
+
+G_END_DECLS
