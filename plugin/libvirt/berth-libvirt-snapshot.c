@@ -215,7 +215,13 @@ prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   if (berth_snapshot_is_committed (snapshot))
     {
-      berth_snapshot_stock_set (self->stock, name, snapshot, data->images);
+      /* the one that clones were made of when the job began, given up before it ended */
+      if (!berth_snapshot_stock_set (self->stock, name, snapshot, data->images))
+        {
+          berth_libvirt_prepare_snapshot (BERTH_HOST (self), name, data->dir, data->wish,
+                                          g_steal_pointer (&task));
+          return;
+        }
       g_task_return_int (task, is_same ? BERTH_SNAPSHOT_SAME : BERTH_SNAPSHOT_FOUND);
       return;
     }

@@ -67,7 +67,7 @@ berth_snapshot_stock_free (BerthSnapshotStock *self)
   g_free (self);
 }
 
-void
+gboolean
 berth_snapshot_stock_set (BerthSnapshotStock *self, const char *name, BerthSnapshot *snapshot,
                           BerthImages *images)
 {
@@ -76,18 +76,21 @@ berth_snapshot_stock_set (BerthSnapshotStock *self, const char *name, BerthSnaps
   if (snapshot == NULL)
     {
       g_hash_table_remove (self->items, name);
-      return;
+      return TRUE;
     }
+  if (berth_snapshot_is_retired (snapshot))
+    return FALSE;
   if (item != NULL && item->snapshot == snapshot)
     {
       berth_images_unref (item->images);
       item->images = berth_images_ref (images);
-      return;
+      return TRUE;
     }
   item = g_new0 (Item, 1);
   item->snapshot = berth_snapshot_ref (snapshot);
   item->images = berth_images_ref (images);
   g_hash_table_replace (self->items, g_strdup (name), item);
+  return TRUE;
 }
 
 BerthSnapshot *

@@ -15,9 +15,10 @@ void berth_snapshot_stock_free (BerthSnapshotStock *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthSnapshotStock, berth_snapshot_stock_free)
 
 /* Clones of @name are made of @snapshot from now on, as long as @images are the current
- * ones. NULL: there is none. The one before is retired: its files go with its last clone. */
-void berth_snapshot_stock_set (BerthSnapshotStock *self, const char *name, BerthSnapshot *snapshot,
-                               BerthImages *images);
+ * ones. NULL: there is none. The one before is retired: its files go with its last clone. FALSE:
+ * @snapshot itself was retired meanwhile; nothing changes. */
+gboolean berth_snapshot_stock_set (BerthSnapshotStock *self, const char *name,
+                                   BerthSnapshot *snapshot, BerthImages *images);
 /* (nullable): borrowed; whatever its condition */
 BerthSnapshot *berth_snapshot_stock_get (BerthSnapshotStock *self, const char *name);
 /* (nullable): borrowed; the name of the snapshot with this key */

@@ -19,6 +19,8 @@
 #define KEY_SHORT 16 /* characters of the key in the folder's name */
 #define UNFINISHED ".part"
 #define MANIFEST "manifest"
+/* the same of one that is not used any more, while its clones still read the files beside it */
+#define RETIRED "manifest.retired"
 #define READ_SIZE (1024 * 1024)
 #define TENANT_MARK "@" /* between template and tenant; neither name may have it */
 
@@ -132,7 +134,14 @@ berth_snapshot_unref (BerthSnapshot *self)
 void
 berth_snapshot_retire (BerthSnapshot *self)
 {
-  g_atomic_int_set (&self->is_retired, TRUE);
+  if (g_atomic_int_compare_and_exchange (&self->is_retired, FALSE, TRUE) && self->folder >= 0)
+    renameat (self->folder, MANIFEST, self->folder, RETIRED);
+}
+
+gboolean
+berth_snapshot_is_retired (BerthSnapshot *self)
+{
+  return g_atomic_int_get (&self->is_retired);
 }
 
 gboolean
@@ -419,7 +428,7 @@ berth_snapshot_open (const char *dir, const char *name, const char *key, GError 
   self = snapshot_new (store, dir, name, key);
   self->is_committed = TRUE;
   self->folder = berth_snapshot_folder_open (store, self->name);
-  if (self->folder < 0)
+  if (self->folder < 0 || faccessat (self->folder, RETIRED, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
     return NULL;
   if (!snapshot_load (self, error))
     {

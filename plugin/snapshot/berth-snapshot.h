@@ -24,7 +24,8 @@ char *berth_snapshot_split_name (const char *name, char **out_tenant_key);
  *
  * Finds the snapshot for this key and checks every byte of it. Blocking.
  *
- * Returns: (transfer full) (nullable): NULL with *@error unset where there is none, NULL with
+ * Returns: (transfer full) (nullable): NULL with *@error unset where there is none, or one that was
+ *   retired and whose clones still run; NULL with
  *   *@error set where there is one that can't be trusted (it has been removed); %BERTH_ERROR_GONE:
  *   its files are not what was recorded, so that what runs on them reads what somebody wrote
  */
@@ -45,8 +46,10 @@ BerthSnapshot *berth_snapshot_ref (BerthSnapshot *self);
 void berth_snapshot_unref (BerthSnapshot *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthSnapshot, berth_snapshot_unref)
 
-/* It will not be used for new clones; its files go with its last user. */
+/* It will not be used for new clones, nor be found again; its files go with its last user. Any
+ * thread. */
 void berth_snapshot_retire (BerthSnapshot *self);
+gboolean berth_snapshot_is_retired (BerthSnapshot *self);
 
 /* Has somebody written to the RAM file? QEMU before 8.2 opens it for writing, so a QEMU that a
  * guest has broken out into could (design.md). Cheap: a stat of each file. */

@@ -501,6 +501,33 @@ test_stock_looks_before_each_use (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (count_files (fixture->dir), ==, 0);
 }
 
+/* One that was given up while somebody looked at it comes back by no way: not through who still
+ * holds it, and not from the disk, where its files stay for its clones. */
+static void
+test_stock_takes_no_retired (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (BerthSnapshotStock) stock = berth_snapshot_stock_new ();
+  g_autoptr (BerthImages) images = fake_images (fixture);
+  g_autoptr (GError) error = NULL;
+  BerthSnapshot *held = make (fixture, KEY_A);
+  BerthSnapshot *next;
+
+  g_assert_true (berth_snapshot_stock_set (stock, "python", held, images));
+  g_assert_true (berth_snapshot_stock_set (stock, "python", NULL, NULL));
+  g_assert_false (berth_snapshot_stock_set (stock, "python", held, images));
+  g_assert_null (berth_snapshot_stock_get (stock, "python"));
+  g_assert_null (find (fixture, KEY_A, &error));
+  g_assert_no_error (error);
+  g_assert_true (g_file_test (berth_snapshot_get_ram_path (held), G_FILE_TEST_EXISTS));
+  g_assert_true (berth_snapshot_is_intact (held, NULL));
+  /* a new one takes its place, and the end of the old one does not touch it */
+  next = make (fixture, KEY_A);
+  berth_snapshot_unref (held);
+  g_assert_true (berth_snapshot_stock_set (stock, "python", next, images));
+  g_assert_true (berth_snapshot_stock_pick (stock, "python", images, &error) == next);
+  throw_away (next);
+}
+
 static void
 test_stock_gives_up_a_bad_one (Fixture *fixture, gconstpointer data)
 {
@@ -564,6 +591,7 @@ main (int argc, char **argv)
   ADD ("names", test_names);
   ADD ("stock-looks-before-each-use", test_stock_looks_before_each_use);
   ADD ("stock-gives-up-a-bad-one", test_stock_gives_up_a_bad_one);
+  ADD ("stock-takes-no-retired", test_stock_takes_no_retired);
   ADD ("stock-refuses-a-repeated-proof", test_stock_refuses_a_repeated_proof);
   return g_test_run ();
 }
