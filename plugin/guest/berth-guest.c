@@ -635,6 +635,12 @@ berth_guest_get_ready_us (BerthGuest *self)
 }
 
 gboolean
+berth_guest_takes_clock (BerthGuest *self)
+{
+  return agent_check_version (self->version, CLOCK_VERSION, NULL);
+}
+
+gboolean
 berth_guest_was_identified (BerthGuest *self)
 {
   return self->was_identified;

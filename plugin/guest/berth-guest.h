@@ -72,6 +72,8 @@ BerthFileResult *berth_guest_file_finish (BerthGuest *self, GAsyncResult *result
 /* Of the guest's own clock since its kernel began, 0 where not known yet; microseconds. */
 guint64 berth_guest_get_boot_us (BerthGuest *self);
 guint64 berth_guest_get_ready_us (BerthGuest *self);
+/* Its agent is young enough for an identity of its clock alone. */
+gboolean berth_guest_takes_clock (BerthGuest *self);
 /* It had an identity before the hello: a tenant's code may have run. */
 gboolean berth_guest_was_identified (BerthGuest *self);
 

@@ -234,6 +234,14 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
   return virDomainIsActive (domain) == 1;
 }
 
+gboolean
+berth_domain_is_running (virConnectPtr connection, const char *uuid)
+{
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, NULL);
+
+  return domain != NULL && domain_has_state (domain, VIR_DOMAIN_RUNNING);
+}
+
 BerthConnectionLimits
 berth_domain_get_limits (virConnectPtr connection, const char *uuid)
 {

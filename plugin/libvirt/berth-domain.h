@@ -64,6 +64,8 @@ berth_domain_limit (virConnectPtr connection, const char *uuid, const BerthDomai
 
 /* Is it running or paused? FALSE also when it does not exist. */
 gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);
+/* Does it run? FALSE also when it does not exist. */
+gboolean berth_domain_is_running (virConnectPtr connection, const char *uuid);
 
 /**
  * BerthOwnDomain:

@@ -125,6 +125,8 @@ session_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (berth_machine_start_finish (BERTH_MACHINE (source), result, &error))
     {
       berth_libvirt_start_ended (self, vm, NULL);
+      berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_UNSEEN);
+      berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_FOUND_RUNNING); /* it answers */
       g_message ("found sandbox %s again: %s", berth_vm_get_id (vm),
                  berth_machine_get_name (slot->machine));
     }

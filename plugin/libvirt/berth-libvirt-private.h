@@ -5,6 +5,7 @@
 #include "berth-domain.h"
 #include "berth-libvirt.h"
 #include "berth-machine.h"
+#include "berth-pauses.h"
 #include "plugin/snapshot/berth-snapshot-stock.h"
 
 G_BEGIN_DECLS
@@ -26,7 +27,7 @@ typedef struct
   guint ordinal;
   GCancellable *cancellable;
   gboolean is_end_wanted; /* pool asked while the start was under way */
-  gboolean was_paused;    /* by an administrator, for it was in use */
+  BerthPauses pauses;     /* by an administrator, once it is in use */
   GError *end_reason;     /* why it ended unasked; NULL: pool asked */
   char *snapshot_key;     /* (nullable): of what a session of an earlier life was cloned from */
 } BerthSlot;
@@ -69,6 +70,8 @@ berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, con
 /* The snapshot of this name is not used any more. */
 void berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *name, const char *reason);
 BerthSlot *berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode);
+/* What happens to a VM that is up; its guest's clock is set where that is due. */
+void berth_libvirt_note_pause (BerthVm *vm, BerthSlot *slot, BerthPausesNote note);
 /* The end of a start, also of one that was adopted: tells pool. */
 void berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error);
 /* Connects what libvirt tells with the machines. */

@@ -34,20 +34,38 @@ stopped_cb (const char *uuid, const char *reason, gpointer user_data)
     berth_libvirt_end_unasked (user_data, vm, slot, reason);
 }
 
-/* The clock of a guest stands still while it is paused. berth itself pauses only what nobody uses,
- * and sets the clock when that is claimed. */
+/* berth itself pauses only what nobody uses, and sets the clock when that is claimed. */
 static void
 paused_cb (const char *uuid, gboolean is_paused, gpointer user_data)
 {
   BerthVm *vm;
   BerthSlot *slot = libvirt_find_up (user_data, uuid, &vm);
-  g_autoptr (BerthRequest) request = slot != NULL ? berth_vm_dup_request (vm) : NULL;
 
-  if (request == NULL)
-    return;
-  if (!is_paused && slot->was_paused)
-    berth_machine_set_clock (slot->machine);
-  slot->was_paused = is_paused;
+  if (slot != NULL)
+    berth_libvirt_note_pause (vm, slot, is_paused ? BERTH_PAUSES_SUSPENDED : BERTH_PAUSES_RESUMED);
+}
+
+void
+berth_libvirt_note_pause (BerthVm *vm, BerthSlot *slot, BerthPausesNote note)
+{
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
+
+  if (request != NULL && berth_pauses_note (&slot->pauses, note))
+    berth_machine_set_clock (slot->machine, note == BERTH_PAUSES_RESUMED);
+}
+
+/* Nobody tells of pauses while libvirt is away. */
+static void
+libvirt_doubt_clocks (BerthLibvirt *self)
+{
+  GHashTableIter iter;
+  BerthVm *vm;
+  BerthSlot *slot;
+
+  g_hash_table_iter_init (&iter, self->slots);
+  while (g_hash_table_iter_next (&iter, (gpointer *)&vm, (gpointer *)&slot))
+    if (slot->phase == BERTH_PHASE_UP)
+      berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_UNSEEN);
 }
 
 /* The domains that are running though no machine of ours has them, and the machines that believe to
@@ -57,6 +75,8 @@ typedef struct
   char *instance;
   GHashTable *known;    /* uuid (owned) -> "1" when it is believed to be up */
   GPtrArray *dead;      /* uuid (owned) of those that are not */
+  GPtrArray *paused;    /* uuid (owned) of those that are, and do not run */
+  GPtrArray *running;   /* uuid (owned) of those that are, and run */
   GPtrArray *adoptable; /* (nullable): BerthOwnDomain (owned) that this berthd may go on with */
 } Reconcile;
 
@@ -66,6 +86,8 @@ reconcile_free (Reconcile *reconcile)
   g_free (reconcile->instance);
   g_hash_table_unref (reconcile->known);
   g_ptr_array_unref (reconcile->dead);
+  g_ptr_array_unref (reconcile->paused);
+  g_ptr_array_unref (reconcile->running);
   g_clear_pointer (&reconcile->adoptable, g_ptr_array_unref);
   g_free (reconcile);
 }
@@ -106,6 +128,14 @@ end_orphans (virConnectPtr connection, const char *uri, Reconcile *reconcile, GE
   return TRUE;
 }
 
+static GPtrArray *
+reconcile_list_for (Reconcile *reconcile, virConnectPtr connection, const char *uuid)
+{
+  if (!berth_domain_is_active (connection, uuid))
+    return reconcile->dead;
+  return berth_domain_is_running (connection, uuid) ? reconcile->running : reconcile->paused;
+}
+
 static void
 reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
@@ -126,8 +156,8 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
     }
   g_hash_table_iter_init (&iter, reconcile->known);
   while (g_hash_table_iter_next (&iter, (gpointer *)&uuid, &is_up))
-    if (is_up != NULL && !berth_domain_is_active (connection, uuid))
-      g_ptr_array_add (reconcile->dead, g_strdup (uuid));
+    if (is_up != NULL)
+      g_ptr_array_add (reconcile_list_for (reconcile, connection, uuid), g_strdup (uuid));
   g_task_return_boolean (task, TRUE);
 }
 
@@ -143,6 +173,8 @@ libvirt_reconcile_async (BerthLibvirt *self, gboolean may_adopt, GAsyncReadyCall
   reconcile->instance = g_strdup (self->instance);
   reconcile->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   reconcile->dead = g_ptr_array_new_with_free_func (g_free);
+  reconcile->paused = g_ptr_array_new_with_free_func (g_free);
+  reconcile->running = g_ptr_array_new_with_free_func (g_free);
   if (may_adopt)
     reconcile->adoptable = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_own_domain_free);
   g_hash_table_iter_init (&iter, self->slots);
@@ -152,6 +184,19 @@ libvirt_reconcile_async (BerthLibvirt *self, gboolean may_adopt, GAsyncReadyCall
                            GINT_TO_POINTER (slot->phase == BERTH_PHASE_UP));
   g_task_set_task_data (task, reconcile, (GDestroyNotify)reconcile_free);
   berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, reconcile_job);
+}
+
+static void
+libvirt_note_found (BerthLibvirt *self, GPtrArray *uuids, BerthPausesNote note)
+{
+  for (guint i = 0; i < uuids->len; i++)
+    {
+      BerthVm *vm;
+      BerthSlot *slot = libvirt_find_up (self, uuids->pdata[i], &vm);
+
+      if (slot != NULL)
+        berth_libvirt_note_pause (vm, slot, note);
+    }
 }
 
 static void
@@ -170,6 +215,8 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   for (guint i = 0; i < reconcile->dead->len; i++)
     stopped_cb (g_ptr_array_index (reconcile->dead, i), "it ended while libvirt was away", self);
+  libvirt_note_found (self, reconcile->paused, BERTH_PAUSES_FOUND_PAUSED);
+  libvirt_note_found (self, reconcile->running, BERTH_PAUSES_FOUND_RUNNING);
   berth_libvirt_tell_state (self, TRUE);
 }
 
@@ -181,7 +228,10 @@ connection_state_cb (gboolean is_up, gpointer user_data)
   if (is_up)
     libvirt_reconcile_async (self, FALSE, reconciled_again_cb, NULL);
   else
-    berth_libvirt_tell_state (self, FALSE);
+    {
+      libvirt_doubt_clocks (self);
+      berth_libvirt_tell_state (self, FALSE);
+    }
 }
 
 void

@@ -395,6 +395,7 @@ claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (slot == NULL || slot->phase != BERTH_PHASE_UP)
     return; /* its end is what is told */
+  berth_pauses_note (&slot->pauses, BERTH_PAUSES_CLAIMED);
   if (!ok)
     slot->phase = BERTH_PHASE_DOWN;
   libvirt_emit (self, ok ? BERTH_HYPERVISOR_CLAIMED : BERTH_HYPERVISOR_FAILED, vm, error);
@@ -419,6 +420,7 @@ claim_on_main (BerthLibvirt *self, BerthVm *vm)
       berth_libvirt_check_clones (self);
       return;
     }
+  berth_pauses_note (&slot->pauses, BERTH_PAUSES_CLAIM);
   berth_machine_claim_async (slot->machine, slot->cancellable, claimed_cb, g_object_ref (self));
 }
 

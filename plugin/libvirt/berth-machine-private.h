@@ -31,6 +31,7 @@ struct _BerthMachine
   gint64 running_us; /* since when its domain is */
   gint64 ready_us;   /* since when its guest can be used */
   guint identity_attempts;
+  guint clock_attempts;
   guint rehearsals; /* that are left */
   gboolean is_adopted;
   GSource *mark_source; /* (nullable): its mark is to say whose it is */

@@ -484,19 +484,19 @@ clock_set_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (berth_guest_identify_finish (BERTH_GUEST (source), result, NULL, &error))
     return;
   if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
-      && ++self->identity_attempts < IDENTITY_ATTEMPTS && self->agent != NULL)
+      && ++self->clock_attempts < IDENTITY_ATTEMPTS && self->agent != NULL)
     berth_guest_identify_async (self->agent, "", FALSE, IDENTITY_TIMEOUT_MS, NULL, clock_set_cb,
                                 g_object_ref (self));
   else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED)) /* it has ended since */
-    g_warning ("%s: its clock is behind since it was paused: %s", self->name, error->message);
+    g_warning ("%s: its clock may be behind, for it was paused: %s", self->name, error->message);
 }
 
 void
-berth_machine_set_clock (BerthMachine *self)
+berth_machine_set_clock (BerthMachine *self, gboolean was_paused)
 {
-  if (self->agent == NULL)
+  if (self->agent == NULL || (!was_paused && !berth_guest_takes_clock (self->agent)))
     return;
-  self->identity_attempts = 0;
+  self->clock_attempts = 0;
   berth_guest_identify_async (self->agent, "", FALSE, IDENTITY_TIMEOUT_MS, NULL, clock_set_cb,
                               g_object_ref (self));
 }

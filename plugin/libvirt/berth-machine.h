@@ -65,9 +65,10 @@ void berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_claim_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
-/* Of a machine in use whose guest was paused by somebody else: its clock is set again, behind
- * whatever it does. A guest that does not take it is told in the log. */
-void berth_machine_set_clock (BerthMachine *self);
+/* Of a machine in use whose guest was paused by somebody else, or may have been: its clock is set
+ * again, behind whatever it does. A guest that does not take it is told in the log, one that can't
+ * only where it was paused (@was_paused) for certain. */
+void berth_machine_set_clock (BerthMachine *self, gboolean was_paused);
 
 /* Pauses a machine that was started to be recorded and writes its device state. What is left to do
  * then is to end it and to commit the snapshot. */

@@ -62,6 +62,22 @@ def test_actions_on_a_sandbox():
             serves(d)
 
 
+def test_a_pause_that_berthd_missed_does_not_put_the_clock_back():
+    with Daemon("--warm-default", "0") as d:
+        session = d.berth("create").stdout.strip()
+        domain = next(vm["domain"] for vm in d.json("list") if vm["id"] == session)
+        d.crash()
+        virsh("suspend", domain)
+        time.sleep(5)  # what is measured
+        virsh("resume", domain)
+        d.start()
+        for _ in range(5):  # an exec that takes as long as the pause would show nothing
+            before = time.time()
+            guest = float(d.berth("exec", session, "import time; print(time.time())").stdout)
+            assert before - 0.5 < guest < time.time() + 0.5, (before, guest)
+        d.berth("destroy", session)
+
+
 def test_a_pause_does_not_put_the_clock_back():
     """Of a session: the guest's clock stands still meanwhile and is set again, and only that."""
     with Daemon("--warm-default", "0") as d:
