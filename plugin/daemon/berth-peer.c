@@ -161,9 +161,10 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr (Call) call = call_new (self, invocation);
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthOptions) options = berth_options_parse (
-      BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_RUN, arg_options, fds,
-      self->uid, self->default_wait_us, &error);
+  g_autoptr (BerthOptions) options
+      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_RUN
+                                 | BERTH_OPTION_SET_FILES,
+                             arg_options, fds, self->uid, self->default_wait_us, &error);
 
   if (options == NULL)
     {

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The manager's verbs: create, exec, destroy, and run, which is the three in one. */
+/* The manager's verbs: create, exec, destroy, and run, which is the three in one, with files before
+ * and after. */
 #include "plugin/manager/berth-manager-private.h"
+
+#include <unistd.h>
+
+#include "plugin/manager/berth-run-downloads.h"
+#include "plugin/manager/berth-run-uploads.h"
 #include "pool/berth-error.h"
 
 #define MEMORY_MIN_MB 128u /* contract.md, Input */
@@ -426,6 +432,13 @@ berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result, char 
 typedef struct
 {
   BerthExec *exec; /* until it is handed on */
+  int uploads_fd;  /* of @exec, as the next three; -1 for none */
+  int downloads_fd;
+  char **downloads; /* (nullable) */
+  guint64 file_size_max;
+  guint upload_count; /* what was carried */
+  guint64 upload_bytes;
+  gboolean has_uploads;
   gboolean waits_gone;
   Created *created;
   BerthVm *vm; /* from the program's end on */
@@ -441,6 +454,11 @@ static void
 run_call_free (RunCall *call)
 {
   berth_exec_free (call->exec);
+  if (call->uploads_fd >= 0)
+    close (call->uploads_fd);
+  if (call->downloads_fd >= 0)
+    close (call->downloads_fd);
+  g_strfreev (call->downloads);
   g_clear_pointer (&call->created, created_free);
   g_clear_pointer (&call->result, berth_result_free);
   g_clear_error (&call->error);
@@ -506,19 +524,17 @@ run_destroy (BerthManager *self, GTask *task)
                             g_object_ref (task));
 }
 
-/* The caller has waited for the program. The VM's end is the pool's business: it holds its slot
- * until libvirt says that it is gone, and should berthd die before, its mark ends it at the next
- * start. */
+/* The caller has waited for the program and its files. The VM's end is the pool's business: it
+ * holds its slot until libvirt says that it is gone, and should berthd die before, its mark ends it
+ * at the next start. */
 static void
-run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+run_end (GTask *task)
 {
-  g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
   RunCall *call = g_task_get_task_data (task);
-  BerthSandbox *sandbox = BERTH_SANDBOX (source);
+  BerthSandbox *sandbox = call->created->sandbox;
 
   call->vm = g_object_ref (berth_sandbox_get_vm (sandbox));
-  call->result = berth_sandbox_exec_finish (sandbox, result, &call->error);
   berth_manager_bury (self, sandbox, "its run ended");
   if (call->waits_gone)
     {
@@ -530,20 +546,92 @@ run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
+run_downloaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  RunCall *call = g_task_get_task_data (task);
+
+  call->result->downloads = berth_run_downloads_finish (BERTH_SANDBOX (source), result);
+  run_end (task);
+}
+
+/* Whatever the program's end was, as long as it is known, its files are what it left. */
+static void
+run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  RunCall *call = g_task_get_task_data (task);
+  BerthSandbox *sandbox = BERTH_SANDBOX (source);
+
+  call->result = berth_sandbox_exec_finish (sandbox, result, &call->error);
+  if (call->result != NULL)
+    {
+      call->result->has_uploads = call->has_uploads;
+      call->result->upload_count = call->upload_count;
+      call->result->upload_bytes = call->upload_bytes;
+    }
+  if (call->result == NULL || call->downloads == NULL)
+    run_end (task);
+  else
+    berth_run_downloads_async (
+        sandbox, self->host, g_steal_fd (&call->downloads_fd), (const char *const *)call->downloads,
+        call->file_size_max, g_task_get_cancellable (task), run_downloaded_cb, g_object_ref (task));
+}
+
+static void
+run_execute (GTask *task)
+{
+  RunCall *call = g_task_get_task_data (task);
+
+  berth_sandbox_exec_async (call->created->sandbox, g_steal_pointer (&call->exec),
+                            g_task_get_cancellable (task), run_executed_cb, g_object_ref (task));
+}
+
+static void
+run_uploaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  RunCall *call = g_task_get_task_data (task);
+
+  if (berth_run_uploads_finish (BERTH_SANDBOX (source), result, &call->upload_count,
+                                &call->upload_bytes, &call->error))
+    run_execute (task);
+  else
+    run_end (task);
+}
+
+static void
 run_created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   BerthManager *self = BERTH_MANAGER (source);
   RunCall *call = g_task_get_task_data (task);
-  GCancellable *cancellable = g_task_get_cancellable (task);
   g_autoptr (GError) error = NULL;
 
   call->created = manager_create_finish (self, result, &error);
   if (call->created == NULL)
     g_task_return_error (task, g_steal_pointer (&error));
+  else if (call->uploads_fd < 0)
+    run_execute (task);
   else
-    berth_sandbox_exec_async (call->created->sandbox, g_steal_pointer (&call->exec), cancellable,
-                              run_executed_cb, g_steal_pointer (&task));
+    {
+      call->has_uploads = TRUE;
+      berth_run_uploads_async (call->created->sandbox, self->host, g_steal_fd (&call->uploads_fd),
+                               call->file_size_max, g_task_get_cancellable (task), run_uploaded_cb,
+                               g_object_ref (task));
+    }
+}
+
+/* @exec goes to the guest without what is the manager's. */
+static void
+run_take_exec (RunCall *call, BerthExec *exec)
+{
+  call->exec = exec;
+  call->uploads_fd = g_steal_fd (&exec->uploads_fd);
+  call->downloads_fd = g_steal_fd (&exec->downloads_fd);
+  call->downloads = g_steal_pointer (&exec->downloads);
+  call->file_size_max = exec->file_size_max;
 }
 
 void
@@ -554,14 +642,16 @@ berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options,
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   RunCall *call = g_new0 (RunCall, 1);
   g_autoptr (GError) error = NULL;
+  gboolean is_right;
 
   g_task_set_source_tag (task, berth_manager_run_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
-  call->exec = exec;
+  is_right = berth_exec_check (exec, &error);
+  run_take_exec (call, exec);
   call->waits_gone = options->waits_gone;
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify)run_call_free);
-  if (!berth_exec_check (exec, &error))
+  if (!is_right)
     g_task_return_error (task, g_steal_pointer (&error));
   else
     manager_create_async (self, options, FALSE, cancellable, run_created_cb,

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "agent/berth-path.h"
+#include "plugin/model/berth-file-request.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
 #define SUFFIX_MAX 16u
@@ -29,6 +31,9 @@ berth_exec_new (GBytes *code)
   self->stderr_fd = -1;
   self->stdout_max = BERTH_EXEC_STDOUT_MAX;
   self->stderr_max = BERTH_EXEC_STDERR_MAX;
+  self->uploads_fd = -1;
+  self->downloads_fd = -1;
+  self->file_size_max = BERTH_FILE_SIZE_MAX_DEFAULT;
   return self;
 }
 
@@ -56,6 +61,9 @@ berth_exec_free (BerthExec *self)
   close_fd (self->stdin_fd);
   close_fd (self->stdout_fd);
   close_fd (self->stderr_fd);
+  close_fd (self->uploads_fd);
+  g_strfreev (self->downloads);
+  close_fd (self->downloads_fd);
   g_free (self);
 }
 
@@ -224,6 +232,23 @@ check_suffix (const char *suffix, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_downloads (const BerthExec *self, GError **error)
+{
+  guint count = self->downloads != NULL ? g_strv_length (self->downloads) : 0;
+
+  if (count > BERTH_LIMIT_RUN_DOWNLOADS)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                 "downloads: %u paths, at most %u are allowed: name a folder that has them", count,
+                 BERTH_LIMIT_RUN_DOWNLOADS);
+  else if ((count > 0) != (self->downloads_fd >= 0))
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                         "downloads: paths need a stream to go to, and the stream needs paths");
+  else
+    return TRUE;
+  return FALSE;
+}
+
 /**
  * berth_exec_check:
  * @self: an exec; loses a leading U+FEFF of its code
@@ -244,5 +269,5 @@ berth_exec_check (BerthExec *self, GError **error)
     }
   return check_code (self->code, error) && check_language (self->language, error)
          && check_env (self->env, error) && check_workdir (self->workdir, error)
-         && check_suffix (self->suffix, error);
+         && check_suffix (self->suffix, error) && check_downloads (self, error);
 }

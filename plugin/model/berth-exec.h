@@ -30,6 +30,11 @@ G_BEGIN_DECLS
  * @stderr_fd: -1 to capture it in the result
  * @stdout_max: bytes to capture at most
  * @stderr_max: bytes to capture at most
+ * @uploads_fd: of a run: a stream of berth-file-record.h with what is to be there before; -1 for
+ * none
+ * @downloads: (nullable) (array zero-terminated=1): of a run: paths of what is wanted after its end
+ * @downloads_fd: where that goes, as such a stream; -1 for nowhere
+ * @file_size_max: of each of these files; bytes
  *
  * Made by berth_exec_new(), changed by its owner until it is handed to a call. The descriptors are
  * owned by it, and are those of berth_caller_fd_take().
@@ -50,6 +55,10 @@ typedef struct
   int stderr_fd;
   gsize stdout_max;
   gsize stderr_max;
+  int uploads_fd;
+  char **downloads;
+  int downloads_fd;
+  guint64 file_size_max;
 } BerthExec;
 
 BerthExec *berth_exec_new (GBytes *code);

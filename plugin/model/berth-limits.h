@@ -23,8 +23,9 @@
 /* From a message's first byte to its last; seconds. A local socket carries 2 MiB in milliseconds.
  */
 #define BERTH_LIMIT_MESSAGE_S 5
-/* File descriptors that one message carries: a Run's streams and its boot log */
-#define BERTH_LIMIT_MESSAGE_FDS 4
+/* File descriptors that one message carries: a Run's streams, its boot log, and one stream for all
+ * of its files in each direction */
+#define BERTH_LIMIT_MESSAGE_FDS 6
 /* File descriptors that came with calls of one user, until those are answered. Never more than a
  * quarter of what the process may have. */
 #define BERTH_LIMIT_FDS_PER_UID 4096
@@ -48,3 +49,12 @@
 /* what a caller may ask of how long nobody uses a session */
 #define BERTH_LIMIT_IDLE_MIN_MS (10u * 1000)
 #define BERTH_LIMIT_IDLE_MAX_MS (3600u * 1000)
+/* Paths that a run brings back: each is a value of its message, and has one in its answer */
+#define BERTH_LIMIT_RUN_DOWNLOADS 64u
+/* Files and folders of a run's uploads, and of what one path brings back: a guest or a caller could
+ * go on for ever */
+#define BERTH_LIMIT_RUN_ENTRIES 100000u
+/* Folders in each other, of the same: each has a page of names in berthd's memory */
+#define BERTH_LIMIT_RUN_DEPTH 128u
+/* All files of a folder together, in the size of one */
+#define BERTH_LIMIT_RUN_FILES_FACTOR 8u

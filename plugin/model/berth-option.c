@@ -15,6 +15,7 @@
 #define SANDBOX(field) BERTH_OPTION_SET_SANDBOX, G_STRUCT_OFFSET (BerthSandboxOptions, field)
 #define SESSION(field) BERTH_OPTION_SET_SESSION, G_STRUCT_OFFSET (BerthSandboxOptions, field)
 #define RUN(field) BERTH_OPTION_SET_RUN, G_STRUCT_OFFSET (BerthSandboxOptions, field)
+#define FILES(field) BERTH_OPTION_SET_FILES, G_STRUCT_OFFSET (BerthExec, field)
 #define EXEC(field) BERTH_OPTION_SET_EXEC, G_STRUCT_OFFSET (BerthExec, field)
 
 static const BerthOption table[] = {
@@ -53,6 +54,10 @@ static const BerthOption table[] = {
   { "stdin", BERTH_OPTION_INPUT, EXEC (stdin_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "stdout", BERTH_OPTION_OUTPUT, EXEC (stdout_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "stderr", BERTH_OPTION_OUTPUT, EXEC (stderr_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
+  { "uploads", BERTH_OPTION_INPUT, FILES (uploads_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
+  { "downloads", BERTH_OPTION_PATHS, FILES (downloads), 0, 0, NULL, NULL, 0, NULL, NULL },
+  { "downloads_to", BERTH_OPTION_OUTPUT, FILES (downloads_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
+  { "max_bytes", BERTH_OPTION_SIZE, FILES (file_size_max), 0, 0, NULL, NULL, 0, NULL, NULL },
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (table) == BERTH_OPTION_COUNT);
@@ -79,7 +84,8 @@ berth_option_get_type (const BerthOption *option)
     [BERTH_OPTION_NAME] = "s",   [BERTH_OPTION_TEXT] = "s",   [BERTH_OPTION_TEXTS] = "as",
     [BERTH_OPTION_BYTES] = "ay", [BERTH_OPTION_NUMBER] = "u", [BERTH_OPTION_MILLISECONDS] = "u",
     [BERTH_OPTION_WAIT] = "x",   [BERTH_OPTION_FLAG] = "b",   [BERTH_OPTION_INPUT] = "h",
-    [BERTH_OPTION_OUTPUT] = "h", [BERTH_OPTION_STREAM] = "h",
+    [BERTH_OPTION_OUTPUT] = "h", [BERTH_OPTION_STREAM] = "h", [BERTH_OPTION_PATHS] = "aay",
+    [BERTH_OPTION_SIZE] = "t",
   };
 
   return types[option->kind];
@@ -194,6 +200,13 @@ fill (const BerthOption *option, GVariant *value, gpointer field)
       g_strfreev (*(char ***)field);
       *(char ***)field = g_variant_dup_strv (value, NULL);
       break;
+    case BERTH_OPTION_PATHS:
+      g_strfreev (*(char ***)field);
+      *(char ***)field = g_variant_dup_bytestring_array (value, NULL);
+      break;
+    case BERTH_OPTION_SIZE:
+      *(guint64 *)field = g_variant_get_uint64 (value);
+      break;
     case BERTH_OPTION_BYTES:
       g_clear_pointer ((GBytes **)field, g_bytes_unref);
       *(GBytes **)field = g_variant_get_data_as_bytes (value);
@@ -216,7 +229,8 @@ gboolean
 berth_option_take (const BerthOption *option, GVariant *value, GUnixFDList *fds,
                    BerthSandboxOptions *sandbox, BerthExec *exec, GError **error)
 {
-  gpointer base = option->set == BERTH_OPTION_SET_EXEC ? (gpointer)exec : (gpointer)sandbox;
+  gboolean is_of_exec = (option->set & (BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_FILES)) != 0;
+  gpointer base = is_of_exec ? (gpointer)exec : (gpointer)sandbox;
   gpointer field = (guint8 *)base + option->offset;
   g_autofree char *problem = NULL;
 

@@ -18,6 +18,7 @@ G_BEGIN_DECLS
  * @BERTH_OPTION_SET_EXEC: options that run a program
  * @BERTH_OPTION_SET_SESSION: options of a sandbox that stays
  * @BERTH_OPTION_SET_RUN: options of one that does not
+ * @BERTH_OPTION_SET_FILES: options of a program whose sandbox does not stay
  *
  * Which options a method takes.
  */
@@ -27,6 +28,7 @@ typedef enum
   BERTH_OPTION_SET_EXEC = 1 << 1,
   BERTH_OPTION_SET_SESSION = 1 << 2,
   BERTH_OPTION_SET_RUN = 1 << 3,
+  BERTH_OPTION_SET_FILES = 1 << 4,
 } BerthOptionSet;
 
 /**
@@ -42,6 +44,8 @@ typedef enum
  * @BERTH_OPTION_INPUT: a descriptor that berthd reads
  * @BERTH_OPTION_OUTPUT: a descriptor that berthd writes to
  * @BERTH_OPTION_STREAM: the same; a field of type #GOutputStream
+ * @BERTH_OPTION_PATHS: byte strings
+ * @BERTH_OPTION_SIZE: a guint64, bytes
  *
  * What values an option has.
  */
@@ -58,6 +62,8 @@ typedef enum
   BERTH_OPTION_INPUT,
   BERTH_OPTION_OUTPUT,
   BERTH_OPTION_STREAM,
+  BERTH_OPTION_PATHS,
+  BERTH_OPTION_SIZE,
 } BerthOptionKind;
 
 /**
@@ -65,7 +71,7 @@ typedef enum
  * @key: its name on D-Bus
  * @kind: which values it has, and so its type there
  * @set: who takes it
- * @offset: of the field that it fills: in #BerthExec where @set is EXEC, else in
+ * @offset: of the field that it fills: in #BerthExec where @set is EXEC or FILES, else in
  *   #BerthSandboxOptions
  * @min: of a number
  * @max: of a number
@@ -90,7 +96,7 @@ typedef struct
   const char *help;
 } BerthOption;
 
-#define BERTH_OPTION_COUNT 20u
+#define BERTH_OPTION_COUNT 24u
 
 /* All BERTH_OPTION_COUNT, in the order of the help */
 const BerthOption *berth_option_table (void);

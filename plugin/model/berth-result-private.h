@@ -27,6 +27,28 @@ typedef struct
   gint64 connect_us;
 } BerthOrigin;
 
+/*
+ * BerthDownload:
+ * @path: as asked for
+ * @count: files that were carried
+ * @bytes: of these
+ * @failed: entries of a folder that were not
+ * @error: (nullable): why not all of it was
+ *
+ * What came of one path that a run was to bring back.
+ */
+typedef struct
+{
+  char *path;
+  guint count;
+  guint64 bytes;
+  guint failed;
+  GError *error;
+} BerthDownload;
+
+BerthDownload *berth_download_new (const char *path);
+void berth_download_free (BerthDownload *self);
+
 /**
  * struct _BerthResult:
  * @stdout_bytes: (nullable): captured, as it was written; NULL when it went to a descriptor
@@ -42,6 +64,10 @@ typedef struct
  * @template_name: what it ran in
  * @sandbox_id: what it ran in
  * @origin: of the VM; told by the first exec in it, empty in the others
+ * @has_uploads: of a run: it had some
+ * @upload_count: files and folders
+ * @upload_bytes: of these files
+ * @downloads: (nullable) (element-type BerthDownload): of a run: one for each that was asked for
  * @exec_us: from the code's start to its end; microseconds, as are all below
  * @destroy_us: of a run: until its VM was gone
  * @total_us: all together
@@ -63,6 +89,10 @@ struct _BerthResult
   char *template_name;
   char *sandbox_id;
   BerthOrigin origin;
+  gboolean has_uploads;
+  guint upload_count;
+  guint64 upload_bytes;
+  GPtrArray *downloads;
   gint64 exec_us;
   gint64 destroy_us;
   gint64 total_us;
@@ -78,8 +108,9 @@ void berth_result_take_output (BerthResult *self, GBytes *stdout_bytes, GBytes *
  * stderr (and stdout_bytes, stderr_bytes where these strings could not say it all), exit_code
  * (absent, i.e. null, after a time-out without a status), timed_out, oom, stdout_truncated,
  * stderr_truncated, template, sandbox_id, warm_hit, start, timing {wait_ms, claim_ms, start_ms,
- * spawn_ms, connect_ms, exec_ms, destroy_ms, total_ms} as doubles, usage {cpu_ms, memory_peak_mb}
- */
+ * spawn_ms, connect_ms, exec_ms, destroy_ms, total_ms} as doubles, usage {cpu_ms, memory_peak_mb};
+ * of a run with files: uploads {count, bytes}, downloads [{path, count, bytes, and of one that is
+ * not whole code, the name of its error on D-Bus, and message}] */
 GVariant *berth_result_to_variant (const BerthResult *self);
 /* (transfer full): what berth_result_to_variant() told; a key that is missing or of another type is
  * left at its default */

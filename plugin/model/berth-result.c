@@ -24,6 +24,23 @@ start_word (const char *start)
   return start != NULL ? g_intern_string (start) : NULL;
 }
 
+BerthDownload *
+berth_download_new (const char *path)
+{
+  BerthDownload *self = g_new0 (BerthDownload, 1);
+
+  self->path = g_strdup (path);
+  return self;
+}
+
+void
+berth_download_free (BerthDownload *self)
+{
+  g_free (self->path);
+  g_clear_error (&self->error);
+  g_free (self);
+}
+
 /**
  * berth_result_new:
  *
@@ -52,6 +69,7 @@ berth_result_free (BerthResult *self)
   g_free (self->stderr_data);
   g_free (self->template_name);
   g_free (self->sandbox_id);
+  g_clear_pointer (&self->downloads, g_ptr_array_unref);
   g_free (self);
 }
 
@@ -77,6 +95,8 @@ berth_result_copy (const BerthResult *self)
   copy->stderr_data = g_strdup (self->stderr_data);
   copy->template_name = g_strdup (self->template_name);
   copy->sandbox_id = g_strdup (self->sandbox_id);
+  if (self->downloads != NULL)
+    g_ptr_array_ref (self->downloads);
   return copy;
 }
 
@@ -165,6 +185,41 @@ usage_to_variant (const BerthResult *self)
   return g_variant_builder_end (&builder);
 }
 
+static GVariant *
+download_to_variant (const BerthDownload *download)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  g_autofree char *code = NULL;
+
+  g_variant_builder_add (&builder, "{sv}", "path", g_variant_new_bytestring (download->path));
+  g_variant_builder_add (&builder, "{sv}", "count", g_variant_new_uint32 (download->count));
+  g_variant_builder_add (&builder, "{sv}", "bytes", g_variant_new_uint64 (download->bytes));
+  if (download->error != NULL)
+    {
+      code = g_dbus_error_encode_gerror (download->error);
+      add_string (&builder, "code", code);
+      add_string (&builder, "message", download->error->message);
+    }
+  return g_variant_builder_end (&builder);
+}
+
+static void
+add_files (GVariantBuilder *builder, const BerthResult *self)
+{
+  GVariantBuilder downloads = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
+
+  if (self->has_uploads)
+    g_variant_builder_add_parsed (builder, "{'uploads', <{'count': <%u>, 'bytes': <%t>}>}",
+                                  self->upload_count, self->upload_bytes);
+  for (guint i = 0; self->downloads != NULL && i < self->downloads->len; i++)
+    g_variant_builder_add_value (&downloads,
+                                 download_to_variant (g_ptr_array_index (self->downloads, i)));
+  if (self->downloads != NULL)
+    g_variant_builder_add (builder, "{sv}", "downloads", g_variant_builder_end (&downloads));
+  else
+    g_variant_builder_clear (&downloads);
+}
+
 /**
  * berth_result_to_variant:
  * @self: a result
@@ -193,6 +248,7 @@ berth_result_to_variant (const BerthResult *self)
   add_string (&builder, "start", self->origin.start);
   g_variant_builder_add (&builder, "{sv}", "timing", timing_to_variant (self));
   g_variant_builder_add (&builder, "{sv}", "usage", usage_to_variant (self));
+  add_files (&builder, self);
   return g_variant_builder_end (&builder);
 }
 
@@ -238,6 +294,52 @@ read_bytes (GVariant *dictionary, const char *key, const char *text)
   return text != NULL ? g_bytes_new (text, strlen (text)) : NULL;
 }
 
+/* (transfer full) (nullable): why a download is not whole */
+static GError *
+read_failure (GVariant *told)
+{
+  const char *code = NULL, *message = "";
+  GError *error;
+
+  if (!g_variant_lookup (told, "code", "&s", &code))
+    return NULL;
+  g_variant_lookup (told, "message", "&s", &message);
+  error = g_dbus_error_new_for_dbus_error (code, message);
+  g_dbus_error_strip_remote_error (error);
+  return error;
+}
+
+static void
+read_files (BerthResult *self, GVariant *dictionary)
+{
+  g_autoptr (GVariant) uploads
+      = g_variant_lookup_value (dictionary, "uploads", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) downloads
+      = g_variant_lookup_value (dictionary, "downloads", G_VARIANT_TYPE ("aa{sv}"));
+
+  self->has_uploads = uploads != NULL;
+  if (uploads != NULL)
+    {
+      g_variant_lookup (uploads, "count", "u", &self->upload_count);
+      g_variant_lookup (uploads, "bytes", "t", &self->upload_bytes);
+    }
+  if (downloads != NULL)
+    self->downloads = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_download_free);
+  for (gsize i = 0; downloads != NULL && i < g_variant_n_children (downloads); i++)
+    {
+      g_autoptr (GVariant) told = g_variant_get_child_value (downloads, i);
+      const char *path = "";
+      BerthDownload *download;
+
+      g_variant_lookup (told, "path", "^&ay", &path);
+      download = berth_download_new (path);
+      g_variant_lookup (told, "count", "u", &download->count);
+      g_variant_lookup (told, "bytes", "t", &download->bytes);
+      download->error = read_failure (told);
+      g_ptr_array_add (self->downloads, download);
+    }
+}
+
 BerthResult *
 berth_result_new_from_variant (GVariant *dictionary)
 {
@@ -261,6 +363,7 @@ berth_result_new_from_variant (GVariant *dictionary)
   g_variant_lookup (dictionary, "start", "&s", &start);
   self->origin.start = start_word (start);
   read_timing (self, dictionary);
+  read_files (self, dictionary);
   return self;
 }
 
