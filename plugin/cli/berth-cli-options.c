@@ -61,6 +61,28 @@ add_image_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
   add_entries (all, takes, BERTH_TAKES_IMAGE, image);
 }
 
+static void
+add_run_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
+{
+  const GOptionEntry run[] = {
+    { "upload", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->uploads,
+      "A file or folder for the program, before it starts; may be repeated. LOCAL may have colons, "
+      "GUEST has none",
+      "LOCAL:GUEST" },
+    { "download", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->downloads,
+      "A file or folder of the program's, after it ended, however it ended; may be repeated. LOCAL "
+      "may have colons, GUEST has none",
+      "GUEST[:LOCAL]" },
+    { "boot-log", 0, 0, G_OPTION_ARG_NONE, &self->boot_log,
+      "The VM's console on stderr while it boots; a warm VM or a clone does not boot", NULL },
+    { "wait-gone", 0, 0, G_OPTION_ARG_NONE, &self->wait_gone,
+      "End after the VM is gone, not when the program's end is known", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  add_entries (all, takes, BERTH_TAKES_CARRY, run);
+}
+
 /**
  * berth_option_values_make_entries:
  * @self: where the values go
@@ -91,21 +113,6 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   const GOptionEntry files[] = {
     { "max-size", 0, 0, G_OPTION_ARG_FILENAME, &self->max_size,
       "Refuse a file of more than this many MiB (default 500)", "MB" },
-    G_OPTION_ENTRY_NULL,
-  };
-  const GOptionEntry carry[] = {
-    { "upload", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->uploads,
-      "A file or folder for the program, before it starts; may be repeated. LOCAL may have colons, "
-      "GUEST has none",
-      "LOCAL:GUEST" },
-    { "download", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->downloads,
-      "A file or folder of the program's, after it ended, however it ended; may be repeated. LOCAL "
-      "may have colons, GUEST has none",
-      "GUEST[:LOCAL]" },
-    { "boot-log", 0, 0, G_OPTION_ARG_NONE, &self->boot_log,
-      "The VM's console on stderr while it boots; a warm VM or a clone does not boot", NULL },
-    { "wait-gone", 0, 0, G_OPTION_ARG_NONE, &self->wait_gone,
-      "End after the VM is gone, not when the program's end is known", NULL },
     G_OPTION_ENTRY_NULL,
   };
   const GOptionEntry rounds[] = {
@@ -139,7 +146,7 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   if ((help->takes & BERTH_TAKES_EXEC) != 0)
     add_options (all, BERTH_OPTION_SET_EXEC, self);
   add_entries (all, help->takes, BERTH_TAKES_EXEC, input);
-  add_entries (all, help->takes, BERTH_TAKES_CARRY, carry);
+  add_run_entries (all, help->takes, self);
   add_entries (all, help->takes, BERTH_TAKES_FILES, files);
   add_image_entries (all, help->takes, self);
   if ((help->takes & quiet_takes) != 0)

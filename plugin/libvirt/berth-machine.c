@@ -475,6 +475,16 @@ berth_machine_identify (BerthMachine *self, GTask *task)
                               g_task_get_cancellable (task), identified_cb, task);
 }
 
+static void clock_set_cb (GObject *source, GAsyncResult *result, gpointer user_data);
+
+/* No name: it has its identity, and takes nothing but the time. */
+static void
+machine_tell_time (BerthMachine *self)
+{
+  berth_guest_identify_async (self->agent, "", FALSE, IDENTITY_TIMEOUT_MS, NULL, clock_set_cb,
+                              g_object_ref (self));
+}
+
 static void
 clock_set_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -485,8 +495,7 @@ clock_set_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
   if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
       && ++self->clock_attempts < IDENTITY_ATTEMPTS && self->agent != NULL)
-    berth_guest_identify_async (self->agent, "", FALSE, IDENTITY_TIMEOUT_MS, NULL, clock_set_cb,
-                                g_object_ref (self));
+    machine_tell_time (self);
   else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED)) /* it has ended since */
     g_warning ("%s: its clock may be behind, for it was paused: %s", self->name, error->message);
 }
@@ -497,8 +506,7 @@ berth_machine_set_clock (BerthMachine *self, gboolean was_paused)
   if (self->agent == NULL || (!was_paused && !berth_guest_takes_clock (self->agent)))
     return;
   self->clock_attempts = 0;
-  berth_guest_identify_async (self->agent, "", FALSE, IDENTITY_TIMEOUT_MS, NULL, clock_set_cb,
-                              g_object_ref (self));
+  machine_tell_time (self);
 }
 
 /* ---- what follows the greeting, by how it was started ---- */
