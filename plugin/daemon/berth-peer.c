@@ -248,7 +248,7 @@ untold_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autofree char *id = user_data;
   g_autoptr (GError) error = NULL;
 
-  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, NULL, &error))
+  if (!berth_manager_destroy_sandbox_finish (BERTH_MANAGER (source), result, NULL, &error))
     g_warning ("sandbox %s, whose caller went away: %s", id, error->message);
 }
 
@@ -268,7 +268,8 @@ create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (Call) call = user_data;
   g_autoptr (GError) error = NULL;
-  g_autofree char *id = berth_manager_create_vm_finish (BERTH_MANAGER (source), result, &error);
+  g_autofree char *id
+      = berth_manager_create_sandbox_finish (BERTH_MANAGER (source), result, &error);
   gboolean is_gone;
 
   if (id == NULL)
@@ -283,8 +284,8 @@ create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!is_gone)
     return;
   g_message ("sandbox %s is destroyed: its caller went away before it was told", id);
-  berth_manager_destroy_vm_async (call->peer->manager, id, 0, NULL, untold_destroyed_cb,
-                                  g_strdup (id));
+  berth_manager_destroy_sandbox_async (call->peer->manager, id, 0, NULL, untold_destroyed_cb,
+                                       g_strdup (id));
 }
 
 static gboolean
@@ -304,9 +305,9 @@ handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUni
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   call->is_attached = options->sandbox.ends_with_caller;
-  berth_manager_create_vm_async (self->manager, &options->sandbox,
-                                 berth_peer_calls_add (self->calls, invocation), create_cb,
-                                 g_steal_pointer (&call));
+  berth_manager_create_sandbox_async (self->manager, &options->sandbox,
+                                      berth_peer_calls_add (self->calls, invocation), create_cb,
+                                      g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -318,7 +319,7 @@ destroy_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autofree char *was_gone = NULL;
   GVariantDict info;
 
-  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, &was_gone, &error))
+  if (!berth_manager_destroy_sandbox_finish (BERTH_MANAGER (source), result, &was_gone, &error))
     {
       call_fail (call, error);
       return;
@@ -350,8 +351,8 @@ handle_destroy (BerthDBusManager *object, GDBusMethodInvocation *invocation, con
     {
       berth_peer_calls_add (self->calls, invocation);
       forget_attached (self, id);
-      berth_manager_destroy_vm_async (self->manager, id, berth_peer_get_acting_uid (self), NULL,
-                                      destroy_cb, g_steal_pointer (&call));
+      berth_manager_destroy_sandbox_async (self->manager, id, berth_peer_get_acting_uid (self),
+                                           NULL, destroy_cb, g_steal_pointer (&call));
     }
   else
     call_fail (call, error);
@@ -487,7 +488,7 @@ detached_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autofree char *id = user_data;
   g_autoptr (GError) error = NULL;
 
-  if (!berth_manager_destroy_vm_finish (BERTH_MANAGER (source), result, NULL, &error)
+  if (!berth_manager_destroy_sandbox_finish (BERTH_MANAGER (source), result, NULL, &error)
       && !g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     g_warning ("sandbox %s, whose connection ended: %s", id, error->message);
 }
@@ -499,7 +500,7 @@ end_attached (BerthPeer *self)
     {
       const char *id = g_ptr_array_index (self->attached, i);
 
-      berth_manager_destroy_vm_async (self->manager, id, 0, NULL, detached_cb, g_strdup (id));
+      berth_manager_destroy_sandbox_async (self->manager, id, 0, NULL, detached_cb, g_strdup (id));
     }
   g_ptr_array_set_size (self->attached, 0);
 }

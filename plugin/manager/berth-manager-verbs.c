@@ -251,16 +251,16 @@ manager_create_finish (BerthManager *self, GAsyncResult *result, GError **error)
 }
 
 void
-berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *options,
-                               GCancellable *cancellable, GAsyncReadyCallback callback,
-                               gpointer user_data)
+berth_manager_create_sandbox_async (BerthManager *self, const BerthSandboxOptions *options,
+                                    GCancellable *cancellable, GAsyncReadyCallback callback,
+                                    gpointer user_data)
 {
   manager_create_async (self, options, !options->ends_with_caller, cancellable, callback,
                         user_data);
 }
 
 char *
-berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result, GError **error)
+berth_manager_create_sandbox_finish (BerthManager *self, GAsyncResult *result, GError **error)
 {
   g_autoptr (Created) created = NULL;
 
@@ -393,15 +393,15 @@ find_and_bury (BerthManager *self, const char *id, guint32 uid, DestroyCall *cal
 }
 
 void
-berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
-                                GCancellable *cancellable, GAsyncReadyCallback callback,
-                                gpointer user_data)
+berth_manager_destroy_sandbox_async (BerthManager *self, const char *id, guint32 uid,
+                                     GCancellable *cancellable, GAsyncReadyCallback callback,
+                                     gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr (GError) error = NULL;
   DestroyCall *call = g_new0 (DestroyCall, 1);
 
-  g_task_set_source_tag (task, berth_manager_destroy_vm_async);
+  g_task_set_source_tag (task, berth_manager_destroy_sandbox_async);
   g_task_set_task_data (task, call, destroy_call_free);
   if (!find_ended (self, id, uid, call) && !find_and_bury (self, id, uid, call, &error))
     g_task_return_error (task, g_steal_pointer (&error));
@@ -413,8 +413,8 @@ berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
 }
 
 gboolean
-berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result, char **out_was_gone,
-                                 GError **error)
+berth_manager_destroy_sandbox_finish (BerthManager *self, GAsyncResult *result, char **out_was_gone,
+                                      GError **error)
 {
   DestroyCall *call;
 

@@ -33,11 +33,11 @@ BERTH_AVAILABLE gboolean berth_manager_reload (BerthManager *self, const BerthCo
 
 /* A sandbox: waits at capacity. Returns its id, (transfer full). */
 BERTH_AVAILABLE void
-berth_manager_create_vm_async (BerthManager *self, const BerthSandboxOptions *options,
-                               GCancellable *cancellable, GAsyncReadyCallback callback,
-                               gpointer user_data);
+berth_manager_create_sandbox_async (BerthManager *self, const BerthSandboxOptions *options,
+                                    GCancellable *cancellable, GAsyncReadyCallback callback,
+                                    gpointer user_data);
 BERTH_AVAILABLE char *
-berth_manager_create_vm_finish (BerthManager *self, GAsyncResult *result, GError **error);
+berth_manager_create_sandbox_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
 /* Runs code in a sandbox; takes over @exec. Execs of one sandbox run one at a time in the order
  * asked. @uid must own it (0 may do all). Cancelling ends the program. */
@@ -60,11 +60,12 @@ berth_manager_file_finish (BerthManager *self, GAsyncResult *result, GError **er
  * or on its way, is no error as long as it is remembered: @out_was_gone then says why it ended
  * ((transfer full) (nullable) (optional)). */
 BERTH_AVAILABLE void
-berth_manager_destroy_vm_async (BerthManager *self, const char *id, guint32 uid,
-                                GCancellable *cancellable, GAsyncReadyCallback callback,
-                                gpointer user_data);
-BERTH_AVAILABLE gboolean berth_manager_destroy_vm_finish (BerthManager *self, GAsyncResult *result,
-                                                          char **out_was_gone, GError **error);
+berth_manager_destroy_sandbox_async (BerthManager *self, const char *id, guint32 uid,
+                                     GCancellable *cancellable, GAsyncReadyCallback callback,
+                                     gpointer user_data);
+BERTH_AVAILABLE gboolean berth_manager_destroy_sandbox_finish (BerthManager *self,
+                                                               GAsyncResult *result,
+                                                               char **out_was_gone, GError **error);
 
 /* create, exec, destroy in one; takes over @exec. Answers when the program's end is known; its VM
  * ends behind that, holding its slot until it is gone, unless @options->waits_gone. */

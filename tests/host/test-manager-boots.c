@@ -69,9 +69,9 @@ create (World *world, const BerthSandboxOptions *options, GError **error)
 {
   g_autoptr (GAsyncResult) result = NULL;
 
-  berth_manager_create_vm_async (world->manager, options, NULL, result_cb, world);
+  berth_manager_create_sandbox_async (world->manager, options, NULL, result_cb, world);
   result = wait_for_result (world);
-  return berth_manager_create_vm_finish (world->manager, result, error);
+  return berth_manager_create_sandbox_finish (world->manager, result, error);
 }
 
 /* another size than the template's: it boots, whatever snapshots there are */
@@ -85,9 +85,9 @@ boot (World *world)
 
   if (id == NULL)
     return FALSE;
-  berth_manager_destroy_vm_async (world->manager, id, 0, NULL, result_cb, world);
+  berth_manager_destroy_sandbox_async (world->manager, id, 0, NULL, result_cb, world);
   result = wait_for_result (world);
-  g_assert_true (berth_manager_destroy_vm_finish (world->manager, result, NULL, NULL));
+  g_assert_true (berth_manager_destroy_sandbox_finish (world->manager, result, NULL, NULL));
   return TRUE;
 }
 

@@ -107,9 +107,9 @@ world_create (World *world, const BerthSandboxOptions *options, GError **error)
 {
   g_autoptr (GAsyncResult) result = NULL;
 
-  berth_manager_create_vm_async (world->manager, options, NULL, world_result_cb, world);
+  berth_manager_create_sandbox_async (world->manager, options, NULL, world_result_cb, world);
   result = world_wait (world);
-  return berth_manager_create_vm_finish (world->manager, result, error);
+  return berth_manager_create_sandbox_finish (world->manager, result, error);
 }
 
 BerthResult *
@@ -128,9 +128,9 @@ world_destroy (World *world, const char *id, guint32 uid, char **out_was_gone, G
 {
   g_autoptr (GAsyncResult) result = NULL;
 
-  berth_manager_destroy_vm_async (world->manager, id, uid, NULL, world_result_cb, world);
+  berth_manager_destroy_sandbox_async (world->manager, id, uid, NULL, world_result_cb, world);
   result = world_wait (world);
-  return berth_manager_destroy_vm_finish (world->manager, result, out_was_gone, error);
+  return berth_manager_destroy_sandbox_finish (world->manager, result, out_was_gone, error);
 }
 
 BerthResult *
