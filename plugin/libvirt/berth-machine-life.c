@@ -7,65 +7,8 @@
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 #include "plugin/base/berth-source.h"
-#include "plugin/host/berth-purpose.h"
-
-/* A short program is over by then; an administrator who looks has not blinked yet. */
-#define RUN_MARK_DELAY_MS 250u
 
 /* ---- claim ---- */
-
-static void
-mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  BerthMachine *self = source;
-  BerthMark *mark = task_data;
-  g_autofree char *xml = berth_mark_to_metadata (mark);
-  g_autofree char *title = berth_mark_to_title (mark);
-  g_autoptr (GError) error = NULL;
-  g_auto (virConnectPtr) connection
-      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
-
-  /* a VM that has gone again meanwhile needs no mark */
-  if (connection == NULL || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
-    g_message ("%s: %s", self->name, error->message);
-  g_task_return_boolean (task, TRUE);
-}
-
-static void
-machine_update_mark (BerthMachine *self)
-{
-  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
-
-  g_task_set_task_data (task, berth_machine_make_mark (self), (GDestroyNotify)berth_mark_free);
-  berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, mark_job);
-}
-
-static gboolean
-mark_later_cb (gpointer user_data)
-{
-  BerthMachine *self = user_data;
-
-  g_clear_pointer (&self->mark_source, g_source_unref);
-  machine_update_mark (self);
-  return G_SOURCE_REMOVE;
-}
-
-/* The mark of a session is what finds it again after a crash; that of a run is for who looks, and
- * most runs are over before anybody could: libvirt's work for it would only slow them down. */
-static void
-machine_update_mark_in_time (BerthMachine *self)
-{
-  g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
-
-  if (request == NULL || berth_purpose_of (request)->is_session)
-    {
-      machine_update_mark (self);
-      return;
-    }
-  self->mark_source = g_timeout_source_new (RUN_MARK_DELAY_MS);
-  g_source_set_callback (self->mark_source, mark_later_cb, self, NULL);
-  g_source_attach (self->mark_source, g_main_context_get_thread_default ());
-}
 
 static void
 resume_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
@@ -106,7 +49,7 @@ claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  machine_update_mark_in_time (BERTH_MACHINE (source));
+  berth_machine_update_mark (BERTH_MACHINE (source));
   g_task_return_boolean (task, TRUE);
 }
 

@@ -8,11 +8,7 @@
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 #include "plugin/base/berth-source.h"
-#include "plugin/host/berth-purpose.h"
 
-/* An agent that has greeted us answers within milliseconds; on a busy host under TCG within a
- * second (measured: 0.65 ms idle, design.md). */
-#define IDENTITY_TIMEOUT_MS 10000u
 /* A clone's agent was there when its snapshot was made: it answers as soon as it runs. */
 #define CLONE_TIMEOUT_MS 10000u
 /* How often a guest may be too slow with taking the time before it is given up. */
@@ -174,125 +170,6 @@ start_free (Start *start)
   g_free (start);
 }
 
-static const char *
-state_of (BerthRequest *request)
-{
-  if (request == NULL)
-    return BERTH_MARK_STATE_WARM;
-  if (berth_purpose_of (request)->snapshot_name != NULL)
-    return BERTH_MARK_STATE_SNAPSHOT;
-  return berth_purpose_of (request)->is_session ? BERTH_MARK_STATE_SESSION : BERTH_MARK_STATE_RUN;
-}
-
-BerthMark *
-berth_machine_make_mark (BerthMachine *self)
-{
-  g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
-  BerthMark *mark = g_new0 (BerthMark, 1);
-
-  mark->instance = g_strdup (self->instance);
-  mark->id = g_strdup (berth_vm_get_id (self->vm));
-  mark->template_name = g_strdup (berth_vm_get_template (self->vm));
-  mark->language = g_strdup (self->language);
-  mark->state = g_strdup (state_of (request));
-  mark->snapshot
-      = self->snapshot != NULL ? g_strdup (berth_snapshot_get_key (self->snapshot)) : NULL;
-  mark->tenant = request != NULL ? g_strdup (request->tenant) : NULL;
-  mark->task = request != NULL ? g_strdup (request->task) : NULL;
-  mark->uid = request != NULL ? request->uid : G_MAXUINT32;
-  mark->idle_timeout_ms = berth_purpose_of (request)->idle_timeout_ms;
-  mark->created = self->created;
-  return mark;
-}
-
-static gboolean
-is_clone (BerthMachine *self)
-{
-  return self->how == BERTH_MACHINE_CLONE || self->how == BERTH_MACHINE_WARM;
-}
-
-/* (transfer full) (nullable): only who asked for a VM and gets one that boots has a boot to see */
-static GOutputStream *
-machine_ref_boot_log (BerthMachine *self)
-{
-  g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
-  GOutputStream *boot_log = berth_purpose_of (request)->boot_log;
-
-  if (self->how != BERTH_MACHINE_COLD || self->is_adopted || boot_log == NULL)
-    return NULL;
-  return g_object_ref (boot_log);
-}
-
-/* The state of a snapshot goes into the hardware that it was recorded on, and into no other. */
-static gboolean
-machine_match_hardware (BerthMachine *self, const BerthDomainParams *params, GError **error)
-{
-  g_autofree char *hardware = berth_template_dup_hardware (self->template, params, error);
-
-  if (hardware == NULL)
-    return FALSE;
-  if (is_clone (self))
-    return berth_snapshot_check_hardware (self->snapshot, hardware, error);
-  berth_snapshot_set_hardware (self->snapshot, hardware);
-  return TRUE;
-}
-
-static char *
-machine_make_xml (BerthMachine *self, Start *start, GError **error)
-{
-  g_auto (GStrv) layers
-      = berth_images_dup_layers (start->images, berth_template_get_layers (self->template), error);
-  /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write
-   * them */
-  g_autofree char *dac_label = berth_connection_dup_dac_label (self->connection);
-  g_auto (GStrv) unwanted = berth_connection_dup_unwanted_features (self->connection);
-  g_autofree char *uri = berth_connection_dup_uri (self->connection);
-  g_autofree char *console_log = berth_console_dup_log_path (uri, self->name);
-  g_autoptr (GOutputStream) boot_log = machine_ref_boot_log (self);
-  const BerthConnectionLimits limits = berth_connection_get_limits (self->connection);
-  BerthDomainParams params = {
-    .mark = start->mark,
-    .name = self->name,
-    .uuid = self->uuid,
-    .memory_mb = berth_vm_get_memory_mb (self->vm),
-    .vcpus = berth_vm_get_vcpus (self->vm),
-    .kernel = berth_images_get_kernel (start->images),
-    .initramfs = berth_images_get_initramfs (start->images),
-    .domain_type = berth_connection_get_domain_type (self->connection),
-    .dac_label = dac_label,
-    .limit_cpu = (limits & BERTH_CONNECTION_LIMITS_CPU) != 0,
-    .layers = (const char *const *)layers,
-    /* a boot that fails tells why; a clone has booted already */
-    .console_log = is_clone (self) ? NULL : console_log,
-    .loud_boot = boot_log != NULL,
-    .unwanted_features = (const char *const *)unwanted,
-    .skip_cpu_probe
-    = berth_template_wants_skip_cpu_probe (berth_connection_get_libvirt_version (self->connection)),
-  };
-
-  if (layers == NULL)
-    return NULL;
-  if (self->snapshot != NULL)
-    {
-      params.ram_file = berth_snapshot_get_ram_path (self->snapshot);
-      params.ram_private = is_clone (self);
-      params.ram_read_only = berth_connection_has_read_only_ram (self->connection);
-      params.incoming = is_clone (self);
-      if (!machine_match_hardware (self, &params, error))
-        return NULL;
-    }
-  return berth_template_instantiate (self->template, &params, error);
-}
-
-char *
-berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error)
-{
-  g_autoptr (BerthMark) mark = berth_machine_make_mark (self);
-  Start start = { .mark = mark, .images = images };
-
-  return machine_make_xml (self, &start, error);
-}
-
 /* Brings the snapshot's device state into a domain that was started for it, and lets it run. */
 static gboolean
 wake_clone (BerthMachine *self, virConnectPtr connection, GError **error)
@@ -338,7 +215,7 @@ machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *
 {
   g_autofree char *shape
       = g_strdup_printf ("%s %d", berth_template_get_digest (self->template), self->how);
-  guint flags = is_clone (self) ? BERTH_DOMAIN_START_PAUSED : 0;
+  guint flags = berth_machine_is_clone (self) ? BERTH_DOMAIN_START_PAUSED : 0;
 
   if (berth_connection_knows_shape (self->connection, shape))
     flags |= BERTH_DOMAIN_START_KNOWN;
@@ -378,10 +255,10 @@ create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GErr
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "a domain %s exists", self->name);
       return FALSE;
     }
-  xml = machine_make_xml (self, start, error);
+  xml = berth_machine_make_xml (self, start->mark, start->images, error);
   if (xml == NULL || !machine_start_domain (self, connection, xml, &live_xml, error))
     return FALSE;
-  if (is_clone (self) && !wake_clone (self, connection, error))
+  if (berth_machine_is_clone (self) && !wake_clone (self, connection, error))
     return FALSE;
   return machine_connect (self, connection, live_xml, start, error);
 }
@@ -395,7 +272,8 @@ adopt_domain (BerthMachine *self, Start *start, GError **error)
       = connection != NULL ? berth_domain_dup_live_xml (connection, self->uuid, error) : NULL;
 
   return live_xml != NULL
-         && (!is_clone (self) || berth_domain_set_paused (connection, self->uuid, FALSE, error))
+         && (!berth_machine_is_clone (self)
+             || berth_domain_set_paused (connection, self->uuid, FALSE, error))
          && machine_connect (self, connection, live_xml, start, error);
 }
 
@@ -415,7 +293,7 @@ create_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
 static gboolean
 machine_boots (BerthMachine *self)
 {
-  return !is_clone (self) && !self->is_adopted;
+  return !berth_machine_is_clone (self) && !self->is_adopted;
 }
 
 /* Says which VM it was, and what it said last. */
@@ -471,7 +349,7 @@ identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 void
 berth_machine_identify (BerthMachine *self, GTask *task)
 {
-  berth_guest_identify_async (self->agent, self->name, FALSE, IDENTITY_TIMEOUT_MS,
+  berth_guest_identify_async (self->agent, self->name, FALSE, BERTH_MACHINE_IDENTITY_TIMEOUT_MS,
                               g_task_get_cancellable (task), identified_cb, task);
 }
 
@@ -481,8 +359,8 @@ static void clock_set_cb (GObject *source, GAsyncResult *result, gpointer user_d
 static void
 machine_tell_time (BerthMachine *self)
 {
-  berth_guest_identify_async (self->agent, "", FALSE, IDENTITY_TIMEOUT_MS, NULL, clock_set_cb,
-                              g_object_ref (self));
+  berth_guest_identify_async (self->agent, "", FALSE, BERTH_MACHINE_IDENTITY_TIMEOUT_MS, NULL,
+                              clock_set_cb, g_object_ref (self));
 }
 
 static void
@@ -512,99 +390,6 @@ berth_machine_set_clock (BerthMachine *self, gboolean was_paused)
 /* ---- what follows the greeting, by how it was started ---- */
 
 static void
-paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
-{
-  BerthMachine *self = source;
-  g_autoptr (GError) error = NULL;
-  g_auto (virConnectPtr) connection
-      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, &error);
-
-  if (connection != NULL && berth_domain_set_paused (connection, self->uuid, TRUE, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    berth_machine_return_start_error (task, "the clone can't be paused", g_steal_pointer (&error));
-}
-
-static void machine_run_rehearsal (BerthMachine *self, GTask *task);
-
-static void
-machine_pause (BerthMachine *self, GTask *task)
-{
-  g_autoptr (GTask) owned = task;
-
-  berth_connection_run (self->connection, BERTH_CONNECTION_START, owned, paused_job);
-}
-
-static void
-rehearsed_identity_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-  BerthMachine *self = g_task_get_source_object (task);
-  GError *error = NULL;
-
-  if (!berth_guest_identify_finish (BERTH_GUEST (source), result, NULL, &error))
-    berth_machine_return_start_error (task, "the guest did not take its identity", error);
-  else if (self->rehearsals > 0)
-    machine_run_rehearsal (self, g_steal_pointer (&task));
-  else
-    machine_pause (self, g_steal_pointer (&task));
-}
-
-static void
-machine_rehearse_identity (BerthMachine *self, GTask *task)
-{
-  berth_guest_identify_async (self->agent, self->name, TRUE, IDENTITY_TIMEOUT_MS,
-                              g_task_get_cancellable (task), rehearsed_identity_cb, task);
-}
-
-/* The interpreter that has rehearsed is the one that its owner gets, where one stands by; any other
- * is started for each. */
-static gboolean
-machine_rehearses_in_session (BerthMachine *self)
-{
-  const BerthLanguageRow *row = berth_language_find (self->language);
-
-  return row != NULL && row->has_hook && !berth_template_is_fresh (self->template);
-}
-
-static void
-rehearsal_done_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-  BerthMachine *self = g_task_get_source_object (task);
-  GError *error = NULL;
-  g_autoptr (BerthResult) result
-      = berth_guest_exec_finish (BERTH_GUEST (source), async_result, &error);
-
-  if (result == NULL)
-    berth_machine_return_start_error (task, "the guest does not run code", error);
-  else if (result->exit_code != 0)
-    berth_machine_return_start_error (task, "the guest does not run code",
-                                      g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                                                   "a rehearsal ended with status %d: %s",
-                                                   result->exit_code, result->stderr_data));
-  else if (--self->rehearsals > 0)
-    machine_run_rehearsal (self, g_steal_pointer (&task));
-  else
-    machine_pause (self, g_steal_pointer (&task));
-}
-
-/* An exec whose output nobody reads: what the emulator or the CPU would do at the first one is done
- * then (under TCG a first exec takes 85 to 120 ms, a second one 0.7 ms: design.md). */
-static void
-machine_run_rehearsal (BerthMachine *self, GTask *task)
-{
-  BerthLanguage number = berth_language_from_name (self->language);
-  const char *code = berth_language_get (number)->print;
-  g_autoptr (GBytes) bytes = g_bytes_new_static (code, strlen (code));
-  BerthExec *exec = berth_exec_new (bytes);
-
-  exec->keeps_state = exec->is_rehearsal = machine_rehearses_in_session (self);
-  berth_guest_exec_async (self->agent, exec, number, g_task_get_cancellable (task),
-                          rehearsal_done_cb, task);
-}
-
-static void
 loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
@@ -614,7 +399,7 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!berth_guest_ready_finish (BERTH_GUEST (source), result, &error))
     berth_machine_return_start_error (task, "the guest's interpreter did not come up", error);
   else
-    machine_rehearse_identity (self, g_steal_pointer (&task));
+    berth_machine_rehearse (self, g_steal_pointer (&task));
 }
 
 /* An adopted one is what it was; a warm one shows that it works, and is paused again. */
@@ -636,7 +421,7 @@ machine_take_up (BerthMachine *self, GTask *task)
   else
     {
       self->rehearsals = 0;
-      machine_rehearse_identity (self, task);
+      berth_machine_rehearse (self, task);
     }
 }
 
@@ -676,7 +461,7 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 machine_follow_boot (BerthMachine *self)
 {
-  g_autoptr (GOutputStream) boot_log = machine_ref_boot_log (self);
+  g_autoptr (GOutputStream) boot_log = berth_machine_ref_boot_log (self);
 
   if (boot_log != NULL && self->console_path != NULL)
     self->boot_log = berth_boot_log_new (self->console_path, boot_log);
@@ -711,8 +496,8 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   timeout_ms = machine_boots (self) ? berth_template_get_boot_timeout_s (self->template) * 1000
                                     : CLONE_TIMEOUT_MS;
   /* a session goes on with what it does, and a clone keeps the interpreter that has rehearsed */
-  berth_guest_hello_async (self->agent, !self->is_adopted && !is_clone (self), timeout_ms,
-                           cancellable, greeted_cb, g_steal_pointer (&task));
+  berth_guest_hello_async (self->agent, !self->is_adopted && !berth_machine_is_clone (self),
+                           timeout_ms, cancellable, greeted_cb, g_steal_pointer (&task));
 }
 
 void

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides what goes into a machine's domain XML beside its template. */
+#include "berth-machine-private.h"
+
+#include "berth-console.h"
+#include "plugin/host/berth-purpose.h"
+
+gboolean
+berth_machine_is_clone (BerthMachine *self)
+{
+  return self->how == BERTH_MACHINE_CLONE || self->how == BERTH_MACHINE_WARM;
+}
+
+/* Only who asked for a VM and gets one that boots has a boot to see. */
+GOutputStream *
+berth_machine_ref_boot_log (BerthMachine *self)
+{
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
+  GOutputStream *boot_log = berth_purpose_of (request)->boot_log;
+
+  if (self->how != BERTH_MACHINE_COLD || self->is_adopted || boot_log == NULL)
+    return NULL;
+  return g_object_ref (boot_log);
+}
+
+/* The state of a snapshot goes into the hardware that it was recorded on, and into no other. */
+static gboolean
+machine_match_hardware (BerthMachine *self, const BerthDomainParams *params, GError **error)
+{
+  g_autofree char *hardware = berth_template_dup_hardware (self->template, params, error);
+
+  if (hardware == NULL)
+    return FALSE;
+  if (berth_machine_is_clone (self))
+    return berth_snapshot_check_hardware (self->snapshot, hardware, error);
+  berth_snapshot_set_hardware (self->snapshot, hardware);
+  return TRUE;
+}
+
+char *
+berth_machine_make_xml (BerthMachine *self, const BerthMark *mark, BerthImages *images,
+                        GError **error)
+{
+  g_auto (GStrv) layers
+      = berth_images_dup_layers (images, berth_template_get_layers (self->template), error);
+  /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write
+   * them */
+  g_autofree char *dac_label = berth_connection_dup_dac_label (self->connection);
+  g_auto (GStrv) unwanted = berth_connection_dup_unwanted_features (self->connection);
+  g_autofree char *uri = berth_connection_dup_uri (self->connection);
+  g_autofree char *console_log = berth_console_dup_log_path (uri, self->name);
+  g_autoptr (GOutputStream) boot_log = berth_machine_ref_boot_log (self);
+  const BerthConnectionLimits limits = berth_connection_get_limits (self->connection);
+  BerthDomainParams params = {
+    .mark = mark,
+    .name = self->name,
+    .uuid = self->uuid,
+    .memory_mb = berth_vm_get_memory_mb (self->vm),
+    .vcpus = berth_vm_get_vcpus (self->vm),
+    .kernel = berth_images_get_kernel (images),
+    .initramfs = berth_images_get_initramfs (images),
+    .domain_type = berth_connection_get_domain_type (self->connection),
+    .dac_label = dac_label,
+    .limit_cpu = (limits & BERTH_CONNECTION_LIMITS_CPU) != 0,
+    .layers = (const char *const *)layers,
+    /* a boot that fails tells why; a clone has booted already */
+    .console_log = berth_machine_is_clone (self) ? NULL : console_log,
+    .loud_boot = boot_log != NULL,
+    .unwanted_features = (const char *const *)unwanted,
+    .skip_cpu_probe
+    = berth_template_wants_skip_cpu_probe (berth_connection_get_libvirt_version (self->connection)),
+  };
+
+  if (layers == NULL)
+    return NULL;
+  if (self->snapshot != NULL)
+    {
+      params.ram_file = berth_snapshot_get_ram_path (self->snapshot);
+      params.ram_private = berth_machine_is_clone (self);
+      params.ram_read_only = berth_connection_has_read_only_ram (self->connection);
+      params.incoming = berth_machine_is_clone (self);
+      if (!machine_match_hardware (self, &params, error))
+        return NULL;
+    }
+  return berth_template_instantiate (self->template, &params, error);
+}
+
+char *
+berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error)
+{
+  g_autoptr (BerthMark) mark = berth_machine_make_mark (self);
+
+  return berth_machine_make_xml (self, mark, images, error);
+}
