@@ -392,6 +392,17 @@ attempt("clock's pace", call, 159, ctypes.create_string_buffer(b"\\x02", 256))
       "clock's pace": "EPERM"})
 
 
+def test_network_tools():
+    same(shell().tell("""
+ip -json address show | jq -r '.[] | .ifname, (.addr_info[] | .local)'
+nc -lU ./socket >got & listener=$!
+until [ -S ./socket ]; do sleep 0.05; done
+printf 'over a socket' | nc -NU ./socket
+wait $listener; cat got; rm got ./socket
+ip link set lo down 2>/dev/null || echo; ip -brief link show lo | cut -d ' ' -f 1
+"""), "lo\n127.0.0.1\n::1\nover a socket\nlo\n")
+
+
 def test_shell_reaches_nothing():
     same(shell().tell("""
 for command in 'kill -9 1' 'kill -0 1' 'cat /proc/1/cmdline' 'dmesg' 'cat /dev/kmsg' 'insmod x.ko' \

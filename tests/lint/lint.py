@@ -23,7 +23,7 @@ FUNCTION_LINES = 80
 FILE_LINES = 800
 NESTING = 4
 CODE = ("agent", "pool", "plugin", "tests")
-SCRIPTS = ("setup", "try", "check", ".ci/run", "images/build", "images/pack")
+SCRIPTS = ("setup", "try", "check", ".ci/run", "images/build", "images/pack", "images/npm")
 # The rules for code that runs in berthd: the agent ends its own processes, tests abort.
 DAEMON = ("pool/", "plugin/")
 

@@ -13,7 +13,7 @@ import tempfile
 BUILD, PREFIX = sys.argv[1:3]
 WANTED = ("bin/berth", "sbin/berthd", "libexec/berth/berth-agent", "libexec/berth/berthd-stop",
           "libexec/berth/berthd-clear", "share/berth/images/build", "share/berth/images/pack",
-          "share/berth/images/layers/base", "share/berth/agent/runners/javascript.js", "lib/systemd/system/berthd.socket",
+          "share/berth/images/npm",          "share/berth/images/layers/base", "share/berth/agent/runners/javascript.js", "lib/systemd/system/berthd.socket",
           "lib/systemd/system/berthd.service", "lib/systemd/user/berthd.socket",
           "lib/systemd/user/berthd.service", "lib/sysusers.d/berth.conf", "lib/tmpfiles.d/berth.conf",
           "share/berth/templates/python.xml", "share/berth/templates/javascript.xml",
