@@ -3,13 +3,14 @@
 #pragma once
 
 #include "plugin/cli/berth-cli-transfer.h"
+#include "plugin/model/berth-limits.h"
 
 G_BEGIN_DECLS
 
 /* What one verb carries at most, whatever the guest lists */
-#define BERTH_COPY_TREE_DEPTH_MAX 128u
-#define BERTH_COPY_TREE_ENTRIES_MAX 100000u
-#define BERTH_COPY_TREE_FILES_FACTOR 8u /* all files of a folder together, in the size of one */
+#define BERTH_COPY_TREE_DEPTH_MAX BERTH_LIMIT_RUN_DEPTH
+#define BERTH_COPY_TREE_ENTRIES_MAX BERTH_LIMIT_RUN_ENTRIES
+#define BERTH_COPY_TREE_FILES_FACTOR BERTH_LIMIT_RUN_FILES_FACTOR
 
 /* @local: a file, a folder, or what is to be read to its end; "-" for standard input. @guest:
  * where; one that ends with a slash is a folder that gets it under its own name. */

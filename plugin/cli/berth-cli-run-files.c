@@ -1,30 +1,50 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A run with files: which go where, and the life of the sandbox around them. */
+/* A run with files: which go where, and the two threads that write and read them beside the call.
+ */
 #include "plugin/cli/berth-cli-run-files.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "plugin/cli/berth-cli-report.h"
+#include "plugin/base/berth-pipe.h"
 #include "plugin/cli/berth-cli-copy-tree.h"
+#include "plugin/cli/berth-cli-receive.h"
+#include "plugin/cli/berth-cli-report.h"
+#include "plugin/model/berth-file-record.h"
 #include "pool/berth-error.h"
+
+/* How long a thread that is of no use any more is waited for */
+#define LAST_BYTES_MS 3000u
 
 typedef struct
 {
   char *option; /* as given */
   char *local;
   char *guest;
+  GError *error; /* (nullable): of a download; read after its thread is done */
 } Item;
+
+typedef struct
+{
+  int fd; /* our end, -1 for none */
+  gboolean is_started;
+  atomic_bool done;
+  GError *error; /* (nullable): read after done is set */
+} Worker;
 
 struct _BerthRunFiles
 {
   GPtrArray *uploads;   /* Item */
   GPtrArray *downloads; /* Item */
   BerthTransfer transfer;
-  char *id;
-  gint64 begun_us;
-  gboolean waits_gone;
+  Worker up;
+  Worker down;
+  gboolean is_left; /* a thread still has it */
 };
 
 static void
@@ -35,6 +55,7 @@ item_free (gpointer data)
   g_free (item->option);
   g_free (item->local);
   g_free (item->guest);
+  g_clear_error (&item->error);
   g_free (item);
 }
 
@@ -88,22 +109,22 @@ add_download (BerthRunFiles *self, const char *value, GError **error)
 }
 
 gboolean
-berth_run_files_new (const BerthOptionValues *values, BerthRunFiles **out_carry, GError **error)
+berth_run_files_new (const BerthOptionValues *values, BerthRunFiles **out_files, GError **error)
 {
   BerthRunFiles *self;
   guint64 max_bytes;
 
-  *out_carry = NULL;
+  *out_files = NULL;
   if (!berth_option_values_get_max_bytes (values, &max_bytes, error))
     return FALSE;
   if (values->uploads == NULL && values->downloads == NULL)
     return TRUE;
-  self = *out_carry = g_new0 (BerthRunFiles, 1);
+  self = *out_files = g_new0 (BerthRunFiles, 1);
   self->uploads = g_ptr_array_new_with_free_func (item_free);
   self->downloads = g_ptr_array_new_with_free_func (item_free);
-  self->begun_us = g_get_monotonic_time ();
+  self->up.fd = self->down.fd = -1;
   self->transfer.max_bytes = max_bytes;
-  self->waits_gone = values->wait_gone;
+  self->transfer.is_quiet = values->quiet || values->json;
   for (char **value = values->uploads; value != NULL && *value != NULL; value++)
     if (!add_upload (self, *value, error))
       return FALSE;
@@ -113,122 +134,233 @@ berth_run_files_new (const BerthOptionValues *values, BerthRunFiles **out_carry,
   return TRUE;
 }
 
+static void
+worker_clear (Worker *self)
+{
+  if (self->fd >= 0)
+    close (self->fd);
+  g_clear_error (&self->error);
+}
+
 void
 berth_run_files_free (BerthRunFiles *self)
 {
-  if (self == NULL)
+  if (self == NULL || self->is_left)
     return;
+  worker_clear (&self->up);
+  worker_clear (&self->down);
   g_ptr_array_unref (self->uploads);
   g_ptr_array_unref (self->downloads);
-  g_free (self->id);
   g_free (self);
 }
 
-const char *
-berth_run_files_get_id (BerthRunFiles *self)
+/* A thread that carries, and what it has to tell once it is done. One that still waits for a file
+ * of ours when the command gives up is left to the process's end. */
+static void
+worker_end (Worker *self)
 {
-  return self->id;
-}
-
-/* Whether the sandbox is gone for certain */
-static gboolean
-carry_destroy (BerthRunFiles *self)
-{
-  g_autoptr (GVariant) reply = berth_client_call (
-      self->transfer.client, "Destroy", g_variant_new ("(s)", self->id), "(a{sv})", NULL, NULL);
-
-  return reply != NULL;
+  if (self->fd >= 0)
+    close (self->fd);
+  self->fd = -1;
+  atomic_store (&self->done, true);
+  g_main_context_wakeup (NULL);
 }
 
 static gboolean
-carry_upload (BerthRunFiles *self, GError **error)
+worker_open (Worker *self, const char *key, GVariantDict *options, GUnixFDList *fds, GError **error)
 {
-  for (guint i = 0; i < self->uploads->len; i++)
+  int ends[2];
+  int far;
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "a pair of sockets for files: %s",
+                   g_strerror (errno));
+      return FALSE;
+    }
+  self->fd = ends[0];
+  far = ends[1];
+  return berth_pipe_hand_over (&far, key, options, fds, error);
+}
+
+static gboolean
+limit_cb (gpointer user_data)
+{
+  *(gboolean *)user_data = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+/* FALSE: it did not end soon, after there was no more use in it. */
+static gboolean
+worker_wait (Worker *self, BerthClient *client, gboolean is_in_vain)
+{
+  gboolean limit_reached = FALSE;
+  guint limit_id = 0;
+
+  if (!self->is_started)
+    return TRUE;
+  while (!atomic_load (&self->done) && !limit_reached)
+    {
+      if (limit_id == 0 && (is_in_vain || berth_client_get_signal (client) != 0))
+        limit_id = g_timeout_add (LAST_BYTES_MS, limit_cb, &limit_reached);
+      g_main_context_iteration (NULL, TRUE);
+    }
+  g_clear_handle_id (&limit_id, g_source_remove);
+  return atomic_load (&self->done);
+}
+
+/* ---- before ---- */
+
+static gboolean
+send_end (int fd)
+{
+  g_autoptr (GByteArray) packed
+      = berth_file_record_pack ((BerthFileRecord){ .kind = BERTH_FILE_RECORD_END }, NULL);
+
+  return berth_file_record_send (fd, packed->data, packed->len);
+}
+
+static gpointer
+upload_thread (gpointer user_data)
+{
+  BerthRunFiles *self = user_data;
+  BerthTransfer transfer = self->transfer;
+  GError **error = &self->up.error;
+
+  transfer.records = self->up.fd;
+  for (guint i = 0; i < self->uploads->len && *error == NULL; i++)
     {
       Item *item = g_ptr_array_index (self->uploads, i);
 
-      if (!berth_copy_tree_put (&self->transfer, item->local, item->guest, error))
-        {
-          if (error != NULL && !g_error_matches (*error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-            g_prefix_error (error, "%s: ", item->option);
-          return FALSE;
-        }
+      transfer.item = i;
+      if (!berth_copy_tree_put (&transfer, item->local, item->guest, error)
+          && !g_error_matches (*error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        g_prefix_error (error, "%s: ", item->option);
     }
-  return TRUE;
+  if (*error == NULL)
+    send_end (self->up.fd);
+  worker_end (&self->up);
+  return NULL;
 }
 
-gboolean
-berth_run_files_begin (BerthRunFiles *self, BerthClient *client, GVariant *sandbox,
-                       GUnixFDList *fds, const BerthOptionValues *values, GError **error)
+/* (transfer full): @told, with the option where berthd, which counts from 1, says which upload it
+ * is
+ */
+static GError *
+name_upload (BerthRunFiles *self, GError *told)
 {
-  g_autoptr (GVariant) owned = g_variant_ref_sink (sandbox);
-  g_autoptr (GVariant) reply = NULL;
-  GVariantDict options;
+  guint number = 0;
+  int length = 0;
+  GError *named;
 
-  g_variant_dict_init (&options, owned);
-  self->transfer.client = client;
-  self->transfer.is_quiet = values->quiet || values->json;
-  g_variant_dict_insert (&options, "attached", "b", TRUE);
-  reply = berth_client_call (client, "Create",
-                             g_variant_new ("(@a{sv})", g_variant_dict_end (&options)), "(s)", fds,
-                             error);
-  if (reply == NULL)
-    return FALSE;
-  g_variant_get (reply, "(s)", &self->id);
-  self->transfer.id = self->id;
-  return carry_upload (self, error);
+  if (sscanf (told->message, "upload %u: %n", &number, &length) != 1 || length == 0 || number < 1
+      || number > self->uploads->len)
+    return told;
+  named = g_error_new (told->domain, told->code, "%s: %s",
+                       ((Item *)g_ptr_array_index (self->uploads, number - 1))->option,
+                       told->message + length);
+  g_error_free (told);
+  return named;
+}
+
+/* What went wrong with our own files is why berthd found no end of them. */
+static void
+explain_upload (BerthRunFiles *self, GError **error)
+{
+  gboolean is_ours = self->up.error != NULL
+                     && !g_error_matches (self->up.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+
+  if (!g_error_matches (*error, BERTH_ERROR, BERTH_ERROR_INVALID))
+    return;
+  if (!is_ours)
+    {
+      *error = name_upload (self, g_steal_pointer (error));
+      return;
+    }
+  g_clear_error (error);
+  *error = g_steal_pointer (&self->up.error);
+}
+
+/* ---- after ---- */
+
+static gpointer
+download_thread (gpointer user_data)
+{
+  BerthRunFiles *self = user_data;
+  BerthTransfer transfer = self->transfer;
+  BerthReceiver receiver = { .fd = self->down.fd };
+
+  for (guint i = 0; i < self->downloads->len && !receiver.is_lost; i++)
+    {
+      Item *item = g_ptr_array_index (self->downloads, i);
+
+      if (!berth_receiver_take_item (&receiver, &transfer, item->guest, item->local, &item->error))
+        g_prefix_error (&item->error, "%s: ", item->option);
+    }
+  worker_end (&self->down);
+  return NULL;
 }
 
 static void
-carry_download (BerthRunFiles *self, GError **out_failure)
+report_downloads (BerthRunFiles *self, GError **out_failure)
 {
   for (guint i = 0; i < self->downloads->len; i++)
     {
       Item *item = g_ptr_array_index (self->downloads, i);
-      g_autoptr (GError) error = NULL;
 
-      if (berth_client_get_signal (self->transfer.client) != 0
-          || berth_copy_tree_get (&self->transfer, item->guest, item->local, &error))
+      if (item->error == NULL)
         continue;
-      g_prefix_error (&error, "%s: ", item->option);
-      berth_report_error (error);
+      berth_report_error (item->error);
       if (*out_failure == NULL)
-        *out_failure = g_steal_pointer (&error);
+        *out_failure = g_steal_pointer (&item->error);
     }
 }
 
-/* What the program's result lacks of a run's
- * @may_exist: its VM's end was waited for, and in vain */
-static GVariant *
-complete_result (BerthRunFiles *self, GVariant *result, gint64 destroy_us, gboolean may_exist)
-{
-  g_autoptr (GVariant) timing = g_variant_lookup_value (result, "timing", G_VARIANT_TYPE_VARDICT);
-  GVariantDict dict, times;
+/* ---- both ---- */
 
-  g_variant_dict_init (&times, timing);
-  g_variant_dict_insert (&times, "destroy_ms", "d", (double)destroy_us / 1000);
-  g_variant_dict_insert (&times, "total_ms", "d",
-                         (double)(g_get_monotonic_time () - self->begun_us) / 1000);
-  g_variant_dict_init (&dict, result);
-  g_variant_dict_insert_value (&dict, "timing", g_variant_dict_end (&times));
-  g_variant_dict_insert (&dict, "destroy_unconfirmed", "b", may_exist);
-  return g_variant_ref_sink (g_variant_dict_end (&dict));
+gboolean
+berth_run_files_add (BerthRunFiles *self, GVariantDict *options, GUnixFDList *fds, GError **error)
+{
+  GVariantBuilder paths = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aay"));
+
+  for (guint i = 0; i < self->downloads->len; i++)
+    g_variant_builder_add (&paths, "^ay", ((Item *)g_ptr_array_index (self->downloads, i))->guest);
+  if (self->downloads->len > 0)
+    g_variant_dict_insert_value (options, "downloads", g_variant_builder_end (&paths));
+  else
+    g_variant_builder_clear (&paths);
+  g_variant_dict_insert (options, "max_bytes", "t", self->transfer.max_bytes);
+  return (self->uploads->len == 0 || worker_open (&self->up, "uploads", options, fds, error))
+         && (self->downloads->len == 0
+             || worker_open (&self->down, "downloads_to", options, fds, error));
 }
 
-GVariant *
-berth_run_files_end (BerthRunFiles *self, GVariant *result, GError **out_failure)
+static void
+worker_start (Worker *self, GThreadFunc func, BerthRunFiles *files)
 {
-  g_autoptr (GVariant) owned = result;
-  gint64 begun_us;
+  self->is_started = TRUE;
+  g_thread_unref (g_thread_new ("files", func, files));
+}
 
-  if (result == NULL)
-    return NULL;
-  carry_download (self, out_failure);
-  /* the sandbox is attached: the connection's end destroys it */
-  if (!self->waits_gone)
-    return complete_result (self, owned, 0, FALSE);
-  begun_us = g_get_monotonic_time ();
-  if (berth_client_get_signal (self->transfer.client) == 0 && carry_destroy (self))
-    return complete_result (self, owned, g_get_monotonic_time () - begun_us, FALSE);
-  return complete_result (self, owned, g_get_monotonic_time () - begun_us, TRUE);
+void
+berth_run_files_start (BerthRunFiles *self)
+{
+  if (self->uploads->len > 0)
+    worker_start (&self->up, upload_thread, self);
+  if (self->downloads->len > 0)
+    worker_start (&self->down, download_thread, self);
+}
+
+void
+berth_run_files_finish (BerthRunFiles *self, BerthClient *client, gboolean has_result,
+                        GError **error, GError **out_failure)
+{
+  gboolean is_up_done = worker_wait (&self->up, client, !has_result);
+  gboolean is_down_done = worker_wait (&self->down, client, !has_result);
+
+  self->is_left = !is_up_done || !is_down_done;
+  if (!has_result && is_up_done)
+    explain_upload (self, error);
+  if (has_result && is_down_done && berth_client_get_signal (client) == 0)
+    report_downloads (self, out_failure);
 }

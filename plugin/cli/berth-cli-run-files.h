@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A run with files: --upload and --download, around a program in a sandbox that is made for it and
- * goes with our connection. */
+/* A run with files: --upload and --download, which go with the call that runs the program. */
 #pragma once
 
 #include "plugin/cli/berth-cli-client.h"
@@ -10,19 +9,20 @@ G_BEGIN_DECLS
 
 typedef struct _BerthRunFiles BerthRunFiles;
 
-/* *@out_carry becomes NULL where the options ask for no files. */
+/* *@out_files becomes NULL where the options ask for no files. */
 gboolean
-berth_run_files_new (const BerthOptionValues *values, BerthRunFiles **out_carry, GError **error);
+berth_run_files_new (const BerthOptionValues *values, BerthRunFiles **out_files, GError **error);
 void berth_run_files_free (BerthRunFiles *self);
 
-/* Makes the sandbox and uploads. @sandbox: what makes it, sunk; @fds: for its handles, taken over.
- * On failure, the sandbox is gone. */
-gboolean berth_run_files_begin (BerthRunFiles *self, BerthClient *client, GVariant *sandbox,
-                                GUnixFDList *fds, const BerthOptionValues *values, GError **error);
-const char *berth_run_files_get_id (BerthRunFiles *self);
-/* Downloads, if the program's end is known, and destroys the sandbox. Takes @result (nullable)
- * over. Each download that fails is told; *@out_failure becomes the first one's. (transfer full)
- * (nullable): @result as of a run */
-GVariant *berth_run_files_end (BerthRunFiles *self, GVariant *result, GError **out_failure);
+/* Adds the call's options and the far ends of its streams. */
+gboolean
+berth_run_files_add (BerthRunFiles *self, GVariantDict *options, GUnixFDList *fds, GError **error);
+/* From here on, files are carried. */
+void berth_run_files_start (BerthRunFiles *self);
+/* The call has ended. Tells each download that failed; *@out_failure becomes the first one's. Where
+ * an upload is why the call failed, *@error says which.
+ * @has_result: its program's end is known */
+void berth_run_files_finish (BerthRunFiles *self, BerthClient *client, gboolean has_result,
+                             GError **error, GError **out_failure);
 
 G_END_DECLS

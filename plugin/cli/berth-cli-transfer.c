@@ -14,6 +14,7 @@
 #include "plugin/base/berth-sha256.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-terminal.h"
+#include "plugin/model/berth-file-record.h"
 #include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 
@@ -124,14 +125,12 @@ write_around_holes (Carrier *self, const guint8 *bytes, gsize size)
   return TRUE;
 }
 
-static gpointer
-carry_thread (gpointer user_data)
+/* Until there is no more, or no more may be carried, or it can't be */
+static void
+carry (Carrier *self)
 {
-  Carrier *self = user_data;
   guint8 chunk[CHUNK_BYTES];
 
-  if (self->path != NULL)
-    self->from = open (self->path, O_RDONLY | O_CLOEXEC);
   while (self->left > 0)
     {
       gssize got = read (self->from, chunk, MIN (sizeof chunk, self->left));
@@ -142,17 +141,27 @@ carry_thread (gpointer user_data)
         self->read_failure = errno;
       if (got <= 0)
         break;
+      self->left -= (guint64)got;
       if (self->is_summed)
         sha256_update (&self->sum, (gsize)got, chunk);
       if (!(self->keeps_holes ? write_around_holes (self, chunk, (gsize)got)
                               : write_all (self, chunk, (gsize)got)))
         break;
-      self->left -= (guint64)got;
       self->moved += (guint64)got;
     }
   if (self->keeps_holes && self->write_failure == 0
       && ftruncate (self->to, (off_t)self->moved) != 0) /* one may be at its end */
     self->write_failure = errno;
+}
+
+static gpointer
+carry_thread (gpointer user_data)
+{
+  Carrier *self = user_data;
+
+  if (self->path != NULL)
+    self->from = open (self->path, O_RDONLY | O_CLOEXEC);
+  carry (self);
   if (self->own_pipe >= 0)
     close (self->own_pipe);
   if (self->path != NULL && self->from >= 0)
@@ -275,6 +284,74 @@ make_pipe (int ends[2], GError **error)
   return FALSE;
 }
 
+/* ---- a run's uploads ---- */
+
+static gboolean
+send_bytes (BerthTransfer *self, gconstpointer bytes, gsize size, GError **error)
+{
+  if (berth_file_record_send (self->records, bytes, size))
+    return TRUE;
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "berthd takes no more uploads");
+  return FALSE;
+}
+
+/* A request that berthd would refuse is refused here, where it is known whose it is. */
+static gboolean
+send_head (BerthTransfer *self, BerthFileRecordKind kind, guint64 size, guint32 mode,
+           const char *guest, GError **error)
+{
+  gboolean is_file = kind == BERTH_FILE_RECORD_FILE;
+  g_autoptr (BerthFileRequest) request
+      = berth_file_request_new (is_file ? BERTH_FILE_PUT : BERTH_FILE_MAKE_DIRECTORY, guest);
+  BerthFileRecord record = { kind, self->item, mode & 0777, 0, size };
+  g_autoptr (GByteArray) packed = berth_file_record_pack (record, guest);
+
+  request->size = size;
+  request->size_max = self->max_bytes;
+  return berth_file_request_check (request, error)
+         && send_bytes (self, packed->data, packed->len, error);
+}
+
+/* What a file lacks of its size is made up for, and an error all the same: what is behind it in the
+ * stream is looked at, too, and the stream gets no end. */
+static gboolean
+send_file (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *guest,
+           GError **error)
+{
+  guint8 chunk[CHUNK_BYTES] = { 0 };
+  guint64 moved = 0, had = size;
+  int failure = 0;
+
+  if (!send_head (self, BERTH_FILE_RECORD_FILE, size, mode, guest, error))
+    return FALSE;
+  while (moved < size)
+    {
+      gsize wanted = MIN (sizeof chunk, size - moved);
+      gssize got = had < size ? (gssize)wanted : read (fd, chunk, wanted);
+
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got < 0)
+        failure = errno;
+      if (got <= 0)
+        had = moved;
+      else if (!send_bytes (self, chunk, (gsize)got, error))
+        return FALSE;
+      moved += (guint64)MAX (got, 0);
+    }
+  if (failure != 0)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "what should become '%s': %s", guest,
+                 g_strerror (failure));
+  else if (had < size)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                 "file '%s': its bytes ended after %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+                 ": nothing was changed",
+                 guest, had, size);
+  return had == size;
+}
+
+/* ---- one file ---- */
+
 gboolean
 berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *guest,
                     GError **error)
@@ -285,6 +362,8 @@ berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode, con
   gboolean is_carried;
   int ends[2];
 
+  if (self->records > 0)
+    return send_file (self, fd, size, mode, guest, error);
   if (!make_pipe (ends, error))
     return FALSE;
   carrier = carrier_new (fd, ends[1], ends[1], size);
@@ -309,6 +388,8 @@ berth_transfer_make_directory (BerthTransfer *self, guint32 mode, const char *gu
   GVariantDict options = G_VARIANT_DICT_INIT (NULL);
   g_autoptr (GVariant) reply = NULL;
 
+  if (self->records > 0)
+    return send_head (self, BERTH_FILE_RECORD_FOLDER, 0, mode, guest, error);
   g_variant_dict_insert (&options, "directory", "b", TRUE);
   g_variant_dict_insert (&options, "mode", "u", mode & 0777);
   reply = berth_client_call (
@@ -320,17 +401,36 @@ berth_transfer_make_directory (BerthTransfer *self, guint32 mode, const char *gu
 
 /* berthd compared what it sent with the guest's; this is the rest of the way. */
 static gboolean
-check_arrived (Carrier *carrier, const char *guest, GVariant *info, GError **error)
+check_sum (Carrier *carrier, const char *guest, guint64 size, const char *sum, GError **error)
 {
   g_autofree char *arrived = berth_sha256_finish (&carrier->sum);
-  const char *sum = NULL;
-  guint64 size = 0;
 
-  if (g_variant_lookup (info, "size", "t", &size) && g_variant_lookup (info, "sha256", "&s", &sum)
-      && size == carrier->moved && strcmp (sum, arrived) == 0)
+  if (size == carrier->moved && g_strcmp0 (sum, arrived) == 0)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                "file '%s': what arrived is not what was sent: try again", guest);
+  return FALSE;
+}
+
+static gboolean
+check_arrived (Carrier *carrier, const char *guest, GVariant *info, GError **error)
+{
+  const char *sum = NULL;
+  guint64 size = 0;
+
+  g_variant_lookup (info, "size", "t", &size);
+  g_variant_lookup (info, "sha256", "&s", &sum);
+  return check_sum (carrier, guest, size, sum, error);
+}
+
+static gboolean
+check_written (const Carrier *carrier, const char *local, GError **error)
+{
+  if (carrier->write_failure == 0)
+    return TRUE;
+  g_clear_error (error);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s: %s", local,
+               g_strerror (carrier->write_failure));
   return FALSE;
 }
 
@@ -343,13 +443,8 @@ check_carrier (Carrier *carrier, GVariant *reply, const char *guest, int fd, con
 
   if (carrier->write_failure == EPIPE && fd == STDOUT_FILENO)
     berth_report_die_of_broken_pipe ();
-  if (carrier->write_failure != 0)
-    {
-      g_clear_error (error);
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s: %s", local,
-                   g_strerror (carrier->write_failure));
-      return FALSE;
-    }
+  if (!check_written (carrier, local, error))
+    return FALSE;
   return info != NULL && check_arrived (carrier, guest, info, error);
 }
 
@@ -409,6 +504,71 @@ berth_transfer_list (BerthTransfer *self, const char *guest, const char *after, 
       "(aa{sv}a{sv})", NULL, error);
 }
 
+/* ---- a run's downloads ---- */
+
+struct _BerthIntake
+{
+  Carrier *carrier;
+};
+
+BerthIntake *
+berth_intake_new (int from, int to, gboolean keeps_holes)
+{
+  BerthIntake *self = g_new0 (BerthIntake, 1);
+
+  self->carrier = carrier_new (from, to, -1, 0);
+  self->carrier->is_summed = TRUE;
+  self->carrier->keeps_holes = keeps_holes;
+  return self;
+}
+
+void
+berth_intake_free (BerthIntake *self)
+{
+  carrier_free (self->carrier);
+  g_free (self);
+}
+
+static gboolean
+skip (int from, guint64 size)
+{
+  guint8 chunk[CHUNK_BYTES];
+
+  while (size > 0)
+    {
+      gssize got = read (from, chunk, MIN (sizeof chunk, size));
+
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got <= 0)
+        return FALSE;
+      size -= (guint64)got;
+    }
+  return TRUE;
+}
+
+gboolean
+berth_intake_take (BerthIntake *self, int from, guint64 size)
+{
+  Carrier *carrier = self != NULL ? self->carrier : NULL;
+
+  if (carrier == NULL || carrier->write_failure != 0)
+    return skip (from, size);
+  carrier->left = size;
+  carry (carrier);
+  return carrier->left == 0 || (carrier->write_failure != 0 && skip (from, carrier->left));
+}
+
+gboolean
+berth_intake_check (BerthIntake *self, guint64 size, const char *sha256, const char *guest,
+                    const char *local, GError **error)
+{
+  return check_written (self->carrier, local, error)
+         && check_sum (self->carrier, guest, size, sha256, error);
+}
+
+/* ---- what has no size ---- */
+
 static int
 open_nameless (void)
 {
@@ -456,8 +616,11 @@ berth_transfer_spool (BerthTransfer *self, int fd, const char *path, guint64 *ou
   else
     {
       carrier->path = g_strdup (path);
-      carrier_start (carrier);
-      if (!carrier_wait (carrier, self->client, 0))
+      if (self->records > 0)
+        carry_thread (carrier);
+      else
+        carrier_start (carrier);
+      if (self->records <= 0 && !carrier_wait (carrier, self->client, 0))
         {
           /* the thread writes to it still */
           g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "interrupted");

@@ -12,6 +12,9 @@ G_BEGIN_DECLS
  * @id: of the sandbox, borrowed
  * @max_bytes: of one file
  * @is_quiet: no progress on a terminal
+ * @records: of a run: its uploads' stream, a socket that waits, in place of @client and @id; 0 for
+ * none. What is put is written to it by a thread of its own.
+ * @item: of a run: which of its uploads
  *
  * What the transfers of one verb share.
  */
@@ -21,7 +24,26 @@ typedef struct
   const char *id;
   guint64 max_bytes;
   gboolean is_quiet;
+  int records;
+  guint item;
 } BerthTransfer;
+
+/**
+ * BerthIntake:
+ *
+ * One file's bytes, as they come in a run's downloads.
+ */
+typedef struct _BerthIntake BerthIntake;
+
+/* @from and @to are borrowed; @keeps_holes: @to is a file of ours, new */
+BerthIntake *berth_intake_new (int from, int to, gboolean keeps_holes);
+void berth_intake_free (BerthIntake *self);
+/* Takes @size bytes from @from, wherever they go then; @self may be NULL. FALSE: they are not there
+ */
+gboolean berth_intake_take (BerthIntake *self, int from, guint64 size);
+/* Whether all was written, and is what was sent */
+gboolean berth_intake_check (BerthIntake *self, guint64 size, const char *sha256, const char *guest,
+                             const char *local, GError **error);
 
 /* @fd stands at the beginning of @size bytes. */
 gboolean berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode,

@@ -80,8 +80,7 @@ typedef struct
   const char *id;          /* where it runs; NULL: in a sandbox that berthd makes for it alone */
   gboolean is_run;
   gboolean with_input;      /* ours is the program's */
-  BerthRunFiles *carry;     /* nullable: files before and after */
-  GVariantDict sandbox;     /* what makes the sandbox then */
+  BerthRunFiles *files;     /* nullable: before and after */
   GError *download_failure; /* the first one's */
 } Execution;
 
@@ -91,9 +90,8 @@ execution_clear (Execution *self)
   berth_option_values_clear (&self->values);
   berth_cli_source_clear (&self->source);
   g_variant_dict_clear (&self->options);
-  g_variant_dict_clear (&self->sandbox);
   berth_progress_unref (self->progress);
-  berth_run_files_free (self->carry);
+  berth_run_files_free (self->files);
   g_clear_error (&self->download_failure);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Execution, execution_clear)
@@ -177,13 +175,6 @@ call (Execution *self, BerthClient *client, GUnixFDList *fds, GError **error)
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
 
-/* What goes along with the call that makes the sandbox */
-static BerthStreamsKind
-boot_log_kind (const Execution *self)
-{
-  return self->values.boot_log ? BERTH_STREAMS_BOOT_LOG : 0;
-}
-
 static gint64
 output_limit_us (BerthClient *client)
 {
@@ -197,53 +188,29 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   BerthStreamsKind kinds = (self->with_input ? BERTH_STREAMS_INPUT : 0)
                            | (self->values.json ? 0 : BERTH_STREAMS_OUTPUT)
-                           | (self->carry == NULL ? boot_log_kind (self) : 0);
+                           | (self->values.boot_log ? BERTH_STREAMS_BOOT_LOG : 0);
   g_autoptr (BerthStreams) streams = berth_streams_new (kinds, fds, &self->options, error);
   g_autoptr (GVariant) result = NULL;
   g_autoptr (GError) output_error = NULL;
+  gboolean is_told;
 
-  if (streams == NULL)
+  if (streams == NULL
+      || (self->files != NULL && !berth_run_files_add (self->files, &self->options, fds, error)))
     return NULL;
   berth_streams_set_progress (streams, self->progress);
   berth_streams_start (streams);
+  if (self->files != NULL)
+    berth_run_files_start (self->files);
   result = call (self, client, g_steal_pointer (&fds), error);
-  if (!berth_streams_finish (streams, output_limit_us (client), &output_error) && result != NULL)
+  is_told = berth_streams_finish (streams, output_limit_us (client), &output_error);
+  if (self->files != NULL)
+    berth_run_files_finish (self->files, client, result != NULL, error, &self->download_failure);
+  if (!is_told && result != NULL)
     {
       g_propagate_error (error, g_steal_pointer (&output_error));
       return NULL;
     }
   return g_steal_pointer (&result);
-}
-
-static gboolean
-begin_with_files (Execution *self, BerthClient *client, GError **error)
-{
-  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr (BerthStreams) boot_log
-      = berth_streams_new (boot_log_kind (self), fds, &self->sandbox, error);
-  gboolean ok;
-
-  if (boot_log == NULL)
-    return FALSE;
-  berth_streams_set_progress (boot_log, self->progress);
-  berth_streams_start (boot_log);
-  ok = berth_run_files_begin (self->carry, client, g_variant_dict_end (&self->sandbox),
-                              g_steal_pointer (&fds), &self->values, error);
-  berth_streams_finish (boot_log, output_limit_us (client), NULL);
-  return ok;
-}
-
-/* In a sandbox of its own, that berthd destroys whatever becomes of us. */
-static GVariant *
-call_with_files (Execution *self, BerthClient *client, GError **error)
-{
-  g_autoptr (GVariant) result = NULL;
-
-  if (!begin_with_files (self, client, error))
-    return NULL;
-  self->id = berth_run_files_get_id (self->carry);
-  result = call_with_streams (self, client, error);
-  return berth_run_files_end (self->carry, g_steal_pointer (&result), &self->download_failure);
 }
 
 static int
@@ -258,8 +225,7 @@ execute (Execution *self)
   if (self->is_run)
     self->progress = berth_progress_new (self->values.quiet || self->values.json);
   berth_client_set_progress (client, self->progress);
-  result = self->carry != NULL ? call_with_files (self, client, &error)
-                               : call_with_streams (self, client, &error);
+  result = call_with_streams (self, client, &error);
   return report (self, result, error, berth_client_get_signal (client));
 }
 
@@ -278,13 +244,6 @@ settle_input (Execution *self, GError **error)
   return !self->with_input || berth_streams_check_stdin (error);
 }
 
-/* Where what makes the sandbox goes: to Run, with all else, or to Create */
-static GVariantDict *
-get_sandbox_options (Execution *self)
-{
-  return self->carry != NULL ? &self->sandbox : &self->options;
-}
-
 /**
  * berth_verb_run:
  * @argc: of @argv
@@ -299,22 +258,19 @@ berth_verb_run (int argc, char **argv)
   g_autoptr (GError) error = NULL;
 
   g_variant_dict_init (&self.options, NULL);
-  g_variant_dict_init (&self.sandbox, NULL);
   self.is_run = TRUE;
   if (!berth_option_values_parse (&self.values, &berth_run_help, &argc, &argv, &error)
-      || !berth_run_files_new (&self.values, &self.carry, &error)
-      || !berth_option_values_add_sandbox (&self.values, get_sandbox_options (&self), &error)
+      || !berth_run_files_new (&self.values, &self.files, &error)
+      || !berth_option_values_add_sandbox (&self.values, &self.options, &error)
       || !berth_cli_source_load_run (&self.source, argc > 1 ? argv[1] : NULL,
                                      berth_option_values_get (&self.values, "template"), &error)
       || !settle_input (&self, &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
-  g_variant_dict_insert (get_sandbox_options (&self), "template", "s", self.source.template_name);
+  g_variant_dict_insert (&self.options, "template", "s", self.source.template_name);
   if (self.source.suffix != NULL)
     g_variant_dict_insert (&self.options, "suffix", "s", self.source.suffix);
-  if (self.carry != NULL)
-    g_variant_dict_insert (&self.options, "script", "b", TRUE);
-  if (self.values.wait_gone && self.carry == NULL)
+  if (self.values.wait_gone)
     g_variant_dict_insert (&self.options, "wait_gone", "b", TRUE);
   return execute (&self);
 }
@@ -334,7 +290,6 @@ berth_verb_exec (int argc, char **argv)
   gboolean ok;
 
   g_variant_dict_init (&self.options, NULL);
-  g_variant_dict_init (&self.sandbox, NULL);
   ok = berth_option_values_parse (&self.values, &berth_exec_help, &argc, &argv, &error);
   if (ok && argc < 2)
     {

@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/berth-protocol.h"
+#include "agent/berth-path.h"
 #include "pool/berth-error.h"
+
+G_STATIC_ASSERT (BERTH_FILE_RECORD_TEXT_MAX >= BERTH_PATH_MAX);
 
 void
 berth_file_record_write (const BerthFileRecord *self, guint8 head[BERTH_FILE_RECORD_HEAD_BYTES])

@@ -6,12 +6,10 @@
 
 #include <gio/gio.h>
 
-#include "agent/berth-path.h"
-
 G_BEGIN_DECLS
 
 #define BERTH_FILE_RECORD_HEAD_BYTES 24u
-#define BERTH_FILE_RECORD_TEXT_MAX BERTH_PATH_MAX
+#define BERTH_FILE_RECORD_TEXT_MAX 4096u
 
 /**
  * BerthFileRecordKind:
