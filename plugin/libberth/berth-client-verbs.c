@@ -2,6 +2,7 @@
 /* The verbs of a client: each an asynchronous pair, and a call that waits for it. */
 #include "plugin/libberth/berth-client-call.h"
 #include "plugin/libberth/berth-client-private.h"
+#include "plugin/libberth/berth-run-carrier.h"
 #include "plugin/model/berth-program-private.h"
 #include "plugin/model/berth-spec-private.h"
 #include "plugin/base/berth-wait.h"
@@ -17,10 +18,25 @@ finish_result (BerthClient *self, GAsyncResult *result, gpointer tag, GError **e
   return dictionary != NULL ? berth_result_new_from_variant (dictionary) : NULL;
 }
 
+static gboolean
+write_files (BerthProgram *program, GVariantDict *options, GUnixFDList *fds,
+             BerthRunCarrier **out_carrier, GError **error)
+{
+  if (out_carrier != NULL)
+    *out_carrier = berth_run_carrier_new (program, options, fds, error);
+  else
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                         "this program's files go along with a run: of a sandbox that stays, they "
+                         "are put and got by themselves");
+  return out_carrier != NULL && *out_carrier != NULL;
+}
+
 /* (transfer floating) (nullable): options of what is given. What somebody reads already ends where
- * it fails, whosever mistake that is. */
+ * it fails, whosever mistake that is. *@out_carrier: (nullable) (out): of the program's files;
+ * NULL: it may have none */
 static GVariant *
-write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds, GError **error)
+write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds,
+               BerthRunCarrier **out_carrier, GError **error)
 {
   g_auto (GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
@@ -28,6 +44,8 @@ write_options (BerthSpec *spec, BerthProgram *program, GUnixFDList **out_fds, GE
 
   if (spec != NULL && !berth_spec_write (spec, &options, fds, program == NULL, ok ? error : NULL))
     ok = FALSE;
+  if (ok && program != NULL && berth_program_has_files (program))
+    ok = write_files (program, &options, fds, out_carrier, error);
   if (!ok)
     return NULL;
   *out_fds = g_steal_pointer (&fds);
@@ -63,7 +81,7 @@ berth_client_create_async (BerthClient *self, BerthSpec *spec, GCancellable *can
 
   task = berth_client_call_new_task (self, berth_client_create_async, cancellable, callback,
                                      user_data);
-  options = write_options (spec, NULL, &call.fds, &error);
+  options = write_options (spec, NULL, &call.fds, NULL, &error);
   if (options == NULL)
     {
       g_task_return_error (task, error);
@@ -149,7 +167,7 @@ berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *progra
 
   task = berth_client_call_new_task (self, berth_client_exec_async, cancellable, callback,
                                      user_data);
-  options = write_options (NULL, program, &call.fds, &error);
+  options = write_options (NULL, program, &call.fds, NULL, &error);
   if (options == NULL || !berth_spec_check_name ("sandbox id", id, &error))
     {
       g_clear_pointer (&options, g_variant_unref);
@@ -215,7 +233,8 @@ berth_client_exec (BerthClient *self, const char *id, BerthProgram *program,
  * @user_data: for @callback
  *
  * Makes a sandbox, runs one program in it, destroys it. Answers when the program's end is known
- * and, with [property@Spec:wait-gone], its VM is gone. Fails as [method@Client.create_async] and
+ * and what it leaves behind is here ([method@Program.add_download]), and, with
+ * [property@Spec:wait-gone], its VM is gone. Fails as [method@Client.create_async] and
  * [method@Client.exec_async] do.
  */
 void
@@ -223,6 +242,7 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
                         GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   BerthClientCall call = { BERTH_CLIENT_CALL_RUNS_CODE, "Run", .answer_type = "(a{sv})" };
+  BerthRunCarrier *carrier = NULL;
   GTask *task;
   GError *error = NULL;
   GVariant *options;
@@ -233,7 +253,7 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
 
   task
       = berth_client_call_new_task (self, berth_client_run_async, cancellable, callback, user_data);
-  options = write_options (spec, program, &call.fds, &error);
+  options = write_options (spec, program, &call.fds, &carrier, &error);
   if (options == NULL)
     {
       g_task_return_error (task, error);
@@ -242,7 +262,10 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
     }
   call.arguments = g_variant_new ("(@a{sv})", options);
   call.spec = spec;
-  berth_client_call_start (task, &call);
+  if (carrier != NULL)
+    berth_run_carrier_start (carrier, task, &call);
+  else
+    berth_client_call_start (task, &call);
 }
 
 /**
@@ -257,7 +280,10 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
 BerthResult *
 berth_client_run_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  return finish_result (self, result, berth_client_run_async, error);
+  BerthResult *ended = finish_result (self, result, berth_client_run_async, error);
+
+  berth_run_carrier_complete (result, ended);
+  return ended;
 }
 
 /**

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "plugin/base/berth-pipe.h"
+#include "plugin/model/berth-file-request.h"
 #include "plugin/model/berth-option.h"
 #include "pool/berth-error.h"
 
@@ -24,6 +25,9 @@
  * [method@Program.open_stdout] and its like give live streams instead, and
  * [method@Program.set_stdout_fd] and its like hand over descriptors.
  *
+ * Files go along with a run: what [method@Program.add_upload] names is there when the program
+ * starts, and what [method@Program.add_download] names comes back in the result.
+ *
  * A program with live streams or descriptors is run once. Another one may be run many times, also
  * at once, as long as nobody changes it meanwhile.
  */
@@ -36,8 +40,10 @@ struct _BerthProgram
   char **environment;
   char *workdir;
   char *suffix;
-  int fds[N_STREAMS]; /* the program's ends, -1 for none */
-  gboolean was_run;   /* with streams, which are gone now */
+  GPtrArray *uploads;   /* BerthUpload */
+  GPtrArray *downloads; /* char */
+  int fds[N_STREAMS];   /* the program's ends, -1 for none */
+  gboolean was_run;     /* with streams, which are gone now */
 };
 
 G_DEFINE_FINAL_TYPE (BerthProgram, berth_program, G_TYPE_OBJECT)
@@ -57,6 +63,25 @@ static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_i
 /* the options' names on D-Bus, by descriptor */
 static const char *const stream_keys[N_STREAMS] = { "stdin", "stdout", "stderr" };
 
+BerthUpload *
+berth_upload_copy (const BerthUpload *self)
+{
+  BerthUpload *copy = g_new0 (BerthUpload, 1);
+
+  copy->path = g_strdup (self->path);
+  copy->content = g_bytes_ref (self->content);
+  copy->mode = self->mode;
+  return copy;
+}
+
+void
+berth_upload_free (BerthUpload *self)
+{
+  g_free (self->path);
+  g_bytes_unref (self->content);
+  g_free (self);
+}
+
 static void
 berth_program_finalize (GObject *object)
 {
@@ -69,6 +94,8 @@ berth_program_finalize (GObject *object)
   g_strfreev (self->environment);
   g_free (self->workdir);
   g_free (self->suffix);
+  g_ptr_array_unref (self->uploads);
+  g_ptr_array_unref (self->downloads);
   G_OBJECT_CLASS (berth_program_parent_class)->finalize (object);
 }
 
@@ -192,6 +219,8 @@ berth_program_class_init (BerthProgramClass *klass)
 static void
 berth_program_init (BerthProgram *self)
 {
+  self->uploads = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_upload_free);
+  self->downloads = g_ptr_array_new_with_free_func (g_free);
   for (int i = 0; i < N_STREAMS; i++)
     self->fds[i] = -1;
 }
@@ -292,6 +321,64 @@ void
 berth_program_set_suffix (BerthProgram *self, const char *suffix)
 {
   g_object_set (self, "suffix", suffix, NULL);
+}
+
+/**
+ * berth_program_add_upload:
+ * @self: a program
+ * @path: (type filename): in the sandbox: relative to its home, or absolute in it or in /tmp
+ * @content: what the file will hold
+ * @mode: permission bits; 0 for 0644
+ *
+ * A file that is there when @self starts, carried by the run itself: [method@Client.run_async] puts
+ * one after the other in the order in which they were added, and runs nothing where one can't be.
+ * Folders above it are made. Of a sandbox that stays, [method@Client.put_file_async] is the way.
+ */
+void
+berth_program_add_upload (BerthProgram *self, const char *path, GBytes *content, guint mode)
+{
+  const BerthUpload upload = { (char *)path, content, mode != 0 ? mode : BERTH_FILE_MODE_DEFAULT };
+
+  g_return_if_fail (BERTH_IS_PROGRAM (self));
+  g_return_if_fail (path != NULL && content != NULL);
+
+  g_ptr_array_add (self->uploads, berth_upload_copy (&upload));
+}
+
+/**
+ * berth_program_add_download:
+ * @self: a program
+ * @path: (type filename): in the sandbox, as of [method@Program.add_upload]: a file, or a folder
+ * with all that is in it
+ *
+ * What comes back after the program's end, whatever its status was, and also when its time ran out:
+ * [method@Result.get_download] gives it. 64 at most, and 500 MiB in all, which are in memory then.
+ */
+void
+berth_program_add_download (BerthProgram *self, const char *path)
+{
+  g_return_if_fail (BERTH_IS_PROGRAM (self));
+  g_return_if_fail (path != NULL);
+
+  g_ptr_array_add (self->downloads, g_strdup (path));
+}
+
+GPtrArray *
+berth_program_get_uploads (BerthProgram *self)
+{
+  return self->uploads;
+}
+
+GPtrArray *
+berth_program_get_downloads (BerthProgram *self)
+{
+  return self->downloads;
+}
+
+gboolean
+berth_program_has_files (BerthProgram *self)
+{
+  return self->uploads->len > 0 || self->downloads->len > 0;
 }
 
 /**

@@ -21,6 +21,10 @@ berth_program_set_environment (BerthProgram *self, const char *const *environmen
 BERTH_AVAILABLE void berth_program_set_suffix (BerthProgram *self, const char *suffix);
 BERTH_AVAILABLE void berth_program_set_workdir (BerthProgram *self, const char *workdir);
 
+BERTH_AVAILABLE void
+berth_program_add_upload (BerthProgram *self, const char *path, GBytes *content, guint mode);
+BERTH_AVAILABLE void berth_program_add_download (BerthProgram *self, const char *path);
+
 BERTH_AVAILABLE GOutputStream *berth_program_open_stdin (BerthProgram *self, GError **error);
 BERTH_AVAILABLE GInputStream *berth_program_open_stdout (BerthProgram *self, GError **error);
 BERTH_AVAILABLE GInputStream *berth_program_open_stderr (BerthProgram *self, GError **error);

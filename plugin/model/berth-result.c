@@ -2,6 +2,7 @@
 /* How a program ended: how berthd tells it, how it is made of what was told, and what a program may
  * know. */
 #include "plugin/model/berth-result-private.h"
+#include "pool/berth-error.h"
 
 #include <string.h>
 
@@ -70,6 +71,7 @@ berth_result_free (BerthResult *self)
   g_free (self->template_name);
   g_free (self->sandbox_id);
   g_clear_pointer (&self->downloads, g_ptr_array_unref);
+  g_clear_pointer (&self->contents, g_hash_table_unref);
   g_free (self);
 }
 
@@ -97,6 +99,8 @@ berth_result_copy (const BerthResult *self)
   copy->sandbox_id = g_strdup (self->sandbox_id);
   if (self->downloads != NULL)
     g_ptr_array_ref (self->downloads);
+  if (self->contents != NULL)
+    g_hash_table_ref (self->contents);
   return copy;
 }
 
@@ -516,6 +520,97 @@ berth_result_get_stderr_truncated (const BerthResult *self)
   g_return_val_if_fail (self != NULL, FALSE);
 
   return self->stderr_truncated;
+}
+
+/**
+ * berth_result_get_upload_count:
+ * @self: a result
+ *
+ * Returns: how many files went there before the program's start
+ */
+guint
+berth_result_get_upload_count (const BerthResult *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->upload_count;
+}
+
+/**
+ * berth_result_get_upload_bytes:
+ * @self: a result
+ *
+ * Returns: the bytes of these files
+ */
+guint64
+berth_result_get_upload_bytes (const BerthResult *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->upload_bytes;
+}
+
+/**
+ * berth_result_list_downloads:
+ * @self: a result
+ *
+ * A file is called by the path that [method@Program.add_download] got; one in a folder by that, a
+ * slash, and its path below it.
+ *
+ * Returns: (transfer full) (array zero-terminated=1) (element-type filename): every file that came
+ * back, sorted
+ */
+char **
+berth_result_list_downloads (const BerthResult *self)
+{
+  g_autoptr (GList) paths = NULL;
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (self->contents != NULL)
+    paths = g_list_sort (g_hash_table_get_keys (self->contents), (GCompareFunc)g_strcmp0);
+  for (GList *path = paths; path != NULL; path = path->next)
+    g_strv_builder_add (builder, path->data);
+  return g_strv_builder_end (builder);
+}
+
+/**
+ * berth_result_get_download:
+ * @self: a result
+ * @path: (type filename): of a file, as [method@Result.list_downloads] has it, or one that was
+ * asked for
+ *
+ * Fails where @path was asked for and not all of it came back, with the reason:
+ * %BERTH_ERROR_INVALID where there is no such file, or it is too large. Files in a folder that did
+ * come back can be had by their own paths all the same. %BERTH_ERROR_INVALID where nobody asked for
+ * it, too.
+ *
+ * Returns: (transfer full): what the file holds
+ */
+GBytes *
+berth_result_get_download (const BerthResult *self, const char *path, GError **error)
+{
+  GBytes *content;
+
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (path != NULL, NULL);
+
+  content = self->contents != NULL ? g_hash_table_lookup (self->contents, path) : NULL;
+  if (content != NULL)
+    return g_bytes_ref (content);
+  for (guint i = 0; self->downloads != NULL && i < self->downloads->len; i++)
+    {
+      const BerthDownload *download = g_ptr_array_index (self->downloads, i);
+
+      if (download->error == NULL || !g_str_equal (download->path, path))
+        continue;
+      g_propagate_error (error, g_error_copy (download->error));
+      return NULL;
+    }
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "'%s': no such file came back: list_downloads tells which did", path);
+  return NULL;
 }
 
 /**

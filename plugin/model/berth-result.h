@@ -2,6 +2,8 @@
 /* How a program ended. */
 #pragma once
 
+#include <gio/gio.h>
+
 #include "berth-macros.h"
 
 G_BEGIN_DECLS
@@ -25,6 +27,12 @@ BERTH_AVAILABLE GBytes *berth_result_get_stdout_bytes (const BerthResult *self);
 BERTH_AVAILABLE GBytes *berth_result_get_stderr_bytes (const BerthResult *self);
 BERTH_AVAILABLE gboolean berth_result_get_stdout_truncated (const BerthResult *self);
 BERTH_AVAILABLE gboolean berth_result_get_stderr_truncated (const BerthResult *self);
+
+BERTH_AVAILABLE guint berth_result_get_upload_count (const BerthResult *self);
+BERTH_AVAILABLE guint64 berth_result_get_upload_bytes (const BerthResult *self);
+BERTH_AVAILABLE char **berth_result_list_downloads (const BerthResult *self);
+BERTH_AVAILABLE GBytes *
+berth_result_get_download (const BerthResult *self, const char *path, GError **error);
 
 BERTH_AVAILABLE const char *berth_result_get_template (const BerthResult *self);
 BERTH_AVAILABLE const char *berth_result_get_sandbox_id (const BerthResult *self);

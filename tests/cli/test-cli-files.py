@@ -610,6 +610,53 @@ def test_run_tells_of_a_failed_upload(d):
         until(lambda: [vm["id"] for vm in d.json("list")[1]] == [name])
 
 
+def test_run_names_the_upload_that_the_guest_refuses(d):
+    with sandbox(d):
+        write("in")
+        status, out, err = d.berth(*SHELL, "--upload", "in:a", "--upload", "in:a/b", "echo started")
+        same((status, out), (2, ""))
+        one_line(err, "--upload in:a/b: file 'a/b'")
+        with open("big", "wb") as file:
+            file.truncate(MIB + 1)
+        status, _, err = d.berth(*SHELL, "--max-size", "1", "--upload", "big:big", "true")
+        same(status, 2)
+        one_line(err, "--upload big:big", "at most 1048576")
+
+
+def test_run_with_files_in_part(d):
+    """What can't be carried keeps nothing else from being."""
+    with sandbox(d):
+        write("tree/a", "a\n", 0o755)
+        write("tree/b")
+        os.symlink("a", "tree/link")
+        status, out, err = d.berth(*SHELL, "--upload", "tree:tree", "ls tree")
+        same((status, out), (0, "a\nb\n"))
+        one_line(err, "1 left out", "tree/link")
+        os.makedirs("back/tree/a")
+        status, _, err = d.berth(*SHELL, "-q", "--upload", "tree:tree", "--download", "tree:back",
+                                 "--download", "tree/a", "ln -s a tree/link")
+        same((status, read("back/tree/b"), read("a"), mode_of("a")), (125, "text\n", "a\n", 0o755))
+        one_line(err, "--download tree:back: 'tree': all but 1 could be carried: back/tree/a: Is a")
+        same(sorted(os.listdir("back/tree")), ["a", "b"])
+
+
+def test_run_of_a_hostile_guest(d):
+    with sandbox(d):
+        os.mkdir("in")
+        for number, path in enumerate(("..,evil", ",evil", "in,evil", "x/..")):
+            out = f"in/out{number}"
+            status, _, err = d.berth("run", "-l", "hostile", "--download", f"{path}:{out}", "true")
+            same((path, status, os.listdir(out)), (path, 125, []))
+            one_line(err, "no folder")
+        same(os.listdir("."), ["in"])
+        for path, text in (("loop", "128 deep"), ("short", "not what was sent")):
+            status, _, err = d.berth("run", "-l", "hostile", "--download", path, "true")
+            same((path, status), (path, 125))
+            one_line(err, text)
+        done(d.berth("run", "-l", "hostile", "--download", "evil:in/good", "true"))
+        same((read("in/good/evil"), mode_of("in/good/evil") & 0o7000), ("evil\n", 0))
+
+
 def test_run_with_files_at_capacity(d):
     with sandbox(d), sandbox(d):
         status, _, err = d.berth(*SHELL, "--no-wait", "--download", "x", "true")

@@ -279,8 +279,8 @@ def test_wait_gone():
         same([vm for vm in d.json("list") if vm["id"] == result["sandbox_id"]], [])
 
 
-def test_attached_does_not_outlive_berthd():
-    """A run with files, which is a session to berthd: its VM ends with a berthd that dies, too."""
+def test_run_with_files_does_not_outlive_berthd():
+    """Its VM is a run's: berthd that died before it ended it does so at its next start."""
     with Daemon("--max-vms", "1", "--warm-default", "0") as d:
         process = subprocess.Popen([BERTH, "run", "--upload", f"{__file__}:x", "input()"],
                                    env=d.environ(), stdin=subprocess.PIPE,

@@ -61,6 +61,87 @@ test_round_trip (Fixture *fixture, gconstpointer data)
     }
 }
 
+/* ---- of a run ---- */
+
+static BerthResult *
+run_program (Fixture *fixture, BerthProgram *program, GError **error)
+{
+  g_autoptr (BerthSpec) spec = berth_spec_new ("shell");
+
+  return berth_client_run (fixture->client, spec, program, NULL, error);
+}
+
+static void
+assert_download (BerthResult *result, const char *path, GBytes *wanted)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) content = berth_result_get_download (result, path, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (g_bytes_equal (content, wanted));
+}
+
+/* Before and after, whatever the program's status; one program's files go with each of its runs. */
+static void
+test_run_with_files (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (BerthProgram) program = berth_program_new (
+      "mkdir -p out/sub; cp big out/sub/copy; ln -s copy out/sub/link; cat in/x > out/x; exit 3");
+  g_autoptr (GBytes) small = g_bytes_new_static ("six", 3);
+  g_autoptr (GBytes) big = random_bytes (3 * MIB + 17);
+
+  berth_program_add_upload (program, "in/x", small, 0);
+  berth_program_add_upload (program, "big", big, 0600);
+  berth_program_add_download (program, "out");
+  berth_program_add_download (program, "missing");
+  berth_program_add_download (program, "big");
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (BerthResult) result = run_program (fixture, program, &error);
+      g_auto (GStrv) paths = NULL;
+      g_autofree char *joined = NULL;
+
+      g_assert_no_error (error);
+      g_assert_cmpint (berth_result_get_exit_code (result), ==, 3);
+      g_assert_cmpuint (berth_result_get_upload_count (result), ==, 2);
+      g_assert_cmpuint (berth_result_get_upload_bytes (result), ==, 3 + 3 * MIB + 17);
+      paths = berth_result_list_downloads (result);
+      joined = g_strjoinv (" ", paths);
+      g_assert_cmpstr (joined, ==, "big out/sub/copy out/x");
+      assert_download (result, "out/x", small);
+      assert_download (result, "out/sub/copy", big);
+      assert_download (result, "big", big);
+      g_assert_null (berth_result_get_download (result, "missing", &error));
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+      g_assert_nonnull (strstr (error->message, "file 'missing': "));
+      g_clear_error (&error);
+      g_assert_null (berth_result_get_download (result, "out/nothing", &error));
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+    }
+}
+
+/* What can't be there keeps the program from being run; a session takes no files along. */
+static void
+test_run_refuses_files (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (BerthProgram) program = berth_program_new ("echo ran");
+  g_autoptr (GBytes) content = g_bytes_new_static ("x", 1);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = NULL;
+
+  berth_program_add_upload (program, "fine", content, 0);
+  berth_program_add_upload (program, "../x", content, 0);
+  g_assert_null (run_program (fixture, program, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, "upload 2: file '../x'"));
+  g_clear_error (&error);
+  id = create (fixture);
+  g_assert_null (berth_client_exec (fixture->client, id, program, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, "go along with a run"));
+}
+
 /* ---- memory ---- */
 
 static guint64
@@ -297,5 +378,7 @@ main (int argc, char **argv)
   ADD ("source-fails", test_source_fails);
   ADD ("target-fails", test_target_fails);
   ADD ("something-else-arrives", test_something_else_arrives);
+  ADD ("run-with-files", test_run_with_files);
+  ADD ("run-refuses-files", test_run_refuses_files);
   return g_test_run ();
 }
