@@ -98,6 +98,18 @@ fuzz_files (BerthFileKind kind, GVariant *dictionary)
     }
 }
 
+/* The first byte says which method it is. */
+static BerthOptionSet
+set_of (guint8 method)
+{
+  if (method == 'R')
+    return BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_RUN
+           | BERTH_OPTION_SET_FILES;
+  if (method == 'S')
+    return BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION;
+  return (BerthOptionSet)(method % 3 + 1);
+}
+
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
@@ -115,8 +127,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
       g_assert_cmpuint (count_fds (), ==, before);
       return 0;
     }
-  /* the first byte says which method it is */
-  set = (BerthOptionSet)(data[0] % 3 + 1);
+  set = set_of (data[0]);
   {
     g_autoptr (GVariant) dictionary = to_dictionary (data + 1, size - 1);
     g_autoptr (GUnixFDList) fds = some_fds ();
