@@ -11,6 +11,9 @@
 #include "berth-stream-bridge.h"
 #include "berth-xml.h"
 
+#define STOP_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define STOP_POLL_US 1000
+
 gboolean
 berth_domain_is_name_taken (virConnectPtr connection, const char *name)
 {
@@ -69,6 +72,39 @@ domain_has_state (virDomainPtr domain, int wanted)
   if (virDomainGetState (domain, &state, NULL, 0) != 0)
     berth_libvirt_error_take_code ();
   return state == wanted;
+}
+
+static gboolean
+domain_stands_by (virDomainPtr domain)
+{
+  int reason = VIR_DOMAIN_PAUSED_UNKNOWN;
+  int state = VIR_DOMAIN_NOSTATE;
+
+  if (virDomainGetState (domain, &state, &reason, 0) != 0)
+    berth_libvirt_error_take_code ();
+  return state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_UNKNOWN;
+}
+
+gboolean
+berth_domain_stand_by (virConnectPtr connection, const char *uuid, GError **error)
+{
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
+  gint64 end_us = g_get_monotonic_time () + STOP_TIMEOUT_US;
+
+  if (domain == NULL || !berth_qmp_stop (domain, error))
+    return FALSE;
+  /* QEMU's event comes before its answer, and libvirt takes them in this order: once is enough */
+  while (!domain_stands_by (domain))
+    {
+      if (g_get_monotonic_time () > end_us)
+        {
+          g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                               "the domain is not paused as berth does it");
+          return FALSE;
+        }
+      g_usleep (STOP_POLL_US);
+    }
+  return TRUE;
 }
 
 gboolean
@@ -353,12 +389,10 @@ own_domain_new (virDomainPtr domain, const char *instance)
   char uuid[VIR_UUID_STRING_BUFLEN];
   virDomainInfo info = { 0 };
   BerthOwnDomain *self;
-  int reason = 0;
-  int state = VIR_DOMAIN_NOSTATE;
 
   if (mark == NULL || virDomainGetUUIDString (domain, uuid) < 0)
     return NULL;
-  if (virDomainGetInfo (domain, &info) < 0 || virDomainGetState (domain, &state, &reason, 0) < 0)
+  if (virDomainGetInfo (domain, &info) < 0)
     berth_libvirt_error_take_code ();
   self = g_new0 (BerthOwnDomain, 1);
   self->uuid = g_strdup (uuid);
@@ -367,7 +401,7 @@ own_domain_new (virDomainPtr domain, const char *instance)
   self->memory_mb = (guint)(info.maxMem / 1024);
   self->vcpus = info.nrVirtCpu;
   self->is_active = virDomainIsActive (domain) == 1;
-  self->is_paused = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_USER;
+  self->stands_by = domain_stands_by (domain);
   return self;
 }
 

@@ -41,6 +41,10 @@ gboolean berth_domain_start (virConnectPtr connection, const char *xml, guint fl
 /* Pauses or resumes it. */
 gboolean berth_domain_set_paused (virConnectPtr connection, const char *uuid, gboolean is_paused,
                                   GError **error);
+/* Pauses a domain so that libvirt tells this pause from all others: virDomainSuspend() is what an
+ * administrator's tools call, while of a pause that QEMU was asked for past libvirt it knows no
+ * reason. Fails where somebody else has paused it. */
+gboolean berth_domain_stand_by (virConnectPtr connection, const char *uuid, GError **error);
 /* Writes a paused domain's device state to @fd, or reads it into one that waits for it. */
 gboolean
 berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd, GError **error);
@@ -75,7 +79,8 @@ gboolean berth_domain_is_running (virConnectPtr connection, const char *uuid);
  * @memory_mb: of its guest; MiB
  * @vcpus: of its guest
  * @is_active: it runs or is paused
- * @is_paused: it was paused by whoever could; not by an error, and not while it comes up
+ * @stands_by: it is paused since berth_domain_stand_by(), so that nobody has resumed it; not by
+ *   anybody else, by an error, or while it comes up
  *
  * A domain that carries the mark of an instance.
  */
@@ -87,7 +92,7 @@ typedef struct
   guint memory_mb;
   guint vcpus;
   gboolean is_active;
-  gboolean is_paused;
+  gboolean stands_by;
 } BerthOwnDomain;
 
 void berth_own_domain_free (BerthOwnDomain *self);

@@ -92,13 +92,14 @@ reconcile_free (Reconcile *reconcile)
   g_free (reconcile);
 }
 
-/* A warm VM that nobody was given: what was is running, since it was resumed before its mark said
- * so; and a session, which its owner knows by its id. */
+/* A warm VM that nobody was given, by libvirt's word and not its guest's: whose claim has begun was
+ * resumed, before its mark said so even, and whoever has paused it then was not berth. And a
+ * session, which its owner knows by its id. */
 static gboolean
 is_adoptable (const BerthOwnDomain *domain)
 {
   if (g_str_equal (domain->mark->state, BERTH_MARK_STATE_WARM))
-    return domain->is_active && domain->is_paused;
+    return domain->is_active && domain->stands_by;
   return domain->is_active && g_str_equal (domain->mark->state, BERTH_MARK_STATE_SESSION);
 }
 

@@ -16,7 +16,7 @@ paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, &error);
 
-  if (connection != NULL && berth_domain_set_paused (connection, self->uuid, TRUE, &error))
+  if (connection != NULL && berth_domain_stand_by (connection, self->uuid, &error))
     g_task_return_boolean (task, TRUE);
   else
     berth_machine_return_start_error (task, "the clone can't be paused", g_steal_pointer (&error));

@@ -21,6 +21,7 @@
 #define MIGRATE "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:berth-state\"}}"
 #define MIGRATE_INCOMING                                                                           \
   "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"fd:berth-state\"}}"
+#define STOP "{\"execute\":\"stop\"}"
 #define QUIT "{\"execute\":\"quit\"}"
 #define QUERY_MIGRATE "{\"execute\":\"query-migrate\"}"
 #define QUERY_STATUS "{\"execute\":\"query-status\"}"
@@ -116,6 +117,12 @@ berth_qmp_load_state (virDomainPtr domain, int fd, GError **error)
   return say (domain, IGNORE_SHARED, error) && give_fd (domain, fd, error)
          && say (domain, MIGRATE_INCOMING, error)
          && wait_status (domain, QUERY_STATUS, "inmigrate", FALSE, error);
+}
+
+gboolean
+berth_qmp_stop (virDomainPtr domain, GError **error)
+{
+  return say (domain, STOP, error);
 }
 
 gboolean

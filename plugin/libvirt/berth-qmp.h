@@ -13,6 +13,8 @@ gboolean berth_qmp_save_state (virDomainPtr domain, int fd, GError **error);
 /* Reads it into a domain that was started with -incoming defer; it is paused and whole then. */
 gboolean berth_qmp_load_state (virDomainPtr domain, int fd, GError **error);
 
+/* Stops its virtual CPUs. */
+gboolean berth_qmp_stop (virDomainPtr domain, GError **error);
 /* Asks QEMU to end itself. */
 gboolean berth_qmp_quit (virDomainPtr domain, GError **error);
 

@@ -94,6 +94,20 @@ def test_warm_vms_serve_again_without_a_boot():
         same(d.run("print(1)")["start"], "warm")
 
 
+def test_a_warm_vm_that_was_resumed_is_not_used_again():
+    """What paused it after was not berth, and what ran in it nobody knows: whatever its guest says."""
+    with Daemon("--warm", "python=2") as d:
+        d.wait_warm(2)
+        touched, other = d.warm()
+        d.crash()
+        virsh("resume", touched["domain"])
+        virsh("suspend", touched["domain"])
+        d.start()
+        d.wait_warm(2)
+        now = {vm["id"] for vm in d.warm()}
+        assert other["id"] in now and touched["id"] not in now, (now, touched, other)
+
+
 def test_berthd_leaves_on_sigusr1():
     with Daemon("--warm", "python=1") as d:
         d.wait_warm()

@@ -181,14 +181,15 @@ test_mark_is_replaced (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (domain->mark->tenant, ==, "acme");
   g_assert_cmpuint (domain->mark->uid, ==, 7);
   g_assert_true (domain->is_active);
-  g_assert_false (domain->is_paused);
+  g_assert_false (domain->stands_by);
   /* it runs: an administrator has resumed it before us */
   g_assert_true (berth_domain_set_paused (fixture->connection, UUID_B, FALSE, &error));
   g_assert_no_error (error);
   g_assert_true (berth_domain_set_paused (fixture->connection, UUID_B, TRUE, &error));
   g_clear_pointer (&own, g_ptr_array_unref);
   own = berth_domain_list_own (fixture->connection, "i", &error);
-  g_assert_true (((BerthOwnDomain *)g_ptr_array_index (own, 0))->is_paused);
+  /* and has paused it, as virsh suspend does: that is not how berth's stand by */
+  g_assert_false (((BerthOwnDomain *)g_ptr_array_index (own, 0))->stands_by);
   g_assert_true (end_domain (fixture, UUID_B, NULL));
 }
 
