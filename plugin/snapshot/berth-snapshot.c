@@ -474,6 +474,8 @@ berth_snapshot_was_changed (BerthSnapshot *self, GError **error)
 {
   struct stat now;
 
+  if (!self->is_committed)
+    return FALSE; /* who records it writes to it */
   for (guint i = 0; i < FILES; i++)
     if (snapshot_stat (self, i, &now) && has_changed (&self->seen[i], &now))
       return !fail_changed (self, i, error);

@@ -55,7 +55,8 @@ gboolean berth_snapshot_is_retired (BerthSnapshot *self);
  * guest has broken out into could (design.md). Cheap: a stat of each file. */
 gboolean berth_snapshot_is_intact (BerthSnapshot *self, GError **error);
 /* The same for those that run already: TRUE, with @error, where they may read what somebody wrote.
- * FALSE where the files are gone, which is berth's own doing when a new one takes their place. */
+ * FALSE where the files are gone, which is berth's own doing when a new one takes their place, and
+ * before the commit. */
 gboolean berth_snapshot_was_changed (BerthSnapshot *self, GError **error);
 /* On tmpfs a store through a mapping changes no time, so neither of the two above sees it. */
 gboolean berth_snapshot_hides_writes (BerthSnapshot *self);

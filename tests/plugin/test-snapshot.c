@@ -2,7 +2,9 @@
 /* A snapshot on disk: what is kept, what is found out about it, and what goes when. */
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "plugin/snapshot/berth-snapshot.h"
@@ -98,6 +100,41 @@ count_files (const char *path)
   while (dir != NULL && g_dir_read_name (dir) != NULL)
     count++;
   return count;
+}
+
+/* The VM that it is recorded from is no clone that somebody's writes harm. */
+static void
+test_recording_is_no_change (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthSnapshot) self
+      = berth_snapshot_begin (fixture->dir, "python", KEY_A, 1, getuid (), getgid (), &error);
+
+  g_assert_no_error (error);
+  write_at (berth_snapshot_get_ram_path (self), 0, "memory");
+  g_assert_false (berth_snapshot_was_changed (self, &error));
+  g_assert_no_error (error);
+}
+
+/* On tmpfs no time tells of a write: who keeps snapshots there is told. */
+static void
+test_tmpfs_is_told (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *dir = g_strdup ("/dev/shm/berth-snapshot-XXXXXX");
+  g_autoptr (GError) error = NULL;
+  BerthSnapshot *self;
+  struct statfs status = { 0 };
+
+  if (statfs ("/dev/shm", &status) != 0 || status.f_type != TMPFS_MAGIC || g_mkdtemp (dir) == NULL)
+    {
+      g_test_skip ("/dev/shm is no tmpfs that may be written");
+      return;
+    }
+  self = berth_snapshot_begin (dir, "python", KEY_A, 1, getuid (), getgid (), &error);
+  g_assert_no_error (error);
+  g_assert_true (berth_snapshot_hides_writes (self));
+  berth_snapshot_unref (self);
+  g_assert_cmpint (g_rmdir (dir), ==, 0);
 }
 
 static void
@@ -591,6 +628,8 @@ main (int argc, char **argv)
   ADD ("names", test_names);
   ADD ("stock-looks-before-each-use", test_stock_looks_before_each_use);
   ADD ("stock-gives-up-a-bad-one", test_stock_gives_up_a_bad_one);
+  ADD ("recording-is-no-change", test_recording_is_no_change);
+  ADD ("tmpfs-is-told", test_tmpfs_is_told);
   ADD ("stock-takes-no-retired", test_stock_takes_no_retired);
   ADD ("stock-refuses-a-repeated-proof", test_stock_refuses_a_repeated_proof);
   return g_test_run ();
