@@ -74,9 +74,10 @@ berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error)
    * berth's whose text helps, and whose name would mean nothing to anybody */
   gboolean known
       = error->domain == BERTH_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_autoptr (GError) told
-      = known ? g_error_copy (error)
-              : g_error_new (BERTH_ERROR, BERTH_ERROR_INTERNAL, "%s", error->message);
+  /* a caller's text may be cut within a character, and GDBus takes no text that is not UTF-8 */
+  g_autofree char *text = g_utf8_make_valid (error->message, -1);
+  g_autoptr (GError) told = g_error_new_literal (known ? error->domain : BERTH_ERROR,
+                                                 known ? error->code : BERTH_ERROR_INTERNAL, text);
 
   if (told->code == BERTH_ERROR_INTERNAL && told->domain == BERTH_ERROR)
     berth_account_log (

@@ -7,8 +7,8 @@ berth_libvirt_error_set (GError **error, BerthError code, const char *doing)
 {
   virErrorPtr last = virGetLastError ();
   int number = last != NULL ? last->code : VIR_ERR_OK;
-  g_autofree char *message
-      = g_strdup (last != NULL && last->message != NULL ? last->message : "no reason given");
+  g_autofree char *message = g_utf8_make_valid (
+      last != NULL && last->message != NULL ? last->message : "no reason given", -1);
 
   /* what a QEMU that ended has written comes with its line ends; ours is one line */
   g_strdelimit (g_strchomp (message), "\r\n", ';');

@@ -105,10 +105,11 @@ add_broken_files (BerthManager *self, GVariantBuilder *list)
   for (guint i = 0; i < self->template_errors->len; i++)
     {
       GError *error = g_ptr_array_index (self->template_errors, i);
+      g_autofree char *text = g_utf8_make_valid (error->message, -1); /* it names a file */
       GVariantDict dict;
 
       g_variant_dict_init (&dict, NULL);
-      g_variant_dict_insert (&dict, "error", "s", error->message);
+      g_variant_dict_insert (&dict, "error", "s", text);
       g_variant_builder_add_value (list, g_variant_dict_end (&dict));
     }
 }

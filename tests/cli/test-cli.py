@@ -165,6 +165,13 @@ def test_messages_cannot_drive_the_terminal(d):
     assert "\x1b" not in err and "?[31mfix it" in err, err
 
 
+def test_json_cannot_drive_the_terminal(d):
+    _, out, _ = d.berth(*SHELL, r"printf 'a\302\2331m'; printf '\033[31m\177' >&2", "--json")
+    result = json.loads(out)
+    same((result["stdout"], result["stderr"]), ("a\u009b1m", "\x1b[31m\x7f"))
+    assert not any(ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0 for c in out.rstrip("\n")), out
+
+
 def test_json_of_a_run_is_complete(d):
     status, result = d.json(*SHELL, "printf 'a\"\\\\\\t\\001'; echo e >&2; exit 5")
     same(status, 5)

@@ -195,6 +195,41 @@ test_options (Fixture *fixture, gconstpointer data)
     assert_refused (fixture, mistakes[i].method, mistakes[i].arguments, NULL, mistakes[i].part);
 }
 
+/* What is wrong is quoted, and cut where it is long: within a character, too, the answer is a text.
+ */
+static void
+test_long_texts (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *method;
+    const char *arguments; /* TEXT stands for what is long */
+    const char *part;
+  } mistakes[] = {
+    { "Exec", "('TEXT', {'code': <b'x'>})", "sandbox id" },
+    { "Destroy", "('TEXT',)", "sandbox id" },
+    { "Ls", "('TEXT', b'f', @a{sv} {})", "sandbox id" },
+    { "Ls", "('id', b'f', {'TEXT': <1>})", "is unknown to this method" },
+    { "Run", "({'code': <b'x'>, 'TEXT': <1>},)", "is unknown to this method" },
+    { "Run", "({'code': <b'x'>, 'tenant': <'TEXT'>},)", "\"tenant\"" },
+    { "Run", "({'code': <b'x'>, 'template': <'TEXT'>},)", "\"template\"" },
+    { "Run", "({'code': <b'x'>, 'language': <'TEXT'>},)", "language" },
+    { "Run", "({'code': <b'x'>, 'suffix': <'TEXT'>},)", "suffix" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (mistakes); i++)
+    for (guint shift = 0; shift < 3; shift++)
+      {
+        g_autoptr (GString) text = g_string_new ("xyz" + shift);
+        g_autoptr (GString) arguments = g_string_new (mistakes[i].arguments);
+
+        for (guint j = 0; j < 100; j++)
+          g_string_append (text, "\u20ac"); /* three bytes */
+        g_string_replace (arguments, "TEXT", text->str, 0);
+        assert_refused (fixture, mistakes[i].method, arguments->str, NULL, mistakes[i].part);
+      }
+}
+
 static void
 test_long_names (Fixture *fixture, gconstpointer data)
 {
@@ -686,6 +721,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   berth_bus_register_errors ();
   ADD ("options", test_options);
+  ADD ("long-texts", test_long_texts);
   ADD ("long-names", test_long_names);
   ADD ("descriptors", test_descriptors);
   ADD ("streams-over-a-socket", test_streams_over_a_socket);
