@@ -37,7 +37,9 @@ open_pipe_anew (int fd, gboolean is_input, GError **error)
   int flags = fcntl (fd, F_GETFL);
   int own;
 
-  if (flags < 0 || (flags & O_ACCMODE) == (is_input ? O_WRONLY : O_RDONLY))
+  /* O_PATH names a pipe that its holder may not have been let into: its access mode says nothing,
+   * and berthd would be let in */
+  if (flags < 0 || (flags & O_PATH) != 0 || (flags & O_ACCMODE) == (is_input ? O_WRONLY : O_RDONLY))
     {
       refuse (error, is_input ? "the descriptor is not open for reading"
                               : "the descriptor is not open for writing");

@@ -10,10 +10,10 @@ G_BEGIN_DECLS
 /* Takes over @fd, a pipe or a socket of user @uid, and gives back what to use in its place, for
  * reading (@is_input) or writing; -1 with BERTH_ERROR_INVALID, @fd is closed then, too.
  *
- * A pipe is opened anew. O_NONBLOCK belongs to the open file description, which the caller still
- * has: it could take the flag away and let berthd hang. A socket must be one of an unnamed pair of
- * streams that @uid made: whoever answers at a named one would take berthd's bytes for berthd's
- * word, SO_PASSCRED says so. */
+ * A pipe is opened anew, in a direction that @fd itself was opened in. O_NONBLOCK belongs to the
+ * open file description, which the caller still has: it could take the flag away and let berthd
+ * hang. A socket must be one of an unnamed pair of streams that @uid made: whoever answers at a
+ * named one would take berthd's bytes for berthd's word, SO_PASSCRED says so. */
 int berth_caller_fd_take (int fd, gboolean is_input, guint32 uid, GError **error);
 
 /* As read(2) and write(2), on what berth_caller_fd_take() returned; never wait (EAGAIN), and never

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -164,6 +165,22 @@ open_named (int out[3])
   g_assert_no_errno (g_rmdir (folder));
 }
 
+/* Of a named pipe that nobody may read or write: to have its path takes no right to it. */
+static int
+open_path_of_pipe (void)
+{
+  g_autofree char *dir = g_dir_make_tmp ("berth-caller-fd-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "pipe", NULL);
+  int fd;
+
+  g_assert_no_errno (mkfifo (path, 0));
+  fd = open (path, O_PATH | O_CLOEXEC);
+  g_assert_cmpint (fd, >=, 0);
+  unlink (path);
+  rmdir (dir);
+  return fd;
+}
+
 static void
 test_what_is_refused (void)
 {
@@ -176,6 +193,8 @@ test_what_is_refused (void)
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
   assert_refused (ends[0], FALSE, geteuid (), "not open for writing");
   assert_refused (ends[1], TRUE, geteuid (), "not open for reading");
+  assert_refused (open_path_of_pipe (), TRUE, geteuid (), "not open for reading");
+  assert_refused (open_path_of_pipe (), FALSE, geteuid (), "not open for writing");
   assert_refused (open_pair_end (SOCK_DGRAM), TRUE, geteuid (), pair);
   assert_refused (open_pair_end (SOCK_SEQPACKET), TRUE, geteuid (), pair);
   assert_refused (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), TRUE, geteuid (), pair);
