@@ -166,6 +166,8 @@ attempt("open_by_handle_at", call, 304, real, ctypes.create_string_buffer(b"\\x0
 attempt("sysrq", write, "/proc/sysrq-trigger", b"b")
 with open("/proc/sys/kernel/modules_disabled") as file:
     outcomes["modules_disabled"] = file.read()
+with open("/proc/sys/kernel/yama/ptrace_scope") as file:
+    outcomes["ptrace_scope"] = file.read()
 with open("/proc/self/status") as file:
     outcomes["Seccomp"] = [line.split()[1] for line in file if line.startswith("Seccomp:")]
 for name in ("kallsyms", "modules", "iomem", "interrupts", "timer_list", "zoneinfo", "bus/pci/devices"):
@@ -180,7 +182,7 @@ with open("/proc/cpuinfo") as file:
       "kexec_load": "EPERM", "reboot": "EPERM", "bpf": "EPERM", "perf_event_open": "EPERM", "io_uring_setup": "EPERM",
       "user-mode userfaultfd": "EPERM", "keyctl": "EPERM", "add_key": "EPERM", "modify_ldt": "EPERM",
       "fanotify_init": "EPERM", "Seccomp": ["2"], "userfaultfd": "EPERM", "swapon": "EPERM", "acct": "EPERM", "open_by_handle_at": "EPERM",
-      "sysrq": "EACCES", "modules_disabled": "1\n", "VMs in the VM": [],
+      "sysrq": "EACCES", "modules_disabled": "1\n", "ptrace_scope": "2\n", "VMs in the VM": [],
       **{"/proc/" + name: "EACCES" for name in ("kallsyms", "modules", "iomem", "interrupts", "timer_list", "zoneinfo",
                                                 "bus/pci/devices")},
       **{"/proc/" + name: "done" for name in ("cpuinfo", "meminfo", "stat", "uptime", "loadavg", "version",
