@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -104,16 +103,36 @@ check_socket (int fd, guint32 uid, GError **error)
   return TRUE;
 }
 
+/* What kind of file it is, is asked of the kernel's own sockets and pipes, never by fstat(): that
+ * is for the file system to answer, which may be one that hangs, or a user's own program (FUSE). */
+static gboolean
+is_socket (int fd)
+{
+  int type;
+  socklen_t size = sizeof type;
+
+  return getsockopt (fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
+
+static gboolean
+is_pipe (int fd)
+{
+  return fcntl (fd, F_GETPIPE_SZ) > 0;
+}
+
 int
 berth_caller_fd_take (int fd, gboolean is_input, guint32 uid, GError **error)
 {
-  struct stat status = { 0 };
-  int own;
+  int own = -1;
 
-  if (fstat (fd, &status) == 0 && S_ISSOCK (status.st_mode) && check_socket (fd, uid, error))
-    return fd;
-  own = S_ISFIFO (status.st_mode) ? open_pipe_anew (fd, is_input, error) : -1;
-  if (!S_ISFIFO (status.st_mode) && !S_ISSOCK (status.st_mode))
+  if (is_socket (fd))
+    {
+      if (check_socket (fd, uid, error))
+        return fd;
+    }
+  else if (is_pipe (fd))
+    own = open_pipe_anew (fd, is_input, error);
+  else
     refuse (error, "the descriptor is neither a pipe nor a socket");
   close (fd);
   return own;

@@ -5,10 +5,14 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -193,8 +197,8 @@ test_what_is_refused (void)
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
   assert_refused (ends[0], FALSE, geteuid (), "not open for writing");
   assert_refused (ends[1], TRUE, geteuid (), "not open for reading");
-  assert_refused (open_path_of_pipe (), TRUE, geteuid (), "not open for reading");
-  assert_refused (open_path_of_pipe (), FALSE, geteuid (), "not open for writing");
+  assert_refused (open_path_of_pipe (), TRUE, geteuid (), "neither a pipe");
+  assert_refused (open_path_of_pipe (), FALSE, geteuid (), "neither a pipe");
   assert_refused (open_pair_end (SOCK_DGRAM), TRUE, geteuid (), pair);
   assert_refused (open_pair_end (SOCK_SEQPACKET), TRUE, geteuid (), pair);
   assert_refused (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), TRUE, geteuid (), pair);
@@ -208,6 +212,49 @@ test_what_is_refused (void)
   close (ends[1]);
 }
 
+/* From here on no file system answers what a descriptor is. */
+static void
+forbid_stat (void)
+{
+  struct sock_filter code[] = {
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, __NR_fstat, 2, 0),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, __NR_newfstatat, 1, 0),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, __NR_statx, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog program = { G_N_ELEMENTS (code), code };
+
+  g_assert_no_errno (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  g_assert_no_errno (prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+}
+
+/* A file system that hangs, or is a program of the caller's, would hold up berthd. */
+static void
+test_no_file_system_is_asked (void)
+{
+  g_autoptr (GError) error = NULL;
+  int ends[2];
+  int own;
+
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+      g_test_trap_assert_passed ();
+      return;
+    }
+  forbid_stat ();
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  own = berth_caller_fd_take (ends[0], TRUE, geteuid (), &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (own, >=, 0);
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+  own = berth_caller_fd_take (ends[0], TRUE, geteuid (), &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (own, ==, ends[0]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -219,5 +266,6 @@ main (int argc, char **argv)
   g_test_add_func ("/caller-fd/bytes-and-end", test_bytes_and_end);
   g_test_add_func ("/caller-fd/reader-is-gone", test_reader_is_gone);
   g_test_add_func ("/caller-fd/what-is-refused", test_what_is_refused);
+  g_test_add_func ("/caller-fd/no-file-system-is-asked", test_no_file_system_is_asked);
   return g_test_run ();
 }
