@@ -526,6 +526,8 @@ berth_result_get_stderr_truncated (const BerthResult *self)
  * berth_result_get_upload_count:
  * @self: a result
  *
+ * What [method@Program.add_upload] added, all of it, as the program was run.
+ *
  * Returns: how many files went there before the program's start
  */
 guint
@@ -540,7 +542,9 @@ berth_result_get_upload_count (const BerthResult *self)
  * berth_result_get_upload_bytes:
  * @self: a result
  *
- * Returns: the bytes of these files
+ * How much went there before the program's start.
+ *
+ * Returns: the bytes of all uploads together
  */
 guint64
 berth_result_get_upload_bytes (const BerthResult *self)
