@@ -253,6 +253,7 @@ berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
   g_variant_dict_insert (&dict, "open", "b", self->is_open);
   g_variant_dict_insert (&dict, "n_waiting", "u", berth_waiters_get_length (self->queue));
   g_variant_dict_insert_value (&dict, "waiters", dup_waiters (self));
+  g_variant_dict_insert (&dict, "evicted", "t", self->n_evicted);
   g_variant_dict_insert (&dict, "pressure", "b", self->is_pressed);
   g_variant_dict_insert_value (&dict, "templates", berth_admission_dup_warm_status (self));
   return g_variant_ref_sink (g_variant_dict_end (&dict));

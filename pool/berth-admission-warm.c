@@ -276,6 +276,7 @@ evict_for (BerthAdmission *self, BerthPlace need, IsEvictable is_evictable)
     {
       BerthPlace held = victim->held;
 
+      self->n_evicted++;
       berth_admission_destroy_vm (self, victim);
       berth_place_move (&held, &need);
     }

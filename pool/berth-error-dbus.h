@@ -7,5 +7,6 @@
 G_BEGIN_DECLS
 
 void berth_error_register_dbus (void);
+const char *berth_error_get_name (const GError *error);
 
 G_END_DECLS

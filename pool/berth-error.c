@@ -4,6 +4,7 @@
 #include "berth-error-dbus.h"
 
 #include <gio/gio.h>
+#include <string.h>
 
 #define DBUS_PREFIX "org.berth.Berth1.Error."
 
@@ -94,6 +95,17 @@ berth_error_get_code (const GError *error)
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return "CANCELLED";
   return "INTERNAL";
+}
+
+/* The error's own name on D-Bus without what they all begin with; words for counters and logs */
+const char *
+berth_error_get_name (const GError *error)
+{
+  const ErrorRow *row = error_find_row (error);
+
+  return row != NULL ? row->dbus_name + strlen (DBUS_PREFIX)
+         : g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) ? "Cancelled"
+                                                                     : "Internal";
 }
 
 /**

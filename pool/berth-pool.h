@@ -89,7 +89,8 @@ BERTH_AVAILABLE void berth_pool_set_pressure (BerthPool *self, gboolean pressure
 /* (transfer full): a{sv} with "slots" {total, free, bound ("slots", "memory_mb", "vcpus":
  * what free is not more for; "waiter": all is kept for an old one), claimed, warm, starting,
  * stopping, stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure",
- * "n_waiting", "waiters" (the first 100 of them) [{tenant, task, uid, template, position, since}]
+ * "evicted" (warm VMs that made room for others, so far), "n_waiting", "waiters" (the first 100 of
+ * them) [{tenant, task, uid, template, position, since}]
  * ("since": seconds waited), "templates" {NAME: {warm, refilling, target, min, max, failures,
  * last_error}}. Waits for the admission thread to answer (never for a hypervisor): any thread. */
 BERTH_AVAILABLE GVariant *berth_pool_dup_status (BerthPool *self);

@@ -83,6 +83,19 @@ add_run_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
   add_entries (all, takes, BERTH_TAKES_CARRY, run);
 }
 
+static void
+add_http_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
+{
+  const GOptionEntry http[] = {
+    { "http", 0, 0, G_OPTION_ARG_NONE, &self->http,
+      "Answer one request of HTTP for /metrics on standard input, as systemd's Accept=yes has it",
+      NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  add_entries (all, takes, BERTH_TAKES_HTTP, http);
+}
+
 /**
  * berth_option_values_make_entries:
  * @self: where the values go
@@ -149,6 +162,7 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   add_run_entries (all, help->takes, self);
   add_entries (all, help->takes, BERTH_TAKES_FILES, files);
   add_image_entries (all, help->takes, self);
+  add_http_entries (all, help->takes, self);
   if ((help->takes & quiet_takes) != 0)
     add_entries (all, help->takes, 0, quiet);
   add_entries (all, help->takes, BERTH_TAKES_ROUNDS, rounds);

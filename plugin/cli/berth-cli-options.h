@@ -29,6 +29,7 @@ G_BEGIN_DECLS
  * @dir: (nullable): --dir
  * @mirror: (nullable): --mirror
  * @refresh: --refresh
+ * @http: --http
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -54,6 +55,7 @@ typedef struct
   char *dir;
   char *mirror;
   gboolean refresh;
+  gboolean http;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -66,6 +68,7 @@ typedef enum
   BERTH_TAKES_CARRY = 1 << 4,  /* what is around a program that has a sandbox of its own */
   BERTH_TAKES_ROUNDS = 1 << 5, /* how often what is shown is shown anew */
   BERTH_TAKES_IMAGE = 1 << 6,  /* what an image is built of, and where */
+  BERTH_TAKES_HTTP = 1 << 7,   /* who asks comes by HTTP */
 } BerthTakes;
 
 /**

@@ -1,102 +1,56 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* metrics: the status as numbers, in the text format that Prometheus and others read. */
+/* metrics: what berthd counts, for monitoring; by the command or by one request of HTTP. */
+#include <unistd.h>
+
+#include "plugin/cli/berth-cli-client.h"
+#include "plugin/cli/berth-cli-http.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-verbs.h"
 
+#define REQUEST_LIMIT_MS 5000
+#define FINISH_LIMIT_MS 1000
+
 const BerthVerbHelp berth_metrics_help = {
   .synopsis = "",
-  .summary = "Prints the status as numbers, in Prometheus' text format.",
-  .description = "For node_exporter's textfile collector, say:\n"
+  .summary = "Prints what berthd counts, in Prometheus' text format.",
+  .description = "Gauges of the present, and counters and histograms since berthd began.\n\n"
+                 "With systemd, 'systemctl enable --now berth-metrics.socket' serves them at\n"
+                 "/run/berth/metrics.sock, and at an address of the loopback that\n"
+                 "'systemctl edit berth-metrics.socket' adds (ListenStream=127.0.0.1:9842).\n"
+                 "For node_exporter's textfile collector, say:\n"
                  "  berth metrics > /var/lib/node_exporter/berth.prom",
-  .takes = 0,
+  .takes = BERTH_TAKES_HTTP,
   .max_arguments = 0,
 };
 
-static void
-append_head (GString *text, const char *name, const char *help)
-{
-  g_string_append_printf (text, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
-}
-
-/* Every number of @status' dictionary @key, one sample each. */
-static void
-append_dictionary (GString *text, GVariant *status, const char *key, const char *name,
-                   const char *label, const char *help)
-{
-  g_autoptr (GVariant) dictionary = g_variant_lookup_value (status, key, G_VARIANT_TYPE_VARDICT);
-  GVariantIter iter;
-  const char *entry;
-  GVariant *child;
-
-  if (dictionary == NULL)
-    return;
-  append_head (text, name, help);
-  g_variant_iter_init (&iter, dictionary);
-  while (g_variant_iter_next (&iter, "{&sv}", &entry, &child))
-    {
-      g_autoptr (GVariant) value = child;
-
-      if (g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32))
-        g_string_append_printf (text, "%s{%s=\"%s\"} %u\n", name, label, entry,
-                                g_variant_get_uint32 (value));
-    }
-}
-
-/* The number @key of every template. Their names need no escape: a template's may have none. */
-static void
-append_templates (GString *text, GVariant *status, const char *key, const char *name,
-                  const char *help)
-{
-  g_autoptr (GVariant) templates
-      = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
-  GVariantIter iter;
-  const char *template_name;
-  GVariant *child;
-
-  if (templates == NULL)
-    return;
-  append_head (text, name, help);
-  g_variant_iter_init (&iter, templates);
-  while (g_variant_iter_next (&iter, "{&sv}", &template_name, &child))
-    {
-      g_autoptr (GVariant) template = child;
-      guint32 value;
-
-      if (g_variant_lookup (template, key, "u", &value))
-        g_string_append_printf (text, "%s{template=\"%s\"} %u\n", name, template_name, value);
-    }
-}
-
 static char *
-dup_metrics (GVariant *status)
+dup_metrics (const BerthOptionValues *values, GError **error)
 {
-  GString *text = g_string_new (NULL);
-  g_autoptr (GVariant) libvirt = g_variant_lookup_value (status, "libvirt", G_VARIANT_TYPE_VARDICT);
-  gboolean connected = FALSE;
-  guint n_waiting = 0;
+  g_autoptr (BerthClient) client = berth_client_new (values->socket, error);
+  g_autoptr (GVariant) reply = NULL;
+  char *text = NULL;
 
-  append_dictionary (text, status, "slots", "berth_slots", "state", "VMs, by what they are");
-  append_dictionary (text, status, "memory_mb", "berth_memory_mebibytes", "kind",
-                     "memory of the guests");
-  append_dictionary (text, status, "vcpus", "berth_vcpus", "kind",
-                     "vCPUs of VMs that run or start");
-  append_head (text, "berth_waiters", "requests that wait");
-  g_variant_lookup (status, "n_waiting", "u", &n_waiting);
-  g_string_append_printf (text, "berth_waiters %u\n", n_waiting);
-  if (libvirt != NULL)
-    g_variant_lookup (libvirt, "connected", "b", &connected);
-  append_head (text, "berth_libvirt_connected", "whether libvirt answers");
-  g_string_append_printf (text, "berth_libvirt_connected %d\n", connected);
-  append_templates (text, status, "warm", "berth_warm", "warm VMs that stand by");
-  append_templates (text, status, "target", "berth_warm_target", "warm VMs that are wanted");
-  append_templates (text, status, "failures", "berth_warm_failures",
-                    "warm VMs that failed in a row");
-  append_templates (text, status, "snapshot_mb", "berth_snapshot_mebibytes",
-                    "of the snapshot on disk");
-  append_templates (text, status, "snapshot_failures", "berth_snapshot_failures",
-                    "snapshots that failed in a row");
-  return g_string_free (text, FALSE);
+  if (client != NULL)
+    reply = berth_client_call (client, "Metrics", NULL, "(s)", NULL, error);
+  if (reply != NULL)
+    g_variant_get (reply, "(s)", &text);
+  return text;
+}
+
+static int
+serve (const BerthOptionValues *values)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GString) head = berth_http_read_head (STDIN_FILENO, REQUEST_LIMIT_MS, &error);
+  BerthHttpRequest request
+      = head != NULL ? berth_http_parse (head->str, head->len, "/metrics") : BERTH_HTTP_BAD;
+  g_autofree char *text = request <= BERTH_HTTP_HEAD ? dup_metrics (values, &error) : NULL;
+  g_autoptr (GString) answer = berth_http_make_answer (request, text, error);
+  int status = berth_report_text (answer->str);
+
+  berth_http_finish (STDIN_FILENO, FINISH_LIMIT_MS);
+  return status;
 }
 
 /**
@@ -111,12 +65,12 @@ berth_verb_metrics (int argc, char **argv)
 {
   g_auto (BerthOptionValues) values = { 0 };
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) status
-      = berth_verb_ask (&berth_metrics_help, &values, argc, argv, "Status", "(a{sv})", &error);
   g_autofree char *text = NULL;
 
-  if (status == NULL)
+  if (!berth_option_values_parse (&values, &berth_metrics_help, &argc, &argv, &error))
     return berth_report_error (error);
-  text = dup_metrics (status);
-  return berth_report_text (text);
+  if (values.http)
+    return serve (&values);
+  text = dup_metrics (&values, &error);
+  return text != NULL ? berth_report_text (text) : berth_report_error (error);
 }

@@ -371,16 +371,33 @@ handle_list (BerthDBusManager *object, GDBusMethodInvocation *invocation)
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+/* (transfer full): as much of the status as this caller may see */
+static GVariant *
+peer_dup_status (BerthPeer *self)
+{
+  g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
+  guint uid = berth_peer_get_acting_uid (self);
+
+  return uid == 0 ? g_steal_pointer (&status) : berth_view_new_status (status, uid);
+}
+
 static gboolean
 handle_status (BerthDBusManager *object, GDBusMethodInvocation *invocation)
 {
-  BerthPeer *self = BERTH_PEER (object);
-  g_autoptr (GVariant) status = berth_manager_dup_status (self->manager);
-  guint uid = berth_peer_get_acting_uid (self);
-  g_autoptr (GVariant) told
-      = uid == 0 ? g_variant_ref (status) : berth_view_new_status (status, uid);
+  g_autoptr (GVariant) status = peer_dup_status (BERTH_PEER (object));
 
-  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@a{sv})", told));
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@a{sv})", status));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_metrics (BerthDBusManager *object, GDBusMethodInvocation *invocation)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  g_autoptr (GVariant) status = peer_dup_status (self);
+  g_autofree char *text = berth_manager_dup_metrics (self->manager, status);
+
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(s)", text));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -419,6 +436,7 @@ iface_init (BerthDBusManagerIface *iface)
   iface->handle_destroy = handle_destroy;
   iface->handle_list = handle_list;
   iface->handle_status = handle_status;
+  iface->handle_metrics = handle_metrics;
   iface->handle_doctor = handle_doctor;
   berth_peer_files_init (iface);
 }

@@ -3,14 +3,25 @@
 #include "plugin/manager/berth-manager-private.h"
 #include "pool/berth-error.h"
 
+/* (nullable): where the bytes of a file go, for who counts them */
+static const char *
+direction_of (BerthFileKind kind)
+{
+  return kind == BERTH_FILE_PUT ? "put" : kind == BERTH_FILE_GET ? "get" : NULL;
+}
+
 static void
 file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  const char *direction = g_task_get_task_data (task);
   GError *error = NULL;
   BerthFileResult *result
       = berth_sandbox_file_finish (BERTH_SANDBOX (source), async_result, &error);
 
+  if (result != NULL && direction != NULL)
+    berth_metrics_add (self->metrics, BERTH_METRIC_FILE_BYTES, direction, NULL, result->size);
   if (result != NULL)
     g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
   else
@@ -29,6 +40,7 @@ berth_manager_file_async (BerthManager *self, const char *id, guint32 uid, Berth
 
   g_task_set_source_tag (task, berth_manager_file_async);
   g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
+  g_task_set_task_data (task, (gpointer)direction_of (owned->kind), NULL);
   if (sandbox == NULL || !berth_file_request_check (owned, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else

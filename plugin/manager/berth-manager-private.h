@@ -4,6 +4,7 @@
 
 #include "plugin/snapshot/berth-snapshot-keeper.h"
 #include "plugin/manager/berth-manager.h"
+#include "plugin/manager/berth-metrics.h"
 #include "plugin/manager/berth-pressure.h"
 #include "plugin/manager/berth-sandbox.h"
 #include "plugin/manager/berth-tombstones.h"
@@ -28,6 +29,7 @@ struct _BerthManager
                             is not there yet */
   GHashTable *sandboxes; /* id (borrowed from value) -> BerthSandbox (owned) */
   BerthTombstones *tombstones;
+  BerthMetrics *metrics;
 };
 
 /* BERTH_ERROR_INVALID: which templates there are */
@@ -36,6 +38,9 @@ void berth_manager_set_no_template_error (BerthManager *self, const char *name, 
 BerthSandbox *berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request);
 /* Takes a sandbox out of use; what still wants it hears @reason. */
 void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason);
+/* Counts a program that @sandbox was given. @result: (nullable): NULL after an @error */
+void berth_manager_note_exec (BerthManager *self, BerthSandbox *sandbox, const BerthResult *result,
+                              const GError *error);
 /* (nullable): the sandbox, if @uid may use it */
 BerthSandbox *berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error);
 

@@ -7,7 +7,7 @@
 
 #include "plugin/manager/berth-run-downloads.h"
 #include "plugin/manager/berth-run-uploads.h"
-#include "pool/berth-error.h"
+#include "pool/berth-error-dbus.h"
 
 #define MEMORY_MIN_MB 128u /* contract.md, Input */
 #define TEMPLATE_DEFAULT "python"
@@ -31,13 +31,22 @@ ending_free (Ending *ending)
 }
 
 static void
+manager_note_vm_gone (BerthManager *self, BerthVm *vm)
+{
+  gint64 took_us = berth_tombstones_vm_gone (self->tombstones, vm);
+
+  if (took_us >= 0)
+    berth_metrics_observe (self->metrics, BERTH_METRIC_DESTROY, NULL, NULL, took_us);
+}
+
+static void
 ended_unasked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   Ending *ending = user_data;
   g_autoptr (GError) error = NULL;
 
   if (berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
-    berth_tombstones_vm_gone (ending->manager->tombstones, ending->vm);
+    manager_note_vm_gone (ending->manager, ending->vm);
   else
     g_warning ("%s", error->message); /* the pool goes on trying */
   ending_free (ending);
@@ -201,6 +210,8 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   manager_note_boot (self, call->request->shape.template_name, vm, error);
   if (vm == NULL)
     {
+      berth_metrics_add (self->metrics, BERTH_METRIC_REFUSED, berth_error_get_name (error), NULL,
+                         1);
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
@@ -213,6 +224,9 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   origin->start_us = g_get_monotonic_time () - call->begun_us - origin->wait_us;
   berth_host_get_start_times (self->host, vm, &origin->spawn_us, &origin->connect_us);
   berth_sandbox_set_origin (sandbox, origin);
+  berth_metrics_observe (self->metrics, BERTH_METRIC_WAIT, NULL, NULL, origin->wait_us);
+  berth_metrics_observe (self->metrics, BERTH_METRIC_START, call->request->template_name,
+                         origin->start, origin->start_us);
   g_task_return_pointer (task, created, (GDestroyNotify)created_free);
 }
 
@@ -288,6 +302,23 @@ berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **er
   return sandbox;
 }
 
+void
+berth_manager_note_exec (BerthManager *self, BerthSandbox *sandbox, const BerthResult *result,
+                         const GError *error)
+{
+  const char *name = berth_vm_get_template (berth_sandbox_get_vm (sandbox));
+  const char *outcome = "ended";
+
+  if (result == NULL)
+    outcome = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) ? "cancelled" : "failed";
+  else if (result->timed_out || result->oom)
+    outcome = result->oom ? "out-of-memory" : "timed-out";
+
+  berth_metrics_add (self->metrics, BERTH_METRIC_EXECS, name, outcome, 1);
+  if (result != NULL)
+    berth_metrics_observe (self->metrics, BERTH_METRIC_EXEC, name, NULL, result->exec_us);
+}
+
 static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
@@ -295,6 +326,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   GError *error = NULL;
   BerthResult *result = berth_sandbox_exec_finish (BERTH_SANDBOX (source), async_result, &error);
 
+  berth_manager_note_exec (g_task_get_source_object (task), BERTH_SANDBOX (source), result, error);
   if (result == NULL)
     g_task_return_error (task, error);
   else
@@ -363,7 +395,7 @@ destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  berth_tombstones_vm_gone (self->tombstones, call->vm);
+  manager_note_vm_gone (self, call->vm);
   g_task_return_boolean (task, TRUE);
 }
 
@@ -497,7 +529,7 @@ run_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   gboolean is_gone = berth_pool_destroy_finish (BERTH_POOL (source), result, NULL);
 
   if (is_gone)
-    berth_tombstones_vm_gone (self->tombstones, call->vm);
+    manager_note_vm_gone (self, call->vm);
   run_answer (task, !is_gone);
 }
 
@@ -549,9 +581,14 @@ static void
 run_downloaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
   RunCall *call = g_task_get_task_data (task);
+  GPtrArray *downloads = berth_run_downloads_finish (BERTH_SANDBOX (source), result);
 
-  call->result->downloads = berth_run_downloads_finish (BERTH_SANDBOX (source), result);
+  for (guint i = 0; i < downloads->len; i++)
+    berth_metrics_add (self->metrics, BERTH_METRIC_FILE_BYTES, "get", NULL,
+                       ((BerthDownload *)downloads->pdata[i])->bytes);
+  call->result->downloads = downloads;
   run_end (task);
 }
 
@@ -565,6 +602,7 @@ run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthSandbox *sandbox = BERTH_SANDBOX (source);
 
   call->result = berth_sandbox_exec_finish (sandbox, result, &call->error);
+  berth_manager_note_exec (self, sandbox, call->result, call->error);
   if (call->result != NULL)
     {
       call->result->has_uploads = call->has_uploads;
@@ -592,10 +630,13 @@ static void
 run_uploaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
   RunCall *call = g_task_get_task_data (task);
+  gboolean ok = berth_run_uploads_finish (BERTH_SANDBOX (source), result, &call->upload_count,
+                                          &call->upload_bytes, &call->error);
 
-  if (berth_run_uploads_finish (BERTH_SANDBOX (source), result, &call->upload_count,
-                                &call->upload_bytes, &call->error))
+  berth_metrics_add (self->metrics, BERTH_METRIC_FILE_BYTES, "put", NULL, call->upload_bytes);
+  if (ok)
     run_execute (task);
   else
     run_end (task);

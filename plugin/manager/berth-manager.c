@@ -37,6 +37,7 @@ berth_manager_finalize (GObject *object)
   g_clear_pointer (&self->templates, g_hash_table_unref);
   g_clear_pointer (&self->template_errors, g_ptr_array_unref);
   berth_tombstones_free (self->tombstones);
+  berth_metrics_free (self->metrics);
   g_hash_table_unref (self->acquiring);
   berth_config_free (self->config);
   G_OBJECT_CLASS (berth_manager_parent_class)->finalize (object);
@@ -55,6 +56,7 @@ berth_manager_init (BerthManager *self)
   self->acquiring = g_hash_table_new (NULL, NULL);
   self->sandboxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->tombstones = berth_tombstones_new (TOMBSTONES_MAX);
+  self->metrics = berth_metrics_new ();
 }
 
 BerthManager *
@@ -392,6 +394,16 @@ berth_manager_dup_status (BerthManager *self)
   g_variant_dict_insert_value (&dict, "templates", manager_get_templates (self, seen));
   g_variant_dict_insert_value (&dict, "libvirt", host);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+char *
+berth_manager_dup_metrics (BerthManager *self, GVariant *status)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  berth_metrics_append_status (text, status);
+  berth_metrics_append_text (self->metrics, text);
+  return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
 /* (nullable): what the host calls the domain of the VM that is made for @request */

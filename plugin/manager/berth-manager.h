@@ -85,6 +85,9 @@ BERTH_AVAILABLE gboolean berth_manager_shutdown_finish (BerthManager *self, GAsy
 
 /* (transfer full): a{sv} in the shape of `berth status --json` (design.md, Interfaces) */
 BERTH_AVAILABLE GVariant *berth_manager_dup_status (BerthManager *self);
+/* (transfer full): @status, as much of it as may be told, and what was counted since berthd began,
+ * in the text format of Prometheus */
+BERTH_AVAILABLE char *berth_manager_dup_metrics (BerthManager *self, GVariant *status);
 /* (transfer full): a{sv}, how far the call is that was made with @cancellable and has not ended:
  * "state" ("waiting", "starting", "running"), "position" (u, from 1), "domain" (s) where known */
 BERTH_AVAILABLE GVariant *

@@ -70,6 +70,7 @@ berth_tombstones_add (BerthTombstones *self, BerthVm *vm, guint32 uid, const cha
   stone->uid = uid;
   stone->reason = g_strdup (reason);
   stone->vm = g_object_ref (vm);
+  stone->ended_us = g_get_monotonic_time ();
   g_hash_table_insert (self->by_id, stone->id, stone);
   g_queue_push_tail (&self->order, stone);
   if (g_queue_get_length (&self->order) > self->max)
@@ -99,12 +100,16 @@ berth_tombstones_find (BerthTombstones *self, const char *id, guint32 uid)
  * berth_tombstones_vm_gone:
  * @self: tombstones
  * @vm: one that has ended
+ *
+ * Returns: how long its end took, us; -1 for one that is not remembered, or was gone already
  */
-void
+gint64
 berth_tombstones_vm_gone (BerthTombstones *self, BerthVm *vm)
 {
   BerthTombstone *stone = g_hash_table_lookup (self->by_id, berth_vm_get_id (vm));
 
-  if (stone != NULL)
-    g_clear_object (&stone->vm);
+  if (stone == NULL || stone->vm == NULL)
+    return -1;
+  g_clear_object (&stone->vm);
+  return g_get_monotonic_time () - stone->ended_us;
 }

@@ -13,6 +13,7 @@ G_BEGIN_DECLS
  * @uid: whose it was
  * @reason: why it is gone
  * @vm: (nullable): its VM, until that has ended
+ * @ended_us: when the sandbox ended; monotonic
  */
 typedef struct
 {
@@ -20,6 +21,7 @@ typedef struct
   guint32 uid;
   char *reason;
   BerthVm *vm;
+  gint64 ended_us;
 } BerthTombstone;
 
 typedef struct _BerthTombstones BerthTombstones;
@@ -28,6 +30,6 @@ BerthTombstones *berth_tombstones_new (guint max);
 void berth_tombstones_free (BerthTombstones *self);
 void berth_tombstones_add (BerthTombstones *self, BerthVm *vm, guint32 uid, const char *reason);
 const BerthTombstone *berth_tombstones_find (BerthTombstones *self, const char *id, guint32 uid);
-void berth_tombstones_vm_gone (BerthTombstones *self, BerthVm *vm);
+gint64 berth_tombstones_vm_gone (BerthTombstones *self, BerthVm *vm);
 
 G_END_DECLS

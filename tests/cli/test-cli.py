@@ -616,11 +616,15 @@ def test_image(d):
 
 
 def test_metrics(d):
+    same(d.berth("run", "-l", "shell", "true")[0], 0)
     status, out, err = d.berth("metrics")
     same((status, err), (0, ""))
-    assert 'berth_slots{state="total"} ' in out and 'berth_warm{template="python"} 0' in out, out
+    for line in ('berth_slots{state="total"} ', 'berth_warm{template="python"} 0\n',
+                 'berth_execs_total{template="shell",outcome="ended"} '):
+        assert line in out, out
     for line in out.splitlines():
-        assert re.fullmatch(r'# (HELP|TYPE) \w+ .+|\w+(\{\w+="[\w-]+"\})? \d+', line), line
+        assert re.fullmatch(r'# (HELP|TYPE) \w+ .+|\w+(\{\w+="[\w+.-]+"(,\w+="[\w+.-]+")*\})? '
+                            r'\d+(\.\d+)?', line), line
 
 
 def test_pool_verbs(_):

@@ -249,18 +249,23 @@ def check_units(folder):
     """systemd itself reads the units, as they are installed."""
     prefix = os.path.join(folder, "units")
     os.mkdir(prefix)
-    for name, source in (("berthd.socket", SOURCE + "/packaging/systemd/berthd.socket"),
-                         ("berthd.service", BUILD + "/packaging/systemd/system-berthd.service")):
+    shipped, made = SOURCE + "/packaging/systemd/", BUILD + "/packaging/systemd/"
+    for name, source in (("berthd.socket", shipped + "berthd.socket"),
+                         ("berthd.service", made + "system-berthd.service"),
+                         ("berth-metrics.socket", shipped + "berth-metrics.socket"),
+                         ("berth-metrics@.service", made + "berth-metrics@.service")):
         with open(source, encoding="utf-8") as file:
             text = file.read()
         # the programs are not installed here
         text = re.sub(r"^(ExecSt\w+)=\S+", r"\1=/bin/true", text, flags=re.M).replace("man:", "http://")
         with open(os.path.join(prefix, name), "w", encoding="utf-8") as file:
             file.write(text)
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", os.path.join(prefix, "berthd.service"),
-                           os.path.join(prefix, "berthd.socket")], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, encoding="utf-8", timeout=LIMIT_S)
-    ours = [line for line in done.stdout.split("\n") if "berthd" in line]
+    units = ("berthd.service", "berthd.socket", "berth-metrics.socket", "berth-metrics@.service")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no",
+                           *(os.path.join(prefix, unit) for unit in units)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+                          timeout=LIMIT_S)
+    ours = [line for line in done.stdout.split("\n") if "berth" in line]
     assert not ours, done.stdout
 
 
