@@ -28,6 +28,7 @@ typedef struct
   GSource *timeout;
   gulong cancelled_id;
   BerthIdentity identity; /* what was sent, to check the proof against */
+  GBytes *random;         /* (nullable): the proof, while its clock is asked for again */
 } Pending;
 
 struct _BerthGuest
@@ -60,6 +61,7 @@ pending_free (Pending *pending)
   if (pending->cancelled_id != 0)
     g_signal_handler_disconnect (g_task_get_cancellable (pending->task), pending->cancelled_id);
   g_clear_object (&pending->task);
+  g_clear_pointer (&pending->random, g_bytes_unref);
   g_free (pending);
 }
 
@@ -172,47 +174,87 @@ berth_guest_init (BerthGuest *self)
   self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
 }
 
-/* The guest's proof that it has its own random numbers and the right time. */
+/* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */
+static void
+fill_random (guint8 *bytes, gsize size)
+{
+  if (getrandom (bytes, size, 0) != (gssize)size)
+    g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
+}
+
+static void
+agent_send_identity (BerthGuest *self, Pending *pending)
+{
+  fill_random (pending->identity.seed, sizeof pending->identity.seed);
+  berth_frame_channel_send (self->channel, BERTH_FRAME_IDENTITY, pending->request,
+                            &pending->identity, sizeof pending->identity, NULL, 0);
+}
+
+/* The guest's proof that it has the right time. @out_is_late: it may have, but the way there and
+ * back took too long to tell: it was read in the guest at any time between */
 static gboolean
-check_identity (const Pending *pending, const BerthIdentityDone *done, GError **error)
+check_clock (const Pending *pending, const BerthIdentityDone *done, gboolean *out_is_late,
+             GError **error)
 {
   gint64 now_ns = g_get_real_time () * 1000;
   gint64 sent_ns = (gint64)pending->identity.realtime_ns;
   gint64 guest_ns = (gint64)done->realtime_ns;
 
+  *out_is_late = FALSE;
   if (pending->identity.realtime_ns == BERTH_HIDDEN_CLOCK_NS)
     return TRUE;
-  /* read in the guest between then and now; how long ago can't be told, so all of it counts */
-  if (guest_ns < sent_ns || guest_ns < now_ns - CLOCK_SKEW_MAX_NS || guest_ns > now_ns)
+  if (guest_ns >= sent_ns && guest_ns >= now_ns - CLOCK_SKEW_MAX_NS && guest_ns <= now_ns)
+    return TRUE;
+  *out_is_late = guest_ns >= sent_ns && guest_ns <= now_ns;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+               "the guest's clock is wrong by %.3f s after it was set",
+               (double)(guest_ns - now_ns) / 1e9);
+  return FALSE;
+}
+
+/* A host that is busy carries the time too slowly: the clock alone is set once more, until it is
+ * right or the call's time is up. An agent that takes no clock alone has one chance. */
+static void
+agent_take_proof (BerthGuest *self, Pending *pending, const BerthFrame *frame)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GTask) task = NULL;
+  g_autoptr (GBytes) random = NULL;
+  BerthIdentityDone done;
+  gboolean is_late;
+  gboolean ok;
+
+  memcpy (&done, frame->payload, sizeof done);
+  ok = check_clock (pending, &done, &is_late, &error);
+  if (pending->random == NULL)
+    pending->random = g_bytes_new (done.random, sizeof done.random);
+  if (is_late && self->version >= CLOCK_VERSION)
     {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                   "the guest's clock is wrong by %.3f s after it was set",
-                   (double)(guest_ns - now_ns) / 1e9);
-      return FALSE;
+      pending->identity.hostname[0] = '\0';
+      pending->identity.realtime_ns = (guint64)g_get_real_time () * 1000;
+      agent_send_identity (self, pending);
+      return;
     }
-  return TRUE;
+  random = g_bytes_ref (pending->random);
+  task = agent_steal_pending (self, pending);
+  if (ok)
+    g_task_return_pointer (task, g_steal_pointer (&random), (GDestroyNotify)g_bytes_unref);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
 }
 
 static void
 agent_answer (BerthGuest *self, Pending *pending, const BerthFrame *frame)
 {
-  g_autoptr (GError) error = NULL;
   g_autoptr (GTask) task = NULL;
-  BerthIdentityDone done;
 
   if (frame->type == BERTH_FRAME_IDENTITY_DONE)
     {
-      memcpy (&done, frame->payload, sizeof done);
-      check_identity (pending, &done, &error);
+      agent_take_proof (self, pending, frame);
+      return;
     }
   task = agent_steal_pending (self, pending);
-  if (error != NULL)
-    g_task_return_error (task, g_steal_pointer (&error));
-  else if (frame->type == BERTH_FRAME_IDENTITY_DONE)
-    g_task_return_pointer (task, g_bytes_new (done.random, sizeof done.random),
-                           (GDestroyNotify)g_bytes_unref);
-  else
-    g_task_return_boolean (task, TRUE);
+  g_task_return_boolean (task, TRUE);
 }
 
 /* Late frames of calls that timed out or were cancelled are legal, a flood of them is not. */
@@ -313,14 +355,6 @@ frame_cb (const BerthFrame *frame, gpointer user_data)
     ok = agent_take_unasked (self, frame, &error);
   if (!ok)
     closed_cb (error, self);
-}
-
-/* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */
-static void
-fill_random (guint8 *bytes, gsize size)
-{
-  if (getrandom (bytes, size, 0) != (gssize)size)
-    g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
 }
 
 static void
@@ -486,13 +520,11 @@ berth_guest_identify_async (BerthGuest *self, const char *hostname, gboolean is_
       = agent_add_call (self, task, BERTH_FRAME_IDENTITY_DONE, ++self->last_request, timeout_ms);
   if (pending == NULL)
     return;
-  fill_random (pending->identity.seed, sizeof pending->identity.seed);
   memcpy (pending->identity.machine_id, self->machine_id, sizeof self->machine_id);
   g_strlcpy (pending->identity.hostname, hostname, sizeof pending->identity.hostname);
   pending->identity.realtime_ns
       = is_rehearsal ? BERTH_HIDDEN_CLOCK_NS : (guint64)g_get_real_time () * 1000;
-  berth_frame_channel_send (self->channel, BERTH_FRAME_IDENTITY, pending->request,
-                            &pending->identity, sizeof pending->identity, NULL, 0);
+  agent_send_identity (self, pending);
 }
 
 gboolean

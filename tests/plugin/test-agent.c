@@ -364,24 +364,71 @@ test_flood_of_nothing (Fixture *fixture, gconstpointer data)
   assert_outcome_unknown (fixture);
 }
 
+/* Runs the agent's end until it has sent something. */
+static gboolean
+peer_can_read (Fixture *fixture)
+{
+  GPollFD poll_fd = { .fd = fixture->peer, .events = G_IO_IN };
+
+  g_main_context_iteration (NULL, FALSE);
+  return g_poll (&poll_fd, 1, 1) == 1;
+}
+
+/* Answers an identity as a guest does whose clock is @behind_ns behind what it was told. */
+static BerthIdentity
+answer_identity (Fixture *fixture, guint8 random, gint64 behind_ns)
+{
+  BerthIdentity identity;
+  BerthIdentityDone done = { .random = { random } };
+  BerthFrameHead head = peer_read (fixture, (guint8 *)&identity);
+
+  g_assert_cmpuint (head.type, ==, BERTH_FRAME_IDENTITY);
+  done.realtime_ns = identity.realtime_ns - (guint64)behind_ns;
+  peer_send (fixture, BERTH_FRAME_IDENTITY_DONE, head.request, &done, sizeof done);
+  return identity;
+}
+
 static void
 test_wrong_clock_is_refused (Fixture *fixture, gconstpointer data)
 {
   BerthIdentity identity;
-  BerthIdentityDone done = { .random = { 1 } };
   g_autoptr (GError) error = NULL;
-  BerthFrameHead head;
 
   greet (fixture, 0);
   berth_guest_identify_async (fixture->agent, "host", FALSE, 5000, NULL, done_cb, fixture);
-  head = peer_read (fixture, (guint8 *)&identity);
-  g_assert_cmpuint (head.type, ==, BERTH_FRAME_IDENTITY);
+  identity = answer_identity (fixture, 1, 60 * G_GINT64_CONSTANT (1000000000));
   g_assert_cmpstr (identity.hostname, ==, "host");
-  done.realtime_ns = identity.realtime_ns - 60 * G_GUINT64_CONSTANT (1000000000);
-  peer_send (fixture, BERTH_FRAME_IDENTITY_DONE, head.request, &done, sizeof done);
   run_until_done (fixture);
   g_assert_false (berth_guest_identify_finish (fixture->agent, fixture->result, NULL, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+}
+
+/* The way to the guest and back took longer than its clock may be off: it gets the time once more,
+ * and its random numbers of the first time are the proof. */
+static void
+test_late_clock_is_set_again (Fixture *fixture, gconstpointer data)
+{
+  BerthIdentity first;
+  BerthIdentity second;
+  guint8 random[32];
+  g_autoptr (GError) error = NULL;
+
+  greet (fixture, 0);
+  berth_guest_identify_async (fixture->agent, "host", FALSE, 60000, NULL, done_cb, fixture);
+  first = answer_identity (fixture, 1, 0);
+  g_usleep (60000); /* what no clock may be off: the answer is late, however fast this machine is */
+  while (!peer_can_read (fixture))
+    ;
+  second = answer_identity (fixture, 2, 0);
+  g_assert_cmpstr (second.hostname, ==, "");
+  g_assert_cmpuint (second.realtime_ns, >=, first.realtime_ns + 50000000);
+  g_assert_cmpint (memcmp (first.seed, second.seed, sizeof first.seed), !=, 0);
+  while (fixture->result == NULL) /* this machine may be busy, too */
+    if (peer_can_read (fixture))
+      answer_identity (fixture, 3, 0);
+  g_assert_true (berth_guest_identify_finish (fixture->agent, fixture->result, random, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (random[0], ==, 1);
 }
 
 static void
@@ -516,6 +563,7 @@ main (int argc, char **argv)
   ADD_OF ("lies-about-an-end/memory", 3, test_lies_about_an_end);
   ADD ("flood-of-nothing", test_flood_of_nothing);
   ADD ("wrong-clock-is-refused", test_wrong_clock_is_refused);
+  ADD ("late-clock-is-set-again", test_late_clock_is_set_again);
   ADD_OF ("older-version-is-refused", 1, test_other_version_is_refused);
   ADD_OF ("newer-version-is-refused", BERTH_PROTOCOL_VERSION + 1, test_other_version_is_refused);
   ADD ("older-agent", test_older_agent);
