@@ -11,6 +11,55 @@
 #define RETRY_MAX_S 600u
 
 static void keeper_next_turn (BerthSnapshotKeeper *self);
+static void entry_look (BerthSnapshotEntry *entry);
+
+#define ON(event, reaction) [BERTH_SNAPSHOT_ENTRY_##event] = BERTH_SNAPSHOT_##reaction
+
+/* What is not named is ignored. tests/manager/keeper-states.txt tells what comes of it. */
+static const BerthSnapshotReaction
+    reactions[BERTH_SNAPSHOT_ENTRY_N_STATES][BERTH_SNAPSHOT_ENTRY_N_EVENTS] = {
+      [BERTH_SNAPSHOT_ENTRY_NONE] = {
+        ON (WANTED, LOOK),
+        ON (WARM_WANTED, LOOK),
+        ON (MAKE, LOOK),
+        ON (REMOVE, CLEAR),
+        ON (SPOILT, FAIL),
+      },
+      [BERTH_SNAPSHOT_ENTRY_FAILED] = {
+        ON (CHECK, LOOK),
+        ON (RETRY, LOOK),
+        ON (BOOTED, LOOK),
+        ON (MAKE, LOOK),
+        ON (REMOVE, END),
+        ON (SPOILT, FAIL),
+      },
+      [BERTH_SNAPSHOT_ENTRY_CHECKING] = {
+        ON (MAKE, LOOK),
+        ON (REMOVE, CLEAR),
+        ON (SPOILT, FAIL),
+      },
+      [BERTH_SNAPSHOT_ENTRY_MAKING] = {
+        ON (MAKE, LOOK),
+        ON (REMOVE, CLEAR),
+        ON (SPOILT, OUTDATE),
+      },
+      [BERTH_SNAPSHOT_ENTRY_VALID] = {
+        ON (WARM_WANTED, TELL),
+        ON (WARM_CHANGED, TELL),
+        ON (CHECK, LOOK),
+        ON (MAKE, LOOK),
+        ON (REMOVE, END),
+        ON (SPOILT, FAIL),
+      },
+    };
+
+BerthSnapshotReaction
+berth_snapshot_entry_get_reaction (BerthSnapshotEntryState state, BerthSnapshotEntryEvent event)
+{
+  g_assert ((guint)state < BERTH_SNAPSHOT_ENTRY_N_STATES
+            && (guint)event < BERTH_SNAPSHOT_ENTRY_N_EVENTS);
+  return reactions[state][event];
+}
 
 BerthSnapshotEntry *
 berth_snapshot_entry_new (BerthSnapshotKeeper *keeper, BerthTemplate *template,
@@ -42,8 +91,8 @@ berth_snapshot_entry_free (BerthSnapshotEntry *entry)
 
 /* ---- what follows from a snapshot's state ---- */
 
-void
-berth_snapshot_entry_tell_target (BerthSnapshotEntry *entry)
+static void
+entry_tell_target (BerthSnapshotEntry *entry)
 {
   const BerthWarmTarget nothing = { 0 };
 
@@ -52,13 +101,13 @@ berth_snapshot_entry_tell_target (BerthSnapshotEntry *entry)
       entry->state == BERTH_SNAPSHOT_ENTRY_VALID ? entry->target : &nothing);
 }
 
-void
-berth_snapshot_entry_tell_pool (BerthSnapshotEntry *entry)
+static void
+entry_tell_pool (BerthSnapshotEntry *entry)
 {
   /* warm VMs of before are of another snapshot */
   berth_pool_template_changed (entry->keeper->pool, berth_template_get_name (entry->template),
                                entry->tenant_key);
-  berth_snapshot_entry_tell_target (entry);
+  entry_tell_target (entry);
 }
 
 void
@@ -81,7 +130,7 @@ keep_end_turn (BerthSnapshotEntry *entry)
     entry->keeper->maker = NULL;
   /* who asked for a new one while one of before was found has none yet */
   if (entry->callers->len > 0)
-    berth_snapshot_entry_look (entry);
+    entry_look (entry);
   keeper_next_turn (entry->keeper);
 }
 
@@ -100,12 +149,12 @@ retry_cb (gpointer user_data)
   BerthSnapshotEntry *entry = user_data;
 
   entry->retry_id = 0;
-  berth_snapshot_entry_look (entry);
+  entry_look (entry);
   return G_SOURCE_REMOVE;
 }
 
-void
-berth_snapshot_entry_has_failed (BerthSnapshotEntry *entry, const GError *error)
+static void
+entry_has_failed (BerthSnapshotEntry *entry, const GError *error)
 {
   guint delay_s = RETRY_FIRST_S << MIN (entry->failures, 9);
 
@@ -114,7 +163,7 @@ berth_snapshot_entry_has_failed (BerthSnapshotEntry *entry, const GError *error)
   g_free (entry->last_error);
   entry->last_error = g_strdup (error->message);
   berth_host_drop_recording (entry->keeper->host, entry->name);
-  berth_snapshot_entry_tell_pool (entry);
+  entry_tell_pool (entry);
   if (!entry->keeper->is_stopped)
     {
       g_warning ("no snapshot of %s, requests for it boot: %s", entry->name, error->message);
@@ -138,11 +187,11 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     {
       g_message ("the snapshot of %s is ready", entry->name);
       keep_is_valid (entry);
-      berth_snapshot_entry_tell_pool (entry);
+      entry_tell_pool (entry);
       berth_snapshot_entry_answer_callers (entry, NULL);
     }
   else
-    berth_snapshot_entry_has_failed (entry, error);
+    entry_has_failed (entry, error);
   keep_end_turn (entry);
 }
 
@@ -165,7 +214,7 @@ destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_object_ref (self);
       return;
     }
-  berth_snapshot_entry_has_failed (entry, entry->failure);
+  entry_has_failed (entry, entry->failure);
   g_clear_error (&entry->failure);
   keep_end_turn (entry);
 }
@@ -200,7 +249,7 @@ booted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     {
       g_autoptr (BerthSnapshotKeeper) held = self;
 
-      berth_snapshot_entry_has_failed (entry, error);
+      entry_has_failed (entry, error);
       keep_end_turn (entry);
       return;
     }
@@ -254,9 +303,9 @@ keep_has_found (BerthSnapshotEntry *entry, gboolean is_same, gboolean is_removed
     }
   keep_is_valid (entry);
   if (is_same)
-    berth_snapshot_entry_tell_target (entry); /* it may have changed while it was looked at */
+    entry_tell_target (entry); /* it may have changed while it was looked at */
   else
-    berth_snapshot_entry_tell_pool (entry);
+    entry_tell_pool (entry);
 }
 
 static void
@@ -283,7 +332,7 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
   else if (error != NULL)
-    berth_snapshot_entry_has_failed (entry, error);
+    entry_has_failed (entry, error);
   if (look->is_first)
     keeper_note_first_look (self);
   else
@@ -312,8 +361,8 @@ berth_snapshot_entry_look_first (BerthSnapshotEntry *entry)
   keep_begin_look (entry, BERTH_SNAPSHOT_EXISTING);
 }
 
-void
-berth_snapshot_entry_look (BerthSnapshotEntry *entry)
+static void
+entry_look (BerthSnapshotEntry *entry)
 {
   BerthSnapshotKeeper *self = entry->keeper;
 
@@ -345,23 +394,21 @@ berth_snapshot_entry_end (BerthSnapshotEntry *entry)
   g_clear_handle_id (&entry->retry_id, g_source_remove);
   berth_host_drop_snapshot (entry->keeper->host, entry->name);
   entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
-  berth_snapshot_entry_tell_pool (entry);
+  entry_tell_pool (entry);
 }
 
 /* One that is being made stays: it is not there yet. */
-void
-berth_snapshot_entry_remove_snapshot (BerthSnapshotEntry *entry)
+static void
+entry_clear (BerthSnapshotEntry *entry)
 {
   guint64 bytes;
 
-  if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID || entry->state == BERTH_SNAPSHOT_ENTRY_FAILED)
-    berth_snapshot_entry_end (entry);
-  else if (entry->is_looking)
+  if (entry->is_looking)
     entry->is_removed = TRUE;
   else if (berth_host_get_snapshot_bytes (entry->keeper->host, entry->name, &bytes))
     {
       berth_host_drop_snapshot (entry->keeper->host, entry->name);
-      berth_snapshot_entry_tell_pool (entry);
+      entry_tell_pool (entry);
     }
 }
 
@@ -370,4 +417,35 @@ berth_snapshot_entry_is_idle (BerthSnapshotEntry *entry)
 {
   return entry->state == BERTH_SNAPSHOT_ENTRY_NONE || entry->state == BERTH_SNAPSHOT_ENTRY_VALID
          || entry->state == BERTH_SNAPSHOT_ENTRY_FAILED;
+}
+
+gboolean
+berth_snapshot_entry_fire (BerthSnapshotEntry *entry, BerthSnapshotEntryEvent event,
+                           const GError *error)
+{
+  switch (berth_snapshot_entry_get_reaction (entry->state, event))
+    {
+    case BERTH_SNAPSHOT_IGNORE:
+      return FALSE;
+    case BERTH_SNAPSHOT_LOOK:
+      entry_look (entry);
+      break;
+    case BERTH_SNAPSHOT_TELL:
+      entry_tell_target (entry);
+      break;
+    case BERTH_SNAPSHOT_FAIL:
+      entry_has_failed (entry, error);
+      break;
+    case BERTH_SNAPSHOT_OUTDATE:
+      g_warning ("%s: %s", entry->name, error->message);
+      entry_tell_pool (entry);
+      break;
+    case BERTH_SNAPSHOT_END:
+      berth_snapshot_entry_end (entry);
+      break;
+    case BERTH_SNAPSHOT_CLEAR:
+      entry_clear (entry);
+      break;
+    }
+  return TRUE;
 }

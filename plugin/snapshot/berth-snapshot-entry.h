@@ -26,6 +26,60 @@ typedef enum
   BERTH_SNAPSHOT_ENTRY_VALID,
 } BerthSnapshotEntryState;
 
+#define BERTH_SNAPSHOT_ENTRY_N_STATES ((guint)BERTH_SNAPSHOT_ENTRY_VALID + 1)
+
+/**
+ * BerthSnapshotEntryEvent:
+ * @BERTH_SNAPSHOT_ENTRY_WANTED: a request came that it could serve
+ * @BERTH_SNAPSHOT_ENTRY_WARM_WANTED: warm VMs are wanted of it that need not wait for a request
+ * @BERTH_SNAPSHOT_ENTRY_WARM_CHANGED: the number of warm VMs is another one, or may be
+ * @BERTH_SNAPSHOT_ENTRY_CHECK: what it was made of may have changed
+ * @BERTH_SNAPSHOT_ENTRY_RETRY: somebody asks for what failed
+ * @BERTH_SNAPSHOT_ENTRY_BOOTED: a VM of its template has booted
+ * @BERTH_SNAPSHOT_ENTRY_MAKE: the administrator wants a new one
+ * @BERTH_SNAPSHOT_ENTRY_REMOVE: the administrator wants none
+ * @BERTH_SNAPSHOT_ENTRY_SPOILT: clones are made of it no more, with the reason
+ *
+ * What happens to it from without, at any time.
+ */
+typedef enum
+{
+  BERTH_SNAPSHOT_ENTRY_WANTED,
+  BERTH_SNAPSHOT_ENTRY_WARM_WANTED,
+  BERTH_SNAPSHOT_ENTRY_WARM_CHANGED,
+  BERTH_SNAPSHOT_ENTRY_CHECK,
+  BERTH_SNAPSHOT_ENTRY_RETRY,
+  BERTH_SNAPSHOT_ENTRY_BOOTED,
+  BERTH_SNAPSHOT_ENTRY_MAKE,
+  BERTH_SNAPSHOT_ENTRY_REMOVE,
+  BERTH_SNAPSHOT_ENTRY_SPOILT,
+} BerthSnapshotEntryEvent;
+
+#define BERTH_SNAPSHOT_ENTRY_N_EVENTS ((guint)BERTH_SNAPSHOT_ENTRY_SPOILT + 1)
+
+/**
+ * BerthSnapshotReaction:
+ * @BERTH_SNAPSHOT_IGNORE: none
+ * @BERTH_SNAPSHOT_LOOK: it is found or made, when its turn comes
+ * @BERTH_SNAPSHOT_TELL: the pool hears how many warm VMs are wanted
+ * @BERTH_SNAPSHOT_FAIL: it can't be used, and is tried again later
+ * @BERTH_SNAPSHOT_OUTDATE: the pool hears that its warm VMs are of another; a new one is under way
+ * @BERTH_SNAPSHOT_END: it goes, with its warm VMs
+ * @BERTH_SNAPSHOT_CLEAR: what there may be of one goes: now, or when the look for it ends
+ *
+ * What follows from an event.
+ */
+typedef enum
+{
+  BERTH_SNAPSHOT_IGNORE,
+  BERTH_SNAPSHOT_LOOK,
+  BERTH_SNAPSHOT_TELL,
+  BERTH_SNAPSHOT_FAIL,
+  BERTH_SNAPSHOT_OUTDATE,
+  BERTH_SNAPSHOT_END,
+  BERTH_SNAPSHOT_CLEAR,
+} BerthSnapshotReaction;
+
 /* One snapshot that is kept: a template's, or a tenant's own of it. */
 typedef struct _BerthSnapshotEntry BerthSnapshotEntry;
 
@@ -72,21 +126,18 @@ BerthSnapshotEntry *berth_snapshot_entry_new (BerthSnapshotKeeper *keeper, Berth
                                               const char *tenant_key);
 void berth_snapshot_entry_free (BerthSnapshotEntry *entry);
 
+BerthSnapshotReaction
+berth_snapshot_entry_get_reaction (BerthSnapshotEntryState state, BerthSnapshotEntryEvent event);
+/* FALSE: ignored in its state. @error: (nullable): of an event that tells a reason */
+gboolean berth_snapshot_entry_fire (BerthSnapshotEntry *entry, BerthSnapshotEntryEvent event,
+                                    const GError *error);
+
 /* nothing is under way for it */
 gboolean berth_snapshot_entry_is_idle (BerthSnapshotEntry *entry);
-/* Finds it or makes it, when its turn comes. */
-void berth_snapshot_entry_look (BerthSnapshotEntry *entry);
 /* Only whether it is there, at once. */
 void berth_snapshot_entry_look_first (BerthSnapshotEntry *entry);
-/* It can't be used, and is tried again later. */
-void berth_snapshot_entry_has_failed (BerthSnapshotEntry *entry, const GError *error);
-/* What there is of it goes, with its warm VMs; a new one is made when it is asked for again. */
-void berth_snapshot_entry_remove_snapshot (BerthSnapshotEntry *entry);
-/* The same of one that nothing is under way for. */
+/* What there is of one that nothing is under way for goes, with its warm VMs. */
 void berth_snapshot_entry_end (BerthSnapshotEntry *entry);
-/* The number of warm VMs that are wanted of it, and that those of before are outdated. */
-void berth_snapshot_entry_tell_target (BerthSnapshotEntry *entry);
-void berth_snapshot_entry_tell_pool (BerthSnapshotEntry *entry);
 void berth_snapshot_entry_answer_callers (BerthSnapshotEntry *entry, const GError *error);
 
 gboolean berth_snapshot_keeper_is_off (BerthSnapshotKeeper *self);

@@ -71,25 +71,40 @@ keeper_is_by_tenant (BerthSnapshotKeeper *self)
   return g_strcmp0 (self->config->snapshot_scope, "tenant") == 0;
 }
 
-/* Nobody has asked for it yet but the settings. */
+/* @event of all snapshots of @template_name: (nullable): of all that there are */
 static void
-keep_follow_settings (BerthSnapshotEntry *entry)
+keeper_fire (BerthSnapshotKeeper *self, const char *template_name, BerthSnapshotEntryEvent event)
 {
-  if (entry->state == BERTH_SNAPSHOT_ENTRY_NONE && entry->target->is_named
-      && entry->target->max > 0)
-    berth_snapshot_entry_look (entry);
+  GHashTableIter iter;
+  BerthSnapshotEntry *entry;
+
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
+    if (template_name == NULL
+        || g_str_equal (berth_template_get_name (entry->template), template_name))
+      berth_snapshot_entry_fire (entry, event, NULL);
+}
+
+/* What the settings name is made, whether a request has come or not. */
+static void
+keeper_follow_settings (BerthSnapshotKeeper *self)
+{
+  GHashTableIter iter;
+  const char *name;
+  BerthWarmTarget *target;
+
+  g_hash_table_iter_init (&iter, self->targets);
+  while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&target))
+    keeper_fire (self, name,
+                 target->is_named && target->max > 0 ? BERTH_SNAPSHOT_ENTRY_WARM_WANTED
+                                                     : BERTH_SNAPSHOT_ENTRY_WARM_CHANGED);
 }
 
 void
 berth_snapshot_keeper_is_ready (BerthSnapshotKeeper *self)
 {
-  GHashTableIter iter;
-  BerthSnapshotEntry *entry;
-
   self->ready_func (self->ready_data);
-  g_hash_table_iter_init (&iter, self->entries);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
-    keep_follow_settings (entry);
+  keeper_follow_settings (self);
 }
 
 /* ---- what makes a snapshot be looked at again ---- */
@@ -104,13 +119,7 @@ berth_snapshot_keeper_note_spoilt (BerthSnapshotKeeper *self, const char *name, 
 
   if (entry == NULL || self->is_stopped)
     return; /* of a tenant that had to give its place to another */
-  if (entry->state != BERTH_SNAPSHOT_ENTRY_MAKING)
-    {
-      berth_snapshot_entry_has_failed (entry, error);
-      return;
-    }
-  g_warning ("%s: %s", entry->name, error->message); /* a new one is under way */
-  berth_snapshot_entry_tell_pool (entry);
+  berth_snapshot_entry_fire (entry, BERTH_SNAPSHOT_ENTRY_SPOILT, error);
 }
 
 static gboolean
@@ -149,13 +158,7 @@ keeper_watch_images (BerthSnapshotKeeper *self)
 void
 berth_snapshot_keeper_check_again (BerthSnapshotKeeper *self)
 {
-  GHashTableIter iter;
-  BerthSnapshotEntry *entry;
-
-  g_hash_table_iter_init (&iter, self->entries);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
-    if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID || entry->state == BERTH_SNAPSHOT_ENTRY_FAILED)
-      berth_snapshot_entry_look (entry);
+  keeper_fire (self, NULL, BERTH_SNAPSHOT_ENTRY_CHECK);
 }
 
 /* ---- tenants ---- */
@@ -249,59 +252,32 @@ berth_snapshot_keeper_want (BerthSnapshotKeeper *self, BerthRequest *request)
   if (entry == NULL)
     return;
   entry->wanted_us = berth_host_get_time (self->host);
-  if (entry->state == BERTH_SNAPSHOT_ENTRY_NONE)
-    berth_snapshot_entry_look (entry);
+  berth_snapshot_entry_fire (entry, BERTH_SNAPSHOT_ENTRY_WANTED, NULL);
 }
 
 /* ---- what an administrator asks ---- */
 
-typedef void (*KeepFunc) (BerthSnapshotEntry *entry);
-
-static void
-for_keeps_of (BerthSnapshotKeeper *self, const char *template_name, KeepFunc func)
-{
-  GHashTableIter iter;
-  BerthSnapshotEntry *entry;
-
-  g_hash_table_iter_init (&iter, self->entries);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
-    if (g_str_equal (berth_template_get_name (entry->template), template_name))
-      func (entry);
-}
-
-static void
-retry (BerthSnapshotEntry *entry)
-{
-  if (entry->state == BERTH_SNAPSHOT_ENTRY_FAILED)
-    berth_snapshot_entry_look (entry);
-}
-
 void
 berth_snapshot_keeper_retry (BerthSnapshotKeeper *self, const char *template_name)
 {
-  for_keeps_of (self, template_name, retry);
-}
-
-static void
-encourage (BerthSnapshotEntry *entry)
-{
-  if (entry->state != BERTH_SNAPSHOT_ENTRY_FAILED || entry->is_encouraged)
-    return;
-  entry->is_encouraged = TRUE;
-  berth_snapshot_entry_look (entry);
-}
-
-static void
-discourage (BerthSnapshotEntry *entry)
-{
-  entry->is_encouraged = FALSE;
+  keeper_fire (self, template_name, BERTH_SNAPSHOT_ENTRY_RETRY);
 }
 
 void
 berth_snapshot_keeper_note_boot (BerthSnapshotKeeper *self, const char *template_name,
                                  gboolean is_success)
 {
-  for_keeps_of (self, template_name, is_success ? encourage : discourage);
+  GHashTableIter iter;
+  BerthSnapshotEntry *entry;
+
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
+    if (!g_str_equal (berth_template_get_name (entry->template), template_name))
+      continue;
+    else if (!is_success)
+      entry->is_encouraged = FALSE;
+    else if (!entry->is_encouraged) /* one success is believed once */
+      entry->is_encouraged = berth_snapshot_entry_fire (entry, BERTH_SNAPSHOT_ENTRY_BOOTED, NULL);
 }
 
 static gboolean
@@ -339,7 +315,7 @@ berth_snapshot_keeper_make_async (BerthSnapshotKeeper *self, const char *templat
       return;
     }
   g_ptr_array_add (entry->callers, g_steal_pointer (&task));
-  berth_snapshot_entry_look (entry);
+  berth_snapshot_entry_fire (entry, BERTH_SNAPSHOT_ENTRY_MAKE, NULL);
 }
 
 gboolean
@@ -352,16 +328,7 @@ berth_snapshot_keeper_make_finish (BerthSnapshotKeeper *self, GAsyncResult *resu
 void
 berth_snapshot_keeper_remove (BerthSnapshotKeeper *self, const char *template_name)
 {
-  for_keeps_of (self, template_name, berth_snapshot_entry_remove_snapshot);
-}
-
-static void
-follow_target (BerthSnapshotEntry *entry)
-{
-  if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID)
-    berth_snapshot_entry_tell_target (entry);
-  else if (entry->state == BERTH_SNAPSHOT_ENTRY_NONE && entry->target->min > 0)
-    berth_snapshot_entry_look (entry);
+  keeper_fire (self, template_name, BERTH_SNAPSHOT_ENTRY_REMOVE);
 }
 
 void
@@ -375,7 +342,8 @@ berth_snapshot_keeper_set_target (BerthSnapshotKeeper *self, const char *templat
   target->min = min;
   target->max = MAX (min, max);
   target->is_named = TRUE;
-  for_keeps_of (self, template_name, follow_target);
+  keeper_fire (self, template_name,
+               min > 0 ? BERTH_SNAPSHOT_ENTRY_WARM_WANTED : BERTH_SNAPSHOT_ENTRY_WARM_CHANGED);
 }
 
 /* What is told of a template that has several snapshots: the best of them, and all failures. */
@@ -460,7 +428,6 @@ berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms)
   GHashTableIter iter;
   const char *name;
   BerthWarmTarget *target;
-  BerthSnapshotEntry *entry;
 
   g_hash_table_iter_init (&iter, self->targets);
   while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&target))
@@ -470,14 +437,8 @@ berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms)
 
       *target = *fresh;
     }
-  if (self->ready_func == NULL || self->n_looking > 0)
-    return;
-  g_hash_table_iter_init (&iter, self->entries);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
-    if (entry->state == BERTH_SNAPSHOT_ENTRY_VALID)
-      berth_snapshot_entry_tell_target (entry);
-    else
-      keep_follow_settings (entry);
+  if (self->ready_func != NULL && self->n_looking == 0)
+    keeper_follow_settings (self);
 }
 
 BerthSnapshotKeeper *

@@ -388,42 +388,48 @@ be_stopped (World *world)
   berth_snapshot_keeper_stop (world->keeper);
 }
 
+#define NO_EVENT (-1)
+
 typedef struct
 {
   const char *name;
   void (*func) (World *world);
+  gint event; /* of a step that is one: which in the keeper's table, or NO_EVENT */
 } Step;
 
 static const Step states[] = {
-  { "none", be_none },
-  { "checking", be_checking },
-  { "checking-one", be_checking_one },
-  { "queued", be_queued },
-  { "looking", be_looking },
-  { "finding", be_finding },
-  { "to-recheck", be_to_recheck },
-  { "rechecking", be_rechecking },
-  { "booting", be_booting },
-  { "recording", be_recording },
-  { "committing", be_committing },
-  { "valid", be_valid },
-  { "failed", be_failed },
+  { "none", be_none, NO_EVENT },
+  { "checking", be_checking, NO_EVENT },
+  { "checking-one", be_checking_one, NO_EVENT },
+  { "queued", be_queued, NO_EVENT },
+  { "looking", be_looking, NO_EVENT },
+  { "finding", be_finding, NO_EVENT },
+  { "to-recheck", be_to_recheck, NO_EVENT },
+  { "rechecking", be_rechecking, NO_EVENT },
+  { "booting", be_booting, NO_EVENT },
+  { "recording", be_recording, NO_EVENT },
+  { "committing", be_committing, NO_EVENT },
+  { "valid", be_valid, NO_EVENT },
+  { "failed", be_failed, NO_EVENT },
 };
 
 static const Step events[] = {
-  { "wanted", be_wanted },
-  { "spoilt", be_spoilt },
-  { "check-again", be_checked },
-  { "retry", be_retried },
-  { "booted", boot },
-  { "boot-failed", fail_to_boot },
-  { "make", make },
-  { "remove", be_removed },
-  { "set-target", be_targeted },
-  { "20-minutes", pass_time },
-  { "reload", reload },
-  { "stop", be_stopped },
+  { "wanted", be_wanted, BERTH_SNAPSHOT_ENTRY_WANTED },
+  { "spoilt", be_spoilt, BERTH_SNAPSHOT_ENTRY_SPOILT },
+  { "check-again", be_checked, BERTH_SNAPSHOT_ENTRY_CHECK },
+  { "retry", be_retried, BERTH_SNAPSHOT_ENTRY_RETRY },
+  { "booted", boot, BERTH_SNAPSHOT_ENTRY_BOOTED },
+  { "boot-failed", fail_to_boot, NO_EVENT },
+  { "make", make, BERTH_SNAPSHOT_ENTRY_MAKE },
+  { "remove", be_removed, BERTH_SNAPSHOT_ENTRY_REMOVE },
+  { "set-target", be_targeted, BERTH_SNAPSHOT_ENTRY_WARM_WANTED },
+  { "20-minutes", pass_time, NO_EVENT },
+  { "reload", reload, BERTH_SNAPSHOT_ENTRY_WARM_CHANGED },
+  { "stop", be_stopped, NO_EVENT },
 };
+
+static const char *const reaction_names[]
+    = { "ignore", "look", "tell", "fail", "outdate", "end", "clear" };
 
 static const char *
 state_of (World *world)
@@ -461,13 +467,35 @@ answer_of (World *world)
              : berth_error_get_code (error);
 }
 
-/* A line: the state, the event, the state right after it and when all has come to rest, how often
- * it was looked for since, how many recordings were made since, the pool's target, and what the
- * administrator heard who asked for a new one. */
+/* What the keeper's table says of @event is what it did. */
+static const char *
+check_reaction (World *world, const Step *event, BerthSnapshotEntryState before)
+{
+  BerthSnapshotEntryState after = entry_of (world, NAME)->state;
+  BerthSnapshotReaction reaction = BERTH_SNAPSHOT_IGNORE;
+
+  if (event->event != NO_EVENT)
+    reaction = berth_snapshot_entry_get_reaction (before, (BerthSnapshotEntryEvent)event->event);
+  if (reaction == BERTH_SNAPSHOT_LOOK)
+    g_assert_cmpint (after, ==, BERTH_SNAPSHOT_ENTRY_MAKING);
+  else if (reaction == BERTH_SNAPSHOT_FAIL)
+    g_assert_cmpint (after, ==, BERTH_SNAPSHOT_ENTRY_FAILED);
+  else if (reaction == BERTH_SNAPSHOT_END)
+    g_assert_cmpint (after, ==, BERTH_SNAPSHOT_ENTRY_NONE);
+  else if (event->event != NO_EVENT)
+    g_assert_cmpint (after, ==, before);
+  return event->event != NO_EVENT ? reaction_names[reaction] : "-";
+}
+
+/* A line: the state, the event, what the keeper's table says of it, the state right after it and
+ * when all has come to rest, how often it was looked for since, how many recordings were made
+ * since, the pool's target, and what the administrator heard who asked for a new one. */
 static void
 append_line (GString *table, const Step *state, const Step *event)
 {
   World world = { 0 };
+  BerthSnapshotEntryState before;
+  const char *reaction;
   g_autofree char *after = NULL;
   guint looks, recordings;
 
@@ -475,11 +503,14 @@ append_line (GString *table, const Step *state, const Step *event)
   state->func (&world);
   looks = count_looks (&world);
   recordings = fake_host_count_calls (world.host, FAKE_HOST_RECORD);
+  before = entry_of (&world, NAME)->state;
   event->func (&world);
+  reaction = check_reaction (&world, event, before);
   after = g_strdup (state_of (&world));
   come_to_rest (&world);
-  g_string_append_printf (table, "%-12s %-11s %-8s %-8s %u %u %u %s\n", state->name, event->name,
-                          after, state_of (&world), count_looks (&world) - looks,
+  g_string_append_printf (table, "%-12s %-11s %-7s %-8s %-8s %u %u %u %s\n", state->name,
+                          event->name, reaction, after, state_of (&world),
+                          count_looks (&world) - looks,
                           fake_host_count_calls (world.host, FAKE_HOST_RECORD) - recordings,
                           target_of (&world), answer_of (&world));
   world_end (&world);
@@ -491,7 +522,7 @@ test_table (void)
   g_autofree char *name = g_test_build_filename (G_TEST_DIST, "keeper-states.txt", NULL);
   g_autofree char *wanted = NULL;
   g_autoptr (GString) table = g_string_new (
-      "state        event       after    at-rest  looks recordings target caller\n");
+      "state        event       does    after    at-rest  looks recordings target caller\n");
 
   for (guint i = 0; i < G_N_ELEMENTS (states); i++)
     for (guint j = 0; j < G_N_ELEMENTS (events); j++)
