@@ -6,18 +6,10 @@
 #include "berth-libvirt.h"
 #include "berth-machine.h"
 #include "berth-pauses.h"
+#include "berth-phase.h"
 #include "plugin/snapshot/berth-snapshot-stock.h"
 
 G_BEGIN_DECLS
-
-/* Where a machine stands between pool's calls and libvirt's answers. */
-typedef enum
-{
-  BERTH_PHASE_STARTING, /* its start is under way */
-  BERTH_PHASE_UP,       /* told as started */
-  BERTH_PHASE_DOWN,     /* its start failed, or it stopped: waits for its end */
-  BERTH_PHASE_ENDING,   /* its end is under way */
-} BerthPhase;
 
 typedef struct
 {
@@ -26,10 +18,9 @@ typedef struct
   BerthStartMode mode;
   guint ordinal;
   GCancellable *cancellable;
-  gboolean is_end_wanted; /* pool asked while the start was under way */
-  BerthPauses pauses;     /* by an administrator, once it is in use */
-  GError *end_reason;     /* why it ended unasked; NULL: pool asked */
-  char *snapshot_key;     /* (nullable): of what a session of an earlier life was cloned from */
+  BerthPauses pauses; /* by an administrator, once it is in use */
+  GError *end_reason; /* why it ended unasked; NULL: pool asked */
+  char *snapshot_key; /* (nullable): of what a session of an earlier life was cloned from */
 } BerthSlot;
 
 /* A snapshot that is being made. */

@@ -11,7 +11,8 @@
 #define NAMES_MAX 4096u
 
 static void berth_libvirt_hypervisor_init (BerthHypervisorInterface *iface);
-static void libvirt_end (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot);
+static BerthPhase
+slot_fire (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, BerthPhaseEvent event);
 static void libvirt_start (BerthLibvirt *self, BerthVm *vm);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (BerthLibvirt, berth_libvirt, G_TYPE_OBJECT,
@@ -131,21 +132,28 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       libvirt_gone (self, vm);
       return;
     }
-  slot->phase = BERTH_PHASE_DOWN;
+  slot_fire (self, vm, slot, BERTH_PHASE_FAILED);
   g_warning ("%s", error->message);
   libvirt_emit (self, BERTH_HYPERVISOR_STUCK, vm, error);
 }
 
-static void
-libvirt_end (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot)
+/* The only function that changes a slot's phase. Returns the one that it is in now; @slot may be
+ * gone with it. */
+static BerthPhase
+slot_fire (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, BerthPhaseEvent event)
 {
-  if (slot->machine == NULL)
-    {
-      libvirt_gone (self, vm);
-      return;
-    }
-  slot->phase = BERTH_PHASE_ENDING;
-  berth_machine_end_async (slot->machine, ended_cb, g_object_ref (self));
+  BerthPhase phase = slot->phase;
+
+  if (!berth_phase_next (phase, event, &phase))
+    return phase;
+  slot->phase = phase;
+  if (phase == BERTH_PHASE_UNWANTED)
+    g_cancellable_cancel (slot->cancellable);
+  else if (phase == BERTH_PHASE_ENDING && slot->machine == NULL)
+    libvirt_gone (self, vm); /* there never was one */
+  else if (phase == BERTH_PHASE_ENDING)
+    berth_machine_end_async (slot->machine, ended_cb, g_object_ref (self));
+  return phase;
 }
 
 void
@@ -153,7 +161,8 @@ berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, con
 {
   slot->end_reason = g_error_new (BERTH_ERROR, BERTH_ERROR_GONE, "%s: %s",
                                   berth_machine_get_name (slot->machine), reason);
-  libvirt_end (self, vm, slot);
+  if (slot_fire (self, vm, slot, BERTH_PHASE_FAILED) == BERTH_PHASE_DOWN)
+    slot_fire (self, vm, slot, BERTH_PHASE_END);
 }
 
 static void
@@ -172,10 +181,7 @@ agent_closed_cb (BerthGuest *agent, const GError *error, gpointer user_data)
 static void
 libvirt_start_failed (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const GError *error)
 {
-  slot->phase = BERTH_PHASE_DOWN;
-  if (slot->is_end_wanted)
-    libvirt_end (self, vm, slot);
-  else
+  if (slot_fire (self, vm, slot, BERTH_PHASE_FAILED) == BERTH_PHASE_DOWN)
     libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
 }
 
@@ -226,7 +232,7 @@ static gboolean
 libvirt_start_under_next_name (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot,
                                const GError *error)
 {
-  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_EXISTS) || slot->is_end_wanted
+  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_EXISTS) || slot->phase == BERTH_PHASE_UNWANTED
       || slot->ordinal >= NAMES_MAX)
     return FALSE;
   g_clear_object (&slot->machine);
@@ -267,11 +273,8 @@ berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error)
 
   if (error != NULL)
     libvirt_start_failed (self, vm, slot, error);
-  else if (slot->is_end_wanted)
-    libvirt_end (self, vm, slot);
-  else
+  else if (slot_fire (self, vm, slot, BERTH_PHASE_STARTED) == BERTH_PHASE_UP)
     {
-      slot->phase = BERTH_PHASE_UP;
       g_object_set_data (G_OBJECT (slot->machine), "berth-libvirt", self);
       berth_guest_set_closed_func (berth_machine_get_agent (slot->machine), agent_closed_cb,
                                    slot->machine);
@@ -397,7 +400,7 @@ claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     return; /* its end is what is told */
   berth_pauses_note (&slot->pauses, BERTH_PAUSES_CLAIMED);
   if (!ok)
-    slot->phase = BERTH_PHASE_DOWN;
+    slot_fire (self, vm, slot, BERTH_PHASE_FAILED);
   libvirt_emit (self, ok ? BERTH_HYPERVISOR_CLAIMED : BERTH_HYPERVISOR_FAILED, vm, error);
 }
 
@@ -415,7 +418,7 @@ claim_on_main (BerthLibvirt *self, BerthVm *vm)
 
       berth_snapshot_stock_set (self->stock, name, NULL, NULL);
       berth_libvirt_tell_spoilt (self, name, error->message);
-      slot->phase = BERTH_PHASE_DOWN;
+      slot_fire (self, vm, slot, BERTH_PHASE_FAILED);
       libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
       berth_libvirt_check_clones (self);
       return;
@@ -506,19 +509,7 @@ destroy_on_main (BerthLibvirt *self, BerthVm *vm)
       libvirt_emit (self, BERTH_HYPERVISOR_GONE, vm, NULL);
       return;
     }
-  switch (slot->phase)
-    {
-    case BERTH_PHASE_STARTING:
-      slot->is_end_wanted = TRUE;
-      g_cancellable_cancel (slot->cancellable);
-      break;
-    case BERTH_PHASE_UP:
-    case BERTH_PHASE_DOWN:
-      libvirt_end (self, vm, slot);
-      break;
-    case BERTH_PHASE_ENDING:
-      break; /* its end will be told */
-    }
+  slot_fire (self, vm, slot, BERTH_PHASE_END);
 }
 
 static void
