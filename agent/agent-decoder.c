@@ -4,46 +4,6 @@
 
 #define HELLO_SIZE (BERTH_FRAME_HEAD_SIZE + sizeof (BerthHello))
 
-/* The sizes that a payload of this type may have; false for a type that the host never sends. */
-static bool
-type_sizes (uint32_t type, uint32_t *out_min, uint32_t *out_max)
-{
-  static const struct
-  {
-    uint32_t type, min, max;
-  } sizes[] = {
-    { BERTH_FRAME_HELLO, sizeof (BerthHello), sizeof (BerthHello) },
-    { BERTH_FRAME_IDENTITY, sizeof (BerthIdentity), sizeof (BerthIdentity) },
-    { BERTH_FRAME_EXEC, sizeof (BerthExecHead), sizeof (BerthExecHead) + BERTH_PATH_MAX },
-    { BERTH_FRAME_KILL, 4, 4 },
-    { BERTH_FRAME_PING, 8, 8 },
-    { BERTH_FRAME_PUT, sizeof (BerthPutHead) + 1, sizeof (BerthPutHead) + BERTH_PATH_MAX },
-    { BERTH_FRAME_GET, sizeof (BerthGetHead) + 1, sizeof (BerthGetHead) + BERTH_PATH_MAX },
-    { BERTH_FRAME_LS, sizeof (BerthLsHead) + 1,
-      sizeof (BerthLsHead) + BERTH_PATH_MAX + BERTH_NAME_MAX },
-    { BERTH_FRAME_DONE, sizeof (BerthFileDone), sizeof (BerthFileDone) },
-    { BERTH_FRAME_DATA, 4, BERTH_FRAME_MAX_PAYLOAD },
-    { BERTH_FRAME_CREDIT, 8, 8 },
-  };
-
-  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-    if (sizes[i].type == type)
-      {
-        *out_min = sizes[i].min;
-        *out_max = sizes[i].max;
-        return true;
-      }
-  return false;
-}
-
-static bool
-head_is_good (const BerthFrameHead *head)
-{
-  uint32_t min, max;
-
-  return type_sizes (head->type, &min, &max) && head->length >= min && head->length <= max;
-}
-
 /* Whether a HELLO may begin with these bytes: its type, any request, its length, the magic. */
 static bool
 may_be_hello (const uint8_t *bytes, size_t size)
@@ -128,7 +88,8 @@ berth_agent_decoder_next (BerthAgentDecoder *self, const uint8_t **bytes, size_t
     decoder_take (self, bytes, size, BERTH_FRAME_HEAD_SIZE);
   if (self->fill < BERTH_FRAME_HEAD_SIZE)
     return BERTH_AGENT_DECODER_MORE;
-  if (!berth_frame_head_read (self->buffer, &self->head) || !head_is_good (&self->head))
+  if (!berth_frame_head_read (self->buffer, &self->head)
+      || !berth_frame_head_is_legal (&self->head, BERTH_FRAME_OF_HOST))
     return decoder_break (self);
   decoder_take (self, bytes, size, BERTH_FRAME_HEAD_SIZE + self->head.length);
   if (self->fill < BERTH_FRAME_HEAD_SIZE + self->head.length)

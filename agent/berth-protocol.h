@@ -279,6 +279,48 @@ typedef struct
   uint32_t length;
 } BerthFrameHead;
 
+/* Who may send a frame. */
+#define BERTH_FRAME_OF_HOST 1u
+#define BERTH_FRAME_OF_AGENT 2u
+
+/* The frames, each described once: who sends it, and how many bytes its payload has at the least
+ * and at the most. What else may be in one is its reader's business. */
+typedef struct
+{
+  BerthFrameType type;
+  unsigned senders;
+  uint32_t least;
+  uint32_t most;
+} BerthFrameRow;
+
+static const BerthFrameRow berth_frame_rows[] = {
+  { BERTH_FRAME_HELLO, BERTH_FRAME_OF_HOST, sizeof (BerthHello), sizeof (BerthHello) },
+  { BERTH_FRAME_IDENTITY, BERTH_FRAME_OF_HOST, sizeof (BerthIdentity), sizeof (BerthIdentity) },
+  { BERTH_FRAME_EXEC, BERTH_FRAME_OF_HOST, sizeof (BerthExecHead),
+    sizeof (BerthExecHead) + BERTH_PATH_MAX },
+  { BERTH_FRAME_KILL, BERTH_FRAME_OF_HOST, 4, 4 },
+  { BERTH_FRAME_PING, BERTH_FRAME_OF_HOST, 8, 8 },
+  { BERTH_FRAME_PUT, BERTH_FRAME_OF_HOST, sizeof (BerthPutHead) + 1,
+    sizeof (BerthPutHead) + BERTH_PATH_MAX },
+  { BERTH_FRAME_GET, BERTH_FRAME_OF_HOST, sizeof (BerthGetHead) + 1,
+    sizeof (BerthGetHead) + BERTH_PATH_MAX },
+  { BERTH_FRAME_LS, BERTH_FRAME_OF_HOST, sizeof (BerthLsHead) + 1,
+    sizeof (BerthLsHead) + BERTH_PATH_MAX + BERTH_NAME_MAX },
+  { BERTH_FRAME_DATA, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 4, BERTH_FRAME_MAX_PAYLOAD },
+  { BERTH_FRAME_CREDIT, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 8, 8 },
+  { BERTH_FRAME_DONE, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, sizeof (BerthFileDone),
+    sizeof (BerthFileDone) },
+  { BERTH_FRAME_HELLO_REPLY, BERTH_FRAME_OF_AGENT, sizeof (BerthHelloReply),
+    sizeof (BerthHelloReply) },
+  { BERTH_FRAME_READY, BERTH_FRAME_OF_AGENT, 8, 8 },
+  { BERTH_FRAME_IDENTITY_DONE, BERTH_FRAME_OF_AGENT, sizeof (BerthIdentityDone),
+    sizeof (BerthIdentityDone) },
+  { BERTH_FRAME_STARTED, BERTH_FRAME_OF_AGENT, 0, 0 },
+  { BERTH_FRAME_EXIT, BERTH_FRAME_OF_AGENT, sizeof (BerthExit), sizeof (BerthExit) },
+  { BERTH_FRAME_ERROR, BERTH_FRAME_OF_AGENT, 4, 4 + BERTH_TEXT_MAX },
+  { BERTH_FRAME_PONG, BERTH_FRAME_OF_AGENT, 8, 8 },
+};
+
 static inline uint32_t
 berth_le32_read (const uint8_t *bytes)
 {
@@ -326,6 +368,21 @@ berth_frame_head_read (const uint8_t in[BERTH_FRAME_HEAD_SIZE], BerthFrameHead *
     return false;
   *out_head = head;
   return true;
+}
+
+/* Whether @sender (BERTH_FRAME_OF_...) may send this one. */
+static inline bool
+berth_frame_head_is_legal (const BerthFrameHead *head, unsigned sender)
+{
+  for (size_t i = 0; i < sizeof berth_frame_rows / sizeof berth_frame_rows[0]; i++)
+    {
+      const BerthFrameRow *row = &berth_frame_rows[i];
+
+      if (row->type == head->type)
+        return (row->senders & sender) != 0 && head->length >= row->least
+               && head->length <= row->most;
+    }
+  return false;
 }
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

@@ -113,35 +113,6 @@ decoder_hunt (BerthFrameDecoder *self)
   return FALSE;
 }
 
-static gboolean
-is_length_right (const BerthFrameHead *head)
-{
-  switch (head->type)
-    {
-    case BERTH_FRAME_HELLO_REPLY:
-      return head->length == sizeof (BerthHelloReply);
-    case BERTH_FRAME_READY:
-    case BERTH_FRAME_PONG:
-      return head->length == 8;
-    case BERTH_FRAME_IDENTITY_DONE:
-      return head->length == sizeof (BerthIdentityDone);
-    case BERTH_FRAME_STARTED:
-      return head->length == 0;
-    case BERTH_FRAME_EXIT:
-      return head->length == sizeof (BerthExit);
-    case BERTH_FRAME_DONE:
-      return head->length == sizeof (BerthFileDone);
-    case BERTH_FRAME_ERROR:
-      return head->length >= 4 && head->length <= 4 + BERTH_TEXT_MAX;
-    case BERTH_FRAME_CREDIT:
-      return head->length == 8;
-    case BERTH_FRAME_DATA:
-      return head->length >= 4;
-    default:
-      return FALSE;
-    }
-}
-
 gboolean
 berth_frame_decoder_next (BerthFrameDecoder *self, BerthFrame *out_frame, GError **error)
 {
@@ -170,7 +141,7 @@ berth_frame_decoder_next (BerthFrameDecoder *self, BerthFrame *out_frame, GError
                            "a frame's length is out of bounds");
       return FALSE;
     }
-  if (!is_length_right (&head))
+  if (!berth_frame_head_is_legal (&head, BERTH_FRAME_OF_AGENT))
     {
       g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_TRUNCATED,
                    "a frame of type %u can't have %u bytes", head.type, head.length);

@@ -135,8 +135,10 @@ test_wrong_lengths (void)
     { BERTH_FRAME_EXIT, sizeof (BerthExit) },
     { BERTH_FRAME_PONG, 8 },
     { BERTH_FRAME_CREDIT, 8 },
+    { BERTH_FRAME_DONE, sizeof (BerthFileDone) },
   };
-  const guint32 foreign[] = { 0, BERTH_FRAME_EXEC, BERTH_FRAME_HELLO, 99, G_MAXUINT32 };
+  const guint32 foreign[]
+      = { 0, BERTH_FRAME_EXEC, BERTH_FRAME_HELLO, BERTH_FRAME_PING, 99, G_MAXUINT32 };
   guint8 payload[256] = { 0 };
 
   for (gsize i = 0; i < G_N_ELEMENTS (frames); i++)
