@@ -3,91 +3,31 @@
  * without VMs, whose clock stands still. */
 #include <string.h>
 
-#include "fake-host.h"
-#include "plugin/manager/berth-manager.h"
+#include "manager-world.h"
 #include "pool/berth-error.h"
 
 #define LIMIT_US (30 * G_TIME_SPAN_SECOND)
 
-typedef struct
+/* Of another size than the template's: it boots, whatever snapshots there are */
+static BerthSandboxOptions
+booting (guint idle_timeout_ms)
 {
-  FakeHost *host;
-  BerthManager *manager;
-  GAsyncResult *result;
-} World;
+  BerthSandboxOptions options = world_options ("python");
 
-static void
-result_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  ((World *)user_data)->result = g_object_ref (result);
+  options.memory_mb = 320;
+  options.idle_timeout_ms = idle_timeout_ms;
+  return options;
 }
 
-static GAsyncResult *
-wait_for_result (World *world)
-{
-  while (world->result == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  return g_steal_pointer (&world->result);
-}
-
-static void
-world_set_up (World *world, gconstpointer data)
-{
-  BerthConfig *config = berth_config_new ();
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-
-  config->max_vms = 4;
-  config->memory_mb = 4096;
-  config->vcpus = 4;
-  world->host = fake_host_new ();
-  world->manager = berth_manager_new (config, BERTH_HOST (world->host));
-  berth_manager_start_async (world->manager, NULL, result_cb, world);
-  result = wait_for_result (world);
-  berth_manager_start_finish (world->manager, result, &error);
-  g_assert_no_error (error);
-}
-
-static void
-world_tear_down (World *world, gconstpointer data)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-
-  fake_host_fail (world->host, FAKE_HOST_RECORD, NULL);
-  berth_manager_shutdown_async (world->manager, NULL, result_cb, world);
-  result = wait_for_result (world);
-  berth_manager_shutdown_finish (world->manager, result, &error);
-  g_assert_no_error (error);
-  g_clear_object (&world->manager);
-  g_clear_object (&world->host);
-}
-
-/* (transfer full) (nullable): the id of a new sandbox */
-static char *
-create (World *world, const BerthSandboxOptions *options, GError **error)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-
-  berth_manager_create_sandbox_async (world->manager, options, NULL, result_cb, world);
-  result = wait_for_result (world);
-  return berth_manager_create_sandbox_finish (world->manager, result, error);
-}
-
-/* another size than the template's: it boots, whatever snapshots there are */
 static gboolean
 boot (World *world)
 {
-  const BerthSandboxOptions options
-      = { .template_name = "python", .memory_mb = 320, .wait_us = BERTH_REQUEST_WAIT_FOREVER };
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autofree char *id = create (world, &options, NULL);
+  const BerthSandboxOptions options = booting (0);
+  g_autofree char *id = world_create (world, &options, NULL);
 
   if (id == NULL)
     return FALSE;
-  berth_manager_destroy_sandbox_async (world->manager, id, 0, NULL, result_cb, world);
-  result = wait_for_result (world);
-  g_assert_true (berth_manager_destroy_sandbox_finish (world->manager, result, NULL, NULL));
+  g_assert_true (world_destroy (world, id, 1000, NULL, NULL));
   return TRUE;
 }
 
@@ -184,14 +124,9 @@ test_success_after_failure (World *world, gconstpointer data)
 static char *
 dup_end (World *world, const char *id)
 {
-  g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) code = g_bytes_new_static ("true", 4);
-  g_autoptr (BerthResult) end = NULL;
+  g_autoptr (BerthResult) end = world_exec (world, id, 1000, &error);
 
-  berth_manager_exec_async (world->manager, id, 0, berth_exec_new (code), NULL, result_cb, world);
-  result = wait_for_result (world);
-  end = berth_manager_exec_finish (world->manager, result, &error);
   return g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE) ? g_strdup (error->message) : NULL;
 }
 
@@ -199,16 +134,13 @@ dup_end (World *world, const char *id)
 static void
 test_idle_time_of_its_own (World *world, gconstpointer data)
 {
-  BerthSandboxOptions options = { .template_name = "python",
-                                  .memory_mb = 320,
-                                  .wait_us = BERTH_REQUEST_WAIT_FOREVER,
-                                  .idle_timeout_ms = 20500 };
-  g_autofree char *own = create (world, &options, NULL);
+  BerthSandboxOptions options = booting (20500);
+  g_autofree char *own = world_create (world, &options, NULL);
   g_autofree char *usual = NULL;
   g_autofree char *end = NULL;
 
   options.idle_timeout_ms = 0;
-  usual = create (world, &options, NULL);
+  usual = world_create (world, &options, NULL);
   fake_host_advance (world->host, 20 * G_TIME_SPAN_SECOND);
   g_assert_null (dup_end (world, own));
   fake_host_advance (world->host, 20 * G_TIME_SPAN_SECOND);
@@ -228,17 +160,14 @@ test_idle_time_of_its_own (World *world, gconstpointer data)
 static void
 test_idle_time_beyond_the_administrators (World *world, gconstpointer data)
 {
-  BerthSandboxOptions options = { .template_name = "python",
-                                  .memory_mb = 320,
-                                  .wait_us = BERTH_REQUEST_WAIT_FOREVER,
-                                  .idle_timeout_ms = 300 * 1000 };
-  g_autofree char *longest = create (world, &options, NULL);
+  BerthSandboxOptions options = booting (300 * 1000);
+  g_autofree char *longest = world_create (world, &options, NULL);
   g_autofree char *too_long = NULL;
   g_autoptr (GError) error = NULL;
 
   g_assert_nonnull (longest);
   options.idle_timeout_ms++;
-  too_long = create (world, &options, &error);
+  too_long = world_create (world, &options, &error);
   g_assert_null (too_long);
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
   g_assert_nonnull (strstr (error->message, "300.001 s is more than the 300 s"));
@@ -251,7 +180,7 @@ main (int argc, char **argv)
   /* a snapshot that fails is a warning */
   g_log_set_always_fatal (G_LOG_FATAL_MASK);
 #define ADD(name, func)                                                                            \
-  g_test_add ("/manager-boots/" name, World, NULL, world_set_up, func, world_tear_down)
+  g_test_add ("/boots/" name, World, "shared", world_set_up, func, world_tear_down)
   ADD ("success-ends-the-back-off", test_success_ends_the_back_off);
   ADD ("success-is-believed-once", test_success_is_believed_once);
   ADD ("success-after-failure", test_success_after_failure);
