@@ -11,6 +11,7 @@ A signal's handler of the user's may raise an exception at any place in here. So
 done again, and is.
 """
 import atexit
+import codecs
 import concurrent.futures.thread
 import errno
 import fcntl
@@ -26,7 +27,7 @@ import sys
 import threading
 import tokenize
 import traceback
-from _io import BufferedReader, FileIO, TextIOWrapper
+from _io import BufferedReader, FileIO, StringIO, TextIOWrapper
 from _io import BufferedWriter as _BufferedWriter
 from _thread import get_ident
 from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, chdir, close, closerange, dup2, getpid,
@@ -46,8 +47,16 @@ SOURCES = linecache.cache
 MAIN = sys.modules["__main__"]
 NAMES = MAIN.__dict__
 OWN_NAMES = globals()  # since Python 3.12 a hidden frame can't ask: the call fails
+MODULES = sys.modules
 PRINT_ERROR = sys.__excepthook__
+SUGGESTION = ". Did you mean: "
+HAS_LAST_EXC = sys.version_info >= (3, 12)
+invalidate_caches = importlib.invalidate_caches
 POOL_WORKER = concurrent.futures.thread._worker.__code__
+
+CODECS = vars(codecs)
+CODECS_BEFORE = dict(CODECS)
+NONE = object()
 
 late = {}  # threads of earlier execs: ident -> Thread or None
 sources = []  # (path, size) of what linecache holds
@@ -123,6 +132,22 @@ def make_input(model):
     return stream
 
 
+def decode_by_ours(make, *arguments):
+    """Makes a stream, whose codec is Python code that uses names of this module's."""
+    theirs = {name: CODECS.get(name, NONE) for name, value in CODECS_BEFORE.items()
+              if CODECS.get(name, NONE) is not value}
+    for name in theirs:
+        CODECS[name] = CODECS_BEFORE[name]
+    try:
+        return make(*arguments)
+    finally:
+        for name, value in theirs.items():
+            if value is NONE:
+                CODECS.pop(name, None)
+            else:
+                CODECS[name] = value
+
+
 def attempt(step, *arguments):
     """Does what an exec can do without."""
     try:
@@ -154,10 +179,10 @@ def keep_streams():
 def set_streams(models):
     """The same objects again where they live: a logger of an earlier exec has them."""
     if not is_usable(Session.stdout):
-        Session.stdout = make_output(1, "<stdout>", models[1], models[1].errors)
+        Session.stdout = decode_by_ours(make_output, 1, "<stdout>", models[1], models[1].errors)
     if not is_usable(Session.stderr):
-        Session.stderr = make_output(2, "<stderr>", models[2], "backslashreplace")
-    Session.stdin = make_input(models[0])
+        Session.stderr = decode_by_ours(make_output, 2, "<stderr>", models[2], "backslashreplace")
+    Session.stdin = decode_by_ours(make_input, models[0])
     sys.stdin = sys.__stdin__ = Session.stdin
     sys.stdout = sys.__stdout__ = Session.stdout
     sys.stderr = sys.__stderr__ = Session.stderr
@@ -187,8 +212,8 @@ def leave_streams():
 
 def reseed(seed):
     """The guest has had an identity since: what it shares with other clones is seeded again."""
-    if "random" in sys.modules:
-        attempt(lambda: sys.modules["random"].seed(seed + os.urandom(32)))
+    if "random" in MODULES:
+        attempt(lambda: MODULES["random"].seed(seed + os.urandom(32)))
 
 
 def receive():
@@ -280,22 +305,48 @@ def exit_status(value):
         # of what a long of C holds; -1 is what Python makes of any other number
         return value & 0xff if -(1 << 63) <= value < 1 << 63 else 0xff
     flush()
-    attempt(lambda: print(value, file=sys.stderr, flush=True))
+    attempt(lambda: print(value, end="", file=sys.stderr))
+    attempt(lambda: print(file=sys.stderr, flush=True))
     return 1
 
 
 @hide
+def suggest(text, kind, error, trace):
+    """With what Python offers for a name that is not there: before 3.12 what prints in C knows it,
+    and the traceback module does not; what prints in C has not the lines of old execs."""
+    stderr, sys.stderr = sys.stderr, StringIO()
+    try:
+        PRINT_ERROR(kind, error, trace)
+        told = sys.stderr.getvalue().split("\n")
+    finally:
+        sys.stderr = stderr
+    for line in told:
+        plain, mark, _ = line.rpartition(SUGGESTION)
+        if mark and "\n" + plain + "\n" in text:
+            text = text.replace("\n" + plain + "\n", "\n" + line + "\n", 1)
+    return text
+
+
+@hide
 def show(kind, error, trace):
-    hook = getattr(sys, "excepthook", None)
-    if hook is not PRINT_ERROR and hook is not None:
+    hook = getattr(sys, "excepthook", NONE)
+    if hook is NONE:
+        attempt(lambda: print("sys.excepthook is missing", file=sys.stderr))
+    elif hook is not PRINT_ERROR:
         hook(kind, error, trace)
         return
+    # what prints in C shows the innermost frames, the traceback module the outermost
+    limit = getattr(sys, "tracebacklimit", None)
+    limit = -limit if isinstance(limit, int) and limit > 0 else None
     try:
-        text = "".join(traceback.TracebackException(kind, error, trace, compact=True).format())
+        text = "".join(traceback.TracebackException(kind, error, trace, limit=limit,
+                                                    compact=True).format())
+        if not HAS_LAST_EXC:
+            text = suggest(text, kind, error, trace)
         sys.stderr.write(text)
-        sys.stderr.flush()
     except BaseException:
         PRINT_ERROR(kind, error, trace)
+    attempt(lambda: sys.stderr.flush())
 
 
 @hide
@@ -308,7 +359,7 @@ def uncaught(error):
         return exit_status(error.code)
     error.__traceback__ = trace
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
-    if sys.version_info >= (3, 12):
+    if HAS_LAST_EXC:
         sys.last_exc = error
     try:
         flush()
@@ -434,7 +485,7 @@ def stop_main_thread():
 def end_threads():
     """Most programs leave nothing for it: looking costs an emulator 10 ms less than going through
     it, which is a fifth of a short run (measured)."""
-    own = sys.modules.get("threading", threading)  # the user's may have come before it
+    own = MODULES.get("threading", threading)  # the user's may have come before it
     if own is threading and attempt(count_ends) == NO_ENDS:
         stop_main_thread()
         concurrent.futures.thread._shutdown = True
@@ -482,7 +533,7 @@ def loop(message, models):
             attempt(chdir, folder)
         extra = attempt(add_paths, env)
         attempt(Session.prepare, Session.kind == b"p")
-        attempt(importlib.invalidate_caches)
+        attempt(invalidate_caches)
         settrace(tracing[0])
         setprofile(tracing[1])
         status = run(path, code)
