@@ -9,6 +9,9 @@
 
 #include "agent-transfer-work.h"
 
+/* Of st_blocks, whatever the file system's own are */
+#define BLOCK_BYTES 512u
+
 typedef struct
 {
   char names[BERTH_LS_MAX][BERTH_NAME_MAX + 1];
@@ -90,16 +93,23 @@ names_read (Names *self, BerthAgentWork *work, DIR *folder)
 static bool
 send_entry (BerthAgentWork *work, const char *name, const struct stat *info)
 {
-  uint8_t bytes[sizeof (BerthLsEntry) + BERTH_NAME_MAX];
+  uint8_t bytes[sizeof (BerthLsEntry) + BERTH_NAME_MAX + 8];
   BerthLsEntry entry
       = { .size = (uint64_t)info->st_size,
           .mtime_ns = (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec,
           .mode = info->st_mode,
           .name_size = (uint8_t)strlen (name) };
+  size_t size = sizeof entry;
 
   memcpy (bytes, &entry, sizeof entry);
-  memcpy (bytes + sizeof entry, name, entry.name_size);
-  return berth_agent_work_send (work, bytes, sizeof entry + entry.name_size);
+  memcpy (bytes + size, name, entry.name_size);
+  size += entry.name_size;
+  if (work->job->version >= BERTH_LS_ALLOCATED_VERSION)
+    {
+      berth_le64_write (bytes + size, (uint64_t)info->st_blocks * BLOCK_BYTES);
+      size += 8;
+    }
+  return berth_agent_work_send (work, bytes, size);
 }
 
 static bool

@@ -22,7 +22,8 @@ typedef enum
 typedef struct
 {
   const BerthAgentConfig *config;
-  uint32_t type; /* of the request's frame */
+  uint32_t type;    /* of the request's frame */
+  uint32_t version; /* that the host speaks with us */
   union
   {
     BerthPutHead put;

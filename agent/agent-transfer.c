@@ -252,7 +252,8 @@ bool
 berth_agent_transfers_begin (BerthAgentTransfers *self, const BerthFrameHead *head,
                              const uint8_t *payload)
 {
-  BerthAgentTransferJob job = { .config = self->config, .type = head->type };
+  BerthAgentTransferJob job
+      = { .config = self->config, .type = head->type, .version = self->version };
   BerthAgentTransfer *place = transfers_find (self, 0);
   uint32_t credit;
   const char *problem;

@@ -31,6 +31,7 @@ struct _BerthAgentTransfers
   BerthAgentChannel *channel;
   BerthAgentGroups *groups;
   const BerthAgentConfig *config;
+  uint32_t version;   /* that the host speaks with us */
   int cgroup_fd;      /* of all of them; -1: none yet */
   uint64_t oom_kills; /* of them that were told as such */
   BerthAgentTransfer places[BERTH_FILES_MAX];

@@ -88,7 +88,8 @@ agent_answer_hello (BerthAgent *self)
   berth_agent_timer_disarm (&self->loop, &self->reset_limit);
   self->is_resetting = false;
   self->is_talking = true;
-  agent_send_hello_reply (self, agent_find_version (self));
+  self->transfers.version = agent_find_version (self);
+  agent_send_hello_reply (self, self->transfers.version);
   berth_agent_channel_resume (&self->channel);
 }
 

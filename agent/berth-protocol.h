@@ -30,6 +30,7 @@
  * host says its own there, and waits for the next HELLO. A host sends nothing of a version that is
  * newer than the agent's: images are older than berthd from its upgrade until they are built again.
  *   3: BERTH_EXEC_MODULE, BERTH_EXEC_COMMONJS, the folder of an EXEC, an IDENTITY for the clock
+ *   4: what an entry of LS takes
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -78,7 +79,7 @@
  * credit, and the agent's DONE comes after the DATA. KILL withdraws one: its end is then DONE, if
  * it was done before, or ERROR. All of a connection's end with it and leave nothing behind. */
 
-#define BERTH_PROTOCOL_VERSION 3u
+#define BERTH_PROTOCOL_VERSION 4u
 #define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
 #define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
@@ -106,6 +107,7 @@
 #define BERTH_PATH_MAX 4096u /* bytes of a path, without a NUL */
 #define BERTH_NAME_MAX 255u  /* bytes of one component */
 #define BERTH_LS_MAX 1000u   /* entries in one answer; the next is asked for by the last name */
+#define BERTH_LS_ALLOCATED_VERSION 4u /* whose entries tell what they take */
 
 typedef enum
 {
@@ -140,7 +142,7 @@ typedef enum
   BERTH_STREAM_STDERR = 2,
   BERTH_STREAM_CODE = 3, /* exactly code_size bytes; needs no credit, bounded by BERTH_CODE_MAX */
   BERTH_STREAM_ENV = 4,  /* exactly env_size bytes of NAME=VALUE NUL ...; needs no credit */
-  BERTH_STREAM_FILE = 5, /* a file's bytes; of LS, a BerthLsEntry and its name for each entry */
+  BERTH_STREAM_FILE = 5, /* a file's bytes; of LS, what BerthLsEntry says for each entry */
 } BerthStream;
 
 typedef enum
@@ -255,7 +257,7 @@ typedef struct __attribute__ ((packed))
   uint32_t credit;
 } BerthLsHead; /* the name: only entries behind it; none: from the first */
 
-/* The name follows. */
+/* The name follows; behind it, from version 4 on, the bytes that it takes in the guest: u64. */
 typedef struct __attribute__ ((packed))
 {
   uint64_t size;

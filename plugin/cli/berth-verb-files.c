@@ -59,9 +59,10 @@ const BerthVerbHelp berth_ls_help = {
   .synopsis = "ID [GUEST]",
   .summary = "Lists a folder of a sandbox, its home without GUEST, sorted by name.",
   .description
-  = "GUEST is relative to the sandbox's home, or absolute in it or in /tmp.\n\n"
-    "With --json: an array of objects with name, type, size (bytes), mode (octal) and\n"
-    "mtime (seconds since 1970).\n\n" FILES_STATUS_HELP "\nExamples:\n"
+  = "GUEST is relative to the sandbox's home, or absolute in it or in /tmp. Of each entry: mode,\n"
+    "bytes, bytes that it takes in the sandbox (fewer where it has holes), time, name.\n\n"
+    "With --json: an array of objects with name, type, size (bytes), allocated (bytes that it\n"
+    "takes), mode (octal) and mtime (seconds since 1970).\n\n" FILES_STATUS_HELP "\nExamples:\n"
     "  berth ls $id\n"
     "  berth ls $id data --json | jq -r '.[].name'",
   .takes = BERTH_TAKES_JSON,
@@ -176,62 +177,81 @@ append_mode (GString *text, const char *type, guint32 mode)
     g_string_append_c (text, mode & (0400u >> i) ? letters[i] : '-');
 }
 
-static void
-append_line (GString *text, const char *name, const char *type, guint64 size, guint32 mode,
-             double mtime)
+/* As Ls of the D-Bus interface tells it */
+typedef struct
 {
-  g_autoptr (GDateTime) time = g_date_time_new_from_unix_local ((gint64)mtime);
-  g_autofree char *when = time != NULL ? g_date_time_format (time, "%Y-%m-%d %H:%M") : NULL;
-  g_autofree char *printable = berth_printable_dup (name, FALSE);
+  const char *name;
+  const char *type;
+  guint64 size;
+  guint64 allocated; /* BERTH_FILE_ALLOCATED_UNKNOWN: not told */
+  guint32 mode;
+  double mtime;
+} Entry;
 
-  append_mode (text, type, mode);
-  g_string_append_printf (text, "  %12" G_GUINT64_FORMAT "  %-16s  %s\n", size,
-                          when != NULL ? when : "?", printable);
+static void
+entry_read (Entry *self, GVariant *dictionary)
+{
+  *self = (Entry){ .name = "", .type = "unknown", .allocated = BERTH_FILE_ALLOCATED_UNKNOWN };
+  g_variant_lookup (dictionary, "name", "^&ay", &self->name);
+  g_variant_lookup (dictionary, "type", "&s", &self->type);
+  g_variant_lookup (dictionary, "size", "t", &self->size);
+  g_variant_lookup (dictionary, "allocated", "t", &self->allocated);
+  g_variant_lookup (dictionary, "mode", "u", &self->mode);
+  g_variant_lookup (dictionary, "mtime", "d", &self->mtime);
 }
 
 static void
-append_object (GString *text, const char *name, const char *type, guint64 size, guint32 mode,
-               double mtime)
+append_line (GString *text, const Entry *entry)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_local ((gint64)entry->mtime);
+  g_autofree char *when = time != NULL ? g_date_time_format (time, "%Y-%m-%d %H:%M") : NULL;
+  g_autofree char *printable = berth_printable_dup (entry->name, FALSE);
+  g_autofree char *allocated = entry->allocated != BERTH_FILE_ALLOCATED_UNKNOWN
+                                   ? g_strdup_printf ("%" G_GUINT64_FORMAT, entry->allocated)
+                                   : g_strdup ("?");
+
+  append_mode (text, entry->type, entry->mode);
+  g_string_append_printf (text, "  %12" G_GUINT64_FORMAT "  %12s  %-16s  %s\n", entry->size,
+                          allocated, when != NULL ? when : "?", printable);
+}
+
+static void
+append_object (GString *text, const Entry *entry)
 {
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
   g_autoptr (GVariant) object = NULL;
   g_autofree char *json = NULL;
 
   g_variant_builder_add (&builder, "{sv}", "name",
-                         g_variant_new_take_string (g_utf8_make_valid (name, -1)));
-  g_variant_builder_add (&builder, "{sv}", "type", g_variant_new_string (type));
-  g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (size));
+                         g_variant_new_take_string (g_utf8_make_valid (entry->name, -1)));
+  g_variant_builder_add (&builder, "{sv}", "type", g_variant_new_string (entry->type));
+  g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (entry->size));
+  if (entry->allocated != BERTH_FILE_ALLOCATED_UNKNOWN)
+    g_variant_builder_add (&builder, "{sv}", "allocated", g_variant_new_uint64 (entry->allocated));
   g_variant_builder_add (&builder, "{sv}", "mode",
-                         g_variant_new_take_string (g_strdup_printf ("%04o", mode & 07777)));
-  g_variant_builder_add (&builder, "{sv}", "mtime", g_variant_new_double (mtime));
+                         g_variant_new_take_string (g_strdup_printf ("%04o", entry->mode & 07777)));
+  g_variant_builder_add (&builder, "{sv}", "mtime", g_variant_new_double (entry->mtime));
   object = g_variant_ref_sink (g_variant_builder_end (&builder));
   json = berth_json_from_variant (object);
   g_string_append (text, json);
 }
 
 static void
-listing_append (Listing *self, GString *text, GVariant *entry)
+listing_append (Listing *self, GString *text, GVariant *dictionary)
 {
-  const char *name = "", *type = "unknown";
-  guint64 size = 0;
-  guint32 mode = 0;
-  double mtime = 0;
+  Entry entry;
 
-  g_variant_lookup (entry, "name", "^&ay", &name);
-  g_variant_lookup (entry, "type", "&s", &type);
-  g_variant_lookup (entry, "size", "t", &size);
-  g_variant_lookup (entry, "mode", "u", &mode);
-  g_variant_lookup (entry, "mtime", "d", &mtime);
+  entry_read (&entry, dictionary);
   if (self->is_json)
     {
       g_string_append (text, self->has_printed ? ", " : "[");
-      append_object (text, name, type, size, mode, mtime);
+      append_object (text, &entry);
     }
   else
-    append_line (text, name, type, size, mode, mtime);
+    append_line (text, &entry);
   self->has_printed = TRUE;
   g_free (self->last);
-  self->last = g_strdup (name);
+  self->last = g_strdup (entry.name);
 }
 
 /* Prints a page; FALSE with @error or without: there is no more. */

@@ -30,6 +30,7 @@
 struct _BerthGuestTransfer
 {
   BerthFrameChannel *channel;
+  const guint32 *version; /* that the agent speaks; known when it answers */
   guint32 request;
   BerthFileRequest *file;
   BerthGuestTransferDoneFunc func;
@@ -122,8 +123,9 @@ file_make_result (BerthGuestTransfer *self, GError **error)
   result->mode = self->end.mode;
   if (self->file->kind == BERTH_FILE_LIST)
     {
-      result->entries = berth_file_listing_parse (self->listing->data, self->listing->len,
-                                                  self->file->count_max, self->file->after);
+      result->entries
+          = berth_file_listing_parse (self->listing->data, self->listing->len, *self->version,
+                                      self->file->count_max, self->file->after);
       result->is_more = (self->end.flags & BERTH_DONE_MORE) != 0;
       if (result->entries == NULL)
         {
@@ -519,12 +521,14 @@ file_send_list (BerthGuestTransfer *self)
 }
 
 BerthGuestTransfer *
-berth_guest_transfer_new (BerthFrameChannel *channel, guint32 request, BerthFileRequest *file,
-                          BerthGuestTransferDoneFunc func, gpointer user_data)
+berth_guest_transfer_new (BerthFrameChannel *channel, const guint32 *version, guint32 request,
+                          BerthFileRequest *file, BerthGuestTransferDoneFunc func,
+                          gpointer user_data)
 {
   BerthGuestTransfer *self = g_new0 (BerthGuestTransfer, 1);
 
   self->channel = channel;
+  self->version = version;
   self->request = request;
   self->file = file;
   self->func = func;

@@ -16,11 +16,11 @@ typedef struct _BerthGuestTransfer BerthGuestTransfer;
 typedef void (*BerthGuestTransferDoneFunc) (BerthGuestTransfer *self, BerthFileResult *result,
                                             GError *error, gpointer user_data);
 
-/* Sends the request. Takes over @file, which has passed berth_file_request_check(); @channel must
- * outlive it. */
-BerthGuestTransfer *
-berth_guest_transfer_new (BerthFrameChannel *channel, guint32 request, BerthFileRequest *file,
-                          BerthGuestTransferDoneFunc func, gpointer user_data);
+/* Sends the request. Takes over @file, which has passed berth_file_request_check(); @channel and
+ * @version, the one that the agent speaks, 0 before its greeting, must outlive it. */
+BerthGuestTransfer *berth_guest_transfer_new (BerthFrameChannel *channel, const guint32 *version,
+                                              guint32 request, BerthFileRequest *file,
+                                              BerthGuestTransferDoneFunc func, gpointer user_data);
 void berth_guest_transfer_free (BerthGuestTransfer *self);
 guint32 berth_guest_transfer_get_request (BerthGuestTransfer *self);
 
@@ -41,8 +41,10 @@ void berth_guest_cancel_file (gpointer agent, GTask *task);
 
 typedef struct _BerthGuestTransfers BerthGuestTransfers;
 
-/* Both must outlive it; ids of requests are counted in *@last_request. */
-BerthGuestTransfers *berth_guest_transfers_new (BerthFrameChannel *channel, guint32 *last_request);
+/* All must outlive it; ids of requests are counted in *@last_request, *@version is the one that the
+ * agent speaks, 0 before its greeting. */
+BerthGuestTransfers *berth_guest_transfers_new (BerthFrameChannel *channel, const guint32 *version,
+                                                guint32 *last_request);
 /* None may be under way. */
 void berth_guest_transfers_free (BerthGuestTransfers *self);
 

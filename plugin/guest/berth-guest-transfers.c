@@ -19,6 +19,7 @@ typedef struct
 struct _BerthGuestTransfers
 {
   BerthFrameChannel *channel;
+  const guint32 *version;
   guint32 *last_request;
   GPtrArray *items; /* Item (borrowed), those that run first */
   guint running;
@@ -37,11 +38,13 @@ item_free (Item *item)
 }
 
 BerthGuestTransfers *
-berth_guest_transfers_new (BerthFrameChannel *channel, guint32 *last_request)
+berth_guest_transfers_new (BerthFrameChannel *channel, const guint32 *version,
+                           guint32 *last_request)
 {
   BerthGuestTransfers *self = g_new0 (BerthGuestTransfers, 1);
 
   self->channel = channel;
+  self->version = version;
   self->last_request = last_request;
   self->items = g_ptr_array_new ();
   return self;
@@ -91,7 +94,7 @@ files_start (BerthGuestTransfers *self)
       if (self->is_failing)
         return;
       self->running++;
-      item->file = berth_guest_transfer_new (self->channel, ++*self->last_request,
+      item->file = berth_guest_transfer_new (self->channel, self->version, ++*self->last_request,
                                              g_steal_pointer (&item->request), done_cb, item);
     }
 }

@@ -375,7 +375,7 @@ berth_guest_new (GSocket *socket)
 
   self->channel = berth_frame_channel_new (socket, frame_cb, closed_cb, self);
   berth_frame_channel_set_room_func (self->channel, room_cb);
-  self->files = berth_guest_transfers_new (self->channel, &self->last_request);
+  self->files = berth_guest_transfers_new (self->channel, &self->version, &self->last_request);
   fill_random (self->machine_id, sizeof self->machine_id);
   return self;
 }

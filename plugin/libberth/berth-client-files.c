@@ -398,7 +398,8 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
  * Ends the call in its callback.
  *
  * Returns: (transfer full): aa{sv}, an entry each: "name" (ay), "type" (s: "file", "directory",
- *   "symlink", "fifo", "socket", "character-device", "block-device"), "size" (t), "mode" (u),
+ *   "symlink", "fifo", "socket", "character-device", "block-device"), "size" (t), "allocated"
+ *   (t: bytes that it takes there; absent where the guest's image is too old to tell), "mode" (u),
  *   "mtime" (d, seconds since 1970)
  */
 GVariant *

@@ -214,6 +214,8 @@ entry_to_variant (const BerthFileEntry *entry)
   g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_bytestring (entry->name));
   add_type (&builder, entry->mode);
   g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (entry->size));
+  if (entry->allocated != BERTH_FILE_ALLOCATED_UNKNOWN)
+    g_variant_builder_add (&builder, "{sv}", "allocated", g_variant_new_uint64 (entry->allocated));
   g_variant_builder_add (&builder, "{sv}", "mtime",
                          g_variant_new_double ((double)entry->mtime_us / 1e6));
   return g_variant_builder_end (&builder);

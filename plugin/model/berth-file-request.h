@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 #define BERTH_FILE_MODE_DEFAULT 0644u
 #define BERTH_FILE_DIRECTORY_MODE_DEFAULT 0755u
 #define BERTH_FILE_ENTRIES_MAX 1000u
+#define BERTH_FILE_ALLOCATED_UNKNOWN G_MAXUINT64
 
 /**
  * BerthFileKind:
@@ -63,6 +64,8 @@ gboolean berth_file_request_check (const BerthFileRequest *self, GError **error)
  * BerthFileEntry:
  * @name: bytes, one component, never "." or ".."
  * @size: bytes
+ * @allocated: bytes that it takes in the guest, less than @size where it has holes;
+ *   BERTH_FILE_ALLOCATED_UNKNOWN from an image that does not tell
  * @mtime_us: since 1970
  * @mode: as in struct stat
  */
@@ -70,6 +73,7 @@ typedef struct
 {
   char *name;
   guint64 size;
+  guint64 allocated;
   gint64 mtime_us;
   guint32 mode;
 } BerthFileEntry;
@@ -95,7 +99,7 @@ void berth_file_result_free (BerthFileResult *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileResult, berth_file_result_free)
 /* (transfer floating): a{sv}: size, mode, type, sha256; of LIST: mode, type, more */
 GVariant *berth_file_result_to_variant (const BerthFileResult *self);
-/* (transfer floating): aa{sv}: name (ay), type, size, mode, mtime */
+/* (transfer floating): aa{sv}: name (ay), type, size, allocated (where it is known), mode, mtime */
 GVariant *berth_file_result_entries_to_variant (const BerthFileResult *self);
 BerthFileEntry *berth_file_entry_new (const char *name, gsize length);
 void berth_file_entry_free (BerthFileEntry *self);

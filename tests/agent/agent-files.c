@@ -228,7 +228,7 @@ file_names (const FileResult *listing)
   GString *names = g_string_new (NULL);
   BerthLsEntry entry;
 
-  for (gsize at = 0; at < listing->data->len; at += sizeof entry + entry.name_size)
+  for (gsize at = 0; at < listing->data->len; at += sizeof entry + entry.name_size + 8)
     {
       memcpy (&entry, listing->data->data + at, sizeof entry);
       g_string_append_printf (names, "%s%.*s", at > 0 ? "," : "", entry.name_size,

@@ -284,9 +284,14 @@ agent_peer_read (AgentPeer *peer, AgentFrame *out_frame)
 BerthHelloReply
 agent_peer_hello (AgentPeer *peer, guint32 flags)
 {
-  BerthHello hello = { .version_min = BERTH_PROTOCOL_VERSION,
-                       .version_max = BERTH_PROTOCOL_VERSION,
-                       .flags = flags };
+  return agent_peer_hello_as (peer, BERTH_PROTOCOL_VERSION, flags);
+}
+
+/* The same, as a host that knows this version alone */
+BerthHelloReply
+agent_peer_hello_as (AgentPeer *peer, guint32 version, guint32 flags)
+{
+  BerthHello hello = { .version_min = version, .version_max = version, .flags = flags };
   BerthHelloReply reply;
   guint8 *bytes = (guint8 *)&reply;
 
@@ -301,7 +306,7 @@ agent_peer_hello (AgentPeer *peer, guint32 flags)
       memmove (bytes, bytes + 1, sizeof reply - 1);
       read_all (peer, bytes + sizeof reply - 1, 1);
     }
-  g_assert_cmpuint (reply.version, ==, BERTH_PROTOCOL_VERSION);
+  g_assert_cmpuint (reply.version, ==, version);
   return reply;
 }
 

@@ -66,6 +66,7 @@ void agent_peer_send (AgentPeer *peer, guint32 type, guint32 request, gconstpoin
 void agent_peer_read (AgentPeer *peer, AgentFrame *out_frame);
 gboolean agent_peer_is_quiet (AgentPeer *peer, guint ms);
 BerthHelloReply agent_peer_hello (AgentPeer *peer, guint32 flags);
+BerthHelloReply agent_peer_hello_as (AgentPeer *peer, guint32 version, guint32 flags);
 void agent_peer_wait_ready (AgentPeer *peer);
 void agent_peer_ping (AgentPeer *peer);
 void agent_peer_expect_silence (AgentPeer *peer);

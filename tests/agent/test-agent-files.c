@@ -354,6 +354,40 @@ test_listing (AgentPeer *peer, gconstpointer data)
   g_assert_cmpint (ABS (entry.mtime_ns / 1000 - g_get_real_time ()), <, 60 * G_USEC_PER_SEC);
 }
 
+/* What a file takes, which is not what it holds where it has holes */
+static void
+test_listing_tells_what_is_taken (AgentPeer *peer, gconstpointer data)
+{
+  g_autofree char *path = file_home_path (peer, "hole");
+  g_autoptr (FileResult) listing = NULL;
+  struct stat info;
+  BerthLsEntry entry;
+
+  file_make_file (peer, "hole", TEXT);
+  g_assert_no_errno (truncate (path, 40000000));
+  g_assert_no_errno (stat (path, &info));
+  listing = file_ls (peer, ".", "", 10);
+  file_assert_done (listing);
+  memcpy (&entry, listing->data->data, sizeof entry);
+  g_assert_cmpuint (entry.size, ==, 40000000);
+  g_assert_cmpuint (info.st_blocks, <, 1000);
+  g_assert_cmpuint (listing->data->len, ==, sizeof entry + strlen ("hole") + 8);
+  g_assert_cmpuint (berth_le64_read (listing->data->data + listing->data->len - 8), ==,
+                    (guint64)info.st_blocks * 512);
+}
+
+static void
+test_listing_for_an_older_host (AgentPeer *peer, gconstpointer data)
+{
+  g_autoptr (FileResult) listing = NULL;
+
+  agent_peer_hello_as (peer, BERTH_LS_ALLOCATED_VERSION - 1, 0);
+  file_make_file (peer, "file", TEXT);
+  listing = file_ls (peer, ".", "", 10);
+  file_assert_done (listing);
+  g_assert_cmpuint (listing->data->len, ==, sizeof (BerthLsEntry) + strlen ("file"));
+}
+
 static void
 test_a_large_folder (AgentPeer *peer, gconstpointer data)
 {
@@ -429,6 +463,8 @@ add_tests (void)
   add ("special-files", test_special_files);
   add ("a-lease-does-not-hold-it-up", test_a_lease_does_not_hold_it_up);
   add ("listing", test_listing);
+  add ("listing-tells-what-is-taken", test_listing_tells_what_is_taken);
+  add ("listing-for-an-older-host", test_listing_for_an_older_host);
   add ("a-large-folder", test_a_large_folder);
   add ("listing-limits", test_listing_limits);
 }

@@ -159,13 +159,27 @@ def test_list(d):
              ["pfifo", "llink", "-n\ufffd?m", "dsub", "-\u00e4"])
         status, entries = d.json("ls", name, "sub")
         same((status, [list(entry) for entry in entries]),
-             (0, [["name", "type", "size", "mode", "mtime"]]))
+             (0, [["name", "type", "size", "allocated", "mode", "mtime"]]))
         same([entries[0][key] for key in ("name", "type", "size", "mode")],
              ["plain", "file", 5, "0640"])
+        same(0 < entries[0]["allocated"] <= 65536, True)
         same(abs(entries[0]["mtime"] - time.time()) < 60, True)
         same(names(d, name, "sub/plain"), ["plain"])
         same([entry["type"] for entry in d.json("ls", name)[1]],
              ["fifo", "symlink", "file", "directory", "file"])
+
+
+def test_list_tells_what_is_taken(d):
+    with sandbox(d) as name:
+        done(d.berth("put", name, "-", "full", input="x" * 100000))
+        same(d.berth("exec", name, "truncate -s 40000000 hole")[0], 0)
+        entries = {entry["name"]: entry for entry in d.json("ls", name)[1]}
+        same([entries[file]["size"] for file in ("full", "hole")], [100000, 40000000])
+        same((100000 <= entries["full"]["allocated"] <= 200000, entries["hole"]["allocated"]),
+             (True, 0))
+        columns = [line.split() for line in d.berth("ls", name)[1].splitlines()]
+        same([column[1:3] for column in columns],
+             [["100000", str(entries["full"]["allocated"])], ["40000000", "0"]])
 
 
 def test_list_of_nothing(d):

@@ -362,6 +362,7 @@ test_files (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   names = g_variant_print (listing, FALSE);
   g_assert_nonnull (strstr (names, "'name': <b'folder'>, 'type': <'directory'>, 'mode': <"));
+  g_assert_nonnull (strstr (names, "'allocated': <uint64 "));
   g_assert_nonnull (strstr (names, "'more': <false>"));
 }
 

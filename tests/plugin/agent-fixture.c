@@ -113,7 +113,13 @@ peer_answer_hello (Fixture *fixture, BerthHelloReply *reply)
 void
 greet (Fixture *fixture, guint32 flags)
 {
-  BerthHelloReply reply = { .version = BERTH_PROTOCOL_VERSION, .flags = flags, .ready_us = 5 };
+  greet_as (fixture, BERTH_PROTOCOL_VERSION, flags);
+}
+
+void
+greet_as (Fixture *fixture, guint32 version, guint32 flags)
+{
+  BerthHelloReply reply = { .version = version, .flags = flags, .ready_us = 5 };
   g_autoptr (GError) error = NULL;
 
   berth_guest_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);

@@ -38,5 +38,7 @@ void peer_answer_hello (Fixture *fixture, BerthHelloReply *reply);
 int hand_over (int fd, gboolean is_input);
 /* The hello, both sides of it. @flags: of BERTH_HELLO_* */
 void greet (Fixture *fixture, guint32 flags);
+/* As an agent that speaks this version of the protocol */
+void greet_as (Fixture *fixture, guint32 version, guint32 flags);
 
 G_END_DECLS

@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "agent-fixture.h"
+#include "berth-file-listing.h"
 #include "pool/berth-error.h"
 
 #define TEXT "some bytes\n"
@@ -369,10 +370,13 @@ test_folder (Fixture *fixture, gconstpointer data)
 static void
 add_entry (GByteArray *listing, const char *name, guint8 length, guint32 mode)
 {
+  guint8 allocated[8];
   BerthLsEntry entry = { .size = 7, .mtime_ns = 1500000000, .mode = mode, .name_size = length };
 
   g_byte_array_append (listing, (const guint8 *)&entry, sizeof entry);
   g_byte_array_append (listing, (const guint8 *)name, length);
+  berth_le64_write (allocated, 4096);
+  g_byte_array_append (listing, allocated, sizeof allocated);
 }
 
 static void
@@ -386,6 +390,29 @@ answer_listing (Fixture *fixture, GByteArray *listing, guint32 flags)
   send_done (fixture, request, listing->data, listing->len, S_IFDIR | 0755, flags);
 }
 
+/* What an agent of an older image tells, and what it does not */
+static void
+test_list_of_an_older_agent (Fixture *fixture, gconstpointer data)
+{
+  const BerthLsEntry entry = { .size = 7, .mode = S_IFREG, .name_size = 1 };
+  g_autoptr (GByteArray) listing = g_byte_array_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthFileResult) result = NULL;
+  g_autoptr (GVariant) entries = NULL;
+  g_autofree char *text = NULL;
+
+  greet_as (fixture, BERTH_LS_ALLOCATED_VERSION - 1, 0);
+  g_byte_array_append (listing, (const guint8 *)&entry, sizeof entry);
+  g_byte_array_append (listing, (const guint8 *)"a", 1);
+  begin (fixture, BERTH_FILE_LIST, ".", 0, NULL);
+  answer_listing (fixture, listing, 0);
+  result = finish (fixture, &error);
+  g_assert_no_error (error);
+  entries = g_variant_ref_sink (berth_file_result_entries_to_variant (result));
+  text = g_variant_print (entries, FALSE);
+  g_assert_nonnull (strstr (text, "'size': <uint64 7>, 'mtime'"));
+}
+
 static void
 test_list (Fixture *fixture, gconstpointer data)
 {
@@ -395,6 +422,7 @@ test_list (Fixture *fixture, gconstpointer data)
   g_autoptr (GVariant) entries = NULL;
   const BerthFileEntry *entry;
 
+  greet (fixture, 0);
   add_entry (listing, "a", 1, S_IFDIR | 0700);
   add_entry (listing, "b\n\xff", 3, S_IFREG | 0644);
   begin (fixture, BERTH_FILE_LIST, ".", 0, NULL);
@@ -406,6 +434,7 @@ test_list (Fixture *fixture, gconstpointer data)
   entry = g_ptr_array_index (result->entries, 1);
   g_assert_cmpstr (entry->name, ==, "b\n\xff");
   g_assert_cmpint (entry->mtime_us, ==, 1500000);
+  g_assert_cmpuint (entry->allocated, ==, 4096);
   entries = g_variant_ref_sink (berth_file_result_entries_to_variant (result));
   g_assert_cmpuint (g_variant_n_children (entries), ==, 2);
 }
@@ -418,10 +447,11 @@ test_list_lies (Fixture *fixture, gconstpointer data)
     const char *first, *second;
     guint8 cut;
   } lies[] = {
-    { "..", NULL, 0 }, { ".", NULL, 0 }, { "a/b", NULL, 0 }, { "", NULL, 0 },
-    { "b", "a", 0 },   { "a", "a", 0 },  { "/", NULL, 0 },   { "a", NULL, 1 },
+    { "..", NULL, 0 }, { ".", NULL, 0 }, { "a/b", NULL, 0 }, { "", NULL, 0 },  { "b", "a", 0 },
+    { "a", "a", 0 },   { "/", NULL, 0 }, { "a", NULL, 1 },   { "a", NULL, 8 },
   };
 
+  greet (fixture, 0);
   for (guint i = 0; i < G_N_ELEMENTS (lies); i++)
     {
       g_autoptr (GByteArray) listing = g_byte_array_new ();
@@ -454,7 +484,7 @@ test_list_flood (Fixture *fixture, gconstpointer data)
   file->count_max = 10;
   berth_guest_file_async (fixture->agent, file, NULL, done_cb, fixture);
   request = peer_expect (fixture, BERTH_FRAME_LS, much);
-  send_data (fixture, request, much, 10 * (sizeof (BerthLsEntry) + 255) + 1);
+  send_data (fixture, request, much, berth_file_listing_max (10) + 1);
   assert_protocol_error (fixture);
 }
 
@@ -699,6 +729,7 @@ main (int argc, char **argv)
   ADD ("put-too-much-credit", test_put_too_much_credit);
   ADD ("folder", test_folder);
   ADD ("list", test_list);
+  ADD ("list-of-an-older-agent", test_list_of_an_older_agent);
   ADD ("list-lies", test_list_lies);
   ADD ("list-flood", test_list_flood);
   ADD ("cancel", test_cancel);

@@ -458,20 +458,6 @@ test_other_version_is_refused (Fixture *fixture, gconstpointer data)
   assert_refused (error, version < BERTH_PROTOCOL_VERSION ? "an older" : "a newer", version);
 }
 
-static void
-greet_as_older (Fixture *fixture)
-{
-  BerthHelloReply reply
-      = { .version = BERTH_PROTOCOL_OLDEST, .flags = BERTH_HELLO_READY, .ready_us = 5 };
-  g_autoptr (GError) error = NULL;
-
-  berth_guest_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
-  peer_answer_hello (fixture, &reply);
-  run_until_done (fixture);
-  g_assert_true (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
-  g_clear_object (&fixture->result);
-}
-
 /* What the agent does not know is told before a byte of it is sent; all else it is still asked. */
 static void
 test_older_agent (Fixture *fixture, gconstpointer data)
@@ -482,7 +468,7 @@ test_older_agent (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) last = NULL;
   guint32 request;
 
-  greet_as_older (fixture);
+  greet_as (fixture, BERTH_PROTOCOL_OLDEST, BERTH_HELLO_READY);
   for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
     {
       BerthExec *exec = new_exec ("1");
