@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent-file.h"
+#include "berth-holes.h"
 
 /* What the host may have under way: at 100 MiB/s, what comes in 5 ms, two round trips of an
  * emulated guest. Credit is given back in quarters of it. */
@@ -28,6 +29,35 @@ sink_give_credit (BerthAgentSink *self, uint32_t size)
   berth_agent_channel_send_credit (self->channel, self->request, BERTH_STREAM_FILE, size);
 }
 
+/* The process of the transfer has given the file its size. */
+static bool
+sink_write_around_holes (BerthAgentSink *self, const uint8_t *bytes, uint32_t size)
+{
+  while (size > 0)
+    {
+      const BerthHole *next = &self->holes[self->next_hole];
+      bool has_next = self->next_hole < self->hole_count;
+      uint32_t piece = size;
+
+      if (has_next && next->begin == self->position)
+        {
+          self->position += next->size;
+          self->next_hole++;
+          if (lseek (self->fd, (off_t)self->position, SEEK_SET) < 0)
+            return false;
+          continue;
+        }
+      if (has_next && next->begin - self->position < piece)
+        piece = (uint32_t)(next->begin - self->position);
+      if (!berth_agent_file_write_all (self->fd, bytes, piece))
+        return false;
+      self->position += piece;
+      bytes += piece;
+      size -= piece;
+    }
+  return true;
+}
+
 static void
 sink_write (BerthAgentSink *self, const uint8_t *bytes, uint32_t size)
 {
@@ -36,7 +66,7 @@ sink_write (BerthAgentSink *self, const uint8_t *bytes, uint32_t size)
       sink_fail (self, BERTH_AGENT_ERROR_DAMAGED, "more arrived than was announced");
       return;
     }
-  if (!berth_agent_file_write_all (self->fd, bytes, size))
+  if (!sink_write_around_holes (self, bytes, size))
     {
       if (errno == ENOSPC)
         sink_fail (self, BERTH_AGENT_ERROR_FULL, "no space is left in the guest");
@@ -126,7 +156,8 @@ berth_agent_sink_open (BerthAgentSink *self, BerthAgentLoop *loop, BerthAgentCha
   self->request = request;
   self->fd = -1;
   self->announced = announced;
-  self->size = 0;
+  self->size = self->position = 0;
+  self->hole_count = self->next_hole = 0;
   self->credit = self->owed = self->fill = 0;
   self->has_end = socket_fd < 0;
   self->problem = NULL;
@@ -137,6 +168,14 @@ berth_agent_sink_open (BerthAgentSink *self, BerthAgentLoop *loop, BerthAgentCha
     sink_give_credit (self, BERTH_AGENT_SINK_BUFFER);
   else
     sink_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the guest can't wait for the file");
+}
+
+void
+berth_agent_sink_set_holes (BerthAgentSink *self, const BerthHole *holes, uint32_t count)
+{
+  memcpy (self->holes, holes, count * sizeof *holes);
+  self->hole_count = count;
+  self->announced = berth_holes_rest (holes, count, self->announced);
 }
 
 void

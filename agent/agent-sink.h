@@ -21,9 +21,13 @@ typedef struct
   void *data;
   uint32_t request;
   int fd;             /* the file; -1: not here yet */
-  uint64_t announced; /* its size, by the host */
-  uint64_t size;      /* written */
-  XXH64_state_t sum;  /* of that */
+  uint64_t announced; /* bytes that the host will send */
+  uint64_t size;      /* written of them */
+  uint64_t position;  /* in the file: they are not where there are holes */
+  BerthHole holes[BERTH_HOLES_MAX];
+  uint32_t hole_count;
+  uint32_t next_hole; /* at or behind the position */
+  XXH64_state_t sum;  /* of what was written */
   uint32_t credit;    /* what the host may still send */
   uint32_t owed;      /* written, not told to the host yet */
   bool has_end;       /* the host sends no more */
@@ -36,6 +40,8 @@ typedef struct
 
 void berth_agent_sink_open (BerthAgentSink *self, BerthAgentLoop *loop, BerthAgentChannel *channel,
                             uint32_t request, uint64_t announced, int socket_fd);
+/* Before any bytes come: those of the size that was given which are in a hole are not sent. */
+void berth_agent_sink_set_holes (BerthAgentSink *self, const BerthHole *holes, uint32_t count);
 void berth_agent_sink_close (BerthAgentSink *self);
 bool berth_agent_sink_take (BerthAgentSink *self, const uint8_t *bytes, uint32_t size);
 void berth_agent_sink_end (BerthAgentSink *self, const BerthFileDone *end);

@@ -11,6 +11,7 @@
 
 #include "agent-file.h"
 #include "agent-transfer-work.h"
+#include "berth-holes.h"
 
 #define MODE_MASK 0777u
 #define NAME_SIZE 40
@@ -82,7 +83,8 @@ put_find_near (Put *self)
 static bool
 put_look_ahead (Put *self)
 {
-  uint64_t size = self->work->job->put.size;
+  const BerthAgentTransferJob *job = self->work->job;
+  uint64_t size = berth_holes_rest (job->holes, job->hole_count, job->put.size);
   struct statvfs space;
   struct stat info;
 
@@ -90,6 +92,11 @@ put_look_ahead (Put *self)
       && S_ISDIR (info.st_mode))
     {
       errno = EISDIR;
+      return berth_agent_work_fail (self->work, self->name);
+    }
+  if (job->put.size > INT64_MAX)
+    {
+      errno = EFBIG;
       return berth_agent_work_fail (self->work, self->name);
     }
   /* no blocks at all: a tmpfs without a limit */
@@ -135,13 +142,22 @@ put_open (Put *self)
 static bool
 put_reserve (Put *self)
 {
-  off_t size = (off_t)self->work->job->put.size;
+  const BerthAgentTransferJob *job = self->work->job;
+  uint64_t begin = 0;
 
-  if (size == 0
-      || (ftruncate (self->fd, size) == 0
-          && (fallocate (self->fd, 0, 0, size) == 0 || errno == EOPNOTSUPP)))
-    return true;
-  return berth_agent_work_fail (self->work, "there is no room for the file");
+  if (ftruncate (self->fd, (off_t)job->put.size) != 0)
+    return berth_agent_work_fail (self->work, "there is no room for the file");
+  for (uint32_t i = 0; i <= job->hole_count; i++)
+    {
+      const BerthHole *hole = i < job->hole_count ? &job->holes[i] : NULL;
+      uint64_t end = hole != NULL ? hole->begin : job->put.size;
+
+      if (end > begin && fallocate (self->fd, 0, (off_t)begin, (off_t)(end - begin)) != 0
+          && errno != EOPNOTSUPP)
+        return berth_agent_work_fail (self->work, "there is no room for the file");
+      begin = hole != NULL ? hole->begin + hole->size : end;
+    }
+  return true;
 }
 
 /* The agent writes it. */
@@ -339,7 +355,8 @@ put_directory (BerthAgentWork *work)
 bool
 berth_agent_work_put (BerthAgentWork *self)
 {
-  if (self->job->put.flags & ~BERTH_PUT_DIRECTORY)
+  if ((self->job->put.flags & ~(BERTH_PUT_DIRECTORY | BERTH_PUT_HOLES)) != 0
+      || self->job->put.flags == (BERTH_PUT_DIRECTORY | BERTH_PUT_HOLES))
     return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_INVALID, "an unknown flag");
   return self->job->put.flags & BERTH_PUT_DIRECTORY ? put_directory (self) : put_file (self);
 }

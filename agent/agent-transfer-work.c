@@ -64,6 +64,7 @@ berth_agent_work_fail (BerthAgentWork *self, const char *what)
     case EBUSY:
     case ETXTBSY:
     case ENAMETOOLONG:
+    case EFBIG:
       return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_INVALID, strerror (number));
     default:
       snprintf (text, sizeof text, "%s: %s", what, strerror (number));

@@ -30,6 +30,8 @@ typedef struct
     BerthGetHead get;
     BerthLsHead ls;
   };
+  BerthHole holes[BERTH_HOLES_MAX]; /* of PUT */
+  uint32_t hole_count;
   char path[BERTH_PATH_MAX + 1];
   uint32_t path_size;
   char after[BERTH_NAME_MAX + 1]; /* of LS, "": none */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent-file.h"
+#include "berth-holes.h"
 
 #define CGROUP "files"
 /* As in agent-exec.c: data frames in one turn of the loop */
@@ -124,6 +125,26 @@ transfers_get_cgroup (BerthAgentTransfers *self)
   return self->cgroup_fd;
 }
 
+/* The holes of a PUT, taken from the front of what is behind its head; false where they are cut. */
+static bool
+job_read_holes (BerthAgentTransferJob *job, const uint8_t **bytes, uint32_t *size)
+{
+  uint32_t count;
+
+  if (job->type != BERTH_FRAME_PUT || !(job->put.flags & BERTH_PUT_HOLES))
+    return true;
+  if (*size < 4)
+    return false;
+  count = berth_le32_read (*bytes);
+  if (count > BERTH_HOLES_MAX || count * sizeof (BerthHole) > *size - 4)
+    return false;
+  memcpy (job->holes, *bytes + 4, count * sizeof (BerthHole));
+  job->hole_count = count;
+  *bytes += 4 + count * sizeof (BerthHole);
+  *size -= 4 + count * (uint32_t)sizeof (BerthHole);
+  return true;
+}
+
 /* What is wrong with the head of a request; cuts the payload into the job. */
 static const char *
 job_read (BerthAgentTransferJob *job, const uint8_t *payload, uint32_t size, uint32_t *out_credit)
@@ -132,21 +153,28 @@ job_read (BerthAgentTransferJob *job, const uint8_t *payload, uint32_t size, uin
                   : job->type == BERTH_FRAME_GET ? sizeof job->get
                                                  : sizeof job->ls;
   uint32_t path_size = size - head;
+  const char *problem;
 
   memcpy (&job->put, payload, head); /* the union's, whichever it is */
+  payload += head;
+  if (!job_read_holes (job, &payload, &path_size))
+    return "the holes' count is out of bounds";
   if (job->type == BERTH_FRAME_LS)
     {
       if (job->ls.path_size > path_size || path_size - job->ls.path_size > BERTH_NAME_MAX)
         return "the path's size is out of bounds";
-      memcpy (job->after, payload + head + job->ls.path_size, path_size - job->ls.path_size);
+      memcpy (job->after, payload + job->ls.path_size, path_size - job->ls.path_size);
       path_size = job->ls.path_size;
       if (job->ls.count_max == 0 || job->ls.count_max > BERTH_LS_MAX)
         return "the count of entries is out of bounds";
     }
   if (path_size > BERTH_PATH_MAX)
     return "the path's size is out of bounds";
-  memcpy (job->path, payload + head, path_size);
+  memcpy (job->path, payload, path_size);
   job->path_size = path_size;
+  problem = berth_holes_problem (job->holes, job->hole_count, job->put.size);
+  if (job->hole_count > 0 && problem != NULL)
+    return problem;
   *out_credit = job->type == BERTH_FRAME_PUT   ? 0
                 : job->type == BERTH_FRAME_GET ? job->get.credit
                                                : job->ls.credit;
@@ -222,6 +250,7 @@ transfer_begin (BerthAgentTransfer *self, BerthAgentTransferJob *job, uint32_t c
       self->sink.data = self;
       berth_agent_sink_open (&self->sink, all->loop, all->channel, self->request, job->put.size,
                              job->put.flags & BERTH_PUT_DIRECTORY ? -1 : self->data_fd);
+      berth_agent_sink_set_holes (&self->sink, job->holes, job->hole_count);
       transfer_settle (self);
     }
   else

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "berth-holes.h"
 #include "berth-language.h"
 
 /* A frame is a head of 12 bytes (type, request, length: little-endian u32 each) and `length` bytes
@@ -30,7 +31,7 @@
  * host says its own there, and waits for the next HELLO. A host sends nothing of a version that is
  * newer than the agent's: images are older than berthd from its upgrade until they are built again.
  *   3: BERTH_EXEC_MODULE, BERTH_EXEC_COMMONJS, the folder of an EXEC, an IDENTITY for the clock
- *   4: what an entry of LS takes
+ *   4: what an entry of LS takes, BERTH_PUT_HOLES
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -75,9 +76,11 @@
  * Files. PUT, GET and LS may run beside an exec and beside each other, BERTH_FILES_MAX at a time.
  * Paths follow berth-path.h. For PUT the agent gives credit, the host sends the file as DATA on
  * FILE and then DONE with size and XXH64 of what it sent; the file gets its name only if both are
- * those of what arrived, and the agent's DONE says that it has. For GET and LS the host gives
- * credit, and the agent's DONE comes after the DATA. KILL withdraws one: its end is then DONE, if
- * it was done before, or ERROR. All of a connection's end with it and leave nothing behind. */
+ * those of what arrived, and the agent's DONE says that it has. Of a file with holes (see
+ * BerthHole) the DATA is what is in none of them, and so are size and sum of DONE. For GET and LS
+ * the host gives credit, and the agent's DONE comes after the DATA. KILL withdraws one: its end is
+ * then DONE, if it was done before, or ERROR. All of a connection's end with it and leave nothing
+ * behind. */
 
 #define BERTH_PROTOCOL_VERSION 4u
 #define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
@@ -108,6 +111,7 @@
 #define BERTH_NAME_MAX 255u  /* bytes of one component */
 #define BERTH_LS_MAX 1000u   /* entries in one answer; the next is asked for by the last name */
 #define BERTH_LS_ALLOCATED_VERSION 4u /* whose entries tell what they take */
+#define BERTH_PUT_HOLES_VERSION 4u
 
 typedef enum
 {
@@ -118,9 +122,10 @@ typedef enum
   BERTH_FRAME_EXEC = 3,
   BERTH_FRAME_KILL = 4, /* u32 grace_ms: SIGTERM to all of the exec, SIGKILL after the grace */
   BERTH_FRAME_PING = 5, /* u64 cookie; answered by PONG with the same */
-  BERTH_FRAME_PUT = 6,  /* BerthPutHead, path; answered by CREDIT, and by DONE after the host's */
-  BERTH_FRAME_GET = 7,  /* BerthGetHead, path; answered by DATA on FILE, DONE */
-  BERTH_FRAME_LS = 8,   /* BerthLsHead, path, name; answered by DATA on FILE, DONE */
+  /* BerthPutHead, holes, path; answered by CREDIT, and by DONE after the host's */
+  BERTH_FRAME_PUT = 6,
+  BERTH_FRAME_GET = 7, /* BerthGetHead, path; answered by DATA on FILE, DONE */
+  BERTH_FRAME_LS = 8,  /* BerthLsHead, path, name; answered by DATA on FILE, DONE */
   /* both ways */
   BERTH_FRAME_DATA = 16,   /* u32 stream, bytes; no bytes: end of this stream */
   BERTH_FRAME_CREDIT = 17, /* u32 stream, u32 bytes */
@@ -167,10 +172,11 @@ typedef enum
 #define BERTH_EXEC_COMMONJS 32u /* the same: none */
 #define BERTH_EXIT_TIMED_OUT 1u /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
-#define BERTH_EXIT_KILLED 4u      /* ended because of KILL */
-#define BERTH_PUT_DIRECTORY 1u    /* flags of PUT: a directory, made if there is none; no DATA */
-#define BERTH_DONE_MORE 1u        /* flags of DONE: LS has more entries behind these */
-#define BERTH_HELLO_READY 1u      /* flags of HELLO_REPLY: the interpreter is loaded already */
+#define BERTH_EXIT_KILLED 4u   /* ended because of KILL */
+#define BERTH_PUT_DIRECTORY 1u /* flags of PUT: a directory, made if there is none; no DATA */
+#define BERTH_PUT_HOLES 2u     /* a u32 follows, and so many BerthHole, at most BERTH_HOLES_MAX */
+#define BERTH_DONE_MORE 1u     /* flags of DONE: LS has more entries behind these */
+#define BERTH_HELLO_READY 1u   /* flags of HELLO_REPLY: the interpreter is loaded already */
 #define BERTH_HELLO_IDENTIFIED 2u /* it has had an identity: a tenant's code may have run */
 
 typedef struct __attribute__ ((packed))
@@ -238,7 +244,7 @@ typedef struct __attribute__ ((packed))
 /* The path follows, without a NUL. */
 typedef struct __attribute__ ((packed))
 {
-  uint64_t size; /* of the DATA that will come; the guest's space is looked at before */
+  uint64_t size; /* of the file; the guest's space for what is sent of it is looked at before */
   uint32_t mode; /* permission bits, 0777 */
   uint32_t flags;
 } BerthPutHead;
@@ -303,7 +309,7 @@ static const BerthFrameRow berth_frame_rows[] = {
   { BERTH_FRAME_KILL, BERTH_FRAME_OF_HOST, 4, 4 },
   { BERTH_FRAME_PING, BERTH_FRAME_OF_HOST, 8, 8 },
   { BERTH_FRAME_PUT, BERTH_FRAME_OF_HOST, sizeof (BerthPutHead) + 1,
-    sizeof (BerthPutHead) + BERTH_PATH_MAX },
+    sizeof (BerthPutHead) + 4 + BERTH_HOLES_MAX * sizeof (BerthHole) + BERTH_PATH_MAX },
   { BERTH_FRAME_GET, BERTH_FRAME_OF_HOST, sizeof (BerthGetHead) + 1,
     sizeof (BerthGetHead) + BERTH_PATH_MAX },
   { BERTH_FRAME_LS, BERTH_FRAME_OF_HOST, sizeof (BerthLsHead) + 1,

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/berth-holes.h"
 #include "plugin/base/berth-sha256.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-terminal.h"
@@ -18,7 +19,9 @@
 #include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 
-#define CHUNK_BYTES 65536
+#define CHUNK_BYTES ((gsize)65536)
+/* The largest of so many are left out, which come first. */
+#define HOLES_LOOKED_AT 65536u
 /* A page of a file system's: less would be no hole there. */
 #define HOLE_BYTES ((gsize)4096)
 /* Four chunks, so that neither end waits for the other at each */
@@ -36,8 +39,9 @@ typedef struct
   char *path; /* nullable: opened by the thread as where it reads from */
   int from;
   int to;
-  int own_pipe; /* which of the two is the pipe's, closed by the thread; -1: neither */
-  guint64 left; /* bytes that may be carried at most */
+  int own_pipe;  /* which of the two is the pipe's, closed by the thread; -1: neither */
+  guint64 left;  /* bytes that may be carried at most */
+  GArray *holes; /* nullable: of what is read, in its order: left out */
   gboolean is_summed;
   gboolean keeps_holes; /* where it writes to: a file of ours, new */
   struct sha256_ctx sum;
@@ -71,6 +75,7 @@ carrier_new (int from, int to, int own_pipe, guint64 left)
 static void
 carrier_free (Carrier *self)
 {
+  g_clear_pointer (&self->holes, g_array_unref);
   g_free (self->path);
   g_free (self);
 }
@@ -125,15 +130,37 @@ write_around_holes (Carrier *self, const guint8 *bytes, gsize size)
   return TRUE;
 }
 
+/* Moves on behind a hole that begins at @at; the bytes up to the next one, at most a chunk. */
+static gsize
+skip_hole (Carrier *self, guint64 *at, guint *next)
+{
+  const BerthHole *hole;
+
+  if (self->holes == NULL)
+    return MIN (CHUNK_BYTES, self->left);
+  hole = &g_array_index (self->holes, BerthHole, *next);
+  if (*next < self->holes->len && hole->begin == *at)
+    {
+      *at += hole->size;
+      lseek (self->from, (off_t)*at, SEEK_SET);
+      hole = &g_array_index (self->holes, BerthHole, ++*next);
+    }
+  if (*next < self->holes->len)
+    return MIN (MIN (CHUNK_BYTES, self->left), hole->begin - *at);
+  return MIN (CHUNK_BYTES, self->left);
+}
+
 /* Until there is no more, or no more may be carried, or it can't be */
 static void
 carry (Carrier *self)
 {
   guint8 chunk[CHUNK_BYTES];
+  guint64 at = 0;
+  guint next = 0;
 
   while (self->left > 0)
     {
-      gssize got = read (self->from, chunk, MIN (sizeof chunk, self->left));
+      gssize got = read (self->from, chunk, skip_hole (self, &at, &next));
 
       if (got < 0 && errno == EINTR)
         continue;
@@ -142,6 +169,7 @@ carry (Carrier *self)
       if (got <= 0)
         break;
       self->left -= (guint64)got;
+      at += (guint64)got;
       if (self->is_summed)
         sha256_update (&self->sum, (gsize)got, chunk);
       if (!(self->keeps_holes ? write_around_holes (self, chunk, (gsize)got)
@@ -352,6 +380,62 @@ send_file (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *
 
 /* ---- one file ---- */
 
+static int
+compare_sizes (gconstpointer left, gconstpointer right)
+{
+  const BerthHole *one = left, *other = right;
+
+  return one->size < other->size ? 1 : one->size > other->size ? -1 : 0;
+}
+
+static int
+compare_begins (gconstpointer left, gconstpointer right)
+{
+  const BerthHole *one = left, *other = right;
+
+  return one->begin < other->begin ? -1 : one->begin > other->begin ? 1 : 0;
+}
+
+/* (transfer full) (nullable) (element-type BerthHole): the largest holes of a file that is not
+ * written to meanwhile; else what is put is as good as what is read of it */
+static GArray *
+find_holes (int fd, guint64 size)
+{
+  g_autoptr (GArray) holes = g_array_new (FALSE, FALSE, sizeof (BerthHole));
+  guint64 at = 0;
+
+  while (at < size && holes->len < HOLES_LOOKED_AT)
+    {
+      off_t begin = lseek (fd, (off_t)at, SEEK_HOLE), end;
+      BerthHole hole;
+
+      if (begin < 0 || (guint64)begin >= size)
+        break;
+      end = lseek (fd, begin, SEEK_DATA);
+      if (end < 0 && errno != ENXIO)
+        break;
+      at = end < 0 ? size : MIN ((guint64)end, size);
+      hole = (BerthHole){ .begin = (guint64)begin, .size = at - (guint64)begin };
+      g_array_append_val (holes, hole);
+    }
+  if (lseek (fd, 0, SEEK_SET) != 0 || holes->len == 0)
+    return NULL;
+  g_array_sort (holes, compare_sizes);
+  g_array_set_size (holes, MIN (holes->len, BERTH_HOLES_MAX));
+  g_array_sort (holes, compare_begins);
+  return g_steal_pointer (&holes);
+}
+
+/* Puts them into the request, and what is read is the rest of @size. */
+static guint64
+take_holes (GVariantDict *options, GArray *holes, guint64 size)
+{
+  g_variant_dict_insert_value (options, "holes",
+                               g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, holes->data,
+                                                          holes->len * sizeof (BerthHole), 1));
+  return berth_holes_rest ((const BerthHole *)(void *)holes->data, holes->len, size);
+}
+
 gboolean
 berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *guest,
                     GError **error)
@@ -367,10 +451,14 @@ berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode, con
   if (!make_pipe (ends, error))
     return FALSE;
   carrier = carrier_new (fd, ends[1], ends[1], size);
+  carrier->holes = find_holes (fd, size);
+  if (carrier->holes != NULL)
+    carrier->left = take_holes (&options, carrier->holes, size);
   g_variant_dict_insert (&options, "size", "t", size);
   g_variant_dict_insert (&options, "mode", "u", mode & 0777);
   g_variant_dict_insert (&options, "max_bytes", "t", self->max_bytes);
-  reply = call_and_carry (self, "Put", guest, size, carrier, ends[0], &options, &is_carried, error);
+  reply = call_and_carry (self, "Put", guest, carrier->left, carrier, ends[0], &options,
+                          &is_carried, error);
   if (reply == NULL && is_carried && carrier->read_failure != 0)
     {
       g_clear_error (error);

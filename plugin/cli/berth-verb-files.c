@@ -26,8 +26,9 @@ const BerthVerbHelp berth_put_help = {
   .description = GUEST_PATH_HELP
   "A file gets its name when all of it has arrived; what was cut on the way leaves nothing\n"
   "behind. Folders above it are made, permission bits are kept. A GUEST that ends with a slash\n"
-  "gets it under its own name. '-' is standard input. Of a folder, all files and folders are\n"
-  "carried; symbolic links and special files in it are left out, and a remark says so. What can't\n"
+  "gets it under its own name. '-' is standard input. Holes of a file are not sent, and take no\n"
+  "space there either. Of a folder, all files and folders are carried; symbolic links and special\n"
+  "files in it are left out, and a remark says so. What can't\n"
   "be carried (it may not be read, its name has a control character) is named at the end, with\n"
   "status 2; the rest is carried.\n\n" FILES_STATUS_HELP "\nExamples:\n"
   "  berth put $id data.csv data/\n"

@@ -61,6 +61,30 @@ parse_size (Parser *self, GVariant *value, GError **error)
   return TRUE;
 }
 
+/* Bytes and no array of numbers: GDBus takes some hundred bytes for each value of that. */
+static gboolean
+parse_holes (Parser *self, GVariant *value, GError **error)
+{
+  gsize size;
+  const guint8 *bytes = g_variant_get_fixed_array (value, &size, 1);
+
+  if (size % sizeof (BerthHole) != 0 || size / sizeof (BerthHole) > BERTH_HOLES_MAX)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "option \"holes\": %" G_GSIZE_FORMAT
+                   " bytes: give %u for each of at most %u, and "
+                   "send the rest as the zeros that they are",
+                   size, (guint)sizeof (BerthHole), BERTH_HOLES_MAX);
+      return FALSE;
+    }
+  g_clear_pointer (&self->request->holes, g_array_unref);
+  if (size == 0)
+    return TRUE;
+  self->request->holes = g_array_new (FALSE, FALSE, sizeof (BerthHole));
+  g_array_append_vals (self->request->holes, bytes, (guint)(size / sizeof (BerthHole)));
+  return TRUE;
+}
+
 static gboolean
 parse_max_bytes (Parser *self, GVariant *value, GError **error)
 {
@@ -100,6 +124,7 @@ parse_limit (Parser *self, GVariant *value, GError **error)
 static const OptionEntry option_entries[] = {
   { "data", "h", OF_PUT | OF_GET, parse_data },
   { "size", "t", OF_PUT, parse_size },
+  { "holes", "ay", OF_PUT, parse_holes },
   { "max_bytes", "t", OF_PUT | OF_GET, parse_max_bytes },
   { "mode", "u", OF_PUT, parse_mode },
   { "directory", "b", OF_PUT, parse_directory },
@@ -134,9 +159,9 @@ check_set (Parser *self, GError **error)
 {
   gboolean has_data = self->request->fd >= 0;
 
-  if (self->is_directory && (has_data || self->has_size))
+  if (self->is_directory && (has_data || self->has_size || self->request->holes != NULL))
     g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                         "option \"directory\": a folder has neither \"data\" nor \"size\"");
+                         "option \"directory\": a folder has no \"data\", \"size\" or \"holes\"");
   else if (!self->is_directory && self->request->kind != BERTH_FILE_LIST && !has_data)
     g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID, "option \"data\": missing");
   else if (!self->is_directory && self->request->kind == BERTH_FILE_PUT && !self->has_size)

@@ -37,12 +37,14 @@ struct _BerthGuestTransfer
   gpointer user_data;
   XXH64_state_t *sum;       /* what the guest and we compare */
   struct sha256_ctx sha256; /* what the caller is told, of a file */
-  guint64 moved;            /* bytes of the file, in either direction */
-  gsize credit;             /* what its sender may still send */
-  gsize owed;               /* drained, not yet given back */
-  GSource *source;          /* PUT: waits for the caller's bytes */
-  BerthOutput *output;      /* GET */
-  GByteArray *listing;      /* LIST */
+  guint64 moved;            /* bytes of DATA, in either direction */
+  guint64 data_size;        /* PUT: of all DATA */
+  guint next_hole;     /* PUT, where holes are sent as zeros: behind or around what was moved */
+  gsize credit;        /* what its sender may still send */
+  gsize owed;          /* drained, not yet given back */
+  GSource *source;     /* PUT: waits for the caller's bytes */
+  BerthOutput *output; /* GET */
+  GByteArray *listing; /* LIST */
   GSource *stall;
   gboolean is_moving; /* something happened since the stall was last looked at */
   gboolean is_cancelled;
@@ -104,7 +106,7 @@ end_is_true (BerthGuestTransfer *self)
   if (self->file->kind == BERTH_FILE_MAKE_DIRECTORY)
     return TRUE;
   return self->end.size == self->moved
-         && (self->file->kind != BERTH_FILE_PUT || self->moved == self->file->size)
+         && (self->file->kind != BERTH_FILE_PUT || self->moved == self->data_size)
          && self->end.sum == XXH64_digest (self->sum);
 }
 
@@ -119,7 +121,7 @@ file_make_result (BerthGuestTransfer *self, GError **error)
                                             "what arrived is not what was sent: try again"));
       return NULL;
     }
-  result->size = self->end.size;
+  result->size = self->file->kind == BERTH_FILE_PUT ? self->file->size : self->end.size;
   result->mode = self->end.mode;
   if (self->file->kind == BERTH_FILE_LIST)
     {
@@ -134,7 +136,7 @@ file_make_result (BerthGuestTransfer *self, GError **error)
           return NULL;
         }
     }
-  if (is_file (self))
+  if (is_file (self) && self->file->holes == NULL)
     result->sha256 = berth_sha256_finish (&self->sha256);
   return g_steal_pointer (&result);
 }
@@ -244,7 +246,7 @@ file_count (BerthGuestTransfer *self, const guint8 *bytes, gsize size)
 {
   self->moved += size;
   XXH64_update (self->sum, bytes, size);
-  if (is_file (self))
+  if (is_file (self) && self->file->holes == NULL)
     sha256_update (&self->sha256, size, bytes);
 }
 
@@ -268,7 +270,7 @@ file_send_data (BerthGuestTransfer *self, const guint8 *bytes, gsize size)
                             bytes, size);
   self->credit -= size;
   self->is_moving = TRUE;
-  if (self->moved == self->file->size)
+  if (self->moved == self->data_size)
     file_send_done (self);
 }
 
@@ -276,8 +278,44 @@ file_send_data (BerthGuestTransfer *self, const guint8 *bytes, gsize size)
 static gboolean
 file_may_read (BerthGuestTransfer *self)
 {
-  return self->credit > 0 && self->moved < self->file->size && self->failure == NULL
+  return self->credit > 0 && self->moved < self->data_size && self->failure == NULL
          && !berth_frame_channel_is_full (self->channel);
+}
+
+/* Bytes of this file are zeros from here on, for so many; 0: none are. To an agent that knows of no
+ * holes; any other is never sent them. */
+static guint64
+file_count_zeros (BerthGuestTransfer *self, guint64 *out_until)
+{
+  const BerthHole *hole;
+
+  *out_until = self->data_size - self->moved;
+  if (self->file->holes == NULL || self->data_size < self->file->size)
+    return 0;
+  for (;; self->next_hole++)
+    {
+      if (self->next_hole == self->file->holes->len)
+        return 0;
+      hole = &g_array_index (self->file->holes, BerthHole, self->next_hole);
+      if (self->moved < hole->begin + hole->size)
+        break;
+    }
+  if (self->moved < hole->begin)
+    {
+      *out_until = hole->begin - self->moved;
+      return 0;
+    }
+  return hole->begin + hole->size - self->moved;
+}
+
+static void
+file_send_zeros (BerthGuestTransfer *self)
+{
+  static const guint8 zeros[PIECE_BYTES];
+  guint64 until, count;
+
+  while (file_may_read (self) && (count = file_count_zeros (self, &until)) > 0)
+    file_send_data (self, zeros, MIN (MIN (sizeof zeros, self->credit), count));
 }
 
 static gboolean
@@ -285,8 +323,11 @@ readable_cb (int fd, GIOCondition condition, gpointer user_data)
 {
   BerthGuestTransfer *self = user_data;
   guint8 bytes[PIECE_BYTES];
-  gsize room = MIN (MIN (sizeof bytes, self->credit), self->file->size - self->moved);
-  gssize got = berth_caller_fd_read (fd, bytes, room);
+  guint64 until;
+  gssize got;
+
+  file_count_zeros (self, &until);
+  got = berth_caller_fd_read (fd, bytes, MIN (MIN (sizeof bytes, self->credit), until));
 
   if (got < 0 && (errno == EAGAIN || errno == EINTR))
     return G_SOURCE_CONTINUE;
@@ -295,10 +336,11 @@ readable_cb (int fd, GIOCondition condition, gpointer user_data)
       file_abort (self, file_error (self, BERTH_ERROR_INVALID,
                                     "its bytes ended after %" G_GUINT64_FORMAT
                                     " of %" G_GUINT64_FORMAT ": nothing was changed",
-                                    self->moved, self->file->size));
+                                    self->moved, self->data_size));
       return G_SOURCE_REMOVE;
     }
   file_send_data (self, bytes, (gsize)got);
+  file_send_zeros (self);
   if (file_may_read (self))
     return G_SOURCE_CONTINUE;
   berth_source_clear (&self->source);
@@ -308,7 +350,10 @@ readable_cb (int fd, GIOCondition condition, gpointer user_data)
 static void
 file_maybe_watch (BerthGuestTransfer *self)
 {
-  if (self->source != NULL || self->file->kind != BERTH_FILE_PUT || !file_may_read (self))
+  if (self->source != NULL || self->file->kind != BERTH_FILE_PUT)
+    return;
+  file_send_zeros (self);
+  if (!file_may_read (self))
     return;
   self->source = g_unix_fd_source_new (self->file->fd, G_IO_IN | G_IO_HUP);
   g_source_set_callback (self->source, G_SOURCE_FUNC (readable_cb), self, NULL);
@@ -480,16 +525,28 @@ berth_guest_transfer_take (BerthGuestTransfer *self, const BerthFrame *frame, GE
 static void
 file_send_put (BerthGuestTransfer *self)
 {
+  GArray *holes = *self->version >= BERTH_PUT_HOLES_VERSION ? self->file->holes : NULL;
   gboolean is_directory = self->file->kind == BERTH_FILE_MAKE_DIRECTORY;
   BerthPutHead head = { .size = self->file->size,
                         .mode = self->file->mode,
                         .flags = is_directory ? BERTH_PUT_DIRECTORY : 0 };
+  g_autoptr (GByteArray) rest = g_byte_array_new ();
+  guint8 count[4];
 
+  self->data_size
+      = holes != NULL ? berth_file_request_get_data_size (self->file) : self->file->size;
+  if (holes != NULL)
+    {
+      head.flags |= BERTH_PUT_HOLES;
+      berth_le32_write (count, holes->len);
+      g_byte_array_append (rest, count, sizeof count);
+      g_byte_array_append (rest, (const guint8 *)holes->data,
+                           (guint)(holes->len * sizeof (BerthHole)));
+    }
+  g_byte_array_append (rest, (const guint8 *)self->file->path, (guint)strlen (self->file->path));
   berth_frame_channel_send (self->channel, BERTH_FRAME_PUT, self->request, &head, sizeof head,
-                            self->file->path, strlen (self->file->path));
-  if (is_directory)
-    return;
-  if (self->file->size == 0)
+                            rest->data, rest->len);
+  if (!is_directory && self->data_size == 0)
     file_send_done (self);
 }
 

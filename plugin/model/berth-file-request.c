@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/berth-holes.h"
 #include "agent/berth-path.h"
 #include "plugin/base/berth-printable.h"
 #include "pool/berth-error.h"
@@ -47,6 +48,7 @@ berth_file_request_free (BerthFileRequest *self)
     return;
   if (self->fd >= 0)
     close (self->fd);
+  g_clear_pointer (&self->holes, g_array_unref);
   g_free (self->path);
   g_free (self->after);
   g_free (self);
@@ -84,10 +86,35 @@ check_path (const char *path, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_holes (const BerthFileRequest *self, GError **error)
+{
+  const char *problem = self->holes != NULL
+                            ? berth_holes_problem ((const BerthHole *)(void *)self->holes->data,
+                                                   self->holes->len, self->size)
+                            : NULL;
+  g_autofree char *shown = NULL;
+
+  if (problem == NULL)
+    return TRUE;
+  shown = berth_file_dup_shown (self->path);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "file '%s': %s", shown, problem);
+  return FALSE;
+}
+
+guint64
+berth_file_request_get_data_size (const BerthFileRequest *self)
+{
+  if (self->holes == NULL)
+    return self->size;
+  return berth_holes_rest ((const BerthHole *)(void *)self->holes->data, self->holes->len,
+                           self->size);
+}
+
 gboolean
 berth_file_request_check (const BerthFileRequest *self, GError **error)
 {
-  if (!check_path (self->path, error))
+  if (!check_path (self->path, error) || !check_holes (self, error))
     return FALSE;
   if (self->kind == BERTH_FILE_PUT && self->size > self->size_max)
     {
@@ -198,11 +225,10 @@ berth_file_result_to_variant (const BerthFileResult *self)
   add_type (&builder, self->mode);
   if (self->entries != NULL)
     g_variant_builder_add (&builder, "{sv}", "more", g_variant_new_boolean (self->is_more));
+  if (self->entries == NULL && S_ISREG (self->mode))
+    g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (self->size));
   if (self->sha256 != NULL)
-    {
-      g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (self->size));
-      g_variant_builder_add (&builder, "{sv}", "sha256", g_variant_new_string (self->sha256));
-    }
+    g_variant_builder_add (&builder, "{sv}", "sha256", g_variant_new_string (self->sha256));
   return g_variant_builder_end (&builder);
 }
 

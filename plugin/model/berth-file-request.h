@@ -5,6 +5,7 @@
 
 #include <gio/gio.h>
 
+#include "agent/berth-holes.h"
 #include "pool/berth-types.h"
 
 G_BEGIN_DECLS
@@ -34,7 +35,8 @@ typedef enum
  * BerthFileRequest:
  * @path: bytes; contract.md, Files, has the rules
  * @fd: PUT is read from it, GET written to it; a pipe or socket, owned
- * @size: of PUT, all that is read from @fd; bytes
+ * @size: of PUT, of the file: all that is read from @fd, and what is in holes; bytes
+ * @holes: (nullable) (element-type BerthHole): of PUT: what is zeros and not read from @fd
  * @mode: of PUT and MAKE_DIRECTORY: permission bits
  * @size_max: of PUT and GET; bytes
  * @after: (nullable): of LIST: only names behind this one
@@ -48,6 +50,7 @@ typedef struct
   char *path;
   int fd;
   guint64 size;
+  GArray *holes;
   guint32 mode;
   guint64 size_max;
   char *after;
@@ -56,6 +59,8 @@ typedef struct
 
 BerthFileRequest *berth_file_request_new (BerthFileKind kind, const char *path);
 void berth_file_request_free (BerthFileRequest *self);
+/* Of PUT: the bytes that are read from its descriptor */
+guint64 berth_file_request_get_data_size (const BerthFileRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileRequest, berth_file_request_free)
 /* What can be said before a guest is asked. Fails with BERTH_ERROR_INVALID. */
 gboolean berth_file_request_check (const BerthFileRequest *self, GError **error);
@@ -82,7 +87,7 @@ typedef struct
  * BerthFileResult:
  * @size: of the file; bytes
  * @mode: as in struct stat: of what the path names
- * @sha256: (nullable): of the file, in hex; NULL for a folder
+ * @sha256: (nullable): of the file, in hex; NULL for a folder, and for what was put with holes
  * @entries: (nullable) (element-type BerthFileEntry): of LIST, sorted by the bytes of their names
  * @is_more: of LIST: there are entries behind these
  */
@@ -97,7 +102,7 @@ typedef struct
 
 void berth_file_result_free (BerthFileResult *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileResult, berth_file_result_free)
-/* (transfer floating): a{sv}: size, mode, type, sha256; of LIST: mode, type, more */
+/* (transfer floating): a{sv}: mode, type; of a file: size, sha256; of LIST: more */
 GVariant *berth_file_result_to_variant (const BerthFileResult *self);
 /* (transfer floating): aa{sv}: name (ay), type, size, allocated (where it is known), mode, mtime */
 GVariant *berth_file_result_entries_to_variant (const BerthFileResult *self);

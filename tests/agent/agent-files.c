@@ -56,6 +56,24 @@ file_send_put (AgentPeer *peer, const char *path, gsize path_size, guint64 size,
 }
 
 guint32
+file_send_put_holes (AgentPeer *peer, const char *path, guint64 size, const BerthHole *holes,
+                     guint count)
+{
+  g_autoptr (GByteArray) payload = g_byte_array_new ();
+  BerthPutHead head = { .size = size, .mode = 0644, .flags = BERTH_PUT_HOLES };
+  guint8 number[4];
+
+  berth_le32_write (number, count);
+  g_byte_array_append (payload, (const guint8 *)&head, sizeof head);
+  g_byte_array_append (payload, number, sizeof number);
+  g_byte_array_append (payload, (const guint8 *)holes, (guint)(count * sizeof *holes));
+  g_byte_array_append (payload, (const guint8 *)path, (guint)strlen (path));
+  agent_peer_send (peer, BERTH_FRAME_PUT, ++peer->request, payload->data, payload->len);
+  credits[peer->request % REQUESTS_MAX] = 0;
+  return peer->request;
+}
+
+guint32
 file_send_get (AgentPeer *peer, const char *path, guint64 size_max, guint32 credit)
 {
   guint8 payload[BERTH_FRAME_MAX_PAYLOAD];

@@ -18,6 +18,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FileResult, file_result_free)
 
 guint32 file_send_put (AgentPeer *peer, const char *path, gsize path_size, guint64 size,
                        guint32 mode, guint32 flags);
+/* With holes; what is in them is not sent. */
+guint32 file_send_put_holes (AgentPeer *peer, const char *path, guint64 size,
+                             const BerthHole *holes, guint count);
 guint32 file_send_get (AgentPeer *peer, const char *path, guint64 size_max, guint32 credit);
 guint32 file_send_ls (AgentPeer *peer, const char *path, const char *after, guint32 count_max);
 void file_wait_credit (AgentPeer *peer, guint32 request);

@@ -168,12 +168,17 @@ test_paths_on_the_wire (AgentPeer *peer, gconstpointer data)
 {
   g_autofree char *path = g_strnfill (BERTH_PATH_MAX + 1, '/');
   g_autoptr (FileResult) zero = NULL;
+  g_autoptr (FileResult) longer = NULL;
   AgentFrame frame;
   guint32 request = file_send_put (peer, "a\0b", 3, 0, 0644, 0);
 
   zero = file_collect (peer, request);
   file_assert_refused (zero, BERTH_AGENT_ERROR_INVALID, "control");
-  file_send_put (peer, path, BERTH_PATH_MAX + 1, 0, 0644, 0);
+  /* holes may stand in front of it */
+  request = file_send_put (peer, path, BERTH_PATH_MAX + 1, 0, 0644, 0);
+  longer = file_collect (peer, request);
+  file_assert_refused (longer, BERTH_AGENT_ERROR_INVALID, "size");
+  file_send_get (peer, path, 1, 1);
   agent_peer_expect (peer, 0, BERTH_FRAME_ERROR, &frame);
   agent_peer_hello (peer, 0);
   file_send_put (peer, path, 0, 0, 0644, 0);
@@ -439,6 +444,98 @@ test_listing_limits (AgentPeer *peer, gconstpointer data)
   file_assert_refused (bad, BERTH_AGENT_ERROR_INVALID, "size");
 }
 
+/* A file of 1 GiB, whose holes take nothing here; what is between them comes as one stream. */
+static void
+test_holes (AgentPeer *peer, gconstpointer data)
+{
+  const guint64 size = G_GUINT64_CONSTANT (1) << 30, middle = 500 * 4096;
+  const BerthHole most[] = { { 0, middle }, { middle + 5, size - middle - 5 } };
+  g_autofree char *path = file_home_path (peer, "file");
+  g_autoptr (FileResult) whole = NULL;
+  g_autoptr (FileResult) result = NULL;
+  guint8 got[7];
+  guint32 request;
+  struct stat info;
+  int fd;
+
+  request = file_send_put_holes (peer, "file", size, most, G_N_ELEMENTS (most));
+  result = file_finish_put (peer, request, "12345", 5);
+  file_assert_done (result);
+  g_assert_cmpuint (result->done.size, ==, 5);
+  g_assert_no_errno (stat (path, &info));
+  g_assert_cmpuint (info.st_size, ==, size);
+  g_assert_cmpuint (info.st_blocks, <=, 64);
+  fd = open (path, O_RDONLY | O_CLOEXEC);
+  g_assert_cmpint (pread (fd, got, 7, (off_t)middle - 1), ==, 7);
+  g_assert_cmpmem (got, 7,
+                   "\0"
+                   "12345\0",
+                   7);
+  close (fd);
+  /* all of it is one hole */
+  request = file_send_put_holes (peer, "file", size, (const BerthHole[]){ { 0, size } }, 1);
+  whole = file_finish_put (peer, request, "", 0);
+  file_assert_done (whole);
+  g_assert_no_errno (stat (path, &info));
+  g_assert_cmpuint (info.st_blocks, ==, 0);
+}
+
+/* Bytes that come cut anywhere, into what is between many holes */
+static void
+test_many_holes (AgentPeer *peer, gconstpointer data)
+{
+  const gsize step = 4096 * 3, piece = 4096 + 7;
+  g_autofree BerthHole *holes = g_new (BerthHole, BERTH_HOLES_MAX);
+  g_autofree guint8 *bytes = g_malloc (piece * BERTH_HOLES_MAX);
+  g_autofree char *path = file_home_path (peer, "file");
+  g_autofree char *content = NULL;
+  g_autoptr (FileResult) result = NULL;
+  gsize size;
+  guint32 request;
+
+  for (gsize i = 0; i < piece * BERTH_HOLES_MAX; i++)
+    bytes[i] = (guint8)(1 + i % 251);
+  for (guint i = 0; i < BERTH_HOLES_MAX; i++)
+    holes[i] = (BerthHole){ i * step + piece, step - piece };
+  request = file_send_put_holes (peer, "file", step * BERTH_HOLES_MAX, holes, BERTH_HOLES_MAX);
+  result = file_finish_put (peer, request, bytes, piece * BERTH_HOLES_MAX);
+  file_assert_done (result);
+  g_assert_true (g_file_get_contents (path, &content, &size, NULL));
+  g_assert_cmpuint (size, ==, step * BERTH_HOLES_MAX);
+  for (gsize i = 0; i < size; i++)
+    if (content[i] != (i % step < piece ? (char)bytes[i / step * piece + i % step] : 0))
+      g_error ("byte %" G_GSIZE_FORMAT, i);
+}
+
+static void
+test_what_are_no_holes (AgentPeer *peer, gconstpointer data)
+{
+  static const BerthHole lists[][2] = {
+    { { 0, 0 }, { 20, 1 } },  { { 10, 5 }, { 15, 1 } },  { { 10, 5 }, { 5, 1 } },
+    { { 0, 101 }, { 0, 0 } }, { { 10, 5 }, { 101, 1 } }, { { 10, 5 }, { 50, G_MAXUINT64 } },
+  };
+  g_autofree BerthHole *many = g_new0 (BerthHole, BERTH_HOLES_MAX + 1);
+  g_autoptr (FileResult) too_many = NULL;
+  g_autoptr (FileResult) none = NULL;
+  guint32 request;
+
+  for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
+    {
+      g_autoptr (FileResult) result
+          = file_collect (peer, file_send_put_holes (peer, "file", 100, lists[i], 2));
+
+      file_assert_refused (result, BERTH_AGENT_ERROR_INVALID, "hole");
+    }
+  request = file_send_put_holes (peer, "f", 100, many, BERTH_HOLES_MAX + 1);
+  too_many = file_collect (peer, request);
+  file_assert_refused (too_many, BERTH_AGENT_ERROR_INVALID, "holes' count");
+  /* cut: what says how many is all there is */
+  request = file_send_put (peer, "\xff\xff\xff\xff", 4, 100, 0644, BERTH_PUT_HOLES);
+  none = file_collect (peer, request);
+  file_assert_refused (none, BERTH_AGENT_ERROR_INVALID, "holes' count");
+  file_assert_home (peer, "");
+}
+
 static void
 add (const char *name, void (*test) (AgentPeer *peer, gconstpointer data))
 {
@@ -467,6 +564,9 @@ add_tests (void)
   add ("listing-for-an-older-host", test_listing_for_an_older_host);
   add ("a-large-folder", test_a_large_folder);
   add ("listing-limits", test_listing_limits);
+  add ("holes", test_holes);
+  add ("many-holes", test_many_holes);
+  add ("what-are-no-holes", test_what_are_no_holes);
 }
 
 int

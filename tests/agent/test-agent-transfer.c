@@ -209,7 +209,7 @@ test_rules_of_the_wire (AgentPeer *peer, gconstpointer data)
 static void
 test_unknown_things_are_refused (AgentPeer *peer, gconstpointer data)
 {
-  g_autoptr (FileResult) flag = file_collect (peer, file_send_put (peer, "f", 1, 0, 0644, 2));
+  g_autoptr (FileResult) flag = file_collect (peer, file_send_put (peer, "f", 1, 0, 0644, 4));
   g_autoptr (FileResult) credit = NULL;
 
   file_assert_refused (flag, BERTH_AGENT_ERROR_INVALID, "flag");

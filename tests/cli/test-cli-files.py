@@ -135,6 +135,34 @@ def test_holes_stay_holes(d):
             same(piped.read(), b"before " + b"\0" * 300000 + b"middle" + b"\0" * 4500000 + b"x")
 
 
+def test_holes_of_ours(d):
+    """Of what goes in: a hole is not sent, and takes nothing there; in what a folder has, too."""
+    with sandbox(d) as name:
+        os.mkdir("folder")
+        for file in ("sparse", "folder/sparse"):
+            with open(file, "wb") as out:
+                for at in (8192, 2000000, 39999990):
+                    out.seek(at)
+                    out.write(b"0123456789")
+        with open("empty", "wb") as out:
+            out.truncate(400000000)
+        with open("many", "wb") as out:
+            for at in range(0, 1100 * 12288, 12288):
+                out.seek(at)
+                out.write(b"x")
+        for file in ("sparse", "folder", "empty", "many"):
+            done(d.berth("put", name, file, file))
+        entries = {entry["name"]: entry for entry in d.json("ls", name)[1]
+                   + d.json("ls", name, "folder/sparse")[1] if entry["type"] == "file"}
+        same(sorted(entries), ["empty", "many", "sparse"])
+        same(entries["empty"]["allocated"], 0)
+        same(0 < entries["sparse"]["allocated"] <= 200000, True)
+        for file in ("sparse", "folder/sparse", "many"):
+            done(d.berth("get", name, file, "back"))
+            with open(file, "rb") as one, open("back", "rb") as other:
+                same(one.read() == other.read(), True)
+
+
 def test_special_files_of_ours_are_not_replaced(d):
     with sandbox(d) as name:
         write("file", "x")

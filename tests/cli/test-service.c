@@ -367,6 +367,17 @@ test_files (Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_what_are_no_holes (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *id = create (fixture->connection);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (call_file (fixture, "Put", id, "file", -1,
+                            "{'size': <uint64 10>, 'holes': <[byte 1, 2, 3]>}", &error));
+  g_assert_nonnull (strstr (error->message, "option \"holes\": 3 bytes: give 16 for each"));
+}
+
+static void
 test_a_short_put_changes_nothing (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *id = create (fixture->connection);
@@ -727,6 +738,7 @@ main (int argc, char **argv)
   ADD ("descriptors", test_descriptors);
   ADD ("streams-over-a-socket", test_streams_over_a_socket);
   ADD ("files", test_files);
+  ADD ("what-are-no-holes", test_what_are_no_holes);
   ADD ("a-short-put-changes-nothing", test_a_short_put_changes_nothing);
   ADD ("attached", test_attached);
   ADD ("attached-and-destroyed", test_attached_and_destroyed);

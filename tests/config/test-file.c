@@ -2,6 +2,7 @@
 /* What can be asked of a sandbox's files at all, at its limits, and how results are told. */
 #include <sys/stat.h>
 
+#include "agent/berth-holes.h"
 #include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 
@@ -87,6 +88,33 @@ test_sizes_and_modes (void)
 }
 
 static void
+test_holes (void)
+{
+  const struct
+  {
+    BerthHole holes[2];
+    gboolean is_good;
+  } cases[] = {
+    { { { 0, 1 }, { 2, 98 } }, TRUE },           { { { 0, 1 }, { 1, 1 } }, FALSE },
+    { { { 5, 1 }, { 0, 1 } }, FALSE },           { { { 0, 0 }, { 2, 1 } }, FALSE },
+    { { { 0, 1 }, { 2, 99 } }, FALSE },          { { { 0, 1 }, { 100, 1 } }, FALSE },
+    { { { 0, 1 }, { 2, G_MAXUINT64 } }, FALSE }, { { { 0, 1 }, { G_MAXUINT64, 1 } }, FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (BerthFileRequest) request = berth_file_request_new (BERTH_FILE_PUT, "file");
+
+      request->size = 100;
+      request->holes = g_array_new (FALSE, FALSE, sizeof (BerthHole));
+      g_array_append_vals (request->holes, cases[i].holes, 2);
+      g_assert_cmpint (berth_file_request_check (request, NULL), ==, cases[i].is_good);
+      if (cases[i].is_good)
+        g_assert_cmpuint (berth_file_request_get_data_size (request), ==, 1);
+    }
+}
+
+static void
 test_listing (void)
 {
   g_autofree char *name = g_strnfill (255, 'n');
@@ -136,6 +164,7 @@ main (int argc, char **argv)
   g_test_add_func ("/file/paths", test_paths);
   g_test_add_func ("/file/long-path-in-a-message", test_long_path_in_a_message);
   g_test_add_func ("/file/sizes-and-modes", test_sizes_and_modes);
+  g_test_add_func ("/file/holes", test_holes);
   g_test_add_func ("/file/listing", test_listing);
   g_test_add_func ("/file/told", test_told);
   return g_test_run ();

@@ -208,7 +208,8 @@ def check_file_scope(source):
             yield number, source.lines[number - 1].strip()
 
 
-PROTOCOL = ("agent/berth-protocol.h", "agent/berth-path.h", "agent/berth-language.h")
+PROTOCOL = ("agent/berth-protocol.h", "agent/berth-path.h", "agent/berth-holes.h",
+            "agent/berth-language.h")
 VIRTUAL = ("libvirt", "libxml", "json-glib")
 BOTTOM = ("plugin/base/", "plugin/model/", "plugin/config/", "plugin/bus/")
 ROOMS = {

@@ -290,6 +290,58 @@ test_put (Fixture *fixture, gconstpointer data)
   close (fd);
 }
 
+/* @data: the version of the protocol that the agent speaks: holes are told, or sent as zeros. */
+static void
+test_put_holes (Fixture *fixture, gconstpointer data)
+{
+  const guint version = GPOINTER_TO_UINT (data);
+  const BerthHole holes[] = { { 0, 3 }, { 5, 60000 }, { 60008, 2 } };
+  BerthFileRequest *file = berth_file_request_new (BERTH_FILE_PUT, "file");
+  g_autofree guint8 *whole = g_malloc0 (60010);
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  g_autoptr (GByteArray) came = g_byte_array_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthFileResult) result = NULL;
+  BerthPutHead head;
+  guint32 request;
+  int ends[2];
+
+  greet_as (fixture, version, 0);
+  memcpy (whole + 3, "ab", 2);
+  memcpy (whole + 60005, "cde", 3);
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  file->fd = hand_over (ends[0], TRUE);
+  file->size = 60010;
+  file->holes = g_array_new (FALSE, FALSE, sizeof (BerthHole));
+  g_array_append_vals (file->holes, holes, G_N_ELEMENTS (holes));
+  berth_guest_file_async (fixture->agent, file, NULL, done_cb, fixture);
+  request = peer_expect (fixture, BERTH_FRAME_PUT, payload);
+  memcpy (&head, payload, sizeof head);
+  g_assert_cmpuint (head.flags, ==, version < BERTH_PUT_HOLES_VERSION ? 0 : BERTH_PUT_HOLES);
+  if (head.flags != 0)
+    g_assert_cmpmem (payload + sizeof head + 4, sizeof holes, holes, sizeof holes);
+  g_assert_cmpint (write (ends[1], "abcde", 5), ==, 5);
+  send_credit (fixture, request, 4000);
+  for (guint wanted = head.flags != 0 ? 5 : 60010; came->len < wanted;)
+    {
+      BerthFrameHead frame;
+
+      settle ();
+      frame = peer_read (fixture, payload);
+      g_assert_cmpuint (frame.type, ==, BERTH_FRAME_DATA);
+      g_byte_array_append (came, payload + 4, frame.length - 4);
+      send_credit (fixture, request, frame.length - 4);
+    }
+  peer_expect (fixture, BERTH_FRAME_DONE, payload);
+  g_assert_cmpmem (came->data, came->len, head.flags != 0 ? (guint8 *)"abcde" : whole, came->len);
+  send_done (fixture, request, came->data, came->len, S_IFREG | 0644, 0);
+  result = finish (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (result->size, ==, 60010);
+  g_assert_null (result->sha256);
+  close (ends[1]);
+}
+
 static void
 test_put_ends_early (Fixture *fixture, gconstpointer data)
 {
@@ -724,6 +776,10 @@ main (int argc, char **argv)
   ADD ("get-beyond-credit", test_get_beyond_credit);
   ADD ("get-beyond-the-limit", test_get_beyond_the_limit);
   ADD ("put", test_put);
+  for (guint version = BERTH_PUT_HOLES_VERSION - 1; version <= BERTH_PROTOCOL_VERSION; version++)
+    g_test_add (version < BERTH_PUT_HOLES_VERSION ? "/agent-file/put-holes-to-an-older-agent"
+                                                  : "/agent-file/put-holes",
+                Fixture, GUINT_TO_POINTER (version), set_up, test_put_holes, tear_down);
   ADD ("put-ends-early", test_put_ends_early);
   ADD ("put-refused", test_put_refused);
   ADD ("put-too-much-credit", test_put_too_much_credit);
