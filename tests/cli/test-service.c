@@ -172,7 +172,7 @@ test_options (Fixture *fixture, gconstpointer data)
     { "Run", "({'code': <b'x'>, 'attached': <true>},)", "\"attached\" is unknown" },
     { "Put", "('id', b'f', {'size': <uint64 1>})", "\"data\": missing" },
     { "Put", "('id', b'f', {'data': <handle 0>, 'size': <uint64 1>})", "carries no descriptor" },
-    { "Put", "('id', b'f', {'directory': <true>, 'size': <uint64 1>})", "neither" },
+    { "Put", "('id', b'f', {'directory': <true>, 'size': <uint64 1>})", "a folder has no" },
     { "Put", "('id', b'f', {'directory': <true>, 'mode': <uint32 512>})", "0777" },
     { "Put", "('id', b'f', {'directory': <true>, 'code': <b'x'>})", "\"code\" is unknown" },
     { "Put", "('id', b'f', {'limit': <uint32 1>})", "\"limit\" is unknown" },
