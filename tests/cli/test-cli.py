@@ -990,6 +990,17 @@ def test_berthd_options(_):
     same(berthd("--version")[1].startswith("berthd "), True)
 
 
+def test_berthd_has_its_own_umask(_):
+    # QEMU, another user, walks through folders that berthd makes
+    before = os.umask(0o077)
+    try:
+        with Daemon() as d:
+            with open(f"/proc/{d.process.pid}/status", encoding="ascii") as status:
+                assert "\nUmask:\t0022\n" in status.read()
+    finally:
+        os.umask(before)
+
+
 def test_berthd_settings_are_defaults_then_file_then_options(_):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "berth.conf")
