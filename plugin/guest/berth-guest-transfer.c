@@ -478,7 +478,7 @@ file_take_done (BerthGuestTransfer *self, const BerthFrame *frame)
   memcpy (&self->end, frame->payload, sizeof self->end);
   self->has_end = TRUE;
   /* it has its name: that it was withdrawn came too late */
-  if (self->is_cancelled && self->file->kind == BERTH_FILE_PUT && self->moved == self->file->size)
+  if (self->is_cancelled && self->file->kind == BERTH_FILE_PUT && self->moved == self->data_size)
     g_clear_error (&self->failure);
 }
 

@@ -15,6 +15,7 @@
 #include "pool/berth-error.h"
 
 #define DATA_KEY "berth-run-carrier"
+#define ENTRY_SIZE 128 /* of a file that is held, beside its name and its bytes */
 
 /* What goes there: a thread's own */
 typedef struct
@@ -115,14 +116,23 @@ keeper_dup_path (Keeper *self, const char *name)
   return g_string_free (path, FALSE);
 }
 
+/* Of what is held at most, names and files without a byte are a part, too. */
+static gboolean
+keeper_take_room (Keeper *self, guint64 size)
+{
+  if (size > self->left)
+    return FALSE;
+  self->left -= size;
+  return TRUE;
+}
+
 static gboolean
 keeper_take_bytes (Keeper *self, guint64 size)
 {
   guint8 chunk[65536];
 
-  if (self->bytes != NULL && size > self->left)
+  if (self->bytes != NULL && !keeper_take_room (self, size))
     g_clear_pointer (&self->bytes, g_byte_array_unref);
-  self->left -= self->bytes != NULL ? size : 0;
   while (size > 0)
     {
       gssize got = recv (self->fd, chunk, MIN (sizeof chunk, size), 0);
@@ -158,7 +168,7 @@ keeper_file_done (Keeper *self)
 
   if (self->path == NULL)
     return;
-  if (content == NULL)
+  if (content == NULL || !keeper_take_room (self, strlen (self->path) + ENTRY_SIZE))
     {
       keeper_fail (self, BERTH_ERROR_INVALID,
                    "all files together are more than is held here: get some from a sandbox");

@@ -3,11 +3,20 @@
 #include "plugin/manager/berth-manager-private.h"
 #include "pool/berth-error.h"
 
-/* (nullable): where the bytes of a file go, for who counts them */
-static const char *
-direction_of (BerthFileKind kind)
+/* What is counted of a file once it has been carried */
+typedef struct
 {
-  return kind == BERTH_FILE_PUT ? "put" : kind == BERTH_FILE_GET ? "get" : NULL;
+  BerthFileKind kind;
+  guint64 put_size; /* of PUT: without holes */
+} Carried;
+
+static void
+count_bytes (BerthManager *self, const Carried *carried, const BerthFileResult *result)
+{
+  if (carried->kind == BERTH_FILE_PUT)
+    berth_metrics_add (self->metrics, BERTH_METRIC_FILE_BYTES, "put", NULL, carried->put_size);
+  else if (carried->kind == BERTH_FILE_GET)
+    berth_metrics_add (self->metrics, BERTH_METRIC_FILE_BYTES, "get", NULL, result->size);
 }
 
 static void
@@ -15,17 +24,17 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
-  const char *direction = g_task_get_task_data (task);
   GError *error = NULL;
   BerthFileResult *result
       = berth_sandbox_file_finish (BERTH_SANDBOX (source), async_result, &error);
 
-  if (result != NULL && direction != NULL)
-    berth_metrics_add (self->metrics, BERTH_METRIC_FILE_BYTES, direction, NULL, result->size);
-  if (result != NULL)
-    g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
-  else
-    g_task_return_error (task, error);
+  if (result == NULL)
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+  count_bytes (self, g_task_get_task_data (task), result);
+  g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
 }
 
 void
@@ -37,15 +46,20 @@ berth_manager_file_async (BerthManager *self, const char *id, guint32 uid, Berth
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr (GError) error = NULL;
   BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
+  Carried *carried = g_new0 (Carried, 1);
 
   g_task_set_source_tag (task, berth_manager_file_async);
   g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
-  g_task_set_task_data (task, (gpointer)direction_of (owned->kind), NULL);
+  carried->kind = owned->kind;
+  g_task_set_task_data (task, carried, g_free);
   if (sandbox == NULL || !berth_file_request_check (owned, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    berth_sandbox_file_async (sandbox, g_steal_pointer (&owned), cancellable, file_cb,
-                              g_steal_pointer (&task));
+    {
+      carried->put_size = berth_file_request_get_data_size (owned);
+      berth_sandbox_file_async (sandbox, g_steal_pointer (&owned), cancellable, file_cb,
+                                g_steal_pointer (&task));
+    }
 }
 
 BerthFileResult *

@@ -225,8 +225,9 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   berth_host_get_start_times (self->host, vm, &origin->spawn_us, &origin->connect_us);
   berth_sandbox_set_origin (sandbox, origin);
   berth_metrics_observe (self->metrics, BERTH_METRIC_WAIT, NULL, NULL, origin->wait_us);
-  berth_metrics_observe (self->metrics, BERTH_METRIC_START, berth_vm_get_template (vm),
-                         origin->start, origin->start_us);
+  if (origin->start != NULL) /* else it has ended already, and its program will be told */
+    berth_metrics_observe (self->metrics, BERTH_METRIC_START, berth_vm_get_template (vm),
+                           origin->start, origin->start_us);
   g_task_return_pointer (task, created, (GDestroyNotify)created_free);
 }
 

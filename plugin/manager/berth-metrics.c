@@ -116,8 +116,10 @@ void
 berth_metrics_add (BerthMetrics *self, BerthMetric metric, const char *first, const char *second,
                    guint64 n)
 {
-  g_return_if_fail (!metrics[metric].is_histogram);
-  ensure_series (self, metric, first, second)->n += n;
+  Series *series = ensure_series (self, metric, first, second);
+
+  g_return_if_fail (series != NULL && !metrics[metric].is_histogram);
+  series->n += n;
 }
 
 void
@@ -127,7 +129,7 @@ berth_metrics_observe (BerthMetrics *self, BerthMetric metric, const char *first
   Series *series = ensure_series (self, metric, first, second);
   gint64 us = MAX (duration_us, 0);
 
-  g_return_if_fail (metrics[metric].is_histogram);
+  g_return_if_fail (series != NULL && metrics[metric].is_histogram);
   series->n++;
   series->sum_us += (guint64)us;
   for (guint i = 0; i < N_BOUNDS; i++)

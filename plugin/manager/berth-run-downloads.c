@@ -19,6 +19,9 @@
 #include "pool/berth-error.h"
 
 #define PIECE_BYTES 65536u
+/* Of a folder at a time: a page stays for each folder that is open, and a guest nests them: with
+ * names of 255 bytes 128 pages of 64 are 2.7 MB. */
+#define PAGE_ENTRIES 64u
 
 /* A folder that is walked through, from its first page of entries on */
 typedef struct
@@ -436,6 +439,7 @@ list (GTask *task, const char *path, const char *after)
   g_autoptr (BerthFileRequest) request = berth_file_request_new (BERTH_FILE_LIST, path);
 
   request->after = g_strdup (after);
+  request->count_max = PAGE_ENTRIES;
   self->is_busy = TRUE;
   berth_sandbox_file_async (g_task_get_source_object (task), g_steal_pointer (&request), self->stop,
                             listed_cb, g_object_ref (task));
@@ -456,6 +460,7 @@ check_entry (Downloads *self, const Folder *folder, const BerthFileEntry *entry,
 {
   const BerthFileEntry *last
       = folder->at > 0 ? g_ptr_array_index (folder->entries, folder->at - 1) : NULL;
+  g_autofree char *shown = NULL;
 
   if (!berth_file_name_is_valid (entry->name, strlen (entry->name))
       || (last != NULL && strcmp (entry->name, last->name) <= 0))
@@ -465,10 +470,11 @@ check_entry (Downloads *self, const Folder *folder, const BerthFileEntry *entry,
     }
   if (++self->entries <= BERTH_LIMIT_RUN_ENTRIES && self->folders->len <= BERTH_LIMIT_RUN_DEPTH)
     return TRUE;
+  shown = berth_file_dup_shown (folder->path);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                "%s: more than %u entries, or folders more than %u deep: carry it in parts, or "
                "packed",
-               folder->path, BERTH_LIMIT_RUN_ENTRIES, BERTH_LIMIT_RUN_DEPTH);
+               shown, BERTH_LIMIT_RUN_ENTRIES, BERTH_LIMIT_RUN_DEPTH);
   return FALSE;
 }
 

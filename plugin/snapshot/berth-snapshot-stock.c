@@ -50,13 +50,15 @@ void
 berth_snapshot_stock_free (BerthSnapshotStock *self)
 {
   GHashTableIter iter;
+  char *name;
   Item *item;
 
   /* the end of this process is no end of the snapshots */
   g_hash_table_iter_init (&iter, self->items);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&item))
+  while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&item))
     {
       g_hash_table_iter_steal (&iter);
+      g_free (name);
       berth_snapshot_unref (item->snapshot);
       berth_images_unref (item->images);
       g_free (item);

@@ -60,6 +60,7 @@ struct _FakeHost
 
   GMutex lock;       /* of what pool's thread comes to */
   GHashTable *names; /* BerthVm (borrowed) -> domain (owned) */
+  gboolean starts_are_unknown;
   BerthHypervisorEventFunc event_func;
   gpointer event_data;
 };
@@ -585,6 +586,8 @@ fake_get_domain_name (BerthHost *host, BerthVm *vm)
 static const char *
 fake_get_start_name (BerthHost *host, BerthVm *vm)
 {
+  if (FAKE_HOST (host)->starts_are_unknown)
+    return NULL;
   return berth_vm_was_warm (vm) ? "warm" : "cold";
 }
 
@@ -740,6 +743,12 @@ fake_host_leave_vm (FakeHost *self, const char *template_name, BerthRequest *req
   found->request = request != NULL ? berth_request_ref (request) : NULL;
   g_ptr_array_add (self->found, found);
   return found->vm;
+}
+
+void
+fake_host_set_starts_unknown (FakeHost *self, gboolean are_unknown)
+{
+  self->starts_are_unknown = are_unknown;
 }
 
 void

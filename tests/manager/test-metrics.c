@@ -134,6 +134,22 @@ test_session (World *world, gconstpointer data)
   assert_line (text, "berth_destroy_seconds_count 1");
 }
 
+/* A VM that ended while it was handed over has no start to count; nobody else's is harmed. */
+static void
+test_ended_meanwhile (World *world, gconstpointer data)
+{
+  const BerthSandboxOptions options = world_options ("shell");
+  g_autofree char *id = NULL;
+  g_autofree char *text = NULL;
+
+  fake_host_set_starts_unknown (world->host, TRUE);
+  id = world_create (world, &options, NULL);
+  g_assert_nonnull (id);
+  text = dup_world_text (world);
+  assert_line (text, "berth_wait_seconds_count 1");
+  assert_no_series (text, "berth_start_seconds_");
+}
+
 /* Who gets no VM is counted by the error that it hears. */
 static void
 test_refused (World *world, gconstpointer data)
@@ -160,6 +176,8 @@ main (int argc, char **argv)
   g_test_add_func ("/metrics/labels", test_labels);
   g_test_add ("/metrics/run", World, NULL, world_set_up, test_run, world_tear_down);
   g_test_add ("/metrics/session", World, NULL, world_set_up, test_session, world_tear_down);
+  g_test_add ("/metrics/ended-meanwhile", World, NULL, world_set_up, test_ended_meanwhile,
+              world_tear_down);
   g_test_add ("/metrics/refused", World, NULL, world_set_up, test_refused, world_tear_down);
   return g_test_run ();
 }

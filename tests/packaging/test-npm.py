@@ -105,7 +105,9 @@ def check_another_digest(folder):
 
 
 def check_unreachable(folder):
-    done = Place(folder, "echo no route to the registry >&2; exit 1\n").run()
+    done = Place(folder, "echo no route to the registry >&2; echo >&2\n"
+                 "echo npm error A complete log of this run can be found in: /x/_logs/1-debug.log >&2\n"
+                 "exit 1\n").run()
     assert (done.returncode, done.stdout) == (
         3, "npm could not fetch tool@1.2.3 (no route to the registry)\n"), done
 
