@@ -156,18 +156,23 @@ def test_a_large_file_in_constant_memory(d):
         assert d.peak_kb() < before + 16 * 1024, f"berthd grew from {before} to {d.peak_kb()} kB"
 
 
+def fill(path, size):
+    """A file without holes: all of it has to be sent."""
+    with open(path, "wb") as file:
+        for begin in range(0, size, MIB):
+            file.write(b"x" * min(MIB, size - begin))
+
+
 def test_no_space_leaves_nothing(d):
     with d.sandbox() as name:
-        with open("sparse", "wb") as file:
-            file.truncate(400 * MIB)
-        status, _, err = d.berth("put", name, "sparse", "folder/sparse")
+        fill("large", 400 * MIB)
+        status, _, err = d.berth("put", name, "large", "folder/large")
         same((status, err.count("\n")), (2, 1))  # to try again would not help
         assert "no space is left" in err, err
         same(d.berth("ls", name), (0, "", ""))
         # also where it shows only on the way: each alone would fit
         size = int(d.berth("exec", name, "df -B1 --output=avail . | tail -1")[1])
-        with open("half", "wb") as file:
-            file.truncate(size * 2 // 3)
+        fill("half", size * 2 // 3)
         puts = [d.popen("put", name, "half", f"half{number}") for number in range(2)]
         results = sorted((process.wait(LIMIT_S), process.stderr.read().count("\n"))
                          for process in puts)
@@ -189,8 +194,7 @@ def test_beside_an_exec(d):
 
 def test_a_cut_put_leaves_nothing(d):
     with d.sandbox("-m", "1024") as name:
-        with open("large", "wb") as file:
-            file.truncate(LARGE)
+        fill("large", LARGE)
         put = d.popen("put", name, "large", "folder/large")
         until(lambda: has_begun(put, "large"), "the first of the file")
         put.kill()
