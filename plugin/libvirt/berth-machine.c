@@ -11,7 +11,8 @@
 
 /* A clone's agent was there when its snapshot was made: it answers as soon as it runs. */
 #define CLONE_TIMEOUT_MS 10000u
-/* How often a guest may be too slow with taking the time before it is given up. */
+/* How often a guest's clock may be wrong before it is given up. One that is only late is given the
+ * time anew by berth_guest_identify_async () itself, but for an agent that takes no clock alone. */
 #define IDENTITY_ATTEMPTS 5u
 /* of a boot that failed (contract.md, Output) */
 #define CONSOLE_LINES 100u
@@ -338,7 +339,7 @@ identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
            && ++self->identity_attempts < IDENTITY_ATTEMPTS)
     {
-      /* on a busy host the time was stale when the guest came to take it: give it the time anew */
+      /* the host's clock was set meanwhile, or an old agent took the time late: give it anew */
       g_error_free (error);
       berth_machine_identify (self, g_steal_pointer (&task));
     }

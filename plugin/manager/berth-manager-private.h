@@ -38,9 +38,6 @@ void berth_manager_set_no_template_error (BerthManager *self, const char *name, 
 BerthSandbox *berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request);
 /* Takes a sandbox out of use; what still wants it hears @reason. */
 void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason);
-/* Counts a program that @sandbox was given. @result: (nullable): NULL after an @error */
-void berth_manager_note_exec (BerthManager *self, BerthSandbox *sandbox, const BerthResult *result,
-                              const GError *error);
 /* (nullable): the sandbox, if @uid may use it */
 BerthSandbox *berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error);
 

@@ -303,9 +303,10 @@ berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **er
   return sandbox;
 }
 
-void
-berth_manager_note_exec (BerthManager *self, BerthSandbox *sandbox, const BerthResult *result,
-                         const GError *error)
+/* Counts a program that @sandbox was given. @result: (nullable): NULL after an @error */
+static void
+manager_note_exec (BerthManager *self, BerthSandbox *sandbox, const BerthResult *result,
+                   const GError *error)
 {
   const char *name = berth_vm_get_template (berth_sandbox_get_vm (sandbox));
   const char *outcome = "ended";
@@ -327,7 +328,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   GError *error = NULL;
   BerthResult *result = berth_sandbox_exec_finish (BERTH_SANDBOX (source), async_result, &error);
 
-  berth_manager_note_exec (g_task_get_source_object (task), BERTH_SANDBOX (source), result, error);
+  manager_note_exec (g_task_get_source_object (task), BERTH_SANDBOX (source), result, error);
   if (result == NULL)
     g_task_return_error (task, error);
   else
@@ -603,7 +604,7 @@ run_executed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthSandbox *sandbox = BERTH_SANDBOX (source);
 
   call->result = berth_sandbox_exec_finish (sandbox, result, &call->error);
-  berth_manager_note_exec (self, sandbox, call->result, call->error);
+  manager_note_exec (self, sandbox, call->result, call->error);
   if (call->result != NULL)
     {
       call->result->has_uploads = call->has_uploads;
