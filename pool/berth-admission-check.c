@@ -135,34 +135,65 @@ waiter_is_old (BerthAdmission *self, BerthWaiter *waiter)
   return self->now_us - waiter->arrived_us >= self->budgets.capacity.big_request_age_us;
 }
 
-/* what the waiters of one party that come first need, with what it holds */
+/**
+ * PartyNeed:
+ * @sum: what the waiters need that its caps leave room for
+ * @covered: what those need whose place is on its way
+ * @leaving: what its VMs hold that are being destroyed
+ * @is_full: one that is held back by its caps is old: none passes it
+ *
+ * What the waiters of one party that come first need, with what it holds.
+ */
 typedef struct
 {
   BerthPlace sum;
-  gboolean
-      is_full; /* one that is held back by its caps is old, or will be served: none passes it */
+  BerthPlace covered;
+  BerthPlace leaving;
+  gboolean is_full;
 } PartyNeed;
 
+static BerthPlace
+sum_leaving (BerthAdmission *self, const BerthParty *party)
+{
+  BerthPlace sum = { 0 };
+
+  for (GList *link = self->order.head; link != NULL; link = link->next)
+    {
+      BerthAdmissionVm *av = link->data;
+      BerthPlace place = berth_admission_place_of_vm (av->vm);
+
+      if (party_pays (party, av) && av->waiter == NULL
+          && berth_vm_get_state (av->vm) == BERTH_VM_STATE_STOPPING)
+        berth_place_add (&sum, &place);
+    }
+  return sum;
+}
+
 static PartyNeed *
-ensure_need (GHashTable *needs, BerthParty *party)
+ensure_need (BerthAdmission *self, GHashTable *needs, BerthParty *party)
 {
   PartyNeed *need = g_hash_table_lookup (needs, party);
 
   if (need == NULL)
     {
       need = g_new0 (PartyNeed, 1);
+      need->leaving = sum_leaving (self, party);
       g_hash_table_insert (needs, party, need);
     }
   return need;
 }
 
-/* whether the caps of @party hold @waiter back, who comes after @need; notes whom that stops */
+/* whether the caps of @party hold a waiter for @place back, who comes after @need: now, or when
+ * those before it have what is on its way to them; notes whether that @stops who comes later */
 static gboolean
 party_holds_back (BerthParty *party, PartyNeed *need, const BerthPlace *place, gboolean stops)
 {
   const BerthPlace nothing = { 0 };
+  BerthPlace later = need->covered;
 
-  if (!need->is_full && berth_party_has_room (party, &nothing, place))
+  berth_place_subtract (&later, &need->leaving);
+  if (!need->is_full && berth_party_has_room (party, &nothing, place)
+      && berth_party_has_room (party, &later, place))
     return FALSE;
   need->is_full |= stops;
   return TRUE;
@@ -197,8 +228,8 @@ check_queue (BerthAdmission *self)
       BerthParty *user = &waiter->tenant->user->party;
       gboolean is_old = waiter_is_old (self, waiter);
       gboolean is_covered = ((BerthAdmissionWaiter *)waiter)->covered_in == self->pass;
-      PartyNeed *of_tenant = ensure_need (needs, tenant);
-      PartyNeed *of_user = ensure_need (needs, user);
+      PartyNeed *of_tenant = ensure_need (self, needs, tenant);
+      PartyNeed *of_user = ensure_need (self, needs, user);
       gboolean is_held_back = FALSE;
 
       if (!is_covered)
@@ -206,8 +237,13 @@ check_queue (BerthAdmission *self)
       if (waiter->deadline_us <= self->now_us)
         g_error ("invariant 3: ticket %" G_GUINT64_FORMAT " waits beyond its deadline",
                  waiter->ticket);
-      is_held_back = party_holds_back (user, of_user, &place, is_old || is_covered);
-      is_held_back |= party_holds_back (tenant, of_tenant, &place, is_old || is_covered);
+      is_held_back = party_holds_back (user, of_user, &place, is_old && !is_covered);
+      is_held_back |= party_holds_back (tenant, of_tenant, &place, is_old && !is_covered);
+      if (is_covered)
+        {
+          berth_place_add (&of_tenant->covered, &place);
+          berth_place_add (&of_user->covered, &place);
+        }
       if (is_held_back)
         {
           add_aside (&before, waiter, &place, is_covered);
@@ -221,8 +257,8 @@ check_queue (BerthAdmission *self)
                  waiter->ticket);
       berth_place_add (&of_tenant->sum, &place);
       berth_place_add (&of_user->sum, &place);
-      if (is_old)
-        return;
+      if (is_old && !is_covered)
+        return; /* what comes free is kept for it */
     }
 }
 

@@ -308,6 +308,48 @@ test_waiting_for_its_own (void)
   core_world_assert_pending (world, waiting);
 }
 
+static guint64
+acquire_vcpus (CoreWorld *world, const char *tenant, guint memory_mb, guint vcpus)
+{
+  g_autoptr (BerthRequest) request = berth_request_new (
+      BERTH_SHAPE ("python", memory_mb, vcpus), tenant, NULL, 1000, FOREVER, NULL, NULL, NULL);
+
+  return core_world_acquire_request (world, request);
+}
+
+/* one that may pass its tenant's first, whose place is on its way, is kept for like any other when
+ * it is old and only vCPUs lack */
+static void
+test_old_behind_its_own (void)
+{
+  g_autoptr (BerthTenantPolicy) policy = berth_tenant_policy_new ();
+  const BerthCapacity capacity = { 4, 512, 4, 4, 0, G_TIME_SPAN_SECOND / 10 };
+  g_autoptr (CoreWorld) world = core_world_new (&capacity);
+  guint64 held = 0;
+  guint64 waiting = 0;
+  guint64 wide = 0;
+  guint64 late = 0;
+
+  berth_tenant_policy_set (policy, "capped", BERTH_PARTY_MEMORY_MB, 384);
+  berth_tenant_policy_set (policy, "capped", BERTH_PARTY_WEIGHT, 1000); /* it is its turn */
+  core_world_set_tenants (world, policy);
+  berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_DESTROY, SECOND);
+  held = acquire_vcpus (world, "capped", 256, 1);
+  core_world_get_vm (world, acquire_vcpus (world, "other", 128, 1));
+  waiting = acquire_vcpus (world, "capped", 256, 2);
+  wide = acquire_vcpus (world, "capped", 128, 3);
+  core_world_advance (world, SECOND);
+  core_world_destroy (world, core_world_get_vm (world, held));
+  late = acquire_vcpus (world, "other", 128, 1);
+  core_world_assert_pending (world, waiting);
+  core_world_advance (world, SECOND);
+  core_world_assert_pending (world, wide);
+  core_world_destroy (world, core_world_get_vm (world, waiting));
+  core_world_advance (world, SECOND);
+  core_world_get_vm (world, wide);
+  core_world_assert_pending (world, late);
+}
+
 /* its own dying VM is a place on its way: it need not wait for another */
 static void
 test_no_wait_at_its_cap (void)
@@ -540,6 +582,7 @@ main (int argc, char **argv)
   ADD ("5-policy-changes", test_policy_changes);
   ADD ("5-big-behind-its-cap", test_big_behind_its_cap);
   ADD ("5-waiting-for-its-own", test_waiting_for_its_own);
+  ADD ("5-old-behind-its-own", test_old_behind_its_own);
   ADD ("5-no-wait-at-its-cap", test_no_wait_at_its_cap);
   ADD ("5-not-served-is-not-charged", test_not_served_is_not_charged);
   ADD ("5-adopted", test_adopted);
