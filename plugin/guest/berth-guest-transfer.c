@@ -46,6 +46,8 @@ struct _BerthGuestTransfer
   BerthOutput *output; /* GET */
   GByteArray *listing; /* LIST */
   GSource *stall;
+  guint stall_ms;     /* between two looks at it */
+  gint64 quiet_ms;    /* nothing has happened for so long, as far as was looked */
   gboolean is_moving; /* something happened since the stall was last looked at */
   gboolean is_cancelled;
   gboolean has_end;
@@ -179,23 +181,43 @@ is_callers_turn (BerthGuestTransfer *self)
              || (self->output != NULL && !berth_output_is_drained (self->output)));
 }
 
+/* Whose turn it is has been quiet for too long; NULL: not yet */
+static GError *
+file_check_quiet (BerthGuestTransfer *self)
+{
+  gint64 idle_us = self->file->caller_idle_us;
+
+  if (!is_callers_turn (self))
+    return self->quiet_ms < STALL_MS
+               ? NULL
+               : file_error (self, BERTH_ERROR_UNAVAILABLE,
+                             "the guest did not go on with it for %u s", STALL_MS / 1000);
+  if (idle_us <= 0 || self->quiet_ms * 1000 < idle_us)
+    return NULL;
+  return file_error (self, BERTH_ERROR_INVALID,
+                     "its %s nothing for the sandbox's idle time (%g s): it was given up",
+                     self->source != NULL ? "sender sent" : "reader took", (double)idle_us / 1e6);
+}
+
 static gboolean
 stall_cb (gpointer user_data)
 {
   BerthGuestTransfer *self = user_data;
+  GError *error;
 
-  if (self->is_moving || is_callers_turn (self))
+  self->quiet_ms = self->is_moving ? 0 : self->quiet_ms + self->stall_ms;
+  self->is_moving = FALSE;
+  if (self->quiet_ms == 0)
+    return G_SOURCE_CONTINUE;
+  if (self->failure != NULL)
     {
-      self->is_moving = FALSE;
-      return G_SOURCE_CONTINUE;
-    }
-  if (self->failure == NULL)
-    {
-      file_abort (self, file_error (self, BERTH_ERROR_UNAVAILABLE,
-                                    "the guest did not go on with it for %u s", STALL_MS / 1000));
+      file_complete (self);
       return G_SOURCE_REMOVE;
     }
-  file_complete (self);
+  error = file_check_quiet (self);
+  if (error == NULL)
+    return G_SOURCE_CONTINUE;
+  file_abort (self, error);
   return G_SOURCE_REMOVE;
 }
 
@@ -203,6 +225,8 @@ static void
 file_arm_stall (BerthGuestTransfer *self, guint ms)
 {
   berth_source_clear (&self->stall);
+  self->stall_ms = ms;
+  self->quiet_ms = 0;
   self->stall = g_timeout_source_new (ms);
   g_source_set_callback (self->stall, stall_cb, self, NULL);
   g_source_attach (self->stall, g_main_context_get_thread_default ());
@@ -577,6 +601,15 @@ file_send_list (BerthGuestTransfer *self)
                             strlen (names));
 }
 
+/* The shorter of the times that guest and caller may be quiet for */
+static guint
+file_get_look_ms (const BerthFileRequest *file)
+{
+  gint64 idle_ms = file->caller_idle_us / 1000;
+
+  return idle_ms > 0 && idle_ms < STALL_MS ? (guint)idle_ms : STALL_MS;
+}
+
 BerthGuestTransfer *
 berth_guest_transfer_new (BerthFrameChannel *channel, const guint32 *version, guint32 request,
                           BerthFileRequest *file, BerthGuestTransferDoneFunc func,
@@ -600,6 +633,6 @@ berth_guest_transfer_new (BerthFrameChannel *channel, const guint32 *version, gu
     file_send_list (self);
   else
     file_send_put (self);
-  file_arm_stall (self, STALL_MS);
+  file_arm_stall (self, file_get_look_ms (file));
   return self;
 }

@@ -281,6 +281,7 @@ berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellab
     }
   self->files++;
   g_clear_handle_id (&self->idle_id, g_source_remove);
+  owned->caller_idle_us = self->idle_us; /* its VM is not held by one that does nothing */
   berth_host_file_async (self->host, self->vm, g_steal_pointer (&owned), cancellable, file_cb,
                          g_steal_pointer (&task));
 }

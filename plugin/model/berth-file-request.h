@@ -41,6 +41,7 @@ typedef enum
  * @size_max: of PUT and GET; bytes
  * @after: (nullable): of LIST: only names behind this one
  * @count_max: of LIST: 1 to BERTH_FILE_ENTRIES_MAX
+ * @caller_idle_us: how long its caller may send, or take, nothing of a file; 0 for ever
  *
  * Made by berth_file_request_new(), changed by its owner until it is handed to a call.
  */
@@ -55,6 +56,7 @@ typedef struct
   guint64 size_max;
   char *after;
   guint count_max;
+  gint64 caller_idle_us;
 } BerthFileRequest;
 
 BerthFileRequest *berth_file_request_new (BerthFileKind kind, const char *path);

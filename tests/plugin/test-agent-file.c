@@ -360,6 +360,35 @@ test_put_ends_early (Fixture *fixture, gconstpointer data)
   assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_INVALID, "ended after 11 of 100");
 }
 
+/* @data: the kind. Who is to send or take the bytes does nothing for as long as it may. */
+static void
+test_caller_does_nothing (Fixture *fixture, gconstpointer data)
+{
+  const BerthFileKind kind = GPOINTER_TO_UINT (data);
+  BerthFileRequest *file = berth_file_request_new (kind, "file");
+  g_autofree guint8 *much = g_malloc0 (BERTH_FRAME_MAX_PAYLOAD);
+  guint32 request;
+  int ends[2];
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  file->fd = hand_over (ends[kind == BERTH_FILE_PUT ? 0 : 1], kind == BERTH_FILE_PUT);
+  file->size = 100;
+  file->caller_idle_us = G_TIME_SPAN_SECOND / 20;
+  berth_guest_file_async (fixture->agent, file, NULL, done_cb, fixture);
+  request = peer_expect (fixture, kind == BERTH_FILE_PUT ? BERTH_FRAME_PUT : BERTH_FRAME_GET, much);
+  if (kind == BERTH_FILE_PUT)
+    send_credit (fixture, request, 1000);
+  for (guint i = 0; i < 4 && kind == BERTH_FILE_GET; i++, settle ())
+    send_data (fixture, request, much, 60000); /* what a pipe does not hold */
+  while (g_poll (&(GPollFD){ .fd = fixture->peer, .events = G_IO_IN }, 1, 0) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (peer_expect (fixture, BERTH_FRAME_KILL, much), ==, request);
+  send_error (fixture, request, BERTH_AGENT_ERROR_CANCELLED, "it was withdrawn");
+  assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_INVALID,
+                kind == BERTH_FILE_PUT ? "its sender sent nothing" : "its reader took nothing");
+  close (ends[kind == BERTH_FILE_PUT ? 1 : 0]);
+}
+
 static void
 test_put_refused (Fixture *fixture, gconstpointer data)
 {
@@ -781,6 +810,11 @@ main (int argc, char **argv)
     g_test_add (version < BERTH_PUT_HOLES_VERSION ? "/agent-file/zeros" : "/agent-file/holes",
                 Fixture, GUINT_TO_POINTER (version), set_up, test_put_holes, tear_down);
   ADD ("put-ends-early", test_put_ends_early);
+  for (guint kind = BERTH_FILE_PUT; kind <= BERTH_FILE_GET; kind++)
+    if (kind != BERTH_FILE_MAKE_DIRECTORY)
+      g_test_add (kind == BERTH_FILE_PUT ? "/agent-file/sender-does-nothing"
+                                         : "/agent-file/reader-does-nothing",
+                  Fixture, GUINT_TO_POINTER (kind), set_up, test_caller_does_nothing, tear_down);
   ADD ("put-refused", test_put_refused);
   ADD ("put-too-much-credit", test_put_too_much_credit);
   ADD ("folder", test_folder);
