@@ -22,8 +22,9 @@ typedef struct
   guint count;
   guint64 bytes;
   BerthFileRecordReader reader;
-  GSource *readable; /* these three hold the task, while the caller's next record is waited for */
+  GSource *readable; /* these four hold the task, while the caller's next record is waited for */
   GSource *cancelled;
+  GSource *closed; /* the sandbox */
   guint stall_id;
 } Uploads;
 
@@ -34,6 +35,7 @@ uploads_stop_waiting (Uploads *self)
 {
   berth_source_clear (&self->readable);
   berth_source_clear (&self->cancelled);
+  berth_source_clear (&self->closed);
   g_clear_handle_id (&self->stall_id, g_source_remove);
 }
 
@@ -172,6 +174,26 @@ cancelled_cb (GCancellable *cancellable, gpointer user_data)
 }
 
 static gboolean
+closed_cb (GCancellable *closed, gpointer user_data)
+{
+  g_autoptr (GTask) task = g_object_ref (user_data);
+
+  uploads_stop_waiting (g_task_get_task_data (task));
+  g_task_return_error (task, berth_sandbox_new_gone_error (g_task_get_source_object (task)));
+  return G_SOURCE_REMOVE;
+}
+
+static GSource *
+attach_cancellable (GTask *task, GCancellable *cancellable, GCancellableSourceFunc func)
+{
+  GSource *source = g_cancellable_source_new (cancellable);
+
+  g_source_set_callback (source, G_SOURCE_FUNC (func), g_object_ref (task), g_object_unref);
+  g_source_attach (source, g_main_context_get_thread_default ());
+  return source;
+}
+
+static gboolean
 stall_cb (gpointer user_data)
 {
   g_autoptr (GTask) task = g_object_ref (user_data);
@@ -187,20 +209,17 @@ static void
 uploads_await_record (GTask *task)
 {
   Uploads *self = g_task_get_task_data (task);
+  BerthSandbox *sandbox = g_task_get_source_object (task);
   GCancellable *cancellable = g_task_get_cancellable (task);
-  gint64 idle_us = berth_sandbox_get_idle_us (g_task_get_source_object (task));
+  gint64 idle_us = berth_sandbox_get_idle_us (sandbox);
 
   self->readable = g_unix_fd_source_new (self->fd, G_IO_IN | G_IO_HUP);
   g_source_set_callback (self->readable, G_SOURCE_FUNC (readable_cb), g_object_ref (task),
                          g_object_unref);
   g_source_attach (self->readable, g_main_context_get_thread_default ());
+  self->closed = attach_cancellable (task, berth_sandbox_get_closed (sandbox), closed_cb);
   if (cancellable != NULL)
-    {
-      self->cancelled = g_cancellable_source_new (cancellable);
-      g_source_set_callback (self->cancelled, G_SOURCE_FUNC (cancelled_cb), g_object_ref (task),
-                             g_object_unref);
-      g_source_attach (self->cancelled, g_main_context_get_thread_default ());
-    }
+    self->cancelled = attach_cancellable (task, cancellable, cancelled_cb);
   if (idle_us > 0)
     self->stall_id = berth_host_add_timer (self->host, idle_us, stall_cb, task);
 }

@@ -18,6 +18,7 @@ struct _BerthSandbox
   guint files; /* transfers under way */
   BerthOrigin origin;
   char *close_reason; /* NULL while it is open */
+  GCancellable *closed;
   BerthSandboxIdleFunc idle_func;
   gpointer idle_data;
 };
@@ -36,6 +37,7 @@ berth_sandbox_finalize (GObject *object)
   g_object_unref (self->vm);
   g_object_unref (self->host);
   g_free (self->close_reason);
+  g_object_unref (self->closed);
   G_OBJECT_CLASS (berth_sandbox_parent_class)->finalize (object);
 }
 
@@ -49,6 +51,7 @@ static void
 berth_sandbox_init (BerthSandbox *self)
 {
   g_queue_init (&self->waiting);
+  self->closed = g_cancellable_new ();
 }
 
 static gboolean
@@ -127,12 +130,23 @@ berth_sandbox_is_closed (BerthSandbox *self)
   return self->close_reason != NULL;
 }
 
+GCancellable *
+berth_sandbox_get_closed (BerthSandbox *self)
+{
+  return self->closed;
+}
+
+GError *
+berth_sandbox_new_gone_error (BerthSandbox *self)
+{
+  return g_error_new (BERTH_ERROR, BERTH_ERROR_GONE, "sandbox %s is gone: %s; make a new one",
+                      berth_sandbox_get_id (self), self->close_reason);
+}
+
 static void
 return_gone (BerthSandbox *self, GTask *task)
 {
-  g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE,
-                           "sandbox %s is gone: %s; make a new one", berth_sandbox_get_id (self),
-                           self->close_reason);
+  g_task_return_error (task, berth_sandbox_new_gone_error (self));
 }
 
 void
@@ -149,6 +163,7 @@ berth_sandbox_close (BerthSandbox *self, const char *reason)
       return_gone (self, task);
       g_object_unref (task);
     }
+  g_cancellable_cancel (self->closed);
 }
 
 static void

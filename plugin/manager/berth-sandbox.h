@@ -27,6 +27,10 @@ guint32 berth_sandbox_get_uid (BerthSandbox *self);
 gint64 berth_sandbox_get_idle_us (BerthSandbox *self);
 guint berth_sandbox_get_exec_count (BerthSandbox *self); /* finished ones */
 gboolean berth_sandbox_is_closed (BerthSandbox *self);
+/* (transfer none): cancelled when it is closed */
+GCancellable *berth_sandbox_get_closed (BerthSandbox *self);
+/* (transfer full): what a caller is told of a closed one */
+GError *berth_sandbox_new_gone_error (BerthSandbox *self);
 
 /* Takes over @exec. One runs at a time, in the order asked. */
 void berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *cancellable,

@@ -380,6 +380,20 @@ test_silent_uploads (Fixture *fixture, gconstpointer data)
   fails (fixture, BERTH_ERROR, BERTH_ERROR_GONE, "nothing came");
 }
 
+/* The VM ends while the caller's next record is waited for: the caller need not send it. */
+static void
+test_vm_ends_while_uploading (Fixture *fixture, gconstpointer data)
+{
+  BerthFakeHypervisor *hypervisor = fake_host_get_hypervisor (fixture->world.host);
+  g_autoptr (GPtrArray) vms = NULL;
+
+  with_uploads (fixture);
+  wait_until_uploading (fixture);
+  vms = berth_pool_dup_vms (fixture->world.manager->pool);
+  g_assert_true (berth_fake_hypervisor_kill (hypervisor, vms->pdata[0]));
+  fails (fixture, BERTH_ERROR, BERTH_ERROR_GONE, "is gone: ");
+}
+
 /* Of a reader that is gone, the program's end is told all the same. */
 static void
 test_reader_gone (Fixture *fixture, gconstpointer data)
@@ -498,6 +512,7 @@ main (int argc, char **argv)
     { "no-stream", test_no_stream },
     { "cancelled-uploads", test_cancelled_uploads },
     { "silent-uploads", test_silent_uploads },
+    { "vm-ends-while-uploading", test_vm_ends_while_uploading },
     { "reader-gone", test_reader_gone },
     { "silent-reader", test_silent_reader },
     { "cancelled-downloads", test_cancelled_downloads },
