@@ -8,8 +8,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* With less room than this for answers no further request is read. */
-#define CONTROL_RESERVE 4096u
+/* With less room than this for answers no further request is read: what all that may be under way
+ * can have to tell at once is less. */
+#define CONTROL_RESERVE 8192u
 #define RETRY_US 2000u
 /* Edges, not levels: a port without a host is readable (end-of-file) for ever. */
 #define PORT_EVENTS (EPOLLIN | EPOLLOUT | EPOLLET)

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent-command.h"
 #include "agent-file.h"
 
 /* Above those that the child ends up with, so that none is overwritten before it is moved. */
@@ -137,7 +138,8 @@ berth_agent_child_confine (const BerthAgentConfig *config)
   return prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
-/* Never returns; a failure is told over the control descriptor. */
+/* Never returns; a failure is told over the control descriptor, but that a command can't be run is
+ * its own end. */
 void
 berth_agent_child_run (const BerthAgentChild *child)
 {
@@ -147,6 +149,8 @@ berth_agent_child_run (const BerthAgentChild *child)
   if (become_program (child))
     {
       control = BERTH_AGENT_CONTROL_FD;
+      if (child->command->program == NULL)
+        berth_agent_command_execute (child->command->argv, child->command->envp);
       execve (child->command->program, child->command->argv, child->command->envp);
     }
   report[1] = (char)errno;

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent-command.h"
 #include "agent-workdir.h"
 
 #define LOADING_LIMIT_US (120u * 1000u * 1000u)
@@ -138,7 +139,10 @@ limit_cb (void *data)
       return;
     }
   berth_agent_group_signal (self->world.groups, &self->runner->group, SIGKILL);
-  exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, "the interpreter was not loaded in 120 s", 0);
+  exec_fail (self, BERTH_AGENT_ERROR_RESOURCE,
+             self->is_command ? "the program did not start in 120 s"
+                              : "the interpreter was not loaded in 120 s",
+             0);
 }
 
 static bool
@@ -225,14 +229,22 @@ output_ready_cb (void *data)
   berth_agent_exec_pump (data);
 }
 
+static void
+own_changed_cb (void *data, BerthAgentRunner *runner)
+{
+  berth_agent_exec_runner_changed (data, runner);
+}
+
+/* Its memory is zero; the room for standard input in it is not touched. */
 void
 berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
 {
-  *self = (BerthAgentExec){ .world = *world,
-                            .limit = { .fire = limit_cb, .data = self },
-                            .kill = { .fire = kill_cb, .data = self },
-                            .grace = { .fire = grace_cb, .data = self },
-                            .outputs = { { .fd = -1 }, { .fd = -1 } } };
+  self->world = *world;
+  self->limit = (BerthAgentTimer){ .fire = limit_cb, .data = self };
+  self->kill = (BerthAgentTimer){ .fire = kill_cb, .data = self };
+  self->grace = (BerthAgentTimer){ .fire = grace_cb, .data = self };
+  self->outputs[0].fd = self->outputs[1].fd = -1;
+  berth_agent_runner_init (&self->own, world->loop, world->groups, own_changed_cb, self);
 }
 
 static const char *
@@ -240,8 +252,13 @@ head_problem (const BerthExecHead *head, const char *workdir, uint32_t workdir_s
 {
   const uint32_t kinds = BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS;
 
+  if (head->flags & BERTH_EXEC_COMMAND
+      && (head->flags & ~(BERTH_EXEC_COMMAND | BERTH_EXEC_STDIN)
+          || head->language != BERTH_LANGUAGE_NONE))
+    return "a command that is code, too";
   if (head->flags
-      & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE | BERTH_EXEC_REHEARSAL | kinds))
+      & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE | BERTH_EXEC_REHEARSAL
+          | BERTH_EXEC_COMMAND | kinds))
     return "an unknown flag";
   if ((head->flags & kinds) == kinds
       || ((head->flags & kinds)
@@ -249,7 +266,9 @@ head_problem (const BerthExecHead *head, const char *workdir, uint32_t workdir_s
     return "a kind of JavaScript that it can't have";
   if (head->timeout_ms < BERTH_TIMEOUT_MIN_MS || head->timeout_ms > BERTH_TIMEOUT_MAX_MS)
     return "the time limit is out of bounds";
-  if (head->code_size == 0 || head->code_size > BERTH_CODE_MAX)
+  if (head->code_size == 0
+      || head->code_size
+             > (head->flags & BERTH_EXEC_COMMAND ? BERTH_ARGS_BYTES_MAX : BERTH_CODE_MAX))
     return "the code's size is out of bounds";
   if (head->env_count > BERTH_ENV_MAX || head->env_size > BERTH_ENV_BYTES_MAX)
     return "the environment is too large";
@@ -322,27 +341,56 @@ exec_fail_workdir (BerthAgentExec *self, int number)
   exec_fail (self, BERTH_AGENT_ERROR_INVALID, text, number);
 }
 
-static void
-exec_prepare (BerthAgentExec *self)
+/* What holds for code and commands. */
+static bool
+exec_check_request (BerthAgentExec *self)
 {
-  BerthAgentRunner *runner;
-  bool is_program = false;
-
-  if (memchr (self->code, '\0', self->head.code_size) != NULL)
-    {
-      exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the code contains a NUL byte", 0);
-      return;
-    }
   if (!berth_agent_env_is_good (self->env, self->head.env_size, self->head.env_count))
     {
       exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the environment is malformed", 0);
-      return;
+      return false;
     }
   if (self->workdir != NULL && !berth_agent_workdir_is_good (self->world.config, self->workdir))
     {
       exec_fail_workdir (self, errno);
+      return false;
+    }
+  return true;
+}
+
+static void
+exec_prepare_command (BerthAgentExec *self)
+{
+  char **argv = berth_agent_command_parse ((char *)self->code, self->head.code_size);
+  bool ok;
+
+  if (argv == NULL)
+    {
+      exec_fail (self, errno == EINVAL ? BERTH_AGENT_ERROR_INVALID : BERTH_AGENT_ERROR_FULL,
+                 "the command is no program and its arguments", errno == EINVAL ? 0 : errno);
       return;
     }
+  self->own.workdir = self->workdir;
+  ok = berth_agent_runner_spawn_command (&self->own, self->world.config, argv, self->env,
+                                         self->head.env_size);
+  self->own.workdir = NULL;
+  free (argv);
+  if (!ok)
+    {
+      exec_fail (self, BERTH_AGENT_ERROR_FULL, "the program can't be started", errno);
+      return;
+    }
+  self->phase = BERTH_AGENT_EXEC_LOADING;
+  self->runner = &self->own;
+  berth_agent_timer_arm (self->world.loop, &self->limit, LOADING_LIMIT_US);
+}
+
+static void
+exec_prepare_code (BerthAgentExec *self)
+{
+  BerthAgentRunner *runner;
+  bool is_program = false;
+
   /* what needs an interpreter of its own from the start is run by that */
   self->is_once = self->head.flags & BERTH_EXEC_ONCE && !self->is_session
                   && berth_agent_language_has_hook (self->head.language)
@@ -374,6 +422,21 @@ exec_prepare (BerthAgentExec *self)
     exec_start (self);
 }
 
+/* All of the request is here. */
+static void
+exec_prepare (BerthAgentExec *self)
+{
+  if (!self->is_command && memchr (self->code, '\0', self->head.code_size) != NULL)
+    exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the code contains a NUL byte", 0);
+  else if (exec_check_request (self))
+    {
+      if (self->is_command)
+        exec_prepare_command (self);
+      else
+        exec_prepare_code (self);
+    }
+}
+
 /* Begins to gather an exec's code; false when there was one already, nothing is said then. */
 bool
 berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head,
@@ -393,6 +456,7 @@ berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecH
   self->is_session
       = head->flags & BERTH_EXEC_SESSION && berth_agent_language_keeps_state (head->language);
   self->is_once = false;
+  self->is_command = head->flags & BERTH_EXEC_COMMAND;
   self->has_status = false;
   self->code_fill = self->env_fill = 0;
   self->started_us = 0;
@@ -401,7 +465,7 @@ berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecH
   self->exit = (BerthExit){ 0 };
   if (problem != NULL)
     exec_fail (self, BERTH_AGENT_ERROR_INVALID, problem, 0);
-  else if (!berth_agent_language_is_here (head->language))
+  else if (!self->is_command && !berth_agent_language_is_here (head->language))
     exec_fail (self, BERTH_AGENT_ERROR_LANGUAGE, "this guest has no interpreter for it", 0);
   else
     {
@@ -476,6 +540,13 @@ berth_agent_exec_add_credit (BerthAgentExec *self, uint32_t stream, uint32_t byt
   return true;
 }
 
+static void
+exec_count_command (BerthAgentExec *self)
+{
+  berth_agent_runner_start (self->runner, self->world.config, NULL, 0);
+  exec_free_request (self);
+}
+
 /* Tells the interpreter; that fails only where its process is doomed, too, and then it ends without
  * having been told. */
 static void
@@ -540,7 +611,10 @@ exec_start (BerthAgentExec *self)
       return;
     }
   exec_open_streams (self);
-  exec_tell (self);
+  if (self->is_command)
+    exec_count_command (self);
+  else
+    exec_tell (self);
 }
 
 static void
@@ -583,7 +657,9 @@ berth_agent_exec_runner_changed (BerthAgentExec *self, BerthAgentRunner *runner)
   if (runner->spawn_errno == 0)
     exec_start (self);
   else
-    exec_fail (self, BERTH_AGENT_ERROR_FULL, "the interpreter can't be started",
+    exec_fail (self, BERTH_AGENT_ERROR_FULL,
+               self->is_command ? "the program can't be started"
+                                : "the interpreter can't be started",
                runner->spawn_errno);
 }
 
@@ -593,7 +669,9 @@ exec_ended_unloaded (BerthAgentExec *self)
   char text[BERTH_TEXT_MAX];
   bool is_signal = WIFSIGNALED (self->status);
 
-  snprintf (text, sizeof text, "the interpreter ended while it was loaded: %s %d",
+  snprintf (text, sizeof text, "the %s: %s %d",
+            self->is_command ? "program ended before it began"
+                             : "interpreter ended while it was loaded",
             is_signal ? "signal" : "status",
             is_signal ? WTERMSIG (self->status) : WEXITSTATUS (self->status));
   exec_fail (self, BERTH_AGENT_ERROR_RESOURCE, text, 0);
@@ -604,7 +682,7 @@ exec_ended_unloaded (BerthAgentExec *self)
 static bool
 exec_has_own_start (const BerthAgentExec *self)
 {
-  return !self->is_session && self->env != NULL
+  return !self->is_session && !self->is_command && self->env != NULL
          && berth_agent_env_needs_fresh (self->env, self->head.env_size);
 }
 
@@ -659,6 +737,9 @@ berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const stru
       = (uint64_t)usage->ru_utime.tv_sec * 1000000u + (uint64_t)usage->ru_utime.tv_usec
         + (uint64_t)usage->ru_stime.tv_sec * 1000000u + (uint64_t)usage->ru_stime.tv_usec;
   exec_has_ended (self);
+  /* of a command nothing is left behind */
+  if (self->is_command && !self->is_ending)
+    exec_terminate (self, 0);
   return true;
 }
 

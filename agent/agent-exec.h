@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one exec that lives at a time: from its request to its EXIT, see berth-protocol.h. */
+/* One exec, of code or of a command, from its request to its EXIT, see berth-protocol.h. */
 #pragma once
 
 #include <sys/resource.h>
@@ -42,13 +42,15 @@ typedef struct
   bool stdin_ended;   /* before it ran */
   bool is_session;    /* its interpreter keeps its state */
   bool is_once;       /* its interpreter goes, but tells the end before */
+  bool is_command;    /* the code is a program and its arguments */
   uint8_t *code;      /* owned, until it runs, or is written to the script */
   uint32_t code_fill;
   char *env; /* owned, until the program runs */
   uint32_t env_fill;
   char *workdir; /* owned, until the program runs; NULL: where its interpreter is */
   BerthAgentScript script;
-  BerthAgentRunner *runner; /* one of standby's */
+  BerthAgentRunner *runner; /* one of standby's, or own */
+  BerthAgentRunner own;     /* of a command */
   BerthAgentInput input;
   BerthAgentOutput outputs[2];
   BerthAgentTimer limit; /* the time limit, or that of loading */

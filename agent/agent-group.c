@@ -19,7 +19,8 @@
 
 typedef struct
 {
-  pid_t pid, parent;
+  pid_t pid, parent, session;
+  pid_t leader; /* of the command that it is of; 0: of none */
   bool ours;
 } Process;
 
@@ -84,6 +85,27 @@ berth_agent_group_enter (const BerthAgentGroup *group)
   return group->fd < 0 || berth_agent_file_write (group->fd, "cgroup.procs", "0");
 }
 
+static void
+replace_leader (BerthAgentGroups *self, pid_t from, pid_t to)
+{
+  for (unsigned i = 0; i < BERTH_COMMANDS_MAX; i++)
+    if (self->leaders[i] == from)
+      {
+        self->leaders[i] = to;
+        return;
+      }
+}
+
+/* Tells a command's processes from those of others, where no cgroup does. */
+void
+berth_agent_group_lead (BerthAgentGroups *self, BerthAgentGroup *group, pid_t leader)
+{
+  if (group->fd >= 0)
+    return;
+  group->leader = leader;
+  replace_leader (self, 0, leader);
+}
+
 /* Moves a process, with all of its threads and without its children. */
 bool
 berth_agent_group_move (const BerthAgentGroup *group, pid_t pid)
@@ -132,7 +154,7 @@ read_processes (Process *out_processes)
       char name[64], text[512];
       const char *after;
       char state;
-      int parent;
+      int parent, session;
 
       if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
         continue;
@@ -140,16 +162,57 @@ read_processes (Process *out_processes)
       if (berth_agent_file_read (dirfd (proc), name, text, sizeof text) <= 0)
         continue;
       after = strrchr (text, ')');
-      if (after == NULL || sscanf (after + 1, " %c %d", &state, &parent) != 2)
+      if (after == NULL || sscanf (after + 1, " %c %d %*d %d", &state, &parent, &session) != 3)
         continue;
       /* a dead child of the agent's own counts until it is reaped, which it is about to be */
       if (state == 'Z' && parent != self)
         continue;
-      out_processes[count++] = (Process){ .pid = atoi (entry->d_name), .parent = parent };
+      out_processes[count++]
+          = (Process){ .pid = atoi (entry->d_name), .parent = parent, .session = session };
     }
   if (proc != NULL)
     closedir (proc);
   return count;
+}
+
+static bool
+is_leader (const BerthAgentGroups *self, pid_t pid)
+{
+  for (unsigned i = 0; pid > 0 && i < BERTH_COMMANDS_MAX; i++)
+    if (self->leaders[i] == pid)
+      return true;
+  return false;
+}
+
+static pid_t
+find_leader (const BerthAgentGroups *self, const Process *processes, size_t count,
+             const Process *process)
+{
+  if (is_leader (self, process->pid))
+    return process->pid;
+  if (is_leader (self, process->session))
+    return process->session;
+  for (size_t i = 0; i < count; i++)
+    if (processes[i].pid == process->parent)
+      return processes[i].leader;
+  return 0;
+}
+
+static void
+find_leaders (const BerthAgentGroups *self, Process *processes, size_t count)
+{
+  bool changed = true;
+
+  while (changed)
+    {
+      changed = false;
+      for (size_t i = 0; i < count; i++)
+        if (processes[i].leader == 0)
+          {
+            processes[i].leader = find_leader (self, processes, count, &processes[i]);
+            changed |= processes[i].leader != 0;
+          }
+    }
 }
 
 static bool
@@ -182,21 +245,22 @@ is_helper (const BerthAgentGroups *self, pid_t pid)
   return self->holder == pid;
 }
 
-/* Signals everything below the agent but what stands apart or is its own; returns how many there
- * were. */
+/* Signals everything below the agent that is of this command (0: of none) but what stands apart or
+ * is its own; returns how many there were. */
 static size_t
-signal_descendants (const BerthAgentGroups *self, int number)
+signal_descendants (const BerthAgentGroups *self, pid_t leader, int number)
 {
   Process processes[PROCESSES_MAX];
   size_t count = read_processes (processes), found = 0;
   bool changed = true;
 
+  find_leaders (self, processes, count);
   while (changed)
     {
       changed = false;
       for (size_t i = 0; i < count; i++)
-        if (!processes[i].ours && !is_apart (self, processes[i].pid)
-            && !is_helper (self, processes[i].pid)
+        if (!processes[i].ours && processes[i].leader == leader
+            && !is_apart (self, processes[i].pid) && !is_helper (self, processes[i].pid)
             && is_ours (self, processes, count, processes[i].parent))
           processes[i].ours = changed = true;
     }
@@ -218,7 +282,7 @@ berth_agent_group_is_empty (BerthAgentGroups *self, const BerthAgentGroup *group
   if (group->number == 0)
     return true;
   if (group->fd < 0)
-    return signal_descendants (self, 0) == 0;
+    return signal_descendants (self, group->leader, 0) == 0;
   return berth_agent_file_number (group->fd, "cgroup.events", "populated ", &populated)
          && populated == 0;
 }
@@ -249,7 +313,7 @@ berth_agent_group_signal (BerthAgentGroups *self, const BerthAgentGroup *group, 
   if (group->number == 0)
     return;
   if (group->fd < 0)
-    signal_descendants (self, number);
+    signal_descendants (self, group->leader, number);
   else if (number != SIGKILL || !berth_agent_file_write (group->fd, "cgroup.kill", "1"))
     signal_members (group, number);
 }
@@ -267,6 +331,8 @@ berth_agent_group_remove (BerthAgentGroups *self, BerthAgentGroup *group)
     return false;
   if (group->fd >= 0)
     close (group->fd);
+  if (group->leader != 0)
+    replace_leader (self, group->leader, 0);
   *group = (BerthAgentGroup){ .fd = -1 };
   return true;
 }
@@ -356,7 +422,8 @@ berth_agent_groups_kill_all (BerthAgentGroups *self)
 {
   memset (self->apart, 0, sizeof self->apart);
   memset (self->helpers, 0, sizeof self->helpers);
+  memset (self->leaders, 0, sizeof self->leaders);
   self->holder = 0;
   if (self->base_fd < 0 || !berth_agent_file_write (self->base_fd, "cgroup.kill", "1"))
-    signal_descendants (self, SIGKILL);
+    signal_descendants (self, 0, SIGKILL);
 }

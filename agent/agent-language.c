@@ -220,21 +220,32 @@ berth_agent_command_make (BerthAgentCommand *self, const BerthAgentConfig *confi
   size_t count = 0;
 
   self->program = found->program;
+  self->argv = self->args;
   snprintf (self->script, sizeof self->script, "%s/%s", config->home, found->script);
   snprintf (self->hook, sizeof self->hook, "%s/javascript.js", config->runners);
-  self->argv[count++] = strrchr (found->program, '/') + 1;
+  self->args[count++] = strrchr (found->program, '/') + 1;
   if (language == BERTH_LANGUAGE_JAVASCRIPT)
     {
-      self->argv[count++] = "-r";
-      self->argv[count++] = self->hook;
+      self->args[count++] = "-r";
+      self->args[count++] = self->hook;
     }
   if (is_program)
     {
       /* bash says what is wrong with the #! line, and ends with 126 or 127 as a shell does */
-      self->argv[count++] = "-c";
-      self->argv[count++] = "exec \"$0\"";
+      self->args[count++] = "-c";
+      self->args[count++] = "exec \"$0\"";
     }
-  self->argv[count++] = self->script;
-  self->argv[count] = NULL;
+  self->args[count++] = self->script;
+  self->args[count] = NULL;
   command_set_env (self, config, language == BERTH_LANGUAGE_PYTHON, env, size);
+}
+
+/* For a program and its arguments as they stand. Both are borrowed. */
+void
+berth_agent_command_make_as_is (BerthAgentCommand *self, const BerthAgentConfig *config,
+                                char **argv, const char *env, size_t size)
+{
+  self->program = NULL;
+  self->argv = argv;
+  command_set_env (self, config, false, env, size);
 }

@@ -12,8 +12,9 @@
 /* A command line and an environment, with the strings that they point into. */
 typedef struct
 {
-  const char *program;
-  char *argv[BERTH_AGENT_ARGS_MAX];
+  const char *program; /* NULL: argv[0] is looked for, as by a shell */
+  char **argv;         /* args, or a command's own, borrowed */
+  char *args[BERTH_AGENT_ARGS_MAX];
   char *envp[BERTH_AGENT_ENV_MAX];
   char script[BERTH_AGENT_PATH_MAX];
   char hook[BERTH_AGENT_PATH_MAX];
@@ -37,3 +38,5 @@ size_t berth_agent_env_bound (const BerthAgentConfig *config, size_t size);
 void
 berth_agent_command_make (BerthAgentCommand *self, const BerthAgentConfig *config,
                           BerthLanguage language, bool is_program, const char *env, size_t size);
+void berth_agent_command_make_as_is (BerthAgentCommand *self, const BerthAgentConfig *config,
+                                     char **argv, const char *env, size_t size);

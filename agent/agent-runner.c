@@ -181,26 +181,19 @@ berth_agent_runner_write_head (BerthAgentRunner *self, size_t size, char kind)
   return getrandom (self->message + 5, BERTH_AGENT_SEED_SIZE, 0) == BERTH_AGENT_SEED_SIZE;
 }
 
-/* Starts an interpreter with this environment of an exec (NULL for a standby). On failure errno
- * says why. */
-bool
-berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
-                          BerthLanguage language, bool is_program, const char *env, size_t size)
+static bool
+runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
+              const BerthAgentCommand *command)
 {
-  BerthAgentCommand command;
   BerthAgentChild child = { .config = config,
-                            .command = &command,
+                            .command = command,
                             .group = &self->group,
-                            .workdir = self->workdir != NULL ? self->workdir : config->home };
+                            .workdir = self->workdir != NULL ? self->workdir : config->home,
+                            .keeps_control = berth_agent_language_has_hook (self->language) };
   int ours[4], saved_errno;
 
-  self->language = language;
   self->spawn_errno = 0;
   self->control = (BerthAgentWatch){ .fd = -1, .ready = control_cb, .data = self };
-  child.keeps_control = berth_agent_language_has_hook (language);
-  berth_agent_command_make (&command, config, language, is_program, env, size);
-  if (self->feed.fd >= 0)
-    snprintf (command.script, sizeof command.script, "%s", self->feed_name);
   if (!berth_agent_group_create (self->groups, &self->group))
     return false;
   if (make_channels (config, ours, child.fds) && runner_fork (self, &child, ours))
@@ -213,6 +206,36 @@ berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config
   berth_agent_group_remove (self->groups, &self->group);
   errno = saved_errno;
   return false;
+}
+
+/* Starts an interpreter with this environment of an exec (NULL for a standby). On failure errno
+ * says why. */
+bool
+berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
+                          BerthLanguage language, bool is_program, const char *env, size_t size)
+{
+  BerthAgentCommand command;
+
+  self->language = language;
+  berth_agent_command_make (&command, config, language, is_program, env, size);
+  if (self->feed.fd >= 0)
+    snprintf (command.script, sizeof command.script, "%s", self->feed_name);
+  return runner_spawn (self, config, &command);
+}
+
+/* Starts a command. On failure errno says why; that its program can't be run is none. */
+bool
+berth_agent_runner_spawn_command (BerthAgentRunner *self, const BerthAgentConfig *config,
+                                  char **argv, const char *env, size_t size)
+{
+  BerthAgentCommand command;
+
+  self->language = BERTH_LANGUAGE_NONE;
+  berth_agent_command_make_as_is (&command, config, argv, env, size);
+  if (!runner_spawn (self, config, &command))
+    return false;
+  berth_agent_group_lead (self->groups, &self->group, self->pid);
+  return true;
 }
 
 /* Makes it run the script that is in its place now: sends fresh random bytes and the whole

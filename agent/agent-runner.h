@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One interpreter process: it stands by until it gets an exec's message, then it is the program;
- * or, in a session, until it tells that the code has ended, and stands by again. */
+ * or, in a session, until it tells that the code has ended, and stands by again. A command's is the
+ * program from the start. */
 #pragma once
 
 #include "agent-child.h"
@@ -80,6 +81,8 @@ berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgen
 bool
 berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
                           BerthLanguage language, bool is_program, const char *env, size_t size);
+bool berth_agent_runner_spawn_command (BerthAgentRunner *self, const BerthAgentConfig *config,
+                                       char **argv, const char *env, size_t size);
 bool berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *config);
 bool berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *config,
                                const char *env, size_t size);

@@ -45,7 +45,7 @@ agent_break (BerthAgent *self, const char *text)
 {
   self->is_talking = self->is_resetting = false;
   berth_agent_timer_disarm (&self->loop, &self->reset_limit);
-  berth_agent_exec_hold (&self->exec);
+  berth_agent_execs_hold (&self->execs);
   berth_agent_transfers_end (&self->transfers);
   berth_agent_decoder_hunt (&self->channel.decoder);
   if (text != NULL)
@@ -96,7 +96,7 @@ agent_answer_hello (BerthAgent *self)
 static void
 agent_check_reset (BerthAgent *self)
 {
-  if (self->is_resetting && self->exec.phase == BERTH_AGENT_EXEC_NONE
+  if (self->is_resetting && berth_agent_execs_is_empty (&self->execs)
       && berth_agent_transfers_is_empty (&self->transfers)
       && berth_agent_leftovers_is_empty (&self->leftovers)
       && berth_agent_sessions_is_empty (&self->sessions))
@@ -124,14 +124,14 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
     }
   if (!(self->hello.flags & BERTH_HELLO_RESET))
     {
-      berth_agent_exec_mute (&self->exec);
+      berth_agent_execs_mute (&self->execs);
       agent_answer_hello (self);
       return;
     }
   self->is_resetting = true;
   berth_agent_channel_pause (&self->channel);
   berth_agent_timer_arm (&self->loop, &self->reset_limit, RESET_LIMIT_US);
-  berth_agent_exec_end (&self->exec);
+  berth_agent_execs_end (&self->execs);
   berth_agent_sessions_kill (&self->sessions);
   berth_agent_leftovers_kill (&self->leftovers);
   berth_agent_leftovers_check (&self->leftovers);
@@ -162,13 +162,6 @@ agent_take_identity (BerthAgent *self, uint32_t request, const uint8_t *payload)
 }
 
 static bool
-agent_has_exec (const BerthAgent *self, uint32_t request)
-{
-  return self->exec.phase != BERTH_AGENT_EXEC_NONE && self->exec.is_heard
-         && self->exec.request == request;
-}
-
-static bool
 agent_take_exec (BerthAgent *self, const BerthFrameHead *frame, const uint8_t *payload)
 {
   BerthExecHead head;
@@ -176,16 +169,38 @@ agent_take_exec (BerthAgent *self, const BerthFrameHead *frame, const uint8_t *p
   if (frame->request == 0)
     return false;
   memcpy (&head, payload, sizeof head);
-  if (!berth_agent_exec_begin (&self->exec, frame->request, &head,
-                               (const char *)payload + sizeof head, frame->length - sizeof head))
-    agent_send_error (self, frame->request, BERTH_AGENT_ERROR_BUSY, "an exec is running");
+  if (!berth_agent_execs_begin (&self->execs, frame->request, &head,
+                                (const char *)payload + sizeof head, frame->length - sizeof head))
+    agent_send_error (self, frame->request, BERTH_AGENT_ERROR_BUSY,
+                      head.flags & BERTH_EXEC_COMMAND ? "as many commands are running as may be"
+                                                      : "an exec is running");
   return true;
+}
+
+static bool
+agent_take_for_exec (BerthAgentExec *exec, const BerthFrameHead *head, const uint8_t *payload)
+{
+  switch (head->type)
+    {
+    case BERTH_FRAME_KILL:
+      berth_agent_exec_kill (exec, berth_le32_read (payload));
+      return true;
+    case BERTH_FRAME_DATA:
+      return berth_agent_exec_take (exec, berth_le32_read (payload), payload + 4, head->length - 4);
+    case BERTH_FRAME_CREDIT:
+      return berth_agent_exec_add_credit (exec, berth_le32_read (payload),
+                                          berth_le32_read (payload + 4));
+    default:
+      return false;
+    }
 }
 
 /* Frames of a conversation; false when one breaks a rule. */
 static bool
 agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload)
 {
+  BerthAgentExec *exec;
+
   switch (head->type)
     {
     case BERTH_FRAME_IDENTITY:
@@ -205,23 +220,9 @@ agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload
     }
   if (berth_agent_transfers_have (&self->transfers, head->request))
     return berth_agent_transfers_take (&self->transfers, head, payload);
+  exec = berth_agent_execs_find (&self->execs, head->request);
   /* what is about a request that has ended crossed its end on the way */
-  if (!agent_has_exec (self, head->request))
-    return true;
-  switch (head->type)
-    {
-    case BERTH_FRAME_KILL:
-      berth_agent_exec_kill (&self->exec, berth_le32_read (payload));
-      return true;
-    case BERTH_FRAME_DATA:
-      return berth_agent_exec_take (&self->exec, berth_le32_read (payload), payload + 4,
-                                    head->length - 4);
-    case BERTH_FRAME_CREDIT:
-      return berth_agent_exec_add_credit (&self->exec, berth_le32_read (payload),
-                                          berth_le32_read (payload + 4));
-    default:
-      return false;
-    }
+  return exec == NULL || agent_take_for_exec (exec, head, payload);
 }
 
 static void
@@ -256,16 +257,18 @@ idle_cb (void *data)
   self->is_transfers_turn = !self->is_transfers_turn;
   if (self->is_transfers_turn)
     berth_agent_transfers_pump (&self->transfers);
-  berth_agent_exec_pump (&self->exec);
+  berth_agent_execs_pump (&self->execs);
   if (!self->is_transfers_turn)
     berth_agent_transfers_pump (&self->transfers);
 }
 
-/* While a session keeps an interpreter, a second one would only take its memory. */
+/* While a session keeps an interpreter, or one runs code, a second one would only take its memory.
+ */
 static void
 agent_begin_standby (BerthAgent *self)
 {
-  if (!berth_agent_sessions_has (&self->sessions, self->config.language))
+  if (!berth_agent_execs_has_code (&self->execs)
+      && !berth_agent_sessions_has (&self->sessions, self->config.language))
     berth_agent_standby_begin (&self->standby, STANDBY_AFTER_US);
 }
 
@@ -283,7 +286,7 @@ exec_changed_cb (void *data, BerthAgentRunner *runner)
 {
   BerthAgent *self = data;
 
-  berth_agent_exec_runner_changed (&self->exec, runner);
+  berth_agent_execs_runner_changed (&self->execs, runner);
 }
 
 static void
@@ -313,14 +316,12 @@ agent_reap (BerthAgent *self)
 
   while ((pid = wait4 (-1, &status, WNOHANG, &usage)) > 0)
     if (!berth_agent_transfers_reaped (&self->transfers, pid, status)
-        && !berth_agent_exec_reaped (&self->exec, pid, status, &usage)
+        && !berth_agent_execs_reaped (&self->execs, pid, status, &usage)
         && !berth_agent_standby_reaped (&self->standby, pid, status)
         && !berth_agent_holder_reaped (&self->holder, pid)
-        && berth_agent_sessions_reaped (&self->sessions, pid)
-        && self->exec.phase == BERTH_AGENT_EXEC_NONE)
+        && berth_agent_sessions_reaped (&self->sessions, pid))
       agent_begin_standby (self);
-  berth_agent_exec_pump (&self->exec);
-  berth_agent_exec_check (&self->exec);
+  berth_agent_execs_pump (&self->execs);
   berth_agent_leftovers_check (&self->leftovers);
   agent_check_reset (self);
 }
@@ -388,7 +389,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
                             &standby_calls);
   berth_agent_sessions_init (&self->sessions, &self->groups);
   berth_agent_leftovers_init (&self->leftovers, &self->loop, &self->groups);
-  berth_agent_exec_init (&self->exec, &world);
+  berth_agent_execs_init (&self->execs, &world);
   berth_agent_transfers_init (&self->transfers, &self->loop, &self->channel, &self->groups,
                               &self->config);
   for (size_t i = 0; i < BERTH_LANGUAGE_COUNT; i++)
@@ -417,7 +418,7 @@ berth_agent_clear (BerthAgent *self)
   struct rusage usage;
   pid_t pid;
 
-  berth_agent_exec_end (&self->exec);
+  berth_agent_execs_end (&self->execs);
   berth_agent_transfers_end (&self->transfers);
   berth_agent_holder_clear (&self->holder);
   berth_agent_groups_kill_all (&self->groups);
@@ -428,8 +429,8 @@ berth_agent_clear (BerthAgent *self)
         berth_agent_groups_kill_all (&self->groups);
       }
     else if (!berth_agent_transfers_reaped (&self->transfers, pid, status))
-      berth_agent_exec_reaped (&self->exec, pid, status, &usage);
-  berth_agent_exec_pump (&self->exec);
+      berth_agent_execs_reaped (&self->execs, pid, status, &usage);
+  berth_agent_execs_pump (&self->execs);
   berth_agent_transfers_clear (&self->transfers);
   berth_agent_standby_clear (&self->standby);
   berth_agent_sessions_clear (&self->sessions);

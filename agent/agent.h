@@ -2,7 +2,7 @@
 /* The agent: answers the host's frames and reaps processes, in one loop. */
 #pragma once
 
-#include "agent-exec.h"
+#include "agent-execs.h"
 #include "agent-identity.h"
 #include "agent-holder.h"
 #include "agent-pressure.h"
@@ -20,7 +20,7 @@ typedef struct
   BerthAgentStandby standby;
   BerthAgentSessions sessions;
   BerthAgentLeftovers leftovers;
-  BerthAgentExec exec;
+  BerthAgentExecs execs;
   BerthAgentTransfers transfers;
   bool is_transfers_turn; /* whose data goes first when the channel is free */
   BerthAgentWatch signals;

@@ -32,6 +32,7 @@
  * newer than the agent's: images are older than berthd from its upgrade until they are built again.
  *   3: BERTH_EXEC_MODULE, BERTH_EXEC_COMMONJS, the folder of an EXEC, an IDENTITY for the clock
  *   4: what an entry of LS takes, BERTH_PUT_HOLES
+ *   5: BERTH_EXEC_COMMAND
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -42,6 +43,13 @@
  * script does at its end is done (threads joined, exit handlers called, objects of its own let go,
  * output written), and not when the interpreter has taken itself apart, which takes longer than all
  * the rest.
+ *
+ * Commands. An EXEC with BERTH_EXEC_COMMAND is no code: CODE carries a program and its arguments,
+ * a NUL behind each, and it is executed as it stands, beside whatever runs, BERTH_COMMANDS_MAX of
+ * them at a time. A name without a slash is looked for in the exec's PATH. One that is not there
+ * ends with 127, one that can't be run with 126, and a line on its stderr that says so. When its
+ * first process has ended, its others are ended. It has nothing to do with the interpreters: one
+ * that ends is nothing to it, and it is nothing to them.
  *
  * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY,
  * in the interpreter that the next EXEC gets: what an emulator translates at the first time, and
@@ -60,12 +68,12 @@
  * before. One without a hostname comes behind it, after a pause, and sets the clock alone: to the
  * guest's programs nothing else has changed.
  *
- * Requests. The host picks ids (> 0, never used twice on a connection). At most one EXEC lives at a
- * time; files, PING and KILL may come beside it. Every request ends with exactly one EXIT, DONE or
- * ERROR, after all of its DATA. A frame for an id that is not alive is ignored by the agent. KILL
- * may come before STARTED; then EXIT with BERTH_EXIT_KILLED does without it. After a KILL or the
- * time limit EXIT comes when no process of the exec is left; after a normal end, processes that it
- * left behind run on, unheard.
+ * Requests. The host picks ids (> 0, never used twice on a connection). At most one EXEC of code
+ * lives at a time; commands, files, PING and KILL may come beside it. Every request ends with
+ * exactly one EXIT, DONE or ERROR, after all of its DATA. A frame for an id that is not alive is
+ * ignored by the agent. KILL may come before STARTED; then EXIT with BERTH_EXIT_KILLED does without
+ * it. After a KILL or the time limit EXIT comes when no process of the exec is left; after a normal
+ * end, processes that code left behind run on, unheard.
  *
  * Credits. DATA on stdin, stdout, stderr and file streams spends credit, counted in payload bytes
  * (the 4 bytes of the stream number not included). The first credit is part of the request, more
@@ -82,7 +90,7 @@
  * then DONE, if it was done before, or ERROR. All of a connection's end with it and leave nothing
  * behind. */
 
-#define BERTH_PROTOCOL_VERSION 4u
+#define BERTH_PROTOCOL_VERSION 5u
 #define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
 #define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
@@ -96,6 +104,12 @@
 
 /* Limits of a request (contract.md, Input); both sides enforce them. */
 #define BERTH_CODE_MAX (1024u * 1024u)
+/* Of a command's arguments, its program with them, and of their bytes, with the NUL behind each:
+ * Linux takes no longer one. */
+#define BERTH_ARGS_MAX 4096u
+#define BERTH_ARGS_BYTES_MAX (128u * 1024u)
+#define BERTH_COMMANDS_MAX 16u /* under way */
+#define BERTH_COMMAND_VERSION 5u
 #define BERTH_ENV_MAX 100u
 #define BERTH_ENV_NAME_MAX 256u
 #define BERTH_ENV_VALUE_MAX 4096u
@@ -145,7 +159,8 @@ typedef enum
   BERTH_STREAM_STDIN = 0,
   BERTH_STREAM_STDOUT = 1,
   BERTH_STREAM_STDERR = 2,
-  BERTH_STREAM_CODE = 3, /* exactly code_size bytes; needs no credit, bounded by BERTH_CODE_MAX */
+  BERTH_STREAM_CODE = 3, /* exactly code_size bytes; needs no credit, bounded by BERTH_CODE_MAX or
+                          * BERTH_ARGS_BYTES_MAX */
   BERTH_STREAM_ENV = 4,  /* exactly env_size bytes of NAME=VALUE NUL ...; needs no credit */
   BERTH_STREAM_FILE = 5, /* a file's bytes; of LS, what BerthLsEntry says for each entry */
 } BerthStream;
@@ -154,7 +169,7 @@ typedef enum
 {
   BERTH_AGENT_ERROR_PROTOCOL = 1, /* a frame broke a rule; request 0 */
   BERTH_AGENT_ERROR_INVALID = 3,  /* the request itself is wrong */
-  BERTH_AGENT_ERROR_BUSY = 4,     /* an exec is running */
+  BERTH_AGENT_ERROR_BUSY = 4,     /* an exec is running, or as many commands as may be */
   BERTH_AGENT_ERROR_LANGUAGE = 5, /* no interpreter for it in this guest */
   BERTH_AGENT_ERROR_RESOURCE = 6, /* the guest could not just now */
   BERTH_AGENT_ERROR_INTERNAL = 7,
@@ -170,6 +185,9 @@ typedef enum
 #define BERTH_EXEC_REHEARSAL 8u /* with BERTH_EXEC_SESSION: see Rehearsals */
 #define BERTH_EXEC_MODULE 16u   /* of JavaScript, no session: an ES module, by its name */
 #define BERTH_EXEC_COMMONJS 32u /* the same: none */
+#define BERTH_EXEC_COMMAND                                                                         \
+  64u                           /* of no language, with BERTH_EXEC_STDIN at the most: see Commands \
+                                 */
 #define BERTH_EXIT_TIMED_OUT 1u /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
 #define BERTH_EXIT_KILLED 4u   /* ended because of KILL */

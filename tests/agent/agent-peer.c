@@ -372,7 +372,9 @@ agent_peer_send_exec (AgentPeer *peer, const AgentExec *exec)
   BerthExecHead head
       = { .language = exec->language,
           /* as the host does: what is no session's is the only one */
-          .flags = exec->flags | (exec->flags & BERTH_EXEC_SESSION ? 0 : BERTH_EXEC_ONCE),
+          .flags
+          = exec->flags
+            | (exec->flags & (BERTH_EXEC_SESSION | BERTH_EXEC_COMMAND) ? 0 : BERTH_EXEC_ONCE),
           .timeout_ms = exec->timeout_ms > 0 ? exec->timeout_ms : 30000,
           .code_size = (guint32)code_size,
           .stdout_credit = credit,
