@@ -170,8 +170,9 @@ add_watchdog (Daemon *self)
 static void
 fail (Daemon *self, const GError *error)
 {
-  complain (STATUS_FAILED, error->message);
-  self->status = STATUS_FAILED;
+  gboolean is_setting = g_error_matches (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
+
+  self->status = complain (is_setting ? STATUS_USAGE : STATUS_FAILED, error->message);
   g_main_loop_quit (self->loop);
 }
 

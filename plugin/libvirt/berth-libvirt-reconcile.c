@@ -280,9 +280,9 @@ berth_libvirt_open (BerthHost *host, GHashTable *templates, GTask *task)
 
   self->templates = g_hash_table_ref (templates);
   berth_libvirt_watch_snapshots (self);
+  /* each start looks again: what is built later is found without a restart */
   if (berth_libvirt_get_images (self, &error) == NULL)
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
-    berth_connection_open_async (self->connection, g_task_get_cancellable (task), linked_cb,
-                                 g_steal_pointer (&owned));
+    g_warning ("no program can run yet: %s", error->message);
+  berth_connection_open_async (self->connection, g_task_get_cancellable (task), linked_cb,
+                               g_steal_pointer (&owned));
 }

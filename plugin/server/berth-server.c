@@ -217,10 +217,11 @@ start_there_cb (gpointer user_data)
  * @callback: (scope async): gets the answer
  * @user_data: for @callback
  *
- * Connects to libvirt, loads templates and images, clears away what an earlier life of the same
- * socket left behind, and serves from then on. Any thread, while one runs the default main context.
+ * Connects to libvirt, loads templates, clears away what an earlier life of the same socket left
+ * behind, and serves from then on; an image is looked for by each program that boots. Any thread,
+ * while one runs the default main context.
  *
- * Fails with %BERTH_ERROR_CONFIG where a setting, an image or a template is not usable or somebody
+ * Fails with %BERTH_ERROR_CONFIG where a setting or every template is not usable or somebody
  * else has the socket, and with %BERTH_ERROR_UNAVAILABLE where libvirt does not answer.
  */
 void

@@ -615,6 +615,16 @@ def test_image(d):
     same(d.berth("image", "build", "--help")[0], 0)
 
 
+def test_a_setting_that_never_works(d):
+    """Its status is the one that systemd does not try again."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [BERTHD, "--foreground", "--socket", os.path.join(folder, "s"), "--config", "/dev/null",
+             "--socket-group", "", "--template-dirs", folder], capture_output=True, text=True,
+            timeout=LIMIT_S, check=False)
+        same((done.returncode, done.stderr), (2, f"berthd: no template (*.xml) in {folder}\n"))
+
+
 def test_metrics(d):
     same(d.berth("run", "-l", "shell", "true")[0], 0)
     status, out, err = d.berth("metrics")

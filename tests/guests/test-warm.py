@@ -333,26 +333,43 @@ def test_tampering_while_no_berthd_runs():
         same(d.run()["stdout"], "ok\n")
 
 
+def read_manifest():
+    with open(os.path.join(IMAGES, "images.json"), encoding="utf-8") as file:
+        manifest = json.load(file)
+    for entry in (manifest["kernel"], manifest["initramfs"], *manifest["layers"].values()):
+        entry["path"] = os.path.join(IMAGES, entry["path"])
+    return manifest
+
+
+def write_manifest(images, manifest):
+    path = os.path.join(images, "images.json")
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(manifest, file)
+    os.rename(path + ".new", path)
+
+
+def test_image_built_after_the_start():
+    with tempfile.TemporaryDirectory(prefix="berth-images-", dir="/var/tmp") as images:
+        os.chmod(images, 0o755)
+        with Daemon("--warm-default", "0", "--snapshot-scope", "none", images=images) as d:
+            told = d.berth("run", "print('ok')")
+            same((told.returncode, told.stdout, told.stderr.count("\n")), (125, "", 1))
+            assert f"build it with 'berth image build --dir {images}'" in told.stderr, told
+            assert "no program can run yet" in d.log(), d.log()
+            write_manifest(images, read_manifest())
+            same(d.run()["start"], "cold")
+
+
 def test_image_built_again():
     with tempfile.TemporaryDirectory(prefix="berth-images-", dir="/var/tmp") as images:
         os.chmod(images, 0o755)
-        with open(os.path.join(IMAGES, "images.json"), encoding="utf-8") as file:
-            manifest = json.load(file)
-        for entry in (manifest["kernel"], manifest["initramfs"], *manifest["layers"].values()):
-            entry["path"] = os.path.join(IMAGES, entry["path"])
-
-        def write():
-            path = os.path.join(images, "images.json")
-            with open(path + ".new", "w", encoding="utf-8") as file:
-                json.dump(manifest, file)
-            os.rename(path + ".new", path)
-
-        write()
+        manifest = read_manifest()
+        write_manifest(images, manifest)
         with Daemon("--warm", "python=1", images=images, own_snapshots=True) as d:
             d.wait_warm()
             first, before = d.warm()[0]["id"], os.listdir(d.snapshots)
             manifest["initramfs"]["sha256"] = "0" * 64
-            write()
+            write_manifest(images, manifest)
             until(lambda: os.listdir(d.snapshots) and os.listdir(d.snapshots) != before
                   and d.template()["snapshot"] == "valid", "a snapshot of the new image")
             until(lambda: first not in [vm["id"] for vm in d.json("list")], "the old warm VM's end")
