@@ -96,6 +96,19 @@ add_http_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
   add_entries (all, takes, BERTH_TAKES_HTTP, http);
 }
 
+static void
+add_keep_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
+{
+  const GOptionEntry keep[] = {
+    { "keep", 0, 0, G_OPTION_ARG_NONE, &self->keep,
+      "Sandboxes that the client makes outlive it: they end by idle time, or when they are told to",
+      NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  add_entries (all, takes, BERTH_TAKES_KEEP, keep);
+}
+
 /**
  * berth_option_values_make_entries:
  * @self: where the values go
@@ -163,6 +176,7 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   add_entries (all, help->takes, BERTH_TAKES_FILES, files);
   add_image_entries (all, help->takes, self);
   add_http_entries (all, help->takes, self);
+  add_keep_entries (all, help->takes, self);
   if ((help->takes & quiet_takes) != 0)
     add_entries (all, help->takes, 0, quiet);
   add_entries (all, help->takes, BERTH_TAKES_ROUNDS, rounds);

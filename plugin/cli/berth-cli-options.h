@@ -30,6 +30,7 @@ G_BEGIN_DECLS
  * @mirror: (nullable): --mirror
  * @refresh: --refresh
  * @http: --http
+ * @keep: --keep
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -56,6 +57,7 @@ typedef struct
   char *mirror;
   gboolean refresh;
   gboolean http;
+  gboolean keep;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -69,6 +71,7 @@ typedef enum
   BERTH_TAKES_ROUNDS = 1 << 5, /* how often what is shown is shown anew */
   BERTH_TAKES_IMAGE = 1 << 6,  /* what an image is built of, and where */
   BERTH_TAKES_HTTP = 1 << 7,   /* who asks comes by HTTP */
+  BERTH_TAKES_KEEP = 1 << 8,   /* whether what was made outlives its maker */
 } BerthTakes;
 
 /**

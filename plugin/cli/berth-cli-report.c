@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "plugin/base/berth-printable.h"
-#include "plugin/cli/berth-cli-json.h"
+#include "plugin/base/berth-json.h"
 #include "pool/berth-error.h"
 
 /**

@@ -19,6 +19,8 @@ static const BerthVerb verbs[] = {
   { "template", "what VMs are made of: list, show, validate, snapshot, remove",
     &berth_template_help, berth_verb_template },
   { "image", "what VMs boot from: build, prune", &berth_image_help, berth_verb_image },
+  { "mcp", "a server of the Model Context Protocol, for AI agents", &berth_mcp_help,
+    berth_verb_mcp },
   { "metrics", "the status as numbers, for Prometheus", &berth_metrics_help, berth_verb_metrics },
   { "doctor", "what berth needs of this host, and whether it is there", &berth_doctor_help,
     berth_verb_doctor },

@@ -4,7 +4,7 @@
 
 #include "plugin/base/berth-printable.h"
 #include "plugin/cli/berth-cli-client.h"
-#include "plugin/cli/berth-cli-json.h"
+#include "plugin/base/berth-json.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-copy-tree.h"

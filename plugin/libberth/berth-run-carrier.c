@@ -132,7 +132,10 @@ keeper_take_bytes (Keeper *self, guint64 size)
   guint8 chunk[65536];
 
   if (self->bytes != NULL && !keeper_take_room (self, size))
-    g_clear_pointer (&self->bytes, g_byte_array_unref);
+    {
+      self->left += self->bytes->len; /* for files behind it */
+      g_clear_pointer (&self->bytes, g_byte_array_unref);
+    }
   while (size > 0)
     {
       gssize got = recv (self->fd, chunk, MIN (sizeof chunk, size), 0);
@@ -290,10 +293,11 @@ add_uploads (BerthRunCarrier *self, GPtrArray *uploads, GVariantDict *options, G
 }
 
 static gboolean
-add_downloads (BerthRunCarrier *self, GPtrArray *paths, GVariantDict *options, GUnixFDList *fds,
-               GError **error)
+add_downloads (BerthRunCarrier *self, BerthProgram *program, GVariantDict *options,
+               GUnixFDList *fds, GError **error)
 {
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aay"));
+  GPtrArray *paths = berth_program_get_downloads (program);
   int fd = paths->len > 0 ? open_stream ("downloads_to", options, fds, error) : -1;
   Keeper *keeper;
 
@@ -312,7 +316,7 @@ add_downloads (BerthRunCarrier *self, GPtrArray *paths, GVariantDict *options, G
     }
   g_variant_dict_insert_value (options, "downloads", g_variant_builder_end (&builder));
   keeper->folders = g_ptr_array_new_with_free_func (g_free);
-  keeper->left = BERTH_FILE_SIZE_MAX_DEFAULT;
+  keeper->left = berth_program_get_download_max (program);
   keeper->contents
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_bytes_unref);
   return TRUE;
@@ -325,7 +329,7 @@ berth_run_carrier_new (BerthProgram *program, GVariantDict *options, GUnixFDList
   BerthRunCarrier *self = g_new0 (BerthRunCarrier, 1);
 
   if (add_uploads (self, berth_program_get_uploads (program), options, fds, error)
-      && add_downloads (self, berth_program_get_downloads (program), options, fds, error))
+      && add_downloads (self, program, options, fds, error))
     return self;
   berth_run_carrier_free (self);
   return NULL;

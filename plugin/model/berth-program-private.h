@@ -22,6 +22,8 @@ void berth_upload_free (BerthUpload *self);
 GPtrArray *berth_program_get_uploads (BerthProgram *self);
 /* (transfer none) (element-type filename) */
 GPtrArray *berth_program_get_downloads (BerthProgram *self);
+/* bytes */
+guint64 berth_program_get_download_max (BerthProgram *self);
 gboolean berth_program_has_files (BerthProgram *self);
 
 gboolean

@@ -42,6 +42,7 @@ struct _BerthProgram
   char *suffix;
   GPtrArray *uploads;   /* BerthUpload */
   GPtrArray *downloads; /* char */
+  guint64 download_max; /* bytes, of all of them */
   int fds[N_STREAMS];   /* the program's ends, -1 for none */
   gboolean was_run;     /* with streams, which are gone now */
 };
@@ -221,6 +222,7 @@ berth_program_init (BerthProgram *self)
 {
   self->uploads = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_upload_free);
   self->downloads = g_ptr_array_new_with_free_func (g_free);
+  self->download_max = BERTH_FILE_SIZE_MAX_DEFAULT;
   for (int i = 0; i < N_STREAMS; i++)
     self->fds[i] = -1;
 }
@@ -352,7 +354,8 @@ berth_program_add_upload (BerthProgram *self, const char *path, GBytes *content,
  * with all that is in it
  *
  * What comes back after the program's end, whatever its status was, and also when its time ran out:
- * [method@Result.get_download] gives it. 64 at most, and 500 MiB in all, which are in memory then.
+ * [method@Result.get_download] gives it. 64 at most, and 500 MiB in all
+ * ([method@Program.set_download_max]), which are in memory then.
  */
 void
 berth_program_add_download (BerthProgram *self, const char *path)
@@ -361,6 +364,30 @@ berth_program_add_download (BerthProgram *self, const char *path)
   g_return_if_fail (path != NULL);
 
   g_ptr_array_add (self->downloads, g_strdup (path));
+}
+
+/**
+ * berth_program_set_download_max:
+ * @self: a program
+ * @max_bytes: what comes back of all files together at most, their names included; 500 MiB unless
+ * it is set
+ *
+ * For who has less memory for [method@Program.add_download]. A file that does not fit is left out,
+ * and [method@Result.get_download] fails for it with %BERTH_ERROR_INVALID; smaller ones behind it
+ * come.
+ */
+void
+berth_program_set_download_max (BerthProgram *self, guint64 max_bytes)
+{
+  g_return_if_fail (BERTH_IS_PROGRAM (self));
+
+  self->download_max = max_bytes;
+}
+
+guint64
+berth_program_get_download_max (BerthProgram *self)
+{
+  return self->download_max;
 }
 
 GPtrArray *

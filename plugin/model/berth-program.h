@@ -24,6 +24,7 @@ BERTH_AVAILABLE void berth_program_set_workdir (BerthProgram *self, const char *
 BERTH_AVAILABLE void
 berth_program_add_upload (BerthProgram *self, const char *path, GBytes *content, guint mode);
 BERTH_AVAILABLE void berth_program_add_download (BerthProgram *self, const char *path);
+BERTH_AVAILABLE void berth_program_set_download_max (BerthProgram *self, guint64 max_bytes);
 
 BERTH_AVAILABLE GOutputStream *berth_program_open_stdin (BerthProgram *self, GError **error);
 BERTH_AVAILABLE GInputStream *berth_program_open_stdout (BerthProgram *self, GError **error);

@@ -81,6 +81,28 @@ assert_download (BerthResult *result, const char *path, GBytes *wanted)
   g_assert_true (g_bytes_equal (content, wanted));
 }
 
+/* A file that does not fit takes no room from those behind it. */
+static void
+test_run_download_max (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (BerthProgram) program = berth_program_new ("true");
+  g_autoptr (GBytes) small = random_bytes (MIB / 2);
+  g_autoptr (GBytes) big = random_bytes (3 * MIB + 17);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
+
+  berth_program_add_upload (program, "big", big, 0);
+  berth_program_add_upload (program, "small", small, 0);
+  berth_program_add_download (program, "big");
+  berth_program_add_download (program, "small");
+  berth_program_set_download_max (program, 3 * MIB);
+  result = run_program (fixture, program, &error);
+  g_assert_no_error (error);
+  assert_download (result, "small", small);
+  g_assert_null (berth_result_get_download (result, "big", &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+}
+
 /* Before and after, whatever the program's status; one program's files go with each of its runs. */
 static void
 test_run_with_files (Fixture *fixture, gconstpointer data)
@@ -379,6 +401,7 @@ main (int argc, char **argv)
   ADD ("target-fails", test_target_fails);
   ADD ("something-else-arrives", test_something_else_arrives);
   ADD ("run-with-files", test_run_with_files);
+  ADD ("run-download-max", test_run_download_max);
   ADD ("run-refuses-files", test_run_refuses_files);
   return g_test_run ();
 }

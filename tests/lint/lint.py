@@ -236,6 +236,7 @@ ROOMS = {
     # clients: a program that asks berthd pays for nothing that berthd is made of
     "plugin/cli/": (("pool/",) + BOTTOM + PROTOCOL, ("libvirt", "libxml")),
     "plugin/libberth/": (("pool/",) + BOTTOM, VIRTUAL),
+    "plugin/mcp/": (("plugin/libberth/", "pool/") + BOTTOM, VIRTUAL),
     # a berthd in somebody else's program
     "plugin/server/": (("plugin/libberth/", "plugin/daemon/", "plugin/manager/", "plugin/host/", "pool/")
                        + BOTTOM, VIRTUAL),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* GVariants as JSON: dictionaries in their own order, an empty maybe as null, times with three
  * digits (json-glib prints seventeen: 0.1 as 0.10000000000000001). */
-#include "plugin/cli/berth-cli-json.h"
+#include "plugin/base/berth-json.h"
 
 #include <math.h>
 #include <string.h>
