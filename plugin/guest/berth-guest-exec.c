@@ -15,6 +15,8 @@
 /* What a stream may have under way. Large enough to keep a pipe of 64 KiB busy over the round trip
  * of a slow guest, small enough that a hundred execs with stuck readers hold 50 MB at most. */
 #define STREAM_CREDIT (256u * 1024u)
+/* The same of a command: a session has many at a time. */
+#define COMMAND_CREDIT (64u * 1024u)
 /* The guest ends the program at its limit, kills it BERTH_KILL_GRACE_MS later, and tells. A guest
  * that has said nothing this long after that is not going to. */
 #define BACKSTOP_MS (10u * 1000u)
@@ -30,6 +32,7 @@ struct _BerthGuestExec
   BerthGuestExecDoneFunc func;
   gpointer user_data;
   BerthOutput *outputs[2]; /* stdout, stderr */
+  gsize window;            /* the most that a stream may have under way */
   gsize credit[2];         /* what the guest may still send */
   gsize owed[2];           /* drained, not yet given back */
   gsize stdin_credit;
@@ -74,7 +77,7 @@ exec_send_numbers (BerthGuestExec *self, guint32 type, guint32 first, guint32 se
 static void
 exec_maybe_send_credit (BerthGuestExec *self, guint which)
 {
-  if (self->owed[which] < STREAM_CREDIT / 2 || self->has_end
+  if (self->owed[which] < self->window / 2 || self->has_end
       || berth_frame_channel_is_full (self->channel))
     return;
   exec_send_numbers (self, BERTH_FRAME_CREDIT, BERTH_STREAM_STDOUT + which,
@@ -126,6 +129,8 @@ exec_get_flags (const BerthExec *exec, BerthLanguage language)
 {
   guint32 flags = exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0;
 
+  if (exec->is_command)
+    return flags | BERTH_EXEC_COMMAND;
   if (exec->keeps_state)
     return flags | BERTH_EXEC_SESSION | (exec->is_rehearsal ? BERTH_EXEC_REHEARSAL : 0);
   if (!exec->is_script)
@@ -142,6 +147,8 @@ berth_guest_exec_get_version (const BerthExec *exec, BerthLanguage language)
 {
   const guint32 kinds = BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS;
 
+  if (exec->is_command)
+    return BERTH_COMMAND_VERSION;
   if (exec->workdir != NULL || exec_get_flags (exec, language) & kinds)
     return 3;
   return BERTH_PROTOCOL_OLDEST;
@@ -155,12 +162,12 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
   const char *workdir = self->exec->workdir;
   g_autoptr (GByteArray) env = g_byte_array_new ();
   BerthExecHead head = {
-    .language = language,
+    .language = self->exec->is_command ? BERTH_LANGUAGE_NONE : language,
     .flags = exec_get_flags (self->exec, language),
     .timeout_ms = self->exec->timeout_ms,
     .code_size = (guint32)code_size,
-    .stdout_credit = STREAM_CREDIT,
-    .stderr_credit = STREAM_CREDIT,
+    .stdout_credit = (guint32)self->window,
+    .stderr_credit = (guint32)self->window,
   };
 
   for (char **entry = self->exec->env; entry != NULL && *entry != NULL; entry++)
@@ -189,9 +196,10 @@ berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *ex
   self->exec = exec;
   self->func = func;
   self->user_data = user_data;
+  self->window = exec->is_command ? COMMAND_CREDIT : STREAM_CREDIT;
   for (guint i = 0; i < 2; i++)
     {
-      self->credit[i] = STREAM_CREDIT;
+      self->credit[i] = self->window;
       self->outputs[i] = fds[i] >= 0 ? berth_output_new_for_fd (fds[i], drained[i], self)
                                      : berth_output_new_for_capture (max[i], drained[i], self);
     }

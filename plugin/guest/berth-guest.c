@@ -31,14 +31,23 @@ typedef struct
   GBytes *random;         /* (nullable): the proof, while its clock is asked for again */
 } Pending;
 
+/* A program that has not ended */
+typedef struct
+{
+  BerthGuest *guest; /* borrowed */
+  BerthGuestExec *exec;
+  GTask *task; /* owned */
+  guint32 request;
+  gboolean is_command;
+  gulong cancelled_id;
+} Running;
+
 struct _BerthGuest
 {
   GObject parent;
   BerthFrameChannel *channel; /* NULL once closed */
   GPtrArray *pending;         /* Pending (owned) */
-  BerthGuestExec *exec;       /* the one that runs */
-  GTask *exec_task;
-  gulong exec_cancelled_id;
+  GPtrArray *running;         /* Running (borrowed: each goes with its end) */
   BerthGuestTransfers *files; /* NULL once closed */
   guint32 last_request;
   guint unasked;
@@ -108,8 +117,8 @@ agent_fail_calls (BerthGuest *self, const GError *error)
   g_autoptr (GPtrArray) pending = self->pending;
 
   self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
-  if (self->exec != NULL)
-    berth_guest_exec_fail (self->exec, error);
+  while (self->running->len > 0)
+    berth_guest_exec_fail (((Running *)self->running->pdata[0])->exec, error);
   if (self->files != NULL)
     berth_guest_transfers_fail (self->files, error);
   for (guint i = 0; i < pending->len; i++)
@@ -158,6 +167,7 @@ static void
 berth_guest_finalize (GObject *object)
 {
   g_ptr_array_unref (BERTH_GUEST (object)->pending);
+  g_ptr_array_unref (BERTH_GUEST (object)->running);
   G_OBJECT_CLASS (berth_guest_parent_class)->finalize (object);
 }
 
@@ -172,6 +182,7 @@ static void
 berth_guest_init (BerthGuest *self)
 {
   self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
+  self->running = g_ptr_array_new ();
 }
 
 /* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */
@@ -332,20 +343,32 @@ agent_take_unasked (BerthGuest *self, const BerthFrame *frame, GError **error)
   return TRUE;
 }
 
+static Running *
+agent_find_running (BerthGuest *self, guint32 request)
+{
+  for (guint i = 0; i < self->running->len; i++)
+    {
+      Running *running = self->running->pdata[i];
+
+      if (running->request == request)
+        return running;
+    }
+  return NULL;
+}
+
 static void
 frame_cb (const BerthFrame *frame, gpointer user_data)
 {
   g_autoptr (BerthGuest) self = g_object_ref (user_data);
   g_autoptr (GError) error = NULL;
   Pending *pending = agent_find_pending (self, frame->type, frame->request);
+  Running *running = agent_find_running (self, frame->request);
   gboolean ok = TRUE;
 
   if (frame->type == BERTH_FRAME_HELLO_REPLY)
     ok = agent_take_hello (self, frame, &error);
-  if (ok && self->exec_task != NULL
-      && frame->request == GPOINTER_TO_UINT (g_task_get_task_data (self->exec_task))
-      && self->exec != NULL)
-    ok = berth_guest_exec_take (self->exec, frame, &error);
+  if (ok && running != NULL)
+    ok = berth_guest_exec_take (running->exec, frame, &error);
   else if (ok && self->files != NULL
            && berth_guest_transfers_take (self->files, frame, &ok, &error))
     ;
@@ -362,8 +385,8 @@ room_cb (gpointer user_data)
 {
   g_autoptr (BerthGuest) self = g_object_ref (user_data);
 
-  if (self->exec != NULL)
-    berth_guest_exec_go_on (self->exec);
+  for (guint i = 0; i < self->running->len; i++)
+    berth_guest_exec_go_on (((Running *)self->running->pdata[i])->exec);
   if (self->files != NULL)
     berth_guest_transfers_go_on (self->files);
 }
@@ -545,13 +568,13 @@ berth_guest_identify_finish (BerthGuest *self, GAsyncResult *result, guint8 *out
 static void
 exec_done_cb (BerthGuestExec *exec, BerthResult *result, GError *error, gpointer user_data)
 {
-  BerthGuest *self = user_data;
-  g_autoptr (GTask) task = g_steal_pointer (&self->exec_task);
+  Running *running = user_data;
+  g_autoptr (GTask) task = running->task;
 
-  if (self->exec_cancelled_id != 0)
-    g_signal_handler_disconnect (g_task_get_cancellable (task), self->exec_cancelled_id);
-  self->exec_cancelled_id = 0;
-  self->exec = NULL;
+  if (running->cancelled_id != 0)
+    g_signal_handler_disconnect (g_task_get_cancellable (task), running->cancelled_id);
+  g_ptr_array_remove (running->guest->running, running);
+  g_free (running);
   berth_guest_exec_free (exec);
   if (error != NULL)
     g_task_return_error (task, error);
@@ -564,9 +587,11 @@ exec_cancelled_idle (gpointer user_data)
 {
   GTask *task = user_data;
   BerthGuest *self = g_task_get_source_object (task);
+  guint32 request = GPOINTER_TO_UINT (g_task_get_task_data (task));
+  Running *running = agent_find_running (self, request);
 
-  if (self->exec_task == task)
-    berth_guest_exec_kill (self->exec);
+  if (running != NULL)
+    berth_guest_exec_kill (running->exec);
   return G_SOURCE_REMOVE;
 }
 
@@ -577,6 +602,42 @@ exec_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 
   g_source_set_callback (source, exec_cancelled_idle, g_object_ref (user_data), g_object_unref);
   g_source_attach (source, g_task_get_context (user_data));
+}
+
+/* Whether there is a place for one more; else why not. */
+static gboolean
+agent_check_place (BerthGuest *self, gboolean is_command, GError **error)
+{
+  guint most = is_command ? BERTH_COMMANDS_MAX : 1;
+  guint count = 0;
+
+  for (guint i = 0; i < self->running->len; i++)
+    count += ((Running *)self->running->pdata[i])->is_command == is_command;
+  if (self->channel == NULL)
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_GONE, "the VM is gone");
+  else if (count >= most)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL, "the guest is running %s already",
+                 is_command ? "as many commands as it may" : "code");
+  return self->channel != NULL && count < most;
+}
+
+static void
+agent_begin (BerthGuest *self, GTask *task, BerthExec *exec, BerthLanguage language)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  Running *running = g_new0 (Running, 1);
+
+  running->guest = self;
+  running->task = g_object_ref (task);
+  running->request = ++self->last_request;
+  running->is_command = exec->is_command;
+  g_task_set_task_data (task, GUINT_TO_POINTER (running->request), NULL);
+  running->exec = berth_guest_exec_new (self->channel, running->request, exec, language,
+                                        exec_done_cb, running);
+  g_ptr_array_add (self->running, running);
+  if (cancellable != NULL)
+    running->cancelled_id
+        = g_signal_connect (cancellable, "cancelled", G_CALLBACK (exec_cancelled_cb), task);
 }
 
 void
@@ -591,27 +652,17 @@ berth_guest_exec_async (BerthGuest *self, BerthExec *exec, BerthLanguage languag
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
   if (g_task_return_error_if_cancelled (task))
     return;
-  if (self->channel == NULL || self->exec != NULL)
-    {
-      g_task_return_new_error (
-          task, BERTH_ERROR, self->exec != NULL ? BERTH_ERROR_INTERNAL : BERTH_ERROR_GONE,
-          self->exec != NULL ? "the guest is running code already" : "the VM is gone");
-      return;
-    }
-  if (!agent_check_version (self->version, berth_guest_exec_get_version (owned, language), &error))
+  if (!agent_check_place (self, owned->is_command, &error)
+      || !agent_check_version (self->version, berth_guest_exec_get_version (owned, language),
+                               &error))
     {
       g_task_return_error (task, error);
       return;
     }
-  g_task_set_task_data (task, GUINT_TO_POINTER (++self->last_request), NULL);
-  /* the loaded interpreter is this program's; the agent tells of the next one */
-  self->ready_us = 0;
-  self->exec_task = g_object_ref (task);
-  self->exec = berth_guest_exec_new (self->channel, self->last_request, g_steal_pointer (&owned),
-                                     language, exec_done_cb, self);
-  if (cancellable != NULL)
-    self->exec_cancelled_id
-        = g_signal_connect (cancellable, "cancelled", G_CALLBACK (exec_cancelled_cb), task);
+  /* the loaded interpreter is this code's; the agent tells of the next one */
+  if (!owned->is_command)
+    self->ready_us = 0;
+  agent_begin (self, task, g_steal_pointer (&owned), language);
 }
 
 BerthResult *

@@ -52,10 +52,10 @@ void berth_guest_identify_async (BerthGuest *self, const char *hostname, gboolea
 gboolean berth_guest_identify_finish (BerthGuest *self, GAsyncResult *result, guint8 *out_random,
                                       GError **error);
 
-/* Runs one program; takes over @exec, which has passed berth_exec_check(). One at a time.
- * Cancelling ends the program (SIGTERM, SIGKILL 2 s later) and completes with G_IO_ERROR_CANCELLED
- * when it has ended. The result's exec part is filled in; what the guest does not know is left to
- * the caller. */
+/* Runs one program; takes over @exec, which has passed berth_exec_check(). Code: one at a time;
+ * commands: beside it, BERTH_COMMANDS_MAX at a time. Cancelling ends the program (SIGTERM, SIGKILL
+ * 2 s later) and completes with G_IO_ERROR_CANCELLED when it has ended. The result's exec part is
+ * filled in; what the guest does not know is left to the caller. */
 void berth_guest_exec_async (BerthGuest *self, BerthExec *exec, BerthLanguage language,
                              GCancellable *cancellable, GAsyncReadyCallback callback,
                              gpointer user_data);

@@ -350,7 +350,7 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
 
   g_task_set_source_tag (task, berth_manager_exec_async);
   g_task_set_check_cancellable (task, FALSE);
-  owned->keeps_state = !owned->is_script;
+  owned->keeps_state = !owned->is_script && !owned->is_command;
   if (sandbox == NULL || !berth_exec_check (owned, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else

@@ -39,8 +39,9 @@ berth_manager_create_sandbox_async (BerthManager *self, const BerthSandboxOption
 BERTH_AVAILABLE char *
 berth_manager_create_sandbox_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
-/* Runs code in a sandbox; takes over @exec. Execs of one sandbox run one at a time in the order
- * asked. @uid must own it (0 may do all). Cancelling ends the program. */
+/* Runs code or a command in a sandbox; takes over @exec. Code of one sandbox runs one at a time in
+ * the order asked; commands run beside it. @uid must own it (0 may do all). Cancelling ends the
+ * program. */
 BERTH_AVAILABLE void berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid,
                                                BerthExec *exec, GCancellable *cancellable,
                                                GAsyncReadyCallback callback, gpointer user_data);

@@ -2,6 +2,7 @@
 /* A sandbox: a claimed VM with an owner, and the execs that wait for their turn in it. */
 #include "plugin/manager/berth-sandbox.h"
 
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
 struct _BerthSandbox
@@ -13,15 +14,23 @@ struct _BerthSandbox
   gint64 idle_us; /* 0: nobody minds */
   guint idle_id;
   guint exec_count;
-  GQueue waiting; /* GTask (owned), their data a box with the BerthExec */
-  gboolean is_busy;
-  guint files; /* transfers under way */
+  GQueue waiting;   /* GTask (owned), of code, their data a Box */
+  gboolean is_busy; /* with code */
+  guint commands;   /* that run beside it */
+  guint files;      /* transfers under way */
   BerthOrigin origin;
   char *close_reason; /* NULL while it is open */
   GCancellable *closed;
   BerthSandboxIdleFunc idle_func;
   gpointer idle_data;
 };
+
+/* Of a call: the exec leaves it when the host takes it over. */
+typedef struct
+{
+  BerthExec *exec;
+  gboolean is_command;
+} Box;
 
 G_DEFINE_FINAL_TYPE (BerthSandbox, berth_sandbox, G_TYPE_OBJECT)
 
@@ -68,7 +77,8 @@ static void
 sandbox_watch_idle (BerthSandbox *self)
 {
   g_clear_handle_id (&self->idle_id, g_source_remove);
-  if (self->idle_us > 0 && !self->is_busy && self->files == 0 && self->close_reason == NULL)
+  if (self->idle_us > 0 && !self->is_busy && self->commands == 0 && self->files == 0
+      && self->close_reason == NULL)
     self->idle_id = berth_host_add_timer (self->host, self->idle_us, idle_cb, self);
 }
 
@@ -171,11 +181,15 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   BerthSandbox *self = g_task_get_source_object (task);
+  const Box *box = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthResult) result
       = berth_host_exec_finish (BERTH_HOST (source), async_result, &error);
 
-  self->is_busy = FALSE;
+  if (box->is_command)
+    self->commands--;
+  else
+    self->is_busy = FALSE;
   if (result != NULL)
     {
       if (self->exec_count++ == 0)
@@ -200,12 +214,15 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 static void
 sandbox_begin (BerthSandbox *self, GTask *task)
 {
-  BerthExec **box = g_task_get_task_data (task);
+  Box *box = g_task_get_task_data (task);
 
-  self->is_busy = TRUE;
+  if (box->is_command)
+    self->commands++;
+  else
+    self->is_busy = TRUE;
   g_clear_handle_id (&self->idle_id, g_source_remove);
-  berth_host_exec_async (self->host, self->vm, g_steal_pointer (box), g_task_get_cancellable (task),
-                         exec_cb, g_object_ref (task));
+  berth_host_exec_async (self->host, self->vm, g_steal_pointer (&box->exec),
+                         g_task_get_cancellable (task), exec_cb, g_object_ref (task));
 }
 
 /* Gives the VM to the first that waits. A caller who has cancelled meanwhile never gets it. */
@@ -221,13 +238,25 @@ sandbox_next (BerthSandbox *self)
     }
 }
 
-/* The exec leaves its box when the host takes it over. */
+/* Nobody waits for a place among commands: who asks for one more is to know that others run. */
 static void
-exec_box_free (gpointer data)
+sandbox_begin_command (BerthSandbox *self, GTask *task)
 {
-  BerthExec **box = data;
+  if (self->commands >= BERTH_LIMIT_COMMANDS)
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY,
+                             "sandbox %s runs %u commands, and more it may not at once: ask again "
+                             "when one of them has ended",
+                             berth_sandbox_get_id (self), self->commands);
+  else if (!g_task_return_error_if_cancelled (task))
+    sandbox_begin (self, task);
+}
 
-  berth_exec_free (*box);
+static void
+box_free (gpointer data)
+{
+  Box *box = data;
+
+  berth_exec_free (box->exec);
   g_free (box);
 }
 
@@ -236,16 +265,22 @@ berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *can
                           GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  BerthExec **box;
+  Box *box;
 
   g_task_set_source_tag (task, berth_sandbox_exec_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
-  box = g_new (BerthExec *, 1);
-  *box = exec;
-  g_task_set_task_data (task, box, exec_box_free);
+  box = g_new (Box, 1);
+  box->exec = exec;
+  box->is_command = exec->is_command;
+  g_task_set_task_data (task, box, box_free);
   if (self->close_reason != NULL)
     {
       return_gone (self, task);
+      return;
+    }
+  if (box->is_command)
+    {
+      sandbox_begin_command (self, task);
       return;
     }
   g_queue_push_tail (&self->waiting, g_object_ref (task));

@@ -32,7 +32,8 @@ GCancellable *berth_sandbox_get_closed (BerthSandbox *self);
 /* (transfer full): what a caller is told of a closed one */
 GError *berth_sandbox_new_gone_error (BerthSandbox *self);
 
-/* Takes over @exec. One runs at a time, in the order asked. */
+/* Takes over @exec. Code: one at a time, in the order asked. A command runs at once, beside what
+ * runs; with BERTH_LIMIT_COMMANDS of them it fails with BERTH_ERROR_NO_CAPACITY. */
 void berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *cancellable,
                                GAsyncReadyCallback callback, gpointer user_data);
 BerthResult *berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error);

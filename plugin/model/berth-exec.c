@@ -10,6 +10,8 @@
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
+G_STATIC_ASSERT (BERTH_LIMIT_COMMANDS == BERTH_COMMANDS_MAX);
+
 #define SUFFIX_MAX 16u
 #define WHITE_SPACE " \t\n\v\f\r"
 
@@ -35,6 +37,22 @@ berth_exec_new (GBytes *code)
   self->downloads_fd = -1;
   self->file_size_max = BERTH_FILE_SIZE_MAX_DEFAULT;
   return self;
+}
+
+/**
+ * berth_exec_pack_command:
+ * @argv: (array zero-terminated=1): a program and its arguments
+ *
+ * Returns: (transfer full): what #BerthExec has as its code where it is a command
+ */
+GBytes *
+berth_exec_pack_command (const char *const *argv)
+{
+  GByteArray *block = g_byte_array_new ();
+
+  for (guint i = 0; argv[i] != NULL; i++)
+    g_byte_array_append (block, (const guint8 *)argv[i], (guint)strlen (argv[i]) + 1);
+  return g_byte_array_free_to_bytes (block);
 }
 
 static void
@@ -117,6 +135,34 @@ check_code (GBytes *code, GError **error)
       return FALSE;
     }
   return TRUE;
+}
+
+static gboolean
+check_command (const BerthExec *self, GError **error)
+{
+  gsize size;
+  gsize count = 0;
+  const char *block = g_bytes_get_data (self->code, &size);
+
+  for (gsize i = 0; i < size; i++)
+    count += block[i] == '\0';
+  if (size == 0 || block[0] == '\0')
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                         "command: it names no program: there is nothing to run");
+  else if (block[size - 1] != '\0')
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                         "command: its last argument has no NUL behind it");
+  else if (size > BERTH_ARGS_BYTES_MAX || count > BERTH_ARGS_MAX)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                 "command: %" G_GSIZE_FORMAT " arguments of %" G_GSIZE_FORMAT
+                 " bytes, at most %u of %u bytes are allowed: give it a file or standard input",
+                 count, size, BERTH_ARGS_MAX, BERTH_ARGS_BYTES_MAX);
+  else if (self->language != NULL || self->suffix != NULL || self->is_script)
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                         "command: it is no code: leave out its language, suffix and script");
+  else
+    return TRUE;
+  return FALSE;
 }
 
 static gboolean
@@ -251,7 +297,7 @@ check_downloads (const BerthExec *self, GError **error)
 
 /**
  * berth_exec_check:
- * @self: an exec; loses a leading U+FEFF of its code
+ * @self: an exec; loses a leading U+FEFF of its code, where that is none of a command
  *
  * Finds a caller's mistake before any VM is touched.
  *
@@ -260,14 +306,16 @@ check_downloads (const BerthExec *self, GError **error)
 gboolean
 berth_exec_check (BerthExec *self, GError **error)
 {
-  drop_byte_order_mark (self);
+  if (!self->is_command)
+    drop_byte_order_mark (self);
   if (self->timeout_ms < BERTH_TIMEOUT_MIN_MS || self->timeout_ms > BERTH_TIMEOUT_MAX_MS)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "timeout: %g s, 1 to %u s are allowed",
                    self->timeout_ms / 1000.0, BERTH_TIMEOUT_MAX_MS / 1000);
       return FALSE;
     }
-  return check_code (self->code, error) && check_language (self->language, error)
-         && check_env (self->env, error) && check_workdir (self->workdir, error)
-         && check_suffix (self->suffix, error) && check_downloads (self, error);
+  return (self->is_command ? check_command (self, error) : check_code (self->code, error))
+         && check_language (self->language, error) && check_env (self->env, error)
+         && check_workdir (self->workdir, error) && check_suffix (self->suffix, error)
+         && check_downloads (self, error);
 }

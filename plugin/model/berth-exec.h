@@ -14,7 +14,8 @@ G_BEGIN_DECLS
 
 /**
  * BerthExec:
- * @code: the program, as it came
+ * @code: the program, as it came; or of a command its name and its arguments, a NUL behind each
+ * @is_command: a program of the guest's that is executed as it stands, beside the interpreters
  * @language: (nullable): its name or alias; NULL for the template's own
  * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
  * @workdir: (nullable): the guest's folder to start in, relative to the home; NULL for where the
@@ -42,6 +43,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   GBytes *code;
+  gboolean is_command;
   char *language;
   char **env;
   char *workdir;
@@ -62,6 +64,8 @@ typedef struct
 } BerthExec;
 
 BerthExec *berth_exec_new (GBytes *code);
+/* (transfer full): the code of a command */
+GBytes *berth_exec_pack_command (const char *const *argv);
 void berth_exec_free (BerthExec *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthExec, berth_exec_free)
 /* Every rule of contract.md's Input; drops a leading U+FEFF. Fails with BERTH_ERROR_INVALID. */

@@ -49,6 +49,8 @@
 /* what a caller may ask of how long nobody uses a session */
 #define BERTH_LIMIT_IDLE_MIN_MS (10u * 1000)
 #define BERTH_LIMIT_IDLE_MAX_MS (3600u * 1000)
+/* Commands that run at once in a sandbox; as many as its agent has places for */
+#define BERTH_LIMIT_COMMANDS 16u
 /* Paths that a run brings back: each is a value of its message, and has one in its answer */
 #define BERTH_LIMIT_RUN_DOWNLOADS 64u
 /* Files and folders of a run's uploads, and of what one path brings back: a guest or a caller could

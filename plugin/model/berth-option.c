@@ -40,6 +40,8 @@ static const BerthOption table[] = {
     "berthd's setting)" },
   { "wait_gone", BERTH_OPTION_FLAG, RUN (waits_gone), 0, 0, "wait-gone", NULL, 0, NULL, NULL },
   { "code", BERTH_OPTION_BYTES, EXEC (code), 0, 0, "code", NULL, 0, NULL, NULL },
+  { "command", BERTH_OPTION_FLAG, EXEC (is_command), 0, 0, "command", "command", 'x', NULL,
+    "What follows is a program and its arguments as they stand: no code, and no shell between" },
   { "language", BERTH_OPTION_TEXT, EXEC (language), 0, 0, "language", NULL, 0, NULL, NULL },
   { "timeout_ms", BERTH_OPTION_MILLISECONDS, EXEC (timeout_ms), BERTH_TIMEOUT_MIN_MS,
     BERTH_TIMEOUT_MAX_MS, "timeout-ms", "timeout", 't', "S",

@@ -35,6 +35,7 @@ struct _BerthProgram
 {
   GObject parent_instance;
   GBytes *code;
+  gboolean is_command;
   char *language;
   guint timeout_ms;
   char **environment;
@@ -52,6 +53,7 @@ G_DEFINE_FINAL_TYPE (BerthProgram, berth_program, G_TYPE_OBJECT)
 enum
 {
   PROP_CODE = 1,
+  PROP_COMMAND,
   PROP_LANGUAGE,
   PROP_TIMEOUT_MS,
   PROP_ENVIRONMENT,
@@ -110,6 +112,9 @@ berth_program_get_property (GObject *object, guint id, GValue *value, GParamSpec
     case PROP_CODE:
       g_value_set_boxed (value, self->code);
       break;
+    case PROP_COMMAND:
+      g_value_set_boolean (value, self->is_command);
+      break;
     case PROP_LANGUAGE:
       g_value_set_string (value, self->language);
       break;
@@ -140,6 +145,9 @@ berth_program_set_property (GObject *object, guint id, const GValue *value, GPar
     case PROP_CODE:
       g_clear_pointer (&self->code, g_bytes_unref);
       self->code = g_value_dup_boxed (value);
+      break;
+    case PROP_COMMAND:
+      self->is_command = g_value_get_boolean (value);
       break;
     case PROP_LANGUAGE:
       g_free (self->language);
@@ -180,6 +188,15 @@ berth_program_class_init (BerthProgramClass *klass)
    * The program's text: 1 byte to 1 MiB, not only white space, no NUL.
    */
   properties[PROP_CODE] = g_param_spec_boxed ("code", NULL, NULL, G_TYPE_BYTES, flags);
+  /**
+   * BerthProgram:command:
+   *
+   * Whether [property@Program:code] is a program and its arguments, a NUL behind each: see
+   * [ctor@Program.new_for_command].
+   */
+  properties[PROP_COMMAND]
+      = g_param_spec_boolean ("command", NULL, NULL, FALSE,
+                              G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
   /**
    * BerthProgram:language: (setter set_language)
    *
@@ -258,6 +275,32 @@ BerthProgram *
 berth_program_new_for_bytes (GBytes *code)
 {
   return g_object_new (BERTH_TYPE_PROGRAM, "code", code, NULL);
+}
+
+/**
+ * berth_program_new_for_command:
+ * @argv: (array zero-terminated=1) (element-type filename): a program of the sandbox and its
+ * arguments, at most 4,096 and 128 KiB of them
+ *
+ * A program of the sandbox's own, executed as it stands: no interpreter and no shell between. A
+ * name without a slash is looked for in the PATH of its environment. One that is not there ends
+ * with 127, one that can't be run with 126, and says so on its standard error.
+ *
+ * In a sandbox that stays it runs at once, also while code runs in the sandbox's interpreter, in
+ * the home or in [property@Program:workdir]: up to 16 at a time, one more fails with
+ * %BERTH_ERROR_NO_CAPACITY. What it leaves behind ends with it.
+ *
+ * Returns: (transfer full): a program with defaults for the rest
+ */
+BerthProgram *
+berth_program_new_for_command (const char *const *argv)
+{
+  g_autoptr (GBytes) code = NULL;
+
+  g_return_val_if_fail (argv != NULL, NULL);
+
+  code = berth_exec_pack_command (argv);
+  return g_object_new (BERTH_TYPE_PROGRAM, "code", code, "command", TRUE, NULL);
 }
 
 /**

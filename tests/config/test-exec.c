@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/berth-protocol.h"
 #include "plugin/model/berth-exec.h"
 #include "plugin/model/berth-result-private.h"
 #include "pool/berth-error.h"
@@ -49,6 +50,67 @@ assert_code (const char *code, gssize length, const char *complaint)
     assert_good (exec);
   else
     assert_bad (exec, complaint);
+}
+
+static void
+assert_command (const char *block, gsize size, const char *complaint)
+{
+  g_autoptr (BerthExec) exec = exec_of (block, (gssize)size);
+
+  exec->is_command = TRUE;
+  if (complaint == NULL)
+    assert_good (exec);
+  else
+    assert_bad (exec, complaint);
+}
+
+static void
+test_command (void)
+{
+  g_autofree char *longest = g_strnfill (BERTH_ARGS_BYTES_MAX, 'a');
+  g_autofree char *many = g_malloc0 (2 * BERTH_ARGS_MAX + 2);
+
+  assert_command ("ls", 3, NULL);
+  /* any bytes but NUL are an argument's, none is white space or a mark to be dropped */
+  assert_command ("\xEF\xBB\xBF\0\xff\n\0\0", 8, NULL);
+  assert_command ("", 0, "names no program");
+  assert_command ("", 1, "names no program");
+  assert_command ("\0ls", 4, "names no program");
+  assert_command ("ls\0-l", 5, "no NUL behind it");
+  longest[BERTH_ARGS_BYTES_MAX - 1] = '\0';
+  assert_command (longest, BERTH_ARGS_BYTES_MAX, NULL);
+  for (guint i = 0; i <= BERTH_ARGS_MAX; i++)
+    many[2 * i] = 'x';
+  assert_command (many, 2 * BERTH_ARGS_MAX, NULL);
+  assert_command (many, 2 * BERTH_ARGS_MAX + 2, "at most 4096 of 131072 bytes");
+}
+
+static void
+test_command_too_long (void)
+{
+  g_autofree char *block = g_strnfill (BERTH_ARGS_BYTES_MAX + 1, 'a');
+
+  block[BERTH_ARGS_BYTES_MAX] = '\0';
+  assert_command (block, BERTH_ARGS_BYTES_MAX + 1, "1 arguments of 131073 bytes");
+}
+
+static void
+test_command_is_no_code (void)
+{
+  for (guint i = 0; i < 3; i++)
+    {
+      const char *argv[] = { "ls", "-l", NULL };
+      g_autoptr (GBytes) code = berth_exec_pack_command (argv);
+      g_autoptr (BerthExec) exec = berth_exec_new (code);
+
+      g_assert_cmpuint (g_bytes_get_size (code), ==, 6);
+      exec->is_command = TRUE;
+      assert_good (exec);
+      exec->language = i == 0 ? g_strdup ("shell") : NULL;
+      exec->suffix = i == 1 ? g_strdup (".sh") : NULL;
+      exec->is_script = i == 2;
+      assert_bad (exec, "it is no code");
+    }
 }
 
 static void
@@ -286,6 +348,9 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/exec/code", test_code);
+  g_test_add_func ("/exec/command", test_command);
+  g_test_add_func ("/exec/command-too-long", test_command_too_long);
+  g_test_add_func ("/exec/command-is-no-code", test_command_is_no_code);
   g_test_add_func ("/exec/suffix", test_suffix);
   g_test_add_func ("/exec/byte-order-mark", test_byte_order_mark);
   g_test_add_func ("/exec/timeout", test_timeout);

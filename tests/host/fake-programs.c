@@ -216,11 +216,30 @@ make_environment (const BerthExec *exec)
   return environment;
 }
 
+/* (transfer full): of a command by env, which ends with 127 and 126 as the agent does */
+static GStrv
+make_argv (const BerthExec *exec)
+{
+  g_autoptr (GStrvBuilder) argv = g_strv_builder_new ();
+  gsize size;
+  const char *block = g_bytes_get_data (exec->code, &size);
+
+  if (exec->is_command)
+    {
+      g_strv_builder_add_many (argv, "/usr/bin/env", "--", NULL);
+      for (const char *at = block; at < block + size; at += strlen (at) + 1)
+        g_strv_builder_add (argv, at);
+    }
+  else
+    g_strv_builder_add_many (argv, "/bin/sh", CODE_PATH, NULL);
+  return g_strv_builder_end (argv);
+}
+
 static void
 spawn (Program *program, const char *folder)
 {
-  const char *argv[] = { "/bin/sh", CODE_PATH, NULL };
   const BerthExec *exec = program->exec;
+  g_auto (GStrv) argv = make_argv (exec);
   int code_fd = open_code (exec->code);
   int code_target = CODE_FD;
   g_auto (GStrv) environment = make_environment (exec);
@@ -233,10 +252,10 @@ spawn (Program *program, const char *folder)
     if (streams[i] >= 0)
       g_unix_set_fd_nonblocking (streams[i], FALSE, NULL);
   if (!g_spawn_async_with_pipes_and_fds (
-          folder, argv, (const char *const *)environment, G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
-          NULL, exec->stdin_fd, exec->stdout_fd, exec->stderr_fd, &code_fd, &code_target, 1,
-          &program->pid, NULL, exec->stdout_fd < 0 ? &out : NULL, exec->stderr_fd < 0 ? &err : NULL,
-          &error))
+          folder, (const char *const *)argv, (const char *const *)environment,
+          G_SPAWN_DO_NOT_REAP_CHILD, child_setup, NULL, exec->stdin_fd, exec->stdout_fd,
+          exec->stderr_fd, &code_fd, &code_target, 1, &program->pid, NULL,
+          exec->stdout_fd < 0 ? &out : NULL, exec->stderr_fd < 0 ? &err : NULL, &error))
     g_error ("%s", error->message);
   close (code_fd);
   if (out >= 0)

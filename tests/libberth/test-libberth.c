@@ -89,6 +89,51 @@ test_program_properties (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
 }
 
+static BerthResult *
+exec_command (Fixture *fixture, const char *id, const char *const *argv, GError **error)
+{
+  g_autoptr (BerthProgram) program = berth_program_new_for_command (argv);
+
+  return berth_client_exec (fixture->client, id, program, NULL, error);
+}
+
+/* As it stands, beside the code of the same sandbox */
+static void
+test_command (Fixture *fixture, gconstpointer data)
+{
+  const char *const says[] = { "printf", "%s|", "$A", "", "b  c", NULL };
+  const char *const nothing[] = { NULL };
+  const char *const missing[] = { "no-such-program", NULL };
+  g_autoptr (BerthProgram) code = berth_program_new ("cat");
+  g_autofree char *id = create (fixture);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) invalid = NULL;
+  g_autoptr (GOutputStream) input = berth_program_open_stdin (code, &error);
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (BerthResult) first = NULL;
+  g_autoptr (BerthResult) second = NULL;
+  g_autoptr (BerthResult) last = NULL;
+
+  g_assert_no_error (error);
+  answers_init (&answers);
+  berth_client_exec_async (fixture->client, id, code, NULL, answered_cb, &answers);
+  first = exec_command (fixture, id, says, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (berth_result_get_stdout (first), ==, "$A||b  c|");
+  second = exec_command (fixture, id, missing, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (berth_result_get_exit_code (second), ==, 127);
+  g_assert_null (exec_command (fixture, id, nothing, &invalid));
+  g_assert_error (invalid, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_cmpuint (answers.results->len, ==, 0);
+  g_assert_true (g_output_stream_close (input, NULL, &error));
+  last = berth_client_exec_finish (fixture->client, answers_wait (&answers, 0), &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (berth_result_get_exit_code (last), ==, 0);
+  g_assert_true (berth_client_destroy (fixture->client, id, NULL, &error));
+  g_assert_no_error (error);
+}
+
 static void
 test_list (Fixture *fixture, gconstpointer data)
 {
@@ -416,6 +461,7 @@ main (int argc, char **argv)
   ADD ("result-bytes", test_result_bytes);
   ADD ("time-out", test_time_out);
   ADD ("program-properties", test_program_properties);
+  ADD ("command", test_command);
   ADD ("list", test_list);
   ADD ("streams", test_streams);
   ADD ("output-is-live", test_output_is_live);

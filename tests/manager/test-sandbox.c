@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "plugin/manager/berth-sandbox.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 #include "tests/host/fake-host.h"
 
@@ -80,6 +81,19 @@ exec (World *world, Call *call)
   call->cancellable = g_cancellable_new ();
   berth_sandbox_exec_async (world->sandbox, berth_exec_new (code), call->cancellable, answered_cb,
                             call);
+}
+
+static void
+command (World *world, Call *call)
+{
+  const char *const argv[] = { "true", NULL };
+  g_autoptr (GBytes) code = berth_exec_pack_command (argv);
+  BerthExec *made = berth_exec_new (code);
+
+  made->is_command = TRUE;
+  if (call->cancellable == NULL)
+    call->cancellable = g_cancellable_new ();
+  berth_sandbox_exec_async (world->sandbox, made, call->cancellable, answered_cb, call);
 }
 
 static void
@@ -285,6 +299,118 @@ test_idle_after_exec (World *world, gconstpointer data)
   g_assert_cmpuint (world->n_idle, ==, 1);
 }
 
+/* Commands begin at once, code waits for code alone. */
+static void
+test_commands_beside (World *world, gconstpointer data)
+{
+  g_auto (Call) first = { 0 }, second = { 0 }, one = { 0 }, other = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  command (world, &one);
+  exec (world, &first);
+  exec (world, &second);
+  command (world, &other);
+  run_dry ();
+  g_assert_cmpuint (count_begun (world), ==, 3);
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &one);
+  assert_ended (world, &first);
+  assert_ended (world, &other);
+  g_assert_null (second.result);
+  g_assert_cmpuint (count_begun (world), ==, 4);
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &second);
+  g_assert_cmpuint (berth_sandbox_get_exec_count (world->sandbox), ==, 4);
+}
+
+/* One more than may run is refused, code is not; a place that is free again is given. */
+static void
+test_commands_limit (World *world, gconstpointer data)
+{
+  Call calls[BERTH_LIMIT_COMMANDS] = { 0 };
+  g_auto (Call) refused = { 0 }, code = { 0 }, later = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  for (guint i = 0; i < BERTH_LIMIT_COMMANDS; i++)
+    command (world, &calls[i]);
+  command (world, &refused);
+  exec (world, &code);
+  run_dry ();
+  assert_failed (world, &refused, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY, "runs 16 commands");
+  g_assert_cmpuint (count_begun (world), ==, BERTH_LIMIT_COMMANDS + 1);
+  answer_one (world, FAKE_HOST_EXEC);
+  for (guint i = 0; i < BERTH_LIMIT_COMMANDS; i++)
+    {
+      assert_ended (world, &calls[i]);
+      call_clear (&calls[i]);
+    }
+  assert_ended (world, &code);
+  command (world, &later);
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &later);
+}
+
+/* A command whose caller has gone before never begins; one that fails gives its place back. */
+static void
+test_command_cancelled (World *world, gconstpointer data)
+{
+  g_auto (Call) gone = { .cancellable = g_cancellable_new () };
+  g_autofree Call *failed = g_new0 (Call, 2 * BERTH_LIMIT_COMMANDS);
+
+  g_cancellable_cancel (gone.cancellable);
+  command (world, &gone);
+  run_dry ();
+  assert_failed (world, &gone, G_IO_ERROR, G_IO_ERROR_CANCELLED, NULL);
+  g_assert_cmpuint (count_begun (world), ==, 0);
+  fake_host_fail (world->host, FAKE_HOST_EXEC,
+                  g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "cancelled"));
+  for (guint i = 0; i < 2 * BERTH_LIMIT_COMMANDS; i++)
+    {
+      command (world, &failed[i]);
+      run_dry ();
+      assert_failed (world, &failed[i], G_IO_ERROR, G_IO_ERROR_CANCELLED, NULL);
+      call_clear (&failed[i]);
+    }
+  fake_host_fail (world->host, FAKE_HOST_EXEC, NULL);
+}
+
+/* The sandbox's end is that of code and commands that run, each with the reason. */
+static void
+test_close_with_commands (World *world, gconstpointer data)
+{
+  g_auto (Call) code = { 0 }, beside = { 0 }, late = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  exec (world, &code);
+  command (world, &beside);
+  berth_sandbox_close (world->sandbox, "it was destroyed");
+  command (world, &late);
+  run_dry ();
+  assert_failed (world, &late, BERTH_ERROR, BERTH_ERROR_GONE, "it was destroyed");
+  fake_host_fail (world->host, FAKE_HOST_EXEC,
+                  g_error_new_literal (BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN, "cut"));
+  answer_one (world, FAKE_HOST_EXEC);
+  fake_host_fail (world->host, FAKE_HOST_EXEC, NULL);
+  assert_failed (world, &code, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN, "(it was destroyed)");
+  assert_failed (world, &beside, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN, "(it was destroyed)");
+}
+
+static void
+test_idle_after_command (World *world, gconstpointer data)
+{
+  g_auto (Call) program = { 0 }, beside = { 0 };
+
+  exec (world, &program);
+  run_dry ();
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  command (world, &beside);
+  fake_host_advance (world->host, 10 * IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 0);
+  answer_one (world, FAKE_HOST_EXEC);
+  fake_host_advance (world->host, IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 1);
+}
+
 static void
 test_closed_is_not_idle (World *world, gconstpointer data)
 {
@@ -361,6 +487,11 @@ main (int argc, char **argv)
   ADD ("end-known-after-close", test_end_known_after_close);
   ADD ("idle", test_idle);
   ADD ("idle-after-exec", test_idle_after_exec);
+  ADD ("commands-beside", test_commands_beside);
+  ADD ("commands-limit", test_commands_limit);
+  ADD ("command-cancelled", test_command_cancelled);
+  ADD ("close-with-commands", test_close_with_commands);
+  ADD ("idle-after-command", test_idle_after_command);
   ADD ("closed-is-not-idle", test_closed_is_not_idle);
   ADD ("nobody-minds", test_nobody_minds);
   ADD ("files", test_files);

@@ -49,6 +49,16 @@ new_exec (const char *code)
   return berth_exec_new (bytes);
 }
 
+static BerthExec *
+new_command (const char *const *argv)
+{
+  g_autoptr (GBytes) bytes = berth_exec_pack_command (argv);
+  BerthExec *exec = berth_exec_new (bytes);
+
+  exec->is_command = TRUE;
+  return exec;
+}
+
 static void
 send_data (Fixture *fixture, guint32 request, guint32 stream, const char *text, gsize size)
 {
@@ -489,6 +499,156 @@ test_older_agent (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (result->exit_code, ==, 7);
 }
 
+/* The first version that knows commands, and the last that does not */
+static void
+test_command_needs_its_version (Fixture *fixture, gconstpointer data)
+{
+  const char *const argv[] = { "ls", NULL };
+  guint32 version = GPOINTER_TO_UINT (data);
+  g_autoptr (GError) error = NULL;
+
+  greet_as (fixture, version, BERTH_HELLO_READY);
+  if (version >= BERTH_COMMAND_VERSION)
+    {
+      begin_exec_in (fixture, new_command (argv), BERTH_LANGUAGE_NONE, BERTH_EXEC_COMMAND, NULL);
+      berth_guest_close (fixture->agent);
+      g_assert_null (finish_exec (fixture, &error));
+      return;
+    }
+  berth_guest_exec_async (fixture->agent, new_command (argv), BERTH_LANGUAGE_PYTHON, NULL, done_cb,
+                          fixture);
+  g_assert_null (finish_exec (fixture, &error));
+  assert_refused (error, "an older", version);
+}
+
+static void
+beside_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GAsyncResult **out_result = user_data;
+
+  g_assert_null (*out_result);
+  *out_result = g_object_ref (result);
+}
+
+/* Begins a command whose end goes to @out_result, beside what goes to the fixture. */
+static guint32
+begin_beside (Fixture *fixture, GCancellable *cancellable, GAsyncResult **out_result)
+{
+  const char *const argv[] = { "ls", "-l", NULL };
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  BerthFrameHead head;
+  BerthExecHead request;
+
+  berth_guest_exec_async (fixture->agent, new_command (argv), BERTH_LANGUAGE_PYTHON, cancellable,
+                          beside_cb, out_result);
+  head = peer_read (fixture, payload);
+  g_assert_cmpuint (head.type, ==, BERTH_FRAME_EXEC);
+  memcpy (&request, payload, sizeof request);
+  g_assert_cmpuint (request.flags, ==, BERTH_EXEC_COMMAND);
+  g_assert_cmpuint (request.language, ==, BERTH_LANGUAGE_NONE);
+  head = peer_read (fixture, payload);
+  g_assert_cmpmem (payload + 4, head.length - 4, "ls\0-l", 6);
+  return head.request;
+}
+
+static BerthResult *
+finish_beside (Fixture *fixture, GAsyncResult **result, GError **error)
+{
+  while (*result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  return berth_guest_exec_finish (fixture->agent, *result, error);
+}
+
+/* Each frame goes to the exec that it is of, and each end is its own. */
+static void
+test_command_beside (Fixture *fixture, gconstpointer data)
+{
+  BerthExit ends[] = { { .status = 3 }, { .status = 4 } };
+  g_autoptr (GAsyncResult) beside = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) first = NULL;
+  g_autoptr (BerthResult) second = NULL;
+  guint32 code, command;
+
+  greet (fixture, BERTH_HELLO_READY);
+  code = begin_exec (fixture, new_exec ("x"), NULL);
+  command = begin_beside (fixture, NULL, &beside);
+  peer_send (fixture, BERTH_FRAME_STARTED, code, NULL, 0);
+  send_data (fixture, command, BERTH_STREAM_STDOUT, "beside", 6);
+  send_data (fixture, code, BERTH_STREAM_STDOUT, "code", 4);
+  peer_send (fixture, BERTH_FRAME_EXIT, command, &ends[0], sizeof ends[0]);
+  first = finish_beside (fixture, &beside, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (first->stdout_data, ==, "beside");
+  g_assert_cmpint (first->exit_code, ==, 3);
+  g_assert_null (fixture->result);
+  peer_send (fixture, BERTH_FRAME_EXIT, code, &ends[1], sizeof ends[1]);
+  second = finish_exec (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (second->stdout_data, ==, "code");
+  g_assert_cmpint (second->exit_code, ==, 4);
+}
+
+/* Cancelling one is a KILL for that one. */
+static void
+test_command_cancelled (Fixture *fixture, gconstpointer data)
+{
+  BerthExit end = { .status = -1, .signal = 15, .flags = BERTH_EXIT_KILLED };
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) beside = NULL;
+  g_autoptr (GError) error = NULL;
+  BerthFrameHead head;
+  guint8 payload[64];
+  guint32 command;
+
+  greet (fixture, BERTH_HELLO_READY);
+  begin_exec (fixture, new_exec ("x"), NULL);
+  command = begin_beside (fixture, cancellable, &beside);
+  g_cancellable_cancel (cancellable);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  head = peer_read (fixture, payload);
+  g_assert_cmpuint (head.type, ==, BERTH_FRAME_KILL);
+  g_assert_cmpuint (head.request, ==, command);
+  peer_send (fixture, BERTH_FRAME_EXIT, command, &end, sizeof end);
+  g_assert_null (finish_beside (fixture, &beside, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_null (fixture->result);
+  g_clear_error (&error);
+  berth_guest_close (fixture->agent);
+  g_assert_null (finish_exec (fixture, &error));
+}
+
+/* The guest's end is that of all of them. */
+static void
+test_commands_die (Fixture *fixture, gconstpointer data)
+{
+  GAsyncResult *results[BERTH_COMMANDS_MAX] = { NULL };
+  const char *const argv[] = { "ls", NULL };
+  g_autoptr (GAsyncResult) over = NULL;
+  g_autoptr (GError) too_many = NULL;
+
+  greet (fixture, BERTH_HELLO_READY);
+  begin_exec (fixture, new_exec ("x"), NULL);
+  for (guint i = 0; i < BERTH_COMMANDS_MAX; i++)
+    begin_beside (fixture, NULL, &results[i]);
+  berth_guest_exec_async (fixture->agent, new_command (argv), BERTH_LANGUAGE_PYTHON, NULL,
+                          beside_cb, &over);
+  g_assert_null (finish_beside (fixture, &over, &too_many));
+  g_assert_error (too_many, BERTH_ERROR, BERTH_ERROR_INTERNAL);
+  close (fixture->peer);
+  fixture->peer = -1;
+  for (guint i = 0; i < BERTH_COMMANDS_MAX; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (finish_beside (fixture, &results[i], &error));
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN);
+      g_clear_object (&results[i]);
+    }
+  assert_outcome_unknown (fixture);
+}
+
 static void
 test_silence_times_out (Fixture *fixture, gconstpointer data)
 {
@@ -553,6 +713,12 @@ main (int argc, char **argv)
   ADD_OF ("older-version-is-refused", 1, test_other_version_is_refused);
   ADD_OF ("newer-version-is-refused", BERTH_PROTOCOL_VERSION + 1, test_other_version_is_refused);
   ADD ("older-agent", test_older_agent);
+  ADD_OF ("command-needs-its-version/has", BERTH_COMMAND_VERSION, test_command_needs_its_version);
+  ADD_OF ("command-needs-its-version/has-not", BERTH_COMMAND_VERSION - 1,
+          test_command_needs_its_version);
+  ADD ("command-beside", test_command_beside);
+  ADD ("command-cancelled", test_command_cancelled);
+  ADD ("commands-die", test_commands_die);
   ADD ("silence-times-out", test_silence_times_out);
   ADD ("cancel-kills", test_cancel_kills);
 #undef ADD
