@@ -212,6 +212,73 @@ drop_separator (int *argc, char **argv)
     }
 }
 
+/* Of a command only the one that ends the options is ours, and it stands in front of all. */
+static void
+drop_first_separator (int *argc, char **argv)
+{
+  if (*argc > 1 && strcmp (argv[1], "--") == 0)
+    {
+      memmove (&argv[1], &argv[2], (gsize)(*argc - 1) * sizeof argv[0]);
+      (*argc)--;
+    }
+}
+
+static gboolean
+has_command_flag (const BerthOptionValues *self)
+{
+  const BerthOption *table = berth_option_table ();
+
+  for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
+    if (g_str_equal (table[i].key, "command"))
+      return self->flags[i];
+  return FALSE;
+}
+
+/* With -x the options end at the first argument: what follows is not ours to read, whatever it
+ * looks like. Whether it is so; else nothing was taken. */
+static gboolean
+parse_command (BerthOptionValues *self, const BerthVerbHelp *help, int *argc, char ***argv)
+{
+  g_autoptr (GOptionContext) context = make_context (self, help);
+  gsize size = (gsize)(*argc + 1) * sizeof **argv;
+  g_autofree char **saved = g_memdup2 (*argv, size);
+  int saved_argc = *argc;
+
+  g_option_context_set_strict_posix (context, TRUE);
+  if (g_option_context_parse (context, argc, argv, NULL) && has_command_flag (self))
+    {
+      drop_first_separator (argc, *argv);
+      self->is_command = TRUE;
+      return TRUE;
+    }
+  memcpy (*argv, saved, size);
+  *argc = saved_argc;
+  berth_option_values_clear (self);
+  memset (self, 0, sizeof *self);
+  return FALSE;
+}
+
+static gboolean
+check_arguments (const BerthOptionValues *self, const BerthVerbHelp *help, int argc, char **argv,
+                 GError **error)
+{
+  if (has_command_flag (self))
+    {
+      g_set_error (
+          error, BERTH_ERROR, BERTH_ERROR_INVALID,
+          "-x stands behind '%.40s', and all behind that is the program's: put it in front "
+          "('%s --help')",
+          argc > 1 ? argv[1] : "", g_get_prgname ());
+      return FALSE;
+    }
+  if (argc - 1 <= help->max_arguments)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "'%.40s' is one argument too many: quote what belongs together ('%s --help')",
+               argv[help->max_arguments + 1], g_get_prgname ());
+  return FALSE;
+}
+
 /**
  * berth_option_values_parse:
  * @self: empty values
@@ -219,7 +286,8 @@ drop_separator (int *argc, char **argv)
  * @argc: (inout): of @argv
  * @argv: (inout): argv[0] is the program's name; arguments that are no options remain
  *
- * Prints help and exits when asked for it.
+ * Prints help and exits when asked for it. Where a command is asked for, all that is behind the
+ * options remains, as it stands and however much it is.
  *
  * Returns: whether the verb takes them
  */
@@ -227,9 +295,12 @@ gboolean
 berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp *help, int *argc,
                            char ***argv, GError **error)
 {
-  g_autoptr (GOptionContext) context = make_context (self, help);
+  g_autoptr (GOptionContext) context = NULL;
   g_autoptr (GError) cause = NULL;
 
+  if ((help->takes & BERTH_TAKES_EXEC) != 0 && parse_command (self, help, argc, argv))
+    return TRUE;
+  context = make_context (self, help);
   if (!g_option_context_parse (context, argc, argv, &cause))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s ('%s --help')", cause->message,
@@ -237,12 +308,7 @@ berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp *help, i
       return FALSE;
     }
   drop_separator (argc, *argv);
-  if (*argc - 1 <= help->max_arguments)
-    return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-               "'%.40s' is one argument too many: quote what belongs together ('%s --help')",
-               (*argv)[help->max_arguments + 1], g_get_prgname ());
-  return FALSE;
+  return check_arguments (self, help, *argc, *argv, error);
 }
 
 /**

@@ -22,6 +22,7 @@ G_BEGIN_DECLS
  * @boot_log: --boot-log
  * @wait_gone: --wait-gone
  * @no_stdin: -n of run and exec
+ * @is_command: -x of run and exec: all arguments are kept as they stand
  * @delay: (nullable): -d
  * @rounds: (nullable): -n
  * @batch: -b
@@ -49,6 +50,7 @@ typedef struct
   gboolean boot_log;
   gboolean wait_gone;
   gboolean no_stdin;
+  gboolean is_command;
   char *delay;
   char *rounds;
   gboolean batch;

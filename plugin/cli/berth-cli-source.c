@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/berth-language.h"
+#include "plugin/model/berth-exec.h"
 #include "pool/berth-error.h"
 
 #define DEFAULT_LANGUAGE "python"
@@ -206,6 +207,30 @@ berth_cli_source_load_exec (BerthCliSource *self, const char *argument, GError *
                        "there is no code: give it as an argument, or '-' for standard input "
                        "('berth exec --help')");
   return FALSE;
+}
+
+/**
+ * berth_cli_source_load_command:
+ * @self: an empty source
+ * @argv: (array zero-terminated=1): a program of the guest and its arguments
+ * @language: (nullable): -l
+ *
+ * Returns: whether there is a program
+ */
+gboolean
+berth_cli_source_load_command (BerthCliSource *self, char **argv, const char *language,
+                               GError **error)
+{
+  if (argv[0] == NULL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "-x: which program? '%s' takes it and its arguments last ('%s --help')",
+                   g_get_prgname (), g_get_prgname ());
+      return FALSE;
+    }
+  self->template_name = berth_cli_source_dup_template (language, error);
+  self->code = berth_exec_pack_command ((const char *const *)argv);
+  return self->template_name != NULL;
 }
 
 /**

@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 /**
  * BerthCliSource:
- * @code: the program
+ * @code: the program; of a command berth_exec_pack_command()'s
  * @template_name: what it runs in; NULL for the sandbox's own
  * @suffix: (nullable): of the file that it is from
  * @took_stdin: standard input was the code, so the program has none
@@ -25,6 +25,9 @@ typedef struct
 gboolean berth_cli_source_load_run (BerthCliSource *self, const char *argument,
                                     const char *language, GError **error);
 gboolean berth_cli_source_load_exec (BerthCliSource *self, const char *argument, GError **error);
+/* @argv: a program of the guest and its arguments; @language: of run, else NULL */
+gboolean berth_cli_source_load_command (BerthCliSource *self, char **argv, const char *language,
+                                        GError **error);
 void berth_cli_source_clear (BerthCliSource *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthCliSource, berth_cli_source_clear)
 

@@ -21,7 +21,7 @@
   "2 when the request is wrong, 130 after Ctrl-C.\n"
 
 const BerthVerbHelp berth_run_help = {
-  .synopsis = "[CODE | FILE | -]",
+  .synopsis = "[CODE | FILE | - | PROGRAM ARGUMENT...]",
   .summary = "Runs code in a virtual machine of its own, which is destroyed afterwards.",
   .description
   = "An argument that names an existing file is that file; its suffix tells the language (.py .js\n"
@@ -32,6 +32,10 @@ const BerthVerbHelp berth_run_help = {
     "The program gets your standard input, unless that is a terminal or was the code, or -n "
     "leaves\n"
     "it alone, as a loop that reads a list needs it. Output is live.\n\n"
+    "-x: what follows the options is a program of the sandbox and its arguments as they stand,\n"
+    "executed with no interpreter and no shell between: 127 is the status of one that is not "
+    "there,\n"
+    "126 of one that can't be run. -l still tells what the sandbox is made of.\n\n"
     "--upload carries a file or folder into the sandbox before the program starts, --download one\n"
     "out after it ended, also when it failed (LOCAL: under its own name here, if not given). What\n"
     "'berth put --help' and 'berth get --help' say of paths holds; GUEST has no colon here. A "
@@ -47,6 +51,7 @@ const BerthVerbHelp berth_run_help = {
     "  berth run --upload data.csv:in.csv --download out.png plot.py\n"
     "  berth run -l shell -t 5 -e NAME=world 'echo \"hello $NAME\"'\n"
     "  berth run script.py < data.csv\n"
+    "  berth run -l shell -x ls -l /\n"
     "  git show HEAD:x.js | berth run -l javascript --json -",
   .takes = BERTH_TAKES_SANDBOX | BERTH_TAKES_EXEC | BERTH_TAKES_CARRY | BERTH_TAKES_FILES
            | BERTH_TAKES_JSON,
@@ -54,10 +59,16 @@ const BerthVerbHelp berth_run_help = {
 };
 
 const BerthVerbHelp berth_exec_help = {
-  .synopsis = "ID [CODE | -]",
+  .synopsis = "ID [CODE | - | PROGRAM ARGUMENT...]",
   .summary = "Runs code in a sandbox that 'berth create' made; what it defines stays.",
   .description
-  = "'-', or no argument, is standard input.\n\n"
+  = "'-', or no argument, is standard input. Code runs one exec at a time, in the order asked.\n\n"
+    "-x: what follows the id is a program of the sandbox and its arguments as they stand, "
+    "executed\n"
+    "with no interpreter and no shell between, in the home or in -w. It runs at once, also while\n"
+    "code runs, and up to 16 at a time in a sandbox: one more is refused (status 126). -e, -t, -n\n"
+    "and the exit status are as of code; 127 is that of a program that is not there, 126 of one\n"
+    "that can't be run. What it leaves in the background ends with it.\n\n"
     "Of -e, what an interpreter reads only when it starts (PYTHON..., NODE_..., LD_...,\n"
     "LANG and LC_...) is there in the code's environment and that of its children, and\n"
     "changes nothing in the session's own interpreter, which runs already. 'berth run'\n"
@@ -65,7 +76,8 @@ const BerthVerbHelp berth_exec_help = {
     "  id=$(berth create)\n"
     "  berth exec $id 'x = 6'\n"
     "  berth exec $id 'print(x * 7)'\n"
-    "  berth exec $id - < script.py",
+    "  berth exec $id - < script.py\n"
+    "  berth exec -x $id git status --short",
   .takes = BERTH_TAKES_EXEC | BERTH_TAKES_JSON,
   .max_arguments = 2,
 };
@@ -244,10 +256,21 @@ settle_input (Execution *self, GError **error)
   return !self->with_input || berth_streams_check_stdin (error);
 }
 
+/* What is run: code or a command. @language: (nullable) */
+static gboolean
+load_source (Execution *self, char **arguments, const char *language, GError **error)
+{
+  if (self->values.is_command)
+    return berth_cli_source_load_command (&self->source, arguments, language, error);
+  if (self->is_run)
+    return berth_cli_source_load_run (&self->source, arguments[0], language, error);
+  return berth_cli_source_load_exec (&self->source, arguments[0], error);
+}
+
 /**
  * berth_verb_run:
  * @argc: of @argv
- * @argv: options and at most one argument
+ * @argv: options and code, or a command
  *
  * Returns: the exit status
  */
@@ -262,8 +285,7 @@ berth_verb_run (int argc, char **argv)
   if (!berth_option_values_parse (&self.values, &berth_run_help, &argc, &argv, &error)
       || !berth_run_files_new (&self.values, &self.files, &error)
       || !berth_option_values_add_sandbox (&self.values, &self.options, &error)
-      || !berth_cli_source_load_run (&self.source, argc > 1 ? argv[1] : NULL,
-                                     berth_option_values_get (&self.values, "template"), &error)
+      || !load_source (&self, argv + 1, berth_option_values_get (&self.values, "template"), &error)
       || !settle_input (&self, &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
@@ -278,7 +300,7 @@ berth_verb_run (int argc, char **argv)
 /**
  * berth_verb_exec:
  * @argc: of @argv
- * @argv: options, a sandbox id and at most one argument
+ * @argv: options, a sandbox id and code, or a command
  *
  * Returns: the exit status
  */
@@ -298,8 +320,7 @@ berth_verb_exec (int argc, char **argv)
       ok = FALSE;
     }
   ok = ok && berth_option_check_utf8 ("an id", argv[1], &error);
-  if (!ok || !berth_cli_source_load_exec (&self.source, argc > 2 ? argv[2] : NULL, &error)
-      || !settle_input (&self, &error)
+  if (!ok || !load_source (&self, argv + 2, NULL, &error) || !settle_input (&self, &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
   self.id = argv[1];

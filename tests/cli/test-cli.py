@@ -492,6 +492,68 @@ def test_sandbox_life(d):
     same(status, 2)
 
 
+def test_command(d):
+    """A program as it stands: nothing of it is read as an option or by a shell."""
+    sandbox = d.berth("create")[1].strip()
+    for options in (("run", "-l", "shell", "-x"), ("exec", "-x", sandbox)):
+        same(d.berth(*options, "printf", "%s|", "--json", "-x", "--", "$A", "a  b", ""),
+             (0, "--json|-x|--|$A|a  b||", ""))
+        same(d.berth(*options, "cat", input="piped"), (0, "piped", ""))
+        same(d.berth(*options, "sh", "-c", "exit 7")[0], 7)
+        same(d.berth(*options, "sh", "-c", "kill -TERM $$")[0], 128 + 15)
+        same(d.berth(*options, "no-such-program")[0], 127)
+        same(d.berth(*options, "/etc/passwd")[0], 126)
+        same(d.berth(options[0], "-t", "1", *options[1:], "sleep", "20")[0], 124)
+    same(d.berth("exec", "-e", "A=1", "-x", "--", sandbox, "env", "--", "printenv", "A"),
+         (0, "1\n", ""))
+    same(d.berth("run", "-x", "-l", "shell", "--", "echo", "--", "-n"), (0, "-- -n\n", ""))
+    same(d.berth("run", "-x", "-l", "shell", "--", "echo"), (0, "\n", ""))
+    # an argument of any bytes
+    status, out, _ = d.berth("exec", "--json", "-x", sandbox, "printf", b"\xff\n\xc3\xa4")
+    same((status, json.loads(out)["stdout"]), (0, "\ufffd\n\u00e4"))
+    for arguments, parts in (
+            (("exec", "-x", sandbox), ("-x", "which program")),
+            (("run", "-x", "-l", "shell"), ("-x", "which program")),
+            (("exec", "-x"), ("which sandbox",)),
+            (("exec", "-x", sandbox, ""), ("command", "names no program")),
+            (("exec", sandbox, "-x", "ls"), ("-x", sandbox, "in front")),
+            (("exec", "-x", sandbox, "x" * 70000, "y" * 70000), ("command", "at most 4096 of 131072 bytes"))):
+        status, _, err = d.berth(*arguments)
+        same(status, 2)
+        one_line(err, *parts)
+    d.berth("destroy", sandbox)
+
+
+def test_commands_beside_code(d):
+    """They run while code does, up to a limit; each ends by itself, all with the sandbox."""
+    sandbox = d.berth("create")[1].strip()
+    code = d.popen("exec", sandbox, "echo on; cat", stdin=subprocess.PIPE)
+    same(code.stdout.readline(), b"on\n")
+    same(d.berth("exec", "-x", sandbox, "echo", "beside"), (0, "beside\n", ""))
+    commands = [d.popen("exec", "-x", sandbox, "sh", "-c", "echo on; cat", stdin=subprocess.PIPE)
+                for _ in range(16)]
+    for command in commands:
+        same(command.stdout.readline(), b"on\n")
+    status, _, err = d.berth("exec", "-x", sandbox, "true")
+    same(status, 126)
+    one_line(err, sandbox, "runs 16 commands", "when one of them has ended")
+    first = commands.pop()
+    same(first.communicate(b"in", timeout=LIMIT_S)[0], b"in")
+    same(first.returncode, 0)
+    second = commands.pop()
+    second.send_signal(signal.SIGINT)  # its client goes, and so does it, alone
+    second.communicate(timeout=LIMIT_S)
+    same(second.returncode, 130)
+    same(d.berth("exec", "-x", sandbox, "echo", "a place"), (0, "a place\n", ""))
+    same(code.communicate(b"end", timeout=LIMIT_S)[0], b"end")
+    same(code.returncode, 0)
+    same(d.berth("destroy", sandbox)[0], 0)
+    for command in commands:
+        err = command.communicate(timeout=LIMIT_S)[1].decode()
+        same(command.returncode, 125)
+        one_line(err, "ended while its code ran", "it was destroyed")
+
+
 def test_unreadable_standard_input(d):
     sandbox = d.berth("create")[1].strip()
     with tempfile.NamedTemporaryFile() as out:
