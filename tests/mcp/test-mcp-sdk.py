@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The client of npm's @modelcontextprotocol/sdk, unchanged, with 'berth mcp' (TAP). npm fetches it as
+sdk/package-lock.json pins it and everything below it, by version and sha512, into a folder of the build;
+where that can't be, the tests are skipped.
+
+    test-mcp-sdk.py BERTH FAKE-BERTHD     on a host without VMs; BERTH_TEST_SDK names the folder"""
+
+import base64
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+_spec = importlib.util.spec_from_file_location("test_cli", os.path.join(HERE, "../cli/test-cli.py"))
+_cli = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_cli)
+same, until, Skipped = _cli.same, _cli.until, _cli.Skipped
+
+FETCH_LIMIT_S = 200
+PNG = b"\x89PNG\r\n\x1a\n"
+TOOLS = ["run_code", "create_sandbox", "exec_code", "list_sandboxes", "end_sandbox", "put_file",
+         "get_file", "list_files", "status"]
+
+
+def fetch():
+    """The folder that has it"""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise Skipped("there is no " + program)
+    folder = os.environ["BERTH_TEST_SDK"]
+    with open(os.path.join(HERE, "sdk/package-lock.json"), "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    stamp = os.path.join(folder, "fetched")
+    if os.path.exists(stamp) and open(stamp, encoding="ascii").read() == digest:
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(HERE, "sdk", name), folder)
+    environ = {**os.environ, "npm_config_cache": os.path.join(folder, "cache")}
+    try:
+        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder,
+                              env=environ, capture_output=True, text=True, timeout=FETCH_LIMIT_S,
+                              stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise Skipped("npm fetched nothing in time") from error
+    # what came and is not what is pinned is no reason to pass over it
+    assert "EINTEGRITY" not in done.stderr, done.stderr
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if "ERR!" in line or "error" in line] or ["?"]
+        raise Skipped("npm can't fetch it: " + lines[0][:100])
+    shutil.rmtree(environ["npm_config_cache"], ignore_errors=True)
+    with open(stamp, "w", encoding="ascii") as file:
+        file.write(digest)
+    return folder
+
+
+def drive(environ, berth, language, code, plot, slow, limit_s=_cli.LIMIT_S):
+    done = subprocess.run(["node", os.path.join(HERE, "sdk/drive.mjs"), fetch(), berth, language, code, plot,
+                           slow], env=environ, capture_output=True, timeout=limit_s, check=False)
+    same((done.returncode, done.stderr.decode()), (0, ""))
+    return json.loads(done.stdout)
+
+
+def check(told, printed, png):
+    same((told["server"]["name"], told["capabilities"], told["tools"]), ("berth", {"tools": {}}, TOOLS))
+    for name in ("run", "exec", "after"):
+        same((told[name]["structuredContent"]["stdout"], told[name]["isError"]), (printed, False))
+    image = told["plot"]["content"][1]
+    same((image["type"], image["mimeType"]), ("image", "image/png"))
+    same(base64.b64decode(image["data"]), png)
+    same(told["got"]["structuredContent"]["text"], "given")
+    same([file["name"] for file in told["files"]["structuredContent"]["files"]], ["in.txt"])
+    assert any("begun" in message for message in told["progress"]), told["progress"]
+    assert "AbortError" in told["aborted"] or "abort" in told["aborted"].lower(), told["aborted"]
+    same(told["ended"]["structuredContent"]["ended"], True)
+    same((told["gone"]["isError"], told["gone"]["structuredContent"]["error"]["code"]), (True, "GONE"))
+    same((told["wrong"]["isError"], told["wrong"]["structuredContent"]["error"]["code"]), (True, "INVALID"))
+    same(told["unknown"], -32602)
+    # a client that understands less than it is told says so
+    same(told["problems"], [])
+
+
+def test_the_client_of_npm(d):
+    told = drive(d.environ(), _cli.BERTH, "shell", "echo hi",
+                 "printf '\\211PNG\\r\\n\\032\\n' > plot.png", "echo begun; exec sleep 60")
+    check(told, "hi\n", PNG)
+    # its last sandbox, which it left
+    until(lambda: d.json("status")[1]["slots"]["claimed"] == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(_cli.main(globals()))
