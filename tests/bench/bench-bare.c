@@ -244,21 +244,41 @@ ping (Channel *channel)
 }
 
 static void
+send_exec (Channel *channel, guint32 request, const BerthExecHead *head, const char *code)
+{
+  g_autofree guint8 *data = g_malloc (4 + head->code_size);
+
+  berth_le32_write (data, BERTH_STREAM_CODE);
+  memcpy (data + 4, code, head->code_size);
+  send_frame (channel, BERTH_FRAME_EXEC, request, head, sizeof *head);
+  send_frame (channel, BERTH_FRAME_DATA, request, data, 4 + head->code_size);
+}
+
+static void
 exec_begin (Channel *channel, guint32 request, const char *code, guint32 credit)
 {
-  gsize size = strlen (code);
-  g_autofree guint8 *data = g_malloc (4 + size);
   BerthExecHead head = { .language = BERTH_LANGUAGE_PYTHON,
                          .flags = BERTH_EXEC_SESSION,
                          .timeout_ms = 60000,
-                         .code_size = (guint32)size,
+                         .code_size = (guint32)strlen (code),
                          .stdout_credit = credit,
                          .stderr_credit = 65536 };
 
-  berth_le32_write (data, BERTH_STREAM_CODE);
-  memcpy (data + 4, code, size);
-  send_frame (channel, BERTH_FRAME_EXEC, request, &head, sizeof head);
-  send_frame (channel, BERTH_FRAME_DATA, request, data, 4 + (guint32)size);
+  send_exec (channel, request, &head, code);
+}
+
+static void
+run_command (Channel *channel, guint32 request)
+{
+  static const char command[] = "echo\0001";
+  BerthExecHead head = { .flags = BERTH_EXEC_COMMAND,
+                         .timeout_ms = 60000,
+                         .code_size = sizeof command,
+                         .stdout_credit = 65536,
+                         .stderr_credit = 65536 };
+
+  send_exec (channel, request, &head, command);
+  await_frame (channel, BERTH_FRAME_EXIT);
 }
 
 static void
@@ -316,6 +336,13 @@ bench_clone (Bench *bench)
       begin = now_ms ();
       run (channel, 5 + i);
       printf ("live-exec %.3f\n", now_ms () - begin);
+    }
+  run_command (channel, 100);
+  for (guint32 i = 0; i < LIVE_EXECS; i++)
+    {
+      begin = now_ms ();
+      run_command (channel, 101 + i);
+      printf ("live-command %.3f\n", now_ms () - begin);
     }
   begin = now_ms ();
   ping (channel);

@@ -29,10 +29,9 @@ check (const GError *error)
 }
 
 static void
-bench_exec (BerthClient *client, int count, const char *id)
+bench_program (BerthClient *client, int count, const char *id, const char *name,
+               BerthProgram *program)
 {
-  g_autoptr (BerthProgram) program = berth_program_new ("print(1)");
-
   while (count-- > 0)
     {
       g_autoptr (GError) error = NULL;
@@ -40,8 +39,19 @@ bench_exec (BerthClient *client, int count, const char *id)
       g_autoptr (BerthResult) result = berth_client_exec (client, id, program, NULL, &error);
 
       check (error);
-      printf ("exec %.3f\n", now_ms () - begin);
+      printf ("%s %.3f\n", name, now_ms () - begin);
     }
+}
+
+static void
+bench_exec (BerthClient *client, int count, const char *id)
+{
+  const char *const argv[] = { "echo", "1", NULL };
+  g_autoptr (BerthProgram) code = berth_program_new ("print(1)");
+  g_autoptr (BerthProgram) command = berth_program_new_for_command (argv);
+
+  bench_program (client, count, id, "exec", code);
+  bench_program (client, count, id, "command", command);
 }
 
 static void

@@ -175,6 +175,7 @@ def show_sessions(d):
     rounds = [session(d) for _ in range(ROUNDS)]
     for name, bare, unit, title, target in (
             ("exec", "live-exec", "ms", "the bare agent's", 1.3),
+            ("command", "live-command", "ms", "the bare agent's", 1.3),
             ("put", "stream-in", "MiB/s", "what a bare virStream moves in", 0.7),
             ("get", "stream-out", "MiB/s", "what a bare virStream moves out", 0.7)):
         show(f"live session: {name}", median(one["our " + name] for one in rounds), unit)
