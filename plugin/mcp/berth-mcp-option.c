@@ -12,6 +12,8 @@
 
 #define MODE_EXECUTABLE 0755u
 #define MODE_PLAIN 0644u
+/* The flag of a command line says what its arguments are; here they are its value. */
+#define COMMAND "command"
 
 static const BerthMcpField upload_fields[] = {
   { "path", BERTH_MCP_STRING, TRUE,
@@ -23,9 +25,13 @@ static const BerthMcpField upload_fields[] = {
   { 0 },
 };
 
-/* What a command line has as an argument, and so no flag of the table describes */
+/* What a command line has as arguments, and so no flag of the table describes */
 static const BerthMcpField plain_fields[] = {
-  { "code", BERTH_MCP_CONTENT, TRUE, "The program, as its source text", 0, 0, NULL },
+  { "code", BERTH_MCP_CONTENT, FALSE, "The program, as its source text", 0, 0, NULL },
+  { COMMAND, BERTH_MCP_STRINGS, FALSE,
+    "Instead of code: a program of the sandbox and its arguments as they stand, no shell between, "
+    "such as [\"git\", \"status\"]",
+    0, 0, NULL },
   { "language", BERTH_MCP_STRING, FALSE, "The code's language, where it is not the sandbox's own",
     0, 0, NULL },
   { "stdin", BERTH_MCP_CONTENT, FALSE,
@@ -112,7 +118,7 @@ is_shadowed (BerthOptionSet set, guint place)
 static void
 add_option (GArray *fields, const BerthOption *option)
 {
-  const BerthMcpField *plain = option->flag == NULL ? find_plain (option->key) : NULL;
+  const BerthMcpField *plain = find_plain (option->key);
   g_autofree char *name = dup_name (option);
   BerthMcpField field = { 0 };
 
@@ -233,18 +239,29 @@ berth_mcp_option_apply (BerthOptionSet set, BerthOptionSet part, GVariant *argum
       g_autoptr (GVariant) value = g_variant_lookup_value (arguments, name, NULL);
 
       if (value != NULL && (table[i].set & set & part) != 0 && table[i].property != NULL
-          && table[i].kind != BERTH_OPTION_BYTES && !is_shadowed (set, i))
+          && table[i].kind != BERTH_OPTION_BYTES && strcmp (table[i].key, COMMAND) != 0
+          && !is_shadowed (set, i))
         apply_one (&table[i], value, object);
     }
 }
 
 BerthProgram *
-berth_mcp_option_make_program (BerthOptionSet set, GVariant *arguments)
+berth_mcp_option_make_program (BerthOptionSet set, GVariant *arguments, GError **error)
 {
   g_autoptr (GVariant) code = g_variant_lookup_value (arguments, "code", NULL);
-  g_autoptr (GBytes) bytes = code != NULL ? berth_mcp_json_dup_bytes (code) : g_bytes_new (NULL, 0);
-  BerthProgram *program = berth_program_new_for_bytes (bytes);
+  g_autoptr (GVariant) command = g_variant_lookup_value (arguments, COMMAND, NULL);
+  g_autoptr (GBytes) bytes = code != NULL ? berth_mcp_json_dup_bytes (code) : NULL;
+  g_auto (GStrv) argv = command != NULL ? dup_texts (command) : NULL;
+  BerthProgram *program;
 
+  if ((bytes != NULL) == (argv != NULL))
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                           "what is run is \"code\" or a \"command\": give one of them");
+      return NULL;
+    }
+  program = argv != NULL ? berth_program_new_for_command ((const char *const *)argv)
+                         : berth_program_new_for_bytes (bytes);
   berth_mcp_option_apply (set, BERTH_OPTION_SET_EXEC, arguments, G_OBJECT (program));
   return program;
 }

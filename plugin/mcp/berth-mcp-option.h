@@ -26,8 +26,9 @@ gboolean
 berth_mcp_option_apply_uploads (GVariant *arguments, BerthProgram *program, GError **error);
 /* *@out_paths: (nullable) (transfer full): of "downloads", 64 at most */
 gboolean berth_mcp_option_dup_downloads (GVariant *arguments, GStrv *out_paths, GError **error);
-/* (transfer full): the program of "code" */
-BerthProgram *berth_mcp_option_make_program (BerthOptionSet set, GVariant *arguments);
+/* (transfer full): the program of "code", or "command" */
+BerthProgram *
+berth_mcp_option_make_program (BerthOptionSet set, GVariant *arguments, GError **error);
 
 /* A file's content, by "text" or "base64" of @arguments, and its mode by "executable" */
 GBytes *berth_mcp_option_dup_content (GVariant *arguments, GError **error);

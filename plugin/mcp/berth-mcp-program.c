@@ -477,8 +477,8 @@ berth_mcp_program_run (BerthMcpCall *call)
   self->spec = berth_spec_new (NULL);
   berth_mcp_option_apply (BERTH_MCP_RUN_OPTIONS, BERTH_OPTION_SET_SANDBOX, arguments,
                           G_OBJECT (self->spec));
-  self->program = berth_mcp_option_make_program (BERTH_MCP_RUN_OPTIONS, arguments);
-  if (!berth_mcp_option_apply_uploads (arguments, self->program, &error)
+  self->program = berth_mcp_option_make_program (BERTH_MCP_RUN_OPTIONS, arguments, &error);
+  if (self->program == NULL || !berth_mcp_option_apply_uploads (arguments, self->program, &error)
       || !berth_mcp_option_dup_downloads (arguments, &self->wanted, &error))
     {
       fail (self, error);
@@ -499,8 +499,8 @@ berth_mcp_program_exec (BerthMcpCall *call)
   GError *error = NULL;
 
   self->id = berth_mcp_call_get_text (call, "sandbox_id");
-  self->program = berth_mcp_option_make_program (BERTH_OPTION_SET_EXEC, arguments);
-  if (berth_mcp_option_dup_downloads (arguments, &self->wanted, &error))
+  self->program = berth_mcp_option_make_program (BERTH_OPTION_SET_EXEC, arguments, &error);
+  if (self->program != NULL && berth_mcp_option_dup_downloads (arguments, &self->wanted, &error))
     start (self);
   else
     fail (self, error);

@@ -380,8 +380,9 @@ static const BerthMcpTool tools[] = {
     0, CREATE_OPTIONS, NULL, id_fields, create },
   { "exec_code", "Run code in a sandbox",
     "Runs code in a sandbox of create_sandbox, by an interpreter that keeps its state: variables, "
-    "functions and imports of earlier calls are there. Calls for one sandbox run one after the "
-    "other. What a last expression is worth is not shown: print it.",
+    "functions and imports of earlier calls are there. Code of one sandbox runs one call "
+    "after the other; a command runs at once, beside it. What a last expression is worth is not "
+    "shown: print it.",
     0, BERTH_OPTION_SET_EXEC, exec_fields, berth_mcp_program_fields, berth_mcp_program_exec },
   { "list_sandboxes", "List sandboxes",
     "Lists this user's sandboxes: their ids, languages and ages.", BERTH_MCP_READS, 0, NULL,

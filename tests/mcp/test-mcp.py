@@ -319,6 +319,8 @@ def test_a_run(d):
         same((told["timed_out"], told["stdout"], "exit_code" in told), (True, "so far\n", False))
         check_schema(schema["run_code"], told)
         same(s.call("run_code", language="oom", code="true")[0]["oom"], True)
+        told, _ = s.call("run_code", language="shell", command=["printf", "%s|", "$A", "", "-x"])
+        same((told["stdout"], told["exit_code"]), ("$A||-x|", 0))
 
 
 def test_the_life_of_a_sandbox(d):
@@ -329,10 +331,12 @@ def test_the_life_of_a_sandbox(d):
         sandbox = made["sandbox_id"]
         told, _ = s.call("exec_code", sandbox_id=sandbox, code="echo $0; exit 4")
         same((told["exit_code"], told["sandbox_id"]), (4, sandbox))
+        told, _ = s.call("exec_code", sandbox_id=sandbox, command=["no-such-program"])
+        same((told["exit_code"], told["sandbox_id"]), (127, sandbox))
         listed, _ = s.call("list_sandboxes")
         check_schema(schema["list_sandboxes"], listed)
         same([(one["sandbox_id"], one["task"], one["exec_count"]) for one in listed["sandboxes"]],
-             [(sandbox, "t-1", 1)])
+             [(sandbox, "t-1", 2)])
         status, _ = s.call("status")
         check_schema(schema["status"], status)
         same((status["slots"]["claimed"], "shell" in status["templates"]), (1, True))
@@ -373,6 +377,9 @@ def test_arguments_are_checked(d):
              ("run_code", {"code": "x", "cold": "yes"}, "true or false"),
              ("run_code", {"code": "x", "colour": 1}, "timeout"),
              ("run_code", {"code": " "}, "code"), ("run_code", {"code": "a\0b"}, "NUL"),
+             ("run_code", {"code": "x", "command": ["ls"]}, "one of them"),
+             ("run_code", {"command": []}, "no program"), ("run_code", {"command": True}, "strings"),
+             ("exec_code", {"sandbox_id": "a", "command": ["ls"], "language": "shell"}, "no code"),
              ("run_code", {"code": "x", "language": "a/b"}, "letters"),
              ("run_code", {"code": "x", "uploads": [{"path": "a"}]}, "base64"),
              ("run_code", {"code": "x", "uploads": [{"text": "a"}]}, "path"),
