@@ -109,6 +109,7 @@ struct _BerthAdmission
   gint64 now_us;       /* of the message that is being handled, or of who asked how things are */
   gint64 handled_us;   /* of the last message: what is due since is still to be done */
   GPtrArray *effects;  /* of it; NULL between messages */
+  gint64 mean_hold_us; /* from place to end, of owners' VMs, the latest counting most; 0: of none */
   BerthPlace smallest; /* memory and vCPUs that were asked for; 0 before that */
   BerthPlace allowed;  /* for berth_admission_check(): the capacity, or what a resize left above */
 };

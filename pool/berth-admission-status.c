@@ -182,10 +182,70 @@ dup_budget (gint64 held, guint total)
   return g_variant_dict_end (&dict);
 }
 
+/* why @waiter has no VM yet */
+static char *
+describe_wait (BerthAdmission *self, BerthAdmissionWaiter *waiter)
+{
+  BerthPlace need = berth_admission_place_of (waiter->base.request);
+  BerthPlace free = berth_budgets_free (&self->budgets);
+
+  if (self->is_open && waiter->covered_in == self->pass)
+    return g_strdup ("a place that is on its way to it");
+  if (!self->is_open || !berth_place_covers (&free, &need)
+      || !berth_tenant_has_room (waiter->base.tenant, &need))
+    return describe_limit (self, waiter);
+  return g_strdup (self->now_us >= self->kept_from_us
+                       ? "one before it, which has waited long and for which all that is free is "
+                         "kept"
+                       : "its turn");
+}
+
+/* how many waiters of @party were told before, this one not among them */
+static guint
+count_told (GHashTable *told, const BerthParty *party)
+{
+  guint count = GPOINTER_TO_UINT (g_hash_table_lookup (told, party));
+
+  g_hash_table_insert (told, (gpointer)party, GUINT_TO_POINTER (count + 1));
+  return count;
+}
+
+/* Seconds until as many owners' VMs have ended as it takes, if each holds its place for as long as
+ * the last ones did; where a cap holds @waiter back, those of its own user or tenant. Negative:
+ * nobody knows. */
+static double
+estimate_wait (BerthAdmission *self, BerthWaiter *waiter, guint before, GHashTable *told)
+{
+  const BerthPlace nothing = { 0 };
+  BerthPlace need = berth_admission_place_of (waiter->request);
+  const BerthParty *tenant = &waiter->tenant->party;
+  const BerthParty *user = &waiter->tenant->user->party;
+  guint of_user = count_told (told, user);
+  guint of_tenant = count_told (told, tenant);
+  gint64 holders = (gint64)self->in_state[BERTH_VM_STATE_CLAIMED]
+                   + self->in_state[BERTH_VM_STATE_STARTING] - self->n_refilling;
+
+  if (!berth_party_has_room (user, &nothing, &need))
+    {
+      holders = user->held.slots;
+      before = of_user;
+    }
+  else if (!berth_party_has_room (tenant, &nothing, &need))
+    {
+      holders = tenant->held.slots;
+      before = of_tenant;
+    }
+  if (!self->is_open || holders <= 0 || self->mean_hold_us == 0)
+    return -1;
+  return (double)self->mean_hold_us / G_USEC_PER_SEC * (before + 1) / (double)holders;
+}
+
 static GVariant *
-describe_waiter (BerthAdmission *self, BerthWaiter *waiter, guint position)
+describe_waiter (BerthAdmission *self, BerthWaiter *waiter, guint position, GHashTable *told)
 {
   BerthRequest *request = waiter->request;
+  double estimate_s = estimate_wait (self, waiter, position - 1, told);
+  g_autofree char *waits_for = describe_wait (self, (BerthAdmissionWaiter *)waiter);
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
 
   if (request->tenant != NULL)
@@ -197,6 +257,9 @@ describe_waiter (BerthAdmission *self, BerthWaiter *waiter, guint position)
   g_variant_dict_insert (&dict, "position", "u", position);
   g_variant_dict_insert (&dict, "since", "d",
                          (double)(self->now_us - waiter->arrived_us) / G_USEC_PER_SEC);
+  g_variant_dict_insert (&dict, "waits_for", "s", waits_for);
+  if (estimate_s >= 0)
+    g_variant_dict_insert (&dict, "estimate_s", "d", estimate_s);
   return g_variant_dict_end (&dict);
 }
 
@@ -205,6 +268,7 @@ static GVariant *
 dup_waiters (BerthAdmission *self)
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
+  g_autoptr (GHashTable) told = g_hash_table_new (NULL, NULL);
   BerthWaitersIter iter;
 
   berth_waiters_iter_init (&iter, self->queue);
@@ -214,7 +278,7 @@ dup_waiters (BerthAdmission *self)
 
       if (waiter == NULL)
         break;
-      g_variant_builder_add_value (&builder, describe_waiter (self, waiter, position));
+      g_variant_builder_add_value (&builder, describe_waiter (self, waiter, position, told));
     }
   return g_variant_builder_end (&builder);
 }

@@ -278,12 +278,25 @@ give_for_tenant (BerthAdmission *self, BerthAdmissionVm *av)
   berth_tenants_give (self->tenants, av->tenant, &place, av->cost);
 }
 
+/* Seven parts of what was, one of this one: what the last ten or so did decides. */
+static void
+note_hold (BerthAdmission *self, BerthAdmissionVm *av)
+{
+  gint64 hold_us = self->now_us - berth_vm_get_admitted_us (av->vm);
+
+  if (!av->is_delivered || berth_vm_get_admitted_us (av->vm) == 0)
+    return;
+  self->mean_hold_us
+      = self->mean_hold_us == 0 ? hold_us : self->mean_hold_us + (hold_us - self->mean_hold_us) / 8;
+}
+
 /* The end of every VM: it leaves the books, and its place goes to @heir or back. */
 static void
 vm_remove (BerthAdmission *self, BerthAdmissionVm *av, BerthAdmissionWaiter *heir)
 {
   BerthPlace place = av->held;
 
+  note_hold (self, av);
   vm_fire (self, av, BERTH_VM_EVENT_GONE);
   self->in_state[BERTH_VM_STATE_GONE]--;
   if (av->is_unstarted)

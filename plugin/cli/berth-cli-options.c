@@ -109,6 +109,18 @@ add_keep_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
   add_entries (all, takes, BERTH_TAKES_KEEP, keep);
 }
 
+static void
+add_explain_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
+{
+  const GOptionEntry explain[] = {
+    { "explain", 0, 0, G_OPTION_ARG_NONE, &self->explain,
+      "Say what each request waits for, and for how long it may still wait", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  add_entries (all, takes, BERTH_TAKES_EXPLAIN, explain);
+}
+
 /**
  * berth_option_values_make_entries:
  * @self: where the values go
@@ -177,6 +189,7 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   add_image_entries (all, help->takes, self);
   add_http_entries (all, help->takes, self);
   add_keep_entries (all, help->takes, self);
+  add_explain_entries (all, help->takes, self);
   if ((help->takes & quiet_takes) != 0)
     add_entries (all, help->takes, 0, quiet);
   add_entries (all, help->takes, BERTH_TAKES_ROUNDS, rounds);

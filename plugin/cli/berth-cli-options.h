@@ -32,6 +32,7 @@ G_BEGIN_DECLS
  * @refresh: --refresh
  * @http: --http
  * @keep: --keep
+ * @explain: --explain
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -60,6 +61,7 @@ typedef struct
   gboolean refresh;
   gboolean http;
   gboolean keep;
+  gboolean explain;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -74,6 +76,7 @@ typedef enum
   BERTH_TAKES_IMAGE = 1 << 6,  /* what an image is built of, and where */
   BERTH_TAKES_HTTP = 1 << 7,   /* who asks comes by HTTP */
   BERTH_TAKES_KEEP = 1 << 8,   /* whether what was made outlives its maker */
+  BERTH_TAKES_EXPLAIN = 1 << 9,
 } BerthTakes;
 
 /**

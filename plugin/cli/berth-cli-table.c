@@ -166,7 +166,8 @@ add_row (BerthTable *table, GVariant *dictionary, const char *const *keys)
 
   for (guint i = 0; keys[i] != NULL; i++)
     {
-      gboolean is_age = strcmp (keys[i], "age_s") == 0 || strcmp (keys[i], "since") == 0;
+      gboolean is_age = strcmp (keys[i], "age_s") == 0 || strcmp (keys[i], "since") == 0
+                        || strcmp (keys[i], "estimate_s") == 0;
 
       g_ptr_array_add (cells, is_age ? dup_age (dictionary, keys[i])
                                      : berth_table_dup_cell (dictionary, keys[i]));

@@ -30,7 +30,7 @@ GVariant *berth_verb_ask (const BerthVerbHelp *help, BerthOptionValues *values, 
                           char **argv, const char *method, const char *reply_type, GError **error);
 
 char *berth_verb_dup_list_text (GVariant *vms);
-char *berth_verb_dup_status_text (GVariant *status);
+char *berth_verb_dup_status_text (GVariant *status, gboolean explains);
 
 int berth_verb_run (int argc, char **argv);
 int berth_verb_exec (int argc, char **argv);

@@ -20,8 +20,9 @@ const BerthVerbHelp berth_list_help = {
 const BerthVerbHelp berth_status_help = {
   .synopsis = "",
   .summary = "Tells how much capacity there is, who holds it, who waits, and how libvirt is.",
-  .description = "Example:\n  berth status --json | jq .slots.free",
-  .takes = BERTH_TAKES_JSON,
+  .description = "Examples:\n  berth status --json | jq .slots.free\n"
+                 "  berth status --explain        what each request waits for, and about how long",
+  .takes = BERTH_TAKES_JSON | BERTH_TAKES_EXPLAIN,
   .max_arguments = 0,
 };
 
@@ -188,10 +189,10 @@ append_libvirt (GString *text, GVariant *status)
 }
 
 static void
-append_waiters (GString *text, GVariant *status)
+append_waiters (GString *text, GVariant *status, gboolean explains)
 {
-  static const char *const heads[] = { "POSITION", "TEMPLATE", "TENANT", "TASK", "WAITS", NULL };
-  static const char *const keys[] = { "position", "template", "tenant", "task", "since", NULL };
+  const char *heads[] = { "POSITION", "TEMPLATE", "TENANT", "TASK", "WAITS", NULL, NULL, NULL };
+  const char *keys[] = { "position", "template", "tenant", "task", "since", NULL, NULL, NULL };
   g_autoptr (GVariant) waiters
       = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
   gsize n_told = waiters != NULL ? g_variant_n_children (waiters) : 0;
@@ -204,6 +205,11 @@ append_waiters (GString *text, GVariant *status)
     g_string_append_printf (text, "  the first %" G_GSIZE_FORMAT ":\n", n_told);
   if (n_told == 0)
     return;
+  if (explains)
+    {
+      heads[5] = "ABOUT", heads[6] = "FOR";
+      keys[5] = "estimate_s", keys[6] = "waits_for";
+    }
   table = berth_table_of (waiters, heads, keys, "  ");
   g_string_append (text, table);
 }
@@ -244,11 +250,12 @@ append_templates (GString *text, GVariant *status)
 /**
  * berth_verb_dup_status_text:
  * @status: a{sv}, as berthd tells it
+ * @explains: whether to say of waiting requests what they wait for
  *
  * Returns: (transfer full): it for a person
  */
 char *
-berth_verb_dup_status_text (GVariant *status)
+berth_verb_dup_status_text (GVariant *status, gboolean explains)
 {
   GString *text = g_string_new (NULL);
 
@@ -256,7 +263,7 @@ berth_verb_dup_status_text (GVariant *status)
   append_budget (text, status, "memory_mb", "memory", " MiB");
   append_budget (text, status, "vcpus", "vCPUs", "");
   append_libvirt (text, status);
-  append_waiters (text, status);
+  append_waiters (text, status, explains);
   append_templates (text, status);
   return g_string_free (text, FALSE);
 }
@@ -281,7 +288,7 @@ berth_verb_status (int argc, char **argv)
     return report_failure (&values, error);
   if (values.json)
     return berth_report_json (status);
-  text = berth_verb_dup_status_text (status);
+  text = berth_verb_dup_status_text (status, values.explain);
   return berth_report_text (text);
 }
 

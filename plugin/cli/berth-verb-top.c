@@ -52,7 +52,7 @@ dup_look (BerthClient *client, GError **error)
     return NULL;
   status_value = g_variant_get_child_value (status, 0);
   vms_value = g_variant_get_child_value (vms, 0);
-  status_text = berth_verb_dup_status_text (status_value);
+  status_text = berth_verb_dup_status_text (status_value, FALSE);
   vms_text = berth_verb_dup_list_text (vms_value);
   return g_strconcat (status_text, "\n", vms_text, NULL);
 }

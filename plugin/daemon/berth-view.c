@@ -7,9 +7,9 @@ static const char *const of_status[] = { "slots",     "memory_mb", "vcpus",   "o
                                          "n_waiting", "pressure",  "libvirt", NULL };
 
 static const char *const of_own_waiter[]
-    = { "tenant", "task", "uid", "template", "position", "since", NULL };
+    = { "tenant", "task", "uid", "template", "position", "since", "waits_for", "estimate_s", NULL };
 
-static const char *const of_any_waiter[] = { "template", "position", "since", NULL };
+static const char *const of_any_waiter[] = { "template", "position", "since", "estimate_s", NULL };
 
 static const char *const of_template[]
     = { "warm", "target", "snapshot", "snapshots", "snapshot_mb", "failures", NULL };

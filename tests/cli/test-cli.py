@@ -457,6 +457,11 @@ def test_at_capacity(d):
         waiting = d.popen("create")
         until(lambda: d.json("status")[1]["waiters"])
         same(waiting.poll(), None)
+        same(d.json("status")[1]["waiters"][0]["waits_for"], "2 of 2 VMs exist")
+        head, row = d.berth("status", "--explain")[1].split("waiting    1\n")[1].splitlines()[:2]
+        same(head.split(), ["POSITION", "TEMPLATE", "TENANT", "TASK", "WAITS", "ABOUT", "FOR"])
+        assert row.endswith("  2 of 2 VMs exist"), row
+        assert "2 of 2 VMs exist" not in d.berth("status")[1]
         same(d.berth("destroy", ids.pop())[0], 0)
         ids.append(waiting.communicate(timeout=LIMIT_S)[0].decode().strip())
         same(waiting.returncode, 0)

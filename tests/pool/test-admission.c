@@ -724,37 +724,6 @@ test_free_by_budget (void)
   core_world_assert_free (world, 2, "slots");
 }
 
-static void
-test_status (void)
-{
-  g_autoptr (CoreWorld) world = core_world_new (&two_vms);
-  g_autoptr (GVariant) status = NULL;
-  g_autoptr (GVariant) waiters = NULL;
-  g_autoptr (GVariant) first = NULL;
-  const char *tenant = NULL;
-  guint position = 0;
-  double since = 0;
-
-  core_world_acquire (world, "a", 192, FOREVER);
-  core_world_acquire (world, "a", 192, FOREVER);
-  core_world_acquire (world, "b", 192, FOREVER);
-  core_world_acquire (world, "b", 192, FOREVER);
-  core_world_advance (world, 3 * SECOND / 2);
-  status = berth_admission_dup_status (world->core, world->now_us);
-  waiters = g_variant_lookup_value (status, "waiters", G_VARIANT_TYPE ("aa{sv}"));
-  g_assert_cmpuint (g_variant_n_children (waiters), ==, 2);
-  first = g_variant_get_child_value (waiters, 0);
-  g_assert_true (g_variant_lookup (first, "tenant", "&s", &tenant));
-  g_assert_cmpstr (tenant, ==, "b");
-  g_assert_true (g_variant_lookup (first, "position", "u", &position));
-  g_assert_cmpuint (position, ==, 1);
-  g_assert_true (g_variant_lookup (first, "since", "d", &since));
-  g_assert_cmpfloat_with_epsilon (since, 1.5, 0.001);
-  g_assert_cmpuint (core_world_get_number (world, "slots", "claimed"), ==, 2);
-  g_assert_cmpuint (core_world_get_number (world, "slots", "total"), ==, 2);
-  g_assert_cmpuint (core_world_get_number (world, "memory_mb", "held"), ==, 384);
-}
-
 #define ADD(name, func) g_test_add_func ("/admission/" name, func)
 
 int
@@ -792,6 +761,5 @@ main (int argc, char **argv)
   ADD ("3-shutdown", test_shutdown);
   ADD ("3-shutdown-with-a-stuck-vm", test_shutdown_with_a_stuck_vm);
   ADD ("free-by-budget", test_free_by_budget);
-  ADD ("status", test_status);
   return g_test_run ();
 }
