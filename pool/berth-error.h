@@ -28,6 +28,9 @@ G_BEGIN_DECLS
  * @BERTH_ERROR_DENIED: it belongs to somebody else
  * @BERTH_ERROR_CONFIG: the administrator must act (template, image, setting)
  * @BERTH_ERROR_INTERNAL: a bug of berth; report it
+ * @BERTH_ERROR_LOCAL: the caller's own machine does not do its part: its disk is full, what it gave
+ *   to read from or to write to fails. Mend that; the same again fails again. What was asked for
+ * may be done
  *
  * What went wrong, ordered by what the caller can do; [func@Berth.error_get_advice] says what that
  * is.
@@ -46,6 +49,7 @@ typedef enum
   BERTH_ERROR_DENIED,
   BERTH_ERROR_CONFIG,
   BERTH_ERROR_INTERNAL,
+  BERTH_ERROR_LOCAL,
 #ifndef __GI_SCANNER__
   BERTH_ERROR_LAST, /* no code: grows */
 #endif
@@ -54,7 +58,8 @@ typedef enum
 /**
  * BerthAdvice:
  * @BERTH_ADVICE_NONE: nothing: the caller cancelled
- * @BERTH_ADVICE_FIX_REQUEST: the same request never succeeds; change it
+ * @BERTH_ADVICE_FIX_REQUEST: the same request never succeeds; change it, or what the caller gave
+ *   along with it
  * @BERTH_ADVICE_WAIT: everything is in use; ask again later, wait longer, or go elsewhere
  * @BERTH_ADVICE_RETRY: nothing was done; the same request may succeed at once
  * @BERTH_ADVICE_RECONCILE: the program may have run, whole or in part; find out, then decide

@@ -5,16 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
+#include <gio/gunixfdlist.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-errno.h"
 #include "pool/berth-error.h"
-
-static void
-explain (const GError *cause, GError **error)
-{
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "this process: %s", cause->message);
-}
 
 void
 berth_pipe_close (int *kept)
@@ -27,12 +22,11 @@ berth_pipe_close (int *kept)
 int
 berth_pipe_open (int *kept, gboolean kept_reads, GError **error)
 {
-  g_autoptr (GError) cause = NULL;
   int ends[2];
 
-  if (!g_unix_open_pipe (ends, FD_CLOEXEC, &cause))
+  if (pipe2 (ends, O_CLOEXEC) != 0)
     {
-      explain (cause, error);
+      berth_errno_set (error, errno, "this process");
       return -1;
     }
   berth_pipe_close (kept);
@@ -65,7 +59,7 @@ berth_pipe_hand_over (int *kept, const char *key, GVariantDict *options, GUnixFD
 
   if (handle < 0)
     {
-      explain (cause, error);
+      berth_errno_set_gio (error, cause, "this process");
       return FALSE;
     }
   g_variant_dict_insert (options, key, "h", handle);

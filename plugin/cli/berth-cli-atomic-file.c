@@ -8,16 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "pool/berth-error.h"
+#include "plugin/base/berth-errno.h"
 
 static gboolean
 fail (const char *local, GError **error)
 {
-  int number = errno;
-
-  g_set_error (error, BERTH_ERROR,
-               number == EISDIR || number == EEXIST ? BERTH_ERROR_INVALID : BERTH_ERROR_UNAVAILABLE,
-               "%s: %s", local, g_strerror (number));
+  berth_errno_set (error, errno, local);
   return FALSE;
 }
 

@@ -215,7 +215,7 @@ check_name (const char *name, const char *after, const char *guest, GError **err
 {
   if (berth_file_name_is_valid (name, strlen (name)) && (after == NULL || strcmp (name, after) > 0))
     return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                "folder '%s': what the guest lists is no folder", guest);
   return FALSE;
 }

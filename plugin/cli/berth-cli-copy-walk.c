@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-errno.h"
 #include "plugin/cli/berth-cli-copy-tree.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/model/berth-file-request.h"
@@ -21,13 +22,7 @@
 gboolean
 berth_copy_walk_fail_local (const char *local, GError **error)
 {
-  int number = errno;
-  gboolean is_callers = number == ENOENT || number == ENOTDIR || number == EISDIR || number == ELOOP
-                        || number == ENAMETOOLONG || number == EACCES || number == EPERM
-                        || number == EROFS;
-
-  g_set_error (error, BERTH_ERROR, is_callers ? BERTH_ERROR_INVALID : BERTH_ERROR_UNAVAILABLE,
-               "%s: %s", local, g_strerror (number));
+  berth_errno_set (error, errno, local);
   return FALSE;
 }
 

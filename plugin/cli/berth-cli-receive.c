@@ -130,7 +130,7 @@ check_name (const char *name, const char *guest, GError **error)
 {
   if (berth_file_name_is_valid (name, strlen (name)))
     return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                "folder '%s': what the guest lists is no folder", guest);
   return FALSE;
 }
@@ -259,7 +259,7 @@ file_done (Item *self, const BerthFileRecord *record, const char *sum)
 static GError *
 error_of (const BerthFileRecord *record, const char *text)
 {
-  int code = record->mode <= BERTH_ERROR_INTERNAL ? (int)record->mode : BERTH_ERROR_INTERNAL;
+  int code = record->mode < BERTH_ERROR_LAST ? (int)record->mode : BERTH_ERROR_INTERNAL;
 
   return g_error_new_literal (BERTH_ERROR, code, text);
 }
@@ -343,7 +343,10 @@ berth_receiver_take_item (BerthReceiver *self, BerthTransfer *transfer, const ch
   item_receive (&item);
   ok = item.error == NULL;
   if (!ok)
-    g_propagate_error (error, item.error);
+    {
+      berth_file_record_settle (item.error);
+      g_propagate_error (error, item.error);
+    }
   ok = berth_copy_walk_check (&item.walk, ok, guest, error);
   berth_copy_walk_end (&item.walk);
   file_clear (&item.file);

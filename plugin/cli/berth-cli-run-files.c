@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-errno.h"
 #include "plugin/base/berth-pipe.h"
 #include "plugin/cli/berth-cli-copy-tree.h"
 #include "plugin/cli/berth-cli-receive.h"
@@ -174,8 +175,7 @@ worker_open (Worker *self, const char *key, GVariantDict *options, GUnixFDList *
 
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "a pair of sockets for files: %s",
-                   g_strerror (errno));
+      berth_errno_set (error, errno, "a pair of sockets for files");
       return FALSE;
     }
   self->fd = ends[0];

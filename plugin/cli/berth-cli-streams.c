@@ -10,6 +10,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-errno.h"
+#include "plugin/base/berth-pipe.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "pool/berth-error.h"
 
@@ -151,24 +153,21 @@ make_pump (int own_fd, const char *key, GUnixFDList *fds, GVariantDict *options,
 {
   gboolean is_input = own_fd == STDIN_FILENO;
   int ends[2];
-  int far, index;
+  int far;
   Pump *pump;
 
   if (pipe2 (ends, O_CLOEXEC) != 0)
     {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "a pipe for %s: %s", key,
-                   g_strerror (errno));
+      berth_errno_set (error, errno, "this process");
       return NULL;
     }
   far = is_input ? ends[0] : ends[1];
-  index = g_unix_fd_list_append (fds, far, error);
-  close (far);
-  if (index < 0)
+  if (!berth_pipe_hand_over (&far, key, options, fds, error))
     {
-      close (is_input ? ends[1] : ends[0]);
+      close (ends[0]);
+      close (ends[1]);
       return NULL;
     }
-  g_variant_dict_insert (options, key, "h", index);
   pump = g_new0 (Pump, 1);
   pump->own_pipe = is_input ? ends[1] : ends[0];
   pump->from = is_input ? own_fd : pump->own_pipe;
@@ -277,7 +276,8 @@ berth_streams_finish (BerthStreams *self, gint64 limit_us, GError **error)
   for (guint i = FIRST_OUTPUT; i < N_STREAMS && !limit_reached; i++)
     if (self->pumps[i] != NULL && self->pumps[i]->failure != 0)
       {
-        g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+        /* also where the cause passes: the program has run, and the same again runs it twice */
+        g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL,
                      "the program's output could not be written to %s: %s",
                      streams[i].own_fd == STDOUT_FILENO ? "standard output" : "standard error",
                      g_strerror (self->pumps[i]->failure));

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "agent/berth-holes.h"
+#include "plugin/base/berth-errno.h"
+#include "plugin/base/berth-pipe.h"
 #include "plugin/base/berth-sha256.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-terminal.h"
@@ -276,17 +278,15 @@ call_and_carry (BerthTransfer *self, const char *method, const char *guest, guin
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   Progress progress = { .carrier = carrier, .name = guest, .size = size };
   GVariant *reply = NULL;
-  int index = g_unix_fd_list_append (fds, far, error);
 
-  close (far);
   *out_carried = TRUE;
-  if (index < 0)
+  if (!berth_pipe_hand_over (&far, "data", options, fds, error))
     {
+      close (far);
       close (carrier->own_pipe);
       g_variant_dict_clear (options);
       return NULL;
     }
-  g_variant_dict_insert (options, "data", "h", index);
   if (!self->is_quiet && berth_terminal_can_erase (STDERR_FILENO))
     g_timeout_add (PROGRESS_AFTER_MS, progress_begin_cb, &progress);
   carrier_start (carrier);
@@ -307,9 +307,17 @@ make_pipe (int ends[2], GError **error)
       fcntl (ends[0], F_SETPIPE_SZ, PIPE_BYTES); /* where it may not grow, it is slower */
       return TRUE;
     }
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "a pipe for the file: %s",
-               g_strerror (errno));
+  berth_errno_set (error, errno, "a pipe for the file");
   return FALSE;
+}
+
+/* A file of ours whose bytes fail has no more of them next time. */
+static void
+fail_to_read (const char *guest, int number, GError **error)
+{
+  g_autofree char *what = g_strdup_printf ("what should become '%s'", guest);
+
+  berth_errno_set (error, number, what);
 }
 
 /* ---- a run's uploads ---- */
@@ -368,8 +376,7 @@ send_file (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *
       moved += (guint64)MAX (got, 0);
     }
   if (failure != 0)
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "what should become '%s': %s", guest,
-                 g_strerror (failure));
+    fail_to_read (guest, failure, error);
   else if (had < size)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                  "file '%s': its bytes ended after %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
@@ -462,8 +469,7 @@ berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode, con
   if (reply == NULL && is_carried && carrier->read_failure != 0)
     {
       g_clear_error (error);
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "what should become '%s': %s",
-                   guest, g_strerror (carrier->read_failure));
+      fail_to_read (guest, carrier->read_failure, error);
     }
   if (is_carried)
     carrier_free (carrier);
@@ -496,7 +502,7 @@ check_sum (Carrier *carrier, const char *guest, guint64 size, const char *sum, G
   if (size == carrier->moved && g_strcmp0 (sum, arrived) == 0)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-               "file '%s': what arrived is not what was sent: try again", guest);
+               "file '%s': what arrived is not what was sent" BERTH_FILE_TRY_AGAIN, guest);
   return FALSE;
 }
 
@@ -517,8 +523,7 @@ check_written (const Carrier *carrier, const char *local, GError **error)
   if (carrier->write_failure == 0)
     return TRUE;
   g_clear_error (error);
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s: %s", local,
-               g_strerror (carrier->write_failure));
+  berth_errno_set (error, carrier->write_failure, local);
   return FALSE;
 }
 
@@ -676,12 +681,11 @@ static gboolean
 check_spooled (const Carrier *carrier, guint64 max_bytes, GError **error)
 {
   if (carrier->write_failure != 0)
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+    g_set_error (error, BERTH_ERROR, (int)berth_errno_get_code (carrier->write_failure),
                  "the input can't be kept in %s until its size is known: %s", g_get_tmp_dir (),
                  g_strerror (carrier->write_failure));
   else if (carrier->read_failure != 0)
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "the input can't be read: %s",
-                 g_strerror (carrier->read_failure));
+    berth_errno_set (error, carrier->read_failure, "the input can't be read");
   else if (carrier->moved > max_bytes)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                  "the input has more than %" G_GUINT64_FORMAT " bytes: --max-size allows more",

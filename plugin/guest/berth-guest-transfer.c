@@ -119,8 +119,9 @@ file_make_result (BerthGuestTransfer *self, GError **error)
 
   if (!end_is_true (self))
     {
-      g_propagate_error (error, file_error (self, BERTH_ERROR_UNAVAILABLE,
-                                            "what arrived is not what was sent: try again"));
+      g_propagate_error (error,
+                         file_error (self, BERTH_ERROR_UNAVAILABLE,
+                                     "what arrived is not what was sent" BERTH_FILE_TRY_AGAIN));
       return NULL;
     }
   result->size = self->file->kind == BERTH_FILE_PUT ? self->file->size : self->end.size;
@@ -133,8 +134,8 @@ file_make_result (BerthGuestTransfer *self, GError **error)
       result->is_more = (self->end.flags & BERTH_DONE_MORE) != 0;
       if (result->entries == NULL)
         {
-          g_propagate_error (error, file_error (self, BERTH_ERROR_UNAVAILABLE,
-                                                "what the guest lists is no folder"));
+          g_propagate_error (
+              error, file_error (self, BERTH_ERROR_INVALID, "what the guest lists is no folder"));
           return NULL;
         }
     }

@@ -201,7 +201,7 @@ berth_client_get_file (BerthClient *self, const char *id, const char *path, guin
  * As [method@Client.put_file_async], for a file that is not in memory: one of any size takes the
  * memory of a pipe. A descriptor is a stream, too: `GUnixInputStream`.
  *
- * Fails with %BERTH_ERROR_UNAVAILABLE where @content fails, and changes nothing then or where it
+ * Fails with %BERTH_ERROR_LOCAL where @content fails, and changes nothing then or where it
  * ends before @size.
  */
 void
@@ -284,7 +284,7 @@ berth_client_put_stream (BerthClient *self, const char *id, const char *path, GI
  * one, write to what [method@Gio.File.replace] returns: closed with a `GCancellable` that is
  * cancelled, it leaves the old file.
  *
- * Fails with %BERTH_ERROR_UNAVAILABLE where @content fails.
+ * Fails with %BERTH_ERROR_LOCAL where @content fails.
  */
 void
 berth_client_get_stream_async (BerthClient *self, const char *id, const char *path,

@@ -14,6 +14,7 @@
 #include "plugin/base/berth-sha256.h"
 #include "plugin/libberth/berth-client-call.h"
 #include "plugin/base/berth-pipe.h"
+#include "plugin/model/berth-file-request.h"
 #include "plugin/model/berth-spec-private.h"
 #include "pool/berth-error.h"
 
@@ -97,14 +98,13 @@ part_done (GTask *task)
   if (--transfer->n_pending > 0)
     return;
   if (transfer->failure != NULL)
-    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                             "your own stream for '%s': %s", transfer->path,
-                             transfer->failure->message);
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_LOCAL, "your own stream for '%s': %s",
+                             transfer->path, transfer->failure->message);
   else if (transfer->error != NULL)
     g_task_return_error (task, g_steal_pointer (&transfer->error));
   else if (!has_arrived (transfer))
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                             "file '%s': what arrived is not what was sent: try again",
+                             "file '%s': what arrived is not what was sent" BERTH_FILE_TRY_AGAIN,
                              transfer->path);
   else
     g_task_return_boolean (task, TRUE);

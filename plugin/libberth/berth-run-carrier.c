@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-errno.h"
 #include "plugin/base/berth-pipe.h"
 #include "plugin/model/berth-file-record.h"
 #include "plugin/model/berth-file-request.h"
@@ -157,8 +158,10 @@ keeper_fail (Keeper *self, BerthError code, const char *text)
   GError **failure = &self->failures[self->reader.record.item];
   g_autofree char *shown = berth_file_dup_shown (self->path);
 
-  if (*failure == NULL)
-    g_set_error (failure, BERTH_ERROR, (int)code, "file '%s': %s", shown, text);
+  if (*failure != NULL)
+    return;
+  g_set_error (failure, BERTH_ERROR, (int)code, "file '%s': %s", shown, text);
+  berth_file_record_settle (*failure);
 }
 
 /* berthd compared what it sent with the guest's; this is the rest of the way. */
@@ -182,7 +185,8 @@ keeper_file_done (Keeper *self)
       && g_strcmp0 (sum, self->reader.text) == 0)
     g_hash_table_insert (self->contents, g_steal_pointer (&self->path), g_steal_pointer (&content));
   else
-    keeper_fail (self, BERTH_ERROR_UNAVAILABLE, "what arrived is not what was sent: try again");
+    keeper_fail (self, BERTH_ERROR_UNAVAILABLE,
+                 "what arrived is not what was sent" BERTH_FILE_TRY_AGAIN);
 }
 
 static void
@@ -265,8 +269,7 @@ open_stream (const char *key, GVariantDict *options, GUnixFDList *fds, GError **
 
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "this process: %s",
-                   g_strerror (errno));
+      berth_errno_set (error, errno, "this process");
       return -1;
     }
   if (berth_pipe_hand_over (&ends[1], key, options, fds, error))

@@ -207,6 +207,7 @@ get_download (Downloads *self)
 static void
 item_fail (Downloads *self, GError *error)
 {
+  berth_file_record_settle (error);
   tell_failure (self, BERTH_FILE_RECORD_ITEM_FAILED, error);
   get_download (self)->error = error;
   self->n_done++;
@@ -340,7 +341,7 @@ file_begin (GTask *task, const char *path, const char *name)
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
     {
       g_set_error (&self->failure, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                   "a pair of sockets for a file: %s: try again later", g_strerror (errno));
+                   "a pair of sockets for a file: %s" BERTH_FILE_TRY_AGAIN, g_strerror (errno));
       return;
     }
   self->piped = ends[0];
@@ -358,7 +359,7 @@ no_folder_error (const char *path)
 {
   g_autofree char *shown = berth_file_dup_shown (path);
 
-  return g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+  return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
                       "folder '%s': what the guest lists is no folder", shown);
 }
 
@@ -574,7 +575,7 @@ give_up (GTask *task)
         g_ptr_array_add (self->downloads, berth_download_new (self->paths[i]));
       download = g_ptr_array_index (self->downloads, i);
       if (i >= self->n_done)
-        g_set_error (&download->error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+        g_set_error (&download->error, BERTH_ERROR, BERTH_ERROR_LOCAL,
                      "'%s': whoever asked for it went away, or did not read it", shown);
     }
   downloads_end (task);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/berth-path.h"
+#include "plugin/model/berth-file-request.h"
 #include "pool/berth-error.h"
 
 G_STATIC_ASSERT (BERTH_FILE_RECORD_TEXT_MAX >= BERTH_PATH_MAX);
@@ -90,6 +91,25 @@ berth_file_record_reader_take (BerthFileRecordReader *self, gsize size, gboolean
   g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                        "a stream of files: a text with a NUL byte within");
   return FALSE;
+}
+
+void
+berth_file_record_settle (GError *error)
+{
+  g_autofree char *told = g_steal_pointer (&error->message);
+
+  if (!berth_error_is_retryable (error))
+    {
+      error->message = g_steal_pointer (&told);
+      return;
+    }
+  if (g_str_has_suffix (told, BERTH_FILE_TRY_AGAIN))
+    told[strlen (told) - strlen (BERTH_FILE_TRY_AGAIN)] = '\0';
+  error->code = BERTH_ERROR_OUTCOME_UNKNOWN;
+  error->message = g_strconcat (told,
+                                ": the program has run: look at what it did elsewhere before you "
+                                "run it again",
+                                NULL);
 }
 
 gboolean

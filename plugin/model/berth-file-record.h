@@ -90,6 +90,10 @@ gsize berth_file_record_reader_get_room (BerthFileRecordReader *self, guint8 **o
 gboolean berth_file_record_reader_take (BerthFileRecordReader *self, gsize size,
                                         gboolean *out_is_whole, GError **error);
 
+/* @error is about a file of a run whose program has run: what could be tried again, can't, for that
+ * would run it once more. */
+void berth_file_record_settle (GError *error);
+
 /* For threads, on a descriptor that waits: whether all of it was written. A socket's reader that is
  * gone raises no signal. */
 gboolean berth_file_record_send (int fd, gconstpointer bytes, gsize size);

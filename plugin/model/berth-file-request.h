@@ -10,6 +10,8 @@
 
 G_BEGIN_DECLS
 
+/* The remedy of an error about a file that was carried badly; the last words of its message */
+#define BERTH_FILE_TRY_AGAIN ": try again"
 #define BERTH_FILE_SIZE_MAX_DEFAULT (G_GUINT64_CONSTANT (500) * 1024 * 1024)
 #define BERTH_FILE_MODE_DEFAULT 0644u
 #define BERTH_FILE_DIRECTORY_MODE_DEFAULT 0755u

@@ -7,6 +7,7 @@ Prints TAP."""
 import contextlib
 import fcntl
 import importlib.util
+import json
 import os
 import pty
 import resource
@@ -333,7 +334,7 @@ def test_a_hostile_guest_writes_nowhere_else(d):
                                        "x/..,")):
             out = f"in/out{number}"
             status, _, err = d.berth("get", name, path, out)
-            same((path, status, os.listdir(out)), (path, 125, []))
+            same((path, status, os.listdir(out)), (path, 2, []))
             one_line(err, "no folder")
         same(os.listdir("."), ["in"])
         done(d.berth("get", name, "evil", "in/good"))
@@ -407,6 +408,26 @@ def test_a_full_disk_of_ours(d):
                                 restore_signals=False, preexec_fn=limit_files)
         same((result.returncode, os.listdir(".")), (125, []))
         one_line(result.stderr.decode(), "back", "File too large")
+        write("file", "x" * 200000)
+        result = subprocess.run([BERTH, *SHELL, "--json", "--upload", "file:file", "--download",
+                                 "file:back", "echo ran"], env=d.environ(), capture_output=True,
+                                timeout=LIMIT_S, check=False, restore_signals=False,
+                                preexec_fn=limit_files)
+        told = json.loads(result.stdout)
+        same((result.returncode, told["stdout"], told["exit_code"], told["error"]["code"],
+              told["error"]["retryable"]), (125, "ran\n", 0, "INVALID", False))
+        same(os.listdir("."), ["file"])
+
+
+def test_a_run_is_not_to_be_repeated_for_a_file(d):
+    """Its program has run: whoever follows the advice does not run it twice."""
+    with sandbox(d):
+        status, told = d.json("run", "-l", "hostile", "--download", "short", "true")
+        same((status, told["exit_code"], told["error"]["code"], told["error"]["retryable"]),
+             (125, 0, "OUTCOME_UNKNOWN", False))
+        assert told["error"]["message"].endswith(
+            "not what was sent: the program has run: look at what it did elsewhere before you run "
+            "it again"), told
 
 
 LARGE_MIB = 450  # takes a second and more, and is allowed

@@ -344,7 +344,7 @@ test_source_fails (Fixture *fixture, gconstpointer data)
       = g_unix_input_stream_new (open ("/dev/null", O_WRONLY | O_CLOEXEC), TRUE);
 
   g_assert_false (berth_client_put_stream (fixture->client, id, "f", input, 101, 0, NULL, &error));
-  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL);
   g_assert_nonnull (strstr (error->message, "your own stream for 'f'"));
   g_assert_true (is_home_empty (fixture, id));
 }
@@ -364,7 +364,7 @@ test_target_fails (Fixture *fixture, gconstpointer data)
 
       g_assert_true (berth_client_put_file (fixture->client, id, "f", content, 0, NULL, &error));
       g_assert_false (berth_client_get_stream (fixture->client, id, "f", full, 0, NULL, &error));
-      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL);
       g_assert_nonnull (strstr (error->message, "your own stream for 'f'"));
     }
 }

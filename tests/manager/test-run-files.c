@@ -408,7 +408,7 @@ test_reader_gone (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (berth_result_get_exit_code (result), ==, 0);
   for (guint i = 0; i < 2; i++)
     g_assert_error (((BerthDownload *)g_ptr_array_index (result->downloads, i))->error, BERTH_ERROR,
-                    BERTH_ERROR_UNAVAILABLE);
+                    BERTH_ERROR_LOCAL);
 }
 
 /* The stream is full before its end, and nobody reads it. */
@@ -441,7 +441,7 @@ test_silent_reader (Fixture *fixture, gconstpointer data)
     }
   result = finish (fixture, NULL);
   g_assert_error (((BerthDownload *)g_ptr_array_index (result->downloads, 63))->error, BERTH_ERROR,
-                  BERTH_ERROR_UNAVAILABLE);
+                  BERTH_ERROR_LOCAL);
 }
 
 static void

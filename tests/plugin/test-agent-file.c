@@ -436,7 +436,7 @@ test_list_lies (Fixture *fixture, gconstpointer data)
       g_byte_array_set_size (listing, listing->len - lies[i].cut);
       begin (fixture, BERTH_FILE_LIST, ".", 0, NULL);
       answer_listing (fixture, listing, 0);
-      assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "no folder");
+      assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_INVALID, "no folder");
     }
   {
     g_autoptr (GByteArray) listing = g_byte_array_new ();
@@ -444,7 +444,7 @@ test_list_lies (Fixture *fixture, gconstpointer data)
     add_entry (listing, "a\0b", 3, S_IFREG);
     begin (fixture, BERTH_FILE_LIST, ".", 0, NULL);
     answer_listing (fixture, listing, 0);
-    assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "no folder");
+    assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_INVALID, "no folder");
   }
 }
 

@@ -37,6 +37,7 @@ static const struct
     BERTH_ADVICE_ASK_ADMINISTRATOR },
   { BERTH_ERROR_INTERNAL, "org.berth.Berth1.Error.Internal", "INTERNAL", FALSE,
     BERTH_ADVICE_REPORT_BUG },
+  { BERTH_ERROR_LOCAL, "org.berth.Berth1.Error.Local", "INVALID", FALSE, BERTH_ADVICE_FIX_REQUEST },
 };
 
 static void
