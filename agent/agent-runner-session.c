@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent-file.h"
+#include "agent-room.h"
 #include "agent-runner-private.h"
 #include "agent-shell.h"
 
@@ -313,6 +314,8 @@ berth_agent_runner_start_session (BerthAgentRunner *self, const BerthAgentProgra
       || !(self->feed.fd >= 0 ? runner_write_shell (self, program)
                               : runner_write_session (self, program)))
     return false;
+  if (!program->is_once)
+    berth_agent_room_make (self->pid);
   self->is_once = program->is_once;
   /* a rehearsal leaves no trace: the first exec of its owner is the first */
   if (!program->is_rehearsal)

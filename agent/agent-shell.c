@@ -9,9 +9,12 @@
  *   theirs is called where they have a function of that name;
  * - a status is told by a redirection that fails: its message, on the report's pipe, has the name
  * of the file that can't be there. No name that the user defines has a part in it. It is a
- * condition, which set -e and the trap for ERR take no notice of;
+ * condition, which set -e and the trap for ERR take no notice of. The pipe is opened in front of
+ * the code: behind it, the code may have left the shell no descriptor (ulimit -n);
  * - a builtin that the user has disabled is enabled again where any code looks as if it did that;
  * if it can't be, this shell can run nothing more, and ends, with an expansion that fails;
+ * - an alias for one of these words would stand in its place, and is taken away where any code
+ * looks as if it made one;
  * - a function of the user's with the name of the dot would get the code in its place. Where any
  * code looks as if it made one, it is looked for in a subshell (each time costs a fork), and taken
  * away in POSIX mode, where a special builtin comes first. */
@@ -77,13 +80,19 @@ put_env (char *out, const BerthAgentShellExec *exec)
   return out;
 }
 
+/* With the report's pipe as stderr */
 static char *
-put_report (char *out, const BerthAgentShellExec *exec, const char *what)
+put_words (char *out, const BerthAgentShellExec *exec, const char *what)
 {
   /* in quotes: IFS may have digits in it; not for descriptor 0: for that one bash would fork */
-  out += sprintf (out, "if { 3<\"" NOWHERE "%s.%u\"; } >/dev/null 2>", what, exec->token);
-  out = put_quoted (out, exec->report);
-  return put (out, "; then :; fi");
+  return out + sprintf (out, "if { 3<\"" NOWHERE "%s.%u\"; }; then :; fi", what, exec->token);
+}
+
+static char *
+put_report_pipe (char *out, const BerthAgentShellExec *exec)
+{
+  out = put (out, " >/dev/null 2>");
+  return put_quoted (out, exec->report);
 }
 
 /* How much berth_agent_shell_write () writes at most. */
@@ -105,6 +114,8 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
   out = put (out, "BASH_ARGV0=");
   out = put_quoted (out, exec->script);
   out = put (out, "\n");
+  if (exec->care & BERTH_AGENT_SHELL_CARE_ALIAS)
+    out = put (out, "\\unalias { } if then else fi [[ 2>/dev/null || \\:\n");
   if (exec->care & BERTH_AGENT_SHELL_CARE_ENABLE)
     out = put (out, "if { \\enable . ; } >/dev/null 2>&1; then :; fi\n"
                     "if { \\. /dev/null; } >/dev/null 2>&1; then :; else "
@@ -113,8 +124,10 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
     out = put (out, "if [[ $(POSIXLY_CORRECT=; unset -f declare; unset POSIXLY_CORRECT; "
                     "declare -F .) ]]; then "
                     "POSIXLY_CORRECT= unset -f .; unset POSIXLY_CORRECT; fi\n");
-  out = put (out, "{ ");
-  out = put_report (out, exec, "o");
+  out = put (out, "{ { { ");
+  out = put_words (out, exec, "o");
+  out = put (out, "; }");
+  out = put_report_pipe (out, exec);
   out = put (out, "; ");
   if (exec->workdir != NULL)
     {
@@ -132,7 +145,9 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
       out = put_quoted (out, exec->pipes->names[i]);
     }
   out = put (out, "\n");
-  out = put_report (out, exec, "$?");
+  out = put_words (out, exec, "$?");
+  out = put (out, "; }");
+  out = put_report_pipe (out, exec);
   out = put (out, "\n");
   return (size_t)(out - out_text);
 }
@@ -162,6 +177,7 @@ unsigned
 berth_agent_shell_suspect (const uint8_t *code, size_t size)
 {
   return (may_name_function (code, size) ? BERTH_AGENT_SHELL_CARE_FUNCTION : 0)
+         | (memmem (code, size, "alias", 5) != NULL ? BERTH_AGENT_SHELL_CARE_ALIAS : 0)
          | (memmem (code, size, "enable", 6) != NULL ? BERTH_AGENT_SHELL_CARE_ENABLE : 0);
 }
 

@@ -9,6 +9,7 @@
 
 #define BERTH_AGENT_SHELL_CARE_FUNCTION 1u /* there may be a function with the name of the dot */
 #define BERTH_AGENT_SHELL_CARE_ENABLE 2u   /* builtins may be disabled */
+#define BERTH_AGENT_SHELL_CARE_ALIAS 4u    /* reserved words may have become aliases */
 
 typedef struct
 {
