@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What an interpreter of a session needs between two execs, whatever limits the last one has set. */
+/* What an interpreter of a session needs between two execs, whatever limits the last one has set.
+ */
 #pragma once
 
 #include <sys/types.h>

@@ -27,6 +27,7 @@ import sys
 import threading
 import tokenize
 import traceback
+import types
 from _io import BufferedReader, FileIO, StringIO, TextIOWrapper
 from _io import BufferedWriter as _BufferedWriter
 from _thread import get_ident
@@ -57,6 +58,8 @@ POOL_WORKER = concurrent.futures.thread._worker.__code__
 CODECS = vars(codecs)
 CODECS_BEFORE = dict(CODECS)
 NONE = object()
+CLASS_DICT = type.__dict__["__dict__"].__get__
+SUSPENDED = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 late = {}  # threads of earlier execs: ident -> Thread or None
 sources = []  # (path, size) of what linecache holds
@@ -195,7 +198,14 @@ def flush():
 
 
 def redirect(fd, path, flags):
-    new = open_path(path, flags | O_CLOEXEC)
+    try:
+        new = open_path(path, flags | O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        # the program has left itself no more than what is open: its place is the only one
+        attempt(close, fd)
+        new = open_path(path, flags | O_CLOEXEC)
     if new == fd:
         set_inheritable(fd, True)
     else:
@@ -205,9 +215,11 @@ def redirect(fd, path, flags):
 
 def leave_streams():
     """Between execs: what a thread writes is nobody's."""
-    redirect(0, "/dev/null", O_RDONLY)
-    redirect(1, "/dev/null", O_WRONLY)
-    redirect(2, "/dev/null", O_WRONLY)
+    for fd, flags in ((0, O_RDONLY), (1, O_WRONLY), (2, O_WRONLY)):
+        try:
+            redirect(fd, "/dev/null", flags)
+        except OSError:  # none may be open: redirect() has closed it
+            pass
 
 
 def reseed(seed):
@@ -221,7 +233,7 @@ def receive():
     message = b""
     while len(message) < 4 or len(message) < 4 + int.from_bytes(message[:4], "little"):
         try:
-            piece = read(Session.control, 1 << 20)
+            piece = read(Session.control, 1 << 16)
         except OSError as error:
             if error.errno != errno.EBADF:
                 continue
@@ -310,16 +322,45 @@ def exit_status(value):
     return 1
 
 
+def find_misnamed(error):
+    """Of this error and those that it came of, what the interpreter itself raised about a name."""
+    found, seen, left = [], set(), [error]
+    while left:
+        each = left.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if type(each) in (NameError, AttributeError) and type(each.name) is str:
+            found.append(each)
+        left += (each.__cause__, each.__context__)
+        if isinstance(each, BaseExceptionGroup):
+            left += each.exceptions
+    return found
+
+
 @hide
-def suggest(text, kind, error, trace):
-    """With what Python offers for a name that is not there: before 3.12 what prints in C knows it,
-    and the traceback module does not; what prints in C has not the lines of old execs."""
+def print_alone(error):
+    """What C prints of it without those that it came of."""
+    cause, context, is_hidden = error.__cause__, error.__context__, error.__suppress_context__
     stderr, sys.stderr = sys.stderr, StringIO()
     try:
-        PRINT_ERROR(kind, error, trace)
-        told = sys.stderr.getvalue().split("\n")
+        error.__cause__ = error.__context__ = None
+        PRINT_ERROR(type(error), error, None)
+        return sys.stderr.getvalue()
     finally:
         sys.stderr = stderr
+        error.__cause__, error.__context__ = cause, context
+        error.__suppress_context__ = is_hidden
+
+
+@hide
+def suggest(text, error):
+    """With what Python offers for a name that is not there: before 3.12 what prints in C knows it,
+    and the traceback module does not; what prints in C has not the lines of old execs. Only it is
+    printed twice: it is no code of the user's that makes its text."""
+    told = []
+    for each in find_misnamed(error):
+        told += print_alone(each).split("\n")
     for line in told:
         plain, mark, _ = line.rpartition(SUGGESTION)
         if mark and "\n" + plain + "\n" in text:
@@ -342,7 +383,7 @@ def show(kind, error, trace):
         text = "".join(traceback.TracebackException(kind, error, trace, limit=limit,
                                                     compact=True).format())
         if not HAS_LAST_EXC:
-            text = suggest(text, kind, error, trace)
+            text = suggest(text, error)
         sys.stderr.write(text)
     except BaseException:
         PRINT_ERROR(kind, error, trace)
@@ -457,12 +498,28 @@ def end_exec(status):
     tell(b"d", status)
 
 
+def has_last_words():
+    """Whether something that the program made may run code of its own when it goes."""
+    for each in gc.get_objects():
+        kind = type(each)
+        if kind in SUSPENDED or (issubclass(kind, type) and "__del__" in CLASS_DICT(each)):
+            return True
+    return False
+
+
 def drop_names():
-    """As Python takes a module apart: names of its own first, so that what they hold may still use
-    the others."""
-    for is_first in (True, False):
+    """At Python's end the main module goes as a whole: what has last words finds every name in its
+    place. For that its names are looked at, too, which were here before the program; else they go
+    one by one, which costs less."""
+    if attempt(has_last_words):
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            sys.__dict__.pop(name, None)
+        MODULES["__main__"] = None
+        del OWN_NAMES["MAIN"], OWN_NAMES["NAMES"]
+        gc.unfreeze()
+    else:
         for name in list(NAMES):
-            if name != "__builtins__" and is_first == (name[:1] == "_" != name[1:2]):
+            if name != "__builtins__":
                 NAMES[name] = None
     gc.collect()
 

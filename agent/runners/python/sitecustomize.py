@@ -139,6 +139,18 @@ def live_output():
     os.register_at_fork(before=flush)
 
 
+def let_last_words(script):
+    """Python takes the main module apart name by name where it can't be collected as a whole, and
+    what its classes and generators still say then misses them."""
+    try:
+        with open(script, "rb") as file:
+            code = file.read()
+    except OSError:
+        return
+    if b"__del__" in code or b"yield" in code:
+        gc.unfreeze()
+
+
 def load_session(here):
     """What a session needs, with builtins of its own: no name that the user changes is in them."""
     import builtins
@@ -182,6 +194,7 @@ def wait():
     os.close(CONTROL)
     set_environment(message[SEED_SIZE:])
     shadows.let([".", *sys.path])
+    let_last_words(sys.orig_argv[-1])
     if sys.stdout is not None:
         live_output()
 
