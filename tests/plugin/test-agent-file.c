@@ -698,7 +698,7 @@ main (int argc, char **argv)
   ADD ("get-beyond-credit", test_get_beyond_credit);
   ADD ("get-beyond-the-limit", test_get_beyond_the_limit);
   ADD ("put", test_put);
-  for (guint version = BERTH_PUT_HOLES_VERSION - 1; version <= BERTH_PROTOCOL_VERSION; version++)
+  for (guint version = BERTH_PUT_HOLES_VERSION - 1; version <= BERTH_PUT_HOLES_VERSION; version++)
     g_test_add (version < BERTH_PUT_HOLES_VERSION ? "/agent-file/zeros" : "/agent-file/holes",
                 Fixture, GUINT_TO_POINTER (version), set_up, test_put_holes, tear_down);
   ADD ("put-ends-early", test_put_ends_early);
