@@ -119,9 +119,9 @@ berth_agent_runner_hear_last (BerthAgentRunner *self)
     berth_agent_runner_read_report (self);
 }
 
-/* A shell reads its lines one by one: behind the code it reads the one that tells the end, and then
- * it has told it. Where it has read that and tells nothing, it does nothing any more (set -n), and
- * comes to its end as it would in a script: there is no more to read. */
+/* A shell reads its lines one by one: the empty one behind the code when that has ended and its end
+ * is told. Where it has read that and told nothing, it does nothing any more (set -n), and comes to
+ * its end as it would in a script: there is no more to read. */
 static void
 look_cb (void *data)
 {

@@ -148,7 +148,9 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
   out = put_words (out, exec, "$?");
   out = put (out, "; }");
   out = put_report_pipe (out, exec);
-  out = put (out, "\n");
+  /* The second line end is read only when the code has ended: a shell that has read it, too, and
+   * tells no end will do nothing any more (look_cb ()). */
+  out = put (out, "\n\n");
   return (size_t)(out - out_text);
 }
 
