@@ -219,6 +219,8 @@ stall_cb (gpointer user_data)
   if (error == NULL)
     return G_SOURCE_CONTINUE;
   file_abort (self, error);
+  if (self->has_end)
+    file_maybe_done (self); /* last: it frees us */
   return G_SOURCE_REMOVE;
 }
 

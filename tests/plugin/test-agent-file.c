@@ -252,6 +252,29 @@ test_put_ends_early (Fixture *fixture, gconstpointer data)
   assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_INVALID, "ended after 11 of 100");
 }
 
+/* The guest has told the end of a file that its reader does not take. */
+static void
+test_reader_does_nothing_at_the_end (Fixture *fixture, gconstpointer data)
+{
+  BerthFileRequest *file = berth_file_request_new (BERTH_FILE_GET, "file");
+  g_autofree guint8 *much = g_malloc0 (BERTH_FRAME_MAX_PAYLOAD);
+  const gsize piece = 60000;
+  g_autofree guint8 *whole = g_malloc0 (4 * piece);
+  guint32 request;
+  int ends[2];
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  file->fd = hand_over (ends[1], FALSE);
+  file->caller_idle_us = G_TIME_SPAN_SECOND / 20;
+  berth_guest_file_async (fixture->agent, file, NULL, done_cb, fixture);
+  request = peer_expect (fixture, BERTH_FRAME_GET, much);
+  for (guint i = 0; i < 4; i++, settle ())
+    send_data (fixture, request, whole + i * piece, piece);
+  send_done (fixture, request, whole, 4 * piece, S_IFREG | 0644, 0);
+  assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_INVALID, "its reader took nothing");
+  close (ends[0]);
+}
+
 /* @data: the kind. Who is to send or take the bytes does nothing for as long as it may. */
 static void
 test_caller_does_nothing (Fixture *fixture, gconstpointer data)
@@ -707,6 +730,7 @@ main (int argc, char **argv)
       g_test_add (kind == BERTH_FILE_PUT ? "/agent-file/sender-does-nothing"
                                          : "/agent-file/reader-does-nothing",
                   Fixture, GUINT_TO_POINTER (kind), set_up, test_caller_does_nothing, tear_down);
+  ADD ("reader-does-nothing-at-the-end", test_reader_does_nothing_at_the_end);
   ADD ("put-refused", test_put_refused);
   ADD ("put-too-much-credit", test_put_too_much_credit);
   ADD ("folder", test_folder);
