@@ -110,23 +110,28 @@ agent_find_task (BerthGuest *self, GTask *task)
   return NULL;
 }
 
-/* Ends every call; returns nothing to callers but through their tasks. */
+/* Ends every call; returns nothing to callers but through their tasks. Who hears of one may ask for
+ * the next at once: that finds no channel any more. */
 static void
-agent_fail_calls (BerthGuest *self, const GError *error)
+agent_shut (BerthGuest *self, const GError *error)
 {
+  BerthFrameChannel *channel = g_steal_pointer (&self->channel);
+  BerthGuestTransfers *files = g_steal_pointer (&self->files);
   g_autoptr (GPtrArray) pending = self->pending;
 
   self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
   while (self->running->len > 0)
     berth_guest_exec_fail (((Running *)self->running->pdata[0])->exec, error);
-  if (self->files != NULL)
-    berth_guest_transfers_fail (self->files, error);
+  if (files != NULL)
+    berth_guest_transfers_fail (files, error);
   for (guint i = 0; i < pending->len; i++)
     {
       Pending *call = g_ptr_array_index (pending, i);
 
       g_task_return_error (call->task, g_error_copy (error));
     }
+  g_clear_pointer (&files, berth_guest_transfers_free);
+  g_clear_pointer (&channel, berth_frame_channel_free);
 }
 
 static void
@@ -135,9 +140,7 @@ closed_cb (const GError *error, gpointer user_data)
   g_autoptr (BerthGuest) self = g_object_ref (user_data);
   BerthGuestClosedFunc func = g_steal_pointer (&self->closed_func);
 
-  agent_fail_calls (self, error);
-  g_clear_pointer (&self->files, berth_guest_transfers_free);
-  g_clear_pointer (&self->channel, berth_frame_channel_free);
+  agent_shut (self, error);
   if (func != NULL)
     func (self, error, self->closed_data);
 }
@@ -149,11 +152,8 @@ berth_guest_close (BerthGuest *self)
       = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED, "the VM is being destroyed");
 
   self->closed_func = NULL;
-  if (self->channel == NULL)
-    return;
-  agent_fail_calls (self, error);
-  g_clear_pointer (&self->files, berth_guest_transfers_free);
-  g_clear_pointer (&self->channel, berth_frame_channel_free);
+  if (self->channel != NULL)
+    agent_shut (self, error);
 }
 
 static void

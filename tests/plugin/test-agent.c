@@ -650,6 +650,33 @@ test_commands_die (Fixture *fixture, gconstpointer data)
 }
 
 static void
+ask_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (berth_guest_exec_finish (BERTH_GUEST (source), result, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN);
+  berth_guest_exec_async (BERTH_GUEST (source), new_exec ("y"), BERTH_LANGUAGE_PYTHON, NULL,
+                          beside_cb, user_data);
+}
+
+/* Who hears that its program is lost and asks for the next was not heard: nothing of it was sent. */
+static void
+test_next_exec_at_the_end (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GAsyncResult) next = NULL;
+  g_autoptr (GError) error = NULL;
+
+  greet (fixture, BERTH_HELLO_READY);
+  berth_guest_exec_async (fixture->agent, new_exec ("x"), BERTH_LANGUAGE_PYTHON, NULL, ask_again_cb,
+                          &next);
+  close (fixture->peer);
+  fixture->peer = -1;
+  g_assert_null (finish_beside (fixture, &next, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+}
+
+static void
 test_silence_times_out (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
@@ -695,6 +722,7 @@ main (int argc, char **argv)
   g_test_add ("/agent/" name, Fixture, GUINT_TO_POINTER (number), set_up, func, tear_down)
   ADD ("exec", test_exec);
   ADD ("capture-is-bounded", test_capture_is_bounded);
+  ADD ("next-exec-at-the-end", test_next_exec_at_the_end);
   ADD ("keeps-state", test_keeps_state);
   ADD ("kinds", test_kinds);
   ADD ("slow-reader-holds-credit", test_slow_reader_holds_credit);
