@@ -278,13 +278,14 @@ give_for_tenant (BerthAdmission *self, BerthAdmissionVm *av)
   berth_tenants_give (self->tenants, av->tenant, &place, av->cost);
 }
 
-/* Seven parts of what was, one of this one: what the last ten or so did decides. */
+/* Seven parts of what was, one of this one: what the last ten or so did decides. Of one that an
+ * earlier berthd started nobody knows how long it was held. */
 static void
 note_hold (BerthAdmission *self, BerthAdmissionVm *av)
 {
   gint64 hold_us = self->now_us - berth_vm_get_admitted_us (av->vm);
 
-  if (!av->is_delivered || berth_vm_get_admitted_us (av->vm) == 0)
+  if (!av->is_delivered || av->started_us == 0)
     return;
   self->mean_hold_us
       = self->mean_hold_us == 0 ? hold_us : self->mean_hold_us + (hold_us - self->mean_hold_us) / 8;

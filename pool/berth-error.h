@@ -17,7 +17,8 @@ G_BEGIN_DECLS
 /**
  * BerthError:
  * @BERTH_ERROR_INVALID: the request is wrong; fix it. Nothing was started
- * @BERTH_ERROR_NO_CAPACITY: at capacity, and the caller did not want to wait
+ * @BERTH_ERROR_NO_CAPACITY: at capacity, and the caller did not want to wait; or as many commands
+ *   run in the sandbox as may
  * @BERTH_ERROR_WAIT_TIMED_OUT: at capacity until the caller's own deadline
  * @BERTH_ERROR_QUEUE_FULL: the queue's bound is reached
  * @BERTH_ERROR_SHUTTING_DOWN: berth stops; ask again when it runs

@@ -10,6 +10,7 @@
 #include "plugin/cli/berth-cli-source.h"
 #include "plugin/cli/berth-cli-streams.h"
 #include "plugin/cli/berth-cli-verbs.h"
+#include "plugin/model/berth-file-record.h"
 #include "pool/berth-error.h"
 
 /* After Ctrl-C: how long the last words of the program are waited for */
@@ -217,6 +218,7 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
     berth_run_files_finish (self->files, client, result != NULL, error, &self->download_failure);
   if (!is_told && result != NULL)
     {
+      berth_file_record_settle (output_error);
       g_propagate_error (error, g_steal_pointer (&output_error));
       return NULL;
     }

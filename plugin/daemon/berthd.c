@@ -168,11 +168,9 @@ add_watchdog (Daemon *self)
 }
 
 static void
-fail (Daemon *self, const GError *error)
+fail (Daemon *self, int status, const GError *error)
 {
-  gboolean is_setting = g_error_matches (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
-
-  self->status = complain (is_setting ? STATUS_USAGE : STATUS_FAILED, error->message);
+  self->status = complain (status, error->message);
   g_main_loop_quit (self->loop);
 }
 
@@ -188,13 +186,16 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     return; /* the shutdown is under way and ends the loop */
   if (!ok)
     {
-      fail (self, error);
+      /* what the settings name will not be right by itself: the unit is not started again */
+      gboolean is_setting = g_error_matches (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
+
+      fail (self, is_setting ? STATUS_USAGE : STATUS_FAILED, error);
       return;
     }
   socket = berth_listener_listen (self->listener, &error);
   if (socket == NULL || !berth_service_open (self->service, socket, &error))
     {
-      fail (self, error);
+      fail (self, STATUS_FAILED, error);
       return;
     }
   tell_ready (self);

@@ -289,7 +289,7 @@ agent_check_version (guint32 version, guint32 needed, GError **error)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
                "the image was built for %s berth (agent protocol %u, this berthd speaks %u): build "
-               "the image again (berth image build)",
+               "the image again (berth image build); where that was done since, make a new sandbox",
                age, version, BERTH_PROTOCOL_VERSION);
   return FALSE;
 }

@@ -144,11 +144,13 @@ berth_client_create (BerthClient *self, BerthSpec *spec, GCancellable *cancellab
  * @callback: (scope async): gets the answer
  * @user_data: for @callback
  *
- * Runs a program in a sandbox that exists. Programs in one sandbox run one at a time, in the order
- * asked, and what one leaves behind the next one finds.
+ * Runs a program in a sandbox that exists. Code runs one program at a time, in the order asked, and
+ * what one leaves behind the next one finds; commands ([ctor@Program.new_for_command]) run at once,
+ * beside it and each other.
  *
  * A program that fails is no error: see [struct@Result]. Fails with %BERTH_ERROR_INVALID for a
- * mistake in @program, %BERTH_ERROR_GONE where the caller has no such sandbox (any more), and
+ * mistake in @program, %BERTH_ERROR_NO_CAPACITY where as many commands run in the sandbox as may,
+ * %BERTH_ERROR_GONE where the caller has no such sandbox (any more), and
  * %BERTH_ERROR_OUTCOME_UNKNOWN where the VM or berthd died and nobody knows how the program ended.
  */
 void

@@ -311,6 +311,8 @@ manager_note_exec (BerthManager *self, BerthSandbox *sandbox, const BerthResult 
   const char *name = berth_vm_get_template (berth_sandbox_get_vm (sandbox));
   const char *outcome = "ended";
 
+  if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY))
+    return; /* a command for which there was no place: nothing has begun */
   if (result == NULL)
     outcome = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) ? "cancelled" : "failed";
   else if (result->timed_out || result->oom)

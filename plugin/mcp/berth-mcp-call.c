@@ -183,9 +183,8 @@ get_remedy (const GError *error)
     case BERTH_ADVICE_FIX_REQUEST:
       return "Change the arguments as the cause says; the same call fails again.";
     case BERTH_ADVICE_WAIT:
-      return "All places are taken: end sandboxes that are not needed, call again later, or allow "
-             "a "
-             "longer wait_timeout.";
+      return "Call again when something that takes a place has ended; a call that makes a sandbox "
+             "may also wait longer (wait_timeout).";
     case BERTH_ADVICE_RETRY:
       return "Nothing was done: the same call may be made again.";
     case BERTH_ADVICE_RECONCILE:

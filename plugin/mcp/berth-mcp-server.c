@@ -534,14 +534,15 @@ handle_batch (BerthMcpServer *self, GVariant *values)
 {
   Request nobody = { .server = self };
   gsize count = g_variant_n_children (values);
+  g_autofree char *problem = NULL;
   Batch *batch;
 
-  if (count == 0 || g_strcmp0 (self->version, BATCH_VERSION) != 0)
+  if (count == 0 || count > BERTH_MCP_CALLS || g_strcmp0 (self->version, BATCH_VERSION) != 0)
     {
-      send_error (&nobody, BERTH_MCP_INVALID_REQUEST,
-                  "a batch, which this revision has not, or an empty one: send each message in a "
-                  "line of its own",
-                  NULL);
+      problem = g_strdup_printf ("a batch, which this revision has not, or one that is empty or of "
+                                 "more than %u messages: send each message in a line of its own",
+                                 BERTH_MCP_CALLS);
+      send_error (&nobody, BERTH_MCP_INVALID_REQUEST, problem, NULL);
       return;
     }
   batch = g_new0 (Batch, 1);

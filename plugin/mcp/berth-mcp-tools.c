@@ -383,7 +383,8 @@ static const BerthMcpTool tools[] = {
     "functions and imports of earlier calls are there. Code of one sandbox runs one call "
     "after the other; a command runs at once, beside it. What a last expression is worth is not "
     "shown: print it.",
-    0, BERTH_OPTION_SET_EXEC, exec_fields, berth_mcp_program_fields, berth_mcp_program_exec },
+    BERTH_MCP_DESTROYS, BERTH_OPTION_SET_EXEC, exec_fields, berth_mcp_program_fields,
+    berth_mcp_program_exec },
   { "list_sandboxes", "List sandboxes",
     "Lists this user's sandboxes: their ids, languages and ages.", BERTH_MCP_READS, 0, NULL,
     sandboxes_fields, list },

@@ -98,7 +98,7 @@ berth_file_record_settle (GError *error)
 {
   g_autofree char *told = g_steal_pointer (&error->message);
 
-  if (!berth_error_is_retryable (error))
+  if (!berth_error_is_retryable (error) && !g_error_matches (error, BERTH_ERROR, BERTH_ERROR_LOCAL))
     {
       error->message = g_steal_pointer (&told);
       return;

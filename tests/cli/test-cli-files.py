@@ -415,7 +415,7 @@ def test_a_full_disk_of_ours(d):
                                 preexec_fn=limit_files)
         told = json.loads(result.stdout)
         same((result.returncode, told["stdout"], told["exit_code"], told["error"]["code"],
-              told["error"]["retryable"]), (125, "ran\n", 0, "INVALID", False))
+              told["error"]["retryable"]), (125, "ran\n", 0, "OUTCOME_UNKNOWN", False))
         same(os.listdir("."), ["file"])
 
 

@@ -446,7 +446,8 @@ assert_refused (const GError *error, const char *age, guint version)
 {
   g_autofree char *text = g_strdup_printf ("the image was built for %s berth (agent protocol %u, "
                                            "this berthd speaks %u): build the image "
-                                           "again (berth image build)",
+                                           "again (berth image build); where that was done "
+                                           "since, make a new sandbox",
                                            age, version, BERTH_PROTOCOL_VERSION);
 
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
@@ -660,7 +661,8 @@ ask_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
                           beside_cb, user_data);
 }
 
-/* Who hears that its program is lost and asks for the next was not heard: nothing of it was sent. */
+/* Who hears that its program is lost and asks for the next was not heard: nothing of it was sent.
+ */
 static void
 test_next_exec_at_the_end (Fixture *fixture, gconstpointer data)
 {

@@ -106,11 +106,32 @@ test_status_explains (void)
   assert_waits (world, 0, "the hypervisor is not reachable", -1);
 }
 
+/* How long one that an earlier berthd made was held is not known: nothing is said by it. */
+static void
+test_adopted_says_nothing (void)
+{
+  g_autoptr (CoreWorld) world = core_world_new (&two_vms);
+  g_autoptr (BerthRequest) request = berth_request_new (BERTH_SHAPE ("python", 128, 1), "a", NULL,
+                                                        1000, FOREVER, NULL, NULL, NULL);
+  g_autoptr (BerthVm) vm = berth_vm_new_adopted ("00000000000000000000000000000001",
+                                                 BERTH_SHAPE ("python", 128, 1), NULL, 0);
+  const BerthMessage message = { .type = BERTH_MESSAGE_ADOPT, .vm = vm, .request = request };
+
+  core_world_advance (world, SECOND);
+  core_world_send (world, &message);
+  core_world_advance (world, SECOND);
+  core_world_destroy (world, vm);
+  for (guint i = 0; i < 3; i++)
+    core_world_acquire (world, "a", 128, FOREVER);
+  assert_waits (world, 0, "2 of 2 VMs exist", -1);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/status/waiters", test_status);
   g_test_add_func ("/status/explains", test_status_explains);
+  g_test_add_func ("/status/adopted-says-nothing", test_adopted_says_nothing);
   return g_test_run ();
 }
