@@ -28,6 +28,7 @@ struct _BerthManager
   GHashTable *acquiring; /* GCancellable (borrowed) -> BerthRequest (borrowed): of calls whose VM
                             is not there yet */
   GHashTable *sandboxes; /* id (borrowed from value) -> BerthSandbox (owned) */
+  GHashTable *captures;  /* uid -> how many of its commands have their output kept */
   BerthTombstones *tombstones;
   BerthMetrics *metrics;
 };

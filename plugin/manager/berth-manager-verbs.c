@@ -7,6 +7,7 @@
 
 #include "plugin/manager/berth-run-downloads.h"
 #include "plugin/manager/berth-run-uploads.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error-dbus.h"
 
 #define MEMORY_MIN_MB 128u /* contract.md, Input */
@@ -323,13 +324,53 @@ manager_note_exec (BerthManager *self, BerthSandbox *sandbox, const BerthResult 
     berth_metrics_observe (self->metrics, BERTH_METRIC_EXEC, name, NULL, result->exec_us);
 }
 
+static gboolean
+exec_is_captured (const BerthExec *exec)
+{
+  return exec->is_command && (exec->stdout_fd < 0 || exec->stderr_fd < 0);
+}
+
+static void
+manager_count_captures (BerthManager *self, guint32 uid, int change)
+{
+  guint count = GPOINTER_TO_UINT (g_hash_table_lookup (self->captures, GUINT_TO_POINTER (uid)));
+
+  count += (guint)change;
+  if (count > 0)
+    g_hash_table_insert (self->captures, GUINT_TO_POINTER (uid), GUINT_TO_POINTER (count));
+  else
+    g_hash_table_remove (self->captures, GUINT_TO_POINTER (uid));
+}
+
+/* What is captured is berthd's memory, and a sandbox has many commands. */
+static gboolean
+manager_take_capture (BerthManager *self, guint32 uid, GTask *task, GError **error)
+{
+  guint count = GPOINTER_TO_UINT (g_hash_table_lookup (self->captures, GUINT_TO_POINTER (uid)));
+
+  if (count >= BERTH_LIMIT_CAPTURES_PER_UID)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY,
+                   "berthd keeps the output of %u commands of this user, and of no more: give the "
+                   "command streams of its own, or ask again when one of them has ended",
+                   count);
+      return FALSE;
+    }
+  manager_count_captures (self, uid, 1);
+  g_task_set_task_data (task, g_memdup2 (&uid, sizeof uid), g_free);
+  return TRUE;
+}
+
 static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  const guint32 *captured_uid = g_task_get_task_data (task);
   GError *error = NULL;
   BerthResult *result = berth_sandbox_exec_finish (BERTH_SANDBOX (source), async_result, &error);
 
+  if (captured_uid != NULL)
+    manager_count_captures (g_task_get_source_object (task), *captured_uid, -1);
   manager_note_exec (g_task_get_source_object (task), BERTH_SANDBOX (source), result, error);
   if (result == NULL)
     g_task_return_error (task, error);
@@ -353,7 +394,8 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
   g_task_set_source_tag (task, berth_manager_exec_async);
   g_task_set_check_cancellable (task, FALSE);
   owned->keeps_state = !owned->is_script && !owned->is_command;
-  if (sandbox == NULL || !berth_exec_check (owned, &error))
+  if (sandbox == NULL || !berth_exec_check (owned, &error)
+      || (exec_is_captured (owned) && !manager_take_capture (self, uid, task, &error)))
     g_task_return_error (task, g_steal_pointer (&error));
   else
     berth_sandbox_exec_async (sandbox, g_steal_pointer (&owned), cancellable, exec_cb,

@@ -37,6 +37,7 @@ berth_manager_finalize (GObject *object)
   g_clear_pointer (&self->templates, g_hash_table_unref);
   g_clear_pointer (&self->template_errors, g_ptr_array_unref);
   berth_tombstones_free (self->tombstones);
+  g_hash_table_unref (self->captures);
   berth_metrics_free (self->metrics);
   g_hash_table_unref (self->acquiring);
   berth_config_free (self->config);
@@ -56,6 +57,7 @@ berth_manager_init (BerthManager *self)
   self->acquiring = g_hash_table_new (NULL, NULL);
   self->sandboxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->tombstones = berth_tombstones_new (TOMBSTONES_MAX);
+  self->captures = g_hash_table_new (NULL, NULL);
   self->metrics = berth_metrics_new ();
 }
 

@@ -51,6 +51,9 @@
 #define BERTH_LIMIT_IDLE_MAX_MS (3600u * 1000)
 /* Commands that run at once in a sandbox; as many as its agent has places for */
 #define BERTH_LIMIT_COMMANDS 16u
+/* Commands of one user, in all sandboxes, whose output berthd keeps until they end: 27 MB. Code is
+ * bounded by the sandboxes that there are. */
+#define BERTH_LIMIT_CAPTURES_PER_UID 24u
 /* Paths that a run brings back: each is a value of its message, and has one in its answer */
 #define BERTH_LIMIT_RUN_DOWNLOADS 64u
 /* Files and folders of a run's uploads, and of what one path brings back: a guest or a caller could

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Proves what create, exec, destroy and run do with a sandbox in each state that it can be in:
  * waited for, up, busy, destroyed, gone by itself; and who may ask. */
+#include <fcntl.h>
 #include <string.h>
 
 #include "manager-world.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
 #define NEVER_WAS "fedcba98765432100123456789abcdef"
@@ -317,6 +319,69 @@ test_outlives (World *world, gconstpointer data)
 
 /* ---- run ---- */
 
+typedef struct
+{
+  guint done;
+  guint refused; /* of them */
+} Ends;
+
+static void
+command_ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Ends *ends = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) end = berth_manager_exec_finish (BERTH_MANAGER (source), result, &error);
+
+  ends->done++;
+  if (end != NULL)
+    return;
+  ends->refused++;
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
+  g_assert_nonnull (strstr (error->message, "keeps the output of 24 commands of this user"));
+}
+
+static void
+begin_command (World *world, const char *id, gboolean is_captured, Ends *ends)
+{
+  BerthExec *exec = world_exec_new ("true");
+  g_autoptr (GBytes) packed = g_bytes_new_static ("true", sizeof "true");
+
+  g_bytes_unref (exec->code);
+  exec->code = g_bytes_ref (packed);
+  exec->is_command = TRUE;
+  exec->stdout_fd = is_captured ? -1 : open ("/dev/null", O_WRONLY | O_CLOEXEC);
+  exec->stderr_fd = is_captured ? -1 : open ("/dev/null", O_WRONLY | O_CLOEXEC);
+  berth_manager_exec_async (world->manager, id, 1000, exec, NULL, command_ended_cb, ends);
+}
+
+/* What berthd keeps of a user's commands has a bound; those with streams of their own are not in
+ * it, and a place comes free with each end. */
+static void
+test_captures_are_bounded (World *world, gconstpointer data)
+{
+  g_autofree char *first = create (world);
+  g_autofree char *second = create (world);
+  const char *const ids[] = { first, second };
+  Ends ends = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  for (guint i = 0; i < BERTH_LIMIT_CAPTURES_PER_UID; i++)
+    begin_command (world, ids[i % 2], TRUE, &ends);
+  begin_command (world, ids[0], FALSE, &ends);
+  world_run_dry ();
+  g_assert_cmpuint (ends.done, ==, 0);
+  begin_command (world, ids[0], TRUE, &ends);
+  world_run_dry ();
+  g_assert_cmpuint (ends.refused, ==, 1);
+  fake_host_hold (world->host, FAKE_HOST_EXEC, FALSE);
+  while (ends.done < BERTH_LIMIT_CAPTURES_PER_UID + 2)
+    g_main_context_iteration (NULL, TRUE);
+  begin_command (world, ids[0], TRUE, &ends);
+  while (ends.done < BERTH_LIMIT_CAPTURES_PER_UID + 3)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (ends.refused, ==, 1);
+}
+
 static void
 test_run (World *world, gconstpointer data)
 {
@@ -498,6 +563,7 @@ main (int argc, char **argv)
   ADD ("idle-of-before", test_idle_of_before);
   ADD ("keeps-state", test_keeps_state);
   ADD ("outlives", test_outlives);
+  ADD ("captures-are-bounded", test_captures_are_bounded);
   ADD ("run", test_run);
   ADD ("run-fails", test_run_fails);
   ADD ("run-waits-gone", test_run_waits_gone);
