@@ -672,6 +672,21 @@ run_execute (GTask *task)
                             g_task_get_cancellable (task), run_executed_cb, g_object_ref (task));
 }
 
+/* Takes over @error. A VM that ended under its uploads took no program with it. */
+static GError *
+settle_upload_failure (GError *error)
+{
+  GError *settled;
+
+  if (!g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
+    return error;
+  settled = g_error_new (
+      BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+      "the VM ended before the program was sent (%s): nothing was run, try again", error->message);
+  g_error_free (error);
+  return settled;
+}
+
 static void
 run_uploaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -683,9 +698,12 @@ run_uploaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   berth_metrics_add (self->metrics, BERTH_METRIC_FILE_BYTES, "put", NULL, call->upload_bytes);
   if (ok)
-    run_execute (task);
-  else
-    run_end (task);
+    {
+      run_execute (task);
+      return;
+    }
+  call->error = settle_upload_failure (call->error);
+  run_end (task);
 }
 
 static void

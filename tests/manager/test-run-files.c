@@ -377,7 +377,7 @@ test_silent_uploads (Fixture *fixture, gconstpointer data)
   world_run_dry ();
   g_assert_null (fixture->world.result);
   fake_host_advance (fixture->world.host, 1);
-  fails (fixture, BERTH_ERROR, BERTH_ERROR_GONE, "nothing came");
+  fails (fixture, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "nothing came");
 }
 
 /* The VM ends while the caller's next record is waited for: the caller need not send it. */
@@ -391,7 +391,7 @@ test_vm_ends_while_uploading (Fixture *fixture, gconstpointer data)
   wait_until_uploading (fixture);
   vms = berth_pool_dup_vms (fixture->world.manager->pool);
   g_assert_true (berth_fake_hypervisor_kill (hypervisor, vms->pdata[0]));
-  fails (fixture, BERTH_ERROR, BERTH_ERROR_GONE, "is gone: ");
+  fails (fixture, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "nothing was run");
 }
 
 /* Of a reader that is gone, the program's end is told all the same. */
