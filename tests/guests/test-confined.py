@@ -585,6 +585,7 @@ while True:
     os.set_blocking(w, False)
     os.write(w, bytes(65536))
 """, 1, "oom")
+    bomb(python(), "import os\nos._exit(3)", 3)  # what is open stays open in an interpreter
     bomb(python(), """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
