@@ -361,6 +361,15 @@ send_stream (AgentPeer *peer, guint32 request, guint32 stream, const char *bytes
     }
 }
 
+void
+agent_peer_send_kill (AgentPeer *peer, guint32 request, guint32 grace_ms)
+{
+  guint8 payload[4];
+
+  berth_le32_write (payload, grace_ms);
+  agent_peer_send (peer, BERTH_FRAME_KILL, request, payload, sizeof payload);
+}
+
 /* Asks for an exec and sends all of its code and environment; returns its id. */
 guint32
 agent_peer_send_exec (AgentPeer *peer, const AgentExec *exec)

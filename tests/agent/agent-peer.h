@@ -72,6 +72,7 @@ void agent_peer_ping (AgentPeer *peer);
 void agent_peer_expect_silence (AgentPeer *peer);
 
 guint32 agent_peer_send_exec (AgentPeer *peer, const AgentExec *exec);
+void agent_peer_send_kill (AgentPeer *peer, guint32 request, guint32 grace_ms);
 void agent_peer_send_stdin (AgentPeer *peer, guint32 request, const char *bytes, gsize size);
 void agent_peer_send_credit (AgentPeer *peer, guint32 request, guint32 stream, guint32 bytes);
 void agent_peer_expect (AgentPeer *peer, guint32 request, guint32 type, AgentFrame *out_frame);

@@ -62,15 +62,6 @@ session_has_node (void)
   return g_file_test ("/usr/bin/node", G_FILE_TEST_IS_EXECUTABLE);
 }
 
-void
-session_send_kill (AgentPeer *peer, guint32 request, guint32 grace_ms)
-{
-  guint8 payload[4];
-
-  berth_le32_write (payload, grace_ms);
-  agent_peer_send (peer, BERTH_FRAME_KILL, request, payload, sizeof payload);
-}
-
 GPid
 session_read_pid (AgentPeer *peer, const char *name)
 {

@@ -21,6 +21,5 @@ void session_assert (AgentPeer *peer, BerthLanguage language, const char *code, 
 void session_assert_fresh (AgentPeer *peer, BerthLanguage language, gboolean is_fresh);
 void session_mark (AgentPeer *peer, BerthLanguage language);
 gboolean session_has_node (void);
-void session_send_kill (AgentPeer *peer, guint32 request, guint32 grace_ms);
 GPid session_read_pid (AgentPeer *peer, const char *name);
 void session_add_tests (const char *group, const SessionTest *tests, guint count);

@@ -280,15 +280,6 @@ send_waiting_code (AgentPeer *peer, const char *name)
   return request;
 }
 
-static void
-kill_exec (AgentPeer *peer, guint32 request, guint32 grace_ms)
-{
-  guint8 payload[4];
-
-  berth_le32_write (payload, grace_ms);
-  agent_peer_send (peer, BERTH_FRAME_KILL, request, payload, sizeof payload);
-}
-
 /* A command runs beside code, ends alone, and code still comes one at a time. */
 static void
 test_beside_code (AgentPeer *peer, gconstpointer data)
@@ -320,13 +311,13 @@ test_ends_apart (AgentPeer *peer, gconstpointer data)
   AgentFrame frame;
 
   agent_peer_expect (peer, command, BERTH_FRAME_STARTED, &frame);
-  kill_exec (peer, code, 2000);
+  agent_peer_send_kill (peer, code, 2000);
   killed = agent_peer_collect (peer, code);
   g_assert_cmpuint (killed->exit.flags, ==, BERTH_EXIT_KILLED);
   fresh = agent_peer_run (peer, &more);
   g_assert_cmpint (fresh->exit.status, ==, 7);
   code = send_waiting_code (peer, "go-on");
-  kill_exec (peer, command, 2000);
+  agent_peer_send_kill (peer, command, 2000);
   ended = agent_peer_collect (peer, command);
   g_assert_cmpuint (ended->exit.flags, ==, BERTH_EXIT_KILLED);
   g_assert_cmpuint (ended->exit.signal, ==, SIGTERM);
@@ -372,7 +363,7 @@ test_many (AgentPeer *peer, gconstpointer data)
     {
       g_autoptr (AgentResult) result = NULL;
 
-      kill_exec (peer, requests[i], 0);
+      agent_peer_send_kill (peer, requests[i], 0);
       result = agent_peer_collect (peer, requests[i]);
       g_assert_cmpuint (result->exit.signal, ==, SIGKILL);
       assert_output (peer, ARGV ("echo", "a place"), "a place\n");

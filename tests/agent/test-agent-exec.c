@@ -248,15 +248,6 @@ test_time_limit_ends_all (AgentPeer *peer, gconstpointer data)
 }
 
 static void
-send_kill (AgentPeer *peer, guint32 request, guint32 grace_ms)
-{
-  guint8 payload[4];
-
-  berth_le32_write (payload, grace_ms);
-  agent_peer_send (peer, BERTH_FRAME_KILL, request, payload, sizeof payload);
-}
-
-static void
 test_kill (AgentPeer *peer, gconstpointer data)
 {
   AgentExec exec = SHELL ("trap 'echo asked; exit 3' TERM; mkfifo never; exec 9<>never\n"
@@ -265,7 +256,7 @@ test_kill (AgentPeer *peer, gconstpointer data)
   g_autoptr (AgentResult) result = NULL;
 
   g_assert_true (agent_wait_for_file (peer, "running"));
-  send_kill (peer, request, 2000);
+  agent_peer_send_kill (peer, request, 2000);
   result = agent_peer_collect (peer, request);
   g_assert_cmpuint (result->exit.flags, ==, BERTH_EXIT_KILLED);
   g_assert_cmpint (result->exit.status, ==, 3);
@@ -280,8 +271,8 @@ test_kill_at_once (AgentPeer *peer, gconstpointer data)
   g_autoptr (AgentResult) result = NULL;
 
   g_assert_true (agent_wait_for_file (peer, "running"));
-  send_kill (peer, request, 100000);
-  send_kill (peer, request, 0);
+  agent_peer_send_kill (peer, request, 100000);
+  agent_peer_send_kill (peer, request, 0);
   result = agent_peer_collect (peer, request);
   g_assert_cmpuint (result->exit.flags, ==, BERTH_EXIT_KILLED);
   g_assert_cmpuint (result->exit.signal, ==, SIGKILL);
@@ -296,7 +287,7 @@ test_kill_early (AgentPeer *peer, gconstpointer data)
   g_autoptr (AgentResult) next = NULL;
 
   agent_peer_send (peer, BERTH_FRAME_EXEC, ++peer->request, &head, sizeof head);
-  send_kill (peer, peer->request, 2000);
+  agent_peer_send_kill (peer, peer->request, 2000);
   result = agent_peer_collect (peer, peer->request);
   g_assert_cmpuint (result->exit.flags, ==, BERTH_EXIT_KILLED);
   g_assert_false (result->is_started);
@@ -547,7 +538,7 @@ test_fork_storm (AgentPeer *peer, gconstpointer data)
   agent_peer_expect (peer, request, BERTH_FRAME_STARTED, &frame);
   g_assert_true (agent_wait_for_file (peer, "running"));
   agent_peer_ping (peer);
-  send_kill (peer, request, 0);
+  agent_peer_send_kill (peer, request, 0);
   result = agent_peer_collect (peer, request);
   g_assert_cmpuint (result->exit.flags, ==, BERTH_EXIT_KILLED);
 }

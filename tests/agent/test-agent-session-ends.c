@@ -240,7 +240,7 @@ test_caller_cancels (AgentPeer *peer, gconstpointer data)
       session_mark (peer, execs[i].language);
       request = agent_peer_send_exec (peer, &execs[i]);
       g_assert_true (agent_wait_for_file (peer, i == 0 ? "running" : "running-too"));
-      session_send_kill (peer, request, 2000);
+      agent_peer_send_kill (peer, request, 2000);
       result = agent_peer_collect (peer, request);
       g_assert_cmpuint (result->exit.flags, ==, BERTH_EXIT_KILLED);
       g_assert_cmpuint (result->exit.signal, ==, SIGTERM);

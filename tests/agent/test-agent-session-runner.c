@@ -320,7 +320,7 @@ test_ping_while_running (AgentPeer *peer, gconstpointer data)
   agent_peer_expect (peer, request, BERTH_FRAME_STARTED, &frame);
   g_assert_true (agent_wait_for_file (peer, "running"));
   agent_peer_ping (peer);
-  session_send_kill (peer, request, 0);
+  agent_peer_send_kill (peer, request, 0);
   result = agent_peer_collect (peer, request);
   g_assert_cmpuint (result->exit.flags, ==, BERTH_EXIT_KILLED);
 }
