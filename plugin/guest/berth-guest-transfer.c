@@ -58,7 +58,7 @@ struct _BerthGuestTransfer
 };
 
 static void file_maybe_done (BerthGuestTransfer *self);
-static void file_abort (BerthGuestTransfer *self, GError *error);
+static void file_give_up (BerthGuestTransfer *self, GError *error);
 static void file_arm_stall (BerthGuestTransfer *self, guint ms);
 
 void
@@ -218,9 +218,7 @@ stall_cb (gpointer user_data)
   error = file_check_quiet (self);
   if (error == NULL)
     return G_SOURCE_CONTINUE;
-  file_abort (self, error);
-  if (self->has_end)
-    file_maybe_done (self); /* last: it frees us */
+  file_give_up (self, error); /* last: it may free us */
   return G_SOURCE_REMOVE;
 }
 
@@ -256,14 +254,21 @@ file_abort (BerthGuestTransfer *self, GError *error)
   file_arm_stall (self, WITHDRAW_MS);
 }
 
+/* Takes over @error; the same where the guest has told its end, and nothing more comes of it. */
+static void
+file_give_up (BerthGuestTransfer *self, GError *error)
+{
+  file_abort (self, error);
+  if (self->has_end)
+    file_maybe_done (self); /* last: it frees us */
+}
+
 void
 berth_guest_transfer_cancel (BerthGuestTransfer *self)
 {
   self->is_cancelled = TRUE;
-  file_abort (self, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
-                                         "the transfer was withdrawn by its caller"));
-  if (self->has_end)
-    file_maybe_done (self); /* last: it frees us */
+  file_give_up (self, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                           "the transfer was withdrawn by its caller"));
 }
 
 /* ---- to the guest ---- */
