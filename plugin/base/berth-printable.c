@@ -23,3 +23,23 @@ berth_printable_dup (const char *text, gboolean keeps_lines)
     }
   return g_string_free (printable, FALSE);
 }
+
+gsize
+berth_printable_count_whole (const guint8 *bytes, gsize size)
+{
+  for (gsize back = 1; back <= 3 && back <= size; back++)
+    {
+      guint8 byte = bytes[size - back];
+
+      if ((byte & 0xc0) == 0x80)
+        continue;
+      if ((byte & 0xe0) == 0xc0 || (byte & 0xf0) == 0xe0 || (byte & 0xf8) == 0xf0)
+        {
+          gsize whole = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+
+          return back < whole ? size - back : size;
+        }
+      return size;
+    }
+  return size;
+}

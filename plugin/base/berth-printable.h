@@ -16,4 +16,8 @@ gboolean berth_printable_has (gunichar character, gboolean keeps_lines);
  * line's direction. @keeps_lines: line feeds and tabs stay. */
 char *berth_printable_dup (const char *text, gboolean keeps_lines);
 
+/* @size, without a character of UTF-8 at its end that has begun and not ended: one that a bound or
+ * a piece's end has cut is no mistake of who wrote it. Any bytes. */
+gsize berth_printable_count_whole (const guint8 *bytes, gsize size);
+
 G_END_DECLS

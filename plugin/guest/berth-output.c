@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "plugin/base/berth-caller-fd.h"
+#include "plugin/base/berth-printable.h"
 #include "plugin/base/berth-source.h"
 
 struct _BerthOutput
@@ -150,28 +151,6 @@ berth_output_is_broken (BerthOutput *self)
   return self->is_broken;
 }
 
-/* The bound may have cut a character in two: its half is not the program's mistake, so it goes
- * instead of turning into U+FFFD. */
-static gsize
-drop_half_character (const guint8 *bytes, gsize size)
-{
-  for (gsize back = 1; back <= 3 && back <= size; back++)
-    {
-      guint8 byte = bytes[size - back];
-
-      if ((byte & 0xc0) == 0x80)
-        continue;
-      if ((byte & 0xe0) == 0xc0 || (byte & 0xf0) == 0xe0 || (byte & 0xf8) == 0xf0)
-        {
-          gsize whole = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-
-          return back < whole ? size - back : size;
-        }
-      return size;
-    }
-  return size;
-}
-
 GBytes *
 berth_output_dup_bytes (BerthOutput *self, gboolean *out_truncated)
 {
@@ -179,8 +158,9 @@ berth_output_dup_bytes (BerthOutput *self, gboolean *out_truncated)
 
   if (self->fd >= 0)
     return NULL;
+  /* its half would not be the program's mistake */
   if (self->is_truncated)
-    size = drop_half_character (self->held->data, size);
+    size = berth_printable_count_whole (self->held->data, size);
   *out_truncated = self->is_truncated;
   return g_bytes_new (self->held->data, size);
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "plugin/base/berth-printable.h"
+
 struct _BerthMcpOutput
 {
   GByteArray *head;
@@ -69,16 +71,6 @@ continues_character (guint8 byte)
 
 /* Where a character begins, next to the cut: at most three bytes belong to one that is cut. */
 static guint
-end_of_head (GByteArray *head)
-{
-  guint at = head->len;
-
-  for (guint i = 0; i < 3 && at > 0 && continues_character (head->data[at - 1]); i++)
-    at--;
-  return at > 0 && head->data[at - 1] >= 0xc0 ? at - 1 : head->len;
-}
-
-static guint
 begin_of_tail (GByteArray *tail)
 {
   guint at = 0;
@@ -94,20 +86,20 @@ berth_mcp_output_to_variant (BerthMcpOutput *self)
   g_autoptr (GByteArray) all = g_byte_array_new ();
   g_autofree char *note = NULL;
   gboolean is_cut = berth_mcp_output_is_cut (self);
-  guint end = self->head->len;
+  gsize end = self->head->len;
   guint begin = 0;
 
   if (is_cut)
     {
       shorten_tail (self);
-      end = end_of_head (self->head);
+      end = berth_printable_count_whole (self->head->data, self->head->len);
       begin = begin_of_tail (self->tail);
       note = g_strdup_printf (
           "\n[berth: %" G_GUINT64_FORMAT
           " bytes are left out here: let the program write to a file and read parts of it]\n",
           self->total - end - (self->tail->len - begin));
     }
-  g_byte_array_append (all, self->head->data, end);
+  g_byte_array_append (all, self->head->data, (guint)end);
   if (note != NULL)
     g_byte_array_append (all, (const guint8 *)note, (guint)strlen (note));
   g_byte_array_append (all, self->tail->data + begin, self->tail->len - begin);

@@ -6,6 +6,7 @@
 #include <glib-unix.h>
 #include <string.h>
 
+#include "plugin/base/berth-printable.h"
 #include "plugin/mcp/berth-mcp-content.h"
 #include "plugin/mcp/berth-mcp-json.h"
 #include "plugin/mcp/berth-mcp-option.h"
@@ -294,20 +295,9 @@ maybe_done (Running *self)
 static char *
 take_fresh (GString *fresh)
 {
-  gsize whole = fresh->len;
+  gsize whole = berth_printable_count_whole ((const guint8 *)fresh->str, fresh->len);
   char *text;
 
-  /* a character that has begun and not ended */
-  for (gsize i = 1; i <= 3 && i <= fresh->len; i++)
-    {
-      guint8 byte = (guint8)fresh->str[fresh->len - i];
-
-      if ((byte & 0xc0) == 0x80)
-        continue;
-      if ((byte >= 0xc0 && i < 2) || (byte >= 0xe0 && i < 3) || (byte >= 0xf0 && i < 4))
-        whole = fresh->len - i;
-      break;
-    }
   for (gsize i = 0; i < whole; i++)
     if (fresh->str[i] == '\0')
       fresh->str[i] = ' ';

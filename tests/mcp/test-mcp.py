@@ -486,6 +486,12 @@ def test_output_has_a_bound(d):
         same(left_out + len(told["stdout"]) - len("\n[berth: " + note + "]\n"), size)
         told, _ = s.call("run_code", language="shell", code="head -c 65536 /dev/zero | tr '\\0' x")
         same((told["stdout"], told["stdout_truncated"]), ("x" * 65536, False))
+        # a cut between two characters takes none, one within takes that one
+        for before, left_out in (("", 40000), ("x", 40002)):
+            code = f"printf '{before}'; yes '\u00e9' | head -n 52768 | tr -d '\\n'"
+            told, _ = s.call("run_code", language="shell", code=code)
+            assert f"[berth: {left_out} bytes are left out" in told["stdout"], told["stdout"][32000:34000]
+            assert "\ufffd" not in told["stdout"]
 
 
 # ---- while it goes on ----
