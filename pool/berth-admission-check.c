@@ -221,7 +221,7 @@ check_queue (BerthAdmission *self)
   BerthWaiter *waiter = NULL;
 
   berth_waiters_iter_init (&iter, self->queue);
-  while (self->is_open && (waiter = berth_waiters_iter_next (&iter)) != NULL)
+  while (berth_admission_is_admitting (self) && (waiter = berth_waiters_iter_next (&iter)) != NULL)
     {
       BerthPlace place = berth_admission_place_of (waiter->request);
       BerthParty *tenant = &waiter->tenant->party;
@@ -348,8 +348,10 @@ berth_admission_check (BerthAdmission *self)
   check_parties (self);
   check_queue (self);
   first = pick_first (self, &aside_vcpus);
-  if (first != NULL && self->is_open)
+  if (first != NULL && berth_admission_is_admitting (self))
     check_first (self, first, aside_vcpus);
   if (self->is_shutting_down && g_hash_table_size (self->waiters) > 0)
     g_error ("invariant 3: somebody waits after the shutdown");
+  if (self->is_open && !self->is_admitting && self->in_state[BERTH_VM_STATE_WARM] > 0)
+    g_error ("a warm VM stands by while nobody may have it");
 }

@@ -377,7 +377,8 @@ berth_admission_dispatch (BerthAdmission *self)
 
   berth_admission_start_unstarted (self);
   begin_pass (self); /* nobody is covered but by a pass of this message */
-  while (self->is_open && berth_waiters_get_length (self->queue) > 0 && any_change)
+  while (berth_admission_is_admitting (self) && berth_waiters_get_length (self->queue) > 0
+         && any_change)
     any_change = dispatch_one (self);
 }
 

@@ -95,12 +95,13 @@ struct _BerthAdmission
   GQueue order;           /* of BerthAdmissionVm's own links, oldest first */
   guint in_state[BERTH_VM_N_STATES];
   guint n_unstarted;
-  GPtrArray *warm;     /* of BerthWarm (owned), in the order in which they were first named */
-  guint64 n_evicted;   /* warm VMs that made room for others, so far */
-  guint n_refilling;   /* VMs that are being started for the warm pool */
-  gboolean is_pressed; /* the host is short of memory */
-  gint64 relief_at_us; /* when the next warm VM goes because of that */
-  gboolean is_open;
+  GPtrArray *warm;       /* of BerthWarm (owned), in the order in which they were first named */
+  guint64 n_evicted;     /* warm VMs that made room for others, so far */
+  guint n_refilling;     /* VMs that are being started for the warm pool */
+  gboolean is_pressed;   /* the host is short of memory */
+  gint64 relief_at_us;   /* when the next warm VM goes because of that */
+  gboolean is_open;      /* the hypervisor can be reached */
+  gboolean is_admitting; /* nobody drains the host */
   gboolean is_shutting_down;
   GArray *shutdown_tickets;
   guint64 pass;        /* of dispatch */
@@ -115,6 +116,8 @@ struct _BerthAdmission
 };
 
 /* berth-admission.c */
+/* Whether who waits may be given what is free. What was given already goes on without it. */
+gboolean berth_admission_is_admitting (BerthAdmission *self);
 void berth_admission_add_effect (BerthAdmission *self, BerthEffectType type, BerthVm *vm,
                                  BerthStartMode mode);
 void

@@ -56,6 +56,8 @@ describe_limit (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 
   if (!self->is_open)
     return g_strdup ("the hypervisor is not reachable");
+  if (!self->is_admitting)
+    return g_strdup ("an administrator drains this host, and nothing is given meanwhile");
   cap = describe_cap (waiter);
   if (cap != NULL)
     return cap;
@@ -111,8 +113,8 @@ berth_admission_new_capacity_error (BerthAdmission *self, BerthAdmissionWaiter *
   g_autofree char *limit = describe_limit (self, waiter);
   g_autofree char *position = describe_position (before);
 
-  if (code == BERTH_ERROR_NO_CAPACITY && !self->is_open)
-    return g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s; wait until it is", limit);
+  if (code == BERTH_ERROR_NO_CAPACITY && !berth_admission_is_admitting (self))
+    return g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s; wait until that is over", limit);
   if (code == BERTH_ERROR_QUEUE_FULL)
     return new_queue_full_error (self, waiter, limit, position);
   if (code == BERTH_ERROR_WAIT_TIMED_OUT)
@@ -189,9 +191,9 @@ describe_wait (BerthAdmission *self, BerthAdmissionWaiter *waiter)
   BerthPlace need = berth_admission_place_of (waiter->base.request);
   BerthPlace free = berth_budgets_free (&self->budgets);
 
-  if (self->is_open && waiter->covered_in == self->pass)
+  if (berth_admission_is_admitting (self) && waiter->covered_in == self->pass)
     return g_strdup ("a place that is on its way to it");
-  if (!self->is_open || !berth_place_covers (&free, &need)
+  if (!berth_admission_is_admitting (self) || !berth_place_covers (&free, &need)
       || !berth_tenant_has_room (waiter->base.tenant, &need))
     return describe_limit (self, waiter);
   return g_strdup (self->now_us >= self->kept_from_us
@@ -235,7 +237,7 @@ estimate_wait (BerthAdmission *self, BerthWaiter *waiter, guint before, GHashTab
       holders = tenant->held.slots;
       before = of_tenant;
     }
-  if (!self->is_open || holders <= 0 || self->mean_hold_us == 0)
+  if (!berth_admission_is_admitting (self) || holders <= 0 || self->mean_hold_us == 0)
     return -1;
   return (double)self->mean_hold_us / G_USEC_PER_SEC * (before + 1) / (double)holders;
 }
@@ -315,6 +317,7 @@ berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
   g_variant_dict_insert_value (&dict, "vcpus",
                                dup_budget (budgets->held.vcpus, budgets->capacity.vcpus));
   g_variant_dict_insert (&dict, "open", "b", self->is_open);
+  g_variant_dict_insert (&dict, "admitting", "b", self->is_admitting);
   g_variant_dict_insert (&dict, "n_waiting", "u", berth_waiters_get_length (self->queue));
   g_variant_dict_insert_value (&dict, "waiters", dup_waiters (self));
   g_variant_dict_insert (&dict, "evicted", "t", self->n_evicted);

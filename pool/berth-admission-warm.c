@@ -316,7 +316,8 @@ trim_to_capacity (BerthAdmission *self)
   evict_for (self, need, berth_admission_is_evictable);
 }
 
-/* Refills under way are left to end, unless nothing at all is wanted of their template. */
+/* Refills under way are left to end, unless nothing at all is wanted of their template, or nobody
+ * may have what they make. */
 static void
 trim_useless (BerthAdmission *self)
 {
@@ -327,7 +328,8 @@ trim_useless (BerthAdmission *self)
       next = link->next;
       if (!vm_is_idle (av) && !vm_is_refill (av))
         continue;
-      if (vm_is_outdated (av) || berth_warm_get_wanted (av->warm, self->now_us) == 0)
+      if (!self->is_admitting || vm_is_outdated (av)
+          || berth_warm_get_wanted (av->warm, self->now_us) == 0)
         berth_admission_destroy_vm (self, av);
     }
 }
@@ -547,7 +549,7 @@ berth_admission_refill_warm (BerthAdmission *self)
 {
   guint max_refills = MAX (self->budgets.capacity.max_starts / 2, 1);
 
-  while (self->is_open && !self->is_shutting_down && !self->is_pressed
+  while (berth_admission_is_admitting (self) && !self->is_shutting_down && !self->is_pressed
          && berth_waiters_get_length (self->queue) == 0 && self->n_unstarted == 0
          && self->n_refilling < max_refills)
     {
@@ -567,7 +569,7 @@ berth_admission_next_warm_wakeup_us (BerthAdmission *self)
 {
   gint64 wakeup_us = G_MAXINT64;
 
-  if (!self->is_open || self->is_shutting_down)
+  if (!berth_admission_is_admitting (self) || self->is_shutting_down)
     return wakeup_us;
   if (self->is_pressed && (self->in_state[BERTH_VM_STATE_WARM] > 0 || self->n_refilling > 0))
     wakeup_us = self->relief_at_us;

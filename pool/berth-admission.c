@@ -58,6 +58,7 @@ berth_admission_new (const BerthCapacity *capacity)
   self->warm = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_warm_free);
   self->shutdown_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->is_open = TRUE;
+  self->is_admitting = TRUE;
   return self;
 }
 
@@ -259,6 +260,12 @@ refuse_too_big (BerthAdmission *self)
     }
 }
 
+gboolean
+berth_admission_is_admitting (BerthAdmission *self)
+{
+  return self->is_open && self->is_admitting;
+}
+
 static void
 handle_set_open (BerthAdmission *self, gboolean open)
 {
@@ -447,6 +454,9 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
       break;
     case BERTH_MESSAGE_SET_OPEN:
       handle_set_open (self, message->flag);
+      break;
+    case BERTH_MESSAGE_SET_ADMITTING:
+      self->is_admitting = message->flag;
       break;
     case BERTH_MESSAGE_SHUTDOWN:
       handle_shutdown (self, message->ticket);

@@ -19,6 +19,8 @@ G_BEGIN_DECLS
  * @BERTH_MESSAGE_EVENT: the hypervisor says `event` of `vm`, with `error`
  * @BERTH_MESSAGE_RESIZE: `capacity` holds from now on
  * @BERTH_MESSAGE_SET_OPEN: the gate is open if `flag`
+ * @BERTH_MESSAGE_SET_ADMITTING: requests are given VMs if `flag`; else they wait, and no warm VM
+ *   is kept
  * @BERTH_MESSAGE_SHUTDOWN: everything is to end; `ticket` hears when it did
  * @BERTH_MESSAGE_SET_WARM: `target` is wanted of `template_name`, for the tenant of `tenant_key`
  *   alone or (%NULL) for anybody
@@ -40,6 +42,7 @@ typedef enum
   BERTH_MESSAGE_EVENT,
   BERTH_MESSAGE_RESIZE,
   BERTH_MESSAGE_SET_OPEN,
+  BERTH_MESSAGE_SET_ADMITTING,
   BERTH_MESSAGE_SHUTDOWN,
   BERTH_MESSAGE_SET_WARM,
   BERTH_MESSAGE_DRAIN,

@@ -429,6 +429,26 @@ berth_pool_adopt (BerthPool *self, BerthVm *vm, BerthRequest *request)
 }
 
 /**
+ * berth_pool_set_admitting:
+ * @self: a #BerthPool
+ * @admitting: whether requests are given VMs; %TRUE at first
+ *
+ * Drains the host: while it is %FALSE requests wait, warm VMs are destroyed and none are made. VMs
+ * that somebody has, and those that are on their way to somebody, stay as they are. Any thread.
+ */
+void
+berth_pool_set_admitting (BerthPool *self, gboolean admitting)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+
+  message = berth_pool_message_new (BERTH_MESSAGE_SET_ADMITTING);
+  message->message.flag = admitting;
+  berth_pool_core_push (self->core, message);
+}
+
+/**
  * berth_pool_set_open:
  * @self: a #BerthPool
  * @open: whether VMs may be started

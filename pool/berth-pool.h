@@ -60,6 +60,9 @@ BERTH_AVAILABLE void berth_pool_set_tenants (BerthPool *self, BerthTenantPolicy 
  * pool's gate is open. */
 BERTH_AVAILABLE void berth_pool_set_open (BerthPool *self, gboolean open);
 
+/* Drains the host while @admitting is FALSE: requests wait and warm VMs go. */
+BERTH_AVAILABLE void berth_pool_set_admitting (BerthPool *self, gboolean admitting);
+
 /* Every waiter ends with BERTH_ERROR_SHUTTING_DOWN, every VM is destroyed; completes when all are
  * gone or stuck. */
 BERTH_AVAILABLE void berth_pool_shutdown_async (BerthPool *self, GCancellable *cancellable,

@@ -15,6 +15,7 @@ static const BerthVerb verbs[] = {
   { "list", "sandboxes and warm VMs", &berth_list_help, berth_verb_list },
   { "status", "capacity, queue, templates, libvirt", &berth_status_help, berth_verb_status },
   { "top", "both of them, live", &berth_top_help, berth_verb_top },
+  { "drain", "no VM for anybody any more, for maintenance", &berth_drain_help, berth_verb_drain },
   { "pool", "how many warm VMs stand by: set, fill, drain", &berth_pool_help, berth_verb_pool },
   { "template", "what VMs are made of: list, show, validate, snapshot, remove",
     &berth_template_help, berth_verb_template },

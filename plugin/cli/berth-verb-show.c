@@ -247,6 +247,16 @@ append_templates (GString *text, GVariant *status)
   g_string_append_printf (text, "templates\n%s", rows);
 }
 
+static void
+append_drain (GString *text, GVariant *status)
+{
+  gboolean admitting = TRUE;
+
+  g_variant_lookup (status, "admitting", "b", &admitting);
+  if (!admitting)
+    g_string_append (text, "DRAINED    requests wait; 'berth drain end' ends that\n");
+}
+
 /**
  * berth_verb_dup_status_text:
  * @status: a{sv}, as berthd tells it
@@ -259,6 +269,7 @@ berth_verb_dup_status_text (GVariant *status, gboolean explains)
 {
   GString *text = g_string_new (NULL);
 
+  append_drain (text, status);
   append_slots (text, status);
   append_budget (text, status, "memory_mb", "memory", " MiB");
   append_budget (text, status, "vcpus", "vCPUs", "");

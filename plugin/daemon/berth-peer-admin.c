@@ -74,6 +74,14 @@ handle_drain (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const c
 }
 
 static gboolean
+handle_set_admitting (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, gboolean admitting)
+{
+  berth_manager_set_admitting (BERTH_PEER_ADMIN (object)->manager, admitting);
+  answer (invocation, TRUE, NULL);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
 handle_list_templates (BerthDBusAdmin *object, GDBusMethodInvocation *invocation)
 {
   g_autoptr (GVariant) templates = berth_manager_dup_templates (BERTH_PEER_ADMIN (object)->manager);
@@ -160,6 +168,7 @@ iface_init (BerthDBusAdminIface *iface)
   iface->handle_set_warm = handle_set_warm;
   iface->handle_fill = handle_fill;
   iface->handle_drain = handle_drain;
+  iface->handle_set_admitting = handle_set_admitting;
   iface->handle_list_templates = handle_list_templates;
   iface->handle_show_template = handle_show_template;
   iface->handle_check_template = handle_check_template;

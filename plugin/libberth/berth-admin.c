@@ -299,6 +299,69 @@ berth_admin_set_warm (BerthAdmin *self, const char *template_name, guint min, gu
 }
 
 /**
+ * berth_admin_set_admitting_async:
+ * @self: an admin
+ * @admitting: whether requests are given VMs; %TRUE when a berthd begins
+ * @cancellable: (nullable): ends the wait
+ * @callback: (scope async): gets the answer
+ * @user_data: for @callback
+ *
+ * Drains the host with %FALSE: requests wait, and no warm VM is kept. Who has a VM keeps it.
+ */
+void
+berth_admin_set_admitting_async (BerthAdmin *self, gboolean admitting, GCancellable *cancellable,
+                                 GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (BERTH_IS_ADMIN (self));
+
+  task = berth_client_call_new_task (self, berth_admin_set_admitting_async, cancellable, callback,
+                                     user_data);
+  ask (task, "SetAdmitting", g_variant_new ("(b)", admitting), "()", NULL);
+}
+
+/**
+ * berth_admin_set_admitting_finish:
+ * @self: an admin
+ * @result: what the callback got
+ *
+ * Ends the call in its callback.
+ *
+ * Returns: %TRUE; %FALSE with @error
+ */
+gboolean
+berth_admin_set_admitting_finish (BerthAdmin *self, GAsyncResult *result, GError **error)
+{
+  return finish_nothing (self, result, berth_admin_set_admitting_async, error);
+}
+
+/**
+ * berth_admin_set_admitting:
+ * @self: an admin
+ * @admitting: whether requests are given VMs; %TRUE when a berthd begins
+ * @cancellable: (nullable): ends the wait
+ *
+ * As [method@Admin.set_admitting_async], waiting.
+ *
+ * Returns: %TRUE; %FALSE with @error
+ */
+gboolean
+berth_admin_set_admitting (BerthAdmin *self, gboolean admitting, GCancellable *cancellable,
+                           GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  BerthWait wait;
+
+  g_return_val_if_fail (BERTH_IS_ADMIN (self), FALSE);
+
+  berth_wait_begin (&wait, berth_client_serves_here (self->client));
+  berth_admin_set_admitting_async (self, admitting, cancellable, berth_wait_cb, &wait);
+  result = berth_wait_end (&wait);
+  return berth_admin_set_admitting_finish (self, result, error);
+}
+
+/**
  * berth_admin_list_templates_async:
  * @self: an admin
  * @cancellable: (nullable): ends the wait

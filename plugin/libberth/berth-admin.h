@@ -53,6 +53,14 @@ BERTH_AVAILABLE void berth_admin_set_warm_async (BerthAdmin *self, const char *t
 BERTH_AVAILABLE gboolean berth_admin_set_warm_finish (BerthAdmin *self, GAsyncResult *result,
                                                       GError **error);
 
+BERTH_AVAILABLE gboolean berth_admin_set_admitting (BerthAdmin *self, gboolean admitting,
+                                                    GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_admin_set_admitting_async (BerthAdmin *self, gboolean admitting, GCancellable *cancellable,
+                                 GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_admin_set_admitting_finish (BerthAdmin *self, GAsyncResult *result,
+                                                           GError **error);
+
 BERTH_AVAILABLE GVariant *
 berth_admin_list_templates (BerthAdmin *self, GCancellable *cancellable, GError **error);
 BERTH_AVAILABLE void

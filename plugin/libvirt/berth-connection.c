@@ -9,6 +9,7 @@
 #include "berth-libvirt-error.h"
 #include "berth-virt-type.h"
 #include "berth-workers.h"
+#include "plugin/base/berth-event.h"
 #include "pool/berth-sync.h"
 
 /* From here on a clone can open the snapshot's RAM file for reading alone (design.md). */
@@ -391,7 +392,8 @@ reopened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       link_retry_later (self);
       return;
     }
-  g_message ("connected to libvirt again at %s", self->uri);
+  berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_LIBVIRT_BACK, NULL,
+                   "connected to libvirt again at %s", self->uri);
   if (self->state_func != NULL)
     self->state_func (TRUE, self->user_data);
 }
@@ -467,7 +469,9 @@ lost_idle (gpointer user_data)
 
   if (self->is_closed || !berth_connection_is_up (self))
     return G_SOURCE_REMOVE;
-  g_warning ("lost the connection to libvirt at %s: new requests wait until it is back", self->uri);
+  berth_event_log (G_LOG_LEVEL_WARNING, BERTH_EVENT_LIBVIRT_LOST, NULL,
+                   "lost the connection to libvirt at %s: new requests wait until it is back",
+                   self->uri);
   link_take_down (self);
   if (self->state_func != NULL)
     self->state_func (FALSE, self->user_data);

@@ -127,12 +127,12 @@ session_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       berth_libvirt_start_ended (self, vm, NULL);
       berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_UNSEEN);
       berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_FOUND_RUNNING); /* it answers */
-      g_message ("found sandbox %s again: %s", berth_vm_get_id (vm),
-                 berth_machine_get_name (slot->machine));
+      berth_libvirt_log (vm, slot->machine, G_LOG_LEVEL_MESSAGE, BERTH_EVENT_SESSION_FOUND,
+                         "found sandbox %s again: %s", berth_vm_get_id (vm),
+                         berth_machine_get_name (slot->machine));
     }
   else
     {
-      g_warning ("sandbox %s does not answer any more: %s", berth_vm_get_id (vm), error->message);
       berth_libvirt_end_unasked (self, vm, slot, error->message);
     }
   adoption->pending--;

@@ -7,6 +7,7 @@
 #include "berth-machine.h"
 #include "berth-pauses.h"
 #include "berth-phase.h"
+#include "plugin/base/berth-event.h"
 #include "plugin/snapshot/berth-snapshot-stock.h"
 
 G_BEGIN_DECLS
@@ -67,6 +68,10 @@ void berth_libvirt_note_pause (BerthVm *vm, BerthSlot *slot, BerthPausesNote not
 void berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error);
 /* Connects what libvirt tells with the machines. */
 void berth_libvirt_listen (BerthLibvirt *self);
+/* Logs an event of the kind @message_id (berth-event.h) about @vm and its owner, as far as there
+ * are a domain and an owner. */
+void berth_libvirt_log (BerthVm *vm, BerthMachine *machine, GLogLevelFlags level,
+                        const char *message_id, const char *format, ...) G_GNUC_PRINTF (5, 6);
 /* VMs can be had (again), or not. */
 void berth_libvirt_tell_state (BerthLibvirt *self, gboolean is_up);
 /* (nullable): borrowed; while @vm is up */

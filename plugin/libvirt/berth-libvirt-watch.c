@@ -28,8 +28,10 @@ libvirt_end_clone (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const char 
   g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
 
   if (request != NULL)
-    g_warning ("%s is ended: user %u's sandbox %s reads memory that somebody changed (%s)",
-               berth_machine_get_name (slot->machine), request->uid, berth_vm_get_id (vm), reason);
+    berth_libvirt_log (vm, slot->machine, G_LOG_LEVEL_WARNING, BERTH_EVENT_VM_TAMPERED,
+                       "%s is ended: user %u's sandbox %s reads memory that somebody changed (%s)",
+                       berth_machine_get_name (slot->machine), request->uid, berth_vm_get_id (vm),
+                       reason);
   berth_libvirt_end_unasked (self, vm, slot, reason);
 }
 

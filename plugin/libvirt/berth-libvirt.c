@@ -118,6 +118,28 @@ libvirt_gone (BerthLibvirt *self, BerthVm *vm)
   libvirt_emit (self, BERTH_HYPERVISOR_GONE, held, reason);
 }
 
+void
+berth_libvirt_log (BerthVm *vm, BerthMachine *machine, GLogLevelFlags level, const char *message_id,
+                   const char *format, ...)
+{
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
+  g_autofree char *text = NULL;
+  va_list arguments;
+  const BerthEventSubject subject = {
+    .template_name = berth_vm_get_template (vm),
+    .domain = machine != NULL ? berth_machine_get_name (machine) : NULL,
+    .domain_uuid = machine != NULL ? berth_machine_get_uuid (machine) : NULL,
+    .sandbox = request != NULL ? berth_vm_get_id (vm) : NULL,
+    .tenant = request != NULL ? request->tenant : NULL,
+    .task = request != NULL ? request->task : NULL,
+  };
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  berth_event_log (level, message_id, &subject, "%s", text);
+}
+
 static void
 ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -133,7 +155,7 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   slot_fire (self, vm, slot, BERTH_PHASE_FAILED);
-  g_warning ("%s", error->message);
+  berth_libvirt_log (vm, machine, G_LOG_LEVEL_WARNING, BERTH_EVENT_VM_STUCK, "%s", error->message);
   libvirt_emit (self, BERTH_HYPERVISOR_STUCK, vm, error);
 }
 
@@ -161,6 +183,8 @@ berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, con
 {
   slot->end_reason = g_error_new (BERTH_ERROR, BERTH_ERROR_GONE, "%s: %s",
                                   berth_machine_get_name (slot->machine), reason);
+  berth_libvirt_log (vm, slot->machine, G_LOG_LEVEL_MESSAGE, BERTH_EVENT_VM_LOST, "%s",
+                     slot->end_reason->message);
   if (slot_fire (self, vm, slot, BERTH_PHASE_FAILED) == BERTH_PHASE_DOWN)
     slot_fire (self, vm, slot, BERTH_PHASE_END);
 }

@@ -7,6 +7,7 @@
 #include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
+#include "plugin/base/berth-event.h"
 #include "plugin/base/berth-source.h"
 
 /* A clone's agent was there when its snapshot was made: it answers as soon as it runs. */
@@ -431,9 +432,13 @@ static void
 machine_tell_console (BerthMachine *self)
 {
   g_autofree char *console = berth_machine_dup_console (self, CONSOLE_LINES);
+  const BerthEventSubject subject = { .template_name = berth_vm_get_template (self->vm),
+                                      .domain = self->name,
+                                      .domain_uuid = self->uuid };
 
   if (console != NULL)
-    g_message ("%s: the console of the boot that failed:\n%s", self->name, console);
+    berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_BOOT_FAILED, &subject,
+                     "%s: the console of the boot that failed:\n%s", self->name, console);
 }
 
 static void

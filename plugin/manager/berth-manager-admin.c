@@ -2,6 +2,7 @@
 /* What an administrator steers: the warm pool and the templates' snapshots. */
 #include "plugin/manager/berth-manager-admin.h"
 
+#include "plugin/base/berth-event.h"
 #include "plugin/manager/berth-manager-private.h"
 #include "pool/berth-error.h"
 
@@ -55,6 +56,15 @@ gboolean
 berth_manager_drain_pool (BerthManager *self, const char *template_name, GError **error)
 {
   return for_templates (self, template_name, drain, NULL, error);
+}
+
+void
+berth_manager_set_admitting (BerthManager *self, gboolean admitting)
+{
+  berth_pool_set_admitting (self->pool, admitting);
+  berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_ADMITTING, NULL, "%s",
+                   admitting ? "requests are given VMs again: an administrator has ended the drain"
+                             : "no request is given a VM: an administrator drains this host");
 }
 
 static void

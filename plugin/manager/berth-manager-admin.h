@@ -20,6 +20,9 @@ BERTH_AVAILABLE gboolean berth_manager_drain_pool (BerthManager *self, const cha
 BERTH_AVAILABLE gboolean berth_manager_fill_pool (BerthManager *self, const char *template_name,
                                                   GError **error);
 
+/* FALSE drains the host: requests wait, and no warm VM is kept. TRUE at first. */
+BERTH_AVAILABLE void berth_manager_set_admitting (BerthManager *self, gboolean admitting);
+
 /* (transfer full): aa{sv}, a template each: name, path, language, memory_mb, vcpus, layers,
  * snapshot, snapshot_mb, error (of a file that was left out; then only path and error) */
 BERTH_AVAILABLE GVariant *berth_manager_dup_templates (BerthManager *self);

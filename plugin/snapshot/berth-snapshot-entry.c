@@ -4,6 +4,7 @@
  * served cold meanwhile. */
 #include "plugin/snapshot/berth-snapshot-entry.h"
 
+#include "plugin/base/berth-event.h"
 #include "pool/berth-error.h"
 
 /* After a failure: 2 s, 4 s ... up to 10 minutes, for a snapshot costs a boot. */
@@ -156,6 +157,7 @@ retry_cb (gpointer user_data)
 static void
 entry_has_failed (BerthSnapshotEntry *entry, const GError *error)
 {
+  const BerthEventSubject subject = { .template_name = entry->template_name };
   guint delay_s = RETRY_FIRST_S << MIN (entry->failures, 9);
 
   entry->state = BERTH_SNAPSHOT_ENTRY_FAILED;
@@ -166,7 +168,8 @@ entry_has_failed (BerthSnapshotEntry *entry, const GError *error)
   entry_tell_pool (entry);
   if (!entry->keeper->is_stopped)
     {
-      g_warning ("no snapshot of %s, requests for it boot: %s", entry->name, error->message);
+      berth_event_log (G_LOG_LEVEL_WARNING, BERTH_EVENT_SNAPSHOT_FAILED, &subject,
+                       "no snapshot of %s, requests for it boot: %s", entry->name, error->message);
       g_clear_handle_id (&entry->retry_id, g_source_remove);
       entry->retry_id = berth_host_add_timer (
           entry->keeper->host, MIN (delay_s, RETRY_MAX_S) * G_USEC_PER_SEC, retry_cb, entry);
@@ -185,7 +188,10 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (berth_host_finish (BERTH_HOST (source), result, &error))
     {
-      g_message ("the snapshot of %s is ready", entry->name);
+      const BerthEventSubject subject = { .template_name = entry->template_name };
+
+      berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_SNAPSHOT_READY, &subject,
+                       "the snapshot of %s is ready", entry->name);
       keep_is_valid (entry);
       entry_tell_pool (entry);
       berth_snapshot_entry_answer_callers (entry, NULL);

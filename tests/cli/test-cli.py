@@ -724,6 +724,45 @@ def test_pool_verbs(_):
             one_line(err)
 
 
+def test_drained_host(_):
+    with Daemon("--snapshot-scope", "shared", "--max-vms", "4", "--warm", "shell=1") as d:
+        def warm():
+            return d.json("status")[1]["templates"]["shell"]["warm"]
+        until(lambda: warm() == 1)
+        kept = d.berth("create", "-l", "shell")[1].strip()
+        drain = subprocess.Popen([BERTH, "drain"], env=d.environ(), stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        for line in drain.stderr:
+            if line == f"berth: 1 VM is left: {kept}\n":
+                break
+            assert " VMs are left" in line or " VM is left" in line, line
+        assert d.berth("status")[1].startswith("DRAINED "), d.berth("status")
+        same(d.json("status")[1]["admitting"], False)
+        same(d.berth("exec", kept, "echo 1"), (0, "1\n", ""))
+        status, out, err = d.berth(*SHELL, "--no-wait", "true")
+        same((status, out), (125, ""))
+        one_line(err, "an administrator drains this host")
+        drain.send_signal(signal.SIGINT)
+        same((drain.wait(LIMIT_S), drain.stdout.read()), (130, ""))
+        same(d.json("status")[1]["admitting"], False)
+        with subprocess.Popen([BERTH, *SHELL, "echo 2"], env=d.environ(), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True) as waits:
+            until(lambda: d.json("status")[1]["n_waiting"] == 1)
+            assert "drains this host" in d.berth("status", "--explain")[1], d.berth("status", "--explain")
+            same(d.berth("destroy", kept)[0], 0)
+            status, out, err = d.berth("drain")
+            same((status, out), (0, ""))
+            same(d.json("list")[1], [])
+            same(d.berth("drain", "end"), (0, "", ""))
+            same(waits.communicate(timeout=LIMIT_S)[0], "2\n")
+        until(lambda: warm() == 1)
+        same(d.berth("drain", "begin"), (0, "", ""))
+        same(d.json("status")[1]["admitting"], False)
+        status, out, err = d.berth("drain", "stop")
+        same((status, out), (2, ""))
+        one_line(err, "berth drain [begin | end]")
+
+
 def test_cold_takes_no_warm_vm(_):
     with Daemon("--snapshot-scope", "shared", "--max-vms", "3", "--warm", "shell=1") as d:
         def warm():

@@ -54,6 +54,30 @@ test_pool (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (get_number (fixture, "max"), ==, 5);
 }
 
+static gboolean
+is_admitting (Fixture *fixture)
+{
+  g_autoptr (GVariant) status = berth_client_status (fixture->client, NULL, NULL);
+  gboolean admitting = FALSE;
+
+  g_assert_true (g_variant_lookup (status, "admitting", "b", &admitting));
+  return admitting;
+}
+
+/* The answer comes when it holds. */
+static void
+test_drained_host (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthAdmin) admin = berth_admin_new (fixture->client);
+
+  g_assert_true (is_admitting (fixture));
+  g_assert_true (berth_admin_set_admitting (admin, FALSE, NULL, &error));
+  g_assert_false (is_admitting (fixture));
+  g_assert_true (berth_admin_set_admitting (admin, TRUE, NULL, &error));
+  g_assert_true (is_admitting (fixture));
+}
+
 /* How python's snapshot is. */
 static char *
 dup_snapshot (BerthAdmin *admin)
@@ -284,6 +308,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/libberth/pool", Fixture, "shared", set_up, test_pool, tear_down);
+  g_test_add ("/libberth/drained-host", Fixture, "shared", set_up, test_drained_host, tear_down);
   g_test_add ("/libberth/actions", Fixture, "shared", set_up, test_actions, tear_down);
   ADD ("actions-refused", test_actions_refused);
   ADD ("templates", test_templates);

@@ -236,6 +236,14 @@ core_world_set_open (CoreWorld *self, gboolean open)
 }
 
 void
+core_world_set_admitting (CoreWorld *self, gboolean admitting)
+{
+  const BerthMessage message = { .type = BERTH_MESSAGE_SET_ADMITTING, .flag = admitting };
+
+  core_world_send (self, &message);
+}
+
+void
 core_world_set_warm (CoreWorld *self, const char *template_name, const BerthWarmTarget *target)
 {
   core_world_set_tenant_warm (self, template_name, NULL, target);

@@ -54,6 +54,7 @@ void core_world_cancel (CoreWorld *self, guint64 ticket);
 void core_world_resize (CoreWorld *self, const BerthCapacity *capacity);
 void core_world_set_tenants (CoreWorld *self, BerthTenantPolicy *policy);
 void core_world_set_open (CoreWorld *self, gboolean open);
+void core_world_set_admitting (CoreWorld *self, gboolean admitting);
 void
 core_world_set_warm (CoreWorld *self, const char *template_name, const BerthWarmTarget *target);
 void core_world_set_tenant_warm (CoreWorld *self, const char *template_name, const char *tenant_key,

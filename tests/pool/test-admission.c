@@ -463,6 +463,39 @@ test_gate (void)
   g_assert_cmpuint (core_world_get_number (world, "slots", "stuck"), ==, 0);
 }
 
+/* Who has a VM keeps it, also one that is on its way; nobody else is given one, and all are served
+ * when that is over. */
+static void
+test_drained_host (void)
+{
+  g_autoptr (CoreWorld) world = core_world_new (&two_vms);
+  BerthVm *vm = core_world_get_vm (world, core_world_acquire (world, NULL, 192, FOREVER));
+  guint64 on_its_way = 0;
+  guint64 waiting = 0;
+  guint64 late = 0;
+  guint64 impatient = 0;
+
+  berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_START, SECOND);
+  on_its_way = core_world_acquire (world, NULL, 192, FOREVER);
+  core_world_set_admitting (world, FALSE);
+  waiting = core_world_acquire (world, NULL, 192, FOREVER);
+  late = core_world_acquire (world, NULL, 192, SECOND);
+  impatient = core_world_acquire (world, NULL, 192, NO_WAIT);
+  core_world_assert_error (world, impatient, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  assert_message (world, impatient, "an administrator drains this host");
+  core_world_destroy (world, vm);
+  core_world_advance (world, 100 * SECOND);
+  core_world_assert_pending (world, waiting);
+  core_world_assert_error (world, late, BERTH_ERROR, BERTH_ERROR_WAIT_TIMED_OUT);
+  assert_message (world, late, "an administrator drains this host");
+  core_world_destroy (world, core_world_get_vm (world, on_its_way));
+  core_world_advance (world, SECOND);
+  g_assert_cmpuint (berth_fake_hypervisor_count_domains (world->fake), ==, 0);
+  core_world_set_admitting (world, TRUE);
+  core_world_advance (world, SECOND);
+  core_world_get_vm (world, waiting);
+}
+
 /* a start that fails because the hypervisor went away keeps its place until it is back */
 static void
 test_gate_closes_under_a_start (void)
@@ -750,6 +783,7 @@ main (int argc, char **argv)
   ADD ("2-failed-start-that-sticks", test_failed_start_that_sticks);
   ADD ("6-destroy-while-starting", test_destroy_while_starting);
   ADD ("gate", test_gate);
+  ADD ("drained-host", test_drained_host);
   ADD ("gate-closes-under-a-start", test_gate_closes_under_a_start);
   ADD ("cancel-while-the-gate-is-closed", test_cancel_while_the_gate_is_closed);
   ADD ("5-big-request", test_big_request);

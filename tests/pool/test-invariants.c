@@ -272,8 +272,10 @@ do_operation (Chaos *chaos)
     do_kill (chaos);
   else if (dice <= 72)
     do_say (chaos);
-  else if (dice <= 75)
+  else if (dice <= 74)
     core_world_set_open (chaos->world, percent (chaos, chaos->is_calm ? 90 : 70));
+  else if (dice <= 75)
+    core_world_set_admitting (chaos->world, percent (chaos, chaos->is_calm ? 90 : 70));
   else if (dice <= 77)
     {
       capacity = random_capacity (chaos);
@@ -316,6 +318,7 @@ serve_everybody (Chaos *chaos)
 
   chaos->is_kind = TRUE;
   core_world_set_open (chaos->world, TRUE);
+  core_world_set_admitting (chaos->world, TRUE);
   core_world_resize (chaos->world, &capacity);
   for (guint i = 0; i < G_N_ELEMENTS (templates); i++)
     core_world_set_warm (chaos->world, templates[i], &one);

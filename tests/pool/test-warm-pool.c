@@ -593,6 +593,25 @@ test_drain_and_fill (void)
   g_assert_cmpuint (count_idle (world), ==, 3);
 }
 
+/* None stands by nor comes while nobody may have it, and a pool that was drained for itself stays
+ * so. */
+static void
+test_drained_host (void)
+{
+  g_autoptr (CoreWorld) world = new_world (4);
+
+  core_world_set_warm (world, "python", &one);
+  core_world_set_warm (world, "shell", &two);
+  core_world_advance (world, SECOND);
+  core_world_tell (world, BERTH_MESSAGE_DRAIN, "python", FALSE);
+  core_world_set_admitting (world, FALSE);
+  core_world_advance (world, 10 * SECOND);
+  g_assert_cmpuint (berth_fake_hypervisor_count_domains (world->fake), ==, 0);
+  core_world_set_admitting (world, TRUE);
+  core_world_advance (world, 10 * SECOND);
+  g_assert_cmpuint (count_idle (world), ==, 2);
+}
+
 /* warm VMs go one by one, requests are still served, and all comes back after it */
 static void
 test_pressure (void)
@@ -763,6 +782,7 @@ main (int argc, char **argv)
   ADD ("7-template-changed-behind-the-gate", test_template_changed_behind_the_gate);
   ADD ("target-changes", test_target_changes);
   ADD ("drain-and-fill", test_drain_and_fill);
+  ADD ("drained-host", test_drained_host);
   ADD ("pressure", test_pressure);
   ADD ("1-resize-takes-warm-first", test_resize_takes_warm_first);
   ADD ("gate-keeps-warm-vms", test_gate_keeps_warm_vms);
