@@ -15,6 +15,8 @@
 #include "pool/berth-error.h"
 
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
+#define AGAIN_MS 100u
+#define UNTOLD_MAX 16u /* more states than berthd has in a life but for its reloads */
 
 struct _BerthSystemd
 {
@@ -24,6 +26,8 @@ struct _BerthSystemd
   int socket_fd;
   char *socket_path; /* of socket_fd */
   guint64 watchdog_us;
+  GQueue untold; /* state (owned), in the order of what happened */
+  guint again_id;
 };
 
 static char *
@@ -162,6 +166,8 @@ berth_systemd_free (BerthSystemd *self)
 {
   if (self == NULL)
     return;
+  g_clear_handle_id (&self->again_id, g_source_remove);
+  g_queue_clear_full (&self->untold, g_free);
   if (self->notify_fd >= 0)
     close (self->notify_fd);
   if (self->socket_fd >= 0)
@@ -207,26 +213,56 @@ berth_systemd_get_watchdog_us (BerthSystemd *self)
   return self->watchdog_us;
 }
 
+/* FALSE: its queue is full. What it refuses for another reason it never takes. */
+static gboolean
+tell (BerthSystemd *self, const char *state)
+{
+  gssize sent;
+
+  do
+    sent = sendto (self->notify_fd, state, strlen (state), MSG_DONTWAIT | MSG_NOSIGNAL,
+                   (struct sockaddr *)&self->address, self->address_size);
+  while (sent < 0 && errno == EINTR);
+  if (sent >= 0)
+    return TRUE;
+  g_debug ("the service manager can't be told '%s': %s", state, g_strerror (errno));
+  return errno != EAGAIN && errno != ENOBUFS;
+}
+
+static gboolean
+again_cb (gpointer user_data)
+{
+  BerthSystemd *self = user_data;
+
+  while (!g_queue_is_empty (&self->untold) && tell (self, g_queue_peek_head (&self->untold)))
+    g_free (g_queue_pop_head (&self->untold));
+  if (!g_queue_is_empty (&self->untold))
+    return G_SOURCE_CONTINUE;
+  self->again_id = 0;
+  return G_SOURCE_REMOVE;
+}
+
 /**
  * berth_systemd_notify:
  * @self: a manager
  * @state: as sd_notify(3) has it: lines NAME=VALUE
  *
- * Never blocks: a manager that does not read misses it.
+ * Never blocks: to a manager that reads late a state is told as soon as it does (a start that it
+ * never hears of it would end), by the default main context; a sign of life is not, for the next
+ * one says the same.
  */
 void
 berth_systemd_notify (BerthSystemd *self, const char *state)
 {
-  gssize sent;
-
   if (self->address_size == 0)
     return;
-  do
-    sent = sendto (self->notify_fd, state, strlen (state), MSG_DONTWAIT | MSG_NOSIGNAL,
-                   (struct sockaddr *)&self->address, self->address_size);
-  while (sent < 0 && errno == EINTR);
-  if (sent < 0)
-    g_debug ("the service manager can't be told '%s': %s", state, g_strerror (errno));
+  if ((g_queue_is_empty (&self->untold) && tell (self, state)) || g_str_equal (state, "WATCHDOG=1"))
+    return;
+  if (g_queue_get_length (&self->untold) == UNTOLD_MAX)
+    g_free (g_queue_pop_head (&self->untold));
+  g_queue_push_tail (&self->untold, g_strdup (state));
+  if (self->again_id == 0)
+    self->again_id = g_timeout_add (AGAIN_MS, again_cb, self);
 }
 
 /**

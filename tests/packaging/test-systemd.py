@@ -86,6 +86,29 @@ def check_tells(folder):
         os.unlink(os.path.join(folder, "notify")) if not abstract else None
 
 
+def fill(manager):
+    """Until nothing more fits into what the manager has not read yet."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.setblocking(False)
+        try:
+            while True:
+                other.sendto(b"OTHER=1", manager.notify.getsockname())
+        except BlockingIOError:
+            pass
+
+
+def check_tells_who_reads_late(folder):
+    """A manager that many tell at once, as when a host boots, hears that berthd is ready."""
+    manager = Manager(folder)
+    fill(manager)
+    manager.start("--socket", manager.path)
+    while "berthd ready on" not in manager.process.stderr.readline():
+        assert manager.process.poll() is None
+    assert manager.ask()[0] == 0  # what it tells when it is ready is told, or lost, by now
+    manager.wait_ready()
+    assert manager.end()[0] == 0
+
+
 def check_leaves(folder):
     """SIGUSR1 is what a restart sends."""
     manager = Manager(folder)
@@ -288,7 +311,7 @@ def check_exposure(folder):
     assert not missing, "packaging/systemd/README.md gives no reason for: " + ", ".join(missing)
 
 
-CHECKS = [("tells", check_tells), ("leaves", check_leaves), ("reload", check_reload),
+CHECKS = [("tells", check_tells), ("tells-who-reads-late", check_tells_who_reads_late), ("leaves", check_leaves), ("reload", check_reload),
           ("watchdog", check_watchdog),
           ("watchdog-before-ready", check_watchdog_before_ready),
           ("watchdog-of-another", check_watchdog_of_another), ("activation", check_activation),
