@@ -15,7 +15,7 @@ struct _BerthPeerCalls
 typedef struct
 {
   BerthPeerCalls *calls;
-  GCancellable *cancellable;
+  BerthManagerCall *call;
   guint32 serial;
 } Call;
 
@@ -56,7 +56,7 @@ call_free (gpointer data)
 
   if (g_hash_table_lookup (call->calls->by_serial, key) == call)
     g_hash_table_remove (call->calls->by_serial, key);
-  g_object_unref (call->cancellable);
+  g_object_unref (call->call);
   berth_peer_calls_unref (call->calls);
   g_free (call);
 }
@@ -70,29 +70,30 @@ berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation)
 
   g_ref_count_inc (&self->ref_count);
   call->calls = self;
-  call->cancellable = g_cancellable_new ();
+  call->call = berth_manager_call_new ();
   call->serial = g_dbus_message_get_serial (g_dbus_method_invocation_get_message (invocation));
   g_hash_table_insert (self->by_serial, GUINT_TO_POINTER (call->serial), call);
   g_object_set_data_full (G_OBJECT (invocation), DATA_KEY, call, call_free);
   berth_tab_call_has_begun (self->tab, call->serial);
   if (self->is_closed)
-    g_cancellable_cancel (call->cancellable);
-  return call->cancellable;
+    g_cancellable_cancel (G_CANCELLABLE (call->call));
+  return G_CANCELLABLE (call->call);
 }
 
-GCancellable *
+BerthManagerCall *
 berth_peer_calls_find (BerthPeerCalls *self, guint32 serial)
 {
   Call *call = g_hash_table_lookup (self->by_serial, GUINT_TO_POINTER (serial));
 
-  return call != NULL ? call->cancellable : NULL;
+  return call != NULL ? call->call : NULL;
 }
 
 void
 berth_peer_calls_cancel (BerthPeerCalls *self, guint32 serial)
 {
-  GCancellable *found = berth_peer_calls_find (self, serial);
-  g_autoptr (GCancellable) cancellable = found != NULL ? g_object_ref (found) : NULL;
+  BerthManagerCall *found = berth_peer_calls_find (self, serial);
+  g_autoptr (GCancellable) cancellable
+      = found != NULL ? g_object_ref (G_CANCELLABLE (found)) : NULL;
 
   g_cancellable_cancel (cancellable);
 }
@@ -108,7 +109,7 @@ berth_peer_calls_cancel_all (BerthPeerCalls *self)
   self->is_closed = TRUE;
   g_hash_table_iter_init (&iter, self->by_serial);
   while (g_hash_table_iter_next (&iter, NULL, &call))
-    g_ptr_array_add (cancellables, g_object_ref (((Call *)call)->cancellable));
+    g_ptr_array_add (cancellables, g_object_ref (((Call *)call)->call));
   for (guint i = 0; i < cancellables->len; i++)
     g_cancellable_cancel (cancellables->pdata[i]);
 }

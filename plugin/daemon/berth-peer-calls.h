@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugin/daemon/berth-account.h"
+#include "plugin/manager/berth-manager-call.h"
 
 G_BEGIN_DECLS
 
@@ -12,11 +13,10 @@ BerthPeerCalls *berth_peer_calls_new (BerthTab *tab);
 BerthPeerCalls *berth_peer_calls_ref (BerthPeerCalls *self);
 void berth_peer_calls_unref (BerthPeerCalls *self);
 
-/* (transfer none): lives as long as @invocation */
+/* (transfer none): a #BerthManagerCall, which lives as long as @invocation */
 GCancellable *berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation);
-/* (transfer none) (nullable): that of the call that message @serial made, if it has no answer
- * yet */
-GCancellable *berth_peer_calls_find (BerthPeerCalls *self, guint32 serial);
+/* (transfer none) (nullable): the call that message @serial made, if it has no answer yet */
+BerthManagerCall *berth_peer_calls_find (BerthPeerCalls *self, guint32 serial);
 /* The call that message @serial made, if it has no answer yet. */
 void berth_peer_calls_cancel (BerthPeerCalls *self, guint32 serial);
 /* Every call, also those to come. */

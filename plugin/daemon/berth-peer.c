@@ -233,9 +233,9 @@ static gboolean
 handle_progress (BerthDBusManager *object, GDBusMethodInvocation *invocation, guint32 serial)
 {
   BerthPeer *self = BERTH_PEER (object);
-  GCancellable *cancellable = berth_peer_calls_find (self->calls, serial);
+  BerthManagerCall *call = berth_peer_calls_find (self->calls, serial);
   g_autoptr (GVariant) progress
-      = cancellable != NULL ? berth_manager_dup_progress (self->manager, cancellable) : NULL;
+      = call != NULL ? berth_manager_dup_progress (self->manager, call) : NULL;
 
   g_dbus_method_invocation_return_value (invocation, progress != NULL
                                                          ? g_variant_new ("(@a{sv})", progress)

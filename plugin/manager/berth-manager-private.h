@@ -25,8 +25,6 @@ struct _BerthManager
   BerthPressure pressure;
   guint pressure_id;
   gboolean is_started;   /* before, the host's state is what start looks at itself */
-  GHashTable *acquiring; /* GCancellable (borrowed) -> BerthRequest (borrowed): of calls whose VM
-                            is not there yet */
   GHashTable *sandboxes; /* id (borrowed from value) -> BerthSandbox (owned) */
   GHashTable *captures;  /* uid -> how many of its commands have their output kept */
   BerthTombstones *tombstones;

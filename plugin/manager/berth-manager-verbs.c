@@ -150,8 +150,7 @@ manager_make_request (BerthManager *self, const BerthSandboxOptions *options, gb
 
 typedef struct
 {
-  BerthManager *manager;     /* borrowed from the task */
-  GCancellable *cancellable; /* nullable, likewise */
+  BerthManagerCall *waiting; /* (nullable) (owned): whoever asked wants to know how far it is */
   BerthRequest *request;
   gint64 begun_us;
 } CreateCall;
@@ -161,8 +160,9 @@ create_call_free (CreateCall *call)
 {
   GOutputStream *boot_log = berth_purpose_of (call->request)->boot_log;
 
-  if (g_hash_table_lookup (call->manager->acquiring, call->cancellable) == call->request)
-    g_hash_table_remove (call->manager->acquiring, call->cancellable);
+  if (call->waiting != NULL)
+    berth_manager_call_set_request (call->waiting, NULL);
+  g_clear_object (&call->waiting);
   /* whoever still writes the last of it has a descriptor of its own */
   if (boot_log != NULL)
     g_output_stream_close (boot_log, NULL, NULL);
@@ -249,11 +249,12 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
       return;
     }
   call = g_new0 (CreateCall, 1);
-  call->manager = self;
-  call->cancellable = cancellable;
   call->request = request;
-  if (cancellable != NULL)
-    g_hash_table_insert (self->acquiring, cancellable, request);
+  if (BERTH_IS_MANAGER_CALL (cancellable))
+    {
+      call->waiting = g_object_ref (BERTH_MANAGER_CALL (cancellable));
+      berth_manager_call_set_request (call->waiting, request);
+    }
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify)create_call_free);
   berth_snapshot_keeper_want (self->keeper, request);

@@ -39,7 +39,6 @@ berth_manager_finalize (GObject *object)
   berth_tombstones_free (self->tombstones);
   g_hash_table_unref (self->captures);
   berth_metrics_free (self->metrics);
-  g_hash_table_unref (self->acquiring);
   berth_config_free (self->config);
   G_OBJECT_CLASS (berth_manager_parent_class)->finalize (object);
 }
@@ -54,7 +53,6 @@ berth_manager_class_init (BerthManagerClass *klass)
 static void
 berth_manager_init (BerthManager *self)
 {
-  self->acquiring = g_hash_table_new (NULL, NULL);
   self->sandboxes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->tombstones = berth_tombstones_new (TOMBSTONES_MAX);
   self->captures = g_hash_table_new (NULL, NULL);
@@ -425,9 +423,9 @@ manager_find_domain_name (BerthManager *self, BerthRequest *request)
 }
 
 GVariant *
-berth_manager_dup_progress (BerthManager *self, GCancellable *cancellable)
+berth_manager_dup_progress (BerthManager *self, BerthManagerCall *call)
 {
-  BerthRequest *request = g_hash_table_lookup (self->acquiring, cancellable);
+  BerthRequest *request = berth_manager_call_get_request (call);
   guint position = request != NULL ? berth_pool_get_position (self->pool, request) : 0;
   const char *domain = request != NULL ? manager_find_domain_name (self, request) : NULL;
   GVariantDict dict;

@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 
 #include "plugin/host/berth-host.h"
+#include "plugin/manager/berth-manager-call.h"
 #include "plugin/model/berth-sandbox-options.h"
 
 G_BEGIN_DECLS
@@ -89,10 +90,9 @@ BERTH_AVAILABLE GVariant *berth_manager_dup_status (BerthManager *self);
 /* (transfer full): @status, as much of it as may be told, and what was counted since berthd began,
  * in the text format of Prometheus */
 BERTH_AVAILABLE char *berth_manager_dup_metrics (BerthManager *self, GVariant *status);
-/* (transfer full): a{sv}, how far the call is that was made with @cancellable and has not ended:
+/* (transfer full): a{sv}, how far a call is that has not ended:
  * "state" ("waiting", "starting", "running"), "position" (u, from 1), "domain" (s) where known */
-BERTH_AVAILABLE GVariant *
-berth_manager_dup_progress (BerthManager *self, GCancellable *cancellable);
+BERTH_AVAILABLE GVariant *berth_manager_dup_progress (BerthManager *self, BerthManagerCall *call);
 /* (transfer full): aa{sv}, a VM each: id, domain, template, state, tenant, task, holds_slot, age_s,
  * uid. Only those of @uid, and warm ones; 0 sees all. */
 BERTH_AVAILABLE GVariant *berth_manager_dup_list (BerthManager *self, guint32 uid);

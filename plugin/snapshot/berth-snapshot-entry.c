@@ -157,7 +157,7 @@ retry_cb (gpointer user_data)
 static void
 entry_has_failed (BerthSnapshotEntry *entry, const GError *error)
 {
-  const BerthEventSubject subject = { .template_name = entry->template_name };
+  const BerthEventSubject subject = { .template_name = berth_template_get_name (entry->template) };
   guint delay_s = RETRY_FIRST_S << MIN (entry->failures, 9);
 
   entry->state = BERTH_SNAPSHOT_ENTRY_FAILED;
@@ -188,7 +188,8 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (berth_host_finish (BERTH_HOST (source), result, &error))
     {
-      const BerthEventSubject subject = { .template_name = entry->template_name };
+      const BerthEventSubject subject
+          = { .template_name = berth_template_get_name (entry->template) };
 
       berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_SNAPSHOT_READY, &subject,
                        "the snapshot of %s is ready", entry->name);
