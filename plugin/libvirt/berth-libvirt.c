@@ -181,10 +181,13 @@ slot_fire (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, BerthPhaseEvent eve
 void
 berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const char *reason)
 {
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
+
   slot->end_reason = g_error_new (BERTH_ERROR, BERTH_ERROR_GONE, "%s: %s",
                                   berth_machine_get_name (slot->machine), reason);
-  berth_libvirt_log (vm, slot->machine, G_LOG_LEVEL_MESSAGE, BERTH_EVENT_VM_LOST, "%s",
-                     slot->end_reason->message);
+  if (request != NULL)
+    berth_libvirt_log (vm, slot->machine, G_LOG_LEVEL_MESSAGE, BERTH_EVENT_VM_LOST, "%s",
+                       slot->end_reason->message);
   if (slot_fire (self, vm, slot, BERTH_PHASE_FAILED) == BERTH_PHASE_DOWN)
     slot_fire (self, vm, slot, BERTH_PHASE_END);
 }

@@ -427,7 +427,7 @@ machine_take_up (BerthMachine *self, GTask *task)
     }
 }
 
-/* For the administrator; the caller's error has the last line of it. */
+/* What a boot said, for the administrator; the caller's error has the last line of it. */
 static void
 machine_tell_console (BerthMachine *self)
 {
@@ -436,7 +436,7 @@ machine_tell_console (BerthMachine *self)
                                       .domain = self->name,
                                       .domain_uuid = self->uuid };
 
-  if (console != NULL)
+  if (console != NULL && machine_boots (self))
     berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_BOOT_FAILED, &subject,
                      "%s: the console of the boot that failed:\n%s", self->name, console);
 }
