@@ -4,12 +4,16 @@
  * in front of that, a limit is raised to what this takes. Above it, limits are the user's. */
 #include "agent-room.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent-file.h"
+
+/* A limit of descriptors that is no lower leaves room without being looked at. */
+#define FILES_PLENTY 1024u
 
 static void
 raise_limit (pid_t pid, int resource, rlim_t least)
@@ -40,6 +44,39 @@ read_sizes (pid_t pid, rlim_t *out_all, rlim_t *out_data)
   return true;
 }
 
+/* Whether it can have fewer descriptors than that */
+static bool
+has_files_below (pid_t pid, rlim_t count)
+{
+  struct rlimit limit;
+
+  return prlimit (pid, RLIMIT_NOFILE, NULL, &limit) == 0 && limit.rlim_cur < count;
+}
+
+bool
+berth_agent_room_has_no_streams (pid_t pid)
+{
+  return pid > 0 && has_files_below (pid, STDERR_FILENO + 1);
+}
+
+/* How many descriptors the process has open; 0 where it is gone */
+static rlim_t
+count_files (pid_t pid)
+{
+  char path[64];
+  rlim_t count = 0;
+  DIR *folder;
+
+  snprintf (path, sizeof path, "/proc/%d/fd", (int)pid);
+  folder = opendir (path);
+  if (folder == NULL)
+    return 0;
+  while (readdir (folder) != NULL)
+    count++;
+  closedir (folder);
+  return count;
+}
+
 void
 berth_agent_room_make (pid_t pid)
 {
@@ -47,7 +84,8 @@ berth_agent_room_make (pid_t pid)
 
   if (pid <= 0)
     return;
-  raise_limit (pid, RLIMIT_NOFILE, BERTH_AGENT_ROOM_FILES);
+  if (has_files_below (pid, FILES_PLENTY))
+    raise_limit (pid, RLIMIT_NOFILE, count_files (pid) + BERTH_AGENT_ROOM_FILES);
   if (!read_sizes (pid, &all, &data))
     return;
   raise_limit (pid, RLIMIT_AS, all + BERTH_AGENT_ROOM_BYTES);

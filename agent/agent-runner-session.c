@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How an interpreter of a session is told of an exec, and how it tells of its end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -119,6 +121,43 @@ berth_agent_runner_hear_last (BerthAgentRunner *self)
     berth_agent_runner_read_report (self);
 }
 
+/* On the stderr of its exec, whose pipe is the agent's own */
+static void
+runner_say (BerthAgentRunner *self, const char *text)
+{
+  char path[64];
+  int fd;
+
+  snprintf (path, sizeof path, "/proc/self/fd/%d", self->fds[2]);
+  fd = self->fds[2] >= 0 ? open (path, O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+  if (fd >= 0)
+    berth_agent_file_write_all (fd, text, strlen (text));
+  berth_agent_file_close (&fd);
+}
+
+/* Once in an exec: a shell that has no descriptors for its own streams (ulimit -n 2) gets some. */
+static bool
+runner_rescue_shell (BerthAgentRunner *self)
+{
+  const BerthAgentShellExec exec
+      = { .script = "", .report = self->report_name, .token = self->token };
+
+  if (self->is_rescued || !berth_agent_room_has_no_streams (self->pid))
+    return false;
+  self->message = malloc (berth_agent_shell_bound (&exec));
+  if (self->message == NULL)
+    return false;
+  runner_say (self,
+              "berth: less than 3 descriptors (ulimit -n) are no shell's: it has more again, and "
+              "1 stands for the status that it could not tell\n");
+  berth_agent_room_make (self->pid);
+  self->is_rescued = true;
+  self->message_size = berth_agent_shell_write_rescue (&exec, (char *)self->message);
+  self->message_sent = 0;
+  berth_agent_runner_send (self);
+  return true;
+}
+
 /* A shell reads its lines one by one: the empty one behind the code when that has ended and its end
  * is told. Where it has read that and told nothing, it does nothing any more (set -n), and comes to
  * its end as it would in a script: there is no more to read. */
@@ -134,8 +173,12 @@ look_cb (void *data)
     self->empty_looks = 0;
   else if (++self->empty_looks == EMPTY_LOOKS_MAX)
     {
-      berth_agent_runner_close_feed (self);
-      return;
+      self->empty_looks = 0;
+      if (!runner_rescue_shell (self))
+        {
+          berth_agent_runner_close_feed (self);
+          return;
+        }
     }
   berth_agent_timer_arm (self->loop, &self->look, LOOK_EVERY_US);
 }
@@ -258,6 +301,7 @@ runner_write_shell (BerthAgentRunner *self, const BerthAgentProgram *program)
   self->message_size = berth_agent_shell_write (&exec, (char *)self->message);
   self->care |= berth_agent_shell_suspect (program->code, program->code_size);
   self->empty_looks = 0;
+  self->is_rescued = false;
   berth_agent_timer_arm (self->loop, &self->look, LOOK_EVERY_US);
   self->message_sent = 0;
   return true;

@@ -53,6 +53,7 @@ struct _BerthAgentRunner
   BerthAgentPipes next_pipes;
   BerthAgentWatch feed; /* of a shell: its script; the report comes over control */
   BerthAgentTimer look; /* at the feed, while a shell runs an exec */
+  bool is_rescued;      /* in this exec: its streams were given back to it */
   unsigned empty_looks; /* how often in turn it had read all without having told of its end */
   int report_fd;        /* until control has it */
   char feed_name[BERTH_AGENT_PIPE_NAME_MAX], report_name[BERTH_AGENT_PIPE_NAME_MAX];

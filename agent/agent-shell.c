@@ -154,6 +154,19 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
   return (size_t)(out - out_text);
 }
 
+/* For a shell that could not get its own streams back behind the code, once it can: it gets new
+ * ones, and tells that the code has ended. With which status, it has told where nobody hears it. */
+size_t
+berth_agent_shell_write_rescue (const BerthAgentShellExec *exec, char *out_text)
+{
+  char *out = put (out_text, "\\exec </dev/null >/dev/null 2>&1\n{ ");
+
+  out = put_words (out, exec, "1");
+  out = put (out, "; }");
+  out = put_report_pipe (out, exec);
+  return (size_t)(put (out, "\n\n") - out_text);
+}
+
 static bool
 may_name_function (const uint8_t *code, size_t size)
 {

@@ -27,4 +27,5 @@ typedef struct
 unsigned berth_agent_shell_suspect (const uint8_t *code, size_t size);
 size_t berth_agent_shell_bound (const BerthAgentShellExec *exec);
 size_t berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text);
+size_t berth_agent_shell_write_rescue (const BerthAgentShellExec *exec, char *out_text);
 int berth_agent_shell_parse (const char *line, uint32_t *out_token);

@@ -201,6 +201,24 @@ test_shell_vandal (AgentPeer *peer, gconstpointer data)
     }
 }
 
+/* A shell that can't get its own streams back says so, and keeps its state. */
+static void
+test_shell_without_descriptors (AgentPeer *peer, gconstpointer data)
+{
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autofree char *code = g_strdup_printf ("kept=%u; echo set; ulimit -S -n %u", i, i);
+      g_autofree char *kept = g_strdup_printf ("%u\n", i);
+      g_autoptr (AgentResult) result = session_exec (peer, SH, code);
+
+      g_assert_cmpstr (result->out->str, ==, "set\n");
+      g_assert_nonnull (strstr (result->err->str, "berth: less than 3 descriptors (ulimit -n)"));
+      agent_assert_exit (result, 1);
+      session_assert (peer, SH, "echo $kept; /bin/echo too >&2; exec 3</dev/null", 0, kept,
+                      "too\n");
+    }
+}
+
 /* Whatever is written with the names of the protocol is output. */
 static void
 test_text_is_never_an_end (AgentPeer *peer, gconstpointer data)
@@ -378,6 +396,7 @@ add_tests (void)
     { "python-closes-every-descriptor", test_python_closes_every_descriptor },
     { "javascript-vandal", test_javascript_vandal },
     { "shell-vandal", test_shell_vandal },
+    { "shell-without-descriptors", test_shell_without_descriptors },
     { "text-is-never-an-end", test_text_is_never_an_end },
     { "children-inherit-nothing", test_children_inherit_nothing },
     { "report-is-of-one-exec", test_report_is_of_one_exec },
