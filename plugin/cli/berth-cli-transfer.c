@@ -132,24 +132,25 @@ write_around_holes (Carrier *self, const guint8 *bytes, gsize size)
   return TRUE;
 }
 
-/* Moves on behind a hole that begins at @at; the bytes up to the next one, at most a chunk. */
+/* Moves on behind a hole that begins at @at; of @left bytes, those up to the next one, at most a
+ * chunk. @holes: (nullable) */
 static gsize
-skip_hole (Carrier *self, guint64 *at, guint *next)
+skip_hole (int from, GArray *holes, guint64 left, guint64 *at, guint *next)
 {
   const BerthHole *hole;
 
-  if (self->holes == NULL)
-    return MIN (CHUNK_BYTES, self->left);
-  hole = &g_array_index (self->holes, BerthHole, *next);
-  if (*next < self->holes->len && hole->begin == *at)
+  if (holes == NULL)
+    return MIN (CHUNK_BYTES, left);
+  hole = &g_array_index (holes, BerthHole, *next);
+  if (*next < holes->len && hole->begin == *at)
     {
       *at += hole->size;
-      lseek (self->from, (off_t)*at, SEEK_SET);
-      hole = &g_array_index (self->holes, BerthHole, ++*next);
+      lseek (from, (off_t)*at, SEEK_SET);
+      hole = &g_array_index (holes, BerthHole, ++*next);
     }
-  if (*next < self->holes->len)
-    return MIN (MIN (CHUNK_BYTES, self->left), hole->begin - *at);
-  return MIN (CHUNK_BYTES, self->left);
+  if (*next < holes->len)
+    return MIN (MIN (CHUNK_BYTES, left), hole->begin - *at);
+  return MIN (CHUNK_BYTES, left);
 }
 
 /* Until there is no more, or no more may be carried, or it can't be */
@@ -162,7 +163,8 @@ carry (Carrier *self)
 
   while (self->left > 0)
     {
-      gssize got = read (self->from, chunk, skip_hole (self, &at, &next));
+      gssize got
+          = read (self->from, chunk, skip_hole (self->from, self->holes, self->left, &at, &next));
 
       if (got < 0 && errno == EINTR)
         continue;
@@ -320,72 +322,7 @@ fail_to_read (const char *guest, int number, GError **error)
   berth_errno_set (error, number, what);
 }
 
-/* ---- a run's uploads ---- */
-
-static gboolean
-send_bytes (BerthTransfer *self, gconstpointer bytes, gsize size, GError **error)
-{
-  if (berth_file_record_send (self->records, bytes, size))
-    return TRUE;
-  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "berthd takes no more uploads");
-  return FALSE;
-}
-
-/* A request that berthd would refuse is refused here, where it is known whose it is. */
-static gboolean
-send_head (BerthTransfer *self, BerthFileRecordKind kind, guint64 size, guint32 mode,
-           const char *guest, GError **error)
-{
-  gboolean is_file = kind == BERTH_FILE_RECORD_FILE;
-  g_autoptr (BerthFileRequest) request
-      = berth_file_request_new (is_file ? BERTH_FILE_PUT : BERTH_FILE_MAKE_DIRECTORY, guest);
-  BerthFileRecord record = { kind, self->item, mode & 0777, 0, size };
-  g_autoptr (GByteArray) packed = berth_file_record_pack (record, guest);
-
-  request->size = size;
-  request->size_max = self->max_bytes;
-  return berth_file_request_check (request, error)
-         && send_bytes (self, packed->data, packed->len, error);
-}
-
-/* What a file lacks of its size is made up for, and an error all the same: what is behind it in the
- * stream is looked at, too, and the stream gets no end. */
-static gboolean
-send_file (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *guest,
-           GError **error)
-{
-  guint8 chunk[CHUNK_BYTES] = { 0 };
-  guint64 moved = 0, had = size;
-  int failure = 0;
-
-  if (!send_head (self, BERTH_FILE_RECORD_FILE, size, mode, guest, error))
-    return FALSE;
-  while (moved < size)
-    {
-      gsize wanted = MIN (sizeof chunk, size - moved);
-      gssize got = had < size ? (gssize)wanted : read (fd, chunk, wanted);
-
-      if (got < 0 && errno == EINTR)
-        continue;
-      if (got < 0)
-        failure = errno;
-      if (got <= 0)
-        had = moved;
-      else if (!send_bytes (self, chunk, (gsize)got, error))
-        return FALSE;
-      moved += (guint64)MAX (got, 0);
-    }
-  if (failure != 0)
-    fail_to_read (guest, failure, error);
-  else if (had < size)
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                 "file '%s': its bytes ended after %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-                 ": nothing was changed",
-                 guest, had, size);
-  return had == size;
-}
-
-/* ---- one file ---- */
+/* ---- what a file has no bytes of ---- */
 
 static int
 compare_sizes (gconstpointer left, gconstpointer right)
@@ -433,15 +370,110 @@ find_holes (int fd, guint64 size)
   return g_steal_pointer (&holes);
 }
 
-/* Puts them into the request, and what is read is the rest of @size. */
+/* How many bytes of a file are read. @holes: (nullable) */
 static guint64
-take_holes (GVariantDict *options, GArray *holes, guint64 size)
+holes_rest (GArray *holes, guint64 size)
 {
-  g_variant_dict_insert_value (options, "holes",
-                               g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, holes->data,
-                                                          holes->len * sizeof (BerthHole), 1));
+  if (holes == NULL)
+    return size;
   return berth_holes_rest ((const BerthHole *)(void *)holes->data, holes->len, size);
 }
+
+/* ---- a run's uploads ---- */
+
+static gboolean
+send_bytes (BerthTransfer *self, gconstpointer bytes, gsize size, GError **error)
+{
+  if (berth_file_record_send (self->records, bytes, size))
+    return TRUE;
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "berthd takes no more uploads");
+  return FALSE;
+}
+
+/* A request that berthd would refuse is refused here, where it is known whose it is. @holes:
+ * (nullable), of a file */
+static gboolean
+send_head (BerthTransfer *self, BerthFileRecordKind kind, guint64 size, guint32 mode, GArray *holes,
+           const char *guest, GError **error)
+{
+  gboolean is_file = kind == BERTH_FILE_RECORD_FILE;
+  g_autoptr (BerthFileRequest) request
+      = berth_file_request_new (is_file ? BERTH_FILE_PUT : BERTH_FILE_MAKE_DIRECTORY, guest);
+  gsize list_size = holes != NULL ? holes->len * sizeof (BerthHole) : 0;
+  BerthFileRecord before = { BERTH_FILE_RECORD_HOLES, self->item, 0, 0, list_size };
+  BerthFileRecord record = { kind, self->item, mode & 0777, 0, size };
+  g_autoptr (GByteArray) packed_before = berth_file_record_pack (before, NULL);
+  g_autoptr (GByteArray) packed = berth_file_record_pack (record, guest);
+
+  request->size = size;
+  request->size_max = self->max_bytes;
+  if (!berth_file_request_check (request, error))
+    return FALSE;
+  if (holes != NULL
+      && (!send_bytes (self, packed_before->data, packed_before->len, error)
+          || !send_bytes (self, holes->data, list_size, error)))
+    return FALSE;
+  return send_bytes (self, packed->data, packed->len, error);
+}
+
+/* The bytes that are promised, whatever the file turns out to have. *@out_had: how many of them
+ * were the file's; *@out_failure: an errno, or 0. FALSE: nobody takes them any more. */
+static gboolean
+send_content (BerthTransfer *self, int fd, GArray *holes, guint64 promised, guint64 *out_had,
+              int *out_failure, GError **error)
+{
+  guint8 chunk[CHUNK_BYTES] = { 0 };
+  guint64 at = 0;
+  guint next = 0;
+
+  *out_had = promised;
+  for (guint64 left = promised; left > 0;)
+    {
+      gboolean is_short = *out_had < promised;
+      gsize wanted = is_short ? MIN (sizeof chunk, left) : skip_hole (fd, holes, left, &at, &next);
+      gssize got = is_short ? (gssize)wanted : read (fd, chunk, wanted);
+
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got < 0)
+        *out_failure = errno;
+      if (got <= 0)
+        {
+          *out_had = promised - left;
+          continue;
+        }
+      if (!send_bytes (self, chunk, (gsize)got, error))
+        return FALSE;
+      at += (guint64)got;
+      left -= (guint64)got;
+    }
+  return TRUE;
+}
+
+/* What a file lacks of its size is made up for, and an error all the same: what is behind it in the
+ * stream is looked at, too, and the stream gets no end. */
+static gboolean
+send_file (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *guest,
+           GError **error)
+{
+  g_autoptr (GArray) holes = find_holes (fd, size);
+  guint64 promised = holes_rest (holes, size), had;
+  int failure = 0;
+
+  if (!send_head (self, BERTH_FILE_RECORD_FILE, size, mode, holes, guest, error)
+      || !send_content (self, fd, holes, promised, &had, &failure, error))
+    return FALSE;
+  if (failure != 0)
+    fail_to_read (guest, failure, error);
+  else if (had < promised)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                 "file '%s': its bytes ended after %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+                 ": nothing was changed",
+                 guest, had, promised);
+  return had == promised;
+}
+
+/* ---- one file ---- */
 
 gboolean
 berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *guest,
@@ -459,8 +491,12 @@ berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode, con
     return FALSE;
   carrier = carrier_new (fd, ends[1], ends[1], size);
   carrier->holes = find_holes (fd, size);
+  carrier->left = holes_rest (carrier->holes, size);
   if (carrier->holes != NULL)
-    carrier->left = take_holes (&options, carrier->holes, size);
+    g_variant_dict_insert_value (
+        &options, "holes",
+        g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, carrier->holes->data,
+                                   carrier->holes->len * sizeof (BerthHole), 1));
   g_variant_dict_insert (&options, "size", "t", size);
   g_variant_dict_insert (&options, "mode", "u", mode & 0777);
   g_variant_dict_insert (&options, "max_bytes", "t", self->max_bytes);
@@ -483,7 +519,7 @@ berth_transfer_make_directory (BerthTransfer *self, guint32 mode, const char *gu
   g_autoptr (GVariant) reply = NULL;
 
   if (self->records > 0)
-    return send_head (self, BERTH_FILE_RECORD_FOLDER, 0, mode, guest, error);
+    return send_head (self, BERTH_FILE_RECORD_FOLDER, 0, mode, NULL, guest, error);
   g_variant_dict_insert (&options, "directory", "b", TRUE);
   g_variant_dict_insert (&options, "mode", "u", mode & 0777);
   reply = berth_client_call (

@@ -67,8 +67,9 @@ parse_holes (Parser *self, GVariant *value, GError **error)
 {
   gsize size;
   const guint8 *bytes = g_variant_get_fixed_array (value, &size, 1);
+  GArray *holes = berth_file_holes_new (size);
 
-  if (size % sizeof (BerthHole) != 0 || size / sizeof (BerthHole) > BERTH_HOLES_MAX)
+  if (holes == NULL && size > 0)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                    "option \"holes\": %" G_GSIZE_FORMAT
@@ -78,10 +79,9 @@ parse_holes (Parser *self, GVariant *value, GError **error)
       return FALSE;
     }
   g_clear_pointer (&self->request->holes, g_array_unref);
-  if (size == 0)
-    return TRUE;
-  self->request->holes = g_array_new (FALSE, FALSE, sizeof (BerthHole));
-  g_array_append_vals (self->request->holes, bytes, (guint)(size / sizeof (BerthHole)));
+  self->request->holes = holes;
+  if (holes != NULL)
+    memcpy (holes->data, bytes, size);
   return TRUE;
 }
 

@@ -22,6 +22,8 @@ typedef struct
   guint count;
   guint64 bytes;
   BerthFileRecordReader reader;
+  GArray *holes;     /* (nullable) (element-type BerthHole): of the file whose record comes next */
+  gsize holes_left;  /* bytes of them that are still to come */
   GSource *readable; /* these four hold the task, while the caller's next record is waited for */
   GSource *cancelled;
   GSource *closed; /* the sandbox */
@@ -45,6 +47,7 @@ uploads_free (gpointer data)
   Uploads *self = data;
 
   uploads_stop_waiting (self);
+  g_clear_pointer (&self->holes, g_array_unref);
   close (self->fd);
   g_object_unref (self->host);
   g_free (self);
@@ -82,6 +85,7 @@ uploads_make_request (Uploads *self, GError **error)
   request->mode = record->mode;
   request->size = is_file ? record->size : 0;
   request->size_max = self->size_max;
+  request->holes = is_file ? g_steal_pointer (&self->holes) : NULL;
   if (!berth_file_request_check (request, error))
     {
       g_prefix_error (error, "upload %u: ", record->item + 1);
@@ -95,33 +99,63 @@ uploads_make_request (Uploads *self, GError **error)
   return NULL;
 }
 
+/* Their list is read into @holes, which is made for all of it. */
+static gboolean
+uploads_begin_holes (Uploads *self, GError **error)
+{
+  guint64 size = self->reader.record.size;
+
+  if (self->holes != NULL || (self->holes = berth_file_holes_new (size)) == NULL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "upload %u: holes of %" G_GUINT64_FORMAT
+                   " bytes: it is no list of them, or the file's second",
+                   self->reader.record.item + 1, size);
+      return FALSE;
+    }
+  self->holes_left = size;
+  return TRUE;
+}
+
+static gboolean
+uploads_check_record (Uploads *self, GError **error)
+{
+  BerthFileRecordKind kind = self->reader.record.kind;
+
+  if (kind != BERTH_FILE_RECORD_FILE && kind != BERTH_FILE_RECORD_FOLDER)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                 "the uploads: a record of kind %u: only files and folders are uploaded",
+                 (guint)kind);
+  else if (++self->count > BERTH_LIMIT_RUN_ENTRIES)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                 "the uploads: more than %u files and folders: carry them packed",
+                 BERTH_LIMIT_RUN_ENTRIES);
+  else if (kind == BERTH_FILE_RECORD_FOLDER && self->holes != NULL)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "upload %u: a folder has no holes",
+                 self->reader.record.item + 1);
+  else
+    return TRUE;
+  return FALSE;
+}
+
 static void
 uploads_take_record (GTask *task)
 {
   Uploads *self = g_task_get_task_data (task);
   BerthFileRecordKind kind = self->reader.record.kind;
-  BerthFileRequest *request;
+  BerthFileRequest *request = NULL;
   GError *error = NULL;
 
   if (kind == BERTH_FILE_RECORD_END)
-    {
-      g_task_return_boolean (task, TRUE);
-      return;
-    }
-  if (kind != BERTH_FILE_RECORD_FILE && kind != BERTH_FILE_RECORD_FOLDER)
-    g_set_error (&error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                 "the uploads: a record of kind %u: only files and folders are uploaded",
-                 (guint)kind);
-  else if (++self->count > BERTH_LIMIT_RUN_ENTRIES)
-    g_set_error (&error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                 "the uploads: more than %u files and folders: carry them packed",
-                 BERTH_LIMIT_RUN_ENTRIES);
-  request = error == NULL ? uploads_make_request (self, &error) : NULL;
-  if (request == NULL)
-    g_task_return_error (task, error);
-  else
+    g_task_return_boolean (task, TRUE);
+  else if (kind == BERTH_FILE_RECORD_HOLES && uploads_begin_holes (self, &error))
+    uploads_await_record (task);
+  else if (error == NULL && uploads_check_record (self, &error)
+           && (request = uploads_make_request (self, &error)) != NULL)
     berth_sandbox_file_async (g_task_get_source_object (task), request,
                               g_task_get_cancellable (task), carried_cb, g_object_ref (task));
+  else
+    g_task_return_error (task, error);
 }
 
 static void
@@ -129,6 +163,17 @@ uploads_fail (GTask *task, BerthError code, const char *text)
 {
   uploads_stop_waiting (g_task_get_task_data (task));
   g_task_return_new_error (task, BERTH_ERROR, (int)code, "the uploads: %s", text);
+}
+
+/* How many bytes are read next, and where they go */
+static gsize
+uploads_get_room (Uploads *self, guint8 **out_room)
+{
+  if (self->holes_left == 0)
+    return berth_file_record_reader_get_room (&self->reader, out_room);
+  *out_room = (guint8 *)self->holes->data
+              + self->holes->len * g_array_get_element_size (self->holes) - self->holes_left;
+  return self->holes_left;
 }
 
 static gboolean
@@ -139,7 +184,7 @@ readable_cb (int fd, GIOCondition condition, gpointer user_data)
   GError *error = NULL;
   gboolean is_whole;
   guint8 *room;
-  gsize size = berth_file_record_reader_get_room (&self->reader, &room);
+  gsize size = uploads_get_room (self, &room);
   gssize got = berth_caller_fd_read (fd, room, size);
 
   if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -148,6 +193,11 @@ readable_cb (int fd, GIOCondition condition, gpointer user_data)
     {
       uploads_fail (task, BERTH_ERROR_INVALID, "they broke off, and nothing was run");
       return G_SOURCE_REMOVE;
+    }
+  if (self->holes_left > 0)
+    {
+      self->holes_left -= (gsize)got;
+      return G_SOURCE_CONTINUE;
     }
   if (!berth_file_record_reader_take (&self->reader, (gsize)got, &is_whole, &error))
     {

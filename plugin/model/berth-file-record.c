@@ -48,7 +48,7 @@ parse_head (BerthFileRecordReader *self, GError **error)
   record->mode = berth_le32_read (self->head + 8);
   record->text_size = berth_le32_read (self->head + 12);
   record->size = berth_le64_read (self->head + 16);
-  if (kind >= BERTH_FILE_RECORD_FILE && kind <= BERTH_FILE_RECORD_END
+  if (kind >= BERTH_FILE_RECORD_FILE && kind <= BERTH_FILE_RECORD_HOLES
       && record->text_size <= BERTH_FILE_RECORD_TEXT_MAX && record->size <= G_MAXINT64)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,

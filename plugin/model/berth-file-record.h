@@ -27,6 +27,8 @@ G_BEGIN_DECLS
  * @BERTH_FILE_RECORD_ITEM_DONE: of a download: that was all of what one path named
  * @BERTH_FILE_RECORD_ITEM_FAILED: of a download: likewise, and not all is there; as FAILED
  * @BERTH_FILE_RECORD_END: nothing follows. A stream that ends without it is not whole
+ * @BERTH_FILE_RECORD_HOLES: of an upload: what is zeros in the FILE that comes next and is not
+ * among the bytes that follow it; @size bytes follow, a #BerthHole each
  *
  * What a record is.
  */
@@ -42,6 +44,7 @@ typedef enum
   BERTH_FILE_RECORD_ITEM_DONE,
   BERTH_FILE_RECORD_ITEM_FAILED,
   BERTH_FILE_RECORD_END,
+  BERTH_FILE_RECORD_HOLES,
 } BerthFileRecordKind;
 
 /**
@@ -50,7 +53,8 @@ typedef enum
  * @item: of an upload: the caller's own number, for messages; of a download: the path's, from 0
  * @mode: permission bits, or an error
  * @text_size: bytes behind the head
- * @size: bytes behind these, of FILE in an upload and of DATA; of DONE, those of the file
+ * @size: bytes behind these, of FILE in an upload (less those in its holes), of DATA and of HOLES;
+ * of DONE, those of the file
  *
  * The head of a record.
  */

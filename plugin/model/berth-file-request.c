@@ -102,6 +102,18 @@ check_holes (const BerthFileRequest *self, GError **error)
   return FALSE;
 }
 
+GArray *
+berth_file_holes_new (guint64 size)
+{
+  GArray *holes;
+
+  if (size == 0 || size % sizeof (BerthHole) != 0 || size / sizeof (BerthHole) > BERTH_HOLES_MAX)
+    return NULL;
+  holes = g_array_new (FALSE, FALSE, sizeof (BerthHole));
+  g_array_set_size (holes, (guint)(size / sizeof (BerthHole)));
+  return holes;
+}
+
 guint64
 berth_file_request_get_data_size (const BerthFileRequest *self)
 {

@@ -67,6 +67,9 @@ void berth_file_request_free (BerthFileRequest *self);
 guint64 berth_file_request_get_data_size (const BerthFileRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthFileRequest, berth_file_request_free)
 /* What can be said before a guest is asked. Fails with BERTH_ERROR_INVALID. */
+/* (transfer full) (nullable) (element-type BerthHole): room for a list of @size bytes, to be
+ * filled; NULL where none has that size */
+GArray *berth_file_holes_new (guint64 size);
 gboolean berth_file_request_check (const BerthFileRequest *self, GError **error);
 
 /**

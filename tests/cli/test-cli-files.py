@@ -641,6 +641,32 @@ def test_run_with_files(d):
         same([vm["template"] for vm in d.json("list")[1]], ["shell"])  # only the one beside it
 
 
+def test_holes_of_a_runs_uploads(d):
+    """Of what goes in with a run: as of put, also where the bytes of the next file follow."""
+    with sandbox(d):
+        for file in ("sparse", "tree/sparse", "empty"):
+            os.makedirs(os.path.dirname(file) or ".", exist_ok=True)
+            with open(file, "wb") as out:
+                for at in (8192, 2000000, 39999990) if file != "empty" else ():
+                    out.seek(at)
+                    out.write(b"0123456789")
+                out.truncate(40000000 if file != "empty" else 400000000)
+        write("text", "next\n")
+        options = [word for file in ("sparse", "tree", "empty", "text")
+                   for word in ("--upload", f"{file}:{file}")]
+        status, out, err = d.berth(*SHELL, *options, "--download", "sparse:back", "--download",
+                                   "tree/sparse:back2", "cat text; stat -c '%s %b' sparse "
+                                   "tree/sparse empty")
+        same((status, err), (0, ""))
+        same(out.splitlines()[0], "next")
+        sizes = [[int(number) for number in line.split()] for line in out.splitlines()[1:]]
+        same([size for size, _ in sizes], [40000000, 40000000, 400000000])
+        same([blocks * 512 <= 200000 for _, blocks in sizes], [True, True, True])
+        with open("sparse", "rb") as one, open("back", "rb") as other, open("back2", "rb") as third:
+            bytes_ = one.read()
+            same((other.read() == bytes_, third.read() == bytes_), (True, True))
+
+
 def test_run_downloads_also_after_a_time_out(d):
     with sandbox(d):
         write("in")

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/berth-holes.h"
 #include "manager-world.h"
 #include "plugin/model/berth-file-record.h"
 #include "plugin/model/berth-limits.h"
@@ -89,7 +90,16 @@ carry (Fixture *fixture, BerthFileRequest *file, GError **error)
   result->mode = S_IFREG | 0640;
   if (file->kind == BERTH_FILE_PUT)
     {
-      g_assert_cmpint (read (file->fd, bytes, file->size), ==, (gssize)file->size);
+      guint64 size = berth_file_request_get_data_size (file);
+
+      for (guint i = 0; file->holes != NULL && i < file->holes->len; i++)
+        {
+          const BerthHole *hole = &g_array_index (file->holes, BerthHole, i);
+
+          g_string_append_printf (fixture->log, "hole:%u+%u ", (guint)hole->begin,
+                                  (guint)hole->size);
+        }
+      g_assert_cmpint (read (file->fd, bytes, size), ==, (gssize)size);
       g_string_append_printf (fixture->log, "=%s ", bytes);
       result->size = file->size;
     }
@@ -185,6 +195,28 @@ upload (Fixture *fixture, BerthFileRecordKind kind, const char *path, const char
 {
   BerthFileRecord record = { kind, .item = 1, .mode = 0644, .size = strlen (bytes) };
   g_autoptr (GByteArray) packed = berth_file_record_pack (record, path);
+
+  g_byte_array_append (packed, (const guint8 *)bytes, (guint)strlen (bytes));
+  g_assert_true (berth_file_record_send (fixture->uploads, packed->data, packed->len));
+}
+
+/* A list of @size bytes */
+static void
+upload_holes (Fixture *fixture, const BerthHole *holes, gsize size)
+{
+  BerthFileRecord record = { BERTH_FILE_RECORD_HOLES, .item = 1, .size = size };
+  g_autoptr (GByteArray) packed = berth_file_record_pack (record, NULL);
+
+  g_byte_array_append (packed, (const guint8 *)holes, (guint)size);
+  g_assert_true (berth_file_record_send (fixture->uploads, packed->data, packed->len));
+}
+
+/* A file of @size bytes, of which those given follow */
+static void
+upload_around_holes (Fixture *fixture, guint64 size, const char *bytes)
+{
+  BerthFileRecord record = { BERTH_FILE_RECORD_FILE, .item = 1, .mode = 0644, .size = size };
+  g_autoptr (GByteArray) packed = berth_file_record_pack (record, "sparse");
 
   g_byte_array_append (packed, (const guint8 *)bytes, (guint)strlen (bytes));
   g_assert_true (berth_file_record_send (fixture->uploads, packed->data, packed->len));
@@ -292,6 +324,68 @@ test_before_and_after (Fixture *fixture, gconstpointer data)
   download = g_ptr_array_index (again->downloads, 2);
   g_assert_no_error (download->error);
   g_assert_cmpuint (download->bytes, ==, 5);
+}
+
+/* A list of holes is the next file's, and no other's. */
+static void
+test_holes (Fixture *fixture, gconstpointer data)
+{
+  const BerthHole holes[] = { { 0, 4096 }, { 4098, 1000000 } };
+  g_autoptr (BerthResult) result = NULL;
+
+  with_uploads (fixture);
+  upload_holes (fixture, holes, sizeof holes);
+  upload_around_holes (fixture, 1004100, "abcd");
+  upload (fixture, BERTH_FILE_RECORD_FILE, "next", "x");
+  upload (fixture, BERTH_FILE_RECORD_END, "", "");
+  start (fixture);
+  result = finish (fixture, NULL);
+  g_assert_cmpstr (fixture->log->str, ==,
+                   "put:sparse hole:0+4096 hole:4098+1000000 =abcd put:next =x exec ");
+}
+
+static void
+test_what_are_no_holes (Fixture *fixture, gconstpointer data)
+{
+  const BerthHole holes[BERTH_HOLES_MAX + 1] = { { 0, 4096 } };
+  const struct
+  {
+    gsize sizes[2]; /* of lists, one after the other */
+    BerthFileRecordKind kind;
+    const char *text;
+  } cases[] = {
+    { { 15 }, BERTH_FILE_RECORD_FILE, "upload 2: holes of 15 bytes" },
+    { { sizeof holes }, BERTH_FILE_RECORD_FILE, "no list of them" },
+    { { 16, 16 }, BERTH_FILE_RECORD_FILE, "no list of them" },
+    { { 0, 16 }, BERTH_FILE_RECORD_FOLDER, "upload 2: a folder has no holes" },
+    { { 16 }, BERTH_FILE_RECORD_FILE, "upload 2: file 'x': a hole that is not in the file" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      if (fixture->exec == NULL)
+        fixture->exec = world_exec_new ("true");
+      close_fd (&fixture->uploads);
+      with_uploads (fixture);
+      for (guint j = 0; j < 2; j++)
+        if (cases[i].sizes[j] > 0)
+          upload_holes (fixture, holes, cases[i].sizes[j]);
+      upload (fixture, cases[i].kind, "x", "");
+      start (fixture);
+      fails (fixture, BERTH_ERROR, BERTH_ERROR_INVALID, cases[i].text);
+    }
+}
+
+static void
+test_holes_broken_off (Fixture *fixture, gconstpointer data)
+{
+  const BerthHole holes[] = { { 0, 4096 }, { 4098, 1000000 } };
+
+  with_uploads (fixture);
+  upload_holes (fixture, holes, sizeof holes);
+  shutdown (fixture->uploads, SHUT_WR);
+  start (fixture);
+  fails (fixture, BERTH_ERROR, BERTH_ERROR_INVALID, "broke off");
 }
 
 /* What can't be carried is the end: nothing runs. */
@@ -506,6 +600,9 @@ main (int argc, char **argv)
     void (*test) (Fixture *fixture, gconstpointer data);
   } tests[] = {
     { "before-and-after", test_before_and_after },
+    { "holes", test_holes },
+    { "what-are-no-holes", test_what_are_no_holes },
+    { "holes-broken-off", test_holes_broken_off },
     { "refused-uploads", test_refused_uploads },
     { "too-large", test_too_large },
     { "broken-off", test_broken_off },
