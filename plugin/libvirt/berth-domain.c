@@ -34,14 +34,16 @@ berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char
 
   if (domain == NULL)
     {
-      berth_libvirt_error_set (error, berth_libvirt_error_blame (), "libvirt refuses the domain");
+      berth_libvirt_error_set (error, berth_libvirt_error_blame (berth_libvirt_error_get_code ()),
+                               "libvirt refuses the domain");
       return FALSE;
     }
   if (virDomainCreateWithFlags (domain,
                                 flags & BERTH_DOMAIN_START_PAUSED ? VIR_DOMAIN_START_PAUSED : 0)
       < 0)
     {
-      berth_libvirt_error_set (error, berth_libvirt_error_blame (), "the domain does not start");
+      berth_libvirt_error_set (error, berth_libvirt_error_blame (berth_libvirt_error_get_code ()),
+                               "the domain does not start");
       return FALSE;
     }
   live_xml = virDomainGetXMLDesc (domain, 0);

@@ -24,15 +24,22 @@ berth_libvirt_error_get_code (void)
 }
 
 BerthError
-berth_libvirt_error_blame (void)
+berth_libvirt_error_blame (int number)
 {
-  switch (virGetLastErrorCode ())
+  switch (number)
     {
     case VIR_ERR_XML_ERROR:
     case VIR_ERR_XML_DETAIL:
     case VIR_ERR_XML_INVALID_SCHEMA:
     case VIR_ERR_CONFIG_UNSUPPORTED:
     case VIR_ERR_INVALID_ARG:
+    case VIR_ERR_NO_SUPPORT:
+    case VIR_ERR_OPERATION_UNSUPPORTED:
+    case VIR_ERR_ARGUMENT_UNSUPPORTED:
+    case VIR_ERR_OPERATION_DENIED:
+    case VIR_ERR_ACCESS_DENIED:
+    case VIR_ERR_AUTH_FAILED:
+    case VIR_ERR_AUTH_UNAVAILABLE:
       return BERTH_ERROR_CONFIG;
     default:
       return BERTH_ERROR_UNAVAILABLE;

@@ -19,9 +19,9 @@ G_DEFINE_AUTO_CLEANUP_FREE_FUNC (virStreamPtr, virStreamFree, NULL)
 int berth_libvirt_error_set (GError **error, BerthError code, const char *doing);
 /* This thread's last libvirt error code. */
 int berth_libvirt_error_get_code (void);
-/* Whose mistake it is that libvirt won't have a domain: the template's (BERTH_ERROR_CONFIG), or the
- * moment's (BERTH_ERROR_UNAVAILABLE). */
-BerthError berth_libvirt_error_blame (void);
+/* Whose mistake it is that libvirt won't have a domain, by its error code: the template's or the
+ * host's (BERTH_ERROR_CONFIG), or the moment's (BERTH_ERROR_UNAVAILABLE). */
+BerthError berth_libvirt_error_blame (int number);
 /* This thread's last libvirt error code, and forgets it. */
 int berth_libvirt_error_take_code (void);
 /* libvirt prints errors to stderr by itself unless told not to; once, before the first open. */

@@ -137,6 +137,31 @@ test_ended_by_the_administrator (Fixture *fixture, gconstpointer data)
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
 }
 
+/* What no other try can mend is the administrator's. */
+static void
+test_blame (void)
+{
+  const struct
+  {
+    int number;
+    BerthError blamed;
+  } cases[] = {
+    { VIR_ERR_XML_ERROR, BERTH_ERROR_CONFIG },
+    { VIR_ERR_CONFIG_UNSUPPORTED, BERTH_ERROR_CONFIG },
+    { VIR_ERR_OPERATION_UNSUPPORTED, BERTH_ERROR_CONFIG },
+    { VIR_ERR_NO_SUPPORT, BERTH_ERROR_CONFIG },
+    { VIR_ERR_OPERATION_DENIED, BERTH_ERROR_CONFIG },
+    { VIR_ERR_ACCESS_DENIED, BERTH_ERROR_CONFIG },
+    { VIR_ERR_AUTH_FAILED, BERTH_ERROR_CONFIG },
+    { VIR_ERR_INTERNAL_ERROR, BERTH_ERROR_UNAVAILABLE },
+    { VIR_ERR_OPERATION_TIMEOUT, BERTH_ERROR_UNAVAILABLE },
+    { VIR_ERR_NO_CONNECT, BERTH_ERROR_UNAVAILABLE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    g_assert_cmpint (berth_libvirt_error_blame (cases[i].number), ==, (int)cases[i].blamed);
+}
+
 /* Invariant 9: only the mark counts, whatever a domain is called. */
 static void
 test_only_own_domains (Fixture *fixture, gconstpointer data)
@@ -234,6 +259,7 @@ main (int argc, char **argv)
   ADD ("mark-is-replaced", test_mark_is_replaced);
   ADD ("refused-xml", test_refused_xml);
 #undef ADD
+  g_test_add_func ("/domain/blame", test_blame);
   g_test_add_func ("/domain/live-xml", test_live_xml);
   return g_test_run ();
 }
