@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every error that the sources make stands in the file `errors`, and one that asks for the same
-request again with the reason why that helps: a new error, or one whose code or words have changed,
-fails in lint.py until somebody has decided that.
+"""Every error that asks for the same request again stands in the file `errors`, with the reason why
+that helps: a new one, or one whose code or words have changed, fails in lint.py until somebody has
+decided that. What has another code asks for no retry (pool/berth-error.h), and is not listed.
 
-    errors.py ROOT   writes the list anew, with the reasons that it has
+    errors.py ROOT   writes the list anew, with the reasons that it has; what nothing makes goes
 """
 
 import pathlib
@@ -71,12 +71,13 @@ def find_errors(root):
                 continue
             text = blank_comments(path.read_text())
             found |= {(token[1], f"{path.relative_to(root).as_posix()}: {message(text, token)}")
-                      for token in TOKEN.finditer(text) if makes(text, token)}
+                      for token in TOKEN.finditer(text)
+                      if token[1] in RETRYABLE and makes(text, token)}
     return found
 
 
 def read_list():
-    """(code, error) → why to ask again helps, empty for a code that does not say so"""
+    """(code, error) → why to ask again helps"""
     lines = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
     return {(code, error): why for code, error, why in
             ((line.split("\t") + [""])[:3] for line in lines)}
@@ -92,13 +93,9 @@ def write_list(root):
 def find_wrong(root):
     """What is undecided, a line each"""
     found, listed = find_errors(pathlib.Path(root)), read_list()
-    wrong = [f"{code} {error}: would following the advice of {code} help? Then run "
-             "'tests/lint/errors.py .', which adds it to tests/lint/errors"
-             for code, error in sorted(found - listed.keys())]
-    wrong += [f"{code} {error}: nothing makes it any more: run 'tests/lint/errors.py .'"
-              for code, error in sorted(listed.keys() - found)]
-    wrong += [f"{code} {error}: say in tests/lint/errors, behind a TAB, why to ask for the same again "
-              "helps" for (code, error), why in sorted(listed.items()) if code in RETRYABLE and not why]
+    wrong = [f"{code} {error}: would it help to ask for the same again? Else it has another code. If it "
+             "would, run 'tests/lint/errors.py .' and say in tests/lint/errors, behind a TAB, why"
+             for code, error in sorted(found) if not listed.get((code, error))]
     blind = sorted(set(RETRYABLE) - {code for code, _ in found})
     return wrong + [f"no error of code {code} is found any more: see errors.py" for code in blind]
 

@@ -319,7 +319,7 @@ def check_tree(root):
     tap = Tap(len(RULES) + 1)
     for name in RULES:
         tap.tell(name, [text for source in sources for text in findings(source, name)])
-    tap.tell("the advice of every error is decided", errors.find_wrong(root))
+    tap.tell("every error that asks for a retry says why that helps", errors.find_wrong(root))
     return tap.failed
 
 
