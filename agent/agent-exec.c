@@ -9,7 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent-background.h"
 #include "agent-command.h"
+#include "agent-request.h"
 #include "agent-workdir.h"
 
 #define LOADING_LIMIT_US (120u * 1000u * 1000u)
@@ -72,6 +74,7 @@ exec_clear (BerthAgentExec *self)
       exec_give_back (self);
     }
   self->runner = NULL;
+  self->record = NULL;
   self->phase = BERTH_AGENT_EXEC_NONE;
   self->world.over (self->world.data);
 }
@@ -90,6 +93,8 @@ exec_fail (BerthAgentExec *self, BerthAgentError code, const char *what, int num
   if (self->is_heard)
     berth_agent_channel_send (self->world.channel, BERTH_FRAME_ERROR, self->request, payload,
                               4 + (uint32_t)strlen (text));
+  if (self->record != NULL)
+    berth_agent_background_fail (self->world.background, self->record);
   exec_clear (self);
 }
 
@@ -169,6 +174,8 @@ exec_finish (BerthAgentExec *self)
   if (self->is_heard)
     berth_agent_channel_send (self->world.channel, BERTH_FRAME_EXIT, self->request, &self->exit,
                               sizeof self->exit);
+  if (self->record != NULL)
+    berth_agent_background_end (self->world.background, self->record, &self->exit);
   exec_clear (self);
 }
 
@@ -199,7 +206,17 @@ grace_cb (void *data)
   berth_agent_exec_pump (self);
 }
 
-/* Moves output as far as credit and the channel allow. */
+static bool
+exec_move_output (BerthAgentExec *self, BerthAgentOutput *output)
+{
+  if (self->record != NULL)
+    return berth_agent_output_keep (output, self->world.background, self->record);
+  if (self->is_heard)
+    return berth_agent_output_send (output, self->world.channel, self->request);
+  return berth_agent_output_discard (output);
+}
+
+/* Moves output as far as credit and the channel allow; what is kept needs neither. */
 void
 berth_agent_exec_pump (BerthAgentExec *self)
 {
@@ -212,10 +229,7 @@ berth_agent_exec_pump (BerthAgentExec *self)
     {
       moved = false;
       for (int i = 0; i < 2; i++)
-        if (self->is_heard)
-          moved |= berth_agent_output_send (&self->outputs[i], self->world.channel, self->request);
-        else
-          moved |= berth_agent_output_discard (&self->outputs[i]);
+        moved |= exec_move_output (self, &self->outputs[i]);
     }
   if (moved && !self->is_held)
     for (int i = 0; i < 2; i++)
@@ -245,36 +259,6 @@ berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
   self->grace = (BerthAgentTimer){ .fire = grace_cb, .data = self };
   self->outputs[0].fd = self->outputs[1].fd = -1;
   berth_agent_runner_init (&self->own, world->loop, world->groups, own_changed_cb, self);
-}
-
-static const char *
-head_problem (const BerthExecHead *head, const char *workdir, uint32_t workdir_size)
-{
-  const uint32_t kinds = BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS;
-
-  if (head->flags & BERTH_EXEC_COMMAND
-      && (head->flags & ~(BERTH_EXEC_COMMAND | BERTH_EXEC_STDIN)
-          || head->language != BERTH_LANGUAGE_NONE))
-    return "a command that is code, too";
-  if (head->flags
-      & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE | BERTH_EXEC_REHEARSAL
-          | BERTH_EXEC_COMMAND | kinds))
-    return "an unknown flag";
-  if ((head->flags & kinds) == kinds
-      || ((head->flags & kinds)
-          && (head->language != BERTH_LANGUAGE_JAVASCRIPT || head->flags & BERTH_EXEC_SESSION)))
-    return "a kind of JavaScript that it can't have";
-  if (head->timeout_ms < BERTH_TIMEOUT_MIN_MS || head->timeout_ms > BERTH_TIMEOUT_MAX_MS)
-    return "the time limit is out of bounds";
-  if (head->code_size == 0
-      || head->code_size
-             > (head->flags & BERTH_EXEC_COMMAND ? BERTH_ARGS_BYTES_MAX : BERTH_CODE_MAX))
-    return "the code's size is out of bounds";
-  if (head->env_count > BERTH_ENV_MAX || head->env_size > BERTH_ENV_BYTES_MAX)
-    return "the environment is too large";
-  if (head->stdout_credit > BERTH_CREDIT_MAX || head->stderr_credit > BERTH_CREDIT_MAX)
-    return "the credit is too large";
-  return workdir_size > 0 ? berth_path_problem (workdir, workdir_size) : NULL;
 }
 
 /* The suffix that says to Node.js what it is, where it is told: runners/javascript.js finds it. */
@@ -430,6 +414,9 @@ exec_prepare (BerthAgentExec *self)
     exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the code contains a NUL byte", 0);
   else if (exec_check_request (self))
     {
+      if (self->head.flags & BERTH_EXEC_DETACHED)
+        self->record = berth_agent_background_add (self->world.background, self, self->head.flags,
+                                                   self->code, self->head.code_size);
       if (self->is_command)
         exec_prepare_command (self);
       else
@@ -442,7 +429,7 @@ bool
 berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head,
                         const char *workdir, uint32_t workdir_size)
 {
-  const char *problem = head_problem (head, workdir, workdir_size);
+  const char *problem = berth_agent_request_problem (head, workdir, workdir_size);
 
   if (self->phase != BERTH_AGENT_EXEC_NONE)
     return false;
@@ -591,8 +578,12 @@ exec_open_streams (BerthAgentExec *self)
       self->outputs[i].credit = self->credit[i];
     }
   self->started_us = berth_agent_now_us ();
-  berth_agent_timer_arm (self->world.loop, &self->limit, self->head.timeout_ms * 1000ull);
-  if (self->is_heard)
+  berth_agent_timer_disarm (self->world.loop, &self->limit); /* of loading */
+  if (self->head.timeout_ms > 0)
+    berth_agent_timer_arm (self->world.loop, &self->limit, self->head.timeout_ms * 1000ull);
+  if (self->record != NULL)
+    berth_agent_exec_detach (self);
+  else if (self->is_heard)
     berth_agent_channel_send (self->world.channel, BERTH_FRAME_STARTED, self->request, NULL, 0);
   berth_agent_input_open (&self->input, self->world.loop, self->world.channel, &runner->fds[0],
                           self->request, wants_stdin && !self->stdin_ended);
@@ -775,11 +766,11 @@ berth_agent_exec_end (BerthAgentExec *self)
   berth_agent_exec_check (self);
 }
 
-/* The host is away: what comes waits in the pipes. */
+/* The host is away: what comes waits in the pipes, but for what is kept. */
 void
 berth_agent_exec_hold (BerthAgentExec *self)
 {
-  self->is_held = true;
+  self->is_held = self->record == NULL;
   if (self->phase == BERTH_AGENT_EXEC_GATHERING)
     berth_agent_exec_mute (self);
 }

@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include "agent-background.h"
 #include "agent-leftover.h"
 #include "agent-script.h"
 #include "agent-session.h"
@@ -25,18 +26,20 @@ typedef struct
   BerthAgentStandby *standby;
   BerthAgentSessions *sessions;
   BerthAgentLeftovers *leftovers;
+  BerthAgentBackground *background;
   const BerthAgentConfig *config;
   void (*over) (void *data); /* there is none any more */
   void *data;
 } BerthAgentExecWorld;
 
-typedef struct
+struct _BerthAgentExec
 {
   BerthAgentExecWorld world;
   BerthAgentExecPhase phase;
   uint32_t request;
-  bool is_heard; /* the conversation that asked for it goes on */
-  bool is_held;  /* no host is connected now */
+  bool is_heard;            /* the conversation that asked for it goes on */
+  bool is_held;             /* no host is connected now */
+  BerthAgentRecord *record; /* of one in the background, from when all of its request is here */
   BerthExecHead head;
   uint32_t credit[2]; /* of stdout and stderr, until it runs */
   bool stdin_ended;   /* before it ran */
@@ -62,7 +65,7 @@ typedef struct
   int status;            /* as wait () tells it */
   uint64_t started_us;
   BerthExit exit;
-} BerthAgentExec;
+};
 
 void berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world);
 bool berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecHead *head,
@@ -79,3 +82,8 @@ void berth_agent_exec_runner_changed (BerthAgentExec *self, BerthAgentRunner *ru
 bool
 berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const struct rusage *usage);
 void berth_agent_exec_check (BerthAgentExec *self);
+/* in agent-exec-background.c */
+void berth_agent_exec_detach (BerthAgentExec *self);
+bool berth_agent_exec_bind_stdin (BerthAgentExec *self, uint32_t request);
+void berth_agent_exec_signal (BerthAgentExec *self, uint32_t number);
+void berth_agent_exec_measure (const BerthAgentExec *self, BerthExit *exit, uint64_t *out_memory);

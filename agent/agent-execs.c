@@ -99,14 +99,17 @@ berth_agent_execs_hold (BerthAgentExecs *self)
     berth_agent_exec_hold (&self->all[i]);
 }
 
-/* Of a host that is not there any more. Code goes on, for the state that it makes; a command's end
- * is all that it has to tell, and its place is the next one's. */
+/* Of a host that is not there any more. Code goes on, for the state that it makes, and so does what
+ * is in the background; another command's end is all that it has to tell, and its place is the next
+ * one's. */
 void
 berth_agent_execs_mute (BerthAgentExecs *self)
 {
-  berth_agent_exec_mute (&self->all[0]);
-  for (unsigned i = 1; i < self->used; i++)
-    berth_agent_exec_end (&self->all[i]);
+  for (unsigned i = 0; i < self->used; i++)
+    if (i == 0 || self->all[i].record != NULL)
+      berth_agent_exec_mute (&self->all[i]);
+    else
+      berth_agent_exec_end (&self->all[i]);
 }
 
 void

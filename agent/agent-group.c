@@ -427,3 +427,48 @@ berth_agent_groups_kill_all (BerthAgentGroups *self)
   if (self->base_fd < 0 || !berth_agent_file_write (self->base_fd, "cgroup.kill", "1"))
     signal_descendants (self, 0, SIGKILL);
 }
+
+/* Changes what all programs together may take. */
+static bool
+groups_move_limit (BerthAgentGroups *self, uint64_t less, uint64_t more)
+{
+  uint64_t max = 0, now, inactive, active;
+  char text[32];
+
+  /* a word reads as 0: there is no limit to take from */
+  if (self->base_fd < 0 || !berth_agent_file_number (self->base_fd, "memory.max", NULL, &max)
+      || max == 0)
+    return true;
+  if (less > 0
+      && (!berth_agent_file_number (self->base_fd, "memory.current", NULL, &now)
+          || !berth_agent_file_number (self->base_fd, "memory.stat", "inactive_file ", &inactive)
+          || !berth_agent_file_number (self->base_fd, "memory.stat", "active_file ", &active)
+          || now + less > max + inactive + active))
+    return false;
+  snprintf (text, sizeof text, "%llu", (unsigned long long)(max + more - less));
+  return berth_agent_file_write (self->base_fd, "memory.max", text);
+}
+
+/* Takes memory from the programs for what the agent keeps for them; false where they use it. */
+bool
+berth_agent_groups_take (BerthAgentGroups *self, uint64_t bytes)
+{
+  return groups_move_limit (self, bytes, 0);
+}
+
+void
+berth_agent_groups_give_back (BerthAgentGroups *self, uint64_t bytes)
+{
+  groups_move_limit (self, 0, bytes);
+}
+
+/* What it takes just now, page cache included; 0 where nobody knows. */
+uint64_t
+berth_agent_group_memory (const BerthAgentGroup *group)
+{
+  uint64_t bytes = 0;
+
+  if (group->number != 0 && group->fd >= 0)
+    berth_agent_file_number (group->fd, "memory.current", NULL, &bytes);
+  return bytes;
+}

@@ -48,6 +48,8 @@ void berth_agent_groups_clear (BerthAgentGroups *self);
 void berth_agent_groups_set_apart (BerthAgentGroups *self, pid_t pid, bool apart);
 void berth_agent_groups_kill_all (BerthAgentGroups *self);
 void berth_agent_groups_end_starving (BerthAgentGroups *self);
+bool berth_agent_groups_take (BerthAgentGroups *self, uint64_t bytes);
+void berth_agent_groups_give_back (BerthAgentGroups *self, uint64_t bytes);
 
 bool berth_agent_group_create (BerthAgentGroups *self, BerthAgentGroup *out_group);
 bool berth_agent_group_enter (const BerthAgentGroup *group);
@@ -56,6 +58,7 @@ bool berth_agent_group_move (const BerthAgentGroup *group, pid_t pid);
 void berth_agent_group_start_usage (BerthAgentGroup *group);
 void berth_agent_group_usage (const BerthAgentGroups *self, const BerthAgentGroup *group,
                               BerthAgentUsage *usage);
+uint64_t berth_agent_group_memory (const BerthAgentGroup *group);
 bool berth_agent_group_is_empty (BerthAgentGroups *self, const BerthAgentGroup *group);
 void berth_agent_group_signal (BerthAgentGroups *self, const BerthAgentGroup *group, int number);
 bool berth_agent_group_remove (BerthAgentGroups *self, BerthAgentGroup *group);

@@ -102,20 +102,40 @@ berth_agent_output_send (BerthAgentOutput *self, BerthAgentChannel *channel, uin
   return true;
 }
 
+/* Takes a piece of it out of the pipe; its size. */
+static uint32_t
+output_take (BerthAgentOutput *self, uint8_t *room, uint32_t size)
+{
+  if (!self->readable || berth_agent_output_is_done (self))
+    return 0;
+  if (self->limited && size > self->left)
+    size = self->left;
+  size = output_read (self, room, size);
+  if (self->limited)
+    self->left -= size;
+  return size;
+}
+
 /* Throws a piece of it away; false when there is nothing. */
 bool
 berth_agent_output_discard (BerthAgentOutput *self)
 {
   uint8_t scratch[16 * 1024];
-  uint32_t size = sizeof scratch;
 
-  if (!self->readable || berth_agent_output_is_done (self))
-    return false;
-  if (self->limited && size > self->left)
-    size = self->left;
-  size = output_read (self, scratch, size);
-  if (self->limited)
-    self->left -= size;
+  return output_take (self, scratch, sizeof scratch) > 0;
+}
+
+/* Keeps a piece of it; false when there is nothing. */
+bool
+berth_agent_output_keep (BerthAgentOutput *self, BerthAgentBackground *background,
+                         BerthAgentRecord *record)
+{
+  uint8_t scratch[16 * 1024];
+  uint32_t size = output_take (self, scratch, sizeof scratch);
+
+  if (size > 0)
+    berth_agent_background_keep (background, record, self->stream - BERTH_STREAM_STDOUT, scratch,
+                                 size);
   return size > 0;
 }
 
@@ -133,6 +153,8 @@ berth_agent_input_close (BerthAgentInput *self)
 static void
 input_give_back (BerthAgentInput *self, uint32_t size)
 {
+  if (self->request == 0)
+    return;
   self->owed += size;
   if (self->owed < CREDIT_PIECE || self->is_ending)
     return;
@@ -221,5 +243,18 @@ berth_agent_input_take (BerthAgentInput *self, const uint8_t *bytes, uint32_t si
   memcpy (self->buffer + self->start + self->fill, bytes, size);
   self->fill += size;
   input_move (self);
+  return true;
+}
+
+/* What comes is this request's from now on; 0: nobody's. False: it is closed, or somebody else's.
+ */
+bool
+berth_agent_input_bind (BerthAgentInput *self, uint32_t request)
+{
+  if (request != 0 && (self->request != 0 || self->is_ending || self->fd == NULL || *self->fd < 0))
+    return false;
+  self->request = request;
+  self->credit = self->owed = 0;
+  input_give_back (self, (uint32_t)sizeof self->buffer - self->fill);
   return true;
 }

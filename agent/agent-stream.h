@@ -2,6 +2,7 @@
 /* A program's standard streams between its pipes and the wire, under credit. */
 #pragma once
 
+#include "agent-background.h"
 #include "agent-channel.h"
 
 #define BERTH_AGENT_STDIN_WINDOW (64u * 1024u)
@@ -28,9 +29,9 @@ typedef struct
   BerthAgentLoop *loop;
   BerthAgentChannel *channel;
   BerthAgentWatch watch;
-  int *fd; /* of the runner, closed here */
-  uint32_t request;
-  uint32_t owed; /* taken by the program, not told to the host yet */
+  int *fd;          /* of the runner, closed here */
+  uint32_t request; /* 0: nobody's now, what is there for the program goes on to it */
+  uint32_t owed;    /* taken by the program, not told to the host yet */
   uint32_t start, fill;
   uint32_t credit; /* what the host may still send */
   bool is_ending;  /* the host sends no more */
@@ -44,8 +45,11 @@ bool berth_agent_output_is_done (const BerthAgentOutput *self);
 void berth_agent_output_limit (BerthAgentOutput *self);
 bool berth_agent_output_send (BerthAgentOutput *self, BerthAgentChannel *channel, uint32_t request);
 bool berth_agent_output_discard (BerthAgentOutput *self);
+bool berth_agent_output_keep (BerthAgentOutput *self, BerthAgentBackground *background,
+                              BerthAgentRecord *record);
 
 void berth_agent_input_open (BerthAgentInput *self, BerthAgentLoop *loop,
                              BerthAgentChannel *channel, int *fd, uint32_t request, bool is_wanted);
 void berth_agent_input_close (BerthAgentInput *self);
 bool berth_agent_input_take (BerthAgentInput *self, const uint8_t *bytes, uint32_t size);
+bool berth_agent_input_bind (BerthAgentInput *self, uint32_t request);

@@ -46,6 +46,7 @@ agent_break (BerthAgent *self, const char *text)
   self->is_talking = self->is_resetting = false;
   berth_agent_timer_disarm (&self->loop, &self->reset_limit);
   berth_agent_execs_hold (&self->execs);
+  berth_agent_background_let_go (&self->background);
   berth_agent_transfers_end (&self->transfers);
   berth_agent_decoder_hunt (&self->channel.decoder);
   if (text != NULL)
@@ -115,6 +116,7 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
   memcpy (&self->hello, payload, sizeof self->hello);
   self->hello_request = request;
   berth_agent_channel_drop_output (&self->channel);
+  berth_agent_background_let_go (&self->background);
   berth_agent_transfers_end (&self->transfers);
   if (agent_find_version (self) == 0)
     {
@@ -132,6 +134,7 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
   berth_agent_channel_pause (&self->channel);
   berth_agent_timer_arm (&self->loop, &self->reset_limit, RESET_LIMIT_US);
   berth_agent_execs_end (&self->execs);
+  berth_agent_background_clear (&self->background);
   berth_agent_sessions_kill (&self->sessions);
   berth_agent_leftovers_kill (&self->leftovers);
   berth_agent_leftovers_check (&self->leftovers);
@@ -215,11 +218,17 @@ agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload
     case BERTH_FRAME_GET:
     case BERTH_FRAME_LS:
       return berth_agent_transfers_begin (&self->transfers, head, payload);
+    case BERTH_FRAME_EXECS:
+    case BERTH_FRAME_ATTACH:
+    case BERTH_FRAME_SIGNAL:
+      return berth_agent_background_ask (&self->background, head, payload);
     default:
       break;
     }
   if (berth_agent_transfers_have (&self->transfers, head->request))
     return berth_agent_transfers_take (&self->transfers, head, payload);
+  if (berth_agent_background_has (&self->background, head->request))
+    return berth_agent_background_take (&self->background, head, payload);
   exec = berth_agent_execs_find (&self->execs, head->request);
   /* what is about a request that has ended crossed its end on the way */
   return exec == NULL || agent_take_for_exec (exec, head, payload);
@@ -258,6 +267,7 @@ idle_cb (void *data)
   if (self->is_transfers_turn)
     berth_agent_transfers_pump (&self->transfers);
   berth_agent_execs_pump (&self->execs);
+  berth_agent_background_pump (&self->background);
   if (!self->is_transfers_turn)
     berth_agent_transfers_pump (&self->transfers);
 }
@@ -372,6 +382,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
     .standby = &self->standby,
     .sessions = &self->sessions,
     .leftovers = &self->leftovers,
+    .background = &self->background,
     .config = &self->config,
     .over = exec_over_cb,
     .data = self,
@@ -389,6 +400,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
                             &standby_calls);
   berth_agent_sessions_init (&self->sessions, &self->groups);
   berth_agent_leftovers_init (&self->leftovers, &self->loop, &self->groups);
+  berth_agent_background_init (&self->background, &self->channel, &self->groups);
   berth_agent_execs_init (&self->execs, &world);
   berth_agent_transfers_init (&self->transfers, &self->loop, &self->channel, &self->groups,
                               &self->config);
@@ -431,6 +443,7 @@ berth_agent_clear (BerthAgent *self)
     else if (!berth_agent_transfers_reaped (&self->transfers, pid, status))
       berth_agent_execs_reaped (&self->execs, pid, status, &usage);
   berth_agent_execs_pump (&self->execs);
+  berth_agent_background_clear (&self->background);
   berth_agent_transfers_clear (&self->transfers);
   berth_agent_standby_clear (&self->standby);
   berth_agent_sessions_clear (&self->sessions);

@@ -21,6 +21,7 @@ typedef struct
   BerthAgentSessions sessions;
   BerthAgentLeftovers leftovers;
   BerthAgentExecs execs;
+  BerthAgentBackground background;
   BerthAgentTransfers transfers;
   bool is_transfers_turn; /* whose data goes first when the channel is free */
   BerthAgentWatch signals;

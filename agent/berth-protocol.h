@@ -33,6 +33,7 @@
  *   3: BERTH_EXEC_MODULE, BERTH_EXEC_COMMONJS, the folder of an EXEC, an IDENTITY for the clock
  *   4: what an entry of LS takes, BERTH_PUT_HOLES
  *   5: BERTH_EXEC_COMMAND
+ *   6: BERTH_EXEC_DETACHED, BERTH_FRAME_EXECS, ATTACH, SIGNAL
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -50,6 +51,16 @@
  * ends with 127, one that can't be run with 126, and a line on its stderr that says so. When its
  * first process has ended, its others are ended. It has nothing to do with the interpreters: one
  * that ends is nothing to it, and it is nothing to them.
+ *
+ * Background. An EXEC with BERTH_EXEC_DETACHED belongs to no connection: once it runs it is
+ * answered by BEGUN with its number, which no other exec of this guest gets, and that is the
+ * request's end. With BERTH_EXEC_STDIN its standard input stays open for who attaches; a time limit
+ * of 0 is none. What it writes is kept in the guest, up to BERTH_LOG_MAX of the newest; its end is
+ * kept, too, that of the last BERTH_ENDED_MAX. EXECS lists them, in DATA on FILE that needs no
+ * credit. ATTACH replays what is kept of one as an exec's DATA, under credit, and ends with EXIT
+ * where the exec has ended, else, unless it is to follow, with DETACHED, for that goes on. LOST
+ * comes before either, once, if something fell out before it could be sent. A KILL of these
+ * requests ends them alone, with DETACHED. SIGNAL is answered by DETACHED.
  *
  * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY,
  * in the interpreter that the next EXEC gets: what an emulator translates at the first time, and
@@ -90,7 +101,7 @@
  * then DONE, if it was done before, or ERROR. All of a connection's end with it and leave nothing
  * behind. */
 
-#define BERTH_PROTOCOL_VERSION 5u
+#define BERTH_PROTOCOL_VERSION 6u
 #define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
 #define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
@@ -110,6 +121,13 @@
 #define BERTH_ARGS_BYTES_MAX (128u * 1024u)
 #define BERTH_COMMANDS_MAX 16u /* under way */
 #define BERTH_COMMAND_VERSION 5u
+#define BERTH_BACKGROUND_VERSION 6u
+#define BERTH_LOG_MAX (1024u * 1024u) /* kept of a background exec's output, heads included */
+#define BERTH_ENDED_MAX 16u           /* background execs that have ended and are known yet */
+#define BERTH_BACKGROUND_MAX (1u + BERTH_COMMANDS_MAX + BERTH_ENDED_MAX)
+#define BERTH_ATTACH_MAX 48u /* requests about background execs under way */
+#define BERTH_WORDS_MAX 200u /* bytes that tell what a background exec runs */
+#define BERTH_SIGNAL_MAX 64u
 #define BERTH_ENV_MAX 100u
 #define BERTH_ENV_NAME_MAX 256u
 #define BERTH_ENV_VALUE_MAX 4096u
@@ -138,8 +156,12 @@ typedef enum
   BERTH_FRAME_PING = 5, /* u64 cookie; answered by PONG with the same */
   /* BerthPutHead, holes, path; answered by CREDIT, and by DONE after the host's */
   BERTH_FRAME_PUT = 6,
-  BERTH_FRAME_GET = 7, /* BerthGetHead, path; answered by DATA on FILE, DONE */
-  BERTH_FRAME_LS = 8,  /* BerthLsHead, path, name; answered by DATA on FILE, DONE */
+  BERTH_FRAME_GET = 7,     /* BerthGetHead, path; answered by DATA on FILE, DONE */
+  BERTH_FRAME_LS = 8,      /* BerthLsHead, path, name; answered by DATA on FILE, DONE */
+  BERTH_FRAME_EXECS = 64,  /* empty; answered by DATA on FILE: BerthExecsEntry, DETACHED */
+  BERTH_FRAME_ATTACH = 65, /* BerthAttachHead; answered by DATA, LOST, EXIT or DETACHED */
+  BERTH_FRAME_SIGNAL
+  = 66, /* u32 exec, u32 signal: to all of it; 0: as KILL; answered by DETACHED */
   /* both ways */
   BERTH_FRAME_DATA = 16,   /* u32 stream, bytes; no bytes: end of this stream */
   BERTH_FRAME_CREDIT = 17, /* u32 stream, u32 bytes */
@@ -152,6 +174,9 @@ typedef enum
   BERTH_FRAME_EXIT = 36,          /* BerthExit */
   BERTH_FRAME_ERROR = 37,         /* u32 code, text in UTF-8 without NUL */
   BERTH_FRAME_PONG = 38,          /* u64 cookie */
+  BERTH_FRAME_BEGUN = 72,         /* u32 exec: a detached one runs now */
+  BERTH_FRAME_LOST = 73,          /* u64: bytes of output that fell out before they were sent */
+  BERTH_FRAME_DETACHED = 74,      /* empty: the request has ended, the exec has not */
 } BerthFrameType;
 
 typedef enum
@@ -186,9 +211,13 @@ typedef enum
 #define BERTH_EXEC_MODULE 16u   /* of JavaScript, no session: an ES module, by its name */
 #define BERTH_EXEC_COMMONJS 32u /* the same: none */
 #define BERTH_EXEC_COMMAND                                                                         \
-  64u                           /* of no language, with BERTH_EXEC_STDIN at the most: see Commands \
-                                 */
-#define BERTH_EXIT_TIMED_OUT 1u /* flags of EXIT */
+  64u /* of no language, with BERTH_EXEC_STDIN at the most: see Commands                           \
+       */
+#define BERTH_EXEC_DETACHED 128u /* of a session's code, or a command: see Background */
+#define BERTH_ATTACH_FOLLOWS 1u  /* flags of ATTACH: until the exec ends */
+#define BERTH_ATTACH_STDIN 2u    /* DATA on stdin will follow; one at a time */
+#define BERTH_ATTACH_ENDS 4u     /* no output: its end alone is of interest */
+#define BERTH_EXIT_TIMED_OUT 1u  /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
 #define BERTH_EXIT_KILLED 4u   /* ended because of KILL */
 #define BERTH_PUT_DIRECTORY 1u /* flags of PUT: a directory, made if there is none; no DATA */
@@ -258,6 +287,37 @@ typedef struct __attribute__ ((packed))
   uint64_t cpu_us;     /* user and system time of all of the exec's processes */
   uint64_t peak_bytes; /* of its cgroup where the kernel tells, else 0 */
 } BerthExit;
+
+typedef struct __attribute__ ((packed))
+{
+  uint32_t exec;
+  uint32_t flags;
+  uint64_t since_us; /* CLOCK_REALTIME of the guest: only what was written from then on; 0: all */
+  uint32_t stdout_credit;
+  uint32_t stderr_credit;
+} BerthAttachHead;
+
+typedef enum
+{
+  BERTH_EXEC_RUNS = 1,
+  BERTH_EXEC_HAS_ENDED = 2,
+  BERTH_EXEC_HAS_FAILED = 3, /* it never began, or nobody knows its end */
+} BerthExecState;
+
+/* Words follow that tell what it runs: the beginning of its code, or its arguments with a space
+ * between. */
+typedef struct __attribute__ ((packed))
+{
+  uint32_t exec;
+  uint32_t state;        /* BerthExecState */
+  uint32_t flags;        /* of its EXEC */
+  uint32_t words_size;   /* BERTH_WORDS_MAX at the most */
+  uint64_t begun_us;     /* CLOCK_REALTIME of the guest */
+  uint64_t memory_bytes; /* of its processes now; 0 where the kernel does not tell */
+  uint64_t kept_bytes;   /* of its output, heads included */
+  uint64_t lost_bytes;   /* of its output: fell out */
+  BerthExit exit; /* wall_us and cpu_us, of one that runs too; the rest of one that has ended */
+} BerthExecsEntry;
 
 /* The path follows, without a NUL. */
 typedef struct __attribute__ ((packed))
@@ -345,6 +405,12 @@ static const BerthFrameRow berth_frame_rows[] = {
   { BERTH_FRAME_EXIT, BERTH_FRAME_OF_AGENT, sizeof (BerthExit), sizeof (BerthExit) },
   { BERTH_FRAME_ERROR, BERTH_FRAME_OF_AGENT, 4, 4 + BERTH_TEXT_MAX },
   { BERTH_FRAME_PONG, BERTH_FRAME_OF_AGENT, 8, 8 },
+  { BERTH_FRAME_EXECS, BERTH_FRAME_OF_HOST, 0, 0 },
+  { BERTH_FRAME_ATTACH, BERTH_FRAME_OF_HOST, sizeof (BerthAttachHead), sizeof (BerthAttachHead) },
+  { BERTH_FRAME_SIGNAL, BERTH_FRAME_OF_HOST, 8, 8 },
+  { BERTH_FRAME_BEGUN, BERTH_FRAME_OF_AGENT, 4, 4 },
+  { BERTH_FRAME_LOST, BERTH_FRAME_OF_AGENT, 8, 8 },
+  { BERTH_FRAME_DETACHED, BERTH_FRAME_OF_AGENT, 0, 0 },
 };
 
 static inline uint32_t

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is asked of an exec that runs in the background. */
+#include "agent-exec.h"
+
+/* It has begun: who asked for it hears its number, and no more of it. */
+void
+berth_agent_exec_detach (BerthAgentExec *self)
+{
+  uint8_t number[4];
+
+  berth_le32_write (number, berth_agent_background_begin (self->world.background, self->record));
+  if (self->is_heard)
+    berth_agent_channel_send (self->world.channel, BERTH_FRAME_BEGUN, self->request, number,
+                              sizeof number);
+  self->is_heard = false;
+  self->request = 0;
+}
+
+/* Standard input of one in the background is this request's from now on; 0: nobody's. False: it is
+ * closed, or somebody else's. */
+bool
+berth_agent_exec_bind_stdin (BerthAgentExec *self, uint32_t request)
+{
+  return self->phase >= BERTH_AGENT_EXEC_RUNNING && berth_agent_input_bind (&self->input, request);
+}
+
+/* To all of its processes; 0: it is to end. */
+void
+berth_agent_exec_signal (BerthAgentExec *self, uint32_t number)
+{
+  if (number == 0)
+    berth_agent_exec_kill (self, BERTH_KILL_GRACE_MS);
+  else if (self->runner != NULL)
+    berth_agent_group_signal (self->world.groups, &self->runner->group, (int)number);
+}
+
+/* How long it has run, and what it takes. */
+void
+berth_agent_exec_measure (const BerthAgentExec *self, BerthExit *exit, uint64_t *out_memory)
+{
+  BerthAgentUsage usage = { 0 };
+
+  exit->wall_us = self->started_us > 0 ? berth_agent_now_us () - self->started_us : 0;
+  if (self->runner == NULL)
+    return;
+  berth_agent_group_usage (self->world.groups, &self->runner->group, &usage);
+  exit->cpu_us = usage.cpu_us;
+  exit->peak_bytes = usage.peak_bytes;
+  *out_memory = berth_agent_group_memory (&self->runner->group);
+}
