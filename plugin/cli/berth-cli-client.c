@@ -129,7 +129,8 @@ client_call (BerthClient *self, const char *interface, const char *method, GVari
              const char *reply_type, GUnixFDList *fds, GError **error)
 {
   Pending pending = { .client = self };
-  gboolean runs_code = strcmp (method, "Run") == 0 || strcmp (method, "Exec") == 0;
+  gboolean runs_code = strcmp (method, "Run") == 0 || strcmp (method, "Exec") == 0
+                       || strcmp (method, "Start") == 0;
 
   g_dbus_connection_call_with_unix_fd_list (self->connection, NULL, BERTH_BUS_PATH, interface,
                                             method, arguments, G_VARIANT_TYPE (reply_type),

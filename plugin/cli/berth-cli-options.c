@@ -121,6 +121,40 @@ add_explain_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
   add_entries (all, takes, BERTH_TAKES_EXPLAIN, explain);
 }
 
+static void
+add_background_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
+{
+  const GOptionEntry detach[] = {
+    { "detach", 'd', 0, G_OPTION_ARG_NONE, &self->is_detached,
+      "Run it in the background: print its number as soon as it runs", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  const GOptionEntry log[] = {
+    { "follow", 'f', 0, G_OPTION_ARG_NONE, &self->follows, "Go on until it ends", NULL },
+    { "since", 0, 0, G_OPTION_ARG_FILENAME, &self->since,
+      "Only what was written from then on: seconds ago, or a time as 2026-07-28T12:00:00Z",
+      "S | TIME" },
+    G_OPTION_ENTRY_NULL,
+  };
+  const GOptionEntry input[] = {
+    { "interactive", 'i', 0, G_OPTION_ARG_NONE, &self->interactive,
+      "Give it standard input, if it was begun with -i; its end is the program's", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  const GOptionEntry number[] = {
+    { "signal", 's', 0, G_OPTION_ARG_FILENAME, &self->signal,
+      "Which, by name or number (default: end it, with TERM and 2 s later KILL)", "SIGNAL" },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  add_entries (all, takes, BERTH_TAKES_DETACH, detach);
+  if ((takes & BERTH_TAKES_DETACH) != 0)
+    add_options (all, BERTH_OPTION_SET_BACKGROUND, self);
+  add_entries (all, takes, BERTH_TAKES_LOG, log);
+  add_entries (all, takes, BERTH_TAKES_STDIN, input);
+  add_entries (all, takes, BERTH_TAKES_SIGNAL, number);
+}
+
 /**
  * berth_option_values_make_entries:
  * @self: where the values go
@@ -190,6 +224,7 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   add_http_entries (all, help->takes, self);
   add_keep_entries (all, help->takes, self);
   add_explain_entries (all, help->takes, self);
+  add_background_entries (all, help->takes, self);
   if ((help->takes & quiet_takes) != 0)
     add_entries (all, help->takes, 0, quiet);
   add_entries (all, help->takes, BERTH_TAKES_ROUNDS, rounds);
@@ -345,6 +380,8 @@ berth_option_values_clear (BerthOptionValues *self)
   g_free (self->release);
   g_free (self->dir);
   g_free (self->mirror);
+  g_free (self->since);
+  g_free (self->signal);
 }
 
 /**
@@ -590,7 +627,7 @@ berth_option_values_add_exec (const BerthOptionValues *self, GBytes *code, GVari
 
   g_variant_dict_insert_value (&program, "code",
                                g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, code, TRUE));
-  if (!add_given (self, BERTH_OPTION_SET_EXEC, &program, error))
+  if (!add_given (self, BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_BACKGROUND, &program, error))
     return FALSE;
   values = g_variant_ref_sink (g_variant_dict_end (&program));
   if (!berth_option_check_program (values, error))

@@ -33,6 +33,11 @@ G_BEGIN_DECLS
  * @http: --http
  * @keep: --keep
  * @explain: --explain
+ * @is_detached: -d of exec
+ * @follows: -f
+ * @since: (nullable): --since
+ * @interactive: -i of attach
+ * @signal: (nullable): -s
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -62,6 +67,11 @@ typedef struct
   gboolean http;
   gboolean keep;
   gboolean explain;
+  gboolean is_detached;
+  gboolean follows;
+  char *since;
+  gboolean interactive;
+  char *signal;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -77,6 +87,10 @@ typedef enum
   BERTH_TAKES_HTTP = 1 << 7,   /* who asks comes by HTTP */
   BERTH_TAKES_KEEP = 1 << 8,   /* whether what was made outlives its maker */
   BERTH_TAKES_EXPLAIN = 1 << 9,
+  BERTH_TAKES_DETACH = 1 << 10, /* whether a program goes on by itself */
+  BERTH_TAKES_LOG = 1 << 11,    /* which part of what a program has written */
+  BERTH_TAKES_STDIN = 1 << 12,  /* whether ours goes to a program that runs already */
+  BERTH_TAKES_SIGNAL = 1 << 13,
 } BerthTakes;
 
 /**

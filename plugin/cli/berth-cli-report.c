@@ -240,6 +240,22 @@ add_key (GVariantBuilder *builder, GVariant *result, const ResultKey *key)
 }
 
 /**
+ * berth_report_status_of_result:
+ * @result: a{sv}, what berthd answered
+ *
+ * Returns: the program's own status, or 124 where its time ran out and it has none
+ */
+int
+berth_report_status_of_result (GVariant *result)
+{
+  gint32 exit_code;
+
+  if (g_variant_lookup (result, "exit_code", "i", &exit_code))
+    return exit_code & 0xff;
+  return BERTH_EXIT_TIMED_OUT;
+}
+
+/**
  * berth_report_result_object:
  * @result: (nullable): a{sv}, what berthd answered
  * @error: (nullable): what went wrong instead

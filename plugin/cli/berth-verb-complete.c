@@ -148,11 +148,12 @@ offer (Line *self, const char *candidate, const char *description)
 }
 
 static GVariant *
-ask (Line *self, const char *method, const char *reply_type)
+ask (Line *self, const char *method, GVariant *arguments, const char *reply_type)
 {
   g_autoptr (BerthClient) client = berth_client_new (self->socket, NULL);
   g_autoptr (GVariant) reply
-      = client != NULL ? berth_client_call (client, method, NULL, reply_type, NULL, NULL) : NULL;
+      = client != NULL ? berth_client_call (client, method, arguments, reply_type, NULL, NULL)
+                       : NULL;
 
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
@@ -176,7 +177,7 @@ offer_id (Line *self, GVariant *vm)
 static void
 offer_ids (Line *self)
 {
-  g_autoptr (GVariant) vms = ask (self, "List", "(aa{sv})");
+  g_autoptr (GVariant) vms = ask (self, "List", NULL, "(aa{sv})");
 
   for (gsize i = 0; vms != NULL && i < g_variant_n_children (vms); i++)
     {
@@ -186,11 +187,34 @@ offer_ids (Line *self)
     }
 }
 
+/* Of the sandbox that stands in front */
+static void
+offer_execs (Line *self)
+{
+  const char *id = self->arguments->len > 0 ? self->arguments->pdata[self->arguments->len - 1] : "";
+  g_autoptr (GVariant) execs = g_utf8_validate (id, -1, NULL)
+                                   ? ask (self, "Execs", g_variant_new ("(s)", id), "(aa{sv})")
+                                   : NULL;
+
+  for (gsize i = 0; execs != NULL && i < g_variant_n_children (execs); i++)
+    {
+      g_autoptr (GVariant) exec = g_variant_get_child_value (execs, i);
+      g_autofree char *number = NULL;
+      const char *state = "";
+      guint32 value = 0;
+
+      g_variant_lookup (exec, "exec", "u", &value);
+      g_variant_lookup (exec, "state", "&s", &state);
+      number = g_strdup_printf ("%u", value);
+      offer (self, number, state);
+    }
+}
+
 /* The status, unlike the list of templates, is for everybody. */
 static void
 offer_templates (Line *self)
 {
-  g_autoptr (GVariant) status = ask (self, "Status", "(a{sv})");
+  g_autoptr (GVariant) status = ask (self, "Status", NULL, "(a{sv})");
   g_autoptr (GVariant) templates
       = status != NULL ? g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT)
                        : NULL;
@@ -230,7 +254,7 @@ offer_kind (Line *self, const char *kind)
     { "ID", offer_ids },      { "TEMPLATE", offer_templates },
     { "FILE", offer_files },  { "LANG", offer_templates },
     { "PATH", offer_files },  { "LOCAL:GUEST", offer_files_to_carry },
-    { "LOCAL", offer_files },
+    { "LOCAL", offer_files }, { "EXEC", offer_execs },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)

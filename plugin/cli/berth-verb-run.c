@@ -68,6 +68,11 @@ const BerthVerbHelp berth_exec_help = {
     "also while code runs, and up to 16 at a time in a sandbox: one more is refused (status 126).\n"
     "Options and exit status are as of code; 127 is that of a program that is not there, 126 of\n"
     "one that can't be run. What it leaves in the background ends with it.\n\n"
+    "With -d, it runs in the background, and its number in this sandbox is printed as soon as it\n"
+    "runs: 'berth ps', 'logs', 'attach', 'wait' and 'kill' take it. It goes on whoever goes away,\n"
+    "you or berthd, and the sandbox is not idle until it ends. Code has the interpreter "
+    "meanwhile.\n"
+    "-t and its default hold; --no-timeout is none, where berthd's settings allow that.\n\n"
     "Of -e, what an interpreter reads only when it starts (PYTHON..., NODE_..., LD_...,\n"
     "LANG and LC_...) is there in the code's environment and that of its children, and\n"
     "changes nothing in the session's own interpreter, which runs already. 'berth run'\n"
@@ -76,8 +81,9 @@ const BerthVerbHelp berth_exec_help = {
     "  berth exec $id 'x = 6'\n"
     "  berth exec $id 'print(x * 7)'\n"
     "  berth exec $id - < script.py\n"
-    "  berth exec -x $id git status --short",
-  .takes = BERTH_TAKES_EXEC | BERTH_TAKES_JSON,
+    "  berth exec -x $id git status --short\n"
+    "  exec=$(berth exec -d -t 3600 -x $id make -j4)",
+  .takes = BERTH_TAKES_EXEC | BERTH_TAKES_DETACH | BERTH_TAKES_JSON,
   .max_arguments = 2,
 };
 
@@ -106,17 +112,6 @@ execution_clear (Execution *self)
   g_clear_error (&self->download_failure);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Execution, execution_clear)
-
-/* How the dictionary of berthd's answer becomes a status: its own, or 124 without one */
-static int
-status_of_result (GVariant *result)
-{
-  gint32 exit_code;
-
-  if (g_variant_lookup (result, "exit_code", "i", &exit_code))
-    return exit_code & 0xff;
-  return BERTH_EXIT_TIMED_OUT;
-}
 
 static gboolean
 flag (GVariant *result, const char *key)
@@ -153,7 +148,8 @@ print_notes (const Execution *self, GVariant *result)
 static int
 report (const Execution *self, GVariant *result, const GError *error, int signal_number)
 {
-  int status = error != NULL ? berth_report_status_of_error (error) : status_of_result (result);
+  int status = error != NULL ? berth_report_status_of_error (error)
+                             : berth_report_status_of_result (result);
 
   if (status == BERTH_EXIT_OK && self->download_failure != NULL)
     status = BERTH_EXIT_FAILED;
@@ -251,9 +247,70 @@ settle_input (Execution *self, GError **error)
                            "-n leaves standard input alone: give the code as an argument");
       return FALSE;
     }
-  self->with_input
-      = !self->source.took_stdin && !self->values.no_stdin && berth_streams_stdin_is_given ();
+  self->with_input = !self->values.is_detached && !self->source.took_stdin && !self->values.no_stdin
+                     && berth_streams_stdin_is_given ();
   return !self->with_input || berth_streams_check_stdin (error);
+}
+
+static GVariant *
+started_object (const char *id, GVariant *reply, const GError *error)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) exec = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
+
+  g_variant_builder_add (&builder, "{sv}", "sandbox_id", g_variant_new ("ms", id));
+  g_variant_builder_add (&builder, "{sv}", "exec",
+                         exec != NULL ? exec : g_variant_new_maybe (G_VARIANT_TYPE_UINT32, NULL));
+  g_variant_builder_add (&builder, "{sv}", "error", berth_report_error_to_variant (error));
+  return g_variant_builder_end (&builder);
+}
+
+/* Begins it in the background and prints its number. */
+static int
+start (Execution *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthClient) client = berth_client_new (self->values.socket, &error);
+  g_autoptr (GVariant) reply = NULL;
+  g_autofree char *line = NULL;
+  int signal_number;
+  int status = BERTH_EXIT_OK;
+
+  if (client != NULL)
+    reply = berth_client_call (
+        client, "Start", g_variant_new ("(s@a{sv})", self->id, g_variant_dict_end (&self->options)),
+        "(u)", NULL, &error);
+  if (reply != NULL)
+    {
+      guint32 exec;
+
+      g_variant_get (reply, "(u)", &exec);
+      line = g_strdup_printf ("%u\n", exec);
+    }
+  if (self->values.json)
+    status = berth_report_json (started_object (self->id, reply, error));
+  else if (line != NULL)
+    status = berth_report_text (line);
+  if (error != NULL)
+    status = berth_report_error (error);
+  signal_number = client != NULL ? berth_client_get_signal (client) : 0;
+  return signal_number != 0 ? BERTH_EXIT_SIGNAL_BASE + signal_number : status;
+}
+
+/* -i and --no-timeout are of what runs in the background; that has no input of ours. */
+static gboolean
+check_detach (const Execution *self, GError **error)
+{
+  const BerthOption *table = berth_option_table ();
+
+  for (guint i = 0; i < BERTH_OPTION_COUNT && !self->values.is_detached; i++)
+    if (table[i].set == BERTH_OPTION_SET_BACKGROUND && self->values.flags[i])
+      {
+        g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                     "--%s is of what runs in the background: add -d", table[i].flag);
+        return FALSE;
+      }
+  return TRUE;
 }
 
 /* What is run: code or a command. @language: (nullable) */
@@ -324,5 +381,7 @@ berth_verb_exec (int argc, char **argv)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
     return report (&self, NULL, error, 0);
   self.id = argv[1];
-  return execute (&self);
+  if (!check_detach (&self, &error))
+    return report (&self, NULL, error, 0);
+  return self.values.is_detached ? start (&self) : execute (&self);
 }

@@ -5,12 +5,30 @@
 #include <string.h>
 
 static const char *const live_keys[] = {
-  "max_vms",           "memory_mb",        "vcpus",       "max_starts",
-  "memory_overcommit", "cpu_overcommit",   "max_waiters", "host_reserve_mb",
-  "wait_timeout_s",    "idle_timeout_s",   "warm",        "big_request_age_s",
-  "warm_default",      "warm_max_idle_s",  "uid_weights", "tenant_snapshots",
-  "uid_max_vms",       "uid_memory_mb",    "uid_part",    "tenant_weights",
-  "tenant_max_vms",    "tenant_memory_mb", NULL,
+  "max_vms",
+  "memory_mb",
+  "vcpus",
+  "max_starts",
+  "memory_overcommit",
+  "cpu_overcommit",
+  "max_waiters",
+  "host_reserve_mb",
+  "wait_timeout_s",
+  "idle_timeout_s",
+  "warm",
+  "big_request_age_s",
+  "warm_default",
+  "warm_max_idle_s",
+  "uid_weights",
+  "tenant_snapshots",
+  "uid_max_vms",
+  "uid_memory_mb",
+  "uid_part",
+  "tenant_weights",
+  "tenant_max_vms",
+  "tenant_memory_mb",
+  "background_unlimited",
+  NULL,
 };
 
 /* What these name is open, in use, or in the marks of VMs that run. */

@@ -81,6 +81,8 @@ static const ConfigKey config_keys[] = {
     "0 to 86400", "seconds that smaller requests may pass one that does not fit yet" },
   { "idle_timeout_s", "idle-timeout-s", KIND_INT_OR_0, FIELD (idle_timeout_s), 10, 3600, "300",
     "10 to 3600, or 0", "seconds after which an unused sandbox ends; 0: never" },
+  { "background_unlimited", "background-unlimited", KIND_INT, FIELD (background_unlimited), 0, 1,
+    "0", "0 or 1", "1: an exec in the background may have no time limit" },
   { "snapshot_scope", "snapshot-scope", KIND_SCOPE, FIELD (snapshot_scope), 0, 0, "shared",
     "shared, tenant or none",
     "shared: VMs are clones of a snapshot of their template; tenant: of one that no other tenant's "

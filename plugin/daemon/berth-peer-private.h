@@ -16,6 +16,8 @@ gboolean berth_peer_check_id (const char *id, GError **error);
 /* Answers with @error, as callers may see it. Takes over @invocation. */
 void berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error);
 
+/* in berth-peer-background.c */
+void berth_peer_background_init (BerthDBusManagerIface *iface);
 /* in berth-peer-files.c */
 void berth_peer_files_init (BerthDBusManagerIface *iface);
 

@@ -438,6 +438,7 @@ iface_init (BerthDBusManagerIface *iface)
   iface->handle_status = handle_status;
   iface->handle_metrics = handle_metrics;
   iface->handle_doctor = handle_doctor;
+  berth_peer_background_init (iface);
   berth_peer_files_init (iface);
 }
 

@@ -6,6 +6,7 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
+#include "berth-execs-list.h"
 #include "berth-guest-error.h"
 #include "berth-output.h"
 #include "plugin/base/berth-caller-fd.h"
@@ -42,7 +43,13 @@ struct _BerthGuestExec
   gboolean has_ended[2]; /* stdout, stderr */
   gboolean is_cancelled;
   gboolean has_end;
-  gboolean is_taking; /* within berth_guest_exec_take(): nothing completes before it is through */
+  const BerthBackgroundRequest *background; /* (nullable), owned: it is about one of these */
+  GByteArray *list;                         /* (nullable): what came of a list */
+  gboolean is_detached;                     /* the request has ended, its exec has not */
+  gboolean has_lost;                        /* told */
+  guint64 lost_bytes;
+  guint32 exec_number; /* of one that was begun in the background */
+  gboolean is_taking;  /* within berth_guest_exec_take(): nothing completes before it is through */
   BerthExit end;
   GError *failure;
 };
@@ -58,6 +65,8 @@ berth_guest_exec_free (BerthGuestExec *self)
   g_clear_pointer (&self->outputs[0], berth_output_free);
   g_clear_pointer (&self->outputs[1], berth_output_free);
   berth_exec_free (self->exec);
+  berth_background_request_free ((BerthBackgroundRequest *)self->background);
+  g_clear_pointer (&self->list, g_byte_array_unref);
   g_clear_error (&self->failure);
   g_free (self);
 }
@@ -127,7 +136,10 @@ exec_send_all (BerthGuestExec *self, guint32 stream, const guint8 *bytes, gsize 
 static guint32
 exec_get_flags (const BerthExec *exec, BerthLanguage language)
 {
-  guint32 flags = exec->stdin_fd >= 0 ? BERTH_EXEC_STDIN : 0;
+  guint32 flags = exec->stdin_fd >= 0 || exec->keeps_stdin ? BERTH_EXEC_STDIN : 0;
+
+  if (exec->is_detached)
+    flags |= BERTH_EXEC_DETACHED;
 
   if (exec->is_command)
     return flags | BERTH_EXEC_COMMAND;
@@ -147,6 +159,8 @@ berth_guest_exec_get_version (const BerthExec *exec, BerthLanguage language)
 {
   const guint32 kinds = BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS;
 
+  if (exec->is_detached)
+    return BERTH_BACKGROUND_VERSION;
   if (exec->is_command)
     return BERTH_COMMAND_VERSION;
   if (exec->workdir != NULL || exec_get_flags (exec, language) & kinds)
@@ -164,7 +178,7 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
   BerthExecHead head = {
     .language = self->exec->is_command ? BERTH_LANGUAGE_NONE : language,
     .flags = exec_get_flags (self->exec, language),
-    .timeout_ms = self->exec->timeout_ms,
+    .timeout_ms = self->exec->has_no_limit ? 0 : self->exec->timeout_ms,
     .code_size = (guint32)code_size,
     .stdout_credit = (guint32)self->window,
     .stderr_credit = (guint32)self->window,
@@ -182,9 +196,9 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
   exec_send_all (self, BERTH_STREAM_ENV, env->data, env->len);
 }
 
-BerthGuestExec *
-berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
-                      BerthLanguage language, BerthGuestExecDoneFunc func, gpointer user_data)
+static BerthGuestExec *
+exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec, BerthGuestExecDoneFunc func,
+          gpointer user_data)
 {
   const int fds[2] = { exec->stdout_fd, exec->stderr_fd };
   const gsize max[2] = { exec->stdout_max, exec->stderr_max };
@@ -204,9 +218,82 @@ berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *ex
                                      : berth_output_new_for_capture (max[i], drained[i], self);
     }
   exec->stdout_fd = exec->stderr_fd = -1; /* the outputs own them now */
+  return self;
+}
+
+BerthGuestExec *
+berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
+                      BerthLanguage language, BerthGuestExecDoneFunc func, gpointer user_data)
+{
+  BerthGuestExec *self = exec_new (channel, request, exec, func, user_data);
+
   exec_send_request (self, language);
   exec_arm_backstop (self, START_MS);
   return self;
+}
+
+static void
+exec_send_attach (BerthGuestExec *self, gboolean has_output)
+{
+  const BerthAttachHead head = {
+    .exec = self->background->exec,
+    .flags = (self->background->follows ? BERTH_ATTACH_FOLLOWS : 0)
+             | (self->exec->stdin_fd >= 0 ? BERTH_ATTACH_STDIN : 0)
+             | (has_output ? 0 : BERTH_ATTACH_ENDS),
+    .since_us = self->background->since_us,
+    .stdout_credit = (guint32)self->window,
+    .stderr_credit = (guint32)self->window,
+  };
+
+  berth_frame_channel_send (self->channel, BERTH_FRAME_ATTACH, self->request, &head, sizeof head,
+                            NULL, 0);
+}
+
+/* What an exec has in the background comes as one that runs here has it, so it is one: without
+ * code, and without a time that it may take. */
+BerthGuestExec *
+berth_guest_exec_new_background (BerthFrameChannel *channel, guint32 request,
+                                 BerthBackgroundRequest *background, BerthGuestExecDoneFunc func,
+                                 gpointer user_data)
+{
+  gboolean has_output = background->stdout_fd >= 0 || background->stderr_fd >= 0;
+  g_autoptr (GBytes) nothing = g_bytes_new (NULL, 0);
+  BerthExec *exec = berth_exec_new (nothing);
+  BerthGuestExec *self;
+
+  exec->is_command = TRUE; /* there may be many at a time */
+  exec->stdin_fd = g_steal_fd (&background->stdin_fd);
+  exec->stdout_fd = g_steal_fd (&background->stdout_fd);
+  exec->stderr_fd = g_steal_fd (&background->stderr_fd);
+  exec->stdout_max = exec->stderr_max = 0;
+  self = exec_new (channel, request, exec, func, user_data);
+  self->background = background;
+  self->is_started = TRUE;
+  if (background->kind == BERTH_BACKGROUND_ATTACH)
+    exec_send_attach (self, has_output);
+  else if (background->kind == BERTH_BACKGROUND_SIGNAL)
+    exec_send_numbers (self, BERTH_FRAME_SIGNAL, background->exec, background->signal, 2);
+  else
+    {
+      self->list = g_byte_array_new ();
+      berth_frame_channel_send (channel, BERTH_FRAME_EXECS, request, NULL, 0, NULL, 0);
+    }
+  return self;
+}
+
+/* What came of it; @end: (transfer full) (nullable). NULL with BERTH_PROTOCOL_ERROR. */
+BerthBackgroundResult *
+berth_guest_exec_new_background_result (BerthGuestExec *self, BerthResult *end, GError **error)
+{
+  g_autoptr (BerthBackgroundResult) result = g_new0 (BerthBackgroundResult, 1);
+
+  result->end = end;
+  result->lost_bytes = self->lost_bytes;
+  if (self->list == NULL)
+    return g_steal_pointer (&result);
+  result->execs
+      = berth_execs_list_parse (self->list->data, self->list->len, g_get_real_time (), error);
+  return result->execs != NULL ? g_steal_pointer (&result) : NULL;
 }
 
 static void
@@ -219,9 +306,16 @@ exec_complete (BerthGuestExec *self)
       self->func (self, NULL, g_steal_pointer (&self->failure), self->user_data);
       return;
     }
-  berth_result_take_output (result,
-                            berth_output_dup_bytes (self->outputs[0], &result->stdout_truncated),
-                            berth_output_dup_bytes (self->outputs[1], &result->stderr_truncated));
+  if (self->is_detached)
+    {
+      self->func (self, NULL, NULL, self->user_data);
+      return;
+    }
+  result->exec = self->exec_number;
+  if (self->background == NULL)
+    berth_result_take_output (result,
+                              berth_output_dup_bytes (self->outputs[0], &result->stdout_truncated),
+                              berth_output_dup_bytes (self->outputs[1], &result->stderr_truncated));
   result->timed_out = (self->end.flags & BERTH_EXIT_TIMED_OUT) != 0;
   result->oom = (self->end.flags & BERTH_EXIT_OOM) != 0;
   if (self->end.signal != 0)
@@ -245,7 +339,8 @@ exec_maybe_done (BerthGuestExec *self)
 {
   if (!self->has_end || !is_output_drained (self))
     return;
-  if (self->is_cancelled && self->failure == NULL)
+  /* of one that was begun its number is told: it goes on, and somebody has to know */
+  if (self->is_cancelled && self->failure == NULL && self->exec_number == 0)
     g_set_error_literal (&self->failure, G_IO_ERROR, G_IO_ERROR_CANCELLED,
                          "the program was ended because its caller cancelled it");
   exec_complete (self);
@@ -264,6 +359,10 @@ berth_guest_exec_fail (BerthGuestExec *self, const GError *error)
   if (self->is_cancelled)
     g_set_error_literal (&self->failure, G_IO_ERROR, G_IO_ERROR_CANCELLED,
                          "the program's VM ended after its caller cancelled it");
+  else if (self->background != NULL)
+    g_set_error (&self->failure, BERTH_ERROR, BERTH_ERROR_GONE,
+                 "the VM ended (%s), and with it all that ran in it in the background",
+                 error->message);
   else
     g_set_error (&self->failure, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN,
                  "the VM ended while the code ran (%s): what the code did is unknown; look before "
@@ -391,6 +490,20 @@ exec_take_credit (BerthGuestExec *self, const BerthFrame *frame, GError **error)
   return TRUE;
 }
 
+/* It needs no credit, so it comes once. */
+static gboolean
+exec_take_list (BerthGuestExec *self, const BerthFrame *frame, GError **error)
+{
+  if (berth_le32_read (frame->payload) != BERTH_STREAM_FILE)
+    {
+      g_set_error_literal (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                           "output of a list");
+      return FALSE;
+    }
+  g_byte_array_append (self->list, frame->payload + 4, frame->length - 4);
+  return exec_take_once (&self->has_ended[0], "list", error);
+}
+
 static gboolean
 exec_take_data (BerthGuestExec *self, const BerthFrame *frame, GError **error)
 {
@@ -398,6 +511,8 @@ exec_take_data (BerthGuestExec *self, const BerthFrame *frame, GError **error)
   gsize size = frame->length - 4;
   guint which = stream - BERTH_STREAM_STDOUT;
 
+  if (self->list != NULL)
+    return exec_take_list (self, frame, error);
   if (stream != BERTH_STREAM_STDOUT && stream != BERTH_STREAM_STDERR)
     {
       g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
@@ -452,12 +567,46 @@ exec_take_error (BerthGuestExec *self, const BerthFrame *frame)
 {
   g_autofree char *text = berth_guest_error_dup_text (frame);
 
-  /* told after the code began, it says that its end is not known */
-  self->failure = g_error_new (BERTH_ERROR,
-                               self->is_started ? BERTH_ERROR_OUTCOME_UNKNOWN
-                                                : berth_guest_error_get_code (frame),
-                               "the guest's agent refused: %s", text);
+  if (self->background != NULL && berth_guest_error_get_code (frame) == BERTH_ERROR_INVALID)
+    self->failure
+        = g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID, "exec %u: %s: 'berth ps' shows them",
+                       self->background->exec, text);
+  else
+    /* told after the code began, it says that its end is not known */
+    self->failure = g_error_new (BERTH_ERROR,
+                                 self->is_started ? BERTH_ERROR_OUTCOME_UNKNOWN
+                                                  : berth_guest_error_get_code (frame),
+                                 "the guest's agent refused: %s", text);
   self->has_end = TRUE;
+}
+
+static gboolean
+exec_take_lost (BerthGuestExec *self, const BerthFrame *frame, GError **error)
+{
+  self->lost_bytes = MIN (berth_le64_read (frame->payload), G_MAXINT64);
+  return exec_take_once (&self->has_lost, "loss", error);
+}
+
+/* Frames that are about background execs alone */
+static gboolean
+exec_take_background (BerthGuestExec *self, const BerthFrame *frame, GError **error)
+{
+  gboolean is_begun = frame->type == BERTH_FRAME_BEGUN;
+
+  if (is_begun ? !self->exec->is_detached || berth_le32_read (frame->payload) == 0
+               : self->background == NULL)
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                   "a frame of type %u for what is not in the background", frame->type);
+      return FALSE;
+    }
+  if (frame->type == BERTH_FRAME_LOST)
+    return exec_take_lost (self, frame, error);
+  self->has_end = TRUE;
+  self->is_detached = !is_begun;
+  if (is_begun)
+    self->exec_number = berth_le32_read (frame->payload);
+  return TRUE;
 }
 
 gboolean
@@ -490,6 +639,11 @@ berth_guest_exec_take (BerthGuestExec *self, const BerthFrame *frame, GError **e
       break;
     case BERTH_FRAME_ERROR:
       exec_take_error (self, frame);
+      break;
+    case BERTH_FRAME_BEGUN:
+    case BERTH_FRAME_LOST:
+    case BERTH_FRAME_DETACHED:
+      ok = exec_take_background (self, frame, error);
       break;
     default:
       g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,

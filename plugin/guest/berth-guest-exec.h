@@ -3,6 +3,7 @@
 #pragma once
 
 #include "berth-frame-channel.h"
+#include "plugin/model/berth-background.h"
 #include "plugin/model/berth-exec.h"
 #include "plugin/model/berth-result-private.h"
 
@@ -11,7 +12,8 @@ G_BEGIN_DECLS
 typedef struct _BerthGuestExec BerthGuestExec;
 
 /* Called once, when the program's end is known and its output delivered, or when it failed. Takes
- * over @result or @error; frees the exec. */
+ * over @result or @error, both NULL where a request about one in the background has ended and that
+ * has not; frees the exec. */
 typedef void (*BerthGuestExecDoneFunc) (BerthGuestExec *self, BerthResult *result, GError *error,
                                         gpointer user_data);
 
@@ -21,6 +23,12 @@ guint32 berth_guest_exec_get_version (const BerthExec *exec, BerthLanguage langu
 BerthGuestExec *
 berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
                       BerthLanguage language, BerthGuestExecDoneFunc func, gpointer user_data);
+/* The same of a request about background execs; takes over @background. */
+BerthGuestExec *berth_guest_exec_new_background (BerthFrameChannel *channel, guint32 request,
+                                                 BerthBackgroundRequest *background,
+                                                 BerthGuestExecDoneFunc func, gpointer user_data);
+BerthBackgroundResult *
+berth_guest_exec_new_background_result (BerthGuestExec *self, BerthResult *end, GError **error);
 void berth_guest_exec_free (BerthGuestExec *self);
 
 /* A frame with this exec's id. FALSE: it breaks a rule. */

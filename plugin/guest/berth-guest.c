@@ -39,6 +39,7 @@ typedef struct
   GTask *task; /* owned */
   guint32 request;
   gboolean is_command;
+  gboolean is_background; /* a request about those */
   gulong cancelled_id;
 } Running;
 
@@ -570,6 +571,10 @@ exec_done_cb (BerthGuestExec *exec, BerthResult *result, GError *error, gpointer
 {
   Running *running = user_data;
   g_autoptr (GTask) task = running->task;
+  BerthBackgroundResult *told = NULL;
+
+  if (running->is_background && error == NULL)
+    told = berth_guest_exec_new_background_result (exec, result, &error);
 
   if (running->cancelled_id != 0)
     g_signal_handler_disconnect (g_task_get_cancellable (task), running->cancelled_id);
@@ -578,6 +583,8 @@ exec_done_cb (BerthGuestExec *exec, BerthResult *result, GError *error, gpointer
   berth_guest_exec_free (exec);
   if (error != NULL)
     g_task_return_error (task, error);
+  else if (told != NULL)
+    g_task_return_pointer (task, told, (GDestroyNotify)berth_background_result_free);
   else
     g_task_return_pointer (task, result, (GDestroyNotify)berth_result_free);
 }
@@ -612,7 +619,11 @@ agent_check_place (BerthGuest *self, gboolean is_command, GError **error)
   guint count = 0;
 
   for (guint i = 0; i < self->running->len; i++)
-    count += ((Running *)self->running->pdata[i])->is_command == is_command;
+    {
+      const Running *running = self->running->pdata[i];
+
+      count += !running->is_background && running->is_command == is_command;
+    }
   if (self->channel == NULL)
     g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_GONE, "the VM is gone");
   else if (count >= most)
@@ -621,8 +632,10 @@ agent_check_place (BerthGuest *self, gboolean is_command, GError **error)
   return self->channel != NULL && count < most;
 }
 
+/* Takes over the one of both that is not NULL. */
 static void
-agent_begin (BerthGuest *self, GTask *task, BerthExec *exec, BerthLanguage language)
+agent_begin (BerthGuest *self, GTask *task, BerthExec *exec, BerthLanguage language,
+             BerthBackgroundRequest *background)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
   Running *running = g_new0 (Running, 1);
@@ -630,10 +643,14 @@ agent_begin (BerthGuest *self, GTask *task, BerthExec *exec, BerthLanguage langu
   running->guest = self;
   running->task = g_object_ref (task);
   running->request = ++self->last_request;
-  running->is_command = exec->is_command;
+  running->is_command = exec != NULL && exec->is_command;
+  running->is_background = exec == NULL;
   g_task_set_task_data (task, GUINT_TO_POINTER (running->request), NULL);
-  running->exec = berth_guest_exec_new (self->channel, running->request, exec, language,
-                                        exec_done_cb, running);
+  running->exec = exec != NULL
+                      ? berth_guest_exec_new (self->channel, running->request, exec, language,
+                                              exec_done_cb, running)
+                      : berth_guest_exec_new_background (self->channel, running->request,
+                                                         background, exec_done_cb, running);
   g_ptr_array_add (self->running, running);
   if (cancellable != NULL)
     running->cancelled_id
@@ -662,11 +679,39 @@ berth_guest_exec_async (BerthGuest *self, BerthExec *exec, BerthLanguage languag
   /* the loaded interpreter is this code's; the agent tells of the next one */
   if (!owned->is_command)
     self->ready_us = 0;
-  agent_begin (self, task, g_steal_pointer (&owned), language);
+  agent_begin (self, task, g_steal_pointer (&owned), language, NULL);
 }
 
 BerthResult *
 berth_guest_exec_finish (BerthGuest *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+berth_guest_background_async (BerthGuest *self, BerthBackgroundRequest *request,
+                              GCancellable *cancellable, GAsyncReadyCallback callback,
+                              gpointer user_data)
+{
+  g_autoptr (BerthBackgroundRequest) owned = request;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  GError *error = NULL;
+
+  g_task_set_source_tag (task, berth_guest_background_async);
+  g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
+  if (g_task_return_error_if_cancelled (task))
+    return;
+  if (self->channel == NULL)
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE, "the VM is gone");
+  else if (!agent_check_version (self->version, BERTH_BACKGROUND_VERSION, &error))
+    g_task_return_error (task, error);
+  else
+    agent_begin (self, task, NULL, BERTH_LANGUAGE_NONE, g_steal_pointer (&owned));
+}
+
+BerthBackgroundResult *
+berth_guest_background_finish (BerthGuest *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   return g_task_propagate_pointer (G_TASK (result), error);

@@ -2,6 +2,7 @@
 /* The host's end of one guest's agent: greeting, identity, liveness, and the programs it runs. */
 #pragma once
 
+#include "plugin/model/berth-background.h"
 #include "plugin/model/berth-exec.h"
 #include "plugin/model/berth-result-private.h"
 #include "plugin/model/berth-file-request.h"
@@ -60,6 +61,14 @@ void berth_guest_exec_async (BerthGuest *self, BerthExec *exec, BerthLanguage la
                              GCancellable *cancellable, GAsyncReadyCallback callback,
                              gpointer user_data);
 BerthResult *berth_guest_exec_finish (BerthGuest *self, GAsyncResult *result, GError **error);
+
+/* Asks about execs in the background; takes over @request. As many at a time as the guest takes.
+ * Cancelling ends the request, and completes with G_IO_ERROR_CANCELLED. */
+void berth_guest_background_async (BerthGuest *self, BerthBackgroundRequest *request,
+                                   GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data);
+BerthBackgroundResult *
+berth_guest_background_finish (BerthGuest *self, GAsyncResult *result, GError **error);
 
 /* Carries one file, or lists a folder; takes over @file, which has passed
  * berth_file_request_check(). May run beside an exec; BERTH_FILES_MAX at a time, more wait for

@@ -154,6 +154,23 @@ berth_host_exec_finish (BerthHost *self, GAsyncResult *result, GError **error)
 }
 
 void
+berth_host_background_async (BerthHost *self, BerthVm *vm, BerthBackgroundRequest *request,
+                             GCancellable *cancellable, GAsyncReadyCallback callback,
+                             gpointer user_data)
+{
+  g_autoptr (GTask) task
+      = new_task (self, cancellable, callback, user_data, berth_host_background_async);
+
+  IFACE (self)->background (self, vm, request, g_steal_pointer (&task));
+}
+
+BerthBackgroundResult *
+berth_host_background_finish (BerthHost *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
 berth_host_file_async (BerthHost *self, BerthVm *vm, BerthFileRequest *file,
                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {

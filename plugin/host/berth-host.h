@@ -6,6 +6,7 @@
 
 #include "plugin/config/berth-config.h"
 #include "plugin/host/berth-purpose.h"
+#include "plugin/model/berth-background.h"
 #include "plugin/model/berth-exec.h"
 #include "plugin/model/berth-file-request.h"
 #include "plugin/model/berth-result-private.h"
@@ -88,6 +89,8 @@ typedef enum
  * @drop_snapshot: no more clones of it; its files go with the last one
  * @get_snapshot_bytes: FALSE: clones are made of no snapshot of this name
  * @exec: runs a program in a VM that is up; takes over @exec. A #BerthResult
+ * @background: asks about execs in the background of a VM that is up; takes over @request. A
+ *   #BerthBackgroundResult
  * @file: carries a file; takes over @file. A #BerthFileResult
  * @get_domain_name: (nullable): what the VM's domain is called, also while it starts or ends
  * @get_start_name: (nullable): "warm", "clone" or "cold": how a VM that is up came to be; static
@@ -127,6 +130,7 @@ struct _BerthHostInterface
   gboolean (*get_snapshot_bytes) (BerthHost *self, const char *name, guint64 *out_bytes);
 
   void (*exec) (BerthHost *self, BerthVm *vm, BerthExec *exec, GTask *task);
+  void (*background) (BerthHost *self, BerthVm *vm, BerthBackgroundRequest *request, GTask *task);
   void (*file) (BerthHost *self, BerthVm *vm, BerthFileRequest *file, GTask *task);
 
   const char *(*get_domain_name) (BerthHost *self, BerthVm *vm);
@@ -172,6 +176,11 @@ void
 berth_host_exec_async (BerthHost *self, BerthVm *vm, BerthExec *exec, GCancellable *cancellable,
                        GAsyncReadyCallback callback, gpointer user_data);
 BerthResult *berth_host_exec_finish (BerthHost *self, GAsyncResult *result, GError **error);
+void berth_host_background_async (BerthHost *self, BerthVm *vm, BerthBackgroundRequest *request,
+                                  GCancellable *cancellable, GAsyncReadyCallback callback,
+                                  gpointer user_data);
+BerthBackgroundResult *
+berth_host_background_finish (BerthHost *self, GAsyncResult *result, GError **error);
 void
 berth_host_file_async (BerthHost *self, BerthVm *vm, BerthFileRequest *file,
                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);

@@ -118,4 +118,65 @@ BERTH_AVAILABLE void berth_client_status_async (BerthClient *self, GCancellable 
 BERTH_AVAILABLE GVariant *
 berth_client_status_finish (BerthClient *self, GAsyncResult *result, GError **error);
 
+/**
+ * BerthStartFlags:
+ * @BERTH_START_DEFAULT: nothing special
+ * @BERTH_START_NO_TIMEOUT: without a time limit, where berthd's settings allow that
+ * @BERTH_START_KEEP_STDIN: its standard input stays open for who attaches
+ *
+ * How a program is begun in the background.
+ */
+typedef enum
+{
+  BERTH_START_DEFAULT = 0,
+  BERTH_START_NO_TIMEOUT = 1 << 0,
+  BERTH_START_KEEP_STDIN = 1 << 1,
+} BerthStartFlags;
+
+BERTH_AVAILABLE guint berth_client_start (BerthClient *self, const char *id, BerthProgram *program,
+                                          BerthStartFlags flags, GCancellable *cancellable,
+                                          GError **error);
+BERTH_AVAILABLE void
+berth_client_start_async (BerthClient *self, const char *id, BerthProgram *program,
+                          BerthStartFlags flags, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE guint berth_client_start_finish (BerthClient *self, GAsyncResult *result,
+                                                 GError **error);
+
+BERTH_AVAILABLE GVariant *berth_client_list_execs (BerthClient *self, const char *id,
+                                                   GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_list_execs_async (BerthClient *self, const char *id, GCancellable *cancellable,
+                               GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_client_list_execs_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE void
+berth_client_attach_async (BerthClient *self, const char *id, guint exec, gboolean follows,
+                           gint64 since_us, int stdin_fd, int stdout_fd, int stderr_fd,
+                           GCancellable *cancellable, GAsyncReadyCallback callback,
+                           gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_attach_finish (BerthClient *self, GAsyncResult *result,
+                                                     BerthResult **out_end, guint64 *out_lost_bytes,
+                                                     GError **error);
+
+BERTH_AVAILABLE BerthResult *berth_client_wait_exec (BerthClient *self, const char *id, guint exec,
+                                                     GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_wait_exec_async (BerthClient *self, const char *id, guint exec,
+                              GCancellable *cancellable, GAsyncReadyCallback callback,
+                              gpointer user_data);
+BERTH_AVAILABLE BerthResult *
+berth_client_wait_exec_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE gboolean berth_client_signal_exec (BerthClient *self, const char *id, guint exec,
+                                                   guint signal_number, GCancellable *cancellable,
+                                                   GError **error);
+BERTH_AVAILABLE void
+berth_client_signal_exec_async (BerthClient *self, const char *id, guint exec, guint signal_number,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_signal_exec_finish (BerthClient *self, GAsyncResult *result,
+                                                          GError **error);
+
 G_END_DECLS

@@ -119,6 +119,32 @@ libvirt_exec (BerthHost *host, BerthVm *vm, BerthExec *exec, GTask *task)
 }
 
 static void
+told_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+  BerthBackgroundResult *result
+      = berth_guest_background_finish (BERTH_GUEST (source), async_result, &error);
+
+  if (result != NULL)
+    g_task_return_pointer (task, result, (GDestroyNotify)berth_background_result_free);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+libvirt_background (BerthHost *host, BerthVm *vm, BerthBackgroundRequest *request, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  g_autoptr (BerthBackgroundRequest) owned_request = request;
+  BerthGuest *guest = libvirt_get_guest (host, vm, task);
+
+  if (guest != NULL)
+    berth_guest_background_async (guest, g_steal_pointer (&owned_request),
+                                  g_task_get_cancellable (task), told_cb, g_steal_pointer (&owned));
+}
+
+static void
 carried_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
@@ -271,6 +297,7 @@ berth_libvirt_host_init (BerthHostInterface *iface)
   iface->drop_snapshot = libvirt_drop_snapshot;
   iface->get_snapshot_bytes = libvirt_get_snapshot_bytes;
   iface->exec = libvirt_exec;
+  iface->background = libvirt_background;
   iface->file = libvirt_file;
   iface->get_domain_name = libvirt_get_domain_name;
   iface->get_start_name = libvirt_get_start_name;

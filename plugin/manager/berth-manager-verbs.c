@@ -313,6 +313,8 @@ manager_note_exec (BerthManager *self, BerthSandbox *sandbox, const BerthResult 
   const char *name = berth_vm_get_template (berth_sandbox_get_vm (sandbox));
   const char *outcome = "ended";
 
+  if (result != NULL && result->exec != 0)
+    return; /* its end is nobody's call's */
   if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY))
     return; /* a command for which there was no place: nothing has begun */
   if (result == NULL)
@@ -328,7 +330,7 @@ manager_note_exec (BerthManager *self, BerthSandbox *sandbox, const BerthResult 
 static gboolean
 exec_is_captured (const BerthExec *exec)
 {
-  return exec->is_command && (exec->stdout_fd < 0 || exec->stderr_fd < 0);
+  return exec->is_command && !exec->is_detached && (exec->stdout_fd < 0 || exec->stderr_fd < 0);
 }
 
 static void
@@ -382,6 +384,18 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
     }
 }
 
+/* What runs in the background without an end holds its VM without one. */
+static gboolean
+manager_check_limit (BerthManager *self, const BerthExec *exec, GError **error)
+{
+  if (!exec->has_no_limit || self->config->background_unlimited)
+    return TRUE;
+  g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_DENIED,
+                       "this berthd gives every exec a time limit: give one of up to 86400 s, or "
+                       "have background_unlimited set");
+  return FALSE;
+}
+
 void
 berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, BerthExec *exec,
                           GCancellable *cancellable, GAsyncReadyCallback callback,
@@ -396,6 +410,7 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
   g_task_set_check_cancellable (task, FALSE);
   owned->keeps_state = !owned->is_script && !owned->is_command;
   if (sandbox == NULL || !berth_exec_check (owned, &error)
+      || !manager_check_limit (self, owned, &error)
       || (exec_is_captured (owned) && !manager_take_capture (self, uid, task, &error)))
     g_task_return_error (task, g_steal_pointer (&error));
   else

@@ -263,7 +263,13 @@ sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
 
+  GHashTableIter iter;
+  gpointer sandbox;
+
   berth_host_finish (BERTH_HOST (source), result, NULL);
+  g_hash_table_iter_init (&iter, self->sandboxes);
+  while (g_hash_table_iter_next (&iter, NULL, &sandbox))
+    berth_sandbox_adopt (sandbox);
   berth_snapshot_keeper_start (self->keeper, snapshots_known_cb, g_steal_pointer (&task));
 }
 

@@ -49,6 +49,16 @@ BERTH_AVAILABLE void berth_manager_exec_async (BerthManager *self, const char *i
 BERTH_AVAILABLE BerthResult *
 berth_manager_exec_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
+/* Asks about the execs that a sandbox has in the background: which there are, what one wrote and
+ * how it ended, a signal for one; takes over @request. @uid must own it (0 may do all). Cancelling
+ * ends the request alone. */
+BERTH_AVAILABLE void
+berth_manager_background_async (BerthManager *self, const char *id, guint32 uid,
+                                BerthBackgroundRequest *request, GCancellable *cancellable,
+                                GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE BerthBackgroundResult *
+berth_manager_background_finish (BerthManager *self, GAsyncResult *result, GError **error);
+
 /* Carries a file into a sandbox or makes a folder (@file's kind says which), gets one out of it,
  * lists a folder; takes over @file. Beside an exec, several at a time. @uid must own the sandbox (0
  * may do all). Cancelling withdraws it: a file that was not whole yet is not there. */

@@ -18,6 +18,7 @@ struct _BerthSandbox
   gboolean is_busy; /* with code */
   guint commands;   /* that run beside it */
   guint files;      /* transfers under way */
+  guint asks;       /* about background execs, likewise */
   BerthOrigin origin;
   char *close_reason; /* NULL while it is open */
   GCancellable *closed;
@@ -31,6 +32,13 @@ typedef struct
   BerthExec *exec;
   gboolean is_command;
 } Box;
+
+/* A background exec whose end is waited for */
+typedef struct
+{
+  BerthSandbox *sandbox; /* owned */
+  gboolean is_command;
+} Watch;
 
 G_DEFINE_FINAL_TYPE (BerthSandbox, berth_sandbox, G_TYPE_OBJECT)
 
@@ -78,7 +86,7 @@ sandbox_watch_idle (BerthSandbox *self)
 {
   g_clear_handle_id (&self->idle_id, g_source_remove);
   if (self->idle_us > 0 && !self->is_busy && self->commands == 0 && self->files == 0
-      && self->close_reason == NULL)
+      && self->asks == 0 && self->close_reason == NULL)
     self->idle_id = berth_host_add_timer (self->host, self->idle_us, idle_cb, self);
 }
 
@@ -177,6 +185,98 @@ berth_sandbox_close (BerthSandbox *self, const char *reason)
 }
 
 static void
+sandbox_release (BerthSandbox *self, gboolean is_command)
+{
+  if (is_command)
+    self->commands--;
+  else
+    self->is_busy = FALSE;
+  sandbox_next (self);
+  sandbox_watch_idle (self);
+}
+
+/* It has ended, or its VM has, which everybody hears of by themselves. */
+static void
+watched_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  Watch *watch = user_data;
+  g_autoptr (BerthSandbox) self = watch->sandbox;
+  g_autoptr (BerthBackgroundResult) result
+      = berth_host_background_finish (BERTH_HOST (source), async_result, NULL);
+
+  self->exec_count += result != NULL;
+  sandbox_release (self, watch->is_command);
+  g_free (watch);
+}
+
+/* It keeps the place that it has until it ends. */
+static void
+sandbox_watch (BerthSandbox *self, guint32 exec, gboolean is_command)
+{
+  BerthBackgroundRequest *request = berth_background_request_new (BERTH_BACKGROUND_ATTACH, exec);
+  Watch *watch = g_new0 (Watch, 1);
+
+  request->follows = TRUE;
+  watch->sandbox = g_object_ref (self);
+  watch->is_command = is_command;
+  berth_host_background_async (self->host, self->vm, request, self->closed, watched_cb, watch);
+}
+
+/* What an earlier berthd, or a guest that was not asked, has in the background has its place. */
+static void
+sandbox_adopt_execs (BerthSandbox *self, GVariant *execs)
+{
+  GVariantIter iter;
+  GVariant *next;
+
+  g_variant_iter_init (&iter, execs);
+  while ((next = g_variant_iter_next_value (&iter)) != NULL)
+    {
+      g_autoptr (GVariant) exec = next;
+      const char *state = "";
+      const char *kind = "";
+      guint32 number = 0;
+
+      g_variant_lookup (exec, "state", "&s", &state);
+      g_variant_lookup (exec, "kind", "&s", &kind);
+      g_variant_lookup (exec, "exec", "u", &number);
+      if (!g_str_equal (state, "running"))
+        continue;
+      if (g_str_equal (kind, "command"))
+        self->commands++;
+      else
+        self->is_busy = TRUE;
+      sandbox_watch (self, number, g_str_equal (kind, "command"));
+    }
+}
+
+static void
+adopted_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (BerthSandbox) self = user_data;
+  g_autoptr (BerthBackgroundResult) result
+      = berth_host_background_finish (BERTH_HOST (source), async_result, NULL);
+
+  self->is_busy = FALSE;
+  /* an agent that is too old to tell has none */
+  if (result != NULL && self->close_reason == NULL)
+    sandbox_adopt_execs (self, result->execs);
+  sandbox_next (self);
+  sandbox_watch_idle (self);
+}
+
+void
+berth_sandbox_adopt (BerthSandbox *self)
+{
+  /* until it is known whether code runs, none is sent */
+  self->is_busy = TRUE;
+  g_clear_handle_id (&self->idle_id, g_source_remove);
+  berth_host_background_async (self->host, self->vm,
+                               berth_background_request_new (BERTH_BACKGROUND_LIST, 0),
+                               self->closed, adopted_cb, g_object_ref (self));
+}
+
+static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
@@ -186,19 +286,20 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   g_autoptr (BerthResult) result
       = berth_host_exec_finish (BERTH_HOST (source), async_result, &error);
 
-  if (box->is_command)
-    self->commands--;
-  else
-    self->is_busy = FALSE;
+  gboolean is_begun = result != NULL && result->exec != 0;
+
   if (result != NULL)
     {
-      if (self->exec_count++ == 0)
+      if (self->exec_count == 0)
         result->origin = self->origin;
       result->template_name = g_strdup (berth_vm_get_template (self->vm));
       result->sandbox_id = g_strdup (berth_sandbox_get_id (self));
+      self->exec_count += !is_begun;
     }
-  sandbox_next (self);
-  sandbox_watch_idle (self);
+  if (is_begun)
+    sandbox_watch (self, result->exec, box->is_command);
+  else
+    sandbox_release (self, box->is_command);
   if (result != NULL)
     g_task_return_pointer (task, g_steal_pointer (&result), (GDestroyNotify)berth_result_free);
   else if (self->close_reason != NULL
@@ -338,6 +439,72 @@ berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellab
 
 BerthFileResult *
 berth_sandbox_file_finish (BerthSandbox *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static void
+background_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  BerthSandbox *self = g_task_get_source_object (task);
+  GError *error = NULL;
+  BerthBackgroundResult *result
+      = berth_host_background_finish (BERTH_HOST (source), async_result, &error);
+
+  self->asks--;
+  sandbox_watch_idle (self);
+  if (result != NULL)
+    {
+      if (result->end != NULL)
+        {
+          result->end->template_name = g_strdup (berth_vm_get_template (self->vm));
+          result->end->sandbox_id = g_strdup (berth_sandbox_get_id (self));
+        }
+      g_task_return_pointer (task, result, (GDestroyNotify)berth_background_result_free);
+    }
+  else if (self->close_reason != NULL && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
+    {
+      return_gone (self, task);
+      g_error_free (error);
+    }
+  else
+    g_task_return_error (task, error);
+}
+
+void
+berth_sandbox_background_async (BerthSandbox *self, BerthBackgroundRequest *request,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data)
+{
+  g_autoptr (BerthBackgroundRequest) owned = request;
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, berth_sandbox_background_async);
+  g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
+  if (self->close_reason != NULL)
+    {
+      return_gone (self, task);
+      return;
+    }
+  /* the guest takes more, and those are ours: see sandbox_watch() */
+  if (self->asks >= BERTH_LIMIT_ASKS)
+    {
+      g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY,
+                               "%u callers read of execs in the background of sandbox %s, and more "
+                               "may not at once: ask again when one of them has ended",
+                               self->asks, berth_sandbox_get_id (self));
+      return;
+    }
+  self->asks++;
+  g_clear_handle_id (&self->idle_id, g_source_remove);
+  berth_host_background_async (self->host, self->vm, g_steal_pointer (&owned), cancellable,
+                               background_cb, g_steal_pointer (&task));
+}
+
+BerthBackgroundResult *
+berth_sandbox_background_finish (BerthSandbox *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   return g_task_propagate_pointer (G_TASK (result), error);

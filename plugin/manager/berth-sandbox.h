@@ -38,6 +38,16 @@ void berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable
                                GAsyncReadyCallback callback, gpointer user_data);
 BerthResult *berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 
+/* Looks at a sandbox of an earlier berthd, whose VM is up, before anything else is asked of it. */
+void berth_sandbox_adopt (BerthSandbox *self);
+
+/* Asks about its execs in the background; takes over @request. */
+void berth_sandbox_background_async (BerthSandbox *self, BerthBackgroundRequest *request,
+                                     GCancellable *cancellable, GAsyncReadyCallback callback,
+                                     gpointer user_data);
+BerthBackgroundResult *
+berth_sandbox_background_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
+
 /* Takes over @file, which has passed berth_file_request_check(). Beside an exec and each other. */
 void
 berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellable *cancellable,

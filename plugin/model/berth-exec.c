@@ -11,6 +11,7 @@
 #include "pool/berth-error.h"
 
 G_STATIC_ASSERT (BERTH_LIMIT_COMMANDS == BERTH_COMMANDS_MAX);
+G_STATIC_ASSERT (BERTH_LIMIT_ASKS + BERTH_COMMANDS_MAX + 2 <= BERTH_ATTACH_MAX);
 
 #define SUFFIX_MAX 16u
 #define WHITE_SPACE " \t\n\v\f\r"
@@ -295,6 +296,19 @@ check_downloads (const BerthExec *self, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_detached (const BerthExec *self, GError **error)
+{
+  if (!self->is_detached
+      || (self->stdin_fd < 0 && self->stdout_fd < 0 && self->stderr_fd < 0 && !self->is_script))
+    return TRUE;
+  g_set_error_literal (
+      error, BERTH_ERROR, BERTH_ERROR_INVALID,
+      "background: it has no streams of its caller's, and is a session's code or a "
+      "command: its output is kept in the sandbox");
+  return FALSE;
+}
+
 /**
  * berth_exec_check:
  * @self: an exec; loses a leading U+FEFF of its code, where that is none of a command
@@ -317,5 +331,5 @@ berth_exec_check (BerthExec *self, GError **error)
   return (self->is_command ? check_command (self, error) : check_code (self->code, error))
          && check_language (self->language, error) && check_env (self->env, error)
          && check_workdir (self->workdir, error) && check_suffix (self->suffix, error)
-         && check_downloads (self, error);
+         && check_downloads (self, error) && check_detached (self, error);
 }

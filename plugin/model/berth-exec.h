@@ -23,6 +23,9 @@ G_BEGIN_DECLS
  * @suffix: (nullable): of the file that the code is from; ".mjs" and ".cjs" say what JavaScript is
  * @is_script: a script of its own, as a run's, in a sandbox that stays
  * @is_rehearsal: the host's own, before anybody's; @keeps_state goes with it
+ * @is_detached: in the background: it goes on when it has begun, whoever asked for it
+ * @keeps_stdin: of that: its standard input stays open for who attaches
+ * @has_no_limit: of that: @timeout_ms does not hold
  * @keeps_state: run by the sandbox's own interpreter for the language, which has the state that
  * such execs before left in it, instead of as a script of its own
  * @timeout_ms: from the start of the code; milliseconds
@@ -51,6 +54,9 @@ typedef struct
   gboolean is_script;
   gboolean keeps_state;
   gboolean is_rehearsal;
+  gboolean is_detached;
+  gboolean keeps_stdin;
+  gboolean has_no_limit;
   guint timeout_ms;
   int stdin_fd;
   int stdout_fd;

@@ -13,7 +13,7 @@
 #define BERTH_LIMIT_TURNS_PER_UID 8
 /* Body of a message: a path of 4,096 bytes and all options fit many times. */
 #define BERTH_LIMIT_MESSAGE_BYTES (64 * 1024)
-/* Body of a Run or an Exec: the longest code and environment fit, with room. */
+/* Body of a Run, an Exec or a Start: the longest code and environment fit, with room. */
 #define BERTH_LIMIT_CODE_MESSAGE_BYTES (2 * 1024 * 1024)
 /* Fields in front of the body: path, interface, member and signature have 255 bytes each at most */
 #define BERTH_LIMIT_HEAD_BYTES 4096
@@ -51,6 +51,9 @@
 #define BERTH_LIMIT_IDLE_MAX_MS (3600u * 1000)
 /* Commands that run at once in a sandbox; as many as its agent has places for */
 #define BERTH_LIMIT_COMMANDS 16u
+/* Requests about the background execs of a sandbox at once; its agent has places for those and for
+ * what berthd itself waits for */
+#define BERTH_LIMIT_ASKS 24u
 /* Commands of one user, in all sandboxes, whose output berthd keeps until they end: 27 MB. Code is
  * bounded by the sandboxes that there are. */
 #define BERTH_LIMIT_CAPTURES_PER_UID 24u

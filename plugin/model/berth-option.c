@@ -16,6 +16,7 @@
 #define SESSION(field) BERTH_OPTION_SET_SESSION, G_STRUCT_OFFSET (BerthSandboxOptions, field)
 #define RUN(field) BERTH_OPTION_SET_RUN, G_STRUCT_OFFSET (BerthSandboxOptions, field)
 #define FILES(field) BERTH_OPTION_SET_FILES, G_STRUCT_OFFSET (BerthExec, field)
+#define BACKGROUND(field) BERTH_OPTION_SET_BACKGROUND, G_STRUCT_OFFSET (BerthExec, field)
 #define EXEC(field) BERTH_OPTION_SET_EXEC, G_STRUCT_OFFSET (BerthExec, field)
 
 static const BerthOption table[] = {
@@ -56,6 +57,10 @@ static const BerthOption table[] = {
   { "stdin", BERTH_OPTION_INPUT, EXEC (stdin_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "stdout", BERTH_OPTION_OUTPUT, EXEC (stdout_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "stderr", BERTH_OPTION_OUTPUT, EXEC (stderr_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
+  { "no_timeout", BERTH_OPTION_FLAG, BACKGROUND (has_no_limit), 0, 0, NULL, "no-timeout", 0, NULL,
+    "With -d: no time limit, where berthd's settings allow that" },
+  { "keep_stdin", BERTH_OPTION_FLAG, BACKGROUND (keeps_stdin), 0, 0, NULL, "interactive", 'i', NULL,
+    "With -d: keep standard input open for 'berth attach -i'" },
   { "uploads", BERTH_OPTION_INPUT, FILES (uploads_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "downloads", BERTH_OPTION_PATHS, FILES (downloads), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "downloads_to", BERTH_OPTION_OUTPUT, FILES (downloads_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
@@ -231,7 +236,10 @@ gboolean
 berth_option_take (const BerthOption *option, GVariant *value, GUnixFDList *fds,
                    BerthSandboxOptions *sandbox, BerthExec *exec, GError **error)
 {
-  gboolean is_of_exec = (option->set & (BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_FILES)) != 0;
+  gboolean is_of_exec
+      = (option->set
+         & (BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_FILES | BERTH_OPTION_SET_BACKGROUND))
+        != 0;
   gpointer base = is_of_exec ? (gpointer)exec : (gpointer)sandbox;
   gpointer field = (guint8 *)base + option->offset;
   g_autofree char *problem = NULL;

@@ -19,6 +19,7 @@ G_BEGIN_DECLS
  * @BERTH_OPTION_SET_SESSION: options of a sandbox that stays
  * @BERTH_OPTION_SET_RUN: options of one that does not
  * @BERTH_OPTION_SET_FILES: options of a program whose sandbox does not stay
+ * @BERTH_OPTION_SET_BACKGROUND: options of a program that nobody waits for
  *
  * Which options a method takes.
  */
@@ -29,6 +30,7 @@ typedef enum
   BERTH_OPTION_SET_SESSION = 1 << 2,
   BERTH_OPTION_SET_RUN = 1 << 3,
   BERTH_OPTION_SET_FILES = 1 << 4,
+  BERTH_OPTION_SET_BACKGROUND = 1 << 5,
 } BerthOptionSet;
 
 /**
@@ -71,8 +73,8 @@ typedef enum
  * @key: its name on D-Bus
  * @kind: which values it has, and so its type there
  * @set: who takes it
- * @offset: of the field that it fills: in #BerthExec where @set is EXEC or FILES, else in
- *   #BerthSandboxOptions
+ * @offset: of the field that it fills: in #BerthExec where @set is EXEC, FILES or BACKGROUND, else
+ *   in #BerthSandboxOptions
  * @min: of a number
  * @max: of a number
  * @property: (nullable): of #BerthSpec or #BerthProgram; NULL for none
@@ -96,7 +98,7 @@ typedef struct
   const char *help;
 } BerthOption;
 
-#define BERTH_OPTION_COUNT 25u
+#define BERTH_OPTION_COUNT 27u
 
 /* All BERTH_OPTION_COUNT, in the order of the help */
 const BerthOption *berth_option_table (void);

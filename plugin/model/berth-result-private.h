@@ -69,6 +69,7 @@ void berth_download_free (BerthDownload *self);
  * @upload_bytes: of these files
  * @downloads: (nullable) (element-type BerthDownload): of a run: one for each that was asked for
  * @contents: (nullable) (element-type filename GBytes): what came back to this process, by path
+ * @exec: of one that runs in the background: its number; 0 of all others
  * @exec_us: from the code's start to its end; microseconds, as are all below
  * @destroy_us: of a run: until its VM was gone
  * @total_us: all together
@@ -95,6 +96,7 @@ struct _BerthResult
   guint64 upload_bytes;
   GPtrArray *downloads;
   GHashTable *contents;
+  guint32 exec;
   gint64 exec_us;
   gint64 destroy_us;
   gint64 total_us;

@@ -529,6 +529,71 @@ def test_command(d):
     d.berth("destroy", sandbox)
 
 
+def test_background(d):
+    """Begun, listed, read, followed, waited for, signalled; it goes on when its caller goes."""
+    sandbox = d.berth("create")[1].strip()
+    status, out, err = d.berth("exec", "-d", "-x", sandbox, "sh", "-c",
+                               "trap 'echo went; exit 3' USR1; echo out; echo err >&2; while :; do sleep 0.02; done")
+    same((status, out, err), (0, "1\n", ""))
+    while d.berth("logs", sandbox, "1") != (0, "out\n", "err\n"):
+        time.sleep(0.02)
+    same(d.json("ps", sandbox)[1][0]["state"], "running")
+    lines = d.berth("ps", sandbox)[1].splitlines()
+    same(lines[0].split(), ["EXEC", "STATE", "AGE", "CPU", "ms", "MEM", "MiB", "STATUS", "COMMAND"])
+    same(lines[1].split()[:2] + lines[1].split()[5:8], ["1", "running", "-", "sh", "-c"])
+    follower = d.popen("logs", "-f", sandbox, "1")
+    waiter = d.popen("wait", sandbox, "1")
+    same(follower.stdout.readline(), b"out\n")
+    reader = d.popen("logs", "-f", sandbox, "1")
+    same(reader.stdout.readline(), b"out\n")
+    reader.send_signal(signal.SIGINT)  # ends the reading alone
+    reader.communicate(timeout=LIMIT_S)
+    same(reader.returncode, 130)
+    same(d.berth("kill", "-s", "USR1", sandbox, "1"), (0, "", ""))
+    same(follower.communicate(timeout=LIMIT_S)[0], b"went\n")
+    same(follower.returncode, 0)
+    waiter.communicate(timeout=LIMIT_S)
+    same(waiter.returncode, 3)
+    status, result = d.json("wait", sandbox, "1")
+    same((status, result["exit_code"], result["sandbox_id"], result["error"]), (3, 3, sandbox, None))
+    same(d.berth("wait", sandbox, "1")[0], 3)
+    same(d.berth("logs", sandbox, "1")[:2], (0, "out\nwent\n"))
+    same([(e["exec"], e["state"], e["exit_code"]) for e in d.json("ps", sandbox)[1]], [(1, "ended", 3)])
+    # its standard input, and signals
+    status, out, _ = d.berth("exec", "-d", "-i", "--json", "-x", sandbox, "cat")
+    same((status, json.loads(out)), (0, {"sandbox_id": sandbox, "exec": 2, "error": None}))
+    same(d.berth("attach", "-i", sandbox, "2", input="typed\n")[:2], (0, "typed\n"))
+    same(d.berth("exec", "-d", "-x", sandbox, "sleep", "1000")[1], "3\n")
+    same(d.berth("kill", "-s", "HUP", sandbox, "3"), (0, "", ""))
+    same(d.berth("wait", sandbox, "3")[0], 128 + signal.SIGHUP)
+    same(d.berth("kill", sandbox, "3"), (0, "", ""))
+    # code has its turn, and a time limit holds
+    same(d.berth("exec", "-d", "-t", "1", sandbox, "sleep 20")[1], "4\n")
+    same(d.berth("exec", sandbox, "echo next")[1], "next\n")
+    same(d.berth("wait", sandbox, "4")[0], 124)
+    same(d.berth("destroy", sandbox)[0], 0)
+    same(d.berth("wait", sandbox, "4")[0], 125)
+
+
+def test_background_mistakes(d):
+    sandbox = d.berth("create")[1].strip()
+    for arguments, status, parts in (
+            (("ps",), 2, ("which sandbox",)),
+            (("logs", sandbox), 2, ("which exec",)),
+            (("wait", sandbox, "1"), 2, ("exec 1", "berth ps")),
+            (("kill", sandbox, "x"), 2, ("'x'", "berth ps")),
+            (("kill", "-s", "NONE", sandbox, "1"), 2, ("-s", "NONE")),
+            (("logs", "--since", "noon", sandbox, "1"), 2, ("--since", "noon")),
+            (("exec", "--no-timeout", sandbox, "true"), 2, ("--no-timeout", "-d")),
+            (("exec", "-d", "--no-timeout", sandbox, "true"), 125, ("time limit", "background_unlimited")),
+            (("ps", "0" * 32), 125, ("0" * 32,))):
+        code, out, err = d.berth(*arguments)
+        same((code, out), (status, ""))
+        one_line(err, *parts)
+    same(d.berth("ps", sandbox)[0], 0)
+    same(d.berth("destroy", sandbox)[0], 0)
+
+
 def test_commands_beside_code(d):
     """They run while code does, up to a limit; each ends by itself, all with the sandbox."""
     sandbox = d.berth("create")[1].strip()

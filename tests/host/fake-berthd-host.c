@@ -103,6 +103,12 @@ play_exec (BerthVm *vm, BerthExec *exec, GTask *task, gpointer user_data)
 }
 
 static void
+play_background (BerthVm *vm, BerthBackgroundRequest *request, GTask *task, gpointer user_data)
+{
+  fake_programs_ask (((World *)user_data)->programs, vm, request, task);
+}
+
+static void
 carried_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
@@ -187,8 +193,11 @@ world_free (gpointer data)
 BerthHost *
 berth_host_new (const BerthConfig *config)
 {
-  const FakeHostPlay play
-      = { .open = play_open, .exec = play_exec, .file = play_file, .ended = play_ended };
+  const FakeHostPlay play = { .open = play_open,
+                              .exec = play_exec,
+                              .background = play_background,
+                              .file = play_file,
+                              .ended = play_ended };
   FakeHost *host = fake_host_new_real (config->uri, config->image_dir);
   World *world = g_new0 (World, 1);
 

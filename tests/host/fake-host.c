@@ -6,6 +6,7 @@
 #include "plugin/template/berth-template.h"
 #include "pool/berth-error.h"
 #include "pool/berth-sync.h"
+#include "tests/host/fake-answer.h"
 #include "tests/host/fake-clock.h"
 
 #define SNAPSHOT_BYTES (5 * 1024 * 1024)
@@ -17,8 +18,9 @@ typedef struct
   BerthVm *vm; /* (nullable) */
   char *name;  /* (nullable): of a snapshot */
   BerthSnapshotWish wish;
-  BerthExec *exec;        /* (nullable) */
-  BerthFileRequest *file; /* (nullable) */
+  BerthExec *exec;                    /* (nullable) */
+  BerthFileRequest *file;             /* (nullable) */
+  BerthBackgroundRequest *background; /* (nullable) */
 } Ask;
 
 /* A VM of an earlier life. */
@@ -80,6 +82,7 @@ ask_free (Ask *ask)
   g_free (ask->name);
   g_clear_pointer (&ask->exec, berth_exec_free);
   g_clear_pointer (&ask->file, berth_file_request_free);
+  g_clear_pointer (&ask->background, berth_background_request_free);
   g_free (ask);
 }
 
@@ -339,8 +342,18 @@ answer_exec (FakeHost *self, Ask *ask, GTask *task)
 {
   if (self->play.exec != NULL)
     self->play.exec (ask->vm, g_steal_pointer (&ask->exec), g_object_ref (task), self->play_data);
-  else if (!g_task_return_error_if_cancelled (task))
-    g_task_return_pointer (task, berth_result_new (), (GDestroyNotify)berth_result_free);
+  else
+    fake_answer_exec (ask->exec, task);
+}
+
+static void
+answer_background (FakeHost *self, Ask *ask, GTask *task)
+{
+  if (self->play.background != NULL)
+    self->play.background (ask->vm, g_steal_pointer (&ask->background), g_object_ref (task),
+                           self->play_data);
+  else
+    fake_answer_background (BERTH_HOST (self), ask->background, task);
 }
 
 static void
@@ -348,9 +361,8 @@ answer_file (FakeHost *self, Ask *ask, GTask *task)
 {
   if (self->play.file != NULL)
     self->play.file (ask->vm, g_steal_pointer (&ask->file), g_object_ref (task), self->play_data);
-  else if (!g_task_return_error_if_cancelled (task))
-    g_task_return_pointer (task, g_new0 (BerthFileResult, 1),
-                           (GDestroyNotify)berth_file_result_free);
+  else
+    fake_answer_file (task);
 }
 
 static void
@@ -376,6 +388,9 @@ answer (FakeHost *self, GTask *task)
       break;
     case FAKE_HOST_FILE:
       answer_file (self, ask, task);
+      break;
+    case FAKE_HOST_BACKGROUND:
+      answer_background (self, ask, task);
       break;
     default:
       g_task_return_boolean (task, TRUE);
@@ -571,6 +586,13 @@ fake_file (BerthHost *host, BerthVm *vm, BerthFileRequest *file, GTask *task)
   put (host, task);
 }
 
+static void
+fake_background (BerthHost *host, BerthVm *vm, BerthBackgroundRequest *request, GTask *task)
+{
+  ask_new (FAKE_HOST (host), FAKE_HOST_BACKGROUND, vm, NULL, task)->background = request;
+  put (host, task);
+}
+
 static const char *
 fake_get_domain_name (BerthHost *host, BerthVm *vm)
 {
@@ -689,6 +711,7 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->drop_snapshot = fake_drop_snapshot;
   iface->get_snapshot_bytes = fake_get_snapshot_bytes;
   iface->exec = fake_exec;
+  iface->background = fake_background;
   iface->file = fake_file;
   iface->get_domain_name = fake_get_domain_name;
   iface->get_start_name = fake_get_start_name;

@@ -22,6 +22,7 @@ typedef enum
   FAKE_HOST_COMMIT,
   FAKE_HOST_EXEC,
   FAKE_HOST_FILE,
+  FAKE_HOST_BACKGROUND,
   FAKE_HOST_N_CALLS,
 } FakeHostCall;
 
@@ -29,16 +30,19 @@ typedef enum
  * FakeHostPlay:
  * @open: what belongs to the host that is opened; may add to @templates
  * @exec: plays a program; takes over @exec and @task
+ * @background: plays a question about background execs; takes over @request and @task
  * @file: plays a transfer; takes over @file and @task
  * @ended: nothing of @vm goes on; in the default main context
  *
  * Who plays what goes on in the VMs. Without, every program ends at once with 0, every transfer
- * is of nothing.
+ * is of nothing, and what is in the background is as fake-answer.h says.
  */
 typedef struct
 {
   void (*open) (GHashTable *templates, gpointer user_data);
   void (*exec) (BerthVm *vm, BerthExec *exec, GTask *task, gpointer user_data);
+  void (*background) (BerthVm *vm, BerthBackgroundRequest *request, GTask *task,
+                      gpointer user_data);
   void (*file) (BerthVm *vm, BerthFileRequest *file, GTask *task, gpointer user_data);
   void (*ended) (BerthVm *vm, gpointer user_data);
 } FakeHostPlay;

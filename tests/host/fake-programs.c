@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "pool/berth-error.h"
+#include "tests/host/fake-background.h"
 
 #define CODE_FD 9
 #define CODE_PATH "/dev/fd/9"
@@ -20,6 +21,7 @@
 
 struct _FakePrograms
 {
+  FakeBackground *background;
   GPtrArray *running; /* Program (borrowed) */
 };
 
@@ -48,6 +50,7 @@ fake_programs_new (void)
 {
   FakePrograms *self = g_new0 (FakePrograms, 1);
 
+  self->background = fake_background_new ();
   self->running = g_ptr_array_new ();
   return self;
 }
@@ -58,6 +61,7 @@ fake_programs_free (FakePrograms *self)
   for (guint i = 0; i < self->running->len; i++)
     killpg (((Program *)self->running->pdata[i])->pid, SIGKILL);
   g_ptr_array_unref (self->running);
+  fake_background_free (self->background);
   g_free (self);
 }
 
@@ -264,13 +268,46 @@ spawn (Program *program, const char *folder)
     capture (program, 1, err);
 }
 
+static void
+start (FakePrograms *self, BerthVm *vm, const char *folder, BerthExec *exec, GTask *task)
+{
+  g_auto (GStrv) argv = make_argv (exec);
+  g_auto (GStrv) environment = make_environment (exec);
+  int code_fd = open_code (exec->code);
+  int code_target = CODE_FD;
+  int kept[2] = { memfd_create ("stdout", MFD_CLOEXEC), memfd_create ("stderr", MFD_CLOEXEC) };
+  int input = -1;
+  GPid pid;
+  g_autoptr (GError) error = NULL;
+
+  if (!g_spawn_async_with_pipes_and_fds (
+          folder, (const char *const *)argv, (const char *const *)environment,
+          G_SPAWN_DO_NOT_REAP_CHILD, child_setup, NULL, -1, kept[0], kept[1], &code_fd,
+          &code_target, 1, &pid, exec->keeps_stdin ? &input : NULL, NULL, NULL, &error))
+    g_error ("%s", error->message);
+  close (code_fd);
+  fake_background_start (self->background, vm, exec, pid, input, kept[0], kept[1], task);
+}
+
+void
+fake_programs_ask (FakePrograms *self, BerthVm *vm, BerthBackgroundRequest *request, GTask *task)
+{
+  fake_background_ask (self->background, vm, request, task);
+}
+
 void
 fake_programs_run (FakePrograms *self, BerthVm *vm, const char *folder, BerthExec *exec,
                    GTask *task)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
-  Program *program = g_new0 (Program, 1);
+  Program *program;
 
+  if (exec->is_detached)
+    {
+      start (self, vm, folder, exec, task);
+      return;
+    }
+  program = g_new0 (Program, 1);
   program->programs = self;
   program->task = task;
   program->vm = g_object_ref (vm);
@@ -289,6 +326,7 @@ fake_programs_run (FakePrograms *self, BerthVm *vm, const char *folder, BerthExe
 void
 fake_programs_end (FakePrograms *self, BerthVm *vm)
 {
+  fake_background_end (self->background, vm);
   for (guint i = 0; i < self->running->len; i++)
     {
       Program *program = self->running->pdata[i];

@@ -7,6 +7,7 @@
 #include "plugin/manager/berth-sandbox.h"
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
+#include "tests/host/fake-answer.h"
 #include "tests/host/fake-host.h"
 
 #define IDLE_US (20 * G_TIME_SPAN_SECOND)
@@ -323,6 +324,167 @@ test_commands_beside (World *world, gconstpointer data)
   g_assert_cmpuint (berth_sandbox_get_exec_count (world->sandbox), ==, 4);
 }
 
+static void
+start (World *world, Call *call, gboolean is_command)
+{
+  const char *const argv[] = { "true", NULL };
+  g_autoptr (GBytes) code
+      = is_command ? berth_exec_pack_command (argv) : g_bytes_new_static ("true", 4);
+  BerthExec *made = berth_exec_new (code);
+
+  made->is_command = is_command;
+  made->is_detached = TRUE;
+  berth_sandbox_exec_async (world->sandbox, made, NULL, answered_cb, call);
+}
+
+/* Who began it has its number; until it ends the sandbox is not idle, and the end counts. */
+static void
+test_background_is_use (World *world, gconstpointer data)
+{
+  g_auto (Call) begun = { 0 };
+  g_autoptr (BerthResult) result = NULL;
+
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, TRUE);
+  start (world, &begun, TRUE);
+  run_dry ();
+  result = finish (world, &begun, NULL);
+  g_assert_cmpuint (result->exec, ==, 1);
+  g_assert_cmpuint (berth_sandbox_get_exec_count (world->sandbox), ==, 0);
+  fake_host_advance (world->host, 100 * IDLE_US);
+  run_dry ();
+  g_assert_cmpuint (world->n_idle, ==, 0);
+  answer_one (world, FAKE_HOST_BACKGROUND);
+  g_assert_cmpuint (berth_sandbox_get_exec_count (world->sandbox), ==, 1);
+  fake_host_advance (world->host, IDLE_US - 1);
+  g_assert_cmpuint (world->n_idle, ==, 0);
+  fake_host_advance (world->host, 1);
+  g_assert_cmpuint (world->n_idle, ==, 1);
+}
+
+/* Code in the background has the interpreter: other code waits, a command does not. */
+static void
+test_background_code (World *world, gconstpointer data)
+{
+  g_auto (Call) begun = { 0 }, code = { 0 }, beside = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, TRUE);
+  start (world, &begun, FALSE);
+  run_dry ();
+  assert_ended (world, &begun);
+  exec (world, &code);
+  command (world, &beside);
+  run_dry ();
+  assert_ended (world, &beside);
+  g_assert_null (code.result);
+  answer_one (world, FAKE_HOST_BACKGROUND);
+  assert_ended (world, &code);
+}
+
+/* Those in the background have places of the 16. */
+static void
+test_background_places (World *world, gconstpointer data)
+{
+  Call calls[BERTH_LIMIT_COMMANDS] = { 0 };
+  g_auto (Call) refused = { 0 }, later = { 0 };
+
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, TRUE);
+  for (guint i = 0; i < BERTH_LIMIT_COMMANDS; i++)
+    start (world, &calls[i], TRUE);
+  run_dry ();
+  for (guint i = 0; i < BERTH_LIMIT_COMMANDS; i++)
+    {
+      assert_ended (world, &calls[i]);
+      call_clear (&calls[i]);
+    }
+  command (world, &refused);
+  run_dry ();
+  assert_failed (world, &refused, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY, "runs 16 commands");
+  answer_one (world, FAKE_HOST_BACKGROUND);
+  command (world, &later);
+  run_dry ();
+  assert_ended (world, &later);
+}
+
+/* A berthd that was started again knows what goes on in its sessions before it sends them code. */
+static void
+test_background_adopted (World *world, gconstpointer data)
+{
+  g_auto (Call) code = { 0 };
+
+  fake_answer_set_execs (
+      BERTH_HOST (world->host),
+      g_variant_new_parsed ("[{'exec': <uint32 3>, 'state': <'ended'>, 'kind': <'code'>},"
+                            " {'exec': <uint32 4>, 'state': <'running'>, 'kind': <'code'>},"
+                            " {'exec': <uint32 5>, 'state': <'running'>, 'kind': <'command'>}]"));
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, TRUE);
+  berth_sandbox_adopt (world->sandbox);
+  exec (world, &code);
+  run_dry ();
+  g_assert_cmpuint (count_begun (world), ==, 0);
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, FALSE);
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, TRUE);
+  run_dry ();
+  g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_BACKGROUND), ==, 3);
+  g_assert_cmpuint (count_begun (world), ==, 0);
+  fake_host_advance (world->host, 100 * IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 0);
+  answer_one (world, FAKE_HOST_BACKGROUND);
+  assert_ended (world, &code);
+  fake_host_advance (world->host, IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 1);
+}
+
+/* An agent too old to say has nothing there. */
+static void
+test_background_unknown (World *world, gconstpointer data)
+{
+  g_auto (Call) code = { 0 };
+
+  fake_host_fail (world->host, FAKE_HOST_BACKGROUND,
+                  g_error_new_literal (BERTH_ERROR, BERTH_ERROR_CONFIG, "an older berth"));
+  berth_sandbox_adopt (world->sandbox);
+  exec (world, &code);
+  run_dry ();
+  assert_ended (world, &code);
+  fake_host_fail (world->host, FAKE_HOST_BACKGROUND, NULL);
+}
+
+static void
+ask (World *world, Call *call)
+{
+  berth_sandbox_background_async (world->sandbox,
+                                  berth_background_request_new (BERTH_BACKGROUND_ATTACH, 1), NULL,
+                                  answered_cb, call);
+}
+
+/* Callers leave the places in the agent that berthd needs itself; reading is use of the sandbox. */
+static void
+test_background_asks (World *world, gconstpointer data)
+{
+  Call calls[BERTH_LIMIT_ASKS] = { 0 };
+  g_auto (Call) refused = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, TRUE);
+  for (guint i = 0; i < BERTH_LIMIT_ASKS; i++)
+    ask (world, &calls[i]);
+  ask (world, &refused);
+  run_dry ();
+  g_assert_null (berth_sandbox_background_finish (world->sandbox, refused.result, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
+  fake_host_advance (world->host, 100 * IDLE_US);
+  g_assert_cmpuint (world->n_idle, ==, 0);
+  answer_one (world, FAKE_HOST_BACKGROUND);
+  for (guint i = 0; i < BERTH_LIMIT_ASKS; i++)
+    {
+      g_autoptr (BerthBackgroundResult) result
+          = berth_sandbox_background_finish (world->sandbox, calls[i].result, NULL);
+
+      g_assert_cmpstr (result->end->sandbox_id, ==, berth_sandbox_get_id (world->sandbox));
+      call_clear (&calls[i]);
+    }
+}
+
 /* One more than may run is refused, code is not; a place that is free again is given. */
 static void
 test_commands_limit (World *world, gconstpointer data)
@@ -489,6 +651,12 @@ main (int argc, char **argv)
   ADD ("idle-after-exec", test_idle_after_exec);
   ADD ("commands-beside", test_commands_beside);
   ADD ("commands-limit", test_commands_limit);
+  ADD ("background-is-use", test_background_is_use);
+  ADD ("background-code", test_background_code);
+  ADD ("background-places", test_background_places);
+  ADD ("background-adopted", test_background_adopted);
+  ADD ("background-unknown", test_background_unknown);
+  ADD ("background-asks", test_background_asks);
   ADD ("command-cancelled", test_command_cancelled);
   ADD ("close-with-commands", test_close_with_commands);
   ADD ("idle-after-command", test_idle_after_command);

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Execs in the background of a session, on real guests. See guestlib.py."""
+
+import functools
+import json
+import signal
+import subprocess
+import sys
+import time
+
+from guestlib import LIMIT_S, Daemon, keep, main, same
+
+LOG_MAX = 1024 * 1024
+
+
+@functools.cache
+def daemon():
+    return keep(Daemon("--warm-default", "0", "--max-vms", "4", "--background-unlimited", "1"))
+
+
+def berth(*arguments, text=None):
+    """(status, stdout, stderr)"""
+    done = subprocess.run(daemon().command(*arguments), env=daemon().environ(), input=text or "",
+                          text=True, capture_output=True, timeout=LIMIT_S, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def create(language="shell"):
+    status, out, err = berth("create", "-l", language)
+    same((status, err), (0, ""))
+    return out.strip()
+
+
+def start(session, *words, options=("-t", "300")):
+    status, out, err = berth("exec", "-d", *options, "-x", session, *words)
+    same((status, err), (0, ""))
+    return out.strip()
+
+
+def states(session):
+    return {str(e["exec"]): e["state"] for e in json.loads(berth("ps", "--json", session)[1])}
+
+
+def resident_kib():
+    with open(f"/proc/{daemon().process.pid}/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def test_lives_on():
+    """Its client is gone at once, and berthd is killed and started: it runs, and all is told."""
+    session, d = create(), daemon()
+    first = start(session, "sh", "-c", "echo first; until [ -e go ]; do sleep 0.1; done; echo last; exit 3")
+    code = berth("exec", "-d", session, "-t", "300", "echo in the background; sleep 1; x=kept")[1].strip()
+    same((first, code), ("1", "2"))
+    d.crash()
+    d.start()
+    same(states(session)["1"], "running")
+    follower = d.popen("logs", "-f", session, "1")
+    same(follower.stdout.readline(), "first\n")
+    same(berth("exec", session, "echo $x"), (0, "kept\n", ""))  # behind the code that ran before
+    d.crash()
+    follower.communicate(timeout=LIMIT_S)
+    same(follower.returncode, 125)
+    d.start()
+    same(berth("exec", "-x", session, "touch", "go"), (0, "", ""))
+    same([berth("wait", session, "1")[0] for _ in range(2)], [3, 3])
+    same(berth("logs", session, "1"), (0, "first\nlast\n", ""))
+    same(berth("logs", session, "2"), (0, "in the background\n", ""))
+    same(states(session), {"1": "ended", "2": "ended"})
+    same(start(session, "true"), "3")  # no number is given twice
+    same(berth("destroy", session)[0], 0)
+
+
+def test_overflow():
+    """The newest is kept, and what fell out is said."""
+    session = create()
+    exec_ = start(session, "seq", "400000")
+    same(berth("wait", session, exec_)[0], 0)
+    status, out, err = berth("logs", session, exec_)
+    same(status, 0)
+    assert LOG_MAX // 4 * 3 < len(out) <= LOG_MAX and out.endswith("\n399999\n400000\n"), len(out)
+    assert "fell out" in err and err.count("\n") == 1, err
+    same(berth("destroy", session)[0], 0)
+
+
+def test_signals_and_limits():
+    session = create()
+    for options, words, status in (((), None, 128 + signal.SIGTERM), (("-s", "KILL"), None, 128 + signal.SIGKILL)):
+        exec_ = start(session, "sh", "-c", "setsid sleep 250 & sleep 250")
+        same(berth("kill", *options, session, exec_), (0, "", ""))
+        same(berth("wait", session, exec_)[0], status)
+    exec_ = start(session, "sleep", "200", options=("-t", "1"))
+    same(berth("wait", session, exec_)[0], 124)
+    unlimited = start(session, "sleep", "150", options=("--no-timeout",))
+    seen = berth("exec", session, "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '")[1]
+    same([seen.count(f"sleep {s}") for s in (250, 200, 150)], [0, 0, 1])
+    same(states(session)[unlimited], "running")
+    typed = start(session, "cat", options=("-i",))
+    same(berth("attach", "-i", session, typed, text="typed\n")[:2], (0, "typed\n"))
+    same(berth("destroy", session)[0], 0)
+
+
+def test_memory_of_berthd():
+    """Ten that print all the time, two of them followed by who does not read, cost berthd no more
+    than its bounds."""
+    session = create()
+    berth("exec", "-x", session, "true")
+    before = resident_kib()
+    execs = [start(session, "sh", "-c", "while :; do seq 1000; sleep 0.1; done") for _ in range(10)]
+    idle = [daemon().popen("logs", "-f", session, exec_) for exec_ in execs[:2]]
+    time.sleep(10)
+    grown = resident_kib() - before
+    print(f"# berthd's memory grew by {grown} KiB")
+    assert grown < 8 * 1024, grown
+    for process in idle:
+        process.kill()
+        process.communicate(timeout=LIMIT_S)
+    same(berth("destroy", session)[0], 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host's end of execs in the background: what it asks a guest, and what it takes from one. */
+#include <string.h>
+#include <unistd.h>
+
+#include "agent-fixture.h"
+#include "pool/berth-error.h"
+
+static guint8 payload[BERTH_FRAME_MAX_PAYLOAD]; /* lint: file-scope: one frame at a time */
+
+static void
+ask (Fixture *fixture, BerthBackgroundRequest *request, GCancellable *cancellable)
+{
+  berth_guest_background_async (fixture->agent, request, cancellable, done_cb, fixture);
+}
+
+static BerthBackgroundRequest *
+make_attach (int out, gboolean follows)
+{
+  BerthBackgroundRequest *request = berth_background_request_new (BERTH_BACKGROUND_ATTACH, 7);
+
+  request->follows = follows;
+  request->stdout_fd = out;
+  return request;
+}
+
+static BerthBackgroundResult *
+finish (Fixture *fixture, GError **error)
+{
+  run_until_done (fixture);
+  return berth_guest_background_finish (fixture->agent, fixture->result, error);
+}
+
+static void
+send_number (Fixture *fixture, guint32 type, guint32 request, guint64 number, gsize size)
+{
+  guint8 bytes[8];
+
+  berth_le64_write (bytes, number);
+  peer_send (fixture, type, request, bytes, size);
+}
+
+/* Its output under credit, what fell out, its end. */
+static void
+test_attach (Fixture *fixture, gconstpointer data)
+{
+  const BerthExit end = { .status = 3 };
+  g_autoptr (BerthBackgroundResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  BerthAttachHead head;
+  BerthFrameHead frame;
+  char text[16];
+  int ends[2];
+
+  greet (fixture, 0);
+  g_assert_no_errno (pipe (ends));
+  ask (fixture, make_attach (hand_over (ends[1], FALSE), TRUE), NULL);
+  frame = peer_read (fixture, payload);
+  g_assert_cmpuint (frame.type, ==, BERTH_FRAME_ATTACH);
+  memcpy (&head, payload, sizeof head);
+  g_assert_cmpuint (head.exec, ==, 7);
+  g_assert_cmpuint (head.flags, ==, BERTH_ATTACH_FOLLOWS);
+  g_assert_cmpuint (head.stdout_credit, <=, 64 * 1024);
+  peer_send (fixture, BERTH_FRAME_DATA, frame.request, "\1\0\0\0text\n", 9);
+  send_number (fixture, BERTH_FRAME_LOST, frame.request, 100, 8);
+  peer_send (fixture, BERTH_FRAME_EXIT, frame.request, &end, sizeof end);
+  result = finish (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (result->end->exit_code, ==, 3);
+  g_assert_cmpuint (result->lost_bytes, ==, 100);
+  g_assert_cmpint (read (ends[0], text, sizeof text), ==, 5);
+  g_assert_cmpint (read (ends[0], text, sizeof text), ==, 0); /* closed before it is told */
+  close (ends[0]);
+}
+
+/* It goes on: the request has no end to tell. Without output nothing of it is asked for. */
+static void
+test_goes_on (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (BerthBackgroundResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  BerthAttachHead head;
+  BerthFrameHead frame;
+
+  greet (fixture, 0);
+  ask (fixture, make_attach (-1, FALSE), NULL);
+  frame = peer_read (fixture, payload);
+  memcpy (&head, payload, sizeof head);
+  g_assert_cmpuint (head.flags, ==, BERTH_ATTACH_ENDS);
+  peer_send (fixture, BERTH_FRAME_DETACHED, frame.request, "", 0);
+  result = finish (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_null (result->end);
+}
+
+/* Who cancels lets go of it, and it goes on. */
+static void
+test_cancel (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  BerthFrameHead frame;
+
+  greet (fixture, 0);
+  ask (fixture, make_attach (-1, TRUE), cancellable);
+  peer_read (fixture, payload);
+  g_cancellable_cancel (cancellable);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  frame = peer_read (fixture, payload);
+  g_assert_cmpuint (frame.type, ==, BERTH_FRAME_KILL);
+  peer_send (fixture, BERTH_FRAME_DETACHED, frame.request, "", 0);
+  g_assert_null (finish (fixture, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+static void
+test_list (Fixture *fixture, gconstpointer data)
+{
+  struct __attribute__ ((packed))
+  {
+    guint32 stream;
+    BerthExecsEntry entry;
+    char words[5];
+  } told = { BERTH_STREAM_FILE,
+             { .exec = 2, .state = BERTH_EXEC_RUNS, .flags = BERTH_EXEC_COMMAND, .words_size = 5 },
+             { 's', 'l', 'e', 'e', 'p' } };
+  g_autoptr (BerthBackgroundResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) exec = NULL;
+  BerthFrameHead frame;
+  const char *words;
+
+  greet (fixture, 0);
+  ask (fixture, berth_background_request_new (BERTH_BACKGROUND_LIST, 0), NULL);
+  frame = peer_read (fixture, payload);
+  g_assert_cmpuint (frame.type, ==, BERTH_FRAME_EXECS);
+  peer_send (fixture, BERTH_FRAME_DATA, frame.request, &told, sizeof told);
+  peer_send (fixture, BERTH_FRAME_DETACHED, frame.request, "", 0);
+  result = finish (fixture, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_variant_n_children (result->execs), ==, 1);
+  exec = g_variant_get_child_value (result->execs, 0);
+  g_assert_true (g_variant_lookup (exec, "command", "&s", &words));
+  g_assert_cmpstr (words, ==, "sleep");
+}
+
+static void
+test_unknown (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  BerthFrameHead frame;
+
+  greet (fixture, 0);
+  ask (fixture, make_attach (-1, TRUE), NULL);
+  frame = peer_read (fixture, payload);
+  peer_send (fixture, BERTH_FRAME_ERROR, frame.request, "\3\0\0\0there is none", 17);
+  g_assert_null (finish (fixture, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, "exec 7"));
+}
+
+static void
+test_older (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  greet_as (fixture, BERTH_BACKGROUND_VERSION - 1, 0);
+  ask (fixture, berth_background_request_new (BERTH_BACKGROUND_LIST, 0), NULL);
+  g_assert_null (finish (fixture, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
+}
+
+static void
+begin (Fixture *fixture, gboolean is_detached)
+{
+  g_autoptr (GBytes) block = g_bytes_new_static ("true", 5);
+  BerthExec *exec = berth_exec_new (block);
+
+  exec->is_command = TRUE;
+  exec->is_detached = is_detached;
+  exec->has_no_limit = is_detached;
+  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_NONE, NULL, done_cb, fixture);
+}
+
+static void
+test_begin (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  BerthExecHead head;
+  BerthFrameHead frame;
+
+  greet (fixture, 0);
+  begin (fixture, TRUE);
+  frame = peer_read (fixture, payload);
+  memcpy (&head, payload, sizeof head);
+  g_assert_cmpuint (head.flags, ==, BERTH_EXEC_COMMAND | BERTH_EXEC_DETACHED);
+  g_assert_cmpuint (head.timeout_ms, ==, 0);
+  send_number (fixture, BERTH_FRAME_BEGUN, frame.request, 9, 4);
+  run_until_done (fixture);
+  result = berth_guest_exec_finish (fixture->agent, fixture->result, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (result->exec, ==, 9);
+}
+
+/* A guest that says such things of what is not in the background, or twice, is done with. */
+static void
+test_rules (Fixture *fixture, gconstpointer data)
+{
+  guint which = GPOINTER_TO_UINT (data);
+  g_autoptr (GError) error = NULL;
+  BerthFrameHead frame;
+
+  greet (fixture, 0);
+  if (which < 3)
+    begin (fixture, which == 2);
+  else
+    ask (fixture,
+         which == 3 ? make_attach (-1, TRUE)
+                    : berth_background_request_new (BERTH_BACKGROUND_LIST, 0),
+         NULL);
+  frame = peer_read (fixture, payload);
+  if (which == 0)
+    send_number (fixture, BERTH_FRAME_BEGUN, frame.request, 1, 4);
+  else if (which == 1)
+    peer_send (fixture, BERTH_FRAME_DETACHED, frame.request, "", 0);
+  else if (which == 2)
+    send_number (fixture, BERTH_FRAME_BEGUN, frame.request, 0, 4);
+  else
+    for (guint i = 0; i < 2; i++)
+      if (which == 3)
+        send_number (fixture, BERTH_FRAME_LOST, frame.request, 1, 8);
+      else
+        peer_send (fixture, BERTH_FRAME_DATA, frame.request, "\5\0\0\0", 4);
+  run_until_done (fixture);
+  g_assert_true (fixture->is_closed);
+  if (which < 3)
+    g_assert_null (berth_guest_exec_finish (fixture->agent, fixture->result, &error));
+  else
+    g_assert_null (berth_guest_background_finish (fixture->agent, fixture->result, &error));
+  g_assert_nonnull (error);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(path, data, func)                                                                      \
+  g_test_add ("/guest/background/" path, Fixture, GUINT_TO_POINTER (data), set_up, func, tear_down)
+  ADD ("attach", 0, test_attach);
+  ADD ("goes-on", 0, test_goes_on);
+  ADD ("cancel", 0, test_cancel);
+  ADD ("list", 0, test_list);
+  ADD ("unknown", 0, test_unknown);
+  ADD ("older", 0, test_older);
+  ADD ("begin", 0, test_begin);
+  ADD ("begun-unasked", 0, test_rules);
+  ADD ("detached-unasked", 1, test_rules);
+  ADD ("begun-as-none", 2, test_rules);
+  ADD ("lost-twice", 3, test_rules);
+  ADD ("listed-twice", 4, test_rules);
+  return g_test_run ();
+}
