@@ -270,8 +270,13 @@ attachment_send (BerthAgentBackground *self, BerthAgentAttachment *attachment, u
 
   size = berth_agent_log_peek (&attachment->record->log, &attachment->cursor, &stream,
                                &attachment->lost);
+  /* programs' bytes stand beside the ring's heads: what a head says is looked at like their word */
+  if (size == 0 || stream >= 2)
+    return false;
   if (size > attachment->credit[stream])
     size = attachment->credit[stream];
+  if (size > BERTH_AGENT_CHANNEL_CHUNK)
+    size = BERTH_AGENT_CHANNEL_CHUNK;
   if (size == 0)
     return false;
   berth_agent_log_read (&attachment->record->log, &attachment->cursor, room, size);

@@ -178,11 +178,16 @@ berth_agent_log_seek (const BerthAgentLog *self, BerthAgentLogCursor *cursor, ui
 
       if (head.time_us >= since_us)
         break;
+      if (cursor->position == self->last) /* what makes it longer comes behind its bytes */
+        {
+          cursor->taken = head.size;
+          break;
+        }
       cursor->position += sizeof head + head.size;
       cursor->passed += head.size;
     }
   /* none of what is kept is older: what fell out may have been wanted, too */
-  if (cursor->position == self->begin)
+  if (cursor->position == self->begin && cursor->taken == 0)
     *cursor = (BerthAgentLogCursor){ 0 };
 }
 

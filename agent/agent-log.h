@@ -32,7 +32,7 @@ void berth_agent_log_clear (BerthAgentLog *self);
 void berth_agent_log_append (BerthAgentLog *self, uint32_t stream, uint64_t time_us,
                              const uint8_t *bytes, uint32_t size);
 
-/* At the first piece that is no older than since_us. */
+/* At the first piece that is no older than since_us; behind what is kept, if none is. */
 void
 berth_agent_log_seek (const BerthAgentLog *self, BerthAgentLogCursor *cursor, uint64_t since_us);
 /* How much of which stream comes next; 0: nothing now. Adds what fell out in front of it to lost.

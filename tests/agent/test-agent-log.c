@@ -126,6 +126,27 @@ test_since (Fixture *fixture, gconstpointer data)
   g_assert_false (read_some (fixture, &reader, 7));
 }
 
+/* Who wants only what is newer than all that is kept reads what comes next, also where that makes
+ * the newest piece longer: what a program wrote is never taken for a head. */
+static void
+test_since_later (Fixture *fixture, gconstpointer data)
+{
+  const guint older = GPOINTER_TO_UINT (data);
+  Reader reader = { 0 };
+
+  for (guint i = 0; i < older; i++)
+    write_some (fixture, 10, i % 2, 1000000 * (i + 1));
+  berth_agent_log_seek (&fixture->log, &reader.cursor, 1000000 * older + 1);
+  reader.at = 10 * older;
+  g_assert_false (read_some (fixture, &reader, 7));
+  write_some (fixture, 300, (older - 1) % 2, 1000000 * older + 2);
+  write_some (fixture, 300, older % 2, 1000000 * older + 3);
+  while (read_some (fixture, &reader, 7))
+    ;
+  g_assert_cmpuint (reader.at, ==, 10 * older + 600);
+  g_assert_cmpuint (reader.lost, ==, 0);
+}
+
 /* A program that writes a byte at a time is not kept as heads of pieces. */
 static void
 test_small_writes (Fixture *fixture, gconstpointer data)
@@ -144,6 +165,10 @@ main (int argc, char **argv)
   g_test_add ("/agent/log/" path, Fixture, NULL, fixture_set_up, func, fixture_tear_down)
   ADD ("random", test_random);
   ADD ("since", test_since);
+  g_test_add ("/agent/log/since-later/one", Fixture, GUINT_TO_POINTER (1), fixture_set_up,
+              test_since_later, fixture_tear_down);
+  g_test_add ("/agent/log/since-later/some", Fixture, GUINT_TO_POINTER (4), fixture_set_up,
+              test_since_later, fixture_tear_down);
   ADD ("small-writes", test_small_writes);
   return g_test_run ();
 }
