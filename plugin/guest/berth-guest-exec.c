@@ -587,6 +587,21 @@ exec_take_lost (BerthGuestExec *self, const BerthFrame *frame, GError **error)
   return exec_take_once (&self->has_lost, "loss", error);
 }
 
+/* Whether its request may have such a frame, where most that code in the foreground has is not for
+ * it: one that is to begin in the background has its number or a refusal, a list or a signal no
+ * output and no program's end. */
+static gboolean
+exec_awaits (const BerthGuestExec *self, guint32 type)
+{
+  if (self->exec->is_detached)
+    return type == BERTH_FRAME_BEGUN || type == BERTH_FRAME_ERROR
+           || (type == BERTH_FRAME_EXIT && self->is_cancelled);
+  if (self->background != NULL && self->background->kind != BERTH_BACKGROUND_ATTACH)
+    return type == BERTH_FRAME_DETACHED || type == BERTH_FRAME_ERROR
+           || (type == BERTH_FRAME_DATA && self->list != NULL);
+  return TRUE;
+}
+
 /* Frames that are about background execs alone */
 static gboolean
 exec_take_background (BerthGuestExec *self, const BerthFrame *frame, GError **error)
@@ -618,6 +633,12 @@ berth_guest_exec_take (BerthGuestExec *self, const BerthFrame *frame, GError **e
     {
       g_set_error_literal (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
                            "a frame after the code's end");
+      return FALSE;
+    }
+  if (!exec_awaits (self, frame->type))
+    {
+      g_set_error (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                   "a frame of type %u for a request in the background", frame->type);
       return FALSE;
     }
   self->is_taking = TRUE;

@@ -172,7 +172,7 @@ test_older (Fixture *fixture, gconstpointer data)
 }
 
 static void
-begin (Fixture *fixture, gboolean is_detached)
+begin_cancellably (Fixture *fixture, gboolean is_detached, GCancellable *cancellable)
 {
   g_autoptr (GBytes) block = g_bytes_new_static ("true", 5);
   BerthExec *exec = berth_exec_new (block);
@@ -180,7 +180,13 @@ begin (Fixture *fixture, gboolean is_detached)
   exec->is_command = TRUE;
   exec->is_detached = is_detached;
   exec->has_no_limit = is_detached;
-  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_NONE, NULL, done_cb, fixture);
+  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_NONE, cancellable, done_cb, fixture);
+}
+
+static void
+begin (Fixture *fixture, gboolean is_detached)
+{
+  begin_cancellably (fixture, is_detached, NULL);
 }
 
 static void
@@ -242,6 +248,83 @@ test_rules (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (error);
 }
 
+typedef struct
+{
+  const char *name;
+  gboolean is_exec; /* that is begun; else @kind is asked for */
+  BerthBackgroundKind kind;
+  guint32 type;
+  const void *payload;
+  gsize size;
+} Stray;
+
+static const BerthExit stray_end = { .status = 3 };
+
+static const Stray strays[] = {
+  { "begin/data", TRUE, 0, BERTH_FRAME_DATA, "\1\0\0\0text", 8 },
+  { "begin/started", TRUE, 0, BERTH_FRAME_STARTED, "", 0 },
+  { "begin/credit", TRUE, 0, BERTH_FRAME_CREDIT, "\0\0\0\0\1\0\0\0", 8 },
+  { "begin/exit", TRUE, 0, BERTH_FRAME_EXIT, &stray_end, sizeof stray_end },
+  { "list/exit", FALSE, BERTH_BACKGROUND_LIST, BERTH_FRAME_EXIT, &stray_end, sizeof stray_end },
+  { "list/lost", FALSE, BERTH_BACKGROUND_LIST, BERTH_FRAME_LOST, "\1\0\0\0\0\0\0\0", 8 },
+  { "signal/data", FALSE, BERTH_BACKGROUND_SIGNAL, BERTH_FRAME_DATA, "\1\0\0\0text", 8 },
+  { "signal/exit", FALSE, BERTH_BACKGROUND_SIGNAL, BERTH_FRAME_EXIT, &stray_end, sizeof stray_end },
+};
+
+/* What a request of another kind has is nothing that this one has: a guest that sends it is done
+ * with, and neither keeps a byte here nor ends the call well. */
+static void
+test_strays (Fixture *fixture, gconstpointer data)
+{
+  const Stray *stray = data;
+  g_autoptr (GError) error = NULL;
+  BerthFrameHead frame;
+
+  greet (fixture, 0);
+  if (stray->is_exec)
+    begin (fixture, TRUE);
+  else
+    ask (fixture, berth_background_request_new (stray->kind, 7), NULL);
+  frame = peer_read (fixture, payload);
+  peer_send (fixture, stray->type, frame.request, stray->payload, stray->size);
+  /* what would end it well, had the other been taken */
+  if (stray->is_exec)
+    send_number (fixture, BERTH_FRAME_BEGUN, frame.request, 9, 4);
+  else
+    peer_send (fixture, BERTH_FRAME_DETACHED, frame.request, "", 0);
+  run_until_done (fixture);
+  if (stray->is_exec)
+    g_assert_null (berth_guest_exec_finish (fixture->agent, fixture->result, &error));
+  else
+    g_assert_null (berth_guest_background_finish (fixture->agent, fixture->result, &error));
+  g_assert_nonnull (error);
+  g_assert_true (fixture->is_closed);
+}
+
+/* One that is cancelled before it begins has an end, and no number. */
+static void
+test_begin_cancelled (Fixture *fixture, gconstpointer data)
+{
+  const BerthExit end = { .status = -1, .signal = 15, .flags = BERTH_EXIT_KILLED };
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  BerthFrameHead frame;
+
+  greet (fixture, 0);
+  begin_cancellably (fixture, TRUE, cancellable);
+  g_cancellable_cancel (cancellable);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  do
+    frame = peer_read (fixture, payload);
+  while (frame.type != BERTH_FRAME_KILL);
+  peer_send (fixture, BERTH_FRAME_EXIT, frame.request, &end, sizeof end);
+  run_until_done (fixture);
+  g_assert_null (berth_guest_exec_finish (fixture->agent, fixture->result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_false (fixture->is_closed);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -260,5 +343,12 @@ main (int argc, char **argv)
   ADD ("begun-as-none", 2, test_rules);
   ADD ("lost-twice", 3, test_rules);
   ADD ("listed-twice", 4, test_rules);
+  ADD ("begin-cancelled", 0, test_begin_cancelled);
+  for (guint i = 0; i < G_N_ELEMENTS (strays); i++)
+    {
+      g_autofree char *path = g_strconcat ("/guest/background/stray/", strays[i].name, NULL);
+
+      g_test_add (path, Fixture, &strays[i], set_up, test_strays, tear_down);
+    }
   return g_test_run ();
 }
