@@ -2,6 +2,8 @@
 /* Decides whether an exec may begin, and whose turn it is to send. */
 #include "agent-execs.h"
 
+#include "agent-background.h"
+
 /* A place that no exec has had yet is not touched: in a guest that is memory of every clone's. */
 void
 berth_agent_execs_init (BerthAgentExecs *self, const BerthAgentExecWorld *world)
@@ -100,16 +102,20 @@ berth_agent_execs_hold (BerthAgentExecs *self)
 }
 
 /* Of a host that is not there any more. Code goes on, for the state that it makes, and so does what
- * is in the background; another command's end is all that it has to tell, and its place is the next
- * one's. */
+ * has begun in the background; another command's end is all that it has to tell, and its place is
+ * the next one's. What was to begin in the background has no number that a list could show. */
 void
 berth_agent_execs_mute (BerthAgentExecs *self)
 {
   for (unsigned i = 0; i < self->used; i++)
-    if (i == 0 || self->all[i].record != NULL)
-      berth_agent_exec_mute (&self->all[i]);
-    else
-      berth_agent_exec_end (&self->all[i]);
+    {
+      const BerthAgentRecord *record = self->all[i].record;
+
+      if (record != NULL ? record->number != 0 : i == 0)
+        berth_agent_exec_mute (&self->all[i]);
+      else
+        berth_agent_exec_end (&self->all[i]);
+    }
 }
 
 void

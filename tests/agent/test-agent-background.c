@@ -434,6 +434,87 @@ test_places (AgentPeer *peer, gconstpointer data)
 }
 
 static void
+append_frame (GByteArray *bytes, guint32 type, guint32 request, gconstpointer payload, guint size)
+{
+  guint8 head[BERTH_FRAME_HEAD_SIZE];
+
+  berth_frame_head_write (head, type, request, size);
+  g_byte_array_append (bytes, head, sizeof head);
+  g_byte_array_append (bytes, payload, size);
+}
+
+/* A request, and a host that knows nothing of it right behind: the agent reads both at once, so
+ * that the exec has not begun when the next host comes. */
+static void
+start_and_lose (AgentPeer *peer, const char *code, guint size, guint32 flags)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (GByteArray) data = g_byte_array_new ();
+  BerthHello hello
+      = { .version_min = BERTH_PROTOCOL_VERSION, .version_max = BERTH_PROTOCOL_VERSION };
+  BerthExecHead head = {
+    .language = flags & BERTH_EXEC_COMMAND ? BERTH_LANGUAGE_NONE : BERTH_LANGUAGE_SHELL,
+    .flags = flags | BERTH_EXEC_DETACHED,
+    .code_size = size,
+  };
+  guint8 stream[4];
+
+  memcpy (hello.magic, BERTH_PROTOCOL_MAGIC, sizeof hello.magic);
+  berth_le32_write (stream, BERTH_STREAM_CODE);
+  g_byte_array_append (data, stream, sizeof stream);
+  g_byte_array_append (data, (const guint8 *)code, size);
+  append_frame (bytes, BERTH_FRAME_EXEC, ++peer->request, &head, sizeof head);
+  append_frame (bytes, BERTH_FRAME_DATA, peer->request, data->data, data->len);
+  append_frame (bytes, BERTH_FRAME_HELLO, 78, &hello, sizeof hello);
+  agent_peer_send_bytes (peer, bytes->data, bytes->len);
+  agent_peer_hello (peer, 0);
+}
+
+/* Nobody was told of one that had not begun, and nobody would ever count it: it ends. */
+static void
+test_unheard_command (AgentPeer *peer, gconstpointer data)
+{
+  const gint64 until = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  BerthExecsEntry entry;
+  AgentFrame frame;
+
+  start_and_lose (peer, "sleep\0001000", 11, BERTH_EXEC_COMMAND);
+  g_assert_false (find_entry (peer, 1, &entry, NULL));
+  /* all the places are there, the last one as soon as its process is gone */
+  for (guint i = 1; i < BERTH_COMMANDS_MAX; i++)
+    start_command (peer, "sleep 1000");
+  do
+    {
+      send_detached (peer, "true", 0, BERTH_EXEC_COMMAND);
+      agent_peer_read (peer, &frame);
+      g_assert_cmpint (g_get_monotonic_time (), <, until);
+    }
+  while (frame.head.type != BERTH_FRAME_BEGUN);
+}
+
+static void
+test_unheard_code (AgentPeer *peer, gconstpointer data)
+{
+  const gint64 until = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  AgentExec next
+      = { .language = BERTH_LANGUAGE_SHELL, .code = "true", .flags = BERTH_EXEC_SESSION };
+  BerthExecsEntry entry;
+  guint32 error;
+
+  start_and_lose (peer, "sleep 1000", 10, BERTH_EXEC_SESSION);
+  g_assert_false (find_entry (peer, 1, &entry, NULL));
+  do
+    {
+      g_autoptr (AgentResult) result = agent_peer_run (peer, &next);
+
+      error = result->error;
+      g_assert_cmpint (g_get_monotonic_time (), <, until);
+    }
+  while (error == BERTH_AGENT_ERROR_BUSY);
+  g_assert_cmpuint (error, ==, 0);
+}
+
+static void
 test_refused (AgentPeer *peer, gconstpointer data)
 {
   AgentExec script
@@ -466,6 +547,8 @@ add_tests (void)
     { "code", test_code },
     { "ends-in-bounds", test_ends_in_bounds },
     { "places", test_places },
+    { "unheard-command", test_unheard_command },
+    { "unheard-code", test_unheard_code },
     { "refused", test_refused },
   };
 
