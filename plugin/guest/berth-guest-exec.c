@@ -24,6 +24,8 @@
 /* From the request to the code's start: an interpreter has to be loaded first, which takes a guest
  * under TCG 5 s on an idle machine (design.md, the libvirt table). */
 #define START_MS (60u * 1000u)
+/* What PID 1 has to tell by itself, in a guest that has no time for it */
+#define ANSWER_MS (60u * 1000u)
 
 struct _BerthGuestExec
 {
@@ -48,6 +50,7 @@ struct _BerthGuestExec
   gboolean is_detached;                     /* the request has ended, its exec has not */
   gboolean has_lost;                        /* told */
   guint64 lost_bytes;
+  gboolean is_overdue; /* its end in the background was not told */
   guint32 exec_number; /* of one that was begun in the background */
   gboolean is_taking;  /* within berth_guest_exec_take(): nothing completes before it is through */
   BerthExit end;
@@ -269,6 +272,10 @@ berth_guest_exec_new_background (BerthFrameChannel *channel, guint32 request,
   self = exec_new (channel, request, exec, func, user_data);
   self->background = background;
   self->is_started = TRUE;
+  if (background->kind != BERTH_BACKGROUND_ATTACH)
+    exec_arm_backstop (self, ANSWER_MS);
+  else if (background->limit_ms > 0)
+    exec_arm_backstop (self, background->limit_ms + BERTH_KILL_GRACE_MS + ANSWER_MS);
   if (background->kind == BERTH_BACKGROUND_ATTACH)
     exec_send_attach (self, has_output);
   else if (background->kind == BERTH_BACKGROUND_SIGNAL)
@@ -371,6 +378,21 @@ berth_guest_exec_fail (BerthGuestExec *self, const GError *error)
   exec_complete (self);
 }
 
+/* The VM goes on: it may be that it only had no time. */
+static void
+exec_fail_unanswered (BerthGuestExec *self)
+{
+  if (self->is_cancelled)
+    g_set_error_literal (&self->failure, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                         "the guest's agent did not answer before its caller cancelled that");
+  else
+    g_set_error (&self->failure, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                 "the guest's agent did not say in %u s what is in the background: end the sandbox "
+                 "('berth destroy') if it does not the next time either",
+                 ANSWER_MS / 1000);
+  exec_complete (self);
+}
+
 static gboolean
 backstop_cb (gpointer user_data)
 {
@@ -380,10 +402,23 @@ backstop_cb (gpointer user_data)
   /* a reader that does not read keeps the guest waiting, too: that is not the guest's fault */
   if (!is_output_drained (self))
     return G_SOURCE_CONTINUE;
+  if (self->background != NULL && self->background->kind != BERTH_BACKGROUND_ATTACH)
+    {
+      exec_fail_unanswered (self);
+      return G_SOURCE_REMOVE;
+    }
+  self->is_overdue = self->background != NULL && !self->is_cancelled;
   g_set_error_literal (&error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
                        "its agent did not end the code at its time limit");
   berth_guest_exec_fail (self, error);
   return G_SOURCE_REMOVE;
+}
+
+/* Whether the end that it followed was not told in time: no word of the guest is worth anything. */
+gboolean
+berth_guest_exec_is_overdue (const BerthGuestExec *self)
+{
+  return self->is_overdue;
 }
 
 static void
@@ -468,6 +503,16 @@ exec_take_once (gboolean *has_come, const char *what, GError **error)
       return FALSE;
     }
   *has_come = TRUE;
+  return TRUE;
+}
+
+static gboolean
+exec_take_started (BerthGuestExec *self, GError **error)
+{
+  if (!exec_take_once (&self->is_started, "start", error))
+    return FALSE;
+  if (!self->is_cancelled)
+    exec_arm_backstop (self, self->exec->timeout_ms + BERTH_KILL_GRACE_MS + BACKSTOP_MS);
   return TRUE;
 }
 
@@ -645,9 +690,7 @@ berth_guest_exec_take (BerthGuestExec *self, const BerthFrame *frame, GError **e
   switch (frame->type)
     {
     case BERTH_FRAME_STARTED:
-      ok = exec_take_once (&self->is_started, "start", error);
-      if (ok && !self->is_cancelled)
-        exec_arm_backstop (self, self->exec->timeout_ms + BERTH_KILL_GRACE_MS + BACKSTOP_MS);
+      ok = exec_take_started (self, error);
       break;
     case BERTH_FRAME_DATA:
       ok = exec_take_data (self, frame, error);

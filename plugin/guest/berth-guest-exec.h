@@ -36,6 +36,7 @@ gboolean berth_guest_exec_take (BerthGuestExec *self, const BerthFrame *frame, G
 /* The channel has room again: what waited for that goes on. */
 void berth_guest_exec_go_on (BerthGuestExec *self);
 /* Ends the program; it completes as cancelled when the guest tells its end. */
+gboolean berth_guest_exec_is_overdue (const BerthGuestExec *self);
 void berth_guest_exec_kill (BerthGuestExec *self);
 /* The channel is gone: completes at once. */
 void berth_guest_exec_fail (BerthGuestExec *self, const GError *error);

@@ -566,11 +566,25 @@ berth_guest_identify_finish (BerthGuest *self, GAsyncResult *result, guint8 *out
   return TRUE;
 }
 
+/* A guest does not keep its VM for longer than what runs in it may take. */
+static void
+agent_give_up (BerthGuest *self)
+{
+  g_autoptr (GError) error
+      = g_error_new_literal (BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
+                             "it did not end what was in the background at its time limit");
+
+  if (self->channel != NULL)
+    closed_cb (error, self);
+}
+
 static void
 exec_done_cb (BerthGuestExec *exec, BerthResult *result, GError *error, gpointer user_data)
 {
   Running *running = user_data;
   g_autoptr (GTask) task = running->task;
+  g_autoptr (BerthGuest) self = g_object_ref (running->guest);
+  gboolean is_overdue = berth_guest_exec_is_overdue (exec);
   BerthBackgroundResult *told = NULL;
 
   if (running->is_background && error == NULL)
@@ -587,6 +601,8 @@ exec_done_cb (BerthGuestExec *exec, BerthResult *result, GError *error, gpointer
     g_task_return_pointer (task, told, (GDestroyNotify)berth_background_result_free);
   else
     g_task_return_pointer (task, result, (GDestroyNotify)berth_result_free);
+  if (is_overdue)
+    agent_give_up (self);
 }
 
 static gboolean

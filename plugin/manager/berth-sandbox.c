@@ -31,6 +31,7 @@ typedef struct
 {
   BerthExec *exec;
   gboolean is_command;
+  guint limit_ms; /* 0: no limit */
 } Box;
 
 /* A background exec whose end is waited for */
@@ -209,14 +210,15 @@ watched_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   g_free (watch);
 }
 
-/* It keeps the place that it has until it ends. */
+/* It keeps the place that it has until it ends. @limit_ms: 0: it has none, or nobody knows */
 static void
-sandbox_watch (BerthSandbox *self, guint32 exec, gboolean is_command)
+sandbox_watch (BerthSandbox *self, guint32 exec, gboolean is_command, guint limit_ms)
 {
   BerthBackgroundRequest *request = berth_background_request_new (BERTH_BACKGROUND_ATTACH, exec);
   Watch *watch = g_new0 (Watch, 1);
 
   request->follows = TRUE;
+  request->limit_ms = limit_ms;
   watch->sandbox = g_object_ref (self);
   watch->is_command = is_command;
   berth_host_background_async (self->host, self->vm, request, self->closed, watched_cb, watch);
@@ -246,7 +248,8 @@ sandbox_adopt_execs (BerthSandbox *self, GVariant *execs)
         self->commands++;
       else
         self->is_busy = TRUE;
-      sandbox_watch (self, number, g_str_equal (kind, "command"));
+      /* the guest alone knows when that one's time is over */
+      sandbox_watch (self, number, g_str_equal (kind, "command"), 0);
     }
 }
 
@@ -297,7 +300,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
       self->exec_count += !is_begun;
     }
   if (is_begun)
-    sandbox_watch (self, result->exec, box->is_command);
+    sandbox_watch (self, result->exec, box->is_command, box->limit_ms);
   else
     sandbox_release (self, box->is_command);
   if (result != NULL)
@@ -373,6 +376,7 @@ berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *can
   box = g_new (Box, 1);
   box->exec = exec;
   box->is_command = exec->is_command;
+  box->limit_ms = exec->has_no_limit ? 0 : exec->timeout_ms;
   g_task_set_task_data (task, box, box_free);
   if (self->close_reason != NULL)
     {

@@ -29,6 +29,8 @@ typedef enum
  * @exec: its number; of all but a list
  * @signal: 1 to 64; 0: it is to end, SIGTERM first and SIGKILL behind it
  * @follows: of attach: until it ends, and not only what there is
+ * @limit_ms: of attach, where it follows: how long it runs at the most; milliseconds, 0: no limit.
+ *   A guest that has not told its end when that is well over is done with.
  * @since_us: of attach: only what was written from then on; microseconds since 1970, 0: all
  * @stdin_fd: of attach: its standard input; -1 for none
  * @stdout_fd: of attach: where its output goes; -1 for nowhere
@@ -42,6 +44,7 @@ typedef struct
   guint32 exec;
   guint32 signal;
   gboolean follows;
+  guint limit_ms;
   guint64 since_us;
   int stdin_fd;
   int stdout_fd;

@@ -2,6 +2,7 @@
 #include "tests/host/fake-answer.h"
 
 #define EXECS_KEY "fake-execs"
+#define LIMIT_KEY "fake-limit"
 
 void
 fake_answer_exec (const BerthExec *exec, GTask *task)
@@ -30,6 +31,12 @@ fake_answer_set_execs (BerthHost *host, GVariant *execs)
                           (GDestroyNotify)g_variant_unref);
 }
 
+guint
+fake_answer_get_limit_ms (BerthHost *host)
+{
+  return GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (host), LIMIT_KEY));
+}
+
 void
 fake_answer_background (BerthHost *host, const BerthBackgroundRequest *request, GTask *task)
 {
@@ -40,7 +47,10 @@ fake_answer_background (BerthHost *host, const BerthBackgroundRequest *request, 
     return;
   result = g_new0 (BerthBackgroundResult, 1);
   if (request->kind == BERTH_BACKGROUND_ATTACH)
-    result->end = berth_result_new ();
+    {
+      g_object_set_data (G_OBJECT (host), LIMIT_KEY, GUINT_TO_POINTER (request->limit_ms));
+      result->end = berth_result_new ();
+    }
   else if (request->kind == BERTH_BACKGROUND_LIST && execs != NULL)
     result->execs = g_variant_ref (execs);
   else if (request->kind == BERTH_BACKGROUND_LIST)

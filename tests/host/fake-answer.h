@@ -12,6 +12,8 @@ void fake_answer_exec (const BerthExec *exec, GTask *task);
 void fake_answer_file (GTask *task);
 /* Those of fake_answer_set_execs(), or none; each has ended with 0. */
 void fake_answer_background (BerthHost *host, const BerthBackgroundRequest *request, GTask *task);
+/* Of the last one whose end was waited for */
+guint fake_answer_get_limit_ms (BerthHost *host);
 /* @execs: (transfer floating): aa{sv}: what every VM of @host has in the background */
 void fake_answer_set_execs (BerthHost *host, GVariant *execs);
 

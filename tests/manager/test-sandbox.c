@@ -337,6 +337,19 @@ start (World *world, Call *call, gboolean is_command)
   berth_sandbox_exec_async (world->sandbox, made, NULL, answered_cb, call);
 }
 
+/* @limit_ms: 0: none */
+static void
+start_limited (World *world, Call *call, guint limit_ms)
+{
+  g_autoptr (GBytes) code = g_bytes_new_static ("true", 4);
+  BerthExec *made = berth_exec_new (code);
+
+  made->is_detached = TRUE;
+  made->has_no_limit = limit_ms == 0;
+  made->timeout_ms = MAX (limit_ms, 1);
+  berth_sandbox_exec_async (world->sandbox, made, NULL, answered_cb, call);
+}
+
 /* Who began it has its number; until it ends the sandbox is not idle, and the end counts. */
 static void
 test_background_is_use (World *world, gconstpointer data)
@@ -378,6 +391,22 @@ test_background_code (World *world, gconstpointer data)
   g_assert_null (code.result);
   answer_one (world, FAKE_HOST_BACKGROUND);
   assert_ended (world, &code);
+}
+
+/* Who waits for its end knows how long that may take. */
+static void
+test_background_limit (World *world, gconstpointer data)
+{
+  g_auto (Call) limited = { 0 }, unlimited = { 0 };
+
+  start_limited (world, &limited, 5000);
+  run_dry ();
+  assert_ended (world, &limited);
+  g_assert_cmpuint (fake_answer_get_limit_ms (BERTH_HOST (world->host)), ==, 5000);
+  start_limited (world, &unlimited, 0);
+  run_dry ();
+  assert_ended (world, &unlimited);
+  g_assert_cmpuint (fake_answer_get_limit_ms (BERTH_HOST (world->host)), ==, 0);
 }
 
 /* Those in the background have places of the 16. */
@@ -653,6 +682,7 @@ main (int argc, char **argv)
   ADD ("commands-limit", test_commands_limit);
   ADD ("background-is-use", test_background_is_use);
   ADD ("background-code", test_background_code);
+  ADD ("background-limit", test_background_limit);
   ADD ("background-places", test_background_places);
   ADD ("background-adopted", test_background_adopted);
   ADD ("background-unknown", test_background_unknown);

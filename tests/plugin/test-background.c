@@ -325,6 +325,63 @@ test_begin_cancelled (Fixture *fixture, gconstpointer data)
   g_assert_false (fixture->is_closed);
 }
 
+/* All that waits for a time has it now. */
+static void
+fire_timers (void)
+{
+  for (guint id = 1; id < 10000; id++)
+    {
+      GSource *source = g_main_context_find_source_by_id (NULL, id);
+
+      if (source != NULL && g_source_get_ready_time (source) > 0)
+        g_source_set_ready_time (source, 0);
+    }
+}
+
+/* A guest that answers other things keeps nobody waiting for this for ever. */
+static void
+test_unanswered (Fixture *fixture, gconstpointer data)
+{
+  const BerthBackgroundKind kind = GPOINTER_TO_UINT (data);
+  g_autoptr (GError) error = NULL;
+  BerthFrameHead frame;
+
+  greet (fixture, 0);
+  ask (fixture, berth_background_request_new (kind, 7), NULL);
+  frame = peer_read (fixture, payload);
+  fire_timers ();
+  g_assert_null (finish (fixture, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  peer_send (fixture, BERTH_FRAME_DETACHED, frame.request, "", 0);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_false (fixture->is_closed);
+}
+
+/* One whose time is over is told; a guest that does not is not believed any more. */
+static void
+test_overdue (Fixture *fixture, gconstpointer data)
+{
+  BerthBackgroundRequest *request = make_attach (-1, TRUE);
+  g_autoptr (GError) error = NULL;
+
+  greet (fixture, 0);
+  request->limit_ms = GPOINTER_TO_UINT (data);
+  ask (fixture, request, NULL);
+  peer_read (fixture, payload);
+  fire_timers ();
+  if (GPOINTER_TO_UINT (data) == 0)
+    {
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      g_assert_null (fixture->result);
+      berth_guest_close (fixture->agent);
+    }
+  g_assert_null (finish (fixture, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+  g_assert_true (fixture->is_closed == (GPOINTER_TO_UINT (data) > 0));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -344,6 +401,10 @@ main (int argc, char **argv)
   ADD ("lost-twice", 3, test_rules);
   ADD ("listed-twice", 4, test_rules);
   ADD ("begin-cancelled", 0, test_begin_cancelled);
+  ADD ("list-unanswered", BERTH_BACKGROUND_LIST, test_unanswered);
+  ADD ("signal-unanswered", BERTH_BACKGROUND_SIGNAL, test_unanswered);
+  ADD ("overdue", 5000, test_overdue);
+  ADD ("unlimited", 0, test_overdue);
   for (guint i = 0; i < G_N_ELEMENTS (strays); i++)
     {
       g_autofree char *path = g_strconcat ("/guest/background/stray/", strays[i].name, NULL);
