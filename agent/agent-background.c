@@ -57,12 +57,18 @@ background_drop (BerthAgentBackground *self, BerthAgentRecord *record)
   record->is_used = false;
 }
 
+/* What has not ended yet is told of to nobody any more, and goes with its end. */
 void
 berth_agent_background_clear (BerthAgentBackground *self)
 {
   for (unsigned i = 0; i < BERTH_BACKGROUND_MAX; i++)
-    if (self->records[i].is_used && self->records[i].exec == NULL)
-      background_drop (self, &self->records[i]);
+    {
+      BerthAgentRecord *record = &self->records[i];
+
+      record->number = 0;
+      if (record->is_used && record->exec == NULL)
+        background_drop (self, record);
+    }
 }
 
 static bool

@@ -514,6 +514,21 @@ test_unheard_code (AgentPeer *peer, gconstpointer data)
   g_assert_cmpuint (error, ==, 0);
 }
 
+/* A reset leaves nothing to be told of, neither what had ended nor what it ends itself. */
+static void
+test_reset (AgentPeer *peer, gconstpointer data)
+{
+  BerthExecsEntry entry;
+  guint32 exec = start_command (peer, "true");
+
+  assert_ends (peer, exec, 0);
+  g_assert_cmpuint (start_command (peer, "sleep 1000"), ==, exec + 1);
+  agent_peer_hello (peer, BERTH_HELLO_RESET);
+  g_assert_false (find_entry (peer, exec, &entry, NULL));
+  g_assert_false (find_entry (peer, exec + 1, &entry, NULL));
+  g_assert_cmpuint (start_command (peer, "true"), ==, exec + 2);
+}
+
 static void
 test_refused (AgentPeer *peer, gconstpointer data)
 {
@@ -549,6 +564,7 @@ add_tests (void)
     { "places", test_places },
     { "unheard-command", test_unheard_command },
     { "unheard-code", test_unheard_code },
+    { "reset", test_reset },
     { "refused", test_refused },
   };
 
