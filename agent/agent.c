@@ -257,19 +257,26 @@ lost_cb (void *data)
   agent_break (data, NULL);
 }
 
+/* In turns, each of the three first in one of three: the flood of one leaves room for the others.
+ */
 static void
 idle_cb (void *data)
 {
   BerthAgent *self = data;
 
-  /* in turns, so that a program's flood leaves room for a file and the other way round */
-  self->is_transfers_turn = !self->is_transfers_turn;
-  if (self->is_transfers_turn)
-    berth_agent_transfers_pump (&self->transfers);
-  berth_agent_execs_pump (&self->execs);
-  berth_agent_background_pump (&self->background);
-  if (!self->is_transfers_turn)
-    berth_agent_transfers_pump (&self->transfers);
+  self->turn = (self->turn + 1) % 3;
+  for (unsigned i = 0; i < 3; i++)
+    switch ((self->turn + i) % 3)
+      {
+      case 0:
+        berth_agent_transfers_pump (&self->transfers);
+        break;
+      case 1:
+        berth_agent_execs_pump (&self->execs);
+        break;
+      default:
+        berth_agent_background_pump (&self->background);
+      }
 }
 
 /* While a session keeps an interpreter, or one runs code, a second one would only take its memory.

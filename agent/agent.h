@@ -23,7 +23,7 @@ typedef struct
   BerthAgentExecs execs;
   BerthAgentBackground background;
   BerthAgentTransfers transfers;
-  bool is_transfers_turn; /* whose data goes first when the channel is free */
+  unsigned turn; /* whose data goes first when the channel is free */
   BerthAgentWatch signals;
   BerthAgentTimer reset_limit;
   bool is_talking;   /* a HELLO was answered and no rule broken since */
