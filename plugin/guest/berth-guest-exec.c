@@ -46,6 +46,7 @@ struct _BerthGuestExec
   gboolean is_cancelled;
   gboolean has_end;
   const BerthBackgroundRequest *background; /* (nullable), owned: it is about one of these */
+  gboolean has_stdin;                       /* of that, is asked for */
   GByteArray *list;                         /* (nullable): what came of a list */
   gboolean is_detached;                     /* the request has ended, its exec has not */
   gboolean has_lost;                        /* told */
@@ -272,6 +273,7 @@ berth_guest_exec_new_background (BerthFrameChannel *channel, guint32 request,
   self = exec_new (channel, request, exec, func, user_data);
   self->background = background;
   self->is_started = TRUE;
+  self->has_stdin = exec->stdin_fd >= 0;
   if (background->kind != BERTH_BACKGROUND_ATTACH)
     exec_arm_backstop (self, ANSWER_MS);
   else if (background->limit_ms > 0)
@@ -607,16 +609,41 @@ exec_take_exit (BerthGuestExec *self, const BerthFrame *frame, GError **error)
   return TRUE;
 }
 
+/* A refusal of what was asked about one in the background; NULL: it is about what that did. */
+static GError *
+exec_new_background_error (BerthGuestExec *self, const BerthFrame *frame, const char *text)
+{
+  guint32 number = self->background->exec;
+
+  switch (berth_le32_read (frame->payload))
+    {
+    case BERTH_AGENT_ERROR_BUSY:
+      return g_error_new (BERTH_ERROR, BERTH_ERROR_NO_CAPACITY,
+                          "the guest's agent refused: %s: ask again when one of them has ended",
+                          text);
+    case BERTH_AGENT_ERROR_INVALID:
+      if (self->has_stdin)
+        return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
+                            "exec %u: %s: attach to it without its standard input, or look for "
+                            "another with 'berth ps'",
+                            number, text);
+      /* fall through */
+    case BERTH_AGENT_ERROR_CANCELLED:
+      return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID, "exec %u: %s: 'berth ps' shows them",
+                          number, text);
+    default:
+      return NULL;
+    }
+}
+
 static void
 exec_take_error (BerthGuestExec *self, const BerthFrame *frame)
 {
   g_autofree char *text = berth_guest_error_dup_text (frame);
 
-  if (self->background != NULL && berth_guest_error_get_code (frame) == BERTH_ERROR_INVALID)
-    self->failure
-        = g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID, "exec %u: %s: 'berth ps' shows them",
-                       self->background->exec, text);
-  else
+  if (self->background != NULL)
+    self->failure = exec_new_background_error (self, frame, text);
+  if (self->failure == NULL)
     /* told after the code began, it says that its end is not known */
     self->failure = g_error_new (BERTH_ERROR,
                                  self->is_started ? BERTH_ERROR_OUTCOME_UNKNOWN

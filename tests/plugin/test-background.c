@@ -145,19 +145,47 @@ test_list (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (words, ==, "sleep");
 }
 
-static void
-test_unknown (Fixture *fixture, gconstpointer data)
+typedef struct
 {
+  const char *name;
+  const char *payload; /* of the ERROR */
+  gboolean wants_stdin;
+  int code; /* BerthError */
+  const char *text;
+} Refusal;
+
+static const Refusal refusals[] = {
+  { "unknown", "\3\0\0\0there is none", FALSE, BERTH_ERROR_INVALID,
+    "exec 7: there is none: 'berth ps' shows them" },
+  { "stdin", "\3\0\0\0it is closed!", TRUE, BERTH_ERROR_INVALID,
+    "exec 7: it is closed!: attach to it without its standard input" },
+  { "full", "\4\0\0\0many read now", FALSE, BERTH_ERROR_NO_CAPACITY, "many read now: ask again" },
+  { "made-room", "\21\0\0\0it made room!", FALSE, BERTH_ERROR_INVALID, "exec 7: it made room!" },
+  { "failed", "\7\0\0\0it is broken!", FALSE, BERTH_ERROR_OUTCOME_UNKNOWN, "it is broken!" },
+};
+
+/* Each refusal says whether what ran is in doubt, and what to do. */
+static void
+test_refusal (Fixture *fixture, gconstpointer data)
+{
+  const Refusal *refusal = data;
+  BerthBackgroundRequest *request = make_attach (-1, TRUE);
   g_autoptr (GError) error = NULL;
   BerthFrameHead frame;
+  int ends[2];
 
   greet (fixture, 0);
-  ask (fixture, make_attach (-1, TRUE), NULL);
+  g_assert_no_errno (pipe (ends));
+  if (refusal->wants_stdin)
+    request->stdin_fd = hand_over (dup (ends[0]), TRUE);
+  ask (fixture, request, NULL);
   frame = peer_read (fixture, payload);
-  peer_send (fixture, BERTH_FRAME_ERROR, frame.request, "\3\0\0\0there is none", 17);
+  peer_send (fixture, BERTH_FRAME_ERROR, frame.request, refusal->payload, 17);
   g_assert_null (finish (fixture, &error));
-  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
-  g_assert_nonnull (strstr (error->message, "exec 7"));
+  g_assert_error (error, BERTH_ERROR, refusal->code);
+  g_assert_nonnull (strstr (error->message, refusal->text));
+  close (ends[0]);
+  close (ends[1]);
 }
 
 static void
@@ -392,7 +420,6 @@ main (int argc, char **argv)
   ADD ("goes-on", 0, test_goes_on);
   ADD ("cancel", 0, test_cancel);
   ADD ("list", 0, test_list);
-  ADD ("unknown", 0, test_unknown);
   ADD ("older", 0, test_older);
   ADD ("begin", 0, test_begin);
   ADD ("begun-unasked", 0, test_rules);
@@ -405,6 +432,12 @@ main (int argc, char **argv)
   ADD ("signal-unanswered", BERTH_BACKGROUND_SIGNAL, test_unanswered);
   ADD ("overdue", 5000, test_overdue);
   ADD ("unlimited", 0, test_overdue);
+  for (guint i = 0; i < G_N_ELEMENTS (refusals); i++)
+    {
+      g_autofree char *path = g_strconcat ("/guest/background/refused/", refusals[i].name, NULL);
+
+      g_test_add (path, Fixture, &refusals[i], set_up, test_refusal, tear_down);
+    }
   for (guint i = 0; i < G_N_ELEMENTS (strays); i++)
     {
       g_autofree char *path = g_strconcat ("/guest/background/stray/", strays[i].name, NULL);
