@@ -269,11 +269,17 @@ adopted_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 }
 
 void
-berth_sandbox_adopt (BerthSandbox *self)
+berth_sandbox_await_adoption (BerthSandbox *self)
 {
-  /* until it is known whether code runs, none is sent */
+  /* until it is known whether code runs, none is sent, and none says that it is unused */
   self->is_busy = TRUE;
   g_clear_handle_id (&self->idle_id, g_source_remove);
+}
+
+void
+berth_sandbox_adopt (BerthSandbox *self)
+{
+  berth_sandbox_await_adoption (self);
   berth_host_background_async (self->host, self->vm,
                                berth_background_request_new (BERTH_BACKGROUND_LIST, 0),
                                self->closed, adopted_cb, g_object_ref (self));

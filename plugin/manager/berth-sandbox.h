@@ -38,6 +38,8 @@ void berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable
                                GAsyncReadyCallback callback, gpointer user_data);
 BerthResult *berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 
+/* Of an earlier berthd: in use until berth_sandbox_adopt(). */
+void berth_sandbox_await_adoption (BerthSandbox *self);
 /* Looks at a sandbox of an earlier berthd, whose VM is up, before anything else is asked of it. */
 void berth_sandbox_adopt (BerthSandbox *self);
 

@@ -38,12 +38,10 @@ world_run_dry (void)
 }
 
 void
-world_set_up (World *world, gconstpointer data)
+world_make (World *world, gconstpointer data)
 {
   BerthConfig *config = berth_config_new ();
   gboolean has_snapshots = g_strcmp0 (data, "shared") == 0;
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GError) error = NULL;
 
   config->max_vms = WORLD_MAX_VMS;
   config->memory_mb = 4096;
@@ -59,10 +57,30 @@ world_set_up (World *world, gconstpointer data)
     }
   world->host = fake_host_new ();
   world->manager = berth_manager_new (config, BERTH_HOST (world->host));
+}
+
+void
+world_begin_start (World *world)
+{
   berth_manager_start_async (world->manager, NULL, world_result_cb, world);
-  result = world_wait (world);
+}
+
+void
+world_end_start (World *world)
+{
+  g_autoptr (GAsyncResult) result = world_wait (world);
+  g_autoptr (GError) error = NULL;
+
   berth_manager_start_finish (world->manager, result, &error);
   g_assert_no_error (error);
+}
+
+void
+world_set_up (World *world, gconstpointer data)
+{
+  world_make (world, data);
+  world_begin_start (world);
+  world_end_start (world);
 }
 
 void

@@ -19,6 +19,10 @@ typedef struct
 /* For g_test_add(), whose data is NULL: no snapshots; "shared": some; or a folder of more
  * templates. */
 void world_set_up (World *world, gconstpointer data);
+/* The same without its start */
+void world_make (World *world, gconstpointer data);
+void world_begin_start (World *world);
+void world_end_start (World *world);
 void world_tear_down (World *world, gconstpointer data);
 
 /* The callback of a call whose result is waited for. */

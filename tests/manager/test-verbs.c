@@ -264,6 +264,35 @@ test_idle_of_before (World *world, gconstpointer data)
     }
 }
 
+/* A session of an earlier berthd is not unused while the others' agents are greeted, and then from
+ * when it is known what runs in it. */
+static void
+test_idle_while_adopted (World *world, gconstpointer data)
+{
+  const BerthPurpose purpose = { .is_session = TRUE };
+  g_autoptr (BerthRequest) request = berth_purpose_make_request (
+      &purpose, BERTH_SHAPE ("python", 192, 1), NULL, NULL, 1000, BERTH_REQUEST_WAIT_FOREVER, NULL);
+  gint64 idle_us = world->manager->config->idle_timeout_s * G_USEC_PER_SEC;
+
+  g_assert_cmpint (idle_us, >, 0);
+  fake_host_leave_vm (world->host, "python", request);
+  fake_host_hold (world->host, FAKE_HOST_ADOPT, TRUE);
+  world_begin_start (world);
+  world_run_dry ();
+  g_assert_cmpuint (g_hash_table_size (world->manager->sandboxes), ==, 1);
+  fake_host_advance (world->host, 10 * idle_us);
+  world_run_dry ();
+  g_assert_cmpuint (g_hash_table_size (world->manager->sandboxes), ==, 1);
+  fake_host_hold (world->host, FAKE_HOST_ADOPT, FALSE);
+  world_end_start (world);
+  world_run_dry ();
+  fake_host_advance (world->host, idle_us - 1);
+  g_assert_cmpuint (g_hash_table_size (world->manager->sandboxes), ==, 1);
+  fake_host_advance (world->host, 1);
+  g_assert_cmpuint (g_hash_table_size (world->manager->sandboxes), ==, 0);
+  world_wait_for_vms (world, 0);
+}
+
 /* An exec of a session keeps the interpreter's state, unless it is a script; a run never does. */
 static void
 exec_played (BerthVm *vm, BerthExec *exec, GTask *task, gpointer user_data)
@@ -560,6 +589,8 @@ main (int argc, char **argv)
   ADD ("vm-dies", test_vm_dies);
   ADD ("idle", test_idle);
   ADD ("idle-of-before", test_idle_of_before);
+  g_test_add ("/verbs/idle-while-adopted", World, NULL, world_make, test_idle_while_adopted,
+              world_tear_down);
   ADD ("keeps-state", test_keeps_state);
   ADD ("outlives", test_outlives);
   ADD ("captures-are-bounded", test_captures_are_bounded);
