@@ -7,9 +7,8 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
-from guestlib import LIMIT_S, Daemon, keep, main, same
+from guestlib import LIMIT_S, Daemon, keep, main, same, until
 
 LOG_MAX = 1024 * 1024
 
@@ -101,21 +100,34 @@ def test_signals_and_limits():
     same(berth("destroy", session)[0], 0)
 
 
+def lost(session):
+    """How much of each one's output fell out"""
+    return [e["lost_bytes"] for e in json.loads(berth("ps", "--json", session)[1])]
+
+
 def test_memory_of_berthd():
     """Ten that print all the time, two of them followed by who does not read, cost berthd no more
-    than its bounds."""
+    than its bounds: looked at when each has written more than is kept of it."""
     session = create()
     berth("exec", "-x", session, "true")
     before = resident_kib()
-    execs = [start(session, "sh", "-c", "while :; do seq 1000; sleep 0.1; done") for _ in range(10)]
+    execs = [start(session, "sh", "-c", "while :; do seq 20000; sleep 0.1; done") for _ in range(10)]
     idle = [daemon().popen("logs", "-f", session, exec_) for exec_ in execs[:2]]
-    time.sleep(10)
+    until(lambda: len(lost(session)) == 10 and all(lost(session)), "output of each that fell out")
     grown = resident_kib() - before
-    print(f"# berthd's memory grew by {grown} KiB")
+    print(f"# berthd's memory grew by {grown} KiB; fell out: {lost(session)}")
     assert grown < 8 * 1024, grown
     for process in idle:
+        assert process.poll() is None, process.poll()  # it still follows
         process.kill()
         process.communicate(timeout=LIMIT_S)
+    for exec_ in execs:
+        same(berth("kill", "-s", "KILL", session, exec_), (0, "", ""))
+        same(berth("wait", session, exec_)[0], 128 + signal.SIGKILL)
+        status, out, err = berth("logs", session, exec_)
+        same(status, 0)
+        assert LOG_MAX // 4 * 3 < len(out) <= LOG_MAX and "fell out" in err, (len(out), err)
+        assert set(out.split("\n")[1:-1]) <= {str(n) for n in range(1, 20001)}
     same(berth("destroy", session)[0], 0)
 
 
