@@ -17,6 +17,7 @@
 
 #include "agent-command.h"
 #include "agent-file.h"
+#include "agent-terminal.h"
 
 /* Above those that the child ends up with, so that none is overwritten before it is moved. */
 #define FD_ASIDE 16
@@ -110,7 +111,8 @@ become_program (const BerthAgentChild *child)
   setsid ();
   reset_signals ();
   umask (022);
-  if (!berth_agent_group_enter (child->group) || !move_fds (child))
+  if (!berth_agent_group_enter (child->group) || !move_fds (child)
+      || (child->has_terminal && !berth_agent_terminal_control (STDIN_FILENO)))
     return false;
   berth_agent_file_write (AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE);
   if (child->config->is_init)

@@ -24,6 +24,7 @@ typedef struct
   const char *workdir; /* where it starts */
   int fds[4];          /* become 0, 1, 2 and the control descriptor */
   bool keeps_control;
+  bool has_terminal; /* the first three are that */
 } BerthAgentChild;
 
 void berth_agent_child_run (const BerthAgentChild *child) __attribute__ ((noreturn));

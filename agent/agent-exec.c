@@ -11,6 +11,7 @@
 
 #include "agent-background.h"
 #include "agent-command.h"
+#include "agent-file.h"
 #include "agent-request.h"
 #include "agent-workdir.h"
 
@@ -112,6 +113,9 @@ exec_terminate (BerthAgentExec *self, uint64_t grace_us)
     return;
   self->is_ending = true;
   berth_agent_timer_disarm (self->world.loop, &self->limit);
+  /* who types is gone: what a shell tells its jobs, and what it heeds itself */
+  if (grace_us > 0 && self->has_terminal)
+    berth_agent_group_signal (self->world.groups, &self->runner->group, SIGHUP);
   berth_agent_group_signal (self->world.groups, &self->runner->group,
                             grace_us > 0 ? SIGTERM : SIGKILL);
   if (grace_us > 0) /* a stopped process could not even end itself */
@@ -257,7 +261,8 @@ berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
   self->limit = (BerthAgentTimer){ .fire = limit_cb, .data = self };
   self->kill = (BerthAgentTimer){ .fire = kill_cb, .data = self };
   self->grace = (BerthAgentTimer){ .fire = grace_cb, .data = self };
-  self->outputs[0].fd = self->outputs[1].fd = -1;
+  for (int i = 0; i < 2; i++)
+    self->outputs[i].fd = self->outputs[i].watch.fd = -1;
   berth_agent_runner_init (&self->own, world->loop, world->groups, own_changed_cb, self);
 }
 
@@ -355,9 +360,11 @@ exec_prepare_command (BerthAgentExec *self)
       return;
     }
   self->own.workdir = self->workdir;
+  self->own.terminal = self->has_terminal ? &self->size : NULL;
   ok = berth_agent_runner_spawn_command (&self->own, self->world.config, argv, self->env,
                                          self->head.env_size);
   self->own.workdir = NULL;
+  self->own.terminal = NULL;
   free (argv);
   if (!ok)
     {
@@ -444,6 +451,9 @@ berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const BerthExecH
       = head->flags & BERTH_EXEC_SESSION && berth_agent_language_keeps_state (head->language);
   self->is_once = false;
   self->is_command = head->flags & BERTH_EXEC_COMMAND;
+  self->has_terminal = head->flags & BERTH_EXEC_TERMINAL;
+  self->size = (struct winsize){ .ws_row = BERTH_AGENT_TERMINAL_ROWS,
+                                 .ws_col = BERTH_AGENT_TERMINAL_COLUMNS };
   self->has_status = false;
   self->code_fill = self->env_fill = 0;
   self->started_us = 0;
@@ -573,8 +583,9 @@ exec_open_streams (BerthAgentExec *self)
   self->phase = BERTH_AGENT_EXEC_RUNNING;
   for (int i = 0; i < 2; i++)
     {
-      berth_agent_output_open (&self->outputs[i], self->world.loop, runner->fds[1 + i],
-                               BERTH_STREAM_STDOUT + (uint32_t)i, output_ready_cb, self);
+      if (i == 0 || !self->has_terminal)
+        berth_agent_output_open (&self->outputs[i], self->world.loop, runner->fds[1 + i],
+                                 BERTH_STREAM_STDOUT + (uint32_t)i, output_ready_cb, self);
       self->outputs[i].credit = self->credit[i];
     }
   self->started_us = berth_agent_now_us ();
@@ -586,7 +597,7 @@ exec_open_streams (BerthAgentExec *self)
   else if (self->is_heard)
     berth_agent_channel_send (self->world.channel, BERTH_FRAME_STARTED, self->request, NULL, 0);
   berth_agent_input_open (&self->input, self->world.loop, self->world.channel, &runner->fds[0],
-                          self->request, wants_stdin && !self->stdin_ended);
+                          self->request, wants_stdin && !self->stdin_ended, self->has_terminal);
 }
 
 static void
@@ -707,6 +718,8 @@ berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const stru
     return false;
   berth_agent_groups_set_apart (self->world.groups, pid, false);
   self->runner->pid = 0;
+  if (self->has_terminal)
+    berth_agent_file_close (&self->runner->fds[2]);
   if (self->is_session && exec_ended_in_session (self))
     return true;
   if (!self->has_status)

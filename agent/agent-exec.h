@@ -41,12 +41,14 @@ struct _BerthAgentExec
   bool is_held;             /* no host is connected now */
   BerthAgentRecord *record; /* of one in the background, from when all of its request is here */
   BerthExecHead head;
-  uint32_t credit[2]; /* of stdout and stderr, until it runs */
-  bool stdin_ended;   /* before it ran */
-  bool is_session;    /* its interpreter keeps its state */
-  bool is_once;       /* its interpreter goes, but tells the end before */
-  bool is_command;    /* the code is a program and its arguments */
-  uint8_t *code;      /* owned, until it runs, or is written to the script */
+  uint32_t credit[2];  /* of stdout and stderr, until it runs */
+  bool stdin_ended;    /* before it ran */
+  bool is_session;     /* its interpreter keeps its state */
+  bool is_once;        /* its interpreter goes, but tells the end before */
+  bool is_command;     /* the code is a program and its arguments */
+  bool has_terminal;   /* the command's streams are one */
+  struct winsize size; /* of that */
+  uint8_t *code;       /* owned, until it runs, or is written to the script */
   uint32_t code_fill;
   char *env; /* owned, until the program runs */
   uint32_t env_fill;
@@ -72,6 +74,7 @@ bool berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const Berth
                              const char *workdir, uint32_t workdir_size);
 bool
 berth_agent_exec_take (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes, uint32_t size);
+bool berth_agent_exec_resize (BerthAgentExec *self, uint32_t rows, uint32_t columns);
 bool berth_agent_exec_add_credit (BerthAgentExec *self, uint32_t stream, uint32_t bytes);
 void berth_agent_exec_kill (BerthAgentExec *self, uint32_t grace_ms);
 void berth_agent_exec_end (BerthAgentExec *self);

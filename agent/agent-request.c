@@ -11,12 +11,15 @@ berth_agent_request_problem (const BerthExecHead *head, const char *workdir, uin
   const bool is_detached = head->flags & BERTH_EXEC_DETACHED;
 
   if (head->flags & BERTH_EXEC_COMMAND
-      && (head->flags & ~(BERTH_EXEC_COMMAND | BERTH_EXEC_STDIN | BERTH_EXEC_DETACHED)
+      && (head->flags
+              & ~(BERTH_EXEC_COMMAND | BERTH_EXEC_STDIN | BERTH_EXEC_DETACHED | BERTH_EXEC_TERMINAL)
           || head->language != BERTH_LANGUAGE_NONE))
     return "a command that is code, too";
+  if (head->flags & BERTH_EXEC_TERMINAL && (!(head->flags & BERTH_EXEC_COMMAND) || is_detached))
+    return "a terminal of what is no command, or in the background";
   if (head->flags
       & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE | BERTH_EXEC_REHEARSAL
-          | BERTH_EXEC_COMMAND | BERTH_EXEC_DETACHED | kinds))
+          | BERTH_EXEC_COMMAND | BERTH_EXEC_DETACHED | BERTH_EXEC_TERMINAL | kinds))
     return "an unknown flag";
   if ((head->flags & kinds) == kinds
       || ((head->flags & kinds)

@@ -117,26 +117,49 @@ control_cb (void *data, uint32_t events)
     }
 }
 
-/* The ends of four channels: pipes for the streams, a socket pair for control. */
 static bool
-make_channels (const BerthAgentConfig *config, int ours[4], int theirs[4])
+make_pipes (const BerthAgentConfig *config, int ours[3], int theirs[3])
 {
   int pair[2];
-  bool ok = true;
 
-  for (int i = 0; i < 4; i++)
-    ours[i] = theirs[i] = -1;
-  for (int i = 0; i < 3 && ok; i++)
+  for (int i = 0; i < 3; i++)
     {
-      ok = pipe2 (pair, O_CLOEXEC) == 0;
-      if (!ok)
-        break;
+      if (pipe2 (pair, O_CLOEXEC) != 0)
+        return false;
       ours[i] = pair[i == 0 ? 1 : 0];
       theirs[i] = pair[i == 0 ? 0 : 1];
       /* their own, or a program could not open /dev/stdout */
-      ok = fcntl (ours[i], F_SETFL, O_NONBLOCK) == 0
-           && (!config->is_init || fchown (ours[i], BERTH_AGENT_UID, BERTH_AGENT_UID) == 0);
+      if (fcntl (ours[i], F_SETFL, O_NONBLOCK) != 0
+          || (config->is_init && fchown (ours[i], BERTH_AGENT_UID, BERTH_AGENT_UID) != 0))
+        return false;
     }
+  return true;
+}
+
+static bool
+make_terminal (const BerthAgentConfig *config, const struct winsize *size, int ours[3],
+               int theirs[3])
+{
+  if (!berth_agent_terminal_open (config, size, &ours[1], &ours[2]))
+    return false;
+  ours[0] = fcntl (ours[1], F_DUPFD_CLOEXEC, 0);
+  for (int i = 0; i < 3; i++)
+    theirs[i] = fcntl (ours[2], F_DUPFD_CLOEXEC, 0);
+  return ours[0] >= 0 && theirs[0] >= 0 && theirs[1] >= 0 && theirs[2] >= 0;
+}
+
+/* The ends of four channels: pipes or a terminal for the streams, a socket pair for control. */
+static bool
+make_channels (const BerthAgentConfig *config, const struct winsize *terminal, int ours[4],
+               int theirs[4])
+{
+  int pair[2];
+  bool ok;
+
+  for (int i = 0; i < 4; i++)
+    ours[i] = theirs[i] = -1;
+  ok = terminal != NULL ? make_terminal (config, terminal, ours, theirs)
+                        : make_pipes (config, ours, theirs);
   if (ok && (ok = socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0))
     {
       ours[3] = pair[0];
@@ -189,14 +212,15 @@ runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
                             .command = command,
                             .group = &self->group,
                             .workdir = self->workdir != NULL ? self->workdir : config->home,
-                            .keeps_control = berth_agent_language_has_hook (self->language) };
+                            .keeps_control = berth_agent_language_has_hook (self->language),
+                            .has_terminal = self->terminal != NULL };
   int ours[4], saved_errno;
 
   self->spawn_errno = 0;
   self->control = (BerthAgentWatch){ .fd = -1, .ready = control_cb, .data = self };
   if (!berth_agent_group_create (self->groups, &self->group))
     return false;
-  if (make_channels (config, ours, child.fds) && runner_fork (self, &child, ours))
+  if (make_channels (config, self->terminal, ours, child.fds) && runner_fork (self, &child, ours))
     {
       self->state = BERTH_AGENT_RUNNER_LOADING;
       return true;

@@ -7,6 +7,7 @@
 #include "agent-child.h"
 #include "agent-loop.h"
 #include "agent-pipes.h"
+#include "agent-terminal.h"
 
 #define BERTH_AGENT_SEED_SIZE 32u
 
@@ -34,8 +35,13 @@ struct _BerthAgentRunner
   pid_t pid; /* 0: none, or reaped */
   int spawn_errno;
   const char *workdir; /* borrowed while it is spawned: where it starts; NULL: in the home */
+  /* likewise: how large its terminal is; NULL: it has none */
+  const struct winsize *terminal;
   BerthAgentGroup group;
-  int fds[3]; /* the agent's ends of its stdin, stdout and stderr; -1 once closed or given away */
+  /* the agent's ends of its stdin, stdout and stderr; -1 once closed or given away. With a
+   * terminal: the agent's twice, and the program's, kept so that it has an end only when all of
+   * that is over */
+  int fds[3];
   BerthAgentWatch control;
   uint8_t *message; /* owned; NULL when all is sent */
   size_t message_size, message_sent;

@@ -8,6 +8,7 @@
 
 /* Credit is given back in pieces: a frame for each byte would cost more than the bytes. */
 #define CREDIT_PIECE (BERTH_AGENT_STDIN_WINDOW / 4)
+#define END_OF_TYPING 4 /* Ctrl-D, as terminals begin */
 
 static void
 output_cb (void *data, uint32_t events)
@@ -205,24 +206,40 @@ input_cb (void *data, uint32_t events)
     input_move (self);
 }
 
+/* No more come. There is always room: of what the host sends, all of the buffer but a byte is used.
+ */
+static void
+input_end (BerthAgentInput *self)
+{
+  self->is_ending = true;
+  if (!self->is_typed)
+    return;
+  memmove (self->buffer, self->buffer + self->start, self->fill);
+  self->start = 0;
+  self->buffer[self->fill++] = END_OF_TYPING;
+}
+
 /* Takes over the runner's stdin; where it is not wanted, the program finds its end at once. */
 void
 berth_agent_input_open (BerthAgentInput *self, BerthAgentLoop *loop, BerthAgentChannel *channel,
-                        int *fd, uint32_t request, bool is_wanted)
+                        int *fd, uint32_t request, bool is_wanted, bool is_typed)
 {
   self->loop = loop;
   self->channel = channel;
   self->fd = fd;
   self->request = request;
   self->start = self->fill = self->owed = self->credit = 0;
-  self->is_ending = !is_wanted;
+  self->is_ending = false;
+  self->is_typed = is_typed;
   self->watch = (BerthAgentWatch){ .fd = -1, .ready = input_cb, .data = self };
-  if (!is_wanted || !berth_agent_watch_add (loop, &self->watch, *fd, 0))
-    {
-      berth_agent_input_close (self);
-      return;
-    }
-  input_give_back (self, BERTH_AGENT_STDIN_WINDOW);
+  if (!is_wanted)
+    input_end (self);
+  if ((!is_wanted && !is_typed) || !berth_agent_watch_add (loop, &self->watch, *fd, 0))
+    berth_agent_input_close (self);
+  else if (is_wanted)
+    input_give_back (self, BERTH_AGENT_STDIN_WINDOW);
+  else
+    input_move (self);
 }
 
 /* Takes bytes for the program, none: no more come. False: the host had no credit for them. */
@@ -233,7 +250,6 @@ berth_agent_input_take (BerthAgentInput *self, const uint8_t *bytes, uint32_t si
     return false;
   if (self->is_ending)
     return size == 0;
-  self->is_ending = size == 0;
   self->credit -= size;
   if (self->start + self->fill + size > sizeof self->buffer)
     {
@@ -242,6 +258,8 @@ berth_agent_input_take (BerthAgentInput *self, const uint8_t *bytes, uint32_t si
     }
   memcpy (self->buffer + self->start + self->fill, bytes, size);
   self->fill += size;
+  if (size == 0)
+    input_end (self);
   input_move (self);
   return true;
 }

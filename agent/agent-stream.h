@@ -35,7 +35,8 @@ typedef struct
   uint32_t start, fill;
   uint32_t credit; /* what the host may still send */
   bool is_ending;  /* the host sends no more */
-  uint8_t buffer[BERTH_AGENT_STDIN_WINDOW];
+  bool is_typed;   /* at a terminal, and so is its end */
+  uint8_t buffer[BERTH_AGENT_STDIN_WINDOW + 1];
 } BerthAgentInput;
 
 void berth_agent_output_open (BerthAgentOutput *self, BerthAgentLoop *loop, int fd, uint32_t stream,
@@ -48,8 +49,9 @@ bool berth_agent_output_discard (BerthAgentOutput *self);
 bool berth_agent_output_keep (BerthAgentOutput *self, BerthAgentBackground *background,
                               BerthAgentRecord *record);
 
-void berth_agent_input_open (BerthAgentInput *self, BerthAgentLoop *loop,
-                             BerthAgentChannel *channel, int *fd, uint32_t request, bool is_wanted);
+void
+berth_agent_input_open (BerthAgentInput *self, BerthAgentLoop *loop, BerthAgentChannel *channel,
+                        int *fd, uint32_t request, bool is_wanted, bool is_typed);
 void berth_agent_input_close (BerthAgentInput *self);
 bool berth_agent_input_take (BerthAgentInput *self, const uint8_t *bytes, uint32_t size);
 bool berth_agent_input_bind (BerthAgentInput *self, uint32_t request);

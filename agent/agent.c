@@ -190,6 +190,9 @@ agent_take_for_exec (BerthAgentExec *exec, const BerthFrameHead *head, const uin
       return true;
     case BERTH_FRAME_DATA:
       return berth_agent_exec_take (exec, berth_le32_read (payload), payload + 4, head->length - 4);
+    case BERTH_FRAME_RESIZE:
+      return berth_agent_exec_resize (exec, berth_le32_read (payload),
+                                      berth_le32_read (payload + 4));
     case BERTH_FRAME_CREDIT:
       return berth_agent_exec_add_credit (exec, berth_le32_read (payload),
                                           berth_le32_read (payload + 4));

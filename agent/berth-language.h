@@ -32,6 +32,7 @@ typedef struct
   const char *alias;    /* another name for it; NULL: none */
   const char *suffixes; /* of its files, a space behind each */
   const char *program;
+  const char *prompt; /* the program that takes it line by line, from who types */
   const char *script; /* its name in the home: hidden from ls and globs, with the suffix that the
                        * interpreter expects */
   const char *print;  /* code that prints something, to be rehearsed */
@@ -40,14 +41,14 @@ typedef struct
 } BerthLanguageRow;
 
 static const BerthLanguageRow berth_language_rows[] = {
-  { BERTH_LANGUAGE_PYTHON, "python", NULL, ".py ", "/usr/bin/python3", ".main.py", "print(1)", true,
-    true },
-  { BERTH_LANGUAGE_JAVASCRIPT, "javascript", NULL, ".js .mjs .cjs ", "/usr/bin/node", ".main.js",
-    "console.log(1)", true, true },
-  { BERTH_LANGUAGE_SHELL, "shell", "raw", ".sh .bash ", "/bin/bash", ".main.sh", "echo 1", false,
-    true },
-  { BERTH_LANGUAGE_RUBY, "ruby", NULL, ".rb ", "/usr/bin/ruby", ".main.rb", "puts 1", false,
-    false },
+  { BERTH_LANGUAGE_PYTHON, "python", NULL, ".py ", "/usr/bin/python3", "/usr/bin/python3",
+    ".main.py", "print(1)", true, true },
+  { BERTH_LANGUAGE_JAVASCRIPT, "javascript", NULL, ".js .mjs .cjs ", "/usr/bin/node",
+    "/usr/bin/node", ".main.js", "console.log(1)", true, true },
+  { BERTH_LANGUAGE_SHELL, "shell", "raw", ".sh .bash ", "/bin/bash", "/bin/bash", ".main.sh",
+    "echo 1", false, true },
+  { BERTH_LANGUAGE_RUBY, "ruby", NULL, ".rb ", "/usr/bin/ruby", "/usr/bin/irb", ".main.rb",
+    "puts 1", false, false },
 };
 
 #define BERTH_LANGUAGE_COUNT (sizeof berth_language_rows / sizeof berth_language_rows[0])

@@ -33,7 +33,7 @@
  *   3: BERTH_EXEC_MODULE, BERTH_EXEC_COMMONJS, the folder of an EXEC, an IDENTITY for the clock
  *   4: what an entry of LS takes, BERTH_PUT_HOLES
  *   5: BERTH_EXEC_COMMAND
- *   6: BERTH_EXEC_DETACHED, BERTH_FRAME_EXECS, ATTACH, SIGNAL
+ *   6: BERTH_EXEC_DETACHED, BERTH_FRAME_EXECS, ATTACH, SIGNAL; BERTH_EXEC_TERMINAL, RESIZE
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -61,6 +61,12 @@
  * where the exec has ended, else, unless it is to follow, with DETACHED, for that goes on. LOST
  * comes before either, once, if something fell out before it could be sent. A KILL of these
  * requests ends them alone, with DETACHED. SIGNAL is answered by DETACHED.
+ *
+ * Terminals. A command with BERTH_EXEC_TERMINAL leads a session of its own, whose terminal it is
+ * given: DATA on stdin is what is typed there, DATA on stdout what it shows, and there is no
+ * stderr. RESIZE says how large it is: with the first in front of CODE it begins with that, else
+ * with 80 columns and 24 rows. The end of stdin is typed, too (Ctrl-D). KILL, and the time limit,
+ * begin with SIGHUP beside SIGTERM, which a shell does not heed that somebody types at.
  *
  * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY,
  * in the interpreter that the next EXEC gets: what an emulator translates at the first time, and
@@ -128,6 +134,8 @@
 #define BERTH_ATTACH_MAX 48u /* requests about background execs under way */
 #define BERTH_WORDS_MAX 200u /* bytes that tell what a background exec runs */
 #define BERTH_SIGNAL_MAX 64u
+#define BERTH_TERMINAL_VERSION 6u
+#define BERTH_TERMINAL_SIDE_MAX 65535u /* rows, and columns: the kernel keeps 16 bits of each */
 #define BERTH_ENV_MAX 100u
 #define BERTH_ENV_NAME_MAX 256u
 #define BERTH_ENV_VALUE_MAX 4096u
@@ -162,6 +170,7 @@ typedef enum
   BERTH_FRAME_ATTACH = 65, /* BerthAttachHead; answered by DATA, LOST, EXIT or DETACHED */
   BERTH_FRAME_SIGNAL
   = 66, /* u32 exec, u32 signal: to all of it; 0: as KILL; answered by DETACHED */
+  BERTH_FRAME_RESIZE = 80, /* u32 rows, u32 columns: of the terminal, from 1 on */
   /* both ways */
   BERTH_FRAME_DATA = 16,   /* u32 stream, bytes; no bytes: end of this stream */
   BERTH_FRAME_CREDIT = 17, /* u32 stream, u32 bytes */
@@ -217,6 +226,7 @@ typedef enum
 #define BERTH_ATTACH_FOLLOWS 1u  /* flags of ATTACH: until the exec ends */
 #define BERTH_ATTACH_STDIN 2u    /* DATA on stdin will follow; one at a time */
 #define BERTH_ATTACH_ENDS 4u     /* no output: its end alone is of interest */
+#define BERTH_EXEC_TERMINAL 256u /* with BERTH_EXEC_COMMAND: see Terminals */
 #define BERTH_EXIT_TIMED_OUT 1u  /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
 #define BERTH_EXIT_KILLED 4u   /* ended because of KILL */
@@ -392,6 +402,7 @@ static const BerthFrameRow berth_frame_rows[] = {
     sizeof (BerthGetHead) + BERTH_PATH_MAX },
   { BERTH_FRAME_LS, BERTH_FRAME_OF_HOST, sizeof (BerthLsHead) + 1,
     sizeof (BerthLsHead) + BERTH_PATH_MAX + BERTH_NAME_MAX },
+  { BERTH_FRAME_RESIZE, BERTH_FRAME_OF_HOST, 8, 8 },
   { BERTH_FRAME_DATA, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 4, BERTH_FRAME_MAX_PAYLOAD },
   { BERTH_FRAME_CREDIT, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 8, 8 },
   { BERTH_FRAME_DONE, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, sizeof (BerthFileDone),
