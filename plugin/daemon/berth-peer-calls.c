@@ -16,6 +16,7 @@ typedef struct
 {
   BerthPeerCalls *calls;
   BerthManagerCall *call;
+  BerthTty *tty; /* nullable */
   guint32 serial;
 } Call;
 
@@ -57,6 +58,7 @@ call_free (gpointer data)
   if (g_hash_table_lookup (call->calls->by_serial, key) == call)
     g_hash_table_remove (call->calls->by_serial, key);
   g_object_unref (call->call);
+  g_clear_pointer (&call->tty, berth_tty_unref);
   berth_peer_calls_unref (call->calls);
   g_free (call);
 }
@@ -78,6 +80,23 @@ berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation)
   if (self->is_closed)
     g_cancellable_cancel (G_CANCELLABLE (call->call));
   return G_CANCELLABLE (call->call);
+}
+
+void
+berth_peer_calls_set_tty (GDBusMethodInvocation *invocation, BerthTty *tty)
+{
+  Call *call = g_object_get_data (G_OBJECT (invocation), DATA_KEY);
+
+  if (tty != NULL)
+    call->tty = berth_tty_ref (tty);
+}
+
+BerthTty *
+berth_peer_calls_find_tty (BerthPeerCalls *self, guint32 serial)
+{
+  Call *call = g_hash_table_lookup (self->by_serial, GUINT_TO_POINTER (serial));
+
+  return call != NULL ? call->tty : NULL;
 }
 
 BerthManagerCall *

@@ -4,6 +4,7 @@
 
 #include "plugin/daemon/berth-account.h"
 #include "plugin/manager/berth-manager-call.h"
+#include "plugin/model/berth-tty.h"
 
 G_BEGIN_DECLS
 
@@ -15,6 +16,11 @@ void berth_peer_calls_unref (BerthPeerCalls *self);
 
 /* (transfer none): a #BerthManagerCall, which lives as long as @invocation */
 GCancellable *berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation);
+/* @tty: (nullable): of the program that a call runs, which was added */
+void berth_peer_calls_set_tty (GDBusMethodInvocation *invocation, BerthTty *tty);
+/* (transfer none) (nullable): that of the call that message @serial made, if it has no answer
+ * yet */
+BerthTty *berth_peer_calls_find_tty (BerthPeerCalls *self, guint32 serial);
 /* (transfer none) (nullable): the call that message @serial made, if it has no answer yet */
 BerthManagerCall *berth_peer_calls_find (BerthPeerCalls *self, guint32 serial);
 /* The call that message @serial made, if it has no answer yet. */

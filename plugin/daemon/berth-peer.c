@@ -166,15 +166,17 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_RUN
                                  | BERTH_OPTION_SET_FILES,
                              arg_options, fds, self->uid, self->default_wait_us, &error);
+  GCancellable *cancellable;
 
   if (options == NULL)
     {
       call_fail (call, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
+  cancellable = berth_peer_calls_add (self->calls, invocation);
+  berth_peer_calls_set_tty (invocation, options->exec->tty);
   berth_manager_run_async (self->manager, &options->sandbox, g_steal_pointer (&options->exec),
-                           berth_peer_calls_add (self->calls, invocation), run_cb,
-                           g_steal_pointer (&call));
+                           cancellable, run_cb, g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -207,6 +209,7 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
   g_autoptr (Call) call = call_new (self, invocation);
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthOptions) options = NULL;
+  GCancellable *cancellable;
 
   if (berth_peer_check_id (id, &error))
     options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options, fds, self->uid, 0, &error);
@@ -215,9 +218,11 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
       call_fail (call, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
-  berth_manager_exec_async (
-      self->manager, id, berth_peer_get_acting_uid (self), g_steal_pointer (&options->exec),
-      berth_peer_calls_add (self->calls, invocation), exec_cb, g_steal_pointer (&call));
+  cancellable = berth_peer_calls_add (self->calls, invocation);
+  berth_peer_calls_set_tty (invocation, options->exec->tty);
+  berth_manager_exec_async (self->manager, id, berth_peer_get_acting_uid (self),
+                            g_steal_pointer (&options->exec), cancellable, exec_cb,
+                            g_steal_pointer (&call));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -226,6 +231,26 @@ handle_cancel (BerthDBusManager *object, GDBusMethodInvocation *invocation, guin
 {
   berth_peer_calls_cancel (BERTH_PEER (object)->calls, serial);
   g_dbus_method_invocation_return_value (invocation, NULL);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+handle_resize (BerthDBusManager *object, GDBusMethodInvocation *invocation, guint32 serial,
+               guint32 rows, guint32 columns)
+{
+  BerthTty *tty = berth_peer_calls_find_tty (BERTH_PEER (object)->calls, serial);
+
+  if (!berth_tty_size_is_valid (rows, columns))
+    g_dbus_method_invocation_return_error (
+        invocation, BERTH_ERROR, BERTH_ERROR_INVALID,
+        "a terminal of %u rows and %u columns: give 1 to %u of each", rows, columns,
+        BERTH_TTY_SIDE_MAX);
+  else
+    {
+      if (tty != NULL)
+        berth_tty_resize (tty, rows, columns);
+      g_dbus_method_invocation_return_value (invocation, NULL);
+    }
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -431,6 +456,7 @@ iface_init (BerthDBusManagerIface *iface)
   iface->handle_run = handle_run;
   iface->handle_exec = handle_exec;
   iface->handle_cancel = handle_cancel;
+  iface->handle_resize = handle_resize;
   iface->handle_progress = handle_progress;
   iface->handle_create = handle_create;
   iface->handle_destroy = handle_destroy;

@@ -39,6 +39,7 @@ struct _BerthGuestExec
   gsize credit[2];         /* what the guest may still send */
   gsize owed[2];           /* drained, not yet given back */
   gsize stdin_credit;
+  gboolean owes_size; /* of its terminal: the guest was not told the last one */
   GSource *stdin_source;
   GSource *backstop;
   gboolean is_started;
@@ -64,6 +65,8 @@ static void exec_arm_backstop (BerthGuestExec *self, guint ms);
 void
 berth_guest_exec_free (BerthGuestExec *self)
 {
+  if (self->exec->tty != NULL)
+    berth_tty_watch (self->exec->tty, NULL, NULL, NULL);
   berth_source_clear (&self->stdin_source);
   berth_source_clear (&self->backstop);
   g_clear_pointer (&self->outputs[0], berth_output_free);
@@ -83,6 +86,29 @@ exec_send_numbers (BerthGuestExec *self, guint32 type, guint32 first, guint32 se
   berth_le32_write (payload, first);
   berth_le32_write (payload + 4, second);
   berth_frame_channel_send (self->channel, type, self->request, payload, 4 * count, NULL, 0);
+}
+
+/* However often it changes, no more than one waits for room. */
+static void
+exec_maybe_send_size (BerthGuestExec *self)
+{
+  guint rows;
+  guint columns;
+
+  if (!self->owes_size || self->has_end || berth_frame_channel_is_full (self->channel))
+    return;
+  self->owes_size = FALSE;
+  berth_tty_get_size (self->exec->tty, &rows, &columns);
+  exec_send_numbers (self, BERTH_FRAME_RESIZE, rows, columns, 2);
+}
+
+static void
+resized_cb (guint rows, guint columns, gpointer user_data)
+{
+  BerthGuestExec *self = user_data;
+
+  self->owes_size = TRUE;
+  exec_maybe_send_size (self);
 }
 
 /* Gives credit back in halves of the window, so that a stream of small writes does not make a frame
@@ -145,6 +171,8 @@ exec_get_flags (const BerthExec *exec, BerthLanguage language)
   if (exec->is_detached)
     flags |= BERTH_EXEC_DETACHED;
 
+  if (exec->tty != NULL)
+    return BERTH_EXEC_COMMAND | BERTH_EXEC_TERMINAL | BERTH_EXEC_STDIN;
   if (exec->is_command)
     return flags | BERTH_EXEC_COMMAND;
   if (exec->keeps_state)
@@ -165,6 +193,8 @@ berth_guest_exec_get_version (const BerthExec *exec, BerthLanguage language)
 
   if (exec->is_detached)
     return BERTH_BACKGROUND_VERSION;
+  if (exec->tty != NULL)
+    return BERTH_TERMINAL_VERSION;
   if (exec->is_command)
     return BERTH_COMMAND_VERSION;
   if (exec->workdir != NULL || exec_get_flags (exec, language) & kinds)
@@ -196,8 +226,13 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
   head.env_size = env->len;
   berth_frame_channel_send (self->channel, BERTH_FRAME_EXEC, self->request, &head, sizeof head,
                             workdir, workdir != NULL ? strlen (workdir) : 0);
+  if (self->exec->tty != NULL)
+    berth_tty_watch (self->exec->tty, resized_cb, self, NULL);
   exec_send_all (self, BERTH_STREAM_CODE, code, code_size);
   exec_send_all (self, BERTH_STREAM_ENV, env->data, env->len);
+  /* a terminal always has somebody who could type, until it is told that nobody does */
+  if (self->exec->tty != NULL && self->exec->stdin_fd < 0)
+    exec_send_numbers (self, BERTH_FRAME_DATA, BERTH_STREAM_STDIN, 0, 1);
 }
 
 static BerthGuestExec *
@@ -490,6 +525,7 @@ void
 berth_guest_exec_go_on (BerthGuestExec *self)
 {
   exec_maybe_watch_stdin (self);
+  exec_maybe_send_size (self);
   exec_maybe_send_credit (self, 0);
   exec_maybe_send_credit (self, 1);
 }

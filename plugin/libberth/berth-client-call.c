@@ -21,10 +21,12 @@ typedef struct
   gulong cancel_id; /* guarded by @lock */
   BerthProgressWatch *watch; /* nullable, guarded by @lock */
   BerthSpec *spec;           /* nullable: hears of it */
+  BerthTty *tty;             /* nullable: says it */
   char *told;                /* to @spec, the last time */
 } Call;
 
-/* What takes a call back; lives as long as the cancellable may ask for it. */
+/* What takes a call back, or sends another size after it; lives as long as somebody may ask for it.
+ */
 typedef struct
 {
   GDBusConnection *connection;
@@ -45,6 +47,7 @@ call_free (gpointer data)
 
   g_clear_object (&call->message);
   g_clear_object (&call->spec);
+  g_clear_pointer (&call->tty, berth_tty_unref);
   g_free (call->told);
   return_connection (call);
   g_object_unref (call->client);
@@ -87,6 +90,25 @@ withdraw_cb (GCancellable *cancellable, gpointer user_data)
   Withdrawal *withdrawal = user_data;
 
   send_and_forget (withdrawal->connection, "Cancel", g_variant_new ("(u)", withdrawal->serial));
+}
+
+static void
+resized_cb (guint rows, guint columns, gpointer user_data)
+{
+  Withdrawal *withdrawal = user_data;
+
+  send_and_forget (withdrawal->connection, "Resize",
+                   g_variant_new ("(uuu)", withdrawal->serial, rows, columns));
+}
+
+static Withdrawal *
+withdrawal_new (Call *call, guint32 serial)
+{
+  Withdrawal *withdrawal = g_new0 (Withdrawal, 1);
+
+  withdrawal->connection = g_object_ref (call->connection);
+  withdrawal->serial = serial;
+  return withdrawal;
 }
 
 /* (transfer full) (nullable) */
@@ -155,6 +177,8 @@ let_go (GTask *task)
   g_clear_pointer (&call->watch, berth_progress_watch_free);
   g_mutex_unlock (&call->lock);
   g_cancellable_disconnect (g_task_get_cancellable (task), cancel_id);
+  if (call->tty != NULL)
+    berth_tty_watch (call->tty, NULL, NULL, NULL);
 }
 
 static void
@@ -201,7 +225,6 @@ send_call (GTask *task)
   g_autoptr (GTask) own = g_object_ref (task);
   GCancellable *cancellable = g_task_get_cancellable (task);
   gboolean is_question = call->kind == BERTH_CLIENT_CALL_ASKS;
-  Withdrawal *withdrawal;
   guint32 serial = 0;
 
   g_mutex_lock (&call->lock);
@@ -209,13 +232,10 @@ send_call (GTask *task)
                                              G_DBUS_SEND_MESSAGE_FLAGS_NONE, G_MAXINT, &serial,
                                              is_question ? cancellable : NULL, answered_cb, task);
   if (!is_question && cancellable != NULL)
-    {
-      withdrawal = g_new0 (Withdrawal, 1);
-      withdrawal->connection = g_object_ref (call->connection);
-      withdrawal->serial = serial;
-      call->cancel_id = g_cancellable_connect (cancellable, G_CALLBACK (withdraw_cb), withdrawal,
-                                               withdrawal_free);
-    }
+    call->cancel_id = g_cancellable_connect (cancellable, G_CALLBACK (withdraw_cb),
+                                             withdrawal_new (call, serial), withdrawal_free);
+  if (call->tty != NULL)
+    berth_tty_watch (call->tty, resized_cb, withdrawal_new (call, serial), withdrawal_free);
   if (call->spec != NULL && berth_spec_has_listeners (call->spec))
     call->watch = berth_progress_watch_new (call->connection, serial, watched_cb, call);
   /* the message holds the program's ends of its pipes: they close when it is written */
@@ -261,6 +281,7 @@ berth_client_call_start (GTask *task, const BerthClientCall *what)
   call->kind = what->kind;
   call->answer_type = what->answer_type;
   call->spec = what->spec != NULL ? g_object_ref (what->spec) : NULL;
+  call->tty = what->tty != NULL ? berth_tty_ref (what->tty) : NULL;
   call->message = message_new (what->interface != NULL ? what->interface : BERTH_BUS_INTERFACE,
                                what->method, what->arguments);
   g_dbus_message_set_unix_fd_list (call->message, fds);

@@ -6,6 +6,7 @@
 
 #include "plugin/libberth/berth-client.h"
 #include "plugin/model/berth-spec.h"
+#include "plugin/model/berth-tty.h"
 
 G_BEGIN_DECLS
 
@@ -33,6 +34,7 @@ typedef enum
  * @fds: (nullable) (transfer full): leave this process with the message
  * @answer_type: of the answer's body
  * @spec: (nullable): hears of its progress
+ * @tty: (nullable): whose size berthd is told
  * @client: (nullable): whose connections it uses; %NULL for the task's source
  * @interface: (nullable): another one than the manager's
  */
@@ -44,6 +46,7 @@ typedef struct
   GUnixFDList *fds;
   const char *answer_type;
   BerthSpec *spec;
+  BerthTty *tty;
   BerthClient *client;
   const char *interface;
 } BerthClientCall;

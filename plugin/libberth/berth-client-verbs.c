@@ -179,6 +179,7 @@ berth_client_exec_async (BerthClient *self, const char *id, BerthProgram *progra
       return;
     }
   call.arguments = g_variant_new ("(s@a{sv})", id, options);
+  call.tty = berth_program_get_tty (program);
   berth_client_call_start (task, &call);
 }
 
@@ -264,6 +265,7 @@ berth_client_run_async (BerthClient *self, BerthSpec *spec, BerthProgram *progra
     }
   call.arguments = g_variant_new ("(@a{sv})", options);
   call.spec = spec;
+  call.tty = berth_program_get_tty (program);
   if (carrier != NULL)
     berth_run_carrier_start (carrier, task, &call);
   else

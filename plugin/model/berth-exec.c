@@ -12,6 +12,7 @@
 
 G_STATIC_ASSERT (BERTH_LIMIT_COMMANDS == BERTH_COMMANDS_MAX);
 G_STATIC_ASSERT (BERTH_LIMIT_ASKS + BERTH_COMMANDS_MAX + 2 <= BERTH_ATTACH_MAX);
+G_STATIC_ASSERT (BERTH_TTY_SIDE_MAX == BERTH_TERMINAL_SIDE_MAX);
 
 #define SUFFIX_MAX 16u
 #define WHITE_SPACE " \t\n\v\f\r"
@@ -73,6 +74,7 @@ berth_exec_free (BerthExec *self)
   if (self == NULL)
     return;
   g_bytes_unref (self->code);
+  g_clear_pointer (&self->tty, berth_tty_unref);
   g_free (self->language);
   g_strfreev (self->env);
   g_free (self->workdir);
@@ -280,6 +282,17 @@ check_suffix (const char *suffix, GError **error)
 }
 
 static gboolean
+check_tty (const BerthExec *self, GError **error)
+{
+  if (self->tty == NULL || (self->is_command && !self->is_detached))
+    return TRUE;
+  g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                       "tty: a terminal is a command's that is not in the background: give a "
+                       "program and its arguments, and stay");
+  return FALSE;
+}
+
+static gboolean
 check_downloads (const BerthExec *self, GError **error)
 {
   guint count = self->downloads != NULL ? g_strv_length (self->downloads) : 0;
@@ -331,5 +344,6 @@ berth_exec_check (BerthExec *self, GError **error)
   return (self->is_command ? check_command (self, error) : check_code (self->code, error))
          && check_language (self->language, error) && check_env (self->env, error)
          && check_workdir (self->workdir, error) && check_suffix (self->suffix, error)
-         && check_downloads (self, error) && check_detached (self, error);
+         && check_tty (self, error) && check_downloads (self, error)
+         && check_detached (self, error);
 }

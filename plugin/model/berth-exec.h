@@ -4,6 +4,7 @@
 
 #include <gio/gio.h>
 
+#include "plugin/model/berth-tty.h"
 #include "pool/berth-types.h"
 
 G_BEGIN_DECLS
@@ -16,6 +17,8 @@ G_BEGIN_DECLS
  * BerthExec:
  * @code: the program, as it came; or of a command its name and its arguments, a NUL behind each
  * @is_command: a program of the guest's that is executed as it stands, beside the interpreters
+ * @tty: (nullable): of a command: its streams are a terminal of this size; stdout is what that
+ * shows
  * @language: (nullable): its name or alias; NULL for the template's own
  * @env: (nullable) (array zero-terminated=1): "NAME=VALUE"
  * @workdir: (nullable): the guest's folder to start in, relative to the home; NULL for where the
@@ -47,6 +50,7 @@ typedef struct
 {
   GBytes *code;
   gboolean is_command;
+  BerthTty *tty;
   char *language;
   char **env;
   char *workdir;

@@ -43,6 +43,7 @@ static const BerthOption table[] = {
   { "code", BERTH_OPTION_BYTES, EXEC (code), 0, 0, "code", NULL, 0, NULL, NULL },
   { "command", BERTH_OPTION_FLAG, EXEC (is_command), 0, 0, "command", "command", 'x', NULL,
     "What follows is a program and its arguments as they stand: no code, and no shell between" },
+  { "tty", BERTH_OPTION_TTY, EXEC (tty), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "language", BERTH_OPTION_TEXT, EXEC (language), 0, 0, "language", NULL, 0, NULL, NULL },
   { "timeout_ms", BERTH_OPTION_MILLISECONDS, EXEC (timeout_ms), BERTH_TIMEOUT_MIN_MS,
     BERTH_TIMEOUT_MAX_MS, "timeout-ms", "timeout", 't', "S",
@@ -92,7 +93,7 @@ berth_option_get_type (const BerthOption *option)
     [BERTH_OPTION_BYTES] = "ay", [BERTH_OPTION_NUMBER] = "u", [BERTH_OPTION_MILLISECONDS] = "u",
     [BERTH_OPTION_WAIT] = "x",   [BERTH_OPTION_FLAG] = "b",   [BERTH_OPTION_INPUT] = "h",
     [BERTH_OPTION_OUTPUT] = "h", [BERTH_OPTION_STREAM] = "h", [BERTH_OPTION_PATHS] = "aay",
-    [BERTH_OPTION_SIZE] = "t",
+    [BERTH_OPTION_SIZE] = "t",   [BERTH_OPTION_TTY] = "(uu)",
   };
 
   return types[option->kind];
@@ -129,6 +130,8 @@ berth_option_dup_problem (const BerthOption *option, GVariant *value)
 {
   const char *name;
   gint64 wait_ms;
+  guint rows;
+  guint columns;
 
   switch (option->kind)
     {
@@ -148,6 +151,12 @@ berth_option_dup_problem (const BerthOption *option, GVariant *value)
                  : g_strdup_printf ("%" G_GINT64_FORMAT " ms: give -1 (for ever), or 0 to "
                                     "%" G_GINT64_FORMAT,
                                     wait_ms, option->max);
+    case BERTH_OPTION_TTY:
+      g_variant_get (value, "(uu)", &rows, &columns);
+      return berth_tty_size_is_valid (rows, columns)
+                 ? NULL
+                 : g_strdup_printf ("%u rows and %u columns: give 1 to %u of each", rows, columns,
+                                    BERTH_TTY_SIDE_MAX);
     default:
       return NULL; /* judged as a whole, by berth_exec_check() */
     }
@@ -193,6 +202,8 @@ static void
 fill (const BerthOption *option, GVariant *value, gpointer field)
 {
   gint64 wait_ms;
+  guint rows;
+  guint columns;
 
   switch (option->kind)
     {
@@ -213,6 +224,11 @@ fill (const BerthOption *option, GVariant *value, gpointer field)
       break;
     case BERTH_OPTION_SIZE:
       *(guint64 *)field = g_variant_get_uint64 (value);
+      break;
+    case BERTH_OPTION_TTY:
+      g_variant_get (value, "(uu)", &rows, &columns);
+      g_clear_pointer ((BerthTty **)field, berth_tty_unref);
+      *(BerthTty **)field = berth_tty_new (rows, columns);
       break;
     case BERTH_OPTION_BYTES:
       g_clear_pointer ((GBytes **)field, g_bytes_unref);

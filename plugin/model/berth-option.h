@@ -48,6 +48,7 @@ typedef enum
  * @BERTH_OPTION_STREAM: the same; a field of type #GOutputStream
  * @BERTH_OPTION_PATHS: byte strings
  * @BERTH_OPTION_SIZE: a guint64, bytes
+ * @BERTH_OPTION_TTY: rows and columns; a field of type #BerthTty
  *
  * What values an option has.
  */
@@ -66,6 +67,7 @@ typedef enum
   BERTH_OPTION_STREAM,
   BERTH_OPTION_PATHS,
   BERTH_OPTION_SIZE,
+  BERTH_OPTION_TTY,
 } BerthOptionKind;
 
 /**
@@ -98,7 +100,7 @@ typedef struct
   const char *help;
 } BerthOption;
 
-#define BERTH_OPTION_COUNT 27u
+#define BERTH_OPTION_COUNT 28u
 
 /* All BERTH_OPTION_COUNT, in the order of the help */
 const BerthOption *berth_option_table (void);

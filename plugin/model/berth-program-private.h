@@ -4,6 +4,7 @@
 #include <gio/gunixfdlist.h>
 
 #include "plugin/model/berth-program.h"
+#include "plugin/model/berth-tty.h"
 
 G_BEGIN_DECLS
 
@@ -25,6 +26,8 @@ GPtrArray *berth_program_get_downloads (BerthProgram *self);
 /* bytes */
 guint64 berth_program_get_download_max (BerthProgram *self);
 gboolean berth_program_has_files (BerthProgram *self);
+/* (transfer none) (nullable) */
+BerthTty *berth_program_get_tty (BerthProgram *self);
 
 gboolean
 berth_program_write (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GError **error);

@@ -36,6 +36,7 @@ struct _BerthProgram
   GObject parent_instance;
   GBytes *code;
   gboolean is_command;
+  BerthTty *tty; /* nullable */
   char *language;
   guint timeout_ms;
   char **environment;
@@ -93,6 +94,7 @@ berth_program_finalize (GObject *object)
   for (int i = 0; i < N_STREAMS; i++)
     berth_pipe_close (&self->fds[i]);
   g_clear_pointer (&self->code, g_bytes_unref);
+  g_clear_pointer (&self->tty, berth_tty_unref);
   g_free (self->language);
   g_strfreev (self->environment);
   g_free (self->workdir);
@@ -301,6 +303,40 @@ berth_program_new_for_command (const char *const *argv)
 
   code = berth_exec_pack_command (argv);
   return g_object_new (BERTH_TYPE_PROGRAM, "code", code, "command", TRUE, NULL);
+}
+
+/**
+ * berth_program_set_terminal:
+ * @self: a program of [ctor@Program.new_for_command]
+ * @rows: 1 to 65,535
+ * @columns: 1 to 65,535
+ *
+ * Gives @self a terminal of this size; where it has one, also while it runs, that gets this size,
+ * and the program is told (SIGWINCH). What is written to [method@Program.open_stdin] is typed
+ * there, the end of that stream too (Ctrl-D); [method@Program.open_stdout] has all that it shows,
+ * and standard error has nothing. A TERM in [property@Program:environment] tells the program of
+ * what kind the terminal is.
+ *
+ * The program leads a session of its own with that terminal: keys like Ctrl-C are signals, and a
+ * shell has job control. When the call is cancelled, or its caller is gone, it is hung up: SIGHUP
+ * beside SIGTERM. A program with a terminal is run once. Any thread may call this.
+ */
+void
+berth_program_set_terminal (BerthProgram *self, guint rows, guint columns)
+{
+  g_return_if_fail (BERTH_IS_PROGRAM (self));
+  g_return_if_fail (berth_tty_size_is_valid (rows, columns));
+
+  if (self->tty == NULL)
+    self->tty = berth_tty_new (rows, columns);
+  else
+    berth_tty_resize (self->tty, rows, columns);
+}
+
+BerthTty *
+berth_program_get_tty (BerthProgram *self)
+{
+  return self->tty;
 }
 
 /**
@@ -572,6 +608,7 @@ berth_program_set_stderr_fd (BerthProgram *self, int fd, GError **error)
 static gboolean
 write_streams (BerthProgram *self, GVariantDict *options, GUnixFDList *fds, GError **error)
 {
+  self->was_run = self->tty != NULL;
   for (int i = 0; i < N_STREAMS; i++)
     {
       if (self->fds[i] < 0)
@@ -593,6 +630,8 @@ write_values (BerthProgram *self, GVariantDict *options, GError **error)
   GVariantIter iter;
   const char *key;
   GVariant *value;
+  guint rows;
+  guint columns;
 
   if (self->was_run)
     {
@@ -602,6 +641,11 @@ write_values (BerthProgram *self, GVariantDict *options, GError **error)
     }
   if (!berth_option_write_object (BERTH_OPTION_SET_EXEC, G_OBJECT (self), &dict, error))
     return FALSE;
+  if (self->tty != NULL)
+    {
+      berth_tty_get_size (self->tty, &rows, &columns);
+      g_variant_dict_insert (&dict, "tty", "(uu)", rows, columns);
+    }
   values = g_variant_ref_sink (g_variant_dict_end (&dict));
   if (!berth_option_check_program (values, error))
     return FALSE;

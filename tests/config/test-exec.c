@@ -95,6 +95,20 @@ test_command_too_long (void)
 }
 
 static void
+test_terminal (void)
+{
+  g_autoptr (BerthExec) exec = exec_of ("ls", 3);
+
+  exec->tty = berth_tty_new (24, 80);
+  exec->is_command = TRUE;
+  assert_good (exec);
+  exec->is_command = FALSE;
+  g_clear_pointer (&exec->code, g_bytes_unref);
+  exec->code = g_bytes_new_static ("ls", 2);
+  assert_bad (exec, "a terminal is a command's");
+}
+
+static void
 test_command_is_no_code (void)
 {
   for (guint i = 0; i < 3; i++)
@@ -351,6 +365,7 @@ main (int argc, char **argv)
   g_test_add_func ("/exec/command", test_command);
   g_test_add_func ("/exec/command-too-long", test_command_too_long);
   g_test_add_func ("/exec/command-is-no-code", test_command_is_no_code);
+  g_test_add_func ("/exec/terminal", test_terminal);
   g_test_add_func ("/exec/suffix", test_suffix);
   g_test_add_func ("/exec/byte-order-mark", test_byte_order_mark);
   g_test_add_func ("/exec/timeout", test_timeout);

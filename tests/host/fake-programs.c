@@ -14,6 +14,7 @@
 
 #include "pool/berth-error.h"
 #include "tests/host/fake-background.h"
+#include "tests/host/fake-tty.h"
 
 #define CODE_FD 9
 #define CODE_PATH "/dev/fd/9"
@@ -33,6 +34,7 @@ typedef struct
   BerthVm *vm;
   BerthExec *exec;
   BerthResult *result;
+  FakeTty *tty; /* nullable */
   GPid pid;
   guint timeout_id;
   guint kill_id;
@@ -71,6 +73,7 @@ program_free (Program *program)
   g_ptr_array_remove (program->programs->running, program);
   g_object_unref (program->task);
   g_object_unref (program->vm);
+  g_clear_pointer (&program->tty, fake_tty_free);
   g_clear_pointer (&program->exec, berth_exec_free);
   g_clear_pointer (&program->result, berth_result_free);
   for (guint i = 0; i < G_N_ELEMENTS (program->captured); i++)
@@ -186,9 +189,22 @@ capture (Program *program, guint index, int fd)
 }
 
 static void
+shown_cb (gpointer tty, gpointer user_data)
+{
+  Program *program = user_data;
+
+  program->captures--;
+  program_maybe_done (program);
+}
+
+/* @user_data: whether it has a terminal */
+static void
 child_setup (gpointer user_data)
 {
-  setpgid (0, 0);
+  if (user_data != NULL)
+    fake_tty_control ();
+  else
+    setpgid (0, 0);
   signal (SIGPIPE, SIG_DFL);
 }
 
@@ -242,14 +258,23 @@ make_argv (const BerthExec *exec)
 static void
 spawn (Program *program, const char *folder)
 {
-  const BerthExec *exec = program->exec;
+  BerthExec *exec = program->exec;
   g_auto (GStrv) argv = make_argv (exec);
   int code_fd = open_code (exec->code);
   int code_target = CODE_FD;
   g_auto (GStrv) environment = make_environment (exec);
   g_autoptr (GError) error = NULL;
-  const int streams[] = { exec->stdin_fd, exec->stdout_fd, exec->stderr_fd };
-  int out = -1, err = -1;
+  int out = -1, err = -1, terminal = -1;
+  int streams[3];
+
+  if (exec->tty != NULL)
+    {
+      program->captures += exec->stdout_fd >= 0;
+      program->tty = fake_tty_new (exec, shown_cb, program, &terminal, &out);
+    }
+  streams[0] = exec->tty != NULL ? terminal : exec->stdin_fd;
+  streams[1] = exec->tty != NULL ? terminal : exec->stdout_fd;
+  streams[2] = exec->tty != NULL ? terminal : exec->stderr_fd;
 
   /* what was opened for berthd never blocks; a program of this machine takes it for any pipe */
   for (guint i = 0; i < G_N_ELEMENTS (streams); i++)
@@ -257,11 +282,13 @@ spawn (Program *program, const char *folder)
       g_unix_set_fd_nonblocking (streams[i], FALSE, NULL);
   if (!g_spawn_async_with_pipes_and_fds (
           folder, (const char *const *)argv, (const char *const *)environment,
-          G_SPAWN_DO_NOT_REAP_CHILD, child_setup, NULL, exec->stdin_fd, exec->stdout_fd,
-          exec->stderr_fd, &code_fd, &code_target, 1, &program->pid, NULL,
-          exec->stdout_fd < 0 ? &out : NULL, exec->stderr_fd < 0 ? &err : NULL, &error))
+          G_SPAWN_DO_NOT_REAP_CHILD, child_setup, exec->tty, streams[0], streams[1], streams[2],
+          &code_fd, &code_target, 1, &program->pid, NULL, streams[1] < 0 ? &out : NULL,
+          streams[2] < 0 ? &err : NULL, &error))
     g_error ("%s", error->message);
   close (code_fd);
+  if (terminal >= 0)
+    close (terminal);
   if (out >= 0)
     capture (program, 0, out);
   if (err >= 0)

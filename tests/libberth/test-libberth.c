@@ -97,6 +97,53 @@ exec_command (Fixture *fixture, const char *id, const char *const *argv, GError 
   return berth_client_exec (fixture->client, id, program, NULL, error);
 }
 
+/* Until it has shown this much */
+static void
+assert_shown (GInputStream *output, const char *text)
+{
+  g_autofree char *shown = g_malloc0 (strlen (text) + 1);
+  g_autoptr (GError) error = NULL;
+
+  g_input_stream_read_all (output, shown, strlen (text), NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (shown, ==, text);
+}
+
+/* With the size that it was begun with, and with that which it is given later */
+static void
+test_terminal (Fixture *fixture, gconstpointer data)
+{
+  const char *const argv[]
+      = { "sh", "-c",
+          "stty -echo; stty size; until [ \"$(stty size)\" = '50 132' ]; do sleep 0.1; "
+          "done; echo more; cat",
+          NULL };
+  g_autoptr (BerthProgram) program = berth_program_new_for_command (argv);
+  g_autofree char *id = create (fixture);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GOutputStream) input = berth_program_open_stdin (program, &error);
+  g_autoptr (GInputStream) output = berth_program_open_stdout (program, &error);
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (BerthResult) result = NULL;
+
+  berth_program_set_terminal (program, 24, 80);
+  answers_init (&answers);
+  berth_client_exec_async (fixture->client, id, program, NULL, answered_cb, &answers);
+  assert_shown (output, "24 80\r\n");
+  berth_program_set_terminal (program, 50, 132);
+  assert_shown (output, "more\r\n");
+  g_assert_true (g_output_stream_write_all (input, "line\n", 5, NULL, NULL, &error));
+  assert_shown (output, "line\r\n");
+  g_assert_true (g_output_stream_close (input, NULL, &error));
+  result = berth_client_exec_finish (fixture->client, answers_wait (&answers, 0), &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (berth_result_get_exit_code (result), ==, 0);
+  g_assert_null (berth_client_exec (fixture->client, id, program, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_true (berth_client_destroy (fixture->client, id, NULL, &error));
+}
+
 /* As it stands, beside the code of the same sandbox */
 static void
 test_command (Fixture *fixture, gconstpointer data)
@@ -462,6 +509,7 @@ main (int argc, char **argv)
   ADD ("time-out", test_time_out);
   ADD ("program-properties", test_program_properties);
   ADD ("command", test_command);
+  ADD ("terminal", test_terminal);
   ADD ("list", test_list);
   ADD ("streams", test_streams);
   ADD ("output-is-live", test_output_is_live);
