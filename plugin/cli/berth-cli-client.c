@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/cli/berth-cli-raw.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/bus/berth-bus-failure.h"
 #include "plugin/bus/berth-bus-names.h"
@@ -18,6 +19,7 @@ struct _BerthClient
   GDBusConnection *connection;
   BerthProgress *progress; /* nullable, borrowed */
   int signal;              /* that ended it, 0 for none */
+  guint32 serial;          /* of the last call */
   guint signal_ids[2];
 };
 
@@ -29,30 +31,41 @@ typedef struct
   GError *error;
 } Pending;
 
-static gboolean
-interrupt (BerthClient *self, int number)
+/**
+ * berth_client_interrupt:
+ * @self: a connection
+ * @number: of a signal
+ *
+ * Ends it, as that signal does.
+ */
+void
+berth_client_interrupt (BerthClient *self, int number)
 {
   berth_progress_end (self->progress);
   if (self->signal != 0)
-    _exit (BERTH_EXIT_SIGNAL_BASE + number);
+    {
+      berth_raw_restore ();
+      _exit (BERTH_EXIT_SIGNAL_BASE + number);
+    }
   self->signal = number;
   /* berthd sees the end at once, withdraws a waiting request and ends a running program */
   g_socket_shutdown (g_socket_connection_get_socket (
                          G_SOCKET_CONNECTION (g_dbus_connection_get_stream (self->connection))),
                      TRUE, TRUE, NULL);
-  return G_SOURCE_CONTINUE;
 }
 
 static gboolean
 interrupt_cb (gpointer user_data)
 {
-  return interrupt (user_data, SIGINT);
+  berth_client_interrupt (user_data, SIGINT);
+  return G_SOURCE_CONTINUE;
 }
 
 static gboolean
 terminate_cb (gpointer user_data)
 {
-  return interrupt (user_data, SIGTERM);
+  berth_client_interrupt (user_data, SIGTERM);
+  return G_SOURCE_CONTINUE;
 }
 
 /**
@@ -136,6 +149,7 @@ client_call (BerthClient *self, const char *interface, const char *method, GVari
                                             method, arguments, G_VARIANT_TYPE (reply_type),
                                             G_DBUS_CALL_FLAGS_NONE, G_MAXINT, fds, NULL, called_cb,
                                             &pending);
+  self->serial = g_dbus_connection_get_last_serial (self->connection);
   g_clear_object (&fds);
   if (strcmp (method, "Run") == 0 || strcmp (method, "Create") == 0)
     berth_progress_watch (self->progress, self->connection);
@@ -196,4 +210,20 @@ int
 berth_client_get_signal (BerthClient *self)
 {
   return self->signal;
+}
+
+/**
+ * berth_client_resize:
+ * @self: a connection whose call runs a program with a terminal
+ * @rows: of that
+ * @columns: of that
+ *
+ * Tells berthd; nobody waits for an answer.
+ */
+void
+berth_client_resize (BerthClient *self, guint rows, guint columns)
+{
+  g_dbus_connection_call (self->connection, NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, "Resize",
+                          g_variant_new ("(uuu)", self->serial, rows, columns), NULL,
+                          G_DBUS_CALL_FLAGS_NONE, -1, NULL, NULL, NULL);
 }

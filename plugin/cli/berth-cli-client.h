@@ -21,5 +21,7 @@ GVariant *berth_client_call (BerthClient *self, const char *method, GVariant *ar
 GVariant *berth_client_call_admin (BerthClient *self, const char *method, GVariant *arguments,
                                    const char *reply_type, GError **error);
 int berth_client_get_signal (BerthClient *self);
+void berth_client_interrupt (BerthClient *self, int number);
+void berth_client_resize (BerthClient *self, guint rows, guint columns);
 
 G_END_DECLS

@@ -15,9 +15,10 @@ add_entries (GArray *all, BerthTakes takes, BerthTakes needed, const GOptionEntr
     g_array_append_val (all, entries[i]);
 }
 
-/* Of a request: as the table describes them. Values are FILENAMEs, for they may be any bytes. */
+/* Of a request: as the table describes them. Values are FILENAMEs, for they may be any bytes.
+ * @without: (nullable): the key of one that is left out */
 static void
-add_options (GArray *all, BerthOptionSet set, BerthOptionValues *self)
+add_options (GArray *all, BerthOptionSet set, const char *without, BerthOptionValues *self)
 {
   const BerthOption *table = berth_option_table ();
 
@@ -38,7 +39,8 @@ add_options (GArray *all, BerthOptionSet set, BerthOptionValues *self)
         .arg_description = table[i].metavar,
       };
 
-      if ((table[i].set & set) != 0 && table[i].flag != NULL)
+      if ((table[i].set & set) != 0 && table[i].flag != NULL
+          && g_strcmp0 (table[i].key, without) != 0)
         g_array_append_val (all, entry);
     }
 }
@@ -155,6 +157,18 @@ add_background_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
   add_entries (all, takes, BERTH_TAKES_SIGNAL, number);
 }
 
+static void
+add_terminal_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
+{
+  const GOptionEntry terminal[] = {
+    { "tty", 'T', 0, G_OPTION_ARG_NONE, &self->with_terminal,
+      "Your terminal is the program's, to type at and to look at (with -x)", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  add_entries (all, takes, BERTH_TAKES_TERMINAL, terminal);
+}
+
 /**
  * berth_option_values_make_entries:
  * @self: where the values go
@@ -211,12 +225,16 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
   GArray *all = g_array_new (TRUE, FALSE, sizeof (GOptionEntry));
 
   if ((help->takes & BERTH_TAKES_SANDBOX) != 0)
-    add_options (all, BERTH_OPTION_SET_SANDBOX, self);
-  if ((help->takes & (BERTH_TAKES_SANDBOX | BERTH_TAKES_EXEC)) == BERTH_TAKES_SANDBOX)
-    add_options (all, BERTH_OPTION_SET_SESSION, self);
+    add_options (all, BERTH_OPTION_SET_SANDBOX, NULL, self);
+  if ((help->takes & (BERTH_TAKES_SANDBOX | BERTH_TAKES_EXEC | BERTH_TAKES_SHELL))
+      == BERTH_TAKES_SANDBOX)
+    add_options (all, BERTH_OPTION_SET_SESSION, NULL, self);
   add_entries (all, help->takes, BERTH_TAKES_SANDBOX, wait);
   if ((help->takes & BERTH_TAKES_EXEC) != 0)
-    add_options (all, BERTH_OPTION_SET_EXEC, self);
+    add_options (all, BERTH_OPTION_SET_EXEC, NULL, self);
+  if ((help->takes & BERTH_TAKES_SHELL) != 0)
+    add_options (all, BERTH_OPTION_SET_EXEC, "command", self);
+  add_terminal_entries (all, help->takes, self);
   add_entries (all, help->takes, BERTH_TAKES_EXEC, input);
   add_run_entries (all, help->takes, self);
   add_entries (all, help->takes, BERTH_TAKES_FILES, files);
@@ -271,15 +289,31 @@ drop_first_separator (int *argc, char **argv)
     }
 }
 
+static guint
+find_command_flag (void)
+{
+  const BerthOption *table = berth_option_table ();
+  guint i = 0;
+
+  while (!g_str_equal (table[i].key, "command"))
+    i++;
+  return i;
+}
+
 static gboolean
 has_command_flag (const BerthOptionValues *self)
 {
-  const BerthOption *table = berth_option_table ();
+  return self->flags[find_command_flag ()];
+}
 
-  for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
-    if (g_str_equal (table[i].key, "command"))
-      return self->flags[i];
-  return FALSE;
+/**
+ * berth_option_values_set_command:
+ * @self: values of a verb that runs a command without being told to
+ */
+void
+berth_option_values_set_command (BerthOptionValues *self)
+{
+  self->flags[find_command_flag ()] = TRUE;
 }
 
 /* With -x the options end at the first argument: what follows is not ours to read, whatever it

@@ -38,6 +38,7 @@ G_BEGIN_DECLS
  * @since: (nullable): --since
  * @interactive: -i of attach
  * @signal: (nullable): -s
+ * @with_terminal: -T of exec
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -72,6 +73,7 @@ typedef struct
   char *since;
   gboolean interactive;
   char *signal;
+  gboolean with_terminal;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -91,6 +93,8 @@ typedef enum
   BERTH_TAKES_LOG = 1 << 11,    /* which part of what a program has written */
   BERTH_TAKES_STDIN = 1 << 12,  /* whether ours goes to a program that runs already */
   BERTH_TAKES_SIGNAL = 1 << 13,
+  BERTH_TAKES_TERMINAL = 1 << 14, /* whether a program has one */
+  BERTH_TAKES_SHELL = 1 << 15,    /* what runs a program that the verb itself names */
 } BerthTakes;
 
 /**
@@ -118,6 +122,7 @@ gboolean berth_option_values_parse (BerthOptionValues *self, const BerthVerbHelp
 void berth_option_values_clear (BerthOptionValues *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthOptionValues, berth_option_values_clear)
 
+void berth_option_values_set_command (BerthOptionValues *self);
 /* (nullable): what stands for the option with this key of berth_option_table() */
 const char *berth_option_values_get (const BerthOptionValues *self, const char *key);
 gboolean berth_option_check_utf8 (const char *what, const char *text, GError **error);

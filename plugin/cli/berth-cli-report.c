@@ -9,8 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/base/berth-printable.h"
 #include "plugin/base/berth-json.h"
+#include "plugin/base/berth-printable.h"
+#include "plugin/cli/berth-cli-raw.h"
 #include "pool/berth-error.h"
 
 /**
@@ -77,6 +78,7 @@ berth_report_note (const char *text)
 void
 berth_report_die_of_broken_pipe (void)
 {
+  berth_raw_restore ();
   signal (SIGPIPE, SIG_DFL);
   raise (SIGPIPE);
   _exit (BERTH_EXIT_SIGNAL_BASE + SIGPIPE);

@@ -40,8 +40,8 @@ typedef struct
 
 static const Stream streams[N_STREAMS] = {
   { "stdin", STDIN_FILENO, BERTH_STREAMS_INPUT },
-  { "stdout", STDOUT_FILENO, BERTH_STREAMS_OUTPUT },
-  { "stderr", STDERR_FILENO, BERTH_STREAMS_OUTPUT },
+  { "stdout", STDOUT_FILENO, BERTH_STREAMS_SHOWN },
+  { "stderr", STDERR_FILENO, BERTH_STREAMS_ERRORS },
   { "boot_log", STDERR_FILENO, BERTH_STREAMS_BOOT_LOG },
 };
 

@@ -17,7 +17,9 @@ gboolean berth_streams_check_stdin (GError **error);
 /**
  * BerthStreamsKind:
  * @BERTH_STREAMS_INPUT: stdin
- * @BERTH_STREAMS_OUTPUT: stdout and stderr
+ * @BERTH_STREAMS_SHOWN: stdout
+ * @BERTH_STREAMS_ERRORS: stderr
+ * @BERTH_STREAMS_OUTPUT: both
  * @BERTH_STREAMS_BOOT_LOG: the console of a boot, to stderr
  *
  * Which streams are carried.
@@ -25,8 +27,10 @@ gboolean berth_streams_check_stdin (GError **error);
 typedef enum
 {
   BERTH_STREAMS_INPUT = 1 << 0,
-  BERTH_STREAMS_OUTPUT = 1 << 1,
-  BERTH_STREAMS_BOOT_LOG = 1 << 2,
+  BERTH_STREAMS_SHOWN = 1 << 1,
+  BERTH_STREAMS_ERRORS = 1 << 2,
+  BERTH_STREAMS_OUTPUT = BERTH_STREAMS_SHOWN | BERTH_STREAMS_ERRORS,
+  BERTH_STREAMS_BOOT_LOG = 1 << 3,
 } BerthStreamsKind;
 
 BerthStreams *

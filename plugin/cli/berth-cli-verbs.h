@@ -34,6 +34,7 @@ char *berth_verb_dup_status_text (GVariant *status, gboolean explains);
 
 int berth_verb_run (int argc, char **argv);
 int berth_verb_exec (int argc, char **argv);
+int berth_verb_shell (int argc, char **argv);
 int berth_verb_create (int argc, char **argv);
 int berth_verb_destroy (int argc, char **argv);
 int berth_verb_ps (int argc, char **argv);
@@ -58,6 +59,7 @@ int berth_verb_complete (int argc, char **argv);
 
 extern const BerthVerbHelp berth_run_help;
 extern const BerthVerbHelp berth_exec_help;
+extern const BerthVerbHelp berth_shell_help;
 extern const BerthVerbHelp berth_create_help;
 extern const BerthVerbHelp berth_destroy_help;
 extern const BerthVerbHelp berth_ps_help;

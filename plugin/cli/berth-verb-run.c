@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* run and exec: one program, its streams, and the exit status that it becomes. */
+/* run, exec and shell: one program, its streams, and the exit status that it becomes. */
 #include <signal.h>
 #include <string.h>
 
-#include "plugin/cli/berth-cli-run-files.h"
+#include "agent/berth-language.h"
+#include "plugin/cli/berth-cli-attend.h"
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
+#include "plugin/cli/berth-cli-run-files.h"
 #include "plugin/cli/berth-cli-source.h"
 #include "plugin/cli/berth-cli-streams.h"
 #include "plugin/cli/berth-cli-verbs.h"
@@ -73,6 +75,8 @@ const BerthVerbHelp berth_exec_help = {
     "you or berthd, and the sandbox is not idle until it ends. Code has the interpreter "
     "meanwhile.\n"
     "-t and its default hold; --no-timeout is none, where berthd's settings allow that.\n\n"
+    "With -T, too, it has your terminal: size, keys (Ctrl-C is the program's), colours; it may\n"
+    "last a day unless -t says less, and what 'berth shell --help' says holds.\n\n"
     "Of -e, what an interpreter reads only when it starts (PYTHON..., NODE_..., LD_...,\n"
     "LANG and LC_...) is there in the code's environment and that of its children, and\n"
     "changes nothing in the session's own interpreter, which runs already. 'berth run'\n"
@@ -82,9 +86,34 @@ const BerthVerbHelp berth_exec_help = {
     "  berth exec $id 'print(x * 7)'\n"
     "  berth exec $id - < script.py\n"
     "  berth exec -x $id git status --short\n"
-    "  exec=$(berth exec -d -t 3600 -x $id make -j4)",
-  .takes = BERTH_TAKES_EXEC | BERTH_TAKES_DETACH | BERTH_TAKES_JSON,
+    "  exec=$(berth exec -d -t 3600 -x $id make -j4)\n"
+    "  berth exec -Tx $id less notes.txt",
+  .takes = BERTH_TAKES_EXEC | BERTH_TAKES_DETACH | BERTH_TAKES_TERMINAL | BERTH_TAKES_JSON,
   .max_arguments = 2,
+};
+
+const BerthVerbHelp berth_shell_help = {
+  .synopsis = "[ID]",
+  .summary = "Gives you a prompt in a sandbox, at your terminal.",
+  .description
+  = "Without an id, the sandbox is a new one, which is destroyed afterwards. The prompt is "
+    "bash's;\n"
+    "with -l python or javascript, that of the language. In a sandbox that exists it stands "
+    "beside\n"
+    "what runs there, in a process of its own: it does not see what 'berth exec' defined.\n\n"
+    "All that you type is the program's, also Ctrl-C and Ctrl-Z, and all that it shows is yours:\n"
+    "editors, pagers and top are at home. TERM is passed on; give -e TERM=xterm-256color where "
+    "the\n"
+    "sandbox does not know your terminal. When the program ends, or the connection does, your\n"
+    "terminal is as it was. To leave a program that heeds no key, type '~.' at the beginning of a\n"
+    "line ('~~' there is a tilde). It lasts a day at most, or as long as -t "
+    "says.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
+    "  berth shell\n"
+    "  berth shell -l python\n"
+    "  berth shell $id\n"
+    "  berth shell -m 1024 -w /tmp -e EDITOR=vi",
+  .takes = BERTH_TAKES_SANDBOX | BERTH_TAKES_SHELL,
+  .max_arguments = 1,
 };
 
 /* One run or exec, from its options to its end. */
@@ -97,6 +126,9 @@ typedef struct
   const char *id;          /* where it runs; NULL: in a sandbox that berthd makes for it alone */
   gboolean is_run;
   gboolean with_input;      /* ours is the program's */
+  gboolean with_terminal;   /* likewise */
+  GVariant *sandbox;        /* nullable: what to create for the program, to end with it */
+  char *created;            /* the id of that */
   BerthRunFiles *files;     /* nullable: before and after */
   GError *download_failure; /* the first one's */
 } Execution;
@@ -109,6 +141,8 @@ execution_clear (Execution *self)
   g_variant_dict_clear (&self->options);
   berth_progress_unref (self->progress);
   berth_run_files_free (self->files);
+  g_clear_pointer (&self->sandbox, g_variant_unref);
+  g_free (self->created);
   g_clear_error (&self->download_failure);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Execution, execution_clear)
@@ -126,7 +160,7 @@ static void
 print_notes (const Execution *self, GVariant *result)
 {
   const char *given = berth_option_values_get (&self->values, "timeout_ms");
-  const char *timeout = given != NULL ? given : "30";
+  const char *timeout = given != NULL ? given : self->with_terminal ? "86400" : "30";
 
   if (self->values.quiet)
     return;
@@ -221,6 +255,30 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
   return g_steal_pointer (&result);
 }
 
+/* A sandbox that ends with our connection. */
+static gboolean
+create (Execution *self, BerthClient *client, GError **error)
+{
+  g_autoptr (GVariant) reply = berth_client_call (
+      client, "Create", g_variant_new ("(@a{sv})", self->sandbox), "(s)", NULL, error);
+
+  if (reply == NULL)
+    return FALSE;
+  g_variant_get (reply, "(s)", &self->created);
+  self->id = self->created;
+  return TRUE;
+}
+
+static GVariant *
+run_program (Execution *self, BerthClient *client, GError **error)
+{
+  if (self->sandbox != NULL && !create (self, client, error))
+    return NULL;
+  if (self->with_terminal)
+    return berth_attend (client, self->id, &self->options, error);
+  return call_with_streams (self, client, error);
+}
+
 static int
 execute (Execution *self)
 {
@@ -230,10 +288,10 @@ execute (Execution *self)
 
   if (client == NULL)
     return report (self, NULL, error, 0);
-  if (self->is_run)
+  if (self->is_run || self->sandbox != NULL)
     self->progress = berth_progress_new (self->values.quiet || self->values.json);
   berth_client_set_progress (client, self->progress);
-  result = call_with_streams (self, client, &error);
+  result = run_program (self, client, &error);
   return report (self, result, error, berth_client_get_signal (client));
 }
 
@@ -313,6 +371,27 @@ check_detach (const Execution *self, GError **error)
   return TRUE;
 }
 
+/* Of exec: whether it has our terminal, which is nobody else's then. */
+static gboolean
+settle_terminal (Execution *self, GError **error)
+{
+  if (!self->values.with_terminal)
+    return settle_input (self, error);
+  self->with_terminal = TRUE;
+  if (!self->values.is_command)
+    g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                         "-T is of a program: give -x, too, and the program behind the id; 'berth "
+                         "shell ID' is a prompt");
+  else if (self->values.json || self->values.no_stdin || self->values.is_detached)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "-T and %s exclude each other: give one",
+                 self->values.is_detached ? "-d"
+                 : self->values.json      ? "--json"
+                                          : "-n");
+  else
+    return berth_attend_check (error);
+  return FALSE;
+}
+
 /* What is run: code or a command. @language: (nullable) */
 static gboolean
 load_source (Execution *self, char **arguments, const char *language, GError **error)
@@ -377,11 +456,84 @@ berth_verb_exec (int argc, char **argv)
       ok = FALSE;
     }
   ok = ok && berth_option_check_utf8 ("an id", argv[1], &error);
-  if (!ok || !load_source (&self, argv + 2, NULL, &error) || !settle_input (&self, &error)
-      || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error))
+  if (!ok || !load_source (&self, argv + 2, NULL, &error) || !settle_terminal (&self, &error)
+      || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error)
+      || (self.with_terminal && !berth_attend_add (&self.options, &error)))
     return report (&self, NULL, error, 0);
   self.id = argv[1];
   if (!check_detach (&self, &error))
     return report (&self, NULL, error, 0);
   return self.values.is_detached ? start (&self) : execute (&self);
+}
+
+/* The prompt of a language, and the shell's of any other template. */
+static void
+load_prompt (Execution *self, const char *language)
+{
+  const BerthLanguageRow *row = berth_language_find (language);
+  const char *argv[] = { NULL, NULL };
+
+  if (row == NULL)
+    row = berth_language_get (BERTH_LANGUAGE_SHELL);
+  argv[0] = row->prompt;
+  self->source.code = berth_exec_pack_command (argv);
+  berth_option_values_set_command (&self->values);
+}
+
+/* @id: (nullable): of a sandbox that exists; a new one is made without */
+static gboolean
+settle_sandbox (Execution *self, const char *id, GError **error)
+{
+  g_auto (GVariantDict) sandbox = G_VARIANT_DICT_INIT (NULL);
+  const char *language = berth_option_values_get (&self->values, "template");
+  g_autoptr (GVariant) given = NULL;
+
+  if (!berth_option_values_add_sandbox (&self->values, &sandbox, error))
+    return FALSE;
+  given = g_variant_ref_sink (g_variant_dict_end (&sandbox));
+  if (id != NULL && g_variant_n_children (given) > 0)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "%.40s exists already, and -m and its like make a new sandbox: leave them out, "
+                   "or the id",
+                   id);
+      return FALSE;
+    }
+  self->id = id;
+  if (id != NULL)
+    return berth_option_check_utf8 ("an id", id, error);
+  self->source.template_name
+      = berth_cli_source_dup_template (language != NULL ? language : "shell", error);
+  if (self->source.template_name == NULL)
+    return FALSE;
+  g_variant_dict_init (&sandbox, given);
+  g_variant_dict_insert (&sandbox, "template", "s", self->source.template_name);
+  g_variant_dict_insert (&sandbox, "attached", "b", TRUE);
+  self->sandbox = g_variant_ref_sink (g_variant_dict_end (&sandbox));
+  return TRUE;
+}
+
+/**
+ * berth_verb_shell:
+ * @argc: of @argv
+ * @argv: options, and a sandbox id
+ *
+ * Returns: the exit status
+ */
+int
+berth_verb_shell (int argc, char **argv)
+{
+  g_auto (Execution) self = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  g_variant_dict_init (&self.options, NULL);
+  if (!berth_option_values_parse (&self.values, &berth_shell_help, &argc, &argv, &error)
+      || !settle_sandbox (&self, argc > 1 ? argv[1] : NULL, &error))
+    return report (&self, NULL, error, 0);
+  self.with_terminal = TRUE;
+  load_prompt (&self, berth_option_values_get (&self.values, "template"));
+  if (!berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error)
+      || !berth_attend_add (&self.options, &error))
+    return report (&self, NULL, error, 0);
+  return execute (&self);
 }

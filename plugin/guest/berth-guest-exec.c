@@ -65,7 +65,7 @@ static void exec_arm_backstop (BerthGuestExec *self, guint ms);
 void
 berth_guest_exec_free (BerthGuestExec *self)
 {
-  if (self->exec->tty != NULL)
+  if (self->exec != NULL && self->exec->tty != NULL)
     berth_tty_watch (self->exec->tty, NULL, NULL, NULL);
   berth_source_clear (&self->stdin_source);
   berth_source_clear (&self->backstop);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* However this process ends, but by SIGKILL, the terminal is given back: at the end of the verb, by
+ * who ends it elsewhere, and by signals that would end it without a word. */
+#include "plugin/cli/berth-cli-raw.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "plugin/cli/berth-cli-terminal.h"
+#include "pool/berth-error.h"
+
+/* What a program that did not come to its end may have left on: the other screen, keys and a mouse
+ * that tell more, a hidden cursor, colours. Each is nothing to a terminal that does not have it. */
+#define PLAIN                                                                                      \
+  "\x1b[?47l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?25h\x1b["    \
+  "0m\r\n"
+
+static const int fatal[] = { SIGHUP, SIGQUIT, SIGABRT, SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGPIPE };
+
+static struct termios before; /* lint: file-scope: a process has one, and handlers need it */
+static volatile sig_atomic_t has_mode; /* lint: file-scope: likewise */
+
+/**
+ * berth_raw_restore:
+ *
+ * Gives the terminal its mode back, if it was taken. Any thread, any signal handler.
+ */
+void
+berth_raw_restore (void)
+{
+  int saved_errno = errno;
+
+  if (has_mode)
+    tcsetattr (STDIN_FILENO, TCSANOW, &before);
+  has_mode = 0;
+  errno = saved_errno;
+}
+
+static void
+fatal_cb (int number)
+{
+  berth_raw_restore ();
+  raise (number); /* by default, as SA_RESETHAND has it */
+}
+
+/* What is ignored, as by nohup, stays so. */
+static void
+catch_fatal (void (*handler) (int))
+{
+  struct sigaction action = { .sa_handler = handler, .sa_flags = (int)SA_RESETHAND };
+  struct sigaction old;
+
+  for (guint i = 0; i < G_N_ELEMENTS (fatal); i++)
+    if (sigaction (fatal[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+      sigaction (fatal[i], &action, NULL);
+}
+
+/**
+ * berth_raw_begin:
+ *
+ * Takes the terminal that standard input is.
+ *
+ * Returns: whether it could be taken; %FALSE with %BERTH_ERROR_LOCAL
+ */
+gboolean
+berth_raw_begin (GError **error)
+{
+  struct termios mode;
+
+  if (tcgetattr (STDIN_FILENO, &before) == 0)
+    {
+      catch_fatal (fatal_cb);
+      has_mode = 1;
+      mode = before;
+      cfmakeraw (&mode);
+      if (tcsetattr (STDIN_FILENO, TCSANOW, &mode) == 0)
+        return TRUE;
+    }
+  berth_raw_end (TRUE);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL, "the terminal can't be used: %s",
+               g_strerror (errno));
+  return FALSE;
+}
+
+/**
+ * berth_raw_end:
+ * @is_clean: the program came to its end, and has cleared up what it showed
+ *
+ * The terminal is as it was.
+ */
+void
+berth_raw_end (gboolean is_clean)
+{
+  if (!is_clean && has_mode && isatty (STDOUT_FILENO))
+    berth_terminal_write (STDOUT_FILENO, PLAIN);
+  berth_raw_restore ();
+  catch_fatal (SIG_DFL);
+}

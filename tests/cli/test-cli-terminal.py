@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""berth shell and berth exec -T: one's own terminal is a program's, and one's own again. Usage:
+test-cli-terminal.py BERTH FAKE-BERTHD. Prints TAP."""
+
+import fcntl
+import functools
+import importlib.util
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+_spec = importlib.util.spec_from_file_location(
+    "test_cli", os.path.join(os.path.dirname(os.path.abspath(__file__)), "test-cli.py"))
+_cli = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_cli)
+BERTH, LIMIT_S, same = _cli.BERTH, _cli.LIMIT_S, _cli.same
+MODES = slice(0, 4)  # of what tcgetattr says: those that a program sets
+
+
+class Terminal:
+    """One that somebody sits at, and berth runs in."""
+
+    def __init__(self, d, *arguments, environ=None, stdout=None):
+        self.ours, self.its = pty.openpty()
+        self.resize(30, 100)
+        self.before = termios.tcgetattr(self.its)[MODES]
+        environment = {**d.environ(), "TERM": "xterm-test", **(environ or {})}
+        self.process = subprocess.Popen(
+            [BERTH, *arguments], env=environment, stdin=self.its, stdout=stdout or self.its,
+            stderr=self.its, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.shown = b""
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self.ours, text.encode())
+
+    def read(self):
+        if select.select([self.ours], [], [], 0.05)[0]:
+            self.shown += os.read(self.ours, 65536)
+
+    def wait_for(self, text):
+        """Until it is shown; what is before it is looked at no more."""
+        end = time.monotonic() + LIMIT_S
+        while text.encode() not in self.shown:
+            assert time.monotonic() < end, (text, self.shown)
+            self.read()
+        before, self.shown = self.shown.split(text.encode(), 1)
+        return before.decode()
+
+    def end(self):
+        """(status, the rest of what was shown), with the terminal's modes as they were"""
+        end = time.monotonic() + LIMIT_S
+        while self.process.poll() is None:
+            assert time.monotonic() < end, self.shown
+            self.read()
+        while select.select([self.ours], [], [], 0)[0]:
+            self.read()
+        same(termios.tcgetattr(self.its)[MODES], self.before)
+        os.close(self.its)
+        os.close(self.ours)
+        return self.process.returncode, self.shown.decode()
+
+    def is_raw(self):
+        return not termios.tcgetattr(self.its)[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+
+
+@functools.cache
+def create(d):
+    """One for all: commands stand beside each other."""
+    return d.berth("create")[1].strip()
+
+
+def begin(d, script, **options):
+    """A script of the shell at a terminal, which is the script's by now"""
+    terminal = Terminal(d, "exec", "-Tx", create(d), "sh", "-c", "echo o''n; " + script, **options)
+    terminal.wait_for("on\r\n")
+    assert terminal.is_raw()
+    return terminal
+
+
+def test_size_kind_and_status(d):
+    terminal = begin(d, "tty >/dev/null && stty size; echo $TERM $COLORTERM; read x; exit 7",
+                     environ={"COLORTERM": "truecolor"})
+    terminal.wait_for("30 100\r\nxterm-test truecolor\r\n")
+    terminal.type("\r")
+    same(terminal.end(), (7, "\r\n"))
+
+
+def test_kind_by_option(d):
+    terminal = Terminal(d, "exec", "-e", "TERM=mine", "-Tx", create(d), "sh", "-c", "echo $TERM")
+    terminal.wait_for("mine\r\n")
+    same(terminal.end(), (0, ""))
+
+
+def test_resize(d):
+    terminal = begin(d, "trap w=told WINCH; echo ready; "
+                     "while :; do read x || continue; echo $w; stty size; exit; done")
+    terminal.wait_for("ready\r\n")
+    terminal.resize(50, 132)
+    # the size is on its way by another road than the keys
+    while (50, 132) != told_size(terminal):
+        terminal.read()
+    terminal.type("\r")
+    terminal.wait_for("told\r\n50 132\r\n")
+    same(terminal.end()[0], 0)
+
+
+def told_size(terminal):
+    """Of the program's own terminal: the fake host's guests are processes of this machine."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if not file.read().startswith(b"sh\0-c\0echo o''n; trap w=told"):
+                    continue
+            with open(f"/proc/{pid}/fd/0", "rb") as file:
+                size = fcntl.ioctl(file, termios.TIOCGWINSZ, b"\0" * 8)
+            return struct.unpack("HHHH", size)[:2]
+        except OSError:
+            continue
+    return None
+
+
+def test_keys_are_the_programs(d):
+    terminal = begin(d, "trap 'echo int' INT; trap 'echo quit' QUIT; cat; cat; cat; echo over")
+    for key, told in ("\x03", "int\r\n"), ("\x1c", "quit\r\n"), ("\x04", "over\r\n"):
+        terminal.type(key)
+        terminal.wait_for(told)
+    same(terminal.end()[0], 0)
+
+
+def test_utf8_and_raw_bytes(d):
+    terminal = begin(d, "stty raw -echo; echo ready; head -c 8 | od -An -tx1")
+    terminal.wait_for("ready\n")
+    terminal.type("é\x03\x00\x1b~\rx")
+    terminal.wait_for("c3 a9 03 00 1b 7e 0d 78")
+    same(terminal.end()[0], 0)
+
+
+def test_way_out(d):
+    terminal = begin(d, "stty -echo; read x; echo \"<$x>\"; trap '' INT QUIT; cat; cat; cat")
+    terminal.type("~~a~.\r")
+    terminal.wait_for("<~a~.>\r\n")
+    terminal.type("~")
+    terminal.type(".")
+    status, rest = terminal.end()
+    same(status, 129)
+    assert "interrupted" in rest, rest
+
+
+def test_ends_of_berth(d):
+    """By whatever signal: the terminal is as it was, and the program is gone."""
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130),
+                           (signal.SIGHUP, -signal.SIGHUP), (signal.SIGQUIT, -signal.SIGQUIT)):
+        terminal = begin(d, "stty raw; cat")
+        terminal.process.send_signal(number)
+        same(terminal.end()[0], status)
+
+
+def test_end_of_berthd(_):
+    with _cli.Daemon("--max-vms", "4") as daemon:
+        terminal = begin(daemon, "printf '\\033[?1049h'; cat")
+        terminal.wait_for("\x1b[?1049h")
+        daemon.process.kill()
+        status, rest = terminal.end()
+        same(status, 125)
+        assert "\x1b[?47l" in rest and "went away before" in rest, rest
+
+
+def test_reader_goes_away(d):
+    reads, writes = os.pipe()
+    terminal = Terminal(d, "exec", "-Tx", create(d), "yes", stdout=writes)
+    os.close(writes)
+    same(os.read(reads, 3), b"y\r\n")
+    os.close(reads)
+    same(terminal.end()[0], -signal.SIGPIPE)
+
+
+def test_shell(d):
+    """A sandbox of its own, gone afterwards; and one that exists, which stays."""
+    terminal = Terminal(d, "shell", "-e", "PS1=ready: ", "-e", "HOME=/")
+    terminal.type("echo $((6*7)) $BASH_VERSION; stty size\r")
+    terminal.wait_for("30 100\r\n")
+    terminal.type("exit 3\r")
+    same(terminal.end()[0], 3)
+    session = create(d)
+    _cli.until(lambda: [vm["id"] for vm in d.json("list")[1]] == [session])
+    terminal = Terminal(d, "shell", "-l", "python", session)
+    terminal.type("print(6*7)\rexit()\r")
+    terminal.wait_for(">>> ")
+    terminal.wait_for("42\r\n")
+    same(terminal.end()[0], 0)
+    same([vm["id"] for vm in d.json("list")[1]], [session])
+
+
+def test_time_limit(d):
+    terminal = Terminal(d, "exec", "-t", "1", "-Tx", create(d), "cat")
+    status, rest = terminal.end()
+    same((status, "after 1 s" in rest), (124, True))
+
+
+def test_mistakes(d):
+    session = create(d)
+    no_terminal = "standard input is no terminal"
+    for arguments, part in ((("exec", "-Tx", session, "true"), no_terminal),
+                            (("shell",), no_terminal), (("shell", session), no_terminal),
+                            (("exec", "-T", session, "true"), "give -x, too"),
+                            (("exec", "-n", "-Tx", session, "true"), "-n"),
+                            (("shell", "-m", "512", session), "exists already"),
+                            (("shell", "-l", "no such"), "no name of a language"),
+                            (("shell", session, "x"), "one argument too many")):
+        status, out, err = d.berth(*arguments)
+        same((status, out), (2, ""))
+        _cli.one_line(err, part)
+
+
+if __name__ == "__main__":
+    sys.exit(_cli.main(globals()))
