@@ -523,73 +523,6 @@ test_command_needs_its_version (Fixture *fixture, gconstpointer data)
 }
 
 static void
-assert_size (Fixture *fixture, guint32 request, guint rows, guint columns)
-{
-  guint8 payload[BERTH_FRAME_MAX_PAYLOAD];
-  BerthFrameHead head = peer_read (fixture, payload);
-
-  g_assert_cmpuint (head.type, ==, BERTH_FRAME_RESIZE);
-  g_assert_cmpuint (head.request, ==, request);
-  g_assert_cmpuint (berth_le32_read (payload), ==, rows);
-  g_assert_cmpuint (berth_le32_read (payload + 4), ==, columns);
-}
-
-/* The size is told before the program begins, then each other one; nobody types there, and that is
- * told, too. */
-static void
-test_terminal (Fixture *fixture, gconstpointer data)
-{
-  const char *const argv[] = { "ls", NULL };
-  g_autoptr (BerthTty) tty = berth_tty_new (24, 80);
-  BerthExec *exec = new_command (argv);
-  g_autoptr (BerthResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-  BerthExit end = { .status = 0 };
-  guint8 payload[BERTH_FRAME_MAX_PAYLOAD];
-  BerthFrameHead head;
-  BerthExecHead request;
-
-  greet (fixture, BERTH_HELLO_READY);
-  exec->tty = berth_tty_ref (tty);
-  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_PYTHON, NULL, done_cb, fixture);
-  head = peer_read (fixture, payload);
-  g_assert_cmpuint (head.type, ==, BERTH_FRAME_EXEC);
-  memcpy (&request, payload, sizeof request);
-  g_assert_cmpuint (request.flags, ==, BERTH_EXEC_COMMAND | BERTH_EXEC_TERMINAL | BERTH_EXEC_STDIN);
-  assert_size (fixture, head.request, 24, 80);
-  head = peer_read (fixture, payload);
-  g_assert_cmpmem (payload + 4, head.length - 4, "ls", 3);
-  head = peer_read (fixture, payload);
-  g_assert_cmpuint (head.type, ==, BERTH_FRAME_DATA);
-  g_assert_cmpuint (head.length, ==, 4);
-  g_assert_cmpuint (berth_le32_read (payload), ==, BERTH_STREAM_STDIN);
-  berth_tty_resize (tty, 24, 80); /* the same */
-  berth_tty_resize (tty, 50, 132);
-  assert_size (fixture, head.request, 50, 132);
-  peer_send (fixture, BERTH_FRAME_STARTED, head.request, NULL, 0);
-  send_data (fixture, head.request, BERTH_STREAM_STDOUT, "shown", 5);
-  peer_send (fixture, BERTH_FRAME_EXIT, head.request, &end, sizeof end);
-  result = finish_exec (fixture, &error);
-  g_assert_no_error (error);
-  g_assert_cmpstr (result->stdout_data, ==, "shown");
-  berth_tty_resize (tty, 1, 1); /* nobody is told */
-}
-
-static void
-test_terminal_needs_its_version (Fixture *fixture, gconstpointer data)
-{
-  const char *const argv[] = { "ls", NULL };
-  BerthExec *exec = new_command (argv);
-  g_autoptr (GError) error = NULL;
-
-  greet_as (fixture, BERTH_TERMINAL_VERSION - 1, BERTH_HELLO_READY);
-  exec->tty = berth_tty_new (24, 80);
-  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_PYTHON, NULL, done_cb, fixture);
-  g_assert_null (finish_exec (fixture, &error));
-  assert_refused (error, "an older", BERTH_TERMINAL_VERSION - 1);
-}
-
-static void
 beside_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   GAsyncResult **out_result = user_data;
@@ -813,8 +746,6 @@ main (int argc, char **argv)
   ADD_OF ("command-needs-its-version/has", BERTH_COMMAND_VERSION, test_command_needs_its_version);
   ADD_OF ("command-needs-its-version/has-not", BERTH_COMMAND_VERSION - 1,
           test_command_needs_its_version);
-  ADD ("terminal", test_terminal);
-  ADD ("terminal-needs-its-version", test_terminal_needs_its_version);
   ADD ("command-beside", test_command_beside);
   ADD ("command-cancelled", test_command_cancelled);
   ADD ("commands-die", test_commands_die);
