@@ -185,17 +185,20 @@ test_job_control (AgentPeer *peer, gconstpointer data)
 
   type (&terminal, "PS1='<$?>'\n");
   await (&terminal, "<0>");
-  type (&terminal, "sh -c 'echo o''n; sleep 1000'\n");
-  await (&terminal, "on\r\n");
+  type (&terminal, "cat\non\n");
+  await (&terminal, "on\r\non\r\n"); /* typed, and told by who reads it */
   type (&terminal, CTRL_C);
   await (&terminal, "<130>");
-  type (&terminal, "sh -c 'echo o''n; read x; echo got=$x'\n");
-  await (&terminal, "on\r\n");
+  type (&terminal, "cat\non\n");
+  await (&terminal, "on\r\non\r\n");
   type (&terminal, CTRL_Z);
   await (&terminal, "Stopped");
   await (&terminal, "<148>");
-  type (&terminal, "fg\ny\n");
-  await (&terminal, "got=y\r\n");
+  type (&terminal, "fg\n");
+  await (&terminal, "cat\r\n");
+  type (&terminal, "y\n");
+  await (&terminal, "y\r\ny\r\n");
+  type (&terminal, CTRL_D);
   await (&terminal, "<0>");
   type (&terminal, "exit 5\n");
   await (&terminal, "exit\r\n");
