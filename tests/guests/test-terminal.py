@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""berth shell at a real terminal (tmux), in real guests. See guestlib.py."""
+
+import functools
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+from guestlib import BERTH, LIMIT_S, Daemon, find_pids, keep, main, same, until
+
+TMUX = ["tmux", "-L", f"berth-test-{os.getpid()}", "-f", "/dev/null"]
+HOST = "host>"  # the prompt of the shell that berth is started from
+
+
+@functools.cache
+def daemon():
+    return keep(Daemon("--warm-default", "0", "--max-vms", "3"))
+
+
+def tmux(*arguments):
+    return subprocess.run([*TMUX, *arguments], capture_output=True, text=True, timeout=LIMIT_S,
+                          check=True).stdout
+
+
+class Pane:
+    """A terminal of 100 by 30 with a shell of this machine."""
+
+    def __enter__(self):
+        environment = {**daemon().environ(), "PS1": HOST + " ", "LC_ALL": "C.UTF-8"}
+        subprocess.run([*TMUX, "new-session", "-d", "-x", "100", "-y", "30", "bash", "--norc",
+                        "--noprofile"], env=environment, timeout=LIMIT_S, check=True)
+        tmux("set-option", "-g", "window-size", "manual")
+        self.wait_for(HOST)
+        self.modes = self.ask_modes()
+        return self
+
+    def __exit__(self, *_):
+        tmux("kill-server")
+
+    @staticmethod
+    def screen(*options):
+        return tmux("capture-pane", "-p", *options)
+
+    def wait_for(self, text):
+        try:
+            until(lambda: text in self.screen(), text)
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{self.screen()}") from None
+
+    @staticmethod
+    def keys(*keys):
+        tmux("send-keys", *keys)
+
+    def type(self, text, shown):
+        self.keys("-l", text)
+        self.keys("Enter")
+        self.wait_for(shown)
+
+    def clear(self):
+        """Nothing that was shown before is taken for what comes."""
+        tmux("send-keys", "-R")
+        tmux("clear-history")
+
+    def berth(self, *arguments, shown):
+        self.clear()
+        self.type(shlex.join([BERTH, *arguments]) + "; echo status=$?", shown)
+
+    @staticmethod
+    def berth_pid():
+        """Of what the pane's shell runs"""
+        pid, = find_pids("-P", tmux("display-message", "-p", "#{pane_pid}").strip())
+        return pid
+
+    def ask_modes(self):
+        self.clear()
+        self.type("echo modes=$(stty -g | md5sum | cut -c-32)", "\nmodes=")
+        return next(line for line in self.screen().splitlines() if line.startswith("modes="))
+
+    def end(self, status):
+        """berth's, after which the terminal is as it was before"""
+        self.wait_for(f"status={status}\n")
+        same(self.ask_modes(), self.modes)
+
+
+def test_shell():
+    with Pane() as pane:
+        pane.berth("shell", shown="user@")
+        pane.type("PS1='guest> '; clear", "guest>")
+        pane.type("tty; stty size; echo $((6 * 7))", "/dev/pts/0\n30 100\n42\n")
+        pane.type("echo grün '→' $TERM", "grün → " + tmux("display-message", "-p",
+                                                          "#{default-terminal}").strip())
+        pane.type(r"printf '\033[1;32mgr%s\033[0m\n' een", "\ngreen\n")
+        assert "\x1b[1m\x1b[32mgreen" in pane.screen("-e"), pane.screen("-e")
+        tmux("resize-window", "-x", "90", "-y", "25")
+        # the size comes by another road than the keys
+        pane.type("until [ \"$(stty size)\" = '25 90' ]; do sleep 0.1; done; echo now $(stty size)",
+                  "now 25 90\n")
+        for key, told in ("C-c", "int=130\n"), ("C-z", "int=148\n"):
+            pane.type("clear; sleep 1000", "")
+            until(lambda: "sleep" in daemon().berth("exec", "-x", only_sandbox(), "ps", "-o",
+                                                    "comm=", "-u", "user").stdout, "sleep")
+            pane.keys(key)
+            pane.type("echo int=$?", told)
+        pane.type("fg", "sleep 1000\n")
+        until(lambda: "S+" in daemon().berth("exec", "-x", only_sandbox(), "ps", "-o", "stat=", "-C",
+                                             "sleep").stdout, "sleep in the foreground")
+        pane.keys("C-c")
+        pane.type("clear; echo in''side", "inside\n")
+        pane.type("seq 1000 | less", ":")
+        pane.wait_for("\n23\n24\n:")
+        assert "inside" not in pane.screen()
+        pane.keys("G")
+        pane.wait_for("1000\n(END)")
+        pane.keys("q")
+        pane.wait_for("inside\n")
+        pane.type("top -d 1", "load average")
+        pane.wait_for("PID USER")
+        pane.keys("q")
+        pane.wait_for("guest>")
+        pane.keys("C-d")
+        pane.end(0)
+    until(lambda: all(vm["state"] != "claimed" for vm in daemon().json("list")),
+          "the end of a sandbox that was the shell's")
+
+
+def only_sandbox():
+    vm, = (vm for vm in daemon().json("list") if vm["state"] == "claimed")
+    return vm["id"]
+
+
+def test_prompts():
+    """Those of the languages, which read lines, keys and Ctrl-C as they do anywhere."""
+    with Pane() as pane:
+        pane.berth("shell", "-l", "python", shown=">>>")
+        # a prompt takes keys when it stands there, and throws away what was typed before
+        pane.type("x = 'é' * 3; print(x, 6 * 7)", "\nééé 42\n>>>")
+        pane.keys("Up", "C-a")
+        pane.type("print('again'); ", "\nagain\nééé 42\n>>>")
+        pane.type("import time; print('be' 'gun'); time.sleep(1000)", "\nbegun\n")
+        pane.keys("C-c")
+        pane.wait_for("KeyboardInterrupt\n>>>")
+        pane.keys("C-d")
+        pane.end(0)
+        pane.berth("shell", "-l", "javascript", shown="Welcome to Node")
+        pane.wait_for("\n>")
+        pane.type("[6 * 7, process.stdout.columns]", "[ 42, 100 ]\n>")
+        pane.keys("-l", "not entered")
+        pane.wait_for("> not entered")
+        pane.keys("C-c")
+        pane.type(".exit", "status=0\n")
+        pane.end(0)
+
+
+def test_exec_and_ends_of_berth():
+    session = daemon().berth("create", "-l", "shell").stdout.strip()
+    with Pane() as pane:
+        pane.berth("exec", "-Tx", session, "less", "/etc/passwd", shown="/bin/bash")
+        pane.keys("q")
+        pane.end(0)
+        for name, status in (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131):
+            pane.berth("exec", "-Tx", session, "sh", "-c", "seq 1000 | less", shown="24\n")
+            os.kill(pane.berth_pid(), name)
+            pane.end(status)
+        until(lambda: "less" not in daemon().berth("exec", "-x", session, "ps", "-o", "comm=", "-u",
+                                                   "user").stdout, "the end of what was hung up")
+        pane.berth("shell", session, shown="user@")
+        pane.type("trap '' INT; sleep 1000", "")
+        pane.keys("Enter", "~", ".")
+        pane.end(129)
+        pane.berth("shell", session, shown="user@")
+        daemon().crash()
+        pane.end(125)
+        daemon().start()
+    same(daemon().berth("destroy", session).returncode, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
