@@ -151,7 +151,7 @@ add_background_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
 
   add_entries (all, takes, BERTH_TAKES_DETACH, detach);
   if ((takes & BERTH_TAKES_DETACH) != 0)
-    add_options (all, BERTH_OPTION_SET_BACKGROUND, self);
+    add_options (all, BERTH_OPTION_SET_BACKGROUND, NULL, self);
   add_entries (all, takes, BERTH_TAKES_LOG, log);
   add_entries (all, takes, BERTH_TAKES_STDIN, input);
   add_entries (all, takes, BERTH_TAKES_SIGNAL, number);
