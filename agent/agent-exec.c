@@ -205,8 +205,7 @@ grace_cb (void *data)
 {
   BerthAgentExec *self = data;
 
-  for (int i = 0; i < 2; i++)
-    berth_agent_output_limit (&self->outputs[i]);
+  berth_agent_exec_limit_output (self);
   berth_agent_exec_pump (self);
 }
 

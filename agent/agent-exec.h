@@ -74,7 +74,6 @@ bool berth_agent_exec_begin (BerthAgentExec *self, uint32_t request, const Berth
                              const char *workdir, uint32_t workdir_size);
 bool
 berth_agent_exec_take (BerthAgentExec *self, uint32_t stream, const uint8_t *bytes, uint32_t size);
-bool berth_agent_exec_resize (BerthAgentExec *self, uint32_t rows, uint32_t columns);
 bool berth_agent_exec_add_credit (BerthAgentExec *self, uint32_t stream, uint32_t bytes);
 void berth_agent_exec_kill (BerthAgentExec *self, uint32_t grace_ms);
 void berth_agent_exec_end (BerthAgentExec *self);
@@ -85,6 +84,9 @@ void berth_agent_exec_runner_changed (BerthAgentExec *self, BerthAgentRunner *ru
 bool
 berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const struct rusage *usage);
 void berth_agent_exec_check (BerthAgentExec *self);
+/* in agent-exec-terminal.c */
+bool berth_agent_exec_resize (BerthAgentExec *self, uint32_t rows, uint32_t columns);
+void berth_agent_exec_limit_output (BerthAgentExec *self);
 /* in agent-exec-background.c */
 void berth_agent_exec_detach (BerthAgentExec *self);
 bool berth_agent_exec_bind_stdin (BerthAgentExec *self, uint32_t request);

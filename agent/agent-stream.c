@@ -9,6 +9,8 @@
 /* Credit is given back in pieces: a frame for each byte would cost more than the bytes. */
 #define CREDIT_PIECE (BERTH_AGENT_STDIN_WINDOW / 4)
 #define END_OF_TYPING 4 /* Ctrl-D, as terminals begin */
+/* What a pseudo-terminal of Linux holds at most: 64 KiB and what its line discipline has read. */
+#define TERMINAL_HELD_MAX (128u * 1024u)
 
 static void
 output_cb (void *data, uint32_t events)
@@ -63,6 +65,16 @@ berth_agent_output_limit (BerthAgentOutput *self)
     self->left = (uint32_t)bytes;
 }
 
+/* The same of a terminal, which tells of no more than 4,095 of the bytes that it holds. */
+void
+berth_agent_output_limit_terminal (BerthAgentOutput *self)
+{
+  if (self->fd < 0 || self->limited)
+    return;
+  self->limited = self->ends_when_empty = self->readable = true;
+  self->left = TERMINAL_HELD_MAX;
+}
+
 /* Reads once; the count, or 0 when there is nothing now or ever. */
 static uint32_t
 output_read (BerthAgentOutput *self, uint8_t *room, uint32_t size)
@@ -71,7 +83,7 @@ output_read (BerthAgentOutput *self, uint8_t *room, uint32_t size)
 
   if (count > 0)
     return (uint32_t)count;
-  if (count < 0 && errno == EAGAIN)
+  if (count < 0 && errno == EAGAIN && !self->ends_when_empty)
     self->readable = false;
   else if (count == 0 || errno != EINTR)
     berth_agent_output_close (self);
@@ -199,15 +211,16 @@ input_cb (void *data, uint32_t events)
 {
   BerthAgentInput *self = data;
 
-  /* closed at the other end: with nothing to write there would be no other way to be quiet */
-  if ((events & EPOLLERR) && self->fill == 0)
+  /* closed at the other end, which a pipe and a terminal tell in different words: with nothing to
+   * write there would be no other way to be quiet */
+  if ((events & (EPOLLERR | EPOLLHUP)) && self->fill == 0)
     berth_agent_input_close (self);
   else
     input_move (self);
 }
 
-/* No more come. There is always room: of what the host sends, all of the buffer but a byte is used.
- */
+/* No more come. There is always room: of what the host sends, all of the buffer but two bytes is
+ * used. Within a line the first end of typing hands over what was typed of it. */
 static void
 input_end (BerthAgentInput *self)
 {
@@ -216,6 +229,8 @@ input_end (BerthAgentInput *self)
     return;
   memmove (self->buffer, self->buffer + self->start, self->fill);
   self->start = 0;
+  if (self->is_within_line)
+    self->buffer[self->fill++] = END_OF_TYPING;
   self->buffer[self->fill++] = END_OF_TYPING;
 }
 
@@ -229,7 +244,7 @@ berth_agent_input_open (BerthAgentInput *self, BerthAgentLoop *loop, BerthAgentC
   self->fd = fd;
   self->request = request;
   self->start = self->fill = self->owed = self->credit = 0;
-  self->is_ending = false;
+  self->is_ending = self->is_within_line = false;
   self->is_typed = is_typed;
   self->watch = (BerthAgentWatch){ .fd = -1, .ready = input_cb, .data = self };
   if (!is_wanted)
@@ -260,6 +275,8 @@ berth_agent_input_take (BerthAgentInput *self, const uint8_t *bytes, uint32_t si
   self->fill += size;
   if (size == 0)
     input_end (self);
+  else
+    self->is_within_line = bytes[size - 1] != '\n' && bytes[size - 1] != '\r';
   input_move (self);
   return true;
 }
@@ -273,6 +290,6 @@ berth_agent_input_bind (BerthAgentInput *self, uint32_t request)
     return false;
   self->request = request;
   self->credit = self->owed = 0;
-  input_give_back (self, (uint32_t)sizeof self->buffer - self->fill);
+  input_give_back (self, BERTH_AGENT_STDIN_WINDOW - self->fill);
   return true;
 }

@@ -19,7 +19,8 @@ typedef struct
   uint32_t stream;
   uint32_t credit;
   bool readable;
-  bool limited; /* only `left` more bytes are wanted, the rest belongs to nobody */
+  bool limited;         /* only `left` more bytes are wanted, the rest belongs to nobody */
+  bool ends_when_empty; /* and the first time that there is none */
   uint32_t left;
 } BerthAgentOutput;
 
@@ -36,7 +37,8 @@ typedef struct
   uint32_t credit; /* what the host may still send */
   bool is_ending;  /* the host sends no more */
   bool is_typed;   /* at a terminal, and so is its end */
-  uint8_t buffer[BERTH_AGENT_STDIN_WINDOW + 1];
+  bool is_within_line;
+  uint8_t buffer[BERTH_AGENT_STDIN_WINDOW + 2]; /* and the end of typing */
 } BerthAgentInput;
 
 void berth_agent_output_open (BerthAgentOutput *self, BerthAgentLoop *loop, int fd, uint32_t stream,
@@ -44,6 +46,7 @@ void berth_agent_output_open (BerthAgentOutput *self, BerthAgentLoop *loop, int 
 void berth_agent_output_close (BerthAgentOutput *self);
 bool berth_agent_output_is_done (const BerthAgentOutput *self);
 void berth_agent_output_limit (BerthAgentOutput *self);
+void berth_agent_output_limit_terminal (BerthAgentOutput *self);
 bool berth_agent_output_send (BerthAgentOutput *self, BerthAgentChannel *channel, uint32_t request);
 bool berth_agent_output_discard (BerthAgentOutput *self);
 bool berth_agent_output_keep (BerthAgentOutput *self, BerthAgentBackground *background,

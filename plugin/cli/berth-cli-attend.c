@@ -52,7 +52,8 @@ append_kind (GPtrArray *env, const char *name)
 
 /**
  * berth_attend_add:
- * @options: of a command; gets what the terminal is, and a day's time where no limit was asked for
+ * @options: of a command; gets what kind of terminal this is, and a day's time where no limit was
+ * asked for
  * @error: set where it fails
  *
  * Returns: whether somebody can type here; %FALSE with %BERTH_ERROR_INVALID
@@ -63,8 +64,6 @@ berth_attend_add (GVariantDict *options, GError **error)
   g_autoptr (GVariant) given = g_variant_dict_lookup_value (options, "env", G_VARIANT_TYPE ("as"));
   g_autoptr (GPtrArray) env = g_ptr_array_new_with_free_func (g_free);
   g_autofree const char **texts = given != NULL ? g_variant_get_strv (given, NULL) : NULL;
-  guint rows;
-  guint columns;
 
   if (!berth_attend_check (error))
     return FALSE;
@@ -74,8 +73,6 @@ berth_attend_add (GVariantDict *options, GError **error)
   append_kind (env, "COLORTERM");
   g_variant_dict_insert_value (
       options, "env", g_variant_new_strv ((const char *const *)env->pdata, (gssize)env->len));
-  berth_terminal_get_size (STDIN_FILENO, &columns, &rows);
-  g_variant_dict_insert (options, "tty", "(uu)", rows, columns);
   if (!g_variant_dict_contains (options, "timeout_ms"))
     g_variant_dict_insert (options, "timeout_ms", "u", BERTH_TIMEOUT_MAX_MS);
   return TRUE;
@@ -117,6 +114,8 @@ berth_attend (BerthClient *client, const char *id, GVariantDict *options, GError
   g_autoptr (BerthKeys) keys = NULL;
   g_autoptr (GVariant) reply = NULL;
   guint resized_id;
+  guint rows;
+  guint columns;
 
   if (streams != NULL)
     keys = berth_keys_new (fds, options, hung_up_cb, client, error);
@@ -125,6 +124,9 @@ berth_attend (BerthClient *client, const char *id, GVariantDict *options, GError
   berth_streams_start (streams);
   berth_keys_start (keys);
   resized_id = g_unix_signal_add (SIGWINCH, resized_cb, client);
+  /* from now on each change is told: the sandbox may have been waited for meanwhile */
+  berth_terminal_get_size (STDIN_FILENO, &columns, &rows);
+  g_variant_dict_insert (options, "tty", "(uu)", rows, columns);
   reply = berth_client_call (client, "Exec",
                              g_variant_new ("(s@a{sv})", id, g_variant_dict_end (options)),
                              "(a{sv})", g_steal_pointer (&fds), error);

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Every key is the program's, but for one way out of one that heeds none: as in ssh, "~." at the
- * beginning of a line; "~~" is a tilde there. A program that takes nothing stops the reading, and
- * nothing else of this process. */
+ * beginning of a line; "~~" is a tilde there. Of what is typed to a program that takes nothing,
+ * what there is no room for is lost, and that way stays open. */
 #include "plugin/cli/berth-cli-keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "plugin/base/berth-errno.h"
 #include "plugin/base/berth-pipe.h"
+#include "plugin/cli/berth-cli-terminal.h"
 
 #define CHUNK_BYTES 4096
 
@@ -29,10 +31,9 @@ struct _BerthKeys
   Place place;
   guint8 bytes[CHUNK_BYTES + 1]; /* on their way, a tilde of before with them */
   gsize begin, end;
-  guint source_id; /* that keys are there, or that there is room for them */
+  guint typed_id; /* that keys are there */
+  guint room_id;  /* that the program takes some */
 };
-
-static void keys_wait (BerthKeys *self);
 
 /**
  * berth_keys_new:
@@ -70,6 +71,15 @@ berth_keys_new (GUnixFDList *fds, GVariantDict *options, BerthKeysFunc hung_up, 
   return self;
 }
 
+static void
+keys_add (BerthKeys *self, guint8 key)
+{
+  if (self->end < sizeof self->bytes)
+    self->bytes[self->end++] = key;
+  else
+    berth_terminal_write (STDOUT_FILENO, "\a");
+}
+
 /* Whether the way out was typed; else the key goes on. */
 static gboolean
 keys_take (BerthKeys *self, guint8 key)
@@ -85,66 +95,64 @@ keys_take (BerthKeys *self, guint8 key)
   if (place == BEHIND_TILDE && key == '.')
     return TRUE;
   if (place == BEHIND_TILDE && key != '~')
-    self->bytes[self->end++] = '~';
-  self->bytes[self->end++] = key;
+    keys_add (self, '~');
+  keys_add (self, key);
   return FALSE;
 }
 
 static void
-keys_read (BerthKeys *self)
+keys_close (BerthKeys *self)
 {
-  guint8 chunk[CHUNK_BYTES];
-  gssize count = read (STDIN_FILENO, chunk, sizeof chunk);
-
-  if (count < 0 && (errno == EINTR || errno == EAGAIN))
-    return;
-  if (count <= 0) /* the terminal is gone */
-    berth_pipe_close (&self->fd);
-  for (gssize i = 0; i < count; i++)
-    if (keys_take (self, chunk[i]))
-      {
-        berth_pipe_close (&self->fd);
-        self->hung_up (self->user_data);
-        return;
-      }
+  g_clear_handle_id (&self->typed_id, g_source_remove);
+  g_clear_handle_id (&self->room_id, g_source_remove);
+  berth_pipe_close (&self->fd);
 }
 
-static void
-keys_write (BerthKeys *self)
+static gboolean
+room_cb (int fd, GIOCondition condition, gpointer user_data)
 {
-  gssize count = write (self->fd, self->bytes + self->begin, self->end - self->begin);
+  BerthKeys *self = user_data;
+  gssize count = write (fd, self->bytes + self->begin, self->end - self->begin);
 
   if (count > 0)
     self->begin += (gsize)count;
   else if (errno != EAGAIN && errno != EINTR)
-    berth_pipe_close (&self->fd); /* the program has ended */
-  if (self->begin == self->end)
-    self->begin = self->end = 0;
-}
-
-static gboolean
-keys_cb (int fd, GIOCondition condition, gpointer user_data)
-{
-  BerthKeys *self = user_data;
-
-  self->source_id = 0;
-  if (fd == STDIN_FILENO)
-    keys_read (self);
-  if (self->fd >= 0 && self->end > 0)
-    keys_write (self);
-  keys_wait (self);
+    {
+      keys_close (self); /* the program has ended */
+      return G_SOURCE_REMOVE;
+    }
+  if (self->begin < self->end)
+    return G_SOURCE_CONTINUE;
+  self->begin = self->end = 0;
+  self->room_id = 0;
   return G_SOURCE_REMOVE;
 }
 
-static void
-keys_wait (BerthKeys *self)
+static gboolean
+typed_cb (int fd, GIOCondition condition, gpointer user_data)
 {
-  if (self->fd < 0)
-    return;
-  if (self->end > 0)
-    self->source_id = g_unix_fd_add (self->fd, G_IO_OUT | G_IO_ERR, keys_cb, self);
-  else
-    self->source_id = g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP, keys_cb, self);
+  BerthKeys *self = user_data;
+  guint8 chunk[CHUNK_BYTES];
+  gssize count = read (fd, chunk, sizeof chunk);
+
+  if (count < 0 && (errno == EINTR || errno == EAGAIN))
+    return G_SOURCE_CONTINUE;
+  memmove (self->bytes, self->bytes + self->begin, self->end - self->begin);
+  self->end -= self->begin;
+  self->begin = 0;
+  for (gssize i = 0; i < count; i++)
+    if (keys_take (self, chunk[i]))
+      {
+        keys_close (self);
+        self->hung_up (self->user_data);
+        return G_SOURCE_REMOVE;
+      }
+  if (self->end > 0 && self->room_id == 0)
+    self->room_id = g_unix_fd_add (self->fd, G_IO_OUT | G_IO_ERR, room_cb, self);
+  if (count > 0)
+    return G_SOURCE_CONTINUE;
+  keys_close (self); /* the terminal is gone */
+  return G_SOURCE_REMOVE;
 }
 
 /**
@@ -156,7 +164,7 @@ keys_wait (BerthKeys *self)
 void
 berth_keys_start (BerthKeys *self)
 {
-  keys_wait (self);
+  self->typed_id = g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP, typed_cb, self);
 }
 
 /**
@@ -168,7 +176,6 @@ berth_keys_free (BerthKeys *self)
 {
   if (self == NULL)
     return;
-  g_clear_handle_id (&self->source_id, g_source_remove);
-  berth_pipe_close (&self->fd);
+  keys_close (self);
   g_free (self);
 }

@@ -15,7 +15,8 @@
 /* What a program that did not come to its end may have left on: the other screen, keys and a mouse
  * that tell more, a hidden cursor, colours. Each is nothing to a terminal that does not have it. */
 #define PLAIN                                                                                      \
-  "\x1b[?47l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?25h\x1b["    \
+  "\x1b[?47l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?" \
+  "25h\x1b["                                                                                       \
   "0m\r\n"
 
 static const int fatal[] = { SIGHUP, SIGQUIT, SIGABRT, SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGPIPE };
@@ -94,8 +95,10 @@ berth_raw_begin (GError **error)
 void
 berth_raw_end (gboolean is_clean)
 {
-  if (!is_clean && has_mode && isatty (STDOUT_FILENO))
-    berth_terminal_write (STDOUT_FILENO, PLAIN);
-  berth_raw_restore ();
+  gboolean had_mode = has_mode;
+
+  berth_raw_restore (); /* first: a terminal that takes nothing holds up what is written to it */
   catch_fatal (SIG_DFL);
+  if (!is_clean && had_mode && isatty (STDOUT_FILENO))
+    berth_terminal_write (STDOUT_FILENO, PLAIN);
 }

@@ -25,11 +25,13 @@ terminal_clear (Terminal *terminal)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Terminal, terminal_clear)
 
 static guint32
-send_script (AgentPeer *peer, const char *shell, const char *script, guint32 flags)
+send_script_with (AgentPeer *peer, const char *shell, const char *script, guint32 flags,
+                  gint64 credit)
 {
   g_autoptr (GString) block = g_string_new (shell);
-  AgentExec exec
-      = { .timeout_ms = LIMIT_MS, .flags = BERTH_EXEC_COMMAND | BERTH_EXEC_TERMINAL | flags };
+  AgentExec exec = { .timeout_ms = LIMIT_MS,
+                     .flags = BERTH_EXEC_COMMAND | BERTH_EXEC_TERMINAL | flags,
+                     .credit = credit };
 
   g_string_append_c (block, '\0');
   g_string_append_len (block, "-c", 3);
@@ -37,6 +39,12 @@ send_script (AgentPeer *peer, const char *shell, const char *script, guint32 fla
   exec.code = block->str;
   exec.code_size = (gssize)block->len;
   return agent_peer_send_exec (peer, &exec);
+}
+
+static guint32
+send_script (AgentPeer *peer, const char *shell, const char *script, guint32 flags)
+{
+  return send_script_with (peer, shell, script, flags, 0);
 }
 
 static void
@@ -165,6 +173,7 @@ static void
 test_end_of_typing (AgentPeer *peer, gconstpointer data)
 {
   g_auto (Terminal) terminal = begin (peer, "sh", "cat; echo end");
+  g_auto (Terminal) within = { 0 };
   g_autoptr (AgentResult) without = NULL;
 
   type (&terminal, "line\n");
@@ -172,6 +181,11 @@ test_end_of_typing (AgentPeer *peer, gconstpointer data)
   await (&terminal, "line\r\nline\r\n");
   await (&terminal, "end\r\n");
   assert_end (&terminal, 0);
+  within = begin (peer, "sh", "cat; echo end");
+  type (&within, "abc");
+  agent_peer_send_stdin (peer, within.request, NULL, 0);
+  await (&within, "abcend\r\n");
+  assert_end (&within, 0);
   without = agent_peer_collect (peer, send_script (peer, "sh", "cat; echo end", 0));
   g_assert_cmpint (without->exit.status, ==, 0);
   g_assert_nonnull (strstr (without->out->str, "end\r\n"));
@@ -251,6 +265,21 @@ test_last_words (AgentPeer *peer, gconstpointer data)
   g_assert_true (agent_wait_gone (peer, (GPid)g_ascii_strtoll (result->out->str, NULL, 10)));
 }
 
+/* Also to who reads late, and more than a terminal says that it holds. */
+static void
+test_last_words_read_late (AgentPeer *peer, gconstpointer data)
+{
+  guint32 request = send_script_with (peer, "sh", "seq 2000; printf done; touch heard", 0, -1);
+  g_autoptr (AgentResult) result = NULL;
+
+  g_assert_true (agent_wait_for_file (peer, "heard"));
+  g_usleep (G_USEC_PER_SEC / 2); /* the agent's grace for who else has the terminal is over */
+  agent_peer_send_credit (peer, request, BERTH_STREAM_STDOUT, 65536);
+  result = agent_peer_collect (peer, request);
+  agent_assert_exit (result, 0);
+  g_assert_true (g_str_has_suffix (result->out->str, "\r\n2000\r\ndone"));
+}
+
 /* Without credit what it shows waits, and what is typed arrives. */
 static void
 test_unread (AgentPeer *peer, gconstpointer data)
@@ -323,12 +352,19 @@ add_tests (void)
     const char *path;
     void (*run) (AgentPeer *peer, gconstpointer data);
   } tests[] = {
-    { "is-one", test_is_one },           { "size", test_size },
-    { "typing", test_typing },           { "end-of-typing", test_end_of_typing },
-    { "job-control", test_job_control }, { "hangup", test_hangup },
-    { "reopens", test_reopens },         { "last-words", test_last_words },
-    { "unread", test_unread },           { "not-there", test_not_there },
-    { "refused", test_refused },         { "bad-size", test_bad_size },
+    { "is-one", test_is_one },
+    { "size", test_size },
+    { "typing", test_typing },
+    { "end-of-typing", test_end_of_typing },
+    { "job-control", test_job_control },
+    { "hangup", test_hangup },
+    { "reopens", test_reopens },
+    { "last-words", test_last_words },
+    { "last-words-read-late", test_last_words_read_late },
+    { "unread", test_unread },
+    { "not-there", test_not_there },
+    { "refused", test_refused },
+    { "bad-size", test_bad_size },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
