@@ -133,6 +133,8 @@ def told_size(terminal):
 def test_keys_are_the_programs(d):
     terminal = begin(d, "trap 'echo int' INT; trap 'echo quit' QUIT; cat; cat; cat; echo over")
     for key, told in ("\x03", "int\r\n"), ("\x1c", "quit\r\n"), ("\x04", "over\r\n"):
+        terminal.type("x\n")
+        terminal.wait_for("x\r\nx\r\n")  # typed, and told by the cat that the key is for
         terminal.type(key)
         terminal.wait_for(told)
     same(terminal.end()[0], 0)
