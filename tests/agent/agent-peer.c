@@ -33,6 +33,25 @@ agent_test_main (int argc, char **argv, void (*add) (void))
 }
 
 static void
+add_test (const char *group, const char *kind, const AgentTest *test,
+          void (*start) (AgentPeer *peer, gconstpointer data))
+{
+  g_autofree char *path = g_strdup_printf ("/%s%s/%s", group, kind, test->name);
+
+  g_test_add (path, AgentPeer, NULL, start, test->run, agent_peer_stop);
+}
+
+void
+agent_test_add (const char *group, const AgentTest *tests, guint count)
+{
+  for (guint i = 0; i < count; i++)
+    {
+      add_test (group, "", &tests[i], agent_peer_start);
+      add_test (group, "-in-cgroup", &tests[i], agent_peer_start_in_cgroup);
+    }
+}
+
+static void
 copy_file (const char *from, const char *to)
 {
   g_autofree char *text = NULL;

@@ -54,6 +54,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AgentResult, agent_result_free)
 extern const char *agent_program;
 int agent_test_main (int argc, char **argv, void (*add) (void));
 
+typedef struct
+{
+  const char *name;
+  void (*run) (AgentPeer *peer, gconstpointer data);
+} AgentTest;
+
+/* Each of @tests with an agent that has a cgroup, and with one that has none. */
+void agent_test_add (const char *group, const AgentTest *tests, guint count);
+
 void agent_peer_start (AgentPeer *peer, gconstpointer language);
 void agent_peer_start_in_cgroup (AgentPeer *peer, gconstpointer language);
 void agent_peer_stop (AgentPeer *peer, gconstpointer language);

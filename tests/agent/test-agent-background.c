@@ -543,11 +543,7 @@ test_refused (AgentPeer *peer, gconstpointer data)
 static void
 add_tests (void)
 {
-  const struct
-  {
-    const char *path;
-    void (*run) (AgentPeer *peer, gconstpointer data);
-  } tests[] = {
+  static const AgentTest tests[] = {
     { "kept", test_kept },
     { "next-host", test_next_host },
     { "without-host", test_without_host },
@@ -568,16 +564,7 @@ add_tests (void)
     { "refused", test_refused },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
-    {
-      g_autofree char *plain = g_strconcat ("/agent/background/", tests[i].path, NULL);
-      g_autofree char *in_cgroup
-          = g_strconcat ("/agent/background-in-cgroup/", tests[i].path, NULL);
-
-      g_test_add (plain, AgentPeer, NULL, agent_peer_start, tests[i].run, agent_peer_stop);
-      g_test_add (in_cgroup, AgentPeer, NULL, agent_peer_start_in_cgroup, tests[i].run,
-                  agent_peer_stop);
-    }
+  agent_test_add ("agent/background", tests, G_N_ELEMENTS (tests));
 }
 
 int

@@ -435,11 +435,7 @@ test_next_host (AgentPeer *peer, gconstpointer data)
 static void
 add_tests (void)
 {
-  const struct
-  {
-    const char *path;
-    void (*run) (AgentPeer *peer, gconstpointer data);
-  } tests[] = {
+  static const AgentTest tests[] = {
     { "arguments", test_arguments },
     { "bounds", test_bounds },
     { "malformed", test_malformed },
@@ -459,15 +455,7 @@ add_tests (void)
     { "next-host", test_next_host },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
-    {
-      g_autofree char *plain = g_strconcat ("/agent/command/", tests[i].path, NULL);
-      g_autofree char *in_cgroup = g_strconcat ("/agent/command-in-cgroup/", tests[i].path, NULL);
-
-      g_test_add (plain, AgentPeer, NULL, agent_peer_start, tests[i].run, agent_peer_stop);
-      g_test_add (in_cgroup, AgentPeer, NULL, agent_peer_start_in_cgroup, tests[i].run,
-                  agent_peer_stop);
-    }
+  agent_test_add ("agent/command", tests, G_N_ELEMENTS (tests));
 }
 
 int

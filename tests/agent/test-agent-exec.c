@@ -546,11 +546,7 @@ test_fork_storm (AgentPeer *peer, gconstpointer data)
 static void
 add_tests (void)
 {
-  static const struct
-  {
-    const char *name;
-    void (*run) (AgentPeer *peer, gconstpointer data);
-  } tests[] = {
+  static const AgentTest tests[] = {
     { "status", test_status },
     { "signal", test_signal },
     { "live-output", test_live_output },
@@ -581,15 +577,7 @@ add_tests (void)
     { "fork-storm", test_fork_storm },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
-    {
-      g_autofree char *path = g_strdup_printf ("/agent-exec/%s", tests[i].name);
-      g_autofree char *in_cgroup = g_strdup_printf ("/agent-exec-cgroup/%s", tests[i].name);
-
-      g_test_add (path, AgentPeer, NULL, agent_peer_start, tests[i].run, agent_peer_stop);
-      g_test_add (in_cgroup, AgentPeer, NULL, agent_peer_start_in_cgroup, tests[i].run,
-                  agent_peer_stop);
-    }
+  agent_test_add ("agent-exec", tests, G_N_ELEMENTS (tests));
 }
 
 int

@@ -347,11 +347,7 @@ test_bad_size (AgentPeer *peer, gconstpointer data)
 static void
 add_tests (void)
 {
-  const struct
-  {
-    const char *path;
-    void (*run) (AgentPeer *peer, gconstpointer data);
-  } tests[] = {
+  static const AgentTest tests[] = {
     { "is-one", test_is_one },
     { "size", test_size },
     { "typing", test_typing },
@@ -367,15 +363,7 @@ add_tests (void)
     { "bad-size", test_bad_size },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
-    {
-      g_autofree char *plain = g_strconcat ("/agent/terminal/", tests[i].path, NULL);
-      g_autofree char *in_cgroup = g_strconcat ("/agent/terminal-in-cgroup/", tests[i].path, NULL);
-
-      g_test_add (plain, AgentPeer, NULL, agent_peer_start, tests[i].run, agent_peer_stop);
-      g_test_add (in_cgroup, AgentPeer, NULL, agent_peer_start_in_cgroup, tests[i].run,
-                  agent_peer_stop);
-    }
+  agent_test_add ("agent/terminal", tests, G_N_ELEMENTS (tests));
 }
 
 int
