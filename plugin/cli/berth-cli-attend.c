@@ -15,9 +15,6 @@
 #include "plugin/cli/berth-cli-terminal.h"
 #include "pool/berth-error.h"
 
-/* After a signal: how long the last of what is shown is waited for */
-#define LAST_WORDS_US (3 * G_USEC_PER_SEC)
-
 /**
  * berth_attend_check:
  * @error: set where it fails
@@ -131,7 +128,7 @@ berth_attend (BerthClient *client, const char *id, GVariantDict *options, GError
                              g_variant_new ("(s@a{sv})", id, g_variant_dict_end (options)),
                              "(a{sv})", g_steal_pointer (&fds), error);
   g_source_remove (resized_id);
-  berth_streams_finish (streams, berth_client_get_signal (client) != 0 ? LAST_WORDS_US : -1, NULL);
+  berth_streams_finish (streams, berth_client_get_last_words_us (client), NULL);
   berth_raw_end (reply != NULL);
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }

@@ -14,6 +14,9 @@
 #include "plugin/bus/berth-bus-names.h"
 #include "plugin/bus/berth-dial.h"
 
+/* After a signal: how long what berthd has sent already is waited for */
+#define LAST_WORDS_US (3 * G_USEC_PER_SEC)
+
 struct _BerthClient
 {
   GDBusConnection *connection;
@@ -210,6 +213,59 @@ int
 berth_client_get_signal (BerthClient *self)
 {
   return self->signal;
+}
+
+/**
+ * berth_client_get_last_words_us:
+ * @self: a connection whose call has ended
+ *
+ * Returns: how long what the call wrote is waited for; negative: until all of it is there
+ */
+gint64
+berth_client_get_last_words_us (BerthClient *self)
+{
+  return self->signal != 0 ? LAST_WORDS_US : -1;
+}
+
+/**
+ * berth_client_report:
+ * @self: (nullable): a connection, where it came to one
+ * @error: (nullable): what went wrong, which is told
+ *
+ * Returns: the exit status: of the signal that ended it, or of @error
+ */
+int
+berth_client_report (BerthClient *self, const GError *error)
+{
+  int status = error != NULL ? berth_report_error (error) : BERTH_EXIT_OK;
+
+  return self != NULL && self->signal != 0 ? BERTH_EXIT_SIGNAL_BASE + self->signal : status;
+}
+
+static gboolean
+time_cb (gpointer user_data)
+{
+  *(gboolean *)user_data = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+/**
+ * berth_client_pause:
+ * @self: a connection
+ * @delay_ms: milliseconds
+ * @is_over: (nullable): what ends it sooner, set in the default main context
+ *
+ * Waits that long, or until a signal ends @self.
+ */
+void
+berth_client_pause (BerthClient *self, guint delay_ms, const gboolean *is_over)
+{
+  gboolean is_time = FALSE;
+  guint timer_id = g_timeout_add (delay_ms, time_cb, &is_time);
+
+  while (!is_time && (is_over == NULL || !*is_over) && self->signal == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (timer_id);
 }
 
 /**

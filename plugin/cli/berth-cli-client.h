@@ -21,6 +21,9 @@ GVariant *berth_client_call (BerthClient *self, const char *method, GVariant *ar
 GVariant *berth_client_call_admin (BerthClient *self, const char *method, GVariant *arguments,
                                    const char *reply_type, GError **error);
 int berth_client_get_signal (BerthClient *self);
+gint64 berth_client_get_last_words_us (BerthClient *self);
+int berth_client_report (BerthClient *self, const GError *error);
+void berth_client_pause (BerthClient *self, guint delay_ms, const gboolean *is_over);
 void berth_client_interrupt (BerthClient *self, int number);
 void berth_client_resize (BerthClient *self, guint rows, guint columns);
 

@@ -13,8 +13,6 @@
 #include "plugin/cli/berth-cli-verbs.h"
 #include "pool/berth-error.h"
 
-/* After Ctrl-C: how long what berthd has sent already is waited for */
-#define LAST_WORDS_US (3 * G_USEC_PER_SEC)
 #define SIGNAL_MAX 64
 #define COMMAND_SHOWN 60 /* characters */
 
@@ -131,15 +129,6 @@ verb_begin (Verb *self, const BerthVerbHelp *help, int argc, char **argv, GError
          && (self->client = berth_client_new (self->values.socket, error)) != NULL;
 }
 
-static int
-verb_fail (Verb *self, const GError *error)
-{
-  int signal_number = self->client != NULL ? berth_client_get_signal (self->client) : 0;
-  int status = berth_report_error (error);
-
-  return signal_number != 0 ? BERTH_EXIT_SIGNAL_BASE + signal_number : status;
-}
-
 /* ---- ps ---- */
 
 /* What a guest says it runs goes to a terminal. */
@@ -216,7 +205,7 @@ berth_verb_ps (int argc, char **argv)
     {
       if (self.values.json)
         berth_report_json (berth_report_failure_object (error));
-      return verb_fail (&self, error);
+      return berth_client_report (self.client, error);
     }
   execs = g_variant_get_child_value (reply, 0);
   if (self.values.json)
@@ -244,14 +233,13 @@ attach (Verb *self, BerthStreamsKind kinds, GError **error)
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   g_autoptr (BerthStreams) streams = berth_streams_new (kinds, fds, &self->options, error);
   g_autoptr (GVariant) result = NULL;
-  gint64 limit_us;
 
   if (streams == NULL)
     return NULL;
   berth_streams_start (streams);
   result = call_attach (self, g_steal_pointer (&fds), error);
-  limit_us = berth_client_get_signal (self->client) != 0 ? LAST_WORDS_US : -1;
-  if (!berth_streams_finish (streams, limit_us, result != NULL ? error : NULL))
+  if (!berth_streams_finish (streams, berth_client_get_last_words_us (self->client),
+                             result != NULL ? error : NULL))
     return NULL;
   return g_steal_pointer (&result);
 }
@@ -318,7 +306,7 @@ berth_verb_logs (int argc, char **argv)
       result = attach (&self, BERTH_STREAMS_OUTPUT, &error);
     }
   if (result == NULL)
-    return verb_fail (&self, error);
+    return berth_client_report (self.client, error);
   tell_lost (result);
   return BERTH_EXIT_OK;
 }
@@ -347,7 +335,7 @@ berth_verb_attach (int argc, char **argv)
       result = attach (&self, kinds, &error);
     }
   if (result == NULL)
-    return verb_fail (&self, error);
+    return berth_client_report (self.client, error);
   tell_lost (result);
   return berth_report_status_of_result (result);
 }
@@ -378,7 +366,8 @@ berth_verb_wait (int argc, char **argv)
       if (status != BERTH_EXIT_OK)
         return status;
     }
-  return result != NULL ? berth_report_status_of_result (result) : verb_fail (&self, error);
+  return result != NULL ? berth_report_status_of_result (result)
+                        : berth_client_report (self.client, error);
 }
 
 /* ---- kill ---- */
@@ -426,5 +415,5 @@ berth_verb_kill (int argc, char **argv)
     reply = berth_client_call (self.client, "Signal",
                                g_variant_new ("(suu)", self.id, self.exec, number), "()", NULL,
                                &error);
-  return reply != NULL ? BERTH_EXIT_OK : verb_fail (&self, error);
+  return reply != NULL ? BERTH_EXIT_OK : berth_client_report (self.client, error);
 }

@@ -92,24 +92,6 @@ tell_what_is_left (BerthClient *client, guint count, GError **error)
   return TRUE;
 }
 
-static gboolean
-time_cb (gpointer user_data)
-{
-  *(gboolean *)user_data = TRUE;
-  return G_SOURCE_CONTINUE;
-}
-
-static void
-wait_for_next_look (BerthClient *client)
-{
-  gboolean is_time = FALSE;
-  guint timer_id = g_timeout_add (LOOK_EVERY_MS, time_cb, &is_time);
-
-  while (!is_time && berth_client_get_signal (client) == 0)
-    g_main_context_iteration (NULL, TRUE);
-  g_source_remove (timer_id);
-}
-
 /* Told whenever it is another number. Returns the exit status; negative with @error. */
 static int
 wait_until_empty (BerthClient *client, GError **error)
@@ -127,7 +109,7 @@ wait_until_empty (BerthClient *client, GError **error)
       if (count != told && !tell_what_is_left (client, count, error))
         return -1;
       told = count;
-      wait_for_next_look (client);
+      berth_client_pause (client, LOOK_EVERY_MS, NULL);
       if (berth_client_get_signal (client) != 0)
         return BERTH_EXIT_SIGNAL_BASE + berth_client_get_signal (client);
     }

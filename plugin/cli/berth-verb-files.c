@@ -108,15 +108,6 @@ verb_begin (Verb *self, const BerthVerbHelp *help, int min_arguments, int *argc,
   return self->client != NULL;
 }
 
-static int
-verb_end (Verb *self, const GError *error)
-{
-  int status = error != NULL ? berth_report_error (error) : BERTH_EXIT_OK;
-  int signal_number = self->client != NULL ? berth_client_get_signal (self->client) : 0;
-
-  return signal_number != 0 ? BERTH_EXIT_SIGNAL_BASE + signal_number : status;
-}
-
 /**
  * berth_verb_put:
  * @argc: of @argv
@@ -132,7 +123,7 @@ berth_verb_put (int argc, char **argv)
 
   if (verb_begin (&self, &berth_put_help, 3, &argc, &argv, &error))
     berth_copy_tree_put (&self.transfer, argv[2], argv[3], &error);
-  return verb_end (&self, error);
+  return berth_client_report (self.client, error);
 }
 
 /**
@@ -150,7 +141,7 @@ berth_verb_get (int argc, char **argv)
 
   if (verb_begin (&self, &berth_get_help, 3, &argc, &argv, &error))
     berth_copy_tree_get (&self.transfer, argv[2], argv[3], &error);
-  return verb_end (&self, error);
+  return berth_client_report (self.client, error);
 }
 
 /* ---- ls ---- */
@@ -289,7 +280,7 @@ listing_end (Listing *self, Verb *verb, const GError *error, int status)
   else if (self->is_json)
     status = berth_report_text (self->has_printed ? "]\n" : "[]\n");
   g_free (self->last);
-  return error != NULL ? verb_end (verb, error) : status;
+  return error != NULL ? berth_client_report (verb->client, error) : status;
 }
 
 /**

@@ -15,9 +15,6 @@
 #include "plugin/model/berth-file-record.h"
 #include "pool/berth-error.h"
 
-/* After Ctrl-C: how long the last words of the program are waited for */
-#define LAST_WORDS_US (3 * G_USEC_PER_SEC)
-
 #define EXIT_STATUS_HELP                                                                           \
   "Exit status: the program's own, 128+N when signal N ended it, 124 when its time ran out,\n"     \
   "125 when berth could not run it, 126 when berth is at capacity and you would not wait,\n"       \
@@ -216,12 +213,6 @@ call (Execution *self, BerthClient *client, GUnixFDList *fds, GError **error)
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
 
-static gint64
-output_limit_us (BerthClient *client)
-{
-  return berth_client_get_signal (client) != 0 ? LAST_WORDS_US : -1;
-}
-
 /* Output is complete when the program's end is known: berthd closes its ends before it answers. */
 static GVariant *
 call_with_streams (Execution *self, BerthClient *client, GError **error)
@@ -243,7 +234,7 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
   if (self->files != NULL)
     berth_run_files_start (self->files);
   result = call (self, client, g_steal_pointer (&fds), error);
-  is_told = berth_streams_finish (streams, output_limit_us (client), &output_error);
+  is_told = berth_streams_finish (streams, berth_client_get_last_words_us (client), &output_error);
   if (self->files != NULL)
     berth_run_files_finish (self->files, client, result != NULL, error, &self->download_failure);
   if (!is_told && result != NULL)

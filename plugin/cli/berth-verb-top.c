@@ -67,24 +67,6 @@ key_cb (int fd, GIOCondition condition, gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-time_cb (gpointer user_data)
-{
-  *(gboolean *)user_data = TRUE;
-  return G_SOURCE_CONTINUE;
-}
-
-static void
-wait_for_next (Top *self)
-{
-  gboolean is_time = FALSE;
-  guint timer_id = g_timeout_add ((guint)self->delay_ms, time_cb, &is_time);
-
-  while (!is_time && !self->is_over && berth_client_get_signal (self->client) == 0)
-    g_main_context_iteration (NULL, TRUE);
-  g_source_remove (timer_id);
-}
-
 static int
 show (Top *self, const char *text, gboolean is_first)
 {
@@ -113,7 +95,7 @@ look_again_and_again (Top *self, GError **error)
       status = show (self, text, round == 1);
       if (round == self->rounds)
         return status;
-      wait_for_next (self);
+      berth_client_pause (self->client, (guint)self->delay_ms, &self->is_over);
       if (self->is_over || berth_client_get_signal (self->client) != 0)
         return status;
     }
