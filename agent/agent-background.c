@@ -9,6 +9,7 @@
 
 /* Data frames of one request in one turn of the loop */
 #define FRAMES_A_TURN 4
+#define NO_SUCH_EXEC "there is no such exec (any more)"
 
 static uint64_t
 realtime_us (void)
@@ -180,12 +181,9 @@ background_find_request (BerthAgentBackground *self, uint32_t request)
 }
 
 bool
-berth_agent_background_has (const BerthAgentBackground *self, uint32_t request)
+berth_agent_background_has (BerthAgentBackground *self, uint32_t request)
 {
-  for (unsigned i = 0; i < BERTH_ATTACH_MAX; i++)
-    if (request != 0 && self->attachments[i].request == request)
-      return true;
-  return false;
+  return request != 0 && background_find_request (self, request) != NULL;
 }
 
 /* Standard input waits for the next one who attaches. */
@@ -203,6 +201,16 @@ berth_agent_background_let_go (BerthAgentBackground *self)
   for (unsigned i = 0; i < BERTH_ATTACH_MAX; i++)
     if (self->attachments[i].request != 0)
       attachment_let_go (&self->attachments[i]);
+}
+
+static void
+attachment_fail (BerthAgentBackground *self, BerthAgentAttachment *attachment, BerthAgentError code,
+                 const char *text)
+{
+  uint32_t request = attachment->request;
+
+  attachment_let_go (attachment);
+  background_send_error (self, request, code, text);
 }
 
 static void
@@ -312,13 +320,8 @@ attachment_check (BerthAgentBackground *self, BerthAgentAttachment *attachment)
   if (!attachment_has_all (attachment))
     return;
   if (record->has_failed)
-    {
-      uint32_t request = attachment->request;
-
-      attachment_let_go (attachment);
-      background_send_error (self, request, BERTH_AGENT_ERROR_INTERNAL,
-                             "the session's interpreter ended before it took the code");
-    }
+    attachment_fail (self, attachment, BERTH_AGENT_ERROR_INTERNAL,
+                     "the session's interpreter ended before it took the code");
   else if (record->exec == NULL)
     attachment_end (self, attachment, BERTH_FRAME_EXIT, &record->exit, sizeof record->exit);
   else if (!(attachment->flags & BERTH_ATTACH_FOLLOWS))
@@ -367,7 +370,6 @@ background_ask_attach (BerthAgentBackground *self, BerthAgentAttachment *attachm
                        const uint8_t *payload)
 {
   BerthAttachHead head;
-  uint32_t request = attachment->request;
 
   memcpy (&head, payload, sizeof head);
   if (head.stdout_credit > BERTH_CREDIT_MAX || head.stderr_credit > BERTH_CREDIT_MAX)
@@ -378,19 +380,16 @@ background_ask_attach (BerthAgentBackground *self, BerthAgentAttachment *attachm
   attachment->credit[1] = head.stderr_credit;
   if (attachment->record == NULL)
     {
-      attachment->request = 0;
-      background_send_error (self, request, BERTH_AGENT_ERROR_INVALID,
-                             "there is no such exec (any more)");
+      attachment_fail (self, attachment, BERTH_AGENT_ERROR_INVALID, NO_SUCH_EXEC);
       return true;
     }
   berth_agent_log_seek (&attachment->record->log, &attachment->cursor, head.since_us);
   if (head.flags & BERTH_ATTACH_STDIN && attachment->record->exec != NULL)
     {
-      if (!berth_agent_exec_bind_stdin (attachment->record->exec, request))
+      if (!berth_agent_exec_bind_stdin (attachment->record->exec, attachment->request))
         {
-          attachment->request = 0;
-          background_send_error (self, request, BERTH_AGENT_ERROR_INVALID,
-                                 "its standard input is closed, or somebody else's");
+          attachment_fail (self, attachment, BERTH_AGENT_ERROR_INVALID,
+                           "its standard input is closed, or somebody else's");
           return true;
         }
       attachment->flags |= BERTH_ATTACH_STDIN;
@@ -403,19 +402,17 @@ background_ask_signal (BerthAgentBackground *self, BerthAgentAttachment *attachm
                        const uint8_t *payload)
 {
   BerthAgentRecord *record = background_find (self, berth_le32_read (payload));
-  uint32_t signal = berth_le32_read (payload + 4), request = attachment->request;
+  uint32_t signal = berth_le32_read (payload + 4);
 
-  attachment->request = 0;
   if (record == NULL)
-    background_send_error (self, request, BERTH_AGENT_ERROR_INVALID,
-                           "there is no such exec (any more)");
+    attachment_fail (self, attachment, BERTH_AGENT_ERROR_INVALID, NO_SUCH_EXEC);
   else if (signal > BERTH_SIGNAL_MAX)
-    background_send_error (self, request, BERTH_AGENT_ERROR_INVALID, "there is no such signal");
+    attachment_fail (self, attachment, BERTH_AGENT_ERROR_INVALID, "there is no such signal");
   else
     {
       if (record->exec != NULL)
         berth_agent_exec_signal (record->exec, signal);
-      berth_agent_channel_send (self->channel, BERTH_FRAME_DETACHED, request, NULL, 0);
+      attachment_end (self, attachment, BERTH_FRAME_DETACHED, NULL, 0);
     }
 }
 

@@ -64,7 +64,7 @@ void berth_agent_background_fail (BerthAgentBackground *self, BerthAgentRecord *
 /* EXECS, ATTACH, SIGNAL; false when it breaks a rule. */
 bool berth_agent_background_ask (BerthAgentBackground *self, const BerthFrameHead *head,
                                  const uint8_t *payload);
-bool berth_agent_background_has (const BerthAgentBackground *self, uint32_t request);
+bool berth_agent_background_has (BerthAgentBackground *self, uint32_t request);
 /* What else comes for a request that it has; false when it breaks a rule. */
 bool berth_agent_background_take (BerthAgentBackground *self, const BerthFrameHead *head,
                                   const uint8_t *payload);

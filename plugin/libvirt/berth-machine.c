@@ -431,12 +431,13 @@ machine_take_up (BerthMachine *self, GTask *task)
 static void
 machine_tell_console (BerthMachine *self)
 {
-  g_autofree char *console = berth_machine_dup_console (self, CONSOLE_LINES);
+  g_autofree char *console
+      = machine_boots (self) ? berth_machine_dup_console (self, CONSOLE_LINES) : NULL;
   const BerthEventSubject subject = { .template_name = berth_vm_get_template (self->vm),
                                       .domain = self->name,
                                       .domain_uuid = self->uuid };
 
-  if (console != NULL && machine_boots (self))
+  if (console != NULL)
     berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_BOOT_FAILED, &subject,
                      "%s: the console of the boot that failed:\n%s", self->name, console);
 }
