@@ -265,32 +265,6 @@ berth_agent_exec_init (BerthAgentExec *self, const BerthAgentExecWorld *world)
   berth_agent_runner_init (&self->own, world->loop, world->groups, own_changed_cb, self);
 }
 
-/* The suffix that says to Node.js what it is, where it is told: runners/javascript.js finds it. */
-static void
-name_script (BerthLanguage language, uint32_t flags, unsigned execs, char out_name[32])
-{
-  berth_agent_language_name_script (language, execs, out_name);
-  if (flags & (BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS))
-    strcpy (strrchr (out_name, '.'), flags & BERTH_EXEC_MODULE ? ".mjs" : ".cjs");
-}
-
-static bool
-exec_write_script (BerthAgentExec *self, bool *out_is_program)
-{
-  BerthLanguage language = self->head.language;
-  unsigned execs
-      = self->is_session ? berth_agent_sessions_count (self->world.sessions, language) : 0;
-  char name[32];
-
-  name_script (language, self->head.flags, execs, name);
-  if (berth_agent_script_write (&self->script, self->world.config, name, self->code,
-                                self->head.code_size, out_is_program))
-    return true;
-  /* a session's code goes another way, and so may a run's */
-  return self->is_session && berth_agent_language_has_hook (language)
-         && !(self->is_once && berth_agent_language_reads_file (language));
-}
-
 /* An interpreter for it; NULL and errno if there can't be one. */
 static BerthAgentRunner *
 exec_find_runner (BerthAgentExec *self, bool is_program)
@@ -386,7 +360,7 @@ exec_prepare_code (BerthAgentExec *self)
                   && berth_agent_language_has_hook (self->head.language)
                   && !berth_agent_env_needs_fresh (self->env, self->head.env_size);
   self->is_session |= self->is_once;
-  if (!exec_write_script (self, &is_program))
+  if (!berth_agent_exec_write_script (self, &is_program))
     {
       exec_fail (self, BERTH_AGENT_ERROR_FULL, "the code can't be saved in the home", errno);
       return;
@@ -562,7 +536,7 @@ exec_tell (BerthAgentExec *self)
                                 .identities = config->identities };
   bool ok;
 
-  name_script (self->head.language, self->head.flags, self->runner->execs, name);
+  berth_agent_exec_name_script (self, self->runner->execs, name);
   snprintf (script, sizeof script, "%s/%s", config->home, name);
   ok = self->is_session
            ? berth_agent_runner_start_session (self->runner, &program)

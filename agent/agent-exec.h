@@ -84,6 +84,9 @@ void berth_agent_exec_runner_changed (BerthAgentExec *self, BerthAgentRunner *ru
 bool
 berth_agent_exec_reaped (BerthAgentExec *self, pid_t pid, int status, const struct rusage *usage);
 void berth_agent_exec_check (BerthAgentExec *self);
+/* in agent-exec-script.c */
+void berth_agent_exec_name_script (const BerthAgentExec *self, unsigned execs, char out_name[32]);
+bool berth_agent_exec_write_script (BerthAgentExec *self, bool *out_is_program);
 /* in agent-exec-terminal.c */
 bool berth_agent_exec_resize (BerthAgentExec *self, uint32_t rows, uint32_t columns);
 void berth_agent_exec_limit_output (BerthAgentExec *self);

@@ -140,7 +140,7 @@ static bool
 runner_rescue_shell (BerthAgentRunner *self)
 {
   const BerthAgentShellExec exec
-      = { .script = "", .report = self->report_name, .token = self->token };
+      = { .script = "", .report = self->report_name, .token = self->token, .trap = "" };
 
   if (self->is_rescued || !berth_agent_room_has_no_streams (self->pid))
     return false;
@@ -208,6 +208,15 @@ berth_agent_runner_close_feed (BerthAgentRunner *self)
   self->feed_name[0] = self->report_name[0] = '\0';
 }
 
+/* An empty one: no shell has left a trap. On failure errno says why. */
+static bool
+runner_make_trap (BerthAgentRunner *self, const BerthAgentConfig *config)
+{
+  berth_agent_shell_name_trap (config, self->trap_name);
+  return berth_agent_file_create (AT_FDCWD, self->trap_name, 0600, "", 0)
+         && (!config->is_init || lchown (self->trap_name, BERTH_AGENT_UID, BERTH_AGENT_UID) == 0);
+}
+
 /* Starts a shell that reads what to do from a pipe. On failure errno says why. */
 bool
 berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *config)
@@ -225,7 +234,7 @@ berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *
   self->report_fd = berth_agent_pipe_make (config, self->report_name);
   if (self->report_fd < 0)
     self->report_name[0] = '\0';
-  if (self->report_fd >= 0
+  if (self->report_fd >= 0 && runner_make_trap (self, config)
       && berth_agent_runner_spawn (self, config, BERTH_LANGUAGE_SHELL, false, NULL, 0))
     return true;
   berth_agent_runner_close_feed (self);
@@ -292,7 +301,9 @@ runner_write_shell (BerthAgentRunner *self, const BerthAgentProgram *program)
                                .env = program->env,
                                .env_size = program->env_size,
                                .workdir = program->workdir,
+                               .trap = self->trap_name,
                                .is_first = self->execs == 0,
+                               .status = self->execs > 0 ? (unsigned)self->status : 0,
                                .care = self->care };
 
   self->message = malloc (berth_agent_shell_bound (&exec));

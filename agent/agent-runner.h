@@ -62,7 +62,8 @@ struct _BerthAgentRunner
   bool is_rescued;      /* in this exec: its streams were given back to it */
   unsigned empty_looks; /* how often in turn it had read all without having told of its end */
   int report_fd;        /* until control has it */
-  char feed_name[BERTH_AGENT_PIPE_NAME_MAX], report_name[BERTH_AGENT_PIPE_NAME_MAX];
+  char feed_name[BERTH_AGENT_PIPE_NAME_MAX], report_name[BERTH_AGENT_PIPE_NAME_MAX],
+      trap_name[BERTH_AGENT_PIPE_NAME_MAX];
   char report[256]; /* the end of what was told */
   size_t report_fill;
   int status;

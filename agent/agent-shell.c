@@ -15,6 +15,10 @@
  * if it can't be, this shell can run nothing more, and ends, with an expansion that fails;
  * - an alias for one of these words would stand in its place, and is taken away where any code
  * looks as if it made one;
+ * - a trap for RETURN would fire at the end of what is sourced, which to the user is none. Where
+ * any code looks as if it set one, the code's file gets a last line of berth's: it keeps the trap
+ * in a file, and the next exec sets it again;
+ * - the status of the exec before, which the code finds in $?, is that of a subshell's exit;
  * - a function of the user's with the name of the dot would get the code in its place. Where any
  * code looks as if it made one, it is looked for in a subshell (each time costs a fork), and taken
  * away in POSIX mode, where a special builtin comes first. */
@@ -88,6 +92,17 @@ put_words (char *out, const BerthAgentShellExec *exec, const char *what)
   return out + sprintf (out, "if { 3<\"" NOWHERE "%s.%u\"; }; then :; fi", what, exec->token);
 }
 
+/* What is kept is set once: the code may leave without its last line, and with another trap. */
+static char *
+put_trap (char *out, const BerthAgentShellExec *exec)
+{
+  out = put (out, "if { \\eval \"$(<");
+  out = put_quoted (out, exec->trap);
+  out = put (out, ")\"; } 2>/dev/null; then :; fi\n>|");
+  out = put_quoted (out, exec->trap);
+  return put (out, "\n");
+}
+
 static char *
 put_report_pipe (char *out, const BerthAgentShellExec *exec)
 {
@@ -100,7 +115,8 @@ size_t
 berth_agent_shell_bound (const BerthAgentShellExec *exec)
 {
   return FIXED_MAX + 4 * (exec->env_size + 2 * strlen (exec->script) + 2 * strlen (exec->report))
-         + 3 * BERTH_AGENT_PIPE_NAME_MAX + (exec->workdir != NULL ? 4 * strlen (exec->workdir) : 0);
+         + 3 * BERTH_AGENT_PIPE_NAME_MAX + 8 * strlen (exec->trap)
+         + (exec->workdir != NULL ? 4 * strlen (exec->workdir) : 0);
 }
 
 size_t
@@ -124,11 +140,16 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
     out = put (out, "if [[ $(POSIXLY_CORRECT=; unset -f declare; unset POSIXLY_CORRECT; "
                     "declare -F .) ]]; then "
                     "POSIXLY_CORRECT= unset -f .; unset POSIXLY_CORRECT; fi\n");
+  if (exec->care & BERTH_AGENT_SHELL_CARE_RETURN)
+    out = put_trap (out, exec);
   out = put (out, "{ { { ");
   out = put_words (out, exec, "o");
   out = put (out, "; }");
   out = put_report_pipe (out, exec);
   out = put (out, "; ");
+  /* Behind "||" neither set -e nor the trap for ERR takes notice of it */
+  if (exec->status != 0)
+    out += sprintf (out, "(exit %u) 2>/dev/null || ", exec->status);
   if (exec->workdir != NULL)
     {
       out = put (out, "\\cd -- ");
@@ -152,6 +173,26 @@ berth_agent_shell_write (const BerthAgentShellExec *exec, char *out_text)
    * tells no end will do nothing any more (look_cb ()). */
   out = put (out, "\n\n");
   return (size_t)(out - out_text);
+}
+
+/* The last line of the code's file, with BERTH_AGENT_SHELL_CARE_RETURN. Its status is that of the
+ * code, which is in the words before any of them is done. */
+size_t
+berth_agent_shell_write_tail (const char *trap, char out_text[BERTH_AGENT_SHELL_TAIL_MAX])
+{
+  char *out = put (out_text, "\n{ \\eval \"\\trap -p RETURN >|");
+
+  out = put_quoted (out, trap);
+  out = put (out, "; \\trap - RETURN; \\return $?\"; } 2>/dev/null\n");
+  return (size_t)(out - out_text);
+}
+
+/* Where the trap of a session's shell is kept; one shell lives at a time. */
+void
+berth_agent_shell_name_trap (const BerthAgentConfig *config,
+                             char out_name[BERTH_AGENT_PIPE_NAME_MAX])
+{
+  snprintf (out_name, BERTH_AGENT_PIPE_NAME_MAX, "%s/return-trap", config->streams);
 }
 
 /* For a shell that could not get its own streams back behind the code, once it can: it gets new
@@ -193,6 +234,7 @@ berth_agent_shell_suspect (const uint8_t *code, size_t size)
 {
   return (may_name_function (code, size) ? BERTH_AGENT_SHELL_CARE_FUNCTION : 0)
          | (memmem (code, size, "alias", 5) != NULL ? BERTH_AGENT_SHELL_CARE_ALIAS : 0)
+         | (memmem (code, size, "RETURN", 6) != NULL ? BERTH_AGENT_SHELL_CARE_RETURN : 0)
          | (memmem (code, size, "enable", 6) != NULL ? BERTH_AGENT_SHELL_CARE_ENABLE : 0);
 }
 
