@@ -1,35 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The host's end of one guest's agent: greeting, identity, liveness, and the programs it runs. */
-#include "berth-guest.h"
-
-#include <errno.h>
-#include <sys/random.h>
+#include "berth-guest-private.h"
 
 #include "berth-guest-exec.h"
-#include "berth-guest-transfer.h"
-#include "berth-frame-channel.h"
-#include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
 
-/* design.md, invariant 7 and issue "warm pool": how far a guest's clock may be off when code
- * starts */
-#define CLOCK_SKEW_MAX_NS (50 * G_GINT64_CONSTANT (1000000))
 /* Frames that carry no data and answer nothing: a guest needs a READY now and then, no more. */
 #define UNASKED_MAX 1000u
-/* of an agent that takes the time alone */
-#define CLOCK_VERSION 3u
-
-/* A call that is answered by one frame. */
-typedef struct
-{
-  GTask *task; /* owned */
-  guint32 reply_type;
-  guint32 request;
-  GSource *timeout;
-  gulong cancelled_id;
-  BerthIdentity identity; /* what was sent, to check the proof against */
-  GBytes *random;         /* (nullable): the proof, while its clock is asked for again */
-} Pending;
 
 /* A program that has not ended */
 typedef struct
@@ -43,73 +20,7 @@ typedef struct
   gulong cancelled_id;
 } Running;
 
-struct _BerthGuest
-{
-  GObject parent;
-  BerthFrameChannel *channel; /* NULL once closed */
-  GPtrArray *pending;         /* Pending (owned) */
-  GPtrArray *running;         /* Running (borrowed: each goes with its end) */
-  BerthGuestTransfers *files; /* NULL once closed */
-  guint32 last_request;
-  guint unasked;
-  gboolean is_greeted;
-  guint32 version; /* that the agent speaks with us */
-  gboolean was_identified;
-  guint64 boot_us;
-  guint64 ready_us;
-  guint8 machine_id[16]; /* the guest's for as long as it is ours: it is set before it is claimed */
-  BerthGuestClosedFunc closed_func;
-  gpointer closed_data;
-};
-
 G_DEFINE_FINAL_TYPE (BerthGuest, berth_guest, G_TYPE_OBJECT)
-
-static void
-pending_free (Pending *pending)
-{
-  berth_source_clear (&pending->timeout);
-  if (pending->cancelled_id != 0)
-    g_signal_handler_disconnect (g_task_get_cancellable (pending->task), pending->cancelled_id);
-  g_clear_object (&pending->task);
-  g_clear_pointer (&pending->random, g_bytes_unref);
-  g_free (pending);
-}
-
-/* Takes the call out of the list and hands its task over. */
-static GTask *
-agent_steal_pending (BerthGuest *self, Pending *pending)
-{
-  g_autoptr (GTask) task = g_object_ref (pending->task);
-
-  g_ptr_array_remove_fast (self->pending, pending);
-  return g_steal_pointer (&task);
-}
-
-static Pending *
-agent_find_pending (BerthGuest *self, guint32 reply_type, guint32 request)
-{
-  for (guint i = 0; i < self->pending->len; i++)
-    {
-      Pending *pending = g_ptr_array_index (self->pending, i);
-
-      if (pending->reply_type == reply_type && pending->request == request)
-        return pending;
-    }
-  return NULL;
-}
-
-static Pending *
-agent_find_task (BerthGuest *self, GTask *task)
-{
-  for (guint i = 0; i < self->pending->len; i++)
-    {
-      Pending *pending = g_ptr_array_index (self->pending, i);
-
-      if (pending->task == task)
-        return pending;
-    }
-  return NULL;
-}
 
 /* Ends every call; returns nothing to callers but through their tasks. Who hears of one may ask for
  * the next at once: that finds no channel any more. */
@@ -120,14 +31,14 @@ agent_shut (BerthGuest *self, const GError *error)
   BerthGuestTransfers *files = g_steal_pointer (&self->files);
   g_autoptr (GPtrArray) pending = self->pending;
 
-  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
+  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_guest_call_free);
   while (self->running->len > 0)
     berth_guest_exec_fail (((Running *)self->running->pdata[0])->exec, error);
   if (files != NULL)
     berth_guest_transfers_fail (files, error);
   for (guint i = 0; i < pending->len; i++)
     {
-      Pending *call = g_ptr_array_index (pending, i);
+      BerthGuestCall *call = g_ptr_array_index (pending, i);
 
       g_task_return_error (call->task, g_error_copy (error));
     }
@@ -182,90 +93,21 @@ berth_guest_class_init (BerthGuestClass *klass)
 static void
 berth_guest_init (BerthGuest *self)
 {
-  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)pending_free);
+  self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_guest_call_free);
   self->running = g_ptr_array_new ();
 }
 
-/* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */
 static void
-fill_random (guint8 *bytes, gsize size)
-{
-  if (getrandom (bytes, size, 0) != (gssize)size)
-    g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
-}
-
-static void
-agent_send_identity (BerthGuest *self, Pending *pending)
-{
-  fill_random (pending->identity.seed, sizeof pending->identity.seed);
-  berth_frame_channel_send (self->channel, BERTH_FRAME_IDENTITY, pending->request,
-                            &pending->identity, sizeof pending->identity, NULL, 0);
-}
-
-/* The guest's proof that it has the right time. @out_is_late: it may have, but the way there and
- * back took too long to tell: it was read in the guest at any time between */
-static gboolean
-check_clock (const Pending *pending, const BerthIdentityDone *done, gboolean *out_is_late,
-             GError **error)
-{
-  gint64 now_ns = g_get_real_time () * 1000;
-  gint64 sent_ns = (gint64)pending->identity.realtime_ns;
-  gint64 guest_ns = (gint64)done->realtime_ns;
-
-  *out_is_late = FALSE;
-  if (pending->identity.realtime_ns == BERTH_HIDDEN_CLOCK_NS)
-    return TRUE;
-  if (guest_ns >= sent_ns && guest_ns >= now_ns - CLOCK_SKEW_MAX_NS && guest_ns <= now_ns)
-    return TRUE;
-  *out_is_late = guest_ns >= sent_ns && guest_ns <= now_ns;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-               "the guest's clock is wrong by %.3f s after it was set",
-               (double)(guest_ns - now_ns) / 1e9);
-  return FALSE;
-}
-
-/* A host that is busy carries the time too slowly: the clock alone is set once more, until it is
- * right or the call's time is up. An agent that takes no clock alone has one chance. */
-static void
-agent_take_proof (BerthGuest *self, Pending *pending, const BerthFrame *frame)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GTask) task = NULL;
-  g_autoptr (GBytes) random = NULL;
-  BerthIdentityDone done;
-  gboolean is_late;
-  gboolean ok;
-
-  memcpy (&done, frame->payload, sizeof done);
-  ok = check_clock (pending, &done, &is_late, &error);
-  if (pending->random == NULL)
-    pending->random = g_bytes_new (done.random, sizeof done.random);
-  if (is_late && self->version >= CLOCK_VERSION)
-    {
-      pending->identity.hostname[0] = '\0';
-      pending->identity.realtime_ns = (guint64)g_get_real_time () * 1000;
-      agent_send_identity (self, pending);
-      return;
-    }
-  random = g_bytes_ref (pending->random);
-  task = agent_steal_pending (self, pending);
-  if (ok)
-    g_task_return_pointer (task, g_steal_pointer (&random), (GDestroyNotify)g_bytes_unref);
-  else
-    g_task_return_error (task, g_steal_pointer (&error));
-}
-
-static void
-agent_answer (BerthGuest *self, Pending *pending, const BerthFrame *frame)
+agent_answer (BerthGuest *self, BerthGuestCall *pending, const BerthFrame *frame)
 {
   g_autoptr (GTask) task = NULL;
 
   if (frame->type == BERTH_FRAME_IDENTITY_DONE)
     {
-      agent_take_proof (self, pending, frame);
+      berth_guest_call_take_proof (self, pending, frame);
       return;
     }
-  task = agent_steal_pending (self, pending);
+  task = berth_guest_call_steal (self, pending);
   g_task_return_boolean (task, TRUE);
 }
 
@@ -280,30 +122,15 @@ agent_count_unasked (BerthGuest *self, GError **error)
   return FALSE;
 }
 
-/* An image that is older than berthd serves as far as its agent knows what it is asked. */
-static gboolean
-agent_check_version (guint32 version, guint32 needed, GError **error)
-{
-  const char *age = version < needed ? "an older" : "a newer";
-
-  if (version >= needed && version <= BERTH_PROTOCOL_VERSION)
-    return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-               "the image was built for %s berth (agent protocol %u, this berthd speaks %u): build "
-               "the image again (berth image build); where that was done since, make a new sandbox",
-               age, version, BERTH_PROTOCOL_VERSION);
-  return FALSE;
-}
-
 static gboolean
 agent_take_hello (BerthGuest *self, const BerthFrame *frame, GError **error)
 {
   BerthHelloReply reply;
 
-  if (agent_find_pending (self, frame->type, frame->request) == NULL)
+  if (berth_guest_call_find (self, frame->type, frame->request) == NULL)
     return agent_count_unasked (self, error); /* too late for its call, perhaps */
   memcpy (&reply, frame->payload, sizeof reply);
-  if (!agent_check_version (reply.version, BERTH_PROTOCOL_OLDEST, error))
+  if (!berth_guest_check_version (reply.version, BERTH_PROTOCOL_OLDEST, error))
     return FALSE;
   self->is_greeted = TRUE;
   self->version = reply.version;
@@ -317,7 +144,7 @@ agent_take_hello (BerthGuest *self, const BerthFrame *frame, GError **error)
 static void
 agent_take_ready (BerthGuest *self, const BerthFrame *frame)
 {
-  Pending *pending = agent_find_pending (self, BERTH_FRAME_READY, 0);
+  BerthGuestCall *pending = berth_guest_call_find (self, BERTH_FRAME_READY, 0);
 
   self->ready_us = MAX (berth_le64_read (frame->payload), 1);
   if (pending != NULL)
@@ -362,7 +189,7 @@ frame_cb (const BerthFrame *frame, gpointer user_data)
 {
   g_autoptr (BerthGuest) self = g_object_ref (user_data);
   g_autoptr (GError) error = NULL;
-  Pending *pending = agent_find_pending (self, frame->type, frame->request);
+  BerthGuestCall *pending = berth_guest_call_find (self, frame->type, frame->request);
   Running *running = agent_find_running (self, frame->request);
   gboolean ok = TRUE;
 
@@ -400,7 +227,7 @@ berth_guest_new (GSocket *socket)
   self->channel = berth_frame_channel_new (socket, frame_cb, closed_cb, self);
   berth_frame_channel_set_room_func (self->channel, room_cb);
   self->files = berth_guest_transfers_new (self->channel, &self->version, &self->last_request);
-  fill_random (self->machine_id, sizeof self->machine_id);
+  berth_guest_fill_random (self->machine_id, sizeof self->machine_id);
   return self;
 }
 
@@ -409,69 +236,6 @@ berth_guest_set_closed_func (BerthGuest *self, BerthGuestClosedFunc func, gpoint
 {
   self->closed_func = func;
   self->closed_data = user_data;
-}
-
-static gboolean
-pending_timeout_cb (gpointer user_data)
-{
-  GTask *task = user_data;
-  BerthGuest *self = g_task_get_source_object (task);
-  Pending *pending = agent_find_task (self, task);
-  g_autoptr (GTask) stolen = agent_steal_pending (self, pending);
-
-  g_task_return_new_error (stolen, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT,
-                           "the guest's agent did not answer in time");
-  return G_SOURCE_REMOVE;
-}
-
-static gboolean
-pending_cancelled_idle (gpointer user_data)
-{
-  GTask *task = user_data;
-  BerthGuest *self = g_task_get_source_object (task);
-  Pending *pending = agent_find_task (self, task);
-  g_autoptr (GTask) stolen = pending != NULL ? agent_steal_pending (self, pending) : NULL;
-
-  if (stolen != NULL)
-    g_task_return_error_if_cancelled (stolen);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-pending_cancelled_cb (GCancellable *cancellable, gpointer user_data)
-{
-  g_autoptr (GSource) source = g_idle_source_new ();
-
-  /* out of the cancellable's lock, and onto the agent's own thread */
-  g_source_set_callback (source, pending_cancelled_idle, g_object_ref (user_data), g_object_unref);
-  g_source_attach (source, g_task_get_context (user_data));
-}
-
-/* Registers a call; NULL when the conversation is over, the task has failed then. */
-static Pending *
-agent_add_call (BerthGuest *self, GTask *task, guint32 reply_type, guint32 request,
-                guint timeout_ms)
-{
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  Pending *pending;
-
-  if (self->channel == NULL)
-    {
-      g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "the VM's channel is closed");
-      return NULL;
-    }
-  pending = g_new0 (Pending, 1);
-  pending->task = g_object_ref (task);
-  pending->reply_type = reply_type;
-  pending->request = request;
-  pending->timeout = g_timeout_source_new (timeout_ms);
-  g_source_set_callback (pending->timeout, pending_timeout_cb, task, NULL);
-  g_source_attach (pending->timeout, g_task_get_context (task));
-  g_ptr_array_add (self->pending, pending);
-  if (cancellable != NULL)
-    pending->cancelled_id
-        = g_signal_connect (cancellable, "cancelled", G_CALLBACK (pending_cancelled_cb), task);
-  return pending;
 }
 
 void
@@ -490,7 +254,7 @@ berth_guest_hello_async (BerthGuest *self, gboolean is_reset, guint timeout_ms,
   memcpy (hello.magic, BERTH_PROTOCOL_MAGIC, sizeof hello.magic);
   for (gsize i = 0; i < sizeof hello.nonce; i += 4)
     berth_le32_write (hello.nonce + i, g_random_int ());
-  if (agent_add_call (self, task, BERTH_FRAME_HELLO_REPLY, ++self->last_request, timeout_ms)
+  if (berth_guest_call_add (self, task, BERTH_FRAME_HELLO_REPLY, ++self->last_request, timeout_ms)
       == NULL)
     return;
   berth_frame_channel_expect_hello (self->channel, hello.nonce);
@@ -515,7 +279,7 @@ berth_guest_ready_async (BerthGuest *self, guint timeout_ms, GCancellable *cance
   if (self->channel != NULL && self->ready_us != 0)
     g_task_return_boolean (task, TRUE);
   else
-    agent_add_call (self, task, BERTH_FRAME_READY, 0, timeout_ms);
+    berth_guest_call_add (self, task, BERTH_FRAME_READY, 0, timeout_ms);
 }
 
 gboolean
@@ -523,47 +287,6 @@ berth_guest_ready_finish (BerthGuest *self, GAsyncResult *result, GError **error
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-void
-berth_guest_identify_async (BerthGuest *self, const char *hostname, gboolean is_rehearsal,
-                            guint timeout_ms, GCancellable *cancellable,
-                            GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  GError *error = NULL;
-  Pending *pending;
-
-  g_task_set_source_tag (task, berth_guest_identify_async);
-  if (hostname[0] == '\0' && !agent_check_version (self->version, CLOCK_VERSION, &error))
-    {
-      g_task_return_error (task, error);
-      return;
-    }
-  pending
-      = agent_add_call (self, task, BERTH_FRAME_IDENTITY_DONE, ++self->last_request, timeout_ms);
-  if (pending == NULL)
-    return;
-  memcpy (pending->identity.machine_id, self->machine_id, sizeof self->machine_id);
-  g_strlcpy (pending->identity.hostname, hostname, sizeof pending->identity.hostname);
-  pending->identity.realtime_ns
-      = is_rehearsal ? BERTH_HIDDEN_CLOCK_NS : (guint64)g_get_real_time () * 1000;
-  agent_send_identity (self, pending);
-}
-
-gboolean
-berth_guest_identify_finish (BerthGuest *self, GAsyncResult *result, guint8 *out_random,
-                             GError **error)
-{
-  g_autoptr (GBytes) random = NULL;
-
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  random = g_task_propagate_pointer (G_TASK (result), error);
-  if (random == NULL)
-    return FALSE;
-  if (out_random != NULL)
-    memcpy (out_random, g_bytes_get_data (random, NULL), g_bytes_get_size (random));
-  return TRUE;
 }
 
 /* A guest does not keep its VM for longer than what runs in it may take. */
@@ -686,8 +409,8 @@ berth_guest_exec_async (BerthGuest *self, BerthExec *exec, BerthLanguage languag
   if (g_task_return_error_if_cancelled (task))
     return;
   if (!agent_check_place (self, owned->is_command, &error)
-      || !agent_check_version (self->version, berth_guest_exec_get_version (owned, language),
-                               &error))
+      || !berth_guest_check_version (self->version, berth_guest_exec_get_version (owned, language),
+                                     &error))
     {
       g_task_return_error (task, error);
       return;
@@ -720,7 +443,7 @@ berth_guest_background_async (BerthGuest *self, BerthBackgroundRequest *request,
     return;
   if (self->channel == NULL)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE, "the VM is gone");
-  else if (!agent_check_version (self->version, BERTH_BACKGROUND_VERSION, &error))
+  else if (!berth_guest_check_version (self->version, BERTH_BACKGROUND_VERSION, &error))
     g_task_return_error (task, error);
   else
     agent_begin (self, task, NULL, BERTH_LANGUAGE_NONE, g_steal_pointer (&owned));
@@ -781,7 +504,7 @@ berth_guest_get_ready_us (BerthGuest *self)
 gboolean
 berth_guest_takes_clock (BerthGuest *self)
 {
-  return agent_check_version (self->version, CLOCK_VERSION, NULL);
+  return berth_guest_check_version (self->version, BERTH_GUEST_CLOCK_VERSION, NULL);
 }
 
 gboolean
