@@ -48,6 +48,7 @@ agent_break (BerthAgent *self, const char *text)
   berth_agent_execs_hold (&self->execs);
   berth_agent_background_let_go (&self->background);
   berth_agent_transfers_end (&self->transfers);
+  berth_agent_links_end (&self->links);
   berth_agent_decoder_hunt (&self->channel.decoder);
   if (text != NULL)
     agent_send_error (self, 0, BERTH_AGENT_ERROR_PROTOCOL, text);
@@ -90,6 +91,7 @@ agent_answer_hello (BerthAgent *self)
   self->is_resetting = false;
   self->is_talking = true;
   self->transfers.version = agent_find_version (self);
+  berth_agent_links_greet (&self->links, self->transfers.version);
   agent_send_hello_reply (self, self->transfers.version);
   berth_agent_channel_resume (&self->channel);
 }
@@ -118,6 +120,7 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
   berth_agent_channel_drop_output (&self->channel);
   berth_agent_background_let_go (&self->background);
   berth_agent_transfers_end (&self->transfers);
+  berth_agent_links_end (&self->links);
   if (agent_find_version (self) == 0)
     {
       agent_break (self, NULL);
@@ -225,6 +228,8 @@ agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload
     case BERTH_FRAME_ATTACH:
     case BERTH_FRAME_SIGNAL:
       return berth_agent_background_ask (&self->background, head, payload);
+    case BERTH_FRAME_LINK_OPEN:
+      return berth_agent_links_begin (&self->links, head, payload);
     default:
       break;
     }
@@ -232,6 +237,8 @@ agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload
     return berth_agent_transfers_take (&self->transfers, head, payload);
   if (berth_agent_background_has (&self->background, head->request))
     return berth_agent_background_take (&self->background, head, payload);
+  if (berth_agent_links_have (&self->links, head->request))
+    return berth_agent_links_take (&self->links, head, payload);
   exec = berth_agent_execs_find (&self->execs, head->request);
   /* what is about a request that has ended crossed its end on the way */
   return exec == NULL || agent_take_for_exec (exec, head, payload);
@@ -260,22 +267,24 @@ lost_cb (void *data)
   agent_break (data, NULL);
 }
 
-/* In turns, each of the three first in one of three: the flood of one leaves room for the others.
- */
+/* In turns, each of the four first in one of four: the flood of one leaves room for the others. */
 static void
 idle_cb (void *data)
 {
   BerthAgent *self = data;
 
-  self->turn = (self->turn + 1) % 3;
-  for (unsigned i = 0; i < 3; i++)
-    switch ((self->turn + i) % 3)
+  self->turn = (self->turn + 1) % 4;
+  for (unsigned i = 0; i < 4; i++)
+    switch ((self->turn + i) % 4)
       {
       case 0:
         berth_agent_transfers_pump (&self->transfers);
         break;
       case 1:
         berth_agent_execs_pump (&self->execs);
+        break;
+      case 2:
+        berth_agent_links_pump (&self->links);
         break;
       default:
         berth_agent_background_pump (&self->background);
@@ -412,6 +421,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   berth_agent_leftovers_init (&self->leftovers, &self->loop, &self->groups);
   berth_agent_background_init (&self->background, &self->channel, &self->groups);
   berth_agent_execs_init (&self->execs, &world);
+  berth_agent_links_init (&self->links, &self->loop, &self->channel);
   berth_agent_transfers_init (&self->transfers, &self->loop, &self->channel, &self->groups,
                               &self->config);
   for (size_t i = 0; i < BERTH_LANGUAGE_COUNT; i++)
@@ -442,6 +452,7 @@ berth_agent_clear (BerthAgent *self)
 
   berth_agent_execs_end (&self->execs);
   berth_agent_transfers_end (&self->transfers);
+  berth_agent_links_end (&self->links);
   berth_agent_holder_clear (&self->holder);
   berth_agent_groups_kill_all (&self->groups);
   while ((pid = wait4 (-1, &status, WNOHANG, &usage)) >= 0)

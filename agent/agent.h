@@ -5,6 +5,7 @@
 #include "agent-execs.h"
 #include "agent-identity.h"
 #include "agent-holder.h"
+#include "agent-link.h"
 #include "agent-pressure.h"
 #include "agent-transfer.h"
 
@@ -23,6 +24,7 @@ typedef struct
   BerthAgentExecs execs;
   BerthAgentBackground background;
   BerthAgentTransfers transfers;
+  BerthAgentLinks links;
   unsigned turn; /* whose data goes first when the channel is free */
   BerthAgentWatch signals;
   BerthAgentTimer reset_limit;

@@ -34,6 +34,7 @@
  *   4: what an entry of LS takes, BERTH_PUT_HOLES
  *   5: BERTH_EXEC_COMMAND
  *   6: BERTH_EXEC_DETACHED, BERTH_FRAME_EXECS, ATTACH, SIGNAL; BERTH_EXEC_TERMINAL, RESIZE
+ *   7: BERTH_FRAME_LINK_OPEN, LINK_OPENED, LINK_END, BERTH_STREAM_LINK
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -105,9 +106,24 @@
  * BerthHole) the DATA is what is in none of them, and so are size and sum of DONE. For GET and LS
  * the host gives credit, and the agent's DONE comes after the DATA. KILL withdraws one: its end is
  * then DONE, if it was done before, or ERROR. All of a connection's end with it and leave nothing
- * behind. */
+ * behind.
+ *
+ * Links. A link carries the bytes of one TCP connection, both ways. The host opens one to a port of
+ * the guest's loopback (127.0.0.1, else ::1), the agent opens one, for a program of the guest, to a
+ * name and port outside: LINK_OPEN, answered by LINK_OPENED when it is connected, or by LINK_END.
+ * The host's ids are those of its requests; the agent's have BERTH_LINK_OF_AGENT set, rise, and are
+ * never used twice on a connection. At most BERTH_LINKS_MAX of each kind live at a time.
+ * DATA on BERTH_STREAM_LINK goes both ways, each way under credit: the first is in LINK_OPEN and
+ * LINK_OPENED, for the side that gets the frame to spend, and CREDIT brings more. An empty DATA
+ * needs no credit and ends its direction; the other one goes on. After it no CREDIT is sent for it.
+ * The agent's last frame of a link is LINK_END, always and once: BERTH_LINK_DONE when both
+ * directions have ended and what came is delivered, else why it broke. The host that wants no more
+ * of a link sends LINK_END, once, sends nothing for it from then on, and keeps its id, ignoring
+ * what comes for it, until the agent's LINK_END has come, too. A link that ends otherwise than
+ * with BERTH_LINK_DONE resets its connection in the guest. All links of a conversation end with it.
+ */
 
-#define BERTH_PROTOCOL_VERSION 6u
+#define BERTH_PROTOCOL_VERSION 7u
 #define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
 #define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
@@ -136,6 +152,12 @@
 #define BERTH_SIGNAL_MAX 64u
 #define BERTH_TERMINAL_VERSION 6u
 #define BERTH_TERMINAL_SIDE_MAX 65535u /* rows, and columns: the kernel keeps 16 bits of each */
+#define BERTH_LINK_VERSION 7u
+#define BERTH_LINKS_MAX 256u                 /* that live at a time, of each side's */
+#define BERTH_LINK_OF_AGENT 0x80000000u      /* in the id of a link that the agent opens */
+#define BERTH_LINK_NAME_MAX 255u             /* bytes of the name that such a one is opened to */
+#define BERTH_LINK_CREDIT_MAX (256u * 1024u) /* outstanding, of each direction of a link */
+#define BERTH_LINK_TIMEOUT_MS 10000u         /* the agent's, for a connection of the host's */
 #define BERTH_ENV_MAX 100u
 #define BERTH_ENV_NAME_MAX 256u
 #define BERTH_ENV_VALUE_MAX 4096u
@@ -171,6 +193,10 @@ typedef enum
   BERTH_FRAME_SIGNAL
   = 66, /* u32 exec, u32 signal: to all of it; 0: as KILL; answered by DETACHED */
   BERTH_FRAME_RESIZE = 80, /* u32 rows, u32 columns: of the terminal, from 1 on */
+  /* both ways; see Links */
+  BERTH_FRAME_LINK_OPEN = 96,   /* u32 credit, u32 port (1..65535); of the agent: a name, no NUL */
+  BERTH_FRAME_LINK_OPENED = 97, /* u32 credit: it is connected */
+  BERTH_FRAME_LINK_END = 98,    /* u32 BerthLinkReason */
   /* both ways */
   BERTH_FRAME_DATA = 16,   /* u32 stream, bytes; no bytes: end of this stream */
   BERTH_FRAME_CREDIT = 17, /* u32 stream, u32 bytes */
@@ -197,7 +223,21 @@ typedef enum
                           * BERTH_ARGS_BYTES_MAX */
   BERTH_STREAM_ENV = 4,  /* exactly env_size bytes of NAME=VALUE NUL ...; needs no credit */
   BERTH_STREAM_FILE = 5, /* a file's bytes; of LS, what BerthLsEntry says for each entry */
+  BERTH_STREAM_LINK = 6,
 } BerthStream;
+
+/* Why a link ended. A side that is told a reason that it does not know takes it for FAILED. */
+typedef enum
+{
+  BERTH_LINK_DONE = 0,        /* both directions ended, everything is delivered */
+  BERTH_LINK_REFUSED = 1,     /* nobody listens at the port */
+  BERTH_LINK_UNREACHABLE = 2, /* no way to the address, or no such name */
+  BERTH_LINK_DENIED = 3,      /* the policy says no */
+  BERTH_LINK_RESET = 4,       /* the connection broke, or its owner has gone */
+  BERTH_LINK_TIMED_OUT = 5,   /* no answer in time */
+  BERTH_LINK_LIMIT = 6,       /* as many as may be are open */
+  BERTH_LINK_FAILED = 7,      /* anything else */
+} BerthLinkReason;
 
 typedef enum
 {
@@ -422,6 +462,9 @@ static const BerthFrameRow berth_frame_rows[] = {
   { BERTH_FRAME_BEGUN, BERTH_FRAME_OF_AGENT, 4, 4 },
   { BERTH_FRAME_LOST, BERTH_FRAME_OF_AGENT, 8, 8 },
   { BERTH_FRAME_DETACHED, BERTH_FRAME_OF_AGENT, 0, 0 },
+  { BERTH_FRAME_LINK_OPEN, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 8, 8 + BERTH_LINK_NAME_MAX },
+  { BERTH_FRAME_LINK_OPENED, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 4, 4 },
+  { BERTH_FRAME_LINK_END, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 4, 4 },
 };
 
 static inline uint32_t

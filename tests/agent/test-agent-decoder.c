@@ -124,6 +124,10 @@ test_sizes_of_types (Fixture *fixture, gconstpointer data)
     { BERTH_FRAME_CREDIT, 4 },
     { BERTH_FRAME_KILL, 0 },
     { BERTH_FRAME_EXIT, sizeof (BerthExit) },
+    { BERTH_FRAME_LINK_OPEN, 7 },
+    { BERTH_FRAME_LINK_OPEN, 8 + BERTH_LINK_NAME_MAX + 1 },
+    { BERTH_FRAME_LINK_OPENED, 8 },
+    { BERTH_FRAME_LINK_END, 0 },
     { 0, 0 },
   };
 
