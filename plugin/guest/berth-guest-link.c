@@ -718,7 +718,7 @@ berth_guest_link_async (BerthGuest *self, guint port, int fd, GCancellable *canc
     g_set_error_literal (&error, BERTH_ERROR, BERTH_ERROR_GONE, "the VM is gone");
   else if (self->links->own >= BERTH_LINKS_MAX)
     g_set_error (&error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY,
-                 "%u connections into one sandbox are open, which is as many as may be",
+                 "%u connections into one sandbox are open, and more may not be at once: close one",
                  BERTH_LINKS_MAX);
   else if (berth_guest_check_version (self->version, BERTH_LINK_VERSION, &error)
            && !g_cancellable_set_error_if_cancelled (cancellable, &error))
