@@ -533,7 +533,8 @@ exec_tell (BerthAgentExec *self)
                                 .workdir = self->workdir,
                                 .is_once = self->is_once,
                                 .is_rehearsal = self->head.flags & BERTH_EXEC_REHEARSAL,
-                                .identities = config->identities };
+                                .identities = config->identities,
+                                .is_init = config->is_init };
   bool ok;
 
   berth_agent_exec_name_script (self, self->runner->execs, name);

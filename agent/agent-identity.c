@@ -7,6 +7,13 @@
  *   guest's clock therefore shows a long-gone year: setting it makes every such seed too old.
  * - Python's random and Math.random: seeded again with the message that starts the program, see
  *   runners/. bash is never started ahead.
+ * A session's interpreter that was used may go on in two VMs, too: of one state that libvirt has
+ * restored twice, or a fork. At its first exec after an identity that is not its first, Python's
+ * random and OpenSSL's generator in it are seeded again, and Math.random; OpenSSL in Node.js takes
+ * seeds of nobody, so the clock is hidden again for the moment in which it draws one number; what
+ * Node.js has drawn ahead (UUIDs, randomInt) is thrown away. One that can't do it is ended before
+ * any code. An unused one of the time of another identity is replaced. Left as after fork(2):
+ * generators that a program made itself, in whatever language, programs that run, bash's RANDOM.
  * - not changed: an interpreter's address space layout, its stack canary, Python's hash of strings,
  *   and Math.random in further contexts of Node.js's vm module. They differ between snapshots, not
  *   between clones of one.
@@ -26,6 +33,9 @@
 
 #include "agent-file.h"
 
+/* Nothing runs for so long: a clock beyond it was set by a host. */
+#define HIDDEN_FOR_NS (366 * 86400 * (int64_t)1000000000)
+
 /* Sets the clock back; only before anything that looks at it runs. */
 void
 berth_agent_identity_hide_clock (void)
@@ -33,6 +43,37 @@ berth_agent_identity_hide_clock (void)
   struct timespec hidden = { .tv_sec = BERTH_HIDDEN_CLOCK_NS / 1000000000u };
 
   clock_settime (CLOCK_REALTIME, &hidden);
+}
+
+static int64_t
+clock_ns (clockid_t id)
+{
+  struct timespec now;
+
+  clock_gettime (id, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Hides it for a moment. */
+void
+berth_agent_identity_hide_clock_for (BerthAgentClock *clock)
+{
+  if (clock->ahead_ns == 0)
+    clock->ahead_ns = clock_ns (CLOCK_REALTIME) - clock_ns (CLOCK_BOOTTIME);
+  berth_agent_identity_hide_clock ();
+}
+
+/* Shows it again, unless it was set meanwhile. */
+void
+berth_agent_identity_show_clock (BerthAgentClock *clock)
+{
+  int64_t now = clock_ns (CLOCK_BOOTTIME) + clock->ahead_ns;
+  struct timespec shown = { .tv_sec = now / 1000000000, .tv_nsec = now % 1000000000 };
+
+  if (clock->ahead_ns != 0
+      && clock_ns (CLOCK_REALTIME) < (int64_t)BERTH_HIDDEN_CLOCK_NS + HIDDEN_FOR_NS)
+    clock_settime (CLOCK_REALTIME, &shown);
+  clock->ahead_ns = 0;
 }
 
 /* Lets the kernel's generator give numbers at once, where a machine without a hardware source would

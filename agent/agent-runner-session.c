@@ -24,6 +24,7 @@ runner_hear (BerthAgentRunner *self, int status, uint32_t token)
       || self->state != BERTH_AGENT_RUNNER_RUNNING)
     return;
   berth_agent_pipes_settle (&self->pipes);
+  berth_agent_identity_show_clock (&self->clock);
   if (self->feed_name[0] != '\0')
     unlink (self->feed_name);
   self->feed_name[0] = '\0';
@@ -324,6 +325,11 @@ runner_choose_kind (BerthAgentRunner *self, const BerthAgentProgram *program)
 {
   bool is_reseed = self->identities != program->identities;
 
+  /* it was seeded in the time of another identity: what keeps a seed for a time only, and can't be
+   * told, is to find that its time is over (see agent-identity.c) */
+  if (is_reseed && self->identities != 0 && program->is_init
+      && self->language == BERTH_LANGUAGE_JAVASCRIPT)
+    berth_agent_identity_hide_clock_for (&self->clock);
   self->identities = program->identities;
   if (program->is_rehearsal)
     return 'P';

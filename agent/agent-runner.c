@@ -217,6 +217,7 @@ runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
   int ours[4], saved_errno;
 
   self->spawn_errno = 0;
+  self->identities = config->identities;
   self->control = (BerthAgentWatch){ .fd = -1, .ready = control_cb, .data = self };
   if (!berth_agent_group_create (self->groups, &self->group))
     return false;
@@ -324,6 +325,7 @@ berth_agent_runner_release (BerthAgentRunner *self)
   self->is_session = false;
   self->care = 0;
   self->execs = self->identities = 0;
+  berth_agent_identity_show_clock (&self->clock);
   self->report_fill = 0;
   self->pid = 0;
   self->state = BERTH_AGENT_RUNNER_NONE;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "agent-child.h"
+#include "agent-identity.h"
 #include "agent-loop.h"
 #include "agent-pipes.h"
 #include "agent-terminal.h"
@@ -50,10 +51,11 @@ struct _BerthAgentRunner
   bool is_session;
   bool is_once; /* its exec is the last one */
   unsigned execs;
-  unsigned identities;  /* that the guest had when its generators were seeded */
-  unsigned care;        /* of a shell, see agent-shell.h */
-  uint32_t token;       /* of the exec: only a report with this is about it */
-  BerthAgentGroup home; /* where it is between execs */
+  unsigned identities;   /* that the guest had when its generators were seeded, or it was started */
+  BerthAgentClock clock; /* hidden until it has told that its streams are open */
+  unsigned care;         /* of a shell, see agent-shell.h */
+  uint32_t token;        /* of the exec: only a report with this is about it */
+  BerthAgentGroup home;  /* where it is between execs */
   BerthAgentPipes pipes;
   BerthAgentGroup next_group; /* of the next exec, and its pipes, where they are made already */
   BerthAgentPipes next_pipes;
@@ -81,6 +83,7 @@ typedef struct
   bool is_once;        /* nothing comes after it */
   bool is_rehearsal;   /* before its owner's first one */
   unsigned identities; /* that the guest has had */
+  bool is_init;        /* the clock is the agent's to set */
 } BerthAgentProgram;
 
 void

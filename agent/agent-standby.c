@@ -103,6 +103,19 @@ berth_agent_standby_take (BerthAgentStandby *self, BerthLanguage language, bool 
   return standby_find_free (self);
 }
 
+/* One that began under another identity may stand by in two VMs: its generators have the same seeds
+ * there. What was loaded before the first identity is seeded by that. */
+void
+berth_agent_standby_renew (BerthAgentStandby *self)
+{
+  if (self->standby == NULL || self->standby->identities == 0
+      || self->standby->identities == self->config->identities)
+    return;
+  berth_agent_runner_kill (self->standby);
+  standby_end (self);
+  berth_agent_timer_arm (self->loop, &self->again, RETRY_US);
+}
+
 /* Whether it was the standby that ended; another one is tried. */
 bool
 berth_agent_standby_reaped (BerthAgentStandby *self, pid_t pid, int status)

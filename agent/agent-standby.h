@@ -32,6 +32,7 @@ berth_agent_standby_init (BerthAgentStandby *self, BerthAgentLoop *loop, BerthAg
 void berth_agent_standby_begin (BerthAgentStandby *self, uint64_t after_us);
 BerthAgentRunner *
 berth_agent_standby_take (BerthAgentStandby *self, BerthLanguage language, bool is_fresh);
+void berth_agent_standby_renew (BerthAgentStandby *self);
 bool berth_agent_standby_reaped (BerthAgentStandby *self, pid_t pid, int status);
 bool berth_agent_standby_is_loaded (const BerthAgentStandby *self);
 void berth_agent_standby_clear (BerthAgentStandby *self);

@@ -154,6 +154,7 @@ agent_take_identity (BerthAgent *self, uint32_t request, const uint8_t *payload)
   memcpy (&identity, payload, sizeof identity);
   self->config.identities += identity.realtime_ns != BERTH_HIDDEN_CLOCK_NS
                              && !berth_agent_identity_is_for_clock (&identity);
+  berth_agent_standby_renew (&self->standby);
   if (berth_agent_identity_set (&self->config, &identity, &self->name, &done))
     berth_agent_channel_send (&self->channel, BERTH_FRAME_IDENTITY_DONE, request, &done,
                               sizeof done);

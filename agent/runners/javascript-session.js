@@ -19,23 +19,28 @@ const Module = require('module');
 const { dirname } = require('path');
 const { pathToFileURL } = require('url');
 const { inspect } = require('util');
+const { randomBytes, randomInt, randomUUID } = require('crypto');
+const { setFlagsFromString } = require('v8');
 const { AsyncResource, executionAsyncId } = require('async_hooks');
-const { Script } = require('vm');
+const { Script, createContext } = require('vm');
 const { CONTROL, enter, placeAll, read, readNumber, tell: tellAgent } = require('./javascript-exec.js');
 const { NAME, rewrite } = require('./javascript-import.js');
 
+const HEAD_SIZE = 4 + 1 + 32, KIND_RESEED = 0x53; // 'S'
 const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can still show
 const LEFT_POLL_MS = 20;
+// What Node.js draws ahead: UUIDs, and numbers of randomInt()
+const UUIDS_AHEAD = 128, INTEGERS_AHEAD = 1024;
 const { writeSync, readFileSync } = fs;
 const { BigInt, JSON: { parse, stringify }, Map, Number, Object, Reflect: { apply, ownKeys }, Uint8Array,
   WeakSet } = globalThis;
 const { Error, Function: { prototype: { bind } }, SyntaxError, clearInterval, console, process,
   setImmediate, setInterval } = world;
-const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Object;
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Object;
 const { asyncId } = AsyncResource.prototype;
 const { emit: emitOf, listenerCount } = getPrototypeOf(getPrototypeOf(process));
 const { destroy, ref, unref } = net.Socket.prototype;
-const { runInThisContext } = Script.prototype;
+const { runInContext, runInThisContext } = Script.prototype;
 const reallyExit = apply(bind, process.reallyExit, [process]);
 const activeResourcesInfo = apply(bind, process.getActiveResourcesInfo, [process]);
 const activeHandles = apply(bind, process._getActiveHandles, [process]);
@@ -47,6 +52,7 @@ const ended = new WeakSet();
 let control, connection, dispatch, exec = null;
 let firstId = 0; // of asynchronous resources of the exec; smaller ones are of earlier execs
 let lastRequest = 0;
+let drawNumber = world.Math.random; // of the realm whose generator is in use
 
 // How much keeps the event loop alive; the standard streams are listed, but don't.
 function countActive() {
@@ -180,6 +186,46 @@ function remember(path, code) {
       break;
     size -= sources.get(old).length;
     sources.delete(old);
+  }
+}
+
+// ---- random numbers ----
+
+// V8 seeds Math.random once in each realm. So that all who hold the function, under whatever name, get
+// another generator's numbers when this interpreter goes on in another VM, it is one that asks.
+function redirectRandom() {
+  const { Math, Function: { prototype } } = world;
+  const random = apply(bind, () => drawNumber(), [undefined]);
+  setPrototypeOf(random, prototype);
+  defineProperty(random, 'name', { value: 'random', configurable: true, enumerable: false, writable: false });
+  defineProperty(Math, 'random', { value: random, configurable: true, enumerable: false, writable: true });
+}
+
+// The seed has 31 bits and 10 more of numbers that are skipped, as in javascript.js.
+function reseedRandom(seed) {
+  setFlagsFromString(`--random-seed=${(readNumber(seed, 0) % 0x7fffffff) + 1}`);
+  const fresh = apply(runInContext, new Script('Math.random'), [createContext({ __proto__: null })]);
+  for (let left = (seed[4] + seed[5] * 0x100) & 0x3ff; left >= 0; left--)
+    fresh();
+  setFlagsFromString('--random-seed=0');
+  drawNumber = fresh;
+}
+
+// The guest has had another identity since the last exec. OpenSSL's generator reseeds itself when the
+// clock is before its last seed, which the agent sees to until it is told that the streams are open;
+// then what was drawn ahead is thrown away. What a program made itself stays, as after a fork.
+function reseed(seed) {
+  try {
+    randomBytes(1);
+    for (let i = 0; i < UUIDS_AHEAD; i++)
+      randomUUID();
+    for (let i = 0; i < INTEGERS_AHEAD; i++)
+      randomInt(2);
+    reseedRandom(seed);
+  } catch {
+    writeError("berth: this interpreter's random numbers are another sandbox's too and can't be seeded "
+      + 'again: it is ended, and the session has a fresh one\n');
+    reallyExit(1);
   }
 }
 
@@ -350,10 +396,12 @@ function evaluate(code, path) {
     params: { expression, replMode: true, awaitPromise: true, silent: true, objectGroup: 'exec' } })]));
 }
 
-function beginExec(message) {
+function beginExec(message, seed) {
   const { token, paths, path, folder, env, code } = read(message);
   exec = { token, path, isEvaluated: false, details: undefined };
   placeAll(paths);
+  if (seed)
+    reseed(seed);
   tell('o', 0);
   apply(unref, control, []);
   setInput();
@@ -385,7 +433,7 @@ function take(pieces, size, buffer) {
   if (fill < 4 || fill < 4 + readNumber(whole, 0))
     pieces.push(whole);
   else
-    beginExec(whole.subarray(4 + 1 + 32));
+    beginExec(whole.subarray(HEAD_SIZE), whole[4] === KIND_RESEED ? whole.subarray(5, HEAD_SIZE) : undefined);
 }
 
 // What Node.js calls by name when something comes is found in the object itself.
@@ -416,6 +464,7 @@ function begin(message) {
   world.exports = world.module.exports;
   connection = new Connection(respond);
   dispatch = connection.dispatch;
+  redirectRandom();
   listenToAgent();
   listen();
   beginExec(message);

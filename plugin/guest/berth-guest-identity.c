@@ -18,6 +18,19 @@ berth_guest_fill_random (guint8 *bytes, gsize size)
     g_error ("getrandom: %s", g_strerror (errno)); /* lint: no-abort: no seed, no sandbox */
 }
 
+/* An id of 32 digits, with hyphens between. */
+void
+berth_guest_set_uuid (BerthGuest *self, const char *uuid)
+{
+  for (guint digits = 0; *uuid != '\0' && digits < 2 * sizeof self->machine_id; uuid++)
+    if (g_ascii_isxdigit (*uuid))
+      {
+        guint8 *byte = &self->machine_id[digits++ / 2];
+
+        *byte = (guint8)(*byte << 4 | g_ascii_xdigit_value (*uuid));
+      }
+}
+
 static void
 guest_send_identity (BerthGuest *self, BerthGuestCall *pending)
 {

@@ -24,6 +24,10 @@ G_DECLARE_INTERFACE (BerthHost, berth_host, BERTH, HOST, BerthHypervisor)
  * @state_changed: VMs can be had (again), or not
  * @snapshot_spoilt: clones are made of the snapshot of this name no more: its files were changed,
  *   its clones do not start, or it is outdated
+ * @session_returns: a session whose VM was gone is there again, because an administrator has
+ * restored its domain: @vm and @request are for pool, as those of #BerthHostFoundFunc
+ * @session_returned: the same: it has proved that it is nobody else, and answers. Where it does
+ * not, GONE is told of it instead
  *
  * What a host tells unasked; each may be NULL. Called in the default main context.
  */
@@ -31,6 +35,8 @@ typedef struct
 {
   void (*state_changed) (gboolean is_up, gpointer user_data);
   void (*snapshot_spoilt) (const char *name, const char *reason, gpointer user_data);
+  void (*session_returns) (BerthVm *vm, BerthRequest *request, gpointer user_data);
+  void (*session_returned) (BerthVm *vm, BerthRequest *request, gpointer user_data);
 } BerthHostWatch;
 
 /* Called for each VM of an earlier life before it is adopted: @vm and @request are for pool.

@@ -77,14 +77,20 @@ domain_has_state (virDomainPtr domain, int wanted)
 }
 
 static gboolean
-domain_stands_by (virDomainPtr domain)
+domain_has_reason (virDomainPtr domain, int wanted, int wanted_reason)
 {
-  int reason = VIR_DOMAIN_PAUSED_UNKNOWN;
+  int reason = -1;
   int state = VIR_DOMAIN_NOSTATE;
 
   if (virDomainGetState (domain, &state, &reason, 0) != 0)
     berth_libvirt_error_take_code ();
-  return state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_UNKNOWN;
+  return state == wanted && reason == wanted_reason;
+}
+
+static gboolean
+domain_stands_by (virDomainPtr domain)
+{
+  return domain_has_reason (domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN);
 }
 
 gboolean
@@ -236,7 +242,7 @@ domain_undefine (virDomainPtr domain, GError **error)
 
 gboolean
 berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, const char *name,
-                  GError **error)
+                  gboolean *out_was_saved, GError **error)
 {
   g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
 
@@ -254,6 +260,8 @@ berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, c
     }
   if (!domain_quit (domain) && !domain_destroy (domain, error))
     return FALSE;
+  if (out_was_saved != NULL)
+    *out_was_saved = domain_has_reason (domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_SAVED);
   /* while the domain is defined nobody else's has its name */
   berth_console_remove_logs (uri, virDomainGetName (domain));
   return domain_undefine (domain, error);
@@ -405,6 +413,14 @@ own_domain_new (virDomainPtr domain, const char *instance)
   self->is_active = virDomainIsActive (domain) == 1;
   self->stands_by = domain_stands_by (domain);
   return self;
+}
+
+BerthOwnDomain *
+berth_domain_find_own (virConnectPtr connection, const char *instance, const char *uuid)
+{
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, NULL);
+
+  return domain != NULL ? own_domain_new (domain, instance) : NULL;
 }
 
 GPtrArray *

@@ -55,9 +55,10 @@ gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, cons
                                 const char *title, GError **error);
 
 /* Destroys and undefines a domain, its logs with it; TRUE also when there is none (any more): then
- * the logs of @name, if that is nobody else's now, are what is left of it. @uri: of @connection. */
+ * the logs of @name, if that is nobody else's now, are what is left of it. @uri: of @connection.
+ * @out_was_saved: (out) (optional): somebody had saved it (virsh save) and may restore it */
 gboolean berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid,
-                           const char *name, GError **error);
+                           const char *name, gboolean *out_was_saved, GError **error);
 
 /* What can this libvirt limit of a running domain? It has no other way to be asked: it can't
  * without the host's cgroup controllers cpu and memory, and not on qemu:///session. */
@@ -96,7 +97,11 @@ typedef struct
 } BerthOwnDomain;
 
 void berth_own_domain_free (BerthOwnDomain *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthOwnDomain, berth_own_domain_free)
 
+/* (transfer full) (nullable): the domain of @uuid, if it carries the mark of @instance */
+BerthOwnDomain *
+berth_domain_find_own (virConnectPtr connection, const char *instance, const char *uuid);
 /* (transfer full) (element-type BerthOwnDomain): all domains that carry the mark of @instance; NULL
  * on failure. Domains without it are not touched (invariant 9). */
 GPtrArray *berth_domain_list_own (virConnectPtr connection, const char *instance, GError **error);

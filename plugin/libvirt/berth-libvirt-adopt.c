@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "berth-libvirt-error.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
@@ -112,6 +113,24 @@ typedef struct
   guint pending;
 } Adoption;
 
+/* Nothing is sent to its programs before its proof: it may be the copy of one that is or was there
+ * (invariant 7). */
+static gboolean
+libvirt_take_up_session (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, GAsyncResult *result,
+                         GError **error)
+{
+  if (!berth_machine_start_finish (slot->machine, result, error)
+      || !berth_libvirt_check_proof (self, slot->machine, error))
+    return FALSE;
+  berth_libvirt_start_ended (self, vm, NULL);
+  berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_UNSEEN);
+  berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_FOUND_RUNNING); /* it answers */
+  berth_libvirt_log (vm, slot->machine, G_LOG_LEVEL_MESSAGE, BERTH_EVENT_SESSION_FOUND,
+                     "found sandbox %s again: %s", berth_vm_get_id (vm),
+                     berth_machine_get_name (slot->machine));
+  return TRUE;
+}
+
 static void
 session_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -122,19 +141,8 @@ session_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   g_autoptr (GError) error = NULL;
 
-  if (berth_machine_start_finish (BERTH_MACHINE (source), result, &error))
-    {
-      berth_libvirt_start_ended (self, vm, NULL);
-      berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_UNSEEN);
-      berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_FOUND_RUNNING); /* it answers */
-      berth_libvirt_log (vm, slot->machine, G_LOG_LEVEL_MESSAGE, BERTH_EVENT_SESSION_FOUND,
-                         "found sandbox %s again: %s", berth_vm_get_id (vm),
-                         berth_machine_get_name (slot->machine));
-    }
-  else
-    {
-      berth_libvirt_end_unasked (self, vm, slot, error->message);
-    }
+  if (!libvirt_take_up_session (self, vm, slot, result, &error))
+    berth_libvirt_end_unasked (self, vm, slot, error->message);
   adoption->pending--;
   if (adoption->pending == 0)
     g_task_return_boolean (task, TRUE);
@@ -152,6 +160,27 @@ make_request (const BerthOwnDomain *domain)
                                      BERTH_REQUEST_WAIT_FOREVER, NULL);
 }
 
+/* (transfer full) */
+static BerthVm *
+libvirt_add_session (BerthLibvirt *self, const BerthOwnDomain *domain)
+{
+  BerthVm *vm = libvirt_add_found (self, domain, NULL, BERTH_START_RUN);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  slot->snapshot_key = g_strdup (domain->mark->snapshot);
+  return vm;
+}
+
+static void
+libvirt_connect_session (BerthLibvirt *self, BerthVm *vm, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  berth_machine_adopt_async (slot->machine, BERTH_MACHINE_COLD, NULL, slot->cancellable, callback,
+                             user_data);
+}
+
 static void
 libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHostFoundFunc func,
                        gpointer func_data, GTask *task)
@@ -159,20 +188,16 @@ libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHo
   Adoption *adoption = g_task_get_task_data (task);
   g_autoptr (BerthRequest) request = make_request (domain);
   g_autoptr (BerthVm) vm = NULL;
-  BerthSlot *slot;
 
   if (request == NULL || language_of (self, domain->mark) == NULL)
     {
       libvirt_end_found (self, domain, "its template or its mark can't be used");
       return;
     }
-  vm = libvirt_add_found (self, domain, NULL, BERTH_START_RUN);
-  slot = g_hash_table_lookup (self->slots, vm);
-  slot->snapshot_key = g_strdup (domain->mark->snapshot);
+  vm = libvirt_add_session (self, domain);
   func (vm, request, func_data);
   adoption->pending++;
-  berth_machine_adopt_async (slot->machine, BERTH_MACHINE_COLD, NULL, slot->cancellable,
-                             session_adopted_cb, g_object_ref (task));
+  libvirt_connect_session (self, vm, session_adopted_cb, g_object_ref (task));
 }
 
 void
@@ -189,6 +214,90 @@ berth_libvirt_adopt_sessions (BerthHost *host, BerthHostFoundFunc func, gpointer
     libvirt_adopt_session (self, g_ptr_array_index (found, i), func, func_data, task);
   if (adoption->pending == 0)
     g_task_return_boolean (task, TRUE);
+}
+
+/* ---- sessions that come back ---- */
+
+static void
+returned_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (BerthLibvirt) self = user_data;
+  BerthMachine *machine = BERTH_MACHINE (source);
+  BerthVm *vm = berth_machine_get_vm (machine);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
+  g_autoptr (GError) error = NULL;
+
+  if (!libvirt_take_up_session (self, vm, slot, result, &error))
+    berth_libvirt_end_unasked (self, vm, slot, error->message);
+  else if (self->watch.session_returned != NULL)
+    self->watch.session_returned (vm, request, self->watch_data);
+}
+
+static gboolean
+libvirt_has_session (BerthLibvirt *self, const BerthOwnDomain *domain)
+{
+  GHashTableIter iter;
+  BerthVm *vm;
+  BerthSlot *slot;
+
+  g_hash_table_iter_init (&iter, self->slots);
+  while (g_hash_table_iter_next (&iter, (gpointer *)&vm, (gpointer *)&slot))
+    if (g_str_equal (berth_vm_get_id (vm), domain->mark->id))
+      return TRUE;
+  return FALSE;
+}
+
+void
+berth_libvirt_take_back (BerthLibvirt *self, BerthOwnDomain *domain)
+{
+  g_autoptr (BerthOwnDomain) owned = domain;
+  g_autoptr (BerthRequest) request = NULL;
+  g_autoptr (BerthVm) vm = NULL;
+
+  /* of one of this berthd's starts, which it hears of in another way; or an administrator's */
+  if (libvirt_has_session (self, domain) || self->watch.session_returns == NULL)
+    return;
+  request
+      = g_str_equal (domain->mark->state, BERTH_MARK_STATE_SESSION) ? make_request (domain) : NULL;
+  if (request == NULL || language_of (self, domain->mark) == NULL)
+    {
+      libvirt_end_found (self, domain, "its template or its mark can't be used");
+      return;
+    }
+  vm = libvirt_add_session (self, domain);
+  self->watch.session_returns (vm, request, self->watch_data);
+  libvirt_connect_session (self, vm, returned_cb, g_object_ref (self));
+}
+
+static void
+look_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthLibvirt *self = source;
+  g_auto (virConnectPtr) connection
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, NULL);
+  BerthOwnDomain *domain
+      = connection != NULL ? berth_domain_find_own (connection, self->instance, task_data) : NULL;
+
+  g_task_return_pointer (task, domain, (GDestroyNotify)berth_own_domain_free);
+}
+
+static void
+looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthOwnDomain *domain = g_task_propagate_pointer (G_TASK (result), NULL);
+
+  if (domain != NULL)
+    berth_libvirt_take_back (BERTH_LIBVIRT (source), domain);
+}
+
+void
+berth_libvirt_look_for_session (BerthLibvirt *self, const char *uuid)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, looked_cb, NULL);
+
+  g_task_set_task_data (task, g_strdup (uuid), g_free);
+  berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, look_job);
 }
 
 /* ---- warm VMs ---- */

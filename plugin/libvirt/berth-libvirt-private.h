@@ -61,6 +61,8 @@ void
 berth_libvirt_end_unasked (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const char *reason);
 /* The snapshot of this name is not used any more. */
 void berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *name, const char *reason);
+/* Two clones that share random numbers would have to return the same ones. */
+gboolean berth_libvirt_check_proof (BerthLibvirt *self, BerthMachine *machine, GError **error);
 BerthSlot *berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode);
 /* What happens to a VM that is up; its guest's clock is set where that is due. */
 void berth_libvirt_note_pause (BerthVm *vm, BerthSlot *slot, BerthPausesNote note);
@@ -84,6 +86,12 @@ void berth_libvirt_check_clones (BerthLibvirt *self);
 void berth_libvirt_end_clones_of (BerthLibvirt *self, const char *key, const char *reason);
 /* The same, every few seconds from now on. */
 void berth_libvirt_watch_snapshots (BerthLibvirt *self);
+
+/* A domain that no machine has runs: an administrator may have restored a session. */
+void berth_libvirt_look_for_session (BerthLibvirt *self, const char *uuid);
+/* Goes on with a session that was gone and runs again; ends @domain (taken over) where it is none.
+ */
+void berth_libvirt_take_back (BerthLibvirt *self, BerthOwnDomain *domain);
 
 /* What the files add to the host's interface; #BerthHostInterface says what each does. */
 void berth_libvirt_host_init (BerthHostInterface *iface);

@@ -24,6 +24,19 @@ libvirt_find_up (BerthLibvirt *self, const char *uuid, BerthVm **out_vm)
   return NULL;
 }
 
+static gboolean
+libvirt_knows (BerthLibvirt *self, const char *uuid)
+{
+  GHashTableIter iter;
+  BerthSlot *slot;
+
+  g_hash_table_iter_init (&iter, self->slots);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&slot))
+    if (slot->machine != NULL && g_strcmp0 (berth_machine_get_uuid (slot->machine), uuid) == 0)
+      return TRUE;
+  return FALSE;
+}
+
 static void
 stopped_cb (const char *uuid, const char *reason, gpointer user_data)
 {
@@ -43,6 +56,8 @@ paused_cb (const char *uuid, gboolean is_paused, gpointer user_data)
 
   if (slot != NULL)
     berth_libvirt_note_pause (vm, slot, is_paused ? BERTH_PAUSES_SUSPENDED : BERTH_PAUSES_RESUMED);
+  else if (!is_paused && !libvirt_knows (user_data, uuid))
+    berth_libvirt_look_for_session (user_data, uuid);
 }
 
 void
@@ -73,11 +88,12 @@ libvirt_doubt_clocks (BerthLibvirt *self)
 typedef struct
 {
   char *instance;
+  gboolean is_first;    /* an earlier berthd's are left */
   GHashTable *known;    /* uuid (owned) -> "1" when it is believed to be up */
   GPtrArray *dead;      /* uuid (owned) of those that are not */
   GPtrArray *paused;    /* uuid (owned) of those that are, and do not run */
   GPtrArray *running;   /* uuid (owned) of those that are, and run */
-  GPtrArray *adoptable; /* (nullable): BerthOwnDomain (owned) that this berthd may go on with */
+  GPtrArray *adoptable; /* BerthOwnDomain (owned) that this berthd may go on with */
 } Reconcile;
 
 static void
@@ -88,7 +104,7 @@ reconcile_free (Reconcile *reconcile)
   g_ptr_array_unref (reconcile->dead);
   g_ptr_array_unref (reconcile->paused);
   g_ptr_array_unref (reconcile->running);
-  g_clear_pointer (&reconcile->adoptable, g_ptr_array_unref);
+  g_ptr_array_unref (reconcile->adoptable);
   g_free (reconcile);
 }
 
@@ -96,10 +112,10 @@ reconcile_free (Reconcile *reconcile)
  * resumed, before its mark said so even, and whoever has paused it then was not berth. And a
  * session, which its owner knows by its id. */
 static gboolean
-is_adoptable (const BerthOwnDomain *domain)
+is_adoptable (const BerthOwnDomain *domain, gboolean is_first)
 {
   if (g_str_equal (domain->mark->state, BERTH_MARK_STATE_WARM))
-    return domain->is_active && domain->stands_by;
+    return is_first && domain->is_active && domain->stands_by;
   return domain->is_active && g_str_equal (domain->mark->state, BERTH_MARK_STATE_SESSION);
 }
 
@@ -116,14 +132,14 @@ end_orphans (virConnectPtr connection, const char *uri, Reconcile *reconcile, GE
 
       if (g_hash_table_contains (reconcile->known, domain->uuid))
         continue;
-      if (reconcile->adoptable != NULL && is_adoptable (domain))
+      if (is_adoptable (domain, reconcile->is_first))
         {
           own->pdata[i] = NULL;
           g_ptr_array_add (reconcile->adoptable, domain);
           continue;
         }
       g_message ("ending domain %s, left behind by an earlier berthd", domain->name);
-      if (!berth_domain_end (connection, uri, domain->uuid, domain->name, error))
+      if (!berth_domain_end (connection, uri, domain->uuid, domain->name, NULL, error))
         return FALSE;
     }
   return TRUE;
@@ -163,7 +179,7 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
 }
 
 static void
-libvirt_reconcile_async (BerthLibvirt *self, gboolean may_adopt, GAsyncReadyCallback callback,
+libvirt_reconcile_async (BerthLibvirt *self, gboolean is_first, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
@@ -176,8 +192,8 @@ libvirt_reconcile_async (BerthLibvirt *self, gboolean may_adopt, GAsyncReadyCall
   reconcile->dead = g_ptr_array_new_with_free_func (g_free);
   reconcile->paused = g_ptr_array_new_with_free_func (g_free);
   reconcile->running = g_ptr_array_new_with_free_func (g_free);
-  if (may_adopt)
-    reconcile->adoptable = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_own_domain_free);
+  reconcile->is_first = is_first;
+  reconcile->adoptable = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_own_domain_free);
   g_hash_table_iter_init (&iter, self->slots);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&slot))
     if (slot->machine != NULL)
@@ -216,6 +232,8 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   for (guint i = 0; i < reconcile->dead->len; i++)
     stopped_cb (g_ptr_array_index (reconcile->dead, i), "it ended while libvirt was away", self);
+  for (guint i = 0; i < reconcile->adoptable->len; i++)
+    berth_libvirt_take_back (self, g_steal_pointer (&reconcile->adoptable->pdata[i]));
   libvirt_note_found (self, reconcile->paused, BERTH_PAUSES_FOUND_PAUSED);
   libvirt_note_found (self, reconcile->running, BERTH_PAUSES_FOUND_RUNNING);
   berth_libvirt_tell_state (self, TRUE);
@@ -254,7 +272,7 @@ reconciled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  self->adoptable = g_steal_pointer (&reconcile->adoptable);
+  self->adoptable = g_ptr_array_ref (reconcile->adoptable);
   g_task_return_boolean (task, TRUE);
 }
 

@@ -140,6 +140,17 @@ berth_libvirt_log (BerthVm *vm, BerthMachine *machine, GLogLevelFlags level, con
   berth_event_log (level, message_id, &subject, "%s", text);
 }
 
+/* It comes back, so its owner is told what to wait for. */
+static void
+slot_note_saved (BerthSlot *slot)
+{
+  g_clear_error (&slot->end_reason);
+  slot->end_reason = g_error_new (BERTH_ERROR, BERTH_ERROR_GONE,
+                                  "%s: the administrator has saved it; once it is restored "
+                                  "(virsh restore) it is there again",
+                                  berth_machine_get_name (slot->machine));
+}
+
 static void
 ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -151,6 +162,8 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (berth_machine_end_finish (machine, result, &error))
     {
+      if (slot->end_reason != NULL && berth_machine_was_saved (machine))
+        slot_note_saved (slot);
       libvirt_gone (self, vm);
       return;
     }
@@ -212,9 +225,8 @@ libvirt_start_failed (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const GE
     libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
 }
 
-/* Two clones that share random numbers would have to return the same ones. */
-static gboolean
-libvirt_check_proof (BerthLibvirt *self, BerthMachine *machine, GError **error)
+gboolean
+berth_libvirt_check_proof (BerthLibvirt *self, BerthMachine *machine, GError **error)
 {
   if (berth_snapshot_stock_check_proof (self->stock, berth_machine_get_proof (machine),
                                         BERTH_MACHINE_PROOF_SIZE))
@@ -284,8 +296,9 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthVm *vm = berth_machine_get_vm (machine);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   g_autoptr (GError) error = NULL;
-  gboolean ok = berth_machine_start_finish (machine, result, &error)
-                && (!machine_has_identity (machine) || libvirt_check_proof (self, machine, &error));
+  gboolean ok
+      = berth_machine_start_finish (machine, result, &error)
+        && (!machine_has_identity (machine) || berth_libvirt_check_proof (self, machine, &error));
 
   if (!ok && libvirt_start_under_next_name (self, vm, slot, error))
     return;
@@ -421,7 +434,7 @@ claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   g_autoptr (GError) error = NULL;
   gboolean ok = berth_machine_claim_finish (machine, result, &error)
-                && libvirt_check_proof (self, machine, &error);
+                && berth_libvirt_check_proof (self, machine, &error);
 
   if (slot == NULL || slot->phase != BERTH_PHASE_UP)
     return; /* its end is what is told */

@@ -129,7 +129,8 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_DESTROY, &error);
   g_autofree char *uri = berth_connection_dup_uri (self->connection);
 
-  if (connection != NULL && berth_domain_end (connection, uri, self->uuid, self->name, &error))
+  if (connection != NULL
+      && berth_domain_end (connection, uri, self->uuid, self->name, &self->was_saved, &error))
     {
       g_task_return_boolean (task, TRUE);
       return;
@@ -156,6 +157,12 @@ berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **err
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+gboolean
+berth_machine_was_saved (BerthMachine *self)
+{
+  return self->was_saved;
 }
 
 gboolean

@@ -38,6 +38,7 @@ struct _BerthMachine
   guint clock_attempts;
   guint rehearsals; /* that are left */
   gboolean is_adopted;
+  gboolean was_saved;   /* its end found that somebody may restore it */
   GSource *mark_source; /* (nullable): its mark is to say whose it is */
 };
 

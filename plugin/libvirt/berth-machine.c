@@ -404,15 +404,14 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     berth_machine_rehearse (self, g_steal_pointer (&task));
 }
 
-/* An adopted one is what it was; a warm one shows that it works, and is paused again. */
+/* A session goes on when it has proved again that it is nobody else: its domain may have been saved
+ * and restored since, and who restores a file can do so twice. A warm one shows that it works, and
+ * is paused again. */
 static void
 machine_take_up (BerthMachine *self, GTask *task)
 {
   if (self->how == BERTH_MACHINE_COLD)
-    {
-      g_task_return_boolean (task, TRUE);
-      g_object_unref (task);
-    }
+    berth_machine_identify (self, task);
   else if (berth_guest_was_identified (self->agent))
     {
       berth_machine_return_start_error (task, "it is not used",
@@ -500,6 +499,7 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   self->running_us = g_get_monotonic_time ();
   machine_follow_boot (self);
   self->agent = berth_guest_new (start->socket);
+  berth_guest_set_uuid (self->agent, self->uuid);
   timeout_ms = machine_boots (self) ? berth_template_get_boot_timeout_s (self->template) * 1000
                                     : CLONE_TIMEOUT_MS;
   /* a session goes on with what it does, and a clone keeps the interpreter that has rehearsed */

@@ -52,9 +52,9 @@ void berth_machine_start_async (BerthMachine *self, BerthMachineStart how, Berth
 gboolean berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
 /* Instead of a start, of a machine that was adopted: connects to its agent. BERTH_MACHINE_COLD: it
- * runs, and what it does goes on. BERTH_MACHINE_WARM: it is let run until it has answered, and
- * paused again; fails where it has had an identity, for then it is nobody's no more.
- * berth_machine_start_finish() tells the end. */
+ * runs, what it does goes on, and it has its identity anew. BERTH_MACHINE_WARM: it is let run until
+ * it has answered, and paused again; fails where it has had an identity, for then it is nobody's no
+ * more. berth_machine_start_finish() tells the end. */
 void berth_machine_adopt_async (BerthMachine *self, BerthMachineStart how, BerthSnapshot *snapshot,
                                 GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data);
@@ -79,6 +79,9 @@ gboolean berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, 
 /* Ends the domain, whatever state it is in. Not while a start is under way. */
 void berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+
+/* Of one that has ended: somebody had saved its domain (virsh save), and may restore it. */
+gboolean berth_machine_was_saved (BerthMachine *self);
 
 /* (transfer full): the XML of its domain as a cold boot has it */
 char *berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error);

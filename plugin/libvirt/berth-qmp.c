@@ -11,9 +11,11 @@
 /* 0.4 MB of state take 30 to 90 ms (design.md, the libvirt table) */
 #define TIMEOUT_US (30 * G_USEC_PER_SEC)
 
-#define IGNORE_SHARED                                                                              \
+#define IGNORE_SHARED_TO(state)                                                                    \
   "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["                    \
-  "{\"capability\":\"x-ignore-shared\",\"state\":true}]}}"
+  "{\"capability\":\"x-ignore-shared\",\"state\":" state "}]}}"
+#define IGNORE_SHARED IGNORE_SHARED_TO ("true")
+#define MIND_SHARED IGNORE_SHARED_TO ("false")
 /* as fast as the file takes it: QEMU's default of 128 MiB/s is meant for networks */
 #define FULL_SPEED                                                                                 \
   "{\"execute\":\"migrate-set-parameters\",\"arguments\":{\"max-bandwidth\":10737418240}}"
@@ -116,7 +118,9 @@ berth_qmp_load_state (virDomainPtr domain, int fd, GError **error)
 {
   return say (domain, IGNORE_SHARED, error) && give_fd (domain, fd, error)
          && say (domain, MIGRATE_INCOMING, error)
-         && wait_status (domain, QUERY_STATUS, "inmigrate", FALSE, error);
+         && wait_status (domain, QUERY_STATUS, "inmigrate", FALSE, error)
+         /* or what an administrator saves of it can't be restored */
+         && say (domain, MIND_SHARED, error);
 }
 
 gboolean

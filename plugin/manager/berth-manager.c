@@ -245,6 +245,21 @@ found_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
     berth_sandbox_await_adoption (berth_manager_add_sandbox (self, vm, request));
 }
 
+static void
+session_returns_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
+{
+  berth_pool_adopt (BERTH_MANAGER (user_data)->pool, vm, request);
+}
+
+static void
+session_returned_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
+{
+  BerthManager *self = user_data;
+
+  berth_tombstones_remove (self->tombstones, berth_vm_get_id (vm));
+  berth_sandbox_adopt (berth_manager_add_sandbox (self, vm, request));
+}
+
 /* Now all is counted that there is: the gate opens. */
 static void
 snapshots_known_cb (gpointer user_data)
@@ -277,7 +292,10 @@ sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  const BerthHostWatch watch = { .state_changed = state_cb, .snapshot_spoilt = spoilt_cb };
+  const BerthHostWatch watch = { .state_changed = state_cb,
+                                 .snapshot_spoilt = spoilt_cb,
+                                 .session_returns = session_returns_cb,
+                                 .session_returned = session_returned_cb };
   g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
   g_autoptr (GError) error = NULL;

@@ -81,6 +81,22 @@ berth_tombstones_add (BerthTombstones *self, BerthVm *vm, guint32 uid, const cha
 }
 
 /**
+ * berth_tombstones_remove:
+ * @self: tombstones
+ * @id: of a sandbox that is there again; or of any
+ */
+void
+berth_tombstones_remove (BerthTombstones *self, const char *id)
+{
+  BerthTombstone *stone = g_hash_table_lookup (self->by_id, id);
+
+  if (stone == NULL)
+    return;
+  g_queue_remove (&self->order, stone);
+  g_hash_table_remove (self->by_id, id);
+}
+
+/**
  * berth_tombstones_find:
  * @self: tombstones
  * @id: of a sandbox

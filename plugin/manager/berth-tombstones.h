@@ -29,6 +29,7 @@ typedef struct _BerthTombstones BerthTombstones;
 BerthTombstones *berth_tombstones_new (guint max);
 void berth_tombstones_free (BerthTombstones *self);
 void berth_tombstones_add (BerthTombstones *self, BerthVm *vm, guint32 uid, const char *reason);
+void berth_tombstones_remove (BerthTombstones *self, const char *id);
 const BerthTombstone *berth_tombstones_find (BerthTombstones *self, const char *id, guint32 uid);
 gint64 berth_tombstones_vm_gone (BerthTombstones *self, BerthVm *vm);
 

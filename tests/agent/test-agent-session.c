@@ -332,6 +332,66 @@ test_random_differs (AgentPeer *peer, gconstpointer data)
 }
 
 static void
+give_identity (AgentPeer *peer)
+{
+  BerthIdentity identity = { .realtime_ns = 1, .hostname = "berth-test-1" };
+  guint32 request = ++peer->request;
+  AgentFrame frame;
+
+  agent_peer_send (peer, BERTH_FRAME_IDENTITY, request, &identity, sizeof identity);
+  agent_peer_expect (peer, request, BERTH_FRAME_IDENTITY_DONE, &frame);
+}
+
+/* The state that an interpreter was copied with is not used in both copies, whatever its program
+ * has made of the names that lead there. */
+static void
+test_python_copy_is_seeded (AgentPeer *peer, gconstpointer data)
+{
+  session_assert (peer, PY,
+                  "import random, sys, ssl\ndraw = random.random\nrandom.seed(7)\n"
+                  "state = random.getstate()\nread = random.getstate\n"
+                  "random.seed = lambda *_: None\nrandom.Random.seed = lambda *_: None\n"
+                  "ssl.RAND_add = None\nown = random.Random(); own.seed(7)\n"
+                  "import _ssl; _ssl.RAND_add = None\n"
+                  "del sys.modules['random'], sys.modules['ssl'], sys.modules['_ssl']\n"
+                  "import os; os.urandom = lambda n: b'x' * n\n",
+                  0, "", "");
+  session_assert (peer, PY, "print(read() == state)", 0, "True\n", "");
+  give_identity (peer);
+  session_assert (peer, PY, "print(read() == state); after = read()", 0, "False\n", "");
+  session_assert (peer, PY, "print(read() == after, 0 <= draw() < 1)", 0, "True True\n", "");
+  give_identity (peer);
+  session_assert (peer, PY, "print(read() == after)", 0, "False\n", "");
+}
+
+static void
+test_javascript_copy_is_seeded (AgentPeer *peer, gconstpointer data)
+{
+  static const char ask[]
+      = "console.log([draw(), Math.random()].every((n) => n >= 0 && n < 1), draw === random,\n"
+        "  id() !== id(), require('crypto').randomInt(5) < 5)";
+
+  session_assert (peer, JS,
+                  "const { random } = Math, draw = random, id = require('crypto').randomUUID;\n"
+                  "console.log(random.name, random.length, Object.getPrototypeOf(random) === "
+                  "Function.prototype, 'prototype' in random, /native code/.test(random));\n"
+                  "require('v8').setFlagsFromString = require('crypto').randomBytes = null;",
+                  0, "random 0 true false true\n", "");
+  session_assert (peer, JS, ask, 0, "true true true true\n", "");
+  give_identity (peer);
+  session_assert (peer, JS, ask, 0, "true true true true\n", "");
+}
+
+/* Numbers of a generator that a program has made are its own: they go on in each copy. */
+static void
+test_python_own_generators_stay (AgentPeer *peer, gconstpointer data)
+{
+  session_assert (peer, PY, "import random; own = random.Random(5)", 0, "", "");
+  give_identity (peer);
+  session_assert (peer, PY, "print(own.random() == random.Random(5).random())", 0, "True\n", "");
+}
+
+static void
 add_tests (void)
 {
   static const SessionTest tests[] = {
@@ -352,6 +412,9 @@ add_tests (void)
     { "stdin-of-one-exec", test_stdin_of_one_exec },
     { "other-languages", test_other_languages },
     { "random-differs", test_random_differs },
+    { "python-copy-is-seeded", test_python_copy_is_seeded },
+    { "python-own-generators-stay", test_python_own_generators_stay },
+    { "javascript-copy-is-seeded", test_javascript_copy_is_seeded },
   };
 
   session_add_tests ("agent-session", tests, G_N_ELEMENTS (tests));

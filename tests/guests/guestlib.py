@@ -2,7 +2,8 @@
 """What tests on real guests stand on: a berthd of their own, watched through libvirt (virsh), and
 TAP. Their arguments: BERTH BERTHD. BERTH_TEST_LONG=1: the long form. BERTH_TEST_ONLY=WORD,...: only
 tests with one of these words in their name. BERTH_TEST_IMAGES=DIR: with these images. BERTH_TEST_PREFIX=NAME:
-the domains' names begin with it, for who tests beside others."""
+the domains' names begin with it, for who tests beside others. BERTH_TEST_VIRT_TYPE=qemu: without KVM, where
+the machine has one that boots no guest."""
 
 import atexit
 import contextlib
@@ -30,6 +31,7 @@ TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../doma
 PREFIX = os.environ.get("BERTH_TEST_PREFIX", "berthguest")
 LOGS = "/var/log/libvirt/qemu" if ROOT else os.path.join(CACHE, "libvirt/qemu/log")
 LIMIT_S = 240
+VIRT_TYPE = os.environ.get("BERTH_TEST_VIRT_TYPE")
 LONG = bool(os.environ.get("BERTH_TEST_LONG"))
 KEPT = contextlib.ExitStack()
 
@@ -99,7 +101,8 @@ class Daemon:
     """A berthd with places of its own; its folder is one that QEMU's user may walk through."""
 
     def __init__(self, *options, images=IMAGES, own_snapshots=False, snapshots=None, more_env=None):
-        self.options, self.images, self.more_env = options, images, more_env or {}
+        self.options = (*(["--virt-type", VIRT_TYPE] if VIRT_TYPE else []), *options)
+        self.images, self.more_env = images, more_env or {}
         self.own_snapshots, self.snapshots = own_snapshots, snapshots
 
     def __enter__(self):

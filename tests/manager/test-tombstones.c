@@ -81,6 +81,22 @@ test_the_oldest_is_forgotten (void)
     }
 }
 
+/* What is there again is not told as gone, and what goes then has its own reason. */
+static void
+test_there_again (void)
+{
+  g_autoptr (BerthTombstones) stones = berth_tombstones_new (N_KEPT);
+  g_autoptr (BerthVm) vm = vm_new (0);
+  const char *id = berth_vm_get_id (vm);
+
+  berth_tombstones_add (stones, vm, 1000, "saved");
+  berth_tombstones_remove (stones, id);
+  berth_tombstones_remove (stones, id);
+  g_assert_null (berth_tombstones_find (stones, id, 0));
+  berth_tombstones_add (stones, vm, 1000, "destroyed");
+  g_assert_cmpstr (berth_tombstones_find (stones, id, 0)->reason, ==, "destroyed");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -89,5 +105,6 @@ main (int argc, char **argv)
   g_test_add_func ("/tombstones/first-reason-holds", test_first_reason_holds);
   g_test_add_func ("/tombstones/vm-gone", test_vm_gone);
   g_test_add_func ("/tombstones/the-oldest-is-forgotten", test_the_oldest_is_forgotten);
+  g_test_add_func ("/tombstones/there-again", test_there_again);
   return g_test_run ();
 }

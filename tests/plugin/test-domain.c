@@ -98,7 +98,7 @@ end_domain (Fixture *fixture, const char *uuid, GError **error)
 {
   g_autofree char *uri = berth_connection_dup_uri (fixture->libvirtd);
 
-  return berth_domain_end (fixture->connection, uri, uuid, "none", error);
+  return berth_domain_end (fixture->connection, uri, uuid, "none", NULL, error);
 }
 
 static void

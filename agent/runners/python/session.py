@@ -10,6 +10,7 @@ looks at the path of its script: by C, with an empty stack.
 A signal's handler of the user's may raise an exception at any place in here. So each step can be
 done again, and is.
 """
+import _random
 import atexit
 import codecs
 import concurrent.futures.thread
@@ -32,7 +33,7 @@ from _io import BufferedReader, FileIO, StringIO, TextIOWrapper
 from _io import BufferedWriter as _BufferedWriter
 from _thread import get_ident
 from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, chdir, close, closerange, dup2, getpid,
-                   putenv, read, set_inheritable, unsetenv, write)
+                   putenv, read, set_inheritable, unsetenv, urandom, write)
 from posix import open as open_path
 from sys import _current_frames, getprofile, gettrace, setprofile, settrace
 from time import tzset
@@ -42,6 +43,7 @@ CONTROL_ASIDE = 1000  # where no program expects a descriptor, below the usual l
 SOURCES_MAX = 8 << 20  # bytes of old execs' code that tracebacks can still show
 TRIES_MAX = 100  # of a step that exceptions come into
 KEPT_MAX = 64  # streams that earlier execs put in the place of ours
+GENERATORS_MAX = 8  # that modules named random had
 ENVIRON = os.environ._data  # what os.environ and os.environb show
 THREADS = threading._active  # ident -> Thread
 SOURCES = linecache.cache
@@ -59,10 +61,15 @@ CODECS = vars(codecs)
 CODECS_BEFORE = dict(CODECS)
 NONE = object()
 CLASS_DICT = type.__dict__["__dict__"].__get__
+SEED = _random.Random.seed
+NOT_SEEDED = (b"berth: this interpreter's random numbers are another sandbox's too and can't be seeded "
+              b"again: it is ended, and the session has a fresh one\n")
 SUSPENDED = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 late = {}  # threads of earlier execs: ident -> Thread or None
 sources = []  # (path, size) of what linecache holds
+generators = []  # of the functions of the module random
+mix_openssl = []  # ssl.RAND_add where it is loaded
 kept = []  # the user's streams: one that is let go closes what it stands on, the descriptor, too
 
 
@@ -72,6 +79,7 @@ class Session:
     pid = 0
     kind = b"s"
     token = b""
+    seed = b""  # to be taken before the next exec; none: it has one
     stdin = stdout = stderr = None
     prepare = None
 
@@ -222,10 +230,44 @@ def leave_streams():
             pass
 
 
+def note_generators():
+    """What is to be seeded again when this interpreter goes on in another VM: by now, for later no
+    name of it may be the user's to give."""
+    module = MODULES.get("random")
+    generator = vars(module).get("_inst") if type(module) is types.ModuleType else None
+    if issubclass(type(generator), _random.Random) and all(generator is not it for it in generators):
+        generators.append(generator)
+        del generators[:-GENERATORS_MAX]
+    module = MODULES.get("_ssl")
+    if not mix_openssl and type(module) is types.ModuleType:
+        function = vars(module).get("RAND_add")
+        if type(function) is types.BuiltinFunctionType and function.__name__ == "RAND_add":
+            mix_openssl.append(function)
+
+
 def reseed(seed):
-    """The guest has had an identity since: what it shares with other clones is seeded again."""
-    if "random" in MODULES:
-        attempt(lambda: MODULES["random"].seed(seed + os.urandom(32)))
+    """The guest has had an identity since: what it shares with other clones is seeded again. Names of
+    the user's are not asked for it, and the generators that a program made itself stay."""
+    note_generators()
+    for generator in generators:
+        SEED(generator, int.from_bytes(seed + urandom(SEED_SIZE), "little"))
+        object.__setattr__(generator, "gauss_next", None)
+    for mix in mix_openssl:
+        mix(seed + urandom(SEED_SIZE), float(SEED_SIZE))
+
+
+def take_seed():
+    """No code runs with another VM's numbers: rather none does."""
+    for _ in range(TRIES_MAX):
+        try:
+            if Session.seed:
+                reseed(Session.seed)
+            Session.seed = b""
+            return
+        except BaseException:
+            continue
+    write(2, NOT_SEEDED)
+    _exit(1)
 
 
 def receive():
@@ -245,7 +287,7 @@ def receive():
         message += piece
     Session.kind = message[4:5].lower()
     if message[4:5] != Session.kind:
-        reseed(message[5:5 + SEED_SIZE])
+        Session.seed = message[5:5 + SEED_SIZE]
     return message[5 + SEED_SIZE:]
 
 
@@ -481,6 +523,7 @@ def begin_exec(work, paths, models):
         fd = 3 - len(paths)
         redirect(fd, paths[0], O_RDONLY if fd == 0 else O_WRONLY)
         del paths[0]
+    take_seed()
     tell(b"o")
     path, code = work
     set_streams(models)
@@ -492,6 +535,7 @@ def begin_exec(work, paths, models):
 def end_exec(status):
     flush()
     leave_streams()
+    attempt(note_generators)
     if Session.kind == b"p":
         gc.collect()
         gc.freeze()  # what is here before the program is looked at by no collection of its
@@ -619,6 +663,7 @@ def begin(control, kind, message, prepare):
     Session.pid = getpid()
     Session.kind = kind
     Session.prepare = prepare
+    note_generators()
     close(control)
     os.register_at_fork(before=flush, after_in_child=after_fork)
 
