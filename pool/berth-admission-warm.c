@@ -298,7 +298,8 @@ free_soon (BerthAdmission *self)
 {
   BerthPlace free = berth_budgets_free (&self->budgets);
 
-  for (GList *link = self->order.head; link != NULL; link = link->next)
+  for (GList *link = self->order.head; link != NULL && self->in_state[BERTH_VM_STATE_STOPPING] > 0;
+       link = link->next)
     if (vm_state (link->data) == BERTH_VM_STATE_STOPPING)
       berth_place_add (&free, &((BerthAdmissionVm *)link->data)->held);
   return free;
@@ -308,9 +309,12 @@ free_soon (BerthAdmission *self)
 static void
 trim_to_capacity (BerthAdmission *self)
 {
-  BerthPlace free = free_soon (self);
+  BerthPlace free = berth_budgets_free (&self->budgets);
   BerthPlace need = { 0 };
 
+  if (free.slots >= 0 && free.memory_mb >= 0)
+    return;
+  free = free_soon (self);
   need.slots = MAX (-free.slots, 0);
   need.memory_mb = MAX (-free.memory_mb, 0);
   evict_for (self, need, berth_admission_is_evictable);
@@ -321,6 +325,8 @@ trim_to_capacity (BerthAdmission *self)
 static void
 trim_useless (BerthAdmission *self)
 {
+  if (self->in_state[BERTH_VM_STATE_WARM] + self->n_refilling == 0)
+    return;
   for (GList *link = self->order.head, *next = NULL; link != NULL; link = next)
     {
       BerthAdmissionVm *av = link->data;

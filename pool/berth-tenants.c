@@ -240,28 +240,34 @@ berth_tenants_ensure (BerthTenants *self, BerthRequest *request)
   return tenant;
 }
 
+/* The one that comes is the exception: what it owes is void as well, and it is needed at once. */
 static void
-forget_all (BerthTenants *self, BerthPeers *peers, ForgetFunc forget)
+forget_others (BerthTenants *self, BerthPeers *peers, const BerthParty *comes, ForgetFunc forget)
 {
-  while (peers->owing.length > 0)
-    forget (self, peers->owing.head->data);
+  for (GList *link = peers->owing.head, *next = NULL; link != NULL; link = next)
+    {
+      next = link->next;
+      if (link->data != comes)
+        forget (self, link->data);
+    }
 }
 
 void
 berth_tenants_begin (BerthTenants *self, BerthRequest *request)
 {
-  BerthUser *user = NULL;
+  BerthUser *user = g_hash_table_lookup (self->users, GUINT_TO_POINTER (request->uid));
+  BerthTenant *tenant = NULL;
 
   if (self->peers.queued->len == 0)
     {
       berth_peers_begin (&self->peers, self->now_us);
-      forget_all (self, &self->peers, forget_user);
+      forget_others (self, &self->peers, user != NULL ? &user->party : NULL, forget_user);
     }
-  user = g_hash_table_lookup (self->users, GUINT_TO_POINTER (request->uid));
   if (user == NULL || user->party.n_waiting > 0)
     return;
+  tenant = g_hash_table_lookup (self->tenants, request->tenant_key);
   berth_peers_begin (&user->tenants, self->now_us);
-  forget_all (self, &user->tenants, forget_tenant);
+  forget_others (self, &user->tenants, tenant != NULL ? &tenant->party : NULL, forget_tenant);
 }
 
 void

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "berth-frame-channel.h"
+#include "berth-guest-link.h"
 #include "berth-guest-transfer.h"
 #include "berth-guest.h"
 
@@ -29,6 +30,7 @@ struct _BerthGuest
   GPtrArray *pending;         /* BerthGuestCall (owned) */
   GPtrArray *running;         /* Running (borrowed: each goes with its end) */
   BerthGuestTransfers *files; /* NULL once closed */
+  BerthGuestLinks *links;     /* NULL once closed */
   guint32 last_request;
   guint unasked;
   gboolean is_greeted;

@@ -29,6 +29,7 @@ agent_shut (BerthGuest *self, const GError *error)
 {
   BerthFrameChannel *channel = g_steal_pointer (&self->channel);
   BerthGuestTransfers *files = g_steal_pointer (&self->files);
+  BerthGuestLinks *links = g_steal_pointer (&self->links);
   g_autoptr (GPtrArray) pending = self->pending;
 
   self->pending = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_guest_call_free);
@@ -36,6 +37,8 @@ agent_shut (BerthGuest *self, const GError *error)
     berth_guest_exec_fail (((Running *)self->running->pdata[0])->exec, error);
   if (files != NULL)
     berth_guest_transfers_fail (files, error);
+  if (links != NULL)
+    berth_guest_links_fail (links);
   for (guint i = 0; i < pending->len; i++)
     {
       BerthGuestCall *call = g_ptr_array_index (pending, i);
@@ -43,6 +46,7 @@ agent_shut (BerthGuest *self, const GError *error)
       g_task_return_error (call->task, g_error_copy (error));
     }
   g_clear_pointer (&files, berth_guest_transfers_free);
+  g_clear_pointer (&links, berth_guest_links_free);
   g_clear_pointer (&channel, berth_frame_channel_free);
 }
 
@@ -200,6 +204,9 @@ frame_cb (const BerthFrame *frame, gpointer user_data)
   else if (ok && self->files != NULL
            && berth_guest_transfers_take (self->files, frame, &ok, &error))
     ;
+  else if (ok && self->links != NULL && self->version >= BERTH_LINK_VERSION
+           && berth_guest_links_take (self->links, frame, &ok, &error))
+    ;
   else if (ok && pending != NULL && frame->type != BERTH_FRAME_READY)
     agent_answer (self, pending, frame);
   else if (ok && frame->type != BERTH_FRAME_HELLO_REPLY)
@@ -217,6 +224,8 @@ room_cb (gpointer user_data)
     berth_guest_exec_go_on (((Running *)self->running->pdata[i])->exec);
   if (self->files != NULL)
     berth_guest_transfers_go_on (self->files);
+  if (self->links != NULL)
+    berth_guest_links_go_on (self->links);
 }
 
 BerthGuest *
@@ -227,6 +236,7 @@ berth_guest_new (GSocket *socket)
   self->channel = berth_frame_channel_new (socket, frame_cb, closed_cb, self);
   berth_frame_channel_set_room_func (self->channel, room_cb);
   self->files = berth_guest_transfers_new (self->channel, &self->version, &self->last_request);
+  self->links = berth_guest_links_new (self, self->channel, &self->last_request);
   berth_guest_fill_random (self->machine_id, sizeof self->machine_id);
   return self;
 }

@@ -6,6 +6,7 @@
 #include "plugin/model/berth-exec.h"
 #include "plugin/model/berth-result-private.h"
 #include "plugin/model/berth-file-request.h"
+#include "plugin/model/berth-link.h"
 #include "berth-frame-decoder.h"
 
 G_BEGIN_DECLS
@@ -80,6 +81,34 @@ berth_guest_background_finish (BerthGuest *self, GAsyncResult *result, GError **
 void berth_guest_file_async (BerthGuest *self, BerthFileRequest *file, GCancellable *cancellable,
                              GAsyncReadyCallback callback, gpointer user_data);
 BerthFileResult *berth_guest_file_finish (BerthGuest *self, GAsyncResult *result, GError **error);
+
+/* Opens a TCP connection to @port of the guest's loopback and carries its bytes to and from @fd, a
+ * connected stream socket, which it takes over and closes. Completes when it has ended, however it
+ * did; with an error only where there was never a link (an older agent, a VM that is gone, more
+ * than BERTH_LINKS_MAX of them). Nothing is read from @fd before the guest has connected.
+ * Cancelling resets it and completes with G_IO_ERROR_CANCELLED. */
+void berth_guest_link_async (BerthGuest *self, guint port, int fd, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer user_data);
+/* (transfer full): to be freed with g_free() */
+BerthLinkResult *berth_guest_link_finish (BerthGuest *self, GAsyncResult *result, GError **error);
+
+/* A link that a program of the guest asks for */
+typedef struct _BerthGuestLink BerthGuestLink;
+
+/* A program of the guest wants to be connected to @name (1 to 255 printable ASCII characters, none
+ * of them a space; borrowed) and @port (1 to 65535). @link is to be answered once, then or later,
+ * with one of the two functions below, and is good until then, whatever becomes of the guest. */
+typedef void (*BerthGuestLinkFunc) (BerthGuest *self, BerthGuestLink *link, const char *name,
+                                    guint port, gpointer user_data);
+/* Who decides about links of the guest's programs; NULL, as at first: each is denied. */
+void berth_guest_set_link_func (BerthGuest *self, BerthGuestLinkFunc func, gpointer user_data);
+/* @fd is connected to what was asked for: as berth_guest_link_async() from here on, with the same
+ * finish. Where the program has given up in the meantime it completes at once, with
+ * BERTH_LINK_RESET. */
+void berth_guest_link_accept_async (BerthGuestLink *link, int fd, GCancellable *cancellable,
+                                    GAsyncReadyCallback callback, gpointer user_data);
+/* The program's connection is reset. @reason: any but BERTH_LINK_DONE */
+void berth_guest_link_refuse (BerthGuestLink *link, BerthLinkReason reason);
 
 /* Of the guest's own clock since its kernel began, 0 where not known yet; microseconds. */
 guint64 berth_guest_get_boot_us (BerthGuest *self);
