@@ -98,13 +98,15 @@ test_python_exits (AgentPeer *peer, gconstpointer data)
 static void
 test_python_ends (AgentPeer *peer, gconstpointer data)
 {
-  AgentExec thread = PYTHON ("import threading, time\n"
+  AgentExec thread = PYTHON ("import threading\n"
                              "def late():\n"
-                             "    time.sleep(0.05); print('late')\n"
+                             "    threading.main_thread().join(); print('late')\n"
                              "threading.Thread(target=late).start(); print('main')\n");
   AgentExec pool = PYTHON ("from concurrent.futures import ThreadPoolExecutor as Pool\n"
-                           "import time\n"
-                           "Pool(1).submit(lambda: (time.sleep(0.05), print('pooled')))\n");
+                           "import concurrent.futures.thread as pools, threading\n"
+                           "def wait():\n"
+                           "    while not pools._shutdown: threading.Event().wait(0.01)\n"
+                           "Pool(1).submit(lambda: (wait(), print('pooled')))\n");
   AgentExec handler = PYTHON ("import logging, logging.handlers, sys\n"
                               "to = logging.StreamHandler(sys.stdout)\n"
                               "logging.getLogger().addHandler(\n"

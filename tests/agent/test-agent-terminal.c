@@ -246,8 +246,16 @@ static void
 test_reopens (AgentPeer *peer, gconstpointer data)
 {
   g_auto (Terminal) terminal
-      = begin (peer, "sh", "tty=$(tty); exec <&- >&- 2>&-; sleep 0.1; echo back >$tty");
+      = begin (peer, "sh",
+               "tty=$(tty); exec <&- >&- 2>&-; touch closed; until [ -e go ]; do sleep 0.01; done; "
+               "echo back >$tty");
+  g_autofree char *go = g_build_filename (peer->home, "go", NULL);
 
+  g_assert_true (agent_wait_for_file (peer, "closed"));
+  /* what is answered behind its hang-up was read behind it; the first may have been before it */
+  agent_peer_ping (peer);
+  agent_peer_ping (peer);
+  g_assert_true (g_file_set_contents (go, "", 0, NULL));
   await (&terminal, "back\r\n");
   assert_end (&terminal, 0);
 }
@@ -269,14 +277,24 @@ test_last_words (AgentPeer *peer, gconstpointer data)
 static void
 test_last_words_read_late (AgentPeer *peer, gconstpointer data)
 {
-  guint32 request = send_script_with (peer, "sh", "seq 2000; printf done; touch heard", 0, -1);
+  guint32 request = send_script_with (
+      peer, "sh", "seq 2000; printf done; echo $$ >pid.new; mv pid.new pid", 0, -1);
+  g_autofree char *path = g_build_filename (peer->home, "pid", NULL);
+  g_autofree char *pid = NULL;
+  g_autoptr (AgentResult) later = NULL;
   g_autoptr (AgentResult) result = NULL;
+  AgentFrame frame;
 
-  g_assert_true (agent_wait_for_file (peer, "heard"));
-  g_usleep (G_USEC_PER_SEC / 2); /* the agent's grace for who else has the terminal is over */
+  agent_peer_expect (peer, request, BERTH_FRAME_STARTED, &frame);
+  g_assert_true (agent_wait_for_file (peer, "pid"));
+  g_assert_true (g_file_get_contents (path, &pid, NULL, NULL));
+  g_assert_true (agent_wait_gone (peer, atoi (pid)));
+  /* an exec that ends later, by the same grace for who else has its output: over for both */
+  later = agent_peer_shell (peer, "sleep 1000 &");
+  agent_assert_exit (later, 0);
   agent_peer_send_credit (peer, request, BERTH_STREAM_STDOUT, 65536);
   result = agent_peer_collect (peer, request);
-  agent_assert_exit (result, 0);
+  g_assert_cmpint (result->exit.status, ==, 0);
   g_assert_true (g_str_has_suffix (result->out->str, "\r\n2000\r\ndone"));
 }
 

@@ -3,6 +3,7 @@
 """What berth shows of a wait, and on a terminal: the progress line, boots, berth top. Usage:
 test-cli-screen.py BERTH FAKE-BERTHD. Prints TAP."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -96,24 +97,33 @@ def test_the_line_tells_place_and_start_and_goes(d):
     d.berth("destroy", ids[1], out.strip())
 
 
+@contextlib.contextmanager
+def gate(d):
+    """What a program waits by: it goes on at the end of the block."""
+    fifo = os.path.join(d.folder.name, "gate")
+    os.mkfifo(fifo)
+    yield f"read line < {fifo}"
+    with open(fifo, "w", encoding="ascii") as file:
+        file.write("\n")
+    os.unlink(fifo)
+
+
 def test_the_line_goes_before_the_first_byte(d):
-    screen = Screen(d, *SLOW, "printf out; sleep 1; echo", both=True)
-    screen.wait_for("starting")
+    with gate(d) as wait:
+        screen = Screen(d, *SLOW, f"printf out; {wait}; echo", both=True)
+        screen.wait_for("starting")
+        until(lambda: screen.text() == "out")
     same((screen.end(), screen.text()), ((0, ""), "out\n"))
     assert re.fullmatch(rb"(\r\x1b\[K|\x1b\[2mberth: starting [^\r\n]*\x1b\[0m)*out\r\n",
                         screen.bytes), screen.bytes
 
 
 def test_the_line_goes_when_a_silent_program_runs(d):
-    fifo = os.path.join(d.folder.name, "silent")
-    os.mkfifo(fifo)
-    screen = Screen(d, *SLOW, f"read line < {fifo}")
-    screen.wait_for("starting")
-    until(lambda: screen.text() == "")
-    same(screen.process.poll(), None)
-    with open(fifo, "w", encoding="ascii") as file:
-        file.write("\n")
-    os.unlink(fifo)
+    with gate(d) as wait:
+        screen = Screen(d, *SLOW, wait)
+        screen.wait_for("starting")
+        until(lambda: screen.text() == "")
+        same(screen.process.poll(), None)
     same((screen.end(), screen.text()), ((0, ""), ""))
 
 
@@ -144,7 +154,7 @@ def test_no_line_where_none_is_wanted(d):
             screen = Screen(d, *arguments, silent)
             same((screen.end()[0], screen.bytes), (0, b""))
     d.berth("destroy", *(vm["id"] for vm in d.json("list")[1]))
-    screen = Screen(d, "run", "-l", "shell", "sleep 0.1")
+    screen = Screen(d, "run", "-l", "shell", "true")
     same((screen.end(), screen.bytes), ((0, ""), b""))
     screen = Screen(d, *SLOW, "true", environ={"TERM": "dumb"})
     same((screen.end(), screen.bytes), ((0, ""), b""))
@@ -176,9 +186,12 @@ def test_boot_log_is_on_stderr(d):
 
 def test_boot_log_takes_the_lines_place(d):
     ids = fill(d)
-    screen = Screen(d, *SLOW, "--boot-log", "sleep 0.5; echo out")
-    d.berth("destroy", *ids)
-    screen.wait_for("it boots")
+    with gate(d) as wait:
+        screen = Screen(d, *SLOW, "--boot-log", f"{wait}; echo out")
+        d.berth("destroy", *ids)
+        screen.wait_for("it boots")
+        until(lambda: [vm["state"] for vm in d.json("list")[1]] == ["claimed"])
+        same(screen.text(), "it boots\n")
     same((screen.end(), screen.text()), ((0, "out\n"), "it boots\n"))
 
 

@@ -959,7 +959,10 @@ def test_second_ctrl_c_ends_at_once(d):
 
 
 def test_many_at_once(d):
-    processes = [d.popen(*SHELL, f"echo {number}; sleep 0.05") for number in range(20)]
+    ids = fill(d)
+    processes = [d.popen(*SHELL, f"echo {number}") for number in range(20)]
+    until(lambda: len(d.json("status")[1]["waiters"]) == 20)
+    d.berth("destroy", *ids)
     for number, process in enumerate(processes):
         out, err = process.communicate(timeout=LIMIT_S)
         same((process.returncode, out, err), (0, b"%d\n" % number, b""))

@@ -50,14 +50,16 @@ def test_lives_on():
     """Its client is gone at once, and berthd is killed and started: it runs, and all is told."""
     session, d = create(), daemon()
     first = start(session, "sh", "-c", "echo first; until [ -e go ]; do sleep 0.1; done; echo last; exit 3")
-    code = berth("exec", "-d", session, "-t", "300", "echo in the background; sleep 1; x=kept")[1].strip()
+    code = berth("exec", "-d", session, "-t", "300", "echo in the background; until [ -e on ]; do sleep 0.1; done; x=kept")[1].strip()
     same((first, code), ("1", "2"))
     d.crash()
     d.start()
-    same(states(session)["1"], "running")
+    same(states(session), {"1": "running", "2": "running"})
     follower = d.popen("logs", "-f", session, "1")
     same(follower.stdout.readline(), "first\n")
-    same(berth("exec", session, "echo $x"), (0, "kept\n", ""))  # behind the code that ran before
+    behind = d.popen("exec", session, "echo $x")  # the code that runs since before
+    same(berth("exec", "-x", session, "touch", "on"), (0, "", ""))
+    same(behind.communicate(timeout=LIMIT_S), ("kept\n", ""))
     d.crash()
     follower.communicate(timeout=LIMIT_S)
     same(follower.returncode, 125)

@@ -521,11 +521,21 @@ def test_output_is_told_while_it_runs(d):
             pipe.write(" and on")
         told, _ = s.result_of(number)
         same(told["stdout"], "h\u00e9 and on")
-        # without a token nobody is told
-        number = s.begin_call("run_code", {"language": "shell", "code": "echo 1; sleep 0.5"})
+        # without a token nobody is told: not before another that has one, and wrote later
+        marker = os.path.join(d.folder.name, "marker")
+        number = s.begin_call("run_code", {"language": "shell", "code": f"echo 1; touch {marker}; cat {fifo}"})
+        until(lambda: os.path.exists(marker))
+        os.mkfifo(fifo + "-2")
+        other = s.begin_call("run_code", {"language": "shell", "code": f"echo 2; cat {fifo}-2"}, token="t-2")
         s.others.clear()
-        s.result_of(number)
+        progress_of(s, "t-2", "2\n")
+        for one, path in ((number, fifo), (other, fifo + "-2")):
+            with open(path, "w", encoding="utf-8"):
+                pass
+            s.result_of(one)
         same([message for message in s.others if "method" in message], [])
+    os.unlink(fifo + "-2")
+    os.unlink(marker)
     os.unlink(fifo)
 
 
