@@ -218,7 +218,7 @@ berth_agent_channel_send_credit (BerthAgentChannel *self, uint32_t request, uint
 uint8_t *
 berth_agent_channel_data_room (BerthAgentChannel *self)
 {
-  if (self->watch.fd < 0 || self->frame_size > 0 || self->control_fill > 0)
+  if (self->watch.fd < 0 || self->holds_data || self->frame_size > 0 || self->control_fill > 0)
     return NULL;
   return self->frame + BERTH_FRAME_HEAD_SIZE + 4;
 }
@@ -256,6 +256,15 @@ berth_agent_channel_resume (BerthAgentChannel *self)
 {
   self->paused = false;
   berth_agent_watch_again (self->loop, &self->watch);
+}
+
+/* Of data, only the frame that has begun is still sent. */
+void
+berth_agent_channel_hold_data (BerthAgentChannel *self, bool holds)
+{
+  self->holds_data = holds;
+  if (!holds)
+    berth_agent_watch_again (self->loop, &self->watch);
 }
 
 static void

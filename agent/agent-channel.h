@@ -28,8 +28,9 @@ typedef struct
   bool is_port;           /* a virtio port: end-of-file means that nobody is connected now */
   bool connected;         /* a port: somebody is at the other end */
   bool readable;
-  bool dead;   /* the connection is gone, what it sent before may still be read */
-  bool paused; /* frames wait until berth_agent_channel_resume () */
+  bool dead;       /* the connection is gone, what it sent before may still be read */
+  bool paused;     /* frames wait until berth_agent_channel_resume () */
+  bool holds_data; /* no data frame is begun */
   BerthAgentDecoder decoder;
   const uint8_t *unread; /* what is left in input */
   size_t unread_size;
@@ -56,3 +57,4 @@ void berth_agent_channel_send_data (BerthAgentChannel *self, uint32_t request, u
 void berth_agent_channel_drop_output (BerthAgentChannel *self);
 void berth_agent_channel_pause (BerthAgentChannel *self);
 void berth_agent_channel_resume (BerthAgentChannel *self);
+void berth_agent_channel_hold_data (BerthAgentChannel *self, bool holds);

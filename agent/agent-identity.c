@@ -116,8 +116,8 @@ mix_seed (const uint8_t *seed, size_t size)
   return ok;
 }
 
-static bool
-set_clock (uint64_t realtime_ns)
+bool
+berth_agent_identity_set_clock (uint64_t realtime_ns)
 {
   struct timespec now = { .tv_sec = (time_t)(realtime_ns / 1000000000u),
                           .tv_nsec = (long)(realtime_ns % 1000000000u) };
@@ -186,7 +186,8 @@ berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *i
       return false;
     }
   if (config->is_init
-      && (!mix_seed (identity->seed, sizeof identity->seed) || !set_clock (identity->realtime_ns)
+      && (!mix_seed (identity->seed, sizeof identity->seed)
+          || !berth_agent_identity_set_clock (identity->realtime_ns)
           || !set_name (config->root_fd, current, identity)))
     return false;
   if (getrandom (out_done->random, sizeof out_done->random, 0) != sizeof out_done->random

@@ -21,6 +21,7 @@ void berth_agent_identity_hide_clock (void);
 void berth_agent_identity_hide_clock_for (BerthAgentClock *clock);
 void berth_agent_identity_show_clock (BerthAgentClock *clock);
 void berth_agent_identity_assume_entropy (void);
+bool berth_agent_identity_set_clock (uint64_t realtime_ns);
 bool berth_agent_identity_is_for_clock (const BerthIdentity *identity);
 bool berth_agent_identity_set (const BerthAgentConfig *config, const BerthIdentity *identity,
                                BerthAgentName *current, BerthIdentityDone *out_done);

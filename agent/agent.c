@@ -72,7 +72,8 @@ agent_send_hello_reply (BerthAgent *self, uint32_t version)
   BerthHelloReply reply = {
     .version = version,
     .flags = (is_ready ? BERTH_HELLO_READY : 0)
-             | (self->config.identities > 0 ? BERTH_HELLO_IDENTIFIED : 0),
+             | (self->config.identities > 0 ? BERTH_HELLO_IDENTIFIED : 0)
+             | (berth_agent_freeze_is_on (&self->freeze) ? BERTH_HELLO_FROZEN : 0),
     .boot_us = self->boot_us,
     .ready_us = self->ready_us,
     .languages = self->languages,
@@ -113,6 +114,13 @@ reset_limit_cb (void *data)
 }
 
 static void
+agent_thaw (BerthAgent *self)
+{
+  berth_agent_freeze_end (&self->freeze);
+  berth_agent_channel_hold_data (&self->channel, false);
+}
+
+static void
 agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
 {
   memcpy (&self->hello, payload, sizeof self->hello);
@@ -134,6 +142,7 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
       return;
     }
   self->is_resetting = true;
+  agent_thaw (self);
   berth_agent_channel_pause (&self->channel);
   berth_agent_timer_arm (&self->loop, &self->reset_limit, RESET_LIMIT_US);
   berth_agent_execs_end (&self->execs);
@@ -166,6 +175,77 @@ agent_take_identity (BerthAgent *self, uint32_t request, const uint8_t *payload)
                         text);
     }
   explicit_bzero (&identity, sizeof identity);
+}
+
+/* ---- freezing ---- */
+
+static void
+agent_answer_frozen (BerthAgent *self, uint32_t request, bool is_frozen)
+{
+  uint8_t payload[4];
+
+  berth_le32_write (payload, is_frozen);
+  berth_agent_channel_send (&self->channel, BERTH_FRAME_FROZEN, request, payload, sizeof payload);
+}
+
+static void
+settled_cb (void *data, uint32_t request, bool is_frozen)
+{
+  BerthAgent *self = data;
+
+  if (is_frozen)
+    agent_answer_frozen (self, request, true);
+  else
+    {
+      berth_agent_channel_hold_data (&self->channel, false);
+      agent_send_error (self, request, BERTH_AGENT_ERROR_RESOURCE,
+                        "the programs can't be stopped in 2 s");
+    }
+}
+
+static void
+agent_take_freeze (BerthAgent *self, uint32_t request)
+{
+  if (berth_agent_freeze_is_on (&self->freeze)
+      || !berth_agent_transfers_is_empty (&self->transfers))
+    agent_send_error (self, request, BERTH_AGENT_ERROR_BUSY,
+                      "files are being transferred, or it is frozen");
+  else if (!berth_agent_freeze_begin (&self->freeze, request))
+    agent_send_error (self, request, BERTH_AGENT_ERROR_INTERNAL,
+                      "there is no cgroup of programs that can be frozen");
+  else
+    berth_agent_channel_hold_data (&self->channel, true);
+}
+
+static void
+agent_take_thaw (BerthAgent *self, uint32_t request, const uint8_t *payload)
+{
+  if (self->config.is_init)
+    berth_agent_identity_set_clock (berth_le64_read (payload));
+  agent_thaw (self);
+  agent_answer_frozen (self, request, false);
+}
+
+/* What a frozen guest does not do. */
+static bool
+agent_refuses (BerthAgent *self, const BerthFrameHead *head)
+{
+  if (!berth_agent_freeze_is_on (&self->freeze))
+    return false;
+  switch (head->type)
+    {
+    case BERTH_FRAME_EXEC:
+    case BERTH_FRAME_PUT:
+    case BERTH_FRAME_GET:
+    case BERTH_FRAME_LS:
+    case BERTH_FRAME_EXECS:
+    case BERTH_FRAME_ATTACH:
+    case BERTH_FRAME_SIGNAL:
+      agent_send_error (self, head->request, BERTH_AGENT_ERROR_BUSY, "it is frozen");
+      return true;
+    default:
+      return false;
+    }
 }
 
 static bool
@@ -211,8 +291,16 @@ agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload
 {
   BerthAgentExec *exec;
 
+  if (agent_refuses (self, head))
+    return true;
   switch (head->type)
     {
+    case BERTH_FRAME_FREEZE:
+      agent_take_freeze (self, head->request);
+      return true;
+    case BERTH_FRAME_THAW:
+      agent_take_thaw (self, head->request, payload);
+      return true;
     case BERTH_FRAME_IDENTITY:
       agent_take_identity (self, head->request, payload);
       return true;
@@ -422,6 +510,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   berth_agent_leftovers_init (&self->leftovers, &self->loop, &self->groups);
   berth_agent_background_init (&self->background, &self->channel, &self->groups);
   berth_agent_execs_init (&self->execs, &world);
+  berth_agent_freeze_init (&self->freeze, &self->loop, &self->groups, settled_cb, self);
   berth_agent_links_init (&self->links, &self->loop, &self->channel);
   berth_agent_transfers_init (&self->transfers, &self->loop, &self->channel, &self->groups,
                               &self->config);
@@ -454,6 +543,7 @@ berth_agent_clear (BerthAgent *self)
   berth_agent_execs_end (&self->execs);
   berth_agent_transfers_end (&self->transfers);
   berth_agent_links_end (&self->links);
+  berth_agent_freeze_end (&self->freeze);
   berth_agent_holder_clear (&self->holder);
   berth_agent_groups_kill_all (&self->groups);
   while ((pid = wait4 (-1, &status, WNOHANG, &usage)) >= 0)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent-execs.h"
+#include "agent-freeze.h"
 #include "agent-identity.h"
 #include "agent-holder.h"
 #include "agent-link.h"
@@ -17,6 +18,7 @@ typedef struct
   BerthAgentChannel channel;
   BerthAgentGroups groups;
   BerthAgentHolder holder;
+  BerthAgentFreeze freeze;
   BerthAgentPressure pressure;
   BerthAgentStandby standby;
   BerthAgentSessions sessions;

@@ -34,7 +34,7 @@
  *   4: what an entry of LS takes, BERTH_PUT_HOLES
  *   5: BERTH_EXEC_COMMAND
  *   6: BERTH_EXEC_DETACHED, BERTH_FRAME_EXECS, ATTACH, SIGNAL; BERTH_EXEC_TERMINAL, RESIZE
- *   7: BERTH_FRAME_LINK_OPEN, LINK_OPENED, LINK_END, BERTH_STREAM_LINK
+ *   7: BERTH_FRAME_LINK_OPEN, LINK_OPENED, LINK_END, BERTH_STREAM_LINK; FREEZE, THAW, FROZEN
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -121,6 +121,15 @@
  * of a link sends LINK_END, once, sends nothing for it from then on, and keeps its id, ignoring
  * what comes for it, until the agent's LINK_END has come, too. A link that ends otherwise than
  * with BERTH_LINK_DONE resets its connection in the guest. All links of a conversation end with it.
+ *
+ * Freezing. FREEZE stops all programs of the guest at once, for its memory to be copied; FROZEN is
+ * the answer when none runs, and the last that the agent sends by itself: with it no byte is on its
+ * way in either direction, for the host sends nothing behind FREEZE before it. What can't be
+ * stopped within 2 s goes on, and the answer is ERROR; while files are transferred, BUSY. A frozen
+ * guest answers IDENTITY and PING; what is asked for else is BUSY. It stays so, whatever becomes of
+ * the connection, and says so in its HELLO_REPLY, until THAW, which brings the time and is answered
+ * by FROZEN, too, or a HELLO with BERTH_HELLO_RESET. A copy of it is as frozen, and its programs go
+ * on when it has its IDENTITY.
  */
 
 #define BERTH_PROTOCOL_VERSION 7u
@@ -152,6 +161,7 @@
 #define BERTH_SIGNAL_MAX 64u
 #define BERTH_TERMINAL_VERSION 6u
 #define BERTH_TERMINAL_SIDE_MAX 65535u /* rows, and columns: the kernel keeps 16 bits of each */
+#define BERTH_FREEZE_VERSION 7u
 #define BERTH_LINK_VERSION 7u
 #define BERTH_LINKS_MAX 256u                 /* that live at a time, of each side's */
 #define BERTH_LINK_OF_AGENT 0x80000000u      /* in the id of a link that the agent opens */
@@ -192,7 +202,9 @@ typedef enum
   BERTH_FRAME_ATTACH = 65, /* BerthAttachHead; answered by DATA, LOST, EXIT or DETACHED */
   BERTH_FRAME_SIGNAL
   = 66, /* u32 exec, u32 signal: to all of it; 0: as KILL; answered by DETACHED */
-  BERTH_FRAME_RESIZE = 80, /* u32 rows, u32 columns: of the terminal, from 1 on */
+  BERTH_FRAME_RESIZE = 80,  /* u32 rows, u32 columns: of the terminal, from 1 on */
+  BERTH_FRAME_FREEZE = 112, /* empty; answered by FROZEN. See Freezing */
+  BERTH_FRAME_THAW = 113,   /* u64 realtime_ns: CLOCK_REALTIME of the host; answered by FROZEN */
   /* both ways; see Links */
   BERTH_FRAME_LINK_OPEN = 96,   /* u32 credit, u32 port (1..65535); of the agent: a name, no NUL */
   BERTH_FRAME_LINK_OPENED = 97, /* u32 credit: it is connected */
@@ -212,6 +224,7 @@ typedef enum
   BERTH_FRAME_BEGUN = 72,         /* u32 exec: a detached one runs now */
   BERTH_FRAME_LOST = 73,          /* u64: bytes of output that fell out before they were sent */
   BERTH_FRAME_DETACHED = 74,      /* empty: the request has ended, the exec has not */
+  BERTH_FRAME_FROZEN = 114,       /* u32: 1: no program runs; 0: they do again */
 } BerthFrameType;
 
 typedef enum
@@ -275,6 +288,7 @@ typedef enum
 #define BERTH_DONE_MORE 1u     /* flags of DONE: LS has more entries behind these */
 #define BERTH_HELLO_READY 1u   /* flags of HELLO_REPLY: the interpreter is loaded already */
 #define BERTH_HELLO_IDENTIFIED 2u /* it has had an identity: a tenant's code may have run */
+#define BERTH_HELLO_FROZEN 4u     /* see Freezing */
 
 typedef struct __attribute__ ((packed))
 {
@@ -462,6 +476,9 @@ static const BerthFrameRow berth_frame_rows[] = {
   { BERTH_FRAME_BEGUN, BERTH_FRAME_OF_AGENT, 4, 4 },
   { BERTH_FRAME_LOST, BERTH_FRAME_OF_AGENT, 8, 8 },
   { BERTH_FRAME_DETACHED, BERTH_FRAME_OF_AGENT, 0, 0 },
+  { BERTH_FRAME_FREEZE, BERTH_FRAME_OF_HOST, 0, 0 },
+  { BERTH_FRAME_THAW, BERTH_FRAME_OF_HOST, 8, 8 },
+  { BERTH_FRAME_FROZEN, BERTH_FRAME_OF_AGENT, 4, 4 },
   { BERTH_FRAME_LINK_OPEN, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 8, 8 + BERTH_LINK_NAME_MAX },
   { BERTH_FRAME_LINK_OPENED, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 4, 4 },
   { BERTH_FRAME_LINK_END, BERTH_FRAME_OF_HOST | BERTH_FRAME_OF_AGENT, 4, 4 },

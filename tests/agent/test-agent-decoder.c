@@ -128,6 +128,9 @@ test_sizes_of_types (Fixture *fixture, gconstpointer data)
     { BERTH_FRAME_LINK_OPEN, 8 + BERTH_LINK_NAME_MAX + 1 },
     { BERTH_FRAME_LINK_OPENED, 8 },
     { BERTH_FRAME_LINK_END, 0 },
+    { BERTH_FRAME_FREEZE, 1 },
+    { BERTH_FRAME_THAW, 7 },
+    { BERTH_FRAME_FROZEN, 4 },
     { 0, 0 },
   };
 

@@ -138,9 +138,11 @@ test_wrong_lengths (void)
     { BERTH_FRAME_DONE, sizeof (BerthFileDone) },
     { BERTH_FRAME_LINK_OPENED, 4 },
     { BERTH_FRAME_LINK_END, 4 },
+    { BERTH_FRAME_FROZEN, 4 },
   };
   const guint32 foreign[]
-      = { 0, BERTH_FRAME_EXEC, BERTH_FRAME_HELLO, BERTH_FRAME_PING, 111, G_MAXUINT32 };
+      = { 0,   BERTH_FRAME_EXEC, BERTH_FRAME_HELLO, BERTH_FRAME_PING, BERTH_FRAME_FREEZE,
+          111, G_MAXUINT32 };
   guint8 payload[256] = { 0 };
 
   for (gsize i = 0; i < G_N_ELEMENTS (frames); i++)
