@@ -122,3 +122,13 @@ fake_clock_advance (FakeClock *self, gint64 us)
     }
   self->now_us = until_us;
 }
+
+guint
+fake_clock_count (FakeClock *self)
+{
+  guint count = 0;
+
+  for (guint i = 0; i < self->timers->len; i++)
+    count += !g_source_is_destroyed (g_ptr_array_index (self->timers, i));
+  return count;
+}

@@ -15,5 +15,7 @@ gint64 fake_clock_get_time (FakeClock *self);
 guint fake_clock_add (FakeClock *self, gint64 delay_us, GSourceFunc func, gpointer user_data);
 /* Timers that are due on the way go off, each at its time. */
 void fake_clock_advance (FakeClock *self, gint64 us);
+/* Timers that nobody has ended */
+guint fake_clock_count (FakeClock *self);
 
 G_END_DECLS

@@ -323,7 +323,8 @@ answer_prepare (FakeHost *self, Ask *ask, GTask *task)
                              ask->name);
   else
     {
-      g_hash_table_add (self->recordings, g_strdup (ask->name));
+      /* the one before was committed or given up */
+      g_assert_true (g_hash_table_add (self->recordings, g_strdup (ask->name)));
       g_task_return_int (task, BERTH_SNAPSHOT_PLACE);
     }
 }
@@ -479,10 +480,7 @@ fake_open (BerthHost *host, GHashTable *templates, GTask *task)
 static void
 fake_close (BerthHost *host)
 {
-  FakeHost *self = FAKE_HOST (host);
-  const BerthHostWatch nobody = { 0 };
-
-  self->watch = nobody;
+  FAKE_HOST (host)->watch = (BerthHostWatch){ 0 };
 }
 
 static void
@@ -597,12 +595,9 @@ static const char *
 fake_get_domain_name (BerthHost *host, BerthVm *vm)
 {
   FakeHost *self = FAKE_HOST (host);
-  const char *name;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  g_mutex_lock (&self->lock);
-  name = g_intern_string (g_hash_table_lookup (self->names, vm));
-  g_mutex_unlock (&self->lock);
-  return name;
+  return g_intern_string (g_hash_table_lookup (self->names, vm));
 }
 
 static const char *
@@ -693,6 +688,12 @@ fake_host_advance (FakeHost *self, gint64 us)
 {
   g_assert_true (self->is_virtual);
   fake_clock_advance (self->clock, us);
+}
+
+guint
+fake_host_count_timers (FakeHost *self)
+{
+  return fake_clock_count (self->clock);
 }
 
 static void

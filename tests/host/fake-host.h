@@ -68,6 +68,7 @@ guint fake_host_count_held (FakeHost *self, FakeHostCall call);
 
 /* The clock goes on, and timers that are due on the way go off. Virtual time only. */
 void fake_host_advance (FakeHost *self, gint64 us);
+guint fake_host_count_timers (FakeHost *self);
 
 /* the world, from outside */
 void fake_host_set_up (FakeHost *self, gboolean is_up);

@@ -119,6 +119,7 @@ world_end (World *world)
   g_assert_true (berth_pool_shutdown_finish (world->pool, world->shut, &error));
   g_clear_object (&world->shut);
   g_assert_finalize_object (world->keeper);
+  g_assert_cmpuint (fake_host_count_timers (world->host), ==, 0);
   g_clear_object (&world->pool);
   g_clear_object (&world->host);
   g_hash_table_unref (world->templates);
@@ -159,4 +160,39 @@ fail_once (World *world)
   want (world, NAME);
   WAIT_UNTIL (entry_of (world, NAME)->state == BERTH_SNAPSHOT_ENTRY_FAILED);
   fake_host_fail (world->host, FAKE_HOST_RECORD, NULL);
+}
+
+guint
+count_in_pool (World *world, const char *key)
+{
+  g_autoptr (GVariant) status = berth_pool_dup_status (world->pool);
+  g_autoptr (GVariant) templates
+      = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) python
+      = templates != NULL ? g_variant_lookup_value (templates, NAME, G_VARIANT_TYPE_VARDICT) : NULL;
+  guint count = 0;
+
+  if (python != NULL)
+    g_variant_lookup (python, key, "u", &count);
+  return count;
+}
+
+static char *
+describe (World *world, const char *key)
+{
+  GVariantDict dict = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (GVariant) value = NULL;
+
+  berth_snapshot_keeper_describe (world->keeper, NAME, &dict);
+  value = g_variant_dict_lookup_value (&dict, key, NULL);
+  g_variant_dict_clear (&dict);
+  return value != NULL ? g_variant_print (value, FALSE) : g_strdup ("-");
+}
+
+void
+assert_described (World *world, const char *key, const char *wanted)
+{
+  g_autofree char *got = describe (world, key);
+
+  g_assert_cmpstr (got, ==, wanted);
 }

@@ -54,6 +54,10 @@ void want (World *world, const char *template_name);
 guint count_looks (World *world);
 /* The snapshot of NAME could not be recorded. */
 void fail_once (World *world);
+/* What the pool tells of NAME's warm VMs: "warm" there are, "target" it was told */
+guint count_in_pool (World *world, const char *key);
+/* What the keeper tells of NAME: printed, or "-" */
+void assert_described (World *world, const char *key, const char *wanted);
 /* of the administrator's call */
 void made_cb (GObject *source, GAsyncResult *result, gpointer user_data);
 

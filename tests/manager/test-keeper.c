@@ -248,22 +248,6 @@ state_of (World *world)
   return names[entry_of (world, NAME)->state];
 }
 
-/* What the pool was told last: how many warm VMs are wanted */
-static guint
-target_of (World *world)
-{
-  g_autoptr (GVariant) status = berth_pool_dup_status (world->pool);
-  g_autoptr (GVariant) templates
-      = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
-  g_autoptr (GVariant) python
-      = templates != NULL ? g_variant_lookup_value (templates, NAME, G_VARIANT_TYPE_VARDICT) : NULL;
-  guint target = 0;
-
-  if (python != NULL)
-    g_variant_lookup (python, "target", "u", &target);
-  return target;
-}
-
 static const char *
 answer_of (World *world)
 {
@@ -321,7 +305,7 @@ append_line (GString *table, const Step *state, const Step *event)
                           event->name, reaction, after, state_of (&world),
                           count_looks (&world) - looks,
                           fake_host_count_calls (world.host, FAKE_HOST_RECORD) - recordings,
-                          target_of (&world), answer_of (&world));
+                          count_in_pool (&world, "target"), answer_of (&world));
   world_end (&world);
 }
 
@@ -489,26 +473,6 @@ assert_made_error (World *world, const char *name, BerthError code)
   g_assert_false (berth_snapshot_keeper_make_finish (world->keeper, world->made, &error));
   g_assert_error (error, BERTH_ERROR, (gint)code);
   g_clear_object (&world->made);
-}
-
-static char *
-describe (World *world, const char *key)
-{
-  GVariantDict dict = G_VARIANT_DICT_INIT (NULL);
-  g_autoptr (GVariant) value = NULL;
-
-  berth_snapshot_keeper_describe (world->keeper, NAME, &dict);
-  value = g_variant_dict_lookup_value (&dict, key, NULL);
-  g_variant_dict_clear (&dict);
-  return value != NULL ? g_variant_print (value, FALSE) : g_strdup ("-");
-}
-
-static void
-assert_described (World *world, const char *key, const char *wanted)
-{
-  g_autofree char *got = describe (world, key);
-
-  g_assert_cmpstr (got, ==, wanted);
 }
 
 static void
