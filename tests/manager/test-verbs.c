@@ -216,6 +216,47 @@ test_vm_dies (World *world, gconstpointer data)
   g_assert_cmpstr (was_gone, !=, "it was destroyed");
 }
 
+/* A cancel that comes when the VM is there already is too late: its caller hears the id. */
+static void
+test_cancelled_too_late (World *world, gconstpointer data)
+{
+  const BerthSandboxOptions options = world_options (NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = NULL;
+
+  berth_manager_create_sandbox_async (world->manager, &options, cancellable, world_result_cb,
+                                      world);
+  while (world_get_slots (world, "claimed") == 0)
+    g_thread_yield ();
+  g_cancellable_cancel (cancellable);
+  result = world_wait (world);
+  id = berth_manager_create_sandbox_finish (world->manager, result, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (g_hash_table_lookup (world->manager->sandboxes, id));
+}
+
+/* Who reads the boot log sees its end, whether there is a VM in the end or none. */
+static void
+test_boot_log_ends (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = world_options (NULL);
+
+  for (guint i = 0; i <= WORLD_MAX_VMS; i++)
+    {
+      g_autoptr (GOutputStream) log = g_memory_output_stream_new_resizable ();
+      g_autofree char *id = NULL;
+
+      options.boot_log = log;
+      options.wait_us = 0;
+      id = world_create (world, &options, NULL);
+      g_assert_true ((id != NULL) == (i < WORLD_MAX_VMS));
+      world_run_dry ();
+      g_assert_true (g_output_stream_is_closed (log));
+    }
+}
+
 static void
 test_idle (World *world, gconstpointer data)
 {
@@ -587,6 +628,8 @@ main (int argc, char **argv)
   ADD ("never-was", test_never_was);
   ADD ("destroy", test_destroy);
   ADD ("vm-dies", test_vm_dies);
+  ADD ("cancelled-too-late", test_cancelled_too_late);
+  ADD ("boot-log-ends", test_boot_log_ends);
   ADD ("idle", test_idle);
   ADD ("idle-of-before", test_idle_of_before);
   g_test_add ("/verbs/idle-while-adopted", World, NULL, world_make, test_idle_while_adopted,
