@@ -488,6 +488,21 @@ test_vm_ends_while_uploading (Fixture *fixture, gconstpointer data)
   fails (fixture, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "nothing was run");
 }
 
+/* Of an end that nobody knows, nothing is brought: the stream ends, and the caller hears why. */
+static void
+test_unknown_end (Fixture *fixture, gconstpointer data)
+{
+  const char *const paths[] = { "one", NULL };
+  char byte;
+
+  fake_host_fail (fixture->world.host, FAKE_HOST_EXEC,
+                  g_error_new_literal (BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN, "cut"));
+  with_downloads (fixture, paths);
+  start (fixture);
+  fails (fixture, BERTH_ERROR, BERTH_ERROR_OUTCOME_UNKNOWN, "cut");
+  g_assert_cmpint (recv (fixture->downloads, &byte, 1, 0), ==, 0);
+}
+
 /* Of a reader that is gone, the program's end is told all the same. */
 static void
 test_reader_gone (Fixture *fixture, gconstpointer data)
@@ -610,6 +625,7 @@ main (int argc, char **argv)
     { "cancelled-uploads", test_cancelled_uploads },
     { "silent-uploads", test_silent_uploads },
     { "vm-ends-while-uploading", test_vm_ends_while_uploading },
+    { "unknown-end", test_unknown_end },
     { "reader-gone", test_reader_gone },
     { "silent-reader", test_silent_reader },
     { "cancelled-downloads", test_cancelled_downloads },

@@ -512,6 +512,46 @@ test_background_asks (World *world, gconstpointer data)
       g_assert_cmpstr (result->end->sandbox_id, ==, berth_sandbox_get_id (world->sandbox));
       call_clear (&calls[i]);
     }
+  /* places that are free again are given */
+  ask (world, &calls[0]);
+  g_assert_cmpuint (fake_host_count_held (world->host, FAKE_HOST_BACKGROUND), ==, 1);
+  answer_one (world, FAKE_HOST_BACKGROUND);
+  call_clear (&calls[0]);
+}
+
+/* Whatever goes on, and whatever ends beside it: the sandbox is in use. */
+static void
+test_idle_beside (World *world, gconstpointer data)
+{
+  const struct
+  {
+    void (*begin) (World *world, Call *call);
+    FakeHostCall what;
+  } uses[] = { { exec, FAKE_HOST_EXEC },
+               { command, FAKE_HOST_EXEC },
+               { carry, FAKE_HOST_FILE },
+               { ask, FAKE_HOST_BACKGROUND } };
+  guint n_idle = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (uses); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (uses); j++)
+      {
+        g_auto (Call) lasting = { 0 }, ending = { 0 };
+
+        if (uses[i].what == uses[j].what)
+          continue;
+        fake_host_hold (world->host, uses[i].what, TRUE);
+        uses[i].begin (world, &lasting);
+        uses[j].begin (world, &ending);
+        run_dry ();
+        g_assert_nonnull (ending.result);
+        fake_host_advance (world->host, 10 * IDLE_US);
+        g_assert_cmpuint (world->n_idle, ==, n_idle);
+        fake_host_hold (world->host, uses[i].what, FALSE);
+        run_dry ();
+        fake_host_advance (world->host, IDLE_US);
+        g_assert_cmpuint (world->n_idle, ==, ++n_idle);
+      }
 }
 
 /* One more than may run is refused, code is not; a place that is free again is given. */
@@ -687,6 +727,7 @@ main (int argc, char **argv)
   ADD ("background-adopted", test_background_adopted);
   ADD ("background-unknown", test_background_unknown);
   ADD ("background-asks", test_background_asks);
+  ADD ("idle-beside", test_idle_beside);
   ADD ("command-cancelled", test_command_cancelled);
   ADD ("close-with-commands", test_close_with_commands);
   ADD ("idle-after-command", test_idle_after_command);

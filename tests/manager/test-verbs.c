@@ -197,6 +197,43 @@ test_destroy (World *world, gconstpointer data)
   assert_exec_gone (world, id, 1000, "it was destroyed");
 }
 
+static void
+destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree char *was_gone = NULL;
+  g_autoptr (GError) error = NULL;
+
+  berth_manager_destroy_sandbox_finish (BERTH_MANAGER (source), result, &was_gone, &error);
+  g_assert_no_error (error);
+  g_string_append_printf (user_data, "[%s]", was_gone != NULL ? was_gone : "");
+}
+
+/* Both wait for the VM, and only the first has ended the sandbox. */
+static void
+test_destroyed_twice_at_once (World *world, gconstpointer data)
+{
+  BerthFakeHypervisor *hypervisor = fake_host_get_hypervisor (world->host);
+  g_autofree char *id = create (world);
+  g_autoptr (GPtrArray) vms = berth_pool_dup_vms (world->manager->pool);
+  g_autoptr (GString) heard = g_string_new (NULL);
+
+  berth_fake_hypervisor_set_latency (hypervisor, BERTH_FAKE_DESTROY, G_TIME_SPAN_DAY);
+  for (guint i = 0; i < 2; i++)
+    berth_manager_destroy_sandbox_async (world->manager, id, 1000, NULL, destroyed_cb, heard);
+  while (berth_fake_hypervisor_count_calls (hypervisor, BERTH_FAKE_DESTROY) == 0)
+    {
+      world_run_dry ();
+      g_thread_yield ();
+    }
+  world_run_dry ();
+  g_assert_cmpstr (heard->str, ==, "");
+  g_assert_true (berth_fake_hypervisor_kill (hypervisor, vms->pdata[0]));
+  while (heard->len < strlen ("[][it was destroyed]"))
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_nonnull (strstr (heard->str, "[]"));
+  g_assert_nonnull (strstr (heard->str, "[it was destroyed]"));
+}
+
 /* The end of a VM that nobody asked for is told to whoever asks for its sandbox next. */
 static void
 test_vm_dies (World *world, gconstpointer data)
@@ -365,6 +402,46 @@ test_keeps_state (World *world, gconstpointer data)
   of_script = berth_manager_exec_finish (world->manager, answer, NULL);
   of_run = world_run (world, &options, "true", NULL, NULL);
   g_assert_cmpstr (kept->str, ==, "100");
+}
+
+static void
+assert_exec (World *world, const char *id, BerthExec *exec, gint code)
+{
+  g_autoptr (GAsyncResult) answer = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  berth_manager_exec_async (world->manager, id, 1000, exec, NULL, world_result_cb, world);
+  answer = world_wait (world);
+  result = berth_manager_exec_finish (world->manager, answer, &error);
+  if (code < 0)
+    g_assert_no_error (error);
+  else
+    g_assert_error (error, BERTH_ERROR, code);
+}
+
+static BerthExec *
+unlimited_exec_new (void)
+{
+  BerthExec *exec = world_exec_new ("true");
+
+  exec->is_detached = TRUE;
+  exec->has_no_limit = TRUE;
+  return exec;
+}
+
+/* What may not be run comes to no guest, and the sandbox goes on. */
+static void
+test_wrong_execs (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+
+  assert_exec (world, id, world_exec_new (" \n"), BERTH_ERROR_INVALID);
+  assert_exec (world, id, unlimited_exec_new (), BERTH_ERROR_DENIED);
+  g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_EXEC), ==, 0);
+  world->manager->config->background_unlimited = 1;
+  assert_exec (world, id, unlimited_exec_new (), -1);
+  g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_EXEC), ==, 1);
 }
 
 /* What outlives berthd is a session's VM; that of a run, and of a caller's own create, does not. */
@@ -627,6 +704,8 @@ main (int argc, char **argv)
   ADD ("one-answer", test_one_answer);
   ADD ("never-was", test_never_was);
   ADD ("destroy", test_destroy);
+  ADD ("destroyed-twice-at-once", test_destroyed_twice_at_once);
+  ADD ("wrong-execs", test_wrong_execs);
   ADD ("vm-dies", test_vm_dies);
   ADD ("cancelled-too-late", test_cancelled_too_late);
   ADD ("boot-log-ends", test_boot_log_ends);
