@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -136,6 +137,20 @@ berth_caller_fd_take (int fd, gboolean is_input, guint32 uid, GError **error)
     refuse (error, "the descriptor is neither a pipe nor a socket");
   close (fd);
   return own;
+}
+
+int
+berth_caller_fd_take_listener (int fd, GError **error)
+{
+  gboolean is_tcp = (has_option (fd, SO_DOMAIN, AF_INET) || has_option (fd, SO_DOMAIN, AF_INET6))
+                    && has_option (fd, SO_PROTOCOL, IPPROTO_TCP);
+
+  if ((is_tcp || has_option (fd, SO_DOMAIN, AF_UNIX)) && has_option (fd, SO_TYPE, SOCK_STREAM)
+      && has_option (fd, SO_ACCEPTCONN, 1))
+    return fd;
+  close (fd);
+  refuse (error, "the descriptor is no listening socket of TCP or of Unix streams");
+  return -1;
 }
 
 gssize

@@ -16,6 +16,13 @@ G_BEGIN_DECLS
  * named one would take berthd's bytes for berthd's word, SO_PASSCRED says so. */
 int berth_caller_fd_take (int fd, gboolean is_input, guint32 uid, GError **error);
 
+/* Takes over @fd, which is to be a listening stream socket (Unix, or TCP), and gives it back; -1
+ * with BERTH_ERROR_INVALID, @fd is closed then. Whoever made it had the right to: berthd binds
+ * nothing in a caller's stead. Its open file description is the caller's, too, who may take
+ * O_NONBLOCK away at any time: accept(2) on it may block, and is for a thread that may. What it
+ * accepts is ours. */
+int berth_caller_fd_take_listener (int fd, GError **error);
+
 /* As read(2) and write(2), on what berth_caller_fd_take() returned; never wait (EAGAIN), and never
  * raise SIGPIPE for a socket. */
 gssize berth_caller_fd_read (int fd, gpointer bytes, gsize size);

@@ -24,7 +24,7 @@ add_options (GArray *all, BerthOptionSet set, const char *without, BerthOptionVa
 
   for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
     {
-      gboolean is_list = table[i].kind == BERTH_OPTION_TEXTS;
+      gboolean is_list = table[i].kind == BERTH_OPTION_TEXTS || table[i].kind == BERTH_OPTION_PORTS;
       gboolean is_flag = table[i].kind == BERTH_OPTION_FLAG;
       GOptionEntry entry = {
         .long_name = table[i].flag,
@@ -614,6 +614,7 @@ add_given (const BerthOptionValues *self, BerthOptionSet set, GVariantDict *dict
 
       /* what -l names may be a file's language, too: berth-cli-source.c makes a template of it */
       if (is_given && (table[i].set & set) != 0 && strcmp (table[i].key, "template") != 0
+          && table[i].kind != BERTH_OPTION_PORTS /* they are listened at: berth-cli-ports.c */
           && !add_option (self, i, dict, error))
         return FALSE;
     }

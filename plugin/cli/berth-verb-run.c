@@ -7,6 +7,7 @@
 #include "plugin/cli/berth-cli-attend.h"
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
+#include "plugin/cli/berth-cli-ports.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-run-files.h"
 #include "plugin/cli/berth-cli-source.h"
@@ -40,6 +41,8 @@ const BerthVerbHelp berth_run_help = {
     "'berth put --help' and 'berth get --help' say of paths holds; GUEST has no colon here. A "
     "download that fails is told,\n"
     "and the status is 125 where the program's would have been 0.\n\n"
+    "--publish has a port of the sandbox reached on this host while the program runs: 8080 is\n"
+    "its port 8080 at a free one of 127.0.0.1, which is told; 'berth port --help' says more.\n\n"
     "--boot-log shows the VM's console on stderr while it boots, also with -q; a warm VM or a "
     "clone\n"
     "does not boot, and nothing is shown then: --cold has one boot.\n\n"
@@ -51,6 +54,7 @@ const BerthVerbHelp berth_run_help = {
     "  berth run -l shell -t 5 -e NAME=world 'echo \"hello $NAME\"'\n"
     "  berth run script.py < data.csv\n"
     "  berth run -l shell -x ls -l /\n"
+    "  berth run --publish 8000:8000 -x python3 -m http.server\n"
     "  git show HEAD:x.js | berth run -l javascript --json -",
   .takes = BERTH_TAKES_SANDBOX | BERTH_TAKES_EXEC | BERTH_TAKES_CARRY | BERTH_TAKES_FILES
            | BERTH_TAKES_JSON,
@@ -124,6 +128,7 @@ typedef struct
   gboolean is_run;
   gboolean with_input;      /* ours is the program's */
   gboolean with_terminal;   /* likewise */
+  GVariant *ports;          /* nullable: where those of --publish are */
   GVariant *sandbox;        /* nullable: what to create for the program, to end with it */
   char *created;            /* the id of that */
   BerthRunFiles *files;     /* nullable: before and after */
@@ -139,6 +144,9 @@ execution_clear (Execution *self)
   berth_progress_unref (self->progress);
   berth_run_files_free (self->files);
   g_clear_pointer (&self->sandbox, g_variant_unref);
+  if (self->ports != NULL)
+    berth_cli_ports_unlink (self->ports);
+  g_clear_pointer (&self->ports, g_variant_unref);
   g_free (self->created);
   g_clear_error (&self->download_failure);
 }
@@ -176,6 +184,23 @@ print_notes (const Execution *self, GVariant *result)
     berth_report_note ("the program ended, but its VM may still exist: see 'berth list'");
 }
 
+/* (transfer floating): for --json */
+static GVariant *
+dup_object (const Execution *self, GVariant *result, const GError *error)
+{
+  GVariant *object
+      = berth_report_result_object (result, error != NULL ? error : self->download_failure);
+  g_autoptr (GVariant) plain = NULL;
+  GVariantDict dict;
+
+  if (self->ports == NULL)
+    return object;
+  plain = g_variant_ref_sink (object);
+  g_variant_dict_init (&dict, plain);
+  g_variant_dict_insert_value (&dict, "ports", self->ports);
+  return g_variant_dict_end (&dict);
+}
+
 static int
 report (const Execution *self, GVariant *result, const GError *error, int signal_number)
 {
@@ -186,10 +211,7 @@ report (const Execution *self, GVariant *result, const GError *error, int signal
     status = BERTH_EXIT_FAILED;
   if (signal_number != 0)
     status = BERTH_EXIT_SIGNAL_BASE + signal_number;
-  if (self->values.json
-      && berth_report_json (
-             berth_report_result_object (result, error != NULL ? error : self->download_failure))
-             != BERTH_EXIT_OK)
+  if (self->values.json && berth_report_json (dup_object (self, result, error)) != BERTH_EXIT_OK)
     return BERTH_EXIT_FAILED;
   if (error != NULL)
     berth_report_error (error);
@@ -213,6 +235,18 @@ call (Execution *self, BerthClient *client, GUnixFDList *fds, GError **error)
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
 
+/* Listens where --publish says; who starts the program does so first. */
+static gboolean
+publish (Execution *self, GVariantDict *options, GUnixFDList *fds, GError **error)
+{
+  if (!berth_cli_ports_are_asked (&self->values))
+    return TRUE;
+  self->ports = berth_cli_ports_add (&self->values, options, fds, error);
+  if (self->ports != NULL && !self->values.quiet)
+    berth_cli_ports_tell (self->ports);
+  return self->ports != NULL;
+}
+
 /* Output is complete when the program's end is known: berthd closes its ends before it answers. */
 static GVariant *
 call_with_streams (Execution *self, BerthClient *client, GError **error)
@@ -226,7 +260,7 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
   g_autoptr (GError) output_error = NULL;
   gboolean is_told;
 
-  if (streams == NULL
+  if (streams == NULL || (self->is_run && !publish (self, &self->options, fds, error))
       || (self->files != NULL && !berth_run_files_add (self->files, &self->options, fds, error)))
     return NULL;
   berth_streams_set_progress (streams, self->progress);
@@ -250,9 +284,15 @@ call_with_streams (Execution *self, BerthClient *client, GError **error)
 static gboolean
 create (Execution *self, BerthClient *client, GError **error)
 {
-  g_autoptr (GVariant) reply = berth_client_call (
-      client, "Create", g_variant_new ("(@a{sv})", self->sandbox), "(s)", NULL, error);
+  g_auto (GVariantDict) options = G_VARIANT_DICT_INIT (self->sandbox);
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (GVariant) reply = NULL;
 
+  if (!publish (self, &options, fds, error))
+    return FALSE;
+  reply = berth_client_call (client, "Create",
+                             g_variant_new ("(@a{sv})", g_variant_dict_end (&options)), "(s)",
+                             g_steal_pointer (&fds), error);
   if (reply == NULL)
     return FALSE;
   g_variant_get (reply, "(s)", &self->created);
@@ -482,7 +522,7 @@ settle_sandbox (Execution *self, const char *id, GError **error)
   if (!berth_option_values_add_sandbox (&self->values, &sandbox, error))
     return FALSE;
   given = g_variant_ref_sink (g_variant_dict_end (&sandbox));
-  if (id != NULL && g_variant_n_children (given) > 0)
+  if (id != NULL && (g_variant_n_children (given) > 0 || berth_cli_ports_are_asked (&self->values)))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                    "%.40s exists already, and -m and its like make a new sandbox: leave them out, "

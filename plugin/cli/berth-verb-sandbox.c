@@ -2,6 +2,7 @@
 /* create and destroy: sandboxes that stay until they are told to go. */
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
+#include "plugin/cli/berth-cli-ports.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-source.h"
 #include "plugin/cli/berth-cli-verbs.h"
@@ -15,7 +16,8 @@ const BerthVerbHelp berth_create_help = {
     "could not be made, 2 when the request is wrong.\n\nExamples:\n"
     "  id=$(berth create -l javascript --tenant acme --task 42)\n"
     "  berth create --no-wait || echo 'all taken'\n"
-    "  berth create --idle-timeout 30",
+    "  berth create --idle-timeout 30\n"
+    "  berth create --publish 8080        'berth port --help' says more",
   .takes = BERTH_TAKES_SANDBOX | BERTH_TAKES_JSON,
   .max_arguments = 0,
 };
@@ -31,8 +33,10 @@ const BerthVerbHelp berth_destroy_help = {
 };
 
 static char *
-create (const BerthOptionValues *values, GVariantDict *options, int *out_signal, GError **error)
+create (const BerthOptionValues *values, GVariantDict *options, GVariant **out_ports,
+        int *out_signal, GError **error)
 {
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   g_autofree char *template_name
       = berth_cli_source_dup_template (berth_option_values_get (values, "template"), error);
   g_autoptr (BerthProgress) progress = berth_progress_new (values->quiet || values->json);
@@ -47,21 +51,28 @@ create (const BerthOptionValues *values, GVariantDict *options, int *out_signal,
   if (client == NULL)
     return NULL;
   berth_client_set_progress (client, progress);
+  if (berth_cli_ports_are_asked (values)
+      && (*out_ports = berth_cli_ports_add (values, options, fds, error)) == NULL)
+    return NULL;
   reply = berth_client_call (client, "Create",
-                             g_variant_new ("(@a{sv})", g_variant_dict_end (options)), "(s)", NULL,
-                             error);
+                             g_variant_new ("(@a{sv})", g_variant_dict_end (options)), "(s)",
+                             g_steal_pointer (&fds), error);
   *out_signal = berth_client_get_signal (client);
   if (reply != NULL)
     g_variant_get (reply, "(s)", &id);
+  else if (*out_ports != NULL)
+    berth_cli_ports_unlink (*out_ports);
   return id;
 }
 
 static GVariant *
-create_object (const char *id, const GError *error)
+create_object (const char *id, GVariant *ports, const GError *error)
 {
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
 
   g_variant_builder_add (&builder, "{sv}", "sandbox_id", g_variant_new ("ms", id));
+  if (ports != NULL)
+    g_variant_builder_add (&builder, "{sv}", "ports", ports);
   g_variant_builder_add (&builder, "{sv}", "error", berth_report_error_to_variant (error));
   return g_variant_builder_end (&builder);
 }
@@ -79,16 +90,19 @@ berth_verb_create (int argc, char **argv)
   g_auto (BerthOptionValues) values = { 0 };
   g_auto (GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
   g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) ports = NULL;
   g_autofree char *id = NULL;
   g_autofree char *line = NULL;
   int signal_number = 0;
   int status = BERTH_EXIT_OK;
 
   if (berth_option_values_parse (&values, &berth_create_help, &argc, &argv, &error))
-    id = create (&values, &options, &signal_number, &error);
+    id = create (&values, &options, &ports, &signal_number, &error);
   line = id != NULL ? g_strconcat (id, "\n", NULL) : NULL;
+  if (id != NULL && ports != NULL && !values.quiet && !values.json)
+    berth_cli_ports_tell (ports);
   if (values.json)
-    status = berth_report_json (create_object (id, error));
+    status = berth_report_json (create_object (id, ports, error));
   else if (line != NULL)
     status = berth_report_text (line);
   if (error != NULL)

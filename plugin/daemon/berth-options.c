@@ -85,6 +85,7 @@ berth_options_free (BerthOptions *self)
     return;
   berth_exec_free (self->exec);
   g_clear_object (&self->sandbox.boot_log);
+  g_clear_pointer (&self->sandbox.ports, g_array_unref);
   g_variant_unref (self->message);
   g_free (self);
 }

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 
 /**
  * BerthOptions:
- * @sandbox: its strings belong to the message, its boot log to the options
+ * @sandbox: its strings belong to the message, its boot log and ports to the options
  * @exec: (nullable): NULL where no program was asked for
  * @message: the options as they came
  */

@@ -20,5 +20,7 @@ void berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *e
 void berth_peer_background_init (BerthDBusManagerIface *iface);
 /* in berth-peer-files.c */
 void berth_peer_files_init (BerthDBusManagerIface *iface);
+/* in berth-peer-ports.c */
+void berth_peer_ports_init (BerthDBusManagerIface *iface);
 
 G_END_DECLS

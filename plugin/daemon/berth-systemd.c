@@ -15,6 +15,8 @@
 #include "pool/berth-error.h"
 
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
+#define KEPT_PREFIX "port."
+#define KEPT_MAX 65536u
 #define AGAIN_MS 100u
 #define UNTOLD_MAX 16u /* more states than berthd has in a life but for its reloads */
 
@@ -27,8 +29,25 @@ struct _BerthSystemd
   char *socket_path; /* of socket_fd */
   guint64 watchdog_us;
   GQueue untold; /* state (owned), in the order of what happened */
+  GArray *kept;  /* Kept: what an earlier berthd left */
   guint again_id;
 };
+
+typedef struct
+{
+  char *name; /* owned */
+  int fd;     /* owned */
+} Kept;
+
+static void
+kept_clear (gpointer data)
+{
+  Kept *kept = data;
+
+  g_free (kept->name);
+  if (kept->fd >= 0)
+    close (kept->fd);
+}
 
 static char *
 take_variable (const char *name)
@@ -106,25 +125,57 @@ dup_path_of (int fd)
   return g_strndup (address.sun_path, length);
 }
 
+/* Takes what berth_systemd_keep() left out of what is passed; how many others there are, and the
+ * last of these. */
+static guint
+take_kept (BerthSystemd *self, guint count, char **names, int *out_fd)
+{
+  guint others = 0;
+
+  for (guint i = 0; i < count; i++)
+    {
+      Kept kept = { .fd = FIRST_FD + (int)i };
+
+      if (names == NULL || i >= g_strv_length (names) || !g_str_has_prefix (names[i], KEPT_PREFIX))
+        {
+          others++;
+          *out_fd = kept.fd;
+          continue;
+        }
+      kept.name = g_strdup (names[i]);
+      fcntl (kept.fd, F_SETFD, FD_CLOEXEC);
+      g_array_append_val (self->kept, kept);
+    }
+  return others;
+}
+
 static gboolean
 take_socket (BerthSystemd *self, GError **error)
 {
   g_autofree char *pid = take_variable ("LISTEN_PID");
-  g_autofree char *count = take_variable ("LISTEN_FDS");
+  g_autofree char *text = take_variable ("LISTEN_FDS");
   g_autofree char *names = take_variable ("LISTEN_FDNAMES");
+  g_auto (GStrv) split = names != NULL ? g_strsplit (names, ":", -1) : NULL;
+  int socket_fd = -1;
+  guint64 count;
+  guint others;
 
-  if (!is_ours (pid) || count == NULL || strcmp (count, "0") == 0)
+  if (!is_ours (pid) || text == NULL
+      || !g_ascii_string_to_unsigned (text, 10, 1, KEPT_MAX, &count, NULL))
     return TRUE;
-  if (strcmp (count, "1") != 0)
+  others = take_kept (self, (guint)count, split, &socket_fd);
+  if (others == 0)
+    return TRUE;
+  if (others > 1)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                   "systemd passes %.20s sockets, berthd serves one: give berthd.socket one "
+                   "systemd passes %u sockets, berthd serves one: give berthd.socket one "
                    "ListenStream= ('systemctl edit berthd.socket')",
-                   count);
+                   others);
       return FALSE;
     }
-  self->socket_path = dup_path_of (FIRST_FD);
-  if (self->socket_path == NULL || fcntl (FIRST_FD, F_SETFD, FD_CLOEXEC) != 0)
+  self->socket_path = dup_path_of (socket_fd);
+  if (self->socket_path == NULL || fcntl (socket_fd, F_SETFD, FD_CLOEXEC) != 0)
     {
       g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
                            "systemd passes something else than a listening Unix stream socket: "
@@ -132,7 +183,7 @@ take_socket (BerthSystemd *self, GError **error)
                            "('systemctl edit berthd.socket')");
       return FALSE;
     }
-  self->socket_fd = FIRST_FD;
+  self->socket_fd = socket_fd;
   return TRUE;
 }
 
@@ -152,6 +203,8 @@ berth_systemd_new (GError **error)
 
   self->notify_fd = -1;
   self->socket_fd = -1;
+  self->kept = g_array_new (FALSE, FALSE, sizeof (Kept));
+  g_array_set_clear_func (self->kept, kept_clear);
   take_address (self);
   take_watchdog (self);
   return take_socket (self, error) ? g_steal_pointer (&self) : NULL;
@@ -172,6 +225,7 @@ berth_systemd_free (BerthSystemd *self)
     close (self->notify_fd);
   if (self->socket_fd >= 0)
     close (self->socket_fd);
+  g_array_unref (self->kept);
   g_free (self->socket_path);
   g_free (self);
 }
@@ -282,4 +336,56 @@ berth_systemd_notify_reloading (BerthSystemd *self)
   state = g_strdup_printf ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT,
                            (gint64)now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000);
   berth_systemd_notify (self, state);
+}
+
+void
+berth_systemd_keep (BerthSystemd *self, const char *name, int fd)
+{
+  g_autofree char *state = g_strdup_printf ("FDSTORE=1\nFDNAME=%s", name);
+  struct iovec text = { .iov_base = state, .iov_len = strlen (state) };
+  union
+  {
+    struct cmsghdr head;
+    guint8 bytes[CMSG_SPACE (sizeof (int))];
+  } control = { 0 };
+  struct msghdr message = { .msg_name = &self->address,
+                            .msg_namelen = self->address_size,
+                            .msg_iov = &text,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
+                            .msg_controllen = sizeof control };
+
+  if (self->address_size == 0)
+    return;
+  control.head.cmsg_level = SOL_SOCKET;
+  control.head.cmsg_type = SCM_RIGHTS;
+  control.head.cmsg_len = CMSG_LEN (sizeof fd);
+  memcpy (CMSG_DATA (&control.head), &fd, sizeof fd);
+  if (sendmsg (self->notify_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    g_warning ("the service manager can't keep a published port (%s): it will not outlive this "
+               "berthd",
+               g_strerror (errno));
+}
+
+void
+berth_systemd_forget (BerthSystemd *self, const char *name)
+{
+  g_autofree char *state = g_strdup_printf ("FDSTOREREMOVE=1\nFDNAME=%s", name);
+
+  berth_systemd_notify (self, state);
+}
+
+char *
+berth_systemd_steal_kept (BerthSystemd *self, int *out_fd)
+{
+  g_autofree char *name = NULL;
+  Kept *kept;
+
+  if (self->kept->len == 0)
+    return NULL;
+  kept = &g_array_index (self->kept, Kept, 0);
+  name = g_steal_pointer (&kept->name);
+  *out_fd = g_steal_fd (&kept->fd);
+  g_array_remove_index (self->kept, 0);
+  return g_steal_pointer (&name);
 }

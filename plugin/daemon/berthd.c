@@ -175,6 +175,33 @@ fail (Daemon *self, int status, const GError *error)
 }
 
 static void
+keep_port_cb (const char *name, int fd, gpointer user_data)
+{
+  berth_systemd_keep (user_data, name, fd);
+}
+
+static void
+forget_port_cb (const char *name, gpointer user_data)
+{
+  berth_systemd_forget (user_data, name);
+}
+
+/* Whoever connects to a published port while there is no berthd waits in the kernel. */
+static void
+restore_ports (Daemon *self)
+{
+  char *next;
+  int fd;
+
+  while ((next = berth_systemd_steal_kept (self->systemd, &fd)) != NULL)
+    {
+      g_autofree char *name = next;
+
+      berth_manager_restore_port (self->manager, name, fd);
+    }
+}
+
+static void
 started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   Daemon *self = user_data;
@@ -192,6 +219,7 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       fail (self, is_setting ? STATUS_USAGE : STATUS_FAILED, error);
       return;
     }
+  restore_ports (self);
   socket = berth_listener_listen (self->listener, &error);
   if (socket == NULL || !berth_service_open (self->service, socket, &error))
     {
@@ -343,6 +371,7 @@ reload_cb (gpointer user_data)
 static int
 serve (BerthConfig *config, BerthSystemd *systemd, char **argv)
 {
+  const BerthPortKeeper keeper = { .keep = keep_port_cb, .forget = forget_port_cb };
   Daemon self = {
     .status = STATUS_OK, .systemd = systemd, .socket_path = g_strdup (config->socket), .argv = argv
   };
@@ -363,6 +392,7 @@ serve (BerthConfig *config, BerthSystemd *systemd, char **argv)
       self.start_cancellable = g_cancellable_new ();
       host = berth_host_new (config);
       self.manager = berth_manager_new (config, host);
+      berth_manager_set_port_keeper (self.manager, &keeper, systemd);
       self.service = berth_service_new (self.manager, config->wait_timeout_s);
       g_unix_signal_add (SIGTERM, stop_cb, &self);
       g_unix_signal_add (SIGINT, stop_cb, &self);

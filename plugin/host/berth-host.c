@@ -185,6 +185,21 @@ berth_host_file_finish (BerthHost *self, GAsyncResult *result, GError **error)
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
+void
+berth_host_link_async (BerthHost *self, BerthVm *vm, guint port, int fd, GCancellable *cancellable,
+                       GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GTask) task = new_task (self, cancellable, callback, user_data, berth_host_link_async);
+
+  IFACE (self)->link (self, vm, port, fd, g_steal_pointer (&task));
+}
+
+BerthLinkResult *
+berth_host_link_finish (BerthHost *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
 gboolean
 berth_host_finish (BerthHost *self, GAsyncResult *result, GError **error)
 {

@@ -9,6 +9,7 @@
 #include "plugin/model/berth-background.h"
 #include "plugin/model/berth-exec.h"
 #include "plugin/model/berth-file-request.h"
+#include "plugin/model/berth-link.h"
 #include "plugin/model/berth-result-private.h"
 #include "pool/berth-hypervisor.h"
 #include "pool/berth-request.h"
@@ -98,6 +99,8 @@ typedef enum
  * @background: asks about execs in the background of a VM that is up; takes over @request. A
  *   #BerthBackgroundResult
  * @file: carries a file; takes over @file. A #BerthFileResult
+ * @link: connects @fd, a stream socket that it takes over, with a port of the guest's loopback
+ * until the connection has ended. A #BerthLinkResult, whatever its end
  * @get_domain_name: (nullable): what the VM's domain is called, also while it starts or ends
  * @get_start_name: (nullable): "warm", "clone" or "cold": how a VM that is up came to be; static
  * @get_start_times: of such a VM: how long it took to have it running, and from there to have an
@@ -138,6 +141,7 @@ struct _BerthHostInterface
   void (*exec) (BerthHost *self, BerthVm *vm, BerthExec *exec, GTask *task);
   void (*background) (BerthHost *self, BerthVm *vm, BerthBackgroundRequest *request, GTask *task);
   void (*file) (BerthHost *self, BerthVm *vm, BerthFileRequest *file, GTask *task);
+  void (*link) (BerthHost *self, BerthVm *vm, guint port, int fd, GTask *task);
 
   const char *(*get_domain_name) (BerthHost *self, BerthVm *vm);
   const char *(*get_start_name) (BerthHost *self, BerthVm *vm);
@@ -191,6 +195,12 @@ void
 berth_host_file_async (BerthHost *self, BerthVm *vm, BerthFileRequest *file,
                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 BerthFileResult *berth_host_file_finish (BerthHost *self, GAsyncResult *result, GError **error);
+
+void
+berth_host_link_async (BerthHost *self, BerthVm *vm, guint port, int fd, GCancellable *cancellable,
+                       GAsyncReadyCallback callback, gpointer user_data);
+/* (transfer full): to be freed with g_free() */
+BerthLinkResult *berth_host_link_finish (BerthHost *self, GAsyncResult *result, GError **error);
 
 /* Of all that completes with TRUE. */
 gboolean berth_host_finish (BerthHost *self, GAsyncResult *result, GError **error);

@@ -179,4 +179,32 @@ berth_client_signal_exec_async (BerthClient *self, const char *id, guint exec, g
 BERTH_AVAILABLE gboolean berth_client_signal_exec_finish (BerthClient *self, GAsyncResult *result,
                                                           GError **error);
 
+BERTH_AVAILABLE GVariant *
+berth_client_publish_port (BerthClient *self, const char *id, const char *place,
+                           GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_publish_port_async (BerthClient *self, const char *id, const char *place,
+                                 GCancellable *cancellable, GAsyncReadyCallback callback,
+                                 gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_client_publish_port_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE GVariant *berth_client_list_ports (BerthClient *self, const char *id,
+                                                   GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_list_ports_async (BerthClient *self, const char *id, GCancellable *cancellable,
+                               GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_client_list_ports_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE gboolean berth_client_unpublish_port (BerthClient *self, const char *id,
+                                                      guint number, GCancellable *cancellable,
+                                                      GError **error);
+BERTH_AVAILABLE void
+berth_client_unpublish_port_async (BerthClient *self, const char *id, guint number,
+                                   GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_unpublish_port_finish (BerthClient *self,
+                                                             GAsyncResult *result, GError **error);
+
 G_END_DECLS

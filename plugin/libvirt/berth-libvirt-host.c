@@ -2,6 +2,8 @@
 /* What the manager asks of libvirt's VMs: programs, files, and what they are. */
 #include "berth-libvirt-private.h"
 
+#include <unistd.h>
+
 #include "berth-guest.h"
 #include "pool/berth-error.h"
 #include "pool/berth-vm-private.h"
@@ -169,6 +171,32 @@ libvirt_file (BerthHost *host, BerthVm *vm, BerthFileRequest *file, GTask *task)
                             carried_cb, g_steal_pointer (&owned));
 }
 
+static void
+linked_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+  BerthLinkResult *result = berth_guest_link_finish (BERTH_GUEST (source), async_result, &error);
+
+  if (result != NULL)
+    g_task_return_pointer (task, result, g_free);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+libvirt_link (BerthHost *host, BerthVm *vm, guint port, int fd, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  BerthGuest *guest = libvirt_get_guest (host, vm, task);
+
+  if (guest == NULL)
+    close (fd);
+  else
+    berth_guest_link_async (guest, port, fd, g_task_get_cancellable (task), linked_cb,
+                            g_steal_pointer (&owned));
+}
+
 /* ---- what they are ---- */
 
 static const char *
@@ -299,6 +327,7 @@ berth_libvirt_host_init (BerthHostInterface *iface)
   iface->exec = libvirt_exec;
   iface->background = libvirt_background;
   iface->file = libvirt_file;
+  iface->link = libvirt_link;
   iface->get_domain_name = libvirt_get_domain_name;
   iface->get_start_name = libvirt_get_start_name;
   iface->get_start_times = libvirt_get_start_times;

@@ -5,6 +5,7 @@
 #include "plugin/snapshot/berth-snapshot-keeper.h"
 #include "plugin/manager/berth-manager.h"
 #include "plugin/manager/berth-metrics.h"
+#include "plugin/manager/berth-ports.h"
 #include "plugin/manager/berth-pressure.h"
 #include "plugin/manager/berth-sandbox.h"
 #include "plugin/manager/berth-tombstones.h"
@@ -29,6 +30,7 @@ struct _BerthManager
   GHashTable *captures;  /* uid -> how many of its commands have their output kept */
   BerthTombstones *tombstones;
   BerthMetrics *metrics;
+  BerthPorts *ports;
 };
 
 /* BERTH_ERROR_INVALID: which templates there are */
@@ -37,6 +39,9 @@ void berth_manager_set_no_template_error (BerthManager *self, const char *name, 
 BerthSandbox *berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request);
 /* Takes a sandbox out of use; what still wants it hears @reason. */
 void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason);
+/* Publishes each of @listeners ((nullable): of BerthListener), which it takes out of there. */
+gboolean berth_manager_publish (BerthManager *self, BerthSandbox *sandbox, GArray *listeners,
+                                GError **error);
 /* (nullable): the sandbox, if @uid may use it */
 BerthSandbox *berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error);
 

@@ -152,6 +152,7 @@ typedef struct
 {
   BerthManagerCall *waiting; /* (nullable) (owned): whoever asked wants to know how far it is */
   BerthRequest *request;
+  GArray *ports; /* (nullable): of BerthListener */
   gint64 begun_us;
 } CreateCall;
 
@@ -167,6 +168,7 @@ create_call_free (CreateCall *call)
   if (boot_log != NULL)
     g_output_stream_close (boot_log, NULL, NULL);
   berth_request_unref (call->request);
+  g_clear_pointer (&call->ports, g_array_unref);
   g_free (call);
 }
 
@@ -217,6 +219,13 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   sandbox = berth_manager_add_sandbox (self, vm, call->request);
+  if (!berth_manager_publish (self, sandbox, call->ports, &error))
+    {
+      berth_manager_bury (self, sandbox, "its ports can't be published");
+      manager_end_vm (self, vm);
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
   created = g_new0 (Created, 1);
   created->sandbox = g_object_ref (sandbox);
   origin = &created->origin;
@@ -255,6 +264,7 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
       call->waiting = g_object_ref (BERTH_MANAGER_CALL (cancellable));
       berth_manager_call_set_request (call->waiting, request);
     }
+  call->ports = options->ports != NULL ? g_array_ref (options->ports) : NULL;
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify)create_call_free);
   berth_snapshot_keeper_want (self->keeper, request);

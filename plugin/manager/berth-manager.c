@@ -23,6 +23,7 @@ berth_manager_dispose (GObject *object)
   g_clear_object (&self->keeper);
   g_clear_handle_id (&self->pressure_id, g_source_remove);
   g_clear_object (&self->pool);
+  g_clear_pointer (&self->ports, berth_ports_free);
   if (self->host != NULL)
     berth_host_close (self->host);
   g_clear_object (&self->host);
@@ -66,6 +67,7 @@ berth_manager_new (BerthConfig *config, BerthHost *host)
 
   self->config = config;
   self->host = g_object_ref (host);
+  self->ports = berth_ports_new (host, self->metrics);
   return self;
 }
 
@@ -104,6 +106,7 @@ berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reaso
 {
   berth_tombstones_add (self->tombstones, berth_sandbox_get_vm (sandbox),
                         berth_sandbox_get_uid (sandbox), reason);
+  berth_ports_drop (self->ports, sandbox);
   berth_sandbox_close (sandbox, reason);
   g_hash_table_remove (self->sandboxes, berth_sandbox_get_id (sandbox));
 }

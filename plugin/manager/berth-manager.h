@@ -6,6 +6,7 @@
 
 #include "plugin/host/berth-host.h"
 #include "plugin/manager/berth-manager-call.h"
+#include "plugin/manager/berth-ports.h"
 #include "plugin/model/berth-sandbox-options.h"
 
 G_BEGIN_DECLS
@@ -67,6 +68,24 @@ BERTH_AVAILABLE void berth_manager_file_async (BerthManager *self, const char *i
                                                GAsyncReadyCallback callback, gpointer user_data);
 BERTH_AVAILABLE BerthFileResult *
 berth_manager_file_finish (BerthManager *self, GAsyncResult *result, GError **error);
+
+/* Takes over @fd, a listening socket (see berth_caller_fd_take_listener()): who connects to it
+ * reaches @port of the sandbox's loopback, from now on until the port is removed or the sandbox
+ * ends. (transfer full): a{sv}, an entry of berth_manager_dup_ports(); NULL with an error. @uid
+ * must own the sandbox (0 may do all), as of the next two. */
+BERTH_AVAILABLE GVariant *berth_manager_add_port (BerthManager *self, const char *id, guint32 uid,
+                                                  int fd, guint port, GError **error);
+/* (transfer full): aa{sv}, see berth_ports_dup_list(); NULL with an error */
+BERTH_AVAILABLE GVariant *
+berth_manager_dup_ports (BerthManager *self, const char *id, guint32 uid, GError **error);
+BERTH_AVAILABLE gboolean berth_manager_remove_port (BerthManager *self, const char *id, guint32 uid,
+                                                    guint number, GError **error);
+/* Who keeps the listening sockets for the next berthd; before the start. */
+BERTH_AVAILABLE void
+berth_manager_set_port_keeper (BerthManager *self, const BerthPortKeeper *keeper,
+                               gpointer user_data);
+/* After the start: a listening socket that an earlier berthd left with its keeper; taken over. */
+BERTH_AVAILABLE void berth_manager_restore_port (BerthManager *self, const char *name, int fd);
 
 /* Ends a sandbox, whatever runs in it; completes when its domain is gone. One that is gone already,
  * or on its way, is no error as long as it is remembered: @out_was_gone then says why it ended

@@ -45,6 +45,14 @@ static const Metric metrics[BERTH_METRIC_N] = {
                              TRUE },
   [BERTH_METRIC_FILE_BYTES]
   = { "berth_file_bytes_total", "bytes of files that were carried", { "direction", NULL }, FALSE },
+  [BERTH_METRIC_PORT_LINKS] = { "berth_port_connections_total",
+                                "connections through published ports, by how they ended",
+                                { "outcome", NULL },
+                                FALSE },
+  [BERTH_METRIC_PORT_BYTES] = { "berth_port_bytes_total",
+                                "bytes through published ports, sent to sandboxes or received",
+                                { "direction", NULL },
+                                FALSE },
 };
 
 /* One series: a counter is its @n alone. */

@@ -18,6 +18,8 @@ typedef struct _BerthMetrics BerthMetrics;
  * @BERTH_METRIC_EXECS: counter: programs; template and how they ended
  * @BERTH_METRIC_DESTROY: histogram: from the end of a sandbox to that of its VM
  * @BERTH_METRIC_FILE_BYTES: counter: of files that were carried; "put" or "get"
+ * @BERTH_METRIC_PORT_LINKS: counter: connections through published ports, by how they ended
+ * @BERTH_METRIC_PORT_BYTES: counter: of these; "sent" to sandboxes or "received" from them
  */
 typedef enum
 {
@@ -28,6 +30,8 @@ typedef enum
   BERTH_METRIC_EXECS,
   BERTH_METRIC_DESTROY,
   BERTH_METRIC_FILE_BYTES,
+  BERTH_METRIC_PORT_LINKS,
+  BERTH_METRIC_PORT_BYTES,
   BERTH_METRIC_N,
 } BerthMetric;
 

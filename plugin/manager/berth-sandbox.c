@@ -19,6 +19,7 @@ struct _BerthSandbox
   guint commands;   /* that run beside it */
   guint files;      /* transfers under way */
   guint asks;       /* about background execs, likewise */
+  guint holds;
   BerthOrigin origin;
   char *close_reason; /* NULL while it is open */
   GCancellable *closed;
@@ -87,7 +88,7 @@ sandbox_watch_idle (BerthSandbox *self)
 {
   g_clear_handle_id (&self->idle_id, g_source_remove);
   if (self->idle_us > 0 && !self->is_busy && self->commands == 0 && self->files == 0
-      && self->asks == 0 && self->close_reason == NULL)
+      && self->asks == 0 && self->holds == 0 && self->close_reason == NULL)
     self->idle_id = berth_host_add_timer (self->host, self->idle_us, idle_cb, self);
 }
 
@@ -403,6 +404,20 @@ berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **er
 {
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+berth_sandbox_hold (BerthSandbox *self)
+{
+  self->holds++;
+  g_clear_handle_id (&self->idle_id, g_source_remove);
+}
+
+void
+berth_sandbox_let_go (BerthSandbox *self)
+{
+  self->holds--;
+  sandbox_watch_idle (self);
 }
 
 static void

@@ -50,6 +50,10 @@ void berth_sandbox_background_async (BerthSandbox *self, BerthBackgroundRequest 
 BerthBackgroundResult *
 berth_sandbox_background_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 
+/* It is in use, and so not idle, until as many calls of berth_sandbox_let_go(). */
+void berth_sandbox_hold (BerthSandbox *self);
+void berth_sandbox_let_go (BerthSandbox *self);
+
 /* Takes over @file, which has passed berth_file_request_check(). Beside an exec and each other. */
 void
 berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellable *cancellable,

@@ -122,7 +122,9 @@ add_option (GArray *fields, const BerthOption *option)
   g_autofree char *name = dup_name (option);
   BerthMcpField field = { 0 };
 
-  if ((option->flag == NULL && plain == NULL) || has_field (fields, name))
+  /* a port is for who is at this host, and that is not the model */
+  if ((option->flag == NULL && plain == NULL) || option->kind == BERTH_OPTION_PORTS
+      || has_field (fields, name))
     return;
   if (plain != NULL)
     {

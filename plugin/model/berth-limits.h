@@ -23,9 +23,19 @@
 /* From a message's first byte to its last; seconds. A local socket carries 2 MiB in milliseconds.
  */
 #define BERTH_LIMIT_MESSAGE_S 5
-/* File descriptors that one message carries: a Run's streams, its boot log, and one stream for all
- * of its files in each direction */
-#define BERTH_LIMIT_MESSAGE_FDS 6
+/* File descriptors that one message carries: a Run's streams, its boot log, one stream for all of
+ * its files in each direction, and its ports */
+#define BERTH_LIMIT_MESSAGE_FDS (6 + BERTH_LIMIT_PORTS)
+/* Ports that a sandbox has published at once, all sandboxes of a user, and all there are: each is a
+ * thread of berthd's, of which its service has 1,024 */
+#define BERTH_LIMIT_PORTS 16
+#define BERTH_LIMIT_PORTS_PER_UID 256
+#define BERTH_LIMIT_PORTS_TOTAL 512
+/* Connections through one published port that are open at once, and through all of a user's; the
+ * next ones wait in the kernel, or are closed at once. Each is a descriptor, and up to 256 KiB
+ * where its reader is slow. */
+#define BERTH_LIMIT_PORT_LINKS 200
+#define BERTH_LIMIT_PORT_LINKS_PER_UID 2048
 /* File descriptors that came with calls of one user, until those are answered. Never more than a
  * quarter of what the process may have. */
 #define BERTH_LIMIT_FDS_PER_UID 4096

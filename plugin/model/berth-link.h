@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "berth-protocol.h"
+#include "agent/berth-protocol.h"
 
 G_BEGIN_DECLS
 

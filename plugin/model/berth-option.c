@@ -9,6 +9,7 @@
 #include "agent/berth-protocol.h"
 #include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-limits.h"
+#include "plugin/model/berth-port.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
@@ -33,6 +34,10 @@ static const BerthOption table[] = {
   { "cold", BERTH_OPTION_FLAG, SANDBOX (is_cold), 0, 0, "cold", "cold", 0, NULL,
     "Boot a VM of its own: no warm one, no clone (slow, and --boot-log shows it)" },
   { "boot_log", BERTH_OPTION_STREAM, SANDBOX (boot_log), 0, 0, NULL, NULL, 0, NULL, NULL },
+  { "ports", BERTH_OPTION_PORTS, SANDBOX (ports), 0, 0, NULL, "publish", 0,
+    "[[ADDRESS:]LOCAL:]PORT | unix:PATH:PORT",
+    "Have a port of the sandbox reached here: on 127.0.0.1 if no ADDRESS is given, at a free port "
+    "if no LOCAL is; may be repeated" },
   { "attached", BERTH_OPTION_FLAG, SESSION (ends_with_caller), 0, 0, "attached", NULL, 0, NULL,
     NULL },
   { "idle_timeout_ms", BERTH_OPTION_MILLISECONDS, SESSION (idle_timeout_ms),
@@ -93,7 +98,7 @@ berth_option_get_type (const BerthOption *option)
     [BERTH_OPTION_BYTES] = "ay", [BERTH_OPTION_NUMBER] = "u", [BERTH_OPTION_MILLISECONDS] = "u",
     [BERTH_OPTION_WAIT] = "x",   [BERTH_OPTION_FLAG] = "b",   [BERTH_OPTION_INPUT] = "h",
     [BERTH_OPTION_OUTPUT] = "h", [BERTH_OPTION_STREAM] = "h", [BERTH_OPTION_PATHS] = "aay",
-    [BERTH_OPTION_SIZE] = "t",   [BERTH_OPTION_TTY] = "(uu)",
+    [BERTH_OPTION_SIZE] = "t",   [BERTH_OPTION_TTY] = "(uu)", [BERTH_OPTION_PORTS] = "a(hu)",
   };
 
   return types[option->kind];
@@ -197,6 +202,48 @@ take_stream (const BerthOption *option, GVariant *value, GUnixFDList *fds, guint
   return ok;
 }
 
+static gboolean
+take_port (const BerthOption *option, gint32 index, guint port, GUnixFDList *fds, GArray *listeners,
+           GError **error)
+{
+  BerthListener listener = { .fd = -1, .port = port };
+  int given;
+
+  if (port == 0 || port > G_MAXUINT16)
+    return refuse (error, option->key, "port %u: give 1 to %u", port, G_MAXUINT16);
+  if (fds == NULL || index < 0 || index >= g_unix_fd_list_get_length (fds))
+    return refuse (error, option->key, "the message carries no descriptor %d", index);
+  given = g_unix_fd_list_get (fds, index, error); /* lint: caller-fd: taken in the next line */
+  listener.fd = given >= 0 ? berth_caller_fd_take_listener (given, error) : -1;
+  if (listener.fd < 0)
+    {
+      g_prefix_error (error, "option \"%s\": ", option->key);
+      return FALSE;
+    }
+  g_array_append_val (listeners, listener);
+  return TRUE;
+}
+
+static gboolean
+take_ports (const BerthOption *option, GVariant *value, GUnixFDList *fds, GArray **field,
+            GError **error)
+{
+  GVariantIter iter;
+  gint32 index;
+  guint port;
+
+  if (*field != NULL)
+    return refuse (error, option->key, "given twice");
+  if (g_variant_n_children (value) > BERTH_LIMIT_PORTS)
+    return refuse (error, option->key, "more than %d ports", BERTH_LIMIT_PORTS);
+  *field = berth_listeners_new ();
+  g_variant_iter_init (&iter, value);
+  while (g_variant_iter_next (&iter, "(hu)", &index, &port))
+    if (!take_port (option, index, port, fds, *field, error))
+      return FALSE;
+  return TRUE;
+}
+
 /* Of a value that is checked. A string of an exec is its own; a sandbox borrows its names. */
 static void
 fill (const BerthOption *option, GVariant *value, gpointer field)
@@ -271,6 +318,8 @@ berth_option_take (const BerthOption *option, GVariant *value, GUnixFDList *fds,
                                  sandbox->uid, field, error);
   if (option->kind == BERTH_OPTION_STREAM)
     return take_stream (option, value, fds, sandbox->uid, field, error);
+  if (option->kind == BERTH_OPTION_PORTS)
+    return take_ports (option, value, fds, field, error);
   fill (option, value, field);
   return TRUE;
 }

@@ -49,6 +49,8 @@ typedef enum
  * @BERTH_OPTION_PATHS: byte strings
  * @BERTH_OPTION_SIZE: a guint64, bytes
  * @BERTH_OPTION_TTY: rows and columns; a field of type #BerthTty
+ * @BERTH_OPTION_PORTS: listening sockets and ports; a field of #BerthListener in a #GArray; on the
+ *   command line each as berth_port_place_parse() has it
  *
  * What values an option has.
  */
@@ -68,6 +70,7 @@ typedef enum
   BERTH_OPTION_PATHS,
   BERTH_OPTION_SIZE,
   BERTH_OPTION_TTY,
+  BERTH_OPTION_PORTS,
 } BerthOptionKind;
 
 /**
@@ -100,7 +103,7 @@ typedef struct
   const char *help;
 } BerthOption;
 
-#define BERTH_OPTION_COUNT 28u
+#define BERTH_OPTION_COUNT 29u
 
 /* All BERTH_OPTION_COUNT, in the order of the help */
 const BerthOption *berth_option_table (void);

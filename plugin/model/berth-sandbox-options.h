@@ -18,6 +18,8 @@ G_BEGIN_DECLS
  * @boot_log: (nullable): a #GUnixOutputStream that gets the console of a cold boot, and is closed
  * @ends_with_caller: of a create: the VM does not outlive berthd, as that of a run
  * @idle_timeout_ms: of a create: how long nobody may use it; 0: the administrator's setting
+ * @ports: (nullable): of #BerthListener: listening sockets, and the ports of the sandbox that are
+ *   reached by them
  * @waits_gone: of a run: it is answered after its VM is gone
  *
  * What a sandbox is made by. Borrowed for the call.
@@ -34,6 +36,7 @@ typedef struct
   GOutputStream *boot_log;
   gboolean ends_with_caller;
   guint idle_timeout_ms;
+  GArray *ports;
   gboolean waits_gone;
 } BerthSandboxOptions;
 

@@ -8,6 +8,7 @@
 #include "pool/berth-sync.h"
 #include "tests/host/fake-answer.h"
 #include "tests/host/fake-clock.h"
+#include "tests/host/fake-link.h"
 
 #define SNAPSHOT_BYTES (5 * 1024 * 1024)
 
@@ -714,6 +715,7 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->exec = fake_exec;
   iface->background = fake_background;
   iface->file = fake_file;
+  iface->link = fake_link;
   iface->get_domain_name = fake_get_domain_name;
   iface->get_start_name = fake_get_start_name;
   iface->get_start_times = fake_get_start_times;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Proves what the library promises of the time before a program runs: progress, the console of a
- * boot. */
+/* Proves what the library promises of the time before a program runs (progress, the console of a
+ * boot), and of published ports. */
 #include "libberth-fixture.h"
 
 #include <berth-server.h>
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- the boot log ---- */
@@ -225,6 +227,66 @@ test_progress_of_a_server (void)
   g_assert_cmpint (g_rmdir (folder), ==, 0);
 }
 
+/* ---- ports ---- */
+
+static int
+listen_in_sandbox (guint *out_port)
+{
+  struct sockaddr_in address
+      = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t size = sizeof address;
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  g_assert_no_errno (bind (fd, (struct sockaddr *)&address, size));
+  g_assert_no_errno (listen (fd, 8));
+  g_assert_no_errno (getsockname (fd, (struct sockaddr *)&address, &size));
+  *out_port = ntohs (address.sin_port);
+  return fd;
+}
+
+/* The fake host's sandboxes have this host's loopback. */
+static void
+test_ports (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthSpec) spec = berth_spec_new ("shell");
+  g_autofree char *id = berth_client_create (fixture->client, spec, NULL, &error);
+  g_autoptr (GSocketClient) dialer = g_socket_client_new ();
+  g_autoptr (GSocketConnection) connection = NULL;
+  g_autoptr (GVariant) info = NULL;
+  g_autoptr (GVariant) ports = NULL;
+  g_autofree char *place = NULL;
+  const char *address = "";
+  guint number = 0, port;
+  int listener = listen_in_sandbox (&port);
+  int inside;
+
+  g_assert_no_error (error);
+  place = g_strdup_printf ("%u", port);
+  info = berth_client_publish_port (fixture->client, id, place, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_variant_lookup (info, "address", "&s", &address));
+  g_assert_true (g_variant_lookup (info, "number", "u", &number));
+  connection = g_socket_client_connect_to_host (dialer, address, 0, NULL, &error);
+  g_assert_no_error (error);
+  inside = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
+  g_assert_cmpint (inside, >=, 0);
+  close (inside);
+  ports = berth_client_list_ports (fixture->client, id, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_variant_n_children (ports), ==, 1);
+  g_assert_true (berth_client_unpublish_port (fixture->client, id, number, NULL, &error));
+  g_assert_false (berth_client_unpublish_port (fixture->client, id, number, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_null (berth_client_publish_port (fixture->client, id, "1:2:3:4", NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_null (berth_client_publish_port (fixture->client, id, "192.0.2.1:80", NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL);
+  close (listener);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -234,6 +296,7 @@ main (int argc, char **argv)
   ADD ("boot-log-ends", test_boot_log_ends);
   ADD ("progress", test_progress);
   ADD ("progress-cancels", test_progress_cancels);
+  ADD ("ports", test_ports);
   g_test_add_func ("/libberth/progress-of-a-server", test_progress_of_a_server);
   return g_test_run ();
 }

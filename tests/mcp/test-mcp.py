@@ -295,7 +295,7 @@ def flags_of(d, verb):
 def test_schemas_are_the_commands_options(d):
     """What the command has a flag for, a tool takes by the same name."""
     command_only = {"help", "socket", "json", "quiet", "no_wait", "no_stdin", "upload", "download",
-                    "boot_log", "wait_gone", "max_size", "detach", "interactive", "no_timeout",
+                    "publish", "boot_log", "wait_gone", "max_size", "detach", "interactive", "no_timeout",
                     "tty"}
     arguments = {"code", "stdin", "uploads", "downloads", "sandbox_id"}
     with Server(d) as s:

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides who gets through a published port, and counts what became of them. */
+#include "plugin/manager/berth-ports.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "plugin/base/berth-event.h"
+#include "plugin/manager/berth-port-door.h"
+#include "plugin/model/berth-limits.h"
+#include "plugin/model/berth-port.h"
+#include "pool/berth-error.h"
+
+#define NAME_PREFIX "port."
+
+struct _BerthPorts
+{
+  BerthHost *host;
+  BerthMetrics *metrics;
+  GPtrArray *all; /* Port (owned) */
+  guint last_number;
+  BerthPortKeeper keeper;
+  gpointer keeper_data;
+};
+
+typedef struct
+{
+  grefcount ref_count; /* of the table's, and one for each connection */
+  BerthPorts *all;     /* NULL: it is not published any more */
+  BerthSandbox *sandbox;
+  BerthPortDoor *door; /* NULL likewise */
+  GCancellable *closed;
+  guint number;
+  guint port;
+  char *address;
+  char *name; /* that the keeper has it by */
+  guint connections;
+  guint64 total;
+  guint64 refused;
+  guint64 sent_bytes;
+  guint64 received_bytes;
+  char *last; /* (nullable): how the last one ended */
+} Port;
+
+static void
+port_unref (Port *self)
+{
+  if (!g_ref_count_dec (&self->ref_count))
+    return;
+  g_object_unref (self->sandbox);
+  g_object_unref (self->closed);
+  g_free (self->address);
+  g_free (self->name);
+  g_free (self->last);
+  g_free (self);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Port, port_unref)
+
+static void
+port_close (Port *self, gboolean is_shut)
+{
+  self->all = NULL;
+  berth_port_door_free (g_steal_pointer (&self->door), is_shut);
+  g_cancellable_cancel (self->closed);
+}
+
+BerthPorts *
+berth_ports_new (BerthHost *host, BerthMetrics *metrics)
+{
+  BerthPorts *self = g_new0 (BerthPorts, 1);
+
+  self->host = host;
+  self->metrics = metrics;
+  self->all = g_ptr_array_new ();
+  return self;
+}
+
+void
+berth_ports_free (BerthPorts *self)
+{
+  if (self == NULL)
+    return;
+  for (guint i = 0; i < self->all->len; i++)
+    {
+      port_close (self->all->pdata[i], FALSE);
+      port_unref (self->all->pdata[i]);
+    }
+  g_ptr_array_unref (self->all);
+  g_free (self);
+}
+
+void
+berth_ports_set_keeper (BerthPorts *self, const BerthPortKeeper *keeper, gpointer user_data)
+{
+  self->keeper = *keeper;
+  self->keeper_data = user_data;
+}
+
+static void
+port_log (Port *self, const char *what)
+{
+  BerthVm *vm = berth_sandbox_get_vm (self->sandbox);
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
+  const BerthEventSubject subject = {
+    .template_name = berth_vm_get_template (vm),
+    .sandbox = berth_sandbox_get_id (self->sandbox),
+    .tenant = request != NULL ? request->tenant : NULL,
+    .task = request != NULL ? request->task : NULL,
+  };
+
+  berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_PORT, &subject,
+                   "port %u of sandbox %s %s %s (user %u)", self->port,
+                   berth_sandbox_get_id (self->sandbox), what, self->address,
+                   berth_sandbox_get_uid (self->sandbox));
+}
+
+/* ---- connections ---- */
+
+static guint
+ports_count_connections (BerthPorts *self, guint32 uid)
+{
+  guint count = 0;
+
+  for (guint i = 0; i < self->all->len; i++)
+    {
+      const Port *port = self->all->pdata[i];
+
+      if (berth_sandbox_get_uid (port->sandbox) == uid)
+        count += port->connections;
+    }
+  return count;
+}
+
+static void
+port_note_end (Port *self, const BerthLinkResult *result, const GError *error)
+{
+  const char *word = result != NULL ? berth_link_reason_get_name (result->reason) : "failed";
+
+  self->refused += result != NULL && result->reason == BERTH_LINK_REFUSED;
+  self->sent_bytes += result != NULL ? result->sent_bytes : 0;
+  self->received_bytes += result != NULL ? result->received_bytes : 0;
+  g_free (self->last);
+  self->last = error != NULL ? g_strdup_printf ("failed: %s", error->message) : g_strdup (word);
+  if (self->all == NULL)
+    return;
+  berth_metrics_add (self->all->metrics, BERTH_METRIC_PORT_LINKS, word, NULL, 1);
+  if (result == NULL)
+    return;
+  berth_metrics_add (self->all->metrics, BERTH_METRIC_PORT_BYTES, "sent", NULL, result->sent_bytes);
+  berth_metrics_add (self->all->metrics, BERTH_METRIC_PORT_BYTES, "received", NULL,
+                     result->received_bytes);
+}
+
+static void
+linked_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (Port) self = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autofree BerthLinkResult *result
+      = berth_host_link_finish (BERTH_HOST (source), async_result, &error);
+
+  self->connections--;
+  berth_sandbox_let_go (self->sandbox);
+  port_note_end (self, result, error);
+  if (self->door != NULL)
+    berth_port_door_leave (self->door);
+}
+
+static void
+come_cb (int fd, gpointer user_data)
+{
+  Port *self = user_data;
+  const struct linger at_once = { .l_onoff = 1 };
+
+  self->total++;
+  if (ports_count_connections (self->all, berth_sandbox_get_uid (self->sandbox))
+      >= BERTH_LIMIT_PORT_LINKS_PER_UID)
+    {
+      const BerthLinkResult limit = { .reason = BERTH_LINK_LIMIT };
+
+      setsockopt (fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+      close (fd);
+      port_note_end (self, &limit, NULL);
+      berth_port_door_leave (self->door);
+      return;
+    }
+  self->connections++;
+  g_ref_count_inc (&self->ref_count);
+  berth_sandbox_hold (self->sandbox);
+  berth_host_link_async (self->all->host, berth_sandbox_get_vm (self->sandbox), self->port, fd,
+                         self->closed, linked_cb, self);
+}
+
+/* ---- ports ---- */
+
+static gboolean
+ports_check_room (BerthPorts *self, BerthSandbox *sandbox, GError **error)
+{
+  guint of_sandbox = 0;
+  guint of_user = 0;
+
+  for (guint i = 0; i < self->all->len; i++)
+    {
+      const Port *port = self->all->pdata[i];
+
+      of_sandbox += port->sandbox == sandbox;
+      of_user += berth_sandbox_get_uid (port->sandbox) == berth_sandbox_get_uid (sandbox);
+    }
+  if (self->all->len >= BERTH_LIMIT_PORTS_TOTAL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY,
+                   "%u ports of sandboxes are published on this host, and more may not be at once: "
+                   "try again when one of them has ended",
+                   self->all->len);
+      return FALSE;
+    }
+  if (of_sandbox < BERTH_LIMIT_PORTS && of_user < BERTH_LIMIT_PORTS_PER_UID)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "%s has %u ports published, and may have no more: take one away ('berth port ID "
+               "remove')",
+               of_sandbox >= BERTH_LIMIT_PORTS ? "the sandbox" : "the user",
+               of_sandbox >= BERTH_LIMIT_PORTS ? of_sandbox : of_user);
+  return FALSE;
+}
+
+/* (transfer full): a{sv} */
+static GVariant *
+port_to_variant (const Port *self)
+{
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "number", "u", self->number);
+  g_variant_dict_insert (&dict, "port", "u", self->port);
+  g_variant_dict_insert (&dict, "address", "s", self->address);
+  g_variant_dict_insert (&dict, "connections", "u", self->connections);
+  g_variant_dict_insert (&dict, "total", "t", self->total);
+  g_variant_dict_insert (&dict, "refused", "t", self->refused);
+  g_variant_dict_insert (&dict, "sent", "t", self->sent_bytes);
+  g_variant_dict_insert (&dict, "received", "t", self->received_bytes);
+  g_variant_dict_insert (&dict, "last", "s", self->last != NULL ? self->last : "");
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+/* (nullable): takes over @fd */
+static Port *
+ports_open (BerthPorts *self, BerthSandbox *sandbox, int fd, guint number, guint port_number,
+            GError **error)
+{
+  g_autofree char *address = berth_port_dup_address (fd);
+  Port *port = g_new0 (Port, 1);
+  BerthPortDoor *door = berth_port_door_new (fd, BERTH_LIMIT_PORT_LINKS, come_cb, port, error);
+
+  if (door == NULL)
+    {
+      g_free (port);
+      return NULL;
+    }
+
+  g_ref_count_init (&port->ref_count);
+  port->all = self;
+  port->sandbox = g_object_ref (sandbox);
+  port->closed = g_cancellable_new ();
+  port->number = number;
+  port->port = port_number;
+  port->address = g_steal_pointer (&address);
+  port->door = door;
+  g_ptr_array_add (self->all, port);
+  return port;
+}
+
+GVariant *
+berth_ports_add (BerthPorts *self, BerthSandbox *sandbox, int fd, guint port_number, GError **error)
+{
+  Port *port;
+
+  if (!ports_check_room (self, sandbox, error))
+    {
+      close (fd);
+      return NULL;
+    }
+  port = ports_open (self, sandbox, fd, ++self->last_number, port_number, error);
+  if (port == NULL)
+    return NULL;
+  port->name = g_strdup_printf (NAME_PREFIX "%s.%u.%u", berth_sandbox_get_id (sandbox),
+                                port->number, port->port);
+  if (self->keeper.keep != NULL)
+    self->keeper.keep (port->name, fd, self->keeper_data);
+  port_log (port, "is published at");
+  return port_to_variant (port);
+}
+
+/* "port.ID.NUMBER.PORT" */
+static gboolean
+parse_name (const char *name, char **out_id, guint *out_number, guint *out_port)
+{
+  g_auto (GStrv) parts = g_strsplit (name, ".", 5);
+  guint64 number;
+  guint64 port;
+
+  if (g_strv_length (parts) != 4 || !g_str_has_prefix (name, NAME_PREFIX)
+      || !g_ascii_string_to_unsigned (parts[2], 10, 1, G_MAXUINT32, &number, NULL)
+      || !g_ascii_string_to_unsigned (parts[3], 10, 1, G_MAXUINT16, &port, NULL))
+    return FALSE;
+  *out_id = g_strdup (parts[1]);
+  *out_number = (guint)number;
+  *out_port = (guint)port;
+  return TRUE;
+}
+
+gboolean
+berth_ports_restore (BerthPorts *self, GHashTable *sandboxes, const char *name, int fd)
+{
+  g_autofree char *id = NULL;
+  BerthSandbox *sandbox = NULL;
+  guint number;
+  guint port_number;
+  Port *port;
+
+  if (parse_name (name, &id, &number, &port_number))
+    sandbox = g_hash_table_lookup (sandboxes, id);
+  if (sandbox == NULL)
+    {
+      close (fd);
+      if (self->keeper.forget != NULL)
+        self->keeper.forget (name, self->keeper_data);
+      return FALSE;
+    }
+  port = ports_open (self, sandbox, fd, number, port_number, NULL);
+  if (port == NULL)
+    return FALSE;
+  port->name = g_strdup (name);
+  self->last_number = MAX (self->last_number, number);
+  port_log (port, "is published again at");
+  return TRUE;
+}
+
+static void
+ports_remove_at (BerthPorts *self, guint place)
+{
+  g_autoptr (Port) port = g_ptr_array_remove_index (self->all, place);
+
+  if (self->keeper.forget != NULL)
+    self->keeper.forget (port->name, self->keeper_data);
+  port_log (port, "is published no more at");
+  port_close (port, TRUE);
+}
+
+gboolean
+berth_ports_remove (BerthPorts *self, BerthSandbox *sandbox, guint number, GError **error)
+{
+  for (guint i = 0; i < self->all->len; i++)
+    {
+      const Port *port = self->all->pdata[i];
+
+      if (port->sandbox != sandbox || port->number != number)
+        continue;
+      ports_remove_at (self, i);
+      return TRUE;
+    }
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "sandbox %s has no published port of number %u: 'berth port ID' lists them",
+               berth_sandbox_get_id (sandbox), number);
+  return FALSE;
+}
+
+void
+berth_ports_drop (BerthPorts *self, BerthSandbox *sandbox)
+{
+  for (guint i = self->all->len; i-- > 0;)
+    if (((Port *)self->all->pdata[i])->sandbox == sandbox)
+      ports_remove_at (self, i);
+}
+
+GVariant *
+berth_ports_dup_list (BerthPorts *self, BerthSandbox *sandbox)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
+
+  for (guint i = 0; i < self->all->len; i++)
+    {
+      const Port *port = self->all->pdata[i];
+
+      if (port->sandbox == sandbox)
+        {
+          g_autoptr (GVariant) entry = port_to_variant (port);
+
+          g_variant_builder_add_value (&builder, entry);
+        }
+    }
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
