@@ -228,7 +228,9 @@ test_close (World *world, gconstpointer data)
   fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
   exec (world, &running);
   exec (world, &waiting);
+  g_assert_false (g_cancellable_is_cancelled (berth_sandbox_get_closed (world->sandbox)));
   berth_sandbox_close (world->sandbox, "it was destroyed");
+  g_assert_true (g_cancellable_is_cancelled (berth_sandbox_get_closed (world->sandbox)));
   berth_sandbox_close (world->sandbox, "a second reason");
   exec (world, &late);
   run_dry ();
