@@ -11,7 +11,7 @@
 #define RETRY_FIRST_S 2u
 #define RETRY_MAX_S 600u
 
-static void keeper_next_turn (BerthSnapshotKeeper *self);
+static void turns_next (BerthSnapshotTurns *self);
 static void entry_look (BerthSnapshotEntry *entry);
 
 #define ON(event, reaction) [BERTH_SNAPSHOT_ENTRY_##event] = BERTH_SNAPSHOT_##reaction
@@ -63,16 +63,16 @@ berth_snapshot_entry_get_reaction (BerthSnapshotEntryState state, BerthSnapshotE
 }
 
 BerthSnapshotEntry *
-berth_snapshot_entry_new (BerthSnapshotKeeper *keeper, BerthTemplate *template,
-                          const char *tenant_key)
+berth_snapshot_entry_new (BerthSnapshotTurns *turns, BerthTemplate *template,
+                          const char *tenant_key, BerthWarmTarget *target)
 {
   BerthSnapshotEntry *entry = g_new0 (BerthSnapshotEntry, 1);
 
-  entry->keeper = keeper;
+  entry->turns = turns;
   entry->template = berth_template_ref (template);
   entry->tenant_key = g_strdup (tenant_key);
   entry->name = berth_snapshot_make_name (berth_template_get_name (template), tenant_key);
-  entry->target = g_hash_table_lookup (keeper->targets, berth_template_get_name (template));
+  entry->target = target;
   entry->callers = g_ptr_array_new_with_free_func (g_object_unref);
   return entry;
 }
@@ -98,7 +98,7 @@ entry_tell_target (BerthSnapshotEntry *entry)
   const BerthWarmTarget nothing = { 0 };
 
   berth_pool_set_warm_target (
-      entry->keeper->pool, berth_template_get_name (entry->template), entry->tenant_key,
+      entry->turns->pool, berth_template_get_name (entry->template), entry->tenant_key,
       entry->state == BERTH_SNAPSHOT_ENTRY_VALID ? entry->target : &nothing);
 }
 
@@ -106,7 +106,7 @@ static void
 entry_tell_pool (BerthSnapshotEntry *entry)
 {
   /* warm VMs of before are of another snapshot */
-  berth_pool_template_changed (entry->keeper->pool, berth_template_get_name (entry->template),
+  berth_pool_template_changed (entry->turns->pool, berth_template_get_name (entry->template),
                                entry->tenant_key);
   entry_tell_target (entry);
 }
@@ -127,12 +127,12 @@ berth_snapshot_entry_answer_callers (BerthSnapshotEntry *entry, const GError *er
 static void
 keep_end_turn (BerthSnapshotEntry *entry)
 {
-  if (entry->keeper->maker == entry)
-    entry->keeper->maker = NULL;
+  if (entry->turns->maker == entry)
+    entry->turns->maker = NULL;
   /* who asked for a new one while one of before was found has none yet */
   if (entry->callers->len > 0)
     entry_look (entry);
-  keeper_next_turn (entry->keeper);
+  turns_next (entry->turns);
 }
 
 static void
@@ -164,15 +164,15 @@ entry_has_failed (BerthSnapshotEntry *entry, const GError *error)
   entry->failures++;
   g_free (entry->last_error);
   entry->last_error = g_strdup (error->message);
-  berth_host_drop_recording (entry->keeper->host, entry->name);
+  berth_host_drop_recording (entry->turns->host, entry->name);
   entry_tell_pool (entry);
-  if (!entry->keeper->is_stopped)
+  if (!entry->turns->is_stopped)
     {
       berth_event_log (G_LOG_LEVEL_WARNING, BERTH_EVENT_SNAPSHOT_FAILED, &subject,
                        "no snapshot of %s, requests for it boot: %s", entry->name, error->message);
       g_clear_handle_id (&entry->retry_id, g_source_remove);
       entry->retry_id = berth_host_add_timer (
-          entry->keeper->host, MIN (delay_s, RETRY_MAX_S) * G_USEC_PER_SEC, retry_cb, entry);
+          entry->turns->host, MIN (delay_s, RETRY_MAX_S) * G_USEC_PER_SEC, retry_cb, entry);
     }
   berth_snapshot_entry_answer_callers (entry, error);
 }
@@ -183,7 +183,8 @@ static void
 committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   BerthSnapshotEntry *entry = user_data;
-  g_autoptr (BerthSnapshotKeeper) self = entry->keeper;
+  BerthSnapshotTurns *self = entry->turns;
+  g_autoptr (GObject) held = self->owner;
   g_autoptr (GError) error = NULL;
 
   if (berth_host_finish (BERTH_HOST (source), result, &error))
@@ -207,7 +208,8 @@ static void
 destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   BerthSnapshotEntry *entry = user_data;
-  g_autoptr (BerthSnapshotKeeper) self = entry->keeper;
+  BerthSnapshotTurns *self = entry->turns;
+  g_autoptr (GObject) held = self->owner;
   g_autoptr (GError) error = NULL;
 
   if (!berth_pool_destroy_finish (BERTH_POOL (source), result, &error) && entry->failure == NULL)
@@ -218,7 +220,7 @@ destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (entry->failure == NULL)
     {
       berth_host_commit_snapshot_async (self->host, entry->name, committed_cb, entry);
-      g_object_ref (self);
+      g_object_ref (self->owner);
       return;
     }
   entry_has_failed (entry, entry->failure);
@@ -240,21 +242,21 @@ recorded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthSnapshotEntry *entry = recording->entry;
 
   berth_host_finish (BERTH_HOST (source), result, &entry->failure);
-  berth_pool_destroy_async (entry->keeper->pool, vm, NULL, destroyed_cb, entry);
+  berth_pool_destroy_async (entry->turns->pool, vm, NULL, destroyed_cb, entry);
 }
 
 static void
 booted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   BerthSnapshotEntry *entry = user_data;
-  BerthSnapshotKeeper *self = entry->keeper;
+  BerthSnapshotTurns *self = entry->turns;
   g_autoptr (GError) error = NULL;
   BerthVm *vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
   Recording *recording;
 
   if (vm == NULL)
     {
-      g_autoptr (BerthSnapshotKeeper) held = self;
+      g_autoptr (GObject) held = self->owner;
 
       entry_has_failed (entry, error);
       keep_end_turn (entry);
@@ -269,7 +271,7 @@ booted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 keep_boot (BerthSnapshotEntry *entry)
 {
-  BerthSnapshotKeeper *self = entry->keeper;
+  BerthSnapshotTurns *self = entry->turns;
   const BerthPurpose recorded = { .snapshot_name = entry->name };
   const BerthShape shape = berth_template_get_shape (entry->template);
   g_autoptr (GError) error = NULL;
@@ -277,7 +279,7 @@ keep_boot (BerthSnapshotEntry *entry)
       &recorded, &shape, NULL, "snapshot", (guint32)geteuid (), BERTH_REQUEST_WAIT_FOREVER, &error);
 
   g_assert_no_error (error);
-  g_object_ref (self); /* until the turn ends */
+  g_object_ref (self->owner); /* until the turn ends */
   berth_pool_acquire_async (self->pool, request, NULL, booted_cb, entry);
 }
 
@@ -286,16 +288,16 @@ keep_boot (BerthSnapshotEntry *entry)
 typedef struct
 {
   BerthSnapshotEntry *entry;
-  BerthSnapshotKeeper *keeper; /* owned */
+  GObject *owner; /* owned: of its turns */
   gboolean is_first;
 } Look;
 
 static void
-keeper_note_first_look (BerthSnapshotKeeper *self)
+turns_note_first_look (BerthSnapshotTurns *self)
 {
   self->n_looking--;
   if (self->n_looking == 0)
-    berth_snapshot_keeper_is_ready (self);
+    self->known_func (self->owner);
 }
 
 /* One of before: the one that clones are made of already, or not; @is_removed: told to be while it
@@ -319,8 +321,9 @@ static void
 looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autofree Look *look = user_data;
-  g_autoptr (BerthSnapshotKeeper) self = look->keeper;
+  g_autoptr (GObject) held = look->owner;
   BerthSnapshotEntry *entry = look->entry;
+  BerthSnapshotTurns *self = entry->turns;
   g_autoptr (GError) error = NULL;
   BerthSnapshotFinding finding
       = berth_host_prepare_snapshot_finish (BERTH_HOST (source), result, &error);
@@ -341,7 +344,7 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (error != NULL)
     entry_has_failed (entry, error);
   if (look->is_first)
-    keeper_note_first_look (self);
+    turns_note_first_look (self);
   else
     keep_end_turn (entry);
 }
@@ -349,11 +352,11 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 keep_begin_look (BerthSnapshotEntry *entry, BerthSnapshotWish wish)
 {
-  BerthSnapshotKeeper *self = entry->keeper;
+  BerthSnapshotTurns *self = entry->turns;
   Look *look = g_new0 (Look, 1);
 
   look->entry = entry;
-  look->keeper = g_object_ref (self);
+  look->owner = g_object_ref (self->owner);
   look->is_first = wish == BERTH_SNAPSHOT_EXISTING;
   entry->is_looking = TRUE;
   entry->state = wish == BERTH_SNAPSHOT_EXISTING ? BERTH_SNAPSHOT_ENTRY_CHECKING
@@ -371,24 +374,24 @@ berth_snapshot_entry_look_first (BerthSnapshotEntry *entry)
 static void
 entry_look (BerthSnapshotEntry *entry)
 {
-  BerthSnapshotKeeper *self = entry->keeper;
+  BerthSnapshotTurns *self = entry->turns;
 
   g_clear_handle_id (&entry->retry_id, g_source_remove);
-  if (self->is_stopped || berth_snapshot_keeper_is_off (self) || self->maker == entry
-      || g_queue_find (&self->turns, entry) != NULL)
+  if (self->is_stopped || self->is_off || self->maker == entry
+      || g_queue_find (&self->waiting, entry) != NULL)
     return;
   entry->state = BERTH_SNAPSHOT_ENTRY_MAKING;
-  g_queue_push_tail (&self->turns, entry);
-  keeper_next_turn (self);
+  g_queue_push_tail (&self->waiting, entry);
+  turns_next (self);
 }
 
 /* One at a time may be made; the others wait for their turn. */
 static void
-keeper_next_turn (BerthSnapshotKeeper *self)
+turns_next (BerthSnapshotTurns *self)
 {
-  if (self->maker != NULL || self->is_stopped || g_queue_is_empty (&self->turns))
+  if (self->maker != NULL || self->is_stopped || g_queue_is_empty (&self->waiting))
     return;
-  self->maker = g_queue_pop_head (&self->turns);
+  self->maker = g_queue_pop_head (&self->waiting);
   keep_begin_look (self->maker,
                    self->maker->callers->len > 0 ? BERTH_SNAPSHOT_NEW : BERTH_SNAPSHOT_ANY);
 }
@@ -399,7 +402,7 @@ void
 berth_snapshot_entry_end (BerthSnapshotEntry *entry)
 {
   g_clear_handle_id (&entry->retry_id, g_source_remove);
-  berth_host_drop_snapshot (entry->keeper->host, entry->name);
+  berth_host_drop_snapshot (entry->turns->host, entry->name);
   entry->state = BERTH_SNAPSHOT_ENTRY_NONE;
   entry_tell_pool (entry);
 }
@@ -412,9 +415,9 @@ entry_clear (BerthSnapshotEntry *entry)
 
   if (entry->is_looking)
     entry->is_removed = TRUE;
-  else if (berth_host_get_snapshot_bytes (entry->keeper->host, entry->name, &bytes))
+  else if (berth_host_get_snapshot_bytes (entry->turns->host, entry->name, &bytes))
     {
-      berth_host_drop_snapshot (entry->keeper->host, entry->name);
+      berth_host_drop_snapshot (entry->turns->host, entry->name);
       entry_tell_pool (entry);
     }
 }

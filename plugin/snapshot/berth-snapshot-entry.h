@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the keeper and the snapshots that it keeps know of each other. */
+/* One snapshot that is kept, and the turns that all of them take: one is made at a time. */
 #pragma once
 
-#include "plugin/snapshot/berth-snapshot-keeper.h"
+#include "plugin/config/berth-config.h"
+#include "plugin/host/berth-host.h"
 #include "plugin/snapshot/berth-snapshot.h"
+#include "plugin/template/berth-template.h"
+#include "pool/berth-pool.h"
 
 G_BEGIN_DECLS
 
@@ -83,10 +86,39 @@ typedef enum
 /* One snapshot that is kept: a template's, or a tenant's own of it. */
 typedef struct _BerthSnapshotEntry BerthSnapshotEntry;
 
+/**
+ * BerthSnapshotTurns:
+ * @owner: (unowned): of all that follows; kept alive while something is under way
+ * @config: (unowned)
+ * @host: (unowned)
+ * @pool: (unowned)
+ * @waiting: (element-type BerthSnapshotEntry) (unowned): who makes one next
+ * @maker: (nullable) (unowned): whose snapshot is being made
+ * @is_off: none is made at all
+ * @is_stopped: none is begun any more
+ * @n_looking: first looks whose answer is awaited
+ * @known_func: called once, when the last of them is there
+ *
+ * What a keeper's entries have in common.
+ */
+typedef struct
+{
+  GObject *owner;
+  const BerthConfig *config;
+  BerthHost *host;
+  BerthPool *pool;
+  GQueue waiting;
+  BerthSnapshotEntry *maker;
+  gboolean is_off;
+  gboolean is_stopped;
+  guint n_looking;
+  void (*known_func) (GObject *owner);
+} BerthSnapshotTurns;
+
 struct _BerthSnapshotEntry
 {
-  BerthSnapshotKeeper *keeper; /* unowned */
-  char *name;                  /* of the snapshot */
+  BerthSnapshotTurns *turns; /* unowned */
+  char *name;                /* of the snapshot */
   BerthTemplate *template;
   char *tenant_key;        /* (nullable): whose it is alone */
   BerthWarmTarget *target; /* (unowned): the template's, while the snapshot is valid */
@@ -103,27 +135,9 @@ struct _BerthSnapshotEntry
   GError *failure;    /* of the making under way, until its VM is gone */
 };
 
-struct _BerthSnapshotKeeper
-{
-  GObject parent;
-  const BerthConfig *config;
-  BerthHost *host;
-  BerthPool *pool;
-  GHashTable *templates;     /* name -> BerthTemplate */
-  GHashTable *targets;       /* template's name (borrowed) -> BerthWarmTarget (owned) */
-  GHashTable *entries;       /* snapshot's name (borrowed from its value) -> entry (owned) */
-  GQueue turns;              /* entry (borrowed): who makes one next */
-  BerthSnapshotEntry *maker; /* whose snapshot is being made */
-  GFileMonitor *images_monitor;
-  guint check_again_id;
-  gboolean is_stopped;
-  guint n_looking; /* of the first looks */
-  BerthSnapshotKeeperReadyFunc ready_func;
-  gpointer ready_data;
-};
-
-BerthSnapshotEntry *berth_snapshot_entry_new (BerthSnapshotKeeper *keeper, BerthTemplate *template,
-                                              const char *tenant_key);
+/* @target: (unowned): how many warm VMs its template is to have */
+BerthSnapshotEntry *berth_snapshot_entry_new (BerthSnapshotTurns *turns, BerthTemplate *template,
+                                              const char *tenant_key, BerthWarmTarget *target);
 void berth_snapshot_entry_free (BerthSnapshotEntry *entry);
 
 BerthSnapshotReaction
@@ -139,9 +153,5 @@ void berth_snapshot_entry_look_first (BerthSnapshotEntry *entry);
 /* What there is of one that nothing is under way for goes, with its warm VMs. */
 void berth_snapshot_entry_end (BerthSnapshotEntry *entry);
 void berth_snapshot_entry_answer_callers (BerthSnapshotEntry *entry, const GError *error);
-
-gboolean berth_snapshot_keeper_is_off (BerthSnapshotKeeper *self);
-/* It is known now which snapshots hold. */
-void berth_snapshot_keeper_is_ready (BerthSnapshotKeeper *self);
 
 G_END_DECLS

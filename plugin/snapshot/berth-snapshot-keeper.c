@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Keeps the snapshots of the templates in use, or with snapshot_scope=tenant those of the tenants
  * that use them. */
-#include "plugin/snapshot/berth-snapshot-keeper.h"
+#include "plugin/snapshot/berth-snapshot-keeper-private.h"
 
-#include "plugin/snapshot/berth-snapshot-entry.h"
 #include "plugin/snapshot/berth-snapshot-places.h"
 #include "pool/berth-error.h"
 
@@ -36,7 +35,7 @@ berth_snapshot_keeper_finalize (GObject *object)
 {
   BerthSnapshotKeeper *self = BERTH_SNAPSHOT_KEEPER (object);
 
-  g_queue_clear (&self->turns);
+  g_queue_clear (&self->turns.waiting);
   g_hash_table_unref (self->entries);
   g_clear_pointer (&self->templates, g_hash_table_unref);
   g_hash_table_unref (self->targets);
@@ -56,13 +55,7 @@ berth_snapshot_keeper_init (BerthSnapshotKeeper *self)
   self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
                                          (GDestroyNotify)berth_snapshot_entry_free);
   self->targets = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
-  g_queue_init (&self->turns);
-}
-
-gboolean
-berth_snapshot_keeper_is_off (BerthSnapshotKeeper *self)
-{
-  return g_strcmp0 (self->config->snapshot_scope, "none") == 0;
+  g_queue_init (&self->turns.waiting);
 }
 
 static gboolean
@@ -100,9 +93,12 @@ keeper_follow_settings (BerthSnapshotKeeper *self)
                                                      : BERTH_SNAPSHOT_ENTRY_WARM_CHANGED);
 }
 
-void
-berth_snapshot_keeper_is_ready (BerthSnapshotKeeper *self)
+/* It is known now which snapshots hold. */
+static void
+keeper_is_ready (GObject *object)
 {
+  BerthSnapshotKeeper *self = BERTH_SNAPSHOT_KEEPER (object);
+
   self->ready_func (self->ready_data);
   keeper_follow_settings (self);
 }
@@ -117,7 +113,7 @@ berth_snapshot_keeper_note_spoilt (BerthSnapshotKeeper *self, const char *name, 
       = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                      "the snapshot was thrown away with its warm VMs: %s", reason);
 
-  if (entry == NULL || self->is_stopped)
+  if (entry == NULL || self->turns.is_stopped)
     return; /* of a tenant that had to give its place to another */
   berth_snapshot_entry_fire (entry, BERTH_SNAPSHOT_ENTRY_SPOILT, error);
 }
@@ -138,7 +134,7 @@ images_changed_cb (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonito
 {
   BerthSnapshotKeeper *self = user_data;
 
-  if (self->check_again_id == 0 && !self->is_stopped)
+  if (self->check_again_id == 0 && !self->turns.is_stopped)
     self->check_again_id = berth_host_add_timer (self->host, CHECK_AGAIN_US, check_again_cb, self);
 }
 
@@ -166,7 +162,9 @@ berth_snapshot_keeper_check_again (BerthSnapshotKeeper *self)
 static BerthSnapshotEntry *
 keeper_add (BerthSnapshotKeeper *self, BerthTemplate *template, const char *tenant_key)
 {
-  BerthSnapshotEntry *entry = berth_snapshot_entry_new (self, template, tenant_key);
+  BerthSnapshotEntry *entry = berth_snapshot_entry_new (
+      &self->turns, template, tenant_key,
+      g_hash_table_lookup (self->targets, berth_template_get_name (template)));
 
   g_hash_table_insert (self->entries, entry->name, entry);
   return entry;
@@ -246,8 +244,7 @@ keeper_sort_out (BerthSnapshotKeeper *self)
 void
 berth_snapshot_keeper_want (BerthSnapshotKeeper *self, BerthRequest *request)
 {
-  BerthSnapshotEntry *entry
-      = berth_snapshot_keeper_is_off (self) ? NULL : keeper_ensure (self, request);
+  BerthSnapshotEntry *entry = self->turns.is_off ? NULL : keeper_ensure (self, request);
 
   if (entry == NULL)
     return;
@@ -285,7 +282,7 @@ keeper_may_make (BerthSnapshotKeeper *self, const char *template_name, GError **
 {
   if (!g_hash_table_contains (self->templates, template_name))
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %s", template_name);
-  else if (berth_snapshot_keeper_is_off (self))
+  else if (self->turns.is_off)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
                  "snapshots are turned off: set snapshot_scope to shared");
   else if (keeper_is_by_tenant (self))
@@ -293,7 +290,7 @@ keeper_may_make (BerthSnapshotKeeper *self, const char *template_name, GError **
                  "with snapshot_scope=tenant a snapshot is made when its tenant first asks for %s; "
                  "to have them made again: berth template remove %s",
                  template_name, template_name);
-  else if (self->is_stopped)
+  else if (self->turns.is_stopped)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
   else
     return TRUE;
@@ -388,7 +385,7 @@ berth_snapshot_keeper_describe (BerthSnapshotKeeper *self, const char *template_
   KeepSum sum = keeper_sum_up (self, template_name);
 
   g_variant_dict_insert (dict, "snapshot", "s",
-                         berth_snapshot_keeper_is_off (self) ? "off" : state_names[sum.state]);
+                         self->turns.is_off ? "off" : state_names[sum.state]);
   g_variant_dict_insert (dict, "snapshots", "u", sum.count);
   g_variant_dict_insert (dict, "snapshot_mb", "u", (guint32)(sum.bytes / (1024 * 1024)));
   g_variant_dict_insert (dict, "snapshot_failures", "u", sum.failures);
@@ -437,7 +434,7 @@ berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms)
 
       *target = *fresh;
     }
-  if (self->ready_func != NULL && self->n_looking == 0)
+  if (self->ready_func != NULL && self->turns.n_looking == 0)
     keeper_follow_settings (self);
 }
 
@@ -453,6 +450,12 @@ berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, Ber
   self->config = config;
   self->host = g_object_ref (host);
   self->pool = g_object_ref (pool);
+  self->turns.owner = G_OBJECT (self);
+  self->turns.config = config;
+  self->turns.host = host;
+  self->turns.pool = pool;
+  self->turns.is_off = g_strcmp0 (config->snapshot_scope, "none") == 0;
+  self->turns.known_func = keeper_is_ready;
   self->templates = g_hash_table_ref (templates);
   berth_host_set_tenant_snapshots (host, keeper_is_by_tenant (self));
   g_hash_table_iter_init (&iter, templates);
@@ -474,16 +477,16 @@ berth_snapshot_keeper_start (BerthSnapshotKeeper *self, BerthSnapshotKeeperReady
 
   self->ready_func = ready;
   self->ready_data = user_data;
-  if (berth_snapshot_keeper_is_off (self))
+  if (self->turns.is_off)
     {
       ready (user_data);
       return;
     }
   keeper_watch_images (self);
   keeper_sort_out (self);
-  self->n_looking = g_hash_table_size (self->entries);
-  if (self->n_looking == 0)
-    berth_snapshot_keeper_is_ready (self);
+  self->turns.n_looking = g_hash_table_size (self->entries);
+  if (self->turns.n_looking == 0)
+    keeper_is_ready (G_OBJECT (self));
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
     berth_snapshot_entry_look_first (entry);
@@ -495,9 +498,9 @@ berth_snapshot_keeper_stop (BerthSnapshotKeeper *self)
   GHashTableIter iter;
   BerthSnapshotEntry *entry;
 
-  if (self->is_stopped)
+  if (self->turns.is_stopped)
     return;
-  self->is_stopped = TRUE;
+  self->turns.is_stopped = TRUE;
   g_clear_object (&self->images_monitor);
   g_clear_handle_id (&self->check_again_id, g_source_remove);
   g_hash_table_iter_init (&iter, self->entries);

@@ -87,8 +87,8 @@ is_at_rest (World *world)
 {
   const BerthSnapshotKeeper *keeper = world->keeper;
 
-  return keeper->maker == NULL && keeper->n_looking == 0
-         && (keeper->is_stopped || g_queue_is_empty ((GQueue *)&keeper->turns));
+  return keeper->turns.maker == NULL && keeper->turns.n_looking == 0
+         && (keeper->turns.is_stopped || g_queue_is_empty ((GQueue *)&keeper->turns.waiting));
 }
 
 void

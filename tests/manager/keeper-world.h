@@ -2,7 +2,7 @@
 /* A keeper by itself, on a host without VMs, whose clock stands still. */
 #pragma once
 
-#include "plugin/snapshot/berth-snapshot-entry.h"
+#include "plugin/snapshot/berth-snapshot-keeper-private.h"
 #include "pool/berth-error.h"
 #include "tests/host/fake-host.h"
 

@@ -430,7 +430,7 @@ test_turns (void)
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       WAIT_UNTIL (fake_host_count_held (world.host, FAKE_HOST_COMMIT) == 1);
-      g_assert_cmpstr (world.keeper->maker->name, ==, names[i]);
+      g_assert_cmpstr (world.keeper->turns.maker->name, ==, names[i]);
       g_assert_cmpuint (fake_host_count_calls (world.host, FAKE_HOST_RECORD), ==, i + 1);
       fake_host_hold (world.host, FAKE_HOST_COMMIT, FALSE);
       fake_host_hold (world.host, FAKE_HOST_COMMIT, TRUE);
