@@ -79,6 +79,23 @@ test_pool (World *world, gconstpointer data)
   wait_for (world, "shell", "warm", "1");
 }
 
+/* Of a host that is drained nobody gets a VM, until it is drained no more. */
+static void
+test_drain (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = world_options ("shell");
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = NULL;
+
+  options.wait_us = 0;
+  berth_manager_set_admitting (world->manager, FALSE);
+  g_assert_null (world_create (world, &options, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  berth_manager_set_admitting (world->manager, TRUE);
+  id = world_create (world, &options, NULL);
+  g_assert_nonnull (id);
+}
+
 /* No name and an empty one are all of them. */
 static void
 test_all_templates (World *world, gconstpointer data)
@@ -290,6 +307,7 @@ main (int argc, char **argv)
   g_test_add ("/admin/" name, World, data, world_set_up, func, world_tear_down)
   ADD ("unknown-template", NULL, test_unknown_template);
   ADD ("pool", "shared", test_pool);
+  ADD ("drain", NULL, test_drain);
   ADD ("all-templates", "shared", test_all_templates);
   ADD ("fill-forgets-failures", "shared", test_fill_forgets_failures);
   ADD ("snapshot", "shared", test_snapshot);
