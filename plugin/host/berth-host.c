@@ -244,6 +244,12 @@ berth_host_dup_status (BerthHost *self)
   return IFACE (self)->dup_status (self);
 }
 
+char *
+berth_host_dup_confinement (BerthHost *self, const char *dir, char **out_problem, char **out_remedy)
+{
+  return IFACE (self)->dup_confinement (self, dir, out_problem, out_remedy);
+}
+
 gboolean
 berth_host_check_image (BerthHost *self, GError **error)
 {

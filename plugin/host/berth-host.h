@@ -109,6 +109,8 @@ typedef enum
  * @dup_domain_xml: (transfer full) (nullable): what a VM of this template would get, its name and
  *   id apart
  * @dup_status: (transfer full): a{sv}: uri, connected, version, virt_type, kvm_problem
+ * @dup_confinement: (transfer full) (nullable): what confines VMs here and has to let them have the
+ *   snapshots in @dir, as "AppArmor"; *@out_problem (transfer full): why it does not; with a remedy
  * @check_image: whether the guest's image can be used; the error says why not
  * @check_layers: whether the layers of this template are in it
  * @get_time: now; monotonic microseconds
@@ -150,6 +152,8 @@ struct _BerthHostInterface
   gboolean (*get_memory) (BerthHost *self, BerthVm *vm, guint64 *out_private, guint64 *out_shared);
   char *(*dup_domain_xml) (BerthHost *self, const char *template_name, GError **error);
   GVariant *(*dup_status) (BerthHost *self);
+  char *(*dup_confinement) (BerthHost *self, const char *dir, char **out_problem,
+                            char **out_remedy);
   gboolean (*check_image) (BerthHost *self, GError **error);
   gboolean (*check_layers) (BerthHost *self, const char *template_name, GError **error);
 
@@ -213,6 +217,9 @@ gboolean
 berth_host_get_memory (BerthHost *self, BerthVm *vm, guint64 *out_private, guint64 *out_shared);
 char *berth_host_dup_domain_xml (BerthHost *self, const char *template_name, GError **error);
 GVariant *berth_host_dup_status (BerthHost *self);
+/* @out_problem: NULL before; @out_remedy: likewise, set where there is a problem */
+char *berth_host_dup_confinement (BerthHost *self, const char *dir, char **out_problem,
+                                  char **out_remedy);
 gboolean berth_host_check_image (BerthHost *self, GError **error);
 gboolean berth_host_check_layers (BerthHost *self, const char *template_name, GError **error);
 gint64 berth_host_get_time (BerthHost *self);

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "berth-confinement.h"
 #include "berth-guest.h"
 #include "pool/berth-error.h"
 #include "pool/berth-vm-private.h"
@@ -285,6 +286,18 @@ libvirt_dup_status (BerthHost *host)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+/* QEMU of a user's own libvirt runs as that user, unconfined. */
+static char *
+libvirt_dup_confinement (BerthHost *host, const char *dir, char **out_problem, char **out_remedy)
+{
+  g_autofree char *uri = berth_connection_dup_uri (BERTH_LIBVIRT (host)->connection);
+
+  if (g_strcmp0 (uri, "qemu:///system") != 0)
+    return NULL;
+  *out_problem = berth_confinement_dup_problem ("/", dir, out_remedy);
+  return berth_confinement_dup_kind ("/");
+}
+
 /* ---- the guest's image ---- */
 
 static gboolean
@@ -334,6 +347,7 @@ berth_libvirt_host_init (BerthHostInterface *iface)
   iface->get_memory = libvirt_get_memory;
   iface->dup_domain_xml = libvirt_dup_domain_xml;
   iface->dup_status = libvirt_dup_status;
+  iface->dup_confinement = libvirt_dup_confinement;
   iface->check_image = libvirt_check_image;
   iface->check_layers = libvirt_check_layers;
 }

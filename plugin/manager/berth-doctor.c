@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/host/berth-confinement.h"
 #include "plugin/manager/berth-manager-private.h"
 #include "pool/berth-error.h"
 
@@ -66,20 +65,16 @@ check_kvm (GVariant *status, GVariantBuilder *findings)
                  "");
 }
 
-/* QEMU of a user's own libvirt runs as that user, unconfined. */
 static void
-check_confinement (BerthManager *self, GVariant *status, GVariantBuilder *findings)
+check_confinement (BerthManager *self, GVariantBuilder *findings)
 {
   const char *dir = self->config->snapshot_dir;
-  g_autofree char *kind = berth_confinement_dup_kind ("/");
+  g_autofree char *problem = NULL;
   g_autofree char *remedy = NULL;
-  g_autofree char *problem = berth_confinement_dup_problem ("/", dir, &remedy);
+  g_autofree char *kind = berth_host_dup_confinement (self->host, dir, &problem, &remedy);
   g_autofree char *fine = NULL;
-  const char *uri = "";
 
-  g_variant_lookup (status, "uri", "&s", &uri);
-  if (kind == NULL || strcmp (uri, "qemu:///system") != 0
-      || strcmp (self->config->snapshot_scope, "none") == 0)
+  if (kind == NULL || strcmp (self->config->snapshot_scope, "none") == 0)
     return;
   fine = g_strdup_printf ("%s is on, and has a rule for the snapshots in %s", kind, dir);
   add_finding (findings, kind, problem == NULL, problem != NULL ? problem : fine,
@@ -144,7 +139,8 @@ check_capacity (BerthManager *self, GVariantBuilder *findings)
     g_variant_lookup (memory, "total", "u", &total_mb);
   text = g_strdup_printf ("%u VMs, %u MiB of guest memory; %u free now", total, total_mb,
                           free_slots);
-  add_finding (findings, "capacity", total > 0, text, "raise max_vms or memory_mb");
+  /* berthd does not start where there is room for none */
+  add_finding (findings, "capacity", TRUE, text, "");
 }
 
 void
@@ -159,7 +155,7 @@ berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
   g_variant_builder_init (&findings, G_VARIANT_TYPE ("aa{sv}"));
   check_libvirt (libvirt, &findings);
   check_kvm (libvirt, &findings);
-  check_confinement (self, libvirt, &findings);
+  check_confinement (self, &findings);
   check_images (self, &findings);
   check_templates (self, &findings);
   check_capacity (self, &findings);

@@ -722,6 +722,7 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->get_memory = fake_get_memory;
   iface->dup_domain_xml = fake_dup_domain_xml;
   iface->dup_status = fake_dup_status;
+  iface->dup_confinement = fake_answer_dup_confinement;
   iface->check_image = fake_check_image;
   iface->check_layers = fake_check_layers;
   iface->get_time = fake_get_time;

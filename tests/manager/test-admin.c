@@ -7,6 +7,7 @@
 
 #include "manager-world.h"
 #include "pool/berth-error.h"
+#include "tests/host/fake-answer.h"
 
 /* ---- templates ---- */
 
@@ -290,6 +291,24 @@ test_kvm (World *world, gconstpointer data)
   assert_found (world, "kvm", "-", "KVM can't be used: it is not yours");
 }
 
+/* Only where there are snapshots to be had, and something that may keep QEMU from them. */
+static void
+test_confinement (World *world, gconstpointer data)
+{
+  assert_found (world, "AppArmor", "nothing", "");
+  fake_answer_set_confinement (BERTH_HOST (world->host), "AppArmor", NULL);
+  assert_found (world, "AppArmor", "+", "has a rule for the snapshots in ");
+  fake_answer_set_confinement (BERTH_HOST (world->host), "AppArmor", "no rule");
+  assert_found (world, "AppArmor", "-", ": no rule");
+}
+
+static void
+test_confinement_without_snapshots (World *world, gconstpointer data)
+{
+  fake_answer_set_confinement (BERTH_HOST (world->host), "AppArmor", "no rule");
+  assert_found (world, "AppArmor", "nothing", "");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -319,6 +338,8 @@ main (int argc, char **argv)
   ADD ("ill", folder, test_ill);
   ADD ("missing-layers", NULL, test_missing_layers);
   ADD ("kvm", NULL, test_kvm);
+  ADD ("confinement", "shared", test_confinement);
+  ADD ("confinement-without-snapshots", NULL, test_confinement_without_snapshots);
 #undef ADD
   status = g_test_run ();
   g_unlink (broken);

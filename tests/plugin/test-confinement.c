@@ -3,7 +3,7 @@
 #include <glib/gstdio.h>
 #include <sys/xattr.h>
 
-#include "plugin/host/berth-confinement.h"
+#include "plugin/libvirt/berth-confinement.h"
 
 #define DIR "/var/lib/berth/snapshots"
 

@@ -2,7 +2,7 @@
 /* libvirt's own helpers read a domain's disks and kernel, and not its <qemu:commandline>, where a
  * snapshot's memory stands: what a kernel that confines QEMU must allow besides is berth's to
  * bring. */
-#include "plugin/host/berth-confinement.h"
+#include "plugin/libvirt/berth-confinement.h"
 
 #include <string.h>
 #include <sys/xattr.h>
