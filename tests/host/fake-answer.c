@@ -3,8 +3,6 @@
 
 #define EXECS_KEY "fake-execs"
 #define LIMIT_KEY "fake-limit"
-#define CONFINEMENT_KEY "fake-confinement"
-#define PROBLEM_KEY "fake-confinement-problem"
 
 void
 fake_answer_exec (const BerthExec *exec, GTask *task)
@@ -58,25 +56,4 @@ fake_answer_background (BerthHost *host, const BerthBackgroundRequest *request, 
   else if (request->kind == BERTH_BACKGROUND_LIST)
     result->execs = g_variant_ref_sink (g_variant_new_array (G_VARIANT_TYPE_VARDICT, NULL, 0));
   g_task_return_pointer (task, result, (GDestroyNotify)berth_background_result_free);
-}
-
-void
-fake_answer_set_confinement (BerthHost *host, const char *kind, const char *problem)
-{
-  g_object_set_data_full (G_OBJECT (host), CONFINEMENT_KEY, g_strdup (kind), g_free);
-  g_object_set_data_full (G_OBJECT (host), PROBLEM_KEY, g_strdup (problem), g_free);
-}
-
-char *
-fake_answer_dup_confinement (BerthHost *host, const char *dir, char **out_problem,
-                             char **out_remedy)
-{
-  const char *problem = g_object_get_data (G_OBJECT (host), PROBLEM_KEY);
-
-  if (problem != NULL)
-    {
-      *out_problem = g_strdup_printf ("%s: %s", dir, problem);
-      *out_remedy = g_strdup ("mend it");
-    }
-  return g_strdup (g_object_get_data (G_OBJECT (host), CONFINEMENT_KEY));
 }

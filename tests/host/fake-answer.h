@@ -14,11 +14,6 @@ void fake_answer_file (GTask *task);
 void fake_answer_background (BerthHost *host, const BerthBackgroundRequest *request, GTask *task);
 /* Of the last one whose end was waited for */
 guint fake_answer_get_limit_ms (BerthHost *host);
-/* That of fake_answer_set_confinement(), or nothing. */
-char *fake_answer_dup_confinement (BerthHost *host, const char *dir, char **out_problem,
-                                   char **out_remedy);
-/* @problem: (nullable): nothing confines VMs before */
-void fake_answer_set_confinement (BerthHost *host, const char *kind, const char *problem);
 /* @execs: (transfer floating): aa{sv}: what every VM of @host has in the background */
 void fake_answer_set_execs (BerthHost *host, GVariant *execs);
 

@@ -8,6 +8,7 @@
 #include "pool/berth-sync.h"
 #include "tests/host/fake-answer.h"
 #include "tests/host/fake-clock.h"
+#include "tests/host/fake-doctor.h"
 #include "tests/host/fake-link.h"
 
 #define SNAPSHOT_BYTES (5 * 1024 * 1024)
@@ -38,11 +39,6 @@ struct _FakeHost
   BerthFakeHypervisor *hypervisor;
   gboolean is_virtual;
   char *uri;
-  char *image_dir; /* NULL: see has_image */
-  gboolean has_image;
-  char *without_layers; /* the template */
-  const char *virt_type;
-  char *kvm_problem; /* nullable */
   FakeHostPlay play;
   gpointer play_data;
   BerthHostWatch watch;
@@ -113,9 +109,6 @@ fake_host_finalize (GObject *object)
   g_ptr_array_unref (self->found);
   fake_clock_free (self->clock);
   g_free (self->uri);
-  g_free (self->image_dir);
-  g_free (self->without_layers);
-  g_free (self->kvm_problem);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (fake_host_parent_class)->finalize (object);
 }
@@ -132,9 +125,6 @@ fake_host_init (FakeHost *self)
   self->hypervisor = berth_fake_hypervisor_new ();
   self->is_virtual = TRUE;
   self->is_up = TRUE;
-  self->has_image = TRUE;
-  self->without_layers = g_strdup ("no-layers");
-  self->virt_type = "qemu";
   self->uri = g_strdup ("test:///default");
   self->on_disk = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->in_use = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -159,7 +149,7 @@ fake_host_new_real (const char *uri, const char *image_dir)
   FakeHost *self = fake_host_new ();
 
   self->is_virtual = FALSE;
-  self->image_dir = g_strdup (image_dir);
+  fake_doctor_set_image_dir (BERTH_HOST (self), image_dir);
   if (uri != NULL)
     {
       g_free (self->uri);
@@ -639,30 +629,8 @@ fake_dup_status (BerthHost *host)
   g_variant_dict_insert (&dict, "uri", "s", self->uri);
   g_variant_dict_insert (&dict, "connected", "b", self->is_up);
   g_variant_dict_insert (&dict, "version", "s", "9.0.0");
-  g_variant_dict_insert (&dict, "virt_type", "s", self->virt_type);
-  if (self->kvm_problem != NULL)
-    g_variant_dict_insert (&dict, "kvm_problem", "s", self->kvm_problem);
+  fake_doctor_add_status (host, &dict);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
-}
-
-static gboolean
-fake_check_image (BerthHost *host, GError **error)
-{
-  FakeHost *self = FAKE_HOST (host);
-
-  if (self->image_dir != NULL ? g_file_test (self->image_dir, G_FILE_TEST_IS_DIR) : self->has_image)
-    return TRUE;
-  g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "there is no images.json");
-  return FALSE;
-}
-
-static gboolean
-fake_check_layers (BerthHost *host, const char *template_name, GError **error)
-{
-  if (!g_str_equal (template_name, FAKE_HOST (host)->without_layers))
-    return TRUE;
-  g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "there is no layer of it");
-  return FALSE;
 }
 
 /* ---- the time ---- */
@@ -722,9 +690,9 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->get_memory = fake_get_memory;
   iface->dup_domain_xml = fake_dup_domain_xml;
   iface->dup_status = fake_dup_status;
-  iface->dup_confinement = fake_answer_dup_confinement;
-  iface->check_image = fake_check_image;
-  iface->check_layers = fake_check_layers;
+  iface->dup_confinement = fake_doctor_dup_confinement;
+  iface->check_image = fake_doctor_check_image;
+  iface->check_layers = fake_doctor_check_layers;
   iface->get_time = fake_get_time;
   iface->add_timer = fake_add_timer;
 }
@@ -776,25 +744,4 @@ void
 fake_host_set_starts_unknown (FakeHost *self, gboolean are_unknown)
 {
   self->starts_are_unknown = are_unknown;
-}
-
-void
-fake_host_set_image (FakeHost *self, gboolean is_there)
-{
-  self->has_image = is_there;
-}
-
-void
-fake_host_set_layers_missing (FakeHost *self, const char *template_name)
-{
-  g_free (self->without_layers);
-  self->without_layers = g_strdup (template_name);
-}
-
-void
-fake_host_set_kvm (FakeHost *self, const char *virt_type, const char *kvm_problem)
-{
-  self->virt_type = virt_type;
-  g_free (self->kvm_problem);
-  self->kvm_problem = g_strdup (kvm_problem);
 }

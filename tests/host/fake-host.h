@@ -80,10 +80,5 @@ gboolean fake_host_has_snapshot (FakeHost *self, const char *name);
 BerthVm *fake_host_leave_vm (FakeHost *self, const char *template_name, BerthRequest *request);
 /* A VM is handed over, and when somebody looks it has ended: nothing is known of its start. */
 void fake_host_set_starts_unknown (FakeHost *self, gboolean are_unknown);
-/* The doctor finds the guest's image, or not; all layers but that of @template_name; a processor
- * that virtualises, or why it does not (@kvm_problem nullable). */
-void fake_host_set_image (FakeHost *self, gboolean is_there);
-void fake_host_set_layers_missing (FakeHost *self, const char *template_name);
-void fake_host_set_kvm (FakeHost *self, const char *virt_type, const char *kvm_problem);
 
 G_END_DECLS

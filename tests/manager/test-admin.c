@@ -7,7 +7,7 @@
 
 #include "manager-world.h"
 #include "pool/berth-error.h"
-#include "tests/host/fake-answer.h"
+#include "tests/host/fake-doctor.h"
 
 /* ---- templates ---- */
 
@@ -261,7 +261,7 @@ test_ill (World *world, gconstpointer data)
 
   g_assert_no_error (error);
   fake_host_set_up (world->host, FALSE);
-  fake_host_set_image (world->host, FALSE);
+  fake_doctor_set_image (BERTH_HOST (world->host), FALSE);
   assert_found (world, "libvirt", "-", "test:///default does not answer");
   assert_found (world, "image", "-", "there is no images.json");
   assert_found (world, "template shell", "nothing", "");
@@ -274,7 +274,7 @@ test_ill (World *world, gconstpointer data)
 static void
 test_missing_layers (World *world, gconstpointer data)
 {
-  fake_host_set_layers_missing (world->host, "shell");
+  fake_doctor_set_layers_missing (BERTH_HOST (world->host), "shell");
   assert_found (world, "image", "+", "");
   assert_found (world, "template shell", "-", "there is no layer of it");
   assert_found (world, "template python", "+", "/python.xml");
@@ -283,11 +283,11 @@ test_missing_layers (World *world, gconstpointer data)
 static void
 test_kvm (World *world, gconstpointer data)
 {
-  fake_host_set_kvm (world->host, "kvm", NULL);
+  fake_doctor_set_kvm (BERTH_HOST (world->host), "kvm", NULL);
   assert_found (world, "kvm", "+", "guests run under KVM");
-  fake_host_set_kvm (world->host, "qemu", NULL);
+  fake_doctor_set_kvm (BERTH_HOST (world->host), "qemu", NULL);
   assert_found (world, "kvm", "+", "TCG");
-  fake_host_set_kvm (world->host, "qemu", "it is not yours");
+  fake_doctor_set_kvm (BERTH_HOST (world->host), "qemu", "it is not yours");
   assert_found (world, "kvm", "-", "KVM can't be used: it is not yours");
 }
 
@@ -296,16 +296,16 @@ static void
 test_confinement (World *world, gconstpointer data)
 {
   assert_found (world, "AppArmor", "nothing", "");
-  fake_answer_set_confinement (BERTH_HOST (world->host), "AppArmor", NULL);
+  fake_doctor_set_confinement (BERTH_HOST (world->host), "AppArmor", NULL);
   assert_found (world, "AppArmor", "+", "has a rule for the snapshots in ");
-  fake_answer_set_confinement (BERTH_HOST (world->host), "AppArmor", "no rule");
+  fake_doctor_set_confinement (BERTH_HOST (world->host), "AppArmor", "no rule");
   assert_found (world, "AppArmor", "-", ": no rule");
 }
 
 static void
 test_confinement_without_snapshots (World *world, gconstpointer data)
 {
-  fake_answer_set_confinement (BERTH_HOST (world->host), "AppArmor", "no rule");
+  fake_doctor_set_confinement (BERTH_HOST (world->host), "AppArmor", "no rule");
   assert_found (world, "AppArmor", "nothing", "");
 }
 
