@@ -3,6 +3,41 @@
 /* lint: no-abort: only tests call it, and it is to end them */
 #include "berth-admission-private.h"
 
+static gboolean
+state_runs (BerthVmState state)
+{
+  return state == BERTH_VM_STATE_STARTING || state == BERTH_VM_STATE_CLAIMED
+         || state == BERTH_VM_STATE_PAUSING || state == BERTH_VM_STATE_WAKING;
+}
+
+/* @av's wakes are in the queue just as long as it is paused, and each is known to both sides */
+static void
+check_wakes_of (BerthAdmissionVm *av)
+{
+  BerthVmState state = berth_vm_get_state (av->vm);
+  gint64 vcpus = state == BERTH_VM_STATE_PAUSED ? 0 : berth_vm_get_vcpus (av->vm);
+
+  if (av->tenant != NULL && av->paid.vcpus != vcpus
+      && (state_runs (state) || state == BERTH_VM_STATE_PAUSED))
+    g_error ("invariant 5: the vCPUs of VM %s are not in its tenant's books",
+             berth_vm_get_id (av->vm));
+  if (av->wakes->len > 0 && state != BERTH_VM_STATE_PAUSING && state != BERTH_VM_STATE_PAUSED
+      && state != BERTH_VM_STATE_WAKING)
+    g_error ("invariant 3: somebody waits for VM %s to run, which is %s", berth_vm_get_id (av->vm),
+             berth_vm_state_to_string (state));
+  for (guint i = 0; i < av->wakes->len; i++)
+    {
+      BerthAdmissionWaiter *waiter = av->wakes->pdata[i];
+
+      if (waiter->sleeper != av || waiter->base.is_queued != (state == BERTH_VM_STATE_PAUSED))
+        g_error ("invariant 3: a wake of VM %s is lost", berth_vm_get_id (av->vm));
+    }
+  if (av->pause_tickets->len > 0 && state != BERTH_VM_STATE_PAUSING
+      && state != BERTH_VM_STATE_WAKING)
+    g_error ("invariant 3: somebody waits for VM %s to stand still, which is %s",
+             berth_vm_get_id (av->vm), berth_vm_state_to_string (state));
+}
+
 /* what is held by all VMs must be what the books say, state by state */
 static BerthPlace
 check_vms (BerthAdmission *self)
@@ -16,7 +51,7 @@ check_vms (BerthAdmission *self)
     {
       BerthAdmissionVm *av = link->data;
       BerthVmState state = berth_vm_get_state (av->vm);
-      gboolean runs = state == BERTH_VM_STATE_STARTING || state == BERTH_VM_STATE_CLAIMED;
+      gboolean runs = state_runs (state);
       gboolean is_kept = av->waiter != NULL;
 
       in_state[state]++;
@@ -30,6 +65,7 @@ check_vms (BerthAdmission *self)
       if (berth_vm_get_tenant_key (av->vm) != NULL && av->tenant != NULL
           && !g_str_equal (berth_vm_get_tenant_key (av->vm), av->tenant->key))
         g_error ("invariant 7: VM %s is another tenant's", berth_vm_get_id (av->vm));
+      check_wakes_of (av);
       if (av->waiter != NULL && av->waiter->vm != av)
         g_error ("invariant 3: a waiter of VM %s is lost", berth_vm_get_id (av->vm));
     }
@@ -66,14 +102,18 @@ static void
 check_party (BerthAdmission *self, BerthParty *party, const char *whose)
 {
   BerthPlace sum = { 0 };
+  guint n_running = 0;
 
   for (GList *link = self->order.head; link != NULL; link = link->next)
     {
       BerthAdmissionVm *av = link->data;
-      BerthPlace place = berth_admission_place_of_vm (av->vm);
 
-      if (party_pays (party, av))
-        berth_place_add (&sum, &place);
+      if (!party_pays (party, av))
+        continue;
+      if (av->paid.slots != 1 || av->paid.memory_mb != berth_vm_get_memory_mb (av->vm))
+        g_error ("invariant 5: VM %s is not in the books of %s", berth_vm_get_id (av->vm), whose);
+      berth_place_add (&sum, &av->paid);
+      n_running += av->paid.vcpus > 0 ? 1 : 0;
     }
   if (sum.slots != party->held.slots || sum.memory_mb != party->held.memory_mb
       || sum.vcpus != party->held.vcpus)
@@ -81,7 +121,9 @@ check_party (BerthAdmission *self, BerthParty *party, const char *whose)
   check_bound (&party->allowed.slots, MIN (party->caps.slots, MAX (party->part.slots, 1)),
                party->held.slots, "VMs of a party");
   if (party->held.slots <= 1) /* which may be of any size, whatever the part is */
-    party->allowed.memory_mb = party->allowed.vcpus = G_MAXINT64;
+    party->allowed.memory_mb = G_MAXINT64;
+  if (n_running <= 1)
+    party->allowed.vcpus = G_MAXINT64;
   check_bound (&party->allowed.memory_mb, MIN (party->caps.memory_mb, party->part.memory_mb),
                party->held.memory_mb, "MiB of a party");
   check_bound (&party->allowed.vcpus, party->part.vcpus, party->held.vcpus, "vCPUs of a party");
@@ -97,8 +139,11 @@ check_owners (BerthAdmission *self)
     {
       BerthAdmissionVm *av = link->data;
 
-      if ((av->waiter != NULL || berth_vm_get_state (av->vm) == BERTH_VM_STATE_CLAIMED)
-          && av->tenant == NULL)
+      BerthVmState state = berth_vm_get_state (av->vm);
+      gboolean has_owner = state == BERTH_VM_STATE_PAUSED
+                           || (state_runs (state) && state != BERTH_VM_STATE_STARTING);
+
+      if ((av->waiter != NULL || has_owner) && av->tenant == NULL)
         g_error ("invariant 5: VM %s is nobody's", berth_vm_get_id (av->vm));
     }
 }
@@ -160,11 +205,10 @@ sum_leaving (BerthAdmission *self, const BerthParty *party)
   for (GList *link = self->order.head; link != NULL; link = link->next)
     {
       BerthAdmissionVm *av = link->data;
-      BerthPlace place = berth_admission_place_of_vm (av->vm);
 
       if (party_pays (party, av) && av->waiter == NULL
           && berth_vm_get_state (av->vm) == BERTH_VM_STATE_STOPPING)
-        berth_place_add (&sum, &place);
+        berth_place_add (&sum, &av->paid);
     }
   return sum;
 }
@@ -262,6 +306,33 @@ check_queue (BerthAdmission *self)
     }
 }
 
+/* A wake waits for vCPUs alone: it does not, where there are enough for all that wait. */
+static void
+check_wakes (BerthAdmission *self)
+{
+  const BerthPlace nothing = { 0 };
+  gint64 vcpus = berth_budgets_free (&self->budgets).vcpus;
+  BerthWaitersIter iter;
+  BerthWaiter *waiter = NULL;
+
+  berth_waiters_iter_init (&iter, self->queue);
+  while ((waiter = berth_waiters_iter_next (&iter)) != NULL)
+    vcpus -= waiter->request->shape.vcpus;
+  berth_waiters_iter_init (&iter, self->queue);
+  while (vcpus >= 0 && self->is_open && (waiter = berth_waiters_iter_next (&iter)) != NULL)
+    {
+      BerthPlace place = berth_admission_place_of (waiter->request);
+      BerthUser *user = waiter->tenant->user;
+
+      /* one that waits alone for its user, whose own others could come before it */
+      if (berth_request_is_wake (waiter->request) && user->party.n_waiting == 1
+          && berth_party_has_room (&waiter->tenant->party, &nothing, &place)
+          && berth_party_has_room (&user->party, &nothing, &place))
+        g_error ("invariant 4: ticket %" G_GUINT64_FORMAT " waits though its vCPUs are free",
+                 waiter->ticket);
+    }
+}
+
 static gboolean
 vm_is_like (BerthAdmissionVm *av, BerthRequest *request)
 {
@@ -347,6 +418,7 @@ berth_admission_check (BerthAdmission *self)
   check_bound (&self->allowed.starts, capacity->max_starts, held->starts, "starts");
   check_parties (self);
   check_queue (self);
+  check_wakes (self);
   first = pick_first (self, &aside_vcpus);
   if (first != NULL && berth_admission_is_admitting (self))
     check_first (self, first, aside_vcpus);

@@ -48,12 +48,10 @@ in_pass (BerthAdmission *self, BerthParty *party)
 static void
 note_leaving (BerthAdmission *self, BerthAdmissionVm *av)
 {
-  BerthPlace place = berth_admission_place_of_vm (av->vm);
-
   if (av->tenant == NULL)
     return;
-  berth_place_add (&in_pass (self, &av->tenant->party)->leaving, &place);
-  berth_place_add (&in_pass (self, &av->tenant->user->party)->leaving, &place);
+  berth_place_add (&in_pass (self, &av->tenant->party)->leaving, &av->paid);
+  berth_place_add (&in_pass (self, &av->tenant->user->party)->leaving, &av->paid);
 }
 
 static Supply
@@ -127,12 +125,24 @@ party_get_room (const BerthParty *party, const BerthPlace *need)
   return berth_party_has_room (party, &party->aside_now, need) ? ROOM_NOW : ROOM_SOON;
 }
 
+/* an old request of the party is held back by its caps: none passes it but a wake */
+static gboolean
+party_is_closed (BerthAdmission *self, const BerthParty *party)
+{
+  return party->closed_in == self->pass;
+}
+
 /* the worse of what its tenant's and its user's leave */
 static Room
 waiter_get_room (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
   BerthPlace need = berth_admission_place_of (waiter->base.request);
   BerthTenant *tenant = waiter->base.tenant;
+
+  if (waiter->sleeper == NULL
+      && (party_is_closed (self, &tenant->party) || party_is_closed (self, &tenant->user->party)))
+    return ROOM_NONE;
+
   Room of_tenant = party_get_room (in_pass (self, &tenant->party), &need);
   Room of_user = party_get_room (in_pass (self, &tenant->user->party), &need);
 
@@ -200,12 +210,14 @@ waiter_serve (BerthAdmission *self, BerthAdmissionWaiter *waiter, const Supply *
 }
 
 /* Whether anything may be left to give, so that a long queue is not walked for nothing. Everybody
- * needs a vCPU, and only a refill that is given up can still bring one. */
+ * needs a vCPU, and only a refill that is given up can still bring one; a slot is what all but
+ * wakes need. */
 static gboolean
 supply_is_left (BerthAdmission *self, const Supply *supply)
 {
   gboolean has_slot = supply->free.slots > 0 || supply->dying.slots > 0
-                      || self->in_state[BERTH_VM_STATE_WARM] > 0;
+                      || self->in_state[BERTH_VM_STATE_WARM] > 0
+                      || berth_waiters_count_wakes (self->queue) > 0;
 
   return self->n_refilling > 0 || (has_slot && supply->free.vcpus > 0);
 }
@@ -291,7 +303,7 @@ party_is_full (const BerthParty *party)
 
 /* @waiter is held back by the caps of its own tenant, or user: that keeps nothing from others.
  * Behind it, smaller ones of the same may fit, until it is old; none does where there is no slot
- * for one. */
+ * for one. Who only wakes a VM needs nothing that an old one waits for: its party has that. */
 static void
 hold_back (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthWaitersIter *iter)
 {
@@ -303,10 +315,18 @@ hold_back (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthWaitersIter 
   gboolean is_by_user
       = !berth_party_has_room (user, &nothing, &need) || party_get_room (tenant, &need) == ROOM_NOW;
 
+  gboolean closes_user = party_is_full (user) || (is_old && is_by_user);
+  gboolean closes_tenant = party_is_full (tenant) || is_old;
+
   berth_waiters_iter_pass (iter);
-  if (party_is_full (user) || (is_old && is_by_user))
+  if (berth_waiters_count_wakes (self->queue) > 0)
+    {
+      if (closes_user || closes_tenant)
+        (closes_user ? user : tenant)->closed_in = self->pass;
+    }
+  else if (closes_user)
     berth_waiters_iter_skip_user (iter);
-  else if (party_is_full (tenant) || is_old)
+  else if (closes_tenant)
     berth_waiters_iter_skip_tenant (iter);
 }
 
@@ -328,6 +348,19 @@ pass_by (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthWaitersIter *i
   berth_waiters_iter_pass (iter);
 }
 
+/* Whether @waiter, which is old, keeps what comes free from whoever wakes a VM, too. Where a slot
+ * or memory is what it waits for, vCPUs alone are of no use to it; and those that would be woken
+ * may hold what it waits for. */
+static gboolean
+keeps_from_wakes (BerthAdmission *self, BerthAdmissionWaiter *waiter, const Supply *supply)
+{
+  BerthPlace need = berth_admission_place_of (waiter->base.request);
+
+  need.vcpus = need.starts = 0;
+  return waiter->sleeper != NULL || berth_place_covers (&supply->free, &need)
+         || berth_waiters_count_wakes (self->queue) == 0;
+}
+
 /* Walks the queue until something has changed: the order, or what there is to give, is another one
  * after that. */
 static gboolean
@@ -337,6 +370,7 @@ dispatch_one (BerthAdmission *self)
   Hopeless hopeless = { .is_by_tenant = berth_admission_has_tenants_warm (self) };
   BerthWaitersIter iter;
   BerthWaiter *next = NULL;
+  gboolean wakes_only = !self->is_admitting; /* whose VM it is stays as it is, and is used */
 
   begin_pass (self);
   supply = supply_new (self);
@@ -348,6 +382,12 @@ dispatch_one (BerthAdmission *self)
     {
       BerthAdmissionWaiter *waiter = (BerthAdmissionWaiter *)next;
       Room room = waiter_get_room (self, waiter);
+
+      if (wakes_only && waiter->sleeper == NULL)
+        {
+          berth_waiters_iter_pass (&iter);
+          continue;
+        }
       gboolean is_hopeless = room == ROOM_NONE || hopeless_contains (self, &hopeless, next);
       Attempt attempt
           = is_hopeless ? ATTEMPT_NOTHING : waiter_attempt (self, waiter, room, &supply);
@@ -362,8 +402,12 @@ dispatch_one (BerthAdmission *self)
           continue;
         }
       pass_by (self, waiter, &iter);
-      if (waiter_is_aged (self, waiter))
-        return FALSE; /* from now on, what comes free is kept for it */
+      if (waiter_is_aged (self, waiter)) /* from now on, what comes free is kept for it */
+        {
+          if (keeps_from_wakes (self, waiter, &supply))
+            return FALSE;
+          wakes_only = TRUE;
+        }
       if (!is_hopeless)
         hopeless_add (self, &hopeless, next);
     }
@@ -377,8 +421,9 @@ berth_admission_dispatch (BerthAdmission *self)
 
   berth_admission_start_unstarted (self);
   begin_pass (self); /* nobody is covered but by a pass of this message */
-  while (berth_admission_is_admitting (self) && berth_waiters_get_length (self->queue) > 0
-         && any_change)
+  while ((berth_admission_is_admitting (self)
+          || (self->is_open && berth_waiters_count_wakes (self->queue) > 0))
+         && berth_waiters_get_length (self->queue) > 0 && any_change)
     any_change = dispatch_one (self);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The state of the admission core, shared by its files: messages (berth-admission.c), the life of
- * VMs (-vms.c), who is next (-dispatch.c), the warm pool (-warm.c), and what is shown of it
+ * VMs (-vms.c), their sleep (-pause.c), who is next (-dispatch.c), the warm pool (-warm.c), and
+ * what is shown of it
  * (-status.c). */
 #pragma once
 
@@ -24,6 +25,7 @@ typedef struct _BerthAdmissionVm BerthAdmissionVm;
  * @base: what the queue knows of it
  * @vm: (unowned): what is being started or claimed for it, or the failed one whose place it
  *   inherits; %NULL while it waits in the queue
+ * @sleeper: (unowned) (nullable): of one that wakes a VM: which
  * @admitted_us: when it left the queue
  * @attempts: VMs that were started or claimed for it
  * @timed_out_starts: those of them that did not boot in their time
@@ -34,6 +36,7 @@ typedef struct
 {
   BerthWaiter base;
   BerthAdmissionVm *vm;
+  BerthAdmissionVm *sleeper;
   gint64 admitted_us;
   guint attempts;
   guint timed_out_starts;
@@ -47,11 +50,15 @@ typedef struct
  * @held: what it holds of the budgets, exactly
  * @waiter: (unowned) (nullable): for whom it is started or claimed, or who inherits its place
  * @tenant: (unowned) (nullable): whose it is, until nothing is left of it
- * @cost: of its place, for @tenant
+ * @paid: what @tenant and its user have of it in their books
+ * @cost: of that
  * @mode: what it was started for
  * @is_unstarted: it holds its place, but start() was not called yet
  * @is_delivered: its owner has it
  * @destroy_tickets: (element-type guint64): who hears that it ended
+ * @pause_tickets: (element-type guint64): who hears that it stands still
+ * @wakes: (element-type BerthAdmissionWaiter) (unowned): who waits for it to run: in the queue
+ * while it is paused
  * @stuck_count: how often its destroy failed
  * @retry_at_us: while it is stuck, when destroy() is tried again
  * @warm: (unowned) (nullable): of the pool that it was started for
@@ -68,11 +75,14 @@ struct _BerthAdmissionVm
   BerthPlace held;
   BerthAdmissionWaiter *waiter;
   BerthTenant *tenant;
+  BerthPlace paid;
   gint64 cost;
   BerthStartMode mode;
   gboolean is_unstarted;
   gboolean is_delivered;
   GArray *destroy_tickets;
+  GArray *pause_tickets;
+  GPtrArray *wakes;
   guint stuck_count;
   gint64 retry_at_us;
   BerthWarm *warm;
@@ -128,7 +138,19 @@ void berth_admission_note_size (BerthAdmission *self, guint memory_mb, guint vcp
 void berth_admission_finish_waiter (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthVm *vm,
                                     GError *error_taken);
 
+/* a new waiter of @message, which is not in the queue yet */
+BerthAdmissionWaiter *
+berth_admission_add_waiter (BerthAdmission *self, const BerthMessage *message, gint64 cost);
+GError *berth_admission_new_shutting_down_error (void);
+
 /* berth-admission-vms.c */
+gboolean berth_admission_vm_fire (BerthAdmission *self, BerthAdmissionVm *av, BerthVmEvent event);
+void berth_admission_vm_take (BerthAdmission *self, BerthAdmissionVm *av, BerthPlace place);
+void berth_admission_vm_give_vcpus (BerthAdmission *self, BerthAdmissionVm *av);
+/* out of the queue: it waits for its VM from now on */
+void berth_admission_leave_queue (BerthAdmission *self, BerthAdmissionWaiter *waiter);
+/* what exists counts, even beyond every limit */
+void berth_admission_allow (BerthAdmission *self, BerthAdmissionVm *av);
 BerthPlace berth_admission_place_of (BerthRequest *request);
 /* of what its tenant and user pay for until nothing is left of it */
 BerthPlace berth_admission_place_of_vm (BerthVm *vm);
@@ -139,7 +161,8 @@ void berth_admission_start_unstarted (BerthAdmission *self);
 void
 berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthAdmissionVm *av);
 /* takes into the books what exists already; it may be more than there is room for */
-void berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request);
+void berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request,
+                            gboolean is_paused);
 /* starts a VM for the warm pool; its place must be free */
 void berth_admission_refill (BerthAdmission *self, BerthWarm *warm);
 /* idempotent; detaches nobody */
@@ -150,6 +173,20 @@ void berth_admission_handle_event (BerthAdmission *self, BerthAdmissionVm *av,
                                    BerthHypervisorEventType event, const GError *error);
 void berth_admission_retry_stuck (BerthAdmission *self);
 void berth_admission_vm_free (BerthAdmissionVm *av);
+
+/* berth-admission-pause.c */
+void berth_admission_handle_pause (BerthAdmission *self, const BerthMessage *message);
+/* (nullable): who waits in the queue because of it */
+BerthAdmissionWaiter *
+berth_admission_handle_wake (BerthAdmission *self, const BerthMessage *message);
+/* @av is paused, and has its turn */
+void berth_admission_wake (BerthAdmission *self, BerthAdmissionVm *av);
+void
+berth_admission_handle_suspended (BerthAdmission *self, BerthAdmissionVm *av, const GError *error);
+void
+berth_admission_handle_resumed (BerthAdmission *self, BerthAdmissionVm *av, const GError *error);
+/* @av ends: nobody waits for it to run, or to stand still, any more */
+void berth_admission_end_pauses (BerthAdmission *self, BerthAdmissionVm *av);
 
 /* berth-admission-dispatch.c */
 void berth_admission_dispatch (BerthAdmission *self);

@@ -56,17 +56,18 @@ describe_limit (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 
   if (!self->is_open)
     return g_strdup ("the hypervisor is not reachable");
-  if (!self->is_admitting)
+  if (!self->is_admitting && !berth_request_is_wake (request))
     return g_strdup ("an administrator drains this host, and nothing is given meanwhile");
   cap = describe_cap (waiter);
   if (cap != NULL)
     return cap;
+  if ((free.slots >= 1 || berth_request_is_wake (request)) && free.vcpus < request->shape.vcpus
+      && free.memory_mb >= request->shape.memory_mb)
+    return g_strdup_printf ("%" G_GINT64_FORMAT " of %u vCPUs are held and this request needs %u",
+                            budgets->held.vcpus, capacity->vcpus, request->shape.vcpus);
   if (free.slots >= 1 && free.memory_mb < request->shape.memory_mb)
     return g_strdup_printf ("%" G_GINT64_FORMAT " of %u MiB are held and this request needs %u",
                             budgets->held.memory_mb, capacity->memory_mb, request->shape.memory_mb);
-  if (free.slots >= 1 && free.vcpus < request->shape.vcpus)
-    return g_strdup_printf ("%" G_GINT64_FORMAT " of %u vCPUs are held and this request needs %u",
-                            budgets->held.vcpus, capacity->vcpus, request->shape.vcpus);
   return g_strdup_printf ("%" G_GINT64_FORMAT " of %u VMs exist", budgets->held.slots,
                           capacity->max_vms);
 }
@@ -164,7 +165,11 @@ dup_slots (BerthAdmission *self)
   g_variant_dict_insert (&dict, "total", "u", self->budgets.capacity.max_vms);
   g_variant_dict_insert (&dict, "free", "u", berth_admission_count_free (self, &bound));
   g_variant_dict_insert (&dict, "bound", "s", bound);
-  g_variant_dict_insert (&dict, "claimed", "u", self->in_state[BERTH_VM_STATE_CLAIMED]);
+  g_variant_dict_insert (&dict, "claimed", "u",
+                         self->in_state[BERTH_VM_STATE_CLAIMED]
+                             + self->in_state[BERTH_VM_STATE_PAUSING]
+                             + self->in_state[BERTH_VM_STATE_WAKING]);
+  g_variant_dict_insert (&dict, "paused", "u", self->in_state[BERTH_VM_STATE_PAUSED]);
   g_variant_dict_insert (&dict, "warm", "u", self->in_state[BERTH_VM_STATE_WARM]);
   g_variant_dict_insert (&dict, "starting", "u", self->in_state[BERTH_VM_STATE_STARTING]);
   g_variant_dict_insert (&dict, "stopping", "u",
@@ -225,7 +230,8 @@ estimate_wait (BerthAdmission *self, BerthWaiter *waiter, guint before, GHashTab
   guint of_user = count_told (told, user);
   guint of_tenant = count_told (told, tenant);
   gint64 holders = (gint64)self->in_state[BERTH_VM_STATE_CLAIMED]
-                   + self->in_state[BERTH_VM_STATE_STARTING] - self->n_refilling;
+                   + self->in_state[BERTH_VM_STATE_PAUSED] + self->in_state[BERTH_VM_STATE_STARTING]
+                   - self->n_refilling;
 
   if (!berth_party_has_room (user, &nothing, &need))
     {

@@ -20,17 +20,21 @@ berth_admission_vm_free (BerthAdmissionVm *av)
 {
   g_object_unref (av->vm);
   g_array_unref (av->destroy_tickets);
+  g_array_unref (av->pause_tickets);
+  g_ptr_array_unref (av->wakes);
   g_free (av);
 }
 
 BerthPlace
 berth_admission_place_of (BerthRequest *request)
 {
+  gint64 vms = berth_request_is_wake (request) ? 0 : 1;
+
   return (BerthPlace){
-    .slots = 1,
+    .slots = vms,
     .memory_mb = request->shape.memory_mb,
     .vcpus = request->shape.vcpus,
-    .starts = 1,
+    .starts = vms,
   };
 }
 
@@ -44,8 +48,8 @@ berth_admission_place_of_vm (BerthVm *vm)
   };
 }
 
-static gboolean
-vm_fire (BerthAdmission *self, BerthAdmissionVm *av, BerthVmEvent event)
+gboolean
+berth_admission_vm_fire (BerthAdmission *self, BerthAdmissionVm *av, BerthVmEvent event)
 {
   BerthVmState before = vm_state (av);
 
@@ -58,8 +62,8 @@ vm_fire (BerthAdmission *self, BerthAdmissionVm *av, BerthVmEvent event)
   return TRUE;
 }
 
-static void
-vm_take (BerthAdmission *self, BerthAdmissionVm *av, BerthPlace place)
+void
+berth_admission_vm_take (BerthAdmission *self, BerthAdmissionVm *av, BerthPlace place)
 {
   berth_budgets_take (&self->budgets, &place);
   berth_place_add (&av->held, &place);
@@ -72,8 +76,8 @@ vm_give (BerthAdmission *self, BerthAdmissionVm *av, BerthPlace place)
   berth_budgets_give (&self->budgets, &place);
 }
 
-static void
-vm_give_vcpus (BerthAdmission *self, BerthAdmissionVm *av)
+void
+berth_admission_vm_give_vcpus (BerthAdmission *self, BerthAdmissionVm *av)
 {
   vm_give (self, av, (BerthPlace){ .vcpus = av->held.vcpus });
 }
@@ -93,6 +97,8 @@ vm_add (BerthAdmission *self, BerthVm *vm, BerthStartMode mode)
   av->vm = vm;
   av->mode = mode;
   av->destroy_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
+  av->pause_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
+  av->wakes = g_ptr_array_new ();
   av->link.data = av;
   self->in_state[BERTH_VM_STATE_STARTING]++;
   g_queue_push_tail_link (&self->order, &av->link);
@@ -119,7 +125,7 @@ vm_start (BerthAdmission *self, BerthAdmissionVm *av)
   if (!self->is_open || (av->held.starts == 0 && free.starts <= 0))
     return;
   if (av->held.starts == 0)
-    vm_take (self, av, (BerthPlace){ .starts = 1 });
+    berth_admission_vm_take (self, av, (BerthPlace){ .starts = 1 });
   av->is_unstarted = FALSE;
   av->started_us = self->now_us;
   self->n_unstarted--;
@@ -134,6 +140,15 @@ berth_admission_start_unstarted (BerthAdmission *self)
       vm_start (self, link->data);
 }
 
+/* what take_for_tenant() put into the books is @av's */
+static void
+note_payer (BerthAdmissionVm *av, BerthAdmissionWaiter *waiter)
+{
+  av->tenant = waiter->base.tenant;
+  av->paid = berth_admission_place_of_vm (av->vm);
+  av->cost = waiter->base.cost;
+}
+
 /* a new VM for @waiter in @place, which is taken already, also of its tenant's */
 static void
 start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace place)
@@ -143,8 +158,7 @@ start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace p
   BerthAdmissionVm *av = vm_add_unstarted (self, vm, BERTH_START_RUN);
 
   av->held = place;
-  av->tenant = waiter->base.tenant;
-  av->cost = waiter->base.cost;
+  note_payer (av, waiter);
   av->waiter = waiter;
   waiter->vm = av;
   waiter->attempts++;
@@ -161,8 +175,8 @@ take_for_tenant (BerthAdmission *self, BerthAdmissionWaiter *waiter)
   berth_tenants_take (self->tenants, waiter->base.tenant, &place, waiter->base.cost);
 }
 
-static void
-leave_queue (BerthAdmission *self, BerthAdmissionWaiter *waiter)
+void
+berth_admission_leave_queue (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
   berth_waiters_remove (self->queue, &waiter->base);
   g_hash_table_remove (self->no_wait, waiter);
@@ -174,8 +188,13 @@ berth_admission_admit (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
   BerthPlace place = berth_admission_place_of (waiter->base.request);
 
+  if (waiter->sleeper != NULL)
+    {
+      berth_admission_wake (self, waiter->sleeper);
+      return;
+    }
   take_for_tenant (self, waiter);
-  leave_queue (self, waiter);
+  berth_admission_leave_queue (self, waiter);
   berth_budgets_take (&self->budgets, &place);
   start_in_place (self, waiter, place);
 }
@@ -187,12 +206,11 @@ berth_admission_claim (BerthAdmission *self, BerthAdmissionWaiter *waiter, Berth
 
   take_for_tenant (self, waiter);
   if (waiter->base.is_queued)
-    leave_queue (self, waiter);
-  vm_fire (self, av, BERTH_VM_EVENT_CLAIM);
+    berth_admission_leave_queue (self, waiter);
+  berth_admission_vm_fire (self, av, BERTH_VM_EVENT_CLAIM);
   berth_warm_note_given (av->warm, self->now_us);
-  av->tenant = waiter->base.tenant;
-  av->cost = waiter->base.cost;
-  vm_take (self, av, (BerthPlace){ .vcpus = request->shape.vcpus });
+  note_payer (av, waiter);
+  berth_admission_vm_take (self, av, (BerthPlace){ .vcpus = request->shape.vcpus });
   av->waiter = waiter;
   waiter->vm = av;
   waiter->attempts++;
@@ -210,23 +228,25 @@ berth_admission_refill (BerthAdmission *self, BerthWarm *warm)
   av->warm = warm;
   av->generation = berth_warm_get_generation (warm);
   self->n_refilling++;
-  vm_take (self, av, berth_admission_place_of_vm (vm));
+  berth_admission_vm_take (self, av, berth_admission_place_of_vm (vm));
   vm_start (self, av);
 }
 
 static void
-adopt_claimed (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
+adopt_claimed (BerthAdmission *self, BerthVm *vm, BerthRequest *request, gboolean is_paused)
 {
   BerthAdmissionVm *av = vm_add (self, g_object_ref (vm), BERTH_START_RUN);
-  BerthPlace place = berth_admission_place_of (request);
 
   av->tenant = berth_tenants_ensure (self->tenants, request);
+  av->paid = berth_admission_place_of_vm (vm);
   av->cost = berth_tenants_cost_of (&self->budgets.capacity, request);
-  berth_tenants_take (self->tenants, av->tenant, &place, av->cost);
-  vm_take (self, av, berth_admission_place_of_vm (vm));
+  berth_tenants_take (self->tenants, av->tenant, &av->paid, av->cost);
+  berth_admission_vm_take (self, av, berth_admission_place_of_vm (vm));
   berth_vm_set_request (vm, request, self->now_us, FALSE);
   av->is_delivered = TRUE;
-  vm_fire (self, av, BERTH_VM_EVENT_STARTED);
+  berth_admission_vm_fire (self, av, BERTH_VM_EVENT_STARTED);
+  if (is_paused)
+    berth_admission_handle_suspended (self, av, NULL);
 }
 
 static void
@@ -237,7 +257,7 @@ adopt_warm (BerthAdmission *self, BerthVm *vm)
   av->warm
       = berth_admission_find_warm (self, berth_vm_get_template (vm), berth_vm_get_tenant_key (vm));
   self->n_refilling++;
-  vm_take (self, av, berth_admission_place_of_vm (vm));
+  berth_admission_vm_take (self, av, berth_admission_place_of_vm (vm));
   if (av->warm != NULL)
     av->generation = berth_warm_get_generation (av->warm);
   else
@@ -254,16 +274,19 @@ allow (BerthPlace *allowed, const BerthPlace *held)
 }
 
 void
-berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
+berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request, gboolean is_paused)
 {
-  BerthAdmissionVm *av = NULL;
-
   if (request != NULL)
-    adopt_claimed (self, vm, request);
+    adopt_claimed (self, vm, request, is_paused);
   else
     adopt_warm (self, vm);
+  berth_admission_allow (self, g_hash_table_lookup (self->vms, vm));
+}
+
+void
+berth_admission_allow (BerthAdmission *self, BerthAdmissionVm *av)
+{
   allow (&self->allowed, &self->budgets.held);
-  av = g_hash_table_lookup (self->vms, vm);
   if (av == NULL || av->tenant == NULL)
     return;
   allow (&av->tenant->party.allowed, &av->tenant->party.held);
@@ -273,9 +296,7 @@ berth_admission_adopt (BerthAdmission *self, BerthVm *vm, BerthRequest *request)
 static void
 give_for_tenant (BerthAdmission *self, BerthAdmissionVm *av)
 {
-  BerthPlace place = berth_admission_place_of_vm (av->vm);
-
-  berth_tenants_give (self->tenants, av->tenant, &place, av->cost);
+  berth_tenants_give (self->tenants, av->tenant, &av->paid, av->cost);
 }
 
 /* Seven parts of what was, one of this one: what the last ten or so did decides. Of one that an
@@ -298,7 +319,8 @@ vm_remove (BerthAdmission *self, BerthAdmissionVm *av, BerthAdmissionWaiter *hei
   BerthPlace place = av->held;
 
   note_hold (self, av);
-  vm_fire (self, av, BERTH_VM_EVENT_GONE);
+  berth_admission_vm_fire (self, av, BERTH_VM_EVENT_GONE);
+  berth_admission_end_pauses (self, av);
   self->in_state[BERTH_VM_STATE_GONE]--;
   if (av->is_unstarted)
     self->n_unstarted--;
@@ -360,7 +382,7 @@ retry_elsewhere (BerthAdmission *self, BerthAdmissionVm *av)
     return;
 
   av->waiter = NULL;
-  vm_give_vcpus (self, av);
+  berth_admission_vm_give_vcpus (self, av);
   if (other != NULL)
     {
       berth_admission_claim (self, waiter, other);
@@ -386,10 +408,11 @@ berth_admission_destroy_vm (BerthAdmission *self, BerthAdmissionVm *av)
       vm_remove (self, av, NULL);
       return;
     }
-  if (!vm_fire (self, av, BERTH_VM_EVENT_DESTROY))
+  if (!berth_admission_vm_fire (self, av, BERTH_VM_EVENT_DESTROY))
     return;
+  berth_admission_end_pauses (self, av);
   if (av->waiter == NULL)
-    vm_give_vcpus (self, av);
+    berth_admission_vm_give_vcpus (self, av);
   berth_admission_add_effect (self, BERTH_EFFECT_DESTROY, av->vm, av->mode);
 }
 
@@ -403,7 +426,7 @@ berth_admission_abandon_vm (BerthAdmission *self, BerthAdmissionVm *av)
       berth_admission_destroy_vm (self, av);
       return;
     }
-  vm_give_vcpus (self, av); /* kept until now for the next attempt */
+  berth_admission_vm_give_vcpus (self, av); /* kept until now for the next attempt */
   if (state == BERTH_VM_STATE_STUCK)
     vm_give_start (self, av);
 }
@@ -411,10 +434,10 @@ berth_admission_abandon_vm (BerthAdmission *self, BerthAdmissionVm *av)
 static void
 handle_warmed (BerthAdmission *self, BerthAdmissionVm *av)
 {
-  if (!vm_fire (self, av, BERTH_VM_EVENT_WARMED))
+  if (!berth_admission_vm_fire (self, av, BERTH_VM_EVENT_WARMED))
     return;
   vm_give_start (self, av);
-  vm_give_vcpus (self, av);
+  berth_admission_vm_give_vcpus (self, av);
   av->idle_since_us = self->now_us;
   if (av->started_us != 0) /* one that was adopted says nothing of how long it takes to make one */
     berth_warm_note_refill (av->warm, self->now_us - av->started_us);
@@ -430,7 +453,7 @@ handle_started (BerthAdmission *self, BerthAdmissionVm *av)
       handle_warmed (self, av);
       return;
     }
-  if (!vm_fire (self, av, BERTH_VM_EVENT_STARTED))
+  if (!berth_admission_vm_fire (self, av, BERTH_VM_EVENT_STARTED))
     return;
   vm_give_start (self, av);
   av->is_delivered = TRUE;
@@ -481,14 +504,14 @@ handle_failed (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
       || !berth_vm_next_state (vm_state (av), BERTH_VM_EVENT_FAILED, &next))
     return;
   note_warm_failure (self, av, failure->message);
-  vm_fire (self, av, BERTH_VM_EVENT_FAILED);
+  berth_admission_vm_fire (self, av, BERTH_VM_EVENT_FAILED);
   berth_admission_add_effect (self, BERTH_EFFECT_DESTROY, av->vm, av->mode);
   /* a warm VM that can't be woken says nothing about the request: it may always be tried again */
   if (av->waiter != NULL
       && waiter_may_retry (self, av->waiter, failure, is_claim || error_is_passing (failure)))
     retry_elsewhere (self, av);
   if (av->waiter == NULL)
-    vm_give_vcpus (self, av);
+    berth_admission_vm_give_vcpus (self, av);
 }
 
 /* It ended by itself before its waiter had it: that says nothing about the request, either. */
@@ -546,7 +569,7 @@ handle_stuck (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
 {
   gint64 delay_us = STUCK_RETRY_FIRST_US << MIN (av->stuck_count, 6);
 
-  if (!vm_fire (self, av, BERTH_VM_EVENT_STUCK))
+  if (!berth_admission_vm_fire (self, av, BERTH_VM_EVENT_STUCK))
     return;
   av->stuck_count++;
   av->retry_at_us = self->now_us + MIN (delay_us, STUCK_RETRY_MAX_US);
@@ -557,7 +580,7 @@ handle_stuck (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
     berth_admission_finish_waiter (self, av->waiter, NULL, g_error_copy (av->waiter->first_error));
   if (av->waiter == NULL)
     {
-      vm_give_vcpus (self, av);
+      berth_admission_vm_give_vcpus (self, av);
       vm_give_start (self, av); /* a stuck VM does not start; it must not keep others from it */
     }
 }
@@ -573,6 +596,12 @@ berth_admission_handle_event (BerthAdmission *self, BerthAdmissionVm *av,
       break;
     case BERTH_HYPERVISOR_CLAIMED:
       handle_claimed (self, av);
+      break;
+    case BERTH_HYPERVISOR_SUSPENDED:
+      berth_admission_handle_suspended (self, av, error);
+      break;
+    case BERTH_HYPERVISOR_RESUMED:
+      berth_admission_handle_resumed (self, av, error);
       break;
     case BERTH_HYPERVISOR_FAILED:
       handle_failed (self, av, error);

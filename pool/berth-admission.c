@@ -110,6 +110,8 @@ berth_admission_finish_waiter (BerthAdmission *self, BerthAdmissionWaiter *waite
     berth_waiters_remove (self->queue, &waiter->base);
   if (waiter->vm != NULL)
     waiter->vm->waiter = NULL;
+  if (waiter->sleeper != NULL)
+    g_ptr_array_remove (waiter->sleeper->wakes, waiter);
   g_hash_table_remove (self->no_wait, waiter);
   if (g_hash_table_lookup (self->by_request, waiter->base.request) == waiter)
     g_hash_table_remove (self->by_request, waiter->base.request);
@@ -117,8 +119,8 @@ berth_admission_finish_waiter (BerthAdmission *self, BerthAdmissionWaiter *waite
   g_hash_table_remove (self->waiters, &waiter->base.ticket);
 }
 
-static GError *
-new_shutting_down_error (void)
+GError *
+berth_admission_new_shutting_down_error (void)
 {
   return g_error_new (BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN,
                       "berth is shutting down and starts nothing more; ask again when it runs");
@@ -148,14 +150,30 @@ note_arrival (BerthAdmission *self, BerthRequest *request)
     }
 }
 
+BerthAdmissionWaiter *
+berth_admission_add_waiter (BerthAdmission *self, const BerthMessage *message, gint64 cost)
+{
+  BerthAdmissionWaiter *waiter = g_new0 (BerthAdmissionWaiter, 1);
+  gint64 wait_us = message->request->wait_us;
+
+  waiter->base.ticket = message->ticket;
+  waiter->base.request = berth_request_ref (message->request);
+  waiter->base.arrived_us = self->now_us;
+  waiter->base.deadline_us
+      = wait_us > 0 && wait_us < G_MAXINT64 - self->now_us ? self->now_us + wait_us : G_MAXINT64;
+  waiter->base.cost = cost;
+  g_hash_table_insert (self->waiters, &waiter->base.ticket, waiter);
+  g_hash_table_insert (self->by_request, waiter->base.request, waiter);
+  return waiter;
+}
+
 static BerthAdmissionWaiter *
 handle_acquire (BerthAdmission *self, const BerthMessage *message)
 {
   BerthAdmissionWaiter *waiter = NULL;
   g_autoptr (GError) error = NULL;
-  gint64 wait_us = message->request->wait_us;
 
-  error = self->is_shutting_down ? new_shutting_down_error ()
+  error = self->is_shutting_down ? berth_admission_new_shutting_down_error ()
                                  : berth_admission_new_size_error (self, message->request);
   if (error != NULL)
     {
@@ -166,17 +184,10 @@ handle_acquire (BerthAdmission *self, const BerthMessage *message)
   berth_admission_note_size (self, message->request->shape.memory_mb,
                              message->request->shape.vcpus);
   note_arrival (self, message->request);
-  waiter = g_new0 (BerthAdmissionWaiter, 1);
-  waiter->base.ticket = message->ticket;
-  waiter->base.request = berth_request_ref (message->request);
-  waiter->base.arrived_us = self->now_us;
-  waiter->base.deadline_us
-      = wait_us > 0 && wait_us < G_MAXINT64 - self->now_us ? self->now_us + wait_us : G_MAXINT64;
-  waiter->base.cost = berth_tenants_cost_of (&self->budgets.capacity, message->request);
-  g_hash_table_insert (self->waiters, &waiter->base.ticket, waiter);
-  g_hash_table_insert (self->by_request, waiter->base.request, waiter);
+  waiter = berth_admission_add_waiter (
+      self, message, berth_tenants_cost_of (&self->budgets.capacity, message->request));
   berth_waiters_push (self->queue, &waiter->base);
-  if (wait_us == BERTH_REQUEST_NO_WAIT)
+  if (message->request->wait_us == BERTH_REQUEST_NO_WAIT)
     g_hash_table_add (self->no_wait, waiter);
   return waiter;
 }
@@ -284,7 +295,7 @@ handle_shutdown (BerthAdmission *self, guint64 ticket)
   self->is_shutting_down = TRUE;
   g_array_append_val (self->shutdown_tickets, ticket);
   for (GList *link = waiters; link != NULL; link = link->next)
-    leave_early (self, link->data, new_shutting_down_error ());
+    leave_early (self, link->data, berth_admission_new_shutting_down_error ());
   for (GList *link = self->order.head, *next = NULL; link != NULL; link = next)
     {
       next = link->next;
@@ -437,6 +448,13 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
     case BERTH_MESSAGE_DESTROY:
       handle_destroy (self, message);
       break;
+    case BERTH_MESSAGE_PAUSE:
+      berth_admission_handle_pause (self, message);
+      break;
+    case BERTH_MESSAGE_WAKE:
+      if (berth_admission_handle_wake (self, message) != NULL)
+        arrived_ticket = message->ticket;
+      break;
     case BERTH_MESSAGE_EVENT:
       handle_event (self, message);
       break;
@@ -450,7 +468,7 @@ berth_admission_handle (BerthAdmission *self, const BerthMessage *message, gint6
       refuse_too_big (self);
       break;
     case BERTH_MESSAGE_ADOPT:
-      berth_admission_adopt (self, message->vm, message->request);
+      berth_admission_adopt (self, message->vm, message->request, message->flag);
       break;
     case BERTH_MESSAGE_SET_OPEN:
       handle_set_open (self, message->flag);

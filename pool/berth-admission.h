@@ -16,6 +16,9 @@ G_BEGIN_DECLS
  * @BERTH_MESSAGE_ACQUIRE: `ticket` asks for a VM for `request`
  * @BERTH_MESSAGE_CANCEL: the acquire of `ticket` is not wanted any more
  * @BERTH_MESSAGE_DESTROY: `vm` is to end; `ticket` hears when it did, 0 for nobody
+ * @BERTH_MESSAGE_PAUSE: `vm`, somebody's, is to stand still; `ticket` hears when it does
+ * @BERTH_MESSAGE_WAKE: `ticket` wants `vm` to run, and waits for its vCPUs by `request`, made by
+ *   berth_request_new_wake()
  * @BERTH_MESSAGE_EVENT: the hypervisor says `event` of `vm`, with `error`
  * @BERTH_MESSAGE_RESIZE: `capacity` holds from now on
  * @BERTH_MESSAGE_SET_OPEN: the gate is open if `flag`
@@ -31,7 +34,7 @@ G_BEGIN_DECLS
  * @BERTH_MESSAGE_SET_PRESSURE: the host is short of memory if `flag`
  * @BERTH_MESSAGE_SET_TENANTS: `policy` holds from now on
  * @BERTH_MESSAGE_ADOPT: `vm` exists already: `request`'s own, or (%NULL) to be looked at by the
- *   hypervisor, which tells STARTED or FAILED of it, and then warm
+ *   hypervisor, which tells STARTED or FAILED of it, and then warm; `flag`: it is paused
  */
 typedef enum
 {
@@ -39,6 +42,8 @@ typedef enum
   BERTH_MESSAGE_ACQUIRE,
   BERTH_MESSAGE_CANCEL,
   BERTH_MESSAGE_DESTROY,
+  BERTH_MESSAGE_PAUSE,
+  BERTH_MESSAGE_WAKE,
   BERTH_MESSAGE_EVENT,
   BERTH_MESSAGE_RESIZE,
   BERTH_MESSAGE_SET_OPEN,
@@ -79,15 +84,19 @@ typedef struct
  * BerthEffectType:
  * @BERTH_EFFECT_START: call start() for `vm` with `mode`
  * @BERTH_EFFECT_CLAIM: call claim() for `vm`
+ * @BERTH_EFFECT_PAUSE: call pause() for `vm`
+ * @BERTH_EFFECT_WAKE: call wake() for `vm`
  * @BERTH_EFFECT_DESTROY: call destroy() for `vm`
- * @BERTH_EFFECT_COMPLETE: `ticket` ended: with `vm` (an acquire), with neither (destroy, shutdown),
- *   or with `error`
+ * @BERTH_EFFECT_COMPLETE: `ticket` ended: with `vm` (an acquire), with neither (destroy, pause,
+ * wake, shutdown), or with `error`
  * @BERTH_EFFECT_VM_GONE: a VM that its owner has is gone without being asked to
  */
 typedef enum
 {
   BERTH_EFFECT_START,
   BERTH_EFFECT_CLAIM,
+  BERTH_EFFECT_PAUSE,
+  BERTH_EFFECT_WAKE,
   BERTH_EFFECT_DESTROY,
   BERTH_EFFECT_COMPLETE,
   BERTH_EFFECT_VM_GONE,

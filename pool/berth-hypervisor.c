@@ -62,6 +62,38 @@ berth_hypervisor_claim (BerthHypervisor *self, BerthVm *vm)
 }
 
 /**
+ * berth_hypervisor_pause:
+ * @self: a #BerthHypervisor
+ * @vm: somebody's, in %BERTH_VM_STATE_PAUSING
+ *
+ * Begins to pause @vm; returns at once.
+ */
+void
+berth_hypervisor_pause (BerthHypervisor *self, BerthVm *vm)
+{
+  g_return_if_fail (BERTH_IS_HYPERVISOR (self));
+  g_return_if_fail (BERTH_IS_VM (vm));
+
+  BERTH_HYPERVISOR_GET_IFACE (self)->pause (self, vm);
+}
+
+/**
+ * berth_hypervisor_wake:
+ * @self: a #BerthHypervisor
+ * @vm: somebody's, in %BERTH_VM_STATE_WAKING
+ *
+ * Begins to let @vm run again; returns at once.
+ */
+void
+berth_hypervisor_wake (BerthHypervisor *self, BerthVm *vm)
+{
+  g_return_if_fail (BERTH_IS_HYPERVISOR (self));
+  g_return_if_fail (BERTH_IS_VM (vm));
+
+  BERTH_HYPERVISOR_GET_IFACE (self)->wake (self, vm);
+}
+
+/**
  * berth_hypervisor_destroy:
  * @self: a #BerthHypervisor
  * @vm: in any state

@@ -248,16 +248,21 @@ berth_party_get_step (const BerthParty *self, gint64 cost)
 gboolean
 berth_party_has_room (const BerthParty *self, const BerthPlace *more, const BerthPlace *need)
 {
-  gint64 slots = self->held.slots + more->slots;
-  gint64 memory_mb = self->held.memory_mb + more->memory_mb + need->memory_mb;
-  gint64 vcpus = self->held.vcpus + more->vcpus + need->vcpus;
+  BerthPlace held = self->held;
+  BerthPlace room_of_caps = self->caps;
+  BerthPlace room_of_part = self->part;
 
-  if (slots + need->slots > self->caps.slots || memory_mb > self->caps.memory_mb)
-    return FALSE;
-  /* a part that is set for everybody makes no request impossible: one VM may be of any size */
-  return slots <= 0
-         || (slots + need->slots <= self->part.slots && memory_mb <= self->part.memory_mb
-             && vcpus <= self->part.vcpus);
+  berth_place_add (&held, more);
+  berth_place_subtract (&room_of_caps, &held);
+  berth_place_subtract (&room_of_part, &held);
+  /* a part that is set for everybody makes no request impossible: one VM may be of any size, and so
+   * may one that runs while the others are paused */
+  if (held.slots <= 0)
+    room_of_part.slots = room_of_part.memory_mb = G_MAXINT64;
+  if (held.vcpus <= 0)
+    room_of_part.vcpus = G_MAXINT64;
+  room_of_caps.starts = room_of_part.starts = need->starts; /* nobody has a part of those */
+  return berth_place_covers (&room_of_caps, need) && berth_place_covers (&room_of_part, need);
 }
 
 guint64

@@ -44,6 +44,7 @@ typedef struct
  * @aside_now: that of it for which there is room before dying VMs are gone
  * @leaving: of dispatch: what its dying VMs give back, likewise
  * @pass: of dispatch
+ * @closed_in: of dispatch: the last pass in which nothing but wakes of it was served any more
  * @allowed: for berth_admission_check(): its caps, or what lower ones left above
  */
 typedef struct
@@ -56,6 +57,7 @@ typedef struct
   BerthPlace aside_now;
   BerthPlace leaving;
   guint64 pass;
+  guint64 closed_in;
   BerthPlace allowed;
 
   /*< private >*/

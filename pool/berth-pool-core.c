@@ -175,6 +175,12 @@ carry_out (BerthPoolCore *core, BerthEffect *effect)
     case BERTH_EFFECT_CLAIM:
       berth_hypervisor_claim (core->hypervisor, effect->vm);
       break;
+    case BERTH_EFFECT_PAUSE:
+      berth_hypervisor_pause (core->hypervisor, effect->vm);
+      break;
+    case BERTH_EFFECT_WAKE:
+      berth_hypervisor_wake (core->hypervisor, effect->vm);
+      break;
     case BERTH_EFFECT_DESTROY:
       berth_hypervisor_destroy (core->hypervisor, effect->vm);
       break;
@@ -225,7 +231,14 @@ return_cancelled (BerthPoolCore *core, guint64 ticket)
   g_task_return_error_if_cancelled (pending->task);
 }
 
-/* A cancelled acquire is admission's affair; any other operation stops waiting, and goes on. */
+/* Its waiting is admission's affair, and so is its cancelling; any other operation stops waiting,
+ * and goes on. */
+static gboolean
+is_admitted (BerthMessageType type)
+{
+  return type == BERTH_MESSAGE_ACQUIRE || type == BERTH_MESSAGE_WAKE;
+}
+
 static void
 handle_cancel (BerthPoolCore *core, BerthPoolMessage *message)
 {
@@ -234,7 +247,7 @@ handle_cancel (BerthPoolCore *core, BerthPoolMessage *message)
 
   if (pending == NULL)
     return;
-  if (g_task_get_source_tag (pending->task) == BERTH_POOL_TAG (BERTH_MESSAGE_ACQUIRE))
+  if (is_admitted (GPOINTER_TO_UINT (g_task_get_source_tag (pending->task))))
     core_handle (core, &message->message);
   else
     return_cancelled (core, ticket);
@@ -260,7 +273,7 @@ handle_admission (BerthPoolCore *core, BerthPoolMessage *message)
   if (g_cancellable_is_cancelled (cancellable))
     {
       return_cancelled (core, message->message.ticket);
-      if (type == BERTH_MESSAGE_ACQUIRE)
+      if (is_admitted (type))
         return;
     }
   core_handle (core, &message->message);

@@ -322,6 +322,94 @@ berth_pool_destroy_finish (BerthPool *self, GAsyncResult *result, GError **error
 }
 
 /**
+ * berth_pool_pause_async:
+ * @self: a #BerthPool
+ * @vm: somebody's
+ * @cancellable: (nullable): stops the waiting, never the pause
+ * @callback: (scope async) (nullable): runs in the caller's thread-default main context
+ * @user_data: for @callback
+ *
+ * Lets @vm stand still: it gives its vCPUs back until berth_pool_wake_async(). Any thread.
+ */
+void
+berth_pool_pause_async (BerthPool *self, BerthVm *vm, GCancellable *cancellable,
+                        GAsyncReadyCallback callback, gpointer user_data)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (BERTH_IS_VM (vm));
+
+  message = berth_pool_message_new (BERTH_MESSAGE_PAUSE);
+  message->vm = g_object_ref (vm);
+  message->message.vm = message->vm;
+  push_with_task (self, message, cancellable, callback, user_data);
+}
+
+/**
+ * berth_pool_pause_finish:
+ * @self: a #BerthPool
+ * @result: of berth_pool_pause_async()
+ * @error: return location
+ *
+ * Fails with %BERTH_ERROR_GONE, or with %BERTH_ERROR_UNAVAILABLE where it runs on.
+ *
+ * Returns: %TRUE if it stands still, also if it did already
+ */
+gboolean
+berth_pool_pause_finish (BerthPool *self, GAsyncResult *result, GError **error)
+{
+  return finish_boolean (self, result, BERTH_MESSAGE_PAUSE, error);
+}
+
+/**
+ * berth_pool_wake_async:
+ * @self: a #BerthPool
+ * @vm: somebody's
+ * @request: by berth_request_new_wake(), not used before: how long to wait, and whose turn it is
+ * @cancellable: (nullable): stops the waiting
+ * @callback: (scope async): runs in the caller's thread-default main context
+ * @user_data: for @callback
+ *
+ * Waits for @vm's vCPUs as a request waits for a place, then for it to run; at once if it does. It
+ * may be asked for as often as there are reasons to. Any thread.
+ */
+void
+berth_pool_wake_async (BerthPool *self, BerthVm *vm, BerthRequest *request,
+                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  BerthPoolMessage *message = NULL;
+
+  g_return_if_fail (BERTH_IS_POOL (self));
+  g_return_if_fail (BERTH_IS_VM (vm));
+  g_return_if_fail (request != NULL && berth_request_is_wake (request));
+
+  message = berth_pool_message_new (BERTH_MESSAGE_WAKE);
+  message->vm = g_object_ref (vm);
+  message->message.vm = message->vm;
+  message->request = berth_request_ref (request);
+  message->message.request = message->request;
+  push_with_task (self, message, cancellable, callback, user_data);
+}
+
+/**
+ * berth_pool_wake_finish:
+ * @self: a #BerthPool
+ * @result: of berth_pool_wake_async()
+ * @error: return location
+ *
+ * Fails as berth_pool_acquire_finish() where it was not its turn, with %BERTH_ERROR_GONE, or with
+ * %BERTH_ERROR_UNAVAILABLE where it is paused still.
+ *
+ * Returns: %TRUE if it runs, and its clock is right
+ */
+gboolean
+berth_pool_wake_finish (BerthPool *self, GAsyncResult *result, GError **error)
+{
+  return finish_boolean (self, result, BERTH_MESSAGE_WAKE, error);
+}
+
+/**
  * berth_pool_shutdown_async:
  * @self: a #BerthPool
  * @cancellable: (nullable): stops the waiting, never the shutdown
@@ -406,13 +494,14 @@ berth_pool_set_tenants (BerthPool *self, BerthTenantPolicy *policy)
  * @self: a #BerthPool
  * @vm: by berth_vm_new_adopted()
  * @request: (nullable): whose it is; %NULL: a warm VM that the hypervisor is looking at
+ * @is_paused: whether somebody's stands still
  *
  * Takes into the books what an earlier life of berthd left. It counts from now on, even where that
  * is more than the capacity. A warm VM of a template without a warm target is destroyed. Any
  * thread.
  */
 void
-berth_pool_adopt (BerthPool *self, BerthVm *vm, BerthRequest *request)
+berth_pool_adopt (BerthPool *self, BerthVm *vm, BerthRequest *request, gboolean is_paused)
 {
   BerthPoolMessage *message = NULL;
 
@@ -425,6 +514,7 @@ berth_pool_adopt (BerthPool *self, BerthVm *vm, BerthRequest *request)
   if (request != NULL)
     message->request = berth_request_ref (request);
   message->message.request = message->request;
+  message->message.flag = is_paused;
   berth_pool_core_push (self->core, message);
 }
 
@@ -600,8 +690,8 @@ ask (BerthPool *self, BerthPoolMessageType type, BerthRequest *request)
  * this thread has been handled. Any thread.
  *
  * Returns: (transfer full): `a{sv}`: "slots" {total, free, bound (what free is not more for:
- * "slots", "memory_mb", "vcpus", or "waiter": all is kept for an old one), claimed, warm, starting,
- *   stopping, of which stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open",
+ * "slots", "memory_mb", "vcpus", or "waiter": all is kept for an old one), claimed, paused, warm,
+ *   starting, stopping, of which stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open",
  * "pressure", "n_waiting", "waiters" (the first %BERTH_STATUS_MAX_WAITERS of them) [{tenant, task,
  * uid, template, position (from 1), since (seconds)}], "templates" {NAME: {warm, refilling, target
  * (wanted now), min, max, failures (in a row), last_error}}

@@ -44,10 +44,27 @@ berth_pool_destroy_async (BerthPool *self, BerthVm *vm, GCancellable *cancellabl
 BERTH_AVAILABLE gboolean berth_pool_destroy_finish (BerthPool *self, GAsyncResult *result,
                                                     GError **error);
 
+/* Lets an owner's VM stand still, without vCPUs; TRUE also where it did already. */
+BERTH_AVAILABLE void
+berth_pool_pause_async (BerthPool *self, BerthVm *vm, GCancellable *cancellable,
+                        GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_pool_pause_finish (BerthPool *self, GAsyncResult *result,
+                                                  GError **error);
+
+/* Waits for the vCPUs of an owner's VM by @request (berth_request_new_wake()), then for it to run;
+ * at once where it does. Cancelling takes the request out of the queue. */
+BERTH_AVAILABLE void
+berth_pool_wake_async (BerthPool *self, BerthVm *vm, BerthRequest *request,
+                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_pool_wake_finish (BerthPool *self, GAsyncResult *result,
+                                                 GError **error);
+
 /* @vm, made by berth_vm_new_adopted(), exists already, from an earlier life of berthd. With
- * @request: it is that request's, as after an acquire. NULL: it is a warm VM that the hypervisor is
- * looking at: it tells STARTED or FAILED of it. It counts from now on, even beyond the capacity. */
-BERTH_AVAILABLE void berth_pool_adopt (BerthPool *self, BerthVm *vm, BerthRequest *request);
+ * @request: it is that request's, as after an acquire, or (@is_paused) after a pause. NULL: it is a
+ * warm VM that the hypervisor is looking at: it tells STARTED or FAILED of it. It counts from now
+ * on, even beyond the capacity. */
+BERTH_AVAILABLE void
+berth_pool_adopt (BerthPool *self, BerthVm *vm, BerthRequest *request, gboolean is_paused);
 
 /* New budgets; a smaller one takes effect as VMs end, warm ones first. */
 BERTH_AVAILABLE void berth_pool_resize (BerthPool *self, const BerthCapacity *capacity);
@@ -90,8 +107,8 @@ berth_pool_template_changed (BerthPool *self, const char *template_name, const c
 BERTH_AVAILABLE void berth_pool_set_pressure (BerthPool *self, gboolean pressure);
 
 /* (transfer full): a{sv} with "slots" {total, free, bound ("slots", "memory_mb", "vcpus":
- * what free is not more for; "waiter": all is kept for an old one), claimed, warm, starting,
- * stopping, stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure",
+ * what free is not more for; "waiter": all is kept for an old one), claimed, paused, warm,
+ * starting, stopping, stuck}, "memory_mb" {total, held}, "vcpus" {total, held}, "open", "pressure",
  * "evicted" (warm VMs that made room for others, so far), "n_waiting", "waiters" (the first 100 of
  * them) [{tenant, task, uid, template, position, since}]
  * ("since": seconds waited), "templates" {NAME: {warm, refilling, target, min, max, failures,

@@ -119,6 +119,34 @@ berth_request_new (const BerthShape *shape, const char *tenant, const char *task
 }
 
 /**
+ * berth_request_new_wake:
+ * @owner: of the VM that is to be woken
+ * @wait_us: microseconds to wait for admission, or %BERTH_REQUEST_WAIT_FOREVER
+ *
+ * Returns: (transfer full): a request for the vCPUs alone, for berth_pool_wake_async()
+ */
+BerthRequest *
+berth_request_new_wake (const BerthRequest *owner, gint64 wait_us)
+{
+  const BerthShape shape
+      = { .template_name = owner->shape.template_name, .vcpus = owner->shape.vcpus };
+
+  return request_make (&shape, owner->tenant, owner->task, owner->uid, wait_us, NULL, NULL);
+}
+
+/**
+ * berth_request_is_wake:
+ * @self: a #BerthRequest
+ *
+ * Returns: whether it was made by berth_request_new_wake()
+ */
+gboolean
+berth_request_is_wake (const BerthRequest *self)
+{
+  return self->shape.memory_mb == 0;
+}
+
+/**
  * berth_request_ref:
  * @self: a #BerthRequest
  *

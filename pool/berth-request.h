@@ -50,6 +50,10 @@ BERTH_AVAILABLE guint32 berth_request_uid_of_tenant_key (const char *tenant_key)
 BERTH_AVAILABLE BerthRequest *
 berth_request_new (const BerthShape *shape, const char *tenant, const char *task, guint32 uid,
                    gint64 wait_us, gpointer payload, GDestroyNotify payload_free, GError **error);
+/* for the vCPUs of @owner's VM, which is paused and has the rest; as @owner, or with a wait of its
+ * own. Its shape has no memory, so that it is like no request for a VM */
+BERTH_AVAILABLE BerthRequest *berth_request_new_wake (const BerthRequest *owner, gint64 wait_us);
+BERTH_AVAILABLE gboolean berth_request_is_wake (const BerthRequest *self);
 BERTH_AVAILABLE BerthRequest *berth_request_ref (BerthRequest *self);
 BERTH_AVAILABLE void berth_request_unref (BerthRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthRequest, berth_request_unref)

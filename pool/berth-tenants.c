@@ -127,8 +127,8 @@ settle (BerthTenants *self, BerthTenant *tenant)
 {
   const BerthPlace nothing = { 0 };
   BerthUser *user = tenant->user;
-  gboolean contends
-      = tenant->next.slots > 0 && berth_party_has_room (&tenant->party, &nothing, &tenant->next);
+  gboolean contends = !berth_place_is_empty (&tenant->next)
+                      && berth_party_has_room (&tenant->party, &nothing, &tenant->next);
 
   if (!berth_party_settle (&tenant->party, contends, self->now_us))
     forget_tenant (self, &tenant->party);
@@ -316,10 +316,17 @@ cost_of_part (guint need, guint total)
 gint64
 berth_tenants_cost_of (const BerthCapacity *capacity, BerthRequest *request)
 {
+  gint64 cost = cost_of_part (request->shape.vcpus, capacity->vcpus);
+
+  return CLAMP (MAX (cost, berth_tenants_cost_of_paused (capacity, request)), 1, BERTH_COST_OF_ALL);
+}
+
+gint64
+berth_tenants_cost_of_paused (const BerthCapacity *capacity, BerthRequest *request)
+{
   gint64 cost = cost_of_part (1, capacity->max_vms);
 
   cost = MAX (cost, cost_of_part (request->shape.memory_mb, capacity->memory_mb));
-  cost = MAX (cost, cost_of_part (request->shape.vcpus, capacity->vcpus));
   return CLAMP (cost, 1, BERTH_COST_OF_ALL);
 }
 

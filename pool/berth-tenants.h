@@ -83,6 +83,8 @@ berth_tenants_give (BerthTenants *self, BerthTenant *tenant, const BerthPlace *p
 
 /* what a place costs while it is held: its part of the budget that it takes most of */
 gint64 berth_tenants_cost_of (const BerthCapacity *capacity, BerthRequest *request);
+/* the same while its VM is paused and takes no vCPU */
+gint64 berth_tenants_cost_of_paused (const BerthCapacity *capacity, BerthRequest *request);
 /* whether its caps and its user's leave room for @need, beside what they hold */
 gboolean berth_tenant_has_room (const BerthTenant *self, const BerthPlace *need);
 /* (element-type BerthTenant) (transfer container): all parties, in no order */

@@ -14,6 +14,10 @@ G_BEGIN_DECLS
  * @BERTH_VM_EVENT_STARTED: its start for a waiter succeeded
  * @BERTH_VM_EVENT_WARMED: its start for the warm pool succeeded
  * @BERTH_VM_EVENT_CLAIM: it was picked for a waiter
+ * @BERTH_VM_EVENT_PAUSE: pause() is called for it
+ * @BERTH_VM_EVENT_SUSPENDED: it stands still, whoever did that
+ * @BERTH_VM_EVENT_WAKE: its vCPUs were taken and wake() is called for it
+ * @BERTH_VM_EVENT_RESUMED: it runs, whoever did that
  * @BERTH_VM_EVENT_FAILED: its start or claim failed, or it is unhealthy
  * @BERTH_VM_EVENT_DESTROY: destroy() is called for it, for the first time or again
  * @BERTH_VM_EVENT_STUCK: destroy() failed
@@ -24,6 +28,10 @@ typedef enum
   BERTH_VM_EVENT_STARTED,
   BERTH_VM_EVENT_WARMED,
   BERTH_VM_EVENT_CLAIM,
+  BERTH_VM_EVENT_PAUSE,
+  BERTH_VM_EVENT_SUSPENDED,
+  BERTH_VM_EVENT_WAKE,
+  BERTH_VM_EVENT_RESUMED,
   BERTH_VM_EVENT_FAILED,
   BERTH_VM_EVENT_DESTROY,
   BERTH_VM_EVENT_STUCK,

@@ -54,7 +54,27 @@ static const guint8 next_state[BERTH_VM_N_STATES][BERTH_VM_N_EVENTS] = {
     [BERTH_VM_EVENT_GONE] = TO (GONE),
   },
   [BERTH_VM_STATE_CLAIMED] = {
+    [BERTH_VM_EVENT_PAUSE] = TO (PAUSING),
+    [BERTH_VM_EVENT_SUSPENDED] = TO (PAUSED),
     [BERTH_VM_EVENT_FAILED] = TO (STOPPING),
+    [BERTH_VM_EVENT_DESTROY] = TO (STOPPING),
+    [BERTH_VM_EVENT_GONE] = TO (GONE),
+  },
+  [BERTH_VM_STATE_PAUSING] = {
+    [BERTH_VM_EVENT_SUSPENDED] = TO (PAUSED),
+    [BERTH_VM_EVENT_RESUMED] = TO (CLAIMED),
+    [BERTH_VM_EVENT_DESTROY] = TO (STOPPING),
+    [BERTH_VM_EVENT_GONE] = TO (GONE),
+  },
+  [BERTH_VM_STATE_PAUSED] = {
+    [BERTH_VM_EVENT_WAKE] = TO (WAKING),
+    [BERTH_VM_EVENT_RESUMED] = TO (CLAIMED),
+    [BERTH_VM_EVENT_DESTROY] = TO (STOPPING),
+    [BERTH_VM_EVENT_GONE] = TO (GONE),
+  },
+  [BERTH_VM_STATE_WAKING] = {
+    [BERTH_VM_EVENT_SUSPENDED] = TO (PAUSED),
+    [BERTH_VM_EVENT_RESUMED] = TO (CLAIMED),
     [BERTH_VM_EVENT_DESTROY] = TO (STOPPING),
     [BERTH_VM_EVENT_GONE] = TO (GONE),
   },
@@ -70,9 +90,10 @@ static const guint8 next_state[BERTH_VM_N_STATES][BERTH_VM_N_EVENTS] = {
 };
 
 static const char *const state_names[]
-    = { "starting", "warm", "claimed", "stopping", "stuck", "gone" };
+    = { "starting", "warm", "claimed", "pausing", "paused", "waking", "stopping", "stuck", "gone" };
 static const char *const event_names[]
-    = { "started", "warmed", "claim", "failed", "destroy", "stuck", "gone" };
+    = { "started", "warmed", "claim",   "pause", "suspended", "wake",
+        "resumed", "failed", "destroy", "stuck", "gone" };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (state_names) == BERTH_VM_N_STATES);
 G_STATIC_ASSERT (G_N_ELEMENTS (event_names) == BERTH_VM_N_EVENTS);

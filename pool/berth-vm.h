@@ -11,6 +11,9 @@ G_BEGIN_DECLS
  * @BERTH_VM_STATE_STARTING: holds its place; being instantiated, started, or waiting for its agent
  * @BERTH_VM_STATE_WARM: paused, healthy, owned by nobody
  * @BERTH_VM_STATE_CLAIMED: a tenant's; it never goes back to being warm
+ * @BERTH_VM_STATE_PAUSING: a tenant's; being paused, so it still holds its vCPUs
+ * @BERTH_VM_STATE_PAUSED: a tenant's; stands still and holds no vCPU
+ * @BERTH_VM_STATE_WAKING: a tenant's; has its vCPUs again, and is let run
  * @BERTH_VM_STATE_STOPPING: being destroyed; still holds its place
  * @BERTH_VM_STATE_STUCK: its destroy failed; still holds its place; is tried again
  * @BERTH_VM_STATE_GONE: libvirt says that nothing is left of it; holds nothing
@@ -22,6 +25,9 @@ typedef enum
   BERTH_VM_STATE_STARTING,
   BERTH_VM_STATE_WARM,
   BERTH_VM_STATE_CLAIMED,
+  BERTH_VM_STATE_PAUSING,
+  BERTH_VM_STATE_PAUSED,
+  BERTH_VM_STATE_WAKING,
   BERTH_VM_STATE_STOPPING,
   BERTH_VM_STATE_STUCK,
   BERTH_VM_STATE_GONE,

@@ -11,6 +11,7 @@ struct _BerthWaiters
   guint64 last_order;
   guint64 last_walk;
   guint length;
+  guint n_wakes; /* of them */
 };
 
 static int
@@ -54,10 +55,11 @@ static void
 note_first (BerthWaiters *self, BerthTenant *tenant)
 {
   BerthWaiter *first = g_queue_peek_head (&tenant->waiting);
-  BerthPlace next = { .slots = 1 };
+  BerthPlace next = { 0 };
 
   if (first != NULL)
     {
+      next.slots = berth_request_is_wake (first->request) ? 0 : 1;
       next.memory_mb = first->request->shape.memory_mb;
       next.vcpus = first->request->shape.vcpus;
     }
@@ -107,6 +109,7 @@ berth_waiters_push (BerthWaiters *self, BerthWaiter *waiter)
     waiter->deadline = g_sequence_insert_sorted (self->deadlines, waiter, compare_deadlines, NULL);
   join_kind (self, waiter);
   self->length++;
+  self->n_wakes += berth_request_is_wake (waiter->request) ? 1 : 0;
   berth_tenants_join_queue (tenant, waiter->order);
   note_first (self, tenant);
 }
@@ -123,6 +126,7 @@ berth_waiters_remove (BerthWaiters *self, BerthWaiter *waiter)
   leave_kind (self, waiter);
   waiter->is_queued = FALSE;
   self->length--;
+  self->n_wakes -= berth_request_is_wake (waiter->request) ? 1 : 0;
   berth_tenants_leave_queue (tenant);
   note_first (self, tenant);
 }
@@ -131,6 +135,12 @@ guint
 berth_waiters_get_length (BerthWaiters *self)
 {
   return self->length;
+}
+
+guint
+berth_waiters_count_wakes (BerthWaiters *self)
+{
+  return self->n_wakes;
 }
 
 guint

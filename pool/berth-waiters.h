@@ -84,6 +84,8 @@ void berth_waiters_remove (BerthWaiters *self, BerthWaiter *waiter);
 guint berth_waiters_get_length (BerthWaiters *self);
 /* of how many kinds the waiters are */
 guint berth_waiters_count_kinds (BerthWaiters *self);
+/* of them, those that wait for vCPUs alone */
+guint berth_waiters_count_wakes (BerthWaiters *self);
 /* how many are served before it, if all have the same size */
 guint berth_waiters_count_before (BerthWaiters *self, BerthWaiter *waiter);
 /* the one whose deadline comes first; NULL if none has one */

@@ -242,7 +242,7 @@ found_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
 {
   BerthManager *self = user_data;
 
-  berth_pool_adopt (self->pool, vm, request);
+  berth_pool_adopt (self->pool, vm, request, FALSE);
   /* the others' agents are greeted first, which may take longer than it may be unused */
   if (request != NULL)
     berth_sandbox_await_adoption (berth_manager_add_sandbox (self, vm, request));

@@ -283,6 +283,18 @@ fake_claim (BerthHypervisor *hypervisor, BerthVm *vm)
 }
 
 static void
+fake_pause (BerthHypervisor *hypervisor, BerthVm *vm)
+{
+  berth_hypervisor_pause (BERTH_HYPERVISOR (FAKE_HOST (hypervisor)->hypervisor), vm);
+}
+
+static void
+fake_wake (BerthHypervisor *hypervisor, BerthVm *vm)
+{
+  berth_hypervisor_wake (BERTH_HYPERVISOR (FAKE_HOST (hypervisor)->hypervisor), vm);
+}
+
+static void
 fake_destroy (BerthHypervisor *hypervisor, BerthVm *vm)
 {
   tell_ended (FAKE_HOST (hypervisor), vm);
@@ -295,6 +307,8 @@ fake_host_hypervisor_init (BerthHypervisorInterface *iface)
   iface->set_event_func = fake_set_event_func;
   iface->start = fake_start;
   iface->claim = fake_claim;
+  iface->pause = fake_pause;
+  iface->wake = fake_wake;
   iface->destroy = fake_destroy;
 }
 

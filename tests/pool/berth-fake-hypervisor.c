@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#define N_CALLS 3
+#define N_CALLS 5
 
 /* One answer that is under way, and what it does to the world when it is given. */
 typedef struct
@@ -229,6 +229,30 @@ fake_claim (BerthHypervisor *hypervisor, BerthVm *vm)
 }
 
 static void
+fake_pause (BerthHypervisor *hypervisor, BerthVm *vm)
+{
+  BerthFakeHypervisor *self = BERTH_FAKE_HYPERVISOR (hypervisor);
+  BerthFakePlan plan = { 0 };
+
+  pthread_mutex_lock (&self->lock);
+  plan = make_plan (self, BERTH_FAKE_PAUSE, vm);
+  add_answers (self, &plan, vm, BERTH_HYPERVISOR_SUSPENDED, BERTH_HYPERVISOR_RESUMED);
+  pthread_mutex_unlock (&self->lock);
+}
+
+static void
+fake_wake (BerthHypervisor *hypervisor, BerthVm *vm)
+{
+  BerthFakeHypervisor *self = BERTH_FAKE_HYPERVISOR (hypervisor);
+  BerthFakePlan plan = { 0 };
+
+  pthread_mutex_lock (&self->lock);
+  plan = make_plan (self, BERTH_FAKE_WAKE, vm);
+  add_answers (self, &plan, vm, BERTH_HYPERVISOR_RESUMED, BERTH_HYPERVISOR_SUSPENDED);
+  pthread_mutex_unlock (&self->lock);
+}
+
+static void
 fake_destroy (BerthHypervisor *hypervisor, BerthVm *vm)
 {
   BerthFakeHypervisor *self = BERTH_FAKE_HYPERVISOR (hypervisor);
@@ -254,6 +278,8 @@ fake_iface_init (BerthHypervisorInterface *iface)
   iface->set_event_func = fake_set_event_func;
   iface->start = fake_start;
   iface->claim = fake_claim;
+  iface->pause = fake_pause;
+  iface->wake = fake_wake;
   iface->destroy = fake_destroy;
 }
 

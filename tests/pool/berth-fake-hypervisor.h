@@ -18,6 +18,8 @@ typedef enum
 {
   BERTH_FAKE_START,
   BERTH_FAKE_CLAIM,
+  BERTH_FAKE_PAUSE,
+  BERTH_FAKE_WAKE,
   BERTH_FAKE_DESTROY,
 } BerthFakeCall;
 

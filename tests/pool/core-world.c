@@ -94,6 +94,14 @@ carry_out (CoreWorld *self, BerthEffect *effect)
     case BERTH_EFFECT_CLAIM:
       berth_hypervisor_claim (hypervisor, effect->vm);
       break;
+    case BERTH_EFFECT_PAUSE:
+      g_assert_cmpint (berth_vm_get_state (effect->vm), ==, BERTH_VM_STATE_PAUSING);
+      berth_hypervisor_pause (hypervisor, effect->vm);
+      break;
+    case BERTH_EFFECT_WAKE:
+      g_assert_cmpint (berth_vm_get_state (effect->vm), ==, BERTH_VM_STATE_WAKING);
+      berth_hypervisor_wake (hypervisor, effect->vm);
+      break;
     case BERTH_EFFECT_DESTROY:
       berth_hypervisor_destroy (hypervisor, effect->vm);
       break;
@@ -202,6 +210,35 @@ core_world_destroy (CoreWorld *self, BerthVm *vm)
   return message.ticket;
 }
 
+guint64
+core_world_pause (CoreWorld *self, BerthVm *vm)
+{
+  const BerthMessage message = {
+    .type = BERTH_MESSAGE_PAUSE,
+    .ticket = ++self->last_ticket,
+    .vm = vm,
+  };
+
+  core_world_send (self, &message);
+  return message.ticket;
+}
+
+guint64
+core_world_wake (CoreWorld *self, BerthVm *vm, gint64 wait_us)
+{
+  g_autoptr (BerthRequest) owner = berth_vm_dup_request (vm);
+  g_autoptr (BerthRequest) request = berth_request_new_wake (owner, wait_us);
+  const BerthMessage message = {
+    .type = BERTH_MESSAGE_WAKE,
+    .ticket = ++self->last_ticket,
+    .vm = vm,
+    .request = request,
+  };
+
+  core_world_send (self, &message);
+  return message.ticket;
+}
+
 void
 core_world_cancel (CoreWorld *self, guint64 ticket)
 {
@@ -295,6 +332,15 @@ core_world_get_vm (CoreWorld *self, guint64 ticket)
   g_assert_no_error (result->error);
   g_assert_nonnull (result->vm);
   return result->vm;
+}
+
+void
+core_world_assert_done (CoreWorld *self, guint64 ticket)
+{
+  CoreResult *result = core_world_get_result (self, ticket);
+
+  g_assert_nonnull (result);
+  g_assert_no_error (result->error);
 }
 
 void

@@ -50,6 +50,8 @@ guint64 core_world_acquire_request (CoreWorld *self, BerthRequest *request);
 /* tenant and user as given, template "python", 1 vCPU */
 guint64 core_world_acquire (CoreWorld *self, const char *tenant, guint memory_mb, gint64 wait_us);
 guint64 core_world_destroy (CoreWorld *self, BerthVm *vm);
+guint64 core_world_pause (CoreWorld *self, BerthVm *vm);
+guint64 core_world_wake (CoreWorld *self, BerthVm *vm, gint64 wait_us);
 void core_world_cancel (CoreWorld *self, guint64 ticket);
 void core_world_resize (CoreWorld *self, const BerthCapacity *capacity);
 void core_world_set_tenants (CoreWorld *self, BerthTenantPolicy *policy);
@@ -68,6 +70,8 @@ guint64 core_world_shutdown (CoreWorld *self);
 CoreResult *core_world_get_result (CoreWorld *self, guint64 ticket);
 /* aborts unless it has a VM */
 BerthVm *core_world_get_vm (CoreWorld *self, guint64 ticket);
+/* it ended without an error */
+void core_world_assert_done (CoreWorld *self, guint64 ticket);
 void core_world_assert_pending (CoreWorld *self, guint64 ticket);
 void core_world_assert_error (CoreWorld *self, guint64 ticket, GQuark domain, gint code);
 /* of the status: "slots" and "free", and so on */

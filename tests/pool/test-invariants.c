@@ -51,7 +51,12 @@ script (BerthFakeCall call, BerthVm *vm, BerthFakePlan *plan, gpointer user_data
     }
   else if (call != BERTH_FAKE_START && percent (chaos, 10))
     {
-      plan->fail_step = call == BERTH_FAKE_CLAIM ? "claim" : "destroy";
+      static const char *const names[] = { [BERTH_FAKE_CLAIM] = "claim",
+                                           [BERTH_FAKE_PAUSE] = "pause",
+                                           [BERTH_FAKE_WAKE] = "wake",
+                                           [BERTH_FAKE_DESTROY] = "destroy" };
+
+      plan->fail_step = names[call];
       plan->fail_code = BERTH_ERROR_UNAVAILABLE;
     }
   if (percent (chaos, 20))
@@ -153,12 +158,32 @@ do_kill (Chaos *chaos)
     berth_fake_hypervisor_kill (chaos->world->fake, vm);
 }
 
+/* of a VM in whatever state; mostly somebody's */
+static void
+do_sleep (Chaos *chaos)
+{
+  BerthVm *vm = pick_vm (chaos);
+  g_autoptr (BerthRequest) request = vm != NULL ? berth_vm_dup_request (vm) : NULL;
+  guint64 ticket = 0;
+
+  if (request == NULL)
+    return;
+  if (percent (chaos, 50))
+    ticket = core_world_pause (chaos->world, vm);
+  else
+    ticket = core_world_wake (chaos->world, vm,
+                              percent (chaos, 50) ? BERTH_REQUEST_WAIT_FOREVER
+                                                  : between (chaos, 0, 3000) * MS);
+  g_array_append_val (chaos->tickets, ticket);
+}
+
 /* whatever is said, but for the one lie that nobody could see through: a GONE of what exists */
 static void
 do_say (Chaos *chaos)
 {
   BerthVm *vm = pick_vm (chaos);
-  BerthHypervisorEventType type = (BerthHypervisorEventType)between (chaos, 0, 4);
+  BerthHypervisorEventType type
+      = (BerthHypervisorEventType)between (chaos, 0, BERTH_HYPERVISOR_STUCK);
 
   if (vm == NULL || (type == BERTH_HYPERVISOR_GONE && berth_vm_holds_slot (vm)))
     return;
@@ -249,7 +274,8 @@ do_adopt (Chaos *chaos)
   g_autofree char *id = g_strdup_printf ("%032x", g_rand_int (chaos->rand));
   g_autoptr (BerthVm) vm
       = berth_vm_new_adopted (id, BERTH_SHAPE ("python", memory_mb, 1), NULL, chaos->world->now_us);
-  const BerthMessage message = { .type = BERTH_MESSAGE_ADOPT, .vm = vm, .request = request };
+  const BerthMessage message
+      = { .type = BERTH_MESSAGE_ADOPT, .vm = vm, .request = request, .flag = percent (chaos, 30) };
 
   core_world_send (chaos->world, &message);
 }
@@ -270,8 +296,10 @@ do_operation (Chaos *chaos)
     do_cancel (chaos);
   else if (dice <= 65)
     do_kill (chaos);
-  else if (dice <= 72)
+  else if (dice <= 70)
     do_say (chaos);
+  else if (dice <= 72)
+    do_sleep (chaos);
   else if (dice <= 74)
     core_world_set_open (chaos->world, percent (chaos, chaos->is_calm ? 90 : 70));
   else if (dice <= 75)
@@ -330,7 +358,9 @@ serve_everybody (Chaos *chaos)
       if (round > 10 * chaos->tickets->len + 1000)
         g_error ("invariant 4: somebody starves");
       for (guint i = 0; i < vms->len; i++)
-        if (berth_vm_get_state (vms->pdata[i]) == BERTH_VM_STATE_CLAIMED)
+        if (berth_vm_get_state (vms->pdata[i]) == BERTH_VM_STATE_CLAIMED
+            || (berth_vm_get_state (vms->pdata[i]) == BERTH_VM_STATE_PAUSED
+                && !percent (chaos, 80)))
           core_world_destroy (chaos->world, vms->pdata[i]);
       core_world_advance (chaos->world, 300 * MS);
     }
@@ -358,6 +388,7 @@ typedef struct
   guint64 n_messages;
   guint n_served;
   guint n_warm; /* of those, by a warm VM */
+  guint n_done; /* pauses and wakes */
   guint n_ended[BERTH_ERROR_LAST];
   guint n_cancelled;
 } Tally;
@@ -376,6 +407,8 @@ tally (Chaos *chaos, Tally *sum)
           sum->n_served++;
           sum->n_warm += berth_vm_was_warm (result->vm) ? 1 : 0;
         }
+      else if (result->error == NULL)
+        sum->n_done++;
       else if (result->error->domain == BERTH_ERROR)
         sum->n_ended[result->error->code]++;
       else
@@ -422,8 +455,10 @@ test_random (void)
   for (guint i = 0; i < n_operations / N_PER_EPISODE; i++)
     run_episode (rand, &sum);
   g_test_message ("%u operations, %" G_GUINT64_FORMAT
-                  " messages, %u served (%u warm), %u cancelled",
-                  n_operations, sum.n_messages, sum.n_served, sum.n_warm, sum.n_cancelled);
+                  " messages, %u served (%u warm), %u paused or woken, %u cancelled",
+                  n_operations, sum.n_messages, sum.n_served, sum.n_warm, sum.n_done,
+                  sum.n_cancelled);
+  g_assert_cmpuint (sum.n_done, >, n_operations / 1000);
   g_assert_cmpuint (sum.n_served, >, n_operations / 50);
   g_assert_cmpuint (sum.n_warm, >, n_operations / 2000);
   for (guint i = BERTH_ERROR_INVALID; i < BERTH_ERROR_LAST; i++)
