@@ -203,6 +203,7 @@ berth_admission_handle_suspended (BerthAdmission *self, BerthAdmissionVm *av, co
   if (!vm_has_owner (av) || !berth_admission_vm_fire (self, av, BERTH_VM_EVENT_SUSPENDED))
     return;
   give_vcpus (self, av);
+  self->n_pauses += was_waking ? 0 : 1;
   finish_pauses (self, av, NULL);
   if (was_waking)
     {
@@ -241,6 +242,7 @@ berth_admission_handle_resumed (BerthAdmission *self, BerthAdmissionVm *av, cons
 
   if (!vm_has_owner (av) || !berth_admission_vm_fire (self, av, BERTH_VM_EVENT_RESUMED))
     return;
+  self->n_wakes += before == BERTH_VM_STATE_WAKING ? 1 : 0;
   if (before == BERTH_VM_STATE_PAUSED)
     take_unasked (self, av);
   finish_wakes (self, av, NULL);

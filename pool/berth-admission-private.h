@@ -107,6 +107,8 @@ struct _BerthAdmission
   guint n_unstarted;
   GPtrArray *warm;       /* of BerthWarm (owned), in the order in which they were first named */
   guint64 n_evicted;     /* warm VMs that made room for others, so far */
+  guint64 n_pauses;      /* of owners' VMs, so far */
+  guint64 n_wakes;       /* likewise, of those that waited for it */
   guint n_refilling;     /* VMs that are being started for the warm pool */
   gboolean is_pressed;   /* the host is short of memory */
   gint64 relief_at_us;   /* when the next warm VM goes because of that */

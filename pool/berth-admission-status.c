@@ -326,6 +326,8 @@ berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
   g_variant_dict_insert (&dict, "admitting", "b", self->is_admitting);
   g_variant_dict_insert (&dict, "n_waiting", "u", berth_waiters_get_length (self->queue));
   g_variant_dict_insert_value (&dict, "waiters", dup_waiters (self));
+  g_variant_dict_insert (&dict, "pauses", "t", self->n_pauses);
+  g_variant_dict_insert (&dict, "wakes", "t", self->n_wakes);
   g_variant_dict_insert (&dict, "evicted", "t", self->n_evicted);
   g_variant_dict_insert (&dict, "pressure", "b", self->is_pressed);
   g_variant_dict_insert_value (&dict, "templates", berth_admission_dup_warm_status (self));

@@ -158,6 +158,14 @@ ask (Line *self, const char *method, GVariant *arguments, const char *reply_type
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
 
+static gboolean
+state_has_owner (const char *state)
+{
+  static const char *const states[] = { "claimed", "pausing", "paused", "waking", NULL };
+
+  return g_strv_contains (states, state);
+}
+
 static void
 offer_id (Line *self, GVariant *vm)
 {
@@ -165,7 +173,7 @@ offer_id (Line *self, GVariant *vm)
   g_autofree char *description = NULL;
 
   g_variant_lookup (vm, "state", "&s", &state);
-  if (strcmp (state, "claimed") != 0 || !g_variant_lookup (vm, "id", "&s", &id))
+  if (!state_has_owner (state) || !g_variant_lookup (vm, "id", "&s", &id))
     return;
   g_variant_lookup (vm, "template", "&s", &template_name);
   g_variant_lookup (vm, "tenant", "&s", &tenant);

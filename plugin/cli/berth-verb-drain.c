@@ -40,7 +40,7 @@ set_admitting (BerthClient *client, gboolean admitting, GError **error)
 static gboolean
 count_vms (BerthClient *client, guint *out_count, GError **error)
 {
-  static const char *const states[] = { "claimed", "warm", "starting", "stopping" };
+  static const char *const states[] = { "claimed", "paused", "warm", "starting", "stopping" };
   g_autoptr (GVariant) reply = berth_client_call (client, "Status", NULL, "(a{sv})", NULL, error);
   g_autoptr (GVariant) status = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
   g_autoptr (GVariant) slots = NULL;

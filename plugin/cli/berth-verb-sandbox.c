@@ -17,6 +17,7 @@ const BerthVerbHelp berth_create_help = {
     "  id=$(berth create -l javascript --tenant acme --task 42)\n"
     "  berth create --no-wait || echo 'all taken'\n"
     "  berth create --idle-timeout 30\n"
+    "  berth create --idle-timeout 3600 --idle-pause 10\n"
     "  berth create --publish 8080        'berth port --help' says more",
   .takes = BERTH_TAKES_SANDBOX | BERTH_TAKES_JSON,
   .max_arguments = 0,

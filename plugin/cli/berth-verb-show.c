@@ -140,7 +140,7 @@ find_bound (GVariant *slots)
 static void
 append_slots (GString *text, GVariant *status)
 {
-  static const char *const kinds[] = { "claimed", "warm", "starting", "stopping" };
+  static const char *const kinds[] = { "claimed", "paused", "warm", "starting", "stopping" };
   g_autoptr (GVariant) slots = lookup_dictionary (status, "slots");
   g_autofree char *available = berth_table_dup_cell (slots, "free");
   g_autofree char *total = berth_table_dup_cell (slots, "total");

@@ -15,6 +15,7 @@ static const char *const live_keys[] = {
   "host_reserve_mb",
   "wait_timeout_s",
   "idle_timeout_s",
+  "idle_pause_s",
   "warm",
   "big_request_age_s",
   "warm_default",

@@ -81,6 +81,8 @@ static const ConfigKey config_keys[] = {
     "0 to 86400", "seconds that smaller requests may pass one that does not fit yet" },
   { "idle_timeout_s", "idle-timeout-s", KIND_INT_OR_0, FIELD (idle_timeout_s), 10, 3600, "300",
     "10 to 3600, or 0", "seconds after which an unused sandbox ends; 0: never" },
+  { "idle_pause_s", "idle-pause-s", KIND_INT_OR_0, FIELD (idle_pause_s), 1, 3600, "0",
+    "1 to 3600, or 0", "seconds after which an unused sandbox is paused; 0: never" },
   { "background_unlimited", "background-unlimited", KIND_INT, FIELD (background_unlimited), 0, 1,
     "0", "0 or 1", "1: an exec in the background may have no time limit" },
   { "snapshot_scope", "snapshot-scope", KIND_SCOPE, FIELD (snapshot_scope), 0, 0, "shared",
@@ -94,8 +96,7 @@ static const ConfigKey config_keys[] = {
     "warm VMs to keep ready, by template; MIN..MAX: as many as requests need" },
   { "warm_default", "warm-default", KIND_INT, FIELD (warm_default), 0, 4096, "1", "0 to 4096",
     "warm VMs to keep of a template in use that warm does not name; as many as half the slots "
-    "where "
-    "requests need them; 0: none" },
+    "where requests need them; 0: none" },
   { "warm_max_idle_s", "warm-max-idle-s", KIND_INT_OR_0, FIELD (warm_max_idle_s), 10, 604800,
     "3600", "10 to 604800, or 0", "seconds after which an unused warm VM is replaced; 0: never" },
   { "uid_weights", "uid-weights", KIND_USERS, FIELD (uid_weights), 1, BERTH_PARTY_WEIGHT_MAX, "",

@@ -32,6 +32,7 @@ G_BEGIN_DECLS
  * @cpu_overcommit: see BerthHostPolicy
  * @host_reserve_mb: see BerthHostPolicy
  * @idle_timeout_s: of sandboxes that nobody uses; 0: never
+ * @idle_pause_s: until sandboxes that nobody uses are paused; 0: never
  * @background_unlimited: 1: what runs in the background may have no time limit
  * @snapshot_scope: "shared", "tenant" or "none"
  * @tenant_snapshots: how many are kept at most where it is "tenant"
@@ -72,6 +73,7 @@ typedef struct
   double cpu_overcommit;
   gint64 host_reserve_mb;
   gint64 idle_timeout_s;
+  gint64 idle_pause_s;
   gint64 background_unlimited;
   char *snapshot_scope;
   gint64 tenant_snapshots;

@@ -18,6 +18,8 @@ void berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *e
 
 /* in berth-peer-background.c */
 void berth_peer_background_init (BerthDBusManagerIface *iface);
+/* in berth-peer-pause.c */
+void berth_peer_pause_init (BerthDBusManagerIface *iface);
 /* in berth-peer-files.c */
 void berth_peer_files_init (BerthDBusManagerIface *iface);
 /* in berth-peer-ports.c */

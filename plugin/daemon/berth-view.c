@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-static const char *const of_status[] = { "slots",   "memory_mb", "vcpus",    "open",    "admitting",
-                                         "evicted", "n_waiting", "pressure", "libvirt", NULL };
+static const char *const of_status[]
+    = { "slots",  "memory_mb", "vcpus",     "open",     "admitting", "evicted",
+        "pauses", "wakes",     "n_waiting", "pressure", "libvirt",   NULL };
 
 static const char *const of_own_waiter[]
     = { "tenant", "task", "uid", "template", "position", "since", "waits_for", "estimate_s", NULL };

@@ -10,6 +10,7 @@
 #include "berth-guest-error.h"
 #include "berth-output.h"
 #include "plugin/base/berth-caller-fd.h"
+#include "berth-backstop.h"
 #include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
 
@@ -41,7 +42,7 @@ struct _BerthGuestExec
   gsize stdin_credit;
   gboolean owes_size; /* of its terminal: the guest was not told the last one */
   GSource *stdin_source;
-  GSource *backstop;
+  BerthBackstop backstop;
   gboolean is_started;
   gboolean has_ended[2]; /* stdout, stderr */
   gboolean is_cancelled;
@@ -68,7 +69,7 @@ berth_guest_exec_free (BerthGuestExec *self)
   if (self->exec != NULL && self->exec->tty != NULL)
     berth_tty_watch (self->exec->tty, NULL, NULL, NULL);
   berth_source_clear (&self->stdin_source);
-  berth_source_clear (&self->backstop);
+  berth_backstop_clear (&self->backstop);
   g_clear_pointer (&self->outputs[0], berth_output_free);
   g_clear_pointer (&self->outputs[1], berth_output_free);
   berth_exec_free (self->exec);
@@ -461,10 +462,13 @@ berth_guest_exec_is_overdue (const BerthGuestExec *self)
 static void
 exec_arm_backstop (BerthGuestExec *self, guint ms)
 {
-  berth_source_clear (&self->backstop);
-  self->backstop = g_timeout_source_new (ms);
-  g_source_set_callback (self->backstop, backstop_cb, self, NULL);
-  g_source_attach (self->backstop, g_main_context_get_thread_default ());
+  berth_backstop_arm (&self->backstop, ms, backstop_cb, self);
+}
+
+void
+berth_guest_exec_hold (BerthGuestExec *self, gboolean is_held)
+{
+  berth_backstop_hold (&self->backstop, is_held);
 }
 
 void

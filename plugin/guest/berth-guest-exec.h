@@ -35,6 +35,8 @@ void berth_guest_exec_free (BerthGuestExec *self);
 gboolean berth_guest_exec_take (BerthGuestExec *self, const BerthFrame *frame, GError **error);
 /* The channel has room again: what waited for that goes on. */
 void berth_guest_exec_go_on (BerthGuestExec *self);
+/* No time passes for it on this side while its guest stands still. */
+void berth_guest_exec_hold (BerthGuestExec *self, gboolean is_held);
 /* Ends the program; it completes as cancelled when the guest tells its end. */
 gboolean berth_guest_exec_is_overdue (const BerthGuestExec *self);
 void berth_guest_exec_kill (BerthGuestExec *self);

@@ -34,7 +34,8 @@ struct _BerthGuest
   guint32 last_request;
   guint unasked;
   gboolean is_greeted;
-  guint32 version; /* that the agent speaks with us */
+  gboolean is_paused; /* it stands still, and so do the times that it is given */
+  guint32 version;    /* that the agent speaks with us */
   gboolean was_identified;
   guint64 boot_us;
   guint64 ready_us;

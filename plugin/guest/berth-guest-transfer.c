@@ -14,6 +14,7 @@
 #include "berth-output.h"
 #include "plugin/base/berth-caller-fd.h"
 #include "plugin/base/berth-sha256.h"
+#include "berth-backstop.h"
 #include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
 
@@ -45,7 +46,7 @@ struct _BerthGuestTransfer
   GSource *source;     /* PUT: waits for the caller's bytes */
   BerthOutput *output; /* GET */
   GByteArray *listing; /* LIST */
-  GSource *stall;
+  BerthBackstop stall;
   guint stall_ms;     /* between two looks at it */
   gint64 quiet_ms;    /* nothing has happened for so long, as far as was looked */
   gboolean is_moving; /* something happened since the stall was last looked at */
@@ -65,7 +66,7 @@ void
 berth_guest_transfer_free (BerthGuestTransfer *self)
 {
   berth_source_clear (&self->source);
-  berth_source_clear (&self->stall);
+  berth_backstop_clear (&self->stall);
   g_clear_pointer (&self->output, berth_output_free);
   g_clear_pointer (&self->listing, g_byte_array_unref);
   XXH64_freeState (self->sum);
@@ -225,12 +226,15 @@ stall_cb (gpointer user_data)
 static void
 file_arm_stall (BerthGuestTransfer *self, guint ms)
 {
-  berth_source_clear (&self->stall);
   self->stall_ms = ms;
   self->quiet_ms = 0;
-  self->stall = g_timeout_source_new (ms);
-  g_source_set_callback (self->stall, stall_cb, self, NULL);
-  g_source_attach (self->stall, g_main_context_get_thread_default ());
+  berth_backstop_arm (&self->stall, ms, stall_cb, self);
+}
+
+void
+berth_guest_transfer_hold (BerthGuestTransfer *self, gboolean is_held)
+{
+  berth_backstop_hold (&self->stall, is_held);
 }
 
 /* Takes over @error; tells the guest to stop, and completes with it when it has. */

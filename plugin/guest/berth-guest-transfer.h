@@ -29,6 +29,8 @@ gboolean
 berth_guest_transfer_take (BerthGuestTransfer *self, const BerthFrame *frame, GError **error);
 /* The channel has room again: what waited for that goes on. */
 void berth_guest_transfer_go_on (BerthGuestTransfer *self);
+/* No time passes for it while its guest stands still. */
+void berth_guest_transfer_hold (BerthGuestTransfer *self, gboolean is_held);
 /* Withdraws it; it completes when the guest tells its end. */
 void berth_guest_transfer_cancel (BerthGuestTransfer *self);
 /* The channel is gone: completes at once. */
@@ -56,6 +58,8 @@ gboolean berth_guest_transfers_take (BerthGuestTransfers *self, const BerthFrame
                                      gboolean *out_ok, GError **error);
 /* As berth_guest_transfer_go_on(), for each */
 void berth_guest_transfers_go_on (BerthGuestTransfers *self);
+/* As berth_guest_transfer_hold(), for each */
+void berth_guest_transfers_hold (BerthGuestTransfers *self, gboolean is_held);
 /* Withdraws the one whose task this is, if it is one of theirs still. */
 void berth_guest_transfers_cancel (BerthGuestTransfers *self, GTask *task);
 /* Ends all of them at once. */

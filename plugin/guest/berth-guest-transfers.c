@@ -211,3 +211,15 @@ berth_guest_transfers_fail (BerthGuestTransfers *self, const GError *error)
                                     error->message));
     }
 }
+
+void
+berth_guest_transfers_hold (BerthGuestTransfers *self, gboolean is_held)
+{
+  for (guint i = 0; i < self->items->len; i++)
+    {
+      Item *item = self->items->pdata[i];
+
+      if (item->file != NULL)
+        berth_guest_transfer_hold (item->file, is_held);
+    }
+}

@@ -31,6 +31,8 @@ BerthGuest *berth_guest_new (GSocket *socket);
  * else one of its own for as long as this object lives. Before berth_guest_identify_async(). */
 void berth_guest_set_uuid (BerthGuest *self, const char *uuid);
 void berth_guest_set_closed_func (BerthGuest *self, BerthGuestClosedFunc func, gpointer user_data);
+/* It stands still, or runs again: while it does, none of what it does is late. */
+void berth_guest_set_paused (BerthGuest *self, gboolean is_paused);
 /* Ends the conversation; calls under way fail. Idempotent. */
 void berth_guest_close (BerthGuest *self);
 

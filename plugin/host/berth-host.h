@@ -41,8 +41,10 @@ typedef struct
 } BerthHostWatch;
 
 /* Called for each VM of an earlier life before it is adopted: @vm and @request are for pool.
- * @request: (nullable): NULL of a warm one, of which STARTED or FAILED is told later. */
-typedef void (*BerthHostFoundFunc) (BerthVm *vm, BerthRequest *request, gpointer user_data);
+ * @request: (nullable): NULL of a warm one, of which STARTED or FAILED is told later. @is_paused:
+ * of a session that stands still, and whose guest nobody has spoken with before it is woken. */
+typedef void (*BerthHostFoundFunc) (BerthVm *vm, BerthRequest *request, gboolean is_paused,
+                                    gpointer user_data);
 
 /**
  * BerthSnapshotWish:

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
  * @is_cold: the VM boots, though there is a snapshot
  * @is_session: the VM outlives berthd; that of a run does not
  * @idle_timeout_ms: after which a session ends that nobody uses; 0: the usual one
+ * @idle_pause_ms: after which a session that nobody uses is paused; 0: the usual one
  * @boot_log: (nullable): where the VM's console goes while that boots
  *
  * A run has all of them 0.
@@ -22,6 +23,7 @@ typedef struct
   gboolean is_cold;
   gboolean is_session;
   guint idle_timeout_ms;
+  guint idle_pause_ms;
   GOutputStream *boot_log;
 } BerthPurpose;
 

@@ -96,6 +96,22 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
 BERTH_AVAILABLE GVariant *
 berth_client_list_files_finish (BerthClient *self, GAsyncResult *result, GError **error);
 
+BERTH_AVAILABLE gboolean berth_client_pause (BerthClient *self, const char *id,
+                                             GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_pause_async (BerthClient *self, const char *id, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_pause_finish (BerthClient *self, GAsyncResult *result,
+                                                    GError **error);
+
+BERTH_AVAILABLE gboolean berth_client_resume (BerthClient *self, const char *id,
+                                              GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_resume_async (BerthClient *self, const char *id, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_resume_finish (BerthClient *self, GAsyncResult *result,
+                                                     GError **error);
+
 BERTH_AVAILABLE gboolean berth_client_destroy (BerthClient *self, const char *id,
                                                GCancellable *cancellable, GError **error);
 BERTH_AVAILABLE void

@@ -411,6 +411,7 @@ own_domain_new (virDomainPtr domain, const char *instance)
   self->memory_mb = (guint)(info.maxMem / 1024);
   self->vcpus = info.nrVirtCpu;
   self->is_active = virDomainIsActive (domain) == 1;
+  self->is_paused = domain_has_state (domain, VIR_DOMAIN_PAUSED);
   self->stands_by = domain_stands_by (domain);
   return self;
 }

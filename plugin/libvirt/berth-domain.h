@@ -80,6 +80,7 @@ gboolean berth_domain_is_running (virConnectPtr connection, const char *uuid);
  * @memory_mb: of its guest; MiB
  * @vcpus: of its guest
  * @is_active: it runs or is paused
+ * @is_paused: it exists and does not run, for whatever reason
  * @stands_by: it is paused since berth_domain_stand_by(), so that nobody has resumed it; not by
  *   anybody else, by an error, or while it comes up
  *
@@ -93,6 +94,7 @@ typedef struct
   guint memory_mb;
   guint vcpus;
   gboolean is_active;
+  gboolean is_paused;
   gboolean stands_by;
 } BerthOwnDomain;
 

@@ -153,7 +153,9 @@ static BerthRequest *
 make_request (const BerthOwnDomain *domain)
 {
   const BerthMark *mark = domain->mark;
-  const BerthPurpose session = { .is_session = TRUE, .idle_timeout_ms = mark->idle_timeout_ms };
+  const BerthPurpose session = { .is_session = TRUE,
+                                 .idle_timeout_ms = mark->idle_timeout_ms,
+                                 .idle_pause_ms = mark->idle_pause_ms };
   const BerthShape shape = shape_of (domain);
 
   return berth_purpose_make_request (&session, &shape, mark->tenant, mark->task, mark->uid,
@@ -181,6 +183,21 @@ libvirt_connect_session (BerthLibvirt *self, BerthVm *vm, GAsyncReadyCallback ca
                              user_data);
 }
 
+/* It stays paused until somebody wants it, and its guest is greeted then. */
+static void
+libvirt_adopt_asleep (BerthLibvirt *self, BerthVm *vm)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  slot->is_paused = TRUE;
+  berth_machine_note_asleep (slot->machine);
+  berth_libvirt_start_ended (self, vm, NULL);
+  berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_FOUND_PAUSED);
+  berth_libvirt_log (vm, slot->machine, G_LOG_LEVEL_MESSAGE, BERTH_EVENT_SESSION_FOUND,
+                     "found sandbox %s again, paused: %s", berth_vm_get_id (vm),
+                     berth_machine_get_name (slot->machine));
+}
+
 static void
 libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHostFoundFunc func,
                        gpointer func_data, GTask *task)
@@ -195,7 +212,12 @@ libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHo
       return;
     }
   vm = libvirt_add_session (self, domain);
-  func (vm, request, func_data);
+  func (vm, request, domain->is_paused, func_data);
+  if (domain->is_paused)
+    {
+      libvirt_adopt_asleep (self, vm);
+      return;
+    }
   adoption->pending++;
   libvirt_connect_session (self, vm, session_adopted_cb, g_object_ref (task));
 }
@@ -332,7 +354,7 @@ libvirt_adopt_warm (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHostF
     }
   vm = libvirt_add_found (self, domain, tenant_key, BERTH_START_WARM);
   slot = g_hash_table_lookup (self->slots, vm);
-  func (vm, NULL, func_data);
+  func (vm, NULL, FALSE, func_data);
   berth_machine_adopt_async (slot->machine, BERTH_MACHINE_WARM,
                              berth_snapshot_stock_get (self->stock, name), slot->cancellable,
                              warm_adopted_cb, g_object_ref (self));

@@ -19,7 +19,11 @@ typedef struct
   BerthStartMode mode;
   guint ordinal;
   GCancellable *cancellable;
-  BerthPauses pauses; /* by an administrator, once it is in use */
+  BerthPauses pauses; /* once it is in use */
+  gboolean is_paused; /* as libvirt told last, of one in use */
+  gboolean is_waking; /* it is being let run again, by us */
+  gboolean resumes; /* we have resumed it, and libvirt has not told so yet: what it tells of pauses
+                       is of before */
   GError *end_reason; /* why it ended unasked; NULL: pool asked */
   char *snapshot_key; /* (nullable): of what a session of an earlier life was cloned from */
 } BerthSlot;
@@ -64,6 +68,16 @@ void berth_libvirt_tell_spoilt (BerthLibvirt *self, const char *name, const char
 /* Two clones that share random numbers would have to return the same ones. */
 gboolean berth_libvirt_check_proof (BerthLibvirt *self, BerthMachine *machine, GError **error);
 BerthSlot *berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode);
+/* It stands still, or runs, as libvirt says: pool hears of it where it is somebody's. */
+void
+berth_libvirt_tell_paused (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, gboolean is_paused);
+void berth_libvirt_emit (BerthLibvirt *self, BerthHypervisorEventType type, BerthVm *vm,
+                         const GError *error);
+/* pool's calls, on the main context */
+void berth_libvirt_pause (BerthLibvirt *self, BerthVm *vm);
+void berth_libvirt_wake (BerthLibvirt *self, BerthVm *vm);
+/* A machine that is up: what its agent's end is told to. */
+void berth_libvirt_watch_agent (BerthLibvirt *self, BerthSlot *slot);
 /* What happens to a VM that is up; its guest's clock is set where that is due. */
 void berth_libvirt_note_pause (BerthVm *vm, BerthSlot *slot, BerthPausesNote note);
 /* The end of a start, also of one that was adopted: tells pool. */

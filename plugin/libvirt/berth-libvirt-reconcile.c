@@ -47,17 +47,20 @@ stopped_cb (const char *uuid, const char *reason, gpointer user_data)
     berth_libvirt_end_unasked (user_data, vm, slot, reason);
 }
 
-/* berth itself pauses only what nobody uses, and sets the clock when that is claimed. */
 static void
 paused_cb (const char *uuid, gboolean is_paused, gpointer user_data)
 {
   BerthVm *vm;
   BerthSlot *slot = libvirt_find_up (user_data, uuid, &vm);
 
-  if (slot != NULL)
-    berth_libvirt_note_pause (vm, slot, is_paused ? BERTH_PAUSES_SUSPENDED : BERTH_PAUSES_RESUMED);
-  else if (!is_paused && !libvirt_knows (user_data, uuid))
-    berth_libvirt_look_for_session (user_data, uuid);
+  if (slot == NULL)
+    {
+      if (!is_paused && !libvirt_knows (user_data, uuid))
+        berth_libvirt_look_for_session (user_data, uuid);
+      return;
+    }
+  berth_libvirt_note_pause (vm, slot, is_paused ? BERTH_PAUSES_SUSPENDED : BERTH_PAUSES_RESUMED);
+  berth_libvirt_tell_paused (user_data, vm, slot, is_paused);
 }
 
 void
@@ -80,7 +83,10 @@ libvirt_doubt_clocks (BerthLibvirt *self)
   g_hash_table_iter_init (&iter, self->slots);
   while (g_hash_table_iter_next (&iter, (gpointer *)&vm, (gpointer *)&slot))
     if (slot->phase == BERTH_PHASE_UP)
-      berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_UNSEEN);
+      {
+        slot->resumes = FALSE; /* that may not be told any more */
+        berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_UNSEEN);
+      }
 }
 
 /* The domains that are running though no machine of ours has them, and the machines that believe to
@@ -211,8 +217,10 @@ libvirt_note_found (BerthLibvirt *self, GPtrArray *uuids, BerthPausesNote note)
       BerthVm *vm;
       BerthSlot *slot = libvirt_find_up (self, uuids->pdata[i], &vm);
 
-      if (slot != NULL)
-        berth_libvirt_note_pause (vm, slot, note);
+      if (slot == NULL)
+        continue;
+      berth_libvirt_note_pause (vm, slot, note);
+      berth_libvirt_tell_paused (self, vm, slot, note == BERTH_PAUSES_FOUND_PAUSED);
     }
 }
 

@@ -75,8 +75,9 @@ berth_libvirt_init (BerthLibvirt *self)
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)recording_free);
 }
 
-static void
-libvirt_emit (BerthLibvirt *self, BerthHypervisorEventType type, BerthVm *vm, const GError *error)
+void
+berth_libvirt_emit (BerthLibvirt *self, BerthHypervisorEventType type, BerthVm *vm,
+                    const GError *error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->event_lock);
 
@@ -115,7 +116,7 @@ libvirt_gone (BerthLibvirt *self, BerthVm *vm)
   g_autoptr (GError) reason = g_steal_pointer (&slot->end_reason);
 
   g_hash_table_remove (self->slots, vm);
-  libvirt_emit (self, BERTH_HYPERVISOR_GONE, held, reason);
+  berth_libvirt_emit (self, BERTH_HYPERVISOR_GONE, held, reason);
 }
 
 void
@@ -169,7 +170,7 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   slot_fire (self, vm, slot, BERTH_PHASE_FAILED);
   berth_libvirt_log (vm, machine, G_LOG_LEVEL_WARNING, BERTH_EVENT_VM_STUCK, "%s", error->message);
-  libvirt_emit (self, BERTH_HYPERVISOR_STUCK, vm, error);
+  berth_libvirt_emit (self, BERTH_HYPERVISOR_STUCK, vm, error);
 }
 
 /* The only function that changes a slot's phase. Returns the one that it is in now; @slot may be
@@ -222,7 +223,7 @@ static void
 libvirt_start_failed (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, const GError *error)
 {
   if (slot_fire (self, vm, slot, BERTH_PHASE_FAILED) == BERTH_PHASE_DOWN)
-    libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
+    berth_libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
 }
 
 gboolean
@@ -307,6 +308,16 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
+berth_libvirt_watch_agent (BerthLibvirt *self, BerthSlot *slot)
+{
+  BerthGuest *agent = berth_machine_get_agent (slot->machine);
+
+  g_object_set_data (G_OBJECT (slot->machine), "berth-libvirt", self);
+  if (agent != NULL) /* one that was found paused has none before it is woken */
+    berth_guest_set_closed_func (agent, agent_closed_cb, slot->machine);
+}
+
+void
 berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error)
 {
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
@@ -315,10 +326,9 @@ berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error)
     libvirt_start_failed (self, vm, slot, error);
   else if (slot_fire (self, vm, slot, BERTH_PHASE_STARTED) == BERTH_PHASE_UP)
     {
-      g_object_set_data (G_OBJECT (slot->machine), "berth-libvirt", self);
-      berth_guest_set_closed_func (berth_machine_get_agent (slot->machine), agent_closed_cb,
-                                   slot->machine);
-      libvirt_emit (self, BERTH_HYPERVISOR_STARTED, vm, NULL);
+      berth_libvirt_watch_agent (self, slot);
+      berth_machine_note_owned (slot->machine);
+      berth_libvirt_emit (self, BERTH_HYPERVISOR_STARTED, vm, NULL);
     }
 }
 
@@ -439,9 +449,10 @@ claimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (slot == NULL || slot->phase != BERTH_PHASE_UP)
     return; /* its end is what is told */
   berth_pauses_note (&slot->pauses, BERTH_PAUSES_CLAIMED);
+  slot->resumes = FALSE;
   if (!ok)
     slot_fire (self, vm, slot, BERTH_PHASE_FAILED);
-  libvirt_emit (self, ok ? BERTH_HYPERVISOR_CLAIMED : BERTH_HYPERVISOR_FAILED, vm, error);
+  berth_libvirt_emit (self, ok ? BERTH_HYPERVISOR_CLAIMED : BERTH_HYPERVISOR_FAILED, vm, error);
 }
 
 static void
@@ -459,11 +470,12 @@ claim_on_main (BerthLibvirt *self, BerthVm *vm)
       berth_snapshot_stock_set (self->stock, name, NULL, NULL);
       berth_libvirt_tell_spoilt (self, name, error->message);
       slot_fire (self, vm, slot, BERTH_PHASE_FAILED);
-      libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
+      berth_libvirt_emit (self, BERTH_HYPERVISOR_FAILED, vm, error);
       berth_libvirt_check_clones (self);
       return;
     }
   berth_pauses_note (&slot->pauses, BERTH_PAUSES_CLAIM);
+  slot->resumes = TRUE;
   berth_machine_claim_async (slot->machine, slot->cancellable, claimed_cb, g_object_ref (self));
 }
 
@@ -546,7 +558,7 @@ destroy_on_main (BerthLibvirt *self, BerthVm *vm)
 
   if (slot == NULL)
     {
-      libvirt_emit (self, BERTH_HYPERVISOR_GONE, vm, NULL);
+      berth_libvirt_emit (self, BERTH_HYPERVISOR_GONE, vm, NULL);
       return;
     }
   slot_fire (self, vm, slot, BERTH_PHASE_END);
@@ -576,6 +588,18 @@ hypervisor_claim (BerthHypervisor *hypervisor, BerthVm *vm)
 }
 
 static void
+hypervisor_pause (BerthHypervisor *hypervisor, BerthVm *vm)
+{
+  call_on_main (hypervisor, vm, berth_libvirt_pause);
+}
+
+static void
+hypervisor_wake (BerthHypervisor *hypervisor, BerthVm *vm)
+{
+  call_on_main (hypervisor, vm, berth_libvirt_wake);
+}
+
+static void
 hypervisor_destroy (BerthHypervisor *hypervisor, BerthVm *vm)
 {
   call_on_main (hypervisor, vm, destroy_on_main);
@@ -587,6 +611,8 @@ berth_libvirt_hypervisor_init (BerthHypervisorInterface *iface)
   iface->set_event_func = hypervisor_set_event_func;
   iface->start = hypervisor_start;
   iface->claim = hypervisor_claim;
+  iface->pause = hypervisor_pause;
+  iface->wake = hypervisor_wake;
   iface->destroy = hypervisor_destroy;
 }
 

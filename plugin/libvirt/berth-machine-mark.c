@@ -9,14 +9,18 @@
 /* A short program is over by then; an administrator who looks has not blinked yet. */
 #define RUN_MARK_DELAY_MS 250u
 
+/* A session is one as soon as its owner has it. Until then nobody knows its id, and what a berthd
+ * that dies in between leaves is ended by the next, whatever state its domain is in: so one that is
+ * marked a session and paused was paused while it was its owner's. */
 static const char *
-state_of (BerthRequest *request)
+state_of (BerthRequest *request, gboolean is_owned)
 {
   if (request == NULL)
     return BERTH_MARK_STATE_WARM;
   if (berth_purpose_of (request)->snapshot_name != NULL)
     return BERTH_MARK_STATE_SNAPSHOT;
-  return berth_purpose_of (request)->is_session ? BERTH_MARK_STATE_SESSION : BERTH_MARK_STATE_RUN;
+  return berth_purpose_of (request)->is_session && is_owned ? BERTH_MARK_STATE_SESSION
+                                                            : BERTH_MARK_STATE_RUN;
 }
 
 BerthMark *
@@ -29,13 +33,14 @@ berth_machine_make_mark (BerthMachine *self)
   mark->id = g_strdup (berth_vm_get_id (self->vm));
   mark->template_name = g_strdup (berth_vm_get_template (self->vm));
   mark->language = g_strdup (self->language);
-  mark->state = g_strdup (state_of (request));
+  mark->state = g_strdup (state_of (request, self->is_owned));
   mark->snapshot
       = self->snapshot != NULL ? g_strdup (berth_snapshot_get_key (self->snapshot)) : NULL;
   mark->tenant = request != NULL ? g_strdup (request->tenant) : NULL;
   mark->task = request != NULL ? g_strdup (request->task) : NULL;
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
   mark->idle_timeout_ms = berth_purpose_of (request)->idle_timeout_ms;
+  mark->idle_pause_ms = berth_purpose_of (request)->idle_pause_ms;
   mark->created = self->created;
   return mark;
 }
@@ -83,6 +88,7 @@ berth_machine_update_mark (BerthMachine *self)
 {
   g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
 
+  self->is_owned = TRUE;
   if (request == NULL || berth_purpose_of (request)->is_session)
     {
       machine_send_mark (self);

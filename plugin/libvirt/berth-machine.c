@@ -91,6 +91,7 @@ berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *c
   BerthMachine *self = machine_new (vm, language, connection, instance, name, g_strdup (uuid));
 
   self->is_adopted = TRUE;
+  self->is_owned = TRUE;
   self->created = created;
   return self;
 }
@@ -274,7 +275,7 @@ adopt_domain (BerthMachine *self, Start *start, GError **error)
       = connection != NULL ? berth_domain_dup_live_xml (connection, self->uuid, error) : NULL;
 
   return live_xml != NULL
-         && (!berth_machine_is_clone (self)
+         && ((!berth_machine_is_clone (self) && !self->is_asleep)
              || berth_domain_set_paused (connection, self->uuid, FALSE, error))
          && machine_connect (self, connection, live_xml, start, error);
 }

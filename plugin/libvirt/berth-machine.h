@@ -65,6 +65,23 @@ void berth_machine_claim_async (BerthMachine *self, GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_claim_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
+/* It was started for somebody who has it now: the mark of a session says so from now on. */
+void berth_machine_note_owned (BerthMachine *self);
+
+/* Its domain was found paused: berth_machine_adopt_async() resumes it, and is called when it is
+ * woken. */
+void berth_machine_note_asleep (BerthMachine *self);
+
+/* Pauses a machine in use. */
+void
+berth_machine_pause_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
+/* Lets one run again: resume and the time go out together. A guest that does not take the time is
+ * told in the log; it runs all the same. */
+void
+berth_machine_wake_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
+/* of both */
+gboolean berth_machine_pause_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+
 /* Of a machine in use whose guest was paused by somebody else, or may have been: its clock is set
  * again, behind whatever it does. A guest that does not take it is told in the log, one that can't
  * only where it was paused (@was_paused) for certain. */

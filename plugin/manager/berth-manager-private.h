@@ -42,6 +42,9 @@ void berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *
 /* Publishes each of @listeners ((nullable): of BerthListener), which it takes out of there. */
 gboolean berth_manager_publish (BerthManager *self, BerthSandbox *sandbox, GArray *listeners,
                                 GError **error);
+/* When a new sandbox is paused, and how long it waits to be woken. */
+void
+berth_manager_set_pauses (BerthManager *self, BerthSandbox *sandbox, const BerthRequest *request);
 /* (nullable): the sandbox, if @uid may use it */
 BerthSandbox *berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error);
 

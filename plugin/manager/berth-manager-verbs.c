@@ -94,6 +94,7 @@ berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *reques
   gint64 idle_us = manager_get_idle_us (self, request);
   BerthSandbox *sandbox = berth_sandbox_new (vm, self->host, request->uid, idle_us, idle_cb, self);
 
+  berth_manager_set_pauses (self, sandbox, request);
   g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);
   return sandbox;
 }
@@ -120,6 +121,7 @@ manager_make_request (BerthManager *self, const BerthSandboxOptions *options, gb
   const BerthPurpose purpose = { .is_cold = options->is_cold,
                                  .is_session = is_session,
                                  .idle_timeout_ms = options->idle_timeout_ms,
+                                 .idle_pause_ms = options->idle_pause_ms,
                                  .boot_log = options->boot_log };
   const char *name = options->template_name != NULL ? options->template_name : TEMPLATE_DEFAULT;
   BerthTemplate *template = g_hash_table_lookup (self->templates, name);

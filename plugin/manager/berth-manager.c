@@ -238,20 +238,22 @@ berth_manager_reload (BerthManager *self, const BerthConfig *from, GError **erro
 }
 
 static void
-found_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
+found_cb (BerthVm *vm, BerthRequest *request, gboolean is_paused, gpointer user_data)
 {
   BerthManager *self = user_data;
 
-  berth_pool_adopt (self->pool, vm, request, FALSE);
+  berth_pool_adopt (self->pool, vm, request, is_paused);
   /* the others' agents are greeted first, which may take longer than it may be unused */
-  if (request != NULL)
+  if (request != NULL && is_paused)
+    berth_sandbox_note_asleep (berth_manager_add_sandbox (self, vm, request));
+  else if (request != NULL)
     berth_sandbox_await_adoption (berth_manager_add_sandbox (self, vm, request));
 }
 
 static void
 session_returns_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
 {
-  berth_pool_adopt (BERTH_MANAGER (user_data)->pool, vm, request);
+  berth_pool_adopt (BERTH_MANAGER (user_data)->pool, vm, request, FALSE);
 }
 
 static void

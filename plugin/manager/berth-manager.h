@@ -87,6 +87,15 @@ berth_manager_set_port_keeper (BerthManager *self, const BerthPortKeeper *keeper
 /* After the start: a listening socket that an earlier berthd left with its keeper; taken over. */
 BERTH_AVAILABLE void berth_manager_restore_port (BerthManager *self, const char *name, int fd);
 
+/* Lets a sandbox stand still, whatever runs in it, or run again; TRUE also where it did already. A
+ * resume waits for vCPUs at capacity. @uid must own it (0 may do all). */
+BERTH_AVAILABLE void
+berth_manager_set_paused_async (BerthManager *self, const char *id, guint32 uid, gboolean is_paused,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data);
+BERTH_AVAILABLE gboolean berth_manager_set_paused_finish (BerthManager *self, GAsyncResult *result,
+                                                          GError **error);
+
 /* Ends a sandbox, whatever runs in it; completes when its domain is gone. One that is gone already,
  * or on its way, is no error as long as it is remembered: @out_was_gone then says why it ended
  * ((transfer full) (nullable) (optional)). */

@@ -301,6 +301,16 @@ append_number (GString *text, const char *name, const char *help, const char *ty
   g_string_append_printf (text, "%s %" G_GUINT64_FORMAT "\n", name, value);
 }
 
+static void
+append_counter (GString *text, GVariant *status, const char *key, const char *name,
+                const char *help)
+{
+  guint64 value = 0;
+
+  g_variant_lookup (status, key, "t", &value);
+  append_number (text, name, help, "counter", value);
+}
+
 void
 berth_metrics_append_status (GString *text, GVariant *status)
 {
@@ -309,7 +319,6 @@ berth_metrics_append_status (GString *text, GVariant *status)
       = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
   gboolean is_connected = FALSE;
   guint32 n_waiting = 0;
-  guint64 n_evicted = 0;
 
   append_dictionary (text, status, "slots", 1, "berth_slots", "state", "VMs, by what they are");
   append_dictionary (text, status, "memory_mb", 1024 * 1024, "berth_memory_bytes", "kind",
@@ -318,9 +327,11 @@ berth_metrics_append_status (GString *text, GVariant *status)
                      "vCPUs of VMs that run or start");
   g_variant_lookup (status, "n_waiting", "u", &n_waiting);
   append_number (text, "berth_waiters", "requests that wait", "gauge", n_waiting);
-  g_variant_lookup (status, "evicted", "t", &n_evicted);
-  append_number (text, "berth_warm_evicted_total", "warm VMs that made room for others", "counter",
-                 n_evicted);
+  append_counter (text, status, "evicted", "berth_warm_evicted_total",
+                  "warm VMs that made room for others");
+  append_counter (text, status, "pauses", "berth_pauses_total", "sandboxes that were paused");
+  append_counter (text, status, "wakes", "berth_wakes_total",
+                  "sandboxes that were woken for who wanted them");
   if (libvirt != NULL)
     g_variant_lookup (libvirt, "connected", "b", &is_connected);
   append_number (text, "berth_libvirt_connected", "whether libvirt answers", "gauge",

@@ -151,13 +151,11 @@ port_note_end (Port *self, const BerthLinkResult *result, const GError *error)
                      result->received_bytes);
 }
 
+/* The end of a connection, whose reference it takes. */
 static void
-linked_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+port_leave (Port *port, const BerthLinkResult *result, const GError *error)
 {
-  g_autoptr (Port) self = user_data;
-  g_autoptr (GError) error = NULL;
-  g_autofree BerthLinkResult *result
-      = berth_host_link_finish (BERTH_HOST (source), async_result, &error);
+  g_autoptr (Port) self = port;
 
   self->connections--;
   berth_sandbox_let_go (self->sandbox);
@@ -167,10 +165,59 @@ linked_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 }
 
 static void
+linked_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree BerthLinkResult *result
+      = berth_host_link_finish (BERTH_HOST (source), async_result, &error);
+
+  port_leave (user_data, result, error);
+}
+
+static void
+port_link (Port *self, int fd)
+{
+  berth_host_link_async (self->all->host, berth_sandbox_get_vm (self->sandbox), self->port, fd,
+                         self->closed, linked_cb, self);
+}
+
+static void
+reset (int fd)
+{
+  const struct linger at_once = { .l_onoff = 1 };
+
+  setsockopt (fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close (fd);
+}
+
+/* A connection to a sandbox that was paused */
+typedef struct
+{
+  Port *port; /* owned */
+  int fd;
+} Knock;
+
+static void
+awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree Knock *knock = user_data;
+  Port *self = knock->port;
+  g_autoptr (GError) error = NULL;
+
+  if (berth_sandbox_pause_finish (BERTH_SANDBOX (source), result, &error) && self->all != NULL)
+    {
+      port_link (self, knock->fd);
+      return;
+    }
+  reset (knock->fd);
+  port_leave (self, NULL, error);
+}
+
+static void
 come_cb (int fd, gpointer user_data)
 {
   Port *self = user_data;
-  const struct linger at_once = { .l_onoff = 1 };
+  Knock *knock;
 
   self->total++;
   if (ports_count_connections (self->all, berth_sandbox_get_uid (self->sandbox))
@@ -178,8 +225,7 @@ come_cb (int fd, gpointer user_data)
     {
       const BerthLinkResult limit = { .reason = BERTH_LINK_LIMIT };
 
-      setsockopt (fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-      close (fd);
+      reset (fd);
       port_note_end (self, &limit, NULL);
       berth_port_door_leave (self->door);
       return;
@@ -187,8 +233,14 @@ come_cb (int fd, gpointer user_data)
   self->connections++;
   g_ref_count_inc (&self->ref_count);
   berth_sandbox_hold (self->sandbox);
-  berth_host_link_async (self->all->host, berth_sandbox_get_vm (self->sandbox), self->port, fd,
-                         self->closed, linked_cb, self);
+  if (berth_sandbox_is_awake (self->sandbox))
+    {
+      port_link (self, fd);
+      return;
+    }
+  knock = g_new (Knock, 1);
+  *knock = (Knock){ .port = self, .fd = fd };
+  berth_sandbox_resume_async (self->sandbox, self->closed, awake_cb, knock);
 }
 
 /* ---- ports ---- */

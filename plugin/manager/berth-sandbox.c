@@ -1,36 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A sandbox: a claimed VM with an owner, and the execs that wait for their turn in it. */
-#include "plugin/manager/berth-sandbox.h"
+#include "plugin/manager/berth-sandbox-private.h"
 
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
-struct _BerthSandbox
-{
-  GObject parent;
-  BerthVm *vm;
-  BerthHost *host;
-  guint32 uid;
-  gint64 idle_us; /* 0: nobody minds */
-  guint idle_id;
-  guint exec_count;
-  GQueue waiting;   /* GTask (owned), of code, their data a Box */
-  gboolean is_busy; /* with code */
-  guint commands;   /* that run beside it */
-  guint files;      /* transfers under way */
-  guint asks;       /* about background execs, likewise */
-  guint holds;
-  BerthOrigin origin;
-  char *close_reason; /* NULL while it is open */
-  GCancellable *closed;
-  BerthSandboxIdleFunc idle_func;
-  gpointer idle_data;
-};
-
-/* Of a call: the exec leaves it when the host takes it over. */
+/* Of a call: what is asked leaves it when the host takes it over. */
 typedef struct
 {
-  BerthExec *exec;
+  BerthExec *exec;                 /* (nullable) */
+  BerthFileRequest *file;          /* (nullable) */
+  BerthBackgroundRequest *request; /* (nullable) */
   gboolean is_command;
   guint limit_ms; /* 0: no limit */
 } Box;
@@ -52,6 +32,8 @@ berth_sandbox_finalize (GObject *object)
   BerthSandbox *self = BERTH_SANDBOX (object);
 
   g_clear_handle_id (&self->idle_id, g_source_remove);
+  g_clear_handle_id (&self->pause_id, g_source_remove);
+  g_clear_object (&self->pool);
   g_queue_clear_full (&self->waiting, g_object_unref);
   g_object_unref (self->vm);
   g_object_unref (self->host);
@@ -79,17 +61,36 @@ idle_cb (gpointer user_data)
   BerthSandbox *self = user_data;
 
   self->idle_id = 0;
-  self->idle_func (self, self->idle_data); /* last: it may drop us */
+  if (self->is_asleep)
+    berth_sandbox_look (self);
+  else
+    self->idle_func (self, self->idle_data); /* last: it may drop us */
   return G_SOURCE_REMOVE;
 }
 
-static void
-sandbox_watch_idle (BerthSandbox *self)
+void
+berth_sandbox_note_use (BerthSandbox *self)
 {
   g_clear_handle_id (&self->idle_id, g_source_remove);
-  if (self->idle_us > 0 && !self->is_busy && self->commands == 0 && self->files == 0
-      && self->asks == 0 && self->holds == 0 && self->close_reason == NULL)
+  g_clear_handle_id (&self->pause_id, g_source_remove);
+}
+
+gboolean
+berth_sandbox_is_used (BerthSandbox *self)
+{
+  return self->is_busy || self->commands > 0 || self->files > 0 || self->asks > 0 || self->holds > 0
+         || self->waking > 0;
+}
+
+void
+berth_sandbox_watch_idle (BerthSandbox *self)
+{
+  berth_sandbox_note_use (self);
+  if (self->close_reason != NULL || berth_sandbox_is_used (self))
+    return;
+  if (self->idle_us > 0)
     self->idle_id = berth_host_add_timer (self->host, self->idle_us, idle_cb, self);
+  berth_sandbox_begin_pause_timer (self);
 }
 
 BerthSandbox *
@@ -104,7 +105,7 @@ berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, gint64 idle_us,
   self->idle_us = idle_us;
   self->idle_func = idle_func;
   self->idle_data = user_data;
-  sandbox_watch_idle (self);
+  berth_sandbox_watch_idle (self);
   return self;
 }
 
@@ -163,8 +164,8 @@ berth_sandbox_new_gone_error (BerthSandbox *self)
                       berth_sandbox_get_id (self), self->close_reason);
 }
 
-static void
-return_gone (BerthSandbox *self, GTask *task)
+void
+berth_sandbox_return_gone (BerthSandbox *self, GTask *task)
 {
   g_task_return_error (task, berth_sandbox_new_gone_error (self));
 }
@@ -177,10 +178,10 @@ berth_sandbox_close (BerthSandbox *self, const char *reason)
   if (self->close_reason != NULL)
     return;
   self->close_reason = g_strdup (reason);
-  g_clear_handle_id (&self->idle_id, g_source_remove);
+  berth_sandbox_note_use (self);
   while ((task = g_queue_pop_head (&self->waiting)) != NULL)
     {
-      return_gone (self, task);
+      berth_sandbox_return_gone (self, task);
       g_object_unref (task);
     }
   g_cancellable_cancel (self->closed);
@@ -194,7 +195,7 @@ sandbox_release (BerthSandbox *self, gboolean is_command)
   else
     self->is_busy = FALSE;
   sandbox_next (self);
-  sandbox_watch_idle (self);
+  berth_sandbox_watch_idle (self);
 }
 
 /* It has ended, or its VM has, which everybody hears of by themselves. */
@@ -266,7 +267,8 @@ adopted_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   if (result != NULL && self->close_reason == NULL)
     sandbox_adopt_execs (self, result->execs);
   sandbox_next (self);
-  sandbox_watch_idle (self);
+  berth_sandbox_watch_idle (self);
+  berth_sandbox_note_looked (self);
 }
 
 void
@@ -274,12 +276,14 @@ berth_sandbox_await_adoption (BerthSandbox *self)
 {
   /* until it is known whether code runs, none is sent, and none says that it is unused */
   self->is_busy = TRUE;
-  g_clear_handle_id (&self->idle_id, g_source_remove);
+  berth_sandbox_note_use (self);
 }
 
 void
 berth_sandbox_adopt (BerthSandbox *self)
 {
+  if (self->is_asleep)
+    return; /* when it is woken */
   berth_sandbox_await_adoption (self);
   berth_host_background_async (self->host, self->vm,
                                berth_background_request_new (BERTH_BACKGROUND_LIST, 0),
@@ -331,7 +335,7 @@ sandbox_begin (BerthSandbox *self, GTask *task)
     self->commands++;
   else
     self->is_busy = TRUE;
-  g_clear_handle_id (&self->idle_id, g_source_remove);
+  berth_sandbox_note_use (self);
   berth_host_exec_async (self->host, self->vm, g_steal_pointer (&box->exec),
                          g_task_get_cancellable (task), exec_cb, g_object_ref (task));
 }
@@ -368,7 +372,24 @@ box_free (gpointer data)
   Box *box = data;
 
   berth_exec_free (box->exec);
+  berth_file_request_free (box->file);
+  berth_background_request_free (box->request);
   g_free (box);
+}
+
+static void
+exec_awake (BerthSandbox *self, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  const Box *box = g_task_get_task_data (task);
+
+  if (box->is_command)
+    {
+      sandbox_begin_command (self, task);
+      return;
+    }
+  g_queue_push_tail (&self->waiting, g_steal_pointer (&owned));
+  sandbox_next (self);
 }
 
 void
@@ -380,23 +401,17 @@ berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *can
 
   g_task_set_source_tag (task, berth_sandbox_exec_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
-  box = g_new (Box, 1);
+  box = g_new0 (Box, 1);
   box->exec = exec;
   box->is_command = exec->is_command;
   box->limit_ms = exec->has_no_limit ? 0 : exec->timeout_ms;
   g_task_set_task_data (task, box, box_free);
   if (self->close_reason != NULL)
     {
-      return_gone (self, task);
+      berth_sandbox_return_gone (self, task);
       return;
     }
-  if (box->is_command)
-    {
-      sandbox_begin_command (self, task);
-      return;
-    }
-  g_queue_push_tail (&self->waiting, g_object_ref (task));
-  sandbox_next (self);
+  berth_sandbox_when_awake (self, g_steal_pointer (&task), exec_awake);
 }
 
 BerthResult *
@@ -410,14 +425,14 @@ void
 berth_sandbox_hold (BerthSandbox *self)
 {
   self->holds++;
-  g_clear_handle_id (&self->idle_id, g_source_remove);
+  berth_sandbox_note_use (self);
 }
 
 void
 berth_sandbox_let_go (BerthSandbox *self)
 {
   self->holds--;
-  sandbox_watch_idle (self);
+  berth_sandbox_watch_idle (self);
 }
 
 static void
@@ -429,37 +444,47 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   BerthFileResult *result = berth_host_file_finish (BERTH_HOST (source), async_result, &error);
 
   self->files--;
-  sandbox_watch_idle (self);
+  berth_sandbox_watch_idle (self);
   if (result != NULL)
     g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
   else if (self->close_reason != NULL && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     {
-      return_gone (self, task);
+      berth_sandbox_return_gone (self, task);
       g_error_free (error);
     }
   else
     g_task_return_error (task, error);
 }
 
+static void
+file_awake (BerthSandbox *self, GTask *task)
+{
+  Box *box = g_task_get_task_data (task);
+
+  self->files++;
+  berth_sandbox_note_use (self);
+  box->file->caller_idle_us = self->idle_us; /* its VM is not held by one that does nothing */
+  berth_host_file_async (self->host, self->vm, g_steal_pointer (&box->file),
+                         g_task_get_cancellable (task), file_cb, task);
+}
+
 void
 berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellable *cancellable,
                           GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (BerthFileRequest) owned = file;
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  Box *box = g_new0 (Box, 1);
 
+  box->file = file;
+  g_task_set_task_data (task, box, box_free);
   g_task_set_source_tag (task, berth_sandbox_file_async);
   g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
   if (self->close_reason != NULL)
     {
-      return_gone (self, task);
+      berth_sandbox_return_gone (self, task);
       return;
     }
-  self->files++;
-  g_clear_handle_id (&self->idle_id, g_source_remove);
-  owned->caller_idle_us = self->idle_us; /* its VM is not held by one that does nothing */
-  berth_host_file_async (self->host, self->vm, g_steal_pointer (&owned), cancellable, file_cb,
-                         g_steal_pointer (&task));
+  berth_sandbox_when_awake (self, g_steal_pointer (&task), file_awake);
 }
 
 BerthFileResult *
@@ -479,7 +504,7 @@ background_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
       = berth_host_background_finish (BERTH_HOST (source), async_result, &error);
 
   self->asks--;
-  sandbox_watch_idle (self);
+  berth_sandbox_watch_idle (self);
   if (result != NULL)
     {
       if (result->end != NULL)
@@ -491,28 +516,19 @@ background_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
     }
   else if (self->close_reason != NULL && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     {
-      return_gone (self, task);
+      berth_sandbox_return_gone (self, task);
       g_error_free (error);
     }
   else
     g_task_return_error (task, error);
 }
 
-void
-berth_sandbox_background_async (BerthSandbox *self, BerthBackgroundRequest *request,
-                                GCancellable *cancellable, GAsyncReadyCallback callback,
-                                gpointer user_data)
+static void
+background_awake (BerthSandbox *self, GTask *task)
 {
-  g_autoptr (BerthBackgroundRequest) owned = request;
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) owned = task;
+  Box *box = g_task_get_task_data (task);
 
-  g_task_set_source_tag (task, berth_sandbox_background_async);
-  g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
-  if (self->close_reason != NULL)
-    {
-      return_gone (self, task);
-      return;
-    }
   /* the guest takes more, and those are ours: see sandbox_watch() */
   if (self->asks >= BERTH_LIMIT_ASKS)
     {
@@ -523,9 +539,30 @@ berth_sandbox_background_async (BerthSandbox *self, BerthBackgroundRequest *requ
       return;
     }
   self->asks++;
-  g_clear_handle_id (&self->idle_id, g_source_remove);
-  berth_host_background_async (self->host, self->vm, g_steal_pointer (&owned), cancellable,
-                               background_cb, g_steal_pointer (&task));
+  berth_sandbox_note_use (self);
+  berth_host_background_async (self->host, self->vm, g_steal_pointer (&box->request),
+                               g_task_get_cancellable (task), background_cb,
+                               g_steal_pointer (&owned));
+}
+
+void
+berth_sandbox_background_async (BerthSandbox *self, BerthBackgroundRequest *request,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  Box *box = g_new0 (Box, 1);
+
+  box->request = request;
+  g_task_set_task_data (task, box, box_free);
+  g_task_set_source_tag (task, berth_sandbox_background_async);
+  g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
+  if (self->close_reason != NULL)
+    {
+      berth_sandbox_return_gone (self, task);
+      return;
+    }
+  berth_sandbox_when_awake (self, g_steal_pointer (&task), background_awake);
 }
 
 BerthBackgroundResult *

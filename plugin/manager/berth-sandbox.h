@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugin/host/berth-host.h"
+#include "pool/berth-pool.h"
 
 G_BEGIN_DECLS
 
@@ -16,6 +17,19 @@ typedef void (*BerthSandboxIdleFunc) (BerthSandbox *self, gpointer user_data);
  * calls. */
 BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, gint64 idle_us,
                                  BerthSandboxIdleFunc idle_func, gpointer user_data);
+/* It may be paused: by itself when nobody used it for @pause_us (0: never). Whatever is asked of it
+ * then wakes it, and waits for its vCPUs no longer than @wait_us (as in #BerthRequest). */
+void
+berth_sandbox_set_pauses (BerthSandbox *self, BerthPool *pool, gint64 pause_us, gint64 wait_us);
+/* By hand, whatever runs in it. The waiting ends with @cancellable, the pause does not. */
+void berth_sandbox_pause_async (BerthSandbox *self, GCancellable *cancellable,
+                                GAsyncReadyCallback callback, gpointer user_data);
+void berth_sandbox_resume_async (BerthSandbox *self, GCancellable *cancellable,
+                                 GAsyncReadyCallback callback, gpointer user_data);
+/* FALSE: whatever is asked of it has to wait */
+gboolean berth_sandbox_is_awake (BerthSandbox *self);
+/* of both */
+gboolean berth_sandbox_pause_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 /* How it was made, which its first exec's result tells. */
 void berth_sandbox_set_origin (BerthSandbox *self, const BerthOrigin *origin);
 /* No exec is taken any more; those that wait or run fail with BERTH_ERROR_GONE and @reason. */
@@ -40,6 +54,8 @@ BerthResult *berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result
 
 /* Of an earlier berthd: in use until berth_sandbox_adopt(). */
 void berth_sandbox_await_adoption (BerthSandbox *self);
+/* Of an earlier berthd, and paused: it is looked at when it is woken. */
+void berth_sandbox_note_asleep (BerthSandbox *self);
 /* Looks at a sandbox of an earlier berthd, whose VM is up, before anything else is asked of it. */
 void berth_sandbox_adopt (BerthSandbox *self);
 

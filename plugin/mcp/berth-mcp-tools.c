@@ -356,8 +356,9 @@ static const BerthMcpField sandboxes_fields[] = {
 };
 static const BerthMcpField status_fields[] = {
   { "slots", BERTH_MCP_OBJECT, TRUE,
-    "Virtual machines: total, free (for a new request), claimed, warm, starting, stopping", 0, 0,
-    NULL },
+    "Virtual machines: total, free (for a new request), claimed, paused, warm, starting, "
+    "stopping",
+    0, 0, NULL },
   { "n_waiting", BERTH_MCP_INTEGER, TRUE, "Requests in the queue", 0, 0, NULL },
   { "templates", BERTH_MCP_OBJECT, TRUE, "By name: the languages that there are", 0, 0, NULL },
   { 0 },

@@ -59,6 +59,9 @@
 /* what a caller may ask of how long nobody uses a session */
 #define BERTH_LIMIT_IDLE_MIN_MS (10u * 1000)
 #define BERTH_LIMIT_IDLE_MAX_MS (3600u * 1000)
+/* and until it is paused */
+#define BERTH_LIMIT_PAUSE_MIN_MS 1000u
+#define BERTH_LIMIT_PAUSE_MAX_MS (3600u * 1000)
 /* Commands that run at once in a sandbox; as many as its agent has places for */
 #define BERTH_LIMIT_COMMANDS 16u
 /* Requests about the background execs of a sandbox at once; its agent has places for those and for

@@ -44,6 +44,10 @@ static const BerthOption table[] = {
     BERTH_LIMIT_IDLE_MIN_MS, BERTH_LIMIT_IDLE_MAX_MS, "idle-timeout-ms", "idle-timeout", 0, "S",
     "Seconds after which the sandbox ends when nobody uses it, 10 to 3600 (default, and at most: "
     "berthd's setting)" },
+  { "idle_pause_ms", BERTH_OPTION_MILLISECONDS, SESSION (idle_pause_ms), BERTH_LIMIT_PAUSE_MIN_MS,
+    BERTH_LIMIT_PAUSE_MAX_MS, "idle-pause-ms", "idle-pause", 0, "S",
+    "Seconds after which the sandbox is paused when nobody uses it, 1 to 3600; the next request "
+    "wakes it (default, and where that is not 0 at most: berthd's setting)" },
   { "wait_gone", BERTH_OPTION_FLAG, RUN (waits_gone), 0, 0, "wait-gone", NULL, 0, NULL, NULL },
   { "code", BERTH_OPTION_BYTES, EXEC (code), 0, 0, "code", NULL, 0, NULL, NULL },
   { "command", BERTH_OPTION_FLAG, EXEC (is_command), 0, 0, "command", "command", 'x', NULL,

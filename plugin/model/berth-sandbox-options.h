@@ -20,6 +20,8 @@ G_BEGIN_DECLS
  * @idle_timeout_ms: of a create: how long nobody may use it; 0: the administrator's setting
  * @ports: (nullable): of #BerthListener: listening sockets, and the ports of the sandbox that are
  *   reached by them
+ * @idle_pause_ms: of a create: how long nobody uses it until it is paused; 0: the administrator's
+ *   setting
  * @waits_gone: of a run: it is answered after its VM is gone
  *
  * What a sandbox is made by. Borrowed for the call.
@@ -37,6 +39,7 @@ typedef struct
   gboolean ends_with_caller;
   guint idle_timeout_ms;
   GArray *ports;
+  guint idle_pause_ms;
   gboolean waits_gone;
 } BerthSandboxOptions;
 

@@ -39,6 +39,7 @@ struct _BerthSpec
   gint64 wait_ms;
   gboolean attached;
   guint idle_timeout_ms;
+  guint idle_pause_ms;
   gboolean cold;
   gboolean wait_gone;
   int boot_log; /* the next request's, -1 for none */
@@ -55,6 +56,7 @@ enum
   PROP_WAIT_MS,
   PROP_ATTACHED,
   PROP_IDLE_TIMEOUT_MS,
+  PROP_IDLE_PAUSE_MS,
   PROP_COLD,
   PROP_WAIT_GONE,
   N_PROPS,
@@ -108,6 +110,9 @@ berth_spec_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_IDLE_TIMEOUT_MS:
       g_value_set_uint (value, self->idle_timeout_ms);
       break;
+    case PROP_IDLE_PAUSE_MS:
+      g_value_set_uint (value, self->idle_pause_ms);
+      break;
     case PROP_COLD:
       g_value_set_boolean (value, self->cold);
       break;
@@ -153,6 +158,9 @@ berth_spec_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_IDLE_TIMEOUT_MS:
       self->idle_timeout_ms = g_value_get_uint (value);
+      break;
+    case PROP_IDLE_PAUSE_MS:
+      self->idle_pause_ms = g_value_get_uint (value);
       break;
     case PROP_COLD:
       self->cold = g_value_get_boolean (value);
@@ -244,6 +252,15 @@ berth_spec_class_init (BerthSpecClass *klass)
    */
   properties[PROP_IDLE_TIMEOUT_MS]
       = g_param_spec_uint ("idle-timeout-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
+  /**
+   * BerthSpec:idle-pause-ms: (setter set_idle_pause_ms)
+   *
+   * After how many milliseconds a sandbox that is created is paused when nobody uses it, 1,000 at
+   * least; where berthd's own setting, idle_pause_s, is not 0, that at most. 0 stands for the
+   * setting. Paused it takes no vCPU, and the next request wakes it.
+   */
+  properties[PROP_IDLE_PAUSE_MS]
+      = g_param_spec_uint ("idle-pause-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
   /**
    * BerthSpec:cold: (setter set_cold)
    *
@@ -358,6 +375,19 @@ void
 berth_spec_set_idle_timeout_ms (BerthSpec *self, guint idle_timeout_ms)
 {
   g_object_set (self, "idle-timeout-ms", idle_timeout_ms, NULL);
+}
+
+/**
+ * berth_spec_set_idle_pause_ms: (set-property idle-pause-ms)
+ * @self: a spec
+ * @idle_pause_ms: milliseconds; 0 for berthd's own setting
+ *
+ * Sets [property@Spec:idle-pause-ms].
+ */
+void
+berth_spec_set_idle_pause_ms (BerthSpec *self, guint idle_pause_ms)
+{
+  g_object_set (self, "idle-pause-ms", idle_pause_ms, NULL);
 }
 
 /**

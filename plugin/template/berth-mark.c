@@ -11,6 +11,7 @@
 
 #define MARK_ELEMENT "vm"
 #define IDLE_ATTRIBUTE "idle-timeout-ms"
+#define PAUSE_ATTRIBUTE "idle-pause-ms"
 #define MAX_CHARACTERS 256 /* of an attribute */
 #define MARK_PATH "mark"   /* what errors call it; the caller knows the domain's name */
 
@@ -129,6 +130,16 @@ dup_clean (const char *text)
   return g_string_free (clean, FALSE);
 }
 
+/* 0: it has none */
+static void
+set_milliseconds (xmlNode *node, const char *name, guint32 ms)
+{
+  g_autofree char *text = g_strdup_printf ("%u", ms);
+
+  if (ms > 0)
+    berth_xml_set (node, name, text);
+}
+
 /* (transfer full): the element, not yet anywhere in @doc's tree */
 xmlNode *
 berth_mark_to_node (const BerthMark *self, xmlDoc *doc)
@@ -151,12 +162,8 @@ berth_mark_to_node (const BerthMark *self, xmlDoc *doc)
 
       berth_xml_set (node, "uid", uid);
     }
-  if (self->idle_timeout_ms > 0)
-    {
-      g_autofree char *idle = g_strdup_printf ("%u", self->idle_timeout_ms);
-
-      berth_xml_set (node, IDLE_ATTRIBUTE, idle);
-    }
+  set_milliseconds (node, IDLE_ATTRIBUTE, self->idle_timeout_ms);
+  set_milliseconds (node, PAUSE_ATTRIBUTE, self->idle_pause_ms);
 
   g_autofree char *created = g_strdup_printf ("%" G_GINT64_FORMAT, self->created);
   berth_xml_set (node, "created", created);
@@ -238,23 +245,31 @@ read_field (BerthMark *self, const MarkField *field, const xmlNode *node, GError
 }
 
 static gboolean
+read_milliseconds (const xmlNode *node, const char *name, guint32 *out_ms, GError **error)
+{
+  g_autofree char *text = berth_xml_dup_attribute (node, name);
+  guint64 number = 0;
+
+  if (text != NULL && !g_ascii_string_to_unsigned (text, 10, 1, G_MAXUINT32, &number, NULL))
+    {
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
+                           "%s must be a number of milliseconds", name);
+      return FALSE;
+    }
+  *out_ms = (guint32)number;
+  return TRUE;
+}
+
+static gboolean
 read_numbers (BerthMark *self, const xmlNode *node, GError **error)
 {
   g_autofree char *uid = berth_xml_dup_attribute (node, "uid");
   g_autofree char *created = berth_xml_dup_attribute (node, "created");
-  g_autofree char *idle = berth_xml_dup_attribute (node, IDLE_ATTRIBUTE);
   guint64 uid_number = G_MAXUINT32;
-  guint64 idle_number = 0;
 
   if (uid != NULL && !g_ascii_string_to_unsigned (uid, 10, 0, G_MAXUINT32, &uid_number, NULL))
     {
       berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node, "uid must be a user's number");
-      return FALSE;
-    }
-  if (idle != NULL && !g_ascii_string_to_unsigned (idle, 10, 1, G_MAXUINT32, &idle_number, NULL))
-    {
-      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
-                           IDLE_ATTRIBUTE " must be a number of milliseconds");
       return FALSE;
     }
   if (created == NULL
@@ -266,8 +281,8 @@ read_numbers (BerthMark *self, const xmlNode *node, GError **error)
     }
 
   self->uid = (guint32)uid_number;
-  self->idle_timeout_ms = (guint32)idle_number;
-  return TRUE;
+  return read_milliseconds (node, IDLE_ATTRIBUTE, &self->idle_timeout_ms, error)
+         && read_milliseconds (node, PAUSE_ATTRIBUTE, &self->idle_pause_ms, error);
 }
 
 /* NULL and *@error unset: none; NULL and *@error set: two */

@@ -30,6 +30,7 @@ G_BEGIN_DECLS
  * @task: (nullable): the same
  * @uid: the Unix user that it serves, G_MAXUINT32 for none
  * @idle_timeout_ms: of a session whose maker asked for one; 0 for the usual
+ * @idle_pause_ms: likewise, until it is paused; 0 for the usual
  * @created: Unix time in seconds
  */
 typedef struct
@@ -44,6 +45,7 @@ typedef struct
   char *task;
   guint32 uid;
   guint32 idle_timeout_ms;
+  guint32 idle_pause_ms;
   gint64 created;
 } BerthMark;
 

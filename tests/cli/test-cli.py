@@ -1047,12 +1047,16 @@ def test_users_do_not_see_each_other(_):
         theirs = out.strip()
         same([vm["id"] for vm in d.json("list", **nobody)[1]], [theirs])
         same({vm["id"] for vm in d.json("list")[1]}, {roots, theirs})
-        for arguments in (("exec", "ID", "true"), ("destroy", "ID"), ("ls", "ID")):
+        for arguments in (("exec", "ID", "true"), ("destroy", "ID"), ("ls", "ID"), ("pause", "ID"),
+                          ("resume", "ID"), ("exec", "-d", "ID", "true"), ("ps", "ID"),
+                          ("logs", "ID", "1"), ("attach", "ID", "1"), ("wait", "ID", "1"),
+                          ("kill", "ID", "1")):
             of_root, of_none = ([part.replace("ID", vm) for part in arguments]
                                 for vm in (roots, "f" * 32))
             # nobody learns which sandboxes there are
-            same(d.berth(*of_root, **nobody)[2].replace(roots, "f" * 32),
-                 d.berth(*of_none, **nobody)[2])
+            status, out, err = d.berth(*of_root, **nobody)
+            same((status, out, err.replace(roots, "f" * 32)), d.berth(*of_none, **nobody))
+            assert status == 125 and "f" * 32 not in err, (arguments, status, err)
         status, _, err = d.berth("exec", roots, "true", **nobody)
         same(status, 125)
         one_line(err, roots, "berth knows none of this id")

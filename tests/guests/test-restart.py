@@ -108,6 +108,47 @@ def test_a_warm_vm_that_was_resumed_is_not_used_again():
         assert other["id"] in now and touched["id"] not in now, (now, touched, other)
 
 
+def test_paused_sessions_stay_paused():
+    """However berthd ended: a session that stands still does so afterwards, by whomever it was
+    paused, and goes on where it was, with the right time."""
+    with Daemon("--warm-default", "0", "--snapshot-scope", "none", "--vcpus", "2", "--max-vms",
+                "4") as d:
+        sessions = [d.berth("create", "-l", "python", "--tenant", "acme").stdout.strip()
+                    for _ in range(2)]
+        for number, session in enumerate(sessions):
+            same(d.berth("exec", session, f"kept = {number}").returncode, 0)
+        job = d.berth("exec", "-d", "-t", "600", "-x", sessions[0], "sleep", "600").stdout.strip()
+        domain = {vm["id"]: vm["domain"] for vm in d.json("list")}
+        same(d.berth("pause", sessions[0]).returncode, 0)
+        virsh("suspend", domain[sessions[1]])
+
+        def paused():
+            return sorted((vm["id"], vm["state"]) for vm in d.json("list"))
+        wanted = sorted((session, "paused") for session in sessions)
+        until(lambda: paused() == wanted, "berth to see both paused")
+        for end in (d.crash, lambda: (os.kill(d.process.pid, signal.SIGUSR1), d.process.wait(60))):
+            end()
+            d.start()
+            same(paused(), wanted)
+            same(d.json("status")["vcpus"]["held"], 0)
+            same([virsh("domstate", domain[session]).strip() for session in sessions],
+                 ["paused", "paused"])
+        assert "found sandbox" in d.log() and "again, paused" in d.log(), d.log()
+        for number, session in enumerate(sessions):
+            before = time.time()
+            done = d.berth("exec", session, "import time; print(kept, time.time())")
+            same((done.returncode, done.stderr), (0, ""))
+            kept, now = done.stdout.split()
+            same(kept, str(number))
+            assert before - 0.1 <= float(now) <= time.time() + 0.1, (before, now)
+        same([(entry["exec"], entry["state"]) for entry in d.json("ps", sessions[0])],
+             [(int(job), "running")])
+        same(d.berth("pause", sessions[0]).returncode, 0)  # and again
+        d.crash()
+        d.start()
+        same(d.berth("destroy", *sessions).returncode, 0)
+
+
 def test_berthd_leaves_on_sigusr1():
     with Daemon("--warm", "python=1") as d:
         d.wait_warm()

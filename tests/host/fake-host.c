@@ -30,20 +30,19 @@ typedef struct
 {
   BerthVm *vm;
   BerthRequest *request; /* (nullable) */
+  gboolean is_paused;
 } Found;
 
 struct _FakeHost
 {
   GObject parent_instance;
-
   BerthFakeHypervisor *hypervisor;
-  gboolean is_virtual;
+  gboolean is_virtual, is_up;
   char *uri;
   FakeHostPlay play;
   gpointer play_data;
   BerthHostWatch watch;
   gpointer watch_data;
-  gboolean is_up;
 
   gboolean is_held[FAKE_HOST_N_CALLS];
   GError *errors[FAKE_HOST_N_CALLS];
@@ -54,7 +53,6 @@ struct _FakeHost
   GHashTable *in_use;     /* name (owned): clones are made of it */
   GHashTable *recordings; /* name (owned): a VM is to be recorded */
   GPtrArray *found;       /* Found (owned) */
-
   FakeClock *clock;
 
   GMutex lock;       /* of what pool's thread comes to */
@@ -77,9 +75,9 @@ ask_free (Ask *ask)
 {
   g_clear_object (&ask->vm);
   g_free (ask->name);
-  g_clear_pointer (&ask->exec, berth_exec_free);
-  g_clear_pointer (&ask->file, berth_file_request_free);
-  g_clear_pointer (&ask->background, berth_background_request_free);
+  berth_exec_free (ask->exec);
+  berth_file_request_free (ask->file);
+  berth_background_request_free (ask->background);
   g_free (ask);
 }
 
@@ -270,29 +268,18 @@ fake_set_event_func (BerthHypervisor *hypervisor, BerthHypervisorEventFunc func,
 static void
 fake_start (BerthHypervisor *hypervisor, BerthVm *vm, BerthStartMode mode)
 {
-  FakeHost *self = FAKE_HOST (hypervisor);
-
-  add_name (self, vm);
-  berth_hypervisor_start (BERTH_HYPERVISOR (self->hypervisor), vm, mode);
+  add_name (FAKE_HOST (hypervisor), vm);
+  berth_hypervisor_start (BERTH_HYPERVISOR (FAKE_HOST (hypervisor)->hypervisor), vm, mode);
 }
 
-static void
-fake_claim (BerthHypervisor *hypervisor, BerthVm *vm)
-{
-  berth_hypervisor_claim (BERTH_HYPERVISOR (FAKE_HOST (hypervisor)->hypervisor), vm);
-}
-
-static void
-fake_pause (BerthHypervisor *hypervisor, BerthVm *vm)
-{
-  berth_hypervisor_pause (BERTH_HYPERVISOR (FAKE_HOST (hypervisor)->hypervisor), vm);
-}
-
-static void
-fake_wake (BerthHypervisor *hypervisor, BerthVm *vm)
-{
-  berth_hypervisor_wake (BERTH_HYPERVISOR (FAKE_HOST (hypervisor)->hypervisor), vm);
-}
+#define PASS_ON(call)                                                                              \
+  static void fake_##call (BerthHypervisor *hypervisor, BerthVm *vm)                               \
+  {                                                                                                \
+    berth_hypervisor_##call (BERTH_HYPERVISOR (FAKE_HOST (hypervisor)->hypervisor), vm);           \
+  }
+PASS_ON (claim)
+PASS_ON (pause)
+PASS_ON (wake)
 
 static void
 fake_destroy (BerthHypervisor *hypervisor, BerthVm *vm)
@@ -511,7 +498,7 @@ tell_found (FakeHost *self, gboolean are_sessions, BerthHostFoundFunc func, gpoi
       if ((found->request != NULL) != are_sessions)
         continue;
       add_name (self, found->vm);
-      func (found->vm, found->request, func_data);
+      func (found->vm, found->request, found->is_paused, func_data);
       if (!are_sessions)
         self->event_func (BERTH_HYPERVISOR_STARTED, found->vm, NULL, self->event_data);
     }
@@ -742,7 +729,8 @@ fake_host_has_snapshot (FakeHost *self, const char *name)
 }
 
 BerthVm *
-fake_host_leave_vm (FakeHost *self, const char *template_name, BerthRequest *request)
+fake_host_leave_vm (FakeHost *self, const char *template_name, BerthRequest *request,
+                    gboolean is_paused)
 {
   Found *found = g_new0 (Found, 1);
 
@@ -750,6 +738,7 @@ fake_host_leave_vm (FakeHost *self, const char *template_name, BerthRequest *req
       = berth_vm_new_adopted ("0123456789abcdef0123456789abcdef",
                               BERTH_SHAPE (template_name, 192, 1), NULL, g_get_monotonic_time ());
   found->request = request != NULL ? berth_request_ref (request) : NULL;
+  found->is_paused = is_paused;
   g_ptr_array_add (self->found, found);
   return found->vm;
 }

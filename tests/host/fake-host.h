@@ -76,8 +76,10 @@ void fake_host_spoil (FakeHost *self, const char *name, const char *reason);
 /* of an earlier life, in the place where the manager looks */
 void fake_host_add_snapshot (FakeHost *self, const char *name);
 gboolean fake_host_has_snapshot (FakeHost *self, const char *name);
-/* A VM of an earlier life: somebody's session, or (@request NULL) a warm one. */
-BerthVm *fake_host_leave_vm (FakeHost *self, const char *template_name, BerthRequest *request);
+/* A VM of an earlier life: somebody's session, which may be paused, or (@request NULL) a
+ * warm one. */
+BerthVm *fake_host_leave_vm (FakeHost *self, const char *template_name, BerthRequest *request,
+                             gboolean is_paused);
 /* A VM is handed over, and when somebody looks it has ended: nothing is known of its start. */
 void fake_host_set_starts_unknown (FakeHost *self, gboolean are_unknown);
 

@@ -252,6 +252,50 @@ test_server_settings (void)
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
 }
 
+static gboolean
+is_paused (Fixture *fixture)
+{
+  g_autoptr (GVariant) status = berth_client_status (fixture->client, NULL, NULL);
+  g_autoptr (GVariant) slots = g_variant_lookup_value (status, "slots", G_VARIANT_TYPE_VARDICT);
+  guint count = 0;
+
+  g_assert_true (g_variant_lookup (slots, "paused", "u", &count));
+  return count == 1;
+}
+
+static void
+test_pause (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *id = create (fixture);
+  g_autoptr (GCancellable) cancelled = g_cancellable_new ();
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (GError) error = NULL;
+
+  answers_init (&answers);
+  g_assert_true (berth_client_pause (fixture->client, id, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_true (is_paused (fixture));
+  g_assert_true (berth_client_resume (fixture->client, id, NULL, &error));
+  g_assert_false (is_paused (fixture));
+
+  berth_client_pause_async (fixture->client, id, NULL, answered_cb, &answers);
+  g_assert_true (berth_client_pause_finish (fixture->client, answers_wait (&answers, 0), &error));
+  g_assert_true (is_paused (fixture));
+  berth_client_resume_async (fixture->client, id, NULL, answered_cb, &answers);
+  g_assert_true (berth_client_resume_finish (fixture->client, answers_wait (&answers, 1), &error));
+  g_assert_no_error (error);
+
+  g_cancellable_cancel (cancelled);
+  g_assert_false (berth_client_pause (fixture->client, id, cancelled, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_false (berth_client_pause (fixture->client, "no/id", NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_false (berth_client_resume (fixture->client, "none", NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -263,6 +307,7 @@ main (int argc, char **argv)
   ADD ("outcome-unknown", test_outcome_unknown);
   ADD ("threads", test_threads);
   ADD ("many-at-once", test_many_at_once);
+  ADD ("pause", test_pause);
   g_test_add_func ("/libberth/server", test_server);
   g_test_add_func ("/libberth/server-elsewhere", test_server_elsewhere);
   g_test_add_func ("/libberth/server-settings", test_server_settings);

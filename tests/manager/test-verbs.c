@@ -353,7 +353,7 @@ test_idle_while_adopted (World *world, gconstpointer data)
   gint64 idle_us = world->manager->config->idle_timeout_s * G_USEC_PER_SEC;
 
   g_assert_cmpint (idle_us, >, 0);
-  fake_host_leave_vm (world->host, "python", request);
+  fake_host_leave_vm (world->host, "python", request, FALSE);
   fake_host_hold (world->host, FAKE_HOST_ADOPT, TRUE);
   world_begin_start (world);
   world_run_dry ();

@@ -4,8 +4,10 @@
  * What it has of the code: the table of a VM's states, places that are held from before a start to
  * the end of the VM, retries in the same place, warm VMs and their eviction, VMs that are stuck,
  * late and repeated events, VMs that end by themselves, cancels, a request that needs all memory
- * and its age limit, users and their tenants with caps. What it leaves out: vCPUs, the bound of starts, the gate,
- * resize, time (whatever is due happens sooner or later).
+ * and its age limit, users and their tenants with caps; with PAUSES a budget of vCPUs that is smaller
+ * than that of slots, owners who pause their VMs and wait for them to run again, and an administrator
+ * who pauses one. What it leaves out: vCPUs otherwise, an administrator who resumes one, the bound of
+ * starts, the gate, resize, time (whatever is due happens sooner or later).
  *
  * test-model.py checks each property, compares next_state() with tests/pool/vm-states.txt, and
  * runs each MUTATE_... to see that Spin finds what is wrong with it. */
@@ -21,6 +23,7 @@
 #define N_CLIENTS 3
 #define MAX_ATTEMPTS 2
 #define NOBODY 3
+#define VCPUS 1 /* with PAUSES; a VM has one */
 
 /* client 0 asks for all of the memory, 1 and 2 for half of it; these are one tenant, or (NAMES) two
  * tenants of one user */
@@ -37,13 +40,25 @@
 #define USER(t) (t == 0 -> 0 : 1)
 #define CAP(t) (t == 0 -> 2 : CAP_SMALL)
 #define CAP_OF_USER(u) (u == 0 -> 2 : CAP_USER)
+#ifdef PAUSES
+#define WAKES(c) (phase[c] == holds) /* of one in the queue: it has a VM, which is paused */
+#define HAS_VCPU_MORE(aside) (n_vcpus + aside < VCPUS)
+#else
+#define WAKES(c) false
+#define HAS_VCPU_MORE(aside) true
+#endif
+#define HAS_VCPU HAS_VCPU_MORE (0)
+#define IS_QUEUED(c) (queue[0] == c || queue[1] == c || queue[2] == c)
+#define VM_OF(c) (whose[0] == c -> 0 : 1) /* of one that has one */
 #define IS_CAPPED(c) \
+  (!WAKES (c) && IS_CAPPED_HERE (c))
+#define IS_CAPPED_HERE(c) \
   (held_of[TENANT (c)] >= CAP (TENANT (c)) || held_of_user[USER (c)] >= CAP_OF_USER (USER (c)))
 
-mtype:state = { starting, warm, claimed, stopping, stuck_, gone_ };
-mtype:event = { started, warmed, claim, failed, destroy, stuck, gone };
+mtype:state = { starting, warm, claimed, pausing, paused, waking_, stopping, stuck_, gone_ };
+mtype:event = { started, warmed, claim, pause, suspended, wake, resumed, failed, destroy, stuck, gone };
 mtype:phase = { idle, waiting, placed, holds };
-mtype:operation = { nothing, start_run, start_warm, waking };
+mtype:operation = { nothing, start_run, start_warm, waking, suspending, resuming };
 
 /* the core's */
 mtype:state vm[N_VMS] = gone_;
@@ -64,6 +79,9 @@ byte attempts[N_CLIENTS];
 bool is_aged; /* client 0's request: the others need no more than half, and are served in turn */
 byte queue[N_CLIENTS] = NOBODY; /* in the order of arrival */
 byte n_queued;
+#ifdef PAUSES
+bool has_turn_to_pause = true; /* the administrator's */
+#endif
 
 /* the hypervisor's */
 mtype:operation operation[N_VMS] = nothing;
@@ -93,9 +111,23 @@ inline next_state(s, e)
   :: s == warm && e == failed -> s = stopping
   :: s == warm && e == destroy -> s = stopping
   :: s == warm && e == gone -> s = gone_
+  :: s == claimed && e == pause -> s = pausing
+  :: s == claimed && e == suspended -> s = paused
   :: s == claimed && e == failed -> s = stopping
   :: s == claimed && e == destroy -> s = stopping
   :: s == claimed && e == gone -> s = gone_
+  :: s == pausing && e == suspended -> s = paused
+  :: s == pausing && e == resumed -> s = claimed
+  :: s == pausing && e == destroy -> s = stopping
+  :: s == pausing && e == gone -> s = gone_
+  :: s == paused && e == wake -> s = waking_
+  :: s == paused && e == resumed -> s = claimed
+  :: s == paused && e == destroy -> s = stopping
+  :: s == paused && e == gone -> s = gone_
+  :: s == waking_ && e == suspended -> s = paused
+  :: s == waking_ && e == resumed -> s = claimed
+  :: s == waking_ && e == destroy -> s = stopping
+  :: s == waking_ && e == gone -> s = gone_
   :: s == stopping && e == stuck -> s = stuck_
   :: s == stopping && e == gone -> s = gone_
   :: s == stuck_ && e == destroy -> s = stopping
@@ -215,10 +247,46 @@ inline check_turn(c)
 #endif
 }
 
+/* vCPUs of what runs, starts, or keeps them for the next attempt */
+inline count_vcpus()
+{
+  n_vcpus = 0;
+#ifdef PAUSES
+  i_ = 0;
+  do
+  :: i_ < N_VMS ->
+     n_vcpus = n_vcpus +
+       ((vm[i_] == starting || vm[i_] == claimed || vm[i_] == pausing || vm[i_] == waking_ ||
+         ((vm[i_] == stopping || vm[i_] == stuck_) && whose[i_] != NOBODY)) -> 1 : 0);
+     i_++
+  :: else -> break
+  od
+#endif
+}
+
+/* it has a VM, and waits for a vCPU alone */
+inline try_wake(c)
+{
+  v_ = 0;
+  do
+  :: whose[v_] == c -> break
+  :: else -> v_++
+  od;
+  next_state (vm[v_], wake);
+  assert (is_known);
+  operation[v_] = resuming;
+  leave_queue (c)
+}
+
 inline try_serve(c)
 {
   is_served = false;
+  count_vcpus ();
   find_warm (c);
+  if
+  :: !HAS_VCPU -> skip
+  :: HAS_VCPU && WAKES (c) -> try_wake (c); is_changed = true
+  :: HAS_VCPU && !WAKES (c) ->
   if
   :: v_ < N_VMS ->
      next_state (vm[v_], claim);
@@ -236,6 +304,7 @@ inline try_serve(c)
         is_served = true
      :: else
      fi
+  fi
   fi;
   if
   :: is_served ->
@@ -253,10 +322,13 @@ inline try_cover(c)
 {
   need_slots = (dying_slots > 0 -> 0 : 1);
   need_memory = (dying_memory >= SIZE (c) -> 0 : SIZE (c) - dying_memory);
-  is_served = held_slots + aside_slots + need_slots <= N_VMS &&
-              held_memory + aside_memory + need_memory <= MEMORY;
+  count_vcpus ();
+  is_served = !WAKES (c) && held_slots + aside_slots + need_slots <= N_VMS &&
+              held_memory + aside_memory + need_memory <= MEMORY &&
+              HAS_VCPU_MORE (aside_vcpus);
   if
   :: is_served ->
+     aside_vcpus++;
      dying_slots = dying_slots - 1 + need_slots;
      dying_memory = dying_memory - SIZE (c) + need_memory;
      aside_slots = aside_slots + need_slots;
@@ -272,7 +344,7 @@ inline try_evict(c)
   do
   :: v_ < N_VMS ->
      if
-     :: vm[v_] == warm || (vm[v_] == starting && whose[v_] == NOBODY) ->
+     :: (vm[v_] == warm && !WAKES (c)) || (vm[v_] == starting && whose[v_] == NOBODY) ->
         end_vm (v_);
         is_changed = true
      :: else
@@ -330,7 +402,15 @@ inline count_dying()
   od
 }
 
-hidden byte n_, aside_slots, aside_memory;
+hidden byte n_, aside_slots, aside_memory, aside_vcpus, n_vcpus;
+hidden byte wakes_only;
+
+/* the big one is old: is a vCPU of use to it? */
+#if defined (PAUSES) && !defined (MUTATE_OLD_KEEPS_VCPUS)
+#define KEEPS_FROM_WAKES (held_slots < N_VMS && held_memory + SIZE (0) <= MEMORY)
+#else
+#define KEEPS_FROM_WAKES true
+#endif
 
 inline dispatch()
 {
@@ -341,31 +421,37 @@ inline dispatch()
      n_ = 0;
      aside_slots = 0;
      aside_memory = 0;
+     aside_vcpus = 0;
+     wakes_only = false;
      count_dying ();
      do
      :: n_ < n_queued ->
         walk_order (n_);
         if
-        :: IS_CAPPED (c_) -> is_served = true /* holds nobody up */
+        :: IS_CAPPED (c_) || (wakes_only && !WAKES (c_)) -> is_served = true /* holds nobody up */
         :: else ->
            is_served = false;
            if
-           :: aside_slots == 0 && aside_memory == 0 -> try_serve (c_); is_changed = is_served
+           :: (aside_slots == 0 && aside_memory == 0) || (WAKES (c_) && aside_vcpus == 0) ->
+              try_serve (c_);
+              is_changed = is_changed || is_served
            :: else
            fi;
            if
-           :: !is_served -> try_cover (c_)
+           :: !is_served && !is_changed -> try_cover (c_)
            :: else
            fi;
            if
-           :: !is_served -> try_evict (c_)
+           :: !is_served && !is_changed -> try_evict (c_)
            :: else
            fi
         fi;
         if
         :: is_changed -> break
 #ifndef MUTATE_NO_AGE_LIMIT
-        :: !is_changed && !is_served && c_ == 0 && is_aged -> break
+        :: !is_changed && !is_served && c_ == 0 && is_aged && KEEPS_FROM_WAKES -> break
+        :: !is_changed && !is_served && c_ == 0 && is_aged && !KEEPS_FROM_WAKES ->
+           wakes_only = true; n_++
         :: !is_changed && (is_served || c_ != 0 || !is_aged) -> n_++
 #else
         :: else -> n_++
@@ -380,6 +466,7 @@ inline dispatch()
 /* one warm VM is wanted, and made when nobody waits */
 inline refill()
 {
+  count_vcpus ();
   t_ = 0;
   v_ = 0;
   do
@@ -389,7 +476,7 @@ inline refill()
   :: else -> break
   od;
   if
-  :: n_queued == 0 && t_ == 0 && held_slots < N_VMS && held_memory < MEMORY ->
+  :: n_queued == 0 && t_ == 0 && held_slots < N_VMS && held_memory < MEMORY && HAS_VCPU ->
      find_free_record ();
      take (v_, 1);
      start (v_, NOBODY, start_warm)
@@ -417,6 +504,15 @@ inline check()
   :: else -> break
   od;
   assert (held_slots <= N_VMS && held_memory <= MEMORY);    /* 1 */
+#ifdef PAUSES
+  count_vcpus ();
+  assert (n_vcpus <= VCPUS);
+  /* 4: who has a VM does not wait beside a free vCPU, but for one that gets a place in a moment */
+  count_dying ();
+  assert (!HAS_VCPU || dying_slots > 0 ||
+          !((WAKES (0) && IS_QUEUED (0)) || (WAKES (1) && IS_QUEUED (1)) ||
+            (WAKES (2) && IS_QUEUED (2))));
+#endif
   assert (held_slots == need_slots);                        /* 2: none is lost, none given twice */
   assert (held_memory == need_memory);
   assert (held_of[0] <= CAP (0) && held_of[1] <= CAP (1) && held_of[2] <= CAP (2)); /* 5 */
@@ -425,8 +521,9 @@ inline check()
   if
   :: n_queued > 0 ->
      walk_order (0);
-     assert (IS_CAPPED (c_) ||
-             held_slots == N_VMS || held_memory + SIZE (c_) > MEMORY) /* 4 */
+     count_vcpus ();
+     assert (IS_CAPPED (c_) || !HAS_VCPU ||
+             (!WAKES (c_) && (held_slots == N_VMS || held_memory + SIZE (c_) > MEMORY))) /* 4 */
   :: else
   fi
 }
@@ -449,6 +546,17 @@ inline hand_over(v)
 /* the client has nothing to do with v any more */
 inline let_go(v)
 {
+#ifdef PAUSES
+  i_ = 0;
+  do
+  :: i_ < n_queued && queue[i_] != whose[v] -> i_++
+  :: else -> break
+  od;
+  if
+  :: i_ < n_queued -> leave_queue (whose[v]) /* it waited for it to run */
+  :: else
+  fi;
+#endif
   phase[whose[v]] = idle;
   attempts[whose[v]] = 0;
   whose[v] = NOBODY
@@ -531,6 +639,18 @@ inline handle(e, v)
         fi
      :: else
      fi
+#ifdef PAUSES
+  :: e == suspended ->
+     if
+     :: is_delivered[v] -> next_state (vm[v], suspended)
+     :: else
+     fi
+  :: e == resumed ->
+     if
+     :: is_delivered[v] && vm[v] != paused -> next_state (vm[v], resumed)
+     :: else
+     fi
+#endif
   :: e == stuck ->
      next_state (vm[v], stuck);
      if
@@ -577,9 +697,18 @@ proctype Hypervisor (byte v)
   :: atomic { operation[v] != nothing && nfull (inbox) ->
        if
        :: operation[v] == waking -> inbox ! claim, v, generation[v]
-       :: operation[v] != waking -> exists[v] = true; inbox ! started, v, generation[v]
-       :: inbox ! failed, v, generation[v]
-       :: operation[v] != waking -> exists[v] = true; inbox ! failed, v, generation[v]
+       :: operation[v] == start_run || operation[v] == start_warm ->
+          exists[v] = true; inbox ! started, v, generation[v]
+       :: operation[v] != suspending && operation[v] != resuming ->
+          inbox ! failed, v, generation[v]
+       :: operation[v] == start_run || operation[v] == start_warm ->
+          exists[v] = true; inbox ! failed, v, generation[v]
+#ifdef PAUSES
+       :: operation[v] == suspending -> inbox ! suspended, v, generation[v]
+       :: operation[v] == suspending -> inbox ! resumed, v, generation[v]
+       :: operation[v] == resuming -> inbox ! resumed, v, generation[v]
+       :: operation[v] == resuming -> inbox ! suspended, v, generation[v]
+#endif
        fi;
        operation[v] = nothing }
   :: atomic { is_dying[v] && nfull (inbox) ->
@@ -588,6 +717,11 @@ proctype Hypervisor (byte v)
        :: n_stuck[v] == 0 && exists[v] -> n_stuck[v] = 1; inbox ! stuck, v, generation[v]
        :: exists[v] = false; operation[v] = nothing; inbox ! gone, v, generation[v]
        fi }
+#ifdef PAUSES
+  /* virsh suspend */
+  :: atomic { has_turn_to_pause && vm[v] == claimed && is_delivered[v] && nfull (inbox) ->
+       has_turn_to_pause = false; inbox ! suspended, v, generation[v] }
+#endif
   /* it ends by itself */
   :: atomic { exists[v] && !is_dying[v] && nfull (inbox) ->
        exists[v] = false; operation[v] = nothing; inbox ! gone, v, generation[v] }
@@ -632,6 +766,13 @@ proctype Client (byte c)
        :: else -> v++
        od;
        let_go (v); end_vm (v); v = 0; settle () }
+#ifdef PAUSES
+  /* it pauses its VM, or wants it to run */
+  :: d_step { phase[c] == holds && vm[VM_OF (c)] == claimed ->
+       next_state (vm[VM_OF (c)], pause); operation[VM_OF (c)] = suspending; settle () }
+  :: d_step { phase[c] == holds && vm[VM_OF (c)] == paused && !IS_QUEUED (c) ->
+       queue[n_queued] = c; n_queued++; settle () }
+#endif
   od
 }
 
@@ -649,3 +790,6 @@ init
 /* 3, 4, 5: who waits is admitted sooner or later; the big one, too */
 ltl big { [] (phase[0] == waiting -> <> (phase[0] != waiting)) }
 ltl small { [] (phase[1] == waiting -> <> (phase[1] != waiting)) }
+#ifdef PAUSES
+ltl woken { [] ((phase[1] == holds && IS_QUEUED (1)) -> <> !(phase[1] == holds && IS_QUEUED (1))) }
+#endif

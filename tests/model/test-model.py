@@ -23,6 +23,8 @@ HOLD = [
     ("caps of users", "-DNAMES -DCAP_USER=1 -DNO_NOISE", None),
     ("users in turn, whatever names they have", "-DNAMES -DSAME_SIZE -DNO_NOISE", None),
     ("two messages on their way", "-DINBOX=2 -DNO_NOISE", None),
+    ("owners' VMs that are paused, and woken in turn", "-DPAUSES -DNO_NOISE", None),
+    ("who waits for its own VM to run gets that at last", "-DPAUSES -DNO_NOISE", "woken"),
     ("the big request is admitted at last", "-DNO_NOISE", "big"),
     ("a small request is admitted at last", "-DNO_NOISE", "small"),
 ]
@@ -32,6 +34,8 @@ BREAK = [
     ("a slot that is given back at every GONE", "-DCANCELS -DMUTATE_DOUBLE_RELEASE", None),
     ("nobody is woken when a VM is gone", "-DCANCELS -DMUTATE_LOST_WAKE_UP", None),
     ("turns of names and not of users", "-DNAMES -DSAME_SIZE -DNO_NOISE -DMUTATE_NAMES_COUNT", None),
+    ("an old request that waits for memory keeps vCPUs, too, from those that hold it",
+     "-DPAUSES -DNO_NOISE -DMUTATE_OLD_KEEPS_VCPUS", None),
     ("no age limit for the big request", "-DNO_NOISE -DMUTATE_NO_AGE_LIMIT", "big"),
 ]
 

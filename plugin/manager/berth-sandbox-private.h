@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a sandbox's files share. */
+#pragma once
+
+#include "plugin/manager/berth-sandbox.h"
+
+G_BEGIN_DECLS
+
+struct _BerthSandbox
+{
+  GObject parent;
+  BerthVm *vm;
+  BerthHost *host;
+  guint32 uid;
+  gint64 idle_us; /* 0: nobody minds */
+  guint idle_id;
+  BerthPool *pool; /* (nullable): owned; NULL: it is never paused */
+  gint64 wait_us;  /* for its vCPUs, when it is woken */
+  gint64 pause_us; /* until it is paused, when nobody uses it; 0: never */
+  guint pause_id;
+  guint pausing;         /* pauses under way */
+  guint waking;          /* who waits for it to run */
+  gboolean is_asleep;    /* found paused: what runs in it is not known before it is woken */
+  gboolean pauses_again; /* it was woken to be looked at alone */
+  guint exec_count;
+  GQueue waiting;   /* GTask (owned), of code, their data a Box */
+  gboolean is_busy; /* with code */
+  guint commands;   /* that run beside it */
+  guint files;      /* transfers under way */
+  guint asks;       /* about background execs, likewise */
+  guint holds;
+  BerthOrigin origin;
+  char *close_reason; /* NULL while it is open */
+  GCancellable *closed;
+  BerthSandboxIdleFunc idle_func;
+  gpointer idle_data;
+};
+
+/* berth-sandbox.c */
+/* Somebody uses it: its times stand still. */
+void berth_sandbox_note_use (BerthSandbox *self);
+/* Nobody may use it any more: its times begin anew then. */
+void berth_sandbox_watch_idle (BerthSandbox *self);
+gboolean berth_sandbox_is_used (BerthSandbox *self);
+void berth_sandbox_return_gone (BerthSandbox *self, GTask *task);
+
+/* berth-sandbox-pause.c */
+/* Its VM runs; takes over @task. */
+typedef void (*BerthSandboxAwakeFunc) (BerthSandbox *self, GTask *task);
+
+/* Calls @func when its VM runs: at once, or when it has been woken, in the order asked. Takes over
+ * @task, which fails where that can't be. */
+void berth_sandbox_when_awake (BerthSandbox *self, GTask *task, BerthSandboxAwakeFunc func);
+/* Nobody used it for its idle time, and what runs in it is not known: it is woken to be asked. */
+void berth_sandbox_look (BerthSandbox *self);
+void berth_sandbox_begin_pause_timer (BerthSandbox *self);
+/* What runs in it is known now. */
+void berth_sandbox_note_looked (BerthSandbox *self);
+
+G_END_DECLS
