@@ -157,6 +157,22 @@ test_stopped (void)
   world_end (&world);
 }
 
+/* Nothing is tried again, nor waited for. */
+static void
+test_stopped_after_failure (void)
+{
+  World world = { 0 };
+
+  world_begin (&world, "shared");
+  world_start_up (&world);
+  fail_once (&world);
+  come_to_rest (&world);
+  g_assert_cmpuint (fake_host_count_timers (world.host), ==, 1);
+  berth_snapshot_keeper_stop (world.keeper);
+  g_assert_cmpuint (fake_host_count_timers (world.host), ==, 0);
+  world_end (&world);
+}
+
 /* Its end is that of its keeper. */
 static void
 test_spoilt_after_stop (void)
@@ -287,6 +303,7 @@ main (int argc, char **argv)
   g_test_add_func ("/keeper-ends/encouraged-anew", test_encouraged_anew);
   g_test_add_func ("/keeper-ends/reload-before-start", test_reload_before_start);
   g_test_add_func ("/keeper-ends/stopped", test_stopped);
+  g_test_add_func ("/keeper-ends/stopped-after-failure", test_stopped_after_failure);
   g_test_add_func ("/keeper-ends/spoilt-after-stop", test_spoilt_after_stop);
   g_test_add_func ("/keeper-ends/images-change", test_images_change);
   g_test_add_func ("/keeper-ends/place-given-up", test_place_given_up);
