@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -151,6 +152,33 @@ berth_caller_fd_take_listener (int fd, GError **error)
   close (fd);
   refuse (error, "the descriptor is no listening socket of TCP or of Unix streams");
   return -1;
+}
+
+/* What makes an error queue, which is never read and so is an event without end */
+static const struct
+{
+  int level;
+  int option;
+} error_queues[] = {
+  { SOL_SOCKET, SO_TIMESTAMPING }, { SOL_SOCKET, SO_TIMESTAMP },   { SOL_SOCKET, SO_TIMESTAMPNS },
+  { IPPROTO_IP, IP_RECVERR },      { IPPROTO_IPV6, IPV6_RECVERR },
+};
+
+gboolean
+berth_caller_fd_take_accepted (int fd)
+{
+  const struct linger none = { 0 };
+  const int on = 1;
+  const int off = 0;
+
+  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt (fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt (fd, SOL_SOCKET, SO_RCVLOWAT, &on, sizeof on);
+  for (guint i = 0; i < G_N_ELEMENTS (error_queues); i++)
+    if (setsockopt (fd, error_queues[i].level, error_queues[i].option, &off, sizeof off) != 0
+        && error_queues[i].level == SOL_SOCKET)
+      return FALSE;
+  return setsockopt (fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) == 0;
 }
 
 gssize

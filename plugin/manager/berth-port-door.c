@@ -4,13 +4,12 @@
 #include "plugin/manager/berth-port-door.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-caller-fd.h"
 #include "pool/berth-error.h"
 
 /* Where berthd is short of descriptors or memory, it may be so for a while. */
@@ -67,23 +66,12 @@ guest_free (gpointer data)
   g_free (guest);
 }
 
-/* A small answer is not kept back; a peer that has gone without a word is found out. */
-static void
-set_options (int fd)
-{
-  const int on = 1;
-
-  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  setsockopt (fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-}
-
 static void
 door_let_in (BerthPortDoor *self, int fd)
 {
   g_autoptr (GSource) source = g_idle_source_new ();
   Guest *guest = g_new (Guest, 1);
 
-  set_options (fd);
   g_atomic_ref_count_inc (&self->ref_count);
   guest->door = self;
   guest->fd = fd;
@@ -105,7 +93,10 @@ door_accept (BerthPortDoor *self)
   fd = accept4 (self->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
     g_usleep (PAUSE_US);
-  return fd;
+  if (fd < 0 || berth_caller_fd_take_accepted (fd))
+    return fd;
+  close (fd);
+  return -1;
 }
 
 static gpointer
