@@ -24,9 +24,9 @@ int berth_caller_fd_take (int fd, gboolean is_input, guint32 uid, GError **error
 int berth_caller_fd_take_listener (int fd, GError **error);
 
 /* Makes an accepted connection, which nobody else has, as berthd needs it: what it has from its
- * listener's options is who made that one's choice, and SO_LINGER makes close(2) wait, O_NONBLOCK or
- * not. A small answer is not kept back, and a peer that has gone without a word is found out. FALSE:
- * it can't be made so, and is not to be used. */
+ * listener's options is who made that one's choice, and SO_LINGER makes close(2) wait, O_NONBLOCK
+ * or not. A small answer is not kept back, and a peer that has gone without a word is found out.
+ * FALSE: it can't be made so, and is not to be used. */
 gboolean berth_caller_fd_take_accepted (int fd);
 
 /* As read(2) and write(2), on what berth_caller_fd_take() returned; never wait (EAGAIN), and never

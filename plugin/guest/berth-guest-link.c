@@ -19,6 +19,8 @@
 #define WINDOWS_MAX (4u * 1024u * 1024u)
 /* An agent that tells of its own time limit has told before. */
 #define OPEN_TIMEOUT_MS (BERTH_LINK_TIMEOUT_MS + 10000u)
+/* A connection that broke in the guest is broken here, too, when its rest is taken no more. */
+#define RINSE_TIMEOUT_MS 10000u
 
 typedef enum
 {
@@ -26,7 +28,8 @@ typedef enum
   LINK_ASKS,  /* a program's: nobody has answered it yet */
   LINK_FLOWS,
   LINK_ENDS,  /* nothing moves; the agent's LINK_END is awaited, and perhaps an answer of ours */
-  LINK_RINSES /* the agent has ended it; what came before still goes to the descriptor */
+  LINK_RINSES /* the agent has ended it; what came before still goes to the descriptor, and counts
+               */
 } LinkState;
 
 struct _BerthGuestLink
@@ -62,7 +65,7 @@ struct _BerthGuestLinks
   GHashTable *links;  /* id -> BerthGuestLink (owned) */
   GPtrArray *rinsing; /* BerthGuestLink (owned): without an id any more */
   GQueue stalled;     /* BerthGuestLink (borrowed) */
-  guint own, theirs;  /* in links, of each kind */
+  guint own, theirs;  /* of each kind, with those that rinse: their bytes are there */
   guint32 reserved;
   BerthGuestLinkFunc func;
   gpointer func_data;
@@ -101,15 +104,6 @@ link_free (BerthGuestLink *self)
   g_free (self);
 }
 
-/* Its id is forgotten from here on. */
-static void
-links_forget (BerthGuestLinks *self, BerthGuestLink *link)
-{
-  g_hash_table_steal (self->links, GUINT_TO_POINTER (link->id));
-  *(link->id & BERTH_LINK_OF_AGENT ? &self->theirs : &self->own) -= 1;
-  self->reserved -= link->window;
-}
-
 /* Takes it out; a program's stays with who has not answered it. */
 static void
 links_remove (BerthGuestLinks *self, BerthGuestLink *link)
@@ -117,7 +111,9 @@ links_remove (BerthGuestLinks *self, BerthGuestLink *link)
   if (link->state == LINK_RINSES)
     g_ptr_array_remove_fast (self->rinsing, link);
   else
-    links_forget (self, link);
+    g_hash_table_steal (self->links, GUINT_TO_POINTER (link->id));
+  *(link->id & BERTH_LINK_OF_AGENT ? &self->theirs : &self->own) -= 1;
+  self->reserved -= link->window;
   if (link->is_stalled)
     g_queue_remove (&self->stalled, link);
   link->all = NULL;
@@ -195,14 +191,15 @@ link_send_data (BerthGuestLink *self, gconstpointer bytes, gsize size)
 
 static void link_watch (BerthGuestLink *self);
 
-/* One piece from the descriptor to the guest, or its end. */
+/* One piece from the descriptor to the guest, or its end. @is_broken: an error is told that recv(2)
+ * may not know of, and it would be told for ever. */
 static void
-link_pump (BerthGuestLink *self)
+link_pump (BerthGuestLink *self, gboolean is_broken)
 {
   guint8 bytes[BERTH_DATA_MAX];
   gssize count = recv (self->fd, bytes, MIN (self->credit, sizeof bytes), MSG_DONTWAIT);
 
-  if (count < 0 && errno != EAGAIN && errno != EINTR)
+  if (count < 0 && (is_broken || (errno != EAGAIN && errno != EINTR)))
     {
       link_end (self, BERTH_LINK_RESET);
       return;
@@ -225,7 +222,7 @@ readable_cb (int fd, GIOCondition condition, gpointer user_data)
   if (berth_frame_channel_is_full (self->all->channel))
     link_watch (self);
   else
-    link_pump (self);
+    link_pump (self, (condition & G_IO_ERR) != 0);
   return G_SOURCE_CONTINUE;
 }
 
@@ -311,12 +308,14 @@ writable_cb (int fd, GIOCondition condition, gpointer user_data)
   gssize done = link_write (self, self->waiting->data + self->waiting_done,
                             self->waiting->len - self->waiting_done);
 
-  if (done < 0)
+  if (done < 0 || (done == 0 && (condition & G_IO_ERR) != 0))
     {
       link_end (self, BERTH_LINK_RESET);
       return G_SOURCE_REMOVE;
     }
   self->waiting_done += (gsize)done;
+  if (done > 0 && self->timeout != NULL)
+    g_source_set_ready_time (self->timeout, g_get_monotonic_time () + RINSE_TIMEOUT_MS * 1000);
   if (self->waiting_done == self->waiting->len)
     {
       g_clear_pointer (&self->waiting, g_byte_array_unref);
@@ -411,25 +410,52 @@ link_take_opened (BerthGuestLink *self, guint32 credit, GError **error)
   return TRUE;
 }
 
+static gboolean
+timed_out_cb (gpointer user_data)
+{
+  link_end (user_data, BERTH_LINK_TIMED_OUT);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+link_set_timeout (BerthGuestLink *self, guint timeout_ms)
+{
+  berth_source_clear (&self->timeout);
+  self->timeout = g_timeout_source_new (timeout_ms);
+  g_source_set_callback (self->timeout, timed_out_cb, self, NULL);
+  g_source_attach (self->timeout, g_main_context_get_thread_default ());
+}
+
+/* The id is another's as soon as the agent wants it; the window is the bytes' until they are gone.
+ */
+static void
+link_rinse (BerthGuestLink *self, BerthLinkReason reason)
+{
+  BerthGuestLinks *all = self->all;
+
+  g_hash_table_steal (all->links, GUINT_TO_POINTER (self->id));
+  g_ptr_array_add (all->rinsing, self);
+  if (self->is_stalled)
+    g_queue_remove (&all->stalled, self);
+  self->is_stalled = FALSE;
+  self->state = LINK_RINSES;
+  self->result.reason = reason;
+  if (reason != BERTH_LINK_DONE)
+    link_set_timeout (self, RINSE_TIMEOUT_MS);
+  link_watch (self);
+}
+
 /* The agent's last frame of it: the id is forgotten, the descriptor has what came yet. */
 static gboolean
 link_take_end (BerthGuestLink *self, BerthLinkReason reason, GError **error)
 {
-  BerthGuestLinks *all = self->all;
-
   if (reason == BERTH_LINK_DONE
       && (!self->guest_has_ended || (!self->has_ended && self->state != LINK_ENDS)))
     return fail_frame ("an end before its directions'", error);
   if (reason > BERTH_LINK_FAILED)
     reason = BERTH_LINK_FAILED;
   if (self->waiting != NULL)
-    {
-      links_forget (all, self);
-      g_ptr_array_add (all->rinsing, self);
-      self->state = LINK_RINSES;
-      self->result.reason = reason;
-      link_watch (self);
-    }
+    link_rinse (self, reason);
   else
     link_finish (self, reason);
   return TRUE;
@@ -483,26 +509,39 @@ dup_name (const BerthFrame *frame)
   return g_strndup ((const char *)frame->payload + 8, frame->length - 8);
 }
 
+/* Those of the guest's programs: the agent knows of none of these any more. */
+static guint
+links_count_rinsing (BerthGuestLinks *self)
+{
+  guint count = 0;
+
+  for (guint i = 0; i < self->rinsing->len; i++)
+    count += (((BerthGuestLink *)self->rinsing->pdata[i])->id & BERTH_LINK_OF_AGENT) != 0;
+  return count;
+}
+
 static gboolean
 links_take_open (BerthGuestLinks *self, const BerthFrame *frame, GError **error)
 {
   guint32 credit = berth_le32_read (frame->payload);
   guint32 port = berth_le32_read (frame->payload + 4);
   g_autofree char *name = dup_name (frame);
+  gboolean is_full;
   BerthGuestLink *link;
 
   if (!(frame->request & BERTH_LINK_OF_AGENT) || frame->length == 8 || port == 0
       || port > G_MAXUINT16 || credit > BERTH_LINK_CREDIT_MAX
       || g_hash_table_contains (self->links, GUINT_TO_POINTER (frame->request)))
     return fail_frame ("an open that can't be", error);
-  if (self->theirs >= BERTH_LINKS_MAX)
+  if (self->theirs - links_count_rinsing (self) >= BERTH_LINKS_MAX)
     return fail_frame ("more than it may have", error);
+  is_full = self->theirs >= BERTH_LINKS_MAX;
   link = links_add (self, frame->request);
   link->state = LINK_ASKS;
   link->credit = credit;
-  if (name == NULL || self->func == NULL)
+  if (is_full || name == NULL || self->func == NULL)
     {
-      link_end (link, BERTH_LINK_DENIED);
+      link_end (link, is_full ? BERTH_LINK_LIMIT : BERTH_LINK_DENIED);
       return TRUE;
     }
   link->is_unanswered = TRUE;
@@ -540,7 +579,7 @@ berth_guest_links_go_on (BerthGuestLinks *self)
         return;
       link = g_queue_pop_head (&self->stalled);
       ((BerthGuestLink *)link)->is_stalled = FALSE;
-      link_pump (link); /* whoever hears of its end may close the guest */
+      link_pump (link, FALSE); /* whoever hears of its end may close the guest */
     }
 }
 
@@ -579,13 +618,6 @@ link_bind (BerthGuestLink *self, GTask *task, int fd)
         = g_signal_connect (cancellable, "cancelled", G_CALLBACK (cancelled_cb), task);
 }
 
-static gboolean
-timed_out_cb (gpointer user_data)
-{
-  link_end (user_data, BERTH_LINK_TIMED_OUT);
-  return G_SOURCE_REMOVE;
-}
-
 void
 berth_guest_links_open (BerthGuestLinks *self, GTask *task, guint port, int fd)
 {
@@ -593,9 +625,7 @@ berth_guest_links_open (BerthGuestLinks *self, GTask *task, guint port, int fd)
   guint8 payload[8];
 
   link_bind (link, task, fd);
-  link->timeout = g_timeout_source_new (OPEN_TIMEOUT_MS);
-  g_source_set_callback (link->timeout, timed_out_cb, link, NULL);
-  g_source_attach (link->timeout, g_main_context_get_thread_default ());
+  link_set_timeout (link, OPEN_TIMEOUT_MS);
   berth_le32_write (payload, link->window);
   berth_le32_write (payload + 4, port);
   berth_frame_channel_send (self->channel, BERTH_FRAME_LINK_OPEN, link->id, payload, sizeof payload,

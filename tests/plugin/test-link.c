@@ -444,6 +444,52 @@ test_as_many_as_may_be (Fixture *fixture, gconstpointer data)
     g_main_context_iteration (NULL, TRUE);
 }
 
+/* The guest ends them while bytes wait for who reads none: these stay counted until they are gone.
+ */
+static void
+test_rinsing_counts (Fixture *fixture, gconstpointer data)
+{
+  static const guint8 bytes[16000];
+  const int least = 1;
+  guint8 payload[8];
+  guint64 reserved = 0;
+  guint ended = 0;
+  int fds[BERTH_LINKS_MAX][2];
+  int more[2];
+
+  greet (fixture, BERTH_HELLO_READY);
+  for (guint i = 0; i < BERTH_LINKS_MAX; i++)
+    {
+      BerthFrameHead head;
+
+      make_pair (fds[i]);
+      g_assert_no_errno (setsockopt (fds[i][0], SOL_SOCKET, SO_SNDBUF, &least, sizeof least));
+      berth_guest_link_async (fixture->agent, 80, fds[i][0], NULL, ignore_cb, &ended);
+      do
+        head = peer_await (fixture, payload); /* credit for what a descriptor took comes, too */
+      while (head.type != BERTH_FRAME_LINK_OPEN);
+      reserved += berth_le32_read (payload);
+      send_number (fixture, BERTH_FRAME_LINK_OPENED, head.request, WINDOW);
+      send_data (fixture, head.request, bytes, sizeof bytes);
+      send_number (fixture, BERTH_FRAME_LINK_END, head.request, BERTH_LINK_RESET);
+      settle ();
+    }
+  g_assert_cmpuint (ended, ==, 0);
+  g_assert_cmpuint (reserved, <=, 8 * 1024 * 1024);
+  make_pair (more);
+  berth_guest_link_async (fixture->agent, 80, more[0], NULL, done_cb, fixture);
+  assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
+  close (more[1]);
+  /* the first is read to its end, the others are never: they end in time */
+  while (recv (fds[0][1], payload, sizeof payload, 0) != 0)
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_cmpuint (ended, ==, 1);
+  while (ended < BERTH_LINKS_MAX)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < BERTH_LINKS_MAX; i++)
+    close (fds[i][1]);
+}
+
 /* ---- of the guest's programs ---- */
 
 typedef struct
@@ -682,6 +728,7 @@ main (int argc, char **argv)
   ADD ("cancel", test_cancel);
   ADD ("older-agent", test_older_agent);
   ADD ("as-many-as-may-be", test_as_many_as_may_be);
+  ADD ("rinsing-counts", test_rinsing_counts);
   ADD ("program/denied", test_program_is_denied);
   ADD ("program/no-name", test_name_is_no_name);
   ADD ("program/refused", test_program_is_refused);
