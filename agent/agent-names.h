@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The names that programs may reach, and the addresses that stand for them in this guest. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent-dns.h"
+
+/* 198.18.0.0/15, which is nobody's (RFC 2544) */
+#define BERTH_AGENT_NAMES_NETWORK 0xc6120000u
+#define BERTH_AGENT_NAMES_NETMASK 0xfffe0000u
+#define BERTH_AGENT_NAMES_COUNT 4096u /* that have an address at a time */
+
+typedef struct
+{
+  char name[BERTH_AGENT_DNS_NAME_MAX + 1]; /* "": none yet */
+  uint32_t hash;
+  uint32_t lives; /* how many names had the place before */
+  uint64_t used;  /* counted up with each use of any */
+} BerthAgentNamePlace;
+
+/* All zero: nothing may be reached. */
+typedef struct
+{
+  char *rules;                 /* owned; a NUL behind each, an empty one at the end */
+  BerthAgentNamePlace *places; /* owned; NULL until there are rules */
+  uint64_t uses;
+} BerthAgentNames;
+
+void berth_agent_names_clear (BerthAgentNames *self);
+/* Instead of those that it has: a NUL behind each. False: they are no rules, or there is no memory
+ * for them; it has none then. */
+bool berth_agent_names_set_rules (BerthAgentNames *self, const char *rules, size_t size);
+/* Calls @func for each that is an address (IPv4), in the order of this machine. */
+void berth_agent_names_each_address (const BerthAgentNames *self,
+                                     void (*func) (void *data, uint32_t address), void *data);
+/* Fits BerthAgentDnsLookup. */
+bool berth_agent_names_get_address (void *self, const char *name, uint32_t *out_address);
+/* What a program meant by an address; false: nothing that it was told. */
+bool berth_agent_names_get_name (BerthAgentNames *self, uint32_t address,
+                                 char out_name[BERTH_AGENT_DNS_NAME_MAX + 1]);

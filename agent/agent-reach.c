@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Answers questions for names, and hands on connections with the name that they are for. */
+#include "agent-reach.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent-file.h"
+
+#define DNS_PORT 53
+/* In one turn of the loop, of each */
+#define BATCH 32
+/* Rules that are addresses */
+#define LITERALS_MAX 256u
+#define RESOLVER                                                                                   \
+  "# berth: names that this sandbox may reach have an address of 198.18.0.0/15\n"                  \
+  "nameserver 198.18.0.1\n"
+
+/* ---- questions ---- */
+
+static void
+datagrams_cb (void *data, uint32_t events)
+{
+  BerthAgentReach *self = data;
+  uint8_t query[BERTH_AGENT_DNS_MAX], answer[BERTH_AGENT_DNS_MAX];
+  struct sockaddr_in from;
+
+  for (unsigned i = 0; i < BATCH; i++)
+    {
+      socklen_t length = sizeof from;
+      ssize_t size = recvfrom (self->datagrams.fd, query, sizeof query, 0, (struct sockaddr *)&from,
+                               &length);
+      size_t answer_size;
+
+      if (size < 0)
+        return;
+      answer_size = berth_agent_dns_answer (query, (size_t)size, answer,
+                                            berth_agent_names_get_address, &self->names);
+      if (answer_size > 0)
+        sendto (self->datagrams.fd, answer, answer_size, 0, (struct sockaddr *)&from, length);
+    }
+}
+
+static void
+question_end (BerthAgentQuestion *self)
+{
+  int fd = self->watch.fd;
+
+  if (fd < 0)
+    return;
+  berth_agent_watch_remove (self->all->loop, &self->watch);
+  close (fd);
+}
+
+/* False: it is over. An answer that the socket has no room for is one that nobody reads. */
+static bool
+question_answer (BerthAgentQuestion *self, size_t size)
+{
+  uint8_t answer[2 + BERTH_AGENT_DNS_MAX];
+  size_t answer_size = berth_agent_dns_answer (self->query + 2, size, answer + 2,
+                                               berth_agent_names_get_address, &self->all->names);
+
+  answer[0] = (uint8_t)(answer_size >> 8);
+  answer[1] = (uint8_t)answer_size;
+  self->fill -= 2 + size;
+  memmove (self->query, self->query + 2 + size, self->fill);
+  return answer_size > 0
+         && send (self->watch.fd, answer, 2 + answer_size, MSG_NOSIGNAL)
+                == (ssize_t)(2 + answer_size);
+}
+
+static void
+question_cb (void *data, uint32_t events)
+{
+  BerthAgentQuestion *self = data;
+  ssize_t got = recv (self->watch.fd, self->query + self->fill, sizeof self->query - self->fill, 0);
+
+  if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  if (got <= 0)
+    {
+      question_end (self);
+      return;
+    }
+  self->fill += (size_t)got;
+  while (self->fill >= 2)
+    {
+      size_t size = (size_t)(self->query[0] << 8 | self->query[1]);
+
+      if (size > sizeof self->query - 2)
+        {
+          question_end (self);
+          return;
+        }
+      if (self->fill < 2 + size)
+        return;
+      if (!question_answer (self, size))
+        {
+          question_end (self);
+          return;
+        }
+    }
+}
+
+/* In a free place, else in that of the oldest: nobody keeps others from asking. */
+static void
+reach_take_question (BerthAgentReach *self, int fd)
+{
+  BerthAgentQuestion *place = self->questions;
+
+  for (unsigned i = 0; i < BERTH_AGENT_REACH_QUESTIONS; i++)
+    if (self->questions[i].watch.fd < 0)
+      {
+        place = &self->questions[i];
+        break;
+      }
+    else if (self->questions[i].since < place->since)
+      place = &self->questions[i];
+  question_end (place);
+  place->fill = 0;
+  place->since = ++self->asked;
+  if (!berth_agent_watch_add (self->loop, &place->watch, fd, EPOLLIN))
+    close (fd);
+}
+
+/* ---- connections ---- */
+
+/* The program's connection ends as one that nobody answers for. */
+static void
+reset (int fd)
+{
+  const struct linger at_once = { .l_onoff = 1 };
+
+  setsockopt (fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close (fd);
+}
+
+static void
+reach_take (BerthAgentReach *self, int fd)
+{
+  struct sockaddr_in meant = { 0 };
+  socklen_t length = sizeof meant;
+  char name[BERTH_AGENT_DNS_NAME_MAX + 1];
+  uint32_t address;
+
+  getsockname (fd, (struct sockaddr *)&meant, &length);
+  address = ntohl (meant.sin_addr.s_addr);
+  if (address == BERTH_AGENT_REACH_SELF && meant.sin_port == htons (DNS_PORT))
+    reach_take_question (self, fd);
+  else if (berth_agent_names_get_name (&self->names, address, name))
+    self->connected (self->data, fd, name, ntohs (meant.sin_port));
+  else
+    reset (fd);
+}
+
+static void
+connections_cb (void *data, uint32_t events)
+{
+  BerthAgentReach *self = data;
+
+  for (unsigned i = 0; i < BATCH; i++)
+    {
+      int fd = accept4 (self->connections.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+      if (fd < 0)
+        return;
+      reach_take (self, fd);
+    }
+}
+
+/* ---- the loopback ---- */
+
+static void
+set_address (struct sockaddr *out, uint32_t address)
+{
+  struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (address) };
+
+  memcpy (out, &in, sizeof in);
+}
+
+/* One more address of the loopback; its network is all of this machine then. */
+static bool
+add_address (int fd, const char *name, uint32_t address, uint32_t netmask)
+{
+  struct ifreq request = { 0 };
+
+  snprintf (request.ifr_name, sizeof request.ifr_name, "%s", name);
+  set_address (&request.ifr_addr, address);
+  if (ioctl (fd, SIOCSIFADDR, &request) != 0)
+    return false;
+  set_address (&request.ifr_netmask, netmask);
+  return ioctl (fd, SIOCSIFNETMASK, &request) == 0;
+}
+
+static void
+add_literal (void *data, uint32_t address)
+{
+  BerthAgentReach *self = data;
+  char name[IFNAMSIZ];
+
+  if (self->literals >= LITERALS_MAX)
+    return;
+  snprintf (name, sizeof name, "lo:b%u", self->literals++);
+  add_address (self->datagrams.fd, name, address, 0xffffffffu);
+}
+
+bool
+berth_agent_reach_allow (BerthAgentReach *self, const char *rules, size_t size)
+{
+  if (self->connections.fd < 0)
+    {
+      errno = ENOSYS;
+      return false;
+    }
+  if (!berth_agent_names_set_rules (&self->names, rules, size))
+    {
+      errno = EINVAL;
+      return false;
+    }
+  if (!add_address (self->datagrams.fd, "lo:berth", BERTH_AGENT_REACH_SELF,
+                    BERTH_AGENT_NAMES_NETMASK))
+    return false;
+  berth_agent_names_each_address (&self->names, add_literal, self);
+  return berth_agent_file_rewrite (self->root_fd, "etc/resolv.conf", 0644, RESOLVER);
+}
+
+void
+berth_agent_reach_init (BerthAgentReach *self, BerthAgentLoop *loop, int root_fd,
+                        const BerthAgentReachSockets *sockets, BerthAgentReachFunc connected,
+                        void *data)
+{
+  self->loop = loop;
+  self->root_fd = root_fd;
+  self->connected = connected;
+  self->data = data;
+  self->connections = (BerthAgentWatch){ .fd = -1, .ready = connections_cb, .data = self };
+  self->datagrams = (BerthAgentWatch){ .fd = -1, .ready = datagrams_cb, .data = self };
+  for (unsigned i = 0; i < BERTH_AGENT_REACH_QUESTIONS; i++)
+    {
+      self->questions[i].all = self;
+      self->questions[i].watch
+          = (BerthAgentWatch){ .fd = -1, .ready = question_cb, .data = &self->questions[i] };
+    }
+  if (sockets->connections < 0)
+    return;
+  berth_agent_watch_add (loop, &self->connections, sockets->connections, EPOLLIN);
+  berth_agent_watch_add (loop, &self->datagrams, sockets->datagrams, EPOLLIN);
+}
+
+void
+berth_agent_reach_clear (BerthAgentReach *self)
+{
+  for (unsigned i = 0; i < BERTH_AGENT_REACH_QUESTIONS; i++)
+    question_end (&self->questions[i]);
+  for (unsigned i = 0; i < 2; i++)
+    {
+      BerthAgentWatch *watch = i == 0 ? &self->connections : &self->datagrams;
+      int fd = watch->fd;
+
+      berth_agent_watch_remove (self->loop, watch);
+      berth_agent_file_close (&fd);
+    }
+  berth_agent_names_clear (&self->names);
+}

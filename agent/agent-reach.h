@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What programs ask of a network: names by DNS, connections by TCP. There is neither until the host
+ * says which names may be reached. */
+#pragma once
+
+#include "agent-loop.h"
+#include "agent-names.h"
+
+#define BERTH_AGENT_REACH_SELF (BERTH_AGENT_NAMES_NETWORK + 1u) /* who answers DNS */
+#define BERTH_AGENT_REACH_QUESTIONS 8u /* connections that ask for names at a time */
+
+typedef struct _BerthAgentReach BerthAgentReach;
+
+/* A connection that asks for names: a message is a length of two bytes and so many of them. */
+typedef struct
+{
+  BerthAgentReach *all;
+  BerthAgentWatch watch; /* fd -1: a free place */
+  uint64_t since;
+  size_t fill;
+  uint8_t query[2 + 1024];
+} BerthAgentQuestion;
+
+/* Takes over @fd, a socket that a program has connected, non-blocking. */
+typedef void (*BerthAgentReachFunc) (void *data, int fd, const char *name, uint16_t port);
+
+struct _BerthAgentReach
+{
+  BerthAgentLoop *loop;
+  int root_fd;
+  BerthAgentReachFunc connected;
+  void *data;
+  BerthAgentNames names;
+  BerthAgentWatch connections;
+  BerthAgentWatch datagrams;
+  unsigned literals; /* addresses that the loopback has for them */
+  uint64_t asked;
+  BerthAgentQuestion questions[BERTH_AGENT_REACH_QUESTIONS];
+};
+
+/* The sockets, and the kernel's part, which can't be made once programs' calls are filtered. */
+typedef struct
+{
+  int connections; /* -1: this kernel can't, errno said why */
+  int datagrams;
+} BerthAgentReachSockets;
+
+BerthAgentReachSockets berth_agent_reach_prepare (void);
+
+/* Takes over @sockets. */
+void berth_agent_reach_init (BerthAgentReach *self, BerthAgentLoop *loop, int root_fd,
+                             const BerthAgentReachSockets *sockets, BerthAgentReachFunc connected,
+                             void *data);
+void berth_agent_reach_clear (BerthAgentReach *self);
+/* Rules as of berth_agent_names_set_rules(); false: errno says why not. */
+bool berth_agent_reach_allow (BerthAgentReach *self, const char *rules, size_t size);

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Programs' connections and questions end at the agent: with the kernel's part of it, in a network
+ * namespace of the test's own. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent-lockdown.h"
+#include "agent-reach.h"
+
+#define RULES                                                                                      \
+  "example.org\0"                                                                                  \
+  "192.0.2.7"
+
+typedef struct
+{
+  BerthAgentLoop loop;
+  BerthAgentReach reach;
+  BerthAgentWatch stop;
+  int stop_fds[2];
+  GThread *thread;
+  GAsyncQueue *taken; /* "NAME PORT" */
+  char *dir;
+  int dir_fd;
+  gboolean is_up;
+} Fixture;
+
+static void
+connected_cb (void *data, int fd, const char *name, uint16_t port)
+{
+  Fixture *fixture = data;
+
+  g_assert_cmpint (send (fd, "hello", 5, 0), ==, 5);
+  close (fd);
+  g_async_queue_push (fixture->taken, g_strdup_printf ("%s %u", name, port));
+}
+
+static void
+stop_cb (void *data, uint32_t events)
+{
+  Fixture *fixture = data;
+
+  fixture->loop.quit = true;
+}
+
+static gpointer
+serve (gpointer data)
+{
+  Fixture *fixture = data;
+
+  berth_agent_loop_run (&fixture->loop);
+  return NULL;
+}
+
+static void
+fixture_set_up (Fixture *fixture, gconstpointer data)
+{
+  BerthAgentReachSockets sockets;
+
+  if (unshare (CLONE_NEWNET) != 0)
+    {
+      g_test_skip ("no network namespace for us");
+      return;
+    }
+  sockets = berth_agent_reach_prepare ();
+  if (sockets.connections < 0)
+    {
+      g_test_skip ("this kernel, or this user, has no sk_lookup");
+      return;
+    }
+  fixture->is_up = TRUE;
+  fixture->taken = g_async_queue_new_full (g_free);
+  fixture->dir = g_dir_make_tmp ("berth-reach-XXXXXX", NULL);
+  fixture->dir_fd = open (fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  g_assert_cmpint (mkdirat (fixture->dir_fd, "etc", 0755), ==, 0);
+  g_assert_true (berth_agent_loop_init (&fixture->loop));
+  g_assert_cmpint (pipe (fixture->stop_fds), ==, 0);
+  fixture->stop = (BerthAgentWatch){ .ready = stop_cb, .data = fixture };
+  g_assert_true (
+      berth_agent_watch_add (&fixture->loop, &fixture->stop, fixture->stop_fds[0], EPOLLIN));
+  berth_agent_lockdown_loopback ();
+  berth_agent_reach_init (&fixture->reach, &fixture->loop, fixture->dir_fd, &sockets, connected_cb,
+                          fixture);
+}
+
+/* From here on the agent's part is its thread's. */
+static void
+fixture_allow (Fixture *fixture)
+{
+  g_assert_true (berth_agent_reach_allow (&fixture->reach, RULES, sizeof RULES));
+  fixture->thread = g_thread_new ("agent", serve, fixture);
+}
+
+static void
+fixture_tear_down (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *resolver = NULL;
+  g_autofree char *etc = NULL;
+
+  if (!fixture->is_up)
+    return;
+  close (fixture->stop_fds[1]);
+  if (fixture->thread != NULL)
+    g_thread_join (fixture->thread);
+  berth_agent_reach_clear (&fixture->reach);
+  berth_agent_loop_clear (&fixture->loop);
+  close (fixture->stop_fds[0]);
+  close (fixture->dir_fd);
+  resolver = g_build_filename (fixture->dir, "etc", "resolv.conf", NULL);
+  etc = g_build_filename (fixture->dir, "etc", NULL);
+  unlink (resolver);
+  g_assert_cmpint (rmdir (etc), ==, 0);
+  g_assert_cmpint (rmdir (fixture->dir), ==, 0);
+  g_free (fixture->dir);
+  g_async_queue_unref (fixture->taken);
+}
+
+/* errno; 0 and a socket */
+static int
+dial (int type, const char *address, guint16 port, int *out_fd)
+{
+  struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons (port) };
+  int fd = socket (AF_INET, type, 0);
+
+  g_assert_cmpint (inet_pton (AF_INET, address, &to.sin_addr), ==, 1);
+  g_assert_cmpint (fd, >=, 0);
+  if (connect (fd, (struct sockaddr *)&to, sizeof to) == 0)
+    {
+      *out_fd = fd;
+      return 0;
+    }
+  close (fd);
+  return errno;
+}
+
+static int
+listen_everywhere (guint16 port)
+{
+  struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons (port) };
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+
+  g_assert_cmpint (bind (fd, (struct sockaddr *)&at, sizeof at), ==, 0);
+  g_assert_cmpint (listen (fd, 1), ==, 0);
+  return fd;
+}
+
+/* "198.18.16.0": what stands for example.org, by a question over UDP or TCP */
+static char *
+ask (int type, const char *labels)
+{
+  guint8 message[512] = { 0, 30, 7, 7, 1, 0, 0, 1 };
+  guint8 *query = message + 2;
+  gsize name = strlen (labels) + 1;
+  gsize size = 12 + name + 4;
+  char text[INET_ADDRSTRLEN];
+  gssize got;
+  int fd;
+
+  g_assert_cmpint (dial (type, "198.18.0.1", 53, &fd), ==, 0);
+  memcpy (query + 12, labels, name);
+  query[12 + name + 1] = query[12 + name + 3] = 1;
+  message[1] = (guint8)size;
+  if (type == SOCK_STREAM)
+    {
+      g_assert_cmpint (send (fd, message, 1, 0), ==, 1);
+      g_assert_cmpint (send (fd, message + 1, size + 1, 0), ==, (int)size + 1);
+      g_assert_cmpint (recv (fd, message, 2, MSG_WAITALL), ==, 2);
+      got = recv (fd, query, message[1], MSG_WAITALL);
+    }
+  else
+    {
+      g_assert_cmpint (send (fd, query, size, 0), ==, (int)size);
+      got = recv (fd, query, sizeof message - 2, 0);
+    }
+  close (fd);
+  if ((query[3] & 15) != 0)
+    return g_strdup_printf ("code %d", query[3] & 15);
+  g_assert_cmpint (got, ==, (int)size + 16);
+  return g_strdup (inet_ntop (AF_INET, query + got - 4, text, sizeof text));
+}
+
+static void
+assert_greeted (int fd)
+{
+  char text[8];
+
+  g_assert_cmpint (recv (fd, text, sizeof text, MSG_WAITALL), ==, 5);
+  close (fd);
+}
+
+static void
+test_names (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *resolver = NULL;
+  g_autofree char *path = NULL;
+
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  for (guint i = 0; i < 2; i++)
+    {
+      int type = i == 0 ? SOCK_DGRAM : SOCK_STREAM;
+      g_autofree char *address = ask (type, "\7example\3org");
+      g_autofree char *none = ask (type, "\7example\3com");
+
+      g_assert_cmpstr (address, ==, "198.18.16.0");
+      g_assert_cmpstr (none, ==, "code 3");
+    }
+  path = g_build_filename (fixture->dir, "etc/resolv.conf", NULL);
+  g_assert_true (g_file_get_contents (path, &resolver, NULL, NULL));
+  g_assert_nonnull (strstr (resolver, "nameserver 198.18.0.1\n"));
+}
+
+static void
+test_connections (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *address = NULL;
+  static const guint16 ports[] = { 443, 22, 65535, 53 };
+  struct sockaddr_in peer;
+  socklen_t length = sizeof peer;
+  int own;
+  int fd;
+
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  address = ask (SOCK_DGRAM, "\7example\3org");
+  /* a program's own server takes nothing away, and nothing is taken from it */
+  own = listen_everywhere (443);
+  for (guint i = 0; i < G_N_ELEMENTS (ports); i++)
+    {
+      g_autofree char *taken = NULL;
+      g_autofree char *expected = g_strdup_printf ("example.org %u", ports[i]);
+
+      g_assert_cmpint (dial (SOCK_STREAM, address, ports[i], &fd), ==, 0);
+      g_assert_cmpint (getpeername (fd, (struct sockaddr *)&peer, &length), ==, 0);
+      g_assert_cmpint (ntohs (peer.sin_port), ==, ports[i]);
+      taken = g_async_queue_pop (fixture->taken);
+      g_assert_cmpstr (taken, ==, expected);
+      assert_greeted (fd);
+    }
+  g_assert_cmpint (dial (SOCK_STREAM, "127.0.0.1", 443, &fd), ==, 0);
+  close (accept (own, NULL, NULL));
+  close (fd);
+  close (own);
+  g_assert_cmpint (dial (SOCK_STREAM, "127.0.0.1", 444, &fd), ==, ECONNREFUSED);
+  g_assert_cmpint (g_async_queue_length (fixture->taken), ==, 0);
+}
+
+static void
+test_literals (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *taken = NULL;
+  int fd;
+
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.7", 443, &fd), ==, 0);
+  taken = g_async_queue_pop (fixture->taken);
+  g_assert_cmpstr (taken, ==, "192.0.2.7 443");
+  assert_greeted (fd);
+  g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.8", 443, &fd), ==, ENETUNREACH);
+}
+
+/* An address that stands for nothing is answered by a reset, other protocols by nobody. */
+static void
+test_others (Fixture *fixture, gconstpointer data)
+{
+  char byte = 'x';
+  int fd;
+
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  g_assert_cmpint (dial (SOCK_STREAM, "198.19.1.1", 443, &fd), ==, 0);
+  g_assert_cmpint (recv (fd, &byte, 1, 0), ==, -1);
+  g_assert_cmpint (errno, ==, ECONNRESET);
+  close (fd);
+  g_assert_cmpint (dial (SOCK_DGRAM, "198.19.1.1", 443, &fd), ==, 0);
+  g_assert_cmpint (send (fd, &byte, 1, 0), ==, 1);
+  g_assert_cmpint (recv (fd, &byte, 1, 0), ==, -1);
+  g_assert_cmpint (errno, ==, ECONNREFUSED);
+  close (fd);
+}
+
+static void
+test_not_allowed (Fixture *fixture, gconstpointer data)
+{
+  int fd;
+
+  if (!fixture->is_up)
+    return;
+  g_assert_cmpint (dial (SOCK_STREAM, "198.18.16.0", 443, &fd), ==, ENETUNREACH);
+  g_assert_cmpint (dial (SOCK_STREAM, "198.18.0.1", 53, &fd), ==, ENETUNREACH);
+}
+
+/* Who asks by connections that stay open is asked no more, and the next is answered. */
+static void
+test_many_questions (Fixture *fixture, gconstpointer data)
+{
+  int fds[3 * BERTH_AGENT_REACH_QUESTIONS];
+  g_autofree char *address = NULL;
+
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    g_assert_cmpint (dial (SOCK_STREAM, "198.18.0.1", 53, &fds[i]), ==, 0);
+  address = ask (SOCK_STREAM, "\7example\3org");
+  g_assert_cmpstr (address, ==, "198.18.16.0");
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    close (fds[i]);
+}
+
+#define ADD(path, function)                                                                        \
+  g_test_add ("/agent-reach/" path, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  ADD ("names", test_names);
+  ADD ("connections", test_connections);
+  ADD ("literals", test_literals);
+  ADD ("others", test_others);
+  ADD ("not-allowed", test_not_allowed);
+  ADD ("many-questions", test_many_questions);
+  return g_test_run ();
+}
