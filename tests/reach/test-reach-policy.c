@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a request may ask for of what the administrator allows, and what is decided of a name. */
+#include "plugin/reach/berth-reach-policy.h"
+
+#include <string.h>
+
+#include "pool/berth-error.h"
+
+static BerthReachPolicy *
+policy_new (const char *allow, const char *deny, gboolean allows_all)
+{
+  g_auto (GStrv) allow_texts = g_strsplit (allow, " ", -1);
+  g_auto (GStrv) deny_texts = g_strsplit (deny, " ", -1);
+  g_autoptr (GError) error = NULL;
+  BerthReachPolicy *self = berth_reach_policy_new (
+      (const char *const *)allow_texts, (const char *const *)deny_texts, allows_all, &error);
+
+  g_assert_no_error (error);
+  return self;
+}
+
+/* (transfer full): the rules that are left, or "INVALID" */
+static char *
+narrow (const BerthReachPolicy *policy, const char *asked, gboolean is_all)
+{
+  g_auto (GStrv) texts = g_strsplit (asked, " ", -1);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) rules
+      = berth_reach_policy_narrow (policy, (const char *const *)texts, is_all, &error);
+  g_auto (GStrv) own = NULL;
+
+  if (rules == NULL)
+    {
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+      return g_strdup_printf ("INVALID %s", error->message);
+    }
+  own = berth_reach_rules_to_texts (rules);
+  return g_strjoinv (" ", own);
+}
+
+static void
+assert_narrow (const char *allow, const char *deny, const char *asked, const char *expected)
+{
+  g_autoptr (BerthReachPolicy) policy = policy_new (allow, deny, FALSE);
+  g_autofree char *got = narrow (policy, asked, FALSE);
+
+  g_test_message ("%s - %s: %s: %s", allow, deny, asked, got);
+  if (expected == NULL)
+    g_assert_true (g_str_has_prefix (got, "INVALID "));
+  else
+    g_assert_cmpstr (got, ==, expected);
+}
+
+static void
+test_narrow (void)
+{
+  assert_narrow ("*", "", "example.org", "example.org:80,443");
+  assert_narrow ("*", "", "example.org:22", NULL);
+  assert_narrow ("*:*", "", "example.org:22 *.example.net", "example.org:22 *.example.net:80,443");
+  assert_narrow ("*", "", "*.example.org:*", NULL);
+  assert_narrow ("*.example.org", "", "*.a.example.org", "*.a.example.org:80,443");
+  assert_narrow ("*.example.org", "", "*.org", NULL);
+  assert_narrow ("*.example.org", "", "example.org", NULL);
+  assert_narrow ("example.org:80 example.org:443", "", "example.org", "example.org:80,443");
+  assert_narrow ("example.org", "", "*.example.org", NULL);
+  assert_narrow ("*", "*.evil.example", "a.evil.example", NULL);
+  assert_narrow ("*", "*.evil.example", "evil.example", "evil.example:80,443");
+  assert_narrow ("*", "a.evil.example 10.0.0.0/8", "*.evil.example", "*.evil.example:80,443");
+  assert_narrow ("*", "evil.example:443", "evil.example:80", "evil.example:80");
+  assert_narrow ("*", "", "192.0.2.1", NULL);
+  assert_narrow ("* 192.0.2.1", "", "192.0.2.1", "192.0.2.1:80,443");
+  assert_narrow ("*:*", "", "*", NULL);
+  assert_narrow ("", "", "example.org", NULL);
+}
+
+static void
+test_says_what_is_allowed (void)
+{
+  g_autoptr (BerthReachPolicy) policy = policy_new ("*.example.org", "a.example.org", FALSE);
+  g_autoptr (BerthReachPolicy) nothing = policy_new ("", "", FALSE);
+  g_autofree char *got = narrow (policy, "example.net", FALSE);
+  g_autofree char *none = narrow (nothing, "example.net", FALSE);
+
+  g_assert_cmpstr (got, ==,
+                   "INVALID example.net:80,443 may not be reached: network_allow has "
+                   "*.example.org:80,443, but network_deny has a.example.org:*");
+  g_assert_nonnull (strstr (none, "have the administrator of berthd add it"));
+}
+
+static void
+test_all (void)
+{
+  g_autoptr (BerthReachPolicy) some = policy_new ("*", "", FALSE);
+  g_autoptr (BerthReachPolicy) all = policy_new ("*", "evil.example", TRUE);
+  g_autofree char *refused = narrow (some, "", TRUE);
+  const char *const none[] = { NULL };
+  g_autoptr (GPtrArray) rules = berth_reach_policy_narrow (all, none, TRUE, NULL);
+  g_autofree char *name = NULL;
+  g_autofree char *other = NULL;
+  g_autofree char *third = NULL;
+
+  g_assert_true (g_str_has_prefix (refused, "INVALID "));
+  g_assert_null (berth_reach_policy_get_problem (all, rules, "Example.ORG.", 443, &name));
+  g_assert_cmpstr (name, ==, "example.org");
+  g_assert_nonnull (berth_reach_policy_get_problem (all, rules, "example.org", 22, &other));
+  g_assert_nonnull (berth_reach_policy_get_problem (all, rules, "evil.example", 443, &third));
+}
+
+static void
+test_many (void)
+{
+  g_autoptr (BerthReachPolicy) policy = policy_new ("*", "", FALSE);
+  g_autoptr (GString) text = g_string_new ("a0");
+  g_autofree char *most = NULL;
+  g_autofree char *more = NULL;
+
+  for (guint i = 1; i < BERTH_REACH_RULES_MAX; i++)
+    g_string_append_printf (text, " a%u.example", i);
+  g_string_replace (text, "a0", "a.example", 1);
+  most = narrow (policy, text->str, FALSE);
+  g_string_append (text, " more.example");
+  more = narrow (policy, text->str, FALSE);
+  g_assert_false (g_str_has_prefix (most, "INVALID "));
+  g_assert_true (g_str_has_prefix (more, "INVALID "));
+}
+
+/* Settings that changed since hold for what was asked for before. */
+static void
+test_decide (void)
+{
+  static const struct
+  {
+    const char *name;
+    guint16 port;
+    const char *problem;
+  } cases[] = {
+    { "a.example.org", 443, NULL },
+    { "A.EXAMPLE.org", 443, NULL },
+    { "b.example.org", 443, "network_deny" },
+    { "a.example.org", 80, "did not ask" },
+    { "example.net", 443, "network_allow" },
+    { "example.com", 443, "did not ask" },
+    { "..", 443, "no name" },
+    { "", 443, "no name" },
+  };
+  static const char *const asked[] = { "*.example.org:443", "example.net:443", NULL };
+  g_autoptr (GPtrArray) rules = berth_reach_rules_parse (asked, NULL);
+  g_autoptr (BerthReachPolicy) policy = policy_new ("*.example.org", "b.example.org", FALSE);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *name = NULL;
+      const char *problem
+          = berth_reach_policy_get_problem (policy, rules, cases[i].name, cases[i].port, &name);
+
+      g_test_message ("%s %u: %s", cases[i].name, cases[i].port, problem);
+      if (cases[i].problem == NULL)
+        g_assert_null (problem);
+      else
+        g_assert_nonnull (strstr (problem, cases[i].problem));
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/reach-policy/narrow", test_narrow);
+  g_test_add_func ("/reach-policy/says-what-is-allowed", test_says_what_is_allowed);
+  g_test_add_func ("/reach-policy/all", test_all);
+  g_test_add_func ("/reach-policy/many", test_many);
+  g_test_add_func ("/reach-policy/decide", test_decide);
+  return g_test_run ();
+}
