@@ -29,13 +29,34 @@ static const char *const live_keys[] = {
   "tenant_max_vms",
   "tenant_memory_mb",
   "background_unlimited",
+  "network_allow",
+  "network_allow_all",
+  "network_deny",
+  "network_connections",
+  "network_rate",
+  "network_failures",
   NULL,
 };
 
 /* What these name is open, in use, or in the marks of VMs that run. */
 static const char *const start_keys[] = {
-  "uri",          "virt_type",     "socket", "socket_group", "snapshot_scope", "image_dir",
-  "snapshot_dir", "template_dirs", "schema", "name_prefix",  "instance",       NULL,
+  "uri",
+  "virt_type",
+  "socket",
+  "socket_group",
+  "snapshot_scope",
+  "image_dir",
+  "snapshot_dir",
+  "template_dirs",
+  "schema",
+  "name_prefix",
+  "instance",
+  "network_private",
+  "network_connect_s",
+  "network_idle_s",
+  "network_mb",
+  "network_user",
+  NULL,
 };
 
 const char *const *

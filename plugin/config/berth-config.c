@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of settings, and the one way a setting's text becomes its value, whether it came from
  * the key file, from an option or from the defaults. */
-#include "plugin/config/berth-config.h"
+#include "plugin/config/berth-config-private.h"
 
 #include <grp.h>
 #include <math.h>
+#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ typedef enum
   KIND_URI,      /* char *, empty for none */
   KIND_NAME,     /* char *, lower-case letters, digits and -, at most max characters */
   KIND_GROUP,    /* char *, an existing Unix group, empty for none */
+  KIND_USER,     /* char *, an existing Unix user, empty for none */
   KIND_SOCKET,   /* char *, an absolute path that fits a socket address */
   KIND_PATH,     /* char *, an absolute path */
   KIND_PATHS,    /* char **, absolute paths, ':' between them */
@@ -32,6 +34,9 @@ typedef enum
   KIND_VIRT,     /* char *, one of two words, empty for none */
   KIND_TENANTS,  /* char **, PATTERN=NUMBER, ',' between them, no pattern twice */
   KIND_USERS,    /* likewise, UID=NUMBER or *=NUMBER */
+  KIND_RULES,    /* char **, of names and ports, ' ' between them */
+  KIND_DENIED,   /* likewise, or networks */
+  KIND_NETWORKS, /* char **, networks, ' ' between them */
 } ConfigKind;
 
 typedef struct
@@ -121,6 +126,34 @@ static const ConfigKey config_keys[] = {
   { "tenant_memory_mb", "tenant-memory-mb", KIND_TENANTS, FIELD (tenant_memory_mb), 128, 16777216,
     "", "TENANT=128 to 16777216 or 0, ',' between them; UID:TENANT and * as well",
     "MiB of memory of a tenant's VMs together; * and UID:* are each one by itself, 0: no cap" },
+  { "network_allow", "network-allow", KIND_RULES, FIELD (network_allow), 0, 0, "*",
+    "NAME[:PORT[,PORT]...], ' ' between them; * and *.NAME are patterns, :* is any port",
+    "names that a sandbox may reach if it asks for them; without ports 80 and 443" },
+  { "network_allow_all", "network-allow-all", KIND_INT, FIELD (network_allow_all), 0, 1, "0",
+    "0 or 1", "1: a sandbox may ask for all of network_allow at once (--allow-all)" },
+  { "network_deny", "network-deny", KIND_DENIED, FIELD (network_deny), 0, 0, "",
+    "NAME[:PORT[,PORT]...], addresses, ADDRESS/BITS, ' ' between them",
+    "what no sandbox reaches, whatever else is allowed; without ports at any" },
+  { "network_private", "network-private", KIND_NETWORKS, FIELD (network_private), 0, 0, "",
+    "addresses and ADDRESS/BITS, ' ' between them",
+    "networks that names may lead to although they are not public, or this host's own" },
+  { "network_connections", "network-connections", KIND_INT, FIELD (network_connections), 1, 256,
+    "256", "1 to 256", "connections that a sandbox may have at a time" },
+  { "network_rate", "network-rate", KIND_INT_OR_0, FIELD (network_rate), 1, 1000000, "6000",
+    "1 to 1000000, or 0", "connections that a sandbox may begin in a minute; 0: any number" },
+  { "network_failures", "network-failures", KIND_INT_OR_0, FIELD (network_failures), 1, 1000000,
+    "600", "1 to 1000000, or 0",
+    "connections of a sandbox that may fail or be refused in a minute, before none is tried until "
+    "it is over; 0: any number" },
+  { "network_connect_s", "network-connect-s", KIND_INT, FIELD (network_connect_s), 1, 600, "20",
+    "1 to 600", "seconds that a name's look-up and a connection may take" },
+  { "network_idle_s", "network-idle-s", KIND_INT_OR_0, FIELD (network_idle_s), 1, 86400, "900",
+    "1 to 86400, or 0", "seconds after which a connection that carries nothing ends; 0: never" },
+  { "network_mb", "network-mb", KIND_INT_OR_0, FIELD (network_mb), 1, 1073741824, "0",
+    "1 to 1073741824, or 0", "MiB that a sandbox may send and receive; 0: any number" },
+  { "network_user", "network-user", KIND_USER, FIELD (network_user), 0, 0, "",
+    "an existing user, or nothing",
+    "who makes the connections, where berthd runs as root; nothing: nobody" },
   { "image_dir", "image-dir", KIND_PATH, FIELD (image_dir), 0, 0, NULL, "an absolute path",
     "folder of the guest's images (images.json)" },
   { "snapshot_dir", "snapshot-dir", KIND_PATH, FIELD (snapshot_dir), 0, 0, NULL, "an absolute path",
@@ -327,39 +360,6 @@ berth_config_get_warm (const BerthConfig *self, const char *template_name, guint
 }
 
 static gboolean
-split_tenant (const char *entry, char **out_pattern, guint64 *out_value)
-{
-  const char *equals = strchr (entry, '=');
-
-  if (equals == NULL || !g_ascii_string_to_unsigned (equals + 1, 10, 0, G_MAXINT, out_value, NULL))
-    return FALSE;
-  *out_pattern = g_strndup (entry, (gsize)(equals - entry));
-  return TRUE;
-}
-
-static gboolean
-tenants_are_valid (const ConfigKey *key, char **entries)
-{
-  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  gboolean (*is_pattern) (const char *pattern)
-      = key->kind == KIND_USERS ? berth_user_pattern_is_valid : berth_tenant_pattern_is_valid;
-  gboolean zero_is_none = key->min != 1; /* a cap; no weight is 0 */
-
-  for (guint i = 0; entries[i] != NULL; i++)
-    {
-      g_autofree char *pattern = NULL;
-      guint64 value = 0;
-
-      if (!split_tenant (entries[i], &pattern, &value) || !is_pattern (pattern)
-          || value > (guint64)key->max
-          || (value < (guint64)key->min && !(value == 0 && zero_is_none))
-          || !g_hash_table_add (seen, g_steal_pointer (&pattern)))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-static gboolean
 string_is_valid (const ConfigKey *key, const char *value)
 {
   switch (key->kind)
@@ -368,6 +368,8 @@ string_is_valid (const ConfigKey *key, const char *value)
       return name_is_valid (value, (gsize)key->max);
     case KIND_GROUP:
       return value[0] == '\0' || getgrnam (value) != NULL;
+    case KIND_USER:
+      return value[0] == '\0' || getpwnam (value) != NULL;
     case KIND_SOCKET:
       return g_path_is_absolute (value) && strlen (value) <= SUN_PATH_MAX;
     case KIND_PATH:
@@ -401,15 +403,49 @@ set_string (BerthConfig *self, const ConfigKey *key, const char *value)
 }
 
 static gboolean
+list_is_valid (const ConfigKey *key, char **entries)
+{
+  switch (key->kind)
+    {
+    case KIND_PATHS:
+      return paths_are_valid (entries);
+    case KIND_WARM:
+      return warm_is_valid (key, entries);
+    case KIND_RULES:
+    case KIND_DENIED:
+    case KIND_NETWORKS:
+      return berth_config_network_is_valid (entries, key->kind != KIND_NETWORKS,
+                                            key->kind != KIND_RULES);
+    default:
+      return berth_config_tenants_are_valid (entries, key->kind == KIND_USERS, (guint64)key->min,
+                                             (guint64)key->max);
+    }
+}
+
+/* What stands between the entries of a list */
+static const char *
+get_separator (const ConfigKey *key)
+{
+  switch (key->kind)
+    {
+    case KIND_PATHS:
+      return ":";
+    case KIND_RULES:
+    case KIND_DENIED:
+    case KIND_NETWORKS:
+      return " ";
+    default:
+      return ",";
+    }
+}
+
+static gboolean
 set_list (BerthConfig *self, const ConfigKey *key, const char *value)
 {
   char ***field = G_STRUCT_MEMBER_P (self, key->offset);
-  g_auto (GStrv) entries = g_strsplit (value, key->kind == KIND_PATHS ? ":" : ",", -1);
-  gboolean valid = key->kind == KIND_PATHS  ? paths_are_valid (entries)
-                   : key->kind == KIND_WARM ? warm_is_valid (key, entries)
-                                            : tenants_are_valid (key, entries);
+  g_auto (GStrv) entries = g_strsplit (value, get_separator (key), -1);
 
-  if (!valid)
+  if (!list_is_valid (key, entries))
     return FALSE;
   g_strfreev (*field);
   *field = g_steal_pointer (&entries);
@@ -448,6 +484,9 @@ set_value (BerthConfig *self, const ConfigKey *key, const char *value)
     case KIND_WARM:
     case KIND_TENANTS:
     case KIND_USERS:
+    case KIND_RULES:
+    case KIND_DENIED:
+    case KIND_NETWORKS:
       return set_list (self, key, value);
     default:
       if (!string_is_valid (key, value))
@@ -495,6 +534,9 @@ berth_config_free (BerthConfig *self)
       case KIND_WARM:
       case KIND_TENANTS:
       case KIND_USERS:
+      case KIND_RULES:
+      case KIND_DENIED:
+      case KIND_NETWORKS:
         g_strfreev (G_STRUCT_MEMBER (char **, self, config_keys[i].offset));
         break;
       default:
@@ -704,11 +746,13 @@ dup_value (const BerthConfig *self, const ConfigKey *key)
     case KIND_DOUBLE:
       return dup_double (G_STRUCT_MEMBER (double, self, key->offset));
     case KIND_PATHS:
-      return g_strjoinv (":", G_STRUCT_MEMBER (char **, self, key->offset));
     case KIND_WARM:
     case KIND_TENANTS:
     case KIND_USERS:
-      return g_strjoinv (",", G_STRUCT_MEMBER (char **, self, key->offset));
+    case KIND_RULES:
+    case KIND_DENIED:
+    case KIND_NETWORKS:
+      return g_strjoinv (get_separator (key), G_STRUCT_MEMBER (char **, self, key->offset));
     default:
       return g_strconcat ("", G_STRUCT_MEMBER (char *, self, key->offset), NULL);
     }
@@ -753,48 +797,4 @@ berth_config_dup_text (const BerthConfig *self)
                               config_keys[i].allowed, config_keys[i].key, escaped);
     }
   return g_string_free (text, FALSE);
-}
-
-typedef gboolean (*SetLimitFunc) (BerthTenantPolicy *policy, const char *pattern,
-                                  BerthPartyField field, guint value);
-
-static void
-add_to_policy (BerthTenantPolicy *policy, SetLimitFunc set, BerthPartyField field, char **entries)
-{
-  for (guint i = 0; entries[i] != NULL; i++)
-    {
-      g_autofree char *pattern = NULL;
-      guint64 value = 0;
-
-      if (split_tenant (entries[i], &pattern, &value))
-        set (policy, pattern, field, (guint)value);
-    }
-}
-
-/**
- * berth_config_dup_tenant_policy:
- * @self: a configuration
- *
- * Root and the user of this process may change the settings, so no part is kept from them that they
- * have not chosen themselves: a host that only its administrator uses is used in full.
- *
- * Returns: (transfer full): users' and tenants' weights and caps
- */
-BerthTenantPolicy *
-berth_config_dup_tenant_policy (const BerthConfig *self)
-{
-  BerthTenantPolicy *policy = berth_tenant_policy_new ();
-  SetLimitFunc of_user = berth_tenant_policy_set_user;
-  SetLimitFunc of_tenant = berth_tenant_policy_set;
-
-  add_to_policy (policy, of_user, BERTH_PARTY_WEIGHT, self->uid_weights);
-  add_to_policy (policy, of_user, BERTH_PARTY_MAX_VMS, self->uid_max_vms);
-  add_to_policy (policy, of_user, BERTH_PARTY_MEMORY_MB, self->uid_memory_mb);
-  add_to_policy (policy, of_tenant, BERTH_PARTY_WEIGHT, self->tenant_weights);
-  add_to_policy (policy, of_tenant, BERTH_PARTY_MAX_VMS, self->tenant_max_vms);
-  add_to_policy (policy, of_tenant, BERTH_PARTY_MEMORY_MB, self->tenant_memory_mb);
-  berth_tenant_policy_set_user_part (policy, self->uid_part);
-  berth_tenant_policy_exempt (policy, 0);
-  berth_tenant_policy_exempt (policy, (guint32)geteuid ());
-  return policy;
 }

@@ -46,6 +46,17 @@ G_BEGIN_DECLS
  * @tenant_weights: (array zero-terminated=1): "acme=3"; patterns as of #BerthTenantPolicy
  * @tenant_max_vms: (array zero-terminated=1): "acme=4", "*=2"; 0: no cap
  * @tenant_memory_mb: (array zero-terminated=1): likewise, MiB
+ * @network_allow: (array zero-terminated=1): rules of names and ports, see #BerthReachRule
+ * @network_allow_all: 1: a request may ask for all of @network_allow
+ * @network_deny: (array zero-terminated=1): rules and networks
+ * @network_private: (array zero-terminated=1): networks
+ * @network_connections: of a sandbox at a time
+ * @network_rate: connections of a sandbox in a minute; 0: any number
+ * @network_failures: likewise, such that fail or are refused
+ * @network_connect_s: for a look-up and a connection
+ * @network_idle_s: of a connection; 0: for ever
+ * @network_mb: MiB of a sandbox, both ways; 0: any number
+ * @network_user: (nullable): who connects, where berthd runs as root
  *
  * Plain data; whoever holds it owns it; once a manager has it, only berth_manager_reload() changes
  * it.
@@ -87,6 +98,17 @@ typedef struct
   char **tenant_weights;
   char **tenant_max_vms;
   char **tenant_memory_mb;
+  char **network_allow;
+  gint64 network_allow_all;
+  char **network_deny;
+  char **network_private;
+  gint64 network_connections;
+  gint64 network_rate;
+  gint64 network_failures;
+  gint64 network_connect_s;
+  gint64 network_idle_s;
+  gint64 network_mb;
+  char *network_user;
 } BerthConfig;
 
 /* Defaults of this user: root's lie under /run, /var and /etc, another's under their XDG folders.

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the settings' files share. */
+#pragma once
+
+#include "plugin/config/berth-config.h"
+
+G_BEGIN_DECLS
+
+/* PATTERN=NUMBER, no pattern twice; with a @min above 1 a number is that much or 0 */
+gboolean
+berth_config_tenants_are_valid (char **entries, gboolean is_of_users, guint64 min, guint64 max);
+/* Rules of names and ports, or networks */
+gboolean
+berth_config_network_is_valid (char **entries, gboolean may_be_rules, gboolean may_be_networks);
+
+G_END_DECLS
