@@ -151,5 +151,6 @@ gboolean berth_config_get_warm (const BerthConfig *self, const char *template_na
 char *berth_config_dup_default_socket (void);
 /* The script that builds images, and the agent that it is to pack */
 char *berth_config_dup_image_builder (char **out_agent);
+char *berth_config_dup_connector (void);
 
 G_END_DECLS

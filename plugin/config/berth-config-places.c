@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where berthd's own files are: beside the build when run from it, else where they are installed.
+ */
+#include "plugin/config/berth-config-private.h"
+
+static gboolean
+is_in_build (void)
+{
+  g_autofree char *exe = g_file_read_link ("/proc/self/exe", NULL);
+
+  return exe != NULL && g_str_has_prefix (exe, BERTH_BUILD_DIR "/");
+}
+
+/**
+ * berth_config_dup_image_builder:
+ * @out_agent: (out) (transfer full): the agent that it is to pack
+ *
+ * Returns: (transfer full): the script that builds images: the checkout's for a program of its
+ *   build, else the installed one
+ */
+char *
+berth_config_dup_image_builder (char **out_agent)
+{
+  gboolean in_build = is_in_build ();
+
+  *out_agent = g_strdup (in_build ? BERTH_BUILD_DIR "/agent/berth-agent"
+                                  : BERTH_LIBEXEC_DIR "/berth-agent");
+  return g_strdup (in_build ? BERTH_SOURCE_IMAGES_DIR "/build" : BERTH_IMAGES_DIR "/build");
+}
+
+/* Beside the build when run from it (or when nothing is installed), else where they are installed
+ */
+char *
+berth_config_dup_shipped_template_dir (void)
+{
+  if (is_in_build () || !g_file_test (BERTH_TEMPLATE_DIR, G_FILE_TEST_IS_DIR))
+    return g_strdup (BERTH_SOURCE_TEMPLATE_DIR);
+  return g_strdup (BERTH_TEMPLATE_DIR);
+}
+
+/**
+ * berth_config_dup_connector:
+ *
+ * Returns: (transfer full): the program that connects sandboxes: of the build for a program of it,
+ *   else the installed one
+ */
+char *
+berth_config_dup_connector (void)
+{
+  return g_strdup (is_in_build () ? BERTH_BUILD_DIR "/plugin/berth-connector"
+                                  : BERTH_LIBEXEC_DIR "/berth-connector");
+}

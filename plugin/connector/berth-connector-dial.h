@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One connection to a name: looked up, checked, connected to the very address that was checked. */
+#pragma once
+
+#include "plugin/connector/berth-connector-wire.h"
+
+G_BEGIN_DECLS
+
+/**
+ * BerthConnectorLimits:
+ * @denied: GInetAddressMask: never connected to
+ * @private: likewise: connected to though not public
+ * @connect_ms: for the look-up and the connection
+ *
+ * Of every connection.
+ */
+typedef struct
+{
+  GPtrArray *denied;
+  GPtrArray *private;
+  guint connect_ms;
+} BerthConnectorLimits;
+
+/**
+ * BerthConnectorEnd:
+ * @verdict: what came of it
+ * @socket: (nullable): where it is connected
+ * @address: (nullable): that it is connected to, or was tried last
+ * @text: (nullable): what came of it in words
+ *
+ * The end of a dial.
+ */
+typedef struct
+{
+  BerthConnectorVerdict verdict;
+  GSocket *socket;
+  char *address;
+  char *text;
+} BerthConnectorEnd;
+
+void berth_connector_end_free (BerthConnectorEnd *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthConnectorEnd, berth_connector_end_free)
+
+/* @limits outlives it. Thread-default main context. */
+void berth_connector_dial_async (const BerthConnectorLimits *limits, const char *name, guint16 port,
+                                 GAsyncReadyCallback callback, gpointer user_data);
+/* (transfer full): never NULL */
+BerthConnectorEnd *berth_connector_dial_finish (GAsyncResult *result);
+
+G_END_DECLS
