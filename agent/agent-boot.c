@@ -21,6 +21,7 @@
 #include "agent-identity.h"
 #include "agent-language.h"
 #include "agent-lockdown.h"
+#include "agent-reach.h"
 
 #define LAYERS_MAX 16u
 #define WAIT_MS 10000u
@@ -365,6 +366,7 @@ berth_agent_boot (BerthAgentBootOptions *out_options)
   if (!berth_agent_lockdown_user ())
     berth_agent_boot_fail ("the programs' user can't be made");
   berth_agent_lockdown_loopback ();
+  out_options->sockets = berth_agent_reach_prepare ();
   berth_agent_lockdown_kernel ();
   out_options->root_fd = berth_agent_lockdown_files ();
   if (out_options->root_fd < 0)

@@ -10,6 +10,13 @@
 
 typedef struct _BerthAgentHolder BerthAgentHolder;
 
+/* What programs' questions and connections come by, see agent-reach.h. */
+typedef struct
+{
+  int connections; /* -1: this kernel can't, or nobody asked it to */
+  int datagrams;
+} BerthAgentReachSockets;
+
 #define BERTH_AGENT_USER "user"
 #define BERTH_AGENT_UID 1000u
 #define BERTH_AGENT_HOME "/home/" BERTH_AGENT_USER
@@ -23,6 +30,7 @@ typedef struct
   const char *streams; /* folder for the named pipes of sessions, absolute, not listable */
   BerthAgentHolder *holder; /* of the standard input of sessions */
   int root_fd;              /* of a guest: its root, writable, which no program sees so */
-  BerthLanguage language;   /* of the standby; NONE: no standby */
-  unsigned identities;      /* that came; until the first one, only the host's own rehearsal runs */
+  BerthAgentReachSockets sockets;
+  BerthLanguage language; /* of the standby; NONE: no standby */
+  unsigned identities;    /* that came; until the first one, only the host's own rehearsal runs */
 } BerthAgentConfig;

@@ -77,6 +77,7 @@ run_on_host (BerthAgent *agent, int argc, char **argv)
     }
   options.config.streams = options.config.runners;
   options.config.identities = 1; /* a host has its own */
+  options.config.sockets = (BerthAgentReachSockets){ .connections = -1, .datagrams = -1 };
   /* orphans of programs come to us, as they do to the first process of a guest */
   if (prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 || !berth_agent_init (agent, &options.config)
       || (options.cgroup != NULL && !berth_agent_groups_open (&agent->groups, options.cgroup))
@@ -103,6 +104,7 @@ run_in_guest (BerthAgent *agent)
   int port = berth_agent_boot (&options);
 
   config.root_fd = options.root_fd;
+  config.sockets = options.sockets;
   config.language = options.language;
   if (!berth_agent_init (agent, &config)
       || !berth_agent_groups_open (&agent->groups, BERTH_AGENT_CGROUP)

@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "berth-protocol.h"
+
 /* Of the network: the first 4096 addresses are for the agent itself, the last are left out, for the
  * very last one is the network's broadcast. */
 #define LIVES_MAX 30u
-#define RULES_MAX (64u * 1024u)
 
 void
 berth_agent_names_clear (BerthAgentNames *self)
@@ -24,7 +25,7 @@ berth_agent_names_clear (BerthAgentNames *self)
 static bool
 rules_are_valid (const char *rules, size_t size)
 {
-  if (size > RULES_MAX || (size > 0 && rules[size - 1] != '\0'))
+  if (size > BERTH_ALLOW_MAX || (size > 0 && rules[size - 1] != '\0'))
     return false;
   for (size_t at = 0; at < size; at += strlen (rules + at) + 1)
     if (rules[at] == '\0' || strlen (rules + at) > BERTH_AGENT_DNS_NAME_MAX)
@@ -35,11 +36,14 @@ rules_are_valid (const char *rules, size_t size)
 bool
 berth_agent_names_set_rules (BerthAgentNames *self, const char *rules, size_t size)
 {
-  berth_agent_names_clear (self);
+  free (self->rules);
+  self->rules = NULL;
   if (!rules_are_valid (rules, size))
     return false;
   self->rules = calloc (1, size + 1);
-  self->places = calloc (BERTH_AGENT_NAMES_COUNT, sizeof *self->places);
+  /* what a program was told of a name stays true */
+  if (self->places == NULL)
+    self->places = calloc (BERTH_AGENT_NAMES_COUNT, sizeof *self->places);
   if (self->rules == NULL || self->places == NULL)
     {
       berth_agent_names_clear (self);

@@ -22,7 +22,35 @@
   "# berth: names that this sandbox may reach have an address of 198.18.0.0/15\n"                  \
   "nameserver 198.18.0.1\n"
 
+/* Names in a second that the host is told of */
+#define TOLD_MAX 16u
+
 /* ---- questions ---- */
+
+static void
+reach_tell (BerthAgentReach *self, const char *name)
+{
+  uint64_t now_us = berth_agent_now_us ();
+
+  if (now_us - self->told_since_us > 1000000u)
+    {
+      self->told_since_us = now_us;
+      self->told = 0;
+    }
+  if (name[0] != '\0' && self->told++ < TOLD_MAX)
+    self->calls.no_name (self->calls.data, name);
+}
+
+static bool
+lookup (void *data, const char *name, uint32_t *out_address)
+{
+  BerthAgentReach *self = data;
+  bool ok = berth_agent_names_get_address (&self->names, name, out_address);
+
+  if (!ok)
+    reach_tell (self, name);
+  return ok;
+}
 
 static void
 datagrams_cb (void *data, uint32_t events)
@@ -40,8 +68,7 @@ datagrams_cb (void *data, uint32_t events)
 
       if (size < 0)
         return;
-      answer_size = berth_agent_dns_answer (query, (size_t)size, answer,
-                                            berth_agent_names_get_address, &self->names);
+      answer_size = berth_agent_dns_answer (query, (size_t)size, answer, lookup, self);
       if (answer_size > 0)
         sendto (self->datagrams.fd, answer, answer_size, 0, (struct sockaddr *)&from, length);
     }
@@ -63,8 +90,8 @@ static bool
 question_answer (BerthAgentQuestion *self, size_t size)
 {
   uint8_t answer[2 + BERTH_AGENT_DNS_MAX];
-  size_t answer_size = berth_agent_dns_answer (self->query + 2, size, answer + 2,
-                                               berth_agent_names_get_address, &self->all->names);
+  size_t answer_size
+      = berth_agent_dns_answer (self->query + 2, size, answer + 2, lookup, self->all);
 
   answer[0] = (uint8_t)(answer_size >> 8);
   answer[1] = (uint8_t)answer_size;
@@ -154,7 +181,7 @@ reach_take (BerthAgentReach *self, int fd)
   if (address == BERTH_AGENT_REACH_SELF && meant.sin_port == htons (DNS_PORT))
     reach_take_question (self, fd);
   else if (berth_agent_names_get_name (&self->names, address, name))
-    self->connected (self->data, fd, name, ntohs (meant.sin_port));
+    self->calls.connected (self->calls.data, fd, name, ntohs (meant.sin_port));
   else
     reset (fd);
 }
@@ -226,19 +253,18 @@ berth_agent_reach_allow (BerthAgentReach *self, const char *rules, size_t size)
   if (!add_address (self->datagrams.fd, "lo:berth", BERTH_AGENT_REACH_SELF,
                     BERTH_AGENT_NAMES_NETMASK))
     return false;
+  self->literals = 0;
   berth_agent_names_each_address (&self->names, add_literal, self);
   return berth_agent_file_rewrite (self->root_fd, "etc/resolv.conf", 0644, RESOLVER);
 }
 
 void
 berth_agent_reach_init (BerthAgentReach *self, BerthAgentLoop *loop, int root_fd,
-                        const BerthAgentReachSockets *sockets, BerthAgentReachFunc connected,
-                        void *data)
+                        const BerthAgentReachSockets *sockets, const BerthAgentReachCalls *calls)
 {
   self->loop = loop;
   self->root_fd = root_fd;
-  self->connected = connected;
-  self->data = data;
+  self->calls = *calls;
   self->connections = (BerthAgentWatch){ .fd = -1, .ready = connections_cb, .data = self };
   self->datagrams = (BerthAgentWatch){ .fd = -1, .ready = datagrams_cb, .data = self };
   for (unsigned i = 0; i < BERTH_AGENT_REACH_QUESTIONS; i++)

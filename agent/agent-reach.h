@@ -3,6 +3,7 @@
  * says which names may be reached. */
 #pragma once
 
+#include "agent-config.h"
 #include "agent-loop.h"
 #include "agent-names.h"
 
@@ -24,33 +25,39 @@ typedef struct
 /* Takes over @fd, a socket that a program has connected, non-blocking. */
 typedef void (*BerthAgentReachFunc) (void *data, int fd, const char *name, uint16_t port);
 
+/* A program asked for a name that it may not reach; told of some of them. */
+typedef void (*BerthAgentNoNameFunc) (void *data, const char *name);
+
+typedef struct
+{
+  BerthAgentReachFunc connected;
+  BerthAgentNoNameFunc no_name;
+  void *data;
+} BerthAgentReachCalls;
+
 struct _BerthAgentReach
 {
   BerthAgentLoop *loop;
   int root_fd;
-  BerthAgentReachFunc connected;
-  void *data;
+  BerthAgentReachCalls calls;
   BerthAgentNames names;
   BerthAgentWatch connections;
   BerthAgentWatch datagrams;
   unsigned literals; /* addresses that the loopback has for them */
   uint64_t asked;
+  uint64_t told_since_us; /* a second, in which so many names were told */
+  unsigned told;
   BerthAgentQuestion questions[BERTH_AGENT_REACH_QUESTIONS];
 };
 
-/* The sockets, and the kernel's part, which can't be made once programs' calls are filtered. */
-typedef struct
-{
-  int connections; /* -1: this kernel can't, errno said why */
-  int datagrams;
-} BerthAgentReachSockets;
-
+/* The sockets, and the kernel's part, which can't be made once programs' calls are filtered.
+ * Without privileges, or with a kernel that can't: none, and errno says why. */
 BerthAgentReachSockets berth_agent_reach_prepare (void);
 
 /* Takes over @sockets. */
-void berth_agent_reach_init (BerthAgentReach *self, BerthAgentLoop *loop, int root_fd,
-                             const BerthAgentReachSockets *sockets, BerthAgentReachFunc connected,
-                             void *data);
+void
+berth_agent_reach_init (BerthAgentReach *self, BerthAgentLoop *loop, int root_fd,
+                        const BerthAgentReachSockets *sockets, const BerthAgentReachCalls *calls);
 void berth_agent_reach_clear (BerthAgentReach *self);
 /* Rules as of berth_agent_names_set_rules(); false: errno says why not. */
 bool berth_agent_reach_allow (BerthAgentReach *self, const char *rules, size_t size);

@@ -264,6 +264,21 @@ agent_take_exec (BerthAgent *self, const BerthFrameHead *frame, const uint8_t *p
   return true;
 }
 
+static void
+agent_take_allow (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload)
+{
+  char text[128];
+
+  if (berth_agent_reach_allow (&self->reach, (const char *)payload, head->length))
+    {
+      berth_agent_channel_send (&self->channel, BERTH_FRAME_ALLOWED, head->request, NULL, 0);
+      return;
+    }
+  snprintf (text, sizeof text, "names can't be made reachable: %s", strerror (errno));
+  agent_send_error (self, head->request,
+                    errno == EINVAL ? BERTH_AGENT_ERROR_INVALID : BERTH_AGENT_ERROR_INTERNAL, text);
+}
+
 static bool
 agent_take_for_exec (BerthAgentExec *exec, const BerthFrameHead *head, const uint8_t *payload)
 {
@@ -308,6 +323,9 @@ agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload
       return agent_take_exec (self, head, payload);
     case BERTH_FRAME_PING:
       berth_agent_channel_send (&self->channel, BERTH_FRAME_PONG, head->request, payload, 8);
+      return true;
+    case BERTH_FRAME_ALLOW:
+      agent_take_allow (self, head, payload);
       return true;
     case BERTH_FRAME_PUT:
     case BERTH_FRAME_GET:
@@ -456,6 +474,26 @@ signals_cb (void *data, uint32_t events)
   agent_reap (self);
 }
 
+static void
+connected_cb (void *data, int fd, const char *name, uint16_t port)
+{
+  BerthAgent *self = data;
+
+  berth_agent_links_open (&self->links, fd, name, (uint32_t)strlen (name), port);
+}
+
+/* What does not fit now is not told: the program has its answer. */
+static void
+no_name_cb (void *data, const char *name)
+{
+  BerthAgent *self = data;
+
+  if (self->is_talking && self->channel.control_fill == 0
+      && !berth_agent_freeze_is_on (&self->freeze))
+    berth_agent_channel_send (&self->channel, BERTH_FRAME_NO_NAME, 0, name,
+                              (uint32_t)strlen (name));
+}
+
 static bool
 agent_watch_signals (BerthAgent *self)
 {
@@ -483,6 +521,8 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
       = { .frame = frame_cb, .broken = broken_cb, .lost = lost_cb, .idle = idle_cb, .data = self };
   BerthAgentStandbyCalls standby_calls
       = { .loaded = standby_loaded_cb, .exec_changed = exec_changed_cb, .data = self };
+  BerthAgentReachCalls reach_calls
+      = { .connected = connected_cb, .no_name = no_name_cb, .data = self };
   BerthAgentExecWorld world = {
     .loop = &self->loop,
     .channel = &self->channel,
@@ -512,6 +552,8 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   berth_agent_execs_init (&self->execs, &world);
   berth_agent_freeze_init (&self->freeze, &self->loop, &self->groups, settled_cb, self);
   berth_agent_links_init (&self->links, &self->loop, &self->channel);
+  berth_agent_reach_init (&self->reach, &self->loop, config->root_fd, &config->sockets,
+                          &reach_calls);
   berth_agent_transfers_init (&self->transfers, &self->loop, &self->channel, &self->groups,
                               &self->config);
   for (size_t i = 0; i < BERTH_LANGUAGE_COUNT; i++)
@@ -542,6 +584,7 @@ berth_agent_clear (BerthAgent *self)
 
   berth_agent_execs_end (&self->execs);
   berth_agent_transfers_end (&self->transfers);
+  berth_agent_reach_clear (&self->reach);
   berth_agent_links_end (&self->links);
   berth_agent_freeze_end (&self->freeze);
   berth_agent_holder_clear (&self->holder);

@@ -8,6 +8,7 @@
 #include "agent-holder.h"
 #include "agent-link.h"
 #include "agent-pressure.h"
+#include "agent-reach.h"
 #include "agent-transfer.h"
 
 typedef struct
@@ -27,6 +28,7 @@ typedef struct
   BerthAgentBackground background;
   BerthAgentTransfers transfers;
   BerthAgentLinks links;
+  BerthAgentReach reach;
   unsigned turn; /* whose data goes first when the channel is free */
   BerthAgentWatch signals;
   BerthAgentTimer reset_limit;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/base/berth-event.h"
 
-#define FIELDS_MAX 10u
+#define FIELDS_MAX (10u + BERTH_EVENT_FIELDS_MAX)
 
 typedef struct
 {
@@ -23,20 +23,15 @@ priority_of (GLogLevelFlags level)
   return (level & G_LOG_LEVEL_WARNING) != 0 ? "4" : "5";
 }
 
-void
-berth_event_log (GLogLevelFlags level, const char *message_id, const BerthEventSubject *subject,
-                 const char *format, ...)
+static void
+log_all (GLogLevelFlags level, const char *message_id, const BerthEventSubject *subject,
+         const BerthEventField *more, const char *text)
 {
   const BerthEventSubject nobody = { 0 };
-  g_autofree char *text = NULL;
   Fields fields = { .count = 0 };
-  va_list arguments;
 
   if (subject == NULL)
     subject = &nobody;
-  va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
   fields_add (&fields, "MESSAGE", text);
   fields_add (&fields, "MESSAGE_ID", message_id);
   fields_add (&fields, "PRIORITY", priority_of (level));
@@ -47,5 +42,34 @@ berth_event_log (GLogLevelFlags level, const char *message_id, const BerthEventS
   fields_add (&fields, "SANDBOX", subject->sandbox);
   fields_add (&fields, "TENANT", subject->tenant);
   fields_add (&fields, "TASK", subject->task);
+  for (guint i = 0; more != NULL && more[i].key != NULL && i < BERTH_EVENT_FIELDS_MAX; i++)
+    fields_add (&fields, more[i].key, more[i].value);
   g_log_structured_array (level, fields.all, fields.count);
+}
+
+void
+berth_event_log (GLogLevelFlags level, const char *message_id, const BerthEventSubject *subject,
+                 const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  log_all (level, message_id, subject, NULL, text);
+}
+
+void
+berth_event_log_fields (GLogLevelFlags level, const char *message_id,
+                        const BerthEventSubject *subject, const BerthEventField *fields,
+                        const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  log_all (level, message_id, subject, fields, text);
 }

@@ -25,6 +25,7 @@ G_BEGIN_DECLS
 #define BERTH_EVENT_LIBVIRT_BACK "257ca0781f724efa92c603237f3af6c5"
 #define BERTH_EVENT_PORT "7ba7b5fd9e6d4ebc859fc4a0bc72b00f"
 #define BERTH_EVENT_ADMITTING "b405b7afff194b5f8d6a64330d06584a"
+#define BERTH_EVENT_REACH "c8f3a018671f4e37b918e43d783fdb62"
 
 /**
  * BerthEventSubject:
@@ -47,6 +48,25 @@ typedef struct
   const char *task;
 } BerthEventSubject;
 
+/**
+ * BerthEventField:
+ * @key: in capitals; NULL ends a list of them
+ * @value: (nullable): NULL: there is no such field
+ *
+ * What an event says beside whom it is about.
+ */
+typedef struct
+{
+  const char *key;
+  const char *value;
+} BerthEventField;
+
+#define BERTH_EVENT_FIELDS_MAX 8u
+
+/* As berth_event_log(), with @fields: at most BERTH_EVENT_FIELDS_MAX. Any thread. */
+void berth_event_log_fields (GLogLevelFlags level, const char *message_id,
+                             const BerthEventSubject *subject, const BerthEventField *fields,
+                             const char *format, ...) G_GNUC_PRINTF (5, 6);
 /* Logs an event of the kind @message_id. Any thread. */
 void
 berth_event_log (GLogLevelFlags level, const char *message_id, const BerthEventSubject *subject,

@@ -138,6 +138,10 @@ add_background_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
       "S | TIME" },
     G_OPTION_ENTRY_NULL,
   };
+  const GOptionEntry live[] = {
+    { "follow", 'f', 0, G_OPTION_ARG_NONE, &self->follows, "Go on until it ends", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
   const GOptionEntry input[] = {
     { "interactive", 'i', 0, G_OPTION_ARG_NONE, &self->interactive,
       "Give it standard input, if it was begun with -i; its end is the program's", NULL },
@@ -153,6 +157,7 @@ add_background_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
   if ((takes & BERTH_TAKES_DETACH) != 0)
     add_options (all, BERTH_OPTION_SET_BACKGROUND, NULL, self);
   add_entries (all, takes, BERTH_TAKES_LOG, log);
+  add_entries (all, takes, BERTH_TAKES_FOLLOW, live);
   add_entries (all, takes, BERTH_TAKES_STDIN, input);
   add_entries (all, takes, BERTH_TAKES_SIGNAL, number);
 }

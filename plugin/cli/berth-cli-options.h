@@ -93,6 +93,7 @@ typedef enum
   BERTH_TAKES_LOG = 1 << 11,    /* which part of what a program has written */
   BERTH_TAKES_STDIN = 1 << 12,  /* whether ours goes to a program that runs already */
   BERTH_TAKES_SIGNAL = 1 << 13,
+  BERTH_TAKES_FOLLOW = 1 << 20,   /* whether what is shown goes on */
   BERTH_TAKES_TERMINAL = 1 << 14, /* whether a program has one */
   BERTH_TAKES_SHELL = 1 << 15,    /* what runs a program that the verb itself names */
 } BerthTakes;

@@ -177,6 +177,8 @@ typedef struct
 static const char *const timing_keys[]
     = { "wait_ms", "claim_ms",   "start_ms", "spawn_ms", "connect_ms",
         "exec_ms", "destroy_ms", "total_ms", NULL };
+static const char *const network_keys[]
+    = { "connections", "refused", "sent_bytes", "received_bytes", NULL };
 static const char *const usage_keys[] = { "cpu_ms", "memory_peak_mb", NULL };
 
 /* contract.md's result object; "error" stands between these two. */
@@ -196,6 +198,7 @@ static const ResultKey result_tail[] = {
   { "start", NULL, ABSENT_NULL, NULL },
   { "timing", NULL, ABSENT_NULL, timing_keys },
   { "usage", NULL, ABSENT_NULL, usage_keys },
+  { "network", NULL, ABSENT_NULL, network_keys },
   { "destroy_unconfirmed", NULL, ABSENT_FALSE, NULL },
 };
 

@@ -15,6 +15,7 @@ static const BerthVerb verbs[] = {
   { "kill", "end it, or send it a signal", &berth_kill_help, berth_verb_kill },
   { "shell", "a prompt in a sandbox, at your terminal", &berth_shell_help, berth_verb_shell },
   { "port", "ports of a sandbox, reached from here", &berth_port_help, berth_verb_port },
+  { "net", "what a sandbox reaches", &berth_net_help, berth_verb_net },
   { "put", "a file or folder into a sandbox", &berth_put_help, berth_verb_put },
   { "get", "a file or folder out of a sandbox", &berth_get_help, berth_verb_get },
   { "ls", "what is in a folder of a sandbox", &berth_ls_help, berth_verb_ls },

@@ -86,6 +86,7 @@ berth_options_free (BerthOptions *self)
   berth_exec_free (self->exec);
   g_clear_object (&self->sandbox.boot_log);
   g_clear_pointer (&self->sandbox.ports, g_array_unref);
+  g_strfreev (self->sandbox.allow);
   g_variant_unref (self->message);
   g_free (self);
 }

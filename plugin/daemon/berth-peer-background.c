@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Start, Execs, Attach and Signal: what a sandbox has in the background, and its callers' streams.
+/* Start, Execs, Attach, Signal and Net: what a sandbox has in the background, and what it reaches.
  */
 #include "plugin/daemon/berth-options.h"
 #include "plugin/daemon/berth-peer-private.h"
@@ -179,9 +179,30 @@ handle_attach (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUni
   return ask (self, invocation, id, g_steal_pointer (&request));
 }
 
+/* ---- what it reaches ---- */
+
+static gboolean
+handle_net (BerthDBusManager *object, GDBusMethodInvocation *invocation, const char *id,
+            guint64 after)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) decisions
+      = berth_peer_check_id (id, &error) ? berth_manager_dup_net (
+            berth_peer_get_manager (self), id, berth_peer_get_acting_uid (self), after, &error)
+                                         : NULL;
+
+  if (decisions == NULL)
+    berth_peer_answer_error (invocation, error);
+  else
+    g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@aa{sv})", decisions));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
 void
 berth_peer_background_init (BerthDBusManagerIface *iface)
 {
+  iface->handle_net = handle_net;
   iface->handle_start = handle_start;
   iface->handle_execs = handle_execs;
   iface->handle_attach = handle_attach;

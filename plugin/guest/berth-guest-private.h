@@ -42,6 +42,8 @@ struct _BerthGuest
   guint8 machine_id[16]; /* the guest's for as long as it is ours: it is set before it is claimed */
   BerthGuestClosedFunc closed_func;
   gpointer closed_data;
+  BerthGuestNoNameFunc no_name_func; /* NULL: nobody asked for it */
+  gpointer no_name_data;
 };
 
 /* berth-guest-call.c */
@@ -54,6 +56,11 @@ BerthGuestCall *berth_guest_call_add (BerthGuest *self, GTask *task, guint32 rep
                                       guint32 request, guint timeout_ms);
 /* An image that is older than berthd serves as far as its agent knows what it is asked. */
 gboolean berth_guest_check_version (guint32 version, guint32 needed, GError **error);
+
+/* berth-guest-allow.c */
+void berth_guest_take_no_name (BerthGuest *self, const BerthFrame *frame);
+/* The guest could not do what the call asked for. */
+void berth_guest_call_take_error (BerthGuest *self, BerthGuestCall *call, const BerthFrame *frame);
 
 /* berth-guest-identity.c */
 /* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */

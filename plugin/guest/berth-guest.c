@@ -111,6 +111,11 @@ agent_answer (BerthGuest *self, BerthGuestCall *pending, const BerthFrame *frame
       berth_guest_call_take_proof (self, pending, frame);
       return;
     }
+  if (frame->type == BERTH_FRAME_ERROR)
+    {
+      berth_guest_call_take_error (self, pending, frame);
+      return;
+    }
   task = berth_guest_call_steal (self, pending);
   g_task_return_boolean (task, TRUE);
 }
@@ -197,9 +202,13 @@ frame_cb (const BerthFrame *frame, gpointer user_data)
   Running *running = agent_find_running (self, frame->request);
   gboolean ok = TRUE;
 
+  if (frame->type == BERTH_FRAME_ERROR)
+    pending = berth_guest_call_find (self, BERTH_FRAME_ALLOWED, frame->request);
   if (frame->type == BERTH_FRAME_HELLO_REPLY)
     ok = agent_take_hello (self, frame, &error);
-  if (ok && running != NULL)
+  if (ok && frame->type == BERTH_FRAME_NO_NAME)
+    berth_guest_take_no_name (self, frame);
+  else if (ok && running != NULL)
     ok = berth_guest_exec_take (running->exec, frame, &error);
   else if (ok && self->files != NULL
            && berth_guest_transfers_take (self->files, frame, &ok, &error))

@@ -200,6 +200,38 @@ berth_host_link_finish (BerthHost *self, GAsyncResult *result, GError **error)
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
+void
+berth_host_allow_async (BerthHost *self, BerthVm *vm, const char *const *names,
+                        const BerthHostReach *reach, gpointer user_data, GDestroyNotify destroy,
+                        GAsyncReadyCallback callback, gpointer callback_data)
+{
+  g_autoptr (GTask) task = new_task (self, NULL, callback, callback_data, berth_host_allow_async);
+
+  IFACE (self)->allow (self, vm, names, reach, user_data, destroy, g_steal_pointer (&task));
+}
+
+void
+berth_host_accept_async (BerthHost *self, BerthHostLink *link, int fd, GCancellable *cancellable,
+                         GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GTask) task
+      = new_task (self, cancellable, callback, user_data, berth_host_accept_async);
+
+  IFACE (self)->accept (self, link, fd, g_steal_pointer (&task));
+}
+
+BerthLinkResult *
+berth_host_accept_finish (BerthHost *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+berth_host_refuse (BerthHost *self, BerthHostLink *link, BerthLinkReason reason)
+{
+  IFACE (self)->refuse (self, link, reason);
+}
+
 gboolean
 berth_host_finish (BerthHost *self, GAsyncResult *result, GError **error)
 {

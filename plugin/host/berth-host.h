@@ -40,6 +40,24 @@ typedef struct
   void (*session_returned) (BerthVm *vm, BerthRequest *request, gpointer user_data);
 } BerthHostWatch;
 
+/* A connection that a program in a VM asks for: to be answered once, with berth_host_accept_async()
+ * or berth_host_refuse(), and good until then. */
+typedef struct _BerthHostLink BerthHostLink;
+
+/**
+ * BerthHostReach:
+ * @asked: a program wants to be connected to @name, which is printable ASCII, and @port
+ * @no_name: a program asked for a name that it may not reach; told of some of them, and what it may
+ *   be is nobody's promise
+ *
+ * What is told of a VM whose programs may reach names. In the default main context.
+ */
+typedef struct
+{
+  void (*asked) (BerthHostLink *link, const char *name, guint16 port, gpointer user_data);
+  void (*no_name) (const char *name, gpointer user_data);
+} BerthHostReach;
+
 /* Called for each VM of an earlier life before it is adopted: @vm and @request are for pool.
  * @request: (nullable): NULL of a warm one, of which STARTED or FAILED is told later. @is_paused:
  * of a session that stands still, and whose guest nobody has spoken with before it is woken. */
@@ -103,6 +121,12 @@ typedef enum
  * @file: carries a file; takes over @file. A #BerthFileResult
  * @link: connects @fd, a stream socket that it takes over, with a port of the guest's loopback
  * until the connection has ended. A #BerthLinkResult, whatever its end
+ * @allow: programs of a VM that is up may reach @names: in lower case, "*.NAME", "*", IPv4
+ * addresses;
+ *   @reach is told from now on, until the VM has ended, then @user_data is let go by @destroy. TRUE
+ * @accept: @fd, taken over, is connected to what @link asked for. A #BerthLinkResult when it has
+ *   ended; cancelling ends it
+ * @refuse: ends @link
  * @get_domain_name: (nullable): what the VM's domain is called, also while it starts or ends
  * @get_start_name: (nullable): "warm", "clone" or "cold": how a VM that is up came to be; static
  * @get_start_times: of such a VM: how long it took to have it running, and from there to have an
@@ -146,6 +170,11 @@ struct _BerthHostInterface
   void (*background) (BerthHost *self, BerthVm *vm, BerthBackgroundRequest *request, GTask *task);
   void (*file) (BerthHost *self, BerthVm *vm, BerthFileRequest *file, GTask *task);
   void (*link) (BerthHost *self, BerthVm *vm, guint port, int fd, GTask *task);
+  void (*allow) (BerthHost *self, BerthVm *vm, const char *const *names,
+                 const BerthHostReach *reach, gpointer user_data, GDestroyNotify destroy,
+                 GTask *task);
+  void (*accept) (BerthHost *self, BerthHostLink *link, int fd, GTask *task);
+  void (*refuse) (BerthHost *self, BerthHostLink *link, BerthLinkReason reason);
 
   const char *(*get_domain_name) (BerthHost *self, BerthVm *vm);
   const char *(*get_start_name) (BerthHost *self, BerthVm *vm);
@@ -207,6 +236,16 @@ berth_host_link_async (BerthHost *self, BerthVm *vm, guint port, int fd, GCancel
                        GAsyncReadyCallback callback, gpointer user_data);
 /* (transfer full): to be freed with g_free() */
 BerthLinkResult *berth_host_link_finish (BerthHost *self, GAsyncResult *result, GError **error);
+void
+berth_host_allow_async (BerthHost *self, BerthVm *vm, const char *const *names,
+                        const BerthHostReach *reach, gpointer user_data, GDestroyNotify destroy,
+                        GAsyncReadyCallback callback, gpointer callback_data);
+void
+berth_host_accept_async (BerthHost *self, BerthHostLink *link, int fd, GCancellable *cancellable,
+                         GAsyncReadyCallback callback, gpointer user_data);
+/* (transfer full): to be freed with g_free() */
+BerthLinkResult *berth_host_accept_finish (BerthHost *self, GAsyncResult *result, GError **error);
+void berth_host_refuse (BerthHost *self, BerthHostLink *link, BerthLinkReason reason);
 
 /* Of all that completes with TRUE. */
 gboolean berth_host_finish (BerthHost *self, GAsyncResult *result, GError **error);

@@ -8,6 +8,7 @@ purpose_free (gpointer data)
   BerthPurpose *self = data;
 
   g_free ((gpointer)self->snapshot_name);
+  g_strfreev ((char **)self->allow);
   g_clear_object (&self->boot_log);
   g_free (self);
 }
@@ -20,6 +21,7 @@ berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, c
   BerthShape wanted = *shape;
 
   copy->snapshot_name = g_strdup (self->snapshot_name);
+  copy->allow = (const char *const *)g_strdupv ((char **)self->allow);
   if (copy->boot_log != NULL)
     g_object_ref (copy->boot_log);
   wanted.may_stand_by = self->snapshot_name == NULL && !self->is_cold;

@@ -13,6 +13,8 @@ G_BEGIN_DECLS
  * @is_session: the VM outlives berthd; that of a run does not
  * @idle_timeout_ms: after which a session ends that nobody uses; 0: the usual one
  * @idle_pause_ms: after which a session that nobody uses is paused; 0: the usual one
+ * @allow: (nullable) (array zero-terminated=1): rules of what its programs may reach, see
+ *   #BerthReachRule
  * @boot_log: (nullable): where the VM's console goes while that boots
  *
  * A run has all of them 0.
@@ -24,6 +26,7 @@ typedef struct
   gboolean is_session;
   guint idle_timeout_ms;
   guint idle_pause_ms;
+  const char *const *allow;
   GOutputStream *boot_log;
 } BerthPurpose;
 

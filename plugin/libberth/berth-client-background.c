@@ -200,6 +200,77 @@ berth_client_list_execs (BerthClient *self, const char *id, GCancellable *cancel
   return berth_client_list_execs_finish (self, result, error);
 }
 
+/**
+ * berth_client_list_decisions_async:
+ * @self: a client
+ * @id: of a sandbox
+ * @after: a number of a decision, 0 for all that are known
+ * @cancellable: (nullable): ends the wait
+ * @callback: (scope async): gets the answer
+ * @user_data: for @callback
+ *
+ * Tells what a sandbox has reached, and wanted to reach. Fails with %BERTH_ERROR_GONE where the
+ * caller has no such sandbox. Any thread.
+ */
+void
+berth_client_list_decisions_async (BerthClient *self, const char *id, guint64 after,
+                                   GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  BerthClientCall call = { BERTH_CLIENT_CALL_ASKS, "Net", .answer_type = "(aa{sv})" };
+
+  g_return_if_fail (BERTH_IS_CLIENT (self));
+  g_return_if_fail (id != NULL);
+
+  ask (berth_client_call_new_task (self, berth_client_list_decisions_async, cancellable, callback,
+                                   user_data),
+       &call, id, g_variant_new ("(st)", id, after));
+}
+
+/**
+ * berth_client_list_decisions_finish:
+ * @self: a client
+ * @result: what the callback got
+ *
+ * Ends the call in its callback.
+ *
+ * Returns: (transfer full): aa{sv}, a decision each, the oldest first: "number" (t), "time" (d),
+ *   "name" (s), "port" (q), "address", "verdict", "reason" (s), "open" (b), "sent_bytes",
+ *   "received_bytes" (t), "duration_s" (d)
+ */
+GVariant *
+berth_client_list_decisions_finish (BerthClient *self, GAsyncResult *result, GError **error)
+{
+  return berth_client_call_finish_child (self, result, berth_client_list_decisions_async, error);
+}
+
+/**
+ * berth_client_list_decisions:
+ * @self: a client
+ * @id: of a sandbox
+ * @after: a number of a decision, 0 for all that are known
+ * @cancellable: (nullable): ends the wait
+ *
+ * As [method@Client.list_decisions_async], waiting.
+ *
+ * Returns: (transfer full): as [method@Client.list_decisions_finish] says
+ */
+GVariant *
+berth_client_list_decisions (BerthClient *self, const char *id, guint64 after,
+                             GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  BerthWait wait;
+
+  g_return_val_if_fail (BERTH_IS_CLIENT (self), NULL);
+  g_return_val_if_fail (id != NULL, NULL);
+
+  berth_wait_begin (&wait, berth_client_serves_here (self));
+  berth_client_list_decisions_async (self, id, after, cancellable, berth_wait_cb, &wait);
+  result = berth_wait_end (&wait);
+  return berth_client_list_decisions_finish (self, result, error);
+}
+
 /* Adds a copy of @fd under @key; FALSE with @error */
 static gboolean
 add_stream (GVariantDict *options, GUnixFDList *fds, const char *key, int fd, GError **error)

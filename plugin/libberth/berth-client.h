@@ -159,6 +159,16 @@ berth_client_start_async (BerthClient *self, const char *id, BerthProgram *progr
 BERTH_AVAILABLE guint berth_client_start_finish (BerthClient *self, GAsyncResult *result,
                                                  GError **error);
 
+BERTH_AVAILABLE GVariant *
+berth_client_list_decisions (BerthClient *self, const char *id, guint64 after,
+                             GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_list_decisions_async (BerthClient *self, const char *id, guint64 after,
+                                   GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_client_list_decisions_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
 BERTH_AVAILABLE GVariant *berth_client_list_execs (BerthClient *self, const char *id,
                                                    GCancellable *cancellable, GError **error);
 BERTH_AVAILABLE void

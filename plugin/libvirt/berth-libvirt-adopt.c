@@ -153,9 +153,11 @@ static BerthRequest *
 make_request (const BerthOwnDomain *domain)
 {
   const BerthMark *mark = domain->mark;
+  g_auto (GStrv) allow = mark->allow != NULL ? g_strsplit (mark->allow, " ", -1) : NULL;
   const BerthPurpose session = { .is_session = TRUE,
                                  .idle_timeout_ms = mark->idle_timeout_ms,
-                                 .idle_pause_ms = mark->idle_pause_ms };
+                                 .idle_pause_ms = mark->idle_pause_ms,
+                                 .allow = (const char *const *)allow };
   const BerthShape shape = shape_of (domain);
 
   return berth_purpose_make_request (&session, &shape, mark->tenant, mark->task, mark->uid,

@@ -198,6 +198,90 @@ libvirt_link (BerthHost *host, BerthVm *vm, guint port, int fd, GTask *task)
                             g_steal_pointer (&owned));
 }
 
+/* ---- what they reach ---- */
+
+/* Of a guest, as long as it is there. */
+typedef struct
+{
+  BerthHostReach reach;
+  gpointer data;
+  GDestroyNotify destroy;
+} Reach;
+
+static void
+reach_free (gpointer data)
+{
+  Reach *self = data;
+
+  if (self->destroy != NULL)
+    self->destroy (self->data);
+  g_free (self);
+}
+
+static void
+asked_cb (BerthGuest *guest, BerthGuestLink *link, const char *name, guint port, gpointer user_data)
+{
+  Reach *self = user_data;
+
+  self->reach.asked ((BerthHostLink *)link, name, (guint16)port, self->data);
+}
+
+static void
+no_name_cb (BerthGuest *guest, const char *name, gpointer user_data)
+{
+  Reach *self = user_data;
+
+  self->reach.no_name (name, self->data);
+}
+
+static void
+allowed_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+
+  if (berth_guest_allow_finish (BERTH_GUEST (source), async_result, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+libvirt_allow (BerthHost *host, BerthVm *vm, const char *const *names, const BerthHostReach *reach,
+               gpointer user_data, GDestroyNotify destroy, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  BerthGuest *guest = libvirt_get_guest (host, vm, task);
+  Reach *self = g_new0 (Reach, 1);
+
+  self->reach = *reach;
+  self->data = user_data;
+  self->destroy = destroy;
+  if (guest == NULL)
+    {
+      reach_free (self);
+      return;
+    }
+  berth_guest_set_link_func (guest, asked_cb, self);
+  berth_guest_set_no_name_func (guest, no_name_cb, self);
+  g_object_set_data_full (G_OBJECT (guest), "berth-reach", self, reach_free);
+  berth_guest_allow_async (guest, names, g_task_get_cancellable (task), allowed_cb,
+                           g_steal_pointer (&owned));
+}
+
+static void
+libvirt_accept (BerthHost *host, BerthHostLink *link, int fd, GTask *task)
+{
+  berth_guest_link_accept_async ((BerthGuestLink *)link, fd, g_task_get_cancellable (task),
+                                 linked_cb, task);
+}
+
+static void
+libvirt_refuse (BerthHost *host, BerthHostLink *link, BerthLinkReason reason)
+{
+  berth_guest_link_refuse ((BerthGuestLink *)link, reason);
+}
+
 /* ---- what they are ---- */
 
 static const char *
@@ -341,6 +425,9 @@ berth_libvirt_host_init (BerthHostInterface *iface)
   iface->background = libvirt_background;
   iface->file = libvirt_file;
   iface->link = libvirt_link;
+  iface->allow = libvirt_allow;
+  iface->accept = libvirt_accept;
+  iface->refuse = libvirt_refuse;
   iface->get_domain_name = libvirt_get_domain_name;
   iface->get_start_name = libvirt_get_start_name;
   iface->get_start_times = libvirt_get_start_times;

@@ -23,6 +23,15 @@ state_of (BerthRequest *request, gboolean is_owned)
                                                             : BERTH_MARK_STATE_RUN;
 }
 
+/* (nullable): of a session: the next berthd has to know */
+static char *
+dup_allow (const BerthPurpose *purpose)
+{
+  return purpose->is_session && purpose->allow != NULL && purpose->allow[0] != NULL
+             ? g_strjoinv (" ", (char **)purpose->allow)
+             : NULL;
+}
+
 BerthMark *
 berth_machine_make_mark (BerthMachine *self)
 {
@@ -41,6 +50,7 @@ berth_machine_make_mark (BerthMachine *self)
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
   mark->idle_timeout_ms = berth_purpose_of (request)->idle_timeout_ms;
   mark->idle_pause_ms = berth_purpose_of (request)->idle_pause_ms;
+  mark->allow = dup_allow (berth_purpose_of (request));
   mark->created = self->created;
   return mark;
 }

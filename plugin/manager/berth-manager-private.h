@@ -31,6 +31,7 @@ struct _BerthManager
   BerthTombstones *tombstones;
   BerthMetrics *metrics;
   BerthPorts *ports;
+  BerthReachWorld reach;
 };
 
 /* BERTH_ERROR_INVALID: which templates there are */
@@ -47,5 +48,27 @@ void
 berth_manager_set_pauses (BerthManager *self, BerthSandbox *sandbox, const BerthRequest *request);
 /* (nullable): the sandbox, if @uid may use it */
 BerthSandbox *berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error);
+
+/* berth-manager-request.c */
+/* How long nobody may use the sandbox of @request; 0: for ever */
+gint64 berth_manager_get_idle_us (BerthManager *self, const BerthRequest *request);
+/* (transfer full): NULL and BERTH_ERROR_INVALID: no sandbox may be so */
+BerthRequest *berth_manager_make_request (BerthManager *self, const BerthSandboxOptions *options,
+                                          gboolean is_session, GError **error);
+
+/* berth-manager-reach.c */
+/* From its settings, before the first VM. Fails with BERTH_ERROR_INVALID. */
+gboolean berth_manager_make_reach (BerthManager *self, GError **error);
+/* The settings have changed. */
+void berth_manager_reload_reach (BerthManager *self);
+void berth_manager_clear_reach (BerthManager *self);
+/* (transfer full): the rules of a request, NULL-terminated; NULL and @error: it asks for too much
+ */
+char **
+berth_manager_narrow_reach (BerthManager *self, const BerthSandboxOptions *options, GError **error);
+/* @sandbox reaches what its @request asked for, if anything: it is to be started then. */
+void berth_manager_add_reach (BerthManager *self, BerthSandbox *sandbox, BerthRequest *request);
+/* Of a sandbox of an earlier berthd, whose VM is up */
+void berth_manager_start_reach (BerthManager *self, BerthSandbox *sandbox);
 
 G_END_DECLS

@@ -10,8 +10,6 @@
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error-dbus.h"
 
-#define MEMORY_MIN_MB 128u /* contract.md, Input */
-#define TEMPLATE_DEFAULT "python"
 /* How long a run that waits for its VM's end does so before it says that it can't confirm it.
  * libvirt tries SIGTERM for 10 s, then SIGKILL (virprocess.c). */
 #define DESTROY_WAIT_S 15u
@@ -76,103 +74,19 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
   manager_end_vm (self, vm);
 }
 
-/* What was asked for may have been allowed by settings of before; 0 is never. */
-static gint64
-manager_get_idle_us (BerthManager *self, const BerthRequest *request)
-{
-  gint64 most_us = self->config->idle_timeout_s * G_USEC_PER_SEC;
-  gint64 wanted_us = berth_purpose_of (request)->idle_timeout_ms * G_GINT64_CONSTANT (1000);
-
-  if (wanted_us == 0 || (most_us > 0 && wanted_us > most_us))
-    return most_us;
-  return wanted_us;
-}
-
 BerthSandbox *
 berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request)
 {
-  gint64 idle_us = manager_get_idle_us (self, request);
+  gint64 idle_us = berth_manager_get_idle_us (self, request);
   BerthSandbox *sandbox = berth_sandbox_new (vm, self->host, request->uid, idle_us, idle_cb, self);
 
   berth_manager_set_pauses (self, sandbox, request);
   g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);
+  berth_manager_add_reach (self, sandbox, request);
   return sandbox;
 }
 
-/* No caller keeps a place for longer than the administrator would let it stay unused. */
-static gboolean
-manager_check_idle (BerthManager *self, guint idle_timeout_ms, GError **error)
-{
-  gint64 most_s = self->config->idle_timeout_s;
-
-  if (idle_timeout_ms == 0 || most_s == 0 || idle_timeout_ms <= most_s * 1000)
-    return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-               "an idle timeout of %g s is more than the %" G_GINT64_FORMAT
-               " s that this berthd allows: give less, or have idle_timeout_s raised",
-               idle_timeout_ms / 1000.0, most_s);
-  return FALSE;
-}
-
-static BerthRequest *
-manager_make_request (BerthManager *self, const BerthSandboxOptions *options, gboolean is_session,
-                      GError **error)
-{
-  const BerthPurpose purpose = { .is_cold = options->is_cold,
-                                 .is_session = is_session,
-                                 .idle_timeout_ms = options->idle_timeout_ms,
-                                 .idle_pause_ms = options->idle_pause_ms,
-                                 .boot_log = options->boot_log };
-  const char *name = options->template_name != NULL ? options->template_name : TEMPLATE_DEFAULT;
-  BerthTemplate *template = g_hash_table_lookup (self->templates, name);
-  BerthShape shape;
-
-  if (template == NULL)
-    {
-      berth_manager_set_no_template_error (self, name, error);
-      return NULL;
-    }
-  shape = berth_template_get_shape (template);
-  if (options->memory_mb != 0)
-    shape.memory_mb = options->memory_mb;
-  if (shape.memory_mb < MEMORY_MIN_MB)
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "memory of %u MiB is too small: a guest needs %u MiB or more", shape.memory_mb,
-                   MEMORY_MIN_MB);
-      return NULL;
-    }
-  if (!manager_check_idle (self, options->idle_timeout_ms, error))
-    return NULL;
-  return berth_purpose_make_request (&purpose, &shape, options->tenant, options->task, options->uid,
-                                     options->wait_us, error);
-}
-
 /* ---- create ---- */
-
-typedef struct
-{
-  BerthManagerCall *waiting; /* (nullable) (owned): whoever asked wants to know how far it is */
-  BerthRequest *request;
-  GArray *ports; /* (nullable): of BerthListener */
-  gint64 begun_us;
-} CreateCall;
-
-static void
-create_call_free (CreateCall *call)
-{
-  GOutputStream *boot_log = berth_purpose_of (call->request)->boot_log;
-
-  if (call->waiting != NULL)
-    berth_manager_call_set_request (call->waiting, NULL);
-  g_clear_object (&call->waiting);
-  /* whoever still writes the last of it has a descriptor of its own */
-  if (boot_log != NULL)
-    g_output_stream_close (boot_log, NULL, NULL);
-  berth_request_unref (call->request);
-  g_clear_pointer (&call->ports, g_array_unref);
-  g_free (call);
-}
 
 /* What a create found out, for a run's result. */
 typedef struct
@@ -189,6 +103,32 @@ created_free (Created *created)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Created, created_free)
 
+typedef struct
+{
+  BerthManagerCall *waiting; /* (nullable) (owned): whoever asked wants to know how far it is */
+  BerthRequest *request;
+  GArray *ports;    /* (nullable): of BerthListener */
+  Created *created; /* (nullable): while its guest is told what it may reach */
+  gint64 begun_us;
+} CreateCall;
+
+static void
+create_call_free (CreateCall *call)
+{
+  GOutputStream *boot_log = berth_purpose_of (call->request)->boot_log;
+
+  if (call->waiting != NULL)
+    berth_manager_call_set_request (call->waiting, NULL);
+  g_clear_object (&call->waiting);
+  /* whoever still writes the last of it has a descriptor of its own */
+  if (boot_log != NULL)
+    g_output_stream_close (boot_log, NULL, NULL);
+  berth_request_unref (call->request);
+  g_clear_pointer (&call->ports, g_array_unref);
+  g_clear_pointer (&call->created, created_free);
+  g_free (call);
+}
+
 /* Whether the guests of a template boot is of use to who waits to try it again. */
 static void
 manager_note_boot (BerthManager *self, const char *template_name, BerthVm *vm, const GError *error)
@@ -198,6 +138,34 @@ manager_note_boot (BerthManager *self, const char *template_name, BerthVm *vm, c
   else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
            || g_error_matches (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT))
     berth_snapshot_keeper_note_boot (self->keeper, template_name, FALSE);
+}
+
+/* Takes over @created. */
+static void
+create_answer (GTask *task, Created *created)
+{
+  g_task_return_pointer (task, created, (GDestroyNotify)created_free);
+}
+
+/* Of one whose programs may reach something: they may from now on. */
+static void
+reach_started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  CreateCall *call = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  if (berth_sandbox_reach_start_finish (BERTH_SANDBOX_REACH (source), result, &error))
+    create_answer (task, g_steal_pointer (&call->created));
+  else
+    {
+      g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (call->created->sandbox));
+
+      berth_manager_bury (self, call->created->sandbox, "its programs could reach nothing");
+      manager_end_vm (self, vm);
+      g_task_return_error (task, error);
+    }
 }
 
 static void
@@ -240,7 +208,14 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (origin->start != NULL) /* else it has ended already, and its program will be told */
     berth_metrics_observe (self->metrics, BERTH_METRIC_START, berth_vm_get_template (vm),
                            origin->start, origin->start_us);
-  g_task_return_pointer (task, created, (GDestroyNotify)created_free);
+  if (berth_sandbox_get_reach (sandbox) == NULL)
+    {
+      create_answer (task, created);
+      return;
+    }
+  call->created = created;
+  berth_sandbox_reach_start_async (berth_sandbox_get_reach (sandbox), reach_started_cb,
+                                   g_steal_pointer (&task));
 }
 
 static void
@@ -249,7 +224,7 @@ manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gb
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr (GError) error = NULL;
-  BerthRequest *request = manager_make_request (self, options, is_session, &error);
+  BerthRequest *request = berth_manager_make_request (self, options, is_session, &error);
   CreateCall *call;
 
   g_task_set_source_tag (task, manager_create_async);

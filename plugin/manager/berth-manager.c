@@ -18,6 +18,7 @@ berth_manager_dispose (GObject *object)
   if (self->pool != NULL)
     g_signal_handlers_disconnect_by_data (self->pool, self);
   g_clear_pointer (&self->sandboxes, g_hash_table_unref);
+  berth_manager_clear_reach (self);
   if (self->keeper != NULL)
     berth_snapshot_keeper_stop (self->keeper);
   g_clear_object (&self->keeper);
@@ -231,6 +232,7 @@ berth_manager_reload (BerthManager *self, const BerthConfig *from, GError **erro
       berth_pool_resize (self->pool, &capacity);
       berth_pool_set_tenants (self->pool, tenants);
       berth_snapshot_keeper_reload (self->keeper, capacity.max_vms);
+      berth_manager_reload_reach (self);
       self->pressure.reserve_mb = (guint)self->config->host_reserve_mb;
     }
   tell_reloaded (changed, later);
@@ -290,7 +292,10 @@ sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   berth_host_finish (BERTH_HOST (source), result, NULL);
   g_hash_table_iter_init (&iter, self->sandboxes);
   while (g_hash_table_iter_next (&iter, NULL, &sandbox))
-    berth_sandbox_adopt (sandbox);
+    {
+      berth_sandbox_adopt (sandbox);
+      berth_manager_start_reach (self, sandbox);
+    }
   berth_snapshot_keeper_start (self->keeper, snapshots_known_cb, g_steal_pointer (&task));
 }
 
@@ -323,7 +328,7 @@ berth_manager_start_async (BerthManager *self, GCancellable *cancellable,
   g_autoptr (GError) error = NULL;
 
   g_task_set_source_tag (task, berth_manager_start_async);
-  if (!manager_load_templates (self, &error))
+  if (!manager_load_templates (self, &error) || !berth_manager_make_reach (self, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;

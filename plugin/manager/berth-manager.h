@@ -134,6 +134,11 @@ BERTH_AVAILABLE GVariant *berth_manager_dup_progress (BerthManager *self, BerthM
 /* (transfer full): aa{sv}, a VM each: id, domain, template, state, tenant, task, holds_slot, age_s,
  * uid. Only those of @uid, and warm ones; 0 sees all. */
 BERTH_AVAILABLE GVariant *berth_manager_dup_list (BerthManager *self, guint32 uid);
+/* (transfer full) (nullable): aa{sv}, what a sandbox reached or wanted to reach, as
+ * berth_sandbox_reach_dup_list() has it; numbers above @after. @uid must own it (0 may do all).
+ * Fails with BERTH_ERROR_GONE. */
+BERTH_AVAILABLE GVariant *berth_manager_dup_net (BerthManager *self, const char *id, guint32 uid,
+                                                 guint64 after, GError **error);
 /* (transfer full): aa{sv}, a finding each: check, ok (b), text, remedy */
 BERTH_AVAILABLE void berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
                                                  GAsyncReadyCallback callback, gpointer user_data);

@@ -53,6 +53,14 @@ static const Metric metrics[BERTH_METRIC_N] = {
                                 "bytes through published ports, sent to sandboxes or received",
                                 { "direction", NULL },
                                 FALSE },
+  [BERTH_METRIC_CONNECTIONS] = { "berth_connections_total",
+                                 "what sandboxes wanted to reach, by what came of it",
+                                 { "verdict", NULL },
+                                 FALSE },
+  [BERTH_METRIC_CONNECTION_BYTES] = { "berth_connection_bytes_total",
+                                      "bytes that sandboxes sent and received",
+                                      { "direction", NULL },
+                                      FALSE },
 };
 
 /* One series: a counter is its @n alone. */

@@ -20,6 +20,8 @@ typedef struct _BerthMetrics BerthMetrics;
  * @BERTH_METRIC_FILE_BYTES: counter: of files that were carried; "put" or "get"
  * @BERTH_METRIC_PORT_LINKS: counter: connections through published ports, by how they ended
  * @BERTH_METRIC_PORT_BYTES: counter: of these; "sent" to sandboxes or "received" from them
+ * @BERTH_METRIC_CONNECTIONS: counter: what sandboxes wanted to reach; what came of it
+ * @BERTH_METRIC_CONNECTION_BYTES: counter: of those; "sent" or "received", by the sandboxes
  */
 typedef enum
 {
@@ -32,6 +34,8 @@ typedef enum
   BERTH_METRIC_FILE_BYTES,
   BERTH_METRIC_PORT_LINKS,
   BERTH_METRIC_PORT_BYTES,
+  BERTH_METRIC_CONNECTIONS,
+  BERTH_METRIC_CONNECTION_BYTES,
   BERTH_METRIC_N,
 } BerthMetric;
 

@@ -30,7 +30,8 @@ struct _BerthSandbox
   guint asks;       /* about background execs, likewise */
   guint holds;
   BerthOrigin origin;
-  char *close_reason; /* NULL while it is open */
+  BerthSandboxReach *reach; /* (nullable) */
+  char *close_reason;       /* NULL while it is open */
   GCancellable *closed;
   BerthSandboxIdleFunc idle_func;
   gpointer idle_data;

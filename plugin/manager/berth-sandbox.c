@@ -39,6 +39,9 @@ berth_sandbox_finalize (GObject *object)
   g_object_unref (self->host);
   g_free (self->close_reason);
   g_object_unref (self->closed);
+  if (self->reach != NULL)
+    berth_sandbox_reach_close (self->reach);
+  g_clear_object (&self->reach);
   G_OBJECT_CLASS (berth_sandbox_parent_class)->finalize (object);
 }
 
@@ -115,6 +118,18 @@ berth_sandbox_set_origin (BerthSandbox *self, const BerthOrigin *origin)
   self->origin = *origin;
 }
 
+void
+berth_sandbox_set_reach (BerthSandbox *self, BerthSandboxReach *reach)
+{
+  g_set_object (&self->reach, reach);
+}
+
+BerthSandboxReach *
+berth_sandbox_get_reach (BerthSandbox *self)
+{
+  return self->reach;
+}
+
 const char *
 berth_sandbox_get_id (BerthSandbox *self)
 {
@@ -179,6 +194,8 @@ berth_sandbox_close (BerthSandbox *self, const char *reason)
     return;
   self->close_reason = g_strdup (reason);
   berth_sandbox_note_use (self);
+  if (self->reach != NULL)
+    berth_sandbox_reach_close (self->reach);
   while ((task = g_queue_pop_head (&self->waiting)) != NULL)
     {
       berth_sandbox_return_gone (self, task);
@@ -291,6 +308,21 @@ berth_sandbox_adopt (BerthSandbox *self)
 }
 
 static void
+sandbox_tell_reach (BerthSandbox *self, BerthResult *result)
+{
+  BerthReachCounts counts;
+
+  if (self->reach == NULL)
+    return;
+  berth_sandbox_reach_get_counts (self->reach, &counts);
+  result->has_network = TRUE;
+  result->connections = counts.connections;
+  result->refused = counts.refused;
+  result->sent_bytes = counts.sent_bytes;
+  result->received_bytes = counts.received_bytes;
+}
+
+static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
@@ -309,6 +341,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
       result->template_name = g_strdup (berth_vm_get_template (self->vm));
       result->sandbox_id = g_strdup (berth_sandbox_get_id (self));
       self->exec_count += !is_begun;
+      sandbox_tell_reach (self, result);
     }
   if (is_begun)
     sandbox_watch (self, result->exec, box->is_command, box->limit_ms);

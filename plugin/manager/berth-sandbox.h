@@ -2,7 +2,7 @@
 /* A sandbox: a claimed VM with an owner, and the execs that wait for their turn in it. */
 #pragma once
 
-#include "plugin/host/berth-host.h"
+#include "plugin/manager/berth-sandbox-reach.h"
 #include "pool/berth-pool.h"
 
 G_BEGIN_DECLS
@@ -32,6 +32,10 @@ gboolean berth_sandbox_is_awake (BerthSandbox *self);
 gboolean berth_sandbox_pause_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 /* How it was made, which its first exec's result tells. */
 void berth_sandbox_set_origin (BerthSandbox *self, const BerthOrigin *origin);
+/* What its programs reach, which ends with it. */
+void berth_sandbox_set_reach (BerthSandbox *self, BerthSandboxReach *reach);
+/* (nullable) (transfer none): NULL: nothing */
+BerthSandboxReach *berth_sandbox_get_reach (BerthSandbox *self);
 /* No exec is taken any more; those that wait or run fail with BERTH_ERROR_GONE and @reason. */
 void berth_sandbox_close (BerthSandbox *self, const char *reason);
 

@@ -33,6 +33,12 @@ static const BerthOption table[] = {
     "wait-timeout", 0, "S", "Seconds to wait at capacity (default: berthd's setting)" },
   { "cold", BERTH_OPTION_FLAG, SANDBOX (is_cold), 0, 0, "cold", "cold", 0, NULL,
     "Boot a VM of its own: no warm one, no clone (slow, and --boot-log shows it)" },
+  { "allow", BERTH_OPTION_TEXTS, SANDBOX (allow), 0, 0, "allow", "allow", 0, "NAME[:PORT[,PORT]]",
+    "A name that programs may reach, as far as berthd's settings let it, at ports 80 and 443 if "
+    "none "
+    "is named; *.NAME is all below it; may be repeated (default: nothing)" },
+  { "allow_all", BERTH_OPTION_FLAG, SANDBOX (allow_all), 0, 0, "allow-all", "allow-all", 0, NULL,
+    "Programs may reach all that berthd's settings let any sandbox reach" },
   { "boot_log", BERTH_OPTION_STREAM, SANDBOX (boot_log), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "ports", BERTH_OPTION_PORTS, SANDBOX (ports), 0, 0, NULL, "publish", 0,
     "[[ADDRESS:]LOCAL:]PORT | unix:PATH:PORT",

@@ -8,6 +8,11 @@
 
 G_BEGIN_DECLS
 
+/* What of it is told of the network: as g_variant_new_parsed() takes it */
+#define BERTH_RESULT_NETWORK                                                                       \
+  "{'network', <{'connections': <%t>, 'refused': <%t>, 'sent_bytes': <%t>, "                       \
+  "'received_bytes': <%t>}>}"
+
 /*
  * BerthOrigin:
  * @start: how its VM came to be: "warm", "clone" or "cold"; static
@@ -64,6 +69,11 @@ void berth_download_free (BerthDownload *self);
  * @template_name: what it ran in
  * @sandbox_id: what it ran in
  * @origin: of the VM; told by the first exec in it, empty in the others
+ * @has_network: the sandbox may reach names, and has so far
+ * @connections: made this many connections,
+ * @refused: was refused so often,
+ * @sent_bytes: has sent,
+ * @received_bytes: and received
  * @has_uploads: of a run: it had some
  * @upload_count: files and folders
  * @upload_bytes: of these files
@@ -91,6 +101,11 @@ struct _BerthResult
   char *template_name;
   char *sandbox_id;
   BerthOrigin origin;
+  gboolean has_network;
+  guint64 connections;
+  guint64 refused;
+  guint64 sent_bytes;
+  guint64 received_bytes;
   gboolean has_uploads;
   guint upload_count;
   guint64 upload_bytes;

@@ -252,6 +252,9 @@ berth_result_to_variant (const BerthResult *self)
   add_string (&builder, "start", self->origin.start);
   g_variant_builder_add (&builder, "{sv}", "timing", timing_to_variant (self));
   g_variant_builder_add (&builder, "{sv}", "usage", usage_to_variant (self));
+  if (self->has_network)
+    g_variant_builder_add_parsed (&builder, BERTH_RESULT_NETWORK, self->connections, self->refused,
+                                  self->sent_bytes, self->received_bytes);
   add_files (&builder, self);
   return g_variant_builder_end (&builder);
 }

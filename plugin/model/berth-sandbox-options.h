@@ -22,6 +22,8 @@ G_BEGIN_DECLS
  *   reached by them
  * @idle_pause_ms: of a create: how long nobody uses it until it is paused; 0: the administrator's
  *   setting
+ * @allow: (nullable) (array zero-terminated=1): rules of what its programs may reach
+ * @allow_all: they may reach all that the administrator allows
  * @waits_gone: of a run: it is answered after its VM is gone
  *
  * What a sandbox is made by. Borrowed for the call.
@@ -40,6 +42,8 @@ typedef struct
   guint idle_timeout_ms;
   GArray *ports;
   guint idle_pause_ms;
+  char **allow;
+  gboolean allow_all;
   gboolean waits_gone;
 } BerthSandboxOptions;
 

@@ -40,6 +40,8 @@ struct _BerthSpec
   gboolean attached;
   guint idle_timeout_ms;
   guint idle_pause_ms;
+  char **allow;
+  gboolean allow_all;
   gboolean cold;
   gboolean wait_gone;
   int boot_log; /* the next request's, -1 for none */
@@ -57,6 +59,8 @@ enum
   PROP_ATTACHED,
   PROP_IDLE_TIMEOUT_MS,
   PROP_IDLE_PAUSE_MS,
+  PROP_ALLOW,
+  PROP_ALLOW_ALL,
   PROP_COLD,
   PROP_WAIT_GONE,
   N_PROPS,
@@ -79,6 +83,7 @@ berth_spec_finalize (GObject *object)
   g_free (self->template_name);
   g_free (self->tenant);
   g_free (self->task);
+  g_strfreev (self->allow);
   G_OBJECT_CLASS (berth_spec_parent_class)->finalize (object);
 }
 
@@ -112,6 +117,12 @@ berth_spec_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
       break;
     case PROP_IDLE_PAUSE_MS:
       g_value_set_uint (value, self->idle_pause_ms);
+      break;
+    case PROP_ALLOW:
+      g_value_set_boxed (value, self->allow);
+      break;
+    case PROP_ALLOW_ALL:
+      g_value_set_boolean (value, self->allow_all);
       break;
     case PROP_COLD:
       g_value_set_boolean (value, self->cold);
@@ -162,6 +173,13 @@ berth_spec_set_property (GObject *object, guint id, const GValue *value, GParamS
     case PROP_IDLE_PAUSE_MS:
       self->idle_pause_ms = g_value_get_uint (value);
       break;
+    case PROP_ALLOW:
+      g_strfreev (self->allow);
+      self->allow = g_value_dup_boxed (value);
+      break;
+    case PROP_ALLOW_ALL:
+      self->allow_all = g_value_get_boolean (value);
+      break;
     case PROP_COLD:
       self->cold = g_value_get_boolean (value);
       break;
@@ -193,6 +211,24 @@ install_signals (BerthSpecClass *klass)
   signals[SIGNAL_PROGRESS]
       = g_signal_new ("progress", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                       G_TYPE_NONE, 3, G_TYPE_STRING, G_TYPE_UINT, G_TYPE_STRING);
+}
+
+static void
+init_reach_properties (GParamFlags flags)
+{
+  /**
+   * BerthSpec:allow: (setter set_allow)
+   *
+   * Names that the sandbox's programs may reach, as far as berthd's settings let them: NAME, or
+   * NAME:PORT,PORT with other ports than 80 and 443; *.NAME is every name below it.
+   */
+  properties[PROP_ALLOW] = g_param_spec_boxed ("allow", NULL, NULL, G_TYPE_STRV, flags);
+  /**
+   * BerthSpec:allow-all: (setter set_allow_all)
+   *
+   * Whether the sandbox's programs may reach all that berthd's settings let any sandbox reach.
+   */
+  properties[PROP_ALLOW_ALL] = g_param_spec_boolean ("allow-all", NULL, NULL, FALSE, flags);
 }
 
 static void
@@ -252,6 +288,7 @@ berth_spec_class_init (BerthSpecClass *klass)
    */
   properties[PROP_IDLE_TIMEOUT_MS]
       = g_param_spec_uint ("idle-timeout-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
+  init_reach_properties (flags);
   /**
    * BerthSpec:idle-pause-ms: (setter set_idle_pause_ms)
    *
@@ -388,6 +425,32 @@ void
 berth_spec_set_idle_pause_ms (BerthSpec *self, guint idle_pause_ms)
 {
   g_object_set (self, "idle-pause-ms", idle_pause_ms, NULL);
+}
+
+/**
+ * berth_spec_set_allow: (set-property allow)
+ * @self: a spec
+ * @allow: (nullable) (array zero-terminated=1): names, with ports if need be
+ *
+ * Sets [property@Spec:allow].
+ */
+void
+berth_spec_set_allow (BerthSpec *self, const char *const *allow)
+{
+  g_object_set (self, "allow", allow, NULL);
+}
+
+/**
+ * berth_spec_set_allow_all: (set-property allow-all)
+ * @self: a spec
+ * @allow_all: whether all that may be reached at all
+ *
+ * Sets [property@Spec:allow-all].
+ */
+void
+berth_spec_set_allow_all (BerthSpec *self, gboolean allow_all)
+{
+  g_object_set (self, "allow-all", allow_all, NULL);
 }
 
 /**

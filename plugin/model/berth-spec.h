@@ -38,6 +38,8 @@ BERTH_AVAILABLE void berth_spec_set_task (BerthSpec *self, const char *task);
 BERTH_AVAILABLE void berth_spec_set_attached (BerthSpec *self, gboolean attached);
 BERTH_AVAILABLE void berth_spec_set_idle_timeout_ms (BerthSpec *self, guint idle_timeout_ms);
 BERTH_AVAILABLE void berth_spec_set_idle_pause_ms (BerthSpec *self, guint idle_pause_ms);
+BERTH_AVAILABLE void berth_spec_set_allow (BerthSpec *self, const char *const *allow);
+BERTH_AVAILABLE void berth_spec_set_allow_all (BerthSpec *self, gboolean allow_all);
 BERTH_AVAILABLE void berth_spec_set_cold (BerthSpec *self, gboolean cold);
 BERTH_AVAILABLE void berth_spec_set_wait_gone (BerthSpec *self, gboolean wait_gone);
 BERTH_AVAILABLE void berth_spec_set_wait_ms (BerthSpec *self, gint64 wait_ms);

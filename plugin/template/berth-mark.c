@@ -13,7 +13,8 @@
 #define IDLE_ATTRIBUTE "idle-timeout-ms"
 #define PAUSE_ATTRIBUTE "idle-pause-ms"
 #define MAX_CHARACTERS 256 /* of an attribute */
-#define MARK_PATH "mark"   /* what errors call it; the caller knows the domain's name */
+#define ALLOW_MAX (32u * 1024u)
+#define MARK_PATH "mark" /* what errors call it; the caller knows the domain's name */
 
 typedef gboolean (*ValueCheck) (const char *value);
 
@@ -75,6 +76,13 @@ is_state (const char *value)
   return g_strv_contains (states, value);
 }
 
+/* of rules, whose meaning is looked at by who reads them */
+static gboolean
+is_rules (const char *value)
+{
+  return is_word_of (value, ALLOW_MAX, "*.:,_- ");
+}
+
 typedef struct
 {
   const char *name;
@@ -95,6 +103,7 @@ static const MarkField mark_fields[] = {
   { "state", G_STRUCT_OFFSET (BerthMark, state), TRUE, is_state, "warm, session, run or snapshot" },
   { "tenant", G_STRUCT_OFFSET (BerthMark, tenant), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
   { "task", G_STRUCT_OFFSET (BerthMark, task), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
+  { "allow", G_STRUCT_OFFSET (BerthMark, allow), FALSE, is_rules, "rules of names and ports" },
 };
 
 /**

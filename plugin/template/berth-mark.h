@@ -32,6 +32,7 @@ G_BEGIN_DECLS
  * @idle_timeout_ms: of a session whose maker asked for one; 0 for the usual
  * @idle_pause_ms: likewise, until it is paused; 0 for the usual
  * @created: Unix time in seconds
+ * @allow: (nullable): what its programs may reach, rules with spaces between; of a session
  */
 typedef struct
 {
@@ -47,6 +48,7 @@ typedef struct
   guint32 idle_timeout_ms;
   guint32 idle_pause_ms;
   gint64 created;
+  char *allow;
 } BerthMark;
 
 void berth_mark_free (BerthMark *self);

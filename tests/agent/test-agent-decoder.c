@@ -131,6 +131,8 @@ test_sizes_of_types (Fixture *fixture, gconstpointer data)
     { BERTH_FRAME_FREEZE, 1 },
     { BERTH_FRAME_THAW, 7 },
     { BERTH_FRAME_FROZEN, 4 },
+    { BERTH_FRAME_ALLOW, BERTH_ALLOW_MAX + 1 },
+    { BERTH_FRAME_ALLOWED, 0 },
     { 0, 0 },
   };
 

@@ -25,6 +25,7 @@ typedef struct
   int stop_fds[2];
   GThread *thread;
   GAsyncQueue *taken; /* "NAME PORT" */
+  GAsyncQueue *refused;
   char *dir;
   int dir_fd;
   gboolean is_up;
@@ -38,6 +39,14 @@ connected_cb (void *data, int fd, const char *name, uint16_t port)
   g_assert_cmpint (send (fd, "hello", 5, 0), ==, 5);
   close (fd);
   g_async_queue_push (fixture->taken, g_strdup_printf ("%s %u", name, port));
+}
+
+static void
+no_name_cb (void *data, const char *name)
+{
+  Fixture *fixture = data;
+
+  g_async_queue_push (fixture->refused, g_strdup (name));
 }
 
 static void
@@ -60,6 +69,8 @@ serve (gpointer data)
 static void
 fixture_set_up (Fixture *fixture, gconstpointer data)
 {
+  const BerthAgentReachCalls calls
+      = { .connected = connected_cb, .no_name = no_name_cb, .data = fixture };
   BerthAgentReachSockets sockets;
 
   if (unshare (CLONE_NEWNET) != 0)
@@ -75,6 +86,7 @@ fixture_set_up (Fixture *fixture, gconstpointer data)
     }
   fixture->is_up = TRUE;
   fixture->taken = g_async_queue_new_full (g_free);
+  fixture->refused = g_async_queue_new_full (g_free);
   fixture->dir = g_dir_make_tmp ("berth-reach-XXXXXX", NULL);
   fixture->dir_fd = open (fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   g_assert_cmpint (mkdirat (fixture->dir_fd, "etc", 0755), ==, 0);
@@ -84,8 +96,7 @@ fixture_set_up (Fixture *fixture, gconstpointer data)
   g_assert_true (
       berth_agent_watch_add (&fixture->loop, &fixture->stop, fixture->stop_fds[0], EPOLLIN));
   berth_agent_lockdown_loopback ();
-  berth_agent_reach_init (&fixture->reach, &fixture->loop, fixture->dir_fd, &sockets, connected_cb,
-                          fixture);
+  berth_agent_reach_init (&fixture->reach, &fixture->loop, fixture->dir_fd, &sockets, &calls);
 }
 
 /* From here on the agent's part is its thread's. */
@@ -118,6 +129,7 @@ fixture_tear_down (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (rmdir (fixture->dir), ==, 0);
   g_free (fixture->dir);
   g_async_queue_unref (fixture->taken);
+  g_async_queue_unref (fixture->refused);
 }
 
 /* errno; 0 and a socket */
@@ -207,9 +219,12 @@ test_names (Fixture *fixture, gconstpointer data)
       int type = i == 0 ? SOCK_DGRAM : SOCK_STREAM;
       g_autofree char *address = ask (type, "\7example\3org");
       g_autofree char *none = ask (type, "\7example\3com");
+      g_autofree char *told = NULL;
 
       g_assert_cmpstr (address, ==, "198.18.16.0");
       g_assert_cmpstr (none, ==, "code 3");
+      told = g_async_queue_pop (fixture->refused);
+      g_assert_cmpstr (told, ==, "example.com");
     }
   path = g_build_filename (fixture->dir, "etc/resolv.conf", NULL);
   g_assert_true (g_file_get_contents (path, &resolver, NULL, NULL));
@@ -289,6 +304,22 @@ test_others (Fixture *fixture, gconstpointer data)
   close (fd);
 }
 
+/* A flood of questions is answered, and not told. */
+static void
+test_flood (Fixture *fixture, gconstpointer data)
+{
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  for (guint i = 0; i < 200; i++)
+    {
+      g_autofree char *none = ask (SOCK_DGRAM, "\7example\3com");
+
+      g_assert_cmpstr (none, ==, "code 3");
+    }
+  g_assert_cmpint (g_async_queue_length (fixture->refused), <, 100);
+}
+
 static void
 test_not_allowed (Fixture *fixture, gconstpointer data)
 {
@@ -329,6 +360,7 @@ main (int argc, char **argv)
   ADD ("connections", test_connections);
   ADD ("literals", test_literals);
   ADD ("others", test_others);
+  ADD ("flood", test_flood);
   ADD ("not-allowed", test_not_allowed);
   ADD ("many-questions", test_many_questions);
   return g_test_run ();

@@ -25,7 +25,7 @@ TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../doma
 
 RESULT_KEYS = ["stdout", "stderr", "exit_code", "timed_out", "oom", "stdout_truncated",
                "stderr_truncated", "error", "template", "sandbox_id", "warm_hit", "start",
-               "timing", "usage", "destroy_unconfirmed"]
+               "timing", "usage", "network", "destroy_unconfirmed"]
 TIMING_KEYS = ["wait_ms", "claim_ms", "start_ms", "spawn_ms", "connect_ms", "exec_ms",
                "destroy_ms", "total_ms"]
 

@@ -9,7 +9,7 @@
 #include "tests/host/fake-answer.h"
 #include "tests/host/fake-clock.h"
 #include "tests/host/fake-doctor.h"
-#include "tests/host/fake-link.h"
+#include "tests/host/fake-reach.h"
 
 #define SNAPSHOT_BYTES (5 * 1024 * 1024)
 
@@ -684,7 +684,7 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->exec = fake_exec;
   iface->background = fake_background;
   iface->file = fake_file;
-  iface->link = fake_link;
+  fake_reach_init (iface);
   iface->get_domain_name = fake_get_domain_name;
   iface->get_start_name = fake_get_start_name;
   iface->get_start_times = fake_get_start_times;

@@ -11,13 +11,14 @@ import sys
 import tempfile
 
 BUILD, PREFIX = sys.argv[1:3]
-WANTED = ("bin/berth", "sbin/berthd", "libexec/berth/berth-agent", "libexec/berth/berth-mcp",
+WANTED = ("bin/berth", "sbin/berthd", "libexec/berth/berth-agent", "libexec/berth/berth-mcp", "libexec/berth/berth-connector",
           "libexec/berth/berthd-stop",
           "libexec/berth/berthd-clear", "share/berth/images/build", "share/berth/images/pack",
           "share/berth/images/npm",          "share/berth/images/layers/base", "share/berth/agent/runners/javascript.js", "lib/systemd/system/berthd.socket",
           "lib/systemd/system/berthd.service", "lib/systemd/user/berthd.socket",
           "lib/systemd/user/berthd.service", "lib/systemd/system/berth-metrics.socket",
-          "lib/systemd/system/berth-metrics@.service", "share/berth/monitoring/alerts.yml",
+          "lib/systemd/system/berth-metrics@.service", "lib/systemd/system/berth-connector.socket",
+          "lib/systemd/system/berth-connector@.service", "share/berth/monitoring/alerts.yml",
           "share/berth/monitoring/dashboard.json", "lib/sysusers.d/berth.conf", "lib/tmpfiles.d/berth.conf",
           "share/berth/templates/python.xml", "share/berth/templates/javascript.xml",
           "share/berth/templates/shell.xml", "share/berth/templates/berth.rng",

@@ -275,6 +275,8 @@ def check_units(folder):
     shipped, made = SOURCE + "/packaging/systemd/", BUILD + "/packaging/systemd/"
     for name, source in (("berthd.socket", shipped + "berthd.socket"),
                          ("berthd.service", made + "system-berthd.service"),
+                         ("berth-connector.socket", shipped + "berth-connector.socket"),
+                         ("berth-connector@.service", made + "berth-connector@.service"),
                          ("berth-metrics.socket", shipped + "berth-metrics.socket"),
                          ("berth-metrics@.service", made + "berth-metrics@.service")):
         with open(source, encoding="utf-8") as file:
@@ -283,7 +285,8 @@ def check_units(folder):
         text = re.sub(r"^(ExecSt\w+)=\S+", r"\1=/bin/true", text, flags=re.M).replace("man:", "http://")
         with open(os.path.join(prefix, name), "w", encoding="utf-8") as file:
             file.write(text)
-    units = ("berthd.service", "berthd.socket", "berth-metrics.socket", "berth-metrics@.service")
+    units = ("berthd.service", "berthd.socket", "berth-connector.socket", "berth-connector@.service",
+             "berth-metrics.socket", "berth-metrics@.service")
     done = subprocess.run(["systemd-analyze", "verify", "--man=no",
                            *(os.path.join(prefix, unit) for unit in units)],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",

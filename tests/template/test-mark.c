@@ -38,11 +38,12 @@ is_valid_by_schema (const char *xml)
 }
 
 static const BerthMark marks[] = {
-  { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0, 0, 0 },
+  { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0, 0, 0, NULL },
   { "<&>\"'/]]>--", "0123456789abcdef0123456789abcdef", "my-own-template-2", "javascript",
-    "python-1a2b.3", "session", "acme_Corp-1", "42", 0, 10000, 5000, G_MAXINT64 },
+    "python-1a2b.3", "session", "acme_Corp-1", "42", 0, 10000, 5000, G_MAXINT64,
+    "example.org:80,443 *.example.net:* *:1" },
   { "h\xc3\xb6st\xe2\x98\x83 \xf0\x9f\x9b\xb6 &amp; %s", "a-b_c", "x", "shell", "s", "warm", NULL,
-    "-", G_MAXUINT32 - 1, G_MAXUINT32, G_MAXUINT32, G_MININT64 },
+    "-", G_MAXUINT32 - 1, G_MAXUINT32, G_MAXUINT32, G_MININT64, NULL },
 };
 
 static void
@@ -81,7 +82,8 @@ test_nasty_text_is_cleaned (void)
                      1,
                      0,
                      0,
-                     2 };
+                     2,
+                     NULL };
   g_autofree char *xml = berth_mark_to_xml (&mark);
   g_autofree char *title = berth_mark_to_title (&mark);
   g_autoptr (xmlDoc) doc = berth_xml_parse (xml, strlen (xml), "mark", NULL);
@@ -94,7 +96,7 @@ test_nasty_text_is_cleaned (void)
 static void
 test_title (void)
 {
-  BerthMark mark = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1, 0, 0, 2 };
+  BerthMark mark = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1, 0, 0, 2, NULL };
   g_autofree char *warm = berth_mark_to_title (&mark);
   g_autofree char *both = NULL;
   g_autofree char *task = NULL;

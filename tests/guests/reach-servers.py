@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What test-reach.py lets sandboxes reach: servers that it runs in a network namespace of its own, each on
+an address of that. Arguments: FOLDER (of files), CERTIFICATE (with its key). Says "ready" when all listen.
+
+80 HTTP, 443 HTTPS, 7000 echo, 7001 nothing is ever read, 7002 nothing is ever said, 7003 bytes without end;
+names by UDP at 53: NAMES, and rebind.test, whose address is another one each time."""
+
+import functools
+import http.server
+import os
+import socket
+import socketserver
+import ssl
+import struct
+import sys
+import threading
+
+PUBLIC, SECOND, PRIVATE = "44.0.0.2", "44.0.0.3", "10.9.9.9"
+NAMES = {"www.test": [PUBLIC], "a.wild.test": [SECOND], "b.a.wild.test": [SECOND], "other.test": [PUBLIC],
+         "inside.test": [PRIVATE], "metadata.test": ["169.254.169.254"], "loop.test": ["127.0.0.1"],
+         "self.test": ["44.0.0.1"], "mixed.test": [PRIVATE, PUBLIC], "nowhere.test": ["44.0.0.99"]}
+LONG = ".".join(["a" * 63] * 3 + ["b" * 56, "test"])
+
+
+class Web(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/redirect":
+            self.send_response(302)
+            self.send_header("Location", "http://elsewhere.test/")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif self.path == "/big":
+            self.send_response(200)
+            self.send_header("Content-Length", str(100 << 20))
+            self.end_headers()
+            piece = bytes(range(256)) * 1024
+            for _ in range(400):
+                self.wfile.write(piece)
+        else:
+            super().do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+class Raw(socketserver.BaseRequestHandler):
+    def handle(self):
+        port = self.server.server_address[1]
+        if port == 7000:
+            while True:
+                data = self.request.recv(65536)
+                if not data:
+                    break
+                self.request.sendall(data)
+        elif port == 7003:
+            while True:
+                self.request.sendall(bytes(65536))
+        else:
+            threading.Event().wait()
+
+
+class Threads(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 512
+
+    def handle_error(self, *_):
+        pass
+
+
+def answer(query, state):
+    """One question, its addresses; none where the name has none."""
+    labels, at = [], 12
+    while query[at]:
+        labels.append(query[at + 1:at + 1 + query[at]].decode().lower())
+        at += query[at] + 1
+    name, kind = ".".join(labels), struct.unpack(">H", query[at + 1:at + 3])[0]
+    if name == "rebind.test" and kind == 1:
+        state["asked"] = state.get("asked", 0) + 1
+        addresses = [PUBLIC if state["asked"] == 1 else PRIVATE]
+    elif name == "hang.test":
+        return None
+    else:
+        addresses = [PUBLIC] if name == LONG else NAMES.get(name)
+    code = 0 if addresses is not None or name == "rebind.test" else 3
+    records = addresses if kind == 1 and addresses else []
+    head = query[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(records), 0, 0)
+    body = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton(a) for a in records)
+    return head + query[12:at + 5] + body
+
+
+def serve_names():
+    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    names.bind(("", 53))
+    state = {}
+    while True:
+        query, peer = names.recvfrom(1024)
+        said = answer(query, state)
+        if said is not None:
+            names.sendto(said, peer)
+
+
+def main():
+    folder, certificate = sys.argv[1:]
+    web = functools.partial(Web, directory=folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    servers = [Threads(("", port), Raw) for port in (7000, 7001, 7002, 7003)]
+    servers += [Threads(("", 80), web), Threads(("", 443), web)]
+    servers[-1].socket = context.wrap_socket(servers[-1].socket, server_side=True)
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=serve_names, daemon=True).start()
+    print("ready", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
