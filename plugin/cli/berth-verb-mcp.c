@@ -12,7 +12,8 @@ const BerthVerbHelp berth_mcp_help = {
   .synopsis = "",
   .summary = "Serves an AI agent by the Model Context Protocol, on standard input and output.",
   .description
-  = "The agent's program starts it. Tools: run_code, create_sandbox, exec_code, list_sandboxes,\n"
+  = "The agent's program starts it. Tools: run_code, create_sandbox, exec_code, start_exec,\n"
+    "list_execs, exec_log, kill_exec, list_sandboxes,\n"
     "end_sandbox, put_file, get_file, list_files, status. Sandboxes that the agent makes end with\n"
     "it, when standard input is closed. Revisions 2026-07-28, 2025-11-25 and older.\n\n"
     "In the configuration of the agent's program:\n"

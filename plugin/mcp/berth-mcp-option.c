@@ -143,6 +143,15 @@ add_option (GArray *fields, const BerthOption *option)
   g_array_append_val (fields, field);
 }
 
+/* What runs in the background reads nothing: who would write it later is at a terminal. */
+static gboolean
+is_offered (const BerthOption *option, BerthOptionSet set)
+{
+  gboolean is_input = option->kind == BERTH_OPTION_INPUT || strcmp (option->key, "keep_stdin") == 0;
+
+  return (option->set & set) != 0 && !(is_input && (set & BERTH_OPTION_SET_BACKGROUND) != 0);
+}
+
 BerthMcpField *
 berth_mcp_option_make_fields (const BerthMcpField *own, BerthOptionSet set)
 {
@@ -158,7 +167,7 @@ berth_mcp_option_make_fields (const BerthMcpField *own, BerthOptionSet set)
       g_array_append_val (fields, field);
     }
   for (guint i = 0; i < BERTH_OPTION_COUNT; i++)
-    if ((table[i].set & set) != 0)
+    if (is_offered (&table[i], set))
       add_option (fields, &table[i]);
   return (BerthMcpField *)(void *)g_array_free (fields, FALSE);
 }

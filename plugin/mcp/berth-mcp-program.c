@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* run_code and exec_code: a program, what it writes while it runs, and the files that it leaves. */
+/* run_code, exec_code and exec_log: a program, what it writes while it runs, and the files that it
+ * leaves. */
 #include "plugin/mcp/berth-mcp-program.h"
 
+#include <gio/gunixinputstream.h>
 #include <gio/gunixoutputstream.h>
 #include <glib-unix.h>
 #include <string.h>
 
+#include "plugin/base/berth-pipe.h"
 #include "plugin/base/berth-printable.h"
 #include "plugin/mcp/berth-mcp-content.h"
 #include "plugin/mcp/berth-mcp-json.h"
@@ -53,6 +56,22 @@ const BerthMcpField berth_mcp_program_fields[] = {
   { 0 },
 };
 
+const BerthMcpField berth_mcp_log_fields[] = {
+  { "stdout", BERTH_MCP_STRING, TRUE,
+    "What is kept of what it wrote; of more than 64 KiB the begin and the end", 0, 0, NULL },
+  { "stderr", BERTH_MCP_STRING, TRUE, "Likewise", 0, 0, NULL },
+  { "running", BERTH_MCP_BOOLEAN, TRUE, "Whether it has not ended", 0, 0, NULL },
+  { "lost_bytes", BERTH_MCP_INTEGER, TRUE, "Of its output, that were older and are not kept", 0, 0,
+    NULL },
+  { "exit_code", BERTH_MCP_INTEGER, FALSE, "Of one that has ended, as of exec_code", 0, 0, NULL },
+  { "timed_out", BERTH_MCP_BOOLEAN, FALSE, "Whether the time limit ended it", 0, 0, NULL },
+  { "oom", BERTH_MCP_BOOLEAN, FALSE, "Whether the sandbox ran out of memory", 0, 0, NULL },
+  { "stdout_truncated", BERTH_MCP_BOOLEAN, TRUE, NULL, 0, 0, NULL },
+  { "stderr_truncated", BERTH_MCP_BOOLEAN, TRUE, NULL, 0, 0, NULL },
+  { "sandbox_id", BERTH_MCP_STRING, TRUE, "Where it runs", 0, 0, NULL },
+  { 0 },
+};
+
 /* One of the program's streams */
 typedef struct
 {
@@ -79,6 +98,8 @@ typedef struct
   GStrv wanted;         /* (nullable): of an exec: files to be brought */
   guint next;           /* of them */
   guint64 room;         /* bytes that they may still have */
+  gboolean is_log;      /* of an exec in the background, which may run on */
+  guint64 lost_bytes;   /* of that */
 } Running;
 
 static void
@@ -149,6 +170,13 @@ add_result (GVariantBuilder *told, Running *self)
 }
 
 static void
+add_log (GVariantBuilder *told, Running *self)
+{
+  g_variant_builder_add (told, "{sv}", "running", g_variant_new_boolean (self->result == NULL));
+  g_variant_builder_add (told, "{sv}", "lost_bytes", g_variant_new_uint64 (self->lost_bytes));
+}
+
+static void
 succeed (Running *self)
 {
   BerthMcpCall *call = self->call;
@@ -159,7 +187,10 @@ succeed (Running *self)
 
   g_variant_builder_add (&told, "{sv}", "stdout", out);
   g_variant_builder_add (&told, "{sv}", "stderr", err);
-  add_result (&told, self);
+  if (self->result != NULL)
+    add_result (&told, self);
+  if (self->is_log)
+    add_log (&told, self);
   g_variant_builder_add (&told, "{sv}", "stdout_truncated",
                          g_variant_new_boolean (berth_mcp_output_is_cut (self->outputs[0].output)));
   g_variant_builder_add (&told, "{sv}", "stderr_truncated",
@@ -494,4 +525,61 @@ berth_mcp_program_exec (BerthMcpCall *call)
     start (self);
   else
     fail (self, error);
+}
+
+/* ---- what one in the background has written ---- */
+
+static void
+attached_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  Running *self = user_data;
+  GError *error = NULL;
+  BerthResult *end = NULL;
+
+  berth_client_attach_finish (BERTH_CLIENT (source), async_result, &end, &self->lost_bytes, &error);
+  answered (self, end, error);
+}
+
+/* FALSE: @kept may have been opened in part */
+static gboolean
+open_log (Running *self, int *kept, GError **error)
+{
+  for (guint i = 0; i < N_OUTPUTS; i++)
+    {
+      int fd = berth_pipe_open (&kept[i], FALSE, error);
+
+      if (fd < 0)
+        return FALSE;
+      self->outputs[i].stream = g_unix_input_stream_new (fd, TRUE);
+    }
+  return TRUE;
+}
+
+void
+berth_mcp_program_log (BerthMcpCall *call)
+{
+  GVariant *arguments = berth_mcp_call_get_arguments (call);
+  Running *self = running_new (call);
+  int kept[N_OUTPUTS] = { -1, -1 };
+  gint64 exec = 0;
+  gboolean follows = FALSE;
+  GError *error = NULL;
+
+  self->id = berth_mcp_call_get_text (call, "sandbox_id");
+  self->is_log = TRUE;
+  g_variant_lookup (arguments, "exec", "x", &exec);
+  g_variant_lookup (arguments, "wait", "b", &follows);
+  if (!open_log (self, kept, &error))
+    fail (self, error);
+  else
+    {
+      self->pending = 1 + N_OUTPUTS;
+      for (guint i = 0; i < N_OUTPUTS; i++)
+        read_stream (self, i);
+      berth_client_attach_async (berth_mcp_call_get_client (call), self->id, (guint)exec, follows,
+                                 0, -1, kept[0], kept[1], berth_mcp_call_get_cancellable (call),
+                                 attached_cb, self);
+    }
+  for (guint i = 0; i < N_OUTPUTS; i++)
+    berth_pipe_close (&kept[i]);
 }

@@ -12,8 +12,11 @@ G_BEGIN_DECLS
 
 /* What both tell */
 extern const BerthMcpField berth_mcp_program_fields[];
+/* of an exec in the background */
+extern const BerthMcpField berth_mcp_log_fields[];
 
 void berth_mcp_program_run (BerthMcpCall *call);
 void berth_mcp_program_exec (BerthMcpCall *call);
+void berth_mcp_program_log (BerthMcpCall *call);
 
 G_END_DECLS

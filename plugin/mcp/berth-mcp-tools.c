@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/mcp/berth-mcp-background.h"
 #include "plugin/mcp/berth-mcp-content.h"
 #include "plugin/mcp/berth-mcp-option.h"
 #include "plugin/mcp/berth-mcp-program.h"
@@ -305,6 +306,38 @@ static const BerthMcpField id_fields[] = { SANDBOX_ID, { 0 } };
 static const BerthMcpField exec_fields[] = {
   SANDBOX_ID, { "downloads", BERTH_MCP_STRINGS, FALSE, BERTH_MCP_DOWNLOADS_HELP, 0, 0, NULL }, { 0 }
 };
+#define EXEC                                                                                       \
+  {                                                                                                \
+    "exec", BERTH_MCP_INTEGER, TRUE, "Of start_exec: its number in the sandbox", 1, G_MAXUINT32,   \
+        NULL                                                                                       \
+  }
+static const BerthMcpField log_fields[] = {
+  SANDBOX_ID,
+  EXEC,
+  { "wait", BERTH_MCP_BOOLEAN, FALSE,
+    "Whether to wait for its end; what it writes is told as progress (default false)", 0, 0, NULL },
+  { 0 },
+};
+static const BerthMcpField kill_fields[] = {
+  SANDBOX_ID,
+  EXEC,
+  { "signal", BERTH_MCP_INTEGER, FALSE,
+    "A signal of Linux for all of its processes; 0: end it, by SIGTERM and then SIGKILL (default)",
+    0, 64, NULL },
+  { 0 },
+};
+static const BerthMcpField exec_result_fields[] = { SANDBOX_ID, EXEC, { 0 } };
+static const BerthMcpField listed_exec_fields[] = {
+  { "exec", BERTH_MCP_INTEGER, TRUE, "Its number", 0, 0, NULL },
+  { "state", BERTH_MCP_STRING, TRUE, "running or ended, and others", 0, 0, NULL },
+  { "kind", BERTH_MCP_STRING, FALSE, "code or command", 0, 0, NULL },
+  { 0 },
+};
+static const BerthMcpField execs_fields[] = {
+  SANDBOX_ID,
+  { "execs", BERTH_MCP_OBJECTS, TRUE, "The last 16 ends are known", 0, 0, listed_exec_fields },
+  { 0 },
+};
 static const BerthMcpField put_fields[] = {
   SANDBOX_ID,
   PATH,
@@ -386,6 +419,25 @@ static const BerthMcpTool tools[] = {
     "shown: print it.",
     BERTH_MCP_DESTROYS, BERTH_OPTION_SET_EXEC, exec_fields, berth_mcp_program_fields,
     berth_mcp_program_exec },
+  { "start_exec", "Start a program in the background of a sandbox",
+    "Starts code or a command in a sandbox of create_sandbox and returns its number, exec, while "
+    "it "
+    "runs on: a server, a long build. exec_log tells what it wrote and how it ended, kill_exec "
+    "ends "
+    "it. Code has the interpreter until it ends, so other code waits; a command does not. Until it "
+    "ends the sandbox does not end for want of use. timeout is its limit, too.",
+    BERTH_MCP_DESTROYS, BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_BACKGROUND, id_fields,
+    exec_result_fields, berth_mcp_background_start },
+  { "list_execs", "List what runs in the background of a sandbox",
+    "Lists what start_exec has started in a sandbox: what runs, and what has ended.",
+    BERTH_MCP_READS, 0, id_fields, execs_fields, berth_mcp_background_list },
+  { "exec_log", "Read what runs in the background of a sandbox",
+    "Returns what a program of start_exec wrote, as far as it is kept (the last MiB), whether it "
+    "runs, and how it ended. With wait, at its end.",
+    BERTH_MCP_READS, 0, log_fields, berth_mcp_log_fields, berth_mcp_program_log },
+  { "kill_exec", "End what runs in the background of a sandbox",
+    "Ends a program of start_exec, or sends it a signal.", BERTH_MCP_DESTROYS, 0, kill_fields,
+    exec_result_fields, berth_mcp_background_kill },
   { "list_sandboxes", "List sandboxes",
     "Lists this user's sandboxes: their ids, languages and ages.", BERTH_MCP_READS, 0, NULL,
     sandboxes_fields, list },

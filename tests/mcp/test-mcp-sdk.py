@@ -23,7 +23,8 @@ same, until, Skipped = _cli.same, _cli.until, _cli.Skipped
 
 FETCH_LIMIT_S = 200
 PNG = b"\x89PNG\r\n\x1a\n"
-TOOLS = ["run_code", "create_sandbox", "exec_code", "list_sandboxes", "end_sandbox", "put_file",
+TOOLS = ["run_code", "create_sandbox", "exec_code", "start_exec", "list_execs", "exec_log",
+         "kill_exec", "list_sandboxes", "end_sandbox", "put_file",
          "get_file", "list_files", "status"]
 
 
@@ -75,6 +76,12 @@ def check(told, printed, png):
     same((image["type"], image["mimeType"]), ("image", "image/png"))
     same(base64.b64decode(image["data"]), png)
     same(told["got"]["structuredContent"]["text"], "given")
+    number = told["started"]["structuredContent"]["exec"]
+    same([(e["exec"], e["state"]) for e in told["execs"]["structuredContent"]["execs"]],
+         [(number, "running")])
+    same(told["killed"]["structuredContent"]["exec"], number)
+    log = told["log"]["structuredContent"]
+    same((log["running"], log["stdout"], log["exit_code"]), (False, "begun\n", 143))
     same([file["name"] for file in told["files"]["structuredContent"]["files"]], ["in.txt"])
     assert any("begun" in message for message in told["progress"]), told["progress"]
     assert "AbortError" in told["aborted"] or "abort" in told["aborted"].lower(), told["aborted"]

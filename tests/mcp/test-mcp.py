@@ -26,7 +26,8 @@ MODERN = "2026-07-28"
 META = {"io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"}}
-TOOLS = ["run_code", "create_sandbox", "exec_code", "list_sandboxes", "end_sandbox", "put_file",
+TOOLS = ["run_code", "create_sandbox", "exec_code", "start_exec", "list_execs", "exec_log",
+         "kill_exec", "list_sandboxes", "end_sandbox", "put_file",
          "get_file", "list_files", "status"]
 SLOTS = 2  # of the fake berthd
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -280,8 +281,9 @@ def test_what_tools_say_of_themselves(d):
         hints = {name: (tool["annotations"]["readOnlyHint"], tool["annotations"]["destructiveHint"])
                  for name, tool in tools.items()}
         same([name for name in TOOLS if hints[name][0]],
-             ["list_sandboxes", "get_file", "list_files", "status"])
-        same([name for name in TOOLS if hints[name][1]], ["exec_code", "end_sandbox", "put_file"])
+             ["list_execs", "exec_log", "list_sandboxes", "get_file", "list_files", "status"])
+        same([name for name in TOOLS if hints[name][1]],
+             ["exec_code", "start_exec", "kill_exec", "end_sandbox", "put_file"])
         same(s.error("tools/list", {"cursor": "x"})["code"], -32602)
 
 
@@ -300,6 +302,8 @@ def test_schemas_are_the_commands_options(d):
     arguments = {"code", "stdin", "uploads", "downloads", "sandbox_id"}
     with Server(d) as s:
         tools = {tool["name"]: tool["inputSchema"]["properties"] for tool in s.ask("tools/list")["tools"]}
+    same(sorted(set(tools["start_exec"]) ^ set(tools["exec_code"])),
+         ["downloads", "no_timeout", "stdin"])
     for tool, verb, more in (("run_code", "run", set()), ("create_sandbox", "create", set()),
                              ("exec_code", "exec", {"language"})):
         same(sorted(set(tools[tool]) - arguments), sorted(flags_of(d, verb) - command_only | more))
@@ -323,6 +327,43 @@ def test_a_run(d):
         same(s.call("run_code", language="oom", code="true")[0]["oom"], True)
         told, _ = s.call("run_code", language="shell", command=["printf", "%s|", "$A", "", "-x"])
         same((told["stdout"], told["exit_code"]), ("$A||-x|", 0))
+
+
+def test_in_the_background(d):
+    with Server(d) as s:
+        schema = {tool["name"]: tool["outputSchema"] for tool in s.ask("tools/list")["tools"]}
+        sandbox = s.call("create_sandbox", language="shell")[0]["sandbox_id"]
+        told, _ = s.call("start_exec", sandbox_id=sandbox, timeout=60,
+                         command=["sh", "-c", "echo begun; echo err >&2; exec sleep 50"])
+        check_schema(schema["start_exec"], told)
+        number = told["exec"]
+
+        def log(exec_number, **options):
+            told = s.call("exec_log", sandbox_id=sandbox, exec=exec_number, **options)[0]
+            check_schema(schema["exec_log"], told)
+            return told
+        until(lambda: (log(number)["stdout"], log(number)["stderr"]) == ("begun\n", "err\n"))
+        same((log(number)["running"], log(number)["lost_bytes"]), (True, 0))
+        same(s.call("exec_code", sandbox_id=sandbox, code="echo beside")[0]["stdout"], "beside\n")
+        told = s.call("list_execs", sandbox_id=sandbox)[0]
+        check_schema(schema["list_execs"], told)
+        same([(e["exec"], e["state"], e["kind"]) for e in told["execs"]],
+             [(number, "running", "command")])
+        told = s.call("kill_exec", sandbox_id=sandbox, exec=number)[0]
+        check_schema(schema["kill_exec"], told)
+        ended = log(number, wait=True)
+        same((ended["running"], ended["exit_code"], ended["stdout"]), (False, 143, "begun\n"))
+
+        short = s.call("start_exec", sandbox_id=sandbox, code="echo done; exit 3")[0]["exec"]
+        ended = log(short, wait=True)
+        same((ended["running"], ended["exit_code"], ended["stdout"]), (False, 3, "done\n"))
+        failed = s.fail("exec_log", sandbox_id=sandbox, exec=99)
+        same(failed["code"], "INVALID")
+        for tool, wrong in (("exec_log", {"exec": 0}), ("kill_exec", {"exec": 1, "signal": 65}),
+                            ("start_exec", {"code": "true", "stdin": "x"}), ("start_exec", {})):
+            same(s.fail(tool, sandbox_id=sandbox, **wrong)["code"], "INVALID")
+        s.call("end_sandbox", sandbox_id=sandbox)
+        same(s.fail("list_execs", sandbox_id=sandbox)["code"], "GONE")
 
 
 def test_the_life_of_a_sandbox(d):

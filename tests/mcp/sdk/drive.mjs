@@ -30,6 +30,14 @@ const sandbox_id = told.created.structuredContent.sandbox_id;
 told.put = await call('put_file', { sandbox_id, path: 'in.txt', text: 'given' });
 told.exec = await call('exec_code', { sandbox_id, code });
 told.got = await call('get_file', { sandbox_id, path: 'in.txt' });
+told.started = await call('start_exec',
+  { sandbox_id, command: ['sh', '-c', 'echo begun; exec sleep 60'] });
+const exec = told.started.structuredContent.exec;
+const log = () => call('exec_log', { sandbox_id, exec });
+while (!(await log()).structuredContent.stdout.includes('begun'));
+told.execs = await call('list_execs', { sandbox_id });
+told.killed = await call('kill_exec', { sandbox_id, exec });
+told.log = await call('exec_log', { sandbox_id, exec, wait: true });
 told.files = await call('list_files', { sandbox_id });
 told.status = await call('status', {});
 
