@@ -4,8 +4,6 @@
 
 #include "agent-config.h"
 
-#define BERTH_AGENT_CGROUP "/sys/fs/cgroup/berth"
-
 /* What the kernel's command line says. */
 typedef struct
 {

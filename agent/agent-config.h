@@ -20,6 +20,8 @@ typedef struct
 #define BERTH_AGENT_USER "user"
 #define BERTH_AGENT_UID 1000u
 #define BERTH_AGENT_HOME "/home/" BERTH_AGENT_USER
+#define BERTH_AGENT_CGROUP "/sys/fs/cgroup/berth"
+#define BERTH_AGENT_PIPE_NAME_MAX 96u
 
 typedef struct
 {

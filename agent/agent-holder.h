@@ -3,8 +3,8 @@
  * would block whoever opens /dev/stdin anew, a pipe says that it has ended. */
 #pragma once
 
+#include "agent-config.h"
 #include "agent-group.h"
-#include "agent-pipes.h"
 
 struct _BerthAgentHolder
 {

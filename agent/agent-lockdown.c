@@ -18,7 +18,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "agent-boot.h"
+#include "agent-config.h"
 #include "agent-file.h"
 
 #define RESERVE_DEFAULT_MB 8u

@@ -5,8 +5,6 @@
 
 #include "agent-config.h"
 
-#define BERTH_AGENT_PIPE_NAME_MAX 96u
-
 typedef struct
 {
   char names[3][BERTH_AGENT_PIPE_NAME_MAX]; /* empty: removed */

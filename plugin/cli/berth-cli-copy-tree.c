@@ -18,20 +18,11 @@
 #include "plugin/cli/berth-cli-copy-walk.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/model/berth-file-request.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
 /* A file of a kernel's own has no size, or one that is not its own, and takes no space. */
 #define ODD_SIZE_MAX 65536
-
-char *
-berth_copy_tree_dup_name (const char *path)
-{
-  g_autofree char *name = g_path_get_basename (path);
-
-  if (!berth_file_name_is_valid (name, strlen (name)))
-    return NULL;
-  return g_steal_pointer (&name);
-}
 
 /* ---- to the sandbox ---- */
 
@@ -140,7 +131,7 @@ dup_guest_target (const char *local, const char *guest, GError **error)
 
   if (!g_str_has_suffix (guest, "/"))
     return g_strdup (guest);
-  name = strcmp (local, "-") != 0 ? berth_copy_tree_dup_name (local) : NULL;
+  name = strcmp (local, "-") != 0 ? berth_copy_walk_dup_name (local) : NULL;
   if (name != NULL)
     return g_build_filename (guest, name, NULL);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
@@ -178,7 +169,7 @@ static gboolean
 get_file (BerthCopyWalk *self, const char *guest, int folder_fd, const char *name,
           const char *local, GError **error)
 {
-  guint64 all = self->transfer->max_bytes * BERTH_COPY_TREE_FILES_FACTOR;
+  guint64 all = self->transfer->max_bytes * BERTH_LIMIT_RUN_FILES_FACTOR;
   guint64 max = MIN (self->transfer->max_bytes, all - MIN (all, self->bytes));
   g_auto (BerthAtomicFile) landing = BERTH_ATOMIC_FILE_INIT;
   guint64 size = 0;

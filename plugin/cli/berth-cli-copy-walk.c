@@ -12,12 +12,22 @@
 #include <unistd.h>
 
 #include "plugin/base/berth-errno.h"
-#include "plugin/cli/berth-cli-copy-tree.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/model/berth-file-request.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
 #define TOLD_MAX 5u /* entries that could not be carried, in one message */
+
+char *
+berth_copy_walk_dup_name (const char *path)
+{
+  g_autofree char *name = g_path_get_basename (path);
+
+  if (!berth_file_name_is_valid (name, strlen (name)))
+    return NULL;
+  return g_steal_pointer (&name);
+}
 
 gboolean
 berth_copy_walk_fail_local (const char *local, GError **error)
@@ -29,13 +39,13 @@ berth_copy_walk_fail_local (const char *local, GError **error)
 gboolean
 berth_copy_walk_count (BerthCopyWalk *self, const char *what, guint depth, GError **error)
 {
-  if (++self->entries <= BERTH_COPY_TREE_ENTRIES_MAX && depth <= BERTH_COPY_TREE_DEPTH_MAX)
+  if (++self->entries <= BERTH_LIMIT_RUN_ENTRIES && depth <= BERTH_LIMIT_RUN_DEPTH)
     return TRUE;
   self->is_over = TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                "%s: more than %u entries, or folders more than %u deep: carry it in parts, or "
                "packed",
-               what, BERTH_COPY_TREE_ENTRIES_MAX, BERTH_COPY_TREE_DEPTH_MAX);
+               what, BERTH_LIMIT_RUN_ENTRIES, BERTH_LIMIT_RUN_DEPTH);
   return FALSE;
 }
 
@@ -148,7 +158,7 @@ berth_copy_walk_dup_local_target (const char *guest, const char *local)
 
   if (g_str_has_suffix (local, "/") || g_file_test (local, G_FILE_TEST_IS_DIR))
     {
-      name = berth_copy_tree_dup_name (guest);
+      name = berth_copy_walk_dup_name (guest);
       return name != NULL ? g_build_filename (local, name, NULL) : dup_without_slashes (local);
     }
   real = realpath (local, NULL);

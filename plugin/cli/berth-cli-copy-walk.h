@@ -32,6 +32,10 @@ typedef struct
   gboolean is_over;
 } BerthCopyWalk;
 
+/* (transfer full) (nullable): the last name in a path; NULL where there is none, as in "." */
+char *berth_copy_walk_dup_name (const char *path);
+
+/* Within what one verb carries at most, whatever the guest lists: BERTH_LIMIT_RUN_... */
 gboolean berth_copy_walk_count (BerthCopyWalk *self, const char *what, guint depth, GError **error);
 void berth_copy_walk_leave_out (BerthCopyWalk *self, const char *path);
 /* Whether a folder goes on after an entry with this failure (transfer full) (nullable), which is

@@ -14,6 +14,7 @@
 #include "plugin/base/berth-errno.h"
 #include "plugin/base/berth-pipe.h"
 #include "plugin/cli/berth-cli-copy-tree.h"
+#include "plugin/cli/berth-cli-copy-walk.h"
 #include "plugin/cli/berth-cli-receive.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/model/berth-file-record.h"
@@ -101,7 +102,7 @@ add_download (BerthRunFiles *self, const char *value, GError **error)
   g_ptr_array_add (self->downloads, item);
   item->option = g_strconcat ("--download ", value, NULL);
   item->guest = colon != NULL ? g_strndup (value, (gsize)(colon - value)) : g_strdup (value);
-  item->local = colon != NULL ? g_strdup (colon + 1) : berth_copy_tree_dup_name (item->guest);
+  item->local = colon != NULL ? g_strdup (colon + 1) : berth_copy_walk_dup_name (item->guest);
   if (item->local == NULL)
     return refuse ("--download", value, "it has no name of its own: give GUEST:LOCAL", error);
   if (strcmp (item->local, "-") == 0)
