@@ -54,16 +54,24 @@ MODULES = sys.modules
 PRINT_ERROR = sys.__excepthook__
 SUGGESTION = ". Did you mean: "
 HAS_LAST_EXC = sys.version_info >= (3, 12)
+HAS_IGNORED_TEXT = sys.version_info >= (3, 13)
+FLUSH_FAILED = f"Exception ignored {'while' if sys.version_info >= (3, 14) else 'on'} flushing sys.stdout"
+STATUS_LOST = 120  # of Python, when it can't write what is still to be written
+PRINT_UNRAISABLE = sys.__unraisablehook__
 invalidate_caches = importlib.invalidate_caches
 POOL_WORKER = concurrent.futures.thread._worker.__code__
 
 CODECS = vars(codecs)
 CODECS_BEFORE = dict(CODECS)
 NONE = object()
+RESUME = bytes((opcode.opmap["RESUME"], 0))  # at the start of a function
+CO_GENERATOR = 0x20
 CLASS_DICT = type.__dict__["__dict__"].__get__
 SEED = _random.Random.seed
 NOT_SEEDED = (b"berth: this interpreter's random numbers are another sandbox's too and can't be seeded "
               b"again: it is ended, and the session has a fresh one\n")
+MONITORING = getattr(sys, "monitoring", None)  # since Python 3.12
+TOOLS = 6  # that it may have
 SUSPENDED = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 late = {}  # threads of earlier execs: ident -> Thread or None
@@ -84,19 +92,26 @@ class Session:
     prepare = None
 
 
-def hide(function):
-    """Takes the mark out of its code behind which a frame counts as begun: tracebacks, the inspect
-    module, warnings and f_back leave it out then, as they do with a frame that is being made."""
-    code = function.__code__
+def hide_code(code):
+    """Takes the mark out of it behind which a frame counts as begun: tracebacks, the inspect module,
+    warnings and f_back leave it out then, as they do with a frame that is being made."""
+    if type(code) is not types.CodeType or code.co_flags & CO_GENERATOR:
+        return code  # a generator's counts always
     text = bytearray(code.co_code)
-    for at in range(0, len(text), 2):
-        if text[at] == opcode.opmap.get("RESUME"):
-            text[at:at + 2] = bytes((opcode.opmap["NOP"], 0))
-    function.__code__ = code.replace(co_code=bytes(text))
+    at = text.find(RESUME)
+    while at >= 0 and at % 2:
+        at = text.find(RESUME, at + 1)
+    if at >= 0:
+        text[at] = opcode.opmap["NOP"]
+    return code.replace(co_code=bytes(text), co_consts=tuple(map(hide_code, code.co_consts)))
+
+
+def hide(function):
+    """No frame of it is seen."""
+    function.__code__ = hide_code(function.__code__)
     return function
 
 
-@hide
 def is_late():
     ident = get_ident()
     # another thread may have got the number of one that is gone
@@ -203,6 +218,46 @@ def flush():
     for name in ("stdout", "stderr"):
         attempt(lambda: getattr(sys, name).flush())
         attempt(lambda: getattr(Session, name).flush())
+
+
+def find_unraisable():
+    """The type of what Python calls its hook with, which has no name in reach."""
+    class Last:
+        def __del__(self):
+            raise ValueError
+
+    found, hook = [], sys.unraisablehook
+    sys.unraisablehook = found.append
+    Last()
+    sys.unraisablehook = hook
+    return type(found[0])
+
+
+def tell_ignored(error, text, what):
+    """In Python's words, which are not those of every version."""
+    if not HAS_IGNORED_TEXT:
+        text = None
+    told = (type(error), error, error.__traceback__, text, None if text else what)
+    attempt(getattr(sys, "unraisablehook", None) or PRINT_UNRAISABLE, find_unraisable()(told))
+
+
+def is_flushed(name, text=None):
+    stream = getattr(sys, name, None)
+    if stream is None or attempt(lambda: bool(stream.closed)):
+        return True
+    try:
+        stream.flush()
+        return True
+    except BaseException as error:
+        if text:
+            attempt(tell_ignored, error, text, stream)
+        return False
+
+
+def finish_streams(status):
+    """At the end of the code, whose status is another one when its last words are lost."""
+    is_whole = is_flushed("stdout", FLUSH_FAILED)
+    return status if is_flushed("stderr") and is_whole else STATUS_LOST
 
 
 def redirect(fd, path, flags):
@@ -380,7 +435,6 @@ def find_misnamed(error):
     return found
 
 
-@hide
 def print_alone(error):
     """What C prints of it without those that it came of."""
     cause, context, is_hidden = error.__cause__, error.__context__, error.__suppress_context__
@@ -395,7 +449,6 @@ def print_alone(error):
         error.__suppress_context__ = is_hidden
 
 
-@hide
 def suggest(text, error):
     """With what Python offers for a name that is not there: before 3.12 what prints in C knows it,
     and the traceback module does not; what prints in C has not the lines of old execs. Only it is
@@ -410,7 +463,6 @@ def suggest(text, error):
     return text
 
 
-@hide
 def show(kind, error, trace):
     hook = getattr(sys, "excepthook", NONE)
     if hook is NONE:
@@ -432,7 +484,6 @@ def show(kind, error, trace):
     attempt(lambda: sys.stderr.flush())
 
 
-@hide
 def uncaught(error):
     """What Python does at the end of a script that has not caught this; its status."""
     trace = error.__traceback__
@@ -469,7 +520,30 @@ def can_leave(path, code):
         return False
 
 
-@hide
+def stop_watching():
+    """Returns what the user's tools watch; what is no code of the user's is not watched."""
+    watching = (gettrace(), getprofile(), [])
+    # or an audit hook would hear of it
+    if watching[0] is not None:
+        settrace(None)
+    if watching[1] is not None:
+        setprofile(None)
+    for tool in range(TOOLS if MONITORING else 0):
+        if MONITORING.get_tool(tool) is not None and MONITORING.get_events(tool):
+            watching[2].append((tool, MONITORING.get_events(tool)))
+            MONITORING.set_events(tool, 0)
+    return watching
+
+
+def watch(tracer, profiler, tools):
+    for tool, events in tools:
+        MONITORING.set_events(tool, events)
+    if tracer is not None:
+        settrace(tracer)
+    if profiler is not None:
+        setprofile(profiler)
+
+
 def run(path, code):
     """The program's status; None: Python itself has to run it, for it tells more of what it finds in
     a file, and faulthandler tells of frames that nothing else sees."""
@@ -488,9 +562,8 @@ def run(path, code):
 
 def end_child(status):
     """A fork of the user's has come to the end of the code: it ends as a script does."""
-    for step in (threading._shutdown, atexit._run_exitfuncs, flush):
-        attempt(step)
-    _exit(status)
+    attempt(end_threads)
+    _exit(finish_streams(status))
 
 
 def after_fork():
@@ -504,7 +577,6 @@ def set_names(path):
     NAMES["__file__"] = path
 
 
-@hide
 def repeat(step, *arguments):
     """Until nothing comes between."""
     for _ in range(TRIES_MAX):
@@ -555,6 +627,8 @@ def drop_names():
     """At Python's end the main module goes as a whole: what has last words finds every name in its
     place. For that its names are looked at, too, which were here before the program; else they go
     one by one, which costs less."""
+    for name in ("stdin", "stdout", "stderr"):
+        setattr(sys, name, getattr(sys, f"__{name}__", None))
     if attempt(has_last_words):
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             sys.__dict__.pop(name, None)
@@ -593,14 +667,19 @@ def end_threads():
         return
     if own is not threading:
         attempt(lambda: own._shutdown())
-    for step in (threading._shutdown, atexit._run_exitfuncs):
-        attempt(step)
+    try:
+        threading._shutdown()
+    except BaseException as error:
+        attempt(tell_ignored, error, "Exception ignored on threading shutdown", threading)
+    attempt(atexit._run_exitfuncs)
 
 
 def end_once(status):
     """What a script does at its end, in Python's order. Nothing comes after it: the rest of the
     interpreter is left to the kernel."""
-    for step in (end_threads, flush, drop_names, flush):
+    attempt(end_threads)
+    status = finish_streams(status)
+    for step in (flush, drop_names, flush):
         attempt(step)
     # who waits for the end of the streams need not wait for that of the process
     attempt(closerange, 1, 3)
@@ -622,10 +701,9 @@ def drop_paths(extra):
         sys.path.remove(path)
 
 
-@hide
 def loop(message, models):
     """Returns when Python itself has to run the script."""
-    tracing = (None, None)
+    watching = (None, None, ())
     while True:
         Session.token, paths, path, folder, env, code = repeat(parse, message)
         repeat(begin_exec, (path, code), paths, models)
@@ -635,12 +713,9 @@ def loop(message, models):
         extra = attempt(add_paths, env)
         attempt(Session.prepare, Session.kind == b"p")
         attempt(invalidate_caches)
-        settrace(tracing[0])
-        setprofile(tracing[1])
+        watch(*watching)
         status = run(path, code)
-        tracing = (gettrace(), getprofile())
-        setprofile(None)
-        settrace(None)
+        watching = stop_watching()
         if getpid() != Session.pid:
             end_child(status)
         if status is None:
@@ -648,11 +723,18 @@ def loop(message, models):
             return
         if Session.kind == b"o":
             end_once(status)
+        status = finish_streams(status)
         attempt(drop_paths, extra)
         repeat(set_environment, before)
         repeat(end_exec, status)
         del paths, path, folder, code, env, before, extra
         message = repeat(receive)
+
+
+def hide_all():
+    for value in list(OWN_NAMES.values()):
+        if type(value) is types.FunctionType and value.__globals__ is OWN_NAMES:
+            hide(value)
 
 
 def begin(control, kind, message, prepare):
@@ -667,7 +749,6 @@ def begin(control, kind, message, prepare):
     close(control)
     os.register_at_fork(before=flush, after_in_child=after_fork)
 
-    @hide
     def enter(path):
         if path != script:
             raise ImportError(path)
@@ -683,3 +764,6 @@ def begin(control, kind, message, prepare):
         return None
 
     sys.path_hooks.insert(0, enter)
+
+
+hide_all()

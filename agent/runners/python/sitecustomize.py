@@ -199,6 +199,23 @@ def wait():
         live_output()
 
 
-wait()
+def is_first():
+    """Whether this is the interpreter that the agent started: later ones of its process have its path."""
+    return os.path.dirname(__file__) in os.environ.get("PYTHONPATH", "").split(":")
+
+
+def furnish():
+    """Another interpreter of the same process has what it has without us."""
+    sys.path.remove(os.path.dirname(__file__))
+    if sys.version_info >= (3, 13):
+        sys.path.insert(0, os.path.dirname(sys.orig_argv[-1]))
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(line_buffering=True)
+
+
+if is_first():
+    wait()
+else:
+    furnish()
 # the one end that leaves no trace of this module: site takes it for one that does not exist
 raise ImportError(name="sitecustomize")
