@@ -295,9 +295,9 @@ static void
 mount_rest (void)
 {
   static const char *const runners[]
-      = { "python/sitecustomize.py", "python/session.py",    "javascript.js",
-          "javascript-session.js",   "javascript-import.js", "javascript-exec.js",
-          "javascript-rehearsal.js" };
+      = { "python/sitecustomize.py", "python/session.py",      "python/classes.py",
+          "javascript.js",           "javascript-session.js",  "javascript-import.js",
+          "javascript-exec.js",      "javascript-rehearsal.js" };
   char source[64], target[64];
 
   boot_mount ("run", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=2m");

@@ -90,6 +90,8 @@ class Session:
     seed = b""  # to be taken before the next exec; none: it has one
     stdin = stdout = stderr = None
     prepare = None
+    note_classes = mend_inspect = None  # of classes.py
+    is_mended = False
 
 
 def hide_code(code):
@@ -604,10 +606,19 @@ def begin_exec(work, paths, models):
     attempt(remember, path, code)
 
 
-def end_exec(status):
+def note_classes(path):
+    if Session.kind == b"s":
+        if not Session.is_mended:
+            Session.mend_inspect(hide_code)
+            Session.is_mended = True
+        Session.note_classes(path)
+
+
+def end_exec(status, path):
     flush()
     leave_streams()
     attempt(note_generators)
+    attempt(note_classes, path)
     if Session.kind == b"p":
         gc.collect()
         gc.freeze()  # what is here before the program is looked at by no collection of its
@@ -726,18 +737,18 @@ def loop(message, models):
         status = finish_streams(status)
         attempt(drop_paths, extra)
         repeat(set_environment, before)
-        repeat(end_exec, status)
+        repeat(end_exec, status, path)
         del paths, path, folder, code, env, before, extra
         message = repeat(receive)
 
 
-def hide_all():
-    for value in list(OWN_NAMES.values()):
-        if type(value) is types.FunctionType and value.__globals__ is OWN_NAMES:
+def hide_all(names):
+    for value in list(names.values()):
+        if type(value) is types.FunctionType and value.__globals__ is names:
             hide(value)
 
 
-def begin(control, kind, message, prepare):
+def begin(control, kind, message, prepare, classes):
     """Arranges that the loop is entered when Python's own start is over."""
     script = text_of(message[4:].split(b"\0", 4)[3])
     models = (sys.stdin, sys.stdout, sys.stderr)
@@ -745,6 +756,7 @@ def begin(control, kind, message, prepare):
     Session.pid = getpid()
     Session.kind = kind
     Session.prepare = prepare
+    Session.note_classes, Session.mend_inspect = classes
     note_generators()
     close(control)
     os.register_at_fork(before=flush, after_in_child=after_fork)
@@ -766,4 +778,4 @@ def begin(control, kind, message, prepare):
     sys.path_hooks.insert(0, enter)
 
 
-hide_all()
+hide_all(OWN_NAMES)

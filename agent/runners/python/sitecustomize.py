@@ -151,23 +151,31 @@ def let_last_words(script):
         gc.unfreeze()
 
 
-def load_session(here):
-    """What a session needs, with builtins of its own: no name that the user changes is in them."""
+def load_part(here, name):
+    """With builtins of its own: no name that the user changes is in them."""
     import builtins
 
-    path = os.path.join(here, "session.py")
+    path = os.path.join(here, name)
     with open(path, "rb") as file:
         code = compile(file.read(), path, "exec")
-    names = {"__builtins__": dict(vars(builtins)), "__name__": "session"}
+    names = {"__builtins__": dict(vars(builtins)), "__name__": name}
     exec(code, names)
-    return names["begin"]
+    return names
+
+
+def load_session(here):
+    """What a session needs."""
+    classes = load_part(here, "classes.py")
+    session = load_part(here, "session.py")
+    session["hide_all"](classes)
+    return session["begin"], (classes["note"], classes["mend"])
 
 
 def wait():
     here = os.path.dirname(__file__)
     before = set(sys.modules)
     message = preload()
-    begin_session = load_session(here)
+    begin_session, classes = load_session(here)
     shadows = Shadows(before)
     # what is loaded by now lives as long as the interpreter: no collection need look at it
     gc.freeze()
@@ -189,7 +197,7 @@ def wait():
             else:
                 shadows.let(sys.path)
 
-        begin_session(CONTROL, kind, message[SEED_SIZE:], prepare)
+        begin_session(CONTROL, kind, message[SEED_SIZE:], prepare, classes)
         return
     os.close(CONTROL)
     set_environment(message[SEED_SIZE:])
