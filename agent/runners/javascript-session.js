@@ -29,11 +29,14 @@ const { NAME, rewrite } = require('./javascript-import.js');
 const HEAD_SIZE = 4 + 1 + 32, KIND_RESEED = 0x53; // 'S'
 const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can still show
 const LEFT_POLL_MS = 20;
+const UNHEARD = 'kEnhanceStackBeforeInspector';
+const ERROR_DEPTH = 5; // of what Node.js shows of an error that nobody catches
+const SOURCE_URL = /(?:^|\n)\/\/[#@] sourceURL=([^\s'"]+)\s*$/; // a name that the code gives itself
 // What Node.js draws ahead: UUIDs, and numbers of randomInt()
 const UUIDS_AHEAD = 128, INTEGERS_AHEAD = 1024;
 const { writeSync, readFileSync } = fs;
-const { BigInt, JSON: { parse, stringify }, Map, Number, Object, Reflect: { apply, ownKeys }, Uint8Array,
-  WeakSet } = globalThis;
+const { BigInt, JSON: { parse, stringify }, Map, Number, Object, Reflect, Uint8Array, WeakSet } = globalThis;
+const { apply, ownKeys } = Reflect;
 const { Error, Function: { prototype: { bind } }, SyntaxError, clearInterval, console, process,
   setImmediate, setInterval } = world;
 const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Object;
@@ -101,35 +104,39 @@ function makeOutput(fd) {
   return silence(stream, fd);
 }
 
+function makeInput() {
+  const stream = new net.Socket({ fd: 0, readable: true, writable: false, manualStart: true });
+  stream._type = 'pipe';
+  stream.fd = 0;
+  stream.on('pause', () => {
+    if (stream._handle?.reading) {
+      stream._handle.reading = false;
+      stream._handle.readStop();
+    }
+  });
+  return stream;
+}
+
+const getters = [() => (streams[0] ??= makeInput()), () => streams[1], () => streams[2]];
+
+// Objects of the user's may be frozen: what can't be set back is theirs then, and is no error. So
+// these properties are set once and not for each exec: frozen, they still give the present stream.
+function placeStream(fd) {
+  const name = ['stdin', 'stdout', 'stderr'][fd];
+  if (getOwnPropertyDescriptor(process, name)?.get !== getters[fd])
+    Reflect.defineProperty(process, name, { configurable: true, enumerable: true, get: getters[fd] });
+}
+
 // The same object again where it lives: a logger of an earlier exec has it.
 function setOutput(fd) {
-  const name = fd === 1 ? 'stdout' : 'stderr';
   let stream = streams[fd];
   if (!stream)
     stream = silence(apply(descriptors[fd - 1].get, process, []), fd);
   else if (ended.has(stream) || stream.destroyed || stream.errored)
     stream = makeOutput(fd);
-  delete stream.write;
-  defineProperty(process, name, { configurable: true, enumerable: true, get: () => stream });
-  console[`_${name}`] = stream;
-}
-
-function setInput() {
-  defineProperty(process, 'stdin', { configurable: true, enumerable: true, get() {
-    if (!streams[0]) {
-      const stream = new net.Socket({ fd: 0, readable: true, writable: false, manualStart: true });
-      stream._type = 'pipe';
-      stream.fd = 0;
-      stream.on('pause', () => {
-        if (stream._handle?.reading) {
-          stream._handle.reading = false;
-          stream._handle.readStop();
-        }
-      });
-      streams[0] = stream;
-    }
-    return streams[0];
-  } });
+  placeStream(fd);
+  Reflect.deleteProperty(stream, 'write');
+  Reflect.set(console, fd === 1 ? '_stdout' : '_stderr', stream);
 }
 
 function leaveStreams() {
@@ -146,17 +153,25 @@ function setEnvironment(env) {
   for (const [name, value] of env) {
     before.push([name, process.env[name]]);
     if (value === undefined)
-      delete process.env[name];
+      Reflect.deleteProperty(process.env, name);
     else
-      process.env[name] = value;
+      Reflect.set(process.env, name, value);
   }
   return before;
+}
+
+function setArguments(path) {
+  const { argv } = process;
+  if (argv === null || typeof argv !== 'object')
+    return;
+  Reflect.set(argv, 'length', 1);
+  Reflect.set(argv, 1, path);
 }
 
 // Names of a script's own: what its file is, and how it gets modules.
 function offer(names) {
   for (const name of Object.keys(names))
-    defineProperty(world, name,
+    Reflect.defineProperty(world, name,
       { value: names[name], configurable: true, writable: true, enumerable: false });
 }
 
@@ -248,16 +263,39 @@ function locate(error, details) {
   return frame ? [frame[1], +frame[2], +frame[3]] : null;
 }
 
-function describe(error, details) {
+// Of an emitter that nobody listens to: the error has a function with its stack and where it was
+// emitted, under a symbol of Node.js's own.
+function unheardStack(error) {
+  const isObject = error !== null && typeof error === 'object';
+  const key = isObject ? Object.getOwnPropertySymbols(error).find((each) => each.description === UNHEARD) : undefined;
+  return key && apply(error[key], error, []);
+}
+
+function locateUnheard() {
+  const lines = process.binding('natives').events.split('\n');
+  const at = lines.findIndex((line) => line.includes("throw er; // Unhandled 'error' event"));
+  return at >= 0 ? [['node:events', at + 1, lines[at].indexOf('throw') + 1], lines[at]] : [null, undefined];
+}
+
+function findPlace(error, details) {
+  const stack = unheardStack(error);
+  if (stack) {
+    error.stack = stack;
+    return locateUnheard();
+  }
   const place = locate(error, details);
-  const source = place ? sourceLine(place[0], place[1]) : undefined;
+  return [place, place ? sourceLine(place[0], place[1]) : undefined];
+}
+
+function describe(error, details) {
+  const [place, source] = findPlace(error, details);
   let text = '';
   if (source !== undefined) {
     const indent = source.slice(0, place[2] - 1).replace(/[^\t]/g, ' ');
     text = `${place[0]}:${place[1]}\n${source}\n${indent}^\n`;
   }
   if (error instanceof Error || (error !== null && typeof error === 'object' && error.stack))
-    text += `\n${inspect(error)}\n`;
+    text += `\n${inspect(error, { customInspect: false, depth: ERROR_DEPTH })}\n`;
   else
     text += `${typeof error === 'string' ? error : inspect(error)}\n`
       + '(Use `node --trace-uncaught ...` to show where the exception was thrown)\n';
@@ -289,7 +327,7 @@ function failExec(error, details) {
 
 function exitStatus() {
   const status = Number(process.exitCode ?? 0) & 0xff;
-  process.exitCode = undefined;
+  Reflect.set(process, 'exitCode', undefined);
   return status;
 }
 
@@ -306,7 +344,7 @@ function tell(kind, status) {
 function endExec(status) {
   clearInterval(exec.poll);
   setEnvironment(exec.before);
-  process.exitCode = undefined;
+  Reflect.set(process, 'exitCode', undefined);
   leaveStreams();
   tell('d', status);
   exec = null;
@@ -388,7 +426,10 @@ function respond(message) {
 }
 
 function evaluate(code, path) {
-  const expression = `${rewrite(code)}\n//# sourceURL=${path}`;
+  const own = SOURCE_URL.exec(code)?.[1];
+  const expression = own ? rewrite(code) : `${rewrite(code)}\n//# sourceURL=${path}`;
+  if (own)
+    remember(own, code);
   exec.request = ++lastRequest;
   // a function of ours would be a frame below the code
   setImmediate(apply(bind, dispatch, [connection, stringify({ id: exec.request,
@@ -404,13 +445,12 @@ function beginExec(message, seed) {
     reseed(seed);
   tell('o', 0);
   apply(unref, control, []);
-  setInput();
+  placeStream(0);
   setOutput(1);
   setOutput(2);
   exec.before = setEnvironment(env);
   enter(folder);
-  process.argv.length = 1;
-  process.argv[1] = path;
+  setArguments(path);
   offer({ __filename: path });
   remember(path, code);
   firstId = apply(asyncId, new AsyncResource('exec'), []);
