@@ -68,7 +68,7 @@ copy_runners (AgentPeer *peer)
   static const char *const names[]
       = { "javascript.js",      "javascript-session.js",   "javascript-import.js",
           "javascript-exec.js", "javascript-rehearsal.js", "python/sitecustomize.py",
-          "python/session.py" };
+          "python/session.py",  "python/classes.py" };
   g_autofree char *python = g_build_filename (peer->dir, "runners", "python", NULL);
 
   g_assert_no_errno (g_mkdir_with_parents (python, 0755));
