@@ -134,7 +134,8 @@ test_python_vandal (AgentPeer *peer, gconstpointer data)
     {
       g_autoptr (AgentResult) result = NULL;
 
-      session_assert (peer, PY, codes[i], 0, "", "");
+      /* as Python itself: what detached its stream can't flush it */
+      session_assert (peer, PY, codes[i], strstr (codes[i], "detach") ? 120 : 0, "", "");
       result = session_exec (peer, PY, restore);
       g_assert_cmpstr (result->out->str, ==, "alive\n");
       g_assert_cmpstr (result->err->str, ==, "too\n");
