@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Proves what is decided about a sandbox's connections, and their bounds: the real connector in a
+ * network namespace without a way out, and a host without VMs. */
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "plugin/manager/berth-sandbox-reach.h"
+#include "pool/berth-vm-private.h"
+#include "tests/host/fake-host.h"
+#include "tests/host/fake-reach.h"
+
+typedef struct
+{
+  FakeHost *host;
+  BerthVm *vm;
+  BerthConfig *config;
+  BerthReachWorld world;
+  BerthSandboxReach *reach;
+  int listener;
+  guint16 port;
+  GPtrArray *links;
+} World;
+
+static void
+started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_assert_true (berth_sandbox_reach_start_finish (BERTH_SANDBOX_REACH (source), result, NULL));
+  *(gboolean *)user_data = TRUE;
+}
+
+static void
+set (World *world, const char *key, const char *value)
+{
+  g_assert_true (berth_config_set (world->config, key, value, "here", NULL));
+}
+
+static void
+listen_somewhere (World *world)
+{
+  struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t length = sizeof at;
+
+  world->listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint (bind (world->listener, (struct sockaddr *)&at, sizeof at), ==, 0);
+  g_assert_cmpint (listen (world->listener, 64), ==, 0);
+  g_assert_cmpint (getsockname (world->listener, (struct sockaddr *)&at, &length), ==, 0);
+  world->port = ntohs (at.sin_port);
+}
+
+static void
+set_up (World *world, gconstpointer data)
+{
+  const char *const asked[] = { "127.0.0.1:*", "denied.test:*", "*.wild.test", NULL };
+  g_autoptr (GPtrArray) rules = berth_reach_rules_parse (asked, NULL);
+  gboolean is_started = FALSE;
+
+  listen_somewhere (world);
+  world->links = g_ptr_array_new_with_free_func ((GDestroyNotify)fake_reach_free);
+  world->host = fake_host_new ();
+  world->vm = berth_vm_new_adopted ("0123456789abcdef0123456789abcdef",
+                                    BERTH_SHAPE ("python", 192, 1), NULL, 0);
+  world->config = berth_config_new ();
+  set (world, "network_allow", "*:* 127.0.0.1:*");
+  set (world, "network_deny", "denied.test");
+  set (world, "network_private", "127.0.0.0/8");
+  world->world.config = world->config;
+  world->world.metrics = berth_metrics_new ();
+  world->world.connector = berth_connector_new (world->config);
+  world->world.policy
+      = berth_reach_policy_new ((const char *const *)world->config->network_allow,
+                                (const char *const *)world->config->network_deny, FALSE, NULL);
+  world->reach
+      = berth_sandbox_reach_new (BERTH_HOST (world->host), world->vm, rules, &world->world);
+  berth_sandbox_reach_start_async (world->reach, started_cb, &is_started);
+  while (!is_started)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+tear_down (World *world, gconstpointer data)
+{
+  berth_sandbox_reach_close (world->reach);
+  for (guint i = 0; i < world->links->len; i++)
+    while (((FakeLink *)world->links->pdata[i])->task != NULL)
+      g_main_context_iteration (NULL, TRUE);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  fake_reach_forget (world->vm);
+  g_ptr_array_unref (world->links);
+  g_clear_object (&world->reach);
+  g_clear_object (&world->vm);
+  g_clear_object (&world->world.connector);
+  berth_reach_policy_free (world->world.policy);
+  berth_metrics_free (world->world.metrics);
+  berth_config_free (world->config);
+  g_clear_object (&world->host);
+  close (world->listener);
+}
+
+/* Until it is decided */
+static FakeLink *
+ask (World *world, const char *name, guint16 port)
+{
+  FakeLink *link = fake_reach_ask (world->vm, name, port);
+
+  g_ptr_array_add (world->links, link);
+  while (!link->is_refused && link->task == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  return link;
+}
+
+static void
+assert_last (World *world, const char *verdict, const char *reason)
+{
+  g_autoptr (GVariant) all = berth_sandbox_reach_dup_list (world->reach, 0);
+  g_autoptr (GVariant) last = g_variant_get_child_value (all, g_variant_n_children (all) - 1);
+  const char *its_verdict;
+  const char *its_reason;
+
+  g_assert_true (g_variant_lookup (last, "verdict", "&s", &its_verdict));
+  g_assert_true (g_variant_lookup (last, "reason", "&s", &its_reason));
+  g_assert_cmpstr (its_verdict, ==, verdict);
+  g_assert_nonnull (strstr (its_reason, reason));
+}
+
+static void
+test_connects (World *world, gconstpointer data)
+{
+  FakeLink *link = ask (world, "127.0.0.1", world->port);
+  BerthReachCounts counts;
+
+  g_assert_false (link->is_refused);
+  assert_last (world, "connected", "");
+  fake_reach_end (link, 7, 1000);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  berth_sandbox_reach_get_counts (world->reach, &counts);
+  g_assert_cmpuint (counts.connections, ==, 1);
+  g_assert_cmpuint (counts.refused, ==, 0);
+  g_assert_cmpuint (counts.sent_bytes, ==, 7);
+  g_assert_cmpuint (counts.received_bytes, ==, 1000);
+}
+
+static void
+test_refused (World *world, gconstpointer data)
+{
+  static const struct
+  {
+    const char *name;
+    guint16 port;
+    BerthLinkReason reason;
+    const char *verdict;
+    const char *text;
+  } cases[] = {
+    { "other.test", 443, BERTH_LINK_DENIED, "denied", "did not ask" },
+    { "a.wild.test", 22, BERTH_LINK_DENIED, "denied", "did not ask" },
+    { "denied.test", 443, BERTH_LINK_DENIED, "denied", "network_deny" },
+    { "..", 443, BERTH_LINK_DENIED, "denied", "no name" },
+    { "127.0.0.1", 1, BERTH_LINK_REFUSED, "refused", "" },
+  };
+  BerthReachCounts counts;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      FakeLink *link = ask (world, cases[i].name, cases[i].port);
+
+      g_assert_true (link->is_refused);
+      g_assert_cmpint (link->reason, ==, cases[i].reason);
+      assert_last (world, cases[i].verdict, cases[i].text);
+    }
+  berth_sandbox_reach_get_counts (world->reach, &counts);
+  g_assert_cmpuint (counts.connections, ==, 0);
+  g_assert_cmpuint (counts.refused, ==, G_N_ELEMENTS (cases));
+}
+
+static void
+test_connections (World *world, gconstpointer data)
+{
+  FakeLink *first;
+
+  set (world, "network_connections", "2");
+  first = ask (world, "127.0.0.1", world->port);
+  ask (world, "127.0.0.1", world->port);
+  g_assert_cmpint (ask (world, "127.0.0.1", world->port)->reason, ==, BERTH_LINK_LIMIT);
+  assert_last (world, "limited", "network_connections");
+  fake_reach_end (first, 0, 0);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_false (ask (world, "127.0.0.1", world->port)->is_refused);
+}
+
+static void
+test_rate (World *world, gconstpointer data)
+{
+  set (world, "network_rate", "3");
+  for (guint i = 0; i < 3; i++)
+    g_assert_false (ask (world, "127.0.0.1", world->port)->is_refused);
+  g_assert_cmpint (ask (world, "127.0.0.1", world->port)->reason, ==, BERTH_LINK_LIMIT);
+  assert_last (world, "limited", "network_rate");
+  fake_host_advance (world->host, 61 * G_USEC_PER_SEC);
+  g_assert_false (ask (world, "127.0.0.1", world->port)->is_refused);
+}
+
+static void
+test_failures (World *world, gconstpointer data)
+{
+  set (world, "network_failures", "2");
+  for (guint i = 0; i < 2; i++)
+    g_assert_cmpint (ask (world, "127.0.0.1", 1)->reason, ==, BERTH_LINK_REFUSED);
+  g_assert_cmpint (ask (world, "127.0.0.1", world->port)->reason, ==, BERTH_LINK_LIMIT);
+  assert_last (world, "limited", "network_failures");
+  fake_host_advance (world->host, 61 * G_USEC_PER_SEC);
+  g_assert_false (ask (world, "127.0.0.1", world->port)->is_refused);
+}
+
+/* What goes over the socket counts while it goes. */
+static void
+test_bytes (World *world, gconstpointer data)
+{
+  g_autofree char *bytes = g_malloc0 (1 << 20);
+  FakeLink *link;
+  int peer;
+
+  set (world, "network_mb", "1");
+  link = ask (world, "127.0.0.1", world->port);
+  peer = accept (world->listener, NULL, NULL);
+  g_assert_false (link->is_refused);
+  for (gsize sent = 0; sent < 1 << 20;)
+    {
+      gssize size = send (link->fd, bytes, (1 << 20) - sent, 0);
+
+      g_assert_cmpint (size, >, 0);
+      sent += (gsize)size;
+      g_assert_cmpint (recv (peer, bytes, (gsize)size, MSG_WAITALL), ==, size);
+    }
+  while (link->task != NULL)
+    {
+      fake_host_advance (world->host, 2 * G_USEC_PER_SEC);
+      g_main_context_iteration (NULL, FALSE);
+    }
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  assert_last (world, "connected", "network_mb");
+  g_assert_cmpint (ask (world, "127.0.0.1", world->port)->reason, ==, BERTH_LINK_LIMIT);
+  assert_last (world, "limited", "network_mb");
+  close (peer);
+}
+
+/* Asked for in several ways at once, it is told once; a flood of others pushes the oldest out. */
+static void
+test_names (World *world, gconstpointer data)
+{
+  g_autoptr (GVariant) all = NULL;
+  g_autoptr (GVariant) few = NULL;
+  BerthReachCounts counts;
+
+  for (guint i = 0; i < 3; i++)
+    fake_reach_ask_name (world->vm, "other.test");
+  berth_sandbox_reach_get_counts (world->reach, &counts);
+  g_assert_cmpuint (counts.refused, ==, 1);
+  assert_last (world, "denied", "did not ask");
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("n%u.test", i);
+
+      fake_reach_ask_name (world->vm, name);
+    }
+  all = berth_sandbox_reach_dup_list (world->reach, 0);
+  g_assert_cmpuint (g_variant_n_children (all), ==, 256);
+  few = berth_sandbox_reach_dup_list (world->reach, 1000);
+  g_assert_cmpuint (g_variant_n_children (few), ==, 1);
+}
+
+/* Those that are open end, and there are no more. */
+static void
+test_close (World *world, gconstpointer data)
+{
+  FakeLink *link = ask (world, "127.0.0.1", world->port);
+
+  berth_sandbox_reach_close (world->reach);
+  while (link->task != NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (ask (world, "127.0.0.1", world->port)->reason, ==, BERTH_LINK_RESET);
+}
+
+static void
+bring_up_loopback (void)
+{
+  struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  g_assert_cmpint (ioctl (fd, SIOCSIFFLAGS, &request), ==, 0);
+  close (fd);
+}
+
+#define ADD(path, function)                                                                        \
+  g_test_add ("/sandbox-reach/" path, World, NULL, set_up, function, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  if (unshare (CLONE_NEWNET) != 0 && unshare (CLONE_NEWUSER | CLONE_NEWNET) != 0)
+    {
+      g_print ("1..0 # SKIP no network namespace for us\n");
+      return 0;
+    }
+  bring_up_loopback ();
+  ADD ("connects", test_connects);
+  ADD ("refused", test_refused);
+  ADD ("connections", test_connections);
+  ADD ("rate", test_rate);
+  ADD ("failures", test_failures);
+  ADD ("bytes", test_bytes);
+  ADD ("names", test_names);
+  ADD ("close", test_close);
+  return g_test_run ();
+}
