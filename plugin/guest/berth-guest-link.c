@@ -720,6 +720,12 @@ berth_guest_link_accept_async (BerthGuestLink *link, int fd, GCancellable *cance
       tell (g_object_ref (task), &reset);
       return;
     }
+  if (g_task_return_error_if_cancelled (task))
+    {
+      close (fd);
+      link_end (link, BERTH_LINK_RESET);
+      return;
+    }
   link_bind (link, task, fd);
   link->result.was_connected = TRUE;
   link->state = LINK_FLOWS;

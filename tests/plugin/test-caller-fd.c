@@ -7,6 +7,7 @@
 #include <glib/gstdio.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -255,6 +256,54 @@ test_no_file_system_is_asked (void)
   g_assert_cmpint (own, ==, ends[0]);
 }
 
+/* A socket of this kind, at a free port of the loopback or without a name */
+static int
+make_socket (int domain, int type, gboolean listens)
+{
+  struct sockaddr_in four = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  struct sockaddr_un local = { .sun_family = AF_UNIX };
+  int fd = socket (domain, type | SOCK_CLOEXEC, 0);
+
+  g_assert_cmpint (fd, >=, 0);
+  if (domain == AF_INET)
+    g_assert_no_errno (bind (fd, (struct sockaddr *)&four, sizeof four));
+  else
+    g_assert_no_errno (bind (fd, (struct sockaddr *)&local, sizeof local.sun_family));
+  if (listens)
+    g_assert_no_errno (listen (fd, 1));
+  return fd;
+}
+
+static void
+test_listeners (void)
+{
+  const struct
+  {
+    int domain, type;
+    gboolean listens, serves;
+  } kinds[] = { { AF_INET, SOCK_STREAM, TRUE, TRUE },   { AF_UNIX, SOCK_STREAM, TRUE, TRUE },
+                { AF_INET, SOCK_STREAM, FALSE, FALSE }, { AF_UNIX, SOCK_STREAM, FALSE, FALSE },
+                { AF_INET, SOCK_DGRAM, FALSE, FALSE },  { AF_UNIX, SOCK_SEQPACKET, TRUE, FALSE } };
+  int ends[2];
+
+  for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      int fd = make_socket (kinds[i].domain, kinds[i].type, kinds[i].listens);
+      int own = berth_caller_fd_take_listener (fd, &error);
+
+      g_assert_cmpint (own, ==, kinds[i].serves ? fd : -1);
+      if (own >= 0)
+        close (own);
+      else
+        g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+      g_assert_cmpint (fcntl (fd, F_GETFD), ==, -1);
+    }
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
+  g_assert_cmpint (berth_caller_fd_take_listener (ends[0], NULL), ==, -1);
+  close (ends[1]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -267,5 +316,6 @@ main (int argc, char **argv)
   g_test_add_func ("/caller-fd/reader-is-gone", test_reader_is_gone);
   g_test_add_func ("/caller-fd/what-is-refused", test_what_is_refused);
   g_test_add_func ("/caller-fd/no-file-system-is-asked", test_no_file_system_is_asked);
+  g_test_add_func ("/caller-fd/listeners", test_listeners);
   return g_test_run ();
 }
