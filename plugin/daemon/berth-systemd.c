@@ -18,7 +18,8 @@
 #define KEPT_PREFIX "port."
 #define KEPT_MAX 65536u
 #define AGAIN_MS 100u
-#define UNTOLD_MAX 16u /* more states than berthd has in a life but for its reloads */
+#define UNTOLD_MAX                                                                                 \
+  1024u /* more than berthd has to tell at once, the ports of its sandboxes among it */
 
 struct _BerthSystemd
 {
@@ -28,7 +29,7 @@ struct _BerthSystemd
   int socket_fd;
   char *socket_path; /* of socket_fd */
   guint64 watchdog_us;
-  GQueue untold; /* state (owned), in the order of what happened */
+  GQueue untold; /* News (owned), in the order of what happened */
   GArray *kept;  /* Kept: what an earlier berthd left */
   guint again_id;
 };
@@ -38,6 +39,24 @@ typedef struct
   char *name; /* owned */
   int fd;     /* owned */
 } Kept;
+
+/* What the manager is to be told */
+typedef struct
+{
+  char *state; /* owned */
+  int fd;      /* owned; -1: none */
+} News;
+
+static void
+news_free (gpointer data)
+{
+  News *news = data;
+
+  if (news->fd >= 0)
+    close (news->fd);
+  g_free (news->state);
+  g_free (news);
+}
 
 static void
 kept_clear (gpointer data)
@@ -220,7 +239,7 @@ berth_systemd_free (BerthSystemd *self)
   if (self == NULL)
     return;
   g_clear_handle_id (&self->again_id, g_source_remove);
-  g_queue_clear_full (&self->untold, g_free);
+  g_queue_clear_full (&self->untold, news_free);
   if (self->notify_fd >= 0)
     close (self->notify_fd);
   if (self->socket_fd >= 0)
@@ -269,13 +288,30 @@ berth_systemd_get_watchdog_us (BerthSystemd *self)
 
 /* FALSE: its queue is full. What it refuses for another reason it never takes. */
 static gboolean
-tell (BerthSystemd *self, const char *state)
+tell (BerthSystemd *self, const char *state, int fd)
 {
+  struct iovec text = { .iov_base = (char *)state, .iov_len = strlen (state) };
+  union
+  {
+    struct cmsghdr head;
+    guint8 bytes[CMSG_SPACE (sizeof (int))];
+  } control = { 0 };
+  struct msghdr message = {
+    .msg_name = &self->address, .msg_namelen = self->address_size, .msg_iov = &text, .msg_iovlen = 1
+  };
   gssize sent;
 
+  if (fd >= 0)
+    {
+      control.head.cmsg_level = SOL_SOCKET;
+      control.head.cmsg_type = SCM_RIGHTS;
+      control.head.cmsg_len = CMSG_LEN (sizeof fd);
+      memcpy (CMSG_DATA (&control.head), &fd, sizeof fd);
+      message.msg_control = &control;
+      message.msg_controllen = sizeof control;
+    }
   do
-    sent = sendto (self->notify_fd, state, strlen (state), MSG_DONTWAIT | MSG_NOSIGNAL,
-                   (struct sockaddr *)&self->address, self->address_size);
+    sent = sendmsg (self->notify_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   if (sent >= 0)
     return TRUE;
@@ -284,16 +320,45 @@ tell (BerthSystemd *self, const char *state)
 }
 
 static gboolean
+tell_first (BerthSystemd *self)
+{
+  const News *news = g_queue_peek_head (&self->untold);
+
+  return news != NULL && tell (self, news->state, news->fd);
+}
+
+static gboolean
 again_cb (gpointer user_data)
 {
   BerthSystemd *self = user_data;
 
-  while (!g_queue_is_empty (&self->untold) && tell (self, g_queue_peek_head (&self->untold)))
-    g_free (g_queue_pop_head (&self->untold));
+  while (tell_first (self))
+    news_free (g_queue_pop_head (&self->untold));
   if (!g_queue_is_empty (&self->untold))
     return G_SOURCE_CONTINUE;
   self->again_id = 0;
   return G_SOURCE_REMOVE;
+}
+
+/* @fd: (borrowed): goes with it; -1: none */
+static void
+notify (BerthSystemd *self, const char *state, int fd)
+{
+  News *news;
+
+  if (self->address_size == 0)
+    return;
+  if ((g_queue_is_empty (&self->untold) && tell (self, state, fd))
+      || g_str_equal (state, "WATCHDOG=1"))
+    return;
+  if (g_queue_get_length (&self->untold) == UNTOLD_MAX)
+    news_free (g_queue_pop_head (&self->untold));
+  news = g_new (News, 1);
+  news->state = g_strdup (state);
+  news->fd = fd >= 0 ? fcntl (fd, F_DUPFD_CLOEXEC, 0) : -1;
+  g_queue_push_tail (&self->untold, news);
+  if (self->again_id == 0)
+    self->again_id = g_timeout_add (AGAIN_MS, again_cb, self);
 }
 
 /**
@@ -308,15 +373,7 @@ again_cb (gpointer user_data)
 void
 berth_systemd_notify (BerthSystemd *self, const char *state)
 {
-  if (self->address_size == 0)
-    return;
-  if ((g_queue_is_empty (&self->untold) && tell (self, state)) || g_str_equal (state, "WATCHDOG=1"))
-    return;
-  if (g_queue_get_length (&self->untold) == UNTOLD_MAX)
-    g_free (g_queue_pop_head (&self->untold));
-  g_queue_push_tail (&self->untold, g_strdup (state));
-  if (self->again_id == 0)
-    self->again_id = g_timeout_add (AGAIN_MS, again_cb, self);
+  notify (self, state, -1);
 }
 
 /**
@@ -342,29 +399,8 @@ void
 berth_systemd_keep (BerthSystemd *self, const char *name, int fd)
 {
   g_autofree char *state = g_strdup_printf ("FDSTORE=1\nFDNAME=%s", name);
-  struct iovec text = { .iov_base = state, .iov_len = strlen (state) };
-  union
-  {
-    struct cmsghdr head;
-    guint8 bytes[CMSG_SPACE (sizeof (int))];
-  } control = { 0 };
-  struct msghdr message = { .msg_name = &self->address,
-                            .msg_namelen = self->address_size,
-                            .msg_iov = &text,
-                            .msg_iovlen = 1,
-                            .msg_control = &control,
-                            .msg_controllen = sizeof control };
 
-  if (self->address_size == 0)
-    return;
-  control.head.cmsg_level = SOL_SOCKET;
-  control.head.cmsg_type = SCM_RIGHTS;
-  control.head.cmsg_len = CMSG_LEN (sizeof fd);
-  memcpy (CMSG_DATA (&control.head), &fd, sizeof fd);
-  if (sendmsg (self->notify_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-    g_warning ("the service manager can't keep a published port (%s): it will not outlive this "
-               "berthd",
-               g_strerror (errno));
+  notify (self, state, fd);
 }
 
 void

@@ -322,6 +322,26 @@ def test_kept_by_systemd(d):
             del os.environ["NOTIFY_SOCKET"]
 
 
+def test_kept_by_a_slow_systemd(d):
+    """More than its queue takes, before it reads: nothing is lost."""
+    del d
+    with tempfile.TemporaryDirectory() as folder:
+        keeper = Keeper(folder)
+        os.environ["NOTIFY_SOCKET"] = keeper.path
+        try:
+            with _cli.Daemon("--max-vms", "2") as own:
+                counts = []
+                for _ in range(2):
+                    name = own.berth("create", "-l", "shell")[1].strip()
+                    done(own.berth("port", name, "add", *["80"] * 16))
+                while len(keeper.kept) < 32:
+                    keeper.take("FDSTORE")
+                    counts.append(len(keeper.kept))
+                same(counts, list(range(1, 33)))
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+
+
 def start_with(own, keeper):
     """As systemd does: descriptors from 3 on, their names, and whom they are for."""
     fds = list(keeper.kept.values())

@@ -53,7 +53,7 @@ class KeptDaemon(Daemon):
         self.notify_folder = tempfile.TemporaryDirectory(prefix="berth-ports-")
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(os.path.join(self.notify_folder.name, "notify"))
-        self.notify.setblocking(False)
+        threading.Thread(target=self.hear, daemon=True).start()
         return super().__enter__()
 
     def __exit__(self, *arguments):
@@ -63,8 +63,8 @@ class KeptDaemon(Daemon):
         self.notify.close()
         self.notify_folder.cleanup()
 
-    def take(self):
-        with contextlib.suppress(BlockingIOError):
+    def hear(self):
+        with contextlib.suppress(OSError):
             while True:
                 text, fds, _, _ = socket.recv_fds(self.notify, 4096, 8)
                 lines = dict(line.split("=", 1) for line in text.decode().splitlines())
@@ -72,10 +72,9 @@ class KeptDaemon(Daemon):
                     self.kept[lines["FDNAME"]] = fds[0]
                 elif "FDSTOREREMOVE" in lines:
                     os.close(self.kept.pop(lines["FDNAME"]))
-        return self.kept
 
     def begin(self):
-        fds = list(self.take().values())
+        fds = list(self.kept.values())
 
         def place():
             for number, fd in enumerate(fds):
@@ -285,7 +284,7 @@ def test_slow_and_deaf_ones():
 def test_berthd_is_killed():
     """Its connections end, its listening sockets live on: the next one serves them."""
     address, d = publish(7007), daemon()
-    until(lambda: len(d.take()) == 1, "what berthd has kept")
+    until(lambda: len(d.kept) == 1, "what berthd has kept")
     with dial(address) as fd:
         fd.sendall(b"x")
         same(fd.recv(1), b"x")
@@ -301,7 +300,7 @@ def test_berthd_is_killed():
     assert echo(address, b"again") == b"again"
     withdraw(7007)
     assert refuses(address)
-    until(lambda: not d.take(), "nothing kept")
+    until(lambda: not d.kept, "nothing kept")
 
 
 def test_ends_with_its_sandbox():
@@ -312,7 +311,7 @@ def test_ends_with_its_sandbox():
         same(fd.recv(1), b"")
     same(d.berth("destroy", made["sandbox_id"]).returncode, 0)
     assert refuses(address)
-    until(lambda: not d.take(), "nothing kept")
+    until(lambda: not d.kept, "nothing kept")
 
 
 def test_run():
