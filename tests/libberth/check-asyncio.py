@@ -4,6 +4,7 @@
 Run by test-examples.py against a berthd with two places."""
 
 import asyncio
+import os
 import tempfile
 
 import gi
@@ -67,6 +68,29 @@ async def streams(client):
     await call(client, "destroy", sandbox)
 
 
+async def background(client):
+    """Begun, read, written to, ended and found again, and paused between"""
+    sandbox = await call(client, "create", None)
+    code = "read line; echo got $line; exec sleep 60"
+    exec_ = await call(client, "start", sandbox, Berth.Program.new_for_command(["sh", "-c", code]),
+                       Berth.StartFlags.KEEP_STDIN)
+    (in_read, in_write), (out_read, out_write) = os.pipe(), os.pipe()
+    attached = asyncio.create_task(call(client, "attach", sandbox, exec_, True, 0, in_read, out_write, -1))
+    os.write(in_write, b"word\n")
+    read = await asyncio.to_thread(os.read, out_read, 64)
+    for fd in (in_read, in_write, out_read, out_write):
+        os.close(fd)
+    await call(client, "pause", sandbox)
+    await call(client, "resume", sandbox)
+    states = [entry["state"] for entry in (await call(client, "list_execs", sandbox)).unpack()]
+    await call(client, "signal_exec", sandbox, exec_, 9)
+    end = await call(client, "wait_exec", sandbox, exec_)
+    _, same_end, lost = await attached
+    print("background", read.decode().strip(), *states, end.get_exit_code(),
+          same_end.get_exit_code(), lost)
+    await call(client, "destroy", sandbox)
+
+
 async def count_warm(client):
     return (await call(client, "status")).unpack()["templates"]["python"]["warm"]
 
@@ -100,6 +124,7 @@ async def main():
     await errors(client, await cancelled_wait(client))
     await before_it_runs(client)
     await streams(client)
+    await background(client)
     await steer(client)
     # a call that waits, while another thread runs the main loop
     print(client.run(None, Berth.Program.new("echo waited"), None).get_stdout().strip())

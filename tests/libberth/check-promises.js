@@ -7,7 +7,8 @@ import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import Berth from 'gi://Berth?version=1.0';
 
-for (const verb of ['create', 'run', 'put_stream', 'get_stream', 'destroy', 'status'])
+for (const verb of ['create', 'run', 'put_stream', 'get_stream', 'destroy', 'status',
+    'start', 'list_execs', 'signal_exec', 'wait_exec', 'pause', 'resume'])
     Gio._promisify(Berth.Client.prototype, `${verb}_async`, `${verb}_finish`);
 for (const verb of ['act', 'set_warm', 'list_templates'])
     Gio._promisify(Berth.Admin.prototype, `${verb}_async`, `${verb}_finish`);
@@ -34,6 +35,14 @@ await client.put_stream_async(sandbox, 'f', input, 6, 0, null);
 await client.get_stream_async(sandbox, 'f', output, 0, null);
 output.close(null);
 print(`file ${text(output.steal_as_bytes())}`);
+
+const sleeper = Berth.Program.new_for_command(['sleep', '60']);
+const exec = await client.start_async(sandbox, sleeper, Berth.StartFlags.DEFAULT, null);
+await client.pause_async(sandbox, null);
+await client.resume_async(sandbox, null);
+const states = (await client.list_execs_async(sandbox, null)).recursiveUnpack().map(e => e.state);
+await client.signal_exec_async(sandbox, exec, 9, null);
+print(`background ${states} ${(await client.wait_exec_async(sandbox, exec, null)).get_exit_code()}`);
 await client.destroy_async(sandbox, null);
 
 const admin = Berth.Admin.new(client);

@@ -17,10 +17,10 @@ SESSION = ["created", "step 1", "step 2", "step 3", "exit status 3",
            "output SIX TIMES SEVEN", "out.txt SIX TIMES SEVEN true", "destroyed"]
 OWN = {
     "check-asyncio.py": ["time limit", "many at once", "cancelled", "GONE",
-                         "progress starting 0 berth-slow-1 it boots", "stream", "warm 1",
-                         "waited"],
+                         "progress starting 0 berth-slow-1 it boots", "stream",
+                         "background got word running 137 137 0", "warm 1", "waited"],
     "check-promises.js": ["progress starting 0 berth-slow-1", "boot it boots", "ran",
-                          "file stream", "warm 1", "drained 0"],
+                          "file stream", "background running 137", "warm 1", "drained 0"],
 }
 EMBEDDED = ["serving", "output six times seven", "exit status 42", "stopped"]
 
