@@ -231,6 +231,36 @@ init_reach_properties (GParamFlags flags)
   properties[PROP_ALLOW_ALL] = g_param_spec_boolean ("allow-all", NULL, NULL, FALSE, flags);
 }
 
+/* How long a sandbox that stays is there, and is ready */
+static void
+init_life_properties (GParamFlags flags)
+{
+  /**
+   * BerthSpec:attached: (setter set_attached)
+   *
+   * Whether a sandbox that is created ends with the connection of the client that created it: when
+   * the client is freed, its process dies, or berthd is restarted.
+   */
+  properties[PROP_ATTACHED] = g_param_spec_boolean ("attached", NULL, NULL, FALSE, flags);
+  /**
+   * BerthSpec:idle-timeout-ms: (setter set_idle_timeout_ms)
+   *
+   * After how many milliseconds a sandbox that is created ends when nobody uses it, 10,000 at
+   * least and no more than berthd's own setting, idle_timeout_s, which 0 stands for.
+   */
+  properties[PROP_IDLE_TIMEOUT_MS]
+      = g_param_spec_uint ("idle-timeout-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
+  /**
+   * BerthSpec:idle-pause-ms: (setter set_idle_pause_ms)
+   *
+   * After how many milliseconds a sandbox that is created is paused when nobody uses it, 1,000 at
+   * least; where berthd's own setting, idle_pause_s, is not 0, that at most. 0 stands for the
+   * setting. Paused it takes no vCPU, and the next request wakes it.
+   */
+  properties[PROP_IDLE_PAUSE_MS]
+      = g_param_spec_uint ("idle-pause-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
+}
+
 static void
 berth_spec_class_init (BerthSpecClass *klass)
 {
@@ -273,31 +303,8 @@ berth_spec_class_init (BerthSpecClass *klass)
    */
   properties[PROP_WAIT_MS] = g_param_spec_int64 ("wait-ms", NULL, NULL, BERTH_WAIT_DEFAULT,
                                                  G_MAXINT64, BERTH_WAIT_DEFAULT, flags);
-  /**
-   * BerthSpec:attached: (setter set_attached)
-   *
-   * Whether a sandbox that is created ends with the connection of the client that created it: when
-   * the client is freed, its process dies, or berthd is restarted.
-   */
-  properties[PROP_ATTACHED] = g_param_spec_boolean ("attached", NULL, NULL, FALSE, flags);
-  /**
-   * BerthSpec:idle-timeout-ms: (setter set_idle_timeout_ms)
-   *
-   * After how many milliseconds a sandbox that is created ends when nobody uses it, 10,000 at
-   * least and no more than berthd's own setting, idle_timeout_s, which 0 stands for.
-   */
-  properties[PROP_IDLE_TIMEOUT_MS]
-      = g_param_spec_uint ("idle-timeout-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
+  init_life_properties (flags);
   init_reach_properties (flags);
-  /**
-   * BerthSpec:idle-pause-ms: (setter set_idle_pause_ms)
-   *
-   * After how many milliseconds a sandbox that is created is paused when nobody uses it, 1,000 at
-   * least; where berthd's own setting, idle_pause_s, is not 0, that at most. 0 stands for the
-   * setting. Paused it takes no vCPU, and the next request wakes it.
-   */
-  properties[PROP_IDLE_PAUSE_MS]
-      = g_param_spec_uint ("idle-pause-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
   /**
    * BerthSpec:cold: (setter set_cold)
    *
