@@ -53,12 +53,6 @@ has_files_below (pid_t pid, rlim_t count)
   return prlimit (pid, RLIMIT_NOFILE, NULL, &limit) == 0 && limit.rlim_cur < count;
 }
 
-bool
-berth_agent_room_has_no_streams (pid_t pid)
-{
-  return pid > 0 && has_files_below (pid, STDERR_FILENO + 1);
-}
-
 /* How many descriptors the process has open; 0 where it is gone */
 static rlim_t
 count_files (pid_t pid)

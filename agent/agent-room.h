@@ -6,13 +6,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Of descriptors, beside those it has open: what a shell keeps its own streams in is above the ten
- * that are the user's */
+/* Of descriptors, beside those it has open: what a shell puts aside is above the ten that are the
+ * user's */
 #define BERTH_AGENT_ROOM_FILES 24u
 /* Of memory, beside what it has: the next exec's code, twice, and what reads it */
 #define BERTH_AGENT_ROOM_BYTES (16u << 20)
 
-/* Whether its limit is below its standard streams: it can't put others in their place. */
-bool berth_agent_room_has_no_streams (pid_t pid);
 /* Raises those limits of this process that leave it less; any that is higher stays as it is. */
 void berth_agent_room_make (pid_t pid);

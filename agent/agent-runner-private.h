@@ -13,4 +13,3 @@ void berth_agent_runner_send (BerthAgentRunner *self);
 bool berth_agent_runner_write_head (BerthAgentRunner *self, size_t size, char kind);
 
 void berth_agent_runner_read_report (BerthAgentRunner *self);
-void berth_agent_runner_close_feed (BerthAgentRunner *self);

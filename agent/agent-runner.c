@@ -13,6 +13,7 @@
 
 #include "agent-file.h"
 #include "agent-runner-private.h"
+#include "agent-shell.h"
 
 void
 berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgentGroups *groups,
@@ -26,9 +27,7 @@ berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgen
                               .fds = { -1, -1, -1 },
                               .control = { .fd = -1 },
                               .home = { .fd = -1 },
-                              .next_group = { .fd = -1 },
-                              .feed = { .fd = -1 },
-                              .report_fd = -1 };
+                              .next_group = { .fd = -1 } };
   berth_agent_pipes_init (&self->pipes);
   berth_agent_pipes_init (&self->next_pipes);
 }
@@ -55,8 +54,7 @@ berth_agent_runner_set_state (BerthAgentRunner *self, BerthAgentRunnerState stat
 void
 berth_agent_runner_send (BerthAgentRunner *self)
 {
-  bool is_feed = self->feed.fd >= 0;
-  BerthAgentWatch *watch = is_feed ? &self->feed : &self->control;
+  BerthAgentWatch *watch = &self->control;
   /* SIGPIPE is ignored by the agent */
   ssize_t count = write (watch->fd, self->message + self->message_sent,
                          self->message_size - self->message_sent);
@@ -71,7 +69,7 @@ berth_agent_runner_send (BerthAgentRunner *self)
     berth_agent_runner_close_control (self);
   else
     {
-      berth_agent_watch_set (self->loop, watch, is_feed ? 0 : EPOLLIN);
+      berth_agent_watch_set (self->loop, watch, EPOLLIN);
       free (self->message);
       self->message = NULL;
     }
@@ -84,7 +82,7 @@ control_cb (void *data, uint32_t events)
   uint8_t bytes[2] = { 0, 0 };
   ssize_t count;
 
-  if (self->message != NULL && self->feed.fd < 0)
+  if (self->message != NULL)
     {
       berth_agent_runner_send (self);
       return;
@@ -112,7 +110,7 @@ control_cb (void *data, uint32_t events)
     {
       berth_agent_runner_close_control (self);
       /* closed by a successful exec; where a hook keeps it open, its process has died */
-      if (!berth_agent_language_has_hook (self->language))
+      if (!self->has_hook)
         berth_agent_runner_set_state (self, BERTH_AGENT_RUNNER_LOADED);
     }
 }
@@ -212,7 +210,7 @@ runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config,
                             .command = command,
                             .group = &self->group,
                             .workdir = self->workdir != NULL ? self->workdir : config->home,
-                            .keeps_control = berth_agent_language_has_hook (self->language),
+                            .keeps_control = self->has_hook,
                             .has_terminal = self->terminal != NULL };
   int ours[4], saved_errno;
 
@@ -242,9 +240,26 @@ berth_agent_runner_spawn (BerthAgentRunner *self, const BerthAgentConfig *config
   BerthAgentCommand command;
 
   self->language = language;
+  self->has_hook = berth_agent_language_has_hook (language);
   berth_agent_command_make (&command, config, language, is_program, env, size);
-  if (self->feed.fd >= 0)
-    snprintf (command.script, sizeof command.script, "%s", self->feed_name);
+  return runner_spawn (self, config, &command);
+}
+
+/* Starts a shell that is to keep a session's state. On failure errno says why. */
+bool
+berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *config)
+{
+  BerthAgentCommand command;
+  char env[256];
+
+  self->language = BERTH_LANGUAGE_SHELL;
+  self->has_hook = true;
+  if (!berth_agent_shell_install (config))
+    return false;
+  berth_agent_command_make (&command, config, self->language, false, env,
+                            berth_agent_shell_write_env (config, env, sizeof env));
+  /* read where an error of the code's has made bash give up what BASH_ENV names */
+  snprintf (command.script, sizeof command.script, "/dev/null");
   return runner_spawn (self, config, &command);
 }
 
@@ -256,6 +271,7 @@ berth_agent_runner_spawn_command (BerthAgentRunner *self, const BerthAgentConfig
   BerthAgentCommand command;
 
   self->language = BERTH_LANGUAGE_NONE;
+  self->has_hook = false;
   berth_agent_command_make_as_is (&command, config, argv, env, size);
   if (!runner_spawn (self, config, &command))
     return false;
@@ -273,7 +289,7 @@ berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *config
 
   berth_agent_group_start_usage (&self->group);
   self->state = BERTH_AGENT_RUNNER_RUNNING;
-  if (!berth_agent_language_has_hook (self->language))
+  if (!self->has_hook)
     return true;
   self->message = malloc (head + berth_agent_env_bound (config, size));
   if (self->message == NULL)
@@ -319,11 +335,9 @@ void
 berth_agent_runner_release (BerthAgentRunner *self)
 {
   berth_agent_runner_close_control (self);
-  berth_agent_runner_close_feed (self);
   berth_agent_runner_rest (self);
   berth_agent_group_forget (self->groups, &self->home);
   self->is_session = false;
-  self->care = 0;
   self->execs = self->identities = 0;
   berth_agent_identity_show_clock (&self->clock);
   self->report_fill = 0;

@@ -32,6 +32,7 @@ struct _BerthAgentRunner
   void *data;
 
   BerthLanguage language;
+  bool has_hook; /* its interpreter listens at control, and tells there how it is */
   BerthAgentRunnerState state;
   pid_t pid; /* 0: none, or reaped */
   int spawn_errno;
@@ -53,19 +54,11 @@ struct _BerthAgentRunner
   unsigned execs;
   unsigned identities;   /* that the guest had when its generators were seeded, or it was started */
   BerthAgentClock clock; /* hidden until it has told that its streams are open */
-  unsigned care;         /* of a shell, see agent-shell.h */
   uint32_t token;        /* of the exec: only a report with this is about it */
   BerthAgentGroup home;  /* where it is between execs */
   BerthAgentPipes pipes;
   BerthAgentGroup next_group; /* of the next exec, and its pipes, where they are made already */
   BerthAgentPipes next_pipes;
-  BerthAgentWatch feed; /* of a shell: its script; the report comes over control */
-  BerthAgentTimer look; /* at the feed, while a shell runs an exec */
-  bool is_rescued;      /* in this exec: its streams were given back to it */
-  unsigned empty_looks; /* how often in turn it had read all without having told of its end */
-  int report_fd;        /* until control has it */
-  char feed_name[BERTH_AGENT_PIPE_NAME_MAX], report_name[BERTH_AGENT_PIPE_NAME_MAX],
-      trap_name[BERTH_AGENT_PIPE_NAME_MAX];
   char report[256]; /* the end of what was told */
   size_t report_fill;
   int status;

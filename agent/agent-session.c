@@ -41,13 +41,6 @@ berth_agent_sessions_count (const BerthAgentSessions *self, BerthLanguage langua
   return self->runners[language] != NULL ? self->runners[language]->execs : 0;
 }
 
-/* What the shell's earlier code may have left: BERTH_AGENT_SHELL_CARE_... */
-unsigned
-berth_agent_sessions_get_care (const BerthAgentSessions *self, BerthLanguage language)
-{
-  return self->runners[language] != NULL ? self->runners[language]->care : 0;
-}
-
 static void
 sessions_end (BerthAgentSessions *self, BerthLanguage language)
 {

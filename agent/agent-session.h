@@ -15,7 +15,6 @@ BerthAgentRunner *berth_agent_sessions_take (BerthAgentSessions *self, BerthLang
 void berth_agent_sessions_keep (BerthAgentSessions *self, BerthAgentRunner *runner);
 bool berth_agent_sessions_has (const BerthAgentSessions *self, BerthLanguage language);
 unsigned berth_agent_sessions_count (const BerthAgentSessions *self, BerthLanguage language);
-unsigned berth_agent_sessions_get_care (const BerthAgentSessions *self, BerthLanguage language);
 bool berth_agent_sessions_reaped (BerthAgentSessions *self, pid_t pid);
 bool berth_agent_sessions_is_empty (const BerthAgentSessions *self);
 void berth_agent_sessions_kill (BerthAgentSessions *self);

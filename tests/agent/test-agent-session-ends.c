@@ -93,7 +93,7 @@ test_sys_exit (AgentPeer *peer, gconstpointer data)
     { PY, "import sys; sys.exit('x')", 1, "", "x\n", FALSE },
     { PY, "import sys; sys.exit(-1)", 255, "", "", FALSE },
     { JS, "process.exitCode = 5", 5, "", "", FALSE },
-    { SH, "return 7", 7, "", "", FALSE },
+    { SH, "f() { return 7; }; f", 7, "", "", FALSE },
   };
 
   ASSERT_ROWS (rows);
