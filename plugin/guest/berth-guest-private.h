@@ -20,6 +20,7 @@ typedef struct
   GSource *timeout;
   gulong cancelled_id;
   BerthIdentity identity; /* what was sent, to check the proof against */
+  gboolean may_be_late;   /* the time that it tells */
   GBytes *random;         /* (nullable): the proof, while its clock is asked for again */
 } BerthGuestCall;
 

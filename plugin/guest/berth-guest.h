@@ -48,12 +48,25 @@ void berth_guest_ready_async (BerthGuest *self, guint timeout_ms, GCancellable *
                               GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_guest_ready_finish (BerthGuest *self, GAsyncResult *result, GError **error);
 
+/**
+ * BerthIdentifyFlags:
+ * @BERTH_IDENTIFY_REHEARSAL: everything but the time, which stays hidden: under TCG the first time
+ *   through new code takes ten times as long as the second, so a warm VM goes through it before it
+ *   is paused
+ * @BERTH_IDENTIFY_MAY_BE_LATE: a busy host that can't tell whether the clock is right is no
+ *   failure; a clock that is certainly wrong is one all the same
+ */
+typedef enum
+{
+  BERTH_IDENTIFY_REHEARSAL = 1 << 0,
+  BERTH_IDENTIFY_MAY_BE_LATE = 1 << 1,
+} BerthIdentifyFlags;
+
 /* Gives the guest its own random numbers, clock, machine id and hostname, and checks its proof: the
  * random bytes that it returns (32, into @out_random if not NULL) are new, its clock is right.
- * @is_rehearsal: everything but the time, which stays hidden: under TCG the first time through new
- * code takes ten times as long as the second, so a warm VM goes through it before it is paused.
- * @hostname: "" for a guest that has an identity: only its clock is set. */
-void berth_guest_identify_async (BerthGuest *self, const char *hostname, gboolean is_rehearsal,
+ * @hostname: "" for a guest that has an identity and is no copy: it gets random numbers for its
+ * kernel and the time, and its programs are left alone. @flags: of #BerthIdentifyFlags */
+void berth_guest_identify_async (BerthGuest *self, const char *hostname, guint flags,
                                  guint timeout_ms, GCancellable *cancellable,
                                  GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_guest_identify_finish (BerthGuest *self, GAsyncResult *result, guint8 *out_random,

@@ -59,9 +59,8 @@ libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
   BerthSlot *slot = berth_libvirt_add_slot (self, vm, mode);
 
   slot->ordinal = ordinal_of (domain->name);
-  slot->machine
-      = berth_machine_new_adopted (vm, language_of (self, mark), self->connection, self->instance,
-                                   domain->name, domain->uuid, mark->created);
+  slot->machine = berth_machine_new_adopted (vm, language_of (self, mark), self->connection,
+                                             self->instance, domain->name, domain->uuid, mark);
   return vm;
 }
 
@@ -80,9 +79,8 @@ libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
 {
   const BerthShape shape = shape_of (domain);
   g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, &shape, NULL, 0);
-  g_autoptr (BerthMachine) machine
-      = berth_machine_new_adopted (vm, NULL, self->connection, self->instance, domain->name,
-                                   domain->uuid, domain->mark->created);
+  g_autoptr (BerthMachine) machine = berth_machine_new_adopted (
+      vm, NULL, self->connection, self->instance, domain->name, domain->uuid, domain->mark);
 
   g_message ("ending domain %s, left behind by an earlier berthd: %s", domain->name, reason);
   berth_machine_end_async (machine, ended_cb, NULL);

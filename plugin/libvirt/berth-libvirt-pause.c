@@ -126,7 +126,9 @@ adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   berth_libvirt_watch_agent (self, slot);
-  libvirt_end_wake (self, vm, slot, NULL); /* with its proof it has the time */
+  berth_machine_note_process (machine);
+  libvirt_end_wake (self, vm, slot, NULL);
+  berth_machine_set_clock (machine, FALSE); /* on a busy host its proof has told it too slowly */
 }
 
 void

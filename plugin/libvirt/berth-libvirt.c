@@ -328,6 +328,7 @@ berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error)
     {
       berth_libvirt_watch_agent (self, slot);
       berth_machine_note_owned (slot->machine);
+      berth_machine_note_process (slot->machine);
       berth_libvirt_emit (self, BERTH_HYPERVISOR_STARTED, vm, NULL);
     }
 }

@@ -52,6 +52,7 @@ berth_machine_make_mark (BerthMachine *self)
   mark->idle_pause_ms = berth_purpose_of (request)->idle_pause_ms;
   mark->allow = dup_allow (berth_purpose_of (request));
   mark->created = self->created;
+  mark->process = g_strdup (self->marked_process);
   return mark;
 }
 
@@ -72,13 +73,36 @@ mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   g_task_return_boolean (task, TRUE);
 }
 
+const char *
+berth_machine_get_process_id (BerthMachine *self)
+{
+  return self->process != NULL ? berth_process_get_id (self->process) : NULL;
+}
+
 static void
 machine_send_mark (BerthMachine *self)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
+  const char *process = berth_machine_get_process_id (self);
 
+  if (process != NULL)
+    {
+      g_free (self->marked_process);
+      self->marked_process = g_strdup (process);
+    }
   g_task_set_task_data (task, berth_machine_make_mark (self), (GDestroyNotify)berth_mark_free);
   berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, mark_job);
+}
+
+void
+berth_machine_note_process (BerthMachine *self)
+{
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
+  const char *process = berth_machine_get_process_id (self);
+
+  if (request != NULL && berth_purpose_of (request)->is_session && process != NULL
+      && g_strcmp0 (self->marked_process, process) != 0)
+    machine_send_mark (self);
 }
 
 static gboolean

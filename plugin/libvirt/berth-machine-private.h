@@ -26,6 +26,7 @@ struct _BerthMachine
   char *console_path;
   BerthBootLog *boot_log; /* (nullable): while it boots */
   BerthProcess *process;  /* (nullable) */
+  char *marked_process;   /* (nullable): the one that its mark tells */
   BerthGuest *agent;
   BerthMachineStart how;
   BerthSnapshot *snapshot;                /* what it was cloned from, or is recorded to */
@@ -48,6 +49,8 @@ struct _BerthMachine
 /* berth-machine-mark.c */
 /* (transfer full): what its domain is marked with now */
 BerthMark *berth_machine_make_mark (BerthMachine *self);
+/* (nullable): as berth_process_get_id() */
+const char *berth_machine_get_process_id (BerthMachine *self);
 /* It is somebody's now: its domain says so, in time. */
 void berth_machine_update_mark (BerthMachine *self);
 

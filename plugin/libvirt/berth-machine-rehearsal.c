@@ -50,8 +50,9 @@ rehearsed_identity_cb (GObject *source, GAsyncResult *result, gpointer user_data
 void
 berth_machine_rehearse (BerthMachine *self, GTask *task)
 {
-  berth_guest_identify_async (self->agent, self->name, TRUE, BERTH_MACHINE_IDENTITY_TIMEOUT_MS,
-                              g_task_get_cancellable (task), rehearsed_identity_cb, task);
+  berth_guest_identify_async (self->agent, self->name, BERTH_IDENTIFY_REHEARSAL,
+                              BERTH_MACHINE_IDENTITY_TIMEOUT_MS, g_task_get_cancellable (task),
+                              rehearsed_identity_cb, task);
 }
 
 /* The interpreter that has rehearsed is the one that its owner gets, where one stands by; any other

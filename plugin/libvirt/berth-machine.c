@@ -43,6 +43,7 @@ berth_machine_finalize (GObject *object)
   g_free (self->name);
   g_free (self->uuid);
   g_free (self->console_path);
+  g_free (self->marked_process);
   G_OBJECT_CLASS (berth_machine_parent_class)->finalize (object);
 }
 
@@ -86,13 +87,15 @@ berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connec
 
 BerthMachine *
 berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
-                           const char *instance, const char *name, const char *uuid, gint64 created)
+                           const char *instance, const char *name, const char *uuid,
+                           const BerthMark *mark)
 {
   BerthMachine *self = machine_new (vm, language, connection, instance, name, g_strdup (uuid));
 
   self->is_adopted = TRUE;
   self->is_owned = TRUE;
-  self->created = created;
+  self->created = mark->created;
+  self->marked_process = g_strdup (mark->process);
   return self;
 }
 
@@ -349,11 +352,27 @@ identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     berth_machine_return_start_error (task, "the guest did not take its identity", error);
 }
 
+/* The process that had it when it got its identity has it still: it is nobody's copy. */
+static gboolean
+machine_is_original (BerthMachine *self)
+{
+  const char *process = berth_machine_get_process_id (self);
+
+  return process != NULL && g_strcmp0 (process, self->marked_process) == 0
+         && berth_guest_was_identified (self->agent) && berth_guest_takes_clock (self->agent);
+}
+
+/* A session that goes on is not ended for its host's being busy: its clock is set behind. And what
+ * its program has made of its random numbers is kept, where no copy can have the same. */
 void
 berth_machine_identify (BerthMachine *self, GTask *task)
 {
-  berth_guest_identify_async (self->agent, self->name, FALSE, BERTH_MACHINE_IDENTITY_TIMEOUT_MS,
-                              g_task_get_cancellable (task), identified_cb, task);
+  gboolean goes_on = self->is_adopted && self->how == BERTH_MACHINE_COLD;
+
+  berth_guest_identify_async (self->agent, goes_on && machine_is_original (self) ? "" : self->name,
+                              goes_on ? BERTH_IDENTIFY_MAY_BE_LATE : 0,
+                              BERTH_MACHINE_IDENTITY_TIMEOUT_MS, g_task_get_cancellable (task),
+                              identified_cb, task);
 }
 
 static void clock_set_cb (GObject *source, GAsyncResult *result, gpointer user_data);
@@ -362,7 +381,7 @@ static void clock_set_cb (GObject *source, GAsyncResult *result, gpointer user_d
 static void
 machine_tell_time (BerthMachine *self)
 {
-  berth_guest_identify_async (self->agent, "", FALSE, BERTH_MACHINE_IDENTITY_TIMEOUT_MS, NULL,
+  berth_guest_identify_async (self->agent, "", 0, BERTH_MACHINE_IDENTITY_TIMEOUT_MS, NULL,
                               clock_set_cb, g_object_ref (self));
 }
 

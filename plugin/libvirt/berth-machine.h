@@ -5,6 +5,7 @@
 #include "berth-guest.h"
 #include "berth-images.h"
 #include "berth-connection.h"
+#include "berth-mark.h"
 #include "plugin/snapshot/berth-snapshot.h"
 #include "berth-template.h"
 #include "pool/berth-vm.h"
@@ -21,10 +22,10 @@ BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConn
                                  const char *instance, const char *name);
 
 /* Of a domain that exists already. @language: (nullable): NULL where it is only to be ended.
- * @created: as its mark tells, Unix time in seconds */
+ * @mark: what its domain tells of it */
 BerthMachine *berth_machine_new_adopted (BerthVm *vm, const char *language,
                                          BerthConnection *connection, const char *instance,
-                                         const char *name, const char *uuid, gint64 created);
+                                         const char *name, const char *uuid, const BerthMark *mark);
 
 /**
  * BerthMachineStart:
@@ -81,6 +82,10 @@ void
 berth_machine_wake_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 /* of both */
 gboolean berth_machine_pause_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+
+/* Its guest is somebody of its own now: the mark of a session says on which process, if it does not
+ * yet. */
+void berth_machine_note_process (BerthMachine *self);
 
 /* Of a machine in use whose guest was paused by somebody else, or may have been: its clock is set
  * again, behind whatever it does. A guest that does not take it is told in the log, one that can't

@@ -9,11 +9,15 @@
 #include <unistd.h>
 
 #define SYSTEM_PID_DIR "/run/libvirt/qemu"
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+/* of proc(5), stat: behind the name, which may have spaces and brackets of its own */
+#define FIELD_START_TIME 19
 
 struct _BerthProcess
 {
   int fd;
   pid_t pid;
+  char *id; /* (nullable) */
 };
 
 /* where this libvirt's QEMU driver keeps its pid files (virQEMUDriverConfigNew) */
@@ -25,6 +29,34 @@ dup_pid_path (const char *uri, const char *domain_name)
   if (strcmp (uri, "qemu:///system") == 0)
     return g_build_filename (SYSTEM_PID_DIR, name, NULL);
   return g_build_filename (g_get_user_runtime_dir (), "libvirt", "qemu", "run", name, NULL);
+}
+
+static gboolean
+process_has_ended (BerthProcess *self)
+{
+  struct pollfd poll_fd = { .fd = self->fd, .events = POLLIN };
+
+  return poll (&poll_fd, 1, 0) == 1;
+}
+
+/* A number is another process's later, and so is a start time after the next boot of the host. */
+static char *
+process_make_id (BerthProcess *self)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/stat", (int)self->pid);
+  g_autofree char *stat = NULL;
+  g_autofree char *boot = NULL;
+  g_auto (GStrv) fields = NULL;
+  const char *name_end;
+
+  if (!g_file_get_contents (path, &stat, NULL, NULL)
+      || !g_file_get_contents (BOOT_ID, &boot, NULL, NULL) || process_has_ended (self))
+    return NULL;
+  name_end = strrchr (stat, ')');
+  fields = name_end != NULL ? g_strsplit (name_end + 2, " ", FIELD_START_TIME + 2) : NULL;
+  if (fields == NULL || g_strv_length (fields) <= FIELD_START_TIME)
+    return NULL;
+  return g_strdup_printf ("%d-%s-%s", (int)self->pid, fields[FIELD_START_TIME], g_strstrip (boot));
 }
 
 BerthProcess *
@@ -45,22 +77,22 @@ berth_process_open (const char *uri, const char *domain_name)
   self = g_new0 (BerthProcess, 1);
   self->fd = fd;
   self->pid = (pid_t)pid;
+  self->id = process_make_id (self);
   return self;
+}
+
+const char *
+berth_process_get_id (BerthProcess *self)
+{
+  return self->id;
 }
 
 void
 berth_process_free (BerthProcess *self)
 {
   close (self->fd);
+  g_free (self->id);
   g_free (self);
-}
-
-static gboolean
-process_has_ended (BerthProcess *self)
-{
-  struct pollfd poll_fd = { .fd = self->fd, .events = POLLIN };
-
-  return poll (&poll_fd, 1, 0) == 1;
 }
 
 gboolean

@@ -13,6 +13,9 @@ typedef struct _BerthProcess BerthProcess;
  * thread. */
 BerthProcess *berth_process_open (const char *uri, const char *domain_name);
 void berth_process_free (BerthProcess *self);
+/* (nullable): what tells it from every other process that this host has had, in 1 to 128 of
+ * A-Z a-z 0-9 _ -; NULL: nobody can tell */
+const char *berth_process_get_id (BerthProcess *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthProcess, berth_process_free)
 
 /* What it holds of the host's memory: pages of its own, among them those of the guest that are not

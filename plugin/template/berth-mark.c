@@ -101,6 +101,8 @@ static const MarkField mark_fields[] = {
   { "snapshot", G_STRUCT_OFFSET (BerthMark, snapshot), FALSE, is_snapshot,
     "1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot" },
   { "state", G_STRUCT_OFFSET (BerthMark, state), TRUE, is_state, "warm, session, run or snapshot" },
+  { "process", G_STRUCT_OFFSET (BerthMark, process), FALSE, is_word,
+    "1 to 128 of A-Z a-z 0-9 _ -" },
   { "tenant", G_STRUCT_OFFSET (BerthMark, tenant), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
   { "task", G_STRUCT_OFFSET (BerthMark, task), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
   { "allow", G_STRUCT_OFFSET (BerthMark, allow), FALSE, is_rules, "rules of names and ports" },

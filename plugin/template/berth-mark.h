@@ -33,6 +33,8 @@ G_BEGIN_DECLS
  * @idle_pause_ms: likewise, until it is paused; 0 for the usual
  * @created: Unix time in seconds
  * @allow: (nullable): what its programs may reach, rules with spaces between; of a session
+ * @process: (nullable): which QEMU has it, once its guest is somebody of its own: one that libvirt
+ *   has restored has the mark of what was saved, and another QEMU
  */
 typedef struct
 {
@@ -49,6 +51,7 @@ typedef struct
   guint32 idle_pause_ms;
   gint64 created;
   char *allow;
+  char *process;
 } BerthMark;
 
 void berth_mark_free (BerthMark *self);

@@ -5,6 +5,7 @@
 
 import json
 import os
+import random
 import re
 import sys
 import time
@@ -128,6 +129,19 @@ def test_a_session_that_berthd_finds_again_keeps_its_name():
         d.crash()
         d.start()
         same(d.berth("exec", session, ask).stdout, before)
+        same(d.berth("destroy", session).returncode, 0)
+
+
+def test_a_session_that_berthd_finds_again_keeps_its_numbers():
+    """No copy can have them: the process that had it when it was made has it still."""
+    with Daemon("--warm-default", "0") as d:
+        session, domain = make(d, "python")
+        same(d.berth("exec", session, "import random; random.seed(7)").returncode, 0)
+        until(lambda: " process=" in virsh("dumpxml", domain), "its mark")
+        d.crash()
+        d.start()
+        done = d.berth("exec", session, "print(random.random())")
+        same(done.stdout.split(), [str(random.Random(7).random())])
         same(d.berth("destroy", session).returncode, 0)
 
 
