@@ -240,11 +240,51 @@ domain_undefine (virDomainPtr domain, GError **error)
   return FALSE;
 }
 
+/* 0: it is not active */
+static guint
+domain_get_id (virDomainPtr domain)
+{
+  guint id = virDomainGetID (domain);
+
+  if (id != G_MAXUINT)
+    return id;
+  berth_libvirt_error_take_code ();
+  return 0;
+}
+
+/* It runs, and not in the life of the number @id: what has ended since was restored. A handle that
+ * is older than that does not know. */
+static gboolean
+domain_has_returned (virConnectPtr connection, const char *uuid, guint id)
+{
+  g_auto (virDomainPtr) domain = id != 0 ? look_up (connection, uuid, NULL) : NULL;
+  guint number = domain != NULL ? domain_get_id (domain) : 0;
+
+  return number != 0 && number != id;
+}
+
+/* TRUE when the life of the number @id is over: *@out_ending tells how. */
+static gboolean
+domain_stop (virDomainPtr domain, virConnectPtr connection, const char *uuid, guint id,
+             BerthDomainEnding *out_ending, GError **error)
+{
+  gboolean is_over = domain_has_returned (connection, uuid, id) || domain_quit (domain)
+                     || domain_has_returned (connection, uuid, id)
+                     || domain_destroy (domain, error);
+
+  if (is_over && domain_has_returned (connection, uuid, id))
+    *out_ending = BERTH_DOMAIN_RETURNED;
+  else if (is_over && domain_has_reason (domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_SAVED))
+    *out_ending = BERTH_DOMAIN_SAVED;
+  return is_over;
+}
+
 gboolean
 berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, const char *name,
-                  gboolean *out_was_saved, GError **error)
+                  guint id, BerthDomainEnding *out_ending, GError **error)
 {
   g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  BerthDomainEnding ending = BERTH_DOMAIN_ENDED;
 
   if (domain == NULL)
     {
@@ -258,10 +298,12 @@ berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, c
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be looked up");
       return FALSE;
     }
-  if (!domain_quit (domain) && !domain_destroy (domain, error))
+  if (!domain_stop (domain, connection, uuid, id, &ending, error))
     return FALSE;
-  if (out_was_saved != NULL)
-    *out_was_saved = domain_has_reason (domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_SAVED);
+  if (out_ending != NULL)
+    *out_ending = ending;
+  if (ending == BERTH_DOMAIN_RETURNED)
+    return TRUE;
   /* while the domain is defined nobody else's has its name */
   berth_console_remove_logs (uri, virDomainGetName (domain));
   return domain_undefine (domain, error);
@@ -411,6 +453,7 @@ own_domain_new (virDomainPtr domain, const char *instance)
   self->memory_mb = (guint)(info.maxMem / 1024);
   self->vcpus = info.nrVirtCpu;
   self->is_active = virDomainIsActive (domain) == 1;
+  self->id = domain_get_id (domain);
   self->is_paused = domain_has_state (domain, VIR_DOMAIN_PAUSED);
   self->stands_by = domain_stands_by (domain);
   return self;
@@ -480,6 +523,17 @@ berth_domain_dup_channel_path (const char *live_xml, const char *port)
       "/domain/devices/channel[@type='unix'][target/@name='%s']/source/@path", port);
 
   return find_content (live_xml, xpath);
+}
+
+guint
+berth_domain_read_id (const char *live_xml)
+{
+  g_autofree char *text = find_content (live_xml, "/domain/@id");
+  guint64 id = 0;
+
+  if (text != NULL)
+    g_ascii_string_to_unsigned (text, 10, 0, G_MAXINT, &id, NULL);
+  return (guint)id;
 }
 
 char *

@@ -54,11 +54,26 @@ berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd, GEr
 gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *mark_xml,
                                 const char *title, GError **error);
 
+/**
+ * BerthDomainEnding:
+ * @BERTH_DOMAIN_ENDED: it is gone
+ * @BERTH_DOMAIN_SAVED: likewise, and somebody had saved it (virsh save) and may restore it
+ * @BERTH_DOMAIN_RETURNED: it had ended and somebody has let it run again, so it was left alone
+ */
+typedef enum
+{
+  BERTH_DOMAIN_ENDED,
+  BERTH_DOMAIN_SAVED,
+  BERTH_DOMAIN_RETURNED,
+} BerthDomainEnding;
+
 /* Destroys and undefines a domain, its logs with it; TRUE also when there is none (any more): then
  * the logs of @name, if that is nobody else's now, are what is left of it. @uri: of @connection.
- * @out_was_saved: (out) (optional): somebody had saved it (virsh save) and may restore it */
-gboolean berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid,
-                           const char *name, gboolean *out_was_saved, GError **error);
+ * @id: libvirt's number of the life that is to end, as berth_domain_read_id() tells; 0: any.
+ * @out_ending: (out) (optional) */
+gboolean
+berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, const char *name,
+                  guint id, BerthDomainEnding *out_ending, GError **error);
 
 /* What can this libvirt limit of a running domain? It has no other way to be asked: it can't
  * without the host's cgroup controllers cpu and memory, and not on qemu:///session. */
@@ -77,6 +92,7 @@ gboolean berth_domain_is_running (virConnectPtr connection, const char *uuid);
  * @uuid: of the domain
  * @name: of it
  * @mark: its mark
+ * @id: libvirt's number of this life of it; 0 where it does not run
  * @memory_mb: of its guest; MiB
  * @vcpus: of its guest
  * @is_active: it runs or is paused
@@ -91,6 +107,7 @@ typedef struct
   char *uuid;
   char *name;
   BerthMark *mark;
+  guint id;
   guint memory_mb;
   guint vcpus;
   gboolean is_active;
@@ -111,6 +128,8 @@ GPtrArray *berth_domain_list_own (virConnectPtr connection, const char *instance
 /* (transfer full) (nullable): the XML of a domain as it runs */
 char *berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **error);
 
+/* libvirt's number of this life of a domain, which the next one does not have; 0: it has none */
+guint berth_domain_read_id (const char *live_xml);
 /* (transfer full) (nullable): path of the socket behind the virtio port @port */
 char *berth_domain_dup_channel_path (const char *live_xml, const char *port);
 /* (transfer full) (nullable): path of the file that the first serial console is logged to */

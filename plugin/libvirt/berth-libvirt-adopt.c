@@ -60,7 +60,7 @@ libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
 
   slot->ordinal = ordinal_of (domain->name);
   slot->machine = berth_machine_new_adopted (vm, language_of (self, mark), self->connection,
-                                             self->instance, domain->name, domain->uuid, mark);
+                                             self->instance, domain);
   return vm;
 }
 
@@ -79,11 +79,40 @@ libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
 {
   const BerthShape shape = shape_of (domain);
   g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, &shape, NULL, 0);
-  g_autoptr (BerthMachine) machine = berth_machine_new_adopted (
-      vm, NULL, self->connection, self->instance, domain->name, domain->uuid, domain->mark);
+  g_autoptr (BerthMachine) machine
+      = berth_machine_new_adopted (vm, NULL, self->connection, self->instance, domain);
 
   g_message ("ending domain %s, left behind by an earlier berthd: %s", domain->name, reason);
-  berth_machine_end_async (machine, ended_cb, NULL);
+  berth_machine_end_async (machine, TRUE, ended_cb, NULL);
+}
+
+/* TRUE: it is not to be adopted. Either a machine has the domain already, whose own start hears of
+ * it; or another's domain has its id, and of two copies of a session one can be found by that: the
+ * other is ended, unless it comes when the first is on its way out. */
+static gboolean
+libvirt_has_session (BerthLibvirt *self, const BerthOwnDomain *domain)
+{
+  const BerthShape shape = shape_of (domain);
+  g_autoptr (BerthVm) like = berth_vm_new_adopted (domain->mark->id, &shape, NULL, 0);
+  GHashTableIter iter;
+  BerthVm *vm;
+  BerthSlot *slot;
+
+  g_hash_table_iter_init (&iter, self->slots);
+  while (g_hash_table_iter_next (&iter, (gpointer *)&vm, (gpointer *)&slot))
+    {
+      if (slot->machine != NULL
+          && g_str_equal (berth_machine_get_uuid (slot->machine), domain->uuid))
+        return TRUE;
+      if (!g_str_equal (berth_vm_get_id (vm), berth_vm_get_id (like)))
+        continue;
+      if (berth_slot_is_ending (slot))
+        berth_slot_set_next (slot, domain->uuid);
+      else
+        libvirt_end_found (self, domain, "another domain has its id");
+      return TRUE;
+    }
+  return FALSE;
 }
 
 /* (transfer full): of those that are left in state @state */
@@ -206,6 +235,8 @@ libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHo
   g_autoptr (BerthRequest) request = make_request (domain);
   g_autoptr (BerthVm) vm = NULL;
 
+  if (libvirt_has_session (self, domain))
+    return;
   if (request == NULL || language_of (self, domain->mark) == NULL)
     {
       libvirt_end_found (self, domain, "its template or its mark can't be used");
@@ -256,20 +287,6 @@ returned_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     self->watch.session_returned (vm, request, self->watch_data);
 }
 
-static gboolean
-libvirt_has_session (BerthLibvirt *self, const BerthOwnDomain *domain)
-{
-  GHashTableIter iter;
-  BerthVm *vm;
-  BerthSlot *slot;
-
-  g_hash_table_iter_init (&iter, self->slots);
-  while (g_hash_table_iter_next (&iter, (gpointer *)&vm, (gpointer *)&slot))
-    if (g_str_equal (berth_vm_get_id (vm), domain->mark->id))
-      return TRUE;
-  return FALSE;
-}
-
 void
 berth_libvirt_take_back (BerthLibvirt *self, BerthOwnDomain *domain)
 {
@@ -277,8 +294,7 @@ berth_libvirt_take_back (BerthLibvirt *self, BerthOwnDomain *domain)
   g_autoptr (BerthRequest) request = NULL;
   g_autoptr (BerthVm) vm = NULL;
 
-  /* of one of this berthd's starts, which it hears of in another way; or an administrator's */
-  if (libvirt_has_session (self, domain) || self->watch.session_returns == NULL)
+  if (self->watch.session_returns == NULL || libvirt_has_session (self, domain))
     return;
   request
       = g_str_equal (domain->mark->state, BERTH_MARK_STATE_SESSION) ? make_request (domain) : NULL;
@@ -298,8 +314,9 @@ look_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   BerthLibvirt *self = source;
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, NULL);
-  BerthOwnDomain *domain
-      = connection != NULL ? berth_domain_find_own (connection, self->instance, task_data) : NULL;
+  BerthOwnDomain *domain = connection != NULL && berth_domain_is_running (connection, task_data)
+                               ? berth_domain_find_own (connection, self->instance, task_data)
+                               : NULL;
 
   g_task_return_pointer (task, domain, (GDestroyNotify)berth_own_domain_free);
 }

@@ -25,8 +25,15 @@ typedef struct
   gboolean resumes; /* we have resumed it, and libvirt has not told so yet: what it tells of pauses
                        is of before */
   GError *end_reason; /* why it ended unasked; NULL: pool asked */
+  char
+      *next_uuid; /* (nullable): of a domain that may go on as this session when this one is gone */
   char *snapshot_key; /* (nullable): of what a session of an earlier life was cloned from */
 } BerthSlot;
+
+/* Its machine is on its way out. */
+gboolean berth_slot_is_ending (const BerthSlot *slot);
+/* Behind its end it is looked whether the domain @uuid is a session. */
+void berth_slot_set_next (BerthSlot *slot, const char *uuid);
 
 /* A snapshot that is being made. */
 typedef struct

@@ -24,8 +24,10 @@ libvirt_find_up (BerthLibvirt *self, const char *uuid, BerthVm **out_vm)
   return NULL;
 }
 
+/* TRUE: a machine has the domain that runs. Where that is on its way out, the domain was restored
+ * behind it, and is looked at when the machine is gone. */
 static gboolean
-libvirt_knows (BerthLibvirt *self, const char *uuid)
+libvirt_await_end (BerthLibvirt *self, const char *uuid)
 {
   GHashTableIter iter;
   BerthSlot *slot;
@@ -33,7 +35,11 @@ libvirt_knows (BerthLibvirt *self, const char *uuid)
   g_hash_table_iter_init (&iter, self->slots);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&slot))
     if (slot->machine != NULL && g_strcmp0 (berth_machine_get_uuid (slot->machine), uuid) == 0)
-      return TRUE;
+      {
+        if (berth_slot_is_ending (slot))
+          berth_slot_set_next (slot, uuid);
+        return TRUE;
+      }
   return FALSE;
 }
 
@@ -55,7 +61,7 @@ paused_cb (const char *uuid, gboolean is_paused, gpointer user_data)
 
   if (slot == NULL)
     {
-      if (!is_paused && !libvirt_knows (user_data, uuid))
+      if (!is_paused && !libvirt_await_end (user_data, uuid))
         berth_libvirt_look_for_session (user_data, uuid);
       return;
     }
@@ -145,7 +151,7 @@ end_orphans (virConnectPtr connection, const char *uri, Reconcile *reconcile, GE
           continue;
         }
       g_message ("ending domain %s, left behind by an earlier berthd", domain->name);
-      if (!berth_domain_end (connection, uri, domain->uuid, domain->name, NULL, error))
+      if (!berth_domain_end (connection, uri, domain->uuid, domain->name, 0, NULL, error))
         return FALSE;
     }
   return TRUE;

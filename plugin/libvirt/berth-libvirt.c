@@ -27,7 +27,21 @@ slot_free (BerthSlot *slot)
   g_clear_object (&slot->cancellable);
   g_clear_error (&slot->end_reason);
   g_free (slot->snapshot_key);
+  g_free (slot->next_uuid);
   g_free (slot);
+}
+
+gboolean
+berth_slot_is_ending (const BerthSlot *slot)
+{
+  return slot->phase == BERTH_PHASE_DOWN || slot->phase == BERTH_PHASE_ENDING;
+}
+
+void
+berth_slot_set_next (BerthSlot *slot, const char *uuid)
+{
+  g_free (slot->next_uuid);
+  slot->next_uuid = g_strdup (uuid);
 }
 
 static void
@@ -114,9 +128,12 @@ libvirt_gone (BerthLibvirt *self, BerthVm *vm)
   g_autoptr (BerthVm) held = g_object_ref (vm);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   g_autoptr (GError) reason = g_steal_pointer (&slot->end_reason);
+  g_autofree char *next_uuid = g_steal_pointer (&slot->next_uuid);
 
   g_hash_table_remove (self->slots, vm);
   berth_libvirt_emit (self, BERTH_HYPERVISOR_GONE, held, reason);
+  if (next_uuid != NULL)
+    berth_libvirt_look_for_session (self, next_uuid);
 }
 
 void
@@ -163,8 +180,12 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (berth_machine_end_finish (machine, result, &error))
     {
-      if (slot->end_reason != NULL && berth_machine_was_saved (machine))
+      BerthDomainEnding ending = berth_machine_get_ending (machine);
+
+      if (slot->end_reason != NULL && ending != BERTH_DOMAIN_ENDED)
         slot_note_saved (slot);
+      if (ending == BERTH_DOMAIN_RETURNED)
+        berth_slot_set_next (slot, berth_machine_get_uuid (machine));
       libvirt_gone (self, vm);
       return;
     }
@@ -188,7 +209,9 @@ slot_fire (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, BerthPhaseEvent eve
   else if (phase == BERTH_PHASE_ENDING && slot->machine == NULL)
     libvirt_gone (self, vm); /* there never was one */
   else if (phase == BERTH_PHASE_ENDING)
-    berth_machine_end_async (slot->machine, ended_cb, g_object_ref (self));
+    /* its owner's wish is for all of it, the end of one life for that alone */
+    berth_machine_end_async (slot->machine, slot->end_reason == NULL, ended_cb,
+                             g_object_ref (self));
   return phase;
 }
 

@@ -130,7 +130,8 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
   g_autofree char *uri = berth_connection_dup_uri (self->connection);
 
   if (connection != NULL
-      && berth_domain_end (connection, uri, self->uuid, self->name, &self->was_saved, &error))
+      && berth_domain_end (connection, uri, self->uuid, self->name, GPOINTER_TO_UINT (task_data),
+                           &self->ending, &error))
     {
       g_task_return_boolean (task, TRUE);
       return;
@@ -140,11 +141,13 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
 }
 
 void
-berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
+berth_machine_end_async (BerthMachine *self, gboolean ends_next, GAsyncReadyCallback callback,
+                         gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
 
   g_task_set_source_tag (task, berth_machine_end_async);
+  g_task_set_task_data (task, GUINT_TO_POINTER (ends_next ? 0 : self->domain_id), NULL);
   berth_source_clear (&self->mark_source);
   if (self->agent != NULL)
     berth_guest_close (self->agent);
@@ -159,10 +162,10 @@ berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **err
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
-gboolean
-berth_machine_was_saved (BerthMachine *self)
+BerthDomainEnding
+berth_machine_get_ending (BerthMachine *self)
 {
-  return self->was_saved;
+  return self->ending;
 }
 
 gboolean

@@ -39,8 +39,9 @@ struct _BerthMachine
   guint clock_attempts;
   guint rehearsals; /* that are left */
   gboolean is_adopted;
-  gboolean was_saved; /* its end found that somebody may restore it */
-  gboolean is_asleep; /* of one that was found paused: nobody has spoken with its guest yet */
+  guint domain_id;          /* of this life of its domain; 0: nobody knows */
+  BerthDomainEnding ending; /* once it has ended */
+  gboolean is_asleep;       /* of one that was found paused: nobody has spoken with its guest yet */
   gboolean
       is_owned; /* its owner has it, or is about to: berthd's end does not end a session then */
   GSource *mark_source; /* (nullable): its mark is to say whose it is */

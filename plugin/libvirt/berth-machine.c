@@ -87,15 +87,16 @@ berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connec
 
 BerthMachine *
 berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
-                           const char *instance, const char *name, const char *uuid,
-                           const BerthMark *mark)
+                           const char *instance, const BerthOwnDomain *domain)
 {
-  BerthMachine *self = machine_new (vm, language, connection, instance, name, g_strdup (uuid));
+  BerthMachine *self
+      = machine_new (vm, language, connection, instance, domain->name, g_strdup (domain->uuid));
 
   self->is_adopted = TRUE;
   self->is_owned = TRUE;
-  self->created = mark->created;
-  self->marked_process = g_strdup (mark->process);
+  self->created = domain->mark->created;
+  self->marked_process = g_strdup (domain->mark->process);
+  self->domain_id = domain->id;
   return self;
 }
 
@@ -163,6 +164,7 @@ typedef struct
   char *console_path;
   BerthProcess *process;
   GSocket *socket;
+  guint domain_id;
 } Start;
 
 static void
@@ -239,6 +241,7 @@ machine_connect (BerthMachine *self, virConnectPtr connection, const char *live_
   g_autofree char *path = berth_domain_dup_channel_path (live_xml, BERTH_PROTOCOL_PORT);
   g_autofree char *uri = berth_connection_dup_uri (self->connection);
 
+  start->domain_id = berth_domain_read_id (live_xml);
   start->process = berth_process_open (uri, self->name);
   start->console_path = berth_domain_dup_console_path (live_xml);
   start->socket
@@ -505,6 +508,7 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   self->console_path = g_steal_pointer (&start->console_path);
   self->process = g_steal_pointer (&start->process);
+  self->domain_id = start->domain_id;
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
       if (error->domain == BERTH_TEMPLATE_ERROR)

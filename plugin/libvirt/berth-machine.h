@@ -5,7 +5,7 @@
 #include "berth-guest.h"
 #include "berth-images.h"
 #include "berth-connection.h"
-#include "berth-mark.h"
+#include "berth-domain.h"
 #include "plugin/snapshot/berth-snapshot.h"
 #include "berth-template.h"
 #include "pool/berth-vm.h"
@@ -21,11 +21,10 @@ G_DECLARE_FINAL_TYPE (BerthMachine, berth_machine, BERTH, MACHINE, GObject)
 BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connection,
                                  const char *instance, const char *name);
 
-/* Of a domain that exists already. @language: (nullable): NULL where it is only to be ended.
- * @mark: what its domain tells of it */
-BerthMachine *berth_machine_new_adopted (BerthVm *vm, const char *language,
-                                         BerthConnection *connection, const char *instance,
-                                         const char *name, const char *uuid, const BerthMark *mark);
+/* Of a domain that exists already. @language: (nullable): NULL where it is only to be ended. */
+BerthMachine *
+berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
+                           const char *instance, const BerthOwnDomain *domain);
 
 /**
  * BerthMachineStart:
@@ -98,12 +97,14 @@ void
 berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
-/* Ends the domain, whatever state it is in. Not while a start is under way. */
-void berth_machine_end_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
+/* Ends the domain, whatever state it is in. Not while a start is under way. @ends_next: also where
+ * somebody has let it run again, after it was over for us */
+void berth_machine_end_async (BerthMachine *self, gboolean ends_next, GAsyncReadyCallback callback,
+                              gpointer user_data);
 gboolean berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
-/* Of one that has ended: somebody had saved its domain (virsh save), and may restore it. */
-gboolean berth_machine_was_saved (BerthMachine *self);
+/* Of one that has ended */
+BerthDomainEnding berth_machine_get_ending (BerthMachine *self);
 
 /* (transfer full): the XML of its domain as a cold boot has it */
 char *berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error);

@@ -119,7 +119,8 @@ vm_gone_cb (BerthPool *pool, BerthVm *vm, gpointer user_data)
   BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, berth_vm_get_id (vm));
   g_autofree char *reason = berth_vm_dup_end_reason (vm);
 
-  if (sandbox != NULL)
+  /* it may have been restored meanwhile, and has another VM */
+  if (sandbox != NULL && berth_sandbox_get_vm (sandbox) == vm)
     berth_manager_bury (self, sandbox, reason != NULL ? reason : "its VM ended");
   berth_tombstones_vm_gone (self->tombstones, vm);
 }
@@ -263,8 +264,8 @@ session_returned_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
 {
   BerthManager *self = user_data;
 
-  berth_tombstones_remove (self->tombstones, berth_vm_get_id (vm));
   berth_sandbox_adopt (berth_manager_add_sandbox (self, vm, request));
+  berth_tombstones_remove (self->tombstones, berth_vm_get_id (vm));
 }
 
 /* Now all is counted that there is: the gate opens. */

@@ -57,11 +57,14 @@ def save(d, domain):
     return path
 
 
+def without_limit(xml):
+    """Of memory: with one in its XML, libvirt raises what QEMU may lock, which a root without
+    CAP_SYS_RESOURCE can't."""
+    return re.sub(r"<memtune>.*?</memtune>", "", xml, flags=re.S)
+
+
 def restore(path):
-    """Without the limit of memory: with one in its XML, libvirt raises what QEMU may lock, which a root
-    without CAP_SYS_RESOURCE can't."""
-    xml = re.sub(r"<memtune>.*?</memtune>", "", virsh("save-image-dumpxml", "--security-info", path),
-                 flags=re.S)
+    xml = without_limit(virsh("save-image-dumpxml", "--security-info", path))
     with open(path + ".xml", "w", encoding="utf-8") as file:
         file.write(xml)
     virsh("restore", "--xml", path + ".xml", path)
@@ -142,6 +145,36 @@ def test_a_session_that_berthd_finds_again_keeps_its_numbers():
         d.start()
         done = d.berth("exec", session, "print(random.random())")
         same(done.stdout.split(), [str(random.Random(7).random())])
+        same(d.berth("destroy", session).returncode, 0)
+
+
+def test_what_is_restored_at_once_is_not_ended():
+    """While the end of its last life is under way."""
+    with Daemon("--warm-default", "0") as d:
+        session, domain = make(d, "python")
+        same(d.berth("exec", session, "x = 41").returncode, 0)
+        for _ in range(3):
+            restore(save(d, domain))
+            until(lambda: serves(d, session), "the session")
+            same(d.berth("exec", session, "print(x + 1)").stdout, "42\n")
+            d.wait_slots(claimed=1, free=1)
+        same(d.berth("destroy", session).returncode, 0)
+
+
+def test_a_second_domain_of_a_session_is_ended():
+    """Whoever made it: only one can be found by its id."""
+    with Daemon("--warm-default", "0") as d:
+        session, domain = make(d, "shell", "--cold")
+        same(d.berth("exec", session, "x=42").returncode, 0)
+        mark = re.search(r"<berth:vm .*?/>", virsh("dumpxml", domain)).group()
+        xml = without_limit(virsh("dumpxml", "--inactive", "--security-info", domain))
+        xml = re.sub(r"<uuid>.*?</uuid>|<log file.*?/>", "", re.sub(r"<berth:vm .*?/>", mark, xml))
+        path = os.path.join(d.folder, "copy.xml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(xml.replace(f"<name>{domain}<", f"<name>{domain}-copy<"))
+        virsh("create", path)
+        until(lambda: domains() == [domain], "the end of the copy")
+        same(d.berth("exec", session, "echo $x").stdout, "42\n")
         same(d.berth("destroy", session).returncode, 0)
 
 

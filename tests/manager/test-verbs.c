@@ -309,6 +309,30 @@ test_idle (World *world, gconstpointer data)
   world_wait_for_vms (world, 0);
 }
 
+/* A session that is restored before the end of its first VM was told is that of the second. */
+static void
+test_restored_before_its_end (World *world, gconstpointer data)
+{
+  const BerthShape *shape = BERTH_SHAPE ("python", 192, 1);
+  g_autoptr (BerthVm) first = berth_vm_new_adopted (NEVER_WAS, shape, NULL, 0);
+  g_autoptr (BerthVm) second = berth_vm_new_adopted (NEVER_WAS, shape, NULL, 0);
+  const BerthPurpose purpose = { .is_session = TRUE };
+  g_autoptr (BerthRequest) request = berth_purpose_make_request (&purpose, shape, NULL, NULL, 1000,
+                                                                 BERTH_REQUEST_WAIT_FOREVER, NULL);
+  gpointer key;
+  gpointer found;
+
+  berth_manager_add_sandbox (world->manager, first, request);
+  berth_manager_add_sandbox (world->manager, second, request);
+  g_assert_true (g_hash_table_lookup_extended (world->manager->sandboxes, NEVER_WAS, &key, &found));
+  g_assert_true (berth_sandbox_get_vm (found) == second);
+  g_assert_true (key == berth_sandbox_get_id (found)); /* not that of one that is gone */
+  g_signal_emit_by_name (world->manager->pool, "vm-gone", first);
+  g_assert_true (g_hash_table_lookup (world->manager->sandboxes, NEVER_WAS) == found);
+  g_signal_emit_by_name (world->manager->pool, "vm-gone", second);
+  g_assert_null (g_hash_table_lookup (world->manager->sandboxes, NEVER_WAS));
+}
+
 /* A session of an earlier life asked for its idle time when more was allowed, or less, or any. */
 static void
 test_idle_of_before (World *world, gconstpointer data)
@@ -710,6 +734,7 @@ main (int argc, char **argv)
   ADD ("cancelled-too-late", test_cancelled_too_late);
   ADD ("boot-log-ends", test_boot_log_ends);
   ADD ("idle", test_idle);
+  ADD ("restored-before-its-end", test_restored_before_its_end);
   ADD ("idle-of-before", test_idle_of_before);
   g_test_add ("/verbs/idle-while-adopted", World, NULL, world_make, test_idle_while_adopted,
               world_tear_down);

@@ -98,7 +98,7 @@ end_domain (Fixture *fixture, const char *uuid, GError **error)
 {
   g_autofree char *uri = berth_connection_dup_uri (fixture->libvirtd);
 
-  return berth_domain_end (fixture->connection, uri, uuid, "none", NULL, error);
+  return berth_domain_end (fixture->connection, uri, uuid, "none", 0, NULL, error);
 }
 
 static void
@@ -134,6 +134,44 @@ test_ended_by_the_administrator (Fixture *fixture, gconstpointer data)
     g_main_context_iteration (NULL, TRUE);
   g_assert_true (end_domain (fixture, UUID_A, &error));
   g_assert_no_error (error);
+  g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+}
+
+/* (transfer full): its number of now */
+static guint
+read_id (Fixture *fixture, const char *uuid)
+{
+  g_autofree char *xml = berth_domain_dup_live_xml (fixture->connection, uuid, NULL);
+
+  return berth_domain_read_id (xml);
+}
+
+/* What has ended and runs again, for somebody has saved and restored it, is not what is to end. */
+static void
+test_next_life_is_left_alone (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *uri = berth_connection_dup_uri (fixture->libvirtd);
+  g_autoptr (GError) error = NULL;
+  g_auto (virDomainPtr) domain = NULL;
+  BerthDomainEnding ending = BERTH_DOMAIN_ENDED;
+  guint first;
+
+  start (fixture, "berth-python-1", UUID_A, "i");
+  first = read_id (fixture, UUID_A);
+  g_assert_cmpuint (first, >, 0);
+  domain = virDomainLookupByUUIDString (fixture->connection, UUID_A);
+  g_assert_cmpint (virDomainDestroy (domain), ==, 0);
+  g_assert_cmpuint (read_id (fixture, UUID_A), ==, 0);
+  g_assert_cmpint (virDomainCreate (domain), ==, 0);
+  g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1", first,
+                                   &ending, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (ending, ==, BERTH_DOMAIN_RETURNED);
+  g_assert_true (berth_domain_is_active (fixture->connection, UUID_A));
+  g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1",
+                                   read_id (fixture, UUID_A), &ending, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (ending, ==, BERTH_DOMAIN_ENDED);
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
 }
 
@@ -255,6 +293,7 @@ main (int argc, char **argv)
 #define ADD(name, func) g_test_add ("/domain/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("start-and-end", test_start_and_end);
   ADD ("ended-by-the-administrator", test_ended_by_the_administrator);
+  ADD ("next-life-is-left-alone", test_next_life_is_left_alone);
   ADD ("only-own-domains", test_only_own_domains);
   ADD ("mark-is-replaced", test_mark_is_replaced);
   ADD ("refused-xml", test_refused_xml);
