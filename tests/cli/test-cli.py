@@ -172,6 +172,21 @@ def test_json_cannot_drive_the_terminal(d):
     assert not any(ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0 for c in out.rstrip("\n")), out
 
 
+def test_what_may_be_reached(d):
+    """It is asked for in a known form, as a part of what is allowed, and told."""
+    status, result = d.json(*SHELL, "--allow", "example.org", "--allow", "*.Example.net:443", "true")
+    same((status, result["network"]), (0, {"connections": 0, "refused": 0, "sent_bytes": 0, "received_bytes": 0}))
+    same(set(d.json(*SHELL, "true")[1]["network"].values()), {None})
+    for options, words in ((("--allow", "https://example.org"), "is no rule: give NAME"),
+                           (("--allow", "example.org:22"), "network_allow has *:80,443"),
+                           (("--allow", "*"), "--allow-all"), (("--allow-all",), "network_allow_all")):
+        status, out, err = d.berth(*SHELL, *options, "true")
+        same((status, out, err.count("\n")), (2, "", 1))
+        assert words in err, err
+    status, result = d.json("net", "0123456789abcdef0123456789abcdef")
+    same((status, result["error"]["code"]), (125, "GONE"))
+
+
 def test_json_of_a_run_is_complete(d):
     status, result = d.json(*SHELL, "printf 'a\"\\\\\\t\\001'; echo e >&2; exit 5")
     same(status, 5)
