@@ -22,6 +22,7 @@
 static const int fatal[] = { SIGHUP, SIGQUIT, SIGABRT, SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGPIPE };
 
 static struct termios before; /* lint: file-scope: a process has one, and handlers need it */
+static struct termios raw;    /* lint: file-scope: likewise */
 static volatile sig_atomic_t has_mode; /* lint: file-scope: likewise */
 
 /**
@@ -47,6 +48,40 @@ fatal_cb (int number)
   raise (number); /* by default, as SA_RESETHAND has it */
 }
 
+/* Somebody stops this process from elsewhere: Ctrl-Z at the terminal is the program's. */
+static void
+stop_cb (int number)
+{
+  int saved_errno = errno;
+
+  if (has_mode)
+    tcsetattr (STDIN_FILENO, TCSANOW, &before);
+  raise (SIGSTOP); /* not as the default would: that stops no process that no shell waits for */
+  errno = saved_errno;
+}
+
+/* However it was stopped. In the background the kernel stops it again, until it has the terminal.
+ */
+static void
+go_on_cb (int number)
+{
+  int saved_errno = errno;
+
+  if (has_mode)
+    tcsetattr (STDIN_FILENO, TCSANOW, &raw);
+  errno = saved_errno;
+}
+
+static void
+catch_stops (void (*stop) (int), void (*go_on) (int))
+{
+  const struct sigaction stopped = { .sa_handler = stop, .sa_flags = SA_RESTART };
+  const struct sigaction going_on = { .sa_handler = go_on, .sa_flags = SA_RESTART };
+
+  sigaction (SIGTSTP, &stopped, NULL);
+  sigaction (SIGCONT, &going_on, NULL);
+}
+
 /* What is ignored, as by nohup, stays so. */
 static void
 catch_fatal (void (*handler) (int))
@@ -69,15 +104,14 @@ catch_fatal (void (*handler) (int))
 gboolean
 berth_raw_begin (GError **error)
 {
-  struct termios mode;
-
   if (tcgetattr (STDIN_FILENO, &before) == 0)
     {
       catch_fatal (fatal_cb);
+      raw = before;
+      cfmakeraw (&raw);
+      catch_stops (stop_cb, go_on_cb);
       has_mode = 1;
-      mode = before;
-      cfmakeraw (&mode);
-      if (tcsetattr (STDIN_FILENO, TCSANOW, &mode) == 0)
+      if (tcsetattr (STDIN_FILENO, TCSANOW, &raw) == 0)
         return TRUE;
     }
   berth_raw_end (TRUE);
@@ -99,6 +133,7 @@ berth_raw_end (gboolean is_clean)
 
   berth_raw_restore (); /* first: a terminal that takes nothing holds up what is written to it */
   catch_fatal (SIG_DFL);
+  catch_stops (SIG_DFL, SIG_DFL);
   if (!is_clean && had_mode && isatty (STDOUT_FILENO))
     berth_terminal_write (STDOUT_FILENO, PLAIN);
 }

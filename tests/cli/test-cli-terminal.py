@@ -204,6 +204,33 @@ def test_shell(d):
     same([vm["id"] for vm in d.json("list")[1]], [session])
 
 
+def is_stopped(process):
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+        return file.read().rpartition(")")[2].split()[0] == "T"
+
+
+def test_stopped_from_elsewhere(d):
+    """The terminal is its own again while berth stands still, and the program's when it goes on."""
+    sandbox = d.berth("create", "-l", "shell")[1].strip()
+    terminal = Terminal(d, "exec", "-Tx", sandbox, "sh", "-c", "echo up; read word; echo got $word")
+    terminal.wait_for("up")
+    _cli.until(terminal.is_raw)
+    for number in (signal.SIGTSTP, signal.SIGTSTP, signal.SIGSTOP):
+        os.kill(terminal.process.pid, number)
+        _cli.until(lambda: is_stopped(terminal.process))
+        if number == signal.SIGTSTP:
+            same(termios.tcgetattr(terminal.its)[MODES], terminal.before)
+        else:
+            termios.tcsetattr(terminal.its, termios.TCSANOW,
+                              terminal.before + termios.tcgetattr(terminal.its)[4:])
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        _cli.until(terminal.is_raw)
+    terminal.type("word\r")
+    terminal.wait_for("got word")
+    same(terminal.end()[0], 0)
+    same(d.berth("destroy", sandbox)[0], 0)
+
+
 def test_time_limit(d):
     terminal = Terminal(d, "exec", "-t", "1", "-Tx", create(d), "cat")
     status, rest = terminal.end()
