@@ -69,7 +69,8 @@ exec_clear (BerthAgentExec *self)
   if (self->runner != NULL)
     {
       if (self->phase > BERTH_AGENT_EXEC_LOADING
-          && !berth_agent_group_is_empty (self->world.groups, &self->runner->group))
+          && ((self->is_session && self->runner->pid > 0 && !self->is_once)
+              || !berth_agent_group_is_empty (self->world.groups, &self->runner->group)))
         berth_agent_leftovers_take (self->world.leftovers, &self->runner->group,
                                     self->runner->fds + 1);
       exec_give_back (self);

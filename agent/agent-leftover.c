@@ -26,13 +26,21 @@ leftover_is_over (const BerthAgentLeftovers *self, BerthAgentLeftover *place)
   return berth_agent_group_is_empty (self->groups, &place->group);
 }
 
+/* The pipes are read on while somebody has their other ends: a session's interpreter may have kept
+ * one that it got in an exec, and be in none. */
 static void
 leftover_check (BerthAgentLeftovers *self, BerthAgentLeftover *place)
 {
-  if (place->group.number == 0 || !leftover_is_over (self, place))
-    return;
-  leftover_close (place);
-  berth_agent_group_remove (self->groups, &place->group);
+  if (place->outputs[0].fd < 0 && place->outputs[1].fd < 0)
+    leftover_close (place);
+  if (place->group.number != 0 && leftover_is_over (self, place))
+    berth_agent_group_remove (self->groups, &place->group);
+}
+
+static bool
+leftover_is_free (const BerthAgentLeftover *place)
+{
+  return place->group.number == 0 && place->fds[0] < 0 && place->fds[1] < 0;
 }
 
 static void
@@ -53,11 +61,21 @@ berth_agent_leftovers_init (BerthAgentLeftovers *self, BerthAgentLoop *loop,
 {
   self->loop = loop;
   self->groups = groups;
+  self->taken = 0;
   for (int i = 0; i < BERTH_AGENT_LEFTOVERS_MAX; i++)
     self->places[i] = (BerthAgentLeftover){ .all = self,
                                             .group = { .fd = -1 },
                                             .fds = { -1, -1 },
                                             .outputs = { { .fd = -1 }, { .fd = -1 } } };
+}
+
+/* Whether this one is to be given up before the other: pipes before processes, then by age. */
+static bool
+leftover_is_before (const BerthAgentLeftover *place, const BerthAgentLeftover *other)
+{
+  if ((place->group.number == 0) != (other->group.number == 0))
+    return place->group.number == 0;
+  return place->age < other->age;
 }
 
 static BerthAgentLeftover *
@@ -67,9 +85,9 @@ leftovers_find_place (BerthAgentLeftovers *self)
 
   for (int i = 0; i < BERTH_AGENT_LEFTOVERS_MAX; i++)
     {
-      if (self->places[i].group.number == 0)
+      if (leftover_is_free (&self->places[i]))
         return &self->places[i];
-      if (self->places[i].group.number < oldest->group.number)
+      if (leftover_is_before (&self->places[i], oldest))
         oldest = &self->places[i];
     }
   /* bounded: who starts that many is heard no more, and the oldest ends */
@@ -85,6 +103,7 @@ berth_agent_leftovers_take (BerthAgentLeftovers *self, BerthAgentGroup *group, i
 {
   BerthAgentLeftover *place = leftovers_find_place (self);
 
+  place->age = ++self->taken;
   place->group = *group;
   *group = (BerthAgentGroup){ .fd = -1 };
   for (int i = 0; i < 2; i++)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Processes that an exec left behind: they live on, nobody hears them, and they are counted. */
+/* Processes that an exec left behind: they live on, nobody hears them, and they are counted. And
+ * pipes of an exec that a session's interpreter has kept: who writes to one is not told that it is
+ * closed. */
 #pragma once
 
 #include "agent-group.h"
@@ -12,7 +14,8 @@ typedef struct _BerthAgentLeftovers BerthAgentLeftovers;
 typedef struct
 {
   BerthAgentLeftovers *all;
-  BerthAgentGroup group; /* number 0: this place is free */
+  uint64_t age;          /* the higher the younger */
+  BerthAgentGroup group; /* number 0: its processes have ended */
   int fds[2];
   BerthAgentOutput outputs[2];
 } BerthAgentLeftover;
@@ -21,6 +24,7 @@ struct _BerthAgentLeftovers
 {
   BerthAgentLoop *loop;
   BerthAgentGroups *groups;
+  uint64_t taken;
   BerthAgentLeftover places[BERTH_AGENT_LEFTOVERS_MAX];
 };
 

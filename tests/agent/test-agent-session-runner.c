@@ -150,9 +150,35 @@ test_python_vandal (AgentPeer *peer, gconstpointer data)
 static void
 test_python_closes_every_descriptor (AgentPeer *peer, gconstpointer data)
 {
-  session_assert (peer, PY, "import os, sys; os.closerange(3, 5000); print('x'); sys.exit(4)", 4,
-                  "x\n", "");
-  session_assert (peer, PY, "print('next')", 0, "next\n", "");
+  static const char *const codes[]
+      = { "import os, sys; os.closerange(3, 5000); print('x'); sys.exit(4)",
+          "import os, sys; os.closerange(3, os.sysconf('SC_OPEN_MAX')); print('x'); sys.exit(4)" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
+    {
+      g_autoptr (AgentResult) result = session_exec (peer, PY, codes[i]);
+
+      g_assert_cmpstr (result->out->str, ==, "x\n");
+      g_assert_nonnull (strstr (result->err->str, "the next exec has a fresh one"));
+      agent_assert_exit (result, 4);
+      session_assert (peer, PY, "print('next')", 0, "next\n", "");
+    }
+}
+
+/* What a program writes to a stream of an earlier exec is nobody's, and does it no harm. */
+static void
+test_kept_output (AgentPeer *peer, gconstpointer data)
+{
+  session_assert (peer, PY, "import os\nkept = [os.dup(1)]\nprint('first')", 0, "first\n", "");
+  /* more than a pipe holds: it is read, and more execs than are remembered */
+  session_assert (peer, PY, "for _ in range(40): os.write(kept[0], b'x' * 65536)\nprint('own')", 0,
+                  "own\n", "");
+  for (guint i = 0; i < 40; i++)
+    session_assert (peer, PY, "kept.append(os.dup(1)); os.write(kept[-2], b'late')", 0, "", "");
+  session_assert (peer, PY, "print(len(kept))", 0, "41\n", "");
+  session_assert (peer, SH, "exec 7>&1; echo first", 0, "first\n", "");
+  session_assert (peer, SH, "a=1; echo late >&7; echo own", 0, "own\n", "");
+  session_assert (peer, SH, "echo $a", 0, "1\n", "");
 }
 
 static void
@@ -392,6 +418,7 @@ add_tests (void)
     { "javascript-tracebacks", test_javascript_tracebacks },
     { "python-vandal", test_python_vandal },
     { "python-closes-every-descriptor", test_python_closes_every_descriptor },
+    { "kept-output", test_kept_output },
     { "javascript-vandal", test_javascript_vandal },
     { "shell-vandal", test_shell_vandal },
     { "shell-without-descriptors", test_shell_without_descriptors },

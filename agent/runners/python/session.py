@@ -32,8 +32,8 @@ import types
 from _io import BufferedReader, FileIO, StringIO, TextIOWrapper
 from _io import BufferedWriter as _BufferedWriter
 from _thread import get_ident
-from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, chdir, close, closerange, dup2, getpid,
-                   putenv, read, set_inheritable, unsetenv, urandom, write)
+from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, chdir, close, closerange, dup2, get_inheritable,
+                   getpid, putenv, read, set_inheritable, unsetenv, urandom, write)
 from posix import open as open_path
 from sys import _current_frames, getprofile, gettrace, setprofile, settrace
 from time import tzset
@@ -72,6 +72,8 @@ NOT_SEEDED = (b"berth: this interpreter's random numbers are another sandbox's t
               b"again: it is ended, and the session has a fresh one\n")
 MONITORING = getattr(sys, "monitoring", None)  # since Python 3.12
 TOOLS = 6  # that it may have
+CONTROL_LOST = (b"berth: the program has closed a descriptor that its session needs (os.closerange?): this "
+                b"interpreter ends, and the next exec has a fresh one, without what was defined here\n")
 SUSPENDED = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 late = {}  # threads of earlier execs: ident -> Thread or None
@@ -614,8 +616,16 @@ def note_classes(path):
         Session.note_classes(path)
 
 
+def tell_control_lost():
+    try:
+        get_inheritable(Session.control)
+    except OSError:
+        attempt(write, 2, CONTROL_LOST)
+
+
 def end_exec(status, path):
     flush()
+    tell_control_lost()
     leave_streams()
     attempt(note_generators)
     attempt(note_classes, path)
