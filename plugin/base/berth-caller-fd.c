@@ -6,11 +6,17 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-closer.h"
 #include "pool/berth-error.h"
+
+/* Of what stands before descriptors, where the other end's maker asked for it: credentials, a label
+ */
+#define OTHER_PARTS_BYTES 1024
 
 static gboolean
 refuse (GError **error, const char *text)
@@ -122,34 +128,54 @@ is_pipe (int fd)
   return fcntl (fd, F_GETPIPE_SZ) > 0;
 }
 
+static int
+dup_noted (int fd, guint32 uid, GError **error)
+{
+  int own = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+
+  if (own >= 0)
+    berth_closer_note (own, uid);
+  else
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                 "berthd can't keep the descriptor (%s): try again, or raise its limit "
+                 "(LimitNOFILE)",
+                 g_strerror (errno));
+  return own;
+}
+
+int
+berth_caller_fds_get (const BerthCallerFds *self, gint32 index, GError **error)
+{
+  if (self != NULL && index >= 0 && (guint)index < self->count)
+    return self->fds[index];
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "the message carries no descriptor %d",
+               index);
+  return -1;
+}
+
 int
 berth_caller_fd_take (int fd, gboolean is_input, guint32 uid, GError **error)
 {
   int own = -1;
 
   if (is_socket (fd))
-    {
-      if (check_socket (fd, uid, error))
-        return fd;
-    }
+    return check_socket (fd, uid, error) ? dup_noted (fd, uid, error) : -1;
   else if (is_pipe (fd))
     own = open_pipe_anew (fd, is_input, error);
   else
     refuse (error, "the descriptor is neither a pipe nor a socket");
-  close (fd);
   return own;
 }
 
 int
-berth_caller_fd_take_listener (int fd, GError **error)
+berth_caller_fd_take_listener (int fd, guint32 uid, GError **error)
 {
   gboolean is_tcp = (has_option (fd, SO_DOMAIN, AF_INET) || has_option (fd, SO_DOMAIN, AF_INET6))
                     && has_option (fd, SO_PROTOCOL, IPPROTO_TCP);
 
   if ((is_tcp || has_option (fd, SO_DOMAIN, AF_UNIX)) && has_option (fd, SO_TYPE, SOCK_STREAM)
       && has_option (fd, SO_ACCEPTCONN, 1))
-    return fd;
-  close (fd);
+    return dup_noted (fd, uid, error);
   refuse (error, "the descriptor is no listening socket of TCP or of Unix streams");
   return -1;
 }
@@ -164,6 +190,16 @@ static const struct
   { IPPROTO_IP, IP_RECVERR },      { IPPROTO_IPV6, IPV6_RECVERR },
 };
 
+/* Of a Unix socket: whose descriptors may stand in its queue */
+static guint32
+get_peer_uid (int fd)
+{
+  struct ucred peer = { .uid = (uid_t)-1 };
+  socklen_t size = sizeof peer;
+
+  return getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.uid : (guint32)-1;
+}
+
 gboolean
 berth_caller_fd_take_accepted (int fd)
 {
@@ -174,6 +210,8 @@ berth_caller_fd_take_accepted (int fd)
   setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt (fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   setsockopt (fd, SOL_SOCKET, SO_RCVLOWAT, &on, sizeof on);
+  if (has_option (fd, SO_DOMAIN, AF_UNIX))
+    berth_closer_note (fd, get_peer_uid (fd));
   for (guint i = 0; i < G_N_ELEMENTS (error_queues); i++)
     if (setsockopt (fd, error_queues[i].level, error_queues[i].option, &off, sizeof off) != 0
         && error_queues[i].level == SOL_SOCKET)
@@ -181,10 +219,76 @@ berth_caller_fd_take_accepted (int fd)
   return setsockopt (fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) == 0;
 }
 
+int
+berth_caller_fd_dup (int fd)
+{
+  int own = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+  guint32 uid;
+
+  if (own >= 0 && berth_closer_find (fd, &uid))
+    berth_closer_note (own, uid);
+  return own;
+}
+
+void
+berth_caller_fd_close (int fd)
+{
+  berth_closer_close_noted (fd);
+}
+
+/* Gives them to whom they are of to be closed; how many there were. */
+static guint
+drop_fds (struct msghdr *message, guint32 uid)
+{
+  guint dropped = 0;
+
+  for (struct cmsghdr *part = CMSG_FIRSTHDR (message); part != NULL;
+       part = CMSG_NXTHDR (message, part))
+    {
+      gsize count = (part->cmsg_len - CMSG_LEN (0)) / sizeof (int);
+
+      if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+        continue;
+      for (gsize i = 0; i < count; i++, dropped++)
+        {
+          int fd;
+
+          memcpy (&fd, CMSG_DATA (part) + i * sizeof fd, sizeof fd);
+          berth_closer_close (fd, uid);
+        }
+    }
+  return dropped;
+}
+
+gssize
+berth_caller_fd_receive (int fd, gpointer bytes, gsize size)
+{
+  union
+  {
+    struct cmsghdr head;
+    char bytes[CMSG_SPACE (sizeof (int) * BERTH_CALLER_FDS_MAX) + OTHER_PARTS_BYTES];
+  } control;
+  struct iovec vector = { bytes, size };
+  struct msghdr message = {
+    .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+  };
+  gssize got = recvmsg (fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  guint32 uid;
+
+  if (got < 0 || message.msg_controllen == 0)
+    return got;
+  if (!berth_closer_find (fd, &uid))
+    uid = (guint32)-1;
+  if (drop_fds (&message, uid) == 0)
+    return got;
+  errno = EBADMSG;
+  return -1;
+}
+
 gssize
 berth_caller_fd_read (int fd, gpointer bytes, gsize size)
 {
-  gssize got = recv (fd, bytes, size, MSG_DONTWAIT);
+  gssize got = berth_caller_fd_receive (fd, bytes, size);
 
   return got < 0 && errno == ENOTSOCK ? read (fd, bytes, size) : got;
 }

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-closer.h"
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
@@ -52,9 +53,21 @@ struct _BerthTab
 typedef struct
 {
   gsize bytes;
-  guint fds;
+  BerthCallerFds fds;
+  guint32 uid;
   gboolean has_turn;
 } Call;
+
+static void
+call_free (gpointer data)
+{
+  Call *call = data;
+
+  for (guint i = 0; i < call->fds.count; i++)
+    berth_closer_close (call->fds.fds[i], call->uid);
+  g_free (call->fds.fds);
+  g_free (call);
+}
 
 static void
 account_free (BerthAccount *self)
@@ -187,19 +200,36 @@ berth_account_log (BerthAccount *self, const char *format, ...)
     self->tell_id = g_timeout_add ((guint)(LOG_EVERY_US / 1000), tell_cb, self);
 }
 
+/* A quarter of what there is: some users at their bound leave the others something. */
+static guint
+fds_max (void)
+{
+  struct rlimit limit = { 0 };
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
+    return 0;
+  return (guint)MIN (limit.rlim_cur / 4, BERTH_LIMIT_FDS_PER_UID);
+}
+
+gboolean
+berth_account_is_stuck (BerthAccount *self)
+{
+  return berth_closer_count (self->uid) > fds_max () / 2;
+}
+
 BerthTab *
 berth_tab_open (BerthAccount *account)
 {
   BerthTab *self;
 
-  if (account->connections >= BERTH_LIMIT_CONNECTIONS_PER_UID)
+  if (account->connections >= BERTH_LIMIT_CONNECTIONS_PER_UID || berth_account_is_stuck (account))
     return NULL;
   account->connections++;
   self = g_new0 (BerthTab, 1);
   g_ref_count_init (&self->ref_count);
   g_ref_count_inc (&account->ref_count);
   self->account = account;
-  self->calls = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  self->calls = g_hash_table_new_full (NULL, NULL, NULL, call_free);
   return self;
 }
 
@@ -298,21 +328,12 @@ berth_tab_take_buffer (BerthTab *self, gsize size)
   return TRUE;
 }
 
-/* A quarter of what there is: some users at their bound leave the others something. */
-static guint
-fds_max (void)
-{
-  struct rlimit limit = { 0 };
-
-  if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
-    return 0;
-  return (guint)MIN (limit.rlim_cur / 4, BERTH_LIMIT_FDS_PER_UID);
-}
-
 gboolean
 berth_tab_take_fds (BerthTab *self, guint count)
 {
-  if (self->account->fds + count > fds_max () || !berth_accounts_has_descriptors ())
+  guint closing = berth_closer_count (self->account->uid);
+
+  if (self->account->fds + closing + count > fds_max () || !berth_accounts_has_descriptors ())
     return FALSE;
   self->fds += count;
   self->account->fds += count;
@@ -328,7 +349,8 @@ berth_tab_give_fds (BerthTab *self, guint count)
 }
 
 gboolean
-berth_tab_add_call (BerthTab *self, guint32 serial, gsize bytes, guint fds, GError **error)
+berth_tab_add_call (BerthTab *self, guint32 serial, gsize bytes, const BerthCallerFds *fds,
+                    GError **error)
 {
   Call *call;
 
@@ -354,10 +376,20 @@ berth_tab_add_call (BerthTab *self, guint32 serial, gsize bytes, guint fds, GErr
     }
   call = g_new0 (Call, 1);
   call->bytes = bytes;
-  call->fds = fds;
+  call->fds.fds = g_memdup2 (fds->fds, sizeof *fds->fds * fds->count);
+  call->fds.count = fds->count;
+  call->uid = self->account->uid;
   g_hash_table_insert (self->calls, GUINT_TO_POINTER (serial), call);
   self->account->calls++;
   return TRUE;
+}
+
+const BerthCallerFds *
+berth_tab_find_fds (BerthTab *self, guint32 serial)
+{
+  const Call *call = g_hash_table_lookup (self->calls, GUINT_TO_POINTER (serial));
+
+  return call != NULL ? &call->fds : NULL;
 }
 
 gboolean
@@ -390,7 +422,7 @@ berth_tab_call_is_answered (BerthTab *self, guint32 serial)
   if (call == NULL)
     return;
   berth_tab_give_bytes (self, call->bytes);
-  berth_tab_give_fds (self, call->fds);
+  berth_tab_give_fds (self, call->fds.count);
   self->account->calls--;
   self->account->turns -= has_turn ? 1 : 0;
   g_hash_table_remove (self->calls, GUINT_TO_POINTER (serial));

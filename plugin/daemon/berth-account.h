@@ -5,6 +5,8 @@
 
 #include <gio/gio.h>
 
+#include "plugin/base/berth-caller-fd.h"
+
 G_BEGIN_DECLS
 
 /**
@@ -55,14 +57,18 @@ BerthAccount *berth_tab_get_account (BerthTab *self);
 gboolean berth_tab_take_bytes (BerthTab *self, gsize size);
 void berth_tab_give_bytes (BerthTab *self, gsize size);
 gboolean berth_tab_take_fds (BerthTab *self, guint count);
+/* Whether so many of the user's are being closed that it may hand over none at all */
+gboolean berth_account_is_stuck (BerthAccount *self);
 void berth_tab_give_fds (BerthTab *self, guint count);
 /* Notes that a message of @size bytes is passed on: who reads it keeps as large a buffer. */
 gboolean berth_tab_take_buffer (BerthTab *self, gsize size);
 
 /* A call with the bytes and descriptors that were taken for it: they are given back when it is
- * answered. */
-gboolean
-berth_tab_add_call (BerthTab *self, guint32 serial, gsize bytes, guint fds, GError **error);
+ * answered. @fds are closed then: they are the tab's where it returns TRUE. */
+gboolean berth_tab_add_call (BerthTab *self, guint32 serial, gsize bytes, const BerthCallerFds *fds,
+                             GError **error);
+/* (transfer none) (nullable): its descriptors, until it is answered */
+const BerthCallerFds *berth_tab_find_fds (BerthTab *self, guint32 serial);
 /* Each message that was passed on has a turn until its method has begun or is answered. */
 gboolean berth_tab_take_turn (BerthTab *self, guint32 serial);
 void berth_tab_call_has_begun (BerthTab *self, guint32 serial);

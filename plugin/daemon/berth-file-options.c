@@ -17,7 +17,7 @@ typedef enum
 typedef struct
 {
   BerthFileRequest *request;
-  GUnixFDList *fds;
+  const BerthCallerFds *fds;
   guint32 uid;
   gboolean has_size;
   gboolean is_directory;
@@ -182,8 +182,8 @@ check_set (Parser *self, GError **error)
  * Returns: (transfer full) (nullable): a checked request; %NULL with %BERTH_ERROR_INVALID
  */
 BerthFileRequest *
-berth_file_options_parse (BerthFileKind kind, GVariant *path, GVariant *options, GUnixFDList *fds,
-                          guint32 uid, GError **error)
+berth_file_options_parse (BerthFileKind kind, GVariant *path, GVariant *options,
+                          const BerthCallerFds *fds, guint32 uid, GError **error)
 {
   g_autofree char *bytes = dup_bytes ("the path", path, error);
   g_autoptr (BerthFileRequest) request = NULL;

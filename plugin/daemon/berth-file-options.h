@@ -3,14 +3,14 @@
 #pragma once
 
 #include <gio/gio.h>
-#include <gio/gunixfdlist.h>
 
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-file-request.h"
 
 G_BEGIN_DECLS
 
 /* @kind is BERTH_FILE_PUT for both things that Put does */
 BerthFileRequest *berth_file_options_parse (BerthFileKind kind, GVariant *path, GVariant *options,
-                                            GUnixFDList *fds, guint32 uid, GError **error);
+                                            const BerthCallerFds *fds, guint32 uid, GError **error);
 
 G_END_DECLS

@@ -7,7 +7,7 @@
 
 static gboolean
 parse_entry (BerthOptions *self, BerthOptionSet set, const char *key, GVariant *value,
-             GUnixFDList *fds, GError **error)
+             const BerthCallerFds *fds, GError **error)
 {
   const BerthOption *option = berth_option_find (set, key);
 
@@ -48,7 +48,7 @@ parse_code (BerthOptions *self, GError **error)
  * Returns: (transfer full) (nullable): checked options; %NULL with %BERTH_ERROR_INVALID
  */
 BerthOptions *
-berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds, guint32 uid,
+berth_options_parse (BerthOptionSet set, GVariant *message, const BerthCallerFds *fds, guint32 uid,
                      gint64 default_wait_us, GError **error)
 {
   g_autoptr (BerthOptions) self = g_new0 (BerthOptions, 1);

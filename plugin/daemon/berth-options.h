@@ -3,8 +3,8 @@
 #pragma once
 
 #include <gio/gio.h>
-#include <gio/gunixfdlist.h>
 
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-option.h"
 
 G_BEGIN_DECLS
@@ -22,7 +22,7 @@ typedef struct
   GVariant *message;
 } BerthOptions;
 
-BerthOptions *berth_options_parse (BerthOptionSet set, GVariant *message, GUnixFDList *fds,
+BerthOptions *berth_options_parse (BerthOptionSet set, GVariant *message, const BerthCallerFds *fds,
                                    guint32 uid, gint64 default_wait_us, GError **error);
 void berth_options_free (BerthOptions *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthOptions, berth_options_free)

@@ -113,7 +113,7 @@ handle_signal (BerthDBusManager *object, GDBusMethodInvocation *invocation, cons
 /* Whether @value is of @type and no mistake; its key is known. */
 static gboolean
 take_attach_option (BerthBackgroundRequest *request, const char *key, GVariant *value,
-                    GUnixFDList *fds, guint32 uid, GError **error)
+                    const BerthCallerFds *fds, guint32 uid, GError **error)
 {
   const struct
   {
@@ -155,7 +155,7 @@ take_attach_option (BerthBackgroundRequest *request, const char *key, GVariant *
 }
 
 static gboolean
-handle_attach (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+handle_attach (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *none,
                const char *id, guint32 exec, GVariant *options)
 {
   BerthPeer *self = BERTH_PEER (object);
@@ -171,7 +171,8 @@ handle_attach (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUni
     {
       g_autoptr (GVariant) value = child;
 
-      if (take_attach_option (request, key, value, fds, berth_peer_get_uid (self), &error))
+      if (take_attach_option (request, key, value, berth_peer_find_fds (self, invocation),
+                              berth_peer_get_uid (self), &error))
         continue;
       berth_peer_answer_error (invocation, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;

@@ -82,6 +82,14 @@ berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation)
   return G_CANCELLABLE (call->call);
 }
 
+const BerthCallerFds *
+berth_peer_calls_find_fds (BerthPeerCalls *self, GDBusMethodInvocation *invocation)
+{
+  GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
+
+  return berth_tab_find_fds (self->tab, g_dbus_message_get_serial (message));
+}
+
 void
 berth_peer_calls_set_tty (GDBusMethodInvocation *invocation, BerthTty *tty)
 {

@@ -16,6 +16,9 @@ void berth_peer_calls_unref (BerthPeerCalls *self);
 
 /* (transfer none): a #BerthManagerCall, which lives as long as @invocation */
 GCancellable *berth_peer_calls_add (BerthPeerCalls *self, GDBusMethodInvocation *invocation);
+/* (transfer none) (nullable): the descriptors that came with the call, until it is answered */
+const BerthCallerFds *
+berth_peer_calls_find_fds (BerthPeerCalls *self, GDBusMethodInvocation *invocation);
 /* @tty: (nullable): of the program that a call runs, which was added */
 void berth_peer_calls_set_tty (GDBusMethodInvocation *invocation, BerthTty *tty);
 /* (transfer none) (nullable): that of the call that message @serial made, if it has no answer

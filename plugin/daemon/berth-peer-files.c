@@ -26,14 +26,14 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 
 static gboolean
 handle_file (BerthPeer *self, GDBusMethodInvocation *invocation, BerthFileKind kind, const char *id,
-             GVariant *path, GVariant *options, GUnixFDList *fds)
+             GVariant *path, GVariant *options)
 {
   g_autoptr (GError) error = NULL;
   BerthFileRequest *request = NULL;
 
   if (berth_peer_check_id (id, &error))
-    request
-        = berth_file_options_parse (kind, path, options, fds, berth_peer_get_uid (self), &error);
+    request = berth_file_options_parse (kind, path, options, berth_peer_find_fds (self, invocation),
+                                        berth_peer_get_uid (self), &error);
   if (request == NULL)
     berth_peer_answer_error (invocation, error);
   else
@@ -44,24 +44,24 @@ handle_file (BerthPeer *self, GDBusMethodInvocation *invocation, BerthFileKind k
 }
 
 static gboolean
-handle_put (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+handle_put (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *none,
             const char *id, GVariant *path, GVariant *options)
 {
-  return handle_file (BERTH_PEER (object), invocation, BERTH_FILE_PUT, id, path, options, fds);
+  return handle_file (BERTH_PEER (object), invocation, BERTH_FILE_PUT, id, path, options);
 }
 
 static gboolean
-handle_get (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+handle_get (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *none,
             const char *id, GVariant *path, GVariant *options)
 {
-  return handle_file (BERTH_PEER (object), invocation, BERTH_FILE_GET, id, path, options, fds);
+  return handle_file (BERTH_PEER (object), invocation, BERTH_FILE_GET, id, path, options);
 }
 
 static gboolean
 handle_ls (BerthDBusManager *object, GDBusMethodInvocation *invocation, const char *id,
            GVariant *path, GVariant *options)
 {
-  return handle_file (BERTH_PEER (object), invocation, BERTH_FILE_LIST, id, path, options, NULL);
+  return handle_file (BERTH_PEER (object), invocation, BERTH_FILE_LIST, id, path, options);
 }
 
 void

@@ -6,29 +6,23 @@
 #include "pool/berth-error.h"
 
 static int
-take_listener (GUnixFDList *fds, GVariant *handle, GError **error)
+take_listener (BerthPeer *self, GDBusMethodInvocation *invocation, GVariant *handle, GError **error)
 {
-  gint32 index = g_variant_get_handle (handle);
-  int given;
+  int given = berth_caller_fds_get (berth_peer_find_fds (self, invocation),
+                                    g_variant_get_handle (handle), error);
 
-  if (fds == NULL || index < 0 || index >= g_unix_fd_list_get_length (fds))
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "the message carries no descriptor %d",
-                   index);
-      return -1;
-    }
-  given = g_unix_fd_list_get (fds, index, error); /* lint: caller-fd: taken in the next line */
-  return given >= 0 ? berth_caller_fd_take_listener (given, error) : -1;
+  return given >= 0 ? berth_caller_fd_take_listener (given, berth_peer_get_uid (self), error) : -1;
 }
 
 static gboolean
-handle_add_port (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+handle_add_port (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *none,
                  const char *id, GVariant *handle, guint port)
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) info = NULL;
-  int listener = berth_peer_check_id (id, &error) ? take_listener (fds, handle, &error) : -1;
+  int listener
+      = berth_peer_check_id (id, &error) ? take_listener (self, invocation, handle, &error) : -1;
 
   if (listener >= 0)
     info = berth_manager_add_port (berth_peer_get_manager (self), id,

@@ -2,6 +2,7 @@
 /* What a connection's methods share, wherever they stand. */
 #pragma once
 
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/daemon/berth-peer.h"
 
 G_BEGIN_DECLS
@@ -9,6 +10,9 @@ G_BEGIN_DECLS
 BerthManager *berth_peer_get_manager (BerthPeer *self);
 /* of this call: cancelled by Cancel, or with the connection; lives as long as @invocation */
 GCancellable *berth_peer_get_cancellable (BerthPeer *self, GDBusMethodInvocation *invocation);
+/* (transfer none) (nullable): what came with the call, until it is answered. GDBus has none of it:
+ * the list that it hands to methods is NULL. */
+const BerthCallerFds *berth_peer_find_fds (BerthPeer *self, GDBusMethodInvocation *invocation);
 guint32 berth_peer_get_uid (BerthPeer *self);
 /* as the manager knows the caller: administrators are 0 */
 guint32 berth_peer_get_acting_uid (BerthPeer *self);

@@ -124,6 +124,12 @@ berth_peer_get_manager (BerthPeer *self)
   return self->manager;
 }
 
+const BerthCallerFds *
+berth_peer_find_fds (BerthPeer *self, GDBusMethodInvocation *invocation)
+{
+  return berth_peer_calls_find_fds (self->calls, invocation);
+}
+
 GCancellable *
 berth_peer_get_cancellable (BerthPeer *self, GDBusMethodInvocation *invocation)
 {
@@ -156,7 +162,7 @@ run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 }
 
 static gboolean
-handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *none,
             GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
@@ -165,7 +171,8 @@ handle_run (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFD
   g_autoptr (BerthOptions) options
       = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_RUN
                                  | BERTH_OPTION_SET_FILES,
-                             arg_options, fds, self->uid, self->default_wait_us, &error);
+                             arg_options, berth_peer_find_fds (self, invocation), self->uid,
+                             self->default_wait_us, &error);
   GCancellable *cancellable;
 
   if (options == NULL)
@@ -202,7 +209,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 }
 
 static gboolean
-handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *none,
              const char *id, GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
@@ -212,7 +219,8 @@ handle_exec (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
   GCancellable *cancellable;
 
   if (berth_peer_check_id (id, &error))
-    options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options, fds, self->uid, 0, &error);
+    options = berth_options_parse (BERTH_OPTION_SET_EXEC, arg_options,
+                                   berth_peer_find_fds (self, invocation), self->uid, 0, &error);
   if (options == NULL)
     {
       call_fail (call, error);
@@ -315,15 +323,15 @@ create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static gboolean
-handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *fds,
+handle_create (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *none,
                GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
   g_autoptr (Call) call = call_new (self, invocation);
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthOptions) options
-      = berth_options_parse (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options, fds,
-                             self->uid, self->default_wait_us, &error);
+  g_autoptr (BerthOptions) options = berth_options_parse (
+      BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION, arg_options,
+      berth_peer_find_fds (self, invocation), self->uid, self->default_wait_us, &error);
 
   if (options == NULL)
     {

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-closer.h"
 #include "plugin/bus/berth-dbus-admin.h"
 #include "plugin/bus/berth-dbus-manager.h"
 #include "plugin/base/berth-source.h"
@@ -18,10 +19,12 @@
 static gboolean in_cb (int fd, GIOCondition condition, gpointer user_data);
 
 static void
-in_close_fds (RelayIn *in)
+in_close_fds (BerthRelay *self)
 {
+  RelayIn *in = &self->in;
+
   for (guint i = 0; i < in->n_fds; i++)
-    close (in->fds[i]);
+    berth_closer_close (in->fds[i], self->sasl.uid);
   in->n_fds = 0;
 }
 
@@ -33,7 +36,7 @@ in_reset (BerthRelay *self)
 
   g_clear_pointer (&in->bytes, g_free);
   g_clear_error (&in->refusal);
-  in_close_fds (in);
+  in_close_fds (self);
   berth_source_clear (&in->deadline);
   in->stage = IN_HEAD;
   in->have = 0;
@@ -44,10 +47,8 @@ void
 berth_relay_in_clear (BerthRelay *self)
 {
   RelayIn *in = &self->in;
-  gboolean is_calls = in->stage == IN_PASS || in->stage == IN_TURN;
 
-  if (!is_calls)
-    berth_tab_give_fds (self->tab, in->n_fds);
+  berth_tab_give_fds (self->tab, in->n_fds);
   berth_tab_give_bytes (self->tab, in->taken);
   in->taken = 0;
   in_reset (self);
@@ -91,10 +92,12 @@ in_take_fd (BerthRelay *self, int fd)
       in->fds[in->n_fds++] = fd;
       return;
     }
-  close (fd);
+  berth_closer_close (fd, self->sasl.uid);
   if (in->n_fds == G_N_ELEMENTS (in->fds))
     berth_relay_end (self, "its message carries more than " G_STRINGIFY (
                                BERTH_LIMIT_MESSAGE_FDS) " descriptors");
+  else if (berth_account_is_stuck (berth_tab_get_account (self->tab)))
+    berth_relay_end (self, "descriptors that it handed over can't be closed");
   else
     in_refuse (in, BERTH_ERROR_UNAVAILABLE,
                "no file descriptors are left for user %u: wait for answers first, or raise "
@@ -120,20 +123,19 @@ in_take_fds (BerthRelay *self, struct msghdr *message)
           in_take_fd (self, fd);
         }
     }
-  /* the kernel has closed those that found no place */
   if ((message->msg_flags & MSG_CTRUNC) != 0)
-    berth_relay_end (self, "its message carries more than " G_STRINGIFY (
-                               BERTH_LIMIT_MESSAGE_FDS) " descriptors");
+    berth_relay_end (self, "berthd has no place for the descriptors of its message");
 }
 
-/* Whether bytes came; else there are none yet, or the client is gone. */
+/* Whether bytes came; else there are none yet, or the client is gone. There is room for as many
+ * descriptors as may come: the kernel closes the others at once, which may wait. */
 static gboolean
 in_receive (BerthRelay *self, guint8 *bytes, gsize size)
 {
   union
   {
     struct cmsghdr head;
-    char bytes[CMSG_SPACE (sizeof (int) * BERTH_LIMIT_MESSAGE_FDS)];
+    char bytes[CMSG_SPACE (sizeof (int) * BERTH_CALLER_FDS_MAX)];
   } control;
   struct iovec vector = { bytes, size };
   struct msghdr message = {
@@ -298,13 +300,14 @@ in_body_done (BerthRelay *self)
     }
   berth_source_clear (&in->deadline);
   if (in->refusal != NULL
-      || !berth_tab_add_call (self->tab, in->message.serial, in->taken, in->n_fds, &in->refusal))
+      || !berth_tab_add_call (self->tab, in->message.serial, in->taken,
+                              &(BerthCallerFds){ in->fds, in->n_fds }, &in->refusal))
     {
       in->stage = IN_SKIP;
       in->have = in->want = 0;
       return;
     }
-  in->taken = 0; /* the call's now, as the descriptors are */
+  in->taken = in->n_fds = 0; /* the call's now */
   berth_message_want_answer (in->bytes);
   in->stage = IN_TURN;
 }
@@ -383,28 +386,14 @@ in_take_turn (BerthRelay *self)
   return TRUE;
 }
 
+/* Without its descriptors: GDBus closes those that it is given wherever it likes, and a close may
+ * wait. Methods have them from the tab. */
 static gssize
 in_send (BerthRelay *self)
 {
   RelayIn *in = &self->in;
-  union
-  {
-    struct cmsghdr head;
-    char bytes[CMSG_SPACE (sizeof (int) * BERTH_LIMIT_MESSAGE_FDS)];
-  } control = { 0 };
-  struct iovec vector = { in->bytes + in->have, in->want - in->have };
-  struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
 
-  if (in->n_fds > 0)
-    {
-      message.msg_control = &control;
-      message.msg_controllen = CMSG_SPACE (sizeof (int) * in->n_fds);
-      control.head.cmsg_level = SOL_SOCKET;
-      control.head.cmsg_type = SCM_RIGHTS;
-      control.head.cmsg_len = CMSG_LEN (sizeof (int) * in->n_fds);
-      memcpy (CMSG_DATA (&control.head), in->fds, sizeof (int) * in->n_fds);
-    }
-  return sendmsg (self->inner, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return send (self->inner, in->bytes + in->have, in->want - in->have, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* FALSE once it is passed on, too: others have their turn now. */
@@ -424,7 +413,6 @@ in_pass (BerthRelay *self)
       berth_relay_watch (self, &in->source, self->inner, G_IO_OUT, in_cb);
       return FALSE;
     }
-  in_close_fds (in); /* they went with the first byte */
   in->have += (gsize)put;
   if (in->have < in->want)
     return TRUE;

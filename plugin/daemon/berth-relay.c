@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-caller-fd.h"
+#include "plugin/base/berth-closer.h"
 #include "plugin/base/berth-source.h"
 
 void
@@ -92,7 +94,8 @@ authenticate_cb (int fd, GIOCondition condition, gpointer user_data)
     return G_SOURCE_CONTINUE;
   while (used < got && state == BERTH_SASL_MORE)
     state = berth_sasl_take (&self->sasl, bytes[used++], answer);
-  if (got <= 0 || state == BERTH_SASL_REFUSED || recv (fd, bytes, (gsize)used, MSG_DONTWAIT) != used
+  if (got <= 0 || state == BERTH_SASL_REFUSED
+      || berth_caller_fd_receive (fd, bytes, (gsize)used) != used
       || (answer->len > 0
           && send (fd, answer->str, answer->len, MSG_DONTWAIT | MSG_NOSIGNAL)
                  != (gssize)answer->len))
@@ -119,6 +122,7 @@ berth_relay_new (GSocketConnection *client, BerthTab *tab, const char *guid,
   self->tab = tab;
   self->funcs = funcs;
   self->user_data = user_data;
+  berth_closer_note (self->client, berth_account_get_uid (berth_tab_get_account (tab)));
   berth_sasl_init (&self->sasl, berth_account_get_uid (berth_tab_get_account (tab)), guid);
   berth_relay_watch (self, &self->authenticating, self->client, G_IO_IN, authenticate_cb);
   self->in.deadline = g_timeout_source_new_seconds (BERTH_LIMIT_AUTHENTICATION_S);
@@ -138,6 +142,8 @@ berth_relay_free (BerthRelay *self)
     close (self->inner);
   if (self->outer >= 0)
     close (self->outer);
+  /* bytes with descriptors may be in its queue, which go when it is closed */
+  berth_closer_close_socket (g_socket_connection_get_socket (self->stream), self->sasl.uid);
   g_object_unref (self->stream);
   berth_tab_unref (self->tab);
   g_free (self);

@@ -7,6 +7,7 @@
 
 #include "plugin/daemon/berth-account.h"
 #include "plugin/daemon/berth-peer.h"
+#include "plugin/base/berth-closer.h"
 #include "plugin/daemon/berth-relay.h"
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-request.h"
@@ -98,10 +99,13 @@ incoming_cb (GSocketService *listener, GSocketConnection *stream, GObject *sourc
   account = berth_accounts_get (self->accounts, uid);
   tab = berth_accounts_has_descriptors () ? berth_tab_open (account) : NULL;
   if (tab == NULL)
-    berth_account_log (account,
-                       "a connection was refused: %d are the most of one user, and there "
-                       "must be file descriptors left for it",
-                       BERTH_LIMIT_CONNECTIONS_PER_UID);
+    {
+      berth_account_log (account,
+                         "a connection was refused: %d are the most of one user, and there "
+                         "must be file descriptors left for it",
+                         BERTH_LIMIT_CONNECTIONS_PER_UID);
+      berth_closer_close_socket (g_socket_connection_get_socket (stream), uid);
+    }
   else
     g_hash_table_add (self->relays, berth_relay_new (stream, tab, self->guid, &funcs, self));
   return TRUE;

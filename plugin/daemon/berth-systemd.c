@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-caller-fd.h"
 #include "pool/berth-error.h"
 
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
@@ -53,7 +54,7 @@ news_free (gpointer data)
   News *news = data;
 
   if (news->fd >= 0)
-    close (news->fd);
+    berth_caller_fd_close (news->fd);
   g_free (news->state);
   g_free (news);
 }
@@ -65,7 +66,7 @@ kept_clear (gpointer data)
 
   g_free (kept->name);
   if (kept->fd >= 0)
-    close (kept->fd);
+    berth_caller_fd_close (kept->fd);
 }
 
 static char *
@@ -355,7 +356,7 @@ notify (BerthSystemd *self, const char *state, int fd)
     news_free (g_queue_pop_head (&self->untold));
   news = g_new (News, 1);
   news->state = g_strdup (state);
-  news->fd = fd >= 0 ? fcntl (fd, F_DUPFD_CLOEXEC, 0) : -1;
+  news->fd = fd >= 0 ? berth_caller_fd_dup (fd) : -1;
   g_queue_push_tail (&self->untold, news);
   if (self->again_id == 0)
     self->again_id = g_timeout_add (AGAIN_MS, again_cb, self);

@@ -506,7 +506,7 @@ stdin_readable_cb (int fd, GIOCondition condition, gpointer user_data)
     self->stdin_credit -= (gsize)got;
   else
     {
-      close (self->exec->stdin_fd);
+      berth_caller_fd_close (self->exec->stdin_fd);
       self->exec->stdin_fd = -1;
     }
   if (exec_may_read_stdin (self))

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "berth-guest-private.h"
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
 
@@ -91,7 +92,7 @@ link_close (BerthGuestLink *self, gboolean is_reset)
     return;
   if (is_reset)
     setsockopt (self->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  close (self->fd);
+  berth_caller_fd_close (self->fd);
   self->fd = -1;
 }
 
@@ -197,7 +198,7 @@ static void
 link_pump (BerthGuestLink *self, gboolean is_broken)
 {
   guint8 bytes[BERTH_DATA_MAX];
-  gssize count = recv (self->fd, bytes, MIN (self->credit, sizeof bytes), MSG_DONTWAIT);
+  gssize count = berth_caller_fd_receive (self->fd, bytes, MIN (self->credit, sizeof bytes));
 
   if (count < 0 && (is_broken || (errno != EAGAIN && errno != EINTR)))
     {
@@ -716,7 +717,7 @@ berth_guest_link_accept_async (BerthGuestLink *link, int fd, GCancellable *cance
   g_task_set_source_tag (task, berth_guest_link_async);
   if (!link_answer (link))
     {
-      close (fd);
+      berth_caller_fd_close (fd);
       tell (g_object_ref (task), &reset);
       return;
     }
@@ -762,7 +763,7 @@ berth_guest_link_async (BerthGuest *self, guint port, int fd, GCancellable *canc
       berth_guest_links_open (self->links, task, port, fd);
       return;
     }
-  close (fd);
+  berth_caller_fd_close (fd);
   g_task_return_error (task, error);
 }
 

@@ -54,7 +54,7 @@ berth_output_free (BerthOutput *self)
 {
   berth_source_clear (&self->source);
   if (self->fd >= 0)
-    close (self->fd);
+    berth_caller_fd_close (self->fd);
   g_byte_array_unref (self->held);
   g_free (self);
 }

@@ -33,7 +33,7 @@ boot_log_free (BerthBootLog *self)
 {
   g_clear_handle_id (&self->timer_id, g_source_remove);
   close (self->file);
-  close (self->out);
+  berth_caller_fd_close (self->out);
   g_string_free (self->piece, TRUE);
   g_free (self);
 }
@@ -86,7 +86,7 @@ BerthBootLog *
 berth_boot_log_new (const char *path, GOutputStream *out)
 {
   int file = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  int copy = fcntl (g_unix_output_stream_get_fd (G_UNIX_OUTPUT_STREAM (out)), F_DUPFD_CLOEXEC, 0);
+  int copy = berth_caller_fd_dup (g_unix_output_stream_get_fd (G_UNIX_OUTPUT_STREAM (out)));
   BerthBootLog *self;
 
   if (file < 0 || copy < 0)
@@ -95,7 +95,7 @@ berth_boot_log_new (const char *path, GOutputStream *out)
       if (file >= 0)
         close (file);
       if (copy >= 0)
-        close (copy);
+        berth_caller_fd_close (copy);
       return NULL;
     }
   self = g_new0 (BerthBootLog, 1);

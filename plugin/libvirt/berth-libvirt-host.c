@@ -6,6 +6,7 @@
 
 #include "berth-confinement.h"
 #include "berth-guest.h"
+#include "plugin/base/berth-caller-fd.h"
 #include "pool/berth-error.h"
 #include "pool/berth-vm-private.h"
 
@@ -192,7 +193,7 @@ libvirt_link (BerthHost *host, BerthVm *vm, guint port, int fd, GTask *task)
   BerthGuest *guest = libvirt_get_guest (host, vm, task);
 
   if (guest == NULL)
-    close (fd);
+    berth_caller_fd_close (fd);
   else
     berth_guest_link_async (guest, port, fd, g_task_get_cancellable (task), linked_cb,
                             g_steal_pointer (&owned));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The manager's verbs for published ports: whose sandbox, and then they are the table's. */
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/manager/berth-manager-private.h"
 
 #include <unistd.h>
@@ -33,7 +34,7 @@ berth_manager_add_port (BerthManager *self, const char *id, guint32 uid, int fd,
   if (sandbox != NULL)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "port %u: give 1 to %u", port,
                  G_MAXUINT16);
-  close (fd);
+  berth_caller_fd_close (fd);
   return NULL;
 }
 

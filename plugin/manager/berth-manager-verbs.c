@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The manager's verbs: create, exec, destroy, and run, which is the three in one, with files before
  * and after. */
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/manager/berth-manager-private.h"
 
 #include <unistd.h>
@@ -539,9 +540,9 @@ run_call_free (RunCall *call)
 {
   berth_exec_free (call->exec);
   if (call->uploads_fd >= 0)
-    close (call->uploads_fd);
+    berth_caller_fd_close (call->uploads_fd);
   if (call->downloads_fd >= 0)
-    close (call->downloads_fd);
+    berth_caller_fd_close (call->downloads_fd);
   g_strfreev (call->downloads);
   g_clear_pointer (&call->created, created_free);
   g_clear_pointer (&call->result, berth_result_free);

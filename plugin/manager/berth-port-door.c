@@ -38,7 +38,7 @@ door_unref (BerthPortDoor *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  close (self->fd);
+  berth_caller_fd_close (self->fd);
   close (self->end_fd);
   g_async_queue_unref (self->places);
   g_main_context_unref (self->context);
@@ -61,7 +61,7 @@ guest_free (gpointer data)
   Guest *guest = data;
 
   if (guest->fd >= 0)
-    close (guest->fd);
+    berth_caller_fd_close (guest->fd);
   door_unref (guest->door);
   g_free (guest);
 }
@@ -95,7 +95,7 @@ door_accept (BerthPortDoor *self)
     g_usleep (PAUSE_US);
   if (fd < 0 || berth_caller_fd_take_accepted (fd))
     return fd;
-  close (fd);
+  berth_caller_fd_close (fd);
   return -1;
 }
 

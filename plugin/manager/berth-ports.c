@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Decides who gets through a published port, and counts what became of them. */
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/manager/berth-ports.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-closer.h"
 #include "plugin/base/berth-event.h"
 #include "plugin/manager/berth-port-door.h"
 #include "plugin/model/berth-limits.h"
@@ -187,7 +189,7 @@ reset (int fd)
   const struct linger at_once = { .l_onoff = 1 };
 
   setsockopt (fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  close (fd);
+  berth_caller_fd_close (fd);
 }
 
 /* A connection to a sandbox that was paused */
@@ -302,7 +304,10 @@ ports_open (BerthPorts *self, BerthSandbox *sandbox, int fd, guint number, guint
 {
   g_autofree char *address = berth_port_dup_address (fd);
   Port *port = g_new0 (Port, 1);
-  BerthPortDoor *door = berth_port_door_new (fd, BERTH_LIMIT_PORT_LINKS, come_cb, port, error);
+  BerthPortDoor *door;
+
+  berth_closer_note (fd, berth_sandbox_get_uid (sandbox)); /* of a kept one nobody has yet */
+  door = berth_port_door_new (fd, BERTH_LIMIT_PORT_LINKS, come_cb, port, error);
 
   if (door == NULL)
     {
@@ -329,7 +334,7 @@ berth_ports_add (BerthPorts *self, BerthSandbox *sandbox, int fd, guint port_num
 
   if (!ports_check_room (self, sandbox, error))
     {
-      close (fd);
+      berth_caller_fd_close (fd);
       return NULL;
     }
   port = ports_open (self, sandbox, fd, ++self->last_number, port_number, error);
@@ -374,7 +379,7 @@ berth_ports_restore (BerthPorts *self, GHashTable *sandboxes, const char *name, 
     sandbox = g_hash_table_lookup (sandboxes, id);
   if (sandbox == NULL)
     {
-      close (fd);
+      berth_caller_fd_close (fd);
       if (self->keeper.forget != NULL)
         self->keeper.forget (name, self->keeper_data);
       return FALSE;

@@ -98,7 +98,7 @@ downloads_free (gpointer data)
   downloads_stop_waiting (self);
   close_pipe (self);
   berth_source_clear (&self->stopped);
-  close (self->fd);
+  berth_caller_fd_close (self->fd);
   g_strfreev (self->paths);
   g_ptr_array_unref (self->downloads);
   g_ptr_array_unref (self->folders);

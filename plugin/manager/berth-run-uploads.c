@@ -48,7 +48,7 @@ uploads_free (gpointer data)
 
   uploads_stop_waiting (self);
   g_clear_pointer (&self->holes, g_array_unref);
-  close (self->fd);
+  berth_caller_fd_close (self->fd);
   g_object_unref (self->host);
   g_free (self);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Requests about background execs, and their results. */
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-background.h"
 
 #include <unistd.h>
@@ -38,7 +39,7 @@ berth_background_request_free (BerthBackgroundRequest *self)
       int fd = i == 0 ? self->stdin_fd : i == 1 ? self->stdout_fd : self->stderr_fd;
 
       if (fd >= 0)
-        close (fd);
+        berth_caller_fd_close (fd);
     }
   g_free (self);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which programs may be run at all (contract.md, Input). */
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-exec.h"
 
 #include <string.h>
@@ -61,7 +62,7 @@ static void
 close_fd (int fd)
 {
   if (fd >= 0)
-    close (fd);
+    berth_caller_fd_close (fd);
 }
 
 /**

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which files may be asked for at all (contract.md, Files), and how a result is told. */
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-file-request.h"
 
 #include <string.h>
@@ -47,7 +48,7 @@ berth_file_request_free (BerthFileRequest *self)
   if (self == NULL)
     return;
   if (self->fd >= 0)
-    close (self->fd);
+    berth_caller_fd_close (self->fd);
   g_clear_pointer (&self->holes, g_array_unref);
   g_free (self->path);
   g_free (self->after);

@@ -46,9 +46,10 @@
 #define BERTH_LIMIT_BYTES_PER_UID (32 * 1024 * 1024)
 /* The same for all users together */
 #define BERTH_LIMIT_BYTES (512 * 1024 * 1024)
-/* File descriptors that clients leave to berthd itself: GLib ends a process that has none left, and
- * each VM that starts takes a few. */
-#define BERTH_LIMIT_RESERVED_FDS 64
+/* File descriptors that clients leave to berthd itself: GLib ends a process that has none left,
+ * each VM that starts takes a few, and a piece of a message may bring 253 before anybody may refuse
+ * them. */
+#define BERTH_LIMIT_RESERVED_FDS (64 + 253)
 /* From accept() to the end of the authentication; seconds */
 #define BERTH_LIMIT_AUTHENTICATION_S 5
 /* "wait_ms" at most: 30 days; milliseconds */

@@ -2,12 +2,9 @@
 /* The table of a request's options, and what follows from a row of it. */
 #include "plugin/model/berth-option.h"
 
-#include <unistd.h>
-
 #include <gio/gunixoutputstream.h>
 
 #include "agent/berth-protocol.h"
-#include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-limits.h"
 #include "plugin/model/berth-port.h"
 #include "pool/berth-error.h"
@@ -178,17 +175,14 @@ berth_option_dup_problem (const BerthOption *option, GVariant *value)
 }
 
 gboolean
-berth_option_take_fd (const char *key, GVariant *value, GUnixFDList *fds, gboolean is_input,
-                      guint32 uid, int *out_fd, GError **error)
+berth_option_take_fd (const char *key, GVariant *value, const BerthCallerFds *fds,
+                      gboolean is_input, guint32 uid, int *out_fd, GError **error)
 {
-  gint32 index = g_variant_get_handle (value);
   int given;
 
-  if (fds == NULL || index < 0 || index >= g_unix_fd_list_get_length (fds))
-    return refuse (error, key, "the message carries no descriptor %d", index);
   if (*out_fd >= 0)
     return refuse (error, key, "given twice");
-  given = g_unix_fd_list_get (fds, index, error); /* lint: caller-fd: the one place: taken below */
+  given = berth_caller_fds_get (fds, g_variant_get_handle (value), error);
   if (given >= 0)
     *out_fd = berth_caller_fd_take (given, is_input, uid, error);
   if (*out_fd < 0)
@@ -196,8 +190,24 @@ berth_option_take_fd (const char *key, GVariant *value, GUnixFDList *fds, gboole
   return *out_fd >= 0;
 }
 
+static void
+held_cb (gpointer data)
+{
+  berth_caller_fd_close (GPOINTER_TO_INT (data));
+}
+
+/* A stream that is never written: it carries the descriptor to who does. */
+static GOutputStream *
+hold (int fd)
+{
+  GOutputStream *held = g_unix_output_stream_new (fd, FALSE); /* lint: caller-fd: only held */
+
+  g_object_set_data_full (G_OBJECT (held), "berth-fd", GINT_TO_POINTER (fd), held_cb);
+  return held;
+}
+
 static gboolean
-take_stream (const BerthOption *option, GVariant *value, GUnixFDList *fds, guint32 uid,
+take_stream (const BerthOption *option, GVariant *value, const BerthCallerFds *fds, guint32 uid,
              GOutputStream **field, GError **error)
 {
   int fd = -1;
@@ -206,25 +216,23 @@ take_stream (const BerthOption *option, GVariant *value, GUnixFDList *fds, guint
                     : refuse (error, option->key, "given twice");
 
   if (ok)
-    *field = g_unix_output_stream_new (fd, TRUE); /* lint: caller-fd: to be held, not written */
+    *field = hold (fd);
   else if (fd >= 0)
-    close (fd);
+    berth_caller_fd_close (fd);
   return ok;
 }
 
 static gboolean
-take_port (const BerthOption *option, gint32 index, guint port, GUnixFDList *fds, GArray *listeners,
-           GError **error)
+take_port (const BerthOption *option, gint32 index, guint port, const BerthCallerFds *fds,
+           guint32 uid, GArray *listeners, GError **error)
 {
   BerthListener listener = { .fd = -1, .port = port };
   int given;
 
   if (port == 0 || port > G_MAXUINT16)
     return refuse (error, option->key, "port %u: give 1 to %u", port, G_MAXUINT16);
-  if (fds == NULL || index < 0 || index >= g_unix_fd_list_get_length (fds))
-    return refuse (error, option->key, "the message carries no descriptor %d", index);
-  given = g_unix_fd_list_get (fds, index, error); /* lint: caller-fd: taken in the next line */
-  listener.fd = given >= 0 ? berth_caller_fd_take_listener (given, error) : -1;
+  given = berth_caller_fds_get (fds, index, error);
+  listener.fd = given >= 0 ? berth_caller_fd_take_listener (given, uid, error) : -1;
   if (listener.fd < 0)
     {
       g_prefix_error (error, "option \"%s\": ", option->key);
@@ -235,8 +243,8 @@ take_port (const BerthOption *option, gint32 index, guint port, GUnixFDList *fds
 }
 
 static gboolean
-take_ports (const BerthOption *option, GVariant *value, GUnixFDList *fds, GArray **field,
-            GError **error)
+take_ports (const BerthOption *option, GVariant *value, const BerthCallerFds *fds, guint32 uid,
+            GArray **field, GError **error)
 {
   GVariantIter iter;
   gint32 index;
@@ -249,7 +257,7 @@ take_ports (const BerthOption *option, GVariant *value, GUnixFDList *fds, GArray
   *field = berth_listeners_new ();
   g_variant_iter_init (&iter, value);
   while (g_variant_iter_next (&iter, "(hu)", &index, &port))
-    if (!take_port (option, index, port, fds, *field, error))
+    if (!take_port (option, index, port, fds, uid, *field, error))
       return FALSE;
   return TRUE;
 }
@@ -306,7 +314,7 @@ fill (const BerthOption *option, GVariant *value, gpointer field)
 }
 
 gboolean
-berth_option_take (const BerthOption *option, GVariant *value, GUnixFDList *fds,
+berth_option_take (const BerthOption *option, GVariant *value, const BerthCallerFds *fds,
                    BerthSandboxOptions *sandbox, BerthExec *exec, GError **error)
 {
   gboolean is_of_exec
@@ -329,7 +337,7 @@ berth_option_take (const BerthOption *option, GVariant *value, GUnixFDList *fds,
   if (option->kind == BERTH_OPTION_STREAM)
     return take_stream (option, value, fds, sandbox->uid, field, error);
   if (option->kind == BERTH_OPTION_PORTS)
-    return take_ports (option, value, fds, field, error);
+    return take_ports (option, value, fds, sandbox->uid, field, error);
   fill (option, value, field);
   return TRUE;
 }

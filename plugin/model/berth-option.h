@@ -5,8 +5,8 @@
 #pragma once
 
 #include <gio/gio.h>
-#include <gio/gunixfdlist.h>
 
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-exec.h"
 #include "plugin/model/berth-sandbox-options.h"
 
@@ -119,7 +119,7 @@ char *berth_option_dup_problem (const BerthOption *option, GVariant *value);
 /* Checks @value and fills the option's field with it. @sandbox borrows strings of @value, and
  * tells whose descriptors are taken: of values without any it may be NULL. @exec: may be NULL where
  * the option does not run a program. Fails with BERTH_ERROR_INVALID. */
-gboolean berth_option_take (const BerthOption *option, GVariant *value, GUnixFDList *fds,
+gboolean berth_option_take (const BerthOption *option, GVariant *value, const BerthCallerFds *fds,
                             BerthSandboxOptions *sandbox, BerthExec *exec, GError **error);
 
 /**
@@ -135,7 +135,7 @@ gboolean berth_option_take (const BerthOption *option, GVariant *value, GUnixFDL
  *
  * Returns: whether the descriptor serves
  */
-gboolean berth_option_take_fd (const char *key, GVariant *value, GUnixFDList *fds,
+gboolean berth_option_take_fd (const char *key, GVariant *value, const BerthCallerFds *fds,
                                gboolean is_input, guint32 uid, int *out_fd, GError **error);
 
 /* Writes the options of @set that @object, a #BerthSpec or a #BerthProgram, has another value for

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-caller-fd.h"
 #include "pool/berth-error.h"
 
 #define BACKLOG 128
@@ -270,7 +271,7 @@ listener_clear (gpointer data)
   BerthListener *listener = data;
 
   if (listener->fd >= 0)
-    close (listener->fd);
+    berth_caller_fd_close (listener->fd);
 }
 
 GArray *

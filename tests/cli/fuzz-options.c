@@ -34,13 +34,22 @@ to_dictionary (const guint8 *data, gsize size)
   return g_variant_get_normal_form (untrusted);
 }
 
-static GUnixFDList *
+/* (transfer full): both ends of a pipe */
+static int *
 some_fds (void)
 {
-  int ends[2];
+  int *ends = g_new (int, 2);
 
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
-  return g_unix_fd_list_new_from_array (ends, 2);
+  return ends;
+}
+
+static void
+drop_fds (int *ends)
+{
+  close (ends[0]);
+  close (ends[1]);
+  g_free (ends);
 }
 
 static guint
@@ -76,7 +85,8 @@ assert_rules (const BerthOptions *options, BerthOptionSet set)
 static void
 fuzz_files (BerthFileKind kind, GVariant *dictionary)
 {
-  g_autoptr (GUnixFDList) fds = some_fds ();
+  int *ends = some_fds ();
+  const BerthCallerFds fds = { ends, 2 };
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) path = g_variant_lookup_value (dictionary, "path", G_VARIANT_TYPE ("ay"));
   GVariantDict dict = G_VARIANT_DICT_INIT (dictionary);
@@ -87,7 +97,8 @@ fuzz_files (BerthFileKind kind, GVariant *dictionary)
     path = g_variant_ref_sink (g_variant_new_bytestring ("a/file"));
   g_variant_dict_remove (&dict, "path");
   options = g_variant_ref_sink (g_variant_dict_end (&dict));
-  request = berth_file_options_parse (kind, path, options, fds, geteuid (), &error);
+  request = berth_file_options_parse (kind, path, options, &fds, geteuid (), &error);
+  drop_fds (ends);
   if (request == NULL)
     g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
   else
@@ -130,10 +141,13 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   set = set_of (data[0]);
   {
     g_autoptr (GVariant) dictionary = to_dictionary (data + 1, size - 1);
-    g_autoptr (GUnixFDList) fds = some_fds ();
+    int *ends = some_fds ();
+    const BerthCallerFds fds = { ends, 2 };
     g_autoptr (GError) error = NULL;
     g_autoptr (BerthOptions) options
-        = berth_options_parse (set, dictionary, fds, geteuid (), DEFAULT_WAIT_US, &error);
+        = berth_options_parse (set, dictionary, &fds, geteuid (), DEFAULT_WAIT_US, &error);
+
+    drop_fds (ends);
 
     if (options != NULL)
       assert_rules (options, set);

@@ -137,5 +137,6 @@ hand_over (int fd, gboolean is_input)
   int own = berth_caller_fd_take (fd, is_input, geteuid (), &error);
 
   g_assert_no_error (error);
+  close (fd);
   return own;
 }

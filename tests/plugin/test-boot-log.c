@@ -36,6 +36,7 @@ world_set_up (World *world, gconstpointer data)
   world->reader = ends[0];
   world->out
       = g_unix_output_stream_new (berth_caller_fd_take (ends[1], FALSE, geteuid (), NULL), TRUE);
+  close (ends[1]);
   world->got = g_string_new (NULL);
   world->log = berth_boot_log_new (world->path, world->out);
   g_assert_nonnull (world->log);

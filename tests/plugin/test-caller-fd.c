@@ -3,6 +3,7 @@
  * nobody. */
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gunixfdmessage.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <linux/filter.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "plugin/base/berth-caller-fd.h"
+#include "plugin/base/berth-closer.h"
 #include "pool/berth-error.h"
 
 /* A call that blocks ends the test, not the build. */
@@ -28,7 +30,7 @@ static int
 take_copy (int fd, gboolean is_input)
 {
   g_autoptr (GError) error = NULL;
-  int own = berth_caller_fd_take (fcntl (fd, F_DUPFD_CLOEXEC, 0), is_input, geteuid (), &error);
+  int own = berth_caller_fd_take (fd, is_input, geteuid (), &error);
 
   g_assert_no_error (error);
   g_assert_cmpint (own, >=, 0);
@@ -137,7 +139,7 @@ assert_refused (int fd, gboolean is_input, guint32 uid, const char *part)
   g_assert_cmpint (berth_caller_fd_take (fd, is_input, uid, &error), ==, -1);
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
   g_assert_nonnull (strstr (error->message, part));
-  g_assert_cmpint (fcntl (fd, F_GETFD), ==, -1); /* closed */
+  g_assert_no_errno (close (fd));
 }
 
 static int
@@ -253,7 +255,68 @@ test_no_file_system_is_asked (void)
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
   own = berth_caller_fd_take (ends[0], TRUE, geteuid (), &error);
   g_assert_no_error (error);
-  g_assert_cmpint (own, ==, ends[0]);
+  g_assert_cmpint (own, >=, 0);
+  berth_caller_fd_close (own);
+}
+
+/* A connection whose last close(2) waits until *@out_peer, which reads nothing, is closed */
+static int
+open_lingering (int *out_peer)
+{
+  const struct linger for_ever = { .l_onoff = 1, .l_linger = 3600 };
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl (INADDR_LOOPBACK) } };
+  socklen_t size = sizeof address;
+  static const char bytes[65536];
+  int listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  g_assert_no_errno (bind (listener, (const struct sockaddr *)&address, sizeof address));
+  g_assert_no_errno (listen (listener, 1));
+  g_assert_no_errno (getsockname (listener, (struct sockaddr *)&address, &size));
+  g_assert_no_errno (connect (fd, (const struct sockaddr *)&address, sizeof address));
+  *out_peer = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
+  g_assert_no_errno (close (listener));
+  while (send (fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+    ;
+  g_assert_no_errno (setsockopt (fd, SOL_SOCKET, SO_LINGER, &for_ever, sizeof for_ever));
+  return fd;
+}
+
+/* The kernel closes what comes with bytes and finds no place, in whose stead reads them. */
+static void
+test_descriptors_in_a_stream (void)
+{
+  g_autoptr (GUnixFDList) list = g_unix_fd_list_new ();
+  g_autoptr (GSocketControlMessage) rights = g_unix_fd_message_new_with_fd_list (list);
+  g_autoptr (GSocket) caller = NULL;
+  GOutputVector vector = { "x", 1 };
+  char byte;
+  int ends[2];
+  int peer;
+  int own;
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+  own = take_copy (ends[0], TRUE);
+  close (ends[0]);
+  caller = g_socket_new_from_fd (ends[1], NULL);
+  {
+    int fd = open_lingering (&peer);
+
+    g_assert_cmpint (g_unix_fd_list_append (list, fd, NULL), ==, 0);
+    g_assert_no_errno (close (fd));
+  }
+  g_assert_cmpint (
+      g_socket_send_message (caller, NULL, &vector, 1, &rights, 1, MSG_NOSIGNAL, NULL, NULL), ==,
+      1);
+  g_clear_object (&rights);
+  g_clear_object (&list); /* what stands in the queue is the last of it */
+  g_assert_cmpint (berth_caller_fd_read (own, &byte, 1), ==, -1);
+  g_assert_cmpint (errno, ==, EBADMSG);
+  berth_caller_fd_close (own);
+  g_assert_cmpuint (berth_closer_count (geteuid ()), >, 0);
+  g_assert_no_errno (close (peer));
+  while (berth_closer_count (geteuid ()) > 0)
+    g_thread_yield ();
 }
 
 /* A socket of this kind, at a free port of the loopback or without a name */
@@ -290,17 +353,18 @@ test_listeners (void)
     {
       g_autoptr (GError) error = NULL;
       int fd = make_socket (kinds[i].domain, kinds[i].type, kinds[i].listens);
-      int own = berth_caller_fd_take_listener (fd, &error);
+      int own = berth_caller_fd_take_listener (fd, geteuid (), &error);
 
-      g_assert_cmpint (own, ==, kinds[i].serves ? fd : -1);
+      g_assert_cmpint (own >= 0, ==, kinds[i].serves);
       if (own >= 0)
-        close (own);
+        berth_caller_fd_close (own);
       else
         g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
-      g_assert_cmpint (fcntl (fd, F_GETFD), ==, -1);
+      close (fd);
     }
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
-  g_assert_cmpint (berth_caller_fd_take_listener (ends[0], NULL), ==, -1);
+  g_assert_cmpint (berth_caller_fd_take_listener (ends[0], geteuid (), NULL), ==, -1);
+  close (ends[0]);
   close (ends[1]);
 }
 
@@ -317,5 +381,6 @@ main (int argc, char **argv)
   g_test_add_func ("/caller-fd/what-is-refused", test_what_is_refused);
   g_test_add_func ("/caller-fd/no-file-system-is-asked", test_no_file_system_is_asked);
   g_test_add_func ("/caller-fd/listeners", test_listeners);
+  g_test_add_func ("/caller-fd/descriptors-in-a-stream", test_descriptors_in_a_stream);
   return g_test_run ();
 }

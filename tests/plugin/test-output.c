@@ -45,6 +45,7 @@ test_reader_behind (void)
   g_assert_no_errno (pipe (fds));
   output = berth_output_new_for_fd (berth_caller_fd_take (fds[1], FALSE, geteuid (), NULL),
                                     drained_cb, &taken);
+  close (fds[1]);
   for (guint i = 0; i < 8; i++) /* four times what the pipe takes */
     berth_output_write (output, bytes, PIECE);
   before = most = resident_kb ();
