@@ -678,7 +678,9 @@ berth_config_get_option_group (BerthConfig *self)
 
   for (guint i = 0; i < G_N_ELEMENTS (config_keys); i++)
     {
+      /* bytes, in any locale: berth_config_set () checks them */
       GOptionEntry entries[] = { { .long_name = config_keys[i].option,
+                                   .flags = G_OPTION_FLAG_FILENAME,
                                    .arg = G_OPTION_ARG_CALLBACK,
                                    .arg_data = (gpointer)(guintptr)option_cb,
                                    .description = config_keys[i].help,

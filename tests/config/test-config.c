@@ -349,6 +349,22 @@ test_options (void)
   assert_contains (error->message, "--idle-timeout-s: '5' is not allowed: give 10 to 3600, or 0");
 }
 
+/* The locale says nothing of a path's bytes; the file's are UTF-8, and so are the options'. */
+static void
+test_options_in_any_locale (void)
+{
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "C");
+  g_assert_true (parse (config, "--socket", "/tmp/jos\303\251/s", &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (config->socket, ==, "/tmp/jos\303\251/s");
+  g_assert_false (parse (config, "--socket", "/tmp/\377/s", &error));
+  setlocale (LC_ALL, "");
+  assert_contains (error->message, "--socket: '/tmp/\\377/s' is not allowed");
+}
+
 /* What --print-config prints, with its values no longer commented out, is read back unchanged. */
 static void
 test_sample_reads_back (void)
@@ -547,6 +563,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config/file-mistakes", test_file_mistakes);
   g_test_add_func ("/config/missing-file", test_missing_file);
   g_test_add_func ("/config/options", test_options);
+  g_test_add_func ("/config/options-in-any-locale", test_options_in_any_locale);
   g_test_add_func ("/config/sample-reads-back", test_sample_reads_back);
   g_test_add_func ("/config/instance-follows-the-socket", test_instance_follows_the_socket);
   g_test_add_func ("/config/default-socket", test_default_socket);
