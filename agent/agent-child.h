@@ -14,6 +14,8 @@
 /* of a session, a kind, the exec's token (u32) and a byte: */
 #define BERTH_AGENT_CONTROL_OPENED 'o' /* the streams are open; nothing */
 #define BERTH_AGENT_CONTROL_DONE 'd'   /* the exec has ended; its status */
+#define BERTH_AGENT_CONTROL_CLOCK                                                                  \
+  'h' /* it seeds itself again: hide the clock (1), or show it (0) */
 #define BERTH_AGENT_CONTROL_REPORT_SIZE 6
 
 typedef struct

@@ -10,10 +10,12 @@
  * A session's interpreter that was used may go on in two VMs, too: of one state that libvirt has
  * restored twice, or a fork. At its first exec after an identity that is not its first, Python's
  * random and OpenSSL's generator in it are seeded again, and Math.random; OpenSSL in Node.js takes
- * seeds of nobody, so the clock is hidden again for the moment in which it draws one number; what
- * Node.js has drawn ahead (UUIDs, randomInt) is thrown away. One that can't do it is ended before
- * any code. An unused one of the time of another identity is replaced. Left as after fork(2):
- * generators that a program made itself, in whatever language, programs that run, bash's RANDOM.
+ * seeds of nobody, so the clock is hidden again for the moment in which it draws one number: when
+ * it asks for that, and for 50 ms at most, for all of the guest sees it; then it draws once more.
+ * What Node.js has drawn ahead (UUIDs, randomInt) is thrown away. One that can't do it is ended
+ * before any code. An unused one of the time of another identity is replaced. Left as after
+ * fork(2): generators that a program made itself, in whatever language, programs that run, bash's
+ * RANDOM.
  * - not changed: an interpreter's address space layout, its stack canary, Python's hash of strings,
  *   and Math.random in further contexts of Node.js's vm module. They differ between snapshots, not
  *   between clones of one.

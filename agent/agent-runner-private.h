@@ -12,4 +12,5 @@ void berth_agent_runner_close_control (BerthAgentRunner *self);
 void berth_agent_runner_send (BerthAgentRunner *self);
 bool berth_agent_runner_write_head (BerthAgentRunner *self, size_t size, char kind);
 
+void berth_agent_runner_show_clock (void *self);
 void berth_agent_runner_read_report (BerthAgentRunner *self);

@@ -12,15 +12,47 @@
 #include "agent-room.h"
 #include "agent-runner-private.h"
 
-#define STREAMS_ARE_OPEN (-1) /* in place of a status */
+/* in place of a status */
+#define STREAMS_ARE_OPEN (-1)
+#define HIDE_CLOCK (-2)
+#define SHOW_CLOCK (-3)
+
+/* All of the guest sees the clock that is hidden. One that is slow has it hidden again. */
+#define CLOCK_HIDDEN_US (50u * 1000u)
+#define CLOCK_HIDES_MAX 100u
+
+/* Of a BerthAgentRunner; also at a timer's end */
+void
+berth_agent_runner_show_clock (void *data)
+{
+  BerthAgentRunner *self = data;
+
+  berth_agent_timer_disarm (self->loop, &self->show);
+  berth_agent_identity_show_clock (&self->clock);
+}
+
+static void
+runner_hide_clock (BerthAgentRunner *self)
+{
+  if (self->hides_left == 0)
+    return;
+  self->hides_left--;
+  berth_agent_identity_hide_clock_for (&self->clock);
+  berth_agent_timer_arm (self->loop, &self->show, CLOCK_HIDDEN_US);
+}
 
 static void
 runner_hear (BerthAgentRunner *self, int status, uint32_t token)
 {
   if (token != self->token || self->state != BERTH_AGENT_RUNNER_RUNNING)
     return;
+  berth_agent_runner_show_clock (self);
+  if (status == HIDE_CLOCK)
+    runner_hide_clock (self);
+  if (status == HIDE_CLOCK || status == SHOW_CLOCK)
+    return;
   berth_agent_pipes_settle (&self->pipes);
-  berth_agent_identity_show_clock (&self->clock);
+  self->hides_left = 0;
   if (status == STREAMS_ARE_OPEN)
     return;
   self->status = status;
@@ -31,6 +63,16 @@ runner_hear (BerthAgentRunner *self, int status, uint32_t token)
       berth_agent_groups_set_apart (self->groups, self->pid, true);
     }
   berth_agent_runner_set_state (self, BERTH_AGENT_RUNNER_IDLE);
+}
+
+static int
+read_status (char kind, uint8_t status)
+{
+  if (kind == BERTH_AGENT_CONTROL_OPENED)
+    return STREAMS_ARE_OPEN;
+  if (kind == BERTH_AGENT_CONTROL_CLOCK)
+    return status != 0 ? HIDE_CLOCK : SHOW_CLOCK;
+  return status;
 }
 
 static void
@@ -49,11 +91,11 @@ runner_take_report (BerthAgentRunner *self, int *out_status, uint32_t *out_token
 
   /* it may have been loaded at the same time as it was told to run */
   while (self->report_fill > 0 && bytes[0] != BERTH_AGENT_CONTROL_OPENED
-         && bytes[0] != BERTH_AGENT_CONTROL_DONE)
+         && bytes[0] != BERTH_AGENT_CONTROL_DONE && bytes[0] != BERTH_AGENT_CONTROL_CLOCK)
     runner_drop_report (self, 1);
   if (self->report_fill < BERTH_AGENT_CONTROL_REPORT_SIZE)
     return false;
-  *out_status = bytes[0] == BERTH_AGENT_CONTROL_DONE ? bytes[5] : STREAMS_ARE_OPEN;
+  *out_status = read_status ((char)bytes[0], bytes[5]);
   *out_token = berth_le32_read (bytes + 1);
   runner_drop_report (self, BERTH_AGENT_CONTROL_REPORT_SIZE);
   return true;
@@ -132,20 +174,23 @@ berth_agent_runner_enter_session (BerthAgentRunner *self, const BerthAgentConfig
   return true;
 }
 
-/* A capital letter: another identity has come since, so that its generators are seeded again. */
+/* A capital letter: another identity has come since, so that its generators are seeded again. 'H':
+ * it was seeded in the time of another one, and what keeps a seed for a time only, and can't be
+ * told, is to find that its time is over (see agent-identity.c): it asks for that when it is at
+ * it. */
 static char
 runner_choose_kind (BerthAgentRunner *self, const BerthAgentProgram *program)
 {
   bool is_reseed = self->identities != program->identities;
+  bool hides = is_reseed && self->identities != 0 && program->is_init
+               && self->language == BERTH_LANGUAGE_JAVASCRIPT;
 
-  /* it was seeded in the time of another identity: what keeps a seed for a time only, and can't be
-   * told, is to find that its time is over (see agent-identity.c) */
-  if (is_reseed && self->identities != 0 && program->is_init
-      && self->language == BERTH_LANGUAGE_JAVASCRIPT)
-    berth_agent_identity_hide_clock_for (&self->clock);
+  self->hides_left = hides ? CLOCK_HIDES_MAX : 0;
   self->identities = program->identities;
   if (program->is_rehearsal)
     return 'P';
+  if (hides)
+    return 'H';
   if (program->is_once)
     return is_reseed ? 'O' : 'o';
   return is_reseed ? 'S' : 's';

@@ -27,6 +27,7 @@ berth_agent_runner_init (BerthAgentRunner *self, BerthAgentLoop *loop, BerthAgen
                               .fds = { -1, -1, -1 },
                               .control = { .fd = -1 },
                               .home = { .fd = -1 },
+                              .show = { .fire = berth_agent_runner_show_clock, .data = self },
                               .next_group = { .fd = -1 } };
   berth_agent_pipes_init (&self->pipes);
   berth_agent_pipes_init (&self->next_pipes);
@@ -339,7 +340,7 @@ berth_agent_runner_release (BerthAgentRunner *self)
   berth_agent_group_forget (self->groups, &self->home);
   self->is_session = false;
   self->execs = self->identities = 0;
-  berth_agent_identity_show_clock (&self->clock);
+  berth_agent_runner_show_clock (self);
   self->report_fill = 0;
   self->pid = 0;
   self->state = BERTH_AGENT_RUNNER_NONE;

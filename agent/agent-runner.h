@@ -53,7 +53,9 @@ struct _BerthAgentRunner
   bool is_once; /* its exec is the last one */
   unsigned execs;
   unsigned identities;   /* that the guest had when its generators were seeded, or it was started */
-  BerthAgentClock clock; /* hidden until it has told that its streams are open */
+  BerthAgentClock clock; /* hidden while it seeds its generators again */
+  BerthAgentTimer show;  /* the clock, whatever becomes of that */
+  unsigned hides_left;   /* how often it may have it hidden before its streams are open */
   uint32_t token;        /* of the exec: only a report with this is about it */
   BerthAgentGroup home;  /* where it is between execs */
   BerthAgentPipes pipes;

@@ -35,7 +35,7 @@ function read(message) {
     code: text(at + 4 + size) };
 }
 
-// 'o': the streams are open, 'd': the exec is done.
+// 'o': the streams are open, 'd': the exec is done, 'h': the clock is to be hidden (1) or shown (0).
 function tell(kind, token, status) {
   writeSync(CONTROL, new Uint8Array([kind.charCodeAt(0), ...token, status]));
 }

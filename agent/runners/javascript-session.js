@@ -26,7 +26,9 @@ const { Script, createContext } = require('vm');
 const { CONTROL, enter, placeAll, read, readNumber, tell: tellAgent } = require('./javascript-exec.js');
 const { NAME, rewrite } = require('./javascript-import.js');
 
-const HEAD_SIZE = 4 + 1 + 32, KIND_RESEED = 0x53; // 'S'
+const HEAD_SIZE = 4 + 1 + 32, KIND_RESEED = 0x53, KIND_RESEED_HIDDEN = 0x48; // 'S', 'H'
+const HIDDEN_UNTIL = 978307200000; // a clock before 2001 is hidden
+const HIDE_TRIES = 100, HIDE_LOOKS = 100; // a look takes a millisecond
 const SOURCES_MAX = 8 << 20; // characters of old execs' code that errors can still show
 const LEFT_POLL_MS = 20;
 const UNHEARD = 'kEnhanceStackBeforeInspector';
@@ -35,7 +37,8 @@ const SOURCE_URL = /(?:^|\n)\/\/[#@] sourceURL=([^\s'"]+)\s*$/; // a name that t
 // What Node.js draws ahead: UUIDs, and numbers of randomInt()
 const UUIDS_AHEAD = 128, INTEGERS_AHEAD = 1024;
 const { writeSync, readFileSync } = fs;
-const { BigInt, JSON: { parse, stringify }, Map, Number, Object, Reflect, Uint8Array, WeakSet } = globalThis;
+const { Atomics: { wait }, BigInt, Date: { now }, Int32Array, JSON: { parse, stringify }, Map, Number, Object,
+  Reflect, SharedArrayBuffer, Uint8Array, WeakSet } = globalThis;
 const { apply, ownKeys } = Reflect;
 const { Error, Function: { prototype: { bind } }, SyntaxError, clearInterval, console, process,
   setImmediate, setInterval } = world;
@@ -226,12 +229,32 @@ function reseedRandom(seed) {
   drawNumber = fresh;
 }
 
-// The guest has had another identity since the last exec. OpenSSL's generator reseeds itself when the
-// clock is before its last seed, which the agent sees to until it is told that the streams are open;
-// then what was drawn ahead is thrown away. What a program made itself stays, as after a fork.
-function reseed(seed) {
-  try {
+// OpenSSL's generator reseeds itself when the clock is before its last seed. The agent hides the clock
+// for a short while, for all of the guest sees it: who is too slow finds it shown again, and asks again.
+function drawHidden() {
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  for (let tries = 0; tries < HIDE_TRIES; tries++) {
+    tell('h', 1);
+    for (let looks = 0; looks < HIDE_LOOKS && now() >= HIDDEN_UNTIL; looks++)
+      wait(cell, 0, 0, 1);
+    const wasHidden = now() < HIDDEN_UNTIL;
     randomBytes(1);
+    const isHidden = now() < HIDDEN_UNTIL;
+    tell('h', 0);
+    if (wasHidden && isHidden)
+      return;
+  }
+  throw new RangeError('the clock is not hidden');
+}
+
+// The guest has had another identity since the last exec: OpenSSL's generator first, where it has a
+// seed, then what was drawn ahead is thrown away. What a program made itself stays, as after a fork.
+function reseed(seed, isHidden) {
+  try {
+    if (isHidden)
+      drawHidden();
+    else
+      randomBytes(1);
     for (let i = 0; i < UUIDS_AHEAD; i++)
       randomUUID();
     for (let i = 0; i < INTEGERS_AHEAD; i++)
@@ -437,12 +460,12 @@ function evaluate(code, path) {
     params: { expression, replMode: true, awaitPromise: true, silent: true, objectGroup: 'exec' } })]));
 }
 
-function beginExec(message, seed) {
+function beginExec(message, seed, isHidden) {
   const { token, paths, path, folder, env, code } = read(message);
   exec = { token, path, isEvaluated: false, details: undefined };
   placeAll(paths);
   if (seed)
-    reseed(seed);
+    reseed(seed, isHidden);
   tell('o', 0);
   apply(unref, control, []);
   placeStream(0);
@@ -456,6 +479,12 @@ function beginExec(message, seed) {
   firstId = apply(asyncId, new AsyncResource('exec'), []);
   exec.poll = ignoreLeft(countActive());
   evaluate(code, path);
+}
+
+function beginWhole(message) {
+  const isHidden = message[4] === KIND_RESEED_HIDDEN;
+  beginExec(message.subarray(HEAD_SIZE),
+    isHidden || message[4] === KIND_RESEED ? message.subarray(5, HEAD_SIZE) : undefined, isHidden);
 }
 
 // Of a message, until it is whole.
@@ -473,7 +502,7 @@ function take(pieces, size, buffer) {
   if (fill < 4 || fill < 4 + readNumber(whole, 0))
     pieces.push(whole);
   else
-    beginExec(whole.subarray(HEAD_SIZE), whole[4] === KIND_RESEED ? whole.subarray(5, HEAD_SIZE) : undefined);
+    beginWhole(whole);
 }
 
 // What Node.js calls by name when something comes is found in the object itself.
