@@ -174,6 +174,17 @@ add_terminal_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
   add_entries (all, takes, BERTH_TAKES_TERMINAL, terminal);
 }
 
+static void
+add_count_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
+{
+  const GOptionEntry count[] = {
+    { "count", 'n', 0, G_OPTION_ARG_FILENAME, &self->count, "So many, 1 to 64 (default 1)", "N" },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  add_entries (all, takes, BERTH_TAKES_COUNT, count);
+}
+
 /**
  * berth_option_values_make_entries:
  * @self: where the values go
@@ -235,6 +246,8 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
       == BERTH_TAKES_SANDBOX)
     add_options (all, BERTH_OPTION_SET_SESSION, NULL, self);
   add_entries (all, help->takes, BERTH_TAKES_SANDBOX, wait);
+  add_entries (all, help->takes, BERTH_TAKES_COUNT, wait);
+  add_count_entries (all, help->takes, self);
   if ((help->takes & BERTH_TAKES_EXEC) != 0)
     add_options (all, BERTH_OPTION_SET_EXEC, NULL, self);
   if ((help->takes & BERTH_TAKES_SHELL) != 0)
@@ -416,6 +429,7 @@ berth_option_values_clear (BerthOptionValues *self)
   g_strfreev (self->downloads);
   g_free (self->delay);
   g_free (self->rounds);
+  g_free (self->count);
   g_free (self->release);
   g_free (self->dir);
   g_free (self->mirror);

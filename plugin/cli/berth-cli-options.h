@@ -39,6 +39,7 @@ G_BEGIN_DECLS
  * @interactive: -i of attach
  * @signal: (nullable): -s
  * @with_terminal: -T of exec
+ * @count: (nullable): -n of fork
  *
  * As they stand on the command line: raw bytes, unchecked.
  */
@@ -74,6 +75,7 @@ typedef struct
   gboolean interactive;
   char *signal;
   gboolean with_terminal;
+  char *count;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -96,6 +98,7 @@ typedef enum
   BERTH_TAKES_FOLLOW = 1 << 20,   /* whether what is shown goes on */
   BERTH_TAKES_TERMINAL = 1 << 14, /* whether a program has one */
   BERTH_TAKES_SHELL = 1 << 15,    /* what runs a program that the verb itself names */
+  BERTH_TAKES_COUNT = 1 << 16,    /* how many sandboxes, and whether they are waited for */
 } BerthTakes;
 
 /**

@@ -7,6 +7,7 @@
 static const BerthVerb verbs[] = {
   { "run", "run code in a virtual machine of its own", &berth_run_help, berth_verb_run },
   { "create", "make a sandbox that stays, print its id", &berth_create_help, berth_verb_create },
+  { "fork", "sandboxes that go on from where one is", &berth_fork_help, berth_verb_fork },
   { "exec", "run code in a sandbox", &berth_exec_help, berth_verb_exec },
   { "ps", "what a sandbox has in the background", &berth_ps_help, berth_verb_ps },
   { "logs", "what such an exec has written", &berth_logs_help, berth_verb_logs },

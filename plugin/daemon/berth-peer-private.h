@@ -16,6 +16,12 @@ const BerthCallerFds *berth_peer_find_fds (BerthPeer *self, GDBusMethodInvocatio
 guint32 berth_peer_get_uid (BerthPeer *self);
 /* as the manager knows the caller: administrators are 0 */
 guint32 berth_peer_get_acting_uid (BerthPeer *self);
+/* of requests that do not say how long they would wait */
+gint64 berth_peer_get_default_wait_us (BerthPeer *self);
+/* As the kernel knows it this instant; GDBus tells a little later. */
+gboolean berth_peer_is_gone (BerthPeer *self);
+/* Nobody was told of the sandbox. */
+void berth_peer_destroy_untold (BerthPeer *self, const char *id);
 gboolean berth_peer_check_id (const char *id, GError **error);
 /* Answers with @error, as callers may see it. Takes over @invocation. */
 void berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error);
@@ -28,5 +34,8 @@ void berth_peer_pause_init (BerthDBusManagerIface *iface);
 void berth_peer_files_init (BerthDBusManagerIface *iface);
 /* in berth-peer-ports.c */
 void berth_peer_ports_init (BerthDBusManagerIface *iface);
+
+/* in berth-peer-fork.c */
+void berth_peer_fork_init (BerthDBusManagerIface *iface);
 
 G_END_DECLS

@@ -118,6 +118,12 @@ berth_peer_get_uid (BerthPeer *self)
   return self->uid;
 }
 
+gint64
+berth_peer_get_default_wait_us (BerthPeer *self)
+{
+  return self->default_wait_us;
+}
+
 BerthManager *
 berth_peer_get_manager (BerthPeer *self)
 {
@@ -286,9 +292,16 @@ untold_destroyed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     g_warning ("sandbox %s, whose caller went away: %s", id, error->message);
 }
 
-/* As the kernel knows it this instant; GDBus tells a little later. */
-static gboolean
-client_is_gone (BerthPeer *self)
+void
+berth_peer_destroy_untold (BerthPeer *self, const char *id)
+{
+  g_message ("sandbox %s is destroyed: its caller went away before it was told", id);
+  berth_manager_destroy_sandbox_async (self->manager, id, 0, NULL, untold_destroyed_cb,
+                                       g_strdup (id));
+}
+
+gboolean
+berth_peer_is_gone (BerthPeer *self)
 {
   return g_dbus_connection_is_closed (self->connection) || g_socket_is_closed (self->client)
          || (g_socket_condition_check (self->client, G_IO_HUP) & G_IO_HUP) != 0;
@@ -311,15 +324,13 @@ create_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       call_fail (call, error);
       return;
     }
-  is_gone = client_is_gone (call->peer);
+  is_gone = berth_peer_is_gone (call->peer);
   call_answer (call, g_variant_new ("(s)", id));
   if (!is_gone && call->is_attached)
     g_ptr_array_add (call->peer->attached, g_strdup (id));
   if (!is_gone)
     return;
-  g_message ("sandbox %s is destroyed: its caller went away before it was told", id);
-  berth_manager_destroy_sandbox_async (call->peer->manager, id, 0, NULL, untold_destroyed_cb,
-                                       g_strdup (id));
+  berth_peer_destroy_untold (call->peer, id);
 }
 
 static gboolean
@@ -476,6 +487,7 @@ iface_init (BerthDBusManagerIface *iface)
   berth_peer_pause_init (iface);
   berth_peer_files_init (iface);
   berth_peer_ports_init (iface);
+  berth_peer_fork_init (iface);
 }
 
 static void

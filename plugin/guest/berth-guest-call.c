@@ -2,6 +2,7 @@
 /* Calls that are answered by one frame: each has an end. */
 #include "berth-guest-private.h"
 
+#include "berth-guest-error.h"
 #include "plugin/base/berth-source.h"
 #include "pool/berth-error.h"
 
@@ -49,6 +50,26 @@ guest_find_task (BerthGuest *self, GTask *task)
         return pending;
     }
   return NULL;
+}
+
+gboolean
+berth_guest_call_take_refusal (BerthGuest *self, const BerthFrame *frame)
+{
+  for (guint i = 0; frame->request != 0 && i < self->pending->len; i++)
+    {
+      BerthGuestCall *call = g_ptr_array_index (self->pending, i);
+      g_autoptr (GTask) task = NULL;
+      g_autofree char *text = NULL;
+
+      if (call->request != frame->request)
+        continue;
+      text = berth_guest_error_dup_text (frame);
+      task = berth_guest_call_steal (self, call);
+      g_task_return_new_error (task, BERTH_ERROR, berth_guest_error_get_code (frame),
+                               "the guest's agent refused: %s", text);
+      return TRUE;
+    }
+  return FALSE;
 }
 
 gboolean

@@ -21,6 +21,7 @@ typedef struct
   gulong cancelled_id;
   BerthIdentity identity; /* what was sent, to check the proof against */
   gboolean may_be_late;   /* the time that it tells */
+  gboolean is_frozen;     /* what was asked for */
   GBytes *random;         /* (nullable): the proof, while its clock is asked for again */
 } BerthGuestCall;
 
@@ -38,6 +39,7 @@ struct _BerthGuest
   gboolean is_paused; /* it stands still, and so do the times that it is given */
   guint32 version;    /* that the agent speaks with us */
   gboolean was_identified;
+  gboolean is_frozen;
   guint64 boot_us;
   guint64 ready_us;
   guint8 machine_id[16]; /* the guest's for as long as it is ours: it is set before it is claimed */
@@ -55,6 +57,8 @@ BerthGuestCall *berth_guest_call_find (BerthGuest *self, guint32 reply_type, gui
 /* Registers a call; NULL when the conversation is over, the task has failed then. */
 BerthGuestCall *berth_guest_call_add (BerthGuest *self, GTask *task, guint32 reply_type,
                                       guint32 request, guint timeout_ms);
+/* TRUE: the agent refused a call, which has failed. */
+gboolean berth_guest_call_take_refusal (BerthGuest *self, const BerthFrame *frame);
 /* An image that is older than berthd serves as far as its agent knows what it is asked. */
 gboolean berth_guest_check_version (guint32 version, guint32 needed, GError **error);
 
@@ -62,6 +66,10 @@ gboolean berth_guest_check_version (guint32 version, guint32 needed, GError **er
 void berth_guest_take_no_name (BerthGuest *self, const BerthFrame *frame);
 /* The guest could not do what the call asked for. */
 void berth_guest_call_take_error (BerthGuest *self, BerthGuestCall *call, const BerthFrame *frame);
+
+/* berth-guest-freeze.c */
+/* Answers the call. */
+void berth_guest_call_take_frozen (BerthGuest *self, BerthGuestCall *call, const BerthFrame *frame);
 
 /* berth-guest-identity.c */
 /* never short for up to 256 bytes once the host's generator is seeded: getrandom(2) */

@@ -116,6 +116,11 @@ agent_answer (BerthGuest *self, BerthGuestCall *pending, const BerthFrame *frame
       berth_guest_call_take_error (self, pending, frame);
       return;
     }
+  if (frame->type == BERTH_FRAME_FROZEN)
+    {
+      berth_guest_call_take_frozen (self, pending, frame);
+      return;
+    }
   task = berth_guest_call_steal (self, pending);
   g_task_return_boolean (task, TRUE);
 }
@@ -146,6 +151,7 @@ agent_take_hello (BerthGuest *self, const BerthFrame *frame, GError **error)
   self->boot_us = reply.boot_us;
   if (reply.flags & BERTH_HELLO_READY)
     self->ready_us = MAX (reply.ready_us, 1);
+  self->is_frozen = (reply.flags & BERTH_HELLO_FROZEN) != 0;
   self->was_identified = (reply.flags & BERTH_HELLO_IDENTIFIED) != 0;
   return TRUE;
 }
@@ -218,6 +224,8 @@ frame_cb (const BerthFrame *frame, gpointer user_data)
     ;
   else if (ok && pending != NULL && frame->type != BERTH_FRAME_READY)
     agent_answer (self, pending, frame);
+  else if (ok && frame->type == BERTH_FRAME_ERROR && berth_guest_call_take_refusal (self, frame))
+    ;
   else if (ok && frame->type != BERTH_FRAME_HELLO_REPLY)
     ok = agent_take_unasked (self, frame, &error);
   if (!ok)

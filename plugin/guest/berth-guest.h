@@ -72,6 +72,14 @@ void berth_guest_identify_async (BerthGuest *self, const char *hostname, guint f
 gboolean berth_guest_identify_finish (BerthGuest *self, GAsyncResult *result, guint8 *out_random,
                                       GError **error);
 
+/* Stops all programs of the guest (@is_frozen), or lets them go on, with the time. From the call to
+ * stop them on nothing may be asked of the guest until its end, and from that on nothing but its
+ * identity. */
+void berth_guest_freeze_async (BerthGuest *self, gboolean is_frozen, guint timeout_ms,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data);
+gboolean berth_guest_freeze_finish (BerthGuest *self, GAsyncResult *result, GError **error);
+
 /* Runs one program; takes over @exec, which has passed berth_exec_check(). Code: one at a time;
  * commands: beside it, BERTH_COMMANDS_MAX at a time. Cancelling ends the program (SIGTERM, SIGKILL
  * 2 s later) and completes with G_IO_ERROR_CANCELLED when it has ended. The result's exec part is
@@ -141,6 +149,8 @@ guint64 berth_guest_get_boot_us (BerthGuest *self);
 guint64 berth_guest_get_ready_us (BerthGuest *self);
 /* Its agent is young enough for an identity of its clock alone. */
 gboolean berth_guest_takes_clock (BerthGuest *self);
+/* It said in its greeting that its programs stand still, and that is still so. */
+gboolean berth_guest_is_frozen (BerthGuest *self);
 /* It had an identity before the hello: a tenant's code may have run. */
 gboolean berth_guest_was_identified (BerthGuest *self);
 

@@ -30,6 +30,10 @@ G_DECLARE_INTERFACE (BerthHost, berth_host, BERTH, HOST, BerthHypervisor)
  * @session_returned: the same: it has proved that it is nobody else, and answers. Where it does
  * not, GONE is told of it instead
  *
+ * @copy_begins: nothing may be asked of the guest of this VM until @copy_ended: its programs are to
+ *   stand still, and are copied. FALSE, with an error: just now that can't be
+ * @copy_ended: its programs go on, or never stood still
+ *
  * What a host tells unasked; each may be NULL. Called in the default main context.
  */
 typedef struct
@@ -38,6 +42,8 @@ typedef struct
   void (*snapshot_spoilt) (const char *name, const char *reason, gpointer user_data);
   void (*session_returns) (BerthVm *vm, BerthRequest *request, gpointer user_data);
   void (*session_returned) (BerthVm *vm, BerthRequest *request, gpointer user_data);
+  gboolean (*copy_begins) (BerthVm *vm, gpointer user_data, GError **error);
+  void (*copy_ended) (BerthVm *vm, gpointer user_data);
 } BerthHostWatch;
 
 /* A connection that a program in a VM asks for: to be answered once, with berth_host_accept_async()

@@ -10,6 +10,7 @@ purpose_free (gpointer data)
   g_free ((gpointer)self->snapshot_name);
   g_strfreev ((char **)self->allow);
   g_clear_object (&self->boot_log);
+  g_clear_object (&self->fork);
   g_free (self);
 }
 
@@ -22,9 +23,11 @@ berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, c
 
   copy->snapshot_name = g_strdup (self->snapshot_name);
   copy->allow = (const char *const *)g_strdupv ((char **)self->allow);
+  if (copy->fork != NULL)
+    g_object_ref (copy->fork);
   if (copy->boot_log != NULL)
     g_object_ref (copy->boot_log);
-  wanted.may_stand_by = self->snapshot_name == NULL && !self->is_cold;
+  wanted.may_stand_by = self->snapshot_name == NULL && !self->is_cold && self->fork == NULL;
   return berth_request_new (&wanted, tenant, task, uid, wait_us, copy, purpose_free, error);
 }
 

@@ -2,6 +2,7 @@
 /* What a VM is made for: what its request tells whoever makes the VM, past admission. */
 #pragma once
 
+#include "plugin/host/berth-fork.h"
 #include "pool/berth-request.h"
 
 G_BEGIN_DECLS
@@ -15,6 +16,7 @@ G_BEGIN_DECLS
  * @idle_pause_ms: after which a session that nobody uses is paused; 0: the usual one
  * @allow: (nullable) (array zero-terminated=1): rules of what its programs may reach, see
  *   #BerthReachRule
+ * @fork: (nullable): of the session that this one begins as a copy of
  * @boot_log: (nullable): where the VM's console goes while that boots
  *
  * A run has all of them 0.
@@ -27,10 +29,12 @@ typedef struct
   guint idle_timeout_ms;
   guint idle_pause_ms;
   const char *const *allow;
+  BerthFork *fork;
   GOutputStream *boot_log;
 } BerthPurpose;
 
-/* As berth_request_new(), with a copy of @self; no VM that stood by serves one that boots. */
+/* As berth_request_new(), with a copy of @self; no VM that stood by serves one that boots
+ * or is a copy. */
 BerthRequest *
 berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, const char *tenant,
                             const char *task, guint32 uid, gint64 wait_us, GError **error);

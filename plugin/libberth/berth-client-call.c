@@ -120,14 +120,22 @@ error_of_answer (GDBusMessage *answer)
   return g_dbus_message_to_gerror (answer, &error) ? berth_bus_failure_of_answer (error) : NULL;
 }
 
-/* Nobody will ever know this sandbox. */
+/* Nobody will ever know these sandboxes. */
 static void
-discard_sandbox (Call *call, GVariant *body)
+discard_sandboxes (Call *call, GVariant *body)
 {
-  const char *id;
+  g_autoptr (GVariant) made = g_variant_get_child_value (body, 0);
+  g_autofree const char **ids = NULL;
 
-  g_variant_get (body, "(&s)", &id);
-  send_and_forget (call->connection, "Destroy", g_variant_new ("(s)", id));
+  if (g_variant_is_of_type (made, G_VARIANT_TYPE_STRING_ARRAY))
+    ids = g_variant_get_strv (made, NULL);
+  else
+    {
+      ids = g_new0 (const char *, 2);
+      ids[0] = g_variant_get_string (made, NULL);
+    }
+  for (guint i = 0; ids[i] != NULL; i++)
+    send_and_forget (call->connection, "Destroy", g_variant_new ("(s)", ids[i]));
 }
 
 /* (transfer full) (nullable) */
@@ -158,7 +166,7 @@ return_answer (GTask *task, GDBusMessage *answer)
   else if (call->kind == BERTH_CLIENT_CALL_CREATES
            && g_cancellable_is_cancelled (g_task_get_cancellable (task)))
     {
-      discard_sandbox (call, body);
+      discard_sandboxes (call, body);
       g_task_return_error_if_cancelled (task);
     }
   else

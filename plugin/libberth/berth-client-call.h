@@ -13,7 +13,7 @@ G_BEGIN_DECLS
 /**
  * BerthClientCallKind:
  * @BERTH_CLIENT_CALL_ASKS: cancelling it ends the wait for the answer, nothing else
- * @BERTH_CLIENT_CALL_CREATES: cancelling it withdraws the request; its sandbox never stays
+ * @BERTH_CLIENT_CALL_CREATES: cancelling it withdraws the request; no sandbox of it stays
  * @BERTH_CLIENT_CALL_CARRIES: cancelling it withdraws the request
  * @BERTH_CLIENT_CALL_RUNS_CODE: cancelling it ends the program; without an answer nobody knows its
  * end

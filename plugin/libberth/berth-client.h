@@ -112,6 +112,15 @@ berth_client_resume_async (BerthClient *self, const char *id, GCancellable *canc
 BERTH_AVAILABLE gboolean berth_client_resume_finish (BerthClient *self, GAsyncResult *result,
                                                      GError **error);
 
+BERTH_AVAILABLE char **
+berth_client_fork (BerthClient *self, const char *id, guint count, gint64 wait_ms,
+                   GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void berth_client_fork_async (BerthClient *self, const char *id, guint count,
+                                              gint64 wait_ms, GCancellable *cancellable,
+                                              GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE char **
+berth_client_fork_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
 BERTH_AVAILABLE gboolean berth_client_destroy (BerthClient *self, const char *id,
                                                GCancellable *cancellable, GError **error);
 BERTH_AVAILABLE void

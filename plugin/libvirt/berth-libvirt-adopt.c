@@ -149,6 +149,8 @@ libvirt_take_up_session (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, GAsyn
   if (!berth_machine_start_finish (slot->machine, result, error)
       || !berth_libvirt_check_proof (self, slot->machine, error))
     return FALSE;
+  if (berth_guest_is_frozen (berth_machine_get_agent (slot->machine)))
+    berth_machine_thaw (slot->machine); /* a copy was begun, or restored */
   berth_libvirt_start_ended (self, vm, NULL);
   berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_UNSEEN);
   berth_libvirt_note_pause (vm, slot, BERTH_PAUSES_FOUND_RUNNING); /* it answers */
@@ -199,6 +201,8 @@ libvirt_add_session (BerthLibvirt *self, const BerthOwnDomain *domain)
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
   slot->snapshot_key = g_strdup (domain->mark->snapshot);
+  if (domain->stands_by)
+    berth_machine_abandon_copy (slot->machine);
   return vm;
 }
 
@@ -243,8 +247,9 @@ libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHo
       return;
     }
   vm = libvirt_add_session (self, domain);
-  func (vm, request, domain->is_paused, func_data);
-  if (domain->is_paused)
+  /* one that stands still for a copy goes on */
+  func (vm, request, domain->is_paused && !domain->stands_by, func_data);
+  if (domain->is_paused && !domain->stands_by)
     {
       libvirt_adopt_asleep (self, vm);
       return;

@@ -306,6 +306,8 @@ libvirt_get_start_name (BerthHost *host, BerthVm *vm)
       return "warm";
     case BERTH_MACHINE_CLONE:
       return "clone";
+    case BERTH_MACHINE_CHILD:
+      return "fork";
     default:
       return "cold";
     }

@@ -125,6 +125,8 @@ adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       berth_libvirt_end_unasked (self, vm, slot, error->message);
       return;
     }
+  if (berth_guest_is_frozen (berth_machine_get_agent (machine)))
+    berth_machine_thaw (machine);
   berth_libvirt_watch_agent (self, slot);
   berth_machine_note_process (machine);
   libvirt_end_wake (self, vm, slot, NULL);

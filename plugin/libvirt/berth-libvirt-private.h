@@ -27,7 +27,9 @@ typedef struct
   GError *end_reason; /* why it ended unasked; NULL: pool asked */
   char
       *next_uuid; /* (nullable): of a domain that may go on as this session when this one is gone */
-  char *snapshot_key; /* (nullable): of what a session of an earlier life was cloned from */
+  char *snapshot_key;       /* (nullable): of what a session of an earlier life was cloned from */
+  gboolean is_copied;       /* and libvirt's word of its pause is no administrator's */
+  gboolean expects_resumed; /* of such a pause */
 } BerthSlot;
 
 /* Its machine is on its way out. */
@@ -99,6 +101,20 @@ void berth_libvirt_log (BerthVm *vm, BerthMachine *machine, GLogLevelFlags level
 void berth_libvirt_tell_state (BerthLibvirt *self, gboolean is_up);
 /* (nullable): borrowed; while @vm is up */
 BerthMachine *berth_libvirt_get_machine (BerthLibvirt *self, BerthVm *vm);
+
+/* (nullable): borrowed; the snapshot whose pages the VM reads */
+BerthSnapshot *berth_libvirt_snapshot_of (BerthLibvirt *self, const BerthSlot *slot);
+/* For the start of @vm, a child of @fork: TRUE when what it begins with is there. FALSE with
+ * *@error unset: it is made, and the start is tried again then. */
+gboolean
+berth_libvirt_await_fork (BerthLibvirt *self, BerthVm *vm, BerthFork *fork, GError **error);
+/* Whether libvirt's word of a pause, or of its end, is of a copy that is made: its guest is given
+ * the time in another way. */
+gboolean berth_libvirt_is_of_copy (BerthSlot *slot, gboolean is_paused);
+/* Of one that is there. @out_fd: borrowed */
+BerthSnapshot *berth_libvirt_get_fork (BerthFork *fork, int *out_fd);
+/* Tries the start of @vm again, or (@error: not NULL) fails it. */
+void berth_libvirt_start_again (BerthLibvirt *self, BerthVm *vm, const GError *error);
 
 /* Ends the clones of each snapshot whose files somebody changed, and gives that up. */
 void berth_libvirt_check_clones (BerthLibvirt *self);

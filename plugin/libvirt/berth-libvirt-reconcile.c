@@ -65,6 +65,8 @@ paused_cb (const char *uuid, gboolean is_paused, gpointer user_data)
         berth_libvirt_look_for_session (user_data, uuid);
       return;
     }
+  if (berth_libvirt_is_of_copy (slot, is_paused))
+    return;
   berth_libvirt_note_pause (vm, slot, is_paused ? BERTH_PAUSES_SUSPENDED : BERTH_PAUSES_RESUMED);
   berth_libvirt_tell_paused (user_data, vm, slot, is_paused);
 }

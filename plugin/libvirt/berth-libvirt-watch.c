@@ -8,9 +8,8 @@
 
 #define LOOK_US (5 * G_TIME_SPAN_SECOND)
 
-/* (nullable): borrowed; the snapshot whose pages the VM reads */
-static BerthSnapshot *
-libvirt_snapshot_of (BerthLibvirt *self, const BerthSlot *slot)
+BerthSnapshot *
+berth_libvirt_snapshot_of (BerthLibvirt *self, const BerthSlot *slot)
 {
   const char *name = NULL;
 
@@ -47,7 +46,7 @@ libvirt_find_clones (BerthLibvirt *self, BerthSnapshot *snapshot, const char *ke
 
   g_hash_table_iter_init (&iter, self->slots);
   while (g_hash_table_iter_next (&iter, (gpointer *)&vm, (gpointer *)&slot))
-    if (snapshot != NULL ? libvirt_snapshot_of (self, slot) == snapshot
+    if (snapshot != NULL ? berth_libvirt_snapshot_of (self, slot) == snapshot
                          : g_strcmp0 (slot->snapshot_key, key) == 0)
       g_ptr_array_add (clones, g_object_ref (vm));
   return clones;
@@ -92,7 +91,7 @@ libvirt_find_changed (BerthLibvirt *self, char **out_reason)
   g_hash_table_iter_init (&iter, self->slots);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&slot))
     {
-      BerthSnapshot *snapshot = libvirt_snapshot_of (self, slot);
+      BerthSnapshot *snapshot = berth_libvirt_snapshot_of (self, slot);
       g_autoptr (GError) error = NULL;
 
       if (snapshot == NULL || !g_hash_table_add (seen, snapshot)

@@ -2,6 +2,8 @@
 /* pool's hypervisor, made of libvirt: which machines there are, and what becomes of each. */
 #include "berth-libvirt-private.h"
 
+#include <unistd.h>
+
 #include "berth-libvirt-error.h"
 #include "pool/berth-request.h"
 #include "pool/berth-vm-private.h"
@@ -309,7 +311,24 @@ machine_has_identity (BerthMachine *machine)
 {
   BerthMachineStart how = berth_machine_get_start (machine);
 
-  return how == BERTH_MACHINE_COLD || how == BERTH_MACHINE_CLONE;
+  return how == BERTH_MACHINE_COLD || how == BERTH_MACHINE_CLONE || how == BERTH_MACHINE_CHILD;
+}
+
+/* Its programs go on now, and not before: their numbers would be those of another copy. */
+static gboolean
+libvirt_let_child_go_on (BerthMachine *machine, GError **error)
+{
+  if (berth_machine_get_start (machine) != BERTH_MACHINE_CHILD)
+    return TRUE;
+  if (!berth_guest_is_frozen (berth_machine_get_agent (machine)))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL,
+                   "%s: its programs ran before it had numbers of its own: it is not used",
+                   berth_machine_get_name (machine));
+      return FALSE;
+    }
+  berth_machine_thaw (machine);
+  return TRUE;
 }
 
 static void
@@ -322,7 +341,8 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   gboolean ok
       = berth_machine_start_finish (machine, result, &error)
-        && (!machine_has_identity (machine) || berth_libvirt_check_proof (self, machine, &error));
+        && (!machine_has_identity (machine) || berth_libvirt_check_proof (self, machine, &error))
+        && libvirt_let_child_go_on (machine, &error);
 
   if (!ok && libvirt_start_under_next_name (self, vm, slot, error))
     return;
@@ -392,6 +412,7 @@ typedef struct
 {
   BerthMachineStart how;
   BerthSnapshot *snapshot; /* borrowed */
+  int state_fd;            /* likewise; of a child */
 } StartPlan;
 
 static gboolean
@@ -414,6 +435,12 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
         g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL, "no snapshot of %s is being made",
                      purpose->snapshot_name);
       return recording != NULL;
+    }
+  if (purpose->fork != NULL)
+    {
+      out_plan->how = BERTH_MACHINE_CHILD;
+      out_plan->snapshot = berth_libvirt_get_fork (purpose->fork, &out_plan->state_fd);
+      return TRUE;
     }
   boots = slot->mode == BERTH_START_RUN
           && (purpose->is_cold || berth_snapshot_stock_take_doubt (self->stock, name));
@@ -439,7 +466,15 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
   BerthImages *images = NULL;
   StartPlan plan = { 0 };
   g_autofree char *name = NULL;
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
+  BerthFork *fork = berth_purpose_of (request)->fork;
 
+  if (fork != NULL && !berth_libvirt_await_fork (self, vm, fork, &error))
+    {
+      if (error != NULL)
+        libvirt_start_failed (self, vm, slot, error);
+      return;
+    }
   if (template == NULL)
     g_set_error (&error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %s",
                  berth_vm_get_template (vm));
@@ -453,8 +488,21 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
   slot->ordinal = libvirt_next_ordinal (self, vm, slot->ordinal);
   name = g_strdup_printf ("%s-%s-%u", self->name_prefix, berth_vm_get_template (vm), slot->ordinal);
   slot->machine = berth_machine_new (vm, template, self->connection, self->instance, name);
+  if (plan.how == BERTH_MACHINE_CHILD)
+    berth_machine_set_state (slot->machine, dup (plan.state_fd));
   berth_machine_start_async (slot->machine, plan.how, images, plan.snapshot, slot->cancellable,
                              started_cb, g_object_ref (self));
+}
+
+void
+berth_libvirt_start_again (BerthLibvirt *self, BerthVm *vm, const GError *error)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  if (error != NULL || slot->phase == BERTH_PHASE_UNWANTED)
+    libvirt_start_failed (self, vm, slot, error);
+  else
+    libvirt_start (self, vm);
 }
 
 /* ---- claim ---- */

@@ -8,7 +8,8 @@
 gboolean
 berth_machine_is_clone (BerthMachine *self)
 {
-  return self->how == BERTH_MACHINE_CLONE || self->how == BERTH_MACHINE_WARM;
+  return self->how == BERTH_MACHINE_CLONE || self->how == BERTH_MACHINE_WARM
+         || self->how == BERTH_MACHINE_CHILD;
 }
 
 /* Only who asked for a VM and gets one that boots has a boot to see. */

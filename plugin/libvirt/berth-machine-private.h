@@ -30,6 +30,7 @@ struct _BerthMachine
   BerthGuest *agent;
   BerthMachineStart how;
   BerthSnapshot *snapshot;                /* what it was cloned from, or is recorded to */
+  int state_fd;                           /* of a child: what it begins with; else -1 */
   guint8 proof[BERTH_MACHINE_PROOF_SIZE]; /* of its own random numbers */
   gint64 created;    /* Unix time in seconds, of the domain: a mark that is told anew keeps it */
   gint64 begun_us;   /* its start, monotonic */
@@ -44,6 +45,7 @@ struct _BerthMachine
   gboolean is_asleep;       /* of one that was found paused: nobody has spoken with its guest yet */
   gboolean
       is_owned; /* its owner has it, or is about to: berthd's end does not end a session then */
+  gboolean abandons_copy;
   GSource *mark_source; /* (nullable): its mark is to say whose it is */
 };
 

@@ -2,9 +2,12 @@
 /* One VM as libvirt has it: its domain, its agent, the steps of its start and its end. */
 #include "berth-machine-private.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "berth-console.h"
+#include "berth-domain-copy.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 #include "plugin/base/berth-event.h"
@@ -39,6 +42,7 @@ berth_machine_finalize (GObject *object)
   g_free (self->language);
   g_object_unref (self->connection);
   g_clear_pointer (&self->snapshot, berth_snapshot_unref);
+  berth_machine_set_state (self, -1);
   g_free (self->instance);
   g_free (self->name);
   g_free (self->uuid);
@@ -56,6 +60,7 @@ berth_machine_class_init (BerthMachineClass *klass)
 static void
 berth_machine_init (BerthMachine *self)
 {
+  self->state_fd = -1;
 }
 
 static BerthMachine *
@@ -178,11 +183,28 @@ start_free (Start *start)
   g_free (start);
 }
 
+/* A descriptor of its own: others read the same file. */
+static int
+machine_open_state (BerthMachine *self, GError **error)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", self->state_fd);
+  int fd;
+
+  if (self->state_fd < 0)
+    return berth_snapshot_open_state (self->snapshot, error);
+  fd = open (path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                 "the state of the session that it is a copy of can't be opened: %s",
+                 g_strerror (errno));
+  return fd;
+}
+
 /* Brings the snapshot's device state into a domain that was started for it, and lets it run. */
 static gboolean
 wake_clone (BerthMachine *self, virConnectPtr connection, GError **error)
 {
-  int fd = berth_snapshot_open_state (self->snapshot, error);
+  int fd = machine_open_state (self, error);
   gboolean ok = fd >= 0 && berth_domain_load_state (connection, self->uuid, fd, error)
                 && berth_domain_set_paused (connection, self->uuid, FALSE, error);
 
@@ -283,6 +305,7 @@ adopt_domain (BerthMachine *self, Start *start, GError **error)
   return live_xml != NULL
          && ((!berth_machine_is_clone (self) && !self->is_asleep)
              || berth_domain_set_paused (connection, self->uuid, FALSE, error))
+         && (!self->abandons_copy || berth_domain_abandon_copy (connection, self->uuid, error))
          && machine_connect (self, connection, live_xml, start, error);
 }
 
@@ -480,7 +503,8 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
         task, self->is_adopted ? "its agent does not answer" : "the guest did not boot", error);
   else if (self->is_adopted)
     machine_take_up (self, g_steal_pointer (&task));
-  else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE)
+  else if (self->how == BERTH_MACHINE_COLD || self->how == BERTH_MACHINE_CLONE
+           || self->how == BERTH_MACHINE_CHILD)
     berth_machine_identify (self, g_steal_pointer (&task));
   else
     berth_guest_ready_async (self->agent, berth_template_get_boot_timeout_s (self->template) * 1000,

@@ -6,6 +6,7 @@
 #include "berth-images.h"
 #include "berth-connection.h"
 #include "berth-domain.h"
+#include "plugin/snapshot/berth-difference.h"
 #include "plugin/snapshot/berth-snapshot.h"
 #include "berth-template.h"
 #include "pool/berth-vm.h"
@@ -31,6 +32,8 @@ berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *c
  * @BERTH_MACHINE_COLD: boot it; its agent answers and it has its identity
  * @BERTH_MACHINE_CLONE: clone it from the snapshot; the same
  * @BERTH_MACHINE_WARM: clone it, let it run once, pause it; berth_machine_claim_async() wakes it
+ * @BERTH_MACHINE_CHILD: clone it with a state that berth_machine_copy_async() has written; it has
+ * its identity, its programs stand still until berth_machine_thaw()
  * @BERTH_MACHINE_RECORD: boot it with its RAM in the snapshot's file, its interpreter loaded;
  *   berth_machine_record_async() makes a snapshot of it
  */
@@ -40,6 +43,7 @@ typedef enum
   BERTH_MACHINE_CLONE,
   BERTH_MACHINE_WARM,
   BERTH_MACHINE_RECORD,
+  BERTH_MACHINE_CHILD,
 } BerthMachineStart;
 
 /* Defines and starts the domain and brings its guest where @how says. @snapshot: (nullable): to
@@ -58,6 +62,10 @@ gboolean berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, G
 void berth_machine_adopt_async (BerthMachine *self, BerthMachineStart how, BerthSnapshot *snapshot,
                                 GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data);
+
+/* Before berth_machine_adopt_async(): its copy was begun and not ended, so it is let go on first.
+ */
+void berth_machine_abandon_copy (BerthMachine *self);
 
 /* Wakes a warm machine for its VM's request: resume and identity go out together; its mark and
  * title follow by themselves. */
@@ -96,6 +104,18 @@ void berth_machine_set_clock (BerthMachine *self, gboolean was_paused);
 void
 berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+
+/* Stops its guest's programs, writes what it has changed of @base to @fd, and lets them go on,
+ * whatever comes of it. @base: the snapshot that it was cloned from. @fd: borrowed until the end.
+ */
+void berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd,
+                               GAsyncReadyCallback callback, gpointer user_data);
+gboolean berth_machine_copy_finish (BerthMachine *self, GAsyncResult *result,
+                                    BerthDifferenceStats *out_stats, GError **error);
+/* Before the start of a child: the state that it begins with; @fd is its own then. */
+void berth_machine_set_state (BerthMachine *self, int fd);
+/* Lets the guest's programs go on that stand still. What is sent to it next comes behind that. */
+void berth_machine_thaw (BerthMachine *self);
 
 /* Ends the domain, whatever state it is in. Not while a start is under way. @ends_next: also where
  * somebody has let it run again, after it was over for us */

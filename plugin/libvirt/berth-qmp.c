@@ -25,6 +25,7 @@
   "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"fd:berth-state\"}}"
 #define STOP "{\"execute\":\"stop\"}"
 #define QUIT "{\"execute\":\"quit\"}"
+#define MIGRATE_CANCEL "{\"execute\":\"migrate_cancel\"}"
 #define QUERY_MIGRATE "{\"execute\":\"query-migrate\"}"
 #define QUERY_STATUS "{\"execute\":\"query-status\"}"
 
@@ -111,6 +112,22 @@ berth_qmp_save_state (virDomainPtr domain, int fd, GError **error)
   return say (domain, IGNORE_SHARED, error) && say (domain, FULL_SPEED, error)
          && give_fd (domain, fd, error) && say (domain, MIGRATE, error)
          && wait_status (domain, QUERY_MIGRATE, "completed", TRUE, error);
+}
+
+gboolean
+berth_qmp_stream_state (virDomainPtr domain, int fd, GError **error)
+{
+  return berth_qmp_save_state (domain, fd, error)
+         /* before that it can't go on */
+         && wait_status (domain, QUERY_STATUS, "postmigrate", TRUE, error);
+}
+
+void
+berth_qmp_stream_end (virDomainPtr domain, gboolean has_failed)
+{
+  if (has_failed)
+    say (domain, MIGRATE_CANCEL, NULL);
+  say (domain, MIND_SHARED, NULL);
 }
 
 gboolean

@@ -10,6 +10,11 @@ G_BEGIN_DECLS
 
 /* Writes the device state of a suspended domain, without its (shared) RAM, to @fd. */
 gboolean berth_qmp_save_state (virDomainPtr domain, int fd, GError **error);
+/* Writes all of a suspended domain's state, its RAM too where that is its own, to @fd, which is at
+ * its end when the last other descriptor of it is closed. It can go on behind it. */
+gboolean berth_qmp_stream_state (virDomainPtr domain, int fd, GError **error);
+/* Behind it, whatever came of it. */
+void berth_qmp_stream_end (virDomainPtr domain, gboolean has_failed);
 /* Reads it into a domain that was started with -incoming defer; it is paused and whole then. */
 gboolean berth_qmp_load_state (virDomainPtr domain, int fd, GError **error);
 

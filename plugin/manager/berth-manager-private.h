@@ -71,4 +71,18 @@ void berth_manager_add_reach (BerthManager *self, BerthSandbox *sandbox, BerthRe
 /* Of a sandbox of an earlier berthd, whose VM is up */
 void berth_manager_start_reach (BerthManager *self, BerthSandbox *sandbox);
 
+/* Waits for a place and makes a sandbox there; takes over @request. @ports: (nullable): to publish
+ * then: BerthListener */
+void berth_manager_serve_async (BerthManager *self, BerthRequest *request, GArray *ports,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data);
+/* (transfer full): its id */
+char *berth_manager_serve_finish (BerthManager *self, GAsyncResult *result, GError **error);
+/* Destroys a sandbox behind everybody's back. */
+void berth_manager_end_sandbox (BerthManager *self, const char *id, const char *reason);
+
+/* berth-manager-fork.c: of the host's watch */
+gboolean berth_manager_copy_begins (BerthVm *vm, gpointer manager, GError **error);
+void berth_manager_copy_ended (BerthVm *vm, gpointer manager);
+
 G_END_DECLS

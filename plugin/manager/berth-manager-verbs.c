@@ -63,31 +63,16 @@ manager_end_vm (BerthManager *self, BerthVm *vm)
   berth_pool_destroy_async (self->pool, vm, NULL, ended_unasked_cb, ending);
 }
 
-static void
-idle_cb (BerthSandbox *sandbox, gpointer user_data)
+void
+berth_manager_end_sandbox (BerthManager *self, const char *id, const char *reason)
 {
-  BerthManager *self = user_data;
-  g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (sandbox));
-  g_autofree char *reason = g_strdup_printf (
-      "nobody used it for %g s", (double)berth_sandbox_get_idle_us (sandbox) / G_USEC_PER_SEC);
+  BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, id);
+  g_autoptr (BerthVm) vm = sandbox != NULL ? g_object_ref (berth_sandbox_get_vm (sandbox)) : NULL;
 
+  if (vm == NULL)
+    return;
   berth_manager_bury (self, sandbox, reason);
   manager_end_vm (self, vm);
-}
-
-BerthSandbox *
-berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request)
-{
-  gint64 idle_us = berth_manager_get_idle_us (self, request);
-  BerthSandbox *sandbox = berth_sandbox_new (vm, self->host, request->uid, idle_us, idle_cb, self);
-  BerthSandbox *before = g_hash_table_lookup (self->sandboxes, berth_sandbox_get_id (sandbox));
-
-  if (before != NULL) /* it was restored before the end of its VM was told */
-    berth_manager_bury (self, before, "its VM ended, and it is there again in another");
-  berth_manager_set_pauses (self, sandbox, request);
-  g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);
-  berth_manager_add_reach (self, sandbox, request);
-  return sandbox;
 }
 
 /* ---- create ---- */
@@ -222,34 +207,40 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
                                    g_steal_pointer (&task));
 }
 
-static void
-manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gboolean is_session,
-                      GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+void
+berth_manager_serve_async (BerthManager *self, BerthRequest *request, GArray *ports,
+                           GCancellable *cancellable, GAsyncReadyCallback callback,
+                           gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr (GError) error = NULL;
-  BerthRequest *request = berth_manager_make_request (self, options, is_session, &error);
-  CreateCall *call;
+  CreateCall *call = g_new0 (CreateCall, 1);
 
-  g_task_set_source_tag (task, manager_create_async);
+  g_task_set_source_tag (task, berth_manager_serve_async);
   g_task_set_check_cancellable (task, FALSE); /* a sandbox that was made is told */
-  if (request == NULL)
-    {
-      g_task_return_error (task, g_steal_pointer (&error));
-      return;
-    }
-  call = g_new0 (CreateCall, 1);
   call->request = request;
   if (BERTH_IS_MANAGER_CALL (cancellable))
     {
       call->waiting = g_object_ref (BERTH_MANAGER_CALL (cancellable));
       berth_manager_call_set_request (call->waiting, request);
     }
-  call->ports = options->ports != NULL ? g_array_ref (options->ports) : NULL;
+  call->ports = ports != NULL ? g_array_ref (ports) : NULL;
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify)create_call_free);
   berth_snapshot_keeper_want (self->keeper, request);
   berth_pool_acquire_async (self->pool, request, cancellable, acquired_cb, g_steal_pointer (&task));
+}
+
+static void
+manager_create_async (BerthManager *self, const BerthSandboxOptions *options, gboolean is_session,
+                      GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  GError *error = NULL;
+  BerthRequest *request = berth_manager_make_request (self, options, is_session, &error);
+
+  if (request != NULL)
+    berth_manager_serve_async (self, request, options->ports, cancellable, callback, user_data);
+  else
+    g_task_report_error (self, callback, user_data, manager_create_async, error);
 }
 
 static Created *
@@ -268,33 +259,21 @@ berth_manager_create_sandbox_async (BerthManager *self, const BerthSandboxOption
 }
 
 char *
-berth_manager_create_sandbox_finish (BerthManager *self, GAsyncResult *result, GError **error)
+berth_manager_serve_finish (BerthManager *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (Created) created = NULL;
+  g_autoptr (Created) created = manager_create_finish (self, result, error);
 
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  created = manager_create_finish (self, result, error);
   return created != NULL ? g_strdup (berth_sandbox_get_id (created->sandbox)) : NULL;
 }
 
-/* ---- exec ---- */
-
-BerthSandbox *
-berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
+char *
+berth_manager_create_sandbox_finish (BerthManager *self, GAsyncResult *result, GError **error)
 {
-  BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, id);
-
-  /* of others, and of none: one answer, which tells nobody what there is */
-  if (sandbox == NULL || (uid != 0 && uid != berth_sandbox_get_uid (sandbox)))
-    {
-      const BerthTombstone *stone = berth_tombstones_find (self->tombstones, id, uid);
-
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "sandbox %s is gone: %s; make a new one",
-                   id, stone != NULL ? stone->reason : "berth knows none of this id");
-      return NULL;
-    }
-  return sandbox;
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return berth_manager_serve_finish (self, result, error);
 }
+
+/* ---- exec ---- */
 
 /* Counts a program that @sandbox was given. @result: (nullable): NULL after an @error */
 static void

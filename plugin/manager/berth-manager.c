@@ -102,6 +102,31 @@ berth_manager_set_no_template_error (BerthManager *self, const char *name, GErro
                name, known);
 }
 
+static void
+idle_cb (BerthSandbox *sandbox, gpointer user_data)
+{
+  BerthManager *self = user_data;
+  g_autofree char *reason = g_strdup_printf (
+      "nobody used it for %g s", (double)berth_sandbox_get_idle_us (sandbox) / G_USEC_PER_SEC);
+
+  berth_manager_end_sandbox (self, berth_sandbox_get_id (sandbox), reason);
+}
+
+BerthSandbox *
+berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request)
+{
+  gint64 idle_us = berth_manager_get_idle_us (self, request);
+  BerthSandbox *sandbox = berth_sandbox_new (vm, self->host, request->uid, idle_us, idle_cb, self);
+  BerthSandbox *before = g_hash_table_lookup (self->sandboxes, berth_sandbox_get_id (sandbox));
+
+  if (before != NULL) /* it was restored before the end of its VM was told */
+    berth_manager_bury (self, before, "its VM ended, and it is there again in another");
+  berth_manager_set_pauses (self, sandbox, request);
+  g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);
+  berth_manager_add_reach (self, sandbox, request);
+  return sandbox;
+}
+
 void
 berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reason)
 {
@@ -110,6 +135,23 @@ berth_manager_bury (BerthManager *self, BerthSandbox *sandbox, const char *reaso
   berth_ports_drop (self->ports, sandbox);
   berth_sandbox_close (sandbox, reason);
   g_hash_table_remove (self->sandboxes, berth_sandbox_get_id (sandbox));
+}
+
+BerthSandbox *
+berth_manager_find (BerthManager *self, const char *id, guint32 uid, GError **error)
+{
+  BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, id);
+
+  /* of others, and of none: one answer, which tells nobody what there is */
+  if (sandbox == NULL || (uid != 0 && uid != berth_sandbox_get_uid (sandbox)))
+    {
+      const BerthTombstone *stone = berth_tombstones_find (self->tombstones, id, uid);
+
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "sandbox %s is gone: %s; make a new one",
+                   id, stone != NULL ? stone->reason : "berth knows none of this id");
+      return NULL;
+    }
+  return sandbox;
 }
 
 static void
@@ -306,7 +348,9 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   const BerthHostWatch watch = { .state_changed = state_cb,
                                  .snapshot_spoilt = spoilt_cb,
                                  .session_returns = session_returns_cb,
-                                 .session_returned = session_returned_cb };
+                                 .session_returned = session_returned_cb,
+                                 .copy_begins = berth_manager_copy_begins,
+                                 .copy_ended = berth_manager_copy_ended };
   g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
   g_autoptr (GError) error = NULL;

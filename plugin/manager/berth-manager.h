@@ -60,6 +60,20 @@ berth_manager_background_async (BerthManager *self, const char *id, guint32 uid,
 BERTH_AVAILABLE BerthBackgroundResult *
 berth_manager_background_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
+/* Makes @count sandboxes that go on from where this one is, each with random numbers and a clock of
+ * its own: with its variables, processes and files. Each waits for its place as a create does,
+ * @wait_us as in #BerthRequest; the moment is that at which the first has its place. All of them or
+ * none.
+ * @uid must own the sandbox (0 may do all); they are of the same owner, tenant and task. Fails with
+ * BERTH_ERROR_UNAVAILABLE while something runs in it; whatever fails, it goes on. */
+BERTH_AVAILABLE void
+berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid, guint count,
+                          gint64 wait_us, GCancellable *cancellable, GAsyncReadyCallback callback,
+                          gpointer user_data);
+/* (transfer full) (array zero-terminated=1): their ids */
+BERTH_AVAILABLE char **
+berth_manager_fork_finish (BerthManager *self, GAsyncResult *result, GError **error);
+
 /* Carries a file into a sandbox or makes a folder (@file's kind says which), gets one out of it,
  * lists a folder; takes over @file. Beside an exec, several at a time. @uid must own the sandbox (0
  * may do all). Cancelling withdraws it: a file that was not whole yet is not there. */

@@ -222,8 +222,9 @@ come_cb (int fd, gpointer user_data)
   Knock *knock;
 
   self->total++;
-  if (ports_count_connections (self->all, berth_sandbox_get_uid (self->sandbox))
-      >= BERTH_LIMIT_PORT_LINKS_PER_UID)
+  if (berth_sandbox_is_copied (self->sandbox) /* nothing comes to its guest now */
+      || ports_count_connections (self->all, berth_sandbox_get_uid (self->sandbox))
+             >= BERTH_LIMIT_PORT_LINKS_PER_UID)
     {
       const BerthLinkResult limit = { .reason = BERTH_LINK_LIMIT };
 

@@ -84,6 +84,13 @@ berth_sandbox_pause_async (BerthSandbox *self, GCancellable *cancellable,
       berth_sandbox_return_gone (self, task);
       return;
     }
+  if (self->is_copied)
+    {
+      g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                               "sandbox %s is being forked: ask again in a second",
+                               berth_sandbox_get_id (self));
+      return;
+    }
   self->pausing++;
   berth_pool_pause_async (self->pool, self->vm, cancellable, paused_cb, g_steal_pointer (&task));
 }

@@ -23,11 +23,12 @@ struct _BerthSandbox
   gboolean is_asleep;    /* found paused: what runs in it is not known before it is woken */
   gboolean pauses_again; /* it was woken to be looked at alone */
   guint exec_count;
-  GQueue waiting;   /* GTask (owned), of code, their data a Box */
-  gboolean is_busy; /* with code */
-  guint commands;   /* that run beside it */
-  guint files;      /* transfers under way */
-  guint asks;       /* about background execs, likewise */
+  GQueue waiting;     /* GTask (owned), of code, their data a Box */
+  gboolean is_busy;   /* with code */
+  gboolean is_copied; /* its guest is */
+  guint commands;     /* that run beside it */
+  guint files;        /* transfers under way */
+  guint asks;         /* about background execs, likewise */
   guint holds;
   BerthOrigin origin;
   BerthSandboxReach *reach; /* (nullable) */

@@ -288,6 +288,69 @@ adopted_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   berth_sandbox_note_looked (self);
 }
 
+gboolean
+berth_sandbox_check_quiet (BerthSandbox *self, GError **error)
+{
+  const char *why = NULL;
+
+  if (self->is_copied)
+    why = "it is being forked";
+  else if (!berth_sandbox_is_awake (self))
+    why = "it is paused";
+  else if (self->is_busy)
+    why = "code runs in it";
+  else if (self->commands > 0)
+    why = "a command runs in it";
+  else if (self->files > 0 || self->asks > 0)
+    why = "something is carried in or out of it";
+  else if (self->holds > 0)
+    why = "a connection to a port of it is open";
+  if (why != NULL)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                 "sandbox %s can't be forked now: %s; ask again when that has ended",
+                 berth_sandbox_get_id (self), why);
+  return why == NULL;
+}
+
+gboolean
+berth_sandbox_begin_copy (BerthSandbox *self, GError **error)
+{
+  if (!berth_sandbox_check_quiet (self, error))
+    return FALSE;
+  self->is_busy = self->is_copied = TRUE;
+  berth_sandbox_note_use (self);
+  return TRUE;
+}
+
+void
+berth_sandbox_end_copy (BerthSandbox *self)
+{
+  if (!self->is_copied)
+    return;
+  self->is_busy = self->is_copied = FALSE;
+  sandbox_next (self);
+  berth_sandbox_watch_idle (self);
+}
+
+gboolean
+berth_sandbox_is_copied (BerthSandbox *self)
+{
+  return self->is_copied;
+}
+
+/* TRUE: @task has failed. */
+static gboolean
+sandbox_refuses (BerthSandbox *self, GTask *task)
+{
+  if (self->close_reason != NULL)
+    berth_sandbox_return_gone (self, task);
+  else if (self->is_copied)
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                             "sandbox %s is being forked: ask again in a second",
+                             berth_sandbox_get_id (self));
+  return self->close_reason != NULL || self->is_copied;
+}
+
 void
 berth_sandbox_await_adoption (BerthSandbox *self)
 {
@@ -439,12 +502,10 @@ berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *can
   box->is_command = exec->is_command;
   box->limit_ms = exec->has_no_limit ? 0 : exec->timeout_ms;
   g_task_set_task_data (task, box, box_free);
-  if (self->close_reason != NULL)
-    {
-      berth_sandbox_return_gone (self, task);
-      return;
-    }
-  berth_sandbox_when_awake (self, g_steal_pointer (&task), exec_awake);
+  if (self->close_reason == NULL && !box->is_command)
+    berth_sandbox_when_awake (self, g_steal_pointer (&task), exec_awake);
+  else if (!sandbox_refuses (self, task))
+    berth_sandbox_when_awake (self, g_steal_pointer (&task), exec_awake);
 }
 
 BerthResult *
@@ -512,12 +573,8 @@ berth_sandbox_file_async (BerthSandbox *self, BerthFileRequest *file, GCancellab
   g_task_set_task_data (task, box, box_free);
   g_task_set_source_tag (task, berth_sandbox_file_async);
   g_task_set_check_cancellable (task, FALSE); /* a file that is there is told */
-  if (self->close_reason != NULL)
-    {
-      berth_sandbox_return_gone (self, task);
-      return;
-    }
-  berth_sandbox_when_awake (self, g_steal_pointer (&task), file_awake);
+  if (!sandbox_refuses (self, task))
+    berth_sandbox_when_awake (self, g_steal_pointer (&task), file_awake);
 }
 
 BerthFileResult *
@@ -590,12 +647,8 @@ berth_sandbox_background_async (BerthSandbox *self, BerthBackgroundRequest *requ
   g_task_set_task_data (task, box, box_free);
   g_task_set_source_tag (task, berth_sandbox_background_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
-  if (self->close_reason != NULL)
-    {
-      berth_sandbox_return_gone (self, task);
-      return;
-    }
-  berth_sandbox_when_awake (self, g_steal_pointer (&task), background_awake);
+  if (!sandbox_refuses (self, task))
+    berth_sandbox_when_awake (self, g_steal_pointer (&task), background_awake);
 }
 
 BerthBackgroundResult *

@@ -220,6 +220,16 @@ berth_snapshot_open_state (BerthSnapshot *self, GError **error)
 
 /* On a disk that is full only when the guest writes, QEMU dies of SIGBUS and nobody hears why.
  * FALSE with errno; a file system that can't reserve takes it as it comes. */
+int
+berth_snapshot_open_scratch (BerthSnapshot *self, GError **error)
+{
+  int fd = openat (self->store, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+  if (fd < 0)
+    fail_errno (error, self->store_path);
+  return fd;
+}
+
 static gboolean
 reserve (int fd, off_t size)
 {

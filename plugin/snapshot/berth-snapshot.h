@@ -71,6 +71,9 @@ gboolean berth_snapshot_check_hardware (BerthSnapshot *self, const char *hardwar
 const char *berth_snapshot_get_ram_path (BerthSnapshot *self);
 /* A new descriptor of the device state, for writing before the commit, for reading after. */
 int berth_snapshot_open_state (BerthSnapshot *self, GError **error);
+/* A new file without a name in the folder of all snapshots, which nobody else sees; -1 on failure
+ */
+int berth_snapshot_open_scratch (BerthSnapshot *self, GError **error);
 /* Of both files, as allocated on disk; bytes. */
 guint64 berth_snapshot_get_disk_bytes (BerthSnapshot *self);
 

@@ -106,6 +106,8 @@ static const MarkField mark_fields[] = {
   { "tenant", G_STRUCT_OFFSET (BerthMark, tenant), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
   { "task", G_STRUCT_OFFSET (BerthMark, task), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
   { "allow", G_STRUCT_OFFSET (BerthMark, allow), FALSE, is_rules, "rules of names and ports" },
+  { "fork-of", G_STRUCT_OFFSET (BerthMark, fork_of), FALSE, is_word,
+    "1 to 128 of A-Z a-z 0-9 _ -" },
 };
 
 /**
@@ -378,6 +380,8 @@ berth_mark_to_title (const BerthMark *self)
     g_string_append_printf (title, ", task %s", self->task);
   if (self->tenant == NULL && self->task == NULL)
     g_string_append_printf (title, ", %s", self->state);
+  if (self->fork_of != NULL)
+    g_string_append_printf (title, ", fork of %s", self->fork_of);
 
   return dup_clean (title->str);
 }

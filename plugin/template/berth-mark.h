@@ -35,6 +35,7 @@ G_BEGIN_DECLS
  * @allow: (nullable): what its programs may reach, rules with spaces between; of a session
  * @process: (nullable): which QEMU has it, once its guest is somebody of its own: one that libvirt
  *   has restored has the mark of what was saved, and another QEMU
+ * @fork_of: (nullable): id of the sandbox whose copy it began as
  */
 typedef struct
 {
@@ -52,6 +53,7 @@ typedef struct
   gint64 created;
   char *allow;
   char *process;
+  char *fork_of;
 } BerthMark;
 
 void berth_mark_free (BerthMark *self);
@@ -64,7 +66,7 @@ char *berth_mark_to_metadata (const BerthMark *self);
 /* From the element alone (virDomainGetMetadata) or a whole domain's XML. NULL and *@error unset:
  * no mark there. NULL and *@error set: a mark that is not ours or broken. */
 BerthMark *berth_mark_parse (const char *xml, GError **error);
-/* "python, tenant acme, task 42": what an administrator reads in virsh list --title */
+/* "python, tenant acme, task 42, fork of ...": what an administrator reads in virsh list --title */
 char *berth_mark_to_title (const BerthMark *self);
 
 G_END_DECLS

@@ -720,6 +720,19 @@ def test_destroyed_twice_is_no_error(d):
     same(d.berth("destroy", "f" * 32)[0], 125)
 
 
+def test_fork(d):
+    sandbox = d.berth("create")[1].strip()
+    status, out, err = d.berth("fork", sandbox)
+    same((status, err, len(out.split())), (0, "", 1))
+    status, made = d.json("fork", sandbox, "-n", "2", "--no-wait")[:2]
+    same((status, made["sandbox_ids"], made["error"]["code"]), (126, [], "CAPACITY"))
+    for wrong in ((sandbox, "-n", "0"), (sandbox, "-n", "65"), (sandbox, "-n", "x"), (), (sandbox, "x")):
+        status, out, err = d.berth("fork", *wrong)
+        same((status, out, err.count("\n")), (2, "", 1))
+    same(d.berth("fork", "f" * 32)[0], 125)
+    same(d.berth("destroy", *(vm["id"] for vm in d.json("list")[1]))[0], 0)
+
+
 def test_destroy_goes_on_after_a_failure(d):
     sandbox = d.berth("create")[1].strip()
     status, _, err = d.berth("destroy", "gone", sandbox)

@@ -708,12 +708,11 @@ fake_host_set_up (FakeHost *self, gboolean is_up)
     self->watch.state_changed (is_up, self->watch_data);
 }
 
-void
-fake_host_spoil (FakeHost *self, const char *name, const char *reason)
+const BerthHostWatch *
+fake_host_get_watch (FakeHost *self, gpointer *out_data)
 {
-  fake_drop_snapshot (BERTH_HOST (self), name);
-  if (self->watch.snapshot_spoilt != NULL)
-    self->watch.snapshot_spoilt (name, reason, self->watch_data);
+  *out_data = self->watch_data;
+  return &self->watch;
 }
 
 void

@@ -72,7 +72,14 @@ guint fake_host_count_timers (FakeHost *self);
 
 /* the world, from outside */
 void fake_host_set_up (FakeHost *self, gboolean is_up);
+/* Whom it tells, as it stands: some of it may be NULL. */
+const BerthHostWatch *fake_host_get_watch (FakeHost *self, gpointer *out_data);
 void fake_host_spoil (FakeHost *self, const char *name, const char *reason);
+/* The domain of a session that was gone has been restored: @vm is of berth_vm_new_adopted(). */
+void fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request);
+/* A copy of @vm begins, or ends. */
+gboolean fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error);
+void fake_host_end_copy (FakeHost *self, BerthVm *vm);
 /* of an earlier life, in the place where the manager looks */
 void fake_host_add_snapshot (FakeHost *self, const char *name);
 gboolean fake_host_has_snapshot (FakeHost *self, const char *name);

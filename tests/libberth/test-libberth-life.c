@@ -140,6 +140,28 @@ test_threads (Fixture *fixture, gconstpointer data)
     g_thread_join (threads[i]);
 }
 
+/* Two places, so one copy; of two none is left. */
+static void
+test_fork (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *id = create (fixture);
+  g_autoptr (GError) full = NULL;
+  g_autoptr (GError) none = NULL;
+  g_autoptr (GError) wrong = NULL;
+  g_auto (GStrv) ids = NULL;
+
+  g_assert_null (berth_client_fork (fixture->client, id, 2, 0, NULL, &full));
+  g_assert_error (full, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
+  ids = berth_client_fork (fixture->client, id, 1, -1, NULL, &none);
+  g_assert_no_error (none);
+  g_assert_cmpuint (g_strv_length (ids), ==, 1);
+  g_assert_cmpstr (ids[0], !=, id);
+  g_assert_null (berth_client_fork (fixture->client, id, 65, 0, NULL, &wrong));
+  g_assert_error (wrong, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_true (berth_client_destroy (fixture->client, ids[0], NULL, NULL));
+  g_assert_true (berth_client_destroy (fixture->client, id, NULL, NULL));
+}
+
 /* More than berthd takes of one connection */
 static void
 test_many_at_once (Fixture *fixture, gconstpointer data)
@@ -306,6 +328,7 @@ main (int argc, char **argv)
   ADD ("restart", test_restart);
   ADD ("outcome-unknown", test_outcome_unknown);
   ADD ("threads", test_threads);
+  ADD ("fork", test_fork);
   ADD ("many-at-once", test_many_at_once);
   ADD ("pause", test_pause);
   g_test_add_func ("/libberth/server", test_server);

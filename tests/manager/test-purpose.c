@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "plugin/host/berth-purpose.h"
+#include "pool/berth-vm-private.h"
 
 static BerthRequest *
 request_for (const BerthPurpose *purpose)
@@ -19,6 +20,8 @@ request_for (const BerthPurpose *purpose)
 static void
 test_who_may_stand_by (void)
 {
+  g_autoptr (BerthVm) vm = berth_vm_new (BERTH_SHAPE ("python", 192, 1), NULL, 0);
+  g_autoptr (BerthFork) fork = berth_fork_new (vm);
   const struct
   {
     BerthPurpose purpose;
@@ -28,6 +31,7 @@ test_who_may_stand_by (void)
     { { .is_session = TRUE, .idle_timeout_ms = 20000 }, TRUE },
     { { .is_cold = TRUE }, FALSE },
     { { .snapshot_name = "python" }, FALSE },
+    { { .is_session = TRUE, .fork = fork }, FALSE },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)

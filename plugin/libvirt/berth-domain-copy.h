@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a domain has changed of the snapshot that it is a clone of, while it stands still. */
+#pragma once
+
+#include <libvirt/libvirt.h>
+
+#include "plugin/snapshot/berth-difference.h"
+
+G_BEGIN_DECLS
+
+/* Suspends a domain, writes the difference of it to @out and lets it go on, whatever comes of it;
+ * what runs in it has to be frozen before, or a copy would go on where it stopped. Blocking. */
+gboolean
+berth_domain_copy (virConnectPtr connection, const char *uuid, const BerthDifferenceBase *base,
+                   int out, BerthDifferenceStats *out_stats, GError **error);
+
+/* Lets a domain go on whose copy a berthd has begun that has died since: it stands by. */
+gboolean berth_domain_abandon_copy (virConnectPtr connection, const char *uuid, GError **error);
+
+G_END_DECLS

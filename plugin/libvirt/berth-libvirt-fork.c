@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the children of one fork begin with: made when the first of them has its place, read by each
+ * when it has its own. */
+#include "berth-libvirt-private.h"
+
+#include <unistd.h>
+
+#include "pool/berth-error.h"
+
+typedef struct
+{
+  BerthSnapshot *base;
+  int fd;             /* of the difference; -1: none */
+  gboolean is_made;   /* or it has failed */
+  GError *error;      /* why it has */
+  GPtrArray *waiting; /* BerthVm (owned): children whose start waits for it */
+} ForkState;
+
+static void
+fork_state_free (gpointer data)
+{
+  ForkState *state = data;
+
+  g_clear_pointer (&state->base, berth_snapshot_unref);
+  if (state->fd >= 0)
+    close (state->fd);
+  g_clear_error (&state->error);
+  g_ptr_array_unref (state->waiting);
+  g_free (state);
+}
+
+/* One copy */
+typedef struct
+{
+  BerthLibvirt *self;
+  BerthFork *fork;
+} ForkCall;
+
+static void
+fork_settle (BerthLibvirt *self, ForkState *state, GError *error)
+{
+  g_autoptr (GPtrArray) waiting = g_steal_pointer (&state->waiting);
+
+  state->waiting = g_ptr_array_new_with_free_func (g_object_unref);
+  state->is_made = TRUE;
+  state->error = error;
+  for (guint i = 0; i < waiting->len; i++)
+    berth_libvirt_start_again (self, waiting->pdata[i], error);
+}
+
+static void
+copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  ForkCall *call = user_data;
+  g_autoptr (BerthLibvirt) self = call->self;
+  g_autoptr (BerthFork) fork = call->fork;
+  g_autoptr (GError) reason = NULL;
+  BerthVm *vm = berth_fork_get_source (fork);
+  BerthDifferenceStats stats;
+  BerthSlot *slot;
+  GError *error = NULL;
+
+  g_free (call);
+  if (berth_machine_copy_finish (BERTH_MACHINE (source), result, &stats, &reason))
+    berth_libvirt_log (vm, BERTH_MACHINE (source), G_LOG_LEVEL_MESSAGE, BERTH_EVENT_SESSION_FORKED,
+                       "sandbox %s was forked: %" G_GUINT64_FORMAT " of its %" G_GUINT64_FORMAT
+                       " pages are its own, %" G_GUINT64_FORMAT " KiB",
+                       berth_vm_get_id (vm), stats.kept, stats.pages, stats.out_bytes / 1024);
+  else
+    error = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "sandbox %s can't be forked: %s",
+                         berth_vm_get_id (vm), reason->message);
+  slot = g_hash_table_lookup (self->slots, vm);
+  if (slot != NULL)
+    slot->is_copied = FALSE;
+  if (self->watch.copy_ended != NULL)
+    self->watch.copy_ended (vm, self->watch_data);
+  fork_settle (self, berth_fork_get_state (fork), error);
+}
+
+gboolean
+berth_libvirt_is_of_copy (BerthSlot *slot, gboolean is_paused)
+{
+  gboolean is_of_copy = is_paused ? slot->is_copied : slot->expects_resumed;
+
+  slot->expects_resumed = is_of_copy && is_paused;
+  return is_of_copy;
+}
+
+/* (nullable): what the VM was cloned from, looked at just now */
+static BerthSnapshot *
+libvirt_find_base (BerthLibvirt *self, BerthVm *vm, GError **error)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthSnapshot *base;
+
+  if (slot == NULL || slot->phase != BERTH_PHASE_UP)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "sandbox %s is gone",
+                   berth_vm_get_id (vm));
+      return NULL;
+    }
+  base = berth_libvirt_snapshot_of (self, slot);
+  if (base == NULL)
+    g_set_error (
+        error, BERTH_ERROR, BERTH_ERROR_INVALID,
+        "sandbox %s can't be forked: it was booted, or its template's snapshot was made anew "
+        "since and berthd restarted; make a new one",
+        berth_vm_get_id (vm));
+  else if (!berth_snapshot_is_intact (base, error))
+    return NULL;
+  return base;
+}
+
+static gboolean
+fork_begin (BerthLibvirt *self, BerthFork *fork, ForkState *state, GError **error)
+{
+  BerthVm *vm = berth_fork_get_source (fork);
+  BerthSnapshot *base = libvirt_find_base (self, vm, error);
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+  ForkCall *call;
+
+  if (base == NULL)
+    return FALSE;
+  state->base = berth_snapshot_ref (base);
+  state->fd = berth_snapshot_open_scratch (base, error);
+  if (state->fd < 0
+      || (self->watch.copy_begins != NULL
+          && !self->watch.copy_begins (vm, self->watch_data, error)))
+    return FALSE;
+  call = g_new0 (ForkCall, 1);
+  call->self = g_object_ref (self);
+  call->fork = g_object_ref (fork);
+  slot->is_copied = TRUE;
+  berth_machine_copy_async (slot->machine, base, state->fd, copied_cb, call);
+  return TRUE;
+}
+
+gboolean
+berth_libvirt_await_fork (BerthLibvirt *self, BerthVm *vm, BerthFork *fork, GError **error)
+{
+  ForkState *state = berth_fork_get_state (fork);
+  GError *reason = NULL;
+
+  if (state == NULL)
+    {
+      state = g_new0 (ForkState, 1);
+      state->fd = -1;
+      state->waiting = g_ptr_array_new_with_free_func (g_object_unref);
+      berth_fork_set_state (fork, state, fork_state_free);
+      if (!fork_begin (self, fork, state, &reason))
+        fork_settle (self, state, reason);
+    }
+  if (state->error != NULL)
+    g_propagate_error (error, g_error_copy (state->error));
+  else if (!state->is_made)
+    g_ptr_array_add (state->waiting, g_object_ref (vm));
+  return state->is_made && state->error == NULL;
+}
+
+BerthSnapshot *
+berth_libvirt_get_fork (BerthFork *fork, int *out_fd)
+{
+  ForkState *state = berth_fork_get_state (fork);
+
+  *out_fd = state->fd;
+  return state->base;
+}

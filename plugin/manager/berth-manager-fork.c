@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The manager's verb fork: several creates of which each is a copy, all of them or none. */
+#include "plugin/manager/berth-manager-private.h"
+
+#include "plugin/host/berth-purpose.h"
+#include "pool/berth-error.h"
+
+typedef struct
+{
+  guint count;
+  gint64 wait_us;
+  GCancellable *cancellable; /* of all children: the first that fails takes the others along */
+  gulong cancelled_id;
+  guint pending;
+  GPtrArray *ids;
+  GError *error;
+} ForkCall;
+
+static void
+fork_call_free (gpointer data)
+{
+  ForkCall *call = data;
+
+  g_object_unref (call->cancellable);
+  g_ptr_array_unref (call->ids);
+  g_clear_error (&call->error);
+  g_free (call);
+}
+
+gboolean
+berth_manager_copy_begins (BerthVm *vm, gpointer manager, GError **error)
+{
+  BerthManager *self = manager;
+  BerthSandbox *sandbox = berth_manager_find (self, berth_vm_get_id (vm), 0, error);
+
+  return sandbox != NULL && berth_sandbox_begin_copy (sandbox, error);
+}
+
+void
+berth_manager_copy_ended (BerthVm *vm, gpointer manager)
+{
+  BerthManager *self = manager;
+  BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, berth_vm_get_id (vm));
+
+  if (sandbox != NULL)
+    berth_sandbox_end_copy (sandbox);
+}
+
+static void
+fork_end (BerthManager *self, GTask *task)
+{
+  ForkCall *call = g_task_get_task_data (task);
+
+  g_cancellable_disconnect (g_task_get_cancellable (task), call->cancelled_id);
+  if (call->error == NULL)
+    {
+      g_ptr_array_add (call->ids, NULL);
+      g_task_return_pointer (task, g_strdupv ((char **)call->ids->pdata),
+                             (GDestroyNotify)g_strfreev);
+      return;
+    }
+  for (guint i = 0; i < call->ids->len; i++)
+    berth_manager_end_sandbox (self, call->ids->pdata[i], "another child of the same fork failed");
+  g_task_return_error (task, g_steal_pointer (&call->error));
+}
+
+static void
+child_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  BerthManager *self = BERTH_MANAGER (source);
+  ForkCall *call = g_task_get_task_data (task);
+  g_autoptr (GError) error = NULL;
+  char *id = berth_manager_serve_finish (self, result, &error);
+
+  if (id != NULL)
+    g_ptr_array_add (call->ids, id);
+  else if (call->error == NULL)
+    {
+      call->error = g_steal_pointer (&error);
+      g_cancellable_cancel (call->cancellable);
+    }
+  if (--call->pending == 0)
+    fork_end (self, task);
+}
+
+static void
+cancelled_cb (GCancellable *cancellable, gpointer user_data)
+{
+  g_cancellable_cancel (user_data);
+}
+
+static BerthRequest *
+make_request (BerthVm *vm, BerthFork *fork, gint64 wait_us, GError **error)
+{
+  g_autoptr (BerthRequest) source = berth_vm_dup_request (vm);
+  const BerthPurpose purpose = { .is_session = TRUE,
+                                 .idle_timeout_ms = berth_purpose_of (source)->idle_timeout_ms,
+                                 .idle_pause_ms = berth_purpose_of (source)->idle_pause_ms,
+                                 .fork = fork };
+
+  return berth_purpose_make_request (&purpose, berth_vm_get_shape (vm), source->tenant,
+                                     source->task, source->uid, wait_us, error);
+}
+
+static void
+manager_begin_fork (BerthManager *self, BerthVm *vm, GTask *task)
+{
+  g_autoptr (BerthFork) fork = berth_fork_new (vm);
+  ForkCall *call = g_task_get_task_data (task);
+
+  call->pending = call->count;
+  for (guint i = 0; i < call->count; i++)
+    {
+      GError *error = NULL;
+      BerthRequest *request = make_request (vm, fork, call->wait_us, &error);
+
+      if (request != NULL)
+        berth_manager_serve_async (self, request, NULL, call->cancellable, child_cb,
+                                   g_object_ref (task));
+      else
+        g_task_report_error (self, child_cb, g_object_ref (task), NULL, error);
+    }
+}
+
+/* One that was paused runs: what is copied has to answer. */
+static void
+awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  BerthSandbox *sandbox = BERTH_SANDBOX (source);
+  ForkCall *call = g_task_get_task_data (task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  g_autoptr (GError) error = NULL;
+
+  if (!berth_sandbox_pause_finish (sandbox, result, &error)
+      || !berth_sandbox_check_quiet (sandbox, &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  if (cancellable != NULL)
+    call->cancelled_id
+        = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), call->cancellable, NULL);
+  manager_begin_fork (self, berth_sandbox_get_vm (sandbox), task);
+}
+
+/* Each end of a connection would have two others. */
+static gboolean
+check_reach (BerthSandbox *sandbox, GError **error)
+{
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (berth_sandbox_get_vm (sandbox));
+
+  if (berth_purpose_of (request)->allow == NULL)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "sandbox %s can't be forked: its programs may reach other hosts (--allow); fork one "
+               "that may not",
+               berth_sandbox_get_id (sandbox));
+  return FALSE;
+}
+
+void
+berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid, guint count,
+                          gint64 wait_us, GCancellable *cancellable, GAsyncReadyCallback callback,
+                          gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GError) error = NULL;
+  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
+  ForkCall *call;
+
+  g_task_set_source_tag (task, berth_manager_fork_async);
+  g_task_set_check_cancellable (task, FALSE); /* sandboxes that were made are told */
+  if (sandbox == NULL || !check_reach (sandbox, &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+  call = g_new0 (ForkCall, 1);
+  call->count = count;
+  call->wait_us = wait_us;
+  call->cancellable = g_cancellable_new ();
+  call->ids = g_ptr_array_new_with_free_func (g_free);
+  g_task_set_task_data (task, call, fork_call_free);
+  berth_sandbox_resume_async (sandbox, cancellable, awake_cb, g_steal_pointer (&task));
+}
+
+char **
+berth_manager_fork_finish (BerthManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

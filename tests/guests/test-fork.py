@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Forks: sandboxes that go on from where one is. What runs goes on in each, of one moment, with random
+numbers and a clock of its own; whatever fails, the source goes on. See guestlib.py."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from guestlib import (LONG, ROOT, Daemon, domains, kill_all, main, need, qemu_pids, same, until, virsh)
+
+CHILDREN = 8 if LONG else 3
+
+# A program that writes a number and its copy all the time, in memory and in a file; a thread; a child
+# process; a timer.
+BEGIN = """
+import os, subprocess, threading, time
+pair = [0, 0]
+def count():
+    while True:
+        n = pair[0] + 1
+        pair[:] = n, n
+        page[:] = bytes([n % 251]) * len(page)
+page = bytearray(1 << 16)
+thread = threading.Thread(target=count, daemon=True); thread.start()
+fired = threading.Event()
+timer = threading.Timer(3, fired.set); timer.daemon = True; timer.start()
+child = subprocess.Popen(["sh", "-c", "i=0; while :; do i=$((i+1)); printf '%s %s' $i $i >n.new; mv n.new n; done"])
+kept = {"a": [1, 2, 3]}
+open("file", "w").write("as it was")
+while not os.path.exists("n"):
+    time.sleep(0.01)
+"""
+LOOK = """
+import json
+before = pair[0]
+end = time.monotonic() + 20
+while pair[0] == before and time.monotonic() < end:
+    time.sleep(0.01)
+first = open("n").read()
+while open("n").read() == first and time.monotonic() < end:
+    time.sleep(0.01)
+numbers = open("n").read().split()
+fired.wait(20)
+print(json.dumps({"goes_on": pair[0] > before, "whole": numbers[0] == numbers[1],
+    "page": len(set(bytes(page))) <= 2, "child": child.poll(), "fired": fired.is_set(), "kept": kept,
+    "file": open("file").read(), "host": os.uname().nodename, "machine": open("/etc/machine-id").read(),
+    "time": time.time()}))
+"""
+DRAW = """
+import json, os, random, secrets, ssl, uuid
+print(json.dumps([n for _ in range(20) for n in (random.random(), random.gauss(0, 1),
+    ssl.RAND_bytes(16).hex(), os.urandom(16).hex(), str(uuid.uuid4()))]))
+"""
+
+
+def run(d, session, code):
+    done = d.berth("exec", "-t", "60", session, code)
+    same((done.returncode, done.stderr), (0, ""))
+    return done.stdout
+
+
+def make(d, code="", *options):
+    session = d.berth("create", *options).stdout.strip()
+    if code:
+        run(d, session, code)
+    return session
+
+
+def fork(d, session, count=1):
+    done = d.berth("fork", session, "-n", str(count))
+    same((done.returncode, done.stderr), (0, ""))
+    ids = done.stdout.split()
+    same(len(set(ids)), count)
+    return ids
+
+
+def domain_of(d, session):
+    return next(vm["domain"] for vm in d.json("list") if vm["id"] == session)
+
+
+def ready(*options):
+    """Sessions are forked that are clones."""
+    return Daemon("--max-vms", "12", "--max-starts", "2", "--warm", "python=1", *options)
+
+
+def look(d, session):
+    begin = time.time()
+    seen = json.loads(run(d, session, LOOK))
+    assert begin - 0.05 <= seen["time"] <= time.time(), (begin, seen, time.time())
+    assert seen["goes_on"] and seen["whole"] and seen["page"] and seen["fired"], seen
+    same((seen["child"], seen["kept"], seen["file"]), (None, {"a": [1, 2, 3]}, "as it was"))
+    return seen["host"], seen["machine"]
+
+
+def test_what_runs_goes_on_in_each():
+    with ready() as d:
+        d.wait_warm()
+        session = make(d, BEGIN, "--tenant", "acme", "--task", "t1")
+        run(d, session, DRAW)
+        children = fork(d, session, CHILDREN)
+        everyone = [session, *children]
+        names = [look(d, one) for one in everyone]
+        same(len({host for host, _ in names}), len(everyone))
+        same(len({machine for _, machine in names}), len(everyone))
+        drawn = [set(json.loads(run(d, one, DRAW))) for one in everyone]
+        same(len(set().union(*drawn)), sum(len(numbers) for numbers in drawn))
+        # each is its own from here on
+        for number, one in enumerate(everyone):
+            run(d, one, f"kept['a'].append({number}); open('file', 'w').write('{number}')")
+        for number, one in enumerate(everyone):
+            same(run(d, one, "print(kept['a'], open('file').read())"), f"[1, 2, 3, {number}] {number}\n")
+        titles = virsh("list", "--title")
+        same(titles.count(f"tenant acme, task t1, fork of {session}"), CHILDREN)
+        # a fork of a fork
+        grandchild, = fork(d, children[0])
+        same(run(d, grandchild, "print(kept['a'])"), "[1, 2, 3, 1]\n")
+        for one in (*everyone, grandchild):
+            same(d.berth("destroy", one).returncode, 0)
+
+
+def test_javascript_and_shell():
+    with Daemon("--max-vms", "6", "--warm", "javascript=1") as d:
+        d.wait_warm(1, "javascript")
+        draw = ("var c = require('crypto'); console.log(JSON.stringify([c.randomUUID(), Math.random(), "
+                "c.randomBytes(16).toString('hex'), c.randomInt(2 ** 47)]))")
+        session = make(d, "let x = 41; let ticks = 0; setInterval(() => ticks++, 5).unref()", "-l", "javascript")
+        run(d, session, draw)
+        children = fork(d, session, 2)
+        drawn = []
+        for one in (session, *children):
+            same(run(d, one, "console.log(x + 1)"), "42\n")
+            drawn += json.loads(run(d, one, draw))
+        same(len(set(drawn)), len(drawn))
+
+
+def test_while_code_runs_it_is_not_forked():
+    with ready() as d:
+        d.wait_warm()
+        session = make(d, "x = 1")
+        running = d.popen("exec", session, "open('begun', 'w').close(); input()")
+        until(lambda: "begun" in d.berth("ls", session).stdout, "the code")
+        refused = d.berth("fork", session)
+        same((refused.returncode, refused.stderr.count("\n")), (125, 1))
+        assert "code runs in it" in refused.stderr, refused.stderr
+        running.wait(60)
+        fork(d, session)
+
+
+def test_a_session_that_was_booted_is_not_forked():
+    with ready() as d:
+        d.wait_warm()
+        session = make(d, "x = 1", "--cold")
+        refused = d.berth("fork", session)
+        same(refused.returncode, 2)
+        assert "booted" in refused.stderr, refused.stderr
+        same(run(d, session, "print(x)"), "1\n")
+
+
+def test_execs_meanwhile_wait():
+    with ready() as d:
+        d.wait_warm()
+        session = make(d, "n = 0")
+        stop, wrong = threading.Event(), []
+
+        def work():
+            while not stop.is_set():
+                done = d.berth("exec", session, "n += 1")
+                if (done.returncode, done.stderr) != (0, ""):
+                    wrong.append(done)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        forked = 0
+        try:
+            for _ in range(20):
+                done = d.berth("fork", session)
+                forked += done.returncode == 0
+                assert done.returncode == 0 or "code runs in it" in done.stderr, done
+                for child in done.stdout.split():
+                    d.berth("destroy", child)
+        finally:
+            stop.set()
+            thread.join()
+        same(wrong, [])
+        print(f"# {forked} of 20 forks between two execs")
+
+
+def test_the_source_is_killed_while_it_is_copied():
+    with ready() as d:
+        d.wait_warm()
+        for delay in (0.02, 0.1, 0.2, 0.4):
+            session = make(d, "x = bytes(30_000_000); y = __import__('os').urandom(20_000_000)")
+            pids = qemu_pids([domain_of(d, session)])
+            process = d.popen("fork", session, "-n", "2")
+            time.sleep(delay)
+            kill_all(pids)
+            process.wait(60)
+            out, err = process.communicate()
+            if process.returncode == 0:
+                for child in out.split():
+                    same(run(d, child, "print(len(y))"), "20000000\n")
+                    d.berth("destroy", child)
+            else:
+                same((process.returncode, err.count("\n")), (125, 1))
+            until(lambda: d.berth("exec", session, "1").returncode == 125, "its end")
+        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+
+
+def test_berthd_is_killed_while_a_session_is_copied():
+    """Its programs stand still then, and its domain: the next berthd lets both go on."""
+    with ready() as d:
+        d.wait_warm()
+        session = make(d, BEGIN)
+        for delay in (0.05, 0.1, 0.2, 0.3) * (5 if LONG else 1):
+            process = d.popen("fork", session)
+            time.sleep(delay)
+            d.crash()
+            process.wait(60)
+            d.start()
+            look(d, session)
+            for vm in d.json("list"):
+                if vm["state"] == "claimed" and vm["id"] != session:
+                    d.berth("destroy", vm["id"])
+            until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+
+
+def test_no_space_for_what_it_has_changed():
+    need(ROOT, "only root may mount a file system")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as small:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=340m,mode=711", "none", small], check=True)
+        try:
+            with Daemon("--max-vms", "4", "--warm", "python=1", snapshots=os.path.join(small, "s")) as d:
+                d.wait_warm()
+                session = make(d, "import os; x = os.urandom(60_000_000)")
+                left = os.statvfs(small)
+                with open(os.path.join(small, "ballast"), "wb") as file:
+                    file.write(bytes(max(left.f_bavail * left.f_frsize - 20_000_000, 0)))
+                refused = d.berth("fork", session)
+                same((refused.returncode, refused.stderr.count("\n")), (125, 1))
+                assert "No space" in refused.stderr, refused.stderr
+                begin = time.time()
+                got, at = run(d, session, "import time; print(len(x), time.time())").split()
+                same(got, "60000000")
+                assert begin - 0.05 <= float(at) <= time.time(), (begin, at)
+                os.unlink(os.path.join(small, "ballast"))
+                child, = fork(d, session)
+                same(run(d, child, "print(len(x))"), "60000000\n")
+                for one in (session, child):
+                    d.berth("destroy", one)
+        finally:
+            subprocess.run(["umount", "-l", small], check=True)
+
+
+def test_children_wait_for_their_places():
+    with Daemon("--max-vms", "2", "--warm-default", "0") as d:
+        d.run()
+        until(lambda: d.template()["snapshot"] == "valid", "the snapshot")
+        session = make(d, "x = 1")
+        full = d.berth("fork", session, "-n", "2", "--no-wait")
+        same((full.returncode, full.stderr.count("\n")), (126, 1))
+        d.wait_slots(claimed=1, free=1)  # none of them is left
+        first, = fork(d, session)
+        waiting = d.popen("fork", session)
+        until(lambda: d.json("status")["waiters"], "the wait")
+        d.berth("destroy", first)
+        same(waiting.wait(60), 0)
+        same(run(d, waiting.communicate()[0].strip(), "print(x)"), "1\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the host tells unasked, when a test says so. */
+#include "tests/host/fake-host.h"
+
+void
+fake_host_spoil (FakeHost *self, const char *name, const char *reason)
+{
+  gpointer data;
+  const BerthHostWatch *watch = fake_host_get_watch (self, &data);
+
+  berth_host_drop_snapshot (BERTH_HOST (self), name);
+  if (watch->snapshot_spoilt != NULL)
+    watch->snapshot_spoilt (name, reason, data);
+}
+
+void
+fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request)
+{
+  gpointer data;
+  const BerthHostWatch *watch = fake_host_get_watch (self, &data);
+
+  watch->session_returns (vm, request, data);
+  watch->session_returned (vm, request, data);
+}
+
+gboolean
+fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error)
+{
+  gpointer data;
+  const BerthHostWatch *watch = fake_host_get_watch (self, &data);
+
+  return watch->copy_begins (vm, data, error);
+}
+
+void
+fake_host_end_copy (FakeHost *self, BerthVm *vm)
+{
+  gpointer data;
+  const BerthHostWatch *watch = fake_host_get_watch (self, &data);
+
+  watch->copy_ended (vm, data);
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Proves what a fork is to the manager: several creates, all of them or none; and what happens to a
+ * sandbox while it is copied, or when it comes back. */
+#include "manager-world.h"
+
+#include <string.h>
+
+#include "plugin/host/berth-purpose.h"
+#include "pool/berth-error.h"
+#include "pool/berth-vm-private.h"
+
+static char **
+fork_sandbox (World *world, const char *id, guint32 uid, guint count, gint64 wait_us,
+              GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_manager_fork_async (world->manager, id, uid, count, wait_us, NULL, world_result_cb, world);
+  result = world_wait (world);
+  return berth_manager_fork_finish (world->manager, result, error);
+}
+
+static char *
+create (World *world)
+{
+  BerthSandboxOptions options = world_options (NULL);
+  char *id;
+
+  options.tenant = "acme";
+  options.task = "42";
+  options.idle_timeout_ms = 20000;
+  id = world_create (world, &options, NULL);
+  g_assert_nonnull (id);
+  return id;
+}
+
+static void
+script_cb (BerthFakeCall call, BerthVm *vm, BerthFakePlan *plan, gpointer user_data)
+{
+  BerthVm **out_vm = user_data;
+
+  if (call == BERTH_FAKE_START)
+    g_set_object (out_vm, vm);
+}
+
+/* The VM of the sandbox that is made next. */
+static void
+watch_starts (World *world, BerthVm **out_vm)
+{
+  berth_fake_hypervisor_set_script (fake_host_get_hypervisor (world->host), script_cb, out_vm);
+}
+
+static void
+test_children_are_their_sources (World *world, gconstpointer data)
+{
+  g_autoptr (BerthVm) source = NULL;
+  g_autoptr (BerthVm) child = NULL;
+  g_autofree char *id = NULL;
+  g_auto (GStrv) ids = NULL;
+  g_autoptr (BerthRequest) request = NULL;
+  g_autoptr (BerthResult) result = NULL;
+
+  watch_starts (world, &source);
+  id = create (world);
+  watch_starts (world, &child);
+  ids = fork_sandbox (world, id, 1000, 1, 0, NULL);
+  watch_starts (world, NULL);
+  g_assert_nonnull (ids);
+  g_assert_cmpuint (g_strv_length (ids), ==, 1);
+  g_assert_cmpstr (ids[0], !=, id);
+  g_assert_cmpstr (ids[0], ==, berth_vm_get_id (child));
+  request = berth_vm_dup_request (child);
+  g_assert_cmpuint (request->uid, ==, 1000);
+  g_assert_cmpstr (request->tenant, ==, "acme");
+  g_assert_cmpstr (request->task, ==, "42");
+  g_assert_true (berth_purpose_of (request)->is_session);
+  g_assert_cmpuint (berth_purpose_of (request)->idle_timeout_ms, ==, 20000);
+  g_assert_true (berth_fork_get_source (berth_purpose_of (request)->fork) == source);
+  result = world_exec (world, ids[0], 1000, NULL);
+  g_assert_nonnull (result);
+}
+
+/* Two places, one of them the source's: nothing is left of a fork of two that would not wait. */
+static void
+test_all_or_none (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
+
+  g_assert_null (fork_sandbox (world, id, 1000, 2, 0, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
+  world_wait_for_vms (world, 1);
+  result = world_exec (world, id, 1000, NULL);
+  g_assert_nonnull (result);
+}
+
+static void
+test_a_start_fails (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GError) error = NULL;
+  BerthFakeHypervisor *hypervisor = fake_host_get_hypervisor (world->host);
+  g_auto (GStrv) ids = NULL;
+
+  berth_fake_hypervisor_fail_at (hypervisor, berth_fake_hypervisor_get_steps ()[0].name);
+  g_assert_null (fork_sandbox (world, id, 1000, 1, BERTH_REQUEST_WAIT_FOREVER, &error));
+  g_assert_nonnull (error);
+  berth_fake_hypervisor_fail_at (hypervisor, NULL);
+  world_wait_for_vms (world, 1);
+  ids = fork_sandbox (world, id, 1000, 1, BERTH_REQUEST_WAIT_FOREVER, NULL);
+  g_assert_nonnull (ids);
+}
+
+static void
+test_of_others_and_of_none (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GError) of_others = NULL;
+  g_autoptr (GError) of_none = NULL;
+
+  g_assert_null (fork_sandbox (world, id, 1001, 1, 0, &of_others));
+  g_assert_error (of_others, BERTH_ERROR, BERTH_ERROR_GONE);
+  g_assert_null (fork_sandbox (world, "0123", 1000, 1, 0, &of_none));
+  g_assert_error (of_none, BERTH_ERROR, BERTH_ERROR_GONE);
+}
+
+static void
+test_while_code_runs (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (BerthResult) told = NULL;
+  World other = *world;
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  berth_manager_exec_async (world->manager, id, 1000, world_exec_new ("true"), NULL,
+                            world_result_cb, &other);
+  g_assert_null (fork_sandbox (world, id, 1000, 1, 0, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  g_assert_nonnull (strstr (error->message, "code runs in it"));
+  fake_host_hold (world->host, FAKE_HOST_EXEC, FALSE);
+  result = world_wait (&other);
+  told = berth_manager_exec_finish (world->manager, result, NULL);
+  g_assert_nonnull (told);
+}
+
+/* Code waits for the end of a copy, everything else is told to come again; and no second copy of it
+ * is made beside it. */
+static void
+test_while_it_is_copied (World *world, gconstpointer data)
+{
+  g_autoptr (BerthVm) vm = NULL;
+  g_autofree char *id = NULL;
+  g_autoptr (GError) busy = NULL;
+  g_autoptr (GError) held = NULL;
+  g_autoptr (GError) again = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (BerthResult) told = NULL;
+  World other = *world;
+  g_autoptr (GBytes) arguments = g_bytes_new_static ("ls", 3);
+  BerthExec *command = berth_exec_new (arguments);
+
+  watch_starts (world, &vm);
+  id = create (world);
+  watch_starts (world, NULL);
+  g_assert_true (fake_host_begin_copy (world->host, vm, NULL));
+  g_assert_false (fake_host_begin_copy (world->host, vm, &again));
+  g_assert_error (again, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  g_assert_null (fork_sandbox (world, id, 1000, 1, 0, &busy));
+  g_assert_error (busy, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  berth_manager_exec_async (world->manager, id, 1000, world_exec_new ("true"), NULL,
+                            world_result_cb, &other);
+  command->is_command = TRUE;
+  berth_manager_exec_async (world->manager, id, 1000, command, NULL, world_result_cb, world);
+  result = world_wait (world);
+  g_assert_null (berth_manager_exec_finish (world->manager, result, &held));
+  g_assert_error (held, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  g_clear_object (&result);
+  g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_EXEC), ==, 0);
+  fake_host_end_copy (world->host, vm);
+  result = world_wait (&other);
+  told = berth_manager_exec_finish (world->manager, result, NULL);
+  g_assert_nonnull (told);
+}
+
+/* It is not ended as unused while it is copied, and is when nobody used it since. */
+static void
+test_idle_while_it_is_copied (World *world, gconstpointer data)
+{
+  g_autoptr (BerthVm) vm = NULL;
+  g_autofree char *id = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  watch_starts (world, &vm);
+  id = create (world);
+  watch_starts (world, NULL);
+  g_assert_true (fake_host_begin_copy (world->host, vm, NULL));
+  fake_host_advance (world->host, 60 * G_USEC_PER_SEC);
+  fake_host_end_copy (world->host, vm);
+  result = world_exec (world, id, 1000, NULL);
+  g_assert_nonnull (result);
+  fake_host_advance (world->host, 60 * G_USEC_PER_SEC);
+  g_assert_null (world_exec (world, id, 1000, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+}
+
+/* What an administrator has saved is gone until it is restored, and then as before. */
+static void
+test_it_comes_back (World *world, gconstpointer data)
+{
+  g_autoptr (BerthVm) first = NULL;
+  g_autoptr (BerthVm) again = NULL;
+  g_autoptr (BerthRequest) request = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  g_autofree char *id = NULL;
+
+  watch_starts (world, &first);
+  id = create (world);
+  watch_starts (world, NULL);
+  request = berth_vm_dup_request (first);
+  g_assert_true (berth_fake_hypervisor_kill (fake_host_get_hypervisor (world->host), first));
+  world_wait_for_vms (world, 0);
+  world_run_dry ();
+  g_assert_null (world_exec (world, id, 1000, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+  again = berth_vm_new_adopted (id, BERTH_SHAPE ("python", 192, 1), NULL, g_get_monotonic_time ());
+  fake_host_return_session (world->host, again, request);
+  world_wait_for_vms (world, 1);
+  result = world_exec (world, id, 1000, NULL);
+  g_assert_nonnull (result);
+  g_assert_true (world_destroy (world, id, 1000, NULL, NULL));
+}
+
+int
+main (int argc, char **argv)
+{
+  static const struct
+  {
+    const char *name;
+    void (*run) (World *world, gconstpointer data);
+  } tests[] = {
+    { "children-are-their-sources", test_children_are_their_sources },
+    { "all-or-none", test_all_or_none },
+    { "a-start-fails", test_a_start_fails },
+    { "of-others-and-of-none", test_of_others_and_of_none },
+    { "while-code-runs", test_while_code_runs },
+    { "while-it-is-copied", test_while_it_is_copied },
+    { "idle-while-it-is-copied", test_idle_while_it_is_copied },
+    { "it-comes-back", test_it_comes_back },
+  };
+
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/fork/%s", tests[i].name);
+
+      g_test_add (path, World, NULL, world_set_up, tests[i].run, world_tear_down);
+    }
+  return g_test_run ();
+}
