@@ -151,8 +151,9 @@ static gboolean
 check_reach (BerthSandbox *sandbox, GError **error)
 {
   g_autoptr (BerthRequest) request = berth_vm_dup_request (berth_sandbox_get_vm (sandbox));
+  const char *const *allow = berth_purpose_of (request)->allow;
 
-  if (berth_purpose_of (request)->allow == NULL)
+  if (allow == NULL || allow[0] == NULL)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                "sandbox %s can't be forked: its programs may reach other hosts (--allow); fork one "
