@@ -65,24 +65,23 @@ make_map (int socket_fd)
 }
 
 /* TCP to an address that is not of 127.0.0.0/8: the agent's socket. Questions by UDP find theirs
- * by themselves, and there is no other UDP. */
+ * by themselves, and so do answers: who asked by a socket that is not connected has the same
+ * address, and a port of the program's own. There is no other UDP. */
 static int
 load_program (int map_fd)
 {
   const struct bpf_insn code[] = {
     SET (BPF_REG_6, BPF_REG_1),
     LOAD_CONTEXT (BPF_REG_2, family),
-    IF_NOT_SKIP (BPF_REG_2, AF_INET, 9),
+    IF_NOT_SKIP (BPF_REG_2, AF_INET, 7),
     LOAD_CONTEXT (BPF_REG_3, local_ip4),
     SET (BPF_REG_2, BPF_REG_3),
     AND_NUMBER (BPF_REG_2, LOOPBACK_MASK),
-    IF_SKIP (BPF_REG_2, LOOPBACK, 5),
+    IF_SKIP (BPF_REG_2, LOOPBACK, 3),
     LOAD_CONTEXT (BPF_REG_2, protocol),
-    IF_SKIP (BPF_REG_2, IPPROTO_TCP, 6),
-    IF_NOT_SKIP (BPF_REG_3, SELF, 3),
-    LOAD_CONTEXT (BPF_REG_2, local_port),
-    IF_NOT_SKIP (BPF_REG_2, DNS_PORT, 1),
-    /* the thirteenth, which the skips above count on: as it would be without us */
+    IF_SKIP (BPF_REG_2, IPPROTO_TCP, 4),
+    IF_NOT_SKIP (BPF_REG_3, SELF, 1),
+    /* the eleventh, which the skips above count on: as it would be without us */
     OP (BPF_JMP | BPF_JA, 0, 0, 16, 0),
     RETURN (SK_DROP),
     STORE_NUMBER (BPF_REG_10, -4, 0),

@@ -11,6 +11,9 @@
 
 #include "plugin/reach/berth-reach-address.h"
 
+/* Of each family: an answer may have thousands, and one connection is no scan. */
+#define ADDRESSES_MAX 3u
+
 typedef struct
 {
   const BerthConnectorLimits *limits;
@@ -93,6 +96,18 @@ list_own (void)
   return own;
 }
 
+static void
+dial_add (Dial *self, GInetAddress *address)
+{
+  GSocketFamily family = g_inet_address_get_family (address);
+  guint same = 0;
+
+  for (GList *link = self->addresses.head; link != NULL; link = link->next)
+    same += g_inet_address_get_family (link->data) == family;
+  if (same < ADDRESSES_MAX)
+    g_queue_push_tail (&self->addresses, g_object_ref (address));
+}
+
 /* Keeps those that may be connected to; what is wrong with the first other one is its end's words.
  */
 static void
@@ -106,7 +121,7 @@ dial_check (Dial *self, GList *addresses)
                                                                   self->limits->private, own);
 
       if (problem == NULL)
-        g_queue_push_tail (&self->addresses, g_object_ref (link->data));
+        dial_add (self, link->data);
       else if (self->end->text == NULL)
         {
           self->end->address = g_inet_address_to_string (link->data);
@@ -211,7 +226,8 @@ connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   dial_return (task);
 }
 
-static void
+/* FALSE: there is no socket for such an address */
+static gboolean
 dial_try (GTask *task, GInetAddress *address)
 {
   Dial *self = g_task_get_task_data (task);
@@ -226,25 +242,28 @@ dial_try (GTask *task, GInetAddress *address)
   if (self->socket == NULL)
     {
       dial_note (self, error);
-      dial_next (task);
-      return;
+      return FALSE;
     }
   connection = g_socket_connection_factory_create_connection (self->socket);
   dial_begin_attempt (self, 1 + g_queue_get_length (&self->addresses));
   g_socket_connection_connect_async (connection, to, self->attempt, connected_cb,
                                      g_object_ref (task));
+  return TRUE;
 }
 
 static void
 dial_next (GTask *task)
 {
   Dial *self = g_task_get_task_data (task);
-  g_autoptr (GInetAddress) address = g_queue_pop_head (&self->addresses);
 
-  if (address == NULL)
-    dial_return (task);
-  else
-    dial_try (task, address);
+  while (!g_queue_is_empty (&self->addresses))
+    {
+      g_autoptr (GInetAddress) address = g_queue_pop_head (&self->addresses);
+
+      if (dial_try (task, address))
+        return;
+    }
+  dial_return (task);
 }
 
 static void

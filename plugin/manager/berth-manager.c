@@ -305,8 +305,10 @@ static void
 session_returned_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
 {
   BerthManager *self = user_data;
+  BerthSandbox *sandbox = berth_manager_add_sandbox (self, vm, request);
 
-  berth_sandbox_adopt (berth_manager_add_sandbox (self, vm, request));
+  berth_sandbox_adopt (sandbox);
+  berth_manager_start_reach (self, sandbox);
   berth_tombstones_remove (self->tombstones, berth_vm_get_id (vm));
 }
 

@@ -19,6 +19,7 @@ static const struct
   { "10.0.0.0/8", "private" },
   { "100.64.0.0/10", "of a provider's own network" },
   { "127.0.0.0/8", "loopback" },
+  { "168.63.129.16/32", "a cloud's own" },
   { "169.254.0.0/16", "link-local" },
   { "172.16.0.0/12", "private" },
   { "192.0.0.0/24", "reserved" },

@@ -231,6 +231,28 @@ test_names (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (strstr (resolver, "nameserver 198.18.0.1\n"));
 }
 
+/* A resolver whose socket is not connected (musl's) has the answer, too. */
+static void
+test_unconnected (Fixture *fixture, gconstpointer data)
+{
+  static const char query[] = "\7\7\1\0\0\1\0\0\0\0\0\0\7example\3org\0\0\1\0\1";
+  struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons (53) };
+  const struct timeval limit = { .tv_sec = 10 };
+  char answer[512];
+  int fd = -1;
+
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint (inet_pton (AF_INET, "198.18.0.1", &to.sin_addr), ==, 1);
+  g_assert_cmpint (setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), ==, 0);
+  g_assert_cmpint (sendto (fd, query, sizeof query - 1, 0, (struct sockaddr *)&to, sizeof to), ==,
+                   sizeof query - 1);
+  g_assert_cmpint (recv (fd, answer, sizeof answer, 0), ==, sizeof query - 1 + 16);
+  close (fd);
+}
+
 static void
 test_connections (Fixture *fixture, gconstpointer data)
 {
@@ -357,6 +379,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   ADD ("names", test_names);
+  ADD ("unconnected", test_unconnected);
   ADD ("connections", test_connections);
   ADD ("literals", test_literals);
   ADD ("others", test_others);

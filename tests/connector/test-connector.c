@@ -2,13 +2,17 @@
 /* The connector, a process of its own, in a network namespace without a way out. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "plugin/connector/berth-connector.h"
@@ -258,6 +262,22 @@ bring_up_loopback (void)
   close (fd);
 }
 
+/* As packaging/systemd/berth-connector@.service has it: seccomp(2) is in none of its groups. */
+static void
+refuse_seccomp (void)
+{
+  struct sock_filter code[] = {
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog program = { .len = G_N_ELEMENTS (code), .filter = code };
+
+  g_assert_cmpint (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
+  g_assert_cmpint (prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), ==, 0);
+}
+
 #define ADD(path, function)                                                                        \
   g_test_add ("/connector/" path, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
 
@@ -272,6 +292,7 @@ main (int argc, char **argv)
       return 0;
     }
   bring_up_loopback ();
+  refuse_seccomp ();
   ADD ("connects", test_connects);
   ADD ("refused", test_refused);
   ADD ("denied", test_denied);
