@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -128,6 +129,18 @@ is_pipe (int fd)
   return fcntl (fd, F_GETPIPE_SZ) > 0;
 }
 
+gboolean
+berth_caller_fd_has_room (guint reserved)
+{
+  struct rlimit limit = { 0 };
+  int lowest = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 0); /* all below it are in use */
+
+  if (lowest < 0)
+    return FALSE;
+  close (lowest);
+  return getrlimit (RLIMIT_NOFILE, &limit) == 0 && (rlim_t)lowest + reserved < limit.rlim_cur;
+}
+
 static int
 dup_noted (int fd, guint32 uid, GError **error)
 {
@@ -167,12 +180,28 @@ berth_caller_fd_take (int fd, gboolean is_input, guint32 uid, GError **error)
   return own;
 }
 
+/* Of a Unix socket: who connected, or who listens */
+static guint32
+get_peer_uid (int fd)
+{
+  struct ucred peer = { .uid = (uid_t)-1 };
+  socklen_t size = sizeof peer;
+
+  return getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.uid : (guint32)-1;
+}
+
 int
 berth_caller_fd_take_listener (int fd, guint32 uid, GError **error)
 {
   gboolean is_tcp = (has_option (fd, SO_DOMAIN, AF_INET) || has_option (fd, SO_DOMAIN, AF_INET6))
                     && has_option (fd, SO_PROTOCOL, IPPROTO_TCP);
 
+  if (has_option (fd, SO_DOMAIN, AF_UNIX) && has_option (fd, SO_ACCEPTCONN, 1)
+      && get_peer_uid (fd) != uid)
+    {
+      refuse (error, "another user listens at the Unix socket: publish one of your own");
+      return -1;
+    }
   if ((is_tcp || has_option (fd, SO_DOMAIN, AF_UNIX)) && has_option (fd, SO_TYPE, SOCK_STREAM)
       && has_option (fd, SO_ACCEPTCONN, 1))
     return dup_noted (fd, uid, error);
@@ -189,16 +218,6 @@ static const struct
   { SOL_SOCKET, SO_TIMESTAMPING }, { SOL_SOCKET, SO_TIMESTAMP },   { SOL_SOCKET, SO_TIMESTAMPNS },
   { IPPROTO_IP, IP_RECVERR },      { IPPROTO_IPV6, IPV6_RECVERR },
 };
-
-/* Of a Unix socket: whose descriptors may stand in its queue */
-static guint32
-get_peer_uid (int fd)
-{
-  struct ucred peer = { .uid = (uid_t)-1 };
-  socklen_t size = sizeof peer;
-
-  return getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.uid : (guint32)-1;
-}
 
 gboolean
 berth_caller_fd_take_accepted (int fd)

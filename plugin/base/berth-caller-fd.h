@@ -7,6 +7,10 @@
 
 G_BEGIN_DECLS
 
+/* Whether there are descriptors for others beside @reserved ones, which berthd needs itself. From
+ * any thread. */
+gboolean berth_caller_fd_has_room (guint reserved);
+
 /* As many as the kernel carries with one piece of a Unix socket's stream */
 #define BERTH_CALLER_FDS_MAX 253
 
@@ -33,10 +37,10 @@ int berth_caller_fds_get (const BerthCallerFds *self, gint32 index, GError **err
  * named one would take berthd's bytes for berthd's word, SO_PASSCRED says so. */
 int berth_caller_fd_take (int fd, gboolean is_input, guint32 uid, GError **error);
 
-/* The same of a listening stream socket (Unix, or TCP). Whoever made it had the right to: berthd
- * binds nothing in a caller's stead. Its open file description is the caller's, too, who may take
- * O_NONBLOCK away at any time: accept(2) on it may block, and is for a thread that may. What it
- * accepts is ours. */
+/* The same of a listening stream socket (Unix, at which @uid listens, or TCP). Whoever made it had
+ * the right to: berthd binds nothing in a caller's stead. Its open file description is the
+ * caller's, too, who may take O_NONBLOCK away at any time: accept(2) on it may block, and is for a
+ * thread that may. What it accepts is ours. */
 int berth_caller_fd_take_listener (int fd, guint32 uid, GError **error);
 
 /* What of these is not needed any more is closed by this and nothing else, for close(2) may wait:

@@ -3,7 +3,11 @@
  * nobody else has the right to, or ought to use it. */
 #include "plugin/cli/berth-cli-ports.h"
 
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "plugin/base/berth-printable.h"
@@ -90,12 +94,36 @@ berth_cli_ports_tell (GVariant *ports)
     }
 }
 
+/* Takes away a socket of this very user, and nothing else. A path that somebody else tells leads
+ * through no link: it would be followed as whoever this is. */
+static void
+unlink_socket (const char *path, gboolean is_own)
+{
+  const struct open_how how
+      = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = is_own ? 0 : RESOLVE_NO_SYMLINKS };
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *name = g_path_get_basename (path);
+  struct stat about;
+  int fd;
+
+  if (!is_own && !g_path_is_absolute (path))
+    return;
+  fd = (int)syscall (SYS_openat2, AT_FDCWD, folder, &how, sizeof how);
+  if (fd < 0)
+    return;
+  if (fstatat (fd, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK (about.st_mode)
+      && about.st_uid == geteuid ())
+    unlinkat (fd, name, 0);
+  close (fd);
+}
+
 /**
  * berth_cli_ports_unlink:
  * @ports: aa{sv}: of ports that are published no more
+ * @are_own: whether it was this very command that listened there
  */
 void
-berth_cli_ports_unlink (GVariant *ports)
+berth_cli_ports_unlink (GVariant *ports, gboolean are_own)
 {
   for (gsize i = 0; i < g_variant_n_children (ports); i++)
     {
@@ -104,6 +132,6 @@ berth_cli_ports_unlink (GVariant *ports)
 
       g_variant_lookup (entry, "address", "&s", &address);
       if (g_str_has_prefix (address, UNIX_PREFIX))
-        unlink (address + strlen (UNIX_PREFIX));
+        unlink_socket (address + strlen (UNIX_PREFIX), are_own);
     }
 }

@@ -13,6 +13,6 @@ gboolean berth_cli_ports_are_asked (const BerthOptionValues *values);
 GVariant *berth_cli_ports_add (const BerthOptionValues *values, GVariantDict *dict,
                                GUnixFDList *fds, GError **error);
 void berth_cli_ports_tell (GVariant *ports);
-void berth_cli_ports_unlink (GVariant *ports);
+void berth_cli_ports_unlink (GVariant *ports, gboolean are_own);
 
 G_END_DECLS

@@ -83,7 +83,7 @@ add_one (Verb *self, const char *text, GError **error)
       = berth_client_call (self->client, "AddPort", g_variant_new ("(shu)", self->id, handle, port),
                            "(a{sv})", g_steal_pointer (&fds), error);
   if (reply == NULL)
-    berth_cli_ports_unlink (told);
+    berth_cli_ports_unlink (told, TRUE);
   return reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
 }
 
@@ -157,7 +157,7 @@ remove_all (Verb *self, char **texts, GError **error)
     if (!remove_one (self, ports, texts[i], &builder, error))
       break;
   removed = g_variant_ref_sink (g_variant_builder_end (&builder));
-  berth_cli_ports_unlink (removed);
+  berth_cli_ports_unlink (removed, FALSE);
   return g_steal_pointer (&removed);
 }
 

@@ -145,7 +145,7 @@ execution_clear (Execution *self)
   berth_run_files_free (self->files);
   g_clear_pointer (&self->sandbox, g_variant_unref);
   if (self->ports != NULL)
-    berth_cli_ports_unlink (self->ports);
+    berth_cli_ports_unlink (self->ports, TRUE);
   g_clear_pointer (&self->ports, g_variant_unref);
   g_free (self->created);
   g_clear_error (&self->download_failure);

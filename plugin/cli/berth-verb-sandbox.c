@@ -62,7 +62,7 @@ create (const BerthOptionValues *values, GVariantDict *options, GVariant **out_p
   if (reply != NULL)
     g_variant_get (reply, "(s)", &id);
   else if (*out_ports != NULL)
-    berth_cli_ports_unlink (*out_ports);
+    berth_cli_ports_unlink (*out_ports, TRUE);
   return id;
 }
 

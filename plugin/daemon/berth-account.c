@@ -3,9 +3,7 @@
  * nobody else anything. */
 #include "plugin/daemon/berth-account.h"
 
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "plugin/base/berth-closer.h"
 #include "plugin/model/berth-limits.h"
@@ -116,14 +114,7 @@ berth_accounts_free (BerthAccounts *self)
 gboolean
 berth_accounts_has_descriptors (void)
 {
-  struct rlimit limit = { 0 };
-  int lowest = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 0); /* all below it are in use */
-
-  if (lowest < 0)
-    return FALSE;
-  close (lowest);
-  return getrlimit (RLIMIT_NOFILE, &limit) == 0
-         && (rlim_t)lowest + BERTH_LIMIT_RESERVED_FDS < limit.rlim_cur;
+  return berth_caller_fd_has_room (BERTH_LIMIT_RESERVED_FDS);
 }
 
 static gboolean

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "plugin/base/berth-caller-fd.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
 /* Where berthd is short of descriptors or memory, it may be so for a while. */
@@ -90,6 +91,11 @@ door_accept (BerthPortDoor *self)
 
   if (poll (items, G_N_ELEMENTS (items), -1) < 0 || items[1].revents != 0)
     return -1;
+  if (!berth_caller_fd_has_room (BERTH_LIMIT_RESERVED_FDS))
+    {
+      g_usleep (PAUSE_US); /* who comes waits in the kernel */
+      return -1;
+    }
   fd = accept4 (self->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
     g_usleep (PAUSE_US);

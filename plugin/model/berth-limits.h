@@ -29,7 +29,7 @@
 /* Ports that a sandbox has published at once, all sandboxes of a user, and all there are: each is a
  * thread of berthd's, of which its service has 1,024 */
 #define BERTH_LIMIT_PORTS 16
-#define BERTH_LIMIT_PORTS_PER_UID 256
+#define BERTH_LIMIT_PORTS_PER_UID 128 /* a quarter of all */
 #define BERTH_LIMIT_PORTS_TOTAL 512
 /* Connections through one published port that are open at once, and through all of a user's; the
  * next ones wait in the kernel, or are closed at once. Each is a descriptor, and up to 256 KiB

@@ -163,6 +163,21 @@ def test_places(d):
         same(d.json("port", name)[1], [])
 
 
+def test_nothing_but_a_socket_is_taken_away(d):
+    """The path of a Unix socket is what who bound it says, and where it leads may have changed."""
+    with tempfile.TemporaryDirectory() as folder, sandbox(d) as name:
+        made, other = os.path.join(folder, "made"), os.path.join(folder, "other")
+        os.mkdir(made)
+        os.mkdir(other)
+        theirs = os.path.join(other, "s")
+        open(theirs, "w").close()
+        done(d.berth("port", name, "add", f"unix:{made}/s:80"))
+        os.rename(made, made + ".away")
+        os.symlink(other, made)
+        done(d.berth("port", name, "remove", "80"))
+        assert os.path.exists(theirs), "a file of others is gone"
+
+
 def test_path_left_behind(d):
     with tempfile.TemporaryDirectory() as folder, server() as port:
         path = os.path.join(folder, "sock")

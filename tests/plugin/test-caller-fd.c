@@ -362,6 +362,9 @@ test_listeners (void)
         g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
       close (fd);
     }
+  ends[0] = make_socket (AF_UNIX, SOCK_STREAM, TRUE);
+  g_assert_cmpint (berth_caller_fd_take_listener (ends[0], geteuid () + 1, NULL), ==, -1);
+  close (ends[0]);
   g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, NULL));
   g_assert_cmpint (berth_caller_fd_take_listener (ends[0], geteuid (), NULL), ==, -1);
   close (ends[0]);
