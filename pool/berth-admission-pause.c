@@ -220,8 +220,7 @@ new_runs_error (BerthVm *vm, const GError *error)
 {
   return g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                       "sandbox %s could not be paused and runs: %s; try again",
-                      berth_vm_get_id (vm),
-                      error != NULL ? error->message : "somebody has resumed it meanwhile");
+                      berth_vm_get_id (vm), error->message);
 }
 
 /* Of a paused one it is an administrator's doing: it runs whether there are vCPUs for it or not, so
@@ -240,7 +239,10 @@ berth_admission_handle_resumed (BerthAdmission *self, BerthAdmissionVm *av, cons
 {
   BerthVmState before = vm_state (av);
 
-  if (!vm_has_owner (av) || !berth_admission_vm_fire (self, av, BERTH_VM_EVENT_RESUMED))
+  /* while it is being paused, one without a reason is of before: what pause() has done is told yet
+   */
+  if (!vm_has_owner (av) || (before == BERTH_VM_STATE_PAUSING && error == NULL)
+      || !berth_admission_vm_fire (self, av, BERTH_VM_EVENT_RESUMED))
     return;
   self->n_wakes += before == BERTH_VM_STATE_WAKING ? 1 : 0;
   if (before == BERTH_VM_STATE_PAUSED)

@@ -229,6 +229,7 @@ libvirt_adopt_asleep (BerthLibvirt *self, BerthVm *vm)
   berth_libvirt_log (vm, slot->machine, G_LOG_LEVEL_MESSAGE, BERTH_EVENT_SESSION_FOUND,
                      "found sandbox %s again, paused: %s", berth_vm_get_id (vm),
                      berth_machine_get_name (slot->machine));
+  berth_libvirt_look_at_pause (self, vm, slot); /* it may have been resumed since it was listed */
 }
 
 static void

@@ -19,9 +19,12 @@ typedef struct
   BerthStartMode mode;
   guint ordinal;
   GCancellable *cancellable;
-  BerthPauses pauses; /* once it is in use */
-  gboolean is_paused; /* as libvirt told last, of one in use */
-  gboolean is_waking; /* it is being let run again, by us */
+  BerthPauses pauses;  /* once it is in use */
+  gboolean is_paused;  /* as libvirt told last, of one in use */
+  guint pause_number;  /* grows with all that is heard of or done for its pauses: what was looked up
+                          before is old */
+  gboolean is_doubted; /* it is looked at when the wake is over */
+  gboolean is_waking;  /* it is being let run again, by us; or it runs, and is greeted */
   gboolean resumes; /* we have resumed it, and libvirt has not told so yet: what it tells of pauses
                        is of before */
   GError *end_reason; /* why it ended unasked; NULL: pool asked */
@@ -80,6 +83,8 @@ BerthSlot *berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMo
 /* It stands still, or runs, as libvirt says: pool hears of it where it is somebody's. */
 void
 berth_libvirt_tell_paused (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot, gboolean is_paused);
+/* Asks libvirt whether it runs, and tells that as above. */
+void berth_libvirt_look_at_pause (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot);
 void berth_libvirt_emit (BerthLibvirt *self, BerthHypervisorEventType type, BerthVm *vm,
                          const GError *error);
 /* pool's calls, on the main context */

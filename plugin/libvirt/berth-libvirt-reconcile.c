@@ -103,7 +103,7 @@ typedef struct
 {
   char *instance;
   gboolean is_first;    /* an earlier berthd's are left */
-  GHashTable *known;    /* uuid (owned) -> "1" when it is believed to be up */
+  GHashTable *known;    /* uuid (owned) -> 1 + its pause_number when it is believed to be up */
   GPtrArray *dead;      /* uuid (owned) of those that are not */
   GPtrArray *paused;    /* uuid (owned) of those that are, and do not run */
   GPtrArray *running;   /* uuid (owned) of those that are, and run */
@@ -211,22 +211,31 @@ libvirt_reconcile_async (BerthLibvirt *self, gboolean is_first, GAsyncReadyCallb
   g_hash_table_iter_init (&iter, self->slots);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&slot))
     if (slot->machine != NULL)
-      g_hash_table_insert (reconcile->known, g_strdup (berth_machine_get_uuid (slot->machine)),
-                           GINT_TO_POINTER (slot->phase == BERTH_PHASE_UP));
+      g_hash_table_insert (
+          reconcile->known, g_strdup (berth_machine_get_uuid (slot->machine)),
+          slot->phase == BERTH_PHASE_UP ? GSIZE_TO_POINTER ((gsize)slot->pause_number + 1) : NULL);
   g_task_set_task_data (task, reconcile, (GDestroyNotify)reconcile_free);
   berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, reconcile_job);
 }
 
+/* What was heard since it was looked at is newer. */
 static void
-libvirt_note_found (BerthLibvirt *self, GPtrArray *uuids, BerthPausesNote note)
+libvirt_note_found (BerthLibvirt *self, const Reconcile *reconcile, GPtrArray *uuids,
+                    BerthPausesNote note)
 {
   for (guint i = 0; i < uuids->len; i++)
     {
       BerthVm *vm;
       BerthSlot *slot = libvirt_find_up (self, uuids->pdata[i], &vm);
+      gsize number = GPOINTER_TO_SIZE (g_hash_table_lookup (reconcile->known, uuids->pdata[i]));
 
       if (slot == NULL)
         continue;
+      if (number != (gsize)slot->pause_number + 1)
+        {
+          berth_libvirt_look_at_pause (self, vm, slot);
+          continue;
+        }
       berth_libvirt_note_pause (vm, slot, note);
       berth_libvirt_tell_paused (self, vm, slot, note == BERTH_PAUSES_FOUND_PAUSED);
     }
@@ -250,8 +259,8 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     stopped_cb (g_ptr_array_index (reconcile->dead, i), "it ended while libvirt was away", self);
   for (guint i = 0; i < reconcile->adoptable->len; i++)
     berth_libvirt_take_back (self, g_steal_pointer (&reconcile->adoptable->pdata[i]));
-  libvirt_note_found (self, reconcile->paused, BERTH_PAUSES_FOUND_PAUSED);
-  libvirt_note_found (self, reconcile->running, BERTH_PAUSES_FOUND_RUNNING);
+  libvirt_note_found (self, reconcile, reconcile->paused, BERTH_PAUSES_FOUND_PAUSED);
+  libvirt_note_found (self, reconcile, reconcile->running, BERTH_PAUSES_FOUND_RUNNING);
   berth_libvirt_tell_state (self, TRUE);
 }
 

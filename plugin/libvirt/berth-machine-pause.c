@@ -145,3 +145,50 @@ berth_machine_note_asleep (BerthMachine *self)
 {
   self->is_asleep = TRUE;
 }
+
+gboolean
+berth_machine_is_asleep (BerthMachine *self)
+{
+  return self->is_asleep;
+}
+
+void
+berth_machine_fall_asleep (BerthMachine *self)
+{
+  if (self->agent != NULL)
+    berth_guest_close (self->agent);
+  g_clear_object (&self->agent);
+}
+
+static void
+look_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthMachine *self = source;
+  GError *error = NULL;
+  g_auto (virConnectPtr) connection
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
+
+  if (connection != NULL)
+    g_task_return_boolean (task, berth_domain_is_running (connection, self->uuid));
+  else
+    g_task_return_error (task, error);
+}
+
+void
+berth_machine_look_async (BerthMachine *self, guint number, GAsyncReadyCallback callback,
+                          gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_set_task_data (task, GUINT_TO_POINTER (number), NULL);
+  berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, look_job);
+}
+
+gboolean
+berth_machine_look_finish (BerthMachine *self, GAsyncResult *result, guint *out_number,
+                           GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  *out_number = GPOINTER_TO_UINT (g_task_get_task_data (G_TASK (result)));
+  return g_task_propagate_boolean (G_TASK (result), error);
+}

@@ -530,7 +530,9 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   guint timeout_ms;
 
+  g_free (self->console_path); /* one that was asleep may have been tried before */
   self->console_path = g_steal_pointer (&start->console_path);
+  g_clear_pointer (&self->process, berth_process_free);
   self->process = g_steal_pointer (&start->process);
   self->domain_id = start->domain_id;
   if (!g_task_propagate_boolean (G_TASK (result), &error))
@@ -587,9 +589,13 @@ berth_machine_adopt_async (BerthMachine *self, BerthMachineStart how, BerthSnaps
 gboolean
 berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **error)
 {
+  gboolean ok;
+
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   self->ready_us = g_get_monotonic_time ();
-  return g_task_propagate_boolean (G_TASK (result), error);
+  ok = g_task_propagate_boolean (G_TASK (result), error);
+  self->is_asleep = self->is_asleep && !ok;
+  return ok;
 }
 
 void

@@ -79,6 +79,10 @@ void berth_machine_note_owned (BerthMachine *self);
 /* Its domain was found paused: berth_machine_adopt_async() resumes it, and is called when it is
  * woken. */
 void berth_machine_note_asleep (BerthMachine *self);
+/* Until berth_machine_adopt_async() has succeeded. */
+gboolean berth_machine_is_asleep (BerthMachine *self);
+/* After berth_machine_adopt_async() has failed: it can be called again. */
+void berth_machine_fall_asleep (BerthMachine *self);
 
 /* Pauses a machine in use. */
 void
@@ -89,6 +93,13 @@ void
 berth_machine_wake_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 /* of both */
 gboolean berth_machine_pause_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+
+/* Whether it runs just now; @number is of the caller. */
+void berth_machine_look_async (BerthMachine *self, guint number, GAsyncReadyCallback callback,
+                               gpointer user_data);
+/* FALSE with *@error unset: it stands still, or is gone, which is told in another way */
+gboolean berth_machine_look_finish (BerthMachine *self, GAsyncResult *result, guint *out_number,
+                                    GError **error);
 
 /* Its guest is somebody of its own now: the mark of a session says on which process, if it does not
  * yet. */

@@ -152,7 +152,7 @@ gboolean
 berth_sandbox_is_awake (BerthSandbox *self)
 {
   return self->pool == NULL
-         || (self->pausing == 0 && self->waking == 0
+         || (self->pausing == 0 && self->waking == 0 && !self->is_asleep
              && berth_vm_get_state (self->vm) == BERTH_VM_STATE_CLAIMED);
 }
 

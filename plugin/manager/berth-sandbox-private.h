@@ -21,6 +21,7 @@ struct _BerthSandbox
   guint pausing;         /* pauses under way */
   guint waking;          /* who waits for it to run */
   gboolean is_asleep;    /* found paused: what runs in it is not known before it is woken */
+  guint looks;           /* that were begun while it was */
   gboolean pauses_again; /* it was woken to be looked at alone */
   guint exec_count;
   GQueue waiting;     /* GTask (owned), of code, their data a Box */

@@ -5,6 +5,10 @@
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
 
+/* One that was found paused, that nobody wants and that can't be woken to be asked what runs in it
+ * ends after as many of its idle times. */
+#define LOOKS_MAX 3u
+
 /* Of a call: what is asked leaves it when the host takes it over. */
 typedef struct
 {
@@ -64,7 +68,7 @@ idle_cb (gpointer user_data)
   BerthSandbox *self = user_data;
 
   self->idle_id = 0;
-  if (self->is_asleep)
+  if (self->is_asleep && self->looks++ < LOOKS_MAX)
     berth_sandbox_look (self);
   else
     self->idle_func (self, self->idle_data); /* last: it may drop us */

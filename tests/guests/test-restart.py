@@ -134,6 +134,10 @@ def test_paused_sessions_stay_paused():
             same([virsh("domstate", domain[session]).strip() for session in sessions],
                  ["paused", "paused"])
         assert "found sandbox" in d.log() and "again, paused" in d.log(), d.log()
+        virsh("resume", domain[sessions[1]])  # by an administrator: it is greeted then
+        until(lambda: paused() == sorted([(sessions[0], "paused"), (sessions[1], "claimed")]),
+              "berth to see one running")
+        same(d.json("status")["vcpus"]["held"], 1)
         for number, session in enumerate(sessions):
             before = time.time()
             done = d.berth("exec", session, "import time; print(kept, time.time())")

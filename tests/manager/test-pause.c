@@ -219,6 +219,50 @@ test_found (World *world, gconstpointer data)
   g_assert_cmpint (state_of (world, FOUND_ID), ==, BERTH_VM_STATE_CLAIMED);
 }
 
+/* An administrator has resumed it meanwhile: what runs in it is asked all the same. */
+static void
+test_found_and_resumed (World *world, gconstpointer data)
+{
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  start_with_paused (world, NULL);
+  berth_fake_hypervisor_say (fake_host_get_hypervisor (world->host), BERTH_HYPERVISOR_RESUMED,
+                             berth_sandbox_get_vm (find (world, FOUND_ID)));
+  wait_for_state (world, FOUND_ID, BERTH_VM_STATE_CLAIMED);
+  result = world_exec (world, FOUND_ID, 1000, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_BACKGROUND), ==, 1);
+}
+
+static void
+fail_wakes (BerthFakeCall call, BerthVm *vm, BerthFakePlan *plan, gpointer user_data)
+{
+  if (call == BERTH_FAKE_WAKE)
+    plan->fail_step = "by the test";
+}
+
+/* Nobody wants it, and it can't be woken: it does not hold its slot for ever. */
+static void
+test_found_and_stuck (World *world, gconstpointer data)
+{
+  gint64 idle_us = world->manager->config->idle_timeout_s * G_USEC_PER_SEC;
+  BerthFakeHypervisor *fake = fake_host_get_hypervisor (world->host);
+
+  start_with_paused (world, NULL);
+  berth_fake_hypervisor_set_script (fake, fail_wakes, NULL);
+  for (guint i = 1; i <= 3; i++)
+    {
+      fake_host_advance (world->host, idle_us);
+      while (berth_fake_hypervisor_count_calls (fake, BERTH_FAKE_WAKE) < i
+             || berth_sandbox_is_used (find (world, FOUND_ID)))
+        g_main_context_iteration (NULL, FALSE);
+    }
+  fake_host_advance (world->host, idle_us);
+  g_assert_null (find (world, FOUND_ID));
+  world_wait_for_vms (world, 0);
+}
+
 static GVariant *
 one_running (void)
 {
@@ -286,6 +330,8 @@ main (int argc, char **argv)
 #undef ADD
 #define ADD(name, func) g_test_add ("/pause/" name, World, NULL, world_make, func, world_tear_down)
   ADD ("found", test_found);
+  ADD ("found-and-resumed", test_found_and_resumed);
+  ADD ("found-and-stuck", test_found_and_stuck);
   ADD ("found-with-a-program", test_found_with_a_program);
   ADD ("found-unused", test_found_unused);
 #undef ADD

@@ -185,6 +185,29 @@ test_crossing (void)
   g_assert_cmpint (berth_vm_get_state (vm), ==, BERTH_VM_STATE_PAUSED);
 }
 
+/* That it runs may be told late, or by who looks at all of them: what a pause under way has done is
+ * told yet, and who came behind it is not sent into a VM that stands still. */
+static void
+test_late_resumed (void)
+{
+  g_autoptr (CoreWorld) world = world_of (2, 1);
+  BerthVm *vm = get_vm (world, "a");
+  guint64 pause = 0;
+  guint64 wake = 0;
+
+  berth_fake_hypervisor_set_latency (world->fake, BERTH_FAKE_PAUSE, 5 * MS);
+  pause = core_world_pause (world, vm);
+  wake = core_world_wake (world, vm, FOREVER);
+  berth_fake_hypervisor_say (world->fake, BERTH_HYPERVISOR_RESUMED, vm);
+  core_world_advance (world, 0);
+  core_world_assert_pending (world, pause);
+  core_world_assert_pending (world, wake);
+  core_world_advance (world, 5 * MS);
+  core_world_assert_done (world, pause);
+  core_world_assert_done (world, wake);
+  g_assert_cmpuint (berth_fake_hypervisor_count_calls (world->fake, BERTH_FAKE_WAKE), ==, 1);
+}
+
 /* virsh suspend, virsh resume */
 static void
 test_administrator (void)
@@ -351,6 +374,7 @@ main (int argc, char **argv)
   ADD ("together", test_together);
   ADD ("failures", test_failures);
   ADD ("crossing", test_crossing);
+  ADD ("3-late-resumed", test_late_resumed);
   ADD ("1-administrator", test_administrator);
   ADD ("4-old-one-waits-for-a-slot", test_old_one_waits_for_a_slot);
   ADD ("4-old-one-waits-for-vcpus", test_old_one_waits_for_vcpus);
