@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gunixoutputstream.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -318,4 +319,26 @@ berth_caller_fd_write (int fd, gconstpointer bytes, gsize size)
   gssize put = send (fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
   return put < 0 && errno == ENOTSOCK ? write (fd, bytes, size) : put;
+}
+
+static void
+held_cb (gpointer data)
+{
+  berth_caller_fd_close (GPOINTER_TO_INT (data));
+}
+
+GOutputStream *
+berth_caller_fd_hold (int fd)
+{
+  GOutputStream *held = g_unix_output_stream_new (fd, FALSE); /* lint: caller-fd: only held */
+
+  g_object_set_data_full (G_OBJECT (held), "berth-fd", GINT_TO_POINTER (fd), held_cb);
+  return held;
+}
+
+/* The stream's own close would be one on this thread. */
+void
+berth_caller_fd_let_go (GOutputStream *held)
+{
+  g_object_set_data (G_OBJECT (held), "berth-fd", NULL);
 }

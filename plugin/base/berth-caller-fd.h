@@ -3,7 +3,7 @@
  * caller handed over (lint: caller-fd). */
 #pragma once
 
-#include <glib.h>
+#include <gio/gio.h>
 
 G_BEGIN_DECLS
 
@@ -63,5 +63,11 @@ gssize berth_caller_fd_receive (int fd, gpointer bytes, gsize size);
  * raise SIGPIPE for a socket. */
 gssize berth_caller_fd_read (int fd, gpointer bytes, gsize size);
 gssize berth_caller_fd_write (int fd, gconstpointer bytes, gsize size);
+
+/* Takes over @fd. Returns: (transfer full): a stream that is never written here, and carries the
+ * descriptor to who writes it */
+GOutputStream *berth_caller_fd_hold (int fd);
+/* Closes what @held carries, whoever has references to it yet; nothing the second time */
+void berth_caller_fd_let_go (GOutputStream *held);
 
 G_END_DECLS

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The manager's verbs: create, exec, destroy, and run, which is the three in one, with files before
  * and after. */
-#include "plugin/base/berth-caller-fd.h"
 #include "plugin/manager/berth-manager-private.h"
 
 #include <unistd.h>
 
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/manager/berth-run-downloads.h"
 #include "plugin/manager/berth-run-uploads.h"
 #include "plugin/model/berth-limits.h"
@@ -111,7 +111,7 @@ create_call_free (CreateCall *call)
   g_clear_object (&call->waiting);
   /* whoever still writes the last of it has a descriptor of its own */
   if (boot_log != NULL)
-    g_output_stream_close (boot_log, NULL, NULL);
+    berth_caller_fd_let_go (boot_log);
   berth_request_unref (call->request);
   g_clear_pointer (&call->ports, g_array_unref);
   g_clear_pointer (&call->created, created_free);

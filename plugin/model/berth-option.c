@@ -2,9 +2,8 @@
 /* The table of a request's options, and what follows from a row of it. */
 #include "plugin/model/berth-option.h"
 
-#include <gio/gunixoutputstream.h>
-
 #include "agent/berth-protocol.h"
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-limits.h"
 #include "plugin/model/berth-port.h"
 #include "pool/berth-error.h"
@@ -190,22 +189,6 @@ berth_option_take_fd (const char *key, GVariant *value, const BerthCallerFds *fd
   return *out_fd >= 0;
 }
 
-static void
-held_cb (gpointer data)
-{
-  berth_caller_fd_close (GPOINTER_TO_INT (data));
-}
-
-/* A stream that is never written: it carries the descriptor to who does. */
-static GOutputStream *
-hold (int fd)
-{
-  GOutputStream *held = g_unix_output_stream_new (fd, FALSE); /* lint: caller-fd: only held */
-
-  g_object_set_data_full (G_OBJECT (held), "berth-fd", GINT_TO_POINTER (fd), held_cb);
-  return held;
-}
-
 static gboolean
 take_stream (const BerthOption *option, GVariant *value, const BerthCallerFds *fds, guint32 uid,
              GOutputStream **field, GError **error)
@@ -216,7 +199,7 @@ take_stream (const BerthOption *option, GVariant *value, const BerthCallerFds *f
                     : refuse (error, option->key, "given twice");
 
   if (ok)
-    *field = hold (fd);
+    *field = berth_caller_fd_hold (fd);
   else if (fd >= 0)
     berth_caller_fd_close (fd);
   return ok;
