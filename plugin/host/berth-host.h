@@ -40,8 +40,10 @@ typedef struct
 {
   void (*state_changed) (gboolean is_up, gpointer user_data);
   void (*snapshot_spoilt) (const char *name, const char *reason, gpointer user_data);
-  void (*session_returns) (BerthVm *vm, BerthRequest *request, gpointer user_data);
-  void (*session_returned) (BerthVm *vm, BerthRequest *request, gpointer user_data);
+  void (*session_returns) (BerthVm *vm, BerthRequest *request, gboolean is_paused,
+                           gpointer user_data);
+  void (*session_returned) (BerthVm *vm, BerthRequest *request, gboolean is_paused,
+                            gpointer user_data);
   gboolean (*copy_begins) (BerthVm *vm, gpointer user_data, GError **error);
   void (*copy_ended) (BerthVm *vm, gpointer user_data);
 } BerthHostWatch;

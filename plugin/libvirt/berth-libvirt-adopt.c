@@ -290,7 +290,7 @@ returned_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!libvirt_take_up_session (self, vm, slot, result, &error))
     berth_libvirt_end_unasked (self, vm, slot, error->message);
   else if (self->watch.session_returned != NULL)
-    self->watch.session_returned (vm, request, self->watch_data);
+    self->watch.session_returned (vm, request, FALSE, self->watch_data);
 }
 
 void
@@ -299,6 +299,7 @@ berth_libvirt_take_back (BerthLibvirt *self, BerthOwnDomain *domain)
   g_autoptr (BerthOwnDomain) owned = domain;
   g_autoptr (BerthRequest) request = NULL;
   g_autoptr (BerthVm) vm = NULL;
+  gboolean is_paused = domain->is_paused && !domain->stands_by;
 
   if (self->watch.session_returns == NULL || libvirt_has_session (self, domain))
     return;
@@ -310,8 +311,15 @@ berth_libvirt_take_back (BerthLibvirt *self, BerthOwnDomain *domain)
       return;
     }
   vm = libvirt_add_session (self, domain);
-  self->watch.session_returns (vm, request, self->watch_data);
-  libvirt_connect_session (self, vm, returned_cb, g_object_ref (self));
+  self->watch.session_returns (vm, request, is_paused, self->watch_data);
+  if (!is_paused)
+    {
+      libvirt_connect_session (self, vm, returned_cb, g_object_ref (self));
+      return;
+    }
+  libvirt_adopt_asleep (self, vm);
+  if (self->watch.session_returned != NULL)
+    self->watch.session_returned (vm, request, TRUE, self->watch_data);
 }
 
 static void
@@ -320,7 +328,7 @@ look_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   BerthLibvirt *self = source;
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, NULL);
-  BerthOwnDomain *domain = connection != NULL && berth_domain_is_running (connection, task_data)
+  BerthOwnDomain *domain = connection != NULL && berth_domain_is_active (connection, task_data)
                                ? berth_domain_find_own (connection, self->instance, task_data)
                                : NULL;
 

@@ -129,7 +129,7 @@ void berth_libvirt_end_clones_of (BerthLibvirt *self, const char *key, const cha
 /* The same, every few seconds from now on. */
 void berth_libvirt_watch_snapshots (BerthLibvirt *self);
 
-/* A domain that no machine has runs: an administrator may have restored a session. */
+/* A domain that no machine has runs, or is paused: an administrator may have restored a session. */
 void berth_libvirt_look_for_session (BerthLibvirt *self, const char *uuid);
 /* Goes on with a session that was gone and runs again; ends @domain (taken over) where it is none.
  */

@@ -24,7 +24,7 @@ libvirt_find_up (BerthLibvirt *self, const char *uuid, BerthVm **out_vm)
   return NULL;
 }
 
-/* TRUE: a machine has the domain that runs. Where that is on its way out, the domain was restored
+/* TRUE: a machine has the domain. Where that is on its way out, the domain was restored
  * behind it, and is looked at when the machine is gone. */
 static gboolean
 libvirt_await_end (BerthLibvirt *self, const char *uuid)
@@ -61,7 +61,7 @@ paused_cb (const char *uuid, gboolean is_paused, gpointer user_data)
 
   if (slot == NULL)
     {
-      if (!is_paused && !libvirt_await_end (user_data, uuid))
+      if (!libvirt_await_end (user_data, uuid)) /* libvirt restores a paused one paused */
         berth_libvirt_look_for_session (user_data, uuid);
       return;
     }

@@ -303,7 +303,8 @@ adopt_domain (BerthMachine *self, Start *start, GError **error)
       = connection != NULL ? berth_domain_dup_live_xml (connection, self->uuid, error) : NULL;
 
   return live_xml != NULL
-         && ((!berth_machine_is_clone (self) && !self->is_asleep)
+         /* also one that was paused since it was listed: nobody has been told that it is */
+         && (self->abandons_copy || berth_domain_is_running (connection, self->uuid)
              || berth_domain_set_paused (connection, self->uuid, FALSE, error))
          && (!self->abandons_copy || berth_domain_abandon_copy (connection, self->uuid, error))
          && machine_connect (self, connection, live_xml, start, error);

@@ -296,17 +296,19 @@ found_cb (BerthVm *vm, BerthRequest *request, gboolean is_paused, gpointer user_
 }
 
 static void
-session_returns_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
+session_returns_cb (BerthVm *vm, BerthRequest *request, gboolean is_paused, gpointer user_data)
 {
-  berth_pool_adopt (BERTH_MANAGER (user_data)->pool, vm, request, FALSE);
+  berth_pool_adopt (BERTH_MANAGER (user_data)->pool, vm, request, is_paused);
 }
 
 static void
-session_returned_cb (BerthVm *vm, BerthRequest *request, gpointer user_data)
+session_returned_cb (BerthVm *vm, BerthRequest *request, gboolean is_paused, gpointer user_data)
 {
   BerthManager *self = user_data;
   BerthSandbox *sandbox = berth_manager_add_sandbox (self, vm, request);
 
+  if (is_paused)
+    berth_sandbox_note_asleep (sandbox);
   berth_sandbox_adopt (sandbox);
   berth_manager_start_reach (self, sandbox);
   berth_tombstones_remove (self->tombstones, berth_vm_get_id (vm));

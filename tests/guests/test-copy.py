@@ -96,6 +96,21 @@ def test_a_saved_session_comes_back():
         until(lambda: not domains("--all"), "the end of the domain")
 
 
+def test_a_paused_one_comes_back_paused():
+    with Daemon("--warm-default", "0") as d:
+        session, domain = make(d, "python")
+        same(d.berth("exec", session, "x = 41").returncode, 0)
+        same(d.berth("pause", session).returncode, 0)
+        path = save(d, domain)
+        d.wait_slots(claimed=0, free=2)
+        restore(path)
+        until(lambda: [vm["state"] for vm in d.json("list")] == ["paused"], "the session")
+        same(virsh("domstate", domain).strip(), "paused")
+        same(d.berth("exec", session, "print(x + 1)").stdout, "42\n")
+        same(d.berth("destroy", session).returncode, 0)
+        until(lambda: not domains("--all"), "the end of the domain")
+
+
 def check_copies(language):
     with Daemon("--warm-default", "0") as d:
         session, domain = make(d, language)

@@ -76,7 +76,8 @@ void fake_host_set_up (FakeHost *self, gboolean is_up);
 const BerthHostWatch *fake_host_get_watch (FakeHost *self, gpointer *out_data);
 void fake_host_spoil (FakeHost *self, const char *name, const char *reason);
 /* The domain of a session that was gone has been restored: @vm is of berth_vm_new_adopted(). */
-void fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request);
+void
+fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request, gboolean is_paused);
 /* A copy of @vm begins, or ends. */
 gboolean fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error);
 void fake_host_end_copy (FakeHost *self, BerthVm *vm);

@@ -14,13 +14,13 @@ fake_host_spoil (FakeHost *self, const char *name, const char *reason)
 }
 
 void
-fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request)
+fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request, gboolean is_paused)
 {
   gpointer data;
   const BerthHostWatch *watch = fake_host_get_watch (self, &data);
 
-  watch->session_returns (vm, request, data);
-  watch->session_returned (vm, request, data);
+  watch->session_returns (vm, request, is_paused, data);
+  watch->session_returned (vm, request, is_paused, data);
 }
 
 gboolean

@@ -228,10 +228,33 @@ test_it_comes_back (World *world, gconstpointer data)
   g_assert_null (world_exec (world, id, 1000, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
   again = berth_vm_new_adopted (id, BERTH_SHAPE ("python", 192, 1), NULL, g_get_monotonic_time ());
-  fake_host_return_session (world->host, again, request);
+  fake_host_return_session (world->host, again, request, FALSE);
   world_wait_for_vms (world, 1);
   result = world_exec (world, id, 1000, NULL);
   g_assert_nonnull (result);
+  g_assert_true (world_destroy (world, id, 1000, NULL, NULL));
+}
+
+/* One that stood still when it was saved does so again. */
+static void
+test_it_comes_back_paused (World *world, gconstpointer data)
+{
+  g_autoptr (BerthVm) again = NULL;
+  g_autoptr (BerthRequest) request = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  const BerthPurpose purpose = { .is_session = TRUE };
+  const char *id = "0123456789abcdef0123456789abcdef";
+
+  request = berth_purpose_make_request (&purpose, BERTH_SHAPE ("python", 192, 1), NULL, NULL, 1000,
+                                        BERTH_REQUEST_WAIT_FOREVER, NULL);
+  again = berth_vm_new_adopted (id, BERTH_SHAPE ("python", 192, 1), NULL, g_get_monotonic_time ());
+  fake_host_return_session (world->host, again, request, TRUE);
+  while (berth_vm_get_state (again) != BERTH_VM_STATE_PAUSED)
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_BACKGROUND), ==, 0);
+  result = world_exec (world, id, 1000, NULL);
+  g_assert_nonnull (result);
+  g_assert_cmpint (berth_vm_get_state (again), ==, BERTH_VM_STATE_CLAIMED);
   g_assert_true (world_destroy (world, id, 1000, NULL, NULL));
 }
 
@@ -250,6 +273,7 @@ main (int argc, char **argv)
     { "while-code-runs", test_while_code_runs },
     { "while-it-is-copied", test_while_it_is_copied },
     { "idle-while-it-is-copied", test_idle_while_it_is_copied },
+    { "it-comes-back-paused", test_it_comes_back_paused },
     { "it-comes-back", test_it_comes_back },
   };
 
