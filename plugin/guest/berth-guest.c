@@ -183,6 +183,8 @@ agent_take_unasked (BerthGuest *self, const BerthFrame *frame, GError **error)
     return FALSE;
   if (frame->type == BERTH_FRAME_READY)
     agent_take_ready (self, frame);
+  if (frame->type == BERTH_FRAME_FROZEN && berth_le32_read (frame->payload) == 0)
+    self->is_frozen = FALSE; /* later than it was waited for */
   return TRUE;
 }
 
@@ -243,6 +245,13 @@ room_cb (gpointer user_data)
     berth_guest_transfers_go_on (self->files);
   if (self->links != NULL)
     berth_guest_links_go_on (self->links);
+}
+
+void
+berth_guest_give_up (BerthGuest *self, const GError *error)
+{
+  if (self->channel != NULL)
+    closed_cb (error, self);
 }
 
 BerthGuest *

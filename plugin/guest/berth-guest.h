@@ -35,6 +35,8 @@ void berth_guest_set_closed_func (BerthGuest *self, BerthGuestClosedFunc func, g
 void berth_guest_set_paused (BerthGuest *self, gboolean is_paused);
 /* Ends the conversation; calls under way fail. Idempotent. */
 void berth_guest_close (BerthGuest *self);
+/* The same for one that can't be used any more: who waits for its end hears of @error. */
+void berth_guest_give_up (BerthGuest *self, const GError *error);
 
 /* The first call. Waits up to @timeout_ms for the guest's answer (it may still boot). @is_reset:
  * end whatever an earlier host left running. */

@@ -11,12 +11,15 @@
 #include "berth-qmp.h"
 
 #define PIPE_SIZE (1 << 20)
+/* What asks QEMU gives up after 60 s, and what is in the pipe then is read within less than that:
+ * one that a guest has taken and that trickles on holds its worker no longer. */
+#define STREAM_LIMIT_US (90 * G_USEC_PER_SEC)
 
 typedef struct
 {
   int in;
   int out;
-  const BerthDifferenceBase *base;
+  BerthDifferenceBase base;
   GCancellable *cancellable;
   BerthDifferenceStats *stats;
   GError *error;
@@ -26,7 +29,7 @@ static gpointer
 split_thread (gpointer data)
 {
   Split *split = data;
-  gboolean ok = berth_difference_split (split->in, split->out, split->base, split->cancellable,
+  gboolean ok = berth_difference_split (split->in, split->out, &split->base, split->cancellable,
                                         split->stats, &split->error);
 
   /* who still writes learns that nobody reads */
@@ -42,7 +45,6 @@ stream (virDomainPtr domain, int fd, Split *split, GError **error)
   GThread *thread = g_thread_new ("berth-split", split_thread, split);
   gboolean ok = berth_qmp_stream_state (domain, fd, &reason);
 
-  berth_qmp_stream_end (domain, !ok);
   close (fd);
   if (!ok)
     g_cancellable_cancel (split->cancellable);
@@ -61,9 +63,10 @@ copy_suspended (virDomainPtr domain, const BerthDifferenceBase *base, int out,
                 BerthDifferenceStats *out_stats, GError **error)
 {
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  Split split = { .out = out, .base = base, .cancellable = cancellable, .stats = out_stats };
+  Split split = { .out = out, .base = *base, .cancellable = cancellable, .stats = out_stats };
   int ends[2];
 
+  split.base.end_us = g_get_monotonic_time () + STREAM_LIMIT_US;
   if (pipe2 (ends, O_CLOEXEC) != 0)
     {
       g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
@@ -77,28 +80,29 @@ copy_suspended (virDomainPtr domain, const BerthDifferenceBase *base, int out,
 
 gboolean
 berth_domain_copy (virConnectPtr connection, const char *uuid, const BerthDifferenceBase *base,
-                   int out, BerthDifferenceStats *out_stats, GError **error)
+                   int out, gboolean *out_stands_still, BerthDifferenceStats *out_stats,
+                   GError **error)
 {
   g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
   g_autoptr (GError) reason = NULL;
   gboolean ok;
 
+  *out_stands_still = FALSE;
   if (domain == NULL)
     {
       berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain is gone");
       return FALSE;
     }
-  /* in a way that the next berthd knows for a copy's, should this one die */
-  if (!berth_domain_stand_by (connection, uuid, error))
-    return FALSE;
-  ok = copy_suspended (domain, base, out, out_stats, error);
-  if (berth_domain_set_paused (connection, uuid, FALSE, &reason))
-    return ok;
-  if (ok)
-    g_propagate_error (error, g_steal_pointer (&reason));
-  else
-    g_warning ("%s", reason->message);
-  return FALSE;
+  /* in a way that the next berthd knows for a copy's, should this one die; what fails may have been
+   * done all the same */
+  ok = berth_domain_stand_by (connection, uuid, error)
+       && copy_suspended (domain, base, out, out_stats, error);
+  *out_stands_still = !(ok ? berth_qmp_stream_end (domain, FALSE, &reason)
+                                 && berth_domain_set_paused (connection, uuid, FALSE, &reason)
+                           : berth_domain_abandon_copy (connection, uuid, &reason));
+  if (*out_stands_still)
+    g_message ("it is let go on later: %s", reason->message);
+  return ok;
 }
 
 gboolean
@@ -106,9 +110,11 @@ berth_domain_abandon_copy (virConnectPtr connection, const char *uuid, GError **
 {
   g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
 
-  if (domain != NULL)
-    berth_qmp_stream_end (domain, TRUE);
-  else
-    berth_libvirt_error_take_code ();
-  return berth_domain_set_paused (connection, uuid, FALSE, error);
+  if (domain == NULL)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain is gone");
+      return FALSE;
+    }
+  return berth_qmp_stream_end (domain, TRUE, error)
+         && berth_domain_set_paused (connection, uuid, FALSE, error);
 }

@@ -314,21 +314,33 @@ machine_has_identity (BerthMachine *machine)
   return how == BERTH_MACHINE_COLD || how == BERTH_MACHINE_CLONE || how == BERTH_MACHINE_CHILD;
 }
 
-/* Its programs go on now, and not before: their numbers would be those of another copy. */
+/* Its programs go on behind its start, and not before: their numbers would be those of another
+ * copy. */
 static gboolean
-libvirt_let_child_go_on (BerthMachine *machine, GError **error)
+check_child (BerthMachine *machine, GError **error)
 {
-  if (berth_machine_get_start (machine) != BERTH_MACHINE_CHILD)
-    return TRUE;
-  if (!berth_guest_is_frozen (berth_machine_get_agent (machine)))
+  if (berth_machine_get_start (machine) == BERTH_MACHINE_CHILD
+      && !berth_guest_is_frozen (berth_machine_get_agent (machine)))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL,
                    "%s: its programs ran before it had numbers of its own: it is not used",
                    berth_machine_get_name (machine));
       return FALSE;
     }
-  berth_machine_thaw (machine);
   return TRUE;
+}
+
+/* Its owner gets one that goes on. */
+static void
+thawed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (BerthLibvirt) self = user_data;
+  BerthMachine *machine = BERTH_MACHINE (source);
+  g_autoptr (GError) error = NULL;
+
+  if (!berth_machine_thaw_finish (machine, result, &error))
+    g_prefix_error (&error, "%s: ", berth_machine_get_name (machine));
+  berth_libvirt_start_ended (self, berth_machine_get_vm (machine), error);
 }
 
 static void
@@ -342,12 +354,15 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   gboolean ok
       = berth_machine_start_finish (machine, result, &error)
         && (!machine_has_identity (machine) || berth_libvirt_check_proof (self, machine, &error))
-        && libvirt_let_child_go_on (machine, &error);
+        && check_child (machine, &error);
 
   if (!ok && libvirt_start_under_next_name (self, vm, slot, error))
     return;
   libvirt_note_clone (self, machine, error);
-  berth_libvirt_start_ended (self, vm, error);
+  if (ok && berth_machine_get_start (machine) == BERTH_MACHINE_CHILD)
+    berth_machine_thaw_async (machine, thawed_cb, g_steal_pointer (&self));
+  else
+    berth_libvirt_start_ended (self, vm, error);
 }
 
 void

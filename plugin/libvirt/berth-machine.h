@@ -125,7 +125,11 @@ gboolean berth_machine_copy_finish (BerthMachine *self, GAsyncResult *result,
                                     BerthDifferenceStats *out_stats, GError **error);
 /* Before the start of a child: the state that it begins with; @fd is its own then. */
 void berth_machine_set_state (BerthMachine *self, int fd);
-/* Lets the guest's programs go on that stand still. What is sent to it next comes behind that. */
+/* Lets the guest's programs go on that stand still, and hears that they do. */
+void
+berth_machine_thaw_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
+gboolean berth_machine_thaw_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+/* The same; what is sent to it next comes behind that. Where they can't, its agent is given up. */
 void berth_machine_thaw (BerthMachine *self);
 
 /* Ends the domain, whatever state it is in. Not while a start is under way. @ends_next: also where

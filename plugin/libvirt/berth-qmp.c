@@ -122,12 +122,35 @@ berth_qmp_stream_state (virDomainPtr domain, int fd, GError **error)
          && wait_status (domain, QUERY_STATUS, "postmigrate", TRUE, error);
 }
 
-void
-berth_qmp_stream_end (virDomainPtr domain, gboolean has_failed)
+/* A cancel is answered before it is done, and QEMU refuses what follows until then. */
+static gboolean
+cancel (virDomainPtr domain, GError **error)
 {
-  if (has_failed)
-    say (domain, MIGRATE_CANCEL, NULL);
-  say (domain, MIND_SHARED, NULL);
+  static const char *const over[] = { "", "none", "cancelled", "failed", "completed", NULL };
+  gint64 end_us = g_get_monotonic_time () + TIMEOUT_US;
+
+  if (!say (domain, MIGRATE_CANCEL, error))
+    return FALSE;
+  for (;;)
+    {
+      g_autofree char *now = ask_status (domain, QUERY_MIGRATE, error);
+
+      if (now == NULL || g_strv_contains (over, now))
+        return now != NULL;
+      if (g_get_monotonic_time () > end_us)
+        {
+          g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                       "QEMU does not end the stream of the state: it is %s", now);
+          return FALSE;
+        }
+      g_usleep (POLL_US);
+    }
+}
+
+gboolean
+berth_qmp_stream_end (virDomainPtr domain, gboolean has_failed, GError **error)
+{
+  return (!has_failed || cancel (domain, error)) && say (domain, MIND_SHARED, error);
 }
 
 gboolean

@@ -13,8 +13,8 @@ gboolean berth_qmp_save_state (virDomainPtr domain, int fd, GError **error);
 /* Writes all of a suspended domain's state, its RAM too where that is its own, to @fd, which is at
  * its end when the last other descriptor of it is closed. It can go on behind it. */
 gboolean berth_qmp_stream_state (virDomainPtr domain, int fd, GError **error);
-/* Behind it, whatever came of it. */
-void berth_qmp_stream_end (virDomainPtr domain, gboolean has_failed);
+/* Behind it, whatever came of it; FALSE: it can't go on yet. @has_failed: or may have. */
+gboolean berth_qmp_stream_end (virDomainPtr domain, gboolean has_failed, GError **error);
 /* Reads it into a domain that was started with -incoming defer; it is paused and whole then. */
 gboolean berth_qmp_load_state (virDomainPtr domain, int fd, GError **error);
 

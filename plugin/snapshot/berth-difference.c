@@ -77,6 +77,21 @@ fail_errno (Splitter *self, const char *doing)
 /* ---- reading and writing ---- */
 
 static gboolean
+is_late (Splitter *self)
+{
+  return self->base->end_us != 0 && g_get_monotonic_time () >= self->base->end_us;
+}
+
+/* No byte moves the end of all of it: who sends one now and then would never be through. */
+static gint
+limit_ms (Splitter *self)
+{
+  gint64 left_us = self->base->end_us - g_get_monotonic_time ();
+
+  return self->base->end_us == 0 ? SILENCE_MS : (gint)CLAMP (left_us / 1000 + 1, 0, SILENCE_MS);
+}
+
+static gboolean
 await_input (Splitter *self)
 {
   GPollFD fds[2] = { { .fd = self->in, .events = G_IO_IN } };
@@ -85,12 +100,14 @@ await_input (Splitter *self)
   gint ready;
 
   do
-    ready = g_poll (fds, has_cancel ? 2 : 1, SILENCE_MS);
+    ready = g_poll (fds, has_cancel ? 2 : 1, limit_ms (self));
   while (ready < 0 && errno == EINTR);
   if (has_cancel)
     g_cancellable_release_fd (self->cancellable);
   if (g_cancellable_set_error_if_cancelled (self->cancellable, self->error))
     return FALSE;
+  if (is_late (self))
+    return fail (self, "it does not come to its end");
   return ready > 0 || fail (self, "it does not go on");
 }
 

@@ -13,12 +13,14 @@ G_BEGIN_DECLS
  * @block: what QEMU calls the RAM
  * @fd: the RAM file
  * @size: of the RAM; bytes
+ * @end_us: the stream has to be through then, monotonic; 0: whenever it is
  */
 typedef struct
 {
   const char *block;
   int fd;
   guint64 size;
+  gint64 end_us;
 } BerthDifferenceBase;
 
 /**

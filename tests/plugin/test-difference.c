@@ -309,6 +309,23 @@ test_base_cut_short (void)
   files_close (&files);
 }
 
+/* Who goes on, but too slowly, is not waited for: a worker would be held for as long as it likes.
+ */
+static void
+test_late (void)
+{
+  g_autoptr (GByteArray) stream = make_stream (FALSE, TRUE);
+  g_autoptr (GError) error = NULL;
+  BerthDifferenceStats stats;
+  Files files;
+
+  files_open (&files, stream);
+  files.base.end_us = g_get_monotonic_time ();
+  g_assert_false (berth_difference_split (files.in, files.out, &files.base, NULL, &stats, &error));
+  g_assert_nonnull (strstr (error->message, "does not come to its end"));
+  files_close (&files);
+}
+
 static gpointer
 cancel_thread (gpointer cancellable)
 {
@@ -346,6 +363,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/difference/split", test_split);
+  g_test_add_func ("/difference/late", test_late);
   g_test_add_func ("/difference/page-again", test_page_again);
   g_test_add_func ("/difference/cut-short", test_cut_short);
   g_test_add_func ("/difference/what-is-not-known", test_what_is_not_known);
