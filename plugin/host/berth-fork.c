@@ -7,6 +7,7 @@ struct _BerthFork
   GObject parent;
   BerthVm *source;
   gpointer state;
+  GDestroyNotify end_func;
   GDestroyNotify free_func;
 };
 
@@ -17,7 +18,7 @@ berth_fork_finalize (GObject *object)
 {
   BerthFork *self = BERTH_FORK (object);
 
-  berth_fork_set_state (self, NULL, NULL);
+  berth_fork_set_state (self, NULL, NULL, NULL);
   g_object_unref (self->source);
   G_OBJECT_CLASS (berth_fork_parent_class)->finalize (object);
 }
@@ -49,12 +50,21 @@ berth_fork_get_source (BerthFork *self)
 }
 
 void
-berth_fork_set_state (BerthFork *self, gpointer state, GDestroyNotify free_func)
+berth_fork_set_state (BerthFork *self, gpointer state, GDestroyNotify end_func,
+                      GDestroyNotify free_func)
 {
   if (self->state != NULL)
     self->free_func (self->state);
   self->state = state;
+  self->end_func = end_func;
   self->free_func = free_func;
+}
+
+void
+berth_fork_end (BerthFork *self)
+{
+  if (self->state != NULL)
+    self->end_func (self->state);
 }
 
 gpointer

@@ -15,8 +15,11 @@ BerthFork *berth_fork_new (BerthVm *source);
 BerthVm *berth_fork_get_source (BerthFork *self);
 
 /* What the host keeps of it, and how that is let go; the host's business alone, in the main
- * context, but for its end. */
-void berth_fork_set_state (BerthFork *self, gpointer state, GDestroyNotify free_func);
+ * context, but for its end. @end_func: at berth_fork_end() */
+void berth_fork_set_state (BerthFork *self, gpointer state, GDestroyNotify end_func,
+                           GDestroyNotify free_func);
 gpointer berth_fork_get_state (BerthFork *self);
+/* Each of its sessions has begun, or never will: those that there are hold it for long. */
+void berth_fork_end (BerthFork *self);
 
 G_END_DECLS

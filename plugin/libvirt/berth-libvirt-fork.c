@@ -3,6 +3,8 @@
  * when it has its own. */
 #include "berth-libvirt-private.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "pool/berth-error.h"
@@ -12,9 +14,18 @@ typedef struct
   BerthSnapshot *base;
   int fd;             /* of the difference; -1: none */
   gboolean is_made;   /* or it has failed */
+  gboolean is_over;   /* nobody begins with it any more */
   GError *error;      /* why it has */
   GPtrArray *waiting; /* BerthVm (owned): children whose start waits for it */
 } ForkState;
+
+static void
+fork_state_close (ForkState *state)
+{
+  if (state->fd >= 0)
+    close (state->fd);
+  state->fd = -1;
+}
 
 static void
 fork_state_free (gpointer data)
@@ -22,11 +33,21 @@ fork_state_free (gpointer data)
   ForkState *state = data;
 
   g_clear_pointer (&state->base, berth_snapshot_unref);
-  if (state->fd >= 0)
-    close (state->fd);
+  fork_state_close (state);
   g_clear_error (&state->error);
   g_ptr_array_unref (state->waiting);
   g_free (state);
+}
+
+/* Its file, which nobody sees, would take room for as long as a child lives. */
+static void
+fork_state_end (gpointer data)
+{
+  ForkState *state = data;
+
+  state->is_over = TRUE;
+  if (state->is_made) /* else a copy is being written to it */
+    fork_state_close (state);
 }
 
 /* One copy */
@@ -44,6 +65,8 @@ fork_settle (BerthLibvirt *self, ForkState *state, GError *error)
   state->waiting = g_ptr_array_new_with_free_func (g_object_unref);
   state->is_made = TRUE;
   state->error = error;
+  if (state->is_over)
+    fork_state_close (state);
   for (guint i = 0; i < waiting->len; i++)
     berth_libvirt_start_again (self, waiting->pdata[i], error);
 }
@@ -99,6 +122,14 @@ libvirt_find_base (BerthLibvirt *self, BerthVm *vm, GError **error)
                    berth_vm_get_id (vm));
       return NULL;
     }
+  if (berth_machine_get_agent (slot->machine) == NULL || slot->is_paused)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                   "sandbox %s can't be forked: it is paused; let it run (berth resume) and ask "
+                   "again",
+                   berth_vm_get_id (vm));
+      return NULL;
+    }
   base = berth_libvirt_snapshot_of (self, slot);
   if (base == NULL)
     g_set_error (
@@ -146,7 +177,7 @@ berth_libvirt_await_fork (BerthLibvirt *self, BerthVm *vm, BerthFork *fork, GErr
       state = g_new0 (ForkState, 1);
       state->fd = -1;
       state->waiting = g_ptr_array_new_with_free_func (g_object_unref);
-      berth_fork_set_state (fork, state, fork_state_free);
+      berth_fork_set_state (fork, state, fork_state_end, fork_state_free);
       if (!fork_begin (self, fork, state, &reason))
         fork_settle (self, state, reason);
     }
@@ -158,10 +189,14 @@ berth_libvirt_await_fork (BerthLibvirt *self, BerthVm *vm, BerthFork *fork, GErr
 }
 
 BerthSnapshot *
-berth_libvirt_get_fork (BerthFork *fork, int *out_fd)
+berth_libvirt_get_fork (BerthFork *fork, int *out_fd, GError **error)
 {
   ForkState *state = berth_fork_get_state (fork);
 
-  *out_fd = state->fd;
-  return state->base;
+  *out_fd = fcntl (state->fd, F_DUPFD_CLOEXEC, 0); /* lint: caller-fd: a file of ours */
+  if (*out_fd >= 0)
+    return state->base;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+               "the state that a fork begins with can't be opened: %s", g_strerror (errno));
+  return NULL;
 }

@@ -116,8 +116,8 @@ berth_libvirt_await_fork (BerthLibvirt *self, BerthVm *vm, BerthFork *fork, GErr
 /* Whether libvirt's word of a pause, or of its end, is of a copy that is made: its guest is given
  * the time in another way. */
 gboolean berth_libvirt_is_of_copy (BerthSlot *slot, gboolean is_paused);
-/* Of one that is there. @out_fd: borrowed */
-BerthSnapshot *berth_libvirt_get_fork (BerthFork *fork, int *out_fd);
+/* (nullable): borrowed; of one that is there. @out_fd: (transfer full) */
+BerthSnapshot *berth_libvirt_get_fork (BerthFork *fork, int *out_fd, GError **error);
 /* Tries the start of @vm again, or (@error: not NULL) fails it. */
 void berth_libvirt_start_again (BerthLibvirt *self, BerthVm *vm, const GError *error);
 

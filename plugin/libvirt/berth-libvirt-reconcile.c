@@ -229,7 +229,7 @@ libvirt_note_found (BerthLibvirt *self, const Reconcile *reconcile, GPtrArray *u
       BerthSlot *slot = libvirt_find_up (self, uuids->pdata[i], &vm);
       gsize number = GPOINTER_TO_SIZE (g_hash_table_lookup (reconcile->known, uuids->pdata[i]));
 
-      if (slot == NULL)
+      if (slot == NULL || slot->is_copied) /* the copy lets it go on itself */
         continue;
       if (number != (gsize)slot->pause_number + 1)
         {

@@ -11,7 +11,7 @@
 #include "berth-libvirt-error.h"
 
 /* raised when clones of an older berth's snapshots would not work with this one's code */
-#define KEY_FORMAT "berth snapshot 3"
+#define KEY_FORMAT "berth snapshot 4"
 
 /* What the worker gets, and what it brings back. */
 typedef struct

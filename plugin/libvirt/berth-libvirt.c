@@ -427,7 +427,7 @@ typedef struct
 {
   BerthMachineStart how;
   BerthSnapshot *snapshot; /* borrowed */
-  int state_fd;            /* likewise; of a child */
+  int state_fd;            /* owned; of a child */
 } StartPlan;
 
 static gboolean
@@ -454,8 +454,8 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
   if (purpose->fork != NULL)
     {
       out_plan->how = BERTH_MACHINE_CHILD;
-      out_plan->snapshot = berth_libvirt_get_fork (purpose->fork, &out_plan->state_fd);
-      return TRUE;
+      out_plan->snapshot = berth_libvirt_get_fork (purpose->fork, &out_plan->state_fd, error);
+      return out_plan->snapshot != NULL;
     }
   boots = slot->mode == BERTH_START_RUN
           && (purpose->is_cold || berth_snapshot_stock_take_doubt (self->stock, name));
@@ -504,7 +504,7 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
   name = g_strdup_printf ("%s-%s-%u", self->name_prefix, berth_vm_get_template (vm), slot->ordinal);
   slot->machine = berth_machine_new (vm, template, self->connection, self->instance, name);
   if (plan.how == BERTH_MACHINE_CHILD)
-    berth_machine_set_state (slot->machine, dup (plan.state_fd));
+    berth_machine_set_state (slot->machine, plan.state_fd);
   berth_machine_start_async (slot->machine, plan.how, images, plan.snapshot, slot->cancellable,
                              started_cb, g_object_ref (self));
 }

@@ -4,6 +4,7 @@
 
 #include "berth-console.h"
 #include "plugin/host/berth-purpose.h"
+#include "pool/berth-error.h"
 
 gboolean
 berth_machine_is_clone (BerthMachine *self)
@@ -24,14 +25,28 @@ berth_machine_ref_boot_log (BerthMachine *self)
   return g_object_ref (boot_log);
 }
 
-/* The state of a snapshot goes into the hardware that it was recorded on, and into no other. */
+/* The state of a snapshot goes into the hardware that it was recorded on, and into no other; what
+ * it has read of its images is part of it. */
 static gboolean
-machine_match_hardware (BerthMachine *self, const BerthDomainParams *params, GError **error)
+machine_match_hardware (BerthMachine *self, const BerthDomainParams *params, BerthImages *images,
+                        GError **error)
 {
-  g_autofree char *hardware = berth_template_dup_hardware (self->template, params, error);
+  g_autofree char *devices = berth_template_dup_hardware (self->template, params, error);
+  g_autofree char *digest
+      = berth_images_dup_digest (images, berth_template_get_layers (self->template));
+  g_autofree char *hardware
+      = devices != NULL ? g_strdup_printf ("%s\nimages %s", devices, digest) : NULL;
 
   if (hardware == NULL)
     return FALSE;
+  if (self->how == BERTH_MACHINE_CHILD
+      && !berth_snapshot_check_hardware (self->snapshot, hardware, NULL))
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                           "the image was built again since the session that it is a copy of was "
+                           "made, and it would read other files; make a new session and fork that");
+      return FALSE;
+    }
   if (berth_machine_is_clone (self))
     return berth_snapshot_check_hardware (self->snapshot, hardware, error);
   berth_snapshot_set_hardware (self->snapshot, hardware);
@@ -80,7 +95,7 @@ berth_machine_make_xml (BerthMachine *self, const BerthMark *mark, BerthImages *
       params.ram_private = berth_machine_is_clone (self);
       params.ram_read_only = berth_connection_has_read_only_ram (self->connection);
       params.incoming = berth_machine_is_clone (self);
-      if (!machine_match_hardware (self, &params, error))
+      if (!machine_match_hardware (self, &params, images, error))
         return NULL;
     }
   return berth_template_instantiate (self->template, &params, error);

@@ -594,6 +594,7 @@ berth_machine_start_finish (BerthMachine *self, GAsyncResult *result, GError **e
 
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   self->ready_us = g_get_monotonic_time ();
+  berth_machine_set_state (self, -1); /* it is loaded, and takes room on the disk */
   ok = g_task_propagate_boolean (G_TASK (result), error);
   self->is_asleep = self->is_asleep && !ok;
   return ok;

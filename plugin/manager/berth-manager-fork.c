@@ -7,6 +7,7 @@
 
 typedef struct
 {
+  BerthFork *fork; /* (nullable): before it begins */
   guint count;
   gint64 wait_us;
   GCancellable *cancellable; /* of all children: the first that fails takes the others along */
@@ -21,6 +22,7 @@ fork_call_free (gpointer data)
 {
   ForkCall *call = data;
 
+  g_clear_object (&call->fork);
   g_object_unref (call->cancellable);
   g_ptr_array_unref (call->ids);
   g_clear_error (&call->error);
@@ -52,6 +54,7 @@ fork_end (BerthManager *self, GTask *task)
   ForkCall *call = g_task_get_task_data (task);
 
   g_cancellable_disconnect (g_task_get_cancellable (task), call->cancelled_id);
+  berth_fork_end (call->fork);
   if (call->error == NULL)
     {
       g_ptr_array_add (call->ids, NULL);
@@ -106,14 +109,14 @@ make_request (BerthVm *vm, BerthFork *fork, gint64 wait_us, GError **error)
 static void
 manager_begin_fork (BerthManager *self, BerthVm *vm, GTask *task)
 {
-  g_autoptr (BerthFork) fork = berth_fork_new (vm);
   ForkCall *call = g_task_get_task_data (task);
 
+  call->fork = berth_fork_new (vm);
   call->pending = call->count;
   for (guint i = 0; i < call->count; i++)
     {
       GError *error = NULL;
-      BerthRequest *request = make_request (vm, fork, call->wait_us, &error);
+      BerthRequest *request = make_request (vm, call->fork, call->wait_us, &error);
 
       if (request != NULL)
         berth_manager_serve_async (self, request, NULL, call->cancellable, child_cb,

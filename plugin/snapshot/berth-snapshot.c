@@ -169,9 +169,11 @@ berth_snapshot_check_hardware (BerthSnapshot *self, const char *hardware, GError
 {
   if (g_strcmp0 (self->hardware, hardware) == 0)
     return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-               "%s: was recorded on other hardware than its clone would have; a new one is needed",
-               self->dir);
+  g_set_error (
+      error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+      "%s: was recorded on other hardware or images than its clone would have; a new one is "
+      "needed",
+      self->dir);
   return FALSE;
 }
 
