@@ -20,11 +20,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bashjmp.h"
 #include "builtins.h"
 #include "shell.h"
 /* behind shell.h, of which it needs */
 #include "common.h"
 #include "execute_cmd.h"
+#include "unwind_prot.h"
 
 #define NAME "berth_session"
 #define CONTROL 3
@@ -38,6 +40,7 @@
 
 /* of bash, and in none of its headers */
 extern int sourcelevel;
+extern int echo_command_at_execute;
 extern int cd_builtin (WORD_LIST *list);
 
 typedef struct
@@ -189,10 +192,14 @@ is_fixed (const char *entry)
   return false;
 }
 
-/* As bash does for assignments in front of a command; false where there are none. */
+/* As bash does for assignments in front of a command, but for a trace of them; false where there
+ * are none. */
 static bool
 push_env (const Message *message)
 {
+  int traces = echo_command_at_execute;
+
+  echo_command_at_execute = 0;
   for (const char *entry = message->env; entry < message->env + message->env_size;
        entry += strlen (entry) + 1)
     {
@@ -213,6 +220,7 @@ push_env (const Message *message)
       free (text);
       free (quoted);
     }
+  echo_command_at_execute = traces;
   if (temporary_env == NULL)
     return false;
   push_scope (VC_BLTNENV, temporary_env);
@@ -283,21 +291,36 @@ has_command (const char *code)
   return false;
 }
 
+/* Some errors (a[1.5]=1) make bash give up all that it does and jump to where it reads a script:
+ * here, and what is left of the code is not run. Others and exits are the shell's end. */
+static int
+execute (const Message *message)
+{
+  int status, jump = setjmp_nosigs (top_level);
+
+  if (jump == DISCARD)
+    return last_command_exit_value != EXECUTION_SUCCESS ? last_command_exit_value
+                                                        : EXECUTION_FAILURE;
+  if (jump != NOT_JUMPED)
+    exit_shell (last_command_exit_value);
+  status = parse_and_execute (savestring (message->code), message->script,
+                              SEVAL_NONINT | SEVAL_NOHIST | SEVAL_RESETLINE);
+  /* what it discards by itself (1/0), it does not return */
+  return status == EXECUTION_SUCCESS && has_command (message->code) ? last_command_exit_value
+                                                                    : status;
+}
+
 static int
 run (const Message *message)
 {
   bool has_env;
-  int status = EXECUTION_FAILURE;
+  int status;
 
   become_script (message->script);
   if (!enter_workdir (message->workdir))
-    return status;
+    return EXECUTION_FAILURE;
   has_env = push_env (message);
-  status = parse_and_execute (savestring (message->code), message->script,
-                              SEVAL_NONINT | SEVAL_NOHIST | SEVAL_RESETLINE);
-  /* what it discards (1/0), it does not return */
-  if (status == EXECUTION_SUCCESS && has_command (message->code))
-    status = last_command_exit_value;
+  status = execute (message);
   if (has_env)
     pop_scope (0);
   return status;
@@ -326,6 +349,8 @@ session (WORD_LIST *list)
   (void)list;
   control_take (&control);
   leave_list ();
+  /* what would be undone is where bash ran this from, and that is not gone back to */
+  clear_unwind_protect_list (0);
   unbind_variable ("BASH_ENV");
   bind_variable ("_", "/bin/bash", 0);
   report (&control, "rR", 2);
