@@ -336,9 +336,10 @@ berth_caller_fd_hold (int fd)
   return held;
 }
 
-/* The stream's own close would be one on this thread. */
+/* The stream's own close closes no descriptor: that would be on this thread. */
 void
 berth_caller_fd_let_go (GOutputStream *held)
 {
   g_object_set_data (G_OBJECT (held), "berth-fd", NULL);
+  g_output_stream_close (held, NULL, NULL);
 }

@@ -142,11 +142,13 @@ def test_while_code_runs_it_is_not_forked():
     with ready() as d:
         d.wait_warm()
         session = make(d, "x = 1")
-        running = d.popen("exec", session, "open('begun', 'w').close(); input()")
+        running = d.popen("exec", session, "import os, time\nopen('begun', 'w').close()\n"
+                          "while not os.path.exists('go'):\n    time.sleep(0.05)")
         until(lambda: "begun" in d.berth("ls", session).stdout, "the code")
         refused = d.berth("fork", session)
         same((refused.returncode, refused.stderr.count("\n")), (125, 1))
         assert "code runs in it" in refused.stderr, refused.stderr
+        d.berth("exec", "-x", session, "touch", "go")
         running.wait(60)
         fork(d, session)
 
