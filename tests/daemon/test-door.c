@@ -215,6 +215,24 @@ run_with_descriptor (void)
   return g_bytes_new_take (bytes, size);
 }
 
+/* Once this returns it reads nothing: a signal is only on its way when it is sent. */
+static void
+make_stand_still (GSubprocess *process)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%s/stat", g_subprocess_get_identifier (process));
+  gboolean stands = FALSE;
+
+  g_subprocess_send_signal (process, SIGSTOP);
+  while (!stands)
+    {
+      g_autofree char *stat = NULL;
+
+      g_assert_true (g_file_get_contents (path, &stat, NULL, NULL));
+      stands = strstr (stat, ") T ") != NULL;
+      g_thread_yield ();
+    }
+}
+
 /* The last close(2) of what a message carries may wait for ever: others are served meanwhile, by
  * whichever way it comes. */
 static void
@@ -242,7 +260,7 @@ test_descriptors_that_do_not_close (Fixture *fixture, gconstpointer data)
       for (guint k = 0; k < ways[i].fds; k++)
         fds[k] = fd;
       /* what berthd gets is the last of it: ours is closed before it looks */
-      g_subprocess_send_signal (fixture->berthd.process, SIGSTOP);
+      make_stand_still (fixture->berthd.process);
       g_assert_true (raw_client_send (client, bytes, size, fds, ways[i].fds));
       g_assert_no_errno (close (fd));
       close (client);
