@@ -128,7 +128,9 @@ berth_connector_confine (const char *user, GError **error)
   limit (RLIMIT_CORE, 0);
   limit (RLIMIT_FSIZE, 0);
   limit (RLIMIT_NOFILE, FILES_MAX);
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ /* their shadow is more */
   limit (RLIMIT_DATA, MEMORY_MAX);
+#endif
   if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
     return fail (error, "the connector can't give up privileges");
   /* not seccomp(2), which no group of systemd's calls has: the packaged unit would refuse it */
