@@ -131,14 +131,6 @@ ask (GTask *task, const char *method, GVariant *arguments, const char *answer_ty
   berth_client_call_start (task, &call);
 }
 
-static gboolean
-finish_nothing (BerthAdmin *self, GAsyncResult *result, gpointer tag, GError **error)
-{
-  g_autoptr (GVariant) body = berth_client_call_finish (self, result, tag, error);
-
-  return body != NULL;
-}
-
 /* (transfer full) (nullable): why berthd is not asked about @template_name, which may not even be
  * text */
 static GError *
@@ -193,7 +185,7 @@ berth_admin_act_async (BerthAdmin *self, BerthAdminAction action, const char *te
 gboolean
 berth_admin_act_finish (BerthAdmin *self, GAsyncResult *result, GError **error)
 {
-  return finish_nothing (self, result, berth_admin_act_async, error);
+  return berth_client_call_finish_nothing (self, result, berth_admin_act_async, error);
 }
 
 /**
@@ -267,7 +259,7 @@ berth_admin_set_warm_async (BerthAdmin *self, const char *template_name, guint m
 gboolean
 berth_admin_set_warm_finish (BerthAdmin *self, GAsyncResult *result, GError **error)
 {
-  return finish_nothing (self, result, berth_admin_set_warm_async, error);
+  return berth_client_call_finish_nothing (self, result, berth_admin_set_warm_async, error);
 }
 
 /**
@@ -333,7 +325,7 @@ berth_admin_set_admitting_async (BerthAdmin *self, gboolean admitting, GCancella
 gboolean
 berth_admin_set_admitting_finish (BerthAdmin *self, GAsyncResult *result, GError **error)
 {
-  return finish_nothing (self, result, berth_admin_set_admitting_async, error);
+  return berth_client_call_finish_nothing (self, result, berth_admin_set_admitting_async, error);
 }
 
 /**
@@ -556,7 +548,7 @@ berth_admin_check_template_async (BerthAdmin *self, const char *path, GCancellab
 gboolean
 berth_admin_check_template_finish (BerthAdmin *self, GAsyncResult *result, GError **error)
 {
-  return finish_nothing (self, result, berth_admin_check_template_async, error);
+  return berth_client_call_finish_nothing (self, result, berth_admin_check_template_async, error);
 }
 
 /**

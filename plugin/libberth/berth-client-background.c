@@ -10,24 +10,6 @@
 #include "plugin/model/berth-spec-private.h"
 #include "pool/berth-error.h"
 
-/* Sends @call, whose arguments are made of a sandbox's @id and @rest (transfer floating). */
-static void
-ask (GTask *task, BerthClientCall *call, const char *id, GVariant *arguments)
-{
-  g_autoptr (GVariant) sunk = g_variant_ref_sink (arguments);
-  GError *error = NULL;
-
-  if (!berth_spec_check_name ("sandbox id", id, &error))
-    {
-      g_clear_object (&call->fds);
-      g_task_return_error (task, error);
-      g_object_unref (task);
-      return;
-    }
-  call->arguments = sunk;
-  berth_client_call_start (task, call);
-}
-
 /**
  * berth_client_start_async:
  * @self: a client
@@ -81,7 +63,8 @@ berth_client_start_async (BerthClient *self, const char *id, BerthProgram *progr
     g_variant_dict_insert (&options, "no_timeout", "b", TRUE);
   if ((flags & BERTH_START_KEEP_STDIN) != 0)
     g_variant_dict_insert (&options, "keep_stdin", "b", TRUE);
-  ask (task, &call, id, g_variant_new ("(s@a{sv})", id, g_variant_dict_end (&options)));
+  berth_client_call_start_for (task, &call, id,
+                               g_variant_new ("(@a{sv})", g_variant_dict_end (&options)));
 }
 
 /**
@@ -151,9 +134,9 @@ berth_client_list_execs_async (BerthClient *self, const char *id, GCancellable *
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  ask (berth_client_call_new_task (self, berth_client_list_execs_async, cancellable, callback,
-                                   user_data),
-       &call, id, g_variant_new ("(s)", id));
+  berth_client_call_start_for (berth_client_call_new_task (self, berth_client_list_execs_async,
+                                                           cancellable, callback, user_data),
+                               &call, id, NULL);
 }
 
 /**
@@ -222,9 +205,9 @@ berth_client_list_decisions_async (BerthClient *self, const char *id, guint64 af
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  ask (berth_client_call_new_task (self, berth_client_list_decisions_async, cancellable, callback,
-                                   user_data),
-       &call, id, g_variant_new ("(st)", id, after));
+  berth_client_call_start_for (berth_client_call_new_task (self, berth_client_list_decisions_async,
+                                                           cancellable, callback, user_data),
+                               &call, id, g_variant_new ("(t)", after));
 }
 
 /**
@@ -332,7 +315,8 @@ berth_client_attach_async (BerthClient *self, const char *id, guint exec, gboole
       g_object_unref (task);
       return;
     }
-  ask (task, &call, id, g_variant_new ("(su@a{sv})", id, exec, g_variant_dict_end (&options)));
+  berth_client_call_start_for (task, &call, id,
+                               g_variant_new ("(u@a{sv})", exec, g_variant_dict_end (&options)));
 }
 
 /**
@@ -388,9 +372,9 @@ berth_client_wait_exec_async (BerthClient *self, const char *id, guint exec,
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  ask (berth_client_call_new_task (self, berth_client_wait_exec_async, cancellable, callback,
-                                   user_data),
-       &call, id, g_variant_new_parsed ("(%s, %u, {'follow': <true>})", id, exec));
+  berth_client_call_start_for (berth_client_call_new_task (self, berth_client_wait_exec_async,
+                                                           cancellable, callback, user_data),
+                               &call, id, g_variant_new_parsed ("(%u, {'follow': <true>})", exec));
 }
 
 /**
@@ -462,9 +446,9 @@ berth_client_signal_exec_async (BerthClient *self, const char *id, guint exec, g
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  ask (berth_client_call_new_task (self, berth_client_signal_exec_async, cancellable, callback,
-                                   user_data),
-       &call, id, g_variant_new ("(suu)", id, exec, signal_number));
+  berth_client_call_start_for (berth_client_call_new_task (self, berth_client_signal_exec_async,
+                                                           cancellable, callback, user_data),
+                               &call, id, g_variant_new ("(uu)", exec, signal_number));
 }
 
 /**
@@ -479,10 +463,7 @@ berth_client_signal_exec_async (BerthClient *self, const char *id, guint exec, g
 gboolean
 berth_client_signal_exec_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (GVariant) body
-      = berth_client_call_finish (self, result, berth_client_signal_exec_async, error);
-
-  return body != NULL;
+  return berth_client_call_finish_nothing (self, result, berth_client_signal_exec_async, error);
 }
 
 /**

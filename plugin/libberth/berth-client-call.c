@@ -309,6 +309,40 @@ berth_client_call_start (GTask *task, const BerthClientCall *what)
   g_task_run_in_thread (connecting, connect_thread);
 }
 
+/* (transfer floating) */
+static GVariant *
+prepend_id (const char *id, GVariant *rest)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_TUPLE);
+  g_variant_builder_add (&builder, "s", id);
+  for (gsize i = 0; rest != NULL && i < g_variant_n_children (rest); i++)
+    {
+      g_autoptr (GVariant) child = g_variant_get_child_value (rest, i);
+
+      g_variant_builder_add_value (&builder, child);
+    }
+  return g_variant_builder_end (&builder);
+}
+
+void
+berth_client_call_start_for (GTask *task, BerthClientCall *what, const char *id, GVariant *rest)
+{
+  g_autoptr (GVariant) sunk = rest != NULL ? g_variant_ref_sink (rest) : NULL;
+  GError *error = NULL;
+
+  if (!berth_spec_check_name ("sandbox id", id, &error))
+    {
+      g_clear_object (&what->fds);
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  what->arguments = prepend_id (id, sunk);
+  berth_client_call_start (task, what);
+}
+
 GTask *
 berth_client_call_new_task (gpointer source, gpointer tag, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data)
@@ -334,4 +368,13 @@ berth_client_call_finish_child (gpointer source, GAsyncResult *result, gpointer 
   g_autoptr (GVariant) body = berth_client_call_finish (source, result, tag, error);
 
   return body != NULL ? g_variant_get_child_value (body, 0) : NULL;
+}
+
+gboolean
+berth_client_call_finish_nothing (gpointer source, GAsyncResult *result, gpointer tag,
+                                  GError **error)
+{
+  g_autoptr (GVariant) body = berth_client_call_finish (source, result, tag, error);
+
+  return body != NULL;
 }

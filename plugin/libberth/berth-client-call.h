@@ -54,6 +54,11 @@ typedef struct
 /* @task is (transfer full), and returns the answer's body, a GVariant. */
 void berth_client_call_start (GTask *task, const BerthClientCall *what);
 
+/* The same of a call about the sandbox @id, its first argument, which may be any bytes: it is
+ * checked before. @rest: (nullable) (transfer floating): a tuple of the other arguments */
+void
+berth_client_call_start_for (GTask *task, BerthClientCall *what, const char *id, GVariant *rest);
+
 /* A task for berth_client_call_start(), whose asynchronous function is @tag. */
 GTask *berth_client_call_new_task (gpointer source, gpointer tag, GCancellable *cancellable,
                                    GAsyncReadyCallback callback, gpointer user_data);
@@ -63,5 +68,8 @@ berth_client_call_finish (gpointer source, GAsyncResult *result, gpointer tag, G
 /* (transfer full) (nullable): the first child of it */
 GVariant *berth_client_call_finish_child (gpointer source, GAsyncResult *result, gpointer tag,
                                           GError **error);
+/* FALSE with @error; the answer says nothing more than that it was done */
+gboolean berth_client_call_finish_nothing (gpointer source, GAsyncResult *result, gpointer tag,
+                                           GError **error);
 
 G_END_DECLS

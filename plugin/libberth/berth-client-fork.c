@@ -29,24 +29,15 @@ berth_client_fork_async (BerthClient *self, const char *id, guint count, gint64 
 {
   BerthClientCall call = { BERTH_CLIENT_CALL_CREATES, "Fork", .answer_type = "(as)" };
   g_auto (GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
-  GTask *task;
-  GError *error = NULL;
 
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  task = berth_client_call_new_task (self, berth_client_fork_async, cancellable, callback,
-                                     user_data);
-  if (!berth_spec_check_name ("sandbox id", id, &error))
-    {
-      g_task_return_error (task, error);
-      g_object_unref (task);
-      return;
-    }
   g_variant_dict_insert (&options, "count", "u", count);
   g_variant_dict_insert (&options, "wait_ms", "x", wait_ms);
-  call.arguments = g_variant_new ("(s@a{sv})", id, g_variant_dict_end (&options));
-  berth_client_call_start (task, &call);
+  berth_client_call_start_for (
+      berth_client_call_new_task (self, berth_client_fork_async, cancellable, callback, user_data),
+      &call, id, g_variant_new ("(@a{sv})", g_variant_dict_end (&options)));
 }
 
 /**

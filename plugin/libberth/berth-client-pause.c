@@ -10,17 +10,9 @@ start (BerthClient *self, const char *method, gpointer tag, const char *id,
        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   BerthClientCall call = { BERTH_CLIENT_CALL_ASKS, method, .answer_type = "()" };
-  GTask *task = berth_client_call_new_task (self, tag, cancellable, callback, user_data);
-  GError *error = NULL;
 
-  if (!berth_spec_check_name ("sandbox id", id, &error))
-    {
-      g_task_return_error (task, error);
-      g_object_unref (task);
-      return;
-    }
-  call.arguments = g_variant_new ("(s)", id);
-  berth_client_call_start (task, &call);
+  berth_client_call_start_for (
+      berth_client_call_new_task (self, tag, cancellable, callback, user_data), &call, id, NULL);
 }
 
 /**
@@ -56,10 +48,7 @@ berth_client_pause_async (BerthClient *self, const char *id, GCancellable *cance
 gboolean
 berth_client_pause_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (GVariant) body
-      = berth_client_call_finish (self, result, berth_client_pause_async, error);
-
-  return body != NULL;
+  return berth_client_call_finish_nothing (self, result, berth_client_pause_async, error);
 }
 
 /**
@@ -119,10 +108,7 @@ berth_client_resume_async (BerthClient *self, const char *id, GCancellable *canc
 gboolean
 berth_client_resume_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (GVariant) body
-      = berth_client_call_finish (self, result, berth_client_resume_async, error);
-
-  return body != NULL;
+  return berth_client_call_finish_nothing (self, result, berth_client_resume_async, error);
 }
 
 /**

@@ -9,24 +9,6 @@
 #include "plugin/model/berth-spec-private.h"
 #include "pool/berth-error.h"
 
-/* Sends @call, whose arguments are made of a sandbox's @id and more (transfer floating). */
-static void
-ask (GTask *task, BerthClientCall *call, const char *id, GVariant *arguments)
-{
-  g_autoptr (GVariant) sunk = g_variant_ref_sink (arguments);
-  GError *error = NULL;
-
-  if (!berth_spec_check_name ("sandbox id", id, &error))
-    {
-      g_clear_object (&call->fds);
-      g_task_return_error (task, error);
-      g_object_unref (task);
-      return;
-    }
-  call->arguments = sunk;
-  berth_client_call_start (task, call);
-}
-
 /* (transfer full) (nullable): a listening socket of ours, alone in a list; *@out_port: (out): what
  * it is for */
 static GUnixFDList *
@@ -86,7 +68,7 @@ berth_client_publish_port_async (BerthClient *self, const char *id, const char *
       g_object_unref (task);
       return;
     }
-  ask (task, &call, id, g_variant_new ("(shu)", id, 0, port));
+  berth_client_call_start_for (task, &call, id, g_variant_new ("(hu)", 0, port));
 }
 
 /**
@@ -152,9 +134,9 @@ berth_client_list_ports_async (BerthClient *self, const char *id, GCancellable *
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  ask (berth_client_call_new_task (self, berth_client_list_ports_async, cancellable, callback,
-                                   user_data),
-       &call, id, g_variant_new ("(s)", id));
+  berth_client_call_start_for (berth_client_call_new_task (self, berth_client_list_ports_async,
+                                                           cancellable, callback, user_data),
+                               &call, id, NULL);
 }
 
 /**
@@ -224,9 +206,9 @@ berth_client_unpublish_port_async (BerthClient *self, const char *id, guint numb
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  ask (berth_client_call_new_task (self, berth_client_unpublish_port_async, cancellable, callback,
-                                   user_data),
-       &call, id, g_variant_new ("(su)", id, number));
+  berth_client_call_start_for (berth_client_call_new_task (self, berth_client_unpublish_port_async,
+                                                           cancellable, callback, user_data),
+                               &call, id, g_variant_new ("(u)", number));
 }
 
 /**
@@ -241,10 +223,7 @@ berth_client_unpublish_port_async (BerthClient *self, const char *id, guint numb
 gboolean
 berth_client_unpublish_port_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (GVariant) body
-      = berth_client_call_finish (self, result, berth_client_unpublish_port_async, error);
-
-  return body != NULL;
+  return berth_client_call_finish_nothing (self, result, berth_client_unpublish_port_async, error);
 }
 
 /**

@@ -334,22 +334,13 @@ berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *can
                             GAsyncReadyCallback callback, gpointer user_data)
 {
   BerthClientCall call = { BERTH_CLIENT_CALL_ASKS, "Destroy", .answer_type = "(a{sv})" };
-  GTask *task;
-  GError *error = NULL;
 
   g_return_if_fail (BERTH_IS_CLIENT (self));
   g_return_if_fail (id != NULL);
 
-  task = berth_client_call_new_task (self, berth_client_destroy_async, cancellable, callback,
-                                     user_data);
-  if (!berth_spec_check_name ("sandbox id", id, &error))
-    {
-      g_task_return_error (task, error);
-      g_object_unref (task);
-      return;
-    }
-  call.arguments = g_variant_new ("(s)", id);
-  berth_client_call_start (task, &call);
+  berth_client_call_start_for (berth_client_call_new_task (self, berth_client_destroy_async,
+                                                           cancellable, callback, user_data),
+                               &call, id, NULL);
 }
 
 /**
@@ -364,10 +355,7 @@ berth_client_destroy_async (BerthClient *self, const char *id, GCancellable *can
 gboolean
 berth_client_destroy_finish (BerthClient *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr (GVariant) body
-      = berth_client_call_finish (self, result, berth_client_destroy_async, error);
-
-  return body != NULL;
+  return berth_client_call_finish_nothing (self, result, berth_client_destroy_async, error);
 }
 
 /**

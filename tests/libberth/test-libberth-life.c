@@ -59,6 +59,35 @@ test_too_long_code (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (claimed (fixture), ==, 1);
 }
 
+/* What no message can carry is told as what it is, whatever is asked about it. */
+static void
+test_ids_of_any_bytes (Fixture *fixture, gconstpointer data)
+{
+  BerthClient *client = fixture->client;
+  const char *const id = "\xff";
+
+  for (guint i = 0; i < 6; i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GVariant) answer = NULL;
+
+      if (i == 0)
+        answer = berth_client_list_execs (client, id, NULL, &error);
+      else if (i == 1)
+        answer = berth_client_list_decisions (client, id, 0, NULL, &error);
+      else if (i == 2)
+        answer = berth_client_list_ports (client, id, NULL, &error);
+      else if (i == 3)
+        berth_client_signal_exec (client, id, 1, 15, NULL, &error);
+      else if (i == 4)
+        berth_client_unpublish_port (client, id, 1, NULL, &error);
+      else
+        berth_client_pause (client, id, NULL, &error);
+      g_assert_null (answer);
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+    }
+}
+
 static void
 test_no_wait (Fixture *fixture, gconstpointer data)
 {
@@ -324,6 +353,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   ADD ("errors", test_errors);
   ADD ("too-long-code", test_too_long_code);
+  ADD ("ids-of-any-bytes", test_ids_of_any_bytes);
   ADD ("no-wait", test_no_wait);
   ADD ("restart", test_restart);
   ADD ("outcome-unknown", test_outcome_unknown);
