@@ -259,7 +259,7 @@ berth_agent_runner_spawn_shell (BerthAgentRunner *self, const BerthAgentConfig *
     return false;
   berth_agent_command_make (&command, config, self->language, false, env,
                             berth_agent_shell_write_env (config, env, sizeof env));
-  /* read where an error of the code's has made bash give up what BASH_ENV names */
+  /* its script is read only where the builtin can't be loaded, and then it ends */
   snprintf (command.script, sizeof command.script, "/dev/null");
   return runner_spawn (self, config, &command);
 }

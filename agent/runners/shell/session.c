@@ -28,14 +28,15 @@
 #include "execute_cmd.h"
 #include "unwind_prot.h"
 
+#include "agent-runner.h"
+#include "berth-protocol.h"
+
 #define NAME "berth_session"
-#define CONTROL 3
 /* Where no program expects a descriptor, below the usual limit of 1024: one that takes the number
  * of the first leaves the second. */
 #define CONTROL_ASIDE 1000
 #define CONTROL_SPARE 871
-#define SEED_SIZE 32
-#define HEAD_SIZE (1 + SEED_SIZE + 4) /* kind, seed, token */
+#define HEAD_SIZE (1 + BERTH_AGENT_SEED_SIZE + 4) /* kind, seed, token */
 #define STREAMS 3
 
 /* of bash, and in none of its headers */
@@ -64,22 +65,16 @@ typedef struct
 static const char *const fixed_names[]
     = { "UID=", "EUID=", "PPID=", "SHELLOPTS=", "BASHOPTS=", "BASH_VERSINFO=" };
 
-static uint32_t
-read_le32 (const unsigned char *bytes)
-{
-  return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16
-         | (uint32_t)bytes[3] << 24;
-}
-
 static void
 control_take (Control *self)
 {
   struct stat info;
 
-  self->fds[0] = fcntl (CONTROL, F_DUPFD_CLOEXEC, CONTROL_ASIDE);
-  self->fds[1] = fcntl (CONTROL, F_DUPFD_CLOEXEC, self->fds[0] < 0 ? CONTROL + 1 : CONTROL_SPARE);
-  self->inode = fstat (CONTROL, &info) == 0 ? info.st_ino : 0;
-  close (CONTROL);
+  self->fds[0] = fcntl (BERTH_AGENT_CONTROL_FD, F_DUPFD_CLOEXEC, CONTROL_ASIDE);
+  self->fds[1] = fcntl (BERTH_AGENT_CONTROL_FD, F_DUPFD_CLOEXEC,
+                        self->fds[0] < 0 ? BERTH_AGENT_CONTROL_FD + 1 : CONTROL_SPARE);
+  self->inode = fstat (BERTH_AGENT_CONTROL_FD, &info) == 0 ? info.st_ino : 0;
+  close (BERTH_AGENT_CONTROL_FD);
 }
 
 /* The one that is still ours; -1: the code has closed both */
@@ -140,7 +135,7 @@ receive (const Control *control, Message *out_message)
   size_t size;
 
   read_all (control, head, sizeof head);
-  size = read_le32 (head);
+  size = berth_le32_read (head);
   bytes = xmalloc (size + 1);
   read_all (control, bytes, size);
   bytes[size] = '\0';
@@ -155,7 +150,7 @@ receive (const Control *control, Message *out_message)
   out_message->token = bytes + HEAD_SIZE - 4;
   out_message->script = texts[STREAMS];
   out_message->workdir = texts[STREAMS + 1];
-  out_message->env_size = read_le32 ((const unsigned char *)at);
+  out_message->env_size = berth_le32_read ((const uint8_t *)at);
   out_message->env = at + 4;
   out_message->code = (char *)at + 4 + out_message->env_size;
   return bytes;
@@ -344,6 +339,7 @@ leave_list (void)
 static int
 session (WORD_LIST *list)
 {
+  const char loaded[] = { BERTH_AGENT_CONTROL_ACCEPTS, BERTH_AGENT_CONTROL_LOADED };
   Control control;
 
   (void)list;
@@ -353,7 +349,7 @@ session (WORD_LIST *list)
   clear_unwind_protect_list (0);
   unbind_variable ("BASH_ENV");
   bind_variable ("_", "/bin/bash", 0);
-  report (&control, "rR", 2);
+  report (&control, loaded, sizeof loaded);
   while (true)
     {
       Message message;
@@ -362,11 +358,11 @@ session (WORD_LIST *list)
 
       fflush (stdout);
       open_streams (&message);
-      report_exec (&control, 'o', &message, 0);
+      report_exec (&control, BERTH_AGENT_CONTROL_OPENED, &message, 0);
       status = run (&message);
       fflush (stdout);
       open_streams (NULL);
-      report_exec (&control, 'd', &message, status);
+      report_exec (&control, BERTH_AGENT_CONTROL_DONE, &message, status);
       last_command_exit_value = status;
       free (bytes);
     }
