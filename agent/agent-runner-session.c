@@ -218,9 +218,11 @@ runner_write_session (BerthAgentRunner *self, const BerthAgentProgram *program)
       fill += size;
     }
   berth_le32_write (self->message + fill, (uint32_t)program->env_size);
-  memcpy (self->message + fill + 4, program->env, program->env_size);
+  if (program->env_size > 0)
+    memcpy (self->message + fill + 4, program->env, program->env_size);
   fill += 4 + program->env_size;
-  memcpy (self->message + fill, program->code, program->code_size);
+  if (program->code_size > 0)
+    memcpy (self->message + fill, program->code, program->code_size);
   return berth_agent_runner_write_head (self, fill + program->code_size,
                                         runner_choose_kind (self, program));
 }

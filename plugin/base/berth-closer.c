@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "pool/berth-sync.h"
+
 typedef struct
 {
   guint32 uid;
@@ -21,25 +23,39 @@ typedef struct
   GThreadPool *threads;
 } Closer;
 
+static void
+closer_lock (Closer *self)
+{
+  g_mutex_lock (&self->lock);
+  BERTH_SYNC_ACQUIRE (self);
+}
+
+static void
+closer_unlock (Closer *self)
+{
+  BERTH_SYNC_RELEASE (self);
+  g_mutex_unlock (&self->lock);
+}
+
 /* Closes the line's first; FALSE, and the line is gone: there was none. */
 static gboolean
 line_step (Closer *self, Line *line)
 {
   int fd;
 
-  g_mutex_lock (&self->lock);
+  closer_lock (self);
   if (line->fds.length == 0)
     {
       g_hash_table_remove (self->lines, GUINT_TO_POINTER (line->uid));
-      g_mutex_unlock (&self->lock);
+      closer_unlock (self);
       return FALSE;
     }
   fd = GPOINTER_TO_INT (g_queue_pop_head (&line->fds));
-  g_mutex_unlock (&self->lock);
+  closer_unlock (self);
   close (fd);
-  g_mutex_lock (&self->lock);
+  closer_lock (self);
   line->count--;
-  g_mutex_unlock (&self->lock);
+  closer_unlock (self);
   return TRUE;
 }
 
@@ -79,7 +95,7 @@ berth_closer_close (int fd, guint32 uid)
   Line *line;
   gboolean is_new;
 
-  g_mutex_lock (&self->lock);
+  closer_lock (self);
   g_hash_table_remove (self->owners, GINT_TO_POINTER (fd));
   line = g_hash_table_lookup (self->lines, GUINT_TO_POINTER (uid));
   is_new = line == NULL;
@@ -92,7 +108,7 @@ berth_closer_close (int fd, guint32 uid)
     }
   g_queue_push_tail (&line->fds, GINT_TO_POINTER (fd));
   line->count++;
-  g_mutex_unlock (&self->lock);
+  closer_unlock (self);
   if (is_new)
     g_thread_pool_push (self->threads, line, NULL);
 }
@@ -100,9 +116,9 @@ berth_closer_close (int fd, guint32 uid)
 static void
 closer_forget (Closer *self, int fd)
 {
-  g_mutex_lock (&self->lock);
+  closer_lock (self);
   g_hash_table_remove (self->owners, GINT_TO_POINTER (fd));
-  g_mutex_unlock (&self->lock);
+  closer_unlock (self);
 }
 
 void
@@ -124,10 +140,10 @@ berth_closer_count (guint32 uid)
   const Line *line;
   guint count;
 
-  g_mutex_lock (&self->lock);
+  closer_lock (self);
   line = g_hash_table_lookup (self->lines, GUINT_TO_POINTER (uid));
   count = line != NULL ? line->count : 0;
-  g_mutex_unlock (&self->lock);
+  closer_unlock (self);
   return count;
 }
 
@@ -136,9 +152,9 @@ berth_closer_note (int fd, guint32 uid)
 {
   Closer *self = closer_get ();
 
-  g_mutex_lock (&self->lock);
+  closer_lock (self);
   g_hash_table_insert (self->owners, GINT_TO_POINTER (fd), GUINT_TO_POINTER (uid));
-  g_mutex_unlock (&self->lock);
+  closer_unlock (self);
 }
 
 gboolean
@@ -148,9 +164,9 @@ berth_closer_find (int fd, guint32 *out_uid)
   gpointer uid = NULL;
   gboolean is_noted;
 
-  g_mutex_lock (&self->lock);
+  closer_lock (self);
   is_noted = g_hash_table_lookup_extended (self->owners, GINT_TO_POINTER (fd), NULL, &uid);
-  g_mutex_unlock (&self->lock);
+  closer_unlock (self);
   *out_uid = GPOINTER_TO_UINT (uid);
   return is_noted;
 }

@@ -2,6 +2,8 @@
 /* The manager's calls to whoever has the VMs. */
 #include "plugin/host/berth-host.h"
 
+#include "pool/berth-sync.h"
+
 G_DEFINE_INTERFACE (BerthHost, berth_host, BERTH_TYPE_HYPERVISOR)
 
 #define IFACE(self) BERTH_HOST_GET_IFACE (self)
@@ -197,7 +199,10 @@ berth_host_link_async (BerthHost *self, BerthVm *vm, guint port, int fd, GCancel
 BerthLinkResult *
 berth_host_link_finish (BerthHost *self, GAsyncResult *result, GError **error)
 {
-  return g_task_propagate_pointer (G_TASK (result), error);
+  BerthLinkResult *told = g_task_propagate_pointer (G_TASK (result), error);
+
+  BERTH_SYNC_ACQUIRE (told); /* a host may carry a link on a thread of its own */
+  return told;
 }
 
 void

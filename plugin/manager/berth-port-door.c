@@ -12,6 +12,7 @@
 #include "plugin/base/berth-caller-fd.h"
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
+#include "pool/berth-sync.h"
 
 /* Where berthd is short of descriptors or memory, it may be so for a while. */
 #define PAUSE_US (100 * 1000)
@@ -37,8 +38,10 @@ typedef struct
 static void
 door_unref (BerthPortDoor *self)
 {
+  BERTH_SYNC_RELEASE (self);
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
+  BERTH_SYNC_ACQUIRE (self);
   berth_caller_fd_close (self->fd);
   close (self->end_fd);
   g_async_queue_unref (self->places);
@@ -51,6 +54,7 @@ come_cb (gpointer user_data)
 {
   Guest *guest = user_data;
 
+  BERTH_SYNC_ACQUIRE (guest);
   if (guest->door->func != NULL)
     guest->door->func (g_steal_fd (&guest->fd), guest->door->user_data);
   return G_SOURCE_REMOVE;
@@ -61,6 +65,7 @@ guest_free (gpointer data)
 {
   Guest *guest = data;
 
+  BERTH_SYNC_ACQUIRE (guest); /* a context that is gone told nobody */
   if (guest->fd >= 0)
     berth_caller_fd_close (guest->fd);
   door_unref (guest->door);
@@ -77,6 +82,7 @@ door_let_in (BerthPortDoor *self, int fd)
   guest->door = self;
   guest->fd = fd;
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  BERTH_SYNC_RELEASE (guest);
   g_source_set_callback (source, come_cb, guest, guest_free);
   g_source_attach (source, self->context);
 }

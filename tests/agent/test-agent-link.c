@@ -372,13 +372,26 @@ test_beyond_credit (AgentPeer *peer, gconstpointer data)
   agent_peer_ping (peer);
 }
 
+/* So many bytes and no more, in as many frames as the kernel has pieces of them. */
+static void
+expect_bytes (AgentPeer *peer, const Link *link, guint32 size)
+{
+  guint32 got = 0;
+  AgentFrame frame;
+
+  while (got < size)
+    {
+      agent_peer_expect (peer, link->request, BERTH_FRAME_DATA, &frame);
+      got += frame.head.length - 4;
+    }
+  g_assert_cmpuint (got, ==, size);
+}
+
 /* A program that writes without end: no more comes than was credited, and all of that. */
 static void
 test_own_credit (AgentPeer *peer, gconstpointer data)
 {
   g_auto (Link) link = { 0 };
-  guint32 got = 0;
-  AgentFrame frame;
 
   agent_peer_hello (peer, 0);
   link = begin (peer, 1000);
@@ -386,16 +399,11 @@ test_own_credit (AgentPeer *peer, gconstpointer data)
   expect_data (peer, link.request, "x");
   for (int i = 0; i < 100; i++)
     g_assert_cmpint (send (link.fd, "0123456789abcdef01234567", 24, 0), ==, 24);
-  while (got < 999)
-    {
-      agent_peer_expect (peer, link.request, BERTH_FRAME_DATA, &frame);
-      got += frame.head.length - 4;
-    }
-  g_assert_cmpuint (got, ==, 999);
+  expect_bytes (peer, &link, 999);
   agent_peer_expect_silence (peer);
   agent_peer_send_credit (peer, link.request, BERTH_STREAM_LINK, 10);
-  agent_peer_expect (peer, link.request, BERTH_FRAME_DATA, &frame);
-  g_assert_cmpuint (frame.head.length, ==, 14);
+  expect_bytes (peer, &link, 10);
+  agent_peer_expect_silence (peer);
 }
 
 /* As many as may be, each with something to tell; then one more breaks a rule. */

@@ -12,6 +12,7 @@
 
 #include "agent-lockdown.h"
 #include "agent-reach.h"
+#include "pool/berth-sync.h"
 
 #define RULES                                                                                      \
   "example.org\0"                                                                                  \
@@ -32,13 +33,29 @@ typedef struct
 } Fixture;
 
 static void
+push (GAsyncQueue *queue, char *text)
+{
+  BERTH_SYNC_RELEASE (text);
+  g_async_queue_push (queue, text);
+}
+
+static char *
+pop (GAsyncQueue *queue)
+{
+  char *text = g_async_queue_pop (queue);
+
+  BERTH_SYNC_ACQUIRE (text);
+  return text;
+}
+
+static void
 connected_cb (void *data, int fd, const char *name, uint16_t port)
 {
   Fixture *fixture = data;
 
   g_assert_cmpint (send (fd, "hello", 5, 0), ==, 5);
   close (fd);
-  g_async_queue_push (fixture->taken, g_strdup_printf ("%s %u", name, port));
+  push (fixture->taken, g_strdup_printf ("%s %u", name, port));
 }
 
 static void
@@ -46,7 +63,7 @@ no_name_cb (void *data, const char *name)
 {
   Fixture *fixture = data;
 
-  g_async_queue_push (fixture->refused, g_strdup (name));
+  push (fixture->refused, g_strdup (name));
 }
 
 static void
@@ -223,7 +240,7 @@ test_names (Fixture *fixture, gconstpointer data)
 
       g_assert_cmpstr (address, ==, "198.18.16.0");
       g_assert_cmpstr (none, ==, "code 3");
-      told = g_async_queue_pop (fixture->refused);
+      told = pop (fixture->refused);
       g_assert_cmpstr (told, ==, "example.com");
     }
   path = g_build_filename (fixture->dir, "etc/resolv.conf", NULL);
@@ -277,7 +294,7 @@ test_connections (Fixture *fixture, gconstpointer data)
       g_assert_cmpint (dial (SOCK_STREAM, address, ports[i], &fd), ==, 0);
       g_assert_cmpint (getpeername (fd, (struct sockaddr *)&peer, &length), ==, 0);
       g_assert_cmpint (ntohs (peer.sin_port), ==, ports[i]);
-      taken = g_async_queue_pop (fixture->taken);
+      taken = pop (fixture->taken);
       g_assert_cmpstr (taken, ==, expected);
       assert_greeted (fd);
     }
@@ -299,7 +316,7 @@ test_literals (Fixture *fixture, gconstpointer data)
     return;
   fixture_allow (fixture);
   g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.7", 443, &fd), ==, 0);
-  taken = g_async_queue_pop (fixture->taken);
+  taken = pop (fixture->taken);
   g_assert_cmpstr (taken, ==, "192.0.2.7 443");
   assert_greeted (fd);
   g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.8", 443, &fd), ==, ENETUNREACH);

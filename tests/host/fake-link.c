@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pool/berth-sync.h"
+
 typedef struct
 {
   guint port;
@@ -20,6 +22,7 @@ link_free (gpointer data)
 {
   Link *link = data;
 
+  BERTH_SYNC_ACQUIRE (link);
   close (link->fd);
   g_free (link);
 }
@@ -92,7 +95,7 @@ carry (int ours, int theirs, int cancel_fd, BerthLinkResult *result)
 static void
 link_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  const Link *link = data;
+  Link *link = data;
   BerthLinkResult *result = g_new0 (BerthLinkResult, 1);
   GPollFD cancel = { .fd = -1 };
   int fd = dial (link->port);
@@ -108,6 +111,8 @@ link_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancella
         g_cancellable_release_fd (cancellable);
       close (fd);
     }
+  BERTH_SYNC_RELEASE (link);
+  BERTH_SYNC_RELEASE (result);
   g_task_return_pointer (task, result, g_free);
 }
 
