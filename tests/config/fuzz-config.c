@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Any bytes as berth.conf: no crash, a message of one line for what is refused, and what is taken
  * is printed and read again unchanged. */
+#include <grp.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "plugin/config/berth-config.h"
@@ -9,22 +11,41 @@
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
-/* one file for all inputs; it has no name after this */
+/* The host's groups are no input, and a look-up of one took half of each execution's time. */
+struct group *
+getgrnam (const char *name)
+{
+  return NULL;
+}
+
+/* one file for all inputs, in memory */
 static char *
 dup_file (const guint8 *data, gsize size)
 {
   static int fd = -1; /* lint: static: a file of a fuzz target's own, for every input */
-  char name[] = "/tmp/berth-fuzz-config-XXXXXX";
 
   if (fd < 0)
-    {
-      fd = g_mkstemp (name);
-      g_assert_cmpint (fd, >=, 0);
-      g_assert_cmpint (unlink (name), ==, 0);
-    }
+    fd = memfd_create ("berth.conf", MFD_CLOEXEC);
+  g_assert_cmpint (fd, >=, 0);
   g_assert_cmpint (ftruncate (fd, 0), ==, 0);
   g_assert_cmpint (pwrite (fd, data, size, 0), ==, (gssize)size);
   return g_strdup_printf ("/proc/self/fd/%d", fd);
+}
+
+/* The text with each setting that stands there as a comment, at its default, set. */
+static char *
+dup_all_set (const char *text)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+
+  for (char **line = lines; *line != NULL; line++)
+    {
+      gsize key = strspn (*line + (**line == '#'), "abcdefghijklmnopqrstuvwxyz_");
+
+      if (**line == '#' && key > 0 && (*line)[1 + key] == '=')
+        **line = ' ';
+    }
+  return g_strjoinv ("\n", lines);
 }
 
 static gboolean
@@ -39,8 +60,7 @@ static void
 assert_reads_back (const BerthConfig *config)
 {
   g_autofree char *text = berth_config_dup_text (config);
-  g_autoptr (GRegex) regex = g_regex_new ("^#([a-z_]+=)", G_REGEX_MULTILINE, 0, NULL);
-  g_autofree char *file = g_regex_replace (regex, text, -1, 0, "\\1", 0, NULL);
+  g_autofree char *file = dup_all_set (text);
   g_autoptr (BerthConfig) again = berth_config_new ();
   g_autoptr (BerthTenantPolicy) policy = berth_config_dup_tenant_policy (config);
   g_autofree char *text_again = NULL;
