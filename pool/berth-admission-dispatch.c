@@ -115,9 +115,9 @@ typedef enum
 } Room;
 
 static Room
-party_get_room (const BerthParty *party, const BerthPlace *need)
+party_get_room (BerthAdmission *self, BerthParty *party, const BerthPlace *need)
 {
-  BerthPlace later = party->aside;
+  BerthPlace later = in_pass (self, party)->aside;
 
   berth_place_subtract (&later, &party->leaving);
   if (!berth_party_has_room (party, &later, need))
@@ -143,8 +143,8 @@ waiter_get_room (BerthAdmission *self, BerthAdmissionWaiter *waiter)
       && (party_is_closed (self, &tenant->party) || party_is_closed (self, &tenant->user->party)))
     return ROOM_NONE;
 
-  Room of_tenant = party_get_room (in_pass (self, &tenant->party), &need);
-  Room of_user = party_get_room (in_pass (self, &tenant->user->party), &need);
+  Room of_tenant = party_get_room (self, &tenant->party, &need);
+  Room of_user = party_get_room (self, &tenant->user->party, &need);
 
   return MAX (of_tenant, of_user);
 }
@@ -294,11 +294,11 @@ waiter_attempt (BerthAdmission *self, BerthAdmissionWaiter *waiter, Room room, S
 
 /* no VM of any size */
 static gboolean
-party_is_full (const BerthParty *party)
+party_is_full (BerthAdmission *self, BerthParty *party)
 {
   const BerthPlace least = { .slots = 1, .memory_mb = 1, .vcpus = 1 };
 
-  return party_get_room (party, &least) == ROOM_NONE;
+  return party_get_room (self, party, &least) == ROOM_NONE;
 }
 
 /* @waiter is held back by the caps of its own tenant, or user: that keeps nothing from others.
@@ -312,11 +312,11 @@ hold_back (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthWaitersIter 
   BerthParty *tenant = &waiter->base.tenant->party;
   BerthParty *user = &waiter->base.tenant->user->party;
   gboolean is_old = waiter_is_aged (self, waiter);
-  gboolean is_by_user
-      = !berth_party_has_room (user, &nothing, &need) || party_get_room (tenant, &need) == ROOM_NOW;
+  gboolean is_by_user = !berth_party_has_room (user, &nothing, &need)
+                        || party_get_room (self, tenant, &need) == ROOM_NOW;
 
-  gboolean closes_user = party_is_full (user) || (is_old && is_by_user);
-  gboolean closes_tenant = party_is_full (tenant) || is_old;
+  gboolean closes_user = party_is_full (self, user) || (is_old && is_by_user);
+  gboolean closes_tenant = party_is_full (self, tenant) || is_old;
 
   berth_waiters_iter_pass (iter);
   if (berth_waiters_count_wakes (self->queue) > 0)

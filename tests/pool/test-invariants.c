@@ -441,6 +441,26 @@ run_episode (GRand *rand, Tally *sum)
   g_ptr_array_unref (chaos.vms);
 }
 
+static Tally
+run_seed (guint32 seed, guint n_operations)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+  Tally sum = { 0 };
+
+  for (guint i = 0; i < n_operations / N_PER_EPISODE; i++)
+    run_episode (rand, &sum);
+  return sum;
+}
+
+/* Runs that once found something which random ones seldom do. */
+static void
+test_seeds (void)
+{
+  /* a user was held back whose name had not been looked at in this pass: sums of an earlier one,
+   * more than it had (told by UBSan alone) */
+  run_seed (3796968416, N_OPERATIONS / 4);
+}
+
 static void
 test_random (void)
 {
@@ -448,12 +468,10 @@ test_random (void)
   const char *length = g_getenv ("BERTH_OPERATIONS");
   guint n_operations = length != NULL ? (guint)strtoul (length, NULL, 0) : N_OPERATIONS;
   guint32 seed = text != NULL ? (guint32)strtoul (text, NULL, 0) : g_random_int ();
-  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
-  Tally sum = { 0 };
+  Tally sum;
 
   g_test_message ("BERTH_SEED=%u repeats this run", seed);
-  for (guint i = 0; i < n_operations / N_PER_EPISODE; i++)
-    run_episode (rand, &sum);
+  sum = run_seed (seed, n_operations);
   g_test_message ("%u operations, %" G_GUINT64_FORMAT
                   " messages, %u served (%u warm), %u paused or woken, %u cancelled",
                   n_operations, sum.n_messages, sum.n_served, sum.n_warm, sum.n_done,
@@ -476,6 +494,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   berth_error_register_dbus ();
+  g_test_add_func ("/invariants/seeds", test_seeds);
   g_test_add_func ("/invariants/random", test_random);
   return g_test_run ();
 }
