@@ -272,8 +272,7 @@ looked_up_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   Dial *self = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
-  g_autolist (GInetAddress) addresses
-      = g_resolver_lookup_by_name_finish (G_RESOLVER (source), result, &error);
+  g_autolist (GInetAddress) addresses = berth_connector_names_look_up_finish (result, &error);
 
   dial_clear_timer (self);
   if (addresses == NULL)
@@ -288,11 +287,11 @@ looked_up_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-berth_connector_dial_async (const BerthConnectorLimits *limits, const char *name, guint16 port,
+berth_connector_dial_async (const BerthConnectorLimits *limits, BerthConnectorNames *names,
+                            const BerthConnectorAsker *asker, const char *name, guint16 port,
                             GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, NULL, callback, user_data);
-  g_autoptr (GResolver) resolver = g_resolver_get_default ();
   Dial *self = g_new0 (Dial, 1);
 
   g_task_set_source_tag (task, berth_connector_dial_async);
@@ -304,8 +303,8 @@ berth_connector_dial_async (const BerthConnectorLimits *limits, const char *name
   self->end->verdict = BERTH_CONNECTOR_FAILED;
   g_task_set_task_data (task, self, dial_free);
   dial_begin_attempt (self, 1);
-  g_resolver_lookup_by_name_async (resolver, name, self->attempt, looked_up_cb,
-                                   g_steal_pointer (&task));
+  berth_connector_names_look_up_async (names, name, asker, self->attempt, looked_up_cb,
+                                       g_steal_pointer (&task));
 }
 
 BerthConnectorEnd *

@@ -2,7 +2,7 @@
 /* One connection to a name: looked up, checked, connected to the very address that was checked. */
 #pragma once
 
-#include "plugin/connector/berth-connector-wire.h"
+#include "plugin/connector/berth-connector-names.h"
 
 G_BEGIN_DECLS
 
@@ -41,8 +41,9 @@ typedef struct
 void berth_connector_end_free (BerthConnectorEnd *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthConnectorEnd, berth_connector_end_free)
 
-/* @limits outlives it. Thread-default main context. */
-void berth_connector_dial_async (const BerthConnectorLimits *limits, const char *name, guint16 port,
+/* @limits and @names outlive it. Main context. */
+void berth_connector_dial_async (const BerthConnectorLimits *limits, BerthConnectorNames *names,
+                                 const BerthConnectorAsker *asker, const char *name, guint16 port,
                                  GAsyncReadyCallback callback, gpointer user_data);
 /* (transfer full): never NULL */
 BerthConnectorEnd *berth_connector_dial_finish (GAsyncResult *result);

@@ -22,6 +22,7 @@ typedef struct
   GMainLoop *loop;
   gboolean has_settings;
   BerthConnectorLimits limits;
+  BerthConnectorNames *names;
   GHashTable *dials; /* numbers */
   int status;
 } Connector;
@@ -76,10 +77,11 @@ connector_dial (Connector *self, GVariant *value)
 {
   const char *name;
   guint16 port;
+  BerthConnectorAsker asker;
   Call *call = g_new0 (Call, 1);
 
   call->connector = self;
-  g_variant_get (value, "(u&sq)", &call->number, &name, &port);
+  g_variant_get (value, "(u&squu)", &call->number, &name, &port, &asker.sandbox, &asker.uid);
   if (g_hash_table_size (self->dials) >= BERTH_CONNECTOR_DIALS_MAX
       || g_hash_table_contains (self->dials, GUINT_TO_POINTER (call->number)))
     {
@@ -91,7 +93,7 @@ connector_dial (Connector *self, GVariant *value)
       return;
     }
   g_hash_table_add (self->dials, GUINT_TO_POINTER (call->number));
-  berth_connector_dial_async (&self->limits, name, port, dialled_cb, call);
+  berth_connector_dial_async (&self->limits, self->names, &asker, name, port, dialled_cb, call);
 }
 
 static void
@@ -108,6 +110,8 @@ connector_set (Connector *self, GVariant *value)
       connector_stop (self, "it is of another version than berthd: restart berthd");
       return;
     }
+  g_clear_pointer (&self->limits.denied, g_ptr_array_unref);
+  g_clear_pointer (&self->limits.private, g_ptr_array_unref);
   self->limits.denied = berth_reach_networks_parse (denied, &error);
   self->limits.private = error == NULL ? berth_reach_networks_parse (private, &error) : NULL;
   if (error != NULL)
@@ -119,7 +123,7 @@ connector_set (Connector *self, GVariant *value)
 static void
 connector_take (Connector *self, BerthConnectorPacket packet, GVariant *value)
 {
-  if (packet == BERTH_CONNECTOR_SETTINGS && !self->has_settings)
+  if (packet == BERTH_CONNECTOR_SETTINGS)
     connector_set (self, value);
   else if (packet == BERTH_CONNECTOR_DIAL && self->has_settings)
     connector_dial (self, value);
@@ -158,6 +162,7 @@ serve (void)
   setsockopt (self.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   self.loop = g_main_loop_new (NULL, FALSE);
   self.dials = g_hash_table_new (NULL, NULL);
+  self.names = berth_connector_names_new ();
   source_id = g_unix_fd_add (self.fd, G_IO_IN | G_IO_HUP, readable_cb, &self);
   g_main_loop_run (self.loop);
   /* what is under way ends with the process */

@@ -7,16 +7,18 @@
 
 G_BEGIN_DECLS
 
-#define BERTH_CONNECTOR_VERSION 1u
+#define BERTH_CONNECTOR_VERSION 2u
 #define BERTH_CONNECTOR_PACKET_MAX (128u * 1024u)
-#define BERTH_CONNECTOR_DIALS_MAX 1024u /* under way */
-#define BERTH_CONNECTOR_TEXT_MAX 300u   /* bytes of a text */
+#define BERTH_CONNECTOR_DIALS_MAX 2048u    /* under way */
+#define BERTH_CONNECTOR_DIALS_OF_USER 512u /* a quarter, and two sandboxes' */
+#define BERTH_CONNECTOR_TEXT_MAX 300u      /* bytes of a text */
 
 /**
  * BerthConnectorPacket:
- * @BERTH_CONNECTOR_SETTINGS: to the connector, first and once: BERTH_CONNECTOR_VERSION, networks
- *   that are denied, those that are not public and allowed, milliseconds for a connection
- * @BERTH_CONNECTOR_DIAL: to the connector: a number, a name, a port
+ * @BERTH_CONNECTOR_SETTINGS: to the connector, first and when they change: BERTH_CONNECTOR_VERSION,
+ * networks that are denied, those that are not public and allowed, milliseconds for a connection
+ * @BERTH_CONNECTOR_DIAL: to the connector: a number, a name, a port, a
+ *   #BerthConnectorAsker
  * @BERTH_CONNECTOR_VERDICT: of the connector: a number, a #BerthConnectorVerdict, the address, what
  *   came of it in words; with the connected socket where there is one
  *
@@ -30,8 +32,21 @@ typedef enum
 } BerthConnectorPacket;
 
 #define BERTH_CONNECTOR_SETTINGS_TYPE "(uasasu)"
-#define BERTH_CONNECTOR_DIAL_TYPE "(usq)"
+#define BERTH_CONNECTOR_DIAL_TYPE "(usquu)"
 #define BERTH_CONNECTOR_VERDICT_TYPE "(uuss)"
+
+/**
+ * BerthConnectorAsker:
+ * @sandbox: a number of one sandbox
+ * @uid: the user whose it is
+ *
+ * For whom a connection is made: neither has the places of others.
+ */
+typedef struct
+{
+  guint32 sandbox;
+  guint32 uid;
+} BerthConnectorAsker;
 
 /**
  * BerthConnectorVerdict:

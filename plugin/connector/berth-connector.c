@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-closer.h"
+#include "plugin/base/berth-printable.h"
 #include "plugin/reach/berth-reach-policy.h"
 
 /* Where systemd has one started, for berthd's own unit may open no connection: see
@@ -17,6 +20,8 @@
 #define DEFAULT_USER "nobody"
 /* Beyond its own limit; a connector that says nothing then is none. */
 #define PATIENCE_MS 5000u
+/* What the connector handed over in vain keeps nobody's descriptors from being closed. */
+#define LINE_OF_NO_USER G_MAXUINT32
 /* It is not started again more often. */
 #define START_EVERY_US G_USEC_PER_SEC
 
@@ -25,10 +30,15 @@ struct _BerthConnector
   GObject parent;
   char **denied;
   char **private;
+  GPtrArray *denied_networks; /* the same */
+  GPtrArray *private_networks;
   guint connect_ms;
   char *user;
   int fd; /* -1: there is none */
   guint source_id;
+  guint writable_id;        /* 0: it takes what it is sent, and nothing waits */
+  gboolean is_settings_due; /* they go before what waits */
+  GQueue waiting; /* Waiting: dials, oldest first; each has its call, so they are bounded */
   gint64 started_us;
   GHashTable *calls; /* number -> GTask (owned) */
   guint32 last_number;
@@ -38,6 +48,8 @@ struct _BerthConnector
 typedef struct
 {
   guint32 number;
+  guint32 uid;
+  guint16 port;
   guint timeout_id;
   BerthConnectorVerdict verdict;
   int fd;
@@ -45,7 +57,23 @@ typedef struct
   char *text;
 } Call;
 
+/* A dial that the socket had no room for */
+typedef struct
+{
+  guint32 number;
+  GVariant *value;
+} Waiting;
+
 G_DEFINE_FINAL_TYPE (BerthConnector, berth_connector, G_TYPE_OBJECT)
+
+static void
+waiting_free (gpointer data)
+{
+  Waiting *self = data;
+
+  g_variant_unref (self->value);
+  g_free (self);
+}
 
 static void
 call_free (gpointer data)
@@ -80,6 +108,8 @@ connector_drop (BerthConnector *self)
   g_autoptr (GList) numbers = g_hash_table_get_keys (self->calls);
 
   g_clear_handle_id (&self->source_id, g_source_remove);
+  g_clear_handle_id (&self->writable_id, g_source_remove);
+  g_queue_clear_full (&self->waiting, waiting_free);
   if (self->fd >= 0)
     close (g_steal_fd (&self->fd));
   for (GList *link = numbers; link != NULL; link = link->next)
@@ -91,6 +121,74 @@ connector_drop (BerthConnector *self)
     }
 }
 
+/* (transfer full): no more than @most bytes, no character that is cut in two, and none that a
+ * terminal obeys */
+static char *
+dup_text (const char *text, gsize most)
+{
+  gsize size = berth_printable_count_whole ((const guint8 *)text, MIN (strlen (text), most));
+  g_autofree char *cut = g_strndup (text, size);
+
+  return berth_printable_dup (cut, FALSE);
+}
+
+/* (transfer full) (nullable): at the end that @get (getpeername(), getsockname()) tells of */
+static GInetSocketAddress *
+get_end (int fd, int (*get) (int, struct sockaddr *, socklen_t *))
+{
+  struct sockaddr_storage storage = { 0 };
+  socklen_t size = sizeof storage;
+  g_autoptr (GSocketAddress) address = NULL;
+
+  if (get (fd, (struct sockaddr *)&storage, &size) == 0)
+    address = g_socket_address_new_from_native (&storage, size);
+  return G_IS_INET_SOCKET_ADDRESS (address)
+             ? (GInetSocketAddress *)(gpointer)g_steal_pointer (&address)
+             : NULL;
+}
+
+static gboolean
+has_option (int fd, int option, int expected)
+{
+  int value = -1;
+  socklen_t size = sizeof value;
+
+  return getsockopt (fd, SOL_SOCKET, option, &value, &size) == 0 && value == expected;
+}
+
+/* A connection of TCP as the kernel made it: one that lingers holds up who closes it. */
+static gboolean
+is_connection (int fd)
+{
+  struct linger linger = { .l_onoff = 1 };
+  socklen_t size = sizeof linger;
+
+  return (has_option (fd, SO_DOMAIN, AF_INET) || has_option (fd, SO_DOMAIN, AF_INET6))
+         && has_option (fd, SO_TYPE, SOCK_STREAM) && has_option (fd, SO_PROTOCOL, IPPROTO_TCP)
+         && has_option (fd, SO_ACCEPTCONN, 0) && has_option (fd, SO_TIMESTAMPING, 0)
+         && getsockopt (fd, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && linger.l_onoff == 0;
+}
+
+/* (transfer full) (nullable): what is wrong with what the connector handed over. Where it leads is
+ * asked again: the connector reads what strangers send, and its settings may be of before. The
+ * host's own address is told by its being that of both ends, for berthd may ask for no other. */
+static char *
+connector_dup_problem (BerthConnector *self, int fd, const char *address, guint16 port)
+{
+  g_autoptr (GInetAddress) told = g_inet_address_new_from_string (address);
+  g_autoptr (GInetSocketAddress) peer = is_connection (fd) ? get_end (fd, getpeername) : NULL;
+  g_autoptr (GInetSocketAddress) here = peer != NULL ? get_end (fd, getsockname) : NULL;
+  g_autoptr (GPtrArray) own = g_ptr_array_new_with_free_func (g_object_unref);
+  GInetAddress *at = here != NULL ? g_inet_socket_address_get_address (here) : NULL;
+
+  if (told == NULL || at == NULL || g_inet_socket_address_get_port (peer) != port
+      || !g_inet_address_equal (told, g_inet_socket_address_get_address (peer)))
+    return g_strdup ("the connector handed over what was not asked for");
+  g_ptr_array_add (own,
+                   g_inet_address_mask_new (at, 8 * g_inet_address_get_native_size (at), NULL));
+  return berth_reach_address_dup_problem (told, self->denied_networks, self->private_networks, own);
+}
+
 static void
 connector_take_verdict (BerthConnector *self, GVariant *value, int *fd)
 {
@@ -99,6 +197,7 @@ connector_take_verdict (BerthConnector *self, GVariant *value, int *fd)
   const char *address;
   const char *text;
   g_autoptr (GTask) task = NULL;
+  g_autofree char *problem = NULL;
   Call *call;
 
   g_variant_get (value, "(uu&s&s)", &number, &verdict, &address, &text);
@@ -109,12 +208,84 @@ connector_take_verdict (BerthConnector *self, GVariant *value, int *fd)
   call->verdict = MIN (verdict, BERTH_CONNECTOR_FAILED);
   if (call->verdict == BERTH_CONNECTOR_CONNECTED && *fd < 0)
     call->verdict = BERTH_CONNECTOR_FAILED;
+  problem = call->verdict == BERTH_CONNECTOR_CONNECTED
+                ? connector_dup_problem (self, *fd, address, call->port)
+                : NULL;
+  if (problem != NULL)
+    call->verdict = BERTH_CONNECTOR_DENIED;
   if (call->verdict == BERTH_CONNECTOR_CONNECTED)
     call->fd = g_steal_fd (fd);
-  call->address = g_strndup (address, 64);
-  call->text = g_strndup (text, BERTH_CONNECTOR_TEXT_MAX);
+  call->address = dup_text (address, 64);
+  call->text = dup_text (problem != NULL ? problem : text, BERTH_CONNECTOR_TEXT_MAX);
   g_task_return_boolean (task, TRUE);
 }
+
+/* ---- what it is sent ---- */
+
+static void
+connector_lose (BerthConnector *self)
+{
+  g_warning ("the connector ended: the next connection of a sandbox starts it again");
+  connector_drop (self);
+}
+
+static GVariant *
+connector_make_settings (BerthConnector *self)
+{
+  return g_variant_new ("(u^as^asu)", BERTH_CONNECTOR_VERSION, self->denied, self->private,
+                        self->connect_ms);
+}
+
+/* TRUE: what waits next has gone, or nobody waits for it. FALSE: errno says why not. */
+static gboolean
+connector_send_next (BerthConnector *self)
+{
+  const Waiting *next = g_queue_peek_head (&self->waiting);
+
+  if (self->is_settings_due)
+    {
+      if (!berth_connector_wire_send (self->fd, BERTH_CONNECTOR_SETTINGS,
+                                      connector_make_settings (self), -1))
+        return FALSE;
+      self->is_settings_due = FALSE;
+      return TRUE;
+    }
+  if (g_hash_table_contains (self->calls, GUINT_TO_POINTER (next->number))
+      && !berth_connector_wire_send (self->fd, BERTH_CONNECTOR_DIAL, next->value, -1))
+    return FALSE;
+  waiting_free (g_queue_pop_head (&self->waiting));
+  return TRUE;
+}
+
+static gboolean writable_cb (gint fd, GIOCondition condition, gpointer user_data);
+
+/* Sends what the socket takes; the rest follows when it takes more. A connector that takes nothing
+ * for another reason is none. */
+static void
+connector_flush (BerthConnector *self)
+{
+  while (self->is_settings_due || !g_queue_is_empty (&self->waiting))
+    if (!connector_send_next (self))
+      {
+        if (errno != EAGAIN)
+          connector_lose (self);
+        else if (self->writable_id == 0)
+          self->writable_id = g_unix_fd_add (self->fd, G_IO_OUT, writable_cb, self);
+        return;
+      }
+  g_clear_handle_id (&self->writable_id, g_source_remove);
+}
+
+static gboolean
+writable_cb (gint fd, GIOCondition condition, gpointer user_data)
+{
+  BerthConnector *self = user_data;
+
+  connector_flush (self);
+  return self->writable_id != 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+/* ---- what it says ---- */
 
 static gboolean
 readable_cb (gint fd, GIOCondition condition, gpointer user_data)
@@ -129,13 +300,12 @@ readable_cb (gint fd, GIOCondition condition, gpointer user_data)
     connector_take_verdict (self, value, &passed_fd);
   else if (value != NULL)
     is_over = TRUE;
+  /* it may be anything, whose close(2) waits */
   if (passed_fd >= 0)
-    close (passed_fd);
+    berth_closer_close (passed_fd, LINE_OF_NO_USER);
   if (!is_over)
     return G_SOURCE_CONTINUE;
-  g_warning ("the connector ended: the next connection of a sandbox starts it again");
-  self->source_id = 0;
-  connector_drop (self);
+  connector_lose (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -178,16 +348,6 @@ connector_spawn (BerthConnector *self, GError **error)
 }
 
 static gboolean
-connector_send (BerthConnector *self, BerthConnectorPacket packet, GVariant *value, GError **error)
-{
-  if (berth_connector_wire_send (self->fd, packet, value, -1))
-    return TRUE;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "the connector takes nothing (%s)",
-               g_strerror (errno));
-  return FALSE;
-}
-
-static gboolean
 connector_start (BerthConnector *self, GError **error)
 {
   gint64 now_us = g_get_monotonic_time ();
@@ -206,10 +366,8 @@ connector_start (BerthConnector *self, GError **error)
   if (self->fd < 0)
     return FALSE;
   self->source_id = g_unix_fd_add (self->fd, G_IO_IN | G_IO_HUP, readable_cb, self);
-  return connector_send (self, BERTH_CONNECTOR_SETTINGS,
-                         g_variant_new ("(u^as^asu)", BERTH_CONNECTOR_VERSION, self->denied,
-                                        self->private, self->connect_ms),
-                         error);
+  self->is_settings_due = TRUE;
+  return TRUE;
 }
 
 /* ---- connections ---- */
@@ -237,18 +395,52 @@ connector_next_number (BerthConnector *self)
   return self->last_number;
 }
 
+static guint
+connector_count (BerthConnector *self, guint32 uid)
+{
+  GHashTableIter iter;
+  gpointer task;
+  guint count = 0;
+
+  g_hash_table_iter_init (&iter, self->calls);
+  while (g_hash_table_iter_next (&iter, NULL, &task))
+    count += ((const Call *)g_task_get_task_data (task))->uid == uid;
+  return count;
+}
+
+/* A user may have no more than are left: so however many users keep theirs, the next one finds
+ * some. */
+static gboolean
+connector_has_room (BerthConnector *self, guint32 uid, GError **error)
+{
+  guint left = BERTH_CONNECTOR_DIALS_MAX - g_hash_table_size (self->calls);
+  guint count = connector_count (self, uid);
+
+  if (count < MIN (left, BERTH_CONNECTOR_DIALS_OF_USER))
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "%u connections of this user are being made",
+               count);
+  return FALSE;
+}
+
 static void
-connector_call (BerthConnector *self, GTask *task)
+connector_call (BerthConnector *self, GTask *task, GVariant *value)
 {
   Call *call = g_task_get_task_data (task);
+  Waiting *waiting = g_new (Waiting, 1);
 
   call->timeout_id = g_timeout_add (self->connect_ms + PATIENCE_MS, silent_cb, task);
   g_hash_table_insert (self->calls, GUINT_TO_POINTER (call->number), g_object_ref (task));
+  waiting->number = call->number;
+  waiting->value = g_variant_ref_sink (value);
+  g_queue_push_tail (&self->waiting, waiting);
+  connector_flush (self);
 }
 
 void
-berth_connector_connect_async (BerthConnector *self, const char *name, guint16 port,
-                               GAsyncReadyCallback callback, gpointer user_data)
+berth_connector_connect_async (BerthConnector *self, const BerthConnectorAsker *asker,
+                               const char *name, guint16 port, GAsyncReadyCallback callback,
+                               gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   Call *call = g_new0 (Call, 1);
@@ -257,19 +449,17 @@ berth_connector_connect_async (BerthConnector *self, const char *name, guint16 p
   g_task_set_source_tag (task, berth_connector_connect_async);
   call->fd = -1;
   call->number = connector_next_number (self);
+  call->uid = asker->uid;
+  call->port = port;
   g_task_set_task_data (task, call, call_free);
   if (self->is_closed)
     g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "berthd is shutting down");
-  else if (g_hash_table_size (self->calls) >= BERTH_CONNECTOR_DIALS_MAX)
-    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_BUSY, "%u connections are being made",
-                             BERTH_CONNECTOR_DIALS_MAX);
-  else if (!connector_start (self, &error)
-           || !connector_send (self, BERTH_CONNECTOR_DIAL,
-                               g_variant_new (BERTH_CONNECTOR_DIAL_TYPE, call->number, name, port),
-                               &error))
+  else if (!connector_has_room (self, asker->uid, &error) || !connector_start (self, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    connector_call (self, task);
+    connector_call (self, task,
+                    g_variant_new (BERTH_CONNECTOR_DIAL_TYPE, call->number, name, port,
+                                   asker->sandbox, asker->uid));
 }
 
 gboolean
@@ -297,6 +487,56 @@ berth_connector_close (BerthConnector *self)
 }
 
 static void
+connector_clear_settings (BerthConnector *self)
+{
+  g_clear_pointer (&self->denied, g_strfreev);
+  g_clear_pointer (&self->private, g_strfreev);
+  g_clear_pointer (&self->denied_networks, g_ptr_array_unref);
+  g_clear_pointer (&self->private_networks, g_ptr_array_unref);
+}
+
+/* (transfer full): none is wrong, for the settings were looked at when they were read */
+static GPtrArray *
+parse_networks (char **texts)
+{
+  GPtrArray *networks = berth_reach_networks_parse ((const char *const *)texts, NULL);
+
+  return networks != NULL ? networks : g_ptr_array_new ();
+}
+
+static void
+connector_take_settings (BerthConnector *self, const BerthConfig *config)
+{
+  connector_clear_settings (self);
+  self->denied = berth_reach_policy_dup_networks ((const char *const *)config->network_deny);
+  self->private = g_strdupv (config->network_private);
+  self->denied_networks = parse_networks (self->denied);
+  self->private_networks = parse_networks (self->private);
+}
+
+void
+berth_connector_reload (BerthConnector *self, const BerthConfig *config)
+{
+  connector_take_settings (self, config);
+  if (self->fd < 0)
+    return;
+  self->is_settings_due = TRUE;
+  connector_flush (self);
+}
+
+gboolean
+berth_connector_refuses (BerthConnector *self, const char *address)
+{
+  g_autoptr (GInetAddress) at = g_inet_address_new_from_string (address);
+  g_autoptr (GPtrArray) own = g_ptr_array_new (); /* they are what they were */
+  g_autofree char *problem = at != NULL ? berth_reach_address_dup_problem (
+                                 at, self->denied_networks, self->private_networks, own)
+                                        : NULL;
+
+  return problem != NULL;
+}
+
+static void
 berth_connector_dispose (GObject *object)
 {
   berth_connector_close (BERTH_CONNECTOR (object));
@@ -308,8 +548,7 @@ berth_connector_finalize (GObject *object)
 {
   BerthConnector *self = BERTH_CONNECTOR (object);
 
-  g_strfreev (self->denied);
-  g_strfreev (self->private);
+  connector_clear_settings (self);
   g_free (self->user);
   g_hash_table_unref (self->calls);
   G_OBJECT_CLASS (berth_connector_parent_class)->finalize (object);
@@ -334,8 +573,7 @@ berth_connector_new (const BerthConfig *config)
 {
   BerthConnector *self = g_object_new (BERTH_TYPE_CONNECTOR, NULL);
 
-  self->denied = berth_reach_policy_dup_networks ((const char *const *)config->network_deny);
-  self->private = g_strdupv (config->network_private);
+  connector_take_settings (self, config);
   self->connect_ms = (guint)config->network_connect_s * 1000;
   self->user = g_strdup (config->network_user != NULL ? config->network_user : DEFAULT_USER);
   return self;

@@ -26,11 +26,18 @@ void
 berth_manager_reload_reach (BerthManager *self)
 {
   BerthReachPolicy *policy = make_policy (self->config, NULL);
+  GHashTableIter iter;
+  gpointer sandbox;
 
   if (policy == NULL)
     return; /* the settings were looked at when they were read */
   g_clear_pointer (&self->reach.policy, berth_reach_policy_free);
   self->reach.policy = policy;
+  berth_connector_reload (self->reach.connector, self->config);
+  g_hash_table_iter_init (&iter, self->sandboxes);
+  while (g_hash_table_iter_next (&iter, NULL, &sandbox))
+    if (berth_sandbox_get_reach (sandbox) != NULL)
+      berth_sandbox_reach_review (berth_sandbox_get_reach (sandbox));
 }
 
 void

@@ -55,6 +55,7 @@ struct _BerthSandboxReach
   BerthHost *host;
   BerthVm *vm;
   GPtrArray *rules;
+  BerthConnectorAsker asker;
   BerthReachWorld *world; /* NULL once closed */
   GPtrArray *connections; /* Connection (borrowed) */
   GQueue decisions;       /* Decision, oldest first */
@@ -396,7 +397,8 @@ reach_decide (BerthSandboxReach *self, Connection *connection, const char *name,
   else
     {
       self->begun++;
-      berth_connector_connect_async (self->world->connector, normal, port, dialled_cb, connection);
+      berth_connector_connect_async (self->world->connector, &self->asker, normal, port, dialled_cb,
+                                     connection);
     }
 }
 
@@ -419,6 +421,24 @@ asked_cb (BerthHostLink *link, const char *name, guint16 port, gpointer user_dat
   connection->decision = reach_add_decision (self, name, port);
   g_ptr_array_add (self->connections, connection);
   reach_decide (self, connection, name, port);
+}
+
+void
+berth_sandbox_reach_review (BerthSandboxReach *self)
+{
+  /* from the end, as in look_cb() */
+  for (guint i = self->connections->len; self->world != NULL && i-- > 0;)
+    {
+      Connection *connection = self->connections->pdata[i];
+      const Decision *decision = connection->decision;
+      g_autofree char *normal = NULL;
+
+      if (berth_reach_policy_get_problem (self->world->policy, self->rules, decision->name,
+                                          decision->port, &normal)
+              != NULL
+          || berth_connector_refuses (self->world->connector, decision->address))
+        connection_end (connection, "the administrator's settings refuse it now");
+    }
 }
 
 /* ---- names ---- */
@@ -573,7 +593,10 @@ BerthSandboxReach *
 berth_sandbox_reach_new (BerthHost *host, BerthVm *vm, GPtrArray *rules, BerthReachWorld *world)
 {
   BerthSandboxReach *self = g_object_new (BERTH_TYPE_SANDBOX_REACH, NULL);
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
 
+  self->asker.sandbox = ++world->last_sandbox;
+  self->asker.uid = request != NULL ? request->uid : 0;
   self->host = g_object_ref (host);
   self->vm = g_object_ref (vm);
   self->rules = g_ptr_array_ref (rules);

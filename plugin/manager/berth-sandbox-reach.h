@@ -15,6 +15,7 @@ G_BEGIN_DECLS
  * @policy: of @config
  * @connector: who connects
  * @metrics: what is counted
+ * @last_sandbox: the number of the last one that was made
  *
  * What all sandboxes share.
  */
@@ -24,6 +25,7 @@ typedef struct
   BerthReachPolicy *policy;
   BerthConnector *connector;
   BerthMetrics *metrics;
+  guint32 last_sandbox;
 } BerthReachWorld;
 
 /**
@@ -55,6 +57,8 @@ void berth_sandbox_reach_start_async (BerthSandboxReach *self, GAsyncReadyCallba
                                       gpointer user_data);
 gboolean
 berth_sandbox_reach_start_finish (BerthSandboxReach *self, GAsyncResult *result, GError **error);
+/* The world's settings have changed: connections that would not be made now end. */
+void berth_sandbox_reach_review (BerthSandboxReach *self);
 /* Its connections end, and there are no more. Idempotent. */
 void berth_sandbox_reach_close (BerthSandboxReach *self);
 

@@ -2,16 +2,20 @@
 /* The connector, a process of its own, in a network namespace without a way out. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,16 +63,23 @@ told_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static Answer *
-ask (Fixture *fixture, const char *name, guint16 port)
+ask_as (Fixture *fixture, guint32 sandbox, guint32 uid, const char *name, guint16 port)
 {
+  const BerthConnectorAsker asker = { .sandbox = sandbox, .uid = uid };
   Answer *answer = g_new0 (Answer, 1);
 
-  berth_connector_connect_async (fixture->connector, name, port, told_cb, answer);
+  berth_connector_connect_async (fixture->connector, &asker, name, port, told_cb, answer);
   while (!answer->is_told)
     g_main_context_iteration (NULL, TRUE);
   g_test_message ("%s %u: %d, %s, %s, %s", name, port, answer->verdict, answer->address,
                   answer->text, answer->error != NULL ? answer->error->message : "-");
   return answer;
+}
+
+static Answer *
+ask (Fixture *fixture, const char *name, guint16 port)
+{
+  return ask_as (fixture, 1, 1000, name, port);
 }
 
 static void
@@ -200,11 +211,13 @@ static void
 test_dies (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Answer) first = ask (fixture, "127.0.0.1", fixture->port);
+  const BerthConnectorAsker asker = { .sandbox = 1, .uid = 1000 };
   g_autoptr (Answer) lost = g_new0 (Answer, 1);
 
   assert_connected (fixture, first);
   kill (find_child (), SIGSTOP);
-  berth_connector_connect_async (fixture->connector, "127.0.0.1", fixture->port, told_cb, lost);
+  berth_connector_connect_async (fixture->connector, &asker, "127.0.0.1", fixture->port, told_cb,
+                                 lost);
   kill (find_child (), SIGKILL);
   g_test_expect_message ("berth", G_LOG_LEVEL_WARNING, "the connector ended*");
   while (!lost->is_told)
@@ -233,8 +246,11 @@ test_many (Fixture *fixture, gconstpointer data)
 
   for (guint i = 0; i < G_N_ELEMENTS (answers); i++)
     {
+      const BerthConnectorAsker asker = { .sandbox = i, .uid = i % 8 };
+
       answers[i].fd = -1;
-      berth_connector_connect_async (fixture->connector, "127.0.0.1", 1, told_cb, &answers[i]);
+      berth_connector_connect_async (fixture->connector, &asker, "127.0.0.1", 1, told_cb,
+                                     &answers[i]);
     }
   for (guint i = 0; i < G_N_ELEMENTS (answers); i++)
     {
@@ -250,6 +266,247 @@ test_many (Fixture *fixture, gconstpointer data)
       g_clear_error (&answers[i].error);
     }
   g_assert_cmpuint (refused, >, 0);
+}
+
+/* A user's many keep no place of another's. */
+static void
+test_many_of_one (Fixture *fixture, gconstpointer data)
+{
+  const BerthConnectorAsker asker = { .sandbox = 1, .uid = 1000 };
+  const BerthConnectorAsker other = { .sandbox = 2, .uid = 1001 };
+  Answer answers[BERTH_CONNECTOR_DIALS_OF_USER + 2] = { 0 };
+  guint last = G_N_ELEMENTS (answers) - 1;
+
+  for (guint i = 0; i <= last; i++)
+    berth_connector_connect_async (fixture->connector, i == last ? &other : &asker, "127.0.0.1", 1,
+                                   told_cb, &answers[i]);
+  for (guint i = 0; i <= last; i++)
+    {
+      while (!answers[i].is_told)
+        g_main_context_iteration (NULL, TRUE);
+      if (i == BERTH_CONNECTOR_DIALS_OF_USER)
+        g_assert_error (answers[i].error, G_IO_ERROR, G_IO_ERROR_BUSY);
+      g_assert_true (answers[i].ok || i == BERTH_CONNECTOR_DIALS_OF_USER);
+      g_free (answers[i].address);
+      g_free (answers[i].text);
+      g_clear_error (&answers[i].error);
+    }
+}
+
+/* ---- names ---- */
+
+/* FALSE: not for us */
+static gboolean
+put_over (const char *path, const char *text)
+{
+  g_autofree char *ours = NULL;
+  int fd = g_file_open_tmp ("berth-connector-XXXXXX", &ours, NULL);
+  gboolean ok;
+
+  g_assert_cmpint (write (fd, text, strlen (text)), ==, (gssize)strlen (text));
+  g_assert_cmpint (fchmod (fd, 0644), ==, 0);
+  close (fd);
+  ok = mount (ours, path, NULL, MS_BIND, NULL) == 0;
+  g_assert_cmpint (unlink (ours), ==, 0);
+  return ok;
+}
+
+static void
+take_away (void)
+{
+  umount2 ("/etc/hosts", MNT_DETACH);
+  umount2 ("/etc/resolv.conf", MNT_DETACH);
+}
+
+/* A server that takes every question and answers none */
+static int
+serve_nothing (void)
+{
+  struct sockaddr_in at = { .sin_family = AF_INET,
+                            .sin_port = htons (53),
+                            .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  g_assert_cmpint (bind (fd, (struct sockaddr *)&at, sizeof at), ==, 0);
+  return fd;
+}
+
+/* Names that hang are in the way of who asked for them only: not of the user's other sandboxes, nor
+ * of other users, however many they hang for. */
+static void
+test_hanging_names (Fixture *fixture, gconstpointer data)
+{
+  enum
+  {
+    HANGING = 800
+  };
+  Answer hanging[HANGING] = { 0 };
+  g_autoptr (Answer) quick = NULL;
+  g_autoptr (Answer) others = NULL;
+  guint told = 0;
+  int server;
+
+  if (!put_over ("/etc/resolv.conf", "nameserver 127.0.0.1\n")
+      || !put_over ("/etc/hosts", "127.0.0.1 quick.test\n"))
+    {
+      take_away ();
+      g_test_skip ("no mounts for us");
+      return;
+    }
+  server = serve_nothing ();
+  for (guint i = 0; i < HANGING; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("h%u.slow.test", i);
+      /* the first 200 are of one sandbox; then those of eight users with eight each */
+      const BerthConnectorAsker asker
+          = { .sandbox = i < 200 ? 2 : 10 + i % 64, .uid = i < 200 ? 1000 : 2000 + i % 8 };
+
+      berth_connector_connect_async (fixture->connector, &asker, name, 443, told_cb, &hanging[i]);
+      if (i == 199)
+        quick = ask (fixture, "quick.test", fixture->port);
+    }
+  others = ask_as (fixture, 99, 3000, "quick.test", fixture->port);
+  for (guint i = 0; i < HANGING; i++)
+    told += hanging[i].is_told;
+  assert_connected (fixture, quick);
+  assert_connected (fixture, others);
+  g_assert_cmpuint (told, ==, 0);
+  g_clear_object (&fixture->connector);
+  for (guint i = 0; i < HANGING; i++)
+    g_clear_error (&hanging[i].error);
+  close (server);
+  take_away ();
+}
+
+/* ---- what is handed over ---- */
+
+static int
+connect_to (guint16 port)
+{
+  struct sockaddr_in at = { .sin_family = AF_INET,
+                            .sin_port = htons (port),
+                            .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  g_assert_cmpint (connect (fd, (struct sockaddr *)&at, sizeof at), ==, 0);
+  return fd;
+}
+
+/* Of the kind that the name says */
+static int
+make_wrong (const char *kind, guint16 port)
+{
+  const struct linger linger = { .l_onoff = 1, .l_linger = 1000 };
+  int fds[2];
+
+  if (g_str_equal (kind, "file"))
+    return open ("/dev/null", O_RDWR | O_CLOEXEC);
+  if (g_str_equal (kind, "unix"))
+    return socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0 ? fds[0] : -1;
+  if (g_str_equal (kind, "datagram"))
+    return socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (g_str_equal (kind, "alone"))
+    return socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  fds[0] = connect_to (g_str_equal (kind, "elsewhere") ? port + 1 : port);
+  if (g_str_equal (kind, "lingers"))
+    setsockopt (fds[0], SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+  return fds[0];
+}
+
+/* The connector, were it somebody else's */
+static int
+be_wrong (void)
+{
+  for (;;)
+    {
+      BerthConnectorPacket packet;
+      g_autoptr (GVariant) value = NULL;
+      struct pollfd ready = { .fd = STDIN_FILENO, .events = POLLIN };
+      char words[BERTH_CONNECTOR_TEXT_MAX + 2];
+      gboolean is_over;
+      const char *name;
+      guint32 number;
+      guint16 port;
+      int fd;
+
+      poll (&ready, 1, -1);
+      value = berth_connector_wire_receive (STDIN_FILENO, &packet, &fd, &is_over);
+      if (is_over)
+        return 0;
+      if (value == NULL || packet != BERTH_CONNECTOR_DIAL)
+        continue;
+      g_variant_get (value, "(u&squu)", &number, &name, &port, NULL, NULL);
+      memset (words, 'x', sizeof words);
+      memcpy (words + BERTH_CONNECTOR_TEXT_MAX - 2, "\033\303\251", 4);
+      fd = make_wrong (name, port);
+      berth_connector_wire_send (
+          STDIN_FILENO, BERTH_CONNECTOR_VERDICT,
+          g_variant_new (BERTH_CONNECTOR_VERDICT_TYPE, number, BERTH_CONNECTOR_CONNECTED,
+                         g_str_equal (name, "address") ? "192.0.2.1" : "127.0.0.1", words),
+          fd);
+      close (fd);
+    }
+}
+
+static void
+test_handed_over (Fixture *fixture, gconstpointer data)
+{
+  static const char *const wrong[]
+      = { "file", "unix", "datagram", "alone", "elsewhere", "lingers", "address" };
+  g_autofree char *program = berth_config_dup_connector ();
+  g_autofree char *ours = g_file_read_link ("/proc/self/exe", NULL); /* itself is of other mounts */
+  g_autoptr (Answer) right = NULL;
+  g_autoptr (Answer) denied = NULL;
+  struct sockaddr_in next = { .sin_family = AF_INET,
+                              .sin_port = htons (fixture->port + 1),
+                              .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  int other = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  g_assert_cmpint (bind (other, (struct sockaddr *)&next, sizeof next), ==, 0);
+  g_assert_cmpint (listen (other, 1), ==, 0);
+  if (mount (ours, program, NULL, MS_BIND, NULL) != 0)
+    {
+      g_test_skip ("no mounts for us");
+      close (other);
+      return;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    {
+      g_autoptr (Answer) answer = ask (fixture, wrong[i], fixture->port);
+
+      g_assert_cmpint (answer->verdict, ==, BERTH_CONNECTOR_DENIED);
+      g_assert_cmpint (answer->fd, ==, -1);
+      g_assert_nonnull (strstr (answer->text, "not asked for"));
+    }
+  /* as it is, and where it may not lead, whatever the connector says */
+  right = ask (fixture, "right", fixture->port);
+  g_assert_cmpint (right->verdict, ==, BERTH_CONNECTOR_CONNECTED);
+  g_assert_true (g_utf8_validate (right->text, -1, NULL));
+  g_assert_cmpuint (strlen (right->text), <=, BERTH_CONNECTOR_TEXT_MAX);
+  g_assert_null (strchr (right->text, '\033'));
+  fixture_configure (fixture, "", "");
+  denied = ask (fixture, "right", fixture->port);
+  g_assert_cmpint (denied->verdict, ==, BERTH_CONNECTOR_DENIED);
+  g_clear_object (&fixture->connector);
+  umount2 (program, MNT_DETACH);
+  close (other);
+}
+
+/* What is denied from now on is not connected to, without another connector. */
+static void
+test_reload (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (Answer) before = ask (fixture, "127.0.0.1", fixture->port);
+  g_autoptr (Answer) after = NULL;
+
+  assert_connected (fixture, before);
+  g_assert_true (berth_config_set (config, "network_private", "127.0.0.0/8", "here", NULL));
+  g_assert_true (berth_config_set (config, "network_deny", "127.0.0.0/8", "here", NULL));
+  berth_connector_reload (fixture->connector, config);
+  after = ask (fixture, "127.0.0.1", fixture->port);
+  g_assert_cmpint (after->verdict, ==, BERTH_CONNECTOR_DENIED);
+  g_assert_nonnull (strstr (after->text, "network_deny"));
 }
 
 static void
@@ -284,6 +541,12 @@ refuse_seccomp (void)
 int
 main (int argc, char **argv)
 {
+  gboolean has_mounts;
+  int type = 0;
+  socklen_t size = sizeof type;
+
+  if (getsockopt (STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET)
+    return be_wrong ();
   g_test_init (&argc, &argv, NULL);
   /* nothing may be asked of the host's network */
   if (unshare (CLONE_NEWNET) != 0 && unshare (CLONE_NEWUSER | CLONE_NEWNET) != 0)
@@ -291,6 +554,9 @@ main (int argc, char **argv)
       g_print ("1..0 # SKIP no network namespace for us\n");
       return 0;
     }
+  /* of names and programs of this test's own, where that is allowed */
+  has_mounts
+      = unshare (CLONE_NEWNS) == 0 && mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
   bring_up_loopback ();
   refuse_seccomp ();
   ADD ("connects", test_connects);
@@ -299,5 +565,12 @@ main (int argc, char **argv)
   ADD ("confined", test_confined);
   ADD ("dies", test_dies);
   ADD ("many", test_many);
+  ADD ("many-of-one", test_many_of_one);
+  if (has_mounts)
+    {
+      ADD ("hanging-names", test_hanging_names);
+      ADD ("handed-over", test_handed_over);
+    }
+  ADD ("reload", test_reload);
   return g_test_run ();
 }

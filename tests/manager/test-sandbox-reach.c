@@ -298,6 +298,39 @@ bring_up_loopback (void)
   close (fd);
 }
 
+/* What is refused from now on ends, and nothing else does. */
+static void
+test_review (World *world, gconstpointer data)
+{
+  FakeLink *link = ask (world, "127.0.0.1", world->port);
+
+  berth_sandbox_reach_review (world->reach);
+  g_assert_false (g_cancellable_is_cancelled (g_task_get_cancellable (link->task)));
+  set (world, "network_deny", "127.0.0.0/8");
+  berth_connector_reload (world->world.connector, world->config);
+  berth_sandbox_reach_review (world->reach);
+  while (link->task != NULL)
+    g_main_context_iteration (NULL, TRUE);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  assert_last (world, "connected", "settings refuse it now");
+  link = ask (world, "127.0.0.1", world->port);
+  g_assert_true (link->is_refused);
+  /* by name */
+  set (world, "network_deny", "denied.test");
+  berth_connector_reload (world->world.connector, world->config);
+  link = ask (world, "127.0.0.1", world->port);
+  g_assert_false (link->is_refused);
+  berth_reach_policy_free (world->world.policy);
+  world->world.policy = berth_reach_policy_new (NULL, NULL, FALSE, NULL);
+  berth_sandbox_reach_review (world->reach);
+  while (link->task != NULL)
+    g_main_context_iteration (NULL, TRUE);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  assert_last (world, "connected", "settings refuse it now");
+}
+
 #define ADD(path, function)                                                                        \
   g_test_add ("/sandbox-reach/" path, World, NULL, set_up, function, tear_down)
 
@@ -319,5 +352,6 @@ main (int argc, char **argv)
   ADD ("bytes", test_bytes);
   ADD ("names", test_names);
   ADD ("close", test_close);
+  ADD ("review", test_review);
   return g_test_run ();
 }
