@@ -166,7 +166,7 @@ test_time_ran_out (AgentPeer *peer, gconstpointer data)
       g_assert_cmpstr (result->out->str, ==, "begun\n");
       session_assert_fresh (peer, exec.language, TRUE);
     }
-  g_assert_cmpint (kill (session_read_pid (peer, "orphan"), 0), ==, -1);
+  g_assert_true (agent_wait_gone (peer, session_read_pid (peer, "orphan")));
 }
 
 /* Without cgroups the agent looks for what descends from it, and must find nobody else's. */

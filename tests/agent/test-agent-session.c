@@ -230,6 +230,32 @@ test_environment_of_one_exec (AgentPeer *peer, gconstpointer data)
     }
 }
 
+/* What the session has by these names is as it was, with what it means to bash. */
+static void
+test_shell_environment_comes_back (AgentPeer *peer, gconstpointer data)
+{
+  static const char *const env[]
+      = { "INTEGER=1+1", "FIXED=2", "LIST=flat",   "MINE=3",       "SECONDS=5000",
+          "LC_ALL=C",    "UID=7",   "FUNCNEST=50", "REMOVED=gone", NULL };
+  AgentExec exec
+      = { .language = SH,
+          .env = env,
+          .code = "echo $INTEGER $FIXED ${LIST[@]} $MINE ${#WORD} $((SECONDS >= 5000))\n"
+                  "FIXED=4; readonly MINE; MINE=5 true; unset REMOVED; declare -g LIST=x" };
+  g_autoptr (AgentResult) result = NULL;
+
+  session_assert (peer, SH,
+                  "declare -i INTEGER=4; readonly FIXED=1; LIST=(a b); REMOVED=kept; WORD=é", 0, "",
+                  "");
+  result = session_exec_with (peer, exec);
+  g_assert_cmpstr (result->out->str, ==, "1+1 2 flat 3 2 1\n");
+  session_assert (peer, SH,
+                  "INTEGER+=3; (FIXED=5) 2>/dev/null; echo $? $INTEGER $FIXED ${LIST[1]} "
+                  "${MINE-unset} ${#WORD} $((SECONDS < 1000)) $((UID == $(id -u))) "
+                  "${FUNCNEST-unset} $REMOVED; MINE=6; env | grep -c -e MINE -e SECONDS",
+                  1, "1 7 1 b unset 1 1 1 unset kept\n0\n", "");
+}
+
 /* What an interpreter reads when it starts must not cost the session its own. */
 static void
 test_environment_for_starting (AgentPeer *peer, gconstpointer data)
@@ -408,6 +434,7 @@ add_tests (void)
     { "zombies-are-reaped", test_zombies_are_reaped },
     { "large-numbers-print", test_large_numbers_print },
     { "environment-of-one-exec", test_environment_of_one_exec },
+    { "shell-environment-comes-back", test_shell_environment_comes_back },
     { "environment-for-starting", test_environment_for_starting },
     { "stdin-of-one-exec", test_stdin_of_one_exec },
     { "other-languages", test_other_languages },

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bashjmp.h"
@@ -41,8 +42,17 @@
 
 /* of bash, and in none of its headers */
 extern int sourcelevel;
-extern int echo_command_at_execute;
+extern int line_number;
+extern int executing;
+extern int just_one_command;
+extern int read_but_dont_execute;
+extern int exit_immediately_on_error;
+extern int current_command_number;
+extern int change_flag (int flag, int on_or_off);
 extern int cd_builtin (WORD_LIST *list);
+extern void with_input_from_string (char *text, const char *name);
+
+#define FLAG_OFF '+'
 
 typedef struct
 {
@@ -61,9 +71,18 @@ typedef struct
   char *code; /* ends with a NUL */
 } Message;
 
-/* bash ignores them when it starts with them, and fails where they are set. */
+/* A variable of the exec's own, and what the session has by this name */
+typedef struct
+{
+  char *name;              /* NULL: it was not given */
+  BUCKET_CONTENTS *before; /* NULL: none */
+  time_t since;            /* of SECONDS: when the session's were 0 */
+} Given;
+
+/* bash does not take them from its environment when it starts. */
 static const char *const fixed_names[]
-    = { "UID=", "EUID=", "PPID=", "SHELLOPTS=", "BASHOPTS=", "BASH_VERSINFO=" };
+    = { "PPID",         "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO", "BASH",
+        "BASH_VERSION", "IFS",       "OPTIND",   "OPTERR",        "PWD" };
 
 static void
 control_take (Control *self)
@@ -178,49 +197,119 @@ open_streams (const Message *message)
     open_stream (fd, message != NULL ? message->streams[fd] : "/dev/null");
 }
 
-static bool
-is_fixed (const char *entry)
+static SHELL_VAR *
+find_seconds (const char *name)
 {
-  for (size_t i = 0; i < sizeof fixed_names / sizeof fixed_names[0]; i++)
-    if (strncmp (entry, fixed_names[i], strlen (fixed_names[i])) == 0)
-      return true;
-  return false;
+  SHELL_VAR *variable = strcmp (name, "SECONDS") == 0 ? find_global_variable_noref (name) : NULL;
+
+  return variable != NULL && variable->dynamic_value != NULL ? variable : NULL;
 }
 
-/* As bash does for assignments in front of a command, but for a trace of them; false where there
- * are none. */
 static bool
-push_env (const Message *message)
+is_fixed (const char *name)
 {
-  int traces = echo_command_at_execute;
+  const SHELL_VAR *variable = find_global_variable_noref (name);
 
-  echo_command_at_execute = 0;
-  for (const char *entry = message->env; entry < message->env + message->env_size;
-       entry += strlen (entry) + 1)
+  for (size_t i = 0; i < sizeof fixed_names / sizeof fixed_names[0]; i++)
+    if (strcmp (name, fixed_names[i]) == 0)
+      return true;
+  /* what counts by itself goes on with that */
+  return variable != NULL && (variable->dynamic_value != NULL || noassign_p (variable))
+         && find_seconds (name) == NULL;
+}
+
+/* Of a name that means something to bash, it hears. */
+static void
+tell_changed (char *name)
+{
+  array_needs_making = 1;
+  stupidly_hack_special_variables (name);
+}
+
+/* As bash has what was in its environment when it started: global, exported, without attributes of
+ * what the session has by that name, which waits for the end of the exec. */
+static void
+give (Given *self, const char *entry)
+{
+  const char *value = strchr (entry, '=') + 1;
+  SHELL_VAR *seconds;
+
+  *self = (Given){ .name = substring (entry, 0, (int)(value - entry) - 1) };
+  if (is_fixed (self->name))
     {
-      const char *value = strchr (entry, '=') + 1;
-      char *quoted, *text;
-      WORD_DESC *word;
-
-      if (is_fixed (entry))
-        continue;
-      quoted = sh_single_quote ((char *)value);
-      text = xmalloc ((size_t)(value - entry) + strlen (quoted) + 1);
-      memcpy (text, entry, (size_t)(value - entry));
-      strcpy (text + (value - entry), quoted);
-      word = make_bare_word (text);
-      word->flags |= W_ASSIGNMENT | W_QUOTED;
-      assign_in_env (word, 0);
-      dispose_word (word);
-      free (text);
-      free (quoted);
+      free (self->name);
+      self->name = NULL;
+      return;
     }
-  echo_command_at_execute = traces;
-  if (temporary_env == NULL)
-    return false;
-  push_scope (VC_BLTNENV, temporary_env);
-  temporary_env = NULL;
-  return true;
+  seconds = find_seconds (self->name);
+  if (seconds != NULL)
+    self->since = time (NULL) - atol (get_variable_value (seconds));
+  else
+    self->before = hash_remove (self->name, global_variables->table, 0);
+  VSETATTR (bind_global_variable (self->name, (char *)value, 0), att_exported);
+  tell_changed (self->name);
+}
+
+static void
+set_seconds (SHELL_VAR *seconds, time_t since)
+{
+  char text[32];
+
+  snprintf (text, sizeof text, "%lld", (long long)(time (NULL) - since));
+  bind_global_variable (seconds->name, text, ASS_FORCE);
+  VUNSETATTR (seconds, att_exported);
+}
+
+static void
+take_back (Given *self)
+{
+  BUCKET_CONTENTS *given, *before;
+  SHELL_VAR *seconds;
+
+  if (self->name == NULL)
+    return;
+  seconds = self->since != 0 ? find_seconds (self->name) : NULL;
+  given = seconds == NULL ? hash_remove (self->name, global_variables->table, 0) : NULL;
+  if (seconds != NULL)
+    set_seconds (seconds, self->since);
+  if (given != NULL)
+    {
+      dispose_variable (given->data);
+      free (given->key);
+      free (given);
+    }
+  if (self->before != NULL)
+    {
+      before = hash_insert (self->before->key, global_variables->table, HASH_NOSRCH);
+      before->data = self->before->data;
+      free (self->before);
+    }
+  tell_changed (self->name);
+  free (self->name);
+}
+
+/* (transfer full) */
+static Given *
+give_all (const Message *message, size_t *out_count)
+{
+  const char *end = message->env + message->env_size;
+  Given *all = NULL;
+
+  *out_count = 0;
+  for (const char *entry = message->env; entry < end; entry += strlen (entry) + 1)
+    {
+      all = xrealloc (all, (*out_count + 1) * sizeof *all);
+      give (&all[(*out_count)++], entry);
+    }
+  return all;
+}
+
+static void
+take_back_all (Given *all, size_t count)
+{
+  for (size_t i = count; i > 0; i--)
+    take_back (&all[i - 1]);
+  free (all);
 }
 
 static bool
@@ -267,57 +356,89 @@ become_script (const char *script)
   array_set_base ("FUNCNAME", "main");
   if (functions != NULL)
     VSETATTR (functions, att_invisible);
-  return_catch_flag = 0;
-  sourcelevel = 0;
-  indirection_level = 0;
-}
-
-/* Code of comments alone leaves $? as it was, and is no failure. */
-static bool
-has_command (const char *code)
-{
-  while (*code != '\0')
+  return_catch_flag = sourcelevel = line_number = 0;
+  if (read_but_dont_execute) /* or nothing would ever run again */
     {
-      code += strspn (code, " \t\n");
-      if (*code != '#')
-        return *code != '\0';
-      code += strcspn (code, "\n");
+      change_flag ('n', FLAG_OFF);
+      set_shellopts ();
     }
-  return false;
 }
 
-/* Some errors (a[1.5]=1) make bash give up all that it does and jump to where it reads a script:
- * here, and what is left of the code is not run. Others and exits are the shell's end. */
+/* Some errors (a[1.5]=1) make bash give up the line and go on with the next one; others, and
+ * exits, are the shell's end. */
+static bool
+go_on (int jump)
+{
+  if (jump == ERREXIT && exit_immediately_on_error)
+    reset_local_contexts (); /* an EXIT trap is in no function */
+  if (last_command_exit_value == EXECUTION_SUCCESS && jump == DISCARD)
+    last_command_exit_value = EXECUTION_FAILURE;
+  if (jump != DISCARD || subshell_environment)
+    exit_shell (last_command_exit_value);
+  restore_sigmask ();
+  return true;
+}
+
+/* Whether there was a command. */
+static bool
+execute_line (COMMAND *volatile *command)
+{
+  if (read_command () != 0)
+    {
+      EOF_Reached = EOF; /* no script goes on behind an error of its syntax */
+      return true;
+    }
+  *command = global_command;
+  global_command = NULL;
+  if (*command == NULL || read_but_dont_execute)
+    return false;
+  current_command_number++;
+  executing = 1;
+  stdin_redir = 0;
+  execute_command (*command);
+  QUIT;
+  return true;
+}
+
+/* As bash does with a script. Code of comments alone leaves $? as it was, and is no failure. */
 static int
 execute (const Message *message)
 {
-  int status, jump = setjmp_nosigs (top_level);
+  COMMAND *volatile command = NULL;
+  volatile bool is_run = false;
 
-  if (jump == DISCARD)
-    return last_command_exit_value != EXECUTION_SUCCESS ? last_command_exit_value
-                                                        : EXECUTION_FAILURE;
-  if (jump != NOT_JUMPED)
-    exit_shell (last_command_exit_value);
-  status = parse_and_execute (savestring (message->code), message->script,
-                              SEVAL_NONINT | SEVAL_NOHIST | SEVAL_RESETLINE);
-  /* what it discards by itself (1/0), it does not return */
-  return status == EXECUTION_SUCCESS && has_command (message->code) ? last_command_exit_value
-                                                                    : status;
+  reset_parser ();
+  with_input_from_string (message->code, message->script);
+  for (EOF_Reached = 0; EOF_Reached == 0;)
+    {
+      int jump = setjmp_nosigs (top_level);
+
+      indirection_level = 1;
+      unlink_fifo_list ();
+      is_run |= jump != NOT_JUMPED ? go_on (jump) : execute_line (&command);
+      executing = 0;
+      if (command != NULL)
+        dispose_command (command);
+      command = NULL;
+      if (just_one_command)
+        exit_shell (last_command_exit_value);
+    }
+  return is_run ? last_command_exit_value : EXECUTION_SUCCESS;
 }
 
 static int
 run (const Message *message)
 {
-  bool has_env;
+  size_t count;
+  Given *given;
   int status;
 
   become_script (message->script);
   if (!enter_workdir (message->workdir))
     return EXECUTION_FAILURE;
-  has_env = push_env (message);
+  given = give_all (message, &count);
   status = execute (message);
-  if (has_env)
-    pop_scope (0);
+  take_back_all (given, count);
   return status;
 }
 
@@ -347,6 +468,8 @@ session (WORD_LIST *list)
   leave_list ();
   /* what would be undone is where bash ran this from, and that is not gone back to */
   clear_unwind_protect_list (0);
+  parse_and_execute_level = executing_builtin = 0;
+  this_shell_builtin = NULL;
   unbind_variable ("BASH_ENV");
   bind_variable ("_", "/bin/bash", 0);
   report (&control, loaded, sizeof loaded);
@@ -363,7 +486,6 @@ session (WORD_LIST *list)
       fflush (stdout);
       open_streams (NULL);
       report_exec (&control, BERTH_AGENT_CONTROL_DONE, &message, status);
-      last_command_exit_value = status;
       free (bytes);
     }
   return EXECUTION_SUCCESS;
