@@ -22,6 +22,7 @@ typedef struct
 #define BERTH_AGENT_HOME "/home/" BERTH_AGENT_USER
 #define BERTH_AGENT_CGROUP "/sys/fs/cgroup/berth"
 #define BERTH_AGENT_PIPE_NAME_MAX 96u
+#define BERTH_AGENT_COMEBACK_NAME_MAX 16u
 
 typedef struct
 {
@@ -31,6 +32,7 @@ typedef struct
   const char *runners; /* folder of python/ and javascript.js, absolute */
   const char *streams; /* folder for the named pipes of sessions, absolute, not listable */
   BerthAgentHolder *holder; /* of the standard input of sessions */
+  const char *comeback;     /* see agent-comeback.h */
   int root_fd;              /* of a guest: its root, writable, which no program sees so */
   BerthAgentReachSockets sockets;
   BerthLanguage language; /* of the standby; NONE: no standby */

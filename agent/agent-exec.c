@@ -532,6 +532,7 @@ exec_tell (BerthAgentExec *self)
                                 .env = self->env,
                                 .env_size = self->head.env_size,
                                 .workdir = self->workdir,
+                                .comeback = config->comeback,
                                 .is_once = self->is_once,
                                 .is_rehearsal = self->head.flags & BERTH_EXEC_REHEARSAL,
                                 .identities = config->identities,

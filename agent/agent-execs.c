@@ -80,6 +80,15 @@ berth_agent_execs_reaped (BerthAgentExecs *self, pid_t pid, int status, const st
   return false;
 }
 
+/* Gives the session's interpreter another channel, if the process is that and code runs in it. */
+bool
+berth_agent_execs_came_back (BerthAgentExecs *self, int fd, pid_t pid)
+{
+  BerthAgentRunner *runner = self->all[0].runner;
+
+  return runner != NULL && berth_agent_runner_come_back (runner, fd, pid);
+}
+
 /* Each time another one comes first: there may be room for one frame only. */
 void
 berth_agent_execs_pump (BerthAgentExecs *self)

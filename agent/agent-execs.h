@@ -23,6 +23,7 @@ bool berth_agent_execs_is_empty (const BerthAgentExecs *self);
 void berth_agent_execs_runner_changed (BerthAgentExecs *self, BerthAgentRunner *runner);
 bool
 berth_agent_execs_reaped (BerthAgentExecs *self, pid_t pid, int status, const struct rusage *usage);
+bool berth_agent_execs_came_back (BerthAgentExecs *self, int fd, pid_t pid);
 void berth_agent_execs_pump (BerthAgentExecs *self);
 void berth_agent_execs_hold (BerthAgentExecs *self);
 void berth_agent_execs_mute (BerthAgentExecs *self);

@@ -130,6 +130,21 @@ berth_agent_runner_hear_last (BerthAgentRunner *self)
     berth_agent_runner_read_report (self);
 }
 
+/* Its program has closed the descriptor of its channel, and so it brings another one: that of no
+ * other process, and only while it has an end to tell. */
+bool
+berth_agent_runner_come_back (BerthAgentRunner *self, int fd, pid_t pid)
+{
+  if (pid != self->pid || !self->is_session)
+    return false;
+  berth_agent_runner_hear_last (self);
+  if (pid != self->pid || self->state != BERTH_AGENT_RUNNER_RUNNING || self->message != NULL)
+    return false;
+  berth_agent_runner_close_control (self);
+  self->report_fill = 0;
+  return berth_agent_watch_add (self->loop, &self->control, fd, EPOLLIN);
+}
+
 /* Makes what its next exec has for its own, a group and streams, if that is not done yet: in time,
  * the program need not wait for it. On failure errno says why. */
 bool
@@ -197,17 +212,21 @@ runner_choose_kind (BerthAgentRunner *self, const BerthAgentProgram *program)
 }
 
 /* Behind the head: the token, the paths of the streams and of the script, the folder to start in
- * (empty: where the interpreter is), the size of the exec's own environment, it, the code. */
+ * (empty: where the interpreter is), the name to come back to, the size of the exec's own
+ * environment, it, the code. */
 static bool
 runner_write_session (BerthAgentRunner *self, const BerthAgentProgram *program)
 {
   const char *workdir = program->workdir != NULL ? program->workdir : "";
-  const char *paths[] = { self->pipes.names[0], self->pipes.names[1], self->pipes.names[2],
-                          program->script, workdir };
+  const char *paths[] = {
+    self->pipes.names[0], self->pipes.names[1], self->pipes.names[2], program->script, workdir,
+    program->comeback
+  };
   size_t fill = BERTH_AGENT_RUNNER_HEAD_SIZE + 4, size;
 
-  self->message = malloc (fill + 4 * BERTH_AGENT_PATH_MAX + strlen (workdir) + 1 + 4
-                          + program->env_size + program->code_size);
+  self->message
+      = malloc (fill + 4 * BERTH_AGENT_PATH_MAX + strlen (workdir) + 1
+                + BERTH_AGENT_COMEBACK_NAME_MAX + 4 + program->env_size + program->code_size);
   if (self->message == NULL)
     return false;
   berth_le32_write (self->message + BERTH_AGENT_RUNNER_HEAD_SIZE, self->token);

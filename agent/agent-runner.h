@@ -74,11 +74,12 @@ typedef struct
   size_t code_size;
   const char *env; /* of this exec alone, NAME=VALUE NUL ... */
   size_t env_size;
-  const char *workdir; /* NULL: where the interpreter is */
-  bool is_once;        /* nothing comes after it */
-  bool is_rehearsal;   /* before its owner's first one */
-  unsigned identities; /* that the guest has had */
-  bool is_init;        /* the clock is the agent's to set */
+  const char *workdir;  /* NULL: where the interpreter is */
+  const char *comeback; /* see agent-comeback.h */
+  bool is_once;         /* nothing comes after it */
+  bool is_rehearsal;    /* before its owner's first one */
+  unsigned identities;  /* that the guest has had */
+  bool is_init;         /* the clock is the agent's to set */
 } BerthAgentProgram;
 
 void
@@ -95,6 +96,7 @@ bool berth_agent_runner_start (BerthAgentRunner *self, const BerthAgentConfig *c
 bool berth_agent_runner_prepare (BerthAgentRunner *self, const BerthAgentConfig *config);
 bool berth_agent_runner_enter_session (BerthAgentRunner *self, const BerthAgentConfig *config);
 bool berth_agent_runner_start_session (BerthAgentRunner *self, const BerthAgentProgram *program);
+bool berth_agent_runner_come_back (BerthAgentRunner *self, int fd, pid_t pid);
 void berth_agent_runner_hear_last (BerthAgentRunner *self);
 void berth_agent_runner_kill (BerthAgentRunner *self);
 void berth_agent_runner_rest (BerthAgentRunner *self);

@@ -495,6 +495,14 @@ no_name_cb (void *data, const char *name)
 }
 
 static bool
+came_back_cb (void *data, int fd, pid_t pid)
+{
+  BerthAgent *self = data;
+
+  return berth_agent_execs_came_back (&self->execs, fd, pid);
+}
+
+static bool
 agent_watch_signals (BerthAgent *self)
 {
   struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -543,6 +551,8 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   berth_agent_holder_init (&self->holder, &self->groups);
   if (!berth_agent_loop_init (&self->loop) || !agent_watch_signals (self))
     return false;
+  berth_agent_comeback_init (&self->comeback, &self->loop, came_back_cb, self);
+  self->config.comeback = self->comeback.name;
   berth_agent_channel_init (&self->channel, &self->loop, &channel_calls);
   berth_agent_standby_init (&self->standby, &self->loop, &self->groups, &self->config,
                             &standby_calls);
@@ -588,6 +598,7 @@ berth_agent_clear (BerthAgent *self)
   berth_agent_links_end (&self->links);
   berth_agent_freeze_end (&self->freeze);
   berth_agent_holder_clear (&self->holder);
+  berth_agent_comeback_clear (&self->comeback);
   berth_agent_groups_kill_all (&self->groups);
   while ((pid = wait4 (-1, &status, WNOHANG, &usage)) >= 0)
     if (pid == 0)

@@ -2,6 +2,7 @@
 /* The agent: answers the host's frames and reaps processes, in one loop. */
 #pragma once
 
+#include "agent-comeback.h"
 #include "agent-execs.h"
 #include "agent-freeze.h"
 #include "agent-identity.h"
@@ -19,6 +20,7 @@ typedef struct
   BerthAgentChannel channel;
   BerthAgentGroups groups;
   BerthAgentHolder holder;
+  BerthAgentComeback comeback;
   BerthAgentFreeze freeze;
   BerthAgentPressure pressure;
   BerthAgentStandby standby;

@@ -15,12 +15,12 @@ function readNumber(bytes, at) {
 }
 
 // The token, the paths of the streams and of the script, the folder to start in (none: where we are),
-// the exec's own environment, the code.
+// a name that is not needed here, the exec's own environment, the code.
 function read(message) {
   const fields = [];
   const text = (from, to) => apply(utf8Slice, message, [from, to]);
   let at = 4;
-  while (fields.length < 5) {
+  while (fields.length < 6) {
     let end = at;
     while (message[end] !== 0)
       end++;

@@ -147,22 +147,96 @@ test_python_vandal (AgentPeer *peer, gconstpointer data)
     }
 }
 
+/* Its interpreter comes back to the agent, which knows it. */
 static void
 test_python_closes_every_descriptor (AgentPeer *peer, gconstpointer data)
 {
-  static const char *const codes[]
-      = { "import os, sys; os.closerange(3, 5000); print('x'); sys.exit(4)",
-          "import os, sys; os.closerange(3, os.sysconf('SC_OPEN_MAX')); print('x'); sys.exit(4)" };
+  static const char *const codes[] = {
+    "import os, sys; os.closerange(3, 5000); print('x'); sys.exit(4)",
+    "import os, sys; os.closerange(3, os.sysconf('SC_OPEN_MAX')); print('x'); sys.exit(4)",
+    /* the numbers that it had are the program's own now, and nothing is written there */
+    "import os, sys; f = open('taken', 'w+')\n"
+    "for n in range(3, 1020): n == f.fileno() or os.dup2(f.fileno(), n, inheritable=False)\n"
+    "print('x'); sys.exit(4)",
+    "import os, sys; print(open('taken').read(), end='x\\n'); os.closerange(0, 5000); sys.exit(4)",
+    "import os, sys; os.closerange(3, 5000); os.fork() or os._exit(0); os.wait()\n"
+    "print('x'); sys.exit(4)",
+  };
 
+  session_mark (peer, PY);
   for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
     {
-      g_autoptr (AgentResult) result = session_exec (peer, PY, codes[i]);
-
-      g_assert_cmpstr (result->out->str, ==, "x\n");
-      g_assert_nonnull (strstr (result->err->str, "the next exec has a fresh one"));
-      agent_assert_exit (result, 4);
-      session_assert (peer, PY, "print('next')", 0, "next\n", "");
+      session_assert (peer, PY, codes[i], 4, "x\n", "");
+      session_assert (peer, PY, "import os; print('next', len(os.listdir('/proc/self/fd')) < 9)", 0,
+                      i == 2 ? "next False\n" : "next True\n", "");
+      session_assert_fresh (peer, PY, FALSE);
     }
+}
+
+/* One that leaves itself no room for another ends with its exec's own status. */
+static void
+test_python_can_not_come_back (AgentPeer *peer, gconstpointer data)
+{
+  g_autoptr (AgentResult) result = NULL;
+
+  session_mark (peer, PY);
+  result = session_exec (peer, PY,
+                         "import os, resource, sys; os.closerange(3, 5000)\n"
+                         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)); print('x')\n"
+                         "sys.exit(4)");
+  g_assert_cmpstr (result->out->str, ==, "x\n");
+  g_assert_nonnull (strstr (result->err->str, "the next exec has a fresh one"));
+  agent_assert_exit (result, 4);
+  session_assert (peer, PY, "print('next')", 0, "next\n", "");
+  session_assert_fresh (peer, PY, TRUE);
+}
+
+static void
+test_shell_closes_every_descriptor (AgentPeer *peer, gconstpointer data)
+{
+  static const char *const codes[] = {
+    "for fd in {3..1023}; do exec {fd}>&-; done; echo x; (exit 4)",
+    "for fd in {1000..1010}; do eval \"exec $fd>taken\"; done; echo x; (exit 4)",
+    "cat taken; for fd in {0..1023}; do eval \"exec $fd>&-\"; done; (exit 4)",
+  };
+
+  session_mark (peer, SH);
+  for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
+    {
+      session_assert (peer, SH, codes[i], 4, i < 2 ? "x\n" : "", "");
+      session_assert (peer, SH, "echo next", 0, "next\n", "");
+      session_assert_fresh (peer, SH, FALSE);
+    }
+  session_assert (peer, SH, "for fd in {3..1023}; do exec {fd}>&-; done; ulimit -n 3; exit 5", 5,
+                  "", "");
+  session_assert (peer, SH, "for fd in {3..1023}; do exec {fd}>&-; done; ulimit -n 3; (exit 4)", 4,
+                  "", "");
+  session_assert (peer, SH, "echo next", 0, "next\n", "");
+  session_assert_fresh (peer, SH, TRUE);
+}
+
+/* Another process that comes is nobody, whatever name it has; the interpreter that comes while
+ * nothing is amiss ends no exec but its own. */
+static void
+test_nobody_else_comes_back (AgentPeer *peer, gconstpointer data)
+{
+  static const char come[]
+      = "import gc, os, socket; gc.unfreeze()\n"
+        "found = [it for it in gc.get_objects() if getattr(it, '__name__', '') == 'Session']\n"
+        "name = b'\\0' + found[0].comeback\n"
+        "def come(token):\n"
+        "    s = socket.socket(socket.AF_UNIX); s.connect(name)\n"
+        "    try: s.sendall(b'd' + token + b'\\7'); s.close()\n"
+        "    except OSError: pass\n";
+  g_autofree char *other = g_strconcat (
+      come, "if os.fork() == 0:\n    for _ in range(50): come(bytes(4))\n    os._exit(0)\n",
+      "print(os.wait()[1])", NULL);
+
+  session_mark (peer, PY);
+  session_assert (peer, PY, other, 0, "0\n", "");
+  session_assert_fresh (peer, PY, FALSE);
+  session_assert (peer, PY, "come(bytes(4)); print('own')", 0, "own\n", NULL);
+  session_assert (peer, PY, "print('next')", 0, "next\n", "");
 }
 
 /* What a program writes to a stream of an earlier exec is nobody's, and does it no harm. */
@@ -418,6 +492,9 @@ add_tests (void)
     { "javascript-tracebacks", test_javascript_tracebacks },
     { "python-vandal", test_python_vandal },
     { "python-closes-every-descriptor", test_python_closes_every_descriptor },
+    { "python-can-not-come-back", test_python_can_not_come_back },
+    { "shell-closes-every-descriptor", test_shell_closes_every_descriptor },
+    { "nobody-else-comes-back", test_nobody_else_comes_back },
     { "kept-output", test_kept_output },
     { "javascript-vandal", test_javascript_vandal },
     { "shell-vandal", test_shell_vandal },

@@ -31,9 +31,11 @@ import traceback
 import types
 from _io import BufferedReader, FileIO, StringIO, TextIOWrapper
 from _io import BufferedWriter as _BufferedWriter
+from _socket import AF_UNIX, SOCK_STREAM
+from _socket import socket as Socket
 from _thread import get_ident
-from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, chdir, close, closerange, dup2, get_inheritable,
-                   getpid, putenv, read, set_inheritable, unsetenv, urandom, write)
+from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, chdir, close, closerange, dup2, fstat, getpid,
+                   putenv, read, set_inheritable, unsetenv, urandom, write)
 from posix import open as open_path
 from sys import _current_frames, getprofile, gettrace, setprofile, settrace
 from time import tzset
@@ -72,8 +74,9 @@ NOT_SEEDED = (b"berth: this interpreter's random numbers are another sandbox's t
               b"again: it is ended, and the session has a fresh one\n")
 MONITORING = getattr(sys, "monitoring", None)  # since Python 3.12
 TOOLS = 6  # that it may have
-CONTROL_LOST = (b"berth: the program has closed a descriptor that its session needs (os.closerange?): this "
-                b"interpreter ends, and the next exec has a fresh one, without what was defined here\n")
+CONTROL_LOST = (b"berth: the program has closed a descriptor that its session needs (os.closerange?), and it can't "
+                b"be had again: this interpreter ends, and the next exec has a fresh one\n")
+CONNECT, DETACH = Socket.connect, Socket.detach
 SUSPENDED = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 late = {}  # threads of earlier execs: ident -> Thread or None
@@ -86,6 +89,8 @@ kept = []  # the user's streams: one that is let go closes what it stands on, th
 class Session:
     """What changes from exec to exec."""
     control = -1
+    inode = 0  # of it, by which it is told from what the user has put in its place
+    comeback = b""
     pid = 0
     kind = b"s"
     token = b""
@@ -350,13 +355,20 @@ def receive():
     return message[5 + SEED_SIZE:]
 
 
+def has_control():
+    return fstat(Session.control).st_ino == Session.inode
+
+
 def tell(kind, status=0):
     try:
-        write(Session.control, kind + Session.token + bytes((status,)))
+        if has_control():
+            write(Session.control, kind + Session.token + bytes((status,)))
+            return
     except OSError:
-        # the user's code has closed it; who asks for this process's status gets the right one
-        if kind == b"d":
-            _exit(status)
+        pass
+    # the user's code has closed it; who asks for this process's status gets the right one
+    if kind == b"d":
+        _exit(status)
 
 
 def text_of(path):
@@ -364,7 +376,7 @@ def text_of(path):
 
 
 def parse(message):
-    stdin, stdout, stderr, script, folder, rest = message[4:].split(b"\0", 5)
+    stdin, stdout, stderr, script, folder, Session.comeback, rest = message[4:].split(b"\0", 6)
     size = 4 + int.from_bytes(rest[:4], "little")
     env = dict(entry.split(b"=", 1) for entry in rest[4:size].split(b"\0")[:-1])
     return message[:4], [stdin, stdout, stderr], text_of(script), folder, env, rest[size:]
@@ -571,7 +583,8 @@ def end_child(status):
 
 
 def after_fork():
-    attempt(close, Session.control)
+    if attempt(has_control):
+        attempt(close, Session.control)
     Session.control = -1
 
 
@@ -616,16 +629,33 @@ def note_classes(path):
         Session.note_classes(path)
 
 
-def tell_control_lost():
+def take_control(fd):
+    """Out of the way of programs."""
+    Session.inode = fstat(fd).st_ino
     try:
-        get_inheritable(Session.control)
+        Session.control = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, CONTROL_ASIDE)
+    except (OSError, ValueError):  # the user's limit is lower
+        Session.control = fd
+    else:
+        close(fd)
+
+
+def mend_control():
+    """The agent knows this process, and where."""
+    if attempt(has_control):
+        return
+    try:
+        socket = Socket(AF_UNIX, SOCK_STREAM)
+        CONNECT(socket, b"\0" + Session.comeback)
+        take_control(DETACH(socket))
     except OSError:
+        Session.control = -1  # what is there is the user's
         attempt(write, 2, CONTROL_LOST)
 
 
 def end_exec(status, path):
     flush()
-    tell_control_lost()
+    mend_control()
     leave_streams()
     attempt(note_generators)
     attempt(note_classes, path)
@@ -762,13 +792,12 @@ def begin(control, kind, message, prepare, classes):
     """Arranges that the loop is entered when Python's own start is over."""
     script = text_of(message[4:].split(b"\0", 4)[3])
     models = (sys.stdin, sys.stdout, sys.stderr)
-    Session.control = fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, CONTROL_ASIDE)
+    take_control(control)
     Session.pid = getpid()
     Session.kind = kind
     Session.prepare = prepare
     Session.note_classes, Session.mend_inspect = classes
     note_generators()
-    close(control)
     os.register_at_fork(before=flush, after_in_child=after_fork)
 
     def enter(path):

@@ -13,11 +13,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,12 +36,11 @@
 #include "berth-protocol.h"
 
 #define NAME "berth_session"
-/* Where no program expects a descriptor, below the usual limit of 1024: one that takes the number
- * of the first leaves the second. */
+/* Where no program expects a descriptor, below the usual limit of 1024 */
 #define CONTROL_ASIDE 1000
-#define CONTROL_SPARE 871
 #define HEAD_SIZE (1 + BERTH_AGENT_SEED_SIZE + 4) /* kind, seed, token */
 #define STREAMS 3
+#define TEXTS (STREAMS + 3)
 
 /* of bash, and in none of its headers */
 extern int sourcelevel;
@@ -56,8 +58,8 @@ extern void with_input_from_string (char *text, const char *name);
 
 typedef struct
 {
-  int fds[2];
-  ino_t inode;
+  int fd;
+  ino_t inode; /* by which it is told from what the code has put in its place */
 } Control;
 
 typedef struct
@@ -65,8 +67,9 @@ typedef struct
   const unsigned char *token;
   const char *streams[STREAMS];
   const char *script;
-  const char *workdir; /* empty: where the shell is */
-  const char *env;     /* NAME=VALUE NUL ... */
+  const char *workdir;  /* empty: where the shell is */
+  const char *comeback; /* see agent-comeback.h */
+  const char *env;      /* NAME=VALUE NUL ... */
   size_t env_size;
   char *code; /* ends with a NUL */
 } Message;
@@ -84,28 +87,42 @@ static const char *const fixed_names[]
     = { "PPID",         "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO", "BASH",
         "BASH_VERSION", "IFS",       "OPTIND",   "OPTERR",        "PWD" };
 
+/* Takes the descriptor out of the way of programs. */
 static void
-control_take (Control *self)
+control_take (Control *self, int fd)
 {
   struct stat info;
 
-  self->fds[0] = fcntl (BERTH_AGENT_CONTROL_FD, F_DUPFD_CLOEXEC, CONTROL_ASIDE);
-  self->fds[1] = fcntl (BERTH_AGENT_CONTROL_FD, F_DUPFD_CLOEXEC,
-                        self->fds[0] < 0 ? BERTH_AGENT_CONTROL_FD + 1 : CONTROL_SPARE);
-  self->inode = fstat (BERTH_AGENT_CONTROL_FD, &info) == 0 ? info.st_ino : 0;
-  close (BERTH_AGENT_CONTROL_FD);
+  self->fd = fcntl (fd, F_DUPFD_CLOEXEC, CONTROL_ASIDE);
+  if (self->fd < 0)
+    self->fd = fd;
+  else
+    close (fd);
+  self->inode = fstat (self->fd, &info) == 0 ? info.st_ino : 0;
 }
 
-/* The one that is still ours; -1: the code has closed both */
-static int
-control_get (const Control *self)
+/* False: the code has closed it, and there is no other. */
+static bool
+control_mend (Control *self, const char *comeback)
 {
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  socklen_t size = offsetof (struct sockaddr_un, sun_path) + 1 + strlen (comeback);
   struct stat info;
+  int fd;
 
-  for (int i = 0; i < 2; i++)
-    if (fstat (self->fds[i], &info) == 0 && S_ISSOCK (info.st_mode) && info.st_ino == self->inode)
-      return self->fds[i];
-  return -1;
+  if (fstat (self->fd, &info) == 0 && S_ISSOCK (info.st_mode) && info.st_ino == self->inode)
+    return true;
+  fd = *comeback != '\0' ? socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+  if (fd < 0)
+    return false;
+  memcpy (address.sun_path + 1, comeback, strlen (comeback));
+  if (connect (fd, (struct sockaddr *)&address, size) != 0)
+    {
+      close (fd);
+      return false;
+    }
+  control_take (self, fd);
+  return true;
 }
 
 /* The agent that closed the channel wants nothing more of this shell. */
@@ -114,7 +131,7 @@ read_all (const Control *control, unsigned char *out_bytes, size_t size)
 {
   while (size > 0)
     {
-      ssize_t count = read (control_get (control), out_bytes, size);
+      ssize_t count = read (control->fd, out_bytes, size);
 
       if (count < 0 && errno == EINTR)
         continue;
@@ -128,7 +145,7 @@ read_all (const Control *control, unsigned char *out_bytes, size_t size)
 static void
 report (const Control *control, const char *bytes, size_t size)
 {
-  while (write (control_get (control), bytes, size) < 0 && errno == EINTR)
+  while (write (control->fd, bytes, size) < 0 && errno == EINTR)
     ;
 }
 
@@ -150,7 +167,7 @@ static unsigned char *
 receive (const Control *control, Message *out_message)
 {
   unsigned char head[4], *bytes;
-  const char *texts[STREAMS + 2], *at;
+  const char *texts[TEXTS], *at;
   size_t size;
 
   read_all (control, head, sizeof head);
@@ -159,7 +176,7 @@ receive (const Control *control, Message *out_message)
   read_all (control, bytes, size);
   bytes[size] = '\0';
   at = (const char *)bytes + HEAD_SIZE;
-  for (int i = 0; i < STREAMS + 2; i++)
+  for (int i = 0; i < TEXTS; i++)
     {
       texts[i] = at;
       at += strlen (at) + 1;
@@ -169,6 +186,7 @@ receive (const Control *control, Message *out_message)
   out_message->token = bytes + HEAD_SIZE - 4;
   out_message->script = texts[STREAMS];
   out_message->workdir = texts[STREAMS + 1];
+  out_message->comeback = texts[STREAMS + 2];
   out_message->env_size = berth_le32_read ((const uint8_t *)at);
   out_message->env = at + 4;
   out_message->code = (char *)at + 4 + out_message->env_size;
@@ -464,7 +482,7 @@ session (WORD_LIST *list)
   Control control;
 
   (void)list;
-  control_take (&control);
+  control_take (&control, BERTH_AGENT_CONTROL_FD);
   leave_list ();
   /* what would be undone is where bash ran this from, and that is not gone back to */
   clear_unwind_protect_list (0);
@@ -485,6 +503,8 @@ session (WORD_LIST *list)
       status = run (&message);
       fflush (stdout);
       open_streams (NULL);
+      if (!control_mend (&control, message.comeback))
+        _exit (status);
       report_exec (&control, BERTH_AGENT_CONTROL_DONE, &message, status);
       free (bytes);
     }
