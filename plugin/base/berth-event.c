@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/base/berth-event.h"
 
-#define FIELDS_MAX (10u + BERTH_EVENT_FIELDS_MAX)
+#define FIELDS_MAX (11u + BERTH_EVENT_FIELDS_MAX)
 
 typedef struct
 {
@@ -28,10 +28,13 @@ log_all (GLogLevelFlags level, const char *message_id, const BerthEventSubject *
          const BerthEventField *more, const char *text)
 {
   const BerthEventSubject nobody = { 0 };
+  g_autofree char *uid = NULL;
   Fields fields = { .count = 0 };
 
   if (subject == NULL)
     subject = &nobody;
+  if (subject->uid != NULL)
+    uid = g_strdup_printf ("%u", *subject->uid);
   fields_add (&fields, "MESSAGE", text);
   fields_add (&fields, "MESSAGE_ID", message_id);
   fields_add (&fields, "PRIORITY", priority_of (level));
@@ -42,6 +45,7 @@ log_all (GLogLevelFlags level, const char *message_id, const BerthEventSubject *
   fields_add (&fields, "SANDBOX", subject->sandbox);
   fields_add (&fields, "TENANT", subject->tenant);
   fields_add (&fields, "TASK", subject->task);
+  fields_add (&fields, "OWNER_UID", uid);
   for (guint i = 0; more != NULL && more[i].key != NULL && i < BERTH_EVENT_FIELDS_MAX; i++)
     fields_add (&fields, more[i].key, more[i].value);
   g_log_structured_array (level, fields.all, fields.count);

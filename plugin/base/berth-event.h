@@ -36,6 +36,7 @@ G_BEGIN_DECLS
  * @sandbox: (nullable): the id that its owner has; field SANDBOX
  * @tenant: (nullable): of its owner; field TENANT
  * @task: (nullable): likewise; field TASK
+ * @uid: (nullable): of its owner; field OWNER_UID
  *
  * Whom an event is about, as far as it is known.
  */
@@ -47,6 +48,7 @@ typedef struct
   const char *sandbox;
   const char *tenant;
   const char *task;
+  const guint32 *uid;
 } BerthEventSubject;
 
 /**

@@ -12,6 +12,9 @@ berth_config_tenants_are_valid (char **entries, gboolean is_of_users, guint64 mi
 /* Rules of names and ports, or networks */
 gboolean
 berth_config_network_is_valid (char **entries, gboolean may_be_rules, gboolean may_be_networks);
+/* Likewise, each behind UID= or *=, which may also have nothing behind it */
+gboolean berth_config_user_network_is_valid (char **entries, gboolean may_be_rules,
+                                             gboolean may_be_networks);
 /* (transfer full) */
 char *berth_config_dup_shipped_template_dir (void);
 

@@ -32,6 +32,10 @@ static const char *const live_keys[] = {
   "network_allow",
   "network_allow_all",
   "network_deny",
+  "network_private",
+  "uid_network_allow",
+  "uid_network_deny",
+  "uid_network_private",
   "network_connections",
   "network_rate",
   "network_failures",
@@ -40,22 +44,9 @@ static const char *const live_keys[] = {
 
 /* What these name is open, in use, or in the marks of VMs that run. */
 static const char *const start_keys[] = {
-  "uri",
-  "virt_type",
-  "socket",
-  "socket_group",
-  "snapshot_scope",
-  "image_dir",
-  "snapshot_dir",
-  "template_dirs",
-  "schema",
-  "name_prefix",
-  "instance",
-  "network_private",
-  "network_connect_s",
-  "network_idle_s",
-  "network_mb",
-  "network_user",
+  "uri",       "virt_type",         "socket",         "socket_group", "snapshot_scope",
+  "image_dir", "snapshot_dir",      "template_dirs",  "schema",       "name_prefix",
+  "instance",  "network_connect_s", "network_idle_s", "network_mb",   "network_user",
   NULL,
 };
 

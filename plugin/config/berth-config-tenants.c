@@ -98,3 +98,69 @@ berth_config_network_is_valid (char **entries, gboolean may_be_rules, gboolean m
     }
   return TRUE;
 }
+
+/* "1000=a": its user is out_user, and what follows is returned; NULL: no user is named */
+static const char *
+split_user (const char *entry, char **out_user)
+{
+  const char *equals = strchr (entry, '=');
+  g_autofree char *user = equals != NULL ? g_strndup (entry, (gsize)(equals - entry)) : NULL;
+
+  if (user == NULL || !berth_user_pattern_is_valid (user))
+    return NULL;
+  *out_user = g_steal_pointer (&user);
+  return equals + 1;
+}
+
+gboolean
+berth_config_user_network_is_valid (char **entries, gboolean may_be_rules, gboolean may_be_networks)
+{
+  for (guint i = 0; entries[i] != NULL; i++)
+    {
+      g_autofree char *user = NULL;
+      char *what[] = { (char *)split_user (entries[i], &user), NULL };
+
+      if (what[0] == NULL
+          || (what[0][0] != '\0'
+              && !berth_config_network_is_valid (what, may_be_rules, may_be_networks)))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* (transfer full) (nullable): what is said of just this @user, "1000" or "*" */
+static char **
+dup_of_pattern (char **entries, const char *wanted)
+{
+  g_autoptr (GStrvBuilder) values = g_strv_builder_new ();
+  gboolean is_named = FALSE;
+
+  for (guint i = 0; entries[i] != NULL; i++)
+    {
+      g_autofree char *user = NULL;
+      const char *value = split_user (entries[i], &user);
+
+      if (!g_str_equal (user, wanted))
+        continue;
+      is_named = TRUE;
+      if (value[0] != '\0')
+        g_strv_builder_add (values, value);
+    }
+  return is_named ? g_strv_builder_end (values) : NULL;
+}
+
+/**
+ * berth_config_dup_of_user:
+ * @entries: of a setting whose entries are "UID=VALUE"
+ * @uid: of a user
+ *
+ * Returns: (transfer full) (nullable): all that is said of @uid, or else of "*"; %NULL: nothing is
+ */
+char **
+berth_config_dup_of_user (char **entries, guint32 uid)
+{
+  g_autofree char *user = g_strdup_printf ("%u", uid);
+  char **values = dup_of_pattern (entries, user);
+
+  return values != NULL ? values : dup_of_pattern (entries, "*");
+}

@@ -19,24 +19,27 @@
 
 typedef enum
 {
-  KIND_INT,      /* gint64 within min..max */
-  KIND_INT_OR_0, /* the same, or 0 with a meaning of its own */
-  KIND_DOUBLE,   /* double within min..max */
-  KIND_URI,      /* char *, empty for none */
-  KIND_NAME,     /* char *, lower-case letters, digits and -, at most max characters */
-  KIND_GROUP,    /* char *, an existing Unix group, empty for none */
-  KIND_USER,     /* char *, an existing Unix user, empty for none */
-  KIND_SOCKET,   /* char *, an absolute path that fits a socket address */
-  KIND_PATH,     /* char *, an absolute path */
-  KIND_PATHS,    /* char **, absolute paths, ':' between them */
-  KIND_WARM,     /* char **, NAME=NUMBER or NAME=MIN..MAX, ',' between them */
-  KIND_SCOPE,    /* char *, one of three words */
-  KIND_VIRT,     /* char *, one of two words, empty for none */
-  KIND_TENANTS,  /* char **, PATTERN=NUMBER, ',' between them, no pattern twice */
-  KIND_USERS,    /* likewise, UID=NUMBER or *=NUMBER */
-  KIND_RULES,    /* char **, of names and ports, ' ' between them */
-  KIND_DENIED,   /* likewise, or networks */
-  KIND_NETWORKS, /* char **, networks, ' ' between them */
+  KIND_INT,           /* gint64 within min..max */
+  KIND_INT_OR_0,      /* the same, or 0 with a meaning of its own */
+  KIND_DOUBLE,        /* double within min..max */
+  KIND_URI,           /* char *, empty for none */
+  KIND_NAME,          /* char *, lower-case letters, digits and -, at most max characters */
+  KIND_GROUP,         /* char *, an existing Unix group, empty for none */
+  KIND_USER,          /* char *, an existing Unix user, empty for none */
+  KIND_SOCKET,        /* char *, an absolute path that fits a socket address */
+  KIND_PATH,          /* char *, an absolute path */
+  KIND_PATHS,         /* char **, absolute paths, ':' between them */
+  KIND_WARM,          /* char **, NAME=NUMBER or NAME=MIN..MAX, ',' between them */
+  KIND_SCOPE,         /* char *, one of three words */
+  KIND_VIRT,          /* char *, one of two words, empty for none */
+  KIND_TENANTS,       /* char **, PATTERN=NUMBER, ',' between them, no pattern twice */
+  KIND_USERS,         /* likewise, UID=NUMBER or *=NUMBER */
+  KIND_RULES,         /* char **, of names and ports, ' ' between them */
+  KIND_DENIED,        /* likewise, or networks */
+  KIND_NETWORKS,      /* char **, networks, ' ' between them */
+  KIND_USER_RULES,    /* char **, UID=RULE or *=RULE or with nothing behind it, ' ' between them */
+  KIND_USER_DENIED,   /* likewise, or a network */
+  KIND_USER_NETWORKS, /* likewise, a network */
 } ConfigKind;
 
 typedef struct
@@ -137,6 +140,17 @@ static const ConfigKey config_keys[] = {
   { "network_private", "network-private", KIND_NETWORKS, FIELD (network_private), 0, 0, "",
     "addresses and ADDRESS/BITS, ' ' between them",
     "networks that names may lead to although they are not public, or this host's own" },
+  { "uid_network_allow", "uid-network-allow", KIND_USER_RULES, FIELD (uid_network_allow), 0, 0, "",
+    "UID=NAME[:PORT[,PORT]...] or UID= for none, ' ' between them; * is any user",
+    "names of network_allow that sandboxes of a user may reach; all, for users that are not "
+    "named" },
+  { "uid_network_deny", "uid-network-deny", KIND_USER_DENIED, FIELD (uid_network_deny), 0, 0, "",
+    "UID=NAME[:PORT[,PORT]...], UID=ADDRESS/BITS or UID= for none, ' ' between them; * is any user",
+    "what sandboxes of a user never reach, beside network_deny" },
+  { "uid_network_private", "uid-network-private", KIND_USER_NETWORKS, FIELD (uid_network_private),
+    0, 0, "", "UID=ADDRESS/BITS or UID= for none, ' ' between them; * is any user",
+    "networks of network_private that names may lead a user's sandboxes to; all, for users that "
+    "are not named" },
   { "network_connections", "network-connections", KIND_INT, FIELD (network_connections), 1, 256,
     "256", "1 to 256", "connections that a sandbox may have at a time" },
   { "network_rate", "network-rate", KIND_INT_OR_0, FIELD (network_rate), 1, 1000000, "6000",
@@ -377,10 +391,17 @@ list_is_valid (const ConfigKey *key, char **entries)
     case KIND_WARM:
       return warm_is_valid (key, entries);
     case KIND_RULES:
+      return berth_config_network_is_valid (entries, TRUE, FALSE);
     case KIND_DENIED:
+      return berth_config_network_is_valid (entries, TRUE, TRUE);
     case KIND_NETWORKS:
-      return berth_config_network_is_valid (entries, key->kind != KIND_NETWORKS,
-                                            key->kind != KIND_RULES);
+      return berth_config_network_is_valid (entries, FALSE, TRUE);
+    case KIND_USER_RULES:
+      return berth_config_user_network_is_valid (entries, TRUE, FALSE);
+    case KIND_USER_DENIED:
+      return berth_config_user_network_is_valid (entries, TRUE, TRUE);
+    case KIND_USER_NETWORKS:
+      return berth_config_user_network_is_valid (entries, FALSE, TRUE);
     default:
       return berth_config_tenants_are_valid (entries, key->kind == KIND_USERS, (guint64)key->min,
                                              (guint64)key->max);
@@ -398,6 +419,9 @@ get_separator (const ConfigKey *key)
     case KIND_RULES:
     case KIND_DENIED:
     case KIND_NETWORKS:
+    case KIND_USER_RULES:
+    case KIND_USER_DENIED:
+    case KIND_USER_NETWORKS:
       return " ";
     default:
       return ",";
@@ -452,6 +476,9 @@ set_value (BerthConfig *self, const ConfigKey *key, const char *value)
     case KIND_RULES:
     case KIND_DENIED:
     case KIND_NETWORKS:
+    case KIND_USER_RULES:
+    case KIND_USER_DENIED:
+    case KIND_USER_NETWORKS:
       return set_list (self, key, value);
     default:
       if (!string_is_valid (key, value))
@@ -502,6 +529,9 @@ berth_config_free (BerthConfig *self)
       case KIND_RULES:
       case KIND_DENIED:
       case KIND_NETWORKS:
+      case KIND_USER_RULES:
+      case KIND_USER_DENIED:
+      case KIND_USER_NETWORKS:
         g_strfreev (G_STRUCT_MEMBER (char **, self, config_keys[i].offset));
         break;
       default:
@@ -719,6 +749,9 @@ dup_value (const BerthConfig *self, const ConfigKey *key)
     case KIND_RULES:
     case KIND_DENIED:
     case KIND_NETWORKS:
+    case KIND_USER_RULES:
+    case KIND_USER_DENIED:
+    case KIND_USER_NETWORKS:
       return g_strjoinv (get_separator (key), G_STRUCT_MEMBER (char **, self, key->offset));
     default:
       return g_strconcat ("", G_STRUCT_MEMBER (char *, self, key->offset), NULL);

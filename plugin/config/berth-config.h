@@ -50,6 +50,10 @@ G_BEGIN_DECLS
  * @network_allow_all: 1: a request may ask for all of @network_allow
  * @network_deny: (array zero-terminated=1): rules and networks
  * @network_private: (array zero-terminated=1): networks
+ * @uid_network_allow: (array zero-terminated=1): "1000=RULE", "*=RULE", "1000=" for none: what of
+ *   @network_allow a user's sandboxes may reach
+ * @uid_network_deny: (array zero-terminated=1): likewise, rules and networks beside @network_deny
+ * @uid_network_private: (array zero-terminated=1): likewise, networks of @network_private
  * @network_connections: of a sandbox at a time
  * @network_rate: connections of a sandbox in a minute; 0: any number
  * @network_failures: likewise, such that fail or are refused
@@ -102,6 +106,9 @@ typedef struct
   gint64 network_allow_all;
   char **network_deny;
   char **network_private;
+  char **uid_network_allow;
+  char **uid_network_deny;
+  char **uid_network_private;
   gint64 network_connections;
   gint64 network_rate;
   gint64 network_failures;
@@ -128,6 +135,10 @@ GOptionGroup *berth_config_get_option_group (BerthConfig *self);
 
 /* (transfer full): what it says of users and their tenants, for berth_pool_set_tenants() */
 BerthTenantPolicy *berth_config_dup_tenant_policy (const BerthConfig *self);
+
+/* (transfer full) (nullable): of "1000=a", "1000=b", "*=c": what is said of @uid, or else of any
+ * user; NULL: nothing is */
+char **berth_config_dup_of_user (char **entries, guint32 uid);
 
 /* (transfer full): a commented berth.conf with every key, what is allowed, and @self's value */
 char *berth_config_dup_text (const BerthConfig *self);

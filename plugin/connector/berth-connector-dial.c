@@ -16,7 +16,8 @@
 
 typedef struct
 {
-  const BerthConnectorLimits *limits;
+  GPtrArray *denied;
+  GPtrArray *private;
   guint16 port;
   gint64 deadline_us;
   GCancellable *attempt; /* ends what is under way */
@@ -56,6 +57,8 @@ dial_free (gpointer data)
 
   dial_clear_timer (self);
   g_clear_object (&self->attempt);
+  g_ptr_array_unref (self->denied);
+  g_ptr_array_unref (self->private);
   g_queue_clear_full (&self->addresses, g_object_unref);
   g_clear_object (&self->socket);
   berth_connector_end_free (self->end);
@@ -117,8 +120,8 @@ dial_check (Dial *self, GList *addresses)
 
   for (GList *link = addresses; link != NULL; link = link->next)
     {
-      g_autofree char *problem = berth_reach_address_dup_problem (link->data, self->limits->denied,
-                                                                  self->limits->private, own);
+      g_autofree char *problem
+          = berth_reach_address_dup_problem (link->data, self->denied, self->private, own);
 
       if (problem == NULL)
         dial_add (self, link->data);
@@ -295,7 +298,8 @@ berth_connector_dial_async (const BerthConnectorLimits *limits, BerthConnectorNa
   Dial *self = g_new0 (Dial, 1);
 
   g_task_set_source_tag (task, berth_connector_dial_async);
-  self->limits = limits;
+  self->denied = g_ptr_array_ref (limits->denied);
+  self->private = g_ptr_array_ref (limits->private);
   self->port = port;
   self->deadline_us = g_get_monotonic_time () + limits->connect_ms * G_GINT64_CONSTANT (1000);
   g_queue_init (&self->addresses);

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  * @private: likewise: connected to though not public
  * @connect_ms: for the look-up and the connection
  *
- * Of every connection.
+ * Of a connection.
  */
 typedef struct
 {
@@ -41,7 +41,7 @@ typedef struct
 void berth_connector_end_free (BerthConnectorEnd *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthConnectorEnd, berth_connector_end_free)
 
-/* @limits and @names outlive it. Main context. */
+/* Takes a copy of @limits; @names outlives it. Main context. */
 void berth_connector_dial_async (const BerthConnectorLimits *limits, BerthConnectorNames *names,
                                  const BerthConnectorAsker *asker, const char *name, guint16 port,
                                  GAsyncReadyCallback callback, gpointer user_data);

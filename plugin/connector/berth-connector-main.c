@@ -21,7 +21,7 @@ typedef struct
   int fd;
   GMainLoop *loop;
   gboolean has_settings;
-  BerthConnectorLimits limits;
+  guint connect_ms;
   BerthConnectorNames *names;
   GHashTable *dials; /* numbers */
   int status;
@@ -72,58 +72,66 @@ dialled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_free (call);
 }
 
+/* FALSE: it is answered already */
+static gboolean
+connector_has_place (Connector *self, guint32 number)
+{
+  const BerthConnectorEnd end
+      = { .verdict = BERTH_CONNECTOR_FAILED, .text = (char *)"too many at once" };
+
+  if (g_hash_table_size (self->dials) < BERTH_CONNECTOR_DIALS_MAX
+      && g_hash_table_add (self->dials, GUINT_TO_POINTER (number)))
+    return TRUE;
+  connector_tell (self, number, &end);
+  return FALSE;
+}
+
 static void
 connector_dial (Connector *self, GVariant *value)
 {
+  g_autofree const char **denied = NULL;
+  g_autofree const char **private = NULL;
+  g_autoptr (GPtrArray) denied_networks = NULL;
+  g_autoptr (GPtrArray) private_networks = NULL;
+  g_autoptr (GError) error = NULL;
+  BerthConnectorAsker asker;
+  guint32 number;
   const char *name;
   guint16 port;
-  BerthConnectorAsker asker;
-  Call *call = g_new0 (Call, 1);
 
-  call->connector = self;
-  g_variant_get (value, "(u&squu)", &call->number, &name, &port, &asker.sandbox, &asker.uid);
-  if (g_hash_table_size (self->dials) >= BERTH_CONNECTOR_DIALS_MAX
-      || g_hash_table_contains (self->dials, GUINT_TO_POINTER (call->number)))
+  g_variant_get (value, "(u&squu^a&s^a&s)", &number, &name, &port, &asker.sandbox, &asker.uid,
+                 &denied, &private);
+  denied_networks = berth_reach_networks_parse (denied, &error);
+  private_networks = error == NULL ? berth_reach_networks_parse (private, &error) : NULL;
+  if (error != NULL)
+    connector_stop (self, error->message);
+  else if (connector_has_place (self, number))
     {
-      const BerthConnectorEnd end
-          = { .verdict = BERTH_CONNECTOR_FAILED, .text = (char *)"too many at once" };
+      const BerthConnectorLimits limits = { denied_networks, private_networks, self->connect_ms };
+      Call *call = g_new0 (Call, 1);
 
-      connector_tell (self, call->number, &end);
-      g_free (call);
-      return;
+      call->connector = self;
+      call->number = number;
+      berth_connector_dial_async (&limits, self->names, &asker, name, port, dialled_cb, call);
     }
-  g_hash_table_add (self->dials, GUINT_TO_POINTER (call->number));
-  berth_connector_dial_async (&self->limits, self->names, &asker, name, port, dialled_cb, call);
 }
 
 static void
 connector_set (Connector *self, GVariant *value)
 {
-  g_autofree const char **denied = NULL;
-  g_autofree const char **private = NULL;
-  g_autoptr (GError) error = NULL;
   guint32 version;
 
-  g_variant_get (value, "(u^a&s^a&su)", &version, &denied, &private, &self->limits.connect_ms);
-  if (version != BERTH_CONNECTOR_VERSION)
-    {
-      connector_stop (self, "it is of another version than berthd: restart berthd");
-      return;
-    }
-  g_clear_pointer (&self->limits.denied, g_ptr_array_unref);
-  g_clear_pointer (&self->limits.private, g_ptr_array_unref);
-  self->limits.denied = berth_reach_networks_parse (denied, &error);
-  self->limits.private = error == NULL ? berth_reach_networks_parse (private, &error) : NULL;
-  if (error != NULL)
-    connector_stop (self, error->message);
-  else
+  g_variant_get (value, BERTH_CONNECTOR_SETTINGS_TYPE, &version, &self->connect_ms);
+  if (version == BERTH_CONNECTOR_VERSION)
     self->has_settings = TRUE;
+  else
+    connector_stop (self, "it is of another version than berthd: restart berthd");
 }
 
 static void
 connector_take (Connector *self, BerthConnectorPacket packet, GVariant *value)
 {
-  if (packet == BERTH_CONNECTOR_SETTINGS)
+  if (packet == BERTH_CONNECTOR_SETTINGS && !self->has_settings)
     connector_set (self, value);
   else if (packet == BERTH_CONNECTOR_DIAL && self->has_settings)
     connector_dial (self, value);

@@ -12,7 +12,7 @@
 
 #include "plugin/base/berth-closer.h"
 #include "plugin/base/berth-printable.h"
-#include "plugin/reach/berth-reach-policy.h"
+#include "plugin/reach/berth-reach-address.h"
 
 /* Where systemd has one started, for berthd's own unit may open no connection: see
  * packaging/systemd/berth-connector.socket. */
@@ -28,10 +28,6 @@
 struct _BerthConnector
 {
   GObject parent;
-  char **denied;
-  char **private;
-  GPtrArray *denied_networks; /* the same */
-  GPtrArray *private_networks;
   guint connect_ms;
   char *user;
   int fd; /* -1: there is none */
@@ -51,6 +47,8 @@ typedef struct
   guint32 uid;
   guint16 port;
   guint timeout_id;
+  GPtrArray *denied;
+  GPtrArray *private;
   BerthConnectorVerdict verdict;
   int fd;
   char *address;
@@ -83,6 +81,8 @@ call_free (gpointer data)
   g_clear_handle_id (&self->timeout_id, g_source_remove);
   if (self->fd >= 0)
     close (self->fd);
+  g_clear_pointer (&self->denied, g_ptr_array_unref);
+  g_clear_pointer (&self->private, g_ptr_array_unref);
   g_free (self->address);
   g_free (self->text);
   g_free (self);
@@ -170,10 +170,10 @@ is_connection (int fd)
 }
 
 /* (transfer full) (nullable): what is wrong with what the connector handed over. Where it leads is
- * asked again: the connector reads what strangers send, and its settings may be of before. The
+ * asked again: the connector reads what strangers send. The
  * host's own address is told by its being that of both ends, for berthd may ask for no other. */
 static char *
-connector_dup_problem (BerthConnector *self, int fd, const char *address, guint16 port)
+call_dup_problem (const Call *self, int fd, const char *address)
 {
   g_autoptr (GInetAddress) told = g_inet_address_new_from_string (address);
   g_autoptr (GInetSocketAddress) peer = is_connection (fd) ? get_end (fd, getpeername) : NULL;
@@ -181,12 +181,12 @@ connector_dup_problem (BerthConnector *self, int fd, const char *address, guint1
   g_autoptr (GPtrArray) own = g_ptr_array_new_with_free_func (g_object_unref);
   GInetAddress *at = here != NULL ? g_inet_socket_address_get_address (here) : NULL;
 
-  if (told == NULL || at == NULL || g_inet_socket_address_get_port (peer) != port
+  if (told == NULL || at == NULL || g_inet_socket_address_get_port (peer) != self->port
       || !g_inet_address_equal (told, g_inet_socket_address_get_address (peer)))
     return g_strdup ("the connector handed over what was not asked for");
   g_ptr_array_add (own,
                    g_inet_address_mask_new (at, 8 * g_inet_address_get_native_size (at), NULL));
-  return berth_reach_address_dup_problem (told, self->denied_networks, self->private_networks, own);
+  return berth_reach_address_dup_problem (told, self->denied, self->private, own);
 }
 
 static void
@@ -208,9 +208,8 @@ connector_take_verdict (BerthConnector *self, GVariant *value, int *fd)
   call->verdict = MIN (verdict, BERTH_CONNECTOR_FAILED);
   if (call->verdict == BERTH_CONNECTOR_CONNECTED && *fd < 0)
     call->verdict = BERTH_CONNECTOR_FAILED;
-  problem = call->verdict == BERTH_CONNECTOR_CONNECTED
-                ? connector_dup_problem (self, *fd, address, call->port)
-                : NULL;
+  problem
+      = call->verdict == BERTH_CONNECTOR_CONNECTED ? call_dup_problem (call, *fd, address) : NULL;
   if (problem != NULL)
     call->verdict = BERTH_CONNECTOR_DENIED;
   if (call->verdict == BERTH_CONNECTOR_CONNECTED)
@@ -232,8 +231,7 @@ connector_lose (BerthConnector *self)
 static GVariant *
 connector_make_settings (BerthConnector *self)
 {
-  return g_variant_new ("(u^as^asu)", BERTH_CONNECTOR_VERSION, self->denied, self->private,
-                        self->connect_ms);
+  return g_variant_new (BERTH_CONNECTOR_SETTINGS_TYPE, BERTH_CONNECTOR_VERSION, self->connect_ms);
 }
 
 /* TRUE: what waits next has gone, or nobody waits for it. FALSE: errno says why not. */
@@ -437,10 +435,19 @@ connector_call (BerthConnector *self, GTask *task, GVariant *value)
   connector_flush (self);
 }
 
+static GVariant *
+make_dial (guint32 number, const BerthConnectorTarget *target)
+{
+  g_auto (GStrv) denied = berth_reach_networks_to_texts (target->denied);
+  g_auto (GStrv) private = berth_reach_networks_to_texts (target->private);
+
+  return g_variant_new ("(usquu^as^as)", number, target->name, target->port, target->asker.sandbox,
+                        target->asker.uid, denied, private);
+}
+
 void
-berth_connector_connect_async (BerthConnector *self, const BerthConnectorAsker *asker,
-                               const char *name, guint16 port, GAsyncReadyCallback callback,
-                               gpointer user_data)
+berth_connector_connect_async (BerthConnector *self, const BerthConnectorTarget *target,
+                               GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   Call *call = g_new0 (Call, 1);
@@ -449,17 +456,17 @@ berth_connector_connect_async (BerthConnector *self, const BerthConnectorAsker *
   g_task_set_source_tag (task, berth_connector_connect_async);
   call->fd = -1;
   call->number = connector_next_number (self);
-  call->uid = asker->uid;
-  call->port = port;
+  call->uid = target->asker.uid;
+  call->port = target->port;
+  call->denied = g_ptr_array_ref (target->denied);
+  call->private = g_ptr_array_ref (target->private);
   g_task_set_task_data (task, call, call_free);
   if (self->is_closed)
     g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "berthd is shutting down");
-  else if (!connector_has_room (self, asker->uid, &error) || !connector_start (self, &error))
+  else if (!connector_has_room (self, call->uid, &error) || !connector_start (self, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    connector_call (self, task,
-                    g_variant_new (BERTH_CONNECTOR_DIAL_TYPE, call->number, name, port,
-                                   asker->sandbox, asker->uid));
+    connector_call (self, task, make_dial (call->number, target));
 }
 
 gboolean
@@ -487,56 +494,6 @@ berth_connector_close (BerthConnector *self)
 }
 
 static void
-connector_clear_settings (BerthConnector *self)
-{
-  g_clear_pointer (&self->denied, g_strfreev);
-  g_clear_pointer (&self->private, g_strfreev);
-  g_clear_pointer (&self->denied_networks, g_ptr_array_unref);
-  g_clear_pointer (&self->private_networks, g_ptr_array_unref);
-}
-
-/* (transfer full): none is wrong, for the settings were looked at when they were read */
-static GPtrArray *
-parse_networks (char **texts)
-{
-  GPtrArray *networks = berth_reach_networks_parse ((const char *const *)texts, NULL);
-
-  return networks != NULL ? networks : g_ptr_array_new ();
-}
-
-static void
-connector_take_settings (BerthConnector *self, const BerthConfig *config)
-{
-  connector_clear_settings (self);
-  self->denied = berth_reach_policy_dup_networks ((const char *const *)config->network_deny);
-  self->private = g_strdupv (config->network_private);
-  self->denied_networks = parse_networks (self->denied);
-  self->private_networks = parse_networks (self->private);
-}
-
-void
-berth_connector_reload (BerthConnector *self, const BerthConfig *config)
-{
-  connector_take_settings (self, config);
-  if (self->fd < 0)
-    return;
-  self->is_settings_due = TRUE;
-  connector_flush (self);
-}
-
-gboolean
-berth_connector_refuses (BerthConnector *self, const char *address)
-{
-  g_autoptr (GInetAddress) at = g_inet_address_new_from_string (address);
-  g_autoptr (GPtrArray) own = g_ptr_array_new (); /* they are what they were */
-  g_autofree char *problem = at != NULL ? berth_reach_address_dup_problem (
-                                 at, self->denied_networks, self->private_networks, own)
-                                        : NULL;
-
-  return problem != NULL;
-}
-
-static void
 berth_connector_dispose (GObject *object)
 {
   berth_connector_close (BERTH_CONNECTOR (object));
@@ -548,7 +505,6 @@ berth_connector_finalize (GObject *object)
 {
   BerthConnector *self = BERTH_CONNECTOR (object);
 
-  connector_clear_settings (self);
   g_free (self->user);
   g_hash_table_unref (self->calls);
   G_OBJECT_CLASS (berth_connector_parent_class)->finalize (object);
@@ -573,7 +529,6 @@ berth_connector_new (const BerthConfig *config)
 {
   BerthConnector *self = g_object_new (BERTH_TYPE_CONNECTOR, NULL);
 
-  connector_take_settings (self, config);
   self->connect_ms = (guint)config->network_connect_s * 1000;
   self->user = g_strdup (config->network_user != NULL ? config->network_user : DEFAULT_USER);
   return self;

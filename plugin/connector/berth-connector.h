@@ -13,18 +13,32 @@ G_DECLARE_FINAL_TYPE (BerthConnector, berth_connector, BERTH, CONNECTOR, GObject
 
 /* Takes a copy of what it needs of @config. Main context, as are all calls. */
 BerthConnector *berth_connector_new (const BerthConfig *config);
-/* Takes a copy again: what is connected from now on is @config's. */
-void berth_connector_reload (BerthConnector *self, const BerthConfig *config);
-/* Whether it would not connect to @address now; "" is none yet, and is not refused. */
-gboolean berth_connector_refuses (BerthConnector *self, const char *address);
 /* Calls under way fail; the process ends. Idempotent. */
 void berth_connector_close (BerthConnector *self);
 
+/**
+ * BerthConnectorTarget:
+ * @asker: for whom
+ * @name: of whom to connect to
+ * @port: of it
+ * @denied: GInetAddressMask: networks that it is never connected to
+ * @private: likewise: those that it may be connected to although they are not public
+ *
+ * What is wanted of the connector.
+ */
+typedef struct
+{
+  BerthConnectorAsker asker;
+  const char *name;
+  guint16 port;
+  GPtrArray *denied;
+  GPtrArray *private;
+} BerthConnectorTarget;
+
 /* Connects to a name, whatever it is: who may reach it has been decided. It has an
  * end soon, and is told where nobody waits for it any more, too. */
-void berth_connector_connect_async (BerthConnector *self, const BerthConnectorAsker *asker,
-                                    const char *name, guint16 port, GAsyncReadyCallback callback,
-                                    gpointer user_data);
+void berth_connector_connect_async (BerthConnector *self, const BerthConnectorTarget *target,
+                                    GAsyncReadyCallback callback, gpointer user_data);
 /* What came of it; BERTH_CONNECTOR_CONNECTED: *@out_fd is a connected socket of TCP, the caller's.
  * @out_address: (transfer full): that it is connected to, or was tried last; "" for none.
  * @out_text: (transfer full): in words. FALSE: it could not be tried. */

@@ -150,6 +150,7 @@ berth_libvirt_log (BerthVm *vm, BerthMachine *machine, GLogLevelFlags level, con
     .domain = machine != NULL ? berth_machine_get_name (machine) : NULL,
     .domain_uuid = machine != NULL ? berth_machine_get_uuid (machine) : NULL,
     .sandbox = request != NULL ? berth_vm_get_id (vm) : NULL,
+    .uid = request != NULL ? &request->uid : NULL,
     .tenant = request != NULL ? request->tenant : NULL,
     .task = request != NULL ? request->task : NULL,
   };

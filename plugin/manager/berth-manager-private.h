@@ -62,10 +62,10 @@ gboolean berth_manager_make_reach (BerthManager *self, GError **error);
 /* The settings have changed. */
 void berth_manager_reload_reach (BerthManager *self);
 void berth_manager_clear_reach (BerthManager *self);
-/* (transfer full): the rules of a request, NULL-terminated; NULL and @error: it asks for too much
- */
-char **
-berth_manager_narrow_reach (BerthManager *self, const BerthSandboxOptions *options, GError **error);
+/* (transfer full): the rules of a request for this template, NULL-terminated; NULL and @error: it
+ * asks for too much */
+char **berth_manager_narrow_reach (BerthManager *self, const BerthSandboxOptions *options,
+                                   const char *template_name, GError **error);
 /* @sandbox reaches what its @request asked for, if anything: it is to be started then. */
 void berth_manager_add_reach (BerthManager *self, BerthSandbox *sandbox, BerthRequest *request);
 /* Of a sandbox of an earlier berthd, whose VM is up */

@@ -4,40 +4,83 @@
 
 #include "pool/berth-error.h"
 
-static BerthReachPolicy *
-make_policy (const BerthConfig *config, GError **error)
+static gboolean
+add_settings (BerthReachPolicy *policy, const BerthConfig *config, GError **error)
 {
-  return berth_reach_policy_new ((const char *const *)config->network_allow,
-                                 (const char *const *)config->network_deny,
-                                 config->network_allow_all == 1, error);
+  const BerthReachWords words = { .allow = (const char *const *)config->network_allow,
+                                  .deny = (const char *const *)config->network_deny,
+                                  .private = (const char *const *)config->network_private };
+
+  return berth_reach_policy_add (policy, BERTH_REACH_OF_ALL, &words, error);
+}
+
+static gboolean
+add_user (BerthReachPolicy *policy, const BerthConfig *config, guint32 uid, GError **error)
+{
+  g_auto (GStrv) allow = berth_config_dup_of_user (config->uid_network_allow, uid);
+  g_auto (GStrv) deny = berth_config_dup_of_user (config->uid_network_deny, uid);
+  g_auto (GStrv) private = berth_config_dup_of_user (config->uid_network_private, uid);
+  const BerthReachWords words = { .allow = (const char *const *)allow,
+                                  .deny = (const char *const *)deny,
+                                  .private = (const char *const *)private };
+
+  return berth_reach_policy_add (policy, BERTH_REACH_OF_USER, &words, error);
+}
+
+/* Of one that is not there any more nobody knows what it allowed. */
+static gboolean
+add_template (BerthReachPolicy *policy, BerthTemplate *template, GError **error)
+{
+  static const char *const nothing[] = { NULL };
+  const BerthReachWords none = { .allow = nothing };
+
+  return berth_reach_policy_add (policy, BERTH_REACH_OF_TEMPLATE,
+                                 template != NULL ? berth_template_get_reach (template) : &none,
+                                 error);
+}
+
+/* (transfer full): of what @uid makes of @template_name; one that is not understood allows nothing,
+ * but settings and templates were looked at when they were read. */
+static BerthReachPolicy *
+manager_make_policy (BerthManager *self, guint32 uid, const char *template_name, GError **error)
+{
+  BerthReachPolicy *policy = berth_reach_policy_new (self->config->network_allow_all == 1);
+
+  if (add_settings (policy, self->config, error) && add_user (policy, self->config, uid, error))
+    add_template (policy, g_hash_table_lookup (self->templates, template_name), error);
+  return policy;
 }
 
 gboolean
 berth_manager_make_reach (BerthManager *self, GError **error)
 {
+  g_autoptr (BerthReachPolicy) policy = berth_reach_policy_new (FALSE);
+
   self->reach.config = self->config;
   self->reach.metrics = self->metrics;
-  self->reach.policy = make_policy (self->config, error);
   self->reach.connector = berth_connector_new (self->config);
-  return self->reach.policy != NULL;
+  return add_settings (policy, self->config, error);
 }
 
 void
 berth_manager_reload_reach (BerthManager *self)
 {
-  BerthReachPolicy *policy = make_policy (self->config, NULL);
-  GHashTableIter iter;
+  GHashTableIter at;
   gpointer sandbox;
 
-  if (policy == NULL)
-    return; /* the settings were looked at when they were read */
-  g_clear_pointer (&self->reach.policy, berth_reach_policy_free);
-  self->reach.policy = policy;
-  berth_connector_reload (self->reach.connector, self->config);
-  g_hash_table_iter_init (&iter, self->sandboxes);
-  while (g_hash_table_iter_next (&iter, NULL, &sandbox))
-    if (berth_sandbox_get_reach (sandbox) != NULL)
-      berth_sandbox_reach_review (berth_sandbox_get_reach (sandbox));
+  g_hash_table_iter_init (&at, self->sandboxes);
+  while (g_hash_table_iter_next (&at, NULL, &sandbox))
+    {
+      BerthSandboxReach *reach = berth_sandbox_get_reach (sandbox);
+      const char *template_name = berth_vm_get_template (berth_sandbox_get_vm (sandbox));
+      g_autoptr (BerthReachPolicy) policy
+          = reach != NULL
+                ? manager_make_policy (self, berth_sandbox_get_uid (sandbox), template_name, NULL)
+                : NULL;
+
+      if (reach != NULL)
+        berth_sandbox_reach_set_policy (reach, policy);
+    }
 }
 
 void
@@ -46,15 +89,20 @@ berth_manager_clear_reach (BerthManager *self)
   if (self->reach.connector != NULL)
     berth_connector_close (self->reach.connector);
   g_clear_object (&self->reach.connector);
-  g_clear_pointer (&self->reach.policy, berth_reach_policy_free);
 }
 
 char **
-berth_manager_narrow_reach (BerthManager *self, const BerthSandboxOptions *options, GError **error)
+berth_manager_narrow_reach (BerthManager *self, const BerthSandboxOptions *options,
+                            const char *template_name, GError **error)
 {
-  g_autoptr (GPtrArray) rules = berth_reach_policy_narrow (
-      self->reach.policy, (const char *const *)options->allow, options->allow_all, error);
+  g_autoptr (BerthReachPolicy) policy = NULL;
+  g_autoptr (GPtrArray) rules = NULL;
 
+  if (!options->allow_all && (options->allow == NULL || options->allow[0] == NULL))
+    return g_new0 (char *, 1);
+  policy = manager_make_policy (self, options->uid, template_name, NULL);
+  rules = berth_reach_policy_narrow (policy, (const char *const *)options->allow,
+                                     options->allow_all, error);
   return rules != NULL ? berth_reach_rules_to_texts (rules) : NULL;
 }
 
@@ -63,6 +111,7 @@ berth_manager_add_reach (BerthManager *self, BerthSandbox *sandbox, BerthRequest
 {
   const BerthPurpose *purpose = berth_purpose_of (request);
   g_autoptr (GPtrArray) rules = NULL;
+  g_autoptr (BerthReachPolicy) policy = NULL;
   g_autoptr (BerthSandboxReach) reach = NULL;
 
   if (purpose->allow == NULL || purpose->allow[0] == NULL)
@@ -71,7 +120,9 @@ berth_manager_add_reach (BerthManager *self, BerthSandbox *sandbox, BerthRequest
   rules = berth_reach_rules_parse (purpose->allow, NULL);
   if (rules == NULL)
     return;
-  reach = berth_sandbox_reach_new (self->host, berth_sandbox_get_vm (sandbox), rules, &self->reach);
+  policy = manager_make_policy (self, request->uid, request->shape.template_name, NULL);
+  reach = berth_sandbox_reach_new (self->host, berth_sandbox_get_vm (sandbox), rules, policy,
+                                   &self->reach);
   berth_sandbox_set_reach (sandbox, reach);
 }
 

@@ -38,24 +38,22 @@ BerthRequest *
 berth_manager_make_request (BerthManager *self, const BerthSandboxOptions *options,
                             gboolean is_session, GError **error)
 {
-  g_auto (GStrv) allow = berth_manager_narrow_reach (self, options, error);
+  const char *name = options->template_name != NULL ? options->template_name : TEMPLATE_DEFAULT;
+  BerthTemplate *template = g_hash_table_lookup (self->templates, name);
+  g_auto (GStrv) allow
+      = template != NULL ? berth_manager_narrow_reach (self, options, name, error) : NULL;
   const BerthPurpose purpose = { .is_cold = options->is_cold,
                                  .is_session = is_session,
                                  .idle_timeout_ms = options->idle_timeout_ms,
                                  .idle_pause_ms = options->idle_pause_ms,
                                  .allow = (const char *const *)allow,
                                  .boot_log = options->boot_log };
-  const char *name = options->template_name != NULL ? options->template_name : TEMPLATE_DEFAULT;
-  BerthTemplate *template = g_hash_table_lookup (self->templates, name);
   BerthShape shape;
 
-  if (allow == NULL)
-    return NULL;
   if (template == NULL)
-    {
-      berth_manager_set_no_template_error (self, name, error);
-      return NULL;
-    }
+    berth_manager_set_no_template_error (self, name, error);
+  if (template == NULL || allow == NULL)
+    return NULL;
   shape = berth_template_get_shape (template);
   if (options->memory_mb != 0)
     shape.memory_mb = options->memory_mb;

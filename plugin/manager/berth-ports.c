@@ -106,6 +106,7 @@ port_log (Port *self, const char *what)
   const BerthEventSubject subject = {
     .template_name = berth_vm_get_template (vm),
     .sandbox = berth_sandbox_get_id (self->sandbox),
+    .uid = request != NULL ? &request->uid : NULL,
     .tenant = request != NULL ? request->tenant : NULL,
     .task = request != NULL ? request->task : NULL,
   };

@@ -19,6 +19,7 @@
 #define MINUTE_US (60 * G_USEC_PER_SEC)
 /* Entries of the journal in a minute */
 #define LOGGED_MAX 1000u
+#define NOT_ANY_MORE "the settings do not allow it any more"
 #define LOOK_EVERY_US G_USEC_PER_SEC
 
 /* What was decided of a name, and what came of it. Counted references. */
@@ -56,6 +57,7 @@ struct _BerthSandboxReach
   BerthVm *vm;
   GPtrArray *rules;
   BerthConnectorAsker asker;
+  BerthReachPolicy *policy;
   BerthReachWorld *world; /* NULL once closed */
   GPtrArray *connections; /* Connection (borrowed) */
   GQueue decisions;       /* Decision, oldest first */
@@ -135,6 +137,7 @@ reach_log (BerthSandboxReach *self, const Decision *decision)
     .sandbox = berth_vm_get_id (self->vm),
     .tenant = request != NULL ? request->tenant : NULL,
     .task = request != NULL ? request->task : NULL,
+    .uid = request != NULL ? &request->uid : NULL,
   };
   const BerthEventField fields[] = {
     { "NAME", decision->name },       { "PORT", port },       { "ADDRESS", decision->address },
@@ -334,6 +337,21 @@ connection_begin (Connection *self, int fd)
                            ended_cb, self);
 }
 
+/* One whose address is not public was connected to by a policy that let it. */
+static gboolean
+connection_is_allowed (const Connection *self)
+{
+  const Decision *decision = self->decision;
+  const BerthReachPolicy *policy = self->reach->policy;
+  g_autofree char *name = NULL;
+  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (decision->address);
+
+  return berth_reach_policy_get_problem (policy, self->reach->rules, decision->name, decision->port,
+                                         &name)
+             == NULL
+         && (address == NULL || berth_reach_policy_has_address (policy, address));
+}
+
 static void
 dialled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -357,6 +375,11 @@ dialled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     {
       close (fd);
       connection_refuse (connection, BERTH_LINK_RESET, "failed", "the sandbox has ended");
+    }
+  else if (verdict == BERTH_CONNECTOR_CONNECTED && !connection_is_allowed (connection))
+    {
+      close (fd);
+      connection_refuse (connection, BERTH_LINK_DENIED, "denied", NOT_ANY_MORE);
     }
   else if (verdict == BERTH_CONNECTOR_CONNECTED)
     connection_begin (connection, fd);
@@ -388,7 +411,7 @@ reach_decide (BerthSandboxReach *self, Connection *connection, const char *name,
   g_autofree char *normal = NULL;
   const char *limit = reach_get_limit (self);
   const char *problem
-      = berth_reach_policy_get_problem (self->world->policy, self->rules, name, port, &normal);
+      = berth_reach_policy_get_problem (self->policy, self->rules, name, port, &normal);
 
   if (problem != NULL)
     connection_refuse (connection, BERTH_LINK_DENIED, "denied", problem);
@@ -396,9 +419,15 @@ reach_decide (BerthSandboxReach *self, Connection *connection, const char *name,
     connection_refuse (connection, BERTH_LINK_LIMIT, "limited", limit);
   else
     {
+      const BerthConnectorTarget target
+          = { .asker = self->asker,
+              .name = normal,
+              .port = port,
+              .denied = berth_reach_policy_get_denied (self->policy),
+              .private = berth_reach_policy_get_private (self->policy) };
+
       self->begun++;
-      berth_connector_connect_async (self->world->connector, &self->asker, normal, port, dialled_cb,
-                                     connection);
+      berth_connector_connect_async (self->world->connector, &target, dialled_cb, connection);
     }
 }
 
@@ -421,24 +450,6 @@ asked_cb (BerthHostLink *link, const char *name, guint16 port, gpointer user_dat
   connection->decision = reach_add_decision (self, name, port);
   g_ptr_array_add (self->connections, connection);
   reach_decide (self, connection, name, port);
-}
-
-void
-berth_sandbox_reach_review (BerthSandboxReach *self)
-{
-  /* from the end, as in look_cb() */
-  for (guint i = self->connections->len; self->world != NULL && i-- > 0;)
-    {
-      Connection *connection = self->connections->pdata[i];
-      const Decision *decision = connection->decision;
-      g_autofree char *normal = NULL;
-
-      if (berth_reach_policy_get_problem (self->world->policy, self->rules, decision->name,
-                                          decision->port, &normal)
-              != NULL
-          || berth_connector_refuses (self->world->connector, decision->address))
-        connection_end (connection, "the administrator's settings refuse it now");
-    }
 }
 
 /* ---- names ---- */
@@ -528,6 +539,16 @@ berth_sandbox_reach_close (BerthSandboxReach *self)
   reach_end_all (self, "the sandbox ended");
 }
 
+void
+berth_sandbox_reach_set_policy (BerthSandboxReach *self, BerthReachPolicy *policy)
+{
+  berth_reach_policy_unref (self->policy);
+  self->policy = berth_reach_policy_ref (policy);
+  for (guint i = self->connections->len; i-- > 0;)
+    if (!connection_is_allowed (self->connections->pdata[i]))
+      connection_end (self->connections->pdata[i], NOT_ANY_MORE);
+}
+
 static GVariant *
 decision_describe (BerthSandboxReach *self, const Decision *decision)
 {
@@ -571,6 +592,7 @@ berth_sandbox_reach_finalize (GObject *object)
   g_queue_clear_full (&self->decisions, decision_unref);
   g_ptr_array_unref (self->connections);
   g_ptr_array_unref (self->rules);
+  berth_reach_policy_unref (self->policy);
   g_object_unref (self->vm);
   g_object_unref (self->host);
   G_OBJECT_CLASS (berth_sandbox_reach_parent_class)->finalize (object);
@@ -590,7 +612,8 @@ berth_sandbox_reach_init (BerthSandboxReach *self)
 }
 
 BerthSandboxReach *
-berth_sandbox_reach_new (BerthHost *host, BerthVm *vm, GPtrArray *rules, BerthReachWorld *world)
+berth_sandbox_reach_new (BerthHost *host, BerthVm *vm, GPtrArray *rules, BerthReachPolicy *policy,
+                         BerthReachWorld *world)
 {
   BerthSandboxReach *self = g_object_new (BERTH_TYPE_SANDBOX_REACH, NULL);
   g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
@@ -600,6 +623,7 @@ berth_sandbox_reach_new (BerthHost *host, BerthVm *vm, GPtrArray *rules, BerthRe
   self->host = g_object_ref (host);
   self->vm = g_object_ref (vm);
   self->rules = g_ptr_array_ref (rules);
+  self->policy = berth_reach_policy_ref (policy);
   self->world = world;
   return self;
 }

@@ -12,7 +12,6 @@ G_BEGIN_DECLS
 /**
  * BerthReachWorld:
  * @config: as it is now
- * @policy: of @config
  * @connector: who connects
  * @metrics: what is counted
  * @last_sandbox: the number of the last one that was made
@@ -22,7 +21,6 @@ G_BEGIN_DECLS
 typedef struct
 {
   const BerthConfig *config;
-  BerthReachPolicy *policy;
   BerthConnector *connector;
   BerthMetrics *metrics;
   guint32 last_sandbox;
@@ -48,17 +46,17 @@ typedef struct
 #define BERTH_TYPE_SANDBOX_REACH (berth_sandbox_reach_get_type ())
 G_DECLARE_FINAL_TYPE (BerthSandboxReach, berth_sandbox_reach, BERTH, SANDBOX_REACH, GObject)
 
-/* @rules: of BerthReachRule; @world outlives it, or its berth_sandbox_reach_close(). Main context,
- * as are all calls. */
-BerthSandboxReach *
-berth_sandbox_reach_new (BerthHost *host, BerthVm *vm, GPtrArray *rules, BerthReachWorld *world);
+/* @rules: of BerthReachRule; @policy: of its user and template; @world outlives it, or its
+ * berth_sandbox_reach_close(). Main context, as are all calls. */
+BerthSandboxReach *berth_sandbox_reach_new (BerthHost *host, BerthVm *vm, GPtrArray *rules,
+                                            BerthReachPolicy *policy, BerthReachWorld *world);
+/* The settings have changed: what they refuse now ends, where it is open. */
+void berth_sandbox_reach_set_policy (BerthSandboxReach *self, BerthReachPolicy *policy);
 /* Tells the guest; from then on its programs reach what they may. */
 void berth_sandbox_reach_start_async (BerthSandboxReach *self, GAsyncReadyCallback callback,
                                       gpointer user_data);
 gboolean
 berth_sandbox_reach_start_finish (BerthSandboxReach *self, GAsyncResult *result, GError **error);
-/* The world's settings have changed: connections that would not be made now end. */
-void berth_sandbox_reach_review (BerthSandboxReach *self);
 /* Its connections end, and there are no more. Idempotent. */
 void berth_sandbox_reach_close (BerthSandboxReach *self);
 

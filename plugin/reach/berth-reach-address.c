@@ -95,6 +95,39 @@ berth_reach_networks_parse (const char *const *texts, GError **error)
   return g_steal_pointer (&networks);
 }
 
+char **
+berth_reach_networks_to_texts (const GPtrArray *networks)
+{
+  char **texts = g_new0 (char *, networks->len + 1);
+
+  for (guint i = 0; i < networks->len; i++)
+    texts[i] = g_inet_address_mask_to_string (networks->pdata[i]);
+  return texts;
+}
+
+static gboolean
+is_inside (GInetAddressMask *network, GInetAddressMask *other)
+{
+  return g_inet_address_mask_get_family (network) == g_inet_address_mask_get_family (other)
+         && g_inet_address_mask_get_length (network) >= g_inet_address_mask_get_length (other)
+         && g_inet_address_mask_matches (other, g_inet_address_mask_get_address (network));
+}
+
+/* Of two that overlap one is in the other. */
+GPtrArray *
+berth_reach_networks_intersect (const GPtrArray *networks, const GPtrArray *others)
+{
+  GPtrArray *both = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < networks->len; i++)
+    for (guint j = 0; j < others->len; j++)
+      if (is_inside (networks->pdata[i], others->pdata[j]))
+        g_ptr_array_add (both, g_object_ref (networks->pdata[i]));
+      else if (is_inside (others->pdata[j], networks->pdata[i]))
+        g_ptr_array_add (both, g_object_ref (others->pdata[j]));
+  return both;
+}
+
 gboolean
 berth_reach_networks_have (const GPtrArray *networks, GInetAddress *address)
 {
@@ -113,7 +146,7 @@ berth_reach_address_dup_problem (GInetAddress *address, const GPtrArray *denied,
   const char *use = berth_reach_address_get_use (address);
 
   if (berth_reach_networks_have (denied, address))
-    return g_strdup ("network_deny has it");
+    return g_strdup ("network_deny has it, that of its user, or its template");
   if (berth_reach_networks_have (private, address))
     return NULL;
   if (berth_reach_networks_have (own, address))

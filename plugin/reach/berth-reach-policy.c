@@ -6,22 +6,73 @@
 
 #include "pool/berth-error.h"
 
-struct _BerthReachPolicy
+/* How a voice is told of: what has its rules, and why one of them is a problem. */
+static const struct
 {
-  GPtrArray *allow; /* BerthReachRule */
-  GPtrArray *deny;  /* likewise */
-  gboolean allows_all;
+  const char *allow;
+  const char *deny;
+  const char *not_allowed;
+  const char *denied;
+} voices[] = {
+  [BERTH_REACH_OF_ALL]
+  = { "network_allow", "network_deny", "network_allow does not have it", "network_deny has it" },
+  [BERTH_REACH_OF_USER] = { "uid_network_allow", "uid_network_deny",
+                            "uid_network_allow does not have it", "uid_network_deny has it" },
+  [BERTH_REACH_OF_TEMPLATE] = { "allow of the template", "deny of the template",
+                                "its template does not allow it", "its template denies it" },
 };
 
-void
-berth_reach_policy_free (BerthReachPolicy *self)
+typedef struct
 {
-  if (self == NULL)
+  GPtrArray *allow; /* BerthReachRule; NULL: no say */
+  GPtrArray *deny;  /* likewise, never NULL */
+} Voice;
+
+struct _BerthReachPolicy
+{
+  grefcount refs;
+  gboolean allows_all;
+  Voice voices[G_N_ELEMENTS (voices)];
+  GPtrArray *denied;    /* GInetAddressMask, of any voice */
+  GPtrArray *private;   /* likewise, of all that have a say */
+  gboolean has_private; /* somebody has */
+};
+
+BerthReachPolicy *
+berth_reach_policy_new (gboolean allows_all)
+{
+  BerthReachPolicy *self = g_new0 (BerthReachPolicy, 1);
+
+  g_ref_count_init (&self->refs);
+  self->allows_all = allows_all;
+  self->denied = g_ptr_array_new_with_free_func (g_object_unref);
+  self->private = g_ptr_array_new_with_free_func (g_object_unref);
+  return self;
+}
+
+BerthReachPolicy *
+berth_reach_policy_ref (BerthReachPolicy *self)
+{
+  g_ref_count_inc (&self->refs);
+  return self;
+}
+
+void
+berth_reach_policy_unref (BerthReachPolicy *self)
+{
+  if (self == NULL || !g_ref_count_dec (&self->refs))
     return;
-  g_clear_pointer (&self->allow, g_ptr_array_unref);
-  g_clear_pointer (&self->deny, g_ptr_array_unref);
+  for (guint i = 0; i < G_N_ELEMENTS (voices); i++)
+    {
+      g_clear_pointer (&self->voices[i].allow, g_ptr_array_unref);
+      g_clear_pointer (&self->voices[i].deny, g_ptr_array_unref);
+    }
+  g_clear_pointer (&self->denied, g_ptr_array_unref);
+  g_clear_pointer (&self->private, g_ptr_array_unref);
   g_free (self);
 }
+
+/* ---- what they say ---- */
 
 static gboolean
 is_network (const char *text)
@@ -29,17 +80,6 @@ is_network (const char *text)
   g_autoptr (GInetAddressMask) network = g_inet_address_mask_new_from_string (text, NULL);
 
   return network != NULL;
-}
-
-char **
-berth_reach_policy_dup_networks (const char *const *deny)
-{
-  g_autoptr (GStrvBuilder) networks = g_strv_builder_new ();
-
-  for (guint i = 0; deny != NULL && deny[i] != NULL; i++)
-    if (is_network (deny[i]))
-      g_strv_builder_add (networks, deny[i]);
-  return g_strv_builder_end (networks);
 }
 
 /* What may not be reached may not be reached at any port, if none is named. */
@@ -61,19 +101,88 @@ parse_denied (const char *const *deny, GError **error)
   return berth_reach_rules_parse ((const char *const *)rules, error);
 }
 
-BerthReachPolicy *
-berth_reach_policy_new (const char *const *allow, const char *const *deny, gboolean allows_all,
+static void
+policy_deny_networks (BerthReachPolicy *self, const char *const *deny)
+{
+  for (guint i = 0; deny != NULL && deny[i] != NULL; i++)
+    {
+      GInetAddressMask *network = g_inet_address_mask_new_from_string (deny[i], NULL);
+
+      if (network != NULL)
+        g_ptr_array_add (self->denied, network);
+    }
+}
+
+static gboolean
+policy_add_private (BerthReachPolicy *self, const char *const *texts, GError **error)
+{
+  g_autoptr (GPtrArray) networks = berth_reach_networks_parse (texts, error);
+
+  if (networks == NULL)
+    return FALSE;
+  if (self->has_private)
+    {
+      GPtrArray *both = berth_reach_networks_intersect (self->private, networks);
+
+      g_ptr_array_unref (networks);
+      networks = both;
+    }
+  self->has_private = TRUE;
+  g_ptr_array_unref (self->private);
+  self->private = g_steal_pointer (&networks);
+  return TRUE;
+}
+
+static gboolean
+policy_take (BerthReachPolicy *self, Voice *voice, const BerthReachWords *words, GError **error)
+{
+  g_autoptr (GPtrArray) deny = parse_denied (words->deny, error);
+  g_autoptr (GPtrArray) allow
+      = deny != NULL && words->allow != NULL ? berth_reach_rules_parse (words->allow, error) : NULL;
+
+  if (deny == NULL || (words->allow != NULL && allow == NULL)
+      || (words->private != NULL && !policy_add_private (self, words->private, error)))
+    return FALSE;
+  policy_deny_networks (self, words->deny);
+  voice->deny = g_steal_pointer (&deny);
+  voice->allow = g_steal_pointer (&allow);
+  return TRUE;
+}
+
+gboolean
+berth_reach_policy_add (BerthReachPolicy *self, BerthReachVoice voice, const BerthReachWords *words,
                         GError **error)
 {
-  g_autoptr (BerthReachPolicy) self = g_new0 (BerthReachPolicy, 1);
+  Voice *place = &self->voices[voice];
 
-  self->allows_all = allows_all;
-  self->allow = berth_reach_rules_parse (allow, error);
-  if (self->allow == NULL)
-    return NULL;
-  self->deny = parse_denied (deny, error);
-  return self->deny != NULL ? g_steal_pointer (&self) : NULL;
+  if (policy_take (self, place, words, error))
+    return TRUE;
+  place->allow = g_ptr_array_new ();
+  place->deny = g_ptr_array_new ();
+  return FALSE;
 }
+
+GPtrArray *
+berth_reach_policy_get_denied (const BerthReachPolicy *self)
+{
+  return self->denied;
+}
+
+GPtrArray *
+berth_reach_policy_get_private (const BerthReachPolicy *self)
+{
+  return self->private;
+}
+
+gboolean
+berth_reach_policy_has_address (const BerthReachPolicy *self, GInetAddress *address)
+{
+  return !berth_reach_networks_have (self->denied, address)
+         && (berth_reach_address_get_use (address) == NULL
+             || berth_reach_networks_have (self->private, address));
+}
+
+/* ---- what is asked for ---- */
 
 /* Whether some rule has all names of @rule at @port, 0: at any port */
 static gboolean
@@ -91,29 +200,39 @@ has_at_port (const GPtrArray *rules, const BerthReachRule *rule, guint16 port)
 }
 
 static gboolean
-policy_has (const BerthReachPolicy *self, const BerthReachRule *rule)
+voice_has_port (const Voice *self, const BerthReachRule *rule, guint16 port)
+{
+  return (self->allow == NULL || has_at_port (self->allow, rule, port))
+         && (self->deny == NULL || !has_at_port (self->deny, rule, port));
+}
+
+static gboolean
+voice_has (const Voice *self, const BerthReachRule *rule)
 {
   if (rule->has_any_port)
-    return has_at_port (self->allow, rule, 0) && !has_at_port (self->deny, rule, 0);
+    return voice_has_port (self, rule, 0);
   for (guint i = 0; i < rule->n_ports; i++)
-    if (!has_at_port (self->allow, rule, rule->ports[i])
-        || has_at_port (self->deny, rule, rule->ports[i]))
+    if (!voice_has_port (self, rule, rule->ports[i]))
       return FALSE;
   return TRUE;
 }
 
 static char *
-policy_dup_allowed (const BerthReachPolicy *self)
+voice_dup_allowed (const Voice *self, BerthReachVoice voice)
 {
-  g_auto (GStrv) allowed = berth_reach_rules_to_texts (self->allow);
+  g_auto (GStrv) allowed = self->allow != NULL ? berth_reach_rules_to_texts (self->allow) : NULL;
   g_auto (GStrv) denied = berth_reach_rules_to_texts (self->deny);
-  g_autofree char *names = g_strjoinv (" ", allowed);
+  g_autofree char *names = g_strjoinv (" ", allowed != NULL ? allowed : denied);
   g_autofree char *others = g_strjoinv (" ", denied);
 
+  if (allowed == NULL)
+    return g_strdup_printf ("%s has %.400s", voices[voice].deny, others);
   if (names[0] == '\0')
-    return g_strdup ("network_allow has no name; have the administrator of berthd add it");
-  return g_strdup_printf ("network_allow has %.400s%s%.200s", names,
-                          others[0] != '\0' ? ", but network_deny has " : "", others);
+    return g_strdup_printf ("%s has no name; have the administrator of berthd add it",
+                            voices[voice].allow);
+  return g_strdup_printf (
+      "%s has %.400s%s%s%s%.200s", voices[voice].allow, names, others[0] != '\0' ? ", but " : "",
+      others[0] != '\0' ? voices[voice].deny : "", others[0] != '\0' ? " has " : "", others);
 }
 
 static gboolean
@@ -121,6 +240,7 @@ policy_check (const BerthReachPolicy *self, const BerthReachRule *rule, GError *
 {
   g_autofree char *text = NULL;
   g_autofree char *allowed = NULL;
+  guint voice = 0;
 
   if (g_str_equal (rule->name, "*"))
     {
@@ -129,10 +249,12 @@ policy_check (const BerthReachPolicy *self, const BerthReachRule *rule, GError *
                    "(--allow-all)");
       return FALSE;
     }
-  if (policy_has (self, rule))
+  while (voice < G_N_ELEMENTS (voices) && voice_has (&self->voices[voice], rule))
+    voice++;
+  if (voice == G_N_ELEMENTS (voices))
     return TRUE;
   text = berth_reach_rule_to_text (rule);
-  allowed = policy_dup_allowed (self);
+  allowed = voice_dup_allowed (&self->voices[voice], voice);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%.300s may not be reached: %s", text,
                allowed);
   return FALSE;
@@ -176,9 +298,14 @@ berth_reach_policy_get_problem (const BerthReachPolicy *self, const GPtrArray *r
     return "it is no name";
   if (!berth_reach_rules_fit (rules, *out_name, port))
     return "the sandbox did not ask for it";
-  if (!berth_reach_rules_fit (self->allow, *out_name, port))
-    return "network_allow does not have it";
-  if (berth_reach_rules_fit (self->deny, *out_name, port))
-    return "network_deny has it";
+  for (guint i = 0; i < G_N_ELEMENTS (voices); i++)
+    {
+      const Voice *voice = &self->voices[i];
+
+      if (voice->allow != NULL && !berth_reach_rules_fit (voice->allow, *out_name, port))
+        return voices[i].not_allowed;
+      if (voice->deny != NULL && berth_reach_rules_fit (voice->deny, *out_name, port))
+        return voices[i].denied;
+    }
   return NULL;
 }

@@ -7,14 +7,49 @@
 
 G_BEGIN_DECLS
 
+/**
+ * BerthReachVoice:
+ * @BERTH_REACH_OF_ALL: the settings that hold for all
+ * @BERTH_REACH_OF_USER: those of the user who asks
+ * @BERTH_REACH_OF_TEMPLATE: what the template says of itself
+ *
+ * Who has a say: all of them have to allow what is to be reached.
+ */
+typedef enum
+{
+  BERTH_REACH_OF_ALL,
+  BERTH_REACH_OF_USER,
+  BERTH_REACH_OF_TEMPLATE,
+} BerthReachVoice;
+
+/**
+ * BerthReachWords:
+ * @allow: (nullable): rules; NULL: it has no say in that, %NULL-terminated as the others
+ * @deny: (nullable): rules of names, without ports of any port, and networks
+ * @private: (nullable): networks that names may lead to although they are not public; NULL: it has
+ *   no say in that
+ *
+ * What one of them says.
+ */
+typedef struct
+{
+  const char *const *allow;
+  const char *const *deny;
+  const char *const *private;
+} BerthReachWords;
+
+/* Decided for one user and one template. Counted references, main context. */
 typedef struct _BerthReachPolicy BerthReachPolicy;
 
-/* @allow: rules; @deny: rules of names, without ports of any port, and networks; @allows_all: a
- * request may ask for every name. Fails with BERTH_ERROR_INVALID. */
-BerthReachPolicy *berth_reach_policy_new (const char *const *allow, const char *const *deny,
-                                          gboolean allows_all, GError **error);
-void berth_reach_policy_free (BerthReachPolicy *self);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthReachPolicy, berth_reach_policy_free)
+/* @allows_all: a request may ask for every name */
+BerthReachPolicy *berth_reach_policy_new (gboolean allows_all);
+BerthReachPolicy *berth_reach_policy_ref (BerthReachPolicy *self);
+void berth_reach_policy_unref (BerthReachPolicy *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthReachPolicy, berth_reach_policy_unref)
+
+/* Each voice once. Fails with BERTH_ERROR_INVALID, and allows nothing then. */
+gboolean berth_reach_policy_add (BerthReachPolicy *self, BerthReachVoice voice,
+                                 const BerthReachWords *words, GError **error);
 
 /* (transfer full): a request's rules in their own form; @is_all: every name that is allowed at all,
  * too. Fails with BERTH_ERROR_INVALID, which says what is allowed. */
@@ -24,8 +59,11 @@ GPtrArray *berth_reach_policy_narrow (const BerthReachPolicy *self, const char *
  * (transfer full): as a rule has it. (nullable): static: why not */
 const char *berth_reach_policy_get_problem (const BerthReachPolicy *self, const GPtrArray *rules,
                                             const char *name, guint16 port, char **out_name);
-
-/* (transfer full): the networks among entries of network_deny */
-char **berth_reach_policy_dup_networks (const char *const *deny);
+/* Whether what is open may stay so: where it is not public, a policy of before may have let it. */
+gboolean berth_reach_policy_has_address (const BerthReachPolicy *self, GInetAddress *address);
+/* GInetAddressMask: networks that names never lead to, and such as they may lead to although they
+ * are not public. */
+GPtrArray *berth_reach_policy_get_denied (const BerthReachPolicy *self);
+GPtrArray *berth_reach_policy_get_private (const BerthReachPolicy *self);
 
 G_END_DECLS

@@ -41,6 +41,14 @@ static const AttributeRule layer_rules[] = {
   { .name = NULL },
 };
 
+/* Each may be left out, and may be empty. */
+static const AttributeRule network_rules[] = {
+  { "allow", "", VALUE_PATTERN, "^", 0, 0, NULL },
+  { "deny", "", VALUE_PATTERN, "^", 0, 0, NULL },
+  { "private", "", VALUE_PATTERN, "^", 0, 0, NULL },
+  { .name = NULL },
+};
+
 static void
 element_error (GError **error, const xmlNode *node, const char *message)
 {
@@ -118,6 +126,53 @@ check_attributes (const xmlNode *node, const AttributeRule *rules, GError **erro
   return TRUE;
 }
 
+/* (transfer full) (nullable): what white space is between; NULL: there is no such attribute */
+static GStrv
+dup_list (const xmlNode *node, const char *name)
+{
+  g_autofree char *value = berth_xml_dup_attribute (node, name);
+  g_auto (GStrv) parts = value != NULL ? g_strsplit_set (value, " \t\n", -1) : NULL;
+  g_autoptr (GStrvBuilder) list = g_strv_builder_new ();
+
+  if (value == NULL)
+    return NULL;
+  for (guint i = 0; parts[i] != NULL; i++)
+    if (parts[i][0] != '\0')
+      g_strv_builder_add (list, parts[i]);
+  return g_strv_builder_end (list);
+}
+
+/* The very code that will use it looks at it. */
+static gboolean
+check_network_words (const xmlNode *node, GError **error)
+{
+  g_auto (GStrv) allow = dup_list (node, "allow");
+  g_auto (GStrv) deny = dup_list (node, "deny");
+  g_auto (GStrv) private = dup_list (node, "private");
+  const BerthReachWords words = { .allow = (const char *const *)allow,
+                                  .deny = (const char *const *)deny,
+                                  .private = (const char *const *)private };
+  g_autoptr (BerthReachPolicy) policy = berth_reach_policy_new (FALSE);
+  g_autoptr (GError) problem = NULL;
+
+  if (berth_reach_policy_add (policy, BERTH_REACH_OF_TEMPLATE, &words, &problem))
+    return TRUE;
+  element_error (error, node, problem->message);
+  return FALSE;
+}
+
+static gboolean
+check_network (const xmlNode *node, gboolean *is_there, GError **error)
+{
+  if (*is_there || node->children != NULL)
+    {
+      element_error (error, node, "<berth:network> must be empty, and there may be one only");
+      return FALSE;
+    }
+  *is_there = TRUE;
+  return check_attributes (node, network_rules, error) && check_network_words (node, error);
+}
+
 static gboolean
 check_layer (const xmlNode *node, GHashTable *seen, GError **error)
 {
@@ -126,7 +181,8 @@ check_layer (const xmlNode *node, GHashTable *seen, GError **error)
   if (!berth_xml_is (node, BERTH_MARK_URI, "layer"))
     {
       element_error (error, node->type == XML_ELEMENT_NODE ? node : node->parent,
-                     "in <berth:template> only <berth:layer name='NAME'/> is allowed");
+                     "in <berth:template> only <berth:layer name='NAME'/> and one <berth:network/> "
+                     "are allowed");
       return FALSE;
     }
   if (!check_attributes (node, layer_rules, error))
@@ -149,13 +205,17 @@ check_layer (const xmlNode *node, GHashTable *seen, GError **error)
 }
 
 static gboolean
-check_layers (const xmlNode *element, GError **error)
+check_children (const xmlNode *element, GError **error)
 {
+  gboolean has_network = FALSE;
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   for (const xmlNode *node = element->children; node != NULL; node = node->next)
     {
-      if (!berth_xml_is_blank (node) && !check_layer (node, seen, error))
+      gboolean is_network = berth_xml_is (node, BERTH_MARK_URI, "network");
+
+      if (is_network ? !check_network (node, &has_network, error)
+                     : !berth_xml_is_blank (node) && !check_layer (node, seen, error))
         return FALSE;
     }
 
@@ -277,7 +337,7 @@ berth_template_check_element (xmlDoc *doc, const char *schema_path, GError **err
   xmlNode *element = find_element (doc, error);
 
   if (element == NULL || !check_attributes (element, template_rules, error)
-      || !check_layers (element, error) || !check_schema (element, schema_path, error))
+      || !check_children (element, error) || !check_schema (element, schema_path, error))
     return NULL;
 
   return element;
@@ -315,6 +375,7 @@ void
 berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
 {
   g_autoptr (GStrvBuilder) layers = g_strv_builder_new ();
+  const xmlNode *network;
 
   for (const xmlNode *layer = berth_xml_child (element, BERTH_MARK_URI, "layer"); layer != NULL;
        layer = berth_xml_next (layer, BERTH_MARK_URI, "layer"))
@@ -324,6 +385,13 @@ berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
       g_strv_builder_add (layers, name);
     }
 
+  network = berth_xml_child (element, BERTH_MARK_URI, "network");
+  if (network != NULL)
+    {
+      info->allow = dup_list (network, "allow");
+      info->deny = dup_list (network, "deny");
+      info->private = dup_list (network, "private");
+    }
   info->name = berth_xml_dup_attribute (element, "name");
   info->language = berth_xml_dup_attribute (element, "language");
   info->memory_mb = read_number (element, "memory");
@@ -339,4 +407,7 @@ berth_template_info_clear (BerthTemplateInfo *info)
   g_free (info->name);
   g_free (info->language);
   g_strfreev (info->layers);
+  g_strfreev (info->allow);
+  g_strfreev (info->deny);
+  g_strfreev (info->private);
 }

@@ -19,6 +19,9 @@ typedef struct
   guint boot_timeout_s;
   gboolean is_fresh;
   GStrv layers;
+  GStrv allow; /* NULL: it has no say in that, as the next two */
+  GStrv deny;
+  GStrv private;
 } BerthTemplateInfo;
 
 /* Plain data once made: no libxml2 object is shared between threads. */
@@ -29,6 +32,7 @@ struct _BerthTemplate
   char *xml; /* expanded and canonical: what an instance is parsed from */
   char *digest;
   BerthTemplateInfo info;
+  BerthReachWords reach; /* of info */
 };
 
 BerthTemplate *berth_template_load_data (const char *data, gsize length, const char *path,

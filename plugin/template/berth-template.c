@@ -109,6 +109,12 @@ berth_template_get_layers (BerthTemplate *self)
   return (const char *const *)self->info.layers;
 }
 
+const BerthReachWords *
+berth_template_get_reach (BerthTemplate *self)
+{
+  return &self->reach;
+}
+
 const char *
 berth_template_get_digest (BerthTemplate *self)
 {
@@ -152,6 +158,9 @@ berth_template_load_data (const char *data, gsize length, const char *path, cons
     }
 
   berth_template_info_read (&self->info, element);
+  self->reach = (BerthReachWords){ .allow = (const char *const *)self->info.allow,
+                                   .deny = (const char *const *)self->info.deny,
+                                   .private = (const char *const *)self->info.private };
   self->digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, self->xml, -1);
   self->path = g_strdup (path);
   return g_steal_pointer (&self);

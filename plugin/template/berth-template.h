@@ -3,6 +3,7 @@
 #pragma once
 
 #include "berth-mark.h"
+#include "plugin/reach/berth-reach-policy.h"
 #include "pool/berth-shape.h"
 
 G_BEGIN_DECLS
@@ -125,6 +126,8 @@ guint berth_template_get_boot_timeout_s (BerthTemplate *self);
 /* Whether each program gets an interpreter that was started for it: then no two clones share one's
  * address layout, stack canary and seed of hashes. */
 gboolean berth_template_is_fresh (BerthTemplate *self);
+/* What its VMs may reach, of all that may be reached */
+const BerthReachWords *berth_template_get_reach (BerthTemplate *self);
 const char *const *berth_template_get_layers (BerthTemplate *self); /* names */
 /* sha256 of the expanded XML: part of what a snapshot is valid for */
 const char *berth_template_get_digest (BerthTemplate *self);

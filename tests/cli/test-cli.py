@@ -187,6 +187,25 @@ def test_what_may_be_reached(d):
     same((status, result["error"]["code"]), (125, "GONE"))
 
 
+def test_what_a_user_and_a_template_may_reach(_):
+    """A request is for a part of what settings, user and template allow, all three."""
+    with tempfile.TemporaryDirectory(prefix="berth-templates-") as folder:
+        with open(os.path.join(TEMPLATES, "shell.xml"), encoding="utf-8") as shipped:
+            own = shipped.read().replace("name='shell'", "name='narrow'").replace(
+                "<berth:layer", "<berth:network allow='*.example.org' deny='b.example.org'/><berth:layer", 1)
+        with open(os.path.join(folder, "narrow.xml"), "w", encoding="utf-8") as file:
+            file.write(own)
+        with Daemon("--template-dirs", f"{TEMPLATES}:{folder}", "--uid-network-allow",
+                    f"{os.geteuid()}=*.example.org {os.geteuid()}=example.net *=other.example") as d:
+            for options, words in (((), None), (("--allow", "a.example.org"), None),
+                                   (("--allow", "b.example.org"), "deny of the template has b.example.org:*"),
+                                   (("--allow", "example.net"), "allow of the template has *.example.org:80,443"),
+                                   (("--allow", "other.example"), "uid_network_allow has *.example.org:80,443 exa")):
+                status, out, err = d.berth("run", "-l", "narrow", *options, "true")
+                assert (status, out) == ((2, "") if words else (0, "")) and (words or "") in err, (options, err)
+            same(d.berth("run", "-l", "shell", "--allow", "example.net", "true")[0], 0)
+
+
 def test_json_of_a_run_is_complete(d):
     status, result = d.json(*SHELL, "printf 'a\"\\\\\\t\\001'; echo e >&2; exit 5")
     same(status, 5)

@@ -67,6 +67,9 @@ static const Setting good[] = {
   { "network_allow_all", "1" },
   { "network_deny", "evil.example 10.0.0.0/8 fd00::/8 192.0.2.1" },
   { "network_private", "10.1.0.0/16 ::1" },
+  { "uid_network_allow", "1000=*.example.org:443 1000=192.0.2.1 1001= *=example.net" },
+  { "uid_network_deny", "1000=10.0.0.0/8 *=*.evil.example" },
+  { "uid_network_private", "1000=10.1.0.0/16 *=" },
   { "network_connections", "256" },
   { "network_rate", "0" },
   { "network_failures", "1" },
@@ -151,6 +154,14 @@ static const Setting bad[] = {
   { "network_allow", "10.0.0.0/8" },
   { "network_deny", "10.0.0.1/8" },
   { "network_private", "example.org" },
+  { "uid_network_allow", "example.org" },
+  { "uid_network_allow", "1000=10.0.0.0/8" },
+  { "uid_network_allow", "1000=a.example,b.example" },
+  { "uid_network_allow", "joe=example.org" },
+  { "uid_network_allow", "=" },
+  { "uid_network_allow", "1000=example.org " },
+  { "uid_network_deny", "1000=10.0.0.1/8" },
+  { "uid_network_private", "*=example.org" },
   { "network_connections", "257" },
   { "network_connect_s", "0" },
   { "network_user", "no such user" },
@@ -484,6 +495,33 @@ test_user_policy (void)
     }
 }
 
+static void
+assert_of_user (BerthConfig *config, guint32 uid, const char *expected)
+{
+  g_auto (GStrv) values = berth_config_dup_of_user (config->uid_network_allow, uid);
+  g_autofree char *text = values != NULL ? g_strjoinv (" ", values) : NULL;
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+/* What is said of a user stands for itself; "*" is for those of whom nothing is said. */
+static void
+test_network_of_user (void)
+{
+  g_autoptr (BerthConfig) config = berth_config_new ();
+
+  assert_of_user (config, 1000, NULL);
+  g_assert_true (berth_config_set (config, "uid_network_allow",
+                                   "1000=a.example 1001= 1000=b.example", "", NULL));
+  assert_of_user (config, 1000, "a.example b.example");
+  assert_of_user (config, 1001, "");
+  assert_of_user (config, 1002, NULL);
+  g_assert_true (
+      berth_config_set (config, "uid_network_allow", "1000=a.example *=b.example", "", NULL));
+  assert_of_user (config, 1000, "a.example");
+  assert_of_user (config, 1002, "b.example");
+}
+
 /* Run from the build, templates are those of the source beside it. */
 static void
 test_templates_of_the_source (void)
@@ -571,6 +609,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config/user-policy", test_user_policy);
   g_test_add_func ("/config/reload-knows-every-key", test_reload_knows_every_key);
   g_test_add_func ("/config/reload", test_reload);
+  g_test_add_func ("/config/network-of-user", test_network_of_user);
   g_test_add_func ("/config/templates-of-the-source", test_templates_of_the_source);
   return g_test_run ();
 }

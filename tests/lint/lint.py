@@ -226,7 +226,7 @@ ROOMS = {
     "plugin/config/": (("plugin/base/", "plugin/reach/", "pool/"), VIRTUAL),
     "plugin/connector/": (("plugin/config/", "plugin/reach/", "plugin/base/", "pool/"), VIRTUAL),
     "plugin/bus/": (BOTTOM + ("pool/",), VIRTUAL),
-    "plugin/template/": (("plugin/base/", "plugin/model/", "pool/") + PROTOCOL, ("libvirt",)),
+    "plugin/template/": (("plugin/base/", "plugin/model/", "plugin/reach/", "pool/") + PROTOCOL, ("libvirt",)),
     "plugin/guest/": (("plugin/base/", "plugin/model/", "pool/") + PROTOCOL, VIRTUAL),
     # whoever has the VMs, as the manager sees it: libvirt is one, and nobody above knows that it is
     "plugin/host/": (("plugin/model/", "plugin/config/", "pool/"), VIRTUAL),

@@ -35,11 +35,13 @@ static void
 test_subject (gconstpointer data)
 {
   const Written *written = data;
+  const guint32 uid = 1000;
   const BerthEventSubject subject = { .template_name = "python",
                                       .domain = "berth-python-1",
                                       .domain_uuid = "00000000-0000-0000-0000-000000000001",
                                       .sandbox = "abc",
                                       .tenant = "acme",
+                                      .uid = &uid,
                                       .task = "7" };
 
   berth_event_log (G_LOG_LEVEL_WARNING, BERTH_EVENT_VM_LOST, &subject, "%s ended: %d%%",
@@ -53,6 +55,7 @@ test_subject (gconstpointer data)
   assert_field (written, "DOMAIN_UUID", subject.domain_uuid);
   assert_field (written, "SANDBOX", "abc");
   assert_field (written, "TENANT", "acme");
+  assert_field (written, "OWNER_UID", "1000");
   assert_field (written, "TASK", "7");
 }
 

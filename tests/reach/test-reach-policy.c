@@ -6,16 +6,29 @@
 
 #include "pool/berth-error.h"
 
+/* Each list, NULL: it has no say in that */
+static void
+policy_add (BerthReachPolicy *self, BerthReachVoice voice, const char *allow, const char *deny,
+            const char *private)
+{
+  g_auto (GStrv) allow_texts = allow != NULL ? g_strsplit (allow, " ", -1) : NULL;
+  g_auto (GStrv) deny_texts = deny != NULL ? g_strsplit (deny, " ", -1) : NULL;
+  g_auto (GStrv) private_texts = private != NULL ? g_strsplit (private, " ", -1) : NULL;
+  const BerthReachWords words = { .allow = (const char *const *)allow_texts,
+                                  .deny = (const char *const *)deny_texts,
+                                  .private = (const char *const *)private_texts };
+  g_autoptr (GError) error = NULL;
+
+  berth_reach_policy_add (self, voice, &words, &error);
+  g_assert_no_error (error);
+}
+
 static BerthReachPolicy *
 policy_new (const char *allow, const char *deny, gboolean allows_all)
 {
-  g_auto (GStrv) allow_texts = g_strsplit (allow, " ", -1);
-  g_auto (GStrv) deny_texts = g_strsplit (deny, " ", -1);
-  g_autoptr (GError) error = NULL;
-  BerthReachPolicy *self = berth_reach_policy_new (
-      (const char *const *)allow_texts, (const char *const *)deny_texts, allows_all, &error);
+  BerthReachPolicy *self = berth_reach_policy_new (allows_all);
 
-  g_assert_no_error (error);
+  policy_add (self, BERTH_REACH_OF_ALL, allow, deny, "");
   return self;
 }
 
@@ -161,6 +174,98 @@ test_decide (void)
     }
 }
 
+/* All of them have to allow it, and the one that does not is named. */
+static void
+test_voices (void)
+{
+  static const struct
+  {
+    const char *asked;
+    const char *expected;
+  } cases[] = {
+    { "a.example.org", "a.example.org:80,443" },
+    { "b.example.org:80", "INVALID b.example.org:80 may not be reached: uid_network_deny has "
+                          "b.example.org:*" },
+    { "a.example.net", "INVALID a.example.net:80,443 may not be reached: allow of the template has "
+                       "*.example.org:80,443, but deny of the template has c.example.org:443" },
+    { "c.example.org", "INVALID c.example.org:80,443 may not be reached: allow of the template has "
+                       "*.example.org:80,443, but deny of the template has c.example.org:443" },
+    { "a.example.org:22",
+      "INVALID a.example.org:22 may not be reached: network_allow has *:80,443" },
+  };
+  g_autoptr (BerthReachPolicy) policy = policy_new ("*", "", FALSE);
+  static const char *const asked[] = { "*:*", NULL };
+  g_autoptr (GPtrArray) rules = berth_reach_rules_parse (asked, NULL);
+  g_autofree char *name = NULL;
+  g_autofree char *other = NULL;
+
+  policy_add (policy, BERTH_REACH_OF_USER, NULL, "b.example.org", NULL);
+  policy_add (policy, BERTH_REACH_OF_TEMPLATE, "*.example.org", "c.example.org:443", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *got = narrow (policy, cases[i].asked, FALSE);
+
+      g_assert_cmpstr (got, ==, cases[i].expected);
+    }
+  g_assert_cmpstr (berth_reach_policy_get_problem (policy, rules, "b.example.org", 80, &name), ==,
+                   "uid_network_deny has it");
+  g_assert_cmpstr (berth_reach_policy_get_problem (policy, rules, "example.net", 80, &other), ==,
+                   "its template does not allow it");
+}
+
+static void
+assert_networks (const GPtrArray *networks, const char *expected)
+{
+  g_auto (GStrv) texts = berth_reach_networks_to_texts (networks);
+  g_autofree char *text = g_strjoinv (" ", texts);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+/* What anybody denies is denied; what is not public is for whom all let it. */
+static void
+test_networks (void)
+{
+  g_autoptr (BerthReachPolicy) policy = berth_reach_policy_new (FALSE);
+  g_autoptr (GInetAddress) inside = g_inet_address_new_from_string ("10.1.2.3");
+  g_autoptr (GInetAddress) outside = g_inet_address_new_from_string ("10.2.0.1");
+  g_autoptr (GInetAddress) public = g_inet_address_new_from_string ("192.0.43.10");
+
+  policy_add (policy, BERTH_REACH_OF_ALL, "*", "evil.example 192.0.2.0/24",
+              "10.0.0.0/8 192.168.1.0/24 fd00::/8");
+  assert_networks (berth_reach_policy_get_private (policy), "10.0.0.0/8 192.168.1.0/24 fd00::/8");
+  policy_add (policy, BERTH_REACH_OF_USER, NULL, NULL, NULL);
+  policy_add (policy, BERTH_REACH_OF_TEMPLATE, NULL, "10.1.9.0/24",
+              "10.1.0.0/16 192.168.0.0/16 172.16.0.0/12");
+  assert_networks (berth_reach_policy_get_private (policy), "10.1.0.0/16 192.168.1.0/24");
+  assert_networks (berth_reach_policy_get_denied (policy), "192.0.2.0/24 10.1.9.0/24");
+  g_assert_true (berth_reach_policy_has_address (policy, inside));
+  g_assert_false (berth_reach_policy_has_address (policy, outside));
+  g_assert_true (berth_reach_policy_has_address (policy, public));
+}
+
+/* One that is not understood allows nothing. */
+static void
+test_not_understood (void)
+{
+  static const char *const wrong[] = { "https://example.org", NULL };
+  static const char *const name[] = { "example.org", NULL };
+  const BerthReachWords words[]
+      = { { .allow = wrong }, { .allow = name, .deny = wrong }, { .private = name } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    {
+      g_autoptr (BerthReachPolicy) policy = policy_new ("*", "", FALSE);
+      g_autoptr (GError) error = NULL;
+      g_autofree char *got = NULL;
+
+      g_assert_false (berth_reach_policy_add (policy, BERTH_REACH_OF_USER, &words[i], &error));
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+      got = narrow (policy, "example.org", FALSE);
+      g_assert_true (g_str_has_prefix (got, "INVALID "));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -170,5 +275,8 @@ main (int argc, char **argv)
   g_test_add_func ("/reach-policy/all", test_all);
   g_test_add_func ("/reach-policy/many", test_many);
   g_test_add_func ("/reach-policy/decide", test_decide);
+  g_test_add_func ("/reach-policy/voices", test_voices);
+  g_test_add_func ("/reach-policy/networks", test_networks);
+  g_test_add_func ("/reach-policy/not-understood", test_not_understood);
   return g_test_run ();
 }

@@ -275,6 +275,32 @@ test_bad_values_are_refused (void)
   REFUSES (layers, relative);
 }
 
+/* It is berth's alone: nothing of it is in a domain. */
+static void
+test_network (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthTemplate) template_
+      = berth_template_load (SOURCE_DIR "/own/network.xml", SCHEMA, &error);
+  g_autoptr (BerthTemplate) silent = fixture_load ("python");
+  const BerthReachWords *words;
+  g_autofree char *xml = NULL;
+  BerthDomainParams params;
+
+  g_assert_no_error (error);
+  words = berth_template_get_reach (template_);
+  g_assert_cmpstr (words->allow[0], ==, "*.example.org:443");
+  g_assert_cmpstr (words->allow[1], ==, "192.0.2.1");
+  g_assert_null (words->allow[2]);
+  g_assert_cmpuint (g_strv_length ((GStrv)words->deny), ==, 2);
+  g_assert_cmpuint (g_strv_length ((GStrv)words->private), ==, 0);
+  words = berth_template_get_reach (silent);
+  g_assert_true (words->allow == NULL && words->deny == NULL && words->private == NULL);
+  fixture_fill (&params, fixture_mark (), template_, &fixture_modes[0]);
+  xml = instantiate (template_, &params);
+  g_assert_null (strstr (xml, "example.org"));
+}
+
 static void
 test_huge_pages_exclude_snapshots (void)
 {
@@ -346,7 +372,7 @@ test_load_all (void)
   g_assert_cmpstr (((GError *)g_ptr_array_index (errors, 0))->message, ==,
                    SOURCE_DIR "/own/twice.xml: name='own' is taken by " SOURCE_DIR
                               "/own/own.xml; two templates of one folder need two names");
-  g_assert_cmpuint (g_hash_table_size (templates), ==, 7);
+  g_assert_cmpuint (g_hash_table_size (templates), ==, 8);
   shell = g_hash_table_lookup (templates, "shell");
   g_assert_cmpstr (berth_template_get_path (shell), ==, SOURCE_DIR "/own/shell.xml");
   g_assert_nonnull (g_hash_table_lookup (templates, "python"));
@@ -612,6 +638,7 @@ main (int argc, char **argv)
   g_test_add_func ("/template/limits-and-labels", test_limits_and_labels);
   g_test_add_func ("/template/bad-values-are-refused", test_bad_values_are_refused);
   g_test_add_func ("/template/huge-pages-exclude-snapshots", test_huge_pages_exclude_snapshots);
+  g_test_add_func ("/template/network", test_network);
   g_test_add_func ("/template/digest", test_digest);
   g_test_add_func ("/template/load-all", test_load_all);
   g_test_add_func ("/template/includes-of-odd-files", test_includes_of_odd_files);
