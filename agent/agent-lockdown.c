@@ -73,6 +73,7 @@ berth_agent_lockdown_kernel (void)
     { "fs/suid_dumpable", "0" },
     { "kernel/dmesg_restrict", "1" },
     { "kernel/kptr_restrict", "2" },
+    { "kernel/printk", "4" }, /* a boot that was told aloud is over */
     { "kernel/sysrq", "0" },
     { "kernel/perf_event_paranoid", "3" },
     { "kernel/unprivileged_bpf_disabled", "1" },

@@ -175,6 +175,7 @@ append_libvirt (GString *text, GVariant *status)
   g_autofree char *uri = berth_table_dup_cell (libvirt, "uri");
   g_autofree char *version = berth_table_dup_cell (libvirt, "version");
   const char *type = "";
+  const char *problem;
   gboolean connected = FALSE;
 
   if (libvirt == NULL)
@@ -186,6 +187,8 @@ append_libvirt (GString *text, GVariant *status)
                           strcmp (type, "kvm") == 0    ? ", KVM"
                           : strcmp (type, "qemu") == 0 ? ", no KVM (TCG)"
                                                        : "");
+  if (g_variant_lookup (libvirt, "kvm_problem", "&s", &problem))
+    g_string_append_printf (text, "  KVM can't be used, guests are emulated: %s\n", problem);
 }
 
 static void

@@ -23,6 +23,30 @@
  */
 #define OPEN_SLOW_S 5u
 
+/* How guests are run here, and what of a domain follows from that. */
+typedef struct
+{
+  const char *domain_type;
+  char *kvm_problem;
+  char *dac_label;
+  char **unwanted_features;
+} Around;
+
+static void
+around_clear (Around *around)
+{
+  g_clear_pointer (&around->kvm_problem, g_free);
+  g_clear_pointer (&around->dac_label, g_free);
+  g_clear_pointer (&around->unwanted_features, g_strfreev);
+}
+
+static void
+around_free (Around *around)
+{
+  around_clear (around);
+  g_free (around);
+}
+
 struct _BerthConnection
 {
   GObject parent;
@@ -35,15 +59,15 @@ struct _BerthConnection
   BerthConnectionStateFunc state_func;
   gpointer user_data;
 
-  GMutex lock; /* of the next eleven: worker threads read them */
+  char *given_up_kvm; /* (nullable): why; main thread */
+
+  GMutex lock; /* of the next nine: worker threads read them */
   virConnectPtr connections[BERTH_CONNECTION_ROLES];
   char *uri;
   unsigned long version;
   unsigned long qemu_version;
-  const char *domain_type;
-  char *kvm_problem;
-  char *dac_label;
-  char **unwanted_features;
+  Around around;
+  gboolean kvm_runs; /* a guest's kernel has, under it */
   BerthConnectionLimits limits;
   GHashTable *shapes; /* owned strings: validated since the connection was opened */
   gboolean is_up;
@@ -79,9 +103,8 @@ berth_connection_finalize (GObject *object)
   g_assert (self->is_closed);
   g_free (self->wanted_uri);
   g_free (self->uri);
-  g_free (self->kvm_problem);
-  g_free (self->dac_label);
-  g_strfreev (self->unwanted_features);
+  g_free (self->given_up_kvm);
+  around_clear (&self->around);
   g_hash_table_unref (self->shapes);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (berth_connection_parent_class)->finalize (object);
@@ -142,10 +165,7 @@ typedef struct
   char *uri;
   unsigned long version;
   unsigned long qemu_version;
-  const char *domain_type;
-  char *kvm_problem;
-  char *dac_label;
-  char **unwanted_features;
+  Around around;
 } Opened;
 
 static void
@@ -153,9 +173,7 @@ opened_free (Opened *opened)
 {
   drop_connections (opened->connections);
   g_free (opened->uri);
-  g_free (opened->kvm_problem);
-  g_free (opened->dac_label);
-  g_strfreev (opened->unwanted_features);
+  around_clear (&opened->around);
   g_free (opened);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Opened, opened_free)
@@ -163,19 +181,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Opened, opened_free)
 /* Asked once for each time that the connection is opened: the answers take 10 ms, 0.2 s where KVM
  * is tried. */
 static void
-opened_look_around (Opened *opened, const char *wanted_virt_type)
+around_look (Around *around, virConnectPtr connection, const char *wanted_virt_type)
 {
-  virConnectPtr connection = opened->connections[BERTH_CONNECTION_CONTROL];
   g_autofree char *capabilities = virConnectGetCapabilities (connection);
 
-  opened->domain_type = wanted_virt_type;
-  if (opened->domain_type == NULL)
-    opened->domain_type = berth_virt_type_choose (connection, &opened->kvm_problem);
+  around->domain_type = wanted_virt_type;
+  if (around->domain_type == NULL)
+    around->domain_type = berth_virt_type_choose (connection, &around->kvm_problem);
   if (capabilities != NULL)
-    opened->dac_label = berth_capabilities_dup_dac_label (capabilities, opened->domain_type);
+    around->dac_label = berth_capabilities_dup_dac_label (capabilities, around->domain_type);
   else
     berth_libvirt_error_take_code (); /* the test driver of some versions has none */
-  opened->unwanted_features = berth_virt_type_dup_unwanted (connection, opened->domain_type);
+  around->unwanted_features = berth_virt_type_dup_unwanted (connection, around->domain_type);
 }
 
 static Opened *
@@ -205,7 +222,7 @@ open_uri (const char *uri, const char *virt_type, GError **error)
       return NULL;
     }
   opened->uri = g_strdup (uri);
-  opened_look_around (opened, virt_type);
+  around_look (&opened->around, opened->connections[BERTH_CONNECTION_CONTROL], virt_type);
   return g_steal_pointer (&opened);
 }
 
@@ -216,22 +233,30 @@ link_get_next_uri (BerthConnection *self)
   return self->uri != NULL ? self->uri : self->wanted_uri;
 }
 
+/* (nullable): static */
+static const char *
+link_get_wanted_virt_type (BerthConnection *self)
+{
+  return self->given_up_kvm != NULL ? "qemu" : self->wanted_virt_type;
+}
+
 static void
 open_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   BerthConnection *self = source;
   const char *uri = link_get_next_uri (self);
+  const char *virt_type = task_data;
   g_autoptr (GError) error = NULL;
   g_autoptr (GError) system_error = NULL;
   Opened *opened;
 
   if (uri != NULL)
-    opened = open_uri (uri, self->wanted_virt_type, &error);
+    opened = open_uri (uri, virt_type, &error);
   else
     {
-      opened = open_uri ("qemu:///system", self->wanted_virt_type, &system_error);
+      opened = open_uri ("qemu:///system", virt_type, &system_error);
       if (opened == NULL)
-        opened = open_uri ("qemu:///session", self->wanted_virt_type, &error);
+        opened = open_uri ("qemu:///session", virt_type, &error);
       if (opened == NULL)
         g_prefix_error (&error, "%s; ", system_error->message);
     }
@@ -283,6 +308,19 @@ lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int deta
   return 0;
 }
 
+/* Under the lock. */
+static void
+link_take_around (BerthConnection *self, Around *around)
+{
+  const Around nothing = { 0 };
+
+  around_clear (&self->around);
+  self->around = *around;
+  *around = nothing;
+  if (self->given_up_kvm != NULL && self->around.kvm_problem == NULL)
+    self->around.kvm_problem = g_strdup (self->given_up_kvm);
+}
+
 static void
 link_publish (BerthConnection *self, Opened *opened)
 {
@@ -296,13 +334,7 @@ link_publish (BerthConnection *self, Opened *opened)
   self->qemu_version = opened->qemu_version;
   g_hash_table_remove_all (self->shapes); /* it may be another version now */
   self->limits = BERTH_CONNECTION_LIMITS_NONE;
-  self->domain_type = opened->domain_type;
-  g_free (self->kvm_problem);
-  self->kvm_problem = g_steal_pointer (&opened->kvm_problem);
-  g_free (self->dac_label);
-  self->dac_label = g_steal_pointer (&opened->dac_label);
-  g_strfreev (self->unwanted_features);
-  self->unwanted_features = g_steal_pointer (&opened->unwanted_features);
+  link_take_around (self, &opened->around);
   self->is_up = TRUE;
 }
 
@@ -366,6 +398,7 @@ link_open (BerthConnection *self, GTask *task)
 
   g_clear_handle_id (&self->slow_id, g_source_remove);
   self->slow_id = g_timeout_add_seconds (OPEN_SLOW_S, slow_cb, self);
+  g_task_set_task_data (job, (gpointer)link_get_wanted_virt_type (self), NULL);
   berth_workers_run (self->opener, job, open_job);
 }
 
@@ -486,6 +519,68 @@ link_lost_cb (virConnectPtr connection, int reason, void *user_data)
   g_idle_add_full (G_PRIORITY_HIGH, lost_idle, g_object_ref (user_data), NULL);
 }
 
+/* ---- a KVM that runs no kernel ---- */
+
+static void
+emulate_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  g_auto (virConnectPtr) connection
+      = berth_connection_ref_connection (source, BERTH_CONNECTION_CONTROL, NULL);
+  Around *around = connection != NULL ? g_new0 (Around, 1) : NULL;
+
+  if (around != NULL)
+    {
+      around_look (around, connection, "qemu");
+      BERTH_SYNC_RELEASE (around);
+    }
+  g_task_return_pointer (task, around, (GDestroyNotify)around_free);
+}
+
+static void
+emulated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthConnection *self = BERTH_CONNECTION (source);
+  g_autoptr (GTask) task = user_data;
+  Around *around = g_task_propagate_pointer (G_TASK (result), NULL);
+
+  /* a link that is lost just now is opened for emulation */
+  if (around != NULL)
+    {
+      BERTH_SYNC_ACQUIRE (around);
+      g_mutex_lock (&self->lock);
+      link_take_around (self, around);
+      g_mutex_unlock (&self->lock);
+      around_free (around);
+    }
+  g_task_return_boolean (task, TRUE);
+}
+
+void
+berth_connection_give_up_kvm_async (BerthConnection *self, const char *problem,
+                                    GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) job = NULL;
+
+  g_task_set_source_tag (task, berth_connection_give_up_kvm_async);
+  if (self->given_up_kvm == NULL)
+    {
+      self->given_up_kvm = g_strdup (problem);
+      berth_event_log (G_LOG_LEVEL_WARNING, BERTH_EVENT_KVM_GIVEN_UP, NULL,
+                       "KVM can't be used, guests run under emulation (TCG), slower, until berthd "
+                       "is started again: %s",
+                       problem);
+    }
+  if (self->is_closed)
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+  /* behind a link that is being opened, and before the next */
+  job = g_task_new (self, NULL, emulated_cb, g_steal_pointer (&task));
+  berth_workers_run (self->opener, job, emulate_job);
+}
+
 void
 berth_connection_open_async (BerthConnection *self, GCancellable *cancellable,
                              GAsyncReadyCallback callback, gpointer user_data)
@@ -582,7 +677,24 @@ berth_connection_get_domain_type (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  return self->domain_type;
+  return self->around.domain_type;
+}
+
+gboolean
+berth_connection_doubts_kvm (BerthConnection *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return self->wanted_virt_type == NULL && !self->kvm_runs
+         && g_strcmp0 (self->around.domain_type, "kvm") == 0;
+}
+
+void
+berth_connection_note_kvm_runs (BerthConnection *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  self->kvm_runs = TRUE;
 }
 
 char *
@@ -590,7 +702,7 @@ berth_connection_dup_kvm_problem (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  return g_strdup (self->kvm_problem);
+  return g_strdup (self->around.kvm_problem);
 }
 
 char *
@@ -598,7 +710,7 @@ berth_connection_dup_dac_label (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  return g_strdup (self->dac_label);
+  return g_strdup (self->around.dac_label);
 }
 
 char **
@@ -606,7 +718,7 @@ berth_connection_dup_unwanted_features (BerthConnection *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  return g_strdupv (self->unwanted_features);
+  return g_strdupv (self->around.unwanted_features);
 }
 
 BerthConnectionLimits

@@ -70,6 +70,15 @@ gboolean berth_connection_has_read_only_ram (BerthConnection *self);
 
 /* "kvm" or "qemu"; a static string. Any thread. */
 const char *berth_connection_get_domain_type (BerthConnection *self);
+/* Guests are to run under KVM because libvirt offers it and a QEMU starts with it, and nobody has
+ * seen one's kernel run. Any thread. */
+gboolean berth_connection_doubts_kvm (BerthConnection *self);
+/* A guest's kernel has run under it. */
+void berth_connection_note_kvm_runs (BerthConnection *self);
+/* Guests are emulated from now on, until the process ends. @problem: why, one line; the journal
+ * gets it, once. @callback: when it is so. */
+void berth_connection_give_up_kvm_async (BerthConnection *self, const char *problem,
+                                         GAsyncReadyCallback callback, gpointer user_data);
 /* (transfer full) (nullable): why a KVM that libvirt offers is not used. Any thread. */
 char *berth_connection_dup_kvm_problem (BerthConnection *self);
 /* (transfer full) (nullable): BerthDomainParams.dac_label. Any thread. */

@@ -9,6 +9,7 @@
 #include "plugin/base/berth-printable.h"
 
 #define CONSOLE_TAIL_BYTES 16384
+#define CONSOLE_HEAD_BYTES 1024
 #define CONSOLE_SUFFIX "-console.log"
 #define ROTATED_MAX 3 /* virtlogd.conf, max_backups */
 
@@ -43,6 +44,21 @@ read_tail (const char *path)
   /* lint: caller-fd: virtlogd's file */
   if (!g_input_stream_read_all (G_INPUT_STREAM (stream), bytes, CONSOLE_TAIL_BYTES, &size, NULL,
                                 NULL))
+    return NULL;
+  return g_utf8_make_valid (bytes, (gssize)size);
+}
+
+char *
+berth_console_dup_head (const char *path)
+{
+  g_autoptr (GFile) file = path != NULL ? g_file_new_for_path (path) : NULL;
+  g_autoptr (GFileInputStream) stream = file != NULL ? g_file_read (file, NULL, NULL) : NULL;
+  char bytes[CONSOLE_HEAD_BYTES];
+  gsize size = 0;
+
+  if (stream == NULL
+      /* lint: caller-fd: virtlogd's file */
+      || !g_input_stream_read_all (G_INPUT_STREAM (stream), bytes, sizeof bytes, &size, NULL, NULL))
     return NULL;
   return g_utf8_make_valid (bytes, (gssize)size);
 }

@@ -9,6 +9,10 @@ G_BEGIN_DECLS
 /* UTF-8. Guests write their console: nothing that is left of @text steers a terminal. */
 void berth_console_make_printable (char *text);
 
+/* (transfer full) (nullable): what the file begins with, as it is but in UTF-8; NULL where it can't
+ * be read */
+char *berth_console_dup_head (const char *path);
+
 /* (transfer full) (nullable): the last @lines lines of the file, printable characters only; NULL
  * where it can't be read or is empty */
 char *berth_console_dup_tail (const char *path, guint lines);

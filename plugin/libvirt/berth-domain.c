@@ -330,6 +330,16 @@ berth_domain_is_running (virConnectPtr connection, const char *uuid)
   return domain != NULL && domain_has_state (domain, VIR_DOMAIN_RUNNING);
 }
 
+char *
+berth_domain_dup_stop_status (virConnectPtr connection, const char *uuid)
+{
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, NULL);
+
+  return domain != NULL && domain_has_state (domain, VIR_DOMAIN_PAUSED)
+             ? berth_qmp_dup_status (domain)
+             : NULL;
+}
+
 BerthConnectionLimits
 berth_domain_get_limits (virConnectPtr connection, const char *uuid)
 {

@@ -82,6 +82,10 @@ BerthConnectionLimits berth_domain_get_limits (virConnectPtr connection, const c
 void
 berth_domain_limit (virConnectPtr connection, const char *uuid, const BerthDomainLimits *limits);
 
+/* (transfer full) (nullable): QEMU's own word for why a domain that libvirt says is paused stands
+ * still; NULL: it is not paused */
+char *berth_domain_dup_stop_status (virConnectPtr connection, const char *uuid);
+
 /* Is it running or paused? FALSE also when it does not exist. */
 gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);
 /* Does it run? FALSE also when it does not exist. */

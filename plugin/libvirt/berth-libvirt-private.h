@@ -45,6 +45,7 @@ typedef struct
 {
   BerthSnapshot *snapshot;
   BerthImages *images;
+  const char *domain_type; /* static: what the snapshot is for */
 } BerthRecording;
 
 struct _BerthLibvirt

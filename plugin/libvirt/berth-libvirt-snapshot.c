@@ -22,8 +22,9 @@ typedef struct
   BerthSnapshot *current; /* (nullable): what clones are made of now */
   char *dir;
   BerthSnapshotWish wish;
-  char *spoilt_key;    /* (nullable): of a snapshot whose files are not what was recorded */
-  char *spoilt_reason; /* of spoilt_key */
+  const char *domain_type; /* static */
+  char *spoilt_key;        /* (nullable): of a snapshot whose files are not what was recorded */
+  char *spoilt_reason;     /* of spoilt_key */
 } Prepare;
 
 static void
@@ -57,11 +58,12 @@ dup_cpu (virConnectPtr connection, const char *domain_type, GError **error)
 
 /* What berth makes of the template here, with this QEMU. */
 static char *
-dup_hardware (BerthConnection *connection, BerthTemplate *template, GError **error)
+dup_hardware (BerthConnection *connection, BerthTemplate *template, const char *domain_type,
+              GError **error)
 {
   g_auto (GStrv) unwanted = berth_connection_dup_unwanted_features (connection);
   const BerthDomainParams params = {
-    .domain_type = berth_connection_get_domain_type (connection),
+    .domain_type = domain_type,
     .memory_mb = berth_template_get_memory_mb (template),
     .vcpus = berth_template_get_vcpus (template),
     .layers = berth_template_get_layers (template),
@@ -78,9 +80,9 @@ make_key (BerthConnection *self, virConnectPtr connection, Prepare *prepare, GEr
   BerthTemplate *template = prepare->template;
   g_autofree char *digest
       = berth_images_dup_digest (prepare->images, berth_template_get_layers (template));
-  const char *domain_type = berth_connection_get_domain_type (self);
-  g_autofree char *hardware = dup_hardware (self, template, error);
-  g_autofree char *cpu = hardware != NULL ? dup_cpu (connection, domain_type, error) : NULL;
+  g_autofree char *hardware = dup_hardware (self, template, prepare->domain_type, error);
+  g_autofree char *cpu
+      = hardware != NULL ? dup_cpu (connection, prepare->domain_type, error) : NULL;
   g_autofree char *text = NULL;
   unsigned long libvirt_version;
   unsigned long qemu_version;
@@ -186,12 +188,13 @@ prepare_job (GTask *task, gpointer source, gpointer task_data, GCancellable *can
 
 static void
 libvirt_add_recording (BerthLibvirt *self, const char *name, BerthSnapshot *snapshot,
-                       BerthImages *images)
+                       BerthImages *images, const char *domain_type)
 {
   BerthRecording *recording = g_new0 (BerthRecording, 1);
 
   recording->snapshot = berth_snapshot_ref (snapshot);
   recording->images = berth_images_ref (images);
+  recording->domain_type = domain_type;
   g_hash_table_replace (self->recordings, g_strdup (name), recording);
 }
 
@@ -225,7 +228,7 @@ prepared_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_int (task, is_same ? BERTH_SNAPSHOT_SAME : BERTH_SNAPSHOT_FOUND);
       return;
     }
-  libvirt_add_recording (self, name, snapshot, data->images);
+  libvirt_add_recording (self, name, snapshot, data->images, data->domain_type);
   g_task_return_int (task, BERTH_SNAPSHOT_PLACE);
 }
 
@@ -254,6 +257,7 @@ berth_libvirt_prepare_snapshot (BerthHost *host, const char *name, const char *d
   data->current = current != NULL ? berth_snapshot_ref (current) : NULL;
   data->dir = g_strdup (dir);
   data->wish = wish;
+  data->domain_type = berth_connection_get_domain_type (self->connection);
   job = g_task_new (self, NULL, prepared_cb, g_steal_pointer (&owned));
   g_task_set_task_data (job, data, (GDestroyNotify)prepare_free);
   berth_connection_run (self->connection, BERTH_CONNECTION_START, job, prepare_job);

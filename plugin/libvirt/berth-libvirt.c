@@ -431,6 +431,23 @@ typedef struct
   int state_fd;            /* owned; of a child */
 } StartPlan;
 
+/* (nullable): borrowed; the one that is being made under @name */
+static BerthSnapshot *
+libvirt_get_recording (BerthLibvirt *self, const char *name, GError **error)
+{
+  BerthRecording *recording = g_hash_table_lookup (self->recordings, name);
+  const char *domain_type = berth_connection_get_domain_type (self->connection);
+
+  if (recording == NULL)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL, "no snapshot of %s is being made", name);
+  else if (!g_str_equal (recording->domain_type, domain_type))
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                 "KVM was given up since the snapshot of %s was begun: it is begun again", name);
+  else
+    return recording->snapshot;
+  return NULL;
+}
+
 static gboolean
 libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, BerthImages *images,
                     StartPlan *out_plan, GError **error)
@@ -443,14 +460,9 @@ libvirt_plan_start (BerthLibvirt *self, BerthVm *vm, BerthTemplate *template, Be
 
   if (purpose->snapshot_name != NULL)
     {
-      BerthRecording *recording = g_hash_table_lookup (self->recordings, purpose->snapshot_name);
-
       out_plan->how = BERTH_MACHINE_RECORD;
-      out_plan->snapshot = recording != NULL ? recording->snapshot : NULL;
-      if (recording == NULL)
-        g_set_error (error, BERTH_ERROR, BERTH_ERROR_INTERNAL, "no snapshot of %s is being made",
-                     purpose->snapshot_name);
-      return recording != NULL;
+      out_plan->snapshot = libvirt_get_recording (self, purpose->snapshot_name, error);
+      return out_plan->snapshot != NULL;
     }
   if (purpose->fork != NULL)
     {

@@ -13,6 +13,12 @@ berth_machine_is_clone (BerthMachine *self)
          || self->how == BERTH_MACHINE_CHILD;
 }
 
+gboolean
+berth_machine_boots (BerthMachine *self)
+{
+  return !berth_machine_is_clone (self) && !self->is_adopted;
+}
+
 /* Only who asked for a VM and gets one that boots has a boot to see. */
 GOutputStream *
 berth_machine_ref_boot_log (BerthMachine *self)
@@ -81,7 +87,9 @@ berth_machine_make_xml (BerthMachine *self, const BerthMark *mark, BerthImages *
     .layers = (const char *const *)layers,
     /* a boot that fails tells why; a clone has booted already */
     .console_log = berth_machine_is_clone (self) ? NULL : console_log,
-    .loud_boot = boot_log != NULL,
+    /* the first under a KVM shows by it that a kernel runs */
+    .loud_boot = boot_log != NULL
+                 || (berth_machine_boots (self) && berth_connection_doubts_kvm (self->connection)),
     .unwanted_features = (const char *const *)unwanted,
     .skip_cpu_probe
     = berth_template_wants_skip_cpu_probe (berth_connection_get_libvirt_version (self->connection)),

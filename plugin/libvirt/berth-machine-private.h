@@ -47,7 +47,17 @@ struct _BerthMachine
       is_owned; /* its owner has it, or is about to: berthd's end does not end a session then */
   gboolean abandons_copy;
   GSource *mark_source; /* (nullable): its mark is to say whose it is */
+  gboolean watches_kvm; /* its boot tells whether the host's KVM runs kernels */
+  GSource *kvm_source;  /* (nullable): the next look at it */
+  char *kvm_problem;    /* (nullable): it does not */
 };
+
+/* berth-machine-kvm.c */
+/* Its domain boots under a KVM of which nothing is known: where that runs no kernel, it is given up
+ * and this boot with it, by closing the agent; kvm_problem tells. */
+void berth_machine_watch_kvm (BerthMachine *self);
+/* @runs: its guest does */
+void berth_machine_end_kvm_watch (BerthMachine *self, gboolean runs);
 
 /* berth-machine-mark.c */
 /* (transfer full): what its domain is marked with now */
@@ -58,6 +68,7 @@ const char *berth_machine_get_process_id (BerthMachine *self);
 void berth_machine_update_mark (BerthMachine *self);
 
 /* berth-machine-params.c */
+gboolean berth_machine_boots (BerthMachine *self);
 gboolean berth_machine_is_clone (BerthMachine *self);
 /* (transfer full) (nullable): where the console of its boot goes */
 GOutputStream *berth_machine_ref_boot_log (BerthMachine *self);

@@ -34,6 +34,8 @@ berth_machine_finalize (GObject *object)
   BerthMachine *self = BERTH_MACHINE (object);
 
   berth_source_clear (&self->mark_source);
+  berth_machine_end_kvm_watch (self, FALSE);
+  g_free (self->kvm_problem);
   g_clear_pointer (&self->boot_log, berth_boot_log_end);
   g_clear_object (&self->agent);
   g_clear_pointer (&self->process, berth_process_free);
@@ -323,19 +325,13 @@ create_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
     g_task_return_error (task, g_steal_pointer (&error));
 }
 
-static gboolean
-machine_boots (BerthMachine *self)
-{
-  return !berth_machine_is_clone (self) && !self->is_adopted;
-}
-
 /* Says which VM it was, and what it said last. */
 static void
 machine_explain (BerthMachine *self, const char *doing, GError **error)
 {
   g_autofree char *told = (*error)->message; /* lint: error-deref: never NULL here */
 
-  (*error)->message = berth_console_explain (self->console_path, told, machine_boots (self));
+  (*error)->message = berth_console_explain (self->console_path, told, berth_machine_boots (self));
   g_prefix_error (error, "%s: %s: ", self->name, doing);
 }
 
@@ -351,7 +347,8 @@ berth_machine_return_start_error (GTask *task, const char *doing, GError *reason
       error->code = BERTH_ERROR_UNAVAILABLE;
     }
   /* what has booted before does not fail to boot: another try is another clone, or a boot */
-  if (!machine_boots (self) && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT))
+  if (!berth_machine_boots (self)
+      && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT))
     error->code = BERTH_ERROR_UNAVAILABLE;
   machine_explain (self, doing, &error);
   g_task_return_error (task, g_steal_pointer (&error));
@@ -478,7 +475,7 @@ static void
 machine_tell_console (BerthMachine *self)
 {
   g_autofree char *console
-      = machine_boots (self) ? berth_machine_dup_console (self, CONSOLE_LINES) : NULL;
+      = berth_machine_boots (self) ? berth_machine_dup_console (self, CONSOLE_LINES) : NULL;
   const BerthEventSubject subject = { .template_name = berth_vm_get_template (self->vm),
                                       .domain = self->name,
                                       .domain_uuid = self->uuid };
@@ -486,6 +483,19 @@ machine_tell_console (BerthMachine *self)
   if (console != NULL)
     berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_BOOT_FAILED, &subject,
                      "%s: the console of the boot that failed:\n%s", self->name, console);
+}
+
+/* The next attempt does not meet it. */
+static void
+machine_return_kvm_error (GTask *task, GError *error)
+{
+  BerthMachine *self = g_task_get_source_object (task);
+
+  g_error_free (error);
+  berth_machine_return_start_error (
+      task, "the guest did not boot",
+      g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                   "KVM can't be used, so the next one is emulated: %s", self->kvm_problem));
 }
 
 static void
@@ -497,9 +507,14 @@ greeted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   g_clear_pointer (&self->boot_log, berth_boot_log_end);
-  if (!berth_guest_hello_finish (self->agent, result, &error))
-    machine_tell_console (self);
+  berth_machine_end_kvm_watch (self, berth_guest_hello_finish (self->agent, result, &error));
+  if (error == NULL)
+    g_clear_pointer (&self->kvm_problem, g_free); /* it came late, but it came */
   if (error != NULL)
+    machine_tell_console (self);
+  if (error != NULL && self->kvm_problem != NULL)
+    machine_return_kvm_error (task, error);
+  else if (error != NULL)
     berth_machine_return_start_error (
         task, self->is_adopted ? "its agent does not answer" : "the guest did not boot", error);
   else if (self->is_adopted)
@@ -551,8 +566,11 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   machine_follow_boot (self);
   self->agent = berth_guest_new (start->socket);
   berth_guest_set_uuid (self->agent, self->uuid);
-  timeout_ms = machine_boots (self) ? berth_template_get_boot_timeout_s (self->template) * 1000
-                                    : CLONE_TIMEOUT_MS;
+  if (berth_machine_boots (self) && berth_connection_doubts_kvm (self->connection))
+    berth_machine_watch_kvm (self);
+  timeout_ms = berth_machine_boots (self)
+                   ? berth_template_get_boot_timeout_s (self->template) * 1000
+                   : CLONE_TIMEOUT_MS;
   /* a session goes on with what it does, and a clone keeps the interpreter that has rehearsed */
   berth_guest_hello_async (self->agent, !self->is_adopted && !berth_machine_is_clone (self),
                            timeout_ms, cancellable, greeted_cb, g_steal_pointer (&task));

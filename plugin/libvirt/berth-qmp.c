@@ -169,6 +169,12 @@ berth_qmp_stop (virDomainPtr domain, GError **error)
   return say (domain, STOP, error);
 }
 
+char *
+berth_qmp_dup_status (virDomainPtr domain)
+{
+  return ask_status (domain, QUERY_STATUS, NULL);
+}
+
 gboolean
 berth_qmp_quit (virDomainPtr domain, GError **error)
 {

@@ -20,6 +20,8 @@ gboolean berth_qmp_load_state (virDomainPtr domain, int fd, GError **error);
 
 /* Stops its virtual CPUs. */
 gboolean berth_qmp_stop (virDomainPtr domain, GError **error);
+/* (transfer full) (nullable): its run state; NULL: it does not answer */
+char *berth_qmp_dup_status (virDomainPtr domain);
 /* Asks QEMU to end itself. */
 gboolean berth_qmp_quit (virDomainPtr domain, GError **error);
 

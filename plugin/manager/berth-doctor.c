@@ -52,7 +52,8 @@ check_kvm (GVariant *status, GVariantBuilder *findings)
           findings, "kvm", FALSE, text,
           "guests run under TCG until then, slower; where QEMU's user may not open /dev/kvm, let "
           "it (group kvm, mode 0660): every start takes libvirt seconds more; where KVM "
-          "itself is at fault, set virt_type to qemu; then restart berthd");
+          "itself is at fault (a nested one that runs no kernel, too), set virt_type to qemu; then "
+          "restart berthd");
     }
   else
     /* no finding against the host: berth serves without it, only slower */
