@@ -39,7 +39,7 @@ def test_the_first_guest_shows_it():
 
 def test_its_snapshots_are_made_without_it():
     """What stands by for the next request is made by the emulation that it gets."""
-    with Daemon("--warm-default", "1", "--uri", "qemu:///system", own_snapshots=True) as second:
+    with Daemon("--warm", "python=1", "--uri", "qemu:///system", own_snapshots=True) as second:
         second.wait_warm()
         same(second.template()["snapshot"], "valid")
         same(second.json("status")["libvirt"]["virt_type"], "qemu")
