@@ -179,6 +179,7 @@ add_count_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
 {
   const GOptionEntry count[] = {
     { "count", 'n', 0, G_OPTION_ARG_FILENAME, &self->count, "So many, 1 to 64 (default 1)", "N" },
+    { "all", 0, 0, G_OPTION_ARG_NONE, &self->all_or_none, "All of them at once, or none", NULL },
     G_OPTION_ENTRY_NULL,
   };
 

@@ -47,6 +47,7 @@ typedef struct
 {
   char *socket;
   gboolean json;
+  gboolean all_or_none;
   gboolean quiet;
   char *texts[BERTH_OPTION_COUNT];
   char **lists[BERTH_OPTION_COUNT];
@@ -98,7 +99,7 @@ typedef enum
   BERTH_TAKES_FOLLOW = 1 << 20,   /* whether what is shown goes on */
   BERTH_TAKES_TERMINAL = 1 << 14, /* whether a program has one */
   BERTH_TAKES_SHELL = 1 << 15,    /* what runs a program that the verb itself names */
-  BERTH_TAKES_COUNT = 1 << 16,    /* how many sandboxes, and whether they are waited for */
+  BERTH_TAKES_COUNT = 1 << 16,    /* how many sandboxes, and which of them are waited for */
 } BerthTakes;
 
 /**

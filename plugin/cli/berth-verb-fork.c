@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* fork: sandboxes that begin as copies of one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <unistd.h>
+
+#include "plugin/base/berth-errno.h"
+#include "plugin/base/berth-pipe.h"
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
@@ -13,65 +20,153 @@ const BerthVerbHelp berth_fork_help = {
   .description
   = "Variables, files and processes are theirs from that moment on, the sandbox itself goes on\n"
     "after a pause of a part of a second. Each new one has random numbers, a clock and a hostname\n"
-    "of its own before anything runs in it. Waits at capacity; all of them are made, or none.\n"
+    "of its own before anything runs in it. At capacity those that fit are made and printed now,\n"
+    "and the others as places for them come; with --all all of them are made, or none.\n"
     "While code or a command runs in it a sandbox is not forked.\n\n"
-    "Exit status: 0, 126 when berth is at capacity and you would not wait, 125 when they\n"
-    "could not be made, 2 when the request is wrong.\n\nExamples:\n"
+    "Exit status: 0, 126 when berth is at capacity and you would not wait, 125 when one of them\n"
+    "could not be made, 2 when the request is wrong. What was printed is there all the same.\n\n"
+    "Examples:\n"
     "  berth fork $id\n"
     "  for child in $(berth fork $id -n 8); do berth exec $child 'x += 1; print(x)'; done",
   .takes = BERTH_TAKES_COUNT | BERTH_TAKES_JSON,
   .max_arguments = 1,
 };
 
-static gboolean
-add_options (const BerthOptionValues *values, GVariantDict *options, GError **error)
+/* One call */
+typedef struct
 {
+  BerthOptionValues values;
+  GString *ids; /* that have come, a line each */
+  int pipe;     /* from which they come; -1: all of them with the answer */
+  guint pipe_id;
+  gboolean is_shown; /* each as it comes */
+  int status;
+} Verb;
+
+static void
+verb_clear (Verb *self)
+{
+  g_clear_handle_id (&self->pipe_id, g_source_remove);
+  if (self->pipe >= 0)
+    close (self->pipe);
+  g_string_free (self->ids, TRUE);
+  berth_option_values_clear (&self->values);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Verb, verb_clear)
+
+/* As read(2) */
+static gssize
+take_ids (Verb *self)
+{
+  char lines[4096];
+  gssize length = read (self->pipe, lines, sizeof lines - 1);
+
+  if (length <= 0)
+    return length;
+  lines[length] = '\0';
+  g_string_append (self->ids, lines);
+  if (self->is_shown)
+    self->status = berth_report_text (lines);
+  return length;
+}
+
+static gboolean
+ids_cb (gint fd, GIOCondition condition, gpointer user_data)
+{
+  Verb *self = user_data;
+  gssize length = take_ids (self);
+
+  if (length > 0 || (length < 0 && (errno == EINTR || errno == EAGAIN)))
+    return G_SOURCE_CONTINUE;
+  self->pipe_id = 0;
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+open_pipe (Verb *self, GUnixFDList *fds, GVariantDict *options, GError **error)
+{
+  int ends[2];
+
+  if (pipe2 (ends, O_CLOEXEC) != 0)
+    {
+      berth_errno_set (error, errno, "this process");
+      return FALSE;
+    }
+  self->pipe = ends[0];
+  g_unix_set_fd_nonblocking (self->pipe, TRUE, NULL);
+  self->pipe_id = g_unix_fd_add (self->pipe, G_IO_IN | G_IO_HUP, ids_cb, self);
+  if (berth_pipe_hand_over (&ends[1], "ids", options, fds, error))
+    return TRUE;
+  close (ends[1]);
+  return FALSE;
+}
+
+static gboolean
+add_options (Verb *self, GUnixFDList *fds, GVariantDict *options, GError **error)
+{
+  const char *given = self->values.count;
   guint64 count = 1;
 
-  if (values->count != NULL
-      && !g_ascii_string_to_unsigned (values->count, 10, 1, BERTH_LIMIT_FORKS, &count, NULL))
+  if (given != NULL
+      && !g_ascii_string_to_unsigned (given, 10, 1, BERTH_LIMIT_FORKS, &count, NULL))
     {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "--count %s: give 1 to %u",
-                   values->count, BERTH_LIMIT_FORKS);
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "--count %s: give 1 to %u", given,
+                   BERTH_LIMIT_FORKS);
       return FALSE;
     }
   g_variant_dict_insert (options, "count", "u", (guint32)count);
-  if (values->no_wait)
+  if (self->values.no_wait)
     g_variant_dict_insert (options, "wait_ms", "x", G_GINT64_CONSTANT (0));
-  return TRUE;
+  return self->values.all_or_none || open_pipe (self, fds, options, error);
 }
 
-/* (transfer full) (nullable) */
-static char **
-ask_fork (const BerthOptionValues *values, const char *id, int *out_signal, GError **error)
+/* What berthd has written is there, whatever it answered; nobody else has the pipe's other end. */
+static void
+take_answer (Verb *self, GVariant *reply)
+{
+  g_auto (GStrv) ids = NULL;
+
+  while (self->pipe >= 0 && take_ids (self) > 0)
+    ;
+  if (reply == NULL || self->pipe >= 0)
+    return;
+  g_variant_get (reply, "(^as)", &ids);
+  for (guint i = 0; ids[i] != NULL; i++)
+    g_string_append_printf (self->ids, "%s\n", ids[i]);
+  if (self->is_shown)
+    self->status = berth_report_text (self->ids->str);
+}
+
+static gboolean
+ask_fork (Verb *self, const char *id, int *out_signal, GError **error)
 {
   g_auto (GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   g_autoptr (BerthClient) client = NULL;
   g_autoptr (GVariant) reply = NULL;
-  char **ids = NULL;
 
-  if (!berth_option_check_utf8 ("an id", id, error) || !add_options (values, &options, error))
-    return NULL;
-  client = berth_client_new (values->socket, error);
+  if (!berth_option_check_utf8 ("an id", id, error) || !add_options (self, fds, &options, error))
+    return FALSE;
+  client = berth_client_new (self->values.socket, error);
   if (client == NULL)
-    return NULL;
+    return FALSE;
   reply = berth_client_call (client, "Fork",
                              g_variant_new ("(s@a{sv})", id, g_variant_dict_end (&options)), "(as)",
-                             NULL, error);
+                             g_steal_pointer (&fds), error);
   *out_signal = berth_client_get_signal (client);
-  if (reply != NULL)
-    g_variant_get (reply, "(^as)", &ids);
-  return ids;
+  take_answer (self, reply);
+  return reply != NULL;
 }
 
 static GVariant *
-fork_object (char **ids, const GError *error)
+fork_object (const GString *lines, const GError *error)
 {
-  static const char *const none[] = { NULL };
+  g_autofree char *text = g_strndup (lines->str, lines->len > 0 ? lines->len - 1 : 0);
+  g_auto (GStrv) ids = g_strsplit (text, "\n", -1);
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
 
   g_variant_builder_add (&builder, "{sv}", "sandbox_ids",
-                         g_variant_new_strv (ids != NULL ? (const char *const *)ids : none, -1));
+                         g_variant_new_strv ((const char *const *)ids, -1));
   g_variant_builder_add (&builder, "{sv}", "error", berth_report_error_to_variant (error));
   return g_variant_builder_end (&builder);
 }
@@ -86,31 +181,23 @@ fork_object (char **ids, const GError *error)
 int
 berth_verb_fork (int argc, char **argv)
 {
-  g_auto (BerthOptionValues) values = { 0 };
+  g_auto (Verb) self = { .ids = g_string_new (NULL), .pipe = -1, .status = BERTH_EXIT_OK };
   g_autoptr (GError) error = NULL;
-  g_auto (GStrv) ids = NULL;
   int signal_number = 0;
-  int status = BERTH_EXIT_OK;
 
-  if (berth_option_values_parse (&values, &berth_fork_help, &argc, &argv, &error))
+  if (berth_option_values_parse (&self.values, &berth_fork_help, &argc, &argv, &error))
     {
       if (argc < 2)
         {
           berth_report_note ("which sandbox? 'berth fork ID'; 'berth list' shows the ids");
           return BERTH_EXIT_INVALID;
         }
-      ids = ask_fork (&values, argv[1], &signal_number, &error);
+      self.is_shown = !self.values.json;
+      ask_fork (&self, argv[1], &signal_number, &error);
     }
-  if (values.json)
-    status = berth_report_json (fork_object (ids, error));
-  else if (ids != NULL)
-    {
-      g_autofree char *joined = g_strjoinv ("\n", ids);
-      g_autofree char *lines = g_strconcat (joined, "\n", NULL);
-
-      status = berth_report_text (lines);
-    }
+  if (self.values.json)
+    self.status = berth_report_json (fork_object (self.ids, error));
   if (error != NULL)
-    status = berth_report_error (error);
-  return signal_number != 0 ? BERTH_EXIT_SIGNAL_BASE + signal_number : status;
+    self.status = berth_report_error (error);
+  return signal_number != 0 ? BERTH_EXIT_SIGNAL_BASE + signal_number : self.status;
 }

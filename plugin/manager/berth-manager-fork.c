@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The manager's verb fork: several creates of which each is a copy, all of them or none. */
+/* The manager's verb fork: several creates of which each is a copy; all of them or none, or each told
+ * as it comes. */
 #include "plugin/manager/berth-manager-private.h"
 
 #include "plugin/host/berth-purpose.h"
@@ -8,9 +9,9 @@
 typedef struct
 {
   BerthFork *fork; /* (nullable): before it begins */
-  guint count;
-  gint64 wait_us;
-  GCancellable *cancellable; /* of all children: the first that fails takes the others along */
+  BerthForkOptions options;
+  GCancellable *cancellable; /* of all children: where it is all or none, the first that fails takes
+                                the others along */
   gulong cancelled_id;
   guint pending;
   GPtrArray *ids;
@@ -62,9 +63,25 @@ fork_end (BerthManager *self, GTask *task)
                              (GDestroyNotify)g_strfreev);
       return;
     }
-  for (guint i = 0; i < call->ids->len; i++)
+  for (guint i = 0; i < call->ids->len && call->options.tell == NULL; i++)
     berth_manager_end_sandbox (self, call->ids->pdata[i], "another child of the same fork failed");
   g_task_return_error (task, g_steal_pointer (&call->error));
+}
+
+static void
+fork_take_child (BerthManager *self, ForkCall *call, char *id)
+{
+  g_autofree char *untold = id;
+
+  if (call->options.tell == NULL || call->options.tell (id, call->options.tell_data))
+    {
+      g_ptr_array_add (call->ids, g_steal_pointer (&untold));
+      return;
+    }
+  berth_manager_end_sandbox (self, id, "nobody was there to hear of it");
+  if (call->error == NULL)
+    call->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "nobody reads the ids of a fork");
+  g_cancellable_cancel (call->cancellable);
 }
 
 static void
@@ -77,11 +94,13 @@ child_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   char *id = berth_manager_serve_finish (self, result, &error);
 
   if (id != NULL)
-    g_ptr_array_add (call->ids, id);
-  else if (call->error == NULL)
+    fork_take_child (self, call, id);
+  else
     {
-      call->error = g_steal_pointer (&error);
-      g_cancellable_cancel (call->cancellable);
+      if (call->error == NULL)
+        call->error = g_steal_pointer (&error);
+      if (call->options.tell == NULL)
+        g_cancellable_cancel (call->cancellable);
     }
   if (--call->pending == 0)
     fork_end (self, task);
@@ -112,11 +131,11 @@ manager_begin_fork (BerthManager *self, BerthVm *vm, GTask *task)
   ForkCall *call = g_task_get_task_data (task);
 
   call->fork = berth_fork_new (vm);
-  call->pending = call->count;
-  for (guint i = 0; i < call->count; i++)
+  call->pending = call->options.count;
+  for (guint i = 0; i < call->options.count; i++)
     {
       GError *error = NULL;
-      BerthRequest *request = make_request (vm, call->fork, call->wait_us, &error);
+      BerthRequest *request = make_request (vm, call->fork, call->options.wait_us, &error);
 
       if (request != NULL)
         berth_manager_serve_async (self, request, NULL, call->cancellable, child_cb,
@@ -166,9 +185,9 @@ check_reach (BerthSandbox *sandbox, GError **error)
 }
 
 void
-berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid, guint count,
-                          gint64 wait_us, GCancellable *cancellable, GAsyncReadyCallback callback,
-                          gpointer user_data)
+berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid,
+                          const BerthForkOptions *options, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   g_autoptr (GError) error = NULL;
@@ -183,8 +202,7 @@ berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid, guint
       return;
     }
   call = g_new0 (ForkCall, 1);
-  call->count = count;
-  call->wait_us = wait_us;
+  call->options = *options;
   call->cancellable = g_cancellable_new ();
   call->ids = g_ptr_array_new_with_free_func (g_free);
   g_task_set_task_data (task, call, fork_call_free);

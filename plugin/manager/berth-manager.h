@@ -60,16 +60,32 @@ berth_manager_background_async (BerthManager *self, const char *id, guint32 uid,
 BERTH_AVAILABLE BerthBackgroundResult *
 berth_manager_background_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
-/* Makes @count sandboxes that go on from where this one is, each with random numbers and a clock of
- * its own: with its variables, processes and files. Each waits for its place as a create does,
- * @wait_us as in #BerthRequest; the moment is that at which the first has its place. All of them or
- * none.
+/**
+ * BerthForkOptions:
+ * @count: how many
+ * @wait_us: how long each waits for its place, as in #BerthRequest
+ * @tell: (nullable): hears the id of each as it comes; FALSE: nobody is there to use it, nor any
+ *   other. Where it is NULL they are made all or not at all.
+ * @tell_data: for it
+ */
+typedef struct
+{
+  guint count;
+  gint64 wait_us;
+  gboolean (*tell) (const char *id, gpointer tell_data);
+  gpointer tell_data;
+} BerthForkOptions;
+
+/* Makes sandboxes that go on from where this one is, each with random numbers and a clock of its
+ * own: with its variables, processes and files. Each waits for its place as a create does; the
+ * moment is that at which the first has its place. One that is told stays, whatever becomes of the
+ * others.
  * @uid must own the sandbox (0 may do all); they are of the same owner, tenant and task. Fails with
  * BERTH_ERROR_UNAVAILABLE while something runs in it; whatever fails, it goes on. */
 BERTH_AVAILABLE void
-berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid, guint count,
-                          gint64 wait_us, GCancellable *cancellable, GAsyncReadyCallback callback,
-                          gpointer user_data);
+berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid,
+                          const BerthForkOptions *options, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data);
 /* (transfer full) (array zero-terminated=1): their ids */
 BERTH_AVAILABLE char **
 berth_manager_fork_finish (BerthManager *self, GAsyncResult *result, GError **error);

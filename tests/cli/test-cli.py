@@ -745,6 +745,17 @@ def test_fork(d):
     same((status, err, len(out.split())), (0, "", 1))
     status, made = d.json("fork", sandbox, "-n", "2", "--no-wait")[:2]
     same((status, made["sandbox_ids"], made["error"]["code"]), (126, [], "CAPACITY"))
+    d.berth("destroy", out.strip())
+    status, out, err = d.berth("fork", sandbox, "-n", "2", "--no-wait", "--all")
+    same((status, out, err.count("\n")), (126, "", 1))
+    status, out, err = d.berth("fork", sandbox, "-n", "2", "--no-wait")
+    same((status, len(out.split()), err.count("\n")), (126, 1, 1))
+    d.berth("destroy", out.strip())
+    status, made = d.json("fork", sandbox, "--all")[:2]
+    same((status, len(made["sandbox_ids"]), made["error"]), (0, 1, None))
+    d.berth("destroy", *made["sandbox_ids"])
+    status, made = d.json("fork", sandbox)[:2]
+    same((status, len(made["sandbox_ids"]), made["error"]), (0, 1, None))
     for wrong in ((sandbox, "-n", "0"), (sandbox, "-n", "65"), (sandbox, "-n", "x"), (), (sandbox, "x")):
         status, out, err = d.berth("fork", *wrong)
         same((status, out, err.count("\n")), (2, "", 1))

@@ -263,11 +263,14 @@ def test_children_wait_for_their_places():
         d.run()
         until(lambda: d.template()["snapshot"] == "valid", "the snapshot")
         session = make(d, "x = 1")
-        full = d.berth("fork", session, "-n", "2", "--no-wait")
+        full = d.berth("fork", session, "-n", "2", "--no-wait", "--all")
         same((full.returncode, full.stderr.count("\n")), (126, 1))
         d.wait_slots(claimed=1, free=1)  # none of them is left
-        first, = fork(d, session)
-        waiting = d.popen("fork", session)
+        # the first is there at once, the second when there is room: of the same moment
+        waiting = d.popen("fork", session, "-n", "2")
+        first = waiting.stdout.readline().strip()
+        same(run(d, first, "print(x)"), "1\n")
+        run(d, session, "x = 2")
         until(lambda: d.json("status")["waiters"], "the wait")
         d.berth("destroy", first)
         same(waiting.wait(60), 0)

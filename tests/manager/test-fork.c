@@ -13,9 +13,10 @@ static char **
 fork_sandbox (World *world, const char *id, guint32 uid, guint count, gint64 wait_us,
               GError **error)
 {
+  const BerthForkOptions options = { .count = count, .wait_us = wait_us };
   g_autoptr (GAsyncResult) result = NULL;
 
-  berth_manager_fork_async (world->manager, id, uid, count, wait_us, NULL, world_result_cb, world);
+  berth_manager_fork_async (world->manager, id, uid, &options, NULL, world_result_cb, world);
   result = world_wait (world);
   return berth_manager_fork_finish (world->manager, result, error);
 }
@@ -93,6 +94,98 @@ test_all_or_none (World *world, gconstpointer data)
   world_wait_for_vms (world, 1);
   result = world_exec (world, id, 1000, NULL);
   g_assert_nonnull (result);
+}
+
+typedef struct
+{
+  GPtrArray *ids;
+  guint wanted; /* it takes no more */
+} Told;
+
+static gboolean
+tell_cb (const char *id, gpointer user_data)
+{
+  Told *told = user_data;
+
+  if (told->ids->len == told->wanted)
+    return FALSE;
+  g_ptr_array_add (told->ids, g_strdup (id));
+  return TRUE;
+}
+
+static void
+fork_and_tell (World *world, World *other, const char *id, gint64 wait_us, Told *told)
+{
+  const BerthForkOptions options
+      = { .count = 2, .wait_us = wait_us, .tell = tell_cb, .tell_data = told };
+
+  *other = *world;
+  berth_manager_fork_async (world->manager, id, 1000, &options, NULL, world_result_cb, other);
+}
+
+/* Two places, one of them the source's: the first is used, and the second comes, when the first is
+ * gone. */
+static void
+test_each_as_it_comes (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GAsyncResult) end = NULL;
+  g_auto (GStrv) all = NULL;
+  Told told = { ids, 2 };
+  World other;
+
+  fork_and_tell (world, &other, id, BERTH_REQUEST_WAIT_FOREVER, &told);
+  while (ids->len < 1)
+    g_main_context_iteration (NULL, FALSE);
+  result = world_exec (world, ids->pdata[0], 1000, NULL);
+  g_assert_nonnull (result);
+  g_assert_null (other.result);
+  g_assert_true (world_destroy (world, ids->pdata[0], 1000, NULL, NULL));
+  end = world_wait (&other);
+  all = berth_manager_fork_finish (world->manager, end, NULL);
+  g_assert_cmpuint (ids->len, ==, 2);
+  g_assert_cmpstr (all[1], ==, ids->pdata[1]);
+}
+
+/* What was told stays where the other would not wait. */
+static void
+test_those_that_fit (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GAsyncResult) end = NULL;
+  g_autoptr (GError) error = NULL;
+  Told told = { ids, 2 };
+  World other;
+
+  fork_and_tell (world, &other, id, 0, &told);
+  end = world_wait (&other);
+  g_assert_null (berth_manager_fork_finish (world->manager, end, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
+  g_assert_cmpuint (ids->len, ==, 1);
+  result = world_exec (world, ids->pdata[0], 1000, NULL);
+  g_assert_nonnull (result);
+}
+
+/* One that nobody hears of is none, and no other is made. */
+static void
+test_nobody_hears (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GAsyncResult) end = NULL;
+  g_autoptr (GError) error = NULL;
+  Told told = { ids, 0 };
+  World other;
+
+  fork_and_tell (world, &other, id, BERTH_REQUEST_WAIT_FOREVER, &told);
+  end = world_wait (&other);
+  g_assert_null (berth_manager_fork_finish (world->manager, end, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  world_wait_for_vms (world, 1);
 }
 
 static void
@@ -268,6 +361,9 @@ main (int argc, char **argv)
   } tests[] = {
     { "children-are-their-sources", test_children_are_their_sources },
     { "all-or-none", test_all_or_none },
+    { "each-as-it-comes", test_each_as_it_comes },
+    { "those-that-fit", test_those_that_fit },
+    { "nobody-hears", test_nobody_hears },
     { "a-start-fails", test_a_start_fails },
     { "of-others-and-of-none", test_of_others_and_of_none },
     { "while-code-runs", test_while_code_runs },
