@@ -29,6 +29,8 @@ static const char *const live_keys[] = {
   "tenant_max_vms",
   "tenant_memory_mb",
   "background_unlimited",
+  "forks_mb",
+  "uid_forks_mb",
   "network_allow",
   "network_allow_all",
   "network_deny",

@@ -93,6 +93,11 @@ static const ConfigKey config_keys[] = {
     "1 to 3600, or 0", "seconds after which an unused sandbox is paused; 0: never" },
   { "background_unlimited", "background-unlimited", KIND_INT, FIELD (background_unlimited), 0, 1,
     "0", "0 or 1", "1: an exec in the background may have no time limit" },
+  { "forks_mb", "forks-mb", KIND_INT_OR_0, FIELD (forks_mb), 1, 16777216, "8192",
+    "1 to 16777216, or 0",
+    "MiB of disk, where snapshots are, that forks have until their sandboxes run; 0: any number" },
+  { "uid_forks_mb", "uid-forks-mb", KIND_INT_OR_0, FIELD (uid_forks_mb), 1, 16777216, "4096",
+    "1 to 16777216, or 0", "MiB of these that one user's forks have; 0: any number" },
   { "snapshot_scope", "snapshot-scope", KIND_SCOPE, FIELD (snapshot_scope), 0, 0, "shared",
     "shared, tenant or none",
     "shared: VMs are clones of a snapshot of their template; tenant: of one that no other tenant's "

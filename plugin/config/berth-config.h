@@ -34,6 +34,8 @@ G_BEGIN_DECLS
  * @idle_timeout_s: of sandboxes that nobody uses; 0: never
  * @idle_pause_s: until sandboxes that nobody uses are paused; 0: never
  * @background_unlimited: 1: what runs in the background may have no time limit
+ * @forks_mb: of disk that forks under way may have, of all users; 0: any number
+ * @uid_forks_mb: that one user's may have
  * @snapshot_scope: "shared", "tenant" or "none"
  * @tenant_snapshots: how many are kept at most where it is "tenant"
  * @warm: (array zero-terminated=1): warm targets, "python=2" or "python=0..4"
@@ -90,6 +92,8 @@ typedef struct
   gint64 idle_timeout_s;
   gint64 idle_pause_s;
   gint64 background_unlimited;
+  gint64 forks_mb;
+  gint64 uid_forks_mb;
   char *snapshot_scope;
   gint64 tenant_snapshots;
   char **warm;

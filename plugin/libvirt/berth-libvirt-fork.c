@@ -13,6 +13,8 @@ typedef struct
 {
   BerthSnapshot *base;
   int fd;             /* of the difference; -1: none */
+  BerthDiskPart *disk; /* (nullable): that it may have, and has */
+  gint64 begun_us;
   gboolean is_made;   /* or it has failed */
   gboolean is_over;   /* nobody begins with it any more */
   GError *error;      /* why it has */
@@ -25,6 +27,7 @@ fork_state_close (ForkState *state)
   if (state->fd >= 0)
     close (state->fd);
   state->fd = -1;
+  g_clear_pointer (&state->disk, berth_disk_part_free);
 }
 
 static void
@@ -71,6 +74,20 @@ fork_settle (BerthLibvirt *self, ForkState *state, GError *error)
     berth_libvirt_start_again (self, waiting->pdata[i], error);
 }
 
+/* @stats: (nullable): of a copy that there is */
+static void
+tell_copied (BerthLibvirt *self, BerthVm *vm, ForkState *state, const BerthDifferenceStats *stats)
+{
+  BerthHostCopy copy = { .took_us = g_get_monotonic_time () - state->begun_us };
+
+  if (stats != NULL)
+    {
+      copy.bytes = stats->out_bytes;
+      berth_disk_part_shrink (state->disk, stats->out_bytes);
+    }
+  self->watch.copy_ended (vm, stats != NULL ? &copy : NULL, self->watch_data);
+}
+
 static void
 copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -95,8 +112,7 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   slot = g_hash_table_lookup (self->slots, vm);
   if (slot != NULL)
     slot->is_copied = FALSE;
-  if (self->watch.copy_ended != NULL)
-    self->watch.copy_ended (vm, self->watch_data);
+  tell_copied (self, vm, berth_fork_get_state (fork), error == NULL ? &stats : NULL);
   fork_settle (self, berth_fork_get_state (fork), error);
 }
 
@@ -154,15 +170,18 @@ fork_begin (BerthLibvirt *self, BerthFork *fork, ForkState *state, GError **erro
     return FALSE;
   state->base = berth_snapshot_ref (base);
   state->fd = berth_snapshot_open_scratch (base, error);
-  if (state->fd < 0
-      || (self->watch.copy_begins != NULL
-          && !self->watch.copy_begins (vm, self->watch_data, error)))
+  if (state->fd < 0)
     return FALSE;
+  state->disk = self->watch.copy_begins (vm, self->watch_data, error);
+  if (state->disk == NULL)
+    return FALSE;
+  state->begun_us = g_get_monotonic_time ();
   call = g_new0 (ForkCall, 1);
   call->self = g_object_ref (self);
   call->fork = g_object_ref (fork);
   slot->is_copied = TRUE;
-  berth_machine_copy_async (slot->machine, base, state->fd, copied_cb, call);
+  berth_machine_copy_async (slot->machine, base, state->fd, berth_disk_part_get_bytes (state->disk),
+                            copied_cb, call);
   return TRUE;
 }
 

@@ -176,6 +176,7 @@ typedef struct
 {
   BerthSnapshot *base;
   int fd; /* borrowed */
+  guint64 most_bytes;
   gboolean stands_still;
   BerthDifferenceStats stats;
   GError *error; /* (nullable): why there is none */
@@ -194,8 +195,9 @@ copy_domain (BerthMachine *self, Copy *copy, GError **error)
 {
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, error);
-  BerthDifferenceBase base
-      = { .block = RAM_BLOCK, .size = (guint64)berth_vm_get_memory_mb (self->vm) << 20 };
+  BerthDifferenceBase base = { .block = RAM_BLOCK,
+                               .size = (guint64)berth_vm_get_memory_mb (self->vm) << 20,
+                               .most_bytes = copy->most_bytes };
   gboolean ok;
 
   if (connection == NULL)
@@ -277,7 +279,7 @@ frozen_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd,
+berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint64 most_bytes,
                           GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
@@ -285,6 +287,7 @@ berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd,
 
   copy->base = berth_snapshot_ref (base);
   copy->fd = fd;
+  copy->most_bytes = most_bytes;
   g_task_set_source_tag (task, berth_machine_copy_async);
   g_task_set_task_data (task, copy, (GDestroyNotify)copy_free);
   berth_guest_freeze_async (self->agent, TRUE, FREEZE_TIMEOUT_MS, NULL, frozen_cb,

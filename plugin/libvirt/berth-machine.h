@@ -117,9 +117,9 @@ berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gp
 gboolean berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
 /* Stops its guest's programs, writes what it has changed of @base to @fd, and lets them go on,
- * whatever comes of it. @base: the snapshot that it was cloned from. @fd: borrowed until the end.
- */
-void berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd,
+ * whatever comes of it. @base: the snapshot that it was cloned from. @fd: borrowed until the end;
+ * @most_bytes are written to it. */
+void berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint64 most_bytes,
                                GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_copy_finish (BerthMachine *self, GAsyncResult *result,
                                     BerthDifferenceStats *out_stats, GError **error);

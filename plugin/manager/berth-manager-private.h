@@ -30,6 +30,7 @@ struct _BerthManager
   GHashTable *captures;  /* uid -> how many of its commands have their output kept */
   BerthTombstones *tombstones;
   BerthMetrics *metrics;
+  BerthDiskAccount *copies; /* of sessions, which forks begin with */
   BerthPorts *ports;
   BerthReachWorld reach;
 };
@@ -82,7 +83,7 @@ char *berth_manager_serve_finish (BerthManager *self, GAsyncResult *result, GErr
 void berth_manager_end_sandbox (BerthManager *self, const char *id, const char *reason);
 
 /* berth-manager-fork.c: of the host's watch */
-gboolean berth_manager_copy_begins (BerthVm *vm, gpointer manager, GError **error);
-void berth_manager_copy_ended (BerthVm *vm, gpointer manager);
+BerthDiskPart *berth_manager_copy_begins (BerthVm *vm, gpointer manager, GError **error);
+void berth_manager_copy_ended (BerthVm *vm, const BerthHostCopy *copy, gpointer manager);
 
 G_END_DECLS

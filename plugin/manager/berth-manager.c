@@ -41,6 +41,7 @@ berth_manager_finalize (GObject *object)
   berth_tombstones_free (self->tombstones);
   g_hash_table_unref (self->captures);
   berth_metrics_free (self->metrics);
+  berth_disk_account_unref (self->copies);
   berth_config_free (self->config);
   G_OBJECT_CLASS (berth_manager_parent_class)->finalize (object);
 }
@@ -59,6 +60,7 @@ berth_manager_init (BerthManager *self)
   self->tombstones = berth_tombstones_new (TOMBSTONES_MAX);
   self->captures = g_hash_table_new (NULL, NULL);
   self->metrics = berth_metrics_new ();
+  self->copies = berth_disk_account_new ();
 }
 
 BerthManager *

@@ -61,6 +61,18 @@ static const Metric metrics[BERTH_METRIC_N] = {
                                       "bytes that sandboxes sent and received",
                                       { "direction", NULL },
                                       FALSE },
+  [BERTH_METRIC_COPY] = { "berth_fork_pause_seconds",
+                          "for how long a session's programs stood still while it was copied",
+                          { NULL, NULL },
+                          TRUE },
+  [BERTH_METRIC_COPIES] = { "berth_fork_copies_total",
+                            "copies of sessions, for one fork each, by what came of them",
+                            { "outcome", NULL },
+                            FALSE },
+  [BERTH_METRIC_COPY_BYTES] = { "berth_fork_bytes_total",
+                                "bytes of these copies: what the sessions had changed",
+                                { NULL, NULL },
+                                FALSE },
 };
 
 /* One series: a counter is its @n alone. */

@@ -22,6 +22,9 @@ typedef struct _BerthMetrics BerthMetrics;
  * @BERTH_METRIC_PORT_BYTES: counter: of these; "sent" to sandboxes or "received" from them
  * @BERTH_METRIC_CONNECTIONS: counter: what sandboxes wanted to reach; what came of it
  * @BERTH_METRIC_CONNECTION_BYTES: counter: of those; "sent" or "received", by the sandboxes
+ * @BERTH_METRIC_COPY: histogram: for how long a session's programs stood still while it was copied
+ * @BERTH_METRIC_COPIES: counter: such copies, "made" or "failed"
+ * @BERTH_METRIC_COPY_BYTES: counter: of what they had changed
  */
 typedef enum
 {
@@ -36,6 +39,9 @@ typedef enum
   BERTH_METRIC_PORT_BYTES,
   BERTH_METRIC_CONNECTIONS,
   BERTH_METRIC_CONNECTION_BYTES,
+  BERTH_METRIC_COPY,
+  BERTH_METRIC_COPIES,
+  BERTH_METRIC_COPY_BYTES,
   BERTH_METRIC_N,
 } BerthMetric;
 

@@ -14,8 +14,6 @@
 #define PAGE 4096u
 #define BUFFER (1u << 20)
 #define WINDOW (64u * PAGE) /* of the base that is read at once */
-/* Devices of a VM of ours take 0.5 MB (measured). */
-#define MORE_THAN_RAM (64u << 20)
 #define CONFIGURATION_MAX 4096u
 #define SILENCE_MS 30000
 
@@ -71,6 +69,22 @@ fail_errno (Splitter *self, const char *doing)
 
   g_set_error (self->error, G_IO_ERROR, g_io_error_from_errno (saved_errno), "%s: %s", doing,
                g_strerror (saved_errno));
+  return FALSE;
+}
+
+/* A full disk is what somebody can mend. */
+static gboolean
+fail_write (Splitter *self)
+{
+  fail_errno (self, "what the VM has changed can't be written");
+  if (g_error_matches (*self->error, G_IO_ERROR, G_IO_ERROR_NO_SPACE))
+    {
+      g_autofree char *words = g_strconcat (
+          (*self->error)->message, ": make room where snapshots are kept (snapshot_dir)", NULL);
+
+      g_clear_error (self->error);
+      g_set_error_literal (self->error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, words);
+    }
   return FALSE;
 }
 
@@ -130,7 +144,7 @@ read_more (Splitter *self, gsize *out_count)
   self->fill += (gsize)count;
   self->stats->in_bytes += (guint64)count;
   *out_count = (gsize)count;
-  return self->stats->in_bytes <= self->base->size + MORE_THAN_RAM
+  return self->stats->in_bytes <= self->base->size + BERTH_DIFFERENCE_MORE_BYTES
          || fail (self, "it is larger than the VM");
 }
 
@@ -157,17 +171,34 @@ need (Splitter *self, gsize size)
 }
 
 static gboolean
+check_room (Splitter *self)
+{
+  guint64 most = self->base->most_bytes;
+
+  if (most == 0 || self->stats->out_bytes + self->output_fill <= most)
+    return TRUE;
+  g_set_error (self->error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+               "what the VM has changed is more than the %" G_GUINT64_FORMAT
+               " MiB of disk that it may have just now (forks_mb, uid_forks_mb): ask again when "
+               "other forks are through",
+               most >> 20);
+  return FALSE;
+}
+
+static gboolean
 flush (Splitter *self)
 {
   gsize sent = 0;
 
+  if (!check_room (self))
+    return FALSE;
   while (sent < self->output_fill)
     {
       gssize count = write (self->out, self->output + sent, /* lint: caller-fd: a file of ours */
                             self->output_fill - sent);
 
       if (count < 0 && errno != EINTR)
-        return fail_errno (self, "what the VM has changed can't be written");
+        return fail_write (self);
       sent += (gsize)MAX (count, 0);
     }
   self->stats->out_bytes += sent;

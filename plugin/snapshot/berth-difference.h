@@ -8,11 +8,15 @@
 
 G_BEGIN_DECLS
 
+/* What a stream may have beside the RAM: devices of a VM of ours take 0.5 MB (measured). */
+#define BERTH_DIFFERENCE_MORE_BYTES (64u << 20)
+
 /**
  * BerthDifferenceBase:
  * @block: what QEMU calls the RAM
  * @fd: the RAM file
  * @size: of the RAM; bytes
+ * @most_bytes: that the difference may have; 0: any number
  * @end_us: the stream has to be through then, monotonic; 0: whenever it is
  */
 typedef struct
@@ -20,6 +24,7 @@ typedef struct
   const char *block;
   int fd;
   guint64 size;
+  guint64 most_bytes;
   gint64 end_us;
 } BerthDifferenceBase;
 

@@ -23,7 +23,7 @@ fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request, gb
   watch->session_returned (vm, request, is_paused, data);
 }
 
-gboolean
+BerthDiskPart *
 fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error)
 {
   gpointer data;
@@ -33,10 +33,10 @@ fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error)
 }
 
 void
-fake_host_end_copy (FakeHost *self, BerthVm *vm)
+fake_host_end_copy (FakeHost *self, BerthVm *vm, const BerthHostCopy *copy)
 {
   gpointer data;
   const BerthHostWatch *watch = fake_host_get_watch (self, &data);
 
-  watch->copy_ended (vm, data);
+  watch->copy_ended (vm, copy, data);
 }

@@ -244,6 +244,7 @@ test_while_code_runs (World *world, gconstpointer data)
 static void
 test_while_it_is_copied (World *world, gconstpointer data)
 {
+  g_autoptr (BerthDiskPart) part = NULL;
   g_autoptr (BerthVm) vm = NULL;
   g_autofree char *id = NULL;
   g_autoptr (GError) busy = NULL;
@@ -258,8 +259,9 @@ test_while_it_is_copied (World *world, gconstpointer data)
   watch_starts (world, &vm);
   id = create (world);
   watch_starts (world, NULL);
-  g_assert_true (fake_host_begin_copy (world->host, vm, NULL));
-  g_assert_false (fake_host_begin_copy (world->host, vm, &again));
+  part = fake_host_begin_copy (world->host, vm, NULL);
+  g_assert_nonnull (part);
+  g_assert_null (fake_host_begin_copy (world->host, vm, &again));
   g_assert_error (again, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
   g_assert_null (fork_sandbox (world, id, 1000, 1, 0, &busy));
   g_assert_error (busy, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
@@ -272,16 +274,57 @@ test_while_it_is_copied (World *world, gconstpointer data)
   g_assert_error (held, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
   g_clear_object (&result);
   g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_EXEC), ==, 0);
-  fake_host_end_copy (world->host, vm);
+  fake_host_end_copy (world->host, vm, NULL);
   result = world_wait (&other);
   told = berth_manager_exec_finish (world->manager, result, NULL);
   g_assert_nonnull (told);
+}
+
+/* What a copy may have of the disk is bounded, of a user and of all, and is there again when its file
+ * is gone; a copy that was made has what it is. */
+static void
+test_disk (World *world, gconstpointer data)
+{
+  const BerthHostCopy copy = { .bytes = 60u << 20, .took_us = 300000 };
+  g_autoptr (BerthVm) first = NULL;
+  g_autoptr (BerthVm) second = NULL;
+  g_autofree char *ids[2] = { NULL, NULL };
+  g_autoptr (BerthDiskPart) part = NULL;
+  g_autoptr (BerthDiskPart) other = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  watch_starts (world, &first);
+  ids[0] = create (world);
+  watch_starts (world, &second);
+  ids[1] = create (world);
+  watch_starts (world, NULL);
+  world->manager->config->forks_mb = 0;
+  world->manager->config->uid_forks_mb = 100;
+  part = fake_host_begin_copy (world->host, first, NULL);
+  g_assert_cmpuint (berth_disk_part_get_bytes (part), ==, 100u << 20);
+  g_assert_null (fake_host_begin_copy (world->host, second, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  berth_disk_part_shrink (part, copy.bytes);
+  fake_host_end_copy (world->host, first, &copy);
+  other = fake_host_begin_copy (world->host, second, NULL);
+  g_assert_cmpuint (berth_disk_part_get_bytes (other), ==, 40u << 20);
+  fake_host_end_copy (world->host, second, NULL);
+  g_clear_pointer (&other, berth_disk_part_free);
+  g_clear_pointer (&part, berth_disk_part_free);
+  g_assert_cmpuint (berth_disk_account_get_bytes (world->manager->copies), ==, 0);
+  berth_metrics_append_text (world->manager->metrics, text);
+  g_assert_nonnull (strstr (text->str, "berth_fork_copies_total{outcome=\"made\"} 1\n"));
+  g_assert_nonnull (strstr (text->str, "berth_fork_copies_total{outcome=\"failed\"} 1\n"));
+  g_assert_nonnull (strstr (text->str, "berth_fork_bytes_total 62914560\n"));
+  g_assert_nonnull (strstr (text->str, "berth_fork_pause_seconds_count 1\n"));
 }
 
 /* It is not ended as unused while it is copied, and is when nobody used it since. */
 static void
 test_idle_while_it_is_copied (World *world, gconstpointer data)
 {
+  g_autoptr (BerthDiskPart) part = NULL;
   g_autoptr (BerthVm) vm = NULL;
   g_autofree char *id = NULL;
   g_autoptr (BerthResult) result = NULL;
@@ -290,9 +333,10 @@ test_idle_while_it_is_copied (World *world, gconstpointer data)
   watch_starts (world, &vm);
   id = create (world);
   watch_starts (world, NULL);
-  g_assert_true (fake_host_begin_copy (world->host, vm, NULL));
+  part = fake_host_begin_copy (world->host, vm, NULL);
+  g_assert_nonnull (part);
   fake_host_advance (world->host, 60 * G_USEC_PER_SEC);
-  fake_host_end_copy (world->host, vm);
+  fake_host_end_copy (world->host, vm, NULL);
   result = world_exec (world, id, 1000, NULL);
   g_assert_nonnull (result);
   fake_host_advance (world->host, 60 * G_USEC_PER_SEC);
@@ -367,6 +411,7 @@ main (int argc, char **argv)
     { "a-start-fails", test_a_start_fails },
     { "of-others-and-of-none", test_of_others_and_of_none },
     { "while-code-runs", test_while_code_runs },
+    { "disk", test_disk },
     { "while-it-is-copied", test_while_it_is_copied },
     { "idle-while-it-is-copied", test_idle_while_it_is_copied },
     { "it-comes-back-paused", test_it_comes_back_paused },

@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "pool/berth-error.h"
 
 #define PAGE 4096u
 #define PAGES 8u
@@ -289,8 +292,28 @@ test_no_space (void)
   files_open (&files, stream);
   g_assert_false (berth_difference_split (files.in, full, &files.base, NULL, &stats, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_assert_nonnull (strstr (error->message, "make room"));
   files_close (&files);
   close (full);
+}
+
+/* Not one byte more is written than may be. */
+static void
+test_more_than_may_be (void)
+{
+  g_autoptr (GByteArray) stream = make_stream (FALSE, TRUE);
+  g_autoptr (GError) error = NULL;
+  BerthDifferenceStats stats;
+  Files files;
+  struct stat status;
+
+  files_open (&files, stream);
+  files.base.most_bytes = 100;
+  g_assert_false (berth_difference_split (files.in, files.out, &files.base, NULL, &stats, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  g_assert_cmpint (fstat (files.out, &status), ==, 0);
+  g_assert_cmpint (status.st_size, <=, 100);
+  files_close (&files);
 }
 
 /* A RAM file that is cut short ends nobody. */
@@ -369,6 +392,7 @@ main (int argc, char **argv)
   g_test_add_func ("/difference/what-is-not-known", test_what_is_not_known);
   g_test_add_func ("/difference/too-large", test_too_large);
   g_test_add_func ("/difference/no-space", test_no_space);
+  g_test_add_func ("/difference/more-than-may-be", test_more_than_may_be);
   g_test_add_func ("/difference/base-cut-short", test_base_cut_short);
   g_test_add_func ("/difference/cancelled", test_cancelled);
   return g_test_run ();
