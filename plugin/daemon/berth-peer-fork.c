@@ -11,6 +11,7 @@ typedef struct
 {
   BerthPeer *peer; /* owned */
   GDBusMethodInvocation *invocation;
+  char *source;
   int ids; /* gets each id as it comes; -1: all of them or none */
 } ForkCall;
 
@@ -20,6 +21,7 @@ fork_call_free (ForkCall *call)
   if (call->ids >= 0)
     berth_caller_fd_close (call->ids);
   g_object_unref (call->peer);
+  g_free (call->source);
   g_free (call);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ForkCall, fork_call_free)
@@ -32,7 +34,10 @@ tell_cb (const char *id, gpointer user_data)
   g_autofree char *line = g_strconcat (id, "\n", NULL);
   gssize length = (gssize)strlen (line);
 
-  return berth_caller_fd_write (call->ids, line, (gsize)length) == length;
+  if (berth_caller_fd_write (call->ids, line, (gsize)length) != length)
+    return FALSE;
+  berth_peer_attach_child (call->peer, call->source, id);
+  return TRUE;
 }
 
 static void
@@ -43,15 +48,18 @@ forked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthPeer *self = call->peer;
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) ids = berth_manager_fork_finish (BERTH_MANAGER (source), result, &error);
-  gboolean is_untold = call->ids < 0 && berth_peer_is_gone (self);
+  gboolean is_untold = berth_peer_is_gone (self);
 
   if (ids == NULL)
     {
       berth_peer_answer_error (invocation, error);
       return;
     }
-  for (guint i = 0; is_untold && ids[i] != NULL; i++)
-    berth_peer_destroy_untold (self, ids[i]);
+  for (guint i = 0; call->ids < 0 && ids[i] != NULL; i++)
+    if (is_untold)
+      berth_peer_destroy_untold (self, ids[i]);
+    else
+      berth_peer_attach_child (self, call->source, ids[i]);
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(^as)", ids));
 }
 
@@ -176,6 +184,7 @@ handle_fork (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
   call = g_new (ForkCall, 1);
   call->peer = g_object_ref (self);
   call->invocation = invocation;
+  call->source = g_strdup (id);
   call->ids = options.ids;
   options.fork.tell = call->ids >= 0 ? tell_cb : NULL;
   options.fork.tell_data = call;

@@ -22,6 +22,8 @@ gint64 berth_peer_get_default_wait_us (BerthPeer *self);
 gboolean berth_peer_is_gone (BerthPeer *self);
 /* Nobody was told of the sandbox. */
 void berth_peer_destroy_untold (BerthPeer *self, const char *id);
+/* @id goes on from where @source is: it ends with the connection where that does. */
+void berth_peer_attach_child (BerthPeer *self, const char *source, const char *id);
 gboolean berth_peer_check_id (const char *id, GError **error);
 /* Answers with @error, as callers may see it. Takes over @invocation. */
 void berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error);

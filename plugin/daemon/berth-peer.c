@@ -375,6 +375,13 @@ destroy_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   call_answer (call, g_variant_new ("(@a{sv})", g_variant_dict_end (&info)));
 }
 
+void
+berth_peer_attach_child (BerthPeer *self, const char *source, const char *id)
+{
+  if (g_ptr_array_find_with_equal_func (self->attached, source, g_str_equal, NULL))
+    g_ptr_array_add (self->attached, g_strdup (id));
+}
+
 static void
 forget_attached (BerthPeer *self, const char *id)
 {

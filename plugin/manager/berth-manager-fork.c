@@ -144,7 +144,7 @@ static BerthRequest *
 make_request (BerthVm *vm, BerthFork *fork, gint64 wait_us, GError **error)
 {
   g_autoptr (BerthRequest) source = berth_vm_dup_request (vm);
-  const BerthPurpose purpose = { .is_session = TRUE,
+  const BerthPurpose purpose = { .is_session = berth_purpose_of (source)->is_session,
                                  .idle_timeout_ms = berth_purpose_of (source)->idle_timeout_ms,
                                  .idle_pause_ms = berth_purpose_of (source)->idle_pause_ms,
                                  .fork = fork };

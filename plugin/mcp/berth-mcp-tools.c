@@ -10,6 +10,7 @@
 #include "plugin/mcp/berth-mcp-option.h"
 #include "plugin/mcp/berth-mcp-program.h"
 #include "plugin/model/berth-file-request.h"
+#include "plugin/model/berth-limits.h"
 
 #define CREATE_OPTIONS (BERTH_OPTION_SET_SANDBOX | BERTH_OPTION_SET_SESSION)
 
@@ -51,6 +52,38 @@ create (BerthMcpCall *call)
   berth_mcp_call_watch (call, spec);
   berth_client_create_async (berth_mcp_call_get_client (call), spec,
                              berth_mcp_call_get_cancellable (call), created_cb, call);
+}
+
+static void
+forked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthMcpCall *call = user_data;
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) ids = berth_client_fork_finish (BERTH_CLIENT (source), result, &error);
+  GVariantBuilder told;
+
+  if (ids == NULL)
+    {
+      berth_mcp_call_fail (call, error);
+      return;
+    }
+  begin_with_id (&told, berth_mcp_call_get_text (call, "sandbox_id"));
+  g_variant_builder_add (&told, "{sv}", "sandbox_ids",
+                         g_variant_new_strv ((const char *const *)ids, -1));
+  berth_mcp_call_succeed (call, g_variant_builder_end (&told), NULL);
+}
+
+static void
+fork_sandbox (BerthMcpCall *call)
+{
+  gint64 count = 1;
+  gboolean no_wait = FALSE;
+
+  g_variant_lookup (berth_mcp_call_get_arguments (call), "count", "x", &count);
+  g_variant_lookup (berth_mcp_call_get_arguments (call), "no_wait", "b", &no_wait);
+  berth_client_fork_async (berth_mcp_call_get_client (call),
+                           berth_mcp_call_get_text (call, "sandbox_id"), (guint)count,
+                           no_wait ? 0 : -1, berth_mcp_call_get_cancellable (call), forked_cb, call);
 }
 
 static void
@@ -303,6 +336,18 @@ list_files (BerthMcpCall *call)
   }
 
 static const BerthMcpField id_fields[] = { SANDBOX_ID, { 0 } };
+static const BerthMcpField fork_fields[] = {
+  SANDBOX_ID,
+  { "count", BERTH_MCP_INTEGER, FALSE, "How many (default 1)", 1, BERTH_LIMIT_FORKS, NULL },
+  { "no_wait", BERTH_MCP_BOOLEAN, FALSE,
+    "Whether to fail at once where there is no place for all of them (default false)", 0, 0, NULL },
+  { 0 },
+};
+static const BerthMcpField forked_fields[] = {
+  SANDBOX_ID,
+  { "sandbox_ids", BERTH_MCP_STRINGS, TRUE, "Of the copies", 0, 0, NULL },
+  { 0 },
+};
 static const BerthMcpField exec_fields[] = {
   SANDBOX_ID, { "downloads", BERTH_MCP_STRINGS, FALSE, BERTH_MCP_DOWNLOADS_HELP, 0, 0, NULL }, { 0 }
 };
@@ -412,6 +457,12 @@ static const BerthMcpTool tools[] = {
     "while (idle_timeout), and with this connection. Places are few: end it when it is not needed "
     "any more.",
     0, CREATE_OPTIONS, NULL, id_fields, create },
+  { "fork_sandbox", "Copy a sandbox that runs",
+    "Makes sandboxes that go on from where this one is: with its variables, files and processes, "
+    "each for itself from then on. Use it to try several ways from one state. The sandbox itself "
+    "goes on. All of them are made, or none; not while code or a command runs in it. Each takes a "
+    "place: end those that are not needed.",
+    0, 0, fork_fields, forked_fields, fork_sandbox },
   { "exec_code", "Run code in a sandbox",
     "Runs code in a sandbox of create_sandbox, by an interpreter that keeps its state: variables, "
     "functions and imports of earlier calls are there. Code of one sandbox runs one call "

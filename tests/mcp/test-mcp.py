@@ -26,7 +26,7 @@ MODERN = "2026-07-28"
 META = {"io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"}}
-TOOLS = ["run_code", "create_sandbox", "exec_code", "start_exec", "list_execs", "exec_log",
+TOOLS = ["run_code", "create_sandbox", "fork_sandbox", "exec_code", "start_exec", "list_execs", "exec_log",
          "kill_exec", "list_sandboxes", "end_sandbox", "put_file",
          "get_file", "list_files", "status"]
 SLOTS = 2  # of the fake berthd
@@ -364,6 +364,20 @@ def test_in_the_background(d):
             same(s.fail(tool, sandbox_id=sandbox, **wrong)["code"], "INVALID")
         s.call("end_sandbox", sandbox_id=sandbox)
         same(s.fail("list_execs", sandbox_id=sandbox)["code"], "GONE")
+
+
+def test_forks(d):
+    with Server(d) as s:
+        schema = {tool["name"]: tool["outputSchema"] for tool in s.ask("tools/list")["tools"]}
+        sandbox = s.call("create_sandbox", language="shell")[0]["sandbox_id"]
+        same(s.fail("fork_sandbox", sandbox_id=sandbox, count=2, no_wait=True)["code"], "CAPACITY")
+        told, _ = s.call("fork_sandbox", sandbox_id=sandbox)
+        check_schema(schema["fork_sandbox"], told)
+        child, = told["sandbox_ids"]
+        same(s.call("exec_code", sandbox_id=child, code="echo child")[0]["stdout"], "child\n")
+        same(s.fail("fork_sandbox", sandbox_id=sandbox, count=65)["code"], "INVALID")
+    # it ends with the connection, as its source does
+    until(lambda: d.json("list")[1] == [])
 
 
 def test_the_life_of_a_sandbox(d):
