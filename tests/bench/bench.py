@@ -3,7 +3,7 @@
 """What berth takes, as a ratio to bare libvirt (bench-bare) in the same run. Medians; a shared machine
 is noisy, so look at the ratios. Usage: bench.py BERTH BERTHD BENCH-BARE BENCH-CLIENT BENCH-SESSION.
 BERTH_BENCH_RUNS=30: of each kind. BERTH_BENCH_ONLY=sessions: only what programs do in sandboxes that
-live, which takes two minutes."""
+live, which takes two minutes; forks: only copies of one, the same."""
 
 import os
 import statistics
@@ -171,6 +171,52 @@ def streams(d):
     return share, resident, cores, median(found.result()["stream"])
 
 
+def pauses(d):
+    """How long all sources of forks stood still, and how many"""
+    text = subprocess.run([BERTH, "metrics"], env=d.environ(), check=True, capture_output=True, text=True,
+                          timeout=LIMIT_S).stdout
+    return [float(line.split()[1]) for name in ("sum", "count") for line in text.splitlines()
+            if line.startswith(f"berth_fork_pause_seconds_{name} ")]
+
+
+def forks(d, source, count):
+    """ms: the whole call, its source's pause, and until each child has answered, one after the other"""
+    before = pauses(d)
+    begin = time.monotonic()
+    ids = d.berth("fork", source, "-n", str(count), "--all").stdout.split()
+    made = time.monotonic()
+    assert len(ids) == count, ids
+    for child in ids:
+        assert d.berth("exec", child, "print(kept)").stdout == "1\n"
+    end = time.monotonic()
+    d.berth("destroy", *ids)
+    until(lambda: len(domains()) == 1, "the children's end")
+    after = pauses(d)
+    return (made - begin) * 1000, (after[0] - before[0]) * 1000, (end - begin) * 1000
+
+
+def show_forks(d):
+    d.berth("pool", "set", "python", "0")
+    until(lambda: not domains(), "the end of the warm VMs")
+    source = d.berth("create").stdout.strip()
+    assert d.berth("exec", source, "kept = 1").returncode == 0
+    forks(d, source, 1)
+    rounds = []
+    for _ in range(ROUNDS):
+        bare = numbers([BARE, IMAGES, snapshot_of(d), "3", "0", "0"])
+        rounds.append((median(bare["clone"]), *forks(d, source, 1), forks(d, source, 10)[2] / 10))
+    bare, call, pause, answer, ten = (list(values) for values in zip(*rounds))
+    show("fork: the call", median(call), "ms")
+    show("  its source stands still", median(pause), "ms")
+    show("    to bare clone", median(p / b for p, b in zip(pause, bare)), "x", "(target 1.2)")
+    show("  to its child's first answer", median(answer), "ms")
+    show("    to bare clone", median(a / b for a, b in zip(answer, bare)), "x", "(target 1.3)")
+    show("  ten children and their answers, each", median(ten), "ms")
+    show("    to bare clone", median(t / b for t, b in zip(ten, bare)), "x", "(target 1.2)")
+    d.berth("destroy", source)
+    d.berth("pool", "set", "python", "1")
+
+
 def show_sessions(d):
     rounds = [session(d) for _ in range(ROUNDS)]
     for name, bare, unit, title, target in (
@@ -193,8 +239,12 @@ def main():
     print(f"# {RUNS} of each, {BOOTS} boots; load {os.getloadavg()[0]:.1f} at the beginning")
     with Daemon("--max-vms", "12", "--vcpus", "32", "--warm", "python=1", "--warm-default", "0") as d:
         d.wait_warm()
-        show_sessions(d)
-        if os.environ.get("BERTH_BENCH_ONLY") == "sessions":
+        only = os.environ.get("BERTH_BENCH_ONLY")
+        if only != "forks":
+            show_sessions(d)
+        if only != "sessions":
+            show_forks(d)
+        if only:
             return
         bare = {name: median(values) for name, values
                 in numbers([BARE, IMAGES, snapshot_of(d), str(RUNS), str(BOOTS), "0"]).items()}

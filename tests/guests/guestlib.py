@@ -231,6 +231,13 @@ def may_meddle():
     return ROOT and not os.path.isdir("/run/systemd/system")
 
 
+def start_libvirtd(d):
+    """One that a test of may_meddle() has ended."""
+    subprocess.Popen(["setsid", "tini", "-s", "--", "libvirtd"], stdin=subprocess.DEVNULL,
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: d.json("status")["libvirt"]["connected"], "the connection", 60)
+
+
 def same(got, wanted):
     assert got == wanted, f"got {got!r}, wanted {wanted!r}"
 

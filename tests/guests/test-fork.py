@@ -11,7 +11,8 @@ import tempfile
 import threading
 import time
 
-from guestlib import (LONG, ROOT, Daemon, domains, kill_all, main, need, qemu_pids, same, until, virsh)
+from guestlib import (BERTHD, BUILD_IMAGES, LIMIT_S, LONG, ROOT, Daemon, domains, kill_all, libvirtd_pids,
+                      main, may_meddle, need, qemu_pids, same, start_libvirtd, until, virsh)
 
 CHILDREN = 8 if LONG else 3
 
@@ -229,6 +230,81 @@ def test_berthd_is_killed_while_a_session_is_copied():
                 if vm["state"] == "claimed" and vm["id"] != session:
                     d.berth("destroy", vm["id"])
             until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+
+
+def nameless_files(d):
+    """What berthd has open and nobody sees: the files of forks"""
+    folder = f"/proc/{d.process.pid}/fd"
+    links = []
+    for name in os.listdir(folder):
+        try:
+            links.append(os.readlink(os.path.join(folder, name)))
+        except FileNotFoundError:
+            pass
+    return [link for link in links if link.startswith(d.snapshots) and link.endswith("(deleted)")]
+
+
+def test_libvirtd_is_killed_while_a_session_is_copied():
+    """Its domain stands still then; it goes on when libvirtd is there again, and nothing is left."""
+    need(may_meddle(), "only where this test may start libvirtd")
+    with ready() as d:
+        d.wait_warm()
+        session = make(d, BEGIN)
+        made = 0
+        for delay in (0.05, 0.15, 0.25, 0.35) * (5 if LONG else 1):
+            process = d.popen("fork", session)
+            time.sleep(delay)
+            kill_all(libvirtd_pids())
+            until(lambda: not libvirtd_pids(), "libvirtd's end", 30)
+            start_libvirtd(d)
+            process.wait(180)
+            out, err = process.communicate()
+            if process.returncode != 0:
+                same((process.returncode, err.count("\n")), (125, 1))
+            look(d, session)
+            for child in out.split():
+                made += 1
+                look(d, child)
+                d.berth("destroy", child)
+            d.wait_slots(claimed=1)
+            until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+            until(lambda: not nameless_files(d), "the end of the fork's file")
+        print(f"# {made} forks were made")
+
+
+def test_an_image_is_built_anew():
+    """A child has the disks of its source, or is refused: never others."""
+    need(ROOT, "the layers are in root's cache")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        os.chmod(folder, 0o755)
+        agent = os.path.join(os.path.dirname(BERTHD), "../agent/berth-agent")
+        other = os.path.join(folder, "agent")
+        with open(agent, "rb") as file, open(other, "wb") as copy:
+            copy.write(file.read() + b"another")
+        os.chmod(other, 0o755)
+
+        def build(which):
+            subprocess.run([BUILD_IMAGES, "--agent", which, "--dir", folder, "-q"], check=True,
+                           stdin=subprocess.DEVNULL, timeout=LIMIT_S)
+        build(agent)
+        with Daemon("--max-vms", "4", "--warm", "python=1", images=folder, own_snapshots=True) as d:
+            d.wait_warm()
+            session = make(d, "x = 1")
+            build(other)
+            done = d.berth("fork", session)
+            print(f"# {done.returncode}: {done.stderr.strip()}")
+            if done.returncode == 0:
+                same(run(d, done.stdout.strip(), "print(x); import decimal, zoneinfo"), "1\n")
+            else:
+                same((done.returncode, done.stderr.count("\n")), (125, 1))
+                assert "image" in done.stderr, done.stderr
+            same(run(d, session, "print(x)"), "1\n")
+            # those that are made from now on are forked again
+            d.run()
+            until(lambda: d.template()["snapshot"] == "valid", "the snapshot of the new image")
+            d.wait_warm()
+            child, = fork(d, make(d, "x = 2"))
+            same(run(d, child, "print(x)"), "2\n")
 
 
 def test_no_space_for_what_it_has_changed():

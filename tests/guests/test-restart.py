@@ -11,7 +11,7 @@ import threading
 import time
 
 from guestlib import (BERTH, LIMIT_S, LONG, Daemon, domains, find_pids, kill_all, libvirtd_pids, main,
-                      may_meddle, need, qemu_pids, same, until, virsh)
+                      may_meddle, need, qemu_pids, same, start_libvirtd, until, virsh)
 
 ROUNDS = 100 if LONG else 3
 KILLS = 100 if LONG else 5
@@ -185,12 +185,6 @@ def test_host_rebooted():
         assert "gone" in done.stderr, done.stderr
         same(d.run()["stdout"], "ok\n")
         until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
-
-
-def start_libvirtd(d):
-    subprocess.Popen(["setsid", "tini", "-s", "--", "libvirtd"], stdin=subprocess.DEVNULL,
-                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: d.json("status")["libvirt"]["connected"], "the connection", 60)
 
 
 def kill_one(d, chance):
