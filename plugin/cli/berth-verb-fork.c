@@ -22,7 +22,8 @@ const BerthVerbHelp berth_fork_help = {
     "after a pause of a part of a second. Each new one has random numbers, a clock and a hostname\n"
     "of its own before anything runs in it. At capacity those that fit are made and printed now,\n"
     "and the others as places for them come; with --all all of them are made, or none.\n"
-    "While code or a command runs in it a sandbox is not forked.\n\n"
+    "What runs in the background goes on in each; while other code or another command runs in it\n"
+    "a sandbox is not forked. Connections to its ports end in the copies.\n\n"
     "Exit status: 0, 126 when berth is at capacity and you would not wait, 125 when one of them\n"
     "could not be made, 2 when the request is wrong. What was printed is there all the same.\n\n"
     "Examples:\n"
@@ -107,8 +108,7 @@ add_options (Verb *self, GUnixFDList *fds, GVariantDict *options, GError **error
   const char *given = self->values.count;
   guint64 count = 1;
 
-  if (given != NULL
-      && !g_ascii_string_to_unsigned (given, 10, 1, BERTH_LIMIT_FORKS, &count, NULL))
+  if (given != NULL && !g_ascii_string_to_unsigned (given, 10, 1, BERTH_LIMIT_FORKS, &count, NULL))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "--count %s: give 1 to %u", given,
                    BERTH_LIMIT_FORKS);

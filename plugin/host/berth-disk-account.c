@@ -70,8 +70,8 @@ berth_disk_account_take (BerthDiskAccount *self, guint32 uid, guint64 most,
                          const BerthDiskBounds *bounds)
 {
   guint64 of_user = berth_disk_account_get_user_bytes (self, uid);
-  guint64 bytes = MIN (most, MIN (left (bounds->all_bytes, self->bytes),
-                                  left (bounds->user_bytes, of_user)));
+  guint64 bytes
+      = MIN (most, MIN (left (bounds->all_bytes, self->bytes), left (bounds->user_bytes, of_user)));
   BerthDiskPart *part;
 
   if (bytes == 0)

@@ -19,7 +19,8 @@
  * with random numbers, a clock and a hostname of their own before any of their programs runs. All
  * of them are made or none; the sandbox itself goes on after a pause of a part of a second.
  *
- * Fails with %BERTH_ERROR_UNAVAILABLE while code or a command runs in it, with %BERTH_ERROR_INVALID
+ * What runs in the background goes on in each of them. Fails with %BERTH_ERROR_UNAVAILABLE while
+ * other code or another command runs in it, with %BERTH_ERROR_INVALID
  * where it was booted instead of cloned, and as [method@Client.create_async] does.
  */
 void

@@ -12,7 +12,7 @@
 typedef struct
 {
   BerthSnapshot *base;
-  int fd;             /* of the difference; -1: none */
+  int fd;              /* of the difference; -1: none */
   BerthDiskPart *disk; /* (nullable): that it may have, and has */
   gint64 begun_us;
   gboolean is_made;   /* or it has failed */

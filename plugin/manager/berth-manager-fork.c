@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The manager's verb fork: several creates of which each is a copy; all of them or none, or each told
- * as it comes. */
+/* The manager's verb fork: several creates of which each is a copy; all of them or none, or each
+ * told as it comes. */
 #include "plugin/manager/berth-manager-private.h"
 
 #include "plugin/host/berth-purpose.h"

@@ -178,6 +178,8 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   sandbox = berth_manager_add_sandbox (self, vm, call->request);
+  if (berth_purpose_of (call->request)->fork != NULL)
+    berth_sandbox_adopt (sandbox); /* it may have begun with what runs in the background */
   if (!berth_manager_publish (self, sandbox, call->ports, &error))
     {
       berth_manager_bury (self, sandbox, "its ports can't be published");

@@ -24,12 +24,14 @@ struct _BerthSandbox
   guint looks;           /* that were begun while it was */
   gboolean pauses_again; /* it was woken to be looked at alone */
   guint exec_count;
-  GQueue waiting;     /* GTask (owned), of code, their data a Box */
-  gboolean is_busy;   /* with code */
-  gboolean is_copied; /* its guest is */
-  guint commands;     /* that run beside it */
-  guint files;        /* transfers under way */
-  guint asks;         /* about background execs, likewise */
+  GQueue waiting;      /* GTask (owned), of code, their data a Box */
+  gboolean is_busy;    /* with code */
+  gboolean is_copied;  /* its guest is */
+  gboolean is_watched; /* with code that runs in the background */
+  guint commands;      /* that run beside it */
+  guint watched;       /* of these, in the background */
+  guint files;         /* transfers under way */
+  guint asks;          /* about background execs, likewise */
   guint holds;
   BerthOrigin origin;
   BerthSandboxReach *reach; /* (nullable) */

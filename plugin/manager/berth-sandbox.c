@@ -85,8 +85,8 @@ berth_sandbox_note_use (BerthSandbox *self)
 gboolean
 berth_sandbox_is_used (BerthSandbox *self)
 {
-  return self->is_busy || self->commands > 0 || self->files > 0 || self->asks > 0 || self->holds > 0
-         || self->waking > 0;
+  return self->is_busy || self->is_copied || self->commands > 0 || self->files > 0 || self->asks > 0
+         || self->holds > 0 || self->waking > 0;
 }
 
 void
@@ -209,6 +209,15 @@ berth_sandbox_close (BerthSandbox *self, const char *reason)
 }
 
 static void
+sandbox_note_watch (BerthSandbox *self, gboolean is_command, gboolean is_watched)
+{
+  if (is_command)
+    self->watched += is_watched ? 1 : -1;
+  else
+    self->is_watched = is_watched;
+}
+
+static void
 sandbox_release (BerthSandbox *self, gboolean is_command)
 {
   if (is_command)
@@ -229,6 +238,7 @@ watched_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
       = berth_host_background_finish (BERTH_HOST (source), async_result, NULL);
 
   self->exec_count += result != NULL;
+  sandbox_note_watch (self, watch->is_command, FALSE);
   sandbox_release (self, watch->is_command);
   g_free (watch);
 }
@@ -244,6 +254,7 @@ sandbox_watch (BerthSandbox *self, guint32 exec, gboolean is_command, guint limi
   request->limit_ms = limit_ms;
   watch->sandbox = g_object_ref (self);
   watch->is_command = is_command;
+  sandbox_note_watch (self, is_command, TRUE);
   berth_host_background_async (self->host, self->vm, request, self->closed, watched_cb, watch);
 }
 
@@ -292,6 +303,8 @@ adopted_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   berth_sandbox_note_looked (self);
 }
 
+/* What runs in the background and open connections are in nobody's way: the former goes on in each
+ * copy, the latter end there. */
 gboolean
 berth_sandbox_check_quiet (BerthSandbox *self, GError **error)
 {
@@ -301,14 +314,12 @@ berth_sandbox_check_quiet (BerthSandbox *self, GError **error)
     why = "it is being forked";
   else if (!berth_sandbox_is_awake (self))
     why = "it is paused";
-  else if (self->is_busy)
+  else if (self->is_busy && !self->is_watched)
     why = "code runs in it";
-  else if (self->commands > 0)
+  else if (self->commands > self->watched)
     why = "a command runs in it";
   else if (self->files > 0 || self->asks > 0)
     why = "something is carried in or out of it";
-  else if (self->holds > 0)
-    why = "a connection to a port of it is open";
   if (why != NULL)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                  "sandbox %s can't be forked now: %s; ask again when that has ended",
@@ -321,7 +332,7 @@ berth_sandbox_begin_copy (BerthSandbox *self, GError **error)
 {
   if (!berth_sandbox_check_quiet (self, error))
     return FALSE;
-  self->is_busy = self->is_copied = TRUE;
+  self->is_copied = TRUE;
   berth_sandbox_note_use (self);
   return TRUE;
 }
@@ -331,7 +342,7 @@ berth_sandbox_end_copy (BerthSandbox *self)
 {
   if (!self->is_copied)
     return;
-  self->is_busy = self->is_copied = FALSE;
+  self->is_copied = FALSE;
   sandbox_next (self);
   berth_sandbox_watch_idle (self);
 }
@@ -444,7 +455,7 @@ sandbox_begin (BerthSandbox *self, GTask *task)
 static void
 sandbox_next (BerthSandbox *self)
 {
-  while (!self->is_busy && !g_queue_is_empty (&self->waiting))
+  while (!self->is_busy && !self->is_copied && !g_queue_is_empty (&self->waiting))
     {
       g_autoptr (GTask) task = g_queue_pop_head (&self->waiting);
 

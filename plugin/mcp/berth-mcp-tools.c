@@ -81,9 +81,9 @@ fork_sandbox (BerthMcpCall *call)
 
   g_variant_lookup (berth_mcp_call_get_arguments (call), "count", "x", &count);
   g_variant_lookup (berth_mcp_call_get_arguments (call), "no_wait", "b", &no_wait);
-  berth_client_fork_async (berth_mcp_call_get_client (call),
-                           berth_mcp_call_get_text (call, "sandbox_id"), (guint)count,
-                           no_wait ? 0 : -1, berth_mcp_call_get_cancellable (call), forked_cb, call);
+  berth_client_fork_async (
+      berth_mcp_call_get_client (call), berth_mcp_call_get_text (call, "sandbox_id"), (guint)count,
+      no_wait ? 0 : -1, berth_mcp_call_get_cancellable (call), forked_cb, call);
 }
 
 static void
@@ -460,7 +460,8 @@ static const BerthMcpTool tools[] = {
   { "fork_sandbox", "Copy a sandbox that runs",
     "Makes sandboxes that go on from where this one is: with its variables, files and processes, "
     "each for itself from then on. Use it to try several ways from one state. The sandbox itself "
-    "goes on. All of them are made, or none; not while code or a command runs in it. Each takes a "
+    "goes on. All of them are made, or none; not while exec_code runs in it; what start_exec began "
+    "goes on in each. Each takes a "
     "place: end those that are not needed.",
     0, 0, fork_fields, forked_fields, fork_sandbox },
   { "exec_code", "Run code in a sandbox",

@@ -5,6 +5,7 @@ numbers and a clock of its own; whatever fails, the source goes on. See guestlib
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -152,6 +153,69 @@ def test_while_code_runs_it_is_not_forked():
         d.berth("exec", "-x", session, "touch", "go")
         running.wait(60)
         fork(d, session)
+
+
+def test_what_runs_in_the_background_goes_on():
+    """With its number and its log; what has the interpreter keeps it, until it is ended."""
+    with ready() as d:
+        d.wait_warm()
+        session = make(d, "x = 1")
+        counter = d.berth("exec", "-d", "-t", "600", "-x", session, "sh", "-c",
+                          "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done").stdout.strip()
+        code = d.berth("exec", "-d", "-t", "600", session, "import time\nwhile True:\n    time.sleep(0.05)").stdout.strip()
+        until(lambda: d.berth("logs", session, counter).stdout, "its first line")
+        children = fork(d, session, 2)
+        for one in (session, *children):
+            states = {str(row["exec"]): row["state"] for row in d.json("ps", one)}
+            same((states[counter], states[code]), ("running", "running"))
+            before = d.berth("logs", one, counter).stdout.split()
+            until(lambda one=one, n=len(before): len(d.berth("logs", one, counter).stdout.split()) > n, "more")
+            lines = d.berth("logs", one, counter).stdout.split()
+            same(lines, [str(n) for n in range(1, len(lines) + 1)])
+        first, second = children
+        same(d.berth("kill", first, code).returncode, 0)
+        same(d.berth("wait", first, code).returncode, 143)
+        same(run(d, first, "print(7 * 6)"), "42\n")  # x went with the code that was ended
+        states = {str(row["exec"]): row["state"] for row in d.json("ps", second)}
+        same((states[counter], states[code]), ("running", "running"))
+        same(d.berth("kill", second, counter).returncode, 0)
+        same(d.berth("wait", second, counter).returncode, 143)
+        states = {str(row["exec"]): row["state"] for row in d.json("ps", session)}
+        same((states[counter], states[code]), ("running", "running"))
+
+
+def test_open_connections_end_in_the_copies():
+    with ready() as d:
+        d.wait_warm()
+        session = make(d, "x = 1")
+        d.berth("exec", "-d", "-t", "600", "-x", session, "python3", "-c", """
+import socket, threading
+def serve(fd):
+    try:
+        while piece := fd.recv(65536):
+            fd.sendall(piece)
+        print("end", flush=True)
+    except OSError:
+        print("reset", flush=True)
+listener = socket.create_server(("127.0.0.1", 7007))
+print("listens", flush=True)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+""")
+        until(lambda: "listens" in d.berth("logs", session, "1").stdout, "the server")
+        host, _, port = d.berth("port", session, "add", "7007").stdout.strip().rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as fd:
+            fd.sendall(b"one")
+            same(fd.recv(3), b"one")
+            child, = fork(d, session)
+            fd.sendall(b"two")
+            same(fd.recv(3), b"two")
+            until(lambda: any(word in d.berth("logs", child, "1").stdout for word in ("end", "reset")),
+                  "the end in the copy")
+            assert "reset" not in d.berth("logs", session, "1").stdout
+            same(run(d, child, "print(x)"), "1\n")
+            fd.sendall(b"six")
+            same(fd.recv(3), b"six")
 
 
 def test_a_session_that_was_booted_is_not_forked():

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Takes and gives back parts of a disk in any order: nobody ever has more than the bounds allow, and
- * what was given back is there again. */
+/* Takes and gives back parts of a disk in any order: nobody ever has more than the bounds allow,
+ * and what was given back is there again. */
 #include "plugin/host/berth-disk-account.h"
 
 static void

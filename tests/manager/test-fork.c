@@ -280,24 +280,25 @@ test_while_it_is_copied (World *world, gconstpointer data)
   g_assert_nonnull (told);
 }
 
-/* What a copy may have of the disk is bounded, of a user and of all, and is there again when its file
- * is gone; a copy that was made has what it is. */
+/* What a copy may have of the disk is bounded, of a user and of all, and is there again when its
+ * file is gone; a copy that was made has what it is. */
 static void
 test_disk (World *world, gconstpointer data)
 {
   const BerthHostCopy copy = { .bytes = 60u << 20, .took_us = 300000 };
   g_autoptr (BerthVm) first = NULL;
   g_autoptr (BerthVm) second = NULL;
-  g_autofree char *ids[2] = { NULL, NULL };
+  g_autofree char *first_id = NULL;
+  g_autofree char *second_id = NULL;
   g_autoptr (BerthDiskPart) part = NULL;
   g_autoptr (BerthDiskPart) other = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (GString) text = g_string_new (NULL);
 
   watch_starts (world, &first);
-  ids[0] = create (world);
+  first_id = create (world);
   watch_starts (world, &second);
-  ids[1] = create (world);
+  second_id = create (world);
   watch_starts (world, NULL);
   world->manager->config->forks_mb = 0;
   world->manager->config->uid_forks_mb = 100;
