@@ -330,7 +330,6 @@ def test_libvirtd_is_killed_while_a_session_is_copied():
                 made += 1
                 look(d, child)
                 d.berth("destroy", child)
-            d.wait_slots(claimed=1)
             until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
             until(lambda: not nameless_files(d), "the end of the fork's file")
         print(f"# {made} forks were made")
@@ -360,7 +359,7 @@ def test_an_image_is_built_anew():
             if done.returncode == 0:
                 same(run(d, done.stdout.strip(), "print(x); import decimal, zoneinfo"), "1\n")
             else:
-                same((done.returncode, done.stderr.count("\n")), (125, 1))
+                same((done.returncode, done.stderr.count("\n")), (2, 1))
                 assert "image" in done.stderr, done.stderr
             same(run(d, session, "print(x)"), "1\n")
             # those that are made from now on are forked again
