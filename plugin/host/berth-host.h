@@ -18,17 +18,6 @@
 
 G_BEGIN_DECLS
 
-/**
- * BerthHostCopy:
- * @bytes: of what a VM has changed of the snapshot that it is a clone of
- * @took_us: for how long its programs stood still
- */
-typedef struct
-{
-  guint64 bytes;
-  gint64 took_us;
-} BerthHostCopy;
-
 #define BERTH_TYPE_HOST (berth_host_get_type ())
 G_DECLARE_INTERFACE (BerthHost, berth_host, BERTH, HOST, BerthHypervisor)
 
@@ -43,9 +32,11 @@ G_DECLARE_INTERFACE (BerthHost, berth_host, BERTH, HOST, BerthHypervisor)
  * not, GONE is told of it instead
  *
  * @copy_begins: nothing may be asked of the guest of this VM until @copy_ended: its programs are to
- *   stand still, and are copied. NULL, with an error: just now that can't be. Returns: (transfer
- *   full): what the copy may have of the disk; freed when its file is gone
- * @copy_ended: its programs go on, or never stood still. @copy: (nullable): NULL: there is none
+ *   stand still, and are copied. FALSE, with an error: just now that can't be
+ * @copy_ended: its programs go on, or never stood still: after @took_us; -1: there is no copy.
+ *   @bytes: of the copy
+ * @take_disk: for a fork of this VM: what the copy may have of the disk, (transfer full), freed
+ * when its file is gone. NULL, with an error: nothing just now
  *
  * What a host tells unasked; each may be NULL. Called in the default main context.
  */
@@ -57,8 +48,9 @@ typedef struct
                            gpointer user_data);
   void (*session_returned) (BerthVm *vm, BerthRequest *request, gboolean is_paused,
                             gpointer user_data);
-  BerthDiskPart *(*copy_begins) (BerthVm *vm, gpointer user_data, GError **error);
-  void (*copy_ended) (BerthVm *vm, const BerthHostCopy *copy, gpointer user_data);
+  gboolean (*copy_begins) (BerthVm *vm, gpointer user_data, GError **error);
+  void (*copy_ended) (BerthVm *vm, gint64 took_us, guint64 bytes, gpointer user_data);
+  BerthDiskPart *(*take_disk) (BerthVm *vm, gpointer user_data, GError **error);
 } BerthHostWatch;
 
 /* A connection that a program in a VM asks for: to be answered once, with berth_host_accept_async()

@@ -74,20 +74,6 @@ fork_settle (BerthLibvirt *self, ForkState *state, GError *error)
     berth_libvirt_start_again (self, waiting->pdata[i], error);
 }
 
-/* @stats: (nullable): of a copy that there is */
-static void
-tell_copied (BerthLibvirt *self, BerthVm *vm, ForkState *state, const BerthDifferenceStats *stats)
-{
-  BerthHostCopy copy = { .took_us = g_get_monotonic_time () - state->begun_us };
-
-  if (stats != NULL)
-    {
-      copy.bytes = stats->out_bytes;
-      berth_disk_part_shrink (state->disk, stats->out_bytes);
-    }
-  self->watch.copy_ended (vm, stats != NULL ? &copy : NULL, self->watch_data);
-}
-
 static void
 copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -97,6 +83,7 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) reason = NULL;
   BerthVm *vm = berth_fork_get_source (fork);
   BerthDifferenceStats stats;
+  ForkState *state;
   BerthSlot *slot;
   GError *error = NULL;
 
@@ -112,8 +99,11 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   slot = g_hash_table_lookup (self->slots, vm);
   if (slot != NULL)
     slot->is_copied = FALSE;
-  tell_copied (self, vm, berth_fork_get_state (fork), error == NULL ? &stats : NULL);
-  fork_settle (self, berth_fork_get_state (fork), error);
+  state = berth_fork_get_state (fork);
+  berth_disk_part_shrink (state->disk, stats.out_bytes);
+  self->watch.copy_ended (vm, error == NULL ? g_get_monotonic_time () - state->begun_us : -1,
+                          stats.out_bytes, self->watch_data);
+  fork_settle (self, state, error);
 }
 
 gboolean
@@ -172,8 +162,8 @@ fork_begin (BerthLibvirt *self, BerthFork *fork, ForkState *state, GError **erro
   state->fd = berth_snapshot_open_scratch (base, error);
   if (state->fd < 0)
     return FALSE;
-  state->disk = self->watch.copy_begins (vm, self->watch_data, error);
-  if (state->disk == NULL)
+  state->disk = self->watch.take_disk (vm, self->watch_data, error);
+  if (state->disk == NULL || !self->watch.copy_begins (vm, self->watch_data, error))
     return FALSE;
   state->begun_us = g_get_monotonic_time ();
   call = g_new0 (ForkCall, 1);

@@ -176,7 +176,7 @@ typedef struct
 {
   BerthSnapshot *base;
   int fd; /* borrowed */
-  guint64 most_bytes;
+  guint64 max_bytes;
   gboolean stands_still;
   BerthDifferenceStats stats;
   GError *error; /* (nullable): why there is none */
@@ -197,7 +197,7 @@ copy_domain (BerthMachine *self, Copy *copy, GError **error)
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, error);
   BerthDifferenceBase base = { .block = RAM_BLOCK,
                                .size = (guint64)berth_vm_get_memory_mb (self->vm) << 20,
-                               .most_bytes = copy->most_bytes };
+                               .max_bytes = copy->max_bytes };
   gboolean ok;
 
   if (connection == NULL)
@@ -279,7 +279,7 @@ frozen_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint64 most_bytes,
+berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint64 max_bytes,
                           GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
@@ -287,7 +287,7 @@ berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint
 
   copy->base = berth_snapshot_ref (base);
   copy->fd = fd;
-  copy->most_bytes = most_bytes;
+  copy->max_bytes = max_bytes;
   g_task_set_source_tag (task, berth_machine_copy_async);
   g_task_set_task_data (task, copy, (GDestroyNotify)copy_free);
   berth_guest_freeze_async (self->agent, TRUE, FREEZE_TIMEOUT_MS, NULL, frozen_cb,

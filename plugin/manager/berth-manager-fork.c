@@ -31,16 +31,19 @@ fork_call_free (gpointer data)
   g_free (call);
 }
 
-static BerthDiskPart *
-take_disk (BerthManager *self, BerthSandbox *sandbox, GError **error)
+BerthDiskPart *
+berth_manager_take_disk (BerthVm *vm, gpointer manager, GError **error)
 {
+  BerthManager *self = manager;
   const BerthDiskBounds bounds = { .all_bytes = (guint64)self->config->forks_mb << 20,
                                    .user_bytes = (guint64)self->config->uid_forks_mb << 20 };
-  BerthVm *vm = berth_sandbox_get_vm (sandbox);
+  BerthSandbox *sandbox = berth_manager_find (self, berth_vm_get_id (vm), 0, error);
   guint64 most = ((guint64)berth_vm_get_memory_mb (vm) << 20) + BERTH_DIFFERENCE_MORE_BYTES;
-  BerthDiskPart *part
-      = berth_disk_account_take (self->copies, berth_sandbox_get_uid (sandbox), most, &bounds);
+  BerthDiskPart *part;
 
+  if (sandbox == NULL)
+    return NULL;
+  part = berth_disk_account_take (self->copies, berth_sandbox_get_uid (sandbox), most, &bounds);
   if (part == NULL)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                  "sandbox %s can't be forked just now: other forks have all the disk that they may "
@@ -49,29 +52,26 @@ take_disk (BerthManager *self, BerthSandbox *sandbox, GError **error)
   return part;
 }
 
-BerthDiskPart *
+gboolean
 berth_manager_copy_begins (BerthVm *vm, gpointer manager, GError **error)
 {
   BerthManager *self = manager;
   BerthSandbox *sandbox = berth_manager_find (self, berth_vm_get_id (vm), 0, error);
-  g_autoptr (BerthDiskPart) part = sandbox != NULL ? take_disk (self, sandbox, error) : NULL;
 
-  if (part == NULL || !berth_sandbox_begin_copy (sandbox, error))
-    return NULL;
-  return g_steal_pointer (&part);
+  return sandbox != NULL && berth_sandbox_begin_copy (sandbox, error);
 }
 
 void
-berth_manager_copy_ended (BerthVm *vm, const BerthHostCopy *copy, gpointer manager)
+berth_manager_copy_ended (BerthVm *vm, gint64 took_us, guint64 bytes, gpointer manager)
 {
   BerthManager *self = manager;
   BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, berth_vm_get_id (vm));
 
-  berth_metrics_add (self->metrics, BERTH_METRIC_COPIES, copy != NULL ? "made" : "failed", NULL, 1);
-  if (copy != NULL)
+  berth_metrics_add (self->metrics, BERTH_METRIC_COPIES, took_us >= 0 ? "made" : "failed", NULL, 1);
+  if (took_us >= 0)
     {
-      berth_metrics_observe (self->metrics, BERTH_METRIC_COPY, NULL, NULL, copy->took_us);
-      berth_metrics_add (self->metrics, BERTH_METRIC_COPY_BYTES, NULL, NULL, copy->bytes);
+      berth_metrics_observe (self->metrics, BERTH_METRIC_COPY, NULL, NULL, took_us);
+      berth_metrics_add (self->metrics, BERTH_METRIC_COPY_BYTES, NULL, NULL, bytes);
     }
   if (sandbox != NULL)
     berth_sandbox_end_copy (sandbox);

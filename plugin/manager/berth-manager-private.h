@@ -83,7 +83,8 @@ char *berth_manager_serve_finish (BerthManager *self, GAsyncResult *result, GErr
 void berth_manager_end_sandbox (BerthManager *self, const char *id, const char *reason);
 
 /* berth-manager-fork.c: of the host's watch */
-BerthDiskPart *berth_manager_copy_begins (BerthVm *vm, gpointer manager, GError **error);
-void berth_manager_copy_ended (BerthVm *vm, const BerthHostCopy *copy, gpointer manager);
+gboolean berth_manager_copy_begins (BerthVm *vm, gpointer manager, GError **error);
+void berth_manager_copy_ended (BerthVm *vm, gint64 took_us, guint64 bytes, gpointer manager);
+BerthDiskPart *berth_manager_take_disk (BerthVm *vm, gpointer manager, GError **error);
 
 G_END_DECLS

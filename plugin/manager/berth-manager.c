@@ -356,7 +356,8 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
                                  .session_returns = session_returns_cb,
                                  .session_returned = session_returned_cb,
                                  .copy_begins = berth_manager_copy_begins,
-                                 .copy_ended = berth_manager_copy_ended };
+                                 .copy_ended = berth_manager_copy_ended,
+                                 .take_disk = berth_manager_take_disk };
   g_autoptr (GTask) task = user_data;
   BerthManager *self = g_task_get_source_object (task);
   g_autoptr (GError) error = NULL;

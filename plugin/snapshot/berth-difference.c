@@ -173,7 +173,7 @@ need (Splitter *self, gsize size)
 static gboolean
 check_room (Splitter *self)
 {
-  guint64 most = self->base->most_bytes;
+  guint64 most = self->base->max_bytes;
 
   if (most == 0 || self->stats->out_bytes + self->output_fill <= most)
     return TRUE;

@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  * @block: what QEMU calls the RAM
  * @fd: the RAM file
  * @size: of the RAM; bytes
- * @most_bytes: that the difference may have; 0: any number
+ * @max_bytes: that the difference may have; 0: any number
  * @end_us: the stream has to be through then, monotonic; 0: whenever it is
  */
 typedef struct
@@ -24,7 +24,7 @@ typedef struct
   const char *block;
   int fd;
   guint64 size;
-  guint64 most_bytes;
+  guint64 max_bytes;
   gint64 end_us;
 } BerthDifferenceBase;
 

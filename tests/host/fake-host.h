@@ -79,9 +79,10 @@ void fake_host_spoil (FakeHost *self, const char *name, const char *reason);
 void
 fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request, gboolean is_paused);
 /* A copy of @vm begins, or ends. */
-BerthDiskPart *fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error);
-/* @copy: (nullable): NULL: there is none */
-void fake_host_end_copy (FakeHost *self, BerthVm *vm, const BerthHostCopy *copy);
+gboolean fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error);
+/* @took_us: -1: there is none */
+void fake_host_end_copy (FakeHost *self, BerthVm *vm, gint64 took_us, guint64 bytes);
+BerthDiskPart *fake_host_take_disk (FakeHost *self, BerthVm *vm, GError **error);
 /* of an earlier life, in the place where the manager looks */
 void fake_host_add_snapshot (FakeHost *self, const char *name);
 gboolean fake_host_has_snapshot (FakeHost *self, const char *name);

@@ -23,7 +23,7 @@ fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request, gb
   watch->session_returned (vm, request, is_paused, data);
 }
 
-BerthDiskPart *
+gboolean
 fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error)
 {
   gpointer data;
@@ -33,10 +33,19 @@ fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error)
 }
 
 void
-fake_host_end_copy (FakeHost *self, BerthVm *vm, const BerthHostCopy *copy)
+fake_host_end_copy (FakeHost *self, BerthVm *vm, gint64 took_us, guint64 bytes)
 {
   gpointer data;
   const BerthHostWatch *watch = fake_host_get_watch (self, &data);
 
-  watch->copy_ended (vm, copy, data);
+  watch->copy_ended (vm, took_us, bytes, data);
+}
+
+BerthDiskPart *
+fake_host_take_disk (FakeHost *self, BerthVm *vm, GError **error)
+{
+  gpointer data;
+  const BerthHostWatch *watch = fake_host_get_watch (self, &data);
+
+  return watch->take_disk (vm, data, error);
 }

@@ -244,7 +244,6 @@ test_while_code_runs (World *world, gconstpointer data)
 static void
 test_while_it_is_copied (World *world, gconstpointer data)
 {
-  g_autoptr (BerthDiskPart) part = NULL;
   g_autoptr (BerthVm) vm = NULL;
   g_autofree char *id = NULL;
   g_autoptr (GError) busy = NULL;
@@ -259,9 +258,8 @@ test_while_it_is_copied (World *world, gconstpointer data)
   watch_starts (world, &vm);
   id = create (world);
   watch_starts (world, NULL);
-  part = fake_host_begin_copy (world->host, vm, NULL);
-  g_assert_nonnull (part);
-  g_assert_null (fake_host_begin_copy (world->host, vm, &again));
+  g_assert_true (fake_host_begin_copy (world->host, vm, NULL));
+  g_assert_false (fake_host_begin_copy (world->host, vm, &again));
   g_assert_error (again, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
   g_assert_null (fork_sandbox (world, id, 1000, 1, 0, &busy));
   g_assert_error (busy, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
@@ -274,7 +272,7 @@ test_while_it_is_copied (World *world, gconstpointer data)
   g_assert_error (held, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
   g_clear_object (&result);
   g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_EXEC), ==, 0);
-  fake_host_end_copy (world->host, vm, NULL);
+  fake_host_end_copy (world->host, vm, -1, 0);
   result = world_wait (&other);
   told = berth_manager_exec_finish (world->manager, result, NULL);
   g_assert_nonnull (told);
@@ -285,7 +283,7 @@ test_while_it_is_copied (World *world, gconstpointer data)
 static void
 test_disk (World *world, gconstpointer data)
 {
-  const BerthHostCopy copy = { .bytes = 60u << 20, .took_us = 300000 };
+  const guint64 bytes = 60u << 20;
   g_autoptr (BerthVm) first = NULL;
   g_autoptr (BerthVm) second = NULL;
   g_autofree char *first_id = NULL;
@@ -302,15 +300,17 @@ test_disk (World *world, gconstpointer data)
   watch_starts (world, NULL);
   world->manager->config->forks_mb = 0;
   world->manager->config->uid_forks_mb = 100;
-  part = fake_host_begin_copy (world->host, first, NULL);
+  part = fake_host_take_disk (world->host, first, NULL);
+  g_assert_true (fake_host_begin_copy (world->host, first, NULL));
   g_assert_cmpuint (berth_disk_part_get_bytes (part), ==, 100u << 20);
-  g_assert_null (fake_host_begin_copy (world->host, second, &error));
+  g_assert_null (fake_host_take_disk (world->host, second, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
-  berth_disk_part_shrink (part, copy.bytes);
-  fake_host_end_copy (world->host, first, &copy);
-  other = fake_host_begin_copy (world->host, second, NULL);
+  berth_disk_part_shrink (part, bytes);
+  fake_host_end_copy (world->host, first, 300000, bytes);
+  other = fake_host_take_disk (world->host, second, NULL);
+  g_assert_true (fake_host_begin_copy (world->host, second, NULL));
   g_assert_cmpuint (berth_disk_part_get_bytes (other), ==, 40u << 20);
-  fake_host_end_copy (world->host, second, NULL);
+  fake_host_end_copy (world->host, second, -1, 0);
   g_clear_pointer (&other, berth_disk_part_free);
   g_clear_pointer (&part, berth_disk_part_free);
   g_assert_cmpuint (berth_disk_account_get_bytes (world->manager->copies), ==, 0);
@@ -325,7 +325,6 @@ test_disk (World *world, gconstpointer data)
 static void
 test_idle_while_it_is_copied (World *world, gconstpointer data)
 {
-  g_autoptr (BerthDiskPart) part = NULL;
   g_autoptr (BerthVm) vm = NULL;
   g_autofree char *id = NULL;
   g_autoptr (BerthResult) result = NULL;
@@ -334,10 +333,9 @@ test_idle_while_it_is_copied (World *world, gconstpointer data)
   watch_starts (world, &vm);
   id = create (world);
   watch_starts (world, NULL);
-  part = fake_host_begin_copy (world->host, vm, NULL);
-  g_assert_nonnull (part);
+  g_assert_true (fake_host_begin_copy (world->host, vm, NULL));
   fake_host_advance (world->host, 60 * G_USEC_PER_SEC);
-  fake_host_end_copy (world->host, vm, NULL);
+  fake_host_end_copy (world->host, vm, -1, 0);
   result = world_exec (world, id, 1000, NULL);
   g_assert_nonnull (result);
   fake_host_advance (world->host, 60 * G_USEC_PER_SEC);

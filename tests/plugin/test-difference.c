@@ -308,7 +308,7 @@ test_more_than_may_be (void)
   struct stat status;
 
   files_open (&files, stream);
-  files.base.most_bytes = 100;
+  files.base.max_bytes = 100;
   g_assert_false (berth_difference_split (files.in, files.out, &files.base, NULL, &stats, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
   g_assert_cmpint (fstat (files.out, &status), ==, 0);
