@@ -3,6 +3,8 @@
  */
 #include "plugin/config/berth-config-private.h"
 
+#include <unistd.h>
+
 static gboolean
 is_in_build (void)
 {
@@ -49,4 +51,24 @@ berth_config_dup_connector (void)
 {
   return g_strdup (is_in_build () ? BERTH_BUILD_DIR "/plugin/berth-connector"
                                   : BERTH_LIBEXEC_DIR "/berth-connector");
+}
+
+/**
+ * berth_config_dup_default_socket:
+ *
+ * Returns: (transfer full): the path in BERTH_SOCKET, else this user's own
+ */
+char *
+berth_config_dup_default_socket (void)
+{
+  const char *given = g_getenv ("BERTH_SOCKET");
+  const char *runtime_dir = g_getenv ("XDG_RUNTIME_DIR");
+
+  if (given != NULL && given[0] != '\0')
+    return g_canonicalize_filename (given, NULL);
+  if (geteuid () == 0)
+    return g_strdup ("/run/berth/berthd.sock");
+  if (runtime_dir != NULL && g_path_is_absolute (runtime_dir))
+    return g_build_filename (runtime_dir, "berth", "berthd.sock", NULL);
+  return g_strdup_printf ("/tmp/berth-%u/berthd.sock", (guint)geteuid ());
 }

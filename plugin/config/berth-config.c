@@ -201,26 +201,6 @@ dup_user_path (const char *system_path, const char *user_base, const char *name)
   return is_root () ? g_strdup (system_path) : g_build_filename (user_base, "berth", name, NULL);
 }
 
-/**
- * berth_config_dup_default_socket:
- *
- * Returns: (transfer full): the path in BERTH_SOCKET, else this user's own
- */
-char *
-berth_config_dup_default_socket (void)
-{
-  const char *given = g_getenv ("BERTH_SOCKET");
-  const char *runtime_dir = g_getenv ("XDG_RUNTIME_DIR");
-
-  if (given != NULL && given[0] != '\0')
-    return g_canonicalize_filename (given, NULL);
-  if (is_root ())
-    return g_strdup ("/run/berth/berthd.sock");
-  if (runtime_dir != NULL && g_path_is_absolute (runtime_dir))
-    return g_build_filename (runtime_dir, "berth", "berthd.sock", NULL);
-  return g_strdup_printf ("/tmp/berth-%u/berthd.sock", (guint)geteuid ());
-}
-
 static char *
 dup_instance_of_socket (const char *socket)
 {
