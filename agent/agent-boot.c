@@ -295,7 +295,8 @@ static void
 mount_rest (void)
 {
   static const char *const runners[]
-      = { "python/sitecustomize.py", "python/session.py",      "python/classes.py",
+      = { "python/sitecustomize.py", "python/base.py",         "python/classes.py",
+          "python/streams.py",       "python/errors.py",       "python/session.py",
           "javascript.js",           "javascript-session.js",  "javascript-import.js",
           "javascript-exec.js",      "javascript-rehearsal.js" };
   char source[64], target[64];

@@ -68,7 +68,8 @@ copy_runners (AgentPeer *peer)
   static const char *const names[]
       = { "javascript.js",      "javascript-session.js",   "javascript-import.js",
           "javascript-exec.js", "javascript-rehearsal.js", "python/sitecustomize.py",
-          "python/session.py",  "python/classes.py" };
+          "python/base.py",     "python/classes.py",       "python/streams.py",
+          "python/errors.py",   "python/session.py" };
   g_autofree char *python = g_build_filename (peer->dir, "runners", "python", NULL);
 
   g_assert_no_errno (g_mkdir_with_parents (python, 0755));

@@ -40,7 +40,7 @@ def note_in(names, path, depth):
                 note_in(CLASS_DICT(value), path, depth - 1)
 
 
-def note(path):
+def note_classes(path):
     """Those that are new since the exec of this path began."""
     note_in(main_names(), path, DEPTH_MAX)
 
@@ -71,7 +71,7 @@ def find(value):
     return path or known.get(id(value), (None, None))[1]
 
 
-def mend(hide_code):
+def mend_inspect(hide_code):
     """Gives inspect.getfile() its other code."""
     module = MODULES.get("inspect")
     getfile = vars(module).get("getfile") if type(module) is types.ModuleType else None

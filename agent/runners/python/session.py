@@ -12,7 +12,6 @@ done again, and is.
 """
 import _random
 import atexit
-import codecs
 import concurrent.futures.thread
 import errno
 import fcntl
@@ -21,30 +20,22 @@ import importlib
 import importlib.machinery
 import linecache
 import logging
-import opcode
 import os
-import posix
 import sys
 import threading
 import tokenize
-import traceback
 import types
-from _io import BufferedReader, FileIO, StringIO, TextIOWrapper
-from _io import BufferedWriter as _BufferedWriter
 from _socket import AF_UNIX, SOCK_STREAM
 from _socket import socket as Socket
-from _thread import get_ident
-from posix import (O_CLOEXEC, O_RDONLY, O_WRONLY, _exit, chdir, close, closerange, dup2, fstat, getpid,
-                   putenv, read, set_inheritable, unsetenv, urandom, write)
-from posix import open as open_path
-from sys import _current_frames, getprofile, gettrace, setprofile, settrace
+from posix import (O_RDONLY, O_WRONLY, _exit, chdir, close, closerange, fstat, getpid, putenv, read, unsetenv,
+                   urandom, write)
+from sys import getprofile, gettrace, setprofile, settrace
 from time import tzset
 
 SEED_SIZE = 32
 CONTROL_ASIDE = 1000  # where no program expects a descriptor, below the usual limit of 1024
 SOURCES_MAX = 8 << 20  # bytes of old execs' code that tracebacks can still show
 TRIES_MAX = 100  # of a step that exceptions come into
-KEPT_MAX = 64  # streams that earlier execs put in the place of ours
 GENERATORS_MAX = 8  # that modules named random had
 ENVIRON = os.environ._data  # what os.environ and os.environb show
 THREADS = threading._active  # ident -> Thread
@@ -53,21 +44,7 @@ MAIN = sys.modules["__main__"]
 NAMES = MAIN.__dict__
 OWN_NAMES = globals()  # since Python 3.12 a hidden frame can't ask: the call fails
 MODULES = sys.modules
-PRINT_ERROR = sys.__excepthook__
-SUGGESTION = ". Did you mean: "
-HAS_LAST_EXC = sys.version_info >= (3, 12)
-HAS_IGNORED_TEXT = sys.version_info >= (3, 13)
-FLUSH_FAILED = f"Exception ignored {'while' if sys.version_info >= (3, 14) else 'on'} flushing sys.stdout"
-STATUS_LOST = 120  # of Python, when it can't write what is still to be written
-PRINT_UNRAISABLE = sys.__unraisablehook__
 invalidate_caches = importlib.invalidate_caches
-POOL_WORKER = concurrent.futures.thread._worker.__code__
-
-CODECS = vars(codecs)
-CODECS_BEFORE = dict(CODECS)
-NONE = object()
-RESUME = bytes((opcode.opmap["RESUME"], 0))  # at the start of a function
-CO_GENERATOR = 0x20
 CLASS_DICT = type.__dict__["__dict__"].__get__
 SEED = _random.Random.seed
 NOT_SEEDED = (b"berth: this interpreter's random numbers are another sandbox's too and can't be seeded "
@@ -79,11 +56,9 @@ CONTROL_LOST = (b"berth: the program has closed a descriptor that its session ne
 CONNECT, DETACH = Socket.connect, Socket.detach
 SUSPENDED = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
-late = {}  # threads of earlier execs: ident -> Thread or None
 sources = []  # (path, size) of what linecache holds
 generators = []  # of the functions of the module random
 mix_openssl = []  # ssl.RAND_add where it is loaded
-kept = []  # the user's streams: one that is let go closes what it stands on, the descriptor, too
 
 
 class Session:
@@ -95,203 +70,8 @@ class Session:
     kind = b"s"
     token = b""
     seed = b""  # to be taken before the next exec; none: it has one
-    stdin = stdout = stderr = None
     prepare = None
-    note_classes = mend_inspect = None  # of classes.py
     is_mended = False
-
-
-def hide_code(code):
-    """Takes the mark out of it behind which a frame counts as begun: tracebacks, the inspect module,
-    warnings and f_back leave it out then, as they do with a frame that is being made."""
-    if type(code) is not types.CodeType or code.co_flags & CO_GENERATOR:
-        return code  # a generator's counts always
-    text = bytearray(code.co_code)
-    at = text.find(RESUME)
-    while at >= 0 and at % 2:
-        at = text.find(RESUME, at + 1)
-    if at >= 0:
-        text[at] = opcode.opmap["NOP"]
-    return code.replace(co_code=bytes(text), co_consts=tuple(map(hide_code, code.co_consts)))
-
-
-def hide(function):
-    """No frame of it is seen."""
-    function.__code__ = hide_code(function.__code__)
-    return function
-
-
-def is_late():
-    ident = get_ident()
-    # another thread may have got the number of one that is gone
-    return ident in late and THREADS.get(ident) is late[ident]
-
-
-class BufferedWriter(_BufferedWriter):
-    """Drops what a thread of an earlier exec writes while a later one runs."""
-    __slots__ = ()
-    __module__ = "_io"
-
-    @hide
-    def write(self, data, take=_BufferedWriter.write):
-        if late and is_late():
-            return memoryview(data).nbytes
-        return take(self, data)
-
-
-def find_late_threads():
-    late.clear()
-    main = get_ident()
-    for ident, frame in _current_frames().items():
-        # a worker of a pool that has nothing to do works for whoever asks it next
-        if ident != main and frame.f_code is not POOL_WORKER:
-            late[ident] = THREADS.get(ident)
-
-
-def make_output(fd, name, model, errors):
-    raw = FileIO(fd, "wb", closefd=False)
-    raw.name = name
-    # through, so that two threads' unfinished lines are never in one buffer
-    stream = TextIOWrapper(BufferedWriter(raw), model.encoding, errors, "\n", line_buffering=True,
-                           write_through=True)
-    stream.mode = "w"
-    return stream
-
-
-def make_input(model):
-    raw = FileIO(0, "rb", closefd=False)
-    raw.name = "<stdin>"
-    # Python ends the lines of its standard streams at "\n" alone
-    stream = TextIOWrapper(BufferedReader(raw), model.encoding, model.errors, "\n")
-    stream.mode = "r"
-    return stream
-
-
-def decode_by_ours(make, *arguments):
-    """Makes a stream, whose codec is Python code that uses names of this module's."""
-    theirs = {name: CODECS.get(name, NONE) for name, value in CODECS_BEFORE.items()
-              if CODECS.get(name, NONE) is not value}
-    for name in theirs:
-        CODECS[name] = CODECS_BEFORE[name]
-    try:
-        return make(*arguments)
-    finally:
-        for name, value in theirs.items():
-            if value is NONE:
-                CODECS.pop(name, None)
-            else:
-                CODECS[name] = value
-
-
-def attempt(step, *arguments):
-    """Does what an exec can do without."""
-    try:
-        return step(*arguments)
-    except BaseException:
-        return None
-
-
-def is_usable(stream):
-    try:
-        return stream is not None and not stream.closed and stream.buffer is not None
-    except BaseException:
-        return False
-
-
-def keep_streams():
-    """What stands in the place of one of ours may be made of it: it gets a new one in its place,
-    and lives on, for a logger may have it. The descriptors are not the next exec's yet: it may
-    close them."""
-    for name in ("stdin", "stdout", "stderr"):
-        left = getattr(sys, name, None)
-        if left is not getattr(Session, name):
-            kept.append(left)
-            setattr(Session, name, None)
-            setattr(sys, name, None)
-    del kept[:-KEPT_MAX]
-
-
-def set_streams(models):
-    """The same objects again where they live: a logger of an earlier exec has them."""
-    if not is_usable(Session.stdout):
-        Session.stdout = decode_by_ours(make_output, 1, "<stdout>", models[1], models[1].errors)
-    if not is_usable(Session.stderr):
-        Session.stderr = decode_by_ours(make_output, 2, "<stderr>", models[2], "backslashreplace")
-    Session.stdin = decode_by_ours(make_input, models[0])
-    sys.stdin = sys.__stdin__ = Session.stdin
-    sys.stdout = sys.__stdout__ = Session.stdout
-    sys.stderr = sys.__stderr__ = Session.stderr
-
-
-def flush():
-    for name in ("stdout", "stderr"):
-        attempt(lambda: getattr(sys, name).flush())
-        attempt(lambda: getattr(Session, name).flush())
-
-
-def find_unraisable():
-    """The type of what Python calls its hook with, which has no name in reach."""
-    class Last:
-        def __del__(self):
-            raise ValueError
-
-    found, hook = [], sys.unraisablehook
-    sys.unraisablehook = found.append
-    Last()
-    sys.unraisablehook = hook
-    return type(found[0])
-
-
-def tell_ignored(error, text, what):
-    """In Python's words, which are not those of every version."""
-    if not HAS_IGNORED_TEXT:
-        text = None
-    told = (type(error), error, error.__traceback__, text, None if text else what)
-    attempt(getattr(sys, "unraisablehook", None) or PRINT_UNRAISABLE, find_unraisable()(told))
-
-
-def is_flushed(name, text=None):
-    stream = getattr(sys, name, None)
-    if stream is None or attempt(lambda: bool(stream.closed)):
-        return True
-    try:
-        stream.flush()
-        return True
-    except BaseException as error:
-        if text:
-            attempt(tell_ignored, error, text, stream)
-        return False
-
-
-def finish_streams(status):
-    """At the end of the code, whose status is another one when its last words are lost."""
-    is_whole = is_flushed("stdout", FLUSH_FAILED)
-    return status if is_flushed("stderr") and is_whole else STATUS_LOST
-
-
-def redirect(fd, path, flags):
-    try:
-        new = open_path(path, flags | O_CLOEXEC)
-    except OSError as error:
-        if error.errno != errno.EMFILE:
-            raise
-        # the program has left itself no more than what is open: its place is the only one
-        attempt(close, fd)
-        new = open_path(path, flags | O_CLOEXEC)
-    if new == fd:
-        set_inheritable(fd, True)
-    else:
-        dup2(new, fd)
-        close(new)
-
-
-def leave_streams():
-    """Between execs: what a thread writes is nobody's."""
-    for fd, flags in ((0, O_RDONLY), (1, O_WRONLY), (2, O_WRONLY)):
-        try:
-            redirect(fd, "/dev/null", flags)
-        except OSError:  # none may be open: redirect() has closed it
-            pass
 
 
 def note_generators():
@@ -422,109 +202,6 @@ def remember(path, code):
         SOURCES.pop(sources.pop(0)[0], None)
 
 
-def exit_status(value):
-    """As Python itself does with what sys.exit() was called with."""
-    if value is None:
-        return 0
-    if isinstance(value, int):
-        # of what a long of C holds; -1 is what Python makes of any other number
-        return value & 0xff if -(1 << 63) <= value < 1 << 63 else 0xff
-    flush()
-    attempt(lambda: print(value, end="", file=sys.stderr))
-    attempt(lambda: print(file=sys.stderr, flush=True))
-    return 1
-
-
-def find_misnamed(error):
-    """Of this error and those that it came of, what the interpreter itself raised about a name."""
-    found, seen, left = [], set(), [error]
-    while left:
-        each = left.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        if type(each) in (NameError, AttributeError) and type(each.name) is str:
-            found.append(each)
-        left += (each.__cause__, each.__context__)
-        if isinstance(each, BaseExceptionGroup):
-            left += each.exceptions
-    return found
-
-
-def print_alone(error):
-    """What C prints of it without those that it came of."""
-    cause, context, is_hidden = error.__cause__, error.__context__, error.__suppress_context__
-    stderr, sys.stderr = sys.stderr, StringIO()
-    try:
-        error.__cause__ = error.__context__ = None
-        PRINT_ERROR(type(error), error, None)
-        return sys.stderr.getvalue()
-    finally:
-        sys.stderr = stderr
-        error.__cause__, error.__context__ = cause, context
-        error.__suppress_context__ = is_hidden
-
-
-def suggest(text, error):
-    """With what Python offers for a name that is not there: before 3.12 what prints in C knows it,
-    and the traceback module does not; what prints in C has not the lines of old execs. Only it is
-    printed twice: it is no code of the user's that makes its text."""
-    told = []
-    for each in find_misnamed(error):
-        told += print_alone(each).split("\n")
-    for line in told:
-        plain, mark, _ = line.rpartition(SUGGESTION)
-        if mark and "\n" + plain + "\n" in text:
-            text = text.replace("\n" + plain + "\n", "\n" + line + "\n", 1)
-    return text
-
-
-def show(kind, error, trace):
-    hook = getattr(sys, "excepthook", NONE)
-    if hook is NONE:
-        attempt(lambda: print("sys.excepthook is missing", file=sys.stderr))
-    elif hook is not PRINT_ERROR:
-        hook(kind, error, trace)
-        return
-    # what prints in C shows the innermost frames, the traceback module the outermost
-    limit = getattr(sys, "tracebacklimit", None)
-    limit = -limit if isinstance(limit, int) and limit > 0 else None
-    try:
-        text = "".join(traceback.TracebackException(kind, error, trace, limit=limit,
-                                                    compact=True).format())
-        if not HAS_LAST_EXC:
-            text = suggest(text, error)
-        sys.stderr.write(text)
-    except BaseException:
-        PRINT_ERROR(kind, error, trace)
-    attempt(lambda: sys.stderr.flush())
-
-
-def uncaught(error):
-    """What Python does at the end of a script that has not caught this; its status."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals is OWN_NAMES:
-        trace = trace.tb_next
-    if isinstance(error, SystemExit):
-        return exit_status(error.code)
-    error.__traceback__ = trace
-    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
-    if HAS_LAST_EXC:
-        sys.last_exc = error
-    try:
-        flush()
-        show(type(error), error, trace)
-    except SystemExit as end:
-        return exit_status(end.code)
-    except BaseException as other:
-        other.__context__ = None
-        attempt(lambda: print("Error in sys.excepthook:", file=sys.stderr))
-        attempt(PRINT_ERROR, type(other), other, other.__traceback__)
-        attempt(lambda: print("\nOriginal exception was:", file=sys.stderr))
-        attempt(PRINT_ERROR, type(error), error, trace)
-    return 130 if type(error) is KeyboardInterrupt else 1
-
-
 def can_leave(path, code):
     """Whether Python itself would run the same, from the file."""
     if Session.kind != b"o":
@@ -560,6 +237,14 @@ def watch(tracer, profiler, tools):
         setprofile(profiler)
 
 
+def trace_of(error):
+    """Without our frames"""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals is OWN_NAMES:
+        trace = trace.tb_next
+    return trace
+
+
 def run(path, code):
     """The program's status; None: Python itself has to run it, for it tells more of what it finds in
     a file, and faulthandler tells of frames that nothing else sees."""
@@ -568,12 +253,12 @@ def run(path, code):
             return None
         program = compile(code, path, "exec", dont_inherit=True)
     except BaseException as error:
-        return None if can_leave(path, code) else uncaught(error)
+        return None if can_leave(path, code) else uncaught(error, trace_of(error))
     try:
         exec(program, NAMES)
         return 0
     except BaseException as error:
-        return uncaught(error)
+        return uncaught(error, trace_of(error))
 
 
 def end_child(status):
@@ -621,12 +306,12 @@ def begin_exec(work, paths, models):
     attempt(remember, path, code)
 
 
-def note_classes(path):
+def note_origins(path):
     if Session.kind == b"s":
         if not Session.is_mended:
-            Session.mend_inspect(hide_code)
+            mend_inspect(hide_code)
             Session.is_mended = True
-        Session.note_classes(path)
+        note_classes(path)
 
 
 def take_control(fd):
@@ -658,7 +343,7 @@ def end_exec(status, path):
     mend_control()
     leave_streams()
     attempt(note_generators)
-    attempt(note_classes, path)
+    attempt(note_origins, path)
     if Session.kind == b"p":
         gc.collect()
         gc.freeze()  # what is here before the program is looked at by no collection of its
@@ -782,13 +467,7 @@ def loop(message, models):
         message = repeat(receive)
 
 
-def hide_all(names):
-    for value in list(names.values()):
-        if type(value) is types.FunctionType and value.__globals__ is names:
-            hide(value)
-
-
-def begin(control, kind, message, prepare, classes):
+def begin(control, kind, message, prepare):
     """Arranges that the loop is entered when Python's own start is over."""
     script = text_of(message[4:].split(b"\0", 4)[3])
     models = (sys.stdin, sys.stdout, sys.stderr)
@@ -796,7 +475,6 @@ def begin(control, kind, message, prepare, classes):
     Session.pid = getpid()
     Session.kind = kind
     Session.prepare = prepare
-    Session.note_classes, Session.mend_inspect = classes
     note_generators()
     os.register_at_fork(before=flush, after_in_child=after_fork)
 
@@ -815,6 +493,3 @@ def begin(control, kind, message, prepare, classes):
         return None
 
     sys.path_hooks.insert(0, enter)
-
-
-hide_all(OWN_NAMES)

@@ -11,6 +11,7 @@ import sys
 
 CONTROL = 3
 SEED_SIZE = 32
+PARTS = ("base.py", "classes.py", "streams.py", "errors.py", "session.py")
 
 # What programs use most.
 PRELOAD = (
@@ -151,31 +152,34 @@ def let_last_words(script):
         gc.unfreeze()
 
 
-def load_part(here, name):
+def load_part(here, name, given):
     """With builtins of its own: no name that the user changes is in them."""
     import builtins
 
     path = os.path.join(here, name)
     with open(path, "rb") as file:
         code = compile(file.read(), path, "exec")
-    names = {"__builtins__": dict(vars(builtins)), "__name__": name}
+    names = {"__builtins__": dict(vars(builtins)), "__name__": name, **given}
     exec(code, names)
     return names
 
 
 def load_session(here):
-    """What a session needs."""
-    classes = load_part(here, "classes.py")
-    session = load_part(here, "session.py")
-    session["hide_all"](classes)
-    return session["begin"], (classes["note"], classes["mend"])
+    """Each part has the functions of those before it."""
+    given = {}
+    for name in PARTS:
+        part = load_part(here, name, given)
+        own = {each: value for each, value in part.items() if getattr(value, "__globals__", None) is part}
+        given.update(own)
+        given["hide_all"](part)
+    return given["begin"]
 
 
 def wait():
     here = os.path.dirname(__file__)
     before = set(sys.modules)
     message = preload()
-    begin_session, classes = load_session(here)
+    begin_session = load_session(here)
     shadows = Shadows(before)
     # what is loaded by now lives as long as the interpreter: no collection need look at it
     gc.freeze()
@@ -197,7 +201,7 @@ def wait():
             else:
                 shadows.let(sys.path)
 
-        begin_session(CONTROL, kind, message[SEED_SIZE:], prepare, classes)
+        begin_session(CONTROL, kind, message[SEED_SIZE:], prepare)
         return
     os.close(CONTROL)
     set_environment(message[SEED_SIZE:])

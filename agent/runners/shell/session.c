@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -36,8 +37,8 @@
 #include "berth-protocol.h"
 
 #define NAME "berth_session"
-/* Where no program expects a descriptor, below the usual limit of 1024 */
-#define CONTROL_ASIDE 1000
+/* Above the usual limit of 1024: below it, bash would keep the number from programs */
+#define CONTROL_ASIDE 1100
 #define HEAD_SIZE (1 + BERTH_AGENT_SEED_SIZE + 4) /* kind, seed, token */
 #define STREAMS 3
 #define TEXTS (STREAMS + 3)
@@ -91,9 +92,14 @@ static const char *const fixed_names[]
 static void
 control_take (Control *self, int fd)
 {
+  struct rlimit limit = { 0 }, most;
   struct stat info;
 
+  getrlimit (RLIMIT_NOFILE, &limit);
+  most = (struct rlimit){ limit.rlim_max, limit.rlim_max };
+  setrlimit (RLIMIT_NOFILE, &most);
   self->fd = fcntl (fd, F_DUPFD_CLOEXEC, CONTROL_ASIDE);
+  setrlimit (RLIMIT_NOFILE, &limit);
   if (self->fd < 0)
     self->fd = fd;
   else
