@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from guestlib import BERTH, LIMIT_S, Daemon, keep, main, same, until
+from guestlib import BERTH, KEPT, LIMIT_S, Daemon, keep, main, same, until
 
 PY, JS, SH = "python", "javascript", "shell"
 
@@ -371,7 +371,8 @@ def test_files_that_can_not_be_carried():
                 file.write(entry)
         check(berth("put", name, folder + "/up", "up"), 2, "", "all but 1")
         same(berth("exec", name, "ls up"), (0, "a\nz\n", ""))
-        check(berth("run", "-l", SH, "--upload", f"{folder}/up:up", "ls up"), 2, "a\nz\n", "up/b")
+        # a run does not begin without one of its files
+        check(berth("run", "-l", SH, "--upload", f"{folder}/up:up", "ls up"), 2, "", "up/b")
 
 
 def test_files_whose_size_is_not_told():
@@ -406,17 +407,6 @@ def test_command_words():
     for arguments in (("exec", "\udcff", "x"), ("destroy", "\udcff"), ("get", "\udcff", "a", "b")):
         done = berth(*arguments)
         assert done[0] > 0 and "CRITICAL" not in done[2], done
-
-
-def test_berthd_of_a_strict_umask_in_a_folder_of_any_script():
-    before = os.umask(0o077)
-    try:
-        with Daemon("--warm-default", "0", own_snapshots=True) as d:
-            same(d.run("print('booted')")["stdout"], "booted\n")
-            until(lambda: d.template()["snapshot"] == "valid", "a snapshot")
-            same(d.run("print('cloned')")["start"], "clone")
-    finally:
-        os.umask(before)
 
 
 def test_destroyed_twice():
@@ -459,7 +449,7 @@ def test_tools_of_the_base_layer():
 def test_boot_on_request_and_timing():
     result = json.loads(raw("run", "-l", PY, "--cold", "--json", "print(1)"))
     same((result["start"], result["stdout"]), ("cold", "1\n"))
-    for key in ("wait_ms", "start_ms", "claim_ms", "exec_ms", "total_ms"):
+    for key in ("wait_ms", "start_ms", "spawn_ms", "connect_ms", "claim_ms", "exec_ms", "total_ms"):
         assert result["timing"][key] >= 0, result
     check(berth("run", "-l", SH, "--boot-log", "--cold", "echo on"), 0, "on\n", "Linux version")
 
@@ -484,6 +474,19 @@ def test_holes():
         status = os.stat(folder + "/hole")
         same(status.st_size, (50 << 20) + 1)
         assert status.st_blocks * 512 < 1 << 20, status
+
+
+def test_umask_of_who_starts_berthd():
+    """The last one: of two berthds by this name, the first to end takes the other's domains along."""
+    KEPT.close()
+    before = os.umask(0o077)
+    try:
+        with Daemon("--warm-default", "0", own_snapshots=True) as d:
+            same(d.run("print('booted')")["stdout"], "booted\n")
+            until(lambda: d.template()["snapshot"] == "valid", "a snapshot")
+            same(d.run("print('cloned')")["start"], "clone")
+    finally:
+        os.umask(before)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ read_all (const Control *control, unsigned char *out_bytes, size_t size)
 static void
 report (const Control *control, const char *bytes, size_t size)
 {
-  while (write (control->fd, bytes, size) < 0 && errno == EINTR)
+  while (send (control->fd, bytes, size, MSG_NOSIGNAL) < 0 && errno == EINTR)
     ;
 }
 
