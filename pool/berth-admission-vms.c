@@ -157,6 +157,8 @@ start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace p
   BerthVm *vm = berth_vm_new (&request->shape, NULL, self->now_us);
   BerthAdmissionVm *av = vm_add_unstarted (self, vm, BERTH_START_RUN);
 
+  if (request->vm_id != NULL)
+    berth_vm_set_id (vm, request->vm_id);
   av->held = place;
   note_payer (av, waiter);
   av->waiter = waiter;

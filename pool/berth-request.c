@@ -119,6 +119,22 @@ berth_request_new (const BerthShape *shape, const char *tenant, const char *task
 }
 
 /**
+ * berth_request_set_vm_id:
+ * @self: a #BerthRequest that nobody else has yet
+ * @vm_id: of a VM that the one for it takes the place of
+ *
+ * Its VM has the id of another, which is gone or goes when this one is there.
+ */
+void
+berth_request_set_vm_id (BerthRequest *self, const char *vm_id)
+{
+  char **field = (char **)&self->vm_id;
+
+  g_free (*field);
+  *field = g_strdup (vm_id);
+}
+
+/**
  * berth_request_new_wake:
  * @owner: of the VM that is to be woken
  * @wait_us: microseconds to wait for admission, or %BERTH_REQUEST_WAIT_FOREVER
@@ -187,5 +203,6 @@ berth_request_unref (BerthRequest *self)
   g_free (self->tenant_key);
   g_free (self->tenant);
   g_free (self->task);
+  g_free (self->vm_id);
   g_free (self);
 }

@@ -22,6 +22,7 @@ G_BEGIN_DECLS
  * @tenant_key: of both: "1000:acme", or "1000:" without a name
  * @wait_us: how long to wait for admission in microseconds, %BERTH_REQUEST_WAIT_FOREVER or
  *   %BERTH_REQUEST_NO_WAIT
+ * @vm_id: (nullable): what its VM's id is, of one that is there already or was; NULL: a new one
  * @payload: (nullable) (owned): what its maker tells whoever makes its VM; pool does not look at it
  *
  * Immutable: nobody writes a field, and its maker gives the payload away with it. Atomically
@@ -39,6 +40,7 @@ struct _BerthRequest
   const guint32 uid;
   char *const tenant_key;
   const gint64 wait_us;
+  char *const vm_id;
   gconstpointer const payload;
 };
 
@@ -50,6 +52,8 @@ BERTH_AVAILABLE guint32 berth_request_uid_of_tenant_key (const char *tenant_key)
 BERTH_AVAILABLE BerthRequest *
 berth_request_new (const BerthShape *shape, const char *tenant, const char *task, guint32 uid,
                    gint64 wait_us, gpointer payload, GDestroyNotify payload_free, GError **error);
+/* by its maker, before anybody else has it; @vm_id: as berth_vm_get_id() of the other */
+BERTH_AVAILABLE void berth_request_set_vm_id (BerthRequest *self, const char *vm_id);
 /* for the vCPUs of @owner's VM, which is paused and has the rest; as @owner, or with a wait of its
  * own. Its shape has no memory, so that it is like no request for a VM */
 BERTH_AVAILABLE BerthRequest *berth_request_new_wake (const BerthRequest *owner, gint64 wait_us);

@@ -42,6 +42,9 @@ typedef enum
 
 BerthVm *berth_vm_new (const BerthShape *shape, const char *tenant_key, gint64 now_us);
 
+/* of a new one, before anybody else has it */
+void berth_vm_set_id (BerthVm *self, const char *id);
+
 /* TRUE and *out_next where @event means something in @state, else FALSE: it is ignored there */
 gboolean berth_vm_next_state (BerthVmState state, BerthVmEvent event, BerthVmState *out_next);
 const char *berth_vm_event_to_string (BerthVmEvent event);

@@ -203,8 +203,14 @@ berth_vm_new_adopted (const char *id, const BerthShape *shape, const char *tenan
 {
   BerthVm *self = berth_vm_new (shape, tenant_key, created_us);
 
-  g_strlcpy (self->id, id, sizeof self->id);
+  berth_vm_set_id (self, id);
   return self;
+}
+
+void
+berth_vm_set_id (BerthVm *self, const char *id)
+{
+  g_strlcpy (self->id, id, sizeof self->id);
 }
 
 BerthVm *

@@ -11,6 +11,7 @@ purpose_free (gpointer data)
   g_strfreev ((char **)self->allow);
   g_clear_object (&self->boot_log);
   g_clear_object (&self->fork);
+  g_free ((gpointer)self->sandbox);
   g_free (self);
 }
 
@@ -20,6 +21,7 @@ berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, c
 {
   BerthPurpose *copy = g_memdup2 (self, sizeof *self);
   BerthShape wanted = *shape;
+  BerthRequest *request;
 
   copy->snapshot_name = g_strdup (self->snapshot_name);
   copy->allow = (const char *const *)g_strdupv ((char **)self->allow);
@@ -27,8 +29,14 @@ berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, c
     g_object_ref (copy->fork);
   if (copy->boot_log != NULL)
     g_object_ref (copy->boot_log);
-  wanted.may_stand_by = self->snapshot_name == NULL && !self->is_cold && self->fork == NULL;
-  return berth_request_new (&wanted, tenant, task, uid, wait_us, copy, purpose_free, error);
+  copy->sandbox = g_strdup (self->sandbox);
+  /* one that stood by has an id */
+  wanted.may_stand_by = self->snapshot_name == NULL && !self->is_cold && self->fork == NULL
+                        && self->sandbox == NULL;
+  request = berth_request_new (&wanted, tenant, task, uid, wait_us, copy, purpose_free, error);
+  if (request != NULL && self->sandbox != NULL)
+    berth_request_set_vm_id (request, self->sandbox);
+  return request;
 }
 
 const BerthPurpose *

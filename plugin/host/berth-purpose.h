@@ -17,6 +17,7 @@ G_BEGIN_DECLS
  * @allow: (nullable) (array zero-terminated=1): rules of what its programs may reach, see
  *   #BerthReachRule
  * @fork: (nullable): of the session that this one begins as a copy of
+ * @sandbox: (nullable): id of the session that goes on in this VM; NULL: a new one
  * @boot_log: (nullable): where the VM's console goes while that boots
  *
  * A run has all of them 0.
@@ -30,6 +31,7 @@ typedef struct
   guint idle_pause_ms;
   const char *const *allow;
   BerthFork *fork;
+  const char *sandbox;
   GOutputStream *boot_log;
 } BerthPurpose;
 

@@ -8,7 +8,7 @@
 #include "berth-capabilities.h"
 #include "berth-libvirt-error.h"
 #include "berth-virt-type.h"
-#include "berth-workers.h"
+#include "plugin/base/berth-workers.h"
 #include "plugin/base/berth-event.h"
 #include "pool/berth-sync.h"
 

@@ -17,9 +17,9 @@
 #define FILE_MAX ((gsize)64 * 1024)
 
 static int
-refuse (int fd, const char *path, GError **error, const char *reason)
+refuse (int fd, const char *setting, const char *path, GError **error, const char *reason)
 {
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "snapshot_dir %s: %s", path, reason);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s %s: %s", setting, path, reason);
   if (fd >= 0)
     close (fd);
   return -1;
@@ -38,7 +38,8 @@ let_through (int fd)
 }
 
 int
-berth_snapshot_folder_open_store (const char *path, gboolean is_made, GError **error)
+berth_snapshot_folder_open_store (const char *setting, const char *path, gboolean is_made,
+                                  GError **error)
 {
   struct stat status;
   int fd = -1;
@@ -48,16 +49,16 @@ berth_snapshot_folder_open_store (const char *path, gboolean is_made, GError **e
   if (fd < 0 && errno == ENOENT && !is_made)
     return -1;
   if (fd < 0 || fstat (fd, &status) != 0)
-    return refuse (fd, path, error, g_strerror (errno));
+    return refuse (fd, setting, path, error, g_strerror (errno));
   if (status.st_uid != 0 && status.st_uid != geteuid ())
-    return refuse (fd, path, error,
+    return refuse (fd, setting, path, error,
                    "it belongs to another user, who could change what VMs are made of; choose a "
                    "folder of berthd's own");
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return refuse (fd, path, error,
+    return refuse (fd, setting, path, error,
                    "others may write to it; choose a folder of its own below, or chmod go-w it");
   if (is_made && !let_through (fd))
-    return refuse (fd, path, error, g_strerror (errno));
+    return refuse (fd, setting, path, error, g_strerror (errno));
   return fd;
 }
 

@@ -7,10 +7,12 @@
 
 G_BEGIN_DECLS
 
-/* The folder that holds all snapshots, made where it is not there and @is_made. Fails unless it is
+/* The folder that holds all snapshots, or all of something else that VMs are made of; made where it
+ * is not there and @is_made. @setting: what names it. Fails unless it is
  * root's or this process's user's, and nobody else may write to it, sticky or not. ENOENT: errno
  * alone, without @error, where it is not there and not @is_made. */
-int berth_snapshot_folder_open_store (const char *path, gboolean is_made, GError **error);
+int berth_snapshot_folder_open_store (const char *setting, const char *path, gboolean is_made,
+                                      GError **error);
 /* A folder in @store; no link to one. */
 int berth_snapshot_folder_open (int store, const char *name);
 /* A new one, for walking through: QEMU's user reaches its file and sees nothing else. */

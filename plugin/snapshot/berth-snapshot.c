@@ -14,6 +14,7 @@
 #include "plugin/snapshot/berth-snapshot-folder.h"
 #include "pool/berth-error.h"
 
+#define SETTING "snapshot_dir"
 #define GROUP "snapshot"
 #define FORMAT 1
 #define KEY_SHORT 16 /* characters of the key in the folder's name */
@@ -265,7 +266,7 @@ BerthSnapshot *
 berth_snapshot_begin (const char *dir, const char *name, const char *key, guint memory_mb,
                       uid_t owner_uid, gid_t owner_gid, GError **error)
 {
-  int store = berth_snapshot_folder_open_store (dir, TRUE, error);
+  int store = berth_snapshot_folder_open_store (SETTING, dir, TRUE, error);
   g_autoptr (BerthSnapshot) self = NULL;
   g_autofree char *unfinished = NULL;
 
@@ -432,7 +433,7 @@ snapshot_load (BerthSnapshot *self, GError **error)
 BerthSnapshot *
 berth_snapshot_open (const char *dir, const char *name, const char *key, GError **error)
 {
-  int store = berth_snapshot_folder_open_store (dir, FALSE, error);
+  int store = berth_snapshot_folder_open_store (SETTING, dir, FALSE, error);
   g_autoptr (BerthSnapshot) self = NULL;
 
   if (store < 0)
@@ -513,7 +514,7 @@ void
 berth_snapshot_clean (const char *dir, const char *name, const char *key)
 {
   g_autofree char *current = g_strdup_printf ("%s-%.*s", name, KEY_SHORT, key != NULL ? key : "");
-  int store = berth_snapshot_folder_open_store (dir, FALSE, NULL);
+  int store = berth_snapshot_folder_open_store (SETTING, dir, FALSE, NULL);
   g_autoptr (GPtrArray) folders = NULL;
 
   if (store < 0)
@@ -535,7 +536,7 @@ GPtrArray *
 berth_snapshot_list_names (const char *dir)
 {
   GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
-  int store = berth_snapshot_folder_open_store (dir, FALSE, NULL);
+  int store = berth_snapshot_folder_open_store (SETTING, dir, FALSE, NULL);
   g_autoptr (GPtrArray) folders = NULL;
 
   if (store < 0)

@@ -168,7 +168,8 @@ def check_no_abort(source):
 
 # Rooms whose code berthd runs, but the one file that is the way to a caller's descriptor.
 CALLER_FD_ROOMS = tuple("plugin/%s/" % room for room in (
-    "base", "model", "bus", "config", "template", "guest", "host", "snapshot", "libvirt", "manager",
+    "base", "model", "bus", "config", "template", "guest", "host", "snapshot", "checkpoint", "libvirt",
+    "manager",
     "daemon", "server")) + ("pool/",)
 CALLER_FD_WAY = "plugin/base/berth-caller-fd.c"
 # What may wait for the other end, or takes the caller's open file description for berthd's own: its
@@ -232,9 +233,11 @@ ROOMS = {
     "plugin/host/": (("plugin/model/", "plugin/config/", "pool/"), VIRTUAL),
     "plugin/snapshot/": (("plugin/host/", "plugin/template/", "plugin/base/", "plugin/config/", "pool/"),
                          VIRTUAL),
+    "plugin/checkpoint/": (("plugin/snapshot/", "plugin/base/", "pool/"), VIRTUAL),
     "plugin/libvirt/": (("plugin/host/", "plugin/guest/", "plugin/snapshot/", "plugin/template/",
                          "plugin/base/", "plugin/model/", "plugin/config/", "pool/") + PROTOCOL, ()),
-    "plugin/manager/": (("plugin/host/", "plugin/snapshot/", "plugin/template/", "plugin/connector/",
+    "plugin/manager/": (("plugin/host/", "plugin/snapshot/", "plugin/checkpoint/", "plugin/template/",
+                         "plugin/connector/",
                          "plugin/base/", "plugin/model/", "plugin/config/", "plugin/reach/", "pool/"),
                         VIRTUAL),
     "plugin/daemon/": (("plugin/manager/", "plugin/host/", "pool/") + BOTTOM, VIRTUAL),

@@ -109,6 +109,21 @@ test_cancelled_before (World *world, gconstpointer data)
   g_assert_cmpuint (berth_fake_hypervisor_count_calls (world->fake, BERTH_FAKE_START), ==, 0);
 }
 
+/* A VM that takes another's place has its id. */
+static void
+test_another_id (World *world, gconstpointer data)
+{
+  static const char id[] = "0123456789abcdef0123456789abcdef";
+  g_auto (Outcome) outcome = { 0 };
+  g_autoptr (BerthRequest) request = new_request (BERTH_REQUEST_WAIT_FOREVER);
+
+  berth_request_set_vm_id (request, id);
+  berth_pool_acquire_async (world->pool, request, NULL, acquired_cb, &outcome);
+  wait_for (&outcome.is_done);
+  g_assert_no_error (outcome.error);
+  g_assert_cmpstr (berth_vm_get_id (outcome.vm), ==, id);
+}
+
 static void
 test_cancel_while_starting (World *world, gconstpointer data)
 {
@@ -421,6 +436,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   ADD ("position", test_position);
+  ADD ("another-id", test_another_id);
   ADD ("cancelled-before", test_cancelled_before);
   ADD ("cancel-while-starting", test_cancel_while_starting);
   ADD ("cancelled-too-late", test_cancelled_too_late);
