@@ -7,11 +7,12 @@
 /* What the kernel's command line says. */
 typedef struct
 {
-  unsigned layers;                /* berth.layers=N: EROFS disks, /dev/vda first and lowest */
-  BerthLanguage language;         /* berth.language=NAME: whose interpreter stands by */
-  unsigned reserve_mb;            /* berth.reserve-mb=N: memory that programs never get */
-  unsigned space_percent;         /* berth.space-percent=N: of memory, for all that is written */
-  int root_fd;                    /* of what was booted: as in BerthAgentConfig */
+  unsigned layers;        /* berth.layers=N: EROFS disks, /dev/vda first and lowest */
+  BerthLanguage language; /* berth.language=NAME: whose interpreter stands by */
+  unsigned reserve_mb;    /* berth.reserve-mb=N: memory that programs never get */
+  unsigned space_percent; /* berth.space-percent=N: of memory, for all that is written */
+  bool is_builder;        /* berth.builder=1: programs keep root's rights, and make a layer */
+  int root_fd;            /* of what was booted: as in BerthAgentConfig */
   BerthAgentReachSockets sockets; /* likewise */
 } BerthAgentBootOptions;
 

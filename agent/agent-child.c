@@ -105,6 +105,14 @@ drop_privileges (void)
          && syscall (SYS_capset, &header, none) == 0;
 }
 
+/* What the agent has and no program needs; of a test's agent on a host, there is nothing. */
+static bool
+give_up_rights (const BerthAgentConfig *config)
+{
+  return (!config->is_init || (set_limits () && drop_privileges ()))
+         && prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
 static bool
 become_program (const BerthAgentChild *child)
 {
@@ -116,15 +124,14 @@ become_program (const BerthAgentChild *child)
     return false;
   berth_agent_file_write (AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE);
   if (child->config->is_init)
-    {
-      setpriority (PRIO_PROCESS, 0, 0);
-      if (!set_limits () || !drop_privileges ())
-        return false;
-    }
-  return prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && chdir (child->workdir) == 0;
+    setpriority (PRIO_PROCESS, 0, 0);
+  /* a builder's steps unpack packages and mount what they are unpacked into */
+  if (!child->config->is_builder && !give_up_rights (child->config))
+    return false;
+  return chdir (child->workdir) == 0;
 }
 
-/* For a fork that executes nothing: takes the same from it, in a guest. */
+/* For a fork that executes nothing: takes the same from it, in a guest, a builder's too. */
 bool
 berth_agent_child_confine (const BerthAgentConfig *config)
 {
@@ -132,12 +139,8 @@ berth_agent_child_confine (const BerthAgentConfig *config)
   reset_signals ();
   umask (022);
   if (config->is_init)
-    {
-      setpriority (PRIO_PROCESS, 0, 0);
-      if (!set_limits () || !drop_privileges ())
-        return false;
-    }
-  return prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+    setpriority (PRIO_PROCESS, 0, 0);
+  return give_up_rights (config);
 }
 
 /* Never returns; a failure is told over the control descriptor, but that a command can't be run is

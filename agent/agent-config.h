@@ -36,5 +36,6 @@ typedef struct
   int root_fd;              /* of a guest: its root, writable, which no program sees so */
   BerthAgentReachSockets sockets;
   BerthLanguage language; /* of the standby; NONE: no standby */
+  bool is_builder;        /* of a guest: programs keep root's rights */
   unsigned identities;    /* that came; until the first one, only the host's own rehearsal runs */
 } BerthAgentConfig;

@@ -106,6 +106,7 @@ run_in_guest (BerthAgent *agent)
   config.root_fd = options.root_fd;
   config.sockets = options.sockets;
   config.language = options.language;
+  config.is_builder = options.is_builder;
   if (!berth_agent_init (agent, &config)
       || !berth_agent_groups_open (&agent->groups, BERTH_AGENT_CGROUP)
       || !berth_agent_channel_open_port (&agent->channel, port))

@@ -28,7 +28,7 @@ static const BerthVerb verbs[] = {
   { "top", "both of them, live", &berth_top_help, berth_verb_top },
   { "drain", "no VM for anybody any more, for maintenance", &berth_drain_help, berth_verb_drain },
   { "pool", "how many warm VMs stand by: set, fill, drain", &berth_pool_help, berth_verb_pool },
-  { "template", "what VMs are made of: list, show, validate, snapshot, remove",
+  { "template", "what VMs are made of: build, list, show, validate, snapshot, remove, prune",
     &berth_template_help, berth_verb_template },
   { "image", "what VMs boot from: build, prune", &berth_image_help, berth_verb_image },
   { "mcp", "a server of the Model Context Protocol, for AI agents", &berth_mcp_help,

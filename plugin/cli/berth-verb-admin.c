@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* pool and template: what an administrator steers. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "plugin/cli/berth-cli-table.h"
 #include "plugin/cli/berth-cli-verbs.h"
+#include "plugin/config/berth-config.h"
 #include "pool/berth-error.h"
 
 #define WARM_MOST 4096u
@@ -26,15 +29,20 @@ const BerthVerbHelp berth_pool_help = {
 };
 
 const BerthVerbHelp berth_template_help = {
-  .synopsis = "list | show TEMPLATE | validate FILE | snapshot TEMPLATE | remove TEMPLATE",
+  .synopsis = "build NAME STEP... | list | show TEMPLATE | validate FILE | snapshot TEMPLATE | "
+              "remove TEMPLATE | prune",
   .summary = "Shows what VMs are made of, and makes the snapshots that they are cloned from.",
   .description
-  = "list      every template, and its snapshot\n"
+  = "build     makes one: another template, and on top what is put or installed there, in a VM of\n"
+    "          its own; 'berth template build --help' says of what\n"
+    "list      every template, and its snapshot\n"
     "show      the domain XML that a VM of it gets\n"
     "validate  whether a file can be a template; else file, line and what is allowed\n"
     "snapshot  makes a new snapshot, now (berthd does it by itself when it needs one)\n"
-    "remove    removes the snapshot and its warm VMs; the next request makes a new one\n\n"
+    "remove    removes the snapshot and its warm VMs; the next request makes a new one\n"
+    "prune     removes layers that were built, and that no template names and no VM has\n\n"
     "Your own templates go to /etc/berth/templates.d.\n\nExamples:\n"
+    "  berth template build science --from python --pip numpy --pip 'pandas==2.2.3'\n"
     "  berth template list\n"
     "  berth template validate ./mine.xml",
   .takes = BERTH_TAKES_JSON,
@@ -244,6 +252,25 @@ berth_verb_pool (int argc, char **argv)
   return run_action (pool_actions, &berth_pool_help, argc, argv);
 }
 
+/* What builds templates loads libxml2; no other verb pays for that. */
+static int
+become_builder (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) command = g_ptr_array_new ();
+  g_autofree char *program = berth_config_dup_template_builder ();
+
+  g_ptr_array_add (command, program);
+  if (strcmp (argv[1], "prune") == 0)
+    g_ptr_array_add (command, (char *)"--prune");
+  for (int i = 2; i <= argc; i++) /* and what ends them */
+    g_ptr_array_add (command, argv[i]);
+  execv (program, (char **)command->pdata);
+  g_set_error (&error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s: install the package berthd",
+               program, g_strerror (errno));
+  return berth_report_error (error);
+}
+
 /**
  * berth_verb_template:
  * @argc: of @argv
@@ -254,5 +281,7 @@ berth_verb_pool (int argc, char **argv)
 int
 berth_verb_template (int argc, char **argv)
 {
+  if (argc > 1 && (strcmp (argv[1], "build") == 0 || strcmp (argv[1], "prune") == 0))
+    return become_builder (argc, argv);
   return run_action (template_actions, &berth_template_help, argc, argv);
 }

@@ -54,6 +54,19 @@ berth_config_dup_connector (void)
 }
 
 /**
+ * berth_config_dup_template_builder:
+ *
+ * Returns: (transfer full): the program that builds templates: of the build for a program of it,
+ *   else the installed one
+ */
+char *
+berth_config_dup_template_builder (void)
+{
+  return g_strdup (is_in_build () ? BERTH_BUILD_DIR "/plugin/berth-build"
+                                  : BERTH_LIBEXEC_DIR "/berth-build");
+}
+
+/**
  * berth_config_dup_default_socket:
  *
  * Returns: (transfer full): the path in BERTH_SOCKET, else this user's own

@@ -62,6 +62,10 @@ G_BEGIN_DECLS
  * @network_connect_s: for a look-up and a connection
  * @network_idle_s: of a connection; 0: for ever
  * @network_mb: MiB of a sandbox, both ways; 0: any number
+ * @build_pip: (nullable): the address of the index that templates get packages of Python from
+ * @build_npm: (nullable): likewise, of Node.js
+ * @build_apt: (nullable): likewise, of Debian: lines of apt's sources, ';' between them
+ * @build_allow: (nullable) (array zero-terminated=1): what else a template's steps may reach
  * @network_user: (nullable): who connects, where berthd runs as root
  *
  * Plain data; whoever holds it owns it; once a manager has it, only berth_manager_reload() changes
@@ -120,6 +124,10 @@ typedef struct
   gint64 network_idle_s;
   gint64 network_mb;
   char *network_user;
+  char *build_pip;
+  char *build_npm;
+  char *build_apt;
+  char **build_allow;
 } BerthConfig;
 
 /* Defaults of this user: root's lie under /run, /var and /etc, another's under their XDG folders.
@@ -167,5 +175,7 @@ char *berth_config_dup_default_socket (void);
 /* The script that builds images, and the agent that it is to pack */
 char *berth_config_dup_image_builder (char **out_agent);
 char *berth_config_dup_connector (void);
+/* The program that builds templates */
+char *berth_config_dup_template_builder (void);
 
 G_END_DECLS

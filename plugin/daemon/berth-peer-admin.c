@@ -115,6 +115,18 @@ handle_check_template (BerthDBusAdmin *object, GDBusMethodInvocation *invocation
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+static gboolean
+handle_reload_templates (BerthDBusAdmin *object, GDBusMethodInvocation *invocation,
+                         const char *template_name)
+{
+  GError *error = NULL;
+  gboolean ok
+      = berth_manager_reload_templates (BERTH_PEER_ADMIN (object)->manager, template_name, &error);
+
+  answer (invocation, ok, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
 static void
 snapshot_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -172,6 +184,7 @@ iface_init (BerthDBusAdminIface *iface)
   iface->handle_list_templates = handle_list_templates;
   iface->handle_show_template = handle_show_template;
   iface->handle_check_template = handle_check_template;
+  iface->handle_reload_templates = handle_reload_templates;
   iface->handle_snapshot = handle_snapshot;
   iface->handle_remove_snapshot = handle_remove_snapshot;
 }

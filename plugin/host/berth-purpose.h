@@ -11,6 +11,8 @@ G_BEGIN_DECLS
  * BerthPurpose:
  * @snapshot_name: (nullable): of the snapshot that is to be made of the VM
  * @is_cold: the VM boots, though there is a snapshot
+ * @is_builder: the VM boots, with the image's layer "builder" above those of its template, and its
+ *   programs keep root's rights
  * @is_session: the VM outlives berthd; that of a run does not
  * @idle_timeout_ms: after which a session ends that nobody uses; 0: the usual one
  * @idle_pause_ms: after which a session that nobody uses is paused; 0: the usual one
@@ -26,6 +28,7 @@ typedef struct
 {
   const char *snapshot_name;
   gboolean is_cold;
+  gboolean is_builder;
   gboolean is_session;
   guint idle_timeout_ms;
   guint idle_pause_ms;

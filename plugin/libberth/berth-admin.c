@@ -46,7 +46,8 @@ enum
 static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_init */
 
 /* by their numbers */
-static const char *const action_methods[] = { "Fill", "Drain", "Snapshot", "RemoveSnapshot" };
+static const char *const action_methods[]
+    = { "Fill", "Drain", "Snapshot", "RemoveSnapshot", "ReloadTemplates" };
 
 static void
 berth_admin_dispose (GObject *object)

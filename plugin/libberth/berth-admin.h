@@ -18,6 +18,7 @@ G_BEGIN_DECLS
  *   for capacity
  * @BERTH_ADMIN_ACTION_REMOVE_SNAPSHOT: removes the snapshot with its warm VMs; the next request for
  *   the template makes a new one
+ * @BERTH_ADMIN_ACTION_RELOAD: reads the folders of templates again; the template must be there then
  *
  * What is done to a template; see [method@Admin.act].
  */
@@ -27,6 +28,7 @@ typedef enum
   BERTH_ADMIN_ACTION_DRAIN,
   BERTH_ADMIN_ACTION_SNAPSHOT,
   BERTH_ADMIN_ACTION_REMOVE_SNAPSHOT,
+  BERTH_ADMIN_ACTION_RELOAD,
 } BerthAdminAction;
 
 #define BERTH_TYPE_ADMIN (berth_admin_get_type ())

@@ -59,12 +59,26 @@ machine_match_hardware (BerthMachine *self, const BerthDomainParams *params, Ber
   return TRUE;
 }
 
+/* (transfer full): names of the layers that it has */
+static GStrv
+machine_dup_layers (BerthMachine *self, gboolean is_builder)
+{
+  g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
+
+  g_strv_builder_addv (names, (const char **)berth_template_get_layers (self->template));
+  if (is_builder)
+    g_strv_builder_add (names, BERTH_IMAGES_BUILDER);
+  return g_strv_builder_end (names);
+}
+
 char *
 berth_machine_make_xml (BerthMachine *self, const BerthMark *mark, BerthImages *images,
                         GError **error)
 {
-  g_auto (GStrv) layers
-      = berth_images_dup_layers (images, berth_template_get_layers (self->template), error);
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
+  const gboolean is_builder = berth_purpose_of (request)->is_builder;
+  g_auto (GStrv) names = machine_dup_layers (self, is_builder);
+  g_auto (GStrv) layers = berth_images_dup_layers (images, (const char *const *)names, error);
   /* the image's files stay their owner's: a QEMU that a guest has broken out into can't write
    * them */
   g_autofree char *dac_label = berth_connection_dup_dac_label (self->connection);
@@ -87,6 +101,7 @@ berth_machine_make_xml (BerthMachine *self, const BerthMark *mark, BerthImages *
     .layers = (const char *const *)layers,
     /* a boot that fails tells why; a clone has booted already */
     .console_log = berth_machine_is_clone (self) ? NULL : console_log,
+    .is_builder = is_builder,
     /* the first under a KVM shows by it that a kernel runs */
     .loud_boot = boot_log != NULL
                  || (berth_machine_boots (self) && berth_connection_doubts_kvm (self->connection)),

@@ -168,6 +168,42 @@ berth_manager_check_template (BerthManager *self, const char *path, GError **err
 }
 
 static void
+take_template (BerthManager *self, BerthTemplate *template)
+{
+  const char *name = berth_template_get_name (template);
+  BerthTemplate *old = g_hash_table_lookup (self->templates, name);
+
+  if (old != NULL
+      && g_str_equal (berth_template_get_digest (old), berth_template_get_digest (template)))
+    return;
+  g_message (old != NULL ? "template %s has changed: %s" : "template %s is new: %s", name,
+             berth_template_get_path (template));
+  g_hash_table_replace (self->templates, g_strdup (name), berth_template_ref (template));
+  berth_snapshot_keeper_note_template (self->keeper, template);
+}
+
+gboolean
+berth_manager_reload_templates (BerthManager *self, const char *template_name, GError **error)
+{
+  g_autoptr (GPtrArray) errors = NULL;
+  g_autoptr (GHashTable) found = berth_template_load_all (
+      (const char *const *)self->config->template_dirs, self->config->schema, &errors);
+  GHashTableIter iter;
+  BerthTemplate *template;
+
+  g_ptr_array_unref (self->template_errors);
+  self->template_errors = g_steal_pointer (&errors);
+  g_hash_table_iter_init (&iter, found);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
+    take_template (self, template);
+  if (template_name == NULL || *template_name == '\0'
+      || g_hash_table_contains (self->templates, template_name))
+    return TRUE;
+  berth_manager_set_no_template_error (self, template_name, error);
+  return FALSE;
+}
+
+static void
 made_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;

@@ -33,6 +33,11 @@ berth_manager_dup_template_xml (BerthManager *self, const char *template_name, G
 BERTH_AVAILABLE gboolean berth_manager_check_template (BerthManager *self, const char *path,
                                                        GError **error);
 
+/* Reads the folders of templates again: what is new or changed there is there from now on, also for
+ * @template_name, which must be one then; one whose file is gone stays until berthd ends. */
+BERTH_AVAILABLE gboolean berth_manager_reload_templates (BerthManager *self,
+                                                         const char *template_name, GError **error);
+
 /* Makes a new snapshot, whatever there is; completes when clones are made of it. */
 BERTH_AVAILABLE void
 berth_manager_snapshot_async (BerthManager *self, const char *template_name,

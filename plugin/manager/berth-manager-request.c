@@ -2,6 +2,8 @@
 /* Decides whether a sandbox may be as it is asked for, before it waits for a place. */
 #include "plugin/manager/berth-manager-private.h"
 
+#include <unistd.h>
+
 #include "pool/berth-error.h"
 
 #define MEMORY_MIN_MB 128u /* contract.md, Input */
@@ -34,6 +36,17 @@ manager_check_idle (BerthManager *self, guint idle_timeout_ms, GError **error)
   return FALSE;
 }
 
+/* What comes out of one becomes part of other people's VMs. */
+static gboolean
+check_builder (const BerthSandboxOptions *options, GError **error)
+{
+  if (!options->is_builder || options->uid == 0 || options->uid == geteuid ())
+    return TRUE;
+  g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_DENIED,
+                       "only root and the user that berthd runs as may build templates");
+  return FALSE;
+}
+
 BerthRequest *
 berth_manager_make_request (BerthManager *self, const BerthSandboxOptions *options,
                             gboolean is_session, GError **error)
@@ -42,7 +55,8 @@ berth_manager_make_request (BerthManager *self, const BerthSandboxOptions *optio
   BerthTemplate *template = g_hash_table_lookup (self->templates, name);
   g_auto (GStrv) allow
       = template != NULL ? berth_manager_narrow_reach (self, options, name, error) : NULL;
-  const BerthPurpose purpose = { .is_cold = options->is_cold,
+  const BerthPurpose purpose = { .is_cold = options->is_cold || options->is_builder,
+                                 .is_builder = options->is_builder,
                                  .is_session = is_session,
                                  .idle_timeout_ms = options->idle_timeout_ms,
                                  .idle_pause_ms = options->idle_pause_ms,
@@ -50,6 +64,8 @@ berth_manager_make_request (BerthManager *self, const BerthSandboxOptions *optio
                                  .boot_log = options->boot_log };
   BerthShape shape;
 
+  if (!check_builder (options, error))
+    return NULL;
   if (template == NULL)
     berth_manager_set_no_template_error (self, name, error);
   if (template == NULL || allow == NULL)

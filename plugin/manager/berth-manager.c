@@ -120,10 +120,13 @@ berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *reques
   gint64 idle_us = berth_manager_get_idle_us (self, request);
   BerthSandbox *sandbox = berth_sandbox_new (vm, self->host, request->uid, idle_us, idle_cb, self);
   BerthSandbox *before = g_hash_table_lookup (self->sandboxes, berth_sandbox_get_id (sandbox));
+  BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
 
   if (before != NULL) /* it was restored before the end of its VM was told */
     berth_manager_bury (self, before, "its VM ended, and it is there again in another");
   berth_manager_set_pauses (self, sandbox, request);
+  if (template != NULL)
+    berth_sandbox_set_env (sandbox, berth_template_get_env (template));
   g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);
   berth_manager_add_reach (self, sandbox, request);
   return sandbox;

@@ -35,6 +35,7 @@ struct _BerthSandbox
   guint holds;
   BerthOrigin origin;
   BerthSandboxReach *reach; /* (nullable) */
+  GStrv env;                /* (nullable): of each program, as its template says */
   char *close_reason;       /* NULL while it is open */
   GCancellable *closed;
   BerthSandboxIdleFunc idle_func;

@@ -42,6 +42,7 @@ berth_sandbox_finalize (GObject *object)
   g_object_unref (self->vm);
   g_object_unref (self->host);
   g_free (self->close_reason);
+  g_strfreev (self->env);
   g_object_unref (self->closed);
   if (self->reach != NULL)
     berth_sandbox_reach_close (self->reach);
@@ -508,6 +509,7 @@ berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *can
                           GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  GError *error = NULL;
   Box *box;
 
   g_task_set_source_tag (task, berth_sandbox_exec_async);
@@ -517,6 +519,11 @@ berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *can
   box->is_command = exec->is_command;
   box->limit_ms = exec->has_no_limit ? 0 : exec->timeout_ms;
   g_task_set_task_data (task, box, box_free);
+  if (!berth_exec_add_env (exec, (const char *const *)self->env, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
   if (self->close_reason == NULL && !box->is_command)
     berth_sandbox_when_awake (self, g_steal_pointer (&task), exec_awake);
   else if (!sandbox_refuses (self, task))
@@ -528,6 +535,13 @@ berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **er
 {
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+berth_sandbox_set_env (BerthSandbox *self, const char *const *env)
+{
+  g_strfreev (self->env);
+  self->env = g_strdupv ((char **)env);
 }
 
 void

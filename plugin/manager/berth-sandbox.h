@@ -47,6 +47,8 @@ guint berth_sandbox_get_exec_count (BerthSandbox *self); /* finished ones */
 gboolean berth_sandbox_is_closed (BerthSandbox *self);
 /* (transfer none): cancelled when it is closed */
 GCancellable *berth_sandbox_get_closed (BerthSandbox *self);
+/* NAME=VALUE: of each program that has no other value for it */
+void berth_sandbox_set_env (BerthSandbox *self, const char *const *env);
 /* (transfer full): what a caller is told of a closed one */
 GError *berth_sandbox_new_gone_error (BerthSandbox *self);
 

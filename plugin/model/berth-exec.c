@@ -323,6 +323,36 @@ check_detached (const BerthExec *self, GError **error)
   return FALSE;
 }
 
+static gboolean
+has_variable (char **env, const char *variable)
+{
+  gsize name = strcspn (variable, "=") + 1;
+
+  for (guint i = 0; env != NULL && env[i] != NULL; i++)
+    if (strncmp (env[i], variable, name) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
+berth_exec_add_env (BerthExec *self, const char *const *env, GError **error)
+{
+  g_autoptr (GStrvBuilder) all = g_strv_builder_new ();
+  GStrv both;
+
+  if (env == NULL || env[0] == NULL)
+    return TRUE;
+  for (guint i = 0; env[i] != NULL; i++)
+    if (!has_variable (self->env, env[i]))
+      g_strv_builder_add (all, env[i]);
+  if (self->env != NULL)
+    g_strv_builder_addv (all, (const char **)self->env);
+  both = g_strv_builder_end (all);
+  g_strfreev (self->env);
+  self->env = both;
+  return check_env (self->env, error);
+}
+
 /**
  * berth_exec_check:
  * @self: an exec; loses a leading U+FEFF of its code, where that is none of a command

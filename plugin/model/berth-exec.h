@@ -79,6 +79,8 @@ GBytes *berth_exec_pack_command (const char *const *argv);
 void berth_exec_free (BerthExec *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthExec, berth_exec_free)
 /* Every rule of contract.md's Input; drops a leading U+FEFF. Fails with BERTH_ERROR_INVALID. */
+/* Variables that it has, too, unless it has its own values for them. */
+gboolean berth_exec_add_env (BerthExec *self, const char *const *env, GError **error);
 gboolean berth_exec_check (BerthExec *self, GError **error);
 
 G_END_DECLS

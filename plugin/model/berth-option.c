@@ -42,6 +42,7 @@ static const BerthOption table[] = {
     "if no LOCAL is; may be repeated" },
   { "attached", BERTH_OPTION_FLAG, SESSION (ends_with_caller), 0, 0, "attached", NULL, 0, NULL,
     NULL },
+  { "builder", BERTH_OPTION_FLAG, SESSION (is_builder), 0, 0, "builder", NULL, 0, NULL, NULL },
   { "idle_timeout_ms", BERTH_OPTION_MILLISECONDS, SESSION (idle_timeout_ms),
     BERTH_LIMIT_IDLE_MIN_MS, BERTH_LIMIT_IDLE_MAX_MS, "idle-timeout-ms", "idle-timeout", 0, "S",
     "Seconds after which the sandbox ends when nobody uses it, 10 to 3600 (default, and at most: "

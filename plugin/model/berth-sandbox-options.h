@@ -17,6 +17,7 @@ G_BEGIN_DECLS
  * @is_cold: its VM boots: it is no warm one and no clone
  * @boot_log: (nullable): a #GUnixOutputStream that gets the console of a cold boot, and is closed
  * @ends_with_caller: of a create: the VM does not outlive berthd, as that of a run
+ * @is_builder: of a create: its VM is one that layers of templates are built in, see #BerthPurpose
  * @idle_timeout_ms: of a create: how long nobody may use it; 0: the administrator's setting
  * @ports: (nullable): of #BerthListener: listening sockets, and the ports of the sandbox that are
  *   reached by them
@@ -39,6 +40,7 @@ typedef struct
   gboolean is_cold;
   GOutputStream *boot_log;
   gboolean ends_with_caller;
+  gboolean is_builder;
   guint idle_timeout_ms;
   GArray *ports;
   guint idle_pause_ms;

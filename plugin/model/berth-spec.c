@@ -43,6 +43,7 @@ struct _BerthSpec
   char **allow;
   gboolean allow_all;
   gboolean cold;
+  gboolean builder;
   gboolean wait_gone;
   int boot_log; /* the next request's, -1 for none */
 };
@@ -62,6 +63,7 @@ enum
   PROP_ALLOW,
   PROP_ALLOW_ALL,
   PROP_COLD,
+  PROP_BUILDER,
   PROP_WAIT_GONE,
   N_PROPS,
 };
@@ -127,6 +129,9 @@ berth_spec_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_COLD:
       g_value_set_boolean (value, self->cold);
       break;
+    case PROP_BUILDER:
+      g_value_set_boolean (value, self->builder);
+      break;
     case PROP_WAIT_GONE:
       g_value_set_boolean (value, self->wait_gone);
       break;
@@ -183,6 +188,9 @@ berth_spec_set_property (GObject *object, guint id, const GValue *value, GParamS
     case PROP_COLD:
       self->cold = g_value_get_boolean (value);
       break;
+    case PROP_BUILDER:
+      self->builder = g_value_get_boolean (value);
+      break;
     case PROP_WAIT_GONE:
       self->wait_gone = g_value_get_boolean (value);
       break;
@@ -235,6 +243,14 @@ init_reach_properties (GParamFlags flags)
 static void
 init_life_properties (GParamFlags flags)
 {
+  /**
+   * BerthSpec:builder: (setter set_builder)
+   *
+   * Whether the sandbox that is created is one that layers of templates are built in, as `berth
+   * template build` does: its VM boots with the image's layer "builder" on top of those of its
+   * template, and commands have root's rights in it. For administrators.
+   */
+  properties[PROP_BUILDER] = g_param_spec_boolean ("builder", NULL, NULL, FALSE, flags);
   /**
    * BerthSpec:attached: (setter set_attached)
    *
@@ -471,6 +487,19 @@ void
 berth_spec_set_cold (BerthSpec *self, gboolean cold)
 {
   g_object_set (self, "cold", cold, NULL);
+}
+
+/**
+ * berth_spec_set_builder: (set-property builder)
+ * @self: a spec
+ * @builder: whether layers of templates are built in the sandbox
+ *
+ * Sets [property@Spec:builder].
+ */
+void
+berth_spec_set_builder (BerthSpec *self, gboolean builder)
+{
+  g_object_set (self, "builder", builder, NULL);
 }
 
 /**

@@ -41,6 +41,7 @@ BERTH_AVAILABLE void berth_spec_set_idle_pause_ms (BerthSpec *self, guint idle_p
 BERTH_AVAILABLE void berth_spec_set_allow (BerthSpec *self, const char *const *allow);
 BERTH_AVAILABLE void berth_spec_set_allow_all (BerthSpec *self, gboolean allow_all);
 BERTH_AVAILABLE void berth_spec_set_cold (BerthSpec *self, gboolean cold);
+BERTH_AVAILABLE void berth_spec_set_builder (BerthSpec *self, gboolean builder);
 BERTH_AVAILABLE void berth_spec_set_wait_gone (BerthSpec *self, gboolean wait_gone);
 BERTH_AVAILABLE void berth_spec_set_wait_ms (BerthSpec *self, gint64 wait_ms);
 

@@ -62,6 +62,14 @@ berth_snapshot_entry_get_reaction (BerthSnapshotEntryState state, BerthSnapshotE
   return reactions[state][event];
 }
 
+void
+berth_snapshot_entry_set_template (BerthSnapshotEntry *entry, BerthTemplate *template)
+{
+  g_autoptr (BerthTemplate) old = entry->template;
+
+  entry->template = berth_template_ref (template);
+}
+
 BerthSnapshotEntry *
 berth_snapshot_entry_new (BerthSnapshotTurns *turns, BerthTemplate *template,
                           const char *tenant_key, BerthWarmTarget *target)

@@ -135,6 +135,8 @@ struct _BerthSnapshotEntry
   GError *failure;    /* of the making under way, until its VM is gone */
 };
 
+/* It is one of @template from now on, which has the name of the one before. */
+void berth_snapshot_entry_set_template (BerthSnapshotEntry *entry, BerthTemplate *template);
 /* @target: (unowned): how many warm VMs its template is to have */
 BerthSnapshotEntry *berth_snapshot_entry_new (BerthSnapshotTurns *turns, BerthTemplate *template,
                                               const char *tenant_key, BerthWarmTarget *target);

@@ -13,8 +13,9 @@ struct _BerthSnapshotKeeper
   const BerthConfig *config;
   BerthHost *host;
   BerthPool *pool;
+  guint max_vms;
   GHashTable *templates; /* name -> BerthTemplate */
-  GHashTable *targets;   /* template's name (borrowed) -> BerthWarmTarget (owned) */
+  GHashTable *targets;   /* template's name (owned) -> BerthWarmTarget (owned) */
   GHashTable *entries;   /* snapshot's name (borrowed from its value) -> entry (owned) */
   BerthSnapshotTurns turns;
   GFileMonitor *images_monitor;

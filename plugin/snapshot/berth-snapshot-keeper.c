@@ -54,7 +54,7 @@ berth_snapshot_keeper_init (BerthSnapshotKeeper *self)
 {
   self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
                                          (GDestroyNotify)berth_snapshot_entry_free);
-  self->targets = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
+  self->targets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_queue_init (&self->turns.waiting);
 }
 
@@ -426,6 +426,7 @@ berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms)
   const char *name;
   BerthWarmTarget *target;
 
+  self->max_vms = max_vms;
   g_hash_table_iter_init (&iter, self->targets);
   while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&target))
     {
@@ -438,16 +439,47 @@ berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms)
     keeper_follow_settings (self);
 }
 
+static void
+keeper_replace_template (BerthSnapshotKeeper *self, BerthTemplate *template)
+{
+  GHashTableIter iter;
+  BerthSnapshotEntry *entry;
+
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&entry))
+    if (g_str_equal (berth_template_get_name (entry->template), berth_template_get_name (template)))
+      berth_snapshot_entry_set_template (entry, template);
+}
+
+void
+berth_snapshot_keeper_note_template (BerthSnapshotKeeper *self, BerthTemplate *template)
+{
+  const char *name = berth_template_get_name (template);
+  g_autofree BerthWarmTarget *wanted = target_new (self->config, template, self->max_vms);
+  BerthWarmTarget *target = g_hash_table_lookup (self->targets, name);
+
+  if (target != NULL)
+    {
+      *target = *wanted;
+      keeper_replace_template (self, template);
+      keeper_fire (self, name, BERTH_SNAPSHOT_ENTRY_CHECK);
+      return;
+    }
+  g_hash_table_insert (self->targets, g_strdup (name), g_steal_pointer (&wanted));
+  if (!keeper_is_by_tenant (self))
+    keeper_add (self, template, NULL);
+}
+
 BerthSnapshotKeeper *
 berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, BerthHost *host,
                            BerthPool *pool, guint max_vms)
 {
   BerthSnapshotKeeper *self = g_object_new (BERTH_TYPE_SNAPSHOT_KEEPER, NULL);
   GHashTableIter iter;
-  const char *name;
   BerthTemplate *template;
 
   self->config = config;
+  self->max_vms = max_vms;
   self->host = g_object_ref (host);
   self->pool = g_object_ref (pool);
   self->turns.owner = G_OBJECT (self);
@@ -459,12 +491,8 @@ berth_snapshot_keeper_new (const BerthConfig *config, GHashTable *templates, Ber
   self->templates = g_hash_table_ref (templates);
   berth_host_set_tenant_snapshots (host, keeper_is_by_tenant (self));
   g_hash_table_iter_init (&iter, templates);
-  while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&template))
-    {
-      g_hash_table_insert (self->targets, (gpointer)name, target_new (config, template, max_vms));
-      if (!keeper_is_by_tenant (self))
-        keeper_add (self, template, NULL);
-    }
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
+    berth_snapshot_keeper_note_template (self, template);
   return self;
 }
 

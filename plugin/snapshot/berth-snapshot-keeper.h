@@ -57,6 +57,10 @@ void berth_snapshot_keeper_remove (BerthSnapshotKeeper *self, const char *templa
 /* The settings were read again: what they say of warm VMs is wanted from now on. */
 void berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms);
 
+/* @template is a new one, or takes the place of that of its name; a snapshot of that holds no more.
+ */
+void berth_snapshot_keeper_note_template (BerthSnapshotKeeper *self, BerthTemplate *template);
+
 /* How many warm VMs are wanted from now on. */
 void berth_snapshot_keeper_set_target (BerthSnapshotKeeper *self, const char *template_name,
                                        guint min, guint max);

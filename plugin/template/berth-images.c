@@ -169,6 +169,38 @@ berth_images_get_initramfs (BerthImages *self)
   return self->initramfs->path;
 }
 
+/* (transfer full) (nullable): what NAME.json in @dir says of a layer, beside its file */
+static Image *
+images_read_layer (BerthImages *self, const char *dir, const char *name)
+{
+  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  g_autofree char *file = g_strconcat (name, ".json", NULL);
+  g_autofree char *path = g_build_filename (self->dir, dir, file, NULL);
+
+  return json_parser_load_from_file (parser, path, NULL)
+             ? image_read (self, json_parser_get_root (parser))
+             : NULL;
+}
+
+/* (transfer full) (nullable): a template that was built names each layer by its contents, so that
+ * what it stands on stays when images.json names others. */
+static Image *
+images_dup_layer (BerthImages *self, const char *name)
+{
+  const Image *named = g_hash_table_lookup (self->layers, name);
+  Image *image;
+
+  if (named != NULL)
+    {
+      image = g_new0 (Image, 1);
+      image->path = g_strdup (named->path);
+      image->sha256 = g_strdup (named->sha256);
+      return image;
+    }
+  image = images_read_layer (self, BERTH_IMAGES_BUILT, name);
+  return image != NULL ? image : images_read_layer (self, ".", name);
+}
+
 char **
 berth_images_dup_layers (BerthImages *self, const char *const *names, GError **error)
 {
@@ -176,12 +208,13 @@ berth_images_dup_layers (BerthImages *self, const char *const *names, GError **e
 
   for (guint i = 0; names[i] != NULL; i++)
     {
-      Image *image = g_hash_table_lookup (self->layers, names[i]);
+      g_autoptr (Image) image = images_dup_layer (self, names[i]);
 
       if (image == NULL || access (image->path, R_OK) != 0)
         {
           g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                       "layer %s: %s: build the image again with 'berth image build --dir %s'",
+                       "layer %s: %s: build the image again with 'berth image build --dir %s', or "
+                       "with 'berth template build' the template that it is of",
                        names[i], image != NULL ? g_strerror (errno) : "not in images.json",
                        self->dir);
           return NULL;
@@ -200,7 +233,7 @@ berth_images_dup_digest (BerthImages *self, const char *const *names)
   g_checksum_update (sum, (const guchar *)self->initramfs->sha256, -1);
   for (guint i = 0; names[i] != NULL; i++)
     {
-      Image *image = g_hash_table_lookup (self->layers, names[i]);
+      g_autoptr (Image) image = images_dup_layer (self, names[i]);
 
       g_checksum_update (sum, (const guchar *)(image != NULL ? image->sha256 : "-"), -1);
     }

@@ -21,8 +21,13 @@ gboolean berth_images_is_current (BerthImages *self);
 
 const char *berth_images_get_kernel (BerthImages *self); /* absolute paths */
 const char *berth_images_get_initramfs (BerthImages *self);
-/* (transfer full): paths of these layers, lowest first. Fails with BERTH_ERROR_CONFIG where one is
- * not named in images.json or its file can't be read. */
+/* The layer with which templates are built. */
+#define BERTH_IMAGES_BUILDER "builder"
+/* Where the layers of templates that were built are, below the folder of the image. */
+#define BERTH_IMAGES_BUILT "built"
+/* (transfer full): paths of these layers, lowest first. A name is one of images.json, or else that
+ * of a file: of a layer that images.json named once, or of a template that was built. Fails with
+ * BERTH_ERROR_CONFIG where there is none, or it can't be read. */
 char **berth_images_dup_layers (BerthImages *self, const char *const *names, GError **error);
 /* Checksums of kernel, initramfs and these layers as one: what a snapshot is valid for. */
 char *berth_images_dup_digest (BerthImages *self, const char *const *names);

@@ -49,6 +49,14 @@ static const AttributeRule network_rules[] = {
   { .name = NULL },
 };
 
+static const AttributeRule env_rules[] = {
+  { "name", NULL, VALUE_PATTERN, "^[A-Za-z_][A-Za-z0-9_]{0,255}\\z", 0, 0,
+    "a variable's name: a letter or _, then up to 255 of letters, digits and _" },
+  { "value", NULL, VALUE_PATTERN, "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]{0,4096}\\z", 0, 0,
+    "its value: at most 4096 bytes, and no control characters but TAB" },
+  { .name = NULL },
+};
+
 static void
 element_error (GError **error, const xmlNode *node, const char *message)
 {
@@ -173,23 +181,18 @@ check_network (const xmlNode *node, gboolean *is_there, GError **error)
   return check_attributes (node, network_rules, error) && check_network_words (node, error);
 }
 
+/* One of several of a kind, each with a name of its own; @seen: theirs */
 static gboolean
-check_layer (const xmlNode *node, GHashTable *seen, GError **error)
+check_named (const xmlNode *node, const AttributeRule *rules, GHashTable *seen, GError **error)
 {
   g_autofree char *name = NULL;
 
-  if (!berth_xml_is (node, BERTH_MARK_URI, "layer"))
-    {
-      element_error (error, node->type == XML_ELEMENT_NODE ? node : node->parent,
-                     "in <berth:template> only <berth:layer name='NAME'/> and one <berth:network/> "
-                     "are allowed");
-      return FALSE;
-    }
-  if (!check_attributes (node, layer_rules, error))
+  if (!check_attributes (node, rules, error))
     return FALSE;
   if (node->children != NULL)
     {
-      element_error (error, node, "<berth:layer> must be empty");
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node, "<berth:%s> must be empty",
+                           node->name);
       return FALSE;
     }
 
@@ -197,7 +200,47 @@ check_layer (const xmlNode *node, GHashTable *seen, GError **error)
   if (!g_hash_table_add (seen, g_strdup (name)))
     {
       berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
-                           "layer '%s' is there already; each may be named once", name);
+                           "%s '%s' is there already; each may be named once", node->name, name);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+check_child (const xmlNode *node, GHashTable *layers, GHashTable *env, gboolean *has_network,
+             GError **error)
+{
+  if (berth_xml_is_blank (node))
+    return TRUE;
+  if (berth_xml_is (node, BERTH_MARK_URI, "layer"))
+    return check_named (node, layer_rules, layers, error);
+  if (berth_xml_is (node, BERTH_MARK_URI, "env"))
+    return check_named (node, env_rules, env, error);
+  if (berth_xml_is (node, BERTH_MARK_URI, "network"))
+    return check_network (node, has_network, error);
+  element_error (error, node->type == XML_ELEMENT_NODE ? node : node->parent,
+                 "in <berth:template> only <berth:layer name='NAME'/>, <berth:env name='NAME' "
+                 "value='VALUE'/> and one <berth:network/> are allowed");
+  return FALSE;
+}
+
+static gboolean
+check_numbers (const xmlNode *element, guint n_layers, guint n_env, GError **error)
+{
+  if (n_layers == 0 || n_layers > BERTH_TEMPLATE_MAX_LAYERS)
+    {
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, element,
+                           "<berth:template> has %u <berth:layer name='NAME'/>; 1 to %d are "
+                           "allowed, the lowest first",
+                           n_layers, BERTH_TEMPLATE_MAX_LAYERS);
+      return FALSE;
+    }
+  if (n_env > BERTH_TEMPLATE_MAX_ENV)
+    {
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, element,
+                           "<berth:template> has %u <berth:env>; %d are allowed", n_env,
+                           BERTH_TEMPLATE_MAX_ENV);
       return FALSE;
     }
 
@@ -207,28 +250,17 @@ check_layer (const xmlNode *node, GHashTable *seen, GError **error)
 static gboolean
 check_children (const xmlNode *element, GError **error)
 {
+  g_autoptr (GHashTable) layers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) env = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   gboolean has_network = FALSE;
-  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   for (const xmlNode *node = element->children; node != NULL; node = node->next)
     {
-      gboolean is_network = berth_xml_is (node, BERTH_MARK_URI, "network");
-
-      if (is_network ? !check_network (node, &has_network, error)
-                     : !berth_xml_is_blank (node) && !check_layer (node, seen, error))
+      if (!check_child (node, layers, env, &has_network, error))
         return FALSE;
     }
 
-  if (g_hash_table_size (seen) == 0 || g_hash_table_size (seen) > BERTH_TEMPLATE_MAX_LAYERS)
-    {
-      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, element,
-                           "<berth:template> has %u <berth:layer name='NAME'/>; 1 to %d are "
-                           "allowed, the lowest first",
-                           g_hash_table_size (seen), BERTH_TEMPLATE_MAX_LAYERS);
-      return FALSE;
-    }
-
-  return TRUE;
+  return check_numbers (element, g_hash_table_size (layers), g_hash_table_size (env), error);
 }
 
 static void
@@ -375,6 +407,7 @@ void
 berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
 {
   g_autoptr (GStrvBuilder) layers = g_strv_builder_new ();
+  g_autoptr (GStrvBuilder) env = g_strv_builder_new ();
   const xmlNode *network;
 
   for (const xmlNode *layer = berth_xml_child (element, BERTH_MARK_URI, "layer"); layer != NULL;
@@ -392,6 +425,16 @@ berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
       info->deny = dup_list (network, "deny");
       info->private = dup_list (network, "private");
     }
+  for (const xmlNode *variable = berth_xml_child (element, BERTH_MARK_URI, "env"); variable != NULL;
+       variable = berth_xml_next (variable, BERTH_MARK_URI, "env"))
+    {
+      g_autofree char *name = berth_xml_dup_attribute (variable, "name");
+      g_autofree char *value = berth_xml_dup_attribute (variable, "value");
+      g_autofree char *text = g_strconcat (name, "=", value, NULL);
+
+      g_strv_builder_add (env, text);
+    }
+
   info->name = berth_xml_dup_attribute (element, "name");
   info->language = berth_xml_dup_attribute (element, "language");
   info->memory_mb = read_number (element, "memory");
@@ -399,6 +442,7 @@ berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
   info->boot_timeout_s = read_number (element, "boot-timeout");
   info->is_fresh = read_yes (element, "fresh");
   info->layers = g_strv_builder_end (layers);
+  info->env = g_strv_builder_end (env);
 }
 
 void
@@ -410,4 +454,5 @@ berth_template_info_clear (BerthTemplateInfo *info)
   g_strfreev (info->allow);
   g_strfreev (info->deny);
   g_strfreev (info->private);
+  g_strfreev (info->env);
 }

@@ -8,6 +8,7 @@
 G_BEGIN_DECLS
 
 #define BERTH_TEMPLATE_MAX_LAYERS 8
+#define BERTH_TEMPLATE_MAX_ENV 32
 
 /* What the element <berth:template> says. */
 typedef struct
@@ -22,6 +23,7 @@ typedef struct
   GStrv allow; /* NULL: it has no say in that, as the next two */
   GStrv deny;
   GStrv private;
+  GStrv env; /* NAME=VALUE */
 } BerthTemplateInfo;
 
 /* Plain data once made: no libxml2 object is shared between threads. */
@@ -34,9 +36,6 @@ struct _BerthTemplate
   BerthTemplateInfo info;
   BerthReachWords reach; /* of info */
 };
-
-BerthTemplate *berth_template_load_data (const char *data, gsize length, const char *path,
-                                         const char *schema_path, GError **error);
 
 gboolean
 berth_template_expand (xmlDoc *doc, const char *path, const char *shared_dir, GError **error);

@@ -115,14 +115,19 @@ berth_template_get_reach (BerthTemplate *self)
   return &self->reach;
 }
 
+const char *const *
+berth_template_get_env (BerthTemplate *self)
+{
+  return (const char *const *)self->info.env;
+}
+
 const char *
 berth_template_get_digest (BerthTemplate *self)
 {
   return self->digest;
 }
 
-/* (transfer full): a template that was read already; @path is named in errors, and includes are
- * looked up from its folder */
+/* documented in the header */
 BerthTemplate *
 berth_template_load_data (const char *data, gsize length, const char *path, const char *schema_path,
                           GError **error)

@@ -59,6 +59,7 @@ typedef enum
  *   max_backups (2 MiB and 3 more). %NULL: the console is a pty that nobody reads unless they open
  *   it, virDomainOpenConsole(); the last lines of a boot that fails can be had from a stream opened
  *   while the domain is still paused
+ * @is_builder: the guest's programs keep root's rights, and no interpreter stands by
  * @loud_boot: the kernel tells its boot on the console, though the template has it quiet
  *
  * All that instantiation puts into a template; borrowed for the call.
@@ -83,6 +84,7 @@ typedef struct
   const char *dac_label;
   gboolean limit_cpu;
   const char *console_log;
+  gboolean is_builder;
   gboolean loud_boot;
 } BerthDomainParams;
 
@@ -110,6 +112,10 @@ typedef struct _BerthTemplate BerthTemplate; /* immutable, atomically reference 
 #define BERTH_TYPE_TEMPLATE (berth_template_get_type ())
 GType berth_template_get_type (void);
 BerthTemplate *berth_template_load (const char *path, const char *schema_path, GError **error);
+/* The same of what is to be a file: @path is named in errors, and includes are looked up from its
+ * folder. */
+BerthTemplate *berth_template_load_data (const char *data, gsize length, const char *path,
+                                         const char *schema_path, GError **error);
 BerthTemplate *berth_template_ref (BerthTemplate *self);
 void berth_template_unref (BerthTemplate *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthTemplate, berth_template_unref)
@@ -129,6 +135,8 @@ gboolean berth_template_is_fresh (BerthTemplate *self);
 /* What its VMs may reach, of all that may be reached */
 const BerthReachWords *berth_template_get_reach (BerthTemplate *self);
 const char *const *berth_template_get_layers (BerthTemplate *self); /* names */
+/* NAME=VALUE: of each program of its VMs, unless that has another value for it */
+const char *const *berth_template_get_env (BerthTemplate *self);
 /* sha256 of the expanded XML: part of what a snapshot is valid for */
 const char *berth_template_get_digest (BerthTemplate *self);
 

@@ -245,6 +245,8 @@ ROOMS = {
     "plugin/cli/": (("pool/",) + BOTTOM + PROTOCOL, ("libvirt", "libxml")),
     "plugin/libberth/": (("pool/",) + BOTTOM, VIRTUAL),
     "plugin/mcp/": (("plugin/libberth/", "pool/") + BOTTOM, VIRTUAL),
+    # asks a berthd for a VM as any program does, and reads and writes templates itself
+    "plugin/build/": (("plugin/libberth/", "plugin/template/", "pool/") + BOTTOM, ("libvirt",)),
     # a berthd in somebody else's program
     "plugin/server/": (("plugin/libberth/", "plugin/daemon/", "plugin/manager/", "plugin/host/", "pool/")
                        + BOTTOM, VIRTUAL),

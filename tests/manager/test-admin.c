@@ -4,6 +4,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "manager-world.h"
 #include "pool/berth-error.h"
@@ -202,6 +203,75 @@ test_check_template (World *world, gconstpointer data)
     }
 }
 
+static void
+write_template (const char *folder, const char *shipped, const char *memory)
+{
+  g_autofree char *from = g_build_filename (shipped, "shell.xml", NULL);
+  g_autofree char *to = g_build_filename (folder, "own.xml", NULL);
+  g_autofree char *text = NULL;
+  g_autoptr (GString) own = NULL;
+
+  g_assert_true (g_file_get_contents (from, &text, NULL, NULL));
+  own = g_string_new (text);
+  g_assert_cmpuint (g_string_replace (own, "name='shell'", "name='own'", 1), ==, 1);
+  g_assert_cmpuint (g_string_replace (own, "memory='192'", memory, 1), ==, 1);
+  g_assert_true (g_file_set_contents (to, own->str, -1, NULL));
+}
+
+static guint
+get_memory (World *world, const char *template_name)
+{
+  g_autoptr (GVariant) list = berth_manager_dup_templates (world->manager);
+  guint memory_mb = 0;
+
+  for (gsize i = 0; i < g_variant_n_children (list); i++)
+    {
+      g_autoptr (GVariant) one = g_variant_get_child_value (list, i);
+      const char *name = "";
+
+      g_variant_lookup (one, "name", "&s", &name);
+      if (g_str_equal (name, template_name))
+        g_variant_lookup (one, "memory_mb", "u", &memory_mb);
+    }
+  return memory_mb;
+}
+
+/* A template that is written while berthd runs is one, and what changes in it is what VMs get; its
+ * warm VMs are of the new size. */
+static void
+test_reload (World *world, gconstpointer data)
+{
+  const char *shipped = world->manager->config->template_dirs[0];
+  g_autofree char *path = g_build_filename (data, "own.xml", NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (berth_manager_reload_templates (world->manager, "own", &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  write_template (data, shipped, "memory='200'");
+  g_assert_true (berth_manager_reload_templates (world->manager, "own", NULL));
+  g_assert_cmpuint (get_memory (world, "own"), ==, 200);
+  g_assert_true (berth_manager_set_warm (world->manager, "own", 1, 1, NULL));
+  write_template (data, shipped, "memory='256'");
+  g_assert_true (berth_manager_reload_templates (world->manager, "", NULL));
+  g_assert_cmpuint (get_memory (world, "own"), ==, 256);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_assert_true (berth_manager_reload_templates (world->manager, "own", NULL));
+}
+
+static void
+test_builder_is_refused (World *world, gconstpointer data)
+{
+  const BerthSandboxOptions options
+      = { .template_name = "shell", .is_builder = TRUE, .uid = geteuid () + 1 };
+  g_autoptr (GAsyncResult) answer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  berth_manager_create_sandbox_async (world->manager, &options, NULL, world_result_cb, world);
+  answer = world_wait (world);
+  g_assert_null (berth_manager_create_sandbox_finish (world->manager, answer, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_DENIED);
+}
+
 /* ---- the doctor ---- */
 
 static GVariant *
@@ -334,6 +404,8 @@ main (int argc, char **argv)
   ADD ("list-with-broken", folder, test_list);
   ADD ("domain-xml", NULL, test_domain_xml);
   ADD ("check-template", folder, test_check_template);
+  ADD ("reload", folder, test_reload);
+  ADD ("builder-is-refused", NULL, test_builder_is_refused);
   ADD ("healthy", NULL, test_healthy);
   ADD ("ill", folder, test_ill);
   ADD ("missing-layers", NULL, test_missing_layers);

@@ -3,8 +3,10 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "pool/berth-error.h"
 #include "template-fixture.h"
 #include "template/berth-capabilities.h"
+#include "template/berth-images.h"
 #include "template/berth-xml.h"
 
 #define SCHEMA TEMPLATE_DIR "/berth.rng"
@@ -161,6 +163,64 @@ test_fresh (void)
   fixture_fill (&params, fixture_mark (), fresh, &fixture_modes[0]);
   xml = instantiate (fresh, &params);
   assert_has (xml, "berth.layers=2</cmdline>");
+
+  /* nor in a VM that builds */
+  fixture_fill (&params, fixture_mark (), python, &fixture_modes[0]);
+  params.is_builder = TRUE;
+  g_free (xml);
+  xml = instantiate (python, &params);
+  assert_has (xml, "berth.layers=2 berth.builder=1</cmdline>");
+}
+
+/* Of a layer that was built, and of one that images.json named once, there is a file each. */
+static void
+test_layers_by_contents (void)
+{
+  static const char *const names[] = { "base", "base-1", "built-1", NULL };
+  static const char *const missing[] = { "built-2", NULL };
+  g_autofree char *dir = g_dir_make_tmp ("berth-images-XXXXXX", NULL);
+  g_autofree char *built = g_build_filename (dir, BERTH_IMAGES_BUILT, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthImages) images = NULL;
+  g_auto (GStrv) paths = NULL;
+  g_autofree char *digest = NULL;
+  g_autofree char *other = NULL;
+  const char *const files[][2] = {
+    { "images.json", "{\"format\":1,\"kernel\":{\"path\":\"k\"},\"initramfs\":{\"path\":\"i\"},"
+                     "\"layers\":{\"base\":{\"path\":\"base-2.erofs\",\"sha256\":\"2\"}}}" },
+    { "base-1.json", "{\"path\":\"base-1.erofs\",\"sha256\":\"1\"}" },
+    { "built/built-1.json", "{\"path\":\"built/built-1.erofs\",\"sha256\":\"3\"}" },
+    { "base-1.erofs", "1" },
+    { "base-2.erofs", "2" },
+    { "built/built-1.erofs", "3" },
+  };
+
+  g_assert_cmpint (g_mkdir (built, 0755), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autofree char *path = g_build_filename (dir, files[i][0], NULL);
+
+      g_assert_true (g_file_set_contents (path, files[i][1], -1, NULL));
+    }
+  images = berth_images_load (dir, &error);
+  g_assert_no_error (error);
+  paths = berth_images_dup_layers (images, names, &error);
+  g_assert_no_error (error);
+  for (gsize i = 0; i < 3; i++)
+    assert_has (paths[i], i == 0 ? "/base-2.erofs" : i == 1 ? "/base-1.erofs" : "/built-1.erofs");
+  digest = berth_images_dup_digest (images, names);
+  other = berth_images_dup_digest (images, missing);
+  g_assert_cmpstr (digest, !=, other);
+  g_assert_null (berth_images_dup_layers (images, missing, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
+  for (gsize i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autofree char *path = g_build_filename (dir, files[i][0], NULL);
+
+      g_remove (path);
+    }
+  g_rmdir (built);
+  g_rmdir (dir);
 }
 
 /* What an administrator adds stays, what berth adds comes on top. */
@@ -634,6 +694,7 @@ main (int argc, char **argv)
   g_test_add_func ("/template/broken", test_broken);
   g_test_add_func ("/template/missing", test_missing);
   g_test_add_func ("/template/fresh", test_fresh);
+  g_test_add_func ("/template/layers-by-contents", test_layers_by_contents);
   g_test_add_func ("/template/own-devices-are-kept", test_own_devices_are_kept);
   g_test_add_func ("/template/limits-and-labels", test_limits_and_labels);
   g_test_add_func ("/template/bad-values-are-refused", test_bad_values_are_refused);

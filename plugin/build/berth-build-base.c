@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides what a new template takes of the one that it stands on: all but name, memory and layers.
+ */
+#include "plugin/build/berth-build-base.h"
+
+#include <string.h>
+
+#include "plugin/template/berth-images.h"
+#include "plugin/template/berth-template.h"
+#include "plugin/template/berth-xml.h"
+#include "pool/berth-error.h"
+
+void
+berth_build_base_free (BerthBuildBase *self)
+{
+  g_free (self->path);
+  g_free (self->language);
+  g_strfreev (self->layers);
+  g_free (self->builder);
+  g_free (self);
+}
+
+/* What names a layer whatever images.json says: its file, without the suffix */
+static GStrv
+dup_contents (BerthImages *images, const char *const *names, GError **error)
+{
+  GStrv paths = berth_images_dup_layers (images, names, error);
+
+  for (guint i = 0; paths != NULL && paths[i] != NULL; i++)
+    {
+      char *name = g_path_get_basename (paths[i]);
+
+      if (g_str_has_suffix (name, ".erofs"))
+        name[strlen (name) - strlen (".erofs")] = '\0';
+      g_free (paths[i]);
+      paths[i] = name;
+    }
+  return paths;
+}
+
+BerthBuildBase *
+berth_build_base_load (const BerthConfig *config, const BerthBuildSpec *spec, GError **error)
+{
+  static const char *const builder_names[] = { BERTH_IMAGES_BUILDER, NULL };
+  g_autoptr (BerthBuildBase) self = g_new0 (BerthBuildBase, 1);
+  g_autoptr (GHashTable) templates
+      = berth_template_load_all ((const char *const *)config->template_dirs, config->schema, NULL);
+  BerthTemplate *template = g_hash_table_lookup (templates, spec->from);
+  g_autoptr (BerthImages) images = NULL;
+  g_auto (GStrv) builder = NULL;
+
+  if (template == NULL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "there is no template %s to stand on: 'berth template list' shows them",
+                   spec->from);
+      return NULL;
+    }
+  images = berth_images_load (config->image_dir, error);
+  if (images == NULL)
+    return NULL;
+  self->path = g_strdup (berth_template_get_path (template));
+  self->language = g_strdup (berth_template_get_language (template));
+  self->layers = dup_contents (images, berth_template_get_layers (template), error);
+  builder = self->layers != NULL ? dup_contents (images, builder_names, error) : NULL;
+  if (builder == NULL)
+    return NULL;
+  self->builder = g_strdup (builder[0]);
+  return g_steal_pointer (&self);
+}
+
+static gboolean
+has_value (const BerthBuildSpec *spec, const xmlNode *variable)
+{
+  g_autofree char *name = berth_xml_dup_attribute (variable, "name");
+  g_autofree char *head = g_strconcat (name, "=", NULL);
+
+  for (guint i = 0; i < spec->env->len; i++)
+    if (g_str_has_prefix (spec->env->pdata[i], head))
+      return TRUE;
+  return FALSE;
+}
+
+/* What it may reach stays, and its variables that have no other value now. */
+static void
+remove_children (xmlNode *element, const BerthBuildSpec *spec)
+{
+  for (xmlNode *child = element->children; child != NULL;)
+    {
+      xmlNode *next = child->next;
+      gboolean is_env = berth_xml_is (child, BERTH_MARK_URI, "env");
+
+      if (berth_xml_is_blank (child) || berth_xml_is (child, BERTH_MARK_URI, "layer")
+          || (is_env && has_value (spec, child)))
+        {
+          xmlUnlinkNode (child);
+          xmlFreeNode (child);
+        }
+      child = next;
+    }
+}
+
+/* Whoever wrote the other one's remarks did not write this one. */
+static void
+replace_remarks (xmlDoc *doc, const char *name)
+{
+  g_autofree char *text
+      = g_strdup_printf (" Made by 'berth template build', of %s.berthfile beside it. ", name);
+  xmlNode *root = xmlDocGetRootElement (doc);
+
+  for (xmlNode *node = doc->children; node != root;)
+    {
+      xmlNode *next = node->next;
+
+      if (node->type == XML_COMMENT_NODE)
+        {
+          xmlUnlinkNode (node);
+          xmlFreeNode (node);
+        }
+      node = next;
+    }
+  xmlAddPrevSibling (root, xmlNewDocComment (doc, (const xmlChar *)text));
+}
+
+static void
+add_element (xmlNode *parent, const char *name, const char *key, const char *value,
+             const char *second_key, const char *second_value)
+{
+  xmlNode *node = NULL;
+
+  xmlAddChild (parent, xmlNewText ((const xmlChar *)"\n      "));
+  node = xmlAddChild (parent, xmlNewDocNode (parent->doc, parent->ns, (const xmlChar *)name, NULL));
+  berth_xml_set (node, key, value);
+  if (second_key != NULL)
+    berth_xml_set (node, second_key, second_value);
+}
+
+static void
+fill_element (xmlNode *element, BerthBuildBase *self, const BerthBuildSpec *spec, const char *layer)
+{
+  g_autofree char *memory = g_strdup_printf ("%u", spec->memory_mb);
+
+  berth_xml_set (element, "name", spec->name);
+  if (spec->memory_mb != 0)
+    berth_xml_set (element, "memory", memory);
+  remove_children (element, spec);
+  for (guint i = 0; self->layers[i] != NULL; i++)
+    add_element (element, "layer", "name", self->layers[i], NULL, NULL);
+  if (layer != NULL)
+    add_element (element, "layer", "name", layer, NULL, NULL);
+  for (guint i = 0; i < spec->env->len; i++)
+    {
+      g_auto (GStrv) parts = g_strsplit (spec->env->pdata[i], "=", 2);
+
+      add_element (element, "env", "name", parts[0], "value", parts[1]);
+    }
+  xmlAddChild (element, xmlNewText ((const xmlChar *)"\n    "));
+}
+
+char *
+berth_build_base_dup_template (BerthBuildBase *self, const BerthBuildSpec *spec, const char *layer,
+                               const char *path, const char *schema, GError **error)
+{
+  gsize size = 0;
+  g_autofree char *data = berth_xml_read_file (self->path, &size, error);
+  g_autoptr (xmlDoc) doc = data != NULL ? berth_xml_parse (data, size, self->path, error) : NULL;
+  g_autoptr (xmlChar) text = NULL;
+  g_autoptr (BerthTemplate) checked = NULL;
+  xmlNode *metadata;
+  int length = 0;
+
+  if (doc == NULL)
+    return NULL;
+  metadata = berth_xml_child (xmlDocGetRootElement (doc), NULL, "metadata");
+  if (metadata == NULL || berth_xml_child (metadata, BERTH_MARK_URI, "template") == NULL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "%s: its <berth:template> comes by xi:include, and no new one is made of that: "
+                   "put it into the file",
+                   self->path);
+      return NULL;
+    }
+  replace_remarks (doc, spec->name);
+  fill_element (berth_xml_child (metadata, BERTH_MARK_URI, "template"), self, spec, layer);
+  xmlDocDumpMemoryEnc (doc, &text, &length, "UTF-8");
+  checked = berth_template_load_data ((const char *)text, (gsize)length, path, schema, error);
+  return checked != NULL ? g_strndup ((const char *)text, (gsize)length) : NULL;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is to be built: the steps, in their order, whether options or lines of a Berthfile say them.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/**
+ * BerthBuildKind:
+ * @BERTH_BUILD_APT: packages of Debian
+ * @BERTH_BUILD_PIP: of Python
+ * @BERTH_BUILD_NPM: of Node.js
+ * @BERTH_BUILD_COPY: a file, or what is in a folder
+ * @BERTH_BUILD_RUN: a script
+ *
+ * What a step does.
+ */
+typedef enum
+{
+  BERTH_BUILD_APT,
+  BERTH_BUILD_PIP,
+  BERTH_BUILD_NPM,
+  BERTH_BUILD_COPY,
+  BERTH_BUILD_RUN,
+} BerthBuildKind;
+
+/**
+ * BerthBuildStep:
+ * @kind: what is done
+ * @user: as whom
+ * @values: (element-type utf8): packages, as an index knows them; or the folder or file in the
+ *   guest; or a script
+ * @files: (element-type filename): absolute: packages that are given by hand, or what is copied
+ * @env: (array zero-terminated=1): NAME=VALUE, what the lines before it have said
+ *
+ * Packages of one kind that follow each other are one step.
+ */
+typedef struct
+{
+  BerthBuildKind kind;
+  char *user;
+  GPtrArray *values;
+  GPtrArray *files;
+  GStrv env;
+} BerthBuildStep;
+
+const char *berth_build_kind_get_word (BerthBuildKind kind);
+
+/**
+ * BerthBuildSpec:
+ * @name: of the template
+ * @from: of the one that it stands on
+ * @memory_mb: of its VMs; 0: as that one's
+ * @steps: (element-type BerthBuildStep)
+ * @env: (element-type utf8): NAME=VALUE, of its VMs' programs
+ * @text: a Berthfile of all that
+ * @user: of the steps that follow
+ * @folder: that relative names of files are looked up from
+ * @socket: (nullable): berthd's
+ * @config: (nullable): instead of the usual berth.conf
+ * @image_dir: (nullable): instead of the setting's
+ * @template_dir: (nullable): instead of the last one of the setting's
+ * @build_memory_mb: of the VM that it is built in
+ * @timeout_s: of each step
+ * @max_mb: of the layer
+ * @prune: nothing is built, layers that no template names go
+ * @refresh: it is built although its inputs are those of a layer that is there
+ * @quiet: only what goes wrong is told
+ */
+typedef struct
+{
+  char *name;
+  char *from;
+  guint memory_mb;
+  GPtrArray *steps;
+  GPtrArray *env;
+  GString *text;
+  char *user;
+  char *folder;
+  char *socket;
+  char *config;
+  char *image_dir;
+  char *template_dir;
+  int build_memory_mb;
+  int timeout_s;
+  int max_mb;
+  gboolean prune;
+  gboolean refresh;
+  gboolean quiet;
+} BerthBuildSpec;
+
+BerthBuildSpec *berth_build_spec_new (void);
+void berth_build_spec_free (BerthBuildSpec *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthBuildSpec, berth_build_spec_free)
+
+/* One line of a Berthfile, or one option: @word is "pip", @value what stands behind it. */
+gboolean
+berth_build_spec_take (BerthBuildSpec *self, const char *word, const char *value, GError **error);
+/* Lines of a Berthfile: a word and its value; empty ones and those that begin with # say nothing.
+ */
+gboolean berth_build_spec_take_text (BerthBuildSpec *self, const char *text, const char *path,
+                                     GError **error);
+/* All of the command line. */
+gboolean berth_build_spec_parse (BerthBuildSpec *self, int *argc, char ***argv, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The program behind 'berth template build'. It asks a berthd for the VM as anybody does, and
+ * writes the layer and the template itself: berthd reads both and makes neither. */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plugin/build/berth-build-layer.h"
+#include "plugin/build/berth-build-prune.h"
+#include "plugin/build/berth-build-store.h"
+#include "plugin/libberth/berth-admin.h"
+#include "plugin/template/berth-images.h"
+#include "pool/berth-error.h"
+
+#define EXIT_INVALID 2
+#define EXIT_FAILED 125
+#define EXIT_CAPACITY 126
+
+static BerthConfig *
+load_config (BerthBuildSpec *spec, GError **error)
+{
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autofree char *dirs = NULL;
+  g_autofree char *all = NULL;
+  char *last;
+
+  if (!(spec->config != NULL ? berth_config_load_file (config, spec->config, error)
+                             : berth_config_load_default (config, error)))
+    return NULL;
+  if (spec->image_dir != NULL)
+    {
+      g_free (config->image_dir);
+      config->image_dir = g_canonicalize_filename (spec->image_dir, NULL);
+    }
+  if (spec->template_dir == NULL)
+    {
+      last = config->template_dirs[g_strv_length (config->template_dirs) - 1];
+      spec->template_dir = g_strdup (last);
+      return g_steal_pointer (&config);
+    }
+  last = g_canonicalize_filename (spec->template_dir, NULL);
+  g_free (spec->template_dir);
+  spec->template_dir = last;
+  dirs = g_strjoinv (":", config->template_dirs);
+  all = g_strjoin (":", dirs, last, NULL);
+  g_strfreev (config->template_dirs);
+  config->template_dirs = g_strsplit (all, ":", -1);
+  return g_steal_pointer (&config);
+}
+
+/* The Berthfile first: whoever sees the template has what it was made of. */
+static gboolean
+write_template (const BerthBuildSpec *spec, const BerthConfig *config, BerthBuildBase *base,
+                const char *layer, GError **error)
+{
+  g_autofree char *file = g_strconcat (spec->name, ".xml", NULL);
+  g_autofree char *berthfile = g_strconcat (spec->name, ".berthfile", NULL);
+  g_autofree char *path = g_build_filename (spec->template_dir, file, NULL);
+  g_autofree char *xml
+      = berth_build_base_dup_template (base, spec, layer, path, config->schema, error);
+
+  return xml != NULL
+         && berth_build_store_write (spec->template_dir, berthfile, spec->text->str, error)
+         && berth_build_store_write (spec->template_dir, file, xml, error);
+}
+
+/* A template that nobody has told berthd of is there from its next start on. */
+static void
+tell_berthd (BerthClient *client, const BerthBuildSpec *spec)
+{
+  g_autoptr (BerthAdmin) admin = berth_admin_new (client);
+  g_autoptr (GError) error = NULL;
+
+  if (!berth_admin_act (admin, BERTH_ADMIN_ACTION_RELOAD, spec->name, NULL, &error))
+    fprintf (stderr, "berth template build: %s is there, and berthd has not taken it yet: %s\n",
+             spec->name, error->message);
+}
+
+static gboolean
+prune (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
+{
+  g_autoptr (BerthClient) client = berth_client_new (spec->socket);
+  guint64 bytes = 0;
+
+  if (!berth_build_prune (config, client, spec->quiet, &bytes, error))
+    return FALSE;
+  if (!spec->quiet)
+    fprintf (stderr, "berth template prune: %.1f MiB are free\n", (double)bytes / 1048576);
+  return TRUE;
+}
+
+static gboolean
+build (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
+{
+  g_autoptr (BerthBuildBase) base = berth_build_base_load (config, spec, error);
+  g_autoptr (BerthBuildInputs) inputs
+      = base != NULL ? berth_build_inputs_new (spec, base, berth_build_layer_get_script (), error)
+                     : NULL;
+  g_autoptr (BerthClient) client = berth_client_new (spec->socket);
+  g_autoptr (GVariant) there = NULL;
+  BerthBuildOutcome outcome = { 0 };
+  const char *layer;
+
+  if (inputs == NULL)
+    return FALSE;
+  layer = spec->steps->len > 0 ? inputs->layer : NULL;
+  there
+      = layer != NULL && !spec->refresh ? berth_build_store_find (config->image_dir, layer) : NULL;
+  if (layer != NULL && there == NULL
+      && !berth_build_layer_make (spec, config, base, inputs, client, &outcome, error))
+    return FALSE;
+  if (!write_template (spec, config, base, layer, error))
+    return FALSE;
+  tell_berthd (client, spec);
+  if (spec->quiet)
+    return TRUE;
+  if (layer == NULL || there != NULL)
+    fprintf (stderr, "berth template build: %s: %s%s\n", spec->name, layer != NULL ? layer : "",
+             layer != NULL ? ", which was there" : "no layer of its own");
+  else
+    fprintf (stderr, "berth template build: %s: %s, %.1f MiB, %.1f s\n", spec->name, layer,
+             (double)outcome.size / 1048576, outcome.seconds);
+  return TRUE;
+}
+
+/* Layers have names that no template has yet while one is built, and none goes then. */
+static gboolean
+work (BerthBuildSpec *spec, GError **error)
+{
+  g_autoptr (BerthConfig) config = load_config (spec, error);
+  g_autofree char *dir
+      = config != NULL ? g_build_filename (config->image_dir, BERTH_IMAGES_BUILT, NULL) : NULL;
+  int held = config != NULL ? berth_build_store_hold (dir, spec->prune, error) : -1;
+  gboolean ok;
+
+  if (held < 0)
+    return FALSE;
+  ok = spec->prune ? prune (spec, config, error) : build (spec, config, error);
+  close (held);
+  return ok;
+}
+
+static int
+status_of (const GError *error)
+{
+  switch (berth_error_get_advice (error))
+    {
+    case BERTH_ADVICE_FIX_REQUEST:
+      return EXIT_INVALID;
+    case BERTH_ADVICE_WAIT:
+      return EXIT_CAPACITY;
+    default:
+      return EXIT_FAILED;
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (BerthBuildSpec) spec = berth_build_spec_new ();
+  g_autoptr (GError) error = NULL;
+
+  g_set_prgname ("berth template build");
+  signal (SIGPIPE, SIG_IGN);
+  umask (022); /* QEMU's user reads what is made */
+  if (berth_build_spec_parse (spec, &argc, &argv, &error) && work (spec, &error))
+    return 0;
+  fprintf (stderr, "berth template %s: %s\n", spec->prune ? "prune" : "build", error->message);
+  return status_of (error);
+}
