@@ -321,6 +321,33 @@ berth_caller_fd_write (int fd, gconstpointer bytes, gsize size)
   return put < 0 && errno == ENOTSOCK ? write (fd, bytes, size) : put;
 }
 
+/* Of no group that is somebody's */
+#define NO_GROUP 65534u
+
+gssize
+berth_caller_fd_send_as (int fd, gconstpointer bytes, gsize size, guint32 uid)
+{
+  const struct ucred words = { .pid = getpid (), .uid = uid, .gid = NO_GROUP };
+  union
+  {
+    struct cmsghdr head;
+    char bytes[CMSG_SPACE (sizeof words)];
+  } control = { 0 };
+  struct iovec vector = { (gpointer)bytes, size };
+  struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
+
+  if (geteuid () == 0 && uid != 0 && has_option (fd, SO_DOMAIN, AF_UNIX))
+    {
+      message.msg_control = &control;
+      message.msg_controllen = sizeof control;
+      control.head.cmsg_level = SOL_SOCKET;
+      control.head.cmsg_type = SCM_CREDENTIALS;
+      control.head.cmsg_len = CMSG_LEN (sizeof words);
+      memcpy (CMSG_DATA (&control.head), &words, sizeof words);
+    }
+  return sendmsg (fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void
 held_cb (gpointer data)
 {

@@ -64,6 +64,11 @@ gssize berth_caller_fd_receive (int fd, gpointer bytes, gsize size);
 gssize berth_caller_fd_read (int fd, gpointer bytes, gsize size);
 gssize berth_caller_fd_write (int fd, gconstpointer bytes, gsize size);
 
+/* As send(2) with MSG_DONTWAIT and without SIGPIPE; at a Unix socket whoever asks (SO_PASSCRED)
+ * hears that @uid wrote it, for berthd's own word, root's, is no guest's. EPERM: berthd may not say
+ * so, and says nothing. */
+gssize berth_caller_fd_send_as (int fd, gconstpointer bytes, gsize size, guint32 uid);
+
 /* Takes over @fd. Returns: (transfer full): a stream that is never written here, and carries the
  * descriptor to who writes it */
 GOutputStream *berth_caller_fd_hold (int fd);

@@ -167,7 +167,9 @@ static const ConfigKey config_keys[] = {
   { "network_connect_s", "network-connect-s", KIND_INT, FIELD (network_connect_s), 1, 600, "20",
     "1 to 600", "seconds that a name's look-up and a connection may take" },
   { "network_idle_s", "network-idle-s", KIND_INT_OR_0, FIELD (network_idle_s), 1, 86400, "900",
-    "1 to 86400, or 0", "seconds after which a connection that carries nothing ends; 0: never" },
+    "1 to 86400, or 0",
+    "seconds after which a connection, also to a published port, that carries nothing ends; 0: "
+    "never" },
   { "network_mb", "network-mb", KIND_INT_OR_0, FIELD (network_mb), 1, 1073741824, "0",
     "1 to 1073741824, or 0", "MiB that a sandbox may send and receive; 0: any number" },
   { "network_user", "network-user", KIND_USER, FIELD (network_user), 0, 0, "",

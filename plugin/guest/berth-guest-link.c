@@ -42,7 +42,9 @@ struct _BerthGuestLink
   gboolean is_unanswered; /* a program's: the caller has it, too */
   GTask *task;            /* (nullable): owned */
   gulong cancelled_id;
-  int fd; /* -1: none (any more) */
+  int fd;                /* -1: none (any more) */
+  guint32 uid;           /* whose words those of the guest are */
+  BerthLinkMeter *meter; /* (nullable) */
   GSource *readable;
   GSource *writable;
   GSource *timeout;
@@ -102,6 +104,7 @@ link_free (BerthGuestLink *self)
   g_assert (self->task == NULL);
   link_close (self, TRUE);
   g_clear_object (&self->guest);
+  g_clear_pointer (&self->meter, berth_link_meter_unref);
   g_free (self);
 }
 
@@ -209,6 +212,7 @@ link_pump (BerthGuestLink *self, gboolean is_broken)
     {
       self->credit -= (guint32)count;
       self->result.sent_bytes += (guint64)count;
+      berth_link_meter_add (self->meter, (guint64)count, 0);
       self->has_ended = count == 0;
       link_send_data (self, bytes, (gsize)count);
     }
@@ -289,7 +293,7 @@ link_write (BerthGuestLink *self, const guint8 *bytes, gsize size)
 
   while (done < size)
     {
-      gssize count = send (self->fd, bytes + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+      gssize count = berth_caller_fd_send_as (self->fd, bytes + done, size - done, self->uid);
 
       if (count >= 0)
         done += (gsize)count;
@@ -299,6 +303,7 @@ link_write (BerthGuestLink *self, const guint8 *bytes, gsize size)
         return -1;
     }
   self->owed += (guint32)done;
+  berth_link_meter_add (self->meter, 0, done);
   return (gssize)done;
 }
 
@@ -607,11 +612,13 @@ cancelled_cb (GCancellable *cancellable, gpointer user_data)
 
 /* Its end is told to this task. */
 static void
-link_bind (BerthGuestLink *self, GTask *task, int fd)
+link_bind (BerthGuestLink *self, GTask *task, const BerthLinkEnd *end)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
 
-  self->fd = fd;
+  self->fd = end->fd;
+  self->uid = end->uid;
+  self->meter = end->meter != NULL ? berth_link_meter_ref (end->meter) : NULL;
   self->task = g_object_ref (task);
   g_task_set_task_data (task, self, NULL);
   if (cancellable != NULL)
@@ -620,12 +627,12 @@ link_bind (BerthGuestLink *self, GTask *task, int fd)
 }
 
 void
-berth_guest_links_open (BerthGuestLinks *self, GTask *task, guint port, int fd)
+berth_guest_links_open (BerthGuestLinks *self, GTask *task, guint port, const BerthLinkEnd *end)
 {
   BerthGuestLink *link = links_add (self, ++*self->last_request);
   guint8 payload[8];
 
-  link_bind (link, task, fd);
+  link_bind (link, task, end);
   link_set_timeout (link, OPEN_TIMEOUT_MS);
   berth_le32_write (payload, link->window);
   berth_le32_write (payload + 4, port);
@@ -706,8 +713,9 @@ berth_guest_link_refuse (BerthGuestLink *link, BerthLinkReason reason)
 }
 
 void
-berth_guest_link_accept_async (BerthGuestLink *link, int fd, GCancellable *cancellable,
-                               GAsyncReadyCallback callback, gpointer user_data)
+berth_guest_link_accept_async (BerthGuestLink *link, const BerthLinkEnd *end,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data)
 {
   g_autoptr (BerthGuest) guest = g_object_ref (link->guest);
   g_autoptr (GTask) task = g_task_new (guest, cancellable, callback, user_data);
@@ -717,17 +725,17 @@ berth_guest_link_accept_async (BerthGuestLink *link, int fd, GCancellable *cance
   g_task_set_source_tag (task, berth_guest_link_async);
   if (!link_answer (link))
     {
-      berth_caller_fd_close (fd);
+      berth_caller_fd_close (end->fd);
       tell (g_object_ref (task), &reset);
       return;
     }
   if (g_task_return_error_if_cancelled (task))
     {
-      close (fd);
+      close (end->fd);
       link_end (link, BERTH_LINK_RESET);
       return;
     }
-  link_bind (link, task, fd);
+  link_bind (link, task, end);
   link->result.was_connected = TRUE;
   link->state = LINK_FLOWS;
   berth_le32_write (payload, link->window);
@@ -744,8 +752,8 @@ berth_guest_set_link_func (BerthGuest *self, BerthGuestLinkFunc func, gpointer u
 }
 
 void
-berth_guest_link_async (BerthGuest *self, guint port, int fd, GCancellable *cancellable,
-                        GAsyncReadyCallback callback, gpointer user_data)
+berth_guest_link_async (BerthGuest *self, guint port, const BerthLinkEnd *end,
+                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   GError *error = NULL;
@@ -760,10 +768,10 @@ berth_guest_link_async (BerthGuest *self, guint port, int fd, GCancellable *canc
   else if (berth_guest_check_version (self->version, BERTH_LINK_VERSION, &error)
            && !g_cancellable_set_error_if_cancelled (cancellable, &error))
     {
-      berth_guest_links_open (self->links, task, port, fd);
+      berth_guest_links_open (self->links, task, port, end);
       return;
     }
-  berth_caller_fd_close (fd);
+  berth_caller_fd_close (end->fd);
   g_task_return_error (task, error);
 }
 

@@ -20,8 +20,9 @@ void berth_guest_links_free (BerthGuestLinks *self);
 /* Whom programs of the guest are told to; NULL: each of their links is refused. */
 void
 berth_guest_links_set_func (BerthGuestLinks *self, BerthGuestLinkFunc func, gpointer user_data);
-/* Opens one to a port of the guest's; takes over @fd. @task returns its #BerthLinkResult. */
-void berth_guest_links_open (BerthGuestLinks *self, GTask *task, guint port, int fd);
+/* Opens one to a port of the guest's; takes over @end. @task returns its #BerthLinkResult. */
+void
+berth_guest_links_open (BerthGuestLinks *self, GTask *task, guint port, const BerthLinkEnd *end);
 
 /* TRUE: the frame was one of theirs; *@out_ok is FALSE, with @error, if it broke a rule. */
 gboolean berth_guest_links_take (BerthGuestLinks *self, const BerthFrame *frame, gboolean *out_ok,

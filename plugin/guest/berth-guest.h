@@ -107,13 +107,14 @@ void berth_guest_file_async (BerthGuest *self, BerthFileRequest *file, GCancella
                              GAsyncReadyCallback callback, gpointer user_data);
 BerthFileResult *berth_guest_file_finish (BerthGuest *self, GAsyncResult *result, GError **error);
 
-/* Opens a TCP connection to @port of the guest's loopback and carries its bytes to and from @fd, a
- * connected stream socket, which it takes over and closes. Completes when it has ended, however it
+/* Opens a TCP connection to @port of the guest's loopback and carries its bytes to and from @end.
+ * Completes when it has ended, however it
  * did; with an error only where there was never a link (an older agent, a VM that is gone, more
- * than BERTH_LINKS_MAX of them). Nothing is read from @fd before the guest has connected.
+ * than BERTH_LINKS_MAX of them). Nothing is read from @end before the guest has connected.
  * Cancelling resets it and completes with G_IO_ERROR_CANCELLED. */
-void berth_guest_link_async (BerthGuest *self, guint port, int fd, GCancellable *cancellable,
-                             GAsyncReadyCallback callback, gpointer user_data);
+void berth_guest_link_async (BerthGuest *self, guint port, const BerthLinkEnd *end,
+                             GCancellable *cancellable, GAsyncReadyCallback callback,
+                             gpointer user_data);
 /* (transfer full): to be freed with g_free() */
 BerthLinkResult *berth_guest_link_finish (BerthGuest *self, GAsyncResult *result, GError **error);
 
@@ -127,11 +128,12 @@ typedef void (*BerthGuestLinkFunc) (BerthGuest *self, BerthGuestLink *link, cons
                                     guint port, gpointer user_data);
 /* Who decides about links of the guest's programs; NULL, as at first: each is denied. */
 void berth_guest_set_link_func (BerthGuest *self, BerthGuestLinkFunc func, gpointer user_data);
-/* @fd is connected to what was asked for: as berth_guest_link_async() from here on, with the same
+/* @end is connected to what was asked for: as berth_guest_link_async() from here on, with the same
  * finish. Where the program has given up in the meantime it completes at once, with
  * BERTH_LINK_RESET. */
-void berth_guest_link_accept_async (BerthGuestLink *link, int fd, GCancellable *cancellable,
-                                    GAsyncReadyCallback callback, gpointer user_data);
+void berth_guest_link_accept_async (BerthGuestLink *link, const BerthLinkEnd *end,
+                                    GCancellable *cancellable, GAsyncReadyCallback callback,
+                                    gpointer user_data);
 /* The program's connection is reset. @reason: any but BERTH_LINK_DONE */
 void berth_guest_link_refuse (BerthGuestLink *link, BerthLinkReason reason);
 

@@ -188,12 +188,12 @@ berth_host_file_finish (BerthHost *self, GAsyncResult *result, GError **error)
 }
 
 void
-berth_host_link_async (BerthHost *self, BerthVm *vm, guint port, int fd, GCancellable *cancellable,
-                       GAsyncReadyCallback callback, gpointer user_data)
+berth_host_link_async (BerthHost *self, BerthVm *vm, guint port, const BerthLinkEnd *end,
+                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = new_task (self, cancellable, callback, user_data, berth_host_link_async);
 
-  IFACE (self)->link (self, vm, port, fd, g_steal_pointer (&task));
+  IFACE (self)->link (self, vm, port, end, g_steal_pointer (&task));
 }
 
 BerthLinkResult *
@@ -216,13 +216,14 @@ berth_host_allow_async (BerthHost *self, BerthVm *vm, const char *const *names,
 }
 
 void
-berth_host_accept_async (BerthHost *self, BerthHostLink *link, int fd, GCancellable *cancellable,
-                         GAsyncReadyCallback callback, gpointer user_data)
+berth_host_accept_async (BerthHost *self, BerthHostLink *link, const BerthLinkEnd *end,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data)
 {
   g_autoptr (GTask) task
       = new_task (self, cancellable, callback, user_data, berth_host_accept_async);
 
-  IFACE (self)->accept (self, link, fd, g_steal_pointer (&task));
+  IFACE (self)->accept (self, link, end, g_steal_pointer (&task));
 }
 
 BerthLinkResult *

@@ -132,12 +132,12 @@ typedef enum
  * @background: asks about execs in the background of a VM that is up; takes over @request. A
  *   #BerthBackgroundResult
  * @file: carries a file; takes over @file. A #BerthFileResult
- * @link: connects @fd, a stream socket that it takes over, with a port of the guest's loopback
- * until the connection has ended. A #BerthLinkResult, whatever its end
+ * @link: connects @end with a port of the guest's loopback until the connection has ended. A
+ *   #BerthLinkResult, whatever its end
  * @allow: programs of a VM that is up may reach @names: in lower case, "*.NAME", "*", IPv4
  * addresses;
  *   @reach is told from now on, until the VM has ended, then @user_data is let go by @destroy. TRUE
- * @accept: @fd, taken over, is connected to what @link asked for. A #BerthLinkResult when it has
+ * @accept: @end is connected to what @link asked for. A #BerthLinkResult when it has
  *   ended; cancelling ends it
  * @refuse: ends @link
  * @get_domain_name: (nullable): what the VM's domain is called, also while it starts or ends
@@ -182,11 +182,11 @@ struct _BerthHostInterface
   void (*exec) (BerthHost *self, BerthVm *vm, BerthExec *exec, GTask *task);
   void (*background) (BerthHost *self, BerthVm *vm, BerthBackgroundRequest *request, GTask *task);
   void (*file) (BerthHost *self, BerthVm *vm, BerthFileRequest *file, GTask *task);
-  void (*link) (BerthHost *self, BerthVm *vm, guint port, int fd, GTask *task);
+  void (*link) (BerthHost *self, BerthVm *vm, guint port, const BerthLinkEnd *end, GTask *task);
   void (*allow) (BerthHost *self, BerthVm *vm, const char *const *names,
                  const BerthHostReach *reach, gpointer user_data, GDestroyNotify destroy,
                  GTask *task);
-  void (*accept) (BerthHost *self, BerthHostLink *link, int fd, GTask *task);
+  void (*accept) (BerthHost *self, BerthHostLink *link, const BerthLinkEnd *end, GTask *task);
   void (*refuse) (BerthHost *self, BerthHostLink *link, BerthLinkReason reason);
 
   const char *(*get_domain_name) (BerthHost *self, BerthVm *vm);
@@ -245,17 +245,17 @@ berth_host_file_async (BerthHost *self, BerthVm *vm, BerthFileRequest *file,
 BerthFileResult *berth_host_file_finish (BerthHost *self, GAsyncResult *result, GError **error);
 
 void
-berth_host_link_async (BerthHost *self, BerthVm *vm, guint port, int fd, GCancellable *cancellable,
-                       GAsyncReadyCallback callback, gpointer user_data);
+berth_host_link_async (BerthHost *self, BerthVm *vm, guint port, const BerthLinkEnd *end,
+                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 /* (transfer full): to be freed with g_free() */
 BerthLinkResult *berth_host_link_finish (BerthHost *self, GAsyncResult *result, GError **error);
 void
 berth_host_allow_async (BerthHost *self, BerthVm *vm, const char *const *names,
                         const BerthHostReach *reach, gpointer user_data, GDestroyNotify destroy,
                         GAsyncReadyCallback callback, gpointer callback_data);
-void
-berth_host_accept_async (BerthHost *self, BerthHostLink *link, int fd, GCancellable *cancellable,
-                         GAsyncReadyCallback callback, gpointer user_data);
+void berth_host_accept_async (BerthHost *self, BerthHostLink *link, const BerthLinkEnd *end,
+                              GCancellable *cancellable, GAsyncReadyCallback callback,
+                              gpointer user_data);
 /* (transfer full): to be freed with g_free() */
 BerthLinkResult *berth_host_accept_finish (BerthHost *self, GAsyncResult *result, GError **error);
 void berth_host_refuse (BerthHost *self, BerthHostLink *link, BerthLinkReason reason);

@@ -187,15 +187,15 @@ linked_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 }
 
 static void
-libvirt_link (BerthHost *host, BerthVm *vm, guint port, int fd, GTask *task)
+libvirt_link (BerthHost *host, BerthVm *vm, guint port, const BerthLinkEnd *end, GTask *task)
 {
   g_autoptr (GTask) owned = task;
   BerthGuest *guest = libvirt_get_guest (host, vm, task);
 
   if (guest == NULL)
-    berth_caller_fd_close (fd);
+    berth_caller_fd_close (end->fd);
   else
-    berth_guest_link_async (guest, port, fd, g_task_get_cancellable (task), linked_cb,
+    berth_guest_link_async (guest, port, end, g_task_get_cancellable (task), linked_cb,
                             g_steal_pointer (&owned));
 }
 
@@ -271,9 +271,9 @@ libvirt_allow (BerthHost *host, BerthVm *vm, const char *const *names, const Ber
 }
 
 static void
-libvirt_accept (BerthHost *host, BerthHostLink *link, int fd, GTask *task)
+libvirt_accept (BerthHost *host, BerthHostLink *link, const BerthLinkEnd *end, GTask *task)
 {
-  berth_guest_link_accept_async ((BerthGuestLink *)link, fd, g_task_get_cancellable (task),
+  berth_guest_link_accept_async ((BerthGuestLink *)link, end, g_task_get_cancellable (task),
                                  linked_cb, task);
 }
 

@@ -70,7 +70,7 @@ berth_manager_new (BerthConfig *config, BerthHost *host)
 
   self->config = config;
   self->host = g_object_ref (host);
-  self->ports = berth_ports_new (host, self->metrics);
+  self->ports = berth_ports_new (host, config, self->metrics);
   return self;
 }
 

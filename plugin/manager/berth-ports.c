@@ -14,12 +14,15 @@
 #include "pool/berth-error.h"
 
 #define NAME_PREFIX "port."
+#define LOOK_EVERY_US G_USEC_PER_SEC
 
 struct _BerthPorts
 {
   BerthHost *host;
   BerthMetrics *metrics;
+  const BerthConfig *config;
   GPtrArray *all; /* Port (owned) */
+  guint look_id;  /* while anybody is connected */
   guint last_number;
   BerthPortKeeper keeper;
   gpointer keeper_data;
@@ -31,12 +34,11 @@ typedef struct
   BerthPorts *all;     /* NULL: it is not published any more */
   BerthSandbox *sandbox;
   BerthPortDoor *door; /* NULL likewise */
-  GCancellable *closed;
+  GPtrArray *visits;   /* Visit (borrowed) */
   guint number;
   guint port;
   char *address;
   char *name; /* that the keeper has it by */
-  guint connections;
   guint64 total;
   guint64 refused;
   guint64 sent_bytes;
@@ -44,13 +46,25 @@ typedef struct
   char *last; /* (nullable): how the last one ended */
 } Port;
 
+/* A connection */
+typedef struct
+{
+  Port *port; /* owned */
+  int fd;     /* until it is linked */
+  GCancellable *cancellable;
+  BerthLinkMeter *meter;
+  guint64 bytes;    /* that were seen to be carried */
+  gint64 moved_us;  /* when there were more; 0: it is not linked yet */
+  gboolean is_idle; /* that is why it ends */
+} Visit;
+
 static void
 port_unref (Port *self)
 {
   if (!g_ref_count_dec (&self->ref_count))
     return;
   g_object_unref (self->sandbox);
-  g_object_unref (self->closed);
+  g_ptr_array_unref (self->visits);
   g_free (self->address);
   g_free (self->name);
   g_free (self->last);
@@ -63,15 +77,18 @@ port_close (Port *self, gboolean is_shut)
 {
   self->all = NULL;
   berth_port_door_free (g_steal_pointer (&self->door), is_shut);
-  g_cancellable_cancel (self->closed);
+  /* from the end: one that ends at once leaves the list */
+  for (guint i = self->visits->len; i-- > 0;)
+    g_cancellable_cancel (((Visit *)self->visits->pdata[i])->cancellable);
 }
 
 BerthPorts *
-berth_ports_new (BerthHost *host, BerthMetrics *metrics)
+berth_ports_new (BerthHost *host, const BerthConfig *config, BerthMetrics *metrics)
 {
   BerthPorts *self = g_new0 (BerthPorts, 1);
 
   self->host = host;
+  self->config = config;
   self->metrics = metrics;
   self->all = g_ptr_array_new ();
   return self;
@@ -82,6 +99,7 @@ berth_ports_free (BerthPorts *self)
 {
   if (self == NULL)
     return;
+  g_clear_handle_id (&self->look_id, g_source_remove);
   for (guint i = 0; i < self->all->len; i++)
     {
       port_close (self->all->pdata[i], FALSE);
@@ -120,7 +138,7 @@ port_log (Port *self, const char *what)
 /* ---- connections ---- */
 
 static guint
-ports_count_connections (BerthPorts *self, guint32 uid)
+ports_count_visits (BerthPorts *self, guint32 uid)
 {
   guint count = 0;
 
@@ -129,9 +147,16 @@ ports_count_connections (BerthPorts *self, guint32 uid)
       const Port *port = self->all->pdata[i];
 
       if (berth_sandbox_get_uid (port->sandbox) == uid)
-        count += port->connections;
+        count += port->visits->len;
     }
   return count;
+}
+
+static void
+port_set_last (Port *self, const char *last)
+{
+  g_free (self->last);
+  self->last = g_strdup (last);
 }
 
 static void
@@ -154,17 +179,23 @@ port_note_end (Port *self, const BerthLinkResult *result, const GError *error)
                      result->received_bytes);
 }
 
-/* The end of a connection, whose reference it takes. */
+/* The end of one, which is free after it. */
 static void
-port_leave (Port *port, const BerthLinkResult *result, const GError *error)
+visit_end (Visit *self, const BerthLinkResult *result, const GError *error)
 {
-  g_autoptr (Port) self = port;
+  Port *port = self->port;
 
-  self->connections--;
-  berth_sandbox_let_go (self->sandbox);
-  port_note_end (self, result, error);
-  if (self->door != NULL)
-    berth_port_door_leave (self->door);
+  g_ptr_array_remove_fast (port->visits, self);
+  berth_sandbox_let_go (port->sandbox);
+  port_note_end (port, result, error);
+  if (self->is_idle)
+    port_set_last (port, "it carried nothing for network_idle_s");
+  if (port->door != NULL)
+    berth_port_door_leave (port->door);
+  berth_link_meter_unref (self->meter);
+  g_object_unref (self->cancellable);
+  g_free (self);
+  port_unref (port);
 }
 
 static void
@@ -174,14 +205,19 @@ linked_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   g_autofree BerthLinkResult *result
       = berth_host_link_finish (BERTH_HOST (source), async_result, &error);
 
-  port_leave (user_data, result, error);
+  visit_end (user_data, result, error);
 }
 
 static void
-port_link (Port *self, int fd)
+visit_link (Visit *self)
 {
-  berth_host_link_async (self->all->host, berth_sandbox_get_vm (self->sandbox), self->port, fd,
-                         self->closed, linked_cb, self);
+  Port *port = self->port;
+  const BerthLinkEnd end
+      = { .fd = self->fd, .uid = berth_sandbox_get_uid (port->sandbox), .meter = self->meter };
+
+  self->moved_us = berth_host_get_time (port->all->host);
+  berth_host_link_async (port->all->host, berth_sandbox_get_vm (port->sandbox), port->port, &end,
+                         self->cancellable, linked_cb, self);
 }
 
 static void
@@ -193,58 +229,103 @@ reset (int fd)
   berth_caller_fd_close (fd);
 }
 
-/* A connection to a sandbox that was paused */
-typedef struct
-{
-  Port *port; /* owned */
-  int fd;
-} Knock;
-
+/* The sandbox was paused. */
 static void
 awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autofree Knock *knock = user_data;
-  Port *self = knock->port;
+  Visit *self = user_data;
   g_autoptr (GError) error = NULL;
 
-  if (berth_sandbox_pause_finish (BERTH_SANDBOX (source), result, &error) && self->all != NULL)
+  if (berth_sandbox_pause_finish (BERTH_SANDBOX (source), result, &error)
+      && self->port->all != NULL)
     {
-      port_link (self, knock->fd);
+      visit_link (self);
       return;
     }
-  reset (knock->fd);
-  port_leave (self, NULL, error);
+  reset (self->fd);
+  visit_end (self, NULL, error);
+}
+
+/* Bytes are use of the sandbox; a connection that carries none is not, and ends. */
+static void
+visit_look (Visit *self, gint64 now_us, gint64 most_us)
+{
+  guint64 sent;
+  guint64 received;
+
+  berth_link_meter_get (self->meter, &sent, &received);
+  if (sent + received != self->bytes)
+    {
+      self->bytes = sent + received;
+      self->moved_us = now_us;
+      berth_sandbox_touch (self->port->sandbox);
+    }
+  else if (most_us > 0 && self->moved_us > 0 && now_us - self->moved_us > most_us)
+    {
+      self->is_idle = TRUE;
+      g_cancellable_cancel (self->cancellable);
+    }
+}
+
+static gboolean
+look_cb (gpointer user_data)
+{
+  BerthPorts *self = user_data;
+  gint64 now_us = berth_host_get_time (self->host);
+  guint count = 0;
+
+  /* from the end: one that ends at once leaves the list, and the last one takes its place */
+  for (guint i = 0; i < self->all->len; i++)
+    {
+      const Port *port = self->all->pdata[i];
+
+      for (guint j = port->visits->len; j-- > 0;)
+        visit_look (port->visits->pdata[j], now_us, self->config->network_idle_s * G_USEC_PER_SEC);
+      count += port->visits->len;
+    }
+  if (count > 0)
+    return G_SOURCE_CONTINUE;
+  self->look_id = 0;
+  return G_SOURCE_REMOVE;
+}
+
+static void
+port_let_in (Port *self, int fd)
+{
+  Visit *visit = g_new0 (Visit, 1);
+
+  g_ref_count_inc (&self->ref_count);
+  visit->port = self;
+  visit->fd = fd;
+  visit->cancellable = g_cancellable_new ();
+  visit->meter = berth_link_meter_new ();
+  g_ptr_array_add (self->visits, visit);
+  berth_sandbox_hold (self->sandbox);
+  if (self->all->look_id == 0)
+    self->all->look_id = berth_host_add_timer (self->all->host, LOOK_EVERY_US, look_cb, self->all);
+  if (berth_sandbox_is_awake (self->sandbox))
+    visit_link (visit);
+  else
+    berth_sandbox_resume_async (self->sandbox, visit->cancellable, awake_cb, visit);
 }
 
 static void
 come_cb (int fd, gpointer user_data)
 {
+  const BerthLinkResult limit = { .reason = BERTH_LINK_LIMIT };
   Port *self = user_data;
-  Knock *knock;
 
   self->total++;
-  if (berth_sandbox_is_copied (self->sandbox) /* nothing comes to its guest now */
-      || ports_count_connections (self->all, berth_sandbox_get_uid (self->sandbox))
-             >= BERTH_LIMIT_PORT_LINKS_PER_UID)
+  if (!berth_sandbox_is_copied (self->sandbox) /* nothing comes to its guest then */
+      && ports_count_visits (self->all, berth_sandbox_get_uid (self->sandbox))
+             < BERTH_LIMIT_PORT_LINKS_PER_UID)
     {
-      const BerthLinkResult limit = { .reason = BERTH_LINK_LIMIT };
-
-      reset (fd);
-      port_note_end (self, &limit, NULL);
-      berth_port_door_leave (self->door);
+      port_let_in (self, fd);
       return;
     }
-  self->connections++;
-  g_ref_count_inc (&self->ref_count);
-  berth_sandbox_hold (self->sandbox);
-  if (berth_sandbox_is_awake (self->sandbox))
-    {
-      port_link (self, fd);
-      return;
-    }
-  knock = g_new (Knock, 1);
-  *knock = (Knock){ .port = self, .fd = fd };
-  berth_sandbox_resume_async (self->sandbox, self->closed, awake_cb, knock);
+  reset (fd);
+  port_note_end (self, &limit, NULL);
+  berth_port_door_leave (self->door);
 }
 
 /* ---- ports ---- */
@@ -290,7 +371,7 @@ port_to_variant (const Port *self)
   g_variant_dict_insert (&dict, "number", "u", self->number);
   g_variant_dict_insert (&dict, "port", "u", self->port);
   g_variant_dict_insert (&dict, "address", "s", self->address);
-  g_variant_dict_insert (&dict, "connections", "u", self->connections);
+  g_variant_dict_insert (&dict, "connections", "u", self->visits->len);
   g_variant_dict_insert (&dict, "total", "t", self->total);
   g_variant_dict_insert (&dict, "refused", "t", self->refused);
   g_variant_dict_insert (&dict, "sent", "t", self->sent_bytes);
@@ -320,7 +401,7 @@ ports_open (BerthPorts *self, BerthSandbox *sandbox, int fd, guint number, guint
   g_ref_count_init (&port->ref_count);
   port->all = self;
   port->sandbox = g_object_ref (sandbox);
-  port->closed = g_cancellable_new ();
+  port->visits = g_ptr_array_new ();
   port->number = number;
   port->port = port_number;
   port->address = g_steal_pointer (&address);

@@ -2,6 +2,7 @@
 /* The ports of sandboxes that are published on this host, and the connections through them. */
 #pragma once
 
+#include "plugin/config/berth-config.h"
 #include "plugin/manager/berth-metrics.h"
 #include "plugin/manager/berth-sandbox.h"
 
@@ -22,8 +23,8 @@ typedef struct
   void (*forget) (const char *name, gpointer user_data);
 } BerthPortKeeper;
 
-/* @host and @metrics outlive it. */
-BerthPorts *berth_ports_new (BerthHost *host, BerthMetrics *metrics);
+/* All outlive it. @config: as it is now */
+BerthPorts *berth_ports_new (BerthHost *host, const BerthConfig *config, BerthMetrics *metrics);
 /* All are let go of; who listens goes on to. */
 void berth_ports_free (BerthPorts *self);
 void berth_ports_set_keeper (BerthPorts *self, const BerthPortKeeper *keeper, gpointer user_data);

@@ -4,13 +4,12 @@
  * connector's to find out. A guest asks as often as it likes: nothing here grows with that. */
 #include "plugin/manager/berth-sandbox-reach.h"
 
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-caller-fd.h"
 #include "plugin/base/berth-event.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-vm-private.h"
 
 #define KEPT_MAX 256u /* decisions that are told later */
@@ -45,7 +44,8 @@ typedef struct
   BerthSandboxReach *reach; /* owned */
   BerthHostLink *link;      /* until it is answered */
   Decision *decision;       /* owned */
-  int fd;                   /* a copy, to look at; -1 */
+  BerthLinkMeter *meter;
+  gint64 moved_us; /* when it was seen to have carried more */
   GCancellable *cancellable;
   const char *ended_by; /* (nullable): why we end it */
 } Connection;
@@ -185,8 +185,7 @@ static void
 connection_free (Connection *self)
 {
   g_ptr_array_remove_fast (self->reach->connections, self);
-  if (self->fd >= 0)
-    close (self->fd);
+  berth_link_meter_unref (self->meter);
   g_object_unref (self->cancellable);
   decision_unref (self->decision);
   g_object_unref (self->reach);
@@ -207,19 +206,16 @@ connection_refuse (Connection *self, BerthLinkReason reason, const char *verdict
   connection_free (self);
 }
 
-/* What it has carried so far, and since when it carries nothing; FALSE: nobody knows */
-static gboolean
-connection_look (Connection *self, gint64 *out_idle_ms)
+/* What it has carried so far, and since when it carries nothing, where it is made */
+static void
+connection_look (Connection *self, gint64 now_us)
 {
-  struct tcp_info info = { 0 };
-  socklen_t size = sizeof info;
+  Decision *decision = self->decision;
+  guint64 before = decision->sent + decision->received;
 
-  if (self->fd < 0 || getsockopt (self->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-    return FALSE;
-  self->decision->sent = info.tcpi_bytes_acked > 0 ? info.tcpi_bytes_acked - 1 : 0; /* its SYN */
-  self->decision->received = info.tcpi_bytes_received;
-  *out_idle_ms = MIN (info.tcpi_last_data_sent, info.tcpi_last_data_recv);
-  return TRUE;
+  berth_link_meter_get (self->meter, &decision->received, &decision->sent);
+  if (decision->sent + decision->received != before)
+    self->moved_us = now_us;
 }
 
 static void
@@ -236,9 +232,8 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthSandboxReach *self = connection->reach;
   g_autofree BerthLinkResult *end = berth_host_accept_finish (BERTH_HOST (source), result, NULL);
   Decision *decision = connection->decision;
-  gint64 idle_ms;
 
-  connection_look (connection, &idle_ms);
+  connection_look (connection, 0);
   if (end != NULL)
     {
       decision->sent = end->received_bytes;
@@ -289,15 +284,16 @@ static gboolean
 look_cb (gpointer user_data)
 {
   BerthSandboxReach *self = user_data;
-  gint64 most_idle_ms = self->world->config->network_idle_s * 1000;
+  gint64 most_us = self->world->config->network_idle_s * G_USEC_PER_SEC;
+  gint64 now_us = berth_host_get_time (self->host);
 
   /* from the end: one that ends at once leaves the list, and the last one takes its place */
   for (guint i = self->connections->len; i-- > 0;)
     {
       Connection *connection = self->connections->pdata[i];
-      gint64 idle_ms = 0;
 
-      if (connection_look (connection, &idle_ms) && most_idle_ms > 0 && idle_ms > most_idle_ms)
+      connection_look (connection, now_us);
+      if (most_us > 0 && connection->link == NULL && now_us - connection->moved_us > most_us)
         connection_end (connection, "it carried nothing for network_idle_s");
     }
   if (!reach_has_bytes_left (self))
@@ -327,13 +323,14 @@ static void
 connection_begin (Connection *self, int fd)
 {
   BerthSandboxReach *reach = self->reach;
+  const BerthLinkEnd end = { .fd = fd, .uid = reach->asker.uid, .meter = self->meter };
 
-  self->fd = dup (fd);
+  self->moved_us = berth_host_get_time (reach->host);
   reach->counts.connections++;
   decision_set (self->decision, "connected", NULL);
   if (reach->look_id == 0)
     reach->look_id = berth_host_add_timer (reach->host, LOOK_EVERY_US, look_cb, reach);
-  berth_host_accept_async (reach->host, g_steal_pointer (&self->link), fd, self->cancellable,
+  berth_host_accept_async (reach->host, g_steal_pointer (&self->link), &end, self->cancellable,
                            ended_cb, self);
 }
 
@@ -394,6 +391,8 @@ reach_get_limit (BerthSandboxReach *self)
   const BerthConfig *config = self->world->config;
 
   reach_count_time (self);
+  if (!berth_caller_fd_has_room (BERTH_LIMIT_RESERVED_FDS))
+    return "berthd has no descriptor for one more";
   if (self->connections->len > (guint)config->network_connections)
     return "it has as many connections as network_connections";
   if (config->network_rate > 0 && self->begun >= config->network_rate)
@@ -445,7 +444,7 @@ asked_cb (BerthHostLink *link, const char *name, guint16 port, gpointer user_dat
   connection = g_new0 (Connection, 1);
   connection->reach = g_object_ref (self);
   connection->link = link;
-  connection->fd = -1;
+  connection->meter = berth_link_meter_new ();
   connection->cancellable = g_cancellable_new ();
   connection->decision = reach_add_decision (self, name, port);
   g_ptr_array_add (self->connections, connection);

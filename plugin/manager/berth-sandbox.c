@@ -87,7 +87,7 @@ gboolean
 berth_sandbox_is_used (BerthSandbox *self)
 {
   return self->is_busy || self->is_copied || self->commands > 0 || self->files > 0 || self->asks > 0
-         || self->holds > 0 || self->waking > 0;
+         || self->waking > 0;
 }
 
 void
@@ -98,7 +98,8 @@ berth_sandbox_watch_idle (BerthSandbox *self)
     return;
   if (self->idle_us > 0)
     self->idle_id = berth_host_add_timer (self->host, self->idle_us, idle_cb, self);
-  berth_sandbox_begin_pause_timer (self);
+  if (self->holds == 0)
+    berth_sandbox_begin_pause_timer (self);
 }
 
 BerthSandbox *
@@ -548,13 +549,19 @@ void
 berth_sandbox_hold (BerthSandbox *self)
 {
   self->holds++;
-  berth_sandbox_note_use (self);
+  berth_sandbox_touch (self);
 }
 
 void
 berth_sandbox_let_go (BerthSandbox *self)
 {
   self->holds--;
+  berth_sandbox_touch (self);
+}
+
+void
+berth_sandbox_touch (BerthSandbox *self)
+{
   berth_sandbox_watch_idle (self);
 }
 

@@ -81,9 +81,13 @@ void berth_sandbox_background_async (BerthSandbox *self, BerthBackgroundRequest 
 BerthBackgroundResult *
 berth_sandbox_background_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 
-/* It is in use, and so not idle, until as many calls of berth_sandbox_let_go(). */
+/* Somebody is connected to it, until as many calls of berth_sandbox_let_go(): it is not paused for
+ * want of use. That is no use of it, and does not keep it from its end: what they send is, which
+ * berth_sandbox_touch() tells. */
 void berth_sandbox_hold (BerthSandbox *self);
 void berth_sandbox_let_go (BerthSandbox *self);
+/* It is in use at this moment. */
+void berth_sandbox_touch (BerthSandbox *self);
 
 /* Takes over @file, which has passed berth_file_request_check(). Beside an exec and each other. */
 void

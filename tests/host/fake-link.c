@@ -15,6 +15,7 @@ typedef struct
 {
   guint port;
   int fd;
+  BerthLinkMeter *meter; /* (nullable) */
 } Link;
 
 static void
@@ -24,6 +25,7 @@ link_free (gpointer data)
 
   BERTH_SYNC_ACQUIRE (link);
   close (link->fd);
+  g_clear_pointer (&link->meter, berth_link_meter_unref);
   g_free (link);
 }
 
@@ -71,7 +73,7 @@ move (int from, int to, int cancel_fd, guint64 *bytes, gboolean *has_ended)
 }
 
 static BerthLinkReason
-carry (int ours, int theirs, int cancel_fd, BerthLinkResult *result)
+carry (int ours, int theirs, int cancel_fd, BerthLinkResult *result, BerthLinkMeter *meter)
 {
   gboolean have_ended[2] = { FALSE };
 
@@ -80,14 +82,18 @@ carry (int ours, int theirs, int cancel_fd, BerthLinkResult *result)
       struct pollfd items[] = { { .fd = have_ended[0] ? -1 : ours, .events = POLLIN },
                                 { .fd = have_ended[1] ? -1 : theirs, .events = POLLIN },
                                 { .fd = cancel_fd, .events = POLLIN } };
+      BerthLinkResult before;
 
       poll (items, G_N_ELEMENTS (items), -1);
+      before = *result;
       if (items[2].revents != 0
           || (items[0].revents != 0
               && !move (ours, theirs, cancel_fd, &result->sent_bytes, &have_ended[0]))
           || (items[1].revents != 0
               && !move (theirs, ours, cancel_fd, &result->received_bytes, &have_ended[1])))
         return BERTH_LINK_RESET;
+      berth_link_meter_add (meter, result->sent_bytes - before.sent_bytes,
+                            result->received_bytes - before.received_bytes);
     }
   return BERTH_LINK_DONE;
 }
@@ -98,15 +104,17 @@ link_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancella
   Link *link = data;
   BerthLinkResult *result = g_new0 (BerthLinkResult, 1);
   GPollFD cancel = { .fd = -1 };
-  int fd = dial (link->port);
+  int fd;
 
+  BERTH_SYNC_ACQUIRE (link);
+  fd = dial (link->port);
   result->reason = BERTH_LINK_REFUSED;
   result->was_connected = fd >= 0;
   if (fd >= 0)
     {
       if (cancellable != NULL)
         g_cancellable_make_pollfd (cancellable, &cancel);
-      result->reason = carry (link->fd, fd, cancel.fd, result);
+      result->reason = carry (link->fd, fd, cancel.fd, result, link->meter);
       if (cancellable != NULL)
         g_cancellable_release_fd (cancellable);
       close (fd);
@@ -117,13 +125,15 @@ link_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancella
 }
 
 void
-fake_link (BerthHost *host, BerthVm *vm, guint port, int fd, GTask *task)
+fake_link (BerthHost *host, BerthVm *vm, guint port, const BerthLinkEnd *end, GTask *task)
 {
   g_autoptr (GTask) owned = task;
   Link *link = g_new (Link, 1);
 
   link->port = port;
-  link->fd = fd;
+  link->fd = end->fd;
+  link->meter = end->meter != NULL ? berth_link_meter_ref (end->meter) : NULL;
   g_task_set_task_data (task, link, link_free);
+  BERTH_SYNC_RELEASE (link);
   g_task_run_in_thread (task, link_thread);
 }

@@ -6,6 +6,6 @@
 
 G_BEGIN_DECLS
 
-void fake_link (BerthHost *host, BerthVm *vm, guint port, int fd, GTask *task);
+void fake_link (BerthHost *host, BerthVm *vm, guint port, const BerthLinkEnd *end, GTask *task);
 
 G_END_DECLS

@@ -51,12 +51,13 @@ cancelled_cb (GCancellable *cancellable, gpointer user_data)
 }
 
 static void
-fake_accept (BerthHost *host, BerthHostLink *link, int fd, GTask *task)
+fake_accept (BerthHost *host, BerthHostLink *link, const BerthLinkEnd *end, GTask *task)
 {
   FakeLink *self = (FakeLink *)link;
   g_autoptr (GSource) source = g_cancellable_source_new (g_task_get_cancellable (task));
 
-  self->fd = fd;
+  self->fd = end->fd;
+  self->meter = end->meter != NULL ? berth_link_meter_ref (end->meter) : NULL;
   self->task = task;
   g_task_set_task_data (task, self, NULL);
   g_source_set_callback (source, G_SOURCE_FUNC (cancelled_cb), g_object_ref (task), g_object_unref);
@@ -118,6 +119,7 @@ fake_reach_free (FakeLink *link)
   g_assert_null (link->task);
   if (link->fd >= 0)
     close (link->fd);
+  g_clear_pointer (&link->meter, berth_link_meter_unref);
   g_free (link);
 }
 

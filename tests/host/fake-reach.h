@@ -11,7 +11,8 @@ typedef struct
 {
   gboolean is_refused;
   BerthLinkReason reason;
-  int fd;      /* -1, or what it was connected to */
+  int fd; /* -1, or what it was connected to */
+  BerthLinkMeter *meter;
   GTask *task; /* (nullable): while that is open */
 } FakeLink;
 

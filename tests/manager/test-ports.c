@@ -2,6 +2,7 @@
 /* Proves whose sandbox a port must be of, how many there may be, who keeps its socket, and that a
  * sandbox is in use while somebody is connected. */
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -202,36 +203,105 @@ await_connections (World *world, const char *id, guint wanted)
     g_main_context_iteration (NULL, FALSE);
 }
 
+/* A published port with a server behind it, and who is connected to it */
+typedef struct
+{
+  char *id;
+  int server; /* the fake guest's loopback is ours */
+  GSocketConnection *connection;
+  int peer;
+} Visit;
+
 static void
-test_in_use (World *world, gconstpointer data)
+visit_begin (World *world, Visit *visit)
 {
   struct sockaddr_in inside = { .sin_family = AF_INET };
   socklen_t size = sizeof inside;
-  g_autofree char *id = create (world);
   g_autoptr (GError) error = NULL;
   g_autoptr (GSocketClient) dialer = g_socket_client_new ();
-  g_autoptr (GSocketConnection) connection = NULL;
   g_autoptr (GVariant) info = NULL;
   const char *address = "";
-  int server = listen_here (); /* the fake guest's loopback is ours */
 
-  g_assert_no_errno (getsockname (server, (struct sockaddr *)&inside, &size));
-  info = berth_manager_add_port (world->manager, id, OWNER, listen_here (), ntohs (inside.sin_port),
-                                 &error);
+  visit->id = create (world);
+  visit->server = listen_here ();
+  g_assert_no_errno (getsockname (visit->server, (struct sockaddr *)&inside, &size));
+  info = berth_manager_add_port (world->manager, visit->id, OWNER, listen_here (),
+                                 ntohs (inside.sin_port), &error);
   g_assert_no_error (error);
   g_variant_lookup (info, "address", "&s", &address);
-  connection = g_socket_client_connect_to_host (dialer, address, 0, NULL, &error);
+  visit->connection = g_socket_client_connect_to_host (dialer, address, 0, NULL, &error);
   g_assert_no_error (error);
-  await_connections (world, id, 1);
-  fake_host_advance (world->host, 10 * IDLE_US);
-  g_assert_cmpuint (count (world, id), ==, 1);
-  g_clear_object (&connection);
-  close (server);
-  await_connections (world, id, 0);
+  await_connections (world, visit->id, 1);
+  while ((visit->peer = accept (visit->server, NULL, NULL)) < 0)
+    g_main_context_iteration (NULL, FALSE);
+}
+
+static void
+visit_end (Visit *visit)
+{
+  g_clear_object (&visit->connection);
+  close (visit->peer);
+  close (visit->server);
+  g_free (visit->id);
+}
+
+/* One byte of each, that both have */
+static void
+visit_talk (Visit *visit)
+{
+  GSocket *socket = g_socket_connection_get_socket (visit->connection);
+  char byte = 'x';
+
+  g_assert_cmpint (g_socket_send (socket, &byte, 1, NULL, NULL), ==, 1);
+  g_assert_cmpint (recv (visit->peer, &byte, 1, 0), ==, 1);
+  g_assert_cmpint (send (visit->peer, &byte, 1, 0), ==, 1);
+  g_assert_cmpint (g_socket_receive (socket, &byte, 1, NULL, NULL), ==, 1);
+}
+
+/* Bytes are use; a connection that is open is none. */
+static void
+test_in_use (World *world, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  Visit visit;
+
+  visit_begin (world, &visit);
+  for (guint i = 0; i < 10; i++)
+    {
+      fake_host_advance (world->host, IDLE_US / 2);
+      visit_talk (&visit);
+      fake_host_advance (world->host, 2 * G_USEC_PER_SEC); /* it is looked at */
+    }
+  g_assert_cmpuint (count (world, visit.id), ==, 1);
   fake_host_advance (world->host, IDLE_US);
   world_run_dry ();
-  g_assert_null (berth_manager_dup_ports (world->manager, id, OWNER, &error));
+  g_assert_null (berth_manager_dup_ports (world->manager, visit.id, OWNER, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+  visit_end (&visit);
+}
+
+/* One that carries nothing ends, and says so to whose port it is. */
+static void
+test_idle (World *world, gconstpointer data)
+{
+  g_autoptr (GVariant) ports = NULL;
+  g_autoptr (GVariant) first = NULL;
+  const char *last = "";
+  Visit visit;
+
+  world->manager->config->network_idle_s = 60;
+  visit_begin (world, &visit);
+  fake_host_advance (world->host, 50 * G_USEC_PER_SEC);
+  visit_talk (&visit);
+  fake_host_advance (world->host, 50 * G_USEC_PER_SEC);
+  g_assert_cmpuint (get_connections (world, visit.id), ==, 1);
+  fake_host_advance (world->host, 20 * G_USEC_PER_SEC);
+  await_connections (world, visit.id, 0);
+  ports = berth_manager_dup_ports (world->manager, visit.id, OWNER, NULL);
+  first = g_variant_get_child_value (ports, 0);
+  g_variant_lookup (first, "last", "&s", &last);
+  g_assert_nonnull (strstr (last, "network_idle_s"));
+  visit_end (&visit);
 }
 
 int
@@ -245,5 +315,6 @@ main (int argc, char **argv)
   ADD ("kept", test_kept);
   ADD ("restored", test_restored);
   ADD ("in-use", test_in_use);
+  ADD ("idle", test_idle);
   return g_test_run ();
 }

@@ -6,10 +6,12 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "plugin/manager/berth-sandbox-reach.h"
+#include "plugin/model/berth-limits.h"
 #include "pool/berth-vm-private.h"
 #include "tests/host/fake-host.h"
 #include "tests/host/fake-reach.h"
@@ -246,6 +248,7 @@ test_bytes (World *world, gconstpointer data)
 
       g_assert_cmpint (size, >, 0);
       sent += (gsize)size;
+      berth_link_meter_add (link->meter, 0, (guint64)size);
       g_assert_cmpint (recv (peer, bytes, (gsize)size, MSG_WAITALL), ==, size);
     }
   while (link->task != NULL)
@@ -259,6 +262,46 @@ test_bytes (World *world, gconstpointer data)
   g_assert_cmpint (ask (world, "127.0.0.1", world->port)->reason, ==, BERTH_LINK_LIMIT);
   assert_last (world, "limited", "network_mb");
   close (peer);
+}
+
+/* One that carries bytes goes on, one that does not ends. */
+static void
+test_idle (World *world, gconstpointer data)
+{
+  FakeLink *link;
+
+  set (world, "network_idle_s", "60");
+  link = ask (world, "127.0.0.1", world->port);
+  for (guint i = 0; i < 4; i++)
+    {
+      fake_host_advance (world->host, 50 * G_USEC_PER_SEC);
+      g_assert_false (g_cancellable_is_cancelled (g_task_get_cancellable (link->task)));
+      berth_link_meter_add (link->meter, i % 2, (i + 1) % 2);
+      fake_host_advance (world->host, 2 * G_USEC_PER_SEC); /* it is looked at */
+    }
+  fake_host_advance (world->host, 70 * G_USEC_PER_SEC);
+  while (link->task != NULL)
+    g_main_context_iteration (NULL, TRUE);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  assert_last (world, "connected", "network_idle_s");
+}
+
+/* What berthd needs itself is not given away. */
+static void
+test_descriptors (World *world, gconstpointer data)
+{
+  struct rlimit limit;
+  struct rlimit low;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  low = limit;
+  low.rlim_cur = BERTH_LIMIT_RESERVED_FDS;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+  g_assert_cmpint (ask (world, "127.0.0.1", world->port)->reason, ==, BERTH_LINK_LIMIT);
+  assert_last (world, "limited", "descriptor");
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  g_assert_false (ask (world, "127.0.0.1", world->port)->is_refused);
 }
 
 /* Asked for in several ways at once, it is told once; a flood of others pushes the oldest out. */
@@ -363,6 +406,8 @@ main (int argc, char **argv)
   ADD ("rate", test_rate);
   ADD ("failures", test_failures);
   ADD ("bytes", test_bytes);
+  ADD ("idle", test_idle);
+  ADD ("descriptors", test_descriptors);
   ADD ("names", test_names);
   ADD ("close", test_close);
   ADD ("settings-change", test_settings_change);

@@ -371,6 +371,41 @@ test_listeners (void)
   close (ends[1]);
 }
 
+/* Whoever asks hears that a guest's bytes are its owner's, not berthd's. */
+static void
+test_words_of_the_owner (void)
+{
+  union
+  {
+    struct cmsghdr head;
+    char bytes[CMSG_SPACE (sizeof (struct ucred))];
+  } control;
+  char byte = 0;
+  struct iovec vector = { &byte, 1 };
+  struct msghdr message = {
+    .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+  };
+  struct ucred words;
+  const int on = 1;
+  int fds[2];
+
+  if (geteuid () != 0)
+    {
+      g_test_skip ("for root");
+      return;
+    }
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM, 0, fds));
+  g_assert_no_errno (setsockopt (fds[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
+  g_assert_cmpint (berth_caller_fd_send_as (fds[0], "x", 1, 1234), ==, 1);
+  g_assert_cmpint (recvmsg (fds[1], &message, 0), ==, 1);
+  g_assert_cmpint (control.head.cmsg_type, ==, SCM_CREDENTIALS);
+  memcpy (&words, CMSG_DATA (&control.head), sizeof words);
+  g_assert_cmpuint (words.uid, ==, 1234);
+  g_assert_cmpuint (words.gid, !=, 0);
+  close (fds[0]);
+  close (fds[1]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -384,6 +419,7 @@ main (int argc, char **argv)
   g_test_add_func ("/caller-fd/what-is-refused", test_what_is_refused);
   g_test_add_func ("/caller-fd/no-file-system-is-asked", test_no_file_system_is_asked);
   g_test_add_func ("/caller-fd/listeners", test_listeners);
+  g_test_add_func ("/caller-fd/words-of-the-owner", test_words_of_the_owner);
   g_test_add_func ("/caller-fd/descriptors-in-a-stream", test_descriptors_in_a_stream);
   return g_test_run ();
 }

@@ -108,7 +108,8 @@ test_all_the_way (Fixture *fixture, gconstpointer data)
     {
       g_assert_no_errno (
           socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds[i]));
-      berth_guest_link_async (fixture->agent, port, fds[i][0], NULL, done_well_cb, &ended);
+      berth_guest_link_async (fixture->agent, port, &(BerthLinkEnd){ .fd = fds[i][0] }, NULL,
+                              done_well_cb, &ended);
     }
   while (ended < REAL_LINKS)
     {

@@ -123,7 +123,8 @@ begin (Fixture *fixture, GCancellable *cancellable, guint32 *out_request, guint3
   int fds[2];
 
   make_pair (fds);
-  berth_guest_link_async (fixture->agent, 80, fds[0], cancellable, done_cb, fixture);
+  berth_guest_link_async (fixture->agent, 80, &(BerthLinkEnd){ .fd = fds[0] }, cancellable, done_cb,
+                          fixture);
   *out_request = expect (fixture, BERTH_FRAME_LINK_OPEN, payload, 8);
   g_assert_cmpuint (berth_le32_read (payload + 4), ==, 80);
   *out_window = berth_le32_read (payload);
@@ -338,7 +339,8 @@ test_guest_reads_nothing (Fixture *fixture, gconstpointer data)
   for (guint i = 0; i < LINKS; i++)
     {
       make_pair (fds[i]);
-      berth_guest_link_async (fixture->agent, 80, fds[i][0], NULL, ignore_cb, &ended);
+      berth_guest_link_async (fixture->agent, 80, &(BerthLinkEnd){ .fd = fds[i][0] }, NULL,
+                              ignore_cb, &ended);
       requests[i] = expect (fixture, BERTH_FRAME_LINK_OPEN, bytes, 8);
       while (send (fds[i][1], bytes, 50000, 0) > 0)
         ;
@@ -408,7 +410,8 @@ test_older_agent (Fixture *fixture, gconstpointer data)
 
   greet_as (fixture, BERTH_LINK_VERSION - 1, BERTH_HELLO_READY);
   make_pair (fds);
-  berth_guest_link_async (fixture->agent, 80, fds[0], NULL, done_cb, fixture);
+  berth_guest_link_async (fixture->agent, 80, &(BerthLinkEnd){ .fd = fds[0] }, NULL, done_cb,
+                          fixture);
   assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_CONFIG);
   close (fds[1]);
 }
@@ -426,14 +429,16 @@ test_as_many_as_may_be (Fixture *fixture, gconstpointer data)
   for (guint i = 0; i < BERTH_LINKS_MAX; i++)
     {
       make_pair (fds);
-      berth_guest_link_async (fixture->agent, 80, fds[0], NULL, ignore_cb, &ended);
+      berth_guest_link_async (fixture->agent, 80, &(BerthLinkEnd){ .fd = fds[0] }, NULL, ignore_cb,
+                              &ended);
       close (fds[1]);
       request = expect (fixture, BERTH_FRAME_LINK_OPEN, payload, 8);
       reserved += berth_le32_read (payload);
     }
   g_assert_cmpuint (reserved, <=, 8 * 1024 * 1024);
   make_pair (fds);
-  berth_guest_link_async (fixture->agent, 80, fds[0], NULL, done_cb, fixture);
+  berth_guest_link_async (fixture->agent, 80, &(BerthLinkEnd){ .fd = fds[0] }, NULL, done_cb,
+                          fixture);
   assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
   close (fds[1]);
   send_number (fixture, BERTH_FRAME_LINK_END, request, BERTH_LINK_REFUSED);
@@ -464,7 +469,8 @@ test_rinsing_counts (Fixture *fixture, gconstpointer data)
 
       make_pair (fds[i]);
       g_assert_no_errno (setsockopt (fds[i][0], SOL_SOCKET, SO_SNDBUF, &least, sizeof least));
-      berth_guest_link_async (fixture->agent, 80, fds[i][0], NULL, ignore_cb, &ended);
+      berth_guest_link_async (fixture->agent, 80, &(BerthLinkEnd){ .fd = fds[i][0] }, NULL,
+                              ignore_cb, &ended);
       do
         head = peer_await (fixture, payload); /* credit for what a descriptor took comes, too */
       while (head.type != BERTH_FRAME_LINK_OPEN);
@@ -477,7 +483,8 @@ test_rinsing_counts (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (ended, ==, 0);
   g_assert_cmpuint (reserved, <=, 8 * 1024 * 1024);
   make_pair (more);
-  berth_guest_link_async (fixture->agent, 80, more[0], NULL, done_cb, fixture);
+  berth_guest_link_async (fixture->agent, 80, &(BerthLinkEnd){ .fd = more[0] }, NULL, done_cb,
+                          fixture);
   assert_fails (fixture, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY);
   close (more[1]);
   /* the first is read to its end, the others are never: they end in time */
@@ -565,7 +572,8 @@ test_program_is_accepted (Fixture *fixture, gconstpointer data)
 
   ask (fixture, &asked, OF_AGENT (7));
   make_pair (fds);
-  berth_guest_link_accept_async (asked.link, fds[0], NULL, done_cb, fixture);
+  berth_guest_link_accept_async (asked.link, &(BerthLinkEnd){ .fd = fds[0] }, NULL, done_cb,
+                                 fixture);
   g_assert_cmpuint (expect (fixture, BERTH_FRAME_LINK_OPENED, payload, 4), ==, OF_AGENT (7));
   send_data (fixture, OF_AGENT (7), "GET", 3);
   await_text (fds[1], "GET");
@@ -588,7 +596,8 @@ test_program_gives_up (Fixture *fixture, gconstpointer data)
   send_number (fixture, BERTH_FRAME_LINK_END, OF_AGENT (1), BERTH_LINK_RESET);
   settle ();
   make_pair (fds);
-  berth_guest_link_accept_async (asked.link, fds[0], NULL, done_cb, fixture);
+  berth_guest_link_accept_async (asked.link, &(BerthLinkEnd){ .fd = fds[0] }, NULL, done_cb,
+                                 fixture);
   g_assert_cmpuint (finish (fixture).reason, ==, BERTH_LINK_RESET);
   close (fds[1]);
 }
