@@ -16,6 +16,7 @@ struct _BerthFrameChannel
   BerthFrameDecoder *decoder;
   GByteArray *queue;
   gsize queue_done; /* bytes of the queue that are written */
+  GByteArray *held; /* (nullable): frames for after the queue, while it holds */
   GSource *read_source;
   GSource *write_source;
   GSource *continue_source; /* a turn ended with frames left in the buffer */
@@ -40,6 +41,7 @@ channel_unref (BerthFrameChannel *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   g_byte_array_unref (self->queue);
+  g_clear_pointer (&self->held, g_byte_array_unref);
   berth_frame_decoder_free (self->decoder);
   g_object_unref (self->socket);
   g_free (self);
@@ -193,18 +195,23 @@ channel_pending (BerthFrameChannel *self)
   return self->queue->len - self->queue_done;
 }
 
+static void
+channel_tell_room (BerthFrameChannel *self)
+{
+  if (!self->is_awaited || self->held != NULL || self->frame_func == NULL || self->room_func == NULL
+      || channel_pending (self) > BERTH_FRAME_QUEUE_BYTES / 2)
+    return;
+  self->is_awaited = FALSE;
+  self->room_func (self->user_data);
+}
+
 static gboolean
 writable_cb (GSocket *socket, GIOCondition condition, gpointer user_data)
 {
   g_autoptr (ChannelHold) self = channel_ref (user_data);
 
   channel_flush (self);
-  if (self->is_awaited && self->frame_func != NULL && self->room_func != NULL
-      && channel_pending (self) <= BERTH_FRAME_QUEUE_BYTES / 2)
-    {
-      self->is_awaited = FALSE;
-      self->room_func (self->user_data);
-    }
+  channel_tell_room (self);
   return G_SOURCE_CONTINUE;
 }
 
@@ -240,10 +247,36 @@ berth_frame_channel_set_room_func (BerthFrameChannel *self, BerthFrameRoomFunc f
 gboolean
 berth_frame_channel_is_full (BerthFrameChannel *self)
 {
-  if (channel_pending (self) < BERTH_FRAME_QUEUE_BYTES)
+  if (self->held == NULL && channel_pending (self) < BERTH_FRAME_QUEUE_BYTES)
     return FALSE;
   self->is_awaited = TRUE;
   return TRUE;
+}
+
+void
+berth_frame_channel_hold (BerthFrameChannel *self, gboolean holds)
+{
+  g_autoptr (ChannelHold) owned = channel_ref (self);
+
+  if (holds == (self->held != NULL))
+    return;
+  if (holds)
+    {
+      self->held = g_byte_array_new ();
+      return;
+    }
+  g_byte_array_append (self->queue, self->held->data, self->held->len);
+  g_clear_pointer (&self->held, g_byte_array_unref);
+  if (self->frame_func != NULL && self->write_source == NULL)
+    channel_flush (self);
+  channel_tell_room (self);
+}
+
+static gboolean
+is_held_back (guint32 type)
+{
+  return type == BERTH_FRAME_DATA || type == BERTH_FRAME_CREDIT || type == BERTH_FRAME_LINK_OPEN
+         || type == BERTH_FRAME_LINK_OPENED || type == BERTH_FRAME_LINK_END;
 }
 
 void
@@ -251,11 +284,13 @@ berth_frame_channel_send (BerthFrameChannel *self, guint32 type, guint32 request
                           gconstpointer part, gsize part_size, gconstpointer rest, gsize rest_size)
 {
   guint8 head[BERTH_FRAME_HEAD_SIZE];
+  gboolean waits = self->held != NULL && is_held_back (type);
+  GByteArray *queue = waits ? self->held : self->queue;
 
   g_assert (part_size + rest_size <= BERTH_FRAME_MAX_PAYLOAD);
   if (self->frame_func == NULL)
     return;
-  if (channel_pending (self) > BERTH_FRAME_QUEUE_BYTES_MAX)
+  if (channel_pending (self) + (waits ? queue->len : 0) > BERTH_FRAME_QUEUE_BYTES_MAX)
     {
       channel_give_up (self);
       return;
@@ -267,12 +302,12 @@ berth_frame_channel_send (BerthFrameChannel *self, guint32 type, guint32 request
       g_byte_array_remove_range (self->queue, 0, (guint)self->queue_done);
       self->queue_done = 0;
     }
-  g_byte_array_append (self->queue, head, sizeof head);
+  g_byte_array_append (queue, head, sizeof head);
   if (part_size > 0)
-    g_byte_array_append (self->queue, part, (guint)part_size);
+    g_byte_array_append (queue, part, (guint)part_size);
   if (rest_size > 0)
-    g_byte_array_append (self->queue, rest, (guint)rest_size);
-  if (self->write_source == NULL)
+    g_byte_array_append (queue, rest, (guint)rest_size);
+  if (!waits && self->write_source == NULL)
     channel_flush (self);
 }
 

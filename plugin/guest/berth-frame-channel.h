@@ -39,6 +39,11 @@ void berth_frame_channel_set_room_func (BerthFrameChannel *self, BerthFrameRoomF
  * host's memory waits for it is not. */
 gboolean berth_frame_channel_is_full (BerthFrameChannel *self);
 
+/* While it @holds, streams and links are kept back: it is full for them, and what has no room to
+ * wait for is sent when it holds no more. Then the room function is called, as after a full queue.
+ */
+void berth_frame_channel_hold (BerthFrameChannel *self, gboolean holds);
+
 /* Queues a frame of two parts, either may be empty, and writes what the socket takes at once.
  * Requests are queued even when it is full; a guest that lets them add up is given up. */
 void

@@ -24,9 +24,20 @@ berth_guest_freeze_async (BerthGuest *self, gboolean is_frozen, guint timeout_ms
   if (call == NULL)
     return;
   call->is_frozen = is_frozen;
+  if (is_frozen)
+    berth_frame_channel_hold (self->channel, TRUE);
   berth_le64_write (realtime, (guint64)g_get_real_time () * 1000);
   berth_frame_channel_send (self->channel, is_frozen ? BERTH_FRAME_FREEZE : BERTH_FRAME_THAW,
                             call->request, realtime, is_frozen ? 0 : sizeof realtime, NULL, 0);
+}
+
+/* Whatever came of a FREEZE, streams and links go on when the guest says that it does. */
+void
+berth_guest_note_frozen (BerthGuest *self, gboolean is_frozen)
+{
+  self->is_frozen = is_frozen;
+  if (self->channel != NULL)
+    berth_frame_channel_hold (self->channel, is_frozen); /* last: who hears of it may close us */
 }
 
 void
@@ -34,9 +45,10 @@ berth_guest_call_take_frozen (BerthGuest *self, BerthGuestCall *call, const Bert
 {
   gboolean is_frozen = berth_le32_read (frame->payload) == 1;
   gboolean is_as_asked = is_frozen == call->is_frozen;
+  g_autoptr (BerthGuest) owned = g_object_ref (self);
   g_autoptr (GTask) task = berth_guest_call_steal (self, call);
 
-  self->is_frozen = is_frozen;
+  berth_guest_note_frozen (self, is_frozen);
   if (is_as_asked)
     g_task_return_boolean (task, TRUE);
   else

@@ -68,6 +68,8 @@ void berth_guest_take_no_name (BerthGuest *self, const BerthFrame *frame);
 void berth_guest_call_take_error (BerthGuest *self, BerthGuestCall *call, const BerthFrame *frame);
 
 /* berth-guest-freeze.c */
+/* The guest says so. The caller holds a reference. */
+void berth_guest_note_frozen (BerthGuest *self, gboolean is_frozen);
 /* Answers the call. */
 void berth_guest_call_take_frozen (BerthGuest *self, BerthGuestCall *call, const BerthFrame *frame);
 

@@ -151,8 +151,8 @@ agent_take_hello (BerthGuest *self, const BerthFrame *frame, GError **error)
   self->boot_us = reply.boot_us;
   if (reply.flags & BERTH_HELLO_READY)
     self->ready_us = MAX (reply.ready_us, 1);
-  self->is_frozen = (reply.flags & BERTH_HELLO_FROZEN) != 0;
   self->was_identified = (reply.flags & BERTH_HELLO_IDENTIFIED) != 0;
+  berth_guest_note_frozen (self, (reply.flags & BERTH_HELLO_FROZEN) != 0);
   return TRUE;
 }
 
@@ -184,7 +184,7 @@ agent_take_unasked (BerthGuest *self, const BerthFrame *frame, GError **error)
   if (frame->type == BERTH_FRAME_READY)
     agent_take_ready (self, frame);
   if (frame->type == BERTH_FRAME_FROZEN && berth_le32_read (frame->payload) == 0)
-    self->is_frozen = FALSE; /* later than it was waited for */
+    berth_guest_note_frozen (self, FALSE); /* later than it was waited for */
   return TRUE;
 }
 

@@ -403,6 +403,45 @@ test_cancel (Fixture *fixture, gconstpointer data)
   close (fd);
 }
 
+/* From FREEZE to the end of THAW no byte of a link comes to the guest; what waited comes then. */
+static void
+test_frozen (Fixture *fixture, gconstpointer data)
+{
+  g_autofree guint8 *bytes = g_malloc0 (BERTH_DATA_MAX);
+  guint32 request, window, call;
+  int fd = begin_open (fixture, &request, &window), fds[2];
+  guint8 payload[8];
+  guint ended = 0;
+
+  berth_guest_freeze_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
+  call = expect (fixture, BERTH_FRAME_FREEZE, payload, 0);
+  g_assert_cmpint (send (fd, "meanwhile", 9, 0), ==, 9);
+  make_pair (fds);
+  berth_guest_link_async (fixture->agent, 80, &(BerthLinkEnd){ .fd = fds[0] }, NULL, ignore_cb,
+                          &ended);
+  send_data (fixture, request, bytes, BERTH_DATA_MAX); /* is worth credit when it is taken */
+  send_data (fixture, request, bytes, 1000);
+  settle ();
+  send_number (fixture, BERTH_FRAME_FROZEN, call, 1);
+  run_until_done (fixture);
+  g_clear_object (&fixture->result);
+  g_assert_cmpint (recv (fixture->peer, payload, 1, MSG_DONTWAIT), <, 0);
+  berth_guest_freeze_async (fixture->agent, FALSE, 60000, NULL, done_cb, fixture);
+  call = expect (fixture, BERTH_FRAME_THAW, payload, 8);
+  settle ();
+  g_assert_cmpint (recv (fixture->peer, payload, 1, MSG_DONTWAIT), <, 0);
+  send_number (fixture, BERTH_FRAME_FROZEN, call, 0);
+  expect (fixture, BERTH_FRAME_LINK_OPEN, payload, 8);
+  expect (fixture, BERTH_FRAME_CREDIT, payload, 8);
+  expect_data (fixture, request, "meanwhile");
+  g_clear_object (&fixture->result);
+  berth_guest_close (fixture->agent);
+  while (ended == 0)
+    g_main_context_iteration (NULL, TRUE);
+  close (fd);
+  close (fds[1]);
+}
+
 static void
 test_older_agent (Fixture *fixture, gconstpointer data)
 {
@@ -735,6 +774,7 @@ main (int argc, char **argv)
   ADD ("guest-reads-nothing", test_guest_reads_nothing);
   ADD ("caller-resets", test_caller_resets);
   ADD ("cancel", test_cancel);
+  ADD ("frozen", test_frozen);
   ADD ("older-agent", test_older_agent);
   ADD ("as-many-as-may-be", test_as_many_as_may_be);
   ADD ("rinsing-counts", test_rinsing_counts);
