@@ -67,15 +67,17 @@ dial_free (gpointer data)
 
 /* ---- addresses ---- */
 
-/* (transfer full): of this host's interfaces, whatever their networks are */
+/* (transfer full) (nullable): of this host's interfaces, whatever their networks are; NULL: nobody
+ * knows */
 static GPtrArray *
 list_own (void)
 {
-  GPtrArray *own = g_ptr_array_new_with_free_func (g_object_unref);
   struct ifaddrs *all = NULL;
+  GPtrArray *own;
 
   if (getifaddrs (&all) != 0)
-    return own;
+    return NULL;
+  own = g_ptr_array_new_with_free_func (g_object_unref);
   for (struct ifaddrs *at = all; at != NULL; at = at->ifa_next)
     {
       gsize size = at->ifa_addr == NULL                  ? 0
@@ -118,6 +120,12 @@ dial_check (Dial *self, GList *addresses)
 {
   g_autoptr (GPtrArray) own = list_own ();
 
+  if (own == NULL)
+    {
+      self->end->verdict = BERTH_CONNECTOR_FAILED;
+      self->end->text = g_strdup ("which addresses are this host's own is not to be had");
+      return;
+    }
   for (GList *link = addresses; link != NULL; link = link->next)
     {
       g_autofree char *problem

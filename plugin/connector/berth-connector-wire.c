@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "plugin/base/berth-closer.h"
+
+/* As many as the kernel carries: those that have no room it closes in the reader's stead */
+#define FDS_MAX 253
 
 typedef union
 {
   struct cmsghdr head; /* for its alignment */
-  char bytes[CMSG_SPACE (sizeof (int))];
+  char bytes[CMSG_SPACE (sizeof (int) * FDS_MAX)];
 } FdRoom;
 
 static const char *
@@ -35,7 +39,7 @@ add_fd (struct msghdr *message, FdRoom *room, int passed_fd)
   struct cmsghdr *head;
 
   message->msg_control = room->bytes;
-  message->msg_controllen = sizeof room->bytes;
+  message->msg_controllen = CMSG_SPACE (sizeof passed_fd);
   head = CMSG_FIRSTHDR (message);
   head->cmsg_level = SOL_SOCKET;
   head->cmsg_type = SCM_RIGHTS;
@@ -63,7 +67,7 @@ berth_connector_wire_send (int fd, BerthConnectorPacket packet, GVariant *value,
   return sent >= 0;
 }
 
-/* One that is kept, at most; all others are closed. */
+/* One that is kept, at most; all others are closed, which may wait for as long as they like. */
 static int
 take_fds (struct msghdr *message)
 {
@@ -83,7 +87,7 @@ take_fds (struct msghdr *message)
           if (kept < 0)
             kept = fd;
           else
-            close (fd);
+            berth_closer_close (fd, BERTH_CONNECTOR_LINE);
         }
     }
   return kept;
@@ -121,15 +125,16 @@ berth_connector_wire_receive (int fd, BerthConnectorPacket *out_packet, int *out
   *out_is_over = FALSE;
   if (size < 0 && (errno == EAGAIN || errno == EINTR))
     return NULL;
+  if (size >= 0)
+    *out_fd = take_fds (&message); /* an empty packet may have some, too */
   if (size > 0)
     {
-      *out_fd = take_fds (&message);
       if (!(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
         value = parse (bytes, (gsize)size);
       *out_packet = bytes[0];
     }
   if (value == NULL && *out_fd >= 0)
-    close (g_steal_fd (out_fd));
+    berth_closer_close (g_steal_fd (out_fd), BERTH_CONNECTOR_LINE);
   *out_is_over = value == NULL;
   return value;
 }

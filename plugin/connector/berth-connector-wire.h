@@ -13,6 +13,10 @@ G_BEGIN_DECLS
 #define BERTH_CONNECTOR_DIALS_OF_USER 512u /* a quarter, and two sandboxes' */
 #define BERTH_CONNECTOR_TEXT_MAX 300u      /* bytes of a text */
 
+/* Of berth_closer_close(): what was handed over in vain is no user's, and keeps nobody's
+ * descriptors from being closed. */
+#define BERTH_CONNECTOR_LINE G_MAXUINT32
+
 /**
  * BerthConnectorPacket:
  * @BERTH_CONNECTOR_SETTINGS: to the connector, first and once: BERTH_CONNECTOR_VERSION,

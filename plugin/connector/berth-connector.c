@@ -20,8 +20,6 @@
 #define DEFAULT_USER "nobody"
 /* Beyond its own limit; a connector that says nothing then is none. */
 #define PATIENCE_MS 5000u
-/* What the connector handed over in vain keeps nobody's descriptors from being closed. */
-#define LINE_OF_NO_USER G_MAXUINT32
 /* It is not started again more often. */
 #define START_EVERY_US G_USEC_PER_SEC
 
@@ -300,7 +298,7 @@ readable_cb (gint fd, GIOCondition condition, gpointer user_data)
     is_over = TRUE;
   /* it may be anything, whose close(2) waits */
   if (passed_fd >= 0)
-    berth_closer_close (passed_fd, LINE_OF_NO_USER);
+    berth_closer_close (passed_fd, BERTH_CONNECTOR_LINE);
   if (!is_over)
     return G_SOURCE_CONTINUE;
   connector_lose (self);

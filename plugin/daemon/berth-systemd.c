@@ -357,6 +357,11 @@ notify (BerthSystemd *self, const char *state, int fd)
   news = g_new (News, 1);
   news->state = g_strdup (state);
   news->fd = fd >= 0 ? berth_caller_fd_dup (fd) : -1;
+  if (fd >= 0 && news->fd < 0)
+    {
+      news_free (news); /* without it systemd would be told to keep nothing */
+      return;
+    }
   g_queue_push_tail (&self->untold, news);
   if (self->again_id == 0)
     self->again_id = g_timeout_add (AGAIN_MS, again_cb, self);

@@ -16,6 +16,8 @@
 
 /* Where berthd is short of descriptors or memory, it may be so for a while. */
 #define PAUSE_US (100 * 1000)
+/* Of one port: who may connect to it keeps the main thread from others otherwise. */
+#define GUESTS_MAX 1000u /* in a second */
 
 struct _BerthPortDoor
 {
@@ -24,6 +26,8 @@ struct _BerthPortDoor
   int end_fd; /* readable: it is over */
   GAsyncQueue *places;
   GMainContext *context;
+  gint64 second_us; /* the thread's alone, as is the next: when this second began, who came in it */
+  guint guests;
   gint is_over;
   BerthPortDoorFunc func; /* the context's thread's alone, as is the next */
   gpointer user_data;
@@ -111,6 +115,26 @@ door_accept (BerthPortDoor *self)
   return -1;
 }
 
+/* One more has come: the next one waits in the kernel, where there were too many. */
+static void
+door_count (BerthPortDoor *self)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (now_us - self->second_us >= G_USEC_PER_SEC)
+    {
+      self->second_us = now_us;
+      self->guests = 0;
+    }
+  if (++self->guests < GUESTS_MAX)
+    return;
+  while (now_us - self->second_us < G_USEC_PER_SEC && !g_atomic_int_get (&self->is_over))
+    {
+      g_usleep (PAUSE_US);
+      now_us = g_get_monotonic_time ();
+    }
+}
+
 static gpointer
 door_thread (gpointer data)
 {
@@ -123,8 +147,10 @@ door_thread (gpointer data)
       g_async_queue_pop (self->places);
       while (fd < 0 && !g_atomic_int_get (&self->is_over))
         fd = door_accept (self);
-      if (fd >= 0)
-        door_let_in (self, fd);
+      if (fd < 0)
+        continue;
+      door_let_in (self, fd);
+      door_count (self);
     }
   door_unref (self);
   return NULL;
@@ -148,14 +174,15 @@ berth_port_door_new (int fd, guint places_max, BerthPortDoorFunc func, gpointer 
   self->user_data = user_data;
   for (guint i = 0; i < places_max; i++)
     berth_port_door_leave (self);
-  thread = g_thread_try_new ("berth-port", door_thread, self, &cause);
+  thread = self->end_fd >= 0 ? g_thread_try_new ("berth-port", door_thread, self, &cause) : NULL;
   if (thread != NULL)
     {
       g_thread_unref (thread);
       return self;
     }
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-               "this host has no thread for a published port (%s): try again", cause->message);
+               "this host has no thread or descriptor for a published port (%s): try again",
+               cause != NULL ? cause->message : g_strerror (EMFILE));
   door_unref (self);
   door_unref (self);
   return NULL;

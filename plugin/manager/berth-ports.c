@@ -462,6 +462,8 @@ berth_ports_restore (BerthPorts *self, GHashTable *sandboxes, const char *name, 
     sandbox = g_hash_table_lookup (sandboxes, id);
   if (sandbox == NULL)
     {
+      /* its maker may have it, too, and who connects would wait for ever */
+      shutdown (fd, SHUT_RDWR);
       berth_caller_fd_close (fd);
       if (self->keeper.forget != NULL)
         self->keeper.forget (name, self->keeper_data);

@@ -18,6 +18,8 @@
 #define MINUTE_US (60 * G_USEC_PER_SEC)
 /* Entries of the journal in a minute */
 #define LOGGED_MAX 1000u
+/* Refusals in a minute that are looked at, counted and told one by one */
+#define REFUSED_MAX 6000u
 #define NOT_ANY_MORE "the settings do not allow it any more"
 #define LOOK_EVERY_US G_USEC_PER_SEC
 
@@ -66,6 +68,7 @@ struct _BerthSandboxReach
   gint64 minute_us;        /* when this one began */
   guint begun;             /* in it, as the next two */
   guint failed;
+  guint refused;
   guint logged;
   guint look_id;
 };
@@ -120,7 +123,7 @@ reach_count_time (BerthSandboxReach *self)
   if (self->minute_us != 0 && now_us - self->minute_us < MINUTE_US)
     return;
   self->minute_us = now_us;
-  self->begun = self->failed = self->logged = 0;
+  self->begun = self->failed = self->refused = self->logged = 0;
 }
 
 static void
@@ -202,6 +205,7 @@ connection_refuse (Connection *self, BerthLinkReason reason, const char *verdict
   reach->counts.refused++;
   reach_count_time (reach);
   reach->failed++;
+  reach->refused++;
   reach_end_decision (reach, self->decision);
   connection_free (self);
 }
@@ -439,6 +443,13 @@ asked_cb (BerthHostLink *link, const char *name, guint16 port, gpointer user_dat
   if (self->world == NULL)
     {
       berth_host_refuse (self->host, link, BERTH_LINK_RESET);
+      return;
+    }
+  reach_count_time (self);
+  if (self->refused >= REFUSED_MAX)
+    {
+      self->counts.refused++;
+      berth_host_refuse (self->host, link, BERTH_LINK_LIMIT);
       return;
     }
   connection = g_new0 (Connection, 1);

@@ -139,6 +139,32 @@ berth_reach_networks_have (const GPtrArray *networks, GInetAddress *address)
   return FALSE;
 }
 
+/* Whether it is there by itself, and not as one of a network's */
+static gboolean
+have_alone (const GPtrArray *networks, GInetAddress *address)
+{
+  g_autoptr (GInetAddress) meant = unmap (address);
+
+  for (guint i = 0; i < networks->len; i++)
+    if (g_inet_address_mask_get_length (networks->pdata[i])
+            == 8 * g_inet_address_get_native_size (meant)
+        && g_inet_address_mask_matches (networks->pdata[i], meant))
+      return TRUE;
+  return FALSE;
+}
+
+/* A network of others has one that is this host's, too: who names it does not mean that one. The
+ * loopback is nobody else's. */
+static gboolean
+is_own (GInetAddress *address, const GPtrArray *private, const GPtrArray *own)
+{
+  g_autoptr (GInetAddress) meant = unmap (address);
+
+  return berth_reach_networks_have (own, address) && !have_alone (private, address)
+         && !(g_inet_address_get_is_loopback (meant)
+              && berth_reach_networks_have (private, address));
+}
+
 char *
 berth_reach_address_dup_problem (GInetAddress *address, const GPtrArray *denied,
                                  const GPtrArray *private, const GPtrArray *own)
@@ -147,10 +173,10 @@ berth_reach_address_dup_problem (GInetAddress *address, const GPtrArray *denied,
 
   if (berth_reach_networks_have (denied, address))
     return g_strdup ("network_deny has it, that of its user, or its template");
+  if (is_own (address, private, own))
+    return g_strdup ("it is this host's own, which network_private does not have by itself");
   if (berth_reach_networks_have (private, address))
     return NULL;
-  if (berth_reach_networks_have (own, address))
-    return g_strdup ("it is this host's own, which network_private does not have");
   return use != NULL
              ? g_strdup_printf ("it is not public (%s), and network_private does not have it", use)
              : NULL;

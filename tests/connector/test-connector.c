@@ -509,6 +509,44 @@ test_handed_over (Fixture *fixture, gconstpointer data)
   close (other);
 }
 
+/* What comes along with no packet, or with many others, is not kept. */
+static void
+test_useless_descriptors (Fixture *fixture, gconstpointer data)
+{
+  for (guint size = 0; size < 2; size++)
+    {
+      union
+      {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE (2 * sizeof (int))];
+      } control = { 0 };
+      struct iovec part = { (char *)"\3", size };
+      struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+      };
+      BerthConnectorPacket packet;
+      gboolean is_over;
+      int passed[2], pair[2], fd;
+      char byte;
+
+      g_assert_no_errno (socketpair (AF_UNIX, SOCK_SEQPACKET, 0, pair));
+      g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM, 0, passed));
+      control.head.cmsg_level = SOL_SOCKET;
+      control.head.cmsg_type = SCM_RIGHTS;
+      control.head.cmsg_len = CMSG_LEN (2 * sizeof (int));
+      memcpy (CMSG_DATA (&control.head), (int[]){ passed[1], passed[1] }, 2 * sizeof (int));
+      g_assert_cmpint (sendmsg (pair[0], &message, 0), ==, size);
+      close (passed[1]);
+      g_assert_null (berth_connector_wire_receive (pair[1], &packet, &fd, &is_over));
+      g_assert_true (is_over);
+      g_assert_cmpint (fd, ==, -1);
+      g_assert_cmpint (recv (passed[0], &byte, 1, 0), ==, 0); /* nobody has it any more */
+      close (passed[0]);
+      close (pair[0]);
+      close (pair[1]);
+    }
+}
+
 static void
 bring_up_loopback (void)
 {
@@ -566,6 +604,7 @@ main (int argc, char **argv)
   ADD ("dies", test_dies);
   ADD ("many", test_many);
   ADD ("many-of-one", test_many_of_one);
+  ADD ("useless-descriptors", test_useless_descriptors);
   if (has_mounts)
     {
       ADD ("hanging-names", test_hanging_names);

@@ -95,6 +95,38 @@ test_no_error_queue (void)
   g_assert_no_errno (close (peer));
 }
 
+static void
+leave_cb (int fd, gpointer user_data)
+{
+  close (fd);
+  ++*(guint *)user_data;
+}
+
+/* Who comes and goes again and again has the main thread for so much of each second only. */
+static void
+test_no_more_than_a_rate (void)
+{
+  struct sockaddr_in address;
+  int listener = listen_on_loopback (&address);
+  gint64 begun_us = g_get_monotonic_time ();
+  guint count = 0;
+  BerthPortDoor *door = berth_port_door_new (listener, 1, leave_cb, &count, NULL);
+
+  while (count < 1001)
+    {
+      int peer = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      guint before = count;
+
+      g_assert_no_errno (connect (peer, (struct sockaddr *)&address, sizeof address));
+      while (count == before)
+        g_main_context_iteration (NULL, TRUE);
+      berth_port_door_leave (door);
+      close (peer);
+    }
+  g_assert_cmpint (g_get_monotonic_time () - begun_us, >=, G_USEC_PER_SEC);
+  berth_port_door_free (door, TRUE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -102,5 +134,6 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/port-door/close-waits-for-nobody", test_close_waits_for_nobody);
   g_test_add_func ("/port-door/no-error-queue", test_no_error_queue);
+  g_test_add_func ("/port-door/no-more-than-a-rate", test_no_more_than_a_rate);
   return g_test_run ();
 }

@@ -164,9 +164,15 @@ test_restored (World *world, gconstpointer data)
   for (gsize i = 0; i < G_N_ELEMENTS (useless); i++)
     {
       int fd = listen_here ();
+      int makers = dup (fd);
+      int listens = 1;
+      socklen_t size = sizeof listens;
 
       keep_cb (useless[i], fd, kept);
       berth_manager_restore_port (world->manager, useless[i], fd);
+      g_assert_no_errno (getsockopt (makers, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size));
+      g_assert_cmpint (listens, ==, 0);
+      close (makers);
       g_assert_cmpuint (g_hash_table_size (kept), ==, 0);
     }
   {

@@ -304,6 +304,21 @@ test_descriptors (World *world, gconstpointer data)
   g_assert_false (ask (world, "127.0.0.1", world->port)->is_refused);
 }
 
+/* A flood of what is refused costs no decision each. */
+static void
+test_flood (World *world, gconstpointer data)
+{
+  g_autoptr (GVariant) before = NULL;
+
+  for (guint i = 0; i < 7000; i++)
+    ask (world, "not.asked.for", 443);
+  g_assert_cmpint (ask (world, "not.asked.for", 443)->reason, ==, BERTH_LINK_LIMIT);
+  before = berth_sandbox_reach_dup_list (world->reach, 5999);
+  g_assert_cmpuint (g_variant_n_children (before), ==, 1);
+  fake_host_advance (world->host, 61 * G_USEC_PER_SEC);
+  g_assert_cmpint (ask (world, "not.asked.for", 443)->reason, ==, BERTH_LINK_DENIED);
+}
+
 /* Asked for in several ways at once, it is told once; a flood of others pushes the oldest out. */
 static void
 test_names (World *world, gconstpointer data)
@@ -408,6 +423,7 @@ main (int argc, char **argv)
   ADD ("bytes", test_bytes);
   ADD ("idle", test_idle);
   ADD ("descriptors", test_descriptors);
+  ADD ("flood", test_flood);
   ADD ("names", test_names);
   ADD ("close", test_close);
   ADD ("settings-change", test_settings_change);

@@ -104,6 +104,18 @@ assert_problem (const char *text, const char *denied, const char *private, const
     g_assert_true (found != NULL && strstr (found, problem) != NULL);
 }
 
+/* A private network is no way to this host, whose address is one of it. */
+static void
+test_own_in_a_private_network (void)
+{
+  assert_problem ("10.0.0.5", NULL, "10.0.0.0/8", "10.0.0.5", "own");
+  assert_problem ("::ffff:10.0.0.5", NULL, "10.0.0.0/8", "10.0.0.5", "own");
+  assert_problem ("fd12::5", NULL, "fd12::/16", "fd12::5", "own");
+  assert_problem ("10.0.0.6", NULL, "10.0.0.0/8", "10.0.0.5", NULL);
+  assert_problem ("10.0.0.5", NULL, "10.0.0.5", "10.0.0.5", NULL);
+  assert_problem ("127.0.0.1", NULL, "127.0.0.0/8", "127.0.0.1", NULL);
+}
+
 static void
 test_settings (void)
 {
@@ -140,6 +152,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/reach-address/public", test_public);
   g_test_add_func ("/reach-address/special", test_special);
+  g_test_add_func ("/reach-address/own-in-a-private-network", test_own_in_a_private_network);
   g_test_add_func ("/reach-address/settings", test_settings);
   g_test_add_func ("/reach-address/networks", test_networks);
   return g_test_run ();
