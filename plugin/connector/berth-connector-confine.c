@@ -4,14 +4,17 @@
 #include "plugin/connector/berth-connector-confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,6 +34,14 @@
   BPF_STMT (BPF_LD | BPF_W | BPF_ABS, (unsigned)offsetof (struct seccomp_data, field))
 #define FAIL(number) BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (number))
 #define SHUT(name) BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), FAIL (EPERM)
+#define ARGUMENT(number)                                                                           \
+  BPF_STMT (BPF_LD | BPF_W | BPF_ABS, (unsigned)offsetof (struct seccomp_data, args[number]))
+/* @bits are in the argument: @has steps further on, else @has_not; then the call's number again */
+#define SHUT_BY_BITS(name, number, bits, has, has_not, error)                                      \
+  BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 4), ARGUMENT (number),                       \
+      BPF_JUMP (BPF_JMP | BPF_JSET | BPF_K, bits, has, has_not), FAIL (error), LOAD (nr)
+#define WRITES (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)
+#define FAMILY(name, steps) BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, AF_##name, steps, 0)
 
 static const struct sock_filter rules[] = {
   LOAD (arch),
@@ -74,6 +85,62 @@ static const struct sock_filter rules[] = {
   SHUT (renameat2),
   SHUT (fchmodat),
   SHUT (fchownat),
+  SHUT (fchmod),
+  SHUT (fchown),
+  SHUT (mknodat),
+  SHUT (utimensat),
+  SHUT (setxattr),
+  SHUT (lsetxattr),
+  SHUT (fsetxattr),
+#ifdef SYS_renameat
+  SHUT (renameat),
+#endif
+#ifdef __x86_64__
+  SHUT (unlink),
+  SHUT (rmdir),
+  SHUT (mkdir),
+  SHUT (link),
+  SHUT (symlink),
+  SHUT (rename),
+  SHUT (chmod),
+  SHUT (chown),
+  SHUT (lchown),
+  SHUT (mknod),
+  SHUT (creat),
+  SHUT (fork),
+  SHUT (vfork),
+  SHUT_BY_BITS (open, 1, WRITES, 0, 1, EACCES),
+#endif
+  SHUT_BY_BITS (openat, 2, WRITES, 0, 1, EACCES),
+  SHUT (openat2),
+  SHUT (kill),
+  SHUT (tkill),
+  SHUT (rt_sigqueueinfo),
+  SHUT (rt_tgsigqueueinfo),
+  SHUT (pidfd_open),
+  SHUT (pidfd_getfd),
+  SHUT (pidfd_send_signal),
+  SHUT (fsopen),
+  SHUT (fspick),
+  SHUT (open_tree),
+  SHUT (move_mount),
+#ifdef SYS_mount_setattr
+  SHUT (mount_setattr),
+#endif
+  /* threads, and no process or namespace; of clone3(2) nothing can be seen here, and whoever is
+   * told that there is none takes the other */
+  SHUT_BY_BITS (clone, 0, CLONE_THREAD, 1, 0, EPERM),
+  BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+  FAIL (ENOSYS),
+  /* names are looked up by services of the host, too (nscd, systemd-resolved), and NETLINK tells of
+   * this host's addresses */
+  BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 6),
+  ARGUMENT (0),
+  FAMILY (UNIX, 4),
+  FAMILY (INET, 3),
+  FAMILY (INET6, 2),
+  FAMILY (NETLINK, 1),
+  FAIL (EAFNOSUPPORT),
   BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 };
 

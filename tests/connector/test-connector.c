@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,8 +18,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "plugin/connector/berth-connector-confine.h"
 #include "plugin/connector/berth-connector.h"
 #include "plugin/reach/berth-reach-address.h"
 
@@ -547,6 +550,54 @@ test_useless_descriptors (Fixture *fixture, gconstpointer data)
     }
 }
 
+/* What is wrong with the confinement of this process; 0: nothing */
+static int
+find_gap (void)
+{
+  static const char nowhere[] = "/nonexistent/berth";
+  const struct
+  {
+    int result;
+    int expected;
+  } calls[] = {
+    { kill (getppid (), 0) != 0 ? errno : 0, EPERM },
+    { unlink (nowhere) != 0 ? errno : 0, EPERM },
+    { rmdir (nowhere) != 0 ? errno : 0, EPERM },
+    { rename (nowhere, nowhere) != 0 ? errno : 0, EPERM },
+    { mkdir (nowhere, 0700) != 0 ? errno : 0, EPERM },
+    { symlink (nowhere, nowhere) != 0 ? errno : 0, EPERM },
+    { chmod (nowhere, 0700) != 0 ? errno : 0, EPERM },
+    { open ("/dev/null", O_WRONLY) < 0 ? errno : 0, EACCES },
+    { open (nowhere, O_RDONLY | O_CREAT, 0600) < 0 ? errno : 0, EACCES },
+    { open ("/dev/null", O_RDONLY) < 0 ? errno : 0, 0 },
+    { fork () < 0 ? errno : 0, EPERM },
+    { unshare (CLONE_NEWUSER) != 0 ? errno : 0, EPERM },
+    { socket (AF_ALG, SOCK_SEQPACKET, 0) < 0 ? errno : 0, EAFNOSUPPORT },
+    { socket (AF_NETLINK, SOCK_RAW, 0) < 0 ? errno : 0, 0 },
+    { socket (AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0, 0 },
+    { socket (AF_INET6, SOCK_STREAM, 0) < 0 ? errno : 0, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    if (calls[i].result != calls[i].expected)
+      return (int)i + 1;
+  return 0;
+}
+
+/* A mistake in a resolver writes nothing, signals nobody and starts nothing. */
+static void
+test_calls (void)
+{
+  int status = -1;
+  pid_t child = fork ();
+
+  if (child == 0)
+    _exit (berth_connector_confine (NULL, NULL) ? find_gap () : 99);
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_true (WIFEXITED (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
+}
+
 static void
 bring_up_loopback (void)
 {
@@ -601,6 +652,7 @@ main (int argc, char **argv)
   ADD ("refused", test_refused);
   ADD ("denied", test_denied);
   ADD ("confined", test_confined);
+  g_test_add_func ("/connector/calls", test_calls);
   ADD ("dies", test_dies);
   ADD ("many", test_many);
   ADD ("many-of-one", test_many_of_one);
