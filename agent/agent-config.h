@@ -15,6 +15,8 @@ typedef struct
 {
   int connections; /* -1: this kernel can't, or nobody asked it to */
   int datagrams;
+  int gate;     /* a map of the kernel's, of what may be connected to */
+  int refusals; /* likewise, of what was refused */
 } BerthAgentReachSockets;
 
 #define BERTH_AGENT_USER "user"

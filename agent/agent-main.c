@@ -77,7 +77,7 @@ run_on_host (BerthAgent *agent, int argc, char **argv)
     }
   options.config.streams = options.config.runners;
   options.config.identities = 1; /* a host has its own */
-  options.config.sockets = (BerthAgentReachSockets){ .connections = -1, .datagrams = -1 };
+  options.config.sockets = (BerthAgentReachSockets){ -1, -1, -1, -1 };
   /* orphans of programs come to us, as they do to the first process of a guest */
   if (prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 || !berth_agent_init (agent, &options.config)
       || (options.cgroup != NULL && !berth_agent_groups_open (&agent->groups, options.cgroup))

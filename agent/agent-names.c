@@ -14,75 +14,216 @@
  * very last one is the network's broadcast. */
 #define LIVES_MAX 30u
 
-void
-berth_agent_names_clear (BerthAgentNames *self)
-{
-  free (self->rules);
-  free (self->places);
-  *self = (BerthAgentNames){ 0 };
-}
+#define MAPPED_SIZE 12u
+static const uint8_t mapped[MAPPED_SIZE] = { [10] = 0xff, [11] = 0xff };
 
-static bool
-rules_are_valid (const char *rules, size_t size)
+void
+berth_agent_address_map (uint8_t out_address[16], uint32_t address)
 {
-  if (size > BERTH_ALLOW_MAX || (size > 0 && rules[size - 1] != '\0'))
-    return false;
-  for (size_t at = 0; at < size; at += strlen (rules + at) + 1)
-    if (rules[at] == '\0' || strlen (rules + at) > BERTH_AGENT_DNS_NAME_MAX)
-      return false;
-  return true;
+  uint32_t wire = htonl (address);
+
+  memcpy (out_address, mapped, MAPPED_SIZE);
+  memcpy (out_address + MAPPED_SIZE, &wire, sizeof wire);
 }
 
 bool
-berth_agent_names_set_rules (BerthAgentNames *self, const char *rules, size_t size)
+berth_agent_address_unmap (const uint8_t address[16], uint32_t *out_address)
 {
-  free (self->rules);
-  self->rules = NULL;
-  if (!rules_are_valid (rules, size))
+  uint32_t wire;
+
+  if (memcmp (address, mapped, MAPPED_SIZE) != 0)
     return false;
-  self->rules = calloc (1, size + 1);
-  /* what a program was told of a name stays true */
-  if (self->places == NULL)
-    self->places = calloc (BERTH_AGENT_NAMES_COUNT, sizeof *self->places);
-  if (self->rules == NULL || self->places == NULL)
-    {
-      berth_agent_names_clear (self);
-      return false;
-    }
-  memcpy (self->rules, rules, size);
+  memcpy (&wire, address + MAPPED_SIZE, sizeof wire);
+  *out_address = ntohl (wire);
   return true;
 }
 
-void
-berth_agent_names_each_address (const BerthAgentNames *self,
-                                void (*func) (void *data, uint32_t address), void *data)
-{
-  struct in_addr address;
+/* ---- rules ---- */
 
-  for (const char *rule = self->rules; rule != NULL && *rule != '\0'; rule += strlen (rule) + 1)
-    if (inet_pton (AF_INET, rule, &address) == 1)
-      func (data, ntohl (address.s_addr));
+void
+berth_agent_names_clear (BerthAgentNames *self)
+{
+  const BerthAgentGate gate = self->gate;
+
+  free (self->text);
+  free (self->rules);
+  free (self->places);
+  *self = (BerthAgentNames){ .gate = gate };
 }
 
-/* The host decides again, and by ports, too: this is for a quick answer alone. */
+/* Of an address that is written in a rule; false: it is a name. */
 static bool
-rule_fits (const char *rule, const char *name)
+read_address (const char *text, uint8_t out_address[16])
 {
-  size_t rule_length = strlen (rule), length = strlen (name);
+  struct in_addr old;
 
-  if (rule[0] != '*')
-    return strcmp (rule, name) == 0;
-  return length + 1 > rule_length && strcmp (rule + 1, name + length + 1 - rule_length) == 0;
+  if (inet_pton (AF_INET6, text, out_address) == 1)
+    return true;
+  if (inet_pton (AF_INET, text, &old) != 1)
+    return false;
+  berth_agent_address_map (out_address, ntohl (old.s_addr));
+  return true;
+}
+
+/* False: @rules are none. */
+static bool
+count_rules (const char *rules, size_t size, size_t *out_count)
+{
+  *out_count = 0;
+  if (size > BERTH_ALLOW_MAX || (size > 0 && rules[size - 1] != '\0'))
+    return false;
+  for (size_t at = 0; at < size; at += strlen (rules + at) + 1, (*out_count)++)
+    {
+      size_t name = strcspn (rules + at, " "), ports = strlen (rules + at) - name;
+
+      if (name == 0 || name > BERTH_AGENT_DNS_NAME_MAX || ports == 1
+          || strspn (rules + at + name, " 0123456789,") != ports)
+        return false;
+    }
+  return true;
+}
+
+static void
+names_read_rules (BerthAgentNames *self)
+{
+  char *at = self->text;
+
+  for (size_t i = 0; i < self->count; i++)
+    {
+      size_t length = strlen (at);
+      char *space = strchr (at, ' ');
+
+      if (space != NULL)
+        *space = '\0';
+      self->rules[i] = (BerthAgentNameRule){ at, space != NULL ? space + 1 : at + length };
+      at += length + 1;
+    }
+}
+
+/* The host decides again: this is for a quick answer alone. */
+static bool
+rule_fits (const BerthAgentNameRule *rule, const char *name)
+{
+  size_t rule_length = strlen (rule->name), length = strlen (name);
+
+  if (rule->name[0] != '*')
+    return strcmp (rule->name, name) == 0;
+  return length + 1 > rule_length && strcmp (rule->name + 1, name + length + 1 - rule_length) == 0;
 }
 
 static bool
 is_allowed (const BerthAgentNames *self, const char *name)
 {
-  for (const char *rule = self->rules; rule != NULL && *rule != '\0'; rule += strlen (rule) + 1)
-    if (rule_fits (rule, name))
+  for (size_t i = 0; i < self->count; i++)
+    if (rule_fits (&self->rules[i], name))
       return name[0] != '\0';
   return false;
 }
+
+void
+berth_agent_names_each_address (const BerthAgentNames *self,
+                                void (*func) (void *data, const uint8_t address[16]), void *data)
+{
+  uint8_t address[16];
+
+  for (size_t i = 0; i < self->count; i++)
+    if (read_address (self->rules[i].name, address))
+      func (data, address);
+}
+
+/* ---- the gate ---- */
+
+static void
+names_set_ports (const BerthAgentNames *self, const uint8_t address[16], const char *ports,
+                 bool is_open)
+{
+  BerthAgentEndpoint endpoint = { .port = 0 };
+  char *end;
+
+  memcpy (endpoint.address, address, sizeof endpoint.address);
+  if (ports[0] == '\0')
+    self->gate.set (self->gate.data, &endpoint, is_open);
+  for (; ports[0] != '\0'; ports = end + (end[0] == ','))
+    {
+      endpoint.port = (uint16_t)strtoul (ports, &end, 10);
+      if (end == ports)
+        return;
+      if (endpoint.port != 0)
+        self->gate.set (self->gate.data, &endpoint, is_open);
+    }
+}
+
+/* Whoever is called @name has @address. */
+static void
+names_set_gate (const BerthAgentNames *self, const char *name, const uint8_t address[16],
+                bool is_open)
+{
+  for (size_t i = 0; self->gate.set != NULL && i < self->count; i++)
+    if (rule_fits (&self->rules[i], name))
+      names_set_ports (self, address, self->rules[i].ports, is_open);
+}
+
+static uint32_t
+address_of (const BerthAgentNames *self, const BerthAgentNamePlace *place)
+{
+  return BERTH_AGENT_NAMES_NETWORK + (1 + place->lives % LIVES_MAX) * BERTH_AGENT_NAMES_COUNT
+         + (uint32_t)(place - self->places);
+}
+
+static void
+names_set_place (const BerthAgentNames *self, const BerthAgentNamePlace *place, bool is_open)
+{
+  uint8_t address[16];
+
+  berth_agent_address_map (address, address_of (self, place));
+  names_set_gate (self, place->name, address, is_open);
+}
+
+/* For all that programs know already */
+static void
+names_set_all (const BerthAgentNames *self, bool is_open)
+{
+  uint8_t address[16];
+
+  for (size_t i = 0; self->gate.set != NULL && i < self->count; i++)
+    if (read_address (self->rules[i].name, address))
+      names_set_ports (self, address, self->rules[i].ports, is_open);
+  for (size_t i = 0; self->places != NULL && i < BERTH_AGENT_NAMES_COUNT; i++)
+    if (self->places[i].name[0] != '\0')
+      names_set_place (self, &self->places[i], is_open);
+}
+
+bool
+berth_agent_names_set_rules (BerthAgentNames *self, const char *rules, size_t size)
+{
+  size_t count;
+
+  names_set_all (self, false);
+  free (self->text);
+  free (self->rules);
+  self->text = NULL;
+  self->rules = NULL;
+  self->count = 0;
+  if (!count_rules (rules, size, &count))
+    return false;
+  self->text = calloc (1, size + 1);
+  self->rules = calloc (count + 1, sizeof *self->rules);
+  /* what a program was told of a name stays true */
+  if (self->places == NULL)
+    self->places = calloc (BERTH_AGENT_NAMES_COUNT, sizeof *self->places);
+  if (self->text == NULL || self->rules == NULL || self->places == NULL)
+    {
+      berth_agent_names_clear (self);
+      return false;
+    }
+  memcpy (self->text, rules, size);
+  self->count = count;
+  names_read_rules (self);
+  names_set_all (self, true);
+  return true;
+}
+
+/* ---- addresses ---- */
 
 /* FNV-1a */
 static uint32_t
@@ -110,13 +251,6 @@ find_place (BerthAgentNames *self, const char *name, uint32_t hash)
   return oldest;
 }
 
-static uint32_t
-address_of (const BerthAgentNames *self, const BerthAgentNamePlace *place)
-{
-  return BERTH_AGENT_NAMES_NETWORK + (1 + place->lives % LIVES_MAX) * BERTH_AGENT_NAMES_COUNT
-         + (uint32_t)(place - self->places);
-}
-
 bool
 berth_agent_names_get_address (void *data, const char *name, uint32_t *out_address)
 {
@@ -129,29 +263,50 @@ berth_agent_names_get_address (void *data, const char *name, uint32_t *out_addre
   place = find_place (self, name, hash);
   if (strcmp (place->name, name) != 0)
     {
-      place->lives += place->name[0] != '\0';
+      if (place->name[0] != '\0')
+        {
+          names_set_place (self, place, false);
+          place->lives++;
+        }
       place->hash = hash;
       strcpy (place->name, name);
+      names_set_place (self, place, true);
     }
   place->used = ++self->uses;
   *out_address = address_of (self, place);
   return true;
 }
 
+/* Of a rule that is an address */
+static bool
+get_literal (const BerthAgentNames *self, const uint8_t address[16],
+             char out_name[BERTH_AGENT_DNS_NAME_MAX + 1])
+{
+  uint8_t other[16];
+
+  for (size_t i = 0; i < self->count; i++)
+    if (read_address (self->rules[i].name, other) && memcmp (other, address, sizeof other) == 0)
+      {
+        strcpy (out_name, self->rules[i].name);
+        return true;
+      }
+  return false;
+}
+
 bool
-berth_agent_names_get_name (BerthAgentNames *self, uint32_t address,
+berth_agent_names_get_name (BerthAgentNames *self, const uint8_t address[16],
                             char out_name[BERTH_AGENT_DNS_NAME_MAX + 1])
 {
-  struct in_addr literal = { .s_addr = htonl (address) };
+  uint32_t old;
   BerthAgentNamePlace *place;
 
-  if ((address & BERTH_AGENT_NAMES_NETMASK) != BERTH_AGENT_NAMES_NETWORK)
-    return inet_ntop (AF_INET, &literal, out_name, BERTH_AGENT_DNS_NAME_MAX + 1) != NULL
-           && is_allowed (self, out_name);
+  if (!berth_agent_address_unmap (address, &old)
+      || (old & BERTH_AGENT_NAMES_NETMASK) != BERTH_AGENT_NAMES_NETWORK)
+    return get_literal (self, address, out_name);
   if (self->places == NULL)
     return false;
-  place = self->places + address % BERTH_AGENT_NAMES_COUNT;
-  if (place->name[0] == '\0' || address_of (self, place) != address)
+  place = self->places + old % BERTH_AGENT_NAMES_COUNT;
+  if (place->name[0] == '\0' || address_of (self, place) != old)
     return false;
   place->used = ++self->uses;
   strcpy (out_name, place->name);

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/ipv6.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,13 +23,13 @@
   "# berth: names that this sandbox may reach have an address of 198.18.0.0/15\n"                  \
   "nameserver 198.18.0.1\n"
 
-/* Names in a second that the host is told of */
+/* Names, and ports of them, in a second that the host is told of */
 #define TOLD_MAX 16u
 
 /* ---- questions ---- */
 
 static void
-reach_tell (BerthAgentReach *self, const char *name)
+reach_tell (BerthAgentReach *self, const char *name, uint16_t port)
 {
   uint64_t now_us = berth_agent_now_us ();
 
@@ -38,7 +39,7 @@ reach_tell (BerthAgentReach *self, const char *name)
       self->told = 0;
     }
   if (name[0] != '\0' && self->told++ < TOLD_MAX)
-    self->calls.no_name (self->calls.data, name);
+    self->calls.refused (self->calls.data, name, port);
 }
 
 static bool
@@ -48,7 +49,7 @@ lookup (void *data, const char *name, uint32_t *out_address)
   bool ok = berth_agent_names_get_address (&self->names, name, out_address);
 
   if (!ok)
-    reach_tell (self, name);
+    reach_tell (self, name, 0);
   return ok;
 }
 
@@ -168,20 +169,38 @@ reset (int fd)
   close (fd);
 }
 
+/* Where a program wanted to connect to. */
+static void
+get_endpoint (int fd, BerthAgentEndpoint *out)
+{
+  union
+  {
+    struct sockaddr any;
+    struct sockaddr_in old;
+    struct sockaddr_in6 new;
+  } meant = { .any.sa_family = AF_UNSPEC };
+  socklen_t length = sizeof meant;
+
+  *out = (BerthAgentEndpoint){ 0 };
+  getsockname (fd, &meant.any, &length);
+  if (meant.any.sa_family == AF_INET)
+    berth_agent_address_map (out->address, ntohl (meant.old.sin_addr.s_addr));
+  else if (meant.any.sa_family == AF_INET6)
+    memcpy (out->address, &meant.new.sin6_addr, sizeof out->address);
+  out->port = ntohs (meant.any.sa_family == AF_INET ? meant.old.sin_port : meant.new.sin6_port);
+}
+
 static void
 reach_take (BerthAgentReach *self, int fd)
 {
-  struct sockaddr_in meant = { 0 };
-  socklen_t length = sizeof meant;
+  BerthAgentEndpoint meant;
   char name[BERTH_AGENT_DNS_NAME_MAX + 1];
-  uint32_t address;
 
-  getsockname (fd, (struct sockaddr *)&meant, &length);
-  address = ntohl (meant.sin_addr.s_addr);
-  if (address == BERTH_AGENT_REACH_SELF && meant.sin_port == htons (DNS_PORT))
+  get_endpoint (fd, &meant);
+  if (memcmp (&meant, &self->own, sizeof meant) == 0)
     reach_take_question (self, fd);
-  else if (berth_agent_names_get_name (&self->names, address, name))
-    self->calls.connected (self->calls.data, fd, name, ntohs (meant.sin_port));
+  else if (berth_agent_names_get_name (&self->names, meant.address, name))
+    self->calls.connected (self->calls.data, fd, name, meant.port);
   else
     reset (fd);
 }
@@ -199,6 +218,56 @@ connections_cb (void *data, uint32_t events)
         return;
       reach_take (self, fd);
     }
+}
+
+/* ---- what is refused ---- */
+
+/* A name that gets more ports than the gate has room for has them all: the host decides. */
+static void
+set_gate_cb (void *data, const BerthAgentEndpoint *endpoint, bool is_open)
+{
+  BerthAgentReach *self = data;
+  BerthAgentEndpoint all = *endpoint;
+
+  all.port = 0;
+  if (!berth_agent_reach_set_gate (self->gate, endpoint, is_open) && is_open)
+    berth_agent_reach_set_gate (self->gate, &all, true);
+}
+
+static void
+notes_cb (void *data, uint32_t events)
+{
+  BerthAgentReach *self = data;
+  BerthAgentEndpoint meant;
+  char name[BERTH_AGENT_DNS_NAME_MAX + 1];
+  uint32_t old;
+
+  for (unsigned i = 0; i < BATCH && berth_agent_refusals_take (&self->refusals, &meant); i++)
+    {
+      struct in_addr address;
+
+      if (!berth_agent_names_get_name (&self->names, meant.address, name))
+        {
+          bool is_old = berth_agent_address_unmap (meant.address, &old);
+
+          address.s_addr = htonl (old);
+          inet_ntop (is_old ? AF_INET : AF_INET6,
+                     is_old ? (const void *)&address : (const void *)meant.address, name,
+                     sizeof name);
+        }
+      reach_tell (self, name, meant.port);
+    }
+}
+
+/* Once there is something to be refused: before, the kernel has not even pages for it. */
+static bool
+reach_open_gate (BerthAgentReach *self)
+{
+  berth_agent_reach_set_gate (self->gate, &self->own, true);
+  if (self->notes.fd >= 0)
+    return true;
+  return berth_agent_refusals_map (&self->refusals, self->refusals_fd)
+         && berth_agent_watch_add (self->loop, &self->notes, self->refusals_fd, EPOLLIN);
 }
 
 /* ---- the loopback ---- */
@@ -226,15 +295,32 @@ add_address (int fd, const char *name, uint32_t address, uint32_t netmask)
 }
 
 static void
-add_literal (void *data, uint32_t address)
+add_address6 (int fd, const uint8_t address[16])
+{
+  struct ifreq interface = { .ifr_name = "lo" };
+  struct in6_ifreq request = { .ifr6_prefixlen = 128 };
+
+  memcpy (&request.ifr6_addr, address, sizeof request.ifr6_addr);
+  if (ioctl (fd, SIOCGIFINDEX, &interface) != 0)
+    return;
+  request.ifr6_ifindex = interface.ifr_ifindex;
+  ioctl (fd, SIOCSIFADDR, &request);
+}
+
+static void
+add_literal (void *data, const uint8_t address[16])
 {
   BerthAgentReach *self = data;
   char name[IFNAMSIZ];
+  uint32_t old;
 
   if (self->literals >= LITERALS_MAX)
     return;
   snprintf (name, sizeof name, "lo:b%u", self->literals++);
-  add_address (self->datagrams.fd, name, address, 0xffffffffu);
+  if (berth_agent_address_unmap (address, &old))
+    add_address (self->datagrams.fd, name, old, 0xffffffffu);
+  else
+    add_address6 (self->connections.fd, address);
 }
 
 bool
@@ -245,6 +331,8 @@ berth_agent_reach_allow (BerthAgentReach *self, const char *rules, size_t size)
       errno = ENOSYS;
       return false;
     }
+  if (!reach_open_gate (self))
+    return false;
   if (!berth_agent_names_set_rules (&self->names, rules, size))
     {
       errno = EINVAL;
@@ -267,6 +355,12 @@ berth_agent_reach_init (BerthAgentReach *self, BerthAgentLoop *loop, int root_fd
   self->calls = *calls;
   self->connections = (BerthAgentWatch){ .fd = -1, .ready = connections_cb, .data = self };
   self->datagrams = (BerthAgentWatch){ .fd = -1, .ready = datagrams_cb, .data = self };
+  self->notes = (BerthAgentWatch){ .fd = -1, .ready = notes_cb, .data = self };
+  self->gate = sockets->gate;
+  self->refusals_fd = sockets->refusals;
+  self->names.gate = (BerthAgentGate){ .set = set_gate_cb, .data = self };
+  berth_agent_address_map (self->own.address, BERTH_AGENT_REACH_SELF);
+  self->own.port = DNS_PORT;
   for (unsigned i = 0; i < BERTH_AGENT_REACH_QUESTIONS; i++)
     {
       self->questions[i].all = self;
@@ -292,5 +386,9 @@ berth_agent_reach_clear (BerthAgentReach *self)
       berth_agent_watch_remove (self->loop, watch);
       berth_agent_file_close (&fd);
     }
+  berth_agent_watch_remove (self->loop, &self->notes);
+  berth_agent_refusals_unmap (&self->refusals);
+  berth_agent_file_close (&self->refusals_fd);
+  berth_agent_file_close (&self->gate);
   berth_agent_names_clear (&self->names);
 }

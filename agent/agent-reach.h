@@ -25,13 +25,23 @@ typedef struct
 /* Takes over @fd, a socket that a program has connected, non-blocking. */
 typedef void (*BerthAgentReachFunc) (void *data, int fd, const char *name, uint16_t port);
 
-/* A program asked for a name that it may not reach; told of some of them. */
-typedef void (*BerthAgentNoNameFunc) (void *data, const char *name);
+/* A program asked for a name that it may not reach, @port 0, or wanted to connect to it at a port
+ * that it may not; told of some of them. */
+typedef void (*BerthAgentRefusedFunc) (void *data, const char *name, uint16_t port);
+
+/* What the kernel has noted of connections that the gate refused. All zero: not looked at. */
+typedef struct
+{
+  unsigned long *taken; /* NULL: not looked at */
+  const unsigned long *noted;
+  const uint8_t *records;
+  size_t size;
+} BerthAgentRefusals;
 
 typedef struct
 {
   BerthAgentReachFunc connected;
-  BerthAgentNoNameFunc no_name;
+  BerthAgentRefusedFunc refused;
   void *data;
 } BerthAgentReachCalls;
 
@@ -43,9 +53,14 @@ struct _BerthAgentReach
   BerthAgentNames names;
   BerthAgentWatch connections;
   BerthAgentWatch datagrams;
+  BerthAgentWatch notes;
+  BerthAgentRefusals refusals;
+  BerthAgentEndpoint own; /* who answers DNS */
+  int gate;
+  int refusals_fd;
   unsigned literals; /* addresses that the loopback has for them */
   uint64_t asked;
-  uint64_t told_since_us; /* a second, in which so many names were told */
+  uint64_t told_since_us; /* a second, in which so many were told */
   unsigned told;
   BerthAgentQuestion questions[BERTH_AGENT_REACH_QUESTIONS];
 };
@@ -61,3 +76,10 @@ berth_agent_reach_init (BerthAgentReach *self, BerthAgentLoop *loop, int root_fd
 void berth_agent_reach_clear (BerthAgentReach *self);
 /* Rules as of berth_agent_names_set_rules(); false: errno says why not. */
 bool berth_agent_reach_allow (BerthAgentReach *self, const char *rules, size_t size);
+
+/* Of the kernel's part. Whether an endpoint may be connected to: */
+bool berth_agent_reach_set_gate (int gate, const BerthAgentEndpoint *endpoint, bool is_open);
+bool berth_agent_refusals_map (BerthAgentRefusals *self, int fd);
+void berth_agent_refusals_unmap (BerthAgentRefusals *self);
+/* False: there is none. */
+bool berth_agent_refusals_take (BerthAgentRefusals *self, BerthAgentEndpoint *out);

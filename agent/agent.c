@@ -484,14 +484,19 @@ connected_cb (void *data, int fd, const char *name, uint16_t port)
 
 /* What does not fit now is not told: the program has its answer. */
 static void
-no_name_cb (void *data, const char *name)
+refused_cb (void *data, const char *name, uint16_t port)
 {
   BerthAgent *self = data;
+  uint8_t payload[4 + BERTH_AGENT_DNS_NAME_MAX] = { (uint8_t)port, (uint8_t)(port >> 8) };
+  size_t head = port != 0 ? 4 : 0, length = strlen (name);
 
-  if (self->is_talking && self->channel.control_fill == 0
-      && !berth_agent_freeze_is_on (&self->freeze))
-    berth_agent_channel_send (&self->channel, BERTH_FRAME_NO_NAME, 0, name,
-                              (uint32_t)strlen (name));
+  if (!self->is_talking || self->channel.control_fill > 0
+      || berth_agent_freeze_is_on (&self->freeze)
+      || (port != 0 && self->transfers.version < BERTH_ALLOW_PORTS_VERSION))
+    return;
+  memcpy (payload + head, name, length);
+  berth_agent_channel_send (&self->channel, port != 0 ? BERTH_FRAME_NO_PORT : BERTH_FRAME_NO_NAME,
+                            0, payload, (uint32_t)(head + length));
 }
 
 static bool
@@ -530,7 +535,7 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   BerthAgentStandbyCalls standby_calls
       = { .loaded = standby_loaded_cb, .exec_changed = exec_changed_cb, .data = self };
   BerthAgentReachCalls reach_calls
-      = { .connected = connected_cb, .no_name = no_name_cb, .data = self };
+      = { .connected = connected_cb, .refused = refused_cb, .data = self };
   BerthAgentExecWorld world = {
     .loop = &self->loop,
     .channel = &self->channel,

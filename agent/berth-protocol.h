@@ -36,6 +36,7 @@
  *   6: BERTH_EXEC_DETACHED, BERTH_FRAME_EXECS, ATTACH, SIGNAL; BERTH_EXEC_TERMINAL, RESIZE
  *   7: BERTH_FRAME_LINK_OPEN, LINK_OPENED, LINK_END, BERTH_STREAM_LINK; FREEZE, THAW, FROZEN;
  *      ALLOW
+ *   8: ports and addresses of IPv6 in ALLOW; NO_PORT
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -133,14 +134,15 @@
  * on when it has its IDENTITY.
  *
  * Reach. Programs reach nothing outside until ALLOW names what they may: rules with a NUL behind
- * each, a name in lower case, "*.NAME" for all below it, "*" for all, or an IPv4 address; answered
- * by ALLOWED once it holds, or ERROR. From then on the agent answers questions of DNS, allowed
- * names with addresses of 198.18.0.0/15, others with "no such name", and opens a link for each
- * connection to such an address. The host decides again, by ports, too. NO_NAME tells it of names
- * that programs asked for in vain, of some a second. A second ALLOW replaces the rules. They
- * outlive the conversation. */
+ * each, a name in lower case, "*.NAME" for all below it, "*" for all, or an address; behind a space
+ * its ports, with commas between, without which all are meant; answered by ALLOWED once it holds,
+ * or ERROR. From then on the agent answers questions of DNS, allowed names with addresses of
+ * 198.18.0.0/15, others with "no such name", and opens a link for each connection to such an
+ * address at such a port; others are refused. The host decides again. NO_NAME tells it of names
+ * that programs asked for in vain, NO_PORT of what they wanted to connect to, of some a second. A
+ * second ALLOW replaces the rules. They outlive the conversation. */
 
-#define BERTH_PROTOCOL_VERSION 7u
+#define BERTH_PROTOCOL_VERSION 8u
 #define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
 #define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
@@ -177,6 +179,7 @@
 #define BERTH_LINK_CREDIT_MAX (256u * 1024u) /* outstanding, of each direction of a link */
 #define BERTH_LINK_TIMEOUT_MS 10000u         /* the agent's, for a connection of the host's */
 #define BERTH_ALLOW_VERSION 7u
+#define BERTH_ALLOW_PORTS_VERSION 8u
 #define BERTH_ALLOW_MAX (32u * 1024u) /* bytes of all rules */
 #define BERTH_ENV_MAX 100u
 #define BERTH_ENV_NAME_MAX 256u
@@ -222,6 +225,7 @@ typedef enum
   BERTH_FRAME_ALLOW = 99,       /* of the host: rules, see Reach */
   BERTH_FRAME_ALLOWED = 100,    /* of the agent: empty */
   BERTH_FRAME_NO_NAME = 101,    /* of the agent: a name that may not be reached; request 0 */
+  BERTH_FRAME_NO_PORT = 102,    /* of the agent: u32 port, a name or an address; request 0 */
   /* both ways */
   BERTH_FRAME_DATA = 16,   /* u32 stream, bytes; no bytes: end of this stream */
   BERTH_FRAME_CREDIT = 17, /* u32 stream, u32 bytes */
@@ -498,6 +502,7 @@ static const BerthFrameRow berth_frame_rows[] = {
   { BERTH_FRAME_ALLOW, BERTH_FRAME_OF_HOST, 0, BERTH_ALLOW_MAX },
   { BERTH_FRAME_ALLOWED, BERTH_FRAME_OF_AGENT, 0, 0 },
   { BERTH_FRAME_NO_NAME, BERTH_FRAME_OF_AGENT, 1, BERTH_LINK_NAME_MAX },
+  { BERTH_FRAME_NO_PORT, BERTH_FRAME_OF_AGENT, 5, 4 + BERTH_LINK_NAME_MAX },
 };
 
 static inline uint32_t

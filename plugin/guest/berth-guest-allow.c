@@ -22,23 +22,42 @@ berth_guest_call_take_error (BerthGuest *self, BerthGuestCall *call, const Berth
 }
 
 void
-berth_guest_set_no_name_func (BerthGuest *self, BerthGuestNoNameFunc func, gpointer user_data)
+berth_guest_set_refused_func (BerthGuest *self, BerthGuestRefusedFunc func, gpointer user_data)
 {
-  self->no_name_func = func;
-  self->no_name_data = user_data;
+  self->refused_func = func;
+  self->refused_data = user_data;
 }
 
 /* It may come late, or be a lie: it changes nothing. */
 void
-berth_guest_take_no_name (BerthGuest *self, const BerthFrame *frame)
+berth_guest_take_refused (BerthGuest *self, const BerthFrame *frame)
 {
-  g_autofree char *name = g_strndup ((const char *)frame->payload, frame->length);
+  gboolean has_port = frame->type == BERTH_FRAME_NO_PORT;
+  gsize head = has_port ? sizeof (guint32) : 0;
+  guint16 port
+      = has_port ? (guint16)(frame->payload[0] | (guint)frame->payload[1] << 8) : (guint16)0;
+  g_autofree char *name = g_strndup ((const char *)frame->payload + head, frame->length - head);
 
   for (char *at = name; *at != '\0'; at++)
     if (!g_ascii_isgraph (*at))
       *at = '?';
-  if (self->no_name_func != NULL && name[0] != '\0')
-    self->no_name_func (self, name, self->no_name_data);
+  if (self->refused_func != NULL && name[0] != '\0')
+    self->refused_func (self, name, port, self->refused_data);
+}
+
+/* An agent of before knows no ports, and takes all; nor addresses of IPv6. */
+static gboolean
+guest_add_rule (BerthGuest *self, GByteArray *rules, const char *text, GError **error)
+{
+  gboolean is_old = self->version < BERTH_ALLOW_PORTS_VERSION;
+  gsize size = is_old ? strcspn (text, " ") : strlen (text);
+
+  if (is_old && memchr (text, ':', size) != NULL
+      && !berth_guest_check_version (self->version, BERTH_ALLOW_PORTS_VERSION, error))
+    return FALSE;
+  g_byte_array_append (rules, (const guint8 *)text, (guint)size);
+  g_byte_array_append (rules, (const guint8 *)"", 1);
+  return TRUE;
 }
 
 void
@@ -50,9 +69,9 @@ berth_guest_allow_async (BerthGuest *self, const char *const *names, GCancellabl
   GError *error = NULL;
 
   g_task_set_source_tag (task, berth_guest_allow_async);
-  for (guint i = 0; names[i] != NULL; i++)
-    g_byte_array_append (rules, (const guint8 *)names[i], (guint)strlen (names[i]) + 1);
-  if (!berth_guest_check_version (self->version, BERTH_ALLOW_VERSION, &error))
+  for (guint i = 0; error == NULL && names[i] != NULL; i++)
+    guest_add_rule (self, rules, names[i], &error);
+  if (error != NULL || !berth_guest_check_version (self->version, BERTH_ALLOW_VERSION, &error))
     g_task_return_error (task, error);
   else if (rules->len > BERTH_ALLOW_MAX)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_INVALID,

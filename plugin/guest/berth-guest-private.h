@@ -45,8 +45,8 @@ struct _BerthGuest
   guint8 machine_id[16]; /* the guest's for as long as it is ours: it is set before it is claimed */
   BerthGuestClosedFunc closed_func;
   gpointer closed_data;
-  BerthGuestNoNameFunc no_name_func; /* NULL: nobody asked for it */
-  gpointer no_name_data;
+  BerthGuestRefusedFunc refused_func; /* NULL: nobody asked for it */
+  gpointer refused_data;
 };
 
 /* berth-guest-call.c */
@@ -63,7 +63,7 @@ gboolean berth_guest_call_take_refusal (BerthGuest *self, const BerthFrame *fram
 gboolean berth_guest_check_version (guint32 version, guint32 needed, GError **error);
 
 /* berth-guest-allow.c */
-void berth_guest_take_no_name (BerthGuest *self, const BerthFrame *frame);
+void berth_guest_take_refused (BerthGuest *self, const BerthFrame *frame);
 /* The guest could not do what the call asked for. */
 void berth_guest_call_take_error (BerthGuest *self, BerthGuestCall *call, const BerthFrame *frame);
 

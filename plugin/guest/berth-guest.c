@@ -214,8 +214,8 @@ frame_cb (const BerthFrame *frame, gpointer user_data)
     pending = berth_guest_call_find (self, BERTH_FRAME_ALLOWED, frame->request);
   if (frame->type == BERTH_FRAME_HELLO_REPLY)
     ok = agent_take_hello (self, frame, &error);
-  if (ok && frame->type == BERTH_FRAME_NO_NAME)
-    berth_guest_take_no_name (self, frame);
+  if (ok && (frame->type == BERTH_FRAME_NO_NAME || frame->type == BERTH_FRAME_NO_PORT))
+    berth_guest_take_refused (self, frame);
   else if (ok && running != NULL)
     ok = berth_guest_exec_take (running->exec, frame, &error);
   else if (ok && self->files != NULL

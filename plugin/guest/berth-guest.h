@@ -137,15 +137,18 @@ void berth_guest_link_accept_async (BerthGuestLink *link, const BerthLinkEnd *en
 /* The program's connection is reset. @reason: any but BERTH_LINK_DONE */
 void berth_guest_link_refuse (BerthGuestLink *link, BerthLinkReason reason);
 
-/* Programs may reach these names, and whatever they were told before no more: names in lower case,
- * "*.NAME", "*", IPv4 addresses. Each of their connections is asked about then. Where the image
+/* Programs may reach these, and whatever they were told before no more: names in lower case,
+ * "*.NAME", "*", addresses; behind a space ports with commas between, without which all are meant,
+ * as they are for an older agent. Each of their connections is asked about then. Where the image
  * can't do it: BERTH_ERROR_CONFIG. */
 void berth_guest_allow_async (BerthGuest *self, const char *const *names, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data);
-/* A program asked for a name that it may not reach: printable ASCII. The guest tells what it likes.
- */
-typedef void (*BerthGuestNoNameFunc) (BerthGuest *self, const char *name, gpointer user_data);
-void berth_guest_set_no_name_func (BerthGuest *self, BerthGuestNoNameFunc func, gpointer user_data);
+/* A program asked for a name that it may not reach, @port 0, or wanted to connect to it: printable
+ * ASCII. The guest tells what it likes. */
+typedef void (*BerthGuestRefusedFunc) (BerthGuest *self, const char *name, guint16 port,
+                                       gpointer user_data);
+void
+berth_guest_set_refused_func (BerthGuest *self, BerthGuestRefusedFunc func, gpointer user_data);
 gboolean berth_guest_allow_finish (BerthGuest *self, GAsyncResult *result, GError **error);
 
 /* Of the guest's own clock since its kernel began, 0 where not known yet; microseconds. */

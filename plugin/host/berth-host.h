@@ -60,15 +60,15 @@ typedef struct _BerthHostLink BerthHostLink;
 /**
  * BerthHostReach:
  * @asked: a program wants to be connected to @name, which is printable ASCII, and @port
- * @no_name: a program asked for a name that it may not reach; told of some of them, and what it may
- *   be is nobody's promise
+ * @refused: a program asked for a name that it may not reach, @port 0, or wanted to connect to it
+ * at a port that it may not; told of some of them, and what it may be is nobody's promise
  *
  * What is told of a VM whose programs may reach names. In the default main context.
  */
 typedef struct
 {
   void (*asked) (BerthHostLink *link, const char *name, guint16 port, gpointer user_data);
-  void (*no_name) (const char *name, gpointer user_data);
+  void (*refused) (const char *name, guint16 port, gpointer user_data);
 } BerthHostReach;
 
 /* Called for each VM of an earlier life before it is adopted: @vm and @request are for pool.

@@ -228,11 +228,11 @@ asked_cb (BerthGuest *guest, BerthGuestLink *link, const char *name, guint port,
 }
 
 static void
-no_name_cb (BerthGuest *guest, const char *name, gpointer user_data)
+refused_cb (BerthGuest *guest, const char *name, guint16 port, gpointer user_data)
 {
   Reach *self = user_data;
 
-  self->reach.no_name (name, self->data);
+  self->reach.refused (name, port, self->data);
 }
 
 static void
@@ -264,7 +264,7 @@ libvirt_allow (BerthHost *host, BerthVm *vm, const char *const *names, const Ber
       return;
     }
   berth_guest_set_link_func (guest, asked_cb, self);
-  berth_guest_set_no_name_func (guest, no_name_cb, self);
+  berth_guest_set_refused_func (guest, refused_cb, self);
   g_object_set_data_full (G_OBJECT (guest), "berth-reach", self, reach_free);
   berth_guest_allow_async (guest, names, g_task_get_cancellable (task), allowed_cb,
                            g_steal_pointer (&owned));

@@ -465,7 +465,7 @@ asked_cb (BerthHostLink *link, const char *name, guint16 port, gpointer user_dat
 /* ---- names ---- */
 
 static gboolean
-reach_has_told (BerthSandboxReach *self, const char *name)
+reach_has_told (BerthSandboxReach *self, const char *name, guint16 port)
 {
   gint64 now_us = berth_host_get_time (self->host);
 
@@ -475,22 +475,22 @@ reach_has_told (BerthSandboxReach *self, const char *name)
 
       if (now_us - decision->begun_us > SAME_NAME_US)
         return FALSE;
-      if (decision->port == 0 && g_str_equal (decision->name, name))
+      if (decision->port == port && g_str_equal (decision->name, name))
         return TRUE;
     }
   return FALSE;
 }
 
 static void
-no_name_cb (const char *name, gpointer user_data)
+refused_cb (const char *name, guint16 port, gpointer user_data)
 {
   BerthSandboxReach *self = user_data;
   Decision *decision;
 
-  if (self->world == NULL || reach_has_told (self, name))
+  if (self->world == NULL || reach_has_told (self, name, port))
     return;
   self->counts.refused++;
-  decision = reach_add_decision (self, name, 0);
+  decision = reach_add_decision (self, name, port);
   decision_set (decision, "denied", "the sandbox did not ask for it");
   reach_end_decision (self, decision);
   decision_unref (decision);
@@ -510,24 +510,13 @@ allowed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
-/* What the guest needs to know: the ports are ours. */
-static char **
-reach_dup_names (BerthSandboxReach *self)
-{
-  g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
-
-  for (guint i = 0; i < self->rules->len; i++)
-    g_strv_builder_add (names, ((BerthReachRule *)self->rules->pdata[i])->name);
-  return g_strv_builder_end (names);
-}
-
 void
 berth_sandbox_reach_start_async (BerthSandboxReach *self, GAsyncReadyCallback callback,
                                  gpointer user_data)
 {
-  const BerthHostReach calls = { .asked = asked_cb, .no_name = no_name_cb };
+  const BerthHostReach calls = { .asked = asked_cb, .refused = refused_cb };
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
-  g_auto (GStrv) names = reach_dup_names (self);
+  g_auto (GStrv) names = berth_reach_policy_dup_hints (self->policy, self->rules);
 
   g_task_set_source_tag (task, berth_sandbox_reach_start_async);
   berth_host_allow_async (self->host, self->vm, (const char *const *)names, &calls,

@@ -6,6 +6,8 @@
 
 #include "pool/berth-error.h"
 
+#define HINTS_MAX (32u * 1024u) /* BERTH_ALLOW_MAX of the wire */
+
 /* How a voice is told of: what has its rules, and why one of them is a problem. */
 static const struct
 {
@@ -91,8 +93,9 @@ parse_denied (const char *const *deny, GError **error)
 
   for (guint i = 0; deny != NULL && deny[i] != NULL; i++)
     {
-      g_autofree char *text
-          = strchr (deny[i], ':') != NULL ? g_strdup (deny[i]) : g_strconcat (deny[i], ":*", NULL);
+      g_autofree char *text = berth_reach_rule_names_ports (deny[i])
+                                  ? g_strdup (deny[i])
+                                  : g_strconcat (deny[i], ":*", NULL);
 
       if (!is_network (deny[i]))
         g_strv_builder_add (texts, text);
@@ -172,6 +175,47 @@ GPtrArray *
 berth_reach_policy_get_private (const BerthReachPolicy *self)
 {
   return self->private;
+}
+
+/* Its size, with a NUL */
+static gsize
+add_hint (GStrvBuilder *hints, const BerthReachRule *rule)
+{
+  GString *text = g_string_new (rule->name);
+  g_autofree char *hint = NULL;
+
+  for (guint i = 0; i < rule->n_ports; i++)
+    g_string_append_printf (text, "%c%u", i == 0 ? ' ' : ',', rule->ports[i]);
+  hint = g_string_free (text, FALSE);
+  g_strv_builder_add (hints, hint);
+  return strlen (hint) + 1;
+}
+
+/* Who may reach all that is allowed has what the settings have; where that is too long to be told,
+ * the host alone decides. */
+char **
+berth_reach_policy_dup_hints (const BerthReachPolicy *self, const GPtrArray *rules)
+{
+  static const char *const everything[] = { "*", NULL };
+  g_autoptr (GStrvBuilder) hints = g_strv_builder_new ();
+  g_auto (GStrv) texts = NULL;
+  gsize total = 0;
+  const GPtrArray *all = self->voices[BERTH_REACH_OF_ALL].allow;
+
+  for (guint i = 0; i < rules->len; i++)
+    {
+      const BerthReachRule *rule = rules->pdata[i];
+      gboolean is_all = g_str_equal (rule->name, "*") && rule->has_any_port;
+
+      if (!is_all || all == NULL)
+        total += add_hint (hints, rule);
+      for (guint j = 0; is_all && all != NULL && j < all->len; j++)
+        total += add_hint (hints, all->pdata[j]);
+    }
+  texts = g_strv_builder_end (hints);
+  if (total <= HINTS_MAX)
+    return g_steal_pointer (&texts);
+  return g_strdupv ((char **)everything);
 }
 
 gboolean

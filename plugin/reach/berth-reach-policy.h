@@ -59,6 +59,9 @@ GPtrArray *berth_reach_policy_narrow (const BerthReachPolicy *self, const char *
  * (transfer full): as a rule has it. (nullable): static: why not */
 const char *berth_reach_policy_get_problem (const BerthReachPolicy *self, const GPtrArray *rules,
                                             const char *name, guint16 port, char **out_name);
+/* (transfer full): @rules as a guest is told them, NULL-terminated: "NAME" and all its ports, or
+ * "NAME 80,443". It may be told more than is allowed, for quick answers of its own. */
+char **berth_reach_policy_dup_hints (const BerthReachPolicy *self, const GPtrArray *rules);
 /* Whether what is open may stay so: where it is not public, a policy of before may have let it. */
 gboolean berth_reach_policy_has_address (const BerthReachPolicy *self, GInetAddress *address);
 /* GInetAddressMask: networks that names never lead to, and such as they may lead to although they

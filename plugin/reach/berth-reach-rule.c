@@ -8,6 +8,7 @@
 
 #define TEXT_MAX 1024u
 #define LABEL_MAX 63u
+#define ADDRESS_CHARS "0123456789abcdefABCDEF:."
 #define LABEL_CHARS "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 void
@@ -50,6 +51,28 @@ is_ipv4 (const char *name)
          && g_str_equal (text, name);
 }
 
+/* (transfer full) (nullable): an address of IPv6 in its one form; none of an interface (%), and
+ * none that is one of IPv4, which is written as that */
+static char *
+dup_ipv6 (const char *name)
+{
+  g_autoptr (GInetAddress) address = strspn (name, ADDRESS_CHARS) == strlen (name)
+                                         ? g_inet_address_new_from_string (name)
+                                         : NULL;
+  g_autofree char *text = address != NULL ? g_inet_address_to_string (address) : NULL;
+
+  return text != NULL && strchr (text, ':') != NULL && strchr (text, '.') == NULL
+             ? g_steal_pointer (&text)
+             : NULL;
+}
+
+/* Of a name in its own form */
+static gboolean
+is_address (const char *name)
+{
+  return strchr (name, ':') != NULL || is_ipv4 (name);
+}
+
 /* "1.2", which some resolvers take for an address */
 static gboolean
 is_numeric (const char *name)
@@ -70,6 +93,8 @@ berth_reach_name_normalize (const char *name)
 
   if (length > TEXT_MAX || !g_utf8_validate (name, -1, NULL))
     return NULL;
+  if (strchr (name, ':') != NULL)
+    return dup_ipv6 (name);
   shorter = g_strndup (name, length > 1 && name[length - 1] == '.' ? length - 1 : length);
   ascii = g_hostname_to_ascii (shorter);
   lower = ascii != NULL ? g_ascii_strdown (ascii, -1) : NULL;
@@ -78,18 +103,42 @@ berth_reach_name_normalize (const char *name)
   return g_steal_pointer (&lower);
 }
 
+/* Where the name ends: "NAME:PORT", "[ADDRESS]:PORT". NULL: that is no name's. */
+static const char *
+find_end (const char *text)
+{
+  const char *end = text[0] == '[' ? strchr (text, ']') : NULL;
+
+  if (text[0] != '[')
+    return text + strcspn (text, ":");
+  return end != NULL && (end[1] == '\0' || end[1] == ':') ? end + 1 : NULL;
+}
+
+gboolean
+berth_reach_rule_names_ports (const char *text)
+{
+  const char *end = find_end (text);
+
+  return end != NULL && end[0] == ':';
+}
+
 static char *
 dup_rule_name (const char *text)
 {
   g_autofree char *rest = NULL;
   g_autofree char *name = NULL;
 
+  if (text[0] == '[')
+    {
+      rest = g_strndup (text + 1, strlen (text) - 2);
+      return strchr (rest, ':') != NULL ? berth_reach_name_normalize (rest) : NULL;
+    }
   if (g_str_equal (text, "*"))
     return g_strdup (text);
   if (!g_str_has_prefix (text, "*."))
     return berth_reach_name_normalize (text);
   rest = berth_reach_name_normalize (text + 2);
-  if (rest == NULL || is_ipv4 (rest))
+  if (rest == NULL || is_address (rest))
     return NULL;
   name = g_strconcat ("*.", rest, NULL);
   return strlen (name) <= BERTH_REACH_NAME_MAX ? g_steal_pointer (&name) : NULL;
@@ -153,22 +202,25 @@ BerthReachRule *
 berth_reach_rule_parse (const char *text, GError **error)
 {
   g_autoptr (BerthReachRule) self = g_new0 (BerthReachRule, 1);
-  const char *colon = strchr (text, ':');
-  g_autofree char *name = colon != NULL ? g_strndup (text, (gsize)(colon - text)) : g_strdup (text);
+  const char *end = find_end (text);
+  g_autofree char *name = end != NULL ? g_strndup (text, (gsize)(end - text)) : NULL;
 
-  if (strlen (text) > TEXT_MAX)
+  if (name == NULL || strlen (text) > TEXT_MAX)
     return rule_refuse (text, error);
   self->name = dup_rule_name (name);
-  if (self->name == NULL || !rule_take_ports (self, colon != NULL ? colon + 1 : "80,443"))
+  if (self->name == NULL || !rule_take_ports (self, end[0] == ':' ? end + 1 : "80,443"))
     return rule_refuse (text, error);
-  self->is_address = is_ipv4 (self->name);
+  self->is_address = is_address (self->name);
   return g_steal_pointer (&self);
 }
 
 char *
 berth_reach_rule_to_text (const BerthReachRule *self)
 {
-  GString *text = g_string_new (self->name);
+  GString *text = g_string_new (NULL);
+  gboolean is_ipv6 = strchr (self->name, ':') != NULL;
+
+  g_string_append_printf (text, is_ipv6 ? "[%s]" : "%s", self->name);
 
   if (self->has_any_port)
     g_string_append (text, ":*");
@@ -183,7 +235,7 @@ name_fits (const BerthReachRule *self, const char *name)
 {
   if (self->name[0] != '*')
     return g_str_equal (self->name, name);
-  return !is_ipv4 (name) && g_str_has_suffix (name, self->name + 1)
+  return !is_address (name) && g_str_has_suffix (name, self->name + 1)
          && strlen (name) > strlen (self->name + 1);
 }
 

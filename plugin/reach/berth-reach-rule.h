@@ -10,8 +10,9 @@ G_BEGIN_DECLS
 #define BERTH_REACH_PORTS_MAX 16u /* that one rule names */
 #define BERTH_REACH_RULES_MAX 64u /* of one request */
 #define BERTH_REACH_ALLOWED_FORM                                                                   \
-  "NAME[:PORT[,PORT]...]: a name such as example.org, *.example.org for all below it, or an IPv4 " \
-  "address; without ports 80 and 443, :* any"
+  "NAME[:PORT[,PORT]...]: a name such as example.org, *.example.org for all below it, or an "      \
+  "address "                                                                                       \
+  "such as 192.0.2.1 or [2001:db8::1]; without ports 80 and 443, :* any"
 
 /**
  * BerthReachRule:
@@ -35,6 +36,8 @@ typedef struct
 
 /* Of what somebody wrote. Fails with BERTH_ERROR_INVALID. */
 BerthReachRule *berth_reach_rule_parse (const char *text, GError **error);
+/* Whether a rule that somebody wrote names any ports */
+gboolean berth_reach_rule_names_ports (const char *text);
 void berth_reach_rule_free (BerthReachRule *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthReachRule, berth_reach_rule_free)
 /* (transfer full): what berth_reach_rule_parse() makes the same of */

@@ -80,7 +80,7 @@ is_state (const char *value)
 static gboolean
 is_rules (const char *value)
 {
-  return is_word_of (value, ALLOW_MAX, "*.:,_- ");
+  return is_word_of (value, ALLOW_MAX, "*.:,_-[] ");
 }
 
 typedef struct

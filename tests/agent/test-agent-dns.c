@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Questions of DNS and their answers, and which address stands for which name. */
 #include <glib.h>
+#include <string.h>
 
 #include "agent-names.h"
 
@@ -16,6 +17,15 @@ names_new (const char *rules, gsize size)
 
   g_assert_true (berth_agent_names_set_rules (self, rules, size));
   return self;
+}
+
+static bool
+get_name (BerthAgentNames *self, guint32 address, char out_name[BERTH_AGENT_DNS_NAME_MAX + 1])
+{
+  guint8 bytes[16];
+
+  berth_agent_address_map (bytes, address);
+  return berth_agent_names_get_name (self, bytes, out_name);
 }
 
 static void
@@ -86,7 +96,7 @@ test_allowed (void)
   g_assert_cmphex (address & BERTH_AGENT_NAMES_NETMASK, ==, BERTH_AGENT_NAMES_NETWORK);
   g_assert_cmpuint (ask (names, "EXAMPLE.Org.", TYPE_A, &same), ==, 0);
   g_assert_cmphex (same, ==, address);
-  g_assert_true (berth_agent_names_get_name (names, address, name));
+  g_assert_true (get_name (names, address, name));
   g_assert_cmpstr (name, ==, "example.org");
   g_assert_cmpuint (ask (names, "a.b.example.net", TYPE_A, &same), ==, 0);
   g_assert_cmphex (same, !=, address);
@@ -128,7 +138,7 @@ test_long (void)
 
   g_assert_cmpuint (strlen (longest), ==, 253);
   g_assert_cmpuint (ask (names, longest, TYPE_A, &address), ==, 0);
-  g_assert_true (berth_agent_names_get_name (names, address, name));
+  g_assert_true (get_name (names, address, name));
   g_assert_cmpstr (name, ==, longest);
   g_assert_cmpuint (ask (names, longer, TYPE_A, &address), ==, 1);
   names_free (names);
@@ -155,17 +165,20 @@ test_reuse (void)
       g_assert_cmphex (address, !=, kept);
       g_assert_cmphex (address & BERTH_AGENT_NAMES_NETMASK, ==, BERTH_AGENT_NAMES_NETWORK);
       /* it is used */
-      g_assert_true (berth_agent_names_get_name (names, kept, name));
+      g_assert_true (get_name (names, kept, name));
       g_assert_cmpstr (name, ==, "kept.example");
     }
-  g_assert_false (berth_agent_names_get_name (names, first, name));
-  g_assert_false (berth_agent_names_get_name (names, BERTH_AGENT_NAMES_NETWORK + 1, name));
+  g_assert_false (get_name (names, first, name));
+  g_assert_false (get_name (names, BERTH_AGENT_NAMES_NETWORK + 1, name));
   names_free (names);
 }
 
 static void
-count_cb (void *data, uint32_t address)
+count_cb (void *data, const uint8_t bytes[16])
 {
+  guint32 address;
+
+  g_assert_true (berth_agent_address_unmap (bytes, &address));
   g_assert_cmphex (address, ==, 0xc0000207);
   ++*(guint *)data;
 }
@@ -179,9 +192,9 @@ test_literals (void)
 
   berth_agent_names_each_address (names, count_cb, &count);
   g_assert_cmpuint (count, ==, 1);
-  g_assert_true (berth_agent_names_get_name (names, 0xc0000207, name));
+  g_assert_true (get_name (names, 0xc0000207, name));
   g_assert_cmpstr (name, ==, "192.0.2.7");
-  g_assert_false (berth_agent_names_get_name (names, 0xc0000208, name));
+  g_assert_false (get_name (names, 0xc0000208, name));
   names_free (names);
 }
 
@@ -193,11 +206,66 @@ test_no_rules (void)
   guint32 address;
 
   g_assert_cmpuint (ask (&names, "example.org", TYPE_A, &address), ==, 3);
-  g_assert_false (berth_agent_names_get_name (&names, BERTH_AGENT_NAMES_NETWORK + 5000, name));
+  g_assert_false (get_name (&names, BERTH_AGENT_NAMES_NETWORK + 5000, name));
   g_assert_false (berth_agent_names_set_rules (&names, "a", 1));
   g_assert_false (berth_agent_names_set_rules (&names, "a\0\0b", 5));
+  g_assert_false (berth_agent_names_set_rules (&names, "a ", 3));
+  g_assert_false (berth_agent_names_set_rules (&names, "a x", 4));
+  g_assert_false (berth_agent_names_set_rules (&names, " 1", 3));
   g_assert_true (berth_agent_names_set_rules (&names, "", 0));
   g_assert_cmpuint (ask (&names, "example.org", TYPE_A, &address), ==, 3);
+  berth_agent_names_clear (&names);
+}
+
+/* "+198.18.16.0 80", what is open, and "-..." what is not any more */
+static void
+gate_cb (void *data, const BerthAgentEndpoint *endpoint, bool is_open)
+{
+  GString *told = data;
+  guint32 address = 0;
+
+  berth_agent_address_unmap (endpoint->address, &address);
+  g_string_append_printf (told, "%c%x:%u ", is_open ? '+' : '-', address, endpoint->port);
+}
+
+static void
+assert_told (GString *told, const char *expected)
+{
+  g_assert_cmpstr (told->str, ==, expected);
+  g_string_truncate (told, 0);
+}
+
+/* It is open where a name is known, at its ports of all rules, and shut when its place is another's
+ * or the rules are others. */
+static void
+test_gate (void)
+{
+  static const char rules[] = "a.example 80,443\0*.example 22\0any.test\0"
+                              "192.0.2.7 1";
+  g_autoptr (GString) told = g_string_new (NULL);
+  BerthAgentNames names = { .gate = { .set = gate_cb, .data = told } };
+  guint32 address;
+
+  g_assert_true (berth_agent_names_set_rules (&names, rules, sizeof rules));
+  assert_told (told, "+c0000207:1 ");
+  ask (&names, "a.example", TYPE_A, &address);
+  assert_told (told, "+c6121000:80 +c6121000:443 +c6121000:22 ");
+  ask (&names, "a.example", TYPE_A, &address);
+  assert_told (told, "");
+  ask (&names, "any.test", TYPE_A, &address);
+  assert_told (told, "+c6121001:0 ");
+  g_assert_true (berth_agent_names_set_rules (&names, "a.example 80", 13));
+  assert_told (told,
+               "-c0000207:1 -c6121000:80 -c6121000:443 -c6121000:22 -c6121001:0 +c6121000:80 ");
+  g_assert_true (berth_agent_names_set_rules (&names, "*", 2));
+  g_string_truncate (told, 0);
+  for (guint i = 0; i < BERTH_AGENT_NAMES_COUNT; i++)
+    {
+      g_autofree char *other = g_strdup_printf ("n%u.example", i);
+
+      ask (&names, other, TYPE_A, &address);
+    }
+  g_assert_nonnull (strstr (told->str, "-c6121000:0 "));
   berth_agent_names_clear (&names);
 }
 
@@ -210,6 +278,7 @@ main (int argc, char **argv)
   g_test_add_func ("/agent-dns/long", test_long);
   g_test_add_func ("/agent-dns/reuse", test_reuse);
   g_test_add_func ("/agent-dns/literals", test_literals);
+  g_test_add_func ("/agent-dns/gate", test_gate);
   g_test_add_func ("/agent-dns/no-rules", test_no_rules);
   return g_test_run ();
 }

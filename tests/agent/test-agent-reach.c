@@ -15,8 +15,10 @@
 #include "pool/berth-sync.h"
 
 #define RULES                                                                                      \
-  "example.org\0"                                                                                  \
-  "192.0.2.7"
+  "example.org 22,53,443,65535\0"                                                                  \
+  "any.example\0"                                                                                  \
+  "192.0.2.7 443\0"                                                                                \
+  "2001:db8::7 443,8443"
 
 typedef struct
 {
@@ -59,11 +61,11 @@ connected_cb (void *data, int fd, const char *name, uint16_t port)
 }
 
 static void
-no_name_cb (void *data, const char *name)
+refused_cb (void *data, const char *name, uint16_t port)
 {
   Fixture *fixture = data;
 
-  push (fixture->refused, g_strdup (name));
+  push (fixture->refused, g_strdup_printf ("%s %u", name, port));
 }
 
 static void
@@ -87,7 +89,7 @@ static void
 fixture_set_up (Fixture *fixture, gconstpointer data)
 {
   const BerthAgentReachCalls calls
-      = { .connected = connected_cb, .no_name = no_name_cb, .data = fixture };
+      = { .connected = connected_cb, .refused = refused_cb, .data = fixture };
   BerthAgentReachSockets sockets;
 
   if (unshare (CLONE_NEWNET) != 0)
@@ -124,6 +126,14 @@ fixture_allow (Fixture *fixture)
   fixture->thread = g_thread_new ("agent", serve, fixture);
 }
 
+/* From here on it is the test's again. */
+static void
+fixture_stop (Fixture *fixture)
+{
+  close (g_steal_fd (&fixture->stop_fds[1]));
+  g_thread_join (g_steal_pointer (&fixture->thread));
+}
+
 static void
 fixture_tear_down (Fixture *fixture, gconstpointer data)
 {
@@ -132,9 +142,10 @@ fixture_tear_down (Fixture *fixture, gconstpointer data)
 
   if (!fixture->is_up)
     return;
-  close (fixture->stop_fds[1]);
   if (fixture->thread != NULL)
-    g_thread_join (fixture->thread);
+    fixture_stop (fixture);
+  if (fixture->stop_fds[1] >= 0)
+    close (fixture->stop_fds[1]);
   berth_agent_reach_clear (&fixture->reach);
   berth_agent_loop_clear (&fixture->loop);
   close (fixture->stop_fds[0]);
@@ -153,12 +164,18 @@ fixture_tear_down (Fixture *fixture, gconstpointer data)
 static int
 dial (int type, const char *address, guint16 port, int *out_fd)
 {
-  struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons (port) };
-  int fd = socket (AF_INET, type, 0);
+  struct sockaddr_in old = { .sin_family = AF_INET, .sin_port = htons (port) };
+  struct sockaddr_in6 new = { .sin6_family = AF_INET6, .sin6_port = htons (port) };
+  gboolean is_new = strchr (address, ':') != NULL;
+  int fd = socket (is_new ? AF_INET6 : AF_INET, type, 0);
 
-  g_assert_cmpint (inet_pton (AF_INET, address, &to.sin_addr), ==, 1);
+  g_assert_cmpint (is_new ? inet_pton (AF_INET6, address, &new.sin6_addr)
+                          : inet_pton (AF_INET, address, &old.sin_addr),
+                   ==, 1);
   g_assert_cmpint (fd, >=, 0);
-  if (connect (fd, (struct sockaddr *)&to, sizeof to) == 0)
+  if (connect (fd, is_new ? (struct sockaddr *)&new : (struct sockaddr *)&old,
+               is_new ? sizeof new : sizeof old)
+      == 0)
     {
       *out_fd = fd;
       return 0;
@@ -241,7 +258,7 @@ test_names (Fixture *fixture, gconstpointer data)
       g_assert_cmpstr (address, ==, "198.18.16.0");
       g_assert_cmpstr (none, ==, "code 3");
       told = pop (fixture->refused);
-      g_assert_cmpstr (told, ==, "example.com");
+      g_assert_cmpstr (told, ==, "example.com 0");
     }
   path = g_build_filename (fixture->dir, "etc/resolv.conf", NULL);
   g_assert_true (g_file_get_contents (path, &resolver, NULL, NULL));
@@ -309,33 +326,122 @@ test_connections (Fixture *fixture, gconstpointer data)
 static void
 test_literals (Fixture *fixture, gconstpointer data)
 {
+  static const char *const literals[] = { "192.0.2.7", "2001:db8::7" };
+  int fd;
+
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (literals); i++)
+    {
+      g_autofree char *expected = g_strdup_printf ("%s 443", literals[i]);
+      g_autofree char *refused = g_strdup_printf ("%s 80", literals[i]);
+      g_autofree char *taken = NULL;
+      g_autofree char *told = NULL;
+
+      g_assert_cmpint (dial (SOCK_STREAM, literals[i], 443, &fd), ==, 0);
+      taken = pop (fixture->taken);
+      g_assert_cmpstr (taken, ==, expected);
+      assert_greeted (fd);
+      g_assert_cmpint (dial (SOCK_STREAM, literals[i], 80, &fd), ==, ECONNREFUSED);
+      told = pop (fixture->refused);
+      g_assert_cmpstr (told, ==, refused);
+    }
+  g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.8", 443, &fd), ==, ENETUNREACH);
+  g_assert_cmpint (dial (SOCK_STREAM, "2001:db8::8", 443, &fd), ==, ENETUNREACH);
+  /* a server of a program's own is asked by itself as ever */
+  g_assert_cmpint (dial (SOCK_STREAM, "::1", 443, &fd), ==, ECONNREFUSED);
+}
+
+/* A port that is not allowed is refused before there is a connection, and told. */
+static void
+test_ports (Fixture *fixture, gconstpointer data)
+{
+  static const guint16 ports[] = { 80, 442, 444, 8443, 1 };
+  g_autofree char *address = NULL;
+  g_autofree char *any = NULL;
   g_autofree char *taken = NULL;
   int fd;
 
   if (!fixture->is_up)
     return;
   fixture_allow (fixture);
-  g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.7", 443, &fd), ==, 0);
+  address = ask (SOCK_DGRAM, "\7example\3org");
+  any = ask (SOCK_DGRAM, "\3any\7example");
+  for (guint i = 0; i < G_N_ELEMENTS (ports); i++)
+    {
+      g_autofree char *expected = g_strdup_printf ("example.org %u", ports[i]);
+      g_autofree char *told = NULL;
+
+      g_assert_cmpint (dial (SOCK_STREAM, address, ports[i], &fd), ==, ECONNREFUSED);
+      told = pop (fixture->refused);
+      g_assert_cmpstr (told, ==, expected);
+    }
+  g_assert_cmpint (g_async_queue_length (fixture->taken), ==, 0);
+  g_assert_cmpint (dial (SOCK_STREAM, any, 12345, &fd), ==, 0);
   taken = pop (fixture->taken);
-  g_assert_cmpstr (taken, ==, "192.0.2.7 443");
+  g_assert_cmpstr (taken, ==, "any.example 12345");
   assert_greeted (fd);
-  g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.8", 443, &fd), ==, ENETUNREACH);
 }
 
-/* An address that stands for nothing is answered by a reset, other protocols by nobody. */
+/* Other rules hold at once, for names that programs know already, too. */
+static void
+test_other_rules (Fixture *fixture, gconstpointer data)
+{
+  static const char other[] = "example.org 80\0other.example";
+  g_autofree char *address = NULL;
+  int fd;
+
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  address = ask (SOCK_DGRAM, "\7example\3org");
+  g_assert_cmpint (dial (SOCK_STREAM, address, 443, &fd), ==, 0);
+  close (fd);
+  fixture_stop (fixture);
+  g_assert_true (berth_agent_reach_allow (&fixture->reach, other, sizeof other));
+  g_assert_cmpint (dial (SOCK_STREAM, address, 443, &fd), ==, ECONNREFUSED);
+  g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.7", 443, &fd), ==, ECONNREFUSED);
+  g_assert_cmpint (dial (SOCK_STREAM, address, 80, &fd), ==, 0);
+  close (fd);
+  g_assert_true (berth_agent_reach_allow (&fixture->reach, "", 0));
+  g_assert_cmpint (dial (SOCK_STREAM, address, 80, &fd), ==, ECONNREFUSED);
+}
+
+/* Who connects to what is refused without end is refused, and the rest of it is not told. */
+static void
+test_flood_of_ports (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *address = NULL;
+  g_autofree char *taken = NULL;
+  int fd;
+
+  if (!fixture->is_up)
+    return;
+  fixture_allow (fixture);
+  address = ask (SOCK_DGRAM, "\7example\3org");
+  for (guint i = 0; i < 2000; i++)
+    g_assert_cmpint (dial (SOCK_STREAM, address, (guint16)(1000 + i), &fd), ==, ECONNREFUSED);
+  g_assert_cmpint (g_async_queue_length (fixture->refused), <, 200);
+  g_assert_cmpint (dial (SOCK_STREAM, address, 443, &fd), ==, 0);
+  taken = pop (fixture->taken);
+  assert_greeted (fd);
+}
+
+/* An address that stands for nothing is refused, other protocols have nobody. */
 static void
 test_others (Fixture *fixture, gconstpointer data)
 {
+  g_autofree char *told = NULL;
   char byte = 'x';
   int fd;
 
   if (!fixture->is_up)
     return;
   fixture_allow (fixture);
-  g_assert_cmpint (dial (SOCK_STREAM, "198.19.1.1", 443, &fd), ==, 0);
-  g_assert_cmpint (recv (fd, &byte, 1, 0), ==, -1);
-  g_assert_cmpint (errno, ==, ECONNRESET);
-  close (fd);
+  g_assert_cmpint (dial (SOCK_STREAM, "198.19.1.1", 443, &fd), ==, ECONNREFUSED);
+  told = pop (fixture->refused);
+  g_assert_cmpstr (told, ==, "198.19.1.1 443");
   g_assert_cmpint (dial (SOCK_DGRAM, "198.19.1.1", 443, &fd), ==, 0);
   g_assert_cmpint (send (fd, &byte, 1, 0), ==, 1);
   g_assert_cmpint (recv (fd, &byte, 1, 0), ==, -1);
@@ -399,6 +505,9 @@ main (int argc, char **argv)
   ADD ("unconnected", test_unconnected);
   ADD ("connections", test_connections);
   ADD ("literals", test_literals);
+  ADD ("ports", test_ports);
+  ADD ("other-rules", test_other_rules);
+  ADD ("flood-of-ports", test_flood_of_ports);
   ADD ("others", test_others);
   ADD ("flood", test_flood);
   ADD ("not-allowed", test_not_allowed);

@@ -94,11 +94,11 @@ fake_reach_ask (BerthVm *vm, const char *name, guint16 port)
 }
 
 void
-fake_reach_ask_name (BerthVm *vm, const char *name)
+fake_reach_refuse (BerthVm *vm, const char *name, guint16 port)
 {
   Reach *reach = g_object_get_data (G_OBJECT (vm), KEY);
 
-  reach->calls.no_name (name, reach->data);
+  reach->calls.refused (name, port, reach->data);
 }
 
 void

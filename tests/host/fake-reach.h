@@ -18,7 +18,7 @@ typedef struct
 
 /* A program of @vm asks, which may reach something. Not owned: until fake_reach_free(). */
 FakeLink *fake_reach_ask (BerthVm *vm, const char *name, guint16 port);
-void fake_reach_ask_name (BerthVm *vm, const char *name);
+void fake_reach_refuse (BerthVm *vm, const char *name, guint16 port);
 /* It ended by itself, after so many bytes. */
 void fake_reach_end (FakeLink *link, guint64 sent_bytes, guint64 received_bytes);
 void fake_reach_free (FakeLink *link);

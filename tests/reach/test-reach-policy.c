@@ -82,6 +82,9 @@ test_narrow (void)
   assert_narrow ("*", "evil.example:443", "evil.example:80", "evil.example:80");
   assert_narrow ("*", "", "192.0.2.1", NULL);
   assert_narrow ("* 192.0.2.1", "", "192.0.2.1", "192.0.2.1:80,443");
+  assert_narrow ("*", "", "[2001:db8::1]", NULL);
+  assert_narrow ("[2001:db8::1]", "", "[2001:db8::1]:443", "[2001:db8::1]:443");
+  assert_narrow ("[2001:db8::1]", "[2001:db8::1]:80", "[2001:db8::1]", NULL);
   assert_narrow ("*:*", "", "*", NULL);
   assert_narrow ("", "", "example.org", NULL);
 }
@@ -244,6 +247,34 @@ test_networks (void)
   g_assert_true (berth_reach_policy_has_address (policy, public));
 }
 
+static void
+assert_hints (const BerthReachPolicy *policy, const char *rules, const char *expected)
+{
+  g_auto (GStrv) texts = g_strsplit (rules, " ", -1);
+  g_autoptr (GPtrArray) own = berth_reach_rules_parse ((const char *const *)texts, NULL);
+  g_auto (GStrv) hints = berth_reach_policy_dup_hints (policy, own);
+  g_autofree char *text = g_strjoinv ("|", hints);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+/* What a guest is told, to answer by itself */
+static void
+test_hints (void)
+{
+  g_autoptr (BerthReachPolicy) policy = policy_new ("*:443 192.0.2.1:*", "", TRUE);
+  g_autoptr (BerthReachPolicy) large = NULL;
+  g_autoptr (GString) names = g_string_new ("example.org");
+
+  assert_hints (policy, "example.org [2001:db8::1]:22 b.example:*",
+                "example.org 80,443|2001:db8::1 22|b.example");
+  assert_hints (policy, "*:*", "* 443|192.0.2.1");
+  for (guint i = 0; i < 4096; i++)
+    g_string_append_printf (names, " n%u.example", i);
+  large = policy_new (names->str, "", TRUE);
+  assert_hints (large, "*:*", "*");
+}
+
 /* One that is not understood allows nothing. */
 static void
 test_not_understood (void)
@@ -277,6 +308,7 @@ main (int argc, char **argv)
   g_test_add_func ("/reach-policy/decide", test_decide);
   g_test_add_func ("/reach-policy/voices", test_voices);
   g_test_add_func ("/reach-policy/networks", test_networks);
+  g_test_add_func ("/reach-policy/hints", test_hints);
   g_test_add_func ("/reach-policy/not-understood", test_not_understood);
   return g_test_run ();
 }
