@@ -3,10 +3,14 @@
 """What test-reach.py lets sandboxes reach: servers that it runs in a network namespace of its own, each on
 an address of that. Arguments: FOLDER (of files), CERTIFICATE (with its key). Says "ready" when all listen.
 
-80 HTTP, 443 HTTPS, 7000 echo, 7001 nothing is ever read, 7002 nothing is ever said, 7003 bytes without end;
+80 HTTP with a WebSocket at /socket, 443 HTTPS, 7000 echo (of IPv6, too), 7001 nothing is ever read, 7002 nothing
+is ever said, 7003 bytes without end, 7004 says "first", ends its way and reads on, 7005 how much that has read,
+7006 twenty bytes, slowly;
 names by UDP at 53: NAMES, and rebind.test, whose address is another one each time."""
 
+import base64
 import functools
+import hashlib
 import http.server
 import os
 import socket
@@ -15,8 +19,9 @@ import ssl
 import struct
 import sys
 import threading
+import time
 
-PUBLIC, SECOND, PRIVATE = "44.0.0.2", "44.0.0.3", "10.9.9.9"
+PUBLIC, SECOND, PRIVATE, PUBLIC6 = "44.0.0.2", "44.0.0.3", "10.9.9.9", "2606:4700::2"
 NAMES = {"www.test": [PUBLIC], "a.wild.test": [SECOND], "b.a.wild.test": [SECOND], "other.test": [PUBLIC],
          "inside.test": [PRIVATE], "metadata.test": ["169.254.169.254"], "loop.test": ["127.0.0.1"],
          "self.test": ["44.0.0.1"], "mixed.test": [PRIVATE, PUBLIC], "nowhere.test": ["44.0.0.99"]}
@@ -32,6 +37,8 @@ class Web(http.server.SimpleHTTPRequestHandler):
             self.send_header("Location", "http://elsewhere.test/")
             self.send_header("Content-Length", "0")
             self.end_headers()
+        elif self.path == "/socket":
+            self.serve_socket()
         elif self.path == "/big":
             self.send_response(200)
             self.send_header("Content-Length", str(100 << 20))
@@ -42,8 +49,30 @@ class Web(http.server.SimpleHTTPRequestHandler):
         else:
             super().do_GET()
 
+    def serve_socket(self):
+        """Frames of text come back, each shorter than 126 bytes (RFC 6455)."""
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
+        self.end_headers()
+        self.close_connection = True
+        while True:
+            head = self.rfile.read(2)
+            if len(head) < 2:
+                return
+            mask = self.rfile.read(4)
+            text = bytes(b ^ mask[i % 4] for i, b in enumerate(self.rfile.read(head[1] & 127)))
+            self.wfile.write(bytes([head[0], len(text)]) + text)
+            if head[0] & 15 == 8:
+                return
+
     def log_message(self, *_):
         pass
+
+
+READ = []
 
 
 class Raw(socketserver.BaseRequestHandler):
@@ -58,8 +87,27 @@ class Raw(socketserver.BaseRequestHandler):
         elif port == 7003:
             while True:
                 self.request.sendall(bytes(65536))
+        elif port == 7004:
+            self.request.sendall(b"first")
+            self.request.shutdown(socket.SHUT_WR)
+            size = 0
+            while data := self.request.recv(65536):
+                size += len(data)
+            READ.append(size)
+        elif port == 7005:
+            self.request.sendall(str(READ).encode())
+        elif port == 7006:
+            for i in range(20):
+                self.request.sendall(b"s")
+                time.sleep(0.05)
         else:
             threading.Event().wait()
+
+
+class Threads6(socketserver.ThreadingTCPServer):
+    address_family = socket.AF_INET6
+    allow_reuse_address = True
+    daemon_threads = True
 
 
 class Threads(socketserver.ThreadingTCPServer):
@@ -108,7 +156,8 @@ def main():
     web = functools.partial(Web, directory=folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    servers = [Threads(("", port), Raw) for port in (7000, 7001, 7002, 7003)]
+    servers = [Threads(("", port), Raw) for port in range(7000, 7007)]
+    servers.append(Threads6((PUBLIC6, 7000), Raw))
     servers += [Threads(("", 80), web), Threads(("", 443), web)]
     servers[-1].socket = context.wrap_socket(servers[-1].socket, server_side=True)
     for server in servers:

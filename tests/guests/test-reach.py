@@ -4,22 +4,30 @@
 is another one, with the servers of reach-servers.py. No packet leaves them. See guestlib.py."""
 
 import atexit
+import base64
 import contextlib
+import ensurepip
 import functools
+import glob
+import hashlib
 import importlib.util
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
+import zipfile
 
 from guestlib import BERTHD, LIMIT_S, PREFIX, ROOT, URI, Daemon, find_pids, keep, main, same, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVERS = os.path.join(HERE, "reach-servers.py")
 OURS, THEIRS = f"{PREFIX[:6]}{os.getpid()}a", f"{PREFIX[:6]}{os.getpid()}b"
-ALLOW = ("--allow", "www.test:80,443,7000,7001,7002,7003", "--allow", "*.wild.test")
+ALLOW = ("--allow", "www.test:80,443,7000,7001,7002,7003,7004,7005,7006", "--allow", "*.wild.test")
 
 spec = importlib.util.spec_from_file_location("servers", SERVERS)
 servers = importlib.util.module_from_spec(spec)
@@ -60,6 +68,33 @@ def make_repository(folder):
     do("git", "-C", bare, "update-server-info")
 
 
+def make_packages(folder):
+    """An npm registry and an index of pip's, of files: a package each"""
+    path = functools.partial(os.path.join, folder, "www")
+    for name in ("npm", "simple/tiny"):
+        os.makedirs(path(name))
+    with tarfile.open(path("npm", "tiny-1.0.0.tgz"), "w:gz") as archive:
+        for name, text in (("package.json", '{"name":"tiny","version":"1.0.0","main":"i.js"}'),
+                           ("i.js", "module.exports = 'from npm'")):
+            member = tarfile.TarInfo("package/" + name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    with open(path("npm", "tiny-1.0.0.tgz"), "rb") as archive:
+        digest = base64.b64encode(hashlib.sha512(archive.read()).digest()).decode()
+    with open(path("npm", "tiny"), "w") as file:
+        json.dump({"name": "tiny", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": {
+            "name": "tiny", "version": "1.0.0",
+            "dist": {"tarball": "http://www.test/npm/tiny-1.0.0.tgz", "integrity": "sha512-" + digest}}}}, file)
+    wheel, info = "tiny-1.0-py3-none-any.whl", "tiny-1.0.dist-info/"
+    with zipfile.ZipFile(path("simple/tiny", wheel), "w") as archive:
+        archive.writestr("tiny.py", "WORDS = 'from pip'\n")
+        archive.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(info + "RECORD", "")
+    with open(path("simple/tiny", "index.html"), "w") as file:
+        file.write(f"<!DOCTYPE html><a href='{wheel}'>{wheel}</a>")
+
+
 def end_networks(process):
     process.stdin.close()
     process.wait(30)
@@ -78,6 +113,7 @@ def networks():
         file.write("hello\n")
     make_certificate(folder)
     make_repository(folder)
+    make_packages(folder)
     os.makedirs(f"/etc/netns/{OURS}")
     with open(f"/etc/netns/{OURS}/resolv.conf", "w") as file:
         file.write(f"nameserver {servers.PUBLIC}\noptions timeout:1 attempts:1\n")
@@ -87,6 +123,8 @@ def networks():
     do("ip", "-n", OURS, "addr", "add", "44.0.0.1/24", "dev", "v")
     for address in (f"{servers.PUBLIC}/24", f"{servers.SECOND}/24", f"{servers.PRIVATE}/32"):
         do("ip", "-n", THEIRS, "addr", "add", address, "dev", "v")
+    do("ip", "-n", OURS, "addr", "add", "2606:4700::1/64", "dev", "v", "nodad")
+    do("ip", "-n", THEIRS, "addr", "add", f"{servers.PUBLIC6}/64", "dev", "v", "nodad")
     for name in (OURS, THEIRS):
         do("ip", "-n", name, "link", "set", "lo", "up")
         do("ip", "-n", name, "link", "set", "v", "up")
@@ -114,7 +152,7 @@ class NetDaemon(Daemon):
 
 @functools.cache
 def daemon():
-    return keep(NetDaemon("--network-allow", "*:*", "--network-allow-all", "1", "--network-deny",
+    return keep(NetDaemon("--network-allow", f"*:* [{servers.PUBLIC6}]:7000,7001", "--network-allow-all", "1", "--network-deny",
                           "denied.wild.test", "--network-connect-s", "3"))
 
 
@@ -175,14 +213,16 @@ def test_names():
             status, out, _ = execute(sandbox, DIAL % (name, 80))
             assert out.startswith("gaierror") and "Name or service not known" in out, out
         status, out, _ = execute(sandbox, DIAL % ("www.test", 81))
-        assert out.startswith("ConnectionResetError"), out
+        assert out.startswith("ConnectionRefusedError"), out
+        status, out, _ = execute(sandbox, DIAL % ("198.19.1.1", 80))
+        assert out.startswith("ConnectionRefusedError"), out
         status, out, _ = execute(sandbox, DIAL % ("denied.wild.test", 80))
         assert out.startswith("ConnectionResetError"), out
         told = verdicts(sandbox)
         same(told[("www.test", 80)], "connected")
         same({key: told[key] for key in told if told[key] == "denied"},
              {("other.test", 0): "denied", ("wild.test", 0): "denied", ("xwild.test", 0): "denied",
-              ("www.test", 81): "denied", ("denied.wild.test", 80): "denied"})
+              ("www.test", 81): "denied", ("198.19.1.1", 80): "denied", ("denied.wild.test", 80): "denied"})
         first = decisions(sandbox)[0]
         same((first["address"], first["open"]), (servers.PUBLIC, False))
 
@@ -237,6 +277,62 @@ def test_redirect():
 
 def test_git():
     same(run("shell", "git clone -q http://www.test/repo.git && cat repo/file")[:2], (0, "from git\n"))
+
+
+def test_git_over_https():
+    with session(language="shell") as sandbox:
+        with open(os.path.join(networks(), "ca.pem")) as ca:
+            same(execute(sandbox, "cat > ca.pem <<'E'\n" + ca.read() + "E\n")[0], 0)
+        same(execute(sandbox, "git -c http.sslCAInfo=$PWD/ca.pem clone -q https://www.test/repo.git && "
+                     "cat repo/file")[:2], (0, "from git\n"))
+
+
+def test_npm():
+    code = ("const { execFileSync } = require('child_process')\n"
+            "execFileSync('npm', ['install', '--no-audit', '--no-fund', '--registry', 'http://www.test/npm/', 'tiny'])\n"
+            "console.log(require(process.cwd() + '/node_modules/tiny'))")
+    same(run("javascript", code, "-t", "120", "-m", "512")[:2], (0, "from npm\n"))
+
+
+def test_pip():
+    """The guest has none of its own: it is brought along."""
+    wheels = glob.glob(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled", "pip-*.whl")) + \
+        glob.glob("/usr/share/python-wheels/pip-*.whl")
+    if not wheels:
+        print("# no wheel of pip here")
+        return
+    code = ("import subprocess, sys\n"
+            "subprocess.run([sys.executable, 'pip.whl/pip', 'install', '-q', '--index-url', 'http://www.test/simple/',\n"
+            "                '--trusted-host', 'www.test', '--target', 'lib', 'tiny'], check=True)\n"
+            "sys.path.insert(0, 'lib'); import tiny; print(tiny.WORDS)\n")
+    same(run("python", code, "-t", "120", "-m", "512", "--upload", f"{wheels[0]}:pip.whl"), (0, "from pip\n", ""))
+
+
+def test_websocket():
+    code = ("const s = new WebSocket('ws://www.test/socket'); let n = 0\n"
+            "await new Promise((done, fail) => { s.onerror = fail; s.onclose = done\n"
+            "  s.onopen = () => s.send('m0')\n"
+            "  s.onmessage = m => { if (m.data !== 'm' + n) fail(m.data); else if (++n < 20) s.send('m' + n); else s.close() }})\n"
+            "console.log(n)")
+    same(run("javascript", code)[:2], (0, "20\n\n"))
+
+
+def test_half_open_and_slow():
+    """A peer that has ended its way is written to as ever, and one that is slow is waited for."""
+    code = ("import socket\nd = lambda port: socket.create_connection(('www.test', port), 30)\n"
+            "s = d(7004); print(s.recv(9), s.recv(9)); s.sendall(bytes(300000)); s.shutdown(socket.SHUT_WR)\n"
+            "while d(7005).recv(99) != b'[300000]': pass\n"
+            "s = d(7006); n = 0\nwhile b := s.recv(99): n += len(b)\nprint(n)\n")
+    same(run("python", code)[:2], (0, "b'first' b''\n20\n"))
+
+
+def test_ipv6():
+    """An address has a rule of its own, by which it is reached, and no other is."""
+    code = DIAL.replace("GET / HTTP/1.0\\r\\n\\r\\n", "x")
+    allow = ("--allow", f"[{servers.PUBLIC6}]:7000")
+    same(run("python", code % (servers.PUBLIC6, 7000), allow=allow)[:2], (0, "1\n"))
+    status, out, _ = run("python", code % (servers.PUBLIC6, 7001) + code % ("2606:4700::3", 7000), allow=allow)
+    assert out.splitlines()[0].startswith("ConnectionRefusedError") and "unreachable" in out.splitlines()[1], out
 
 
 def test_javascript():
