@@ -8,6 +8,7 @@
 #include "plugin/mcp/berth-mcp-background.h"
 #include "plugin/mcp/berth-mcp-content.h"
 #include "plugin/mcp/berth-mcp-option.h"
+#include "plugin/mcp/berth-mcp-ports.h"
 #include "plugin/mcp/berth-mcp-program.h"
 #include "plugin/model/berth-file-request.h"
 #include "plugin/model/berth-limits.h"
@@ -383,6 +384,39 @@ static const BerthMcpField execs_fields[] = {
   { "execs", BERTH_MCP_OBJECTS, TRUE, "The last 16 ends are known", 0, 0, listed_exec_fields },
   { 0 },
 };
+static const BerthMcpField publish_fields[] = {
+  SANDBOX_ID,
+  { "port", BERTH_MCP_INTEGER, TRUE, "Where a program in the sandbox listens, on its loopback", 1,
+    65535, NULL },
+  { "local_port", BERTH_MCP_INTEGER, FALSE,
+    "Where this host reaches it, at 127.0.0.1 (default a free port)", 1, 65535, NULL },
+  { 0 },
+};
+#define PORT_NUMBER                                                                                \
+  {                                                                                                \
+    "number", BERTH_MCP_INTEGER, TRUE, "Of the published port, for unpublish_port", 1,             \
+        G_MAXUINT32, NULL                                                                          \
+  }
+static const BerthMcpField port_fields[] = {
+  PORT_NUMBER,
+  { "port", BERTH_MCP_INTEGER, TRUE, "The sandbox's", 0, 0, NULL },
+  { "address", BERTH_MCP_STRING, TRUE, "This host's: ADDRESS:PORT", 0, 0, NULL },
+  { "connections", BERTH_MCP_INTEGER, FALSE, "That are open", 0, 0, NULL },
+  { "refused", BERTH_MCP_INTEGER, FALSE, "Connections that nobody listened for in the sandbox", 0,
+    0, NULL },
+  { 0 },
+};
+static const BerthMcpField published_fields[] = {
+  SANDBOX_ID,
+  { "published", BERTH_MCP_OBJECT, TRUE, NULL, 0, 0, port_fields },
+  { 0 },
+};
+static const BerthMcpField ports_fields[] = {
+  SANDBOX_ID,
+  { "ports", BERTH_MCP_OBJECTS, TRUE, NULL, 0, 0, port_fields },
+  { 0 },
+};
+static const BerthMcpField unpublish_fields[] = { SANDBOX_ID, PORT_NUMBER, { 0 } };
 static const BerthMcpField put_fields[] = {
   SANDBOX_ID,
   PATH,
@@ -447,7 +481,9 @@ static const BerthMcpTool tools[] = {
     "Runs a program in a virtual machine of its own that is thrown away afterwards, and returns "
     "what "
     "it printed and how it ended. Nothing is left over for the next call: state that several calls "
-    "need lives in a sandbox of create_sandbox. There is no network. Give files that the program "
+    "need lives in a sandbox of create_sandbox. There is no network but the names in allow, as far "
+    "as this "
+    "host lets them be reached. Give files that the program "
     "needs as uploads, and name those that it writes and you want, such as plots, as downloads.",
     0, BERTH_MCP_RUN_OPTIONS, NULL, berth_mcp_program_fields, berth_mcp_program_run },
   { "create_sandbox", "Make a sandbox that stays",
@@ -490,6 +526,19 @@ static const BerthMcpTool tools[] = {
   { "kill_exec", "End what runs in the background of a sandbox",
     "Ends a program of start_exec, or sends it a signal.", BERTH_MCP_DESTROYS, 0, kill_fields,
     exec_result_fields, berth_mcp_background_kill },
+  { "publish_port", "Reach a server of a sandbox from this host",
+    "Makes a port of a sandbox, where a program of start_exec listens, reachable at 127.0.0.1 of "
+    "this "
+    "host, and returns the address: for a preview, or a client on this host. It ends by "
+    "unpublish_port "
+    "and with the sandbox.",
+    0, 0, publish_fields, published_fields, berth_mcp_ports_publish },
+  { "list_ports", "List published ports of a sandbox",
+    "Lists which ports of a sandbox this host reaches, and where.", BERTH_MCP_READS, 0, id_fields,
+    ports_fields, berth_mcp_ports_list },
+  { "unpublish_port", "Reach a server of a sandbox no more",
+    "Ends what publish_port began, and the connections to it.", BERTH_MCP_DESTROYS, 0,
+    unpublish_fields, unpublish_fields, berth_mcp_ports_unpublish },
   { "list_sandboxes", "List sandboxes",
     "Lists this user's sandboxes: their ids, languages and ages.", BERTH_MCP_READS, 0, NULL,
     sandboxes_fields, list },

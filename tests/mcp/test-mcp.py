@@ -11,6 +11,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -27,7 +28,7 @@ META = {"io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"}}
 TOOLS = ["run_code", "create_sandbox", "fork_sandbox", "exec_code", "start_exec", "list_execs", "exec_log",
-         "kill_exec", "list_sandboxes", "end_sandbox", "put_file",
+         "kill_exec", "publish_port", "list_ports", "unpublish_port", "list_sandboxes", "end_sandbox", "put_file",
          "get_file", "list_files", "status"]
 SLOTS = 2  # of the fake berthd
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -281,9 +282,9 @@ def test_what_tools_say_of_themselves(d):
         hints = {name: (tool["annotations"]["readOnlyHint"], tool["annotations"]["destructiveHint"])
                  for name, tool in tools.items()}
         same([name for name in TOOLS if hints[name][0]],
-             ["list_execs", "exec_log", "list_sandboxes", "get_file", "list_files", "status"])
+             ["list_execs", "exec_log", "list_ports", "list_sandboxes", "get_file", "list_files", "status"])
         same([name for name in TOOLS if hints[name][1]],
-             ["exec_code", "start_exec", "kill_exec", "end_sandbox", "put_file"])
+             ["exec_code", "start_exec", "kill_exec", "unpublish_port", "end_sandbox", "put_file"])
         same(s.error("tools/list", {"cursor": "x"})["code"], -32602)
 
 
@@ -310,6 +311,33 @@ def test_schemas_are_the_commands_options(d):
     same((tools["run_code"]["timeout"]["minimum"], tools["run_code"]["timeout"]["maximum"]),
          (1, 86400))
     same(tools["create_sandbox"]["idle_timeout"]["minimum"], 10)
+
+
+def test_ports(d):
+    """On the loopback alone, by numbers that list_ports tells."""
+    with Server(d) as s:
+        schema = {tool["name"]: tool["outputSchema"] for tool in s.ask("tools/list")["tools"]}
+        sandbox = s.call("create_sandbox", language="shell")[0]["sandbox_id"]
+        told = s.call("publish_port", sandbox_id=sandbox, port=8080)[0]
+        check_schema(schema["publish_port"], told)
+        first = told["published"]
+        same(first["port"], 8080)
+        host, port = first["address"].rsplit(":", 1)
+        same(host, "127.0.0.1")
+        socket.create_connection((host, int(port)), 10).close()
+        second = s.call("publish_port", sandbox_id=sandbox, port=80)[0]["published"]
+        told = s.call("list_ports", sandbox_id=sandbox)[0]
+        check_schema(schema["list_ports"], told)
+        same([each["number"] for each in told["ports"]], [first["number"], second["number"]])
+        told = s.call("unpublish_port", sandbox_id=sandbox, number=first["number"])[0]
+        check_schema(schema["unpublish_port"], told)
+        same([each["port"] for each in s.call("list_ports", sandbox_id=sandbox)[0]["ports"]], [80])
+        again = s.call("publish_port", sandbox_id=sandbox, port=8080, local_port=int(port))[0]
+        same(again["published"]["address"], first["address"])
+        for wrong in ({"port": 0}, {"port": 65536}, {"port": "80"}, {"port": 80, "address": "0.0.0.0"}):
+            same(s.fail("publish_port", sandbox_id=sandbox, **wrong)["code"], "INVALID")
+        s.call("end_sandbox", sandbox_id=sandbox)
+        same(s.fail("list_ports", sandbox_id=sandbox)["code"], "GONE")
 
 
 def test_a_run(d):
