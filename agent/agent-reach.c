@@ -263,7 +263,8 @@ notes_cb (void *data, uint32_t events)
 static bool
 reach_open_gate (BerthAgentReach *self)
 {
-  berth_agent_reach_set_gate (self->gate, &self->own, true);
+  if (!berth_agent_reach_set_gate (self->gate, &self->own, true))
+    return false;
   if (self->notes.fd >= 0)
     return true;
   return berth_agent_refusals_map (&self->refusals, self->refusals_fd)
