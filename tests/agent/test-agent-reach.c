@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent-filter.h"
 #include "agent-lockdown.h"
 #include "agent-reach.h"
 #include "pool/berth-sync.h"
@@ -494,6 +495,29 @@ test_many_questions (Fixture *fixture, gconstpointer data)
     close (fds[i]);
 }
 
+/* With the filter that PID 1 takes before its loop begins. It stays: this is the last test. */
+static void
+test_filtered (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *address = NULL;
+  g_autofree char *taken = NULL;
+  g_autofree char *told = NULL;
+  int fd;
+
+  if (!fixture->is_up)
+    return;
+  g_assert_true (berth_agent_filter_install ());
+  fixture_allow (fixture);
+  address = ask (SOCK_STREAM, "\7example\3org");
+  g_assert_cmpint (dial (SOCK_STREAM, address, 443, &fd), ==, 0);
+  taken = pop (fixture->taken);
+  g_assert_cmpstr (taken, ==, "example.org 443");
+  assert_greeted (fd);
+  g_assert_cmpint (dial (SOCK_STREAM, address, 80, &fd), ==, ECONNREFUSED);
+  told = pop (fixture->refused);
+  g_assert_cmpstr (told, ==, "example.org 80");
+}
+
 #define ADD(path, function)                                                                        \
   g_test_add ("/agent-reach/" path, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
 
@@ -512,5 +536,6 @@ main (int argc, char **argv)
   ADD ("flood", test_flood);
   ADD ("not-allowed", test_not_allowed);
   ADD ("many-questions", test_many_questions);
+  ADD ("filtered", test_filtered);
   return g_test_run ();
 }
