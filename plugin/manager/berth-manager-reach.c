@@ -57,6 +57,7 @@ berth_manager_make_reach (BerthManager *self, GError **error)
   g_autoptr (BerthReachPolicy) policy = berth_reach_policy_new (FALSE);
 
   self->reach.config = self->config;
+  self->reach.of_users = g_hash_table_new (NULL, NULL);
   self->reach.metrics = self->metrics;
   self->reach.connector = berth_connector_new (self->config);
   return add_settings (policy, self->config, error);
@@ -89,6 +90,7 @@ berth_manager_clear_reach (BerthManager *self)
   if (self->reach.connector != NULL)
     berth_connector_close (self->reach.connector);
   g_clear_object (&self->reach.connector);
+  g_clear_pointer (&self->reach.of_users, g_hash_table_unref);
 }
 
 char **

@@ -61,6 +61,7 @@ struct _BerthSandboxReach
   BerthConnectorAsker asker;
   BerthReachPolicy *policy;
   BerthReachWorld *world; /* NULL once closed */
+  GHashTable *of_users;   /* (nullable): the world's, which may go before the last connection */
   GPtrArray *connections; /* Connection (borrowed) */
   GQueue decisions;       /* Decision, oldest first */
   guint64 last_number;
@@ -184,10 +185,28 @@ decision_set (Decision *self, const char *verdict, const char *reason)
 
 /* ---- connections ---- */
 
+/* The user's connections, this sandbox's among them; @change: of what there is to count */
+static guint
+reach_count_user (BerthSandboxReach *self, gint change)
+{
+  gpointer uid = GUINT_TO_POINTER (self->asker.uid);
+  guint count;
+
+  if (self->of_users == NULL)
+    return 0;
+  count = GPOINTER_TO_UINT (g_hash_table_lookup (self->of_users, uid)) + (guint)change;
+  if (count > 0)
+    g_hash_table_insert (self->of_users, uid, GUINT_TO_POINTER (count));
+  else
+    g_hash_table_remove (self->of_users, uid);
+  return count;
+}
+
 static void
 connection_free (Connection *self)
 {
   g_ptr_array_remove_fast (self->reach->connections, self);
+  reach_count_user (self->reach, -1);
   berth_link_meter_unref (self->meter);
   g_object_unref (self->cancellable);
   decision_unref (self->decision);
@@ -397,6 +416,8 @@ reach_get_limit (BerthSandboxReach *self)
   reach_count_time (self);
   if (!berth_caller_fd_has_room (BERTH_LIMIT_RESERVED_FDS))
     return "berthd has no descriptor for one more";
+  if (reach_count_user (self, 0) > BERTH_LIMIT_REACH_LINKS_PER_UID)
+    return "its user has as many connections as one may have";
   if (self->connections->len > (guint)config->network_connections)
     return "it has as many connections as network_connections";
   if (config->network_rate > 0 && self->begun >= config->network_rate)
@@ -459,6 +480,7 @@ asked_cb (BerthHostLink *link, const char *name, guint16 port, gpointer user_dat
   connection->cancellable = g_cancellable_new ();
   connection->decision = reach_add_decision (self, name, port);
   g_ptr_array_add (self->connections, connection);
+  reach_count_user (self, 1);
   reach_decide (self, connection, name, port);
 }
 
@@ -590,6 +612,7 @@ berth_sandbox_reach_finalize (GObject *object)
   g_clear_handle_id (&self->look_id, g_source_remove);
   g_queue_clear_full (&self->decisions, decision_unref);
   g_ptr_array_unref (self->connections);
+  g_clear_pointer (&self->of_users, g_hash_table_unref);
   g_ptr_array_unref (self->rules);
   berth_reach_policy_unref (self->policy);
   g_object_unref (self->vm);
@@ -624,5 +647,6 @@ berth_sandbox_reach_new (BerthHost *host, BerthVm *vm, GPtrArray *rules, BerthRe
   self->rules = g_ptr_array_ref (rules);
   self->policy = berth_reach_policy_ref (policy);
   self->world = world;
+  self->of_users = world->of_users != NULL ? g_hash_table_ref (world->of_users) : NULL;
   return self;
 }

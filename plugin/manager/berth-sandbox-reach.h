@@ -15,6 +15,7 @@ G_BEGIN_DECLS
  * @connector: who connects
  * @metrics: what is counted
  * @last_sandbox: the number of the last one that was made
+ * @of_users: (nullable): how many connections each user's sandboxes have: uid -> count
  *
  * What all sandboxes share.
  */
@@ -24,6 +25,7 @@ typedef struct
   BerthConnector *connector;
   BerthMetrics *metrics;
   guint32 last_sandbox;
+  GHashTable *of_users;
 } BerthReachWorld;
 
 /**

@@ -84,6 +84,7 @@ set_up (World *world, gconstpointer data)
   set (world, "network_deny", "denied.test");
   set (world, "network_private", "127.0.0.0/8");
   world->world.config = world->config;
+  world->world.of_users = g_hash_table_new (NULL, NULL);
   world->world.metrics = berth_metrics_new ();
   world->world.connector = berth_connector_new (world->config);
   policy = make_policy (world);
@@ -108,6 +109,7 @@ tear_down (World *world, gconstpointer data)
   g_clear_object (&world->reach);
   g_clear_object (&world->vm);
   g_clear_object (&world->world.connector);
+  g_clear_pointer (&world->world.of_users, g_hash_table_unref);
   berth_metrics_free (world->world.metrics);
   berth_config_free (world->config);
   g_clear_object (&world->host);
@@ -287,6 +289,21 @@ test_idle (World *world, gconstpointer data)
   assert_last (world, "connected", "network_idle_s");
 }
 
+/* However many sandboxes a user has. */
+static void
+test_connections_of_a_user (World *world, gconstpointer data)
+{
+  gpointer uid = GUINT_TO_POINTER (0); /* whose a VM without a request is */
+
+  g_hash_table_insert (world->world.of_users, uid,
+                       GUINT_TO_POINTER (BERTH_LIMIT_REACH_LINKS_PER_UID - 1));
+  g_assert_false (ask (world, "127.0.0.1", world->port)->is_refused);
+  g_assert_cmpint (ask (world, "127.0.0.1", world->port)->reason, ==, BERTH_LINK_LIMIT);
+  assert_last (world, "limited", "its user");
+  g_assert_cmpuint (GPOINTER_TO_UINT (g_hash_table_lookup (world->world.of_users, uid)), ==,
+                    BERTH_LIMIT_REACH_LINKS_PER_UID);
+}
+
 /* What berthd needs itself is not given away. */
 static void
 test_descriptors (World *world, gconstpointer data)
@@ -427,6 +444,7 @@ main (int argc, char **argv)
   ADD ("failures", test_failures);
   ADD ("bytes", test_bytes);
   ADD ("idle", test_idle);
+  ADD ("connections-of-a-user", test_connections_of_a_user);
   ADD ("descriptors", test_descriptors);
   ADD ("flood", test_flood);
   ADD ("names", test_names);
