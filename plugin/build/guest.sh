@@ -99,9 +99,9 @@ run() { # SCRIPT
   in_root /bin/bash -ec "cd 2>/dev/null || cd /; $1"
 }
 
-use_pip() { # Debian's pip, run from its file by the Python of what is built
-  cp /usr/share/python-wheels/pip-*.whl "$given/"
-  in_root /usr/bin/python3 "/run/berth/$(cd "$given" && echo pip-*.whl)/pip" --disable-pip-version-check --no-input --no-cache-dir --no-color "$@"
+use_pip() { # Debian's pip, compiled as its layer has it, run by the Python of what is built
+  [ -d "$given/python" ] || { mkdir "$given/python" && cp -a /usr/lib/python3/dist-packages/pip "$given/python/"; }
+  in_root env PYTHONPATH=/run/berth/python /usr/bin/python3 -m pip --disable-pip-version-check --no-input --no-cache-dir --no-color "$@"
 }
 
 pip() { # INDEX PACKAGE...
