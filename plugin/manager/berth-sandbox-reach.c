@@ -509,8 +509,17 @@ refused_cb (const char *name, guint16 port, gpointer user_data)
   BerthSandboxReach *self = user_data;
   Decision *decision;
 
-  if (self->world == NULL || reach_has_told (self, name, port))
+  if (self->world == NULL)
     return;
+  reach_count_time (self);
+  if (self->refused >= REFUSED_MAX)
+    {
+      self->counts.refused++;
+      return;
+    }
+  if (reach_has_told (self, name, port))
+    return;
+  self->refused++;
   self->counts.refused++;
   decision = reach_add_decision (self, name, port);
   decision_set (decision, "denied", "the sandbox did not ask for it");

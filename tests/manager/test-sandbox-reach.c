@@ -366,6 +366,30 @@ test_names (World *world, gconstpointer data)
   g_assert_cmpuint (g_variant_n_children (few), ==, 1);
 }
 
+/* So does a flood of names that a guest tells of by itself. */
+static void
+test_flood_of_names (World *world, gconstpointer data)
+{
+  g_autoptr (GVariant) all = NULL;
+  g_autoptr (GVariant) next = NULL;
+  BerthReachCounts counts;
+
+  for (guint i = 0; i < 7000; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("n%u.test", i);
+
+      fake_reach_refuse (world->vm, name, 0);
+    }
+  all = berth_sandbox_reach_dup_list (world->reach, 5999);
+  g_assert_cmpuint (g_variant_n_children (all), ==, 1);
+  berth_sandbox_reach_get_counts (world->reach, &counts);
+  g_assert_cmpuint (counts.refused, ==, 7000);
+  fake_host_advance (world->host, 61 * G_USEC_PER_SEC);
+  fake_reach_refuse (world->vm, "next.test", 22);
+  next = berth_sandbox_reach_dup_list (world->reach, 6000);
+  g_assert_cmpuint (g_variant_n_children (next), ==, 1);
+}
+
 /* Those that are open end, and there are no more. */
 static void
 test_close (World *world, gconstpointer data)
@@ -448,6 +472,7 @@ main (int argc, char **argv)
   ADD ("descriptors", test_descriptors);
   ADD ("flood", test_flood);
   ADD ("names", test_names);
+  ADD ("flood-of-names", test_flood_of_names);
   ADD ("close", test_close);
   ADD ("settings-change", test_settings_change);
   return g_test_run ();
