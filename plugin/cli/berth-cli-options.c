@@ -183,7 +183,13 @@ add_count_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
     G_OPTION_ENTRY_NULL,
   };
 
+  const GOptionEntry checkpoint[] = {
+    { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, &self->checkpoint,
+      "From what it was when this checkpoint of it was made", "CHECKPOINT" },
+    G_OPTION_ENTRY_NULL,
+  };
   add_entries (all, takes, BERTH_TAKES_COUNT, count);
+  add_entries (all, takes, BERTH_TAKES_COUNT, checkpoint);
 }
 
 /**
@@ -248,6 +254,7 @@ berth_option_values_make_entries (BerthOptionValues *self, const BerthVerbHelp *
     add_options (all, BERTH_OPTION_SET_SESSION, NULL, self);
   add_entries (all, help->takes, BERTH_TAKES_SANDBOX, wait);
   add_entries (all, help->takes, BERTH_TAKES_COUNT, wait);
+  add_entries (all, help->takes, BERTH_TAKES_WAIT, wait);
   add_count_entries (all, help->takes, self);
   if ((help->takes & BERTH_TAKES_EXEC) != 0)
     add_options (all, BERTH_OPTION_SET_EXEC, NULL, self);
@@ -431,6 +438,7 @@ berth_option_values_clear (BerthOptionValues *self)
   g_free (self->delay);
   g_free (self->rounds);
   g_free (self->count);
+  g_free (self->checkpoint);
   g_free (self->release);
   g_free (self->dir);
   g_free (self->mirror);

@@ -77,6 +77,7 @@ typedef struct
   char *signal;
   gboolean with_terminal;
   char *count;
+  char *checkpoint;
 } BerthOptionValues;
 
 /* What a verb takes beyond --socket */
@@ -99,7 +100,8 @@ typedef enum
   BERTH_TAKES_FOLLOW = 1 << 20,   /* whether what is shown goes on */
   BERTH_TAKES_TERMINAL = 1 << 14, /* whether a program has one */
   BERTH_TAKES_SHELL = 1 << 15,    /* what runs a program that the verb itself names */
-  BERTH_TAKES_COUNT = 1 << 16,    /* how many sandboxes, and which of them are waited for */
+  BERTH_TAKES_COUNT = 1 << 16,    /* how many sandboxes, which are waited for, and from when */
+  BERTH_TAKES_WAIT = 1 << 21,     /* whether a place is waited for */
 } BerthTakes;
 
 /**

@@ -218,6 +218,25 @@ offer_execs (Line *self)
     }
 }
 
+/* Of the sandbox that stands in front */
+static void
+offer_checkpoints (Line *self)
+{
+  const char *id = self->arguments->len > 0 ? self->arguments->pdata[self->arguments->len - 1] : "";
+  g_autoptr (GVariant) all = g_utf8_validate (id, -1, NULL)
+                                 ? ask (self, "Checkpoints", g_variant_new ("(s)", id), "(aa{sv})")
+                                 : NULL;
+
+  for (gsize i = 0; all != NULL && i < g_variant_n_children (all); i++)
+    {
+      g_autoptr (GVariant) checkpoint = g_variant_get_child_value (all, i);
+      const char *name = "";
+
+      g_variant_lookup (checkpoint, "name", "&s", &name);
+      offer (self, name, "checkpoint");
+    }
+}
+
 /* The status, unlike the list of templates, is for everybody. */
 static void
 offer_templates (Line *self)
@@ -259,10 +278,15 @@ offer_kind (Line *self, const char *kind)
     const char *kind;
     void (*offer) (Line *self);
   } kinds[] = {
-    { "ID", offer_ids },      { "TEMPLATE", offer_templates },
-    { "FILE", offer_files },  { "LANG", offer_templates },
-    { "PATH", offer_files },  { "LOCAL:GUEST", offer_files_to_carry },
-    { "LOCAL", offer_files }, { "EXEC", offer_execs },
+    { "ID", offer_ids },
+    { "TEMPLATE", offer_templates },
+    { "FILE", offer_files },
+    { "LANG", offer_templates },
+    { "PATH", offer_files },
+    { "LOCAL:GUEST", offer_files_to_carry },
+    { "LOCAL", offer_files },
+    { "EXEC", offer_execs },
+    { "CHECKPOINT", offer_checkpoints },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)

@@ -23,7 +23,8 @@ const BerthVerbHelp berth_fork_help = {
     "of its own before anything runs in it. At capacity those that fit are made and printed now,\n"
     "and the others as places for them come; with --all all of them are made, or none.\n"
     "What runs in the background goes on in each; while other code or another command runs in it\n"
-    "a sandbox is not forked. Connections to its ports end in the copies.\n\n"
+    "a sandbox is not forked. Connections to its ports end in the copies.\n"
+    "With --checkpoint they go on from that, also when the sandbox itself is gone.\n\n"
     "Exit status: 0, 126 when berth is at capacity and you would not wait, 125 when one of them\n"
     "could not be made, 2 when the request is wrong. What was printed is there all the same.\n\n"
     "Examples:\n"
@@ -115,6 +116,11 @@ add_options (Verb *self, GUnixFDList *fds, GVariantDict *options, GError **error
       return FALSE;
     }
   g_variant_dict_insert (options, "count", "u", (guint32)count);
+  if (self->values.checkpoint != NULL
+      && !berth_option_check_utf8 ("--checkpoint", self->values.checkpoint, error))
+    return FALSE;
+  if (self->values.checkpoint != NULL)
+    g_variant_dict_insert (options, "checkpoint", "s", self->values.checkpoint);
   if (self->values.no_wait)
     g_variant_dict_insert (options, "wait_ms", "x", G_GINT64_CONSTANT (0));
   return self->values.all_or_none || open_pipe (self, fds, options, error);

@@ -35,6 +35,10 @@ static const char *const live_keys[] = {
   "build_npm",
   "build_apt",
   "build_allow",
+  "checkpoints",
+  "checkpoints_per_user",
+  "checkpoint_mb",
+  "checkpoint_user_mb",
   "network_allow",
   "network_allow_all",
   "network_deny",
@@ -50,9 +54,22 @@ static const char *const live_keys[] = {
 
 /* What these name is open, in use, or in the marks of VMs that run. */
 static const char *const start_keys[] = {
-  "uri",       "virt_type",         "socket",         "socket_group", "snapshot_scope",
-  "image_dir", "snapshot_dir",      "template_dirs",  "schema",       "name_prefix",
-  "instance",  "network_connect_s", "network_idle_s", "network_mb",   "network_user",
+  "uri",
+  "virt_type",
+  "socket",
+  "socket_group",
+  "snapshot_scope",
+  "image_dir",
+  "snapshot_dir",
+  "checkpoint_dir",
+  "template_dirs",
+  "schema",
+  "name_prefix",
+  "instance",
+  "network_connect_s",
+  "network_idle_s",
+  "network_mb",
+  "network_user",
   NULL,
 };
 

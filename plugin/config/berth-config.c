@@ -189,6 +189,16 @@ static const ConfigKey config_keys[] = {
     "folder of the guest's images (images.json)" },
   { "snapshot_dir", "snapshot-dir", KIND_PATH, FIELD (snapshot_dir), 0, 0, NULL, "an absolute path",
     "folder of the snapshots" },
+  { "checkpoint_dir", "checkpoint-dir", KIND_PATH, FIELD (checkpoint_dir), 0, 0, NULL,
+    "an absolute path", "folder of the checkpoints, one in it for each berthd" },
+  { "checkpoints", "checkpoints", KIND_INT, FIELD (checkpoints), 0, 65536, "256", "0 to 65536",
+    "checkpoints of sandboxes that may be kept; 0: none" },
+  { "checkpoints_per_user", "checkpoints-per-user", KIND_INT, FIELD (checkpoints_per_user), 0,
+    65536, "64", "0 to 65536", "of these, a user's" },
+  { "checkpoint_mb", "checkpoint-mb", KIND_INT, FIELD (checkpoint_mb), 0, 1073741824, "16384",
+    "0 to 1073741824", "MiB on disk of all checkpoints together" },
+  { "checkpoint_user_mb", "checkpoint-user-mb", KIND_INT, FIELD (checkpoint_user_mb), 0, 1073741824,
+    "4096", "0 to 1073741824", "MiB on disk of a user's checkpoints" },
   { "template_dirs", "template-dirs", KIND_PATHS, FIELD (template_dirs), 0, 0, NULL,
     "absolute paths, ':' between them", "folders of templates, later ones override earlier ones" },
   { "schema", "schema", KIND_PATH, FIELD (schema), 0, 0, NULL, "an absolute path",
@@ -238,6 +248,8 @@ set_user_defaults (BerthConfig *self)
   self->image_dir = dup_user_path ("/var/cache/berth/images", g_get_user_cache_dir (), "images");
   self->snapshot_dir
       = dup_user_path ("/var/lib/berth/snapshots", g_get_user_cache_dir (), "snapshots");
+  self->checkpoint_dir
+      = dup_user_path ("/var/lib/berth/checkpoints", g_get_user_cache_dir (), "checkpoints");
   self->template_dirs = g_new0 (char *, 3);
   self->template_dirs[0] = g_strdup (shipped);
   self->template_dirs[1] = g_steal_pointer (&own);

@@ -19,6 +19,11 @@ G_BEGIN_DECLS
  * @socket_group: (nullable): whose members may use berthd
  * @image_dir: where images.json is
  * @snapshot_dir: where snapshots are kept
+ * @checkpoint_dir: where checkpoints are kept, by instance
+ * @checkpoints: how many there may be
+ * @checkpoints_per_user: of a user
+ * @checkpoint_mb: MiB of all of them
+ * @checkpoint_user_mb: MiB of a user's
  * @template_dirs: (array zero-terminated=1): later ones override
  * @schema: berth.rng
  * @max_vms: 0: from the host
@@ -81,6 +86,11 @@ typedef struct
   char *socket_group;
   char *image_dir;
   char *snapshot_dir;
+  char *checkpoint_dir;
+  gint64 checkpoints;
+  gint64 checkpoints_per_user;
+  gint64 checkpoint_mb;
+  gint64 checkpoint_user_mb;
   char **template_dirs;
   char *schema;
   gint64 max_vms;

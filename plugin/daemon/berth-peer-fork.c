@@ -72,6 +72,13 @@ typedef struct
   int ids; /* -1: none */
 } ForkOptions;
 
+static void
+fork_options_clear (ForkOptions *options)
+{
+  g_free ((gpointer)options->fork.checkpoint);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ForkOptions, fork_options_clear)
+
 static gboolean
 check_type (const char *key, GVariant *value, const char *type, GError **error)
 {
@@ -95,8 +102,8 @@ read_count (GVariant *value, ForkOptions *options, GError **error)
   return FALSE;
 }
 
-static gboolean
-read_wait (GVariant *value, ForkOptions *options, GError **error)
+gboolean
+berth_peer_read_wait (GVariant *value, gint64 *out_wait_us, GError **error)
 {
   gint64 wait_ms;
 
@@ -105,13 +112,23 @@ read_wait (GVariant *value, ForkOptions *options, GError **error)
   wait_ms = g_variant_get_int64 (value);
   if (wait_ms >= -1 && wait_ms <= BERTH_LIMIT_WAIT_MS)
     {
-      options->fork.wait_us = wait_ms < 0 ? BERTH_REQUEST_WAIT_FOREVER : wait_ms * 1000;
+      *out_wait_us = wait_ms < 0 ? BERTH_REQUEST_WAIT_FOREVER : wait_ms * 1000;
       return TRUE;
     }
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                "\"wait_ms\": %" G_GINT64_FORMAT " must be -1 to %" G_GINT64_FORMAT, wait_ms,
                BERTH_LIMIT_WAIT_MS);
   return FALSE;
+}
+
+static gboolean
+read_checkpoint (GVariant *value, ForkOptions *options, GError **error)
+{
+  if (!check_type ("checkpoint", value, "s", error))
+    return FALSE;
+  g_free ((gpointer)options->fork.checkpoint);
+  options->fork.checkpoint = g_variant_dup_string (value, NULL);
+  return TRUE;
 }
 
 static gboolean
@@ -137,9 +154,11 @@ read_option (const char *key, GVariant *value, ForkOptions *options, GError **er
   if (g_str_equal (key, "count"))
     return read_count (value, options, error);
   if (g_str_equal (key, "wait_ms"))
-    return read_wait (value, options, error);
+    return berth_peer_read_wait (value, &options->fork.wait_us, error);
   if (g_str_equal (key, "ids"))
     return read_ids (value, options, error);
+  if (g_str_equal (key, "checkpoint"))
+    return read_checkpoint (value, options, error);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "\"%.64s\" is unknown", key);
   return FALSE;
 }
@@ -167,10 +186,11 @@ handle_fork (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixF
              const char *id, GVariant *arg_options)
 {
   BerthPeer *self = BERTH_PEER (object);
-  ForkOptions options = { .fork = { .count = 1, .wait_us = berth_peer_get_default_wait_us (self) },
-                          .fds = berth_peer_find_fds (self, invocation),
-                          .uid = berth_peer_get_uid (self),
-                          .ids = -1 };
+  g_auto (ForkOptions) options
+      = { .fork = { .count = 1, .wait_us = berth_peer_get_default_wait_us (self) },
+          .fds = berth_peer_find_fds (self, invocation),
+          .uid = berth_peer_get_uid (self),
+          .ids = -1 };
   g_autoptr (GError) error = NULL;
   ForkCall *call;
 

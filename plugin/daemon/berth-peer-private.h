@@ -37,7 +37,12 @@ void berth_peer_files_init (BerthDBusManagerIface *iface);
 /* in berth-peer-ports.c */
 void berth_peer_ports_init (BerthDBusManagerIface *iface);
 
+/* in berth-peer-checkpoint.c */
+void berth_peer_checkpoint_init (BerthDBusManagerIface *iface);
+
 /* in berth-peer-fork.c */
+/* "wait_ms" of a call's options */
+gboolean berth_peer_read_wait (GVariant *value, gint64 *out_wait_us, GError **error);
 void berth_peer_fork_init (BerthDBusManagerIface *iface);
 
 G_END_DECLS

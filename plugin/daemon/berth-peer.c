@@ -495,6 +495,7 @@ iface_init (BerthDBusManagerIface *iface)
   berth_peer_files_init (iface);
   berth_peer_ports_init (iface);
   berth_peer_fork_init (iface);
+  berth_peer_checkpoint_init (iface);
 }
 
 static void

@@ -2,10 +2,16 @@
 /* A moment of a session with which other sessions begin. */
 #include "plugin/host/berth-fork.h"
 
+#include <unistd.h>
+
 struct _BerthFork
 {
   GObject parent;
-  BerthVm *source;
+  BerthVm *source;     /* (nullable) */
+  char *source_id;     /* (nullable): where there is no source */
+  char *name;          /* (nullable) */
+  BerthForkBase *base; /* (nullable) */
+  int fd;
   gpointer state;
   GDestroyNotify end_func;
   GDestroyNotify free_func;
@@ -13,13 +19,42 @@ struct _BerthFork
 
 G_DEFINE_FINAL_TYPE (BerthFork, berth_fork, G_TYPE_OBJECT)
 
+BerthForkBase *
+berth_fork_base_copy (const BerthForkBase *self)
+{
+  BerthForkBase *copy = g_new0 (BerthForkBase, 1);
+
+  copy->snapshot = g_strdup (self->snapshot);
+  copy->key = g_strdup (self->key);
+  copy->sum = g_strdup (self->sum);
+  copy->dir = g_strdup (self->dir);
+  copy->parts = g_strdupv (self->parts);
+  return copy;
+}
+
+void
+berth_fork_base_free (BerthForkBase *self)
+{
+  g_free (self->snapshot);
+  g_free (self->key);
+  g_free (self->sum);
+  g_free (self->dir);
+  g_strfreev (self->parts);
+  g_free (self);
+}
+
 static void
 berth_fork_finalize (GObject *object)
 {
   BerthFork *self = BERTH_FORK (object);
 
   berth_fork_set_state (self, NULL, NULL, NULL);
-  g_object_unref (self->source);
+  g_clear_object (&self->source);
+  g_clear_pointer (&self->base, berth_fork_base_free);
+  g_free (self->source_id);
+  g_free (self->name);
+  if (self->fd >= 0)
+    close (self->fd);
   G_OBJECT_CLASS (berth_fork_parent_class)->finalize (object);
 }
 
@@ -32,6 +67,7 @@ berth_fork_class_init (BerthForkClass *klass)
 static void
 berth_fork_init (BerthFork *self)
 {
+  self->fd = -1;
 }
 
 BerthFork *
@@ -43,10 +79,46 @@ berth_fork_new (BerthVm *source)
   return self;
 }
 
+BerthFork *
+berth_fork_new_kept (const char *id, const char *name, const BerthForkBase *base, int fd)
+{
+  BerthFork *self = g_object_new (BERTH_TYPE_FORK, NULL);
+
+  self->source_id = g_strdup (id);
+  self->name = g_strdup (name);
+  self->base = berth_fork_base_copy (base);
+  self->fd = fd;
+  return self;
+}
+
 BerthVm *
 berth_fork_get_source (BerthFork *self)
 {
   return self->source;
+}
+
+const char *
+berth_fork_get_source_id (BerthFork *self)
+{
+  return self->source != NULL ? berth_vm_get_id (self->source) : self->source_id;
+}
+
+const char *
+berth_fork_get_name (BerthFork *self)
+{
+  return self->name;
+}
+
+const BerthForkBase *
+berth_fork_get_base (BerthFork *self)
+{
+  return self->base;
+}
+
+int
+berth_fork_get_fd (BerthFork *self)
+{
+  return self->fd;
 }
 
 void
@@ -65,6 +137,9 @@ berth_fork_end (BerthFork *self)
 {
   if (self->state != NULL)
     self->end_func (self->state);
+  if (self->fd >= 0)
+    close (self->fd);
+  self->fd = -1;
 }
 
 gpointer

@@ -1,18 +1,55 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A moment of a session with which other sessions begin: its children. Made when the first of them
- * has its place, and kept as long as one of them is to start. */
+/* A moment of a session with which others begin. Of one that runs it is made when the first of them
+ * has its place, and kept as long as one of them is to start; or it was kept before. */
 #pragma once
 
 #include "pool/berth-vm.h"
 
 G_BEGIN_DECLS
 
+/**
+ * BerthForkBase:
+ * @snapshot: name of the snapshot that a kept moment is a difference of
+ * @key: of that
+ * @sum: SHA-256 of its RAM
+ * @dir: where snapshots are
+ * @parts: (array zero-terminated=1): what a VM has to have in common with the one that it is of, as
+ *   "QEMU 7.2.0": the host's words
+ *
+ * What a kept moment can be loaded with.
+ */
+typedef struct
+{
+  char *snapshot;
+  char *key;
+  char *sum;
+  char *dir;
+  char **parts;
+} BerthForkBase;
+
+BerthForkBase *berth_fork_base_copy (const BerthForkBase *self);
+void berth_fork_base_free (BerthForkBase *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthForkBase, berth_fork_base_free)
+
 #define BERTH_TYPE_FORK (berth_fork_get_type ())
 G_DECLARE_FINAL_TYPE (BerthFork, berth_fork, BERTH, FORK, GObject)
 
 /* Of the session of @source. */
 BerthFork *berth_fork_new (BerthVm *source);
+/* Of the session @id, kept as @name ((nullable)) in @fd, which it takes over. */
+BerthFork *
+berth_fork_new_kept (const char *id, const char *name, const BerthForkBase *base, int fd);
+
+/* (nullable): NULL of one that was kept */
 BerthVm *berth_fork_get_source (BerthFork *self);
+/* of the session that it is of */
+const char *berth_fork_get_source_id (BerthFork *self);
+/* (nullable): of a checkpoint */
+const char *berth_fork_get_name (BerthFork *self);
+/* (nullable): of one that was kept */
+const BerthForkBase *berth_fork_get_base (BerthFork *self);
+/* Of one that was kept, for reading; borrowed, until it ends */
+int berth_fork_get_fd (BerthFork *self);
 
 /* What the host keeps of it, and how that is let go; the host's business alone, in the main
  * context, but for its end. @end_func: at berth_fork_end() */

@@ -238,6 +238,34 @@ berth_host_refuse (BerthHost *self, BerthHostLink *link, BerthLinkReason reason)
   IFACE (self)->refuse (self, link, reason);
 }
 
+void
+berth_host_copy_free (BerthHostCopy *self)
+{
+  berth_fork_base_free (self->base);
+  g_free (self);
+}
+
+void
+berth_host_copy_async (BerthHost *self, BerthVm *vm, int fd, guint64 max_bytes,
+                       GAsyncReadyCallback callback, gpointer user_data)
+{
+  IFACE (self)->copy (self, vm, fd, max_bytes,
+                      new_task (self, NULL, callback, user_data, berth_host_copy_async));
+}
+
+BerthHostCopy *
+berth_host_copy_finish (BerthHost *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+berth_host_keep_bases (BerthHost *self, const char *dir, GHashTable *sums)
+{
+  IFACE (self)->keep_bases (self, dir, sums);
+}
+
 gboolean
 berth_host_finish (BerthHost *self, GAsyncResult *result, GError **error)
 {

@@ -110,6 +110,22 @@ typedef enum
 } BerthSnapshotFinding;
 
 /**
+ * BerthHostCopy:
+ * @base: what it can be loaded with
+ * @pages: of the VM's memory that are in it
+ *
+ * What was written of a VM, to be loaded later.
+ */
+typedef struct
+{
+  BerthForkBase *base;
+  guint64 pages;
+} BerthHostCopy;
+
+void berth_host_copy_free (BerthHostCopy *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthHostCopy, berth_host_copy_free)
+
+/**
  * BerthHostInterface:
  * @open: connects and ends what an earlier life left and nobody can use; takes a reference of
  *   @templates (name -> BerthTemplate). TRUE
@@ -140,6 +156,11 @@ typedef enum
  * @accept: @end is connected to what @link asked for. A #BerthLinkResult when it has
  *   ended; cancelling ends it
  * @refuse: ends @link
+ * @copy: writes what a VM that is up is at this moment, which is told by @copy_begins and
+ *   @copy_ended, to @fd, which is borrowed: @max_bytes at most; whatever comes of it, the VM goes
+ *   on. What it is a difference of is kept until the next @keep_bases. A #BerthHostCopy
+ * @keep_bases: only the snapshots in @dir whose sums are in @sums are kept beside those that clones
+ *   are made of
  * @get_domain_name: (nullable): what the VM's domain is called, also while it starts or ends
  * @get_start_name: (nullable): "warm", "clone" or "cold": how a VM that is up came to be; static
  * @get_start_times: of such a VM: how long it took to have it running, and from there to have an
@@ -188,6 +209,9 @@ struct _BerthHostInterface
                  GTask *task);
   void (*accept) (BerthHost *self, BerthHostLink *link, const BerthLinkEnd *end, GTask *task);
   void (*refuse) (BerthHost *self, BerthHostLink *link, BerthLinkReason reason);
+
+  void (*copy) (BerthHost *self, BerthVm *vm, int fd, guint64 max_bytes, GTask *task);
+  void (*keep_bases) (BerthHost *self, const char *dir, GHashTable *sums);
 
   const char *(*get_domain_name) (BerthHost *self, BerthVm *vm);
   const char *(*get_start_name) (BerthHost *self, BerthVm *vm);
@@ -259,6 +283,12 @@ void berth_host_accept_async (BerthHost *self, BerthHostLink *link, const BerthL
 /* (transfer full): to be freed with g_free() */
 BerthLinkResult *berth_host_accept_finish (BerthHost *self, GAsyncResult *result, GError **error);
 void berth_host_refuse (BerthHost *self, BerthHostLink *link, BerthLinkReason reason);
+
+void berth_host_copy_async (BerthHost *self, BerthVm *vm, int fd, guint64 max_bytes,
+                            GAsyncReadyCallback callback, gpointer user_data);
+/* (transfer full) */
+BerthHostCopy *berth_host_copy_finish (BerthHost *self, GAsyncResult *result, GError **error);
+void berth_host_keep_bases (BerthHost *self, const char *dir, GHashTable *sums);
 
 /* Of all that completes with TRUE. */
 gboolean berth_host_finish (BerthHost *self, GAsyncResult *result, GError **error);

@@ -121,6 +121,55 @@ BERTH_AVAILABLE void berth_client_fork_async (BerthClient *self, const char *id,
 BERTH_AVAILABLE char **
 berth_client_fork_finish (BerthClient *self, GAsyncResult *result, GError **error);
 
+BERTH_AVAILABLE GVariant *
+berth_client_checkpoint (BerthClient *self, const char *id, const char *name,
+                         GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_checkpoint_async (BerthClient *self, const char *id, const char *name,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_client_checkpoint_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE GVariant *berth_client_list_checkpoints (BerthClient *self, const char *id,
+                                                         GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_list_checkpoints_async (BerthClient *self, const char *id, GCancellable *cancellable,
+                                     GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_client_list_checkpoints_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
+BERTH_AVAILABLE gboolean berth_client_remove_checkpoint (BerthClient *self, const char *id,
+                                                         const char *name,
+                                                         GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_remove_checkpoint_async (BerthClient *self, const char *id, const char *name,
+                                      GCancellable *cancellable, GAsyncReadyCallback callback,
+                                      gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_remove_checkpoint_finish (BerthClient *self,
+                                                                GAsyncResult *result,
+                                                                GError **error);
+
+BERTH_AVAILABLE gboolean berth_client_rollback (BerthClient *self, const char *id, const char *name,
+                                                gint64 wait_ms, GCancellable *cancellable,
+                                                GError **error);
+BERTH_AVAILABLE void
+berth_client_rollback_async (BerthClient *self, const char *id, const char *name, gint64 wait_ms,
+                             GCancellable *cancellable, GAsyncReadyCallback callback,
+                             gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_rollback_finish (BerthClient *self, GAsyncResult *result,
+                                                       GError **error);
+
+BERTH_AVAILABLE char **
+berth_client_fork_checkpoint (BerthClient *self, const char *id, const char *name, guint count,
+                              gint64 wait_ms, GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_fork_checkpoint_async (BerthClient *self, const char *id, const char *name,
+                                    guint count, gint64 wait_ms, GCancellable *cancellable,
+                                    GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE char **
+berth_client_fork_checkpoint_finish (BerthClient *self, GAsyncResult *result, GError **error);
+
 BERTH_AVAILABLE gboolean berth_client_destroy (BerthClient *self, const char *id,
                                                GCancellable *cancellable, GError **error);
 BERTH_AVAILABLE void

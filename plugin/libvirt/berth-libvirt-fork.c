@@ -115,9 +115,8 @@ berth_libvirt_is_of_copy (BerthSlot *slot, gboolean is_paused)
   return is_of_copy;
 }
 
-/* (nullable): what the VM was cloned from, looked at just now */
-static BerthSnapshot *
-libvirt_find_base (BerthLibvirt *self, BerthVm *vm, GError **error)
+BerthSnapshot *
+berth_libvirt_base_of (BerthLibvirt *self, BerthVm *vm, GError **error)
 {
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   BerthSnapshot *base;
@@ -131,7 +130,7 @@ libvirt_find_base (BerthLibvirt *self, BerthVm *vm, GError **error)
   if (berth_machine_get_agent (slot->machine) == NULL || slot->is_paused)
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                   "sandbox %s can't be forked: it is paused; let it run (berth resume) and ask "
+                   "sandbox %s can't be copied: it is paused; let it run (berth resume) and ask "
                    "again",
                    berth_vm_get_id (vm));
       return NULL;
@@ -140,7 +139,7 @@ libvirt_find_base (BerthLibvirt *self, BerthVm *vm, GError **error)
   if (base == NULL)
     g_set_error (
         error, BERTH_ERROR, BERTH_ERROR_INVALID,
-        "sandbox %s can't be forked: it was booted, or its template's snapshot was made anew "
+        "sandbox %s can't be copied: it was booted, or its template's snapshot was made anew "
         "since and berthd restarted; make a new one",
         berth_vm_get_id (vm));
   else if (!berth_snapshot_is_intact (base, error))
@@ -152,7 +151,7 @@ static gboolean
 fork_begin (BerthLibvirt *self, BerthFork *fork, ForkState *state, GError **error)
 {
   BerthVm *vm = berth_fork_get_source (fork);
-  BerthSnapshot *base = libvirt_find_base (self, vm, error);
+  BerthSnapshot *base = berth_libvirt_base_of (self, vm, error);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
   ForkCall *call;
 
@@ -171,8 +170,46 @@ fork_begin (BerthLibvirt *self, BerthFork *fork, ForkState *state, GError **erro
   call->fork = g_object_ref (fork);
   slot->is_copied = TRUE;
   berth_machine_copy_async (slot->machine, base, state->fd, berth_disk_part_get_bytes (state->disk),
-                            copied_cb, call);
+                            FALSE, copied_cb, call);
   return TRUE;
+}
+
+/* What was kept is loaded, with what it is a difference of. */
+static void
+found_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (BerthFork) fork = user_data;
+  BerthLibvirt *self = BERTH_LIBVIRT (source);
+  ForkState *state = berth_fork_get_state (fork);
+  GError *error = NULL;
+
+  state->base = berth_libvirt_find_base_finish (self, result, &error);
+  fork_settle (self, state, error);
+}
+
+static gboolean
+fork_load (BerthLibvirt *self, BerthFork *fork, ForkState *state, GError **error)
+{
+  /* lint: caller-fd: a file of ours */
+  state->fd = fcntl (berth_fork_get_fd (fork), F_DUPFD_CLOEXEC, 0);
+  if (state->fd < 0)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                   "the state that was kept can't be opened: %s", g_strerror (errno));
+      return FALSE;
+    }
+  berth_libvirt_find_base_async (self, fork, found_cb, g_object_ref (fork));
+  return TRUE;
+}
+
+static ForkState *
+fork_state_new (void)
+{
+  ForkState *state = g_new0 (ForkState, 1);
+
+  state->fd = -1;
+  state->waiting = g_ptr_array_new_with_free_func (g_object_unref);
+  return state;
 }
 
 gboolean
@@ -183,11 +220,13 @@ berth_libvirt_await_fork (BerthLibvirt *self, BerthVm *vm, BerthFork *fork, GErr
 
   if (state == NULL)
     {
-      state = g_new0 (ForkState, 1);
-      state->fd = -1;
-      state->waiting = g_ptr_array_new_with_free_func (g_object_unref);
+      gboolean ok;
+
+      state = fork_state_new ();
       berth_fork_set_state (fork, state, fork_state_end, fork_state_free);
-      if (!fork_begin (self, fork, state, &reason))
+      ok = berth_fork_get_base (fork) != NULL ? fork_load (self, fork, state, &reason)
+                                              : fork_begin (self, fork, state, &reason);
+      if (!ok)
         fork_settle (self, state, reason);
     }
   if (state->error != NULL)

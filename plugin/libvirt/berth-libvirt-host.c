@@ -431,6 +431,8 @@ berth_libvirt_host_init (BerthHostInterface *iface)
   iface->allow = libvirt_allow;
   iface->accept = libvirt_accept;
   iface->refuse = libvirt_refuse;
+  iface->copy = berth_libvirt_copy;
+  iface->keep_bases = berth_libvirt_keep_bases;
   iface->get_domain_name = libvirt_get_domain_name;
   iface->get_start_name = libvirt_get_start_name;
   iface->get_start_times = libvirt_get_start_times;

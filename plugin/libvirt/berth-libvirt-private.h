@@ -61,6 +61,7 @@ struct _BerthLibvirt
   GHashTable *slots;     /* BerthVm (owned) -> BerthSlot (owned) */
   BerthSnapshotStock *stock;
   GPtrArray *adoptable;   /* (nullable): BerthOwnDomain (owned), until somebody decides */
+  GHashTable *bases;      /* sum of its RAM (owned) -> BerthSnapshot (owned), of checkpoints */
   GHashTable *recordings; /* snapshot's name (owned) -> BerthRecording (owned) */
   BerthHostWatch watch;   /* nobody: all NULL */
   gpointer watch_data;
@@ -70,6 +71,38 @@ struct _BerthLibvirt
   BerthHypervisorEventFunc event_func;
   gpointer event_data;
 };
+
+/**
+ * BerthKeyParts:
+ * @template_digest: (unowned)
+ * @hardware: what berth makes of the template here
+ * @images: digest of the guest's image, its agent in it
+ * @cpu: under KVM
+ * @libvirt: as virConnectGetLibVersion() has it
+ * @qemu: as virConnectGetVersion() has it
+ *
+ * What a snapshot, and each state that differs from it, depends on.
+ */
+typedef struct
+{
+  const char *template_digest;
+  char *hardware;
+  char *images;
+  char *cpu;
+  unsigned long libvirt;
+  unsigned long qemu;
+} BerthKeyParts;
+
+/* @out_parts: all 0 before; to be cleared. Blocking. */
+gboolean berth_key_parts_read (BerthConnection *self, virConnectPtr connection,
+                               BerthTemplate *template, BerthImages *images,
+                               const char *domain_type, BerthKeyParts *out_parts, GError **error);
+void berth_key_parts_clear (BerthKeyParts *parts);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthKeyParts, berth_key_parts_clear)
+/* (transfer full) (array zero-terminated=1): as a checkpoint keeps them */
+char **berth_key_parts_to_texts (const BerthKeyParts *self);
+/* Whether what was kept with @kept ((nullable)) can be loaded where there is @here. */
+gboolean berth_key_parts_check (const char *const *kept, const BerthKeyParts *here, GError **error);
 
 /* The image may have been built again under a running berthd. */
 BerthImages *berth_libvirt_get_images (BerthLibvirt *self, GError **error);
@@ -117,6 +150,14 @@ berth_libvirt_await_fork (BerthLibvirt *self, BerthVm *vm, BerthFork *fork, GErr
 /* Whether libvirt's word of a pause, or of its end, is of a copy that is made: its guest is given
  * the time in another way. */
 gboolean berth_libvirt_is_of_copy (BerthSlot *slot, gboolean is_paused);
+/* Finds what @fork, which was kept, differs from, and whether it can be loaded here. */
+void berth_libvirt_find_base_async (BerthLibvirt *self, BerthFork *fork,
+                                    GAsyncReadyCallback callback, gpointer user_data);
+/* (transfer full) */
+BerthSnapshot *
+berth_libvirt_find_base_finish (BerthLibvirt *self, GAsyncResult *result, GError **error);
+/* (nullable): what the VM of a copy is a clone of; an error where it can't be copied just now */
+BerthSnapshot *berth_libvirt_base_of (BerthLibvirt *self, BerthVm *vm, GError **error);
 /* (nullable): borrowed; of one that is there. @out_fd: (transfer full) */
 BerthSnapshot *berth_libvirt_get_fork (BerthFork *fork, int *out_fd, GError **error);
 /* Tries the start of @vm again, or (@error: not NULL) fails it. */
@@ -146,5 +187,7 @@ void berth_libvirt_prepare_snapshot (BerthHost *host, const char *name, const ch
                                      BerthSnapshotWish wish, GTask *task);
 void berth_libvirt_record (BerthHost *host, BerthVm *vm, GTask *task);
 void berth_libvirt_commit_snapshot (BerthHost *host, const char *name, GTask *task);
+void berth_libvirt_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, GTask *task);
+void berth_libvirt_keep_bases (BerthHost *host, const char *dir, GHashTable *sums);
 
 G_END_DECLS

@@ -73,31 +73,45 @@ dup_hardware (BerthConnection *connection, BerthTemplate *template, const char *
   return berth_template_dup_hardware (template, &params, error);
 }
 
+void
+berth_key_parts_clear (BerthKeyParts *parts)
+{
+  g_free (parts->hardware);
+  g_free (parts->images);
+  g_free (parts->cpu);
+}
+
+gboolean
+berth_key_parts_read (BerthConnection *self, virConnectPtr connection, BerthTemplate *template,
+                      BerthImages *images, const char *domain_type, BerthKeyParts *out_parts,
+                      GError **error)
+{
+  out_parts->template_digest = berth_template_get_digest (template);
+  out_parts->images = berth_images_dup_digest (images, berth_template_get_layers (template));
+  out_parts->hardware = dup_hardware (self, template, domain_type, error);
+  out_parts->cpu = out_parts->hardware != NULL ? dup_cpu (connection, domain_type, error) : NULL;
+  if (out_parts->cpu == NULL)
+    return FALSE;
+  if (virConnectGetLibVersion (connection, &out_parts->libvirt) >= 0
+      && virConnectGetVersion (connection, &out_parts->qemu) >= 0)
+    return TRUE;
+  berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's version");
+  return FALSE;
+}
+
 static char *
 make_key (BerthConnection *self, virConnectPtr connection, Prepare *prepare, GError **error)
 {
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-  BerthTemplate *template = prepare->template;
-  g_autofree char *digest
-      = berth_images_dup_digest (prepare->images, berth_template_get_layers (template));
-  g_autofree char *hardware = dup_hardware (self, template, prepare->domain_type, error);
-  g_autofree char *cpu
-      = hardware != NULL ? dup_cpu (connection, prepare->domain_type, error) : NULL;
+  g_auto (BerthKeyParts) parts = { 0 };
   g_autofree char *text = NULL;
-  unsigned long libvirt_version;
-  unsigned long qemu_version;
 
-  if (cpu == NULL)
+  if (!berth_key_parts_read (self, connection, prepare->template, prepare->images,
+                             prepare->domain_type, &parts, error))
     return NULL;
-  if (virConnectGetLibVersion (connection, &libvirt_version) < 0
-      || virConnectGetVersion (connection, &qemu_version) < 0)
-    {
-      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "can't read libvirt's version");
-      return NULL;
-    }
   text = g_strdup_printf ("%s\n%s\n%s\n%s\n%s\n%lu\n%lu\n%s\n", KEY_FORMAT, prepare->name,
-                          berth_template_get_digest (template), hardware, digest, libvirt_version,
-                          qemu_version, cpu);
+                          parts.template_digest, parts.hardware, parts.images, parts.libvirt,
+                          parts.qemu, parts.cpu);
   g_checksum_update (sum, (const guchar *)text, -1);
   return g_strdup (g_checksum_get_string (sum));
 }

@@ -69,6 +69,7 @@ berth_libvirt_finalize (GObject *object)
   g_clear_pointer (&self->templates, g_hash_table_unref);
   g_hash_table_unref (self->slots);
   g_hash_table_unref (self->recordings);
+  g_hash_table_unref (self->bases);
   berth_snapshot_stock_free (self->stock);
   g_clear_pointer (&self->adoptable, g_ptr_array_unref);
   g_mutex_clear (&self->event_lock);
@@ -87,6 +88,8 @@ berth_libvirt_init (BerthLibvirt *self)
   g_mutex_init (&self->event_lock);
   self->slots = g_hash_table_new_full (NULL, NULL, g_object_unref, (GDestroyNotify)slot_free);
   self->stock = berth_snapshot_stock_new ();
+  self->bases = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
+                                       (GDestroyNotify)berth_snapshot_unref);
   self->recordings
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)recording_free);
 }

@@ -177,6 +177,7 @@ typedef struct
   BerthSnapshot *base;
   int fd; /* borrowed */
   guint64 max_bytes;
+  gboolean keeps_base;
   gboolean stands_still;
   BerthDifferenceStats stats;
   GError *error; /* (nullable): why there is none */
@@ -200,15 +201,12 @@ copy_domain (BerthMachine *self, Copy *copy, GError **error)
                                .max_bytes = copy->max_bytes };
   gboolean ok;
 
-  if (connection == NULL)
+  if (connection == NULL
+      || (copy->keeps_base && !berth_snapshot_keep (copy->base, self->instance, error)))
     return FALSE;
-  base.fd = open (berth_snapshot_get_ram_path (copy->base), O_RDONLY | O_CLOEXEC);
+  base.fd = berth_snapshot_open_ram (copy->base, error);
   if (base.fd < 0)
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                   "the RAM file of its snapshot can't be opened: %s", g_strerror (errno));
-      return FALSE;
-    }
+    return FALSE;
   ok = berth_domain_copy (connection, self->uuid, &base, copy->fd, &copy->stands_still,
                           &copy->stats, error);
   close (base.fd);
@@ -280,7 +278,7 @@ frozen_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
 void
 berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint64 max_bytes,
-                          GAsyncReadyCallback callback, gpointer user_data)
+                          gboolean keeps_base, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   Copy *copy = g_new0 (Copy, 1);
@@ -288,6 +286,7 @@ berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint
   copy->base = berth_snapshot_ref (base);
   copy->fd = fd;
   copy->max_bytes = max_bytes;
+  copy->keeps_base = keeps_base;
   g_task_set_source_tag (task, berth_machine_copy_async);
   g_task_set_task_data (task, copy, (GDestroyNotify)copy_free);
   berth_guest_freeze_async (self->agent, TRUE, FREEZE_TIMEOUT_MS, NULL, frozen_cb,

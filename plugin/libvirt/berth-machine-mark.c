@@ -36,6 +36,7 @@ BerthMark *
 berth_machine_make_mark (BerthMachine *self)
 {
   g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
+  BerthFork *fork = berth_purpose_of (request)->fork;
   BerthMark *mark = g_new0 (BerthMark, 1);
 
   mark->instance = g_strdup (self->instance);
@@ -47,9 +48,11 @@ berth_machine_make_mark (BerthMachine *self)
       = self->snapshot != NULL ? g_strdup (berth_snapshot_get_key (self->snapshot)) : NULL;
   mark->tenant = request != NULL ? g_strdup (request->tenant) : NULL;
   mark->task = request != NULL ? g_strdup (request->task) : NULL;
-  if (berth_purpose_of (request)->fork != NULL)
-    mark->fork_of
-        = g_strdup (berth_vm_get_id (berth_fork_get_source (berth_purpose_of (request)->fork)));
+  if (fork != NULL)
+    {
+      mark->fork_of = g_strdup (berth_fork_get_source_id (fork));
+      mark->checkpoint = g_strdup (berth_fork_get_name (fork));
+    }
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
   mark->idle_timeout_ms = berth_purpose_of (request)->idle_timeout_ms;
   mark->idle_pause_ms = berth_purpose_of (request)->idle_pause_ms;

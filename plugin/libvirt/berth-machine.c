@@ -194,6 +194,12 @@ machine_open_state (BerthMachine *self, GError **error)
 
   if (self->state_fd < 0)
     return berth_snapshot_open_state (self->snapshot, error);
+  if (!berth_snapshot_is_in_place (self->snapshot)) /* QEMU has another's RAM */
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
+                           "its template's snapshot was made anew meanwhile: ask again");
+      return -1;
+    }
   fd = open (path, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,

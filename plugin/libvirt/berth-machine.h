@@ -118,9 +118,10 @@ gboolean berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, 
 
 /* Stops its guest's programs, writes what it has changed of @base to @fd, and lets them go on,
  * whatever comes of it. @base: the snapshot that it was cloned from. @fd: borrowed until the end;
- * @max_bytes are written to it. */
-void berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint64 max_bytes,
-                               GAsyncReadyCallback callback, gpointer user_data);
+ * @max_bytes are written to it. @keeps_base: for one that reads it later. */
+void
+berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint64 max_bytes,
+                          gboolean keeps_base, GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_copy_finish (BerthMachine *self, GAsyncResult *result,
                                     BerthDifferenceStats *out_stats, GError **error);
 /* Before the start of a child: the state that it begins with; @fd is its own then. */

@@ -9,7 +9,9 @@
 
 typedef struct
 {
-  BerthFork *fork; /* (nullable): before it begins */
+  BerthFork *fork;             /* (nullable): before it begins */
+  BerthVm *vm;                 /* (nullable): of the source */
+  BerthCheckpoint *checkpoint; /* (nullable): in its place */
   BerthForkOptions options;
   GCancellable *cancellable; /* of all children: where it is all or none, the first that fails takes
                                 the others along */
@@ -19,12 +21,23 @@ typedef struct
   GError *error;
 } ForkCall;
 
+/* Who asked may hold the call for longer. */
+static void
+fork_call_let_go (ForkCall *call)
+{
+  if (call->checkpoint != NULL)
+    berth_checkpoint_end_use (call->checkpoint);
+  g_clear_object (&call->checkpoint);
+}
+
 static void
 fork_call_free (gpointer data)
 {
   ForkCall *call = data;
 
   g_clear_object (&call->fork);
+  g_clear_object (&call->vm);
+  fork_call_let_go (call);
   g_object_unref (call->cancellable);
   g_ptr_array_unref (call->ids);
   g_clear_error (&call->error);
@@ -84,6 +97,7 @@ fork_end (BerthManager *self, GTask *task)
 
   g_cancellable_disconnect (g_task_get_cancellable (task), call->cancelled_id);
   berth_fork_end (call->fork);
+  fork_call_let_go (call);
   if (call->error == NULL)
     {
       g_ptr_array_add (call->ids, NULL);
@@ -141,29 +155,38 @@ cancelled_cb (GCancellable *cancellable, gpointer user_data)
 }
 
 static BerthRequest *
-make_request (BerthVm *vm, BerthFork *fork, gint64 wait_us, GError **error)
+make_request (const ForkCall *call, GError **error)
 {
-  g_autoptr (BerthRequest) source = berth_vm_dup_request (vm);
-  const BerthPurpose purpose = { .is_session = berth_purpose_of (source)->is_session,
-                                 .idle_timeout_ms = berth_purpose_of (source)->idle_timeout_ms,
-                                 .idle_pause_ms = berth_purpose_of (source)->idle_pause_ms,
-                                 .fork = fork };
+  g_autoptr (BerthRequest) source = NULL;
+  BerthPurpose purpose = { .fork = call->fork };
 
-  return berth_purpose_make_request (&purpose, berth_vm_get_shape (vm), source->tenant,
-                                     source->task, source->uid, wait_us, error);
+  if (call->checkpoint != NULL)
+    return berth_manager_make_kept_request (call->checkpoint, call->fork, NULL,
+                                            call->options.wait_us, error);
+  source = berth_vm_dup_request (call->vm);
+  purpose.is_session = berth_purpose_of (source)->is_session;
+  purpose.idle_timeout_ms = berth_purpose_of (source)->idle_timeout_ms;
+  purpose.idle_pause_ms = berth_purpose_of (source)->idle_pause_ms;
+  return berth_purpose_make_request (&purpose, berth_vm_get_shape (call->vm), source->tenant,
+                                     source->task, source->uid, call->options.wait_us, error);
 }
 
+/* Takes @fork over. */
 static void
-manager_begin_fork (BerthManager *self, BerthVm *vm, GTask *task)
+manager_begin_fork (BerthManager *self, BerthFork *fork, GTask *task)
 {
   ForkCall *call = g_task_get_task_data (task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
 
-  call->fork = berth_fork_new (vm);
+  if (cancellable != NULL)
+    call->cancelled_id
+        = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), call->cancellable, NULL);
+  call->fork = fork;
   call->pending = call->options.count;
   for (guint i = 0; i < call->options.count; i++)
     {
       GError *error = NULL;
-      BerthRequest *request = make_request (vm, call->fork, call->options.wait_us, &error);
+      BerthRequest *request = make_request (call, &error);
 
       if (request != NULL)
         berth_manager_serve_async (self, request, NULL, call->cancellable, child_cb,
@@ -181,7 +204,6 @@ awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthManager *self = g_task_get_source_object (task);
   BerthSandbox *sandbox = BERTH_SANDBOX (source);
   ForkCall *call = g_task_get_task_data (task);
-  GCancellable *cancellable = g_task_get_cancellable (task);
   g_autoptr (GError) error = NULL;
 
   if (!berth_sandbox_pause_finish (sandbox, result, &error)
@@ -190,15 +212,27 @@ awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  if (cancellable != NULL)
-    call->cancelled_id
-        = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), call->cancellable, NULL);
-  manager_begin_fork (self, berth_sandbox_get_vm (sandbox), task);
+  call->vm = g_object_ref (berth_sandbox_get_vm (sandbox));
+  manager_begin_fork (self, berth_fork_new (call->vm), task);
+}
+
+static void
+loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  BerthManager *self = BERTH_MANAGER (source);
+  GError *error = NULL;
+  BerthFork *fork = berth_manager_load_checkpoint_finish (self, result, &error);
+
+  if (fork != NULL)
+    manager_begin_fork (self, fork, task);
+  else
+    g_task_return_error (task, error);
 }
 
 /* Each end of a connection would have two others. */
-static gboolean
-check_reach (BerthSandbox *sandbox, GError **error)
+gboolean
+berth_manager_check_copy (BerthSandbox *sandbox, GError **error)
 {
   g_autoptr (BerthRequest) request = berth_vm_dup_request (berth_sandbox_get_vm (sandbox));
   const char *const *allow = berth_purpose_of (request)->allow;
@@ -206,10 +240,23 @@ check_reach (BerthSandbox *sandbox, GError **error)
   if (allow == NULL || allow[0] == NULL)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-               "sandbox %s can't be forked: its programs may reach other hosts (--allow); fork one "
+               "sandbox %s can't be copied: its programs may reach other hosts (--allow); take one "
                "that may not",
                berth_sandbox_get_id (sandbox));
   return FALSE;
+}
+
+/* (nullable): a checkpoint may be there when its sandbox is gone */
+static BerthCheckpoint *
+manager_take_checkpoint (BerthManager *self, const char *id, guint32 uid, const char *name,
+                         GError **error)
+{
+  BerthCheckpoint *checkpoint
+      = berth_checkpoint_store_find (self->checkpoints, uid, id, name, error);
+
+  if (checkpoint != NULL)
+    berth_checkpoint_begin_use (checkpoint);
+  return checkpoint != NULL ? g_object_ref (checkpoint) : NULL;
 }
 
 void
@@ -218,23 +265,29 @@ berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid,
                           GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr (GError) error = NULL;
-  BerthSandbox *sandbox = berth_manager_find (self, id, uid, &error);
-  ForkCall *call;
+  const char *checkpoint = options->checkpoint;
+  GError *error = NULL;
+  BerthSandbox *sandbox = checkpoint == NULL ? berth_manager_find (self, id, uid, &error) : NULL;
+  ForkCall *call = g_new0 (ForkCall, 1);
 
   g_task_set_source_tag (task, berth_manager_fork_async);
   g_task_set_check_cancellable (task, FALSE); /* sandboxes that were made are told */
-  if (sandbox == NULL || !check_reach (sandbox, &error))
-    {
-      g_task_return_error (task, g_steal_pointer (&error));
-      return;
-    }
-  call = g_new0 (ForkCall, 1);
   call->options = *options;
+  call->options.checkpoint = NULL; /* the caller's */
   call->cancellable = g_cancellable_new ();
   call->ids = g_ptr_array_new_with_free_func (g_free);
   g_task_set_task_data (task, call, fork_call_free);
-  berth_sandbox_resume_async (sandbox, cancellable, awake_cb, g_steal_pointer (&task));
+  if (checkpoint != NULL)
+    call->checkpoint = manager_take_checkpoint (self, id, uid, checkpoint, &error);
+  else if (sandbox != NULL)
+    berth_manager_check_copy (sandbox, &error);
+  if (error != NULL)
+    g_task_return_error (task, error);
+  else if (checkpoint != NULL)
+    berth_manager_load_checkpoint_async (self, call->checkpoint, loaded_cb,
+                                         g_steal_pointer (&task));
+  else
+    berth_sandbox_resume_async (sandbox, cancellable, awake_cb, g_steal_pointer (&task));
 }
 
 char **

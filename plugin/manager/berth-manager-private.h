@@ -2,6 +2,7 @@
 /* What the manager's files share. */
 #pragma once
 
+#include "plugin/checkpoint/berth-checkpoint-store.h"
 #include "plugin/snapshot/berth-snapshot-keeper.h"
 #include "plugin/manager/berth-manager.h"
 #include "plugin/manager/berth-metrics.h"
@@ -32,6 +33,7 @@ struct _BerthManager
   BerthMetrics *metrics;
   BerthDiskAccount *copies; /* of sessions, which forks begin with */
   BerthPorts *ports;
+  BerthCheckpointStore *checkpoints;
   BerthReachWorld reach;
 };
 
@@ -82,7 +84,35 @@ char *berth_manager_serve_finish (BerthManager *self, GAsyncResult *result, GErr
 /* Destroys a sandbox behind everybody's back. */
 void berth_manager_end_sandbox (BerthManager *self, const char *id, const char *reason);
 
-/* berth-manager-fork.c: of the host's watch */
+/* Destroys a VM that is nobody's any more, and tells its end. */
+void berth_manager_end_vm (BerthManager *self, BerthVm *vm);
+
+/* berth-manager-checkpoint.c */
+BerthCheckpointLimits berth_manager_get_checkpoint_limits (BerthManager *self);
+/* Finds what was kept, and lets the host know what it needs of that. A failure is told in the log:
+ * none can be kept then. */
+void berth_manager_open_checkpoints_async (BerthManager *self, GAsyncReadyCallback callback,
+                                           gpointer user_data);
+gboolean berth_manager_open_checkpoints_finish (BerthManager *self, GAsyncResult *result);
+/* FALSE: the VM of @request takes the place of a session that has ended meanwhile. */
+gboolean berth_manager_may_go_on (BerthManager *self, BerthRequest *request, GError **error);
+/* (nullable) (transfer full): what becomes of the sandbox whose place that of @request takes */
+char *berth_manager_dup_replaced_reason (const BerthRequest *request);
+/* Reads @checkpoint, which is not removed meanwhile, for one more load. */
+void berth_manager_load_checkpoint_async (BerthManager *self, BerthCheckpoint *checkpoint,
+                                          GAsyncReadyCallback callback, gpointer user_data);
+/* (transfer full) */
+BerthFork *
+berth_manager_load_checkpoint_finish (BerthManager *self, GAsyncResult *result, GError **error);
+/* (transfer full): a session that begins with @fork, of @checkpoint; @sandbox: (nullable): which
+ * goes on so */
+BerthRequest *berth_manager_make_kept_request (BerthCheckpoint *checkpoint, BerthFork *fork,
+                                               const char *sandbox, gint64 wait_us, GError **error);
+
+/* berth-manager-fork.c */
+/* FALSE: a copy of it would have connections of its own */
+gboolean berth_manager_check_copy (BerthSandbox *sandbox, GError **error);
+/* of the host's watch */
 gboolean berth_manager_copy_begins (BerthVm *vm, gpointer manager, GError **error);
 void berth_manager_copy_ended (BerthVm *vm, gint64 took_us, guint64 bytes, gpointer manager);
 BerthDiskPart *berth_manager_take_disk (BerthVm *vm, gpointer manager, GError **error);

@@ -53,8 +53,8 @@ ended_unasked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 /* Nobody waits for it. */
-static void
-manager_end_vm (BerthManager *self, BerthVm *vm)
+void
+berth_manager_end_vm (BerthManager *self, BerthVm *vm)
 {
   Ending *ending = g_new (Ending, 1);
 
@@ -72,7 +72,7 @@ berth_manager_end_sandbox (BerthManager *self, const char *id, const char *reaso
   if (vm == NULL)
     return;
   berth_manager_bury (self, sandbox, reason);
-  manager_end_vm (self, vm);
+  berth_manager_end_vm (self, vm);
 }
 
 /* ---- create ---- */
@@ -152,7 +152,7 @@ reach_started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (call->created->sandbox));
 
       berth_manager_bury (self, call->created->sandbox, "its programs could reach nothing");
-      manager_end_vm (self, vm);
+      berth_manager_end_vm (self, vm);
       g_task_return_error (task, error);
     }
 }
@@ -177,13 +177,19 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  if (!berth_manager_may_go_on (self, call->request, &error))
+    {
+      berth_manager_end_vm (self, vm);
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
   sandbox = berth_manager_add_sandbox (self, vm, call->request);
   if (berth_purpose_of (call->request)->fork != NULL)
     berth_sandbox_adopt (sandbox); /* it may have begun with what runs in the background */
   if (!berth_manager_publish (self, sandbox, call->ports, &error))
     {
       berth_manager_bury (self, sandbox, "its ports can't be published");
-      manager_end_vm (self, vm);
+      berth_manager_end_vm (self, vm);
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
@@ -608,7 +614,7 @@ run_end (GTask *task)
       return;
     }
   run_answer (task, FALSE);
-  manager_end_vm (self, call->vm);
+  berth_manager_end_vm (self, call->vm);
 }
 
 static void

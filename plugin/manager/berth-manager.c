@@ -28,6 +28,9 @@ berth_manager_dispose (GObject *object)
   if (self->host != NULL)
     berth_host_close (self->host);
   g_clear_object (&self->host);
+  if (self->checkpoints != NULL)
+    berth_checkpoint_store_close (self->checkpoints);
+  g_clear_object (&self->checkpoints);
   G_OBJECT_CLASS (berth_manager_parent_class)->dispose (object);
 }
 
@@ -67,8 +70,11 @@ BerthManager *
 berth_manager_new (BerthConfig *config, BerthHost *host)
 {
   BerthManager *self = g_object_new (BERTH_TYPE_MANAGER, NULL);
+  BerthCheckpointLimits limits;
 
   self->config = config;
+  limits = berth_manager_get_checkpoint_limits (self);
+  self->checkpoints = berth_checkpoint_store_new (&limits);
   self->host = g_object_ref (host);
   self->ports = berth_ports_new (host, config, self->metrics);
   return self;
@@ -114,6 +120,22 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
   berth_manager_end_sandbox (self, berth_sandbox_get_id (sandbox), reason);
 }
 
+/* Another VM has its id: it goes on there from an earlier moment; or it was restored before the end
+ * of its VM was told. */
+static void
+manager_replace (BerthManager *self, BerthSandbox *before, const BerthRequest *request)
+{
+  g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (before));
+  g_autofree char *reason = berth_manager_dup_replaced_reason (request);
+
+  berth_manager_bury (self, before,
+                      reason != NULL ? reason : "its VM ended, and it is there again in another");
+  if (reason == NULL)
+    return;
+  berth_tombstones_remove (self->tombstones, berth_vm_get_id (vm));
+  berth_manager_end_vm (self, vm);
+}
+
 BerthSandbox *
 berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request)
 {
@@ -122,8 +144,8 @@ berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *reques
   BerthSandbox *before = g_hash_table_lookup (self->sandboxes, berth_sandbox_get_id (sandbox));
   BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
 
-  if (before != NULL) /* it was restored before the end of its VM was told */
-    berth_manager_bury (self, before, "its VM ended, and it is there again in another");
+  if (before != NULL)
+    manager_replace (self, before, request);
   berth_manager_set_pauses (self, sandbox, request);
   if (template != NULL)
     berth_sandbox_set_env (sandbox, berth_template_get_env (template));
@@ -276,11 +298,14 @@ berth_manager_reload (BerthManager *self, const BerthConfig *from, GError **erro
   if (self->pool != NULL) /* else its start takes them */
     {
       g_autoptr (BerthTenantPolicy) tenants = berth_config_dup_tenant_policy (self->config);
+      BerthCheckpointLimits limits;
 
       berth_pool_resize (self->pool, &capacity);
       berth_pool_set_tenants (self->pool, tenants);
       berth_snapshot_keeper_reload (self->keeper, capacity.max_vms);
       berth_manager_reload_reach (self);
+      limits = berth_manager_get_checkpoint_limits (self);
+      berth_checkpoint_store_set_limits (self->checkpoints, &limits);
       self->pressure.reserve_mb = (guint)self->config->host_reserve_mb;
     }
   tell_reloaded (changed, later);
@@ -333,6 +358,15 @@ snapshots_known_cb (gpointer user_data)
 }
 
 static void
+checkpoints_opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthManager *self = BERTH_MANAGER (source);
+
+  berth_manager_open_checkpoints_finish (self, result);
+  berth_snapshot_keeper_start (self->keeper, snapshots_known_cb, user_data);
+}
+
+static void
 sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
@@ -348,7 +382,7 @@ sessions_adopted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       berth_sandbox_adopt (sandbox);
       berth_manager_start_reach (self, sandbox);
     }
-  berth_snapshot_keeper_start (self->keeper, snapshots_known_cb, g_steal_pointer (&task));
+  berth_manager_open_checkpoints_async (self, checkpoints_opened_cb, g_steal_pointer (&task));
 }
 
 static void
@@ -491,7 +525,10 @@ berth_manager_dup_metrics (BerthManager *self, GVariant *status)
 {
   g_autoptr (GString) text = g_string_new (NULL);
 
+  BerthCheckpointTotals kept = berth_checkpoint_store_get_totals (self->checkpoints);
+
   berth_metrics_append_status (text, status);
+  berth_metrics_append_checkpoints (text, kept.count, kept.bytes);
   berth_metrics_append_text (self->metrics, text);
   return g_string_free (g_steal_pointer (&text), FALSE);
 }

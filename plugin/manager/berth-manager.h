@@ -64,6 +64,7 @@ berth_manager_background_finish (BerthManager *self, GAsyncResult *result, GErro
  * BerthForkOptions:
  * @count: how many
  * @wait_us: how long each waits for its place, as in #BerthRequest
+ * @checkpoint: (nullable): of what the sandbox was when this was made, also when it is gone
  * @tell: (nullable): hears the id of each as it comes; FALSE: nobody is there to use it, nor any
  *   other. Where it is NULL they are made all or not at all.
  * @tell_data: for it
@@ -72,6 +73,7 @@ typedef struct
 {
   guint count;
   gint64 wait_us;
+  const char *checkpoint;
   gboolean (*tell) (const char *id, gpointer tell_data);
   gpointer tell_data;
 } BerthForkOptions;
@@ -89,6 +91,35 @@ berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid,
 /* (transfer full) (array zero-terminated=1): their ids */
 BERTH_AVAILABLE char **
 berth_manager_fork_finish (BerthManager *self, GAsyncResult *result, GError **error);
+
+/* Keeps what a sandbox is at this moment as its checkpoint @name, while it goes on. @uid must own
+ * it (0 may do all), as of the next. (transfer full): a{sv}, an entry of
+ * berth_manager_dup_checkpoints() */
+BERTH_AVAILABLE void
+berth_manager_checkpoint_async (BerthManager *self, const char *id, guint32 uid, const char *name,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data);
+BERTH_AVAILABLE GVariant *
+berth_manager_checkpoint_finish (BerthManager *self, GAsyncResult *result, GError **error);
+/* (transfer full): aa{sv}: name, sandbox_id, template, tenant, task, uid, parent, exec_count,
+ * created (x: seconds since 1970), bytes (t), memory_mb, snapshot, made_with (as); of @uid (0: of
+ * all), of the sandbox @id ((nullable): of all, also those that are gone) */
+BERTH_AVAILABLE GVariant *
+berth_manager_dup_checkpoints (BerthManager *self, const char *id, guint32 uid);
+BERTH_AVAILABLE void
+berth_manager_remove_checkpoint_async (BerthManager *self, const char *id, guint32 uid,
+                                       const char *name, GCancellable *cancellable,
+                                       GAsyncReadyCallback callback, gpointer user_data);
+/* The sandbox goes on from its checkpoint @name in another VM, for which it waits as a create does;
+ * then what is in it ends, and its published ports with it. Until then, and if that fails, it is as
+ * it was. */
+BERTH_AVAILABLE void
+berth_manager_rollback_async (BerthManager *self, const char *id, guint32 uid, const char *name,
+                              gint64 wait_us, GCancellable *cancellable,
+                              GAsyncReadyCallback callback, gpointer user_data);
+/* Of both */
+BERTH_AVAILABLE gboolean berth_manager_rollback_finish (BerthManager *self, GAsyncResult *result,
+                                                        GError **error);
 
 /* Carries a file into a sandbox or makes a folder (@file's kind says which), gets one out of it,
  * lists a folder; takes over @file. Beside an exec, several at a time. @uid must own the sandbox (0

@@ -332,6 +332,13 @@ append_counter (GString *text, GVariant *status, const char *key, const char *na
 }
 
 void
+berth_metrics_append_checkpoints (GString *text, guint count, guint64 bytes)
+{
+  append_number (text, "berth_checkpoints", "checkpoints that are kept", "gauge", count);
+  append_number (text, "berth_checkpoint_bytes", "of their states, on disk", "gauge", bytes);
+}
+
+void
 berth_metrics_append_status (GString *text, GVariant *status)
 {
   g_autoptr (GVariant) libvirt = g_variant_lookup_value (status, "libvirt", G_VARIANT_TYPE_VARDICT);

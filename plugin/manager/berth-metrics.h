@@ -59,6 +59,9 @@ void berth_metrics_observe (BerthMetrics *self, BerthMetric metric, const char *
 /* In the text format of Prometheus, version 0.0.4 */
 void berth_metrics_append_text (BerthMetrics *self, GString *text);
 
+/* What is kept, likewise */
+void berth_metrics_append_checkpoints (GString *text, guint count, guint64 bytes);
+
 /* What a status (of berth_manager_dup_status ()) tells of the present, likewise */
 void berth_metrics_append_status (GString *text, GVariant *status);
 

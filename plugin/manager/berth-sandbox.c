@@ -160,6 +160,12 @@ berth_sandbox_get_idle_us (BerthSandbox *self)
   return self->idle_us;
 }
 
+void
+berth_sandbox_set_exec_count (BerthSandbox *self, guint exec_count)
+{
+  self->exec_count = exec_count;
+}
+
 guint
 berth_sandbox_get_exec_count (BerthSandbox *self)
 {
@@ -324,7 +330,7 @@ berth_sandbox_check_quiet (BerthSandbox *self, GError **error)
     why = "something is carried in or out of it";
   if (why != NULL)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                 "sandbox %s can't be forked now: %s; ask again when that has ended",
+                 "sandbox %s can't be copied now: %s; ask again when that has ended",
                  berth_sandbox_get_id (self), why);
   return why == NULL;
 }

@@ -44,6 +44,8 @@ BerthVm *berth_sandbox_get_vm (BerthSandbox *self);
 guint32 berth_sandbox_get_uid (BerthSandbox *self);
 gint64 berth_sandbox_get_idle_us (BerthSandbox *self);
 guint berth_sandbox_get_exec_count (BerthSandbox *self); /* finished ones */
+/* of one that goes on in another VM */
+void berth_sandbox_set_exec_count (BerthSandbox *self, guint exec_count);
 gboolean berth_sandbox_is_closed (BerthSandbox *self);
 /* (transfer none): cancelled when it is closed */
 GCancellable *berth_sandbox_get_closed (BerthSandbox *self);

@@ -179,8 +179,9 @@ check_room (Splitter *self)
     return TRUE;
   g_set_error (self->error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                "what the VM has changed is more than the %" G_GUINT64_FORMAT
-               " MiB of disk that it may have just now (forks_mb, uid_forks_mb): ask again when "
-               "other forks are through",
+               " MiB of disk that it may have just now (forks_mb, uid_forks_mb; of a checkpoint "
+               "checkpoint_mb, checkpoint_user_mb): ask again when other forks are through, or a "
+               "checkpoint was removed",
                most >> 20);
   return FALSE;
 }

@@ -20,8 +20,14 @@
 #define KEY_SHORT 16 /* characters of the key in the folder's name */
 #define UNFINISHED ".part"
 #define MANIFEST "manifest"
+#define RAM_SUM "ram-sha256" /* in there, of the first of the files */
 /* the same of one that is not used any more, while its clones still read the files beside it */
 #define RETIRED "manifest.retired"
+/* a file in its folder, with the name of a berthd behind: its checkpoints need the RAM, whatever
+ * becomes of the snapshot */
+#define KEPT "kept-"
+/* of the folder of one that is there for checkpoints alone */
+#define BASE ".base"
 #define READ_SIZE (1024 * 1024)
 #define TENANT_MARK "@" /* between template and tenant; neither name may have it */
 
@@ -45,6 +51,7 @@ struct _BerthSnapshot
   char *key;
   char *hardware; /* (nullable) before it is set */
   char *paths[FILES];
+  char *ram_sum;           /* (nullable) before it is committed or checked */
   struct stat seen[FILES]; /* as they were when committed or checked */
   gboolean is_committed;
   int is_retired; /* atomic */
@@ -104,6 +111,86 @@ berth_snapshot_ref (BerthSnapshot *self)
   return self;
 }
 
+static gboolean
+fail (GError **error, const char *path, const char *what)
+{
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s: %s", path, what);
+  return FALSE;
+}
+
+static gboolean
+fail_spoilt (GError **error, const char *path, const char *what)
+{
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "%s: %s", path, what);
+  return FALSE;
+}
+
+static gboolean
+fail_errno (GError **error, const char *path)
+{
+  return fail (error, path, g_strerror (errno));
+}
+
+static GKeyFile *
+read_manifest (int folder, const char *name, GError **error)
+{
+  g_autoptr (GKeyFile) manifest = g_key_file_new ();
+  gsize length = 0;
+  g_autofree char *text = berth_snapshot_folder_read (folder, name, &length);
+
+  if (text == NULL)
+    {
+      fail_errno (error, name);
+      return NULL;
+    }
+  return g_key_file_load_from_data (manifest, text, length, G_KEY_FILE_NONE, error)
+             ? g_steal_pointer (&manifest)
+             : NULL;
+}
+
+/* (nullable): of the RAM of a snapshot that is there, or was and is not used any more */
+static char *
+read_ram_sum (int folder)
+{
+  g_autoptr (GKeyFile) manifest = read_manifest (folder, MANIFEST, NULL);
+
+  if (manifest == NULL)
+    manifest = read_manifest (folder, RETIRED, NULL);
+  return manifest != NULL ? g_key_file_get_string (manifest, GROUP, RAM_SUM, NULL) : NULL;
+}
+
+static char *
+make_base_name (const char *final_name, const char *sum)
+{
+  return g_strdup_printf ("%s.%.*s" BASE, final_name, KEY_SHORT, sum);
+}
+
+static gboolean
+is_kept (int folder)
+{
+  g_autoptr (GPtrArray) files = berth_snapshot_folder_list (folder);
+
+  for (guint i = 0; i < files->len; i++)
+    if (g_str_has_prefix (files->pdata[i], KEPT))
+      return TRUE;
+  return FALSE;
+}
+
+/* Makes room where the folder @name is: what checkpoints need of it is put aside, which changes no
+ * file in it. */
+static void
+discard (int store, const char *name)
+{
+  int folder = berth_snapshot_folder_open (store, name);
+  g_autofree char *sum = folder >= 0 && is_kept (folder) ? read_ram_sum (folder) : NULL;
+  g_autofree char *aside = sum != NULL ? make_base_name (name, sum) : NULL;
+
+  if (folder >= 0)
+    close (folder);
+  if (aside == NULL || g_str_has_suffix (name, BASE) || renameat (store, name, store, aside) != 0)
+    berth_snapshot_folder_remove (store, name);
+}
+
 /* A newer one may lie in the place of one that is still held by its clones. */
 static gboolean
 snapshot_owns_folder (BerthSnapshot *self)
@@ -117,7 +204,7 @@ berth_snapshot_unref (BerthSnapshot *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   if ((!self->is_committed || g_atomic_int_get (&self->is_retired)) && snapshot_owns_folder (self))
-    berth_snapshot_folder_remove (self->store, self->name);
+    discard (self->store, self->name);
   if (self->folder >= 0)
     close (self->folder);
   close (self->store);
@@ -129,6 +216,7 @@ berth_snapshot_unref (BerthSnapshot *self)
   g_free (self->dir);
   g_free (self->key);
   g_free (self->hardware);
+  g_free (self->ram_sum);
   g_free (self);
 }
 
@@ -190,31 +278,19 @@ berth_snapshot_get_disk_bytes (BerthSnapshot *self)
   return 512 * (guint64)(self->seen[FILE_RAM].st_blocks + self->seen[FILE_STATE].st_blocks);
 }
 
-static gboolean
-fail (GError **error, const char *path, const char *what)
-{
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s: %s", path, what);
-  return FALSE;
-}
-
-static gboolean
-fail_spoilt (GError **error, const char *path, const char *what)
-{
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_GONE, "%s: %s", path, what);
-  return FALSE;
-}
-
-static gboolean
-fail_errno (GError **error, const char *path)
-{
-  return fail (error, path, g_strerror (errno));
-}
-
 int
 berth_snapshot_open_state (BerthSnapshot *self, GError **error)
 {
   int flags = self->is_committed ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC;
-  int fd = openat (self->folder, file_names[FILE_STATE], flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+  int fd;
+
+  /* QEMU has its RAM by its path */
+  if (self->is_committed && !snapshot_owns_folder (self))
+    {
+      fail (error, self->dir, "another has its place");
+      return -1;
+    }
+  fd = openat (self->folder, file_names[FILE_STATE], flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 
   if (fd < 0)
     fail_errno (error, self->paths[FILE_STATE]);
@@ -313,6 +389,14 @@ snapshot_stat (BerthSnapshot *self, FileIndex index, struct stat *out_status)
   return fstatat (self->folder, file_names[index], out_status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Takes @sum over. */
+static void
+snapshot_set_ram_sum (BerthSnapshot *self, char *sum)
+{
+  g_free (self->ram_sum);
+  self->ram_sum = sum;
+}
+
 static gboolean
 manifest_add_file (GKeyFile *manifest, BerthSnapshot *self, FileIndex index, GError **error)
 {
@@ -327,6 +411,8 @@ manifest_add_file (GKeyFile *manifest, BerthSnapshot *self, FileIndex index, GEr
     return fail_errno (error, self->paths[index]);
   g_key_file_set_int64 (manifest, GROUP, size_key, self->seen[index].st_size);
   g_key_file_set_string (manifest, GROUP, sum_key, sum);
+  if (index == FILE_RAM)
+    snapshot_set_ram_sum (self, g_steal_pointer (&sum));
   return TRUE;
 }
 
@@ -371,7 +457,7 @@ berth_snapshot_commit (BerthSnapshot *self, gboolean is_sealed, GError **error)
 {
   if ((is_sealed && !snapshot_seal (self, error)) || !snapshot_write_manifest (self, error))
     return FALSE;
-  berth_snapshot_folder_remove (self->store, self->final_name);
+  discard (self->store, self->final_name);
   if (renameat (self->store, self->name, self->store, self->final_name) != 0)
     return fail_errno (error, self->dir);
   snapshot_set_name (self, self->final_name);
@@ -398,8 +484,11 @@ snapshot_check_file (BerthSnapshot *self, GKeyFile *manifest, FileIndex index, G
   sum = snapshot_checksum (self, index, error);
   if (sum == NULL)
     return FALSE;
-  return g_str_equal (sum, expected)
-         || fail_spoilt (error, self->paths[index], "its contents are not the manifest's");
+  if (!g_str_equal (sum, expected))
+    return fail_spoilt (error, self->paths[index], "its contents are not the manifest's");
+  if (index == FILE_RAM)
+    snapshot_set_ram_sum (self, g_steal_pointer (&sum));
+  return TRUE;
 }
 
 static gboolean
@@ -418,16 +507,12 @@ snapshot_check (BerthSnapshot *self, GKeyFile *manifest, GError **error)
 }
 
 static gboolean
-snapshot_load (BerthSnapshot *self, GError **error)
+snapshot_load (BerthSnapshot *self, const char *name, GError **error)
 {
-  g_autoptr (GKeyFile) manifest = g_key_file_new ();
-  gsize length = 0;
-  g_autofree char *text = berth_snapshot_folder_read (self->folder, MANIFEST, &length);
+  g_autoptr (GKeyFile) manifest = read_manifest (self->folder, name, error);
 
-  if (text == NULL)
-    return fail_errno (error, self->dir);
-  return g_key_file_load_from_data (manifest, text, length, G_KEY_FILE_NONE, error)
-         && snapshot_check (self, manifest, error);
+  g_prefix_error (error, "%s: ", self->dir);
+  return manifest != NULL && snapshot_check (self, manifest, error);
 }
 
 BerthSnapshot *
@@ -443,13 +528,135 @@ berth_snapshot_open (const char *dir, const char *name, const char *key, GError 
   self->folder = berth_snapshot_folder_open (store, self->name);
   if (self->folder < 0 || faccessat (self->folder, RETIRED, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
     return NULL;
-  if (!snapshot_load (self, error))
+  if (!snapshot_load (self, MANIFEST, error))
     {
       g_prefix_error (error, "the snapshot of %s is thrown away: ", name);
       berth_snapshot_retire (self);
       return NULL;
     }
   return g_steal_pointer (&self);
+}
+
+/* ---- for checkpoints ---- */
+
+gboolean
+berth_snapshot_keep (BerthSnapshot *self, const char *who, GError **error)
+{
+  g_autofree char *name = g_strconcat (KEPT, who, NULL);
+  int fd = openat (self->folder, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  gboolean ok = fd >= 0 && fsync (self->folder) == 0;
+
+  if (!ok)
+    fail_errno (error, self->dir);
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+const char *
+berth_snapshot_get_ram_sum (BerthSnapshot *self)
+{
+  return self->ram_sum;
+}
+
+gboolean
+berth_snapshot_is_in_place (BerthSnapshot *self)
+{
+  return snapshot_owns_folder (self);
+}
+
+int
+berth_snapshot_open_ram (BerthSnapshot *self, GError **error)
+{
+  int fd = openat (self->folder, file_names[FILE_RAM], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+  if (fd < 0)
+    fail_errno (error, self->paths[FILE_RAM]);
+  return fd;
+}
+
+static gboolean
+snapshot_load_base (BerthSnapshot *self, const char *folder_name, const char *sum)
+{
+  g_autofree char *found = NULL;
+
+  snapshot_set_name (self, folder_name);
+  self->folder = berth_snapshot_folder_open (self->store, folder_name);
+  found = self->folder >= 0 ? read_ram_sum (self->folder) : NULL;
+  if (g_strcmp0 (found, sum) == 0)
+    return TRUE;
+  if (self->folder >= 0)
+    close (self->folder);
+  self->folder = -1;
+  return FALSE;
+}
+
+static gboolean
+snapshot_find_base (BerthSnapshot *self, const char *sum, GError **error)
+{
+  g_autofree char *aside = make_base_name (self->final_name, sum);
+  const char *name;
+
+  if (!snapshot_load_base (self, self->final_name, sum) && !snapshot_load_base (self, aside, sum))
+    return fail (error, self->dir, "the snapshot that it differs from is not there any more");
+  name = faccessat (self->folder, MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? MANIFEST : RETIRED;
+  return snapshot_load (self, name, error);
+}
+
+BerthSnapshot *
+berth_snapshot_open_base (const char *dir, const char *name, const char *key, const char *sum,
+                          GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+  int store = berth_snapshot_folder_open_store (SETTING, dir, FALSE, &reason);
+  g_autoptr (BerthSnapshot) self = NULL;
+
+  if (store >= 0)
+    {
+      self = snapshot_new (store, dir, name, key);
+      self->is_committed = TRUE;
+      if (snapshot_find_base (self, sum, error))
+        return g_steal_pointer (&self);
+    }
+  else if (reason != NULL)
+    g_propagate_error (error, g_steal_pointer (&reason));
+  else
+    fail (error, dir, "is not there any more");
+  return NULL;
+}
+
+static void
+release_base (int store, const char *name, const char *kept, GHashTable *sums)
+{
+  int folder = berth_snapshot_folder_open (store, name);
+  g_autofree char *sum = NULL;
+  gboolean is_needed;
+
+  if (folder < 0)
+    return;
+  sum = read_ram_sum (folder);
+  is_needed = sum != NULL && g_hash_table_contains (sums, sum);
+  if (!is_needed)
+    unlinkat (folder, kept, 0);
+  is_needed = is_needed || is_kept (folder); /* by another berthd's */
+  close (folder);
+  if (!is_needed && g_str_has_suffix (name, BASE))
+    berth_snapshot_folder_remove (store, name);
+}
+
+void
+berth_snapshot_release_bases (const char *dir, const char *who, GHashTable *sums)
+{
+  g_autofree char *kept = g_strconcat (KEPT, who, NULL);
+  int store = berth_snapshot_folder_open_store (SETTING, dir, FALSE, NULL);
+  g_autoptr (GPtrArray) folders = NULL;
+
+  if (store < 0)
+    return;
+  folders = berth_snapshot_folder_list (store);
+  for (guint i = 0; i < folders->len; i++)
+    release_base (store, folders->pdata[i], kept, sums);
+  close (store);
 }
 
 static gboolean
@@ -527,7 +734,7 @@ berth_snapshot_clean (const char *dir, const char *name, const char *key)
       /* exactly its name: another one's may begin with it */
       if (name_length (folder) == strlen (name) && g_str_has_prefix (folder, name)
           && !g_str_equal (folder, current))
-        berth_snapshot_folder_remove (store, folder);
+        discard (store, folder);
     }
   close (store);
 }

@@ -77,6 +77,24 @@ int berth_snapshot_open_scratch (BerthSnapshot *self, GError **error);
 /* Of both files, as allocated on disk; bytes. */
 guint64 berth_snapshot_get_disk_bytes (BerthSnapshot *self);
 
+/* ---- for checkpoints, which are differences of one ---- */
+
+/* Its RAM stays on disk, also when the snapshot is retired or made anew: put aside where a new one
+ * takes its place, until berth_snapshot_release_bases() of the berthd @who. Blocking. */
+gboolean berth_snapshot_keep (BerthSnapshot *self, const char *who, GError **error);
+/* (nullable): SHA-256 of its RAM: what a checkpoint knows it by; NULL before the commit */
+const char *berth_snapshot_get_ram_sum (BerthSnapshot *self);
+/* FALSE: another is where its paths lead. */
+gboolean berth_snapshot_is_in_place (BerthSnapshot *self);
+/* For reading, wherever it lies now; -1 on failure */
+int berth_snapshot_open_ram (BerthSnapshot *self, GError **error);
+/* The one with this RAM, in its place or put aside, every byte of it checked. Blocking. */
+BerthSnapshot *berth_snapshot_open_base (const char *dir, const char *name, const char *key,
+                                         const char *sum, GError **error);
+/* Only those of @sums (element-type utf8) are kept for @who from now on: what was put aside of
+ * others goes. Blocking. */
+void berth_snapshot_release_bases (const char *dir, const char *who, GHashTable *sums);
+
 /* Removes what a crash left half-made in @dir, and snapshots of this name with other keys. @key:
  * (nullable): that one stays. */
 void berth_snapshot_clean (const char *dir, const char *name, const char *key);

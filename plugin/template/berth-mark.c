@@ -108,6 +108,8 @@ static const MarkField mark_fields[] = {
   { "allow", G_STRUCT_OFFSET (BerthMark, allow), FALSE, is_rules, "rules of names and ports" },
   { "fork-of", G_STRUCT_OFFSET (BerthMark, fork_of), FALSE, is_word,
     "1 to 128 of A-Z a-z 0-9 _ -" },
+  { "checkpoint", G_STRUCT_OFFSET (BerthMark, checkpoint), FALSE, is_word,
+    "1 to 128 of A-Z a-z 0-9 _ -" },
 };
 
 /**
@@ -380,8 +382,12 @@ berth_mark_to_title (const BerthMark *self)
     g_string_append_printf (title, ", task %s", self->task);
   if (self->tenant == NULL && self->task == NULL)
     g_string_append_printf (title, ", %s", self->state);
-  if (self->fork_of != NULL)
+  if (self->fork_of != NULL && g_str_equal (self->fork_of, self->id))
+    g_string_append (title, ", rolled back"); /* to what it was itself */
+  else if (self->fork_of != NULL)
     g_string_append_printf (title, ", fork of %s", self->fork_of);
+  if (self->checkpoint != NULL)
+    g_string_append_printf (title, " at %s", self->checkpoint);
 
   return dup_clean (title->str);
 }

@@ -36,6 +36,7 @@ G_BEGIN_DECLS
  * @process: (nullable): which QEMU has it, once its guest is somebody of its own: one that libvirt
  *   has restored has the mark of what was saved, and another QEMU
  * @fork_of: (nullable): id of the sandbox whose copy it began as
+ * @checkpoint: (nullable): name of that one's checkpoint, where it began with that
  */
 typedef struct
 {
@@ -54,6 +55,7 @@ typedef struct
   char *allow;
   char *process;
   char *fork_of;
+  char *checkpoint;
 } BerthMark;
 
 void berth_mark_free (BerthMark *self);

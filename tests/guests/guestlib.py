@@ -125,7 +125,8 @@ class Daemon:
             self.process = subprocess.Popen(
                 [BERTHD, "--foreground", "--socket", self.socket, "--config", "/dev/null",
                  "--uri", URI, "--socket-group", "", "--image-dir", self.images,
-                 "--snapshot-dir", self.snapshots, "--name-prefix", PREFIX, "--max-vms", "2",
+                 "--snapshot-dir", self.snapshots,
+                 "--checkpoint-dir", os.path.join(self.folder, "checkpoints"), "--name-prefix", PREFIX, "--max-vms", "2",
                  *self.options], stderr=log, env={**os.environ, **self.more_env})
 
     def crash(self):

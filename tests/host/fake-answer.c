@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/host/fake-answer.h"
 
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/berth-error.h"
+
 #define EXECS_KEY "fake-execs"
 #define LIMIT_KEY "fake-limit"
 
@@ -14,6 +19,29 @@ fake_answer_exec (const BerthExec *exec, GTask *task)
   result = berth_result_new ();
   result->exec = exec->is_detached ? 1 : 0;
   g_task_return_pointer (task, result, (GDestroyNotify)berth_result_free);
+}
+
+void
+fake_answer_copy (BerthVm *vm, int fd, guint64 max_bytes, GTask *task)
+{
+  const char *parts[] = { "QEMU 7.2.0", NULL };
+  const char *id = berth_vm_get_id (vm);
+  BerthHostCopy *copy;
+
+  if (strlen (id) > max_bytes)
+    {
+      g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_NO_CAPACITY, "it is too large");
+      return;
+    }
+  g_assert_cmpint (write (fd, id, strlen (id)), ==, strlen (id));
+  copy = g_new0 (BerthHostCopy, 1);
+  copy->pages = 1;
+  copy->base = g_new0 (BerthForkBase, 1);
+  copy->base->snapshot = g_strdup (berth_vm_get_template (vm));
+  copy->base->key = g_strnfill (64, 'a');
+  copy->base->sum = g_strnfill (64, 'b');
+  copy->base->parts = g_strdupv ((char **)parts);
+  g_task_return_pointer (task, copy, (GDestroyNotify)berth_host_copy_free);
 }
 
 void

@@ -8,6 +8,8 @@ G_BEGIN_DECLS
 
 /* It ended at once with 0; one in the background has begun, as number 1. */
 void fake_answer_exec (const BerthExec *exec, GTask *task);
+/* What @vm is, its id, written to @fd: as much of it as may be */
+void fake_answer_copy (BerthVm *vm, int fd, guint64 max_bytes, GTask *task);
 /* A transfer of nothing */
 void fake_answer_file (GTask *task);
 /* Those of fake_answer_set_execs(), or none; each has ended with 0. */

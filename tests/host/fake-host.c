@@ -23,6 +23,8 @@ typedef struct
   BerthExec *exec;                    /* (nullable) */
   BerthFileRequest *file;             /* (nullable) */
   BerthBackgroundRequest *background; /* (nullable) */
+  int fd;                             /* borrowed; of a copy */
+  guint64 max_bytes;
 } Ask;
 
 /* A VM of an earlier life. */
@@ -44,6 +46,7 @@ struct _FakeHost
   BerthHostWatch watch;
   gpointer watch_data;
 
+  guint bases;
   gboolean is_held[FAKE_HOST_N_CALLS];
   GError *errors[FAKE_HOST_N_CALLS];
   guint n_calls[FAKE_HOST_N_CALLS];
@@ -363,6 +366,8 @@ answer (FakeHost *self, GTask *task)
 {
   Ask *ask = g_task_get_task_data (task);
 
+  if (ask->call == FAKE_HOST_COPY)
+    fake_host_end_copy (self, ask->vm, self->errors[ask->call] == NULL ? 1000 : -1, 32);
   if (self->errors[ask->call] != NULL)
     {
       g_task_return_error (task, g_error_copy (self->errors[ask->call]));
@@ -381,6 +386,9 @@ answer (FakeHost *self, GTask *task)
       break;
     case FAKE_HOST_FILE:
       answer_file (self, ask, task);
+      break;
+    case FAKE_HOST_COPY:
+      fake_answer_copy (ask->vm, ask->fd, ask->max_bytes, task);
       break;
     case FAKE_HOST_BACKGROUND:
       answer_background (self, ask, task);
@@ -534,6 +542,36 @@ fake_record (BerthHost *host, BerthVm *vm, GTask *task)
 }
 
 static void
+fake_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, GTask *task)
+{
+  GError *error = NULL;
+  Ask *ask;
+
+  if (!fake_host_begin_copy (FAKE_HOST (host), vm, &error))
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  ask = ask_new (FAKE_HOST (host), FAKE_HOST_COPY, vm, NULL, task);
+  ask->fd = fd;
+  ask->max_bytes = max_bytes;
+  put (host, task);
+}
+
+static void
+fake_keep_bases (BerthHost *host, const char *dir, GHashTable *sums)
+{
+  FAKE_HOST (host)->bases = g_hash_table_size (sums);
+}
+
+guint
+fake_host_count_bases (FakeHost *self)
+{
+  return self->bases;
+}
+
+static void
 fake_commit_snapshot (BerthHost *host, const char *name, GTask *task)
 {
   ask_new (FAKE_HOST (host), FAKE_HOST_COMMIT, NULL, name, task);
@@ -677,6 +715,8 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->adopt_warm = fake_adopt_warm;
   iface->prepare_snapshot = fake_prepare_snapshot;
   iface->record = fake_record;
+  iface->copy = fake_copy;
+  iface->keep_bases = fake_keep_bases;
   iface->commit_snapshot = fake_commit_snapshot;
   iface->drop_recording = fake_drop_recording;
   iface->drop_snapshot = fake_drop_snapshot;

@@ -23,6 +23,7 @@ typedef enum
   FAKE_HOST_EXEC,
   FAKE_HOST_FILE,
   FAKE_HOST_BACKGROUND,
+  FAKE_HOST_COPY,
   FAKE_HOST_N_CALLS,
 } FakeHostCall;
 
@@ -78,6 +79,8 @@ void fake_host_spoil (FakeHost *self, const char *name, const char *reason);
 /* The domain of a session that was gone has been restored: @vm is of berth_vm_new_adopted(). */
 void
 fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request, gboolean is_paused);
+/* Of how many snapshots it was told last that checkpoints need them. */
+guint fake_host_count_bases (FakeHost *self);
 /* A copy of @vm begins, or ends. */
 gboolean fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error);
 /* @took_us: -1: there is none */

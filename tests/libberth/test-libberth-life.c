@@ -191,6 +191,31 @@ test_fork (Fixture *fixture, gconstpointer data)
   g_assert_true (berth_client_destroy (fixture->client, id, NULL, NULL));
 }
 
+/* There is none to go back to; what is kept, tests/manager/test-checkpoint.c looks at. */
+static void
+test_checkpoints (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *id = create (fixture);
+  g_autoptr (GVariant) all = NULL;
+  g_autoptr (GError) error = NULL;
+
+  all = berth_client_list_checkpoints (fixture->client, NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_variant_n_children (all), ==, 0);
+  g_assert_false (berth_client_rollback (fixture->client, id, "before", 0, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_null (berth_client_fork_checkpoint (fixture->client, id, "before", 1, 0, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_false (berth_client_remove_checkpoint (fixture->client, id, "before", NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_null (berth_client_checkpoint (fixture->client, id, "../x", NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_true (berth_client_destroy (fixture->client, id, NULL, NULL));
+}
+
 /* More than berthd takes of one connection */
 static void
 test_many_at_once (Fixture *fixture, gconstpointer data)
@@ -359,6 +384,7 @@ main (int argc, char **argv)
   ADD ("outcome-unknown", test_outcome_unknown);
   ADD ("threads", test_threads);
   ADD ("fork", test_fork);
+  ADD ("checkpoints", test_checkpoints);
   ADD ("many-at-once", test_many_at_once);
   ADD ("pause", test_pause);
   g_test_add_func ("/libberth/server", test_server);

@@ -50,6 +50,11 @@ world_make (World *world, gconstpointer data)
   config->uid_part = 1; /* one user has all of it */
   g_free (config->snapshot_scope);
   config->snapshot_scope = g_strdup (has_snapshots ? "shared" : "none");
+  if (world->checkpoint_dir != NULL)
+    {
+      g_free (config->checkpoint_dir);
+      config->checkpoint_dir = g_strdup (world->checkpoint_dir);
+    }
   if (data != NULL && !has_snapshots)
     {
       g_free (config->template_dirs[1]);

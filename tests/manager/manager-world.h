@@ -14,6 +14,7 @@ typedef struct
   FakeHost *host;
   BerthManager *manager;
   GAsyncResult *result; /* of the call that is waited for */
+  char *checkpoint_dir; /* (nullable): a test's own, before world_make() */
 } World;
 
 /* For g_test_add(), whose data is NULL: no snapshots; "shared": some; or a folder of more

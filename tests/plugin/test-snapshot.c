@@ -602,6 +602,81 @@ test_stock_refuses_a_repeated_proof (Fixture *fixture, gconstpointer data)
   g_assert_false (berth_snapshot_stock_check_proof (stock, proof, sizeof proof));
 }
 
+static guint
+count_folders (Fixture *fixture, const char *suffix)
+{
+  g_autoptr (GDir) dir = g_dir_open (fixture->dir, 0, NULL);
+  const char *name;
+  guint count = 0;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    count += g_str_has_suffix (name, suffix) ? 1 : 0;
+  return count;
+}
+
+/* What a checkpoint differs from is put aside, whatever takes its place, until nobody needs it. */
+static void
+test_kept_for_checkpoints (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GHashTable) none = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GHashTable) needed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GError) error = NULL;
+  BerthSnapshot *first = make (fixture, KEY_A);
+  g_autofree char *sum = g_strdup (berth_snapshot_get_ram_sum (first));
+  g_autofree char *bytes = NULL;
+  BerthSnapshot *second;
+  BerthSnapshot *base;
+
+  g_hash_table_add (needed, g_strdup (sum));
+  g_assert_true (berth_snapshot_keep (first, "me", &error));
+  g_assert_no_error (error);
+  g_assert_true (berth_snapshot_is_intact (first, NULL));
+  second = make (fixture, KEY_A); /* anew, in its place */
+  g_assert_false (berth_snapshot_is_in_place (first));
+  g_assert_true (berth_snapshot_is_in_place (second));
+  g_assert_true (berth_snapshot_is_intact (first, NULL));
+  g_assert_cmpint (berth_snapshot_open_state (first, NULL), ==, -1);
+  g_assert_cmpuint (count_folders (fixture, ".base"), ==, 1);
+  berth_snapshot_unref (first);
+
+  berth_snapshot_clean (fixture->dir, "python", KEY_B); /* the current one goes */
+  berth_snapshot_release_bases (fixture->dir, "me", needed);
+  base = berth_snapshot_open_base (fixture->dir, "python", KEY_A, sum, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_file_get_contents (berth_snapshot_get_ram_path (base), &bytes, NULL, NULL));
+  g_assert_cmpstr (bytes + 4096, ==, "memory");
+  g_assert_true (berth_snapshot_check_hardware (base, HARDWARE, NULL));
+  berth_snapshot_unref (base);
+  berth_snapshot_release_bases (fixture->dir, "another", none);
+  g_assert_cmpuint (count_folders (fixture, ".base"), ==, 1);
+  berth_snapshot_release_bases (fixture->dir, "me", none);
+  g_assert_cmpuint (count_folders (fixture, ".base"), ==, 0);
+  g_assert_null (berth_snapshot_open_base (fixture->dir, "python", KEY_A, sum, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  berth_snapshot_unref (second);
+}
+
+/* A retired one, too; the one that is used is left where it is. */
+static void
+test_retired_for_checkpoints (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GHashTable) none = g_hash_table_new (g_str_hash, g_str_equal);
+  BerthSnapshot *snapshot = make (fixture, KEY_A);
+  g_autofree char *sum = g_strdup (berth_snapshot_get_ram_sum (snapshot));
+  BerthSnapshot *base;
+
+  g_assert_true (berth_snapshot_keep (snapshot, "me", NULL));
+  base = berth_snapshot_open_base (fixture->dir, "python", KEY_A, sum, NULL);
+  g_assert_true (berth_snapshot_is_in_place (base));
+  berth_snapshot_unref (base);
+  berth_snapshot_retire (snapshot);
+  berth_snapshot_unref (snapshot);
+  base = berth_snapshot_open_base (fixture->dir, "python", KEY_A, sum, NULL);
+  g_assert_nonnull (base);
+  berth_snapshot_unref (base);
+  berth_snapshot_release_bases (fixture->dir, "me", none);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -630,6 +705,8 @@ main (int argc, char **argv)
   ADD ("stock-gives-up-a-bad-one", test_stock_gives_up_a_bad_one);
   ADD ("recording-is-no-change", test_recording_is_no_change);
   ADD ("tmpfs-is-told", test_tmpfs_is_told);
+  ADD ("kept-for-checkpoints", test_kept_for_checkpoints);
+  ADD ("retired-for-checkpoints", test_retired_for_checkpoints);
   ADD ("stock-takes-no-retired", test_stock_takes_no_retired);
   ADD ("stock-refuses-a-repeated-proof", test_stock_refuses_a_repeated_proof);
   return g_test_run ();

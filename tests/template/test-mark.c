@@ -25,6 +25,7 @@ assert_equal (const BerthMark *a, const BerthMark *b)
   g_assert_cmpint (a->created, ==, b->created);
   g_assert_cmpstr (a->process, ==, b->process);
   g_assert_cmpstr (a->fork_of, ==, b->fork_of);
+  g_assert_cmpstr (a->checkpoint, ==, b->checkpoint);
 }
 
 static gboolean
@@ -40,12 +41,14 @@ is_valid_by_schema (const char *xml)
 }
 
 static const BerthMark marks[] = {
-  { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0, 0, 0, NULL, NULL, NULL },
+  { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0, 0, 0, NULL, NULL, NULL,
+    NULL },
   { "<&>\"'/]]>--", "0123456789abcdef0123456789abcdef", "my-own-template-2", "javascript",
     "python-1a2b.3", "session", "acme_Corp-1", "42", 0, 10000, 5000, G_MAXINT64,
-    "example.org:80,443 *.example.net:* *:1", "1234-5678-0123abcd-ef", "0123456789abcdef" },
+    "example.org:80,443 *.example.net:* *:1", "1234-5678-0123abcd-ef", "0123456789abcdef",
+    "before" },
   { "h\xc3\xb6st\xe2\x98\x83 \xf0\x9f\x9b\xb6 &amp; %s", "a-b_c", "x", "shell", "s", "warm", NULL,
-    "-", G_MAXUINT32 - 1, G_MAXUINT32, G_MAXUINT32, G_MININT64, NULL, NULL, NULL },
+    "-", G_MAXUINT32 - 1, G_MAXUINT32, G_MAXUINT32, G_MININT64, NULL, NULL, NULL, NULL },
 };
 
 static void
@@ -87,6 +90,7 @@ test_nasty_text_is_cleaned (void)
                      2,
                      NULL,
                      NULL,
+                     NULL,
                      NULL };
   g_autofree char *xml = berth_mark_to_xml (&mark);
   g_autofree char *title = berth_mark_to_title (&mark);
@@ -101,11 +105,13 @@ static void
 test_title (void)
 {
   BerthMark mark
-      = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1, 0, 0, 2, NULL, NULL, NULL };
+      = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1, 0, 0, 2, NULL, NULL, NULL, NULL };
   g_autofree char *warm = berth_mark_to_title (&mark);
   g_autofree char *both = NULL;
   g_autofree char *task = NULL;
   g_autofree char *fork = NULL;
+  g_autofree char *checkpoint = NULL;
+  g_autofree char *back = NULL;
 
   mark.state = "session";
   mark.task = "42";
@@ -114,10 +120,16 @@ test_title (void)
   both = berth_mark_to_title (&mark);
   mark.fork_of = "0123";
   fork = berth_mark_to_title (&mark);
+  mark.checkpoint = "before";
+  checkpoint = berth_mark_to_title (&mark);
+  mark.fork_of = "a";
+  back = berth_mark_to_title (&mark);
   g_assert_cmpstr (warm, ==, "python, warm");
   g_assert_cmpstr (task, ==, "python, task 42");
   g_assert_cmpstr (both, ==, "python, tenant acme, task 42");
   g_assert_cmpstr (fork, ==, "python, tenant acme, task 42, fork of 0123");
+  g_assert_cmpstr (checkpoint, ==, "python, tenant acme, task 42, fork of 0123 at before");
+  g_assert_cmpstr (back, ==, "python, tenant acme, task 42, rolled back at before");
 }
 
 static void
