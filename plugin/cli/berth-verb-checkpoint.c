@@ -257,11 +257,12 @@ say_synopsis (const BerthVerbHelp *help)
 static int
 act (Verb *self, int argc, char **argv)
 {
+  static const char *const actions[] = { "create", "list", "show", "remove", NULL };
   const char *action = argc > 1 ? argv[1] : "";
 
   if (strcmp (action, "list") == 0 && argc <= 3)
     return list (self, argc > 2 ? argv[2] : "");
-  if (argc == 3)
+  if (argc == 3 && !g_strv_contains (actions, action)) /* nor is one an id */
     return keep (self, argv[1], argv[2]);
   if (argc == 4 && strcmp (action, "create") == 0)
     return keep (self, argv[2], argv[3]);

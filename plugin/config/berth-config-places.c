@@ -85,3 +85,12 @@ berth_config_dup_default_socket (void)
     return g_build_filename (runtime_dir, "berth", "berthd.sock", NULL);
   return g_strdup_printf ("/tmp/berth-%u/berthd.sock", (guint)geteuid ());
 }
+
+char *
+berth_config_dup_instance_of_socket (const char *socket)
+{
+  g_autofree char *path = g_canonicalize_filename (socket, NULL);
+  g_autofree char *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, path, -1);
+
+  return g_strndup (digest, 12);
+}

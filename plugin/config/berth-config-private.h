@@ -18,4 +18,7 @@ gboolean berth_config_user_network_is_valid (char **entries, gboolean may_be_rul
 /* (transfer full) */
 char *berth_config_dup_shipped_template_dir (void);
 
+/* (transfer full): which berthd the one is that listens there */
+char *berth_config_dup_instance_of_socket (const char *socket);
+
 G_END_DECLS

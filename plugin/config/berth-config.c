@@ -223,15 +223,6 @@ dup_user_path (const char *system_path, const char *user_base, const char *name)
   return is_root () ? g_strdup (system_path) : g_build_filename (user_base, "berth", name, NULL);
 }
 
-static char *
-dup_instance_of_socket (const char *socket)
-{
-  g_autofree char *path = g_canonicalize_filename (socket, NULL);
-  g_autofree char *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, path, -1);
-
-  return g_strndup (digest, 12);
-}
-
 static void
 set_user_defaults (BerthConfig *self)
 {
@@ -240,7 +231,7 @@ set_user_defaults (BerthConfig *self)
       = dup_user_path ("/etc/berth/templates.d", g_get_user_config_dir (), "templates.d");
 
   self->socket = berth_config_dup_default_socket ();
-  self->instance = dup_instance_of_socket (self->socket);
+  self->instance = berth_config_dup_instance_of_socket (self->socket);
   if (is_root () && getgrnam (OWN_GROUP) != NULL)
     self->socket_group = g_strdup (OWN_GROUP);
   else if (is_root () && getgrnam (SYSTEM_GROUP) != NULL)
@@ -382,11 +373,11 @@ set_string (BerthConfig *self, const ConfigKey *key, const char *value)
   if (key->kind != KIND_SOCKET)
     return;
   /* an instance that was not chosen follows the socket, so that two berthd never share one */
-  g_autofree char *old_instance = dup_instance_of_socket (old);
+  g_autofree char *old_instance = berth_config_dup_instance_of_socket (old);
   if (g_strcmp0 (self->instance, old_instance) == 0)
     {
       g_free (self->instance);
-      self->instance = dup_instance_of_socket (value);
+      self->instance = berth_config_dup_instance_of_socket (value);
     }
 }
 

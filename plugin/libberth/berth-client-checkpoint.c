@@ -117,10 +117,20 @@ void
 berth_client_list_checkpoints_async (BerthClient *self, const char *id, GCancellable *cancellable,
                                      GAsyncReadyCallback callback, gpointer user_data)
 {
+  BerthClientCall call = { BERTH_CLIENT_CALL_ASKS, "Checkpoints", .answer_type = "(aa{sv})" };
+  GTask *task;
+
   g_return_if_fail (BERTH_IS_CLIENT (self));
-  start (berth_client_call_new_task (self, berth_client_list_checkpoints_async, cancellable,
-                                     callback, user_data),
-         "Checkpoints", FALSE, "(aa{sv})", id != NULL ? id : "", NULL);
+
+  task = berth_client_call_new_task (self, berth_client_list_checkpoints_async, cancellable,
+                                     callback, user_data);
+  if (id != NULL)
+    {
+      berth_client_call_start_for (task, &call, id, NULL);
+      return;
+    }
+  call.arguments = g_variant_new ("(s)", "");
+  berth_client_call_start (task, &call);
 }
 
 /**

@@ -47,7 +47,8 @@ class Daemon:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [BERTHD, "--foreground", "--socket", self.socket, "--config", "/dev/null",
-                 "--socket-group", "", *COLD, "--image-dir", self.folder.name, *self.options],
+                 "--socket-group", "", *COLD, "--image-dir", self.folder.name,
+                 "--checkpoint-dir", os.path.join(self.folder.name, "checkpoints"), *self.options],
                 stderr=log)
         self.wait_for("berthd ready on " + self.socket)
         return self
