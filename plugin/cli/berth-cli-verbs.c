@@ -34,6 +34,7 @@ static const BerthVerb verbs[] = {
   { "pool", "how many warm VMs stand by: set, fill, drain", &berth_pool_help, berth_verb_pool },
   { "template", "what VMs are made of: build, list, show, validate, snapshot, remove, prune",
     &berth_template_help, berth_verb_template },
+  { "domain", "a place for a domain of your own: admit", &berth_domain_help, berth_verb_domain },
   { "image", "what VMs boot from: build, prune", &berth_image_help, berth_verb_image },
   { "mcp", "a server of the Model Context Protocol, for AI agents", &berth_mcp_help,
     berth_verb_mcp },

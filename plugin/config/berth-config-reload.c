@@ -14,6 +14,7 @@ static const char *const live_keys[] = {
   "max_waiters",
   "host_reserve_mb",
   "wait_timeout_s",
+  "domain_wait_s",
   "idle_timeout_s",
   "idle_pause_s",
   "warm",

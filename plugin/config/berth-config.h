@@ -31,6 +31,7 @@ G_BEGIN_DECLS
  * @vcpus: 0: from the host
  * @max_starts: 0: from the host's CPUs
  * @max_waiters: 0: no bound
+ * @domain_wait_s: that a domain of an administrator's waits for a place when it is started
  * @wait_timeout_s: of requests that name none; 0: for ever
  * @big_request_age_s: see BerthCapacity
  * @memory_overcommit: see BerthHostPolicy
@@ -99,6 +100,7 @@ typedef struct
   gint64 max_starts;
   gint64 max_waiters;
   gint64 wait_timeout_s;
+  gint64 domain_wait_s;
   gint64 big_request_age_s;
   double memory_overcommit;
   double cpu_overcommit;

@@ -159,6 +159,25 @@ handle_remove_snapshot (BerthDBusAdmin *object, GDBusMethodInvocation *invocatio
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+static void
+admitted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GError *error = NULL;
+  gboolean ok = berth_manager_admit_domain_finish (BERTH_MANAGER (source), result, &error);
+
+  answer (user_data, ok, error);
+}
+
+static gboolean
+handle_admit_domain (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, const char *xml)
+{
+  BerthPeerAdmin *self = BERTH_PEER_ADMIN (object);
+
+  berth_manager_admit_domain_async (
+      self->manager, xml, berth_peer_calls_add (self->calls, invocation), admitted_cb, invocation);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
 /* Asked by GDBus before any method is handled. */
 static gboolean
 berth_peer_admin_authorize_method (GDBusInterfaceSkeleton *skeleton,
@@ -177,6 +196,7 @@ berth_peer_admin_authorize_method (GDBusInterfaceSkeleton *skeleton,
 static void
 iface_init (BerthDBusAdminIface *iface)
 {
+  iface->handle_admit_domain = handle_admit_domain;
   iface->handle_set_warm = handle_set_warm;
   iface->handle_fill = handle_fill;
   iface->handle_drain = handle_drain;

@@ -192,6 +192,7 @@ body_limit (const BerthMessage *message)
 {
   return strcmp (message->member, "Run") == 0 || strcmp (message->member, "Exec") == 0
                  || strcmp (message->member, "Start") == 0
+                 || strcmp (message->member, "AdmitDomain") == 0
              ? BERTH_LIMIT_CODE_MESSAGE_BYTES
              : BERTH_LIMIT_MESSAGE_BYTES;
 }

@@ -9,6 +9,8 @@ purpose_free (gpointer data)
 
   g_free ((gpointer)self->snapshot_name);
   g_strfreev ((char **)self->allow);
+  g_free ((gpointer)self->domain_uuid);
+  g_free ((gpointer)self->domain_name);
   g_clear_object (&self->boot_log);
   g_clear_object (&self->fork);
   g_free ((gpointer)self->sandbox);
@@ -24,6 +26,8 @@ berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, c
   BerthRequest *request;
 
   copy->snapshot_name = g_strdup (self->snapshot_name);
+  copy->domain_uuid = g_strdup (self->domain_uuid);
+  copy->domain_name = g_strdup (self->domain_name);
   copy->allow = (const char *const *)g_strdupv ((char **)self->allow);
   if (copy->fork != NULL)
     g_object_ref (copy->fork);
@@ -32,11 +36,21 @@ berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, c
   copy->sandbox = g_strdup (self->sandbox);
   /* one that stood by has an id */
   wanted.may_stand_by = self->snapshot_name == NULL && !self->is_cold && self->fork == NULL
-                        && self->sandbox == NULL;
+                        && self->sandbox == NULL && self->domain_uuid == NULL;
   request = berth_request_new (&wanted, tenant, task, uid, wait_us, copy, purpose_free, error);
   if (request != NULL && self->sandbox != NULL)
     berth_request_set_vm_id (request, self->sandbox);
   return request;
+}
+
+BerthRequest *
+berth_purpose_make_counted (const char *domain_uuid, const char *domain_name,
+                            const BerthShape *shape, gint64 wait_us, GError **error)
+{
+  const BerthPurpose purpose = { .domain_uuid = domain_uuid, .domain_name = domain_name };
+  const char *task = berth_request_name_is_valid (domain_name) ? domain_name : NULL;
+
+  return berth_purpose_make_request (&purpose, shape, "domains", task, 0, wait_us, error);
 }
 
 const BerthPurpose *

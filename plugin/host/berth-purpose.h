@@ -20,6 +20,9 @@ G_BEGIN_DECLS
  *   #BerthReachRule
  * @fork: (nullable): of the session that this one begins as a copy of
  * @sandbox: (nullable): id of the session that goes on in this VM; NULL: a new one
+ * @domain_uuid: (nullable): there is no VM to be made: it is an administrator's domain that is
+ *   counted
+ * @domain_name: (nullable): of that
  * @boot_log: (nullable): where the VM's console goes while that boots
  *
  * A run has all of them 0.
@@ -35,6 +38,8 @@ typedef struct
   const char *const *allow;
   BerthFork *fork;
   const char *sandbox;
+  const char *domain_uuid;
+  const char *domain_name;
   GOutputStream *boot_log;
 } BerthPurpose;
 
@@ -43,6 +48,9 @@ typedef struct
 BerthRequest *
 berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, const char *tenant,
                             const char *task, guint32 uid, gint64 wait_us, GError **error);
+/* (transfer full): of an administrator's domain, which is root's, of tenant "domains"; as above */
+BerthRequest *berth_purpose_make_counted (const char *domain_uuid, const char *domain_name,
+                                          const BerthShape *shape, gint64 wait_us, GError **error);
 /* @request: (nullable): made by the above, or without a payload; NULL: of a warm VM, nobody's yet.
  * Returns: (transfer none): never NULL. Any thread. */
 const BerthPurpose *berth_purpose_of (const BerthRequest *request);

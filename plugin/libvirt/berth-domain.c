@@ -501,6 +501,37 @@ berth_domain_list_own (virConnectPtr connection, const char *instance, GError **
   return g_steal_pointer (&own);
 }
 
+GPtrArray *
+berth_domain_list_counted (virConnectPtr connection)
+{
+  GPtrArray *counted = g_ptr_array_new_with_free_func ((GDestroyNotify)berth_counted_free);
+  g_autofree virDomainPtr *domains = NULL;
+  int count = virConnectListAllDomains (connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+
+  for (int i = 0; i < count; i++)
+    {
+      g_auto (virDomainPtr) domain = domains[i];
+      g_autofree char *xml = virDomainGetXMLDesc (domain, 0);
+      BerthCounted *found = xml != NULL ? berth_counted_parse (xml, NULL) : NULL;
+
+      if (found != NULL)
+        g_ptr_array_add (counted, found);
+    }
+  berth_libvirt_error_take_code (); /* one has just gone */
+  return counted;
+}
+
+gboolean
+berth_domain_has_ended (virConnectPtr connection, const char *uuid)
+{
+  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  gboolean is_unknown = domain == NULL && berth_libvirt_error_get_code () == VIR_ERR_NO_DOMAIN;
+  gboolean is_off = domain != NULL && virDomainIsActive (domain) == 0;
+
+  berth_libvirt_error_take_code ();
+  return is_unknown || is_off;
+}
+
 char *
 berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **error)
 {

@@ -6,6 +6,7 @@
 #include <libvirt/libvirt.h>
 
 #include "berth-connection.h"
+#include "berth-counted.h"
 #include "berth-mark.h"
 #include "berth-template.h"
 
@@ -128,6 +129,12 @@ berth_domain_find_own (virConnectPtr connection, const char *instance, const cha
 /* (transfer full) (element-type BerthOwnDomain): all domains that carry the mark of @instance; NULL
  * on failure. Domains without it are not touched (invariant 9). */
 GPtrArray *berth_domain_list_own (virConnectPtr connection, const char *instance, GError **error);
+
+/* (transfer full) (element-type BerthCounted): the domains that run, or are paused, and are to be
+ * counted though they are not berth's */
+GPtrArray *berth_domain_list_counted (virConnectPtr connection);
+/* It is not active, by libvirt's own word: FALSE also where libvirt does not answer. */
+gboolean berth_domain_has_ended (virConnectPtr connection, const char *uuid);
 
 /* (transfer full) (nullable): the XML of a domain as it runs */
 char *berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **error);

@@ -269,6 +269,7 @@ berth_libvirt_adopt_sessions (BerthHost *host, BerthHostFoundFunc func, gpointer
   Adoption *adoption = g_new0 (Adoption, 1);
 
   g_task_set_task_data (task, adoption, g_free);
+  berth_libvirt_adopt_counted (self, func, func_data);
   for (guint i = 0; i < found->len; i++)
     libvirt_adopt_session (self, g_ptr_array_index (found, i), func, func_data, task);
   if (adoption->pending == 0)

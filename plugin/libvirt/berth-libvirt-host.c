@@ -43,6 +43,7 @@ libvirt_close (BerthHost *host)
 
   libvirt_set_watch (host, NULL, NULL);
   g_clear_handle_id (&self->look_id, g_source_remove);
+  g_clear_handle_id (&self->counted_look_id, g_source_remove);
   berth_connection_close (self->connection);
 }
 
@@ -289,7 +290,10 @@ static const char *
 libvirt_get_domain_name (BerthHost *host, BerthVm *vm)
 {
   BerthSlot *slot = g_hash_table_lookup (BERTH_LIBVIRT (host)->slots, vm);
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
 
+  if (slot == NULL && g_hash_table_contains (BERTH_LIBVIRT (host)->counted, vm))
+    return berth_purpose_of (request)->domain_name; /* the VM has its request as long as it is */
   return slot != NULL && slot->machine != NULL ? berth_machine_get_name (slot->machine) : NULL;
 }
 

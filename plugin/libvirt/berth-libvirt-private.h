@@ -8,6 +8,7 @@
 #include "berth-pauses.h"
 #include "berth-phase.h"
 #include "plugin/base/berth-event.h"
+#include "plugin/host/berth-purpose.h"
 #include "plugin/snapshot/berth-snapshot-stock.h"
 
 G_BEGIN_DECLS
@@ -66,6 +67,11 @@ struct _BerthLibvirt
   BerthHostWatch watch;   /* nobody: all NULL */
   gpointer watch_data;
   guint look_id; /* at the files of snapshots */
+  gboolean
+      counts_domains;  /* it is the berthd that libvirt's hook asks: no other counts what runs */
+  GHashTable *counted; /* BerthVm (owned) -> uuid (owned): an administrator's domains */
+  GPtrArray *found_counted; /* (nullable): BerthCounted (owned), until somebody counts them */
+  guint counted_look_id;    /* at those */
 
   GMutex event_lock;
   BerthHypervisorEventFunc event_func;
@@ -176,6 +182,14 @@ void berth_libvirt_look_for_session (BerthLibvirt *self, const char *uuid);
 /* Goes on with a session that was gone and runs again; ends @domain (taken over) where it is none.
  */
 void berth_libvirt_take_back (BerthLibvirt *self, BerthOwnDomain *domain);
+
+/* Domains of an administrator's. Pool's calls: FALSE: @vm is none of them. */
+gboolean berth_libvirt_start_counted (BerthLibvirt *self, BerthVm *vm);
+gboolean berth_libvirt_end_counted (BerthLibvirt *self, BerthVm *vm);
+/* The domain @uuid ((nullable): any) may have stopped. */
+void berth_libvirt_look_at_counted (BerthLibvirt *self, const char *uuid);
+/* Those that run already. */
+void berth_libvirt_adopt_counted (BerthLibvirt *self, BerthHostFoundFunc func, gpointer func_data);
 
 /* What the files add to the host's interface; #BerthHostInterface says what each does. */
 void berth_libvirt_host_init (BerthHostInterface *iface);

@@ -49,6 +49,7 @@ stopped_cb (const char *uuid, const char *reason, gpointer user_data)
   BerthVm *vm;
   BerthSlot *slot = libvirt_find_up (user_data, uuid, &vm);
 
+  berth_libvirt_look_at_counted (user_data, uuid);
   if (slot != NULL)
     berth_libvirt_end_unasked (user_data, vm, slot, reason);
 }
@@ -108,6 +109,7 @@ typedef struct
   GPtrArray *paused;    /* uuid (owned) of those that are, and do not run */
   GPtrArray *running;   /* uuid (owned) of those that are, and run */
   GPtrArray *adoptable; /* BerthOwnDomain (owned) that this berthd may go on with */
+  GPtrArray *counted;   /* (nullable): BerthCounted (owned) */
 } Reconcile;
 
 static void
@@ -119,6 +121,7 @@ reconcile_free (Reconcile *reconcile)
   g_ptr_array_unref (reconcile->paused);
   g_ptr_array_unref (reconcile->running);
   g_ptr_array_unref (reconcile->adoptable);
+  g_clear_pointer (&reconcile->counted, g_ptr_array_unref);
   g_free (reconcile);
 }
 
@@ -185,6 +188,8 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  if (reconcile->is_first && self->counts_domains)
+    reconcile->counted = berth_domain_list_counted (connection);
   g_hash_table_iter_init (&iter, reconcile->known);
   while (g_hash_table_iter_next (&iter, (gpointer *)&uuid, &is_up))
     if (is_up != NULL)
@@ -261,6 +266,7 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     berth_libvirt_take_back (self, g_steal_pointer (&reconcile->adoptable->pdata[i]));
   libvirt_note_found (self, reconcile, reconcile->paused, BERTH_PAUSES_FOUND_PAUSED);
   libvirt_note_found (self, reconcile, reconcile->running, BERTH_PAUSES_FOUND_RUNNING);
+  berth_libvirt_look_at_counted (self, NULL);
   berth_libvirt_tell_state (self, TRUE);
 }
 
@@ -298,6 +304,7 @@ reconciled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->adoptable = g_ptr_array_ref (reconcile->adoptable);
+  self->found_counted = g_steal_pointer (&reconcile->counted);
   g_task_return_boolean (task, TRUE);
 }
 

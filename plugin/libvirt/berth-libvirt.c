@@ -60,6 +60,7 @@ berth_libvirt_finalize (GObject *object)
   BerthLibvirt *self = BERTH_LIBVIRT (object);
 
   g_clear_handle_id (&self->look_id, g_source_remove);
+  g_clear_handle_id (&self->counted_look_id, g_source_remove);
   berth_connection_close (self->connection);
   g_object_unref (self->connection);
   g_free (self->instance);
@@ -68,6 +69,8 @@ berth_libvirt_finalize (GObject *object)
   g_clear_pointer (&self->images, berth_images_unref);
   g_clear_pointer (&self->templates, g_hash_table_unref);
   g_hash_table_unref (self->slots);
+  g_hash_table_unref (self->counted);
+  g_clear_pointer (&self->found_counted, g_ptr_array_unref);
   g_hash_table_unref (self->recordings);
   g_hash_table_unref (self->bases);
   berth_snapshot_stock_free (self->stock);
@@ -87,6 +90,7 @@ berth_libvirt_init (BerthLibvirt *self)
 {
   g_mutex_init (&self->event_lock);
   self->slots = g_hash_table_new_full (NULL, NULL, g_object_unref, (GDestroyNotify)slot_free);
+  self->counted = g_hash_table_new_full (NULL, NULL, g_object_unref, g_free);
   self->stock = berth_snapshot_stock_new ();
   self->bases = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
                                        (GDestroyNotify)berth_snapshot_unref);
@@ -638,6 +642,8 @@ berth_libvirt_add_slot (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode)
 static void
 start_in_mode (BerthLibvirt *self, BerthVm *vm, BerthStartMode mode)
 {
+  if (berth_libvirt_start_counted (self, vm))
+    return;
   berth_libvirt_add_slot (self, vm, mode);
   libvirt_start (self, vm);
 }
@@ -659,6 +665,8 @@ destroy_on_main (BerthLibvirt *self, BerthVm *vm)
 {
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
+  if (berth_libvirt_end_counted (self, vm))
+    return;
   if (slot == NULL)
     {
       berth_libvirt_emit (self, BERTH_HYPERVISOR_GONE, vm, NULL);
@@ -738,8 +746,12 @@ berth_libvirt_new (const char *uri, const char *virt_type, const char *instance,
 BerthHost *
 berth_host_new (const BerthConfig *config)
 {
-  return BERTH_HOST (berth_libvirt_new (config->uri, config->virt_type, config->instance,
-                                        config->name_prefix, config->image_dir));
+  BerthLibvirt *self = berth_libvirt_new (config->uri, config->virt_type, config->instance,
+                                          config->name_prefix, config->image_dir);
+  g_autofree char *hook_socket = berth_config_dup_default_socket ();
+
+  self->counts_domains = g_str_equal (config->socket, hook_socket);
+  return BERTH_HOST (self);
 }
 
 BerthMachine *

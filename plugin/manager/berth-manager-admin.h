@@ -23,6 +23,14 @@ BERTH_AVAILABLE gboolean berth_manager_fill_pool (BerthManager *self, const char
 /* FALSE drains the host: requests wait, and no warm VM is kept. TRUE at first. */
 BERTH_AVAILABLE void berth_manager_set_admitting (BerthManager *self, gboolean admitting);
 
+/* Waits for a place for the domain of @xml, which is about to be started, as long as the settings
+ * say; it has it until it stops. TRUE at once where it does not carry a template's mark. */
+BERTH_AVAILABLE void
+berth_manager_admit_domain_async (BerthManager *self, const char *xml, GCancellable *cancellable,
+                                  GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_manager_admit_domain_finish (BerthManager *self,
+                                                            GAsyncResult *result, GError **error);
+
 /* (transfer full): aa{sv}, a template each: name, path, language, memory_mb, vcpus, layers,
  * snapshot, snapshot_mb, error (of a file that was left out; then only path and error) */
 BERTH_AVAILABLE GVariant *berth_manager_dup_templates (BerthManager *self);

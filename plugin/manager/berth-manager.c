@@ -318,6 +318,8 @@ found_cb (BerthVm *vm, BerthRequest *request, gboolean is_paused, gpointer user_
   BerthManager *self = user_data;
 
   berth_pool_adopt (self->pool, vm, request, is_paused);
+  if (berth_purpose_of (request)->domain_uuid != NULL)
+    return; /* an administrator's domain is nobody's sandbox */
   /* the others' agents are greeted first, which may take longer than it may be unused */
   if (request != NULL && is_paused)
     berth_sandbox_note_asleep (berth_manager_add_sandbox (self, vm, request));

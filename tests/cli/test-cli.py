@@ -848,6 +848,34 @@ def test_pool_verbs(_):
             one_line(err)
 
 
+def domain_xml(number, metadata="<b:template xmlns:b='urn:berth:domain:1' name='python'/>"):
+    return (f"<domain><name>mine-{number}</name><uuid>11111111-2222-3333-4444-{number:012}</uuid>"
+            f"<metadata>{metadata}</metadata><memory unit='KiB'>131072</memory><vcpu>1</vcpu></domain>")
+
+
+def test_domain_admit(_):
+    """What libvirt's hook asks: a place for a domain with a template's mark, or why there is none."""
+    with Daemon("--max-vms", "2", "--domain-wait-s", "0") as d:
+        for number in (1, 2):
+            same(d.berth("domain", "admit", input=domain_xml(number)), (0, "", ""))
+        same(sorted(vm["tenant"] + vm["task"] for vm in d.json("list")[1]), ["domainsmine-1", "domainsmine-2"])
+        status, out, err = d.berth("domain", "admit", input=domain_xml(3))
+        same((status, out), (126, ""))
+        one_line(err, "2 of 2")
+        same(d.berth("domain", "admit", input=domain_xml(4, "")), (0, "", ""))
+        for text in ("", "<domain", "<a>\0</a>", "x" * (1024 * 1024 + 1)):
+            same(d.berth("domain", "admit", input=text)[0], 2)
+        for words in ([], ["dismiss"], ["admit", "it"]):
+            same(d.berth("domain", *words, input=domain_xml(5))[0], 2)
+        d.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        status, out, err = d.berth("domain", "admit", input=domain_xml(6))
+        same((status, out), (125, ""))
+        one_line(err, "berthd does not answer")
+        assert time.monotonic() - began < 20, "it waits for a berthd that hangs"
+        d.process.send_signal(signal.SIGCONT)
+
+
 def test_drained_host(_):
     with Daemon("--snapshot-scope", "shared", "--max-vms", "4", "--warm", "shell=1") as d:
         def warm():

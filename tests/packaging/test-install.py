@@ -12,7 +12,7 @@ import tempfile
 
 BUILD, PREFIX = sys.argv[1:3]
 WANTED = ("bin/berth", "sbin/berthd", "libexec/berth/berth-agent", "libexec/berth/berth-mcp", "libexec/berth/berth-build", "libexec/berth/berth-connector",
-          "libexec/berth/berthd-stop",
+          "libexec/berth/berth-hook", "libexec/berth/berthd-stop",
           "libexec/berth/berthd-clear", "share/berth/images/build", "share/berth/images/pack",
           "share/berth/images/npm",          "share/berth/images/layers/base", "share/berth/agent/runners/javascript.js", "lib/systemd/system/berthd.socket",
           "lib/systemd/system/berthd.service", "lib/systemd/user/berthd.socket",

@@ -2,6 +2,7 @@
 /* Any bytes as a domain's metadata: no crash, and what is taken can be written and read again. */
 #include <string.h>
 
+#include "template/berth-counted.h"
 #include "template/berth-mark.h"
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
@@ -13,7 +14,12 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthMark) mark = berth_mark_parse (xml, &error);
 
+  g_autoptr (GError) broken = NULL;
+  g_autoptr (BerthCounted) counted = berth_counted_parse (xml, &broken);
+
   g_assert_true (mark == NULL || error == NULL);
+  g_assert_true (counted == NULL
+                 || (broken == NULL && counted->memory_mb > 0 && counted->vcpus > 0));
   if (mark != NULL)
     {
       g_autofree char *again = berth_mark_to_xml (mark);

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libvirt's hook by itself: whom it lets through without asking anybody, and what that costs. Arguments: the
+hook, and the command that it would ask with (which no test here runs: TAP)."""
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+HOOK, COMMAND = sys.argv[1:3]
+MARK = "<berth:template xmlns:berth='urn:berth:domain:1' name='python'/>"
+OWN = "<berth:vm xmlns:berth=\"urn:berth:domain:1\" instance='i' id='a' template='python' state='run' created='1'/>"
+XML = "<domain><name>mine</name><metadata>%s</metadata><devices>%s</devices></domain>"
+LARGE = "<disk type='file'><source file='/x'/></disk>\n" * 2000  # 90 kB, more than a pipe holds
+ASKED = "can't be run"  # the command is not installed where a build's hook looks for it
+
+
+def call(xml, *words):
+    began = time.perf_counter()
+    done = subprocess.run([HOOK, "/etc/libvirt/hooks/qemu.d/berth", "mine", *words], input=xml, text=True,
+                          capture_output=True, check=False, timeout=30)
+    return done.returncode, done.stderr, time.perf_counter() - began
+
+
+def test_no_mark():
+    for metadata in ("", OWN, "<app:template xmlns:app='urn:x'/>"):
+        for devices in ("", LARGE):
+            assert call(XML % (metadata, devices), "prepare", "begin", "-")[:2] == (0, ""), metadata
+
+
+def test_other_operations():
+    for words in (("start", "begin", "-"), ("started", "begin", "-"), ("stopped", "end", "-"),
+                  ("release", "end", "-"), ("reconnect", "begin", "-"), ("prepare",), ()):
+        assert call(XML % (MARK, ""), *words)[:2] == (0, ""), words
+
+
+def test_mark_asks():
+    """Where there is nobody to be asked, nobody is held back, and that is said."""
+    if os.path.exists(COMMAND):
+        print("# an installed command would be asked")
+        return
+    for mark in (MARK, MARK.replace("'", '"')):
+        for devices in ("", LARGE):
+            status, said, _ = call(XML % (mark, devices), "prepare", "begin", "-")
+            assert status == 0 and ASKED in said, said
+
+
+def test_no_input():
+    assert call("", "prepare", "begin", "-")[:2] == (0, "")
+    with tempfile.TemporaryFile() as zeros:
+        os.ftruncate(zeros.fileno(), 64 << 20)
+        done = subprocess.run([HOOK, "x", "mine", "prepare", "begin", "-"], stdin=zeros, check=False, timeout=30)
+        assert done.returncode == 0
+
+
+def test_cost():
+    """Under 5 ms, the start of a process included, for a domain that is not berth's."""
+    times = sorted(call(XML % ("", LARGE), "prepare", "begin", "-")[2] for _ in range(50))
+    print(f"# {times[25] * 1000:.1f} ms median, {times[0] * 1000:.1f} at best, of Python's own process start, too")
+    assert times[0] < 0.005, times[0]
+
+
+def main():
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
+    print(f"1..{len(tests)}")
+    failed = 0
+    for number, (name, test) in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {number} {name}")
+        except AssertionError as error:
+            print(f"# {error}\nnot ok {number} {name}")
+            failed += 1
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
