@@ -314,7 +314,7 @@ def test_websocket():
             "  s.onopen = () => s.send('m0')\n"
             "  s.onmessage = m => { if (m.data !== 'm' + n) fail(m.data); else if (++n < 20) s.send('m' + n); else s.close() }})\n"
             "console.log(n)")
-    same(run("javascript", code)[:2], (0, "20\n\n"))
+    same(run("javascript", code)[:2], (0, "20\n"))
 
 
 def test_half_open_and_slow():
