@@ -98,20 +98,23 @@ background_drop_oldest (BerthAgentBackground *self)
 
 /* There is a place: as many execs run as may, and more ends are not kept. */
 BerthAgentRecord *
-berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec, uint32_t flags,
-                            const uint8_t *code, uint32_t size)
+berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec,
+                            const BerthExecHead *head, const uint8_t *code)
 {
   BerthAgentRecord *record = self->records;
+  uint32_t size = head->code_size;
 
   while (record->is_used)
     record++;
-  *record = (BerthAgentRecord){ .is_used = true, .flags = flags, .exec = exec };
+  *record = (BerthAgentRecord){
+    .is_used = true, .flags = head->flags, .timeout_ms = head->timeout_ms, .exec = exec
+  };
   berth_agent_log_init (&record->log, self->groups);
   record->words_size = size < BERTH_WORDS_MAX ? size : BERTH_WORDS_MAX;
   for (uint32_t i = 0; i < record->words_size; i++)
     record->words[i] = code[i] != '\0' ? (char)code[i] : ' ';
   /* the NUL behind a command's last argument parts it from nothing */
-  if (flags & BERTH_EXEC_COMMAND && record->words_size == size)
+  if (head->flags & BERTH_EXEC_COMMAND && record->words_size == size)
     record->words_size--;
   return record;
 }
@@ -250,30 +253,111 @@ make_entry (const BerthAgentRecord *record)
   };
 }
 
+static BerthExecsMore
+make_more (const BerthAgentRecord *record)
+{
+  return (BerthExecsMore){
+    .timeout_ms = record->timeout_ms,
+    .is_attended = record->exec != NULL && berth_agent_exec_is_attended (record->exec),
+  };
+}
+
+static uint32_t
+put (uint8_t *room, uint32_t at, const void *bytes, uint32_t size)
+{
+  memcpy (room + at, bytes, size);
+  return at + size;
+}
+
 /* All of them fit into one frame. */
 static void
 background_send_list (BerthAgentBackground *self, BerthAgentAttachment *attachment, uint8_t *room)
 {
   uint32_t size = 0;
 
-  _Static_assert(BERTH_BACKGROUND_MAX * (sizeof (BerthExecsEntry) + BERTH_WORDS_MAX)
+  _Static_assert(BERTH_BACKGROUND_MAX
+                         * (sizeof (BerthExecsEntry) + sizeof (BerthExecsMore) + BERTH_WORDS_MAX)
                      <= BERTH_AGENT_CHANNEL_CHUNK,
                  "the longest list is one frame");
   for (unsigned i = 0; i < BERTH_BACKGROUND_MAX; i++)
     {
       const BerthAgentRecord *record = &self->records[i];
       BerthExecsEntry entry;
+      BerthExecsMore more;
 
       if (!record->is_used || record->number == 0)
         continue;
       entry = make_entry (record);
-      memcpy (room + size, &entry, sizeof entry);
-      memcpy (room + size + sizeof entry, record->words, record->words_size);
-      size += sizeof entry + record->words_size;
+      more = make_more (record);
+      size = put (room, size, &entry, sizeof entry);
+      if (self->version >= BERTH_EXECS_MORE_VERSION)
+        size = put (room, size, &more, sizeof more);
+      size = put (room, size, record->words, record->words_size);
     }
   if (size > 0)
     berth_agent_channel_send_data (self->channel, attachment->request, BERTH_STREAM_FILE, size);
   attachment_end (self, attachment, BERTH_FRAME_DETACHED, NULL, 0);
+}
+
+static void
+attachment_send_room (BerthAgentBackground *self, BerthAgentAttachment *attachment, uint32_t stream,
+                      uint32_t size)
+{
+  attachment->credit[stream] -= size;
+  if (size > 0)
+    berth_agent_channel_send_data (self->channel, attachment->request, BERTH_STREAM_STDOUT + stream,
+                                   size);
+}
+
+/* How much of what a terminal has shown comes next. */
+static uint64_t
+attachment_count_shown (const BerthAgentAttachment *attachment)
+{
+  const BerthAgentLogCursor *cursor = &attachment->cursor;
+  uint64_t at = cursor->position + BERTH_AGENT_LOG_HEAD + cursor->taken;
+
+  if (!(attachment->flags & BERTH_ATTACH_TERMINAL) || at >= attachment->record->shown)
+    return 0;
+  return attachment->record->shown - at;
+}
+
+/* Sends what a terminal has shown already, up to so much of it, again. */
+static bool
+attachment_replay (BerthAgentBackground *self, BerthAgentAttachment *attachment, uint32_t stream,
+                   uint32_t size, uint8_t *room)
+{
+  uint8_t bytes[BERTH_AGENT_LOG_PIECE];
+  uint32_t credit = attachment->credit[stream];
+
+  if (credit <= BERTH_REPLAY_HELD)
+    return false;
+  if (size > credit - BERTH_REPLAY_HELD)
+    size = credit - BERTH_REPLAY_HELD;
+  if (size > sizeof bytes)
+    size = sizeof bytes;
+  berth_agent_log_read (&attachment->record->log, &attachment->cursor, bytes, size);
+  size = berth_agent_replay_pass (&attachment->replay, bytes, size, room);
+  attachment_send_room (self, attachment, stream, size);
+  return true;
+}
+
+/* Sends what of that was held back, as there is no more of it. */
+static bool
+attachment_end_replay (BerthAgentBackground *self, BerthAgentAttachment *attachment, uint8_t *room)
+{
+  if (attachment->credit[0] < attachment->replay.fill)
+    return false;
+  attachment_send_room (self, attachment, 0, berth_agent_replay_end (&attachment->replay, room));
+  return true;
+}
+
+static void
+attachment_note_shown (BerthAgentAttachment *attachment)
+{
+  const BerthAgentLogCursor *cursor = &attachment->cursor;
+
+  if (attachment->flags & BERTH_ATTACH_TERMINAL)
+    attachment->record->shown = cursor->position + BERTH_AGENT_LOG_HEAD + cursor->taken;
 }
 
 /* Sends a frame of its output; false: there is none, or no credit. */
@@ -281,12 +365,19 @@ static bool
 attachment_send (BerthAgentBackground *self, BerthAgentAttachment *attachment, uint8_t *room)
 {
   uint32_t stream = 0, size;
+  uint64_t shown;
 
   size = berth_agent_log_peek (&attachment->record->log, &attachment->cursor, &stream,
                                &attachment->lost);
+  shown = attachment_count_shown (attachment);
+  if ((size == 0 || shown == 0) && attachment->replay.fill > 0)
+    return attachment_end_replay (self, attachment, room);
   /* programs' bytes stand beside the ring's heads: what a head says is looked at like their word */
   if (size == 0 || stream >= 2)
     return false;
+  if (shown > 0)
+    return attachment_replay (self, attachment, stream, size < shown ? size : (uint32_t)shown,
+                              room);
   if (size > attachment->credit[stream])
     size = attachment->credit[stream];
   if (size > BERTH_AGENT_CHANNEL_CHUNK)
@@ -294,9 +385,8 @@ attachment_send (BerthAgentBackground *self, BerthAgentAttachment *attachment, u
   if (size == 0)
     return false;
   berth_agent_log_read (&attachment->record->log, &attachment->cursor, room, size);
-  attachment->credit[stream] -= size;
-  berth_agent_channel_send_data (self->channel, attachment->request, BERTH_STREAM_STDOUT + stream,
-                                 size);
+  attachment_send_room (self, attachment, stream, size);
+  attachment_note_shown (attachment);
   return true;
 }
 
@@ -307,9 +397,10 @@ attachment_has_all (BerthAgentAttachment *attachment)
   uint32_t stream;
 
   return attachment->flags & BERTH_ATTACH_ENDS
-         || berth_agent_log_peek (&attachment->record->log, &attachment->cursor, &stream,
-                                  &attachment->lost)
-                == 0;
+         || (attachment->replay.fill == 0
+             && berth_agent_log_peek (&attachment->record->log, &attachment->cursor, &stream,
+                                      &attachment->lost)
+                    == 0);
 }
 
 static void
@@ -376,11 +467,18 @@ background_ask_attach (BerthAgentBackground *self, BerthAgentAttachment *attachm
     return false;
   attachment->record = background_find (self, head.exec);
   attachment->flags = head.flags & ~BERTH_ATTACH_STDIN;
+  if (head.flags & BERTH_ATTACH_TERMINAL && !(head.flags & BERTH_ATTACH_STDIN))
+    return false;
   attachment->credit[0] = head.stdout_credit;
   attachment->credit[1] = head.stderr_credit;
   if (attachment->record == NULL)
     {
       attachment_fail (self, attachment, BERTH_AGENT_ERROR_INVALID, NO_SUCH_EXEC);
+      return true;
+    }
+  if (head.flags & BERTH_ATTACH_TERMINAL && !(attachment->record->flags & BERTH_EXEC_TERMINAL))
+    {
+      attachment_fail (self, attachment, BERTH_AGENT_ERROR_INVALID, "it has no terminal");
       return true;
     }
   berth_agent_log_seek (&attachment->record->log, &attachment->cursor, head.since_us);
@@ -389,7 +487,9 @@ background_ask_attach (BerthAgentBackground *self, BerthAgentAttachment *attachm
       if (!berth_agent_exec_bind_stdin (attachment->record->exec, attachment->request))
         {
           attachment_fail (self, attachment, BERTH_AGENT_ERROR_INVALID,
-                           "its standard input is closed, or somebody else's");
+                           head.flags & BERTH_ATTACH_TERMINAL
+                               ? "somebody types there already"
+                               : "its standard input is closed, or somebody else's");
           return true;
         }
       attachment->flags |= BERTH_ATTACH_STDIN;
@@ -440,6 +540,17 @@ berth_agent_background_ask (BerthAgentBackground *self, const BerthFrameHead *he
   return ok;
 }
 
+/* One that has ended has no terminal any more, and nobody is told. */
+static bool
+attachment_resize (BerthAgentAttachment *attachment, const uint8_t *payload)
+{
+  if (!(attachment->flags & BERTH_ATTACH_TERMINAL))
+    return false;
+  return attachment->record->exec == NULL
+         || berth_agent_exec_resize (attachment->record->exec, berth_le32_read (payload),
+                                     berth_le32_read (payload + 4));
+}
+
 static bool
 attachment_add_credit (BerthAgentAttachment *attachment, uint32_t stream, uint32_t bytes)
 {
@@ -464,6 +575,8 @@ berth_agent_background_take (BerthAgentBackground *self, const BerthFrameHead *h
     attachment_end (self, attachment, BERTH_FRAME_DETACHED, NULL, 0);
   else if (head->type == BERTH_FRAME_CREDIT)
     ok = attachment_add_credit (attachment, stream, berth_le32_read (payload + 4));
+  else if (head->type == BERTH_FRAME_RESIZE)
+    ok = attachment_resize (attachment, payload);
   else if (head->type != BERTH_FRAME_DATA || stream != BERTH_STREAM_STDIN)
     ok = false;
   else if (attachment->flags & BERTH_ATTACH_STDIN && attachment->record->exec != NULL)

@@ -5,20 +5,23 @@
 
 #include "agent-channel.h"
 #include "agent-log.h"
+#include "agent-replay.h"
 
 typedef struct _BerthAgentExec BerthAgentExec;
 
 typedef struct _BerthAgentRecord
 {
   bool is_used;
-  uint32_t number; /* 0: it has not begun */
-  uint32_t flags;  /* of its request */
+  uint32_t number;     /* 0: it has not begun */
+  uint32_t flags;      /* of its request */
+  uint32_t timeout_ms; /* likewise */
   bool has_failed;
   BerthAgentExec *exec; /* NULL: it has ended */
   uint64_t begun_us;    /* CLOCK_REALTIME */
   uint64_t ended;       /* which one that was, counted */
   BerthExit exit;
   BerthAgentLog log;
+  uint64_t shown; /* up to where in that somebody who types at its terminal has seen it */
   uint32_t words_size;
   char words[BERTH_WORDS_MAX]; /* what it runs */
 } BerthAgentRecord;
@@ -32,15 +35,17 @@ typedef struct
   uint32_t credit[2];
   uint64_t lost;
   BerthAgentLogCursor cursor;
+  BerthAgentReplay replay;
 } BerthAgentAttachment;
 
 typedef struct _BerthAgentBackground
 {
   BerthAgentChannel *channel;
   BerthAgentGroups *groups;
-  uint32_t last;  /* number that was given */
-  uint64_t ended; /* so far */
-  unsigned turn;  /* whose data goes first */
+  uint32_t last;    /* number that was given */
+  uint64_t ended;   /* so far */
+  unsigned turn;    /* whose data goes first */
+  uint32_t version; /* of the protocol, that is spoken now */
   BerthAgentRecord records[BERTH_BACKGROUND_MAX];
   BerthAgentAttachment attachments[BERTH_ATTACH_MAX];
 } BerthAgentBackground;
@@ -51,7 +56,7 @@ void berth_agent_background_clear (BerthAgentBackground *self);
 
 /* For an exec that is about to begin; code: what it runs. */
 BerthAgentRecord *berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec,
-                                              uint32_t flags, const uint8_t *code, uint32_t size);
+                                              const BerthExecHead *head, const uint8_t *code);
 /* It runs: its number. */
 uint32_t berth_agent_background_begin (BerthAgentBackground *self, BerthAgentRecord *record);
 void berth_agent_background_keep (BerthAgentBackground *self, BerthAgentRecord *record,

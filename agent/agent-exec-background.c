@@ -21,7 +21,15 @@ berth_agent_exec_detach (BerthAgentExec *self)
 bool
 berth_agent_exec_bind_stdin (BerthAgentExec *self, uint32_t request)
 {
+  if (request == 0 && self->has_terminal)
+    berth_agent_exec_leave_terminal (self);
   return self->phase >= BERTH_AGENT_EXEC_RUNNING && berth_agent_input_bind (&self->input, request);
+}
+
+bool
+berth_agent_exec_is_attended (const BerthAgentExec *self)
+{
+  return self->input.request != 0;
 }
 
 /* To all of its processes; 0: it is to end. */

@@ -396,8 +396,8 @@ exec_prepare (BerthAgentExec *self)
   else if (exec_check_request (self))
     {
       if (self->head.flags & BERTH_EXEC_DETACHED)
-        self->record = berth_agent_background_add (self->world.background, self, self->head.flags,
-                                                   self->code, self->head.code_size);
+        self->record
+            = berth_agent_background_add (self->world.background, self, &self->head, self->code);
       if (self->is_command)
         exec_prepare_command (self);
       else

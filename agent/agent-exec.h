@@ -89,9 +89,11 @@ void berth_agent_exec_name_script (const BerthAgentExec *self, unsigned execs, c
 bool berth_agent_exec_write_script (BerthAgentExec *self, bool *out_is_program);
 /* in agent-exec-terminal.c */
 bool berth_agent_exec_resize (BerthAgentExec *self, uint32_t rows, uint32_t columns);
+void berth_agent_exec_leave_terminal (BerthAgentExec *self);
 void berth_agent_exec_limit_output (BerthAgentExec *self);
 /* in agent-exec-background.c */
 void berth_agent_exec_detach (BerthAgentExec *self);
 bool berth_agent_exec_bind_stdin (BerthAgentExec *self, uint32_t request);
+bool berth_agent_exec_is_attended (const BerthAgentExec *self);
 void berth_agent_exec_signal (BerthAgentExec *self, uint32_t number);
 void berth_agent_exec_measure (const BerthAgentExec *self, BerthExit *exit, uint64_t *out_memory);

@@ -15,8 +15,8 @@ berth_agent_request_problem (const BerthExecHead *head, const char *workdir, uin
               & ~(BERTH_EXEC_COMMAND | BERTH_EXEC_STDIN | BERTH_EXEC_DETACHED | BERTH_EXEC_TERMINAL)
           || head->language != BERTH_LANGUAGE_NONE))
     return "a command that is code, too";
-  if (head->flags & BERTH_EXEC_TERMINAL && (!(head->flags & BERTH_EXEC_COMMAND) || is_detached))
-    return "a terminal of what is no command, or in the background";
+  if (head->flags & BERTH_EXEC_TERMINAL && !(head->flags & BERTH_EXEC_COMMAND))
+    return "a terminal of what is no command";
   if (head->flags
       & ~(BERTH_EXEC_STDIN | BERTH_EXEC_SESSION | BERTH_EXEC_ONCE | BERTH_EXEC_REHEARSAL
           | BERTH_EXEC_COMMAND | BERTH_EXEC_DETACHED | BERTH_EXEC_TERMINAL | kinds))

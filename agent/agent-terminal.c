@@ -3,6 +3,7 @@
 #include "agent-terminal.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -56,10 +57,18 @@ berth_agent_terminal_open (const BerthAgentConfig *config, const struct winsize 
   return false;
 }
 
-/* The kernel tells whoever has it in the foreground. */
+/* The kernel tells whoever has it in the foreground, if it is another size than before. Who asks
+ * for the same size wants to see all of it, too. */
 bool
 berth_agent_terminal_resize (int fd, const struct winsize *size)
 {
+  struct winsize before = { 0 };
+  bool is_same = ioctl (fd, TIOCGWINSZ, &before) == 0 && before.ws_row == size->ws_row
+                 && before.ws_col == size->ws_col;
+  pid_t group = is_same ? tcgetpgrp (fd) : 0;
+
+  if (group > 1)
+    kill (-group, SIGWINCH);
   return ioctl (fd, TIOCSWINSZ, size) == 0;
 }
 

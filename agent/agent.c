@@ -92,6 +92,7 @@ agent_answer_hello (BerthAgent *self)
   self->is_resetting = false;
   self->is_talking = true;
   self->transfers.version = agent_find_version (self);
+  self->background.version = self->transfers.version;
   berth_agent_links_greet (&self->links, self->transfers.version);
   agent_send_hello_reply (self, self->transfers.version);
   berth_agent_channel_resume (&self->channel);

@@ -36,7 +36,8 @@
  *   6: BERTH_EXEC_DETACHED, BERTH_FRAME_EXECS, ATTACH, SIGNAL; BERTH_EXEC_TERMINAL, RESIZE
  *   7: BERTH_FRAME_LINK_OPEN, LINK_OPENED, LINK_END, BERTH_STREAM_LINK; FREEZE, THAW, FROZEN;
  *      ALLOW
- *   8: ports and addresses of IPv6 in ALLOW; NO_PORT
+ *   8: BERTH_EXEC_TERMINAL with BERTH_EXEC_DETACHED, BERTH_ATTACH_TERMINAL; BerthExecsMore;
+ *      ports and addresses of IPv6 in ALLOW; NO_PORT
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -70,6 +71,12 @@
  * stderr. RESIZE says how large it is: with the first in front of CODE it begins with that, else
  * with 80 columns and 24 rows. The end of stdin is typed, too (Ctrl-D). KILL, and the time limit,
  * begin with SIGHUP beside SIGTERM, which a shell does not heed that somebody types at.
+ * One in the background, with BERTH_EXEC_STDIN, too, goes on without anybody. Who ATTACHes with
+ * BERTH_ATTACH_TERMINAL types at it and says by RESIZE how large it is; what is shown again of what
+ * was shown to such a one before comes without the questions that a terminal would answer to the
+ * program, and needs more than BERTH_REPLAY_HELD bytes of credit. While nobody types at
+ * it, it is one row lower than it was: whoever comes next brings another size, which is what
+ * programs draw all of their screen for.
  *
  * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY,
  * in the interpreter that the next EXEC gets: what an emulator translates at the first time, and
@@ -170,7 +177,10 @@
 #define BERTH_WORDS_MAX 200u /* bytes that tell what a background exec runs */
 #define BERTH_SIGNAL_MAX 64u
 #define BERTH_TERMINAL_VERSION 6u
+#define BERTH_REPLAY_HELD 128u         /* bytes of a sequence that may be such a question */
 #define BERTH_TERMINAL_SIDE_MAX 65535u /* rows, and columns: the kernel keeps 16 bits of each */
+#define BERTH_REATTACH_VERSION 8u      /* terminals in the background */
+#define BERTH_EXECS_MORE_VERSION 8u    /* whose lists have BerthExecsMore */
 #define BERTH_FREEZE_VERSION 7u
 #define BERTH_LINK_VERSION 7u
 #define BERTH_LINKS_MAX 256u                 /* that live at a time, of each side's */
@@ -296,6 +306,7 @@ typedef enum
 #define BERTH_ATTACH_FOLLOWS 1u  /* flags of ATTACH: until the exec ends */
 #define BERTH_ATTACH_STDIN 2u    /* DATA on stdin will follow; one at a time */
 #define BERTH_ATTACH_ENDS 4u     /* no output: its end alone is of interest */
+#define BERTH_ATTACH_TERMINAL 8u /* with BERTH_ATTACH_STDIN, of a terminal: see Terminals */
 #define BERTH_EXEC_TERMINAL 256u /* with BERTH_EXEC_COMMAND: see Terminals */
 #define BERTH_EXIT_TIMED_OUT 1u  /* flags of EXIT */
 #define BERTH_EXIT_OOM 2u
@@ -385,8 +396,8 @@ typedef enum
   BERTH_EXEC_HAS_FAILED = 3, /* it never began, or nobody knows its end */
 } BerthExecState;
 
-/* Words follow that tell what it runs: the beginning of its code, or its arguments with a space
- * between. */
+/* BerthExecsMore and words follow, which tell what it runs: the beginning of its code, or its
+ * arguments with a space between. */
 typedef struct __attribute__ ((packed))
 {
   uint32_t exec;
@@ -399,6 +410,13 @@ typedef struct __attribute__ ((packed))
   uint64_t lost_bytes;   /* of its output: fell out */
   BerthExit exit; /* wall_us and cpu_us, of one that runs too; the rest of one that has ended */
 } BerthExecsEntry;
+
+/* Between an entry and its words, from version 8 on */
+typedef struct __attribute__ ((packed))
+{
+  uint32_t timeout_ms;  /* of its EXEC; 0: it has no limit */
+  uint32_t is_attended; /* of one that runs: its standard input is somebody's now */
+} BerthExecsMore;
 
 /* The path follows, without a NUL. */
 typedef struct __attribute__ ((packed))

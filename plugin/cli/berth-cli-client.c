@@ -269,6 +269,33 @@ berth_client_pause (BerthClient *self, guint delay_ms, const gboolean *is_over)
 }
 
 /**
+ * berth_client_tell:
+ * @self: a connection
+ * @method: of the manager
+ * @arguments: sunk if it floats
+ *
+ * Calls it while another call waits; nobody waits for its answer.
+ */
+void
+berth_client_tell (BerthClient *self, const char *method, GVariant *arguments)
+{
+  g_dbus_connection_call (self->connection, NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, method,
+                          arguments, NULL, G_DBUS_CALL_FLAGS_NONE, -1, NULL, NULL, NULL);
+}
+
+/**
+ * berth_client_withdraw:
+ * @self: a connection
+ *
+ * Ends its call, which is answered with %G_IO_ERROR_CANCELLED.
+ */
+void
+berth_client_withdraw (BerthClient *self)
+{
+  berth_client_tell (self, "Cancel", g_variant_new ("(u)", self->serial));
+}
+
+/**
  * berth_client_resize:
  * @self: a connection whose call runs a program with a terminal
  * @rows: of that
@@ -279,7 +306,5 @@ berth_client_pause (BerthClient *self, guint delay_ms, const gboolean *is_over)
 void
 berth_client_resize (BerthClient *self, guint rows, guint columns)
 {
-  g_dbus_connection_call (self->connection, NULL, BERTH_BUS_PATH, BERTH_BUS_INTERFACE, "Resize",
-                          g_variant_new ("(uuu)", self->serial, rows, columns), NULL,
-                          G_DBUS_CALL_FLAGS_NONE, -1, NULL, NULL, NULL);
+  berth_client_tell (self, "Resize", g_variant_new ("(uuu)", self->serial, rows, columns));
 }

@@ -25,6 +25,8 @@ gint64 berth_client_get_last_words_us (BerthClient *self);
 int berth_client_report (BerthClient *self, const GError *error);
 void berth_client_pause (BerthClient *self, guint delay_ms, const gboolean *is_over);
 void berth_client_interrupt (BerthClient *self, int number);
+void berth_client_tell (BerthClient *self, const char *method, GVariant *arguments);
 void berth_client_resize (BerthClient *self, guint rows, guint columns);
+void berth_client_withdraw (BerthClient *self);
 
 G_END_DECLS

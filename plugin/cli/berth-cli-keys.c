@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Every key is the program's, but for one way out of one that heeds none: as in ssh, "~." at the
- * beginning of a line; "~~" is a tilde there. Of what is typed to a program that takes nothing,
- * what there is no room for is lost, and that way stays open. */
+/* Every key is the program's, but for the ways out: as in ssh, "~." at the beginning of a line ends
+ * one that heeds no key, and "~d" leaves one that goes on; "~~" is a tilde there. Of what is typed
+ * to a program that takes nothing, what there is no room for is lost, and that way stays open. */
 #include "plugin/cli/berth-cli-keys.h"
 
 #include <errno.h>
@@ -25,8 +25,9 @@ typedef enum
 
 struct _BerthKeys
 {
-  int fd; /* of the pipe to berthd; -1 once nothing more is to go there */
-  BerthKeysFunc hung_up;
+  int fd; /* of the pipe to berthd; -1 where nothing (more) is to go there */
+  const char *ways;
+  BerthKeysFunc func;
   gpointer user_data;
   Place place;
   guint8 bytes[CHUNK_BYTES + 1]; /* on their way, a tilde of before with them */
@@ -39,15 +40,16 @@ struct _BerthKeys
  * berth_keys_new:
  * @fds: gets the far end
  * @options: gets its handle
- * @hung_up: for who types "~."
- * @user_data: for @hung_up
+ * @ways: static: the keys behind a tilde that are a way out
+ * @func: for who types one
+ * @user_data: for @func
  * @error: set where it fails
  *
  * Returns: (transfer full) (nullable): keys that nobody reads yet
  */
 BerthKeys *
-berth_keys_new (GUnixFDList *fds, GVariantDict *options, BerthKeysFunc hung_up, gpointer user_data,
-                GError **error)
+berth_keys_new (GUnixFDList *fds, GVariantDict *options, const char *ways, BerthKeysFunc func,
+                gpointer user_data, GError **error)
 {
   BerthKeys *self;
   int ends[2];
@@ -66,7 +68,27 @@ berth_keys_new (GUnixFDList *fds, GVariantDict *options, BerthKeysFunc hung_up, 
     }
   self = g_new0 (BerthKeys, 1);
   self->fd = ends[1];
-  self->hung_up = hung_up;
+  self->ways = ways;
+  self->func = func;
+  self->user_data = user_data;
+  return self;
+}
+
+/**
+ * berth_keys_new_for_looking:
+ * @func: for who types "~d", or Ctrl-C
+ * @user_data: for @func
+ *
+ * Returns: (transfer full): keys that go nowhere
+ */
+BerthKeys *
+berth_keys_new_for_looking (BerthKeysFunc func, gpointer user_data)
+{
+  BerthKeys *self = g_new0 (BerthKeys, 1);
+
+  self->fd = -1;
+  self->ways = "d";
+  self->func = func;
   self->user_data = user_data;
   return self;
 }
@@ -74,14 +96,16 @@ berth_keys_new (GUnixFDList *fds, GVariantDict *options, BerthKeysFunc hung_up, 
 static void
 keys_add (BerthKeys *self, guint8 key)
 {
+  if (self->fd < 0)
+    return;
   if (self->end < sizeof self->bytes)
     self->bytes[self->end++] = key;
   else
     berth_terminal_write (STDOUT_FILENO, "\a");
 }
 
-/* Whether the way out was typed; else the key goes on. */
-static gboolean
+/* The way out that was typed; 0: the key goes on. */
+static char
 keys_take (BerthKeys *self, guint8 key)
 {
   Place place = self->place;
@@ -90,14 +114,16 @@ keys_take (BerthKeys *self, guint8 key)
   if (place == AT_LINE_START && key == '~')
     {
       self->place = BEHIND_TILDE;
-      return FALSE;
+      return 0;
     }
-  if (place == BEHIND_TILDE && key == '.')
-    return TRUE;
+  if (place == BEHIND_TILDE && key != '\0' && strchr (self->ways, key) != NULL)
+    return (char)key;
+  if (self->fd < 0 && key == BERTH_KEYS_INTERRUPT)
+    return BERTH_KEYS_INTERRUPT;
   if (place == BEHIND_TILDE && key != '~')
     keys_add (self, '~');
   keys_add (self, key);
-  return FALSE;
+  return 0;
 }
 
 static void
@@ -134,19 +160,21 @@ typed_cb (int fd, GIOCondition condition, gpointer user_data)
   BerthKeys *self = user_data;
   guint8 chunk[CHUNK_BYTES];
   gssize count = read (fd, chunk, sizeof chunk);
+  char way = 0;
 
   if (count < 0 && (errno == EINTR || errno == EAGAIN))
     return G_SOURCE_CONTINUE;
   memmove (self->bytes, self->bytes + self->begin, self->end - self->begin);
   self->end -= self->begin;
   self->begin = 0;
-  for (gssize i = 0; i < count; i++)
-    if (keys_take (self, chunk[i]))
-      {
-        keys_close (self);
-        self->hung_up (self->user_data);
-        return G_SOURCE_REMOVE;
-      }
+  for (gssize i = 0; i < count && way == 0; i++)
+    way = keys_take (self, chunk[i]);
+  if (way != 0)
+    {
+      keys_close (self);
+      self->func (way, self->user_data);
+      return G_SOURCE_REMOVE;
+    }
   if (self->end > 0 && self->room_id == 0)
     self->room_id = g_unix_fd_add (self->fd, G_IO_OUT | G_IO_ERR, room_cb, self);
   if (count > 0)

@@ -145,6 +145,8 @@ add_background_entries (GArray *all, BerthTakes takes, BerthOptionValues *self)
   const GOptionEntry input[] = {
     { "interactive", 'i', 0, G_OPTION_ARG_NONE, &self->interactive,
       "Give it standard input, if it was begun with -i; its end is the program's", NULL },
+    { "read-only", 'r', 0, G_OPTION_ARG_NONE, &self->only_looks,
+      "Of a terminal: look at it, and type nothing", NULL },
     G_OPTION_ENTRY_NULL,
   };
   const GOptionEntry number[] = {

@@ -37,6 +37,7 @@ G_BEGIN_DECLS
  * @follows: -f
  * @since: (nullable): --since
  * @interactive: -i of attach
+ * @only_looks: -r of attach
  * @signal: (nullable): -s
  * @with_terminal: -T of exec
  * @count: (nullable): -n of fork
@@ -74,6 +75,7 @@ typedef struct
   gboolean follows;
   char *since;
   gboolean interactive;
+  gboolean only_looks;
   char *signal;
   gboolean with_terminal;
   char *count;

@@ -245,6 +245,26 @@ add_key (GVariantBuilder *builder, GVariant *result, const ResultKey *key)
 }
 
 /**
+ * berth_report_left:
+ * @result: of a program at our terminal
+ *
+ * Says so where we have left it and it goes on.
+ *
+ * Returns: whether that is so
+ */
+gboolean
+berth_report_left (GVariant *result)
+{
+  gboolean is_running = FALSE;
+  const char *note;
+
+  g_variant_lookup (result, "running", "b", &is_running);
+  if (is_running && g_variant_lookup (result, "note", "&s", &note))
+    berth_report_note (note);
+  return is_running;
+}
+
+/**
  * berth_report_status_of_result:
  * @result: a{sv}, what berthd answered
  *

@@ -18,6 +18,7 @@ G_BEGIN_DECLS
 int berth_report_status_of_error (const GError *error);
 int berth_report_error (const GError *error);
 int berth_report_status_of_result (GVariant *result);
+gboolean berth_report_left (GVariant *result);
 void berth_report_note (const char *text);
 int berth_report_json (GVariant *value);
 int berth_report_text (const char *text);

@@ -3,8 +3,10 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plugin/base/berth-printable.h"
+#include "plugin/cli/berth-cli-attend.h"
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
@@ -19,8 +21,10 @@
 const BerthVerbHelp berth_ps_help = {
   .synopsis = "ID",
   .summary = "Lists what a sandbox has in the background, and what of it has ended.",
-  .description = "EXEC is the number that 'berth exec -d' printed. Of what has ended, the last 16\n"
-                 "are known.\n\nExample:\n  berth ps $id --json | jq -r '.[].state'",
+  .description
+  = "EXEC is the number that 'berth exec -d' printed. Of what has ended, the last 16\n"
+    "are known. Of a program with a terminal, STATE says whether somebody is attached to it\n"
+    "or it is detached.\n\nExample:\n  berth ps $id --json | jq -r '.[].state'",
   .takes = BERTH_TAKES_JSON,
   .max_arguments = 1,
 };
@@ -44,8 +48,15 @@ const BerthVerbHelp berth_attach_help = {
   .synopsis = "ID EXEC",
   .summary = "Shows what an exec in the background writes from now on, until it ends.",
   .description
-  = "Exit status: the program's own, as of 'berth exec'; 130 after Ctrl-C, which ends the\n"
-    "showing alone.\n\nExamples:\n"
+  = "One that has a terminal ('berth shell', 'berth exec -T') is shown at yours as you left it, "
+    "and\n"
+    "you type there; what 'berth shell --help' says of keys holds. One at a time may type: the "
+    "next\n"
+    "is refused (status 2), and -r lets him look on, until '~d' or Ctrl-C. Full-screen programs\n"
+    "draw their screen anew; of others, the newest MiB of what was shown comes again.\n\n"
+    "Exit status: the program's own, as of 'berth exec'; 0 after '~d'; 130 after Ctrl-C, which\n"
+    "ends the showing alone.\n\nExamples:\n"
+    "  berth attach $id 1\n"
     "  exec=$(berth exec -d -i -x $id cat)\n"
     "  echo hello | berth attach -i $id $exec",
   .takes = BERTH_TAKES_STDIN,
@@ -150,7 +161,12 @@ make_row (GVariant *exec)
   const char *command = "";
   gint32 exit_code = 0;
   gboolean timed_out = FALSE;
+  gboolean is_attached = FALSE;
+  const char *state = "";
 
+  g_variant_lookup (exec, "state", "&s", &state);
+  if (g_str_equal (state, "running") && g_variant_lookup (exec, "attached", "b", &is_attached))
+    g_variant_dict_insert (&dict, "state", "s", is_attached ? "attached" : "detached");
   g_variant_lookup (exec, "command", "&s", &command);
   text = dup_command (command);
   g_variant_dict_insert (&dict, "command", "s", text);
@@ -311,6 +327,48 @@ berth_verb_logs (int argc, char **argv)
   return BERTH_EXIT_OK;
 }
 
+/* Whether it has a terminal, and so have we */
+static gboolean
+find_terminal (Verb *self, gboolean *out_is_terminal, GError **error)
+{
+  g_autoptr (GVariant) reply = NULL;
+  g_autoptr (GVariantIter) iter = NULL;
+  GVariant *next;
+
+  *out_is_terminal = FALSE;
+  if (!isatty (STDIN_FILENO))
+    return TRUE;
+  reply = berth_client_call (self->client, "Execs", g_variant_new ("(s)", self->id), "(aa{sv})",
+                             NULL, error);
+  if (reply == NULL)
+    return FALSE;
+  g_variant_get (reply, "(aa{sv})", &iter);
+  while ((next = g_variant_iter_next_value (iter)) != NULL)
+    {
+      g_autoptr (GVariant) exec = next;
+      const char *kind = "";
+      guint32 number = 0;
+
+      g_variant_lookup (exec, "exec", "u", &number);
+      g_variant_lookup (exec, "kind", "&s", &kind);
+      *out_is_terminal |= number == self->exec && g_str_equal (kind, "terminal");
+    }
+  return TRUE;
+}
+
+static GVariant *
+attach_streams (Verb *self, GError **error)
+{
+  BerthStreamsKind kinds
+      = BERTH_STREAMS_OUTPUT | (self->values.interactive ? BERTH_STREAMS_INPUT : 0);
+
+  if (self->values.interactive && !berth_streams_check_stdin (error))
+    return NULL;
+  g_variant_dict_insert (&self->options, "follow", "b", TRUE);
+  g_variant_dict_insert (&self->options, "since", "x", g_get_real_time ());
+  return attach (self, kinds, error);
+}
+
 /**
  * berth_verb_attach:
  * @argc: of @argv
@@ -324,19 +382,19 @@ berth_verb_attach (int argc, char **argv)
   g_auto (Verb) self = { 0 };
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) result = NULL;
-  BerthStreamsKind kinds = BERTH_STREAMS_OUTPUT;
+  gboolean is_terminal;
 
   if (verb_begin (&self, &berth_attach_help, argc, argv, &error)
-      && (!self.values.interactive || berth_streams_check_stdin (&error)))
-    {
-      kinds |= self.values.interactive ? BERTH_STREAMS_INPUT : 0;
-      g_variant_dict_insert (&self.options, "follow", "b", TRUE);
-      g_variant_dict_insert (&self.options, "since", "x", g_get_real_time ());
-      result = attach (&self, kinds, &error);
-    }
+      && find_terminal (&self, &is_terminal, &error))
+    result = is_terminal
+                 ? berth_attend_to (self.client, self.id, self.exec, self.values.only_looks, &error)
+                 : attach_streams (&self, &error);
   if (result == NULL)
     return berth_client_report (self.client, error);
-  tell_lost (result);
+  if (berth_report_left (result))
+    return BERTH_EXIT_OK;
+  if (!is_terminal)
+    tell_lost (result);
   return berth_report_status_of_result (result);
 }
 

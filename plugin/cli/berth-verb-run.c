@@ -16,6 +16,10 @@
 #include "plugin/model/berth-file-record.h"
 #include "pool/berth-error.h"
 
+/* Of a terminal that nobody sits at yet */
+#define ROWS_WITHOUT_CLIENT 24u
+#define COLUMNS_WITHOUT_CLIENT 80u
+
 #define EXIT_STATUS_HELP                                                                           \
   "Exit status: the program's own, 128+N when signal N ended it, 124 when its time ran out,\n"     \
   "125 when berth could not run it, 126 when berth is at capacity and you would not wait,\n"       \
@@ -76,8 +80,9 @@ const BerthVerbHelp berth_exec_help = {
     "you or berthd, and the sandbox is not idle until it ends. Code has the interpreter "
     "meanwhile.\n"
     "-t and its default hold; --no-timeout is none, where berthd's settings allow that.\n\n"
-    "With -T, too, it has your terminal: size, keys (Ctrl-C is the program's), colours; it may\n"
-    "last a day unless -t says less, and what 'berth shell --help' says holds.\n\n"
+    "With -T and -x, it has your terminal: size, keys (Ctrl-C is the program's), colours; it may\n"
+    "last a day unless -t says less, and what 'berth shell --help' says of a sandbox that exists\n"
+    "holds. With -d, too, it has one that nobody sits at until 'berth attach'.\n\n"
     "Of -e, what an interpreter reads only when it starts (PYTHON..., NODE_..., LD_...,\n"
     "LANG and LC_... but of bash) is there in the code's environment and that of its\n"
     "children, and changes nothing in the session's own interpreter, which runs already.\n"
@@ -88,7 +93,8 @@ const BerthVerbHelp berth_exec_help = {
     "  berth exec $id - < script.py\n"
     "  berth exec -x $id git status --short\n"
     "  exec=$(berth exec -d -t 3600 -x $id make -j4)\n"
-    "  berth exec -Tx $id less notes.txt",
+    "  berth exec -Tx $id less notes.txt\n"
+    "  berth exec -dTx $id top",
   .takes = BERTH_TAKES_EXEC | BERTH_TAKES_DETACH | BERTH_TAKES_TERMINAL | BERTH_TAKES_JSON,
   .max_arguments = 2,
 };
@@ -106,9 +112,17 @@ const BerthVerbHelp berth_shell_help = {
     "editors, pagers and top are at home. TERM is passed on; give -e TERM=xterm-256color where "
     "the\n"
     "sandbox does not know your terminal. When the program ends, or the connection does, your\n"
-    "terminal is as it was. To leave a program that heeds no key, type '~.' at the beginning of a\n"
-    "line ('~~' there is a tilde). It lasts a day at most, or as long as -t "
-    "says.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
+    "terminal is as it was. To end a program that heeds no key, type '~.' at the beginning of a\n"
+    "line ('~~' there is a tilde). It lasts a day at most, or as long as -t says.\n\n"
+    "In a sandbox that exists, '~d' at the beginning of a line leaves the program, which goes on\n"
+    "(status 0); so it does when your connection is lost, this command ends by a signal, or "
+    "berthd\n"
+    "is started again. 'berth ps' shows it, 'berth attach' brings it back to a terminal, with its\n"
+    "screen. Meanwhile it is what an exec in the background is: it has one of the 16 places, the\n"
+    "newest MiB of what it shows is kept in the sandbox's memory, and the sandbox is not idle.\n"
+    "When nobody has come back for an hour (berthd's setting terminal_hangup_s) it is hung up:\n"
+    "SIGHUP and SIGTERM, 2 s later SIGKILL. That of a new sandbox ends with you, and so does one\n"
+    "of an image that is older than this berth.\n\n" EXIT_STATUS_HELP "\nExamples:\n"
     "  berth shell\n"
     "  berth shell -l python\n"
     "  berth shell $id\n"
@@ -207,6 +221,8 @@ report (const Execution *self, GVariant *result, const GError *error, int signal
   int status = error != NULL ? berth_report_status_of_error (error)
                              : berth_report_status_of_result (result);
 
+  if (error == NULL && berth_report_left (result))
+    return BERTH_EXIT_OK;
   if (status == BERTH_EXIT_OK && self->download_failure != NULL)
     status = BERTH_EXIT_FAILED;
   if (signal_number != 0)
@@ -305,8 +321,10 @@ run_program (Execution *self, BerthClient *client, GError **error)
 {
   if (self->sandbox != NULL && !create (self, client, error))
     return NULL;
-  if (self->with_terminal)
+  if (self->with_terminal && self->sandbox != NULL)
     return berth_attend (client, self->id, &self->options, error);
+  if (self->with_terminal)
+    return berth_attend_new (client, self->id, &self->options, error);
   return call_with_streams (self, client, error);
 }
 
@@ -413,11 +431,11 @@ settle_terminal (Execution *self, GError **error)
     g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                          "-T is of a program: give -x, too, and the program behind the id; 'berth "
                          "shell ID' is a prompt");
-  else if (self->values.json || self->values.no_stdin || self->values.is_detached)
+  else if (self->values.is_detached)
+    return TRUE;
+  else if (self->values.json || self->values.no_stdin)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "-T and %s exclude each other: give one",
-                 self->values.is_detached ? "-d"
-                 : self->values.json      ? "--json"
-                                          : "-n");
+                 self->values.json ? "--json" : "-n");
   else
     return berth_attend_check (error);
   return FALSE;
@@ -489,8 +507,12 @@ berth_verb_exec (int argc, char **argv)
   ok = ok && berth_option_check_utf8 ("an id", argv[1], &error);
   if (!ok || !load_source (&self, argv + 2, NULL, &error) || !settle_terminal (&self, &error)
       || !berth_option_values_add_exec (&self.values, self.source.code, &self.options, &error)
-      || (self.with_terminal && !berth_attend_add (&self.options, &error)))
+      || (self.with_terminal && !self.values.is_detached
+          && !berth_attend_add (&self.options, &error)))
     return report (&self, NULL, error, 0);
+  if (self.with_terminal && self.values.is_detached)
+    g_variant_dict_insert (&self.options, "tty", "(uu)", ROWS_WITHOUT_CLIENT,
+                           COLUMNS_WITHOUT_CLIENT);
   self.id = argv[1];
   if (!check_detach (&self, &error))
     return report (&self, NULL, error, 0);

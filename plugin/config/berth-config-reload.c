@@ -29,6 +29,7 @@ static const char *const live_keys[] = {
   "tenant_weights",
   "tenant_max_vms",
   "tenant_memory_mb",
+  "terminal_hangup_s",
   "background_unlimited",
   "forks_mb",
   "uid_forks_mb",

@@ -93,6 +93,8 @@ static const ConfigKey config_keys[] = {
     "10 to 3600, or 0", "seconds after which an unused sandbox ends; 0: never" },
   { "idle_pause_s", "idle-pause-s", KIND_INT_OR_0, FIELD (idle_pause_s), 1, 3600, "0",
     "1 to 3600, or 0", "seconds after which an unused sandbox is paused; 0: never" },
+  { "terminal_hangup_s", "terminal-hangup-s", KIND_INT_OR_0, FIELD (terminal_hangup_s), 10, 86400,
+    "3600", "10 to 86400, or 0", "seconds until a terminal without a client is hung up; 0: never" },
   { "background_unlimited", "background-unlimited", KIND_INT, FIELD (background_unlimited), 0, 1,
     "0", "0 or 1", "1: an exec in the background may have no time limit" },
   { "forks_mb", "forks-mb", KIND_INT_OR_0, FIELD (forks_mb), 1, 16777216, "8192",

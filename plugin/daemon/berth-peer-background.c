@@ -2,6 +2,7 @@
 /* Start, Execs, Attach, Signal and Net: what a sandbox has in the background, and what it reaches.
  */
 #include "plugin/daemon/berth-options.h"
+#include "plugin/daemon/berth-peer-calls.h"
 #include "plugin/daemon/berth-peer-private.h"
 #include "pool/berth-error.h"
 
@@ -40,6 +41,7 @@ handle_start (BerthDBusManager *object, GDBusMethodInvocation *invocation, const
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   options->exec->is_detached = TRUE;
+  options->exec->keeps_stdin |= options->exec->tty != NULL;
   berth_manager_exec_async (berth_peer_get_manager (self), id, berth_peer_get_acting_uid (self),
                             g_steal_pointer (&options->exec),
                             berth_peer_get_cancellable (self, invocation), started_cb, invocation);
@@ -75,14 +77,18 @@ ask (BerthPeer *self, GDBusMethodInvocation *invocation, const char *id,
 {
   g_autoptr (BerthBackgroundRequest) owned = request;
   g_autoptr (GError) error = NULL;
+  GCancellable *cancellable;
 
-  if (berth_peer_check_id (id, &error))
-    berth_manager_background_async (berth_peer_get_manager (self), id,
-                                    berth_peer_get_acting_uid (self), g_steal_pointer (&owned),
-                                    berth_peer_get_cancellable (self, invocation), told_cb,
-                                    invocation);
-  else
-    berth_peer_answer_error (invocation, error);
+  if (!berth_peer_check_id (id, &error))
+    {
+      berth_peer_answer_error (invocation, error);
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  cancellable = berth_peer_get_cancellable (self, invocation);
+  berth_peer_calls_set_tty (invocation, owned->tty);
+  berth_manager_background_async (berth_peer_get_manager (self), id,
+                                  berth_peer_get_acting_uid (self), g_steal_pointer (&owned),
+                                  cancellable, told_cb, invocation);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -110,6 +116,25 @@ handle_signal (BerthDBusManager *object, GDBusMethodInvocation *invocation, cons
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+static gboolean
+take_tty (BerthBackgroundRequest *request, GVariant *value, GError **error)
+{
+  g_autofree char *problem
+      = berth_option_dup_problem (berth_option_find (BERTH_OPTION_SET_EXEC, "tty"), value);
+  guint rows;
+  guint columns;
+
+  if (problem != NULL)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "option \"tty\": %s", problem);
+      return FALSE;
+    }
+  g_variant_get (value, "(uu)", &rows, &columns);
+  g_clear_pointer (&request->tty, berth_tty_unref);
+  request->tty = berth_tty_new (rows, columns);
+  return TRUE;
+}
+
 /* Whether @value is of @type and no mistake; its key is known. */
 static gboolean
 take_attach_option (BerthBackgroundRequest *request, const char *key, GVariant *value,
@@ -126,6 +151,7 @@ take_attach_option (BerthBackgroundRequest *request, const char *key, GVariant *
     { "stderr", "h", &request->stderr_fd },
     { "follow", "b", NULL },
     { "since", "x", NULL },
+    { "tty", "(uu)", NULL },
   };
   guint i = 0;
 
@@ -141,6 +167,8 @@ take_attach_option (BerthBackgroundRequest *request, const char *key, GVariant *
   else if (known[i].fd != NULL)
     return berth_option_take_fd (key, value, fds, g_str_equal (key, "stdin"), uid, known[i].fd,
                                  error);
+  else if (g_str_equal (key, "tty"))
+    return take_tty (request, value, error);
   else if (g_str_equal (key, "follow"))
     {
       request->follows = g_variant_get_boolean (value);
@@ -155,13 +183,9 @@ take_attach_option (BerthBackgroundRequest *request, const char *key, GVariant *
 }
 
 static gboolean
-handle_attach (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *none,
-               const char *id, guint32 exec, GVariant *options)
+take_attach_options (BerthBackgroundRequest *request, GVariant *options, const BerthCallerFds *fds,
+                     guint32 uid, GError **error)
 {
-  BerthPeer *self = BERTH_PEER (object);
-  g_autoptr (BerthBackgroundRequest) request
-      = berth_background_request_new (BERTH_BACKGROUND_ATTACH, exec);
-  g_autoptr (GError) error = NULL;
   GVariantIter iter;
   const char *key;
   GVariant *child;
@@ -171,13 +195,30 @@ handle_attach (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUni
     {
       g_autoptr (GVariant) value = child;
 
-      if (take_attach_option (request, key, value, berth_peer_find_fds (self, invocation),
-                              berth_peer_get_uid (self), &error))
-        continue;
-      berth_peer_answer_error (invocation, error);
-      return G_DBUS_METHOD_INVOCATION_HANDLED;
+      if (!take_attach_option (request, key, value, fds, uid, error))
+        return FALSE;
     }
-  return ask (self, invocation, id, g_steal_pointer (&request));
+  if (request->tty == NULL || request->stdin_fd >= 0)
+    return TRUE;
+  g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                       "option \"tty\": it is of who types there: give \"stdin\", too");
+  return FALSE;
+}
+
+static gboolean
+handle_attach (BerthDBusManager *object, GDBusMethodInvocation *invocation, GUnixFDList *none,
+               const char *id, guint32 exec, GVariant *options)
+{
+  BerthPeer *self = BERTH_PEER (object);
+  g_autoptr (BerthBackgroundRequest) request
+      = berth_background_request_new (BERTH_BACKGROUND_ATTACH, exec);
+  g_autoptr (GError) error = NULL;
+
+  if (take_attach_options (request, options, berth_peer_find_fds (self, invocation),
+                           berth_peer_get_uid (self), &error))
+    return ask (self, invocation, id, g_steal_pointer (&request));
+  berth_peer_answer_error (invocation, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
 /* ---- what it reaches ---- */

@@ -34,8 +34,15 @@ add_end (GVariantDict *dict, const BerthExit *end)
     g_variant_dict_insert (dict, "exit_code", "i", (gint32)(128 + end->signal));
 }
 
+static const char *
+get_kind (guint32 flags)
+{
+  return flags & BERTH_EXEC_TERMINAL ? "terminal" : flags & BERTH_EXEC_COMMAND ? "command" : "code";
+}
+
 static GVariant *
-describe (const BerthExecsEntry *entry, const char *words, gint64 now_us)
+describe (const BerthExecsEntry *entry, const BerthExecsMore *more, const char *words,
+          gint64 now_us)
 {
   static const char *const states[] = { [BERTH_EXEC_RUNS] = "running",
                                         [BERTH_EXEC_HAS_ENDED] = "ended",
@@ -50,8 +57,7 @@ describe (const BerthExecsEntry *entry, const char *words, gint64 now_us)
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "exec", "u", entry->exec);
   g_variant_dict_insert (&dict, "state", "s", states[entry->state]);
-  g_variant_dict_insert (&dict, "kind", "s",
-                         entry->flags & BERTH_EXEC_COMMAND ? "command" : "code");
+  g_variant_dict_insert (&dict, "kind", "s", get_kind (entry->flags));
   g_variant_dict_insert (&dict, "command", "s", text);
   g_variant_dict_insert (&dict, "begun", "d", (double)entry->begun_us / 1e6);
   g_variant_dict_insert (&dict, "age_s", "d",
@@ -61,6 +67,10 @@ describe (const BerthExecsEntry *entry, const char *words, gint64 now_us)
   g_variant_dict_insert (&dict, "memory_mb", "d", (double)memory / (1024 * 1024));
   g_variant_dict_insert (&dict, "kept_bytes", "t", entry->kept_bytes);
   g_variant_dict_insert (&dict, "lost_bytes", "t", entry->lost_bytes);
+  if (more->timeout_ms > 0)
+    g_variant_dict_insert (&dict, "timeout_ms", "u", more->timeout_ms);
+  if (entry->flags & BERTH_EXEC_TERMINAL)
+    g_variant_dict_insert (&dict, "attached", "b", more->is_attended != 0);
   if (has_ended)
     add_end (&dict, &entry->exit);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
@@ -77,27 +87,42 @@ compare (gconstpointer a, gconstpointer b)
   return exec_a < exec_b ? -1 : exec_a > exec_b;
 }
 
+/* Takes one off; FALSE: it is none. */
+static gboolean
+read_entry (const guint8 **bytes, gsize *size, guint32 version, BerthExecsEntry *entry,
+            BerthExecsMore *more)
+{
+  const gsize tail = version >= BERTH_EXECS_MORE_VERSION ? sizeof *more : 0;
+
+  if (*size < sizeof *entry + tail)
+    return FALSE;
+  memcpy (entry, *bytes, sizeof *entry);
+  memcpy (more, *bytes + sizeof *entry, tail);
+  *bytes += sizeof *entry + tail;
+  *size -= sizeof *entry + tail;
+  return is_right (entry) && more->timeout_ms <= BERTH_TIMEOUT_MAX_MS && *size >= entry->words_size;
+}
+
 GVariant *
-berth_execs_list_parse (const guint8 *bytes, gsize size, gint64 now_us, GError **error)
+berth_execs_list_parse (const guint8 *bytes, gsize size, guint32 version, gint64 now_us,
+                        GError **error)
 {
   g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func ((GDestroyNotify)g_variant_unref);
 
   while (size > 0)
     {
-      BerthExecsEntry entry = { 0 };
+      BerthExecsEntry entry;
+      BerthExecsMore more = { 0 };
 
-      if (size >= sizeof entry)
-        memcpy (&entry, bytes, sizeof entry);
-      if (size < sizeof entry || !is_right (&entry) || size - sizeof entry < entry.words_size
-          || found->len == BERTH_BACKGROUND_MAX)
+      if (found->len == BERTH_BACKGROUND_MAX || !read_entry (&bytes, &size, version, &entry, &more))
         {
           g_set_error_literal (error, BERTH_PROTOCOL_ERROR, BERTH_PROTOCOL_ERROR_UNEXPECTED,
                                "a list of background execs that is none");
           return NULL;
         }
-      g_ptr_array_add (found, describe (&entry, (const char *)bytes + sizeof entry, now_us));
-      bytes += sizeof entry + entry.words_size;
-      size -= sizeof entry + entry.words_size;
+      g_ptr_array_add (found, describe (&entry, &more, (const char *)bytes, now_us));
+      bytes += entry.words_size;
+      size -= entry.words_size;
     }
   g_ptr_array_sort (found, compare);
   return g_variant_ref_sink (

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
  * "wall_ms", "cpu_ms", "memory_mb" (d: now; the most of one that has ended), "kept_bytes" and
  * "lost_bytes" (t: of its output), and of one that has ended "exit_code" (i; absent as in a
  * result), "timed_out" and "oom" (b). NULL with BERTH_PROTOCOL_ERROR. */
-GVariant *berth_execs_list_parse (const guint8 *bytes, gsize size, gint64 now_us, GError **error);
+GVariant *berth_execs_list_parse (const guint8 *bytes, gsize size, guint32 version, gint64 now_us,
+                                  GError **error);
 
 G_END_DECLS

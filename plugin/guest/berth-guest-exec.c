@@ -164,45 +164,6 @@ exec_send_all (BerthGuestExec *self, guint32 stream, const guint8 *bytes, gsize 
     }
 }
 
-static guint32
-exec_get_flags (const BerthExec *exec, BerthLanguage language)
-{
-  guint32 flags = exec->stdin_fd >= 0 || exec->keeps_stdin ? BERTH_EXEC_STDIN : 0;
-
-  if (exec->is_detached)
-    flags |= BERTH_EXEC_DETACHED;
-
-  if (exec->tty != NULL)
-    return BERTH_EXEC_COMMAND | BERTH_EXEC_TERMINAL | BERTH_EXEC_STDIN;
-  if (exec->is_command)
-    return flags | BERTH_EXEC_COMMAND;
-  if (exec->keeps_state)
-    return flags | BERTH_EXEC_SESSION | (exec->is_rehearsal ? BERTH_EXEC_REHEARSAL : 0);
-  if (!exec->is_script)
-    flags |= BERTH_EXEC_ONCE;
-  if (language == BERTH_LANGUAGE_JAVASCRIPT && g_strcmp0 (exec->suffix, ".mjs") == 0)
-    flags |= BERTH_EXEC_MODULE;
-  if (language == BERTH_LANGUAGE_JAVASCRIPT && g_strcmp0 (exec->suffix, ".cjs") == 0)
-    flags |= BERTH_EXEC_COMMONJS;
-  return flags;
-}
-
-guint32
-berth_guest_exec_get_version (const BerthExec *exec, BerthLanguage language)
-{
-  const guint32 kinds = BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS;
-
-  if (exec->is_detached)
-    return BERTH_BACKGROUND_VERSION;
-  if (exec->tty != NULL)
-    return BERTH_TERMINAL_VERSION;
-  if (exec->is_command)
-    return BERTH_COMMAND_VERSION;
-  if (exec->workdir != NULL || exec_get_flags (exec, language) & kinds)
-    return 3;
-  return BERTH_PROTOCOL_OLDEST;
-}
-
 static void
 exec_send_request (BerthGuestExec *self, BerthLanguage language)
 {
@@ -212,7 +173,7 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
   g_autoptr (GByteArray) env = g_byte_array_new ();
   BerthExecHead head = {
     .language = self->exec->is_command ? BERTH_LANGUAGE_NONE : language,
-    .flags = exec_get_flags (self->exec, language),
+    .flags = berth_guest_exec_get_flags (self->exec, language),
     .timeout_ms = self->exec->has_no_limit ? 0 : self->exec->timeout_ms,
     .code_size = (guint32)code_size,
     .stdout_credit = (guint32)self->window,
@@ -232,7 +193,7 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
   exec_send_all (self, BERTH_STREAM_CODE, code, code_size);
   exec_send_all (self, BERTH_STREAM_ENV, env->data, env->len);
   /* a terminal always has somebody who could type, until it is told that nobody does */
-  if (self->exec->tty != NULL && self->exec->stdin_fd < 0)
+  if (self->exec->tty != NULL && self->exec->stdin_fd < 0 && !self->exec->is_detached)
     exec_send_numbers (self, BERTH_FRAME_DATA, BERTH_STREAM_STDIN, 0, 1);
 }
 
@@ -279,7 +240,8 @@ exec_send_attach (BerthGuestExec *self, gboolean has_output)
     .exec = self->background->exec,
     .flags = (self->background->follows ? BERTH_ATTACH_FOLLOWS : 0)
              | (self->exec->stdin_fd >= 0 ? BERTH_ATTACH_STDIN : 0)
-             | (has_output ? 0 : BERTH_ATTACH_ENDS),
+             | (has_output ? 0 : BERTH_ATTACH_ENDS)
+             | (self->exec->tty != NULL ? BERTH_ATTACH_TERMINAL : 0),
     .since_us = self->background->since_us,
     .stdout_credit = (guint32)self->window,
     .stderr_credit = (guint32)self->window,
@@ -287,6 +249,8 @@ exec_send_attach (BerthGuestExec *self, gboolean has_output)
 
   berth_frame_channel_send (self->channel, BERTH_FRAME_ATTACH, self->request, &head, sizeof head,
                             NULL, 0);
+  if (self->exec->tty != NULL)
+    berth_tty_watch (self->exec->tty, resized_cb, self, NULL);
 }
 
 /* What an exec has in the background comes as one that runs here has it, so it is one: without
@@ -302,6 +266,7 @@ berth_guest_exec_new_background (BerthFrameChannel *channel, guint32 request,
   BerthGuestExec *self;
 
   exec->is_command = TRUE; /* there may be many at a time */
+  exec->tty = g_steal_pointer (&background->tty);
   exec->stdin_fd = g_steal_fd (&background->stdin_fd);
   exec->stdout_fd = g_steal_fd (&background->stdout_fd);
   exec->stderr_fd = g_steal_fd (&background->stderr_fd);
@@ -328,7 +293,8 @@ berth_guest_exec_new_background (BerthFrameChannel *channel, guint32 request,
 
 /* What came of it; @end: (transfer full) (nullable). NULL with BERTH_PROTOCOL_ERROR. */
 BerthBackgroundResult *
-berth_guest_exec_new_background_result (BerthGuestExec *self, BerthResult *end, GError **error)
+berth_guest_exec_new_background_result (BerthGuestExec *self, guint32 version, BerthResult *end,
+                                        GError **error)
 {
   g_autoptr (BerthBackgroundResult) result = g_new0 (BerthBackgroundResult, 1);
 
@@ -336,8 +302,8 @@ berth_guest_exec_new_background_result (BerthGuestExec *self, BerthResult *end, 
   result->lost_bytes = self->lost_bytes;
   if (self->list == NULL)
     return g_steal_pointer (&result);
-  result->execs
-      = berth_execs_list_parse (self->list->data, self->list->len, g_get_real_time (), error);
+  result->execs = berth_execs_list_parse (self->list->data, self->list->len, version,
+                                          g_get_real_time (), error);
   return result->execs != NULL ? g_steal_pointer (&result) : NULL;
 }
 
@@ -465,10 +431,32 @@ exec_arm_backstop (BerthGuestExec *self, guint ms)
   berth_backstop_arm (&self->backstop, ms, backstop_cb, self);
 }
 
+/* Whoever cancelled it is told so while its guest stands still: what the guest says of it later is
+ * for nobody, and his streams are at their end. */
+static void
+exec_let_go_of_caller (BerthGuestExec *self)
+{
+  const BerthOutputDrainedFunc drained[2] = { stdout_drained_cb, stderr_drained_cb };
+
+  if (!self->is_cancelled || !self->backstop.is_held || self->has_end)
+    return;
+  for (guint i = 0; i < 2; i++)
+    {
+      berth_output_free (self->outputs[i]);
+      self->outputs[i] = berth_output_new_for_capture (0, drained[i], self);
+      self->owed[i] = self->window - self->credit[i];
+    }
+  berth_source_clear (&self->stdin_source);
+  if (self->exec->stdin_fd >= 0)
+    berth_caller_fd_close (self->exec->stdin_fd);
+  self->exec->stdin_fd = -1;
+}
+
 void
 berth_guest_exec_hold (BerthGuestExec *self, gboolean is_held)
 {
   berth_backstop_hold (&self->backstop, is_held);
+  exec_let_go_of_caller (self);
 }
 
 void
@@ -479,6 +467,7 @@ berth_guest_exec_kill (BerthGuestExec *self)
   self->is_cancelled = TRUE;
   exec_send_numbers (self, BERTH_FRAME_KILL, BERTH_KILL_GRACE_MS, 0, 1);
   exec_arm_backstop (self, BERTH_KILL_GRACE_MS + BACKSTOP_MS);
+  exec_let_go_of_caller (self);
 }
 
 /* By the guest's credit, and by the room that the host has for what the guest does not read. */
@@ -487,6 +476,13 @@ exec_may_read_stdin (BerthGuestExec *self)
 {
   return self->exec->stdin_fd >= 0 && self->stdin_credit > 0
          && !berth_frame_channel_is_full (self->channel);
+}
+
+/* Who typed at a terminal in the background has gone: that is no end of what is typed there. */
+static gboolean
+exec_tells_end_of_stdin (const BerthGuestExec *self)
+{
+  return self->background == NULL || self->exec->tty == NULL;
 }
 
 static gboolean
@@ -500,8 +496,9 @@ stdin_readable_cb (int fd, GIOCondition condition, gpointer user_data)
   if (got < 0 && (errno == EAGAIN || errno == EINTR))
     return G_SOURCE_CONTINUE;
   berth_le32_write (number, BERTH_STREAM_STDIN);
-  berth_frame_channel_send (self->channel, BERTH_FRAME_DATA, self->request, number, sizeof number,
-                            bytes, (gsize)MAX (got, 0));
+  if (got > 0 || exec_tells_end_of_stdin (self))
+    berth_frame_channel_send (self->channel, BERTH_FRAME_DATA, self->request, number, sizeof number,
+                              bytes, (gsize)MAX (got, 0));
   if (got > 0)
     self->stdin_credit -= (gsize)got;
   else
@@ -662,6 +659,10 @@ exec_new_background_error (BerthGuestExec *self, const BerthFrame *frame, const 
                           "the guest's agent refused: %s: ask again when one of them has ended",
                           text);
     case BERTH_AGENT_ERROR_INVALID:
+      if (self->exec->tty != NULL)
+        return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
+                            "exec %u: %s: look on with 'berth attach -r', or see 'berth ps'",
+                            number, text);
       if (self->has_stdin)
         return g_error_new (BERTH_ERROR, BERTH_ERROR_INVALID,
                             "exec %u: %s: attach to it without its standard input, or look for "

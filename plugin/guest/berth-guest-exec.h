@@ -17,8 +17,11 @@ typedef struct _BerthGuestExec BerthGuestExec;
 typedef void (*BerthGuestExecDoneFunc) (BerthGuestExec *self, BerthResult *result, GError *error,
                                         gpointer user_data);
 
-/* Of the protocol, which an agent has to speak to understand @exec */
+/* Of its request */
+guint32 berth_guest_exec_get_flags (const BerthExec *exec, BerthLanguage language);
+/* Of the protocol, which an agent has to speak to understand @exec, or @request */
 guint32 berth_guest_exec_get_version (const BerthExec *exec, BerthLanguage language);
+guint32 berth_guest_exec_get_background_version (const BerthBackgroundRequest *request);
 /* Sends the request. Takes over @exec; @channel must outlive it. */
 BerthGuestExec *
 berth_guest_exec_new (BerthFrameChannel *channel, guint32 request, BerthExec *exec,
@@ -28,7 +31,8 @@ BerthGuestExec *berth_guest_exec_new_background (BerthFrameChannel *channel, gui
                                                  BerthBackgroundRequest *background,
                                                  BerthGuestExecDoneFunc func, gpointer user_data);
 BerthBackgroundResult *
-berth_guest_exec_new_background_result (BerthGuestExec *self, BerthResult *end, GError **error);
+berth_guest_exec_new_background_result (BerthGuestExec *self, guint32 version, BerthResult *end,
+                                        GError **error);
 void berth_guest_exec_free (BerthGuestExec *self);
 
 /* A frame with this exec's id. FALSE: it breaks a rule. */

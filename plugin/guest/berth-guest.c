@@ -347,7 +347,7 @@ exec_done_cb (BerthGuestExec *exec, BerthResult *result, GError *error, gpointer
   BerthBackgroundResult *told = NULL;
 
   if (running->is_background && error == NULL)
-    told = berth_guest_exec_new_background_result (exec, result, &error);
+    told = berth_guest_exec_new_background_result (exec, self->version, result, &error);
 
   if (running->cancelled_id != 0)
     g_signal_handler_disconnect (g_task_get_cancellable (task), running->cancelled_id);
@@ -490,7 +490,8 @@ berth_guest_background_async (BerthGuest *self, BerthBackgroundRequest *request,
     return;
   if (self->channel == NULL)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE, "the VM is gone");
-  else if (!berth_guest_check_version (self->version, BERTH_BACKGROUND_VERSION, &error))
+  else if (!berth_guest_check_version (self->version,
+                                       berth_guest_exec_get_background_version (owned), &error))
     g_task_return_error (task, error);
   else
     agent_begin (self, task, NULL, BERTH_LANGUAGE_NONE, g_steal_pointer (&owned));

@@ -150,6 +150,7 @@ berth_machine_end_async (BerthMachine *self, gboolean ends_next, GAsyncReadyCall
   g_task_set_task_data (task, GUINT_TO_POINTER (ends_next ? 0 : self->domain_id), NULL);
   berth_source_clear (&self->mark_source);
   berth_machine_end_kvm_watch (self, FALSE);
+  self->has_no_more_marks = TRUE;
   if (self->agent != NULL)
     berth_guest_close (self->agent);
   g_clear_object (&self->agent);

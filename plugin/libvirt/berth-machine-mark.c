@@ -4,10 +4,14 @@
 
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
+#include "plugin/base/berth-source.h"
 #include "plugin/host/berth-purpose.h"
 
 /* A short program is over by then; an administrator who looks has not blinked yet. */
 #define RUN_MARK_DELAY_MS 250u
+/* From a mark that libvirt did not take to the next attempt; doubled with each, up to a minute */
+#define MARK_AGAIN_MS 500u
+#define MARK_AGAIN_MAX_MS 60000u
 
 /* A session is one as soon as its owner has it. Until then nobody knows its id, and what a berthd
  * that dies in between leaves is ended by the next, whatever state its domain is in: so one that is
@@ -73,11 +77,13 @@ mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
 
-  /* a VM that has gone again meanwhile needs no mark */
-  if (connection == NULL || !berth_domain_set_mark (connection, self->uuid, xml, title, &error))
-    g_message ("%s: %s", self->name, error->message);
-  g_task_return_boolean (task, TRUE);
+  if (connection != NULL && berth_domain_set_mark (connection, self->uuid, xml, title, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
 }
+
+static void machine_send_mark (BerthMachine *self);
 
 const char *
 berth_machine_get_process_id (BerthMachine *self)
@@ -85,10 +91,50 @@ berth_machine_get_process_id (BerthMachine *self)
   return self->process != NULL ? berth_process_get_id (self->process) : NULL;
 }
 
+static gboolean
+mark_later_cb (gpointer user_data)
+{
+  BerthMachine *self = user_data;
+
+  g_clear_pointer (&self->mark_source, g_source_unref);
+  machine_send_mark (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+machine_send_mark_later (BerthMachine *self, guint delay_ms)
+{
+  berth_source_clear (&self->mark_source);
+  self->mark_source = g_timeout_source_new (delay_ms);
+  g_source_set_callback (self->mark_source, mark_later_cb, self, NULL);
+  g_source_attach (self->mark_source, g_main_context_get_thread_default ());
+}
+
+/* What a domain is not marked with is not found again: a session would be ended by the next berthd.
+ * A VM that has gone meanwhile needs no mark. */
+static void
+marked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthMachine *self = BERTH_MACHINE (source);
+  g_autoptr (GError) error = NULL;
+
+  if (g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      self->mark_again_ms = 0;
+      return;
+    }
+  if (self->has_no_more_marks || self->mark_source != NULL)
+    return;
+  self->mark_again_ms = CLAMP (2 * self->mark_again_ms, MARK_AGAIN_MS, MARK_AGAIN_MAX_MS);
+  g_message ("%s: %s; its mark is sent again in %g s", self->name, error->message,
+             self->mark_again_ms / 1000.0);
+  machine_send_mark_later (self, self->mark_again_ms);
+}
+
 static void
 machine_send_mark (BerthMachine *self)
 {
-  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
+  g_autoptr (GTask) task = g_task_new (self, NULL, marked_cb, NULL);
   const char *process = berth_machine_get_process_id (self);
 
   if (process != NULL)
@@ -111,16 +157,6 @@ berth_machine_note_process (BerthMachine *self)
     machine_send_mark (self);
 }
 
-static gboolean
-mark_later_cb (gpointer user_data)
-{
-  BerthMachine *self = user_data;
-
-  g_clear_pointer (&self->mark_source, g_source_unref);
-  machine_send_mark (self);
-  return G_SOURCE_REMOVE;
-}
-
 /* The mark of a session is what finds it again after a crash; that of a run is for who looks, and
  * most runs are over before anybody could: libvirt's work for it would only slow them down. */
 void
@@ -134,7 +170,5 @@ berth_machine_update_mark (BerthMachine *self)
       machine_send_mark (self);
       return;
     }
-  self->mark_source = g_timeout_source_new (RUN_MARK_DELAY_MS);
-  g_source_set_callback (self->mark_source, mark_later_cb, self, NULL);
-  g_source_attach (self->mark_source, g_main_context_get_thread_default ());
+  machine_send_mark_later (self, RUN_MARK_DELAY_MS);
 }

@@ -50,6 +50,8 @@ struct _BerthMachine
   gboolean watches_kvm; /* its boot tells whether the host's KVM runs kernels */
   GSource *kvm_source;  /* (nullable): the next look at it */
   char *kvm_problem;    /* (nullable): it does not */
+  guint mark_again_ms;  /* the last wait for that; 0: libvirt took the last one */
+  gboolean has_no_more_marks;
 };
 
 /* berth-machine-kvm.c */

@@ -149,6 +149,7 @@ berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *reques
   berth_manager_set_pauses (self, sandbox, request);
   if (template != NULL)
     berth_sandbox_set_env (sandbox, berth_template_get_env (template));
+  berth_sandbox_set_hangup (sandbox, self->config->terminal_hangup_s * G_USEC_PER_SEC);
   g_hash_table_insert (self->sandboxes, (gpointer)berth_sandbox_get_id (sandbox), sandbox);
   berth_manager_add_reach (self, sandbox, request);
   return sandbox;

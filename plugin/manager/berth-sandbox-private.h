@@ -32,7 +32,10 @@ struct _BerthSandbox
   guint watched;       /* of these, in the background */
   guint files;         /* transfers under way */
   guint asks;          /* about background execs, likewise */
+  guint orphans;       /* of all these: that nobody waits for, while it stands still */
   guint holds;
+  GHashTable *terminals; /* those that run, or that somebody sits at */
+  gint64 hangup_us;      /* until one that nobody sits at is hung up; 0: never */
   BerthOrigin origin;
   BerthSandboxReach *reach; /* (nullable) */
   GStrv env;                /* (nullable): of each program, as its template says */
@@ -62,5 +65,12 @@ void berth_sandbox_look (BerthSandbox *self);
 void berth_sandbox_begin_pause_timer (BerthSandbox *self);
 /* What runs in it is known now. */
 void berth_sandbox_note_looked (BerthSandbox *self);
+
+/* berth-sandbox-terminal.c */
+void berth_sandbox_terminals_init (BerthSandbox *self);
+/* A terminal in the background runs, or has ended. */
+void berth_sandbox_terminal_note (BerthSandbox *self, guint32 exec, gboolean runs);
+/* One more sits at it (1), or one less (-1). */
+void berth_sandbox_terminal_attend (BerthSandbox *self, guint32 exec, int change);
 
 G_END_DECLS

@@ -16,14 +16,21 @@ typedef struct
   BerthFileRequest *file;          /* (nullable) */
   BerthBackgroundRequest *request; /* (nullable) */
   gboolean is_command;
-  guint limit_ms; /* 0: no limit */
+  gboolean is_terminal; /* in the background */
+  guint limit_ms;       /* 0: no limit */
+  guint32 terminal;     /* that its caller sits at; 0: none */
+  gulong cancelled_id;
+  gboolean is_over; /* the host has told its end */
+  gboolean is_told; /* the caller has been told that it was cancelled */
 } Box;
 
 /* A background exec whose end is waited for */
 typedef struct
 {
   BerthSandbox *sandbox; /* owned */
+  guint32 exec;
   gboolean is_command;
+  gboolean is_terminal;
 } Watch;
 
 G_DEFINE_FINAL_TYPE (BerthSandbox, berth_sandbox, G_TYPE_OBJECT)
@@ -38,6 +45,7 @@ berth_sandbox_finalize (GObject *object)
   g_clear_handle_id (&self->idle_id, g_source_remove);
   g_clear_handle_id (&self->pause_id, g_source_remove);
   g_clear_object (&self->pool);
+  g_hash_table_unref (self->terminals);
   g_queue_clear_full (&self->waiting, g_object_unref);
   g_object_unref (self->vm);
   g_object_unref (self->host);
@@ -61,6 +69,7 @@ berth_sandbox_init (BerthSandbox *self)
 {
   g_queue_init (&self->waiting);
   self->closed = g_cancellable_new ();
+  berth_sandbox_terminals_init (self);
 }
 
 static gboolean
@@ -86,8 +95,10 @@ berth_sandbox_note_use (BerthSandbox *self)
 gboolean
 berth_sandbox_is_used (BerthSandbox *self)
 {
-  return self->is_busy || self->is_copied || self->commands > 0 || self->files > 0 || self->asks > 0
-         || self->waking > 0;
+  guint calls = (self->is_busy ? 1 : 0) + self->commands + self->files + self->asks
+                + g_queue_get_length (&self->waiting);
+
+  return calls > self->orphans || self->is_copied || self->waking > 0;
 }
 
 void
@@ -206,6 +217,7 @@ berth_sandbox_close (BerthSandbox *self, const char *reason)
     return;
   self->close_reason = g_strdup (reason);
   berth_sandbox_note_use (self);
+  g_hash_table_remove_all (self->terminals);
   if (self->reach != NULL)
     berth_sandbox_reach_close (self->reach);
   while ((task = g_queue_pop_head (&self->waiting)) != NULL)
@@ -247,13 +259,16 @@ watched_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 
   self->exec_count += result != NULL;
   sandbox_note_watch (self, watch->is_command, FALSE);
+  if (watch->is_terminal)
+    berth_sandbox_terminal_note (self, watch->exec, FALSE);
   sandbox_release (self, watch->is_command);
   g_free (watch);
 }
 
 /* It keeps the place that it has until it ends. @limit_ms: 0: it has none, or nobody knows */
 static void
-sandbox_watch (BerthSandbox *self, guint32 exec, gboolean is_command, guint limit_ms)
+sandbox_watch (BerthSandbox *self, guint32 exec, gboolean is_command, gboolean is_terminal,
+               guint limit_ms)
 {
   BerthBackgroundRequest *request = berth_background_request_new (BERTH_BACKGROUND_ATTACH, exec);
   Watch *watch = g_new0 (Watch, 1);
@@ -261,9 +276,48 @@ sandbox_watch (BerthSandbox *self, guint32 exec, gboolean is_command, guint limi
   request->follows = TRUE;
   request->limit_ms = limit_ms;
   watch->sandbox = g_object_ref (self);
+  watch->exec = exec;
   watch->is_command = is_command;
   sandbox_note_watch (self, is_command, TRUE);
+  watch->is_terminal = is_terminal;
+  if (is_terminal)
+    berth_sandbox_terminal_note (self, exec, TRUE);
   berth_host_background_async (self->host, self->vm, request, self->closed, watched_cb, watch);
+}
+
+/* What is left of its time; 0: it has no limit, or its agent is too old to tell. */
+static guint
+get_limit_left_ms (GVariant *exec)
+{
+  guint32 timeout_ms = 0;
+  double wall_ms = 0;
+
+  g_variant_lookup (exec, "wall_ms", "d", &wall_ms);
+  if (!g_variant_lookup (exec, "timeout_ms", "u", &timeout_ms))
+    return 0;
+  return wall_ms < timeout_ms ? (guint)(timeout_ms - wall_ms) + 1 : 1;
+}
+
+static void
+sandbox_adopt_exec (BerthSandbox *self, GVariant *exec)
+{
+  const char *state = "";
+  const char *kind = "";
+  guint32 number = 0;
+  gboolean is_command;
+
+  g_variant_lookup (exec, "state", "&s", &state);
+  g_variant_lookup (exec, "kind", "&s", &kind);
+  g_variant_lookup (exec, "exec", "u", &number);
+  if (!g_str_equal (state, "running"))
+    return;
+  is_command = !g_str_equal (kind, "code");
+  if (is_command)
+    self->commands++;
+  else
+    self->is_busy = TRUE;
+  sandbox_watch (self, number, is_command, g_str_equal (kind, "terminal"),
+                 get_limit_left_ms (exec));
 }
 
 /* What an earlier berthd, or a guest that was not asked, has in the background has its place. */
@@ -277,21 +331,8 @@ sandbox_adopt_execs (BerthSandbox *self, GVariant *execs)
   while ((next = g_variant_iter_next_value (&iter)) != NULL)
     {
       g_autoptr (GVariant) exec = next;
-      const char *state = "";
-      const char *kind = "";
-      guint32 number = 0;
 
-      g_variant_lookup (exec, "state", "&s", &state);
-      g_variant_lookup (exec, "kind", "&s", &kind);
-      g_variant_lookup (exec, "exec", "u", &number);
-      if (!g_str_equal (state, "running"))
-        continue;
-      if (g_str_equal (kind, "command"))
-        self->commands++;
-      else
-        self->is_busy = TRUE;
-      /* the guest alone knows when that one's time is over */
-      sandbox_watch (self, number, g_str_equal (kind, "command"), 0);
+      sandbox_adopt_exec (self, exec);
     }
 }
 
@@ -408,6 +449,60 @@ sandbox_tell_reach (BerthSandbox *self, BerthResult *result)
   result->received_bytes = counts.received_bytes;
 }
 
+/* What was cancelled ends in the guest, and one that stands still does nothing: its caller does not
+ * wait for that, and what is left of it does not keep the sandbox. */
+static gboolean
+cancelled_idle (gpointer user_data)
+{
+  GTask *task = user_data;
+  BerthSandbox *self = g_task_get_source_object (task);
+  Box *box = g_task_get_task_data (task);
+
+  if (box->is_over || box->is_told || berth_sandbox_is_awake (self))
+    return G_SOURCE_REMOVE;
+  box->is_told = TRUE;
+  self->orphans++;
+  g_task_return_error_if_cancelled (task);
+  berth_sandbox_watch_idle (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+cancelled_cb (GCancellable *cancellable, gpointer user_data)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_callback (source, cancelled_idle, g_object_ref (user_data), g_object_unref);
+  g_source_attach (source, g_task_get_context (user_data));
+}
+
+/* The host has the call: from now on a cancel of one that stands still is told at once. */
+static void
+sandbox_mind_cancel (GTask *task)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  Box *box = g_task_get_task_data (task);
+
+  if (cancellable != NULL && !box->is_over)
+    box->cancelled_id
+        = g_signal_connect (cancellable, "cancelled", G_CALLBACK (cancelled_cb), task);
+}
+
+/* The host has told its end. TRUE: nobody waits for it. */
+static gboolean
+sandbox_note_over (BerthSandbox *self, GTask *task)
+{
+  Box *box = g_task_get_task_data (task);
+
+  box->is_over = TRUE;
+  if (box->cancelled_id != 0)
+    g_signal_handler_disconnect (g_task_get_cancellable (task), box->cancelled_id);
+  box->cancelled_id = 0;
+  if (box->is_told)
+    self->orphans--;
+  return box->is_told;
+}
+
 static void
 exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
@@ -419,6 +514,7 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
       = berth_host_exec_finish (BERTH_HOST (source), async_result, &error);
 
   gboolean is_begun = result != NULL && result->exec != 0;
+  gboolean is_told = sandbox_note_over (self, task);
 
   if (result != NULL)
     {
@@ -430,9 +526,11 @@ exec_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
       sandbox_tell_reach (self, result);
     }
   if (is_begun)
-    sandbox_watch (self, result->exec, box->is_command, box->limit_ms);
+    sandbox_watch (self, result->exec, box->is_command, box->is_terminal, box->limit_ms);
   else
     sandbox_release (self, box->is_command);
+  if (is_told)
+    return;
   if (result != NULL)
     g_task_return_pointer (task, g_steal_pointer (&result), (GDestroyNotify)berth_result_free);
   else if (self->close_reason != NULL
@@ -457,6 +555,7 @@ sandbox_begin (BerthSandbox *self, GTask *task)
   berth_sandbox_note_use (self);
   berth_host_exec_async (self->host, self->vm, g_steal_pointer (&box->exec),
                          g_task_get_cancellable (task), exec_cb, g_object_ref (task));
+  sandbox_mind_cancel (task);
 }
 
 /* Gives the VM to the first that waits. A caller who has cancelled meanwhile never gets it. */
@@ -524,6 +623,7 @@ berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable *can
   box = g_new0 (Box, 1);
   box->exec = exec;
   box->is_command = exec->is_command;
+  box->is_terminal = exec->tty != NULL;
   box->limit_ms = exec->has_no_limit ? 0 : exec->timeout_ms;
   g_task_set_task_data (task, box, box_free);
   if (!berth_exec_add_env (exec, (const char *const *)self->env, &error))
@@ -578,10 +678,16 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   BerthSandbox *self = g_task_get_source_object (task);
   GError *error = NULL;
   BerthFileResult *result = berth_host_file_finish (BERTH_HOST (source), async_result, &error);
+  gboolean is_told = sandbox_note_over (self, task);
 
   self->files--;
   berth_sandbox_watch_idle (self);
-  if (result != NULL)
+  if (is_told)
+    {
+      berth_file_result_free (result);
+      g_clear_error (&error);
+    }
+  else if (result != NULL)
     g_task_return_pointer (task, result, (GDestroyNotify)berth_file_result_free);
   else if (self->close_reason != NULL && g_error_matches (error, BERTH_ERROR, BERTH_ERROR_GONE))
     {
@@ -595,13 +701,15 @@ file_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 static void
 file_awake (BerthSandbox *self, GTask *task)
 {
+  g_autoptr (GTask) owned = task;
   Box *box = g_task_get_task_data (task);
 
   self->files++;
   berth_sandbox_note_use (self);
   box->file->caller_idle_us = self->idle_us; /* its VM is not held by one that does nothing */
   berth_host_file_async (self->host, self->vm, g_steal_pointer (&box->file),
-                         g_task_get_cancellable (task), file_cb, task);
+                         g_task_get_cancellable (task), file_cb, g_object_ref (task));
+  sandbox_mind_cancel (task);
 }
 
 void
@@ -634,10 +742,19 @@ background_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   GError *error = NULL;
   BerthBackgroundResult *result
       = berth_host_background_finish (BERTH_HOST (source), async_result, &error);
+  const Box *box = g_task_get_task_data (task);
+  gboolean is_told = sandbox_note_over (self, task);
 
   self->asks--;
+  if (box->terminal != 0)
+    berth_sandbox_terminal_attend (self, box->terminal, -1);
   berth_sandbox_watch_idle (self);
-  if (result != NULL)
+  if (is_told)
+    {
+      berth_background_result_free (result);
+      g_clear_error (&error);
+    }
+  else if (result != NULL)
     {
       if (result->end != NULL)
         {
@@ -671,10 +788,15 @@ background_awake (BerthSandbox *self, GTask *task)
       return;
     }
   self->asks++;
+  if (box->request->tty != NULL)
+    {
+      box->terminal = box->request->exec;
+      berth_sandbox_terminal_attend (self, box->terminal, 1);
+    }
   berth_sandbox_note_use (self);
   berth_host_background_async (self->host, self->vm, g_steal_pointer (&box->request),
-                               g_task_get_cancellable (task), background_cb,
-                               g_steal_pointer (&owned));
+                               g_task_get_cancellable (task), background_cb, g_object_ref (task));
+  sandbox_mind_cancel (task);
 }
 
 void

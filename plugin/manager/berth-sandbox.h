@@ -21,6 +21,8 @@ BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, gint
  * then wakes it, and waits for its vCPUs no longer than @wait_us (as in #BerthRequest). */
 void
 berth_sandbox_set_pauses (BerthSandbox *self, BerthPool *pool, gint64 pause_us, gint64 wait_us);
+/* Its terminals that nobody sits at for so long are hung up; 0: never */
+void berth_sandbox_set_hangup (BerthSandbox *self, gint64 hangup_us);
 /* By hand, whatever runs in it. The waiting ends with @cancellable, the pause does not. */
 void berth_sandbox_pause_async (BerthSandbox *self, GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer user_data);

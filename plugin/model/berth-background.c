@@ -41,6 +41,7 @@ berth_background_request_free (BerthBackgroundRequest *self)
       if (fd >= 0)
         berth_caller_fd_close (fd);
     }
+  g_clear_pointer (&self->tty, berth_tty_unref);
   g_free (self);
 }
 

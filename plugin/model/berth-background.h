@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 
 #include "plugin/model/berth-result-private.h"
+#include "plugin/model/berth-tty.h"
 
 G_BEGIN_DECLS
 
@@ -32,6 +33,7 @@ typedef enum
  * @limit_ms: of attach, where it follows: how long it runs at the most; milliseconds, 0: no limit.
  *   A guest that has not told its end when that is well over is done with.
  * @since_us: of attach: only what was written from then on; microseconds since 1970, 0: all
+ * @tty: (nullable): of attach with @stdin_fd: it is a terminal of this size
  * @stdin_fd: of attach: its standard input; -1 for none
  * @stdout_fd: of attach: where its output goes; -1 for nowhere
  * @stderr_fd: of attach: the same; with neither, its end alone is of interest
@@ -46,6 +48,7 @@ typedef struct
   gboolean follows;
   guint limit_ms;
   guint64 since_us;
+  BerthTty *tty;
   int stdin_fd;
   int stdout_fd;
   int stderr_fd;

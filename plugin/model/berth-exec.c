@@ -285,11 +285,10 @@ check_suffix (const char *suffix, GError **error)
 static gboolean
 check_tty (const BerthExec *self, GError **error)
 {
-  if (self->tty == NULL || (self->is_command && !self->is_detached))
+  if (self->tty == NULL || self->is_command)
     return TRUE;
   g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                       "tty: a terminal is a command's that is not in the background: give a "
-                       "program and its arguments, and stay");
+                       "tty: a terminal is a command's: give a program and its arguments");
   return FALSE;
 }
 

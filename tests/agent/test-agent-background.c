@@ -150,7 +150,7 @@ find_entry (AgentPeer *peer, guint32 exec, BerthExecsEntry *out_entry, char **ou
   for (gsize at = 0; at < list->out->len;)
     {
       memcpy (out_entry, list->out->str + at, sizeof *out_entry);
-      at += sizeof *out_entry + out_entry->words_size;
+      at += sizeof *out_entry + sizeof (BerthExecsMore) + out_entry->words_size;
       g_assert_cmpuint (at, <=, list->out->len);
       if (out_entry->exec != exec)
         continue;

@@ -154,18 +154,108 @@ def test_way_out(d):
     terminal.wait_for("<~a~.>\r\n")
     terminal.type("~")
     terminal.type(".")
-    status, rest = terminal.end()
-    same(status, 129)
-    assert "interrupted" in rest, rest
+    same(terminal.end()[0], 129)
+
+
+def terminals(d, state="running"):
+    return [row for row in d.json("ps", create(d))[1]
+            if row["kind"] == "terminal" and row["state"] == state]
+
+
+def end_terminals(d):
+    for row in terminals(d):
+        same(d.berth("kill", "-s", "KILL", create(d), str(row["exec"]))[0], 0)
+    _cli.until(lambda: not terminals(d))
 
 
 def test_ends_of_berth(d):
-    """By whatever signal: the terminal is as it was, and the program is gone."""
+    """By whatever signal: the terminal is as it was, and the program goes on."""
+    end_terminals(d)
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130),
                            (signal.SIGHUP, -signal.SIGHUP), (signal.SIGQUIT, -signal.SIGQUIT)):
         terminal = begin(d, "stty raw; cat")
         terminal.process.send_signal(number)
-        same(terminal.end()[0], status)
+        ended, rest = terminal.end()
+        same(ended, status)
+        _cli.until(lambda: [row["attached"] for row in terminals(d)] == [False])
+        if status > 0:
+            number = terminals(d)[0]["exec"]
+            assert f"goes on, and 'berth attach {create(d)} {number}' shows it again" in rest, rest
+        end_terminals(d)
+
+
+def attach(d, exec, *options, **kwargs):
+    return Terminal(d, "attach", *options, create(d), str(exec), **kwargs)
+
+
+def test_leave_and_come_back(d):
+    end_terminals(d)
+    terminal = begin(d, "while read x; do echo \"<$x>\"; [ $x != end ] || exit 5; done")
+    terminal.type("one\r")
+    terminal.wait_for("<one>\r\n")
+    terminal.type("~d")
+    status, rest = terminal.end()
+    number = terminals(d)[0]["exec"]
+    same(status, 0)
+    assert f"left: the program goes on, and 'berth attach {create(d)} {number}'" in rest, rest
+    assert "detached" in d.berth("ps", create(d))[1]
+    terminal = attach(d, number)
+    same(terminal.wait_for("<one>\r\n"), "on\r\none\r\n")
+    assert terminal.is_raw()
+    assert "attached" in d.berth("ps", create(d))[1]
+    terminal.type("end\r")
+    same(terminal.end()[0], 5)
+    # one that has ended is shown, and ends
+    terminal = attach(d, number)
+    terminal.wait_for("<end>\r\n")
+    same(terminal.end()[0], 5)
+
+
+def test_size_of_who_comes(d):
+    end_terminals(d)
+    _, number, _ = d.berth("exec", "-dTx", create(d), "sh", "-c",
+                           "stty size; while read x; do stty size; done")
+    terminal = attach(d, number.strip())
+    terminal.wait_for("24 80\r\n")
+    terminal.type("\r")
+    terminal.wait_for("30 100\r\n")
+    terminal.type("\x04")
+    same(terminal.end()[0], 0)
+
+
+def test_second_who_comes(d):
+    end_terminals(d)
+    terminal = begin(d, "while read x; do echo \"<$x>\"; [ $x != end ] || exit 0; done")
+    number = terminals(d)[0]["exec"]
+    second = attach(d, number)
+    status, rest = second.end()
+    same(status, 2)
+    assert "somebody types there already" in rest, rest
+    looker = attach(d, number, "-r")
+    looker.wait_for("on\r\n")
+    looker.type("nothing of this\r")
+    terminal.type("one\r")
+    looker.wait_for("one\r\n<one>\r\n")
+    looker.type("\x03")
+    same(looker.end()[0], 130)
+    looker = attach(d, number, "-r")
+    looker.wait_for("<one>\r\n")
+    looker.type("~d")
+    same(looker.end()[0], 0)
+    terminal.type("end\r")
+    terminal.wait_for("<end>")
+    same(terminal.end()[0], 0)
+
+
+def test_no_way_to_leave_what_ends_with_us(d):
+    """A sandbox of one's own: the key is the program's."""
+    terminal = Terminal(d, "shell", "-e", "PS1=ready: ", "-e", "HOME=/")
+    terminal.type("echo o''n\r")
+    terminal.wait_for("on\r\n")
+    terminal.type("~d\r")
+    terminal.wait_for("~d: command not found")
+    terminal.type("exit 3\r")
+    same(terminal.end()[0], 3)
 
 
 def test_end_of_berthd(_):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is found again after berthd died under load (invariant 8). See guestlib.py."""
+"""What is found again after berthd died under load (invariant 8). See guestlib.py. One argument more:
+mark-fails.so."""
 
 import os
 import random
@@ -52,6 +53,23 @@ class Load:
         self.stop = True
         for thread in self.threads:
             thread.join()
+
+
+def test_mark_that_libvirt_did_not_take():
+    """A session says that it is one, though libvirt failed when it was to: it is found again."""
+    with Daemon("--warm-default", "0", "--max-vms", "2") as d:
+        before = d.more_env
+        d.crash()
+        d.more_env = {"LD_PRELOAD": os.path.abspath(sys.argv[3]), "BERTH_MARK_FAILS": "2"}
+        d.start()
+        session = d.berth("create", "-l", "shell").stdout.strip()
+        domain, = d.domains()
+        until(lambda: 'state="session"' in virsh("metadata", domain, "--uri",
+                                                 "urn:berth:domain:1"), "the mark")
+        d.crash()
+        d.more_env = before
+        d.start()
+        same(d.berth("exec", session, "echo here").stdout, "here\n")
 
 
 def test_berthd_killed_under_load():

@@ -164,16 +164,88 @@ def test_exec_and_ends_of_berth():
             pane.berth("exec", "-Tx", session, "sh", "-c", "seq 1000 | less", shown="24\n")
             os.kill(pane.berth_pid(), name)
             pane.end(status)
-        until(lambda: "less" not in daemon().berth("exec", "-x", session, "ps", "-o", "comm=", "-u",
-                                                   "user").stdout, "the end of what was hung up")
+            number, = detached(session)
+            pane.berth("attach", session, number, shown="24\n")
+            pane.keys("q")
+            pane.end(0)
         pane.berth("shell", session, shown="user@")
         pane.type("trap '' INT; sleep 1000", "")
         pane.keys("Enter", "~", ".")
         pane.end(129)
+    same(daemon().berth("destroy", session).returncode, 0)
+
+
+def detached(session):
+    """Numbers of terminals that nobody sits at"""
+    return [str(row["exec"]) for row in daemon().json("ps", session)
+            if row.get("attached") is False and row["state"] == "running"]
+
+
+def test_reattach():
+    """A shell and its full-screen programs outlive their terminal, and berthd."""
+    session = daemon().berth("create", "-l", "shell").stdout.strip()
+    with Pane() as pane:
         pane.berth("shell", session, shown="user@")
+        pane.type("PS1='guest> '; clear; stty size", "30 100\nguest>")
+        pane.keys("-l", "~d")
+        pane.wait_for("left: the program goes on")
+        pane.end(0)
+        number, = detached(session)
+        until(lambda: "detached" in daemon().berth("ps", session).stdout, "ps")
+        pane.berth("attach", session, number, shown="guest>")
+        pane.type("x=kept; echo $x $(stty size)", "kept 30 100\nguest>")
+        # full-screen, by a terminal of another size, twice
+        pane.type("seq 1000 | less", "\n28\n29\n:")
+        os.kill(pane.berth_pid(), signal.SIGHUP)
+        pane.end(129)
+        tmux("resize-window", "-x", "90", "-y", "25")
+        pane.berth("attach", session, number, shown="\n23\n24\n:")
+        assert "\n25\n" not in pane.screen(), pane.screen()
+        pane.keys("G")
+        pane.wait_for("1000\n(END)")
         daemon().crash()
         pane.end(125)
         daemon().start()
+        same(detached(session), [number])
+        pane.berth("attach", session, number, shown="1000\n(END)")
+        # one may type, another looks on
+        refused = subprocess.run([BERTH, "attach", "-i", session, number], stdin=subprocess.PIPE,
+                                 env=daemon().environ(), capture_output=True, text=True,
+                                 timeout=LIMIT_S, check=False)
+        same(refused.returncode, 2)
+        pane.keys("q")
+        pane.wait_for("guest>")
+        pane.type("echo $x again", "kept again\nguest>")
+        pane.type("top -d 1", "PID USER")
+        pane.keys("Enter", "~", "d")
+        pane.end(0)
+        pane.berth("attach", "-r", session, number, shown="PID USER")
+        pane.keys("C-c")
+        pane.end(130)
+        pane.berth("attach", session, number, shown="PID USER")
+        pane.keys("q")
+        pane.wait_for("guest>")
+        pane.type("exit 9", "status=9")
+        pane.end(9)
+        same(detached(session), [])
+    same(daemon().berth("destroy", session).returncode, 0)
+
+
+def test_answers_are_not_typed_again():
+    """What a program asked the terminal before is not asked again: the answer would be typed."""
+    session = daemon().berth("create", "-l", "shell").stdout.strip()
+    with Pane() as pane:
+        pane.berth("exec", "-Tx", session, "bash", "--norc", shown="bash")
+        pane.type(r"printf '\e[6n\e[c'; sleep 1; read -t 1 -n 100 -s x; echo ${#x} in''side", " inside\n")
+        answers = pane.screen().count("^[[")  # as they were echoed
+        assert answers > 0, pane.screen()
+        pane.keys("Enter", "~", "d")
+        pane.end(0)
+        number, = detached(session)
+        pane.berth("attach", session, number, shown=" inside\n")
+        pane.type("echo cl''ean", "\nclean\n")
+        same(pane.screen().count("^[["), answers)
+        pane.type("exit", "status=0")
     same(daemon().berth("destroy", session).returncode, 0)
 
 

@@ -31,6 +31,9 @@ typedef struct
   GPid pid; /* 0: it has ended */
   int kept[2];
   int stdin_fd;
+  FakeTty *tty; /* nullable */
+  gboolean is_attended;
+  guint timeout_ms;
   guint timeout_id;
   gboolean timed_out;
   int status;
@@ -44,6 +47,7 @@ typedef struct
   Exec *exec;
   goffset at[2];
   gboolean has_input;
+  gboolean is_attending; /* somebody sits at the terminal */
 } Ask;
 
 static void
@@ -56,6 +60,7 @@ exec_free (gpointer data)
     close (exec->kept[i]);
   if (exec->stdin_fd >= 0)
     close (exec->stdin_fd);
+  fake_tty_free (exec->tty);
   g_object_unref (exec->vm);
   g_free (exec->words);
   g_free (exec);
@@ -65,6 +70,12 @@ static void
 ask_free (gpointer data)
 {
   Ask *ask = data;
+
+  if (ask->is_attending)
+    {
+      ask->exec->is_attended = FALSE;
+      fake_tty_set_size (ask->exec->tty, NULL);
+    }
 
   berth_background_request_free (ask->request);
   g_object_unref (ask->task);
@@ -129,7 +140,7 @@ dup_words (const BerthExec *exec)
 
 void
 fake_background_start (FakeBackground *self, BerthVm *vm, BerthExec *exec, GPid pid, int stdin_fd,
-                       int stdout_fd, int stderr_fd, GTask *task)
+                       int stdout_fd, int stderr_fd, FakeTty *tty, GTask *task)
 {
   g_autoptr (GTask) owned = task;
   g_autoptr (BerthExec) owned_exec = exec;
@@ -145,6 +156,8 @@ fake_background_start (FakeBackground *self, BerthVm *vm, BerthExec *exec, GPid 
   made->kept[0] = stdout_fd;
   made->kept[1] = stderr_fd;
   made->stdin_fd = stdin_fd;
+  made->tty = tty;
+  made->timeout_ms = exec->has_no_limit ? 0 : exec->timeout_ms;
   made->begun_us = g_get_real_time ();
   if (!exec->has_no_limit)
     made->timeout_id = g_timeout_add (exec->timeout_ms, timeout_cb, made);
@@ -173,7 +186,14 @@ describe (const Exec *exec)
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "exec", "u", exec->number);
   g_variant_dict_insert (&dict, "state", "s", exec->pid != 0 ? "running" : "ended");
-  g_variant_dict_insert (&dict, "kind", "s", exec->is_command ? "command" : "code");
+  g_variant_dict_insert (&dict, "kind", "s",
+                         exec->tty != NULL  ? "terminal"
+                         : exec->is_command ? "command"
+                                            : "code");
+  if (exec->timeout_ms > 0)
+    g_variant_dict_insert (&dict, "timeout_ms", "u", exec->timeout_ms);
+  if (exec->tty != NULL)
+    g_variant_dict_insert (&dict, "attached", "b", exec->is_attended);
   g_variant_dict_insert (&dict, "command", "s", exec->words);
   g_variant_dict_insert (&dict, "begun", "d", (double)exec->begun_us / 1e6);
   g_variant_dict_insert (&dict, "age_s", "d", 1.0);
@@ -229,7 +249,9 @@ carry_input (Ask *ask)
   gssize got;
 
   while (ask->has_input && (got = berth_caller_fd_read (ask->request->stdin_fd, bytes, 4096)) >= 0)
-    if (got == 0)
+    if (got == 0 && ask->is_attending)
+      ask->has_input = FALSE;
+    else if (got == 0)
       {
         ask->has_input = FALSE;
         close (ask->exec->stdin_fd);
@@ -249,6 +271,8 @@ ask_goes_on (Ask *ask)
   if (g_task_return_error_if_cancelled (ask->task))
     return FALSE;
   carry_input (ask);
+  if (ask->exec->tty != NULL)
+    fake_tty_look (ask->exec->tty);
   has_all = copy (ask, 0, ask->request->stdout_fd);
   has_all = copy (ask, 1, ask->request->stderr_fd) && has_all;
   if (!has_all || (!has_ended && ask->request->follows))
@@ -284,6 +308,12 @@ attach (FakeBackground *self, BerthBackgroundRequest *request, Exec *exec, GTask
   ask->task = g_object_ref (task);
   ask->exec = exec;
   ask->has_input = request->stdin_fd >= 0 && exec->stdin_fd >= 0;
+  ask->is_attending = request->tty != NULL;
+  if (ask->is_attending)
+    {
+      exec->is_attended = TRUE;
+      fake_tty_set_size (exec->tty, request->tty);
+    }
   for (guint i = 0; i < 2; i++)
     if (request->since_us > (guint64)exec->begun_us)
       ask->at[i] = lseek (exec->kept[i], 0, SEEK_END);
@@ -316,13 +346,23 @@ fake_background_ask (FakeBackground *self, BerthVm *vm, BerthBackgroundRequest *
                                request->exec);
       return;
     }
+  if (request->kind == BERTH_BACKGROUND_ATTACH && request->tty != NULL
+      && (exec->tty == NULL || exec->is_attended))
+    {
+      g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_INVALID, "exec %u: %s", request->exec,
+                               exec->tty == NULL ? "it has no terminal"
+                                                 : "somebody types there already");
+      return;
+    }
   if (request->kind == BERTH_BACKGROUND_ATTACH)
     {
       attach (self, g_steal_pointer (&owned_request), exec, task);
       return;
     }
   if (request->kind == BERTH_BACKGROUND_SIGNAL && exec->pid != 0)
-    killpg (exec->pid, request->signal != 0 ? (int)request->signal : SIGTERM);
+    killpg (exec->pid, request->signal != 0 ? (int)request->signal
+                       : exec->tty != NULL  ? SIGHUP
+                                            : SIGTERM);
   result = g_new0 (BerthBackgroundResult, 1);
   if (request->kind == BERTH_BACKGROUND_LIST)
     result->execs = list (self, vm);

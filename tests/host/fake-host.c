@@ -442,6 +442,14 @@ fake_host_hold (FakeHost *self, FakeHostCall call, gboolean hold)
 }
 
 void
+fake_host_answer_last (FakeHost *self, FakeHostCall call)
+{
+  g_autoptr (GTask) task = g_queue_pop_tail (&self->held[call]);
+
+  answer (self, task);
+}
+
+void
 fake_host_fail (FakeHost *self, FakeHostCall call, GError *error)
 {
   g_clear_error (&self->errors[call]);

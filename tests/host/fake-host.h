@@ -62,6 +62,8 @@ BerthFakeHypervisor *fake_host_get_hypervisor (FakeHost *self);
 
 /* Answers of @call wait until it is let go; then they are given in the order asked. */
 void fake_host_hold (FakeHost *self, FakeHostCall call, gboolean hold);
+/* The one of those that are held that came last */
+void fake_host_answer_last (FakeHost *self, FakeHostCall call);
 /* Every answer of @call is this error until NULL; takes it over. */
 void fake_host_fail (FakeHost *self, FakeHostCall call, GError *error);
 guint fake_host_count_calls (FakeHost *self, FakeHostCall call);

@@ -303,17 +303,24 @@ start (FakePrograms *self, BerthVm *vm, const char *folder, BerthExec *exec, GTa
   int code_fd = open_code (exec->code);
   int code_target = CODE_FD;
   int kept[2] = { memfd_create ("stdout", MFD_CLOEXEC), memfd_create ("stderr", MFD_CLOEXEC) };
-  int input = -1;
+  int input = -1, terminal = -1;
+  FakeTty *tty = exec->tty != NULL ? fake_tty_new_background (exec->tty, kept[0], &terminal) : NULL;
   GPid pid;
   g_autoptr (GError) error = NULL;
 
   if (!g_spawn_async_with_pipes_and_fds (
           folder, (const char *const *)argv, (const char *const *)environment,
-          G_SPAWN_DO_NOT_REAP_CHILD, child_setup, NULL, -1, kept[0], kept[1], &code_fd,
-          &code_target, 1, &pid, exec->keeps_stdin ? &input : NULL, NULL, NULL, &error))
+          G_SPAWN_DO_NOT_REAP_CHILD, child_setup, tty, terminal, tty != NULL ? terminal : kept[0],
+          tty != NULL ? terminal : kept[1], &code_fd, &code_target, 1, &pid,
+          exec->keeps_stdin && tty == NULL ? &input : NULL, NULL, NULL, &error))
     g_error ("%s", error->message);
   close (code_fd);
-  fake_background_start (self->background, vm, exec, pid, input, kept[0], kept[1], task);
+  if (tty != NULL)
+    {
+      close (terminal);
+      input = fake_tty_dup_typing (tty);
+    }
+  fake_background_start (self->background, vm, exec, pid, input, kept[0], kept[1], tty, task);
 }
 
 void

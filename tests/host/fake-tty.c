@@ -12,11 +12,12 @@
 
 struct _FakeTty
 {
-  BerthTty *size;
+  BerthTty *size; /* nullable: of who sits there */
   int fd;
   GCancellable *over; /* of the typing, which ends with the program */
   GFunc shown;
   gpointer user_data;
+  int kept_fd; /* of one in the background; else -1 */
 };
 
 static void
@@ -44,23 +45,75 @@ shown_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   self->shown (self, self->user_data);
 }
 
-FakeTty *
-fake_tty_new (BerthExec *exec, GFunc shown, gpointer user_data, int *out_program_fd,
-              int *out_captured_fd)
+static FakeTty *
+tty_new (int *out_program_fd)
 {
   FakeTty *self = g_new0 (FakeTty, 1);
-  g_autoptr (GInputStream) input = NULL;
-  g_autoptr (GOutputStream) typed = NULL;
-  g_autoptr (GInputStream) screen = NULL;
-  g_autoptr (GOutputStream) output = NULL;
 
   if (openpty (&self->fd, out_program_fd, NULL, NULL, NULL) != 0)
     g_error ("openpty: %s", g_strerror (errno));
   fcntl (self->fd, F_SETFD, FD_CLOEXEC);
   fcntl (*out_program_fd, F_SETFD, FD_CLOEXEC);
+  self->over = g_cancellable_new ();
+  self->kept_fd = -1;
+  return self;
+}
+
+FakeTty *
+fake_tty_new_background (BerthTty *size, int kept_fd, int *out_program_fd)
+{
+  FakeTty *self = tty_new (out_program_fd);
+  guint rows;
+  guint columns;
+
+  self->kept_fd = kept_fd;
+  g_unix_set_fd_nonblocking (self->fd, TRUE, NULL);
+  berth_tty_get_size (size, &rows, &columns);
+  resized_cb (rows, columns, &self->fd);
+  return self;
+}
+
+int
+fake_tty_dup_typing (FakeTty *self)
+{
+  return fcntl (self->fd, F_DUPFD_CLOEXEC, 3);
+}
+
+void
+fake_tty_set_size (FakeTty *self, BerthTty *size)
+{
+  if (self->size != NULL)
+    berth_tty_watch (self->size, NULL, NULL, NULL);
+  g_clear_pointer (&self->size, berth_tty_unref);
+  if (size == NULL)
+    return;
+  self->size = berth_tty_ref (size);
+  berth_tty_watch (size, resized_cb, &self->fd, NULL);
+}
+
+void
+fake_tty_look (FakeTty *self)
+{
+  guint8 bytes[4096];
+  gssize got;
+
+  while ((got = read (self->fd, bytes, sizeof bytes)) > 0)
+    if (write (self->kept_fd, bytes, (gsize)got) != got)
+      g_error ("what a terminal showed can't be kept");
+}
+
+FakeTty *
+fake_tty_new (BerthExec *exec, GFunc shown, gpointer user_data, int *out_program_fd,
+              int *out_captured_fd)
+{
+  FakeTty *self = tty_new (out_program_fd);
+  g_autoptr (GInputStream) input = NULL;
+  g_autoptr (GOutputStream) typed = NULL;
+  g_autoptr (GInputStream) screen = NULL;
+  g_autoptr (GOutputStream) output = NULL;
+
   self->shown = shown;
   self->user_data = user_data;
-  self->over = g_cancellable_new ();
   self->size = berth_tty_ref (exec->tty);
   berth_tty_watch (self->size, resized_cb, &self->fd, NULL);
   typed = g_unix_output_stream_new (fcntl (self->fd, F_DUPFD_CLOEXEC, 3), TRUE);
@@ -96,8 +149,7 @@ fake_tty_free (FakeTty *self)
 {
   if (self == NULL)
     return;
-  berth_tty_watch (self->size, NULL, NULL, NULL);
-  berth_tty_unref (self->size);
+  fake_tty_set_size (self, NULL);
   g_cancellable_cancel (self->over);
   g_object_unref (self->over);
   close (self->fd);

@@ -120,6 +120,60 @@ test_unused (World *world, gconstpointer data)
   wait_for_state (world, id, BERTH_VM_STATE_PAUSED);
 }
 
+static void
+note_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_set_object ((GAsyncResult **)user_data, result);
+}
+
+/* Who gives up is told so while the guest stands still and can end nothing; what is left of that
+ * there keeps the sandbox from nothing, and the next one waits until it is over. */
+static void
+test_cancelled_while_paused (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world, 0);
+  g_autoptr (GBytes) code = g_bytes_new_static ("true", 4);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  GAsyncResult *answers[3] = { NULL };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  BerthSandbox *sandbox = find (world, id);
+
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, TRUE);
+  berth_sandbox_exec_async (sandbox, berth_exec_new (code), cancellable, note_cb, &answers[0]);
+  berth_sandbox_background_async (sandbox,
+                                  berth_background_request_new (BERTH_BACKGROUND_ATTACH, 1),
+                                  cancellable, note_cb, &answers[1]);
+  world_run_dry ();
+  g_assert_true (set_paused (world, id, 1000, TRUE, &error));
+  g_assert_true (berth_sandbox_is_used (sandbox));
+  g_cancellable_cancel (cancellable);
+  world_run_dry ();
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GError) failure = NULL;
+
+      g_assert_nonnull (answers[i]);
+      g_assert_null (g_task_propagate_pointer (G_TASK (answers[i]), &failure));
+      g_assert_error (failure, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+    }
+  g_assert_false (berth_sandbox_is_used (sandbox));
+  berth_sandbox_exec_async (sandbox, berth_exec_new (code), NULL, note_cb, &answers[2]);
+  wait_for_state (world, id, BERTH_VM_STATE_CLAIMED);
+  world_run_dry ();
+  g_assert_cmpuint (fake_host_count_held (world->host, FAKE_HOST_EXEC), ==, 1);
+  g_assert_true (berth_sandbox_is_used (sandbox));
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, FALSE);
+  fake_host_hold (world->host, FAKE_HOST_EXEC, FALSE);
+  world_run_dry ();
+  result = berth_sandbox_exec_finish (sandbox, answers[2], &error);
+  g_assert_no_error (error);
+  g_assert_false (berth_sandbox_is_used (sandbox));
+  for (guint i = 0; i < G_N_ELEMENTS (answers); i++)
+    g_clear_object (&answers[i]);
+}
+
 /* The administrator's setting is the usual, and the most. */
 static void
 test_settings (World *world, gconstpointer data)
@@ -324,6 +378,7 @@ main (int argc, char **argv)
   ADD ("by-hand", test_by_hand);
   ADD ("foreign", test_foreign);
   ADD ("unused", test_unused);
+  ADD ("cancelled-while-paused", test_cancelled_while_paused);
   ADD ("settings", test_settings);
   ADD ("in-use", test_in_use);
   ADD ("idle-time-goes-on", test_idle_time_goes_on);

@@ -11,7 +11,8 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
   g_autoptr (GError) error = NULL;
   g_autofree guint8 *copy = size > 0 ? g_memdup2 (data, size) : NULL;
-  g_autoptr (GVariant) execs = berth_execs_list_parse (copy, size, 0, &error);
+  const guint32 version = size % 2 != 0 ? BERTH_BACKGROUND_VERSION : BERTH_EXECS_MORE_VERSION;
+  g_autoptr (GVariant) execs = berth_execs_list_parse (copy, size, version, 0, &error);
   guint32 before = 0;
 
   g_assert_cmpint (execs != NULL, ==, error == NULL);

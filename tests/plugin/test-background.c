@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The host's end of execs in the background: what it asks a guest, and what it takes from one. */
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -114,6 +115,36 @@ test_cancel (Fixture *fixture, gconstpointer data)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 }
 
+/* While the guest stands still, too, whose streams are at their end then; what it says when it goes
+ * on is for nobody. */
+static void
+test_cancel_while_paused (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  BerthFrameHead frame;
+  char text[16];
+  int ends[2];
+
+  greet (fixture, 0);
+  g_assert_no_errno (pipe (ends));
+  ask (fixture, make_attach (hand_over (ends[1], FALSE), TRUE), cancellable);
+  frame = peer_read (fixture, payload);
+  berth_guest_set_paused (fixture->agent, TRUE);
+  g_cancellable_cancel (cancellable);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpint (read (ends[0], text, sizeof text), ==, 0);
+  g_assert_null (fixture->result);
+  berth_guest_set_paused (fixture->agent, FALSE);
+  peer_send (fixture, BERTH_FRAME_DATA, frame.request, "\1\0\0\0text\n", 9);
+  peer_send (fixture, BERTH_FRAME_DETACHED, frame.request, "", 0);
+  g_assert_null (finish (fixture, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_false (fixture->is_closed);
+  close (ends[0]);
+}
+
 static void
 test_list (Fixture *fixture, gconstpointer data)
 {
@@ -121,10 +152,17 @@ test_list (Fixture *fixture, gconstpointer data)
   {
     guint32 stream;
     BerthExecsEntry entry;
+    BerthExecsMore more;
     char words[5];
   } told = { BERTH_STREAM_FILE,
-             { .exec = 2, .state = BERTH_EXEC_RUNS, .flags = BERTH_EXEC_COMMAND, .words_size = 5 },
+             { .exec = 2,
+               .state = BERTH_EXEC_RUNS,
+               .flags = BERTH_EXEC_COMMAND | BERTH_EXEC_TERMINAL,
+               .words_size = 5 },
+             { 5000, 1 },
              { 's', 'l', 'e', 'e', 'p' } };
+  gboolean is_attached = FALSE;
+  guint32 timeout_ms = 0;
   g_autoptr (BerthBackgroundResult) result = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) exec = NULL;
@@ -143,6 +181,110 @@ test_list (Fixture *fixture, gconstpointer data)
   exec = g_variant_get_child_value (result->execs, 0);
   g_assert_true (g_variant_lookup (exec, "command", "&s", &words));
   g_assert_cmpstr (words, ==, "sleep");
+  g_assert_true (g_variant_lookup (exec, "kind", "&s", &words));
+  g_assert_cmpstr (words, ==, "terminal");
+  g_assert_true (g_variant_lookup (exec, "timeout_ms", "u", &timeout_ms));
+  g_assert_cmpuint (timeout_ms, ==, 5000);
+  g_assert_true (g_variant_lookup (exec, "attached", "b", &is_attached));
+  g_assert_true (is_attached);
+}
+
+/* An agent of before tells less of each. */
+static void
+test_list_of_older (Fixture *fixture, gconstpointer data)
+{
+  struct __attribute__ ((packed))
+  {
+    guint32 stream;
+    BerthExecsEntry entry;
+    char words[5];
+  } told = { BERTH_STREAM_FILE,
+             { .exec = 2, .state = BERTH_EXEC_RUNS, .flags = BERTH_EXEC_COMMAND, .words_size = 5 },
+             { 's', 'l', 'e', 'e', 'p' } };
+  g_autoptr (BerthBackgroundResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) exec = NULL;
+  BerthFrameHead frame;
+  const char *words;
+
+  greet_as (fixture, BERTH_EXECS_MORE_VERSION - 1, 0);
+  ask (fixture, berth_background_request_new (BERTH_BACKGROUND_LIST, 0), NULL);
+  frame = peer_read (fixture, payload);
+  peer_send (fixture, BERTH_FRAME_DATA, frame.request, &told, sizeof told);
+  peer_send (fixture, BERTH_FRAME_DETACHED, frame.request, "", 0);
+  result = finish (fixture, &error);
+  g_assert_no_error (error);
+  exec = g_variant_get_child_value (result->execs, 0);
+  g_assert_true (g_variant_lookup (exec, "command", "&s", &words));
+  g_assert_cmpstr (words, ==, "sleep");
+  g_assert_false (g_variant_lookup (exec, "timeout_ms", "u", NULL));
+}
+
+/* Lets the host go on until it has sent something. */
+static BerthFrameHead
+await_frame (Fixture *fixture)
+{
+  struct pollfd peer = { .fd = fixture->peer, .events = POLLIN };
+
+  while (poll (&peer, 1, 0) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  return peer_read (fixture, payload);
+}
+
+/* Who sits at a terminal: its size is told and each other one; that nobody types any more is not,
+ * as it is no end of what is typed. */
+static void
+test_terminal (Fixture *fixture, gconstpointer data)
+{
+  BerthBackgroundRequest *request = make_attach (-1, TRUE);
+  g_autoptr (BerthTty) tty = berth_tty_new (24, 80);
+  g_autoptr (BerthBackgroundResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  BerthAttachHead head;
+  BerthFrameHead frame;
+  int ends[2];
+
+  greet (fixture, 0);
+  g_assert_no_errno (pipe (ends));
+  request->tty = berth_tty_ref (tty);
+  request->stdin_fd = hand_over (ends[0], TRUE);
+  ask (fixture, request, NULL);
+  frame = peer_read (fixture, payload);
+  memcpy (&head, payload, sizeof head);
+  g_assert_cmpuint (head.flags, ==,
+                    BERTH_ATTACH_FOLLOWS | BERTH_ATTACH_STDIN | BERTH_ATTACH_TERMINAL
+                        | BERTH_ATTACH_ENDS);
+  frame = peer_read (fixture, payload);
+  g_assert_cmpuint (frame.type, ==, BERTH_FRAME_RESIZE);
+  g_assert_cmpuint (berth_le32_read (payload), ==, 24);
+  peer_send (fixture, BERTH_FRAME_CREDIT, frame.request, "\0\0\0\0\0\1\0\0", 8);
+  g_assert_cmpint (write (ends[1], "x", 1), ==, 1);
+  frame = await_frame (fixture);
+  g_assert_cmpuint (frame.type, ==, BERTH_FRAME_DATA);
+  g_assert_cmpuint (frame.length, ==, 5);
+  close (ends[1]);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  berth_tty_resize (tty, 50, 132);
+  frame = peer_read (fixture, payload);
+  g_assert_cmpuint (frame.type, ==, BERTH_FRAME_RESIZE);
+  g_assert_cmpuint (berth_le32_read (payload + 4), ==, 132);
+  peer_send (fixture, BERTH_FRAME_DETACHED, frame.request, "", 0);
+  result = finish (fixture, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_terminal_needs_its_version (Fixture *fixture, gconstpointer data)
+{
+  BerthBackgroundRequest *request = make_attach (-1, TRUE);
+  g_autoptr (GError) error = NULL;
+
+  greet_as (fixture, BERTH_REATTACH_VERSION - 1, 0);
+  request->tty = berth_tty_new (24, 80);
+  ask (fixture, request, NULL);
+  g_assert_null (finish (fixture, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
 }
 
 typedef struct
@@ -419,7 +561,11 @@ main (int argc, char **argv)
   ADD ("attach", 0, test_attach);
   ADD ("goes-on", 0, test_goes_on);
   ADD ("cancel", 0, test_cancel);
+  ADD ("cancel-while-paused", 0, test_cancel_while_paused);
   ADD ("list", 0, test_list);
+  ADD ("list-of-older", 0, test_list_of_older);
+  ADD ("terminal", 0, test_terminal);
+  ADD ("terminal-needs-its-version", 0, test_terminal_needs_its_version);
   ADD ("older", 0, test_older);
   ADD ("begin", 0, test_begin);
   ADD ("begun-unasked", 0, test_rules);
