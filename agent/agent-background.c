@@ -72,6 +72,13 @@ berth_agent_background_clear (BerthAgentBackground *self)
     }
 }
 
+void
+berth_agent_background_free (BerthAgentBackground *self)
+{
+  for (unsigned i = 0; i < BERTH_BACKGROUND_MAX; i++)
+    berth_agent_log_clear (&self->records[i].log);
+}
+
 static bool
 has_ended (const BerthAgentRecord *record)
 {

@@ -53,6 +53,8 @@ typedef struct _BerthAgentBackground
 void berth_agent_background_init (BerthAgentBackground *self, BerthAgentChannel *channel,
                                   BerthAgentGroups *groups);
 void berth_agent_background_clear (BerthAgentBackground *self);
+/* Gives back what is kept, also of what was ended and has not come to its end. */
+void berth_agent_background_free (BerthAgentBackground *self);
 
 /* For an exec that is about to begin; code: what it runs. */
 BerthAgentRecord *berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec,

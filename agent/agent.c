@@ -615,7 +615,7 @@ berth_agent_clear (BerthAgent *self)
     else if (!berth_agent_transfers_reaped (&self->transfers, pid, status))
       berth_agent_execs_reaped (&self->execs, pid, status, &usage);
   berth_agent_execs_pump (&self->execs);
-  berth_agent_background_clear (&self->background);
+  berth_agent_background_free (&self->background);
   berth_agent_transfers_clear (&self->transfers);
   berth_agent_standby_clear (&self->standby);
   berth_agent_sessions_clear (&self->sessions);
