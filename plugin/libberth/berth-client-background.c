@@ -3,6 +3,7 @@
  * it. */
 #include "plugin/base/berth-pipe.h"
 #include "plugin/base/berth-wait.h"
+#include "plugin/libberth/berth-attachment-private.h"
 #include "plugin/libberth/berth-client-call.h"
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/model/berth-program-private.h"
@@ -319,6 +320,25 @@ berth_client_attach_async (BerthClient *self, const char *id, guint exec, gboole
                                g_variant_new ("(u@a{sv})", exec, g_variant_dict_end (&options)));
 }
 
+static gboolean
+finish_attach (BerthClient *self, GAsyncResult *result, gpointer tag, BerthResult **out_end,
+               guint64 *out_lost_bytes, GError **error)
+{
+  g_autoptr (GVariant) told = berth_client_call_finish_child (self, result, tag, error);
+  gboolean is_running = TRUE;
+  guint64 lost = 0;
+
+  if (told == NULL)
+    return FALSE;
+  g_variant_lookup (told, "running", "b", &is_running);
+  g_variant_lookup (told, "lost_bytes", "t", &lost);
+  if (out_end != NULL)
+    *out_end = is_running ? NULL : berth_result_new_from_variant (told);
+  if (out_lost_bytes != NULL)
+    *out_lost_bytes = lost;
+  return TRUE;
+}
+
 /**
  * berth_client_attach_finish:
  * @self: a client
@@ -334,20 +354,70 @@ gboolean
 berth_client_attach_finish (BerthClient *self, GAsyncResult *result, BerthResult **out_end,
                             guint64 *out_lost_bytes, GError **error)
 {
-  g_autoptr (GVariant) told
-      = berth_client_call_finish_child (self, result, berth_client_attach_async, error);
-  gboolean is_running = TRUE;
-  guint64 lost = 0;
+  return finish_attach (self, result, berth_client_attach_async, out_end, out_lost_bytes, error);
+}
 
-  if (told == NULL)
-    return FALSE;
-  g_variant_lookup (told, "running", "b", &is_running);
-  g_variant_lookup (told, "lost_bytes", "t", &lost);
-  if (out_end != NULL)
-    *out_end = is_running ? NULL : berth_result_new_from_variant (told);
-  if (out_lost_bytes != NULL)
-    *out_lost_bytes = lost;
-  return TRUE;
+/**
+ * berth_client_attach_streams_async:
+ * @self: a client
+ * @id: of a sandbox
+ * @attachment: (not nullable): what is wanted of which exec in its background, not used yet
+ * @cancellable: (nullable): ends the call alone
+ * @callback: (scope async): gets the answer
+ * @user_data: for @callback
+ *
+ * Carries streams of an exec in the background until it ends. Whoever may reach the sandbox may
+ * read what one writes, at once with others; one at a time writes to it.
+ *
+ * Fails with %BERTH_ERROR_INVALID where there is no such exec (any more), or its input is somebody
+ * else's, and %BERTH_ERROR_GONE where there is no such sandbox. Any thread.
+ */
+void
+berth_client_attach_streams_async (BerthClient *self, const char *id, BerthAttachment *attachment,
+                                   GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  BerthClientCall call = { BERTH_CLIENT_CALL_CARRIES, "Attach", .answer_type = "(a{sv})" };
+  GTask *task;
+  GVariant *arguments;
+  GError *error = NULL;
+
+  g_return_if_fail (BERTH_IS_CLIENT (self));
+  g_return_if_fail (id != NULL);
+  g_return_if_fail (BERTH_IS_ATTACHMENT (attachment));
+
+  task = berth_client_call_new_task (self, berth_client_attach_streams_async, cancellable, callback,
+                                     user_data);
+  call.fds = g_unix_fd_list_new ();
+  call.tty = berth_attachment_get_tty (attachment);
+  arguments = berth_attachment_take_arguments (attachment, call.fds, &error);
+  if (arguments != NULL)
+    {
+      berth_client_call_start_for (task, &call, id, arguments);
+      return;
+    }
+  g_clear_object (&call.fds);
+  g_task_return_error (task, error);
+  g_object_unref (task);
+}
+
+/**
+ * berth_client_attach_streams_finish:
+ * @self: a client
+ * @result: what the callback got
+ * @out_end: (out) (optional) (transfer full): how the exec ended, without its output
+ * @out_lost_bytes: (out) (optional): of its output, that fell out before it could be told
+ *
+ * Ends the call in its callback.
+ *
+ * Returns: %TRUE; %FALSE with @error
+ */
+gboolean
+berth_client_attach_streams_finish (BerthClient *self, GAsyncResult *result, BerthResult **out_end,
+                                    guint64 *out_lost_bytes, GError **error)
+{
+  return finish_attach (self, result, berth_client_attach_streams_async, out_end, out_lost_bytes,
+                        error);
 }
 
 /**

@@ -4,6 +4,7 @@
 
 #include <gio/gio.h>
 
+#include "berth-attachment.h"
 #include "berth-macros.h"
 #include "berth-program.h"
 #include "berth-result.h"
@@ -243,6 +244,16 @@ berth_client_attach_async (BerthClient *self, const char *id, guint exec, gboole
 BERTH_AVAILABLE gboolean berth_client_attach_finish (BerthClient *self, GAsyncResult *result,
                                                      BerthResult **out_end, guint64 *out_lost_bytes,
                                                      GError **error);
+
+BERTH_AVAILABLE void
+berth_client_attach_streams_async (BerthClient *self, const char *id, BerthAttachment *attachment,
+                                   GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_attach_streams_finish (BerthClient *self,
+                                                             GAsyncResult *result,
+                                                             BerthResult **out_end,
+                                                             guint64 *out_lost_bytes,
+                                                             GError **error);
 
 BERTH_AVAILABLE BerthResult *berth_client_wait_exec (BerthClient *self, const char *id, guint exec,
                                                      GCancellable *cancellable, GError **error);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "berth-admin.h"
+#include "berth-attachment.h"
 #include "berth-client.h"
 #include "berth-error.h"
 #include "berth-program.h"

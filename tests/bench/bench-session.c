@@ -2,7 +2,7 @@
 /* A program that uses libberth on sandboxes that live: how long an exec takes, what files move at,
  * what many streams add up to.
  *
- * Usage: bench-session exec SOCKET COUNT ID, files SOCKET COUNT ID, stream SOCKET SECONDS ID...
+ * Usage: bench-session exec|echo|wake|files SOCKET COUNT ID, stream SOCKET SECONDS ID...
  * Prints a number a line: NAME MILLISECONDS; of files and streams NAME MIB_PER_SECOND. */
 #include <berth.h>
 #include <stdio.h>
@@ -52,6 +52,63 @@ bench_exec (BerthClient *client, int count, const char *id)
 
   bench_program (client, count, id, "exec", code);
   bench_program (client, count, id, "command", command);
+}
+
+/* A key at a terminal: until what it shows of it is here. */
+static void
+bench_echo (BerthClient *client, int count, const char *id)
+{
+  const char *const argv[] = { "sleep", "600", NULL };
+  g_autoptr (BerthProgram) program = berth_program_new_for_command (argv);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthAttachment) attachment = NULL;
+  g_autoptr (GOutputStream) input = NULL;
+  g_autoptr (GInputStream) output = NULL;
+  guint exec;
+
+  berth_program_set_timeout_ms (program, 600000);
+  berth_program_set_terminal (program, 24, 80);
+  exec = berth_client_start (client, id, program, BERTH_START_DEFAULT, NULL, &error);
+  check (error);
+  attachment = berth_attachment_new (exec);
+  berth_attachment_set_terminal (attachment, 24, 80);
+  input = berth_attachment_open_stdin (attachment, &error);
+  output = berth_attachment_open_stdout (attachment, &error);
+  check (error);
+  berth_client_attach_streams_async (client, id, attachment, NULL, NULL, NULL);
+  for (int i = 0; i <= count; i++)
+    {
+      double begin = now_ms ();
+      char key;
+
+      g_output_stream_write_all (input, "x", 1, NULL, NULL, &error);
+      check (error);
+      if (g_input_stream_read (output, &key, 1, NULL, &error) != 1)
+        g_error ("the terminal has ended");
+      if (i > 0) /* the first one waits for the attachment, too */
+        printf ("echo %.3f\n", now_ms () - begin);
+    }
+  berth_client_signal_exec (client, id, exec, 9, NULL, &error);
+  check (error);
+}
+
+/* Of a paused sandbox: until its agent has answered. */
+static void
+bench_wake (BerthClient *client, int count, const char *id)
+{
+  while (count-- > 0)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GVariant) execs = NULL;
+      double begin;
+
+      berth_client_pause (client, id, NULL, &error);
+      check (error);
+      begin = now_ms ();
+      execs = berth_client_list_execs (client, id, NULL, &error);
+      check (error);
+      printf ("wake %.3f\n", now_ms () - begin);
+    }
 }
 
 static void
@@ -154,6 +211,10 @@ main (int argc, char **argv)
   setvbuf (stdout, NULL, _IOLBF, 0);
   if (strcmp (argv[1], "exec") == 0)
     bench_exec (client, atoi (argv[3]), argv[4]);
+  else if (strcmp (argv[1], "echo") == 0)
+    bench_echo (client, atoi (argv[3]), argv[4]);
+  else if (strcmp (argv[1], "wake") == 0)
+    bench_wake (client, atoi (argv[3]), argv[4]);
   else if (strcmp (argv[1], "files") == 0)
     bench_files (client, atoi (argv[3]), argv[4]);
   else

@@ -142,7 +142,7 @@ def session(d):
     sandbox = d.berth("create").stdout.strip()
     d.wait_warm()  # the next one is cloned meanwhile
     numbers([SESSION, "exec", d.socket, "2", sandbox])
-    found |= {f"our {name}": values for what, count in (("exec", "10"), ("files", "3"))
+    found |= {f"our {name}": values for what, count in (("exec", "10"), ("echo", "20"), ("wake", "5"), ("files", "3"))
               for name, values in numbers([SESSION, what, d.socket, count, sandbox]).items()}
     d.berth("destroy", sandbox)
     return {name: median(values) for name, values in found.items()}
@@ -217,17 +217,36 @@ def show_forks(d):
     d.berth("pool", "set", "python", "1")
 
 
+def printing(d):
+    """How much berthd grows by ten execs in the background of one sandbox that print all they can;
+    MiB"""
+    sandbox = d.berth("create").stdout.strip()
+    before = most = memory_mb(d.process.pid, "Pss")
+    for _ in range(STREAMS):
+        d.berth("exec", "-d", "-t", "300", "-x", sandbox, "yes")
+    end = time.monotonic() + STREAM_S
+    while time.monotonic() < end:
+        most = max(most, memory_mb(d.process.pid, "Pss"))
+        time.sleep(0.1)
+    d.berth("destroy", sandbox)
+    return most - before
+
+
 def show_sessions(d):
     rounds = [session(d) for _ in range(ROUNDS)]
     for name, bare, unit, title, target in (
             ("exec", "live-exec", "ms", "the bare agent's", 1.3),
             ("command", "live-command", "ms", "the bare agent's", 1.3),
+            ("echo", "ping", "ms", "a bare agent's round trip", 2),
+            ("wake", "claim", "ms", "bare resume + one agent round trip", 1.3),
             ("put", "stream-in", "MiB/s", "what a bare virStream moves in", 0.7),
             ("get", "stream-out", "MiB/s", "what a bare virStream moves out", 0.7)):
         show(f"live session: {name}", median(one["our " + name] for one in rounds), unit)
         show(f"  {title}", median(one[bare] for one in rounds), unit)
         show("  ratio", median(one["our " + name] / one[bare] for one in rounds), "x",
              f"(target {target})")
+    show(f"{STREAMS} execs in the background that print: berthd grows by", printing(d), "MiB",
+         "(target 1)")
     share, resident, cores, together = streams(d)
     show(f"{STREAMS} sessions that stream, together", together, "MiB/s")
     show("  berthd's memory at most, PSS", share, "MiB", "(target 20)")

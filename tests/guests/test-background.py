@@ -107,6 +107,41 @@ def lost(session):
     return [e["lost_bytes"] for e in json.loads(berth("ps", "--json", session)[1])]
 
 
+def test_second_writer_and_slow_readers():
+    """Standard input is one's at a time, and the next one's when that has gone; who reads slowly
+    slows what it runs and nothing beside it."""
+    session = create()
+    reader = start(session, "sh", "-c", "while read x; do echo got $x; done", options=("-t", "300", "-i"))
+    first = subprocess.Popen(daemon().command("attach", "-i", session, reader), env=daemon().environ(),
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    first.stdin.write("one\n")
+    first.stdin.flush()
+    same(first.stdout.readline(), "got one\n")
+    status, _, err = berth("attach", "-i", session, reader, text="no\n")
+    same(status, 2)
+    assert "somebody else's" in err, err
+    first.send_signal(signal.SIGTERM)  # lost, and not at its end
+    same(first.wait(LIMIT_S), 143)
+    same(berth("attach", "-i", session, reader, text="two\n")[:2], (0, "got two\n"))
+    same(states(session)[reader], "ended")
+
+    endless = start(session, "sh", "-c", "while :; do echo line; done")
+    slow = [subprocess.Popen(daemon().command(*words), env=daemon().environ(), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE)
+            for words in (("exec", "-x", session, "yes"), ("logs", "-f", session, endless))]
+    for process in slow:  # they have begun, and are read no further
+        assert process.stdout.read(2)
+    same(berth("exec", "-x", session, "seq", "200000")[1].splitlines()[-1], "200000")
+    same(berth("exec", session, "echo code")[:2], (0, "code\n"))
+    same(berth("kill", session, endless)[0], 0)
+    same(berth("wait", session, endless)[0], 143)
+    for process in slow:
+        process.kill()
+        process.wait(LIMIT_S)
+        process.stdout.close()
+    same(berth("destroy", session)[0], 0)
+
+
 def test_memory_of_berthd():
     """Ten that print all the time, two of them followed by who does not read, cost berthd no more
     than its bounds: looked at when each has written more than is kept of it."""

@@ -74,12 +74,11 @@ async def background(client):
     code = "read line; echo got $line; exec sleep 60"
     exec_ = await call(client, "start", sandbox, Berth.Program.new_for_command(["sh", "-c", code]),
                        Berth.StartFlags.KEEP_STDIN)
-    (in_read, in_write), (out_read, out_write) = os.pipe(), os.pipe()
-    attached = asyncio.create_task(call(client, "attach", sandbox, exec_, True, 0, in_read, out_write, -1))
-    os.write(in_write, b"word\n")
-    read = await asyncio.to_thread(os.read, out_read, 64)
-    for fd in (in_read, in_write, out_read, out_write):
-        os.close(fd)
+    attachment = Berth.Attachment.new(exec_)
+    stdin, stdout = attachment.open_stdin(), attachment.open_stdout()
+    attached = asyncio.create_task(call(client, "attach_streams", sandbox, attachment))
+    stdin.write_all(b"word\n", None)
+    read = (await asyncio.to_thread(stdout.read_bytes, 64, None)).get_data()
     await call(client, "pause", sandbox)
     await call(client, "resume", sandbox)
     states = [entry["state"] for entry in (await call(client, "list_execs", sandbox)).unpack()]

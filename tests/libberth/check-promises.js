@@ -8,7 +8,7 @@ import GLib from 'gi://GLib';
 import Berth from 'gi://Berth?version=1.0';
 
 for (const verb of ['create', 'run', 'put_stream', 'get_stream', 'destroy', 'status',
-    'start', 'list_execs', 'signal_exec', 'wait_exec', 'pause', 'resume'])
+    'start', 'list_execs', 'attach_streams', 'signal_exec', 'wait_exec', 'pause', 'resume'])
     Gio._promisify(Berth.Client.prototype, `${verb}_async`, `${verb}_finish`);
 for (const verb of ['act', 'set_warm', 'list_templates'])
     Gio._promisify(Berth.Admin.prototype, `${verb}_async`, `${verb}_finish`);
@@ -36,13 +36,21 @@ await client.get_stream_async(sandbox, 'f', output, 0, null);
 output.close(null);
 print(`file ${text(output.steal_as_bytes())}`);
 
-const sleeper = Berth.Program.new_for_command(['sleep', '60']);
-const exec = await client.start_async(sandbox, sleeper, Berth.StartFlags.DEFAULT, null);
+const sleeper = Berth.Program.new_for_command(['sh', '-c', 'read x; echo $x; exec sleep 60']);
+const exec = await client.start_async(sandbox, sleeper, Berth.StartFlags.KEEP_STDIN, null);
+const attachment = Berth.Attachment.new(exec);
+const stdin = attachment.open_stdin();
+const stdout = attachment.open_stdout();
+const attached = client.attach_streams_async(sandbox, attachment, null);
+stdin.write_all(new TextEncoder().encode('word\n'), null);
+const word = text(await stdout.read_bytes_async(64, GLib.PRIORITY_DEFAULT, null)).trim();
 await client.pause_async(sandbox, null);
 await client.resume_async(sandbox, null);
 const states = (await client.list_execs_async(sandbox, null)).recursiveUnpack().map(e => e.state);
 await client.signal_exec_async(sandbox, exec, 9, null);
+print(`attached ${word}`);
 print(`background ${states} ${(await client.wait_exec_async(sandbox, exec, null)).get_exit_code()}`);
+await attached;
 await client.destroy_async(sandbox, null);
 
 const admin = Berth.Admin.new(client);

@@ -20,7 +20,7 @@ OWN = {
                          "progress starting 0 berth-slow-1 it boots", "stream",
                          "background got word running 137 137 0", "warm 1", "waited"],
     "check-promises.js": ["progress starting 0 berth-slow-1", "boot it boots", "ran",
-                          "file stream", "background running 137", "warm 1", "drained 0"],
+                          "file stream", "attached word", "background running 137", "warm 1", "drained 0"],
 }
 EMBEDDED = ["serving", "output six times seven", "exit status 42", "stopped"]
 

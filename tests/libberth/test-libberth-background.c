@@ -146,6 +146,123 @@ test_attach (Fixture *fixture, gconstpointer data)
   g_object_unref (writer);
 }
 
+/* As streams: written and closed by one who did not begin it, read at once by two. */
+static void
+test_streams (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *id = create (fixture);
+  g_autoptr (GError) error = NULL;
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (BerthClient) other = berth_client_new (fixture->path);
+  guint exec
+      = start (fixture, id, "while read line; do echo \"got $line\"; done; echo err >&2; exit 4",
+               BERTH_START_KEEP_STDIN);
+  g_autoptr (BerthAttachment) writing = berth_attachment_new (exec);
+  g_autoptr (BerthAttachment) reading = berth_attachment_new (exec);
+  g_autoptr (GOutputStream) input = berth_attachment_open_stdin (writing, &error);
+  g_autoptr (GInputStream) output = berth_attachment_open_stdout (writing, &error);
+  g_autoptr (GInputStream) again = berth_attachment_open_stdout (reading, &error);
+  g_autoptr (GInputStream) errors = berth_attachment_open_stderr (reading, &error);
+  GInputStream *const streams[] = { output, again, errors };
+  const char *const texts[] = { "got a\ngot b\n", "got a\ngot b\n", "err\n" };
+
+  answers_init (&answers);
+  berth_client_attach_streams_async (other, id, writing, NULL, answered_cb, &answers);
+  berth_client_attach_streams_async (fixture->client, id, reading, NULL, answered_cb, &answers);
+  g_assert_true (g_output_stream_write_all (input, "a\nb\n", 4, NULL, NULL, &error));
+  g_assert_true (g_output_stream_close (input, NULL, &error));
+  answers_wait (&answers, 1); /* both have come */
+  for (guint i = 0; i < 2; i++)
+    {
+      GAsyncResult *answer = answers_wait (&answers, i);
+      g_autoptr (BerthClient) client = BERTH_CLIENT (g_async_result_get_source_object (answer));
+      g_autoptr (BerthResult) end = NULL;
+      guint64 lost = 1;
+
+      g_assert_true (berth_client_attach_streams_finish (client, answer, &end, &lost, &error));
+      g_assert_no_error (error);
+      g_assert_cmpint (berth_result_get_exit_code (end), ==, 4);
+      g_assert_cmpuint (lost, ==, 0);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (streams); i++)
+    {
+      char text[64] = { 0 };
+
+      g_assert_true (g_input_stream_read_all (streams[i], text, sizeof text, NULL, NULL, &error));
+      g_assert_cmpstr (text, ==, texts[i]);
+    }
+}
+
+/* One attachment is one call's; what it opened is at its end where the call is refused. */
+static void
+test_streams_refused (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *id = create (fixture);
+  g_autoptr (BerthAttachment) attachment = berth_attachment_new (99);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GInputStream) output = berth_attachment_open_stdout (attachment, &error);
+  char byte;
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_auto (Answers) answers = { NULL };
+
+      answers_init (&answers);
+      berth_client_attach_streams_async (fixture->client, id, attachment, NULL, answered_cb,
+                                         &answers);
+      g_assert_false (berth_client_attach_streams_finish (
+          fixture->client, answers_wait (&answers, 0), NULL, NULL, &error));
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+      g_clear_error (&error);
+    }
+  g_assert_cmpint (g_input_stream_read (output, &byte, 1, NULL, &error), ==, 0);
+}
+
+/* A terminal goes on without whoever began it, and is whoever's who sits down: of his size. */
+static void
+test_terminal (Fixture *fixture, gconstpointer data)
+{
+  const char *const argv[] = { "sh", "-c", "read x; stty size; read x; stty size; exit 5", NULL };
+  g_autofree char *id = create (fixture);
+  g_autoptr (BerthProgram) program = berth_program_new_for_command (argv);
+  g_autoptr (GError) error = NULL;
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (BerthResult) end = NULL;
+  g_autoptr (BerthAttachment) attachment = NULL;
+  g_autoptr (GOutputStream) input = NULL;
+  g_autoptr (GDataInputStream) lines = NULL;
+  g_autoptr (GInputStream) output = NULL;
+  guint exec;
+
+  berth_program_set_terminal (program, 24, 80);
+  exec = berth_client_start (fixture->client, id, program, BERTH_START_DEFAULT, NULL, &error);
+  g_assert_no_error (error);
+  attachment = berth_attachment_new (exec);
+  input = berth_attachment_open_stdin (attachment, &error);
+  output = berth_attachment_open_stdout (attachment, &error);
+  lines = g_data_input_stream_new (output);
+  g_data_input_stream_set_newline_type (lines, G_DATA_STREAM_NEWLINE_TYPE_CR_LF);
+  berth_attachment_set_terminal (attachment, 30, 100);
+  answers_init (&answers);
+  berth_client_attach_streams_async (fixture->client, id, attachment, NULL, answered_cb, &answers);
+  for (guint i = 0; i < 2; i++)
+    {
+      static const char *const sizes[] = { "30 100", "50 132" };
+      g_autofree char *line = NULL;
+
+      g_assert_true (g_output_stream_write_all (input, "\n", 1, NULL, NULL, &error));
+      g_free (g_data_input_stream_read_line (lines, NULL, NULL, &error)); /* what was typed */
+      line = g_data_input_stream_read_line (lines, NULL, NULL, &error);
+      g_assert_cmpstr (line, ==, sizes[i]);
+      berth_attachment_set_terminal (attachment, 50, 132);
+      /* an answer of the same connection comes behind what was told before */
+      g_free (dup_state (fixture, id, exec));
+    }
+  g_assert_true (berth_client_attach_streams_finish (fixture->client, answers_wait (&answers, 0),
+                                                     &end, NULL, &error));
+  g_assert_cmpint (berth_result_get_exit_code (end), ==, 5);
+}
+
 /* What is kept of one that runs on is told at once, as often as it is asked for. */
 static void
 test_look (Fixture *fixture, gconstpointer data)
@@ -236,6 +353,9 @@ main (int argc, char **argv)
   ADD ("background/start-and-wait", test_start_and_wait);
   ADD ("background/signal", test_signal);
   ADD ("background/attach", test_attach);
+  ADD ("background/streams", test_streams);
+  ADD ("background/streams-refused", test_streams_refused);
+  ADD ("background/terminal", test_terminal);
   ADD ("background/look", test_look);
   ADD ("background/cancelled", test_cancelled);
   ADD ("background/errors", test_errors);
