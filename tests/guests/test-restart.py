@@ -63,7 +63,7 @@ def test_mark_that_libvirt_did_not_take():
         d.more_env = {"LD_PRELOAD": os.path.abspath(sys.argv[3]), "BERTH_MARK_FAILS": "2"}
         d.start()
         session = d.berth("create", "-l", "shell").stdout.strip()
-        domain, = d.domains()
+        domain, = (vm["domain"] for vm in d.json("list") if vm["id"] == session)
         until(lambda: 'state="session"' in virsh("metadata", domain, "--uri",
                                                  "urn:berth:domain:1"), "the mark")
         d.crash()
