@@ -60,7 +60,9 @@ berth_attachment_init (BerthAttachment *self)
  * berth_attachment_new:
  * @exec: number of an exec in the background of a sandbox
  *
- * Returns: (transfer full): one that wants nothing but its end yet
+ * Asks for its end alone, until streams are opened.
+ *
+ * Returns: (transfer full): an attachment
  */
 BerthAttachment *
 berth_attachment_new (guint exec)

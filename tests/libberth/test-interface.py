@@ -18,7 +18,7 @@ FRONT = os.path.join(SOURCE, "plugin/libberth")
 SERVER = os.path.join(SOURCE, "plugin/server")
 MODEL = os.path.join(SOURCE, "plugin/model")
 POOL = os.path.join(SOURCE, "pool")
-PUBLIC = ["berth-admin.h", "berth-client.h", "berth-error.h", "berth-macros.h", "berth-program.h",
+PUBLIC = ["berth-admin.h", "berth-attachment.h", "berth-client.h", "berth-error.h", "berth-macros.h", "berth-program.h",
           "berth-result.h", "berth-spec.h", "berth.h"]
 SERVER_PUBLIC = ["berth-server.h"]
 # what libberth-server of the same version has of libberth beside what programs have
