@@ -94,3 +94,12 @@ berth_config_dup_instance_of_socket (const char *socket)
 
   return g_strndup (digest, 12);
 }
+
+gboolean
+berth_config_paths_are_valid (char **paths)
+{
+  for (guint i = 0; paths[i] != NULL; i++)
+    if (!g_path_is_absolute (paths[i]))
+      return FALSE;
+  return paths[0] != NULL;
+}

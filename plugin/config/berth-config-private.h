@@ -21,4 +21,7 @@ char *berth_config_dup_shipped_template_dir (void);
 /* (transfer full): which berthd the one is that listens there */
 char *berth_config_dup_instance_of_socket (const char *socket);
 
+/* Absolute ones, and at least one */
+gboolean berth_config_paths_are_valid (char **paths);
+
 G_END_DECLS

@@ -270,15 +270,6 @@ parse_double (const ConfigKey *key, const char *value, double *out_number)
 }
 
 static gboolean
-paths_are_valid (char **paths)
-{
-  for (guint i = 0; paths[i] != NULL; i++)
-    if (!g_path_is_absolute (paths[i]))
-      return FALSE;
-  return paths[0] != NULL;
-}
-
-static gboolean
 name_is_valid (const char *name, gsize max)
 {
   gsize length = strlen (name);
@@ -389,7 +380,7 @@ list_is_valid (const ConfigKey *key, char **entries)
   switch (key->kind)
     {
     case KIND_PATHS:
-      return paths_are_valid (entries);
+      return berth_config_paths_are_valid (entries);
     case KIND_WARM:
       return warm_is_valid (key, entries);
     case KIND_RULES:

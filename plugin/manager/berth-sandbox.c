@@ -354,38 +354,6 @@ adopted_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 
 /* What runs in the background and open connections are in nobody's way: the former goes on in each
  * copy, the latter end there. */
-gboolean
-berth_sandbox_check_quiet (BerthSandbox *self, GError **error)
-{
-  const char *why = NULL;
-
-  if (self->is_copied)
-    why = "it is being forked";
-  else if (!berth_sandbox_is_awake (self))
-    why = "it is paused";
-  else if (self->is_busy && !self->is_watched)
-    why = "code runs in it";
-  else if (self->commands > self->watched)
-    why = "a command runs in it";
-  else if (self->files > 0 || self->asks > 0)
-    why = "something is carried in or out of it";
-  if (why != NULL)
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                 "sandbox %s can't be copied now: %s; ask again when that has ended",
-                 berth_sandbox_get_id (self), why);
-  return why == NULL;
-}
-
-gboolean
-berth_sandbox_begin_copy (BerthSandbox *self, GError **error)
-{
-  if (!berth_sandbox_check_quiet (self, error))
-    return FALSE;
-  self->is_copied = TRUE;
-  berth_sandbox_note_use (self);
-  return TRUE;
-}
-
 void
 berth_sandbox_end_copy (BerthSandbox *self)
 {
@@ -394,12 +362,6 @@ berth_sandbox_end_copy (BerthSandbox *self)
   self->is_copied = FALSE;
   sandbox_next (self);
   berth_sandbox_watch_idle (self);
-}
-
-gboolean
-berth_sandbox_is_copied (BerthSandbox *self)
-{
-  return self->is_copied;
 }
 
 /* TRUE: @task has failed. */
