@@ -220,7 +220,7 @@ runner_write_session (BerthAgentRunner *self, const BerthAgentProgram *program)
   const char *workdir = program->workdir != NULL ? program->workdir : "";
   const char *paths[] = {
     self->pipes.names[0], self->pipes.names[1], self->pipes.names[2], program->script, workdir,
-    program->comeback
+    program->comeback != NULL ? program->comeback : ""
   };
   size_t fill = BERTH_AGENT_RUNNER_HEAD_SIZE + 4, size;
 
