@@ -242,7 +242,7 @@ def test_npm_by_hand():
 def test_indexes():
     at = net_daemon()
     www = os.path.join(reach.networks(), "www")
-    for path, content in (("simple/tiny/tiny-2.0-py3-none-any.whl", wheel(version="2.0")),
+    for path, content in (("simple/small/small-2.0-py3-none-any.whl", wheel("small", version="2.0")),
                           ("simple/other/other-1.0-py3-none-any.whl", wheel("other")),
                           ("npm/tiny-2.0.0.tgz", package(version="2.0.0"))):
         os.makedirs(os.path.dirname(os.path.join(www, path)), exist_ok=True)
@@ -253,8 +253,8 @@ def test_indexes():
             "name": "tiny", "version": "2.0.0", "bin": {"tiny": "bin.js"},
             "dist": {"tarball": "http://www.test/npm/tiny-2.0.0.tgz"}}}}, file)
     conf = "build_pip=http://www.test/simple\nbuild_npm=http://www.test/npm\n"
-    said = build("indexed", "--pip", "tiny==2.0", "--pip", "other", at=at, conf=conf)
-    same(run("indexed", "import tiny, other\nprint(tiny.version, other.version)", at=at), "2.0 1.0\n")
+    said = build("indexed", "--pip", "small==2.0", "--pip", "other", at=at, conf=conf)
+    same(run("indexed", "import small, other\nprint(small.version, other.version)", at=at), "2.0 1.0\n")
     assert "pip other 1.0" in manifest(said)["packages"]
     build("indexed-js", "--from", "javascript", "--npm", "tiny", at=at, conf=conf)
     same(run("indexed-js", "console.log(require('tiny'))", at=at), "2.0.0\n")
