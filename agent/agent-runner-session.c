@@ -218,10 +218,12 @@ static bool
 runner_write_session (BerthAgentRunner *self, const BerthAgentProgram *program)
 {
   const char *workdir = program->workdir != NULL ? program->workdir : "";
-  const char *paths[] = {
-    self->pipes.names[0], self->pipes.names[1], self->pipes.names[2], program->script, workdir,
-    program->comeback != NULL ? program->comeback : ""
-  };
+  const char *paths[] = { self->pipes.names[0],
+                          self->pipes.names[1],
+                          self->pipes.names[2],
+                          program->script,
+                          workdir,
+                          program->comeback != NULL ? program->comeback : "" };
   size_t fill = BERTH_AGENT_RUNNER_HEAD_SIZE + 4, size;
 
   self->message

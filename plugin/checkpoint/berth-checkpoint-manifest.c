@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "plugin/base/berth-key-file.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
 
@@ -218,9 +219,11 @@ fail (GError **error, const char *key, const char *what)
 static gboolean
 parse_text (BerthCheckpointManifest *self, GKeyFile *file, const TextRow *row, GError **error)
 {
-  char *text = g_key_file_get_string (file, GROUP, row->key, NULL);
+  char *text = berth_key_file_dup_string (file, GROUP, row->key);
 
   *text_of (self, row) = text;
+  if (!berth_key_file_is_escaped (file, GROUP, row->key, BERTH_KEY_FILE_ESCAPES))
+    return fail (error, row->key, "is not what it may be");
   if (text == NULL)
     return row->is_optional || fail (error, row->key, "is missing");
   return text_is_right (text, row->rule) || fail (error, row->key, "is not what it may be");
@@ -229,7 +232,7 @@ parse_text (BerthCheckpointManifest *self, GKeyFile *file, const TextRow *row, G
 static gboolean
 parse_number (BerthCheckpointManifest *self, GKeyFile *file, const NumberRow *row, GError **error)
 {
-  g_autofree char *text = g_key_file_get_string (file, GROUP, row->key, NULL);
+  g_autofree char *text = berth_key_file_dup_string (file, GROUP, row->key);
   guint64 value = 0;
 
   if (text == NULL)
@@ -243,8 +246,8 @@ parse_number (BerthCheckpointManifest *self, GKeyFile *file, const NumberRow *ro
 static gboolean
 parse_kind (BerthCheckpointManifest *self, GKeyFile *file, GError **error)
 {
-  g_autofree char *format = g_key_file_get_string (file, GROUP, FORMAT_KEY, NULL);
-  g_autofree char *kind = g_key_file_get_string (file, GROUP, KIND_KEY, NULL);
+  g_autofree char *format = berth_key_file_dup_string (file, GROUP, FORMAT_KEY);
+  g_autofree char *kind = berth_key_file_dup_string (file, GROUP, KIND_KEY);
 
   if (g_strcmp0 (format, G_STRINGIFY (FORMAT)) != 0)
     return fail (error, FORMAT_KEY, "is of another berth's");
@@ -276,6 +279,8 @@ parse_parts (BerthCheckpointManifest *self, GKeyFile *file, GError **error)
 {
   gsize count = 0;
 
+  if (!berth_key_file_is_escaped (file, GROUP, PARTS_KEY, BERTH_KEY_FILE_ESCAPES ";"))
+    return fail (error, PARTS_KEY, "are not what they may be");
   self->parts = g_key_file_get_string_list (file, GROUP, PARTS_KEY, &count, NULL);
   if (count > BERTH_CHECKPOINT_PARTS_MAX)
     return fail (error, PARTS_KEY, "are too many");

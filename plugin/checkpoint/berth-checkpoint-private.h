@@ -15,6 +15,7 @@ struct _BerthCheckpoint
   char *folder; /* its own, as it is called now */
   gboolean is_waking;
   guint uses;
+  guint loads; /* of these: it is being read */
 };
 
 struct _BerthCheckpointStore

@@ -7,6 +7,9 @@
 
 G_BEGIN_DECLS
 
+/* States that are read from disk at once, as many threads as there are for it */
+#define BERTH_CHECKPOINT_LOADS_PER_UID 2u
+
 /* One that is there, or was: whoever holds a reference can read what is known of it. */
 #define BERTH_TYPE_CHECKPOINT (berth_checkpoint_get_type ())
 G_DECLARE_FINAL_TYPE (BerthCheckpoint, berth_checkpoint, BERTH, CHECKPOINT, GObject)
@@ -121,7 +124,8 @@ BerthCheckpoint *berth_checkpoint_store_commit_finish (BerthCheckpointStore *sel
 /* ---- one is used ---- */
 
 /* Opens the state and looks whether every byte of it is what was written. BERTH_ERROR_CONFIG: it is
- * not; it stays where it is, for who looks for the cause. */
+ * not; it stays where it is, for who looks for the cause. BERTH_ERROR_QUEUE_FULL: as many of its
+ * user's are being read as may be. */
 void berth_checkpoint_store_load_async (BerthCheckpointStore *self, BerthCheckpoint *checkpoint,
                                         GAsyncReadyCallback callback, gpointer user_data);
 /* A descriptor of the caller's own, to read; -1 */

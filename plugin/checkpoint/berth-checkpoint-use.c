@@ -18,16 +18,33 @@ static void
 loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  BerthCheckpoint *checkpoint = g_task_get_task_data (task);
   GError *error = NULL;
   gssize fd = g_task_propagate_int (G_TASK (result), &error);
 
-  berth_checkpoint_end_use (g_task_get_task_data (task));
+  checkpoint->loads--;
+  berth_checkpoint_end_use (checkpoint);
   if (error != NULL)
     g_task_return_error (task, error);
   else
     g_task_return_int (task, fd);
 }
 
+static guint
+store_count_loads (BerthCheckpointStore *self, guint32 uid)
+{
+  guint count = 0;
+
+  for (guint i = 0; i < self->all->len; i++)
+    {
+      const BerthCheckpoint *checkpoint = self->all->pdata[i];
+
+      count += checkpoint->manifest->uid == uid ? checkpoint->loads : 0;
+    }
+  return count;
+}
+
+/* All of a state is read for its sum: a user who asks for many at once is in nobody else's way. */
 void
 berth_checkpoint_store_load_async (BerthCheckpointStore *self, BerthCheckpoint *checkpoint,
                                    GAsyncReadyCallback callback, gpointer user_data)
@@ -36,6 +53,17 @@ berth_checkpoint_store_load_async (BerthCheckpointStore *self, BerthCheckpoint *
 
   g_task_set_source_tag (task, berth_checkpoint_store_load_async);
   g_task_set_task_data (task, g_object_ref (checkpoint), g_object_unref);
+  if (store_count_loads (self, checkpoint->manifest->uid) >= BERTH_CHECKPOINT_LOADS_PER_UID)
+    {
+      g_task_return_new_error (
+          task, BERTH_ERROR, BERTH_ERROR_QUEUE_FULL,
+          "%u checkpoints of user %u are being loaded, and no more are at once: "
+          "ask again when one has been",
+          BERTH_CHECKPOINT_LOADS_PER_UID, checkpoint->manifest->uid);
+      g_object_unref (task);
+      return;
+    }
+  checkpoint->loads++;
   berth_checkpoint_begin_use (checkpoint);
   berth_checkpoint_store_run (self, checkpoint->folder, NULL, checkpoint->manifest, load_job,
                               loaded_cb, task);

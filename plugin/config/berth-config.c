@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-key-file.h"
 #include "pool/berth-error.h"
 
 #define KEY_GROUP "berth"
@@ -573,18 +574,6 @@ berth_config_set (BerthConfig *self, const char *key, const char *value, const c
   return TRUE;
 }
 
-/* GLib 2.74 reports two bad escapes of one value in the same GError, and warns of itself */
-static gboolean
-escapes_are_valid (GKeyFile *file, const char *key)
-{
-  g_autofree char *raw = g_key_file_get_value (file, KEY_GROUP, key, NULL);
-
-  for (const char *at = raw; at != NULL && (at = strchr (at, '\\')) != NULL; at += 2)
-    if (at[1] == '\0' || strchr ("sntr\\", at[1]) == NULL)
-      return FALSE;
-  return TRUE;
-}
-
 static gboolean
 load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, GError **error)
 {
@@ -592,7 +581,7 @@ load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, 
   g_autofree char *origin = g_strdup_printf ("%s: %s", path, key);
   g_autofree char *value = NULL;
 
-  if (!escapes_are_valid (file, key))
+  if (!berth_key_file_is_escaped (file, KEY_GROUP, key, BERTH_KEY_FILE_ESCAPES))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
                    "%s: a \\ is followed by none of s n t r \\: write \\\\ for a \\", origin);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-key-file.h"
 #include "plugin/base/berth-sha256.h"
 #include "plugin/snapshot/berth-snapshot-folder.h"
 #include "pool/berth-error.h"
@@ -156,7 +157,7 @@ read_ram_sum (int folder)
 
   if (manifest == NULL)
     manifest = read_manifest (folder, RETIRED, NULL);
-  return manifest != NULL ? g_key_file_get_string (manifest, GROUP, RAM_SUM, NULL) : NULL;
+  return manifest != NULL ? berth_key_file_dup_string (manifest, GROUP, RAM_SUM) : NULL;
 }
 
 static char *
@@ -472,11 +473,11 @@ snapshot_check_file (BerthSnapshot *self, GKeyFile *manifest, FileIndex index, G
   const char *name = file_names[index];
   g_autofree char *size_key = g_strconcat (name, "-size", NULL);
   g_autofree char *sum_key = g_strconcat (name, "-sha256", NULL);
-  g_autofree char *expected = g_key_file_get_string (manifest, GROUP, sum_key, error);
+  g_autofree char *expected = berth_key_file_dup_string (manifest, GROUP, sum_key);
   g_autofree char *sum = NULL;
 
   if (expected == NULL)
-    return FALSE;
+    return fail_spoilt (error, self->paths[index], "its sum is not in the manifest");
   if (!snapshot_stat (self, index, &self->seen[index]))
     return fail_errno (error, self->paths[index]);
   if (self->seen[index].st_size != g_key_file_get_int64 (manifest, GROUP, size_key, NULL))
@@ -494,12 +495,12 @@ snapshot_check_file (BerthSnapshot *self, GKeyFile *manifest, FileIndex index, G
 static gboolean
 snapshot_check (BerthSnapshot *self, GKeyFile *manifest, GError **error)
 {
-  g_autofree char *key = g_key_file_get_string (manifest, GROUP, "key", NULL);
+  g_autofree char *key = berth_key_file_dup_string (manifest, GROUP, "key");
 
   if (g_key_file_get_integer (manifest, GROUP, "format", NULL) != FORMAT
       || g_strcmp0 (key, self->key) != 0)
     return fail (error, self->dir, "its manifest is of another kind");
-  self->hardware = g_key_file_get_string (manifest, GROUP, "hardware", NULL);
+  self->hardware = berth_key_file_dup_string (manifest, GROUP, "hardware");
   for (guint i = 0; i < FILES; i++)
     if (!snapshot_check_file (self, manifest, i, error))
       return FALSE;

@@ -69,6 +69,8 @@ test_wrong (void)
     { "uid=", "uid=4294967296" },
     { "uid=", "" },
     { "tenant=", "tenant=a b" },
+    { "tenant=", "tenant=\\x\\" }, /* of which GLib would warn */
+    { "parts=", "parts=\\x\\" },
     { "memory-mb=", "memory-mb=0" },
     { "vcpus=", "vcpus=5000" },
     { "base=", "base=../../etc" },

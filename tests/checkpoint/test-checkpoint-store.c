@@ -443,6 +443,32 @@ test_in_use (Fixture *fixture, gconstpointer data)
   remove_all (fixture);
 }
 
+/* Its reads are asked for before the first has ended; another user's is not kept by them. */
+static void
+test_many_loads (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (BerthCheckpoint) kept = keep (fixture, "before");
+  g_autoptr (BerthCheckpoint) others = keep_of (fixture, SOME_UID + 1, OTHER_SANDBOX, "before");
+  g_autoptr (GError) error = NULL;
+  GAsyncResult *results[BERTH_CHECKPOINT_LOADS_PER_UID] = { NULL };
+
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    berth_checkpoint_store_load_async (fixture->store, kept, done_cb, &results[i]);
+  g_assert_cmpint (load (fixture, kept, &error), ==, -1);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_QUEUE_FULL);
+  assert_loads (fixture, others);
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    {
+      int fd = berth_checkpoint_store_load_finish (fixture->store, await (&results[i]), NULL);
+
+      g_assert_cmpint (fd, >=, 0);
+      close (fd);
+      g_object_unref (results[i]);
+    }
+  assert_loads (fixture, kept);
+  remove_all (fixture);
+}
+
 static void
 test_asleep (Fixture *fixture, gconstpointer data)
 {
@@ -519,6 +545,7 @@ main (int argc, char **argv)
   TEST ("flipped", test_flipped);
   TEST ("not-whole", test_not_whole);
   TEST ("in-use", test_in_use);
+  TEST ("many-loads", test_many_loads);
   TEST ("asleep", test_asleep);
   TEST ("others-write", test_others_write);
   TEST ("no-folder", test_no_folder);

@@ -74,7 +74,20 @@ def check_nothing_of_the_build(destination):
                     assert BUILD not in file.read(), path
 
 
-CHECKS = [("files", check_files), ("units", check_programs_of_units), ("programs", check_programs_run), ("image-builder", check_image_builder),
+def check_hook_without_berth(destination):
+    """A package that is removed keeps its settings, and so the hook: without its program it lets every domain start."""
+    hook = next(os.path.join(where, "berth") for where, _, names in os.walk(destination)
+                if where.endswith("libvirt/hooks/qemu.d") and "berth" in names)
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as copy, open(hook, encoding="utf-8") as file:
+        copy.write(file.read().replace(os.path.join(PREFIX, "libexec"), "/nonexistent"))
+        copy.flush()
+        done = subprocess.run(["sh", copy.name, "mine", "prepare", "begin", "-"], input="<domain/>", timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done
+    assert os.access(hook, os.X_OK) and os.path.exists(destination + os.path.join(PREFIX, "libexec/berth/berth-hook"))
+
+
+CHECKS = [("hook", check_hook_without_berth), ("files", check_files), ("units", check_programs_of_units), ("programs", check_programs_run), ("image-builder", check_image_builder),
           ("paths", check_nothing_of_the_build)]
 
 
