@@ -517,9 +517,9 @@ refused_cb (const char *name, guint16 port, gpointer user_data)
       self->counts.refused++;
       return;
     }
+  self->refused++; /* what is told again costs a look as well */
   if (reach_has_told (self, name, port))
     return;
-  self->refused++;
   self->counts.refused++;
   decision = reach_add_decision (self, name, port);
   decision_set (decision, "denied", "the sandbox did not ask for it");

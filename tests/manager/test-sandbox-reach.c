@@ -390,6 +390,18 @@ test_flood_of_names (World *world, gconstpointer data)
   g_assert_cmpuint (g_variant_n_children (next), ==, 1);
 }
 
+/* One that is told again and again is told once, and looked for no more often than others. */
+static void
+test_flood_of_one_name (World *world, gconstpointer data)
+{
+  BerthReachCounts counts;
+
+  for (guint i = 0; i < 7000; i++)
+    fake_reach_refuse (world->vm, "other.test", 0);
+  berth_sandbox_reach_get_counts (world->reach, &counts);
+  g_assert_cmpuint (counts.refused, ==, 1 + 1000); /* those beyond 6000 are counted alone */
+}
+
 /* Those that are open end, and there are no more. */
 static void
 test_close (World *world, gconstpointer data)
@@ -473,6 +485,7 @@ main (int argc, char **argv)
   ADD ("flood", test_flood);
   ADD ("names", test_names);
   ADD ("flood-of-names", test_flood_of_names);
+  ADD ("flood-of-one-name", test_flood_of_one_name);
   ADD ("close", test_close);
   ADD ("settings-change", test_settings_change);
   return g_test_run ();
