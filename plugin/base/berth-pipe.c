@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gunixfdlist.h>
+#include <gio/gunixinputstream.h>
+#include <gio/gunixoutputstream.h>
 #include <unistd.h>
 
 #include "plugin/base/berth-errno.h"
@@ -32,6 +34,24 @@ berth_pipe_open (int *kept, gboolean kept_reads, GError **error)
   berth_pipe_close (kept);
   *kept = ends[kept_reads ? 0 : 1];
   return ends[kept_reads ? 1 : 0];
+}
+
+GOutputStream *
+berth_pipe_open_writer (int *kept, GError **error)
+{
+  int fd = berth_pipe_open (kept, TRUE, error);
+
+  /* lint: caller-fd: the client's own end */
+  return fd >= 0 ? g_unix_output_stream_new (fd, TRUE) : NULL;
+}
+
+GInputStream *
+berth_pipe_open_reader (int *kept, GError **error)
+{
+  int fd = berth_pipe_open (kept, FALSE, error);
+
+  /* lint: caller-fd: the client's own end */
+  return fd >= 0 ? g_unix_input_stream_new (fd, TRUE) : NULL;
 }
 
 gboolean

@@ -11,6 +11,10 @@ G_BEGIN_DECLS
 /* The other end of a new pipe; -1 with BERTH_ERROR_LOCAL or _UNAVAILABLE. @kept_reads: the call
  * reads it */
 int berth_pipe_open (int *kept, gboolean kept_reads, GError **error);
+/* (transfer full) (nullable): the same as a stream: what is written there the call reads, and what
+ * the call writes is read there */
+GOutputStream *berth_pipe_open_writer (int *kept, GError **error);
+GInputStream *berth_pipe_open_reader (int *kept, GError **error);
 /* A copy of the caller's @fd. Fails with BERTH_ERROR_INVALID; @key says what it is for */
 gboolean berth_pipe_keep_copy (int *kept, int fd, const char *key, GError **error);
 /* Moves it to @fds and, as the option @key, to @options. Fails with BERTH_ERROR_LOCAL or

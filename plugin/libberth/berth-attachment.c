@@ -2,9 +2,6 @@
 /* The streams are pipes whose far ends go along with the call. */
 #include "plugin/libberth/berth-attachment-private.h"
 
-#include <gio/gunixinputstream.h>
-#include <gio/gunixoutputstream.h>
-
 #include "berth-error.h"
 #include "plugin/base/berth-pipe.h"
 
@@ -129,25 +126,17 @@ berth_attachment_get_tty (BerthAttachment *self)
 GOutputStream *
 berth_attachment_open_stdin (BerthAttachment *self, GError **error)
 {
-  int fd;
-
   g_return_val_if_fail (BERTH_IS_ATTACHMENT (self), NULL);
 
-  fd = berth_pipe_open (&self->fds[0], TRUE, error);
-  /* lint: caller-fd: the client's own end */
-  return fd >= 0 ? g_unix_output_stream_new (fd, TRUE) : NULL;
+  return berth_pipe_open_writer (&self->fds[0], error);
 }
 
 static GInputStream *
 open_output (BerthAttachment *self, guint stream, GError **error)
 {
-  int fd;
-
   g_return_val_if_fail (BERTH_IS_ATTACHMENT (self), NULL);
 
-  fd = berth_pipe_open (&self->fds[stream], FALSE, error);
-  /* lint: caller-fd: the client's own end */
-  return fd >= 0 ? g_unix_input_stream_new (fd, TRUE) : NULL;
+  return berth_pipe_open_reader (&self->fds[stream], error);
 }
 
 /**

@@ -4,27 +4,6 @@
 
 #include "plugin/mcp/berth-mcp-option.h"
 
-/* (transfer floating) */
-static GVariant *
-make_answer (BerthMcpCall *call, const char *key, GVariant *value)
-{
-  GVariantBuilder told = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-
-  g_variant_builder_add (&told, "{sv}", "sandbox_id",
-                         g_variant_new_string (berth_mcp_call_get_text (call, "sandbox_id")));
-  g_variant_builder_add (&told, "{sv}", key, value);
-  return g_variant_builder_end (&told);
-}
-
-static gint64
-get_number (BerthMcpCall *call, const char *name)
-{
-  gint64 number = 0;
-
-  g_variant_lookup (berth_mcp_call_get_arguments (call), name, "x", &number);
-  return number;
-}
-
 static void
 started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -33,7 +12,8 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   guint exec = berth_client_start_finish (BERTH_CLIENT (source), result, &error);
 
   if (exec != 0)
-    berth_mcp_call_succeed (call, make_answer (call, "exec", g_variant_new_uint32 (exec)), NULL);
+    berth_mcp_call_succeed (
+        call, berth_mcp_call_make_answer (call, "exec", g_variant_new_uint32 (exec)), NULL);
   else
     berth_mcp_call_fail (call, error);
 }
@@ -68,7 +48,7 @@ listed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       = berth_client_list_execs_finish (BERTH_CLIENT (source), result, &error);
 
   if (execs != NULL)
-    berth_mcp_call_succeed (call, make_answer (call, "execs", execs), NULL);
+    berth_mcp_call_succeed (call, berth_mcp_call_make_answer (call, "execs", execs), NULL);
   else
     berth_mcp_call_fail (call, error);
 }
@@ -89,7 +69,10 @@ killed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (berth_client_signal_exec_finish (BERTH_CLIENT (source), result, &error))
     berth_mcp_call_succeed (
-        call, make_answer (call, "exec", g_variant_new_int64 (get_number (call, "exec"))), NULL);
+        call,
+        berth_mcp_call_make_answer (call, "exec",
+                                    g_variant_new_int64 (berth_mcp_call_get_number (call, "exec"))),
+        NULL);
   else
     berth_mcp_call_fail (call, error);
 }
@@ -97,8 +80,9 @@ killed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 void
 berth_mcp_background_kill (BerthMcpCall *call)
 {
-  berth_client_signal_exec_async (
-      berth_mcp_call_get_client (call), berth_mcp_call_get_text (call, "sandbox_id"),
-      (guint)get_number (call, "exec"), (guint)get_number (call, "signal"),
-      berth_mcp_call_get_cancellable (call), killed_cb, call);
+  berth_client_signal_exec_async (berth_mcp_call_get_client (call),
+                                  berth_mcp_call_get_text (call, "sandbox_id"),
+                                  (guint)berth_mcp_call_get_number (call, "exec"),
+                                  (guint)berth_mcp_call_get_number (call, "signal"),
+                                  berth_mcp_call_get_cancellable (call), killed_cb, call);
 }

@@ -78,6 +78,26 @@ berth_mcp_call_get_text (BerthMcpCall *self, const char *name)
   return text;
 }
 
+gint64
+berth_mcp_call_get_number (BerthMcpCall *self, const char *name)
+{
+  gint64 number = 0;
+
+  g_variant_lookup (self->arguments, name, "x", &number);
+  return number;
+}
+
+GVariant *
+berth_mcp_call_make_answer (BerthMcpCall *self, const char *key, GVariant *value)
+{
+  GVariantBuilder told = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  g_variant_builder_add (&told, "{sv}", "sandbox_id",
+                         g_variant_new_string (berth_mcp_call_get_text (self, "sandbox_id")));
+  g_variant_builder_add (&told, "{sv}", key, value);
+  return g_variant_builder_end (&told);
+}
+
 gboolean
 berth_mcp_call_keeps_sandboxes (BerthMcpCall *self)
 {

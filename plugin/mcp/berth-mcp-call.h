@@ -51,6 +51,11 @@ GVariant *berth_mcp_call_get_arguments (BerthMcpCall *self);
 GCancellable *berth_mcp_call_get_cancellable (BerthMcpCall *self);
 /* Of a checked argument that is a string: (nullable): borrowed; NULL where it was not given */
 const char *berth_mcp_call_get_text (BerthMcpCall *self, const char *name);
+/* Of one that is a number: 0 where it was not given */
+gint64 berth_mcp_call_get_number (BerthMcpCall *self, const char *name);
+/* (transfer floating): what is told of the call's sandbox: its id, and @value, taken over if it is
+ * floating, as @key */
+GVariant *berth_mcp_call_make_answer (BerthMcpCall *self, const char *key, GVariant *value);
 /* Whether sandboxes outlive this server */
 gboolean berth_mcp_call_keeps_sandboxes (BerthMcpCall *self);
 

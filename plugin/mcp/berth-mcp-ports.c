@@ -5,27 +5,6 @@
 
 #define ADDRESS "127.0.0.1"
 
-static gint64
-get_number (BerthMcpCall *call, const char *name)
-{
-  gint64 number = 0;
-
-  g_variant_lookup (berth_mcp_call_get_arguments (call), name, "x", &number);
-  return number;
-}
-
-/* (transfer floating) */
-static GVariant *
-make_answer (BerthMcpCall *call, const char *key, GVariant *value)
-{
-  GVariantBuilder told = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-
-  g_variant_builder_add (&told, "{sv}", "sandbox_id",
-                         g_variant_new_string (berth_mcp_call_get_text (call, "sandbox_id")));
-  g_variant_builder_add (&told, "{sv}", key, value);
-  return g_variant_builder_end (&told);
-}
-
 static void
 published_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -35,7 +14,7 @@ published_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       = berth_client_publish_port_finish (BERTH_CLIENT (source), result, &error);
 
   if (port != NULL)
-    berth_mcp_call_succeed (call, make_answer (call, "published", port), NULL);
+    berth_mcp_call_succeed (call, berth_mcp_call_make_answer (call, "published", port), NULL);
   else
     berth_mcp_call_fail (call, error);
 }
@@ -43,8 +22,8 @@ published_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 void
 berth_mcp_ports_publish (BerthMcpCall *call)
 {
-  gint64 local = get_number (call, "local_port");
-  gint64 port = get_number (call, "port");
+  gint64 local = berth_mcp_call_get_number (call, "local_port");
+  gint64 port = berth_mcp_call_get_number (call, "port");
   g_autofree char *place
       = local != 0
             ? g_strdup_printf (ADDRESS ":%" G_GINT64_FORMAT ":%" G_GINT64_FORMAT, local, port)
@@ -64,7 +43,7 @@ listed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       = berth_client_list_ports_finish (BERTH_CLIENT (source), result, &error);
 
   if (ports != NULL)
-    berth_mcp_call_succeed (call, make_answer (call, "ports", ports), NULL);
+    berth_mcp_call_succeed (call, berth_mcp_call_make_answer (call, "ports", ports), NULL);
   else
     berth_mcp_call_fail (call, error);
 }
@@ -85,7 +64,9 @@ unpublished_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (berth_client_unpublish_port_finish (BERTH_CLIENT (source), result, &error))
     berth_mcp_call_succeed (
-        call, make_answer (call, "number", g_variant_new_int64 (get_number (call, "number"))),
+        call,
+        berth_mcp_call_make_answer (
+            call, "number", g_variant_new_int64 (berth_mcp_call_get_number (call, "number"))),
         NULL);
   else
     berth_mcp_call_fail (call, error);
@@ -96,6 +77,6 @@ berth_mcp_ports_unpublish (BerthMcpCall *call)
 {
   berth_client_unpublish_port_async (berth_mcp_call_get_client (call),
                                      berth_mcp_call_get_text (call, "sandbox_id"),
-                                     (guint)get_number (call, "number"),
+                                     (guint)berth_mcp_call_get_number (call, "number"),
                                      berth_mcp_call_get_cancellable (call), unpublished_cb, call);
 }

@@ -3,8 +3,6 @@
  * the BerthProgram until it is run, and leave this process then, so that streams end. */
 #include "plugin/model/berth-program-private.h"
 
-#include <gio/gunixinputstream.h>
-#include <gio/gunixoutputstream.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -499,25 +497,17 @@ berth_program_has_files (BerthProgram *self)
 GOutputStream *
 berth_program_open_stdin (BerthProgram *self, GError **error)
 {
-  int fd;
-
   g_return_val_if_fail (BERTH_IS_PROGRAM (self), NULL);
 
-  fd = berth_pipe_open (&self->fds[STDIN_FILENO], TRUE, error);
-  /* lint: caller-fd: the client's own end */
-  return fd >= 0 ? g_unix_output_stream_new (fd, TRUE) : NULL;
+  return berth_pipe_open_writer (&self->fds[STDIN_FILENO], error);
 }
 
 static GInputStream *
 open_output (BerthProgram *self, int stream, GError **error)
 {
-  int fd;
-
   g_return_val_if_fail (BERTH_IS_PROGRAM (self), NULL);
 
-  fd = berth_pipe_open (&self->fds[stream], FALSE, error);
-  /* lint: caller-fd: the client's own end */
-  return fd >= 0 ? g_unix_input_stream_new (fd, TRUE) : NULL;
+  return berth_pipe_open_reader (&self->fds[stream], error);
 }
 
 /**

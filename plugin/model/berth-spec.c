@@ -2,8 +2,6 @@
 /* What kind of sandbox a program asks for, and how berthd is told. */
 #include "plugin/model/berth-spec-private.h"
 
-#include <gio/gunixinputstream.h>
-
 #include "plugin/base/berth-pipe.h"
 #include "plugin/model/berth-option.h"
 #include "pool/berth-error.h"
@@ -530,13 +528,9 @@ berth_spec_set_wait_gone (BerthSpec *self, gboolean wait_gone)
 GInputStream *
 berth_spec_open_boot_log (BerthSpec *self, GError **error)
 {
-  int fd;
-
   g_return_val_if_fail (BERTH_IS_SPEC (self), NULL);
 
-  fd = berth_pipe_open (&self->boot_log, FALSE, error);
-  /* lint: caller-fd: the client's own end */
-  return fd >= 0 ? g_unix_input_stream_new (fd, TRUE) : NULL;
+  return berth_pipe_open_reader (&self->boot_log, error);
 }
 
 /**
