@@ -73,28 +73,46 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       counted_gone (self, look->vms->pdata[i], "it stopped");
 }
 
-/* @uuid: (nullable): of the one; NULL: all */
-static void
-counted_look (BerthLibvirt *self, const char *uuid)
+/* Returns: (nullable): NULL: there is nothing to look at
+ * @uuid: (nullable): of the one; NULL: all */
+static Look *
+look_new (BerthLibvirt *self, const char *uuid)
 {
-  g_autoptr (GTask) task = g_task_new (self, NULL, looked_cb, NULL);
-  Look *look = g_new0 (Look, 1);
+  g_autoptr (GPtrArray) vms = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GPtrArray) uuids = g_ptr_array_new_with_free_func (g_free);
+  Look *look = NULL;
   GHashTableIter iter;
   gpointer vm;
   gpointer of;
 
-  look->vms = g_ptr_array_new_with_free_func (g_object_unref);
-  look->uuids = g_ptr_array_new_with_free_func (g_free);
-  g_task_set_task_data (task, look, (GDestroyNotify)look_free);
   g_hash_table_iter_init (&iter, self->counted);
   while (g_hash_table_iter_next (&iter, &vm, &of))
     if (uuid == NULL || g_str_equal (of, uuid))
       {
-        g_ptr_array_add (look->vms, g_object_ref (vm));
-        g_ptr_array_add (look->uuids, g_strdup (of));
+        g_ptr_array_add (vms, g_object_ref (vm));
+        g_ptr_array_add (uuids, g_strdup (of));
       }
-  if (look->vms->len > 0)
-    berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, look_job);
+  if (vms->len > 0)
+    {
+      look = g_new0 (Look, 1);
+      look->vms = g_steal_pointer (&vms);
+      look->uuids = g_steal_pointer (&uuids);
+    }
+  return look;
+}
+
+/* Most domains that stop are no counted ones: no task is made for them, for it would never return. */
+static void
+counted_look (BerthLibvirt *self, const char *uuid)
+{
+  Look *look = look_new (self, uuid);
+  g_autoptr (GTask) task = NULL;
+
+  if (look == NULL)
+    return;
+  task = g_task_new (self, NULL, looked_cb, NULL);
+  g_task_set_task_data (task, look, (GDestroyNotify)look_free);
+  berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, look_job);
 }
 
 void
