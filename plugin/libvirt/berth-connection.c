@@ -555,6 +555,16 @@ emulated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_task_return_boolean (task, TRUE);
 }
 
+/* Another first boot has shown it already: what is silent beside that one is silent for a reason of
+ * its own. */
+static gboolean
+connection_kvm_runs (BerthConnection *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  return self->kvm_runs;
+}
+
 void
 berth_connection_give_up_kvm_async (BerthConnection *self, const char *problem,
                                     GAsyncReadyCallback callback, gpointer user_data)
@@ -563,6 +573,11 @@ berth_connection_give_up_kvm_async (BerthConnection *self, const char *problem,
   g_autoptr (GTask) job = NULL;
 
   g_task_set_source_tag (task, berth_connection_give_up_kvm_async);
+  if (connection_kvm_runs (self))
+    {
+      g_task_return_boolean (task, FALSE);
+      return;
+    }
   if (self->given_up_kvm == NULL)
     {
       self->given_up_kvm = g_strdup (problem);
@@ -579,6 +594,13 @@ berth_connection_give_up_kvm_async (BerthConnection *self, const char *problem,
   /* behind a link that is being opened, and before the next */
   job = g_task_new (self, NULL, emulated_cb, g_steal_pointer (&task));
   berth_workers_run (self->opener, job, emulate_job);
+}
+
+gboolean
+berth_connection_give_up_kvm_finish (BerthConnection *self, GAsyncResult *result)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), NULL);
 }
 
 void

@@ -75,10 +75,12 @@ const char *berth_connection_get_domain_type (BerthConnection *self);
 gboolean berth_connection_doubts_kvm (BerthConnection *self);
 /* A guest's kernel has run under it. */
 void berth_connection_note_kvm_runs (BerthConnection *self);
-/* Guests are emulated from now on, until the process ends. @problem: why, one line; the journal
- * gets it, once. @callback: when it is so. */
+/* Guests are emulated from now on, until the process ends, unless a guest's kernel has run under
+ * KVM. @problem: why, one line; the journal gets it, once. @callback: when it is so. */
 void berth_connection_give_up_kvm_async (BerthConnection *self, const char *problem,
                                          GAsyncReadyCallback callback, gpointer user_data);
+/* Returns: whether it is given up */
+gboolean berth_connection_give_up_kvm_finish (BerthConnection *self, GAsyncResult *result);
 /* (transfer full) (nullable): why a KVM that libvirt offers is not used. Any thread. */
 char *berth_connection_dup_kvm_problem (BerthConnection *self);
 /* (transfer full) (nullable): BerthDomainParams.dac_label. Any thread. */

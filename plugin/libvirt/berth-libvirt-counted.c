@@ -101,7 +101,8 @@ look_new (BerthLibvirt *self, const char *uuid)
   return look;
 }
 
-/* Most domains that stop are no counted ones: no task is made for them, for it would never return. */
+/* Most domains that stop are no counted ones: no task is made for them, for it would never return.
+ */
 static void
 counted_look (BerthLibvirt *self, const char *uuid)
 {

@@ -45,13 +45,16 @@ look_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   g_task_return_pointer (task, look, (GDestroyNotify)look_free);
 }
 
-/* The boot that showed it ends by itself: its owner's next attempt is emulated. */
+/* The boot that showed it ends by itself: its owner's next attempt is emulated. Where KVM is not
+ * given up, the boot has its time like any other. */
 static void
 gave_up_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (BerthMachine) self = user_data;
 
-  if (self->kvm_problem != NULL && self->agent != NULL)
+  if (!berth_connection_give_up_kvm_finish (BERTH_CONNECTION (source), result))
+    g_clear_pointer (&self->kvm_problem, g_free);
+  else if (self->kvm_problem != NULL && self->agent != NULL)
     berth_guest_close (self->agent);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Domains that are counted and left alone: what is asked of libvirt when a domain of the host stops.
- * No libvirt is there; a GTask that is made is returned, which GLib itself checks only since 2.76. */
+/* Domains that are counted and left alone: what is asked of libvirt when a domain of the host
+ * stops. No libvirt is there; a GTask that is made is returned, which GLib itself checks only
+ * since 2.76. */
 #include "plugin/libvirt/berth-libvirt-private.h"
 
 #include <dlfcn.h>

@@ -119,12 +119,15 @@ connection_end (BerthConnection *connection)
 }
 
 static void
-give_up (BerthConnection *connection, const char *problem)
+give_up (BerthConnection *connection, const char *problem, gboolean is_given_up)
 {
   GAsyncResult *result = NULL;
 
   berth_connection_give_up_kvm_async (connection, problem, done_cb, &result);
-  wait_for (&result);
+  while (result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (berth_connection_give_up_kvm_finish (connection, result), ==, is_given_up);
+  g_object_unref (result);
 }
 
 static void
@@ -155,10 +158,10 @@ test_given_up (gconstpointer data)
   const guint *n_told = data;
   g_autoptr (BerthConnection) connection = connection_new_open (NULL);
 
-  give_up (connection, "silent");
+  give_up (connection, "silent", TRUE);
   assert_given_up (connection, "silent");
   /* a second boot that had begun under it tells the same, once */
-  give_up (connection, "silent, too");
+  give_up (connection, "silent, too", TRUE);
   assert_given_up (connection, "silent");
   g_assert_cmpuint (*n_told, ==, 1);
   connection_end (g_steal_pointer (&connection));
@@ -170,9 +173,24 @@ test_stays_given_up (void)
 {
   g_autoptr (BerthConnection) connection = berth_connection_new ("test:///default", NULL);
 
-  give_up (connection, "silent");
+  give_up (connection, "silent", TRUE);
   connection_open (connection);
   assert_given_up (connection, "silent");
+  connection_end (g_steal_pointer (&connection));
+}
+
+/* One first boot that is silent says nothing where another has run a kernel. */
+static void
+test_proven (gconstpointer data)
+{
+  const guint *n_told = data;
+  guint before = *n_told;
+  g_autoptr (BerthConnection) connection = connection_new_open ("kvm");
+
+  berth_connection_note_kvm_runs (connection);
+  give_up (connection, "silent", FALSE);
+  g_assert_cmpstr (berth_connection_get_domain_type (connection), ==, "kvm");
+  g_assert_cmpuint (*n_told, ==, before);
   connection_end (g_steal_pointer (&connection));
 }
 
@@ -217,6 +235,7 @@ main (int argc, char **argv)
   g_test_add_func ("/kvm/console", test_console);
   g_test_add_data_func ("/kvm/given-up", &n_told, test_given_up);
   g_test_add_func ("/kvm/stays-given-up", test_stays_given_up);
+  g_test_add_data_func ("/kvm/proven", &n_told, test_proven);
   g_test_add_func ("/kvm/forced", test_forced);
   g_test_add_func ("/kvm/closed", test_closed);
   return g_test_run ();
