@@ -4,6 +4,15 @@
 
 #include "pool/berth-error.h"
 
+static void
+guest_set_copied (BerthGuest *self, gboolean is_copied)
+{
+  self->is_copied = is_copied;
+  berth_guest_hold_times (self);
+  if (self->channel != NULL)
+    berth_frame_channel_hold (self->channel, is_copied); /* last: who hears of it may close us */
+}
+
 void
 berth_guest_freeze_async (BerthGuest *self, gboolean is_frozen, guint timeout_ms,
                           GCancellable *cancellable, GAsyncReadyCallback callback,
@@ -25,7 +34,7 @@ berth_guest_freeze_async (BerthGuest *self, gboolean is_frozen, guint timeout_ms
     return;
   call->is_frozen = is_frozen;
   if (is_frozen)
-    berth_frame_channel_hold (self->channel, TRUE);
+    guest_set_copied (self, TRUE);
   berth_le64_write (realtime, (guint64)g_get_real_time () * 1000);
   berth_frame_channel_send (self->channel, is_frozen ? BERTH_FRAME_FREEZE : BERTH_FRAME_THAW,
                             call->request, realtime, is_frozen ? 0 : sizeof realtime, NULL, 0);
@@ -36,8 +45,7 @@ void
 berth_guest_note_frozen (BerthGuest *self, gboolean is_frozen)
 {
   self->is_frozen = is_frozen;
-  if (self->channel != NULL)
-    berth_frame_channel_hold (self->channel, is_frozen); /* last: who hears of it may close us */
+  guest_set_copied (self, is_frozen);
 }
 
 void

@@ -40,6 +40,7 @@ struct _BerthGuest
   guint32 version;    /* that the agent speaks with us */
   gboolean was_identified;
   gboolean is_frozen;
+  gboolean is_copied; /* from FREEZE until its programs go on: they stand still, or may do */
   guint64 boot_us;
   guint64 ready_us;
   guint8 machine_id[16]; /* the guest's for as long as it is ours: it is set before it is claimed */
@@ -66,6 +67,10 @@ gboolean berth_guest_check_version (guint32 version, guint32 needed, GError **er
 void berth_guest_take_refused (BerthGuest *self, const BerthFrame *frame);
 /* The guest could not do what the call asked for. */
 void berth_guest_call_take_error (BerthGuest *self, BerthGuestCall *call, const BerthFrame *frame);
+
+/* No time passes for what runs in it while it stands still, for whichever reason. */
+gboolean berth_guest_stands_still (BerthGuest *self);
+void berth_guest_hold_times (BerthGuest *self);
 
 /* berth-guest-freeze.c */
 /* The guest says so. The caller holds a reference. */

@@ -427,20 +427,34 @@ agent_begin (BerthGuest *self, GTask *task, BerthExec *exec, BerthLanguage langu
                       : berth_guest_exec_new_background (self->channel, running->request,
                                                          background, exec_done_cb, running);
   g_ptr_array_add (self->running, running);
-  berth_guest_exec_hold (running->exec, self->is_paused);
+  berth_guest_exec_hold (running->exec, berth_guest_stands_still (self));
   if (cancellable != NULL)
     running->cancelled_id
         = g_signal_connect (cancellable, "cancelled", G_CALLBACK (exec_cancelled_cb), task);
+}
+
+gboolean
+berth_guest_stands_still (BerthGuest *self)
+{
+  return self->is_paused || self->is_copied;
+}
+
+void
+berth_guest_hold_times (BerthGuest *self)
+{
+  gboolean is_held = berth_guest_stands_still (self);
+
+  for (guint i = 0; i < self->running->len; i++)
+    berth_guest_exec_hold (((Running *)self->running->pdata[i])->exec, is_held);
+  if (self->files != NULL)
+    berth_guest_transfers_hold (self->files, is_held);
 }
 
 void
 berth_guest_set_paused (BerthGuest *self, gboolean is_paused)
 {
   self->is_paused = is_paused;
-  for (guint i = 0; i < self->running->len; i++)
-    berth_guest_exec_hold (((Running *)self->running->pdata[i])->exec, is_paused);
-  if (self->files != NULL)
-    berth_guest_transfers_hold (self->files, is_paused);
+  berth_guest_hold_times (self);
 }
 
 void

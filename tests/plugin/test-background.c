@@ -552,6 +552,68 @@ test_overdue (Fixture *fixture, gconstpointer data)
   g_assert_true (fixture->is_closed == (GPOINTER_TO_UINT (data) > 0));
 }
 
+static guint32
+begin_copy (Fixture *fixture)
+{
+  berth_guest_freeze_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
+  return peer_read (fixture, payload).request;
+}
+
+static void
+end_call (Fixture *fixture, gboolean is_done)
+{
+  g_autoptr (GError) error = NULL;
+
+  run_until_done (fixture);
+  g_assert_true (berth_guest_freeze_finish (fixture->agent, fixture->result, &error) == is_done);
+  g_clear_object (&fixture->result);
+}
+
+static void
+let_go_on (Fixture *fixture)
+{
+  guint32 call;
+
+  berth_guest_freeze_async (fixture->agent, FALSE, 60000, NULL, done_cb, fixture);
+  call = peer_read (fixture, payload).request;
+  send_number (fixture, BERTH_FRAME_FROZEN, call, 0, 4);
+  end_call (fixture, TRUE);
+}
+
+/* No time passes for it on the host from the call that stops it for a copy to its end, whatever
+ * becomes of that call; then what was left of it does. */
+static void
+test_overdue_while_copied (Fixture *fixture, gconstpointer data)
+{
+  gboolean is_refused = GPOINTER_TO_UINT (data) != 0;
+  BerthBackgroundRequest *request = make_attach (-1, TRUE);
+  g_autoptr (GError) error = NULL;
+  Fixture watch = { 0 };
+  guint32 call;
+
+  greet (fixture, 0);
+  request->limit_ms = 5000;
+  berth_guest_background_async (fixture->agent, request, NULL, done_cb, &watch);
+  peer_read (fixture, payload);
+  call = begin_copy (fixture);
+  if (is_refused)
+    peer_send (fixture, BERTH_FRAME_ERROR, call, "\1\0\0\0busy", 8);
+  else
+    send_number (fixture, BERTH_FRAME_FROZEN, call, 1, 4);
+  end_call (fixture, !is_refused);
+  fire_timers ();
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_null (watch.result);
+  let_go_on (fixture);
+  fire_timers ();
+  run_until_done (&watch);
+  g_assert_null (berth_guest_background_finish (fixture->agent, watch.result, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+  g_assert_true (fixture->is_closed);
+  g_clear_object (&watch.result);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -578,6 +640,8 @@ main (int argc, char **argv)
   ADD ("signal-unanswered", BERTH_BACKGROUND_SIGNAL, test_unanswered);
   ADD ("overdue", 5000, test_overdue);
   ADD ("unlimited", 0, test_overdue);
+  ADD ("overdue-while-copied", FALSE, test_overdue_while_copied);
+  ADD ("overdue-while-not-copied", TRUE, test_overdue_while_copied);
   for (guint i = 0; i < G_N_ELEMENTS (refusals); i++)
     {
       g_autofree char *path = g_strconcat ("/guest/background/refused/", refusals[i].name, NULL);
