@@ -343,7 +343,7 @@ attachment_replay (BerthAgentBackground *self, BerthAgentAttachment *attachment,
   if (size > sizeof bytes)
     size = sizeof bytes;
   berth_agent_log_read (&attachment->record->log, &attachment->cursor, bytes, size);
-  size = berth_agent_replay_pass (&attachment->replay, bytes, size, room);
+  size = berth_replay_pass (&attachment->replay, bytes, size, room);
   attachment_send_room (self, attachment, stream, size);
   return true;
 }
@@ -354,7 +354,7 @@ attachment_end_replay (BerthAgentBackground *self, BerthAgentAttachment *attachm
 {
   if (attachment->credit[0] < attachment->replay.fill)
     return false;
-  attachment_send_room (self, attachment, 0, berth_agent_replay_end (&attachment->replay, room));
+  attachment_send_room (self, attachment, 0, berth_replay_end (&attachment->replay, room));
   return true;
 }
 

@@ -5,7 +5,7 @@
 
 #include "agent-channel.h"
 #include "agent-log.h"
-#include "agent-replay.h"
+#include "berth-replay.h"
 
 typedef struct _BerthAgentExec BerthAgentExec;
 
@@ -35,7 +35,7 @@ typedef struct
   uint32_t credit[2];
   uint64_t lost;
   BerthAgentLogCursor cursor;
-  BerthAgentReplay replay;
+  BerthReplay replay;
 } BerthAgentAttachment;
 
 typedef struct _BerthAgentBackground

@@ -74,9 +74,9 @@
  * One in the background, with BERTH_EXEC_STDIN, too, goes on without anybody. Who ATTACHes with
  * BERTH_ATTACH_TERMINAL types at it and says by RESIZE how large it is; what is shown again of what
  * was shown to such a one before comes without the questions that a terminal would answer to the
- * program, and needs more than BERTH_REPLAY_HELD bytes of credit. While nobody types at
- * it, it is one row lower than it was: whoever comes next brings another size, which is what
- * programs draw all of their screen for.
+ * program, and needs more than BERTH_REPLAY_HELD (berth-replay.h) bytes of credit. While nobody
+ * types at it, it is one row lower than it was: whoever comes next brings another size, which is
+ * what programs draw all of their screen for.
  *
  * Rehearsals. An EXEC with BERTH_EXEC_REHEARSAL is the host's own no-op, before the first IDENTITY,
  * in the interpreter that the next EXEC gets: what an emulator translates at the first time, and
@@ -177,7 +177,6 @@
 #define BERTH_WORDS_MAX 200u /* bytes that tell what a background exec runs */
 #define BERTH_SIGNAL_MAX 64u
 #define BERTH_TERMINAL_VERSION 6u
-#define BERTH_REPLAY_HELD 128u         /* bytes of a sequence that may be such a question */
 #define BERTH_TERMINAL_SIDE_MAX 65535u /* rows, and columns: the kernel keeps 16 bits of each */
 #define BERTH_REATTACH_VERSION 8u      /* terminals in the background */
 #define BERTH_EXECS_MORE_VERSION 8u    /* whose lists have BerthExecsMore */

@@ -163,13 +163,14 @@ stay_make_keys (Stay *stay, GUnixFDList *fds, GVariantDict *options, GError **er
   return berth_keys_new (fds, options, stay->exec != 0 ? ".d" : ".", way_cb, stay, error);
 }
 
-/* What the terminal has answered is for nobody. */
 static void
-stay_end (Stay *stay, guint resized_id, gboolean is_clean)
+stay_end (Stay *stay, BerthStreams *streams, guint resized_id, gboolean is_clean)
 {
   g_source_remove (resized_id);
   g_clear_handle_id (&stay->silence_id, g_source_remove);
-  if (stay->only_looks)
+  if (berth_streams_has_asked (streams))
+    berth_raw_swallow_answers ();
+  else if (stay->only_looks)
     tcflush (STDIN_FILENO, TCIFLUSH);
   berth_raw_end (is_clean);
 }
@@ -179,7 +180,9 @@ static GVariant *
 stay (Stay *stay, GVariantDict *options, GError **error)
 {
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr (BerthStreams) streams = berth_streams_new (BERTH_STREAMS_SHOWN, fds, options, error);
+  BerthStreamsKind kinds = BERTH_STREAMS_SHOWN
+                           | (stay->only_looks ? BERTH_STREAMS_UNANSWERED : BERTH_STREAMS_ANSWERED);
+  g_autoptr (BerthStreams) streams = berth_streams_new (kinds, fds, options, error);
   g_autoptr (BerthKeys) keys = NULL;
   g_autoptr (GVariant) result = NULL;
   guint resized_id;
@@ -199,7 +202,7 @@ stay (Stay *stay, GVariantDict *options, GError **error)
     g_variant_dict_insert (options, "tty", "(uu)", rows, columns);
   result = stay_call (stay, options, g_steal_pointer (&fds), error);
   berth_streams_finish (streams, berth_client_get_last_words_us (stay->client), NULL);
-  stay_end (stay, resized_id, result != NULL);
+  stay_end (stay, streams, resized_id, result != NULL);
   return g_steal_pointer (&result);
 }
 

@@ -4,6 +4,7 @@
 #include "plugin/cli/berth-cli-raw.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <termios.h>
@@ -18,6 +19,10 @@
   "\x1b[?47l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?" \
   "25h\x1b["                                                                                       \
   "0m\r\n"
+
+/* "How are you?" The answer, that it is well or not, comes behind all that it was asked before. */
+#define LAST_QUESTION "\x1b[5n"
+#define LAST_ANSWER_MS 1000
 
 static const int fatal[] = { SIGHUP, SIGQUIT, SIGABRT, SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGPIPE };
 
@@ -118,6 +123,50 @@ berth_raw_begin (GError **error)
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL, "the terminal can't be used: %s",
                g_strerror (errno));
   return FALSE;
+}
+
+/* The next key, or a byte of an answer; FALSE where none comes in time. */
+static gboolean
+read_key (gint64 end_us, guint8 *out_key)
+{
+  struct pollfd wait = { .fd = STDIN_FILENO, .events = POLLIN };
+  gint64 left_us = end_us - g_get_monotonic_time ();
+
+  return left_us > 0 && poll (&wait, 1, (int)(left_us / 1000) + 1) == 1
+         && read (STDIN_FILENO, out_key, 1) == 1;
+}
+
+/* @last: of what came, the newest last */
+static gboolean
+is_last_answer (const guint8 last[4])
+{
+  return memcmp (last, "\x1b[0n", 4) == 0 || memcmp (last, "\x1b[3n", 4) == 0;
+}
+
+/**
+ * berth_raw_swallow_answers:
+ *
+ * What the terminal, which is taken, has been asked and answers yet is for nobody: a shell would
+ * take it for what was typed. So is what is typed meanwhile.
+ */
+void
+berth_raw_swallow_answers (void)
+{
+  struct pollfd room = { .fd = STDOUT_FILENO, .events = POLLOUT };
+  gint64 end_us = g_get_monotonic_time () + LAST_ANSWER_MS * 1000;
+  guint8 last[4] = { 0 };
+
+  if (isatty (STDOUT_FILENO) && poll (&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0)
+    {
+      berth_terminal_write (STDOUT_FILENO, LAST_QUESTION);
+      while (!is_last_answer (last))
+        {
+          memmove (last, last + 1, 3);
+          if (!read_key (end_us, &last[3]))
+            break;
+        }
+    }
+  tcflush (STDIN_FILENO, TCIFLUSH);
 }
 
 /**

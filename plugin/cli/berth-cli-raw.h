@@ -7,6 +7,7 @@
 G_BEGIN_DECLS
 
 gboolean berth_raw_begin (GError **error);
+void berth_raw_swallow_answers (void);
 void berth_raw_end (gboolean is_clean);
 void berth_raw_restore (void);
 

@@ -10,12 +10,15 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "agent/berth-replay.h"
 #include "plugin/base/berth-errno.h"
 #include "plugin/base/berth-pipe.h"
 #include "plugin/cli/berth-cli-report.h"
 #include "pool/berth-error.h"
 
 #define CHUNK_BYTES 65536
+/* A terminal's answer that has not come so long after its question won't. */
+#define ANSWER_US (3 * G_USEC_PER_SEC)
 
 typedef struct
 {
@@ -23,8 +26,11 @@ typedef struct
   int to;
   int own_pipe;            /* which of the two is ours to close */
   BerthProgress *progress; /* nullable, owned: ends with the first byte */
-  int failure;             /* errno of what failed for good here; read after done is set */
-  int done;                /* atomic */
+  BerthStreamsKind mode;   /* what becomes of questions to the terminal that it writes to */
+  BerthReplay replay;
+  gint asked_s; /* atomic; monotonic: when the last was written, 0: none was */
+  int failure;  /* errno of what failed for good here; read after done is set */
+  int done;     /* atomic */
 } Pump;
 
 /* One of the streams: what berthd calls its far end, and where it goes here. */
@@ -128,16 +134,36 @@ carry_chunk (Pump *pump, const char *data, gsize length)
   return write_chunk (pump, data, length);
 }
 
+/* At a terminal; @data NULL: its end */
+static gboolean
+show_chunk (Pump *pump, const char *data, gsize length)
+{
+  char room[CHUNK_BYTES + BERTH_REPLAY_HELD];
+  guint32 questions = pump->replay.questions;
+  gsize size = data != NULL ? berth_replay_pass (&pump->replay, (const guint8 *)data,
+                                                 (guint32)length, (guint8 *)room)
+                            : berth_replay_end (&pump->replay, (guint8 *)room);
+
+  if (pump->mode == BERTH_STREAMS_UNANSWERED)
+    return carry_chunk (pump, room, size);
+  if (pump->replay.questions != questions)
+    g_atomic_int_set (&pump->asked_s, (gint)(g_get_monotonic_time () / G_USEC_PER_SEC) + 1);
+  return carry_chunk (pump, data, length);
+}
+
 static gpointer
 pump_thread (gpointer user_data)
 {
   Pump *pump = user_data;
+  gboolean (*carry) (Pump *, const char *, gsize) = pump->mode != 0 ? show_chunk : carry_chunk;
   char chunk[CHUNK_BYTES];
   gssize length;
 
   do
     length = read (pump->from, chunk, sizeof chunk);
-  while ((length < 0 && errno == EINTR) || (length > 0 && carry_chunk (pump, chunk, length)));
+  while ((length < 0 && errno == EINTR) || (length > 0 && carry (pump, chunk, (gsize)length)));
+  if (length == 0 && pump->mode == BERTH_STREAMS_UNANSWERED)
+    carry (pump, NULL, 0);
   if (length < 0 && pump->own_pipe == pump->to)
     pump->failure = errno;
   close (pump->own_pipe);
@@ -195,6 +221,8 @@ berth_streams_new (BerthStreamsKind kinds, GUnixFDList *fds, GVariantDict *optio
       self->pumps[i] = make_pump (streams[i].own_fd, streams[i].key, fds, options, error);
       if (self->pumps[i] == NULL)
         return NULL;
+      if (streams[i].kind != BERTH_STREAMS_INPUT && isatty (streams[i].own_fd))
+        self->pumps[i]->mode = kinds & (BERTH_STREAMS_UNANSWERED | BERTH_STREAMS_ANSWERED);
     }
   return g_steal_pointer (&self);
 }
@@ -284,6 +312,21 @@ berth_streams_finish (BerthStreams *self, gint64 limit_us, GError **error)
         return FALSE;
       }
   return check_input (self->pumps[STDIN_FILENO], error);
+}
+
+/**
+ * berth_streams_has_asked:
+ * @self: streams
+ *
+ * Returns: whether the terminal was asked something so lately that its answer may be on its way
+ */
+gboolean
+berth_streams_has_asked (BerthStreams *self)
+{
+  Pump *pump = self->pumps[FIRST_OUTPUT];
+  gint asked_s = pump != NULL ? g_atomic_int_get (&pump->asked_s) : 0;
+
+  return asked_s > 0 && g_get_monotonic_time () < (gint64)asked_s * G_USEC_PER_SEC + ANSWER_US;
 }
 
 /**

@@ -34,7 +34,7 @@ const BerthVerbHelp berth_logs_help = {
   .summary = "Prints what an exec in the background has written, as far as it is kept.",
   .description
   = "Of each, the newest MiB is kept; what fell out is said. Its standard output and error come\n"
-    "as they were written, each to its own.\n\n"
+    "as they were written, each to its own; to a terminal, without what one would answer to.\n\n"
     "Exit status: 0, 2 when there is no such exec, 125 when its sandbox is gone, 130 after "
     "Ctrl-C,\n"
     "which ends the reading alone.\n\nExamples:\n"
@@ -247,7 +247,8 @@ static GVariant *
 attach (Verb *self, BerthStreamsKind kinds, GError **error)
 {
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr (BerthStreams) streams = berth_streams_new (kinds, fds, &self->options, error);
+  g_autoptr (BerthStreams) streams
+      = berth_streams_new (kinds | BERTH_STREAMS_UNANSWERED, fds, &self->options, error);
   g_autoptr (GVariant) result = NULL;
 
   if (streams == NULL)

@@ -4,7 +4,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "agent-replay.h"
+#include "berth-replay.h"
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
@@ -12,18 +12,18 @@ static GByteArray *
 pass (const guint8 *data, gsize size, gsize step)
 {
   GByteArray *all = g_byte_array_new ();
-  BerthAgentReplay replay = { 0 };
+  BerthReplay replay = { 0 };
   g_autofree guint8 *room = g_malloc (size + BERTH_REPLAY_HELD);
 
   for (gsize at = 0; at < size; at += step)
     {
       guint32 part = (guint32)MIN (step, size - at);
-      guint32 fill = berth_agent_replay_pass (&replay, data + at, part, room);
+      guint32 fill = berth_replay_pass (&replay, data + at, part, room);
 
       g_assert_cmpuint (fill, <=, part + BERTH_REPLAY_HELD);
       g_byte_array_append (all, room, fill);
     }
-  g_byte_array_append (all, room, berth_agent_replay_end (&replay, room));
+  g_byte_array_append (all, room, berth_replay_end (&replay, room));
   return all;
 }
 

@@ -3,7 +3,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "agent-replay.h"
+#include "berth-replay.h"
 
 typedef struct
 {
@@ -40,7 +40,16 @@ static const Case cases[] = {
   { "setting", "a\x1bP$qm\x1b\\\x1bP+q544e\x1b\\b\x1bPq#0\x1b\\", "ab\x1bPq#0\x1b\\" },
   { "graphics", "a\x1b_Gi=1,a=q;AAAA\x1b\\b\x1b_Gf=24;AAAA\x1b\\", "ab\x1b_Gf=24;AAAA\x1b\\" },
   { "broken-off", "\x1b[6\x1b[31m\x1b]11;\x18?\a\x1b", "\x1b[6\x1b[31m\x1b]11;\x18?\a\x1b" },
-  { "control-within", "\x1b[6\rn", "\x1b[6\rn" },
+  { "control-within", "a\x1b[6\rn\x1b\n[c\x1b[3\r1m", "a\x1b[3\r1m" },
+  { "c1-in-utf-8",
+    "a\xc2\x9b"
+    "6n\xc2\x9d"
+    "11;?\xc2\x9c\xc2\x9a"
+    "b\xc2\xa9\xc2\x9b"
+    "31m\xc2",
+    "ab\xc2\xa9\xc2\x9b"
+    "31m\xc2" },
+  { "string-broken-off", "a\x1b]11;?\x1b\x1b\\b\x1bPx\x1b[cc", "a\x1b\x1b\\b\x1bPxc" },
   { "charset",
     "\x1b(B\x1b)0\x1b=\x1b>\x1b"
     "7\x1b"
@@ -48,7 +57,7 @@ static const Case cases[] = {
     "\x1b(B\x1b)0\x1b=\x1b>\x1b"
     "7\x1b"
     "8" },
-  { "string-in-string", "\x1b]0;a\x1b[6nb\a", "\x1b]0;a\x1b[6nb\a" },
+  { "string-in-string", "\x1b]0;a\x1b[6nb\a", "\x1b]0;ab\a" },
 };
 
 /* Passed in pieces of @step, with what is held in the end */
@@ -56,18 +65,18 @@ static GString *
 pass (const char *in, gsize size, gsize step)
 {
   GString *all = g_string_new (NULL);
-  BerthAgentReplay replay = { 0 };
+  BerthReplay replay = { 0 };
   guint8 room[4096];
 
   for (gsize at = 0; at < size; at += step)
     {
       guint32 part = (guint32)MIN (step, size - at);
-      guint32 fill = berth_agent_replay_pass (&replay, (const guint8 *)in + at, part, room);
+      guint32 fill = berth_replay_pass (&replay, (const guint8 *)in + at, part, room);
 
       g_assert_cmpuint (fill, <=, part + BERTH_REPLAY_HELD);
       g_string_append_len (all, (char *)room, fill);
     }
-  g_string_append_len (all, (char *)room, berth_agent_replay_end (&replay, room));
+  g_string_append_len (all, (char *)room, berth_replay_end (&replay, room));
   return all;
 }
 
@@ -97,6 +106,62 @@ test_endless (void)
   g_assert_cmpstr (shown->str, ==, text->str);
 }
 
+static GString *
+make_long (const char *begin, char filler, const char *end)
+{
+  GString *text = g_string_new (begin);
+
+  for (guint i = 0; i < 300; i++)
+    g_string_append_c (text, filler);
+  return g_string_append (text, end);
+}
+
+typedef struct
+{
+  const char *begin;
+  char filler;
+  const char *end;
+  const char *shown; /* NULL: as it was */
+} Long;
+
+/* What is longer than any sequence of use is a question all the same. */
+static void
+test_long (void)
+{
+  static const Long rows[] = {
+    { "a\x1b[", '0', "6nb", "ab" },
+    { "a\x1b[", '0', "\x1b[cb", "ab" },
+    { "a\x1bP+q", '4', "\x1b\\b", "a\x1b\\b" },
+    { "a\x1b_Ga=q;", 'A',
+      "\xc2\x9c"
+      "b",
+      "ab" },
+    { "a\x1b]4;1;?;", '2', ";?\ab", "ab" },
+    { "\x1bP", 'x', "\x1b\\", NULL },
+    { "\x1b]0;", 'x', "?\xc2\x9c;?", NULL },
+    { "\x1b]0;", 'x', "?\a;?", NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (GString) text = make_long (rows[i].begin, rows[i].filler, rows[i].end);
+      g_autoptr (GString) shown = pass (text->str, text->len, 1 + i);
+
+      g_assert_cmpstr (shown->str, ==, rows[i].shown != NULL ? rows[i].shown : text->str);
+    }
+}
+
+/* Only its marks are taken out of one that has begun to be shown. */
+static void
+test_long_colours (void)
+{
+  g_autoptr (GString) text = make_long ("\x1b]4;1;", '2', ";?;3;?\a;?");
+  g_autoptr (GString) expected = make_long ("\x1b]4;1;", '2', ";;3;\a;?");
+  g_autoptr (GString) shown = pass (text->str, text->len, 7);
+
+  g_assert_cmpstr (shown->str, ==, expected->str);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -108,5 +173,7 @@ main (int argc, char **argv)
       g_test_add_data_func (path, &cases[i], test_case);
     }
   g_test_add_func ("/agent/replay/endless", test_endless);
+  g_test_add_func ("/agent/replay/long", test_long);
+  g_test_add_func ("/agent/replay/long-colours", test_long_colours);
   return g_test_run ();
 }

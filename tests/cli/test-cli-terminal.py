@@ -15,6 +15,7 @@ import subprocess
 import sys
 import termios
 import time
+import tty
 
 _spec = importlib.util.spec_from_file_location(
     "test_cli", os.path.join(os.path.dirname(os.path.abspath(__file__)), "test-cli.py"))
@@ -30,7 +31,8 @@ class Terminal:
     def __init__(self, d, *arguments, environ=None, stdout=None):
         self.ours, self.its = pty.openpty()
         self.resize(30, 100)
-        self.before = termios.tcgetattr(self.its)[MODES]
+        self.modes = termios.tcgetattr(self.its)
+        self.before = self.modes[MODES]
         environment = {**d.environ(), "TERM": "xterm-test", **(environ or {})}
         self.process = subprocess.Popen(
             [BERTH, *arguments], env=environment, stdin=self.its, stdout=stdout or self.its,
@@ -275,6 +277,58 @@ def test_reader_goes_away(d):
     same(os.read(reads, 3), b"y\r\n")
     os.close(reads)
     same(terminal.end()[0], -signal.SIGPIPE)
+
+
+def answers(terminal, question, answer):
+    """As a terminal does, when it comes to it"""
+    terminal.wait_for(question)
+    terminal.type(answer)
+
+
+def nothing_is_typed(terminal):
+    """A shell would find nothing of it: without echo, as what is typed ahead"""
+    tty.setraw(terminal.its)
+    same(select.select([terminal.its], [], [], 0)[0], [])
+    termios.tcsetattr(terminal.its, termios.TCSANOW, terminal.modes)
+
+
+def test_answers_are_not_the_shells(d):
+    """A program asks, and does not stay for the answer, which comes late."""
+    end_terminals(d)
+    for leave in (False, True):
+        terminal = begin(d, "printf '\\033[c\\033]11;?\\a'; " + ("cat" if leave else "exit 4"))
+        if leave:
+            terminal.wait_for("\x1b]11;?\x07")
+            terminal.type("\r~d")
+        terminal.wait_for("\x1b[5n")
+        assert terminal.is_raw()
+        terminal.type("\x1b[?62;4c")
+        terminal.type("\x1b]11;rgb:0/0/0\x07\x1b[0n")
+        terminal.process.wait(LIMIT_S)
+        nothing_is_typed(terminal)
+        same(terminal.end()[0], 0 if leave else 4)
+
+
+def test_answers_of_a_terminal_that_gives_none(d):
+    terminal = begin(d, "printf '\\033[c'")
+    same(terminal.end()[0], 0)
+
+
+def test_who_does_not_answer_is_not_asked(d):
+    end_terminals(d)
+    terminal = begin(d, "printf 'a\\033[c\\033[6nb\\033[31mc\\n'; cat")
+    terminal.wait_for("a\x1b[c\x1b[6nb\x1b[31mc\r\n")
+    number = terminals(d)[0]["exec"]
+    for verb in (("attach", "-r"), ("logs", "-f")):
+        looker = Terminal(d, *verb, create(d), str(number))
+        looker.wait_for("ab\x1b[31mc")
+        looker.type("\x03")
+        same(looker.end()[0], 130)
+    # what is no terminal has all of it
+    same(d.berth("logs", create(d), str(number))[1], "on\r\na\x1b[c\x1b[6nb\x1b[31mc\r\n")
+    terminal.type("\x04")
+    answers(terminal, "\x1b[5n", "\x1b[0n")
+    same(terminal.end()[0], 0)
 
 
 def test_shell(d):

@@ -212,7 +212,7 @@ def check_file_scope(source):
 
 
 PROTOCOL = ("agent/berth-protocol.h", "agent/berth-path.h", "agent/berth-holes.h",
-            "agent/berth-language.h")
+            "agent/berth-language.h", "agent/berth-replay.h")
 VIRTUAL = ("libvirt", "libxml", "json-glib")
 BOTTOM = ("plugin/base/", "plugin/model/", "plugin/config/", "plugin/bus/")
 ROOMS = {
