@@ -103,3 +103,11 @@ berth_config_paths_are_valid (char **paths)
       return FALSE;
   return paths[0] != NULL;
 }
+
+/* root's @system_path, or @name below this user's @user_base */
+char *
+berth_config_dup_user_path (const char *system_path, const char *user_base, const char *name)
+{
+  return geteuid () == 0 ? g_strdup (system_path)
+                         : g_build_filename (user_base, "berth", name, NULL);
+}

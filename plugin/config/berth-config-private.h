@@ -6,6 +6,8 @@
 
 G_BEGIN_DECLS
 
+#define BERTH_CONFIG_GROUP "berth" /* of the file */
+
 /* PATTERN=NUMBER, no pattern twice; with a @min above 1 a number is that much or 0 */
 gboolean
 berth_config_tenants_are_valid (char **entries, gboolean is_of_users, guint64 min, guint64 max);
@@ -20,6 +22,9 @@ char *berth_config_dup_shipped_template_dir (void);
 
 /* (transfer full): which berthd the one is that listens there */
 char *berth_config_dup_instance_of_socket (const char *socket);
+
+/* (transfer full): @system_path, or @name below @user_base for who is not root */
+char *berth_config_dup_user_path (const char *system_path, const char *user_base, const char *name);
 
 /* Absolute ones, and at least one */
 gboolean berth_config_paths_are_valid (char **paths);

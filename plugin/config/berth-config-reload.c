@@ -48,6 +48,8 @@ static const char *const live_keys[] = {
   "uid_network_allow",
   "uid_network_deny",
   "uid_network_private",
+  "network_proxy",
+  "network_no_proxy",
   "network_connections",
   "network_rate",
   "network_failures",

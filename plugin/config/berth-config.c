@@ -9,10 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/base/berth-key-file.h"
+#include "plugin/reach/berth-reach-proxy.h"
 #include "pool/berth-error.h"
 
-#define KEY_GROUP "berth"
 #define OWN_GROUP "berth"      /* where the package is installed */
 #define SYSTEM_GROUP "libvirt" /* else who may use libvirt may use berth */
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -24,6 +23,7 @@ typedef enum
   KIND_INT_OR_0,      /* the same, or 0 with a meaning of its own */
   KIND_DOUBLE,        /* double within min..max */
   KIND_URI,           /* char *, empty for none */
+  KIND_PROXY,         /* likewise, of a proxy */
   KIND_NAME,          /* char *, lower-case letters, digits and -, at most max characters */
   KIND_GROUP,         /* char *, an existing Unix group, empty for none */
   KIND_USER,          /* char *, an existing Unix user, empty for none */
@@ -159,6 +159,12 @@ static const ConfigKey config_keys[] = {
   { "uid_network_private", "uid-network-private", KIND_USER_NETWORKS, FIELD (uid_network_private),
     0, 0, "", "UID=ADDRESS/BITS or UID= for none, ' ' between them; * is any user",
     "networks of network_private that names may lead a user's sandboxes to; all, if not named" },
+  { "network_proxy", "network-proxy", KIND_PROXY, FIELD (network_proxy), 0, 0, "",
+    BERTH_REACH_PROXY_FORM ", or nothing",
+    "proxy that connections of sandboxes go through; it looks names up; nothing: none" },
+  { "network_no_proxy", "network-no-proxy", KIND_DENIED, FIELD (network_no_proxy), 0, 0, "",
+    "NAME, *.NAME, addresses, ADDRESS/BITS, ' ' between them",
+    "what is connected to without network_proxy" },
   { "network_connections", "network-connections", KIND_INT, FIELD (network_connections), 1, 256,
     "256", "1 to 256", "connections that a sandbox may have at a time" },
   { "network_rate", "network-rate", KIND_INT_OR_0, FIELD (network_rate), 1, 1000000, "6000",
@@ -219,19 +225,12 @@ is_root (void)
   return geteuid () == 0;
 }
 
-/* root's @system_path, or @name below this user's @user_base */
-static char *
-dup_user_path (const char *system_path, const char *user_base, const char *name)
-{
-  return is_root () ? g_strdup (system_path) : g_build_filename (user_base, "berth", name, NULL);
-}
-
 static void
 set_user_defaults (BerthConfig *self)
 {
   g_autofree char *shipped = berth_config_dup_shipped_template_dir ();
-  g_autofree char *own
-      = dup_user_path ("/etc/berth/templates.d", g_get_user_config_dir (), "templates.d");
+  g_autofree char *own = berth_config_dup_user_path ("/etc/berth/templates.d",
+                                                     g_get_user_config_dir (), "templates.d");
 
   self->socket = berth_config_dup_default_socket ();
   self->instance = berth_config_dup_instance_of_socket (self->socket);
@@ -239,11 +238,12 @@ set_user_defaults (BerthConfig *self)
     self->socket_group = g_strdup (OWN_GROUP);
   else if (is_root () && getgrnam (SYSTEM_GROUP) != NULL)
     self->socket_group = g_strdup (SYSTEM_GROUP);
-  self->image_dir = dup_user_path ("/var/cache/berth/images", g_get_user_cache_dir (), "images");
-  self->snapshot_dir
-      = dup_user_path ("/var/lib/berth/snapshots", g_get_user_cache_dir (), "snapshots");
-  self->checkpoint_dir
-      = dup_user_path ("/var/lib/berth/checkpoints", g_get_user_cache_dir (), "checkpoints");
+  self->image_dir
+      = berth_config_dup_user_path ("/var/cache/berth/images", g_get_user_cache_dir (), "images");
+  self->snapshot_dir = berth_config_dup_user_path ("/var/lib/berth/snapshots",
+                                                   g_get_user_cache_dir (), "snapshots");
+  self->checkpoint_dir = berth_config_dup_user_path ("/var/lib/berth/checkpoints",
+                                                     g_get_user_cache_dir (), "checkpoints");
   self->template_dirs = g_new0 (char *, 3);
   self->template_dirs[0] = g_strdup (shipped);
   self->template_dirs[1] = g_steal_pointer (&own);
@@ -333,6 +333,14 @@ berth_config_get_warm (const BerthConfig *self, const char *template_name, guint
 }
 
 static gboolean
+is_proxy (const char *value)
+{
+  g_autoptr (BerthReachProxy) proxy = berth_reach_proxy_parse (value, NULL);
+
+  return proxy != NULL;
+}
+
+static gboolean
 string_is_valid (const ConfigKey *key, const char *value)
 {
   switch (key->kind)
@@ -347,6 +355,8 @@ string_is_valid (const ConfigKey *key, const char *value)
       return g_path_is_absolute (value) && strlen (value) <= SUN_PATH_MAX;
     case KIND_PATH:
       return g_path_is_absolute (value);
+    case KIND_PROXY:
+      return value[0] == '\0' || is_proxy (value);
     case KIND_SCOPE:
       return strcmp (value, "shared") == 0 || strcmp (value, "tenant") == 0
              || strcmp (value, "none") == 0;
@@ -567,107 +577,13 @@ berth_config_set (BerthConfig *self, const char *key, const char *value, const c
     }
   if (!g_utf8_validate (value, -1, NULL) || !set_value (self, entry, value))
     {
+      if (entry->kind == KIND_PROXY && strchr (shown, '@') != NULL) /* a password's */
+        shown[0] = '\0';
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: '%.200s' is not allowed: give %s",
                    origin, shown, entry->allowed);
       return FALSE;
     }
   return TRUE;
-}
-
-static gboolean
-load_key (BerthConfig *self, GKeyFile *file, const char *path, const char *key, GError **error)
-{
-  g_autoptr (GError) local = NULL;
-  g_autofree char *origin = g_strdup_printf ("%s: %s", path, key);
-  g_autofree char *value = NULL;
-
-  if (!berth_key_file_is_escaped (file, KEY_GROUP, key, BERTH_KEY_FILE_ESCAPES))
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                   "%s: a \\ is followed by none of s n t r \\: write \\\\ for a \\", origin);
-      return FALSE;
-    }
-  value = g_key_file_get_string (file, KEY_GROUP, key, &local);
-  if (local != NULL) /* GLib may return a value as well */
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", origin, local->message);
-      return FALSE;
-    }
-  g_strstrip (value);
-  return berth_config_set (self, key, value, origin, error);
-}
-
-static gboolean
-check_groups (GKeyFile *file, const char *path, GError **error)
-{
-  g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
-
-  for (guint i = 0; groups[i] != NULL; i++)
-    if (strcmp (groups[i], KEY_GROUP) != 0)
-      {
-        g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                     "%s: there is no section [%s], every setting stands in [" KEY_GROUP "]", path,
-                     groups[i]);
-        return FALSE;
-      }
-  return TRUE;
-}
-
-/**
- * berth_config_load_file:
- * @self: a configuration
- * @path: a key file with the section [berth]
- *
- * Returns: whether every line of it was allowed. A file that cannot be read is a
- * #GFileError.
- */
-gboolean
-berth_config_load_file (BerthConfig *self, const char *path, GError **error)
-{
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autoptr (GError) local = NULL;
-  g_auto (GStrv) keys = NULL;
-  g_autofree char *text = NULL;
-
-  if (!g_file_get_contents (path, &text, NULL, &local))
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return FALSE;
-    }
-  if (!g_key_file_load_from_data (file, text, (gsize)-1, G_KEY_FILE_NONE, &local))
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s", path, local->message);
-      return FALSE;
-    }
-  if (!check_groups (file, path, error))
-    return FALSE;
-  keys = g_key_file_get_keys (file, KEY_GROUP, NULL, NULL);
-  for (guint i = 0; keys != NULL && keys[i] != NULL; i++)
-    if (!load_key (self, file, path, keys[i], error))
-      return FALSE;
-  return TRUE;
-}
-
-/**
- * berth_config_load_default:
- * @self: a configuration
- *
- * Reads /etc/berth/berth.conf, or a user's own. Nobody minds when it is not there.
- *
- * Returns: whether every line of it was allowed
- */
-gboolean
-berth_config_load_default (BerthConfig *self, GError **error)
-{
-  g_autofree char *path
-      = dup_user_path ("/etc/berth/berth.conf", g_get_user_config_dir (), "berth.conf");
-  g_autoptr (GError) local = NULL;
-
-  if (berth_config_load_file (self, path, &local)
-      || g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-    return TRUE;
-  g_propagate_error (error, g_steal_pointer (&local));
-  return FALSE;
 }
 
 static gboolean
@@ -765,7 +681,7 @@ berth_config_dup_text (const BerthConfig *self)
 {
   GString *text = g_string_new ("# berth.conf: every setting of berthd, with its value here.\n"
                                 "# Each is also an option of berthd: max_vms is --max-vms.\n\n"
-                                "[" KEY_GROUP "]\n");
+                                "[" BERTH_CONFIG_GROUP "]\n");
   g_autoptr (GKeyFile) file = g_key_file_new ();
 
   for (guint i = 0; i < G_N_ELEMENTS (config_keys); i++)
@@ -773,8 +689,8 @@ berth_config_dup_text (const BerthConfig *self)
       g_autofree char *value = dup_value (self, &config_keys[i]);
       g_autofree char *escaped = NULL;
 
-      g_key_file_set_string (file, KEY_GROUP, config_keys[i].key, value);
-      escaped = g_key_file_get_value (file, KEY_GROUP, config_keys[i].key, NULL);
+      g_key_file_set_string (file, BERTH_CONFIG_GROUP, config_keys[i].key, value);
+      escaped = g_key_file_get_value (file, BERTH_CONFIG_GROUP, config_keys[i].key, NULL);
       g_string_append_printf (text, "\n# %s\n# allowed: %s\n#%s=%s\n", config_keys[i].help,
                               config_keys[i].allowed, config_keys[i].key, escaped);
     }

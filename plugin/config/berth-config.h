@@ -63,6 +63,8 @@ G_BEGIN_DECLS
  *   @network_allow a user's sandboxes may reach
  * @uid_network_deny: (array zero-terminated=1): likewise, rules and networks beside @network_deny
  * @uid_network_private: (array zero-terminated=1): likewise, networks of @network_private
+ * @network_proxy: (nullable): a URI, see #BerthReachProxy
+ * @network_no_proxy: (array zero-terminated=1): names and networks that it is not for
  * @network_connections: of a sandbox at a time
  * @network_rate: connections of a sandbox in a minute; 0: any number
  * @network_failures: likewise, such that fail or are refused
@@ -131,6 +133,8 @@ typedef struct
   char **uid_network_allow;
   char **uid_network_deny;
   char **uid_network_private;
+  char *network_proxy;
+  char **network_no_proxy;
   gint64 network_connections;
   gint64 network_rate;
   gint64 network_failures;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Decides whether a name leads anywhere that a sandbox may go, and goes there. Each address of an
  * answer is looked at by itself, those of a name's other names (CNAME) with it: what is connected
- * to is an address, never a name again, so an answer that changes meanwhile changes nothing. */
+ * to is an address, never a name again, so an answer that changes meanwhile changes nothing. With a
+ * proxy the name is the proxy's to look up, and of addresses only one that is itself asked for is
+ * looked at. */
 #include "plugin/connector/berth-connector-dial.h"
 
 #include <ifaddrs.h>
@@ -9,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "plugin/connector/berth-connector-proxy.h"
 #include "plugin/reach/berth-reach-address.h"
 
 /* Of each family: an answer may have thousands, and one connection is no scan. */
@@ -18,6 +21,8 @@ typedef struct
 {
   GPtrArray *denied;
   GPtrArray *private;
+  BerthReachProxy *proxy; /* (nullable) */
+  char *name;
   guint16 port;
   gint64 deadline_us;
   GCancellable *attempt; /* ends what is under way */
@@ -59,6 +64,8 @@ dial_free (gpointer data)
   g_clear_object (&self->attempt);
   g_ptr_array_unref (self->denied);
   g_ptr_array_unref (self->private);
+  berth_reach_proxy_free (self->proxy);
+  g_free (self->name);
   g_queue_clear_full (&self->addresses, g_object_unref);
   g_clear_object (&self->socket);
   berth_connector_end_free (self->end);
@@ -155,6 +162,7 @@ verdict_of (const Dial *self, const GError *error)
     { G_IO_ERROR_NETWORK_UNREACHABLE, BERTH_CONNECTOR_UNREACHABLE },
     { G_IO_ERROR_HOST_UNREACHABLE, BERTH_CONNECTOR_UNREACHABLE },
     { G_IO_ERROR_TIMED_OUT, BERTH_CONNECTOR_TIMED_OUT },
+    { G_IO_ERROR_PROXY_NOT_ALLOWED, BERTH_CONNECTOR_DENIED },
   };
 
   if (self->is_overdue)
@@ -216,6 +224,36 @@ dial_begin_attempt (Dial *self, guint part)
 /* ---- steps ---- */
 
 static void
+dial_succeed (GTask *task)
+{
+  Dial *self = g_task_get_task_data (task);
+
+  g_socket_set_option (self->socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
+  g_socket_set_keepalive (self->socket, TRUE);
+  self->end->socket = g_steal_pointer (&self->socket);
+  self->end->verdict = BERTH_CONNECTOR_CONNECTED;
+  g_clear_pointer (&self->end->text, g_free);
+  dial_return (task);
+}
+
+/* Another address of the proxy would say the same. */
+static void
+asked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  Dial *self = g_task_get_task_data (task);
+  g_autoptr (GError) error = NULL;
+
+  if (berth_connector_proxy_ask_finish (result, &error))
+    {
+      dial_succeed (task);
+      return;
+    }
+  dial_note (self, error);
+  dial_return (task);
+}
+
+static void
 connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
@@ -229,12 +267,14 @@ connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       dial_next (task);
       return;
     }
-  g_socket_set_option (self->socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
-  g_socket_set_keepalive (self->socket, TRUE);
-  self->end->socket = g_steal_pointer (&self->socket);
-  self->end->verdict = BERTH_CONNECTOR_CONNECTED;
-  g_clear_pointer (&self->end->text, g_free);
-  dial_return (task);
+  if (self->proxy == NULL)
+    {
+      dial_succeed (task);
+      return;
+    }
+  dial_begin_attempt (self, 1);
+  berth_connector_proxy_ask_async (self->proxy, G_SOCKET_CONNECTION (source), self->name,
+                                   self->port, self->attempt, asked_cb, g_steal_pointer (&task));
 }
 
 /* FALSE: there is no socket for such an address */
@@ -243,7 +283,8 @@ dial_try (GTask *task, GInetAddress *address)
 {
   Dial *self = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
-  g_autoptr (GSocketAddress) to = g_inet_socket_address_new (address, self->port);
+  g_autoptr (GSocketAddress) to
+      = g_inet_socket_address_new (address, self->proxy != NULL ? self->proxy->port : self->port);
   g_autoptr (GSocketConnection) connection = NULL;
 
   g_free (self->end->address);
@@ -293,8 +334,31 @@ looked_up_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->end->verdict = BERTH_CONNECTOR_DENIED;
-  dial_check (self, addresses);
+  if (self->proxy == NULL)
+    dial_check (self, addresses);
+  for (GList *link = self->proxy != NULL ? addresses : NULL; link != NULL; link = link->next)
+    dial_add (self, link->data);
   dial_next (task);
+}
+
+/* FALSE: it is an address that is not asked of a proxy either. */
+static gboolean
+dial_may_ask (Dial *self)
+{
+  GInetAddress *address = g_inet_address_new_from_string (self->name);
+  g_autolist (GInetAddress) alone = address != NULL ? g_list_append (NULL, address) : NULL;
+
+  if (alone == NULL)
+    return TRUE;
+  dial_check (self, alone);
+  if (g_queue_is_empty (&self->addresses))
+    {
+      if (self->end->address != NULL)
+        self->end->verdict = BERTH_CONNECTOR_DENIED;
+      return FALSE;
+    }
+  g_queue_clear_full (&self->addresses, g_object_unref);
+  return TRUE;
 }
 
 void
@@ -308,15 +372,22 @@ berth_connector_dial_async (const BerthConnectorLimits *limits, BerthConnectorNa
   g_task_set_source_tag (task, berth_connector_dial_async);
   self->denied = g_ptr_array_ref (limits->denied);
   self->private = g_ptr_array_ref (limits->private);
+  self->proxy = limits->proxy;
+  self->name = g_strdup (name);
   self->port = port;
   self->deadline_us = g_get_monotonic_time () + limits->connect_ms * G_GINT64_CONSTANT (1000);
   g_queue_init (&self->addresses);
   self->end = g_new0 (BerthConnectorEnd, 1);
   self->end->verdict = BERTH_CONNECTOR_FAILED;
   g_task_set_task_data (task, self, dial_free);
+  if (self->proxy != NULL && !dial_may_ask (self))
+    {
+      dial_return (task);
+      return;
+    }
   dial_begin_attempt (self, 1);
-  berth_connector_names_look_up_async (names, name, asker, self->attempt, looked_up_cb,
-                                       g_steal_pointer (&task));
+  berth_connector_names_look_up_async (names, self->proxy != NULL ? self->proxy->host : name, asker,
+                                       self->attempt, looked_up_cb, g_steal_pointer (&task));
 }
 
 BerthConnectorEnd *

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugin/connector/berth-connector-names.h"
+#include "plugin/reach/berth-reach-proxy.h"
 
 G_BEGIN_DECLS
 
@@ -10,6 +11,7 @@ G_BEGIN_DECLS
  * BerthConnectorLimits:
  * @denied: GInetAddressMask: never connected to
  * @private: likewise: connected to though not public
+ * @proxy: (nullable) (transfer full): who connects in our stead, wherever it is
  * @connect_ms: for the look-up and the connection
  *
  * Of a connection.
@@ -18,6 +20,7 @@ typedef struct
 {
   GPtrArray *denied;
   GPtrArray *private;
+  BerthReachProxy *proxy;
   guint connect_ms;
 } BerthConnectorLimits;
 

@@ -93,21 +93,25 @@ connector_dial (Connector *self, GVariant *value)
   g_autofree const char **private = NULL;
   g_autoptr (GPtrArray) denied_networks = NULL;
   g_autoptr (GPtrArray) private_networks = NULL;
+  g_autoptr (BerthReachProxy) proxy = NULL;
   g_autoptr (GError) error = NULL;
   BerthConnectorAsker asker;
   guint32 number;
   const char *name;
+  const char *uri;
   guint16 port;
 
-  g_variant_get (value, "(u&squu^a&s^a&s)", &number, &name, &port, &asker.sandbox, &asker.uid,
-                 &denied, &private);
+  g_variant_get (value, "(u&squu^a&s^a&s&s)", &number, &name, &port, &asker.sandbox, &asker.uid,
+                 &denied, &private, &uri);
   denied_networks = berth_reach_networks_parse (denied, &error);
   private_networks = error == NULL ? berth_reach_networks_parse (private, &error) : NULL;
+  proxy = error == NULL && uri[0] != '\0' ? berth_reach_proxy_parse (uri, &error) : NULL;
   if (error != NULL)
     connector_stop (self, error->message);
   else if (connector_has_place (self, number))
     {
-      const BerthConnectorLimits limits = { denied_networks, private_networks, self->connect_ms };
+      const BerthConnectorLimits limits
+          = { denied_networks, private_networks, g_steal_pointer (&proxy), self->connect_ms };
       Call *call = g_new0 (Call, 1);
 
       call->connector = self;

@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-#define BERTH_CONNECTOR_VERSION 3u
+#define BERTH_CONNECTOR_VERSION 4u
 #define BERTH_CONNECTOR_PACKET_MAX (128u * 1024u)
 #define BERTH_CONNECTOR_DIALS_MAX 2048u    /* under way */
 #define BERTH_CONNECTOR_DIALS_OF_USER 512u /* a quarter, and two sandboxes' */
@@ -22,7 +22,7 @@ G_BEGIN_DECLS
  * @BERTH_CONNECTOR_SETTINGS: to the connector, first and once: BERTH_CONNECTOR_VERSION,
  *   milliseconds for a connection
  * @BERTH_CONNECTOR_DIAL: to the connector: a number, a name, a port, a #BerthConnectorAsker,
- *   networks that are denied, those that are not public and allowed
+ *   networks that are denied, those that are not public and allowed, the URI of a proxy or ""
  * @BERTH_CONNECTOR_VERDICT: of the connector: a number, a #BerthConnectorVerdict, the address, what
  *   came of it in words; with the connected socket where there is one
  *
@@ -36,7 +36,7 @@ typedef enum
 } BerthConnectorPacket;
 
 #define BERTH_CONNECTOR_SETTINGS_TYPE "(uu)"
-#define BERTH_CONNECTOR_DIAL_TYPE "(usquuasas)"
+#define BERTH_CONNECTOR_DIAL_TYPE "(usquuasass)"
 #define BERTH_CONNECTOR_VERDICT_TYPE "(uuss)"
 
 /**

@@ -13,6 +13,7 @@
 #include "plugin/base/berth-closer.h"
 #include "plugin/base/berth-printable.h"
 #include "plugin/reach/berth-reach-address.h"
+#include "plugin/reach/berth-reach-proxy.h"
 
 /* Where systemd has one started, for berthd's own unit may open no connection: see
  * packaging/systemd/berth-connector.socket. */
@@ -47,6 +48,7 @@ typedef struct
   guint timeout_id;
   GPtrArray *denied;
   GPtrArray *private;
+  BerthReachProxy *proxy; /* (nullable) */
   BerthConnectorVerdict verdict;
   int fd;
   char *address;
@@ -81,6 +83,7 @@ call_free (gpointer data)
     close (self->fd);
   g_clear_pointer (&self->denied, g_ptr_array_unref);
   g_clear_pointer (&self->private, g_ptr_array_unref);
+  berth_reach_proxy_free (self->proxy);
   g_free (self->address);
   g_free (self->text);
   g_free (self);
@@ -167,6 +170,20 @@ is_connection (int fd)
          && getsockopt (fd, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && linger.l_onoff == 0;
 }
 
+/* Whether it is connected to what was asked for: of a proxy that has a name berthd knows the port
+ * alone, for it looks none up. */
+static gboolean
+call_is_answered (const Call *self, GInetSocketAddress *peer, GInetAddress *told)
+{
+  g_autoptr (GInetAddress) proxy
+      = self->proxy != NULL ? g_inet_address_new_from_string (self->proxy->host) : NULL;
+
+  return g_inet_socket_address_get_port (peer)
+             == (self->proxy != NULL ? self->proxy->port : self->port)
+         && g_inet_address_equal (told, g_inet_socket_address_get_address (peer))
+         && (proxy == NULL || g_inet_address_equal (told, proxy));
+}
+
 /* (transfer full) (nullable): what is wrong with what the connector handed over. Where it leads is
  * asked again: the connector reads what strangers send. The
  * host's own address is told by its being that of both ends, for berthd may ask for no other. */
@@ -179,9 +196,10 @@ call_dup_problem (const Call *self, int fd, const char *address)
   g_autoptr (GPtrArray) own = g_ptr_array_new_with_free_func (g_object_unref);
   GInetAddress *at = here != NULL ? g_inet_socket_address_get_address (here) : NULL;
 
-  if (told == NULL || at == NULL || g_inet_socket_address_get_port (peer) != self->port
-      || !g_inet_address_equal (told, g_inet_socket_address_get_address (peer)))
+  if (told == NULL || at == NULL || !call_is_answered (self, peer, told))
     return g_strdup ("the connector handed over what was not asked for");
+  if (self->proxy != NULL)
+    return NULL;
   g_ptr_array_add (own,
                    g_inet_address_mask_new (at, 8 * g_inet_address_get_native_size (at), NULL));
   return berth_reach_address_dup_problem (told, self->denied, self->private, own);
@@ -439,8 +457,9 @@ make_dial (guint32 number, const BerthConnectorTarget *target)
   g_auto (GStrv) denied = berth_reach_networks_to_texts (target->denied);
   g_auto (GStrv) private = berth_reach_networks_to_texts (target->private);
 
-  return g_variant_new ("(usquu^as^as)", number, target->name, target->port, target->asker.sandbox,
-                        target->asker.uid, denied, private);
+  return g_variant_new ("(usquu^as^ass)", number, target->name, target->port, target->asker.sandbox,
+                        target->asker.uid, denied, private,
+                        target->proxy != NULL ? target->proxy : "");
 }
 
 void
@@ -458,6 +477,7 @@ berth_connector_connect_async (BerthConnector *self, const BerthConnectorTarget 
   call->port = target->port;
   call->denied = g_ptr_array_ref (target->denied);
   call->private = g_ptr_array_ref (target->private);
+  call->proxy = target->proxy != NULL ? berth_reach_proxy_parse (target->proxy, NULL) : NULL;
   g_task_set_task_data (task, call, call_free);
   if (self->is_closed)
     g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "berthd is shutting down");

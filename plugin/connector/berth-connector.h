@@ -23,6 +23,7 @@ void berth_connector_close (BerthConnector *self);
  * @port: of it
  * @denied: GInetAddressMask: networks that it is never connected to
  * @private: likewise: those that it may be connected to although they are not public
+ * @proxy: (nullable): the URI of who connects to it in our stead
  *
  * What is wanted of the connector.
  */
@@ -33,6 +34,7 @@ typedef struct
   guint16 port;
   GPtrArray *denied;
   GPtrArray *private;
+  const char *proxy;
 } BerthConnectorTarget;
 
 /* Connects to a name, whatever it is: who may reach it has been decided. It has an

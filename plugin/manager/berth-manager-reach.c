@@ -11,7 +11,11 @@ add_settings (BerthReachPolicy *policy, const BerthConfig *config, GError **erro
                                   .deny = (const char *const *)config->network_deny,
                                   .private = (const char *const *)config->network_private };
 
-  return berth_reach_policy_add (policy, BERTH_REACH_OF_ALL, &words, error);
+  return berth_reach_policy_add (policy, BERTH_REACH_OF_ALL, &words, error)
+         && (config->network_proxy == NULL
+             || berth_reach_policy_set_proxy (policy, config->network_proxy,
+                                              (const char *const *)config->network_no_proxy,
+                                              error));
 }
 
 static gboolean

@@ -21,6 +21,7 @@
 /* Refusals in a minute that are looked at, counted and told one by one */
 #define REFUSED_MAX 6000u
 #define NOT_ANY_MORE "the settings do not allow it any more"
+#define BY_PROXY "through network_proxy"
 #define LOOK_EVERY_US G_USEC_PER_SEC
 
 /* What was decided of a name, and what came of it. Counted references. */
@@ -50,6 +51,7 @@ typedef struct
   gint64 moved_us; /* when it was seen to have carried more */
   GCancellable *cancellable;
   const char *ended_by; /* (nullable): why we end it */
+  gboolean has_proxy;   /* its address is that of network_proxy */
 } Connection;
 
 struct _BerthSandboxReach
@@ -265,8 +267,9 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   decision_set (decision, "connected",
                 connection->ended_by != NULL     ? connection->ended_by
                 : end == NULL                    ? "it was cut off"
-                : end->reason == BERTH_LINK_DONE ? NULL
-                                                 : "it broke");
+                : end->reason != BERTH_LINK_DONE ? "it broke"
+                : connection->has_proxy          ? BY_PROXY
+                                                 : NULL);
   self->counts.sent_bytes += decision->sent;
   self->counts.received_bytes += decision->received;
   reach_end_decision (self, decision);
@@ -350,7 +353,7 @@ connection_begin (Connection *self, int fd)
 
   self->moved_us = berth_host_get_time (reach->host);
   reach->counts.connections++;
-  decision_set (self->decision, "connected", NULL);
+  decision_set (self->decision, "connected", self->has_proxy ? BY_PROXY : NULL);
   if (reach->look_id == 0)
     reach->look_id = berth_host_add_timer (reach->host, LOOK_EVERY_US, look_cb, reach);
   berth_host_accept_async (reach->host, g_steal_pointer (&self->link), &end, self->cancellable,
@@ -369,7 +372,8 @@ connection_is_allowed (const Connection *self)
   return berth_reach_policy_get_problem (policy, self->reach->rules, decision->name, decision->port,
                                          &name)
              == NULL
-         && (address == NULL || berth_reach_policy_has_address (policy, address));
+         && (address == NULL || self->has_proxy
+             || berth_reach_policy_has_address (policy, address, decision->port));
 }
 
 static void
@@ -443,14 +447,17 @@ reach_decide (BerthSandboxReach *self, Connection *connection, const char *name,
     connection_refuse (connection, BERTH_LINK_LIMIT, "limited", limit);
   else
     {
+      g_autoptr (GPtrArray) denied = berth_reach_policy_dup_denied (self->policy, port);
       const BerthConnectorTarget target
           = { .asker = self->asker,
               .name = normal,
               .port = port,
-              .denied = berth_reach_policy_get_denied (self->policy),
-              .private = berth_reach_policy_get_private (self->policy) };
+              .denied = denied,
+              .private = berth_reach_policy_get_private (self->policy),
+              .proxy = berth_reach_policy_get_proxy (self->policy, normal, port) };
 
       self->begun++;
+      connection->has_proxy = target.proxy != NULL;
       berth_connector_connect_async (self->world->connector, &target, dialled_cb, connection);
     }
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "plugin/reach/berth-reach-proxy.h"
 #include "pool/berth-error.h"
 
 #define HINTS_MAX (32u * 1024u) /* BERTH_ALLOW_MAX of the wire */
@@ -38,6 +39,9 @@ struct _BerthReachPolicy
   GPtrArray *denied;    /* GInetAddressMask, of any voice */
   GPtrArray *private;   /* likewise, of all that have a say */
   gboolean has_private; /* somebody has */
+  char *proxy;          /* (nullable): a URI */
+  GPtrArray *direct;    /* BerthReachRule: what it is not for; NULL without one */
+  GPtrArray *direct_networks;
 };
 
 BerthReachPolicy *
@@ -71,6 +75,9 @@ berth_reach_policy_unref (BerthReachPolicy *self)
     }
   g_clear_pointer (&self->denied, g_ptr_array_unref);
   g_clear_pointer (&self->private, g_ptr_array_unref);
+  g_clear_pointer (&self->direct, g_ptr_array_unref);
+  g_clear_pointer (&self->direct_networks, g_ptr_array_unref);
+  g_free (self->proxy);
   g_free (self);
 }
 
@@ -104,15 +111,16 @@ parse_denied (const char *const *deny, GError **error)
   return berth_reach_rules_parse ((const char *const *)rules, error);
 }
 
+/* Those of @texts that are one */
 static void
-policy_deny_networks (BerthReachPolicy *self, const char *const *deny)
+add_networks (GPtrArray *networks, const char *const *texts)
 {
-  for (guint i = 0; deny != NULL && deny[i] != NULL; i++)
+  for (guint i = 0; texts != NULL && texts[i] != NULL; i++)
     {
-      GInetAddressMask *network = g_inet_address_mask_new_from_string (deny[i], NULL);
+      GInetAddressMask *network = g_inet_address_mask_new_from_string (texts[i], NULL);
 
       if (network != NULL)
-        g_ptr_array_add (self->denied, network);
+        g_ptr_array_add (networks, network);
     }
 }
 
@@ -146,7 +154,7 @@ policy_take (BerthReachPolicy *self, Voice *voice, const BerthReachWords *words,
   if (deny == NULL || (words->allow != NULL && allow == NULL)
       || (words->private != NULL && !policy_add_private (self, words->private, error)))
     return FALSE;
-  policy_deny_networks (self, words->deny);
+  add_networks (self->denied, words->deny);
   voice->deny = g_steal_pointer (&deny);
   voice->allow = g_steal_pointer (&allow);
   return TRUE;
@@ -165,10 +173,29 @@ berth_reach_policy_add (BerthReachPolicy *self, BerthReachVoice voice, const Ber
   return FALSE;
 }
 
-GPtrArray *
-berth_reach_policy_get_denied (const BerthReachPolicy *self)
+/* An address that is denied with ports is a network of one, at these. */
+static void
+add_denied_at (GPtrArray *networks, const GPtrArray *rules, guint16 port)
 {
-  return self->denied;
+  for (guint i = 0; rules != NULL && i < rules->len; i++)
+    {
+      const BerthReachRule *rule = rules->pdata[i];
+
+      if (rule->is_address && berth_reach_rule_has_port (rule, port))
+        g_ptr_array_add (networks, g_inet_address_mask_new_from_string (rule->name, NULL));
+    }
+}
+
+GPtrArray *
+berth_reach_policy_dup_denied (const BerthReachPolicy *self, guint16 port)
+{
+  GPtrArray *networks = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < self->denied->len; i++)
+    g_ptr_array_add (networks, g_object_ref (self->denied->pdata[i]));
+  for (guint i = 0; i < G_N_ELEMENTS (voices); i++)
+    add_denied_at (networks, self->voices[i].deny, port);
+  return networks;
 }
 
 GPtrArray *
@@ -219,11 +246,52 @@ berth_reach_policy_dup_hints (const BerthReachPolicy *self, const GPtrArray *rul
 }
 
 gboolean
-berth_reach_policy_has_address (const BerthReachPolicy *self, GInetAddress *address)
+berth_reach_policy_has_address (const BerthReachPolicy *self, GInetAddress *address, guint16 port)
 {
-  return !berth_reach_networks_have (self->denied, address)
+  g_autoptr (GPtrArray) denied = berth_reach_policy_dup_denied (self, port);
+
+  return !berth_reach_networks_have (denied, address)
          && (berth_reach_address_get_use (address) == NULL
              || berth_reach_networks_have (self->private, address));
+}
+
+/* ---- the proxy ---- */
+
+gboolean
+berth_reach_policy_set_proxy (BerthReachPolicy *self, const char *proxy, const char *const *direct,
+                              GError **error)
+{
+  g_autoptr (BerthReachProxy) parsed = berth_reach_proxy_parse (proxy, error);
+
+  if (parsed == NULL)
+    return FALSE;
+  self->direct = parse_denied (direct, error);
+  if (self->direct == NULL)
+    return FALSE;
+  self->direct_networks = g_ptr_array_new_with_free_func (g_object_unref);
+  add_networks (self->direct_networks, direct);
+  self->proxy = g_strdup (proxy);
+  return TRUE;
+}
+
+/* What it means is this machine, and would be the proxy's. */
+static gboolean
+is_local (const char *name)
+{
+  return g_str_equal (name, "localhost") || g_str_has_suffix (name, ".localhost");
+}
+
+const char *
+berth_reach_policy_get_proxy (const BerthReachPolicy *self, const char *name, guint16 port)
+{
+  g_autoptr (GInetAddress) address
+      = self->proxy != NULL ? g_inet_address_new_from_string (name) : NULL;
+
+  if (self->proxy == NULL || is_local (name)
+      || (address != NULL ? berth_reach_networks_have (self->direct_networks, address)
+                          : berth_reach_rules_fit (self->direct, name, port)))
+    return NULL;
+  return self->proxy;
 }
 
 /* ---- what is asked for ---- */

@@ -51,6 +51,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthReachPolicy, berth_reach_policy_unref)
 gboolean berth_reach_policy_add (BerthReachPolicy *self, BerthReachVoice voice,
                                  const BerthReachWords *words, GError **error);
 
+/* Connections go through @proxy, a URI; those of @direct, names and networks of addresses, do not.
+ * Fails with BERTH_ERROR_INVALID. */
+gboolean berth_reach_policy_set_proxy (BerthReachPolicy *self, const char *proxy,
+                                       const char *const *direct, GError **error);
+/* (nullable): the URI of who connects to @name, as of berth_reach_policy_get_problem(); NULL: we
+ * do */
+const char *
+berth_reach_policy_get_proxy (const BerthReachPolicy *self, const char *name, guint16 port);
+
 /* (transfer full): a request's rules in their own form; @is_all: every name that is allowed at all,
  * too. Fails with BERTH_ERROR_INVALID, which says what is allowed. */
 GPtrArray *berth_reach_policy_narrow (const BerthReachPolicy *self, const char *const *rules,
@@ -63,10 +72,11 @@ const char *berth_reach_policy_get_problem (const BerthReachPolicy *self, const 
  * "NAME 80,443". It may be told more than is allowed, for quick answers of its own. */
 char **berth_reach_policy_dup_hints (const BerthReachPolicy *self, const GPtrArray *rules);
 /* Whether what is open may stay so: where it is not public, a policy of before may have let it. */
-gboolean berth_reach_policy_has_address (const BerthReachPolicy *self, GInetAddress *address);
-/* GInetAddressMask: networks that names never lead to, and such as they may lead to although they
- * are not public. */
-GPtrArray *berth_reach_policy_get_denied (const BerthReachPolicy *self);
+gboolean
+berth_reach_policy_has_address (const BerthReachPolicy *self, GInetAddress *address, guint16 port);
+/* GInetAddressMask: networks that names never lead to at a port (transfer full), and such as they
+ * may lead to although they are not public. */
+GPtrArray *berth_reach_policy_dup_denied (const BerthReachPolicy *self, guint16 port);
 GPtrArray *berth_reach_policy_get_private (const BerthReachPolicy *self);
 
 G_END_DECLS

@@ -22,135 +22,8 @@
 #include <unistd.h>
 
 #include "plugin/connector/berth-connector-confine.h"
-#include "plugin/connector/berth-connector.h"
 #include "plugin/reach/berth-reach-address.h"
-
-typedef struct
-{
-  BerthConnector *connector;
-  GPtrArray *denied;
-  GPtrArray *private;
-  int listener;
-  guint16 port;
-} Fixture;
-
-typedef struct
-{
-  gboolean is_told;
-  gboolean ok;
-  BerthConnectorVerdict verdict;
-  int fd;
-  char *address;
-  char *text;
-  GError *error;
-} Answer;
-
-static void
-answer_free (Answer *self)
-{
-  if (self->fd >= 0)
-    close (self->fd);
-  g_free (self->address);
-  g_free (self->text);
-  g_clear_error (&self->error);
-  g_free (self);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Answer, answer_free)
-
-static void
-told_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Answer *answer = user_data;
-
-  answer->ok = berth_connector_connect_finish (BERTH_CONNECTOR (source), result, &answer->verdict,
-                                               &answer->fd, &answer->address, &answer->text,
-                                               &answer->error);
-  answer->is_told = TRUE;
-}
-
-/* What is connected to from now on: networks with spaces between */
-static void
-fixture_configure (Fixture *self, const char *private, const char *deny)
-{
-  g_auto (GStrv) privates = g_strsplit (private, " ", -1);
-  g_auto (GStrv) denies = g_strsplit (deny, " ", -1);
-
-  g_clear_pointer (&self->private, g_ptr_array_unref);
-  g_clear_pointer (&self->denied, g_ptr_array_unref);
-  self->private = berth_reach_networks_parse ((const char *const *)privates, NULL);
-  self->denied = berth_reach_networks_parse ((const char *const *)denies, NULL);
-}
-
-static void
-fixture_dial (Fixture *self, const BerthConnectorAsker *asker, const char *name, guint16 port,
-              Answer *answer)
-{
-  const BerthConnectorTarget target = {
-    .asker = *asker, .name = name, .port = port, .denied = self->denied, .private = self->private
-  };
-
-  berth_connector_connect_async (self->connector, &target, told_cb, answer);
-}
-
-static Answer *
-ask_as (Fixture *fixture, guint32 sandbox, guint32 uid, const char *name, guint16 port)
-{
-  const BerthConnectorAsker asker = { .sandbox = sandbox, .uid = uid };
-  Answer *answer = g_new0 (Answer, 1);
-
-  fixture_dial (fixture, &asker, name, port, answer);
-  while (!answer->is_told)
-    g_main_context_iteration (NULL, TRUE);
-  g_test_message ("%s %u: %d, %s, %s, %s", name, port, answer->verdict, answer->address,
-                  answer->text, answer->error != NULL ? answer->error->message : "-");
-  return answer;
-}
-
-static Answer *
-ask (Fixture *fixture, const char *name, guint16 port)
-{
-  return ask_as (fixture, 1, 1000, name, port);
-}
-
-static void
-fixture_set_up (Fixture *fixture, gconstpointer data)
-{
-  struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
-  g_autoptr (BerthConfig) config = berth_config_new ();
-  socklen_t length = sizeof at;
-
-  fixture->listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  g_assert_cmpint (bind (fixture->listener, (struct sockaddr *)&at, sizeof at), ==, 0);
-  g_assert_cmpint (listen (fixture->listener, 16), ==, 0);
-  g_assert_cmpint (getsockname (fixture->listener, (struct sockaddr *)&at, &length), ==, 0);
-  fixture->port = ntohs (at.sin_port);
-  fixture_configure (fixture, "127.0.0.0/8 ::1", "");
-  fixture->connector = berth_connector_new (config);
-}
-
-static void
-fixture_tear_down (Fixture *fixture, gconstpointer data)
-{
-  g_clear_object (&fixture->connector);
-  g_clear_pointer (&fixture->denied, g_ptr_array_unref);
-  g_clear_pointer (&fixture->private, g_ptr_array_unref);
-  close (fixture->listener);
-}
-
-static void
-assert_connected (Fixture *fixture, Answer *answer)
-{
-  int peer = accept (fixture->listener, NULL, NULL);
-  char text[8] = "";
-
-  g_assert_no_error (answer->error);
-  g_assert_cmpint (answer->verdict, ==, BERTH_CONNECTOR_CONNECTED);
-  g_assert_cmpstr (answer->address, ==, "127.0.0.1");
-  g_assert_cmpint (send (answer->fd, "hello", 5, 0), ==, 5);
-  g_assert_cmpint (recv (peer, text, 5, MSG_WAITALL), ==, 5);
-  g_assert_cmpstr (text, ==, "hello");
-  close (peer);
-}
+#include "tests/connector/connector-fixture.h"
 
 static void
 test_connects (Fixture *fixture, gconstpointer data)
@@ -455,7 +328,7 @@ be_wrong (void)
         return 0;
       if (value == NULL || packet != BERTH_CONNECTOR_DIAL)
         continue;
-      g_variant_get (value, "(u&squuasas)", &number, &name, &port, NULL, NULL, NULL, NULL);
+      g_variant_get (value, "(u&squuasass)", &number, &name, &port, NULL, NULL, NULL, NULL, NULL);
       memset (words, 'x', sizeof words);
       memcpy (words + BERTH_CONNECTOR_TEXT_MAX - 2, "\033\303\251", 4);
       fd = make_wrong (name, port);
@@ -477,6 +350,7 @@ test_handed_over (Fixture *fixture, gconstpointer data)
   g_autofree char *ours = g_file_read_link ("/proc/self/exe", NULL); /* itself is of other mounts */
   g_autoptr (Answer) right = NULL;
   g_autoptr (Answer) denied = NULL;
+  g_autoptr (Answer) not_the_proxy = NULL;
   struct sockaddr_in next = { .sin_family = AF_INET,
                               .sin_port = htons (fixture->port + 1),
                               .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
@@ -504,6 +378,11 @@ test_handed_over (Fixture *fixture, gconstpointer data)
   g_assert_true (g_utf8_validate (right->text, -1, NULL));
   g_assert_cmpuint (strlen (right->text), <=, BERTH_CONNECTOR_TEXT_MAX);
   g_assert_null (strchr (right->text, '\033'));
+  /* nor is anything but the proxy where one was asked for */
+  fixture->proxy = "http://127.0.0.1:9";
+  not_the_proxy = ask (fixture, "right", fixture->port);
+  fixture->proxy = NULL;
+  g_assert_cmpint (not_the_proxy->verdict, ==, BERTH_CONNECTOR_DENIED);
   fixture_configure (fixture, "", "");
   denied = ask (fixture, "right", fixture->port);
   g_assert_cmpint (denied->verdict, ==, BERTH_CONNECTOR_DENIED);
@@ -511,6 +390,8 @@ test_handed_over (Fixture *fixture, gconstpointer data)
   umount2 (program, MNT_DETACH);
   close (other);
 }
+
+/* ---- descriptors ---- */
 
 /* What comes along with no packet, or with many others, is not kept. */
 static void
@@ -598,16 +479,6 @@ test_calls (void)
   g_assert_cmpint (WEXITSTATUS (status), ==, 0);
 }
 
-static void
-bring_up_loopback (void)
-{
-  struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-  g_assert_cmpint (ioctl (fd, SIOCSIFFLAGS, &request), ==, 0);
-  close (fd);
-}
-
 /* As packaging/systemd/berth-connector@.service has it: seccomp(2) is in none of its groups. */
 static void
 refuse_seccomp (void)
@@ -637,16 +508,11 @@ main (int argc, char **argv)
   if (getsockopt (STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET)
     return be_wrong ();
   g_test_init (&argc, &argv, NULL);
-  /* nothing may be asked of the host's network */
-  if (unshare (CLONE_NEWNET) != 0 && unshare (CLONE_NEWUSER | CLONE_NEWNET) != 0)
-    {
-      g_print ("1..0 # SKIP no network namespace for us\n");
-      return 0;
-    }
+  if (!connector_fixture_begin ())
+    return 0;
   /* of names and programs of this test's own, where that is allowed */
   has_mounts
       = unshare (CLONE_NEWNS) == 0 && mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-  bring_up_loopback ();
   refuse_seccomp ();
   ADD ("connects", test_connects);
   ADD ("refused", test_refused);

@@ -13,6 +13,7 @@
 #include "plugin/manager/berth-sandbox-reach.h"
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-vm-private.h"
+#include "tests/connector/some-proxy.h"
 #include "tests/host/fake-host.h"
 #include "tests/host/fake-reach.h"
 
@@ -63,6 +64,10 @@ make_policy (World *world)
                                   .private = (const char *const *)world->config->network_private };
 
   g_assert_true (berth_reach_policy_add (policy, BERTH_REACH_OF_ALL, &words, NULL));
+  if (world->config->network_proxy != NULL)
+    g_assert_true (
+        berth_reach_policy_set_proxy (policy, world->config->network_proxy,
+                                      (const char *const *)world->config->network_no_proxy, NULL));
   return policy;
 }
 
@@ -451,6 +456,60 @@ test_settings_change (World *world, gconstpointer data)
 }
 
 static void
+set_policy (World *world)
+{
+  g_autoptr (BerthReachPolicy) policy = make_policy (world);
+
+  berth_sandbox_reach_set_policy (world->reach, policy);
+}
+
+/* An address with a port is denied at that port, however it is called. */
+static void
+test_denied_at_port (World *world, gconstpointer data)
+{
+  g_autofree char *deny = g_strdup_printf ("127.0.0.1:%u", world->port);
+  FakeLink *link = ask (world, "127.0.0.1", world->port);
+
+  set (world, "network_deny", deny);
+  set_policy (world);
+  while (link->task != NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (ask (world, "127.0.0.1", world->port)->reason, ==, BERTH_LINK_DENIED);
+  g_assert_cmpint (ask (world, "127.0.0.1", 1)->reason, ==, BERTH_LINK_REFUSED);
+}
+
+/* Whose address is not public is the administrator's choice; what is told is that of the proxy. */
+static void
+test_proxy (World *world, gconstpointer data)
+{
+  g_autoptr (SomeProxy) proxy = some_proxy_new ("HTTP/1.1 200 Yes");
+  g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u", proxy->port);
+  FakeLink *link;
+  FakeLink *direct;
+
+  set (world, "network_private", "");
+  set (world, "network_proxy", uri);
+  set (world, "network_no_proxy", "127.0.0.0/8 b.wild.test");
+  set_policy (world);
+  link = ask (world, "a.wild.test", 443);
+  g_assert_false (link->is_refused);
+  assert_last (world, "connected", "through network_proxy");
+  /* a change of others is none of it */
+  set (world, "network_deny", "10.0.0.0/8");
+  set_policy (world);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_nonnull (link->task);
+  direct = ask (world, "127.0.0.1", world->port);
+  g_assert_cmpint (direct->reason, ==, BERTH_LINK_DENIED);
+  assert_last (world, "denied", "network_private");
+  fake_reach_end (link, 0, 0);
+  g_assert_no_errno (shutdown (link->fd, SHUT_RDWR));
+  some_proxy_join (proxy);
+  g_assert_true (g_str_has_prefix (proxy->asked->str, "CONNECT a.wild.test:443 "));
+}
+
+static void
 bring_up_loopback (void)
 {
   struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
@@ -488,5 +547,7 @@ main (int argc, char **argv)
   ADD ("flood-of-one-name", test_flood_of_one_name);
   ADD ("close", test_close);
   ADD ("settings-change", test_settings_change);
+  ADD ("denied-at-port", test_denied_at_port);
+  ADD ("proxy", test_proxy);
   return g_test_run ();
 }

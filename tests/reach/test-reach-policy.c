@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "plugin/reach/berth-reach-proxy.h"
 #include "pool/berth-error.h"
 
 /* Each list, NULL: it has no say in that */
@@ -233,18 +234,24 @@ test_networks (void)
   g_autoptr (GInetAddress) inside = g_inet_address_new_from_string ("10.1.2.3");
   g_autoptr (GInetAddress) outside = g_inet_address_new_from_string ("10.2.0.1");
   g_autoptr (GInetAddress) public = g_inet_address_new_from_string ("192.0.43.10");
+  g_autoptr (GPtrArray) denied = NULL;
+  g_autoptr (GPtrArray) denied_elsewhere = NULL;
 
-  policy_add (policy, BERTH_REACH_OF_ALL, "*", "evil.example 192.0.2.0/24",
+  policy_add (policy, BERTH_REACH_OF_ALL, "*", "evil.example 192.0.2.0/24 192.0.43.10:443",
               "10.0.0.0/8 192.168.1.0/24 fd00::/8");
   assert_networks (berth_reach_policy_get_private (policy), "10.0.0.0/8 192.168.1.0/24 fd00::/8");
   policy_add (policy, BERTH_REACH_OF_USER, NULL, NULL, NULL);
   policy_add (policy, BERTH_REACH_OF_TEMPLATE, NULL, "10.1.9.0/24",
               "10.1.0.0/16 192.168.0.0/16 172.16.0.0/12");
   assert_networks (berth_reach_policy_get_private (policy), "10.1.0.0/16 192.168.1.0/24");
-  assert_networks (berth_reach_policy_get_denied (policy), "192.0.2.0/24 10.1.9.0/24");
-  g_assert_true (berth_reach_policy_has_address (policy, inside));
-  g_assert_false (berth_reach_policy_has_address (policy, outside));
-  g_assert_true (berth_reach_policy_has_address (policy, public));
+  denied = berth_reach_policy_dup_denied (policy, 443);
+  denied_elsewhere = berth_reach_policy_dup_denied (policy, 22);
+  assert_networks (denied, "192.0.2.0/24 10.1.9.0/24 192.0.43.10");
+  assert_networks (denied_elsewhere, "192.0.2.0/24 10.1.9.0/24");
+  g_assert_true (berth_reach_policy_has_address (policy, inside, 443));
+  g_assert_false (berth_reach_policy_has_address (policy, outside, 443));
+  g_assert_false (berth_reach_policy_has_address (policy, public, 443));
+  g_assert_true (berth_reach_policy_has_address (policy, public, 22));
 }
 
 static void
@@ -273,6 +280,55 @@ test_hints (void)
     g_string_append_printf (names, " n%u.example", i);
   large = policy_new (names->str, "", TRUE);
   assert_hints (large, "*:*", "*");
+}
+
+/* What goes through a proxy, and what that is */
+static void
+test_proxy (void)
+{
+  static const char *const direct[] = { "*.corp.example", "a.example:443", "10.0.0.0/8", NULL };
+  static const struct
+  {
+    const char *name;
+    guint16 port;
+    gboolean is_direct;
+  } cases[] = {
+    { "example.org", 443, FALSE },  { "b.corp.example", 80, TRUE }, { "corp.example", 80, FALSE },
+    { "a.example", 443, TRUE },     { "a.example", 80, FALSE },     { "10.1.2.3", 80, TRUE },
+    { "192.0.43.10", 443, FALSE },  { "localhost", 80, TRUE },      { "a.localhost", 80, TRUE },
+    { "2606:4700::1", 443, FALSE },
+  };
+  static const char *const wrong[] = { "proxy.example:3128",
+                                       "http://proxy.example",
+                                       "https://proxy.example:3128",
+                                       "http://proxy.example:3128/a",
+                                       "socks5://",
+                                       "http://a b:1",
+                                       "http://u%0d%0a:p@a:1" };
+  g_autoptr (BerthReachPolicy) policy = policy_new ("*", "", FALSE);
+  g_autoptr (BerthReachProxy) proxy = NULL;
+
+  g_assert_null (berth_reach_policy_get_proxy (policy, "example.org", 443));
+  g_assert_true (
+      berth_reach_policy_set_proxy (policy, "socks5://me:w%40rd@[::1]:1080", direct, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    g_assert_cmpint (berth_reach_policy_get_proxy (policy, cases[i].name, cases[i].port) == NULL,
+                     ==, cases[i].is_direct);
+  proxy = berth_reach_proxy_parse (berth_reach_policy_get_proxy (policy, "example.org", 1), NULL);
+  g_assert_false (proxy->is_http);
+  g_assert_cmpstr (proxy->host, ==, "::1");
+  g_assert_cmpuint (proxy->port, ==, 1080);
+  g_assert_cmpstr (proxy->user, ==, "me");
+  g_assert_cmpstr (proxy->password, ==, "w@rd");
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_test_message ("%s", wrong[i]);
+      g_assert_null (berth_reach_proxy_parse (wrong[i], &error));
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+      g_assert_null (strstr (error->message, "proxy.example"));
+    }
 }
 
 /* One that is not understood allows nothing. */
@@ -309,6 +365,7 @@ main (int argc, char **argv)
   g_test_add_func ("/reach-policy/voices", test_voices);
   g_test_add_func ("/reach-policy/networks", test_networks);
   g_test_add_func ("/reach-policy/hints", test_hints);
+  g_test_add_func ("/reach-policy/proxy", test_proxy);
   g_test_add_func ("/reach-policy/not-understood", test_not_understood);
   return g_test_run ();
 }
