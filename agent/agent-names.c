@@ -74,10 +74,11 @@ count_rules (const char *rules, size_t size, size_t *out_count)
     return false;
   for (size_t at = 0; at < size; at += strlen (rules + at) + 1, (*out_count)++)
     {
-      size_t name = strcspn (rules + at, " "), ports = strlen (rules + at) - name;
+      const char *rule = rules + at + (rules[at] == '!');
+      size_t name = strcspn (rule, " "), ports = strlen (rule) - name;
 
       if (name == 0 || name > BERTH_AGENT_DNS_NAME_MAX || ports == 1
-          || strspn (rules + at + name, " 0123456789,") != ports)
+          || strspn (rule + name, " 0123456789,") != ports)
         return false;
     }
   return true;
@@ -95,7 +96,9 @@ names_read_rules (BerthAgentNames *self)
 
       if (space != NULL)
         *space = '\0';
-      self->rules[i] = (BerthAgentNameRule){ at, space != NULL ? space + 1 : at + length };
+      self->rules[i] = (BerthAgentNameRule){ .name = at + (at[0] == '!'),
+                                             .ports = space != NULL ? space + 1 : at + length,
+                                             .is_denied = at[0] == '!' };
       at += length + 1;
     }
 }
@@ -105,19 +108,40 @@ static bool
 rule_fits (const BerthAgentNameRule *rule, const char *name)
 {
   size_t rule_length = strlen (rule->name), length = strlen (name);
+  uint8_t address[16];
 
-  if (rule->name[0] != '*')
+  /* an address is no name of any pattern */
+  if (rule->name[0] != '*' || read_address (name, address))
     return strcmp (rule->name, name) == 0;
   return length + 1 > rule_length && strcmp (rule->name + 1, name + length + 1 - rule_length) == 0;
+}
+
+/* At any port */
+static bool
+is_denied (const BerthAgentNames *self, const char *name)
+{
+  for (size_t i = 0; i < self->count; i++)
+    if (self->rules[i].is_denied && self->rules[i].ports[0] == '\0'
+        && rule_fits (&self->rules[i], name))
+      return true;
+  return false;
 }
 
 static bool
 is_allowed (const BerthAgentNames *self, const char *name)
 {
   for (size_t i = 0; i < self->count; i++)
-    if (rule_fits (&self->rules[i], name))
-      return name[0] != '\0';
+    if (!self->rules[i].is_denied && rule_fits (&self->rules[i], name))
+      return name[0] != '\0' && !is_denied (self, name);
   return false;
+}
+
+/* Whether the rule is an address that may be connected to */
+static bool
+is_literal (const BerthAgentNames *self, const BerthAgentNameRule *rule, uint8_t out_address[16])
+{
+  return !rule->is_denied && read_address (rule->name, out_address)
+         && !is_denied (self, rule->name);
 }
 
 void
@@ -127,7 +151,7 @@ berth_agent_names_each_address (const BerthAgentNames *self,
   uint8_t address[16];
 
   for (size_t i = 0; i < self->count; i++)
-    if (read_address (self->rules[i].name, address))
+    if (is_literal (self, &self->rules[i], address))
       func (data, address);
 }
 
@@ -135,32 +159,39 @@ berth_agent_names_each_address (const BerthAgentNames *self,
 
 static void
 names_set_ports (const BerthAgentNames *self, const uint8_t address[16], const char *ports,
-                 bool is_open)
+                 BerthAgentGateState state)
 {
   BerthAgentEndpoint endpoint = { .port = 0 };
   char *end;
 
   memcpy (endpoint.address, address, sizeof endpoint.address);
   if (ports[0] == '\0')
-    self->gate.set (self->gate.data, &endpoint, is_open);
+    self->gate.set (self->gate.data, &endpoint, state);
   for (; ports[0] != '\0'; ports = end + (end[0] == ','))
     {
       endpoint.port = (uint16_t)strtoul (ports, &end, 10);
       if (end == ports)
         return;
       if (endpoint.port != 0)
-        self->gate.set (self->gate.data, &endpoint, is_open);
+        self->gate.set (self->gate.data, &endpoint, state);
     }
 }
 
-/* Whoever is called @name has @address. */
+/* Whoever is called @name has @address. What is refused there is set last, for it holds. */
 static void
 names_set_gate (const BerthAgentNames *self, const char *name, const uint8_t address[16],
                 bool is_open)
 {
-  for (size_t i = 0; self->gate.set != NULL && i < self->count; i++)
-    if (rule_fits (&self->rules[i], name))
-      names_set_ports (self, address, self->rules[i].ports, is_open);
+  if (self->gate.set == NULL || (is_open && is_denied (self, name)))
+    return;
+  for (size_t i = 0; i < 2 * self->count; i++)
+    {
+      const BerthAgentNameRule *rule = &self->rules[i % self->count];
+      BerthAgentGateState state = rule->is_denied ? BERTH_AGENT_GATE_SHUT : BERTH_AGENT_GATE_OPEN;
+
+      if (rule->is_denied == (i >= self->count) && rule_fits (rule, name))
+        names_set_ports (self, address, rule->ports, is_open ? state : BERTH_AGENT_GATE_UNKNOWN);
+    }
 }
 
 static uint32_t
@@ -185,9 +216,9 @@ names_set_all (const BerthAgentNames *self, bool is_open)
 {
   uint8_t address[16];
 
-  for (size_t i = 0; self->gate.set != NULL && i < self->count; i++)
-    if (read_address (self->rules[i].name, address))
-      names_set_ports (self, address, self->rules[i].ports, is_open);
+  for (size_t i = 0; i < self->count; i++)
+    if (is_literal (self, &self->rules[i], address))
+      names_set_gate (self, self->rules[i].name, address, is_open);
   for (size_t i = 0; self->places != NULL && i < BERTH_AGENT_NAMES_COUNT; i++)
     if (self->places[i].name[0] != '\0')
       names_set_place (self, &self->places[i], is_open);
@@ -285,7 +316,7 @@ get_literal (const BerthAgentNames *self, const uint8_t address[16],
   uint8_t other[16];
 
   for (size_t i = 0; i < self->count; i++)
-    if (read_address (self->rules[i].name, other) && memcmp (other, address, sizeof other) == 0)
+    if (is_literal (self, &self->rules[i], other) && memcmp (other, address, sizeof other) == 0)
       {
         strcpy (out_name, self->rules[i].name);
         return true;

@@ -20,10 +20,19 @@ typedef struct __attribute__ ((packed))
   uint16_t port;
 } BerthAgentEndpoint;
 
+/* SHUT: although the address is open at any port */
+typedef enum
+{
+  BERTH_AGENT_GATE_UNKNOWN,
+  BERTH_AGENT_GATE_OPEN,
+  BERTH_AGENT_GATE_SHUT,
+} BerthAgentGateState;
+
 /* Told of where programs may connect to, and no more. */
 typedef struct
 {
-  void (*set) (void *data, const BerthAgentEndpoint *endpoint, bool is_open); /* NULL: nobody */
+  void (*set) (void *data, const BerthAgentEndpoint *endpoint,
+               BerthAgentGateState state); /* NULL: nobody */
   void *data;
 } BerthAgentGate;
 
@@ -31,6 +40,7 @@ typedef struct
 {
   const char *name;  /* borrowed */
   const char *ports; /* likewise: "80,443"; "": any */
+  bool is_denied;
 } BerthAgentNameRule;
 
 typedef struct
@@ -54,8 +64,8 @@ typedef struct
 
 void berth_agent_names_clear (BerthAgentNames *self);
 /* Instead of those that it has: a NUL behind each; a name or an address, and after a space its
- * ports with commas between, if not all are meant. False: they are no rules, or there is no memory
- * for them; it has none then. */
+ * ports with commas between, if not all are meant; "!" before one that is refused. False: they are
+ * no rules, or there is no memory for them; it has none then. */
 bool berth_agent_names_set_rules (BerthAgentNames *self, const char *rules, size_t size);
 /* Calls @func for each that is an address. */
 void

@@ -32,7 +32,8 @@
 #define MAPPED 0xffff0000u    /* the third of four, of an address of IPv4 in one of IPv6 */
 #define SELF 0x010012c6u
 
-/* Of the gate, a trie: an address, and its port behind it, or any */
+/* Of the gate, a trie: an address, and its port behind it, or any; 1: open, 0: not, of what is
+ * known best */
 typedef struct __attribute__ ((packed))
 {
   uint32_t bits;
@@ -47,6 +48,7 @@ typedef struct __attribute__ ((packed))
     .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (int32_t)(i)                   \
   }
 #define LOAD(d, s, offset) OP (BPF_LDX | BPF_MEM | BPF_W, d, s, offset, 0)
+#define LOAD_BYTE(d, s) OP (BPF_LDX | BPF_MEM | BPF_B, d, s, 0, 0)
 #define LOAD_CONTEXT(d, field) LOAD (d, BPF_REG_6, offsetof (struct bpf_sk_lookup, field))
 #define SET(d, s) OP (BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
 #define OR(d, s) OP (BPF_ALU64 | BPF_OR | BPF_X, d, s, 0, 0)
@@ -79,7 +81,7 @@ typedef struct __attribute__ ((packed))
 #define AT_DROP 28
 #define AT_PASS 30
 #define AT_GATE 32
-#define AT_REFUSED 57
+#define AT_REFUSED 59
 
 static int
 call_bpf (int command, union bpf_attr *attributes)
@@ -170,12 +172,14 @@ load_program (int socket_map, int gate, int refusals)
     ADD_NUMBER (BPF_REG_2, KEY_AT),
     CALL (BPF_FUNC_map_lookup_elem),
     IF_GO (BPF_REG_0, 0, 40, AT_REFUSED),
+    LOAD_BYTE (BPF_REG_1, BPF_REG_0),
+    IF_GO (BPF_REG_1, 0, 42, AT_REFUSED),
     STORE_NUMBER (INDEX_AT, 0),
     SET (BPF_REG_2, BPF_REG_10),
     ADD_NUMBER (BPF_REG_2, INDEX_AT),
     LOAD_MAP (BPF_REG_1, socket_map),
     CALL (BPF_FUNC_map_lookup_elem),
-    IF_GO (BPF_REG_0, 0, 47, AT_DROP),
+    IF_GO (BPF_REG_0, 0, 49, AT_DROP),
     SET (BPF_REG_8, BPF_REG_0),
     SET (BPF_REG_1, BPF_REG_6),
     SET (BPF_REG_2, BPF_REG_8),
@@ -238,14 +242,15 @@ steer (BerthAgentReachSockets *self)
 /* ---- the gate ---- */
 
 bool
-berth_agent_reach_set_gate (int gate, const BerthAgentEndpoint *endpoint, bool is_open)
+berth_agent_reach_set_gate (int gate, const BerthAgentEndpoint *endpoint, BerthAgentGateState state)
 {
   const GateKey key
       = { .bits = endpoint->port == 0 ? BITS_OF_ADDRESS : BITS_OF_BOTH, .endpoint = *endpoint };
-  const uint8_t value = 1;
+  const uint8_t value = state == BERTH_AGENT_GATE_OPEN;
   union bpf_attr gone = { .map_fd = (uint32_t)gate, .key = (uintptr_t)&key };
 
-  return is_open ? map_set (gate, &key, &value) : call_bpf (BPF_MAP_DELETE_ELEM, &gone) == 0;
+  return state != BERTH_AGENT_GATE_UNKNOWN ? map_set (gate, &key, &value)
+                                           : call_bpf (BPF_MAP_DELETE_ELEM, &gone) == 0;
 }
 
 bool

@@ -17,6 +17,7 @@
 #define DNS_PORT 53
 /* In one turn of the loop, of each */
 #define BATCH 32
+#define PAUSE_US 100000u
 /* Rules that are addresses */
 #define LITERALS_MAX 256u
 #define RESOLVER                                                                                   \
@@ -206,6 +207,24 @@ reach_take (BerthAgentReach *self, int fd)
 }
 
 static void
+pause_cb (void *data)
+{
+  BerthAgentReach *self = data;
+
+  berth_agent_watch_set (self->loop, &self->connections, EPOLLIN);
+}
+
+/* Who can't be taken stays where the loop sees it: it would come back at once, for ever. */
+static void
+reach_pause (BerthAgentReach *self)
+{
+  if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+    return;
+  berth_agent_watch_set (self->loop, &self->connections, 0);
+  berth_agent_timer_arm (self->loop, &self->pause, PAUSE_US);
+}
+
+static void
 connections_cb (void *data, uint32_t events)
 {
   BerthAgentReach *self = data;
@@ -215,7 +234,10 @@ connections_cb (void *data, uint32_t events)
       int fd = accept4 (self->connections.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
       if (fd < 0)
-        return;
+        {
+          reach_pause (self);
+          return;
+        }
       reach_take (self, fd);
     }
 }
@@ -224,14 +246,14 @@ connections_cb (void *data, uint32_t events)
 
 /* A name that gets more ports than the gate has room for has them all: the host decides. */
 static void
-set_gate_cb (void *data, const BerthAgentEndpoint *endpoint, bool is_open)
+set_gate_cb (void *data, const BerthAgentEndpoint *endpoint, BerthAgentGateState state)
 {
   BerthAgentReach *self = data;
   BerthAgentEndpoint all = *endpoint;
 
   all.port = 0;
-  if (!berth_agent_reach_set_gate (self->gate, endpoint, is_open) && is_open)
-    berth_agent_reach_set_gate (self->gate, &all, true);
+  if (!berth_agent_reach_set_gate (self->gate, endpoint, state) && state == BERTH_AGENT_GATE_OPEN)
+    berth_agent_reach_set_gate (self->gate, &all, state);
 }
 
 static void
@@ -263,7 +285,7 @@ notes_cb (void *data, uint32_t events)
 static bool
 reach_open_gate (BerthAgentReach *self)
 {
-  if (!berth_agent_reach_set_gate (self->gate, &self->own, true))
+  if (!berth_agent_reach_set_gate (self->gate, &self->own, BERTH_AGENT_GATE_OPEN))
     return false;
   if (self->notes.fd >= 0)
     return true;
@@ -357,6 +379,7 @@ berth_agent_reach_init (BerthAgentReach *self, BerthAgentLoop *loop, int root_fd
   self->connections = (BerthAgentWatch){ .fd = -1, .ready = connections_cb, .data = self };
   self->datagrams = (BerthAgentWatch){ .fd = -1, .ready = datagrams_cb, .data = self };
   self->notes = (BerthAgentWatch){ .fd = -1, .ready = notes_cb, .data = self };
+  self->pause = (BerthAgentTimer){ .fire = pause_cb, .data = self };
   self->gate = sockets->gate;
   self->refusals_fd = sockets->refusals;
   self->names.gate = (BerthAgentGate){ .set = set_gate_cb, .data = self };
@@ -379,6 +402,7 @@ berth_agent_reach_clear (BerthAgentReach *self)
 {
   for (unsigned i = 0; i < BERTH_AGENT_REACH_QUESTIONS; i++)
     question_end (&self->questions[i]);
+  berth_agent_timer_disarm (self->loop, &self->pause);
   for (unsigned i = 0; i < 2; i++)
     {
       BerthAgentWatch *watch = i == 0 ? &self->connections : &self->datagrams;

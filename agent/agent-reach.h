@@ -55,6 +55,7 @@ struct _BerthAgentReach
   BerthAgentWatch datagrams;
   BerthAgentWatch notes;
   BerthAgentRefusals refusals;
+  BerthAgentTimer pause;  /* where there is no descriptor for one more */
   BerthAgentEndpoint own; /* who answers DNS */
   int gate;
   int refusals_fd;
@@ -78,7 +79,8 @@ void berth_agent_reach_clear (BerthAgentReach *self);
 bool berth_agent_reach_allow (BerthAgentReach *self, const char *rules, size_t size);
 
 /* Of the kernel's part. Whether an endpoint may be connected to: */
-bool berth_agent_reach_set_gate (int gate, const BerthAgentEndpoint *endpoint, bool is_open);
+bool berth_agent_reach_set_gate (int gate, const BerthAgentEndpoint *endpoint,
+                                 BerthAgentGateState state);
 bool berth_agent_refusals_map (BerthAgentRefusals *self, int fd);
 void berth_agent_refusals_unmap (BerthAgentRefusals *self);
 /* False: there is none. */

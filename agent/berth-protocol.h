@@ -143,13 +143,14 @@
  * Reach. Programs reach nothing outside until ALLOW names what they may: rules with a NUL behind
  * each, a name in lower case, "*.NAME" for all below it, "*" for all, or an address; behind a space
  * its ports, with commas between, without which all are meant; answered by ALLOWED once it holds,
- * or ERROR. From then on the agent answers questions of DNS, allowed names with addresses of
- * 198.18.0.0/15, others with "no such name", and opens a link for each connection to such an
- * address at such a port; others are refused. The host decides again. NO_NAME tells it of names
- * that programs asked for in vain, NO_PORT of what they wanted to connect to, of some a second. A
- * second ALLOW replaces the rules. They outlive the conversation. */
+ * or ERROR; with a "!" before it, since version 9, one is refused although others allow it. From
+ * then on the agent answers questions of DNS, allowed names with addresses of 198.18.0.0/15, others
+ * with "no such name", and opens a link for each connection to such an address at such a port;
+ * others are refused. The host decides again. NO_NAME tells it of names that programs asked for in
+ * vain, NO_PORT of what they wanted to connect to, of some a second. A second ALLOW replaces the
+ * rules. They outlive the conversation. */
 
-#define BERTH_PROTOCOL_VERSION 8u
+#define BERTH_PROTOCOL_VERSION 9u
 #define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
 #define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
@@ -189,6 +190,7 @@
 #define BERTH_LINK_TIMEOUT_MS 10000u         /* the agent's, for a connection of the host's */
 #define BERTH_ALLOW_VERSION 7u
 #define BERTH_ALLOW_PORTS_VERSION 8u
+#define BERTH_ALLOW_DENIED_VERSION 9u
 #define BERTH_ALLOW_MAX (32u * 1024u) /* bytes of all rules */
 #define BERTH_ENV_MAX 100u
 #define BERTH_ENV_NAME_MAX 256u

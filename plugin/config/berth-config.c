@@ -183,7 +183,7 @@ static const ConfigKey config_keys[] = {
     "1 to 1073741824, or 0", "MiB that a sandbox may send and receive; 0: any number" },
   { "network_user", "network-user", KIND_USER, FIELD (network_user), 0, 0, "",
     "an existing user, or nothing",
-    "who makes the connections, where berthd runs as root; nothing: nobody" },
+    "who makes the connections, where berthd runs as root; nothing: a user that nobody else is" },
   { "build_pip", "build-pip", KIND_URI, FIELD (build_pip), 0, 0, "", "an address, or nothing",
     "index that 'berth template build' gets packages of Python from; nothing: files given by "
     "hand" },

@@ -6,11 +6,11 @@
  * looked at. */
 #include "plugin/connector/berth-connector-dial.h"
 
-#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "plugin/connector/berth-connector-own.h"
 #include "plugin/connector/berth-connector-proxy.h"
 #include "plugin/reach/berth-reach-address.h"
 
@@ -74,40 +74,6 @@ dial_free (gpointer data)
 
 /* ---- addresses ---- */
 
-/* (transfer full) (nullable): of this host's interfaces, whatever their networks are; NULL: nobody
- * knows */
-static GPtrArray *
-list_own (void)
-{
-  struct ifaddrs *all = NULL;
-  GPtrArray *own;
-
-  if (getifaddrs (&all) != 0)
-    return NULL;
-  own = g_ptr_array_new_with_free_func (g_object_unref);
-  for (struct ifaddrs *at = all; at != NULL; at = at->ifa_next)
-    {
-      gsize size = at->ifa_addr == NULL                  ? 0
-                   : at->ifa_addr->sa_family == AF_INET  ? sizeof (struct sockaddr_in)
-                   : at->ifa_addr->sa_family == AF_INET6 ? sizeof (struct sockaddr_in6)
-                                                         : 0;
-      g_autoptr (GSocketAddress) address
-          = size > 0 ? g_socket_address_new_from_native (at->ifa_addr, size) : NULL;
-      GInetAddress *inet = address != NULL
-                               ? g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address))
-                               : NULL;
-      GInetAddressMask *mask
-          = inet != NULL
-                ? g_inet_address_mask_new (inet, 8 * g_inet_address_get_native_size (inet), NULL)
-                : NULL;
-
-      if (mask != NULL)
-        g_ptr_array_add (own, mask);
-    }
-  freeifaddrs (all);
-  return own;
-}
-
 static void
 dial_add (Dial *self, GInetAddress *address)
 {
@@ -125,7 +91,7 @@ dial_add (Dial *self, GInetAddress *address)
 static void
 dial_check (Dial *self, GList *addresses)
 {
-  g_autoptr (GPtrArray) own = list_own ();
+  g_autoptr (GPtrArray) own = berth_connector_own_list ();
 
   if (own == NULL)
     {

@@ -13,6 +13,11 @@ G_BEGIN_DECLS
 #define BERTH_CONNECTOR_DIALS_OF_USER 512u /* a quarter, and two sandboxes' */
 #define BERTH_CONNECTOR_TEXT_MAX 300u      /* bytes of a text */
 
+/* Numbers of users that no account has, nor systemd or a container of its making: this, and that of
+ * the process */
+#define BERTH_CONNECTOR_OWN_UID 2000000000u
+#define BERTH_CONNECTOR_OWN_UIDS 4194304u /* the most processes that there are */
+
 /* Of berth_closer_close(): what was handed over in vain is no user's, and keeps nobody's
  * descriptors from being closed. */
 #define BERTH_CONNECTOR_LINE G_MAXUINT32

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,7 +19,8 @@
 /* Where systemd has one started, for berthd's own unit may open no connection: see
  * packaging/systemd/berth-connector.socket. */
 #define SYSTEM_SOCKET "/run/berth/connector.sock"
-#define DEFAULT_USER "nobody"
+/* Where no user can be made up */
+#define OTHERS_USER "nobody"
 /* Beyond its own limit; a connector that says nothing then is none. */
 #define PATIENCE_MS 5000u
 /* It is not started again more often. */
@@ -542,12 +544,43 @@ berth_connector_init (BerthConnector *self)
   self->calls = g_hash_table_new_full (NULL, NULL, NULL, g_object_unref);
 }
 
+/* A container may have less users than there are numbers. */
+static gboolean
+has_own_uids (void)
+{
+  g_autofree char *map = NULL;
+  guint first, other, count;
+
+  return g_file_get_contents ("/proc/self/uid_map", &map, NULL, NULL)
+         && sscanf (map, "%u %u %u", &first, &other, &count) == 3
+         && first <= BERTH_CONNECTOR_OWN_UID
+         && count - (BERTH_CONNECTOR_OWN_UID - first) >= BERTH_CONNECTOR_OWN_UIDS
+         && count > BERTH_CONNECTOR_OWN_UID - first;
+}
+
 BerthConnector *
 berth_connector_new (const BerthConfig *config)
 {
   BerthConnector *self = g_object_new (BERTH_TYPE_CONNECTOR, NULL);
 
   self->connect_ms = (guint)config->network_connect_s * 1000;
-  self->user = g_strdup (config->network_user != NULL ? config->network_user : DEFAULT_USER);
+  self->user = g_strdup (config->network_user != NULL ? config->network_user
+                         : has_own_uids ()            ? ""
+                                                      : OTHERS_USER);
   return self;
+}
+
+char *
+berth_connector_dup_user (const BerthConnector *self, char **out_problem)
+{
+  *out_problem = NULL;
+  if (geteuid () != 0)
+    return g_strdup ("the connector is this user, filtered, and reads no files of it");
+  if (access (SYSTEM_SOCKET, F_OK) == 0)
+    return g_strdup ("the connector is systemd's to start, as a user of its own");
+  if (self->user[0] == '\0')
+    return g_strdup ("the connector is a user that nobody else is");
+  if (g_str_equal (self->user, OTHERS_USER))
+    *out_problem = g_strdup ("the connector is the user " OTHERS_USER ", as other services may be");
+  return g_strdup_printf ("the connector is the user %s", self->user);
 }

@@ -13,6 +13,9 @@ G_DECLARE_FINAL_TYPE (BerthConnector, berth_connector, BERTH, CONNECTOR, GObject
 
 /* Takes a copy of what it needs of @config. Main context, as are all calls. */
 BerthConnector *berth_connector_new (const BerthConfig *config);
+/* (transfer full): who connects, as far as it is known; @out_problem: (transfer full) (nullable):
+ * what is wrong with that */
+char *berth_connector_dup_user (const BerthConnector *self, char **out_problem);
 /* Calls under way fail; the process ends. Idempotent. */
 void berth_connector_close (BerthConnector *self);
 

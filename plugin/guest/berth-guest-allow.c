@@ -45,13 +45,16 @@ berth_guest_take_refused (BerthGuest *self, const BerthFrame *frame)
     self->refused_func (self, name, port, self->refused_data);
 }
 
-/* An agent of before knows no ports, and takes all; nor addresses of IPv6. */
+/* An agent of before knows no ports, and takes all; nor addresses of IPv6; nor what is refused of
+ * what others allow, which the host refuses, then. */
 static gboolean
 guest_add_rule (BerthGuest *self, GByteArray *rules, const char *text, GError **error)
 {
   gboolean is_old = self->version < BERTH_ALLOW_PORTS_VERSION;
   gsize size = is_old ? strcspn (text, " ") : strlen (text);
 
+  if (text[0] == '!' && self->version < BERTH_ALLOW_DENIED_VERSION)
+    return TRUE;
   if (is_old && memchr (text, ':', size) != NULL
       && !berth_guest_check_version (self->version, BERTH_ALLOW_PORTS_VERSION, error))
     return FALSE;

@@ -109,6 +109,17 @@ check_images (BerthManager *self, GVariantBuilder *findings)
 }
 
 static void
+check_connector (BerthManager *self, GVariantBuilder *findings)
+{
+  g_autofree char *problem = NULL;
+  g_autofree char *text = berth_connector_dup_user (self->reach.connector, &problem);
+
+  add_finding (findings, "connector", problem == NULL, problem != NULL ? problem : text,
+               "make a user for it alone ('useradd --system berth-connector'), set network_user "
+               "to it, and restart berthd");
+}
+
+static void
 check_templates (BerthManager *self, GVariantBuilder *findings)
 {
   for (guint i = 0; i < self->template_errors->len; i++)
@@ -158,6 +169,7 @@ berth_manager_doctor_async (BerthManager *self, GCancellable *cancellable,
   check_kvm (libvirt, &findings);
   check_confinement (self, &findings);
   check_images (self, &findings);
+  check_connector (self, &findings);
   check_templates (self, &findings);
   check_capacity (self, &findings);
   g_task_return_pointer (task, g_variant_ref_sink (g_variant_builder_end (&findings)),

@@ -16,8 +16,6 @@
 
 /* Where berthd is short of descriptors or memory, it may be so for a while. */
 #define PAUSE_US (100 * 1000)
-/* Of one port: who may connect to it keeps the main thread from others otherwise. */
-#define GUESTS_MAX 1000u /* in a second */
 
 struct _BerthPortDoor
 {
@@ -26,8 +24,7 @@ struct _BerthPortDoor
   int end_fd; /* readable: it is over */
   GAsyncQueue *places;
   GMainContext *context;
-  gint64 second_us; /* the thread's alone, as is the next: when this second began, who came in it */
-  guint guests;
+  BerthPortPace *pace;
   gint is_over;
   BerthPortDoorFunc func; /* the context's thread's alone, as is the next */
   gpointer user_data;
@@ -50,6 +47,7 @@ door_unref (BerthPortDoor *self)
   close (self->end_fd);
   g_async_queue_unref (self->places);
   g_main_context_unref (self->context);
+  berth_port_pace_unref (self->pace);
   g_free (self);
 }
 
@@ -115,24 +113,13 @@ door_accept (BerthPortDoor *self)
   return -1;
 }
 
-/* One more has come: the next one waits in the kernel, where there were too many. */
+/* One more comes: it waits, where there were too many, and those behind it wait in the kernel. */
 static void
-door_count (BerthPortDoor *self)
+door_wait (BerthPortDoor *self)
 {
-  gint64 now_us = g_get_monotonic_time ();
-
-  if (now_us - self->second_us >= G_USEC_PER_SEC)
-    {
-      self->second_us = now_us;
-      self->guests = 0;
-    }
-  if (++self->guests < GUESTS_MAX)
-    return;
-  while (now_us - self->second_us < G_USEC_PER_SEC && !g_atomic_int_get (&self->is_over))
-    {
-      g_usleep (PAUSE_US);
-      now_us = g_get_monotonic_time ();
-    }
+  while (!berth_port_pace_take (self->pace, g_get_monotonic_time ())
+         && !g_atomic_int_get (&self->is_over))
+    g_usleep (PAUSE_US);
 }
 
 static gpointer
@@ -149,16 +136,16 @@ door_thread (gpointer data)
         fd = door_accept (self);
       if (fd < 0)
         continue;
+      door_wait (self);
       door_let_in (self, fd);
-      door_count (self);
     }
   door_unref (self);
   return NULL;
 }
 
 BerthPortDoor *
-berth_port_door_new (int fd, guint places_max, BerthPortDoorFunc func, gpointer user_data,
-                     GError **error)
+berth_port_door_new (int fd, guint places_max, BerthPortPace *pace, BerthPortDoorFunc func,
+                     gpointer user_data, GError **error)
 {
   BerthPortDoor *self = g_new0 (BerthPortDoor, 1);
   g_autoptr (GError) cause = NULL;
@@ -169,6 +156,7 @@ berth_port_door_new (int fd, guint places_max, BerthPortDoorFunc func, gpointer 
   self->fd = fd;
   self->end_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   self->places = g_async_queue_new ();
+  self->pace = berth_port_pace_ref (pace);
   self->context = g_main_context_ref_thread_default ();
   self->func = func;
   self->user_data = user_data;

@@ -21,8 +21,9 @@ struct _BerthPorts
   BerthHost *host;
   BerthMetrics *metrics;
   const BerthConfig *config;
-  GPtrArray *all; /* Port (owned) */
-  guint look_id;  /* while anybody is connected */
+  GPtrArray *all;    /* Port (owned) */
+  guint look_id;     /* while anybody is connected */
+  GHashTable *paces; /* uid -> BerthPortPace (owned), of all that ever published */
   guint last_number;
   BerthPortKeeper keeper;
   gpointer keeper_data;
@@ -91,6 +92,7 @@ berth_ports_new (BerthHost *host, const BerthConfig *config, BerthMetrics *metri
   self->config = config;
   self->metrics = metrics;
   self->all = g_ptr_array_new ();
+  self->paces = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)berth_port_pace_unref);
   return self;
 }
 
@@ -106,6 +108,7 @@ berth_ports_free (BerthPorts *self)
       port_unref (self->all->pdata[i]);
     }
   g_ptr_array_unref (self->all);
+  g_hash_table_unref (self->paces);
   g_free (self);
 }
 
@@ -380,17 +383,32 @@ port_to_variant (const Port *self)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+static BerthPortPace *
+ports_get_pace (BerthPorts *self, guint32 uid)
+{
+  BerthPortPace *pace = g_hash_table_lookup (self->paces, GUINT_TO_POINTER (uid));
+
+  if (pace == NULL)
+    {
+      pace = berth_port_pace_new (BERTH_LIMIT_PORT_VISITS_PER_S);
+      g_hash_table_insert (self->paces, GUINT_TO_POINTER (uid), pace);
+    }
+  return pace;
+}
+
 /* (nullable): takes over @fd */
 static Port *
 ports_open (BerthPorts *self, BerthSandbox *sandbox, int fd, guint number, guint port_number,
             GError **error)
 {
   g_autofree char *address = berth_port_dup_address (fd);
+  guint32 uid = berth_sandbox_get_uid (sandbox);
   Port *port = g_new0 (Port, 1);
   BerthPortDoor *door;
 
-  berth_closer_note (fd, berth_sandbox_get_uid (sandbox)); /* of a kept one nobody has yet */
-  door = berth_port_door_new (fd, BERTH_LIMIT_PORT_LINKS, come_cb, port, error);
+  berth_closer_note (fd, uid); /* of a kept one nobody has yet */
+  door = berth_port_door_new (fd, BERTH_LIMIT_PORT_LINKS, ports_get_pace (self, uid), come_cb, port,
+                              error);
 
   if (door == NULL)
     {

@@ -514,6 +514,8 @@ static void
 refused_cb (const char *name, guint16 port, gpointer user_data)
 {
   BerthSandboxReach *self = user_data;
+  g_autofree char *normal = NULL;
+  const char *problem;
   Decision *decision;
 
   if (self->world == NULL)
@@ -529,7 +531,8 @@ refused_cb (const char *name, guint16 port, gpointer user_data)
     return;
   self->counts.refused++;
   decision = reach_add_decision (self, name, port);
-  decision_set (decision, "denied", "the sandbox did not ask for it");
+  problem = berth_reach_policy_get_problem (self->policy, self->rules, name, port, &normal);
+  decision_set (decision, "denied", problem != NULL ? problem : "the sandbox was told so before");
   reach_end_decision (self, decision);
   decision_unref (decision);
 }
@@ -548,17 +551,25 @@ allowed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
+/* What the guest answers by itself from now on */
+static void
+reach_tell_guest (BerthSandboxReach *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  const BerthHostReach calls = { .asked = asked_cb, .refused = refused_cb };
+  g_auto (GStrv) hints = berth_reach_policy_dup_hints (self->policy, self->rules);
+
+  berth_host_allow_async (self->host, self->vm, (const char *const *)hints, &calls,
+                          g_object_ref (self), g_object_unref, callback, user_data);
+}
+
 void
 berth_sandbox_reach_start_async (BerthSandboxReach *self, GAsyncReadyCallback callback,
                                  gpointer user_data)
 {
-  const BerthHostReach calls = { .asked = asked_cb, .refused = refused_cb };
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
-  g_auto (GStrv) names = berth_reach_policy_dup_hints (self->policy, self->rules);
 
   g_task_set_source_tag (task, berth_sandbox_reach_start_async);
-  berth_host_allow_async (self->host, self->vm, (const char *const *)names, &calls,
-                          g_object_ref (self), g_object_unref, allowed_cb, g_steal_pointer (&task));
+  reach_tell_guest (self, allowed_cb, g_steal_pointer (&task));
 }
 
 gboolean
@@ -576,11 +587,18 @@ berth_sandbox_reach_close (BerthSandboxReach *self)
   reach_end_all (self, "the sandbox ended");
 }
 
+/* One that is paused takes the news when it is woken; whatever becomes of them, the host decides.
+ */
 void
 berth_sandbox_reach_set_policy (BerthSandboxReach *self, BerthReachPolicy *policy)
 {
+  g_auto (GStrv) before = berth_reach_policy_dup_hints (self->policy, self->rules);
+  g_auto (GStrv) after = berth_reach_policy_dup_hints (policy, self->rules);
+
   berth_reach_policy_unref (self->policy);
   self->policy = berth_reach_policy_ref (policy);
+  if (!g_strv_equal ((const char *const *)before, (const char *const *)after))
+    reach_tell_guest (self, NULL, NULL);
   for (guint i = self->connections->len; i-- > 0;)
     if (!connection_is_allowed (self->connections->pdata[i]))
       connection_end (self->connections->pdata[i], NOT_ANY_MORE);

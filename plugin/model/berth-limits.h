@@ -36,6 +36,7 @@
  * where its reader is slow. */
 #define BERTH_LIMIT_PORT_LINKS 200
 #define BERTH_LIMIT_PORT_LINKS_PER_UID 2048
+#define BERTH_LIMIT_PORT_VISITS_PER_S 1000 /* that come to all ports of a user */
 /* Connections of a user's sandboxes to elsewhere: a descriptor each */
 #define BERTH_LIMIT_REACH_LINKS_PER_UID 2048
 /* File descriptors that came with calls of one user, until those are answered. Never more than a

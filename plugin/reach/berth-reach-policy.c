@@ -206,16 +206,48 @@ berth_reach_policy_get_private (const BerthReachPolicy *self)
 
 /* Its size, with a NUL */
 static gsize
-add_hint (GStrvBuilder *hints, const BerthReachRule *rule)
+add_hint (GStrvBuilder *hints, const char *sign, const BerthReachRule *rule)
 {
-  GString *text = g_string_new (rule->name);
+  GString *text = g_string_new (sign);
   g_autofree char *hint = NULL;
 
+  g_string_append (text, rule->name);
   for (guint i = 0; i < rule->n_ports; i++)
     g_string_append_printf (text, "%c%u", i == 0 ? ' ' : ',', rule->ports[i]);
   hint = g_string_free (text, FALSE);
   g_strv_builder_add (hints, hint);
   return strlen (hint) + 1;
+}
+
+/* Those that there is room for: the host refuses the others by itself. */
+static void
+policy_add_denied_hints (const BerthReachPolicy *self, GStrvBuilder *hints, const GPtrArray *rules,
+                         gsize room)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (voices); i++)
+    for (guint j = 0; self->voices[i].deny != NULL && j < self->voices[i].deny->len; j++)
+      {
+        const BerthReachRule *rule = self->voices[i].deny->pdata[j];
+        g_autofree char *text = berth_reach_rule_to_text (rule);
+
+        if (strlen (text) + 2 > room)
+          return;
+        room -= add_hint (hints, "!", rule);
+      }
+  for (guint i = 0; i < rules->len; i++)
+    {
+      const BerthReachRule *rule = rules->pdata[i];
+      g_autoptr (GInetAddress) address
+          = rule->is_address ? g_inet_address_new_from_string (rule->name) : NULL;
+      g_autofree char *hint = g_strconcat ("!", rule->name, NULL);
+
+      if (address == NULL || !berth_reach_networks_have (self->denied, address))
+        continue;
+      if (strlen (hint) + 1 > room)
+        return;
+      g_strv_builder_add (hints, hint);
+      room -= strlen (hint) + 1;
+    }
 }
 
 /* Who may reach all that is allowed has what the settings have; where that is too long to be told,
@@ -235,10 +267,12 @@ berth_reach_policy_dup_hints (const BerthReachPolicy *self, const GPtrArray *rul
       gboolean is_all = g_str_equal (rule->name, "*") && rule->has_any_port;
 
       if (!is_all || all == NULL)
-        total += add_hint (hints, rule);
+        total += add_hint (hints, "", rule);
       for (guint j = 0; is_all && all != NULL && j < all->len; j++)
-        total += add_hint (hints, all->pdata[j]);
+        total += add_hint (hints, "", all->pdata[j]);
     }
+  if (total <= HINTS_MAX)
+    policy_add_denied_hints (self, hints, rules, HINTS_MAX - total);
   texts = g_strv_builder_end (hints);
   if (total <= HINTS_MAX)
     return g_steal_pointer (&texts);
@@ -401,6 +435,21 @@ berth_reach_policy_narrow (const BerthReachPolicy *self, const char *const *rule
   return g_steal_pointer (&narrow);
 }
 
+/* Whether some rule has @name at @port; 0: at all of them, or @is_any: at some */
+static gboolean
+fits (const GPtrArray *rules, const char *name, guint16 port, gboolean is_any)
+{
+  for (guint i = 0; i < rules->len; i++)
+    {
+      const BerthReachRule *rule = rules->pdata[i];
+      guint16 some = rule->has_any_port ? 1 : is_any ? rule->ports[0] : 0;
+
+      if (berth_reach_rule_fits (rule, name, port != 0 ? port : some))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 const char *
 berth_reach_policy_get_problem (const BerthReachPolicy *self, const GPtrArray *rules,
                                 const char *name, guint16 port, char **out_name)
@@ -408,15 +457,15 @@ berth_reach_policy_get_problem (const BerthReachPolicy *self, const GPtrArray *r
   *out_name = berth_reach_name_normalize (name);
   if (*out_name == NULL)
     return "it is no name";
-  if (!berth_reach_rules_fit (rules, *out_name, port))
+  if (!fits (rules, *out_name, port, TRUE))
     return "the sandbox did not ask for it";
   for (guint i = 0; i < G_N_ELEMENTS (voices); i++)
     {
       const Voice *voice = &self->voices[i];
 
-      if (voice->allow != NULL && !berth_reach_rules_fit (voice->allow, *out_name, port))
+      if (voice->allow != NULL && !fits (voice->allow, *out_name, port, TRUE))
         return voices[i].not_allowed;
-      if (voice->deny != NULL && berth_reach_rules_fit (voice->deny, *out_name, port))
+      if (voice->deny != NULL && fits (voice->deny, *out_name, port, FALSE))
         return voices[i].denied;
     }
   return NULL;

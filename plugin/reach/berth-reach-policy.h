@@ -64,12 +64,13 @@ berth_reach_policy_get_proxy (const BerthReachPolicy *self, const char *name, gu
  * too. Fails with BERTH_ERROR_INVALID, which says what is allowed. */
 GPtrArray *berth_reach_policy_narrow (const BerthReachPolicy *self, const char *const *rules,
                                       gboolean is_all, GError **error);
-/* Now: @rules may have been allowed by another policy. @name: as a guest told it; @out_name:
- * (transfer full): as a rule has it. (nullable): static: why not */
+/* Now: @rules may have been allowed by another policy. @name: as a guest told it; @port 0: any;
+ * @out_name: (transfer full): as a rule has it. (nullable): static: why not */
 const char *berth_reach_policy_get_problem (const BerthReachPolicy *self, const GPtrArray *rules,
                                             const char *name, guint16 port, char **out_name);
 /* (transfer full): @rules as a guest is told them, NULL-terminated: "NAME" and all its ports, or
- * "NAME 80,443". It may be told more than is allowed, for quick answers of its own. */
+ * "NAME 80,443"; with a "!" what is refused of these. It may be told more than is allowed, for
+ * quick answers of its own. */
 char **berth_reach_policy_dup_hints (const BerthReachPolicy *self, const GPtrArray *rules);
 /* Whether what is open may stay so: where it is not public, a policy of before may have let it. */
 gboolean

@@ -217,15 +217,15 @@ test_no_rules (void)
   berth_agent_names_clear (&names);
 }
 
-/* "+198.18.16.0 80", what is open, and "-..." what is not any more */
+/* "+198.18.16.0 80", what is open, "-..." what is not any more, "!..." what is shut */
 static void
-gate_cb (void *data, const BerthAgentEndpoint *endpoint, bool is_open)
+gate_cb (void *data, const BerthAgentEndpoint *endpoint, BerthAgentGateState state)
 {
   GString *told = data;
   guint32 address = 0;
 
   berth_agent_address_unmap (endpoint->address, &address);
-  g_string_append_printf (told, "%c%x:%u ", is_open ? '+' : '-', address, endpoint->port);
+  g_string_append_printf (told, "%c%x:%u ", "-+!"[state], address, endpoint -> port);
 }
 
 static void
@@ -269,6 +269,35 @@ test_gate (void)
   berth_agent_names_clear (&names);
 }
 
+/* What is refused although it is allowed: a name has no address then, or has not all of its ports.
+ */
+static void
+test_denied (void)
+{
+  static const char rules[] = "*.example\0*.example 22\0!b.example\0!c.example 22,80\0"
+                              "192.0.2.7\0!192.0.2.7 80\0"
+                              "192.0.2.8\0!192.0.2.8\0*\0!*.test";
+  g_autoptr (GString) told = g_string_new (NULL);
+  BerthAgentNames names = { .gate = { .set = gate_cb, .data = told } };
+  char name[BERTH_AGENT_DNS_NAME_MAX + 1];
+  guint32 address;
+
+  g_assert_false (berth_agent_names_set_rules (&names, "!", 2));
+  g_assert_false (berth_agent_names_set_rules (&names, "! 80", 5));
+  g_assert_true (berth_agent_names_set_rules (&names, rules, sizeof rules));
+  assert_told (told, "+c0000207:0 !c0000207:80 ");
+  g_assert_true (get_name (&names, 0xc0000207, name));
+  g_assert_false (get_name (&names, 0xc0000208, name));
+  g_assert_cmpuint (ask (&names, "b.example", TYPE_A, &address), ==, 3);
+  g_assert_cmpuint (ask (&names, "a.test", TYPE_A, &address), ==, 3);
+  assert_told (told, "");
+  g_assert_cmpuint (ask (&names, "c.example", TYPE_A, &address), ==, 0);
+  assert_told (told, "+c6121000:0 +c6121000:22 +c6121000:0 !c6121000:22 !c6121000:80 ");
+  g_assert_true (berth_agent_names_set_rules (&names, "", 0));
+  g_assert_nonnull (strstr (told->str, "-c6121000:80 "));
+  berth_agent_names_clear (&names);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -279,6 +308,7 @@ main (int argc, char **argv)
   g_test_add_func ("/agent-dns/reuse", test_reuse);
   g_test_add_func ("/agent-dns/literals", test_literals);
   g_test_add_func ("/agent-dns/gate", test_gate);
+  g_test_add_func ("/agent-dns/denied", test_denied);
   g_test_add_func ("/agent-dns/no-rules", test_no_rules);
   return g_test_run ();
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -385,6 +386,66 @@ test_ports (Fixture *fixture, gconstpointer data)
   assert_greeted (fd);
 }
 
+/* A port that is refused of a name with all others, and of one that has few */
+static void
+test_denied (Fixture *fixture, gconstpointer data)
+{
+  static const char rules[] = "any.example\0!any.example 80\0example.org 80,443\0!*.org 443\0"
+                              "192.0.2.7\0!192.0.2.7 22";
+  g_autofree char *any = NULL;
+  g_autofree char *few = NULL;
+  g_autofree char *told = NULL;
+  int fd;
+
+  if (!fixture->is_up)
+    return;
+  g_assert_true (berth_agent_reach_allow (&fixture->reach, rules, sizeof rules));
+  fixture->thread = g_thread_new ("agent", serve, fixture);
+  any = ask (SOCK_DGRAM, "\3any\7example");
+  few = ask (SOCK_DGRAM, "\7example\3org");
+  g_assert_cmpint (dial (SOCK_STREAM, any, 80, &fd), ==, ECONNREFUSED);
+  told = pop (fixture->refused);
+  g_assert_cmpstr (told, ==, "any.example 80");
+  g_assert_cmpint (dial (SOCK_STREAM, few, 443, &fd), ==, ECONNREFUSED);
+  g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.7", 22, &fd), ==, ECONNREFUSED);
+  for (guint i = 0; i < 3; i++)
+    {
+      const char *const address[] = { any, few, "192.0.2.7" };
+      g_autofree char *taken = NULL;
+
+      g_assert_cmpint (dial (SOCK_STREAM, address[i], i == 1 ? 80 : 81, &fd), ==, 0);
+      taken = pop (fixture->taken);
+      assert_greeted (fd);
+    }
+}
+
+/* Who can't be taken waits, and costs nothing meanwhile. */
+static void
+test_no_descriptor (Fixture *fixture, gconstpointer data)
+{
+  BerthAgentReach *reach = &fixture->reach;
+  struct rlimit limit, low;
+  int fd, next;
+
+  if (!fixture->is_up)
+    return;
+  g_assert_true (berth_agent_reach_allow (reach, RULES, sizeof RULES));
+  g_assert_cmpint (dial (SOCK_STREAM, "192.0.2.7", 443, &fd), ==, 0);
+  next = dup (fd);
+  close (next);
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  low = limit;
+  low.rlim_cur = (rlim_t)next;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+  reach->connections.ready (reach->connections.data, EPOLLIN);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  g_assert_cmpuint (reach->connections.events, ==, 0);
+  g_assert_cmpuint (reach->pause.due_us, !=, 0);
+  g_assert_cmpint (g_async_queue_length (fixture->taken), ==, 0);
+  fixture->thread = g_thread_new ("agent", serve, fixture);
+  assert_greeted (fd);
+}
+
 /* Other rules hold at once, for names that programs know already, too. */
 static void
 test_other_rules (Fixture *fixture, gconstpointer data)
@@ -530,6 +591,8 @@ main (int argc, char **argv)
   ADD ("connections", test_connections);
   ADD ("literals", test_literals);
   ADD ("ports", test_ports);
+  ADD ("denied", test_denied);
+  ADD ("no-descriptor", test_no_descriptor);
   ADD ("other-rules", test_other_rules);
   ADD ("flood-of-ports", test_flood_of_ports);
   ADD ("others", test_others);

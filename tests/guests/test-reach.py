@@ -151,7 +151,7 @@ class NetDaemon(Daemon):
 @functools.cache
 def daemon():
     return keep(NetDaemon("--network-allow", f"*:* [{servers.PUBLIC6}]:7000,7001", "--network-allow-all", "1", "--network-deny",
-                          "denied.wild.test", "--network-connect-s", "3"))
+                          "denied.wild.test b.a.wild.test:443", "--network-connect-s", "3"))
 
 
 def run(language, code, *options, allow=ALLOW):
@@ -215,12 +215,17 @@ def test_names():
         status, out, _ = execute(sandbox, DIAL % ("198.19.1.1", 80))
         assert out.startswith("ConnectionRefusedError"), out
         status, out, _ = execute(sandbox, DIAL % ("denied.wild.test", 80))
-        assert out.startswith("ConnectionResetError"), out
+        assert out.startswith("gaierror"), out
+        status, out, _ = execute(sandbox, DIAL % ("b.a.wild.test", 443))
+        assert out.startswith("ConnectionRefusedError"), out
         told = verdicts(sandbox)
         same(told[("www.test", 80)], "connected")
         same({key: told[key] for key in told if told[key] == "denied"},
              {("other.test", 0): "denied", ("wild.test", 0): "denied", ("xwild.test", 0): "denied",
-              ("www.test", 81): "denied", ("198.19.1.1", 80): "denied", ("denied.wild.test", 80): "denied"})
+              ("www.test", 81): "denied", ("198.19.1.1", 80): "denied", ("denied.wild.test", 0): "denied",
+              ("b.a.wild.test", 443): "denied"})
+        same({each["reason"] for each in decisions(sandbox) if each["name"].endswith("a.wild.test")},
+             {"", "network_deny has it"})
         first = decisions(sandbox)[0]
         same((first["address"], first["open"]), (servers.PUBLIC, False))
 

@@ -13,6 +13,7 @@ typedef struct
   BerthHostReach calls;
   gpointer data;
   GDestroyNotify destroy;
+  char *rules;
 } Reach;
 
 static void
@@ -22,6 +23,7 @@ reach_free (gpointer data)
 
   if (self->destroy != NULL)
     self->destroy (self->data);
+  g_free (self->rules);
   g_free (self);
 }
 
@@ -35,6 +37,7 @@ fake_allow (BerthHost *host, BerthVm *vm, const char *const *names, const BerthH
   self->calls = *reach;
   self->data = user_data;
   self->destroy = destroy;
+  self->rules = g_strjoinv ("|", (char **)names);
   g_object_set_data_full (G_OBJECT (vm), KEY, self, reach_free);
   g_task_return_boolean (task, TRUE);
 }
@@ -91,6 +94,12 @@ fake_reach_ask (BerthVm *vm, const char *name, guint16 port)
   link->fd = -1;
   reach->calls.asked ((BerthHostLink *)link, name, port, reach->data);
   return link;
+}
+
+const char *
+fake_reach_get_rules (BerthVm *vm)
+{
+  return ((const Reach *)g_object_get_data (G_OBJECT (vm), KEY))->rules;
 }
 
 void

@@ -18,6 +18,8 @@ typedef struct
 
 /* A program of @vm asks, which may reach something. Not owned: until fake_reach_free(). */
 FakeLink *fake_reach_ask (BerthVm *vm, const char *name, guint16 port);
+/* What it was told last, '|' between them */
+const char *fake_reach_get_rules (BerthVm *vm);
 void fake_reach_refuse (BerthVm *vm, const char *name, guint16 port);
 /* It ended by itself, after so many bytes. */
 void fake_reach_end (FakeLink *link, guint64 sent_bytes, guint64 received_bytes);

@@ -318,6 +318,7 @@ test_healthy (World *world, gconstpointer data)
   assert_found (world, "libvirt", "+", "test:///default answers, libvirt 9.0.0");
   assert_found (world, "image", "+", "");
   assert_found (world, "template shell", "+", "/shell.xml");
+  assert_found (world, "connector", "+", "the connector is");
   assert_found (world, "template", "nothing", "");
   assert_found (world, "capacity", "+", "2 VMs, 4096 MiB of guest memory; 2 free now");
 }

@@ -51,10 +51,11 @@ test_close_waits_for_nobody (void)
   int listener = listen_on_loopback (&address);
   int peer = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int guest = -1;
+  g_autoptr (BerthPortPace) pace = berth_port_pace_new (1000);
   BerthPortDoor *door;
 
   g_assert_no_errno (setsockopt (listener, SOL_SOCKET, SO_LINGER, &for_ever, sizeof for_ever));
-  door = berth_port_door_new (listener, 1, come_cb, &guest, NULL);
+  door = berth_port_door_new (listener, 1, pace, come_cb, &guest, NULL);
   g_assert_no_errno (connect (peer, (struct sockaddr *)&address, sizeof address));
   await_guest (&guest);
   g_assert_no_errno (shutdown (peer, SHUT_WR));
@@ -76,6 +77,7 @@ test_no_error_queue (void)
   int listener = listen_on_loopback (&address);
   int peer = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int guest = -1;
+  g_autoptr (BerthPortPace) pace = berth_port_pace_new (1000);
   BerthPortDoor *door;
   int left = -1;
   socklen_t size = sizeof left;
@@ -83,7 +85,7 @@ test_no_error_queue (void)
   g_assert_no_errno (
       setsockopt (listener, SOL_SOCKET, SO_TIMESTAMPING, &transmitted, sizeof transmitted));
   g_assert_no_errno (setsockopt (listener, IPPROTO_IP, IP_RECVERR, &on, sizeof on));
-  door = berth_port_door_new (listener, 1, come_cb, &guest, NULL);
+  door = berth_port_door_new (listener, 1, pace, come_cb, &guest, NULL);
   g_assert_no_errno (connect (peer, (struct sockaddr *)&address, sizeof address));
   await_guest (&guest);
   g_assert_no_errno (getsockopt (guest, SOL_SOCKET, SO_TIMESTAMPING, &left, &size));
@@ -102,29 +104,52 @@ leave_cb (int fd, gpointer user_data)
   ++*(guint *)user_data;
 }
 
-/* Who comes and goes again and again has the main thread for so much of each second only. */
+/* Who comes and goes again and again, to whichever of a user's ports, has the main thread for so
+ * much of each second only. */
 static void
 test_no_more_than_a_rate (void)
 {
-  struct sockaddr_in address;
-  int listener = listen_on_loopback (&address);
+  enum
+  {
+    RATE = 200
+  };
+  g_autoptr (BerthPortPace) pace = berth_port_pace_new (RATE);
+  struct sockaddr_in addresses[2];
+  BerthPortDoor *doors[2];
   gint64 begun_us = g_get_monotonic_time ();
   guint count = 0;
-  BerthPortDoor *door = berth_port_door_new (listener, 1, leave_cb, &count, NULL);
 
-  while (count < 1001)
+  for (guint i = 0; i < 2; i++)
+    doors[i]
+        = berth_port_door_new (listen_on_loopback (&addresses[i]), 1, pace, leave_cb, &count, NULL);
+  while (count < RATE + 1)
     {
       int peer = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
       guint before = count;
+      const guint which = before & 1;
 
-      g_assert_no_errno (connect (peer, (struct sockaddr *)&address, sizeof address));
+      g_assert_no_errno (connect (peer, (struct sockaddr *)&addresses[which], sizeof addresses[0]));
       while (count == before)
         g_main_context_iteration (NULL, TRUE);
-      berth_port_door_leave (door);
+      berth_port_door_leave (doors[which]);
       close (peer);
     }
   g_assert_cmpint (g_get_monotonic_time () - begun_us, >=, G_USEC_PER_SEC);
-  berth_port_door_free (door, TRUE);
+  for (guint i = 0; i < 2; i++)
+    berth_port_door_free (doors[i], TRUE);
+}
+
+static void
+test_pace (void)
+{
+  g_autoptr (BerthPortPace) pace = berth_port_pace_new (2);
+
+  for (gint64 second_us = 7; second_us < 3 * G_USEC_PER_SEC; second_us += G_USEC_PER_SEC)
+    {
+      g_assert_true (berth_port_pace_take (pace, second_us));
+      g_assert_true (berth_port_pace_take (pace, second_us + 1));
+      g_assert_false (berth_port_pace_take (pace, second_us + G_USEC_PER_SEC - 1));
+    }
 }
 
 int
@@ -135,5 +160,6 @@ main (int argc, char **argv)
   g_test_add_func ("/port-door/close-waits-for-nobody", test_close_waits_for_nobody);
   g_test_add_func ("/port-door/no-error-queue", test_no_error_queue);
   g_test_add_func ("/port-door/no-more-than-a-rate", test_no_more_than_a_rate);
+  g_test_add_func ("/port-door/pace", test_pace);
   return g_test_run ();
 }

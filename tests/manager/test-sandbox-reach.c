@@ -463,6 +463,25 @@ set_policy (World *world)
   berth_sandbox_reach_set_policy (world->reach, policy);
 }
 
+/* What the guest answers by itself changes with the settings, and why is told. */
+static void
+test_guest_is_told (World *world, gconstpointer data)
+{
+  g_assert_cmpstr (fake_reach_get_rules (world->vm), ==,
+                   "127.0.0.1|denied.test|*.wild.test 80,443|!denied.test");
+  set (world, "network_deny", "b.wild.test c.wild.test:80");
+  set_policy (world);
+  g_assert_cmpstr (fake_reach_get_rules (world->vm), ==,
+                   "127.0.0.1|denied.test|*.wild.test 80,443|!b.wild.test|!c.wild.test 80");
+  fake_reach_refuse (world->vm, "b.wild.test", 0);
+  assert_last (world, "denied", "network_deny");
+  fake_reach_refuse (world->vm, "c.wild.test", 80);
+  assert_last (world, "denied", "network_deny");
+  fake_reach_refuse (world->vm, "c.wild.test", 22);
+  assert_last (world, "denied", "did not ask");
+  g_assert_false (ask (world, "127.0.0.1", world->port)->is_refused);
+}
+
 /* An address with a port is denied at that port, however it is called. */
 static void
 test_denied_at_port (World *world, gconstpointer data)
@@ -547,6 +566,7 @@ main (int argc, char **argv)
   ADD ("flood-of-one-name", test_flood_of_one_name);
   ADD ("close", test_close);
   ADD ("settings-change", test_settings_change);
+  ADD ("guest-is-told", test_guest_is_told);
   ADD ("denied-at-port", test_denied_at_port);
   ADD ("proxy", test_proxy);
   return g_test_run ();

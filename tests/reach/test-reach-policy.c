@@ -159,10 +159,15 @@ test_decide (void)
     { "example.com", 443, "did not ask" },
     { "..", 443, "no name" },
     { "", 443, "no name" },
+    { "a.example.org", 0, NULL },
+    { "b.example.org", 0, "network_deny" },
+    { "c.example.org", 0, NULL },
+    { "example.com", 0, "did not ask" },
   };
   static const char *const asked[] = { "*.example.org:443", "example.net:443", NULL };
   g_autoptr (GPtrArray) rules = berth_reach_rules_parse (asked, NULL);
-  g_autoptr (BerthReachPolicy) policy = policy_new ("*.example.org", "b.example.org", FALSE);
+  g_autoptr (BerthReachPolicy) policy
+      = policy_new ("*.example.org", "b.example.org c.example.org:22", FALSE);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
@@ -270,12 +275,18 @@ static void
 test_hints (void)
 {
   g_autoptr (BerthReachPolicy) policy = policy_new ("*:443 192.0.2.1:*", "", TRUE);
+  g_autoptr (BerthReachPolicy) denied = NULL;
   g_autoptr (BerthReachPolicy) large = NULL;
   g_autoptr (GString) names = g_string_new ("example.org");
 
   assert_hints (policy, "example.org [2001:db8::1]:22 b.example:*",
                 "example.org 80,443|2001:db8::1 22|b.example");
   assert_hints (policy, "*:*", "* 443|192.0.2.1");
+  denied = policy_new ("*:*", "b.example c.example:22 192.0.2.0/24 2001:db8::/32", TRUE);
+  policy_add (denied, BERTH_REACH_OF_USER, NULL, "*.user.example", NULL);
+  assert_hints (denied, "*.example:* 192.0.2.1:* 192.0.3.1:80 [2001:db8::1]:80",
+                "*.example|192.0.2.1|192.0.3.1 80|2001:db8::1 80|!b.example|!c.example 22|"
+                "!*.user.example|!192.0.2.1|!2001:db8::1");
   for (guint i = 0; i < 4096; i++)
     g_string_append_printf (names, " n%u.example", i);
   large = policy_new (names->str, "", TRUE);
