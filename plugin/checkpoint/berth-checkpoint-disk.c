@@ -94,7 +94,7 @@ fail_changed (BerthCheckpointDisk *self, const char *folder, const char *what, G
   g_set_error (
       error, BERTH_ERROR, BERTH_ERROR_CONFIG,
       "%s/%s: %s: somebody changed it, or the disk did; it can't be used, remove it (berth "
-      "checkpoint remove)",
+      "checkpoint remove; of a hibernated sandbox, berth destroy)",
       self->dir, folder, what);
   return FALSE;
 }

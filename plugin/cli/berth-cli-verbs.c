@@ -25,6 +25,7 @@ static const BerthVerb verbs[] = {
   { "get", "a file or folder out of a sandbox", &berth_get_help, berth_verb_get },
   { "ls", "what is in a folder of a sandbox", &berth_ls_help, berth_verb_ls },
   { "pause", "let sandboxes stand still", &berth_pause_help, berth_verb_pause },
+  { "hibernate", "write sandboxes to the disk", &berth_hibernate_help, berth_verb_hibernate },
   { "resume", "let them run again", &berth_resume_help, berth_verb_resume },
   { "destroy", "end sandboxes", &berth_destroy_help, berth_verb_destroy },
   { "list", "sandboxes and warm VMs", &berth_list_help, berth_verb_list },

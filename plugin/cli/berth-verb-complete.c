@@ -161,7 +161,8 @@ ask (Line *self, const char *method, GVariant *arguments, const char *reply_type
 static gboolean
 state_has_owner (const char *state)
 {
-  static const char *const states[] = { "claimed", "pausing", "paused", "waking", NULL };
+  static const char *const states[]
+      = { "claimed", "pausing", "paused", "waking", "hibernated", NULL };
 
   return g_strv_contains (states, state);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* pause and resume: sandboxes that stand still and take no vCPU. */
+/* pause, hibernate and resume: sandboxes that stand still and take no vCPU, or no place. */
 #include "plugin/cli/berth-cli-client.h"
 #include "plugin/cli/berth-cli-options.h"
 #include "plugin/cli/berth-cli-report.h"
@@ -28,6 +28,21 @@ const BerthVerbHelp berth_resume_help = {
                  "Exit status: 0, or that of the first that could not be woken: 126 where berthd's "
                  "wait timeout passed.\n\nExample:\n"
                  "  berth resume $id",
+  .takes = 0,
+  .max_arguments = 1000,
+};
+
+const BerthVerbHelp berth_hibernate_help = {
+  .synopsis = "ID...",
+  .summary
+  = "Writes sandboxes to the disk and ends their VMs: they take no place until they are used.",
+  .description = "Variables, files and programs are kept. Whatever is asked of one later has it go "
+                 "on, in another\n"
+                 "VM that waits for its place as one of 'berth create' does. 'berth list' shows it "
+                 "as hibernated.\n"
+                 "While code or a command runs in it a sandbox is not hibernated.\n\n"
+                 "Exit status: 0, or that of the first that could not be hibernated.\n\nExample:\n"
+                 "  berth hibernate $id; berth exec $id 'print(x)'",
   .takes = 0,
   .max_arguments = 1000,
 };
@@ -92,6 +107,21 @@ berth_verb_pause (int argc, char **argv)
 {
   return verb_run (&berth_pause_help, "Pause",
                    "which sandboxes? 'berth pause ID...'; 'berth list' shows the ids", argc, argv);
+}
+
+/**
+ * berth_verb_hibernate:
+ * @argc: of @argv
+ * @argv: options and ids
+ *
+ * Returns: the exit status
+ */
+int
+berth_verb_hibernate (int argc, char **argv)
+{
+  return verb_run (&berth_hibernate_help, "Hibernate",
+                   "which sandboxes? 'berth hibernate ID...'; 'berth list' shows the ids", argc,
+                   argv);
 }
 
 /**

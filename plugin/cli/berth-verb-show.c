@@ -157,6 +157,16 @@ append_slots (GString *text, GVariant *status)
 }
 
 static void
+append_hibernated (GString *text, GVariant *status)
+{
+  guint count = 0;
+
+  g_variant_lookup (status, "hibernated", "u", &count);
+  if (count > 0)
+    g_string_append_printf (text, "hibernated %u\n", count);
+}
+
+static void
 append_budget (GString *text, GVariant *status, const char *key, const char *label,
                const char *unit)
 {
@@ -274,6 +284,7 @@ berth_verb_dup_status_text (GVariant *status, gboolean explains)
 
   append_drain (text, status);
   append_slots (text, status);
+  append_hibernated (text, status);
   append_budget (text, status, "memory_mb", "memory", " MiB");
   append_budget (text, status, "vcpus", "vCPUs", "");
   append_libvirt (text, status);

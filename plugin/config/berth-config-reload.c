@@ -17,6 +17,8 @@ static const char *const live_keys[] = {
   "domain_wait_s",
   "idle_timeout_s",
   "idle_pause_s",
+  "idle_hibernate_s",
+  "hibernated_s",
   "warm",
   "big_request_age_s",
   "warm_default",

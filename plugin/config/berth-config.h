@@ -39,6 +39,8 @@ G_BEGIN_DECLS
  * @host_reserve_mb: see BerthHostPolicy
  * @idle_timeout_s: of sandboxes that nobody uses; 0: never
  * @idle_pause_s: until sandboxes that nobody uses are paused; 0: never
+ * @idle_hibernate_s: until sandboxes that nobody uses are hibernated; 0: never
+ * @hibernated_s: until those that nobody uses then end; 0: never
  * @terminal_hangup_s: until a terminal that nobody sits at is hung up; 0: never
  * @background_unlimited: 1: what runs in the background may have no time limit
  * @forks_mb: of disk that forks under way may have, of all users; 0: any number
@@ -110,6 +112,8 @@ typedef struct
   gint64 host_reserve_mb;
   gint64 idle_timeout_s;
   gint64 idle_pause_s;
+  gint64 idle_hibernate_s;
+  gint64 hibernated_s;
   gint64 terminal_hangup_s;
   gint64 background_unlimited;
   gint64 forks_mb;

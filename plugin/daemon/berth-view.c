@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const char *const of_status[]
-    = { "slots",  "memory_mb", "vcpus",     "open",     "admitting", "evicted",
-        "pauses", "wakes",     "n_waiting", "pressure", "libvirt",   NULL };
+    = { "slots", "memory_mb", "vcpus",    "open",    "admitting",  "evicted", "pauses",
+        "wakes", "n_waiting", "pressure", "libvirt", "hibernated", NULL };
 
 static const char *const of_own_waiter[]
     = { "tenant", "task", "uid", "template", "position", "since", "waits_for", "estimate_s", NULL };

@@ -12,6 +12,7 @@ struct _BerthFork
   char *name;          /* (nullable) */
   BerthForkBase *base; /* (nullable) */
   int fd;
+  gboolean is_sole;
   gpointer state;
   GDestroyNotify end_func;
   GDestroyNotify free_func;
@@ -119,6 +120,27 @@ int
 berth_fork_get_fd (BerthFork *self)
 {
   return self->fd;
+}
+
+void
+berth_fork_set_sole (BerthFork *self)
+{
+  self->is_sole = TRUE;
+}
+
+gboolean
+berth_fork_is_sole (BerthFork *self)
+{
+  return self->is_sole;
+}
+
+gboolean
+berth_fork_take_sole (BerthFork *self)
+{
+  gboolean is_sole = self->is_sole;
+
+  self->is_sole = FALSE;
+  return is_sole;
 }
 
 void

@@ -51,6 +51,13 @@ const BerthForkBase *berth_fork_get_base (BerthFork *self);
 /* Of one that was kept, for reading; borrowed, until it ends */
 int berth_fork_get_fd (BerthFork *self);
 
+/* Of one that was kept, and of which no VM has begun, nor will another: it is no copy, and who
+ * begins with it is who it was. */
+void berth_fork_set_sole (BerthFork *self);
+gboolean berth_fork_is_sole (BerthFork *self);
+/* Whether the VM that begins now is that one; only the first is. */
+gboolean berth_fork_take_sole (BerthFork *self);
+
 /* What the host keeps of it, and how that is let go; the host's business alone, in the main
  * context, but for its end. @end_func: at berth_fork_end() */
 void berth_fork_set_state (BerthFork *self, gpointer state, GDestroyNotify end_func,

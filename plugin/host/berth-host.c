@@ -246,11 +246,25 @@ berth_host_copy_free (BerthHostCopy *self)
 }
 
 void
-berth_host_copy_async (BerthHost *self, BerthVm *vm, int fd, guint64 max_bytes,
+berth_host_copy_async (BerthHost *self, BerthVm *vm, int fd, guint64 max_bytes, gboolean stays,
                        GAsyncReadyCallback callback, gpointer user_data)
 {
-  IFACE (self)->copy (self, vm, fd, max_bytes,
+  IFACE (self)->copy (self, vm, fd, max_bytes, stays,
                       new_task (self, NULL, callback, user_data, berth_host_copy_async));
+}
+
+void
+berth_host_go_on (BerthHost *self, BerthVm *vm)
+{
+  IFACE (self)->go_on (self, vm);
+}
+
+void
+berth_host_settle_async (BerthHost *self, BerthVm *vm, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  IFACE (self)->settle (self, vm,
+                        new_task (self, NULL, callback, user_data, berth_host_settle_async));
 }
 
 BerthHostCopy *

@@ -158,7 +158,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthHostCopy, berth_host_copy_free)
  * @refuse: ends @link
  * @copy: writes what a VM that is up is at this moment, which is told by @copy_begins and
  *   @copy_ended, to @fd, which is borrowed: @max_bytes at most; whatever comes of it, the VM goes
- *   on. What it is a difference of is kept until the next @keep_bases. A #BerthHostCopy
+ *   on, unless there is a copy and it @stays: then it stands still until @go_on or its end, and
+ *   @copy_ended is told by the former alone. What it is a difference of is kept until the next
+ *   @keep_bases. A #BerthHostCopy
+ * @go_on: lets a VM go on that stands still since it was copied
+ * @settle: completes when the next berthd would find the session of a VM that is up. TRUE
  * @keep_bases: only the snapshots in @dir whose sums are in @sums are kept beside those that clones
  *   are made of
  * @get_domain_name: (nullable): what the VM's domain is called, also while it starts or ends
@@ -210,7 +214,10 @@ struct _BerthHostInterface
   void (*accept) (BerthHost *self, BerthHostLink *link, const BerthLinkEnd *end, GTask *task);
   void (*refuse) (BerthHost *self, BerthHostLink *link, BerthLinkReason reason);
 
-  void (*copy) (BerthHost *self, BerthVm *vm, int fd, guint64 max_bytes, GTask *task);
+  void (*copy) (BerthHost *self, BerthVm *vm, int fd, guint64 max_bytes, gboolean stays,
+                GTask *task);
+  void (*go_on) (BerthHost *self, BerthVm *vm);
+  void (*settle) (BerthHost *self, BerthVm *vm, GTask *task);
   void (*keep_bases) (BerthHost *self, const char *dir, GHashTable *sums);
 
   const char *(*get_domain_name) (BerthHost *self, BerthVm *vm);
@@ -284,8 +291,11 @@ void berth_host_accept_async (BerthHost *self, BerthHostLink *link, const BerthL
 BerthLinkResult *berth_host_accept_finish (BerthHost *self, GAsyncResult *result, GError **error);
 void berth_host_refuse (BerthHost *self, BerthHostLink *link, BerthLinkReason reason);
 
-void berth_host_copy_async (BerthHost *self, BerthVm *vm, int fd, guint64 max_bytes,
+void berth_host_copy_async (BerthHost *self, BerthVm *vm, int fd, guint64 max_bytes, gboolean stays,
                             GAsyncReadyCallback callback, gpointer user_data);
+void berth_host_go_on (BerthHost *self, BerthVm *vm);
+void berth_host_settle_async (BerthHost *self, BerthVm *vm, GAsyncReadyCallback callback,
+                              gpointer user_data);
 /* (transfer full) */
 BerthHostCopy *berth_host_copy_finish (BerthHost *self, GAsyncResult *result, GError **error);
 void berth_host_keep_bases (BerthHost *self, const char *dir, GHashTable *sums);

@@ -77,6 +77,71 @@ berth_client_pause (BerthClient *self, const char *id, GCancellable *cancellable
 }
 
 /**
+ * berth_client_hibernate_async:
+ * @self: a client
+ * @id: of a sandbox
+ * @cancellable: (nullable): ends the wait, not what has begun
+ * @callback: (scope async): gets the answer
+ * @user_data: for @callback
+ *
+ * Writes what a sandbox is to the disk and ends its VM: it takes no place. It keeps its id, its
+ * files and its programs, which stand still; whatever is asked of it later has it go on in another
+ * VM, which waits for its place as [method@Client.create_async] does.
+ *
+ * Fails with %BERTH_ERROR_UNAVAILABLE while code or a command runs in it, with %BERTH_ERROR_INVALID
+ * where it was booted instead of cloned; it goes on then.
+ */
+void
+berth_client_hibernate_async (BerthClient *self, const char *id, GCancellable *cancellable,
+                              GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_return_if_fail (BERTH_IS_CLIENT (self));
+  g_return_if_fail (id != NULL);
+  start (self, "Hibernate", berth_client_hibernate_async, id, cancellable, callback, user_data);
+}
+
+/**
+ * berth_client_hibernate_finish:
+ * @self: a client
+ * @result: what the callback got
+ *
+ * Ends the call in its callback.
+ *
+ * Returns: whether it is hibernated
+ */
+gboolean
+berth_client_hibernate_finish (BerthClient *self, GAsyncResult *result, GError **error)
+{
+  return berth_client_call_finish_nothing (self, result, berth_client_hibernate_async, error);
+}
+
+/**
+ * berth_client_hibernate:
+ * @self: a client
+ * @id: of a sandbox
+ * @cancellable: (nullable): ends the wait, not what has begun
+ *
+ * As [method@Client.hibernate_async], waiting.
+ *
+ * Returns: whether it is hibernated
+ */
+gboolean
+berth_client_hibernate (BerthClient *self, const char *id, GCancellable *cancellable,
+                        GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  BerthWait wait;
+
+  g_return_val_if_fail (BERTH_IS_CLIENT (self), FALSE);
+  g_return_val_if_fail (id != NULL, FALSE);
+
+  berth_wait_begin (&wait, berth_client_serves_here (self));
+  berth_client_hibernate_async (self, id, cancellable, berth_wait_cb, &wait);
+  result = berth_wait_end (&wait);
+  return berth_client_hibernate_finish (self, result, error);
+}
+
+/**
  * berth_client_resume_async:
  * @self: a client
  * @id: of a sandbox

@@ -97,6 +97,14 @@ berth_client_list_files_async (BerthClient *self, const char *id, const char *pa
 BERTH_AVAILABLE GVariant *
 berth_client_list_files_finish (BerthClient *self, GAsyncResult *result, GError **error);
 
+BERTH_AVAILABLE gboolean berth_client_hibernate (BerthClient *self, const char *id,
+                                                 GCancellable *cancellable, GError **error);
+BERTH_AVAILABLE void
+berth_client_hibernate_async (BerthClient *self, const char *id, GCancellable *cancellable,
+                              GAsyncReadyCallback callback, gpointer user_data);
+BERTH_AVAILABLE gboolean berth_client_hibernate_finish (BerthClient *self, GAsyncResult *result,
+                                                        GError **error);
+
 BERTH_AVAILABLE gboolean berth_client_pause (BerthClient *self, const char *id,
                                              GCancellable *cancellable, GError **error);
 BERTH_AVAILABLE void

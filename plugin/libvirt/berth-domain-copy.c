@@ -80,8 +80,8 @@ copy_suspended (virDomainPtr domain, const BerthDifferenceBase *base, int out,
 
 gboolean
 berth_domain_copy (virConnectPtr connection, const char *uuid, const BerthDifferenceBase *base,
-                   int out, gboolean *out_stands_still, BerthDifferenceStats *out_stats,
-                   GError **error)
+                   int out, gboolean stays, gboolean *out_stands_still,
+                   BerthDifferenceStats *out_stats, GError **error)
 {
   g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
   g_autoptr (GError) reason = NULL;
@@ -97,6 +97,8 @@ berth_domain_copy (virConnectPtr connection, const char *uuid, const BerthDiffer
    * done all the same */
   ok = berth_domain_stand_by (connection, uuid, error)
        && copy_suspended (domain, base, out, out_stats, error);
+  if (ok && stays)
+    return TRUE;
   *out_stands_still = !(ok ? berth_qmp_stream_end (domain, FALSE, &reason)
                                  && berth_domain_set_paused (connection, uuid, FALSE, &reason)
                            : berth_domain_abandon_copy (connection, uuid, &reason));

@@ -81,6 +81,7 @@ typedef struct
   BerthImages *images;
   const char *domain_type; /* static */
   char *name;              /* of the base */
+  BerthMachineCopy how;
   gint64 begun_us;
   guint64 pages;
 } CopyCall;
@@ -132,17 +133,64 @@ describe_job (GTask *task, gpointer source, gpointer task_data, GCancellable *ca
     g_task_return_error (task, error);
 }
 
+/* Its programs go on, or it is gone. @took_us: -1: there is no copy */
+static void
+copy_tell_end (BerthLibvirt *self, BerthVm *vm, gint64 took_us, guint64 bytes)
+{
+  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+
+  if (slot != NULL)
+    slot->is_copied = FALSE;
+  if (self->watch.copy_ended != NULL)
+    self->watch.copy_ended (vm, took_us, bytes, self->watch_data);
+}
+
+typedef struct
+{
+  BerthLibvirt *self;
+  BerthVm *vm;
+} GoOnCall;
+
+static void
+gone_on_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree GoOnCall *call = user_data;
+  g_autoptr (BerthLibvirt) self = call->self;
+  g_autoptr (BerthVm) vm = call->vm;
+
+  copy_tell_end (self, vm, -1, 0);
+}
+
+void
+berth_libvirt_go_on (BerthHost *host, BerthVm *vm)
+{
+  BerthLibvirt *self = BERTH_LIBVIRT (host);
+  BerthMachine *machine = berth_libvirt_get_machine (self, vm);
+  GoOnCall *call;
+
+  if (machine == NULL)
+    return; /* its end is told */
+  call = g_new (GoOnCall, 1);
+  *call = (GoOnCall){ g_object_ref (self), g_object_ref (vm) };
+  berth_machine_go_on_async (machine, gone_on_cb, call);
+}
+
 static void
 described_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  const CopyCall *call = g_task_get_task_data (task);
   GError *error = NULL;
   BerthHostCopy *copy = g_task_propagate_pointer (G_TASK (result), &error);
 
   if (copy != NULL)
-    g_task_return_pointer (task, copy, (GDestroyNotify)berth_host_copy_free);
-  else
-    g_task_return_error (task, error);
+    {
+      g_task_return_pointer (task, copy, (GDestroyNotify)berth_host_copy_free);
+      return;
+    }
+  if (call->how.stays)
+    berth_libvirt_go_on (BERTH_HOST (source), call->vm);
+  g_task_return_error (task, error);
 }
 
 static void
@@ -151,17 +199,14 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   BerthLibvirt *self = g_task_get_source_object (task);
   CopyCall *call = g_task_get_task_data (task);
-  BerthSlot *slot = g_hash_table_lookup (self->slots, call->vm);
   BerthDifferenceStats stats;
   g_autoptr (GTask) job = NULL;
   GError *error = NULL;
   gboolean ok = berth_machine_copy_finish (BERTH_MACHINE (source), result, &stats, &error);
 
-  if (slot != NULL)
-    slot->is_copied = FALSE;
-  if (self->watch.copy_ended != NULL)
-    self->watch.copy_ended (call->vm, ok ? g_get_monotonic_time () - call->begun_us : -1,
-                            ok ? stats.out_bytes : 0, self->watch_data);
+  if (!ok || !call->how.stays)
+    copy_tell_end (self, call->vm, ok ? g_get_monotonic_time () - call->begun_us : -1,
+                   ok ? stats.out_bytes : 0);
   if (!ok)
     {
       g_task_return_error (task, error);
@@ -185,7 +230,8 @@ dup_base_name (BerthLibvirt *self, BerthVm *vm)
 }
 
 static gboolean
-copy_begin (BerthLibvirt *self, BerthVm *vm, int fd, guint64 max_bytes, GTask *task, GError **error)
+copy_begin (BerthLibvirt *self, BerthVm *vm, const BerthMachineCopy *how, GTask *task,
+            GError **error)
 {
   BerthSnapshot *base = berth_libvirt_base_of (self, vm, error);
   BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
@@ -210,21 +256,24 @@ copy_begin (BerthLibvirt *self, BerthVm *vm, int fd, guint64 max_bytes, GTask *t
   call->images = berth_images_ref (images);
   call->domain_type = berth_connection_get_domain_type (self->connection);
   call->name = dup_base_name (self, vm);
+  call->how = *how;
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, copy_call_free);
   slot->is_copied = TRUE;
-  berth_machine_copy_async (slot->machine, base, fd, max_bytes, TRUE, copied_cb,
-                            g_object_ref (task));
+  berth_machine_copy_async (slot->machine, base, how, copied_cb, g_object_ref (task));
   return TRUE;
 }
 
 void
-berth_libvirt_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, GTask *task)
+berth_libvirt_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, gboolean stays,
+                    GTask *task)
 {
+  const BerthMachineCopy how
+      = { .fd = fd, .max_bytes = max_bytes, .keeps_base = TRUE, .stays = stays };
   g_autoptr (GTask) owned = task;
   GError *error = NULL;
 
-  if (!copy_begin (BERTH_LIBVIRT (host), vm, fd, max_bytes, task, &error))
+  if (!copy_begin (BERTH_LIBVIRT (host), vm, &how, task, &error))
     g_task_return_error (task, error);
 }
 
@@ -345,6 +394,32 @@ berth_libvirt_find_base_finish (BerthLibvirt *self, GAsyncResult *result, GError
   if (base != NULL)
     g_hash_table_replace (self->bases, g_strdup (find->base->sum), berth_snapshot_ref (base));
   return base;
+}
+
+/* ---- what began with one is found again ---- */
+
+static void
+settled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+
+  if (berth_machine_mark_finish (BERTH_MACHINE (source), result, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+void
+berth_libvirt_settle (BerthHost *host, BerthVm *vm, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  BerthMachine *machine = berth_libvirt_get_machine (BERTH_LIBVIRT (host), vm);
+
+  if (machine != NULL)
+    berth_machine_mark_async (machine, settled_cb, g_steal_pointer (&owned));
+  else
+    g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE, "its VM ended");
 }
 
 /* ---- which are needed ---- */

@@ -153,6 +153,7 @@ fork_begin (BerthLibvirt *self, BerthFork *fork, ForkState *state, GError **erro
   BerthVm *vm = berth_fork_get_source (fork);
   BerthSnapshot *base = berth_libvirt_base_of (self, vm, error);
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+  BerthMachineCopy how = { 0 };
   ForkCall *call;
 
   if (base == NULL)
@@ -169,8 +170,9 @@ fork_begin (BerthLibvirt *self, BerthFork *fork, ForkState *state, GError **erro
   call->self = g_object_ref (self);
   call->fork = g_object_ref (fork);
   slot->is_copied = TRUE;
-  berth_machine_copy_async (slot->machine, base, state->fd, berth_disk_part_get_bytes (state->disk),
-                            FALSE, copied_cb, call);
+  how.fd = state->fd;
+  how.max_bytes = berth_disk_part_get_bytes (state->disk);
+  berth_machine_copy_async (slot->machine, base, &how, copied_cb, call);
   return TRUE;
 }
 

@@ -436,6 +436,8 @@ berth_libvirt_host_init (BerthHostInterface *iface)
   iface->accept = libvirt_accept;
   iface->refuse = libvirt_refuse;
   iface->copy = berth_libvirt_copy;
+  iface->go_on = berth_libvirt_go_on;
+  iface->settle = berth_libvirt_settle;
   iface->keep_bases = berth_libvirt_keep_bases;
   iface->get_domain_name = libvirt_get_domain_name;
   iface->get_start_name = libvirt_get_start_name;

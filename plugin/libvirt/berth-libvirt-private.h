@@ -201,7 +201,10 @@ void berth_libvirt_prepare_snapshot (BerthHost *host, const char *name, const ch
                                      BerthSnapshotWish wish, GTask *task);
 void berth_libvirt_record (BerthHost *host, BerthVm *vm, GTask *task);
 void berth_libvirt_commit_snapshot (BerthHost *host, const char *name, GTask *task);
-void berth_libvirt_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, GTask *task);
+void berth_libvirt_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, gboolean stays,
+                         GTask *task);
+void berth_libvirt_go_on (BerthHost *host, BerthVm *vm);
+void berth_libvirt_settle (BerthHost *host, BerthVm *vm, GTask *task);
 void berth_libvirt_keep_bases (BerthHost *host, const char *dir, GHashTable *sums);
 
 G_END_DECLS

@@ -525,6 +525,8 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
   slot->machine = berth_machine_new (vm, template, self->connection, self->instance, name);
   if (plan.how == BERTH_MACHINE_CHILD)
     berth_machine_set_state (slot->machine, plan.state_fd);
+  if (plan.how == BERTH_MACHINE_CHILD && berth_fork_take_sole (fork))
+    berth_machine_set_sole (slot->machine);
   berth_machine_start_async (slot->machine, plan.how, images, plan.snapshot, slot->cancellable,
                              started_cb, g_object_ref (self));
 }

@@ -27,6 +27,12 @@ berth_machine_set_state (BerthMachine *self, int fd)
 }
 
 void
+berth_machine_set_sole (BerthMachine *self)
+{
+  self->is_sole = TRUE;
+}
+
+void
 berth_machine_abandon_copy (BerthMachine *self)
 {
   self->abandons_copy = TRUE;
@@ -158,6 +164,25 @@ machine_end_thaw (BerthMachine *self, GAsyncResult *result)
     berth_guest_give_up (self->agent, error);
 }
 
+/* Whatever came of it is known: it goes on, or is given up. */
+static void
+let_go_on_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+
+  machine_end_thaw (BERTH_MACHINE (source), result);
+  g_task_return_boolean (task, TRUE);
+}
+
+void
+berth_machine_go_on_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_set_source_tag (task, berth_machine_go_on_async);
+  machine_go_on_async (self, TRUE, let_go_on_cb, task);
+}
+
 static void
 thaw_ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -175,9 +200,7 @@ berth_machine_thaw (BerthMachine *self)
 typedef struct
 {
   BerthSnapshot *base;
-  int fd; /* borrowed */
-  guint64 max_bytes;
-  gboolean keeps_base;
+  BerthMachineCopy how;
   gboolean stands_still;
   BerthDifferenceStats stats;
   GError *error; /* (nullable): why there is none */
@@ -198,17 +221,17 @@ copy_domain (BerthMachine *self, Copy *copy, GError **error)
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, error);
   BerthDifferenceBase base = { .block = RAM_BLOCK,
                                .size = (guint64)berth_vm_get_memory_mb (self->vm) << 20,
-                               .max_bytes = copy->max_bytes };
+                               .max_bytes = copy->how.max_bytes };
   gboolean ok;
 
   if (connection == NULL
-      || (copy->keeps_base && !berth_snapshot_keep (copy->base, self->instance, error)))
+      || (copy->how.keeps_base && !berth_snapshot_keep (copy->base, self->instance, error)))
     return FALSE;
   base.fd = berth_snapshot_open_ram (copy->base, error);
   if (base.fd < 0)
     return FALSE;
-  ok = berth_domain_copy (connection, self->uuid, &base, copy->fd, &copy->stands_still,
-                          &copy->stats, error);
+  ok = berth_domain_copy (connection, self->uuid, &base, copy->how.fd, copy->how.stays,
+                          &copy->stands_still, &copy->stats, error);
   close (base.fd);
   return ok;
 }
@@ -243,10 +266,14 @@ gone_on_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  Copy *copy = g_task_get_task_data (user_data);
+  g_autoptr (GTask) task = user_data;
+  Copy *copy = g_task_get_task_data (task);
 
-  g_task_propagate_boolean (G_TASK (result), &copy->error);
-  machine_go_on_async (BERTH_MACHINE (source), copy->stands_still, gone_on_cb, user_data);
+  if (g_task_propagate_boolean (G_TASK (result), &copy->error) && copy->how.stays)
+    g_task_return_boolean (task, TRUE);
+  else
+    machine_go_on_async (BERTH_MACHINE (source), copy->stands_still, gone_on_cb,
+                         g_steal_pointer (&task));
 }
 
 static void
@@ -277,16 +304,14 @@ frozen_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint64 max_bytes,
-                          gboolean keeps_base, GAsyncReadyCallback callback, gpointer user_data)
+berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, const BerthMachineCopy *how,
+                          GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   Copy *copy = g_new0 (Copy, 1);
 
   copy->base = berth_snapshot_ref (base);
-  copy->fd = fd;
-  copy->max_bytes = max_bytes;
-  copy->keeps_base = keeps_base;
+  copy->how = *how;
   g_task_set_source_tag (task, berth_machine_copy_async);
   g_task_set_task_data (task, copy, (GDestroyNotify)copy_free);
   berth_guest_freeze_async (self->agent, TRUE, FREEZE_TIMEOUT_MS, NULL, frozen_cb,

@@ -131,10 +131,10 @@ marked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   machine_send_mark_later (self, self->mark_again_ms);
 }
 
-static void
-machine_send_mark (BerthMachine *self)
+void
+berth_machine_mark_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (GTask) task = g_task_new (self, NULL, marked_cb, NULL);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   const char *process = berth_machine_get_process_id (self);
 
   if (process != NULL)
@@ -144,6 +144,18 @@ machine_send_mark (BerthMachine *self)
     }
   g_task_set_task_data (task, berth_machine_make_mark (self), (GDestroyNotify)berth_mark_free);
   berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, mark_job);
+}
+
+gboolean
+berth_machine_mark_finish (BerthMachine *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static void
+machine_send_mark (BerthMachine *self)
+{
+  berth_machine_mark_async (self, marked_cb, NULL);
 }
 
 void

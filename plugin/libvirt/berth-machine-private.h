@@ -46,6 +46,7 @@ struct _BerthMachine
   gboolean
       is_owned; /* its owner has it, or is about to: berthd's end does not end a session then */
   gboolean abandons_copy;
+  gboolean is_sole;     /* of a child: it is who it was, and no copy */
   GSource *mark_source; /* (nullable): its mark is to say whose it is */
   gboolean watches_kvm; /* its boot tells whether the host's KVM runs kernels */
   GSource *kvm_source;  /* (nullable): the next look at it */

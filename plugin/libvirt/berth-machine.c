@@ -392,17 +392,18 @@ machine_is_original (BerthMachine *self)
          && berth_guest_was_identified (self->agent) && berth_guest_takes_clock (self->agent);
 }
 
-/* A session that goes on is not ended for its host's being busy: its clock is set behind. And what
- * its program has made of its random numbers is kept, where no copy can have the same. */
+/* No name: what its programs have made of their random numbers is kept, where no copy can have the
+ * same. A session that goes on is not ended for its host's being busy: its clock is set behind. */
 void
 berth_machine_identify (BerthMachine *self, GTask *task)
 {
   gboolean goes_on = self->is_adopted && self->how == BERTH_MACHINE_COLD;
 
-  berth_guest_identify_async (self->agent, goes_on && machine_is_original (self) ? "" : self->name,
-                              goes_on ? BERTH_IDENTIFY_MAY_BE_LATE : 0,
-                              BERTH_MACHINE_IDENTITY_TIMEOUT_MS, g_task_get_cancellable (task),
-                              identified_cb, task);
+  gboolean is_no_copy = self->is_sole || (goes_on && machine_is_original (self));
+
+  berth_guest_identify_async (
+      self->agent, is_no_copy ? "" : self->name, goes_on ? BERTH_IDENTIFY_MAY_BE_LATE : 0,
+      BERTH_MACHINE_IDENTITY_TIMEOUT_MS, g_task_get_cancellable (task), identified_cb, task);
 }
 
 static void clock_set_cb (GObject *source, GAsyncResult *result, gpointer user_data);

@@ -101,6 +101,11 @@ void berth_machine_look_async (BerthMachine *self, guint number, GAsyncReadyCall
 gboolean berth_machine_look_finish (BerthMachine *self, GAsyncResult *result, guint *out_number,
                                     GError **error);
 
+/* Completes when its domain says whose it is. */
+void
+berth_machine_mark_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
+gboolean berth_machine_mark_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+
 /* Its guest is somebody of its own now: the mark of a session says on which process, if it does not
  * yet. */
 void berth_machine_note_process (BerthMachine *self);
@@ -116,16 +121,38 @@ void
 berth_machine_record_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
-/* Stops its guest's programs, writes what it has changed of @base to @fd, and lets them go on,
- * whatever comes of it. @base: the snapshot that it was cloned from. @fd: borrowed until the end;
- * @max_bytes are written to it. @keeps_base: for one that reads it later. */
+/**
+ * BerthMachineCopy:
+ * @fd: where it is written; borrowed until the end
+ * @max_bytes: that may be written there
+ * @keeps_base: the snapshot is kept for one that reads it later
+ * @stays: where it is written the machine stands still, until berth_machine_go_on_async() or its
+ * end
+ *
+ * What a copy is made for.
+ */
+typedef struct
+{
+  int fd;
+  guint64 max_bytes;
+  gboolean keeps_base;
+  gboolean stays;
+} BerthMachineCopy;
+
+/* Stops its guest's programs, writes what it has changed of @base, the snapshot that it was cloned
+ * from, and lets them go on, whatever comes of it. */
 void
-berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, int fd, guint64 max_bytes,
-                          gboolean keeps_base, GAsyncReadyCallback callback, gpointer user_data);
+berth_machine_copy_async (BerthMachine *self, BerthSnapshot *base, const BerthMachineCopy *copy,
+                          GAsyncReadyCallback callback, gpointer user_data);
+/* Lets one go on that stands still since it was copied; @callback: whatever came of it. */
+void
+berth_machine_go_on_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 gboolean berth_machine_copy_finish (BerthMachine *self, GAsyncResult *result,
                                     BerthDifferenceStats *out_stats, GError **error);
 /* Before the start of a child: the state that it begins with; @fd is its own then. */
 void berth_machine_set_state (BerthMachine *self, int fd);
+/* Nobody has begun with that state before: its random numbers and its names stay. */
+void berth_machine_set_sole (BerthMachine *self);
 /* Lets the guest's programs go on that stand still, and hears that they do. */
 void
 berth_machine_thaw_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);

@@ -19,9 +19,8 @@ berth_manager_get_checkpoint_limits (BerthManager *self)
                                   .user_bytes = (guint64)config->checkpoint_user_mb * MIB };
 }
 
-/* What they differ from stays as long as they do. */
-static void
-manager_tell_bases (BerthManager *self)
+void
+berth_manager_tell_bases (BerthManager *self)
 {
   g_autoptr (GHashTable) bases = berth_checkpoint_store_dup_bases (self->checkpoints);
 
@@ -37,7 +36,7 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   /* none of what is there may be lost because it could not be read */
   if (berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
-    manager_tell_bases (self);
+    berth_manager_tell_bases (self);
   else
     g_warning ("checkpoints can't be used: %s", error->message);
   g_task_return_boolean (task, TRUE);
@@ -123,15 +122,14 @@ keep_call_free (gpointer data)
   g_free (call);
 }
 
-/* All but what the host says of the copy */
-static BerthCheckpointManifest *
-manifest_of (BerthSandbox *sandbox, const char *name)
+BerthCheckpointManifest *
+berth_manager_make_manifest (BerthSandbox *sandbox, BerthCheckpointKind kind, const char *name)
 {
   BerthVm *vm = berth_sandbox_get_vm (sandbox);
   g_autoptr (BerthRequest) request = berth_vm_dup_request (vm);
   const BerthPurpose *purpose = berth_purpose_of (request);
   const BerthCheckpointManifest manifest = {
-    .kind = BERTH_CHECKPOINT_NAMED,
+    .kind = kind,
     .name = (char *)name,
     .sandbox = (char *)berth_vm_get_id (vm),
     .uid = request->uid,
@@ -148,6 +146,16 @@ manifest_of (BerthSandbox *sandbox, const char *name)
   };
 
   return berth_checkpoint_manifest_copy (&manifest);
+}
+
+void
+berth_manager_take_copy (BerthCheckpointManifest *manifest, BerthHostCopy *copy)
+{
+  manifest->base = g_steal_pointer (&copy->base->snapshot);
+  manifest->base_key = g_steal_pointer (&copy->base->key);
+  manifest->base_sum = g_steal_pointer (&copy->base->sum);
+  manifest->parts = g_steal_pointer (&copy->base->parts);
+  manifest->pages = copy->pages;
 }
 
 static void
@@ -192,11 +200,7 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       keep_fail (task, error);
       return;
     }
-  manifest->base = g_steal_pointer (&copy->base->snapshot);
-  manifest->base_key = g_steal_pointer (&copy->base->key);
-  manifest->base_sum = g_steal_pointer (&copy->base->sum);
-  manifest->parts = g_steal_pointer (&copy->base->parts);
-  manifest->pages = copy->pages;
+  berth_manager_take_copy (manifest, copy);
   berth_checkpoint_store_commit_async (self->checkpoints, g_steal_pointer (&call->draft), manifest,
                                        committed_cb, g_steal_pointer (&task));
 }
@@ -219,9 +223,10 @@ awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   call->manifest->created_us = g_get_real_time ();
   call->manifest->exec_count = berth_sandbox_get_exec_count (sandbox);
-  berth_host_copy_async (
-      self->host, berth_sandbox_get_vm (sandbox), berth_checkpoint_draft_get_fd (call->draft),
-      berth_checkpoint_draft_get_max_bytes (call->draft), copied_cb, g_steal_pointer (&task));
+  berth_host_copy_async (self->host, berth_sandbox_get_vm (sandbox),
+                         berth_checkpoint_draft_get_fd (call->draft),
+                         berth_checkpoint_draft_get_max_bytes (call->draft), FALSE, copied_cb,
+                         g_steal_pointer (&task));
 }
 
 static void
@@ -261,7 +266,7 @@ berth_manager_checkpoint_async (BerthManager *self, const char *id, guint32 uid,
     }
   call = g_new0 (KeepCall, 1);
   call->sandbox = g_object_ref (sandbox);
-  call->manifest = manifest_of (sandbox, name);
+  call->manifest = berth_manager_make_manifest (sandbox, BERTH_CHECKPOINT_NAMED, name);
   g_task_set_task_data (task, call, keep_call_free);
   most_bytes = call->manifest->memory_mb * MIB + DEVICES_MAX;
   berth_checkpoint_store_begin_async (self->checkpoints, call->manifest, most_bytes, begun_cb,
@@ -285,7 +290,7 @@ removed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
     {
-      manager_tell_bases (g_task_get_source_object (task));
+      berth_manager_tell_bases (g_task_get_source_object (task));
       g_task_return_boolean (task, TRUE);
     }
   else
@@ -322,8 +327,10 @@ fork_of (BerthManager *self, BerthCheckpoint *checkpoint, int fd)
                                .dir = self->config->snapshot_dir,
                                .parts = manifest->parts };
 
-  return berth_fork_new_kept (manifest->sandbox, manifest->name[0] != '\0' ? manifest->name : NULL,
-                              &base, fd);
+  /* one that was asleep is no copy of itself */
+  if (manifest->kind == BERTH_CHECKPOINT_ASLEEP)
+    return berth_fork_new_kept (manifest->parent, NULL, &base, fd);
+  return berth_fork_new_kept (manifest->sandbox, manifest->name, &base, fd);
 }
 
 static void

@@ -14,8 +14,8 @@ manager_get_pause_us (BerthManager *self, const BerthRequest *request)
   return wanted_us;
 }
 
-static gint64
-manager_get_wait_us (BerthManager *self)
+gint64
+berth_manager_get_wait_us (BerthManager *self)
 {
   return self->config->wait_timeout_s > 0 ? self->config->wait_timeout_s * G_USEC_PER_SEC
                                           : BERTH_REQUEST_WAIT_FOREVER;
@@ -25,7 +25,7 @@ void
 berth_manager_set_pauses (BerthManager *self, BerthSandbox *sandbox, const BerthRequest *request)
 {
   berth_sandbox_set_pauses (sandbox, self->pool, manager_get_pause_us (self, request),
-                            manager_get_wait_us (self));
+                            berth_manager_get_wait_us (self));
 }
 
 static void

@@ -87,7 +87,31 @@ void berth_manager_end_sandbox (BerthManager *self, const char *id, const char *
 /* Destroys a VM that is nobody's any more, and tells its end. */
 void berth_manager_end_vm (BerthManager *self, BerthVm *vm);
 
+/* berth-manager-pause.c: as in #BerthRequest */
+gint64 berth_manager_get_wait_us (BerthManager *self);
+
+/* berth-manager-hibernate.c */
+/* When a sandbox is hibernated, and what comes of it then. */
+void berth_manager_set_hibernation (BerthManager *self, BerthSandbox *sandbox);
+/* Those of an earlier berthd are there again. When the sessions with VMs are known. */
+void berth_manager_find_sleepers (BerthManager *self);
+/* (nullable) (transfer none): what one that is hibernated was */
+BerthCheckpoint *berth_manager_find_sleeper (BerthManager *self, BerthSandbox *sandbox);
+/* What one that ends was is not kept any more. */
+void berth_manager_forget_sleeper (BerthManager *self, BerthSandbox *sandbox);
+guint berth_manager_count_sleepers (BerthManager *self);
+/* Those of @uid (0: all) that have none of @vms, as a VM is described */
+void berth_manager_list_sleepers (BerthManager *self, guint32 uid, GPtrArray *vms,
+                                  GVariantBuilder *list);
+
 /* berth-manager-checkpoint.c */
+/* What they differ from stays as long as they do. */
+void berth_manager_tell_bases (BerthManager *self);
+/* (transfer full): all but what the host says of the copy */
+BerthCheckpointManifest *
+berth_manager_make_manifest (BerthSandbox *sandbox, BerthCheckpointKind kind, const char *name);
+/* and that; taken out of @copy */
+void berth_manager_take_copy (BerthCheckpointManifest *manifest, BerthHostCopy *copy);
 BerthCheckpointLimits berth_manager_get_checkpoint_limits (BerthManager *self);
 /* Finds what was kept, and lets the host know what it needs of that. A failure is told in the log:
  * none can be kept then. */

@@ -71,6 +71,7 @@ berth_manager_end_sandbox (BerthManager *self, const char *id, const char *reaso
 
   if (vm == NULL)
     return;
+  berth_manager_forget_sleeper (self, sandbox);
   berth_manager_bury (self, sandbox, reason);
   berth_manager_end_vm (self, vm);
 }
@@ -408,8 +409,9 @@ berth_manager_exec_finish (BerthManager *self, GAsyncResult *result, GError **er
 /* What was found of a sandbox that is to be destroyed */
 typedef struct
 {
-  BerthVm *vm;    /* owned */
-  char *was_gone; /* (nullable) (owned): why it had ended before */
+  BerthVm *vm;              /* owned */
+  char *was_gone;           /* (nullable) (owned): why it had ended before */
+  BerthCheckpoint *sleeper; /* (nullable) (owned): what is kept of it */
 } DestroyCall;
 
 static void
@@ -418,6 +420,7 @@ destroy_call_free (gpointer data)
   DestroyCall *call = data;
 
   g_clear_object (&call->vm);
+  g_clear_object (&call->sleeper);
   g_free (call->was_gone);
   g_free (call);
 }
@@ -460,8 +463,27 @@ find_and_bury (BerthManager *self, const char *id, guint32 uid, DestroyCall *cal
   if (sandbox == NULL)
     return FALSE;
   call->vm = g_object_ref (berth_sandbox_get_vm (sandbox));
+  call->sleeper = berth_manager_find_sleeper (self, sandbox);
+  if (call->sleeper != NULL)
+    g_object_ref (call->sleeper);
   berth_manager_bury (self, sandbox, "it was destroyed");
   return TRUE;
+}
+
+/* Where it can't be removed, whoever loads it does so. */
+static void
+forgotten_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  BerthManager *self = g_task_get_source_object (task);
+  const DestroyCall *call = g_task_get_task_data (task);
+  g_autoptr (GError) error = NULL;
+
+  if (!berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
+    g_message ("%s", error->message);
+  berth_manager_tell_bases (self);
+  berth_pool_destroy_async (self->pool, call->vm, g_task_get_cancellable (task), destroyed_cb,
+                            g_object_ref (task));
 }
 
 void
@@ -479,6 +501,9 @@ berth_manager_destroy_sandbox_async (BerthManager *self, const char *id, guint32
     g_task_return_error (task, g_steal_pointer (&error));
   else if (call->vm == NULL)
     g_task_return_boolean (task, TRUE);
+  else if (call->sleeper != NULL)
+    berth_checkpoint_store_remove_async (self->checkpoints, call->sleeper, forgotten_cb,
+                                         g_steal_pointer (&task));
   else
     berth_pool_destroy_async (self->pool, call->vm, cancellable, destroyed_cb,
                               g_steal_pointer (&task));

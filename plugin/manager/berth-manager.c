@@ -128,6 +128,7 @@ manager_replace (BerthManager *self, BerthSandbox *before, const BerthRequest *r
   g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (before));
   g_autofree char *reason = berth_manager_dup_replaced_reason (request);
 
+  berth_manager_forget_sleeper (self, before);
   berth_manager_bury (self, before,
                       reason != NULL ? reason : "its VM ended, and it is there again in another");
   if (reason == NULL)
@@ -147,6 +148,7 @@ berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *reques
   if (before != NULL)
     manager_replace (self, before, request);
   berth_manager_set_pauses (self, sandbox, request);
+  berth_manager_set_hibernation (self, sandbox);
   if (template != NULL)
     berth_sandbox_set_env (sandbox, berth_template_get_env (template));
   berth_sandbox_set_hangup (sandbox, self->config->terminal_hangup_s * G_USEC_PER_SEC);
@@ -189,8 +191,9 @@ vm_gone_cb (BerthPool *pool, BerthVm *vm, gpointer user_data)
   BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, berth_vm_get_id (vm));
   g_autofree char *reason = berth_vm_dup_end_reason (vm);
 
-  /* it may have been restored meanwhile, and has another VM */
-  if (sandbox != NULL && berth_sandbox_get_vm (sandbox) == vm)
+  /* it may have been restored meanwhile, and has another VM; or none */
+  if (sandbox != NULL && berth_sandbox_get_vm (sandbox) == vm
+      && !berth_sandbox_is_hibernated (sandbox))
     berth_manager_bury (self, sandbox, reason != NULL ? reason : "its VM ended");
   berth_tombstones_vm_gone (self->tombstones, vm);
 }
@@ -366,6 +369,7 @@ checkpoints_opened_cb (GObject *source, GAsyncResult *result, gpointer user_data
   BerthManager *self = BERTH_MANAGER (source);
 
   berth_manager_open_checkpoints_finish (self, result);
+  berth_manager_find_sleepers (self);
   berth_snapshot_keeper_start (self->keeper, snapshots_known_cb, user_data);
 }
 
@@ -461,6 +465,7 @@ berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
   g_autoptr (GList) sandboxes = g_hash_table_get_values (self->sandboxes);
 
   g_task_set_source_tag (task, berth_manager_shutdown_async);
+  self->is_started = FALSE;
   for (GList *item = sandboxes; item != NULL; item = item->next)
     berth_manager_bury (self, item->data, "berth stopped");
   if (self->keeper != NULL)
@@ -520,6 +525,7 @@ berth_manager_dup_status (BerthManager *self)
   g_variant_dict_init (&dict, pool);
   g_variant_dict_insert_value (&dict, "templates", manager_get_templates (self, seen));
   g_variant_dict_insert_value (&dict, "libvirt", host);
+  g_variant_dict_insert (&dict, "hibernated", "u", berth_manager_count_sleepers (self));
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
@@ -621,5 +627,6 @@ berth_manager_dup_list (BerthManager *self, guint32 uid)
       if (uid == 0 || request == NULL || request->uid == uid)
         g_variant_builder_add_value (&list, manager_describe_vm (self, vm, request));
     }
+  berth_manager_list_sleepers (self, uid, vms, &list);
   return g_variant_ref_sink (g_variant_builder_end (&list));
 }

@@ -92,6 +92,16 @@ berth_manager_fork_async (BerthManager *self, const char *id, guint32 uid,
 BERTH_AVAILABLE char **
 berth_manager_fork_finish (BerthManager *self, GAsyncResult *result, GError **error);
 
+/* What a sandbox is goes to the disk and its VM away; whatever is asked of it later has it go on in
+ * another, which waits for its place as a create does. @uid must own it (0 may do all). Fails as a
+ * fork does; it goes on then. Answers when its VM is gone. */
+BERTH_AVAILABLE void
+berth_manager_hibernate_async (BerthManager *self, const char *id, guint32 uid,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data);
+BERTH_AVAILABLE gboolean berth_manager_hibernate_finish (BerthManager *self, GAsyncResult *result,
+                                                         GError **error);
+
 /* Keeps what a sandbox is at this moment as its checkpoint @name, while it goes on. @uid must own
  * it (0 may do all), as of the next. (transfer full): a{sv}, an entry of
  * berth_manager_dup_checkpoints() */

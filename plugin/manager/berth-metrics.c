@@ -73,6 +73,18 @@ static const Metric metrics[BERTH_METRIC_N] = {
                                 "bytes of these copies: what the sessions had changed",
                                 { NULL, NULL },
                                 FALSE },
+  [BERTH_METRIC_HIBERNATE] = { "berth_hibernate_seconds",
+                               "until what a hibernated session was is on the disk",
+                               { NULL, NULL },
+                               TRUE },
+  [BERTH_METRIC_HIBERNATIONS]
+  = { "berth_hibernations_total", "sessions, by what came of it", { "outcome", NULL }, FALSE },
+  [BERTH_METRIC_RISE] = { "berth_hibernated_wake_seconds",
+                          "until a hibernated session that is used has a VM again",
+                          { NULL, NULL },
+                          TRUE },
+  [BERTH_METRIC_RISES]
+  = { "berth_hibernated_wakes_total", "of these, by what came of it", { "outcome", NULL }, FALSE },
 };
 
 /* One series: a counter is its @n alone. */
@@ -346,6 +358,7 @@ berth_metrics_append_status (GString *text, GVariant *status)
       = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
   gboolean is_connected = FALSE;
   guint32 n_waiting = 0;
+  guint32 n_hibernated = 0;
 
   append_dictionary (text, status, "slots", 1, "berth_slots", "state", "VMs, by what they are");
   append_dictionary (text, status, "memory_mb", 1024 * 1024, "berth_memory_bytes", "kind",
@@ -353,6 +366,8 @@ berth_metrics_append_status (GString *text, GVariant *status)
   append_dictionary (text, status, "vcpus", 1, "berth_vcpus", "kind",
                      "vCPUs of VMs that run or start");
   g_variant_lookup (status, "n_waiting", "u", &n_waiting);
+  g_variant_lookup (status, "hibernated", "u", &n_hibernated);
+  append_number (text, "berth_hibernated", "sandboxes without a VM", "gauge", n_hibernated);
   append_number (text, "berth_waiters", "requests that wait", "gauge", n_waiting);
   append_counter (text, status, "evicted", "berth_warm_evicted_total",
                   "warm VMs that made room for others");

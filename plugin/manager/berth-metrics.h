@@ -25,6 +25,10 @@ typedef struct _BerthMetrics BerthMetrics;
  * @BERTH_METRIC_COPY: histogram: for how long a session's programs stood still while it was copied
  * @BERTH_METRIC_COPIES: counter: such copies, "made" or "failed"
  * @BERTH_METRIC_COPY_BYTES: counter: of what they had changed
+ * @BERTH_METRIC_HIBERNATE: histogram: until what a session was is on the disk
+ * @BERTH_METRIC_HIBERNATIONS: counter: of sessions, "made" or "failed"
+ * @BERTH_METRIC_RISE: histogram: until one that is used has a VM again
+ * @BERTH_METRIC_RISES: counter: likewise, "made" or "failed"
  */
 typedef enum
 {
@@ -42,6 +46,10 @@ typedef enum
   BERTH_METRIC_COPY,
   BERTH_METRIC_COPIES,
   BERTH_METRIC_COPY_BYTES,
+  BERTH_METRIC_HIBERNATE,
+  BERTH_METRIC_HIBERNATIONS,
+  BERTH_METRIC_RISE,
+  BERTH_METRIC_RISES,
   BERTH_METRIC_N,
 } BerthMetric;
 

@@ -10,7 +10,7 @@ berth_sandbox_check_quiet (BerthSandbox *self, GError **error)
   const char *why = NULL;
 
   if (self->is_copied)
-    why = "it is being forked";
+    why = "it is being copied";
   else if (!berth_sandbox_is_awake (self))
     why = "it is paused";
   else if (self->is_busy && !self->is_watched)

@@ -84,15 +84,43 @@ berth_sandbox_pause_async (BerthSandbox *self, GCancellable *cancellable,
       berth_sandbox_return_gone (self, task);
       return;
     }
-  if (self->is_copied)
+  if (self->is_copied || self->is_leaving)
     {
       g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                               "sandbox %s is being forked: ask again in a second",
+                               "sandbox %s is being copied: ask again in a second",
                                berth_sandbox_get_id (self));
+      return;
+    }
+  if (self->is_hibernated) /* it stands still */
+    {
+      g_task_return_boolean (task, TRUE);
       return;
     }
   self->pausing++;
   berth_pool_pause_async (self->pool, self->vm, cancellable, paused_cb, g_steal_pointer (&task));
+}
+
+/* ---- held ---- */
+
+void
+berth_sandbox_hold (BerthSandbox *self)
+{
+  self->holds++;
+  berth_sandbox_touch (self);
+}
+
+void
+berth_sandbox_let_go (BerthSandbox *self)
+{
+  self->holds--;
+  berth_sandbox_touch (self);
+}
+
+void
+berth_sandbox_touch (BerthSandbox *self)
+{
+  self->was_tried = FALSE;
+  berth_sandbox_watch_idle (self);
 }
 
 /* ---- woken ---- */
@@ -105,8 +133,8 @@ typedef struct
   BerthSandboxAwakeFunc func;
 } Waking;
 
-static void
-note_request (GTask *task, BerthRequest *request)
+void
+berth_sandbox_note_request (GTask *task, BerthRequest *request)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
 
@@ -134,7 +162,7 @@ woken_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   gboolean ok = berth_pool_wake_finish (BERTH_POOL (source), result, &error);
 
   self->waking--;
-  note_request (task, NULL);
+  berth_sandbox_note_request (task, NULL);
   if (self->close_reason != NULL)
     berth_sandbox_return_gone (self, task);
   else if (!ok)
@@ -151,6 +179,8 @@ woken_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 gboolean
 berth_sandbox_is_awake (BerthSandbox *self)
 {
+  if (self->is_hibernated)
+    return FALSE;
   return self->pool == NULL
          || (self->pausing == 0 && self->waking == 0 && !self->is_asleep
              && berth_vm_get_state (self->vm) == BERTH_VM_STATE_CLAIMED);
@@ -163,6 +193,11 @@ berth_sandbox_when_awake (BerthSandbox *self, GTask *task, BerthSandboxAwakeFunc
   g_autoptr (BerthRequest) request = NULL;
   Waking *waking;
 
+  if (self->is_hibernated || self->is_leaving)
+    {
+      berth_sandbox_when_risen (self, task, func);
+      return;
+    }
   if (berth_sandbox_is_awake (self) || owner == NULL)
     {
       func (self, task);
@@ -175,7 +210,7 @@ berth_sandbox_when_awake (BerthSandbox *self, GTask *task, BerthSandboxAwakeFunc
   waking->func = func;
   self->waking++;
   berth_sandbox_note_use (self);
-  note_request (task, request);
+  berth_sandbox_note_request (task, request);
   berth_pool_wake_async (self->pool, self->vm, request, g_task_get_cancellable (task), woken_cb,
                          waking);
 }

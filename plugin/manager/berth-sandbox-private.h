@@ -9,7 +9,8 @@ G_BEGIN_DECLS
 struct _BerthSandbox
 {
   GObject parent;
-  BerthVm *vm;
+  char *id;
+  BerthVm *vm; /* while it is hibernated: the last that it had */
   BerthHost *host;
   guint32 uid;
   gint64 idle_us; /* 0: nobody minds */
@@ -18,11 +19,20 @@ struct _BerthSandbox
   gint64 wait_us;  /* for its vCPUs, when it is woken */
   gint64 pause_us; /* until it is paused, when nobody uses it; 0: never */
   guint pause_id;
-  guint pausing;         /* pauses under way */
-  guint waking;          /* who waits for it to run */
-  gboolean is_asleep;    /* found paused: what runs in it is not known before it is woken */
-  guint looks;           /* that were begun while it was */
-  gboolean pauses_again; /* it was woken to be looked at alone */
+  guint pausing;          /* pauses under way */
+  guint waking;           /* who waits for it to run */
+  gboolean is_asleep;     /* found paused: what runs in it is not known before it is woken */
+  guint looks;            /* that were begun while it was */
+  gboolean pauses_again;  /* it was woken to be looked at alone */
+  gboolean is_leaving;    /* it is being hibernated: who comes waits */
+  gboolean is_hibernated; /* its VM is gone, or goes, and what it was is kept */
+  gboolean is_rising;     /* another is made for it, or must not be yet */
+  gboolean was_tried;     /* it could not be hibernated since it was used */
+  GPtrArray *risers;      /* who waits for that: Riser (owned) */
+  GCancellable *rise;     /* (nullable): of the one that is made */
+  BerthSandboxHibernation hibernation;
+  gint64 hibernated_us; /* since when it is: microseconds since 1970 */
+  guint hibernate_id;
   guint exec_count;
   GQueue waiting;      /* GTask (owned), of code, their data a Box */
   gboolean is_busy;    /* with code */
@@ -52,6 +62,8 @@ void berth_sandbox_note_use (BerthSandbox *self);
 void berth_sandbox_watch_idle (BerthSandbox *self);
 gboolean berth_sandbox_is_used (BerthSandbox *self);
 void berth_sandbox_return_gone (BerthSandbox *self, GTask *task);
+/* Code that waits for its turn waits for what comes before that, again. */
+void berth_sandbox_queue_again (BerthSandbox *self);
 
 /* berth-sandbox-pause.c */
 /* Its VM runs; takes over @task. */
@@ -65,6 +77,20 @@ void berth_sandbox_look (BerthSandbox *self);
 void berth_sandbox_begin_pause_timer (BerthSandbox *self);
 /* What runs in it is known now. */
 void berth_sandbox_note_looked (BerthSandbox *self);
+
+/* Who waits for its VM is told how far that is ((nullable): it waits no more). */
+void berth_sandbox_note_request (GTask *task, BerthRequest *request);
+
+/* berth-sandbox-hibernate.c */
+void berth_sandbox_hibernate_init (BerthSandbox *self);
+void berth_sandbox_hibernate_clear (BerthSandbox *self);
+void berth_sandbox_begin_hibernate_timer (BerthSandbox *self);
+/* How long nobody may use one that is hibernated, from now on; 0: for ever */
+gint64 berth_sandbox_get_kept_us (BerthSandbox *self);
+/* As berth_sandbox_when_awake(), of one that is hibernated, or about to be. */
+void berth_sandbox_when_risen (BerthSandbox *self, GTask *task, BerthSandboxAwakeFunc func);
+/* Who waits is let in, or hears @error ((nullable)), or that it is closed. */
+void berth_sandbox_end_risers (BerthSandbox *self, const GError *error);
 
 /* berth-sandbox-terminal.c */
 void berth_sandbox_terminals_init (BerthSandbox *self);

@@ -44,10 +44,12 @@ berth_sandbox_finalize (GObject *object)
 
   g_clear_handle_id (&self->idle_id, g_source_remove);
   g_clear_handle_id (&self->pause_id, g_source_remove);
+  berth_sandbox_hibernate_clear (self);
   g_clear_object (&self->pool);
   g_hash_table_unref (self->terminals);
   g_queue_clear_full (&self->waiting, g_object_unref);
   g_object_unref (self->vm);
+  g_free (self->id);
   g_object_unref (self->host);
   g_free (self->close_reason);
   g_strfreev (self->env);
@@ -70,6 +72,7 @@ berth_sandbox_init (BerthSandbox *self)
   g_queue_init (&self->waiting);
   self->closed = g_cancellable_new ();
   berth_sandbox_terminals_init (self);
+  berth_sandbox_hibernate_init (self);
 }
 
 static gboolean
@@ -90,6 +93,7 @@ berth_sandbox_note_use (BerthSandbox *self)
 {
   g_clear_handle_id (&self->idle_id, g_source_remove);
   g_clear_handle_id (&self->pause_id, g_source_remove);
+  g_clear_handle_id (&self->hibernate_id, g_source_remove);
 }
 
 gboolean
@@ -98,19 +102,23 @@ berth_sandbox_is_used (BerthSandbox *self)
   guint calls = (self->is_busy ? 1 : 0) + self->commands + self->files + self->asks
                 + g_queue_get_length (&self->waiting);
 
-  return calls > self->orphans || self->is_copied || self->waking > 0;
+  return calls > self->orphans || self->is_copied || self->is_leaving || self->waking > 0;
 }
 
 void
 berth_sandbox_watch_idle (BerthSandbox *self)
 {
+  gint64 idle_us = self->is_hibernated ? berth_sandbox_get_kept_us (self) : self->idle_us;
+
   berth_sandbox_note_use (self);
   if (self->close_reason != NULL || berth_sandbox_is_used (self))
     return;
-  if (self->idle_us > 0)
-    self->idle_id = berth_host_add_timer (self->host, self->idle_us, idle_cb, self);
-  if (self->holds == 0)
-    berth_sandbox_begin_pause_timer (self);
+  if (idle_us > 0)
+    self->idle_id = berth_host_add_timer (self->host, idle_us, idle_cb, self);
+  if (self->holds > 0 || self->is_hibernated)
+    return;
+  berth_sandbox_begin_pause_timer (self);
+  berth_sandbox_begin_hibernate_timer (self);
 }
 
 BerthSandbox *
@@ -119,6 +127,7 @@ berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, gint64 idle_us,
 {
   BerthSandbox *self = g_object_new (BERTH_TYPE_SANDBOX, NULL);
 
+  self->id = g_strdup (berth_vm_get_id (vm));
   self->vm = g_object_ref (vm);
   self->host = g_object_ref (host);
   self->uid = uid;
@@ -150,7 +159,7 @@ berth_sandbox_get_reach (BerthSandbox *self)
 const char *
 berth_sandbox_get_id (BerthSandbox *self)
 {
-  return berth_vm_get_id (self->vm);
+  return self->id;
 }
 
 BerthVm *
@@ -168,7 +177,7 @@ berth_sandbox_get_uid (BerthSandbox *self)
 gint64
 berth_sandbox_get_idle_us (BerthSandbox *self)
 {
-  return self->idle_us;
+  return self->is_hibernated ? self->hibernation.kept_us : self->idle_us;
 }
 
 void
@@ -225,6 +234,7 @@ berth_sandbox_close (BerthSandbox *self, const char *reason)
       berth_sandbox_return_gone (self, task);
       g_object_unref (task);
     }
+  berth_sandbox_end_risers (self, NULL);
   g_cancellable_cancel (self->closed);
 }
 
@@ -360,6 +370,8 @@ berth_sandbox_end_copy (BerthSandbox *self)
   if (!self->is_copied)
     return;
   self->is_copied = FALSE;
+  if (!self->is_leaving)
+    berth_sandbox_end_risers (self, NULL); /* who came while it was to be hibernated */
   sandbox_next (self);
   berth_sandbox_watch_idle (self);
 }
@@ -370,11 +382,13 @@ sandbox_refuses (BerthSandbox *self, GTask *task)
 {
   if (self->close_reason != NULL)
     berth_sandbox_return_gone (self, task);
-  else if (self->is_copied)
+  else if (self->is_copied && !self->is_leaving)
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                             "sandbox %s is being forked: ask again in a second",
+                             "sandbox %s is being copied: ask again in a second",
                              berth_sandbox_get_id (self));
-  return self->close_reason != NULL || self->is_copied;
+  else
+    return FALSE;
+  return TRUE;
 }
 
 void
@@ -514,6 +528,7 @@ sandbox_begin (BerthSandbox *self, GTask *task)
     self->commands++;
   else
     self->is_busy = TRUE;
+  self->was_tried = FALSE;
   berth_sandbox_note_use (self);
   berth_host_exec_async (self->host, self->vm, g_steal_pointer (&box->exec),
                          g_task_get_cancellable (task), exec_cb, g_object_ref (task));
@@ -614,23 +629,14 @@ berth_sandbox_set_env (BerthSandbox *self, const char *const *env)
 }
 
 void
-berth_sandbox_hold (BerthSandbox *self)
+berth_sandbox_queue_again (BerthSandbox *self)
 {
-  self->holds++;
-  berth_sandbox_touch (self);
-}
+  GQueue waiting = self->waiting;
+  GTask *task;
 
-void
-berth_sandbox_let_go (BerthSandbox *self)
-{
-  self->holds--;
-  berth_sandbox_touch (self);
-}
-
-void
-berth_sandbox_touch (BerthSandbox *self)
-{
-  berth_sandbox_watch_idle (self);
+  g_queue_init (&self->waiting);
+  while ((task = g_queue_pop_head (&waiting)) != NULL)
+    berth_sandbox_when_awake (self, task, exec_awake);
 }
 
 static void
@@ -667,6 +673,7 @@ file_awake (BerthSandbox *self, GTask *task)
   Box *box = g_task_get_task_data (task);
 
   self->files++;
+  self->was_tried = FALSE;
   berth_sandbox_note_use (self);
   box->file->caller_idle_us = self->idle_us; /* its VM is not held by one that does nothing */
   berth_host_file_async (self->host, self->vm, g_steal_pointer (&box->file),
@@ -750,6 +757,7 @@ background_awake (BerthSandbox *self, GTask *task)
       return;
     }
   self->asks++;
+  self->was_tried = FALSE;
   if (box->request->tty != NULL)
     {
       box->terminal = box->request->exec;

@@ -21,6 +21,46 @@ BerthSandbox *berth_sandbox_new (BerthVm *vm, BerthHost *host, guint32 uid, gint
  * then wakes it, and waits for its vCPUs no longer than @wait_us (as in #BerthRequest). */
 void
 berth_sandbox_set_pauses (BerthSandbox *self, BerthPool *pool, gint64 pause_us, gint64 wait_us);
+/* Somebody wants a hibernated one: berth_sandbox_rise() ends it, as it does when @cancellable is
+ * cancelled. */
+typedef void (*BerthSandboxRiseFunc) (BerthSandbox *self, GCancellable *cancellable,
+                                      gpointer user_data);
+
+/**
+ * BerthSandboxHibernation:
+ * @after_us: until @hibernate is called, when nobody uses it; 0: never
+ * @kept_us: how long nobody may use one that is hibernated; 0: for ever
+ * @rise: somebody wants one that is
+ * @hibernate: nobody used it for @after_us
+ * @user_data: of both
+ *
+ * What is done with one that nobody uses, and when it is used then.
+ */
+typedef struct
+{
+  gint64 after_us;
+  gint64 kept_us;
+  BerthSandboxRiseFunc rise;
+  BerthSandboxIdleFunc hibernate;
+  gpointer user_data;
+} BerthSandboxHibernation;
+
+void berth_sandbox_set_hibernation (BerthSandbox *self, const BerthSandboxHibernation *hibernation);
+/* Who comes from now on waits, until berth_sandbox_end_leave() or for its next VM. Fails as
+ * berth_sandbox_begin_copy() does. */
+gboolean berth_sandbox_begin_leave (BerthSandbox *self, GError **error);
+/* It could not be hibernated, and goes on. */
+void berth_sandbox_end_leave (BerthSandbox *self);
+/* What it was is kept, since @since_us (since 1970), and its VM goes. It has no other before
+ * berth_sandbox_may_rise(). */
+void berth_sandbox_note_hibernated (BerthSandbox *self, gint64 since_us);
+/* Its VM is gone. */
+void berth_sandbox_may_rise (BerthSandbox *self);
+/* Another VM is there for it, and goes on with what was kept; or (@vm: NULL) not, for @error. */
+void berth_sandbox_rise (BerthSandbox *self, BerthVm *vm, const GError *error);
+/* Of one that rises: how far that is, for who waits for it. */
+void berth_sandbox_note_rise_request (BerthSandbox *self, BerthRequest *request);
+gboolean berth_sandbox_is_hibernated (BerthSandbox *self);
 /* Its terminals that nobody sits at for so long are hung up; 0: never */
 void berth_sandbox_set_hangup (BerthSandbox *self, gint64 hangup_us);
 /* By hand, whatever runs in it. The waiting ends with @cancellable, the pause does not. */

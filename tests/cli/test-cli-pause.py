@@ -35,15 +35,33 @@ def test_pause_and_resume(d):
     same(d.berth("destroy", first, second)[0], 0)
 
 
+def test_hibernate_and_wake(d):
+    first, second = create(d, "--tenant", "acme"), create(d)
+    same(d.berth("hibernate", first, second), (0, "", ""))
+    same(states(d), {first: "hibernated", second: "hibernated"})
+    assert "0 claimed, 0 paused" in d.berth("status")[1] and "hibernated 2\n" in d.berth("status")[1]
+    assert "berth_hibernated 2\n" in d.berth("metrics")[1]
+    line, = (line for line in d.berth("list")[1].splitlines() if first in line)
+    assert "hibernated" in line and "acme" in line, line
+    assert first in d.berth("complete", "exec", "")[1]
+    same(d.berth("exec", first, "echo woken"), (0, "woken\n", ""))
+    same(states(d), {first: "claimed", second: "hibernated"})
+    same(d.berth("resume", second), (0, "", ""))
+    same(states(d), {first: "claimed", second: "claimed"})
+    same(d.berth("hibernate", first)[0], 0)
+    same(d.berth("destroy", first, second)[0], 0)
+    same(states(d), {})
+
+
 def test_complaints(d):
-    for verb in ("pause", "resume"):
+    for verb in ("pause", "hibernate", "resume"):
         status, out, err = d.berth(verb)
         same((status, out), (2, ""))
         one_line(err, "which sandboxes?", f"berth {verb} ID...")
         sandbox = create(d)
         status, _, err = d.berth(verb, "f" * 32, "no/id", sandbox)
         same((status, err.count("\n")), (125, 2))
-        same(states(d), {sandbox: "paused" if verb == "pause" else "claimed"})
+        same(states(d), {sandbox: {"pause": "paused", "hibernate": "hibernated", "resume": "claimed"}[verb]})
         same(d.berth("destroy", sandbox)[0], 0)
     for wrong in ("0.5", "3601", "x"):
         same(d.berth("create", "--idle-pause", wrong)[0], 2)

@@ -1135,7 +1135,7 @@ def test_users_do_not_see_each_other(_):
         same([vm["id"] for vm in d.json("list", **nobody)[1]], [theirs])
         same({vm["id"] for vm in d.json("list")[1]}, {roots, theirs})
         for arguments in (("exec", "ID", "true"), ("destroy", "ID"), ("ls", "ID"), ("pause", "ID"),
-                          ("resume", "ID"), ("exec", "-d", "ID", "true"), ("ps", "ID"),
+                          ("hibernate", "ID"),                          ("resume", "ID"), ("exec", "-d", "ID", "true"), ("ps", "ID"),
                           ("logs", "ID", "1"), ("attach", "ID", "1"), ("wait", "ID", "1"),
                           ("kill", "ID", "1")):
             of_root, of_none = ([part.replace("ID", vm) for part in arguments]

@@ -25,6 +25,7 @@ typedef struct
   BerthBackgroundRequest *background; /* (nullable) */
   int fd;                             /* borrowed; of a copy */
   guint64 max_bytes;
+  gboolean stays;
 } Ask;
 
 /* A VM of an earlier life. */
@@ -46,7 +47,6 @@ struct _FakeHost
   BerthHostWatch watch;
   gpointer watch_data;
 
-  guint bases;
   gboolean is_held[FAKE_HOST_N_CALLS];
   GError *errors[FAKE_HOST_N_CALLS];
   guint n_calls[FAKE_HOST_N_CALLS];
@@ -366,7 +366,7 @@ answer (FakeHost *self, GTask *task)
 {
   Ask *ask = g_task_get_task_data (task);
 
-  if (ask->call == FAKE_HOST_COPY)
+  if (ask->call == FAKE_HOST_COPY && (self->errors[ask->call] != NULL || !ask->stays))
     fake_host_end_copy (self, ask->vm, self->errors[ask->call] == NULL ? 1000 : -1, 32);
   if (self->errors[ask->call] != NULL)
     {
@@ -550,7 +550,7 @@ fake_record (BerthHost *host, BerthVm *vm, GTask *task)
 }
 
 static void
-fake_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, GTask *task)
+fake_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, gboolean stays, GTask *task)
 {
   GError *error = NULL;
   Ask *ask;
@@ -564,19 +564,8 @@ fake_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, GTask *task)
   ask = ask_new (FAKE_HOST (host), FAKE_HOST_COPY, vm, NULL, task);
   ask->fd = fd;
   ask->max_bytes = max_bytes;
+  ask->stays = stays;
   put (host, task);
-}
-
-static void
-fake_keep_bases (BerthHost *host, const char *dir, GHashTable *sums)
-{
-  FAKE_HOST (host)->bases = g_hash_table_size (sums);
-}
-
-guint
-fake_host_count_bases (FakeHost *self)
-{
-  return self->bases;
 }
 
 static void
@@ -724,7 +713,9 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->prepare_snapshot = fake_prepare_snapshot;
   iface->record = fake_record;
   iface->copy = fake_copy;
-  iface->keep_bases = fake_keep_bases;
+  iface->go_on = fake_host_go_on;
+  iface->settle = fake_host_settle;
+  iface->keep_bases = fake_host_keep_bases;
   iface->commit_snapshot = fake_commit_snapshot;
   iface->drop_recording = fake_drop_recording;
   iface->drop_snapshot = fake_drop_snapshot;

@@ -87,6 +87,10 @@ guint fake_host_count_bases (FakeHost *self);
 gboolean fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error);
 /* @took_us: -1: there is none */
 void fake_host_end_copy (FakeHost *self, BerthVm *vm, gint64 took_us, guint64 bytes);
+/* of its interface */
+void fake_host_go_on (BerthHost *host, BerthVm *vm);
+void fake_host_settle (BerthHost *host, BerthVm *vm, GTask *task);
+void fake_host_keep_bases (BerthHost *host, const char *dir, GHashTable *sums);
 BerthDiskPart *fake_host_take_disk (FakeHost *self, BerthVm *vm, GError **error);
 /* of an earlier life, in the place where the manager looks */
 void fake_host_add_snapshot (FakeHost *self, const char *name);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the host tells unasked, when a test says so. */
+/* What the host tells unasked, when a test says so; and what it is told. */
 #include "tests/host/fake-host.h"
+
+#define BASES_KEY "fake-bases"
 
 void
 fake_host_spoil (FakeHost *self, const char *name, const char *reason)
@@ -39,6 +41,31 @@ fake_host_end_copy (FakeHost *self, BerthVm *vm, gint64 took_us, guint64 bytes)
   const BerthHostWatch *watch = fake_host_get_watch (self, &data);
 
   watch->copy_ended (vm, took_us, bytes, data);
+}
+
+void
+fake_host_go_on (BerthHost *host, BerthVm *vm)
+{
+  fake_host_end_copy (FAKE_HOST (host), vm, -1, 0);
+}
+
+void
+fake_host_settle (BerthHost *host, BerthVm *vm, GTask *task)
+{
+  g_task_return_boolean (task, TRUE);
+  g_object_unref (task);
+}
+
+void
+fake_host_keep_bases (BerthHost *host, const char *dir, GHashTable *sums)
+{
+  g_object_set_data (G_OBJECT (host), BASES_KEY, GUINT_TO_POINTER (g_hash_table_size (sums)));
+}
+
+guint
+fake_host_count_bases (FakeHost *self)
+{
+  return GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (self), BASES_KEY));
 }
 
 BerthDiskPart *

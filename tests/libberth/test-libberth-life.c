@@ -372,6 +372,40 @@ test_pause (Fixture *fixture, gconstpointer data)
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
 }
 
+static guint
+count_hibernated (Fixture *fixture)
+{
+  g_autoptr (GVariant) status = berth_client_status (fixture->client, NULL, NULL);
+  guint count = 0;
+
+  g_assert_true (g_variant_lookup (status, "hibernated", "u", &count));
+  return count;
+}
+
+static void
+test_hibernate (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *id = create (fixture);
+  g_auto (Answers) answers = { NULL };
+  g_autoptr (GError) error = NULL;
+
+  answers_init (&answers);
+  g_assert_true (berth_client_hibernate (fixture->client, id, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (count_hibernated (fixture), ==, 1);
+  g_assert_true (berth_client_resume (fixture->client, id, NULL, &error));
+  g_assert_cmpuint (count_hibernated (fixture), ==, 0);
+  berth_client_hibernate_async (fixture->client, id, NULL, answered_cb, &answers);
+  g_assert_true (
+      berth_client_hibernate_finish (fixture->client, answers_wait (&answers, 0), &error));
+  g_assert_cmpuint (count_hibernated (fixture), ==, 1);
+  g_assert_true (berth_client_destroy (fixture->client, id, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (count_hibernated (fixture), ==, 0);
+  g_assert_false (berth_client_hibernate (fixture->client, id, NULL, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -387,6 +421,7 @@ main (int argc, char **argv)
   ADD ("checkpoints", test_checkpoints);
   ADD ("many-at-once", test_many_at_once);
   ADD ("pause", test_pause);
+  ADD ("hibernate", test_hibernate);
   g_test_add_func ("/libberth/server", test_server);
   g_test_add_func ("/libberth/server-elsewhere", test_server_elsewhere);
   g_test_add_func ("/libberth/server-settings", test_server_settings);
