@@ -82,7 +82,7 @@ names_read (Names *self, BerthAgentWork *work, DIR *folder)
   while (errno = 0, (entry = readdir (folder)) != NULL)
     if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0
         && strlen (entry->d_name) <= BERTH_NAME_MAX
-        && (work->job->after[0] == '\0' || strcmp (entry->d_name, work->job->after) > 0))
+        && (work->job.after[0] == '\0' || strcmp (entry->d_name, work->job.after) > 0))
       names_add (self, entry->d_name);
   if (errno != 0)
     return berth_agent_work_fail (work, "the folder can't be read");
@@ -104,7 +104,7 @@ send_entry (BerthAgentWork *work, const char *name, const struct stat *info)
   memcpy (bytes, &entry, sizeof entry);
   memcpy (bytes + size, name, entry.name_size);
   size += entry.name_size;
-  if (work->job->version >= BERTH_LS_ALLOCATED_VERSION)
+  if (work->job.version >= BERTH_LS_ALLOCATED_VERSION)
     {
       berth_le64_write (bytes + size, (uint64_t)info->st_blocks * BLOCK_BYTES);
       size += 8;
@@ -113,16 +113,14 @@ send_entry (BerthAgentWork *work, const char *name, const struct stat *info)
 }
 
 static bool
-list_folder (BerthAgentWork *self, int path_fd)
+send_entries (BerthAgentWork *self, DIR *folder)
 {
   static Names names;
-  int fd = berth_agent_work_reopen (path_fd, O_RDONLY | O_DIRECTORY);
-  DIR *folder = fd >= 0 ? fdopendir (fd) : NULL;
   struct stat info;
 
-  if (folder == NULL)
-    return berth_agent_work_fail (self, "the folder can't be opened");
-  names.max = self->job->ls.count_max;
+  names.count = 0;
+  names.max = self->job.ls.count_max;
+  names.is_more = false;
   if (!names_read (&names, self, folder))
     return false;
   for (uint32_t i = 0; i < names.count; i++)
@@ -133,6 +131,19 @@ list_folder (BerthAgentWork *self, int path_fd)
   if (names.is_more)
     self->result.done.flags = BERTH_DONE_MORE;
   return true;
+}
+
+static bool
+list_folder (BerthAgentWork *self, int path_fd)
+{
+  int fd = berth_agent_work_reopen (path_fd, O_RDONLY | O_DIRECTORY);
+  DIR *folder = fd >= 0 ? fdopendir (fd) : NULL;
+  bool ok = folder != NULL ? send_entries (self, folder)
+                           : berth_agent_work_fail (self, "the folder can't be opened");
+
+  if (folder != NULL)
+    closedir (folder);
+  return ok;
 }
 
 bool
@@ -147,6 +158,6 @@ berth_agent_work_list (BerthAgentWork *self)
   self->result.done.mode = info.st_mode;
   if (S_ISDIR (info.st_mode))
     return list_folder (self, fd);
-  return self->job->after[0] != '\0'
+  return self->job.after[0] != '\0'
          || send_entry (self, slash != NULL ? slash + 1 : self->below, &info);
 }

@@ -83,7 +83,7 @@ put_find_near (Put *self)
 static bool
 put_look_ahead (Put *self)
 {
-  const BerthAgentTransferJob *job = self->work->job;
+  const BerthAgentTransferJob *job = &self->work->job;
   uint64_t size = berth_holes_rest (job->holes, job->hole_count, job->put.size);
   struct statvfs space;
   struct stat info;
@@ -142,7 +142,7 @@ put_open (Put *self)
 static bool
 put_reserve (Put *self)
 {
-  const BerthAgentTransferJob *job = self->work->job;
+  const BerthAgentTransferJob *job = &self->work->job;
   uint64_t begin = 0;
 
   if (ftruncate (self->fd, (off_t)job->put.size) != 0)
@@ -175,7 +175,7 @@ put_hand_over (Put *self)
   head->cmsg_type = SCM_RIGHTS;
   head->cmsg_len = CMSG_LEN (sizeof self->fd);
   memcpy (CMSG_DATA (head), &self->fd, sizeof self->fd);
-  return sendmsg (self->work->job->data_fd, &message, MSG_NOSIGNAL) == 1
+  return sendmsg (BERTH_AGENT_TRANSFER_DATA_FD, &message, MSG_NOSIGNAL) == 1
          || berth_agent_work_fail (self->work, "the file can't be handed over");
 }
 
@@ -184,7 +184,7 @@ put_wait (Put *self)
 {
   uint8_t verdict;
 
-  if (recv (self->work->job->control_fd, &verdict, sizeof verdict, 0) == sizeof verdict
+  if (recv (BERTH_AGENT_TRANSFER_CONTROL_FD, &verdict, sizeof verdict, 0) == sizeof verdict
       && verdict == BERTH_AGENT_TRANSFER_NAME_IT)
     return true;
   return berth_agent_work_refuse (self->work, BERTH_AGENT_ERROR_DAMAGED, "not all of it came");
@@ -293,7 +293,7 @@ static bool
 put_finish (Put *self)
 {
   BerthAgentWork *work = self->work;
-  mode_t mode = work->job->put.mode & MODE_MASK;
+  mode_t mode = work->job.put.mode & MODE_MASK;
   int parent_fd;
 
   if (fchmod (self->fd, mode) != 0)
@@ -312,10 +312,8 @@ put_finish (Put *self)
 static bool
 put_file (BerthAgentWork *work)
 {
-  static Put self;
+  Put self = { .work = work, .made = NOT_MADE };
 
-  self.work = work;
-  self.made = NOT_MADE;
   if (!put_split (&self) || !put_find_near (&self) || !put_look_ahead (&self) || !put_open (&self))
     return false;
   if (put_reserve (&self) && put_hand_over (&self) && put_wait (&self) && put_finish (&self))
@@ -343,7 +341,7 @@ put_directory (BerthAgentWork *work)
   if (made != NOT_MADE && made <= (size_t)(slash != NULL ? slash + 1 - path : 0))
     {
       fd = berth_agent_work_open (work, path, O_RDONLY | O_DIRECTORY);
-      if (fd < 0 || fchmod (fd, (work->job->put.mode & MODE_MASK) | S_IRWXU) != 0)
+      if (fd < 0 || fchmod (fd, (work->job.put.mode & MODE_MASK) | S_IRWXU) != 0)
         return berth_agent_work_fail (work, "the mode can't be set");
     }
   if (fstat (fd, &info) != 0)
@@ -355,8 +353,8 @@ put_directory (BerthAgentWork *work)
 bool
 berth_agent_work_put (BerthAgentWork *self)
 {
-  if ((self->job->put.flags & ~(BERTH_PUT_DIRECTORY | BERTH_PUT_HOLES)) != 0
-      || self->job->put.flags == (BERTH_PUT_DIRECTORY | BERTH_PUT_HOLES))
+  if ((self->job.put.flags & ~(BERTH_PUT_DIRECTORY | BERTH_PUT_HOLES)) != 0
+      || self->job.put.flags == (BERTH_PUT_DIRECTORY | BERTH_PUT_HOLES))
     return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_INVALID, "an unknown flag");
-  return self->job->put.flags & BERTH_PUT_DIRECTORY ? put_directory (self) : put_file (self);
+  return self->job.put.flags & BERTH_PUT_DIRECTORY ? put_directory (self) : put_file (self);
 }

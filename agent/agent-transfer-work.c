@@ -105,7 +105,7 @@ berth_agent_work_send (BerthAgentWork *self, const void *bytes, size_t size)
 {
   self->size += size;
   XXH64_update (&self->sum, bytes, size);
-  return berth_agent_file_write_all (self->job->data_fd, bytes, size)
+  return berth_agent_file_write_all (BERTH_AGENT_TRANSFER_DATA_FD, bytes, size)
          || berth_agent_work_fail (self, "the file can't be sent");
 }
 
@@ -121,7 +121,7 @@ work_send_file (BerthAgentWork *self, int fd)
         continue;
       if (count < 0)
         return berth_agent_work_fail (self, "the file can't be read");
-      if (self->size + (uint64_t)count > self->job->get.size_max)
+      if (self->size + (uint64_t)count > self->job.get.size_max)
         return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_INVALID,
                                         "it grew beyond what is allowed while it was read");
       if (!berth_agent_work_send (self, chunk, (size_t)count))
@@ -139,10 +139,10 @@ work_check_file (BerthAgentWork *self, const struct stat *info)
     return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_INVALID, strerror (EISDIR));
   if (!S_ISREG (info->st_mode))
     return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_INVALID, "it is not a regular file");
-  if ((uint64_t)info->st_size <= self->job->get.size_max)
+  if ((uint64_t)info->st_size <= self->job.get.size_max)
     return true;
   snprintf (text, sizeof text, "it has %llu bytes, at most %llu are allowed",
-            (unsigned long long)info->st_size, (unsigned long long)self->job->get.size_max);
+            (unsigned long long)info->st_size, (unsigned long long)self->job.get.size_max);
   return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_INVALID, text);
 }
 
@@ -168,8 +168,8 @@ static bool
 work_open_root (BerthAgentWork *self)
 {
   const char *root = NULL;
-  const char *problem = berth_path_resolve (self->job->path, self->job->path_size,
-                                            self->job->config->home, &root, self->below);
+  const char *problem = berth_path_resolve (self->job.path, self->job.path_size, self->config->home,
+                                            &root, self->below);
 
   if (problem != NULL)
     return berth_agent_work_refuse (self, BERTH_AGENT_ERROR_INVALID, problem);
@@ -182,7 +182,7 @@ work_run (BerthAgentWork *self)
 {
   if (!work_open_root (self))
     return false;
-  switch (self->job->type)
+  switch (self->job.type)
     {
     case BERTH_FRAME_PUT:
       return berth_agent_work_put (self);
@@ -193,53 +193,119 @@ work_run (BerthAgentWork *self)
     }
 }
 
-/* Only the two descriptors stay, as 0 and 1. */
+/* Only the control descriptor stays. */
 static bool
-keep_fds (BerthAgentTransferJob *job)
+keep_control (int control_fd)
 {
-  int data = fcntl (job->data_fd, F_DUPFD_CLOEXEC, 3);
-  int control = fcntl (job->control_fd, F_DUPFD_CLOEXEC, 3);
+  bool ok = dup2 (control_fd, BERTH_AGENT_TRANSFER_CONTROL_FD) >= 0;
 
-  if (data < 0 || control < 0 || dup2 (data, 0) < 0 || dup2 (control, 1) < 0)
-    return false;
-  job->data_fd = 0;
-  job->control_fd = 1;
-  return close_range (2, ~0u, 0) == 0;
+  close (BERTH_AGENT_TRANSFER_DATA_FD);
+  return ok && close_range (BERTH_AGENT_TRANSFER_CONTROL_FD + 1, ~0u, 0) == 0;
 }
 
 static bool
-become_worker (BerthAgentTransferJob *job)
+become_worker (const BerthAgentConfig *config, int cgroup_fd, int control_fd)
 {
   /* it ends with the agent, also where that is only a test's */
   prctl (PR_SET_PDEATHSIG, SIGKILL);
-  if (job->cgroup_fd >= 0 && !berth_agent_file_write (job->cgroup_fd, "cgroup.procs", "0"))
+  if (cgroup_fd >= 0 && !berth_agent_file_write (cgroup_fd, "cgroup.procs", "0"))
     return false;
   berth_agent_file_write (AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE);
-  return keep_fds (job) && berth_agent_child_confine (job->config)
+  return keep_control (control_fd) && berth_agent_child_confine (config)
          && prctl (PR_SET_PDEATHSIG, SIGKILL) == 0;
 }
 
-/* Never returns; tells its result, or ends without one. */
-void
-berth_agent_transfer_work (const BerthAgentTransferJob *job)
+/* The descriptor that a message brought becomes the one of the job's bytes; false: it brought
+ * none. */
+static bool
+take_data_fd (struct msghdr *message)
 {
-  static BerthAgentWork work;
-  BerthAgentTransferJob own = *job;
-  BerthAgentTransferResult *result = &work.result;
+  struct cmsghdr *head = CMSG_FIRSTHDR (message);
+  int fd;
+
+  if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS
+      || head->cmsg_len != CMSG_LEN (sizeof fd))
+    return false;
+  memcpy (&fd, CMSG_DATA (head), sizeof fd);
+  return fd == BERTH_AGENT_TRANSFER_DATA_FD || dup2 (fd, BERTH_AGENT_TRANSFER_DATA_FD) >= 0;
+}
+
+/* Waits for the next; false: there is none. What has another size is the verdict of a PUT that had
+ * failed before it came. */
+static bool
+receive_job (BerthAgentTransferJob *job)
+{
+  _Alignas(struct cmsghdr) char room[CMSG_SPACE (sizeof (int))];
+  struct iovec vector = { job, sizeof *job };
+  ssize_t size;
+
+  do
+    {
+      struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room
+      };
+
+      size = recvmsg (BERTH_AGENT_TRANSFER_CONTROL_FD, &message, MSG_CMSG_CLOEXEC);
+      if (size == (ssize_t)sizeof *job)
+        return take_data_fd (&message);
+    }
+  while (size > 0 || (size < 0 && errno == EINTR));
+  return false;
+}
+
+/* Everything that was opened is closed before the result is told: who runs a file that was put
+ * finds nobody who could still write to it. */
+static bool
+work_tell (BerthAgentWork *self, bool is_well)
+{
+  BerthAgentTransferResult *result = &self->result;
   size_t size = offsetof (BerthAgentTransferResult, done);
 
-  if (!become_worker (&own))
-    _exit (126);
-  work.job = &own;
-  XXH64_reset (&work.sum, 0);
-  if (work_run (&work))
+  if (is_well)
     {
       result->error = 0;
-      result->done.size = work.size;
-      result->done.sum = XXH64_digest (&work.sum);
+      result->done.size = self->size;
+      result->done.sum = XXH64_digest (&self->sum);
       size += sizeof result->done;
     }
   else
     size += strnlen (result->text, sizeof result->text);
-  _exit (send (own.control_fd, result, size, MSG_NOSIGNAL) == (ssize_t)size ? 0 : 126);
+  close (BERTH_AGENT_TRANSFER_DATA_FD);
+  close_range (BERTH_AGENT_TRANSFER_CONTROL_FD + 1, ~0u, 0);
+  return send (BERTH_AGENT_TRANSFER_CONTROL_FD, result, size, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+void
+berth_agent_transfer_serve (const BerthAgentConfig *config, int cgroup_fd, int control_fd)
+{
+  static BerthAgentWork work;
+
+  if (!become_worker (config, cgroup_fd, control_fd))
+    _exit (126);
+  while (receive_job (&work.job))
+    {
+      work.config = config;
+      work.size = 0;
+      memset (&work.result, 0, sizeof work.result);
+      XXH64_reset (&work.sum, 0);
+      if (!work_tell (&work, work_run (&work)))
+        _exit (126);
+    }
+  _exit (0);
+}
+
+bool
+berth_agent_transfer_send (int control_fd, const BerthAgentTransferJob *job, int data_fd)
+{
+  _Alignas(struct cmsghdr) char room[CMSG_SPACE (sizeof (int))] = { 0 };
+  struct iovec vector = { (void *)job, sizeof *job };
+  struct msghdr message
+      = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
+  struct cmsghdr *head = CMSG_FIRSTHDR (&message);
+
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN (sizeof data_fd);
+  memcpy (CMSG_DATA (head), &data_fd, sizeof data_fd);
+  return sendmsg (control_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof *job;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The work of a PUT, GET or LS, done by a process of its own: a fork of the agent that has become
- * the programs' user, so that whatever the file system makes it wait for, or do, hurts no other. */
+/* The work of PUT, GET and LS, done by a process of its own: a fork of the agent that has become
+ * the programs' user, so that whatever the file system makes it wait for, or do, hurts no other.
+ * It serves one request after the other, for a fork costs more than a small file. */
 #pragma once
 
 #define XXH_STATIC_LINKING_ONLY /* the state has a size */
@@ -18,10 +19,10 @@ typedef enum
   BERTH_AGENT_TRANSFER_NAME_IT = 1,
 } BerthAgentTransferVerdict;
 
-/* What it was asked for; in the agent, and copied by the fork. */
+/* What it is asked for: a message of the control descriptor, which brings the end of the bytes'
+ * way. */
 typedef struct
 {
-  const BerthAgentConfig *config;
   uint32_t type;    /* of the request's frame */
   uint32_t version; /* that the host speaks with us */
   union
@@ -35,11 +36,9 @@ typedef struct
   char path[BERTH_PATH_MAX + 1];
   uint32_t path_size;
   char after[BERTH_NAME_MAX + 1]; /* of LS, "": none */
-  int cgroup_fd;                  /* where it goes; -1: stays */
-  int data_fd, control_fd;        /* its ends */
 } BerthAgentTransferJob;
 
-/* Comes once over the control descriptor, as one message; the text may be shorter. */
+/* Comes once for each over the control descriptor, as one message; the text may be shorter. */
 typedef struct
 {
   uint32_t error; /* BerthAgentError; 0: done */
@@ -53,7 +52,8 @@ typedef struct
 /* The process that works. */
 typedef struct
 {
-  const BerthAgentTransferJob *job;
+  const BerthAgentConfig *config;
+  BerthAgentTransferJob job;
   int root_fd;                    /* O_PATH */
   char below[BERTH_PATH_MAX + 1]; /* the path below it */
   BerthAgentTransferResult result;
@@ -61,7 +61,15 @@ typedef struct
   XXH64_state_t sum; /* of it */
 } BerthAgentWork;
 
-void berth_agent_transfer_work (const BerthAgentTransferJob *job) __attribute__ ((noreturn));
+/* Descriptors of the process */
+#define BERTH_AGENT_TRANSFER_DATA_FD 0
+#define BERTH_AGENT_TRANSFER_CONTROL_FD 1
+
+/* Until the other end of @control_fd is closed. @cgroup_fd: where it goes; -1: stays. */
+void berth_agent_transfer_serve (const BerthAgentConfig *config, int cgroup_fd, int control_fd)
+    __attribute__ ((noreturn));
+/* Gives such a process its next job, and a copy of @data_fd. */
+bool berth_agent_transfer_send (int control_fd, const BerthAgentTransferJob *job, int data_fd);
 
 /* Of its parts. Each returns whether it went well; if not, the result says why. */
 bool berth_agent_work_put (BerthAgentWork *self);

@@ -16,6 +16,8 @@
 #define CGROUP "files"
 /* As in agent-exec.c: data frames in one turn of the loop */
 #define FRAMES_A_TURN 8
+/* Long enough for who carries one file after the other; a process that waits has some memory. */
+#define IDLE_US (5u * 1000u * 1000u)
 
 _Static_assert(BERTH_AGENT_HELPERS_MAX == BERTH_FILES_MAX, "a helper for each place");
 
@@ -32,30 +34,105 @@ transfers_send_error (BerthAgentTransfers *self, uint32_t request, uint32_t code
   berth_agent_channel_send (self->channel, BERTH_FRAME_ERROR, request, payload, 4 + (uint32_t)size);
 }
 
-/* Frees the place; its process has ended. */
+/* ---- the process of a place ---- */
+
+/* Its memory, the files that it writes in /tmp and at home included, counts as the programs'. */
+static int
+transfers_get_cgroup (BerthAgentTransfers *self)
+{
+  int base = self->groups->base_fd;
+
+  if (base >= 0 && self->cgroup_fd < 0 && (mkdirat (base, CGROUP, 0755) == 0 || errno == EEXIST))
+    self->cgroup_fd = openat (base, CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return self->cgroup_fd;
+}
+
+/* Whoever it was ends, if it has not. */
+static void
+worker_forget (BerthAgentTransfer *self)
+{
+  if (self->pid > 0)
+    kill (self->pid, SIGKILL);
+  self->pid = self->all->groups->helpers[self - self->all->places] = 0;
+  berth_agent_watch_remove (self->all->loop, &self->control_watch);
+  berth_agent_file_close (&self->control_fd);
+}
+
+static bool
+worker_fork (BerthAgentTransfer *self)
+{
+  BerthAgentTransfers *all = self->all;
+  int control[2];
+
+  if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0)
+    return false;
+  self->control_fd = control[0];
+  self->pid = fork ();
+  if (self->pid == 0)
+    berth_agent_transfer_serve (all->config, transfers_get_cgroup (all), control[1]);
+  close (control[1]);
+  if (self->pid > 0 && berth_agent_watch_add (all->loop, &self->control_watch, control[0], EPOLLIN))
+    {
+      all->groups->helpers[self - all->places] = self->pid;
+      return true;
+    }
+  worker_forget (self);
+  return false;
+}
+
+/* Programs of the sandbox have the same user, and may have stopped or ended it since. */
+static bool
+worker_send (BerthAgentTransfer *self, const BerthAgentTransferJob *job, int data_fd)
+{
+  if (self->pid > 0 && kill (self->pid, SIGCONT) == 0
+      && berth_agent_transfer_send (self->control_fd, job, data_fd))
+    return true;
+  worker_forget (self);
+  return worker_fork (self) && berth_agent_transfer_send (self->control_fd, job, data_fd);
+}
+
+static void
+idle_cb (void *data)
+{
+  BerthAgentTransfers *self = data;
+
+  for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
+    if (self->places[i].request == 0)
+      worker_forget (&self->places[i]);
+}
+
+/* ---- the end of one ---- */
+
+/* Frees the place. */
 static void
 transfer_clear (BerthAgentTransfer *self)
 {
   berth_agent_sink_close (&self->sink);
   berth_agent_output_close (&self->output);
   berth_agent_file_close (&self->data_fd);
-  berth_agent_file_close (&self->control_fd);
+  if (self->is_killed)
+    worker_forget (self);
+  self->is_refused = false;
   self->request = 0;
+  berth_agent_timer_arm (self->all->loop, &self->all->idle, IDLE_US);
 }
 
 static void
 transfer_fail (BerthAgentTransfer *self, uint32_t code, const char *text, size_t size)
 {
-  if (self->is_heard)
+  if (self->is_refused)
+    transfers_send_error (self->all, self->request, self->sink.error, self->sink.problem,
+                          strlen (self->sink.problem));
+  else if (self->is_heard)
     transfers_send_error (self->all, self->request, code, text, size);
   transfer_clear (self);
 }
 
-/* Its process has ended well: the end is told when all of its data has been sent. */
+/* Its process has told that it went well: the end is told when all of its data has been sent. */
 static void
 transfer_check (BerthAgentTransfer *self)
 {
-  if (self->request == 0 || self->pid != 0
+  if (self->request == 0 || self->is_working
       || (self->is_heard && !berth_agent_output_is_done (&self->output)))
     return;
   if (self->is_heard)
@@ -86,6 +163,8 @@ berth_agent_transfers_pump (BerthAgentTransfers *self)
     }
 }
 
+static void control_cb (void *data, uint32_t events);
+
 static void
 output_ready_cb (void *data)
 {
@@ -104,25 +183,17 @@ berth_agent_transfers_init (BerthAgentTransfers *self, BerthAgentLoop *loop,
   self->groups = groups;
   self->config = config;
   self->cgroup_fd = -1;
+  self->idle = (BerthAgentTimer){ .fire = idle_cb, .data = self };
   for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
     {
       self->places[i].all = self;
       self->places[i].data_fd = self->places[i].control_fd = -1;
+      self->places[i].control_watch
+          = (BerthAgentWatch){ .fd = -1, .ready = control_cb, .data = &self->places[i] };
       self->places[i].output.fd = self->places[i].output.watch.fd = -1;
       self->places[i].sink.watch.fd = self->places[i].sink.fd = -1;
       self->places[i].sink.loop = loop;
     }
-}
-
-/* Its memory, the files that it writes in /tmp and at home included, counts as the programs'. */
-static int
-transfers_get_cgroup (BerthAgentTransfers *self)
-{
-  int base = self->groups->base_fd;
-
-  if (base >= 0 && self->cgroup_fd < 0 && (mkdirat (base, CGROUP, 0755) == 0 || errno == EEXIST))
-    self->cgroup_fd = openat (base, CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return self->cgroup_fd;
 }
 
 /* The holes of a PUT, taken from the front of what is behind its head; false where they are cut. */
@@ -181,32 +252,26 @@ job_read (BerthAgentTransferJob *job, const uint8_t *payload, uint32_t size, uin
   return *out_credit > BERTH_CREDIT_MAX ? "the credit is too large" : NULL;
 }
 
+/* Gives it to the place's process, and keeps the other end of its bytes' way. */
 static bool
-transfer_fork (BerthAgentTransfer *self, BerthAgentTransferJob *job)
+transfer_give (BerthAgentTransfer *self, const BerthAgentTransferJob *job)
 {
-  int data[2] = { -1, -1 }, control[2] = { -1, -1 };
-  bool is_put = job->type == BERTH_FRAME_PUT;
-  bool ok = (is_put ? socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, data)
-                    : pipe2 (data, O_CLOEXEC))
-                == 0
-            && socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) == 0;
-  int saved_errno;
+  int data[2];
+  bool ok;
 
-  job->data_fd = data[1];
+  if ((job->type == BERTH_FRAME_PUT ? socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, data)
+                                    : pipe2 (data, O_CLOEXEC))
+      != 0)
+    return false;
   self->data_fd = data[0];
-  job->control_fd = control[1];
-  self->control_fd = control[0];
-  self->pid = ok && fcntl (self->data_fd, F_SETFL, O_NONBLOCK) == 0 ? fork () : -1;
-  if (self->pid == 0)
-    berth_agent_transfer_work (job);
-  saved_errno = errno;
-  berth_agent_file_close (&job->data_fd);
-  berth_agent_file_close (&job->control_fd);
-  errno = saved_errno;
-  return self->pid > 0;
+  ok = fcntl (self->data_fd, F_SETFL, O_NONBLOCK) == 0 && worker_send (self, job, data[1]);
+  close (data[1]);
+  self->is_working = ok;
+  return ok;
 }
 
-/* A PUT whose file is written, or can't be: tells its process, once. The file is closed before it
+/* A PUT whose file is written, or can't be: tells its process, once; the host, when that has let go
+ * of the place. The file is closed before it
  * has a name, so that who runs it at once finds nobody who could still write to it. */
 static void
 transfer_settle (BerthAgentTransfer *self)
@@ -220,7 +285,7 @@ transfer_settle (BerthAgentTransfer *self)
   send (self->control_fd, &verdict, sizeof verdict, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (problem == NULL)
     return;
-  transfers_send_error (self->all, self->request, self->sink.error, problem, strlen (problem));
+  self->is_refused = true;
   self->is_heard = false;
 }
 
@@ -235,15 +300,14 @@ transfer_begin (BerthAgentTransfer *self, BerthAgentTransferJob *job, uint32_t c
 {
   BerthAgentTransfers *all = self->all;
 
-  if (!transfer_fork (self, job))
+  berth_agent_timer_disarm (all->loop, &all->idle);
+  if (!transfer_give (self, job))
     {
       static const char text[] = "the guest can't start a process for the file";
 
-      self->pid = 0;
       transfer_fail (self, BERTH_AGENT_ERROR_RESOURCE, text, sizeof text - 1);
       return;
     }
-  all->groups->helpers[self - all->places] = self->pid;
   if (self->type == BERTH_FRAME_PUT)
     {
       self->sink.ready = sink_ready_cb;
@@ -281,8 +345,7 @@ bool
 berth_agent_transfers_begin (BerthAgentTransfers *self, const BerthFrameHead *head,
                              const uint8_t *payload)
 {
-  BerthAgentTransferJob job
-      = { .config = self->config, .type = head->type, .version = self->version };
+  BerthAgentTransferJob job = { .type = head->type, .version = self->version };
   BerthAgentTransfer *place = transfers_find (self, 0);
   uint32_t credit;
   const char *problem;
@@ -299,11 +362,10 @@ berth_agent_transfers_begin (BerthAgentTransfers *self, const BerthFrameHead *he
                             text, strlen (text));
       return true;
     }
-  job.cgroup_fd = transfers_get_cgroup (self);
   place->request = head->request;
   place->type = head->type;
   place->is_heard = true;
-  place->is_killed = false;
+  place->is_killed = place->is_refused = false;
   transfer_begin (place, &job, credit);
   return true;
 }
@@ -343,7 +405,7 @@ static void
 transfer_kill (BerthAgentTransfer *self)
 {
   self->is_killed = true;
-  if (self->pid > 0)
+  if (self->is_working)
     kill (self->pid, SIGKILL);
   else
     transfer_fail_withdrawn (self);
@@ -422,43 +484,88 @@ transfer_fail_untold (BerthAgentTransfer *self, int status)
   transfer_fail (self, code, text, strlen (text));
 }
 
+static void
+transfer_take_result (BerthAgentTransfer *self, const BerthAgentTransferResult *result, size_t size)
+{
+  const size_t head = offsetof (BerthAgentTransferResult, done);
+
+  self->is_working = false;
+  if (!self->is_refused && size == head + sizeof result->done && result->error == 0
+      && (!self->is_killed || self->type == BERTH_FRAME_PUT))
+    {
+      self->done = result->done;
+      if (self->type == BERTH_FRAME_PUT)
+        {
+          self->done.size = self->sink.size;
+          self->done.sum = XXH64_digest (&self->sink.sum);
+        }
+      transfer_check (self);
+    }
+  else if (self->is_killed || self->is_refused)
+    transfer_fail_withdrawn (self);
+  else if (size >= head && result->error != 0)
+    transfer_fail (self, result->error, result->text, size - head);
+  else
+    {
+      static const char text[] = "the transfer's process told what is no result";
+
+      self->is_killed = true;
+      transfer_fail (self, BERTH_AGENT_ERROR_INTERNAL, text, sizeof text - 1);
+    }
+}
+
+/* Whether there was one */
+static bool
+transfer_receive_result (BerthAgentTransfer *self)
+{
+  BerthAgentTransferResult result;
+  ssize_t size = recv (self->control_fd, &result, sizeof result, MSG_DONTWAIT);
+
+  /* told first, and once, where it ended without taking its verdict; its result is behind it */
+  if (size < 0 && errno == ECONNRESET)
+    size = recv (self->control_fd, &result, sizeof result, MSG_DONTWAIT);
+  if (size > 0 && self->is_working)
+    transfer_take_result (self, &result, (size_t)size);
+  return size > 0;
+}
+
+/* Once it has ended, how is told by its being reaped. */
+static void
+control_cb (void *data, uint32_t events)
+{
+  BerthAgentTransfer *self = data;
+
+  if (!transfer_receive_result (self))
+    berth_agent_watch_remove (self->all->loop, &self->control_watch);
+}
+
 /* Whether it was one of these that ended. */
 bool
 berth_agent_transfers_reaped (BerthAgentTransfers *self, pid_t pid, int status)
 {
-  const size_t head = offsetof (BerthAgentTransferResult, done);
-  BerthAgentTransferResult result;
-  BerthAgentTransfer *place = NULL;
-  ssize_t size;
-
   for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
-    if (self->places[i].request != 0 && self->places[i].pid == pid)
-      place = &self->places[i];
-  if (place == NULL)
-    return false;
-  place->pid = self->groups->helpers[place - self->places] = 0;
-  size = recv (place->control_fd, &result, sizeof result, MSG_DONTWAIT);
-  /* told first, and once, where it ended without taking its verdict; its result is behind it */
-  if (size < 0 && errno == ECONNRESET)
-    size = recv (place->control_fd, &result, sizeof result, MSG_DONTWAIT);
-  if (size == (ssize_t)(head + sizeof result.done) && result.error == 0
-      && (!place->is_killed || place->type == BERTH_FRAME_PUT))
     {
-      place->done = result.done;
-      if (place->type == BERTH_FRAME_PUT)
+      BerthAgentTransfer *place = &self->places[i];
+
+      if (place->pid != pid)
+        continue;
+      place->pid = 0;
+      if (place->is_working)
+        transfer_receive_result (place);
+      worker_forget (place);
+      if (!place->is_working)
+        transfers_were_starved (self); /* told to nobody, and so of no other */
+      else
         {
-          place->done.size = place->sink.size;
-          place->done.sum = XXH64_digest (&place->sink.sum);
+          place->is_working = false;
+          if (place->is_killed)
+            transfer_fail_withdrawn (place);
+          else
+            transfer_fail_untold (place, status);
         }
-      transfer_check (place);
+      return true;
     }
-  else if (place->is_killed)
-    transfer_fail_withdrawn (place);
-  else if (size >= (ssize_t)head && result.error != 0)
-    transfer_fail (place, result.error, result.text, (size_t)size - head);
-  else
-    transfer_fail_untold (place, status);
-  return true;
+  return false;
 }
 
 /* Nobody will hear of them: they stop where they are. */
@@ -469,13 +576,17 @@ berth_agent_transfers_end (BerthAgentTransfers *self)
     {
       BerthAgentTransfer *place = &self->places[i];
 
+      if (place->request != 0)
+        {
+          place->is_heard = place->is_refused = false;
+          place->is_killed = true;
+          berth_agent_sink_close (&place->sink);
+          if (place->is_working)
+            kill (place->pid, SIGKILL);
+          transfer_check (place);
+        }
       if (place->request == 0)
-        continue;
-      place->is_heard = false;
-      berth_agent_sink_close (&place->sink);
-      if (place->pid > 0)
-        kill (place->pid, SIGKILL);
-      transfer_check (place);
+        worker_forget (place);
     }
 }
 
@@ -493,7 +604,12 @@ void
 berth_agent_transfers_clear (BerthAgentTransfers *self)
 {
   for (unsigned i = 0; i < BERTH_FILES_MAX; i++)
-    if (self->places[i].request != 0)
-      transfer_clear (&self->places[i]);
+    {
+      self->places[i].pid = 0;
+      if (self->places[i].request != 0)
+        transfer_clear (&self->places[i]);
+      worker_forget (&self->places[i]);
+    }
+  berth_agent_timer_disarm (self->loop, &self->idle);
   berth_agent_file_close (&self->cgroup_fd);
 }

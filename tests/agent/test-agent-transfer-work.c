@@ -20,6 +20,8 @@ typedef struct
   char *home;
   BerthAgentConfig config;
   BerthAgentTransferJob job;
+  pid_t pid;
+  int control_fd;
   BerthAgentTransferResult result;
   gssize result_size;
   char data[100];
@@ -31,7 +33,7 @@ set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->home = g_dir_make_tmp ("berth-work-XXXXXX", NULL);
   fixture->config = (BerthAgentConfig){ .is_init = true, .home = fixture->home };
-  fixture->job = (BerthAgentTransferJob){ .config = &fixture->config, .cgroup_fd = -1 };
+  fixture->job = (BerthAgentTransferJob){ 0 };
   g_assert_no_errno (chown (fixture->home, BERTH_AGENT_UID, BERTH_AGENT_UID));
 }
 
@@ -53,12 +55,12 @@ tear_down (Fixture *fixture, gconstpointer data)
 
 /* In a mount namespace of its own, as the agent's fork has its guest's /proc. */
 static void
-child (Fixture *fixture)
+child (Fixture *fixture, int control_fd)
 {
   if (unshare (CLONE_NEWNS) != 0 || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
       || mount ("proc", "/proc", "proc", 0, "hidepid=2") != 0)
     _exit (99);
-  berth_agent_transfer_work (&fixture->job);
+  berth_agent_transfer_serve (&fixture->config, -1, control_fd);
 }
 
 /* What the agent does: it writes the file that it is handed, and tells the verdict. */
@@ -87,35 +89,57 @@ write_file (int data_fd, int control_fd, const char *text)
 }
 
 static void
-run (Fixture *fixture, guint32 type, const char *path, const char *text)
+start (Fixture *fixture)
 {
-  int data[2], control[2], status;
-  pid_t pid;
+  int control[2];
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control));
+  fixture->pid = fork ();
+  if (fixture->pid == 0)
+    child (fixture, control[1]);
+  close (control[1]);
+  fixture->control_fd = control[0];
+}
+
+static void
+stop (Fixture *fixture)
+{
+  int status;
+
+  close (fixture->control_fd);
+  g_assert_cmpint (waitpid (fixture->pid, &status, 0), ==, fixture->pid);
+  g_assert_cmpint (status, ==, 0);
+}
+
+/* One more job of the process that was started */
+static void
+serve (Fixture *fixture, guint32 type, const char *path, const char *text)
+{
+  int data[2];
 
   if (type == BERTH_FRAME_PUT)
     g_assert_no_errno (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, data));
   else
     g_assert_no_errno (pipe2 (data, O_CLOEXEC));
-  g_assert_no_errno (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control));
   fixture->job.type = type;
   g_strlcpy (fixture->job.path, path, sizeof fixture->job.path);
   fixture->job.path_size = (guint32)strlen (path);
-  fixture->job.data_fd = data[1];
-  fixture->job.control_fd = control[1];
-  pid = fork ();
-  if (pid == 0)
-    child (fixture);
+  g_assert_true (berth_agent_transfer_send (fixture->control_fd, &fixture->job, data[1]));
   close (data[1]);
-  close (control[1]);
   if (type == BERTH_FRAME_PUT)
-    write_file (data[0], control[0], text);
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_cmpint (status, ==, 0);
-  fixture->result_size = recv (control[0], &fixture->result, sizeof fixture->result, 0);
+    write_file (data[0], fixture->control_fd, text);
+  fixture->result_size = recv (fixture->control_fd, &fixture->result, sizeof fixture->result, 0);
   fixture->data_size
       = type == BERTH_FRAME_PUT ? 0 : read (data[0], fixture->data, sizeof fixture->data);
   close (data[0]);
-  close (control[0]);
+}
+
+static void
+run (Fixture *fixture, guint32 type, const char *path, const char *text)
+{
+  start (fixture);
+  serve (fixture, type, path, text);
+  stop (fixture);
 }
 
 static void
@@ -154,6 +178,49 @@ test_put_and_get (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (fixture->data_size, ==, sizeof (BerthLsEntry) + strlen ("file"));
 }
 
+static guint
+count_fds (pid_t pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/fd", pid);
+  g_autoptr (GDir) folder = g_dir_open (path, 0, NULL);
+  guint count = 0;
+
+  g_assert_nonnull (folder);
+  while (g_dir_read_name (folder) != NULL)
+    count++;
+  return count;
+}
+
+/* One process serves them, keeps nothing open between them, and takes no verdict of a PUT that
+ * failed for the next one's. */
+static void
+test_one_after_the_other (Fixture *fixture, gconstpointer data)
+{
+  const guint8 late = BERTH_AGENT_TRANSFER_GIVE_UP;
+
+  start (fixture);
+  for (guint i = 0; i < 50; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("file-%u", i % 3);
+
+      fixture->job.put = (BerthPutHead){ .size = strlen (TEXT), .mode = 0644 };
+      serve (fixture, BERTH_FRAME_PUT, name, TEXT);
+      g_assert_cmpuint (fixture->result.error, ==, 0);
+      serve (fixture, BERTH_FRAME_PUT, "../outside", TEXT);
+      g_assert_cmpuint (fixture->result.error, ==, BERTH_AGENT_ERROR_INVALID);
+      g_assert_cmpint (send (fixture->control_fd, &late, sizeof late, 0), ==, sizeof late);
+      fixture->job.get = (BerthGetHead){ .size_max = 1000 };
+      serve (fixture, BERTH_FRAME_GET, name, NULL);
+      g_assert_cmpmem (fixture->data, fixture->data_size, TEXT, strlen (TEXT));
+      fixture->job.ls = (BerthLsHead){ .count_max = 1000 };
+      serve (fixture, BERTH_FRAME_LS, ".", NULL);
+      g_assert_cmpint (fixture->data_size, ==,
+                       (gssize)MIN (i + 1, 3) * (gssize)(sizeof (BerthLsEntry) + strlen (name)));
+      g_assert_cmpuint (count_fds (fixture->pid), ==, 1);
+    }
+  stop (fixture);
+}
+
 static void
 test_has_no_power (Fixture *fixture, gconstpointer data)
 {
@@ -181,6 +248,8 @@ main (int argc, char **argv)
       g_print ("1..0 # SKIP needs root\n");
       return 0;
     }
+  g_test_add ("/agent/transfer-work/one-after-the-other", Fixture, NULL, set_up,
+              test_one_after_the_other, tear_down);
   g_test_add ("/agent/transfer-work/put-and-get", Fixture, NULL, set_up, test_put_and_get,
               tear_down);
   g_test_add ("/agent/transfer-work/has-no-power", Fixture, NULL, set_up, test_has_no_power,

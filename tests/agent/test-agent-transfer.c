@@ -340,6 +340,36 @@ test_ended_by_a_signal (AgentPeer *peer, gconstpointer data)
     }
 }
 
+static void
+wait_child_gone (AgentPeer *peer, pid_t worker)
+{
+  while (only_child (peer) == worker)
+    g_usleep (1000);
+}
+
+/* Its process stays for the next request, whatever a program does to it meanwhile. */
+static void
+test_one_after_the_other (AgentPeer *peer, gconstpointer data)
+{
+  pid_t worker;
+
+  file_make_file (peer, "file", TEXT);
+  file_get_ok (peer, "file", TEXT);
+  worker = only_child (peer);
+  file_get_ok (peer, "file", TEXT);
+  g_assert_cmpint (only_child (peer), ==, worker);
+  g_assert_no_errno (kill (worker, SIGSTOP));
+  file_get_ok (peer, "file", TEXT);
+  g_assert_cmpint (only_child (peer), ==, worker);
+  g_assert_no_errno (kill (worker, SIGKILL));
+  wait_child_gone (peer, worker);
+  file_get_ok (peer, "file", TEXT);
+  worker = only_child (peer);
+  g_assert_cmpint (worker, >, 0);
+  agent_peer_hello (peer, BERTH_HELLO_RESET);
+  wait_child_gone (peer, worker);
+}
+
 static guint64
 peak_kb (AgentPeer *peer)
 {
@@ -422,6 +452,7 @@ add_tests (void)
   add ("credit", test_credit);
   add ("nobody-writes-to-what-has-a-name", test_nobody_writes_to_what_has_a_name);
   add ("ended-by-a-signal", test_ended_by_a_signal);
+  add ("one-after-the-other", test_one_after_the_other);
   add ("rules-of-the-wire", test_rules_of_the_wire);
   add ("unknown-things-are-refused", test_unknown_things_are_refused);
   add ("several-at-once", test_several_at_once);
