@@ -186,6 +186,52 @@ berth_client_call (BerthClient *self, const char *method, GVariant *arguments,
 }
 
 /**
+ * berth_client_call_async:
+ * @self: a connection
+ * @method: of the manager: none that runs code
+ * @arguments: (nullable): sunk if it floats
+ * @reply_type: of the whole answer
+ * @fds: (transfer full): as of berth_client_call()
+ * @callback: called from the default main context; its first argument is the one of
+ *   berth_client_call_finish()
+ * @user_data: for @callback
+ *
+ * One of several calls that wait side by side.
+ */
+void
+berth_client_call_async (BerthClient *self, const char *method, GVariant *arguments,
+                         const char *reply_type, GUnixFDList *fds, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  g_autoptr (GUnixFDList) owned = fds;
+
+  g_dbus_connection_call_with_unix_fd_list (self->connection, NULL, BERTH_BUS_PATH,
+                                            BERTH_BUS_INTERFACE, method, arguments,
+                                            G_VARIANT_TYPE (reply_type), G_DBUS_CALL_FLAGS_NONE,
+                                            G_MAXINT, owned, NULL, callback, user_data);
+}
+
+/**
+ * berth_client_call_finish:
+ * @self: a connection
+ * @source: as the callback has it
+ * @result: of berth_client_call_async()
+ *
+ * Returns: (transfer full) (nullable): as of berth_client_call()
+ */
+GVariant *
+berth_client_call_finish (BerthClient *self, GObject *source, GAsyncResult *result, GError **error)
+{
+  GError *failure = NULL;
+  GVariant *reply = g_dbus_connection_call_with_unix_fd_list_finish (G_DBUS_CONNECTION (source),
+                                                                     NULL, result, &failure);
+
+  if (reply == NULL)
+    g_propagate_error (error, translate_error (self, failure, FALSE));
+  return reply;
+}
+
+/**
  * berth_client_call_admin:
  * @self: a connection
  * @method: of the interface for administrators

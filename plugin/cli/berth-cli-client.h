@@ -18,6 +18,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthClient, berth_client_free)
 void berth_client_set_progress (BerthClient *self, BerthProgress *progress);
 GVariant *berth_client_call (BerthClient *self, const char *method, GVariant *arguments,
                              const char *reply_type, GUnixFDList *fds, GError **error);
+void berth_client_call_async (BerthClient *self, const char *method, GVariant *arguments,
+                              const char *reply_type, GUnixFDList *fds,
+                              GAsyncReadyCallback callback, gpointer user_data);
+GVariant *
+berth_client_call_finish (BerthClient *self, GObject *source, GAsyncResult *result, GError **error);
 GVariant *berth_client_call_admin (BerthClient *self, const char *method, GVariant *arguments,
                                    const char *reply_type, GError **error);
 int berth_client_get_signal (BerthClient *self);

@@ -23,6 +23,8 @@
 
 /* A file of a kernel's own has no size, or one that is not its own, and takes no space. */
 #define ODD_SIZE_MAX 65536
+/* Of st_blocks, whatever the file system's own are */
+#define ST_BLOCK_BYTES 512
 
 /* ---- to the sandbox ---- */
 
@@ -46,10 +48,21 @@ put_stream (BerthCopyWalk *self, int fd, const char *path, guint32 mode, const c
 }
 
 static gboolean
+has_holes (const struct stat *info)
+{
+  return info->st_blocks * ST_BLOCK_BYTES < info->st_size;
+}
+
+static gboolean
 put_file (BerthCopyWalk *self, int fd, const struct stat *info, const char *guest, GError **error)
 {
   if (info->st_blocks == 0 && info->st_size <= ODD_SIZE_MAX)
     return put_stream (self, fd, NULL, info->st_mode, guest, error);
+  if (self->batch != NULL && berth_batch_takes ((guint64)info->st_size) && !has_holes (info))
+    {
+      berth_batch_put (self->batch, fd, (guint64)info->st_size, info->st_mode, guest);
+      return TRUE;
+    }
   return berth_transfer_put (self->transfer, fd, (guint64)info->st_size, info->st_mode, guest,
                              error);
 }
@@ -97,26 +110,40 @@ put_child (BerthCopyWalk *self, int folder_fd, const char *name, const char *loc
 }
 
 static gboolean
+put_children (BerthCopyWalk *self, DIR *folder, const char *local, const char *guest, guint depth,
+              GError **error)
+{
+  struct dirent *entry;
+  gboolean ok = TRUE;
+
+  while (ok && (entry = readdir (folder)) != NULL)
+    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
+      {
+        GError *failure = NULL;
+
+        put_child (self, dirfd (folder), entry->d_name, local, guest, depth, &failure);
+        ok = berth_copy_walk_go_on (self, failure, error);
+      }
+  return ok;
+}
+
+static gboolean
 put_folder (BerthCopyWalk *self, int fd, const char *local, const char *guest, guint depth,
             GError **error)
 {
   int own = fcntl (fd, F_DUPFD_CLOEXEC, 3);
   DIR *folder = own >= 0 ? fdopendir (own) : NULL;
-  struct dirent *entry;
   struct stat info;
   gboolean ok = TRUE;
 
   if (folder == NULL || fstat (fd, &info) != 0)
     ok = berth_copy_walk_fail_local (local, error);
   ok = ok && berth_transfer_make_directory (self->transfer, info.st_mode, guest, error);
-  while (ok && (entry = readdir (folder)) != NULL)
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      {
-        GError *failure = NULL;
-
-        put_child (self, fd, entry->d_name, local, guest, depth, &failure);
-        ok = berth_copy_walk_go_on (self, failure, error);
-      }
+  if (ok && depth == 1)
+    berth_copy_walk_open_batch (self);
+  ok = ok && put_children (self, folder, local, guest, depth, error);
+  if (depth == 1)
+    ok = berth_copy_walk_close_batch (self, ok, error);
   if (folder != NULL)
     closedir (folder);
   else if (own >= 0)
@@ -165,12 +192,20 @@ berth_copy_tree_put (BerthTransfer *self, const char *local, const char *guest, 
 static gboolean get_folder (BerthCopyWalk *self, const char *guest, int folder_fd,
                             const char *local, guint depth, GError **error);
 
+/* Of the next file, so that all of them stay within their bound, too */
+static guint64
+next_max_bytes (const BerthCopyWalk *self)
+{
+  guint64 all = self->transfer->max_bytes * BERTH_LIMIT_RUN_FILES_FACTOR;
+
+  return MIN (self->transfer->max_bytes, all - MIN (all, self->bytes));
+}
+
 static gboolean
 get_file (BerthCopyWalk *self, const char *guest, int folder_fd, const char *name,
           const char *local, GError **error)
 {
-  guint64 all = self->transfer->max_bytes * BERTH_LIMIT_RUN_FILES_FACTOR;
-  guint64 max = MIN (self->transfer->max_bytes, all - MIN (all, self->bytes));
+  guint64 max = next_max_bytes (self);
   g_auto (BerthAtomicFile) landing = BERTH_ATOMIC_FILE_INIT;
   guint64 size = 0;
   guint32 mode;
@@ -220,6 +255,7 @@ get_child (BerthCopyWalk *self, GVariant *entry, const char *name, const char *g
   g_autoptr (BerthFileRequest) request = berth_file_request_new (BERTH_FILE_LIST, guest_child);
   const char *type = "";
   guint32 mode = 0755;
+  guint64 size = G_MAXUINT64;
 
   /* a folder that can't be asked for is not made here either */
   if (!berth_copy_walk_count (self, guest, depth, error)
@@ -229,6 +265,13 @@ get_child (BerthCopyWalk *self, GVariant *entry, const char *name, const char *g
   g_variant_lookup (entry, "mode", "u", &mode);
   if (strcmp (type, "directory") == 0)
     return get_subfolder (self, guest_child, folder_fd, name, local_child, mode, depth, error);
+  g_variant_lookup (entry, "size", "t", &size);
+  if (strcmp (type, "file") == 0 && self->batch != NULL && berth_batch_takes (size))
+    {
+      berth_batch_get (self->batch, guest_child, next_max_bytes (self), folder_fd, name,
+                       local_child);
+      return TRUE;
+    }
   if (strcmp (type, "file") == 0)
     return get_file (self, guest_child, folder_fd, name, local_child, error);
   berth_copy_walk_leave_out (self, guest_child);
@@ -259,8 +302,8 @@ get_page (BerthCopyWalk *self, GVariant *entries, char **last, const char *guest
 }
 
 static gboolean
-get_folder (BerthCopyWalk *self, const char *guest, int folder_fd, const char *local, guint depth,
-            GError **error)
+get_pages (BerthCopyWalk *self, const char *guest, int folder_fd, const char *local, guint depth,
+           GError **error)
 {
   g_autofree char *last = NULL;
   gboolean is_more = TRUE;
@@ -282,6 +325,18 @@ get_folder (BerthCopyWalk *self, const char *guest, int folder_fd, const char *l
         return FALSE;
     }
   return TRUE;
+}
+
+static gboolean
+get_folder (BerthCopyWalk *self, const char *guest, int folder_fd, const char *local, guint depth,
+            GError **error)
+{
+  gboolean ok;
+
+  if (depth == 1)
+    berth_copy_walk_open_batch (self);
+  ok = get_pages (self, guest, folder_fd, local, depth, error);
+  return depth == 1 ? berth_copy_walk_close_batch (self, ok, error) : ok;
 }
 
 /* (nullable): the type of what the path names */

@@ -56,11 +56,49 @@ berth_copy_walk_leave_out (BerthCopyWalk *self, const char *path)
     self->first_left_out = g_strdup (path);
 }
 
+static void
+batched_cb (guint64 size, GError *error, gpointer user_data)
+{
+  BerthCopyWalk *self = user_data;
+
+  if (error == NULL)
+    self->bytes += size;
+  else if (self->batch_failure != NULL)
+    g_error_free (error);
+  else
+    berth_copy_walk_go_on (self, error, &self->batch_failure);
+}
+
+void
+berth_copy_walk_open_batch (BerthCopyWalk *self)
+{
+  if (self->transfer->records == 0)
+    self->batch = berth_batch_new (self->transfer, batched_cb, self);
+}
+
+gboolean
+berth_copy_walk_close_batch (BerthCopyWalk *self, gboolean ok, GError **error)
+{
+  g_clear_pointer (&self->batch, berth_batch_free);
+  if (ok && self->batch_failure != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&self->batch_failure));
+      return FALSE;
+    }
+  g_clear_error (&self->batch_failure);
+  return ok;
+}
+
 gboolean
 berth_copy_walk_go_on (BerthCopyWalk *self, GError *failure, GError **error)
 {
-  if (failure == NULL)
+  if (failure == NULL && self->batch_failure == NULL)
     return TRUE;
+  if (failure == NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&self->batch_failure));
+      return FALSE;
+    }
   if (self->is_over || !g_error_matches (failure, BERTH_ERROR, BERTH_ERROR_INVALID))
     {
       g_propagate_error (error, failure);

@@ -3,7 +3,7 @@
  * on this host its files go. */
 #pragma once
 
-#include "plugin/cli/berth-cli-transfer.h"
+#include "plugin/cli/berth-cli-batch.h"
 
 G_BEGIN_DECLS
 
@@ -17,6 +17,9 @@ G_BEGIN_DECLS
  * @failed: entries that could not be carried
  * @failures: (nullable): what is told of the first ones
  * @is_over: a bound of all of it is reached: the failure is not one entry's
+ * @batch: (nullable): what carries small files, of a folder that goes to or comes from a sandbox
+ *   that is there
+ * @batch_failure: (nullable): of one of these, which nothing goes on after
  *
  * Starts as zeros but for @transfer.
  */
@@ -30,7 +33,14 @@ typedef struct
   guint failed;
   GString *failures;
   gboolean is_over;
+  BerthBatch *batch;
+  GError *batch_failure;
 } BerthCopyWalk;
+
+/* From here on small files are carried by a batch. */
+void berth_copy_walk_open_batch (BerthCopyWalk *self);
+/* Waits for them. Whether the walk has gone well: @ok, and all that it had to wait for */
+gboolean berth_copy_walk_close_batch (BerthCopyWalk *self, gboolean ok, GError **error);
 
 /* (transfer full) (nullable): the last name in a path; NULL where there is none, as in "." */
 char *berth_copy_walk_dup_name (const char *path);
