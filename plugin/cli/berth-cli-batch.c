@@ -137,22 +137,11 @@ static gboolean
 flight_land (Flight *self, GError **error)
 {
   g_autoptr (GVariant) info = g_variant_get_child_value (self->reply, 0);
-  g_autofree char *arrived = berth_sha256_finish (&self->sum);
-  const char *sum = NULL;
-  guint64 size = 0;
   guint32 mode = 0644;
 
-  g_variant_lookup (info, "size", "t", &size);
-  g_variant_lookup (info, "sha256", "&s", &sum);
   g_variant_lookup (info, "mode", "u", &mode);
-  if (size != self->moved || g_strcmp0 (sum, arrived) != 0)
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                   "file '%s': what arrived is not what was sent" BERTH_FILE_TRY_AGAIN,
-                   self->guest);
-      return FALSE;
-    }
-  return berth_atomic_file_finish (&self->landing, self->name, mode, self->local, error);
+  return berth_transfer_check_arrived (self->guest, self->moved, &self->sum, info, error)
+         && berth_atomic_file_finish (&self->landing, self->name, mode, self->local, error);
 }
 
 /* Last: it frees it. */

@@ -529,28 +529,29 @@ berth_transfer_make_directory (BerthTransfer *self, guint32 mode, const char *gu
   return reply != NULL;
 }
 
-/* berthd compared what it sent with the guest's; this is the rest of the way. */
-static gboolean
-check_sum (Carrier *carrier, const char *guest, guint64 size, const char *sum, GError **error)
+gboolean
+berth_transfer_check_sum (const char *guest, guint64 moved, struct sha256_ctx *arrived,
+                          guint64 size, const char *sum, GError **error)
 {
-  g_autofree char *arrived = berth_sha256_finish (&carrier->sum);
+  g_autofree char *text = berth_sha256_finish (arrived);
 
-  if (size == carrier->moved && g_strcmp0 (sum, arrived) == 0)
+  if (size == moved && g_strcmp0 (sum, text) == 0)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                "file '%s': what arrived is not what was sent" BERTH_FILE_TRY_AGAIN, guest);
   return FALSE;
 }
 
-static gboolean
-check_arrived (Carrier *carrier, const char *guest, GVariant *info, GError **error)
+gboolean
+berth_transfer_check_arrived (const char *guest, guint64 moved, struct sha256_ctx *arrived,
+                              GVariant *info, GError **error)
 {
   const char *sum = NULL;
   guint64 size = 0;
 
   g_variant_lookup (info, "size", "t", &size);
   g_variant_lookup (info, "sha256", "&s", &sum);
-  return check_sum (carrier, guest, size, sum, error);
+  return berth_transfer_check_sum (guest, moved, arrived, size, sum, error);
 }
 
 static gboolean
@@ -574,7 +575,8 @@ check_carrier (Carrier *carrier, GVariant *reply, const char *guest, int fd, con
     berth_report_die_of_broken_pipe ();
   if (!check_written (carrier, local, error))
     return FALSE;
-  return info != NULL && check_arrived (carrier, guest, info, error);
+  return info != NULL
+         && berth_transfer_check_arrived (guest, carrier->moved, &carrier->sum, info, error);
 }
 
 /* What standard output is, was somebody else's before, and may be appended to. */
@@ -693,7 +695,8 @@ berth_intake_check (BerthIntake *self, guint64 size, const char *sha256, const c
                     const char *local, GError **error)
 {
   return check_written (self->carrier, local, error)
-         && check_sum (self->carrier, guest, size, sha256, error);
+         && berth_transfer_check_sum (guest, self->carrier->moved, &self->carrier->sum, size,
+                                      sha256, error);
 }
 
 /* ---- what has no size ---- */

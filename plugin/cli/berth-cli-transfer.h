@@ -2,6 +2,7 @@
 /* One file, or one page of a folder, between a sandbox and an open descriptor of ours. */
 #pragma once
 
+#include "plugin/base/berth-sha256.h"
 #include "plugin/cli/berth-cli-client.h"
 
 G_BEGIN_DECLS
@@ -55,6 +56,12 @@ gboolean berth_transfer_make_directory (BerthTransfer *self, guint32 mode, const
 gboolean
 berth_transfer_get (BerthTransfer *self, const char *guest, guint64 max_bytes, int fd,
                     const char *local, guint32 *out_mode, guint64 *out_size, GError **error);
+/* berthd compared what it sent with the guest's; this is the rest of the way. @info: as Get of the
+ * D-Bus interface has it */
+gboolean berth_transfer_check_arrived (const char *guest, guint64 moved, struct sha256_ctx *arrived,
+                                       GVariant *info, GError **error);
+gboolean berth_transfer_check_sum (const char *guest, guint64 moved, struct sha256_ctx *arrived,
+                                   guint64 size, const char *sum, GError **error);
 /* (transfer full): (aa{sv}a{sv}), as Ls of the D-Bus interface. @after (nullable) */
 GVariant *berth_transfer_list (BerthTransfer *self, const char *guest, const char *after,
                                guint limit, GError **error);
