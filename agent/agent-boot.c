@@ -60,6 +60,8 @@ berth_agent_boot_options_parse (BerthAgentBootOptions *self, const char *cmdline
         self->language = berth_agent_language_parse (value);
       else if (strcmp (word, "berth.builder") == 0)
         self->is_builder = strcmp (value, "1") == 0;
+      else if (strcmp (word, "berth.net") == 0)
+        self->has_net = strcmp (value, "1") == 0;
       else if (strcmp (word, "berth.reserve-mb") == 0)
         self->reserve_mb = clamp (strtoul (value, NULL, 10), 1, 4096);
       else if (strcmp (word, "berth.space-percent") == 0)
@@ -132,12 +134,12 @@ load_module (const char *name)
 }
 
 static void
-load_modules (void)
+load_modules (const char *list)
 {
   char order[4096], *rest = order, *name;
 
-  if (berth_agent_file_read (AT_FDCWD, "/lib/modules/order", order, sizeof order) < 0)
-    berth_agent_boot_fail ("/lib/modules/order can't be read");
+  if (berth_agent_file_read (AT_FDCWD, list, order, sizeof order) < 0)
+    berth_agent_boot_fail ("%s can't be read", list);
   while ((name = strsep (&rest, "\n")) != NULL)
     if (name[0] != '\0')
       load_module (name);
@@ -356,7 +358,9 @@ berth_agent_boot (BerthAgentBootOptions *out_options)
   if (berth_agent_file_read (AT_FDCWD, "/proc/cmdline", cmdline, sizeof cmdline) < 0)
     berth_agent_boot_fail ("/proc/cmdline can't be read");
   berth_agent_boot_options_parse (out_options, cmdline);
-  load_modules ();
+  load_modules ("/lib/modules/order");
+  if (out_options->has_net)
+    load_modules ("/lib/modules/order.net");
   mount_root (out_options);
   port = wait_for_port ();
   mount_rest ();
@@ -369,7 +373,8 @@ berth_agent_boot (BerthAgentBootOptions *out_options)
   if (!berth_agent_lockdown_user ())
     berth_agent_boot_fail ("the programs' user can't be made");
   berth_agent_lockdown_loopback ();
-  out_options->sockets = berth_agent_reach_prepare ();
+  out_options->sockets = out_options->has_net ? (BerthAgentReachSockets)BERTH_AGENT_REACH_NO_SOCKETS
+                                              : berth_agent_reach_prepare ();
   berth_agent_lockdown_kernel ();
   out_options->root_fd = berth_agent_lockdown_files ();
   if (out_options->root_fd < 0)

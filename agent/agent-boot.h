@@ -11,6 +11,7 @@ typedef struct
   BerthLanguage language; /* berth.language=NAME: whose interpreter stands by */
   unsigned reserve_mb;    /* berth.reserve-mb=N: memory that programs never get */
   unsigned space_percent; /* berth.space-percent=N: of memory, for all that is written */
+  bool has_net;           /* berth.net=1: a network card will be plugged in */
   bool is_builder;        /* berth.builder=1: programs keep root's rights, and make a layer */
   int root_fd;            /* of what was booted: as in BerthAgentConfig */
   BerthAgentReachSockets sockets; /* likewise */

@@ -19,6 +19,11 @@ typedef struct
   int refusals; /* likewise, of what was refused */
 } BerthAgentReachSockets;
 
+#define BERTH_AGENT_REACH_NO_SOCKETS                                                               \
+  {                                                                                                \
+    .connections = -1, .datagrams = -1, .gate = -1, .refusals = -1                                 \
+  }
+
 #define BERTH_AGENT_USER "user"
 #define BERTH_AGENT_UID 1000u
 #define BERTH_AGENT_HOME "/home/" BERTH_AGENT_USER

@@ -280,6 +280,31 @@ agent_take_allow (BerthAgent *self, const BerthFrameHead *head, const uint8_t *p
                     errno == EINVAL ? BERTH_AGENT_ERROR_INVALID : BERTH_AGENT_ERROR_INTERNAL, text);
 }
 
+static void
+plugged_cb (void *data, uint32_t request, uint32_t address, const char *problem)
+{
+  BerthAgent *self = data;
+  uint8_t payload[4];
+  char text[128];
+
+  berth_le32_write (payload, address);
+  if (problem == NULL)
+    {
+      berth_agent_channel_send (&self->channel, BERTH_FRAME_PLUGGED, request, payload,
+                                sizeof payload);
+      return;
+    }
+  snprintf (text, sizeof text, "the network card: %s", problem);
+  agent_send_error (self, request, BERTH_AGENT_ERROR_INTERNAL, text);
+}
+
+static void
+agent_take_plug (BerthAgent *self, uint32_t request, const uint8_t *payload)
+{
+  if (!self->config.is_init || !berth_agent_plug_begin (&self->plug, request, payload))
+    agent_send_error (self, request, BERTH_AGENT_ERROR_INVALID, "a second network card, or none");
+}
+
 static bool
 agent_take_for_exec (BerthAgentExec *exec, const BerthFrameHead *head, const uint8_t *payload)
 {
@@ -327,6 +352,9 @@ agent_take (BerthAgent *self, const BerthFrameHead *head, const uint8_t *payload
       return true;
     case BERTH_FRAME_ALLOW:
       agent_take_allow (self, head, payload);
+      return true;
+    case BERTH_FRAME_PLUG:
+      agent_take_plug (self, head->request, payload);
       return true;
     case BERTH_FRAME_PUT:
     case BERTH_FRAME_GET:
@@ -570,6 +598,8 @@ berth_agent_init (BerthAgent *self, const BerthAgentConfig *config)
   berth_agent_links_init (&self->links, &self->loop, &self->channel);
   berth_agent_reach_init (&self->reach, &self->loop, config->root_fd, &config->sockets,
                           &reach_calls);
+  berth_agent_plug_init (&self->plug, &self->loop, config->is_init ? config->root_fd : -1,
+                         plugged_cb, self);
   berth_agent_transfers_init (&self->transfers, &self->loop, &self->channel, &self->groups,
                               &self->config);
   for (size_t i = 0; i < BERTH_LANGUAGE_COUNT; i++)
@@ -601,6 +631,7 @@ berth_agent_clear (BerthAgent *self)
   berth_agent_execs_end (&self->execs);
   berth_agent_transfers_end (&self->transfers);
   berth_agent_reach_clear (&self->reach);
+  berth_agent_plug_clear (&self->plug);
   berth_agent_links_end (&self->links);
   berth_agent_freeze_end (&self->freeze);
   berth_agent_holder_clear (&self->holder);

@@ -9,6 +9,7 @@
 #include "agent-holder.h"
 #include "agent-link.h"
 #include "agent-pressure.h"
+#include "agent-plug.h"
 #include "agent-reach.h"
 #include "agent-transfer.h"
 
@@ -31,6 +32,7 @@ typedef struct
   BerthAgentTransfers transfers;
   BerthAgentLinks links;
   BerthAgentReach reach;
+  BerthAgentPlug plug;
   unsigned turn; /* whose data goes first when the channel is free */
   BerthAgentWatch signals;
   BerthAgentTimer reset_limit;

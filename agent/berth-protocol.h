@@ -38,6 +38,7 @@
  *      ALLOW
  *   8: BERTH_EXEC_TERMINAL with BERTH_EXEC_DETACHED, BERTH_ATTACH_TERMINAL; BerthExecsMore;
  *      ports and addresses of IPv6 in ALLOW; NO_PORT
+ *   9: what ALLOW refuses; PLUG
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -148,7 +149,11 @@
  * with "no such name", and opens a link for each connection to such an address at such a port;
  * others are refused. The host decides again. NO_NAME tells it of names that programs asked for in
  * vain, NO_PORT of what they wanted to connect to, of some a second. A second ALLOW replaces the
- * rules. They outlive the conversation. */
+ * rules. They outlive the conversation.
+ *
+ * A network card. PLUG, once, tells of one that the host plugs in; the agent waits for it, asks its
+ * network for an address by DHCP, and answers PLUGGED when programs can use it, or ERROR after a
+ * while. Which network that is, the host decides. There is no ALLOW with it. */
 
 #define BERTH_PROTOCOL_VERSION 9u
 #define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
@@ -191,6 +196,7 @@
 #define BERTH_ALLOW_VERSION 7u
 #define BERTH_ALLOW_PORTS_VERSION 8u
 #define BERTH_ALLOW_DENIED_VERSION 9u
+#define BERTH_PLUG_VERSION 9u
 #define BERTH_ALLOW_MAX (32u * 1024u) /* bytes of all rules */
 #define BERTH_ENV_MAX 100u
 #define BERTH_ENV_NAME_MAX 256u
@@ -237,6 +243,9 @@ typedef enum
   BERTH_FRAME_ALLOWED = 100,    /* of the agent: empty */
   BERTH_FRAME_NO_NAME = 101,    /* of the agent: a name that may not be reached; request 0 */
   BERTH_FRAME_NO_PORT = 102,    /* of the agent: u32 port, a name or an address; request 0 */
+  BERTH_FRAME_PLUG = 103,       /* of the host: the 6 bytes of a network card's address */
+  BERTH_FRAME_PLUGGED
+  = 104, /* of the agent: u32, the guest's address by IPv4, 1.2.3.4 is 1020304h */
   /* both ways */
   BERTH_FRAME_DATA = 16,   /* u32 stream, bytes; no bytes: end of this stream */
   BERTH_FRAME_CREDIT = 17, /* u32 stream, u32 bytes */
@@ -522,6 +531,8 @@ static const BerthFrameRow berth_frame_rows[] = {
   { BERTH_FRAME_ALLOWED, BERTH_FRAME_OF_AGENT, 0, 0 },
   { BERTH_FRAME_NO_NAME, BERTH_FRAME_OF_AGENT, 1, BERTH_LINK_NAME_MAX },
   { BERTH_FRAME_NO_PORT, BERTH_FRAME_OF_AGENT, 5, 4 + BERTH_LINK_NAME_MAX },
+  { BERTH_FRAME_PLUG, BERTH_FRAME_OF_HOST, 6, 6 },
+  { BERTH_FRAME_PLUGGED, BERTH_FRAME_OF_AGENT, 4, 4 },
 };
 
 static inline uint32_t

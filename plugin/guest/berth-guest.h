@@ -151,6 +151,12 @@ void
 berth_guest_set_refused_func (BerthGuest *self, BerthGuestRefusedFunc func, gpointer user_data);
 gboolean berth_guest_allow_finish (BerthGuest *self, GAsyncResult *result, GError **error);
 
+/* A network card with the address @mac, 6 bytes, is plugged in: done when programs can use it.
+ * Fails with BERTH_ERROR_CONFIG where the image is too old for it. */
+void berth_guest_plug_async (BerthGuest *self, const guint8 *mac, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer user_data);
+gboolean berth_guest_plug_finish (BerthGuest *self, GAsyncResult *result, GError **error);
+
 /* Of the guest's own clock since its kernel began, 0 where not known yet; microseconds. */
 guint64 berth_guest_get_boot_us (BerthGuest *self);
 guint64 berth_guest_get_ready_us (BerthGuest *self);

@@ -153,6 +153,20 @@ berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd, GEr
 }
 
 gboolean
+berth_domain_attach (virConnectPtr connection, const char *uuid, const char *device_xml,
+                     GError **error)
+{
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
+
+  if (domain == NULL)
+    return FALSE;
+  if (virDomainAttachDeviceFlags (domain, device_xml, VIR_DOMAIN_AFFECT_LIVE) == 0)
+    return TRUE;
+  berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "libvirt can't plug it in");
+  return FALSE;
+}
+
+gboolean
 berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *mark_xml,
                        const char *title, GError **error)
 {

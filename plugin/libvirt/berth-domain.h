@@ -51,6 +51,9 @@ gboolean
 berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd, GError **error);
 gboolean
 berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd, GError **error);
+/* Plugs a device into a domain for this life of it. Fails with BERTH_ERROR_UNAVAILABLE. */
+gboolean berth_domain_attach (virConnectPtr connection, const char *uuid, const char *device_xml,
+                              GError **error);
 /* Replaces title and mark of a running domain. */
 gboolean berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *mark_xml,
                                 const char *title, GError **error);

@@ -61,6 +61,8 @@ libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
   slot->ordinal = ordinal_of (domain->name);
   slot->machine = berth_machine_new_adopted (vm, language_of (self, mark), self->connection,
                                              self->instance, domain);
+  berth_machine_set_card_template (slot->machine,
+                                   g_hash_table_lookup (self->templates, mark->template_name));
   return vm;
 }
 

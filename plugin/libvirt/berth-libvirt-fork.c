@@ -135,6 +135,15 @@ berth_libvirt_base_of (BerthLibvirt *self, BerthVm *vm, GError **error)
                    berth_vm_get_id (vm));
       return NULL;
     }
+  if (berth_machine_has_card (slot->machine))
+    {
+      g_set_error (
+          error, BERTH_ERROR, BERTH_ERROR_INVALID,
+          "sandbox %s can't be copied: it has a network card, whose address the copy would "
+          "have, too; take a template without one",
+          berth_vm_get_id (vm));
+      return NULL;
+    }
   base = berth_libvirt_snapshot_of (self, slot);
   if (base == NULL)
     g_set_error (

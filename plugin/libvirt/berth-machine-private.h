@@ -17,8 +17,9 @@ struct _BerthMachine
 {
   GObject parent;
   BerthVm *vm;
-  BerthTemplate *template; /* nullable: of an adopted one */
-  char *language;          /* nullable: likewise */
+  BerthTemplate *template;      /* nullable: of an adopted one */
+  char *language;               /* nullable: likewise */
+  BerthTemplate *card_template; /* (nullable): whose network card it has, if that has one */
   BerthConnection *connection;
   char *instance;
   char *name;
@@ -61,6 +62,10 @@ struct _BerthMachine
 void berth_machine_watch_kvm (BerthMachine *self);
 /* @runs: its guest does */
 void berth_machine_end_kvm_watch (BerthMachine *self, gboolean runs);
+
+/* berth-machine-card.c */
+/* Plugs the card of its template in. Takes @task over and completes it with TRUE or an error. */
+void berth_machine_plug (BerthMachine *self, GTask *task);
 
 /* berth-machine-mark.c */
 /* (transfer full): what its domain is marked with now */

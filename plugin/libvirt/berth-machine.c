@@ -41,6 +41,7 @@ berth_machine_finalize (GObject *object)
   g_clear_pointer (&self->process, berth_process_free);
   g_object_unref (self->vm);
   g_clear_pointer (&self->template, berth_template_unref);
+  g_clear_pointer (&self->card_template, berth_template_unref);
   g_free (self->language);
   g_object_unref (self->connection);
   g_clear_pointer (&self->snapshot, berth_snapshot_unref);
@@ -88,6 +89,7 @@ berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connec
                                     instance, name, g_uuid_string_random ());
 
   self->template = berth_template_ref (template);
+  berth_machine_set_card_template (self, template);
   self->created = g_get_real_time () / G_USEC_PER_SEC;
   return self;
 }
@@ -369,7 +371,12 @@ identified_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthMachine *self = g_task_get_source_object (task);
   GError *error = NULL;
 
-  if (berth_guest_identify_finish (BERTH_GUEST (source), result, self->proof, &error))
+  gboolean goes_on = self->is_adopted && self->how == BERTH_MACHINE_COLD;
+  gboolean ok = berth_guest_identify_finish (BERTH_GUEST (source), result, self->proof, &error);
+
+  if (ok && !goes_on && berth_machine_has_card (self))
+    berth_machine_plug (self, g_steal_pointer (&task));
+  else if (ok)
     g_task_return_boolean (task, TRUE);
   else if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE)
            && ++self->identity_attempts < IDENTITY_ATTEMPTS)

@@ -27,6 +27,12 @@ BerthMachine *
 berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
                            const char *instance, const BerthOwnDomain *domain);
 
+/* Whose network card it gets when it is somebody's; NULL: none is known. Of a machine that was
+ * adopted; others have that of their template. */
+void berth_machine_set_card_template (BerthMachine *self, BerthTemplate *template);
+/* Whether it has a network card, or gets one */
+gboolean berth_machine_has_card (BerthMachine *self);
+
 /**
  * BerthMachineStart:
  * @BERTH_MACHINE_COLD: boot it; its agent answers and it has its identity

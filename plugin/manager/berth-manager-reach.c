@@ -101,11 +101,20 @@ char **
 berth_manager_narrow_reach (BerthManager *self, const BerthSandboxOptions *options,
                             const char *template_name, GError **error)
 {
+  BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
   g_autoptr (BerthReachPolicy) policy = NULL;
   g_autoptr (GPtrArray) rules = NULL;
 
   if (!options->allow_all && (options->allow == NULL || options->allow[0] == NULL))
     return g_new0 (char *, 1);
+  if (template != NULL && berth_template_has_card (template))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "sandboxes of %s have a network card, and reach what its network lets them: ask "
+                   "without --allow, or for another template",
+                   template_name);
+      return NULL;
+    }
   policy = manager_make_policy (self, options->uid, template_name, NULL);
   rules = berth_reach_policy_narrow (policy, (const char *const *)options->allow,
                                      options->allow_all, error);

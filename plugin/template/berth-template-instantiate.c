@@ -62,10 +62,11 @@ put_boot (BerthTemplate *self, xmlNode *root, const BerthDomainParams *params)
   /* the language tells the agent whose interpreter is to stand by */
   gboolean stands_by = !self->info.is_fresh && !params->is_builder;
   g_autofree char *arguments = g_strdup_printf (
-      "%sberth.layers=%u%s%s%s",
+      "%sberth.layers=%u%s%s%s%s",
       params->loud_boot ? "loglevel=7 " : "", /* the last word on it counts */
       g_strv_length ((GStrv)params->layers), params->is_builder ? " berth.builder=1" : "",
-      stands_by ? " berth.language=" : "", stands_by ? self->info.language : "");
+      self->card != NULL ? " berth.net=1" : "", stands_by ? " berth.language=" : "",
+      stands_by ? self->info.language : "");
 
   berth_xml_add_text (os, "kernel", params->kernel);
   berth_xml_add_text (os, "initrd", params->initramfs);
@@ -195,8 +196,40 @@ put_channel (xmlNode *root, xmlNode *devices)
   berth_xml_set (target, "name", AGENT_PORT);
 }
 
+/* Above those of the template's own; the root has 0 */
+static guint64
+get_free_bus (const xmlNode *devices)
+{
+  const xmlNode *controller = berth_xml_child (devices, NULL, "controller");
+  guint64 bus = 1;
+
+  for (; controller != NULL; controller = berth_xml_next (controller, NULL, "controller"))
+    {
+      g_autofree char *type = berth_xml_dup_attribute (controller, "type");
+      g_autofree char *index = berth_xml_dup_attribute (controller, "index");
+      guint64 number = 0;
+
+      if (g_strcmp0 (type, "pci") == 0 && index != NULL
+          && g_ascii_string_to_unsigned (index, 10, 0, 254, &number, NULL))
+        bus = MAX (bus, number + 1);
+    }
+  return bus;
+}
+
+/* Where a card is plugged in */
 static void
-put_devices (xmlNode *root, const BerthDomainParams *params)
+put_root_port (xmlNode *devices)
+{
+  g_autofree char *bus = g_strdup_printf ("%" G_GUINT64_FORMAT, get_free_bus (devices));
+  xmlNode *controller = berth_xml_add (devices, "controller");
+
+  berth_xml_set (controller, "type", "pci");
+  berth_xml_set (controller, "index", bus);
+  berth_xml_set (controller, "model", "pcie-root-port");
+}
+
+static void
+put_devices (BerthTemplate *self, xmlNode *root, const BerthDomainParams *params)
 {
   xmlNode *devices = berth_xml_child (root, NULL, "devices");
   xmlNode *serial = berth_xml_child (devices, NULL, "serial");
@@ -212,6 +245,8 @@ put_devices (xmlNode *root, const BerthDomainParams *params)
         move_before (disk, first);
     }
   put_channel (root, devices);
+  if (self->card != NULL && is_q35 (root))
+    put_root_port (devices);
 
   if (params->console_log != NULL && serial != NULL)
     {
@@ -442,7 +477,7 @@ berth_template_instantiate (BerthTemplate *self, const BerthDomainParams *params
   put_boot (self, root, params);
   put_cpu (root, params);
   put_cpu_limit (root, params);
-  put_devices (root, params);
+  put_devices (self, root, params);
   put_dac_label (root, params);
   put_qemu (root, params);
   return dump (doc);

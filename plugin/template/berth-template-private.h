@@ -31,7 +31,8 @@ struct _BerthTemplate
 {
   gatomicrefcount refs;
   char *path;
-  char *xml; /* expanded and canonical: what an instance is parsed from */
+  char *xml;  /* expanded and canonical: what an instance is parsed from */
+  char *card; /* (nullable): an <interface> */
   char *digest;
   BerthTemplateInfo info;
   BerthReachWords reach; /* of info */
@@ -45,6 +46,9 @@ void berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element);
 void berth_template_info_clear (BerthTemplateInfo *info);
 
 gboolean berth_template_check_domain (xmlDoc *doc, GError **error);
+/* Out of the domain, where it has one. After berth_template_check_domain(). @out_card: (transfer
+ * full) (nullable) */
+gboolean berth_template_take_card (xmlDoc *doc, char **out_card, GError **error);
 
 gboolean
 berth_template_check_params (BerthTemplate *self, const BerthDomainParams *params, GError **error);

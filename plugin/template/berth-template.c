@@ -50,6 +50,7 @@ berth_template_unref (BerthTemplate *self)
 
   g_free (self->path);
   g_free (self->xml);
+  g_free (self->card);
   g_free (self->digest);
   berth_template_info_clear (&self->info);
   g_free (self);
@@ -127,6 +128,14 @@ berth_template_get_digest (BerthTemplate *self)
   return self->digest;
 }
 
+static char *
+dup_digest (const BerthTemplate *self)
+{
+  g_autofree char *all = g_strconcat (self->xml, self->card, NULL);
+
+  return g_compute_checksum_for_string (G_CHECKSUM_SHA256, all, -1);
+}
+
 /* documented in the header */
 BerthTemplate *
 berth_template_load_data (const char *data, gsize length, const char *path, const char *schema_path,
@@ -143,7 +152,8 @@ berth_template_load_data (const char *data, gsize length, const char *path, cons
     return NULL;
 
   element = berth_template_check_element (doc, schema_path, error);
-  if (element == NULL || !berth_template_check_domain (doc, error))
+  if (element == NULL || !berth_template_check_domain (doc, error)
+      || !berth_template_take_card (doc, &self->card, error))
     return NULL;
 
   self->xml = berth_xml_canonicalize (doc);
@@ -166,7 +176,7 @@ berth_template_load_data (const char *data, gsize length, const char *path, cons
   self->reach = (BerthReachWords){ .allow = (const char *const *)self->info.allow,
                                    .deny = (const char *const *)self->info.deny,
                                    .private = (const char *const *)self->info.private };
-  self->digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, self->xml, -1);
+  self->digest = dup_digest (self);
   self->path = g_strdup (path);
   return g_steal_pointer (&self);
 }

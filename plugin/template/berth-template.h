@@ -135,6 +135,11 @@ gboolean berth_template_is_fresh (BerthTemplate *self);
 /* What its VMs may reach, of all that may be reached */
 const BerthReachWords *berth_template_get_reach (BerthTemplate *self);
 const char *const *berth_template_get_layers (BerthTemplate *self); /* names */
+/* Whether each of its VMs gets a network card when it is somebody's */
+gboolean berth_template_has_card (BerthTemplate *self);
+/* (transfer full): the XML of such a card, for libvirt to plug in. @mac: its address, 6 bytes. Any
+ * thread. */
+char *berth_template_dup_card (BerthTemplate *self, const guint8 *mac);
 /* NAME=VALUE: of each program of its VMs, unless that has another value for it */
 const char *const *berth_template_get_env (BerthTemplate *self);
 /* sha256 of the expanded XML: part of what a snapshot is valid for */

@@ -3,13 +3,17 @@
 """What berth takes, as a ratio to bare libvirt (bench-bare) in the same run. Medians; a shared machine
 is noisy, so look at the ratios. Usage: bench.py BERTH BERTHD BENCH-BARE BENCH-CLIENT BENCH-SESSION.
 BERTH_BENCH_RUNS=30: of each kind. BERTH_BENCH_ONLY=sessions: only what programs do in sandboxes that
-live, which takes two minutes; forks: only copies of one, the same."""
+live, which takes two minutes; forks: only copies of one, the same; reach: only what they connect to, here on the
+loopback, one minute."""
 
+import contextlib
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -254,11 +258,83 @@ def show_sessions(d):
     show("  berthd's CPU time, in cores", cores, "", f"(target {max(os.cpu_count() - 1, 1)})")
 
 
+REACH_MIB, REACH_DIALS = 32, 60
+DIAL = """
+import socket, sys, time
+def dial(port, count):
+    taken = []
+    for _ in range(count):
+        begin = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port), 30) as s: s.recv(1)
+        taken.append((time.monotonic() - begin) * 1000)
+    return sorted(taken)[count // 2]
+"""
+DOWNLOAD = """
+def download(port):
+    room = bytearray(1 << 20); begin = time.monotonic(); size = 0
+    with socket.create_connection(("127.0.0.1", port), 30) as s:
+        while got := s.recv_into(room): size += got
+    return size / (1 << 20) / (time.monotonic() - begin)
+"""
+
+
+@contextlib.contextmanager
+def server(serve):
+    """On the loopback: its port"""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        def run():
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = listener.accept()
+                    with peer, contextlib.suppress(OSError):
+                        serve(peer)
+        thread = threading.Thread(target=run)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def serve_bytes(peer):
+    piece = bytes(1 << 20)
+    for _ in range(REACH_MIB):
+        peer.sendall(piece)
+
+
+def show_reach():
+    """What a program in a sandbox waits for, that connects to a server of this host"""
+    options = ("--network-allow", "*:* 127.0.0.1:*", "--network-private", "127.0.0.0/8")
+    own = {}
+    exec(DIAL, own)  # the same code, by this host itself
+    with Daemon("--warm-default", "0", *options) as d, server(lambda peer: peer.sendall(b"h")) as greeter, \
+            server(serve_bytes) as source:
+        sandbox = d.berth("create", "--allow", f"127.0.0.1:{greeter},{source}").stdout.strip()
+        rounds = []
+        for _ in range(ROUNDS):
+            bare = numbers([BARE, IMAGES, snapshot_of(d), "1", "0", "1"])
+            said = d.berth("exec", "-t", "200", sandbox, DIAL + DOWNLOAD +
+                           f"dial({greeter}, 9); print(dial({greeter}, {REACH_DIALS}), download({source}))").stdout
+            rounds.append((median(bare["ping"]), median(bare["stream-in"]), own["dial"](greeter, REACH_DIALS),
+                           *(float(word) for word in said.split())))
+        ping, stream, host, dialled, speed = (list(values) for values in zip(*rounds))
+        show("reach: a connection and its first byte", median(dialled), "ms")
+        show("  the host's own to the same server", median(host), "ms")
+        show("  what is more, to a bare channel round trip", median((a - b) / c for a, b, c in zip(dialled, host, ping)),
+             "x", "(target 3)")
+        show("reach: download", median(speed), "MiB/s")
+        show("  to what a bare virStream moves in", median(a / b for a, b in zip(speed, stream)), "x", "(target 0.7)")
+        d.berth("destroy", sandbox)
+
+
 def main():
     print(f"# {RUNS} of each, {BOOTS} boots; load {os.getloadavg()[0]:.1f} at the beginning")
+    only = os.environ.get("BERTH_BENCH_ONLY")
+    if only in (None, "reach"):
+        show_reach()
+    if only == "reach":
+        return
     with Daemon("--max-vms", "12", "--vcpus", "32", "--warm", "python=1", "--warm-default", "0") as d:
         d.wait_warm()
-        only = os.environ.get("BERTH_BENCH_ONLY")
         if only != "forks":
             show_sessions(d)
         if only != "sessions":

@@ -6,7 +6,9 @@ an address of that. Arguments: FOLDER (of files), CERTIFICATE (with its key). Sa
 80 HTTP with a WebSocket at /socket, 443 HTTPS, 7000 echo (of IPv6, too), 7001 nothing is ever read, 7002 nothing
 is ever said, 7003 bytes without end, 7004 says "first", ends its way and reads on, 7005 how much that has read,
 7006 twenty bytes, slowly;
-names by UDP at 53: NAMES, and rebind.test, whose address is another one each time."""
+8080 a proxy: CONNECT of "NAME:PORT" is the server at that port, and of denied.proxy.test refused;
+names by UDP at 53: NAMES, and rebind.test, whose address is another one each time, cname.test, which is another
+name of inside.test; of those that lie lies.test is answered for another name, garbage.test by no message."""
 
 import base64
 import functools
@@ -104,6 +106,31 @@ class Raw(socketserver.BaseRequestHandler):
             threading.Event().wait()
 
 
+class Proxy(socketserver.StreamRequestHandler):
+    """Whatever the name is, it knows the server at the port."""
+
+    def handle(self):
+        method, to, _ = self.rfile.readline().split()
+        while self.rfile.readline().strip():
+            pass
+        name, port = to.decode().rsplit(":", 1)
+        if method != b"CONNECT" or name == "denied.proxy.test":
+            self.wfile.write(b"HTTP/1.1 403 No\r\n\r\n")
+            return
+        with socket.create_connection((PUBLIC, int(port))) as server:
+            self.wfile.write(b"HTTP/1.1 200 Yes\r\n\r\n")
+            back = threading.Thread(target=self.carry, args=(server, self.request))
+            back.start()
+            self.carry(self.request, server)
+            back.join()
+
+    @staticmethod
+    def carry(source, sink):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
 class Threads6(socketserver.ThreadingTCPServer):
     address_family = socket.AF_INET6
     allow_reuse_address = True
@@ -131,6 +158,17 @@ def answer(query, state):
         addresses = [PUBLIC if state["asked"] == 1 else PRIVATE]
     elif name == "hang.test":
         return None
+    elif name == "garbage.test":
+        return query[:2] + b"\xff" * 40
+    elif name == "lies.test":
+        other = b"\x03www\x04test\x00" + query[at + 1:at + 5]
+        return (query[:2] + struct.pack(">HHHHH", 0x8180, 1, 1, 0, 0) + other + b"\xc0\x0c" +
+                struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton(PUBLIC))
+    elif name == "cname.test" and kind == 1:
+        inside = b"\x06inside\x04test\x00"
+        return (query[:2] + struct.pack(">HHHHH", 0x8180, 1, 2, 0, 0) + query[12:at + 5] + b"\xc0\x0c" +
+                struct.pack(">HHIH", 5, 1, 0, len(inside)) + inside + inside +
+                struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton(PRIVATE))
     else:
         addresses = [PUBLIC] if name == LONG else NAMES.get(name)
     code = 0 if addresses is not None or name == "rebind.test" else 3
@@ -158,7 +196,7 @@ def main():
     context.load_cert_chain(certificate)
     servers = [Threads(("", port), Raw) for port in range(7000, 7007)]
     servers.append(Threads6((PUBLIC6, 7000), Raw))
-    servers += [Threads(("", 80), web), Threads(("", 443), web)]
+    servers += [Threads(("", 8080), Proxy), Threads(("", 80), web), Threads(("", 443), web)]
     servers[-1].socket = context.wrap_socket(servers[-1].socket, server_side=True)
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -138,14 +139,78 @@ def networks():
 class NetDaemon(Daemon):
     """A berthd inside, with names of the test's own"""
 
+    uri, before = URI, ()
+
     def begin(self):
         networks()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                ["ip", "netns", "exec", OURS, BERTHD, "--foreground", "--socket", self.socket, "--config",
-                 "/dev/null", "--uri", URI, "--socket-group", "", "--image-dir", self.images, "--snapshot-dir",
-                 self.snapshots, "--name-prefix", PREFIX, "--max-vms", "3", *self.options],
+                ["ip", "netns", "exec", OURS, *self.before, BERTHD, "--foreground", "--socket", self.socket,
+                 "--config", self.config(), "--uri", self.uri, "--socket-group", "", "--image-dir", self.images,
+                 "--snapshot-dir", self.snapshots, "--name-prefix", PREFIX, "--max-vms", "3", *self.options],
                 stderr=log, env={**os.environ, **self.more_env})
+
+    def config(self):
+        """Of settings that change meanwhile, which no option has"""
+        path = os.path.join(self.folder, "berth.conf")
+        if not os.path.exists(path):
+            self.configure("")
+        return path
+
+    def configure(self, text):
+        with open(os.path.join(self.folder, "berth.conf"), "w") as file:
+            file.write("[berth]\n" + text)
+
+    def reload(self):
+        said = self.log().count("again")
+        os.kill(self.process.pid, signal.SIGHUP)
+        until(lambda: self.log().count("again") > said, "the settings", 30)
+
+
+class UserDaemon(NetDaemon):
+    """That of a user who is made for it, on a libvirtd of the user's own: no root anywhere"""
+
+    uri = "qemu:///session"
+
+    def __enter__(self):
+        self.user = f"berth{os.getpid()}"
+        self.home = tempfile.mkdtemp(prefix="berth-home-", dir="/var/tmp")
+        do("useradd", "--no-create-home", "--home-dir", self.home, self.user)
+        os.chmod(self.home, 0o700)
+        do("chown", f"{self.user}:", self.home)
+        self.before = self.be()
+        self.snapshots = os.path.join(self.home, "snapshots")
+        return super().__enter__()
+
+    def be(self):
+        return ("setpriv", "--reuid", self.user, "--regid", self.user, "--init-groups", "env", f"HOME={self.home}", f"XDG_RUNTIME_DIR={self.home}",
+                f"XDG_CACHE_HOME={self.home}/.cache", f"XDG_CONFIG_HOME={self.home}/.config")
+
+    def begin(self):
+        os.chmod(self.folder, 0o755)
+        run_dir = os.path.dirname(self.socket)
+        if not os.path.exists(run_dir):
+            os.mkdir(run_dir, 0o700)
+            do("chown", f"{self.user}:", run_dir)
+        super().begin()
+
+    def command(self, *arguments):
+        return [*self.be(), *super().command(*arguments)]
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            print("#", self.log().replace("\n", "\n# "))
+        self.process.terminate()
+        self.process.wait(120)
+        left = subprocess.run([*self.be(), "virsh", "-q", "-c", self.uri, "list", "--all", "--name"],
+                              capture_output=True, text=True, timeout=60, check=True).stdout.split()
+        for pid in find_pids("-u", self.user):  # the user's libvirtd waits for others for a while
+            os.kill(pid, signal.SIGTERM)
+        until(lambda: not find_pids("-u", self.user), "the end of what the user had", 30)
+        do("userdel", self.user)
+        for place in (self.home, self.folder):
+            shutil.rmtree(place, ignore_errors=True)
+        same(left, [])
 
 
 @functools.cache
@@ -232,7 +297,7 @@ def test_names():
 
 def test_addresses_that_are_not_public():
     """Whatever a name says: not the host's own, no private one, not the loopback, no metadata server."""
-    names = ("inside.test", "metadata.test", "loop.test", "self.test")
+    names = ("inside.test", "metadata.test", "loop.test", "self.test", "cname.test")
     with session(*(word for name in names + ("mixed.test",) for word in ("--allow", name))) as sandbox:
         for name in names:
             status, out, _ = execute(sandbox, DIAL % (name, 80))
@@ -251,15 +316,17 @@ def test_rebinding():
 
 
 def test_no_answer():
-    """A resolver that hangs, an address where nobody is, a port where nobody listens"""
-    with session("--allow", "hang.test", "--allow", "nowhere.test", "--allow", "www.test:9") as sandbox:
-        for name, port in (("hang.test", 80), ("nowhere.test", 80), ("www.test", 9)):
+    """A resolver that hangs or lies, an address where nobody is, a port where nobody listens"""
+    lies = ("hang.test", "lies.test", "garbage.test")
+    with session(*(word for name in lies + ("nowhere.test", "www.test:9") for word in ("--allow", name))) as sandbox:
+        for name, port in (*((name, 80) for name in lies), ("nowhere.test", 80), ("www.test", 9)):
             begin = time.monotonic()
             status, out, _ = execute(sandbox, DIAL % (name, port))
             assert out.startswith("ConnectionResetError"), out
             assert time.monotonic() - begin < 20
         told = verdicts(sandbox)
-        assert told[("hang.test", 80)] in ("timed-out", "failed", "no-name"), told
+        for name in lies:
+            assert told[(name, 80)] in ("timed-out", "failed", "no-name"), (name, told)
         assert told[("nowhere.test", 80)] in ("timed-out", "unreachable"), told
         same(told[("www.test", 9)], "refused")
 
@@ -432,6 +499,43 @@ def test_what_may_be_asked_for():
     status, _, err = run("python", "1", allow=("--allow", "http://www.test"))
     assert status == 2 and "is no rule" in err, (status, err)
     same(run("python", FETCH % "other.test", allow=("--allow-all",))[:2], (0, "b'hello\\n'\n"))
+
+
+def test_proxy():
+    """The name goes to the proxy; what names network_no_proxy, and settings of before and after, go past it."""
+    with session("--allow", "a.proxy.test", "--allow", "denied.proxy.test", "--allow", "www.test") as sandbox:
+        same(verdicts(sandbox), {})
+        daemon().configure(f"network_proxy=http://{servers.PUBLIC}:8080\nnetwork_no_proxy=www.test\n")
+        daemon().reload()
+        for name in ("a.proxy.test", "www.test"):
+            same(execute(sandbox, FETCH % name)[:2], (0, "b'hello\\n'\n"))
+        status, out, _ = execute(sandbox, DIAL % ("denied.proxy.test", 80))
+        assert out.startswith("ConnectionResetError"), out
+        daemon().configure("")
+        daemon().reload()
+        status, out, _ = execute(sandbox, DIAL % ("a.proxy.test", 443))
+        assert out.startswith("ConnectionResetError"), out
+        same([(each["name"], each["verdict"], each["reason"]) for each in decisions(sandbox)][:3],
+             [("a.proxy.test", "connected", "through network_proxy"), ("www.test", "connected", ""),
+              ("denied.proxy.test", "denied", "network_proxy says 403")])
+        same(verdicts(sandbox)[("a.proxy.test", 443)], "no-name")
+
+
+def test_as_an_ordinary_user():
+    """On qemu:///session, from a warm clone, with a connector that has no files of the user's to read"""
+    with UserDaemon("--warm", "python=1") as d:
+        d.wait_warm()
+        result = d.json("run", "--allow", "www.test", "-t", "60", FETCH % "www.test")
+        same((result["stdout"], result["exit_code"], result["start"]), ("b'hello\\n'\n", 0, "warm"))
+        sandbox = d.berth("create", "--allow", "*.wild.test").stdout.strip()
+        same(d.berth("exec", sandbox, FETCH % "a.wild.test").stdout, "b'hello\\n'\n")
+        assert d.berth("exec", sandbox, DIAL % ("www.test", 80)).stdout.startswith("gaierror")
+        pid, = find_pids("-u", d.user, "berth-connector")
+        with open(f"/proc/{pid}/status") as lines:
+            told = dict(line.split(":", 1) for line in lines)
+        same((told["NoNewPrivs"].strip(), told["Seccomp"].strip()), ("1", "2"))
+        assert any("connector" in line and line.startswith("ok") for line in d.berth("doctor").stdout.splitlines())
+        same(d.berth("destroy", sandbox).returncode, 0)
 
 
 def test_connector_ends():

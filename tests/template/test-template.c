@@ -228,8 +228,7 @@ static void
 test_own_devices_are_kept (void)
 {
   static const char *const kept[] = {
-    "<interface type=\"network\">",
-    "<source network=\"default\"/>",
+    " berth.net=1",
     "<quota>50000</quota>",
     "<cpu match=\"exact\" mode=\"custom\">",
     "model=\"selinux\"",
@@ -432,7 +431,7 @@ test_load_all (void)
   g_assert_cmpstr (((GError *)g_ptr_array_index (errors, 0))->message, ==,
                    SOURCE_DIR "/own/twice.xml: name='own' is taken by " SOURCE_DIR
                               "/own/own.xml; two templates of one folder need two names");
-  g_assert_cmpuint (g_hash_table_size (templates), ==, 8);
+  g_assert_cmpuint (g_hash_table_size (templates), ==, 9);
   shell = g_hash_table_lookup (templates, "shell");
   g_assert_cmpstr (berth_template_get_path (shell), ==, SOURCE_DIR "/own/shell.xml");
   g_assert_nonnull (g_hash_table_lookup (templates, "python"));
@@ -680,6 +679,35 @@ test_host_model (void)
   g_assert_null (berth_capabilities_dup_host_model ("no XML"));
 }
 
+/* No domain of its has it, a snapshot's neither; each gets one of its own address. */
+static void
+test_card (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthTemplate) without = fixture_load ("python");
+  g_autoptr (BerthTemplate) self
+      = berth_template_load (SOURCE_DIR "/own/card.xml", TEMPLATE_DIR "/berth.rng", &error);
+  g_autofree char *xml = NULL;
+  g_autofree char *card = NULL;
+  BerthDomainParams params;
+
+  g_assert_no_error (error);
+  g_assert_true (berth_template_has_card (self));
+  g_assert_false (berth_template_has_card (without));
+  fixture_fill (&params, fixture_mark (), self, &fixture_modes[2]);
+  xml = berth_template_instantiate (self, &params, &error);
+  g_assert_no_error (error);
+  g_assert_null (strstr (xml, "<interface"));
+  g_assert_nonnull (strstr (xml, " berth.net=1"));
+  g_assert_nonnull (
+      strstr (xml, "<controller type=\"pci\" index=\"1\" model=\"pcie-root-port\"/>"));
+  card = berth_template_dup_card (self, (const guint8 *)"\x52\x54\0\1\2\xff");
+  g_assert_true (g_str_has_prefix (card, "<interface type=\"network\">"));
+  g_assert_nonnull (strstr (card, "<mac address=\"52:54:00:01:02:ff\"/>"));
+  g_assert_nonnull (strstr (card, "<port isolated=\"yes\"/>"));
+  g_assert_nonnull (strstr (card, "<model type=\"virtio\"/>"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -691,6 +719,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/template/golden/javascript", "javascript", test_golden);
   g_test_add_data_func ("/template/golden/shell", "shell", test_golden);
   g_test_add_func ("/template/values", test_values);
+  g_test_add_func ("/template/card", test_card);
   g_test_add_func ("/template/broken", test_broken);
   g_test_add_func ("/template/missing", test_missing);
   g_test_add_func ("/template/fresh", test_fresh);
