@@ -111,6 +111,18 @@ bench_wake (BerthClient *client, int count, const char *id)
     }
 }
 
+/* Beside it there would be no room for the next: what is put replaces a file when it is whole. */
+static void
+remove_file (BerthClient *client, const char *id)
+{
+  const char *const argv[] = { "rm", "file", NULL };
+  g_autoptr (BerthProgram) program = berth_program_new_for_command (argv);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthResult) result = berth_client_exec (client, id, program, NULL, &error);
+
+  check (error);
+}
+
 static void
 bench_files (BerthClient *client, int count, const char *id)
 {
@@ -130,6 +142,7 @@ bench_files (BerthClient *client, int count, const char *id)
       berth_client_get_stream (client, id, "file", output, 0, NULL, &error);
       check (error);
       printf ("get %.3f\n", FILE_MIB / (now_ms () - begin) * 1000);
+      remove_file (client, id);
     }
 }
 

@@ -47,7 +47,8 @@ def resident_kib():
 
 
 def test_lives_on():
-    """Its client is gone at once, and berthd is killed and started: it runs, and all is told."""
+    """Its client is gone at once, berthd is killed and started, and makes room for the next version: it
+    runs, and all is told."""
     session, d = create(), daemon()
     first = start(session, "sh", "-c", "echo first; until [ -e go ]; do sleep 0.1; done; echo last; exit 3")
     code = berth("exec", "-d", session, "-t", "300", "echo in the background; until [ -e on ]; do sleep 0.1; done; x=kept")[1].strip()
@@ -60,13 +61,17 @@ def test_lives_on():
     behind = d.popen("exec", session, "echo $x")  # the code that runs since before
     same(berth("exec", "-x", session, "touch", "on"), (0, "", ""))
     same(behind.communicate(timeout=LIMIT_S), ("kept\n", ""))
-    d.crash()
+    begun = berth("exec", "-x", session, "date", "-u", "+%FT%T.%6NZ")[1].strip()
+    d.process.send_signal(signal.SIGUSR1)
+    same(d.process.wait(LIMIT_S), 0)
     follower.communicate(timeout=LIMIT_S)
     same(follower.returncode, 125)
     d.start()
     same(berth("exec", "-x", session, "touch", "go"), (0, "", ""))
     same([berth("wait", session, "1")[0] for _ in range(2)], [3, 3])
     same(berth("logs", session, "1"), (0, "first\nlast\n", ""))
+    same(berth("logs", "--since", begun, session, "1"), (0, "last\n", ""))
+    same(berth("logs", "--since", "0", session, "1"), (0, "", ""))
     same(berth("logs", session, "2"), (0, "in the background\n", ""))
     same(states(session), {"1": "ended", "2": "ended"})
     same(start(session, "true"), "3")  # no number is given twice
@@ -91,6 +96,12 @@ def test_signals_and_limits():
         exec_ = start(session, "sh", "-c", "setsid sleep 250 & sleep 250")
         same(berth("kill", *options, session, exec_), (0, "", ""))
         same(berth("wait", session, exec_)[0], status)
+    exec_ = start(session, "sh", "-c", "trap 'echo hung up; exit 5' HUP; echo on; while :; do sleep 0.1; done")
+    follower = daemon().popen("logs", "-f", session, exec_)
+    same(follower.stdout.readline(), "on\n")
+    same(berth("kill", "-s", "HUP", session, exec_), (0, "", ""))
+    same((follower.communicate(timeout=LIMIT_S)[0], follower.returncode), ("hung up\n", 0))
+    same(berth("wait", session, exec_)[0], 5)
     exec_ = start(session, "sleep", "200", options=("-t", "1"))
     same(berth("wait", session, exec_)[0], 124)
     unlimited = start(session, "sleep", "150", options=("--no-timeout",))

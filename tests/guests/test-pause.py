@@ -3,6 +3,7 @@
 """Sandboxes that stand still: paused by themselves, by hand and by an administrator, woken by who
 wants them, and what of their time goes on meanwhile. See guestlib.py."""
 
+import signal
 import statistics
 import sys
 import time
@@ -111,18 +112,39 @@ def test_unused():
         assert "is paused: " in d.log() and "runs again: " in d.log(), d.log()
 
 
+def begin(d, sandbox, script):
+    """A command that is under way"""
+    process = d.popen("exec", "-t", "300", "-x", sandbox, "sh", "-c", "echo begun; " + script)
+    same(process.stdout.readline(), "begun\n")
+    return process
+
+
 def test_what_runs_stands_still():
-    """Paused by hand: a time limit is the guest's, and nobody on the host takes it for overdue."""
-    with Daemon(*NO_OTHERS) as d:
+    """Paused by hand: a time limit is the guest's, and nobody on the host takes it for overdue. Who
+    gives up meanwhile is answered at once, and what he ran ends when it goes on. A sandbox that is not
+    used ends after its idle time, one that runs something in the background does not."""
+    with Daemon("--warm-default", "0", "--max-vms", "3") as d:
         sandbox = create(d, "-l", "shell")
+        unused = create(d, "-l", "shell", "--idle-timeout", "10")
+        working = create(d, "-l", "shell", "--idle-timeout", "10")
         number = d.berth("exec", "-d", "-t", "4", "-x", sandbox, "sleep", "100").stdout.strip()
-        foreground = d.popen("exec", "-x", sandbox, "sh", "-c", "echo begun; sleep 2; echo ended")
-        same(foreground.stdout.readline(), "begun\n")
+        foreground = begin(d, sandbox, "sleep 2; echo ended")
+        given_up, killed = begin(d, sandbox, "exec sleep 201"), begin(d, sandbox, "exec sleep 202")
         same(d.berth("pause", sandbox).returncode, 0)
-        time.sleep(15)  # the limit, and all the grace that the host gives it
+        same(d.berth("exec", "-d", "-x", working, "sleep", "60").stdout, "1\n")
+        given_up.send_signal(signal.SIGINT)
+        same(given_up.wait(30), 130)
+        killed.kill()
+        killed.wait(30)
+        time.sleep(15)  # the limit, and all the grace that the host gives it; longer than idle times
         assert is_paused(d, sandbox), d.json("list")
         same(foreground.poll(), None)
+        assert unused not in [vm["id"] for vm in d.json("list")], d.json("list")
+        same(vm_of(d, working)["state"], "claimed")
+        same(d.berth("destroy", working).returncode, 0)
         same(d.berth("resume", sandbox).returncode, 0)
+        until(lambda: d.berth("exec", "-x", sandbox, "pgrep", "-f", "sleep 20[12]$").returncode == 1,
+              "the end of what nobody waits for")
         same(foreground.communicate(timeout=60)[0], "ended\n")
         same(foreground.returncode, 0)
         same(d.berth("wait", sandbox, number).returncode, 124)

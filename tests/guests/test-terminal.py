@@ -5,11 +5,13 @@
 import functools
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
-from guestlib import BERTH, LIMIT_S, Daemon, find_pids, keep, main, same, until
+from guestlib import BERTH, LIMIT_S, Daemon, find_pids, keep, main, need, same, until
 
 TMUX = ["tmux", "-L", f"berth-test-{os.getpid()}", "-f", "/dev/null"]
 HOST = "host>"  # the prompt of the shell that berth is started from
@@ -228,6 +230,49 @@ def test_reattach():
         pane.type("exit 9", "status=9")
         pane.end(9)
         same(detached(session), [])
+    same(daemon().berth("destroy", session).returncode, 0)
+
+
+def put_vim(session, folder):
+    """This machine's, with what it is linked with: images have none. The command that runs it"""
+    vim = shutil.which("vim.tiny") or shutil.which("vim.basic") or shutil.which("vim")
+    need(vim, "there is no vim")
+    told = subprocess.run(["ldd", os.path.realpath(vim)], capture_output=True, text=True, timeout=60, check=True)
+    files = [word for line in told.stdout.splitlines() for word in line.split() if word.startswith("/")]
+    for name in files:
+        shutil.copy(name, folder)
+    shutil.copy(os.path.realpath(vim), os.path.join(folder, "vim"))
+    same(daemon().berth("put", session, folder, "vim").returncode, 0)
+    loader, = (os.path.basename(name) for name in files if "/ld-linux" in name)
+    return ["vim/" + loader, "--library-path", "vim", "vim/vim", "-u", "NONE", "-i", "NONE", "-N"]
+
+
+def test_vim():
+    """It asks the terminal what it is, draws all of it, and is left in the middle of a word."""
+    session = daemon().berth("create", "-l", "shell", "-m", "256").stdout.strip()
+    with tempfile.TemporaryDirectory() as folder, Pane() as pane:
+        vim = put_vim(session, folder)
+        pane.berth("exec", "-Tx", session, *vim, "text", shown='"text"')
+        until(lambda: pane.screen().count("\n~") == 28, "an empty file")
+        pane.keys("i")
+        pane.wait_for("-- INSERT --")
+        pane.keys("-l", "grün und ")
+        pane.wait_for("grün und")
+        os.kill(pane.berth_pid(), signal.SIGHUP)
+        pane.end(129)
+        tmux("resize-window", "-x", "90", "-y", "25")
+        number, = detached(session)
+        pane.berth("attach", session, number, shown="grün und\n~\n")
+        until(lambda: pane.screen().count("\n~") == 23, "a screen of the new size")
+        pane.keys("-l", "blau")
+        pane.keys("Escape")
+        pane.type(":wq", "status=0\n")
+        pane.end(0)
+        same(daemon().berth("exec", "-x", session, "cat", "text").stdout, "grün und blau\n")
+        # gone again before the terminal has answered
+        pane.berth("exec", "-Tx", session, *vim, "-c", "q!", shown="status=0\n")
+        pane.end(0)
+        assert "^[[" not in pane.screen(), pane.screen()
     same(daemon().berth("destroy", session).returncode, 0)
 
 

@@ -21,6 +21,8 @@ OWN = {
                          "background got word running 137 137 0", "warm 1", "waited"],
     "check-promises.js": ["progress starting 0 berth-slow-1", "boot it boots", "ran",
                           "file stream", "attached word", "background running 137", "warm 1", "drained 0"],
+    "check-streams.py": ["got one", "other process ['got two', 'end'] 3", "line", "beside 50000 False",
+                         "terminal 30 100", "resized ['25', '90']", "its end 5"],
 }
 EMBEDDED = ["serving", "output six times seven", "exit status 42", "stopped"]
 
@@ -184,6 +186,7 @@ def tests(a):
     if not a.guests:
         yield "the asyncio wrapper", check_own, "check-asyncio.py"
         yield "promises", check_own, "check-promises.js"
+    yield "streams", check_own, "check-streams.py"
     for name in ("embed.c", "embed.py"):
         yield f"embedded in {name}", check_embedded, name
         if not a.guests:

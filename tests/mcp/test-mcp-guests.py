@@ -42,7 +42,7 @@ def test_the_client_of_npm():
     except _sdk.Skipped as reason:
         raise Skip(str(reason)) from reason
     with Daemon() as d:
-        told = _sdk.drive({**os.environ, "BERTH_SOCKET": d.socket}, BERTH, "python", "print(6*7)", PLOT,
+        told = _sdk.drive({**os.environ, "BERTH_SOCKET": d.socket}, "2025-11-25", BERTH, "python", "print(6*7)", PLOT,
                           "import time; print('begun', flush=True); time.sleep(60)", LIMIT_S)
         _sdk.check(told, "42\n", picture())
         until(lambda: d.json("status")["slots"]["claimed"] == 0, "the client's sandboxes to end")

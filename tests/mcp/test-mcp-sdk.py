@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The client of npm's @modelcontextprotocol/sdk, unchanged, with 'berth mcp' (TAP). npm fetches it as
-sdk/package-lock.json pins it and everything below it, by version and sha512, into a folder of the build;
+"""The client of npm's @modelcontextprotocol/sdk, that of the newer revisions (@modelcontextprotocol/client)
+and the command line of its inspector, all unchanged, with 'berth mcp' (TAP). npm fetches them as
+sdk/package-lock.json pins them and everything below, by version and sha512, into a folder of the build;
 where that can't be, the tests are skipped.
 
     test-mcp-sdk.py BERTH FAKE-BERTHD     on a host without VMs; BERTH_TEST_SDK names the folder"""
@@ -61,9 +62,9 @@ def fetch():
     return folder
 
 
-def drive(environ, berth, language, code, plot, slow, limit_s=_cli.LIMIT_S):
-    done = subprocess.run(["node", os.path.join(HERE, "sdk/drive.mjs"), fetch(), berth, language, code, plot,
-                           slow], env=environ, capture_output=True, timeout=limit_s, check=False)
+def drive(environ, revision, berth, language, code, plot, slow, limit_s=_cli.LIMIT_S):
+    done = subprocess.run(["node", os.path.join(HERE, "sdk/drive.mjs"), fetch(), revision, berth, language,
+                           code, plot, slow], env=environ, capture_output=True, timeout=limit_s, check=False)
     same((done.returncode, done.stderr.decode()), (0, ""))
     return json.loads(done.stdout)
 
@@ -93,12 +94,41 @@ def check(told, printed, png):
     same(told["problems"], [])
 
 
-def test_the_client_of_npm(d):
-    told = drive(d.environ(), _cli.BERTH, "shell", "echo hi",
+def inspect(environ, berth, method, *arguments, limit_s=_cli.LIMIT_S):
+    """What the inspector's command line prints"""
+    folder = os.path.join(fetch(), "node_modules/@modelcontextprotocol/inspector-cli/build")
+    # it looks for its own package.json from where it stands
+    done = subprocess.run(["node", "index.js", berth, "mcp", "--method", method, *arguments], env=environ,
+                          cwd=folder, capture_output=True, timeout=limit_s, check=False)
+    same((done.returncode, done.stderr.decode()), (0, ""))
+    return json.loads(done.stdout)
+
+
+def drive_and_check(d, revision):
+    told = drive(d.environ(), revision, _cli.BERTH, "shell", "echo hi",
                  "printf '\\211PNG\\r\\n\\032\\n' > plot.png", "echo begun; exec sleep 60")
     check(told, "hi\n", PNG)
     # its last sandbox, which it left
     until(lambda: d.json("status")[1]["slots"]["claimed"] == 0)
+
+
+def test_the_client_of_npm(d):
+    drive_and_check(d, "2025-11-25")
+
+
+def test_the_client_of_the_newer_revisions(d):
+    drive_and_check(d, "2026-07-28")
+
+
+def test_the_inspector(d):
+    same([tool["name"] for tool in inspect(d.environ(), _cli.BERTH, "tools/list")["tools"]], TOOLS)
+    told = inspect(d.environ(), _cli.BERTH, "tools/call", "--tool-name", "run_code", "--tool-arg",
+                   "language=shell", "code=echo hi; exit 3", "timeout=20")
+    result = told["structuredContent"]
+    same((result["stdout"], result["exit_code"], told["isError"]), ("hi\n", 3, False))
+    told = inspect(d.environ(), _cli.BERTH, "tools/call", "--tool-name", "end_sandbox", "--tool-arg",
+                   "sandbox_id=none")
+    same(told["isError"], True)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // npm's own client, unchanged, drives a 'berth mcp' and tells as JSON what came of it; it checks each
-// result against its tool's outputSchema itself. drive.mjs SDK-FOLDER BERTH LANGUAGE CODE PLOT-CODE
-// SLOW-CODE
+// result against its tool's outputSchema itself. drive.mjs SDK-FOLDER REVISION BERTH LANGUAGE CODE PLOT-CODE
+// SLOW-CODE. Revisions that shake hands are the old client's, others the new one's.
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
-const [sdk, berth, language, code, plot, slow] = process.argv.slice(2);
+const [sdk, revision, berth, language, code, plot, slow] = process.argv.slice(2);
+const is_modern = revision >= '2026-07-28';
 const resolve = createRequire(pathToFileURL(sdk + '/')).resolve;
-const load = (path) => import(pathToFileURL(resolve('@modelcontextprotocol/sdk/' + path)));
-const { Client } = await load('client/index.js');
-const { StdioClientTransport } = await load('client/stdio.js');
+const load = (path) => import(pathToFileURL(resolve('@modelcontextprotocol/' + path)));
+const { Client } = await load(is_modern ? 'client' : 'sdk/client/index.js');
+const { StdioClientTransport } = await load(is_modern ? 'client/stdio' : 'sdk/client/stdio.js');
 
-const client = new Client({ name: 'berth-test', version: '1' });
+const client = new Client({ name: 'berth-test', version: '1' },
+  is_modern ? { versionNegotiation: { mode: { pin: revision } } } : {});
 const transport = new StdioClientTransport({ command: berth, args: ['mcp'], env: process.env });
 const problems = [];
 client.onerror = (error) => problems.push(String(error));
@@ -19,8 +21,10 @@ await client.connect(transport);
 
 const told = { server: client.getServerVersion(), capabilities: client.getServerCapabilities() };
 told.tools = (await client.listTools()).tools.map((tool) => tool.name);
-const call = (name, args, options) => client.callTool({ name, arguments: args }, undefined, options);
-await client.ping();
+const call = (name, args, options) =>
+  client.callTool({ name, arguments: args }, ...(is_modern ? [] : [undefined]), options);
+if (!is_modern)
+  await client.ping();
 told.run = await call('run_code', { language, code });
 told.plot = await call('run_code', {
   language, code: plot, uploads: [{ path: 'in.txt', text: 'given' }], downloads: ['plot.png'],
