@@ -306,8 +306,9 @@ def show_reach():
     options = ("--network-allow", "*:* 127.0.0.1:*", "--network-private", "127.0.0.0/8")
     own = {}
     exec(DIAL, own)  # the same code, by this host itself
-    with Daemon("--warm-default", "0", *options) as d, server(lambda peer: peer.sendall(b"h")) as greeter, \
+    with Daemon("--warm", "python=1", "--warm-default", "0", *options) as d, server(lambda peer: peer.sendall(b"h")) as greeter, \
             server(serve_bytes) as source:
+        d.wait_warm()
         sandbox = d.berth("create", "--allow", f"127.0.0.1:{greeter},{source}").stdout.strip()
         rounds = []
         for _ in range(ROUNDS):

@@ -107,6 +107,27 @@ test_confined (Fixture *fixture, gconstpointer data)
     g_assert_nonnull (strstr (text, "\nUid:\t200"));
 }
 
+/* The doctor's line: somebody whom others are, too, is told. */
+static void
+test_user (void)
+{
+  static const char *const users[] = { "", "nobody", "daemon" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (users); i++)
+    {
+      g_autoptr (BerthConfig) config = berth_config_new ();
+      g_autoptr (BerthConnector) connector = NULL;
+      g_autofree char *problem = NULL;
+      g_autofree char *user = NULL;
+
+      g_assert_true (berth_config_set (config, "network_user", users[i], "here", NULL));
+      connector = berth_connector_new (config);
+      user = berth_connector_dup_user (connector, &problem);
+      g_assert_true (g_str_has_prefix (user, "the connector is "));
+      g_assert_cmpint (problem != NULL, ==, geteuid () == 0 && g_str_equal (users[i], "nobody"));
+    }
+}
+
 /* What it was doing fails, and the next one starts it again. */
 static void
 test_dies (Fixture *fixture, gconstpointer data)
@@ -274,6 +295,34 @@ test_hanging_names (Fixture *fixture, gconstpointer data)
     g_clear_error (&hanging[i].error);
   close (server);
   take_away ();
+}
+
+/* An answer of many addresses is no way to look at them all: the fourth is not tried, though
+ * somebody listens there. */
+static void
+test_many_addresses (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GString) hosts = g_string_new (NULL);
+  g_autoptr (Answer) answer = NULL;
+  struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK + 3) };
+  int listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  socklen_t length = sizeof at;
+
+  for (guint i = 1; i <= 50; i++)
+    g_string_append_printf (hosts, "127.0.0.%u many.test\n", i);
+  g_assert_no_errno (bind (listener, (struct sockaddr *)&at, sizeof at));
+  g_assert_no_errno (listen (listener, 1));
+  g_assert_no_errno (getsockname (listener, (struct sockaddr *)&at, &length));
+  if (put_over ("/etc/hosts", hosts->str))
+    {
+      answer = ask (fixture, "many.test", ntohs (at.sin_port));
+      g_assert_cmpint (answer->verdict, ==, BERTH_CONNECTOR_REFUSED);
+      g_assert_cmpstr (answer->address, ==, "127.0.0.3");
+    }
+  else
+    g_test_skip ("no mounts for us");
+  take_away ();
+  close (listener);
 }
 
 /* ---- what is handed over ---- */
@@ -538,6 +587,7 @@ main (int argc, char **argv)
   ADD ("denied", test_denied);
   ADD ("confined", test_confined);
   g_test_add_func ("/connector/calls", test_calls);
+  g_test_add_func ("/connector/user", test_user);
   ADD ("dies", test_dies);
   ADD ("many", test_many);
   ADD ("many-of-one", test_many_of_one);
@@ -545,6 +595,7 @@ main (int argc, char **argv)
   if (has_mounts)
     {
       ADD ("hanging-names", test_hanging_names);
+      ADD ("many-addresses", test_many_addresses);
       ADD ("handed-over", test_handed_over);
     }
   return g_test_run ();

@@ -26,7 +26,7 @@ import time
 PUBLIC, SECOND, PRIVATE, PUBLIC6 = "44.0.0.2", "44.0.0.3", "10.9.9.9", "2606:4700::2"
 NAMES = {"www.test": [PUBLIC], "a.wild.test": [SECOND], "b.a.wild.test": [SECOND], "other.test": [PUBLIC],
          "inside.test": [PRIVATE], "metadata.test": ["169.254.169.254"], "loop.test": ["127.0.0.1"],
-         "self.test": ["44.0.0.1"], "mixed.test": [PRIVATE, PUBLIC], "nowhere.test": ["44.0.0.99"]}
+         "self.test": ["44.0.0.1"], "six.test": [], "mixed.test": [PRIVATE, PUBLIC], "nowhere.test": ["44.0.0.99"]}
 LONG = ".".join(["a" * 63] * 3 + ["b" * 56, "test"])
 
 
@@ -173,6 +173,9 @@ def answer(query, state):
         addresses = [PUBLIC] if name == LONG else NAMES.get(name)
     code = 0 if addresses is not None or name == "rebind.test" else 3
     records = addresses if kind == 1 and addresses else []
+    if name == "six.test" and kind == 28:
+        return (query[:2] + struct.pack(">HHHHH", 0x8180, 1, 1, 0, 0) + query[12:at + 5] + b"\xc0\x0c" +
+                struct.pack(">HHIH", 28, 1, 0, 16) + socket.inet_pton(socket.AF_INET6, PUBLIC6))
     head = query[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(records), 0, 0)
     body = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton(a) for a in records)
     return head + query[12:at + 5] + body

@@ -115,7 +115,7 @@ def networks():
     make_packages(folder)
     os.makedirs(f"/etc/netns/{OURS}")
     with open(f"/etc/netns/{OURS}/resolv.conf", "w") as file:
-        file.write(f"nameserver {servers.PUBLIC}\noptions timeout:1 attempts:1\n")
+        file.write(f"nameserver {servers.PUBLIC}\nsearch wild.test\noptions timeout:1 attempts:1\n")
     do("ip", "netns", "add", OURS)
     do("ip", "netns", "add", THEIRS)
     do("ip", "-n", OURS, "link", "add", "v", "type", "veth", "peer", "name", "v", "netns", THEIRS)
@@ -293,6 +293,16 @@ def test_names():
              {"", "network_deny has it"})
         first = decisions(sandbox)[0]
         same((first["address"], first["open"]), (servers.PUBLIC, False))
+
+
+def test_resolver_of_the_host():
+    """Its search domains, and names that have an address of IPv6 alone"""
+    code = DIAL.replace("GET / HTTP/1.0\\r\\n\\r\\n", "x")
+    with session("--allow", "a", "--allow", "six.test:7000") as sandbox:
+        same(execute(sandbox, FETCH % "a")[:2], (0, "b'hello\\n'\n"))
+        same(execute(sandbox, code % ("six.test", 7000))[:2], (0, "1\n"))
+        same({each["name"]: each["address"] for each in decisions(sandbox)},
+             {"a": servers.SECOND, "six.test": servers.PUBLIC6})
 
 
 def test_addresses_that_are_not_public():

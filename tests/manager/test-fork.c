@@ -8,6 +8,7 @@
 #include "plugin/host/berth-purpose.h"
 #include "pool/berth-error.h"
 #include "pool/berth-vm-private.h"
+#include "tests/host/fake-reach.h"
 
 static char **
 fork_sandbox (World *world, const char *id, guint32 uid, guint count, gint64 wait_us,
@@ -394,6 +395,25 @@ test_it_comes_back_paused (World *world, gconstpointer data)
   g_assert_true (world_destroy (world, id, 1000, NULL, NULL));
 }
 
+/* Nor does its guest know any more what it may reach: it is told. */
+static void
+test_it_comes_back_with_its_rules (World *world, gconstpointer data)
+{
+  static const char *const allow[] = { "example.org:443", NULL };
+  const BerthPurpose purpose = { .is_session = TRUE, .allow = allow };
+  const char *id = "0123456789abcdef0123456789abcdef";
+  g_autoptr (BerthRequest) request = berth_purpose_make_request (
+      &purpose, BERTH_SHAPE ("python", 192, 1), NULL, NULL, 1000, BERTH_REQUEST_WAIT_FOREVER, NULL);
+  g_autoptr (BerthVm) again
+      = berth_vm_new_adopted (id, BERTH_SHAPE ("python", 192, 1), NULL, g_get_monotonic_time ());
+
+  fake_host_return_session (world->host, again, request, FALSE);
+  world_wait_for_vms (world, 1);
+  g_assert_cmpstr (fake_reach_get_rules (again), ==, "example.org 443");
+  g_assert_true (world_destroy (world, id, 1000, NULL, NULL));
+  fake_reach_forget (again);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -415,6 +435,7 @@ main (int argc, char **argv)
     { "idle-while-it-is-copied", test_idle_while_it_is_copied },
     { "it-comes-back-paused", test_it_comes_back_paused },
     { "it-comes-back", test_it_comes_back },
+    { "it-comes-back-with-its-rules", test_it_comes_back_with_its_rules },
   };
 
   g_test_init (&argc, &argv, NULL);
