@@ -28,6 +28,7 @@ struct _BerthBatch
   BerthBatchFunc func;
   gpointer user_data;
   guint flights;
+  guint64 left; /* bytes that may still come */
 };
 
 typedef struct
@@ -49,14 +50,17 @@ typedef struct
   char *local;
   struct sha256_ctx sum;
   int write_failure; /* errno */
+  gboolean is_too_much;
 } Flight;
 
 BerthBatch *
-berth_batch_new (BerthTransfer *transfer, BerthBatchFunc func, gpointer user_data)
+berth_batch_new (BerthTransfer *transfer, guint64 max_total, BerthBatchFunc func,
+                 gpointer user_data)
 {
   BerthBatch *self = g_new0 (BerthBatch, 1);
 
   self->transfer = transfer;
+  self->left = max_total;
   self->func = func;
   self->user_data = user_data;
   return self;
@@ -144,6 +148,22 @@ flight_land (Flight *self, GError **error)
          && berth_atomic_file_finish (&self->landing, self->name, mode, self->local, error);
 }
 
+/* Why we took no more of it, which berthd can't know */
+static void
+flight_explain (Flight *self, GError **error)
+{
+  if (self->write_failure == 0 && !self->is_too_much)
+    return;
+  g_clear_error (error);
+  if (self->is_too_much)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                 "file '%s': the folder has more than may be carried at once: carry it in parts, "
+                 "or raise --max-size",
+                 self->guest);
+  else
+    berth_errno_set (error, self->write_failure, self->local);
+}
+
 /* Last: it frees it. */
 static void
 flight_check (Flight *self)
@@ -155,11 +175,7 @@ flight_check (Flight *self)
   if (!self->is_answered || self->fd >= 0)
     return;
   error = g_steal_pointer (&self->error);
-  if (self->write_failure != 0)
-    {
-      g_clear_error (&error);
-      berth_errno_set (&error, self->write_failure, self->local);
-    }
+  flight_explain (self, &error);
   if (error == NULL && self->landing.fd >= 0)
     flight_land (self, &error);
   size = self->bytes != NULL ? self->size : self->moved;
@@ -321,6 +337,24 @@ flight_write (Flight *self, const guint8 *bytes, gsize size)
     }
 }
 
+/* What a folder may bring at most counts for those that are on their way together. */
+static gboolean
+flight_take (Flight *self, const guint8 *bytes, gsize size)
+{
+  BerthBatch *batch = self->batch;
+
+  if (size > batch->left)
+    {
+      self->is_too_much = TRUE;
+      return FALSE;
+    }
+  batch->left -= size;
+  self->moved += (guint64)size;
+  sha256_update (&self->sum, size, bytes);
+  flight_write (self, bytes, size);
+  return self->write_failure == 0;
+}
+
 static gboolean
 readable_cb (int fd, GIOCondition condition, gpointer user_data)
 {
@@ -330,14 +364,8 @@ readable_cb (int fd, GIOCondition condition, gpointer user_data)
 
   if (got < 0 && (errno == EAGAIN || errno == EINTR))
     return G_SOURCE_CONTINUE;
-  if (got > 0)
-    {
-      self->moved += (guint64)got;
-      sha256_update (&self->sum, (gsize)got, chunk);
-      flight_write (self, chunk, (gsize)got);
-      if (self->write_failure == 0)
-        return G_SOURCE_CONTINUE;
-    }
+  if (got > 0 && flight_take (self, chunk, (gsize)got))
+    return G_SOURCE_CONTINUE;
   flight_close_pipe (self); /* with a reader that is gone, berthd gives it up */
   flight_check (self);
   return G_SOURCE_REMOVE;

@@ -12,9 +12,10 @@ typedef struct _BerthBatch BerthBatch;
 /* One is over. @error: (transfer full) (nullable); @size: of it, where there is none */
 typedef void (*BerthBatchFunc) (guint64 size, GError *error, gpointer user_data);
 
-/* @transfer is borrowed. @func is called from the default main context, which each function below
- * but berth_batch_takes() may run. */
-BerthBatch *berth_batch_new (BerthTransfer *transfer, BerthBatchFunc func, gpointer user_data);
+/* @transfer is borrowed. @max_total: bytes that may come from the sandbox. @func is called from the
+ * default main context, which each function below but berth_batch_takes() may run. */
+BerthBatch *berth_batch_new (BerthTransfer *transfer, guint64 max_total, BerthBatchFunc func,
+                             gpointer user_data);
 /* Waits for all that is on its way. */
 void berth_batch_free (BerthBatch *self);
 void berth_batch_wait (BerthBatch *self);

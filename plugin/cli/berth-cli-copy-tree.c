@@ -196,9 +196,7 @@ static gboolean get_folder (BerthCopyWalk *self, const char *guest, int folder_f
 static guint64
 next_max_bytes (const BerthCopyWalk *self)
 {
-  guint64 all = self->transfer->max_bytes * BERTH_LIMIT_RUN_FILES_FACTOR;
-
-  return MIN (self->transfer->max_bytes, all - MIN (all, self->bytes));
+  return MIN (self->transfer->max_bytes, berth_copy_walk_get_left (self));
 }
 
 static gboolean

@@ -56,6 +56,14 @@ berth_copy_walk_leave_out (BerthCopyWalk *self, const char *path)
     self->first_left_out = g_strdup (path);
 }
 
+guint64
+berth_copy_walk_get_left (const BerthCopyWalk *self)
+{
+  guint64 all = self->transfer->max_bytes * BERTH_LIMIT_RUN_FILES_FACTOR;
+
+  return all - MIN (all, self->bytes);
+}
+
 static void
 batched_cb (guint64 size, GError *error, gpointer user_data)
 {
@@ -73,7 +81,8 @@ void
 berth_copy_walk_open_batch (BerthCopyWalk *self)
 {
   if (self->transfer->records == 0)
-    self->batch = berth_batch_new (self->transfer, batched_cb, self);
+    self->batch
+        = berth_batch_new (self->transfer, berth_copy_walk_get_left (self), batched_cb, self);
 }
 
 gboolean

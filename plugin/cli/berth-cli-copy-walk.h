@@ -37,6 +37,8 @@ typedef struct
   GError *batch_failure;
 } BerthCopyWalk;
 
+/* Bytes that its files may still have */
+guint64 berth_copy_walk_get_left (const BerthCopyWalk *self);
 /* From here on small files are carried by a batch. */
 void berth_copy_walk_open_batch (BerthCopyWalk *self);
 /* Waits for them. Whether the walk has gone well: @ok, and all that it had to wait for */

@@ -396,6 +396,21 @@ def test_sizes(d):
         same(os.listdir("."), ["back"])
 
 
+def test_a_folder_is_bounded(d):
+    """A folder brings eight times a file's bound, also where several of its files are on their way together."""
+    with sandbox(d) as name:
+        os.mkdir("tree")
+        for number in range(40):
+            with open(f"tree/{number}", "wb") as file:
+                file.write(os.urandom(250 << 10))
+        done(d.berth("put", name, "tree", "tree"))
+        status, _, err = d.berth("get", "--max-size", "1", name, "tree", "back")
+        same(status, 2)
+        one_line(err, "all but", "carry it in parts")
+        brought = sum(os.path.getsize(f"back/{each}") for each in os.listdir("back"))
+        assert 7 * MIB < brought <= 8 * MIB, brought
+
+
 def limit_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))
 
