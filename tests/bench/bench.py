@@ -242,7 +242,7 @@ def show_sessions(d):
             ("exec", "live-exec", "ms", "the bare agent's", 1.3),
             ("command", "live-command", "ms", "the bare agent's", 1.3),
             ("echo", "ping", "ms", "a bare agent's round trip", 2),
-            ("wake", "claim", "ms", "bare resume + one agent round trip", 1.3),
+            ("wake", "wake", "ms", "bare resume + one agent round trip", 1.3),
             ("put", "stream-in", "MiB/s", "what a bare virStream moves in", 0.7),
             ("get", "stream-out", "MiB/s", "what a bare virStream moves out", 0.7)):
         show(f"live session: {name}", median(one["our " + name] for one in rounds), unit)
