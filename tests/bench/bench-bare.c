@@ -227,7 +227,7 @@ static void
 hello (Channel *channel)
 {
   BerthHello message
-      = { .version_min = BERTH_PROTOCOL_VERSION, .version_max = BERTH_PROTOCOL_VERSION };
+      = { .version_min = BERTH_PROTOCOL_OLDEST, .version_max = BERTH_PROTOCOL_VERSION };
 
   memcpy (message.magic, BERTH_PROTOCOL_MAGIC, sizeof message.magic);
   check (getrandom (message.nonce, sizeof message.nonce, 0) == sizeof message.nonce, "getrandom");
