@@ -103,6 +103,16 @@ background_drop_oldest (BerthAgentBackground *self)
     background_drop (self, oldest);
 }
 
+static uint32_t
+background_log_max (const BerthAgentBackground *self, const BerthExecHead *head)
+{
+  uint32_t mb = self->version >= BERTH_LOG_VERSION ? head->stdout_credit : BERTH_LOG_MB;
+
+  if (mb > BERTH_LOG_MAX_MB)
+    mb = BERTH_LOG_MAX_MB;
+  return (mb > 0 ? mb : BERTH_LOG_MB) << 20;
+}
+
 /* There is a place: as many execs run as may, and more ends are not kept. */
 BerthAgentRecord *
 berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec,
@@ -116,7 +126,7 @@ berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec,
   *record = (BerthAgentRecord){
     .is_used = true, .flags = head->flags, .timeout_ms = head->timeout_ms, .exec = exec
   };
-  berth_agent_log_init (&record->log, self->groups);
+  berth_agent_log_init (&record->log, self->groups, background_log_max (self, head));
   record->words_size = size < BERTH_WORDS_MAX ? size : BERTH_WORDS_MAX;
   for (uint32_t i = 0; i < record->words_size; i++)
     record->words[i] = code[i] != '\0' ? (char)code[i] : ' ';

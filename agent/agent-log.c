@@ -20,9 +20,9 @@ _Static_assert(sizeof (Head) == BERTH_AGENT_LOG_HEAD, "a head has no holes");
 _Static_assert(BERTH_AGENT_LOG_PIECE + BERTH_AGENT_LOG_HEAD <= 2 * ROOM_FIRST, "a piece fits");
 
 void
-berth_agent_log_init (BerthAgentLog *self, BerthAgentGroups *groups)
+berth_agent_log_init (BerthAgentLog *self, BerthAgentGroups *groups, uint32_t max)
 {
-  *self = (BerthAgentLog){ .groups = groups };
+  *self = (BerthAgentLog){ .groups = groups, .max = max };
 }
 
 void
@@ -72,7 +72,9 @@ log_grow (BerthAgentLog *self)
   uint32_t room = self->bytes == NULL ? ROOM_FIRST : 2 * self->room;
   uint8_t *bytes;
 
-  if (room > BERTH_LOG_MAX || !berth_agent_groups_take (self->groups, room - self->room))
+  if (room > self->max)
+    room = self->max;
+  if (room == self->room || !berth_agent_groups_take (self->groups, room - self->room))
     return false;
   bytes = malloc (room);
   if (bytes == NULL)

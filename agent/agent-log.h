@@ -13,7 +13,8 @@ typedef struct
 {
   BerthAgentGroups *groups; /* whose memory the ring is taken from */
   uint8_t *bytes;           /* owned; NULL until something is kept */
-  uint32_t room;            /* of bytes, a power of two */
+  uint32_t room;            /* of bytes */
+  uint32_t max;             /* that it may become */
   uint64_t begin, end;      /* of what is kept: the byte at a position stands at position % room */
   uint64_t last;            /* position of the newest piece */
   uint64_t dropped;         /* bytes of output that fell out */
@@ -27,7 +28,7 @@ typedef struct
   uint64_t passed;   /* bytes of output in front of it */
 } BerthAgentLogCursor;
 
-void berth_agent_log_init (BerthAgentLog *self, BerthAgentGroups *groups);
+void berth_agent_log_init (BerthAgentLog *self, BerthAgentGroups *groups, uint32_t max);
 void berth_agent_log_clear (BerthAgentLog *self);
 void berth_agent_log_append (BerthAgentLog *self, uint32_t stream, uint64_t time_us,
                              const uint8_t *bytes, uint32_t size);

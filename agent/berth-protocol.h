@@ -38,7 +38,7 @@
  *      ALLOW
  *   8: BERTH_EXEC_TERMINAL with BERTH_EXEC_DETACHED, BERTH_ATTACH_TERMINAL; BerthExecsMore;
  *      ports and addresses of IPv6 in ALLOW; NO_PORT
- *   9: what ALLOW refuses; PLUG
+ *   9: what ALLOW refuses; PLUG; how much is kept of what runs in the background
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -60,7 +60,8 @@
  * Background. An EXEC with BERTH_EXEC_DETACHED belongs to no connection: once it runs it is
  * answered by BEGUN with its number, which no other exec of this guest gets, and that is the
  * request's end. With BERTH_EXEC_STDIN its standard input stays open for who attaches; a time limit
- * of 0 is none. What it writes is kept in the guest, up to BERTH_LOG_MAX of the newest; its end is
+ * of 0 is none. What it writes is kept in the guest, up to so many MiB of the newest as its
+ * stdout_credit says, for it needs no credit: BERTH_LOG_MB of them before version 9; its end is
  * kept, too, that of the last BERTH_ENDED_MAX. EXECS lists them, in DATA on FILE that needs no
  * credit. ATTACH replays what is kept of one as an exec's DATA, under credit, and ends with EXIT
  * where the exec has ended, else, unless it is to follow, with DETACHED, for that goes on. LOST
@@ -176,8 +177,10 @@
 #define BERTH_COMMANDS_MAX 16u /* under way */
 #define BERTH_COMMAND_VERSION 5u
 #define BERTH_BACKGROUND_VERSION 6u
-#define BERTH_LOG_MAX (1024u * 1024u) /* kept of a background exec's output, heads included */
-#define BERTH_ENDED_MAX 16u           /* background execs that have ended and are known yet */
+#define BERTH_LOG_MB 1u      /* kept of a background exec's output, heads included */
+#define BERTH_LOG_MAX_MB 16u /* the same, where more is asked for */
+#define BERTH_LOG_VERSION 9u
+#define BERTH_ENDED_MAX 16u /* background execs that have ended and are known yet */
 #define BERTH_BACKGROUND_MAX (1u + BERTH_COMMANDS_MAX + BERTH_ENDED_MAX)
 #define BERTH_ATTACH_MAX 48u /* requests about background execs under way */
 #define BERTH_WORDS_MAX 200u /* bytes that tell what a background exec runs */
@@ -377,7 +380,7 @@ typedef struct __attribute__ ((packed))
   uint32_t env_count;
   uint32_t env_size;
   uint32_t stdout_credit; /* the stdin credit comes from the agent as a CREDIT frame */
-  uint32_t stderr_credit;
+  uint32_t stderr_credit; /* of what runs in the background see above */
 } BerthExecHead;
 
 typedef struct __attribute__ ((packed))

@@ -33,7 +33,8 @@ const BerthVerbHelp berth_logs_help = {
   .synopsis = "ID EXEC",
   .summary = "Prints what an exec in the background has written, as far as it is kept.",
   .description
-  = "Of each, the newest MiB is kept; what fell out is said. Its standard output and error come\n"
+  = "Of each, the newest is kept (--log); what fell out is said. Its standard output and error "
+    "come\n"
     "as they were written, each to its own; to a terminal, without what one would answer to.\n\n"
     "Exit status: 0, 2 when there is no such exec, 125 when its sandbox is gone, 130 after "
     "Ctrl-C,\n"
@@ -53,7 +54,7 @@ const BerthVerbHelp berth_attach_help = {
     "you type there; what 'berth shell --help' says of keys holds. One at a time may type: the "
     "next\n"
     "is refused (status 2), and -r lets him look on, until '~d' or Ctrl-C. Full-screen programs\n"
-    "draw their screen anew; of others, the newest MiB of what was shown comes again.\n\n"
+    "draw their screen anew; of others, the newest of what was shown comes again.\n\n"
     "Exit status: the program's own, as of 'berth exec'; 0 after '~d'; 130 after Ctrl-C, which\n"
     "ends the showing alone.\n\nExamples:\n"
     "  berth attach $id 1\n"
@@ -272,7 +273,8 @@ tell_lost (GVariant *result)
   if (lost == 0)
     return;
   size = g_format_size (lost);
-  text = g_strdup_printf ("%s of its output fell out before: the newest MiB is kept", size);
+  text = g_strdup_printf ("%s of its output fell out before: 'berth exec -d --log MB' keeps more",
+                          size);
   berth_report_note (text);
 }
 

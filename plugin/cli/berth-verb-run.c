@@ -79,7 +79,9 @@ const BerthVerbHelp berth_exec_help = {
     "runs: 'berth ps', 'logs', 'attach', 'wait' and 'kill' take it. It goes on whoever goes away,\n"
     "you or berthd, and the sandbox is not idle until it ends. Code has the interpreter "
     "meanwhile.\n"
-    "-t and its default hold; --no-timeout is none, where berthd's settings allow that.\n\n"
+    "-t and its default hold; --no-timeout is none, where berthd's settings allow that. --log "
+    "says\n"
+    "how much of its newest output is kept.\n\n"
     "With -T and -x, it has your terminal: size, keys (Ctrl-C is the program's), colours; it may\n"
     "last a day unless -t says less, and what 'berth shell --help' says of a sandbox that exists\n"
     "holds. With -d, too, it has one that nobody sits at until 'berth attach'.\n\n"
@@ -404,14 +406,15 @@ start (Execution *self)
   return signal_number != 0 ? BERTH_EXIT_SIGNAL_BASE + signal_number : status;
 }
 
-/* -i and --no-timeout are of what runs in the background; that has no input of ours. */
+/* -i, --log and --no-timeout are of what runs in the background; that has no input of ours. */
 static gboolean
 check_detach (const Execution *self, GError **error)
 {
   const BerthOption *table = berth_option_table ();
 
   for (guint i = 0; i < BERTH_OPTION_COUNT && !self->values.is_detached; i++)
-    if (table[i].set == BERTH_OPTION_SET_BACKGROUND && self->values.flags[i])
+    if (table[i].set == BERTH_OPTION_SET_BACKGROUND
+        && (self->values.flags[i] || self->values.texts[i] != NULL))
       {
         g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                      "--%s is of what runs in the background: add -d", table[i].flag);

@@ -31,6 +31,8 @@ berth_guest_exec_get_version (const BerthExec *exec, BerthLanguage language)
 {
   const guint32 kinds = BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS;
 
+  if (exec->is_detached && exec->log_mb > BERTH_LOG_MB)
+    return BERTH_LOG_VERSION;
   if (exec->is_detached && exec->tty != NULL)
     return BERTH_REATTACH_VERSION;
   if (exec->is_detached)

@@ -180,6 +180,8 @@ exec_send_request (BerthGuestExec *self, BerthLanguage language)
     .stderr_credit = (guint32)self->window,
   };
 
+  if (self->exec->is_detached)
+    head.stdout_credit = MAX (self->exec->log_mb, BERTH_LOG_MB);
   for (char **entry = self->exec->env; entry != NULL && *entry != NULL; entry++)
     {
       g_byte_array_append (env, (const guint8 *)*entry, (guint)strlen (*entry) + 1);

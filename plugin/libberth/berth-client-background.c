@@ -6,6 +6,7 @@
 #include "plugin/libberth/berth-attachment-private.h"
 #include "plugin/libberth/berth-client-call.h"
 #include "plugin/libberth/berth-client-private.h"
+#include "plugin/model/berth-option.h"
 #include "plugin/model/berth-program-private.h"
 #include "plugin/model/berth-result-private.h"
 #include "plugin/model/berth-spec-private.h"
@@ -46,7 +47,9 @@ berth_client_start_async (BerthClient *self, const char *id, BerthProgram *progr
 
   task = berth_client_call_new_task (self, berth_client_start_async, cancellable, callback,
                                      user_data);
-  if (!berth_program_write (program, &options, fds, &error))
+  if (!berth_program_write (program, &options, fds, &error)
+      || !berth_option_write_object (BERTH_OPTION_SET_BACKGROUND, G_OBJECT (program), &options,
+                                     &error))
     {
       g_task_return_error (task, error);
       g_object_unref (task);

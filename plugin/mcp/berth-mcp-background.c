@@ -25,8 +25,8 @@ berth_mcp_background_start (BerthMcpCall *call)
   BerthStartFlags flags = BERTH_START_DEFAULT;
   gboolean is_unlimited = FALSE;
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthProgram) program
-      = berth_mcp_option_make_program (BERTH_OPTION_SET_EXEC, arguments, &error);
+  g_autoptr (BerthProgram) program = berth_mcp_option_make_program (
+      BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_BACKGROUND, arguments, &error);
 
   g_variant_lookup (arguments, "no_timeout", "b", &is_unlimited);
   if (is_unlimited)

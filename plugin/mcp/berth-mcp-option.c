@@ -273,7 +273,8 @@ berth_mcp_option_make_program (BerthOptionSet set, GVariant *arguments, GError *
     }
   program = argv != NULL ? berth_program_new_for_command ((const char *const *)argv)
                          : berth_program_new_for_bytes (bytes);
-  berth_mcp_option_apply (set, BERTH_OPTION_SET_EXEC, arguments, G_OBJECT (program));
+  berth_mcp_option_apply (set, BERTH_OPTION_SET_EXEC | BERTH_OPTION_SET_BACKGROUND, arguments,
+                          G_OBJECT (program));
   return program;
 }
 

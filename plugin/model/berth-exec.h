@@ -29,6 +29,7 @@ G_BEGIN_DECLS
  * @is_detached: in the background: it goes on when it has begun, whoever asked for it
  * @keeps_stdin: of that: its standard input stays open for who attaches
  * @has_no_limit: of that: @timeout_ms does not hold
+ * @log_mb: of that: how much of its output is kept; MiB, 0 for the default
  * @keeps_state: run by the sandbox's own interpreter for the language, which has the state that
  * such execs before left in it, instead of as a script of its own
  * @timeout_ms: from the start of the code; milliseconds
@@ -61,6 +62,7 @@ typedef struct
   gboolean is_detached;
   gboolean keeps_stdin;
   gboolean has_no_limit;
+  guint log_mb;
   guint timeout_ms;
   int stdin_fd;
   int stdout_fd;

@@ -74,6 +74,10 @@ static const BerthOption table[] = {
     "With -d: no time limit, where berthd's settings allow that" },
   { "keep_stdin", BERTH_OPTION_FLAG, BACKGROUND (keeps_stdin), 0, 0, NULL, "interactive", 'i', NULL,
     "With -d: keep standard input open for 'berth attach -i'" },
+  { "log_mb", BERTH_OPTION_NUMBER, BACKGROUND (log_mb), 1, BERTH_LOG_MAX_MB, "log-mb", "log", 0,
+    "MB",
+    "With -d: MiB of the newest output that are kept, 1 to 16, in the sandbox's memory (default "
+    "1)" },
   { "uploads", BERTH_OPTION_INPUT, FILES (uploads_fd), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "downloads", BERTH_OPTION_PATHS, FILES (downloads), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "downloads_to", BERTH_OPTION_OUTPUT, FILES (downloads_fd), 0, 0, NULL, NULL, 0, NULL, NULL },

@@ -40,6 +40,7 @@ struct _BerthProgram
   char **environment;
   char *workdir;
   char *suffix;
+  guint log_mb;
   GPtrArray *uploads;   /* BerthUpload */
   GPtrArray *downloads; /* char */
   guint64 download_max; /* bytes, of all of them */
@@ -58,6 +59,7 @@ enum
   PROP_ENVIRONMENT,
   PROP_WORKDIR,
   PROP_SUFFIX,
+  PROP_LOG_MB,
   N_PROPS,
 };
 static GParamSpec *properties[N_PROPS]; /* lint: file-scope: set once in class_init */
@@ -130,6 +132,9 @@ berth_program_get_property (GObject *object, guint id, GValue *value, GParamSpec
     case PROP_SUFFIX:
       g_value_set_string (value, self->suffix);
       break;
+    case PROP_LOG_MB:
+      g_value_set_uint (value, self->log_mb);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -167,6 +172,9 @@ berth_program_set_property (GObject *object, guint id, const GValue *value, GPar
     case PROP_SUFFIX:
       g_free (self->suffix);
       self->suffix = g_value_dup_string (value);
+      break;
+    case PROP_LOG_MB:
+      self->log_mb = g_value_get_uint (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -231,6 +239,13 @@ berth_program_class_init (BerthProgramClass *klass)
    * ".cjs" is none, whatever the code looks like. %NULL, or any other: by the code.
    */
   properties[PROP_SUFFIX] = g_param_spec_string ("suffix", NULL, NULL, NULL, flags);
+  /**
+   * BerthProgram:log-mb: (setter set_log_mb)
+   *
+   * How much of the newest output is kept where it is begun by [method@Client.start_async]: 1 to 16
+   * MiB, which count as the sandbox's memory; 0 for the default, 1 MiB.
+   */
+  properties[PROP_LOG_MB] = g_param_spec_uint ("log-mb", NULL, NULL, 0, G_MAXUINT, 0, flags);
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -400,6 +415,19 @@ void
 berth_program_set_suffix (BerthProgram *self, const char *suffix)
 {
   g_object_set (self, "suffix", suffix, NULL);
+}
+
+/**
+ * berth_program_set_log_mb: (set-property log-mb)
+ * @self: a program
+ * @log_mb: MiB; 0 for the default
+ *
+ * Sets [property@Program:log-mb].
+ */
+void
+berth_program_set_log_mb (BerthProgram *self, guint log_mb)
+{
+  g_object_set (self, "log-mb", log_mb, NULL);
 }
 
 /**

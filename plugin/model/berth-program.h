@@ -22,6 +22,7 @@ BERTH_AVAILABLE void
 berth_program_set_environment (BerthProgram *self, const char *const *environment);
 BERTH_AVAILABLE void berth_program_set_suffix (BerthProgram *self, const char *suffix);
 BERTH_AVAILABLE void berth_program_set_workdir (BerthProgram *self, const char *workdir);
+BERTH_AVAILABLE void berth_program_set_log_mb (BerthProgram *self, guint log_mb);
 
 BERTH_AVAILABLE void
 berth_program_add_upload (BerthProgram *self, const char *path, GBytes *content, guint mode);

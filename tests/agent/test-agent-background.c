@@ -5,6 +5,8 @@
 
 #include <signal.h>
 
+#define LOG_MAX (BERTH_LOG_MB << 20)
+
 typedef struct
 {
   GString *out, *err;
@@ -24,11 +26,13 @@ replay_free (Replay *replay)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Replay, replay_free)
 
+/* Its newest @log_mb MiB are kept. */
 static guint32
-send_detached (AgentPeer *peer, const char *script, guint timeout_ms, guint32 flags)
+send_detached_of (AgentPeer *peer, const char *script, guint timeout_ms, guint32 flags,
+                  gssize log_mb)
 {
   g_autoptr (GString) block = g_string_new (NULL);
-  AgentExec exec = { .flags = flags | BERTH_EXEC_DETACHED };
+  AgentExec exec = { .flags = flags | BERTH_EXEC_DETACHED, .credit = log_mb };
 
   if (flags & BERTH_EXEC_COMMAND)
     {
@@ -44,6 +48,12 @@ send_detached (AgentPeer *peer, const char *script, guint timeout_ms, guint32 fl
   exec.code_size = (gssize)block->len;
   exec.timeout_ms = timeout_ms;
   return agent_peer_send_exec (peer, &exec);
+}
+
+static guint32
+send_detached (AgentPeer *peer, const char *script, guint timeout_ms, guint32 flags)
+{
+  return send_detached_of (peer, script, timeout_ms, flags, BERTH_LOG_MB);
 }
 
 static guint32
@@ -240,8 +250,8 @@ test_overflow (AgentPeer *peer, gconstpointer data)
   assert_ends (peer, exec, 0);
   replay = attach (peer, exec, 0);
   g_assert_cmpuint (replay->out->len + replay->lost, ==, 200000 * 16);
-  g_assert_cmpuint (replay->out->len, <=, BERTH_LOG_MAX);
-  g_assert_cmpuint (replay->out->len, >, BERTH_LOG_MAX / 4 * 3);
+  g_assert_cmpuint (replay->out->len, <=, LOG_MAX);
+  g_assert_cmpuint (replay->out->len, >, LOG_MAX / 4 * 3);
   for (gsize at = replay->out->len, line = 200000; at > 16; at -= 16, line--)
     {
       g_autofree char *expected = g_strdup_printf ("%015" G_GSIZE_FORMAT "\n", line);
@@ -250,7 +260,32 @@ test_overflow (AgentPeer *peer, gconstpointer data)
     }
   g_assert_true (find_entry (peer, exec, &entry, NULL));
   g_assert_cmpuint (entry.lost_bytes, ==, replay->lost);
-  g_assert_cmpuint (entry.kept_bytes, <=, BERTH_LOG_MAX);
+  g_assert_cmpuint (entry.kept_bytes, <=, LOG_MAX);
+}
+
+/* As much is kept as was asked for, and never more than may be. */
+static void
+test_log_size (AgentPeer *peer, gconstpointer data)
+{
+  const gssize sizes_mb[] = { 3, BERTH_LOG_MAX_MB, BERTH_LOG_MAX_MB + 1 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes_mb); i++)
+    {
+      gsize kept_mb = MIN ((gsize)sizes_mb[i], BERTH_LOG_MAX_MB);
+      g_autoptr (Replay) replay = NULL;
+      AgentFrame frame;
+      guint32 exec;
+
+      agent_peer_expect (
+          peer,
+          send_detached_of (peer, "seq -f %015.0f 1 1200000", 0, BERTH_EXEC_COMMAND, sizes_mb[i]),
+          BERTH_FRAME_BEGUN, &frame);
+      exec = berth_le32_read (frame.payload);
+      assert_ends (peer, exec, 0);
+      replay = attach (peer, exec, 0);
+      g_assert_cmpuint (replay->out->len, <=, kept_mb << 20);
+      g_assert_cmpuint (replay->out->len, >, (kept_mb << 20) / 4 * 3);
+    }
 }
 
 /* One who follows without credit holds up nothing, and misses what falls out. */
@@ -548,6 +583,7 @@ add_tests (void)
     { "next-host", test_next_host },
     { "without-host", test_without_host },
     { "overflow", test_overflow },
+    { "log-size", test_log_size },
     { "slow-follower", test_slow_follower },
     { "let-go", test_let_go },
     { "list", test_list },

@@ -26,7 +26,7 @@ static void
 fixture_set_up (Fixture *fixture, gconstpointer data)
 {
   berth_agent_groups_init (&fixture->groups);
-  berth_agent_log_init (&fixture->log, &fixture->groups);
+  berth_agent_log_init (&fixture->log, &fixture->groups, BERTH_LOG_MB << 20);
   fixture->all = g_byte_array_new ();
 }
 
@@ -92,7 +92,7 @@ test_random (Fixture *fixture, gconstpointer data)
       write_some (fixture, (guint32)g_test_rand_int_range (1, (gint32)most),
                   (guint32)g_test_rand_bit (), time_us);
       g_assert_cmpuint (fixture->log.end - fixture->log.begin, <=, fixture->log.room);
-      g_assert_cmpuint (fixture->log.room, <=, BERTH_LOG_MAX);
+      g_assert_cmpuint (fixture->log.room, <=, BERTH_LOG_MB << 20);
       for (guint i = 0; i < READERS; i++)
         for (guint n = 0; n < i * 3; n++)
           read_some (fixture, &readers[i], (guint32)g_test_rand_int_range (1, 20000));

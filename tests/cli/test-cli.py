@@ -620,6 +620,8 @@ def test_background_mistakes(d):
             (("kill", "-s", "NONE", sandbox, "1"), 2, ("-s", "NONE")),
             (("logs", "--since", "noon", sandbox, "1"), 2, ("--since", "noon")),
             (("exec", "--no-timeout", sandbox, "true"), 2, ("--no-timeout", "-d")),
+            (("exec", "--log", "2", sandbox, "true"), 2, ("--log", "-d")),
+            (("exec", "-d", "--log", "17", sandbox, "true"), 2, ("--log", "16")),
             (("exec", "-d", "--no-timeout", sandbox, "true"), 125, ("time limit", "background_unlimited")),
             (("ps", "0" * 32), 125, ("0" * 32,))):
         code, out, err = d.berth(*arguments)

@@ -87,6 +87,9 @@ def test_overflow():
     same(status, 0)
     assert LOG_MAX // 4 * 3 < len(out) <= LOG_MAX and out.endswith("\n399999\n400000\n"), len(out)
     assert "fell out" in err and err.count("\n") == 1, err
+    exec_ = start(session, "seq", "400000", options=("-t", "300", "--log", "3"))
+    same(berth("wait", session, exec_)[0], 0)
+    same(berth("logs", session, exec_), (0, "".join(f"{n}\n" for n in range(1, 400001)), ""))
     same(berth("destroy", session)[0], 0)
 
 

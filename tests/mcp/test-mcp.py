@@ -298,13 +298,13 @@ def flags_of(d, verb):
 def test_schemas_are_the_commands_options(d):
     """What the command has a flag for, a tool takes by the same name."""
     command_only = {"help", "socket", "json", "quiet", "no_wait", "no_stdin", "upload", "download",
-                    "publish", "boot_log", "wait_gone", "max_size", "detach", "interactive", "no_timeout",
+                    "publish", "boot_log", "wait_gone", "max_size", "detach", "interactive", "no_timeout", "log",
                     "tty"}
     arguments = {"code", "stdin", "uploads", "downloads", "sandbox_id"}
     with Server(d) as s:
         tools = {tool["name"]: tool["inputSchema"]["properties"] for tool in s.ask("tools/list")["tools"]}
     same(sorted(set(tools["start_exec"]) ^ set(tools["exec_code"])),
-         ["downloads", "no_timeout", "stdin"])
+         ["downloads", "log", "no_timeout", "stdin"])
     for tool, verb, more in (("run_code", "run", set()), ("create_sandbox", "create", set()),
                              ("exec_code", "exec", {"language"})):
         same(sorted(set(tools[tool]) - arguments), sorted(flags_of(d, verb) - command_only | more))

@@ -342,7 +342,7 @@ test_older (Fixture *fixture, gconstpointer data)
 }
 
 static void
-begin_cancellably (Fixture *fixture, gboolean is_detached, GCancellable *cancellable)
+begin_of (Fixture *fixture, gboolean is_detached, guint log_mb, GCancellable *cancellable)
 {
   g_autoptr (GBytes) block = g_bytes_new_static ("true", 5);
   BerthExec *exec = berth_exec_new (block);
@@ -350,13 +350,42 @@ begin_cancellably (Fixture *fixture, gboolean is_detached, GCancellable *cancell
   exec->is_command = TRUE;
   exec->is_detached = is_detached;
   exec->has_no_limit = is_detached;
+  exec->log_mb = is_detached ? log_mb : 0;
   berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_NONE, cancellable, done_cb, fixture);
+}
+
+static void
+begin_cancellably (Fixture *fixture, gboolean is_detached, GCancellable *cancellable)
+{
+  begin_of (fixture, is_detached, 0, cancellable);
 }
 
 static void
 begin (Fixture *fixture, gboolean is_detached)
 {
   begin_cancellably (fixture, is_detached, NULL);
+}
+
+/* An older agent keeps what it keeps, and is not asked for more. */
+static void
+test_log_size (Fixture *fixture, gconstpointer data)
+{
+  gboolean is_older = GPOINTER_TO_UINT (data) != 0;
+  g_autoptr (GError) error = NULL;
+  BerthExecHead head;
+
+  greet_as (fixture, is_older ? BERTH_LOG_VERSION - 1 : BERTH_LOG_VERSION, 0);
+  begin_of (fixture, TRUE, 3, NULL);
+  if (!is_older)
+    {
+      peer_read (fixture, payload);
+      memcpy (&head, payload, sizeof head);
+      g_assert_cmpuint (head.stdout_credit, ==, 3);
+      berth_guest_close (fixture->agent);
+    }
+  run_until_done (fixture);
+  g_assert_null (berth_guest_exec_finish (fixture->agent, fixture->result, &error));
+  g_assert_true (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_CONFIG) == is_older);
 }
 
 static void
@@ -373,6 +402,7 @@ test_begin (Fixture *fixture, gconstpointer data)
   memcpy (&head, payload, sizeof head);
   g_assert_cmpuint (head.flags, ==, BERTH_EXEC_COMMAND | BERTH_EXEC_DETACHED);
   g_assert_cmpuint (head.timeout_ms, ==, 0);
+  g_assert_cmpuint (head.stdout_credit, ==, BERTH_LOG_MB);
   send_number (fixture, BERTH_FRAME_BEGUN, frame.request, 9, 4);
   run_until_done (fixture);
   result = berth_guest_exec_finish (fixture->agent, fixture->result, &error);
@@ -630,6 +660,8 @@ main (int argc, char **argv)
   ADD ("terminal-needs-its-version", 0, test_terminal_needs_its_version);
   ADD ("older", 0, test_older);
   ADD ("begin", 0, test_begin);
+  ADD ("log-size", FALSE, test_log_size);
+  ADD ("log-size-of-older", TRUE, test_log_size);
   ADD ("begun-unasked", 0, test_rules);
   ADD ("detached-unasked", 1, test_rules);
   ADD ("begun-as-none", 2, test_rules);
