@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,18 @@ clamp (unsigned long value, unsigned min, unsigned max)
   return value < min ? min : value > max ? max : (unsigned)value;
 }
 
+/* UID:GID. Root is nobody's to be, and what is no number is none. */
+static void
+read_user (BerthAgentBootOptions *self, const char *value)
+{
+  unsigned uid, gid;
+
+  if (sscanf (value, "%u:%u", &uid, &gid) != 2 || uid == 0 || uid > INT_MAX || gid > INT_MAX)
+    return;
+  self->uid = uid;
+  self->gid = gid;
+}
+
 /* Reads berth.* of the kernel's command line; what is missing keeps its default. */
 void
 berth_agent_boot_options_parse (BerthAgentBootOptions *self, const char *cmdline)
@@ -45,7 +58,9 @@ berth_agent_boot_options_parse (BerthAgentBootOptions *self, const char *cmdline
   char word[256];
   int used;
 
-  *self = (BerthAgentBootOptions){ .layers = 1, .space_percent = 50 };
+  *self = (BerthAgentBootOptions){
+    .layers = 1, .space_percent = 50, .uid = BERTH_AGENT_UID, .gid = BERTH_AGENT_UID
+  };
   while (sscanf (cmdline, " %255s%n", word, &used) == 1)
     {
       char *value = strchr (word, '=');
@@ -62,6 +77,8 @@ berth_agent_boot_options_parse (BerthAgentBootOptions *self, const char *cmdline
         self->is_builder = strcmp (value, "1") == 0;
       else if (strcmp (word, "berth.net") == 0)
         self->has_net = strcmp (value, "1") == 0;
+      else if (strcmp (word, "berth.user") == 0)
+        read_user (self, value);
       else if (strcmp (word, "berth.reserve-mb") == 0)
         self->reserve_mb = clamp (strtoul (value, NULL, 10), 1, 4096);
       else if (strcmp (word, "berth.space-percent") == 0)
@@ -236,8 +253,9 @@ mount_space (const char *target, unsigned long flags, unsigned mode, unsigned pe
 /* All that is ever written in this guest goes to one of these. None takes another's room, and all
  * together are bounded: were they full, the next interpreter must still find memory to start in. */
 static void
-mount_spaces (unsigned percent)
+mount_spaces (const BerthAgentBootOptions *options)
 {
+  const unsigned percent = options->space_percent;
   const unsigned scratch = percent * SCRATCH_SHARE / 100, shm = percent * SHM_SHARE / 100;
 
   mount_space ("/space", 0, 0755, percent - scratch - shm);
@@ -248,8 +266,8 @@ mount_spaces (unsigned percent)
   mkdir ("/space/home", 0755);
   mkdir ("/scratch/tmp", 0755);
   mkdir ("/scratch/var-tmp", 0755);
-  if (chown ("/space/home", BERTH_AGENT_UID, BERTH_AGENT_UID) != 0
-      || chmod ("/scratch/tmp", 01777) != 0 || chmod ("/scratch/var-tmp", 01777) != 0)
+  if (chown ("/space/home", options->uid, options->gid) != 0 || chmod ("/scratch/tmp", 01777) != 0
+      || chmod ("/scratch/var-tmp", 01777) != 0)
     berth_agent_boot_fail ("the home can't be made");
 }
 
@@ -271,7 +289,7 @@ mount_root (const BerthAgentBootOptions *options)
       snprintf (joined, sizeof joined, "%s%s%.900s", target, i > 0 ? ":" : "", lower);
       strcpy (lower, joined);
     }
-  mount_spaces (options->space_percent);
+  mount_spaces (options);
   snprintf (text, sizeof text, "lowerdir=%s,upperdir=/space/upper,workdir=/space/work", lower);
   boot_mount ("root", NEW_ROOT, "overlay", MS_NOSUID | MS_NODEV, text);
 }
@@ -370,7 +388,7 @@ berth_agent_boot (BerthAgentBootOptions *out_options)
   berth_agent_identity_assume_entropy ();
   if (!berth_agent_lockdown_groups (out_options->reserve_mb))
     berth_agent_boot_fail ("the cgroup of programs can't be made");
-  if (!berth_agent_lockdown_user ())
+  if (!berth_agent_lockdown_user (out_options->uid, out_options->gid))
     berth_agent_boot_fail ("the programs' user can't be made");
   berth_agent_lockdown_loopback ();
   out_options->sockets = out_options->has_net ? (BerthAgentReachSockets)BERTH_AGENT_REACH_NO_SOCKETS

@@ -13,7 +13,9 @@ typedef struct
   unsigned space_percent; /* berth.space-percent=N: of memory, for all that is written */
   bool has_net;           /* berth.net=1: a network card will be plugged in */
   bool is_builder;        /* berth.builder=1: programs keep root's rights, and make a layer */
-  int root_fd;            /* of what was booted: as in BerthAgentConfig */
+  uid_t uid;              /* berth.user=UID:GID: who programs are; never root */
+  gid_t gid;
+  int root_fd;                    /* of what was booted: as in BerthAgentConfig */
   BerthAgentReachSockets sockets; /* likewise */
 } BerthAgentBootOptions;
 

@@ -84,7 +84,7 @@ set_limits (void)
 
 /* No capability now, none by executing anything, no way back. */
 static bool
-drop_privileges (void)
+drop_privileges (const BerthAgentConfig *config)
 {
   struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
   struct __user_cap_data_struct none[2] = { { 0 } };
@@ -99,9 +99,8 @@ drop_privileges (void)
                                           | SECBIT_NO_CAP_AMBIENT_RAISE
                                           | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
                 == 0
-         && setgroups (0, NULL) == 0
-         && setresgid (BERTH_AGENT_UID, BERTH_AGENT_UID, BERTH_AGENT_UID) == 0
-         && setresuid (BERTH_AGENT_UID, BERTH_AGENT_UID, BERTH_AGENT_UID) == 0
+         && setgroups (0, NULL) == 0 && setresgid (config->gid, config->gid, config->gid) == 0
+         && setresuid (config->uid, config->uid, config->uid) == 0
          && syscall (SYS_capset, &header, none) == 0;
 }
 
@@ -109,7 +108,7 @@ drop_privileges (void)
 static bool
 give_up_rights (const BerthAgentConfig *config)
 {
-  return (!config->is_init || (set_limits () && drop_privileges ()))
+  return (!config->is_init || (set_limits () && drop_privileges (config)))
          && prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 

@@ -25,7 +25,7 @@ typedef struct
   }
 
 #define BERTH_AGENT_USER "user"
-#define BERTH_AGENT_UID 1000u
+#define BERTH_AGENT_UID 1000u /* unless the template says another */
 #define BERTH_AGENT_HOME "/home/" BERTH_AGENT_USER
 #define BERTH_AGENT_CGROUP "/sys/fs/cgroup/berth"
 #define BERTH_AGENT_PIPE_NAME_MAX 96u
@@ -44,5 +44,7 @@ typedef struct
   BerthAgentReachSockets sockets;
   BerthLanguage language; /* of the standby; NONE: no standby */
   bool is_builder;        /* of a guest: programs keep root's rights */
-  unsigned identities;    /* that came; until the first one, only the host's own rehearsal runs */
+  uid_t uid;              /* of a guest: who programs are, never root */
+  gid_t gid;
+  unsigned identities; /* that came; until the first one, only the host's own rehearsal runs */
 } BerthAgentConfig;

@@ -14,6 +14,14 @@ static const char *const base_env[] = {
   "LANG=C.UTF-8",
 };
 
+/* What images tell of themselves by names that begin likewise */
+static const char *const idle_names[] = {
+  "PYTHON_VERSION=",
+  "PYTHON_SHA256=",
+  "PYTHON_PIP_VERSION=",
+  "NODE_VERSION=",
+};
+
 /* What an interpreter or its libraries read when they start, too late for one that stands by. */
 static const char *const fresh_prefixes[] = {
   "PYTHON", "NODE_", "HOME=", "LANG=",    "LC_",     "LANGUAGE=", "LD_",
@@ -28,12 +36,25 @@ berth_agent_language_parse (const char *name)
   return found != NULL ? found->language : BERTH_LANGUAGE_NONE;
 }
 
+/* An image's own interpreter is where its makers' build has put it, before the one that its
+ * distribution has, as in a PATH. */
+static bool
+find_program (const BerthLanguageRow *row, char out_path[64])
+{
+  snprintf (out_path, 64, "/usr/local/bin%s", strrchr (row->program, '/'));
+  if (access (out_path, X_OK) == 0)
+    return true;
+  snprintf (out_path, 64, "%s", row->program);
+  return access (out_path, X_OK) == 0;
+}
+
 bool
 berth_agent_language_is_here (BerthLanguage language)
 {
-  const BerthLanguageRow *found = berth_language_get (language);
+  const BerthLanguageRow *row = berth_language_get (language);
+  char path[64];
 
-  return found != NULL && access (found->program, X_OK) == 0;
+  return row != NULL && find_program (row, path);
 }
 
 /* Whether its interpreter can stand by: it says when it is loaded and waits for a message. */
@@ -118,14 +139,31 @@ berth_agent_env_is_good (const char *env, size_t size, uint32_t count)
   return size == 0 && count == 0;
 }
 
+static bool
+begins_with (const char *entry, const char *const *prefixes, size_t count)
+{
+  for (size_t i = 0; i < count; i++)
+    if (strncmp (entry, prefixes[i], strlen (prefixes[i])) == 0)
+      return true;
+  return false;
+}
+
+/* What changes nothing: no interpreter reads it, or it is what each has anyway. */
+static bool
+is_idle (const char *entry)
+{
+  return strcmp (entry, "LANG=C.UTF-8") == 0
+         || begins_with (entry, idle_names, sizeof idle_names / sizeof idle_names[0]);
+}
+
 /* Whether an interpreter that stands by already would miss something of these variables. */
 bool
 berth_agent_env_needs_fresh (const char *env, size_t size)
 {
   for (const char *entry = env; entry < env + size; entry += strlen (entry) + 1)
-    for (size_t i = 0; i < sizeof fresh_prefixes / sizeof fresh_prefixes[0]; i++)
-      if (strncmp (entry, fresh_prefixes[i], strlen (fresh_prefixes[i])) == 0)
-        return true;
+    if (begins_with (entry, fresh_prefixes, sizeof fresh_prefixes / sizeof fresh_prefixes[0])
+        && !is_idle (entry))
+      return true;
   return false;
 }
 
@@ -219,7 +257,8 @@ berth_agent_command_make (BerthAgentCommand *self, const BerthAgentConfig *confi
   const BerthLanguageRow *found = berth_language_get (language);
   size_t count = 0;
 
-  self->program = found->program;
+  find_program (found, self->found); /* else the one that is not there says so */
+  self->program = self->found;
   self->argv = self->args;
   snprintf (self->script, sizeof self->script, "%s/%s", config->home, found->script);
   snprintf (self->hook, sizeof self->hook, "%s/javascript.js", config->runners);

@@ -16,6 +16,7 @@ typedef struct
   char **argv;         /* args, or a command's own, borrowed */
   char *args[BERTH_AGENT_ARGS_MAX];
   char *envp[BERTH_AGENT_ENV_MAX];
+  char found[64];
   char script[BERTH_AGENT_PATH_MAX];
   char hook[BERTH_AGENT_PATH_MAX];
   char home[BERTH_AGENT_PATH_MAX];

@@ -204,7 +204,9 @@ append_line (const char *path, const char *key, const char *line)
   if (size >= 0 && strstr (text, key) != NULL)
     return true;
   fd = open (path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-  ok = fd >= 0 && write (fd, line, strlen (line)) == (ssize_t)strlen (line);
+  /* an image's own file may lack the end of its last line */
+  ok = fd >= 0 && (size <= 0 || text[size - 1] == '\n' || write (fd, "\n", 1) == 1)
+       && write (fd, line, strlen (line)) == (ssize_t)strlen (line);
   if (fd >= 0)
     close (fd);
   return ok;
@@ -212,11 +214,17 @@ append_line (const char *path, const char *key, const char *line)
 
 /* Gives the programs' uid a name, where the base layer has none for it. */
 bool
-berth_agent_lockdown_user (void)
+berth_agent_lockdown_user (uid_t uid, gid_t gid)
 {
-  return append_line ("/etc/passwd", ":1000:1000:",
-                      BERTH_AGENT_USER ":x:1000:1000::" BERTH_AGENT_HOME ":/bin/bash\n")
-         && append_line ("/etc/group", ":x:1000:", BERTH_AGENT_USER ":x:1000:\n");
+  char user[32], group[32], line[96];
+
+  snprintf (user, sizeof user, ":%u:%u:", uid, gid);
+  snprintf (line, sizeof line, BERTH_AGENT_USER ":x%s:" BERTH_AGENT_HOME ":/bin/bash\n", user);
+  if (!append_line ("/etc/passwd", user, line))
+    return false;
+  snprintf (group, sizeof group, ":x:%u:", gid);
+  snprintf (line, sizeof line, BERTH_AGENT_USER "%s\n", group);
+  return append_line ("/etc/group", group, line);
 }
 
 /* The only network there is. */

@@ -107,6 +107,8 @@ run_in_guest (BerthAgent *agent)
   config.sockets = options.sockets;
   config.language = options.language;
   config.is_builder = options.is_builder;
+  config.uid = options.uid;
+  config.gid = options.gid;
   if (!berth_agent_init (agent, &config)
       || !berth_agent_groups_open (&agent->groups, BERTH_AGENT_CGROUP)
       || !berth_agent_channel_open_port (&agent->channel, port))

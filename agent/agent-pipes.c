@@ -31,7 +31,7 @@ berth_agent_pipe_make (const BerthAgentConfig *config, char out_name[BERTH_AGENT
             (unsigned long long)number);
   if (mkfifo (out_name, 0600) != 0)
     return -1;
-  if (!config->is_init || lchown (out_name, BERTH_AGENT_UID, BERTH_AGENT_UID) == 0)
+  if (!config->is_init || lchown (out_name, config->uid, config->gid) == 0)
     {
       fd = open (out_name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
       if (fd >= 0)
@@ -50,7 +50,7 @@ pipes_make_input (BerthAgentPipes *self, const BerthAgentConfig *config)
   if (config->holder == NULL || pipe2 (pair, O_CLOEXEC) != 0)
     return false;
   if (fcntl (pair[1], F_SETFL, O_NONBLOCK) == 0
-      && (!config->is_init || fchown (pair[0], BERTH_AGENT_UID, BERTH_AGENT_UID) == 0)
+      && (!config->is_init || fchown (pair[0], config->uid, config->gid) == 0)
       && berth_agent_holder_hold (config->holder, config, pair[0], self->names[0], &self->number))
     {
       self->holder = config->holder;

@@ -129,7 +129,7 @@ make_pipes (const BerthAgentConfig *config, int ours[3], int theirs[3])
       theirs[i] = pair[i == 0 ? 0 : 1];
       /* their own, or a program could not open /dev/stdout */
       if (fcntl (ours[i], F_SETFL, O_NONBLOCK) != 0
-          || (config->is_init && fchown (ours[i], BERTH_AGENT_UID, BERTH_AGENT_UID) != 0))
+          || (config->is_init && fchown (ours[i], config->uid, config->gid) != 0))
         return false;
     }
   return true;

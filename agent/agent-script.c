@@ -52,7 +52,7 @@ berth_agent_script_write (BerthAgentScript *self, const BerthAgentConfig *config
   *out_is_program = size >= 2 && code[0] == '#' && code[1] == '!';
   ok = ok && write_code (home, config, name, *out_is_program ? 0755 : 0644, code, size)
        && (!config->is_init
-           || fchownat (home, name, BERTH_AGENT_UID, BERTH_AGENT_UID, AT_SYMLINK_NOFOLLOW) == 0)
+           || fchownat (home, name, config->uid, config->gid, AT_SYMLINK_NOFOLLOW) == 0)
        && fstatat (home, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
   saved_errno = errno;
   if (home >= 0)

@@ -45,7 +45,7 @@ berth_agent_terminal_open (const BerthAgentConfig *config, const struct winsize 
       = fd >= 0 && unlockpt (fd) == 0 ? ioctl (fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
 
   /* its own, or a program could not open it by its name */
-  if (program_fd >= 0 && (!config->is_init || fchown (program_fd, BERTH_AGENT_UID, (gid_t)-1) == 0)
+  if (program_fd >= 0 && (!config->is_init || fchown (program_fd, config->uid, (gid_t)-1) == 0)
       && terminal_set_utf8 (program_fd) && berth_agent_terminal_resize (fd, size))
     {
       *out_fd = fd;

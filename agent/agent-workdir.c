@@ -44,9 +44,9 @@ berth_agent_workdir_is_good (const BerthAgentConfig *config, const char *workdir
     }
   if (!config->is_init)
     return access (workdir, X_OK) == 0;
-  needed = status.st_uid == BERTH_AGENT_UID   ? S_IXUSR
-           : status.st_gid == BERTH_AGENT_UID ? S_IXGRP
-                                              : S_IXOTH;
+  needed = status.st_uid == config->uid   ? S_IXUSR
+           : status.st_gid == config->gid ? S_IXGRP
+                                          : S_IXOTH;
   errno = EACCES;
   return (status.st_mode & needed) != 0;
 }

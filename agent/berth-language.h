@@ -16,11 +16,12 @@ typedef enum
   BERTH_LANGUAGE_JAVASCRIPT = 2,
   BERTH_LANGUAGE_SHELL = 3,
   BERTH_LANGUAGE_RUBY = 4,
+  BERTH_LANGUAGE_SH = 5,
 } BerthLanguage;
 
-#define BERTH_LANGUAGE_LAST BERTH_LANGUAGE_RUBY
-#define BERTH_LANGUAGE_WORDS "python, javascript, shell or ruby" /* for messages */
-#define BERTH_LANGUAGE_PATTERN "python|javascript|shell|ruby"    /* for regular expressions */
+#define BERTH_LANGUAGE_LAST BERTH_LANGUAGE_SH
+#define BERTH_LANGUAGE_WORDS "python, javascript, shell, ruby or sh" /* for messages */
+#define BERTH_LANGUAGE_PATTERN "python|javascript|shell|ruby|sh"     /* for regular expressions */
 
 /* How a language is run. A hook (agent/runners) lets its interpreter stand by loaded, and run a
  * session's code in itself; a language that keeps no state runs each exec as a script of its own.
@@ -31,24 +32,26 @@ typedef struct
   const char *name;
   const char *alias;    /* another name for it; NULL: none */
   const char *suffixes; /* of its files, a space behind each */
-  const char *program;
-  const char *prompt; /* the program that takes it line by line, from who types */
-  const char *script; /* its name in the home: hidden from ls and globs, with the suffix that the
-                       * interpreter expects */
-  const char *print;  /* code that prints something, to be rehearsed */
+  const char *program;  /* where Debian has it; see agent-language.c for images that others made */
+  const char *prompt;   /* the program that takes it line by line, from who types */
+  const char *script;   /* its name in the home: hidden from ls and globs, with the suffix that the
+                         * interpreter expects */
+  const char *print;    /* code that prints something, to be rehearsed */
   bool has_hook;
   bool keeps_state;
 } BerthLanguageRow;
 
 static const BerthLanguageRow berth_language_rows[] = {
-  { BERTH_LANGUAGE_PYTHON, "python", NULL, ".py ", "/usr/bin/python3", "/usr/bin/python3",
-    ".main.py", "print(1)", true, true },
-  { BERTH_LANGUAGE_JAVASCRIPT, "javascript", NULL, ".js .mjs .cjs ", "/usr/bin/node",
-    "/usr/bin/node", ".main.js", "console.log(1)", true, true },
-  { BERTH_LANGUAGE_SHELL, "shell", "raw", ".sh .bash ", "/bin/bash", "/bin/bash", ".main.sh",
-    "echo 1", false, true },
-  { BERTH_LANGUAGE_RUBY, "ruby", NULL, ".rb ", "/usr/bin/ruby", "/usr/bin/irb", ".main.rb",
-    "puts 1", false, false },
+  { BERTH_LANGUAGE_PYTHON, "python", NULL, ".py ", "/usr/bin/python3", "python3", ".main.py",
+    "print(1)", true, true },
+  { BERTH_LANGUAGE_JAVASCRIPT, "javascript", NULL, ".js .mjs .cjs ", "/usr/bin/node", "node",
+    ".main.js", "console.log(1)", true, true },
+  { BERTH_LANGUAGE_SHELL, "shell", "raw", ".sh .bash ", "/bin/bash", "bash", ".main.sh", "echo 1",
+    false, true },
+  { BERTH_LANGUAGE_RUBY, "ruby", NULL, ".rb ", "/usr/bin/ruby", "irb", ".main.rb", "puts 1", false,
+    false },
+  /* of images without bash: scripts, and no state */
+  { BERTH_LANGUAGE_SH, "sh", NULL, "", "/bin/sh", "sh", ".main.sh", "echo 1", false, false },
 };
 
 #define BERTH_LANGUAGE_COUNT (sizeof berth_language_rows / sizeof berth_language_rows[0])

@@ -61,7 +61,9 @@ berth_build_base_load (const BerthConfig *config, const BerthBuildSpec *spec, GE
     return NULL;
   self->path = g_strdup (berth_template_get_path (template));
   self->language = g_strdup (berth_template_get_language (template));
-  self->layers = dup_contents (images, berth_template_get_layers (template), error);
+  self->layers = spec->oci != NULL
+                     ? g_new0 (char *, 1)
+                     : dup_contents (images, berth_template_get_layers (template), error);
   builder = self->layers != NULL ? dup_contents (images, builder_names, error) : NULL;
   if (builder == NULL)
     return NULL;
@@ -69,11 +71,11 @@ berth_build_base_load (const BerthConfig *config, const BerthBuildSpec *spec, GE
   return g_steal_pointer (&self);
 }
 
+/* Whether @variable, NAME=VALUE or just the name, has another value now */
 static gboolean
-has_value (const BerthBuildSpec *spec, const xmlNode *variable)
+has_value (const BerthBuildSpec *spec, const char *variable)
 {
-  g_autofree char *name = berth_xml_dup_attribute (variable, "name");
-  g_autofree char *head = g_strconcat (name, "=", NULL);
+  g_autofree char *head = g_strdup_printf ("%.*s=", (int)strcspn (variable, "="), variable);
 
   for (guint i = 0; i < spec->env->len; i++)
     if (g_str_has_prefix (spec->env->pdata[i], head))
@@ -81,17 +83,26 @@ has_value (const BerthBuildSpec *spec, const xmlNode *variable)
   return FALSE;
 }
 
-/* What it may reach stays, and its variables that have no other value now. */
+static gboolean
+is_replaced (const BerthBuildSpec *spec, const xmlNode *child)
+{
+  g_autofree char *name = NULL;
+
+  if (!berth_xml_is (child, BERTH_MARK_URI, "env"))
+    return berth_xml_is_blank (child) || berth_xml_is (child, BERTH_MARK_URI, "layer");
+  name = berth_xml_dup_attribute (child, "name");
+  return has_value (spec, name);
+}
+
+/* What it may reach stays, its entry point, and its variables that have no other value now. */
 static void
 remove_children (xmlNode *element, const BerthBuildSpec *spec)
 {
   for (xmlNode *child = element->children; child != NULL;)
     {
       xmlNode *next = child->next;
-      gboolean is_env = berth_xml_is (child, BERTH_MARK_URI, "env");
 
-      if (berth_xml_is_blank (child) || berth_xml_is (child, BERTH_MARK_URI, "layer")
-          || (is_env && has_value (spec, child)))
+      if (is_replaced (spec, child))
         {
           xmlUnlinkNode (child);
           xmlFreeNode (child);
@@ -122,7 +133,7 @@ replace_remarks (xmlDoc *doc, const char *name)
   xmlAddPrevSibling (root, xmlNewDocComment (doc, (const xmlChar *)text));
 }
 
-static void
+static xmlNode *
 add_element (xmlNode *parent, const char *name, const char *key, const char *value,
              const char *second_key, const char *second_value)
 {
@@ -133,10 +144,37 @@ add_element (xmlNode *parent, const char *name, const char *key, const char *val
   berth_xml_set (node, key, value);
   if (second_key != NULL)
     berth_xml_set (node, second_key, second_value);
+  return node;
 }
 
 static void
-fill_element (xmlNode *element, BerthBuildBase *self, const BerthBuildSpec *spec, const char *layer)
+add_env (xmlNode *element, const char *variable)
+{
+  g_auto (GStrv) parts = g_strsplit (variable, "=", 2);
+
+  add_element (element, "env", "name", parts[0], "value", parts[1] != NULL ? parts[1] : "");
+}
+
+static void
+add_image (xmlNode *element, const BerthBuildImage *image, const BerthBuildSpec *spec)
+{
+  xmlNode *entry = NULL;
+
+  berth_xml_set (element, "language", image->language);
+  if (image->user != NULL)
+    berth_xml_set (element, "user", image->user);
+  if (image->entry[0] != NULL)
+    entry = add_element (element, "entry", "workdir", image->workdir, NULL, NULL);
+  for (guint i = 0; image->entry[i] != NULL; i++)
+    add_element (entry, "arg", "value", image->entry[i], NULL, NULL);
+  for (guint i = 0; image->env[i] != NULL; i++)
+    if (!has_value (spec, image->env[i]))
+      add_env (element, image->env[i]);
+}
+
+static void
+fill_element (xmlNode *element, BerthBuildBase *self, const BerthBuildSpec *spec,
+              const BerthBuildImage *image, const char *layer)
 {
   g_autofree char *memory = g_strdup_printf ("%u", spec->memory_mb);
 
@@ -148,18 +186,19 @@ fill_element (xmlNode *element, BerthBuildBase *self, const BerthBuildSpec *spec
     add_element (element, "layer", "name", self->layers[i], NULL, NULL);
   if (layer != NULL)
     add_element (element, "layer", "name", layer, NULL, NULL);
+  if (image != NULL)
+    add_image (element, image, spec);
+  if (spec->language != NULL)
+    berth_xml_set (element, "language", spec->language);
   for (guint i = 0; i < spec->env->len; i++)
-    {
-      g_auto (GStrv) parts = g_strsplit (spec->env->pdata[i], "=", 2);
-
-      add_element (element, "env", "name", parts[0], "value", parts[1]);
-    }
+    add_env (element, spec->env->pdata[i]);
   xmlAddChild (element, xmlNewText ((const xmlChar *)"\n    "));
 }
 
 char *
-berth_build_base_dup_template (BerthBuildBase *self, const BerthBuildSpec *spec, const char *layer,
-                               const char *path, const char *schema, GError **error)
+berth_build_base_dup_template (BerthBuildBase *self, const BerthBuildSpec *spec,
+                               const BerthBuildImage *image, const char *layer, const char *path,
+                               const char *schema, GError **error)
 {
   gsize size = 0;
   g_autofree char *data = berth_xml_read_file (self->path, &size, error);
@@ -181,7 +220,7 @@ berth_build_base_dup_template (BerthBuildBase *self, const BerthBuildSpec *spec,
       return NULL;
     }
   replace_remarks (doc, spec->name);
-  fill_element (berth_xml_child (metadata, BERTH_MARK_URI, "template"), self, spec, layer);
+  fill_element (berth_xml_child (metadata, BERTH_MARK_URI, "template"), self, spec, image, layer);
   xmlDocDumpMemoryEnc (doc, &text, &length, "UTF-8");
   checked = berth_template_load_data ((const char *)text, (gsize)length, path, schema, error);
   return checked != NULL ? g_strndup ((const char *)text, (gsize)length) : NULL;

@@ -9,11 +9,11 @@
 
 #include "plugin/base/berth-errno.h"
 #include "plugin/base/berth-sha256.h"
+#include "plugin/build/berth-build-fetch.h"
+#include "plugin/build/berth-build-pack.h"
 #include "plugin/build/berth-build-store.h"
 
 #define NAME_DIGITS 16
-#define FILES_MAX_BYTES (G_GINT64_CONSTANT (4) << 30)
-#define SCRATCH "/var/tmp"
 
 static void
 input_clear (BerthBuildInput *input)
@@ -27,6 +27,8 @@ void
 berth_build_inputs_free (BerthBuildInputs *self)
 {
   g_array_unref (self->each);
+  input_clear (&self->image);
+  g_free (self->reference);
   g_free (self->sha256);
   g_free (self->layer);
   g_free (self);
@@ -42,48 +44,14 @@ add_file (GPtrArray *command, const char *path, gboolean is_contents)
   g_ptr_array_add (command, opens ? g_strdup (".") : g_path_get_basename (path));
 }
 
-/* Whose files they are on this host, and since when, is nothing to the guest. */
-static GPtrArray *
-make_command (const BerthBuildStep *step)
-{
-  static const char *const words[]
-      = { "tar",       "--create",  "--format=gnu",    "--sort=name",    "--mtime=@1735689600",
-          "--owner=0", "--group=0", "--numeric-owner", "--no-wildcards", "--verbatim-files-from" };
-  GPtrArray *command = g_ptr_array_new_with_free_func (g_free);
-
-  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
-    g_ptr_array_add (command, g_strdup (words[i]));
-  for (guint i = 0; i < step->files->len; i++)
-    add_file (command, step->files->pdata[i], step->kind == BERTH_BUILD_COPY);
-  g_ptr_array_add (command, NULL);
-  return command;
-}
-
 static gboolean
 pack_files (const BerthBuildStep *step, int fd, GError **error)
 {
-  g_autoptr (GPtrArray) command = make_command (step);
-  g_autoptr (GSubprocessLauncher) launcher
-      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDERR_PIPE);
-  g_autoptr (GSubprocess) tar = NULL;
-  g_autofree char *words = NULL;
-  struct stat status;
+  g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
 
-  g_subprocess_launcher_take_stdout_fd (launcher, dup (fd));
-  tar = g_subprocess_launcher_spawnv (launcher, (const char *const *)command->pdata, error);
-  if (tar == NULL || !g_subprocess_communicate_utf8 (tar, NULL, NULL, NULL, &words, error))
-    return FALSE;
-  if (!g_subprocess_get_successful (tar))
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s: %s", (char *)step->files->pdata[0],
-                   words != NULL ? g_strstrip (words) : "can't be read");
-      return FALSE;
-    }
-  if (fstat (fd, &status) == 0 && status.st_size <= FILES_MAX_BYTES)
-    return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "%s: has more than %d GiB",
-               (char *)step->files->pdata[0], (int)(FILES_MAX_BYTES >> 30));
-  return FALSE;
+  for (guint i = 0; i < step->files->len; i++)
+    add_file (files, step->files->pdata[i], step->kind == BERTH_BUILD_COPY);
+  return berth_build_pack (files, step->files->pdata[0], fd, error);
 }
 
 static gboolean
@@ -91,7 +59,7 @@ input_fill (BerthBuildInput *input, const BerthBuildStep *step, GError **error)
 {
   if (step->files->len == 0)
     return TRUE;
-  input->fd = berth_build_store_open (SCRATCH, error);
+  input->fd = berth_build_store_open (BERTH_BUILD_SCRATCH, error);
   if (input->fd < 0 || !pack_files (step, input->fd, error))
     return FALSE;
   input->sha256 = berth_build_store_hash (input->fd, error);
@@ -118,13 +86,33 @@ add_step (struct sha256_ctx *sum, const BerthBuildStep *step, const BerthBuildIn
   add_text (sum, input->sha256 != NULL ? input->sha256 : "");
 }
 
+/* Which of the images of a layout is meant is part of it, and where it was found is not. */
+static gboolean
+add_image (struct sha256_ctx *sum, BerthBuildInputs *self, const BerthBuildSpec *spec,
+           const char *script, GError **error)
+{
+  g_autofree char *reference = NULL;
+
+  self->image.fd = berth_build_fetch (spec, &reference, error);
+  self->image.sha256 = self->image.fd >= 0 ? berth_build_store_hash (self->image.fd, error) : NULL;
+  if (self->image.sha256 == NULL)
+    return FALSE;
+  add_text (sum, "oci");
+  add_text (sum, script);
+  add_text (sum, reference);
+  add_text (sum, self->image.sha256);
+  self->reference = g_steal_pointer (&reference);
+  return TRUE;
+}
+
 BerthBuildInputs *
 berth_build_inputs_new (const BerthBuildSpec *spec, const BerthBuildBase *base, const char *script,
-                        GError **error)
+                        const char *image_script, GError **error)
 {
   g_autoptr (BerthBuildInputs) self = g_new0 (BerthBuildInputs, 1);
   struct sha256_ctx sum;
 
+  self->image.fd = -1;
   self->each = g_array_new (FALSE, TRUE, sizeof (BerthBuildInput));
   g_array_set_clear_func (self->each, (GDestroyNotify)input_clear);
   sha256_init (&sum);
@@ -132,6 +120,8 @@ berth_build_inputs_new (const BerthBuildSpec *spec, const BerthBuildBase *base, 
   add_text (&sum, base->builder);
   for (guint i = 0; base->layers[i] != NULL; i++)
     add_text (&sum, base->layers[i]);
+  if (spec->oci != NULL && !add_image (&sum, self, spec, image_script, error))
+    return NULL;
   for (guint i = 0; i < spec->steps->len; i++)
     {
       BerthBuildInput *input;

@@ -15,14 +15,17 @@ typedef struct
 
 typedef struct
 {
-  GArray *each; /* of BerthBuildInput, one a step */
-  char *sha256; /* of everything */
-  char *layer;  /* the name of what is made of them */
+  GArray *each;          /* of BerthBuildInput, one a step */
+  BerthBuildInput image; /* of an image: a tar of an OCI layout */
+  char *reference;       /* nullable: which image of it */
+  char *sha256;          /* of everything */
+  char *layer;           /* the name of what is made of them */
 } BerthBuildInputs;
 
-/* @script: what is done at each step */
-BerthBuildInputs *berth_build_inputs_new (const BerthBuildSpec *spec, const BerthBuildBase *base,
-                                          const char *script, GError **error);
+/* @script: what is done at each step; @image_script: with an image */
+BerthBuildInputs *
+berth_build_inputs_new (const BerthBuildSpec *spec, const BerthBuildBase *base, const char *script,
+                        const char *image_script, GError **error);
 void berth_build_inputs_free (BerthBuildInputs *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthBuildInputs, berth_build_inputs_free)
 

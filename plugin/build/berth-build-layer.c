@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "build-guest-script.h"
+#include "build-image-script.h"
 #include "plugin/base/berth-printable.h"
 #include "plugin/build/berth-build-guest.h"
 #include "plugin/build/berth-build-store.h"
@@ -26,7 +27,8 @@ typedef struct
   BerthBuildGuest *guest;
   gint64 begun_us;
   gint64 *step_us; /* each: what it took */
-  char *packed;    /* what the guest says of it */
+  char *image;     /* what the guest says of that, or NULL */
+  char *packed;    /* and of what it packed */
   guint64 size;
   char *sha256;
 } Work;
@@ -36,6 +38,7 @@ work_clear (Work *self)
 {
   g_clear_pointer (&self->guest, berth_build_guest_free);
   g_free (self->step_us);
+  g_free (self->image);
   g_free (self->packed);
   g_free (self->sha256);
 }
@@ -45,6 +48,12 @@ const char *
 berth_build_layer_get_script (void)
 {
   return berth_build_guest_script;
+}
+
+const char *
+berth_build_layer_get_image_script (void)
+{
+  return berth_build_image_script;
 }
 
 /* (transfer full): as a person reads it */
@@ -165,6 +174,23 @@ do_step (Work *self, guint index, GError **error)
 }
 
 static gboolean
+do_image (Work *self, GError **error)
+{
+  const BerthBuildInputs *inputs = self->inputs;
+  const char *const words[] = { "unpack", berth_build_image_script,
+                                inputs->reference != NULL ? inputs->reference : "", NULL };
+  gint64 begun_us = g_get_monotonic_time ();
+
+  if (!berth_build_guest_do (self->guest, NULL, words, inputs->image.fd, &self->image, error))
+    {
+      g_prefix_error (error, "oci %s: ", self->spec->oci);
+      return FALSE;
+    }
+  tell (self, "unpacked", begun_us);
+  return TRUE;
+}
+
+static gboolean
 do_steps (Work *self, GError **error)
 {
   g_autofree char *count = g_strdup_printf ("%u", g_strv_length (self->base->layers));
@@ -176,6 +202,8 @@ do_steps (Work *self, GError **error)
       return FALSE;
     }
   tell (self, "its VM", self->begun_us);
+  if (self->spec->oci != NULL && !do_image (self, error))
+    return FALSE;
   for (guint i = 0; i < self->spec->steps->len; i++)
     if (!do_step (self, i, error))
       return FALSE;
@@ -279,6 +307,11 @@ dup_manifest (const Work *self)
     json_builder_add_string_value (json, self->base->layers[i]);
   json_builder_end_array (json);
   add_string (json, "builder", self->base->builder);
+  if (self->image != NULL)
+    {
+      add_string (json, "image", self->image);
+      add_string (json, "image_sha256", self->inputs->image.sha256);
+    }
   add_steps (self, json);
   add_packed (self, json);
   add_number (json, "created", g_get_real_time () / G_USEC_PER_SEC);

@@ -18,8 +18,9 @@ typedef struct
   double seconds;
 } BerthBuildOutcome;
 
-/* The text of guest.sh */
+/* The text of guest.sh, and of image.py */
 const char *berth_build_layer_get_script (void);
+const char *berth_build_layer_get_image_script (void);
 /* Has it built, and gives it its name when it is whole. Equal inputs make one name: of two that
  * build it at a time, both have it. */
 gboolean

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "plugin/template/berth-template.h"
 #include "pool/berth-error.h"
 
 #define TEXT_MAX (1024 * 1024)
@@ -38,7 +39,6 @@ berth_build_spec_new (void)
 {
   BerthBuildSpec *self = g_new0 (BerthBuildSpec, 1);
 
-  self->from = g_strdup ("python");
   self->user = g_strdup ("root");
   self->folder = g_get_current_dir ();
   self->steps = g_ptr_array_new_with_free_func ((GDestroyNotify)step_free);
@@ -55,6 +55,8 @@ berth_build_spec_free (BerthBuildSpec *self)
 {
   g_free (self->name);
   g_free (self->from);
+  g_free (self->oci);
+  g_free (self->language);
   g_free (self->user);
   g_free (self->folder);
   g_free (self->socket);
@@ -245,6 +247,45 @@ take_memory (BerthBuildSpec *self, const char *value, GError **error)
   return TRUE;
 }
 
+/* KIND:PLACE, a place of this host absolute. Of an archive and of a layout, a name in it may
+ * follow. */
+static gboolean
+take_oci (BerthBuildSpec *self, const char *value, GError **error)
+{
+  static const char *const local_kinds[] = { "oci-archive:", "oci:" };
+  g_autofree char *path = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (local_kinds) && path == NULL; i++)
+    if (g_str_has_prefix (value, local_kinds[i]))
+      {
+        g_autofree char *whole
+            = g_canonicalize_filename (value + strlen (local_kinds[i]), self->folder);
+
+        path = g_strconcat (local_kinds[i], whole, NULL);
+      }
+  if (path == NULL && !g_regex_match_simple ("^docker://[A-Za-z0-9][^\\s]{1,511}\\z", value, 0, 0))
+    return refuse (error,
+                   "oci %.80s: give oci-archive:FILE, oci:FOLDER or docker://HOST/NAME:TAG; of "
+                   "another kind, 'skopeo copy KIND:PLACE oci-archive:FILE' makes the first",
+                   value);
+  g_free (self->oci);
+  self->oci = path != NULL ? g_steal_pointer (&path) : g_strdup (value);
+  g_string_append_printf (self->text, "oci %s\n", self->oci);
+  return TRUE;
+}
+
+static gboolean
+take_language (BerthBuildSpec *self, const char *value, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+
+  if (!berth_template_check_language (value, &reason))
+    return refuse (error, "%s", reason->message);
+  g_free (self->language);
+  self->language = g_strdup (value);
+  return TRUE;
+}
+
 static gboolean
 take_line (BerthBuildSpec *self, const char *word, const char *value, GError **error)
 {
@@ -263,7 +304,13 @@ take_line (BerthBuildSpec *self, const char *word, const char *value, GError **e
     return take_word (&self->from, word, value, NAME_PATTERN, error);
   if (g_str_equal (word, "memory"))
     return take_memory (self, value, error);
-  return refuse (error, "'%.40s': give from, apt, pip, npm, copy, run, env, user or memory", word);
+  if (g_str_equal (word, "oci"))
+    return take_oci (self, value, error);
+  if (g_str_equal (word, "language"))
+    return take_language (self, value, error);
+  return refuse (error,
+                 "'%.40s': give from, oci, language, apt, pip, npm, copy, run, env, user or memory",
+                 word);
 }
 
 gboolean
@@ -346,6 +393,11 @@ add_step_entries (GOptionGroup *group)
   }
   const GOptionEntry entries[] = {
     STEP ("from", "The template that it stands on (default python)", "TEMPLATE"),
+    STEP ("oci",
+          "A container image instead: oci-archive:FILE, oci:FOLDER or docker://HOST/NAME:TAG",
+          "IMAGE"),
+    STEP ("language",
+          "Of its VMs (default: as what it stands on, or what an image is found to have)", "LANG"),
     STEP ("apt", "A package of Debian, or a .deb file", "PACKAGE"),
     STEP ("pip", "A package of Python, or a .whl or .tar.gz file", "PACKAGE"),
     STEP ("npm", "A package of Node.js, or a .tgz file", "PACKAGE"),
@@ -376,6 +428,8 @@ add_other_entries (BerthBuildSpec *self, GOptionGroup *group)
     { "refresh", 0, 0, G_OPTION_ARG_NONE, &self->refresh,
       "Build although there is a layer of the same steps, as an index may have newer packages",
       NULL },
+    { "plain-registry", 0, 0, G_OPTION_ARG_NONE, &self->plain,
+      "A docker:// registry need not prove who it is (HTTP, or a certificate of its own)", NULL },
     { "prune", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &self->prune, NULL, NULL },
     { "quiet", 'q', 0, G_OPTION_ARG_NONE, &self->quiet, "Say only what goes wrong", NULL },
     { "socket", 0, 0, G_OPTION_ARG_FILENAME, &self->socket, "berthd's socket", "PATH" },
@@ -389,6 +443,18 @@ add_other_entries (BerthBuildSpec *self, GOptionGroup *group)
   };
 
   g_option_group_add_entries (group, entries);
+}
+
+/* What was said of both excludes each other, and something is always below. */
+static gboolean
+settle_base (BerthBuildSpec *self, GError **error)
+{
+  if (self->oci != NULL && self->from != NULL)
+    return refuse (error, "from %s and oci %s: a template stands on one of them", self->from,
+                   self->oci);
+  if (self->from == NULL)
+    self->from = g_strdup (self->oci != NULL ? "shell" : "python");
+  return TRUE;
 }
 
 static gboolean
@@ -423,6 +489,6 @@ berth_build_spec_parse (BerthBuildSpec *self, int *argc, char ***argv, GError **
   if (*argc != 2)
     return refuse (error, "give the new template's name, and one alone: 'berth template build "
                           "--help' says what it is made of");
-  return check_numbers (self, error)
+  return settle_base (self, error) && check_numbers (self, error)
          && take_word (&self->name, "template", (*argv)[1], NAME_PATTERN, error);
 }

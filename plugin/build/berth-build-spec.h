@@ -51,7 +51,10 @@ const char *berth_build_kind_get_word (BerthBuildKind kind);
 /**
  * BerthBuildSpec:
  * @name: of the template
- * @from: of the one that it stands on
+ * @from: of the one that it stands on; of an image, the one of the VM that it is unpacked in
+ * @oci: (nullable): the image that it is made of: KIND:PLACE
+ * @language: (nullable): instead of that of what it is made of
+ * @plain: the image's registry need not prove who it is
  * @memory_mb: of its VMs; 0: as that one's
  * @steps: (element-type BerthBuildStep)
  * @env: (element-type utf8): NAME=VALUE, of its VMs' programs
@@ -73,6 +76,9 @@ typedef struct
 {
   char *name;
   char *from;
+  char *oci;
+  char *language;
+  gboolean plain;
   guint memory_mb;
   GPtrArray *steps;
   GPtrArray *env;

@@ -52,17 +52,37 @@ load_config (BerthBuildSpec *spec, GError **error)
 /* The Berthfile first: whoever sees the template has what it was made of. */
 static gboolean
 write_template (const BerthBuildSpec *spec, const BerthConfig *config, BerthBuildBase *base,
-                const char *layer, GError **error)
+                const BerthBuildImage *image, const char *layer, GError **error)
 {
   g_autofree char *file = g_strconcat (spec->name, ".xml", NULL);
   g_autofree char *berthfile = g_strconcat (spec->name, ".berthfile", NULL);
   g_autofree char *path = g_build_filename (spec->template_dir, file, NULL);
   g_autofree char *xml
-      = berth_build_base_dup_template (base, spec, layer, path, config->schema, error);
+      = berth_build_base_dup_template (base, spec, image, layer, path, config->schema, error);
 
   return xml != NULL
          && berth_build_store_write (spec->template_dir, berthfile, spec->text->str, error)
          && berth_build_store_write (spec->template_dir, file, xml, error);
+}
+
+/* (transfer full) (nullable): what is known of the image, whenever its layer was made; NULL with
+ * *@error unset: there is none in it */
+static BerthBuildImage *
+load_image (const BerthBuildSpec *spec, const BerthConfig *config, const char *layer,
+            GError **error)
+{
+  g_autoptr (GVariant) manifest = berth_build_store_find (config->image_dir, layer);
+  g_autoptr (BerthBuildImage) image = NULL;
+  const char *text = "";
+
+  if (manifest != NULL)
+    g_variant_lookup (manifest, "image", "&s", &text);
+  image = berth_build_image_parse (text, error);
+  if (image == NULL
+      || (spec->language != NULL
+          && !berth_build_image_check_language (image, spec->language, error)))
+    return NULL;
+  return g_steal_pointer (&image);
 }
 
 /* A template that nobody has told berthd of is there from its next start on. */
@@ -95,22 +115,26 @@ build (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
 {
   g_autoptr (BerthBuildBase) base = berth_build_base_load (config, spec, error);
   g_autoptr (BerthBuildInputs) inputs
-      = base != NULL ? berth_build_inputs_new (spec, base, berth_build_layer_get_script (), error)
+      = base != NULL ? berth_build_inputs_new (spec, base, berth_build_layer_get_script (),
+                                               berth_build_layer_get_image_script (), error)
                      : NULL;
   g_autoptr (BerthClient) client = berth_client_new (spec->socket);
   g_autoptr (GVariant) there = NULL;
+  g_autoptr (BerthBuildImage) image = NULL;
   BerthBuildOutcome outcome = { 0 };
   const char *layer;
 
   if (inputs == NULL)
     return FALSE;
-  layer = spec->steps->len > 0 ? inputs->layer : NULL;
+  layer = spec->steps->len > 0 || spec->oci != NULL ? inputs->layer : NULL;
   there
       = layer != NULL && !spec->refresh ? berth_build_store_find (config->image_dir, layer) : NULL;
   if (layer != NULL && there == NULL
       && !berth_build_layer_make (spec, config, base, inputs, client, &outcome, error))
     return FALSE;
-  if (!write_template (spec, config, base, layer, error))
+  if (spec->oci != NULL && (image = load_image (spec, config, layer, error)) == NULL)
+    return FALSE;
+  if (!write_template (spec, config, base, image, layer, error))
     return FALSE;
   tell_berthd (client, spec);
   if (spec->quiet)

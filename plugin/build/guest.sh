@@ -17,9 +17,11 @@ step=$1
 shift
 
 in_root() { # COMMAND...: as who the steps are done as
-  HOME=$(chroot "$root" getent passwd "$as" | cut -d : -f 6)
-  export HOME USER="$as"
-  chroot --userspec="$as" "$root" "$@"
+  HOME=$(awk -F : -v as="$as" '$1 == as { print $6 }' "$root/etc/passwd")
+  export HOME="${HOME:-/}" USER="$as"
+  [ "$as" = root ] || set -- --userspec="$as" "$root" "$@"
+  [ "$as" != root ] || set -- "$root" "$@" # an image may have no name for it
+  chroot "$@"
 }
 
 # A tmpfs of so many percent of the memory
@@ -51,7 +53,11 @@ prepare() { # LAYERS
   done
   umount "$work/disks"
   make_skeleton "$work/skeleton"
-  mount -t overlay -o "lowerdir=$work/skeleton:$lower,upperdir=$work/upper,workdir=$work/work,redirect_dir=off,metacopy=off,index=off,xino=off" root "$root"
+  [ "$1" = 0 ] || mount_root "$lower" # else there is an image first
+}
+
+mount_root() { # LAYERS
+  mount -t overlay -o "lowerdir=$work/skeleton${1:+:$1},upperdir=$work/upper,workdir=$work/work,redirect_dir=off,metacopy=off,index=off,xino=off" root "$root"
   mount -t proc proc "$root/proc"
   mount --rbind /dev "$root/dev"
   mount -t tmpfs -o mode=0755 run "$root/run"
@@ -62,7 +68,8 @@ prepare() { # LAYERS
 }
 
 list_packages() {
-  dpkg-query --admindir="$root/var/lib/dpkg" -W -f 'apt ${Package} ${Version}\n' | sort
+  [ ! -f "$root/var/lib/dpkg/status" ] ||
+    dpkg-query --admindir="$root/var/lib/dpkg" -W -f 'apt ${Package} ${Version}\n' | sort
   find "$root"/usr/local/lib/python3*/dist-packages -maxdepth 1 -name '*-*.dist-info' -printf '%f\n' 2>/dev/null |
     sed 's/^\([^-]*\)-\(.*\).dist-info$/pip \1 \2/' | sort
   [ ! -d "$root/usr/local/lib/node_modules" ] || (
@@ -71,6 +78,31 @@ list_packages() {
       [ ! -f "$file" ] || jq -r '"npm \(.name) \(.version)"' "$file"
     done | sort
   )
+}
+
+# ---- an image that is all there is below the steps ----
+
+# What a guest mounts on, whatever the image has there: a link would lead elsewhere.
+make_folders() {
+  for name in etc proc sys dev run tmp home home/user var var/tmp; do
+    [ -d "$work/upper/$name" ] && [ ! -L "$work/upper/$name" ] || {
+      rm -f "$work/upper/$name"
+      mkdir "$work/upper/$name"
+    }
+  done
+  rm -rf "$work/upper/dev"
+  mkdir "$work/upper/dev"
+}
+
+unpack() { # PROGRAM REFERENCE; a tar of an OCI layout on standard input
+  python3 -c "$1" take "$work/layout" "$2"
+  rmdir "$work/upper"
+  umoci --log error raw unpack --image "$work/layout:berth" "$work/upper" >&2
+  rm -rf "$work/layout/blobs"
+  make_folders
+  mount_root ''
+  python3 -c "$1" tell "$work/layout" "$root"
+  : >"$work/packages" # all of them are new
 }
 
 # ---- the steps ----
@@ -96,12 +128,14 @@ copy_file() { # NAME GUEST; a tar of NAME on standard input
 }
 
 run() { # SCRIPT
-  in_root /bin/bash -ec "cd 2>/dev/null || cd /; $1"
+  shell=/bin/bash
+  [ -e "$root/bin/bash" ] || [ -L "$root/bin/bash" ] || shell=/bin/sh
+  in_root "$shell" -ec "cd 2>/dev/null || cd /; $1"
 }
 
 use_pip() { # Debian's pip, compiled as its layer has it, run by the Python of what is built
   [ -d "$given/python" ] || { mkdir "$given/python" && cp -a /usr/lib/python3/dist-packages/pip "$given/python/"; }
-  in_root env PYTHONPATH=/run/berth/python /usr/bin/python3 -m pip --disable-pip-version-check --no-input --no-cache-dir --no-color "$@"
+  in_root env PYTHONPATH=/run/berth/python python3 -m pip --disable-pip-version-check --no-input --no-cache-dir --no-color "$@"
 }
 
 pip() { # INDEX PACKAGE...
@@ -165,7 +199,7 @@ pack() { # what was built, as a layer below the home; its size unpacked, and the
   list_packages >"$work/packages.new"
   umount -R "$root"
   mount_space "$out" 40
-  chmod --reference "$work/layer-a" "$work/upper"
+  [ ! -d "$work/layer-a" ] || chmod --reference "$work/layer-a" "$work/upper"
   mkfs.erofs -zlz4 "$out/layer" "$work/upper" >/dev/null
   du -s -B 1 --apparent-size "$work/upper" | cut -f 1
   comm -13 "$work/packages" "$work/packages.new"

@@ -318,12 +318,12 @@ drop_first_separator (int *argc, char **argv)
 }
 
 static guint
-find_command_flag (void)
+find_flag (const char *key)
 {
   const BerthOption *table = berth_option_table ();
   guint i = 0;
 
-  while (!g_str_equal (table[i].key, "command"))
+  while (!g_str_equal (table[i].key, key))
     i++;
   return i;
 }
@@ -331,7 +331,7 @@ find_command_flag (void)
 static gboolean
 has_command_flag (const BerthOptionValues *self)
 {
-  return self->flags[find_command_flag ()];
+  return self->flags[find_flag ("command")];
 }
 
 /**
@@ -341,7 +341,17 @@ has_command_flag (const BerthOptionValues *self)
 void
 berth_option_values_set_command (BerthOptionValues *self)
 {
-  self->flags[find_command_flag ()] = TRUE;
+  self->flags[find_flag ("command")] = TRUE;
+}
+
+/**
+ * berth_option_values_set_entry:
+ * @self: values of a verb that runs what its template says
+ */
+void
+berth_option_values_set_entry (BerthOptionValues *self)
+{
+  self->flags[find_flag ("entry")] = TRUE;
 }
 
 /* With -x the options end at the first argument: what follows is not ours to read, whatever it

@@ -132,6 +132,7 @@ void berth_option_values_clear (BerthOptionValues *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthOptionValues, berth_option_values_clear)
 
 void berth_option_values_set_command (BerthOptionValues *self);
+void berth_option_values_set_entry (BerthOptionValues *self);
 /* (nullable): what stands for the option with this key of berth_option_table() */
 const char *berth_option_values_get (const BerthOptionValues *self, const char *key);
 gboolean berth_option_check_utf8 (const char *what, const char *text, GError **error);

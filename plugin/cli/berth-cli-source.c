@@ -234,6 +234,18 @@ berth_cli_source_load_command (BerthCliSource *self, char **argv, const char *la
 }
 
 /**
+ * berth_cli_source_load_entry:
+ * @self: an empty source
+ * @template_name: of a template that has an entry point
+ */
+void
+berth_cli_source_load_entry (BerthCliSource *self, const char *template_name)
+{
+  self->template_name = g_strdup (template_name);
+  self->code = g_bytes_new (NULL, 0);
+}
+
+/**
  * berth_cli_source_clear:
  * @self: a source
  */

@@ -28,6 +28,8 @@ gboolean berth_cli_source_load_exec (BerthCliSource *self, const char *argument,
 /* @argv: a program of the guest and its arguments; @language: of run, else NULL */
 gboolean berth_cli_source_load_command (BerthCliSource *self, char **argv, const char *language,
                                         GError **error);
+/* What the template runs where nobody gives code */
+void berth_cli_source_load_entry (BerthCliSource *self, const char *template_name);
 void berth_cli_source_clear (BerthCliSource *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthCliSource, berth_cli_source_clear)
 

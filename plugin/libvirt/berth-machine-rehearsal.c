@@ -24,6 +24,13 @@ paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
 
 static void machine_run_rehearsal (BerthMachine *self, GTask *task);
 
+/* What has no language has nothing to be rehearsed. */
+static gboolean
+machine_rehearses (BerthMachine *self)
+{
+  return self->rehearsals > 0 && berth_language_find (self->language) != NULL;
+}
+
 static void
 machine_pause (BerthMachine *self, GTask *task)
 {
@@ -41,7 +48,7 @@ rehearsed_identity_cb (GObject *source, GAsyncResult *result, gpointer user_data
 
   if (!berth_guest_identify_finish (BERTH_GUEST (source), result, NULL, &error))
     berth_machine_return_start_error (task, "the guest did not take its identity", error);
-  else if (self->rehearsals > 0)
+  else if (machine_rehearses (self))
     machine_run_rehearsal (self, g_steal_pointer (&task));
   else
     machine_pause (self, g_steal_pointer (&task));

@@ -55,6 +55,10 @@ BerthSandbox *berth_manager_find (BerthManager *self, const char *id, guint32 ui
 /* berth-manager-request.c */
 /* How long nobody may use the sandbox of @request; 0: for ever */
 gint64 berth_manager_get_idle_us (BerthManager *self, const BerthRequest *request);
+const char *berth_manager_get_template_name (const BerthSandboxOptions *options);
+/* What of an exec its template decides: its entry point, and whether there is a language at all */
+gboolean berth_manager_settle_exec (BerthManager *self, const char *template_name, BerthExec *exec,
+                                    GError **error);
 /* (transfer full): NULL and BERTH_ERROR_INVALID: no sandbox may be so */
 BerthRequest *berth_manager_make_request (BerthManager *self, const BerthSandboxOptions *options,
                                           gboolean is_session, GError **error);

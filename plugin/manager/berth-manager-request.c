@@ -47,11 +47,42 @@ check_builder (const BerthSandboxOptions *options, GError **error)
   return FALSE;
 }
 
+const char *
+berth_manager_get_template_name (const BerthSandboxOptions *options)
+{
+  return options->template_name != NULL ? options->template_name : TEMPLATE_DEFAULT;
+}
+
+gboolean
+berth_manager_settle_exec (BerthManager *self, const char *template_name, BerthExec *exec,
+                           GError **error)
+{
+  BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
+  const char *const *entry = template != NULL ? berth_template_get_entry (template) : NULL;
+
+  if (template == NULL)
+    return TRUE; /* who makes the VM says so; a session's may be gone */
+  if (exec->is_entry && entry != NULL)
+    berth_exec_set_entry (exec, entry, berth_template_get_workdir (template));
+  else if (exec->is_entry)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "template %s has no entry point: give code, or -x and a program", template_name);
+      return FALSE;
+    }
+  if (exec->is_command || exec->language != NULL || berth_template_has_language (template))
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "template %s has no language that code could be of: %sgive -x and a program of its",
+               template_name, entry != NULL ? "leave it out to run the entry point, or " : "");
+  return FALSE;
+}
+
 BerthRequest *
 berth_manager_make_request (BerthManager *self, const BerthSandboxOptions *options,
                             gboolean is_session, GError **error)
 {
-  const char *name = options->template_name != NULL ? options->template_name : TEMPLATE_DEFAULT;
+  const char *name = berth_manager_get_template_name (options);
   BerthTemplate *template = g_hash_table_lookup (self->templates, name);
   g_auto (GStrv) allow
       = template != NULL ? berth_manager_narrow_reach (self, options, name, error) : NULL;

@@ -387,14 +387,18 @@ berth_manager_exec_async (BerthManager *self, const char *id, guint32 uid, Berth
 
   g_task_set_source_tag (task, berth_manager_exec_async);
   g_task_set_check_cancellable (task, FALSE);
-  owned->keeps_state = !owned->is_script && !owned->is_command;
   if (sandbox == NULL || !berth_exec_check (owned, &error)
+      || !berth_manager_settle_exec (self, berth_vm_get_template (berth_sandbox_get_vm (sandbox)),
+                                     owned, &error)
       || !manager_check_limit (self, owned, &error)
       || (exec_is_captured (owned) && !manager_take_capture (self, uid, task, &error)))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    berth_sandbox_exec_async (sandbox, g_steal_pointer (&owned), cancellable, exec_cb,
-                              g_steal_pointer (&task));
+    {
+      owned->keeps_state = !owned->is_script && !owned->is_command;
+      berth_sandbox_exec_async (sandbox, g_steal_pointer (&owned), cancellable, exec_cb,
+                                g_steal_pointer (&task));
+    }
 }
 
 BerthResult *
@@ -770,7 +774,9 @@ berth_manager_run_async (BerthManager *self, const BerthSandboxOptions *options,
 
   g_task_set_source_tag (task, berth_manager_run_async);
   g_task_set_check_cancellable (task, FALSE); /* an end that is known is told */
-  is_right = berth_exec_check (exec, &error);
+  is_right = berth_exec_check (exec, &error)
+             && berth_manager_settle_exec (self, berth_manager_get_template_name (options), exec,
+                                           &error);
   run_take_exec (call, exec);
   call->waits_gone = options->waits_gone;
   call->begun_us = g_get_monotonic_time ();

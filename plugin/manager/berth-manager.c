@@ -492,9 +492,10 @@ manager_get_templates (BerthManager *self, GVariant *seen)
   g_autoptr (GVariantDict) dict = g_variant_dict_new (seen);
   GHashTableIter iter;
   const char *name;
+  BerthTemplate *template;
 
   g_hash_table_iter_init (&iter, self->templates);
-  while (g_hash_table_iter_next (&iter, (gpointer *)&name, NULL))
+  while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&template))
     {
       g_autoptr (GVariant) known = g_variant_dict_lookup_value (dict, name, G_VARIANT_TYPE_VARDICT);
       GVariantDict entry;
@@ -508,6 +509,7 @@ manager_get_templates (BerthManager *self, GVariant *seen)
         g_variant_dict_insert (&entry, "failures", "u", 0);
       if (!g_variant_dict_contains (&entry, "last_error"))
         g_variant_dict_insert (&entry, "last_error", "s", "");
+      g_variant_dict_insert (&entry, "entry", "b", berth_template_get_entry (template) != NULL);
       berth_snapshot_keeper_describe (self->keeper, name, &entry);
       g_variant_dict_insert_value (dict, name, g_variant_dict_end (&entry));
     }

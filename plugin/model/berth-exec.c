@@ -170,6 +170,38 @@ check_command (const BerthExec *self, GError **error)
 }
 
 static gboolean
+check_entry (const BerthExec *self, GError **error)
+{
+  if (g_bytes_get_size (self->code) == 0 && self->language == NULL && self->suffix == NULL
+      && !self->is_script && !self->is_command)
+    return TRUE;
+  g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                       "entry: the template says what is run: leave out code, command, language, "
+                       "suffix and script");
+  return FALSE;
+}
+
+/* What is run */
+static gboolean
+check_what (const BerthExec *self, GError **error)
+{
+  if (self->is_entry)
+    return check_entry (self, error);
+  return self->is_command ? check_command (self, error) : check_code (self->code, error);
+}
+
+void
+berth_exec_set_entry (BerthExec *self, const char *const *argv, const char *workdir)
+{
+  g_bytes_unref (self->code);
+  self->code = berth_exec_pack_command (argv);
+  self->is_command = TRUE;
+  self->is_entry = FALSE;
+  if (self->workdir == NULL)
+    self->workdir = g_strdup (workdir);
+}
+
+static gboolean
 env_name_is_valid (const char *name, gsize length)
 {
   if (length == 0 || length > BERTH_ENV_NAME_MAX || g_ascii_isdigit (name[0]))
@@ -285,7 +317,7 @@ check_suffix (const char *suffix, GError **error)
 static gboolean
 check_tty (const BerthExec *self, GError **error)
 {
-  if (self->tty == NULL || self->is_command)
+  if (self->tty == NULL || self->is_command || self->is_entry)
     return TRUE;
   g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                        "tty: a terminal is a command's: give a program and its arguments");
@@ -363,7 +395,7 @@ berth_exec_add_env (BerthExec *self, const char *const *env, GError **error)
 gboolean
 berth_exec_check (BerthExec *self, GError **error)
 {
-  if (!self->is_command)
+  if (!self->is_command && !self->is_entry)
     drop_byte_order_mark (self);
   if (self->timeout_ms < BERTH_TIMEOUT_MIN_MS || self->timeout_ms > BERTH_TIMEOUT_MAX_MS)
     {
@@ -371,9 +403,8 @@ berth_exec_check (BerthExec *self, GError **error)
                    self->timeout_ms / 1000.0, BERTH_TIMEOUT_MAX_MS / 1000);
       return FALSE;
     }
-  return (self->is_command ? check_command (self, error) : check_code (self->code, error))
-         && check_language (self->language, error) && check_env (self->env, error)
-         && check_workdir (self->workdir, error) && check_suffix (self->suffix, error)
-         && check_tty (self, error) && check_downloads (self, error)
-         && check_detached (self, error);
+  return check_what (self, error) && check_language (self->language, error)
+         && check_env (self->env, error) && check_workdir (self->workdir, error)
+         && check_suffix (self->suffix, error) && check_tty (self, error)
+         && check_downloads (self, error) && check_detached (self, error);
 }

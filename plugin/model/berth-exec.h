@@ -17,6 +17,7 @@ G_BEGIN_DECLS
  * BerthExec:
  * @code: the program, as it came; or of a command its name and its arguments, a NUL behind each
  * @is_command: a program of the guest's that is executed as it stands, beside the interpreters
+ * @is_entry: the template's own program; @code is empty until it is known
  * @tty: (nullable): of a command: its streams are a terminal of this size; stdout is what that
  * shows
  * @language: (nullable): its name or alias; NULL for the template's own
@@ -51,6 +52,7 @@ typedef struct
 {
   GBytes *code;
   gboolean is_command;
+  gboolean is_entry;
   BerthTty *tty;
   char *language;
   char **env;
@@ -78,6 +80,8 @@ typedef struct
 BerthExec *berth_exec_new (GBytes *code);
 /* (transfer full): the code of a command */
 GBytes *berth_exec_pack_command (const char *const *argv);
+/* Of one that is_entry: what that is. @workdir: (nullable): where it starts unless it was told */
+void berth_exec_set_entry (BerthExec *self, const char *const *argv, const char *workdir);
 void berth_exec_free (BerthExec *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthExec, berth_exec_free)
 /* Every rule of contract.md's Input; drops a leading U+FEFF. Fails with BERTH_ERROR_INVALID. */

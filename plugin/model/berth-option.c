@@ -55,6 +55,7 @@ static const BerthOption table[] = {
   { "code", BERTH_OPTION_BYTES, EXEC (code), 0, 0, "code", NULL, 0, NULL, NULL },
   { "command", BERTH_OPTION_FLAG, EXEC (is_command), 0, 0, "command", "command", 'x', NULL,
     "What follows is a program and its arguments as they stand: no code, and no shell between" },
+  { "entry", BERTH_OPTION_FLAG, EXEC (is_entry), 0, 0, "entry", NULL, 0, NULL, NULL },
   { "tty", BERTH_OPTION_TTY, EXEC (tty), 0, 0, NULL, NULL, 0, NULL, NULL },
   { "language", BERTH_OPTION_TEXT, EXEC (language), 0, 0, "language", NULL, 0, NULL, NULL },
   { "timeout_ms", BERTH_OPTION_MILLISECONDS, EXEC (timeout_ms), BERTH_TIMEOUT_MIN_MS,

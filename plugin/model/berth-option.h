@@ -103,7 +103,7 @@ typedef struct
   const char *help;
 } BerthOption;
 
-#define BERTH_OPTION_COUNT 34u
+#define BERTH_OPTION_COUNT 35u
 
 /* All BERTH_OPTION_COUNT, in the order of the help */
 const BerthOption *berth_option_table (void);

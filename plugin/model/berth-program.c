@@ -34,6 +34,7 @@ struct _BerthProgram
   GObject parent_instance;
   GBytes *code;
   gboolean is_command;
+  gboolean is_entry;
   BerthTty *tty; /* nullable */
   char *language;
   guint timeout_ms;
@@ -54,6 +55,7 @@ enum
 {
   PROP_CODE = 1,
   PROP_COMMAND,
+  PROP_ENTRY,
   PROP_LANGUAGE,
   PROP_TIMEOUT_MS,
   PROP_ENVIRONMENT,
@@ -117,6 +119,9 @@ berth_program_get_property (GObject *object, guint id, GValue *value, GParamSpec
     case PROP_COMMAND:
       g_value_set_boolean (value, self->is_command);
       break;
+    case PROP_ENTRY:
+      g_value_set_boolean (value, self->is_entry);
+      break;
     case PROP_LANGUAGE:
       g_value_set_string (value, self->language);
       break;
@@ -153,6 +158,9 @@ berth_program_set_property (GObject *object, guint id, const GValue *value, GPar
       break;
     case PROP_COMMAND:
       self->is_command = g_value_get_boolean (value);
+      break;
+    case PROP_ENTRY:
+      self->is_entry = g_value_get_boolean (value);
       break;
     case PROP_LANGUAGE:
       g_free (self->language);
@@ -204,6 +212,14 @@ berth_program_class_init (BerthProgramClass *klass)
    */
   properties[PROP_COMMAND]
       = g_param_spec_boolean ("command", NULL, NULL, FALSE,
+                              G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+  /**
+   * BerthProgram:entry:
+   *
+   * Whether it is the template's own entry point: see [ctor@Program.new_for_entry].
+   */
+  properties[PROP_ENTRY]
+      = g_param_spec_boolean ("entry", NULL, NULL, FALSE,
                               G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
   /**
    * BerthProgram:language: (setter set_language)
@@ -316,6 +332,24 @@ berth_program_new_for_command (const char *const *argv)
 
   code = berth_exec_pack_command (argv);
   return g_object_new (BERTH_TYPE_PROGRAM, "code", code, "command", TRUE, NULL);
+}
+
+/**
+ * berth_program_new_for_entry:
+ *
+ * The entry point of the sandbox's template, in the folder that belongs to it unless
+ * [property@Program:workdir] says another: what a container of the image would run that the
+ * template was made of. A template without one fails with %BERTH_ERROR_INVALID. Otherwise as
+ * [ctor@Program.new_for_command].
+ *
+ * Returns: (transfer full): a program with defaults for the rest
+ */
+BerthProgram *
+berth_program_new_for_entry (void)
+{
+  g_autoptr (GBytes) nothing = g_bytes_new (NULL, 0);
+
+  return g_object_new (BERTH_TYPE_PROGRAM, "code", nothing, "entry", TRUE, NULL);
 }
 
 /**

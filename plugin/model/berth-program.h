@@ -15,6 +15,7 @@ G_DECLARE_FINAL_TYPE (BerthProgram, berth_program, BERTH, PROGRAM, GObject)
 BERTH_AVAILABLE BerthProgram *berth_program_new (const char *code);
 BERTH_AVAILABLE BerthProgram *berth_program_new_for_bytes (GBytes *code);
 BERTH_AVAILABLE BerthProgram *berth_program_new_for_command (const char *const *argv);
+BERTH_AVAILABLE BerthProgram *berth_program_new_for_entry (void);
 BERTH_AVAILABLE void berth_program_set_terminal (BerthProgram *self, guint rows, guint columns);
 BERTH_AVAILABLE void berth_program_set_language (BerthProgram *self, const char *language);
 BERTH_AVAILABLE void berth_program_set_timeout_ms (BerthProgram *self, guint timeout_ms);

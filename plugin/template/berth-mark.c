@@ -64,7 +64,8 @@ is_template_name (const char *value)
 static gboolean
 is_language (const char *value)
 {
-  return g_regex_match_simple ("^(" BERTH_LANGUAGE_PATTERN ")\\z", value, G_REGEX_RAW, 0);
+  return g_regex_match_simple ("^(" BERTH_LANGUAGE_PATTERN "|" BERTH_TEMPLATE_NO_LANGUAGE ")\\z",
+                               value, G_REGEX_RAW, 0);
 }
 
 static gboolean

@@ -26,12 +26,15 @@ typedef struct
 static const AttributeRule template_rules[] = {
   { "name", NULL, VALUE_PATTERN, "^[a-z][a-z0-9-]{0,31}\\z", 0, 0,
     "a name: a-z, then up to 31 of a-z 0-9 -" },
-  { "language", NULL, VALUE_PATTERN, "^(" BERTH_LANGUAGE_PATTERN ")\\z", 0, 0,
-    BERTH_LANGUAGE_WORDS },
+  { "language", NULL, VALUE_PATTERN,
+    "^(" BERTH_LANGUAGE_PATTERN "|" BERTH_TEMPLATE_NO_LANGUAGE ")\\z", 0, 0,
+    BERTH_LANGUAGE_WORDS ", or " BERTH_TEMPLATE_NO_LANGUAGE },
   { "memory", NULL, VALUE_NUMBER, NULL, 128, 1048576, "a number of MiB from 128 to 1048576" },
   { "vcpus", "1", VALUE_NUMBER, NULL, 1, 64, "a number from 1 to 64" },
   { "boot-timeout", "60", VALUE_NUMBER, NULL, 1, 3600, "a number of seconds from 1 to 3600" },
   { "fresh", "no", VALUE_PATTERN, "^(yes|no)\\z", 0, 0, "yes or no" },
+  { "user", "1000:1000", VALUE_PATTERN, "^[1-9][0-9]{0,8}:[0-9]{1,9}\\z", 0, 0,
+    "two numbers, UID:GID, the first of them not root's" },
   { .name = NULL },
 };
 
@@ -46,6 +49,18 @@ static const AttributeRule network_rules[] = {
   { "allow", "", VALUE_PATTERN, "^", 0, 0, NULL },
   { "deny", "", VALUE_PATTERN, "^", 0, 0, NULL },
   { "private", "", VALUE_PATTERN, "^", 0, 0, NULL },
+  { .name = NULL },
+};
+
+static const AttributeRule entry_rules[] = {
+  { "workdir", "/", VALUE_PATTERN, "^/[^\\x00-\\x1f\\x7f]{0,4095}\\z", 0, 0, "an absolute path" },
+  { .name = NULL },
+};
+
+/* What XML can carry in an attribute */
+static const AttributeRule arg_rules[] = {
+  { "value", NULL, VALUE_PATTERN, "^[^\\x00-\\x08\\x0b-\\x1f]{0,8192}\\z", 0, 0,
+    "an argument of 8192 bytes at most" },
   { .name = NULL },
 };
 
@@ -181,6 +196,47 @@ check_network (const xmlNode *node, gboolean *is_there, GError **error)
   return check_attributes (node, network_rules, error) && check_network_words (node, error);
 }
 
+static gboolean
+check_arg (const xmlNode *node, guint *count, GError **error)
+{
+  if (berth_xml_is_blank (node))
+    return TRUE;
+  if (!berth_xml_is (node, BERTH_MARK_URI, "arg") || node->children != NULL)
+    {
+      element_error (error, node->type == XML_ELEMENT_NODE ? node : node->parent,
+                     "in <berth:entry> only <berth:arg value='ARGUMENT'/> is allowed");
+      return FALSE;
+    }
+  (*count)++;
+  return check_attributes (node, arg_rules, error);
+}
+
+/* A program and its arguments; the program has a name. */
+static gboolean
+check_entry (const xmlNode *node, gboolean *is_there, GError **error)
+{
+  const xmlNode *first = berth_xml_child (node, BERTH_MARK_URI, "arg");
+  g_autofree char *program = first != NULL ? berth_xml_dup_attribute (first, "value") : NULL;
+  guint count = 0;
+
+  if (*is_there || program == NULL || *program == '\0')
+    {
+      element_error (error, node,
+                     "<berth:entry> holds a program and its arguments, and there may be one only");
+      return FALSE;
+    }
+  *is_there = TRUE;
+  for (const xmlNode *arg = node->children; arg != NULL; arg = arg->next)
+    if (!check_arg (arg, &count, error))
+      return FALSE;
+  if (count <= BERTH_TEMPLATE_MAX_ARGS)
+    return check_attributes (node, entry_rules, error);
+  berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
+                       "<berth:entry> has %u <berth:arg>; %d are allowed", count,
+                       BERTH_TEMPLATE_MAX_ARGS);
+  return FALSE;
+}
+
 /* One of several of a kind, each with a name of its own; @seen: theirs */
 static gboolean
 check_named (const xmlNode *node, const AttributeRule *rules, GHashTable *seen, GError **error)
@@ -207,9 +263,15 @@ check_named (const xmlNode *node, const AttributeRule *rules, GHashTable *seen, 
   return TRUE;
 }
 
+/* What was seen so far of what may be there once */
+typedef struct
+{
+  gboolean network;
+  gboolean entry;
+} Seen;
+
 static gboolean
-check_child (const xmlNode *node, GHashTable *layers, GHashTable *env, gboolean *has_network,
-             GError **error)
+check_child (const xmlNode *node, GHashTable *layers, GHashTable *env, Seen *seen, GError **error)
 {
   if (berth_xml_is_blank (node))
     return TRUE;
@@ -218,10 +280,12 @@ check_child (const xmlNode *node, GHashTable *layers, GHashTable *env, gboolean 
   if (berth_xml_is (node, BERTH_MARK_URI, "env"))
     return check_named (node, env_rules, env, error);
   if (berth_xml_is (node, BERTH_MARK_URI, "network"))
-    return check_network (node, has_network, error);
+    return check_network (node, &seen->network, error);
+  if (berth_xml_is (node, BERTH_MARK_URI, "entry"))
+    return check_entry (node, &seen->entry, error);
   element_error (error, node->type == XML_ELEMENT_NODE ? node : node->parent,
                  "in <berth:template> only <berth:layer name='NAME'/>, <berth:env name='NAME' "
-                 "value='VALUE'/> and one <berth:network/> are allowed");
+                 "value='VALUE'/>, one <berth:network/> and one <berth:entry> are allowed");
   return FALSE;
 }
 
@@ -252,11 +316,11 @@ check_children (const xmlNode *element, GError **error)
 {
   g_autoptr (GHashTable) layers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GHashTable) env = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  gboolean has_network = FALSE;
+  Seen seen = { 0 };
 
   for (const xmlNode *node = element->children; node != NULL; node = node->next)
     {
-      if (!check_child (node, layers, env, &has_network, error))
+      if (!check_child (node, layers, env, &seen, error))
         return FALSE;
     }
 
@@ -402,6 +466,22 @@ read_yes (const xmlNode *element, const char *name)
   return strcmp (value, "yes") == 0;
 }
 
+static void
+read_entry (BerthTemplateInfo *info, const xmlNode *entry)
+{
+  g_autoptr (GStrvBuilder) args = g_strv_builder_new ();
+
+  for (const xmlNode *arg = berth_xml_child (entry, BERTH_MARK_URI, "arg"); arg != NULL;
+       arg = berth_xml_next (arg, BERTH_MARK_URI, "arg"))
+    {
+      g_autofree char *value = berth_xml_dup_attribute (arg, "value");
+
+      g_strv_builder_add (args, value);
+    }
+  info->entry = g_strv_builder_end (args);
+  info->workdir = berth_xml_dup_attribute (entry, "workdir");
+}
+
 /* Reads an element that was checked. */
 void
 berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
@@ -435,6 +515,9 @@ berth_template_info_read (BerthTemplateInfo *info, const xmlNode *element)
       g_strv_builder_add (env, text);
     }
 
+  if (berth_xml_child (element, BERTH_MARK_URI, "entry") != NULL)
+    read_entry (info, berth_xml_child (element, BERTH_MARK_URI, "entry"));
+  info->user = berth_xml_dup_attribute (element, "user");
   info->name = berth_xml_dup_attribute (element, "name");
   info->language = berth_xml_dup_attribute (element, "language");
   info->memory_mb = read_number (element, "memory");
@@ -455,4 +538,7 @@ berth_template_info_clear (BerthTemplateInfo *info)
   g_strfreev (info->deny);
   g_strfreev (info->private);
   g_strfreev (info->env);
+  g_free (info->user);
+  g_free (info->workdir);
+  g_strfreev (info->entry);
 }

@@ -60,13 +60,16 @@ put_boot (BerthTemplate *self, xmlNode *root, const BerthDomainParams *params)
   xmlNode *os = berth_xml_child (root, NULL, "os");
   xmlNode *cmdline = NULL;
   /* the language tells the agent whose interpreter is to stand by */
-  gboolean stands_by = !self->info.is_fresh && !params->is_builder;
+  gboolean stands_by
+      = !self->info.is_fresh && !params->is_builder && berth_template_has_language (self);
+  gboolean is_user = self->info.user != NULL && !params->is_builder;
   g_autofree char *arguments = g_strdup_printf (
-      "%sberth.layers=%u%s%s%s%s",
+      "%sberth.layers=%u%s%s%s%s%s%s",
       params->loud_boot ? "loglevel=7 " : "", /* the last word on it counts */
       g_strv_length ((GStrv)params->layers), params->is_builder ? " berth.builder=1" : "",
       self->card != NULL ? " berth.net=1" : "", stands_by ? " berth.language=" : "",
-      stands_by ? self->info.language : "");
+      stands_by ? self->info.language : "", is_user ? " berth.user=" : "",
+      is_user ? self->info.user : "");
 
   berth_xml_add_text (os, "kernel", params->kernel);
   berth_xml_add_text (os, "initrd", params->initramfs);

@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 
 #define BERTH_TEMPLATE_MAX_LAYERS 8
 #define BERTH_TEMPLATE_MAX_ENV 32
+#define BERTH_TEMPLATE_MAX_ARGS 128
 
 /* What the element <berth:template> says. */
 typedef struct
@@ -23,7 +24,10 @@ typedef struct
   GStrv allow; /* NULL: it has no say in that, as the next two */
   GStrv deny;
   GStrv private;
-  GStrv env; /* NAME=VALUE */
+  GStrv env;     /* NAME=VALUE */
+  char *user;    /* UID:GID, or NULL */
+  char *workdir; /* of the entry point; or NULL */
+  GStrv entry;   /* its program and arguments; NULL: it has none */
 } BerthTemplateInfo;
 
 /* Plain data once made: no libxml2 object is shared between threads. */

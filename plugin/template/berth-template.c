@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "agent/berth-language.h"
 #include "berth-template-private.h"
 
 G_DEFINE_QUARK (berth - template - error - quark, berth_template_error)
@@ -74,6 +75,23 @@ berth_template_get_language (BerthTemplate *self)
   return self->info.language;
 }
 
+gboolean
+berth_template_has_language (BerthTemplate *self)
+{
+  return strcmp (self->info.language, BERTH_TEMPLATE_NO_LANGUAGE) != 0;
+}
+
+gboolean
+berth_template_check_language (const char *name, GError **error)
+{
+  if (berth_language_find (name) != NULL || strcmp (name, BERTH_TEMPLATE_NO_LANGUAGE) == 0)
+    return TRUE;
+  g_set_error (error, BERTH_TEMPLATE_ERROR, BERTH_TEMPLATE_ERROR_SCHEMA,
+               "language '%.40s': give " BERTH_LANGUAGE_WORDS ", or " BERTH_TEMPLATE_NO_LANGUAGE,
+               name);
+  return FALSE;
+}
+
 guint
 berth_template_get_memory_mb (BerthTemplate *self)
 {
@@ -120,6 +138,18 @@ const char *const *
 berth_template_get_env (BerthTemplate *self)
 {
   return (const char *const *)self->info.env;
+}
+
+const char *const *
+berth_template_get_entry (BerthTemplate *self)
+{
+  return (const char *const *)self->info.entry;
+}
+
+const char *
+berth_template_get_workdir (BerthTemplate *self)
+{
+  return self->info.workdir;
 }
 
 const char *

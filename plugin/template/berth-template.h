@@ -107,6 +107,8 @@ typedef struct
 
 BerthDomainLimits berth_template_limits (const char *domain_type, guint memory_mb, guint vcpus);
 
+#define BERTH_TEMPLATE_NO_LANGUAGE "none"
+
 typedef struct _BerthTemplate BerthTemplate; /* immutable, atomically reference counted */
 
 #define BERTH_TYPE_TEMPLATE (berth_template_get_type ())
@@ -123,6 +125,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthTemplate, berth_template_unref)
 const char *berth_template_get_name (BerthTemplate *self);
 const char *berth_template_get_path (BerthTemplate *self);
 const char *berth_template_get_language (BerthTemplate *self);
+/* Whether code can be run in its VMs, else only its own programs can */
+gboolean berth_template_has_language (BerthTemplate *self);
+/* Whether a template may have this language: a name of one, or BERTH_TEMPLATE_NO_LANGUAGE */
+gboolean berth_template_check_language (const char *name, GError **error);
 guint berth_template_get_memory_mb (BerthTemplate *self); /* default, MiB */
 guint berth_template_get_vcpus (BerthTemplate *self);
 /* of its VMs, unless somebody asks for another size; the name is borrowed */
@@ -142,6 +148,10 @@ gboolean berth_template_has_card (BerthTemplate *self);
 char *berth_template_dup_card (BerthTemplate *self, const guint8 *mac);
 /* NAME=VALUE: of each program of its VMs, unless that has another value for it */
 const char *const *berth_template_get_env (BerthTemplate *self);
+/* (nullable): what is run where nobody gives code: a program and its arguments */
+const char *const *berth_template_get_entry (BerthTemplate *self);
+/* (nullable): where that starts */
+const char *berth_template_get_workdir (BerthTemplate *self);
 /* sha256 of the expanded XML: part of what a snapshot is valid for */
 const char *berth_template_get_digest (BerthTemplate *self);
 

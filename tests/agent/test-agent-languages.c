@@ -286,6 +286,23 @@ test_ruby (AgentPeer *peer, gconstpointer data)
     }
 }
 
+/* A script of its own each time, as any of an image without bash */
+static void
+test_sh (AgentPeer *peer, gconstpointer data)
+{
+  AgentExec script = { .language = BERTH_LANGUAGE_SH,
+                       .code = "x=1; echo \"$0\" $A; cat; echo to stderr >&2; exit 7",
+                       .env = (const char *const[]){ "A=b", NULL } };
+  AgentExec later = { .language = BERTH_LANGUAGE_SH, .code = "echo \"x$x\"" };
+
+  for (guint32 flags = 0; flags <= BERTH_EXEC_SESSION; flags += BERTH_EXEC_SESSION)
+    {
+      script.flags = later.flags = flags;
+      assert_run (peer, script, 7, "@/.main.sh b\n", "to stderr\n");
+      assert_run (peer, later, 0, "x\n", "");
+    }
+}
+
 static void
 test_javascript (AgentPeer *peer, gconstpointer data)
 {
@@ -486,6 +503,7 @@ add_tests (void)
     { "javascript-modules", test_javascript_modules },
     { "javascript-worker", test_javascript_worker },
     { "ruby", test_ruby },
+    { "sh", test_sh },
     { "shell", test_shell },
     { "shell-other-interpreter", test_shell_other_interpreter },
     { "byte-order-mark", test_byte_order_mark },

@@ -32,7 +32,9 @@ static void
 set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->home = g_dir_make_tmp ("berth-work-XXXXXX", NULL);
-  fixture->config = (BerthAgentConfig){ .is_init = true, .home = fixture->home };
+  fixture->config = (BerthAgentConfig){
+    .is_init = true, .uid = BERTH_AGENT_UID, .gid = BERTH_AGENT_UID, .home = fixture->home
+  };
   fixture->job = (BerthAgentTransferJob){ 0 };
   g_assert_no_errno (chown (fixture->home, BERTH_AGENT_UID, BERTH_AGENT_UID));
 }

@@ -128,6 +128,10 @@ test_refused (Fixture *fixture, gconstpointer data)
     "from Python",
     "memory 127",
     "memory much",
+    "oci app.tar",
+    "oci docker-archive:app.tar",
+    "oci docker://",
+    "language perl",
     "pip \xff",
   };
 
@@ -152,7 +156,8 @@ dup_inputs (Fixture *fixture, const char *text, const char *layer)
   char *layers[] = { (char *)"base-1", (char *)layer, NULL };
   const BerthBuildBase base = { .layers = layers, .builder = (char *)"builder-1" };
   g_autoptr (GError) error = NULL;
-  g_autoptr (BerthBuildInputs) inputs = berth_build_inputs_new (spec, &base, SCRIPT, &error);
+  g_autoptr (BerthBuildInputs) inputs
+      = berth_build_inputs_new (spec, &base, SCRIPT, "image", &error);
 
   g_assert_no_error (error);
   g_assert_true (g_str_has_prefix (inputs->layer, "built-"));
@@ -209,8 +214,8 @@ test_template (Fixture *fixture, gconstpointer data)
   g_autoptr (BerthBuildSpec) spec = read_spec (fixture, "env GREETING=<hi> & 'you'\nmemory 512\n");
   g_autofree char *path = g_build_filename (fixture->folder, "mine.xml", NULL);
   g_autoptr (GError) error = NULL;
-  g_autofree char *xml = berth_build_base_dup_template (&base, spec, "built-0123456789abcdef", path,
-                                                        fixture->schema, &error);
+  g_autofree char *xml = berth_build_base_dup_template (&base, spec, NULL, "built-0123456789abcdef",
+                                                        path, fixture->schema, &error);
   g_autoptr (BerthTemplate) template = NULL;
 
   g_assert_no_error (error);
@@ -224,6 +229,94 @@ test_template (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (g_strv_length ((GStrv)berth_template_get_layers (template)), ==, 3);
   g_assert_cmpstr (berth_template_get_layers (template)[2], ==, "built-0123456789abcdef");
   g_assert_cmpstr (berth_template_get_env (template)[0], ==, "GREETING=<hi> & 'you'");
+}
+
+/* What an image is is its bytes, wherever they are, and which of its images is meant. */
+static void
+test_image_inputs (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *archive = put (fixture, "app.tar", "bytes");
+  g_autofree char *copy = put (fixture, "copy:2.tar", "bytes");
+  g_autofree char *other = put (fixture, "other.tar", "others");
+  g_autofree char *first = dup_inputs (fixture, "oci oci-archive:app.tar\n", "x");
+  g_autofree char *same = dup_inputs (fixture, "oci oci-archive:copy:2.tar\n", "x");
+  g_autofree char *named = dup_inputs (fixture, "oci oci-archive:copy:2.tar:name\n", "x");
+  g_autofree char *different = dup_inputs (fixture, "oci oci-archive:other.tar\n", "x");
+
+  g_assert_cmpstr (first, ==, same);
+  g_assert_cmpstr (first, !=, named);
+  g_assert_cmpstr (first, !=, different);
+}
+
+static void
+test_image (Fixture *fixture, gconstpointer data)
+{
+  static const char text[]
+      = "has python 3.12.1\nlacks shell /bin/bash is 4.4%1b, the lowest is 5.2\n"
+        "language python\nuser 65532:0\nworkdir /a%0ab\nentry /bin/x\nentry \n"
+        "entry %25 %0a\nenv PATH=/bin\nenv A=image\nnew word\n";
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthBuildImage) image = berth_build_image_parse (text, &error);
+  g_autoptr (GError) problem = NULL;
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (image->language, ==, "python");
+  g_assert_cmpstr (image->user, ==, "65532:0");
+  g_assert_cmpstr (image->workdir, ==, "/a\nb");
+  g_assert_cmpuint (g_strv_length (image->entry), ==, 3);
+  g_assert_cmpstr (image->entry[2], ==, "% \n");
+  g_assert_true (berth_build_image_check_language (image, "python", NULL));
+  g_assert_false (berth_build_image_check_language (image, "ruby", NULL));
+  g_assert_false (berth_build_image_check_language (image, "shell", &problem));
+  g_assert_nonnull (strstr (problem->message, "can't run shell: /bin/bash is 4.4"));
+  g_assert_null (strchr (problem->message, '\x1b'));
+}
+
+static void
+test_image_refused (Fixture *fixture, gconstpointer data)
+{
+  static const char *const texts[] = { "",
+                                       "language perl",
+                                       "language python\nuser 0:0",
+                                       "language python\nuser x",
+                                       "language python\nentry %0",
+                                       "language python\nentry %00",
+                                       "language python\nenv %ff",
+                                       "language python\nword" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (berth_build_image_parse (texts[i], &error));
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+    }
+}
+
+static void
+test_image_template (Fixture *fixture, gconstpointer data)
+{
+  char *layers[] = { NULL };
+  g_autofree char *base_path = g_build_filename (data, "shell.xml", NULL);
+  BerthBuildBase base = { .path = base_path, .language = (char *)"shell", .layers = layers };
+  g_autoptr (BerthBuildSpec) spec = read_spec (fixture, "env A=mine\n");
+  g_autofree char *path = g_build_filename (fixture->folder, "mine.xml", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthBuildImage) image = berth_build_image_parse (
+      "language none\nuser 7:8\nworkdir /w\nentry x\nentry y%0a\nenv A=b\nenv B=c", &error);
+  g_autofree char *xml = berth_build_base_dup_template (
+      &base, spec, image, "built-0123456789abcdef", path, fixture->schema, &error);
+  g_autoptr (BerthTemplate) template = NULL;
+
+  g_assert_no_error (error);
+  template = berth_template_load_data (xml, strlen (xml), path, fixture->schema, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (berth_template_get_language (template), ==, "none");
+  g_assert_cmpuint (g_strv_length ((GStrv)berth_template_get_layers (template)), ==, 1);
+  g_assert_cmpstr (berth_template_get_env (template)[0], ==, "B=c");
+  g_assert_cmpstr (berth_template_get_env (template)[1], ==, "A=mine");
+  g_assert_cmpstr (berth_template_get_entry (template)[1], ==, "y\n");
+  g_assert_cmpstr (berth_template_get_workdir (template), ==, "/w");
 }
 
 static guint
@@ -313,6 +406,10 @@ main (int argc, char **argv)
   ADD ("refused", test_refused);
   ADD ("inputs", test_inputs);
   ADD ("template", test_template);
+  ADD ("image-inputs", test_image_inputs);
+  ADD ("image", test_image);
+  ADD ("image-refused", test_image_refused);
+  ADD ("image-template", test_image_template);
   ADD ("names", test_names);
   ADD ("check", test_check);
   return g_test_run ();

@@ -162,10 +162,10 @@ class Daemon:
     def command(*arguments):
         return [BERTH, *arguments]
 
-    def berth(self, *arguments):
-        return subprocess.run(self.command(*arguments), env=self.environ(),
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=LIMIT_S, check=False)
+    def berth(self, *arguments, stdin=None):
+        given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        return subprocess.run(self.command(*arguments), env=self.environ(), capture_output=True, text=True,
+                              timeout=LIMIT_S, check=False, **given)
 
     def popen(self, *arguments):
         return subprocess.Popen(self.command(*arguments), env=self.environ(), text=True,

@@ -3,23 +3,21 @@
 """Templates that are built, on real guests; with indexes of Python's and Node.js's packages that stand in
 for the world's, in test-reach.py's network namespaces. See guestlib.py."""
 
-import contextlib
 import functools
 import hashlib
 import importlib.util
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 import zipfile
 
-from guestlib import BERTH, IMAGES, ROOT, TEMPLATES, Daemon, domains, keep, main, need, same, until
+from guestlib import ROOT, domains, keep, main, need, same, until
+from templatelib import build, daemon, inside, manifest, nothing_stays, options, put, run, there, words
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 spec = importlib.util.spec_from_file_location("reach", os.path.join(HERE, "test-reach.py"))
@@ -28,87 +26,10 @@ spec.loader.exec_module(reach)
 
 
 @functools.cache
-def folder():
-    """What the test reads and writes: images, templates, and files to put into them"""
-    path = tempfile.mkdtemp(prefix="berth-template-", dir="/var/tmp")
-    os.chmod(path, 0o711)
-    for name in ("images", "templates", "in"):
-        os.mkdir(os.path.join(path, name))
-    for name in os.listdir(IMAGES):
-        if name != "built":
-            os.symlink(os.path.join(IMAGES, name), os.path.join(path, "images", name))
-    reach.atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return path
-
-
-def inside(*names):
-    return os.path.join(folder(), *names)
-
-
-def options():
-    return ("--image-dir", inside("images"), "--template-dirs", f"{TEMPLATES}:{inside('templates')}")
-
-
-@functools.cache
-def daemon():
-    with open(os.path.join(IMAGES, "images.json"), encoding="utf-8") as file:
-        need("builder" in json.load(file)["layers"], "the image has no layer to build with: berth image build")
-    return keep(Daemon(*options(), "--max-vms", "3", "--warm-default", "0"))
-
-
-@functools.cache
 def net_daemon():
     need(ROOT and shutil.which("ip") and shutil.which("openssl"), "it takes root, ip and openssl to make networks")
     daemon()
     return keep(reach.NetDaemon("--network-allow", "*:*", "--warm-default", "0", *options()))
-
-
-def words(name, *steps):
-    return [BERTH, "template", "build", name, "--dir", inside("images"), "--templates", inside("templates"),
-            "--config", inside("in", "conf"), *steps]
-
-
-def build(name, *steps, at=None, conf="", status=0):
-    """What it said; its end has this status."""
-    put("conf", "[berth]\n" + conf)
-    done = subprocess.run(words(name, *steps), env=(at or daemon()).environ(), stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == status, (done.returncode, done.stderr)
-    return done.stderr
-
-
-def put(name, content):
-    path = inside("in", name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def there():
-    """All files of layers and templates"""
-    return sorted(os.listdir(inside("templates")) + (os.listdir(inside("images", "built"))
-                                                     if os.path.exists(inside("images", "built")) else []))
-
-
-def manifest(said):
-    layer = re.search(r"built-[0-9a-f]{16}", said).group()
-    with open(inside("images", "built", layer + ".json"), encoding="utf-8") as file:
-        return json.load(file)
-
-
-def run(template, code, at=None):
-    done = (at or daemon()).berth("run", "-l", template, "-t", "60", code)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@contextlib.contextmanager
-def nothing_stays():
-    before = there()
-    yield
-    same(there(), before)
-    until(lambda: not daemon().domains(), "the end of the VM that built", 30)
 
 
 def wheel(name="tiny", version="1.0"):

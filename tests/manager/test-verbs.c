@@ -76,6 +76,25 @@ test_wrong_requests (World *world, gconstpointer data)
       ==, 0);
 }
 
+/* A template says itself whether it has one; that is known before any VM. */
+static void
+test_no_entry_point (World *world, gconstpointer data)
+{
+  const BerthSandboxOptions options = world_options ("shell");
+  g_autoptr (GAsyncResult) async_result = NULL;
+  g_autoptr (BerthResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  BerthExec *exec = world_exec_new ("");
+
+  exec->is_entry = TRUE;
+  berth_manager_run_async (world->manager, &options, exec, NULL, world_result_cb, world);
+  async_result = world_wait (world);
+  result = berth_manager_run_finish (world->manager, async_result, &error);
+  g_assert_null (result);
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_assert_nonnull (strstr (error->message, "template shell has no entry point"));
+}
+
 static void
 test_least_memory (World *world, gconstpointer data)
 {
@@ -724,6 +743,7 @@ main (int argc, char **argv)
   g_test_add ("/verbs/" name, World, NULL, world_set_up, func, world_tear_down)
   ADD ("wrong-requests", test_wrong_requests);
   ADD ("least-memory", test_least_memory);
+  ADD ("no-entry-point", test_no_entry_point);
   ADD ("whose", test_whose);
   ADD ("one-answer", test_one_answer);
   ADD ("never-was", test_never_was);

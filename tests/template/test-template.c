@@ -334,6 +334,32 @@ test_bad_values_are_refused (void)
   REFUSES (layers, relative);
 }
 
+/* An image's: who runs its programs is told the agent, and what is run without code is berth's. */
+static void
+test_entry (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthTemplate) template_
+      = berth_template_load (SOURCE_DIR "/own/entry.xml", SCHEMA, &error);
+  g_autoptr (BerthTemplate) silent = fixture_load ("python");
+  const char *const *entry;
+  g_autofree char *xml = NULL;
+  BerthDomainParams params;
+
+  g_assert_no_error (error);
+  entry = berth_template_get_entry (template_);
+  g_assert_cmpstr (entry[0], ==, "/bin/app");
+  g_assert_cmpstr (entry[1], ==, "");
+  g_assert_cmpstr (entry[2], ==, "a\nb <");
+  g_assert_null (entry[3]);
+  g_assert_cmpstr (berth_template_get_workdir (template_), ==, "/app");
+  g_assert_null (berth_template_get_entry (silent));
+  fixture_fill (&params, fixture_mark (), template_, &fixture_modes[0]);
+  xml = berth_template_instantiate (template_, &params, &error);
+  g_assert_no_error (error);
+  assert_has (xml, "berth.layers=1 berth.user=65532:0</cmdline>");
+}
+
 /* It is berth's alone: nothing of it is in a domain. */
 static void
 test_network (void)
@@ -431,7 +457,7 @@ test_load_all (void)
   g_assert_cmpstr (((GError *)g_ptr_array_index (errors, 0))->message, ==,
                    SOURCE_DIR "/own/twice.xml: name='own' is taken by " SOURCE_DIR
                               "/own/own.xml; two templates of one folder need two names");
-  g_assert_cmpuint (g_hash_table_size (templates), ==, 9);
+  g_assert_cmpuint (g_hash_table_size (templates), ==, 10);
   shell = g_hash_table_lookup (templates, "shell");
   g_assert_cmpstr (berth_template_get_path (shell), ==, SOURCE_DIR "/own/shell.xml");
   g_assert_nonnull (g_hash_table_lookup (templates, "python"));
@@ -728,6 +754,7 @@ main (int argc, char **argv)
   g_test_add_func ("/template/limits-and-labels", test_limits_and_labels);
   g_test_add_func ("/template/bad-values-are-refused", test_bad_values_are_refused);
   g_test_add_func ("/template/huge-pages-exclude-snapshots", test_huge_pages_exclude_snapshots);
+  g_test_add_func ("/template/entry", test_entry);
   g_test_add_func ("/template/network", test_network);
   g_test_add_func ("/template/digest", test_digest);
   g_test_add_func ("/template/load-all", test_load_all);

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides what skopeo is: a program without root's rights, which ends with us and writes to one
+ * folder so much and no more. A shell that waits for our end removes the folder: nothing else is
+ * sure to be there when we were killed. */
+#include "plugin/build/berth-build-skopeo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plugin/base/berth-errno.h"
+#include "plugin/base/berth-printable.h"
+#include "plugin/build/berth-build-pack.h"
+#include "plugin/build/berth-build-store.h"
+#include "pool/berth-error.h"
+
+#define NOBODY 65534
+#define LOOK_MS 200
+#define FILES_MAX 4096u
+#define WORDS_MAX 2000
+#define AUTH_MAX (1024 * 1024)
+#define AUTH_FD 3
+
+struct _BerthBuildFolder
+{
+  char *path;
+  GSubprocess *keeper;
+};
+
+const char *
+berth_build_folder_get_path (BerthBuildFolder *self)
+{
+  return self->path;
+}
+
+void
+berth_build_folder_free (BerthBuildFolder *self)
+{
+  if (self->keeper != NULL)
+    {
+      g_output_stream_close (g_subprocess_get_stdin_pipe (self->keeper), NULL, NULL);
+      g_subprocess_wait (self->keeper, NULL, NULL);
+      g_object_unref (self->keeper);
+    }
+  g_free (self->path);
+  g_free (self);
+}
+
+/* It makes the folder, and tells its name: there is none that nobody removes. It outlives signals
+ * that are for all of a terminal's, and skopeo, which may write till its own end. */
+static GSubprocess *
+start_keeper (GError **error)
+{
+  return g_subprocess_new (
+      G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, error, "/bin/sh", "-c",
+      "trap '' HUP INT TERM PIPE; path=$(mktemp -d \"$1/berth-build-XXXXXX\") || exit; "
+      "[ \"$(id -u)\" != 0 ] || chown \"$2:$2\" \"$path\"; echo \"$path\" 2>/dev/null; read -r "
+      "end; n=0; "
+      "until rm -rf -- \"$path\" 2>/dev/null || [ $((n += 1)) = 50 ]; do sleep 0.1; done",
+      "berth-build", BERTH_BUILD_SCRATCH, G_STRINGIFY (NOBODY), NULL);
+}
+
+BerthBuildFolder *
+berth_build_folder_new (GError **error)
+{
+  g_autoptr (BerthBuildFolder) self = g_new0 (BerthBuildFolder, 1);
+  g_autoptr (GDataInputStream) lines = NULL;
+
+  self->keeper = start_keeper (error);
+  if (self->keeper == NULL)
+    return NULL;
+  lines = g_data_input_stream_new (g_subprocess_get_stdout_pipe (self->keeper));
+  self->path = g_data_input_stream_read_line (lines, NULL, NULL, NULL);
+  if (self->path != NULL && *self->path == '/')
+    return g_steal_pointer (&self);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL,
+               "%s: no folder can be made there: is its disk full?", BERTH_BUILD_SCRATCH);
+  return NULL;
+}
+
+/* ---- how it is run ---- */
+
+/* (transfer full) (nullable): root's own, where skopeo looks for it, who is not root here */
+static char *
+dup_auth_path (void)
+{
+  const char *given = g_getenv ("REGISTRY_AUTH_FILE");
+  g_autofree char *runtime
+      = g_build_filename (g_get_user_runtime_dir (), "containers/auth.json", NULL);
+  g_autofree char *docker = g_build_filename (g_get_home_dir (), ".docker/config.json", NULL);
+  const char *const places[]
+      = { given != NULL ? given : runtime, "/run/containers/0/auth.json", docker };
+
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++)
+    if (g_file_test (places[i], G_FILE_TEST_IS_REGULAR))
+      return g_strdup (places[i]);
+  return NULL;
+}
+
+/* -1: there is none, or it can't be read */
+static int
+open_auth (void)
+{
+  g_autofree char *path = dup_auth_path ();
+  g_autofree char *text = NULL;
+  gsize size = 0;
+  int fd = -1;
+
+  if (path != NULL && g_file_get_contents (path, &text, &size, NULL) && size <= AUTH_MAX)
+    fd = memfd_create ("auth.json", MFD_CLOEXEC);
+  if (fd >= 0 && (fchmod (fd, 0444) != 0 || write (fd, text, size) != (ssize_t)size))
+    {
+      close (fd);
+      fd = -1;
+    }
+  return fd;
+}
+
+static GPtrArray *
+make_command (const char *const *words, gint64 max_bytes, gboolean has_auth)
+{
+  static const char *const unprivileged[]
+      = { "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all" };
+  GPtrArray *command = g_ptr_array_new_with_free_func (g_free);
+
+  g_ptr_array_add (command, g_strdup ("setpriv"));
+  for (guint i = 0; geteuid () == 0 && i < G_N_ELEMENTS (unprivileged); i++)
+    g_ptr_array_add (command, g_strdup (unprivileged[i]));
+  g_ptr_array_add (command, g_strdup ("--no-new-privs"));
+  g_ptr_array_add (command, g_strdup ("--pdeathsig"));
+  g_ptr_array_add (command, g_strdup ("KILL"));
+  g_ptr_array_add (command, g_strdup ("prlimit"));
+  g_ptr_array_add (command, g_strdup ("--core=0"));
+  g_ptr_array_add (command, g_strdup_printf ("--fsize=%" G_GINT64_FORMAT, max_bytes));
+  g_ptr_array_add (command, g_strdup ("skopeo"));
+  for (guint i = 0; words[i] != NULL; i++)
+    {
+      g_ptr_array_add (command, g_strdup (words[i]));
+      if (has_auth && g_str_equal (words[i], "copy"))
+        g_ptr_array_add (command, g_strdup_printf ("--authfile=/proc/self/fd/%d", AUTH_FD));
+    }
+  g_ptr_array_add (command, NULL);
+  return command;
+}
+
+static GSubprocess *
+start (BerthBuildFolder *folder, const char *const *words, gint64 max_bytes, int log_fd,
+       GError **error)
+{
+  int auth_fd = geteuid () == 0 ? open_auth () : -1;
+  g_autoptr (GPtrArray) command = make_command (words, max_bytes, auth_fd >= 0);
+  g_autoptr (GSubprocessLauncher) launcher
+      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE);
+
+  g_subprocess_launcher_take_stderr_fd (launcher, dup (log_fd));
+  if (auth_fd >= 0)
+    g_subprocess_launcher_take_fd (launcher, auth_fd, AUTH_FD);
+  g_subprocess_launcher_setenv (launcher, "TMPDIR", folder->path, TRUE);
+  if (geteuid () == 0)
+    {
+      g_subprocess_launcher_setenv (launcher, "HOME", folder->path, TRUE);
+      g_subprocess_launcher_setenv (launcher, "XDG_RUNTIME_DIR", folder->path, TRUE);
+    }
+  return g_subprocess_launcher_spawnv (launcher, (const char *const *)command->pdata, error);
+}
+
+/* ---- what it wrote ---- */
+
+/* Bytes of all files below @path; of too many of them, more than anybody allows */
+static gint64
+measure (const char *path, guint *files)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  gint64 sum = 0;
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *file = g_build_filename (path, name, NULL);
+      struct stat status;
+
+      if (++*files > FILES_MAX)
+        return G_MAXINT64 / 2;
+      if (lstat (file, &status) != 0)
+        continue;
+      sum += S_ISDIR (status.st_mode) ? measure (file, files) : (gint64)status.st_blocks * 512;
+    }
+  return sum;
+}
+
+typedef struct
+{
+  BerthBuildFolder *folder;
+  GSubprocess *process;
+  GMainLoop *loop;
+  gint64 max_bytes;
+  gboolean is_too_much;
+} Watch;
+
+static gboolean
+look_cb (gpointer user_data)
+{
+  Watch *self = user_data;
+  guint files = 0;
+
+  if (self->is_too_much || measure (self->folder->path, &files) <= self->max_bytes)
+    return G_SOURCE_CONTINUE;
+  self->is_too_much = TRUE;
+  g_subprocess_force_exit (self->process);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Watch *self = user_data;
+
+  g_subprocess_wait_finish (G_SUBPROCESS (source), result, NULL);
+  g_main_loop_quit (self->loop);
+}
+
+static void
+await (Watch *self)
+{
+  guint timer = g_timeout_add (LOOK_MS, look_cb, self);
+
+  self->loop = g_main_loop_new (NULL, FALSE);
+  g_subprocess_wait_async (self->process, NULL, ended_cb, self);
+  g_main_loop_run (self->loop);
+  g_main_loop_unref (self->loop);
+  g_source_remove (timer);
+}
+
+/* (transfer full): its last words, on one line */
+static char *
+dup_words (int log_fd)
+{
+  g_autofree char *text = g_malloc0 (WORDS_MAX + 1);
+  off_t size = lseek (log_fd, 0, SEEK_END);
+  ssize_t got = pread (log_fd, text, WORDS_MAX, MAX (size - WORDS_MAX, 0));
+  g_autofree char *printable = berth_printable_dup (got > 0 ? text : "", FALSE);
+
+  return g_strdup (*g_strstrip (printable) != '\0' ? printable : "it said nothing");
+}
+
+gboolean
+berth_build_skopeo (BerthBuildFolder *folder, const char *const *words, gint64 max_bytes,
+                    GError **error)
+{
+  Watch watch = { .folder = folder, .max_bytes = max_bytes };
+  g_autoptr (GSubprocess) process = NULL;
+  g_autofree char *program = g_find_program_in_path ("skopeo");
+  g_autofree char *said = NULL;
+  int log_fd = -1;
+
+  if (program == NULL)
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                           "skopeo is missing, which speaks with registries: install the package "
+                           "skopeo");
+      return FALSE;
+    }
+  log_fd = berth_build_store_open (BERTH_BUILD_SCRATCH, error);
+  if (log_fd < 0)
+    return FALSE;
+  watch.process = process = start (folder, words, max_bytes, log_fd, error);
+  if (process != NULL)
+    await (&watch);
+  said = dup_words (log_fd);
+  close (log_fd);
+  if (process == NULL || (!watch.is_too_much && g_subprocess_get_successful (process)))
+    return process != NULL;
+  if (watch.is_too_much)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "the image has more than %d GiB",
+                 (int)(max_bytes >> 30));
+  else
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL, "skopeo could not: %s", said);
+  return FALSE;
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Images of a registry: Debian's docker-registry, alone in a network namespace with us. Arguments: FETCH-IMAGE."""
+
+import glob
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from ocilib import Layout, entry, layer  # noqa: E402
+
+FETCH = os.path.abspath(sys.argv[1])
+PLACE = "docker://127.0.0.1:5000/"
+NEEDED = ("docker-registry", "skopeo", "setpriv", "prlimit")
+FOLDER = tempfile.TemporaryDirectory(prefix="berth-registry-", dir="/var/tmp")
+
+
+def inside(name):
+    return os.path.join(FOLDER.name, name)
+
+
+def start():
+    """The registry, which is there when it answers."""
+    with open(inside("config"), "w", encoding="utf-8") as file:
+        file.write(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {inside('data')}}}}}\nhttp: {{addr: '127.0.0.1:5000'}}\n")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with open(inside("log"), "wb") as log:
+        process = subprocess.Popen(["docker-registry", "serve", inside("config")], stdout=log, stderr=log)
+    end = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen("http://127.0.0.1:5000/v2/", timeout=10).read()
+            return process
+        except OSError:
+            assert time.monotonic() < end, "the registry did not begin"
+            time.sleep(0.05)
+
+
+def push(layout, name):
+    path = layout.write(tempfile.mkdtemp(dir=FOLDER.name))
+    subprocess.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{path}:app", PLACE + name], check=True)
+
+
+def fetch(name, *options):
+    return subprocess.run([FETCH, *options, PLACE + name], capture_output=True, timeout=120, check=False)
+
+
+def folders():
+    return glob.glob("/var/tmp/berth-build-*")
+
+
+def test_fetch():
+    layout = Layout().image([layer(entry("file", "content"))], {"Cmd": ["x"]})
+    push(layout, "app:1")
+    before = folders()
+    done = fetch("app:1", "plain")
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
+        names = tar.getnames()
+        assert "index.json" in names, names
+        digest = next(name for name in layout.blobs if layout.blobs[name][:2] == b"\x1f\x8b")
+        assert tar.extractfile("blobs/sha256/" + digest).read() == layout.blobs[digest]
+    assert fetch("app:1", "plain").stdout == done.stdout
+    assert folders() == before
+
+
+def test_refused():
+    before = folders()
+    done = fetch("none:1", "plain")
+    assert done.returncode == 1 and b"skopeo could not: " in done.stderr and done.stderr.count(b"\n") == 1, done.stderr
+    done = fetch("app:1")
+    assert done.returncode == 1 and b"HTTP" in done.stderr, done.stderr
+    assert folders() == before
+
+
+def test_killed():
+    """Its folder goes, and skopeo with it."""
+    push(Layout().image([layer(entry("file", os.urandom(30 << 20)))]), "large:1")
+    before = folders()
+    process = subprocess.Popen([FETCH, "plain", PLACE + "large:1"], stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not (found := [path for path in folders() if path not in before]) and process.poll() is None:
+        assert time.monotonic() < end
+    process.kill()
+    process.wait()
+    while os.path.exists(found[0]):
+        assert time.monotonic() < end, "its folder is still there"
+        time.sleep(0.01)
+
+
+def main():
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
+    print(f"1..{len(tests)}")
+    registry, failed = start(), 0
+    for number, (name, test) in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {number} {name}")
+        except AssertionError as error:
+            failed = 1
+            print(f"# {error}".replace("\n", "\n# "))
+            print(f"not ok {number} {name}")
+    registry.kill()
+    registry.wait()
+    FOLDER.cleanup()
+    return failed
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0 or not all(shutil.which(name) for name in NEEDED):
+        print("1..0 # SKIP it takes root and " + ", ".join(NEEDED))
+    elif os.environ.get("BERTH_ALONE"):
+        sys.exit(main())
+    else:
+        os.execvpe("unshare", ["unshare", "--net", sys.executable, *sys.argv], {**os.environ, "BERTH_ALONE": "1"})
