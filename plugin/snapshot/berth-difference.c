@@ -370,7 +370,9 @@ take_name (Splitter *self)
 {
   gsize size;
 
-  if (!need (self, 1) || !need (self, 1u + self->input[self->start]))
+  /* without a name it could not be told from one that goes on with the block before it */
+  if (!need (self, 1) || self->input[self->start] == 0
+      || !need (self, 1u + self->input[self->start]))
     return FALSE;
   size = 1u + self->input[self->start];
   memcpy (self->current, self->input + self->start, size);
