@@ -47,6 +47,12 @@ typedef struct
 } BerthReplay;
 
 static inline bool
+berth_replay_is_c1 (uint8_t lead, uint8_t byte)
+{
+  return lead == BERTH_REPLAY_C1 && byte >= 0x80 && byte <= 0x9f;
+}
+
+static inline bool
 berth_replay_has (const uint8_t *bytes, uint32_t size, const char *word)
 {
   uint32_t length = (uint32_t)strlen (word);
@@ -170,7 +176,7 @@ berth_replay_take_introducer (BerthReplay *self, uint8_t byte, uint8_t *out)
   self->introducer = is_c1 ? (uint8_t)(byte - 0x40) : byte;
   self->head = self->fill;
   self->place = self->introducer == '[' ? BERTH_REPLAY_CONTROL : BERTH_REPLAY_STRING;
-  if (is_c1 && (byte < 0x80 || byte > 0x9f))
+  if (is_c1 && !berth_replay_is_c1 (BERTH_REPLAY_C1, byte))
     return berth_replay_let_go (self, false, out);
   if (memchr ("[]P_^X", self->introducer, 6) != NULL)
     return 0;
@@ -179,12 +185,23 @@ berth_replay_take_introducer (BerthReplay *self, uint8_t byte, uint8_t *out)
 
 static inline uint32_t berth_replay_take (BerthReplay *self, uint8_t byte, uint8_t *out);
 
-static inline bool
-berth_replay_ends_string (const BerthReplay *self, uint8_t byte)
+/* @byte is held. A C1 that is not its end breaks a string off, and begins anew. */
+static inline uint32_t
+berth_replay_take_string (BerthReplay *self, uint8_t byte, uint8_t *out)
 {
-  return byte == BERTH_REPLAY_BELL
-         || (byte == BERTH_REPLAY_END && self->fill >= 2
-             && self->held[self->fill - 2] == BERTH_REPLAY_C1);
+  bool is_c1 = self->fill >= 2 && berth_replay_is_c1 (self->held[self->fill - 2], byte);
+  uint32_t size;
+
+  if (byte == BERTH_REPLAY_ESCAPE)
+    self->place = BERTH_REPLAY_STRING_ESCAPED;
+  if (byte == BERTH_REPLAY_BELL || (is_c1 && byte == BERTH_REPLAY_END))
+    return berth_replay_let_go (self, berth_replay_is_string_question (self), out);
+  if (!is_c1)
+    return 0;
+  self->fill -= 2;
+  size = berth_replay_let_go (self, berth_replay_is_string_question (self), out);
+  size += berth_replay_take (self, BERTH_REPLAY_C1, out + size);
+  return size + berth_replay_take (self, byte, out + size);
 }
 
 /* ESC stands last in what is held, which was no end of the string if anything else follows. */
@@ -204,7 +221,7 @@ berth_replay_take_string_escaped (BerthReplay *self, uint8_t byte, uint8_t *out)
   return size + berth_replay_take (self, byte, out + size);
 }
 
-/* The sequence that is held is longer than there is room for. */
+/* The sequence that is held is longer than there is room for. A C1 may begin at its last byte. */
 static inline uint32_t
 berth_replay_overflow (BerthReplay *self, uint8_t *out)
 {
@@ -213,14 +230,20 @@ berth_replay_overflow (BerthReplay *self, uint8_t *out)
   bool is_question = is_control || (is_string && berth_replay_is_string_question (self));
   uint32_t size = berth_replay_let_go (self, is_question, out);
 
-  self->last = 0;
   if (is_question)
-    self->place = is_control ? BERTH_REPLAY_DROPS_CONTROL : BERTH_REPLAY_DROPS_STRING;
-  else if (is_string && self->introducer == ']')
     {
-      self->place = BERTH_REPLAY_LONG;
-      self->last = out[size - 1];
+      self->place = is_control ? BERTH_REPLAY_DROPS_CONTROL : BERTH_REPLAY_DROPS_STRING;
+      return 0;
     }
+  self->last = out[size - 1];
+  if (self->last == BERTH_REPLAY_C1)
+    {
+      self->held[self->fill++] = self->last;
+      self->place = BERTH_REPLAY_LEAD;
+      size--;
+    }
+  if (is_string && self->introducer == ']')
+    self->place = BERTH_REPLAY_LONG;
   return size;
 }
 
@@ -232,32 +255,41 @@ berth_replay_take_held (BerthReplay *self, uint8_t byte, uint8_t *out)
   self->held[self->fill++] = byte;
   if (byte == BERTH_REPLAY_CANCEL || byte == BERTH_REPLAY_SUBSTITUTE)
     return berth_replay_let_go (self, false, out);
-  if (self->place == BERTH_REPLAY_STRING && byte == BERTH_REPLAY_ESCAPE)
-    self->place = BERTH_REPLAY_STRING_ESCAPED;
-  else if (self->place == BERTH_REPLAY_STRING && berth_replay_ends_string (self, byte))
-    return berth_replay_let_go (self, berth_replay_is_string_question (self), out);
-  else if (self->place == BERTH_REPLAY_CONTROL && byte >= '@' && byte != BERTH_REPLAY_DELETE)
+  if (self->place == BERTH_REPLAY_STRING)
+    return berth_replay_take_string (self, byte, out);
+  if (self->place == BERTH_REPLAY_CONTROL && byte >= '@' && byte != BERTH_REPLAY_DELETE)
     return berth_replay_let_go (self, byte < 0x80 && berth_replay_is_control_question (self), out);
-  else if (self->place == BERTH_REPLAY_ESCAPED || self->place == BERTH_REPLAY_LEAD)
+  if (self->place == BERTH_REPLAY_ESCAPED || self->place == BERTH_REPLAY_LEAD)
     return berth_replay_take_introducer (self, byte, out);
   return 0;
 }
 
-/* Of a string whose beginning is shown: without the marks that make it a question */
+/* Of a string whose beginning is shown: without the marks that make it a question. What may be the
+ * lead of a C1 is held. */
 static inline uint32_t
 berth_replay_take_long (BerthReplay *self, uint8_t byte, uint8_t *out)
 {
+  bool is_c1 = self->fill > 0 && berth_replay_is_c1 (BERTH_REPLAY_C1, byte);
   bool is_mark = byte == '?' && self->last == ';';
+  uint32_t size = 0;
 
-  if (byte == BERTH_REPLAY_BELL || byte == BERTH_REPLAY_CANCEL || byte == BERTH_REPLAY_SUBSTITUTE
-      || (byte == BERTH_REPLAY_END && self->last == BERTH_REPLAY_C1))
+  if (is_c1 && byte != BERTH_REPLAY_END)
+    {
+      self->place = BERTH_REPLAY_LEAD;
+      return berth_replay_take (self, byte, out);
+    }
+  if (self->fill > 0)
+    out[size++] = self->held[--self->fill];
+  if (is_c1 || byte == BERTH_REPLAY_BELL || byte == BERTH_REPLAY_CANCEL
+      || byte == BERTH_REPLAY_SUBSTITUTE)
     self->place = BERTH_REPLAY_TEXT;
   self->questions += is_mark;
-  if (is_mark)
-    return 0;
-  self->last = byte;
-  out[0] = byte;
-  return 1;
+  self->last = is_mark ? ';' : byte;
+  if (byte == BERTH_REPLAY_C1)
+    self->held[self->fill++] = byte;
+  else if (!is_mark)
+    out[size++] = byte;
+  return size;
 }
 
 static inline uint32_t
@@ -272,16 +304,31 @@ berth_replay_drop (BerthReplay *self, uint8_t byte)
   return 0;
 }
 
-/* An ESC begins anew, wherever it stands but in a string, which it may end. */
+/* ESC, and the lead of a C1, wherever they stand but in a string, which they may end */
+static inline bool
+berth_replay_begins_anew (const BerthReplay *self, uint8_t byte)
+{
+  switch (self->place)
+    {
+    case BERTH_REPLAY_TEXT:
+      return true;
+    case BERTH_REPLAY_STRING:
+    case BERTH_REPLAY_STRING_ESCAPED:
+      return false;
+    case BERTH_REPLAY_LONG:
+    case BERTH_REPLAY_DROPS_STRING:
+      return byte == BERTH_REPLAY_ESCAPE;
+    default:
+      return byte == BERTH_REPLAY_ESCAPE || byte == BERTH_REPLAY_C1;
+    }
+}
+
 static inline uint32_t
 berth_replay_take (BerthReplay *self, uint8_t byte, uint8_t *out)
 {
   uint32_t size = 0;
 
-  if (self->place == BERTH_REPLAY_TEXT
-      || (byte == BERTH_REPLAY_ESCAPE && self->place != BERTH_REPLAY_STRING
-          && self->place != BERTH_REPLAY_STRING_ESCAPED)
-      || (byte == BERTH_REPLAY_C1 && self->place == BERTH_REPLAY_LEAD))
+  if (berth_replay_begins_anew (self, byte))
     {
       size = berth_replay_let_go (self, false, out);
       return size + berth_replay_take_text (self, byte, out + size);

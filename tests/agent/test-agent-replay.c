@@ -49,6 +49,13 @@ static const Case cases[] = {
     "31m\xc2",
     "ab\xc2\xa9\xc2\x9b"
     "31m\xc2" },
+  { "c1-within",
+    "a\x1b[\xc2\x9b"
+    "6n\x1b\xc2\x9b"
+    "cb\x1b]0;x\xc2\x9b"
+    "5nc\x1b]0;\xc2\xa9\a",
+    "a\x1b[\x1b"
+    "b\x1b]0;xc\x1b]0;\xc2\xa9\a" },
   { "string-broken-off", "a\x1b]11;?\x1b\x1b\\b\x1bPx\x1b[cc", "a\x1b\x1b\\b\x1bPxc" },
   { "charset",
     "\x1b(B\x1b)0\x1b=\x1b>\x1b"
@@ -140,6 +147,7 @@ test_long (void)
     { "\x1bP", 'x', "\x1b\\", NULL },
     { "\x1b]0;", 'x', "?\xc2\x9c;?", NULL },
     { "\x1b]0;", 'x', "?\a;?", NULL },
+    { "\x1b]0;", 'x', "\xc2\xa9\xc2", NULL },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
@@ -162,6 +170,22 @@ test_long_colours (void)
   g_assert_cmpstr (shown->str, ==, expected->str);
 }
 
+/* A C1 breaks it off, wherever that is. */
+static void
+test_long_broken_off (void)
+{
+  for (gsize at = 4; at < 304; at++)
+    {
+      g_autoptr (GString) text = make_long ("\x1b]0;", 'x', "b\x1b[\xc2\x9b\x63");
+      g_autoptr (GString) expected = make_long ("\x1b]0;", 'x', "b\x1b[");
+      g_autoptr (GString) shown = NULL;
+
+      g_string_insert (text, (gssize)at, "\xc2\x9b\x36n");
+      shown = pass (text->str, text->len, 5);
+      g_assert_cmpstr (shown->str, ==, expected->str);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -175,5 +199,6 @@ main (int argc, char **argv)
   g_test_add_func ("/agent/replay/endless", test_endless);
   g_test_add_func ("/agent/replay/long", test_long);
   g_test_add_func ("/agent/replay/long-colours", test_long_colours);
+  g_test_add_func ("/agent/replay/long-broken-off", test_long_broken_off);
   return g_test_run ();
 }
