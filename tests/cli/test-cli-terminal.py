@@ -217,6 +217,8 @@ def test_size_of_who_comes(d):
     end_terminals(d)
     _, number, _ = d.berth("exec", "-dTx", create(d), "sh", "-c",
                            "stty size; while read x; do stty size; done")
+    # its size is another's as soon as one comes
+    _cli.until(lambda: "24 80" in d.berth("logs", create(d), number.strip())[1])
     terminal = attach(d, number.strip())
     terminal.wait_for("24 80\r\n")
     terminal.type("\r")
