@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent-file.h"
@@ -143,11 +144,21 @@ plug_send (BerthAgentPlug *self, BerthAgentDhcpKind kind)
   sendto (self->watch.fd, bytes, size, 0, (struct sockaddr *)&everybody, sizeof everybody);
 }
 
+/* Of the wall: the other clock stands still while the VM does, and the network's does not. */
+static uint64_t
+get_time_us (void)
+{
+  struct timespec now = { 0 };
+
+  clock_gettime (CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
 /* At half of what is left, but not too often */
 static void
 plug_wait_for_renewal (BerthAgentPlug *self)
 {
-  uint64_t now_us = berth_agent_now_us ();
+  uint64_t now_us = get_time_us ();
   uint64_t left_us = self->expires_us > now_us ? self->expires_us - now_us : 0;
 
   berth_agent_timer_arm (self->loop, &self->timer,
@@ -163,9 +174,20 @@ plug_bind (BerthAgentPlug *self)
       return;
     }
   self->state = BERTH_AGENT_PLUG_BOUND;
-  self->expires_us = berth_agent_now_us () + self->lease.seconds * UINT64_C (1000000);
+  self->expires_us = get_time_us () + self->lease.seconds * UINT64_C (1000000);
   plug_wait_for_renewal (self);
   plug_tell (self, self->lease.address, NULL);
+}
+
+/* It is another's, or may be. */
+static void
+plug_lose (BerthAgentPlug *self)
+{
+  if (self->state == BERTH_AGENT_PLUG_BOUND)
+    set_address (SIOCSIFADDR, 0);
+  self->state = BERTH_AGENT_PLUG_ASKING;
+  self->tries = 0;
+  plug_ask (self);
 }
 
 static void
@@ -184,11 +206,7 @@ plug_take (BerthAgentPlug *self, BerthAgentDhcpKind kind, const BerthAgentLease 
       plug_bind (self);
     }
   else if (kind == BERTH_AGENT_DHCP_NAK && self->state >= BERTH_AGENT_PLUG_TAKING)
-    {
-      self->state = BERTH_AGENT_PLUG_ASKING;
-      self->tries = 0;
-      plug_ask (self);
-    }
+    plug_lose (self);
 }
 
 static void
@@ -262,12 +280,9 @@ plug_look (BerthAgentPlug *self)
 static void
 plug_renew (BerthAgentPlug *self)
 {
-  if (berth_agent_now_us () >= self->expires_us)
+  if (get_time_us () >= self->expires_us)
     {
-      set_address (SIOCSIFADDR, 0);
-      self->state = BERTH_AGENT_PLUG_ASKING;
-      self->tries = 0;
-      plug_ask (self);
+      plug_lose (self);
       return;
     }
   plug_send (self, BERTH_AGENT_DHCP_REQUEST);
@@ -289,6 +304,13 @@ timer_cb (void *data)
     plug_renew (self);
   else if (self->state == BERTH_AGENT_PLUG_ASKING || self->state == BERTH_AGENT_PLUG_TAKING)
     plug_ask (self);
+}
+
+void
+berth_agent_plug_clock_was_set (BerthAgentPlug *self)
+{
+  if (self->state == BERTH_AGENT_PLUG_BOUND)
+    plug_renew (self);
 }
 
 bool

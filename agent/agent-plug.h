@@ -31,7 +31,7 @@ typedef struct
   uint32_t request;
   uint8_t mac[6];
   uint64_t deadline_us;
-  uint64_t expires_us; /* of the lease */
+  uint64_t expires_us; /* of the lease, by the clock of the wall */
   uint32_t number;     /* of what is asked */
   unsigned tries;
   BerthAgentLease lease;
@@ -42,5 +42,7 @@ typedef struct
 void berth_agent_plug_init (BerthAgentPlug *self, BerthAgentLoop *loop, int root_fd,
                             BerthAgentPlugFunc done, void *data);
 void berth_agent_plug_clear (BerthAgentPlug *self);
+/* The guest may have stood still, for longer than its network lets it have the address. */
+void berth_agent_plug_clock_was_set (BerthAgentPlug *self);
 /* One with the address @mac comes; once. False: there is one already, or @mac is none. */
 bool berth_agent_plug_begin (BerthAgentPlug *self, uint32_t request, const uint8_t mac[6]);

@@ -166,8 +166,11 @@ agent_take_identity (BerthAgent *self, uint32_t request, const uint8_t *payload)
                              && !berth_agent_identity_is_for_clock (&identity);
   berth_agent_standby_renew (&self->standby);
   if (berth_agent_identity_set (&self->config, &identity, &self->name, &done))
-    berth_agent_channel_send (&self->channel, BERTH_FRAME_IDENTITY_DONE, request, &done,
-                              sizeof done);
+    {
+      berth_agent_plug_clock_was_set (&self->plug);
+      berth_agent_channel_send (&self->channel, BERTH_FRAME_IDENTITY_DONE, request, &done,
+                                sizeof done);
+    }
   else
     {
       snprintf (text, sizeof text, "the identity can't be set: %s", strerror (errno));
@@ -223,6 +226,7 @@ agent_take_thaw (BerthAgent *self, uint32_t request, const uint8_t *payload)
 {
   if (self->config.is_init)
     berth_agent_identity_set_clock (berth_le64_read (payload));
+  berth_agent_plug_clock_was_set (&self->plug);
   agent_thaw (self);
   agent_answer_frozen (self, request, false);
 }
@@ -295,7 +299,7 @@ plugged_cb (void *data, uint32_t request, uint32_t address, const char *problem)
       return;
     }
   snprintf (text, sizeof text, "the network card: %s", problem);
-  agent_send_error (self, request, BERTH_AGENT_ERROR_INTERNAL, text);
+  agent_send_error (self, request, BERTH_AGENT_ERROR_RESOURCE, text);
 }
 
 static void

@@ -3,7 +3,6 @@
 #include "berth-machine-private.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
@@ -48,15 +47,37 @@ plugged_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     berth_machine_return_start_error (task, "the guest has no network", error);
 }
 
+/* Of the place, not of the VM: the next one in it has the address of the one before, by which a
+ * network whose addresses are few has enough for any number of VMs. Two VMs at a time have two
+ * names; two hosts on one network tell themselves apart. */
+static void
+machine_make_mac (BerthMachine *self, guint8 *out_mac)
+{
+  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autofree char *host = NULL;
+  guint8 digest[32];
+  gsize size = sizeof digest;
+
+  if (g_file_get_contents ("/etc/machine-id", &host, NULL, NULL))
+    g_checksum_update (checksum, (const guchar *)host, -1);
+  g_checksum_update (checksum, (const guchar *)self->instance, (gssize)strlen (self->instance) + 1);
+  g_checksum_update (checksum, (const guchar *)self->name, -1);
+  g_checksum_get_digest (checksum, digest, &size);
+  out_mac[0] = 0x52; /* nobody's, as those that libvirt makes */
+  memcpy (out_mac + 1, digest, 5);
+}
+
 static void
 attach_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   BerthMachine *self = source;
-  const Card *card = task_data;
+  Card *card = task_data;
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
 
+  machine_make_mac (self, card->mac);
+  card->xml = berth_template_dup_card (self->card_template, card->mac);
   if (connection != NULL && berth_domain_attach (connection, self->uuid, card->xml, &error))
     g_task_return_boolean (task, TRUE);
   else
@@ -80,26 +101,11 @@ attached_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     berth_machine_return_start_error (task, "its network card can't be plugged in", error);
 }
 
-/* Of QEMU's own range, as libvirt makes them */
-static gboolean
-make_mac (guint8 *out_mac)
-{
-  memcpy (out_mac, "\x52\x54\x00", 3);
-  return getrandom (out_mac + 3, 3, 0) == 3;
-}
-
 void
 berth_machine_plug (BerthMachine *self, GTask *task)
 {
   g_autoptr (GTask) job = g_task_new (self, g_task_get_cancellable (task), attached_cb, task);
-  Card *card = g_new0 (Card, 1);
 
-  g_task_set_task_data (job, card, card_free);
-  if (make_mac (card->mac))
-    {
-      card->xml = berth_template_dup_card (self->card_template, card->mac);
-      berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, job, attach_job);
-    }
-  else
-    g_task_return_new_error (job, G_IO_ERROR, G_IO_ERROR_FAILED, "no random numbers");
+  g_task_set_task_data (job, g_new0 (Card, 1), card_free);
+  berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, job, attach_job);
 }

@@ -250,8 +250,18 @@ policy_add_denied_hints (const BerthReachPolicy *self, GStrvBuilder *hints, cons
     }
 }
 
-/* Who may reach all that is allowed has what the settings have; where that is too long to be told,
- * the host alone decides. */
+/* (nullable): the rules of whoever says most of who asks */
+static const GPtrArray *
+policy_get_narrowest (const BerthReachPolicy *self)
+{
+  for (guint i = G_N_ELEMENTS (voices); i-- > 0;)
+    if (self->voices[i].allow != NULL)
+      return self->voices[i].allow;
+  return NULL;
+}
+
+/* Who may reach all that is allowed has what its template, its user or the settings have; where
+ * that is too long to be told, the host alone decides. */
 char **
 berth_reach_policy_dup_hints (const BerthReachPolicy *self, const GPtrArray *rules)
 {
@@ -259,7 +269,7 @@ berth_reach_policy_dup_hints (const BerthReachPolicy *self, const GPtrArray *rul
   g_autoptr (GStrvBuilder) hints = g_strv_builder_new ();
   g_auto (GStrv) texts = NULL;
   gsize total = 0;
-  const GPtrArray *all = self->voices[BERTH_REACH_OF_ALL].allow;
+  const GPtrArray *all = policy_get_narrowest (self);
 
   for (guint i = 0; i < rules->len; i++)
     {

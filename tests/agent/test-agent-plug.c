@@ -170,7 +170,8 @@ add_card (void)
 {
   g_assert_cmpint (
       system ("ip link add eth0 address 52:54:00:01:02:03 type veth peer name server && "
-              "ip link set server up && ip link set lo up"),
+              "ip link set server up && ip link set lo up && "
+              "echo 1 > /proc/sys/net/ipv4/conf/all/accept_local"),
       ==, 0);
 }
 
@@ -279,6 +280,70 @@ test_gets_an_address (void)
   fixture_tear_down (&fixture);
 }
 
+static gboolean
+has_address (void)
+{
+  struct ifreq request = { .ifr_name = "eth0" };
+  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  gboolean ok = ioctl (fd, SIOCGIFADDR, &request) == 0;
+
+  close (fd);
+  return ok;
+}
+
+/* A guest that stood still for longer than its lease has the address of another, one that did not
+ * has its own; and one that its network takes away is not kept. */
+static void
+test_loses_its_address (void)
+{
+  Server server = { 0 };
+  Fixture fixture = { 0 };
+  guint8 query[BERTH_AGENT_DHCP_MAX], answer[BERTH_AGENT_DHCP_MAX];
+  struct sockaddr_in everybody = { .sin_family = AF_INET,
+                                   .sin_port = htons (BERTH_AGENT_DHCP_PORT),
+                                   .sin_addr.s_addr = INADDR_BROADCAST };
+  gsize size;
+  GThread *thread;
+
+  if (!fixture_set_up (&fixture))
+    return;
+  add_card ();
+  server_open (&server);
+  BERTH_SYNC_RELEASE (&server);
+  thread = g_thread_new ("server", serve, &server);
+  g_assert_true (berth_agent_plug_begin (&fixture.plug, 7, (const guint8 *)MAC));
+  berth_agent_loop_run (&fixture.loop);
+  g_thread_join (thread);
+  berth_agent_plug_clock_was_set (&fixture.plug);
+  g_assert_cmpint (fixture.plug.state, ==, BERTH_AGENT_PLUG_BOUND);
+  g_assert_true (has_address ());
+  berth_agent_dhcp_write (query, BERTH_AGENT_DHCP_REQUEST, (const guint8 *)MAC, fixture.plug.number,
+                          &fixture.plug.lease, TRUE);
+  size = make_answer (answer, query, BERTH_AGENT_DHCP_NAK, "0.0.0.0");
+  g_assert_cmpint (
+      sendto (server.fd, answer, size, 0, (struct sockaddr *)&everybody, sizeof everybody), ==,
+      size);
+  while (fixture.plug.state == BERTH_AGENT_PLUG_BOUND)
+    fixture.plug.watch.ready (fixture.plug.watch.data, EPOLLIN);
+  g_assert_cmpint (fixture.plug.state, ==, BERTH_AGENT_PLUG_ASKING);
+  g_assert_false (has_address ());
+  size = make_answer (answer, query, BERTH_AGENT_DHCP_OFFER, "10.77.0.9");
+  sendto (server.fd, answer, size, 0, (struct sockaddr *)&everybody, sizeof everybody);
+  while (fixture.plug.state == BERTH_AGENT_PLUG_ASKING)
+    fixture.plug.watch.ready (fixture.plug.watch.data, EPOLLIN);
+  size = make_answer (answer, query, BERTH_AGENT_DHCP_ACK, "10.77.0.9");
+  sendto (server.fd, answer, size, 0, (struct sockaddr *)&everybody, sizeof everybody);
+  while (fixture.plug.state == BERTH_AGENT_PLUG_TAKING)
+    fixture.plug.watch.ready (fixture.plug.watch.data, EPOLLIN);
+  g_assert_true (has_address ());
+  fixture.plug.expires_us = (guint64)g_get_real_time ();
+  berth_agent_plug_clock_was_set (&fixture.plug);
+  g_assert_cmpint (fixture.plug.state, ==, BERTH_AGENT_PLUG_ASKING);
+  g_assert_false (has_address ());
+  close (server.fd);
+  fixture_tear_down (&fixture);
+}
+
 /* Each of the waits has an end, and the one who asked is told. */
 static void
 test_gets_none (void)
@@ -308,6 +373,7 @@ main (int argc, char **argv)
   g_test_add_func ("/agent-plug/messages", test_messages);
   g_test_add_func ("/agent-plug/not-believed", test_not_believed);
   g_test_add_func ("/agent-plug/gets-an-address", test_gets_an_address);
+  g_test_add_func ("/agent-plug/loses-its-address", test_loses_its_address);
   g_test_add_func ("/agent-plug/gets-none", test_gets_none);
   return g_test_run ();
 }

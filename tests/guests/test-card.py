@@ -26,7 +26,7 @@ if "BERTH_OWN_LIBVIRTD" not in os.environ:
     os.execv(f"{HERE}/own-libvirtd", ["own-libvirtd", "--tun", sys.executable, *sys.argv])
 
 # pylint: disable=wrong-import-position
-from guestlib import TEMPLATES, Daemon, keep, main, same, until, virsh  # noqa: E402
+from guestlib import LONG, TEMPLATES, Daemon, keep, main, need, same, until, virsh  # noqa: E402
 
 HOST, PORT = "10.77.0.1", 8000
 NETWORK = "<network><name>test</name><forward mode='bridge'/><bridge name='br0'/></network>"
@@ -47,16 +47,20 @@ class Hello(http.server.BaseHTTPRequestHandler):
         pass
 
 
+GIVEN, SILENT = {}, threading.Event()
+
+
 def serve_addresses():
     """DHCP (RFC 2131): whoever asks has an address, the same each time."""
-    given = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as fd:
         fd.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         fd.bind(("", 67))
         while True:
             query = fd.recv(2000)
+            if SILENT.is_set():
+                continue
             mac, kind = query[28:34], query[242]
-            address = given.setdefault(mac, f"10.77.0.{10 + len(given)}")
+            address = GIVEN.setdefault(mac, f"10.77.0.{10 + len(GIVEN)}")
             own = socket.inet_aton(HOST)
             said = (b"\x02" + query[1:16] + socket.inet_aton(address) + query[20:236] + query[236:240] +
                     bytes([53, 1, 2 if kind == 1 else 5, 1, 4, 255, 255, 255, 0, 3, 4]) + own + b"\x06\x04" + own +
@@ -157,6 +161,23 @@ def test_no_network():
     assert "network card can't be plugged in" in done.stderr, done.stderr
     virsh("net-start", "test")
     until(lambda: daemon().berth("run", "-l", "card", "print(1)").stdout == "1\n", "a run")
+
+
+def test_addresses_are_used_again():
+    """Any number of VMs has no more of them than there are places for VMs."""
+    for _ in range(3):
+        same(daemon().json("run", "-l", "card", "1")["error"], None)
+    assert len(GIVEN) <= 4, GIVEN
+
+
+def test_nobody_gives_one():
+    """A network without DHCP: the request ends in words, of what another try may mend"""
+    need(LONG, "each of its tries waits for 15 s; --long waits for them")
+    SILENT.set()
+    error = daemon().json("run", "-l", "card", "1")["error"]
+    SILENT.clear()
+    same((error["code"], error["retryable"]), ("UNAVAILABLE", True))
+    assert "nobody gives it an address" in error["message"], error
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import tempfile
 import time
 import zipfile
 
-from guestlib import BERTHD, IMAGES, LIMIT_S, PREFIX, ROOT, URI, Daemon, find_pids, keep, main, same, until
+from guestlib import BERTHD, IMAGES, LIMIT_S, PREFIX, ROOT, URI, Daemon, find_pids, keep, main, need, same, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVERS = os.path.join(HERE, "reach-servers.py")
@@ -533,6 +533,7 @@ def test_proxy():
 
 def test_as_an_ordinary_user():
     """On qemu:///session, from a warm clone, with a connector that has no files of the user's to read"""
+    need(shutil.which("useradd") and shutil.which("setpriv"), "no way to make a user")
     with UserDaemon("--warm", "python=1") as d:
         d.wait_warm()
         result = d.json("run", "--allow", "www.test", "-t", "60", FETCH % "www.test")

@@ -287,6 +287,10 @@ test_hints (void)
   assert_hints (denied, "*.example:* 192.0.2.1:* 192.0.3.1:80 [2001:db8::1]:80",
                 "*.example|192.0.2.1|192.0.3.1 80|2001:db8::1 80|!b.example|!c.example 22|"
                 "!*.user.example|!192.0.2.1|!2001:db8::1");
+  policy_add (policy, BERTH_REACH_OF_USER, "*.user.example", NULL, NULL);
+  assert_hints (policy, "*:*", "*.user.example 80,443");
+  policy_add (policy, BERTH_REACH_OF_TEMPLATE, "a.user.example:443 b.user.example", NULL, NULL);
+  assert_hints (policy, "*:*", "a.user.example 443|b.user.example 80,443");
   for (guint i = 0; i < 4096; i++)
     g_string_append_printf (names, " n%u.example", i);
   large = policy_new (names->str, "", TRUE);
