@@ -113,24 +113,27 @@ typedef struct
   gsize offset;
   gsize size;
   guint64 most;
+  gboolean is_optional; /* earlier berths did not write it: 0 */
 } NumberRow;
 
-#define NUMBER(key, field, most)                                                                   \
+#define NUMBER(key, field, most, is_optional)                                                      \
   {                                                                                                \
     key, offsetof (BerthCheckpointManifest, field),                                                \
-        sizeof (((BerthCheckpointManifest *)NULL)->field), most                                    \
+        sizeof (((BerthCheckpointManifest *)NULL)->field), most, is_optional                       \
   }
 
 static const NumberRow number_rows[] = {
-  NUMBER ("uid", uid, G_MAXUINT32),
-  NUMBER ("memory-mb", memory_mb, G_MAXINT32),
-  NUMBER ("vcpus", vcpus, 4096),
-  NUMBER ("idle-timeout-ms", idle_timeout_ms, G_MAXUINT32),
-  NUMBER ("idle-pause-ms", idle_pause_ms, G_MAXUINT32),
-  NUMBER ("exec-count", exec_count, G_MAXUINT32),
-  NUMBER ("created-us", created_us, G_MAXINT64),
-  NUMBER ("pages", pages, BYTES_MAX),
-  NUMBER ("state-size", bytes, BYTES_MAX),
+  NUMBER ("uid", uid, G_MAXUINT32, FALSE),
+  NUMBER ("memory-mb", memory_mb, G_MAXINT32, FALSE),
+  NUMBER ("vcpus", vcpus, 4096, FALSE),
+  NUMBER ("idle-timeout-ms", idle_timeout_ms, G_MAXUINT32, FALSE),
+  NUMBER ("idle-pause-ms", idle_pause_ms, G_MAXUINT32, FALSE),
+  NUMBER ("idle-hibernate-ms", idle_hibernate_ms, G_MAXUINT32, TRUE),
+  NUMBER ("attached", is_attached, 1, TRUE),
+  NUMBER ("exec-count", exec_count, G_MAXUINT32, FALSE),
+  NUMBER ("created-us", created_us, G_MAXINT64, FALSE),
+  NUMBER ("pages", pages, BYTES_MAX, FALSE),
+  NUMBER ("state-size", bytes, BYTES_MAX, FALSE),
 };
 
 static guint64
@@ -236,7 +239,7 @@ parse_number (BerthCheckpointManifest *self, GKeyFile *file, const NumberRow *ro
   guint64 value = 0;
 
   if (text == NULL)
-    return fail (error, row->key, "is missing");
+    return row->is_optional || fail (error, row->key, "is missing");
   if (!g_ascii_string_to_unsigned (text, 10, 0, row->most, &value, NULL))
     return fail (error, row->key, "is not what it may be");
   number_set (self, row, value);

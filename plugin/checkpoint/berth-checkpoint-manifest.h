@@ -36,6 +36,8 @@ typedef enum
  * @vcpus: of its VM
  * @idle_timeout_ms: of the session; 0 for the usual
  * @idle_pause_ms: likewise
+ * @idle_hibernate_ms: likewise
+ * @is_attached: 1: it ends with the connection that made it, and with its berthd
  * @parent: (nullable): id of the sandbox that the session began as a copy of
  * @exec_count: of the session
  * @created_us: when its programs stood still; microseconds since 1970
@@ -61,6 +63,8 @@ typedef struct
   guint vcpus;
   guint idle_timeout_ms;
   guint idle_pause_ms;
+  guint idle_hibernate_ms;
+  guint is_attached;
   char *parent;
   guint exec_count;
   gint64 created_us;

@@ -18,6 +18,7 @@ struct _BerthCheckpointDraft
   char *folder;  /* as it will be called */
   char *part;    /* (nullable): as it is called now */
   guint64 bytes; /* that are taken for it */
+  char *base;    /* (nullable): sum of what it differs from, once it is written */
   int fd;
 };
 
@@ -93,6 +94,7 @@ draft_free (gpointer data)
   if (draft->fd >= 0)
     close (draft->fd);
   g_free (draft->folder);
+  g_free (draft->base);
   g_free (draft->part);
   g_free (draft);
 }
@@ -407,6 +409,13 @@ berth_checkpoint_store_dup_bases (BerthCheckpointStore *self)
   for (guint i = 0; i < self->all->len; i++)
     g_hash_table_add (bases,
                       g_strdup (((BerthCheckpoint *)self->all->pdata[i])->manifest->base_sum));
+  for (guint i = 0; i < self->drafts->len; i++)
+    {
+      const BerthCheckpointDraft *draft = self->drafts->pdata[i];
+
+      if (draft->base != NULL)
+        g_hash_table_add (bases, g_strdup (draft->base));
+    }
   return bases;
 }
 
@@ -622,6 +631,7 @@ berth_checkpoint_store_commit_async (BerthCheckpointStore *self, BerthCheckpoint
   GTask *task = g_task_new (self, NULL, callback, user_data);
 
   g_task_set_source_tag (task, berth_checkpoint_store_commit_async);
+  draft->base = g_strdup (manifest->base_sum);
   g_task_set_task_data (task, draft, NULL);
   berth_checkpoint_store_run (self, draft->part, draft->folder, manifest, commit_job, committed_cb,
                               task);

@@ -79,7 +79,7 @@ berth_checkpoint_store_find_asleep (BerthCheckpointStore *self, const char *sand
 GPtrArray *
 berth_checkpoint_store_list (BerthCheckpointStore *self, guint32 uid, const char *sandbox);
 BerthCheckpointTotals berth_checkpoint_store_get_totals (BerthCheckpointStore *self);
-/* Sums of the RAM files that are needed, those of what is being kept not among them.
+/* Sums of the RAM files that are needed, also by what is being committed.
  * (transfer full) (element-type utf8 utf8): a set */
 GHashTable *berth_checkpoint_store_dup_bases (BerthCheckpointStore *self);
 

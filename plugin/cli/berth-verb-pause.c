@@ -40,7 +40,9 @@ const BerthVerbHelp berth_hibernate_help = {
                  "on, in another\n"
                  "VM that waits for its place as one of 'berth create' does. 'berth list' shows it "
                  "as hibernated.\n"
-                 "While code or a command runs in it a sandbox is not hibernated.\n\n"
+                 "While code or a command runs in it a sandbox is not hibernated. 'berth create "
+                 "--idle-hibernate\n"
+                 "S' has one hibernated whenever nobody uses it for S seconds.\n\n"
                  "Exit status: 0, or that of the first that could not be hibernated.\n\nExample:\n"
                  "  berth hibernate $id; berth exec $id 'print(x)'",
   .takes = 0,

@@ -18,6 +18,7 @@ static const char *const live_keys[] = {
   "idle_timeout_s",
   "idle_pause_s",
   "idle_hibernate_s",
+  "full_hibernate_s",
   "hibernated_s",
   "warm",
   "big_request_age_s",

@@ -40,6 +40,7 @@ G_BEGIN_DECLS
  * @idle_timeout_s: of sandboxes that nobody uses; 0: never
  * @idle_pause_s: until sandboxes that nobody uses are paused; 0: never
  * @idle_hibernate_s: until sandboxes that nobody uses are hibernated; 0: never
+ * @full_hibernate_s: until they are where somebody waits for a place; 0: never
  * @hibernated_s: until those that nobody uses then end; 0: never
  * @terminal_hangup_s: until a terminal that nobody sits at is hung up; 0: never
  * @background_unlimited: 1: what runs in the background may have no time limit
@@ -113,6 +114,7 @@ typedef struct
   gint64 idle_timeout_s;
   gint64 idle_pause_s;
   gint64 idle_hibernate_s;
+  gint64 full_hibernate_s;
   gint64 hibernated_s;
   gint64 terminal_hangup_s;
   gint64 background_unlimited;

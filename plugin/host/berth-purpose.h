@@ -16,10 +16,12 @@ G_BEGIN_DECLS
  * @is_session: the VM outlives berthd; that of a run does not
  * @idle_timeout_ms: after which a session ends that nobody uses; 0: the usual one
  * @idle_pause_ms: after which a session that nobody uses is paused; 0: the usual one
+ * @idle_hibernate_ms: after which one is hibernated; 0: the usual one
  * @allow: (nullable) (array zero-terminated=1): rules of what its programs may reach, see
  *   #BerthReachRule
  * @fork: (nullable): of the session that this one begins as a copy of
  * @sandbox: (nullable): id of the session that goes on in this VM; NULL: a new one
+ * @generation: of that session's VMs; of two, the one with the higher is the session's
  * @domain_uuid: (nullable): there is no VM to be made: it is an administrator's domain that is
  *   counted
  * @domain_name: (nullable): of that
@@ -35,9 +37,11 @@ typedef struct
   gboolean is_session;
   guint idle_timeout_ms;
   guint idle_pause_ms;
+  guint idle_hibernate_ms;
   const char *const *allow;
   BerthFork *fork;
   const char *sandbox;
+  guint generation;
   const char *domain_uuid;
   const char *domain_name;
   GOutputStream *boot_log;

@@ -188,6 +188,8 @@ make_request (const BerthOwnDomain *domain)
   const BerthPurpose session = { .is_session = TRUE,
                                  .idle_timeout_ms = mark->idle_timeout_ms,
                                  .idle_pause_ms = mark->idle_pause_ms,
+                                 .idle_hibernate_ms = mark->idle_hibernate_ms,
+                                 .generation = mark->generation,
                                  .allow = (const char *const *)allow };
   const BerthShape shape = shape_of (domain);
 
@@ -261,6 +263,17 @@ libvirt_adopt_session (BerthLibvirt *self, const BerthOwnDomain *domain, BerthHo
   libvirt_connect_session (self, vm, session_adopted_cb, g_object_ref (task));
 }
 
+/* A berthd that dies while a session changes its VM leaves two. */
+static int
+compare_generations (gconstpointer a, gconstpointer b)
+{
+  const BerthOwnDomain *first = *(BerthOwnDomain *const *)a;
+  const BerthOwnDomain *second = *(BerthOwnDomain *const *)b;
+
+  return (first->mark->generation < second->mark->generation)
+         - (first->mark->generation > second->mark->generation);
+}
+
 void
 berth_libvirt_adopt_sessions (BerthHost *host, BerthHostFoundFunc func, gpointer func_data,
                               GTask *task)
@@ -272,6 +285,7 @@ berth_libvirt_adopt_sessions (BerthHost *host, BerthHostFoundFunc func, gpointer
 
   g_task_set_task_data (task, adoption, g_free);
   berth_libvirt_adopt_counted (self, func, func_data);
+  g_ptr_array_sort (found, compare_generations);
   for (guint i = 0; i < found->len; i++)
     libvirt_adopt_session (self, g_ptr_array_index (found, i), func, func_data, task);
   if (adoption->pending == 0)

@@ -83,7 +83,7 @@ typedef struct
   char *name;              /* of the base */
   BerthMachineCopy how;
   gint64 begun_us;
-  guint64 pages;
+  BerthHostCopy *copy; /* (nullable): what it will be */
 } CopyCall;
 
 static void
@@ -96,23 +96,35 @@ copy_call_free (gpointer data)
   berth_template_unref (call->template);
   berth_images_unref (call->images);
   g_free (call->name);
+  g_clear_pointer (&call->copy, berth_host_copy_free);
   g_free (call);
 }
 
+/* What there is here is asked before anything stands still: a copy that could not be loaded is
+ * none.
+ */
 static BerthHostCopy *
 describe (BerthConnection *libvirtd, const CopyCall *call, GError **error)
 {
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (libvirtd, BERTH_CONNECTION_START, error);
   g_auto (BerthKeyParts) parts = { 0 };
+  g_autofree char *key = NULL;
   BerthHostCopy *copy;
 
   if (connection == NULL
       || !berth_key_parts_read (libvirtd, connection, call->template, call->images,
                                 call->domain_type, &parts, error))
     return NULL;
+  key = berth_key_parts_dup_key (&parts, call->name);
+  if (!g_str_equal (key, berth_snapshot_get_key (call->base)))
+    {
+      g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                           "its template, its image, libvirt or QEMU is another since it was made, "
+                           "and what is kept could not be loaded; make a new one");
+      return NULL;
+    }
   copy = g_new0 (BerthHostCopy, 1);
-  copy->pages = call->pages;
   copy->base = g_new0 (BerthForkBase, 1);
   copy->base->snapshot = g_strdup (call->name);
   copy->base->key = g_strdup (berth_snapshot_get_key (call->base));
@@ -176,31 +188,12 @@ berth_libvirt_go_on (BerthHost *host, BerthVm *vm)
 }
 
 static void
-described_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-  const CopyCall *call = g_task_get_task_data (task);
-  GError *error = NULL;
-  BerthHostCopy *copy = g_task_propagate_pointer (G_TASK (result), &error);
-
-  if (copy != NULL)
-    {
-      g_task_return_pointer (task, copy, (GDestroyNotify)berth_host_copy_free);
-      return;
-    }
-  if (call->how.stays)
-    berth_libvirt_go_on (BERTH_HOST (source), call->vm);
-  g_task_return_error (task, error);
-}
-
-static void
 copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   BerthLibvirt *self = g_task_get_source_object (task);
   CopyCall *call = g_task_get_task_data (task);
   BerthDifferenceStats stats;
-  g_autoptr (GTask) job = NULL;
   GError *error = NULL;
   gboolean ok = berth_machine_copy_finish (BERTH_MACHINE (source), result, &stats, &error);
 
@@ -212,10 +205,37 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, error);
       return;
     }
-  call->pages = stats.kept;
-  job = g_task_new (self, NULL, described_cb, g_object_ref (task));
-  g_task_set_task_data (job, call, NULL);
-  berth_connection_run (self->connection, BERTH_CONNECTION_START, job, describe_job);
+  call->copy->pages = stats.kept;
+  g_task_return_pointer (task, g_steal_pointer (&call->copy), (GDestroyNotify)berth_host_copy_free);
+}
+
+static gboolean
+copy_start (BerthLibvirt *self, CopyCall *call, GTask *task, GError **error)
+{
+  BerthSlot *slot;
+
+  /* it may have ended meanwhile, or stand still */
+  if (berth_libvirt_base_of (self, call->vm, error) == NULL
+      || (self->watch.copy_begins != NULL
+          && !self->watch.copy_begins (call->vm, self->watch_data, error)))
+    return FALSE;
+  slot = g_hash_table_lookup (self->slots, call->vm);
+  slot->is_copied = TRUE;
+  call->begun_us = g_get_monotonic_time ();
+  berth_machine_copy_async (slot->machine, call->base, &call->how, copied_cb, g_object_ref (task));
+  return TRUE;
+}
+
+static void
+described_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  CopyCall *call = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  call->copy = g_task_propagate_pointer (G_TASK (result), &error);
+  if (call->copy == NULL || !copy_start (BERTH_LIBVIRT (source), call, task, &error))
+    g_task_return_error (task, error);
 }
 
 /* Whose snapshot it is: the template's, or the tenant's own of it */
@@ -236,7 +256,7 @@ copy_begin (BerthLibvirt *self, BerthVm *vm, const BerthMachineCopy *how, GTask 
   BerthSnapshot *base = berth_libvirt_base_of (self, vm, error);
   BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
   BerthImages *images = base != NULL ? berth_libvirt_get_images (self, error) : NULL;
-  BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
+  g_autoptr (GTask) job = NULL;
   CopyCall *call;
 
   if (images == NULL)
@@ -247,8 +267,6 @@ copy_begin (BerthLibvirt *self, BerthVm *vm, const BerthMachineCopy *how, GTask 
                    berth_vm_get_template (vm));
       return FALSE;
     }
-  if (self->watch.copy_begins != NULL && !self->watch.copy_begins (vm, self->watch_data, error))
-    return FALSE;
   call = g_new0 (CopyCall, 1);
   call->vm = g_object_ref (vm);
   call->base = berth_snapshot_ref (base);
@@ -257,10 +275,10 @@ copy_begin (BerthLibvirt *self, BerthVm *vm, const BerthMachineCopy *how, GTask 
   call->domain_type = berth_connection_get_domain_type (self->connection);
   call->name = dup_base_name (self, vm);
   call->how = *how;
-  call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, copy_call_free);
-  slot->is_copied = TRUE;
-  berth_machine_copy_async (slot->machine, base, how, copied_cb, g_object_ref (task));
+  job = g_task_new (self, NULL, described_cb, g_object_ref (task));
+  g_task_set_task_data (job, call, NULL);
+  berth_connection_run (self->connection, BERTH_CONNECTION_START, job, describe_job);
   return TRUE;
 }
 
@@ -467,8 +485,11 @@ add_used (BerthLibvirt *self, GHashTable *sums)
     {
       BerthSnapshot *base
           = slot->machine != NULL ? berth_machine_get_snapshot (slot->machine) : NULL;
-      const char *sum = base != NULL ? berth_snapshot_get_ram_sum (base) : NULL;
+      const char *sum;
 
+      if (base == NULL && slot->machine != NULL)
+        base = berth_libvirt_snapshot_of (self, slot); /* an earlier berthd cloned it */
+      sum = base != NULL ? berth_snapshot_get_ram_sum (base) : NULL;
       if (sum != NULL)
         g_hash_table_add (sums, g_strdup (sum));
     }

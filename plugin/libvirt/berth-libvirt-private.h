@@ -104,6 +104,8 @@ gboolean berth_key_parts_read (BerthConnection *self, virConnectPtr connection,
                                BerthTemplate *template, BerthImages *images,
                                const char *domain_type, BerthKeyParts *out_parts, GError **error);
 void berth_key_parts_clear (BerthKeyParts *parts);
+/* (transfer full): of a snapshot of this name that is made with them */
+char *berth_key_parts_dup_key (const BerthKeyParts *self, const char *name);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BerthKeyParts, berth_key_parts_clear)
 /* (transfer full) (array zero-terminated=1): as a checkpoint keeps them */
 char **berth_key_parts_to_texts (const BerthKeyParts *self);

@@ -99,21 +99,25 @@ berth_key_parts_read (BerthConnection *self, virConnectPtr connection, BerthTemp
   return FALSE;
 }
 
+char *
+berth_key_parts_dup_key (const BerthKeyParts *self, const char *name)
+{
+  g_autofree char *text = g_strdup_printf ("%s\n%s\n%s\n%s\n%s\n%lu\n%lu\n%s\n", KEY_FORMAT, name,
+                                           self->template_digest, self->hardware, self->images,
+                                           self->libvirt, self->qemu, self->cpu);
+
+  return g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
+}
+
 static char *
 make_key (BerthConnection *self, virConnectPtr connection, Prepare *prepare, GError **error)
 {
-  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   g_auto (BerthKeyParts) parts = { 0 };
-  g_autofree char *text = NULL;
 
   if (!berth_key_parts_read (self, connection, prepare->template, prepare->images,
                              prepare->domain_type, &parts, error))
     return NULL;
-  text = g_strdup_printf ("%s\n%s\n%s\n%s\n%s\n%lu\n%lu\n%s\n", KEY_FORMAT, prepare->name,
-                          parts.template_digest, parts.hardware, parts.images, parts.libvirt,
-                          parts.qemu, parts.cpu);
-  g_checksum_update (sum, (const guchar *)text, -1);
-  return g_strdup (g_checksum_get_string (sum));
+  return berth_key_parts_dup_key (&parts, prepare->name);
 }
 
 /* The user that QEMU runs as: it has to write the RAM while it is recorded, and to read it

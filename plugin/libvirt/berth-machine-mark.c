@@ -60,6 +60,8 @@ berth_machine_make_mark (BerthMachine *self)
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
   mark->idle_timeout_ms = berth_purpose_of (request)->idle_timeout_ms;
   mark->idle_pause_ms = berth_purpose_of (request)->idle_pause_ms;
+  mark->idle_hibernate_ms = berth_purpose_of (request)->idle_hibernate_ms;
+  mark->generation = berth_purpose_of (request)->generation;
   mark->allow = dup_allow (berth_purpose_of (request));
   mark->created = self->created;
   mark->process = g_strdup (self->marked_process);

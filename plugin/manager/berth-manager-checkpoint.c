@@ -140,6 +140,8 @@ berth_manager_make_manifest (BerthSandbox *sandbox, BerthCheckpointKind kind, co
     .vcpus = berth_vm_get_vcpus (vm),
     .idle_timeout_ms = purpose->idle_timeout_ms,
     .idle_pause_ms = purpose->idle_pause_ms,
+    .idle_hibernate_ms = purpose->idle_hibernate_ms,
+    .is_attached = !purpose->is_session,
     .parent = purpose->fork != NULL ? (char *)berth_fork_get_source_id (purpose->fork) : NULL,
     .exec_count = berth_sandbox_get_exec_count (sandbox),
     .created_us = g_get_real_time (),
@@ -166,6 +168,7 @@ keep_fail (GTask *task, GError *error)
 
   if (call->draft != NULL)
     berth_checkpoint_store_abandon (self->checkpoints, g_steal_pointer (&call->draft));
+  berth_manager_tell_bases (self); /* its copy may have had one kept */
   g_task_return_error (task, error);
 }
 
@@ -181,7 +184,7 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_pointer (task, g_variant_ref_sink (describe (checkpoint)),
                            (GDestroyNotify)g_variant_unref);
   else
-    g_task_return_error (task, error);
+    keep_fail (task, error);
 }
 
 static void
@@ -212,6 +215,7 @@ awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthManager *self = g_task_get_source_object (task);
   KeepCall *call = g_task_get_task_data (task);
   BerthSandbox *sandbox = BERTH_SANDBOX (source);
+  g_autofree char *name = NULL;
   GError *error = NULL;
 
   if (!berth_sandbox_pause_finish (sandbox, result, &error)
@@ -221,8 +225,9 @@ awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       keep_fail (task, error);
       return;
     }
-  call->manifest->created_us = g_get_real_time ();
-  call->manifest->exec_count = berth_sandbox_get_exec_count (sandbox);
+  name = g_strdup (call->manifest->name);
+  berth_checkpoint_manifest_free (call->manifest);
+  call->manifest = berth_manager_make_manifest (sandbox, BERTH_CHECKPOINT_NAMED, name);
   berth_host_copy_async (self->host, berth_sandbox_get_vm (sandbox),
                          berth_checkpoint_draft_get_fd (call->draft),
                          berth_checkpoint_draft_get_max_bytes (call->draft), FALSE, copied_cb,
@@ -365,15 +370,22 @@ berth_manager_load_checkpoint_finish (BerthManager *self, GAsyncResult *result, 
 }
 
 BerthRequest *
-berth_manager_make_kept_request (BerthCheckpoint *checkpoint, BerthFork *fork, const char *sandbox,
-                                 gint64 wait_us, GError **error)
+berth_manager_make_kept_request (BerthCheckpoint *checkpoint, BerthFork *fork,
+                                 BerthSandbox *sandbox, gint64 wait_us, GError **error)
 {
   const BerthCheckpointManifest *manifest = berth_checkpoint_get_manifest (checkpoint);
-  const BerthPurpose purpose = { .is_session = TRUE,
-                                 .idle_timeout_ms = manifest->idle_timeout_ms,
-                                 .idle_pause_ms = manifest->idle_pause_ms,
-                                 .fork = fork,
-                                 .sandbox = sandbox };
+  g_autoptr (BerthRequest) before
+      = sandbox != NULL ? berth_vm_dup_request (berth_sandbox_get_vm (sandbox)) : NULL;
+  /* an attached one stays so; of a sandbox of an earlier berthd nobody has a request */
+  const BerthPurpose purpose
+      = { .is_session = before == NULL || berth_purpose_of (before)->is_session,
+          .idle_timeout_ms = manifest->idle_timeout_ms,
+          .idle_pause_ms = manifest->idle_pause_ms,
+          .idle_hibernate_ms = manifest->idle_hibernate_ms,
+          .fork = fork,
+          .sandbox = sandbox != NULL ? berth_sandbox_get_id (sandbox) : NULL,
+          /* its VM may be there as long as the next one is made */
+          .generation = sandbox != NULL ? berth_purpose_of (before)->generation + 1 : 0 };
   const BerthShape shape
       = *BERTH_SHAPE (manifest->template_name, manifest->memory_mb, manifest->vcpus);
 
@@ -466,11 +478,13 @@ rollback_loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   const char *id = berth_checkpoint_get_manifest (call->checkpoint)->sandbox;
   GError *error = NULL;
   BerthRequest *request = NULL;
+  BerthSandbox *sandbox;
 
   call->fork = berth_manager_load_checkpoint_finish (self, result, &error);
-  if (call->fork != NULL)
-    request
-        = berth_manager_make_kept_request (call->checkpoint, call->fork, id, call->wait_us, &error);
+  sandbox = call->fork != NULL ? berth_manager_find (self, id, 0, &error) : NULL;
+  if (sandbox != NULL)
+    request = berth_manager_make_kept_request (call->checkpoint, call->fork, sandbox, call->wait_us,
+                                               &error);
   if (request != NULL)
     berth_manager_serve_async (self, request, NULL, g_task_get_cancellable (task), served_cb,
                                g_object_ref (task));

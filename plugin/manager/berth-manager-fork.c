@@ -167,6 +167,7 @@ make_request (const ForkCall *call, GError **error)
   purpose.is_session = berth_purpose_of (source)->is_session;
   purpose.idle_timeout_ms = berth_purpose_of (source)->idle_timeout_ms;
   purpose.idle_pause_ms = berth_purpose_of (source)->idle_pause_ms;
+  purpose.idle_hibernate_ms = berth_purpose_of (source)->idle_hibernate_ms;
   return berth_purpose_make_request (&purpose, berth_vm_get_shape (call->vm), source->tenant,
                                      source->task, source->uid, call->options.wait_us, error);
 }

@@ -6,11 +6,14 @@
 #include "plugin/host/berth-purpose.h"
 #include "plugin/snapshot/berth-difference.h"
 #include "pool/berth-error.h"
+#include "pool/berth-vm-private.h"
 
 /* A VM that did not end is looked for as often: pool goes on trying. */
 #define END_AGAIN_US (5 * G_USEC_PER_SEC)
 /* As many of a user are loaded at once as may be. */
 #define LOAD_AGAIN_US (G_USEC_PER_SEC / 10)
+/* of a checkpoint */
+#define DOUBTED "berth-doubted"
 
 /* ---- what is kept of one ---- */
 
@@ -37,9 +40,7 @@ manager_forget (BerthManager *self, BerthCheckpoint *checkpoint)
 BerthCheckpoint *
 berth_manager_find_sleeper (BerthManager *self, BerthSandbox *sandbox)
 {
-  return berth_sandbox_is_hibernated (sandbox) ? berth_checkpoint_store_find_asleep (
-             self->checkpoints, berth_sandbox_get_id (sandbox))
-                                               : NULL;
+  return berth_checkpoint_store_find_asleep (self->checkpoints, berth_sandbox_get_id (sandbox));
 }
 
 void
@@ -57,40 +58,60 @@ typedef struct
 {
   BerthManager *self;    /* owned */
   BerthSandbox *sandbox; /* owned */
-  BerthVm *vm;           /* owned: the one that goes */
-  BerthCheckpointManifest *manifest;
-  BerthCheckpointDraft *draft; /* (nullable) */
+  GPtrArray *tasks;      /* GTask (owned): who wants to hear of it */
+  BerthVm *vm;           /* (nullable) (owned): the one that goes */
+  gboolean was_paused;
+  BerthCheckpointManifest *manifest; /* (nullable) */
+  BerthCheckpointDraft *draft;       /* (nullable) */
   gint64 begun_us;
 } Hibernation;
 
 static void
-hibernation_free (gpointer data)
+hibernation_free (Hibernation *self)
 {
-  Hibernation *hibernation = data;
-
-  g_object_unref (hibernation->sandbox);
-  g_object_unref (hibernation->vm);
-  berth_checkpoint_manifest_free (hibernation->manifest);
-  g_object_unref (hibernation->self);
-  g_free (hibernation);
+  g_hash_table_remove (self->self->hibernations, self->sandbox);
+  g_ptr_array_unref (self->tasks);
+  g_clear_object (&self->vm);
+  g_clear_pointer (&self->manifest, berth_checkpoint_manifest_free);
+  g_object_unref (self->sandbox);
+  g_object_unref (self->self);
+  g_free (self);
 }
 
-/* It goes on as it was. Takes over @error. */
+/* @error: (nullable) */
 static void
-hibernation_fail (GTask *task, GError *error)
+hibernation_answer (Hibernation *self, const GError *error)
 {
-  BerthManager *self = g_task_get_source_object (task);
-  Hibernation *hibernation = g_task_get_task_data (task);
+  g_autoptr (GPtrArray) tasks = g_steal_pointer (&self->tasks);
 
-  if (hibernation->draft != NULL)
-    berth_checkpoint_store_abandon (self->checkpoints, g_steal_pointer (&hibernation->draft));
-  berth_metrics_add (self->metrics, BERTH_METRIC_HIBERNATIONS, "failed", NULL, 1);
-  g_prefix_error (&error, "sandbox %s can't be hibernated: ", hibernation->manifest->sandbox);
-  g_task_return_error (task, error);
-  berth_sandbox_end_leave (hibernation->sandbox); /* last: who waits is let in */
+  self->tasks = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < tasks->len; i++)
+    if (error != NULL)
+      g_task_return_error (tasks->pdata[i], g_error_copy (error));
+    else
+      g_task_return_boolean (tasks->pdata[i], TRUE);
 }
 
-static void hibernation_end_vm (GTask *task);
+/* It goes on as it was. Takes @self and @error over. */
+static void
+hibernation_fail (Hibernation *self, GError *error)
+{
+  BerthManager *manager = self->self;
+  g_autoptr (BerthSandbox) sandbox = g_object_ref (self->sandbox);
+  g_autoptr (GError) reason = error;
+  gboolean was_paused = self->was_paused;
+
+  if (self->draft != NULL)
+    berth_checkpoint_store_abandon (manager->checkpoints, g_steal_pointer (&self->draft));
+  berth_manager_tell_bases (manager); /* its copy may have had one kept */
+  berth_metrics_add (manager->metrics, BERTH_METRIC_HIBERNATIONS, "failed", NULL, 1);
+  g_prefix_error (&reason, "sandbox %s can't be hibernated: ", berth_sandbox_get_id (sandbox));
+  hibernation_answer (self, reason);
+  hibernation_free (self);
+  berth_sandbox_end_leave (sandbox, was_paused); /* last: who waits is let in */
+}
+
+static void hibernation_end_vm (Hibernation *self);
 
 static gboolean
 end_again_cb (gpointer user_data)
@@ -104,132 +125,138 @@ end_again_cb (gpointer user_data)
 static void
 ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  BerthManager *self = g_task_get_source_object (task);
-  Hibernation *hibernation = g_task_get_task_data (task);
+  Hibernation *self = user_data;
+  g_autoptr (BerthSandbox) sandbox = g_object_ref (self->sandbox);
   g_autoptr (GError) error = NULL;
+  gboolean ok = berth_pool_destroy_finish (BERTH_POOL (source), result, &error);
 
-  if (!berth_pool_destroy_finish (BERTH_POOL (source), result, &error))
+  hibernation_answer (self, error);
+  if (!ok && !g_error_matches (error, BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN))
     {
       g_warning ("%s", error->message);
-      berth_host_add_timer (self->host, END_AGAIN_US, end_again_cb, g_steal_pointer (&task));
+      berth_host_add_timer (self->self->host, END_AGAIN_US, end_again_cb, self);
       return;
     }
-  g_task_return_boolean (task, TRUE);
-  berth_sandbox_may_rise (hibernation->sandbox);
+  hibernation_free (self);
+  if (ok)
+    berth_sandbox_may_rise (sandbox);
 }
 
-/* Takes over @task. */
 static void
-hibernation_end_vm (GTask *task)
+hibernation_end_vm (Hibernation *self)
 {
-  BerthManager *self = g_task_get_source_object (task);
-  Hibernation *hibernation = g_task_get_task_data (task);
-
-  berth_pool_destroy_async (self->pool, hibernation->vm, NULL, ended_cb, task);
+  berth_pool_destroy_async (self->self->pool, self->vm, NULL, ended_cb, self);
 }
 
 static void
 committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  BerthManager *self = g_task_get_source_object (task);
-  Hibernation *hibernation = g_task_get_task_data (task);
-  BerthSandbox *sandbox = hibernation->sandbox;
+  Hibernation *self = user_data;
+  BerthManager *manager = self->self;
+  BerthSandbox *sandbox = self->sandbox;
   GError *error = NULL;
   g_autoptr (BerthCheckpoint) checkpoint
       = berth_checkpoint_store_commit_finish (BERTH_CHECKPOINT_STORE (source), result, &error);
 
   if (checkpoint == NULL)
     {
-      berth_host_go_on (self->host, hibernation->vm);
-      hibernation_fail (task, error);
+      berth_host_go_on (manager->host, self->vm);
+      hibernation_fail (self, error);
       return;
     }
   if (berth_sandbox_is_closed (sandbox)) /* it was destroyed, or its VM has ended */
     {
-      manager_forget (self, checkpoint);
-      hibernation_fail (task, berth_sandbox_new_gone_error (sandbox));
+      manager_forget (manager, checkpoint);
+      hibernation_fail (self, berth_sandbox_new_gone_error (sandbox));
       return;
     }
-  berth_sandbox_note_hibernated (sandbox, hibernation->manifest->created_us);
-  berth_metrics_add (self->metrics, BERTH_METRIC_HIBERNATIONS, "made", NULL, 1);
-  berth_metrics_observe (self->metrics, BERTH_METRIC_HIBERNATE, NULL, NULL,
-                         g_get_monotonic_time () - hibernation->begun_us);
+  berth_sandbox_note_hibernated (sandbox, self->manifest->created_us);
+  berth_metrics_add (manager->metrics, BERTH_METRIC_HIBERNATIONS, "made", NULL, 1);
+  berth_metrics_observe (manager->metrics, BERTH_METRIC_HIBERNATE, NULL, NULL,
+                         g_get_monotonic_time () - self->begun_us);
   g_message ("sandbox %s is hibernated: %" G_GUINT64_FORMAT " KiB", berth_sandbox_get_id (sandbox),
              berth_checkpoint_get_manifest (checkpoint)->bytes / 1024);
-  hibernation_end_vm (g_steal_pointer (&task));
+  hibernation_end_vm (self);
 }
 
 static void
 copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  BerthManager *self = g_task_get_source_object (task);
-  Hibernation *hibernation = g_task_get_task_data (task);
+  Hibernation *self = user_data;
   GError *error = NULL;
   g_autoptr (BerthHostCopy) copy = berth_host_copy_finish (BERTH_HOST (source), result, &error);
 
   if (copy == NULL)
     {
-      hibernation_fail (task, error);
+      hibernation_fail (self, error);
       return;
     }
-  berth_manager_take_copy (hibernation->manifest, copy);
-  berth_checkpoint_store_commit_async (self->checkpoints, g_steal_pointer (&hibernation->draft),
-                                       hibernation->manifest, committed_cb,
-                                       g_steal_pointer (&task));
+  berth_manager_take_copy (self->manifest, copy);
+  berth_checkpoint_store_commit_async (self->self->checkpoints, g_steal_pointer (&self->draft),
+                                       self->manifest, committed_cb, self);
 }
 
 static void
 begun_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  BerthManager *self = g_task_get_source_object (task);
-  Hibernation *hibernation = g_task_get_task_data (task);
+  Hibernation *self = user_data;
   GError *error = NULL;
 
-  hibernation->draft
+  self->draft
       = berth_checkpoint_store_begin_finish (BERTH_CHECKPOINT_STORE (source), result, &error);
-  if (hibernation->draft == NULL)
+  if (self->draft == NULL)
     {
-      hibernation_fail (task, error);
+      hibernation_fail (self, error);
       return;
     }
-  hibernation->manifest->created_us = g_get_real_time ();
-  berth_host_copy_async (self->host, hibernation->vm,
-                         berth_checkpoint_draft_get_fd (hibernation->draft),
-                         berth_checkpoint_draft_get_max_bytes (hibernation->draft), TRUE, copied_cb,
-                         g_steal_pointer (&task));
+  self->manifest->created_us = g_get_real_time ();
+  berth_host_copy_async (self->self->host, self->vm, berth_checkpoint_draft_get_fd (self->draft),
+                         berth_checkpoint_draft_get_max_bytes (self->draft), TRUE, copied_cb, self);
 }
 
 /* What is copied has to answer. */
 static void
 awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  BerthManager *self = g_task_get_source_object (task);
   BerthSandbox *sandbox = BERTH_SANDBOX (source);
-  Hibernation *hibernation;
+  Hibernation *self = user_data;
   GError *error = NULL;
 
   if (!berth_sandbox_pause_finish (sandbox, result, &error)
       || !berth_sandbox_begin_leave (sandbox, &error))
     {
-      g_task_return_error (task, error);
+      hibernation_fail (self, error);
+      return;
+    }
+  berth_manager_forget_sleeper (self->self, sandbox); /* it is older */
+  self->vm = g_object_ref (berth_sandbox_get_vm (sandbox));
+  self->manifest = berth_manager_make_manifest (sandbox, BERTH_CHECKPOINT_ASLEEP, "");
+  self->begun_us = g_get_monotonic_time ();
+  berth_checkpoint_store_begin_async (
+      self->self->checkpoints, self->manifest,
+      ((guint64)self->manifest->memory_mb << 20) + BERTH_DIFFERENCE_MORE_BYTES, begun_cb, self);
+}
+
+/* Takes @task over. */
+static void
+manager_hibernate (BerthManager *self, BerthSandbox *sandbox, GTask *task)
+{
+  Hibernation *hibernation = g_hash_table_lookup (self->hibernations, sandbox);
+
+  if (hibernation != NULL)
+    {
+      g_ptr_array_add (hibernation->tasks, task);
       return;
     }
   hibernation = g_new0 (Hibernation, 1);
   hibernation->self = g_object_ref (self);
   hibernation->sandbox = g_object_ref (sandbox);
-  hibernation->vm = g_object_ref (berth_sandbox_get_vm (sandbox));
-  hibernation->manifest = berth_manager_make_manifest (sandbox, BERTH_CHECKPOINT_ASLEEP, "");
-  hibernation->begun_us = g_get_monotonic_time ();
-  g_task_set_task_data (task, hibernation, hibernation_free);
-  berth_checkpoint_store_begin_async (self->checkpoints, hibernation->manifest,
-                                      ((guint64)hibernation->manifest->memory_mb << 20)
-                                          + BERTH_DIFFERENCE_MORE_BYTES,
-                                      begun_cb, g_steal_pointer (&task));
+  hibernation->tasks = g_ptr_array_new_with_free_func (g_object_unref);
+  hibernation->was_paused
+      = berth_vm_get_state (berth_sandbox_get_vm (sandbox)) == BERTH_VM_STATE_PAUSED;
+  g_ptr_array_add (hibernation->tasks, task);
+  g_hash_table_insert (self->hibernations, sandbox, hibernation);
+  berth_sandbox_resume_async (sandbox, g_task_get_cancellable (task), awake_cb, hibernation);
 }
 
 void
@@ -245,10 +272,11 @@ berth_manager_hibernate_async (BerthManager *self, const char *id, guint32 uid,
   g_task_set_check_cancellable (task, FALSE); /* what is done is told */
   if (sandbox == NULL || !berth_manager_check_copy (sandbox, &error))
     g_task_return_error (task, error);
-  else if (berth_sandbox_is_hibernated (sandbox))
+  else if (berth_sandbox_is_hibernated (sandbox)
+           && !g_hash_table_contains (self->hibernations, sandbox))
     g_task_return_boolean (task, TRUE);
   else
-    berth_sandbox_resume_async (sandbox, cancellable, awake_cb, g_steal_pointer (&task));
+    manager_hibernate (self, sandbox, g_steal_pointer (&task));
 }
 
 gboolean
@@ -279,6 +307,7 @@ hibernate_cb (BerthSandbox *sandbox, gpointer user_data)
 
 typedef struct
 {
+  BerthManager *self;          /* owned */
   BerthSandbox *sandbox;       /* owned */
   BerthCheckpoint *checkpoint; /* owned */
   GCancellable *cancellable;   /* owned */
@@ -291,10 +320,8 @@ typedef struct
 } Rise;
 
 static void
-rise_free (gpointer data)
+rise_free (Rise *rise)
 {
-  Rise *rise = data;
-
   if (rise->fork != NULL)
     berth_fork_end (rise->fork);
   g_clear_object (&rise->fork);
@@ -304,79 +331,99 @@ rise_free (gpointer data)
   g_object_unref (rise->cancellable);
   g_object_unref (rise->checkpoint);
   g_object_unref (rise->sandbox);
+  g_object_unref (rise->self);
   g_free (rise);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Rise, rise_free)
+
+/* Whoever destroyed it while its state was in use left that to us. TRUE: it is closed */
+static gboolean
+manager_forget_closed (BerthManager *self, BerthSandbox *sandbox, BerthCheckpoint *checkpoint)
+{
+  if (!berth_sandbox_is_closed (sandbox))
+    return FALSE;
+  if (self->is_started) /* else it is berth that ends */
+    manager_forget (self, checkpoint);
+  return TRUE;
 }
 
 static void
 unmarked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  const Rise *rise = g_task_get_task_data (task);
+  g_autoptr (Rise) rise = user_data;
   g_autoptr (GError) error = NULL;
 
   if (!berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
     g_warning ("a session that could not be woken is still marked so: %s", error->message);
+  manager_forget_closed (rise->self, rise->sandbox, rise->checkpoint);
   berth_sandbox_rise (rise->sandbox, NULL, rise->error);
 }
 
-/* It stays what it was; where a VM has begun with it, that is known. Takes over @error. */
+/* It stays what it was; where a VM has begun with it, that is known. Takes @self and @error over.
+ */
 static void
-rise_fail (GTask *task, GError *error)
+rise_fail (Rise *self, GError *error)
 {
-  BerthManager *self = g_task_get_source_object (task);
-  Rise *rise = g_task_get_task_data (task);
+  g_autoptr (Rise) rise = self;
   gboolean none_began = rise->is_sole && (rise->fork == NULL || berth_fork_is_sole (rise->fork));
 
   rise->error = error;
   if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     {
-      berth_metrics_add (self->metrics, BERTH_METRIC_RISES, "failed", NULL, 1);
+      berth_metrics_add (rise->self->metrics, BERTH_METRIC_RISES, "failed", NULL, 1);
       g_prefix_error (&rise->error, "sandbox %s is hibernated and does not go on: ",
                       berth_sandbox_get_id (rise->sandbox));
       g_message ("%s", rise->error->message);
     }
-  if (berth_sandbox_is_closed (rise->sandbox))
+  if (!manager_forget_closed (rise->self, rise->sandbox, rise->checkpoint) && none_began)
     {
-      if (self->is_started) /* else it is berth that ends */
-        manager_forget (self, rise->checkpoint);
-    }
-  else if (none_began)
-    {
-      berth_checkpoint_store_set_waking_async (self->checkpoints, rise->checkpoint, FALSE,
-                                               unmarked_cb, g_object_ref (task));
+      berth_checkpoint_store_set_waking_async (self->self->checkpoints, self->checkpoint, FALSE,
+                                               unmarked_cb, g_steal_pointer (&rise));
       return;
     }
   berth_sandbox_rise (rise->sandbox, NULL, rise->error);
 }
 
-/* Takes over @error. */
+/* Takes @self and @error over. */
 static void
-rise_abandon_vm (GTask *task, GError *error)
+rise_abandon_vm (Rise *self, GError *error)
 {
-  Rise *rise = g_task_get_task_data (task);
+  berth_manager_end_vm (self->self, self->vm);
+  rise_fail (self, error != NULL ? error : berth_sandbox_new_gone_error (self->sandbox));
+}
 
-  berth_manager_end_vm (g_task_get_source_object (task), rise->vm);
-  rise_fail (task, error != NULL ? error : berth_sandbox_new_gone_error (rise->sandbox));
+/* It may have ended while nobody looked at it. */
+static gboolean
+rise_check_vm (Rise *self)
+{
+  BerthVmState state = berth_vm_get_state (self->vm);
+  g_autofree char *reason = berth_vm_dup_end_reason (self->vm);
+
+  if (state != BERTH_VM_STATE_STOPPING && state != BERTH_VM_STATE_STUCK
+      && state != BERTH_VM_STATE_GONE)
+    return TRUE;
+  berth_manager_bury (self->self, self->sandbox, reason != NULL ? reason : "its VM ended");
+  return FALSE;
 }
 
 static void
 forgotten_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  BerthManager *self = g_task_get_source_object (task);
-  Rise *rise = g_task_get_task_data (task);
+  g_autoptr (Rise) rise = user_data;
   g_autoptr (GError) error = NULL;
 
   if (!berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
     g_warning ("what a session was can't be removed: %s", error->message);
-  berth_manager_tell_bases (self);
+  berth_manager_tell_bases (rise->self);
   if (berth_sandbox_is_closed (rise->sandbox))
     {
-      rise_abandon_vm (task, NULL);
+      rise_abandon_vm (g_steal_pointer (&rise), NULL);
       return;
     }
-  berth_metrics_add (self->metrics, BERTH_METRIC_RISES, "made", NULL, 1);
-  berth_metrics_observe (self->metrics, BERTH_METRIC_RISE, NULL, NULL,
+  if (!rise_check_vm (rise))
+    return;
+  berth_metrics_add (rise->self->metrics, BERTH_METRIC_RISES, "made", NULL, 1);
+  berth_metrics_observe (rise->self->metrics, BERTH_METRIC_RISE, NULL, NULL,
                          g_get_monotonic_time () - rise->begun_us);
   berth_sandbox_rise (rise->sandbox, rise->vm, NULL);
 }
@@ -385,50 +432,46 @@ forgotten_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 settled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  BerthManager *self = g_task_get_source_object (task);
-  Rise *rise = g_task_get_task_data (task);
-  g_autoptr (GError) error = NULL;
+  Rise *rise = user_data;
+  GError *error = NULL;
 
   if (!berth_host_finish (BERTH_HOST (source), result, &error)
       || berth_sandbox_is_closed (rise->sandbox))
-    rise_abandon_vm (task, g_steal_pointer (&error));
+    rise_abandon_vm (rise, error);
   else
-    berth_checkpoint_store_remove_async (self->checkpoints, rise->checkpoint, forgotten_cb,
-                                         g_steal_pointer (&task));
+    berth_checkpoint_store_remove_async (rise->self->checkpoints, rise->checkpoint, forgotten_cb,
+                                         rise);
 }
 
 static void
 acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  BerthManager *self = g_task_get_source_object (task);
-  Rise *rise = g_task_get_task_data (task);
+  Rise *rise = user_data;
   GError *error = NULL;
 
   rise->vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
+  berth_manager_note_acquire (rise->self, -1);
   berth_sandbox_note_rise_request (rise->sandbox, NULL);
   if (rise->vm != NULL)
-    berth_host_settle_async (self->host, rise->vm, settled_cb, g_steal_pointer (&task));
+    berth_host_settle_async (rise->self->host, rise->vm, settled_cb, rise);
   else
-    rise_fail (task, error);
+    rise_fail (rise, error);
 }
 
-static void load (GTask *task);
+static void rise_load (Rise *self);
 
 static gboolean
 load_again_cb (gpointer user_data)
 {
-  load (user_data);
+  rise_load (user_data);
   return G_SOURCE_REMOVE;
 }
 
 static void
 loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
-  BerthManager *self = BERTH_MANAGER (source);
-  Rise *rise = g_task_get_task_data (task);
+  Rise *rise = user_data;
+  BerthManager *self = rise->self;
   GError *error = NULL;
 
   rise->fork = berth_manager_load_checkpoint_finish (self, result, &error);
@@ -436,52 +479,45 @@ loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       && !g_cancellable_is_cancelled (rise->cancellable))
     {
       g_error_free (error);
-      berth_host_add_timer (self->host, LOAD_AGAIN_US, load_again_cb, g_steal_pointer (&task));
+      berth_host_add_timer (self->host, LOAD_AGAIN_US, load_again_cb, rise);
       return;
     }
   if (rise->fork != NULL)
-    rise->request = berth_manager_make_kept_request (rise->checkpoint, rise->fork,
-                                                     berth_sandbox_get_id (rise->sandbox),
+    rise->request = berth_manager_make_kept_request (rise->checkpoint, rise->fork, rise->sandbox,
                                                      berth_manager_get_wait_us (self), &error);
   if (rise->request == NULL)
     {
-      rise_fail (task, error);
+      rise_fail (rise, error);
       return;
     }
   if (rise->is_sole)
     berth_fork_set_sole (rise->fork);
   berth_sandbox_note_rise_request (rise->sandbox, rise->request);
-  berth_pool_acquire_async (self->pool, rise->request, rise->cancellable, acquired_cb,
-                            g_steal_pointer (&task));
+  berth_manager_note_acquire (self, 1);
+  berth_pool_acquire_async (self->pool, rise->request, rise->cancellable, acquired_cb, rise);
 }
 
-/* Takes over @task. */
 static void
-load (GTask *task)
+rise_load (Rise *self)
 {
-  Rise *rise = g_task_get_task_data (task);
-
-  berth_manager_load_checkpoint_async (g_task_get_source_object (task), rise->checkpoint, loaded_cb,
-                                       task);
+  berth_manager_load_checkpoint_async (self->self, self->checkpoint, loaded_cb, self);
 }
 
 static void
 marked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
   GError *error = NULL;
 
   if (berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
-    load (g_steal_pointer (&task));
+    rise_load (user_data);
   else
-    rise_fail (task, error);
+    rise_fail (user_data, error);
 }
 
 static void
 rise_cb (BerthSandbox *sandbox, GCancellable *cancellable, gpointer user_data)
 {
   BerthManager *self = user_data;
-  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
   BerthCheckpoint *checkpoint = berth_manager_find_sleeper (self, sandbox);
   Rise *rise;
 
@@ -491,21 +527,32 @@ rise_cb (BerthSandbox *sandbox, GCancellable *cancellable, gpointer user_data)
       return;
     }
   rise = g_new0 (Rise, 1);
+  rise->self = g_object_ref (self);
   rise->sandbox = g_object_ref (sandbox);
   rise->checkpoint = g_object_ref (checkpoint);
   rise->cancellable = g_object_ref (cancellable);
-  rise->is_sole = !berth_checkpoint_is_waking (checkpoint);
+  rise->is_sole = !berth_checkpoint_is_waking (checkpoint)
+                  && g_object_get_data (G_OBJECT (checkpoint), DOUBTED) == NULL;
   rise->begun_us = g_get_monotonic_time ();
-  g_task_set_task_data (task, rise, rise_free);
-  berth_checkpoint_store_set_waking_async (self->checkpoints, checkpoint, TRUE, marked_cb,
-                                           g_steal_pointer (&task));
+  berth_checkpoint_store_set_waking_async (self->checkpoints, checkpoint, TRUE, marked_cb, rise);
+}
+
+/* As for a pause */
+static gint64
+manager_get_after_us (BerthManager *self, const BerthRequest *request)
+{
+  gint64 most_us = self->config->idle_hibernate_s * G_USEC_PER_SEC;
+  gint64 wanted_us = berth_purpose_of (request)->idle_hibernate_ms * G_GINT64_CONSTANT (1000);
+
+  return wanted_us == 0 || (most_us > 0 && wanted_us > most_us) ? most_us : wanted_us;
 }
 
 void
-berth_manager_set_hibernation (BerthManager *self, BerthSandbox *sandbox)
+berth_manager_set_hibernation (BerthManager *self, BerthSandbox *sandbox,
+                               const BerthRequest *request)
 {
   const BerthSandboxHibernation hibernation
-      = { .after_us = self->config->idle_hibernate_s * G_USEC_PER_SEC,
+      = { .after_us = manager_get_after_us (self, request),
           .kept_us = self->config->hibernated_s * G_USEC_PER_SEC,
           .rise = rise_cb,
           .hibernate = hibernate_cb,
@@ -516,22 +563,20 @@ berth_manager_set_hibernation (BerthManager *self, BerthSandbox *sandbox)
 
 /* ---- those of an earlier berthd ---- */
 
-/* A VM of an earlier berthd may have gone on with it, and has ended since: it is known for no sole
- * one then. */
 static void
 doubted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (BerthSandbox) sandbox = user_data;
   g_autoptr (GError) error = NULL;
 
-  if (berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
-    berth_sandbox_may_rise (sandbox);
-  else
-    g_warning ("sandbox %s can't be woken: %s", berth_sandbox_get_id (sandbox), error->message);
+  if (!berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
+    g_warning ("%s", error->message); /* this berthd knows all the same */
+  berth_sandbox_may_rise (sandbox);
 }
 
+/* @is_doubted: a VM may have gone on with it, and has ended since: it is no sole one then */
 static void
-add_sleeper (BerthManager *self, BerthCheckpoint *checkpoint)
+add_sleeper (BerthManager *self, BerthCheckpoint *checkpoint, gboolean is_doubted)
 {
   const BerthCheckpointManifest *manifest = berth_checkpoint_get_manifest (checkpoint);
   const BerthShape shape
@@ -540,7 +585,7 @@ add_sleeper (BerthManager *self, BerthCheckpoint *checkpoint)
       = berth_vm_new_adopted (manifest->sandbox, &shape, NULL, g_get_monotonic_time ());
   g_autoptr (GError) error = NULL;
   g_autoptr (BerthRequest) request = berth_manager_make_kept_request (
-      checkpoint, NULL, manifest->sandbox, BERTH_REQUEST_WAIT_FOREVER, &error);
+      checkpoint, NULL, NULL, BERTH_REQUEST_WAIT_FOREVER, &error);
   BerthSandbox *sandbox;
 
   if (request == NULL)
@@ -548,17 +593,87 @@ add_sleeper (BerthManager *self, BerthCheckpoint *checkpoint)
       g_warning ("sandbox %s is lost: %s", manifest->sandbox, error->message);
       return;
     }
+  berth_vm_set_request (vm, request, 0, FALSE); /* as the last that it had */
   sandbox = berth_manager_add_sandbox (self, vm, request);
+  berth_tombstones_remove (self->tombstones, manifest->sandbox);
   berth_sandbox_set_exec_count (sandbox, manifest->exec_count);
   berth_sandbox_note_hibernated (sandbox, manifest->created_us);
-  if (berth_tombstones_find (self->tombstones, manifest->sandbox, 0) == NULL)
+  if (!is_doubted)
     {
       berth_sandbox_may_rise (sandbox);
       return;
     }
-  berth_tombstones_remove (self->tombstones, manifest->sandbox);
+  g_object_set_data (G_OBJECT (checkpoint), DOUBTED, GUINT_TO_POINTER (1));
   berth_checkpoint_store_set_waking_async (self->checkpoints, checkpoint, TRUE, doubted_cb,
                                            g_object_ref (sandbox));
+}
+
+gboolean
+berth_manager_fall_asleep (BerthManager *self, const char *id)
+{
+  BerthCheckpoint *checkpoint = berth_checkpoint_store_find_asleep (self->checkpoints, id);
+
+  if (checkpoint == NULL || !self->is_started)
+    return FALSE;
+  add_sleeper (self, checkpoint, TRUE);
+  return TRUE;
+}
+
+/* Which of its VM and what is kept is the session. */
+typedef struct
+{
+  BerthManager *self;          /* owned */
+  BerthCheckpoint *checkpoint; /* owned */
+} Probe;
+
+static void
+probed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree Probe *probe = user_data;
+  g_autoptr (BerthManager) self = probe->self;
+  g_autoptr (BerthCheckpoint) checkpoint = probe->checkpoint;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BerthBackgroundResult) told
+      = berth_host_background_finish (BERTH_HOST (source), result, &error);
+
+  if (told != NULL)
+    manager_forget (self, checkpoint);
+}
+
+/* Its VM was to go, or had come, when an earlier berthd died. One that answers is what is kept, or
+ * more; one that ends meanwhile was on its way. */
+static void
+manager_probe (BerthManager *self, BerthSandbox *sandbox, BerthCheckpoint *checkpoint)
+{
+  Probe *probe;
+
+  if (!berth_sandbox_is_awake (sandbox)) /* somebody paused it since it had come */
+    {
+      manager_forget (self, checkpoint);
+      return;
+    }
+  probe = g_new0 (Probe, 1);
+  probe->self = g_object_ref (self);
+  probe->checkpoint = g_object_ref (checkpoint);
+  berth_host_background_async (self->host, berth_sandbox_get_vm (sandbox),
+                               berth_background_request_new (BERTH_BACKGROUND_LIST, 0),
+                               berth_sandbox_get_closed (sandbox), probed_cb, probe);
+}
+
+static void
+manager_find_sleeper (BerthManager *self, BerthCheckpoint *checkpoint)
+{
+  const BerthCheckpointManifest *manifest = berth_checkpoint_get_manifest (checkpoint);
+  BerthSandbox *sandbox = g_hash_table_lookup (self->sandboxes, manifest->sandbox);
+  const BerthTombstone *stone = berth_tombstones_find (self->tombstones, manifest->sandbox, 0);
+
+  /* of an attached one the connection is gone; of two the newer is there */
+  if (manifest->is_attached || (sandbox != NULL && berth_sandbox_is_hibernated (sandbox)))
+    manager_forget (self, checkpoint);
+  else if (sandbox != NULL)
+    manager_probe (self, sandbox, checkpoint);
+  else
+    add_sleeper (self, checkpoint, stone != NULL);
 }
 
 void
@@ -566,19 +681,9 @@ berth_manager_find_sleepers (BerthManager *self)
 {
   g_autoptr (GPtrArray) all = berth_checkpoint_store_list (self->checkpoints, 0, NULL);
 
-  for (guint i = 0; i < all->len; i++)
-    {
-      BerthCheckpoint *checkpoint = all->pdata[i];
-      const BerthCheckpointManifest *manifest = berth_checkpoint_get_manifest (checkpoint);
-
-      if (manifest->kind != BERTH_CHECKPOINT_ASLEEP)
-        continue;
-      /* its VM was to go, or had come, when an earlier berthd died: it is what it was, or more */
-      if (g_hash_table_contains (self->sandboxes, manifest->sandbox))
-        manager_forget (self, checkpoint);
-      else
-        add_sleeper (self, checkpoint);
-    }
+  for (guint i = all->len; i-- > 0;) /* the newest first */
+    if (berth_checkpoint_get_manifest (all->pdata[i])->kind == BERTH_CHECKPOINT_ASLEEP)
+      manager_find_sleeper (self, all->pdata[i]);
 }
 
 /* ---- what is shown of one ---- */

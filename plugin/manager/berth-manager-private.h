@@ -34,6 +34,10 @@ struct _BerthManager
   BerthDiskAccount *copies; /* of sessions, which forks begin with */
   BerthPorts *ports;
   BerthCheckpointStore *checkpoints;
+  GHashTable *hibernations; /* BerthSandbox (borrowed) -> what is under way of it (borrowed) */
+  guint acquiring;          /* requests that have no VM yet */
+  guint room_id;            /* the next look at whether one of them waits */
+  gboolean is_making_room;  /* a sandbox is being hibernated for them */
   BerthReachWorld reach;
 };
 
@@ -85,21 +89,30 @@ void berth_manager_serve_async (BerthManager *self, BerthRequest *request, GArra
                                 gpointer user_data);
 /* (transfer full): its id */
 char *berth_manager_serve_finish (BerthManager *self, GAsyncResult *result, GError **error);
+/* berth-manager-destroy.c */
 /* Destroys a sandbox behind everybody's back. */
 void berth_manager_end_sandbox (BerthManager *self, const char *id, const char *reason);
 
+/* A sandbox's VM is gone, as far as anybody waits for that. */
+void berth_manager_note_vm_gone (BerthManager *self, BerthVm *vm);
 /* Destroys a VM that is nobody's any more, and tells its end. */
 void berth_manager_end_vm (BerthManager *self, BerthVm *vm);
+/* The same, when the next berthd would find the session in @next, which has its place. */
+void berth_manager_end_vm_after (BerthManager *self, BerthVm *vm, BerthVm *next);
 
 /* berth-manager-pause.c: as in #BerthRequest */
 gint64 berth_manager_get_wait_us (BerthManager *self);
 
 /* berth-manager-hibernate.c */
 /* When a sandbox is hibernated, and what comes of it then. */
-void berth_manager_set_hibernation (BerthManager *self, BerthSandbox *sandbox);
+void berth_manager_set_hibernation (BerthManager *self, BerthSandbox *sandbox,
+                                    const BerthRequest *request);
 /* Those of an earlier berthd are there again. When the sessions with VMs are known. */
 void berth_manager_find_sleepers (BerthManager *self);
-/* (nullable) (transfer none): what one that is hibernated was */
+/* Its VM has ended, and it was buried. TRUE: it was on its way when an earlier berthd died, and
+ * what is kept of it is it now. */
+gboolean berth_manager_fall_asleep (BerthManager *self, const char *id);
+/* (nullable) (transfer none): what is kept of one that is hibernated, or was until just now */
 BerthCheckpoint *berth_manager_find_sleeper (BerthManager *self, BerthSandbox *sandbox);
 /* What one that ends was is not kept any more. */
 void berth_manager_forget_sleeper (BerthManager *self, BerthSandbox *sandbox);
@@ -107,6 +120,10 @@ guint berth_manager_count_sleepers (BerthManager *self);
 /* Those of @uid (0: all) that have none of @vms, as a VM is described */
 void berth_manager_list_sleepers (BerthManager *self, guint32 uid, GPtrArray *vms,
                                   GVariantBuilder *list);
+
+/* berth-manager-room.c */
+/* One request more that wants a VM (1), or one less (-1). */
+void berth_manager_note_acquire (BerthManager *self, int change);
 
 /* berth-manager-checkpoint.c */
 /* What they differ from stays as long as they do. */
@@ -134,8 +151,9 @@ BerthFork *
 berth_manager_load_checkpoint_finish (BerthManager *self, GAsyncResult *result, GError **error);
 /* (transfer full): a session that begins with @fork, of @checkpoint; @sandbox: (nullable): which
  * goes on so */
-BerthRequest *berth_manager_make_kept_request (BerthCheckpoint *checkpoint, BerthFork *fork,
-                                               const char *sandbox, gint64 wait_us, GError **error);
+BerthRequest *
+berth_manager_make_kept_request (BerthCheckpoint *checkpoint, BerthFork *fork,
+                                 BerthSandbox *sandbox, gint64 wait_us, GError **error);
 
 /* berth-manager-fork.c */
 /* FALSE: a copy of it would have connections of its own */

@@ -91,6 +91,7 @@ berth_manager_make_request (BerthManager *self, const BerthSandboxOptions *optio
                                  .is_session = is_session,
                                  .idle_timeout_ms = options->idle_timeout_ms,
                                  .idle_pause_ms = options->idle_pause_ms,
+                                 .idle_hibernate_ms = options->idle_hibernate_ms,
                                  .allow = (const char *const *)allow,
                                  .boot_log = options->boot_log };
   BerthShape shape;

@@ -23,6 +23,7 @@ berth_manager_dispose (GObject *object)
     berth_snapshot_keeper_stop (self->keeper);
   g_clear_object (&self->keeper);
   g_clear_handle_id (&self->pressure_id, g_source_remove);
+  g_clear_handle_id (&self->room_id, g_source_remove);
   g_clear_object (&self->pool);
   g_clear_pointer (&self->ports, berth_ports_free);
   if (self->host != NULL)
@@ -45,6 +46,7 @@ berth_manager_finalize (GObject *object)
   g_hash_table_unref (self->captures);
   berth_metrics_free (self->metrics);
   berth_disk_account_unref (self->copies);
+  g_hash_table_unref (self->hibernations);
   berth_config_free (self->config);
   G_OBJECT_CLASS (berth_manager_parent_class)->finalize (object);
 }
@@ -64,6 +66,7 @@ berth_manager_init (BerthManager *self)
   self->captures = g_hash_table_new (NULL, NULL);
   self->metrics = berth_metrics_new ();
   self->copies = berth_disk_account_new ();
+  self->hibernations = g_hash_table_new (NULL, NULL);
 }
 
 BerthManager *
@@ -123,7 +126,8 @@ idle_cb (BerthSandbox *sandbox, gpointer user_data)
 /* Another VM has its id: it goes on there from an earlier moment; or it was restored before the end
  * of its VM was told. */
 static void
-manager_replace (BerthManager *self, BerthSandbox *before, const BerthRequest *request)
+manager_replace (BerthManager *self, BerthSandbox *before, BerthVm *next,
+                 const BerthRequest *request)
 {
   g_autoptr (BerthVm) vm = g_object_ref (berth_sandbox_get_vm (before));
   g_autofree char *reason = berth_manager_dup_replaced_reason (request);
@@ -134,7 +138,7 @@ manager_replace (BerthManager *self, BerthSandbox *before, const BerthRequest *r
   if (reason == NULL)
     return;
   berth_tombstones_remove (self->tombstones, berth_vm_get_id (vm));
-  berth_manager_end_vm (self, vm);
+  berth_manager_end_vm_after (self, vm, next);
 }
 
 BerthSandbox *
@@ -146,9 +150,9 @@ berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *reques
   BerthTemplate *template = g_hash_table_lookup (self->templates, berth_vm_get_template (vm));
 
   if (before != NULL)
-    manager_replace (self, before, request);
+    manager_replace (self, before, vm, request);
   berth_manager_set_pauses (self, sandbox, request);
-  berth_manager_set_hibernation (self, sandbox);
+  berth_manager_set_hibernation (self, sandbox, request);
   if (template != NULL)
     berth_sandbox_set_env (sandbox, berth_template_get_env (template));
   berth_sandbox_set_hangup (sandbox, self->config->terminal_hangup_s * G_USEC_PER_SEC);
@@ -194,7 +198,10 @@ vm_gone_cb (BerthPool *pool, BerthVm *vm, gpointer user_data)
   /* it may have been restored meanwhile, and has another VM; or none */
   if (sandbox != NULL && berth_sandbox_get_vm (sandbox) == vm
       && !berth_sandbox_is_hibernated (sandbox))
-    berth_manager_bury (self, sandbox, reason != NULL ? reason : "its VM ended");
+    {
+      berth_manager_bury (self, sandbox, reason != NULL ? reason : "its VM ended");
+      berth_manager_fall_asleep (self, berth_vm_get_id (vm));
+    }
   berth_tombstones_vm_gone (self->tombstones, vm);
 }
 

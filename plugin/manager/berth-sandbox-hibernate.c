@@ -59,7 +59,7 @@ hibernate_cb (gpointer user_data)
   BerthSandbox *self = user_data;
 
   self->hibernate_id = 0;
-  self->was_tried = TRUE;
+  berth_sandbox_note_tried (self);
   self->hibernation.hibernate (self, self->hibernation.user_data); /* last: it may drop us */
   return G_SOURCE_REMOVE;
 }
@@ -70,6 +70,20 @@ berth_sandbox_begin_hibernate_timer (BerthSandbox *self)
   if (self->hibernation.after_us > 0 && !self->was_tried)
     self->hibernate_id
         = berth_host_add_timer (self->host, self->hibernation.after_us, hibernate_cb, self);
+}
+
+void
+berth_sandbox_note_tried (BerthSandbox *self)
+{
+  self->was_tried = TRUE;
+}
+
+gint64
+berth_sandbox_get_unused_us (BerthSandbox *self)
+{
+  if (self->unused_us == 0 || self->holds > 0 || self->was_tried || self->is_hibernated)
+    return -1;
+  return berth_host_get_time (self->host) - self->unused_us;
 }
 
 gint64
@@ -101,13 +115,25 @@ berth_sandbox_begin_leave (BerthSandbox *self, GError **error)
 }
 
 void
-berth_sandbox_end_leave (BerthSandbox *self)
+berth_sandbox_note_goes_on (BerthSandbox *self)
 {
-  self->is_leaving = self->is_rising = FALSE;
-  if (self->close_reason != NULL)
+  gboolean pauses = self->pauses_after;
+
+  self->pauses_after = FALSE;
+  berth_sandbox_end_risers (self, NULL);
+  if (pauses)
+    berth_sandbox_pause_again (self);
+}
+
+void
+berth_sandbox_end_leave (BerthSandbox *self, gboolean pauses)
+{
+  if (self->is_hibernated || self->close_reason != NULL)
     return;
+  self->is_leaving = self->is_rising = FALSE;
+  self->pauses_after = pauses;
   if (!self->is_copied) /* else when it goes on */
-    berth_sandbox_end_risers (self, NULL);
+    berth_sandbox_note_goes_on (self);
   berth_sandbox_watch_idle (self);
 }
 
@@ -223,9 +249,10 @@ berth_sandbox_rise (BerthSandbox *self, BerthVm *vm, const GError *error)
     {
       g_set_object (&self->vm, vm);
       self->is_hibernated = FALSE;
-      berth_sandbox_adopt (self); /* what runs in it goes on */
+      berth_sandbox_adopt (self); /* what runs in it goes on; who waits is let in then */
+      return;
     }
-  else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     {
       sandbox_begin_rise (self); /* for who has come since nobody wanted it */
       return;

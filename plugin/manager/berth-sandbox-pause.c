@@ -27,6 +27,14 @@ sandbox_pause (BerthSandbox *self)
   berth_pool_pause_async (self->pool, self->vm, NULL, idly_paused_cb, g_object_ref (self));
 }
 
+void
+berth_sandbox_pause_again (BerthSandbox *self)
+{
+  if (self->pool != NULL && self->close_reason == NULL && g_queue_is_empty (&self->waiting)
+      && berth_sandbox_check_quiet (self, NULL))
+    sandbox_pause (self);
+}
+
 /* Again and again: an administrator may have resumed it meanwhile. */
 static gboolean
 pause_cb (gpointer user_data)
@@ -120,6 +128,7 @@ void
 berth_sandbox_touch (BerthSandbox *self)
 {
   self->was_tried = FALSE;
+  self->unused_us = 0;
   berth_sandbox_watch_idle (self);
 }
 
@@ -276,6 +285,8 @@ berth_sandbox_note_looked (BerthSandbox *self)
   gboolean pauses_again = self->pauses_again;
 
   self->pauses_again = FALSE;
+  if (!self->is_hibernated && !self->is_leaving)
+    berth_sandbox_end_risers (self, NULL); /* it has risen */
   if (pauses_again && self->close_reason == NULL && (self->is_busy || self->commands > 0))
     sandbox_pause (self);
 }

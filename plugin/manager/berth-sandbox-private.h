@@ -13,7 +13,8 @@ struct _BerthSandbox
   BerthVm *vm; /* while it is hibernated: the last that it had */
   BerthHost *host;
   guint32 uid;
-  gint64 idle_us; /* 0: nobody minds */
+  gint64 idle_us;   /* 0: nobody minds */
+  gint64 unused_us; /* since when nobody uses it; 0: somebody does */
   guint idle_id;
   BerthPool *pool; /* (nullable): owned; NULL: it is never paused */
   gint64 wait_us;  /* for its vCPUs, when it is woken */
@@ -27,6 +28,7 @@ struct _BerthSandbox
   gboolean is_leaving;    /* it is being hibernated: who comes waits */
   gboolean is_hibernated; /* its VM is gone, or goes, and what it was is kept */
   gboolean is_rising;     /* another is made for it, or must not be yet */
+  gboolean pauses_after;  /* it was paused before it was to be hibernated */
   gboolean was_tried;     /* it could not be hibernated since it was used */
   GPtrArray *risers;      /* who waits for that: Riser (owned) */
   GCancellable *rise;     /* (nullable): of the one that is made */
@@ -75,6 +77,8 @@ void berth_sandbox_when_awake (BerthSandbox *self, GTask *task, BerthSandboxAwak
 /* Nobody used it for its idle time, and what runs in it is not known: it is woken to be asked. */
 void berth_sandbox_look (BerthSandbox *self);
 void berth_sandbox_begin_pause_timer (BerthSandbox *self);
+/* It stands still again, unless somebody has come to use it. */
+void berth_sandbox_pause_again (BerthSandbox *self);
 /* What runs in it is known now. */
 void berth_sandbox_note_looked (BerthSandbox *self);
 
@@ -89,6 +93,8 @@ void berth_sandbox_begin_hibernate_timer (BerthSandbox *self);
 gint64 berth_sandbox_get_kept_us (BerthSandbox *self);
 /* As berth_sandbox_when_awake(), of one that is hibernated, or about to be. */
 void berth_sandbox_when_risen (BerthSandbox *self, GTask *task, BerthSandboxAwakeFunc func);
+/* Its guest goes on that was copied. */
+void berth_sandbox_note_goes_on (BerthSandbox *self);
 /* Who waits is let in, or hears @error ((nullable)), or that it is closed. */
 void berth_sandbox_end_risers (BerthSandbox *self, const GError *error);
 

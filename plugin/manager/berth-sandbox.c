@@ -94,6 +94,7 @@ berth_sandbox_note_use (BerthSandbox *self)
   g_clear_handle_id (&self->idle_id, g_source_remove);
   g_clear_handle_id (&self->pause_id, g_source_remove);
   g_clear_handle_id (&self->hibernate_id, g_source_remove);
+  self->unused_us = 0;
 }
 
 gboolean
@@ -109,10 +110,12 @@ void
 berth_sandbox_watch_idle (BerthSandbox *self)
 {
   gint64 idle_us = self->is_hibernated ? berth_sandbox_get_kept_us (self) : self->idle_us;
+  gint64 unused_us = self->unused_us;
 
   berth_sandbox_note_use (self);
   if (self->close_reason != NULL || berth_sandbox_is_used (self))
     return;
+  self->unused_us = unused_us != 0 ? unused_us : berth_host_get_time (self->host);
   if (idle_us > 0)
     self->idle_id = berth_host_add_timer (self->host, idle_us, idle_cb, self);
   if (self->holds > 0 || self->is_hibernated)
@@ -371,7 +374,7 @@ berth_sandbox_end_copy (BerthSandbox *self)
     return;
   self->is_copied = FALSE;
   if (!self->is_leaving)
-    berth_sandbox_end_risers (self, NULL); /* who came while it was to be hibernated */
+    berth_sandbox_note_goes_on (self);
   sandbox_next (self);
   berth_sandbox_watch_idle (self);
 }

@@ -49,8 +49,8 @@ void berth_sandbox_set_hibernation (BerthSandbox *self, const BerthSandboxHibern
 /* Who comes from now on waits, until berth_sandbox_end_leave() or for its next VM. Fails as
  * berth_sandbox_begin_copy() does. */
 gboolean berth_sandbox_begin_leave (BerthSandbox *self, GError **error);
-/* It could not be hibernated, and goes on. */
-void berth_sandbox_end_leave (BerthSandbox *self);
+/* It could not be hibernated, and goes on; or (@pauses) stands still again. */
+void berth_sandbox_end_leave (BerthSandbox *self, gboolean pauses);
 /* What it was is kept, since @since_us (since 1970), and its VM goes. It has no other before
  * berth_sandbox_may_rise(). */
 void berth_sandbox_note_hibernated (BerthSandbox *self, gint64 since_us);
@@ -61,6 +61,10 @@ void berth_sandbox_rise (BerthSandbox *self, BerthVm *vm, const GError *error);
 /* Of one that rises: how far that is, for who waits for it. */
 void berth_sandbox_note_rise_request (BerthSandbox *self, BerthRequest *request);
 gboolean berth_sandbox_is_hibernated (BerthSandbox *self);
+/* It is being hibernated by itself: not again before it is used, if it can't be. */
+void berth_sandbox_note_tried (BerthSandbox *self);
+/* For how long nobody has used one that may be hibernated by itself; -1: it may not */
+gint64 berth_sandbox_get_unused_us (BerthSandbox *self);
 /* Its terminals that nobody sits at for so long are hung up; 0: never */
 void berth_sandbox_set_hangup (BerthSandbox *self, gint64 hangup_us);
 /* By hand, whatever runs in it. The waiting ends with @cancellable, the pause does not. */

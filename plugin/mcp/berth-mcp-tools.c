@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "plugin/mcp/berth-mcp-background.h"
+#include "plugin/mcp/berth-mcp-checkpoint.h"
 #include "plugin/mcp/berth-mcp-content.h"
 #include "plugin/mcp/berth-mcp-option.h"
 #include "plugin/mcp/berth-mcp-ports.h"
@@ -349,6 +350,35 @@ static const BerthMcpField forked_fields[] = {
   { "sandbox_ids", BERTH_MCP_STRINGS, TRUE, "Of the copies", 0, 0, NULL },
   { 0 },
 };
+#define CHECKPOINT_NAME                                                                            \
+  {                                                                                                \
+    "name", BERTH_MCP_STRING, TRUE, "Of the checkpoint: 1 to 128 of A-Z a-z 0-9 _ -", 0, 0, NULL   \
+  }
+static const BerthMcpField name_fields[] = { SANDBOX_ID, CHECKPOINT_NAME, { 0 } };
+static const BerthMcpField rollback_fields[] = {
+  SANDBOX_ID,
+  CHECKPOINT_NAME,
+  { "no_wait", BERTH_MCP_BOOLEAN, FALSE,
+    "Whether to fail at once where there is no place for it (default false)", 0, 0, NULL },
+  { 0 },
+};
+static const BerthMcpField checkpoint_fields[] = {
+  CHECKPOINT_NAME,
+  { "created", BERTH_MCP_INTEGER, TRUE, "Seconds since 1970", 0, 0, NULL },
+  { "bytes", BERTH_MCP_INTEGER, TRUE, "On disk", 0, 0, NULL },
+  { "exec_count", BERTH_MCP_INTEGER, TRUE, "Programs that had ended in the sandbox", 0, 0, NULL },
+  { 0 },
+};
+static const BerthMcpField kept_fields[] = {
+  SANDBOX_ID,
+  { "checkpoint", BERTH_MCP_OBJECT, TRUE, NULL, 0, 0, checkpoint_fields },
+  { 0 },
+};
+static const BerthMcpField checkpoints_fields[] = {
+  SANDBOX_ID,
+  { "checkpoints", BERTH_MCP_OBJECTS, TRUE, "Oldest first", 0, 0, checkpoint_fields },
+  { 0 },
+};
 static const BerthMcpField exec_fields[] = {
   SANDBOX_ID, { "downloads", BERTH_MCP_STRINGS, FALSE, BERTH_MCP_DOWNLOADS_HELP, 0, 0, NULL }, { 0 }
 };
@@ -500,6 +530,22 @@ static const BerthMcpTool tools[] = {
     "goes on in each. Each takes a "
     "place: end those that are not needed.",
     0, 0, fork_fields, forked_fields, fork_sandbox },
+  { "checkpoint_sandbox", "Keep what a sandbox is now",
+    "Keeps what a sandbox is at this moment under a name: variables, files and processes. It goes "
+    "on. Use it before a step that may go wrong; rollback_sandbox goes back. It stays until "
+    "remove_checkpoint. Not while exec_code runs in it.",
+    0, 0, name_fields, kept_fields, berth_mcp_checkpoint_keep },
+  { "list_checkpoints", "List what was kept of a sandbox", "Lists the checkpoints of a sandbox.",
+    BERTH_MCP_READS, 0, id_fields, checkpoints_fields, berth_mcp_checkpoint_list },
+  { "rollback_sandbox", "Let a sandbox go back to a checkpoint",
+    "Lets a sandbox go on from what it was when the checkpoint was made, under its sandbox_id. "
+    "What "
+    "it did since is lost, and what runs in it ends. For a moment it takes two places.",
+    BERTH_MCP_DESTROYS | BERTH_MCP_IDEMPOTENT, 0, rollback_fields, name_fields,
+    berth_mcp_checkpoint_roll_back },
+  { "remove_checkpoint", "Remove a checkpoint of a sandbox",
+    "Removes what checkpoint_sandbox kept, which takes room on the disk.", BERTH_MCP_DESTROYS, 0,
+    name_fields, name_fields, berth_mcp_checkpoint_remove },
   { "exec_code", "Run code in a sandbox",
     "Runs code in a sandbox of create_sandbox, by an interpreter that keeps its state: variables, "
     "functions and imports of earlier calls are there. Code of one sandbox runs one call "

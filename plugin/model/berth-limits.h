@@ -66,6 +66,8 @@
 /* and until it is paused */
 #define BERTH_LIMIT_PAUSE_MIN_MS 1000u
 #define BERTH_LIMIT_PAUSE_MAX_MS (3600u * 1000)
+#define BERTH_LIMIT_HIBERNATE_MIN_MS 1000u
+#define BERTH_LIMIT_HIBERNATE_MAX_MS (604800u * 1000)
 /* Copies of a sandbox that one call makes */
 #define BERTH_LIMIT_FORKS 64u
 /* Commands that run at once in a sandbox; as many as its agent has places for */

@@ -51,6 +51,11 @@ static const BerthOption table[] = {
     BERTH_LIMIT_PAUSE_MAX_MS, "idle-pause-ms", "idle-pause", 0, "S",
     "Seconds after which the sandbox is paused when nobody uses it, 1 to 3600; the next request "
     "wakes it (default, and where that is not 0 at most: berthd's setting)" },
+  { "idle_hibernate_ms", BERTH_OPTION_MILLISECONDS, SESSION (idle_hibernate_ms),
+    BERTH_LIMIT_HIBERNATE_MIN_MS, BERTH_LIMIT_HIBERNATE_MAX_MS, "idle-hibernate-ms",
+    "idle-hibernate", 0, "S",
+    "Seconds after which the sandbox is hibernated when nobody uses it, 1 to 604800: it takes no "
+    "place until it is used (default, and where that is not 0 at most: berthd's setting)" },
   { "wait_gone", BERTH_OPTION_FLAG, RUN (waits_gone), 0, 0, "wait-gone", NULL, 0, NULL, NULL },
   { "code", BERTH_OPTION_BYTES, EXEC (code), 0, 0, "code", NULL, 0, NULL, NULL },
   { "command", BERTH_OPTION_FLAG, EXEC (is_command), 0, 0, "command", "command", 'x', NULL,

@@ -21,6 +21,8 @@ G_BEGIN_DECLS
  * @idle_timeout_ms: of a create: how long nobody may use it; 0: the administrator's setting
  * @ports: (nullable): of #BerthListener: listening sockets, and the ports of the sandbox that are
  *   reached by them
+ * @idle_hibernate_ms: of a create: how long nobody uses it until it is hibernated; 0: the
+ *   administrator's
  * @idle_pause_ms: of a create: how long nobody uses it until it is paused; 0: the administrator's
  *   setting
  * @allow: (nullable) (array zero-terminated=1): rules of what its programs may reach
@@ -44,6 +46,7 @@ typedef struct
   guint idle_timeout_ms;
   GArray *ports;
   guint idle_pause_ms;
+  guint idle_hibernate_ms;
   char **allow;
   gboolean allow_all;
   gboolean waits_gone;

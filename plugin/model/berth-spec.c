@@ -38,6 +38,7 @@ struct _BerthSpec
   gboolean attached;
   guint idle_timeout_ms;
   guint idle_pause_ms;
+  guint idle_hibernate_ms;
   char **allow;
   gboolean allow_all;
   gboolean cold;
@@ -58,6 +59,7 @@ enum
   PROP_ATTACHED,
   PROP_IDLE_TIMEOUT_MS,
   PROP_IDLE_PAUSE_MS,
+  PROP_IDLE_HIBERNATE_MS,
   PROP_ALLOW,
   PROP_ALLOW_ALL,
   PROP_COLD,
@@ -118,6 +120,9 @@ berth_spec_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_IDLE_PAUSE_MS:
       g_value_set_uint (value, self->idle_pause_ms);
       break;
+    case PROP_IDLE_HIBERNATE_MS:
+      g_value_set_uint (value, self->idle_hibernate_ms);
+      break;
     case PROP_ALLOW:
       g_value_set_boxed (value, self->allow);
       break;
@@ -175,6 +180,9 @@ berth_spec_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_IDLE_PAUSE_MS:
       self->idle_pause_ms = g_value_get_uint (value);
+      break;
+    case PROP_IDLE_HIBERNATE_MS:
+      self->idle_hibernate_ms = g_value_get_uint (value);
       break;
     case PROP_ALLOW:
       g_strfreev (self->allow);
@@ -273,6 +281,15 @@ init_life_properties (GParamFlags flags)
    */
   properties[PROP_IDLE_PAUSE_MS]
       = g_param_spec_uint ("idle-pause-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
+  /**
+   * BerthSpec:idle-hibernate-ms: (setter set_idle_hibernate_ms)
+   *
+   * After how many milliseconds a sandbox that is created is hibernated when nobody uses it, 1,000
+   * at least; where berthd's own setting, idle_hibernate_s, is not 0, that at most. 0 stands for
+   * the setting. Hibernated it takes no place, and the next request has it go on.
+   */
+  properties[PROP_IDLE_HIBERNATE_MS]
+      = g_param_spec_uint ("idle-hibernate-ms", NULL, NULL, 0, G_MAXUINT, 0, flags);
 }
 
 static void
@@ -446,6 +463,19 @@ void
 berth_spec_set_idle_pause_ms (BerthSpec *self, guint idle_pause_ms)
 {
   g_object_set (self, "idle-pause-ms", idle_pause_ms, NULL);
+}
+
+/**
+ * berth_spec_set_idle_hibernate_ms: (set-property idle-hibernate-ms)
+ * @self: a spec
+ * @idle_hibernate_ms: milliseconds; 0 for berthd's own setting
+ *
+ * Sets [property@Spec:idle-hibernate-ms].
+ */
+void
+berth_spec_set_idle_hibernate_ms (BerthSpec *self, guint idle_hibernate_ms)
+{
+  g_object_set (self, "idle-hibernate-ms", idle_hibernate_ms, NULL);
 }
 
 /**

@@ -37,6 +37,7 @@ BERTH_AVAILABLE void berth_spec_set_tenant (BerthSpec *self, const char *tenant)
 BERTH_AVAILABLE void berth_spec_set_task (BerthSpec *self, const char *task);
 BERTH_AVAILABLE void berth_spec_set_attached (BerthSpec *self, gboolean attached);
 BERTH_AVAILABLE void berth_spec_set_idle_timeout_ms (BerthSpec *self, guint idle_timeout_ms);
+BERTH_AVAILABLE void berth_spec_set_idle_hibernate_ms (BerthSpec *self, guint idle_hibernate_ms);
 BERTH_AVAILABLE void berth_spec_set_idle_pause_ms (BerthSpec *self, guint idle_pause_ms);
 BERTH_AVAILABLE void berth_spec_set_allow (BerthSpec *self, const char *const *allow);
 BERTH_AVAILABLE void berth_spec_set_allow_all (BerthSpec *self, gboolean allow_all);

@@ -12,6 +12,8 @@
 #define MARK_ELEMENT "vm"
 #define IDLE_ATTRIBUTE "idle-timeout-ms"
 #define PAUSE_ATTRIBUTE "idle-pause-ms"
+#define HIBERNATE_ATTRIBUTE "idle-hibernate-ms"
+#define GENERATION_ATTRIBUTE "generation"
 #define MAX_CHARACTERS 256 /* of an attribute */
 #define ALLOW_MAX (32u * 1024u)
 #define MARK_PATH "mark" /* what errors call it; the caller knows the domain's name */
@@ -148,7 +150,7 @@ dup_clean (const char *text)
 
 /* 0: it has none */
 static void
-set_milliseconds (xmlNode *node, const char *name, guint32 ms)
+set_number (xmlNode *node, const char *name, guint32 ms)
 {
   g_autofree char *text = g_strdup_printf ("%u", ms);
 
@@ -178,8 +180,10 @@ berth_mark_to_node (const BerthMark *self, xmlDoc *doc)
 
       berth_xml_set (node, "uid", uid);
     }
-  set_milliseconds (node, IDLE_ATTRIBUTE, self->idle_timeout_ms);
-  set_milliseconds (node, PAUSE_ATTRIBUTE, self->idle_pause_ms);
+  set_number (node, IDLE_ATTRIBUTE, self->idle_timeout_ms);
+  set_number (node, PAUSE_ATTRIBUTE, self->idle_pause_ms);
+  set_number (node, HIBERNATE_ATTRIBUTE, self->idle_hibernate_ms);
+  set_number (node, GENERATION_ATTRIBUTE, self->generation);
 
   g_autofree char *created = g_strdup_printf ("%" G_GINT64_FORMAT, self->created);
   berth_xml_set (node, "created", created);
@@ -261,7 +265,7 @@ read_field (BerthMark *self, const MarkField *field, const xmlNode *node, GError
 }
 
 static gboolean
-read_milliseconds (const xmlNode *node, const char *name, guint32 *out_ms, GError **error)
+read_number (const xmlNode *node, const char *name, guint32 *out_ms, GError **error)
 {
   g_autofree char *text = berth_xml_dup_attribute (node, name);
   guint64 number = 0;
@@ -269,7 +273,7 @@ read_milliseconds (const xmlNode *node, const char *name, guint32 *out_ms, GErro
   if (text != NULL && !g_ascii_string_to_unsigned (text, 10, 1, G_MAXUINT32, &number, NULL))
     {
       berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
-                           "%s must be a number of milliseconds", name);
+                           "%s must be a number of 1 or more", name);
       return FALSE;
     }
   *out_ms = (guint32)number;
@@ -297,8 +301,10 @@ read_numbers (BerthMark *self, const xmlNode *node, GError **error)
     }
 
   self->uid = (guint32)uid_number;
-  return read_milliseconds (node, IDLE_ATTRIBUTE, &self->idle_timeout_ms, error)
-         && read_milliseconds (node, PAUSE_ATTRIBUTE, &self->idle_pause_ms, error);
+  return read_number (node, IDLE_ATTRIBUTE, &self->idle_timeout_ms, error)
+         && read_number (node, PAUSE_ATTRIBUTE, &self->idle_pause_ms, error)
+         && read_number (node, HIBERNATE_ATTRIBUTE, &self->idle_hibernate_ms, error)
+         && read_number (node, GENERATION_ATTRIBUTE, &self->generation, error);
 }
 
 /* NULL and *@error unset: none; NULL and *@error set: two */

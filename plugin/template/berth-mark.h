@@ -31,6 +31,8 @@ G_BEGIN_DECLS
  * @uid: the Unix user that it serves, G_MAXUINT32 for none
  * @idle_timeout_ms: of a session whose maker asked for one; 0 for the usual
  * @idle_pause_ms: likewise, until it is paused; 0 for the usual
+ * @idle_hibernate_ms: likewise, until it is hibernated
+ * @generation: of a session's VMs; of two, the one with the higher is the session's
  * @created: Unix time in seconds
  * @allow: (nullable): what its programs may reach, rules with spaces between; of a session
  * @process: (nullable): which QEMU has it, once its guest is somebody of its own: one that libvirt
@@ -51,6 +53,8 @@ typedef struct
   guint32 uid;
   guint32 idle_timeout_ms;
   guint32 idle_pause_ms;
+  guint32 idle_hibernate_ms;
+  guint32 generation;
   gint64 created;
   char *allow;
   char *process;

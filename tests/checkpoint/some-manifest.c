@@ -18,6 +18,7 @@ some_manifest (guint32 uid, const char *sandbox, const char *name)
     .vcpus = 1,
     .idle_timeout_ms = 300000,
     .idle_pause_ms = 1000,
+    .idle_hibernate_ms = 60000,
     .parent = OTHER_SANDBOX,
     .exec_count = 3,
     .created_us = 1796026800000000,

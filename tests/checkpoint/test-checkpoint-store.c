@@ -224,6 +224,27 @@ assert_loads (Fixture *fixture, BerthCheckpoint *checkpoint)
   close (fd);
 }
 
+/* While it is being committed, what it differs from is needed. */
+static void
+test_base_while_committed (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (BerthCheckpointManifest) manifest = some_manifest (SOME_UID, SOME_SANDBOX, "before");
+  BerthCheckpointDraft *draft = begin (fixture, manifest, NULL);
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GHashTable) before = berth_checkpoint_store_dup_bases (fixture->store);
+  g_autoptr (GHashTable) meanwhile = NULL;
+  g_autoptr (BerthCheckpoint) checkpoint = NULL;
+
+  g_assert_cmpuint (g_hash_table_size (before), ==, 0);
+  g_assert_cmpint (write (berth_checkpoint_draft_get_fd (draft), STATE, strlen (STATE)), >, 0);
+  berth_checkpoint_store_commit_async (fixture->store, draft, manifest, done_cb, &result);
+  meanwhile = berth_checkpoint_store_dup_bases (fixture->store);
+  g_assert_true (g_hash_table_contains (meanwhile, SOME_SUM));
+  checkpoint = berth_checkpoint_store_commit_finish (fixture->store, await (&result), NULL);
+  g_assert_nonnull (checkpoint);
+  g_assert_true (remove_it (fixture, checkpoint, NULL));
+}
+
 static void
 test_kept (Fixture *fixture, gconstpointer data)
 {
@@ -537,6 +558,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   TEST ("kept", test_kept);
+  TEST ("base-while-committed", test_base_while_committed);
   TEST ("found-again", test_found_again);
   TEST ("left-overs", test_left_overs);
   TEST ("abandoned", test_abandoned);

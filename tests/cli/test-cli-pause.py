@@ -65,9 +65,14 @@ def test_complaints(d):
         same(d.berth("destroy", sandbox)[0], 0)
     for wrong in ("0.5", "3601", "x"):
         same(d.berth("create", "--idle-pause", wrong)[0], 2)
+    for wrong in ("0.5", "604801", "x"):
+        same(d.berth("create", "--idle-hibernate", wrong)[0], 2)
 
 
 def test_unused(d):
+    sandbox = create(d, "--idle-hibernate", "1")
+    until(lambda: states(d) == {sandbox: "hibernated"})
+    same(d.berth("destroy", sandbox)[0], 0)
     sandbox = create(d, "--idle-pause", "1")
     until(lambda: states(d) == {sandbox: "paused"})
     same(d.berth("exec", sandbox, "echo woken"), (0, "woken\n", ""))

@@ -185,6 +185,27 @@ def test_one_that_somebody_changed_is_refused():
         same(run(d, session, "print(x)"), "1\n")
 
 
+def test_of_two_of_its_domains_the_later_lives():
+    """As where berthd died before the end of the one that was rolled back."""
+    with ready() as d:
+        d.wait_warm()
+        session, before, after = (d.berth("create").stdout.strip() for _ in range(3))
+        run(d, session, "x = 1")
+        do(d, "checkpoint", session, "before")
+        do(d, "rollback", session, "before")
+        names = {vm["id"]: vm["domain"] for vm in d.json("list")}
+        uri = ("--uri", "urn:berth:domain:1")
+        until(lambda: 'generation="1"' in virsh("metadata", names[session], *uri).replace("'", '"'), "its mark")
+        d.crash()
+        for other in (before, after):
+            mark = virsh("metadata", names[other], *uri).strip()
+            assert other in mark and "session" in mark, mark
+            virsh("metadata", names[other], *uri, "--key", "berth", "--set", mark.replace(other, session))
+        d.start()
+        until(lambda: not {names[before], names[after]} & set(domains("--all")), "the end of the others")
+        same(run(d, session, "print(x)"), "1\n")
+
+
 def test_one_of_another_qemu_is_refused():
     with ready() as d:
         d.wait_warm()

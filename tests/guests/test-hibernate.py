@@ -140,5 +140,17 @@ def test_by_itself():
         look(d, session)
 
 
+def test_for_who_waits():
+    with ready("--full-hibernate-s", "1") as d:
+        d.wait_warm()
+        session = make(d)
+        others = [d.berth("create").stdout.strip() for _ in range(2)]  # the second waits for it
+        same(states(d), {session: "hibernated", **{other: "claimed" for other in others}})
+        look(d, session)  # and it for one of them
+        same(sorted(states(d).values()), ["claimed", "claimed", "hibernated"])
+        for one in (session, *others):
+            same(d.berth("destroy", one).returncode, 0)
+
+
 if __name__ == "__main__":
     sys.exit(main(globals()))

@@ -83,6 +83,8 @@ void
 fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request, gboolean is_paused);
 /* Of how many snapshots it was told last that checkpoints need them. */
 guint fake_host_count_bases (FakeHost *self);
+/* How often it was told. */
+guint fake_host_count_bases_told (FakeHost *self);
 /* A copy of @vm begins, or ends. */
 gboolean fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error);
 /* @took_us: -1: there is none */

@@ -3,6 +3,7 @@
 #include "tests/host/fake-host.h"
 
 #define BASES_KEY "fake-bases"
+#define TOLD_KEY "fake-bases-told"
 
 void
 fake_host_spoil (FakeHost *self, const char *name, const char *reason)
@@ -59,7 +60,16 @@ fake_host_settle (BerthHost *host, BerthVm *vm, GTask *task)
 void
 fake_host_keep_bases (BerthHost *host, const char *dir, GHashTable *sums)
 {
+  guint told = fake_host_count_bases_told (FAKE_HOST (host)) + 1;
+
   g_object_set_data (G_OBJECT (host), BASES_KEY, GUINT_TO_POINTER (g_hash_table_size (sums)));
+  g_object_set_data (G_OBJECT (host), TOLD_KEY, GUINT_TO_POINTER (told));
+}
+
+guint
+fake_host_count_bases_told (FakeHost *self)
+{
+  return GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (self), TOLD_KEY));
 }
 
 guint

@@ -185,6 +185,7 @@ static void
 test_copy_fails (World *world, gconstpointer data)
 {
   g_autofree char *id = create (world);
+  guint told = fake_host_count_bases_told (world->host);
   g_autoptr (GError) error = NULL;
 
   fake_host_fail (world->host, FAKE_HOST_COPY,
@@ -192,6 +193,7 @@ test_copy_fails (World *world, gconstpointer data)
   g_assert_false (keep (world, id, OWNER, "before", &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
   g_assert_nonnull (strstr (error->message, "the disk is full"));
+  g_assert_cmpuint (fake_host_count_bases_told (world->host), >, told); /* none is kept for it */
   assert_works (world, id);
   fake_host_fail (world->host, FAKE_HOST_COPY, NULL);
   g_assert_true (keep (world, id, OWNER, "before", NULL));
@@ -254,6 +256,7 @@ test_rolled_back (World *world, gconstpointer data)
   request = berth_vm_dup_request (vm);
   g_assert_cmpstr (berth_fork_get_name (berth_purpose_of (request)->fork), ==, "before");
   g_assert_cmpstr (request->tenant, ==, "acme");
+  g_assert_cmpuint (berth_purpose_of (request)->generation, ==, 1);
   world_wait_for_vms (world, 1); /* the one before has ended */
   assert_works (world, id);
   g_assert_true (go_back (world, id, "before", BERTH_REQUEST_WAIT_FOREVER, NULL)); /* again */

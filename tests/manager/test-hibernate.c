@@ -399,9 +399,9 @@ test_died_waking (World *world, gconstpointer data)
   g_assert_true (was_sole (world, id));
 }
 
-/* An earlier berthd died before the VM was gone: that is what goes on. */
-static void
-test_died_going (World *world, gconstpointer data)
+/* What an earlier berthd leaves that died before the VM was gone: its id */
+static const char *
+leave_both (World *world, gconstpointer data)
 {
   const BerthPurpose purpose = { .is_session = TRUE };
   g_autofree char *id = create (world);
@@ -427,6 +427,15 @@ test_died_going (World *world, gconstpointer data)
   changed = g_string_new (text);
   g_string_replace (changed, id, found, 0);
   g_assert_true (g_file_set_contents (manifest, changed->str, -1, NULL));
+  return found;
+}
+
+/* That is what goes on. */
+static void
+test_died_going (World *world, gconstpointer data)
+{
+  const char *found = leave_both (world, data);
+
   world_begin_start (world);
   world_end_start (world);
   assert_state (world, found, "claimed");
@@ -505,6 +514,227 @@ test_of_others_and_of_none (World *world, gconstpointer data)
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
 }
 
+/* Sooner than the others, as its maker asked. */
+static void
+test_sooner (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = world_options (NULL);
+  g_autofree char *id = NULL;
+  g_autofree char *other = NULL;
+
+  world->manager->config->idle_hibernate_s = 60;
+  options.idle_hibernate_ms = 5000;
+  id = world_create (world, &options, NULL);
+  other = create (world);
+  fake_host_advance (world->host, 5 * G_USEC_PER_SEC);
+  world_wait_for_vms (world, 1);
+  assert_state (world, id, "hibernated");
+  assert_state (world, other, "claimed");
+  restart (world, data);
+  assert_works (world, id); /* the next berthd knows of it */
+  fake_host_advance (world->host, 5 * G_USEC_PER_SEC);
+  world_wait_for_vms (world, 0);
+  assert_state (world, id, "hibernated");
+}
+
+static void
+begin_create (World *world, World *other)
+{
+  BerthSandboxOptions options = world_options (NULL);
+
+  *other = *world;
+  berth_manager_create_sandbox_async (world->manager, &options, NULL, world_result_cb, other);
+}
+
+static char *
+end_create (World *world, World *other)
+{
+  g_autoptr (GAsyncResult) result = world_wait (other);
+
+  return berth_manager_create_sandbox_finish (world->manager, result, NULL);
+}
+
+/* Somebody waits, and the administrator allows it: the one goes that is unused for longest. */
+static void
+test_for_who_waits (World *world, gconstpointer data)
+{
+  g_autofree char *first = NULL;
+  g_autofree char *second = NULL;
+  g_autofree char *third = NULL;
+  World creating;
+
+  world->manager->config->full_hibernate_s = 10;
+  first = create (world);
+  second = create (world);
+  fake_host_advance (world->host, 5 * G_USEC_PER_SEC);
+  assert_works (world, first);
+  begin_create (world, &creating);
+  fake_host_advance (world->host, 4 * G_USEC_PER_SEC);
+  world_run_dry ();
+  g_assert_null (creating.result); /* nobody has been unused for so long */
+  while (!world->manager->is_making_room)
+    fake_host_advance (world->host, G_USEC_PER_SEC / 4);
+  third = end_create (world, &creating);
+  g_assert_nonnull (third);
+  assert_state (world, first, "claimed");
+  assert_state (world, second, "hibernated");
+  assert_state (world, third, "claimed");
+}
+
+/* It ends with its berthd, whatever it is then. */
+static void
+test_attached (World *world, gconstpointer data)
+{
+  BerthSandboxOptions options = world_options (NULL);
+  g_autofree char *id = NULL;
+  g_autoptr (BerthRequest) request = NULL;
+
+  options.ends_with_caller = TRUE;
+  id = world_create (world, &options, NULL);
+  g_assert_true (hibernate (world, id, OWNER, NULL));
+  assert_works (world, id);
+  request = berth_vm_dup_request (berth_sandbox_get_vm (find (world, id)));
+  g_assert_false (berth_purpose_of (request)->is_session);
+  g_assert_true (hibernate (world, id, OWNER, NULL));
+  restart (world, data);
+  assert_state (world, id, NULL);
+}
+
+static gboolean
+keep (World *world, const char *id, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GVariant) info = NULL;
+
+  berth_manager_checkpoint_async (world->manager, id, OWNER, "before", NULL, world_result_cb,
+                                  world);
+  result = world_wait (world);
+  info = berth_manager_checkpoint_finish (world->manager, result, error);
+  return info != NULL;
+}
+
+/* Whatever is asked of one of an earlier berthd, it is there. */
+static void
+test_copied_after_restart (World *world, gconstpointer data)
+{
+  const BerthForkOptions options = { .count = 1, .wait_us = BERTH_REQUEST_WAIT_FOREVER };
+  g_autofree char *id = create (world);
+  g_autoptr (GAsyncResult) result = NULL;
+  g_auto (GStrv) ids = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (hibernate (world, id, OWNER, NULL));
+  restart (world, data);
+  keep (world, id, &error);
+  g_assert_no_error (error);
+  assert_state (world, id, "claimed");
+  g_assert_true (hibernate (world, id, OWNER, NULL));
+  restart (world, data);
+  berth_manager_fork_async (world->manager, id, OWNER, &options, NULL, world_result_cb, world);
+  result = world_wait (world);
+  ids = berth_manager_fork_finish (world->manager, result, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_strv_length (ids), ==, 1);
+}
+
+/* Its VM was on its way when an earlier berthd died, and ends now: what is kept is the session. */
+static void
+test_died_going_and_gone (World *world, gconstpointer data)
+{
+  const char *found;
+
+  found = leave_both (world, data);
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, TRUE);
+  world_begin_start (world);
+  world_end_start (world);
+  assert_state (world, found, "claimed");
+  /* the fake knows no VM that it has not started: pool's word of its end is what counts */
+  g_signal_emit_by_name (world->manager->pool, "vm-gone",
+                         berth_sandbox_get_vm (find (world, found)));
+  fake_host_fail (world->host, FAKE_HOST_BACKGROUND,
+                  g_error_new (BERTH_ERROR, BERTH_ERROR_GONE, "the VM ended"));
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, FALSE);
+  g_assert_true (berth_sandbox_is_hibernated (find (world, found)));
+  fake_host_fail (world->host, FAKE_HOST_BACKGROUND, NULL);
+  assert_works (world, found);
+  g_assert_false (was_sole (world, found));
+}
+
+/* In the moment in which it is marked. */
+static void
+test_destroyed_at_once (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  World running = *world;
+
+  g_assert_true (hibernate (world, id, OWNER, NULL));
+  berth_manager_exec_async (world->manager, id, OWNER, world_exec_new ("true"), NULL,
+                            world_result_cb, &running);
+  g_assert_true (world_destroy (world, id, OWNER, NULL, NULL));
+  result = world_wait (&running);
+  g_assert_null (berth_manager_exec_finish (world->manager, result, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_GONE);
+  g_clear_object (&result);
+  restart (world, data);
+  assert_state (world, id, NULL);
+}
+
+/* Its owner has it stand still: it does so, too, where it can't be hibernated. */
+static void
+test_paused_without_room (World *world, gconstpointer data)
+{
+  const BerthCheckpointLimits limits = { .count = 0 };
+  g_autofree char *id = create (world);
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_checkpoint_store_set_limits (world->manager->checkpoints, &limits);
+  berth_manager_set_paused_async (world->manager, id, OWNER, TRUE, NULL, world_result_cb, world);
+  result = world_wait (world);
+  g_assert_true (berth_manager_set_paused_finish (world->manager, result, NULL));
+  assert_state (world, id, "paused");
+  g_assert_false (hibernate (world, id, OWNER, NULL));
+  while (berth_vm_get_state (berth_sandbox_get_vm (find (world, id))) != BERTH_VM_STATE_PAUSED)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+/* Who asks for it while it goes waits for the same. */
+static void
+test_asked_for_twice (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GAsyncResult) result = NULL;
+  World first;
+  World second = *world;
+
+  begin_hibernate (world, &first, id);
+  berth_manager_hibernate_async (world->manager, id, OWNER, NULL, world_result_cb, &second);
+  g_assert_true (end_hibernate (world, &first, NULL));
+  result = world_wait (&second);
+  g_assert_true (berth_manager_hibernate_finish (world->manager, result, NULL));
+  g_assert_cmpuint (fake_host_count_calls (world->host, FAKE_HOST_COPY), ==, 1);
+  world_wait_for_vms (world, 0);
+}
+
+/* One that can't be hibernated ends when its idle time is over all the same. */
+static void
+test_unused_without_room (World *world, gconstpointer data)
+{
+  const BerthCheckpointLimits limits = { .count = 0 };
+  g_autofree char *id = NULL;
+
+  world->manager->config->idle_hibernate_s = 15;
+  berth_checkpoint_store_set_limits (world->manager->checkpoints, &limits);
+  id = create (world);
+  fake_host_advance (world->host, 15 * G_USEC_PER_SEC);
+  world_run_dry ();
+  assert_state (world, id, "claimed");
+  fake_host_advance (world->host, 20 * G_USEC_PER_SEC);
+  world_wait_for_vms (world, 0);
+  assert_state (world, id, NULL);
+}
+
 /* By itself, and nobody wants it any more. */
 static void
 test_unused (World *world, gconstpointer data)
@@ -544,6 +774,15 @@ main (int argc, char **argv)
   TEST ("no-place", test_no_place);
   TEST ("restart", test_restart);
   TEST ("of-others-and-of-none", test_of_others_and_of_none);
+  TEST ("copied-after-restart", test_copied_after_restart);
+  TEST ("died-going-and-gone", test_died_going_and_gone);
+  TEST ("destroyed-at-once", test_destroyed_at_once);
+  TEST ("paused-without-room", test_paused_without_room);
+  TEST ("asked-for-twice", test_asked_for_twice);
+  TEST ("sooner", test_sooner);
+  TEST ("attached", test_attached);
+  TEST ("for-who-waits", test_for_who_waits);
+  TEST ("unused-without-room", test_unused_without_room);
   TEST ("unused", test_unused);
   return g_test_run ();
 }

@@ -27,7 +27,8 @@ MODERN = "2026-07-28"
 META = {"io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"}}
-TOOLS = ["run_code", "create_sandbox", "fork_sandbox", "exec_code", "start_exec", "list_execs", "exec_log",
+TOOLS = ["run_code", "create_sandbox", "fork_sandbox", "checkpoint_sandbox", "list_checkpoints",
+         "rollback_sandbox", "remove_checkpoint", "exec_code", "start_exec", "list_execs", "exec_log",
          "kill_exec", "publish_port", "list_ports", "unpublish_port", "list_sandboxes", "end_sandbox", "put_file",
          "get_file", "list_files", "status"]
 SLOTS = 2  # of the fake berthd
@@ -282,9 +283,10 @@ def test_what_tools_say_of_themselves(d):
         hints = {name: (tool["annotations"]["readOnlyHint"], tool["annotations"]["destructiveHint"])
                  for name, tool in tools.items()}
         same([name for name in TOOLS if hints[name][0]],
-             ["list_execs", "exec_log", "list_ports", "list_sandboxes", "get_file", "list_files", "status"])
+             ["list_checkpoints", "list_execs", "exec_log", "list_ports", "list_sandboxes", "get_file", "list_files", "status"])
         same([name for name in TOOLS if hints[name][1]],
-             ["exec_code", "start_exec", "kill_exec", "unpublish_port", "end_sandbox", "put_file"])
+             ["rollback_sandbox", "remove_checkpoint", "exec_code", "start_exec", "kill_exec", "unpublish_port",
+              "end_sandbox", "put_file"])
         same(s.error("tools/list", {"cursor": "x"})["code"], -32602)
 
 
@@ -406,6 +408,28 @@ def test_forks(d):
         same(s.fail("fork_sandbox", sandbox_id=sandbox, count=65)["code"], "INVALID")
     # it ends with the connection, as its source does
     until(lambda: d.json("list")[1] == [])
+
+
+def test_checkpoints(d):
+    with Server(d) as s:
+        schema = {tool["name"]: tool["outputSchema"] for tool in s.ask("tools/list")["tools"]}
+
+        def call(tool, **arguments):
+            told = s.call(tool, sandbox_id=sandbox, **arguments)[0]
+            check_schema(schema[tool], told)
+            same(told["sandbox_id"], sandbox)
+            return told
+
+        sandbox = s.call("create_sandbox", language="shell")[0]["sandbox_id"]
+        same(call("checkpoint_sandbox", name="before")["checkpoint"]["name"], "before")
+        same([one["name"] for one in call("list_checkpoints")["checkpoints"]], ["before"])
+        same(s.fail("rollback_sandbox", sandbox_id=sandbox, name="none")["code"], "INVALID")
+        same(s.fail("checkpoint_sandbox", sandbox_id=sandbox, name="../x")["code"], "INVALID")
+        same(call("rollback_sandbox", name="before")["name"], "before")
+        same(call("exec_code", code="echo back")["stdout"], "back\n")
+        same(call("remove_checkpoint", name="before")["name"], "before")
+        same(call("list_checkpoints")["checkpoints"], [])
+    until(lambda: d.json("list")[1] == [])  # it still ends with the connection
 
 
 def test_the_life_of_a_sandbox(d):

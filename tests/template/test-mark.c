@@ -22,6 +22,8 @@ assert_equal (const BerthMark *a, const BerthMark *b)
   g_assert_cmpuint (a->uid, ==, b->uid);
   g_assert_cmpuint (a->idle_timeout_ms, ==, b->idle_timeout_ms);
   g_assert_cmpuint (a->idle_pause_ms, ==, b->idle_pause_ms);
+  g_assert_cmpuint (a->idle_hibernate_ms, ==, b->idle_hibernate_ms);
+  g_assert_cmpuint (a->generation, ==, b->generation);
   g_assert_cmpint (a->created, ==, b->created);
   g_assert_cmpstr (a->process, ==, b->process);
   g_assert_cmpstr (a->fork_of, ==, b->fork_of);
@@ -41,14 +43,15 @@ is_valid_by_schema (const char *xml)
 }
 
 static const BerthMark marks[] = {
-  { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0, 0, 0, NULL, NULL, NULL,
+  { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0, 0, 0, 0, 0, NULL, NULL, NULL,
     NULL },
   { "<&>\"'/]]>--", "0123456789abcdef0123456789abcdef", "my-own-template-2", "javascript",
-    "python-1a2b.3", "session", "acme_Corp-1", "42", 0, 10000, 5000, G_MAXINT64,
+    "python-1a2b.3", "session", "acme_Corp-1", "42", 0, 10000, 5000, 60000, 2, G_MAXINT64,
     "example.org:80,443 *.example.net:* *:1", "1234-5678-0123abcd-ef", "0123456789abcdef",
     "before" },
   { "h\xc3\xb6st\xe2\x98\x83 \xf0\x9f\x9b\xb6 &amp; %s", "a-b_c", "x", "shell", "s", "warm", NULL,
-    "-", G_MAXUINT32 - 1, G_MAXUINT32, G_MAXUINT32, G_MININT64, NULL, NULL, NULL, NULL },
+    "-", G_MAXUINT32 - 1, G_MAXUINT32, G_MAXUINT32, G_MAXUINT32, G_MAXUINT32, G_MININT64, NULL,
+    NULL, NULL, NULL },
 };
 
 static void
@@ -87,6 +90,8 @@ test_nasty_text_is_cleaned (void)
                      1,
                      0,
                      0,
+                     0,
+                     0,
                      2,
                      NULL,
                      NULL,
@@ -104,8 +109,8 @@ test_nasty_text_is_cleaned (void)
 static void
 test_title (void)
 {
-  BerthMark mark
-      = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1, 0, 0, 2, NULL, NULL, NULL, NULL };
+  BerthMark mark = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1,
+                     0,   0,   0,        0,    2,    NULL,   NULL, NULL, NULL };
   g_autofree char *warm = berth_mark_to_title (&mark);
   g_autofree char *both = NULL;
   g_autofree char *task = NULL;

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* checkpoint_sandbox, list_checkpoints, rollback_sandbox and remove_checkpoint. */
+#pragma once
+
+#include "plugin/mcp/berth-mcp-call.h"
+
+G_BEGIN_DECLS
+
+/* Each ends @call at last, also from within. */
+void berth_mcp_checkpoint_keep (BerthMcpCall *call);
+void berth_mcp_checkpoint_list (BerthMcpCall *call);
+void berth_mcp_checkpoint_roll_back (BerthMcpCall *call);
+void berth_mcp_checkpoint_remove (BerthMcpCall *call);
+
+G_END_DECLS
