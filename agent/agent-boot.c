@@ -344,7 +344,9 @@ mount_rest (void)
   boot_mount ("devpts", NEW_ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
               "newinstance,ptmxmode=0666,mode=0620,gid=5");
   bind_space ("/shm", NEW_ROOT "/dev/shm");
-  boot_mount ("proc", NEW_ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2");
+  /* of the group that sees all, which is else root's, an image's user may be a member */
+  boot_mount ("proc", NEW_ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              "hidepid=2,gid=4294967294");
   boot_mount ("sys", NEW_ROOT "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 

@@ -2,16 +2,18 @@
 /* The file that an exec's code is run from: its name, and what is in it. */
 #include "agent-exec.h"
 
+#include <stdio.h>
 #include <string.h>
 
-/* With the suffix that says to Node.js what it is, where it is told: runners/javascript.js finds
- * it. */
+/* With the suffix that says to Node.js what it is, where it is told, as .mjs and .cts:
+ * runners/javascript.js finds it. */
 void
 berth_agent_exec_name_script (const BerthAgentExec *self, unsigned execs, char out_name[32])
 {
   berth_agent_language_name_script (self->head.language, execs, out_name);
   if (self->head.flags & (BERTH_EXEC_MODULE | BERTH_EXEC_COMMONJS))
-    strcpy (strrchr (out_name, '.'), self->head.flags & BERTH_EXEC_MODULE ? ".mjs" : ".cjs");
+    snprintf (strrchr (out_name, '.'), 5, ".%c%s", self->head.flags & BERTH_EXEC_MODULE ? 'm' : 'c',
+              self->head.language == BERTH_LANGUAGE_TYPESCRIPT ? "ts" : "js");
 }
 
 /* Where the file can't be written errno says why, unless its code goes another way: a session's

@@ -263,7 +263,7 @@ berth_agent_command_make (BerthAgentCommand *self, const BerthAgentConfig *confi
   snprintf (self->script, sizeof self->script, "%s/%s", config->home, found->script);
   snprintf (self->hook, sizeof self->hook, "%s/javascript.js", config->runners);
   self->args[count++] = strrchr (found->program, '/') + 1;
-  if (language == BERTH_LANGUAGE_JAVASCRIPT)
+  if (berth_language_is_of_node (language))
     {
       self->args[count++] = "-r";
       self->args[count++] = self->hook;

@@ -23,7 +23,7 @@ berth_agent_request_problem (const BerthExecHead *head, const char *workdir, uin
     return "an unknown flag";
   if ((head->flags & kinds) == kinds
       || ((head->flags & kinds)
-          && (head->language != BERTH_LANGUAGE_JAVASCRIPT || head->flags & BERTH_EXEC_SESSION)))
+          && (!berth_language_is_of_node (head->language) || head->flags & BERTH_EXEC_SESSION)))
     return "a kind of JavaScript that it can't have";
   if (is_detached
       && (!(head->flags & (BERTH_EXEC_COMMAND | BERTH_EXEC_SESSION))

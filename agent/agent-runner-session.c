@@ -198,7 +198,7 @@ runner_choose_kind (BerthAgentRunner *self, const BerthAgentProgram *program)
 {
   bool is_reseed = self->identities != program->identities;
   bool hides = is_reseed && self->identities != 0 && program->is_init
-               && self->language == BERTH_LANGUAGE_JAVASCRIPT;
+               && berth_language_is_of_node (self->language);
 
   self->hides_left = hides ? CLOCK_HIDES_MAX : 0;
   self->identities = program->identities;

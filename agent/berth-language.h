@@ -17,11 +17,15 @@ typedef enum
   BERTH_LANGUAGE_SHELL = 3,
   BERTH_LANGUAGE_RUBY = 4,
   BERTH_LANGUAGE_SH = 5,
+  BERTH_LANGUAGE_TYPESCRIPT = 6,
 } BerthLanguage;
 
-#define BERTH_LANGUAGE_LAST BERTH_LANGUAGE_SH
-#define BERTH_LANGUAGE_WORDS "python, javascript, shell, ruby or sh" /* for messages */
-#define BERTH_LANGUAGE_PATTERN "python|javascript|shell|ruby|sh"     /* for regular expressions */
+#define BERTH_LANGUAGE_LAST BERTH_LANGUAGE_TYPESCRIPT
+#define BERTH_LANGUAGE_WORDS                                                                       \
+  "python, javascript, typescript, shell, ruby or sh" /* for messages                              \
+                                                       */
+#define BERTH_LANGUAGE_PATTERN                                                                     \
+  "python|javascript|typescript|shell|ruby|sh" /* for regular expressions */
 
 /* How a language is run. A hook (agent/runners) lets its interpreter stand by loaded, and run a
  * session's code in itself; a language that keeps no state runs each exec as a script of its own.
@@ -52,9 +56,19 @@ static const BerthLanguageRow berth_language_rows[] = {
     false },
   /* of images without bash: scripts, and no state */
   { BERTH_LANGUAGE_SH, "sh", NULL, "", "/bin/sh", "sh", ".main.sh", "echo 1", false, false },
+  /* Node.js's own: from 22.18 on it makes blanks of types */
+  { BERTH_LANGUAGE_TYPESCRIPT, "typescript", NULL, ".ts .mts .cts ", "/usr/bin/node", "node",
+    ".main.ts", "console.log(1)", true, true },
 };
 
 #define BERTH_LANGUAGE_COUNT (sizeof berth_language_rows / sizeof berth_language_rows[0])
+
+/* Whether it is Node.js that runs it. */
+static inline bool
+berth_language_is_of_node (BerthLanguage language)
+{
+  return language == BERTH_LANGUAGE_JAVASCRIPT || language == BERTH_LANGUAGE_TYPESCRIPT;
+}
 
 /* NULL for a number that is none's. */
 static inline const BerthLanguageRow *

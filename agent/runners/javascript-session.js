@@ -47,6 +47,7 @@ const { asyncId } = AsyncResource.prototype;
 const { emit: emitOf, listenerCount } = getPrototypeOf(getPrototypeOf(process));
 const { destroy, ref, unref } = net.Socket.prototype;
 const { runInContext, runInThisContext } = Script.prototype;
+const { stripTypeScriptTypes } = Module;
 const reallyExit = apply(bind, process.reallyExit, [process]);
 const activeResourcesInfo = apply(bind, process.getActiveResourcesInfo, [process]);
 const activeHandles = apply(bind, process._getActiveHandles, [process]);
@@ -460,6 +461,19 @@ function evaluate(code, path) {
     params: { expression, replMode: true, awaitPromise: true, silent: true, objectGroup: 'exec' } })]));
 }
 
+// Types are blanks then: each line and column is where it was. What Node.js says of other code is told
+// as of a file, without a frame of ours; undefined: the exec is over.
+function withoutTypes(code, path) {
+  try {
+    return stripTypeScriptTypes(code);
+  } catch (error) {
+    exec.isEvaluated = true;
+    writeError(`${path}${`${error.stack}`.replace(/\n {4}at [^]*/, '')}\n\nNode.js ${process.version}\n`);
+    endExec(1);
+    return undefined;
+  }
+}
+
 function beginExec(message, seed, isHidden) {
   const { token, paths, path, folder, env, code } = read(message);
   exec = { token, path, isEvaluated: false, details: undefined };
@@ -478,7 +492,9 @@ function beginExec(message, seed, isHidden) {
   remember(path, code);
   firstId = apply(asyncId, new AsyncResource('exec'), []);
   exec.poll = ignoreLeft(countActive());
-  evaluate(code, path);
+  const plain = path.endsWith('.ts') ? withoutTypes(code, path) : code;
+  if (plain !== undefined)
+    evaluate(plain, path);
 }
 
 function beginWhole(message) {

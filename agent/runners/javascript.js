@@ -106,7 +106,7 @@ function offerRequire(script) {
 
 // Where it is told what the program is, its file has that suffix instead, and Node.js sees it.
 function findTold(fs, script) {
-  const told = ['.mjs', '.cjs'].map((suffix) => script.replace(/\.js$/, suffix));
+  const told = ['m', 'c'].map((letter) => script.replace(/(?=[jt]s$)/, letter));
   return fs.existsSync(script) ? undefined : told.find((name) => fs.existsSync(name));
 }
 
@@ -129,6 +129,8 @@ function useModules(fs, syntax) {
     runInstead(told);
     return;
   }
+  if (script.endsWith('.ts')) // Node.js itself finds out what it is, and says what is wrong with it
+    return;
   const kind = findKind(fs.readFileSync(script, 'utf8'), syntax);
   if (kind === 'script')
     return;
@@ -197,11 +199,26 @@ function load(fs, context, name, parts) {
   parts[name] = part.exports;
 }
 
+// What makes blanks of types is loaded at its first use, which takes an emulated CPU a second; and says
+// at that, where it is not Node.js that calls it, that it is new.
+function loadTypes() {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    Module.stripTypeScriptTypes('let one: number = 1');
+  } catch {
+    // this Node.js has none, and says so of the script
+  }
+  process.emitWarning = emitWarning;
+}
+
 function wait() {
   const fs = require('fs');
   fs.writeSync(CONTROL, 'r');
   for (const name of PRELOAD)
     require(name);
+  if (process.argv[1]?.endsWith('.ts'))
+    loadTypes();
   const parts = { __proto__: null };
   const context = vm.createContext({ __proto__: null });
   for (const name of PARTS)

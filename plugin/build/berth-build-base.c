@@ -10,6 +10,8 @@
 #include "plugin/template/berth-xml.h"
 #include "pool/berth-error.h"
 
+#define BUILT "built-"
+
 void
 berth_build_base_free (BerthBuildBase *self)
 {
@@ -53,6 +55,14 @@ berth_build_base_load (const BerthConfig *config, const BerthBuildSpec *spec, GE
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                    "there is no template %s to stand on: 'berth template list' shows them",
+                   spec->from);
+      return NULL;
+    }
+  if (g_str_has_prefix (berth_template_get_layers (template)[0], BUILT))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "template %s is a container image's, and its VM can't build: give its image by "
+                   "--oci again, and the steps behind it",
                    spec->from);
       return NULL;
     }

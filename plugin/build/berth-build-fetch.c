@@ -2,11 +2,9 @@
 /* Decides where an image comes from. Nothing of it is unpacked here. */
 #include "plugin/build/berth-build-fetch.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/base/berth-errno.h"
 #include "plugin/build/berth-build-pack.h"
 #include "plugin/build/berth-build-skopeo.h"
 #include "plugin/build/berth-build-store.h"
@@ -15,30 +13,13 @@
 #define FOLDER "oci:"
 #define LAYOUT "layout"
 
-/* (transfer full): PLACE of PLACE[:NAME], where a place may have colons, too */
-static char *
-split_place (const char *text, char **out_reference)
-{
-  const char *colon = strrchr (text, ':');
-
-  if (colon == NULL || g_file_test (text, G_FILE_TEST_EXISTS))
-    {
-      *out_reference = g_strdup ("");
-      return g_strdup (text);
-    }
-  *out_reference = g_strdup (colon + 1);
-  return g_strndup (text, (gsize)(colon - text));
-}
-
 static int
 open_archive (const char *place, char **out_reference, GError **error)
 {
-  g_autofree char *path = split_place (place, out_reference);
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  g_autofree char *path = berth_build_spec_split_place (place, "/", out_reference);
+  int fd = berth_build_store_open (BERTH_BUILD_SCRATCH, error);
 
-  if (fd < 0)
-    berth_errno_set (error, errno, path);
-  else if (berth_build_pack_check (fd, path, error))
+  if (fd >= 0 && berth_build_pack_file (path, fd, error))
     return fd;
   if (fd >= 0)
     close (fd);
@@ -65,7 +46,7 @@ pack_layout (const char *path, GError **error)
 static int
 open_layout (const char *place, char **out_reference, GError **error)
 {
-  g_autofree char *path = split_place (place, out_reference);
+  g_autofree char *path = berth_build_spec_split_place (place, "/", out_reference);
 
   return pack_layout (path, error);
 }
@@ -93,7 +74,7 @@ open_registry (const BerthBuildSpec *spec, GError **error)
   path = g_build_filename (berth_build_folder_get_path (folder), LAYOUT, NULL);
   target = g_strconcat (FOLDER, path, ":image", NULL);
   words[G_N_ELEMENTS (words) - 2] = target;
-  if (!berth_build_skopeo (folder, words, BERTH_BUILD_FILES_MAX_BYTES, error))
+  if (!berth_build_skopeo (folder, words, BERTH_BUILD_FILES_MAX_BYTES, spec->timeout_s, error))
     return -1;
   return pack_layout (path, error);
 }

@@ -173,6 +173,27 @@ do_step (Work *self, guint index, GError **error)
   return TRUE;
 }
 
+/* Whether a template can keep what the image is, before anything is made for it. */
+static gboolean
+check_image (const Work *self, GError **error)
+{
+  const BerthBuildSpec *spec = self->spec;
+  g_autoptr (BerthBuildImage) image = berth_build_image_parse (self->image, error);
+  g_autofree char *file = g_strconcat (spec->name, ".xml", NULL);
+  g_autofree char *path = g_build_filename (spec->template_dir, file, NULL);
+  g_autofree char *xml = NULL;
+
+  if (image == NULL
+      || (spec->language != NULL
+          && !berth_build_image_check_language (image, spec->language, error)))
+    return FALSE;
+  xml = berth_build_base_dup_template ((BerthBuildBase *)self->base, spec, image,
+                                       self->inputs->layer, path, self->config->schema, error);
+  if (xml == NULL)
+    g_prefix_error (error, "the image has what no template can have: ");
+  return xml != NULL;
+}
+
 static gboolean
 do_image (Work *self, GError **error)
 {
@@ -187,7 +208,7 @@ do_image (Work *self, GError **error)
       return FALSE;
     }
   tell (self, "unpacked", begun_us);
-  return TRUE;
+  return check_image (self, error);
 }
 
 static gboolean

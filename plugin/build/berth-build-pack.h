@@ -12,6 +12,8 @@ G_BEGIN_DECLS
 
 /* Writes to @fd what @arguments of tar name, "-C", a folder, a name. @what: for errors */
 gboolean berth_build_pack (GPtrArray *arguments, const char *what, int fd, GError **error);
+/* Copies a file to @fd, as it is now: nobody changes it there. */
+gboolean berth_build_pack_file (const char *path, int fd, GError **error);
 /* Whether what is in @fd is small enough to be sent. */
 gboolean berth_build_pack_check (int fd, const char *what, GError **error);
 

@@ -199,7 +199,9 @@ typedef struct
   GSubprocess *process;
   GMainLoop *loop;
   gint64 max_bytes;
+  gint64 end_us;
   gboolean is_too_much;
+  gboolean is_too_late;
 } Watch;
 
 static gboolean
@@ -208,10 +210,10 @@ look_cb (gpointer user_data)
   Watch *self = user_data;
   guint files = 0;
 
-  if (self->is_too_much || measure (self->folder->path, &files) <= self->max_bytes)
-    return G_SOURCE_CONTINUE;
-  self->is_too_much = TRUE;
-  g_subprocess_force_exit (self->process);
+  self->is_too_late |= g_get_monotonic_time () > self->end_us;
+  self->is_too_much |= measure (self->folder->path, &files) > self->max_bytes;
+  if (self->is_too_much || self->is_too_late)
+    g_subprocess_force_exit (self->process);
   return G_SOURCE_CONTINUE;
 }
 
@@ -250,9 +252,11 @@ dup_words (int log_fd)
 
 gboolean
 berth_build_skopeo (BerthBuildFolder *folder, const char *const *words, gint64 max_bytes,
-                    GError **error)
+                    int timeout_s, GError **error)
 {
-  Watch watch = { .folder = folder, .max_bytes = max_bytes };
+  Watch watch = { .folder = folder,
+                  .max_bytes = max_bytes,
+                  .end_us = g_get_monotonic_time () + timeout_s * G_USEC_PER_SEC };
   g_autoptr (GSubprocess) process = NULL;
   g_autofree char *program = g_find_program_in_path ("skopeo");
   g_autofree char *said = NULL;
@@ -273,11 +277,15 @@ berth_build_skopeo (BerthBuildFolder *folder, const char *const *words, gint64 m
     await (&watch);
   said = dup_words (log_fd);
   close (log_fd);
-  if (process == NULL || (!watch.is_too_much && g_subprocess_get_successful (process)))
+  if (process == NULL
+      || (!watch.is_too_much && !watch.is_too_late && g_subprocess_get_successful (process)))
     return process != NULL;
   if (watch.is_too_much)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "the image has more than %d GiB",
                  (int)(max_bytes >> 30));
+  else if (watch.is_too_late)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL,
+                 "the registry took more than %d s: -t gives it more", timeout_s);
   else
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL, "skopeo could not: %s", said);
   return FALSE;

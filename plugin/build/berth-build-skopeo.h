@@ -14,8 +14,9 @@ const char *berth_build_folder_get_path (BerthBuildFolder *self);
 void berth_build_folder_free (BerthBuildFolder *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthBuildFolder, berth_build_folder_free)
 
-/* Runs 'skopeo WORDS'. It is ended when @folder has more than @max_bytes. */
+/* Runs 'skopeo WORDS'. It is ended when @folder has more than @max_bytes, and after
+ * @timeout_s. */
 gboolean berth_build_skopeo (BerthBuildFolder *folder, const char *const *words, gint64 max_bytes,
-                             GError **error);
+                             int timeout_s, GError **error);
 
 G_END_DECLS

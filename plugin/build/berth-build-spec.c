@@ -247,6 +247,27 @@ take_memory (BerthBuildSpec *self, const char *value, GError **error)
   return TRUE;
 }
 
+char *
+berth_build_spec_split_place (const char *text, const char *folder, char **out_reference)
+{
+  char *path = g_canonicalize_filename (text, folder);
+
+  *out_reference = NULL;
+  for (const char *colon = strchr (text, ':');
+       colon != NULL && !g_file_test (path, G_FILE_TEST_EXISTS); colon = strchr (colon + 1, ':'))
+    {
+      g_autofree char *place = g_strndup (text, (gsize)(colon - text));
+
+      g_free (path);
+      path = g_canonicalize_filename (place, folder);
+      g_free (*out_reference);
+      *out_reference = g_strdup (colon + 1);
+    }
+  if (*out_reference == NULL)
+    *out_reference = g_strdup ("");
+  return path;
+}
+
 /* KIND:PLACE, a place of this host absolute. Of an archive and of a layout, a name in it may
  * follow. */
 static gboolean
@@ -258,10 +279,11 @@ take_oci (BerthBuildSpec *self, const char *value, GError **error)
   for (guint i = 0; i < G_N_ELEMENTS (local_kinds) && path == NULL; i++)
     if (g_str_has_prefix (value, local_kinds[i]))
       {
-        g_autofree char *whole
-            = g_canonicalize_filename (value + strlen (local_kinds[i]), self->folder);
+        g_autofree char *name = NULL;
+        g_autofree char *place
+            = berth_build_spec_split_place (value + strlen (local_kinds[i]), self->folder, &name);
 
-        path = g_strconcat (local_kinds[i], whole, NULL);
+        path = g_strconcat (local_kinds[i], place, *name != '\0' ? ":" : NULL, name, NULL);
       }
   if (path == NULL && !g_regex_match_simple ("^docker://[A-Za-z0-9][^\\s]{1,511}\\z", value, 0, 0))
     return refuse (error,

@@ -97,6 +97,10 @@ typedef struct
   gboolean quiet;
 } BerthBuildSpec;
 
+/* (transfer full): the absolute PLACE of PLACE[:NAME], where both may have colons: the shortest
+ * that is there. @out_reference: (transfer full): NAME, or "" */
+char *berth_build_spec_split_place (const char *text, const char *folder, char **out_reference);
+
 BerthBuildSpec *berth_build_spec_new (void);
 void berth_build_spec_free (BerthBuildSpec *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthBuildSpec, berth_build_spec_free)

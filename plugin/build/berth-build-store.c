@@ -19,6 +19,7 @@
 #define MAGIC_AT 1024
 #define MAGIC 0xe0f5e1e2u
 #define BLOCK 4096u
+#define NUMBER_MAX 1000000u
 
 GVariant *
 berth_build_store_find (const char *image_dir, const char *layer)
@@ -32,6 +33,38 @@ berth_build_store_find (const char *image_dir, const char *layer)
       || !json_parser_load_from_file (parser, json, NULL))
     return NULL;
   return json_gvariant_deserialize (json_parser_get_root (parser), NULL, NULL);
+}
+
+static guint
+find_newest (const char *image_dir, const char *layer)
+{
+  g_autofree char *folder = g_build_filename (image_dir, BERTH_IMAGES_BUILT, NULL);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  gsize length = strlen (layer);
+  guint newest = 0;
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      guint64 number = 0;
+
+      if (!g_str_has_prefix (name, layer) || !g_str_has_suffix (name, ".erofs"))
+        continue;
+      if (name[length] == '-')
+        number = g_ascii_strtoull (name + length + 1, NULL, 10);
+      newest = MAX (newest, (guint)MIN (number, NUMBER_MAX - 1));
+      if (name[length] == '.')
+        newest = MAX (newest, 1);
+    }
+  return newest;
+}
+
+char *
+berth_build_store_dup_name (const char *image_dir, const char *layer, gboolean is_new)
+{
+  guint newest = find_newest (image_dir, layer) + (is_new ? 1 : 0);
+
+  return newest > 1 ? g_strdup_printf ("%s-%u", layer, newest) : g_strdup (layer);
 }
 
 int

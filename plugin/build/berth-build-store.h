@@ -9,6 +9,10 @@ G_BEGIN_DECLS
 /* (nullable): what the manifest of the layer says, where layer and manifest are there */
 GVariant *berth_build_store_find (const char *image_dir, const char *layer);
 
+/* (transfer full): the name of the newest layer of these inputs, or of one that is newer than all
+ * of them, as nothing that a VM may have is ever replaced. @layer: the name of the first one */
+char *berth_build_store_dup_name (const char *image_dir, const char *layer, gboolean is_new);
+
 /* Holds what has names in @dir, until the descriptor is closed; or (@is_alone) fails where others
  * do. -1: the error says why */
 int berth_build_store_hold (const char *dir, gboolean is_alone, GError **error);

@@ -122,10 +122,14 @@ build (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
   g_autoptr (GVariant) there = NULL;
   g_autoptr (BerthBuildImage) image = NULL;
   BerthBuildOutcome outcome = { 0 };
+  g_autofree char *name = NULL;
   const char *layer;
 
   if (inputs == NULL)
     return FALSE;
+  name = berth_build_store_dup_name (config->image_dir, inputs->layer, spec->refresh);
+  g_free (inputs->layer);
+  inputs->layer = g_steal_pointer (&name);
   layer = spec->steps->len > 0 || spec->oci != NULL ? inputs->layer : NULL;
   there
       = layer != NULL && !spec->refresh ? berth_build_store_find (config->image_dir, layer) : NULL;

@@ -90,6 +90,10 @@ make_folders() {
       mkdir "$work/upper/$name"
     }
   done
+  # what the guest writes there, by these names
+  for name in hostname hosts machine-id resolv.conf passwd group; do
+    [ -f "$work/upper/etc/$name" ] && [ ! -L "$work/upper/etc/$name" ] || rm -rf "$work/upper/etc/$name"
+  done
   rm -rf "$work/upper/dev"
   mkdir "$work/upper/dev"
 }

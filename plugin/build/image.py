@@ -21,11 +21,14 @@ JSON_MAX = 4 << 20
 PARTS_MAX = 2000
 DEPTH_MAX = 4
 # lowest versions that berth's runners are tested with
-LOWEST = {"python": (3, 11), "javascript": (18,), "shell": (5, 2)}
-PROGRAMS = {"python": "python3", "javascript": "node", "shell": "bash", "ruby": "ruby", "sh": "sh"}
+LOWEST = {"python": (3, 11), "javascript": (18,), "typescript": (22, 18), "shell": (5, 2)}
+PROGRAMS = {"python": "python3", "javascript": "node", "typescript": "node", "shell": "bash", "ruby": "ruby", "sh": "sh"}
 ASKS = {"python": ["-c", "import sys; print(*sys.version_info[:3], sep='.')"], "javascript": ["--version"],
-        "shell": ["-c", "echo $BASH_VERSION $MACHTYPE"], "ruby": ["-e", "puts RUBY_VERSION"], "sh": ["-c", "echo 0"]}
-HINTS = {"python": r"python[0-9.]*", "javascript": r"node(js)?|npm|npx", "shell": "bash", "ruby": r"ruby[0-9.]*|irb", "sh": "sh"}
+        "typescript": ["--version"], "shell": ["-c", "echo $BASH_VERSION $MACHTYPE"], "ruby": ["-e", "puts RUBY_VERSION"], "sh": ["-c", "echo 0"]}
+HINTS = {"python": r"python[0-9.]*", "javascript": r"node(js)?|npm|npx", "typescript": "tsx|ts-node", "shell": "bash", "ruby": r"ruby[0-9.]*|irb", "sh": "sh"}
+# what each machine makes anew, or root alone may enter
+HIDDEN = r"/+(root|tmp|var/+tmp|run|dev|proc|sys|home/+user)(/|$)"
+HOME = "/home/user"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -239,6 +242,8 @@ def tell(layout, root):
     workdir = config.get("WorkingDir") or "/"
     if not isinstance(workdir, str) or not workdir.startswith("/"):
         fail("its working folder is no absolute path: %.80r" % (workdir,))
+    if re.match(HIDDEN, workdir):
+        workdir = HOME
     env = texts(config, "Env")
     if not any(text.startswith("PATH=") for text in env):
         env.insert(0, "PATH=" + PATH)
@@ -253,7 +258,8 @@ def tell(layout, root):
             say("env", text)
     sys.stdout.flush()
     os.chroot(root)
-    os.makedirs(workdir, exist_ok=True)  # as containers have it
+    if workdir != HOME:
+        os.makedirs(workdir, exist_ok=True)  # as containers have it
 
 
 if sys.argv[1] == "take":

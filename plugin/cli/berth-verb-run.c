@@ -30,7 +30,8 @@ const BerthVerbHelp berth_run_help = {
   .summary = "Runs code in a virtual machine of its own, which is destroyed afterwards.",
   .description
   = "An argument that names an existing file is that file; its suffix tells the language (.py .js\n"
-    ".mjs .cjs .sh .bash; .mjs is a module and .cjs is none), another one needs -l. '-' is\n"
+    ".mjs .cjs .ts .mts .cts .sh .bash; .mjs is a module and .cjs is none), another one needs -l. "
+    "'-' is\n"
     "standard input (so is no argument at all, unless that is a terminal, or -l names a template\n"
     "with an entry point: that is run then). Anything else is the\n"
     "code itself, python without -l. Put '--'\n"
@@ -445,26 +446,45 @@ settle_terminal (Execution *self, GError **error)
   return FALSE;
 }
 
-/* Whether a run without code has something to run. berthd knows; one that can't be asked says so to
- * the run. @language: a template's name */
+/* Whether a run without code has something to run, which berthd knows. Nothing is guessed: standard
+ * input is code for what has no entry point, and data for what has one. @language: a template's
+ * name */
 static gboolean
-has_entry (const Execution *self, const char *language)
+find_entry (const Execution *self, const char *language, gboolean *out_found, GError **error)
 {
-  g_autoptr (BerthClient) client = berth_client_new (self->values.socket, NULL);
+  g_autoptr (BerthClient) client = berth_client_new (self->values.socket, error);
   g_autoptr (GVariant) reply = NULL;
   g_autoptr (GVariant) status = NULL;
   g_autoptr (GVariant) templates = NULL;
   g_autoptr (GVariant) template = NULL;
-  gboolean found = FALSE;
 
+  *out_found = FALSE;
   if (client != NULL)
-    reply = berth_client_call (client, "Status", NULL, "(a{sv})", NULL, NULL);
-  status = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
-  if (status != NULL)
-    templates = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
+    reply = berth_client_call (client, "Status", NULL, "(a{sv})", NULL, error);
+  if (reply == NULL)
+    return FALSE;
+  status = g_variant_get_child_value (reply, 0);
+  templates = g_variant_lookup_value (status, "templates", G_VARIANT_TYPE_VARDICT);
   if (templates != NULL)
     template = g_variant_lookup_value (templates, language, G_VARIANT_TYPE_VARDICT);
-  return template != NULL && g_variant_lookup (template, "entry", "b", &found) && found;
+  if (template != NULL)
+    g_variant_lookup (template, "entry", "b", out_found);
+  return TRUE;
+}
+
+static gboolean
+load_run (Execution *self, const char *argument, const char *language, GError **error)
+{
+  gboolean has_entry = FALSE;
+
+  if (argument == NULL && language != NULL && berth_language_find (language) == NULL
+      && !find_entry (self, language, &has_entry, error))
+    return FALSE;
+  if (!has_entry)
+    return berth_cli_source_load_run (&self->source, argument, language, error);
+  berth_cli_source_load_entry (&self->source, language);
+  berth_option_values_set_entry (&self->values);
+  return TRUE;
 }
 
 /* What is run: code or a command. @language: (nullable) */
@@ -473,15 +493,8 @@ load_source (Execution *self, char **arguments, const char *language, GError **e
 {
   if (self->values.is_command)
     return berth_cli_source_load_command (&self->source, arguments, language, error);
-  if (self->is_run && arguments[0] == NULL && language != NULL
-      && berth_language_find (language) == NULL && has_entry (self, language))
-    {
-      berth_cli_source_load_entry (&self->source, language);
-      berth_option_values_set_entry (&self->values);
-      return TRUE;
-    }
   if (self->is_run)
-    return berth_cli_source_load_run (&self->source, arguments[0], language, error);
+    return load_run (self, arguments[0], language, error);
   return berth_cli_source_load_exec (&self->source, arguments[0], error);
 }
 

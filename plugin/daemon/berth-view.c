@@ -13,7 +13,7 @@ static const char *const of_own_waiter[]
 static const char *const of_any_waiter[] = { "template", "position", "since", "estimate_s", NULL };
 
 static const char *const of_template[]
-    = { "warm", "target", "snapshot", "snapshots", "snapshot_mb", "failures", NULL };
+    = { "warm", "target", "snapshot", "snapshots", "snapshot_mb", "failures", "entry", NULL };
 
 static void
 copy_keys (GVariantDict *to, GVariant *from, const char *const *keys)

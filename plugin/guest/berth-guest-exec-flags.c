@@ -2,6 +2,15 @@
 /* What a guest is told of a program that it is to run, and how new its agent has to be for that. */
 #include "berth-guest-exec.h"
 
+/* What the name of the file that the code is from says of it */
+static guint32
+get_kind (const BerthExec *exec, const char *module, const char *commonjs)
+{
+  if (g_strcmp0 (exec->suffix, module) == 0)
+    return BERTH_EXEC_MODULE;
+  return g_strcmp0 (exec->suffix, commonjs) == 0 ? BERTH_EXEC_COMMONJS : 0;
+}
+
 guint32
 berth_guest_exec_get_flags (const BerthExec *exec, BerthLanguage language)
 {
@@ -19,10 +28,10 @@ berth_guest_exec_get_flags (const BerthExec *exec, BerthLanguage language)
     return flags | BERTH_EXEC_SESSION | (exec->is_rehearsal ? BERTH_EXEC_REHEARSAL : 0);
   if (!exec->is_script)
     flags |= BERTH_EXEC_ONCE;
-  if (language == BERTH_LANGUAGE_JAVASCRIPT && g_strcmp0 (exec->suffix, ".mjs") == 0)
-    flags |= BERTH_EXEC_MODULE;
-  if (language == BERTH_LANGUAGE_JAVASCRIPT && g_strcmp0 (exec->suffix, ".cjs") == 0)
-    flags |= BERTH_EXEC_COMMONJS;
+  if (language == BERTH_LANGUAGE_JAVASCRIPT)
+    flags |= get_kind (exec, ".mjs", ".cjs");
+  if (language == BERTH_LANGUAGE_TYPESCRIPT)
+    flags |= get_kind (exec, ".mts", ".cts");
   return flags;
 }
 

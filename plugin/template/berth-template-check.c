@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "agent/berth-language.h"
+#include "agent/berth-path.h"
+#include "agent/berth-protocol.h"
 #include "berth-template-private.h"
 
 typedef enum
@@ -196,9 +198,12 @@ check_network (const xmlNode *node, gboolean *is_there, GError **error)
   return check_attributes (node, network_rules, error) && check_network_words (node, error);
 }
 
+/* @bytes: of all of them */
 static gboolean
-check_arg (const xmlNode *node, guint *count, GError **error)
+check_arg (const xmlNode *node, guint *count, gsize *bytes, GError **error)
 {
+  g_autofree char *value = berth_xml_dup_attribute (node, "value");
+
   if (berth_xml_is_blank (node))
     return TRUE;
   if (!berth_xml_is (node, BERTH_MARK_URI, "arg") || node->children != NULL)
@@ -208,6 +213,7 @@ check_arg (const xmlNode *node, guint *count, GError **error)
       return FALSE;
     }
   (*count)++;
+  *bytes += value != NULL ? strlen (value) + 1 : 0;
   return check_attributes (node, arg_rules, error);
 }
 
@@ -217,7 +223,9 @@ check_entry (const xmlNode *node, gboolean *is_there, GError **error)
 {
   const xmlNode *first = berth_xml_child (node, BERTH_MARK_URI, "arg");
   g_autofree char *program = first != NULL ? berth_xml_dup_attribute (first, "value") : NULL;
+  g_autofree char *workdir = berth_xml_dup_attribute (node, "workdir");
   guint count = 0;
+  gsize bytes = 0;
 
   if (*is_there || program == NULL || *program == '\0')
     {
@@ -227,8 +235,21 @@ check_entry (const xmlNode *node, gboolean *is_there, GError **error)
     }
   *is_there = TRUE;
   for (const xmlNode *arg = node->children; arg != NULL; arg = arg->next)
-    if (!check_arg (arg, &count, error))
+    if (!check_arg (arg, &count, &bytes, error))
       return FALSE;
+  if (workdir != NULL && berth_path_problem (workdir, strlen (workdir)) != NULL)
+    {
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node, "workdir='%.64s': %s", workdir,
+                           berth_path_problem (workdir, strlen (workdir)));
+      return FALSE;
+    }
+  if (bytes > BERTH_ARGS_BYTES_MAX)
+    {
+      berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,
+                           "<berth:entry> has %zu bytes of arguments; %u are allowed", bytes,
+                           BERTH_ARGS_BYTES_MAX);
+      return FALSE;
+    }
   if (count <= BERTH_TEMPLATE_MAX_ARGS)
     return check_attributes (node, entry_rules, error);
   berth_xml_set_error (error, BERTH_TEMPLATE_ERROR_SCHEMA, node,

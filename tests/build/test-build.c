@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/build/berth-build-fetch.h"
 #include "plugin/build/berth-build-inputs.h"
 #include "plugin/build/berth-build-store.h"
 #include "plugin/template/berth-template.h"
@@ -248,6 +249,54 @@ test_image_inputs (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (first, !=, different);
 }
 
+/* What is sent is what was hashed, whatever becomes of the file. */
+static void
+test_image_changes (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *archive = put (fixture, "app.tar", "before");
+  g_autoptr (BerthBuildSpec) spec = read_spec (fixture, "oci oci-archive:app.tar\n");
+  g_autofree char *reference = NULL;
+  char text[16] = "";
+  int fd = berth_build_fetch (spec, &reference, NULL);
+  int file = open (archive, O_WRONLY);
+
+  g_assert_cmpint (fd, >=, 0);
+  g_assert_cmpint (write (file, "behind", 6), ==, 6);
+  g_assert_cmpint (pread (fd, text, sizeof text - 1, 0), ==, 6);
+  g_assert_cmpstr (text, ==, "before");
+  close (file);
+  close (fd);
+}
+
+static void
+test_places (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *text, *place, *reference;
+  } rows[] = {
+    { "a.tar", "a.tar", "" },
+    { "a.tar:one", "a.tar", "one" },
+    { "a.tar:docker.io/a//b:1.0", "a.tar", "docker.io/a//b:1.0" },
+    { "a.tar:sha256:00", "a.tar", "sha256:00" },
+    { "b:2.tar", "b:2.tar", "" },
+    { "b:2.tar:x:y", "b:2.tar", "x:y" },
+  };
+  g_autofree char *a = put (fixture, "a.tar", "");
+  g_autofree char *b = put (fixture, "b:2.tar", "");
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autofree char *reference = NULL;
+      g_autofree char *place
+          = berth_build_spec_split_place (rows[i].text, fixture->folder, &reference);
+      g_autofree char *expected = g_build_filename (fixture->folder, rows[i].place, NULL);
+
+      g_assert_cmpstr (place, ==, expected);
+      g_assert_cmpstr (reference, ==, rows[i].reference);
+    }
+}
+
 static void
 test_image (Fixture *fixture, gconstpointer data)
 {
@@ -363,6 +412,39 @@ test_names (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (error);
 }
 
+/* What is built again has another name: the older one may be a VM's. */
+static void
+test_layer_names (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *file; /* NULL: no more than before */
+    gboolean is_new;
+    const char *name;
+  } rows[] = {
+    { NULL, FALSE, "built-1" },
+    { NULL, TRUE, "built-1" },
+    { "built/built-1.erofs", FALSE, "built-1" },
+    { NULL, TRUE, "built-1-2" },
+    { "built/built-1-2.erofs", FALSE, "built-1-2" },
+    { "built/built-1-10.erofs", TRUE, "built-1-11" },
+    { "built/built-1-99999999999.json", TRUE, "built-1-11" },
+    { "built/built-12.erofs", FALSE, "built-1-10" },
+  };
+  g_autofree char *folder = g_build_filename (fixture->folder, "built", NULL);
+
+  g_assert_cmpint (g_mkdir (folder, 0755), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autofree char *name = NULL;
+
+      if (rows[i].file != NULL)
+        g_free (put (fixture, rows[i].file, ""));
+      name = berth_build_store_dup_name (fixture->folder, "built-1", rows[i].is_new);
+      g_assert_cmpstr (name, ==, rows[i].name);
+    }
+}
+
 static void
 test_check (Fixture *fixture, gconstpointer data)
 {
@@ -407,10 +489,13 @@ main (int argc, char **argv)
   ADD ("inputs", test_inputs);
   ADD ("template", test_template);
   ADD ("image-inputs", test_image_inputs);
+  ADD ("image-changes", test_image_changes);
+  ADD ("places", test_places);
   ADD ("image", test_image);
   ADD ("image-refused", test_image_refused);
   ADD ("image-template", test_image_template);
   ADD ("names", test_names);
+  ADD ("layer-names", test_layer_names);
   ADD ("check", test_check);
   return g_test_run ();
 }

@@ -18,7 +18,7 @@ from ocilib import Layout, entry, layer  # noqa: E402
 
 FETCH = os.path.abspath(sys.argv[1])
 PLACE = "docker://127.0.0.1:5000/"
-NEEDED = ("docker-registry", "skopeo", "setpriv", "prlimit")
+NEEDED = ("ip", "docker-registry", "skopeo", "setpriv", "prlimit")
 FOLDER = tempfile.TemporaryDirectory(prefix="berth-registry-", dir="/var/tmp")
 
 
@@ -90,6 +90,7 @@ def test_killed():
         assert time.monotonic() < end
     process.kill()
     process.wait()
+    assert found, "it had ended before it was killed"
     while os.path.exists(found[0]):
         assert time.monotonic() < end, "its folder is still there"
         time.sleep(0.01)

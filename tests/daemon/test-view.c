@@ -22,7 +22,7 @@ new_status (void)
       "  {'tenant': <'secret-tenant'>, 'task': <'secret-task'>, 'uid': <uint32 1001>,"
       "   'template': <'shell'>, 'position': <uint32 2>, 'since': <0.5>,"
       "   'future': <'secret-key'>}]>,"
-      " 'templates': <{'python': <{'warm': <uint32 1>, 'failures': <uint32 3>,"
+      " 'templates': <{'python': <{'warm': <uint32 1>, 'failures': <uint32 3>, 'entry': <true>,"
       "   'last_error': <'secret-path'>, 'snapshot_error': <'secret-path'>}>,"
       "  'shell': <{'warm': <uint32 0>, 'last_error': <''>}>}>}"));
 }
@@ -66,10 +66,13 @@ test_that_there_is_an_error (void)
   const char *of_python;
   const char *of_shell;
   guint32 failures;
+  gboolean has_entry;
 
   g_assert_true (g_variant_lookup (python, "last_error", "&s", &of_python));
   g_assert_true (g_variant_lookup (python, "failures", "u", &failures));
   g_assert_true (g_variant_lookup (shell, "last_error", "&s", &of_shell));
+  /* 'berth run' asks for it, whoever runs it */
+  g_assert_true (g_variant_lookup (python, "entry", "b", &has_entry) && has_entry);
   g_assert_cmpstr (of_python, ==, "administrators are told (sudo berth status)");
   g_assert_cmpuint (failures, ==, 3);
   g_assert_cmpstr (of_shell, ==, "");

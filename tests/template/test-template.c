@@ -457,7 +457,7 @@ test_load_all (void)
   g_assert_cmpstr (((GError *)g_ptr_array_index (errors, 0))->message, ==,
                    SOURCE_DIR "/own/twice.xml: name='own' is taken by " SOURCE_DIR
                               "/own/own.xml; two templates of one folder need two names");
-  g_assert_cmpuint (g_hash_table_size (templates), ==, 10);
+  g_assert_cmpuint (g_hash_table_size (templates), ==, 11);
   shell = g_hash_table_lookup (templates, "shell");
   g_assert_cmpstr (berth_template_get_path (shell), ==, SOURCE_DIR "/own/shell.xml");
   g_assert_nonnull (g_hash_table_lookup (templates, "python"));
