@@ -239,6 +239,7 @@ def put_vim(session, folder):
     need(vim, "there is no vim")
     told = subprocess.run(["ldd", os.path.realpath(vim)], capture_output=True, text=True, timeout=60, check=True)
     files = [word for line in told.stdout.splitlines() for word in line.split() if word.startswith("/")]
+    need(sum(os.path.getsize(name) for name in files) < 40_000_000, "this vim is one for desktops")
     for name in files:
         shutil.copy(name, folder)
     shutil.copy(os.path.realpath(vim), os.path.join(folder, "vim"))
