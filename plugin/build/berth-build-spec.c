@@ -453,6 +453,8 @@ add_other_entries (BerthBuildSpec *self, GOptionGroup *group)
     { "plain-registry", 0, 0, G_OPTION_ARG_NONE, &self->plain,
       "A docker:// registry need not prove who it is (HTTP, or a certificate of its own)", NULL },
     { "prune", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &self->prune, NULL, NULL },
+    { "history", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &self->history, NULL, NULL },
+    { "json", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &self->json, NULL, NULL },
     { "quiet", 'q', 0, G_OPTION_ARG_NONE, &self->quiet, "Say only what goes wrong", NULL },
     { "socket", 0, 0, G_OPTION_ARG_FILENAME, &self->socket, "berthd's socket", "PATH" },
     { "config", 0, 0, G_OPTION_ARG_FILENAME, &self->config,

@@ -69,6 +69,8 @@ const char *berth_build_kind_get_word (BerthBuildKind kind);
  * @timeout_s: of each step
  * @max_mb: of the layer
  * @prune: nothing is built, layers that no template names go
+ * @history: nothing is built, what it was made of is told
+ * @json: as one object
  * @refresh: it is built although its inputs are those of a layer that is there
  * @quiet: only what goes wrong is told
  */
@@ -93,6 +95,8 @@ typedef struct
   int timeout_s;
   int max_mb;
   gboolean prune;
+  gboolean history;
+  gboolean json;
   gboolean refresh;
   gboolean quiet;
 } BerthBuildSpec;

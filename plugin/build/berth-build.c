@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plugin/build/berth-build-history.h"
 #include "plugin/build/berth-build-layer.h"
 #include "plugin/build/berth-build-prune.h"
 #include "plugin/build/berth-build-store.h"
@@ -159,9 +160,12 @@ work (BerthBuildSpec *spec, GError **error)
   g_autoptr (BerthConfig) config = load_config (spec, error);
   g_autofree char *dir
       = config != NULL ? g_build_filename (config->image_dir, BERTH_IMAGES_BUILT, NULL) : NULL;
-  int held = config != NULL ? berth_build_store_hold (dir, spec->prune, error) : -1;
+  int held
+      = config != NULL && !spec->history ? berth_build_store_hold (dir, spec->prune, error) : -1;
   gboolean ok;
 
+  if (config != NULL && spec->history)
+    return berth_build_history (spec, config, error);
   if (held < 0)
     return FALSE;
   ok = spec->prune ? prune (spec, config, error) : build (spec, config, error);
@@ -194,6 +198,10 @@ main (int argc, char **argv)
   umask (022); /* QEMU's user reads what is made */
   if (berth_build_spec_parse (spec, &argc, &argv, &error) && work (spec, &error))
     return 0;
-  fprintf (stderr, "berth template %s: %s\n", spec->prune ? "prune" : "build", error->message);
+  fprintf (stderr, "berth template %s: %s\n",
+           spec->prune     ? "prune"
+           : spec->history ? "history"
+                           : "build",
+           error->message);
   return status_of (error);
 }

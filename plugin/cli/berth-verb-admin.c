@@ -30,16 +30,17 @@ const BerthVerbHelp berth_pool_help = {
 
 const BerthVerbHelp berth_template_help = {
   .synopsis = "build NAME STEP... | list | show TEMPLATE | validate FILE | snapshot TEMPLATE | "
-              "remove TEMPLATE | prune",
+              "remove TEMPLATE | history TEMPLATE | prune",
   .summary = "Shows what VMs are made of, and makes the snapshots that they are cloned from.",
   .description
   = "build     makes one: another template, and on top what is put or installed there, in a VM of\n"
     "          its own; 'berth template build --help' says of what\n"
-    "list      every template, and its snapshot\n"
+    "list      every template, and its snapshot; MiB of layers that it shares, and of its own\n"
     "show      the domain XML that a VM of it gets\n"
     "validate  whether a file can be a template; else file, line and what is allowed\n"
     "snapshot  makes a new snapshot, now (berthd does it by itself when it needs one)\n"
     "remove    removes the snapshot and its warm VMs; the next request makes a new one\n"
+    "history   the layers of a template, lowest first: since when, how large, made of what\n"
     "prune     removes layers that were built, and that no template names and no VM has\n\n"
     "Your own templates go to /etc/berth/templates.d.\n\nExamples:\n"
     "  berth template build science --from python --pip numpy --pip 'pandas==2.2.3'\n"
@@ -117,9 +118,11 @@ static int
 template_list (BerthClient *client, gboolean json, char **arguments, GError **error)
 {
   static const char *const heads[]
-      = { "TEMPLATE", "LANGUAGE", "MEMORY", "VCPUS", "LAYERS", "SNAPSHOT", "MB", "FILE", NULL };
-  static const char *const keys[] = { "name",     "language",    "memory_mb", "vcpus", "layers",
-                                      "snapshot", "snapshot_mb", "path",      NULL };
+      = { "TEMPLATE", "LANGUAGE", "MEMORY", "VCPUS", "LAYERS", "SHARED",
+          "OWN",      "SNAPSHOT", "MB",     "FILE",  NULL };
+  static const char *const keys[]
+      = { "name",   "language", "memory_mb",   "vcpus", "layers", "shared_mb",
+          "own_mb", "snapshot", "snapshot_mb", "path",  NULL };
   g_autoptr (GVariant) reply
       = berth_client_call_admin (client, "ListTemplates", NULL, "(aa{sv})", error);
   g_autoptr (GVariant) templates = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
@@ -263,6 +266,8 @@ become_builder (int argc, char **argv)
   g_ptr_array_add (command, program);
   if (strcmp (argv[1], "prune") == 0)
     g_ptr_array_add (command, (char *)"--prune");
+  if (strcmp (argv[1], "history") == 0)
+    g_ptr_array_add (command, (char *)"--history");
   for (int i = 2; i <= argc; i++) /* and what ends them */
     g_ptr_array_add (command, argv[i]);
   execv (program, (char **)command->pdata);
@@ -281,7 +286,9 @@ become_builder (int argc, char **argv)
 int
 berth_verb_template (int argc, char **argv)
 {
-  if (argc > 1 && (strcmp (argv[1], "build") == 0 || strcmp (argv[1], "prune") == 0))
+  if (argc > 1
+      && (strcmp (argv[1], "build") == 0 || strcmp (argv[1], "prune") == 0
+          || strcmp (argv[1], "history") == 0))
     return become_builder (argc, argv);
   return run_action (template_actions, &berth_template_help, argc, argv);
 }

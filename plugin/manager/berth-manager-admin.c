@@ -2,8 +2,11 @@
 /* What an administrator steers: the warm pool and the templates' snapshots. */
 #include "plugin/manager/berth-manager-admin.h"
 
+#include <sys/stat.h>
+
 #include "plugin/base/berth-event.h"
 #include "plugin/manager/berth-manager-private.h"
+#include "plugin/template/berth-images.h"
 #include "pool/berth-error.h"
 
 typedef void (*TemplateFunc) (BerthManager *self, const char *template_name, gconstpointer data);
@@ -92,8 +95,64 @@ berth_manager_remove_snapshot (BerthManager *self, const char *template_name, GE
   return for_templates (self, template_name, remove_snapshot, NULL, error);
 }
 
+/* The files of a template's layers; NULL where one is not there */
+static GStrv
+dup_layer_paths (BerthImages *images, BerthTemplate *template)
+{
+  return images != NULL
+             ? berth_images_dup_layers (images, berth_template_get_layers (template), NULL)
+             : NULL;
+}
+
+/* (transfer full): how many templates have a layer, by its path */
+static GHashTable *
+count_layers (BerthManager *self, BerthImages *images)
+{
+  GHashTable *counts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  GHashTableIter iter;
+  BerthTemplate *template;
+
+  g_hash_table_iter_init (&iter, self->templates);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
+    {
+      g_auto (GStrv) paths = dup_layer_paths (images, template);
+
+      for (guint i = 0; paths != NULL && paths[i] != NULL; i++)
+        {
+          guint count = GPOINTER_TO_UINT (g_hash_table_lookup (counts, paths[i]));
+
+          g_hash_table_insert (counts, g_strdup (paths[i]), GUINT_TO_POINTER (count + 1));
+        }
+    }
+  return counts;
+}
+
+/* What its layers take on disk: what other templates have, too, and what would go with it */
+static void
+describe_sizes (BerthTemplate *template, BerthImages *images, GHashTable *counts,
+                GVariantDict *dict)
+{
+  g_auto (GStrv) paths = dup_layer_paths (images, template);
+  guint64 shared = 0;
+  guint64 own = 0;
+
+  for (guint i = 0; paths != NULL && paths[i] != NULL; i++)
+    {
+      struct stat status;
+
+      if (stat (paths[i], &status) == 0
+          && GPOINTER_TO_UINT (g_hash_table_lookup (counts, paths[i])) > 1)
+        shared += (guint64)status.st_size;
+      else if (stat (paths[i], &status) == 0)
+        own += (guint64)status.st_size;
+    }
+  g_variant_dict_insert (dict, "shared_mb", "u", (guint)((shared + 1048575) >> 20));
+  g_variant_dict_insert (dict, "own_mb", "u", (guint)((own + 1048575) >> 20));
+}
+
 static GVariant *
-describe_template (BerthManager *self, BerthTemplate *template)
+describe_template (BerthManager *self, BerthTemplate *template, BerthImages *images,
+                   GHashTable *counts)
 {
   g_autofree char *layers = g_strjoinv (",", (char **)berth_template_get_layers (template));
   GVariantDict dict;
@@ -105,6 +164,7 @@ describe_template (BerthManager *self, BerthTemplate *template)
   g_variant_dict_insert (&dict, "memory_mb", "u", berth_template_get_memory_mb (template));
   g_variant_dict_insert (&dict, "vcpus", "u", berth_template_get_vcpus (template));
   g_variant_dict_insert (&dict, "layers", "s", layers);
+  describe_sizes (template, images, counts, &dict);
   berth_snapshot_keeper_describe (self->keeper, berth_template_get_name (template), &dict);
   return g_variant_dict_end (&dict);
 }
@@ -129,12 +189,15 @@ berth_manager_dup_templates (BerthManager *self)
 {
   g_autoptr (GList) names
       = g_list_sort (g_hash_table_get_keys (self->templates), (GCompareFunc)g_strcmp0);
+  g_autoptr (BerthImages) images = berth_images_load (self->config->image_dir, NULL);
+  g_autoptr (GHashTable) counts = count_layers (self, images);
   GVariantBuilder list;
 
   g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
   for (GList *link = names; link != NULL; link = link->next)
     g_variant_builder_add_value (
-        &list, describe_template (self, g_hash_table_lookup (self->templates, link->data)));
+        &list, describe_template (self, g_hash_table_lookup (self->templates, link->data), images,
+                                  counts));
   add_broken_files (self, &list);
   return g_variant_ref_sink (g_variant_builder_end (&list));
 }

@@ -172,7 +172,7 @@ test_list (World *world, gconstpointer data)
       if (g_variant_lookup (one, "error", "&s", &error) && strstr (error, "broken.xml") != NULL)
         broken++;
     }
-  g_assert_cmpstr (names->str, ==, "javascript python ruby shell ");
+  g_assert_cmpstr (names->str, ==, "javascript python ruby shell typescript ");
   g_assert_cmpuint (broken, ==, data != NULL ? 1 : 0);
 }
 
