@@ -199,6 +199,15 @@ def forks(d, source, count):
     return (made - begin) * 1000, (after - before) * 1000, (end - begin) * 1000
 
 
+def sleep(d, source):
+    """ms: until it is hibernated, and until it has answered again"""
+    begin = time.monotonic()
+    assert d.berth("hibernate", source).returncode == 0
+    asleep = time.monotonic()
+    assert d.berth("exec", source, "print(kept)").stdout == "1\n"
+    return (asleep - begin) * 1000, (time.monotonic() - asleep) * 1000
+
+
 def show_forks(d):
     d.berth("pool", "set", "python", "0")
     until(lambda: not domains(), "the end of the warm VMs")
@@ -208,8 +217,9 @@ def show_forks(d):
     rounds = []
     for _ in range(ROUNDS):
         bare = numbers([BARE, IMAGES, snapshot_of(d), "3", "0", "0"])
-        rounds.append((median(bare["clone"]), *forks(d, source, 1), forks(d, source, 10)[2] / 10))
-    bare, call, pause, answer, ten = (list(values) for values in zip(*rounds))
+        rounds.append((median(bare["clone"]), *forks(d, source, 1), forks(d, source, 10)[2] / 10,
+                       *sleep(d, source)))
+    bare, call, pause, answer, ten, asleep, awake = (list(values) for values in zip(*rounds))
     show("fork: the call", median(call), "ms")
     show("  its source stands still", median(pause), "ms")
     show("    to bare clone", median(p / b for p, b in zip(pause, bare)), "x", "(target 1.2)")
@@ -217,6 +227,10 @@ def show_forks(d):
     show("    to bare clone", median(a / b for a, b in zip(answer, bare)), "x", "(target 1.3)")
     show("  ten children and their answers, each", median(ten), "ms")
     show("    to bare clone", median(t / b for t, b in zip(ten, bare)), "x", "(target 1.2)")
+    show("hibernate: the call", median(asleep), "ms")
+    show("  to bare clone", median(a / b for a, b in zip(asleep, bare)), "x", "(target 2.0)")
+    show("wake: to its answer", median(awake), "ms")
+    show("  to bare clone", median(a / b for a, b in zip(awake, bare)), "x", "(target 1.3)")
     d.berth("destroy", source)
     d.berth("pool", "set", "python", "1")
 

@@ -361,6 +361,11 @@ def test_an_image_is_built_anew():
             else:
                 same((done.returncode, done.stderr.count("\n")), (2, 1))
                 assert "image" in done.stderr, done.stderr
+            # nothing is kept that could not be loaded
+            for arguments in (("checkpoint", session, "now"), ("hibernate", session)):
+                done = d.berth(*arguments)
+                same((done.returncode, done.stderr.count("\n")), (2, 1))
+                assert "make a new one" in done.stderr, done.stderr
             same(run(d, session, "print(x)"), "1\n")
             # those that are made from now on are forked again
             d.run()
