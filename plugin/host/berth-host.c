@@ -69,6 +69,12 @@ berth_host_set_tenant_snapshots (BerthHost *self, gboolean has_tenant_snapshots)
 }
 
 void
+berth_host_set_places (BerthHost *self, guint max)
+{
+  IFACE (self)->set_places (self, max);
+}
+
+void
 berth_host_adopt_sessions_async (BerthHost *self, BerthHostFoundFunc func, gpointer func_data,
                                  GAsyncReadyCallback callback, gpointer user_data)
 {

@@ -7,6 +7,7 @@
 
 #include "berth-capabilities.h"
 #include "berth-libvirt-error.h"
+#include "berth-lives.h"
 #include "berth-virt-type.h"
 #include "plugin/base/berth-workers.h"
 #include "plugin/base/berth-event.h"
@@ -54,6 +55,7 @@ struct _BerthConnection
   const char *wanted_virt_type; /* static; NULL likewise */
   BerthWorkers *workers[BERTH_CONNECTION_ROLES];
   BerthWorkers *opener;
+  BerthLives *lives; /* main thread */
   BerthConnectionStoppedFunc stopped_func;
   BerthConnectionPausedFunc paused_func;
   BerthConnectionStateFunc state_func;
@@ -104,6 +106,7 @@ berth_connection_finalize (GObject *object)
   g_free (self->wanted_uri);
   g_free (self->uri);
   g_free (self->given_up_kvm);
+  berth_lives_free (self->lives);
   around_clear (&self->around);
   g_hash_table_unref (self->shapes);
   g_mutex_clear (&self->lock);
@@ -126,6 +129,7 @@ berth_connection_init (BerthConnection *self)
   for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)
     self->workers[i] = berth_workers_new (BERTH_CONNECTION_THREADS);
   self->opener = berth_workers_new (1);
+  self->lives = berth_lives_new ();
 }
 
 BerthConnection *
@@ -295,16 +299,20 @@ static int
 lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int detail, void *user_data)
 {
   BerthConnection *self = user_data;
+  gboolean is_end = event == VIR_DOMAIN_EVENT_STOPPED;
+  gboolean is_pause = event == VIR_DOMAIN_EVENT_SUSPENDED || event == VIR_DOMAIN_EVENT_RESUMED;
   char uuid[VIR_UUID_STRING_BUFLEN];
+  guint life;
 
-  if ((event != VIR_DOMAIN_EVENT_STOPPED && event != VIR_DOMAIN_EVENT_SUSPENDED
-       && event != VIR_DOMAIN_EVENT_RESUMED)
+  if ((!is_end && !is_pause && event != VIR_DOMAIN_EVENT_STARTED)
       || virDomainGetUUIDString (domain, uuid) != 0)
     return 0;
-  if (event == VIR_DOMAIN_EVENT_STOPPED && self->stopped_func != NULL)
-    self->stopped_func (uuid, stopped_reason (detail), self->user_data);
-  else if (event != VIR_DOMAIN_EVENT_STOPPED && self->paused_func != NULL)
-    self->paused_func (uuid, event == VIR_DOMAIN_EVENT_SUSPENDED, self->user_data);
+  life = is_end ? berth_lives_note_end (self->lives, uuid, virDomainGetID (domain))
+                : berth_lives_note (self->lives, uuid, virDomainGetID (domain));
+  if (is_end && self->stopped_func != NULL)
+    self->stopped_func (uuid, life, stopped_reason (detail), self->user_data);
+  else if (is_pause && self->paused_func != NULL)
+    self->paused_func (uuid, life, event == VIR_DOMAIN_EVENT_SUSPENDED, self->user_data);
   return 0;
 }
 
@@ -345,6 +353,7 @@ link_adopt (BerthConnection *self, Opened *opened, GError **error)
   for (guint i = 0; i < BERTH_CONNECTION_ROLES; i++)
     if (virConnectRegisterCloseCallback (opened->connections[i], link_lost_cb, self, NULL) < 0)
       berth_libvirt_error_take_code (); /* the test driver can't be lost */
+  berth_lives_clear (self->lives);
   self->event_id = virConnectDomainEventRegisterAny (
       opened->connections[BERTH_CONNECTION_CONTROL], NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
       VIR_DOMAIN_EVENT_CALLBACK (lifecycle_cb), self, NULL);

@@ -30,11 +30,12 @@ typedef enum
 #define BERTH_TYPE_CONNECTION (berth_connection_get_type ())
 G_DECLARE_FINAL_TYPE (BerthConnection, berth_connection, BERTH, CONNECTION, GObject)
 
-/* A domain stopped, whoever stopped it. In the main context. */
-typedef void (*BerthConnectionStoppedFunc) (const char *uuid, const char *reason,
+/* A domain stopped, whoever stopped it. @life: libvirt's number of the life that is over, 0: nobody
+ * knows. In the main context. */
+typedef void (*BerthConnectionStoppedFunc) (const char *uuid, guint life, const char *reason,
                                             gpointer user_data);
-/* A domain was paused, or resumed, whoever did it. In the main context. */
-typedef void (*BerthConnectionPausedFunc) (const char *uuid, gboolean is_paused,
+/* A domain was paused, or resumed, whoever did it, in its life @life. In the main context. */
+typedef void (*BerthConnectionPausedFunc) (const char *uuid, guint life, gboolean is_paused,
                                            gpointer user_data);
 /* The connection is up (again), or was lost. In the main context. */
 typedef void (*BerthConnectionStateFunc) (gboolean is_up, gpointer user_data);

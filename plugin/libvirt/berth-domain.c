@@ -28,22 +28,18 @@ gboolean
 berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char **out_live_xml,
                     GError **error)
 {
-  g_auto (virDomainPtr) domain = virDomainDefineXMLFlags (
-      connection, xml, flags & BERTH_DOMAIN_START_KNOWN ? 0 : VIR_DOMAIN_DEFINE_VALIDATE);
+  const unsigned int how = (flags & BERTH_DOMAIN_START_PAUSED ? VIR_DOMAIN_START_PAUSED : 0)
+                           | (flags & BERTH_DOMAIN_START_KNOWN ? 0 : VIR_DOMAIN_START_VALIDATE);
+  g_auto (virDomainPtr) domain = virDomainCreateXML (connection, xml, how);
   char *live_xml;
 
   if (domain == NULL)
     {
-      berth_libvirt_error_set (error, berth_libvirt_error_blame (berth_libvirt_error_get_code ()),
-                               "libvirt refuses the domain");
-      return FALSE;
-    }
-  if (virDomainCreateWithFlags (domain,
-                                flags & BERTH_DOMAIN_START_PAUSED ? VIR_DOMAIN_START_PAUSED : 0)
-      < 0)
-    {
-      berth_libvirt_error_set (error, berth_libvirt_error_blame (berth_libvirt_error_get_code ()),
-                               "the domain does not start");
+      int blame = berth_libvirt_error_blame (berth_libvirt_error_get_code ());
+
+      berth_libvirt_error_set (error, blame,
+                               blame == BERTH_ERROR_CONFIG ? "libvirt refuses the domain"
+                                                           : "the domain does not start");
       return FALSE;
     }
   live_xml = virDomainGetXMLDesc (domain, 0);
@@ -233,22 +229,22 @@ domain_undefine (virDomainPtr domain, GError **error)
   const unsigned int everything
       = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
         | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM;
+  int code;
 
   if (virDomainUndefineFlags (domain, everything) == 0)
     return TRUE;
-  switch (berth_libvirt_error_get_code ())
+  code = berth_libvirt_error_get_code ();
+  if (code == VIR_ERR_INVALID_ARG || code == VIR_ERR_NO_SUPPORT)
     {
-    case VIR_ERR_NO_DOMAIN:
-    case VIR_ERR_OPERATION_INVALID: /* a transient one: gone with its end */
-      berth_libvirt_error_take_code ();
-      return TRUE;
-    case VIR_ERR_INVALID_ARG:
-    case VIR_ERR_NO_SUPPORT:
       if (virDomainUndefine (domain) == 0)
         return TRUE;
-      break;
-    default:
-      break;
+      code = berth_libvirt_error_get_code ();
+    }
+  /* the latter: a transient one, gone with its end */
+  if (code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID)
+    {
+      berth_libvirt_error_take_code ();
+      return TRUE;
     }
   berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be undefined");
   return FALSE;
@@ -295,7 +291,7 @@ domain_stop (virDomainPtr domain, virConnectPtr connection, const char *uuid, gu
 
 gboolean
 berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, const char *name,
-                  guint id, BerthDomainEnding *out_ending, GError **error)
+                  guint id, gboolean keeps_place, BerthDomainEnding *out_ending, GError **error)
 {
   g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
   BerthDomainEnding ending = BERTH_DOMAIN_ENDED;
@@ -320,7 +316,7 @@ berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, c
     return TRUE;
   /* while the domain is defined nobody else's has its name */
   berth_console_remove_logs (uri, virDomainGetName (domain));
-  return domain_undefine (domain, error);
+  return (keeps_place && ending == BERTH_DOMAIN_ENDED) || domain_undefine (domain, error);
 }
 
 gboolean
@@ -334,6 +330,14 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
       return FALSE;
     }
   return virDomainIsActive (domain) == 1;
+}
+
+guint
+berth_domain_get_life (virConnectPtr connection, const char *uuid)
+{
+  g_auto (virDomainPtr) domain = look_up (connection, uuid, NULL);
+
+  return domain != NULL ? domain_get_id (domain) : 0;
 }
 
 gboolean
@@ -481,6 +485,54 @@ own_domain_new (virDomainPtr domain, const char *instance)
   self->is_paused = domain_has_state (domain, VIR_DOMAIN_PAUSED);
   self->stands_by = domain_stands_by (domain);
   return self;
+}
+
+/* ---- places ---- */
+
+BerthDomainPlace
+berth_domain_look_up_place (virConnectPtr connection, const char *name, const char *uuid)
+{
+  g_auto (virDomainPtr) domain = virDomainLookupByName (connection, name);
+  char found[VIR_UUID_STRING_BUFLEN];
+
+  if (domain == NULL)
+    {
+      berth_libvirt_error_take_code ();
+      return BERTH_DOMAIN_PLACE_NONE;
+    }
+  return virDomainGetUUIDString (domain, found) == 0 && g_str_equal (found, uuid)
+                 && domain_get_id (domain) == 0
+             ? BERTH_DOMAIN_PLACE_DEFINED
+             : BERTH_DOMAIN_PLACE_TAKEN;
+}
+
+gboolean
+berth_domain_define_place (virConnectPtr connection, const char *xml, GError **error)
+{
+  g_auto (virDomainPtr) domain = virDomainDefineXML (connection, xml);
+  int code = domain != NULL ? VIR_ERR_OK : berth_libvirt_error_get_code ();
+
+  if (code == VIR_ERR_OPERATION_FAILED) /* somebody has renamed one of ours */
+    {
+      berth_libvirt_error_take_code ();
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "another domain has its uuid");
+    }
+  else if (domain == NULL)
+    berth_libvirt_error_set (error, berth_libvirt_error_blame (code), "libvirt refuses the domain");
+  return domain != NULL;
+}
+
+gboolean
+berth_domain_remove_place (virConnectPtr connection, const char *instance, const char *uuid,
+                           GError **error)
+{
+  g_autoptr (BerthOwnDomain) own = berth_domain_find_own (connection, instance, uuid);
+  g_auto (virDomainPtr) domain = NULL;
+
+  if (own == NULL || own->is_active || !g_str_equal (own->mark->state, BERTH_MARK_STATE_PLACE))
+    return TRUE;
+  domain = look_up (connection, uuid, NULL);
+  return domain == NULL || domain_undefine (domain, error);
 }
 
 BerthOwnDomain *

@@ -16,6 +16,30 @@ G_BEGIN_DECLS
 gboolean berth_domain_is_name_taken (virConnectPtr connection, const char *name);
 
 /**
+ * BerthDomainPlace:
+ * @BERTH_DOMAIN_PLACE_NONE: no domain has the name
+ * @BERTH_DOMAIN_PLACE_DEFINED: it is that of @uuid, which does not run
+ * @BERTH_DOMAIN_PLACE_TAKEN: somebody else's, or one that runs
+ *
+ * What a domain's name stands for just now.
+ */
+typedef enum
+{
+  BERTH_DOMAIN_PLACE_NONE,
+  BERTH_DOMAIN_PLACE_DEFINED,
+  BERTH_DOMAIN_PLACE_TAKEN,
+} BerthDomainPlace;
+
+BerthDomainPlace
+berth_domain_look_up_place (virConnectPtr connection, const char *name, const char *uuid);
+/* Defines it, or defines it anew. Fails with G_IO_ERROR_EXISTS where somebody else's domain has its
+ * uuid. */
+gboolean berth_domain_define_place (virConnectPtr connection, const char *xml, GError **error);
+/* Undefines it, unless it runs or is none of @instance's places (any more). */
+gboolean berth_domain_remove_place (virConnectPtr connection, const char *instance,
+                                    const char *uuid, GError **error);
+
+/**
  * BerthDomainStartFlags:
  * @BERTH_DOMAIN_START_PAUSED: start it without running it
  * @BERTH_DOMAIN_START_KNOWN: libvirt has validated one of the same shape: validating against its
@@ -33,7 +57,8 @@ typedef enum
  * @flags: of #BerthDomainStartFlags
  * @out_live_xml: (out) (transfer full): as it runs, with all that libvirt filled in
  *
- * Defines and starts a domain. What a failure leaves behind, berth_domain_end() clears away.
+ * Starts a domain for this one life. What is defined of its name and uuid is left as it is, and
+ * holds again when the life is over. What a failure leaves behind, berth_domain_end() clears away.
  * Fails with BERTH_ERROR_CONFIG where libvirt refuses the XML, else with BERTH_ERROR_UNAVAILABLE.
  */
 gboolean berth_domain_start (virConnectPtr connection, const char *xml, guint flags,
@@ -71,13 +96,14 @@ typedef enum
   BERTH_DOMAIN_RETURNED,
 } BerthDomainEnding;
 
-/* Destroys and undefines a domain, its logs with it; TRUE also when there is none (any more): then
- * the logs of @name, if that is nobody else's now, are what is left of it. @uri: of @connection.
- * @id: libvirt's number of the life that is to end, as berth_domain_read_id() tells; 0: any.
- * @out_ending: (out) (optional) */
+/* Destroys a domain, its logs with it, and undefines it unless it is a place that stays
+ * (@keeps_place); one that was saved is undefined always, as whoever restores it brings its own
+ * definition. TRUE also when there is none (any more): then the logs of @name, if that is nobody
+ * else's now, are what is left of it. @uri: of @connection. @id: libvirt's number of the life that
+ * is to end, as berth_domain_read_id() tells; 0: any. @out_ending: (out) (optional) */
 gboolean
 berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, const char *name,
-                  guint id, BerthDomainEnding *out_ending, GError **error);
+                  guint id, gboolean keeps_place, BerthDomainEnding *out_ending, GError **error);
 
 /* What can this libvirt limit of a running domain? It has no other way to be asked: it can't
  * without the host's cgroup controllers cpu and memory, and not on qemu:///session. */
@@ -92,6 +118,8 @@ char *berth_domain_dup_stop_status (virConnectPtr connection, const char *uuid);
 
 /* Is it running or paused? FALSE also when it does not exist. */
 gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);
+/* libvirt's number of the life that it is in; 0: it does not run, or does not exist. */
+guint berth_domain_get_life (virConnectPtr connection, const char *uuid);
 /* Does it run? FALSE also when it does not exist. */
 gboolean berth_domain_is_running (virConnectPtr connection, const char *uuid);
 

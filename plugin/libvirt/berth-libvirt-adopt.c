@@ -19,18 +19,6 @@ created_us (const BerthOwnDomain *domain)
   return g_get_monotonic_time () - age_s * G_USEC_PER_SEC;
 }
 
-/* "berth-python-3" -> 3; so that no other gets this name; 0 where it is another's prefix */
-static guint
-ordinal_of (const char *name)
-{
-  const char *dash = strrchr (name, '-');
-  guint64 number = 0;
-
-  if (dash != NULL)
-    g_ascii_string_to_unsigned (dash + 1, 10, 1, G_MAXUINT, &number, NULL);
-  return (guint)number;
-}
-
 /* What its interpreter speaks: a template may have been edited, or be gone. NULL: nobody knows. */
 static const char *
 language_of (BerthLibvirt *self, const BerthMark *mark)
@@ -58,9 +46,9 @@ libvirt_add_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
   BerthVm *vm = berth_vm_new_adopted (mark->id, &shape, tenant_key, created_us (domain));
   BerthSlot *slot = berth_libvirt_add_slot (self, vm, mode);
 
-  slot->ordinal = ordinal_of (domain->name);
+  slot->ordinal = berth_places_get_ordinal (domain->name);
   slot->machine = berth_machine_new_adopted (vm, language_of (self, mark), self->connection,
-                                             self->instance, domain);
+                                             self->places, self->instance, domain);
   berth_machine_set_card_template (slot->machine,
                                    g_hash_table_lookup (self->templates, mark->template_name));
   return vm;
@@ -81,10 +69,10 @@ libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
 {
   const BerthShape shape = shape_of (domain);
   g_autoptr (BerthVm) vm = berth_vm_new_adopted (domain->mark->id, &shape, NULL, 0);
-  g_autoptr (BerthMachine) machine
-      = berth_machine_new_adopted (vm, NULL, self->connection, self->instance, domain);
+  g_autoptr (BerthMachine) machine = berth_machine_new_adopted (
+      vm, NULL, self->connection, self->places, self->instance, domain);
 
-  g_message ("ending domain %s, left behind by an earlier berthd: %s", domain->name, reason);
+  g_message ("ending domain %s, which is no VM of this berthd: %s", domain->name, reason);
   berth_machine_end_async (machine, TRUE, ended_cb, NULL);
 }
 
@@ -320,6 +308,11 @@ berth_libvirt_take_back (BerthLibvirt *self, BerthOwnDomain *domain)
 
   if (self->watch.session_returns == NULL || libvirt_has_session (self, domain))
     return;
+  if (g_str_equal (domain->mark->state, BERTH_MARK_STATE_PLACE))
+    {
+      libvirt_end_found (self, domain, "it is the place of VMs that berth alone starts");
+      return;
+    }
   request
       = g_str_equal (domain->mark->state, BERTH_MARK_STATE_SESSION) ? make_request (domain) : NULL;
   if (request == NULL || language_of (self, domain->mark) == NULL)

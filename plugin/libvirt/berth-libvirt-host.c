@@ -351,7 +351,7 @@ libvirt_dup_domain_xml (BerthHost *host, const char *template_name, GError **err
   if (images == NULL)
     return NULL;
   vm = berth_vm_new (&shape, NULL, g_get_monotonic_time ());
-  machine = berth_machine_new (vm, template, self->connection, self->instance, name);
+  machine = berth_machine_new (vm, template, self->connection, self->places, self->instance, name);
   return berth_machine_dup_xml (machine, images, error);
 }
 
@@ -420,6 +420,7 @@ berth_libvirt_host_init (BerthHostInterface *iface)
   iface->close = libvirt_close;
   iface->set_watch = libvirt_set_watch;
   iface->set_tenant_snapshots = libvirt_set_tenant_snapshots;
+  iface->set_places = berth_libvirt_set_places;
   iface->adopt_sessions = berth_libvirt_adopt_sessions;
   iface->adopt_warm = berth_libvirt_adopt_warm;
   iface->prepare_snapshot = berth_libvirt_prepare_snapshot;

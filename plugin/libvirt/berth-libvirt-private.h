@@ -55,6 +55,7 @@ struct _BerthLibvirt
   BerthConnection *connection;
   char *instance;
   char *name_prefix;
+  BerthPlaces *places;
   char *image_dir;
   gboolean has_tenant_snapshots;
   BerthImages *images;
@@ -138,6 +139,8 @@ void berth_libvirt_watch_agent (BerthLibvirt *self, BerthSlot *slot);
 void berth_libvirt_note_pause (BerthVm *vm, BerthSlot *slot, BerthPausesNote note);
 /* The end of a start, also of one that was adopted: tells pool. */
 void berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error);
+/* As #BerthHostInterface.set_places says. */
+void berth_libvirt_set_places (BerthHost *host, guint max);
 /* Connects what libvirt tells with the machines. */
 void berth_libvirt_listen (BerthLibvirt *self);
 /* Logs an event of the kind @message_id (berth-event.h) about @vm and its owner, as far as there

@@ -8,10 +8,19 @@
 #include "pool/berth-request.h"
 #include "pool/berth-vm-private.h"
 
+static gboolean
+machine_has_life (BerthMachine *machine, guint life)
+{
+  guint own = berth_machine_get_life (machine);
+
+  return life == 0 || own == 0 || life == own;
+}
+
 /* (nullable): the slot of a domain whose machine is up: while it starts or ends, the step under way
- * finds out by itself */
+ * finds out by itself. @life: of the domain; what is told late of an earlier one is of no slot any
+ * more. 0: nobody knows */
 static BerthSlot *
-libvirt_find_up (BerthLibvirt *self, const char *uuid, BerthVm **out_vm)
+libvirt_find_up (BerthLibvirt *self, const char *uuid, guint life, BerthVm **out_vm)
 {
   GHashTableIter iter;
   BerthSlot *slot;
@@ -20,7 +29,7 @@ libvirt_find_up (BerthLibvirt *self, const char *uuid, BerthVm **out_vm)
   while (g_hash_table_iter_next (&iter, (gpointer *)out_vm, (gpointer *)&slot))
     if (slot->phase == BERTH_PHASE_UP
         && g_strcmp0 (berth_machine_get_uuid (slot->machine), uuid) == 0)
-      return slot;
+      return machine_has_life (slot->machine, life) ? slot : NULL;
   return NULL;
 }
 
@@ -44,10 +53,10 @@ libvirt_await_end (BerthLibvirt *self, const char *uuid)
 }
 
 static void
-stopped_cb (const char *uuid, const char *reason, gpointer user_data)
+stopped_cb (const char *uuid, guint life, const char *reason, gpointer user_data)
 {
   BerthVm *vm;
-  BerthSlot *slot = libvirt_find_up (user_data, uuid, &vm);
+  BerthSlot *slot = libvirt_find_up (user_data, uuid, life, &vm);
 
   berth_libvirt_look_at_counted (user_data, uuid);
   if (slot != NULL)
@@ -55,10 +64,10 @@ stopped_cb (const char *uuid, const char *reason, gpointer user_data)
 }
 
 static void
-paused_cb (const char *uuid, gboolean is_paused, gpointer user_data)
+paused_cb (const char *uuid, guint life, gboolean is_paused, gpointer user_data)
 {
   BerthVm *vm;
-  BerthSlot *slot = libvirt_find_up (user_data, uuid, &vm);
+  BerthSlot *slot = libvirt_find_up (user_data, uuid, life, &vm);
 
   if (slot == NULL)
     {
@@ -105,6 +114,7 @@ typedef struct
   char *instance;
   gboolean is_first;    /* an earlier berthd's are left */
   GHashTable *known;    /* uuid (owned) -> 1 + its pause_number when it is believed to be up */
+  GHashTable *lives;    /* uuid (owned) -> the life that it is believed to be in; 0: any */
   GPtrArray *dead;      /* uuid (owned) of those that are not */
   GPtrArray *paused;    /* uuid (owned) of those that are, and do not run */
   GPtrArray *running;   /* uuid (owned) of those that are, and run */
@@ -117,6 +127,7 @@ reconcile_free (Reconcile *reconcile)
 {
   g_free (reconcile->instance);
   g_hash_table_unref (reconcile->known);
+  g_hash_table_unref (reconcile->lives);
   g_ptr_array_unref (reconcile->dead);
   g_ptr_array_unref (reconcile->paused);
   g_ptr_array_unref (reconcile->running);
@@ -136,8 +147,16 @@ is_adoptable (const BerthOwnDomain *domain, gboolean is_first)
   return domain->is_active && g_str_equal (domain->mark->state, BERTH_MARK_STATE_SESSION);
 }
 
+/* What is defined for VMs to come, and is not running by an administrator's doing. */
 static gboolean
-end_orphans (virConnectPtr connection, const char *uri, Reconcile *reconcile, GError **error)
+is_place (const BerthOwnDomain *domain)
+{
+  return !domain->is_active && g_str_equal (domain->mark->state, BERTH_MARK_STATE_PLACE);
+}
+
+static gboolean
+end_orphans (virConnectPtr connection, const char *uri, BerthPlaces *places, Reconcile *reconcile,
+             GError **error)
 {
   g_autoptr (GPtrArray) own = berth_domain_list_own (connection, reconcile->instance, error);
 
@@ -147,7 +166,7 @@ end_orphans (virConnectPtr connection, const char *uri, Reconcile *reconcile, GE
     {
       BerthOwnDomain *domain = g_ptr_array_index (own, i);
 
-      if (g_hash_table_contains (reconcile->known, domain->uuid))
+      if (g_hash_table_contains (reconcile->known, domain->uuid) || is_place (domain))
         continue;
       if (is_adoptable (domain, reconcile->is_first))
         {
@@ -156,7 +175,8 @@ end_orphans (virConnectPtr connection, const char *uri, Reconcile *reconcile, GE
           continue;
         }
       g_message ("ending domain %s, left behind by an earlier berthd", domain->name);
-      if (!berth_domain_end (connection, uri, domain->uuid, domain->name, 0, NULL, error))
+      if (!berth_domain_end (connection, uri, domain->uuid, domain->name, 0,
+                             berth_places_keeps (places, domain->name, domain->uuid), NULL, error))
         return FALSE;
     }
   return TRUE;
@@ -165,7 +185,10 @@ end_orphans (virConnectPtr connection, const char *uri, Reconcile *reconcile, GE
 static GPtrArray *
 reconcile_list_for (Reconcile *reconcile, virConnectPtr connection, const char *uuid)
 {
-  if (!berth_domain_is_active (connection, uuid))
+  guint believed = GPOINTER_TO_UINT (g_hash_table_lookup (reconcile->lives, uuid));
+  guint life = berth_domain_get_life (connection, uuid);
+
+  if (life == 0 || (believed != 0 && life != believed))
     return reconcile->dead;
   return berth_domain_is_running (connection, uuid) ? reconcile->running : reconcile->paused;
 }
@@ -183,7 +206,7 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
   const char *uuid;
   gpointer is_up;
 
-  if (connection == NULL || !end_orphans (connection, uri, reconcile, &error))
+  if (connection == NULL || !end_orphans (connection, uri, self->places, reconcile, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;
@@ -208,6 +231,7 @@ libvirt_reconcile_async (BerthLibvirt *self, gboolean is_first, GAsyncReadyCallb
 
   reconcile->instance = g_strdup (self->instance);
   reconcile->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  reconcile->lives = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   reconcile->dead = g_ptr_array_new_with_free_func (g_free);
   reconcile->paused = g_ptr_array_new_with_free_func (g_free);
   reconcile->running = g_ptr_array_new_with_free_func (g_free);
@@ -216,9 +240,16 @@ libvirt_reconcile_async (BerthLibvirt *self, gboolean is_first, GAsyncReadyCallb
   g_hash_table_iter_init (&iter, self->slots);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&slot))
     if (slot->machine != NULL)
-      g_hash_table_insert (
-          reconcile->known, g_strdup (berth_machine_get_uuid (slot->machine)),
-          slot->phase == BERTH_PHASE_UP ? GSIZE_TO_POINTER ((gsize)slot->pause_number + 1) : NULL);
+      {
+        const char *uuid = berth_machine_get_uuid (slot->machine);
+
+        g_hash_table_insert (reconcile->known, g_strdup (uuid),
+                             slot->phase == BERTH_PHASE_UP
+                                 ? GSIZE_TO_POINTER ((gsize)slot->pause_number + 1)
+                                 : NULL);
+        g_hash_table_insert (reconcile->lives, g_strdup (uuid),
+                             GUINT_TO_POINTER (berth_machine_get_life (slot->machine)));
+      }
   g_task_set_task_data (task, reconcile, (GDestroyNotify)reconcile_free);
   berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, reconcile_job);
 }
@@ -231,7 +262,7 @@ libvirt_note_found (BerthLibvirt *self, const Reconcile *reconcile, GPtrArray *u
   for (guint i = 0; i < uuids->len; i++)
     {
       BerthVm *vm;
-      BerthSlot *slot = libvirt_find_up (self, uuids->pdata[i], &vm);
+      BerthSlot *slot = libvirt_find_up (self, uuids->pdata[i], 0, &vm);
       gsize number = GPOINTER_TO_SIZE (g_hash_table_lookup (reconcile->known, uuids->pdata[i]));
 
       if (slot == NULL || slot->is_copied) /* the copy lets it go on itself */
@@ -261,7 +292,7 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   for (guint i = 0; i < reconcile->dead->len; i++)
-    stopped_cb (g_ptr_array_index (reconcile->dead, i), "it ended while libvirt was away", self);
+    stopped_cb (g_ptr_array_index (reconcile->dead, i), 0, "it ended while libvirt was away", self);
   for (guint i = 0; i < reconcile->adoptable->len; i++)
     berth_libvirt_take_back (self, g_steal_pointer (&reconcile->adoptable->pdata[i]));
   libvirt_note_found (self, reconcile, reconcile->paused, BERTH_PAUSES_FOUND_PAUSED);

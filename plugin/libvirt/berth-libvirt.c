@@ -65,6 +65,7 @@ berth_libvirt_finalize (GObject *object)
   g_object_unref (self->connection);
   g_free (self->instance);
   g_free (self->name_prefix);
+  berth_places_unref (self->places);
   g_free (self->image_dir);
   g_clear_pointer (&self->images, berth_images_unref);
   g_clear_pointer (&self->templates, g_hash_table_unref);
@@ -108,27 +109,20 @@ berth_libvirt_emit (BerthLibvirt *self, BerthHypervisorEventType type, BerthVm *
     self->event_func (type, vm, error, self->event_data);
 }
 
-/* The smallest number from @from on that no other machine of this template has. */
-static guint
-libvirt_next_ordinal (BerthLibvirt *self, BerthVm *vm, guint from)
+/* (transfer full): the first name from @slot's number on whose place nobody has. */
+static char *
+libvirt_make_name (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot)
 {
-  GHashTableIter iter;
-  BerthVm *other;
-  BerthSlot *slot;
-  gboolean is_taken = TRUE;
-  guint ordinal = from;
+  char *name = NULL;
 
-  while (is_taken)
+  for (guint ordinal = slot->ordinal; name == NULL; ordinal++)
     {
-      is_taken = FALSE;
-      g_hash_table_iter_init (&iter, self->slots);
-      while (!is_taken && g_hash_table_iter_next (&iter, (gpointer *)&other, (gpointer *)&slot))
-        is_taken = other != vm && slot->ordinal == ordinal
-                   && g_strcmp0 (berth_vm_get_template (other), berth_vm_get_template (vm)) == 0;
-      if (is_taken)
-        ordinal++;
+      slot->ordinal = ordinal;
+      name = g_strdup_printf ("%s-%s-%u", self->name_prefix, berth_vm_get_template (vm), ordinal);
+      if (berth_places_is_taken (self->places, name))
+        g_clear_pointer (&name, g_free);
     }
-  return ordinal;
+  return name;
 }
 
 static void
@@ -300,15 +294,20 @@ libvirt_note_clone (BerthLibvirt *self, BerthMachine *machine, const GError *err
   berth_libvirt_tell_spoilt (self, name, reason);
 }
 
-/* somebody else's domain has the name: it is not ours to touch, so this one gets the next */
+/* Somebody else's domain has the name: it is not ours to touch, so this one gets the next. Or
+ * somebody has let the place's own run, which nobody may but we: that is looked at. */
 static gboolean
 libvirt_start_under_next_name (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot,
                                const GError *error)
 {
+  g_autofree char *uuid = NULL;
+
   if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_EXISTS) || slot->phase == BERTH_PHASE_UNWANTED
       || slot->ordinal >= NAMES_MAX)
     return FALSE;
+  uuid = g_strdup (berth_machine_get_uuid (slot->machine));
   g_clear_object (&slot->machine);
+  berth_libvirt_look_for_session (self, uuid);
   slot->ordinal++;
   libvirt_start (self, vm);
   return TRUE;
@@ -520,9 +519,9 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
       libvirt_start_failed (self, vm, slot, error);
       return;
     }
-  slot->ordinal = libvirt_next_ordinal (self, vm, slot->ordinal);
-  name = g_strdup_printf ("%s-%s-%u", self->name_prefix, berth_vm_get_template (vm), slot->ordinal);
-  slot->machine = berth_machine_new (vm, template, self->connection, self->instance, name);
+  name = libvirt_make_name (self, vm, slot);
+  slot->machine
+      = berth_machine_new (vm, template, self->connection, self->places, self->instance, name);
   if (plan.how == BERTH_MACHINE_CHILD)
     berth_machine_set_state (slot->machine, plan.state_fd);
   if (plan.how == BERTH_MACHINE_CHILD && berth_fork_take_sole (fork))
@@ -731,6 +730,18 @@ berth_libvirt_hypervisor_init (BerthHypervisorInterface *iface)
 
 /* ---- what it is made of ---- */
 
+/* Hosts, and users of one, have domains of the same names. */
+static BerthPlaces *
+places_new (const char *instance)
+{
+  g_autofree char *machine_id = NULL;
+  g_autofree char *host = NULL;
+
+  g_file_get_contents ("/etc/machine-id", &machine_id, NULL, NULL);
+  host = g_strdup_printf ("%s %u", machine_id != NULL ? g_strchomp (machine_id) : "", getuid ());
+  return berth_places_new (host, instance);
+}
+
 BerthLibvirt *
 berth_libvirt_new (const char *uri, const char *virt_type, const char *instance,
                    const char *name_prefix, const char *image_dir)
@@ -740,6 +751,7 @@ berth_libvirt_new (const char *uri, const char *virt_type, const char *instance,
   self->connection = berth_connection_new (uri, virt_type);
   self->instance = g_strdup (instance);
   self->name_prefix = g_strdup (name_prefix);
+  self->places = places_new (instance);
   self->image_dir = g_strdup (image_dir);
   berth_libvirt_listen (self);
   return self;

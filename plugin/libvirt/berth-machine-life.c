@@ -131,7 +131,8 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
 
   if (connection != NULL
       && berth_domain_end (connection, uri, self->uuid, self->name, GPOINTER_TO_UINT (task_data),
-                           &self->ending, &error))
+                           berth_places_keeps (self->places, self->name, self->uuid), &self->ending,
+                           &error))
     {
       g_task_return_boolean (task, TRUE);
       return;

@@ -21,6 +21,7 @@ struct _BerthMachine
   char *language;               /* nullable: likewise */
   BerthTemplate *card_template; /* (nullable): whose network card it has, if that has one */
   BerthConnection *connection;
+  BerthPlaces *places;
   char *instance;
   char *name;
   char *uuid;
@@ -83,6 +84,12 @@ GOutputStream *berth_machine_ref_boot_log (BerthMachine *self);
 /* (transfer full): of its domain. On a worker, too. */
 char *berth_machine_make_xml (BerthMachine *self, const BerthMark *mark, BerthImages *images,
                               GError **error);
+/* (transfer full): what is defined of it between two lives: nobody's, of its template's own size,
+ * without a snapshot. On a worker, too. */
+char *berth_machine_make_place_xml (BerthMachine *self, const char *definition, BerthImages *images,
+                                    GError **error);
+/* (transfer full): a sum of what that is made of */
+char *berth_machine_make_definition (BerthMachine *self, BerthImages *images);
 
 /* berth-machine-rehearsal.c */
 /* Everything that an owner would wait for at first: the identity but for its time, then the execs

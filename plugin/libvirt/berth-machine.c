@@ -44,6 +44,8 @@ berth_machine_finalize (GObject *object)
   g_clear_pointer (&self->card_template, berth_template_unref);
   g_free (self->language);
   g_object_unref (self->connection);
+  berth_places_give_back (self->places, self->name);
+  berth_places_unref (self->places);
   g_clear_pointer (&self->snapshot, berth_snapshot_unref);
   berth_machine_set_state (self, -1);
   g_free (self->instance);
@@ -67,14 +69,16 @@ berth_machine_init (BerthMachine *self)
 }
 
 static BerthMachine *
-machine_new (BerthVm *vm, const char *language, BerthConnection *connection, const char *instance,
-             const char *name, char *uuid_taken)
+machine_new (BerthVm *vm, const char *language, BerthConnection *connection, BerthPlaces *places,
+             const char *instance, const char *name, char *uuid_taken)
 {
   BerthMachine *self = g_object_new (BERTH_TYPE_MACHINE, NULL);
 
   self->vm = g_object_ref (vm);
   self->language = g_strdup (language);
   self->connection = g_object_ref (connection);
+  self->places = berth_places_ref (places);
+  berth_places_take (places, name);
   self->instance = g_strdup (instance);
   self->name = g_strdup (name);
   self->uuid = uuid_taken;
@@ -83,10 +87,10 @@ machine_new (BerthVm *vm, const char *language, BerthConnection *connection, con
 
 BerthMachine *
 berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connection,
-                   const char *instance, const char *name)
+                   BerthPlaces *places, const char *instance, const char *name)
 {
-  BerthMachine *self = machine_new (vm, berth_template_get_language (template), connection,
-                                    instance, name, g_uuid_string_random ());
+  BerthMachine *self = machine_new (vm, berth_template_get_language (template), connection, places,
+                                    instance, name, berth_places_make_uuid (places, name));
 
   self->template = berth_template_ref (template);
   berth_machine_set_card_template (self, template);
@@ -96,10 +100,10 @@ berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connec
 
 BerthMachine *
 berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
-                           const char *instance, const BerthOwnDomain *domain)
+                           BerthPlaces *places, const char *instance, const BerthOwnDomain *domain)
 {
-  BerthMachine *self
-      = machine_new (vm, language, connection, instance, domain->name, g_strdup (domain->uuid));
+  BerthMachine *self = machine_new (vm, language, connection, places, instance, domain->name,
+                                    g_strdup (domain->uuid));
 
   self->is_adopted = TRUE;
   self->is_owned = TRUE;
@@ -131,6 +135,12 @@ const char *
 berth_machine_get_uuid (BerthMachine *self)
 {
   return self->uuid;
+}
+
+guint
+berth_machine_get_life (BerthMachine *self)
+{
+  return self->domain_id;
 }
 
 BerthGuest *
@@ -281,6 +291,45 @@ machine_connect (BerthMachine *self, virConnectPtr connection, const char *live_
   return start->socket != NULL;
 }
 
+/* An earlier berthd has defined it, or this one. */
+static gboolean
+machine_knows_place (BerthMachine *self, virConnectPtr connection, const char *definition)
+{
+  g_autoptr (BerthOwnDomain) own = NULL;
+
+  if (berth_connection_knows_shape (self->connection, definition))
+    return TRUE;
+  own = berth_domain_find_own (connection, self->instance, self->uuid);
+  if (own == NULL || g_strcmp0 (own->mark->definition, definition) != 0)
+    return FALSE;
+  berth_connection_learn_shape (self->connection, definition);
+  return TRUE;
+}
+
+/* What is defined stays as it is for as long as what it is made of does: nothing is written for
+ * each life. */
+static gboolean
+machine_take_place (BerthMachine *self, virConnectPtr connection, BerthImages *images,
+                    GError **error)
+{
+  BerthDomainPlace place = berth_domain_look_up_place (connection, self->name, self->uuid);
+  g_autofree char *definition = berth_machine_make_definition (self, images);
+  g_autofree char *xml = NULL;
+
+  if (place == BERTH_DOMAIN_PLACE_TAKEN)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "a domain %s exists", self->name);
+      return FALSE;
+    }
+  if (place == BERTH_DOMAIN_PLACE_DEFINED && machine_knows_place (self, connection, definition))
+    return TRUE;
+  xml = berth_machine_make_place_xml (self, definition, images, error);
+  if (xml == NULL || !berth_domain_define_place (connection, xml, error))
+    return FALSE;
+  berth_connection_learn_shape (self->connection, definition);
+  return TRUE;
+}
+
 static gboolean
 create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GError **error)
 {
@@ -289,13 +338,9 @@ create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GErr
   g_autofree char *xml = NULL;
   g_autofree char *live_xml = NULL;
 
-  if (connection == NULL || g_cancellable_set_error_if_cancelled (cancellable, error))
+  if (connection == NULL || g_cancellable_set_error_if_cancelled (cancellable, error)
+      || !machine_take_place (self, connection, start->images, error))
     return FALSE;
-  if (berth_domain_is_name_taken (connection, self->name))
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "a domain %s exists", self->name);
-      return FALSE;
-    }
   xml = berth_machine_make_xml (self, start->mark, start->images, error);
   if (xml == NULL || !machine_start_domain (self, connection, xml, &live_xml, error))
     return FALSE;
@@ -579,7 +624,7 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   self->running_us = g_get_monotonic_time ();
   machine_follow_boot (self);
   self->agent = berth_guest_new (start->socket);
-  berth_guest_set_uuid (self->agent, self->uuid);
+  berth_guest_set_uuid (self->agent, berth_vm_get_id (self->vm)); /* the domain's is its place's */
   if (berth_machine_boots (self) && berth_connection_doubts_kvm (self->connection))
     berth_machine_watch_kvm (self);
   timeout_ms = berth_machine_boots (self)

@@ -6,6 +6,7 @@
 #include "berth-images.h"
 #include "berth-connection.h"
 #include "berth-domain.h"
+#include "berth-places.h"
 #include "plugin/snapshot/berth-difference.h"
 #include "plugin/snapshot/berth-snapshot.h"
 #include "berth-template.h"
@@ -18,14 +19,15 @@ G_BEGIN_DECLS
 #define BERTH_TYPE_MACHINE (berth_machine_get_type ())
 G_DECLARE_FINAL_TYPE (BerthMachine, berth_machine, BERTH, MACHINE, GObject)
 
-/* @name: of the domain; @instance: for its mark. Main context, as are all calls. */
+/* @name: of the domain, whose place it takes until it is finalized; @instance: for its mark. Main
+ * context, as are all calls. */
 BerthMachine *berth_machine_new (BerthVm *vm, BerthTemplate *template, BerthConnection *connection,
-                                 const char *instance, const char *name);
+                                 BerthPlaces *places, const char *instance, const char *name);
 
 /* Of a domain that exists already. @language: (nullable): NULL where it is only to be ended. */
 BerthMachine *
 berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *connection,
-                           const char *instance, const BerthOwnDomain *domain);
+                           BerthPlaces *places, const char *instance, const BerthOwnDomain *domain);
 
 /* Whose network card it gets when it is somebody's; NULL: none is known. Of a machine that was
  * adopted; others have that of their template. */
@@ -52,10 +54,10 @@ typedef enum
   BERTH_MACHINE_CHILD,
 } BerthMachineStart;
 
-/* Defines and starts the domain and brings its guest where @how says. @snapshot: (nullable): to
- * clone or to record, held as long as the domain may use it. Fails with G_IO_ERROR_EXISTS when a
- * domain of this name is there already and nothing was done. Whatever a failure leaves is cleared
- * away by berth_machine_end_async(). */
+/* Starts the domain, defines its place before where there is none, and brings its guest where @how
+ * says. @snapshot: (nullable): to clone or to record, held as long as the domain may use it. Fails
+ * with G_IO_ERROR_EXISTS when a domain of this name is there already and nothing was done. Whatever
+ * a failure leaves is cleared away by berth_machine_end_async(). */
 void berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImages *images,
                                 BerthSnapshot *snapshot, GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer user_data);
@@ -189,6 +191,8 @@ BerthVm *berth_machine_get_vm (BerthMachine *self);
 const char *berth_machine_get_language (BerthMachine *self);
 const char *berth_machine_get_name (BerthMachine *self);
 const char *berth_machine_get_uuid (BerthMachine *self);
+/* libvirt's number of the life that its domain is in; 0: nobody knows */
+guint berth_machine_get_life (BerthMachine *self);
 /* (nullable) */
 BerthSnapshot *berth_machine_get_snapshot (BerthMachine *self);
 BerthMachineStart berth_machine_get_start (BerthMachine *self);

@@ -65,6 +65,8 @@ void
 berth_manager_set_admitting (BerthManager *self, gboolean admitting)
 {
   berth_pool_set_admitting (self->pool, admitting);
+  self->is_drained = !admitting;
+  berth_manager_tell_places (self);
   berth_event_log (G_LOG_LEVEL_MESSAGE, BERTH_EVENT_ADMITTING, NULL, "%s",
                    admitting ? "requests are given VMs again: an administrator has ended the drain"
                              : "no request is given a VM: an administrator drains this host");

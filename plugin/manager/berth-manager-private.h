@@ -26,6 +26,8 @@ struct _BerthManager
   BerthSnapshotKeeper *keeper;
   BerthPressure pressure;
   guint pressure_id;
+  guint max_vms;
+  gboolean is_drained;   /* an administrator drains this host */
   gboolean is_started;   /* before, the host's state is what start looks at itself */
   GHashTable *sandboxes; /* id (borrowed from value) -> BerthSandbox (owned) */
   GHashTable *captures;  /* uid -> how many of its commands have their output kept */
@@ -43,6 +45,9 @@ struct _BerthManager
 
 /* BERTH_ERROR_INVALID: which templates there are */
 void berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error);
+/* There can be as many VMs of a template as all, so as many of its places are kept; none while the
+ * host is drained. */
+void berth_manager_tell_places (BerthManager *self);
 /* A claimed VM becomes a sandbox of @uid. */
 BerthSandbox *berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request);
 /* Takes a sandbox out of use; what still wants it hears @reason. */

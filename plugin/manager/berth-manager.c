@@ -279,10 +279,18 @@ manager_make_pool (BerthManager *self, GError **error)
   self->keeper = berth_snapshot_keeper_new (config, self->templates, self->host, self->pool,
                                             capacity.max_vms);
   berth_pool_set_open (self->pool, FALSE); /* until what is there already is counted */
+  self->max_vms = capacity.max_vms;
+  berth_manager_tell_places (self);
   self->pressure.reserve_mb = (guint)config->host_reserve_mb;
   self->pressure_id
       = berth_host_add_timer (self->host, PRESSURE_EVERY_S * G_USEC_PER_SEC, pressure_cb, self);
   return TRUE;
+}
+
+void
+berth_manager_tell_places (BerthManager *self)
+{
+  berth_host_set_places (self->host, self->is_drained ? 0 : self->max_vms);
 }
 
 static void
@@ -312,6 +320,8 @@ berth_manager_reload (BerthManager *self, const BerthConfig *from, GError **erro
       BerthCheckpointLimits limits;
 
       berth_pool_resize (self->pool, &capacity);
+      self->max_vms = capacity.max_vms;
+      berth_manager_tell_places (self);
       berth_pool_set_tenants (self->pool, tenants);
       berth_snapshot_keeper_reload (self->keeper, capacity.max_vms);
       berth_manager_reload_reach (self);
@@ -477,6 +487,7 @@ berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
     berth_manager_bury (self, item->data, "berth stopped");
   if (self->keeper != NULL)
     berth_snapshot_keeper_stop (self->keeper);
+  berth_host_set_places (self->host, 0); /* nothing is left of a berthd that stops */
   if (self->pool == NULL)
     g_task_return_boolean (task, TRUE);
   else

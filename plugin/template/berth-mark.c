@@ -73,8 +73,9 @@ is_language (const char *value)
 static gboolean
 is_state (const char *value)
 {
-  static const char *const states[] = { BERTH_MARK_STATE_WARM, BERTH_MARK_STATE_SESSION,
-                                        BERTH_MARK_STATE_RUN, BERTH_MARK_STATE_SNAPSHOT, NULL };
+  static const char *const states[]
+      = { BERTH_MARK_STATE_WARM,     BERTH_MARK_STATE_SESSION, BERTH_MARK_STATE_RUN,
+          BERTH_MARK_STATE_SNAPSHOT, BERTH_MARK_STATE_PLACE,   NULL };
 
   return g_strv_contains (states, value);
 }
@@ -103,7 +104,8 @@ static const MarkField mark_fields[] = {
   { "language", G_STRUCT_OFFSET (BerthMark, language), FALSE, is_language, BERTH_LANGUAGE_WORDS },
   { "snapshot", G_STRUCT_OFFSET (BerthMark, snapshot), FALSE, is_snapshot,
     "1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot" },
-  { "state", G_STRUCT_OFFSET (BerthMark, state), TRUE, is_state, "warm, session, run or snapshot" },
+  { "state", G_STRUCT_OFFSET (BerthMark, state), TRUE, is_state,
+    "warm, session, run, snapshot or place" },
   { "process", G_STRUCT_OFFSET (BerthMark, process), FALSE, is_word,
     "1 to 128 of A-Z a-z 0-9 _ -" },
   { "tenant", G_STRUCT_OFFSET (BerthMark, tenant), FALSE, is_word, "1 to 128 of A-Z a-z 0-9 _ -" },
@@ -112,6 +114,8 @@ static const MarkField mark_fields[] = {
   { "fork-of", G_STRUCT_OFFSET (BerthMark, fork_of), FALSE, is_word,
     "1 to 128 of A-Z a-z 0-9 _ -" },
   { "checkpoint", G_STRUCT_OFFSET (BerthMark, checkpoint), FALSE, is_word,
+    "1 to 128 of A-Z a-z 0-9 _ -" },
+  { "definition", G_STRUCT_OFFSET (BerthMark, definition), FALSE, is_word,
     "1 to 128 of A-Z a-z 0-9 _ -" },
 };
 

@@ -17,6 +17,7 @@ G_BEGIN_DECLS
 #define BERTH_MARK_STATE_SESSION "session"   /* somebody's who knows its id: kept */
 #define BERTH_MARK_STATE_RUN "run"           /* somebody's whose connection is gone: ended */
 #define BERTH_MARK_STATE_SNAPSHOT "snapshot" /* was to be recorded: ended */
+#define BERTH_MARK_STATE_PLACE "place"       /* no VM: what is defined between two lives */
 
 /**
  * BerthMark:
@@ -39,6 +40,7 @@ G_BEGIN_DECLS
  *   has restored has the mark of what was saved, and another QEMU
  * @fork_of: (nullable): id of the sandbox whose copy it began as
  * @checkpoint: (nullable): name of that one's checkpoint, where it began with that
+ * @definition: (nullable): of a place: a sum of what it was defined from
  */
 typedef struct
 {
@@ -60,6 +62,7 @@ typedef struct
   char *process;
   char *fork_of;
   char *checkpoint;
+  char *definition;
 } BerthMark;
 
 void berth_mark_free (BerthMark *self);

@@ -25,7 +25,7 @@ def settled(d):
     """Every domain that there is, is one that berth knows; none is stuck."""
     slots = d.json("status")["slots"]
     return (slots["starting"] == 0 and slots["stopping"] == 0 and slots["stuck"] == 0
-            and sorted(vm["domain"] for vm in d.json("list")) == sorted(domains("--all")))
+            and sorted(vm["domain"] for vm in d.json("list")) == sorted(domains()))
 
 
 def serves(d):

@@ -90,7 +90,7 @@ def test_gone_back_to_what_it_was():
             drawn.append(set(json.loads(run(d, session, DRAW))))
             assert domain != next(vm["domain"] for vm in d.json("list")
                                   if vm["id"] == session and vm["state"] == "claimed")
-            until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+            until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
         same(len(set().union(*drawn)), sum(len(numbers) for numbers in drawn))
         assert "rolled back at before" in virsh("list", "--title"), virsh("list", "--title")
         do(d, "checkpoint", "remove", session, "before")

@@ -93,7 +93,7 @@ def test_a_saved_session_comes_back():
         assert begin - 0.05 <= float(done.stdout.split()[2]) <= time.time(), (begin, done.stdout)
         same([vm["tenant"] for vm in d.json("list") if vm["id"] == session], ["acme"])
         same(d.berth("destroy", session).returncode, 0)
-        until(lambda: not domains("--all"), "the end of the domain")
+        until(lambda: not domains(), "the end of the domain")
 
 
 def test_a_paused_one_comes_back_paused():
@@ -108,7 +108,7 @@ def test_a_paused_one_comes_back_paused():
         same(virsh("domstate", domain).strip(), "paused")
         same(d.berth("exec", session, "print(x + 1)").stdout, "42\n")
         same(d.berth("destroy", session).returncode, 0)
-        until(lambda: not domains("--all"), "the end of the domain")
+        until(lambda: not domains(), "the end of the domain")
 
 
 def check_copies(language):
@@ -117,7 +117,7 @@ def check_copies(language):
         drawn = draw(d, session, language)
         path = save(d, domain)
         for is_away in (False, False, True):
-            until(lambda: not domains("--all"), "the end of the last one")
+            until(lambda: not domains(), "the end of the last one")
             if is_away:
                 d.crash()
             restore(path)

@@ -275,7 +275,7 @@ def test_the_source_is_killed_while_it_is_copied():
             else:
                 same((process.returncode, err.count("\n")), (125, 1))
             until(lambda: d.berth("exec", session, "1").returncode == 125, "its end")
-        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
 
 
 def test_berthd_is_killed_while_a_session_is_copied():
@@ -293,7 +293,7 @@ def test_berthd_is_killed_while_a_session_is_copied():
             for vm in d.json("list"):
                 if vm["state"] == "claimed" and vm["id"] != session:
                     d.berth("destroy", vm["id"])
-            until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+            until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
 
 
 def nameless_files(d):
@@ -330,7 +330,7 @@ def test_libvirtd_is_killed_while_a_session_is_copied():
                 made += 1
                 look(d, child)
                 d.berth("destroy", child)
-            until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+            until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
             until(lambda: not nameless_files(d), "the end of the fork's file")
         print(f"# {made} forks were made")
 

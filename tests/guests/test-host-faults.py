@@ -305,9 +305,9 @@ def test_template_edited_into_nonsense():
             # what was made of it goes on: a session has its language in its mark
             kept = d.berth("exec", session, "print(open('kept').read())")
             same((kept.returncode, kept.stdout, kept.stderr), (0, "yes\n", ""))
-            same(domains("--all"), [vm["domain"] for vm in d.json("list")])
+            same(domains(), [vm["domain"] for vm in d.json("list")])
             same(d.berth("destroy", session).returncode, 0)
-            same([name for name in domains("--all") if "-python-" in name], [])
+            same([name for name in domains() if "-python-" in name], [])
             shutil.copy(os.path.join(TEMPLATES, "python.xml"), folder)
             d.crash()
             d.start()

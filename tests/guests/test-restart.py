@@ -95,7 +95,7 @@ def test_berthd_killed_under_load():
                 same((done.returncode, done.stdout, done.stderr), (0, f"{count}\n", ""))
         same(load.wrong, [])
         # once it is quiet, the books are libvirt's
-        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
         d.wait_slots(claimed=1, free=3)
         same(d.berth("destroy", session).returncode, 0)
         same(d.run()["stdout"], "ok\n")
@@ -202,7 +202,7 @@ def test_host_rebooted():
         same(done.returncode, 125)
         assert "gone" in done.stderr, done.stderr
         same(d.run()["stdout"], "ok\n")
-        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
 
 
 def kill_one(d, chance):
@@ -240,7 +240,7 @@ def test_qemu_killed_under_load():
         d.berth("pool", "fill")
         d.wait_slots(claimed=0, free=4)
         d.wait_warm()
-        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
         same(d.run()["stdout"], "ok\n")
 
 
@@ -259,7 +259,7 @@ def test_libvirtd_restarted():
             start_libvirtd(d)
             same(d.run()["stdout"], "ok\n")
         same(d.berth("destroy", session).returncode, 0)
-        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
         assert virsh("version")
 
 
@@ -290,7 +290,7 @@ def test_virtlogd_restarted():
         d.berth("pool", "fill")
         d.wait_warm()
         same(d.berth("destroy", session).returncode, 0)
-        until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+        until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
 
 
 def run_to_its_end_without_libvirtd(d):

@@ -134,13 +134,13 @@ class Counted(Daemon):
         """Bytes of its heap, descriptors, threads; and the domains that are there."""
         proc = f"/proc/{self.process.pid}"
         return (self.heap_in_use(), len(os.listdir(f"{proc}/fd")),
-                len(os.listdir(f"{proc}/task")), sorted(domains("--all")))
+                len(os.listdir(f"{proc}/task")), sorted(domains()))
 
 
 def quiet(d, threads):
     d.wait_slots(claimed=0, free=WORKERS)
     d.wait_warm(2)
-    until(lambda: len(domains("--all")) == 2, "no domain but the warm ones")
+    until(lambda: len(domains()) == 2, "no domain but the warm ones")
     # GLib's idle threads end by themselves, after 15 s and more
     until(lambda: d.resources()[2] <= threads, "the end of idle threads", 120)
     return d.resources()

@@ -204,7 +204,7 @@ def test_warm_start():
         d.berth("pool", "set", name, "0")
     python, built = (sorted(times)[4] for times in took.values())
     print(f"# warm run: python {python:.1f} ms, built {built:.1f} ms")
-    until(lambda: not domains("--all"), "the end of the warm VMs", 60)
+    until(lambda: not domains(), "the end of the warm VMs", 60)
     assert built < 2 * python + 20, took
 
 

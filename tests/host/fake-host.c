@@ -10,6 +10,7 @@
 #include "tests/host/fake-clock.h"
 #include "tests/host/fake-doctor.h"
 #include "tests/host/fake-reach.h"
+#include "tests/host/fake-watch.h"
 
 #define SNAPSHOT_BYTES (5 * 1024 * 1024)
 
@@ -498,11 +499,6 @@ fake_set_watch (BerthHost *host, const BerthHostWatch *watch, gpointer user_data
   FAKE_HOST (host)->watch_data = user_data;
 }
 
-static void
-fake_set_tenant_snapshots (BerthHost *host, gboolean has_tenant_snapshots)
-{
-}
-
 /* Calls @func for those that are left, sessions or warm ones. */
 static void
 tell_found (FakeHost *self, gboolean are_sessions, BerthHostFoundFunc func, gpointer func_data)
@@ -707,7 +703,7 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->open = fake_open;
   iface->close = fake_close;
   iface->set_watch = fake_set_watch;
-  iface->set_tenant_snapshots = fake_set_tenant_snapshots;
+  fake_watch_init (iface);
   iface->adopt_sessions = fake_adopt_sessions;
   iface->adopt_warm = fake_adopt_warm;
   iface->prepare_snapshot = fake_prepare_snapshot;

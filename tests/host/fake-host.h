@@ -81,6 +81,8 @@ void fake_host_spoil (FakeHost *self, const char *name, const char *reason);
 /* The domain of a session that was gone has been restored: @vm is of berth_vm_new_adopted(). */
 void
 fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request, gboolean is_paused);
+/* How many places of each template are to stay defined, as it was told last. */
+guint fake_host_get_places (FakeHost *self);
 /* Of how many snapshots it was told last that checkpoints need them. */
 guint fake_host_count_bases (FakeHost *self);
 /* How often it was told. */

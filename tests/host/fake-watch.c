@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the host tells unasked, when a test says so; and what it is told. */
+#include "tests/host/fake-watch.h"
+
 #include "tests/host/fake-host.h"
 
 #define BASES_KEY "fake-bases"
 #define TOLD_KEY "fake-bases-told"
+#define PLACES_KEY "fake-places"
 
 void
 fake_host_spoil (FakeHost *self, const char *name, const char *reason)
@@ -85,4 +88,28 @@ fake_host_take_disk (FakeHost *self, BerthVm *vm, GError **error)
   const BerthHostWatch *watch = fake_host_get_watch (self, &data);
 
   return watch->take_disk (vm, data, error);
+}
+
+guint
+fake_host_get_places (FakeHost *self)
+{
+  return GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (self), PLACES_KEY));
+}
+
+static void
+fake_set_places (BerthHost *host, guint max)
+{
+  g_object_set_data (G_OBJECT (host), PLACES_KEY, GUINT_TO_POINTER (max));
+}
+
+static void
+fake_set_tenant_snapshots (BerthHost *host, gboolean has_tenant_snapshots)
+{
+}
+
+void
+fake_watch_init (BerthHostInterface *iface)
+{
+  iface->set_places = fake_set_places;
+  iface->set_tenant_snapshots = fake_set_tenant_snapshots;
 }

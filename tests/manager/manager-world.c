@@ -103,6 +103,7 @@ world_tear_down (World *world, gconstpointer data)
   result = world_wait (world);
   berth_manager_shutdown_finish (world->manager, result, &error);
   g_assert_no_error (error);
+  g_assert_cmpuint (fake_host_get_places (world->host), ==, 0);
   world_run_dry ();
   g_clear_object (&result);
   g_assert_finalize_object (world->manager);

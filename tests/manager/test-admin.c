@@ -90,12 +90,36 @@ test_drain (World *world, gconstpointer data)
   g_autofree char *id = NULL;
 
   options.wait_us = 0;
+  g_assert_cmpuint (fake_host_get_places (world->host), ==, WORLD_MAX_VMS);
   berth_manager_set_admitting (world->manager, FALSE);
+  g_assert_cmpuint (fake_host_get_places (world->host), ==, 0);
   g_assert_null (world_create (world, &options, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
   berth_manager_set_admitting (world->manager, TRUE);
+  g_assert_cmpuint (fake_host_get_places (world->host), ==, WORLD_MAX_VMS);
   id = world_create (world, &options, NULL);
   g_assert_nonnull (id);
+}
+
+/* What is defined goes with the capacity for it, also while none is kept. */
+static void
+test_places_shrink (World *world, gconstpointer data)
+{
+  g_autoptr (BerthConfig) config = berth_config_new ();
+  g_autoptr (GError) error = NULL;
+
+  config->max_vms = 2;
+  config->memory_mb = 4096;
+  config->vcpus = 4;
+  g_assert_true (berth_manager_reload (world->manager, config, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (fake_host_get_places (world->host), ==, 2);
+  berth_manager_set_admitting (world->manager, FALSE);
+  config->max_vms = 3;
+  g_assert_true (berth_manager_reload (world->manager, config, &error));
+  g_assert_cmpuint (fake_host_get_places (world->host), ==, 0);
+  berth_manager_set_admitting (world->manager, TRUE);
+  g_assert_cmpuint (fake_host_get_places (world->host), ==, 3);
 }
 
 /* No name and an empty one are all of them. */
@@ -398,6 +422,7 @@ main (int argc, char **argv)
   ADD ("unknown-template", NULL, test_unknown_template);
   ADD ("pool", "shared", test_pool);
   ADD ("drain", NULL, test_drain);
+  ADD ("places-shrink", NULL, test_places_shrink);
   ADD ("all-templates", "shared", test_all_templates);
   ADD ("fill-forgets-failures", "shared", test_fill_forgets_failures);
   ADD ("snapshot", "shared", test_snapshot);

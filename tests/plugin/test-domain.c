@@ -16,7 +16,7 @@ typedef struct
 } Fixture;
 
 static void
-stopped_cb (const char *uuid, const char *reason, gpointer user_data)
+stopped_cb (const char *uuid, guint life, const char *reason, gpointer user_data)
 {
   Fixture *fixture = user_data;
 
@@ -62,6 +62,17 @@ tear_down (Fixture *fixture, gconstpointer data)
 }
 
 static char *
+make_xml_of (const char *name, const char *uuid, const BerthMark *mark)
+{
+  g_autofree char *element = mark != NULL ? berth_mark_to_xml (mark) : g_strdup ("");
+
+  return g_strdup_printf ("<domain type='test'><name>%s</name><uuid>%s</uuid>"
+                          "<metadata>%s</metadata><memory unit='MiB'>128</memory>"
+                          "<os><type>hvm</type></os></domain>",
+                          name, uuid, element);
+}
+
+static char *
 make_xml (const char *name, const char *uuid, const char *instance)
 {
   BerthMark mark = { .instance = (char *)instance,
@@ -70,12 +81,8 @@ make_xml (const char *name, const char *uuid, const char *instance)
                      .state = (char *)"session",
                      .tenant = (char *)"acme",
                      .uid = 1000 };
-  g_autofree char *element = instance != NULL ? berth_mark_to_xml (&mark) : g_strdup ("");
 
-  return g_strdup_printf ("<domain type='test'><name>%s</name><uuid>%s</uuid>"
-                          "<metadata>%s</metadata><memory unit='MiB'>128</memory>"
-                          "<os><type>hvm</type></os></domain>",
-                          name, uuid, element);
+  return make_xml_of (name, uuid, instance != NULL ? &mark : NULL);
 }
 
 #define UUID_A "11111111-2222-3333-4444-555555555551"
@@ -93,12 +100,27 @@ start (Fixture *fixture, const char *name, const char *uuid, const char *instanc
   g_assert_nonnull (live_xml);
 }
 
+static void
+define_place (Fixture *fixture, const char *name, const char *uuid)
+{
+  BerthMark mark = { .instance = (char *)"i",
+                     .id = (char *)"place",
+                     .template_name = (char *)"python",
+                     .state = (char *)BERTH_MARK_STATE_PLACE,
+                     .uid = G_MAXUINT32 };
+  g_autofree char *xml = make_xml_of (name, uuid, &mark);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (berth_domain_define_place (fixture->connection, xml, &error));
+  g_assert_no_error (error);
+}
+
 static gboolean
 end_domain (Fixture *fixture, const char *uuid, GError **error)
 {
   g_autofree char *uri = berth_connection_dup_uri (fixture->libvirtd);
 
-  return berth_domain_end (fixture->connection, uri, uuid, "none", 0, NULL, error);
+  return berth_domain_end (fixture->connection, uri, uuid, "none", 0, FALSE, NULL, error);
 }
 
 static void
@@ -156,23 +178,88 @@ test_next_life_is_left_alone (Fixture *fixture, gconstpointer data)
   BerthDomainEnding ending = BERTH_DOMAIN_ENDED;
   guint first;
 
+  define_place (fixture, "berth-python-1", UUID_A);
   start (fixture, "berth-python-1", UUID_A, "i");
   first = read_id (fixture, UUID_A);
   g_assert_cmpuint (first, >, 0);
   domain = virDomainLookupByUUIDString (fixture->connection, UUID_A);
   g_assert_cmpint (virDomainDestroy (domain), ==, 0);
-  g_assert_cmpuint (read_id (fixture, UUID_A), ==, 0);
+  g_assert_cmpuint (berth_domain_get_life (fixture->connection, UUID_A), ==, 0);
   g_assert_cmpint (virDomainCreate (domain), ==, 0);
-  g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1", first,
+  g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1", first, FALSE,
                                    &ending, &error));
   g_assert_no_error (error);
   g_assert_cmpint (ending, ==, BERTH_DOMAIN_RETURNED);
   g_assert_true (berth_domain_is_active (fixture->connection, UUID_A));
   g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1",
-                                   read_id (fixture, UUID_A), &ending, &error));
+                                   read_id (fixture, UUID_A), FALSE, &ending, &error));
   g_assert_no_error (error);
   g_assert_cmpint (ending, ==, BERTH_DOMAIN_ENDED);
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+}
+
+/* (transfer full): the state in the mark of the domain as it is now */
+static char *
+dup_state (Fixture *fixture, const char *uuid)
+{
+  g_autoptr (BerthOwnDomain) own = berth_domain_find_own (fixture->connection, "i", uuid);
+
+  return own != NULL ? g_strdup (own->mark->state) : NULL;
+}
+
+/* A life has what is its own, and leaves its place as it was before. */
+static void
+test_place_stays (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *uri = berth_connection_dup_uri (fixture->libvirtd);
+
+  define_place (fixture, "berth-python-1", UUID_A);
+  for (guint life = 0; life < 3; life++)
+    {
+      BerthDomainEnding ending = BERTH_DOMAIN_SAVED;
+      g_autofree char *before = dup_state (fixture, UUID_A);
+      g_autofree char *in_life = NULL;
+      g_autoptr (GError) error = NULL;
+
+      g_assert_cmpstr (before, ==, "place");
+      g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_A),
+                       ==, BERTH_DOMAIN_PLACE_DEFINED);
+      start (fixture, "berth-python-1", UUID_A, "i");
+      in_life = dup_state (fixture, UUID_A);
+      g_assert_cmpstr (in_life, ==, "session");
+      g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_A),
+                       ==, BERTH_DOMAIN_PLACE_TAKEN);
+      g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1",
+                                       read_id (fixture, UUID_A), TRUE, &ending, &error));
+      g_assert_no_error (error);
+      g_assert_cmpint (ending, ==, BERTH_DOMAIN_ENDED);
+    }
+  g_assert_true (end_domain (fixture, UUID_A, NULL)); /* one that does not stay any more */
+  g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+}
+
+/* Only what is defined between two lives is a place: neither one that runs, nor another's domain.
+ */
+static void
+test_place_is_removed (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  define_place (fixture, "berth-python-1", UUID_A);
+  start (fixture, "berth-python-1", UUID_A, "i");
+  g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
+  g_assert_true (berth_domain_is_active (fixture->connection, UUID_A));
+  g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_B), ==,
+                   BERTH_DOMAIN_PLACE_TAKEN);
+  g_assert_true (berth_domain_end (fixture->connection, "test:///default", UUID_A, "none", 0, TRUE,
+                                   NULL, &error));
+  g_assert_true (berth_domain_remove_place (fixture->connection, "other", UUID_A, &error));
+  g_assert_true (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+  g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
+  g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_A), ==,
+                   BERTH_DOMAIN_PLACE_NONE);
+  g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
+  g_assert_no_error (error);
 }
 
 /* What no other try can mend is the administrator's. */
@@ -294,6 +381,8 @@ main (int argc, char **argv)
   ADD ("start-and-end", test_start_and_end);
   ADD ("ended-by-the-administrator", test_ended_by_the_administrator);
   ADD ("next-life-is-left-alone", test_next_life_is_left_alone);
+  ADD ("place-stays", test_place_stays);
+  ADD ("place-is-removed", test_place_is_removed);
   ADD ("only-own-domains", test_only_own_domains);
   ADD ("mark-is-replaced", test_mark_is_replaced);
   ADD ("refused-xml", test_refused_xml);
