@@ -121,7 +121,7 @@ def test_what_dies_meanwhile():
             process.wait(60)
             d.start()
             look(d, session)
-            until(lambda: d.domains() == sorted(domains("--all")), "the same domains here and there")
+            until(lambda: d.domains() == sorted(domains()), "the same domains here and there")
         # and of a wake: somebody may have gone on from there, so its numbers are its own
         hibernate(d, session)
         d.crash()

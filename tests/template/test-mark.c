@@ -28,6 +28,7 @@ assert_equal (const BerthMark *a, const BerthMark *b)
   g_assert_cmpstr (a->process, ==, b->process);
   g_assert_cmpstr (a->fork_of, ==, b->fork_of);
   g_assert_cmpstr (a->checkpoint, ==, b->checkpoint);
+  g_assert_cmpstr (a->definition, ==, b->definition);
 }
 
 static gboolean
@@ -44,14 +45,16 @@ is_valid_by_schema (const char *xml)
 
 static const BerthMark marks[] = {
   { "i", "a", "python", NULL, NULL, "run", NULL, NULL, G_MAXUINT32, 0, 0, 0, 0, 0, NULL, NULL, NULL,
-    NULL },
+    NULL, NULL },
+  { "i", "place", "python", NULL, NULL, "place", NULL, NULL, G_MAXUINT32, 0, 0, 0, 0, 0, NULL, NULL,
+    NULL, NULL, "0123456789abcdef" },
   { "<&>\"'/]]>--", "0123456789abcdef0123456789abcdef", "my-own-template-2", "javascript",
     "python-1a2b.3", "session", "acme_Corp-1", "42", 0, 10000, 5000, 60000, 2, G_MAXINT64,
-    "example.org:80,443 *.example.net:* *:1", "1234-5678-0123abcd-ef", "0123456789abcdef",
-    "before" },
+    "example.org:80,443 *.example.net:* *:1", "1234-5678-0123abcd-ef", "0123456789abcdef", "before",
+    NULL },
   { "h\xc3\xb6st\xe2\x98\x83 \xf0\x9f\x9b\xb6 &amp; %s", "a-b_c", "x", "shell", "s", "warm", NULL,
     "-", G_MAXUINT32 - 1, G_MAXUINT32, G_MAXUINT32, G_MAXUINT32, G_MAXUINT32, G_MININT64, NULL,
-    NULL, NULL, NULL },
+    NULL, NULL, NULL, NULL },
 };
 
 static void
@@ -96,6 +99,7 @@ test_nasty_text_is_cleaned (void)
                      NULL,
                      NULL,
                      NULL,
+                     NULL,
                      NULL };
   g_autofree char *xml = berth_mark_to_xml (&mark);
   g_autofree char *title = berth_mark_to_title (&mark);
@@ -109,8 +113,8 @@ test_nasty_text_is_cleaned (void)
 static void
 test_title (void)
 {
-  BerthMark mark = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1,
-                     0,   0,   0,        0,    2,    NULL,   NULL, NULL, NULL };
+  BerthMark mark = { "i", "a", "python", NULL, NULL, "warm", NULL, NULL, 1,   0,
+                     0,   0,   0,        2,    NULL, NULL,   NULL, NULL, NULL };
   g_autofree char *warm = berth_mark_to_title (&mark);
   g_autofree char *both = NULL;
   g_autofree char *task = NULL;
