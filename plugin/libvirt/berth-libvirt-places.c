@@ -38,12 +38,19 @@ trim_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
 }
 
 void
+berth_libvirt_trim_places (BerthLibvirt *self)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
+
+  berth_connection_run (self->connection, BERTH_CONNECTION_DESTROY, task, trim_job);
+}
+
+/* Those of VMs that are there go with them. */
+void
 berth_libvirt_set_places (BerthHost *host, guint max)
 {
   BerthLibvirt *self = BERTH_LIBVIRT (host);
-  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
 
   berth_places_set_max (self->places, max);
-  /* those of VMs that are there go with them */
-  berth_connection_run (self->connection, BERTH_CONNECTION_DESTROY, task, trim_job);
+  berth_libvirt_trim_places (self);
 }

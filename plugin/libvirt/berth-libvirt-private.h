@@ -141,6 +141,8 @@ void berth_libvirt_note_pause (BerthVm *vm, BerthSlot *slot, BerthPausesNote not
 void berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error);
 /* As #BerthHostInterface.set_places says. */
 void berth_libvirt_set_places (BerthHost *host, guint max);
+/* Undefines those that are not kept. */
+void berth_libvirt_trim_places (BerthLibvirt *self);
 /* Connects what libvirt tells with the machines. */
 void berth_libvirt_listen (BerthLibvirt *self);
 /* Logs an event of the kind @message_id (berth-event.h) about @vm and its owner, as far as there

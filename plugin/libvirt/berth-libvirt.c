@@ -186,6 +186,8 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     {
       BerthDomainEnding ending = berth_machine_get_ending (machine);
 
+      if (berth_machine_is_stray (machine))
+        berth_libvirt_trim_places (self);
       if (slot->end_reason != NULL && ending != BERTH_DOMAIN_ENDED)
         slot_note_saved (slot);
       if (ending == BERTH_DOMAIN_RETURNED)

@@ -129,10 +129,10 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_DESTROY, &error);
   g_autofree char *uri = berth_connection_dup_uri (self->connection);
 
+  self->leaves_place = berth_places_keeps (self->places, self->name, self->uuid);
   if (connection != NULL
       && berth_domain_end (connection, uri, self->uuid, self->name, GPOINTER_TO_UINT (task_data),
-                           berth_places_keeps (self->places, self->name, self->uuid), &self->ending,
-                           &error))
+                           self->leaves_place, &self->ending, &error))
     {
       g_task_return_boolean (task, TRUE);
       return;
@@ -163,6 +163,12 @@ berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GError **err
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+gboolean
+berth_machine_is_stray (BerthMachine *self)
+{
+  return self->leaves_place && !berth_places_keeps (self->places, self->name, self->uuid);
 }
 
 BerthDomainEnding

@@ -44,6 +44,7 @@ struct _BerthMachine
   gboolean is_adopted;
   guint domain_id;          /* of this life of its domain; 0: nobody knows */
   BerthDomainEnding ending; /* once it has ended */
+  gboolean leaves_place;    /* likewise: it is still defined */
   gboolean is_asleep;       /* of one that was found paused: nobody has spoken with its guest yet */
   gboolean
       is_owned; /* its owner has it, or is about to: berthd's end does not end a session then */

@@ -176,6 +176,8 @@ gboolean berth_machine_end_finish (BerthMachine *self, GAsyncResult *result, GEr
 
 /* Of one that has ended */
 BerthDomainEnding berth_machine_get_ending (BerthMachine *self);
+/* Its place was left defined, and has been of no use since. */
+gboolean berth_machine_is_stray (BerthMachine *self);
 
 /* (transfer full): the XML of its domain as a cold boot has it */
 char *berth_machine_dup_xml (BerthMachine *self, BerthImages *images, GError **error);

@@ -12,6 +12,7 @@ typedef struct
   BerthConnection *libvirtd;
   virConnectPtr connection;
   GPtrArray *stopped; /* uuid (owned) */
+  GArray *ended;      /* guint: the life of each */
   GAsyncResult *result;
 } Fixture;
 
@@ -21,6 +22,7 @@ stopped_cb (const char *uuid, guint life, const char *reason, gpointer user_data
   Fixture *fixture = user_data;
 
   g_ptr_array_add (fixture->stopped, g_strdup (uuid));
+  g_array_append_val (fixture->ended, life);
 }
 
 static void
@@ -37,6 +39,7 @@ set_up (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   fixture->stopped = g_ptr_array_new_with_free_func (g_free);
+  fixture->ended = g_array_new (FALSE, FALSE, sizeof (guint));
   fixture->libvirtd = berth_connection_new ("test:///default", NULL);
   berth_connection_set_funcs (fixture->libvirtd, stopped_cb, NULL, NULL, fixture);
   berth_connection_open_async (fixture->libvirtd, NULL, done_cb, fixture);
@@ -59,6 +62,7 @@ tear_down (Fixture *fixture, gconstpointer data)
     ;
   g_assert_finalize_object (fixture->libvirtd);
   g_ptr_array_unref (fixture->stopped);
+  g_array_unref (fixture->ended);
 }
 
 static char *
@@ -207,14 +211,16 @@ dup_state (Fixture *fixture, const char *uuid)
   return own != NULL ? g_strdup (own->mark->state) : NULL;
 }
 
-/* A life has what is its own, and leaves its place as it was before. */
+/* A life has what is its own, and leaves its place as it was before. Its end is told of it and no
+ * other, though all ends are heard of when the last life is over. */
 static void
 test_place_stays (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *uri = berth_connection_dup_uri (fixture->libvirtd);
+  guint numbers[3];
 
   define_place (fixture, "berth-python-1", UUID_A);
-  for (guint life = 0; life < 3; life++)
+  for (guint life = 0; life < G_N_ELEMENTS (numbers); life++)
     {
       BerthDomainEnding ending = BERTH_DOMAIN_SAVED;
       g_autofree char *before = dup_state (fixture, UUID_A);
@@ -227,6 +233,8 @@ test_place_stays (Fixture *fixture, gconstpointer data)
       start (fixture, "berth-python-1", UUID_A, "i");
       in_life = dup_state (fixture, UUID_A);
       g_assert_cmpstr (in_life, ==, "session");
+      numbers[life] = berth_domain_get_life (fixture->connection, UUID_A);
+      g_assert_cmpuint (numbers[life], ==, read_id (fixture, UUID_A));
       g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_A),
                        ==, BERTH_DOMAIN_PLACE_TAKEN);
       g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1",
@@ -234,6 +242,10 @@ test_place_stays (Fixture *fixture, gconstpointer data)
       g_assert_no_error (error);
       g_assert_cmpint (ending, ==, BERTH_DOMAIN_ENDED);
     }
+  while (fixture->ended->len < G_N_ELEMENTS (numbers))
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpmem (fixture->ended->data, fixture->ended->len * sizeof (guint), numbers,
+                   sizeof numbers);
   g_assert_true (end_domain (fixture, UUID_A, NULL)); /* one that does not stay any more */
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
 }
