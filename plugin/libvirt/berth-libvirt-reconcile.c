@@ -52,6 +52,66 @@ libvirt_await_end (BerthLibvirt *self, const char *uuid)
   return FALSE;
 }
 
+/* What the worker gets of an end of which nobody knows whose it is. */
+typedef struct
+{
+  char *uuid;
+  char *reason;
+} End;
+
+static void
+end_free (gpointer data)
+{
+  End *end = data;
+
+  g_free (end->uuid);
+  g_free (end->reason);
+  g_free (end);
+}
+
+static void
+life_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthLibvirt *self = source;
+  const End *end = task_data;
+  g_autoptr (GError) error = NULL;
+  g_auto (virConnectPtr) connection
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
+
+  if (connection != NULL)
+    g_task_return_int (task, berth_domain_get_life (connection, end->uuid));
+  else
+    g_task_return_error (task, g_steal_pointer (&error)); /* all are looked at when it is back */
+}
+
+static void
+life_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthLibvirt *self = BERTH_LIBVIRT (source);
+  const End *end = g_task_get_task_data (G_TASK (result));
+  g_autoptr (GError) error = NULL;
+  gssize life = g_task_propagate_int (G_TASK (result), &error);
+  BerthVm *vm;
+  BerthSlot *slot = error == NULL ? libvirt_find_up (self, end->uuid, 0, &vm) : NULL;
+
+  if (slot != NULL && (guint)life != berth_machine_get_life (slot->machine))
+    berth_libvirt_end_unasked (self, vm, slot, end->reason);
+}
+
+static void
+libvirt_look_at_life (BerthLibvirt *self, const char *uuid, const char *reason)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, life_cb, NULL);
+  End *end = g_new0 (End, 1);
+
+  end->uuid = g_strdup (uuid);
+  end->reason = g_strdup (reason);
+  g_task_set_task_data (task, end, end_free);
+  berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, life_job);
+}
+
+/* Of a life that began before the connection did nobody knows the number: its end may be told when
+ * the next VM is up in that place already. */
 static void
 stopped_cb (const char *uuid, guint life, const char *reason, gpointer user_data)
 {
@@ -59,7 +119,9 @@ stopped_cb (const char *uuid, guint life, const char *reason, gpointer user_data
   BerthSlot *slot = libvirt_find_up (user_data, uuid, life, &vm);
 
   berth_libvirt_look_at_counted (user_data, uuid);
-  if (slot != NULL)
+  if (slot != NULL && life == 0)
+    libvirt_look_at_life (user_data, uuid, reason);
+  else if (slot != NULL)
     berth_libvirt_end_unasked (user_data, vm, slot, reason);
 }
 

@@ -39,6 +39,15 @@ BREAK = [
     ("no age limit for the big request", "-DNO_NOISE -DMUTATE_NO_AGE_LIMIT", "big"),
 ]
 
+# The same of a place of domains, and the lives in it.
+PLACE_HOLD = [("no life is hit by what was meant for another, and no end is missed", "", None)]
+PLACE_BREAK = [
+    ("a place that is taken while a call for its last life is under way", "-DMUTATE_TAKEN_AT_ONCE", None),
+    ("an end that is matched by the uuid alone", "-DMUTATE_BY_UUID", None),
+    ("an end without a number that is taken for the life of now", "-DMUTATE_UNKNOWN_IS_OURS", None),
+    ("a domain that is there again after libvirt was away, in another life", "-DMUTATE_ACTIVE_IS_ENOUGH", None),
+]
+
 
 def code_edges(path):
     with open(path, encoding="utf-8") as file:
@@ -123,7 +132,8 @@ def check_model(model):
     if shutil.which("spin") is None:
         print("1..0 # SKIP spin is not installed (./setup packages test)")
         return 0
-    cases = [(case, False) for case in HOLD] + [(case, True) for case in BREAK]
+    hold, broken = (PLACE_HOLD, PLACE_BREAK) if "place" in os.path.basename(model) else (HOLD, BREAK)
+    cases = [(case, False) for case in hold] + [(case, True) for case in broken]
     failed = 0
     print("1..%d" % len(cases))
     with tempfile.TemporaryDirectory(prefix="berth-model-") as folder:
