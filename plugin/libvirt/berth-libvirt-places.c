@@ -45,12 +45,13 @@ berth_libvirt_trim_places (BerthLibvirt *self)
   berth_connection_run (self->connection, BERTH_CONNECTION_DESTROY, task, trim_job);
 }
 
-/* Those of VMs that are there go with them. */
+/* Those of VMs that are there go with them. A place whose last VM has a call under way is passed
+ * over, so as many again may be in use: what is not kept is written for each life. */
 void
 berth_libvirt_set_places (BerthHost *host, guint max)
 {
   BerthLibvirt *self = BERTH_LIBVIRT (host);
 
-  berth_places_set_max (self->places, max);
+  berth_places_set_max (self->places, 2 * MIN (max, G_MAXUINT / 2));
   berth_libvirt_trim_places (self);
 }
