@@ -133,8 +133,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthHostCopy, berth_host_copy_free)
  * @set_watch: whom to tell; NULL: nobody (any more)
  * @set_tenant_snapshots: whether each tenant's VMs are cloned from a snapshot of its own; before
  *   the first VM
- * @set_places: domains PREFIX-TEMPLATE-1 to -@max stay defined between the lives of their VMs; what
- * is defined above that goes when its VM does, or now; 0: none stays
+ * @set_places: domains for @max VMs of each template stay defined between the lives of these; what
+ *   is defined beyond that goes when its VM does, or now; 0: none stays
  * @adopt_sessions: after @open: @func is called at once for each session that is left; TRUE when
  *   every one answers or is on its way out (GONE is told of it then)
  * @adopt_warm: when it is known which snapshots hold: @func for each warm VM of them that is left;

@@ -74,7 +74,7 @@ def test_list_never_fails_and_nothing_is_written():
         same({name: after[name] for name in before}, before)
         now = definitions()
         same({path: now.get(path) for path in written}, written)
-        assert len(now) <= 3, now
+        assert len(now) <= 6, now
         # what a life has of its own goes with it
         d.wait_warm()
         until(idle, "a place without a VM")
@@ -136,8 +136,9 @@ def test_places_outlive_berthd_and_go_with_a_drain():
         session = d.json("create")["sandbox_id"]
         same(d.berth("exec", session, "x = 1").returncode, 0)
         d.wait_warm()
-        d.berth("destroy", d.json("create")["sandbox_id"])
-        d.wait_warm()
+        other = d.json("create")["sandbox_id"]
+        d.wait_warm()  # three places, and one of them is left
+        d.berth("destroy", other)
         until(idle, "a place without a VM")
         before, warm, lone = uuids(), d.warm()[0]["domain"], idle()
         d.crash()
