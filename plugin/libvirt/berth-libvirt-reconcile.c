@@ -3,6 +3,7 @@
  * libvirt was away. */
 #include "berth-libvirt-private.h"
 
+#include "berth-console.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 #include "pool/berth-request.h"
@@ -228,8 +229,14 @@ end_orphans (virConnectPtr connection, const char *uri, BerthPlaces *places, Rec
     {
       BerthOwnDomain *domain = g_ptr_array_index (own, i);
 
-      if (g_hash_table_contains (reconcile->known, domain->uuid) || is_place (domain))
+      if (g_hash_table_contains (reconcile->known, domain->uuid))
         continue;
+      if (is_place (domain))
+        {
+          if (reconcile->is_first) /* its last VM may have ended behind an earlier berthd's back */
+            berth_console_remove_logs (uri, domain->name);
+          continue;
+        }
       if (is_adoptable (domain, reconcile->is_first))
         {
           own->pdata[i] = NULL;
