@@ -3,8 +3,8 @@
 """What berth takes, as a ratio to bare libvirt (bench-bare) in the same run. Medians; a shared machine
 is noisy, so look at the ratios. Usage: bench.py BERTH BERTHD BENCH-BARE BENCH-CLIENT BENCH-SESSION.
 BERTH_BENCH_RUNS=30: of each kind. BERTH_BENCH_ONLY=sessions: only what programs do in sandboxes that
-live, which takes two minutes; forks: only copies of one, the same; reach: only what they connect to, here on the
-loopback, one minute."""
+live, which takes two minutes; forks: only copies of one, the same; reach: only what they connect to, on this
+host, one minute."""
 
 import contextlib
 import os
@@ -273,20 +273,22 @@ def show_sessions(d):
 
 
 REACH_MIB, REACH_DIALS = 32, 60
+HOST = socket.gethostname()  # a name, for in a sandbox an address of the loopback is its own
 DIAL = """
 import socket, sys, time
-def dial(port, count):
+def dial(host, port, count):
+    address = socket.gethostbyname(host)
     taken = []
     for _ in range(count):
         begin = time.monotonic()
-        with socket.create_connection(("127.0.0.1", port), 30) as s: s.recv(1)
+        with socket.create_connection((address, port), 30) as s: s.recv(1)
         taken.append((time.monotonic() - begin) * 1000)
     return sorted(taken)[count // 2]
 """
 DOWNLOAD = """
-def download(port):
+def download(host, port):
     room = bytearray(1 << 20); begin = time.monotonic(); size = 0
-    with socket.create_connection(("127.0.0.1", port), 30) as s:
+    with socket.create_connection((host, port), 30) as s:
         while got := s.recv_into(room): size += got
     return size / (1 << 20) / (time.monotonic() - begin)
 """
@@ -294,8 +296,8 @@ def download(port):
 
 @contextlib.contextmanager
 def server(serve):
-    """On the loopback: its port"""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+    """On this host's own address: its port"""
+    with socket.create_server((socket.gethostbyname(HOST), 0), backlog=64) as listener:
         def run():
             with contextlib.suppress(OSError):
                 while True:
@@ -317,19 +319,20 @@ def serve_bytes(peer):
 
 def show_reach():
     """What a program in a sandbox waits for, that connects to a server of this host"""
-    options = ("--network-allow", "*:* 127.0.0.1:*", "--network-private", "127.0.0.0/8")
+    options = ("--network-allow", "*:*", "--network-private", socket.gethostbyname(HOST))
     own = {}
     exec(DIAL, own)  # the same code, by this host itself
     with Daemon("--warm", "python=1", "--warm-default", "0", *options) as d, server(lambda peer: peer.sendall(b"h")) as greeter, \
             server(serve_bytes) as source:
         d.wait_warm()
-        sandbox = d.berth("create", "--allow", f"127.0.0.1:{greeter},{source}").stdout.strip()
+        sandbox = d.berth("create", "--allow", f"{HOST}:{greeter},{source}").stdout.strip()
         rounds = []
         for _ in range(ROUNDS):
             bare = numbers([BARE, IMAGES, snapshot_of(d), "1", "0", "1"])
             said = d.berth("exec", "-t", "200", sandbox, DIAL + DOWNLOAD +
-                           f"dial({greeter}, 9); print(dial({greeter}, {REACH_DIALS}), download({source}))").stdout
-            rounds.append((median(bare["ping"]), median(bare["stream-in"]), own["dial"](greeter, REACH_DIALS),
+                           f"dial('{HOST}', {greeter}, 9); print(dial('{HOST}', {greeter}, {REACH_DIALS}), "
+                           f"download('{HOST}', {source}))").stdout
+            rounds.append((median(bare["ping"]), median(bare["stream-in"]), own["dial"](HOST, greeter, REACH_DIALS),
                            *(float(word) for word in said.split())))
         ping, stream, host, dialled, speed = (list(values) for values in zip(*rounds))
         show("reach: a connection and its first byte", median(dialled), "ms")
