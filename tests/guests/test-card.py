@@ -3,6 +3,7 @@
 """A template with a network card of libvirt's own: VMs stay clones, and each has an address of its own. Beside
 a libvirtd and in a network namespace of the test's own, with a bridge, a server of DHCP and one of HTTP on it."""
 
+import atexit
 import contextlib
 import functools
 import http.server
@@ -82,6 +83,7 @@ def daemon():
     server = socketserver.ThreadingTCPServer((HOST, PORT), Hello)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     folder = tempfile.mkdtemp(prefix="berth-card-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with open(os.path.join(TEMPLATES, "python.xml")) as file:
         text = file.read().replace("name='python' language", "name='card' language").replace("</devices>", CARD + "</devices>")
     with open(os.path.join(folder, "card.xml"), "w") as file:
