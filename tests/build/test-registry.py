@@ -18,12 +18,12 @@ from ocilib import Layout, entry, layer  # noqa: E402
 
 FETCH = os.path.abspath(sys.argv[1])
 PLACE = "docker://127.0.0.1:5000/"
+FOLDER = os.environ.get("BERTH_ALONE")  # when we are, below
 NEEDED = ("ip", "docker-registry", "skopeo", "setpriv", "prlimit")
-FOLDER = tempfile.TemporaryDirectory(prefix="berth-registry-", dir="/var/tmp")
 
 
 def inside(name):
-    return os.path.join(FOLDER.name, name)
+    return os.path.join(FOLDER, name)
 
 
 def start():
@@ -44,7 +44,7 @@ def start():
 
 
 def push(layout, name):
-    path = layout.write(tempfile.mkdtemp(dir=FOLDER.name))
+    path = layout.write(tempfile.mkdtemp(dir=FOLDER))
     subprocess.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{path}:app", PLACE + name], check=True)
 
 
@@ -110,14 +110,15 @@ def main():
             print(f"not ok {number} {name}")
     registry.kill()
     registry.wait()
-    FOLDER.cleanup()
+    shutil.rmtree(FOLDER)
     return failed
 
 
 if __name__ == "__main__":
     if os.geteuid() != 0 or not all(shutil.which(name) for name in NEEDED):
         print("1..0 # SKIP it takes root and " + ", ".join(NEEDED))
-    elif os.environ.get("BERTH_ALONE"):
+    elif FOLDER:
         sys.exit(main())
     else:
-        os.execvpe("unshare", ["unshare", "--net", sys.executable, *sys.argv], {**os.environ, "BERTH_ALONE": "1"})
+        folder = tempfile.mkdtemp(prefix="berth-registry-", dir="/var/tmp")
+        os.execvpe("unshare", ["unshare", "--net", sys.executable, *sys.argv], {**os.environ, "BERTH_ALONE": folder})
