@@ -181,6 +181,18 @@ berth_domain_set_mark (virConnectPtr connection, const char *uuid, const char *m
   return FALSE;
 }
 
+/* FALSE, too, where libvirt does not answer: who takes silence for an end frees the place of a VM
+ * that lives on. */
+static gboolean
+domain_is_over (virDomainPtr domain)
+{
+  int is_active = virDomainIsActive (domain);
+  gboolean is_unknown = is_active < 0 && berth_libvirt_error_get_code () == VIR_ERR_NO_DOMAIN;
+
+  berth_libvirt_error_take_code ();
+  return is_active == 0 || is_unknown;
+}
+
 #define QUIT_POLL_US (10 * G_TIME_SPAN_MILLISECOND)
 /* libvirt's own end of a domain takes 0.03 to 0.25 s once QEMU has ended. */
 #define QUIT_WAIT_US G_TIME_SPAN_SECOND
@@ -192,33 +204,32 @@ static gboolean
 domain_quit (virDomainPtr domain)
 {
   gint64 end_us = g_get_monotonic_time () + QUIT_WAIT_US;
-  gboolean is_active = TRUE;
+  gboolean is_over = FALSE;
 
   if (!berth_qmp_quit (domain, NULL))
     return FALSE;
-  while (is_active && g_get_monotonic_time () < end_us)
+  while (!is_over && g_get_monotonic_time () < end_us)
     {
       g_usleep (QUIT_POLL_US);
-      is_active = virDomainIsActive (domain) == 1;
+      is_over = domain_is_over (domain);
     }
-  berth_libvirt_error_take_code ();
-  return !is_active;
+  return is_over;
 }
 
 /* TRUE when it does not run (any more). */
 static gboolean
 domain_destroy (virDomainPtr domain, GError **error)
 {
+  g_autoptr (GError) failure = NULL;
+
   if (virDomainDestroy (domain) == 0)
     return TRUE;
   /* Whatever the reason: what counts is whether it is active. It may have ended by itself
    * between. */
-  if (virDomainIsActive (domain) != 1)
-    {
-      berth_libvirt_error_take_code ();
-      return TRUE;
-    }
-  berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be destroyed");
+  berth_libvirt_error_set (&failure, BERTH_ERROR_UNAVAILABLE, "the domain can't be destroyed");
+  if (domain_is_over (domain))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&failure));
   return FALSE;
 }
 
@@ -332,12 +343,29 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
   return virDomainIsActive (domain) == 1;
 }
 
-guint
-berth_domain_get_life (virConnectPtr connection, const char *uuid)
+gboolean
+berth_domain_get_life (virConnectPtr connection, const char *uuid, guint *out_life, GError **error)
+{
+  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+
+  *out_life = domain != NULL ? domain_get_id (domain) : 0;
+  if (domain == NULL && berth_libvirt_error_get_code () != VIR_ERR_NO_DOMAIN)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be looked up");
+      return FALSE;
+    }
+  berth_libvirt_error_take_code ();
+  return TRUE;
+}
+
+void
+berth_domain_drop_saved (virConnectPtr connection, const char *uuid)
 {
   g_auto (virDomainPtr) domain = look_up (connection, uuid, NULL);
 
-  return domain != NULL ? domain_get_id (domain) : 0;
+  if (domain != NULL && virDomainHasManagedSaveImage (domain, 0) == 1)
+    virDomainManagedSaveRemove (domain, 0);
+  berth_libvirt_error_take_code ();
 }
 
 gboolean

@@ -79,8 +79,10 @@ life_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
 
-  if (connection != NULL)
-    g_task_return_int (task, berth_domain_get_life (connection, end->uuid));
+  guint life;
+
+  if (connection != NULL && berth_domain_get_life (connection, end->uuid, &life, &error))
+    g_task_return_int (task, life);
   else
     g_task_return_error (task, g_steal_pointer (&error)); /* all are looked at when it is back */
 }
@@ -235,6 +237,7 @@ end_orphans (virConnectPtr connection, const char *uri, BerthPlaces *places, Rec
         {
           if (reconcile->is_first) /* its last VM may have ended behind an earlier berthd's back */
             berth_console_remove_logs (uri, domain->name);
+          berth_domain_drop_saved (connection, domain->uuid);
           continue;
         }
       if (is_adoptable (domain, reconcile->is_first))
@@ -251,15 +254,41 @@ end_orphans (virConnectPtr connection, const char *uri, BerthPlaces *places, Rec
   return TRUE;
 }
 
+/* Which list it goes to; NULL with @error: nobody knows whether it lives. */
 static GPtrArray *
-reconcile_list_for (Reconcile *reconcile, virConnectPtr connection, const char *uuid)
+reconcile_list_for (Reconcile *reconcile, virConnectPtr connection, const char *uuid,
+                    GError **error)
 {
   guint believed = GPOINTER_TO_UINT (g_hash_table_lookup (reconcile->lives, uuid));
-  guint life = berth_domain_get_life (connection, uuid);
+  guint life;
 
+  if (!berth_domain_get_life (connection, uuid, &life, error))
+    return NULL;
   if (life == 0 || (believed != 0 && life != believed))
     return reconcile->dead;
   return berth_domain_is_running (connection, uuid) ? reconcile->running : reconcile->paused;
+}
+
+/* How those are that berthd has. */
+static gboolean
+reconcile_known (Reconcile *reconcile, virConnectPtr connection, GError **error)
+{
+  GHashTableIter iter;
+  const char *uuid;
+  gpointer is_up;
+
+  g_hash_table_iter_init (&iter, reconcile->known);
+  while (g_hash_table_iter_next (&iter, (gpointer *)&uuid, &is_up))
+    {
+      GPtrArray *list
+          = is_up != NULL ? reconcile_list_for (reconcile, connection, uuid, error) : NULL;
+
+      if (is_up != NULL && list == NULL)
+        return FALSE;
+      if (list != NULL)
+        g_ptr_array_add (list, g_strdup (uuid));
+    }
+  return TRUE;
 }
 
 static void
@@ -271,21 +300,15 @@ reconcile_job (GTask *task, gpointer source, gpointer task_data, GCancellable *c
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
   g_autofree char *uri = berth_connection_dup_uri (self->connection);
-  GHashTableIter iter;
-  const char *uuid;
-  gpointer is_up;
 
-  if (connection == NULL || !end_orphans (connection, uri, self->places, reconcile, &error))
+  if (connection == NULL || !end_orphans (connection, uri, self->places, reconcile, &error)
+      || !reconcile_known (reconcile, connection, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
   if (reconcile->is_first && self->counts_domains)
     reconcile->counted = berth_domain_list_counted (connection);
-  g_hash_table_iter_init (&iter, reconcile->known);
-  while (g_hash_table_iter_next (&iter, (gpointer *)&uuid, &is_up))
-    if (is_up != NULL)
-      g_ptr_array_add (reconcile_list_for (reconcile, connection, uuid), g_strdup (uuid));
   g_task_return_boolean (task, TRUE);
 }
 
