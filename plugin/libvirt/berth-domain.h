@@ -120,8 +120,8 @@ char *berth_domain_dup_stop_status (virConnectPtr connection, const char *uuid);
 gboolean berth_domain_is_active (virConnectPtr connection, const char *uuid);
 /* libvirt's number of the life that it is in; 0: it does not run, or does not exist. FALSE: libvirt
  * does not say. */
-gboolean berth_domain_get_life (virConnectPtr connection, const char *uuid, guint *out_life,
-                                GError **error);
+gboolean
+berth_domain_get_life (virConnectPtr connection, const char *uuid, guint *out_life, GError **error);
 /* What `virsh managedsave` left of a domain that does not run: nobody's state starts with it. */
 void berth_domain_drop_saved (virConnectPtr connection, const char *uuid);
 /* Does it run? FALSE also when it does not exist. */

@@ -163,6 +163,17 @@ test_ended_by_the_administrator (Fixture *fixture, gconstpointer data)
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
 }
 
+static guint
+get_life (Fixture *fixture, const char *uuid)
+{
+  g_autoptr (GError) error = NULL;
+  guint life = G_MAXUINT;
+
+  g_assert_true (berth_domain_get_life (fixture->connection, uuid, &life, &error));
+  g_assert_no_error (error);
+  return life;
+}
+
 /* (transfer full): its number of now */
 static guint
 read_id (Fixture *fixture, const char *uuid)
@@ -188,7 +199,7 @@ test_next_life_is_left_alone (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (first, >, 0);
   domain = virDomainLookupByUUIDString (fixture->connection, UUID_A);
   g_assert_cmpint (virDomainDestroy (domain), ==, 0);
-  g_assert_cmpuint (berth_domain_get_life (fixture->connection, UUID_A), ==, 0);
+  g_assert_cmpuint (get_life (fixture, UUID_A), ==, 0);
   g_assert_cmpint (virDomainCreate (domain), ==, 0);
   g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1", first, FALSE,
                                    &ending, &error));
@@ -200,6 +211,23 @@ test_next_life_is_left_alone (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   g_assert_cmpint (ending, ==, BERTH_DOMAIN_ENDED);
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+}
+
+/* A libvirt that says nothing has not said that a domain does not run. */
+static void
+test_silence_is_no_end (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *uri = berth_connection_dup_uri (fixture->libvirtd);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) end_error = NULL;
+  guint life;
+
+  g_assert_cmpuint (get_life (fixture, UUID_A), ==, 0);
+  g_assert_false (berth_domain_get_life (NULL, UUID_A, &life, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  g_assert_false (
+      berth_domain_end (NULL, uri, UUID_A, "berth-python-1", 1, TRUE, NULL, &end_error));
+  g_assert_error (end_error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
 }
 
 /* (transfer full): the state in the mark of the domain as it is now */
@@ -233,7 +261,7 @@ test_place_stays (Fixture *fixture, gconstpointer data)
       start (fixture, "berth-python-1", UUID_A, "i");
       in_life = dup_state (fixture, UUID_A);
       g_assert_cmpstr (in_life, ==, "session");
-      numbers[life] = berth_domain_get_life (fixture->connection, UUID_A);
+      numbers[life] = get_life (fixture, UUID_A);
       g_assert_cmpuint (numbers[life], ==, read_id (fixture, UUID_A));
       g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_A),
                        ==, BERTH_DOMAIN_PLACE_TAKEN);
@@ -394,6 +422,7 @@ main (int argc, char **argv)
   ADD ("ended-by-the-administrator", test_ended_by_the_administrator);
   ADD ("next-life-is-left-alone", test_next_life_is_left_alone);
   ADD ("place-stays", test_place_stays);
+  ADD ("silence-is-no-end", test_silence_is_no_end);
   ADD ("place-is-removed", test_place_is_removed);
   ADD ("only-own-domains", test_only_own_domains);
   ADD ("mark-is-replaced", test_mark_is_replaced);
