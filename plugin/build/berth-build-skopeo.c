@@ -256,7 +256,7 @@ berth_build_skopeo (BerthBuildFolder *folder, const char *const *words, gint64 m
 {
   Watch watch = { .folder = folder,
                   .max_bytes = max_bytes,
-                  .end_us = g_get_monotonic_time () + timeout_s * G_USEC_PER_SEC };
+                  .end_us = g_get_monotonic_time () + (gint64)timeout_s * G_USEC_PER_SEC };
   g_autoptr (GSubprocess) process = NULL;
   g_autofree char *program = g_find_program_in_path ("skopeo");
   g_autofree char *said = NULL;
