@@ -465,6 +465,8 @@ function evaluate(code, path) {
 // as of a file, without a frame of ours; undefined: the exec is over.
 function withoutTypes(code, path) {
   try {
+    if (!stripTypeScriptTypes)
+      throw new Error("this Node.js takes no types away, 22.18 and later do: 'berth image build --refresh' on a host with npm");
     return stripTypeScriptTypes(code);
   } catch (error) {
     exec.isEvaluated = true;

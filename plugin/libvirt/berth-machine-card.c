@@ -90,10 +90,11 @@ attached_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   BerthMachine *self = BERTH_MACHINE (source);
   const Card *card = g_task_get_task_data (G_TASK (result));
+  GCancellable *cancellable = g_task_get_cancellable (task);
   GError *error = NULL;
 
   if (g_task_propagate_boolean (G_TASK (result), &error) && self->agent != NULL)
-    berth_guest_plug_async (self->agent, card->mac, g_task_get_cancellable (task), plugged_cb,
+    berth_guest_plug_async (self->agent, card->mac, cancellable, plugged_cb,
                             g_steal_pointer (&task));
   else if (error == NULL)
     g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s has ended", self->name);

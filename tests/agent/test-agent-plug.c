@@ -178,7 +178,8 @@ add_card (void)
 typedef struct
 {
   int fd;
-  guint refuses; /* so many requests at first */
+  gboolean refuses; /* the first address, however often it is requested */
+  gboolean has_refused;
   gboolean has_wrong;
 } Server;
 
@@ -196,13 +197,16 @@ serve (gpointer data)
       guint8 query[BERTH_AGENT_DHCP_MAX], answer[BERTH_AGENT_DHCP_MAX];
       gssize size = recv (self->fd, query, sizeof query, 0);
       guint8 asked = size > 243 ? find_option (query, (gsize)size, 53)[0] : 0;
-      BerthAgentDhcpKind kind = asked == BERTH_AGENT_DHCP_DISCOVER ? BERTH_AGENT_DHCP_OFFER
-                                : self->refuses > 0                ? BERTH_AGENT_DHCP_NAK
-                                                                   : BERTH_AGENT_DHCP_ACK;
+      gboolean is_discover = asked == BERTH_AGENT_DHCP_DISCOVER;
+      BerthAgentDhcpKind kind;
 
       g_assert_cmpint (size, >, 243);
+      self->refuses &= !(is_discover && self->has_refused);
+      kind = is_discover     ? BERTH_AGENT_DHCP_OFFER
+             : self->refuses ? BERTH_AGENT_DHCP_NAK
+                             : BERTH_AGENT_DHCP_ACK;
+      self->has_refused |= kind == BERTH_AGENT_DHCP_NAK;
       size = (gssize)make_answer (answer, query, kind, "10.77.0.9");
-      self->refuses -= kind == BERTH_AGENT_DHCP_NAK;
       if (self->has_wrong) /* somebody else's comes first */
         {
           answer[28 + 5] ^= 1;
@@ -248,7 +252,7 @@ assert_address (const char *expected)
 static void
 test_gets_an_address (void)
 {
-  Server server = { .refuses = 1, .has_wrong = TRUE };
+  Server server = { .refuses = TRUE, .has_wrong = TRUE };
   Fixture fixture = { 0 };
   g_autofree char *path = NULL;
   g_autofree char *resolvers = NULL;

@@ -3,11 +3,12 @@
 """TypeScript on real guests: as Node.js itself runs it, a run's and a session's. See guestlib.py."""
 
 import functools
+import json
 import os
 import sys
 import tempfile
 
-from guestlib import Daemon, keep, main, same
+from guestlib import IMAGES, Daemon, keep, main, need, same
 
 TYPED = """interface Point { x: number; y?: number }
 
@@ -25,6 +26,9 @@ greet('one' satisfies Name);
 
 @functools.cache
 def daemon():
+    with open(os.path.join(IMAGES, "images.json"), encoding="utf-8") as file:
+        need(json.load(file)["layers"]["javascript"].get("npm"),
+             "its Node.js is Debian's, which takes no types away: this host had no npm when the image was built")
     return keep(Daemon("--warm-default", "0", "--max-vms", "2"))
 
 
