@@ -613,7 +613,7 @@ berth_manager_fall_asleep (BerthManager *self, const char *id)
 {
   BerthCheckpoint *checkpoint = berth_checkpoint_store_find_asleep (self->checkpoints, id);
 
-  if (checkpoint == NULL || !self->is_started)
+  if (checkpoint == NULL)
     return FALSE;
   add_sleeper (self, checkpoint, TRUE);
   return TRUE;
@@ -647,7 +647,9 @@ manager_probe (BerthManager *self, BerthSandbox *sandbox, BerthCheckpoint *check
 {
   Probe *probe;
 
-  if (!berth_sandbox_is_awake (sandbox)) /* somebody paused it since it had come */
+  if (berth_vm_get_state (berth_sandbox_get_vm (sandbox)) == BERTH_VM_STATE_GONE)
+    return;                              /* which is about to be told: it falls asleep then */
+  if (berth_sandbox_is_paused (sandbox)) /* somebody paused it since it had come */
     {
       manager_forget (self, checkpoint);
       return;

@@ -195,6 +195,12 @@ berth_sandbox_is_awake (BerthSandbox *self)
              && berth_vm_get_state (self->vm) == BERTH_VM_STATE_CLAIMED);
 }
 
+gboolean
+berth_sandbox_is_paused (BerthSandbox *self)
+{
+  return self->is_asleep || berth_vm_get_state (self->vm) == BERTH_VM_STATE_PAUSED;
+}
+
 void
 berth_sandbox_when_awake (BerthSandbox *self, GTask *task, BerthSandboxAwakeFunc func)
 {

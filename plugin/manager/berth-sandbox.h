@@ -74,6 +74,8 @@ void berth_sandbox_resume_async (BerthSandbox *self, GCancellable *cancellable,
                                  GAsyncReadyCallback callback, gpointer user_data);
 /* FALSE: whatever is asked of it has to wait */
 gboolean berth_sandbox_is_awake (BerthSandbox *self);
+/* It stands still, or was found so. One that was just adopted is not awake, and not paused. */
+gboolean berth_sandbox_is_paused (BerthSandbox *self);
 /* of both */
 gboolean berth_sandbox_pause_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 /* How it was made, which its first exec's result tells. */
