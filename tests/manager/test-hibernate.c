@@ -80,23 +80,19 @@ dup_state (World *world, const char *id)
 {
   g_autoptr (GVariant) list = berth_manager_dup_list (world->manager, OWNER);
   GVariantIter iter;
-  GVariant *next;
+  GVariant *vm;
   char *found = NULL;
 
   g_variant_iter_init (&iter, list);
-  while ((next = g_variant_iter_next_value (&iter)) != NULL)
+  while (g_variant_iter_loop (&iter, "@a{sv}", &vm))
     {
-      g_autoptr (GVariant) vm = next;
       const char *its_id;
-      const char *state;
 
       g_assert_true (g_variant_lookup (vm, "id", "&s", &its_id));
-      g_assert_true (g_variant_lookup (vm, "state", "&s", &state));
-      if (g_str_equal (its_id, id))
-        {
-          g_assert_null (found);
-          found = g_strdup (state);
-        }
+      if (!g_str_equal (its_id, id))
+        continue;
+      g_assert_null (found);
+      g_assert_true (g_variant_lookup (vm, "state", "s", &found));
     }
   return found;
 }
