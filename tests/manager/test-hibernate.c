@@ -91,8 +91,7 @@ dup_state (World *world, const char *id)
       g_assert_true (g_variant_lookup (vm, "id", "&s", &its_id));
       if (!g_str_equal (its_id, id))
         continue;
-      g_assert_null (found);
-      g_assert_true (g_variant_lookup (vm, "state", "s", &found));
+      g_assert_true (found == NULL && g_variant_lookup (vm, "state", "s", &found));
     }
   return found;
 }
@@ -106,7 +105,6 @@ assert_state (World *world, const char *id, const char *wanted)
   while (g_strcmp0 (state, "stopping") == 0 || g_strcmp0 (state, "gone") == 0)
     {
       g_main_context_iteration (NULL, FALSE);
-      g_usleep (1000);
       g_free (state);
       state = dup_state (world, id);
     }
