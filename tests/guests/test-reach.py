@@ -174,7 +174,8 @@ class UserDaemon(NetDaemon):
 
     def __enter__(self):
         self.user = f"berth{os.getpid()}"
-        self.home = tempfile.mkdtemp(prefix="berth-home-", dir="/var/tmp")
+        # short: libvirt puts a socket of the domain below it, whose path has 107 bytes at most
+        self.home = tempfile.mkdtemp(prefix="b", dir="/tmp")
         do("useradd", "--no-create-home", "--home-dir", self.home, self.user)
         os.chmod(self.home, 0o700)
         do("chown", f"{self.user}:", self.home)
