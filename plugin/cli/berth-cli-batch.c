@@ -230,16 +230,9 @@ flight_call (Flight *self, const char *method, int far, GVariantDict *options)
 static gboolean
 flight_open_pipe (Flight *self, gboolean is_put, int *out_far)
 {
-  int ends[2];
-
-  if (pipe2 (ends, O_CLOEXEC) != 0)
-    {
-      berth_errno_set (&self->error, errno, "a pipe for the file");
-      return FALSE;
-    }
-  self->fd = ends[is_put ? 1 : 0];
-  *out_far = ends[is_put ? 0 : 1];
-  return g_unix_set_fd_nonblocking (self->fd, TRUE, NULL);
+  *out_far = -1;
+  self->fd = berth_pipe_open (out_far, is_put, &self->error);
+  return self->fd >= 0 && g_unix_set_fd_nonblocking (self->fd, TRUE, &self->error);
 }
 
 static void
@@ -282,9 +275,7 @@ flight_read_file (Flight *self, int fd, guint64 size)
         continue;
       if (got < 0)
         {
-          g_autofree char *what = g_strdup_printf ("what should become '%s'", self->guest);
-
-          berth_errno_set (&self->error, errno, what);
+          berth_transfer_fail_to_read (self->guest, errno, &self->error);
           return FALSE;
         }
       if (got == 0)

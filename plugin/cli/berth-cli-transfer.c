@@ -313,9 +313,8 @@ make_pipe (int ends[2], GError **error)
   return FALSE;
 }
 
-/* A file of ours whose bytes fail has no more of them next time. */
-static void
-fail_to_read (const char *guest, int number, GError **error)
+void
+berth_transfer_fail_to_read (const char *guest, int number, GError **error)
 {
   g_autofree char *what = g_strdup_printf ("what should become '%s'", guest);
 
@@ -464,7 +463,7 @@ send_file (BerthTransfer *self, int fd, guint64 size, guint32 mode, const char *
       || !send_content (self, fd, holes, promised, &had, &failure, error))
     return FALSE;
   if (failure != 0)
-    fail_to_read (guest, failure, error);
+    berth_transfer_fail_to_read (guest, failure, error);
   else if (had < promised)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                  "file '%s': its bytes ended after %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
@@ -505,7 +504,7 @@ berth_transfer_put (BerthTransfer *self, int fd, guint64 size, guint32 mode, con
   if (reply == NULL && is_carried && carrier->read_failure != 0)
     {
       g_clear_error (error);
-      fail_to_read (guest, carrier->read_failure, error);
+      berth_transfer_fail_to_read (guest, carrier->read_failure, error);
     }
   if (is_carried)
     carrier_free (carrier);

@@ -56,6 +56,8 @@ gboolean berth_transfer_make_directory (BerthTransfer *self, guint32 mode, const
 gboolean
 berth_transfer_get (BerthTransfer *self, const char *guest, guint64 max_bytes, int fd,
                     const char *local, guint32 *out_mode, guint64 *out_size, GError **error);
+/* A file of ours whose bytes fail, with errno @number, has no more of them next time. */
+void berth_transfer_fail_to_read (const char *guest, int number, GError **error);
 /* berthd compared what it sent with the guest's; this is the rest of the way. @info: as Get of the
  * D-Bus interface has it */
 gboolean berth_transfer_check_arrived (const char *guest, guint64 moved, struct sha256_ctx *arrived,
