@@ -62,6 +62,21 @@ look_up (virConnectPtr connection, const char *uuid, GError **error)
   return domain;
 }
 
+/* NULL in *@out_domain: there is none. FALSE: libvirt does not say. */
+static gboolean
+look_up_any (virConnectPtr connection, const char *uuid, virDomainPtr *out_domain, GError **error)
+{
+  *out_domain = virDomainLookupByUUIDString (connection, uuid);
+  if (*out_domain == NULL && berth_libvirt_error_get_code () != VIR_ERR_NO_DOMAIN)
+    {
+      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be looked up");
+      return FALSE;
+    }
+  if (*out_domain == NULL)
+    berth_libvirt_error_take_code ();
+  return TRUE;
+}
+
 static gboolean
 domain_has_state (virDomainPtr domain, int wanted)
 {
@@ -304,20 +319,16 @@ gboolean
 berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, const char *name,
                   guint id, gboolean keeps_place, BerthDomainEnding *out_ending, GError **error)
 {
-  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  g_auto (virDomainPtr) domain = NULL;
   BerthDomainEnding ending = BERTH_DOMAIN_ENDED;
 
+  if (!look_up_any (connection, uuid, &domain, error))
+    return FALSE;
   if (domain == NULL)
     {
-      if (berth_libvirt_error_get_code () == VIR_ERR_NO_DOMAIN)
-        {
-          berth_libvirt_error_take_code ();
-          if (!berth_domain_is_name_taken (connection, name))
-            berth_console_remove_logs (uri, name);
-          return TRUE;
-        }
-      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be looked up");
-      return FALSE;
+      if (!berth_domain_is_name_taken (connection, name))
+        berth_console_remove_logs (uri, name);
+      return TRUE;
     }
   if (!domain_stop (domain, connection, uuid, id, &ending, error))
     return FALSE;
@@ -346,16 +357,11 @@ berth_domain_is_active (virConnectPtr connection, const char *uuid)
 gboolean
 berth_domain_get_life (virConnectPtr connection, const char *uuid, guint *out_life, GError **error)
 {
-  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
+  g_auto (virDomainPtr) domain = NULL;
+  gboolean is_known = look_up_any (connection, uuid, &domain, error);
 
   *out_life = domain != NULL ? domain_get_id (domain) : 0;
-  if (domain == NULL && berth_libvirt_error_get_code () != VIR_ERR_NO_DOMAIN)
-    {
-      berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain can't be looked up");
-      return FALSE;
-    }
-  berth_libvirt_error_take_code ();
-  return TRUE;
+  return is_known;
 }
 
 void
@@ -618,12 +624,10 @@ berth_domain_list_counted (virConnectPtr connection)
 gboolean
 berth_domain_has_ended (virConnectPtr connection, const char *uuid)
 {
-  g_auto (virDomainPtr) domain = virDomainLookupByUUIDString (connection, uuid);
-  gboolean is_unknown = domain == NULL && berth_libvirt_error_get_code () == VIR_ERR_NO_DOMAIN;
-  gboolean is_off = domain != NULL && virDomainIsActive (domain) == 0;
+  g_auto (virDomainPtr) domain = NULL;
+  gboolean is_known = look_up_any (connection, uuid, &domain, NULL);
 
-  berth_libvirt_error_take_code ();
-  return is_unknown || is_off;
+  return domain != NULL ? domain_is_over (domain) : is_known;
 }
 
 char *
