@@ -17,6 +17,7 @@
 
 #include "agent-child.h"
 #include "agent-file.h"
+#include "agent-pass.h"
 
 #define SOCKET_FD 0
 #define ANSWER_MS 2000
@@ -75,23 +76,9 @@ static bool
 holder_ask (BerthAgentHolder *self, int fd, uint32_t *out_number)
 {
   uint32_t nothing = 0;
-  struct iovec piece = { &nothing, sizeof nothing };
-  union
-  {
-    struct cmsghdr head;
-    char room[CMSG_SPACE (sizeof (int))];
-  } control = { 0 };
-  struct msghdr message = {
-    .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
-  };
   struct pollfd answer = { .fd = self->fd, .events = POLLIN };
-  struct cmsghdr *head = CMSG_FIRSTHDR (&message);
 
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN (sizeof (int));
-  memcpy (CMSG_DATA (head), &fd, sizeof (int));
-  return sendmsg (self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof nothing
+  return berth_agent_pass_send (self->fd, &nothing, sizeof nothing, fd, MSG_DONTWAIT)
          && poll (&answer, 1, ANSWER_MS) == 1
          && recv (self->fd, out_number, sizeof *out_number, MSG_DONTWAIT) == sizeof *out_number;
 }
@@ -159,24 +146,12 @@ static bool
 holder_serve (void)
 {
   uint32_t number;
-  struct iovec piece = { &number, sizeof number };
-  union
-  {
-    struct cmsghdr head;
-    char room[CMSG_SPACE (sizeof (int))];
-  } control;
-  struct msghdr message = {
-    .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
-  };
-  struct cmsghdr *head;
   int fd;
 
-  if (recvmsg (SOCKET_FD, &message, 0) != sizeof number)
+  if (berth_agent_pass_receive (SOCKET_FD, &number, sizeof number, &fd, 0) != sizeof number)
     return false;
-  head = CMSG_FIRSTHDR (&message);
-  if (head == NULL)
+  if (fd < 0)
     return number == SOCKET_FD || close ((int)number) == 0;
-  memcpy (&fd, CMSG_DATA (head), sizeof fd);
   number = (uint32_t)fd;
   return send (SOCKET_FD, &number, sizeof number, MSG_NOSIGNAL) == sizeof number;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent-file.h"
+#include "agent-pass.h"
 #include "berth-holes.h"
 
 /* What the host may have under way: at 100 MiB/s, what comes in 5 ms, two round trips of an
@@ -105,35 +106,16 @@ sink_begin (BerthAgentSink *self)
     sink_give_credit (self, WINDOW - BERTH_AGENT_SINK_BUFFER);
 }
 
-/* The one descriptor of the next message, or -1. */
-static int
-receive_fd (int socket_fd)
-{
-  _Alignas(struct cmsghdr) char room[CMSG_SPACE (sizeof (int))];
-  char byte;
-  struct iovec vector = { &byte, 1 };
-  struct msghdr message
-      = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
-  struct cmsghdr *head;
-  int fd = -1;
-
-  if (recvmsg (socket_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) <= 0)
-    return -1;
-  head = CMSG_FIRSTHDR (&message);
-  if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS
-      && head->cmsg_len == CMSG_LEN (sizeof fd))
-    memcpy (&fd, CMSG_DATA (head), sizeof fd);
-  return fd;
-}
-
 /* The file, or none: then its process has ended and says why. */
 static void
 file_cb (void *data, uint32_t events)
 {
   BerthAgentSink *self = data;
   struct stat info;
+  char byte;
 
-  self->fd = receive_fd (self->watch.fd);
+  berth_agent_pass_receive (self->watch.fd, &byte, sizeof byte, &self->fd,
+                            MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   berth_agent_watch_remove (self->loop, &self->watch);
   if (self->fd < 0)
     return;

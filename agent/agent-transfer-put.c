@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent-file.h"
+#include "agent-pass.h"
 #include "agent-transfer-work.h"
 #include "berth-holes.h"
 
@@ -164,18 +165,9 @@ put_reserve (Put *self)
 static bool
 put_hand_over (Put *self)
 {
-  _Alignas(struct cmsghdr) char room[CMSG_SPACE (sizeof (int))] = { 0 };
-  char byte = 0;
-  struct iovec vector = { &byte, 1 };
-  struct msghdr message
-      = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
-  struct cmsghdr *head = CMSG_FIRSTHDR (&message);
+  const char byte = 0;
 
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN (sizeof self->fd);
-  memcpy (CMSG_DATA (head), &self->fd, sizeof self->fd);
-  return sendmsg (BERTH_AGENT_TRANSFER_DATA_FD, &message, MSG_NOSIGNAL) == 1
+  return berth_agent_pass_send (BERTH_AGENT_TRANSFER_DATA_FD, &byte, sizeof byte, self->fd, 0)
          || berth_agent_work_fail (self->work, "the file can't be handed over");
 }
 

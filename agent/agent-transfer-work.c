@@ -15,6 +15,7 @@
 
 #include "agent-child.h"
 #include "agent-file.h"
+#include "agent-pass.h"
 #include "berth-path.h"
 
 /* Before all others when memory runs out: the file is given up, not the program. */
@@ -215,39 +216,21 @@ become_worker (const BerthAgentConfig *config, int cgroup_fd, int control_fd)
          && prctl (PR_SET_PDEATHSIG, SIGKILL) == 0;
 }
 
-/* The descriptor that a message brought becomes the one of the job's bytes; false: it brought
- * none. */
-static bool
-take_data_fd (struct msghdr *message)
-{
-  struct cmsghdr *head = CMSG_FIRSTHDR (message);
-  int fd;
-
-  if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS
-      || head->cmsg_len != CMSG_LEN (sizeof fd))
-    return false;
-  memcpy (&fd, CMSG_DATA (head), sizeof fd);
-  return fd == BERTH_AGENT_TRANSFER_DATA_FD || dup2 (fd, BERTH_AGENT_TRANSFER_DATA_FD) >= 0;
-}
-
-/* Waits for the next; false: there is none. What has another size is the verdict of a PUT that had
- * failed before it came. */
+/* Waits for the next; false: there is none. The descriptor that came with it is that of its bytes.
+ * What has another size is the verdict of a PUT that had failed before it came. */
 static bool
 receive_job (BerthAgentTransferJob *job)
 {
-  _Alignas(struct cmsghdr) char room[CMSG_SPACE (sizeof (int))];
-  struct iovec vector = { job, sizeof *job };
   ssize_t size;
+  int fd;
 
   do
     {
-      struct msghdr message = {
-        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room
-      };
-
-      size = recvmsg (BERTH_AGENT_TRANSFER_CONTROL_FD, &message, MSG_CMSG_CLOEXEC);
+      size = berth_agent_pass_receive (BERTH_AGENT_TRANSFER_CONTROL_FD, job, sizeof *job, &fd,
+                                       MSG_CMSG_CLOEXEC);
       if (size == (ssize_t)sizeof *job)
-        return take_data_fd (&message);
+        return fd == BERTH_AGENT_TRANSFER_DATA_FD
+               || (fd >= 0 && dup2 (fd, BERTH_AGENT_TRANSFER_DATA_FD) >= 0);
     }
   while (size > 0 || (size < 0 && errno == EINTR));
   return false;
@@ -297,15 +280,5 @@ berth_agent_transfer_serve (const BerthAgentConfig *config, int cgroup_fd, int c
 bool
 berth_agent_transfer_send (int control_fd, const BerthAgentTransferJob *job, int data_fd)
 {
-  _Alignas(struct cmsghdr) char room[CMSG_SPACE (sizeof (int))] = { 0 };
-  struct iovec vector = { (void *)job, sizeof *job };
-  struct msghdr message
-      = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
-  struct cmsghdr *head = CMSG_FIRSTHDR (&message);
-
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN (sizeof data_fd);
-  memcpy (CMSG_DATA (head), &data_fd, sizeof data_fd);
-  return sendmsg (control_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof *job;
+  return berth_agent_pass_send (control_fd, job, sizeof *job, data_fd, MSG_DONTWAIT);
 }
