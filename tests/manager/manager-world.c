@@ -2,6 +2,8 @@
 /* A manager that is up on a host without VMs. */
 #include "manager-world.h"
 
+#include <glib/gstdio.h>
+
 #include <string.h>
 
 #define LIMIT_S 60
@@ -89,6 +91,35 @@ world_set_up (World *world, gconstpointer data)
 }
 
 void
+world_set_up_kept (World *world, gconstpointer data)
+{
+  world->checkpoint_dir = g_dir_make_tmp ("berth-kept-XXXXXX", NULL);
+  world_set_up (world, data);
+}
+
+void
+world_remove_tree (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *below = g_build_filename (path, name, NULL);
+
+      world_remove_tree (below);
+    }
+  g_remove (path);
+}
+
+void
+world_remove_kept (World *world)
+{
+  world_remove_tree (world->checkpoint_dir);
+  g_free (world->checkpoint_dir);
+}
+
+void
 world_tear_down (World *world, gconstpointer data)
 {
   g_autoptr (GAsyncResult) result = NULL;
@@ -134,6 +165,20 @@ world_create (World *world, const BerthSandboxOptions *options, GError **error)
   berth_manager_create_sandbox_async (world->manager, options, NULL, world_result_cb, world);
   result = world_wait (world);
   return berth_manager_create_sandbox_finish (world->manager, result, error);
+}
+
+char *
+world_create_named (World *world, guint idle_timeout_ms)
+{
+  BerthSandboxOptions options = world_options (NULL);
+  char *id;
+
+  options.tenant = "acme";
+  options.task = "42";
+  options.idle_timeout_ms = idle_timeout_ms;
+  id = world_create (world, &options, NULL);
+  g_assert_nonnull (id);
+  return id;
 }
 
 BerthResult *

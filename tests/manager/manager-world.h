@@ -25,6 +25,11 @@ void world_make (World *world, gconstpointer data);
 void world_begin_start (World *world);
 void world_end_start (World *world);
 void world_tear_down (World *world, gconstpointer data);
+/* The same with a folder for what is kept of sandboxes, which stays over a manager's end. */
+void world_set_up_kept (World *world, gconstpointer data);
+void world_remove_kept (World *world);
+/* With whatever is in it */
+void world_remove_tree (const char *path);
 
 /* The callback of a call whose result is waited for. */
 void world_result_cb (GObject *source, GAsyncResult *result, gpointer user_data);
@@ -36,6 +41,8 @@ void world_run_dry (void);
 BerthExec *world_exec_new (const char *code);
 /* (transfer full) (nullable): the id of a new sandbox of user 1000 */
 char *world_create (World *world, const BerthSandboxOptions *options, GError **error);
+/* (transfer full): the id of a new one with a tenant and a task; 0: the usual idle time */
+char *world_create_named (World *world, guint idle_timeout_ms);
 BerthResult *world_exec (World *world, const char *id, guint32 uid, GError **error);
 /* *@out_was_gone: (transfer full) (nullable) */
 gboolean

@@ -14,33 +14,10 @@
 #define OWNER 1000u
 
 static void
-set_up (World *world, gconstpointer data)
-{
-  world->checkpoint_dir = g_dir_make_tmp ("berth-checkpoints-XXXXXX", NULL);
-  world_set_up (world, data);
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *below = g_build_filename (path, name, NULL);
-
-      remove_tree (below);
-    }
-  g_remove (path);
-}
-
-static void
 tear_down (World *world, gconstpointer data)
 {
   world_tear_down (world, data);
-  remove_tree (world->checkpoint_dir);
-  g_free (world->checkpoint_dir);
+  world_remove_kept (world);
 }
 
 /* The folder of all that are kept, however many berthds there were */
@@ -62,14 +39,7 @@ count_files (World *world)
 static char *
 create (World *world)
 {
-  BerthSandboxOptions options = world_options (NULL);
-  char *id;
-
-  options.tenant = "acme";
-  options.task = "42";
-  id = world_create (world, &options, NULL);
-  g_assert_nonnull (id);
-  return id;
+  return world_create_named (world, 0);
 }
 
 static gboolean
@@ -395,7 +365,8 @@ test_ended_meanwhile (World *world, gconstpointer data)
   world_wait_for_vms (world, 0);
 }
 
-#define TEST(name, func) g_test_add ("/checkpoint/" name, World, NULL, set_up, func, tear_down)
+#define TEST(name, func)                                                                           \
+  g_test_add ("/checkpoint/" name, World, NULL, world_set_up_kept, func, tear_down)
 
 int
 main (int argc, char **argv)

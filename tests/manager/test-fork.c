@@ -25,15 +25,7 @@ fork_sandbox (World *world, const char *id, guint32 uid, guint count, gint64 wai
 static char *
 create (World *world)
 {
-  BerthSandboxOptions options = world_options (NULL);
-  char *id;
-
-  options.tenant = "acme";
-  options.task = "42";
-  options.idle_timeout_ms = 20000;
-  id = world_create (world, &options, NULL);
-  g_assert_nonnull (id);
-  return id;
+  return world_create_named (world, 20000);
 }
 
 static void

@@ -11,28 +11,6 @@
 
 #define OWNER 1000u
 
-static void
-set_up (World *world, gconstpointer data)
-{
-  world->checkpoint_dir = g_dir_make_tmp ("berth-hibernate-XXXXXX", NULL);
-  world_set_up (world, data);
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *below = g_build_filename (path, name, NULL);
-
-      remove_tree (below);
-    }
-  g_remove (path);
-}
-
 /* What it has begun ends: files are removed behind the answers. */
 static void
 stop (World *world, gconstpointer data)
@@ -46,22 +24,13 @@ static void
 tear_down (World *world, gconstpointer data)
 {
   stop (world, data);
-  remove_tree (world->checkpoint_dir);
-  g_free (world->checkpoint_dir);
+  world_remove_kept (world);
 }
 
 static char *
 create (World *world)
 {
-  BerthSandboxOptions options = world_options (NULL);
-  char *id;
-
-  options.tenant = "acme";
-  options.task = "42";
-  options.idle_timeout_ms = 20000;
-  id = world_create (world, &options, NULL);
-  g_assert_nonnull (id);
-  return id;
+  return world_create_named (world, 20000);
 }
 
 static gboolean
@@ -290,7 +259,7 @@ test_commit_fails (World *world, gconstpointer data)
   World hibernating;
 
   begin_hibernate (world, &hibernating, id);
-  remove_tree (world->checkpoint_dir);
+  world_remove_tree (world->checkpoint_dir);
   g_assert_false (end_hibernate (world, &hibernating, &error));
   g_assert_nonnull (error);
   g_test_message ("%s", error->message);
@@ -764,7 +733,8 @@ test_unused (World *world, gconstpointer data)
   assert_state (world, id, NULL);
 }
 
-#define TEST(name, func) g_test_add ("/hibernate/" name, World, NULL, set_up, func, tear_down)
+#define TEST(name, func)                                                                           \
+  g_test_add ("/hibernate/" name, World, NULL, world_set_up_kept, func, tear_down)
 
 int
 main (int argc, char **argv)
