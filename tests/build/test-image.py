@@ -10,10 +10,12 @@ import sys
 import tarfile
 import tempfile
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
+import tap  # noqa: E402
 from ocilib import Layout, entry, layer, link  # noqa: E402
 
-PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../plugin/build/image.py")
+PROGRAM = os.path.join(HERE, "../../plugin/build/image.py")
 LAYER = layer(entry("file", "content"))
 
 
@@ -96,20 +98,5 @@ def test_lies():
     refused(b"\x1f\x8b" + b"no tar at all" * 100, "can't be read")
 
 
-def main():
-    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, (name, test) in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} {name}")
-        except AssertionError as error:
-            failed = 1
-            print(f"# {error}".replace("\n", "\n# "))
-            print(f"not ok {number} {name}")
-    return failed
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tap.run(globals()))

@@ -13,7 +13,9 @@ import tempfile
 import time
 import urllib.request
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
+import tap  # noqa: E402
 from ocilib import Layout, entry, layer  # noqa: E402
 
 FETCH = os.path.abspath(sys.argv[1])
@@ -97,17 +99,8 @@ def test_killed():
 
 
 def main():
-    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}")
-    registry, failed = start(), 0
-    for number, (name, test) in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} {name}")
-        except AssertionError as error:
-            failed = 1
-            print(f"# {error}".replace("\n", "\n# "))
-            print(f"not ok {number} {name}")
+    registry = start()
+    failed = tap.run(globals())
     registry.kill()
     registry.wait()
     shutil.rmtree(FOLDER)

@@ -8,6 +8,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import tap  # noqa: E402
+
 HOOK, COMMAND = sys.argv[1:3]
 MARK = "<berth:template xmlns:berth='urn:berth:domain:1' name='python'/>"
 OWN = "<berth:vm xmlns:berth=\"urn:berth:domain:1\" instance='i' id='a' template='python' state='run' created='1'/>"
@@ -68,19 +71,5 @@ def test_cost():
     print(f"# {sorted(hook)[25] * 1000:.1f} ms median, a cat of the same {sorted(cat)[25] * 1000:.1f}")
 
 
-def main():
-    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, (name, test) in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} {name}")
-        except AssertionError as error:
-            print(f"# {error}\nnot ok {number} {name}")
-            failed += 1
-    return failed > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tap.run(globals()))
