@@ -11,7 +11,8 @@
 
 /* How long the guest of the step boot-timeout is waited for: seconds, any will do, it never
  * greets. */
-/* A guest that ends by itself has all the time that a busy machine takes for it; one that stands still, none. */
+/* A guest that ends by itself has all the time that a busy machine takes for it; one that stands
+ * still, none. */
 #define ENDING_TIMEOUT_S 60
 #define STANDING_TIMEOUT_S 5
 #define LOOK_US 500
