@@ -21,18 +21,18 @@ check_wakes_of (BerthAdmissionVm *av)
       && (state_runs (state) || state == BERTH_VM_STATE_PAUSED))
     g_error ("invariant 5: the vCPUs of VM %s are not in its tenant's books",
              berth_vm_get_id (av->vm));
-  if (av->wakes->len > 0 && state != BERTH_VM_STATE_PAUSING && state != BERTH_VM_STATE_PAUSED
-      && state != BERTH_VM_STATE_WAKING)
+  if (!g_queue_is_empty (&av->wakes) && state != BERTH_VM_STATE_PAUSING
+      && state != BERTH_VM_STATE_PAUSED && state != BERTH_VM_STATE_WAKING)
     g_error ("invariant 3: somebody waits for VM %s to run, which is %s", berth_vm_get_id (av->vm),
              berth_vm_state_to_string (state));
-  for (guint i = 0; i < av->wakes->len; i++)
+  for (GList *link = av->wakes.head; link != NULL; link = link->next)
     {
-      BerthAdmissionWaiter *waiter = av->wakes->pdata[i];
+      BerthAdmissionWaiter *waiter = link->data;
 
       if (waiter->sleeper != av || waiter->base.is_queued != (state == BERTH_VM_STATE_PAUSED))
         g_error ("invariant 3: a wake of VM %s is lost", berth_vm_get_id (av->vm));
     }
-  if (av->pause_tickets->len > 0 && state != BERTH_VM_STATE_PAUSING
+  if (av->pause_tickets != NULL && state != BERTH_VM_STATE_PAUSING
       && state != BERTH_VM_STATE_WAKING)
     g_error ("invariant 3: somebody waits for VM %s to stand still, which is %s",
              berth_vm_get_id (av->vm), berth_vm_state_to_string (state));

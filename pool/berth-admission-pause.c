@@ -76,18 +76,18 @@ take_vcpus (BerthAdmission *self, BerthAdmissionVm *av)
 static void
 finish_pauses (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
 {
-  for (guint i = 0; i < av->pause_tickets->len; i++)
+  for (guint i = 0; i < berth_admission_count_tickets (av->pause_tickets); i++)
     berth_admission_complete (self, g_array_index (av->pause_tickets, guint64, i), NULL,
                               error != NULL ? g_error_copy (error) : NULL);
-  g_array_set_size (av->pause_tickets, 0);
+  g_clear_pointer (&av->pause_tickets, g_array_unref);
 }
 
 /* @error: (nullable) */
 static void
 finish_wakes (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
 {
-  while (av->wakes->len > 0)
-    berth_admission_finish_waiter (self, av->wakes->pdata[0], NULL,
+  while (!g_queue_is_empty (&av->wakes))
+    berth_admission_finish_waiter (self, g_queue_peek_head (&av->wakes), NULL,
                                    error != NULL ? g_error_copy (error) : NULL);
 }
 
@@ -110,16 +110,21 @@ join_queue (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 static void
 queue_wakes (BerthAdmission *self, BerthAdmissionVm *av)
 {
-  for (guint i = 0; i < av->wakes->len;)
-    if (join_queue (self, av->wakes->pdata[i]))
-      i++;
+  for (GList *link = av->wakes.head, *next = NULL; link != NULL; link = next)
+    {
+      next = link->next; /* who can never be served leaves */
+      join_queue (self, link->data);
+    }
 }
 
 void
 berth_admission_end_pauses (BerthAdmission *self, BerthAdmissionVm *av)
 {
-  g_autoptr (GError) gone = new_gone_error (av->vm);
+  g_autoptr (GError) gone = NULL;
 
+  if (g_queue_is_empty (&av->wakes) && av->pause_tickets == NULL)
+    return; /* as nearly always: words that nobody hears took a tenth of a VM's whole admission */
+  gone = new_gone_error (av->vm);
   finish_wakes (self, av, gone);
   finish_pauses (self, av, gone);
 }
@@ -133,7 +138,7 @@ berth_admission_handle_pause (BerthAdmission *self, const BerthMessage *message)
 
   if (av == NULL || !vm_has_owner (av))
     berth_admission_complete (self, message->ticket, NULL, new_gone_error (message->vm));
-  else if (av->wakes->len > 0)
+  else if (!g_queue_is_empty (&av->wakes))
     berth_admission_complete (self, message->ticket, NULL,
                               g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                                            "somebody uses sandbox %s, which is woken for that: "
@@ -143,7 +148,7 @@ berth_admission_handle_pause (BerthAdmission *self, const BerthMessage *message)
     berth_admission_complete (self, message->ticket, NULL, NULL);
   else
     {
-      g_array_append_val (av->pause_tickets, message->ticket);
+      berth_admission_add_ticket (&av->pause_tickets, message->ticket);
       /* one whose waking nobody waits for any more is paused when it runs */
       if (berth_admission_vm_fire (self, av, BERTH_VM_EVENT_PAUSE))
         berth_admission_add_effect (self, BERTH_EFFECT_PAUSE, av->vm, av->mode);
@@ -167,7 +172,7 @@ berth_admission_handle_wake (BerthAdmission *self, const BerthMessage *message)
       waiter = berth_admission_add_waiter (self, message, 1);
       waiter->sleeper = av;
       waiter->base.tenant = av->tenant;
-      g_ptr_array_add (av->wakes, waiter);
+      g_queue_push_tail (&av->wakes, waiter);
       if (vm_state (av) == BERTH_VM_STATE_PAUSED && join_queue (self, waiter))
         return waiter;
     }
@@ -178,8 +183,8 @@ void
 berth_admission_wake (BerthAdmission *self, BerthAdmissionVm *av)
 {
   take_vcpus (self, av);
-  for (guint i = 0; i < av->wakes->len; i++)
-    berth_admission_leave_queue (self, av->wakes->pdata[i]);
+  for (GList *link = av->wakes.head; link != NULL; link = link->next)
+    berth_admission_leave_queue (self, link->data);
   berth_admission_vm_fire (self, av, BERTH_VM_EVENT_WAKE);
   berth_admission_add_effect (self, BERTH_EFFECT_WAKE, av->vm, av->mode);
 }
@@ -228,8 +233,8 @@ new_runs_error (BerthVm *vm, const GError *error)
 static void
 take_unasked (BerthAdmission *self, BerthAdmissionVm *av)
 {
-  for (guint i = 0; i < av->wakes->len; i++)
-    berth_admission_leave_queue (self, av->wakes->pdata[i]);
+  for (GList *link = av->wakes.head; link != NULL; link = link->next)
+    berth_admission_leave_queue (self, link->data);
   take_vcpus (self, av);
   berth_admission_allow (self, av);
 }
@@ -254,6 +259,6 @@ berth_admission_handle_resumed (BerthAdmission *self, BerthAdmissionVm *av, cons
 
       finish_pauses (self, av, failure);
     }
-  else if (av->pause_tickets->len > 0 && berth_admission_vm_fire (self, av, BERTH_VM_EVENT_PAUSE))
+  else if (av->pause_tickets != NULL && berth_admission_vm_fire (self, av, BERTH_VM_EVENT_PAUSE))
     berth_admission_add_effect (self, BERTH_EFFECT_PAUSE, av->vm, av->mode);
 }

@@ -55,8 +55,8 @@ typedef struct
  * @mode: what it was started for
  * @is_unstarted: it holds its place, but start() was not called yet
  * @is_delivered: its owner has it
- * @destroy_tickets: (element-type guint64): who hears that it ended
- * @pause_tickets: (element-type guint64): who hears that it stands still
+ * @destroy_tickets: (element-type guint64) (nullable): who hears that it ended
+ * @pause_tickets: (element-type guint64) (nullable): who hears that it stands still
  * @wakes: (element-type BerthAdmissionWaiter) (unowned): who waits for it to run: in the queue
  * while it is paused
  * @stuck_count: how often its destroy failed
@@ -82,7 +82,7 @@ struct _BerthAdmissionVm
   gboolean is_delivered;
   GArray *destroy_tickets;
   GArray *pause_tickets;
-  GPtrArray *wakes;
+  GQueue wakes;
   guint stuck_count;
   gint64 retry_at_us;
   BerthWarm *warm;
@@ -106,6 +106,7 @@ struct _BerthAdmission
   guint in_state[BERTH_VM_N_STATES];
   guint n_unstarted;
   GPtrArray *warm;       /* of BerthWarm (owned), in the order in which they were first named */
+  BerthVmIds ids;        /* of the VMs to come */
   guint64 n_evicted;     /* warm VMs that made room for others, so far */
   guint64 n_pauses;      /* of owners' VMs, so far */
   guint64 n_wakes;       /* likewise, of those that waited for it */
@@ -146,6 +147,9 @@ berth_admission_add_waiter (BerthAdmission *self, const BerthMessage *message, g
 GError *berth_admission_new_shutting_down_error (void);
 
 /* berth-admission-vms.c */
+/* of VMs' tickets, which most VMs have none of */
+guint berth_admission_count_tickets (const GArray *tickets);
+void berth_admission_add_ticket (GArray **tickets, guint64 ticket);
 gboolean berth_admission_vm_fire (BerthAdmission *self, BerthAdmissionVm *av, BerthVmEvent event);
 void berth_admission_vm_take (BerthAdmission *self, BerthAdmissionVm *av, BerthPlace place);
 void berth_admission_vm_give_vcpus (BerthAdmission *self, BerthAdmissionVm *av);

@@ -19,10 +19,23 @@ void
 berth_admission_vm_free (BerthAdmissionVm *av)
 {
   g_object_unref (av->vm);
-  g_array_unref (av->destroy_tickets);
-  g_array_unref (av->pause_tickets);
-  g_ptr_array_unref (av->wakes);
+  g_clear_pointer (&av->destroy_tickets, g_array_unref);
+  g_clear_pointer (&av->pause_tickets, g_array_unref);
   g_free (av);
+}
+
+guint
+berth_admission_count_tickets (const GArray *tickets)
+{
+  return tickets != NULL ? tickets->len : 0;
+}
+
+void
+berth_admission_add_ticket (GArray **tickets, guint64 ticket)
+{
+  if (*tickets == NULL)
+    *tickets = g_array_new (FALSE, FALSE, sizeof ticket);
+  g_array_append_val (*tickets, ticket);
 }
 
 BerthPlace
@@ -96,9 +109,7 @@ vm_add (BerthAdmission *self, BerthVm *vm, BerthStartMode mode)
 
   av->vm = vm;
   av->mode = mode;
-  av->destroy_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
-  av->pause_tickets = g_array_new (FALSE, FALSE, sizeof (guint64));
-  av->wakes = g_ptr_array_new ();
+  g_queue_init (&av->wakes);
   av->link.data = av;
   self->in_state[BERTH_VM_STATE_STARTING]++;
   g_queue_push_tail_link (&self->order, &av->link);
@@ -154,7 +165,7 @@ static void
 start_in_place (BerthAdmission *self, BerthAdmissionWaiter *waiter, BerthPlace place)
 {
   BerthRequest *request = waiter->base.request;
-  BerthVm *vm = berth_vm_new (&request->shape, NULL, self->now_us);
+  BerthVm *vm = berth_vm_new_with_ids (&self->ids, &request->shape, NULL, self->now_us);
   BerthAdmissionVm *av = vm_add_unstarted (self, vm, BERTH_START_RUN);
 
   if (request->vm_id != NULL)
@@ -181,7 +192,8 @@ void
 berth_admission_leave_queue (BerthAdmission *self, BerthAdmissionWaiter *waiter)
 {
   berth_waiters_remove (self->queue, &waiter->base);
-  g_hash_table_remove (self->no_wait, waiter);
+  if (g_hash_table_size (self->no_wait) > 0)
+    g_hash_table_remove (self->no_wait, waiter);
   waiter->admitted_us = self->now_us;
 }
 
@@ -224,7 +236,8 @@ void
 berth_admission_refill (BerthAdmission *self, BerthWarm *warm)
 {
   const BerthShape shape = berth_warm_get_shape (warm);
-  BerthVm *vm = berth_vm_new (&shape, berth_warm_get_tenant_key (warm), self->now_us);
+  BerthVm *vm
+      = berth_vm_new_with_ids (&self->ids, &shape, berth_warm_get_tenant_key (warm), self->now_us);
   BerthAdmissionVm *av = vm_add_unstarted (self, vm, BERTH_START_WARM);
 
   av->warm = warm;
@@ -326,7 +339,7 @@ vm_remove (BerthAdmission *self, BerthAdmissionVm *av, BerthAdmissionWaiter *hei
   self->in_state[BERTH_VM_STATE_GONE]--;
   if (av->is_unstarted)
     self->n_unstarted--;
-  for (guint i = 0; i < av->destroy_tickets->len; i++)
+  for (guint i = 0; i < berth_admission_count_tickets (av->destroy_tickets); i++)
     berth_admission_complete (self, g_array_index (av->destroy_tickets, guint64, i), NULL, NULL);
   g_queue_unlink (&self->order, &av->link);
   if (heir == NULL)
@@ -556,14 +569,14 @@ handle_gone (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
 static void
 fail_destroy_tickets (BerthAdmission *self, BerthAdmissionVm *av, const GError *error)
 {
-  for (guint i = 0; i < av->destroy_tickets->len; i++)
+  for (guint i = 0; i < berth_admission_count_tickets (av->destroy_tickets); i++)
     berth_admission_complete (
         self, g_array_index (av->destroy_tickets, guint64, i), NULL,
         g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                      "VM %s could not be destroyed and still exists; berth tries again: %s",
                      berth_vm_get_id (av->vm),
                      error != NULL ? error->message : "no reason is known"));
-  g_array_set_size (av->destroy_tickets, 0);
+  g_clear_pointer (&av->destroy_tickets, g_array_unref);
 }
 
 static void

@@ -111,8 +111,9 @@ berth_admission_finish_waiter (BerthAdmission *self, BerthAdmissionWaiter *waite
   if (waiter->vm != NULL)
     waiter->vm->waiter = NULL;
   if (waiter->sleeper != NULL)
-    g_ptr_array_remove (waiter->sleeper->wakes, waiter);
-  g_hash_table_remove (self->no_wait, waiter);
+    g_queue_remove (&waiter->sleeper->wakes, waiter);
+  if (g_hash_table_size (self->no_wait) > 0)
+    g_hash_table_remove (self->no_wait, waiter);
   if (g_hash_table_lookup (self->by_request, waiter->base.request) == waiter)
     g_hash_table_remove (self->by_request, waiter->base.request);
   berth_admission_complete (self, waiter->base.ticket, vm, error_taken);
@@ -226,7 +227,7 @@ handle_destroy (BerthAdmission *self, const BerthMessage *message)
     }
 
   if (message->ticket != 0)
-    g_array_append_val (av->destroy_tickets, message->ticket);
+    berth_admission_add_ticket (&av->destroy_tickets, message->ticket);
   if (av->waiter != NULL && berth_vm_get_state (av->vm) != BERTH_VM_STATE_STOPPING
       && berth_vm_get_state (av->vm) != BERTH_VM_STATE_STUCK)
     leave_early (self, av->waiter,
@@ -349,10 +350,13 @@ expire_waiters (BerthAdmission *self)
 static gboolean
 refuse_no_wait (BerthAdmission *self)
 {
-  g_autoptr (GPtrArray) refused = g_ptr_array_new ();
+  g_autoptr (GPtrArray) refused = NULL;
   GHashTableIter iter;
   gpointer key = NULL;
 
+  if (g_hash_table_size (self->no_wait) == 0)
+    return FALSE;
+  refused = g_ptr_array_new ();
   g_hash_table_iter_init (&iter, self->no_wait);
   while (g_hash_table_iter_next (&iter, &key, NULL))
     if (((BerthAdmissionWaiter *)key)->covered_in != self->pass)

@@ -40,7 +40,27 @@ typedef enum
 
 #define BERTH_VM_N_EVENTS ((guint)BERTH_VM_EVENT_GONE + 1)
 
+#define BERTH_VM_ID_BYTES 16
+#define BERTH_VM_IDS 32u
+
+/**
+ * BerthVmIds:
+ * @bytes: of the kernel's generator
+ * @left: how many of them are not an id yet
+ *
+ * The next ids: asking the kernel for each took a tenth of a VM's whole admission. Of one thread;
+ * empty when it is all zeros.
+ */
+typedef struct
+{
+  guint8 bytes[BERTH_VM_IDS][BERTH_VM_ID_BYTES];
+  guint left;
+} BerthVmIds;
+
 BerthVm *berth_vm_new (const BerthShape *shape, const char *tenant_key, gint64 now_us);
+
+BerthVm *berth_vm_new_with_ids (BerthVmIds *ids, const BerthShape *shape, const char *tenant_key,
+                                gint64 now_us);
 
 /* of a new one, before anybody else has it */
 void berth_vm_set_id (BerthVm *self, const char *id);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define ID_BYTES 16
+#define ID_BYTES BERTH_VM_ID_BYTES
 
 /**
  * BerthVm:
@@ -170,22 +170,36 @@ berth_vm_init (BerthVm *self)
 /* an id names a sandbox to its owner, so nobody may guess the next one: the kernel's generator, and
  * GLib's only where that is not there (never on Linux 3.17 and later) */
 static void
-fill_id (char *id)
+fill_random (gpointer bytes, gsize size)
+{
+  if (getrandom (bytes, size, 0) == (gssize)size)
+    return;
+  for (gsize i = 0; i < size; i++)
+    ((guint8 *)bytes)[i] = (guint8)g_random_int ();
+}
+
+static void
+fill_id (char *id, const guint8 *bytes)
 {
   static const char digits[] = "0123456789abcdef";
-  guint8 bytes[ID_BYTES];
 
-  if (getrandom (bytes, sizeof bytes, 0) != (gssize)sizeof bytes)
-    {
-      for (guint i = 0; i < sizeof bytes; i++)
-        bytes[i] = (guint8)g_random_int ();
-    }
-  for (guint i = 0; i < sizeof bytes; i++)
+  for (guint i = 0; i < ID_BYTES; i++)
     {
       id[2 * i] = digits[bytes[i] >> 4];
       id[2 * i + 1] = digits[bytes[i] & 15];
     }
-  id[2 * sizeof bytes] = '\0';
+  id[2 * ID_BYTES] = '\0';
+}
+
+static BerthVm *
+vm_make (const BerthShape *shape, const char *tenant_key, gint64 created_us)
+{
+  BerthVm *self = g_object_new (BERTH_TYPE_VM, NULL);
+
+  self->shape = berth_shape_copy (shape);
+  self->tenant_key = g_strdup (tenant_key);
+  self->created_us = created_us;
+  return self;
 }
 
 /**
@@ -201,7 +215,7 @@ BerthVm *
 berth_vm_new_adopted (const char *id, const BerthShape *shape, const char *tenant_key,
                       gint64 created_us)
 {
-  BerthVm *self = berth_vm_new (shape, tenant_key, created_us);
+  BerthVm *self = vm_make (shape, tenant_key, created_us);
 
   berth_vm_set_id (self, id);
   return self;
@@ -216,12 +230,26 @@ berth_vm_set_id (BerthVm *self, const char *id)
 BerthVm *
 berth_vm_new (const BerthShape *shape, const char *tenant_key, gint64 now_us)
 {
-  BerthVm *self = g_object_new (BERTH_TYPE_VM, NULL);
+  BerthVm *self = vm_make (shape, tenant_key, now_us);
+  guint8 bytes[ID_BYTES];
 
-  fill_id (self->id);
-  self->shape = berth_shape_copy (shape);
-  self->tenant_key = g_strdup (tenant_key);
-  self->created_us = now_us;
+  fill_random (bytes, sizeof bytes);
+  fill_id (self->id, bytes);
+  return self;
+}
+
+BerthVm *
+berth_vm_new_with_ids (BerthVmIds *ids, const BerthShape *shape, const char *tenant_key,
+                       gint64 now_us)
+{
+  BerthVm *self = vm_make (shape, tenant_key, now_us);
+
+  if (ids->left == 0)
+    {
+      fill_random (ids->bytes, sizeof ids->bytes);
+      ids->left = BERTH_VM_IDS;
+    }
+  fill_id (self->id, ids->bytes[--ids->left]);
   return self;
 }
 

@@ -3,10 +3,13 @@
  * first served within a tenant. */
 #include "berth-waiters.h"
 
+#define EMPTY_KINDS_MAX 16u
+
 struct _BerthWaiters
 {
   BerthTenants *tenants;
-  GHashTable *kinds;    /* set of BerthWaiterKind (owned) that have waiters, by their shape */
+  GHashTable *kinds;    /* set of BerthWaiterKind (owned), by their shape */
+  guint n_kinds;        /* of them that have waiters */
   GSequence *deadlines; /* of BerthWaiter (unowned) that have one, the first deadline first */
   guint64 last_order;
   guint64 last_walk;
@@ -77,10 +80,18 @@ join_kind (BerthWaiters *self, BerthWaiter *waiter)
       kind->shape = berth_shape_copy (&waiter->request->shape);
       g_hash_table_add (self->kinds, kind);
     }
-  kind->n_waiting++;
+  if (kind->n_waiting++ == 0)
+    self->n_kinds++;
   waiter->kind = kind;
 }
 
+static gboolean
+kind_is_empty (gpointer key, gpointer value, gpointer user_data)
+{
+  return ((const BerthWaiterKind *)key)->n_waiting == 0;
+}
+
+/* A few that nobody is of stay, for there is mostly another request like the last one. */
 static void
 leave_kind (BerthWaiters *self, BerthWaiter *waiter)
 {
@@ -88,7 +99,9 @@ leave_kind (BerthWaiters *self, BerthWaiter *waiter)
 
   waiter->kind = NULL;
   if (--kind->n_waiting == 0)
-    g_hash_table_remove (self->kinds, kind);
+    self->n_kinds--;
+  if (g_hash_table_size (self->kinds) > self->n_kinds + EMPTY_KINDS_MAX)
+    g_hash_table_foreach_remove (self->kinds, kind_is_empty, NULL);
 }
 
 void
@@ -146,7 +159,7 @@ berth_waiters_count_wakes (BerthWaiters *self)
 guint
 berth_waiters_count_kinds (BerthWaiters *self)
 {
-  return g_hash_table_size (self->kinds);
+  return self->n_kinds;
 }
 
 /* how many of @peer's come before the waiter of @own that is served when that stands at @place, if
