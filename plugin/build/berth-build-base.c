@@ -5,12 +5,12 @@
 
 #include <string.h>
 
+#include "plugin/build/berth-build-element.h"
+#include "plugin/build/berth-build-store.h"
 #include "plugin/template/berth-images.h"
 #include "plugin/template/berth-template.h"
 #include "plugin/template/berth-xml.h"
 #include "pool/berth-error.h"
-
-#define BUILT "built-"
 
 void
 berth_build_base_free (BerthBuildBase *self)
@@ -30,14 +30,23 @@ dup_contents (BerthImages *images, const char *const *names, GError **error)
 
   for (guint i = 0; paths != NULL && paths[i] != NULL; i++)
     {
-      char *name = g_path_get_basename (paths[i]);
+      g_autofree char *name = g_path_get_basename (paths[i]);
 
-      if (g_str_has_suffix (name, ".erofs"))
-        name[strlen (name) - strlen (".erofs")] = '\0';
       g_free (paths[i]);
-      paths[i] = name;
+      paths[i] = berth_build_store_dup_stem (name);
     }
   return paths;
+}
+
+/* Whether its lowest layer is a container image */
+static gboolean
+is_image (const BerthConfig *config, BerthTemplate *template)
+{
+  g_autoptr (GVariant) manifest
+      = berth_build_store_find (config->image_dir, berth_template_get_layers (template)[0]);
+  const char *image;
+
+  return manifest != NULL && g_variant_lookup (manifest, "image", "&s", &image);
 }
 
 BerthBuildBase *
@@ -58,7 +67,7 @@ berth_build_base_load (const BerthConfig *config, const BerthBuildSpec *spec, GE
                    spec->from);
       return NULL;
     }
-  if (g_str_has_prefix (berth_template_get_layers (template)[0], BUILT))
+  if (is_image (config, template))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
                    "template %s is a container image's, and its VM can't build: give its image by "
@@ -119,28 +128,6 @@ remove_children (xmlNode *element, const BerthBuildSpec *spec)
         }
       child = next;
     }
-}
-
-/* Whoever wrote the other one's remarks did not write this one. */
-static void
-replace_remarks (xmlDoc *doc, const char *name)
-{
-  g_autofree char *text
-      = g_strdup_printf (" Made by 'berth template build', of %s.berthfile beside it. ", name);
-  xmlNode *root = xmlDocGetRootElement (doc);
-
-  for (xmlNode *node = doc->children; node != root;)
-    {
-      xmlNode *next = node->next;
-
-      if (node->type == XML_COMMENT_NODE)
-        {
-          xmlUnlinkNode (node);
-          xmlFreeNode (node);
-        }
-      node = next;
-    }
-  xmlAddPrevSibling (root, xmlNewDocComment (doc, (const xmlChar *)text));
 }
 
 static xmlNode *
@@ -215,6 +202,8 @@ berth_build_base_dup_template (BerthBuildBase *self, const BerthBuildSpec *spec,
   g_autoptr (xmlDoc) doc = data != NULL ? berth_xml_parse (data, size, self->path, error) : NULL;
   g_autoptr (xmlChar) text = NULL;
   g_autoptr (BerthTemplate) checked = NULL;
+  g_autofree char *remark = g_strdup_printf (
+      " Made by 'berth template build', of %s.berthfile beside it. ", spec->name);
   xmlNode *metadata;
   int length = 0;
 
@@ -229,7 +218,7 @@ berth_build_base_dup_template (BerthBuildBase *self, const BerthBuildSpec *spec,
                    self->path);
       return NULL;
     }
-  replace_remarks (doc, spec->name);
+  berth_build_element_set_remark (doc, remark);
   fill_element (berth_xml_child (metadata, BERTH_MARK_URI, "template"), self, spec, image, layer);
   xmlDocDumpMemoryEnc (doc, &text, &length, "UTF-8");
   checked = berth_template_load_data ((const char *)text, (gsize)length, path, schema, error);

@@ -57,6 +57,8 @@ open_registry (const BerthBuildSpec *spec, GError **error)
   g_autoptr (BerthBuildFolder) folder = berth_build_folder_new (error);
   g_autofree char *path = NULL;
   g_autofree char *target = NULL;
+  BerthBuildSkopeo call
+      = { .max_bytes = BERTH_BUILD_FILES_MAX_BYTES, .timeout_s = spec->timeout_s, .out_fd = -1 };
   const char *words[] = { "--override-os",
                           "linux",
                           "--override-arch",
@@ -71,10 +73,12 @@ open_registry (const BerthBuildSpec *spec, GError **error)
 
   if (folder == NULL)
     return -1;
-  path = g_build_filename (berth_build_folder_get_path (folder), LAYOUT, NULL);
+  call.words = words;
+  call.grows = berth_build_folder_get_own (folder);
+  path = g_build_filename (call.grows, LAYOUT, NULL);
   target = g_strconcat (FOLDER, path, ":image", NULL);
   words[G_N_ELEMENTS (words) - 2] = target;
-  if (!berth_build_skopeo (folder, words, BERTH_BUILD_FILES_MAX_BYTES, spec->timeout_s, error))
+  if (!berth_build_skopeo (folder, &call, error))
     return -1;
   return pack_layout (path, error);
 }

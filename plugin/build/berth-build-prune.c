@@ -10,12 +10,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plugin/build/berth-build-stage.h"
 #include "plugin/libberth/berth-admin.h"
 #include "plugin/template/berth-images.h"
 #include "plugin/template/berth-template.h"
 #include "pool/berth-error.h"
 
-#define PREFIX "built-"
+/* What builds and pulls call their layers: others here are none of ours */
+static const char *const prefixes[] = { "built-", "pulled-" };
 
 static void
 add_layers (GHashTable *used, const char *const *layers)
@@ -130,6 +132,15 @@ remove_layer (const char *dir, const char *layer, GHashTable *open_files, gboole
   return (guint64)status.st_size;
 }
 
+static gboolean
+is_layer (const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
+    if (g_str_has_prefix (name, prefixes[i]))
+      return TRUE;
+  return FALSE;
+}
+
 /* (transfer full): names, without suffixes, each once */
 static GHashTable *
 list_layers (const char *folder)
@@ -142,7 +153,7 @@ list_layers (const char *folder)
     {
       const char *dot = strrchr (name, '.');
 
-      if (g_str_has_prefix (name, PREFIX) && dot != NULL)
+      if (is_layer (name) && dot != NULL)
         g_hash_table_add (layers, g_strndup (name, (gsize)(dot - name)));
     }
   return layers;
@@ -161,6 +172,7 @@ berth_build_prune (const BerthConfig *config, BerthClient *client, gboolean is_q
 
   if (!add_files (used, config, error) || !add_known (used, client, error))
     return FALSE;
+  berth_build_stage_remove (dir);
   open_files = find_open ();
   *out_bytes = 0;
   g_hash_table_iter_init (&iter, layers);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,7 +20,10 @@
 #include "plugin/build/berth-build-store.h"
 #include "pool/berth-error.h"
 
-#define NOBODY 65534
+/* Numbers of users that no account has: above those of berth-connector, and that of this process.
+ * Where a user namespace has no such, it is the one that everybody's nobody is. */
+#define OWN_UID 2010000000u
+#define NOBODY 65534u
 #define LOOK_MS 200
 #define FILES_MAX 4096u
 #define WORDS_MAX 2000
@@ -29,6 +33,8 @@
 struct _BerthBuildFolder
 {
   char *path;
+  char *own;
+  guint uid;
   GSubprocess *keeper;
 };
 
@@ -36,6 +42,18 @@ const char *
 berth_build_folder_get_path (BerthBuildFolder *self)
 {
   return self->path;
+}
+
+const char *
+berth_build_folder_get_own (BerthBuildFolder *self)
+{
+  return self->own;
+}
+
+gboolean
+berth_build_folder_give (BerthBuildFolder *self, int fd)
+{
+  return geteuid () != 0 || fchown (fd, self->uid, self->uid) == 0;
 }
 
 void
@@ -48,21 +66,39 @@ berth_build_folder_free (BerthBuildFolder *self)
       g_object_unref (self->keeper);
     }
   g_free (self->path);
+  g_free (self->own);
   g_free (self);
+}
+
+/* Who skopeo is where we are root: what else runs as nobody could read the log-in, and change what
+ * came. */
+static guint
+find_uid (void)
+{
+  g_autofree char *map = NULL;
+  guint64 first = 1;
+  guint64 count = 0;
+
+  if (g_file_get_contents ("/proc/self/uid_map", &map, NULL, NULL))
+    sscanf (map, "%" G_GUINT64_FORMAT " %*u %" G_GUINT64_FORMAT, &first, &count);
+  return first == 0 && count >= G_MAXUINT32 ? OWN_UID + (guint)getpid () : NOBODY;
 }
 
 /* It makes the folder, and tells its name: there is none that nobody removes. It outlives signals
  * that are for all of a terminal's, and skopeo, which may write till its own end. */
 static GSubprocess *
-start_keeper (GError **error)
+start_keeper (guint uid, GError **error)
 {
+  g_autofree char *owner = g_strdup_printf ("%u:%u", uid, uid);
+
   return g_subprocess_new (
       G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, error, "/bin/sh", "-c",
       "trap '' HUP INT TERM PIPE; path=$(mktemp -d \"$1/berth-build-XXXXXX\") || exit; "
-      "[ \"$(id -u)\" != 0 ] || chown \"$2:$2\" \"$path\"; echo \"$path\" 2>/dev/null; read -r "
+      "chmod 0755 \"$path\" && mkdir -m 0700 \"$path/own\" || exit; "
+      "[ \"$(id -u)\" != 0 ] || chown \"$2\" \"$path/own\"; echo \"$path\" 2>/dev/null; read -r "
       "end; n=0; "
       "until rm -rf -- \"$path\" 2>/dev/null || [ $((n += 1)) = 50 ]; do sleep 0.1; done",
-      "berth-build", BERTH_BUILD_SCRATCH, G_STRINGIFY (NOBODY), NULL);
+      "berth-build", BERTH_BUILD_SCRATCH, owner, NULL);
 }
 
 BerthBuildFolder *
@@ -71,13 +107,17 @@ berth_build_folder_new (GError **error)
   g_autoptr (BerthBuildFolder) self = g_new0 (BerthBuildFolder, 1);
   g_autoptr (GDataInputStream) lines = NULL;
 
-  self->keeper = start_keeper (error);
+  self->uid = find_uid ();
+  self->keeper = start_keeper (self->uid, error);
   if (self->keeper == NULL)
     return NULL;
   lines = g_data_input_stream_new (g_subprocess_get_stdout_pipe (self->keeper));
   self->path = g_data_input_stream_read_line (lines, NULL, NULL, NULL);
   if (self->path != NULL && *self->path == '/')
-    return g_steal_pointer (&self);
+    {
+      self->own = g_build_filename (self->path, "own", NULL);
+      return g_steal_pointer (&self);
+    }
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL,
                "%s: no folder can be made there: is its disk full?", BERTH_BUILD_SCRATCH);
   return NULL;
@@ -121,11 +161,19 @@ open_auth (void)
   return fd;
 }
 
-static GPtrArray *
-make_command (const char *const *words, gint64 max_bytes, gboolean has_auth)
+/* Its actions that speak with a registry take the log-in behind them. */
+static gboolean
+takes_auth (const char *word)
 {
-  static const char *const unprivileged[]
-      = { "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all" };
+  return g_str_equal (word, "copy") || g_str_equal (word, "inspect");
+}
+
+static GPtrArray *
+make_command (const BerthBuildFolder *folder, const BerthBuildSkopeo *call, gboolean has_auth)
+{
+  g_autofree char *uid = g_strdup_printf ("%u", folder->uid);
+  const char *const unprivileged[]
+      = { "--reuid", uid, "--regid", uid, "--clear-groups", "--bounding-set", "-all" };
   GPtrArray *command = g_ptr_array_new_with_free_func (g_free);
 
   g_ptr_array_add (command, g_strdup ("setpriv"));
@@ -136,12 +184,12 @@ make_command (const char *const *words, gint64 max_bytes, gboolean has_auth)
   g_ptr_array_add (command, g_strdup ("KILL"));
   g_ptr_array_add (command, g_strdup ("prlimit"));
   g_ptr_array_add (command, g_strdup ("--core=0"));
-  g_ptr_array_add (command, g_strdup_printf ("--fsize=%" G_GINT64_FORMAT, max_bytes));
+  g_ptr_array_add (command, g_strdup_printf ("--fsize=%" G_GINT64_FORMAT, call->max_bytes));
   g_ptr_array_add (command, g_strdup ("skopeo"));
-  for (guint i = 0; words[i] != NULL; i++)
+  for (guint i = 0; call->words[i] != NULL; i++)
     {
-      g_ptr_array_add (command, g_strdup (words[i]));
-      if (has_auth && g_str_equal (words[i], "copy"))
+      g_ptr_array_add (command, g_strdup (call->words[i]));
+      if (has_auth && takes_auth (call->words[i]))
         g_ptr_array_add (command, g_strdup_printf ("--authfile=/proc/self/fd/%d", AUTH_FD));
     }
   g_ptr_array_add (command, NULL);
@@ -149,22 +197,23 @@ make_command (const char *const *words, gint64 max_bytes, gboolean has_auth)
 }
 
 static GSubprocess *
-start (BerthBuildFolder *folder, const char *const *words, gint64 max_bytes, int log_fd,
-       GError **error)
+start (BerthBuildFolder *folder, const BerthBuildSkopeo *call, int log_fd, GError **error)
 {
   int auth_fd = geteuid () == 0 ? open_auth () : -1;
-  g_autoptr (GPtrArray) command = make_command (words, max_bytes, auth_fd >= 0);
-  g_autoptr (GSubprocessLauncher) launcher
-      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE);
+  g_autoptr (GPtrArray) command = make_command (folder, call, auth_fd >= 0);
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (
+      call->out_fd >= 0 ? G_SUBPROCESS_FLAGS_NONE : G_SUBPROCESS_FLAGS_STDOUT_SILENCE);
 
+  if (call->out_fd >= 0)
+    g_subprocess_launcher_take_stdout_fd (launcher, dup (call->out_fd));
   g_subprocess_launcher_take_stderr_fd (launcher, dup (log_fd));
   if (auth_fd >= 0)
     g_subprocess_launcher_take_fd (launcher, auth_fd, AUTH_FD);
-  g_subprocess_launcher_setenv (launcher, "TMPDIR", folder->path, TRUE);
+  g_subprocess_launcher_setenv (launcher, "TMPDIR", folder->own, TRUE);
   if (geteuid () == 0)
     {
-      g_subprocess_launcher_setenv (launcher, "HOME", folder->path, TRUE);
-      g_subprocess_launcher_setenv (launcher, "XDG_RUNTIME_DIR", folder->path, TRUE);
+      g_subprocess_launcher_setenv (launcher, "HOME", folder->own, TRUE);
+      g_subprocess_launcher_setenv (launcher, "XDG_RUNTIME_DIR", folder->own, TRUE);
     }
   return g_subprocess_launcher_spawnv (launcher, (const char *const *)command->pdata, error);
 }
@@ -195,10 +244,9 @@ measure (const char *path, guint *files)
 
 typedef struct
 {
-  BerthBuildFolder *folder;
+  const BerthBuildSkopeo *call;
   GSubprocess *process;
   GMainLoop *loop;
-  gint64 max_bytes;
   gint64 end_us;
   gboolean is_too_much;
   gboolean is_too_late;
@@ -211,7 +259,7 @@ look_cb (gpointer user_data)
   guint files = 0;
 
   self->is_too_late |= g_get_monotonic_time () > self->end_us;
-  self->is_too_much |= measure (self->folder->path, &files) > self->max_bytes;
+  self->is_too_much |= measure (self->call->grows, &files) > self->call->max_bytes;
   if (self->is_too_much || self->is_too_late)
     g_subprocess_force_exit (self->process);
   return G_SOURCE_CONTINUE;
@@ -245,18 +293,31 @@ dup_words (int log_fd)
   g_autofree char *text = g_malloc0 (WORDS_MAX + 1);
   off_t size = lseek (log_fd, 0, SEEK_END);
   ssize_t got = pread (log_fd, text, WORDS_MAX, MAX (size - WORDS_MAX, 0));
-  g_autofree char *printable = berth_printable_dup (got > 0 ? text : "", FALSE);
+  g_autofree char *printable = berth_printable_dup (got > 0 ? g_strstrip (text) : "", FALSE);
 
   return g_strdup (*g_strstrip (printable) != '\0' ? printable : "it said nothing");
 }
 
-gboolean
-berth_build_skopeo (BerthBuildFolder *folder, const char *const *words, gint64 max_bytes,
-                    int timeout_s, GError **error)
+static gboolean
+set_end (const Watch *self, const char *said, GError **error)
 {
-  Watch watch = { .folder = folder,
-                  .max_bytes = max_bytes,
-                  .end_us = g_get_monotonic_time () + (gint64)timeout_s * G_USEC_PER_SEC };
+  if (self->is_too_much)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                 "what the registry sends is more than the %" G_GINT64_FORMAT " MiB that may come",
+                 self->call->max_bytes >> 20);
+  else if (self->is_too_late)
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL,
+                 "the registry took more than %d s: -t gives it more", self->call->timeout_s);
+  else
+    g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL, "skopeo could not: %s", said);
+  return FALSE;
+}
+
+gboolean
+berth_build_skopeo (BerthBuildFolder *folder, const BerthBuildSkopeo *call, GError **error)
+{
+  Watch watch = { .call = call,
+                  .end_us = g_get_monotonic_time () + (gint64)call->timeout_s * G_USEC_PER_SEC };
   g_autoptr (GSubprocess) process = NULL;
   g_autofree char *program = g_find_program_in_path ("skopeo");
   g_autofree char *said = NULL;
@@ -272,21 +333,13 @@ berth_build_skopeo (BerthBuildFolder *folder, const char *const *words, gint64 m
   log_fd = berth_build_store_open (BERTH_BUILD_SCRATCH, error);
   if (log_fd < 0)
     return FALSE;
-  watch.process = process = start (folder, words, max_bytes, log_fd, error);
+  watch.process = process = start (folder, call, log_fd, error);
   if (process != NULL)
     await (&watch);
   said = dup_words (log_fd);
   close (log_fd);
-  if (process == NULL
-      || (!watch.is_too_much && !watch.is_too_late && g_subprocess_get_successful (process)))
-    return process != NULL;
-  if (watch.is_too_much)
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "the image has more than %d GiB",
-                 (int)(max_bytes >> 30));
-  else if (watch.is_too_late)
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL,
-                 "the registry took more than %d s: -t gives it more", timeout_s);
-  else
-    g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL, "skopeo could not: %s", said);
-  return FALSE;
+  if (process == NULL)
+    return FALSE;
+  return (!watch.is_too_much && !watch.is_too_late && g_subprocess_get_successful (process))
+         || set_end (&watch, said, error);
 }

@@ -54,6 +54,8 @@ void
 berth_build_spec_free (BerthBuildSpec *self)
 {
   g_free (self->name);
+  g_free (self->reference);
+  g_free (self->sign);
   g_free (self->from);
   g_free (self->oci);
   g_free (self->language);
@@ -438,23 +440,76 @@ add_step_entries (GOptionGroup *group)
 }
 
 static void
-add_other_entries (BerthBuildSpec *self, GOptionGroup *group)
+add_build_entries (BerthBuildSpec *self, GOptionGroup *group)
 {
   const GOptionEntry entries[] = {
     { "build-memory", 0, 0, G_OPTION_ARG_INT, &self->build_memory_mb,
       "MiB of the VM that it is built in: a third of it bounds the layer (default 1024)", "MB" },
-    { "timeout", 't', 0, G_OPTION_ARG_INT, &self->timeout_s,
-      "Seconds that a step may take (default 3600)", "S" },
-    { "max-size", 0, 0, G_OPTION_ARG_INT, &self->max_mb,
-      "MiB that the layer may have (default 1024)", "MB" },
     { "refresh", 0, 0, G_OPTION_ARG_NONE, &self->refresh,
       "Build although there is a layer of the same steps, as an index may have newer packages",
       NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  add_step_entries (group);
+  g_option_group_add_entries (group, entries);
+}
+
+static void
+add_registry_entries (BerthBuildSpec *self, GOptionGroup *group)
+{
+  const GOptionEntry entries[] = {
+    { "timeout", 't', 0, G_OPTION_ARG_INT, &self->timeout_s,
+      "Seconds that a step, or the registry, may take (default 3600)", "S" },
+    { "max-size", 0, 0, G_OPTION_ARG_INT, &self->max_mb, "MiB that a layer may have (default 1024)",
+      "MB" },
     { "plain-registry", 0, 0, G_OPTION_ARG_NONE, &self->plain,
       "A docker:// registry need not prove who it is (HTTP, or a certificate of its own)", NULL },
-    { "prune", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &self->prune, NULL, NULL },
-    { "history", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &self->history, NULL, NULL },
-    { "json", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &self->json, NULL, NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  g_option_group_add_entries (group, entries);
+}
+
+static void
+add_push_entries (BerthBuildSpec *self, GOptionGroup *group)
+{
+  const GOptionEntry entries[] = {
+    { "sign", 0, 0, G_OPTION_ARG_FILENAME, &self->sign,
+      "A private key of Ed25519 (openssl genpkey -algorithm ed25519), which signs it", "KEY" },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  g_option_group_add_entries (group, entries);
+}
+
+static void
+add_pull_entries (BerthBuildSpec *self, GOptionGroup *group)
+{
+  const GOptionEntry entries[] = {
+    { "from", 0, 0, G_OPTION_ARG_STRING, &self->from,
+      "A template of this host, whose domain it gets (default python)", "TEMPLATE" },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  g_option_group_add_entries (group, entries);
+}
+
+static void
+add_history_entries (BerthBuildSpec *self, GOptionGroup *group)
+{
+  const GOptionEntry entries[] = {
+    { "json", 0, 0, G_OPTION_ARG_NONE, &self->json, "As one object", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  g_option_group_add_entries (group, entries);
+}
+
+static void
+add_common_entries (BerthBuildSpec *self, GOptionGroup *group)
+{
+  const GOptionEntry entries[] = {
     { "quiet", 'q', 0, G_OPTION_ARG_NONE, &self->quiet, "Say only what goes wrong", NULL },
     { "socket", 0, 0, G_OPTION_ARG_FILENAME, &self->socket, "berthd's socket", "PATH" },
     { "config", 0, 0, G_OPTION_ARG_FILENAME, &self->config,
@@ -467,6 +522,56 @@ add_other_entries (BerthBuildSpec *self, GOptionGroup *group)
   };
 
   g_option_group_add_entries (group, entries);
+}
+
+/* ---- what is done ---- */
+
+typedef struct
+{
+  const char *word;
+  const char *arguments;
+  int count; /* of these */
+  const char *summary;
+  void (*add_entries) (BerthBuildSpec *self, GOptionGroup *group);
+  gboolean asks_registry;
+} Act;
+
+static const Act acts[] = {
+  [BERTH_BUILD_MAKE]
+  = { "build", "NAME", 1,
+      "Builds a template: another one, and on top what the steps make of it, in a VM of its own.",
+      add_build_entries, TRUE },
+  [BERTH_BUILD_PUSH]
+  = { "push", "TEMPLATE docker://HOST/NAME:TAG", 2,
+      "Sends a template and its layers to a registry of images.", add_push_entries, TRUE },
+  [BERTH_BUILD_PULL]
+  = { "pull", "NAME docker://HOST/NAME:TAG", 2,
+      "Gets a template that was pushed, and those of its layers that are not here.",
+      add_pull_entries, TRUE },
+  [BERTH_BUILD_HISTORY]
+  = { "history", "TEMPLATE", 1, "Tells what a template was made of.", add_history_entries, FALSE },
+  [BERTH_BUILD_PRUNE]
+  = { "prune", NULL, 0, "Removes layers that no template names and no VM has.", NULL, FALSE },
+};
+
+const char *
+berth_build_act_get_word (BerthBuildAct act)
+{
+  return acts[act].word;
+}
+
+static gboolean
+take_act (BerthBuildSpec *self, int *argc, char **argv, GError **error)
+{
+  for (guint i = 0; *argc > 1 && i < G_N_ELEMENTS (acts); i++)
+    if (g_str_equal (argv[1], acts[i].word))
+      {
+        self->act = i;
+        --*argc;
+        memmove (argv + 1, argv + 2, (gsize)*argc * sizeof *argv); /* and what ends them */
+        return TRUE;
+      }
+  return refuse (error, "give what is to be done first: build, push, pull, history or prune");
 }
 
 /* What was said of both excludes each other, and something is always below. */
@@ -493,26 +598,43 @@ check_numbers (BerthBuildSpec *self, GError **error)
   return TRUE;
 }
 
+static gboolean
+take_arguments (BerthBuildSpec *self, int argc, char **argv, GError **error)
+{
+  const Act *act = &acts[self->act];
+
+  if (argc != act->count + 1)
+    return refuse (error, "it is 'berth template %s %s': '--help' says more", act->word,
+                   act->arguments != NULL ? act->arguments : "");
+  if (act->count == 2)
+    self->reference = g_strdup (argv[2]);
+  return act->count == 0 || take_word (&self->name, "template", argv[1], NAME_PATTERN, error);
+}
+
 gboolean
 berth_build_spec_parse (BerthBuildSpec *self, int *argc, char ***argv, GError **error)
 {
-  g_autoptr (GOptionContext) context = g_option_context_new ("NAME");
+  g_autoptr (GOptionContext) context = NULL;
   GOptionGroup *group = g_option_group_new ("build", "", "", self, NULL);
   g_autoptr (GError) reason = NULL;
+  const Act *act;
 
-  add_step_entries (group);
-  add_other_entries (self, group);
+  if (!take_act (self, argc, *argv, error))
+    {
+      g_option_group_unref (group);
+      return FALSE;
+    }
+  act = &acts[self->act];
+  if (act->add_entries != NULL)
+    act->add_entries (self, group);
+  if (act->asks_registry)
+    add_registry_entries (self, group);
+  add_common_entries (self, group);
+  context = g_option_context_new (act->arguments);
   g_option_context_set_main_group (context, group);
-  g_option_context_set_summary (
-      context, "Builds a template: another one, and on top what the steps make of it, in a VM of "
-               "its own.");
+  g_option_context_set_summary (context, act->summary);
   if (!g_option_context_parse (context, argc, argv, &reason))
     return refuse (error, "%s", reason->message);
-  if (self->prune && *argc == 1)
-    return TRUE;
-  if (*argc != 2)
-    return refuse (error, "give the new template's name, and one alone: 'berth template build "
-                          "--help' says what it is made of");
-  return settle_base (self, error) && check_numbers (self, error)
-         && take_word (&self->name, "template", (*argv)[1], NAME_PATTERN, error);
+  return take_arguments (self, *argc, *argv, error) && settle_base (self, error)
+         && check_numbers (self, error);
 }

@@ -49,8 +49,32 @@ typedef struct
 const char *berth_build_kind_get_word (BerthBuildKind kind);
 
 /**
+ * BerthBuildAct:
+ * @BERTH_BUILD_MAKE: builds a template
+ * @BERTH_BUILD_PUSH: sends one to a registry
+ * @BERTH_BUILD_PULL: gets one from a registry
+ * @BERTH_BUILD_HISTORY: tells what one was made of
+ * @BERTH_BUILD_PRUNE: removes layers that no template names
+ *
+ * What is done.
+ */
+typedef enum
+{
+  BERTH_BUILD_MAKE,
+  BERTH_BUILD_PUSH,
+  BERTH_BUILD_PULL,
+  BERTH_BUILD_HISTORY,
+  BERTH_BUILD_PRUNE,
+} BerthBuildAct;
+
+const char *berth_build_act_get_word (BerthBuildAct act);
+
+/**
  * BerthBuildSpec:
+ * @act: what is done
  * @name: of the template
+ * @reference: (nullable): what a registry has or gets
+ * @sign: (nullable): a private key's file
  * @from: of the one that it stands on; of an image, the one of the VM that it is unpacked in
  * @oci: (nullable): the image that it is made of: KIND:PLACE
  * @language: (nullable): instead of that of what it is made of
@@ -68,15 +92,16 @@ const char *berth_build_kind_get_word (BerthBuildKind kind);
  * @build_memory_mb: of the VM that it is built in
  * @timeout_s: of each step
  * @max_mb: of the layer
- * @prune: nothing is built, layers that no template names go
- * @history: nothing is built, what it was made of is told
  * @json: as one object
  * @refresh: it is built although its inputs are those of a layer that is there
  * @quiet: only what goes wrong is told
  */
 typedef struct
 {
+  BerthBuildAct act;
   char *name;
+  char *reference;
+  char *sign;
   char *from;
   char *oci;
   char *language;
@@ -94,8 +119,6 @@ typedef struct
   int build_memory_mb;
   int timeout_s;
   int max_mb;
-  gboolean prune;
-  gboolean history;
   gboolean json;
   gboolean refresh;
   gboolean quiet;
@@ -116,7 +139,7 @@ berth_build_spec_take (BerthBuildSpec *self, const char *word, const char *value
  */
 gboolean berth_build_spec_take_text (BerthBuildSpec *self, const char *text, const char *path,
                                      GError **error);
-/* All of the command line. */
+/* All of the command line, whose first word is what is done. */
 gboolean berth_build_spec_parse (BerthBuildSpec *self, int *argc, char ***argv, GError **error);
 
 G_END_DECLS

@@ -19,7 +19,16 @@
 #define MAGIC_AT 1024
 #define MAGIC 0xe0f5e1e2u
 #define BLOCK 4096u
+#define SUFFIX ".erofs"
 #define NUMBER_MAX 1000000u
+
+char *
+berth_build_store_dup_stem (const char *path)
+{
+  gsize length = strlen (path);
+
+  return g_strndup (path, g_str_has_suffix (path, SUFFIX) ? length - strlen (SUFFIX) : length);
+}
 
 GVariant *
 berth_build_store_find (const char *image_dir, const char *layer)

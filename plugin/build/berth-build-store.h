@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* (transfer full): @path without the suffix of a layer's file */
+char *berth_build_store_dup_stem (const char *path);
+
 /* (nullable): what the manifest of the layer says, where layer and manifest are there */
 GVariant *berth_build_store_find (const char *image_dir, const char *layer);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The program behind 'berth template build'. It asks a berthd for the VM as anybody does, and
- * writes the layer and the template itself: berthd reads both and makes neither. */
+/* The program behind 'berth template build' and its like. It asks a berthd for the VM as anybody
+ * does, and writes the layer and the template itself: berthd reads both and makes neither. */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -9,6 +9,8 @@
 #include "plugin/build/berth-build-history.h"
 #include "plugin/build/berth-build-layer.h"
 #include "plugin/build/berth-build-prune.h"
+#include "plugin/build/berth-build-pull.h"
+#include "plugin/build/berth-build-push.h"
 #include "plugin/build/berth-build-store.h"
 #include "plugin/libberth/berth-admin.h"
 #include "plugin/template/berth-images.h"
@@ -94,8 +96,8 @@ tell_berthd (BerthClient *client, const BerthBuildSpec *spec)
   g_autoptr (GError) error = NULL;
 
   if (!berth_admin_act (admin, BERTH_ADMIN_ACTION_RELOAD, spec->name, NULL, &error))
-    fprintf (stderr, "berth template build: %s is there, and berthd has not taken it yet: %s\n",
-             spec->name, error->message);
+    fprintf (stderr, "berth template %s: %s is there, and berthd has not taken it yet: %s\n",
+             berth_build_act_get_word (spec->act), spec->name, error->message);
 }
 
 static gboolean
@@ -153,24 +155,49 @@ build (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
   return TRUE;
 }
 
+static gboolean
+pull (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
+{
+  g_autoptr (BerthClient) client = berth_client_new (spec->socket);
+
+  if (!berth_build_pull (spec, config, error))
+    return FALSE;
+  tell_berthd (client, spec);
+  return TRUE;
+}
+
 /* Layers have names that no template has yet while one is built, and none goes then. */
+static gboolean
+act_held (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
+{
+  g_autofree char *dir = g_build_filename (config->image_dir, BERTH_IMAGES_BUILT, NULL);
+  gboolean is_alone = spec->act == BERTH_BUILD_PRUNE;
+  int held = berth_build_store_hold (dir, is_alone, error);
+  gboolean ok;
+
+  if (held < 0)
+    return FALSE;
+  if (is_alone)
+    ok = prune (spec, config, error);
+  else if (spec->act == BERTH_BUILD_PUSH)
+    ok = berth_build_push (spec, config, error);
+  else if (spec->act == BERTH_BUILD_PULL)
+    ok = pull (spec, config, error);
+  else
+    ok = build (spec, config, error);
+  close (held);
+  return ok;
+}
+
 static gboolean
 work (BerthBuildSpec *spec, GError **error)
 {
   g_autoptr (BerthConfig) config = load_config (spec, error);
-  g_autofree char *dir
-      = config != NULL ? g_build_filename (config->image_dir, BERTH_IMAGES_BUILT, NULL) : NULL;
-  int held
-      = config != NULL && !spec->history ? berth_build_store_hold (dir, spec->prune, error) : -1;
-  gboolean ok;
 
-  if (config != NULL && spec->history)
-    return berth_build_history (spec, config, error);
-  if (held < 0)
+  if (config == NULL)
     return FALSE;
-  ok = spec->prune ? prune (spec, config, error) : build (spec, config, error);
-  close (held);
-  return ok;
+  return spec->act == BERTH_BUILD_HISTORY ? berth_build_history (spec, config, error)
+                                          : act_held (spec, config, error);
 }
 
 static int
@@ -193,15 +220,12 @@ main (int argc, char **argv)
   g_autoptr (BerthBuildSpec) spec = berth_build_spec_new ();
   g_autoptr (GError) error = NULL;
 
-  g_set_prgname ("berth template build");
+  g_set_prgname ("berth template");
   signal (SIGPIPE, SIG_IGN);
   umask (022); /* QEMU's user reads what is made */
   if (berth_build_spec_parse (spec, &argc, &argv, &error) && work (spec, &error))
     return 0;
-  fprintf (stderr, "berth template %s: %s\n",
-           spec->prune     ? "prune"
-           : spec->history ? "history"
-                           : "build",
+  fprintf (stderr, "%s %s: %s\n", g_get_prgname (), berth_build_act_get_word (spec->act),
            error->message);
   return status_of (error);
 }

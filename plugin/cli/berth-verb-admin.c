@@ -29,12 +29,15 @@ const BerthVerbHelp berth_pool_help = {
 };
 
 const BerthVerbHelp berth_template_help = {
-  .synopsis = "build NAME STEP... | list | show TEMPLATE | validate FILE | snapshot TEMPLATE | "
-              "remove TEMPLATE | history TEMPLATE | prune",
+  .synopsis = "build NAME STEP... | push TEMPLATE IMAGE | pull NAME IMAGE | list | show TEMPLATE | "
+              "validate FILE | snapshot TEMPLATE | remove TEMPLATE | history TEMPLATE | prune",
   .summary = "Shows what VMs are made of, and makes the snapshots that they are cloned from.",
   .description
   = "build     makes one: another template, and on top what is put or installed there, in a VM of\n"
     "          its own; 'berth template build --help' says of what\n"
+    "push      sends one to a registry of images, docker://HOST/NAME:TAG, with its layers\n"
+    "pull      gets one from there, and those of its layers that are not here; both say more by\n"
+    "          --help\n"
     "list      every template, and its snapshot; MiB of layers that it shares, and of its own\n"
     "show      the domain XML that a VM of it gets\n"
     "validate  whether a file can be a template; else file, line and what is allowed\n"
@@ -44,6 +47,7 @@ const BerthVerbHelp berth_template_help = {
     "prune     removes layers that were built, and that no template names and no VM has\n\n"
     "Your own templates go to /etc/berth/templates.d.\n\nExamples:\n"
     "  berth template build science --from python --pip numpy --pip 'pandas==2.2.3'\n"
+    "  berth template push science docker://registry.example.org/science:1\n"
     "  berth template list\n"
     "  berth template validate ./mine.xml",
   .takes = BERTH_TAKES_JSON,
@@ -264,11 +268,7 @@ become_builder (int argc, char **argv)
   g_autofree char *program = berth_config_dup_template_builder ();
 
   g_ptr_array_add (command, program);
-  if (strcmp (argv[1], "prune") == 0)
-    g_ptr_array_add (command, (char *)"--prune");
-  if (strcmp (argv[1], "history") == 0)
-    g_ptr_array_add (command, (char *)"--history");
-  for (int i = 2; i <= argc; i++) /* and what ends them */
+  for (int i = 1; i <= argc; i++) /* and what ends them */
     g_ptr_array_add (command, argv[i]);
   execv (program, (char **)command->pdata);
   g_set_error (&error, BERTH_ERROR, BERTH_ERROR_CONFIG, "%s: %s: install the package berthd",
@@ -286,9 +286,10 @@ become_builder (int argc, char **argv)
 int
 berth_verb_template (int argc, char **argv)
 {
-  if (argc > 1
-      && (strcmp (argv[1], "build") == 0 || strcmp (argv[1], "prune") == 0
-          || strcmp (argv[1], "history") == 0))
-    return become_builder (argc, argv);
+  static const char *const of_builder[] = { "build", "push", "pull", "history", "prune" };
+
+  for (guint i = 0; argc > 1 && i < G_N_ELEMENTS (of_builder); i++)
+    if (strcmp (argv[1], of_builder[i]) == 0)
+      return become_builder (argc, argv);
   return run_action (template_actions, &berth_template_help, argc, argv);
 }

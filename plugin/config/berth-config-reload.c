@@ -40,6 +40,7 @@ static const char *const live_keys[] = {
   "build_npm",
   "build_apt",
   "build_allow",
+  "template_keys",
   "checkpoints",
   "checkpoints_per_user",
   "checkpoint_mb",

@@ -202,6 +202,10 @@ static const ConfigKey config_keys[] = {
   { "build_allow", "build-allow", KIND_RULES, FIELD (build_allow), 0, 0, "",
     "NAME[:PORT[,PORT]...], ' ' between them",
     "names that the steps of 'berth template build' may reach besides" },
+  { "template_keys", "template-keys", KIND_PATHS, FIELD (template_keys), 0, 0, "",
+    "absolute paths, ':' between them, or nothing",
+    "public keys (Ed25519, PEM), one of which must have signed what 'berth template pull' takes; "
+    "nothing: it takes what nobody signed, too" },
   { "image_dir", "image-dir", KIND_PATH, FIELD (image_dir), 0, 0, NULL, "an absolute path",
     "folder of the guest's images (images.json)" },
   { "snapshot_dir", "snapshot-dir", KIND_PATH, FIELD (snapshot_dir), 0, 0, NULL, "an absolute path",
@@ -399,7 +403,8 @@ list_is_valid (const ConfigKey *key, char **entries)
   switch (key->kind)
     {
     case KIND_PATHS:
-      return berth_config_paths_are_valid (entries);
+      return berth_config_paths_are_valid (entries)
+             || (entries[0] == NULL && key->fallback != NULL);
     case KIND_WARM:
       return warm_is_valid (key, entries);
     case KIND_RULES:

@@ -78,6 +78,8 @@ G_BEGIN_DECLS
  * @build_npm: (nullable): likewise, of Node.js
  * @build_apt: (nullable): likewise, of Debian: lines of apt's sources, ';' between them
  * @build_allow: (nullable) (array zero-terminated=1): what else a template's steps may reach
+ * @template_keys: (array zero-terminated=1): files of public keys, one of which must have signed a
+ *   template that is pulled; empty: none need have
  * @network_user: (nullable): who connects, where berthd runs as root
  *
  * Plain data; whoever holds it owns it; once a manager has it, only berth_manager_reload() changes
@@ -152,6 +154,7 @@ typedef struct
   char *build_npm;
   char *build_apt;
   char **build_allow;
+  char **template_keys;
 } BerthConfig;
 
 /* Defaults of this user: root's lie under /run, /var and /etc, another's under their XDG folders.

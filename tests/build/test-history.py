@@ -14,7 +14,7 @@ LAYER = "built-0123456789abcdef"
 
 
 def history(folder, *arguments):
-    return subprocess.run([BUILD, "--history", *arguments, "--config", "/dev/null", "--dir", folder, "--templates",
+    return subprocess.run([BUILD, "history", *arguments, "--config", "/dev/null", "--dir", folder, "--templates",
                            os.path.join(folder, "templates")], capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -5,44 +5,19 @@
 import glob
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import tap  # noqa: E402
 from ocilib import Layout, entry, layer  # noqa: E402
+from registrylib import FOLDER, PLACE, alone  # noqa: E402
 
 FETCH = os.path.abspath(sys.argv[1])
-PLACE = "docker://127.0.0.1:5000/"
-FOLDER = os.environ.get("BERTH_ALONE")  # when we are, below
-NEEDED = ("ip", "docker-registry", "skopeo", "setpriv", "prlimit")
-
-
-def inside(name):
-    return os.path.join(FOLDER, name)
-
-
-def start():
-    """The registry, which is there when it answers."""
-    with open(inside("config"), "w", encoding="utf-8") as file:
-        file.write(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {inside('data')}}}}}\nhttp: {{addr: '127.0.0.1:5000'}}\n")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    with open(inside("log"), "wb") as log:
-        process = subprocess.Popen(["docker-registry", "serve", inside("config")], stdout=log, stderr=log)
-    end = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen("http://127.0.0.1:5000/v2/", timeout=10).read()
-            return process
-        except OSError:
-            assert time.monotonic() < end, "the registry did not begin"
-            time.sleep(0.05)
 
 
 def push(layout, name):
@@ -98,20 +73,5 @@ def test_killed():
         time.sleep(0.01)
 
 
-def main():
-    registry = start()
-    failed = tap.run(globals())
-    registry.kill()
-    registry.wait()
-    shutil.rmtree(FOLDER)
-    return failed
-
-
 if __name__ == "__main__":
-    if os.geteuid() != 0 or not all(shutil.which(name) for name in NEEDED):
-        print("1..0 # SKIP it takes root and " + ", ".join(NEEDED))
-    elif FOLDER:
-        sys.exit(main())
-    else:
-        folder = tempfile.mkdtemp(prefix="berth-registry-", dir="/var/tmp")
-        os.execvpe("unshare", ["unshare", "--net", sys.executable, *sys.argv], {**os.environ, "BERTH_ALONE": folder})
+    alone(lambda: tap.run(globals()))

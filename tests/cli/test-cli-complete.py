@@ -49,7 +49,7 @@ def test_every_option_of_every_verb_is_offered(d):
 def test_every_word_of_a_synopsis_is_offered(d):
     same(candidates(d, "pool", ""), ["set", "fill", "drain"])
     same(candidates(d, "drain", ""), ["begin", "end"])
-    same(candidates(d, "template", ""), ["build", "list", "show", "validate", "snapshot", "remove", "history", "prune"])
+    same(candidates(d, "template", ""), ["build", "push", "pull", "list", "show", "validate", "snapshot", "remove", "history", "prune"])
     same(candidates(d, "template", "s"), ["show", "snapshot"])
     same(candidates(d, "template", "frame", ""), [])
 

@@ -11,10 +11,7 @@
 
 /* How long the guest of the step boot-timeout is waited for: seconds, any will do, it never
  * greets. */
-/* A guest that ends by itself has all the time that a busy machine takes for it; one that stands
- * still, none. */
-#define ENDING_TIMEOUT_S 60
-#define STANDING_TIMEOUT_S 5
+#define BOOT_TIMEOUT_S 5
 #define LOOK_US 500
 
 struct _LibvirtFaults
@@ -64,7 +61,7 @@ spoil_images (LibvirtFaults *self, const char *part, const char *other)
 
 /* A template as an administrator might write it, right by berth's own rules. */
 static void
-set_template (LibvirtFaults *self, const char *machine, int panic_s, int timeout_s)
+set_template (LibvirtFaults *self, const char *machine, int panic_s)
 {
   g_autofree char *path = g_build_filename (self->image_dir, "python.xml", NULL);
   g_autofree char *xml = g_strdup_printf (
@@ -88,7 +85,7 @@ set_template (LibvirtFaults *self, const char *machine, int panic_s, int timeout
       "    <memballoon model='none'/>\n"
       "  </devices>\n"
       "</domain>\n",
-      timeout_s, machine, panic_s);
+      BOOT_TIMEOUT_S, machine, panic_s);
   BerthTemplate *template;
   g_autoptr (GError) error = NULL;
 
@@ -138,7 +135,7 @@ fail_layer (LibvirtFaults *self)
 static void
 fail_define (LibvirtFaults *self)
 {
-  set_template (self, "no-such-machine", -1, STANDING_TIMEOUT_S);
+  set_template (self, "no-such-machine", -1);
 }
 
 /* libvirt does not look at the kernel; QEMU finds that it is none */
@@ -181,14 +178,14 @@ static void
 fail_hello (LibvirtFaults *self)
 {
   spoil_initramfs (self);
-  set_template (self, "q35", -1, ENDING_TIMEOUT_S);
+  set_template (self, "q35", -1);
 }
 
 static void
 fail_boot (LibvirtFaults *self)
 {
   spoil_initramfs (self);
-  set_template (self, "q35", 0, STANDING_TIMEOUT_S);
+  set_template (self, "q35", 0);
 }
 
 static void

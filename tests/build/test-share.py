@@ -1,0 +1,329 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Templates in a registry, between two hosts, which are two folders here: what is sent, what comes, what is
+refused. Layers are no file systems but for their first bytes: nobody mounts them. Arguments: BERTH-BUILD TEMPLATES."""
+
+import functools
+import glob
+import hashlib
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
+import tap  # noqa: E402
+from registrylib import PLACE, URL, Way, alone, inside  # noqa: E402
+
+BUILD, TEMPLATES = (os.path.abspath(path) for path in sys.argv[1:3])
+PIECE = 32 << 20
+OCI = "application/vnd.oci.image.manifest.v1+json"
+NEAR = "docker://127.0.0.1:5001/"  # the way that is watched, and cut
+
+
+def layer(size, seed):
+    data = bytearray(seed.encode() * (size // len(seed) + 1))[:size]
+    data[1024:1028] = struct.pack("<I", 0xe0f5e1e2)
+    data[-32:] = hashlib.sha256(seed.encode()).digest()
+    return bytes(data)
+
+
+BASE, PYTHON = layer(8192, "base"), layer(4096, "python")
+
+
+class Host:
+    """Images, templates, a berth.conf; no berthd, which is told of in vain."""
+
+    def __init__(self, name, conf="", base=BASE):
+        self.folder = inside(name)
+        os.makedirs(self.path("images", "built"))
+        shutil.copytree(TEMPLATES, self.path("shipped"))
+        os.mkdir(self.path("own"))
+        names = {}
+        for layer_name, data in (("base", base), ("python", PYTHON)):
+            names[layer_name] = self.add_layer("", f"{layer_name}-{hashlib.sha256(data).hexdigest()[:12]}", data)
+        self.put("images/images.json", json.dumps({"format": 1, "kernel": {"path": "k", "sha256": "k"},
+                                                   "initramfs": {"path": "i", "sha256": "i"}, "layers": names}))
+        self.put("conf", f"[berth]\ntemplate_dirs={self.path('shipped')}:{self.path('own')}\nschema={TEMPLATES}/berth.rng\n{conf}")
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def put(self, name, data):
+        with open(self.path(name), "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+        return self.path(name)
+
+    def add_layer(self, folder, name, data, **about):
+        entry = {"path": os.path.join(folder, name + ".erofs"), "sha256": hashlib.sha256(data).hexdigest(), **about}
+        self.put("images/" + entry["path"], data)
+        self.put(f"images/{folder}/{name}.json", json.dumps(entry))
+        return entry
+
+    def add_template(self, name, data, more="", language="python"):
+        """As a build leaves it"""
+        built = "built-" + hashlib.sha256(data).hexdigest()[:16]
+        self.add_layer("built", built, data, created=1735689600, steps=[{"kind": "pip", "values": ["numpy"]}])
+        text = open(self.path("shipped", "python.xml"), encoding="utf-8").read()
+        stands = "".join(f"<berth:layer name='{os.path.basename(path)[:-6]}'/>"
+                         for path in (glob.glob(self.path("images", "base-*.erofs")) + glob.glob(self.path("images", "python-*.erofs"))))
+        text = text.replace("name='python' language='python'", f"name='{name}' language='{language}'")
+        text = text.replace("<berth:layer name='base'/>", stands + f"<berth:layer name='{built}'/>").replace("<berth:layer name='python'/>", more)
+        self.put(f"own/{name}.xml", text)
+        self.put(f"own/{name}.berthfile", "from python\npip numpy\ncopy /etc/secret:/opt\n")
+
+    def command(self, act, *arguments):
+        return [BUILD, act, *arguments, "--config", self.path("conf"), "--dir", self.path("images"), "--templates",
+                self.path("own"), "--socket", self.path("none")]
+
+    def do(self, act, *arguments, status=0):
+        more = ("--plain-registry",) if act in ("push", "pull") else ()
+        done = subprocess.run(self.command(act, *arguments, *more), capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == status, (done.returncode, done.stderr)
+        return done.stderr
+
+    def there(self):
+        names = os.listdir(self.path("own")) + os.listdir(self.path("images", "built"))
+        return sorted(name for name in names if name != ".pulled")
+
+    def refused(self, *arguments, status=2):
+        before = self.there()
+        said = self.do("pull", *arguments, status=status)
+        lines = [line for line in said.splitlines() if "MiB to fetch" not in line]
+        assert len(lines) == 1 and lines[0].startswith("berth template pull: "), said
+        assert self.there() == before, (before, self.there())
+        return said
+
+
+def until(is_so):
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.01)
+
+
+@functools.cache
+def maker():
+    host = Host("maker")
+    host.add_template("large", layer(PIECE + 8192, "built"))
+    host.add_template("science", layer(8192, "small"), "<berth:env name='A' value='b &amp; c'/><berth:network allow='a.test:80'/>")
+    return host
+
+
+@functools.cache
+def way():
+    return Way()
+
+
+def manifest(name):
+    place, tag = name.split(":")
+    request = urllib.request.Request(f"{URL}{place}/manifests/{tag}", headers={"Accept": OCI})
+    return urllib.request.urlopen(request).read()
+
+
+def pieces(name):
+    return [one["digest"] for one in json.loads(manifest(name))["layers"]]
+
+
+def test_two_hosts():
+    said = maker().do("push", "science", PLACE + "team/science:1")
+    assert "@sha256:" in said, said
+    other = Host("other", base=layer(8192, "another base"))
+    way().asked.clear()
+    other.do("pull", "science", NEAR + "team/science:1")
+    # python's layer was there, and the other two were not
+    sent = pieces("team/science:1")
+    assert [piece for piece in sent if piece in way().asked] == [sent[0], sent[2]], way().asked
+    xml = open(other.path("own", "science.xml"), encoding="utf-8").read()
+    assert "value=\"b &amp; c\"" in xml and "a.test:80" in xml and "shared/guest.xml" in xml, xml
+    layers = [line.split('"')[1] for line in xml.split("<berth:layer name=")[1:]]
+    assert [name.split("-")[0] for name in layers] == ["pulled", "python", "pulled"], layers
+    with open(other.path("images", "built", layers[2] + ".erofs"), "rb") as file:
+        assert file.read() == layer(8192, "small")
+    berthfile = open(other.path("own", "science.berthfile"), encoding="utf-8").read()
+    assert all(line.startswith("#") for line in berthfile.splitlines()) and "# pip numpy" in berthfile, berthfile
+    told = json.loads(subprocess.run(other.command("history", "science", "--json"), capture_output=True, check=True).stdout)
+    assert told[2]["steps"][0]["values"] == ["numpy"] and told[2]["path"] == f"built/{layers[2]}.erofs", told
+    way().asked.clear()
+    other.do("pull", "again", NEAR + "team/science:1")
+    assert not way().asked
+    assert layers[2] in open(other.path("own", "again.xml"), encoding="utf-8").read()
+    # and on: what was pulled is pushed as it is
+    other.do("push", "again", PLACE + "team/again:1")
+    assert pieces("team/again:1") == pieces("team/science:1")
+
+
+def test_here():
+    """Its own layers have names here."""
+    maker().do("push", "science", PLACE + "here:1")
+    maker().do("pull", "mine", NEAR + "here:1")
+    xml = open(maker().path("own", "mine.xml"), encoding="utf-8").read()
+    assert "built-" in xml and "pulled-" not in xml, xml
+
+
+def test_cut():
+    """What came is not fetched again; until all is there, nothing is."""
+    maker().do("push", "large", PLACE + "cut:1")
+    other = Host("cut")
+    first, last = pieces("cut:1")[2:]
+    way().asked.clear()
+    came = other.path("images", "built", ".pulled", "layout", "blobs", "sha256", first.split(":")[1])
+    way().cut.add(last)
+    way().wait = lambda: until(lambda: os.path.exists(came))
+    other.refused("large", NEAR + "cut:1")
+    assert first in way().asked and last in way().asked
+    way().cut.clear()
+    way().wait = None
+    way().asked.clear()
+    other.do("pull", "large", NEAR + "cut:1")
+    with open(glob.glob(other.path("images", "built", "pulled-*.erofs"))[0], "rb") as file:
+        assert file.read() == layer(PIECE + 8192, "built")
+    assert first not in way().asked and last in way().asked, way().asked
+    assert not os.path.exists(other.path("images", "built", ".pulled", "layout"))
+
+
+def test_killed():
+    other = Host("killed")
+    before, folders = other.there(), glob.glob("/var/tmp/berth-build-*")
+    maker().do("push", "science", PLACE + "killed:1")
+    way().cut.update(pieces("killed:1"))
+    way().is_cut.clear()
+    process = subprocess.Popen(other.command("pull", "science", NEAR + "killed:1", "--plain-registry"), stderr=subprocess.DEVNULL)
+    assert way().is_cut.wait(60)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    way().cut.clear()
+    until(lambda: glob.glob("/var/tmp/berth-build-*") == folders)
+    assert other.there() == before, other.there()
+    other.do("pull", "science", NEAR + "killed:1")
+
+
+def key(name):
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", inside(name)], check=True)
+    subprocess.run(["openssl", "pkey", "-in", inside(name), "-pubout", "-out", inside(name + ".pub")], check=True)
+    return inside(name)
+
+
+def test_signed():
+    mine, other_key = key("mine"), key("other-key")
+    host = Host("signed", conf=f"template_keys={other_key}.pub:{mine}.pub\n")
+    strict = Host("strict", conf=f"template_keys={mine}.pub\n")
+    maker().add_template("signed", layer(4096, "signed"))
+    maker().do("push", "signed", PLACE + "signed:1")
+    assert "no signature" in strict.refused("signed", PLACE + "signed:1")
+    maker().do("push", "signed", PLACE + "signed:1", "--sign", other_key)
+    assert "by none of" in strict.refused("signed", PLACE + "signed:1", status=125)
+    host.do("pull", "signed", PLACE + "signed:1")
+    said = maker().do("push", "signed", PLACE + "signed:1", "--sign", mine)
+    strict.do("pull", "signed", PLACE + "signed:1")
+    assert "give it this name" in strict.refused("science", PLACE + "signed:1")
+    # the signature of one is none of another
+    digest = said.split("@sha256:")[1].split(",")[0]
+    maker().do("push", "science", PLACE + "signed:2")
+    text = manifest(f"signed:sha256-{digest}.berth")
+    sums = hashlib.sha256(manifest("signed:2")).hexdigest()
+    put("signed", f"sha256-{sums}.berth", text)
+    assert "by none of" in strict.refused("science", PLACE + "signed:2", status=125)
+    # as anybody checks it
+    signature = json.loads(text)["annotations"]["org.berth.signature"]
+    statement = strict.put("statement", f"berth template 1\nsigned\nsha256:{digest}\n")
+    subprocess.run(["base64", "-d"], input=signature.encode(), stdout=open(strict.path("sig"), "wb"), check=True)
+    subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", mine + ".pub", "-rawin", "-in", statement, "-sigfile",
+                    strict.path("sig")], check=True, stdout=subprocess.DEVNULL)
+    assert "no private key" in maker().do("push", "signed", PLACE + "signed:3", "--sign", mine + ".pub", status=125)
+
+
+def put(name, tag, text):
+    request = urllib.request.Request(f"{URL}{name}/manifests/{tag}", data=text, method="PUT",
+                                     headers={"Content-Type": OCI})
+    urllib.request.urlopen(request).read()
+
+
+# what is done to a template's element, and why it is refused
+ELEMENTS = {
+    "include": ("<berth:env", "<xi:include xmlns:xi='http://www.w3.org/2001/XInclude' href='/etc/hostname' parse='text'/><berth:env"),
+    "domain": ("<berth:env", "<disk xmlns='' type='file'><source file='/etc/shadow'/></disk><berth:env"),
+    "doctype": ("<berth:template", "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><berth:template"),
+    "root": ("memory=", "user='0:0' memory="),
+    "text": ("</berth:template>", "text</berth:template>"),
+    "mark": ("berth:template", "berth:vm"),
+    "language": ("language=\"python\"", "language=\"cobol\""),
+    "deep": ("<berth:env", "<berth:env>" * 3000),
+}
+
+
+def test_hostile_templates():
+    other = Host("hostile")
+    maker().do("push", "science", PLACE + "hostile:1")
+    good = json.loads(manifest("hostile:1"))
+    for number, (name, (old, new)) in enumerate(ELEMENTS.items()):
+        own = json.loads(good["annotations"]["org.berth.template"])
+        assert old in own["template"], (old, own["template"])
+        own["template"] = own["template"].replace(old, new).replace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", "")
+        put("hostile", f"t{number}", json.dumps({**good, "annotations": {"org.berth.template": json.dumps(own)}}).encode())
+        said = other.refused("science", PLACE + f"hostile:t{number}")
+        print(f"# {name}: {said.strip()[:150]}")
+    assert not os.path.exists(other.path("images", "built", ".pulled"))
+
+
+def test_hostile_blobs():
+    """A registry's disk that says something else than its digest; a piece of the right size that is another."""
+    other = Host("blobs")
+    maker().do("push", "science", PLACE + "blobs:1")
+    good = json.loads(manifest("blobs:1"))
+    last = good["layers"][-1]["digest"].split(":")[1]
+    path = inside("data", "docker/registry/v2/blobs/sha256", last[:2], last, "data")
+    data = open(path, "rb").read()
+    with open(path, "wb") as file:
+        file.write(data[::-1])
+    other.refused("science", PLACE + "blobs:1")
+    with open(path, "wb") as file:
+        file.write(data)
+    own = json.loads(good["annotations"]["org.berth.template"])
+    own["layers"][2]["sha256"] = "0" * 64
+    put("blobs", "sum", json.dumps({**good, "annotations": {"org.berth.template": json.dumps(own)}}).encode())
+    assert "not what its digest says" in other.refused("science", PLACE + "blobs:sum")
+    own = json.loads(good["annotations"]["org.berth.template"])
+    own["layers"][2]["size"] = 1 << 40
+    put("blobs", "size", json.dumps({**good, "annotations": {"org.berth.template": json.dumps(own)}}).encode())
+    assert "--max-size" in other.refused("science", PLACE + "blobs:size")
+    assert "container image" in other.refused("science", PLACE + image("blobs"))
+    # what was half there is whole by its digest, or goes
+    stage = other.path("images", "built", ".pulled", "layout", "blobs", "sha256")
+    os.makedirs(stage)
+    with open(os.path.join(stage, last), "wb") as file:
+        file.write(bytes(len(data)))
+    os.symlink("/etc/passwd", os.path.join(stage, good["layers"][0]["digest"].split(":")[1]))
+    assert "something else" in other.refused("science", PLACE + "blobs:1")
+    other.do("pull", "science", PLACE + "blobs:1")
+
+
+def image(name):
+    """A container's"""
+    from ocilib import Layout, entry, layer as oci_layer
+    path = Layout().image([oci_layer(entry("file", "content"))]).write(inside(name + "-image"))
+    subprocess.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{path}:app", PLACE + name + ":image"], check=True)
+    return name + ":image"
+
+
+def test_words():
+    other = Host("words")
+    other.put("own/mine.xml", "by hand")
+    maker().do("push", "science", PLACE + "words:1")
+    assert "built nor pulled" in other.refused("mine", PLACE + "words:1")
+    for reference in ("oci:/x", "docker://", "docker://host", "docker://-x/y", "docker://h/../y:1", "docker://h/x --y"):
+        assert "give docker://HOST/NAME:TAG" in other.refused("x", reference), reference
+    assert "manifest unknown" in other.refused("x", PLACE + "words:none")
+    assert "there is no template none" in maker().do("push", "none", PLACE + "words:1", status=2)
+    digest = hashlib.sha256(manifest("words:1")).hexdigest()
+    other.do("pull", "exact", PLACE + "words@sha256:" + digest)
+
+
+if __name__ == "__main__":
+    alone(lambda: tap.run(globals()))
