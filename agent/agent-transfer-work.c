@@ -217,7 +217,7 @@ become_worker (const BerthAgentConfig *config, int cgroup_fd, int control_fd)
 }
 
 /* Waits for the next; false: there is none. The descriptor that came with it is that of its bytes.
- * What has another size is the verdict of a PUT that had failed before it came. */
+ */
 static bool
 receive_job (BerthAgentTransferJob *job)
 {
@@ -225,15 +225,12 @@ receive_job (BerthAgentTransferJob *job)
   int fd;
 
   do
-    {
-      size = berth_agent_pass_receive (BERTH_AGENT_TRANSFER_CONTROL_FD, job, sizeof *job, &fd,
-                                       MSG_CMSG_CLOEXEC);
-      if (size == (ssize_t)sizeof *job)
-        return fd == BERTH_AGENT_TRANSFER_DATA_FD
-               || (fd >= 0 && dup2 (fd, BERTH_AGENT_TRANSFER_DATA_FD) >= 0);
-    }
-  while (size > 0 || (size < 0 && errno == EINTR));
-  return false;
+    size = berth_agent_pass_receive (BERTH_AGENT_TRANSFER_CONTROL_FD, job, sizeof *job, &fd,
+                                     MSG_CMSG_CLOEXEC);
+  while (size < 0 && errno == EINTR);
+  return size == (ssize_t)sizeof *job
+         && (fd == BERTH_AGENT_TRANSFER_DATA_FD
+             || (fd >= 0 && dup2 (fd, BERTH_AGENT_TRANSFER_DATA_FD) >= 0));
 }
 
 /* Everything that was opened is closed before the result is told: who runs a file that was put

@@ -12,12 +12,8 @@
 
 #define BERTH_AGENT_TRANSFER_CHUNK (64u * 1024u)
 
-/* What the agent tells the process of a PUT, once, when the file is written: a byte. */
-typedef enum
-{
-  BERTH_AGENT_TRANSFER_GIVE_UP = 0,
-  BERTH_AGENT_TRANSFER_NAME_IT = 1,
-} BerthAgentTransferVerdict;
+/* What the agent tells the process of a PUT when all of the file is written: a byte */
+#define BERTH_AGENT_TRANSFER_NAME_IT 1
 
 /* What it is asked for: a message of the control descriptor, which brings the end of the bytes'
  * way. */

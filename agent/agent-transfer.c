@@ -270,23 +270,27 @@ transfer_give (BerthAgentTransfer *self, const BerthAgentTransferJob *job)
   return ok;
 }
 
-/* A PUT whose file is written, or can't be: tells its process, once; the host, when that has let go
- * of the place. The file is closed before it
- * has a name, so that who runs it at once finds nobody who could still write to it. */
+/* A PUT whose file is written, or can't be. If it is, its process is told, once: the file is closed
+ * before it has a name, so that who runs it at once finds nobody who could still write to it. If
+ * not, its process is ended, for a program of the sandbox may have stopped it; the host hears when
+ * it has let go of the place. */
 static void
 transfer_settle (BerthAgentTransfer *self)
 {
-  const char *problem = self->sink.problem;
-  uint8_t verdict = problem == NULL ? BERTH_AGENT_TRANSFER_NAME_IT : BERTH_AGENT_TRANSFER_GIVE_UP;
+  static const uint8_t verdict = BERTH_AGENT_TRANSFER_NAME_IT;
 
-  if (problem == NULL && !berth_agent_sink_is_complete (&self->sink))
+  if (self->sink.problem == NULL && !berth_agent_sink_is_complete (&self->sink))
     return;
   berth_agent_sink_close (&self->sink);
-  send (self->control_fd, &verdict, sizeof verdict, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (problem == NULL)
-    return;
-  self->is_refused = true;
+  if (self->sink.problem == NULL)
+    {
+      send (self->control_fd, &verdict, sizeof verdict, MSG_NOSIGNAL | MSG_DONTWAIT);
+      return;
+    }
+  self->is_refused = self->is_killed = true;
   self->is_heard = false;
+  if (self->is_working)
+    kill (self->pid, SIGKILL);
 }
 
 static void

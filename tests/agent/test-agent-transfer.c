@@ -322,6 +322,23 @@ test_nobody_writes_to_what_has_a_name (AgentPeer *peer, gconstpointer data)
   file_assert_done (result);
 }
 
+/* What was refused is told, whatever a program did to the process that should let go of it. */
+static void
+test_refused_while_its_process_is_stopped (AgentPeer *peer, gconstpointer data)
+{
+  guint32 put = file_send_put (peer, "file", 4, strlen (TEXT), 0755, 0);
+  g_autoptr (FileResult) result = NULL;
+
+  file_wait_space (peer, put);
+  g_assert_no_errno (kill (only_child (peer), SIGSTOP));
+  file_send_data (peer, put, TEXT, strlen (TEXT));
+  file_send_done (peer, put, "other", strlen ("other"));
+  result = file_collect (peer, put);
+  file_assert_refused (result, BERTH_AGENT_ERROR_DAMAGED, "not all of it arrived");
+  file_assert_home (peer, "");
+  file_put_ok (peer, "file", TEXT);
+}
+
 /* A program of the sandbox's user ended it: the guest is not full, and another try may do. */
 static void
 test_ended_by_a_signal (AgentPeer *peer, gconstpointer data)
@@ -451,6 +468,7 @@ add_tests (void)
   add ("no-space", test_no_space);
   add ("credit", test_credit);
   add ("nobody-writes-to-what-has-a-name", test_nobody_writes_to_what_has_a_name);
+  add ("refused-while-its-process-is-stopped", test_refused_while_its_process_is_stopped);
   add ("ended-by-a-signal", test_ended_by_a_signal);
   add ("one-after-the-other", test_one_after_the_other);
   add ("rules-of-the-wire", test_rules_of_the_wire);
