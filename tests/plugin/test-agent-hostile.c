@@ -217,7 +217,8 @@ typedef struct
   int caller;
   guint32 stream;
   guint32 request;
-  gsize put; /* by the caller */
+  guint32 credit; /* at a time; 0: 1 MiB */
+  gsize put;      /* by the caller */
 } Endless;
 
 static int
@@ -258,6 +259,90 @@ begin_endless_put (Fixture *fixture, Endless *endless)
   endless->request = peer_read (fixture, payload).request;
 }
 
+/* What somebody types at a terminal */
+static void
+begin_endless_terminal (Fixture *fixture, Endless *endless)
+{
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  g_autoptr (GBytes) words = g_bytes_new_static ("cat", 4);
+  BerthExec *exec = berth_exec_new (words);
+
+  endless->stream = BERTH_STREAM_STDIN;
+  exec->is_command = TRUE;
+  exec->tty = berth_tty_new (24, 80);
+  exec->stdin_fd = endless_pipe (endless);
+  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_PYTHON, NULL, done_cb, fixture);
+  endless->request = peer_read (fixture, payload).request;
+  g_assert_cmpuint (peer_read (fixture, payload).type, ==, BERTH_FRAME_RESIZE);
+  g_assert_cmpuint (peer_read (fixture, payload).type, ==, BERTH_FRAME_DATA); /* the words */
+}
+
+/* The standard input of what runs in the background */
+static void
+begin_endless_attach (Fixture *fixture, Endless *endless)
+{
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  BerthBackgroundRequest *request = berth_background_request_new (BERTH_BACKGROUND_ATTACH, 1);
+
+  endless->stream = BERTH_STREAM_STDIN;
+  request->follows = TRUE;
+  request->stdin_fd = endless_pipe (endless);
+  berth_guest_background_async (fixture->agent, request, NULL, done_cb, fixture);
+  endless->request = peer_read (fixture, payload).request;
+}
+
+static int
+endless_link (Endless *endless)
+{
+  int ends[2];
+
+  endless->stream = BERTH_STREAM_LINK;
+  endless->credit = BERTH_LINK_CREDIT_MAX / 4;
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
+  endless->caller = ends[1];
+  return ends[0];
+}
+
+/* What comes to a published port */
+static void
+begin_endless_port (Fixture *fixture, Endless *endless)
+{
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  static const guint8 credit[4];
+
+  berth_guest_link_async (fixture->agent, 80, &(BerthLinkEnd){ .fd = endless_link (endless) }, NULL,
+                          done_cb, fixture);
+  endless->request = peer_read (fixture, payload).request;
+  peer_send (fixture, BERTH_FRAME_LINK_OPENED, endless->request, credit, sizeof credit);
+}
+
+static void
+accept_cb (BerthGuest *guest, BerthGuestLink *link, const char *name, guint port,
+           gpointer user_data)
+{
+  BerthGuestLink **asked = user_data;
+
+  *asked = link;
+}
+
+/* What a server sends to a program that reached it */
+static void
+begin_endless_reach (Fixture *fixture, Endless *endless)
+{
+  static const guint8 asks[] = { 0, 0, 0, 0, 80, 0, 0, 0, 'a', '.', 'b' };
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  BerthGuestLink *asked = NULL;
+
+  endless->request = BERTH_LINK_OF_AGENT | 1;
+  berth_guest_set_link_func (fixture->agent, accept_cb, &asked);
+  peer_send (fixture, BERTH_FRAME_LINK_OPEN, endless->request, asks, sizeof asks);
+  while (asked == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  berth_guest_link_accept_async (asked, &(BerthLinkEnd){ .fd = endless_link (endless) }, NULL,
+                                 done_cb, fixture);
+  g_assert_cmpuint (peer_read (fixture, payload).type, ==, BERTH_FRAME_LINK_OPENED);
+}
+
 static void
 feed (Endless *endless)
 {
@@ -294,7 +379,7 @@ test_credit_and_no_reading (Fixture *fixture, gconstpointer data)
   (*begin) (fixture, &endless);
   for (; rounds < 600 && !fixture->is_closed && fixture->result == NULL; rounds++)
     {
-      give_credit (fixture, &endless, 1024 * 1024);
+      give_credit (fixture, &endless, endless.credit > 0 ? endless.credit : 1024 * 1024);
       for (guint i = 0; i < 64; i++)
         {
           feed (&endless);
@@ -302,8 +387,8 @@ test_credit_and_no_reading (Fixture *fixture, gconstpointer data)
             ;
         }
     }
-  g_test_message ("%u credits of 1 MiB, %" G_GSIZE_FORMAT " KiB taken, memory grew by %ld KiB",
-                  rounds, endless.put / 1024, resident_kb () - before);
+  g_test_message ("%u credits, %" G_GSIZE_FORMAT " KiB taken, memory grew by %ld KiB", rounds,
+                  endless.put / 1024, resident_kb () - before);
   g_assert_cmpuint (rounds, <, 20);
   /* the queue, the socket's and the pipe's own buffers */
   g_assert_cmpuint (endless.put, <, 2 * 1024 * 1024);
@@ -390,13 +475,39 @@ test_requests_that_nobody_reads (void)
   close (ends[1]);
 }
 
+/* A terminal may get another size as often as its caller likes: no more than the newest waits for
+ * a guest that reads nothing. */
+static void
+test_sizes_that_nobody_reads (Fixture *fixture, gconstpointer data)
+{
+  g_autofree guint8 *payload = g_malloc (BERTH_FRAME_MAX_PAYLOAD);
+  g_autoptr (BerthTty) tty = berth_tty_new (1, 1);
+  g_autoptr (GBytes) words = g_bytes_new_static ("cat", 4);
+  BerthExec *exec = berth_exec_new (words);
+  glong before = resident_kb ();
+
+  greet (fixture, 0);
+  exec->is_command = TRUE;
+  exec->tty = berth_tty_ref (tty);
+  berth_guest_exec_async (fixture->agent, exec, BERTH_LANGUAGE_PYTHON, NULL, done_cb, fixture);
+  for (guint i = 0; i < 1000000; i++)
+    berth_tty_resize (tty, 1 + i % 2, 1 + i % 1000);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_false (fixture->is_closed);
+  g_assert_cmpint (resident_kb () - before, <, 4 * 1024);
+  berth_guest_close (fixture->agent);
+  finish_badly (fixture);
+}
+
 /* Any type, for any request, of any size, at any time: the call ends, the channel closes or waits.
  */
 static void
 put_any_frame (GByteArray *out, guint32 request)
 {
   static const guint32 types[]
-      = { 1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18, 32, 33, 34, 35, 36, 37, 38, 0, 99, 0xffffffff };
+      = { 1,  2,  3,  4,  5,  6,  7,  8,  16, 17, 18,  32,  33,  34,  35,  36,  37, 38,
+          64, 65, 66, 72, 73, 74, 80, 96, 97, 98, 100, 101, 102, 104, 112, 114, 0,  99 };
   static const guint32 sizes[] = { 0, 4, 8, 12, 36, 40, 44, 60, 1000 };
   guint32 type = types[g_test_rand_int_range (0, G_N_ELEMENTS (types))];
   guint32 size = sizes[g_test_rand_int_range (0, G_N_ELEMENTS (sizes))];
@@ -472,6 +583,13 @@ main (int argc, char **argv)
       begin_endless_stdin },
     { "/agent-hostile/credit-and-no-reading/put", "/agent-hostile/reads-late/put",
       begin_endless_put },
+    { "/agent-hostile/credit-and-no-reading/terminal", "/agent-hostile/reads-late/terminal",
+      begin_endless_terminal },
+    { "/agent-hostile/credit-and-no-reading/attach", "/agent-hostile/reads-late/attach",
+      begin_endless_attach },
+    /* late: link: guest-reads-nothing */
+    { "/agent-hostile/credit-and-no-reading/port", NULL, begin_endless_port },
+    { "/agent-hostile/credit-and-no-reading/reach", NULL, begin_endless_reach },
   };
 
   g_test_init (&argc, &argv, NULL);
@@ -485,9 +603,13 @@ main (int argc, char **argv)
     {
       g_test_add (endless[i].credit, Fixture, &endless[i].begin, set_up, test_credit_and_no_reading,
                   tear_down);
-      g_test_add (endless[i].late, Fixture, &endless[i].begin, set_up, test_reads_late, tear_down);
+      if (endless[i].late != NULL)
+        g_test_add (endless[i].late, Fixture, &endless[i].begin, set_up, test_reads_late,
+                    tear_down);
     }
   g_test_add_func ("/agent-hostile/requests-that-nobody-reads", test_requests_that_nobody_reads);
+  g_test_add ("/agent-hostile/sizes-that-nobody-reads", Fixture, NULL, set_up,
+              test_sizes_that_nobody_reads, tear_down);
   g_test_add_func ("/agent-hostile/anything", test_anything_many_times);
   return g_test_run ();
 }
