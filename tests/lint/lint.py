@@ -168,9 +168,8 @@ def check_no_abort(source):
 
 # Rooms whose code berthd runs, but the one file that is the way to a caller's descriptor.
 CALLER_FD_ROOMS = tuple("plugin/%s/" % room for room in (
-    "base", "model", "bus", "config", "template", "guest", "host", "snapshot", "checkpoint", "libvirt",
-    "manager",
-    "daemon", "server")) + ("pool/",)
+    "base", "model", "bus", "reach", "config", "connector", "template", "guest", "host", "snapshot",
+    "checkpoint", "libvirt", "manager", "daemon", "server")) + ("pool/",)
 CALLER_FD_WAY = "plugin/base/berth-caller-fd.c"
 # What may wait for the other end, or takes the caller's open file description for berthd's own: its
 # flags, its offset.
