@@ -64,7 +64,7 @@ berth_report_error (const GError *error)
 void
 berth_report_note (const char *text)
 {
-  g_autofree char *printable = berth_printable_dup (text, TRUE);
+  g_autofree char *printable = berth_printable_dup (text, FALSE);
 
   fprintf (stderr, "berth: %s\n", printable);
 }

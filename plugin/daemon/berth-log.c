@@ -37,8 +37,8 @@ write_line (GLogLevelFlags level, const GLogField *fields, gsize n_fields)
 
   if (message == NULL)
     return G_LOG_WRITER_HANDLED;
-  /* it may quote what a guest or a client wrote */
-  printable = berth_printable_dup (message, TRUE);
+  /* it may quote what a guest or a client wrote, who writes no entries of its own */
+  printable = berth_printable_dup (message, FALSE);
   line = g_strconcat (level_prefix (level), printable, "\n", NULL);
   /* one write for each entry, so that those of several threads never mix */
   fwrite (line, 1, strlen (line), stderr);

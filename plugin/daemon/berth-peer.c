@@ -9,6 +9,7 @@
 #include "plugin/daemon/berth-options.h"
 #include "plugin/daemon/berth-peer-admin.h"
 #include "plugin/daemon/berth-view.h"
+#include "plugin/base/berth-printable.h"
 #include "plugin/bus/berth-bus-names.h"
 #include "plugin/model/berth-limits.h"
 #include "pool/berth-error.h"
@@ -74,8 +75,9 @@ berth_peer_answer_error (GDBusMethodInvocation *invocation, const GError *error)
    * berth's whose text helps, and whose name would mean nothing to anybody */
   gboolean known
       = error->domain == BERTH_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  /* a caller's text may be cut within a character, and GDBus takes no text that is not UTF-8 */
-  g_autofree char *text = g_utf8_make_valid (error->message, -1);
+  /* a caller's or a guest's text may be in it: any bytes, cut within a character. A message is one
+   * line, which whoever shows it can show, and GDBus takes no text that is not UTF-8 */
+  g_autofree char *text = berth_printable_dup (error->message, FALSE);
   g_autoptr (GError) told = g_error_new_literal (known ? error->domain : BERTH_ERROR,
                                                  known ? error->code : BERTH_ERROR_INTERNAL, text);
 
