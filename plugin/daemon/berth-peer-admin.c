@@ -16,7 +16,6 @@ struct _BerthPeerAdmin
   BerthDBusAdminSkeleton parent_instance;
   BerthManager *manager;
   BerthPeerCalls *calls; /* of the connection */
-  guint32 uid;
 };
 
 static void iface_init (BerthDBusAdminIface *iface);
@@ -178,19 +177,26 @@ handle_admit_domain (BerthDBusAdmin *object, GDBusMethodInvocation *invocation, 
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
-/* Asked by GDBus before any method is handled. */
+/* Of any method */
 static gboolean
-berth_peer_admin_authorize_method (GDBusInterfaceSkeleton *skeleton,
-                                   GDBusMethodInvocation *invocation)
+deny_cb (BerthDBusAdmin *object, GDBusMethodInvocation *invocation)
 {
-  BerthPeerAdmin *self = BERTH_PEER_ADMIN (skeleton);
-
-  if (self->uid == 0 || self->uid == geteuid ())
-    return TRUE;
   g_dbus_method_invocation_return_error (
       invocation, BERTH_ERROR, BERTH_ERROR_DENIED,
       "only root and the user that berthd runs as may steer the pool and the templates");
-  return FALSE;
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+/* In front of the handlers below. GDBus would ask g_authorize_method on a thread of its own, which
+ * lets go of the skeleton there if its caller goes meanwhile. */
+static void
+deny_all (BerthPeerAdmin *self)
+{
+  guint count;
+  g_autofree guint *ids = g_signal_list_ids (BERTH_DBUS_TYPE_ADMIN, &count);
+
+  for (guint i = 0; i < count; i++)
+    g_signal_connect (self, g_signal_name (ids[i]), G_CALLBACK (deny_cb), NULL);
 }
 
 static void
@@ -223,7 +229,6 @@ static void
 berth_peer_admin_class_init (BerthPeerAdminClass *klass)
 {
   G_OBJECT_CLASS (klass)->dispose = berth_peer_admin_dispose;
-  G_DBUS_INTERFACE_SKELETON_CLASS (klass)->g_authorize_method = berth_peer_admin_authorize_method;
 }
 
 static void
@@ -237,7 +242,8 @@ berth_peer_admin_new (BerthManager *manager, guint32 uid, BerthPeerCalls *calls)
   BerthPeerAdmin *self = g_object_new (BERTH_TYPE_PEER_ADMIN, NULL);
 
   self->manager = g_object_ref (manager);
-  self->uid = uid;
   self->calls = berth_peer_calls_ref (calls);
+  if (uid != 0 && uid != geteuid ())
+    deny_all (self);
   return G_DBUS_INTERFACE_SKELETON (self);
 }

@@ -18,6 +18,7 @@
 #define CALLS 60
 #define DESCRIPTORS 6
 #define TEST_LIMIT_S 120
+#define NOBODY 65534
 
 typedef struct
 {
@@ -537,6 +538,95 @@ test_anything (Fixture *fixture, gconstpointer data)
     g_variant_unref (ask (watcher, BERTH_BUS_INTERFACE, "Status", NULL));
 }
 
+/* (nullable): as another user; NULL: this is not root, who alone can be one */
+static GDBusConnection *
+dial_as_another (Fixture *fixture)
+{
+  GDBusConnection *connection;
+
+  if (geteuid () != 0)
+    return NULL;
+  g_assert_no_errno (g_chmod (fixture->folder, 0711));
+  g_assert_no_errno (g_chmod (fixture->path, 0666));
+  g_assert_no_errno (seteuid (NOBODY));
+  connection = dial (fixture);
+  g_assert_no_errno (seteuid (0));
+  return connection;
+}
+
+static gboolean
+is_of_administrators (const Method *method)
+{
+  return g_str_equal (method->interface, BERTH_BUS_ADMIN_INTERFACE);
+}
+
+static void
+call_method (Fixture *fixture, GDBusConnection *connection, const Method *method,
+             GAsyncReadyCallback callback, gpointer user_data)
+{
+  fixture->method = method;
+  g_dbus_connection_call (connection, NULL, BERTH_BUS_PATH, method->interface, method->info->name,
+                          any_arguments (fixture, method), NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT,
+                          NULL, callback, user_data);
+}
+
+static void
+denied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  guint *denied = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) answer
+      = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+  g_autofree char *name = answer == NULL ? g_dbus_error_get_remote_error (error) : NULL;
+
+  g_assert_cmpstr (name, ==, "org.berth.Berth1.Error.Denied");
+  *denied += 1;
+}
+
+/* What administrators may, nobody else may, whichever method it is. */
+static void
+test_another_user (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) connection = dial_as_another (fixture);
+  guint asked = 0, denied = 0;
+
+  if (connection == NULL)
+    {
+      g_test_skip ("only root can be another user");
+      return;
+    }
+  for (guint i = 0; i < fixture->all.methods->len; i++)
+    if (is_of_administrators (fixture->all.methods->pdata[i]))
+      {
+        call_method (fixture, connection, fixture->all.methods->pdata[i], denied_cb, &denied);
+        asked++;
+      }
+  g_assert_cmpuint (asked, >=, 11);
+  while (denied < asked)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+/* Who asks and goes at once is no reason for anything of berthd's to end on another thread. */
+static void
+test_gone_at_once (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) watcher = dial (fixture);
+
+  for (guint round = 0; round < 30; round++)
+    {
+      GDBusConnection *connection = dial_as_another (fixture);
+
+      if (connection == NULL)
+        connection = dial (fixture);
+      for (guint i = 0; i < fixture->all.methods->len; i++)
+        call_method (fixture, connection, fixture->all.methods->pdata[i], NULL, NULL);
+      g_dbus_connection_flush_sync (connection, NULL, NULL);
+      g_dbus_connection_close_sync (connection, NULL, NULL);
+      g_object_unref (connection);
+    }
+  settle (watcher);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -544,5 +634,7 @@ main (int argc, char **argv)
   g_assert_cmpint (argc, ==, 2);
   folder_of_xml = argv[1];
   g_test_add ("/any-call/anything", Fixture, NULL, set_up, test_anything, tear_down);
+  g_test_add ("/any-call/another-user", Fixture, NULL, set_up, test_another_user, tear_down);
+  g_test_add ("/any-call/gone-at-once", Fixture, NULL, set_up, test_gone_at_once, tear_down);
   return g_test_run ();
 }
