@@ -496,6 +496,18 @@ add_pull_entries (BerthBuildSpec *self, GOptionGroup *group)
 }
 
 static void
+add_remove_entries (BerthBuildSpec *self, GOptionGroup *group)
+{
+  const GOptionEntry entries[] = {
+    { "snapshot", 0, 0, G_OPTION_ARG_NONE, &self->only_snapshot,
+      "Remove no more than the snapshot and the warm VMs", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  g_option_group_add_entries (group, entries);
+}
+
+static void
 add_history_entries (BerthBuildSpec *self, GOptionGroup *group)
 {
   const GOptionEntry entries[] = {
@@ -548,6 +560,10 @@ static const Act acts[] = {
   = { "pull", "NAME docker://HOST/NAME:TAG", 2,
       "Gets a template that was pushed, and those of its layers that are not here.",
       add_pull_entries, TRUE },
+  [BERTH_BUILD_REMOVE]
+  = { "remove", "TEMPLATE", 1,
+      "Removes a template that was built or pulled; of another one, its snapshot and warm VMs.",
+      add_remove_entries, FALSE },
   [BERTH_BUILD_HISTORY]
   = { "history", "TEMPLATE", 1, "Tells what a template was made of.", add_history_entries, FALSE },
   [BERTH_BUILD_PRUNE]
@@ -571,7 +587,8 @@ take_act (BerthBuildSpec *self, int *argc, char **argv, GError **error)
         memmove (argv + 1, argv + 2, (gsize)*argc * sizeof *argv); /* and what ends them */
         return TRUE;
       }
-  return refuse (error, "give what is to be done first: build, push, pull, history or prune");
+  return refuse (error,
+                 "give what is to be done first: build, push, pull, remove, history or prune");
 }
 
 /* What was said of both excludes each other, and something is always below. */

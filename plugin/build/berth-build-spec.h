@@ -53,6 +53,7 @@ const char *berth_build_kind_get_word (BerthBuildKind kind);
  * @BERTH_BUILD_MAKE: builds a template
  * @BERTH_BUILD_PUSH: sends one to a registry
  * @BERTH_BUILD_PULL: gets one from a registry
+ * @BERTH_BUILD_REMOVE: removes one that was built or pulled, or the snapshot of another
  * @BERTH_BUILD_HISTORY: tells what one was made of
  * @BERTH_BUILD_PRUNE: removes layers that no template names
  *
@@ -63,6 +64,7 @@ typedef enum
   BERTH_BUILD_MAKE,
   BERTH_BUILD_PUSH,
   BERTH_BUILD_PULL,
+  BERTH_BUILD_REMOVE,
   BERTH_BUILD_HISTORY,
   BERTH_BUILD_PRUNE,
 } BerthBuildAct;
@@ -93,6 +95,7 @@ const char *berth_build_act_get_word (BerthBuildAct act);
  * @timeout_s: of each step
  * @max_mb: of the layer
  * @json: as one object
+ * @only_snapshot: no more than the snapshot goes
  * @refresh: it is built although its inputs are those of a layer that is there
  * @quiet: only what goes wrong is told
  */
@@ -120,6 +123,7 @@ typedef struct
   int timeout_s;
   int max_mb;
   gboolean json;
+  gboolean only_snapshot;
   gboolean refresh;
   gboolean quiet;
 } BerthBuildSpec;

@@ -11,6 +11,7 @@
 #include "plugin/build/berth-build-prune.h"
 #include "plugin/build/berth-build-pull.h"
 #include "plugin/build/berth-build-push.h"
+#include "plugin/build/berth-build-remove.h"
 #include "plugin/build/berth-build-store.h"
 #include "plugin/libberth/berth-admin.h"
 #include "plugin/template/berth-images.h"
@@ -166,6 +167,14 @@ pull (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
   return TRUE;
 }
 
+static gboolean
+remove_template (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
+{
+  g_autoptr (BerthClient) client = berth_client_new (spec->socket);
+
+  return berth_build_remove (spec, config, client, error);
+}
+
 /* Layers have names that no template has yet while one is built, and none goes then. */
 static gboolean
 act_held (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
@@ -196,8 +205,10 @@ work (BerthBuildSpec *spec, GError **error)
 
   if (config == NULL)
     return FALSE;
-  return spec->act == BERTH_BUILD_HISTORY ? berth_build_history (spec, config, error)
-                                          : act_held (spec, config, error);
+  if (spec->act == BERTH_BUILD_HISTORY)
+    return berth_build_history (spec, config, error);
+  return spec->act == BERTH_BUILD_REMOVE ? remove_template (spec, config, error)
+                                         : act_held (spec, config, error);
 }
 
 static int

@@ -42,7 +42,11 @@ const BerthVerbHelp berth_template_help = {
     "show      the domain XML that a VM of it gets\n"
     "validate  whether a file can be a template; else file, line and what is allowed\n"
     "snapshot  makes a new snapshot, now (berthd does it by itself when it needs one)\n"
-    "remove    removes the snapshot and its warm VMs; the next request makes a new one\n"
+    "remove    removes one that was built or pulled, unless a sandbox or another template needs "
+    "it;\n"
+    "          of others, or with --snapshot, the snapshot and its warm VMs: the next request "
+    "makes\n"
+    "          a new one\n"
     "history   the layers of a template, lowest first: since when, how large, made of what\n"
     "prune     removes layers that were built, and that no template names and no VM has\n\n"
     "Your own templates go to /etc/berth/templates.d.\n\nExamples:\n"
@@ -177,12 +181,6 @@ template_snapshot (BerthClient *client, gboolean json, char **arguments, GError 
   return call (client, "Snapshot", g_variant_new ("(s)", arguments[0]), error);
 }
 
-static int
-template_remove (BerthClient *client, gboolean json, char **arguments, GError **error)
-{
-  return call (client, "RemoveSnapshot", g_variant_new ("(s)", arguments[0]), error);
-}
-
 static const Action pool_actions[] = {
   { "set", 2, 3, "set TEMPLATE MIN [MAX]", pool_set },
   { "fill", 0, 1, "fill [TEMPLATE]", pool_fill },
@@ -195,7 +193,6 @@ static const Action template_actions[] = {
   { "show", 1, 1, "show TEMPLATE", template_show },
   { "validate", 1, 1, "validate FILE", template_validate },
   { "snapshot", 1, 1, "snapshot TEMPLATE", template_snapshot },
-  { "remove", 1, 1, "remove TEMPLATE", template_remove },
   { NULL, 0, 0, NULL, NULL },
 };
 
@@ -286,7 +283,7 @@ become_builder (int argc, char **argv)
 int
 berth_verb_template (int argc, char **argv)
 {
-  static const char *const of_builder[] = { "build", "push", "pull", "history", "prune" };
+  static const char *const of_builder[] = { "build", "push", "pull", "remove", "history", "prune" };
 
   for (guint i = 0; argc > 1 && i < G_N_ELEMENTS (of_builder); i++)
     if (strcmp (argv[1], of_builder[i]) == 0)

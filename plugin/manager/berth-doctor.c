@@ -86,8 +86,7 @@ static void
 check_images (BerthManager *self, GVariantBuilder *findings)
 {
   g_autoptr (GError) error = NULL;
-  GHashTableIter iter;
-  BerthTemplate *template;
+  g_autoptr (GList) names = berth_manager_list_templates (self);
 
   if (!berth_host_check_image (self->host, &error))
     {
@@ -95,10 +94,10 @@ check_images (BerthManager *self, GVariantBuilder *findings)
       return;
     }
   add_finding (findings, "image", TRUE, self->config->image_dir, "");
-  g_hash_table_iter_init (&iter, self->templates);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
+  for (GList *link = names; link != NULL; link = link->next)
     {
-      const char *name = berth_template_get_name (template);
+      const char *name = link->data;
+      BerthTemplate *template = g_hash_table_lookup (self->templates, name);
       g_autoptr (GError) reason = NULL;
       g_autofree char *check = g_strdup_printf ("template %s", name);
       gboolean ok = berth_host_check_layers (self->host, name, &reason);

@@ -17,18 +17,16 @@ for_templates (BerthManager *self, const char *template_name, TemplateFunc func,
                GError **error)
 {
   gboolean all = template_name == NULL || template_name[0] == '\0';
-  GHashTableIter iter;
-  const char *name;
+  g_autoptr (GList) names = berth_manager_list_templates (self);
 
-  if (!all && !g_hash_table_contains (self->templates, template_name))
+  if (!all && berth_manager_find_template (self, template_name) == NULL)
     {
       berth_manager_set_no_template_error (self, template_name, error);
       return FALSE;
     }
-  g_hash_table_iter_init (&iter, self->templates);
-  while (g_hash_table_iter_next (&iter, (gpointer *)&name, NULL))
-    if (all || g_str_equal (name, template_name))
-      func (self, name, data);
+  for (GList *link = names; link != NULL; link = link->next)
+    if (all || g_str_equal (link->data, template_name))
+      func (self, link->data, data);
   return TRUE;
 }
 
@@ -111,13 +109,12 @@ static GHashTable *
 count_layers (BerthManager *self, BerthImages *images)
 {
   GHashTable *counts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  GHashTableIter iter;
-  BerthTemplate *template;
+  g_autoptr (GList) names = berth_manager_list_templates (self);
 
-  g_hash_table_iter_init (&iter, self->templates);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
+  for (GList *link = names; link != NULL; link = link->next)
     {
-      g_auto (GStrv) paths = dup_layer_paths (images, template);
+      g_auto (GStrv) paths
+          = dup_layer_paths (images, g_hash_table_lookup (self->templates, link->data));
 
       for (guint i = 0; paths != NULL && paths[i] != NULL; i++)
         {
@@ -189,8 +186,7 @@ add_broken_files (BerthManager *self, GVariantBuilder *list)
 GVariant *
 berth_manager_dup_templates (BerthManager *self)
 {
-  g_autoptr (GList) names
-      = g_list_sort (g_hash_table_get_keys (self->templates), (GCompareFunc)g_strcmp0);
+  g_autoptr (GList) names = berth_manager_list_templates (self);
   g_autoptr (BerthImages) images = berth_images_load (self->config->image_dir, NULL);
   g_autoptr (GHashTable) counts = count_layers (self, images);
   GVariantBuilder list;
@@ -207,7 +203,7 @@ berth_manager_dup_templates (BerthManager *self)
 char *
 berth_manager_dup_template_xml (BerthManager *self, const char *template_name, GError **error)
 {
-  if (!g_hash_table_contains (self->templates, template_name))
+  if (berth_manager_find_template (self, template_name) == NULL)
     {
       berth_manager_set_no_template_error (self, template_name, error);
       return NULL;
@@ -236,7 +232,7 @@ static void
 take_template (BerthManager *self, BerthTemplate *template)
 {
   const char *name = berth_template_get_name (template);
-  BerthTemplate *old = g_hash_table_lookup (self->templates, name);
+  BerthTemplate *old = berth_manager_find_template (self, name);
 
   if (old != NULL
       && g_str_equal (berth_template_get_digest (old), berth_template_get_digest (template)))
@@ -244,7 +240,33 @@ take_template (BerthManager *self, BerthTemplate *template)
   g_message (old != NULL ? "template %s has changed: %s" : "template %s is new: %s", name,
              berth_template_get_path (template));
   g_hash_table_replace (self->templates, g_strdup (name), berth_template_ref (template));
+  g_hash_table_remove (self->gone, name);
   berth_snapshot_keeper_note_template (self->keeper, template);
+}
+
+/* No new VM is made of it. It stays known for those that there are. */
+static void
+forget_template (BerthManager *self, const char *name)
+{
+  g_message ("template %s is gone: its snapshot and warm VMs go", name);
+  g_hash_table_add (self->gone, g_strdup (name));
+  berth_snapshot_keeper_forget (self->keeper, name);
+}
+
+/* A file that is there and can't be read is one that is being mended. */
+static void
+forget_templates (BerthManager *self, GHashTable *found)
+{
+  g_autoptr (GList) names = berth_manager_list_templates (self);
+
+  for (GList *link = names; link != NULL; link = link->next)
+    {
+      BerthTemplate *template = g_hash_table_lookup (self->templates, link->data);
+
+      if (!g_hash_table_contains (found, link->data)
+          && !g_file_test (berth_template_get_path (template), G_FILE_TEST_EXISTS))
+        forget_template (self, link->data);
+    }
 }
 
 gboolean
@@ -261,8 +283,9 @@ berth_manager_reload_templates (BerthManager *self, const char *template_name, G
   g_hash_table_iter_init (&iter, found);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
     take_template (self, template);
+  forget_templates (self, found);
   if (template_name == NULL || *template_name == '\0'
-      || g_hash_table_contains (self->templates, template_name))
+      || berth_manager_find_template (self, template_name) != NULL)
     return TRUE;
   berth_manager_set_no_template_error (self, template_name, error);
   return FALSE;

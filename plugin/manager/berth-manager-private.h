@@ -20,6 +20,7 @@ struct _BerthManager
   GObject parent;
   BerthConfig *config;
   GHashTable *templates;      /* name -> BerthTemplate */
+  GHashTable *gone;           /* names of those whose files are: VMs of them may be here */
   GPtrArray *template_errors; /* GError: files that were left out */
   BerthHost *host;
   BerthPool *pool;
@@ -43,6 +44,10 @@ struct _BerthManager
   BerthReachWorld reach;
 };
 
+/* (nullable): the template of which new VMs are made by that name */
+BerthTemplate *berth_manager_find_template (BerthManager *self, const char *name);
+/* (transfer container) (element-type utf8): the names of such, sorted */
+GList *berth_manager_list_templates (BerthManager *self);
 /* BERTH_ERROR_INVALID: which templates there are */
 void berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error);
 /* There can be as many VMs of a template as all, so as many of its places are kept; none while the

@@ -83,7 +83,7 @@ berth_manager_make_request (BerthManager *self, const BerthSandboxOptions *optio
                             gboolean is_session, GError **error)
 {
   const char *name = berth_manager_get_template_name (options);
-  BerthTemplate *template = g_hash_table_lookup (self->templates, name);
+  BerthTemplate *template = berth_manager_find_template (self, name);
   g_auto (GStrv) allow
       = template != NULL ? berth_manager_narrow_reach (self, options, name, error) : NULL;
   const BerthPurpose purpose = { .is_cold = options->is_cold || options->is_builder,

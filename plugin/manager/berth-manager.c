@@ -41,6 +41,7 @@ berth_manager_finalize (GObject *object)
   BerthManager *self = BERTH_MANAGER (object);
 
   g_clear_pointer (&self->templates, g_hash_table_unref);
+  g_clear_pointer (&self->gone, g_hash_table_unref);
   g_clear_pointer (&self->template_errors, g_ptr_array_unref);
   berth_tombstones_free (self->tombstones);
   g_hash_table_unref (self->captures);
@@ -103,14 +104,37 @@ spoilt_cb (const char *name, const char *reason, gpointer user_data)
   berth_snapshot_keeper_note_spoilt (BERTH_MANAGER (user_data)->keeper, name, reason);
 }
 
+BerthTemplate *
+berth_manager_find_template (BerthManager *self, const char *name)
+{
+  return g_hash_table_contains (self->gone, name) ? NULL
+                                                  : g_hash_table_lookup (self->templates, name);
+}
+
+GList *
+berth_manager_list_templates (BerthManager *self)
+{
+  GList *names = NULL;
+  GHashTableIter iter;
+  const char *name;
+
+  g_hash_table_iter_init (&iter, self->templates);
+  while (g_hash_table_iter_next (&iter, (gpointer *)&name, NULL))
+    if (!g_hash_table_contains (self->gone, name))
+      names = g_list_prepend (names, (gpointer)name);
+  return g_list_sort (names, (GCompareFunc)g_strcmp0);
+}
+
 void
 berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error)
 {
-  g_autofree gpointer *names = g_hash_table_get_keys_as_array (self->templates, NULL);
-  g_autofree char *known = g_strjoinv (", ", (char **)names);
+  g_autoptr (GList) names = berth_manager_list_templates (self);
+  g_autoptr (GString) known = g_string_new (NULL);
 
+  for (GList *link = names; link != NULL; link = link->next)
+    g_string_append_printf (known, "%s%s", known->len > 0 ? ", " : "", (const char *)link->data);
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID, "there is no template %.128s; there are %s",
-               name, known);
+               name, known->str);
 }
 
 static void
@@ -208,6 +232,7 @@ vm_gone_cb (BerthPool *pool, BerthVm *vm, gpointer user_data)
 static gboolean
 manager_load_templates (BerthManager *self, GError **error)
 {
+  self->gone = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->templates = berth_template_load_all ((const char *const *)self->config->template_dirs,
                                              self->config->schema, &self->template_errors);
   for (guint i = 0; i < self->template_errors->len; i++)
@@ -508,13 +533,12 @@ static GVariant *
 manager_get_templates (BerthManager *self, GVariant *seen)
 {
   g_autoptr (GVariantDict) dict = g_variant_dict_new (seen);
-  GHashTableIter iter;
-  const char *name;
-  BerthTemplate *template;
+  g_autoptr (GList) names = berth_manager_list_templates (self);
 
-  g_hash_table_iter_init (&iter, self->templates);
-  while (g_hash_table_iter_next (&iter, (gpointer *)&name, (gpointer *)&template))
+  for (GList *link = names; link != NULL; link = link->next)
     {
+      const char *name = link->data;
+      BerthTemplate *template = g_hash_table_lookup (self->templates, name);
       g_autoptr (GVariant) known = g_variant_dict_lookup_value (dict, name, G_VARIANT_TYPE_VARDICT);
       GVariantDict entry;
 

@@ -16,6 +16,7 @@ struct _BerthSnapshotKeeper
   guint max_vms;
   GHashTable *templates; /* name -> BerthTemplate */
   GHashTable *targets;   /* template's name (owned) -> BerthWarmTarget (owned) */
+  GHashTable *forgotten; /* names of templates that are no more */
   GHashTable *entries;   /* snapshot's name (borrowed from its value) -> entry (owned) */
   BerthSnapshotTurns turns;
   GFileMonitor *images_monitor;

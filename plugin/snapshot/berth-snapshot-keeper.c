@@ -39,6 +39,7 @@ berth_snapshot_keeper_finalize (GObject *object)
   g_hash_table_unref (self->entries);
   g_clear_pointer (&self->templates, g_hash_table_unref);
   g_hash_table_unref (self->targets);
+  g_hash_table_unref (self->forgotten);
   G_OBJECT_CLASS (berth_snapshot_keeper_parent_class)->finalize (object);
 }
 
@@ -55,6 +56,7 @@ berth_snapshot_keeper_init (BerthSnapshotKeeper *self)
   self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
                                          (GDestroyNotify)berth_snapshot_entry_free);
   self->targets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->forgotten = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_queue_init (&self->turns.waiting);
 }
 
@@ -288,7 +290,7 @@ keeper_may_make (BerthSnapshotKeeper *self, const char *template_name, GError **
   else if (keeper_is_by_tenant (self))
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
                  "with snapshot_scope=tenant a snapshot is made when its tenant first asks for %s; "
-                 "to have them made again: berth template remove %s",
+                 "to have them made again: berth template remove --snapshot %s",
                  template_name, template_name);
   else if (self->turns.is_stopped)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_SHUTTING_DOWN, "berth is shutting down");
@@ -433,7 +435,8 @@ berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms)
       g_autofree BerthWarmTarget *fresh
           = target_new (self->config, g_hash_table_lookup (self->templates, name), max_vms);
 
-      *target = *fresh;
+      if (!g_hash_table_contains (self->forgotten, name))
+        *target = *fresh;
     }
   if (self->ready_func != NULL && self->turns.n_looking == 0)
     keeper_follow_settings (self);
@@ -458,6 +461,7 @@ berth_snapshot_keeper_note_template (BerthSnapshotKeeper *self, BerthTemplate *t
   g_autofree BerthWarmTarget *wanted = target_new (self->config, template, self->max_vms);
   BerthWarmTarget *target = g_hash_table_lookup (self->targets, name);
 
+  g_hash_table_remove (self->forgotten, name);
   if (target != NULL)
     {
       *target = *wanted;
@@ -468,6 +472,19 @@ berth_snapshot_keeper_note_template (BerthSnapshotKeeper *self, BerthTemplate *t
   g_hash_table_insert (self->targets, g_strdup (name), g_steal_pointer (&wanted));
   if (!keeper_is_by_tenant (self))
     keeper_add (self, template, NULL);
+}
+
+void
+berth_snapshot_keeper_forget (BerthSnapshotKeeper *self, const char *template_name)
+{
+  BerthWarmTarget *target = g_hash_table_lookup (self->targets, template_name);
+
+  if (target == NULL)
+    return;
+  target->min = target->max = 0;
+  target->is_named = FALSE;
+  g_hash_table_add (self->forgotten, g_strdup (template_name));
+  keeper_fire (self, template_name, BERTH_SNAPSHOT_ENTRY_REMOVE);
 }
 
 BerthSnapshotKeeper *

@@ -61,6 +61,10 @@ void berth_snapshot_keeper_reload (BerthSnapshotKeeper *self, guint max_vms);
  */
 void berth_snapshot_keeper_note_template (BerthSnapshotKeeper *self, BerthTemplate *template);
 
+/* There is no template of this name any more: its snapshots and warm VMs go, and none are made
+ * until it is noted again. */
+void berth_snapshot_keeper_forget (BerthSnapshotKeeper *self, const char *template_name);
+
 /* How many warm VMs are wanted from now on. */
 void berth_snapshot_keeper_set_target (BerthSnapshotKeeper *self, const char *template_name,
                                        guint min, guint max);

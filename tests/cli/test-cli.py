@@ -111,7 +111,7 @@ def needs_root():
 
 
 def one_line(text, *parts):
-    assert text.startswith("berth: ") and text.count("\n") == 1, text
+    assert text.startswith(("berth: ", "berth template ")) and text.count("\n") == 1, text
     for part in parts:
         assert part in text, f"{part!r} is not in {text!r}"
 
@@ -966,6 +966,42 @@ def test_template_verbs(_):
                 status, out, err = d.berth("template", *wrong)
                 same((status, out), (2, ""))
                 one_line(err)
+
+
+def test_template_remove(_):
+    """One that was built goes, files and all, when nobody has a sandbox of it and nothing is built from it."""
+    with tempfile.TemporaryDirectory() as folder:
+        def put(name, text):
+            with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                file.write(text)
+
+        def remove():
+            return d.berth("template", "remove", "mine", "--templates", folder, "--dir", folder, "--config", "/dev/null")
+        with open(TEMPLATES + "/python.xml", encoding="ascii") as file:
+            put("mine.xml", file.read().replace("name='python'", "name='mine'"))
+        put("mine.berthfile", "from python\n")
+        put("upper.berthfile", "run x\nfrom mine\n")
+        with Daemon("--template-dirs", f"{TEMPLATES}:{folder}") as d:
+            status, out, err = remove()
+            same((status, out), (2, ""))
+            one_line(err, "template mine", "upper", "remove that first")
+            os.unlink(os.path.join(folder, "upper.berthfile"))
+            sandbox = d.berth("create", "-l", "mine")[1].strip()
+            status, out, err = remove()
+            same((status, out), (2, ""))
+            one_line(err, "template mine has a sandbox", sandbox)
+            same(d.berth("destroy", sandbox)[0], 0)
+            same(d.berth("template", "remove", "--snapshot", "mine", "--templates", folder, "--config", "/dev/null")[0], 0)
+            same(sorted(os.listdir(folder)), ["mine.berthfile", "mine.xml"])
+            same(remove(), (0, "", ""))
+            same(sorted(os.listdir(folder)), [])
+            assert "mine" not in [one["name"] for one in d.json("template", "list")[1]]
+            status, out, err = d.berth("create", "-l", "mine")
+            same((status, out), (2, ""))
+            one_line(err, "there is no template mine")
+            status, _, err = remove()
+            same(status, 2)
+            one_line(err, "there is no template mine")
 
 
 def test_only_administrators_steer(_):

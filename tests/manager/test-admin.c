@@ -267,10 +267,13 @@ test_reload (World *world, gconstpointer data)
 {
   const char *shipped = world->manager->config->template_dirs[0];
   g_autofree char *path = g_build_filename (data, "own.xml", NULL);
+  const BerthSandboxOptions options = { .template_name = "own", .uid = geteuid () };
+  g_autoptr (GAsyncResult) answer = NULL;
   g_autoptr (GError) error = NULL;
 
   g_assert_false (berth_manager_reload_templates (world->manager, "own", &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  g_clear_error (&error);
   write_template (data, shipped, "memory='200'");
   g_assert_true (berth_manager_reload_templates (world->manager, "own", NULL));
   g_assert_cmpuint (get_memory (world, "own"), ==, 200);
@@ -279,7 +282,17 @@ test_reload (World *world, gconstpointer data)
   g_assert_true (berth_manager_reload_templates (world->manager, "", NULL));
   g_assert_cmpuint (get_memory (world, "own"), ==, 256);
   g_assert_cmpint (g_unlink (path), ==, 0);
+  g_assert_false (berth_manager_reload_templates (world->manager, "own", NULL));
+  g_assert_cmpuint (get_memory (world, "own"), ==, 0);
+  g_assert_false (berth_manager_set_warm (world->manager, "own", 1, 1, NULL));
+  berth_manager_create_sandbox_async (world->manager, &options, NULL, world_result_cb, world);
+  answer = world_wait (world);
+  g_assert_null (berth_manager_create_sandbox_finish (world->manager, answer, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_INVALID);
+  write_template (data, shipped, "memory='256'");
   g_assert_true (berth_manager_reload_templates (world->manager, "own", NULL));
+  g_assert_cmpuint (get_memory (world, "own"), ==, 256);
+  g_assert_true (berth_manager_set_warm (world->manager, "own", 1, 1, NULL));
 }
 
 static void
