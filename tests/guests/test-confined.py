@@ -49,7 +49,7 @@ class Session:
 
     def tell(self, code):
         """What the code printed; it must end well."""
-        result = self.exec(code)
+        result = self.exec(code, limit_s=120)
         assert result["error"] is None and result["exit_code"] == 0, result
         return result["stdout"]
 
