@@ -4,7 +4,7 @@
 is noisy, so look at the ratios. Usage: bench.py BERTH BERTHD BENCH-BARE BENCH-CLIENT BENCH-SESSION.
 BERTH_BENCH_RUNS=30: of each kind. BERTH_BENCH_ONLY=sessions: only what programs do in sandboxes that
 live, which takes two minutes; forks: only copies of one, the same; reach: only what they connect to, on this
-host, one minute."""
+host, one minute; claims: only warm hits, misses and what a cycle takes of the processor."""
 
 import contextlib
 import os
@@ -42,8 +42,19 @@ def median(values):
     return statistics.median(float(value) for value in values)
 
 
+ROWS = []
+
+
 def show(name, value, unit, target=""):
     print(f"{name:58} {value:9.2f} {unit:5} {target}", flush=True)
+    ROWS.append((name.strip(), f"{value:.2f} {unit}".strip(), target.strip("()").removeprefix("target ")))
+
+
+def show_table():
+    """All of it, as README.md has it"""
+    print("\n| what | measured | target |\n| --- | --- | --- |")
+    for row in ROWS:
+        print("| " + " | ".join(row) + " |")
 
 
 def snapshot_of(d):
@@ -52,42 +63,66 @@ def snapshot_of(d):
                                           and not name.endswith(".part")))
 
 
-def warm_runs(d):
-    """To the first byte and to the answer, of a connected client."""
-    first, answer = [], []
-    while len(first) < RUNS:
-        d.wait_warm()
-        found = numbers([CLIENT, d.socket, "1", "0"])
-        if found["start"] == ["warm"]:
-            first += found["first-byte"]
-            answer += found["answer"]
-    return median(first), median(answer)
+def client_runs(d, how):
+    """Of a connected client: ms to the first byte, and to the answer"""
+    found = numbers([CLIENT, d.socket, "1", "0"])
+    assert found["start"] == [how], found
+    return float(found["first-byte"][0]), float(found["answer"][0])
 
 
-def process_runs(d):
-    taken = []
+def timed(environ, *command):
+    """ms from exec to exit"""
+    nothing = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1)]
+    begin = time.monotonic()
+    _, status = os.waitpid(os.posix_spawn(command[0], command, environ, file_actions=nothing), 0)
+    taken = (time.monotonic() - begin) * 1000
+    assert status == 0, (command, status)
+    return taken
+
+
+def show_claims(d):
+    """Warm hits and misses, each beside bare libvirt's in the same seconds"""
+    rounds = []
     for _ in range(RUNS):
+        bare = {name: float(values[0]) for name, values in
+                numbers([BARE, IMAGES, snapshot_of(d), "1", "0", "0"]).items()}
         d.wait_warm()
-        begin = time.monotonic()
-        subprocess.run([BERTH, "run", "-l", "python", "print(1)"], env=d.environ(), check=True,
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=LIMIT_S)
-        taken.append((time.monotonic() - begin) * 1000)
-    return median(taken)
-
-
-def missed_runs(d):
+        first, answer = client_runs(d, "warm")
+        d.wait_warm()
+        rounds.append(bare | {"first": first, "answer": answer, "command": timed(
+            d.environ(), BERTH, "run", "-q", "-l", "python", "print(1)")})
+    of = lambda name: median(one[name] for one in rounds)  # noqa: E731
+    to = lambda ours, bare: median(one[ours] / one[bare] for one in rounds)  # noqa: E731
+    for name in ("clone", "clone-byte", "claim", "claim-byte", "destroy"):
+        show(f"bare libvirt: {name}", of(name), "ms")
+    show("warm hit: call to first byte", of("first"), "ms")
+    show("  to bare resume and first byte of the same interpreter", to("first", "claim-byte"), "x", "(target 1.2)")
+    show("  to bare resume and one agent round trip", to("first", "claim"), "x", "(target 1.3)")
+    show("warm hit: call to answer", of("answer"), "ms")
+    show("warm hit: berth run, exec to exit", of("command"), "ms", "(target 30)")
     d.berth("pool", "drain")
     until(lambda: not domains(), "the drain")
-    results = [d.run("print(1)") for _ in range(RUNS)]
-    assert all(result["start"] == "clone" for result in results), results[-1]
+    rounds = []
+    for _ in range(RUNS):
+        bare = {name: float(values[0]) for name, values in
+                numbers([BARE, IMAGES, snapshot_of(d), "1", "0", "0"]).items()}
+        result = d.run("print(1)")
+        assert result["start"] == "clone", result
+        until(lambda: not domains(), "its end")
+        rounds.append(bare | {"first": client_runs(d, "clone")[0], "ready": result["timing"]["start_ms"]})
+        until(lambda: not domains(), "its end")
     d.berth("pool", "fill")
-    return median(result["timing"]["start_ms"] for result in results)
+    show("miss: admission to a clone ready for code", of("ready"), "ms")
+    show("  to bare clone", to("ready", "clone"), "x", "(target 1.15)")
+    show("miss: call to first byte", of("first"), "ms")
+    show("  to bare clone", to("first", "clone"), "x", "(target 1.3)")
+    show("  to bare clone and its first byte", to("first", "clone-byte"), "x")
 
 
-def sustained(d, count):
+def sustained(d, count, at_once):
     d.wait_warm()
     begin = time.monotonic()
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(lambda _: d.run("print(1)"), range(count)))
     return count / (time.monotonic() - begin)
 
@@ -95,13 +130,69 @@ def sustained(d, count):
 def bare_sustained(d, count):
     """Two at a time, one for each core of the machine that the target was set on."""
     begin = time.monotonic()
-    command = [BARE, IMAGES, snapshot_of(d), str(count // 2), "0", "0"]
+    command = [BARE, IMAGES, snapshot_of(d), "0", "0", "0", str(count // 2)]
     processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL,
                                   env={**os.environ, "BERTH_BENCH_NAME": f"berthbare-{n}"})
                  for n in range(2)]
     for process in processes:
         assert process.wait(1200) == 0
     return count / (time.monotonic() - begin)
+
+
+def cpu_ms(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def watched_qemus():
+    """A dict that gets what the QEMUs have used that ran meanwhile; ms, by pid"""
+    used, ended = {}, threading.Event()
+
+    def look():
+        while not ended.wait(0.02):
+            for pid in find_pids("-f", f"guest={PREFIX}-") + find_pids("-f", "guest=berthbare-"):
+                with contextlib.suppress(OSError):
+                    used[pid] = cpu_ms(pid)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield used
+    ended.set()
+    thread.join()
+
+
+def show_cycles(d):
+    """What each process takes of the processor for a clone, its run and its end"""
+    d.berth("pool", "drain")
+    until(lambda: not domains(), "the drain")
+    libvirt = find_pids("-x", "libvirtd") or find_pids("-x", "virtqemud")
+    for title, count, cycle in (
+            ("bare", RUNS, lambda: numbers([BARE, IMAGES, snapshot_of(d), "0", "0", "0", "1"])),
+            ("berth's", RUNS, lambda: d.run("print(1)"))):
+        before = sum(cpu_ms(pid) for pid in libvirt), cpu_ms(d.process.pid)
+        with watched_qemus() as used:
+            for _ in range(count):
+                cycle()
+            until(lambda: not domains(), "the last one's end")
+        show(f"a {title} cycle's CPU time: QEMU", sum(used.values()) / count, "ms")
+        show("  libvirtd", (sum(cpu_ms(pid) for pid in libvirt) - before[0]) / count, "ms")
+        if title != "bare":
+            show("  berthd", (cpu_ms(d.process.pid) - before[1]) / count, "ms")
+    d.berth("pool", "fill")
+
+
+def show_sustained(d):
+    ours = 0
+    for at_once in (1, 2, 8, 4):
+        d.berth("pool", "set", "python", str(at_once))
+        ours = sustained(d, RUNS, at_once)
+        show(f"sustained runs, {at_once} at a time", ours, "/s")
+    d.berth("pool", "set", "python", "0")
+    until(lambda: not domains(), "the end of the warm VMs")
+    show("  4 at a time to bare clones, 2 at a time", ours / bare_sustained(d, RUNS), "x", "(target 0.9)")
+    show("  to a shell script with virsh, 4 at a time", ours / shell_script(d, 2 * BOOTS), "x", "(target 8)")
 
 
 def shell_script(d, count):
@@ -152,17 +243,11 @@ def session(d):
     return {name: median(values) for name, values in found.items()}
 
 
-def used_cpu_s(d):
-    with open(f"/proc/{d.process.pid}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def streams(d):
     """What berthd takes while many sandboxes write all they can: MiB at most, with its share of what
     others map too, and with all of that; cores; MiB/s of all"""
     sandboxes = [d.berth("create").stdout.strip() for _ in range(STREAMS)]
-    begin, before = time.monotonic(), used_cpu_s(d)
+    begin, before = time.monotonic(), cpu_ms(d.process.pid) / 1000
     share = resident = 0
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(numbers, [SESSION, "stream", d.socket, str(STREAM_S), *sandboxes])
@@ -170,7 +255,7 @@ def streams(d):
             share = max(share, memory_mb(d.process.pid, "Pss"))
             resident = max(resident, memory_mb(d.process.pid, "Rss"))
             time.sleep(0.1)
-    cores = (used_cpu_s(d) - before) / (time.monotonic() - begin)
+    cores = (cpu_ms(d.process.pid) / 1000 - before) / (time.monotonic() - begin)
     d.berth("destroy", *sandboxes)
     return share, resident, cores, median(found.result()["stream"])
 
@@ -353,34 +438,19 @@ def main():
         return
     with Daemon("--max-vms", "12", "--vcpus", "32", "--warm", "python=1", "--warm-default", "0") as d:
         d.wait_warm()
+        if only == "claims":
+            show_claims(d)
+            show_cycles(d)
+            return
         if only != "forks":
             show_sessions(d)
         if only != "sessions":
             show_forks(d)
         if only:
             return
-        bare = {name: median(values) for name, values
-                in numbers([BARE, IMAGES, snapshot_of(d), str(RUNS), str(BOOTS), "0"]).items()}
-        for name, value in bare.items():
-            show(f"bare libvirt: {name}", value, "ms")
-        first, answer = warm_runs(d)
-        show("warm hit: call to first byte", first, "ms")
-        show("  to bare claim (resume + one agent round trip)", first / bare["claim"], "x",
-             "(target 1.3)")
-        show("warm hit: call to answer, VM gone", answer, "ms")
-        show("warm hit: berth run, exec to exit", process_runs(d), "ms", "(target 30)")
-        clone = missed_runs(d)
-        show("miss: admission to a clone ready for code", clone, "ms")
-        show("  to bare clone", clone / bare["clone"], "x", "(target 1.15)")
-        show("  to bare boot", clone / bare["boot"], "x", "(target 0.1)")
-        d.berth("pool", "set", "python", "4")
-        ours = sustained(d, 2 * RUNS)
-        show("sustained runs, 4 at a time", ours, "/s")
-        d.berth("pool", "set", "python", "0")
-        until(lambda: not domains(), "the end of the warm VMs")
-        show("  to bare clones, 2 at a time", ours / bare_sustained(d, RUNS), "x", "(target 0.9)")
-        show("  to a shell script with virsh, 4 at a time", ours / shell_script(d, 2 * BOOTS), "x",
-             "(target 8)")
+        show_claims(d)
+        show_cycles(d)
+        show_sustained(d)
         if os.geteuid() == 0:
             show("idle warm python VM, PSS of ten", proportional_mb(d), "MiB", "(target 45)")
         assert virsh("version")
@@ -388,3 +458,4 @@ def main():
 
 if __name__ == "__main__":
     main()
+    show_table()
