@@ -116,10 +116,9 @@ background_log_max (const BerthAgentBackground *self, const BerthExecHead *head)
 /* There is a place: as many execs run as may, and more ends are not kept. */
 BerthAgentRecord *
 berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec,
-                            const BerthExecHead *head, const uint8_t *code)
+                            const BerthExecHead *head, const char *words, uint32_t words_size)
 {
   BerthAgentRecord *record = self->records;
-  uint32_t size = head->code_size;
 
   while (record->is_used)
     record++;
@@ -127,12 +126,8 @@ berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec,
     .is_used = true, .flags = head->flags, .timeout_ms = head->timeout_ms, .exec = exec
   };
   berth_agent_log_init (&record->log, self->groups, background_log_max (self, head));
-  record->words_size = size < BERTH_WORDS_MAX ? size : BERTH_WORDS_MAX;
-  for (uint32_t i = 0; i < record->words_size; i++)
-    record->words[i] = code[i] != '\0' ? (char)code[i] : ' ';
-  /* the NUL behind a command's last argument parts it from nothing */
-  if (head->flags & BERTH_EXEC_COMMAND && record->words_size == size)
-    record->words_size--;
+  memcpy (record->words, words, words_size);
+  record->words_size = words_size;
   return record;
 }
 

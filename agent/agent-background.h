@@ -56,9 +56,10 @@ void berth_agent_background_clear (BerthAgentBackground *self);
 /* Gives back what is kept, also of what was ended and has not come to its end. */
 void berth_agent_background_free (BerthAgentBackground *self);
 
-/* For an exec that is about to begin; code: what it runs. */
-BerthAgentRecord *berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec,
-                                              const BerthExecHead *head, const uint8_t *code);
+/* For an exec that is about to begin, or has begun for a caller. */
+BerthAgentRecord *
+berth_agent_background_add (BerthAgentBackground *self, BerthAgentExec *exec,
+                            const BerthExecHead *head, const char *words, uint32_t words_size);
 /* It runs: its number. */
 uint32_t berth_agent_background_begin (BerthAgentBackground *self, BerthAgentRecord *record);
 void berth_agent_background_keep (BerthAgentBackground *self, BerthAgentRecord *record,

@@ -2,6 +2,20 @@
 /* What is asked of an exec that runs in the background. */
 #include "agent-exec.h"
 
+/* Of its code or command, which goes when it runs. */
+void
+berth_agent_exec_note_words (BerthAgentExec *self)
+{
+  uint32_t size = self->head.code_size;
+
+  self->words_size = size < BERTH_WORDS_MAX ? size : BERTH_WORDS_MAX;
+  for (uint32_t i = 0; i < self->words_size; i++)
+    self->words[i] = self->code[i] != '\0' ? (char)self->code[i] : ' ';
+  /* the NUL behind a command's last argument parts it from nothing */
+  if (self->is_command && self->words_size == size)
+    self->words_size--;
+}
+
 /* It has begun: who asked for it hears its number, and no more of it. */
 void
 berth_agent_exec_detach (BerthAgentExec *self)
@@ -14,6 +28,28 @@ berth_agent_exec_detach (BerthAgentExec *self)
                               sizeof number);
   self->is_heard = false;
   self->request = 0;
+}
+
+/* This guest is the copy of one in which somebody waits for it: here it is nobody's, and goes on in
+ * the background. */
+void
+berth_agent_exec_outlive (BerthAgentExec *self)
+{
+  self->is_heard = false;
+  if (self->record == NULL && self->phase > BERTH_AGENT_EXEC_GATHERING)
+    {
+      self->head.flags |= BERTH_EXEC_DETACHED;
+      self->head.stdout_credit = 0;
+      self->record = berth_agent_background_add (self->world.background, self, &self->head,
+                                                 self->words, self->words_size);
+    }
+  if (self->phase >= BERTH_AGENT_EXEC_RUNNING && self->record->number == 0)
+    {
+      berth_agent_exec_detach (self);
+      self->record->begun_us -= berth_agent_now_us () - self->started_us;
+      berth_agent_exec_bind_stdin (self, 0);
+    }
+  berth_agent_exec_mute (self); /* last: its end may be told by now */
 }
 
 /* Standard input of one in the background is this request's from now on; 0: nobody's. False: it is

@@ -395,9 +395,10 @@ exec_prepare (BerthAgentExec *self)
     exec_fail (self, BERTH_AGENT_ERROR_INVALID, "the code contains a NUL byte", 0);
   else if (exec_check_request (self))
     {
+      berth_agent_exec_note_words (self);
       if (self->head.flags & BERTH_EXEC_DETACHED)
-        self->record
-            = berth_agent_background_add (self->world.background, self, &self->head, self->code);
+        self->record = berth_agent_background_add (self->world.background, self, &self->head,
+                                                   self->words, self->words_size);
       if (self->is_command)
         exec_prepare_command (self);
       else

@@ -50,7 +50,9 @@ struct _BerthAgentExec
   struct winsize size; /* of that */
   uint8_t *code;       /* owned, until it runs, or is written to the script */
   uint32_t code_fill;
-  char *env; /* owned, until the program runs */
+  uint32_t words_size;
+  char words[BERTH_WORDS_MAX]; /* what it runs, for who lists it */
+  char *env;                   /* owned, until the program runs */
   uint32_t env_fill;
   char *workdir; /* owned, until the program runs; NULL: where its interpreter is */
   BerthAgentScript script;
@@ -92,7 +94,9 @@ bool berth_agent_exec_resize (BerthAgentExec *self, uint32_t rows, uint32_t colu
 void berth_agent_exec_leave_terminal (BerthAgentExec *self);
 void berth_agent_exec_limit_output (BerthAgentExec *self);
 /* in agent-exec-background.c */
+void berth_agent_exec_note_words (BerthAgentExec *self);
 void berth_agent_exec_detach (BerthAgentExec *self);
+void berth_agent_exec_outlive (BerthAgentExec *self);
 bool berth_agent_exec_bind_stdin (BerthAgentExec *self, uint32_t request);
 bool berth_agent_exec_is_attended (const BerthAgentExec *self);
 void berth_agent_exec_signal (BerthAgentExec *self, uint32_t number);

@@ -127,6 +127,14 @@ berth_agent_execs_mute (BerthAgentExecs *self)
     }
 }
 
+/* Of the guest that this one is a copy of: all goes on. */
+void
+berth_agent_execs_outlive (BerthAgentExecs *self)
+{
+  for (unsigned i = 0; i < self->used; i++)
+    berth_agent_exec_outlive (&self->all[i]);
+}
+
 void
 berth_agent_execs_end (BerthAgentExecs *self)
 {

@@ -27,4 +27,5 @@ bool berth_agent_execs_came_back (BerthAgentExecs *self, int fd, pid_t pid);
 void berth_agent_execs_pump (BerthAgentExecs *self);
 void berth_agent_execs_hold (BerthAgentExecs *self);
 void berth_agent_execs_mute (BerthAgentExecs *self);
+void berth_agent_execs_outlive (BerthAgentExecs *self);
 void berth_agent_execs_end (BerthAgentExecs *self);

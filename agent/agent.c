@@ -138,7 +138,10 @@ agent_take_hello (BerthAgent *self, uint32_t request, const uint8_t *payload)
     }
   if (!(self->hello.flags & BERTH_HELLO_RESET))
     {
-      berth_agent_execs_mute (&self->execs);
+      if (self->hello.flags & BERTH_HELLO_COPY)
+        berth_agent_execs_outlive (&self->execs);
+      else
+        berth_agent_execs_mute (&self->execs);
       agent_answer_hello (self);
       return;
     }

@@ -39,6 +39,7 @@
  *   8: BERTH_EXEC_TERMINAL with BERTH_EXEC_DETACHED, BERTH_ATTACH_TERMINAL; BerthExecsMore;
  *      ports and addresses of IPv6 in ALLOW; NO_PORT
  *   9: what ALLOW refuses; PLUG; how much is kept of what runs in the background
+ *  10: BERTH_HELLO_COPY
  *
  * Sessions. An EXEC with BERTH_EXEC_SESSION is run by the one interpreter that lives for this in
  * the guest for its language, in its global namespace; where there is none, it begins to live. It
@@ -140,7 +141,10 @@
  * guest answers IDENTITY and PING; what is asked for else is BUSY. It stays so, whatever becomes of
  * the connection, and says so in its HELLO_REPLY, until THAW, which brings the time and is answered
  * by FROZEN, too, or a HELLO with BERTH_HELLO_RESET. A copy of it is as frozen, and its programs go
- * on when it has its IDENTITY.
+ * on when it has its IDENTITY. The host greets it with BERTH_HELLO_COPY: code and commands that ran
+ * for the caller of the VM that it is a copy of go on as if they had begun with
+ * BERTH_EXEC_DETACHED, each under a number of its own. What they write from then on is kept, and
+ * standard input that was open is open for who attaches.
  *
  * Reach. Programs reach nothing outside until ALLOW names what they may: rules with a NUL behind
  * each, a name in lower case, "*.NAME" for all below it, "*" for all, or an address; behind a space
@@ -156,7 +160,7 @@
  * network for an address by DHCP, and answers PLUGGED when programs can use it, or ERROR after a
  * while. Which network that is, the host decides. There is no ALLOW with it. */
 
-#define BERTH_PROTOCOL_VERSION 9u
+#define BERTH_PROTOCOL_VERSION 10u
 #define BERTH_PROTOCOL_OLDEST 2u                /* that either side still speaks */
 #define BERTH_PROTOCOL_PORT "org.berth.agent.0" /* the virtio port's name */
 #define BERTH_PROTOCOL_MAGIC "berth-1\xff"      /* 8 bytes, no NUL counted */
@@ -190,6 +194,7 @@
 #define BERTH_REATTACH_VERSION 8u      /* terminals in the background */
 #define BERTH_EXECS_MORE_VERSION 8u    /* whose lists have BerthExecsMore */
 #define BERTH_FREEZE_VERSION 7u
+#define BERTH_COPY_VERSION 10u /* a copy goes on with what ran for a caller */
 #define BERTH_LINK_VERSION 7u
 #define BERTH_LINKS_MAX 256u                 /* that live at a time, of each side's */
 #define BERTH_LINK_OF_AGENT 0x80000000u      /* in the id of a link that the agent opens */
@@ -306,6 +311,7 @@ typedef enum
 } BerthAgentError;
 
 #define BERTH_HELLO_RESET 1u    /* flags of HELLO: end whatever is running first */
+#define BERTH_HELLO_COPY 2u     /* what ran in the source goes on in the background */
 #define BERTH_EXEC_STDIN 1u     /* flags of EXEC: DATA on stdin will follow; else end-of-file */
 #define BERTH_EXEC_SESSION 2u   /* the interpreter keeps its state for the next such exec */
 #define BERTH_EXEC_ONCE 4u      /* the guest goes after it: its end may be told early, see Runs */

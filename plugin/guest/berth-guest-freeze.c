@@ -13,6 +13,13 @@ guest_set_copied (BerthGuest *self, gboolean is_copied)
     berth_frame_channel_hold (self->channel, is_copied); /* last: who hears of it may close us */
 }
 
+/* What runs for a caller goes on in a copy where the agent knows how. */
+static guint32
+get_needed_version (BerthGuest *self, gboolean is_frozen)
+{
+  return is_frozen && berth_guest_has_callers (self) ? BERTH_COPY_VERSION : BERTH_FREEZE_VERSION;
+}
+
 void
 berth_guest_freeze_async (BerthGuest *self, gboolean is_frozen, guint timeout_ms,
                           GCancellable *cancellable, GAsyncReadyCallback callback,
@@ -24,7 +31,7 @@ berth_guest_freeze_async (BerthGuest *self, gboolean is_frozen, guint timeout_ms
   guint8 realtime[8];
 
   g_task_set_source_tag (task, berth_guest_freeze_async);
-  if (!berth_guest_check_version (self->version, BERTH_FREEZE_VERSION, &error))
+  if (!berth_guest_check_version (self->version, get_needed_version (self, is_frozen), &error))
     {
       g_task_return_error (task, error);
       return;

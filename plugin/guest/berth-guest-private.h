@@ -68,6 +68,8 @@ void berth_guest_take_refused (BerthGuest *self, const BerthFrame *frame);
 /* The guest could not do what the call asked for. */
 void berth_guest_call_take_error (BerthGuest *self, BerthGuestCall *call, const BerthFrame *frame);
 
+/* Code or a command runs that somebody waits for. */
+gboolean berth_guest_has_callers (BerthGuest *self);
 /* No time passes for what runs in it while it stands still, for whichever reason. */
 gboolean berth_guest_stands_still (BerthGuest *self);
 void berth_guest_hold_times (BerthGuest *self);

@@ -275,7 +275,7 @@ berth_guest_set_closed_func (BerthGuest *self, BerthGuestClosedFunc func, gpoint
 }
 
 void
-berth_guest_hello_async (BerthGuest *self, gboolean is_reset, guint timeout_ms,
+berth_guest_hello_async (BerthGuest *self, guint32 flags, guint timeout_ms,
                          GCancellable *cancellable, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
@@ -283,7 +283,7 @@ berth_guest_hello_async (BerthGuest *self, gboolean is_reset, guint timeout_ms,
   BerthHello hello = {
     .version_min = 1, /* whichever it has, it tells */
     .version_max = BERTH_PROTOCOL_VERSION,
-    .flags = is_reset ? BERTH_HELLO_RESET : 0,
+    .flags = flags,
   };
 
   g_task_set_source_tag (task, berth_guest_hello_async);
@@ -431,6 +431,16 @@ agent_begin (BerthGuest *self, GTask *task, BerthExec *exec, BerthLanguage langu
   if (cancellable != NULL)
     running->cancelled_id
         = g_signal_connect (cancellable, "cancelled", G_CALLBACK (exec_cancelled_cb), task);
+}
+
+gboolean
+berth_guest_has_callers (BerthGuest *self)
+{
+  gboolean has_any = FALSE;
+
+  for (guint i = 0; i < self->running->len; i++)
+    has_any |= !((Running *)self->running->pdata[i])->is_background;
+  return has_any;
 }
 
 gboolean

@@ -38,9 +38,9 @@ void berth_guest_close (BerthGuest *self);
 /* The same for one that can't be used any more: who waits for its end hears of @error. */
 void berth_guest_give_up (BerthGuest *self, const GError *error);
 
-/* The first call. Waits up to @timeout_ms for the guest's answer (it may still boot). @is_reset:
- * end whatever an earlier host left running. */
-void berth_guest_hello_async (BerthGuest *self, gboolean is_reset, guint timeout_ms,
+/* The first call. Waits up to @timeout_ms for the guest's answer (it may still boot). @flags:
+ * BERTH_HELLO_* */
+void berth_guest_hello_async (BerthGuest *self, guint32 flags, guint timeout_ms,
                               GCancellable *cancellable, GAsyncReadyCallback callback,
                               gpointer user_data);
 gboolean berth_guest_hello_finish (BerthGuest *self, GAsyncResult *result, GError **error);

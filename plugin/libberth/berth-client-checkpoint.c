@@ -44,7 +44,9 @@ start (GTask *task, const char *method, gboolean creates, const char *answer_typ
  * as wanted by [method@Client.rollback_async] and [method@Client.fork_checkpoint_async], as long as
  * template, image, QEMU, libvirt and the host's CPU are what they were.
  *
- * Fails with %BERTH_ERROR_UNAVAILABLE while code or a command runs in it, with
+ * What runs for a caller goes on in the background of whatever is loaded from it.
+ *
+ * Fails with %BERTH_ERROR_UNAVAILABLE while a file is carried in or out of it, with
  * %BERTH_ERROR_NO_CAPACITY where as much is kept as may be.
  */
 void

@@ -19,9 +19,8 @@
  * with random numbers, a clock and a hostname of their own before any of their programs runs. All
  * of them are made or none; the sandbox itself goes on after a pause of a part of a second.
  *
- * What runs in the background goes on in each of them. Fails with %BERTH_ERROR_UNAVAILABLE while
- * other code or another command runs in it, with %BERTH_ERROR_INVALID
- * where it was booted instead of cloned, and as [method@Client.create_async] does.
+ * What runs goes on in each of them, in the background, also what runs for a caller, who stays with
+ * the sandbox itself. Fails with %BERTH_ERROR_INVALID where it was booted instead of cloned, and as [method@Client.create_async] does.
  */
 void
 berth_client_fork_async (BerthClient *self, const char *id, guint count, gint64 wait_ms,

@@ -595,6 +595,15 @@ machine_follow_boot (BerthMachine *self)
     self->boot_log = berth_boot_log_new (self->console_path, boot_log);
 }
 
+/* A session goes on with what it does, and a clone keeps the interpreter that has rehearsed. */
+static guint32
+machine_get_hello (BerthMachine *self)
+{
+  if (!self->is_adopted && self->how == BERTH_MACHINE_CHILD)
+    return BERTH_HELLO_COPY;
+  return self->is_adopted || berth_machine_is_clone (self) ? 0 : BERTH_HELLO_RESET;
+}
+
 static void
 created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -630,9 +639,8 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   timeout_ms = berth_machine_boots (self)
                    ? berth_template_get_boot_timeout_s (self->template) * 1000
                    : CLONE_TIMEOUT_MS;
-  /* a session goes on with what it does, and a clone keeps the interpreter that has rehearsed */
-  berth_guest_hello_async (self->agent, !self->is_adopted && !berth_machine_is_clone (self),
-                           timeout_ms, cancellable, greeted_cb, g_steal_pointer (&task));
+  berth_guest_hello_async (self->agent, machine_get_hello (self), timeout_ms, cancellable,
+                           greeted_cb, g_steal_pointer (&task));
 }
 
 void

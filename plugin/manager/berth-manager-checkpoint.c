@@ -219,7 +219,7 @@ awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   if (!berth_sandbox_pause_finish (sandbox, result, &error)
-      || !berth_sandbox_check_quiet (sandbox, &error)
+      || !berth_sandbox_check_copy (sandbox, &error)
       || g_cancellable_set_error_if_cancelled (g_task_get_cancellable (task), &error))
     {
       keep_fail (task, error);

@@ -208,7 +208,7 @@ awake_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
 
   if (!berth_sandbox_pause_finish (sandbox, result, &error)
-      || !berth_sandbox_check_quiet (sandbox, &error))
+      || !berth_sandbox_check_copy (sandbox, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;

@@ -4,21 +4,28 @@
 
 #include "pool/berth-error.h"
 
-gboolean
-berth_sandbox_check_quiet (BerthSandbox *self, GError **error)
+/* What runs is in the way of its end, and not of a copy, in which it goes on. */
+static const char *
+sandbox_find_obstacle (BerthSandbox *self, gboolean is_to_end)
 {
-  const char *why = NULL;
-
   if (self->is_copied)
-    why = "it is being copied";
-  else if (!berth_sandbox_is_awake (self))
-    why = "it is paused";
-  else if (self->is_busy && !self->is_watched)
-    why = "code runs in it";
-  else if (self->commands > self->watched)
-    why = "a command runs in it";
-  else if (self->files > 0 || self->asks > 0)
-    why = "something is carried in or out of it";
+    return "it is being copied";
+  if (!berth_sandbox_is_awake (self))
+    return "it is paused";
+  if (is_to_end && self->is_busy && !self->is_watched)
+    return "code runs in it";
+  if (is_to_end && self->commands > self->watched)
+    return "a command runs in it";
+  if (self->files > 0 || self->asks > 0)
+    return "something is carried in or out of it";
+  return NULL;
+}
+
+static gboolean
+sandbox_check (BerthSandbox *self, gboolean is_to_end, GError **error)
+{
+  const char *why = sandbox_find_obstacle (self, is_to_end);
+
   if (why != NULL)
     g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
                  "sandbox %s can't be copied now: %s; ask again when that has ended",
@@ -27,9 +34,21 @@ berth_sandbox_check_quiet (BerthSandbox *self, GError **error)
 }
 
 gboolean
+berth_sandbox_check_quiet (BerthSandbox *self, GError **error)
+{
+  return sandbox_check (self, TRUE, error);
+}
+
+gboolean
+berth_sandbox_check_copy (BerthSandbox *self, GError **error)
+{
+  return sandbox_check (self, FALSE, error);
+}
+
+gboolean
 berth_sandbox_begin_copy (BerthSandbox *self, GError **error)
 {
-  if (!berth_sandbox_check_quiet (self, error))
+  if (!berth_sandbox_check_copy (self, error))
     return FALSE;
   self->is_copied = TRUE;
   berth_sandbox_note_use (self);

@@ -109,12 +109,14 @@ void berth_sandbox_exec_async (BerthSandbox *self, BerthExec *exec, GCancellable
 BerthResult *berth_sandbox_exec_finish (BerthSandbox *self, GAsyncResult *result, GError **error);
 
 /* For a copy of it, nothing is asked of its guest from here until berth_sandbox_end_copy(): code
- * waits, all else is refused. Fails with BERTH_ERROR_UNAVAILABLE where something runs in it that
- * was asked for, or something is asked of it. */
+ * waits, all else is refused. Fails with BERTH_ERROR_UNAVAILABLE where something is carried in or
+ * out of it. */
 gboolean berth_sandbox_begin_copy (BerthSandbox *self, GError **error);
 void berth_sandbox_end_copy (BerthSandbox *self);
 gboolean berth_sandbox_is_copied (BerthSandbox *self);
 /* Whether a copy could begin now; else why not. */
+gboolean berth_sandbox_check_copy (BerthSandbox *self, GError **error);
+/* Whether one that its VM's end follows could. */
 gboolean berth_sandbox_check_quiet (BerthSandbox *self, GError **error);
 
 /* Of an earlier berthd: in use until berth_sandbox_adopt(). */

@@ -481,16 +481,19 @@ append_frame (GByteArray *bytes, guint32 type, guint32 request, gconstpointer pa
 /* A request, and a host that knows nothing of it right behind: the agent reads both at once, so
  * that the exec has not begun when the next host comes. */
 static void
-start_and_lose (AgentPeer *peer, const char *code, guint size, guint32 flags)
+request_and_greet (AgentPeer *peer, const char *code, guint size, guint32 flags,
+                   guint32 hello_flags)
 {
   g_autoptr (GByteArray) bytes = g_byte_array_new ();
   g_autoptr (GByteArray) data = g_byte_array_new ();
-  BerthHello hello
-      = { .version_min = BERTH_PROTOCOL_VERSION, .version_max = BERTH_PROTOCOL_VERSION };
+  BerthHello hello = { .version_min = BERTH_PROTOCOL_VERSION,
+                       .version_max = BERTH_PROTOCOL_VERSION,
+                       .flags = hello_flags };
   BerthExecHead head = {
     .language = flags & BERTH_EXEC_COMMAND ? BERTH_LANGUAGE_NONE : BERTH_LANGUAGE_SHELL,
-    .flags = flags | BERTH_EXEC_DETACHED,
+    .flags = flags,
     .code_size = size,
+    .timeout_ms = flags & BERTH_EXEC_DETACHED ? 0 : 60000,
   };
   guint8 stream[4];
 
@@ -502,7 +505,13 @@ start_and_lose (AgentPeer *peer, const char *code, guint size, guint32 flags)
   append_frame (bytes, BERTH_FRAME_DATA, peer->request, data->data, data->len);
   append_frame (bytes, BERTH_FRAME_HELLO, 78, &hello, sizeof hello);
   agent_peer_send_bytes (peer, bytes->data, bytes->len);
-  agent_peer_hello (peer, 0);
+  agent_peer_hello (peer, hello_flags);
+}
+
+static void
+start_and_lose (AgentPeer *peer, const char *code, guint size, guint32 flags)
+{
+  request_and_greet (peer, code, size, flags | BERTH_EXEC_DETACHED, 0);
 }
 
 /* Nobody was told of one that had not begun, and nobody would ever count it: it ends. */
@@ -564,6 +573,79 @@ test_reset (AgentPeer *peer, gconstpointer data)
   g_assert_cmpuint (start_command (peer, "true"), ==, exec + 2);
 }
 
+/* In a copy of this guest what ran for a caller is nobody's: it goes on in the background. */
+static void
+test_copy_of_command (AgentPeer *peer, gconstpointer data)
+{
+  static const char command[] = "sh\0-c\0echo before; read a; echo $a; read b; echo $b >&2; exit 3";
+  AgentExec exec = { .flags = BERTH_EXEC_COMMAND | BERTH_EXEC_STDIN,
+                     .code = command,
+                     .code_size = sizeof command };
+  guint32 request = agent_peer_send_exec (peer, &exec);
+  g_autofree char *words = NULL;
+  g_autoptr (Replay) replay = NULL;
+  BerthExecsEntry entry;
+  AgentFrame frame;
+
+  do
+    agent_peer_read (peer, &frame);
+  while (frame.head.type != BERTH_FRAME_DATA);
+  agent_peer_connect (peer);
+  agent_peer_hello (peer, BERTH_HELLO_COPY);
+  g_assert_true (find_entry (peer, 1, &entry, &words));
+  g_assert_cmpuint (entry.state, ==, BERTH_EXEC_RUNS);
+  g_assert_cmpuint (entry.flags, ==, BERTH_EXEC_COMMAND | BERTH_EXEC_STDIN | BERTH_EXEC_DETACHED);
+  g_assert_true (g_str_has_prefix (words, "sh -c echo before;"));
+  agent_peer_send_kill (peer, request, 0); /* its caller's is no request any more */
+  request = send_attach (peer, 1, BERTH_ATTACH_FOLLOWS | BERTH_ATTACH_STDIN, 0, AGENT_CREDIT);
+  agent_peer_expect (peer, request, BERTH_FRAME_CREDIT, &frame);
+  agent_peer_send_stdin (peer, request, "one\ntwo\n", 8);
+  replay = collect (peer, request);
+  g_assert_cmpint (replay->exit.status, ==, 3);
+  assert_kept (peer, 1, "one\n", "two\n");
+}
+
+static void
+test_copy_of_code (AgentPeer *peer, gconstpointer data)
+{
+  AgentExec exec = { .language = BERTH_LANGUAGE_SHELL,
+                     .code = "x=kept; touch begun; until [ -e go ]; do sleep 0.01; done; echo end",
+                     .timeout_ms = 60000,
+                     .flags = BERTH_EXEC_SESSION };
+  AgentExec next
+      = { .language = BERTH_LANGUAGE_SHELL, .code = "echo $x", .flags = BERTH_EXEC_SESSION };
+  g_autofree char *go = g_build_filename (peer->home, "go", NULL);
+  g_autoptr (AgentResult) busy = NULL;
+  g_autoptr (AgentResult) result = NULL;
+
+  agent_peer_send_exec (peer, &exec);
+  g_assert_true (agent_wait_for_file (peer, "begun"));
+  agent_peer_connect (peer);
+  agent_peer_hello (peer, BERTH_HELLO_COPY);
+  busy = agent_peer_run (peer, &next);
+  g_assert_cmpuint (busy->error, ==, BERTH_AGENT_ERROR_BUSY);
+  g_assert_true (g_file_set_contents (go, "", 0, NULL));
+  assert_ends (peer, 1, 0);
+  assert_kept (peer, 1, "end\n", "");
+  result = agent_peer_run (peer, &next);
+  g_assert_cmpstr (result->out->str, ==, "kept\n");
+}
+
+/* It has not begun when the copy is greeted: it begins, and has its number then. */
+static void
+test_copy_of_one_that_begins (AgentPeer *peer, gconstpointer data)
+{
+  static const char command[] = "sh\0-c\0echo began";
+  const gint64 until = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  BerthExecsEntry entry;
+
+  request_and_greet (peer, command, sizeof command, BERTH_EXEC_COMMAND, BERTH_HELLO_COPY);
+  while (!find_entry (peer, 1, &entry, NULL))
+    g_assert_cmpint (g_get_monotonic_time (), <, until);
+  assert_ends (peer, 1, 0);
+  assert_kept (peer, 1, "began\n", "");
+}
+
 static void
 test_refused (AgentPeer *peer, gconstpointer data)
 {
@@ -597,6 +679,9 @@ add_tests (void)
     { "unheard-command", test_unheard_command },
     { "unheard-code", test_unheard_code },
     { "reset", test_reset },
+    { "copy-of-command", test_copy_of_command },
+    { "copy-of-code", test_copy_of_code },
+    { "copy-of-one-that-begins", test_copy_of_one_that_begins },
     { "refused", test_refused },
   };
 

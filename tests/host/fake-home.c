@@ -74,7 +74,7 @@ start_agent (FakeHome *self)
   socket = dial (path);
   self->agent = berth_guest_new (socket);
   /* what is asked next waits behind it on the wire */
-  berth_guest_hello_async (self->agent, TRUE, WAIT_US / 1000, NULL, greeted_cb, NULL);
+  berth_guest_hello_async (self->agent, BERTH_HELLO_RESET, WAIT_US / 1000, NULL, greeted_cb, NULL);
 }
 
 FakeHome *

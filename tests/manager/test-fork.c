@@ -211,11 +211,12 @@ test_of_others_and_of_none (World *world, gconstpointer data)
   g_assert_error (of_none, BERTH_ERROR, BERTH_ERROR_GONE);
 }
 
+/* Its caller stays with it. */
 static void
 test_while_code_runs (World *world, gconstpointer data)
 {
   g_autofree char *id = create (world);
-  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) ids = NULL;
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (BerthResult) told = NULL;
   World other = *world;
@@ -223,9 +224,8 @@ test_while_code_runs (World *world, gconstpointer data)
   fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
   berth_manager_exec_async (world->manager, id, 1000, world_exec_new ("true"), NULL,
                             world_result_cb, &other);
-  g_assert_null (fork_sandbox (world, id, 1000, 1, 0, &error));
-  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
-  g_assert_nonnull (strstr (error->message, "code runs in it"));
+  ids = fork_sandbox (world, id, 1000, 1, 0, NULL);
+  g_assert_cmpuint (g_strv_length (ids), ==, 1);
   fake_host_hold (world->host, FAKE_HOST_EXEC, FALSE);
   result = world_wait (&other);
   told = berth_manager_exec_finish (world->manager, result, NULL);

@@ -122,7 +122,7 @@ greet_as (Fixture *fixture, guint32 version, guint32 flags)
   BerthHelloReply reply = { .version = version, .flags = flags, .ready_us = 5 };
   g_autoptr (GError) error = NULL;
 
-  berth_guest_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, BERTH_HELLO_RESET, 60000, NULL, done_cb, fixture);
   peer_answer_hello (fixture, &reply);
   run_until_done (fixture);
   g_assert_true (berth_guest_hello_finish (fixture->agent, fixture->result, &error));

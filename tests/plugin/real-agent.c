@@ -57,7 +57,7 @@ set_up_real (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   socket = dial (path);
   take_socket (fixture, socket);
-  berth_guest_hello_async (fixture->agent, TRUE, 30000, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, BERTH_HELLO_RESET, 30000, NULL, done_cb, fixture);
   run_until_done (fixture);
   g_assert_true (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
   g_assert_no_error (error);

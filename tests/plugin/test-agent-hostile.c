@@ -103,7 +103,7 @@ test_noise_instead_of_an_answer (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
-  berth_guest_hello_async (fixture->agent, TRUE, 2000, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, BERTH_HELLO_RESET, 2000, NULL, done_cb, fixture);
   flood (fixture, 0, next_noise, FLOOD_BYTES / 8);
   run_until_done (fixture);
   g_assert_false (berth_guest_hello_finish (fixture->agent, fixture->result, &error));

@@ -488,7 +488,7 @@ test_other_version_is_refused (Fixture *fixture, gconstpointer data)
   BerthHelloReply reply = { .version = version };
   g_autoptr (GError) error = NULL;
 
-  berth_guest_hello_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, BERTH_HELLO_RESET, 60000, NULL, done_cb, fixture);
   peer_answer_hello (fixture, &reply);
   run_until_done (fixture);
   g_assert_false (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
@@ -709,7 +709,7 @@ test_silence_times_out (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
-  berth_guest_hello_async (fixture->agent, TRUE, 1, NULL, done_cb, fixture);
+  berth_guest_hello_async (fixture->agent, BERTH_HELLO_RESET, 1, NULL, done_cb, fixture);
   run_until_done (fixture);
   g_assert_false (berth_guest_hello_finish (fixture->agent, fixture->result, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_START_TIMED_OUT);

@@ -644,6 +644,45 @@ test_overdue_while_copied (Fixture *fixture, gconstpointer data)
   g_clear_object (&watch.result);
 }
 
+static void
+ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  gboolean *out_has_ended = user_data;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (berth_guest_exec_finish (BERTH_GUEST (source), result, &error));
+  *out_has_ended = TRUE;
+}
+
+/* The first version whose copies go on with what ran for a caller, and the last that does not */
+static void
+test_copy_needs_its_version (Fixture *fixture, gconstpointer data)
+{
+  guint32 version = GPOINTER_TO_UINT (data);
+  g_autoptr (GBytes) code = g_bytes_new_static ("x", 1);
+  gboolean has_ended = FALSE;
+  g_autoptr (GError) error = NULL;
+
+  greet_as (fixture, version, BERTH_HELLO_READY);
+  berth_guest_exec_async (fixture->agent, berth_exec_new (code), BERTH_LANGUAGE_PYTHON, NULL,
+                          ended_cb, &has_ended);
+  g_assert_cmpuint (await_frame (fixture).type, ==, BERTH_FRAME_EXEC);
+  g_assert_cmpuint (await_frame (fixture).type, ==, BERTH_FRAME_DATA);
+  berth_guest_freeze_async (fixture->agent, TRUE, 60000, NULL, done_cb, fixture);
+  if (version >= BERTH_COPY_VERSION)
+    g_assert_cmpuint (await_frame (fixture).type, ==, BERTH_FRAME_FREEZE);
+  else
+    {
+      run_until_done (fixture);
+      g_assert_false (berth_guest_freeze_finish (fixture->agent, fixture->result, &error));
+      g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
+      g_clear_object (&fixture->result);
+    }
+  berth_guest_close (fixture->agent);
+  while (!has_ended)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -670,6 +709,8 @@ main (int argc, char **argv)
   ADD ("begin-cancelled", 0, test_begin_cancelled);
   ADD ("list-unanswered", BERTH_BACKGROUND_LIST, test_unanswered);
   ADD ("signal-unanswered", BERTH_BACKGROUND_SIGNAL, test_unanswered);
+  ADD ("copy-of-caller", BERTH_COPY_VERSION, test_copy_needs_its_version);
+  ADD ("copy-of-caller-older", BERTH_COPY_VERSION - 1, test_copy_needs_its_version);
   ADD ("overdue", 5000, test_overdue);
   ADD ("unlimited", 0, test_overdue);
   ADD ("overdue-while-copied", FALSE, test_overdue_while_copied);
