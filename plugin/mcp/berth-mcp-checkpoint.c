@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checkpoints: what a sandbox was, kept under a name and gone back to. */
+/* Checkpoints: what a sandbox was, kept under a name and gone back to, or kept in its place. */
 #include "plugin/mcp/berth-mcp-checkpoint.h"
 
 static const char *
@@ -100,4 +100,25 @@ berth_mcp_checkpoint_remove (BerthMcpCall *call)
   berth_client_remove_checkpoint_async (
       berth_mcp_call_get_client (call), berth_mcp_call_get_text (call, "sandbox_id"),
       get_name (call), berth_mcp_call_get_cancellable (call), removed_cb, call);
+}
+
+static void
+hibernated_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthMcpCall *call = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (berth_client_hibernate_finish (BERTH_CLIENT (source), result, &error))
+    berth_mcp_call_succeed (
+        call, berth_mcp_call_make_answer (call, "hibernated", g_variant_new_boolean (TRUE)), NULL);
+  else
+    berth_mcp_call_fail (call, error);
+}
+
+void
+berth_mcp_checkpoint_hibernate (BerthMcpCall *call)
+{
+  berth_client_hibernate_async (berth_mcp_call_get_client (call),
+                                berth_mcp_call_get_text (call, "sandbox_id"),
+                                berth_mcp_call_get_cancellable (call), hibernated_cb, call);
 }

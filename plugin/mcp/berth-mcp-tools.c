@@ -470,6 +470,11 @@ static const BerthMcpField ended_fields[] = {
   { "ended", BERTH_MCP_BOOLEAN, TRUE, NULL, 0, 0, NULL },
   { 0 },
 };
+static const BerthMcpField hibernated_fields[] = {
+  SANDBOX_ID,
+  { "hibernated", BERTH_MCP_BOOLEAN, TRUE, NULL, 0, 0, NULL },
+  { 0 },
+};
 static const BerthMcpField put_result_fields[] = { SANDBOX_ID, PATH, { 0 } };
 static const BerthMcpField file_fields[] = {
   { "name", BERTH_MCP_STRING, TRUE, NULL, 0, 0, NULL },
@@ -526,14 +531,14 @@ static const BerthMcpTool tools[] = {
   { "fork_sandbox", "Copy a sandbox that runs",
     "Makes sandboxes that go on from where this one is: with its variables, files and processes, "
     "each for itself from then on. Use it to try several ways from one state. The sandbox itself "
-    "goes on. All of them are made, or none; not while exec_code runs in it; what start_exec began "
-    "goes on in each. Each takes a "
+    "goes on. All of them are made, or none; what runs goes on in each as if start_exec had begun "
+    "it. Each takes a "
     "place: end those that are not needed.",
     0, 0, fork_fields, forked_fields, fork_sandbox },
   { "checkpoint_sandbox", "Keep what a sandbox is now",
     "Keeps what a sandbox is at this moment under a name: variables, files and processes. It goes "
     "on. Use it before a step that may go wrong; rollback_sandbox goes back. It stays until "
-    "remove_checkpoint. Not while exec_code runs in it.",
+    "remove_checkpoint.",
     0, 0, name_fields, kept_fields, berth_mcp_checkpoint_keep },
   { "list_checkpoints", "List what was kept of a sandbox", "Lists the checkpoints of a sandbox.",
     BERTH_MCP_READS, 0, id_fields, checkpoints_fields, berth_mcp_checkpoint_list },
@@ -546,6 +551,11 @@ static const BerthMcpTool tools[] = {
   { "remove_checkpoint", "Remove a checkpoint of a sandbox",
     "Removes what checkpoint_sandbox kept, which takes room on the disk.", BERTH_MCP_DESTROYS, 0,
     name_fields, name_fields, berth_mcp_checkpoint_remove },
+  { "hibernate_sandbox", "Put a sandbox to sleep on the disk",
+    "Gives the place of a sandbox back that is not needed for a while. Its variables, files and "
+    "what start_exec began stand still on the disk; whatever is asked of it next has it go on. "
+    "Not while exec_code runs in it.",
+    BERTH_MCP_IDEMPOTENT, 0, id_fields, hibernated_fields, berth_mcp_checkpoint_hibernate },
   { "exec_code", "Run code in a sandbox",
     "Runs code in a sandbox of create_sandbox, by an interpreter that keeps its state: variables, "
     "functions and imports of earlier calls are there. Code of one sandbox runs one call "

@@ -25,9 +25,9 @@ same, until, Skipped = _cli.same, _cli.until, _cli.Skipped
 FETCH_LIMIT_S = 200
 PNG = b"\x89PNG\r\n\x1a\n"
 TOOLS = ["run_code", "create_sandbox", "fork_sandbox", "checkpoint_sandbox", "list_checkpoints",
-         "rollback_sandbox", "remove_checkpoint", "exec_code", "start_exec", "list_execs", "exec_log",
-         "kill_exec", "publish_port", "list_ports", "unpublish_port", "list_sandboxes", "end_sandbox", "put_file",
-         "get_file", "list_files", "status"]
+         "rollback_sandbox", "remove_checkpoint", "hibernate_sandbox", "exec_code", "start_exec",
+         "list_execs", "exec_log", "kill_exec", "publish_port", "list_ports", "unpublish_port",
+         "list_sandboxes", "end_sandbox", "put_file", "get_file", "list_files", "status"]
 
 
 def fetch():

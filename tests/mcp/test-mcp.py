@@ -28,9 +28,9 @@ META = {"io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"}}
 TOOLS = ["run_code", "create_sandbox", "fork_sandbox", "checkpoint_sandbox", "list_checkpoints",
-         "rollback_sandbox", "remove_checkpoint", "exec_code", "start_exec", "list_execs", "exec_log",
-         "kill_exec", "publish_port", "list_ports", "unpublish_port", "list_sandboxes", "end_sandbox", "put_file",
-         "get_file", "list_files", "status"]
+         "rollback_sandbox", "remove_checkpoint", "hibernate_sandbox", "exec_code", "start_exec",
+         "list_execs", "exec_log", "kill_exec", "publish_port", "list_ports", "unpublish_port",
+         "list_sandboxes", "end_sandbox", "put_file", "get_file", "list_files", "status"]
 SLOTS = 2  # of the fake berthd
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
@@ -429,6 +429,9 @@ def test_checkpoints(d):
         same(call("exec_code", code="echo back")["stdout"], "back\n")
         same(call("remove_checkpoint", name="before")["name"], "before")
         same(call("list_checkpoints")["checkpoints"], [])
+        same(call("hibernate_sandbox")["hibernated"], True)
+        same([one["state"] for one in s.call("list_sandboxes")[0]["sandboxes"]], ["hibernated"])
+        same(call("exec_code", code="echo awake")["stdout"], "awake\n")
     until(lambda: d.json("list")[1] == [])  # it still ends with the connection
 
 
