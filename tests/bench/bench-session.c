@@ -2,7 +2,7 @@
 /* A program that uses libberth on sandboxes that live: how long an exec takes, what files move at,
  * what many streams add up to.
  *
- * Usage: bench-session exec|echo|wake|files SOCKET COUNT ID, stream SOCKET SECONDS ID...
+ * Usage: bench-session exec|echo|wake|files|fork|rise SOCKET COUNT ID, stream SOCKET SECONDS ID...
  * Prints a number a line: NAME MILLISECONDS; of files and streams NAME MIB_PER_SECOND. */
 #include <berth.h>
 #include <stdio.h>
@@ -108,6 +108,71 @@ bench_wake (BerthClient *client, int count, const char *id)
       execs = berth_client_list_execs (client, id, NULL, &error);
       check (error);
       printf ("wake %.3f\n", now_ms () - begin);
+    }
+}
+
+static void
+end_child (BerthClient *client, const char *id)
+{
+  g_autoptr (GError) error = NULL;
+
+  berth_client_destroy (client, id, NULL, &error);
+  check (error);
+}
+
+/* Of one that has just begun to run: until its agent has answered, and until code has run in it. */
+static void
+bench_answers (BerthClient *client, const char *id, double begin, const char *name)
+{
+  g_autoptr (BerthProgram) code = berth_program_new ("print(1)");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) execs = berth_client_list_execs (client, id, NULL, &error);
+  g_autoptr (BerthResult) result = NULL;
+
+  check (error);
+  printf ("%s-answer %.3f\n", name, now_ms () - begin);
+  result = berth_client_exec (client, id, code, NULL, &error);
+  check (error);
+  printf ("%s-exec %.3f\n", name, now_ms () - begin);
+}
+
+/* @count copies at once: the call, and until each has answered; of one also until it has run code.
+ */
+static void
+bench_fork (BerthClient *client, int count, const char *id)
+{
+  g_autoptr (GError) error = NULL;
+  double begin = now_ms ();
+  g_auto (GStrv) ids = berth_client_fork (client, id, (guint)count, -1, NULL, &error);
+
+  check (error);
+  printf ("fork %.3f\n", now_ms () - begin);
+  if (count == 1)
+    bench_answers (client, ids[0], begin, "child");
+  for (guint i = 0; count > 1 && ids[i] != NULL; i++)
+    {
+      g_autoptr (GVariant) execs = berth_client_list_execs (client, ids[i], NULL, &error);
+
+      check (error);
+    }
+  if (count > 1)
+    printf ("children %.3f\n", now_ms () - begin);
+  for (guint i = 0; ids[i] != NULL; i++)
+    end_child (client, ids[i]);
+}
+
+static void
+bench_rise (BerthClient *client, int count, const char *id)
+{
+  while (count-- > 0)
+    {
+      g_autoptr (GError) error = NULL;
+      double begin = now_ms ();
+
+      berth_client_hibernate (client, id, NULL, &error);
+      check (error);
+      printf ("hibernate %.3f\n", now_ms () - begin);
+      bench_answers (client, id, now_ms (), "rise");
     }
 }
 
@@ -230,6 +295,10 @@ main (int argc, char **argv)
     bench_wake (client, atoi (argv[3]), argv[4]);
   else if (strcmp (argv[1], "files") == 0)
     bench_files (client, atoi (argv[3]), argv[4]);
+  else if (strcmp (argv[1], "fork") == 0)
+    bench_fork (client, atoi (argv[3]), argv[4]);
+  else if (strcmp (argv[1], "rise") == 0)
+    bench_rise (client, atoi (argv[3]), argv[4]);
   else
     bench_stream (client, atoi (argv[3]), argv + 4);
   return 0;

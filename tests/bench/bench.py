@@ -269,28 +269,27 @@ def pauses(d):
 
 
 def forks(d, source, count):
-    """ms: the whole call, its source's pause, and until each child has answered, one after the other"""
+    """ms of one fork: what bench-session tells, and "pause", how long its source stood still"""
     before = pauses(d)
-    begin = time.monotonic()
-    ids = d.berth("fork", source, "-n", str(count), "--all").stdout.split()
-    made = time.monotonic()
-    assert len(ids) == count, ids
-    for child in ids:
-        assert d.berth("exec", child, "print(kept)").stdout == "1\n"
-    end = time.monotonic()
-    d.berth("destroy", *ids)
+    found = numbers([SESSION, "fork", d.socket, str(count), source])
     until(lambda: len(domains()) == 1, "the children's end")
-    after = pauses(d)
-    return (made - begin) * 1000, (after - before) * 1000, (end - begin) * 1000
+    return {name: median(values) for name, values in found.items()} | {"pause": (pauses(d) - before) * 1000}
 
 
-def sleep(d, source):
-    """ms: until it is hibernated, and until it has answered again"""
-    begin = time.monotonic()
-    assert d.berth("hibernate", source).returncode == 0
-    asleep = time.monotonic()
-    assert d.berth("exec", source, "print(kept)").stdout == "1\n"
-    return (asleep - begin) * 1000, (time.monotonic() - asleep) * 1000
+def fork_round(d, source):
+    """Ratios to a bare clone in the same minute, and the milliseconds that they are of. What the source's
+    pause takes is a figure of its own, and what follows it a child's."""
+    bare = {name: median(values) for name, values
+            in numbers([BARE, IMAGES, snapshot_of(d), "3", "0", "0"]).items()}
+    one, ten = forks(d, source, 1), forks(d, source, 10)
+    asleep = {name: median(values) for name, values in numbers([SESSION, "rise", d.socket, "1", source]).items()}
+    clone, code = bare["clone"], bare["clone"] + bare["first-exec"]
+    return {"clone": clone, "pause": one["pause"], "pause-x": one["pause"] / clone,
+            "child": one["child-answer"] - one["pause"], "child-x": (one["child-answer"] - one["pause"]) / clone,
+            "child-code-x": (one["child-exec"] - one["pause"]) / code, "fork": one["child-answer"],
+            "ten": (ten["children"] - ten["pause"]) / 10, "ten-x": (ten["children"] - ten["pause"]) / 10 / clone,
+            "hibernate": asleep["hibernate"], "hibernate-x": asleep["hibernate"] / clone,
+            "wake": asleep["rise-answer"], "wake-x": asleep["rise-answer"] / clone, "wake-code-x": asleep["rise-exec"] / code}
 
 
 def show_forks(d):
@@ -299,23 +298,21 @@ def show_forks(d):
     source = d.berth("create").stdout.strip()
     assert d.berth("exec", source, "kept = 1").returncode == 0
     forks(d, source, 1)
-    rounds = []
-    for _ in range(ROUNDS):
-        bare = numbers([BARE, IMAGES, snapshot_of(d), "3", "0", "0"])
-        rounds.append((median(bare["clone"]), *forks(d, source, 1), forks(d, source, 10)[2] / 10,
-                       *sleep(d, source)))
-    bare, call, pause, answer, ten, asleep, awake = (list(values) for values in zip(*rounds))
-    show("fork: the call", median(call), "ms")
-    show("  its source stands still", median(pause), "ms")
-    show("    to bare clone", median(p / b for p, b in zip(pause, bare)), "x", "(target 1.2)")
-    show("  to its child's first answer", median(answer), "ms")
-    show("    to bare clone", median(a / b for a, b in zip(answer, bare)), "x", "(target 1.3)")
-    show("  ten children and their answers, each", median(ten), "ms")
-    show("    to bare clone", median(t / b for t, b in zip(ten, bare)), "x", "(target 1.2)")
-    show("hibernate: the call", median(asleep), "ms")
-    show("  to bare clone", median(a / b for a, b in zip(asleep, bare)), "x", "(target 2.0)")
-    show("wake: to its answer", median(awake), "ms")
-    show("  to bare clone", median(a / b for a, b in zip(awake, bare)), "x", "(target 1.3)")
+    rounds = [fork_round(d, source) for _ in range(ROUNDS)]
+    for name, title, unit, target in (
+            ("clone", "a bare clone: to its first answer", "ms", ""),
+            ("fork", "fork: the call, and the child's first answer", "ms", ""),
+            ("pause", "  its source stands still", "ms", ""), ("pause-x", "    to bare clone", "x", "(target 1.2)"),
+            ("child", "  the child, from then to its first answer", "ms", ""),
+            ("child-x", "    to bare clone", "x", "(target 1.3)"),
+            ("child-code-x", "    to its first code, to a bare clone's", "x", ""),
+            ("ten", "  ten children and their first answers, each", "ms", ""),
+            ("ten-x", "    to bare clone", "x", "(target 1.2)"),
+            ("hibernate", "hibernate: the call", "ms", ""), ("hibernate-x", "  to bare clone", "x", "(target 2.0)"),
+            ("wake", "wake: to its first answer", "ms", ""), ("wake-x", "  to bare clone", "x", "(target 1.3)"),
+            ("wake-code-x", "  to its first code, to a bare clone's", "x", "")):
+        show(title, median(one[name] for one in rounds), unit, target)
+    assert d.berth("exec", source, "print(kept)").stdout == "1\n"
     d.berth("destroy", source)
     d.berth("pool", "set", "python", "1")
 
