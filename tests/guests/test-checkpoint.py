@@ -116,6 +116,25 @@ def test_whoever_is_attached_is_told():
         same(run(d, session, "print(x)"), "1\n")
 
 
+def test_children_of_one_share_no_random_number():
+    with ready() as d:
+        d.wait_warm()
+        session = do(d, "create").strip()
+        drawn = json.loads(run(d, session, DRAW))
+        do(d, "checkpoint", session, "used")
+        do(d, "destroy", session)
+        hosts = []
+        for _ in range(50 if LONG else 1):
+            children = do(d, "fork", session, "--checkpoint", "used", "-n", "4").split()
+            for child in children:
+                drawn += json.loads(run(d, child, DRAW))
+                hosts.append(run(d, child, "print(open('/etc/machine-id').read())"))
+            do(d, "destroy", *children)
+        same(len(set(drawn)), len(drawn))
+        same(len(set(hosts)), len(hosts))
+        print(f"# {len(hosts)} children, {len(drawn)} numbers")
+
+
 def test_after_a_restart_and_its_end():
     with ready() as d:
         d.wait_warm()

@@ -111,6 +111,26 @@ def test_a_paused_one_comes_back_paused():
         until(lambda: not domains(), "the end of the domain")
 
 
+def test_what_was_loaded_comes_back():
+    """A clone, a copy, and one that was hibernated: what libvirt saves of each, it can restore."""
+    with Daemon("--max-vms", "5", "--warm", "python=1") as d:
+        d.wait_warm()
+        woken, _ = make(d, "python")
+        same(d.berth("exec", woken, "x = 41").returncode, 0)
+        child = d.berth("fork", woken).stdout.strip()
+        same(d.berth("hibernate", woken).returncode, 0)
+        same(d.berth("exec", woken, "print(x)").stdout, "41\n")
+        clone, _ = make(d, "python")
+        same(d.berth("exec", clone, "x = 41").returncode, 0)
+        for session in (clone, child, woken):
+            path = save(d, next(vm["domain"] for vm in d.json("list") if vm["id"] == session))
+            until(lambda one=session: not serves(d, one), "its end")
+            restore(path)
+            until(lambda one=session: serves(d, one), "the session")
+            same(d.berth("exec", session, "print(x + 1)").stdout, "42\n")
+            same(d.berth("destroy", session).returncode, 0)
+
+
 def check_copies(language):
     with Daemon("--warm-default", "0") as d:
         session, domain = make(d, language)
