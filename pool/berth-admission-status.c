@@ -310,6 +310,15 @@ berth_admission_get_position (BerthAdmission *self, BerthRequest *request, gint6
   return berth_waiters_count_before (self->queue, &waiter->base) + 1;
 }
 
+gboolean
+berth_admission_is_full (BerthAdmission *self)
+{
+  const char *bound = NULL;
+
+  return self->is_open && self->is_admitting && berth_waiters_get_length (self->queue) > 0
+         && berth_admission_count_free (self, &bound) == 0;
+}
+
 GVariant *
 berth_admission_dup_status (BerthAdmission *self, gint64 now_us)
 {

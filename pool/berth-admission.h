@@ -135,6 +135,8 @@ void berth_admission_handle (BerthAdmission *self, const BerthMessage *message, 
 /* when a BERTH_MESSAGE_TICK is due; G_MAXINT64 if never */
 gint64 berth_admission_next_wakeup_us (BerthAdmission *self);
 
+/* Requests wait, and every place is taken. */
+gboolean berth_admission_is_full (BerthAdmission *self);
 GVariant *berth_admission_dup_status (BerthAdmission *self, gint64 now_us);
 /* where @request waits, from 1; 0 if it does not. Exact where all requests are of one size: counted
  * from what stands before it, not by a walk over the queue. */

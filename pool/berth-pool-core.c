@@ -10,7 +10,7 @@ struct _BerthPoolCore
   gatomicrefcount ref_count;
   GAsyncQueue *queue; /* of BerthPoolMessage */
   BerthHypervisor *hypervisor;
-  BerthPoolCoreGoneFunc gone_func;
+  BerthPoolCoreCalls calls;
   gpointer user_data;
   GDestroyNotify user_data_free;
   guint64 last_ticket; /* atomic */
@@ -18,6 +18,7 @@ struct _BerthPoolCore
   /* of the thread alone */
   BerthAdmission *admission;
   GHashTable *tasks; /* ticket (owned) → PoolTask (owned) */
+  gboolean is_full;  /* as was told */
 };
 
 /* A caller who waits. */
@@ -58,7 +59,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PoolTask, pool_task_free)
 
 BerthPoolCore *
 berth_pool_core_new (BerthHypervisor *hypervisor, const BerthCapacity *capacity,
-                     BerthPoolCoreGoneFunc gone_func, gpointer user_data,
+                     const BerthPoolCoreCalls *calls, gpointer user_data,
                      GDestroyNotify user_data_free)
 {
   BerthPoolCore *core = g_new0 (BerthPoolCore, 1);
@@ -66,7 +67,7 @@ berth_pool_core_new (BerthHypervisor *hypervisor, const BerthCapacity *capacity,
   g_atomic_ref_count_init (&core->ref_count);
   core->queue = g_async_queue_new_full ((GDestroyNotify)pool_message_free);
   core->hypervisor = g_object_ref (hypervisor);
-  core->gone_func = gone_func;
+  core->calls = *calls;
   core->user_data = user_data;
   core->user_data_free = user_data_free;
   core->admission = berth_admission_new (capacity);
@@ -188,9 +189,19 @@ carry_out (BerthPoolCore *core, BerthEffect *effect)
       complete_task (core, effect);
       break;
     case BERTH_EFFECT_VM_GONE:
-      core->gone_func (effect->vm, core->user_data);
+      core->calls.gone (effect->vm, core->user_data);
       break;
     }
+}
+
+static void
+core_tell_full (BerthPoolCore *core)
+{
+  gboolean was_full = core->is_full;
+
+  core->is_full = berth_admission_is_full (core->admission);
+  if (core->is_full != was_full)
+    core->calls.full (core->is_full, core->user_data);
 }
 
 static void
@@ -202,6 +213,7 @@ core_handle (BerthPoolCore *core, const BerthMessage *message)
   berth_admission_handle (core->admission, message, g_get_monotonic_time (), effects);
   for (guint i = 0; i < effects->len; i++)
     carry_out (core, effects->pdata[i]);
+  core_tell_full (core);
 }
 
 static void

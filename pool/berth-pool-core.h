@@ -59,11 +59,15 @@ typedef struct
  */
 typedef struct _BerthPoolCore BerthPoolCore;
 
-/* on the admission thread */
-typedef void (*BerthPoolCoreGoneFunc) (BerthVm *vm, gpointer user_data);
+/* What is told on the admission thread */
+typedef struct
+{
+  void (*gone) (BerthVm *vm, gpointer user_data);
+  void (*full) (gboolean is_full, gpointer user_data); /* from now on: berth_admission_is_full() */
+} BerthPoolCoreCalls;
 
 BerthPoolCore *berth_pool_core_new (BerthHypervisor *hypervisor, const BerthCapacity *capacity,
-                                    BerthPoolCoreGoneFunc gone_func, gpointer user_data,
+                                    const BerthPoolCoreCalls *calls, gpointer user_data,
                                     GDestroyNotify user_data_free);
 BerthPoolCore *berth_pool_core_ref (BerthPoolCore *core);
 void berth_pool_core_unref (BerthPoolCore *core);

@@ -38,6 +38,7 @@ typedef struct
 enum
 {
   SIGNAL_VM_GONE,
+  SIGNAL_FULL,
   N_SIGNALS,
 };
 
@@ -62,34 +63,70 @@ pool_signals_free (gpointer data)
   g_free (target);
 }
 
-static gboolean
-emit_vm_gone_cb (gpointer user_data)
+/* What is told in the pool's context, if that is still there then. */
+typedef struct
 {
-  GPtrArray *pair = user_data; /* the pool and the VM */
+  GWeakRef pool;
+  BerthVm *vm;      /* (nullable): which is gone */
+  gboolean is_full; /* where there is none */
+} PoolNews;
 
-  BERTH_SYNC_ACQUIRE (pair);
-  g_signal_emit (pair->pdata[0], signals[SIGNAL_VM_GONE], 0, pair->pdata[1]);
+static void
+pool_news_free (gpointer data)
+{
+  PoolNews *news = data;
+
+  g_weak_ref_clear (&news->pool);
+  g_clear_object (&news->vm);
+  g_free (news);
+}
+
+static gboolean
+emit_cb (gpointer user_data)
+{
+  PoolNews *news = user_data;
+  g_autoptr (BerthPool) pool = NULL;
+
+  BERTH_SYNC_ACQUIRE (news);
+  pool = g_weak_ref_get (&news->pool);
+  if (pool != NULL && news->vm != NULL)
+    g_signal_emit (pool, signals[SIGNAL_VM_GONE], 0, news->vm);
+  else if (pool != NULL)
+    g_signal_emit (pool, signals[SIGNAL_FULL], 0, news->is_full);
   return G_SOURCE_REMOVE;
+}
+
+/* @vm: (nullable) */
+static void
+pool_signals_emit (PoolSignals *self, BerthVm *vm, gboolean is_full)
+{
+  g_autoptr (BerthPool) pool = g_weak_ref_get (&self->pool);
+  g_autoptr (GSource) source = NULL;
+  PoolNews *news = NULL;
+
+  if (pool == NULL)
+    return;
+  news = g_new0 (PoolNews, 1);
+  g_weak_ref_init (&news->pool, pool);
+  news->vm = vm != NULL ? g_object_ref (vm) : NULL;
+  news->is_full = is_full;
+  BERTH_SYNC_RELEASE (news);
+  source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, emit_cb, news, pool_news_free);
+  g_source_attach (source, self->context);
 }
 
 static void
 vm_gone_cb (BerthVm *vm, gpointer user_data)
 {
-  PoolSignals *target = user_data;
-  g_autoptr (BerthPool) pool = g_weak_ref_get (&target->pool);
-  g_autoptr (GSource) source = NULL;
-  GPtrArray *pair = NULL;
+  pool_signals_emit (user_data, vm, FALSE);
+}
 
-  if (pool == NULL)
-    return;
-  pair = g_ptr_array_new_with_free_func (g_object_unref);
-  g_ptr_array_add (pair, g_steal_pointer (&pool));
-  g_ptr_array_add (pair, g_object_ref (vm));
-  BERTH_SYNC_RELEASE (pair);
-  source = g_idle_source_new ();
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, emit_vm_gone_cb, pair, (GDestroyNotify)g_ptr_array_unref);
-  g_source_attach (source, target->context);
+static void
+full_cb (gboolean is_full, gpointer user_data)
+{
+  pool_signals_emit (user_data, NULL, is_full);
 }
 
 static void
@@ -139,6 +176,16 @@ berth_pool_class_init (BerthPoolClass *klass)
    */
   signals[SIGNAL_VM_GONE] = g_signal_new ("vm-gone", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST,
                                           0, NULL, NULL, NULL, G_TYPE_NONE, 1, BERTH_TYPE_VM);
+
+  /**
+   * BerthPool::full:
+   * @self: the pool
+   * @is_full: from now on a request waits because every place is taken; or none does any more
+   *
+   * It may be otherwise since. Emitted as #BerthPool::vm-gone is.
+   */
+  signals[SIGNAL_FULL] = g_signal_new ("full", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0,
+                                       NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_BOOLEAN);
 }
 
 static void
@@ -156,6 +203,7 @@ berth_pool_init (BerthPool *self)
 BerthPool *
 berth_pool_new (BerthHypervisor *hypervisor, const BerthCapacity *capacity)
 {
+  static const BerthPoolCoreCalls calls = { .gone = vm_gone_cb, .full = full_cb };
   BerthPool *self = NULL;
   PoolSignals *target = NULL;
 
@@ -166,7 +214,7 @@ berth_pool_new (BerthHypervisor *hypervisor, const BerthCapacity *capacity)
   target = g_new0 (PoolSignals, 1);
   g_weak_ref_init (&target->pool, self);
   target->context = g_main_context_ref_thread_default ();
-  self->core = berth_pool_core_new (hypervisor, capacity, vm_gone_cb, target, pool_signals_free);
+  self->core = berth_pool_core_new (hypervisor, capacity, &calls, target, pool_signals_free);
   self->thread
       = g_thread_new ("berth-admission", berth_pool_core_run, berth_pool_core_ref (self->core));
   return self;

@@ -13,10 +13,20 @@ struct _BerthFork
   BerthForkBase *base; /* (nullable) */
   int fd;
   gboolean is_sole;
+  gboolean is_held;
+  GError *hold_error; /* (nullable) */
+  GArray *held;       /* Held */
   gpointer state;
   GDestroyNotify end_func;
   GDestroyNotify free_func;
 };
+
+/* Who waits for its being let go */
+typedef struct
+{
+  BerthForkFunc func;
+  gpointer user_data;
+} Held;
 
 G_DEFINE_FINAL_TYPE (BerthFork, berth_fork, G_TYPE_OBJECT)
 
@@ -54,6 +64,8 @@ berth_fork_finalize (GObject *object)
   g_clear_pointer (&self->base, berth_fork_base_free);
   g_free (self->source_id);
   g_free (self->name);
+  g_clear_error (&self->hold_error);
+  g_array_unref (self->held);
   if (self->fd >= 0)
     close (self->fd);
   G_OBJECT_CLASS (berth_fork_parent_class)->finalize (object);
@@ -69,6 +81,7 @@ static void
 berth_fork_init (BerthFork *self)
 {
   self->fd = -1;
+  self->held = g_array_new (FALSE, FALSE, sizeof (Held));
 }
 
 BerthFork *
@@ -141,6 +154,36 @@ berth_fork_take_sole (BerthFork *self)
 
   self->is_sole = FALSE;
   return is_sole;
+}
+
+void
+berth_fork_hold (BerthFork *self)
+{
+  self->is_held = TRUE;
+}
+
+void
+berth_fork_let_go (BerthFork *self, const GError *error)
+{
+  g_autoptr (BerthFork) owned = g_object_ref (self);
+  g_autoptr (GArray) held = g_steal_pointer (&self->held);
+
+  self->held = g_array_new (FALSE, FALSE, sizeof (Held));
+  self->is_held = FALSE;
+  self->hold_error = error != NULL ? g_error_copy (error) : NULL;
+  for (guint i = 0; i < held->len; i++)
+    g_array_index (held, Held, i).func (error, g_array_index (held, Held, i).user_data);
+}
+
+void
+berth_fork_when_let_go (BerthFork *self, BerthForkFunc func, gpointer user_data)
+{
+  Held held = { func, user_data };
+
+  if (self->is_held)
+    g_array_append_val (self->held, held);
+  else
+    func (self->hold_error, user_data);
 }
 
 void

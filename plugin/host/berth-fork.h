@@ -58,6 +58,15 @@ gboolean berth_fork_is_sole (BerthFork *self);
 /* Whether the VM that begins now is that one; only the first is. */
 gboolean berth_fork_take_sole (BerthFork *self);
 
+typedef void (*BerthForkFunc) (const GError *error, gpointer user_data);
+
+/* A VM that begins with it stands still until it is let go; @error: (nullable): it does not begin
+ * then. */
+void berth_fork_hold (BerthFork *self);
+void berth_fork_let_go (BerthFork *self, const GError *error);
+/* At once, where it is not held. @error: (nullable): of berth_fork_let_go() */
+void berth_fork_when_let_go (BerthFork *self, BerthForkFunc func, gpointer user_data);
+
 /* What the host keeps of it, and how that is let go; the host's business alone, in the main
  * context, but for its end. @end_func: at berth_fork_end() */
 void berth_fork_set_state (BerthFork *self, gpointer state, GDestroyNotify end_func,

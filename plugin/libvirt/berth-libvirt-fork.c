@@ -259,3 +259,49 @@ berth_libvirt_get_fork (BerthFork *fork, int *out_fd, GError **error)
                "the state that a fork begins with can't be opened: %s", g_strerror (errno));
   return NULL;
 }
+
+/* ---- it goes on ---- */
+
+/* Its owner gets one that goes on. */
+static void
+thawed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (BerthLibvirt) self = user_data;
+  BerthMachine *machine = BERTH_MACHINE (source);
+  g_autoptr (GError) error = NULL;
+
+  if (!berth_machine_thaw_finish (machine, result, &error))
+    g_prefix_error (&error, "%s: ", berth_machine_get_name (machine));
+  berth_libvirt_start_ended (self, berth_machine_get_vm (machine), error);
+}
+
+typedef struct
+{
+  BerthLibvirt *self;    /* owned */
+  BerthMachine *machine; /* owned */
+} Thaw;
+
+static void
+let_go_cb (const GError *error, gpointer user_data)
+{
+  g_autofree Thaw *thaw = user_data;
+  g_autoptr (BerthLibvirt) self = thaw->self;
+  g_autoptr (BerthMachine) machine = thaw->machine;
+
+  if (error != NULL)
+    berth_libvirt_start_ended (self, berth_machine_get_vm (machine), error);
+  else
+    berth_machine_thaw_async (machine, thawed_cb, g_steal_pointer (&self));
+}
+
+/* Once who wants it says that it may go on. */
+void
+berth_libvirt_thaw (BerthLibvirt *self, BerthMachine *machine)
+{
+  g_autoptr (BerthRequest) request = berth_vm_dup_request (berth_machine_get_vm (machine));
+  Thaw *thaw = g_new0 (Thaw, 1);
+
+  thaw->self = g_object_ref (self);
+  thaw->machine = g_object_ref (machine);
+  berth_fork_when_let_go (berth_purpose_of (request)->fork, let_go_cb, thaw);
+}

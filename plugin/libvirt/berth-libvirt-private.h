@@ -33,6 +33,7 @@ typedef struct
       *next_uuid; /* (nullable): of a domain that may go on as this session when this one is gone */
   char *snapshot_key;       /* (nullable): of what a session of an earlier life was cloned from */
   gboolean is_copied;       /* and libvirt's word of its pause is no administrator's */
+  gboolean is_sole;         /* what it goes on from has begun in no VM yet */
   gboolean expects_resumed; /* of such a pause */
 } BerthSlot;
 
@@ -173,6 +174,8 @@ berth_libvirt_find_base_finish (BerthLibvirt *self, GAsyncResult *result, GError
 BerthSnapshot *berth_libvirt_base_of (BerthLibvirt *self, BerthVm *vm, GError **error);
 /* (nullable): borrowed; of one that is there. @out_fd: (transfer full) */
 BerthSnapshot *berth_libvirt_get_fork (BerthFork *fork, int *out_fd, GError **error);
+/* A child that has proved who it is: its programs go on, and its start ends. */
+void berth_libvirt_thaw (BerthLibvirt *self, BerthMachine *machine);
 /* Tries the start of @vm again, or (@error: not NULL) fails it. */
 void berth_libvirt_start_again (BerthLibvirt *self, BerthVm *vm, const GError *error);
 

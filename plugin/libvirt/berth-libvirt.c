@@ -339,19 +339,6 @@ check_child (BerthMachine *machine, GError **error)
   return TRUE;
 }
 
-/* Its owner gets one that goes on. */
-static void
-thawed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (BerthLibvirt) self = user_data;
-  BerthMachine *machine = BERTH_MACHINE (source);
-  g_autoptr (GError) error = NULL;
-
-  if (!berth_machine_thaw_finish (machine, result, &error))
-    g_prefix_error (&error, "%s: ", berth_machine_get_name (machine));
-  berth_libvirt_start_ended (self, berth_machine_get_vm (machine), error);
-}
-
 static void
 started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -369,7 +356,7 @@ started_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
   libvirt_note_clone (self, machine, error);
   if (ok && berth_machine_get_start (machine) == BERTH_MACHINE_CHILD)
-    berth_machine_thaw_async (machine, thawed_cb, g_steal_pointer (&self));
+    berth_libvirt_thaw (self, machine);
   else
     berth_libvirt_start_ended (self, vm, error);
 }
@@ -527,6 +514,8 @@ libvirt_start (BerthLibvirt *self, BerthVm *vm)
   if (plan.how == BERTH_MACHINE_CHILD)
     berth_machine_set_state (slot->machine, plan.state_fd);
   if (plan.how == BERTH_MACHINE_CHILD && berth_fork_take_sole (fork))
+    slot->is_sole = TRUE;
+  if (slot->is_sole) /* also under the next name: nothing has begun under the one before */
     berth_machine_set_sole (slot->machine);
   berth_machine_start_async (slot->machine, plan.how, images, plan.snapshot, slot->cancellable,
                              started_cb, g_object_ref (self));

@@ -10,10 +10,6 @@
 
 /* A VM that did not end is looked for as often: pool goes on trying. */
 #define END_AGAIN_US (5 * G_USEC_PER_SEC)
-/* As many of a user are loaded at once as may be. */
-#define LOAD_AGAIN_US (G_USEC_PER_SEC / 10)
-/* of a checkpoint */
-#define DOUBTED "berth-doubted"
 
 /* ---- what is kept of one ---- */
 
@@ -30,8 +26,8 @@ removed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   /* else whoever loads it removes it */
 }
 
-static void
-manager_forget (BerthManager *self, BerthCheckpoint *checkpoint)
+void
+berth_manager_forget_asleep (BerthManager *self, BerthCheckpoint *checkpoint)
 {
   berth_checkpoint_store_remove_async (self->checkpoints, checkpoint, removed_cb,
                                        g_object_ref (self));
@@ -49,7 +45,7 @@ berth_manager_forget_sleeper (BerthManager *self, BerthSandbox *sandbox)
   BerthCheckpoint *checkpoint = berth_manager_find_sleeper (self, sandbox);
 
   if (checkpoint != NULL)
-    manager_forget (self, checkpoint);
+    berth_manager_forget_asleep (self, checkpoint);
 }
 
 /* ---- it goes to the disk ---- */
@@ -92,6 +88,19 @@ hibernation_answer (Hibernation *self, const GError *error)
       g_task_return_boolean (tasks->pdata[i], TRUE);
 }
 
+static void manager_hibernate (BerthManager *self, BerthSandbox *sandbox, GTask *task);
+
+/* (transfer full): those who came later than the one who has withdrawn */
+static GPtrArray *
+hibernation_steal_others (Hibernation *self, const GError *error)
+{
+  GPtrArray *others = g_ptr_array_new_with_free_func (g_object_unref);
+
+  while (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) && self->tasks->len > 1)
+    g_ptr_array_add (others, g_ptr_array_steal_index (self->tasks, 1));
+  return others;
+}
+
 /* It goes on as it was. Takes @self and @error over. */
 static void
 hibernation_fail (Hibernation *self, GError *error)
@@ -99,6 +108,7 @@ hibernation_fail (Hibernation *self, GError *error)
   BerthManager *manager = self->self;
   g_autoptr (BerthSandbox) sandbox = g_object_ref (self->sandbox);
   g_autoptr (GError) reason = error;
+  g_autoptr (GPtrArray) others = hibernation_steal_others (self, error);
   gboolean was_paused = self->was_paused;
 
   if (self->draft != NULL)
@@ -108,7 +118,10 @@ hibernation_fail (Hibernation *self, GError *error)
   g_prefix_error (&reason, "sandbox %s can't be hibernated: ", berth_sandbox_get_id (sandbox));
   hibernation_answer (self, reason);
   hibernation_free (self);
-  berth_sandbox_end_leave (sandbox, was_paused); /* last: who waits is let in */
+  for (guint i = 0; i < others->len; i++)
+    manager_hibernate (manager, sandbox, g_object_ref (others->pdata[i]));
+  if (others->len == 0)
+    berth_sandbox_end_leave (sandbox, was_paused); /* last: who waits is let in */
 }
 
 static void hibernation_end_vm (Hibernation *self);
@@ -166,7 +179,7 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   if (berth_sandbox_is_closed (sandbox)) /* it was destroyed, or its VM has ended */
     {
-      manager_forget (manager, checkpoint);
+      berth_manager_forget_asleep (manager, checkpoint);
       hibernation_fail (self, berth_sandbox_new_gone_error (sandbox));
       return;
     }
@@ -303,240 +316,6 @@ hibernate_cb (BerthSandbox *sandbox, gpointer user_data)
                                  idly_hibernated_cb, NULL);
 }
 
-/* ---- it goes on ---- */
-
-typedef struct
-{
-  BerthManager *self;          /* owned */
-  BerthSandbox *sandbox;       /* owned */
-  BerthCheckpoint *checkpoint; /* owned */
-  GCancellable *cancellable;   /* owned */
-  gboolean is_sole;            /* no VM has begun with it */
-  BerthFork *fork;             /* (nullable) */
-  BerthRequest *request;       /* (nullable) */
-  BerthVm *vm;                 /* (nullable) */
-  GError *error;               /* (nullable) */
-  gint64 begun_us;
-} Rise;
-
-static void
-rise_free (Rise *rise)
-{
-  if (rise->fork != NULL)
-    berth_fork_end (rise->fork);
-  g_clear_object (&rise->fork);
-  g_clear_object (&rise->vm);
-  g_clear_error (&rise->error);
-  g_clear_pointer (&rise->request, berth_request_unref);
-  g_object_unref (rise->cancellable);
-  g_object_unref (rise->checkpoint);
-  g_object_unref (rise->sandbox);
-  g_object_unref (rise->self);
-  g_free (rise);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Rise, rise_free)
-
-/* Whoever destroyed it while its state was in use left that to us. TRUE: it is closed */
-static gboolean
-manager_forget_closed (BerthManager *self, BerthSandbox *sandbox, BerthCheckpoint *checkpoint)
-{
-  if (!berth_sandbox_is_closed (sandbox))
-    return FALSE;
-  if (self->is_started) /* else it is berth that ends */
-    manager_forget (self, checkpoint);
-  return TRUE;
-}
-
-static void
-unmarked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (Rise) rise = user_data;
-  g_autoptr (GError) error = NULL;
-
-  if (!berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
-    g_warning ("a session that could not be woken is still marked so: %s", error->message);
-  manager_forget_closed (rise->self, rise->sandbox, rise->checkpoint);
-  berth_sandbox_rise (rise->sandbox, NULL, rise->error);
-}
-
-/* It stays what it was; where a VM has begun with it, that is known. Takes @self and @error over.
- */
-static void
-rise_fail (Rise *self, GError *error)
-{
-  g_autoptr (Rise) rise = self;
-  gboolean none_began = rise->is_sole && (rise->fork == NULL || berth_fork_is_sole (rise->fork));
-
-  rise->error = error;
-  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    {
-      berth_metrics_add (rise->self->metrics, BERTH_METRIC_RISES, "failed", NULL, 1);
-      g_prefix_error (&rise->error, "sandbox %s is hibernated and does not go on: ",
-                      berth_sandbox_get_id (rise->sandbox));
-      g_message ("%s", rise->error->message);
-    }
-  if (!manager_forget_closed (rise->self, rise->sandbox, rise->checkpoint) && none_began)
-    {
-      berth_checkpoint_store_set_waking_async (self->self->checkpoints, self->checkpoint, FALSE,
-                                               unmarked_cb, g_steal_pointer (&rise));
-      return;
-    }
-  berth_sandbox_rise (rise->sandbox, NULL, rise->error);
-}
-
-/* Takes @self and @error over. */
-static void
-rise_abandon_vm (Rise *self, GError *error)
-{
-  berth_manager_end_vm (self->self, self->vm);
-  rise_fail (self, error != NULL ? error : berth_sandbox_new_gone_error (self->sandbox));
-}
-
-/* It may have ended while nobody looked at it. */
-static gboolean
-rise_check_vm (Rise *self)
-{
-  BerthVmState state = berth_vm_get_state (self->vm);
-  g_autofree char *reason = berth_vm_dup_end_reason (self->vm);
-
-  if (state != BERTH_VM_STATE_STOPPING && state != BERTH_VM_STATE_STUCK
-      && state != BERTH_VM_STATE_GONE)
-    return TRUE;
-  berth_manager_bury (self->self, self->sandbox, reason != NULL ? reason : "its VM ended");
-  return FALSE;
-}
-
-static void
-forgotten_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (Rise) rise = user_data;
-  g_autoptr (GError) error = NULL;
-
-  if (!berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
-    g_warning ("what a session was can't be removed: %s", error->message);
-  berth_manager_tell_bases (rise->self);
-  if (berth_sandbox_is_closed (rise->sandbox))
-    {
-      rise_abandon_vm (g_steal_pointer (&rise), NULL);
-      return;
-    }
-  if (!rise_check_vm (rise))
-    return;
-  berth_metrics_add (rise->self->metrics, BERTH_METRIC_RISES, "made", NULL, 1);
-  berth_metrics_observe (rise->self->metrics, BERTH_METRIC_RISE, NULL, NULL,
-                         g_get_monotonic_time () - rise->begun_us);
-  berth_sandbox_rise (rise->sandbox, rise->vm, NULL);
-}
-
-/* The next berthd would find it: what was kept is needed no more. */
-static void
-settled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Rise *rise = user_data;
-  GError *error = NULL;
-
-  if (!berth_host_finish (BERTH_HOST (source), result, &error)
-      || berth_sandbox_is_closed (rise->sandbox))
-    rise_abandon_vm (rise, error);
-  else
-    berth_checkpoint_store_remove_async (rise->self->checkpoints, rise->checkpoint, forgotten_cb,
-                                         rise);
-}
-
-static void
-acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Rise *rise = user_data;
-  GError *error = NULL;
-
-  rise->vm = berth_pool_acquire_finish (BERTH_POOL (source), result, &error);
-  berth_manager_note_acquire (rise->self, -1);
-  berth_sandbox_note_rise_request (rise->sandbox, NULL);
-  if (rise->vm != NULL)
-    berth_host_settle_async (rise->self->host, rise->vm, settled_cb, rise);
-  else
-    rise_fail (rise, error);
-}
-
-static void rise_load (Rise *self);
-
-static gboolean
-load_again_cb (gpointer user_data)
-{
-  rise_load (user_data);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-loaded_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Rise *rise = user_data;
-  BerthManager *self = rise->self;
-  GError *error = NULL;
-
-  rise->fork = berth_manager_load_checkpoint_finish (self, result, &error);
-  if (g_error_matches (error, BERTH_ERROR, BERTH_ERROR_QUEUE_FULL)
-      && !g_cancellable_is_cancelled (rise->cancellable))
-    {
-      g_error_free (error);
-      berth_host_add_timer (self->host, LOAD_AGAIN_US, load_again_cb, rise);
-      return;
-    }
-  if (rise->fork != NULL)
-    rise->request = berth_manager_make_kept_request (rise->checkpoint, rise->fork, rise->sandbox,
-                                                     berth_manager_get_wait_us (self), &error);
-  if (rise->request == NULL)
-    {
-      rise_fail (rise, error);
-      return;
-    }
-  if (rise->is_sole)
-    berth_fork_set_sole (rise->fork);
-  berth_sandbox_note_rise_request (rise->sandbox, rise->request);
-  berth_manager_note_acquire (self, 1);
-  berth_pool_acquire_async (self->pool, rise->request, rise->cancellable, acquired_cb, rise);
-}
-
-static void
-rise_load (Rise *self)
-{
-  berth_manager_load_checkpoint_async (self->self, self->checkpoint, loaded_cb, self);
-}
-
-static void
-marked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  GError *error = NULL;
-
-  if (berth_checkpoint_store_finish (BERTH_CHECKPOINT_STORE (source), result, &error))
-    rise_load (user_data);
-  else
-    rise_fail (user_data, error);
-}
-
-static void
-rise_cb (BerthSandbox *sandbox, GCancellable *cancellable, gpointer user_data)
-{
-  BerthManager *self = user_data;
-  BerthCheckpoint *checkpoint = berth_manager_find_sleeper (self, sandbox);
-  Rise *rise;
-
-  if (checkpoint == NULL)
-    {
-      berth_manager_bury (self, sandbox, "what it was is not there any more");
-      return;
-    }
-  rise = g_new0 (Rise, 1);
-  rise->self = g_object_ref (self);
-  rise->sandbox = g_object_ref (sandbox);
-  rise->checkpoint = g_object_ref (checkpoint);
-  rise->cancellable = g_object_ref (cancellable);
-  rise->is_sole = !berth_checkpoint_is_waking (checkpoint)
-                  && g_object_get_data (G_OBJECT (checkpoint), DOUBTED) == NULL;
-  rise->begun_us = g_get_monotonic_time ();
-  berth_checkpoint_store_set_waking_async (self->checkpoints, checkpoint, TRUE, marked_cb, rise);
-}
-
 /* As for a pause */
 static gint64
 manager_get_after_us (BerthManager *self, const BerthRequest *request)
@@ -554,7 +333,7 @@ berth_manager_set_hibernation (BerthManager *self, BerthSandbox *sandbox,
   const BerthSandboxHibernation hibernation
       = { .after_us = manager_get_after_us (self, request),
           .kept_us = self->config->hibernated_s * G_USEC_PER_SEC,
-          .rise = rise_cb,
+          .rise = berth_manager_rise,
           .hibernate = hibernate_cb,
           .user_data = self };
 
@@ -603,7 +382,7 @@ add_sleeper (BerthManager *self, BerthCheckpoint *checkpoint, gboolean is_doubte
       berth_sandbox_may_rise (sandbox);
       return;
     }
-  g_object_set_data (G_OBJECT (checkpoint), DOUBTED, GUINT_TO_POINTER (1));
+  berth_manager_doubt (checkpoint);
   berth_checkpoint_store_set_waking_async (self->checkpoints, checkpoint, TRUE, doubted_cb,
                                            g_object_ref (sandbox));
 }
@@ -637,7 +416,7 @@ probed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       = berth_host_background_finish (BERTH_HOST (source), result, &error);
 
   if (told != NULL)
-    manager_forget (self, checkpoint);
+    berth_manager_forget_asleep (self, checkpoint);
 }
 
 /* Its VM was to go, or had come, when an earlier berthd died. One that answers is what is kept, or
@@ -651,7 +430,7 @@ manager_probe (BerthManager *self, BerthSandbox *sandbox, BerthCheckpoint *check
     return;                              /* which is about to be told: it falls asleep then */
   if (berth_sandbox_is_paused (sandbox)) /* somebody paused it since it had come */
     {
-      manager_forget (self, checkpoint);
+      berth_manager_forget_asleep (self, checkpoint);
       return;
     }
   probe = g_new0 (Probe, 1);
@@ -671,7 +450,7 @@ manager_find_sleeper (BerthManager *self, BerthCheckpoint *checkpoint)
 
   /* of an attached one the connection is gone; of two the newer is there */
   if (manifest->is_attached || (sandbox != NULL && berth_sandbox_is_hibernated (sandbox)))
-    manager_forget (self, checkpoint);
+    berth_manager_forget_asleep (self, checkpoint);
   else if (sandbox != NULL)
     manager_probe (self, sandbox, checkpoint);
   else

@@ -38,9 +38,9 @@ struct _BerthManager
   BerthPorts *ports;
   BerthCheckpointStore *checkpoints;
   GHashTable *hibernations; /* BerthSandbox (borrowed) -> what is under way of it (borrowed) */
-  guint acquiring;          /* requests that have no VM yet */
-  guint room_id;            /* the next look at whether one of them waits */
-  gboolean is_making_room;  /* a sandbox is being hibernated for them */
+  guint room_id;            /* the next look at whether somebody waits for a place */
+  GCancellable *room;       /* (nullable): of what is hibernated for him */
+  BerthSandbox *room_for;   /* (nullable): that is (borrowed) */
   BerthReachWorld reach;
 };
 
@@ -131,9 +131,18 @@ guint berth_manager_count_sleepers (BerthManager *self);
 void berth_manager_list_sleepers (BerthManager *self, guint32 uid, GPtrArray *vms,
                                   GVariantBuilder *list);
 
+/* What one was that goes on, or is closed. */
+void berth_manager_forget_asleep (BerthManager *self, BerthCheckpoint *checkpoint);
+
+/* berth-manager-rise.c */
+/* It goes on, or can't: berth_sandbox_rise(). */
+void berth_manager_rise (BerthSandbox *sandbox, GCancellable *cancellable, gpointer manager);
+/* A VM may have gone on with it. */
+void berth_manager_doubt (BerthCheckpoint *checkpoint);
+
 /* berth-manager-room.c */
-/* One request more that wants a VM (1), or one less (-1). */
-void berth_manager_note_acquire (BerthManager *self, int change);
+/* As the pool tells it. */
+void berth_manager_note_full (BerthManager *self, gboolean is_full);
 
 /* berth-manager-checkpoint.c */
 /* What they differ from stays as long as they do. */

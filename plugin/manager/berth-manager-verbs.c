@@ -109,7 +109,6 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthOrigin *origin;
   Created *created;
 
-  berth_manager_note_acquire (self, -1);
   manager_note_boot (self, call->request->shape.template_name, vm, error);
   if (vm == NULL)
     {
@@ -176,7 +175,6 @@ berth_manager_serve_async (BerthManager *self, BerthRequest *request, GArray *po
   call->begun_us = g_get_monotonic_time ();
   g_task_set_task_data (task, call, (GDestroyNotify)create_call_free);
   berth_snapshot_keeper_want (self->keeper, request);
-  berth_manager_note_acquire (self, 1);
   berth_pool_acquire_async (self->pool, request, cancellable, acquired_cb, g_steal_pointer (&task));
 }
 

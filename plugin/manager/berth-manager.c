@@ -24,6 +24,7 @@ berth_manager_dispose (GObject *object)
   g_clear_object (&self->keeper);
   g_clear_handle_id (&self->pressure_id, g_source_remove);
   g_clear_handle_id (&self->room_id, g_source_remove);
+  g_clear_object (&self->room);
   g_clear_object (&self->pool);
   g_clear_pointer (&self->ports, berth_ports_free);
   if (self->host != NULL)
@@ -301,6 +302,7 @@ manager_make_pool (BerthManager *self, GError **error)
   self->pool = berth_pool_new (BERTH_HYPERVISOR (self->host), &capacity);
   berth_pool_set_tenants (self->pool, tenants);
   g_signal_connect (self->pool, "vm-gone", G_CALLBACK (vm_gone_cb), self);
+  g_signal_connect_swapped (self->pool, "full", G_CALLBACK (berth_manager_note_full), self);
   self->keeper = berth_snapshot_keeper_new (config, self->templates, self->host, self->pool,
                                             capacity.max_vms);
   berth_pool_set_open (self->pool, FALSE); /* until what is there already is counted */
@@ -353,6 +355,7 @@ berth_manager_reload (BerthManager *self, const BerthConfig *from, GError **erro
       limits = berth_manager_get_checkpoint_limits (self);
       berth_checkpoint_store_set_limits (self->checkpoints, &limits);
       self->pressure.reserve_mb = (guint)self->config->host_reserve_mb;
+      berth_manager_note_full (self, TRUE); /* it looks whether it is, by what holds now */
     }
   tell_reloaded (changed, later);
   return TRUE;

@@ -518,6 +518,16 @@ test_sooner (World *world, gconstpointer data)
 }
 
 static void
+set_paused (World *world, const char *id)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  berth_manager_set_paused_async (world->manager, id, OWNER, TRUE, NULL, world_result_cb, world);
+  result = world_wait (world);
+  g_assert_true (berth_manager_set_paused_finish (world->manager, result, NULL));
+}
+
+static void
 begin_create (World *world, World *other)
 {
   BerthSandboxOptions options = world_options (NULL);
@@ -526,11 +536,15 @@ begin_create (World *world, World *other)
   berth_manager_create_sandbox_async (world->manager, &options, NULL, world_result_cb, other);
 }
 
+/* Another is hibernated for it. */
 static char *
-end_create (World *world, World *other)
+end_create_by_room (World *world, World *other)
 {
-  g_autoptr (GAsyncResult) result = world_wait (other);
+  g_autoptr (GAsyncResult) result = NULL;
 
+  while (world->manager->room == NULL)
+    fake_host_advance (world->host, G_USEC_PER_SEC / 4);
+  result = world_wait (other);
   return berth_manager_create_sandbox_finish (world->manager, result, NULL);
 }
 
@@ -538,27 +552,46 @@ end_create (World *world, World *other)
 static void
 test_for_who_waits (World *world, gconstpointer data)
 {
-  g_autofree char *first = NULL;
-  g_autofree char *second = NULL;
+  g_autofree char *first = create (world);
+  g_autofree char *second = create (world);
   g_autofree char *third = NULL;
   World creating;
 
   world->manager->config->full_hibernate_s = 10;
-  first = create (world);
-  second = create (world);
   fake_host_advance (world->host, 5 * G_USEC_PER_SEC);
   assert_works (world, first);
   begin_create (world, &creating);
   fake_host_advance (world->host, 4 * G_USEC_PER_SEC);
   world_run_dry ();
   g_assert_null (creating.result); /* nobody has been unused for so long */
-  while (!world->manager->is_making_room)
-    fake_host_advance (world->host, G_USEC_PER_SEC / 4);
-  third = end_create (world, &creating);
+  third = end_create_by_room (world, &creating);
   g_assert_nonnull (third);
   assert_state (world, first, "claimed");
   assert_state (world, second, "hibernated");
   assert_state (world, third, "claimed");
+}
+
+/* One that is paused has to be woken for it, and may wait for that. */
+static void
+test_for_who_waits_a_paused_one (World *world, gconstpointer data)
+{
+  g_autofree char *first = create (world);
+  g_autofree char *second = create (world);
+  g_autofree char *third = NULL;
+  World creating;
+
+  world->manager->config->full_hibernate_s = 10;
+  set_paused (world, first);
+  fake_host_advance (world->host, 5 * G_USEC_PER_SEC);
+  assert_works (world, second);
+  fake_host_advance (world->host, 10 * G_USEC_PER_SEC);
+  begin_create (world, &creating);
+  third = end_create_by_room (world, &creating);
+  assert_state (world, first, "paused");
+  assert_state (world, second, "hibernated");
+  begin_create (world, &creating);
+  g_free (end_create_by_room (world, &creating));
+  assert_state (world, first, "hibernated");
 }
 
 /* It ends with its berthd, whatever it is then. */
@@ -667,13 +700,9 @@ test_paused_without_room (World *world, gconstpointer data)
 {
   const BerthCheckpointLimits limits = { .count = 0 };
   g_autofree char *id = create (world);
-  g_autoptr (GAsyncResult) result = NULL;
 
   berth_checkpoint_store_set_limits (world->manager->checkpoints, &limits);
-  berth_manager_set_paused_async (world->manager, id, OWNER, TRUE, NULL, world_result_cb, world);
-  result = world_wait (world);
-  g_assert_true (berth_manager_set_paused_finish (world->manager, result, NULL));
-  assert_state (world, id, "paused");
+  set_paused (world, id);
   g_assert_false (hibernate (world, id, OWNER, NULL));
   while (berth_vm_get_state (berth_sandbox_get_vm (find (world, id))) != BERTH_VM_STATE_PAUSED)
     g_main_context_iteration (NULL, TRUE);
@@ -763,6 +792,7 @@ main (int argc, char **argv)
   TEST ("sooner", test_sooner);
   TEST ("attached", test_attached);
   TEST ("for-who-waits", test_for_who_waits);
+  TEST ("for-who-waits-a-paused-one", test_for_who_waits_a_paused_one);
   TEST ("unused-without-room", test_unused_without_room);
   TEST ("unused", test_unused);
   return g_test_run ();
