@@ -422,7 +422,7 @@ settled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   GError *error = NULL;
 
-  if (berth_machine_mark_finish (BERTH_MACHINE (source), result, &error))
+  if (berth_machine_settle_finish (BERTH_MACHINE (source), result, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, error);
@@ -435,7 +435,7 @@ berth_libvirt_settle (BerthHost *host, BerthVm *vm, GTask *task)
   BerthMachine *machine = berth_libvirt_get_machine (BERTH_LIBVIRT (host), vm);
 
   if (machine != NULL)
-    berth_machine_mark_async (machine, settled_cb, g_steal_pointer (&owned));
+    berth_machine_settle_async (machine, settled_cb, g_steal_pointer (&owned));
   else
     g_task_return_new_error (task, BERTH_ERROR, BERTH_ERROR_GONE, "its VM ended");
 }

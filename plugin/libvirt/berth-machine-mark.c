@@ -86,6 +86,8 @@ mark_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
 }
 
 static void machine_send_mark (BerthMachine *self);
+static void
+machine_mark_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
 
 const char *
 berth_machine_get_process_id (BerthMachine *self)
@@ -112,6 +114,34 @@ machine_send_mark_later (BerthMachine *self, guint delay_ms)
   g_source_attach (self->mark_source, g_main_context_get_thread_default ());
 }
 
+static void
+settled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+
+  if (g_task_propagate_boolean (G_TASK (result), &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+/* Who waits for its mark has it, or it is sent once more. */
+static void
+machine_settle (BerthMachine *self)
+{
+  g_autoptr (GPtrArray) settlers = NULL;
+
+  if (self->marks > 0)
+    return;
+  settlers = g_steal_pointer (&self->settlers);
+  for (guint i = 0; settlers != NULL && i < settlers->len; i++)
+    if (self->is_marked)
+      g_task_return_boolean (settlers->pdata[i], TRUE);
+    else
+      machine_mark_async (self, settled_cb, g_object_ref (settlers->pdata[i]));
+}
+
 /* What a domain is not marked with is not found again: a session would be ended by the next berthd.
  * A VM that has gone meanwhile needs no mark. */
 static void
@@ -120,7 +150,10 @@ marked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthMachine *self = BERTH_MACHINE (source);
   g_autoptr (GError) error = NULL;
 
-  if (g_task_propagate_boolean (G_TASK (result), &error))
+  self->marks--;
+  self->is_marked = g_task_propagate_boolean (G_TASK (result), &error);
+  machine_settle (self);
+  if (error == NULL)
     {
       self->mark_again_ms = 0;
       return;
@@ -133,8 +166,8 @@ marked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   machine_send_mark_later (self, self->mark_again_ms);
 }
 
-void
-berth_machine_mark_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
+static void
+machine_mark_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   const char *process = berth_machine_get_process_id (self);
@@ -148,8 +181,19 @@ berth_machine_mark_async (BerthMachine *self, GAsyncReadyCallback callback, gpoi
   berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, mark_job);
 }
 
+void
+berth_machine_settle_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (self, NULL, callback, user_data);
+
+  if (self->settlers == NULL)
+    self->settlers = g_ptr_array_new_with_free_func (g_object_unref);
+  g_ptr_array_add (self->settlers, task);
+  machine_settle (self);
+}
+
 gboolean
-berth_machine_mark_finish (BerthMachine *self, GAsyncResult *result, GError **error)
+berth_machine_settle_finish (BerthMachine *self, GAsyncResult *result, GError **error)
 {
   return g_task_propagate_boolean (G_TASK (result), error);
 }
@@ -157,7 +201,8 @@ berth_machine_mark_finish (BerthMachine *self, GAsyncResult *result, GError **er
 static void
 machine_send_mark (BerthMachine *self)
 {
-  berth_machine_mark_async (self, marked_cb, NULL);
+  self->marks++;
+  machine_mark_async (self, marked_cb, NULL);
 }
 
 void

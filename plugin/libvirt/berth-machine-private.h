@@ -56,6 +56,9 @@ struct _BerthMachine
   char *kvm_problem;    /* (nullable): it does not */
   guint mark_again_ms;  /* the last wait for that; 0: libvirt took the last one */
   gboolean has_no_more_marks;
+  guint marks;         /* that libvirt is told just now */
+  gboolean is_marked;  /* with what it is now, as far as was told */
+  GPtrArray *settlers; /* (nullable): GTask (owned); who waits for that */
 };
 
 /* berth-machine-kvm.c */

@@ -53,6 +53,7 @@ berth_machine_finalize (GObject *object)
   g_free (self->uuid);
   g_free (self->console_path);
   g_free (self->marked_process);
+  g_clear_pointer (&self->settlers, g_ptr_array_unref);
   G_OBJECT_CLASS (berth_machine_parent_class)->finalize (object);
 }
 

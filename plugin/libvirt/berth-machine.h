@@ -111,8 +111,8 @@ gboolean berth_machine_look_finish (BerthMachine *self, GAsyncResult *result, gu
 
 /* Completes when its domain says whose it is. */
 void
-berth_machine_mark_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
-gboolean berth_machine_mark_finish (BerthMachine *self, GAsyncResult *result, GError **error);
+berth_machine_settle_async (BerthMachine *self, GAsyncReadyCallback callback, gpointer user_data);
+gboolean berth_machine_settle_finish (BerthMachine *self, GAsyncResult *result, GError **error);
 
 /* Its guest is somebody of its own now: the mark of a session says on which process, if it does not
  * yet. */
