@@ -20,7 +20,8 @@
  * of them are made or none; the sandbox itself goes on after a pause of a part of a second.
  *
  * What runs goes on in each of them, in the background, also what runs for a caller, who stays with
- * the sandbox itself. Fails with %BERTH_ERROR_INVALID where it was booted instead of cloned, and as [method@Client.create_async] does.
+ * the sandbox itself. Fails with %BERTH_ERROR_INVALID where it was booted instead of cloned, and as
+ * [method@Client.create_async] does.
  */
 void
 berth_client_fork_async (BerthClient *self, const char *id, guint count, gint64 wait_ms,

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from guestlib import LONG, Daemon, domains, kill_all, main, qemu_pids, same, until, virsh
+from guestlib import LONG, Daemon, domains, kill_all, main, need, qemu_pids, same, until, virsh
 
 # A program that writes a number and its copy all the time, in memory and in a file of a child.
 BEGIN = """
@@ -117,6 +117,7 @@ def test_whoever_is_attached_is_told():
 
 
 def test_children_of_one_share_no_random_number():
+    need(LONG, "only with BERTH_TEST_LONG=1")
     with ready() as d:
         d.wait_warm()
         session = do(d, "create").strip()
@@ -124,7 +125,7 @@ def test_children_of_one_share_no_random_number():
         do(d, "checkpoint", session, "used")
         do(d, "destroy", session)
         hosts = []
-        for _ in range(50 if LONG else 1):
+        for _ in range(50):
             children = do(d, "fork", session, "--checkpoint", "used", "-n", "4").split()
             for child in children:
                 drawn += json.loads(run(d, child, DRAW))

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 
-from guestlib import Daemon, domains, main, same, until, virsh
+from guestlib import LONG, Daemon, domains, main, need, same, until, virsh
 
 # What draws once before the state is saved, so that every generator has been used
 DRAW = {
@@ -113,6 +113,7 @@ def test_a_paused_one_comes_back_paused():
 
 def test_what_was_loaded_comes_back():
     """A clone, a copy, and one that was hibernated: what libvirt saves of each, it can restore."""
+    need(LONG, "only with BERTH_TEST_LONG=1")
     with Daemon("--max-vms", "5", "--warm", "python=1") as d:
         d.wait_warm()
         woken, _ = make(d, "python")
