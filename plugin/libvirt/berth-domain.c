@@ -24,6 +24,39 @@ berth_domain_is_name_taken (virConnectPtr connection, const char *name)
   return domain != NULL;
 }
 
+/* (nullable): of the first element or attribute that @xpath finds */
+static char *
+find_content (const char *xml, const char *xpath)
+{
+  g_autoptr (xmlDoc) doc = berth_xml_parse (xml, strlen (xml), "domain", NULL);
+  g_autoptr (xmlXPathObject) found = doc != NULL ? berth_xml_find (doc, xpath) : NULL;
+  g_autoptr (xmlChar) text = NULL;
+
+  if (found == NULL || xmlXPathNodeSetIsEmpty (found->nodesetval))
+    return NULL;
+  text = xmlNodeGetContent (found->nodesetval->nodeTab[0]);
+  return g_strdup ((const char *)text);
+}
+
+/* Why it could not be created, by libvirt's last error. */
+static void
+set_start_error (virConnectPtr connection, const char *xml, GError **error)
+{
+  int code = berth_libvirt_error_get_code ();
+  int blame = berth_libvirt_error_blame (code);
+  g_autoptr (GError) reason = NULL;
+  g_autofree char *uuid = find_content (xml, "/domain/uuid");
+
+  berth_libvirt_error_set (&reason, blame,
+                           blame == BERTH_ERROR_CONFIG ? "libvirt refuses the domain"
+                                                       : "the domain does not start");
+  if (code == VIR_ERR_OPERATION_INVALID && uuid != NULL
+      && berth_domain_is_active (connection, uuid))
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "somebody was faster: %s", reason->message);
+  else
+    g_propagate_error (error, g_steal_pointer (&reason));
+}
+
 gboolean
 berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char **out_live_xml,
                     GError **error)
@@ -35,11 +68,7 @@ berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char
 
   if (domain == NULL)
     {
-      int blame = berth_libvirt_error_blame (berth_libvirt_error_get_code ());
-
-      berth_libvirt_error_set (error, blame,
-                               blame == BERTH_ERROR_CONFIG ? "libvirt refuses the domain"
-                                                           : "the domain does not start");
+      set_start_error (connection, xml, error);
       return FALSE;
     }
   live_xml = virDomainGetXMLDesc (domain, 0);
@@ -524,9 +553,11 @@ own_domain_new (virDomainPtr domain, const char *instance)
 /* ---- places ---- */
 
 BerthDomainPlace
-berth_domain_look_up_place (virConnectPtr connection, const char *name, const char *uuid)
+berth_domain_look_up_place (virConnectPtr connection, const char *instance, const char *name,
+                            const char *uuid, char **out_definition)
 {
   g_auto (virDomainPtr) domain = virDomainLookupByName (connection, name);
+  g_autoptr (BerthMark) mark = NULL;
   char found[VIR_UUID_STRING_BUFLEN];
 
   if (domain == NULL)
@@ -534,10 +565,14 @@ berth_domain_look_up_place (virConnectPtr connection, const char *name, const ch
       berth_libvirt_error_take_code ();
       return BERTH_DOMAIN_PLACE_NONE;
     }
-  return virDomainGetUUIDString (domain, found) == 0 && g_str_equal (found, uuid)
-                 && domain_get_id (domain) == 0
-             ? BERTH_DOMAIN_PLACE_DEFINED
-             : BERTH_DOMAIN_PLACE_TAKEN;
+  if (virDomainGetUUIDString (domain, found) != 0 || !g_str_equal (found, uuid)
+      || domain_get_id (domain) != 0)
+    return BERTH_DOMAIN_PLACE_TAKEN;
+  mark = domain_dup_mark (domain, instance);
+  if (mark == NULL)
+    return BERTH_DOMAIN_PLACE_TAKEN;
+  *out_definition = g_strdup (mark->definition);
+  return BERTH_DOMAIN_PLACE_DEFINED;
 }
 
 gboolean
@@ -563,7 +598,7 @@ berth_domain_remove_place (virConnectPtr connection, const char *instance, const
   g_autoptr (BerthOwnDomain) own = berth_domain_find_own (connection, instance, uuid);
   g_auto (virDomainPtr) domain = NULL;
 
-  if (own == NULL || own->is_active || !g_str_equal (own->mark->state, BERTH_MARK_STATE_PLACE))
+  if (own == NULL || own->is_active)
     return TRUE;
   domain = look_up (connection, uuid, NULL);
   return domain == NULL || domain_undefine (domain, error);
@@ -639,20 +674,6 @@ berth_domain_dup_live_xml (virConnectPtr connection, const char *uuid, GError **
   if (domain != NULL && xml == NULL)
     berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain is gone");
   return xml;
-}
-
-/* (nullable): of the first element or attribute that @xpath finds */
-static char *
-find_content (const char *xml, const char *xpath)
-{
-  g_autoptr (xmlDoc) doc = berth_xml_parse (xml, strlen (xml), "domain", NULL);
-  g_autoptr (xmlXPathObject) found = doc != NULL ? berth_xml_find (doc, xpath) : NULL;
-  g_autoptr (xmlChar) text = NULL;
-
-  if (found == NULL || xmlXPathNodeSetIsEmpty (found->nodesetval))
-    return NULL;
-  text = xmlNodeGetContent (found->nodesetval->nodeTab[0]);
-  return g_strdup ((const char *)text);
 }
 
 char *

@@ -18,8 +18,8 @@ gboolean berth_domain_is_name_taken (virConnectPtr connection, const char *name)
 /**
  * BerthDomainPlace:
  * @BERTH_DOMAIN_PLACE_NONE: no domain has the name
- * @BERTH_DOMAIN_PLACE_DEFINED: it is that of @uuid, which does not run
- * @BERTH_DOMAIN_PLACE_TAKEN: somebody else's, or one that runs
+ * @BERTH_DOMAIN_PLACE_DEFINED: it is that of @uuid, which has our mark and does not run
+ * @BERTH_DOMAIN_PLACE_TAKEN: somebody else's, one whose mark somebody took out, or one that runs
  *
  * What a domain's name stands for just now.
  */
@@ -30,12 +30,16 @@ typedef enum
   BERTH_DOMAIN_PLACE_TAKEN,
 } BerthDomainPlace;
 
-BerthDomainPlace
-berth_domain_look_up_place (virConnectPtr connection, const char *name, const char *uuid);
+/* @out_definition: (out) (nullable): of one that is defined, what its mark says that it was made
+ * of */
+BerthDomainPlace berth_domain_look_up_place (virConnectPtr connection, const char *instance,
+                                             const char *name, const char *uuid,
+                                             char **out_definition);
 /* Defines it, or defines it anew. Fails with G_IO_ERROR_EXISTS where somebody else's domain has its
  * uuid. */
 gboolean berth_domain_define_place (virConnectPtr connection, const char *xml, GError **error);
-/* Undefines it, unless it runs or is none of @instance's places (any more). */
+/* Undefines it, unless it runs or is none of @instance's (any more): whatever state the mark of one
+ * that does not run tells, it stands for no VM. */
 gboolean berth_domain_remove_place (virConnectPtr connection, const char *instance,
                                     const char *uuid, GError **error);
 
@@ -59,7 +63,9 @@ typedef enum
  *
  * Starts a domain for this one life. What is defined of its name and uuid is left as it is, and
  * holds again when the life is over. What a failure leaves behind, berth_domain_end() clears away.
- * Fails with BERTH_ERROR_CONFIG where libvirt refuses the XML, else with BERTH_ERROR_UNAVAILABLE.
+ * Fails with G_IO_ERROR_EXISTS where somebody has let the domain of this uuid run just before: what
+ * runs is not this life. With BERTH_ERROR_CONFIG where libvirt refuses the XML, else with
+ * BERTH_ERROR_UNAVAILABLE.
  */
 gboolean berth_domain_start (virConnectPtr connection, const char *xml, guint flags,
                              char **out_live_xml, GError **error);

@@ -44,6 +44,7 @@ libvirt_close (BerthHost *host)
   libvirt_set_watch (host, NULL, NULL);
   g_clear_handle_id (&self->look_id, g_source_remove);
   g_clear_handle_id (&self->counted_look_id, g_source_remove);
+  g_clear_handle_id (&self->compare_id, g_source_remove);
   berth_connection_close (self->connection);
 }
 

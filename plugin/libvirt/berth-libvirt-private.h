@@ -74,6 +74,7 @@ struct _BerthLibvirt
   GHashTable *counted; /* BerthVm (owned) -> uuid (owned): an administrator's domains */
   GPtrArray *found_counted; /* (nullable): BerthCounted (owned), until somebody counts them */
   guint counted_look_id;    /* at those */
+  guint compare_id; /* the next try to compare with libvirt */
 
   GMutex event_lock;
   BerthHypervisorEventFunc event_func;
@@ -114,6 +115,9 @@ char **berth_key_parts_to_texts (const BerthKeyParts *self);
 /* Whether what was kept with @kept ((nullable)) can be loaded where there is @here. */
 gboolean berth_key_parts_check (const char *const *kept, const BerthKeyParts *here, GError **error);
 
+/* Looks at all domains that are ours, as after libvirt was away, and tells that it is there when
+ * all of them have told: until then again and again. */
+void berth_libvirt_compare (BerthLibvirt *self);
 /* The image may have been built again under a running berthd. */
 BerthImages *berth_libvirt_get_images (BerthLibvirt *self, GError **error);
 /* A machine that is up ended by itself, or can't be used any more. */

@@ -9,6 +9,9 @@
 #include "pool/berth-request.h"
 #include "pool/berth-vm-private.h"
 
+/* Between two tries to compare with a libvirt that is there and does not tell all. */
+#define COMPARE_US G_USEC_PER_SEC
+
 static gboolean
 machine_has_life (BerthMachine *machine, guint life)
 {
@@ -97,7 +100,8 @@ life_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthVm *vm;
   BerthSlot *slot = error == NULL ? libvirt_find_up (self, end->uuid, 0, &vm) : NULL;
 
-  if (slot != NULL && (guint)life != berth_machine_get_life (slot->machine))
+  /* of one that it is nobody knows which, only that it runs says something */
+  if (slot != NULL && (life == 0 || !machine_has_life (slot->machine, (guint)life)))
     berth_libvirt_end_unasked (self, vm, slot, end->reason);
 }
 
@@ -212,13 +216,6 @@ is_adoptable (const BerthOwnDomain *domain, gboolean is_first)
   return domain->is_active && g_str_equal (domain->mark->state, BERTH_MARK_STATE_SESSION);
 }
 
-/* What is defined for VMs to come, and is not running by an administrator's doing. */
-static gboolean
-is_place (const BerthOwnDomain *domain)
-{
-  return !domain->is_active && g_str_equal (domain->mark->state, BERTH_MARK_STATE_PLACE);
-}
-
 static gboolean
 end_orphans (virConnectPtr connection, const char *uri, BerthPlaces *places, Reconcile *reconcile,
              GError **error)
@@ -233,7 +230,7 @@ end_orphans (virConnectPtr connection, const char *uri, BerthPlaces *places, Rec
 
       if (g_hash_table_contains (reconcile->known, domain->uuid))
         continue;
-      if (is_place (domain))
+      if (!domain->is_active) /* a place; berth_libvirt_trim_places() decides whether it stays */
         {
           if (reconcile->is_first) /* its last VM may have ended behind an earlier berthd's back */
             berth_console_remove_logs (uri, domain->name);
@@ -369,6 +366,16 @@ libvirt_note_found (BerthLibvirt *self, const Reconcile *reconcile, GPtrArray *u
     }
 }
 
+static gboolean
+compare_again_cb (gpointer user_data)
+{
+  BerthLibvirt *self = user_data;
+
+  self->compare_id = 0;
+  berth_libvirt_compare (self);
+  return G_SOURCE_REMOVE;
+}
+
 static void
 reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -378,9 +385,12 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
-      /* the connection is lost again (its own retry follows), or libvirt can't list: either way the
-       * gate stays shut until the next time that the connection comes up */
-      g_warning ("can't compare with libvirt: %s", error->message);
+      /* the gate stays shut until it is done; of a connection that is lost again another try
+       * follows when it comes up */
+      g_warning ("can't compare with libvirt, which is tried again: %s", error->message);
+      if (berth_connection_is_up (self->connection) && self->compare_id == 0)
+        self->compare_id
+            = berth_host_add_timer (BERTH_HOST (self), COMPARE_US, compare_again_cb, self);
       return;
     }
   for (guint i = 0; i < reconcile->dead->len; i++)
@@ -393,13 +403,20 @@ reconciled_again_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   berth_libvirt_tell_state (self, TRUE);
 }
 
+void
+berth_libvirt_compare (BerthLibvirt *self)
+{
+  libvirt_reconcile_async (self, FALSE, reconciled_again_cb, NULL);
+}
+
 static void
 connection_state_cb (gboolean is_up, gpointer user_data)
 {
   BerthLibvirt *self = user_data;
 
+  g_clear_handle_id (&self->compare_id, g_source_remove);
   if (is_up)
-    libvirt_reconcile_async (self, FALSE, reconciled_again_cb, NULL);
+    berth_libvirt_compare (self);
   else
     {
       libvirt_doubt_clocks (self);

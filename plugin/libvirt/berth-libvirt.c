@@ -61,6 +61,7 @@ berth_libvirt_finalize (GObject *object)
 
   g_clear_handle_id (&self->look_id, g_source_remove);
   g_clear_handle_id (&self->counted_look_id, g_source_remove);
+  g_clear_handle_id (&self->compare_id, g_source_remove);
   berth_connection_close (self->connection);
   g_object_unref (self->connection);
   g_free (self->instance);
@@ -304,9 +305,13 @@ libvirt_start_under_next_name (BerthLibvirt *self, BerthVm *vm, BerthSlot *slot,
 {
   g_autofree char *uuid = NULL;
 
-  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_EXISTS) || slot->phase == BERTH_PHASE_UNWANTED
-      || slot->ordinal >= NAMES_MAX)
+  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_EXISTS))
     return FALSE;
+  if (slot->phase == BERTH_PHASE_UNWANTED || slot->ordinal >= NAMES_MAX)
+    {
+      berth_slot_set_next (slot, berth_machine_get_uuid (slot->machine));
+      return FALSE;
+    }
   uuid = g_strdup (berth_machine_get_uuid (slot->machine));
   g_clear_object (&slot->machine);
   berth_libvirt_look_for_session (self, uuid);

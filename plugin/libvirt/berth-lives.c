@@ -41,13 +41,11 @@ berth_lives_note (BerthLives *self, const char *uuid, guint id)
   return id;
 }
 
-/* libvirt tells an end by its own tools behind it, without a number: it is the end of the last life
- * that was told of. */
+/* libvirt tells an end by its own tools behind it, without a number: it may have told the start of
+ * the next life before. */
 guint
 berth_lives_note_end (BerthLives *self, const char *uuid, guint id)
 {
-  guint life = berth_lives_note (self, uuid, id);
-
   g_hash_table_remove (self->running, uuid);
-  return life;
+  return id != NO_ID ? id : 0;
 }

@@ -120,6 +120,20 @@ berth_machine_record_finish (BerthMachine *self, GAsyncResult *result, GError **
 
 /* ---- end ---- */
 
+/* What runs in the place of one that never began is somebody else's: an administrator's, who
+ * may have restored a session. */
+static gboolean
+machine_end_domain (BerthMachine *self, virConnectPtr connection, guint id, GError **error)
+{
+  g_autofree char *uri = berth_connection_dup_uri (self->connection);
+
+  if (self->has_asked)
+    return berth_domain_end (connection, uri, self->uuid, self->name, id, self->leaves_place,
+                             &self->ending, error);
+  return self->leaves_place
+         || berth_domain_remove_place (connection, self->instance, self->uuid, error);
+}
+
 static void
 end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
@@ -127,12 +141,10 @@ end_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
   g_autoptr (GError) error = NULL;
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_DESTROY, &error);
-  g_autofree char *uri = berth_connection_dup_uri (self->connection);
 
   self->leaves_place = berth_places_keeps (self->places, self->name, self->uuid);
   if (connection != NULL
-      && berth_domain_end (connection, uri, self->uuid, self->name, GPOINTER_TO_UINT (task_data),
-                           self->leaves_place, &self->ending, &error))
+      && machine_end_domain (self, connection, GPOINTER_TO_UINT (task_data), &error))
     {
       g_task_return_boolean (task, TRUE);
       return;

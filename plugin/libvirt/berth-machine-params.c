@@ -162,14 +162,22 @@ berth_machine_make_place_xml (BerthMachine *self, const char *definition, BerthI
 }
 
 char *
-berth_machine_make_definition (BerthMachine *self, BerthImages *images)
+berth_machine_make_definition (BerthMachine *self, BerthImages *images, GError **error)
 {
-  g_autofree char *parts = g_strdup_printf (
-      "%s\n%s\n%s\n%s\n%s\n%lu", self->name, berth_template_get_digest (self->template),
-      berth_images_get_kernel (images), berth_images_get_initramfs (images),
-      berth_connection_get_domain_type (self->connection),
-      berth_connection_get_libvirt_version (self->connection));
+  g_auto (GStrv) layers
+      = berth_images_dup_layers (images, berth_template_get_layers (self->template), error);
+  g_autofree char *joined = layers != NULL ? g_strjoinv ("\n", layers) : NULL;
+  g_autofree char *dac_label = berth_connection_dup_dac_label (self->connection);
+  g_autofree char *parts = NULL;
 
+  if (layers == NULL)
+    return NULL;
+  parts = g_strdup_printf ("%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lu", self->name,
+                           berth_template_get_digest (self->template),
+                           berth_images_get_kernel (images), berth_images_get_initramfs (images),
+                           joined, dac_label != NULL ? dac_label : "",
+                           berth_connection_get_domain_type (self->connection),
+                           berth_connection_get_libvirt_version (self->connection));
   return g_compute_checksum_for_string (G_CHECKSUM_SHA256, parts, -1);
 }
 

@@ -42,6 +42,7 @@ struct _BerthMachine
   guint clock_attempts;
   guint rehearsals; /* that are left */
   gboolean is_adopted;
+  gboolean has_asked; /* libvirt for its domain: what runs in its place may be its own */
   guint domain_id;          /* of this life of its domain; 0: nobody knows */
   BerthDomainEnding ending; /* once it has ended */
   gboolean leaves_place;    /* likewise: it is still defined */
@@ -92,8 +93,8 @@ char *berth_machine_make_xml (BerthMachine *self, const BerthMark *mark, BerthIm
  * without a snapshot. On a worker, too. */
 char *berth_machine_make_place_xml (BerthMachine *self, const char *definition, BerthImages *images,
                                     GError **error);
-/* (transfer full): a sum of what that is made of */
-char *berth_machine_make_definition (BerthMachine *self, BerthImages *images);
+/* (transfer full) (nullable): a sum of what that is made of */
+char *berth_machine_make_definition (BerthMachine *self, BerthImages *images, GError **error);
 
 /* berth-machine-rehearsal.c */
 /* Everything that an owner would wait for at first: the identity but for its time, then the execs

@@ -107,6 +107,7 @@ berth_machine_new_adopted (BerthVm *vm, const char *language, BerthConnection *c
                                     g_strdup (domain->uuid));
 
   self->is_adopted = TRUE;
+  self->has_asked = TRUE;
   self->is_owned = TRUE;
   self->created = domain->mark->created;
   self->marked_process = g_strdup (domain->mark->process);
@@ -267,11 +268,17 @@ machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *
   g_autofree char *shape
       = g_strdup_printf ("%s %d", berth_template_get_digest (self->template), self->how);
   guint flags = berth_machine_is_clone (self) ? BERTH_DOMAIN_START_PAUSED : 0;
+  g_autoptr (GError) failure = NULL;
 
   if (berth_connection_knows_shape (self->connection, shape))
     flags |= BERTH_DOMAIN_START_KNOWN;
-  if (!berth_domain_start (connection, xml, flags, out_live_xml, error))
-    return FALSE;
+  self->has_asked = TRUE;
+  if (!berth_domain_start (connection, xml, flags, out_live_xml, &failure))
+    {
+      self->has_asked = !g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_EXISTS);
+      g_propagate_error (error, g_steal_pointer (&failure));
+      return FALSE;
+    }
   berth_connection_learn_shape (self->connection, shape);
   machine_limit (self, connection, *out_live_xml);
   return TRUE;
@@ -292,29 +299,16 @@ machine_connect (BerthMachine *self, virConnectPtr connection, const char *live_
   return start->socket != NULL;
 }
 
-/* An earlier berthd has defined it, or this one. */
-static gboolean
-machine_knows_place (BerthMachine *self, virConnectPtr connection, const char *definition)
-{
-  g_autoptr (BerthOwnDomain) own = NULL;
-
-  if (berth_connection_knows_shape (self->connection, definition))
-    return TRUE;
-  own = berth_domain_find_own (connection, self->instance, self->uuid);
-  if (own == NULL || g_strcmp0 (own->mark->definition, definition) != 0)
-    return FALSE;
-  berth_connection_learn_shape (self->connection, definition);
-  return TRUE;
-}
-
 /* What is defined stays as it is for as long as what it is made of does: nothing is written for
  * each life. */
 static gboolean
 machine_take_place (BerthMachine *self, virConnectPtr connection, BerthImages *images,
                     GError **error)
 {
-  BerthDomainPlace place = berth_domain_look_up_place (connection, self->name, self->uuid);
-  g_autofree char *definition = berth_machine_make_definition (self, images);
+  g_autofree char *found = NULL;
+  BerthDomainPlace place
+      = berth_domain_look_up_place (connection, self->instance, self->name, self->uuid, &found);
+  g_autofree char *definition = berth_machine_make_definition (self, images, error);
   g_autofree char *xml = NULL;
 
   if (place == BERTH_DOMAIN_PLACE_TAKEN)
@@ -322,13 +316,12 @@ machine_take_place (BerthMachine *self, virConnectPtr connection, BerthImages *i
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "a domain %s exists", self->name);
       return FALSE;
     }
-  if (place == BERTH_DOMAIN_PLACE_DEFINED && machine_knows_place (self, connection, definition))
+  if (definition == NULL)
+    return FALSE;
+  if (place == BERTH_DOMAIN_PLACE_DEFINED && g_strcmp0 (found, definition) == 0)
     return TRUE;
   xml = berth_machine_make_place_xml (self, definition, images, error);
-  if (xml == NULL || !berth_domain_define_place (connection, xml, error))
-    return FALSE;
-  berth_connection_learn_shape (self->connection, definition);
-  return TRUE;
+  return xml != NULL && berth_domain_define_place (connection, xml, error);
 }
 
 static gboolean

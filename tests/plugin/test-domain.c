@@ -91,6 +91,7 @@ make_xml (const char *name, const char *uuid, const char *instance)
 
 #define UUID_A "11111111-2222-3333-4444-555555555551"
 #define UUID_B "11111111-2222-3333-4444-555555555552"
+#define DEFINITION "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static void
 start (Fixture *fixture, const char *name, const char *uuid, const char *instance)
@@ -111,6 +112,7 @@ define_place (Fixture *fixture, const char *name, const char *uuid)
                      .id = (char *)"place",
                      .template_name = (char *)"python",
                      .state = (char *)BERTH_MARK_STATE_PLACE,
+                     .definition = (char *)DEFINITION,
                      .uid = G_MAXUINT32 };
   g_autofree char *xml = make_xml_of (name, uuid, &mark);
   g_autoptr (GError) error = NULL;
@@ -239,8 +241,19 @@ dup_state (Fixture *fixture, const char *uuid)
   return own != NULL ? g_strdup (own->mark->state) : NULL;
 }
 
-/* A life has what is its own, and leaves its place as it was before. Its end is told of it and no
- * other, though all ends are heard of when the last life is over. */
+static BerthDomainPlace
+look_up_place (Fixture *fixture, const char *uuid)
+{
+  g_autofree char *definition = NULL;
+  BerthDomainPlace place = berth_domain_look_up_place (fixture->connection, "i", "berth-python-1",
+                                                       uuid, &definition);
+
+  g_assert_cmpstr (definition, ==, place == BERTH_DOMAIN_PLACE_DEFINED ? DEFINITION : NULL);
+  return place;
+}
+
+/* A life has what is its own, and leaves its place as it was before. Its end is told of it or of
+ * nobody knows which, and of no other: all are heard of when the last life is over. */
 static void
 test_place_stays (Fixture *fixture, gconstpointer data)
 {
@@ -256,14 +269,14 @@ test_place_stays (Fixture *fixture, gconstpointer data)
       g_autoptr (GError) error = NULL;
 
       g_assert_cmpstr (before, ==, "place");
-      g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_A),
+      g_assert_cmpint (look_up_place (fixture, UUID_A),
                        ==, BERTH_DOMAIN_PLACE_DEFINED);
       start (fixture, "berth-python-1", UUID_A, "i");
       in_life = dup_state (fixture, UUID_A);
       g_assert_cmpstr (in_life, ==, "session");
       numbers[life] = get_life (fixture, UUID_A);
       g_assert_cmpuint (numbers[life], ==, read_id (fixture, UUID_A));
-      g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_A),
+      g_assert_cmpint (look_up_place (fixture, UUID_A),
                        ==, BERTH_DOMAIN_PLACE_TAKEN);
       g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1",
                                        read_id (fixture, UUID_A), TRUE, &ending, &error));
@@ -272,8 +285,12 @@ test_place_stays (Fixture *fixture, gconstpointer data)
     }
   while (fixture->ended->len < G_N_ELEMENTS (numbers))
     g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpmem (fixture->ended->data, fixture->ended->len * sizeof (guint), numbers,
-                   sizeof numbers);
+  for (guint life = 0; life < G_N_ELEMENTS (numbers); life++)
+    {
+      guint told = g_array_index (fixture->ended, guint, life);
+
+      g_assert_true (told == 0 || told == numbers[life]);
+    }
   g_assert_true (end_domain (fixture, UUID_A, NULL)); /* one that does not stay any more */
   g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
 }
@@ -289,17 +306,60 @@ test_place_is_removed (Fixture *fixture, gconstpointer data)
   start (fixture, "berth-python-1", UUID_A, "i");
   g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
   g_assert_true (berth_domain_is_active (fixture->connection, UUID_A));
-  g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_B), ==,
+  g_assert_cmpint (look_up_place (fixture, UUID_B), ==,
                    BERTH_DOMAIN_PLACE_TAKEN);
   g_assert_true (berth_domain_end (fixture->connection, "test:///default", UUID_A, "none", 0, TRUE,
                                    NULL, &error));
   g_assert_true (berth_domain_remove_place (fixture->connection, "other", UUID_A, &error));
   g_assert_true (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
   g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
-  g_assert_cmpint (berth_domain_look_up_place (fixture->connection, "berth-python-1", UUID_A), ==,
+  g_assert_cmpint (look_up_place (fixture, UUID_A), ==,
                    BERTH_DOMAIN_PLACE_NONE);
   g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
   g_assert_no_error (error);
+}
+
+/* Invariant 9: a name and a uuid of ours are nothing without the mark. */
+static void
+test_place_without_mark (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *xml = make_xml_of ("berth-python-1", UUID_A, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (berth_domain_define_place (fixture->connection, xml, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (look_up_place (fixture, UUID_A), ==, BERTH_DOMAIN_PLACE_TAKEN);
+  g_assert_true (end_domain (fixture, UUID_A, NULL));
+}
+
+/* What does not run is of no VM, whatever its mark tells: an administrator has defined what berth
+ * showed. */
+static void
+test_place_of_another_state (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *xml = make_xml ("berth-python-1", UUID_A, "i");
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (berth_domain_define_place (fixture->connection, xml, &error));
+  g_assert_no_error (error);
+  g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
+  g_assert_no_error (error);
+  g_assert_false (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
+}
+
+/* Somebody has let it run between the look-up and the start. */
+static void
+test_start_too_late (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *xml = make_xml ("berth-python-1", UUID_A, "i");
+  g_autofree char *live_xml = NULL;
+  g_autoptr (GError) error = NULL;
+
+  start (fixture, "berth-python-1", UUID_A, "i");
+  g_assert_false (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS);
+  g_assert_true (berth_domain_is_active (fixture->connection, UUID_A));
+  g_assert_true (end_domain (fixture, UUID_A, NULL));
 }
 
 /* What no other try can mend is the administrator's. */
@@ -424,6 +484,9 @@ main (int argc, char **argv)
   ADD ("place-stays", test_place_stays);
   ADD ("silence-is-no-end", test_silence_is_no_end);
   ADD ("place-is-removed", test_place_is_removed);
+  ADD ("place-without-mark", test_place_without_mark);
+  ADD ("place-of-another-state", test_place_of_another_state);
+  ADD ("start-too-late", test_start_too_late);
   ADD ("only-own-domains", test_only_own_domains);
   ADD ("mark-is-replaced", test_mark_is_replaced);
   ADD ("refused-xml", test_refused_xml);

@@ -114,8 +114,8 @@ int
 main (int argc, char **argv)
 {
   static const char *const orders[]
-      = { "S1p1E1",     "S1p1e1S2e2",   "S1e1e0",   "e0S2p2u2e2", "S1E1S2E2S3e3",
-          "S1c0e0S2e2", "p4p4e4S5E5u0", "S1S2e2e0", "S1p1c0p1e1" };
+      = { "S1p1E1",     "S1p1e0S2e0",   "S1e0e0",   "e0S2p2u2e0", "S1E1S2E2S3e0",
+          "S1c0e0S2e0", "p4p4e0S5E5u0", "S1S2e0e0", "S1p1c0p1e0" };
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/places/uuid", test_uuid);
