@@ -12,6 +12,8 @@
  * can have to tell at once is less. */
 #define CONTROL_RESERVE 8192u
 #define RETRY_US 2000u
+/* What one read from a virtio port gives at most: a buffer of the kernel's driver */
+#define PORT_PIECE 4096u
 /* Edges, not levels: a port without a host is readable (end-of-file) for ever. */
 #define PORT_EVENTS (EPOLLIN | EPOLLOUT | EPOLLET)
 
@@ -57,6 +59,24 @@ channel_decode (BerthAgentChannel *self)
     }
 }
 
+/* Reads into the whole of the input, where there is more than one piece: the wait for events after
+ * each would take as long as the read. */
+static ssize_t
+channel_fill (BerthAgentChannel *self)
+{
+  size_t fill = 0;
+  ssize_t count;
+
+  do
+    {
+      count = read (self->watch.fd, self->input + fill, sizeof self->input - fill);
+      if (count > 0)
+        fill += (size_t)count;
+    }
+  while (count == PORT_PIECE && fill < sizeof self->input);
+  return fill > 0 ? (ssize_t)fill : count;
+}
+
 static void
 channel_read (BerthAgentChannel *self)
 {
@@ -67,12 +87,12 @@ channel_read (BerthAgentChannel *self)
     channel_lose (self);
   if (!self->readable || self->unread_size > 0 || !channel_can_read (self))
     return;
-  count = read (self->watch.fd, self->input, sizeof self->input);
+  count = channel_fill (self);
   if (count > 0)
     {
       self->unread = self->input;
       self->unread_size = (size_t)count;
-      /* one piece a turn, so that programs and timers have theirs */
+      /* one input a turn, so that programs and timers have theirs */
       berth_agent_watch_again (self->loop, &self->watch);
       channel_decode (self);
     }

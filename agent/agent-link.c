@@ -12,8 +12,10 @@
 
 /* Frames of links before others have their turn, in rounds of one a link. */
 #define ROUNDS_A_TURN 8
-/* A link's window, and what those of all take before they are given the least one each. */
-#define WINDOW_MOST (64u * 1024u)
+/* A link's window, and what those of all take before they are given the least one each. The largest
+ * is of whole frames, so that what is given back is one, too: each frame that goes to a program
+ * is a switch to it and back. */
+#define WINDOW_MOST (4u * BERTH_DATA_MAX)
 #define WINDOW_LEAST (8u * 1024u)
 #define WINDOWS_MAX (2u * 1024u * 1024u)
 /* What the kernel keeps for a program that does not read is nobody's but the guest's. */
