@@ -32,9 +32,9 @@ typedef enum
 
 /* @out_definition: (out) (nullable): of one that is defined, what its mark says that it was made
  * of */
-BerthDomainPlace berth_domain_look_up_place (virConnectPtr connection, const char *instance,
-                                             const char *name, const char *uuid,
-                                             char **out_definition);
+BerthDomainPlace
+berth_domain_look_up_place (virConnectPtr connection, const char *instance, const char *name,
+                            const char *uuid, char **out_definition);
 /* Defines it, or defines it anew. Fails with G_IO_ERROR_EXISTS where somebody else's domain has its
  * uuid. */
 gboolean berth_domain_define_place (virConnectPtr connection, const char *xml, GError **error);

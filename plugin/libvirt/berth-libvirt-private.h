@@ -74,7 +74,7 @@ struct _BerthLibvirt
   GHashTable *counted; /* BerthVm (owned) -> uuid (owned): an administrator's domains */
   GPtrArray *found_counted; /* (nullable): BerthCounted (owned), until somebody counts them */
   guint counted_look_id;    /* at those */
-  guint compare_id; /* the next try to compare with libvirt */
+  guint compare_id;         /* the next try to compare with libvirt */
 
   GMutex event_lock;
   BerthHypervisorEventFunc event_func;

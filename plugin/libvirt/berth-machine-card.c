@@ -32,7 +32,8 @@ berth_machine_set_card_template (BerthMachine *self, BerthTemplate *template)
 gboolean
 berth_machine_has_card (BerthMachine *self)
 {
-  return self->card_template != NULL && berth_template_has_card (self->card_template);
+  return self->card_template != NULL && berth_template_has_card (self->card_template)
+         && !berth_machine_is_builder (self);
 }
 
 static void

@@ -71,8 +71,8 @@ machine_dup_layers (BerthMachine *self, gboolean is_builder)
   return g_strv_builder_end (names);
 }
 
-static gboolean
-machine_is_builder (BerthMachine *self)
+gboolean
+berth_machine_is_builder (BerthMachine *self)
 {
   g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
 
@@ -124,7 +124,7 @@ berth_machine_make_xml (BerthMachine *self, const BerthMark *mark, BerthImages *
     .vcpus = berth_vm_get_vcpus (self->vm),
     /* a boot that fails tells why; a clone has booted already */
     .console_log = berth_machine_is_clone (self) ? NULL : console_log,
-    .is_builder = machine_is_builder (self),
+    .is_builder = berth_machine_is_builder (self),
     /* the first under a KVM shows by it that a kernel runs */
     .loud_boot = boot_log != NULL
                  || (berth_machine_boots (self) && berth_connection_doubts_kvm (self->connection)),
@@ -172,12 +172,11 @@ berth_machine_make_definition (BerthMachine *self, BerthImages *images, GError *
 
   if (layers == NULL)
     return NULL;
-  parts = g_strdup_printf ("%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lu", self->name,
-                           berth_template_get_digest (self->template),
-                           berth_images_get_kernel (images), berth_images_get_initramfs (images),
-                           joined, dac_label != NULL ? dac_label : "",
-                           berth_connection_get_domain_type (self->connection),
-                           berth_connection_get_libvirt_version (self->connection));
+  parts = g_strdup_printf (
+      "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lu", self->name, berth_template_get_digest (self->template),
+      berth_images_get_kernel (images), berth_images_get_initramfs (images), joined,
+      dac_label != NULL ? dac_label : "", berth_connection_get_domain_type (self->connection),
+      berth_connection_get_libvirt_version (self->connection));
   return g_compute_checksum_for_string (G_CHECKSUM_SHA256, parts, -1);
 }
 

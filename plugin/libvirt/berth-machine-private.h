@@ -42,7 +42,7 @@ struct _BerthMachine
   guint clock_attempts;
   guint rehearsals; /* that are left */
   gboolean is_adopted;
-  gboolean has_asked; /* libvirt for its domain: what runs in its place may be its own */
+  gboolean has_asked;       /* libvirt for its domain: what runs in its place may be its own */
   guint domain_id;          /* of this life of its domain; 0: nobody knows */
   BerthDomainEnding ending; /* once it has ended */
   gboolean leaves_place;    /* likewise: it is still defined */
@@ -84,6 +84,8 @@ void berth_machine_update_mark (BerthMachine *self);
 /* berth-machine-params.c */
 gboolean berth_machine_boots (BerthMachine *self);
 gboolean berth_machine_is_clone (BerthMachine *self);
+/* A layer of a template is built in it. */
+gboolean berth_machine_is_builder (BerthMachine *self);
 /* (transfer full) (nullable): where the console of its boot goes */
 GOutputStream *berth_machine_ref_boot_log (BerthMachine *self);
 /* (transfer full): of its domain. On a worker, too. */

@@ -32,6 +32,9 @@ from guestlib import LONG, TEMPLATES, Daemon, keep, main, need, same, until, vir
 HOST, PORT = "10.77.0.1", 8000
 NETWORK = "<network><name>test</name><forward mode='bridge'/><bridge name='br0'/></network>"
 CARD = "<interface type='network'><source network='test'/><link state='up'/></interface>"
+NAT, OWN_CARD = "192.168.122.1", "<interface type='network'><source network='default'/></interface>"
+DEFAULT = (f"<network><name>default</name><forward mode='nat'/><bridge name='virbr0'/><ip address='{NAT}' "
+           "netmask='255.255.255.0'><dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp></ip></network>")
 LOOK = ("import json, socket, urllib.request as u\n"
         f"s = socket.create_connection(('{HOST}', {PORT}), 10); own = s.getsockname()[0]; s.close()\n"
         "print(json.dumps([own, open('/sys/class/net/eth0/address').read().strip(), open('/etc/resolv.conf').read(),\n"
@@ -55,6 +58,8 @@ def serve_addresses():
     """DHCP (RFC 2131): whoever asks has an address, the same each time."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as fd:
         fd.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        fd.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # libvirt's own network has a server, too
+        fd.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"br0")
         fd.bind(("", 67))
         while True:
             query = fd.recv(2000)
@@ -85,9 +90,11 @@ def daemon():
     folder = tempfile.mkdtemp(prefix="berth-card-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with open(os.path.join(TEMPLATES, "python.xml")) as file:
-        text = file.read().replace("name='python' language", "name='card' language").replace("</devices>", CARD + "</devices>")
-    with open(os.path.join(folder, "card.xml"), "w") as file:
-        file.write(text)
+        python = file.read()
+    for name, card in (("card", CARD), ("nat", OWN_CARD)):
+        with open(os.path.join(folder, name + ".xml"), "w") as file:
+            file.write(python.replace("name='python' language", f"name='{name}' language")
+                       .replace("</devices>", card + "</devices>"))
     return keep(Daemon("--template-dirs", f"{TEMPLATES}:{folder}", "--warm", "card=2", "--warm-default", "0",
                        "--max-vms", "4"))
 
@@ -170,6 +177,25 @@ def test_addresses_are_used_again():
     for _ in range(3):
         same(daemon().json("run", "-l", "card", "1")["error"], None)
     assert len(GIVEN) <= 4, GIVEN
+
+
+def test_libvirts_own_nat():
+    """The network that each libvirt comes with: its dnsmasq gives the address, and its host answers."""
+    need(LONG and shutil.which("dnsmasq"), "it takes dnsmasq, and boots once more; --long does")
+    if "default" not in virsh("net-list", "--all", "--name").split():
+        with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+            file.write(DEFAULT)
+            file.flush()
+            virsh("net-define", file.name)
+    daemon()
+    virsh("net-start", "default")
+    server = socketserver.ThreadingTCPServer((NAT, PORT), Hello)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    run = daemon().json("run", "-l", "nat", LOOK.replace(HOST, NAT))
+    same((run["error"], run["stderr"]), (None, ""))
+    address, _, resolvers, said = json.loads(run["stdout"])
+    same((address.startswith("192.168.122."), f"nameserver {NAT}\n" in resolvers, said), (True, True, "hello"))
+    virsh("net-destroy", "default")
 
 
 def test_nobody_gives_one():

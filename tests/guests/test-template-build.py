@@ -16,7 +16,7 @@ import tarfile
 import time
 import zipfile
 
-from guestlib import ROOT, domains, keep, main, need, same, until
+from guestlib import LONG, ROOT, TEMPLATES, domains, keep, main, need, same, until
 from templatelib import build, daemon, inside, manifest, nothing_stays, options, put, run, there, words
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -93,6 +93,23 @@ def test_on_top_of_a_built_one():
     build("lower", "--run", "echo lower > /opt/lower")
     build("upper", "--from", "lower", "--run", "cat /opt/lower > /opt/upper; rm /opt/lower", "--memory", "256")
     same(run("upper", "import os\nprint(open('/opt/upper').read(), os.listdir('/opt'))"), "lower\n ['upper']\n")
+
+
+def test_from_one_with_a_card():
+    """What builds has none, so that its network need not even be there; what is built has it."""
+    need(LONG, "it boots once more; --long does")
+    with open(os.path.join(TEMPLATES, "python.xml"), encoding="utf-8") as file:
+        text = file.read().replace("name='python' language", "name='card' language")
+    with open(inside("templates", "card.xml"), "w", encoding="utf-8") as file:
+        file.write(text.replace("</devices>", "<interface type='network'><source network='none'/></interface></devices>"))
+    try:
+        daemon().crash()
+        daemon().start()
+        build("above", "--from", "card", "--run", "test \"$(ls /sys/class/net)\" = lo")
+        with open(inside("templates", "above.xml"), encoding="utf-8") as file:
+            assert "<source network='none'/>" in file.read().replace('"', "'")
+    finally:
+        os.remove(inside("templates", "card.xml"))
 
 
 def test_failure_leaves_nothing():

@@ -245,8 +245,8 @@ static BerthDomainPlace
 look_up_place (Fixture *fixture, const char *uuid)
 {
   g_autofree char *definition = NULL;
-  BerthDomainPlace place = berth_domain_look_up_place (fixture->connection, "i", "berth-python-1",
-                                                       uuid, &definition);
+  BerthDomainPlace place
+      = berth_domain_look_up_place (fixture->connection, "i", "berth-python-1", uuid, &definition);
 
   g_assert_cmpstr (definition, ==, place == BERTH_DOMAIN_PLACE_DEFINED ? DEFINITION : NULL);
   return place;
@@ -269,15 +269,13 @@ test_place_stays (Fixture *fixture, gconstpointer data)
       g_autoptr (GError) error = NULL;
 
       g_assert_cmpstr (before, ==, "place");
-      g_assert_cmpint (look_up_place (fixture, UUID_A),
-                       ==, BERTH_DOMAIN_PLACE_DEFINED);
+      g_assert_cmpint (look_up_place (fixture, UUID_A), ==, BERTH_DOMAIN_PLACE_DEFINED);
       start (fixture, "berth-python-1", UUID_A, "i");
       in_life = dup_state (fixture, UUID_A);
       g_assert_cmpstr (in_life, ==, "session");
       numbers[life] = get_life (fixture, UUID_A);
       g_assert_cmpuint (numbers[life], ==, read_id (fixture, UUID_A));
-      g_assert_cmpint (look_up_place (fixture, UUID_A),
-                       ==, BERTH_DOMAIN_PLACE_TAKEN);
+      g_assert_cmpint (look_up_place (fixture, UUID_A), ==, BERTH_DOMAIN_PLACE_TAKEN);
       g_assert_true (berth_domain_end (fixture->connection, uri, UUID_A, "berth-python-1",
                                        read_id (fixture, UUID_A), TRUE, &ending, &error));
       g_assert_no_error (error);
@@ -306,15 +304,13 @@ test_place_is_removed (Fixture *fixture, gconstpointer data)
   start (fixture, "berth-python-1", UUID_A, "i");
   g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
   g_assert_true (berth_domain_is_active (fixture->connection, UUID_A));
-  g_assert_cmpint (look_up_place (fixture, UUID_B), ==,
-                   BERTH_DOMAIN_PLACE_TAKEN);
+  g_assert_cmpint (look_up_place (fixture, UUID_B), ==, BERTH_DOMAIN_PLACE_TAKEN);
   g_assert_true (berth_domain_end (fixture->connection, "test:///default", UUID_A, "none", 0, TRUE,
                                    NULL, &error));
   g_assert_true (berth_domain_remove_place (fixture->connection, "other", UUID_A, &error));
   g_assert_true (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
   g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
-  g_assert_cmpint (look_up_place (fixture, UUID_A), ==,
-                   BERTH_DOMAIN_PLACE_NONE);
+  g_assert_cmpint (look_up_place (fixture, UUID_A), ==, BERTH_DOMAIN_PLACE_NONE);
   g_assert_true (berth_domain_remove_place (fixture->connection, "i", UUID_A, &error));
   g_assert_no_error (error);
 }
@@ -385,6 +381,30 @@ test_blame (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     g_assert_cmpint (berth_libvirt_error_blame (cases[i].number), ==, (int)cases[i].blamed);
+}
+
+/* As libvirt 9.0 and QEMU 7.2 told them of a home of 51 bytes */
+static void
+test_long_path (void)
+{
+  static const char home[] = "/home/a-department-of-the-institute/somebody.of.it.all";
+  g_autofree char *channel = g_strconcat ("internal error: UNIX socket path '", home,
+                                          "/.config/libvirt/qemu/channel/target/domain-1-berth-"
+                                          "python-1/org.berth.agent.0' too long",
+                                          NULL);
+  g_autofree char *probe = g_strconcat (
+      "Failed to start QEMU binary /usr/bin/qemu for probing: -qmp unix:", home, home,
+      "/.config/libvirt/qemu/lib/qmp-XLG7Y3/qmp.monitor,server=on,wait=off: UNIX socket path",
+      NULL);
+  g_autofree char *of_channel = berth_libvirt_error_find_long_path (channel);
+  g_autofree char *of_probe = berth_libvirt_error_find_long_path (probe);
+
+  g_assert_nonnull (strstr (of_channel, "org.berth.agent.0, has 13"));
+  g_assert_nonnull (strstr (of_channel, "XDG_CONFIG_HOME"));
+  g_assert_nonnull (strstr (of_probe, "qmp.monitor, has"));
+  g_assert_null (berth_libvirt_error_find_long_path ("can't open /dev/kvm, nor '/': / or /x"));
+  g_assert_null (berth_libvirt_error_find_long_path (home));
+  g_assert_null (berth_libvirt_error_find_long_path (""));
 }
 
 /* Invariant 9: only the mark counts, whatever a domain is called. */
@@ -492,6 +512,7 @@ main (int argc, char **argv)
   ADD ("refused-xml", test_refused_xml);
 #undef ADD
   g_test_add_func ("/domain/blame", test_blame);
+  g_test_add_func ("/domain/long-path", test_long_path);
   g_test_add_func ("/domain/live-xml", test_live_xml);
   return g_test_run ();
 }

@@ -126,8 +126,8 @@ test_end_of_what_never_began (Fixture *fixture, gconstpointer data)
   g_assert_true (berth_machine_end_finish (machine, fixture->result, &error));
   g_assert_no_error (error);
   g_assert_true (berth_domain_is_active (fixture->connection, uuid));
-  g_assert_true (berth_domain_end (fixture->connection, URI, uuid, "berth-python-1", 0, FALSE,
-                                   NULL, &error));
+  g_assert_true (
+      berth_domain_end (fixture->connection, URI, uuid, "berth-python-1", 0, FALSE, NULL, &error));
 }
 
 /* What can't be compared is compared again, though no connection is lost and comes back. */
