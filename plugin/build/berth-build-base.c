@@ -92,36 +92,39 @@ berth_build_base_load (const BerthConfig *config, const BerthBuildSpec *spec, GE
 
 /* Whether @variable, NAME=VALUE or just the name, has another value now */
 static gboolean
-has_value (const BerthBuildSpec *spec, const char *variable)
+has_value (const BerthBuildSpec *spec, const BerthBuildImage *image, const char *variable)
 {
   g_autofree char *head = g_strdup_printf ("%.*s=", (int)strcspn (variable, "="), variable);
 
   for (guint i = 0; i < spec->env->len; i++)
     if (g_str_has_prefix (spec->env->pdata[i], head))
       return TRUE;
+  for (guint i = 0; image != NULL && image->env[i] != NULL; i++)
+    if (g_str_has_prefix (image->env[i], head))
+      return TRUE;
   return FALSE;
 }
 
 static gboolean
-is_replaced (const BerthBuildSpec *spec, const xmlNode *child)
+is_replaced (const BerthBuildSpec *spec, const BerthBuildImage *image, const xmlNode *child)
 {
   g_autofree char *name = NULL;
 
   if (!berth_xml_is (child, BERTH_MARK_URI, "env"))
     return berth_xml_is_blank (child) || berth_xml_is (child, BERTH_MARK_URI, "layer");
   name = berth_xml_dup_attribute (child, "name");
-  return has_value (spec, name);
+  return has_value (spec, image, name);
 }
 
 /* What it may reach stays, its entry point, and its variables that have no other value now. */
 static void
-remove_children (xmlNode *element, const BerthBuildSpec *spec)
+remove_children (xmlNode *element, const BerthBuildSpec *spec, const BerthBuildImage *image)
 {
   for (xmlNode *child = element->children; child != NULL;)
     {
       xmlNode *next = child->next;
 
-      if (is_replaced (spec, child))
+      if (is_replaced (spec, image, child))
         {
           xmlUnlinkNode (child);
           xmlFreeNode (child);
@@ -165,7 +168,7 @@ add_image (xmlNode *element, const BerthBuildImage *image, const BerthBuildSpec 
   for (guint i = 0; image->entry[i] != NULL; i++)
     add_element (entry, "arg", "value", image->entry[i], NULL, NULL);
   for (guint i = 0; image->env[i] != NULL; i++)
-    if (!has_value (spec, image->env[i]))
+    if (!has_value (spec, NULL, image->env[i]))
       add_env (element, image->env[i]);
 }
 
@@ -178,7 +181,7 @@ fill_element (xmlNode *element, BerthBuildBase *self, const BerthBuildSpec *spec
   berth_xml_set (element, "name", spec->name);
   if (spec->memory_mb != 0)
     berth_xml_set (element, "memory", memory);
-  remove_children (element, spec);
+  remove_children (element, spec, image);
   for (guint i = 0; self->layers[i] != NULL; i++)
     add_element (element, "layer", "name", self->layers[i], NULL, NULL);
   if (layer != NULL)

@@ -130,12 +130,15 @@ static char *
 dup_auth_path (void)
 {
   const char *given = g_getenv ("REGISTRY_AUTH_FILE");
+  g_autofree char *config
+      = g_build_filename (g_get_user_config_dir (), "containers/auth.json", NULL);
   g_autofree char *runtime
       = g_build_filename (g_get_user_runtime_dir (), "containers/auth.json", NULL);
   g_autofree char *docker = g_build_filename (g_get_home_dir (), ".docker/config.json", NULL);
-  const char *const places[]
-      = { given != NULL ? given : runtime, "/run/containers/0/auth.json", docker };
+  const char *const places[] = { runtime, "/run/containers/0/auth.json", config, docker };
 
+  if (given != NULL)
+    return g_strdup (given);
   for (guint i = 0; i < G_N_ELEMENTS (places); i++)
     if (g_file_test (places[i], G_FILE_TEST_IS_REGULAR))
       return g_strdup (places[i]);

@@ -202,8 +202,6 @@ take_run (BerthBuildSpec *self, const char *value, GError **error)
       if (size > TEXT_MAX / 2 || !g_utf8_validate (script, (gssize)size, NULL))
         return refuse (error, "%s: must be UTF-8, and %d bytes at most", path, TEXT_MAX / 2);
     }
-  else if (strchr (value, '\n') != NULL)
-    return refuse (error, "run: a script of several lines goes to a file: --run @FILE");
   g_ptr_array_add (spec_add_step (self, BERTH_BUILD_RUN)->values,
                    g_strdup (script != NULL ? script : value));
   g_string_append_printf (self->text, "run %s%s\n", path != NULL ? "@" : "",
@@ -346,6 +344,10 @@ berth_build_spec_take (BerthBuildSpec *self, const char *word, const char *value
     return refuse (error, "%s: must be UTF-8", word);
   if (value[0] == '\0')
     return refuse (error, "%.40s: give what it is of", word);
+  if (strchr (value, '\n') != NULL)
+    return refuse (error, "%.40s: give one line%s", word,
+                   g_str_equal (word, "run") ? "; a script of several goes to a file: --run @FILE"
+                                             : "");
   if (self->steps->len >= STEPS_MAX)
     return refuse (error, "a template has %u steps at most", STEPS_MAX);
   if (!take_line (self, word, value, error))

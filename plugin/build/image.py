@@ -9,9 +9,11 @@ import hashlib
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tarfile
+import tempfile
 import urllib.parse
 
 INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -29,6 +31,8 @@ HINTS = {"python": r"python[0-9.]*", "javascript": r"node(js)?|npm|npx", "typesc
 # what each machine makes anew, or root alone may enter
 HIDDEN = r"/+(root|tmp|var/+tmp|run|dev|proc|sys|home/+user)(/|$)"
 HOME = "/home/user"
+NOBODY = 65534
+SAID_MAX = 1 << 20
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -87,6 +91,18 @@ def copy(source, target):
         target.write(piece)
 
 
+def get(value, key, kind):
+    """Its member, where there is one, which must be of that kind; an empty one else"""
+    member = value.get(key)
+    if member is not None and not isinstance(member, kind):
+        fail("its %s is of the wrong kind: %.80r" % (key, member))
+    return kind() if member is None else member
+
+
+def name_of(entry):
+    return get(entry, "annotations", dict).get(REF)
+
+
 def fits(descriptor):
     platform = descriptor.get("platform")
     if not isinstance(platform, dict):
@@ -96,16 +112,16 @@ def fits(descriptor):
 
 def pick(layout, index, reference, depth=0):
     """The one descriptor that is meant: by its name where one is given, and for this machine."""
-    entries = [entry for entry in index.get("manifests") or [] if isinstance(entry, dict)]
+    entries = [entry for entry in get(index, "manifests", list) if isinstance(entry, dict)]
     if reference:
-        entries = [entry for entry in entries if reference in ((entry.get("annotations") or {}).get(REF), entry.get("digest"))]
+        entries = [entry for entry in entries if reference in (name_of(entry), entry.get("digest"))]
         if not entries:
             fail("nothing in it is called %.80s" % reference)
     entries = [entry for entry in entries if fits(entry)]
     if not entries:
         fail("it has nothing for linux on amd64")
     if len(entries) > 1:
-        names = sorted({str((entry.get("annotations") or {}).get(REF, entry.get("digest")))[:80] for entry in entries})
+        names = sorted({str(name_of(entry) or entry.get("digest"))[:80] for entry in entries})
         fail("there are several: add one of these behind a colon: " + " ".join(names[:20]))
     if entries[0].get("mediaType") not in INDEXES:
         return entries[0]
@@ -123,7 +139,7 @@ def take(layout, reference):
     config = load(blob(layout, manifest.get("config")))
     if (config.get("os"), config.get("architecture")) != ("linux", "amd64"):
         fail("it is for %.20s on %.20s, this machine is linux on amd64" % (config.get("os"), config.get("architecture")))
-    for layer in manifest.get("layers") or []:
+    for layer in get(manifest, "layers", list):
         blob(layout, layer)
         kind = str(layer.get("mediaType"))
         if not re.search(r"tar(\+gzip|\.gzip)?$", kind):
@@ -131,7 +147,7 @@ def take(layout, reference):
         # umoci knows them by OCI's names
         layer["mediaType"] = "application/vnd.oci.image.layer.v1.tar" + ("+gzip" if kind.endswith("gzip") else "")
     manifest["config"]["mediaType"] = "application/vnd.oci.image.config.v1+json"
-    text = json.dumps({"schemaVersion": 2, "config": manifest["config"], "layers": manifest.get("layers") or []}).encode()
+    text = json.dumps({"schemaVersion": 2, "config": manifest["config"], "layers": get(manifest, "layers", list)}).encode()
     digest = hashlib.sha256(text).hexdigest()
     with open(os.path.join(layout, "blobs/sha256", digest), "wb") as file:
         file.write(text)
@@ -142,22 +158,30 @@ def take(layout, reference):
     with open(os.path.join(layout, "oci-layout"), "w", encoding="utf-8") as file:
         file.write('{"imageLayoutVersion": "1.0.0"}')
     with open(os.path.join(layout, "config.json"), "w", encoding="utf-8") as file:
-        json.dump(config.get("config") or {}, file)
+        json.dump(get(config, "config", dict), file)
 
 
 # ---- what is in it ----
 
 def inside(root, command):
-    """What a program of the image says; None where it can't be run."""
+    """What a program of the image says, with no rights and no network; None where it can't be run."""
     def enter():
+        if hasattr(os, "unshare"):  # Python 3.12
+            os.unshare(os.CLONE_NEWNET)
         os.chroot(root)
         os.chdir("/")
-    try:
-        done = subprocess.run(command, preexec_fn=enter, stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
-                              env={"PATH": PATH, "LANG": "C.UTF-8"}, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout[:200].decode("ascii", "replace").strip() if done.returncode == 0 else None
+        resource.setrlimit(resource.RLIMIT_FSIZE, (SAID_MAX, SAID_MAX))
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    with tempfile.TemporaryFile() as said:
+        try:
+            done = subprocess.run(command, preexec_fn=enter, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.DEVNULL,
+                                  timeout=120, env={"PATH": PATH, "LANG": "C.UTF-8"}, check=False)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        said.seek(0)
+        return said.read(200).decode("ascii", "replace").strip() if done.returncode == 0 else None
 
 
 def find_language(root, language):

@@ -342,11 +342,27 @@ test_image_refused (Fixture *fixture, gconstpointer data)
     }
 }
 
+/* (transfer full): shell, with a variable of its own */
+static char *
+put_base (Fixture *fixture, const char *folder)
+{
+  g_autofree char *path = g_build_filename (folder, "shell.xml", NULL);
+  g_autofree char *text = NULL;
+  g_auto (GStrv) halves = NULL;
+  g_autofree char *whole = NULL;
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  halves = g_strsplit (text, "</berth:template>", 2);
+  whole = g_strjoin ("<berth:env name='B' value='old'/></berth:template>", halves[0], halves[1],
+                     NULL);
+  return put (fixture, "base.xml", whole);
+}
+
 static void
 test_image_template (Fixture *fixture, gconstpointer data)
 {
   char *layers[] = { NULL };
-  g_autofree char *base_path = g_build_filename (data, "shell.xml", NULL);
+  g_autofree char *base_path = put_base (fixture, data);
   BerthBuildBase base = { .path = base_path, .language = (char *)"shell", .layers = layers };
   g_autoptr (BerthBuildSpec) spec = read_spec (fixture, "env A=mine\n");
   g_autofree char *path = g_build_filename (fixture->folder, "mine.xml", NULL);
@@ -364,6 +380,7 @@ test_image_template (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (g_strv_length ((GStrv)berth_template_get_layers (template)), ==, 1);
   g_assert_cmpstr (berth_template_get_env (template)[0], ==, "B=c");
   g_assert_cmpstr (berth_template_get_env (template)[1], ==, "A=mine");
+  g_assert_null (berth_template_get_env (template)[2]);
   g_assert_cmpstr (berth_template_get_entry (template)[1], ==, "y\n");
   g_assert_cmpstr (berth_template_get_workdir (template), ==, "/w");
 }

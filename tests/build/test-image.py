@@ -56,6 +56,21 @@ def test_other_names():
     assert len(there) == 7, there
 
 
+def test_wrong_kinds():
+    """Numbers and lists where others stand, in a manifest, an index and a configuration"""
+    def broken(**more):
+        return Layout().image([LAYER], change=lambda manifest: manifest.update(more)).archive()
+    refused(broken(layers=5), "its layers is of the wrong kind: 5")
+    refused(broken(layers=[7]), "a part is named by something else")
+    refused(broken(config=7), "a part is named by something else")
+    layout = Layout().image([LAYER])
+    layout.manifests[0]["annotations"] = []
+    refused(layout.archive(), "its annotations is of the wrong kind", "app")
+    layout.manifests = 5
+    refused(layout.archive(), "its manifests is of the wrong kind: 5")
+    refused(Layout().image([LAYER], config=["x"]).archive(), "its config is of the wrong kind")
+
+
 def test_names():
     two = Layout().image([LAYER], {"Cmd": ["1"]}, "one").image([LAYER], {"Cmd": ["2"]}, "two")
     refused(two.archive(), "several: add one of these behind a colon: one two")
