@@ -13,8 +13,27 @@ purpose_free (gpointer data)
   g_free ((gpointer)self->domain_name);
   g_clear_object (&self->boot_log);
   g_clear_object (&self->fork);
+  g_free ((gpointer)self->parent);
+  g_free ((gpointer)self->checkpoint);
   g_free ((gpointer)self->sandbox);
   g_free (self);
+}
+
+/* What began as a copy is known as one also when nothing of that is left. */
+static void
+purpose_copy_origin (BerthPurpose *copy, const BerthPurpose *self)
+{
+  const char *parent = self->parent;
+  const char *checkpoint = self->checkpoint;
+
+  if (copy->fork != NULL)
+    g_object_ref (copy->fork);
+  if (copy->fork != NULL && parent == NULL)
+    parent = berth_fork_get_source_id (copy->fork);
+  if (copy->fork != NULL && checkpoint == NULL)
+    checkpoint = berth_fork_get_name (copy->fork);
+  copy->parent = g_strdup (parent);
+  copy->checkpoint = g_strdup (checkpoint);
 }
 
 BerthRequest *
@@ -29,8 +48,7 @@ berth_purpose_make_request (const BerthPurpose *self, const BerthShape *shape, c
   copy->domain_uuid = g_strdup (self->domain_uuid);
   copy->domain_name = g_strdup (self->domain_name);
   copy->allow = (const char *const *)g_strdupv ((char **)self->allow);
-  if (copy->fork != NULL)
-    g_object_ref (copy->fork);
+  purpose_copy_origin (copy, self);
   if (copy->boot_log != NULL)
     g_object_ref (copy->boot_log);
   copy->sandbox = g_strdup (self->sandbox);

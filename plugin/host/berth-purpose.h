@@ -20,6 +20,8 @@ G_BEGIN_DECLS
  * @allow: (nullable) (array zero-terminated=1): rules of what its programs may reach, see
  *   #BerthReachRule
  * @fork: (nullable): of the session that this one begins as a copy of
+ * @parent: (nullable): id of that session; NULL: of @fork, if there is one
+ * @checkpoint: (nullable): name of the moment of it that this one began as; NULL: likewise
  * @sandbox: (nullable): id of the session that goes on in this VM; NULL: a new one
  * @generation: of that session's VMs; of two, the one with the higher is the session's
  * @domain_uuid: (nullable): there is no VM to be made: it is an administrator's domain that is
@@ -40,6 +42,8 @@ typedef struct
   guint idle_hibernate_ms;
   const char *const *allow;
   BerthFork *fork;
+  const char *parent;
+  const char *checkpoint;
   const char *sandbox;
   guint generation;
   const char *domain_uuid;

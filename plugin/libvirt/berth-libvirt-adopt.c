@@ -177,6 +177,8 @@ make_request (const BerthOwnDomain *domain)
                                  .idle_timeout_ms = mark->idle_timeout_ms,
                                  .idle_pause_ms = mark->idle_pause_ms,
                                  .idle_hibernate_ms = mark->idle_hibernate_ms,
+                                 .parent = mark->fork_of,
+                                 .checkpoint = mark->checkpoint,
                                  .generation = mark->generation,
                                  .allow = (const char *const *)allow };
   const BerthShape shape = shape_of (domain);

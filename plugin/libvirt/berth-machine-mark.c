@@ -40,7 +40,6 @@ BerthMark *
 berth_machine_make_mark (BerthMachine *self)
 {
   g_autoptr (BerthRequest) request = berth_vm_dup_request (self->vm);
-  BerthFork *fork = berth_purpose_of (request)->fork;
   BerthMark *mark = g_new0 (BerthMark, 1);
 
   mark->instance = g_strdup (self->instance);
@@ -52,11 +51,8 @@ berth_machine_make_mark (BerthMachine *self)
       = self->snapshot != NULL ? g_strdup (berth_snapshot_get_key (self->snapshot)) : NULL;
   mark->tenant = request != NULL ? g_strdup (request->tenant) : NULL;
   mark->task = request != NULL ? g_strdup (request->task) : NULL;
-  if (fork != NULL)
-    {
-      mark->fork_of = g_strdup (berth_fork_get_source_id (fork));
-      mark->checkpoint = g_strdup (berth_fork_get_name (fork));
-    }
+  mark->fork_of = g_strdup (berth_purpose_of (request)->parent);
+  mark->checkpoint = g_strdup (berth_purpose_of (request)->checkpoint);
   mark->uid = request != NULL ? request->uid : G_MAXUINT32;
   mark->idle_timeout_ms = berth_purpose_of (request)->idle_timeout_ms;
   mark->idle_pause_ms = berth_purpose_of (request)->idle_pause_ms;

@@ -142,7 +142,7 @@ berth_manager_make_manifest (BerthSandbox *sandbox, BerthCheckpointKind kind, co
     .idle_pause_ms = purpose->idle_pause_ms,
     .idle_hibernate_ms = purpose->idle_hibernate_ms,
     .is_attached = !purpose->is_session,
-    .parent = purpose->fork != NULL ? (char *)berth_fork_get_source_id (purpose->fork) : NULL,
+    .parent = (char *)purpose->parent,
     .exec_count = berth_sandbox_get_exec_count (sandbox),
     .created_us = g_get_real_time (),
   };

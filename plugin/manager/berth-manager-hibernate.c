@@ -507,6 +507,8 @@ describe_sleeper (BerthManager *self, BerthSandbox *sandbox)
   g_variant_dict_insert (&dict, "tenant", "s", manifest->tenant != NULL ? manifest->tenant : "");
   g_variant_dict_insert (&dict, "task", "s", manifest->task != NULL ? manifest->task : "");
   g_variant_dict_insert (&dict, "uid", "u", manifest->uid);
+  if (manifest->parent != NULL)
+    g_variant_dict_insert (&dict, "parent", "s", manifest->parent);
   return g_variant_dict_end (&dict);
 }
 

@@ -625,6 +625,16 @@ berth_manager_dup_progress (BerthManager *self, BerthManagerCall *call)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+/* What it is a copy of, if it is one, or what was gone back to. */
+static void
+manager_describe_origin (const char *id, const BerthPurpose *purpose, GVariantDict *dict)
+{
+  if (purpose->parent != NULL && !g_str_equal (purpose->parent, id))
+    g_variant_dict_insert (dict, "parent", "s", purpose->parent);
+  if (purpose->checkpoint != NULL)
+    g_variant_dict_insert (dict, "checkpoint", "s", purpose->checkpoint);
+}
+
 static GVariant *
 manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
 {
@@ -655,6 +665,7 @@ manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
       g_variant_dict_insert (&dict, "tenant", "s", request->tenant != NULL ? request->tenant : "");
       g_variant_dict_insert (&dict, "task", "s", request->task != NULL ? request->task : "");
       g_variant_dict_insert (&dict, "uid", "u", request->uid);
+      manager_describe_origin (berth_vm_get_id (vm), berth_purpose_of (request), &dict);
     }
   return g_variant_dict_end (&dict);
 }

@@ -153,6 +153,9 @@ def test_after_a_restart_and_its_end():
             look(d, child)
         titles = virsh("list", "--title")
         same(titles.count(f"fork of {session} at before"), 2)
+        d.crash()
+        d.start()
+        same(sum((vm.get("parent"), vm.get("checkpoint")) == (session, "before") for vm in d.json("list")), 2)
         # a checkpoint of what began with one
         do(d, "checkpoint", children[0], "next")
         run(d, children[0], "kept = None")

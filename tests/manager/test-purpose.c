@@ -43,6 +43,27 @@ test_who_may_stand_by (void)
     }
 }
 
+/* Also of one that an earlier berthd began: of that nothing but words is left. */
+static void
+test_origin (void)
+{
+  g_autoptr (BerthVm) vm = berth_vm_new (BERTH_SHAPE ("python", 192, 1), NULL, 0);
+  g_autoptr (BerthFork) fork = berth_fork_new (vm);
+  const BerthForkBase base = { 0 };
+  g_autoptr (BerthFork) kept = berth_fork_new_kept ("0123", "before", &base, -1);
+  g_autoptr (BerthRequest) of_one = request_for (&(BerthPurpose){ .fork = fork });
+  g_autoptr (BerthRequest) of_kept = request_for (&(BerthPurpose){ .fork = kept });
+  g_autoptr (BerthRequest) of_words
+      = request_for (&(BerthPurpose){ .parent = "0123", .checkpoint = "before" });
+
+  g_assert_cmpstr (berth_purpose_of (of_one)->parent, ==, berth_vm_get_id (vm));
+  g_assert_null (berth_purpose_of (of_one)->checkpoint);
+  g_assert_cmpstr (berth_purpose_of (of_kept)->parent, ==, "0123");
+  g_assert_cmpstr (berth_purpose_of (of_kept)->checkpoint, ==, "before");
+  g_assert_cmpstr (berth_purpose_of (of_words)->parent, ==, "0123");
+  g_assert_cmpstr (berth_purpose_of (of_words)->checkpoint, ==, "before");
+}
+
 /* The request has a copy, for as long as anybody has the request. */
 static void
 test_copy (void)
@@ -104,6 +125,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/purpose/origin", test_origin);
   g_test_add_func ("/purpose/who-may-stand-by", test_who_may_stand_by);
   g_test_add_func ("/purpose/copy", test_copy);
   g_test_add_func ("/purpose/none", test_none);
