@@ -179,6 +179,43 @@ test_output_waits (AgentPeer *peer, gconstpointer data)
 }
 
 static void
+write_file (const char *folder, const char *name, const char *text)
+{
+  g_autofree char *path = g_build_filename (folder, name, NULL);
+
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+}
+
+/* A folder that looks like a cgroup of programs that don't stop: the kernel has none to give. */
+static void
+start_unstoppable (AgentPeer *peer, gconstpointer data)
+{
+  peer->cgroup = g_dir_make_tmp ("berth-no-cgroup-XXXXXX", NULL);
+  write_file (peer->cgroup, "cgroup.freeze", "0");
+  write_file (peer->cgroup, "cgroup.events", "populated 1\nfrozen 0\n");
+  agent_peer_start (peer, NULL);
+}
+
+/* It says so, lets all go on, and can be asked again. */
+static void
+test_what_does_not_stop (AgentPeer *peer, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (peer->cgroup, "cgroup.freeze", NULL);
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autofree char *freeze = NULL;
+
+      agent_peer_send (peer, BERTH_FRAME_FREEZE, ++peer->request, NULL, 0);
+      expect_error (peer, peer->request, BERTH_AGENT_ERROR_RESOURCE);
+      g_assert_true (g_file_get_contents (path, &freeze, NULL, NULL));
+      g_assert_cmpstr (freeze, ==, "0");
+      g_assert_false (agent_peer_hello (peer, 0).flags & BERTH_HELLO_FROZEN);
+    }
+  agent_peer_ping (peer);
+}
+
+static void
 add_tests (void)
 {
   static const SessionTest tests[] = {
@@ -190,6 +227,8 @@ add_tests (void)
   };
 
   session_add_tests ("agent-freeze", tests, G_N_ELEMENTS (tests));
+  g_test_add ("/agent-freeze/what-does-not-stop", AgentPeer, NULL, start_unstoppable,
+              test_what_does_not_stop, agent_peer_stop);
 }
 
 int
