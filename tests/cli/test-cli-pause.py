@@ -43,6 +43,8 @@ def test_hibernate_and_wake(d):
     assert "berth_hibernated 2\n" in d.berth("metrics")[1]
     line, = (line for line in d.berth("list")[1].splitlines() if first in line)
     assert "hibernated" in line and "acme" in line, line
+    shown = d.berth("top", "-b", "-n", "1")[1]
+    assert "hibernated 2\n" in shown and line in shown, shown
     assert first in d.berth("complete", "exec", "")[1]
     same(d.berth("exec", first, "echo woken"), (0, "woken\n", ""))
     same(states(d), {first: "claimed", second: "hibernated"})
