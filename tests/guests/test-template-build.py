@@ -3,6 +3,7 @@
 """Templates that are built, on real guests; with indexes of Python's and Node.js's packages that stand in
 for the world's, in test-reach.py's network namespaces. See guestlib.py."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -10,16 +11,20 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
 import time
 import zipfile
 
-from guestlib import LONG, ROOT, TEMPLATES, domains, keep, main, need, same, until
-from templatelib import build, daemon, inside, manifest, nothing_stays, options, put, run, there, words
+from guestlib import LONG, ROOT, TEMPLATES, Daemon, domains, keep, main, need, same, until
+from templatelib import build, daemon, folder, inside, manifest, nothing_stays, options, put, run, there, words
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../build"))
+from registrylib import serve  # noqa: E402
+
 spec = importlib.util.spec_from_file_location("reach", os.path.join(HERE, "test-reach.py"))
 reach = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(reach)
@@ -87,6 +92,43 @@ def test_copy_and_run():
     with open(inside("templates", "shop.berthfile"), encoding="utf-8") as file:
         assert "user nobody\n" in file.read()
     assert "which was there" in build("shop3", "-f", inside("templates", "shop.berthfile"))
+
+
+@contextlib.contextmanager
+def another_host(name):
+    """One with folders and a berthd of its own, which got that template by a registry"""
+    need(shutil.which("docker-registry") and shutil.which("skopeo"), "it takes docker-registry and skopeo")
+    images, templates, place = (os.path.join(folder(), "another", part) for part in ("images", "templates", "registry"))
+    for path in (images, templates, place):
+        os.makedirs(path)
+    for file in os.listdir(inside("images")):
+        if file != "built":
+            os.symlink(os.path.join(inside("images"), file), os.path.join(images, file))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    registry = serve(place, port)
+    try:
+        where = ("--config", put("conf", "[berth]\n"), "--plain-registry", "-q")
+        done = daemon().berth("template", "push", name, f"docker://127.0.0.1:{port}/test/{name}:1", "--dir", inside("images"),
+                              "--templates", inside("templates"), *where)
+        same((done.returncode, done.stderr), (0, ""))
+        other = keep(Daemon("--image-dir", images, "--template-dirs", f"{TEMPLATES}:{templates}", "--warm-default", "0"))
+        done = other.berth("template", "pull", name, f"docker://127.0.0.1:{port}/test/{name}:1", "--dir", images,
+                           "--templates", templates, *where)
+        same((done.returncode, done.stderr), (0, ""))
+        same([file.split("-")[0] for file in os.listdir(os.path.join(images, "built")) if file.endswith(".erofs")], ["pulled"])
+        yield other
+    finally:
+        registry.kill()
+        registry.wait()
+
+
+def test_another_host():
+    """Two of them share one build."""
+    need(LONG, "it boots twice more; --long does")
+    build("shared", "--run", "echo made > /opt/made")
+    with another_host("shared") as other:
+        same(run("shared", "print(open('/opt/made').read())", at=other), "made\n\n")
 
 
 def test_on_top_of_a_built_one():
