@@ -612,7 +612,8 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   self->console_path = g_steal_pointer (&start->console_path);
   g_clear_pointer (&self->process, berth_process_free);
   self->process = g_steal_pointer (&start->process);
-  self->domain_id = start->domain_id;
+  if (start->domain_id != 0) /* of one that is adopted it is known before */
+    self->domain_id = start->domain_id;
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
       if (error->domain == BERTH_TEMPLATE_ERROR)

@@ -130,6 +130,35 @@ test_end_of_what_never_began (Fixture *fixture, gconstpointer data)
       berth_domain_end (fixture->connection, URI, uuid, "berth-python-1", 0, FALSE, NULL, &error));
 }
 
+/* Of one whose adoption fails it is still known which life was meant: the next in its place is not
+ * ended for it. */
+static void
+test_life_of_one_that_slept (Fixture *fixture, gconstpointer data)
+{
+  const BerthShape shape = { .template_name = (char *)"python", .memory_mb = 192, .vcpus = 1 };
+  g_autoptr (BerthVm) vm = berth_vm_new (&shape, NULL, 0);
+  g_autofree char *xml = make_xml (fixture, "berth-python-1", BERTH_MARK_STATE_SESSION);
+  g_autofree char *uuid = berth_places_make_uuid (fixture->libvirt->places, "berth-python-1");
+  g_autofree char *live_xml = NULL;
+  g_autoptr (BerthOwnDomain) own = NULL;
+  g_autoptr (BerthMachine) machine = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
+  own = berth_domain_find_own (fixture->connection, "i", uuid);
+  machine = berth_machine_new_adopted (vm, "python", fixture->libvirt->connection,
+                                       fixture->libvirt->places, "i", own);
+  g_assert_cmpuint (berth_machine_get_life (machine), ==, own->id);
+  g_assert_true (
+      berth_domain_end (fixture->connection, URI, uuid, "berth-python-1", 0, FALSE, NULL, &error));
+  berth_machine_adopt_async (machine, BERTH_MACHINE_COLD, NULL, NULL, done_cb, fixture);
+  await_result (fixture);
+  g_assert_false (berth_machine_start_finish (machine, fixture->result, &error));
+  g_assert_nonnull (error);
+  g_assert_cmpuint (own->id, !=, 0);
+  g_assert_cmpuint (berth_machine_get_life (machine), ==, own->id);
+}
+
 /* What can't be compared is compared again, though no connection is lost and comes back. */
 static void
 test_compares_again (Fixture *fixture, gconstpointer data)
@@ -180,6 +209,7 @@ main (int argc, char **argv)
   berth_libvirt_error_silence ();
 #define ADD(name, func) g_test_add ("/libvirt/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("end-of-what-never-began", test_end_of_what_never_began);
+  ADD ("life-of-one-that-slept", test_life_of_one_that_slept);
   ADD ("compares-again", test_compares_again);
   ADD ("places-of-nobody", test_places_of_nobody);
 #undef ADD
