@@ -289,9 +289,12 @@ libvirt_note_clone (BerthLibvirt *self, BerthMachine *machine, const GError *err
   g_autofree char *reason = NULL;
 
   if ((how != BERTH_MACHINE_CLONE && how != BERTH_MACHINE_WARM)
-      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)
-      || berth_snapshot_stock_note_clone (self->stock, name, berth_machine_get_snapshot (machine),
-                                          error == NULL))
+      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  if (error != NULL)
+    g_message ("a clone of %s failed, its next VM boots: %s", name, error->message);
+  if (berth_snapshot_stock_note_clone (self->stock, name, berth_machine_get_snapshot (machine),
+                                       error == NULL))
     return;
   reason = g_strdup_printf ("its clones do not start: %s", error->message);
   berth_libvirt_tell_spoilt (self, name, reason);

@@ -11,7 +11,10 @@
 
 /* How long the guest of the step boot-timeout is waited for: seconds, any will do, it never
  * greets. */
-#define BOOT_TIMEOUT_S 5
+/* A guest that ends by itself has all the time that a busy machine takes for it; one that stands
+ * still, none. */
+#define ENDING_TIMEOUT_S 60
+#define STANDING_TIMEOUT_S 5
 #define LOOK_US 500
 
 struct _LibvirtFaults
@@ -61,7 +64,7 @@ spoil_images (LibvirtFaults *self, const char *part, const char *other)
 
 /* A template as an administrator might write it, right by berth's own rules. */
 static void
-set_template (LibvirtFaults *self, const char *machine, int panic_s)
+set_template (LibvirtFaults *self, const char *machine, int panic_s, int timeout_s)
 {
   g_autofree char *path = g_build_filename (self->image_dir, "python.xml", NULL);
   g_autofree char *xml = g_strdup_printf (
@@ -85,7 +88,7 @@ set_template (LibvirtFaults *self, const char *machine, int panic_s)
       "    <memballoon model='none'/>\n"
       "  </devices>\n"
       "</domain>\n",
-      BOOT_TIMEOUT_S, machine, panic_s);
+      timeout_s, machine, panic_s);
   BerthTemplate *template;
   g_autoptr (GError) error = NULL;
 
@@ -135,7 +138,7 @@ fail_layer (LibvirtFaults *self)
 static void
 fail_define (LibvirtFaults *self)
 {
-  set_template (self, "no-such-machine", -1);
+  set_template (self, "no-such-machine", -1, STANDING_TIMEOUT_S);
 }
 
 /* libvirt does not look at the kernel; QEMU finds that it is none */
@@ -178,14 +181,14 @@ static void
 fail_hello (LibvirtFaults *self)
 {
   spoil_initramfs (self);
-  set_template (self, "q35", -1);
+  set_template (self, "q35", -1, ENDING_TIMEOUT_S);
 }
 
 static void
 fail_boot (LibvirtFaults *self)
 {
   spoil_initramfs (self);
-  set_template (self, "q35", 0);
+  set_template (self, "q35", 0, STANDING_TIMEOUT_S);
 }
 
 static void
