@@ -9,8 +9,6 @@
 #include "plugin/template/berth-template.h"
 #include "pool/berth-error.h"
 
-/* How long the guest of the step boot-timeout is waited for: seconds, any will do, it never
- * greets. */
 /* A guest that ends by itself has all the time that a busy machine takes for it; one that stands
  * still, none. */
 #define ENDING_TIMEOUT_S 60
