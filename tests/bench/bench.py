@@ -152,7 +152,7 @@ def watched_qemus():
 
     def look():
         while not ended.wait(0.02):
-            for pid in find_pids("-f", f"guest={PREFIX}-") + find_pids("-f", "guest=berthbare-"):
+            for pid in find_pids("-f", f"guest={PREFIX}-") + find_pids("-f", "guest=berthbare"):
                 with contextlib.suppress(OSError):
                     used[pid] = cpu_ms(pid)
 
@@ -169,16 +169,16 @@ def show_cycles(d):
     until(lambda: not domains(), "the drain")
     libvirt = find_pids("-x", "libvirtd") or find_pids("-x", "virtqemud")
     for title, count, cycle in (
-            ("bare", RUNS, lambda: numbers([BARE, IMAGES, snapshot_of(d), "0", "0", "0", "1"])),
-            ("berth's", RUNS, lambda: d.run("print(1)"))):
+            ("a bare cycle", RUNS, lambda: numbers([BARE, IMAGES, snapshot_of(d), "0", "0", "0", "1"])),
+            ("a run that misses", RUNS, lambda: d.run("print(1)"))):
         before = sum(cpu_ms(pid) for pid in libvirt), cpu_ms(d.process.pid)
         with watched_qemus() as used:
             for _ in range(count):
                 cycle()
             until(lambda: not domains(), "the last one's end")
-        show(f"a {title} cycle's CPU time: QEMU", sum(used.values()) / count, "ms")
+        show(f"CPU time of {title}: QEMU", sum(used.values()) / count, "ms")
         show("  libvirtd", (sum(cpu_ms(pid) for pid in libvirt) - before[0]) / count, "ms")
-        if title != "bare":
+        if title != "a bare cycle":
             show("  berthd", (cpu_ms(d.process.pid) - before[1]) / count, "ms")
     d.berth("pool", "fill")
 
