@@ -4,12 +4,16 @@
 
 #include <json-glib/json-glib.h>
 #include <libvirt/libvirt-qemu.h>
+#include <string.h>
 
 #include "berth-libvirt-error.h"
 
 #define POLL_US 1000
 /* 0.4 MB of state take 30 to 90 ms (design.md, the libvirt table) */
 #define TIMEOUT_US (30 * G_USEC_PER_SEC)
+/* Of an answer that is looked at; a status takes some 2 KiB. A QEMU that its guest has broken out
+ * into says what it likes, and json-glib calls itself for each bracket. */
+#define ANSWER_MAX 16384u
 
 #define IGNORE_SHARED_TO(state)                                                                    \
   "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["                    \
@@ -59,25 +63,40 @@ give_fd (virDomainPtr domain, int fd, GError **error)
          || fail (error, GIVE_FD);
 }
 
+/* (nullable): of an object, else NULL */
+static JsonNode *
+get_member (JsonNode *node, const char *name)
+{
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node)
+             ? json_object_get_member (json_node_get_object (node), name)
+             : NULL;
+}
+
+char *
+berth_qmp_read_status (const char *answer)
+{
+  g_autoptr (JsonNode) root = NULL;
+  JsonNode *node;
+  const char *status = NULL;
+
+  if (strnlen (answer, ANSWER_MAX + 1) <= ANSWER_MAX)
+    root = json_from_string (answer, NULL);
+  node = get_member (get_member (root, "return"), "status");
+  if (node != NULL && JSON_NODE_HOLDS_VALUE (node))
+    status = json_node_get_string (node);
+  return g_strdup (status != NULL ? status : "");
+}
+
 /* (transfer full): "status" in the answer to @command */
 static char *
 ask_status (virDomainPtr domain, const char *command, GError **error)
 {
   g_autofree char *answer = NULL;
-  g_autoptr (JsonNode) root = NULL;
-  JsonObject *object;
 
-  if (virDomainQemuMonitorCommand (domain, command, &answer, 0) < 0)
-    {
-      fail (error, command);
-      return NULL;
-    }
-  root = json_from_string (answer, NULL);
-  object = root != NULL && JSON_NODE_HOLDS_OBJECT (root)
-               ? json_object_get_object_member (json_node_get_object (root), "return")
-               : NULL;
-  return g_strdup (
-      object != NULL ? json_object_get_string_member_with_default (object, "status", "") : "");
+  if (virDomainQemuMonitorCommand (domain, command, &answer, 0) == 0)
+    return berth_qmp_read_status (answer);
+  fail (error, command);
+  return NULL;
 }
 
 /* Asks until the status is (@is_wanted) or is not (!@is_wanted) @status; fails on "failed". */
@@ -97,7 +116,7 @@ wait_status (virDomainPtr domain, const char *command, const char *status, gbool
           || g_get_monotonic_time () > end_us)
         {
           g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                       "QEMU does not get through with the state: it is %s", now);
+                       "QEMU does not get through with the state: it is %.40s", now);
           return FALSE;
         }
       if (g_str_equal (now, status) == is_wanted)
@@ -140,7 +159,7 @@ cancel (virDomainPtr domain, GError **error)
       if (g_get_monotonic_time () > end_us)
         {
           g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                       "QEMU does not end the stream of the state: it is %s", now);
+                       "QEMU does not end the stream of the state: it is %.40s", now);
           return FALSE;
         }
       g_usleep (POLL_US);

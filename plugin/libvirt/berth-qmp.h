@@ -22,6 +22,8 @@ gboolean berth_qmp_load_state (virDomainPtr domain, int fd, GError **error);
 gboolean berth_qmp_stop (virDomainPtr domain, GError **error);
 /* (transfer full) (nullable): its run state; NULL: it does not answer */
 char *berth_qmp_dup_status (virDomainPtr domain);
+/* (transfer full): "status" of what QEMU returned; "" where it says none. Any text. */
+char *berth_qmp_read_status (const char *answer);
 /* Asks QEMU to end itself. */
 gboolean berth_qmp_quit (virDomainPtr domain, GError **error);
 

@@ -58,21 +58,38 @@ berth_images_unref (BerthImages *self)
   g_free (self);
 }
 
+/* (nullable): where it is none json-glib calls it a bug */
+static const char *
+get_text (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+
+  return node != NULL && JSON_NODE_HOLDS_VALUE (node) ? json_node_get_string (node) : NULL;
+}
+
+static gboolean
+has_number (JsonObject *object, const char *name, gint64 number)
+{
+  JsonNode *node = json_object_get_member (object, name);
+
+  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_int (node) == number;
+}
+
 /* One {"path", "sha256"} of the manifest; NULL when it isn't one. */
 static Image *
 image_read (BerthImages *self, JsonNode *node)
 {
   JsonObject *object
       = node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
-  const char *path
-      = object == NULL ? NULL : json_object_get_string_member_with_default (object, "path", NULL);
+  const char *path = object != NULL ? get_text (object, "path") : NULL;
+  const char *sha256 = object != NULL ? get_text (object, "sha256") : NULL;
   Image *image;
 
   if (path == NULL)
     return NULL;
   image = g_new0 (Image, 1);
   image->path = g_canonicalize_filename (path, self->dir);
-  image->sha256 = g_strdup (json_object_get_string_member_with_default (object, "sha256", ""));
+  image->sha256 = g_strdup (sha256 != NULL ? sha256 : "");
   return image;
 }
 
@@ -86,7 +103,7 @@ images_read (BerthImages *self, JsonNode *root, GError **error)
   const char *name;
   JsonNode *node;
 
-  if (object == NULL || json_object_get_int_member_with_default (object, "format", 0) != FORMAT)
+  if (object == NULL || !has_number (object, "format", FORMAT))
     {
       g_set_error (
           error, BERTH_ERROR, BERTH_ERROR_CONFIG,
@@ -117,7 +134,7 @@ images_read (BerthImages *self, JsonNode *root, GError **error)
 }
 
 BerthImages *
-berth_images_load (const char *dir, GError **error)
+berth_images_parse (const char *dir, const char *text, gsize length, GError **error)
 {
   g_autoptr (BerthImages) self = g_new0 (BerthImages, 1);
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
@@ -128,23 +145,44 @@ berth_images_load (const char *dir, GError **error)
   self->manifest = g_build_filename (self->dir, "images.json", NULL);
   self->layers
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)image_free);
-  if (g_stat (self->manifest, &self->seen) != 0)
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
-                   "%s: %s: build it with 'berth image build --dir %s'", self->manifest,
-                   g_strerror (errno), self->dir);
-      return NULL;
-    }
-  if (!json_parser_load_from_file (parser, self->manifest, &reason))
+  if (!json_parser_load_from_data (parser, text, (gssize)length, &reason))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
                    "%s: %s: build the image again with 'berth image build'", self->manifest,
                    reason->message);
       return NULL;
     }
-  if (!images_read (self, json_parser_get_root (parser), error))
-    return NULL;
-  return g_steal_pointer (&self);
+  return images_read (self, json_parser_get_root (parser), error) ? g_steal_pointer (&self) : NULL;
+}
+
+BerthImages *
+berth_images_load (const char *dir, GError **error)
+{
+  g_autofree char *folder = g_canonicalize_filename (dir, NULL);
+  g_autofree char *path = g_build_filename (folder, "images.json", NULL);
+  g_autofree char *text = NULL;
+  g_autoptr (GError) reason = NULL;
+  BerthImages *self;
+  GStatBuf seen;
+  gsize length;
+
+  if (g_stat (path, &seen) != 0)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "%s: %s: build it with 'berth image build --dir %s'", path, g_strerror (errno),
+                   folder);
+      return NULL;
+    }
+  if (!g_file_get_contents (path, &text, &length, &reason))
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
+                   "%s: %s: build the image again with 'berth image build'", path, reason->message);
+      return NULL;
+    }
+  self = berth_images_parse (folder, text, length, error);
+  if (self != NULL)
+    self->seen = seen;
+  return self;
 }
 
 gboolean

@@ -12,6 +12,8 @@ typedef struct _BerthImages BerthImages; /* immutable, atomically reference coun
 
 /* Fails with BERTH_ERROR_CONFIG: the file, what is wrong with it, and how to build it. */
 BerthImages *berth_images_load (const char *dir, GError **error);
+/* The same of the text of images.json in @dir. berth_images_is_current() is never TRUE of it. */
+BerthImages *berth_images_parse (const char *dir, const char *text, gsize length, GError **error);
 BerthImages *berth_images_ref (BerthImages *self);
 void berth_images_unref (BerthImages *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthImages, berth_images_unref)

@@ -69,6 +69,13 @@ def connect(path):
 
 # ---- the attacks: each is done over and over, by several processes ----
 
+def only_computing(_):
+    """No attack: what two processes cost the other user that have nothing to do with berthd."""
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        pass
+
+
 def unfinished_messages(path):
     clients = []
     for size in (100 * MIB, MIB, 60 * 1024) * 20:
@@ -150,7 +157,7 @@ def noise(path):
         client.sendall(message)
 
 
-ATTACKS = (unfinished_messages, descriptors, trees, waiting_runs, many_waiters, unread_answers,
+ATTACKS = (only_computing, unfinished_messages, descriptors, trees, waiting_runs, many_waiters, unread_answers,
            calls_without_end, connections, noise)
 
 
