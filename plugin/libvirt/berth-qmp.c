@@ -14,6 +14,7 @@
 /* Of an answer that is looked at; a status takes some 2 KiB. A QEMU that its guest has broken out
  * into says what it likes, and json-glib calls itself for each bracket. */
 #define ANSWER_MAX 16384u
+#define STATUS_MAX 40u
 
 #define IGNORE_SHARED_TO(state)                                                                    \
   "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["                    \
@@ -84,7 +85,7 @@ berth_qmp_read_status (const char *answer)
   node = get_member (get_member (root, "return"), "status");
   if (node != NULL && JSON_NODE_HOLDS_VALUE (node))
     status = json_node_get_string (node);
-  return g_strdup (status != NULL ? status : "");
+  return g_strndup (status != NULL ? status : "", STATUS_MAX);
 }
 
 /* (transfer full): "status" in the answer to @command */
@@ -116,7 +117,7 @@ wait_status (virDomainPtr domain, const char *command, const char *status, gbool
           || g_get_monotonic_time () > end_us)
         {
           g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                       "QEMU does not get through with the state: it is %.40s", now);
+                       "QEMU does not get through with the state: it is %s", now);
           return FALSE;
         }
       if (g_str_equal (now, status) == is_wanted)
@@ -159,7 +160,7 @@ cancel (virDomainPtr domain, GError **error)
       if (g_get_monotonic_time () > end_us)
         {
           g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE,
-                       "QEMU does not end the stream of the state: it is %.40s", now);
+                       "QEMU does not end the stream of the state: it is %s", now);
           return FALSE;
         }
       g_usleep (POLL_US);
