@@ -8,22 +8,83 @@
 
 #define DEPTH_MAX 32u
 
+#define HEX_DIGITS 4u
+/* What JSON has outside of strings: the parser takes remarks and other quotes, too, and then a
+ * bracket is where nobody looks for it. */
+#define OUTSIDE " \t\r\n{}[]:,+-."
+
+/* -1: no four digits stand there */
+static gint
+read_unit (const char *text, gsize size)
+{
+  gint unit = 0;
+
+  if (size < HEX_DIGITS)
+    return -1;
+  for (guint i = 0; i < HEX_DIGITS; i++)
+    {
+      gint digit = g_ascii_xdigit_value (text[i]);
+
+      if (digit < 0)
+        return -1;
+      unit = unit * 16 + digit;
+    }
+  return unit;
+}
+
+/* Characters behind a backslash, 0 if it is no escape of JSON's: of half a one the parser takes the
+ * quote that ends the string for the rest. */
+static gsize
+count_escape (const char *text, gsize size)
+{
+  gint unit = size > 0 && text[0] == 'u' ? read_unit (text + 1, size - 1) : -1;
+
+  if (size == 0 || strchr ("\"\\/bfnrtu", text[0]) == NULL)
+    return 0;
+  if (text[0] != 'u')
+    return 1;
+  if (unit < 0xd800 || unit > 0xdfff)
+    return unit < 0 ? 0 : 1 + HEX_DIGITS;
+  /* a surrogate, and the other one */
+  return size > 3 + HEX_DIGITS && text[1 + HEX_DIGITS] == '\\' && text[2 + HEX_DIGITS] == 'u'
+                 && read_unit (text + 3 + HEX_DIGITS, size - 3 - HEX_DIGITS) >= 0
+             ? 3 + 2 * HEX_DIGITS
+             : 0;
+}
+
+/* Characters of the string that begins behind a quote, with that at its end; 0: it is none */
+static gsize
+count_string (const char *text, gsize size)
+{
+  for (gsize i = 0; i < size; i++)
+    {
+      gsize escape = text[i] == '\\' ? count_escape (text + i + 1, size - i - 1) : 0;
+
+      if (text[i] == '"')
+        return i + 1;
+      if (text[i] == '\\' && escape == 0)
+        return 0;
+      i += escape;
+    }
+  return 0;
+}
+
 /* Brackets that are open at a time, those in strings left out */
 static gboolean
 is_shallow (const char *text, gsize size)
 {
-  gboolean is_string = FALSE;
   guint depth = 0;
 
   for (gsize i = 0; i < size; i++)
     {
-      if (is_string && text[i] == '\\')
-        i++;
-      else if (text[i] == '"')
-        is_string = !is_string;
-      else if (!is_string && (text[i] == '{' || text[i] == '['))
+      gsize string = text[i] == '"' ? count_string (text + i + 1, size - i - 1) : 0;
+
+      if (string == 0 && !g_ascii_isalnum (text[i]) && strchr (OUTSIDE, text[i]) == NULL)
+        return FALSE;
+      i += string;
+      if (text[i] == '{' || text[i] == '[')
         depth++;
-      else if (!is_string && (text[i] == '}' || text[i] == ']') && depth > 0)
+      else if ((text[i] == '}' || text[i] == ']') && depth > 0)
         depth--;
       if (depth > DEPTH_MAX)
         return FALSE;

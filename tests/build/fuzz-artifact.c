@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Any bytes as what a registry says: an element of a template (what begins with '<'), a signature
- * and a manifest. What is taken says the same when it is written again. */
+ * and a manifest. What is taken says the same when it is written again, and is shallow. */
 #include <string.h>
 
 #include "plugin/build/berth-build-artifact.h"
 #include "plugin/build/berth-build-element.h"
+#include "plugin/build/berth-build-json.h"
 #include "plugin/build/berth-build-sign.h"
 #include "plugin/template/berth-template.h"
 
 #define NOW "0000000000000000000000000000000000000000000000000000000000000000"
 #define MAX_BYTES (G_GINT64_CONSTANT (1) << 30)
+#define DEPTH_MAX 32u
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
@@ -32,6 +34,37 @@ check_element (const char *text)
   g_assert_cmpstr (berth_template_get_name (template), ==, "mine");
   g_assert_cmpuint (g_strv_length ((char **)berth_template_get_layers (template)), ==, 1);
   g_assert_false (berth_template_has_card (template));
+}
+
+static guint
+measure (JsonNode *node)
+{
+  g_autoptr (GList) values = NULL;
+  guint depth = 0;
+
+  if (JSON_NODE_HOLDS_VALUE (node) || JSON_NODE_HOLDS_NULL (node))
+    return 0;
+  values = JSON_NODE_HOLDS_OBJECT (node) ? json_object_get_values (json_node_get_object (node))
+                                         : json_array_get_elements (json_node_get_array (node));
+  for (GList *link = values; link != NULL; link = link->next)
+    {
+      guint below = measure (link->data);
+
+      depth = MAX (depth, below);
+    }
+  return depth + 1;
+}
+
+static void
+check_depth (const char *text, gsize size)
+{
+  g_autoptr (JsonObject) object = berth_build_json_parse (text, size, NULL);
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+
+  if (object == NULL)
+    return;
+  json_node_set_object (node, object);
+  g_assert_cmpuint (measure (node), <=, DEPTH_MAX);
 }
 
 static void
@@ -71,6 +104,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
     check_element (text);
   else
     check_manifest ((const char *)data, size);
+  check_depth ((const char *)data, size);
   g_assert_false (berth_build_sign_check ((const char *)data, size, keys, "mine", NOW, &error));
   return 0;
 }
