@@ -281,19 +281,23 @@ take_layer (Work *self, BerthBuildStage *stage, const BerthBuildPart *part, cons
   return ok;
 }
 
-/* What did not come is fetched by the next pull; what came and is wrong goes. */
+/* What did not come is fetched by the next pull; what came and is wrong goes. A disk that is full
+ * has nothing to do with what came. */
 static gboolean
 take_layers (Work *self, GError **error)
 {
   g_autoptr (BerthBuildStage) stage = berth_build_stage_new (self->dir, error);
+  g_autoptr (GError) reason = NULL;
 
   if (stage == NULL || !fetch (self, stage, error))
     return FALSE;
   for (guint i = 0; i < self->artifact->parts->len; i++)
     if (self->is_wanted[i]
-        && !take_layer (self, stage, self->artifact->parts->pdata[i], self->names[i], error))
+        && !take_layer (self, stage, self->artifact->parts->pdata[i], self->names[i], &reason))
       {
-        berth_build_stage_clear (stage);
+        if (g_error_matches (reason, BERTH_ERROR, BERTH_ERROR_INVALID))
+          berth_build_stage_clear (stage);
+        g_propagate_error (error, g_steal_pointer (&reason));
         return FALSE;
       }
   berth_build_stage_clear (stage);
@@ -339,6 +343,7 @@ berth_build_pull (const BerthBuildSpec *spec, const BerthConfig *config, GError 
     return FALSE;
   look_around (&self);
   if (!make_template (&self, error) || !take_layers (&self, error)
+      || !berth_build_store_note (config->image_dir, spec->name, self.names, error)
       || !write_template (&self, error))
     return FALSE;
   if (!spec->quiet)

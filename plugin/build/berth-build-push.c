@@ -66,8 +66,14 @@ copy_piece (Work *self, int from, int to, struct sha256_ctx *whole, struct sha25
   while (size > 0 && sum < BERTH_BUILD_PIECE_BYTES)
     {
       size = read (from, self->buffer, (gsize)MIN (BUFFER, BERTH_BUILD_PIECE_BYTES - sum));
-      if (size < 0 || write (to, self->buffer, (gsize)size) != size)
+      if (size < 0)
         return -1;
+      errno = 0;
+      if (write (to, self->buffer, (gsize)size) != size)
+        {
+          errno = errno != 0 ? errno : ENOSPC;
+          return -1;
+        }
       sha256_update (whole, (gsize)size, self->buffer);
       sha256_update (piece, (gsize)size, self->buffer);
       sum += size;

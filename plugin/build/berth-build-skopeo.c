@@ -84,19 +84,20 @@ find_uid (void)
   return first == 0 && count >= G_MAXUINT32 ? OWN_UID + (guint)getpid () : NOBODY;
 }
 
-/* It makes the folder, and tells its name: there is none that nobody removes. It outlives signals
- * that are for all of a terminal's, and skopeo, which may write till its own end. */
+/* It makes the folder, and tells its name: there is none that nobody removes. Of other users only
+ * skopeo's reads it. It outlives signals that are for all of a terminal's, and skopeo, which may
+ * write till its own end. */
 static GSubprocess *
 start_keeper (guint uid, GError **error)
 {
-  g_autofree char *owner = g_strdup_printf ("%u:%u", uid, uid);
+  g_autofree char *owner = g_strdup_printf ("%u", uid);
 
   return g_subprocess_new (
       G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, error, "/bin/sh", "-c",
       "trap '' HUP INT TERM PIPE; path=$(mktemp -d \"$1/berth-build-XXXXXX\") || exit; "
-      "chmod 0755 \"$path\" && mkdir -m 0700 \"$path/own\" || exit; "
-      "[ \"$(id -u)\" != 0 ] || chown \"$2\" \"$path/own\"; echo \"$path\" 2>/dev/null; read -r "
-      "end; n=0; "
+      "mkdir -m 0700 \"$path/own\" && { [ \"$(id -u)\" != 0 ] || { "
+      "chown \"$2:$2\" \"$path/own\" && chown \":$2\" \"$path\" && chmod 0750 \"$path\"; }; } && "
+      "echo \"$path\" 2>/dev/null; read -r end; n=0; "
       "until rm -rf -- \"$path\" 2>/dev/null || [ $((n += 1)) = 50 ]; do sleep 0.1; done",
       "berth-build", BERTH_BUILD_SCRATCH, owner, NULL);
 }

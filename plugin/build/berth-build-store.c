@@ -156,6 +156,35 @@ berth_build_store_write (const char *dir, const char *name, const char *text, GE
 }
 
 char *
+berth_build_store_dup_note_name (const char *template_name)
+{
+  return g_strconcat (BERTH_BUILD_NOTE_PREFIX, template_name, NULL);
+}
+
+gboolean
+berth_build_store_note (const char *image_dir, const char *template_name, char **layers,
+                        GError **error)
+{
+  g_autofree char *dir = g_build_filename (image_dir, BERTH_IMAGES_BUILT, NULL);
+  g_autofree char *name = berth_build_store_dup_note_name (template_name);
+  g_autofree char *file = g_strconcat (name, ".json", NULL);
+  g_autofree char *names = g_strjoinv ("\",\"", layers);
+  g_autofree char *text = g_strdup_printf ("{\"below\":[\"%s\"]}\n", names);
+
+  return berth_build_store_write (dir, file, text, error);
+}
+
+void
+berth_build_store_forget (const char *image_dir, const char *template_name)
+{
+  g_autofree char *name = berth_build_store_dup_note_name (template_name);
+  g_autofree char *file = g_strconcat (name, ".json", NULL);
+  g_autofree char *path = g_build_filename (image_dir, BERTH_IMAGES_BUILT, file, NULL);
+
+  g_unlink (path);
+}
+
+char *
 berth_build_store_hash (int fd, GError **error)
 {
   g_autofree guint8 *piece = g_malloc (256 * 1024);

@@ -6,6 +6,8 @@
 
 G_BEGIN_DECLS
 
+#define BERTH_BUILD_NOTE_PREFIX "template-"
+
 /* (transfer full): @path without the suffix of a layer's file */
 char *berth_build_store_dup_stem (const char *path);
 
@@ -28,6 +30,14 @@ gboolean berth_build_store_name (const char *dir, int fd, const char *name, GErr
 /* Both for a text */
 gboolean
 berth_build_store_write (const char *dir, const char *name, const char *text, GError **error);
+
+/* (transfer full): the stem of a template's note */
+char *berth_build_store_dup_note_name (const char *template_name);
+/* Notes which layers the template stands on: whoever builds images reads notes, as manifests of
+ * layers, and knows no folder of templates. */
+gboolean berth_build_store_note (const char *image_dir, const char *template_name, char **layers,
+                                 GError **error);
+void berth_build_store_forget (const char *image_dir, const char *template_name);
 
 /* Whether what is in @fd can be a layer, as far as anybody looks who never reads its contents.
  * @out_size: bytes; @out_sha256: (transfer full) */

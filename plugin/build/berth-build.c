@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plugin/base/berth-printable.h"
 #include "plugin/build/berth-build-history.h"
 #include "plugin/build/berth-build-layer.h"
 #include "plugin/build/berth-build-prune.h"
@@ -142,7 +143,8 @@ build (BerthBuildSpec *spec, const BerthConfig *config, GError **error)
     return FALSE;
   if (spec->oci != NULL && (image = load_image (spec, config, layer, error)) == NULL)
     return FALSE;
-  if (!write_template (spec, config, base, image, layer, error))
+  if (!berth_build_store_note (config->image_dir, spec->name, base->layers, error)
+      || !write_template (spec, config, base, image, layer, error))
     return FALSE;
   tell_berthd (client, spec);
   if (spec->quiet)
@@ -230,13 +232,16 @@ main (int argc, char **argv)
 {
   g_autoptr (BerthBuildSpec) spec = berth_build_spec_new ();
   g_autoptr (GError) error = NULL;
+  g_autofree char *printable = NULL;
 
   g_set_prgname ("berth template");
   signal (SIGPIPE, SIG_IGN);
   umask (022); /* QEMU's user reads what is made */
   if (berth_build_spec_parse (spec, &argc, &argv, &error) && work (spec, &error))
     return 0;
+  /* it may quote what a registry sent; of a build it has the last lines of a step */
+  printable = berth_printable_dup (error->message, spec->act == BERTH_BUILD_MAKE);
   fprintf (stderr, "%s %s: %s\n", g_get_prgname (), berth_build_act_get_word (spec->act),
-           error->message);
+           printable);
   return status_of (error);
 }

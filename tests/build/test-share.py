@@ -188,6 +188,58 @@ def test_cut():
     assert not os.path.exists(other.path("images", "built", ".pulled", "layout"))
 
 
+def test_full_disk():
+    """What came stays when the layers have no place, on either side, and that is what is said."""
+    maker().do("push", "large", PLACE + "full:1")
+    other = Host("full")
+    built = other.path("images", "built")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", built], check=True)
+    try:
+        assert "No space left" in other.refused("large", NEAR + "full:1")
+        subprocess.run(["mount", "-o", "remount,size=100m", built], check=True)
+        way().asked.clear()
+        other.do("pull", "large", NEAR + "full:1")
+        assert not way().asked, way().asked
+    finally:
+        subprocess.run(["umount", "-l", built], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", "/var/tmp"], check=True)
+    try:
+        assert "No space left" in maker().do("push", "large", PLACE + "full:2", status=2)
+    finally:
+        subprocess.run(["umount", "-l", "/var/tmp"], check=True)
+
+
+def test_image_is_built_again():
+    """The image's layers that a template stands on stay."""
+    maker().do("push", "science", PLACE + "again:1")
+    other = Host("again")
+    other.do("pull", "science", PLACE + "again:1")
+    new = layer(4096, "new python")
+    manifest_of = json.loads(open(other.path("images", "images.json"), encoding="utf-8").read())
+    manifest_of["layers"]["python"] = other.add_layer("", f"python-{hashlib.sha256(new).hexdigest()[:12]}", new)
+    other.put("images/images.json", json.dumps(manifest_of))
+    prune = [os.path.join(HERE, "../../images/build"), "--prune", "-q", "--dir", other.path("images")]
+    subprocess.run(prune, check=True)
+    other.do("push", "science", PLACE + "again:2")
+    assert pieces("again:2") == pieces("again:1")
+
+
+def test_whose_layers():
+    """While they are sent nobody else reads them."""
+    other = Host("whose")
+    other.add_template("science", layer(8192, "small"))
+    os.mkdir(other.path("bin"))
+    skopeo = other.put("bin/skopeo", "#!/bin/sh\nfor word; do case $word in oci:*) layout=${word#oci:}; layout=${layout%:*};; esac; done\n"
+                       "cat $layout/index.json $layout/blobs/sha256/* >/dev/null && stat -c %a:%u:%g ${layout%/*} >&2; id -u >&2; false\n")
+    os.chmod(skopeo, 0o755)
+    for user in (["setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups"], []):
+        done = subprocess.run([*user, *other.command("push", "science", PLACE + "whose:1")], capture_output=True, text=True, check=False,
+                              env={**os.environ, "PATH": other.path("bin") + ":" + os.environ["PATH"]})
+        mode, owner, group, uid = done.stderr.split("could not: ")[1].strip().replace("?", ":").split(":")
+        assert (mode, owner, group) == (("700", "4242", "4242") if user else ("750", "0", uid)), done.stderr
+        assert uid == "4242" if user else int(uid) > 60000, done.stderr
+
+
 def test_killed():
     other = Host("killed")
     before, folders = other.there(), glob.glob("/var/tmp/berth-build-*")
@@ -245,16 +297,19 @@ def put(name, tag, text):
     urllib.request.urlopen(request).read()
 
 
-# what is done to a template's element, and why it is refused
+# what is done to a template's element, and what its refusal says
 ELEMENTS = {
-    "include": ("<berth:env", "<xi:include xmlns:xi='http://www.w3.org/2001/XInclude' href='/etc/hostname' parse='text'/><berth:env"),
-    "domain": ("<berth:env", "<disk xmlns='' type='file'><source file='/etc/shadow'/></disk><berth:env"),
-    "doctype": ("<berth:template", "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><berth:template"),
-    "root": ("memory=", "user='0:0' memory="),
-    "text": ("</berth:template>", "text</berth:template>"),
-    "mark": ("berth:template", "berth:vm"),
-    "language": ("language=\"python\"", "language=\"cobol\""),
-    "deep": ("<berth:env", "<berth:env>" * 3000),
+    "include": ("<berth:env", "<xi:include xmlns:xi='http://www.w3.org/2001/XInclude' href='/etc/hostname' parse='text'/><berth:env",
+                "is more than a <berth:template>"),
+    "domain": ("<berth:env", "<disk xmlns='' type='file'><source file='/etc/shadow'/></disk><berth:env", "is more than a <berth:template>"),
+    "doctype": ("<berth:template", "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><berth:template", "a document type (<!DOCTYPE)"),
+    "root": ("memory=", "user='0:0' memory=", "user='0:0'"),
+    "text": ("</berth:template>", "text</berth:template>", "is more than a <berth:template>"),
+    "mark": ("berth:template", "berth:vm", "is more than a <berth:template>"),
+    "language": ("language=\"python\"", "language=\"cobol\"", "language='cobol'"),
+    "lines": ("language=\"python\"", "language=\"x&#10;berth template pull: science: ok\"", "language='x?berth template pull"),
+    "terminal": ("language=\"python\"", "language=\"&#x9b;2J&#x202e;\"", "language='?2J?'"),
+    "deep": ("<berth:env", "<berth:env>" * 3000 + "</berth:env>" * 3000 + "<berth:env", "Excessive depth"),
 }
 
 
@@ -262,13 +317,14 @@ def test_hostile_templates():
     other = Host("hostile")
     maker().do("push", "science", PLACE + "hostile:1")
     good = json.loads(manifest("hostile:1"))
-    for number, (name, (old, new)) in enumerate(ELEMENTS.items()):
+    for number, (name, (old, new, words)) in enumerate(ELEMENTS.items()):
         own = json.loads(good["annotations"]["org.berth.template"])
         assert old in own["template"], (old, own["template"])
         own["template"] = own["template"].replace(old, new).replace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", "")
         put("hostile", f"t{number}", json.dumps({**good, "annotations": {"org.berth.template": json.dumps(own)}}).encode())
         said = other.refused("science", PLACE + f"hostile:t{number}")
-        print(f"# {name}: {said.strip()[:150]}")
+        assert words in said, (name, said)
+        assert all(character.isprintable() for character in said[:-1]), (name, said)
     assert not os.path.exists(other.path("images", "built", ".pulled"))
 
 
