@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Decides which layers go: a VM that has one has it open, a template that is to have one names it,
- * and a manifest says what a layer stands on. */
+ * and what is kept of a sandbox says which it had. */
 #include "plugin/build/berth-build-prune.h"
 
 #include <glib/gstdio.h>
@@ -11,13 +11,17 @@
 #include <sys/stat.h>
 
 #include "plugin/build/berth-build-stage.h"
+#include "plugin/build/berth-build-store.h"
 #include "plugin/libberth/berth-admin.h"
 #include "plugin/template/berth-images.h"
 #include "plugin/template/berth-template.h"
 #include "pool/berth-error.h"
 
-/* What builds and pulls call their layers: others here are none of ours */
-static const char *const prefixes[] = { "built-", "pulled-" };
+/* What builds and pulls call their layers and notes: others here are none of ours */
+static const char *const prefixes[] = { "built-", "pulled-", BERTH_BUILD_NOTE_PREFIX };
+
+/* Of what berthd says that a checkpoint was made with */
+#define LAYERS "layers "
 
 static void
 add_layers (GHashTable *used, const char *const *layers)
@@ -38,7 +42,10 @@ add_files (GHashTable *used, const BerthConfig *config, GError **error)
 
   g_hash_table_iter_init (&iter, templates);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
-    add_layers (used, berth_template_get_layers (template));
+    {
+      add_layers (used, berth_template_get_layers (template));
+      g_hash_table_add (used, berth_build_store_dup_note_name (berth_template_get_name (template)));
+    }
   if (errors->len == 0)
     return TRUE;
   g_set_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG,
@@ -59,13 +66,69 @@ add_known (GHashTable *used, BerthClient *client, GError **error)
       g_autoptr (GVariant) template = g_variant_get_child_value (templates, i);
       g_auto (GStrv) layers = NULL;
       const char *names;
+      const char *name;
 
+      if (g_variant_lookup (template, "name", "&s", &name))
+        g_hash_table_add (used, berth_build_store_dup_note_name (name));
       if (!g_variant_lookup (template, "layers", "&s", &names))
         continue;
       layers = g_strsplit (names, ",", -1);
       add_layers (used, (const char *const *)layers);
     }
   return templates != NULL;
+}
+
+/* Whether one of @parts is the layers */
+static gboolean
+add_part (GHashTable *used, const char *const *parts)
+{
+  for (guint i = 0; parts != NULL && parts[i] != NULL; i++)
+    if (g_str_has_prefix (parts[i], LAYERS))
+      {
+        g_auto (GStrv) layers = g_strsplit (parts[i] + strlen (LAYERS), ",", -1);
+
+        add_layers (used, (const char *const *)layers);
+        return TRUE;
+      }
+  return FALSE;
+}
+
+static gboolean
+add_kept_of (GHashTable *used, GVariant *list, GError **error)
+{
+  for (gsize i = 0; i < g_variant_n_children (list); i++)
+    {
+      g_autoptr (GVariant) one = g_variant_get_child_value (list, i);
+      g_autofree const char **parts = NULL;
+      const char *state = "";
+      const char *id = "";
+
+      g_variant_lookup (one, "state", "&s", &state);
+      if (!g_variant_lookup (one, "sandbox_id", "&s", &id))
+        g_variant_lookup (one, "id", "&s", &id);
+      g_variant_lookup (one, "made_with", "^a&s", &parts);
+      if ((parts == NULL && !g_str_equal (state, "hibernated")) || add_part (used, parts))
+        continue; /* one with a VM has its layers open */
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL,
+                   "what is kept of sandbox %s does not say which layers it has: destroy it, or "
+                   "remove its checkpoints, and prune then",
+                   id);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* Those of checkpoints and of what is hibernated: who has them open is none, and their template may
+ * be gone, or another by now. */
+static gboolean
+add_kept (GHashTable *used, BerthClient *client, GError **error)
+{
+  g_autoptr (GVariant) sandboxes = berth_client_list (client, NULL, error);
+  g_autoptr (GVariant) checkpoints
+      = sandboxes != NULL ? berth_client_list_checkpoints (client, NULL, NULL, error) : NULL;
+
+  return checkpoints != NULL && add_kept_of (used, sandboxes, error)
+         && add_kept_of (used, checkpoints, error);
 }
 
 /* What each process has open, by device and inode */
@@ -170,7 +233,8 @@ berth_build_prune (const BerthConfig *config, BerthClient *client, gboolean is_q
   GHashTableIter iter;
   const char *layer;
 
-  if (!add_files (used, config, error) || !add_known (used, client, error))
+  if (!add_files (used, config, error) || !add_known (used, client, error)
+      || !add_kept (used, client, error))
     return FALSE;
   berth_build_stage_remove (dir);
   open_files = find_open ();

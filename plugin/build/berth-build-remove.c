@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "plugin/base/berth-errno.h"
+#include "plugin/build/berth-build-store.h"
 #include "plugin/libberth/berth-admin.h"
 #include "pool/berth-error.h"
 
@@ -21,7 +22,7 @@ dup_path (const BerthBuildSpec *spec, const char *name, const char *suffix)
   return g_build_filename (spec->template_dir, file, NULL);
 }
 
-/* Whether one of @list is of the template, but for warm VMs, which are nobody's */
+/* Whether none of @list is of the template, but for VMs that are nobody's, or end */
 static gboolean
 check_free (GVariant *list, const char *template_name, const char *what, GError **error)
 {
@@ -31,12 +32,14 @@ check_free (GVariant *list, const char *template_name, const char *what, GError 
       const char *name = "";
       const char *state = "";
       const char *id = "";
+      guint32 uid;
 
       g_variant_lookup (one, "template", "&s", &name);
       g_variant_lookup (one, "state", "&s", &state);
       if (!g_variant_lookup (one, "sandbox_id", "&s", &id))
         g_variant_lookup (one, "id", "&s", &id);
-      if (!g_str_equal (name, template_name) || g_str_equal (state, "warm"))
+      if (!g_str_equal (name, template_name) || g_str_equal (state, "stopping")
+          || !g_variant_lookup (one, "uid", "u", &uid))
         continue;
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_LOCAL,
                    "template %s has a %s, of %s: it can go when that is gone", template_name, what,
@@ -114,7 +117,9 @@ berth_build_remove (const BerthBuildSpec *spec, const BerthConfig *config, Berth
   if (!check_below (spec, error) || !check_unused (client, spec->name, error))
     return FALSE;
   /* the Berthfile last: with it, what a kill has left can be removed again */
-  return remove_file (xml, error)
-         && berth_admin_act (admin, BERTH_ADMIN_ACTION_RELOAD, NULL, NULL, error)
-         && remove_file (berthfile, error);
+  if (!remove_file (xml, error)
+      || !berth_admin_act (admin, BERTH_ADMIN_ACTION_RELOAD, NULL, NULL, error))
+    return FALSE;
+  berth_build_store_forget (config->image_dir, spec->name);
+  return remove_file (berthfile, error);
 }

@@ -44,7 +44,8 @@ typedef enum
  * @base: name of the snapshot that the state is a difference of
  * @base_key: of that
  * @base_sum: SHA-256 of that one's RAM
- * @parts: (array zero-terminated=1): what it depends on, as "QEMU 7.2.0"; the host's words
+ * @parts: (array zero-terminated=1): what it depends on, as "QEMU 7.2.0", the host's words; and
+ *   its layers, as "layers base,python"
  * @pages: of its RAM that are not the base's
  * @bytes: of the state; set by the store
  * @sum: (nullable): SHA-256 of the state; set by the store

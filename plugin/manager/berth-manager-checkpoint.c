@@ -150,13 +150,31 @@ berth_manager_make_manifest (BerthSandbox *sandbox, BerthCheckpointKind kind, co
   return berth_checkpoint_manifest_copy (&manifest);
 }
 
+/* (transfer full): the host's, and what 'berth template prune' leaves for it, which hosts don't
+ * compare */
+static char **
+dup_parts (BerthManager *self, const char *template_name, char **parts)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  BerthTemplate *template = g_hash_table_lookup (self->templates, template_name);
+  g_autofree char *layers
+      = template != NULL ? g_strjoinv (",", (char **)berth_template_get_layers (template)) : NULL;
+  g_autofree char *part = g_strconcat ("layers ", layers, NULL);
+
+  if (parts != NULL)
+    g_strv_builder_addv (builder, (const char **)parts);
+  if (layers != NULL)
+    g_strv_builder_add (builder, part);
+  return g_strv_builder_end (builder);
+}
+
 void
-berth_manager_take_copy (BerthCheckpointManifest *manifest, BerthHostCopy *copy)
+berth_manager_take_copy (BerthManager *self, BerthCheckpointManifest *manifest, BerthHostCopy *copy)
 {
   manifest->base = g_steal_pointer (&copy->base->snapshot);
   manifest->base_key = g_steal_pointer (&copy->base->key);
   manifest->base_sum = g_steal_pointer (&copy->base->sum);
-  manifest->parts = g_steal_pointer (&copy->base->parts);
+  manifest->parts = dup_parts (self, manifest->template_name, copy->base->parts);
   manifest->pages = copy->pages;
 }
 
@@ -203,7 +221,7 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       keep_fail (task, error);
       return;
     }
-  berth_manager_take_copy (manifest, copy);
+  berth_manager_take_copy (self, manifest, copy);
   berth_checkpoint_store_commit_async (self->checkpoints, g_steal_pointer (&call->draft), manifest,
                                        committed_cb, g_steal_pointer (&task));
 }

@@ -204,7 +204,7 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       hibernation_fail (self, error);
       return;
     }
-  berth_manager_take_copy (self->manifest, copy);
+  berth_manager_take_copy (self->self, self->manifest, copy);
   berth_checkpoint_store_commit_async (self->self->checkpoints, g_steal_pointer (&self->draft),
                                        self->manifest, committed_cb, self);
 }
@@ -507,6 +507,7 @@ describe_sleeper (BerthManager *self, BerthSandbox *sandbox)
   g_variant_dict_insert (&dict, "tenant", "s", manifest->tenant != NULL ? manifest->tenant : "");
   g_variant_dict_insert (&dict, "task", "s", manifest->task != NULL ? manifest->task : "");
   g_variant_dict_insert (&dict, "uid", "u", manifest->uid);
+  g_variant_dict_insert (&dict, "made_with", "^as", manifest->parts);
   if (manifest->parent != NULL)
     g_variant_dict_insert (&dict, "parent", "s", manifest->parent);
   return g_variant_dict_end (&dict);

@@ -151,7 +151,8 @@ void berth_manager_tell_bases (BerthManager *self);
 BerthCheckpointManifest *
 berth_manager_make_manifest (BerthSandbox *sandbox, BerthCheckpointKind kind, const char *name);
 /* and that; taken out of @copy */
-void berth_manager_take_copy (BerthCheckpointManifest *manifest, BerthHostCopy *copy);
+void berth_manager_take_copy (BerthManager *self, BerthCheckpointManifest *manifest,
+                              BerthHostCopy *copy);
 BerthCheckpointLimits berth_manager_get_checkpoint_limits (BerthManager *self);
 /* Finds what was kept, and lets the host know what it needs of that. A failure is told in the log:
  * none can be kept then. */

@@ -664,7 +664,8 @@ manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
     {
       g_variant_dict_insert (&dict, "tenant", "s", request->tenant != NULL ? request->tenant : "");
       g_variant_dict_insert (&dict, "task", "s", request->task != NULL ? request->task : "");
-      g_variant_dict_insert (&dict, "uid", "u", request->uid);
+      if (berth_purpose_of (request)->snapshot_name == NULL)
+        g_variant_dict_insert (&dict, "uid", "u", request->uid);
       manager_describe_origin (berth_vm_get_id (vm), berth_purpose_of (request), &dict);
     }
   return g_variant_dict_end (&dict);

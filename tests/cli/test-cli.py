@@ -1004,6 +1004,56 @@ def test_template_remove(_):
             one_line(err, "there is no template mine")
 
 
+def test_template_remove_of_nobody(_):
+    """VMs that a snapshot is made of, that stand by, or begin to, are nobody's."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(TEMPLATES + "/shell.xml", encoding="ascii") as file, open(os.path.join(folder, "slow.xml"), "w", encoding="ascii") as copy:
+            copy.write(file.read().replace("name='shell'", "name='slow'").replace("href='shared/", f"href='{TEMPLATES}/shared/"))
+        with open(os.path.join(folder, "slow.berthfile"), "w", encoding="ascii") as file:
+            file.write("from python\n")
+        with Daemon("--snapshot-scope", "shared", "--template-dirs", f"{TEMPLATES}:{folder}", "--warm", "slow=2", "--max-vms", "4") as d:
+            until(lambda: any(vm["state"] == "starting" for vm in d.json("list")[1]))
+            same(d.berth("template", "remove", "slow", "--templates", folder, "--dir", folder, "--config", "/dev/null"), (0, "", ""))
+            same(os.listdir(folder), [])
+
+
+def test_template_prune(_):
+    """What is kept of a sandbox keeps its layers when its template is gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(os.path.join(folder, "built"))
+
+        def there():
+            return sorted(name for name in os.listdir(os.path.join(folder, "built")) if name.endswith(".erofs"))
+
+        def prune():
+            status, out, err = d.berth("template", "prune", "-q", "--templates", folder, "--dir", folder, "--config", "/dev/null")
+            same((status, out, err), (0, "", ""))
+            return there()
+        for name in ("built-a", "built-b", "built-c"):
+            with open(os.path.join(folder, "built", name + ".erofs"), "w", encoding="ascii") as file:
+                file.write("layer")
+        for name in ("a", "b"):
+            with open(TEMPLATES + "/python.xml", encoding="ascii") as file, open(os.path.join(folder, name + ".xml"), "w", encoding="ascii") as copy:
+                copy.write(file.read().replace("name='python'", f"name='mine-{name}'", 1).replace("href='shared/", f"href='{TEMPLATES}/shared/")
+                           .replace("<berth:layer name='python'/>", f"<berth:layer name='built-{name}'/>"))
+        with Daemon("--snapshot-scope", "shared", "--template-dirs", f"{TEMPLATES}:{folder}") as d:
+            kept, asleep = (d.berth("create", "-l", "mine-" + name)[1].strip() for name in ("a", "b"))
+            same(d.berth("checkpoint", kept, "before"), (0, "", ""))
+            same(d.berth("destroy", kept)[0], 0)
+            same(d.berth("hibernate", asleep), (0, "", ""))
+            for name in ("a", "b"):
+                os.unlink(os.path.join(folder, name + ".xml"))
+            with open(os.path.join(folder, "gone.berthfile"), "w", encoding="ascii"):
+                pass  # to be removed, so that berthd looks
+            same(d.berth("template", "remove", "gone", "--templates", folder, "--dir", folder, "--config", "/dev/null"), (0, "", ""))
+            assert not any(one["name"].startswith("mine-") for one in d.json("template", "list")[1])
+            same(prune(), ["built-a.erofs", "built-b.erofs"])
+            same(d.berth("checkpoint", "remove", kept, "before"), (0, "", ""))
+            same(prune(), ["built-b.erofs"])
+            same(d.berth("destroy", asleep)[0], 0)
+            same(prune(), [])
+
+
 def test_only_administrators_steer(_):
     needs_root()
     with Daemon() as d:
