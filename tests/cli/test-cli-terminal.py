@@ -399,7 +399,7 @@ def test_mistakes(d):
 
 
 if __name__ == "__main__":
-    # a shell's job in the background has them ignored, and so would all that is started here
-    for key_signal in (signal.SIGINT, signal.SIGQUIT):
+    # a shell's job in the background, or of nohup, has them ignored, and so would all that is started here
+    for key_signal in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(key_signal, signal.SIG_DFL)
     sys.exit(_cli.main(globals()))
