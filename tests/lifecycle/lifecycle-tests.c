@@ -288,7 +288,8 @@ test_cycles_leave_nothing (LifecycleWorld *world, gconstpointer data)
       n_threads = count_entries ("/proc/self/task");
     }
   g_assert_cmpuint (count_entries ("/proc/self/fd"), ==, n_fds);
-  g_assert_cmpuint (count_entries ("/proc/self/task"), ==, n_threads);
+  /* one of GLib's that had nothing to do for a while goes */
+  g_assert_cmpuint (count_entries ("/proc/self/task"), <=, n_threads);
   if (world->backend->check_nothing_left != NULL)
     world->backend->check_nothing_left (world->hypervisor);
 }
