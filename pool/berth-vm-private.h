@@ -41,7 +41,7 @@ typedef enum
 #define BERTH_VM_N_EVENTS ((guint)BERTH_VM_EVENT_GONE + 1)
 
 #define BERTH_VM_ID_BYTES 16
-#define BERTH_VM_IDS 32u
+#define BERTH_VM_IDS 16u
 
 /**
  * BerthVmIds:

@@ -352,11 +352,13 @@ berth_checkpoint_disk_rename (BerthCheckpointDisk *self, const char *from, const
                               GError **error)
 {
   int store = disk_open (self, error);
-  gboolean ok = store >= 0 && renameat2 (store, from, store, to, RENAME_NOREPLACE) == 0
-                && fsync (store) == 0;
+  gboolean is_named = store >= 0 && renameat2 (store, from, store, to, RENAME_NOREPLACE) == 0;
+  gboolean ok = is_named && fsync (store) == 0;
 
   if (store >= 0 && !ok)
     fail (self, from, error);
+  if (is_named && !ok) /* who is told that it failed knows it by its old name */
+    renameat2 (store, to, store, from, RENAME_NOREPLACE);
   if (store >= 0)
     close (store);
   return ok;

@@ -56,6 +56,7 @@ struct _BerthConnection
   BerthWorkers *workers[BERTH_CONNECTION_ROLES];
   BerthWorkers *opener;
   BerthLives *lives; /* main thread */
+  BerthConnectionStartedFunc started_func;
   BerthConnectionStoppedFunc stopped_func;
   BerthConnectionPausedFunc paused_func;
   BerthConnectionStateFunc state_func;
@@ -152,10 +153,11 @@ berth_connection_new (const char *uri, const char *virt_type)
 }
 
 void
-berth_connection_set_funcs (BerthConnection *self, BerthConnectionStoppedFunc stopped,
-                            BerthConnectionPausedFunc paused, BerthConnectionStateFunc state,
-                            gpointer user_data)
+berth_connection_set_funcs (BerthConnection *self, BerthConnectionStartedFunc started,
+                            BerthConnectionStoppedFunc stopped, BerthConnectionPausedFunc paused,
+                            BerthConnectionStateFunc state, gpointer user_data)
 {
+  self->started_func = started;
   self->stopped_func = stopped;
   self->paused_func = paused;
   self->state_func = state;
@@ -313,6 +315,8 @@ lifecycle_cb (virConnectPtr connection, virDomainPtr domain, int event, int deta
     self->stopped_func (uuid, life, stopped_reason (detail), self->user_data);
   else if (is_pause && self->paused_func != NULL)
     self->paused_func (uuid, life, event == VIR_DOMAIN_EVENT_SUSPENDED, self->user_data);
+  else if (event == VIR_DOMAIN_EVENT_STARTED && self->started_func != NULL)
+    self->started_func (uuid, self->user_data);
   return 0;
 }
 
@@ -636,6 +640,7 @@ berth_connection_close (BerthConnection *self)
     return;
   self->is_closed = TRUE;
   self->state_func = NULL;
+  self->started_func = NULL;
   self->stopped_func = NULL;
   self->paused_func = NULL;
   g_clear_handle_id (&self->retry_id, g_source_remove);

@@ -30,6 +30,8 @@ typedef enum
 #define BERTH_TYPE_CONNECTION (berth_connection_get_type ())
 G_DECLARE_FINAL_TYPE (BerthConnection, berth_connection, BERTH, CONNECTION, GObject)
 
+/* A domain began, whoever started it. In the main context. */
+typedef void (*BerthConnectionStartedFunc) (const char *uuid, gpointer user_data);
 /* A domain stopped, whoever stopped it. @life: libvirt's number of the life that is over, 0: nobody
  * knows. In the main context. */
 typedef void (*BerthConnectionStoppedFunc) (const char *uuid, guint life, const char *reason,
@@ -43,9 +45,10 @@ typedef void (*BerthConnectionStateFunc) (gboolean is_up, gpointer user_data);
 /* @uri: (nullable): NULL for qemu:///system if it answers, else qemu:///session
  * @virt_type: (nullable): "kvm" or "qemu"; NULL for kvm where QEMU can use it */
 BerthConnection *berth_connection_new (const char *uri, const char *virt_type);
-void berth_connection_set_funcs (BerthConnection *self, BerthConnectionStoppedFunc stopped,
-                                 BerthConnectionPausedFunc paused, BerthConnectionStateFunc state,
-                                 gpointer user_data);
+void
+berth_connection_set_funcs (BerthConnection *self, BerthConnectionStartedFunc started,
+                            BerthConnectionStoppedFunc stopped, BerthConnectionPausedFunc paused,
+                            BerthConnectionStateFunc state, gpointer user_data);
 
 /* Connects for the first time; afterwards the connection looks after itself. */
 void berth_connection_open_async (BerthConnection *self, GCancellable *cancellable,

@@ -308,7 +308,12 @@ berth_libvirt_take_back (BerthLibvirt *self, BerthOwnDomain *domain)
   g_autoptr (BerthVm) vm = NULL;
   gboolean is_paused = domain->is_paused && !domain->stands_by;
 
-  if (self->watch.session_returns == NULL || libvirt_has_session (self, domain))
+  if (self->watch.session_returns == NULL)
+    {
+      g_ptr_array_add (self->early, g_strdup (domain->uuid));
+      return;
+    }
+  if (libvirt_has_session (self, domain))
     return;
   if (g_str_equal (domain->mark->state, BERTH_MARK_STATE_PLACE))
     {
@@ -411,4 +416,7 @@ berth_libvirt_adopt_warm (BerthHost *host, BerthHostFoundFunc func, gpointer use
 
   for (guint i = 0; i < found->len; i++)
     libvirt_adopt_warm (self, g_ptr_array_index (found, i), func, user_data);
+  for (guint i = 0; i < self->early->len; i++)
+    berth_libvirt_look_for_session (self, g_ptr_array_index (self->early, i));
+  g_ptr_array_set_size (self->early, 0);
 }

@@ -145,9 +145,8 @@ describe_job (GTask *task, gpointer source, gpointer task_data, GCancellable *ca
     g_task_return_error (task, error);
 }
 
-/* Its programs go on, or it is gone. @took_us: -1: there is no copy */
-static void
-copy_tell_end (BerthLibvirt *self, BerthVm *vm, gint64 took_us, guint64 bytes)
+void
+berth_libvirt_tell_copy_end (BerthLibvirt *self, BerthVm *vm, gint64 took_us, guint64 bytes)
 {
   BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
@@ -170,7 +169,7 @@ gone_on_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (BerthLibvirt) self = call->self;
   g_autoptr (BerthVm) vm = call->vm;
 
-  copy_tell_end (self, vm, -1, 0);
+  berth_libvirt_tell_copy_end (self, vm, -1, 0);
 }
 
 void
@@ -198,8 +197,8 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   gboolean ok = berth_machine_copy_finish (BERTH_MACHINE (source), result, &stats, &error);
 
   if (!ok || !call->how.stays)
-    copy_tell_end (self, call->vm, ok ? g_get_monotonic_time () - call->begun_us : -1,
-                   ok ? stats.out_bytes : 0);
+    berth_libvirt_tell_copy_end (self, call->vm, ok ? g_get_monotonic_time () - call->begun_us : -1,
+                                 ok ? stats.out_bytes : 0);
   if (!ok)
     {
       g_task_return_error (task, error);

@@ -84,7 +84,6 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   BerthVm *vm = berth_fork_get_source (fork);
   BerthDifferenceStats stats;
   ForkState *state;
-  BerthSlot *slot;
   GError *error = NULL;
 
   g_free (call);
@@ -96,13 +95,10 @@ copied_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   else
     error = g_error_new (BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "sandbox %s can't be forked: %s",
                          berth_vm_get_id (vm), reason->message);
-  slot = g_hash_table_lookup (self->slots, vm);
-  if (slot != NULL)
-    slot->is_copied = FALSE;
   state = berth_fork_get_state (fork);
   berth_disk_part_shrink (state->disk, stats.out_bytes);
-  self->watch.copy_ended (vm, error == NULL ? g_get_monotonic_time () - state->begun_us : -1,
-                          stats.out_bytes, self->watch_data);
+  berth_libvirt_tell_copy_end (
+      self, vm, error == NULL ? g_get_monotonic_time () - state->begun_us : -1, stats.out_bytes);
   fork_settle (self, state, error);
 }
 

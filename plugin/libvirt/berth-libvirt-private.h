@@ -64,6 +64,7 @@ struct _BerthLibvirt
   GHashTable *slots;     /* BerthVm (owned) -> BerthSlot (owned) */
   BerthSnapshotStock *stock;
   GPtrArray *adoptable;   /* (nullable): BerthOwnDomain (owned), until somebody decides */
+  GPtrArray *early;       /* uuids (owned) of what came before anybody could take it back */
   GHashTable *bases;      /* sum of its RAM (owned) -> BerthSnapshot (owned), of checkpoints */
   GHashTable *recordings; /* snapshot's name (owned) -> BerthRecording (owned) */
   BerthHostWatch watch;   /* nobody: all NULL */
@@ -168,6 +169,8 @@ berth_libvirt_await_fork (BerthLibvirt *self, BerthVm *vm, BerthFork *fork, GErr
 /* Whether libvirt's word of a pause, or of its end, is of a copy that is made: its guest is given
  * the time in another way. */
 gboolean berth_libvirt_is_of_copy (BerthSlot *slot, gboolean is_paused);
+/* Its programs go on, or it is gone. @took_us: -1: there is no copy */
+void berth_libvirt_tell_copy_end (BerthLibvirt *self, BerthVm *vm, gint64 took_us, guint64 bytes);
 /* Finds what @fork, which was kept, differs from, and whether it can be loaded here. */
 void berth_libvirt_find_base_async (BerthLibvirt *self, BerthFork *fork,
                                     GAsyncReadyCallback callback, gpointer user_data);

@@ -117,6 +117,14 @@ libvirt_look_at_life (BerthLibvirt *self, const char *uuid, const char *reason)
   berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, life_job);
 }
 
+/* libvirt goes on with a start whose berthd has died. */
+static void
+begun_cb (const char *uuid, gpointer user_data)
+{
+  if (!libvirt_await_end (user_data, uuid))
+    berth_libvirt_look_for_session (user_data, uuid);
+}
+
 /* Of a life that began before the connection did nobody knows the number: its end may be told when
  * the next VM is up in that place already. */
 static void
@@ -427,7 +435,8 @@ connection_state_cb (gboolean is_up, gpointer user_data)
 void
 berth_libvirt_listen (BerthLibvirt *self)
 {
-  berth_connection_set_funcs (self->connection, stopped_cb, paused_cb, connection_state_cb, self);
+  berth_connection_set_funcs (self->connection, begun_cb, stopped_cb, paused_cb,
+                              connection_state_cb, self);
 }
 
 static void

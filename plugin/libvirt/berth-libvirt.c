@@ -77,6 +77,7 @@ berth_libvirt_finalize (GObject *object)
   g_hash_table_unref (self->bases);
   berth_snapshot_stock_free (self->stock);
   g_clear_pointer (&self->adoptable, g_ptr_array_unref);
+  g_ptr_array_unref (self->early);
   g_mutex_clear (&self->event_lock);
   G_OBJECT_CLASS (berth_libvirt_parent_class)->finalize (object);
 }
@@ -94,6 +95,7 @@ berth_libvirt_init (BerthLibvirt *self)
   self->slots = g_hash_table_new_full (NULL, NULL, g_object_unref, (GDestroyNotify)slot_free);
   self->counted = g_hash_table_new_full (NULL, NULL, g_object_unref, g_free);
   self->stock = berth_snapshot_stock_new ();
+  self->early = g_ptr_array_new_with_free_func (g_free);
   self->bases = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
                                        (GDestroyNotify)berth_snapshot_unref);
   self->recordings

@@ -41,7 +41,7 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->stopped = g_ptr_array_new_with_free_func (g_free);
   fixture->ended = g_array_new (FALSE, FALSE, sizeof (guint));
   fixture->libvirtd = berth_connection_new ("test:///default", NULL);
-  berth_connection_set_funcs (fixture->libvirtd, stopped_cb, NULL, NULL, fixture);
+  berth_connection_set_funcs (fixture->libvirtd, NULL, stopped_cb, NULL, NULL, fixture);
   berth_connection_open_async (fixture->libvirtd, NULL, done_cb, fixture);
   while (fixture->result == NULL)
     g_main_context_iteration (NULL, TRUE);

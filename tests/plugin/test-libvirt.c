@@ -202,6 +202,59 @@ test_places_of_nobody (Fixture *fixture, gconstpointer data)
     g_main_context_iteration (NULL, FALSE);
 }
 
+static void
+returns_cb (BerthVm *vm, BerthRequest *request, gboolean is_paused, gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
+static void
+found_cb (BerthVm *vm, BerthRequest *request, gboolean is_asleep, gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
+static void
+begin_run (Fixture *fixture)
+{
+  g_autofree char *xml = make_xml (fixture, "berth-python-1", BERTH_MARK_STATE_RUN);
+  g_autofree char *live_xml = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
+  g_assert_no_error (error);
+}
+
+static void
+await_its_end (Fixture *fixture)
+{
+  g_autofree char *uuid = berth_places_make_uuid (fixture->libvirt->places, "berth-python-1");
+
+  while (berth_domain_is_active (fixture->connection, uuid))
+    g_main_context_iteration (NULL, FALSE);
+}
+
+/* A start of a berthd that has died, which libvirt ends behind the first comparison: before anybody
+ * here can take a VM back, and later. */
+static void
+test_late_start (Fixture *fixture, gconstpointer data)
+{
+  const BerthHostWatch watch = { .state_changed = state_changed_cb, .session_returns = returns_cb };
+  gboolean is_early = GPOINTER_TO_INT (data);
+
+  if (is_early)
+    {
+      begin_run (fixture);
+      while (fixture->libvirt->early->len == 0)
+        g_main_context_iteration (NULL, TRUE);
+    }
+  berth_host_set_watch (BERTH_HOST (fixture->libvirt), &watch, fixture);
+  berth_host_adopt_warm (BERTH_HOST (fixture->libvirt), found_cb, NULL);
+  if (!is_early)
+    begin_run (fixture);
+  await_its_end (fixture);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -213,5 +266,8 @@ main (int argc, char **argv)
   ADD ("compares-again", test_compares_again);
   ADD ("places-of-nobody", test_places_of_nobody);
 #undef ADD
+  g_test_add ("/libvirt/late-start/early", Fixture, GINT_TO_POINTER (TRUE), set_up, test_late_start,
+              tear_down);
+  g_test_add ("/libvirt/late-start/late", Fixture, NULL, set_up, test_late_start, tear_down);
   return g_test_run ();
 }
