@@ -7,6 +7,7 @@ the machine has one that boots no guest."""
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import glob
 import json
@@ -262,10 +263,21 @@ def keep(daemon):
     return KEPT.enter_context(daemon)
 
 
+def take_prefix():
+    """(a file that is kept open) Who else had the domains of this prefix would end them."""
+    lock = open(os.path.join(tempfile.gettempdir(), f"berth-guests-{PREFIX}-{os.geteuid()}"), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another test has the prefix {PREFIX}: set BERTH_TEST_PREFIX")
+    return lock
+
+
 def main(tests):
     if not os.path.exists(os.path.join(IMAGES, "images.json")):
         print("1..0 # SKIP no image in", IMAGES)
         return 0
+    lock = take_prefix()
     tests = [(name, test) for name, test in tests.items() if name.startswith("test_")]
     wanted = os.environ.get("BERTH_TEST_ONLY", "").split(",")
     failed = 0
@@ -285,4 +297,5 @@ def main(tests):
             print("# " + traceback.format_exc().replace("\n", "\n# "))
             print(f"not ok {number} {name}", flush=True)
     KEPT.close()
+    lock.close()
     return 1 if failed else 0

@@ -200,6 +200,8 @@ def test_an_idle_time_outlives_berthd():
     with Daemon("--warm-default", "0", "--snapshot-scope", "none") as d:
         other = d.berth("create", "-l", "shell").stdout.strip()
         session = d.berth("create", "-l", "shell", "--idle-timeout", "10").stdout.strip()
+        until(lambda: all('"session"' in virsh("metadata", vm["domain"], "--uri", "urn:berth:domain:1").replace("'", '"')
+                          for vm in d.json("list")), "the marks of both")
         d.crash()
         d.start()
         until(lambda: [vm["id"] for vm in d.json("list")] == [other], "the end of the idle one", 60)
@@ -398,7 +400,7 @@ def test_snapshot_of_each_tenant():
         same(d.snapshot_names(), [f"python@{uid}:one", f"python@{uid}:two"])
         same(d.template()["snapshots"], 2)
         refused = d.berth("template", "snapshot", "python")
-        assert refused.returncode == 125 and "template remove python" in refused.stderr, refused
+        assert refused.returncode == 125 and "template remove --snapshot python" in refused.stderr, refused
         # an earlier berthd's warm VMs are the same tenants' again
         d.wait_warm()
         d.crash()
