@@ -45,11 +45,12 @@ count_escape (const char *text, gsize size)
     return 1;
   if (unit < 0xd800 || unit > 0xdfff)
     return unit < 0 ? 0 : 1 + HEX_DIGITS;
-  /* a surrogate, and the other one */
-  return size > 3 + HEX_DIGITS && text[1 + HEX_DIGITS] == '\\' && text[2 + HEX_DIGITS] == 'u'
-                 && read_unit (text + 3 + HEX_DIGITS, size - 3 - HEX_DIGITS) >= 0
-             ? 3 + 2 * HEX_DIGITS
-             : 0;
+  /* the first surrogate, and the second one: of others the parser forgets to free the string */
+  if (unit > 0xdbff || size < 3 + HEX_DIGITS || text[1 + HEX_DIGITS] != '\\'
+      || text[2 + HEX_DIGITS] != 'u')
+    return 0;
+  unit = read_unit (text + 3 + HEX_DIGITS, size - 3 - HEX_DIGITS);
+  return unit >= 0xdc00 && unit <= 0xdfff ? 3 + 2 * HEX_DIGITS : 0;
 }
 
 /* Characters of the string that begins behind a quote, with that at its end; 0: it is none */
