@@ -8,6 +8,7 @@
 #include "berth-libvirt-error.h"
 #include "pool/berth-error.h"
 #include "pool/berth-request.h"
+#include "pool/berth-sync.h"
 
 static gint64
 created_us (const BerthOwnDomain *domain)
@@ -349,6 +350,8 @@ look_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
                                ? berth_domain_find_own (connection, self->instance, task_data)
                                : NULL;
 
+  if (domain != NULL)
+    BERTH_SYNC_RELEASE (domain);
   g_task_return_pointer (task, domain, (GDestroyNotify)berth_own_domain_free);
 }
 
@@ -357,8 +360,10 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   BerthOwnDomain *domain = g_task_propagate_pointer (G_TASK (result), NULL);
 
-  if (domain != NULL)
-    berth_libvirt_take_back (BERTH_LIBVIRT (source), domain);
+  if (domain == NULL)
+    return;
+  BERTH_SYNC_ACQUIRE (domain);
+  berth_libvirt_take_back (BERTH_LIBVIRT (source), domain);
 }
 
 void
