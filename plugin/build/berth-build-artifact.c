@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "plugin/build/berth-build-json.h"
-#include "pool/berth-error.h"
+#include "plugin/build/berth-build-refuse.h"
 
 #define FORMAT 1
 #define TEMPLATE_KEY "org.berth.template"
@@ -85,20 +85,6 @@ berth_build_artifact_add_piece (BerthBuildArtifact *self, const char *sha256, gi
 /* ---- to a registry ---- */
 
 static void
-add_text (JsonBuilder *json, const char *key, const char *value)
-{
-  json_builder_set_member_name (json, key);
-  json_builder_add_string_value (json, value);
-}
-
-static void
-add_number (JsonBuilder *json, const char *key, gint64 value)
-{
-  json_builder_set_member_name (json, key);
-  json_builder_add_int_value (json, value);
-}
-
-static void
 add_about (JsonBuilder *json, const char *about)
 {
   JsonObject *object = about != NULL ? berth_build_json_parse (about, strlen (about), NULL) : NULL;
@@ -130,10 +116,10 @@ dup_own (BerthBuildArtifact *self)
   g_autoptr (JsonBuilder) json = json_builder_new ();
 
   json_builder_begin_object (json);
-  add_number (json, "format", FORMAT);
-  add_text (json, "name", self->name);
-  add_text (json, "template", self->element);
-  add_text (json, "berthfile", self->berthfile);
+  berth_build_json_add_number (json, "format", FORMAT);
+  berth_build_json_add_text (json, "name", self->name);
+  berth_build_json_add_text (json, "template", self->element);
+  berth_build_json_add_text (json, "berthfile", self->berthfile);
   json_builder_set_member_name (json, "layers");
   json_builder_begin_array (json);
   for (guint i = 0; i < self->parts->len; i++)
@@ -141,9 +127,9 @@ dup_own (BerthBuildArtifact *self)
       const BerthBuildPart *part = self->parts->pdata[i];
 
       json_builder_begin_object (json);
-      add_text (json, "name", part->name);
-      add_text (json, "sha256", part->sha256);
-      add_number (json, "size", part->size);
+      berth_build_json_add_text (json, "name", part->name);
+      berth_build_json_add_text (json, "sha256", part->sha256);
+      berth_build_json_add_number (json, "size", part->size);
       add_about (json, part->about);
       json_builder_end_object (json);
     }
@@ -157,9 +143,9 @@ add_blob (JsonBuilder *json, const char *type, const char *sha256, gint64 size)
   g_autofree char *digest = g_strconcat (DIGEST, sha256, NULL);
 
   json_builder_begin_object (json);
-  add_text (json, "mediaType", type);
-  add_text (json, "digest", digest);
-  add_number (json, "size", size);
+  berth_build_json_add_text (json, "mediaType", type);
+  berth_build_json_add_text (json, "digest", digest);
+  berth_build_json_add_number (json, "size", size);
   json_builder_end_object (json);
 }
 
@@ -171,8 +157,8 @@ berth_build_artifact_dup_manifest (BerthBuildArtifact *self)
   g_autofree char *empty = g_compute_checksum_for_string (G_CHECKSUM_SHA256, BERTH_BUILD_EMPTY, -1);
 
   json_builder_begin_object (json);
-  add_number (json, "schemaVersion", 2);
-  add_text (json, "mediaType", BERTH_BUILD_MANIFEST_TYPE);
+  berth_build_json_add_number (json, "schemaVersion", 2);
+  berth_build_json_add_text (json, "mediaType", BERTH_BUILD_MANIFEST_TYPE);
   json_builder_set_member_name (json, "config");
   add_blob (json, BERTH_BUILD_EMPTY_TYPE, empty, strlen (BERTH_BUILD_EMPTY));
   json_builder_set_member_name (json, "layers");
@@ -186,25 +172,12 @@ berth_build_artifact_dup_manifest (BerthBuildArtifact *self)
   json_builder_end_array (json);
   json_builder_set_member_name (json, "annotations");
   json_builder_begin_object (json);
-  add_text (json, TEMPLATE_KEY, own);
+  berth_build_json_add_text (json, TEMPLATE_KEY, own);
   json_builder_end_object (json);
   return finish (json);
 }
 
 /* ---- of a registry ---- */
-
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  g_propagate_error (error,
-                     g_error_new_valist (BERTH_ERROR, BERTH_ERROR_INVALID, format, arguments));
-  va_end (arguments);
-  return FALSE;
-}
 
 static gboolean
 matches (const char *text, const char *pattern)
@@ -222,12 +195,12 @@ take_part (BerthBuildArtifact *self, JsonObject *layer, gint64 max_bytes, GError
   g_autofree char *text = about != NULL ? berth_build_json_dup_object (about) : NULL;
 
   if (!matches (name, LAYER_PATTERN) || !matches (sha256, DIGEST_PATTERN))
-    return refuse (error, "a layer of it has no name, or no digest");
+    return berth_build_refuse (error, "a layer of it has no name, or no digest");
   if (size < BLOCK || size % BLOCK != 0)
-    return refuse (error, "layer %s has no size that a layer can have", name);
+    return berth_build_refuse (error, "layer %s has no size that a layer can have", name);
   if (size > max_bytes)
-    return refuse (error, "layer %s has %" G_GINT64_FORMAT " MiB: --max-size allows more", name,
-                   size >> 20);
+    return berth_build_refuse (
+        error, "layer %s has %" G_GINT64_FORMAT " MiB: --max-size allows more", name, size >> 20);
   berth_build_artifact_add_part (self, name, sha256, size, text);
   return TRUE;
 }
@@ -247,7 +220,7 @@ take_pieces (BerthBuildArtifact *self, const BerthBuildPart *part, JsonArray *bl
       if (digest == NULL || !g_str_has_prefix (digest, DIGEST)
           || !matches (digest + strlen (DIGEST), DIGEST_PATTERN)
           || size != MIN (left, BERTH_BUILD_PIECE_BYTES))
-        return refuse (error, "its pieces are not those of layer %s", part->name);
+        return berth_build_refuse (error, "its pieces are not those of layer %s", part->name);
       berth_build_artifact_add_piece (self, digest + strlen (DIGEST), size);
     }
   return TRUE;
@@ -260,13 +233,13 @@ take_parts (BerthBuildArtifact *self, JsonArray *layers, JsonArray *blobs, gint6
   guint count = layers != NULL ? json_array_get_length (layers) : 0;
 
   if (count == 0 || count > PARTS_MAX || blobs == NULL)
-    return refuse (error, "it has not 1 to %u layers", PARTS_MAX);
+    return berth_build_refuse (error, "it has not 1 to %u layers", PARTS_MAX);
   for (guint i = 0; i < count; i++)
     if (!take_part (self, berth_build_json_get_element (layers, i), max_bytes, error)
         || !take_pieces (self, self->parts->pdata[i], blobs, error))
       return FALSE;
   return json_array_get_length (blobs) == self->pieces->len
-         || refuse (error, "it has pieces of no layer");
+         || berth_build_refuse (error, "it has pieces of no layer");
 }
 
 static gboolean
@@ -279,12 +252,12 @@ take_own (BerthBuildArtifact *self, JsonObject *own, JsonArray *blobs, gint64 ma
   const char *berthfile = berth_build_json_get_text (own, "berthfile");
 
   if (format != FORMAT)
-    return refuse (error, "it is of format %" G_GINT64_FORMAT ", and this berth reads %d", format,
-                   FORMAT);
+    return berth_build_refuse (
+        error, "it is of format %" G_GINT64_FORMAT ", and this berth reads %d", format, FORMAT);
   if (!matches (name, NAME_PATTERN) || element == NULL || strlen (element) > TEXT_MAX)
-    return refuse (error, "it has no name, or no <berth:template>");
+    return berth_build_refuse (error, "it has no name, or no <berth:template>");
   if (berthfile == NULL || strlen (berthfile) > TEXT_MAX)
-    return refuse (error, "its Berthfile is missing, or too large");
+    return berth_build_refuse (error, "its Berthfile is missing, or too large");
   self->name = g_strdup (name);
   self->element = g_strdup (element);
   self->berthfile = g_strdup (berthfile);
@@ -303,8 +276,8 @@ take_manifest (BerthBuildArtifact *self, JsonObject *manifest, gint64 max_bytes,
   gboolean ok;
 
   if (g_strcmp0 (type, BERTH_BUILD_EMPTY_TYPE) != 0 || text == NULL)
-    return refuse (error,
-                   "it is no template; 'berth template build' makes one of a container image");
+    return berth_build_refuse (
+        error, "it is no template; 'berth template build' makes one of a container image");
   own = berth_build_json_parse (text, strlen (text), error);
   if (own == NULL)
     return FALSE;
@@ -321,7 +294,8 @@ berth_build_artifact_parse (const char *text, gsize size, gint64 max_bytes, GErr
 
   if (size > BERTH_BUILD_MANIFEST_MAX_BYTES)
     {
-      refuse (error, "its manifest has more than %d bytes", BERTH_BUILD_MANIFEST_MAX_BYTES);
+      berth_build_refuse (error, "its manifest has more than %d bytes",
+                          BERTH_BUILD_MANIFEST_MAX_BYTES);
       return NULL;
     }
   manifest = berth_build_json_parse (text, size, error);

@@ -203,12 +203,9 @@ berth_build_base_dup_template (BerthBuildBase *self, const BerthBuildSpec *spec,
   gsize size = 0;
   g_autofree char *data = berth_xml_read_file (self->path, &size, error);
   g_autoptr (xmlDoc) doc = data != NULL ? berth_xml_parse (data, size, self->path, error) : NULL;
-  g_autoptr (xmlChar) text = NULL;
-  g_autoptr (BerthTemplate) checked = NULL;
   g_autofree char *remark = g_strdup_printf (
       " Made by 'berth template build', of %s.berthfile beside it. ", spec->name);
   xmlNode *metadata;
-  int length = 0;
 
   if (doc == NULL)
     return NULL;
@@ -223,7 +220,5 @@ berth_build_base_dup_template (BerthBuildBase *self, const BerthBuildSpec *spec,
     }
   berth_build_element_set_remark (doc, remark);
   fill_element (berth_xml_child (metadata, BERTH_MARK_URI, "template"), self, spec, image, layer);
-  xmlDocDumpMemoryEnc (doc, &text, &length, "UTF-8");
-  checked = berth_template_load_data ((const char *)text, (gsize)length, path, schema, error);
-  return checked != NULL ? g_strndup ((const char *)text, (gsize)length) : NULL;
+  return berth_build_element_dup_checked (doc, path, schema, error);
 }

@@ -57,14 +57,22 @@ remove_remarks (xmlNode *element)
     }
 }
 
+static char *
+dup_text (xmlDoc *doc)
+{
+  g_autoptr (xmlChar) text = NULL;
+  int length = 0;
+
+  xmlDocDumpMemoryEnc (doc, &text, &length, "UTF-8");
+  return g_strndup ((const char *)text, (gsize)length);
+}
+
 char *
 berth_build_element_dup (const char *path, GError **error)
 {
   g_autoptr (xmlDoc) doc = read_doc (path, error);
   g_autoptr (xmlDoc) own = NULL;
-  g_autoptr (xmlChar) text = NULL;
   xmlNode *copy;
-  int length = 0;
 
   if (doc == NULL)
     return NULL;
@@ -73,8 +81,7 @@ berth_build_element_dup (const char *path, GError **error)
   xmlDocSetRootElement (own, copy);
   xmlReconciliateNs (own, copy);
   remove_remarks (copy);
-  xmlDocDumpMemoryEnc (own, &text, &length, "UTF-8");
-  return g_strndup ((const char *)text, (gsize)length);
+  return dup_text (own);
 }
 
 /* ---- of another host ---- */
@@ -152,16 +159,23 @@ berth_build_element_set_remark (xmlDoc *doc, const char *remark)
 }
 
 char *
+berth_build_element_dup_checked (xmlDoc *doc, const char *path, const char *schema, GError **error)
+{
+  g_autofree char *text = dup_text (doc);
+  g_autoptr (BerthTemplate) checked
+      = berth_template_load_data (text, strlen (text), path, schema, error);
+
+  return checked != NULL ? g_steal_pointer (&text) : NULL;
+}
+
+char *
 berth_build_element_dup_template (const char *text, const char *base, const char *name,
                                   const char *const *layers, const char *remark, const char *path,
                                   const char *schema, GError **error)
 {
   g_autoptr (xmlDoc) doc = read_doc (base, error);
   xmlNode *element = doc != NULL ? take_element (text, doc, error) : NULL;
-  g_autoptr (BerthTemplate) checked = NULL;
-  g_autoptr (xmlChar) whole = NULL;
   xmlNode *old;
-  int length = 0;
 
   if (element == NULL)
     return NULL;
@@ -171,7 +185,5 @@ berth_build_element_dup_template (const char *text, const char *base, const char
   berth_xml_set (element, "name", name);
   set_layers (element, layers);
   berth_build_element_set_remark (doc, remark);
-  xmlDocDumpMemoryEnc (doc, &whole, &length, "UTF-8");
-  checked = berth_template_load_data ((const char *)whole, (gsize)length, path, schema, error);
-  return checked != NULL ? g_strndup ((const char *)whole, (gsize)length) : NULL;
+  return berth_build_element_dup_checked (doc, path, schema, error);
 }

@@ -12,6 +12,10 @@ G_BEGIN_DECLS
 /* Whoever wrote the other one's remarks did not write this one: @remark stands in their place. */
 void berth_build_element_set_remark (xmlDoc *doc, const char *remark);
 
+/* (transfer full): the text of a template that becomes the file @path, if it may be one */
+char *
+berth_build_element_dup_checked (xmlDoc *doc, const char *path, const char *schema, GError **error);
+
 /* (transfer full): of the template in the file @path, without its remarks */
 char *berth_build_element_dup (const char *path, GError **error);
 

@@ -2,7 +2,6 @@
 /* Decides in which order a layer is built, and what its manifest says. */
 #include "plugin/build/berth-build-layer.h"
 
-#include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "build-image-script.h"
 #include "plugin/base/berth-printable.h"
 #include "plugin/build/berth-build-guest.h"
+#include "plugin/build/berth-build-json.h"
 #include "plugin/build/berth-build-store.h"
 #include "plugin/template/berth-images.h"
 #include "pool/berth-error.h"
@@ -251,20 +251,6 @@ fetch (Work *self, int fd, GError **error)
 }
 
 static void
-add_string (JsonBuilder *json, const char *key, const char *value)
-{
-  json_builder_set_member_name (json, key);
-  json_builder_add_string_value (json, value);
-}
-
-static void
-add_number (JsonBuilder *json, const char *key, gint64 value)
-{
-  json_builder_set_member_name (json, key);
-  json_builder_add_int_value (json, value);
-}
-
-static void
 add_steps (const Work *self, JsonBuilder *json)
 {
   json_builder_set_member_name (json, "steps");
@@ -275,16 +261,16 @@ add_steps (const Work *self, JsonBuilder *json)
       const BerthBuildInput *input = &g_array_index (self->inputs->each, BerthBuildInput, i);
 
       json_builder_begin_object (json);
-      add_string (json, "kind", berth_build_kind_get_word (step->kind));
-      add_string (json, "user", step->user);
+      berth_build_json_add_text (json, "kind", berth_build_kind_get_word (step->kind));
+      berth_build_json_add_text (json, "user", step->user);
       json_builder_set_member_name (json, "values");
       json_builder_begin_array (json);
       for (guint j = 0; j < step->values->len; j++)
         json_builder_add_string_value (json, step->values->pdata[j]);
       json_builder_end_array (json);
       if (input->sha256 != NULL)
-        add_string (json, "files_sha256", input->sha256);
-      add_number (json, "milliseconds", self->step_us[i] / 1000);
+        berth_build_json_add_text (json, "files_sha256", input->sha256);
+      berth_build_json_add_number (json, "milliseconds", self->step_us[i] / 1000);
       json_builder_end_object (json);
     }
   json_builder_end_array (json);
@@ -298,7 +284,8 @@ add_packed (const Work *self, JsonBuilder *json)
   g_autofree char *printable = berth_printable_dup (self->packed, TRUE);
   g_auto (GStrv) lines = g_strsplit (printable, "\n", PACKAGES_MAX);
 
-  add_number (json, "unpacked_size", lines[0] != NULL ? g_ascii_strtoll (lines[0], NULL, 10) : 0);
+  berth_build_json_add_number (json, "unpacked_size",
+                               lines[0] != NULL ? g_ascii_strtoll (lines[0], NULL, 10) : 0);
   json_builder_set_member_name (json, "packages");
   json_builder_begin_array (json);
   for (guint i = 1; lines[0] != NULL && lines[i] != NULL && i + 1 < PACKAGES_MAX; i++)
@@ -316,27 +303,28 @@ dup_manifest (const Work *self)
   g_autofree char *path = g_strdup_printf (BERTH_IMAGES_BUILT "/%s.erofs", self->inputs->layer);
 
   json_builder_begin_object (json);
-  add_number (json, "format", 1);
-  add_string (json, "path", path);
-  add_string (json, "sha256", self->sha256);
-  add_number (json, "size", (gint64)self->size);
-  add_string (json, "inputs_sha256", self->inputs->sha256);
-  add_string (json, "from", self->spec->from);
+  berth_build_json_add_number (json, "format", 1);
+  berth_build_json_add_text (json, "path", path);
+  berth_build_json_add_text (json, "sha256", self->sha256);
+  berth_build_json_add_number (json, "size", (gint64)self->size);
+  berth_build_json_add_text (json, "inputs_sha256", self->inputs->sha256);
+  berth_build_json_add_text (json, "from", self->spec->from);
   json_builder_set_member_name (json, "below");
   json_builder_begin_array (json);
   for (guint i = 0; self->base->layers[i] != NULL; i++)
     json_builder_add_string_value (json, self->base->layers[i]);
   json_builder_end_array (json);
-  add_string (json, "builder", self->base->builder);
+  berth_build_json_add_text (json, "builder", self->base->builder);
   if (self->image != NULL)
     {
-      add_string (json, "image", self->image);
-      add_string (json, "image_sha256", self->inputs->image.sha256);
+      berth_build_json_add_text (json, "image", self->image);
+      berth_build_json_add_text (json, "image_sha256", self->inputs->image.sha256);
     }
   add_steps (self, json);
   add_packed (self, json);
-  add_number (json, "created", g_get_real_time () / G_USEC_PER_SEC);
-  add_number (json, "milliseconds", (g_get_monotonic_time () - self->begun_us) / 1000);
+  berth_build_json_add_number (json, "created", g_get_real_time () / G_USEC_PER_SEC);
+  berth_build_json_add_number (json, "milliseconds",
+                               (g_get_monotonic_time () - self->begun_us) / 1000);
   json_builder_end_object (json);
   root = json_builder_get_root (json);
   return json_to_string (root, TRUE);

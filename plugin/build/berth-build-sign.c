@@ -92,23 +92,15 @@ berth_build_sign_dup_tag (const char *sha256)
 /* ---- to a registry ---- */
 
 static void
-add_text (JsonBuilder *json, const char *key, const char *value)
-{
-  json_builder_set_member_name (json, key);
-  json_builder_add_string_value (json, value);
-}
-
-static void
 add_empty (JsonBuilder *json)
 {
   g_autofree char *sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, BERTH_BUILD_EMPTY, -1);
   g_autofree char *digest = g_strconcat ("sha256:", sum, NULL);
 
   json_builder_begin_object (json);
-  add_text (json, "mediaType", BERTH_BUILD_EMPTY_TYPE);
-  add_text (json, "digest", digest);
-  json_builder_set_member_name (json, "size");
-  json_builder_add_int_value (json, strlen (BERTH_BUILD_EMPTY));
+  berth_build_json_add_text (json, "mediaType", BERTH_BUILD_EMPTY_TYPE);
+  berth_build_json_add_text (json, "digest", digest);
+  berth_build_json_add_number (json, "size", strlen (BERTH_BUILD_EMPTY));
   json_builder_end_object (json);
 }
 
@@ -119,9 +111,8 @@ dup_manifest (const char *signature)
   g_autoptr (JsonNode) root = NULL;
 
   json_builder_begin_object (json);
-  json_builder_set_member_name (json, "schemaVersion");
-  json_builder_add_int_value (json, 2);
-  add_text (json, "mediaType", BERTH_BUILD_MANIFEST_TYPE);
+  berth_build_json_add_number (json, "schemaVersion", 2);
+  berth_build_json_add_text (json, "mediaType", BERTH_BUILD_MANIFEST_TYPE);
   json_builder_set_member_name (json, "config");
   add_empty (json);
   json_builder_set_member_name (json, "layers");
@@ -129,7 +120,7 @@ dup_manifest (const char *signature)
   json_builder_end_array (json);
   json_builder_set_member_name (json, "annotations");
   json_builder_begin_object (json);
-  add_text (json, SIGNATURE_KEY, signature);
+  berth_build_json_add_text (json, SIGNATURE_KEY, signature);
   json_builder_end_object (json);
   json_builder_end_object (json);
   root = json_builder_get_root (json);

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "plugin/build/berth-build-refuse.h"
 #include "plugin/template/berth-template.h"
-#include "pool/berth-error.h"
 
 #define TEXT_MAX (1024 * 1024)
 #define STEPS_MAX 1000u
@@ -71,19 +71,6 @@ berth_build_spec_free (BerthBuildSpec *self)
   g_free (self);
 }
 
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  g_propagate_error (error,
-                     g_error_new_valist (BERTH_ERROR, BERTH_ERROR_INVALID, format, arguments));
-  va_end (arguments);
-  return FALSE;
-}
-
 static GStrv
 dup_env (BerthBuildSpec *self)
 {
@@ -122,7 +109,7 @@ dup_local (BerthBuildSpec *self, const char *name, GError **error)
 
   if (g_file_test (path, G_FILE_TEST_EXISTS))
     return g_steal_pointer (&path);
-  refuse (error, "%s: no such file or folder", path);
+  berth_build_refuse (error, "%s: no such file or folder", path);
   return NULL;
 }
 
@@ -145,8 +132,9 @@ take_package (BerthBuildSpec *self, BerthBuildKind kind, const char *value, GErr
   g_autofree char *path = NULL;
 
   if (value[0] == '-' || strpbrk (value, " \t\r\n") != NULL || strlen (value) > 4096)
-    return refuse (error, "%s %.80s: give one package, as 'pandas==2.2.3' or ./name.whl",
-                   kind_words[kind], value);
+    return berth_build_refuse (error,
+                               "%s %.80s: give one package, as 'pandas==2.2.3' or ./name.whl",
+                               kind_words[kind], value);
   if (!is_by_hand (value))
     {
       g_ptr_array_add (spec_add_step (self, kind)->values, g_strdup (value));
@@ -170,12 +158,14 @@ take_copy (BerthBuildSpec *self, const char *value, GError **error)
 
   if (colon == NULL || colon == value || colon[1] != '/'
       || g_regex_match_simple ("(^|/)\\.\\.(/|\\z)", colon + 1, 0, 0))
-    return refuse (error, "copy %.80s: give LOCAL:GUEST, GUEST absolute and without '..'", value);
+    return berth_build_refuse (
+        error, "copy %.80s: give LOCAL:GUEST, GUEST absolute and without '..'", value);
   if (g_regex_match_simple (PASSING, colon + 1, G_REGEX_RAW, 0))
-    return refuse (error,
-                   "copy to %.80s: that is made anew in each VM, and hides what a layer has there: "
-                   "take another folder, as /opt",
-                   colon + 1);
+    return berth_build_refuse (
+        error,
+        "copy to %.80s: that is made anew in each VM, and hides what a layer has there: "
+        "take another folder, as /opt",
+        colon + 1);
   path = dup_local (self, local, error);
   if (path == NULL)
     return FALSE;
@@ -200,7 +190,8 @@ take_run (BerthBuildSpec *self, const char *value, GError **error)
       if (path == NULL || !g_file_get_contents (path, &script, &size, error))
         return FALSE;
       if (size > TEXT_MAX / 2 || !g_utf8_validate (script, (gssize)size, NULL))
-        return refuse (error, "%s: must be UTF-8, and %d bytes at most", path, TEXT_MAX / 2);
+        return berth_build_refuse (error, "%s: must be UTF-8, and %d bytes at most", path,
+                                   TEXT_MAX / 2);
     }
   g_ptr_array_add (spec_add_step (self, BERTH_BUILD_RUN)->values,
                    g_strdup (script != NULL ? script : value));
@@ -215,12 +206,14 @@ take_env (BerthBuildSpec *self, const char *value, GError **error)
   gsize name = strcspn (value, "=") + 1;
 
   if (!g_regex_match_simple (ENV_PATTERN, value, 0, 0))
-    return refuse (error, "env %.80s: give NAME=VALUE, at most 4096 bytes of it", value);
+    return berth_build_refuse (error, "env %.80s: give NAME=VALUE, at most 4096 bytes of it",
+                               value);
   for (guint i = 0; i < self->env->len; i++)
     if (strncmp (self->env->pdata[i], value, name) == 0)
       g_ptr_array_remove_index (self->env, i--);
   if (self->env->len == ENV_MAX)
-    return refuse (error, "env %.80s: a template has %u variables at most", value, ENV_MAX);
+    return berth_build_refuse (error, "env %.80s: a template has %u variables at most", value,
+                               ENV_MAX);
   g_ptr_array_add (self->env, g_strdup (value));
   return TRUE;
 }
@@ -229,8 +222,8 @@ static gboolean
 take_word (char **field, const char *word, const char *value, const char *pattern, GError **error)
 {
   if (!g_regex_match_simple (pattern, value, G_REGEX_RAW, 0))
-    return refuse (error, "%s '%.80s': give a name of lower-case letters, digits and -", word,
-                   value);
+    return berth_build_refuse (error, "%s '%.80s': give a name of lower-case letters, digits and -",
+                               word, value);
   g_free (*field);
   *field = g_strdup (value);
   return TRUE;
@@ -242,7 +235,8 @@ take_memory (BerthBuildSpec *self, const char *value, GError **error)
   guint64 number;
 
   if (!g_ascii_string_to_unsigned (value, 10, 128, 1048576, &number, NULL))
-    return refuse (error, "memory '%.80s': give a number of MiB from 128 to 1048576", value);
+    return berth_build_refuse (error, "memory '%.80s': give a number of MiB from 128 to 1048576",
+                               value);
   self->memory_mb = (guint)number;
   return TRUE;
 }
@@ -286,10 +280,11 @@ take_oci (BerthBuildSpec *self, const char *value, GError **error)
         path = g_strconcat (local_kinds[i], place, *name != '\0' ? ":" : NULL, name, NULL);
       }
   if (path == NULL && !g_regex_match_simple ("^docker://[A-Za-z0-9][^\\s]{1,511}\\z", value, 0, 0))
-    return refuse (error,
-                   "oci %.80s: give oci-archive:FILE, oci:FOLDER or docker://HOST/NAME:TAG; of "
-                   "another kind, 'skopeo copy KIND:PLACE oci-archive:FILE' makes the first",
-                   value);
+    return berth_build_refuse (
+        error,
+        "oci %.80s: give oci-archive:FILE, oci:FOLDER or docker://HOST/NAME:TAG; of "
+        "another kind, 'skopeo copy KIND:PLACE oci-archive:FILE' makes the first",
+        value);
   g_free (self->oci);
   self->oci = path != NULL ? g_steal_pointer (&path) : g_strdup (value);
   g_string_append_printf (self->text, "oci %s\n", self->oci);
@@ -302,7 +297,7 @@ take_language (BerthBuildSpec *self, const char *value, GError **error)
   g_autoptr (GError) reason = NULL;
 
   if (!berth_template_check_language (value, &reason))
-    return refuse (error, "%s", reason->message);
+    return berth_build_refuse (error, "%s", reason->message);
   g_free (self->language);
   self->language = g_strdup (value);
   return TRUE;
@@ -330,9 +325,9 @@ take_line (BerthBuildSpec *self, const char *word, const char *value, GError **e
     return take_oci (self, value, error);
   if (g_str_equal (word, "language"))
     return take_language (self, value, error);
-  return refuse (error,
-                 "'%.40s': give from, oci, language, apt, pip, npm, copy, run, env, user or memory",
-                 word);
+  return berth_build_refuse (
+      error, "'%.40s': give from, oci, language, apt, pip, npm, copy, run, env, user or memory",
+      word);
 }
 
 gboolean
@@ -341,15 +336,15 @@ berth_build_spec_take (BerthBuildSpec *self, const char *word, const char *value
   gsize length = self->text->len;
 
   if (!g_utf8_validate (value, -1, NULL))
-    return refuse (error, "%s: must be UTF-8", word);
+    return berth_build_refuse (error, "%s: must be UTF-8", word);
   if (value[0] == '\0')
-    return refuse (error, "%.40s: give what it is of", word);
+    return berth_build_refuse (error, "%.40s: give what it is of", word);
   if (strchr (value, '\n') != NULL)
-    return refuse (error, "%.40s: give one line%s", word,
-                   g_str_equal (word, "run") ? "; a script of several goes to a file: --run @FILE"
-                                             : "");
+    return berth_build_refuse (
+        error, "%.40s: give one line%s", word,
+        g_str_equal (word, "run") ? "; a script of several goes to a file: --run @FILE" : "");
   if (self->steps->len >= STEPS_MAX)
-    return refuse (error, "a template has %u steps at most", STEPS_MAX);
+    return berth_build_refuse (error, "a template has %u steps at most", STEPS_MAX);
   if (!take_line (self, word, value, error))
     return FALSE;
   if (self->text->len == length) /* with the absolute names of files where they have some */
@@ -392,7 +387,7 @@ take_file (BerthBuildSpec *self, const char *name, GError **error)
   if (path == NULL || !g_file_get_contents (path, &text, &size, error))
     return FALSE;
   if (size > TEXT_MAX || strlen (text) != size)
-    return refuse (error, "%s: is no Berthfile", path);
+    return berth_build_refuse (error, "%s: is no Berthfile", path);
   outer = g_steal_pointer (&self->folder);
   self->folder = g_path_get_dirname (path);
   ok = berth_build_spec_take_text (self, text, path, error);
@@ -589,8 +584,8 @@ take_act (BerthBuildSpec *self, int *argc, char **argv, GError **error)
         memmove (argv + 1, argv + 2, (gsize)*argc * sizeof *argv); /* and what ends them */
         return TRUE;
       }
-  return refuse (error,
-                 "give what is to be done first: build, push, pull, remove, history or prune");
+  return berth_build_refuse (
+      error, "give what is to be done first: build, push, pull, remove, history or prune");
 }
 
 /* What was said of both excludes each other, and something is always below. */
@@ -598,8 +593,8 @@ static gboolean
 settle_base (BerthBuildSpec *self, GError **error)
 {
   if (self->oci != NULL && self->from != NULL)
-    return refuse (error, "from %s and oci %s: a template stands on one of them", self->from,
-                   self->oci);
+    return berth_build_refuse (error, "from %s and oci %s: a template stands on one of them",
+                               self->from, self->oci);
   if (self->from == NULL)
     self->from = g_strdup (self->oci != NULL ? "shell" : "python");
   return TRUE;
@@ -609,11 +604,11 @@ static gboolean
 check_numbers (BerthBuildSpec *self, GError **error)
 {
   if (self->build_memory_mb < 128 || self->build_memory_mb > 1048576)
-    return refuse (error, "--build-memory: give a number of MiB from 128 to 1048576");
+    return berth_build_refuse (error, "--build-memory: give a number of MiB from 128 to 1048576");
   if (self->timeout_s < 1 || self->timeout_s > 86400)
-    return refuse (error, "--timeout: give a number of seconds from 1 to 86400");
+    return berth_build_refuse (error, "--timeout: give a number of seconds from 1 to 86400");
   if (self->max_mb < 1 || self->max_mb > 1048576)
-    return refuse (error, "--max-size: give a number of MiB from 1 to 1048576");
+    return berth_build_refuse (error, "--max-size: give a number of MiB from 1 to 1048576");
   return TRUE;
 }
 
@@ -623,8 +618,8 @@ take_arguments (BerthBuildSpec *self, int argc, char **argv, GError **error)
   const Act *act = &acts[self->act];
 
   if (argc != act->count + 1)
-    return refuse (error, "it is 'berth template %s %s': '--help' says more", act->word,
-                   act->arguments != NULL ? act->arguments : "");
+    return berth_build_refuse (error, "it is 'berth template %s %s': '--help' says more", act->word,
+                               act->arguments != NULL ? act->arguments : "");
   if (act->count == 2)
     self->reference = g_strdup (argv[2]);
   return act->count == 0 || take_word (&self->name, "template", argv[1], NAME_PATTERN, error);
@@ -653,7 +648,7 @@ berth_build_spec_parse (BerthBuildSpec *self, int *argc, char ***argv, GError **
   g_option_context_set_main_group (context, group);
   g_option_context_set_summary (context, act->summary);
   if (!g_option_context_parse (context, argc, argv, &reason))
-    return refuse (error, "%s", reason->message);
+    return berth_build_refuse (error, "%s", reason->message);
   return take_arguments (self, *argc, *argv, error) && settle_base (self, error)
          && check_numbers (self, error);
 }
