@@ -117,7 +117,7 @@ libvirt_look_at_life (BerthLibvirt *self, const char *uuid, const char *reason)
   berth_connection_run (self->connection, BERTH_CONNECTION_CONTROL, task, life_job);
 }
 
-/* libvirt goes on with a start whose berthd has died. */
+/* libvirt goes on with a start whose berthd has died, and restores what an administrator saved. */
 static void
 begun_cb (const char *uuid, gpointer user_data)
 {
@@ -148,8 +148,7 @@ paused_cb (const char *uuid, guint life, gboolean is_paused, gpointer user_data)
 
   if (slot == NULL)
     {
-      if (!libvirt_await_end (user_data, uuid)) /* libvirt restores a paused one paused */
-        berth_libvirt_look_for_session (user_data, uuid);
+      begun_cb (uuid, user_data); /* libvirt restores a paused one paused */
       return;
     }
   if (berth_libvirt_is_of_copy (slot, is_paused))

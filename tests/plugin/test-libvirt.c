@@ -105,6 +105,18 @@ make_xml (Fixture *fixture, const char *name, const char *state)
                           name, uuid, element);
 }
 
+/* It runs, and nobody here has started it. */
+static void
+begin (Fixture *fixture, const char *state)
+{
+  g_autofree char *xml = make_xml (fixture, "berth-python-1", state);
+  g_autofree char *live_xml = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
+  g_assert_no_error (error);
+}
+
 /* The end of a start that has not come as far as libvirt is no end of what runs in its place: an
  * administrator has restored a session there. */
 static void
@@ -116,11 +128,9 @@ test_end_of_what_never_began (Fixture *fixture, gconstpointer data)
       vm, g_hash_table_lookup (fixture->templates, "python"), fixture->libvirt->connection,
       fixture->libvirt->places, "i", "berth-python-1");
   const char *uuid = berth_machine_get_uuid (machine);
-  g_autofree char *xml = make_xml (fixture, "berth-python-1", BERTH_MARK_STATE_SESSION);
-  g_autofree char *live_xml = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
+  begin (fixture, BERTH_MARK_STATE_SESSION);
   berth_machine_end_async (machine, TRUE, done_cb, fixture);
   await_result (fixture);
   g_assert_true (berth_machine_end_finish (machine, fixture->result, &error));
@@ -137,14 +147,12 @@ test_life_of_one_that_slept (Fixture *fixture, gconstpointer data)
 {
   const BerthShape shape = { .template_name = (char *)"python", .memory_mb = 192, .vcpus = 1 };
   g_autoptr (BerthVm) vm = berth_vm_new (&shape, NULL, 0);
-  g_autofree char *xml = make_xml (fixture, "berth-python-1", BERTH_MARK_STATE_SESSION);
   g_autofree char *uuid = berth_places_make_uuid (fixture->libvirt->places, "berth-python-1");
-  g_autofree char *live_xml = NULL;
   g_autoptr (BerthOwnDomain) own = NULL;
   g_autoptr (BerthMachine) machine = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
+  begin (fixture, BERTH_MARK_STATE_SESSION);
   own = berth_domain_find_own (fixture->connection, "i", uuid);
   machine = berth_machine_new_adopted (vm, "python", fixture->libvirt->connection,
                                        fixture->libvirt->places, "i", own);
@@ -215,17 +223,6 @@ found_cb (BerthVm *vm, BerthRequest *request, gboolean is_asleep, gpointer user_
 }
 
 static void
-begin_run (Fixture *fixture)
-{
-  g_autofree char *xml = make_xml (fixture, "berth-python-1", BERTH_MARK_STATE_RUN);
-  g_autofree char *live_xml = NULL;
-  g_autoptr (GError) error = NULL;
-
-  g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
-  g_assert_no_error (error);
-}
-
-static void
 await_its_end (Fixture *fixture)
 {
   g_autofree char *uuid = berth_places_make_uuid (fixture->libvirt->places, "berth-python-1");
@@ -244,14 +241,14 @@ test_late_start (Fixture *fixture, gconstpointer data)
 
   if (is_early)
     {
-      begin_run (fixture);
+      begin (fixture, BERTH_MARK_STATE_RUN);
       while (fixture->libvirt->early->len == 0)
         g_main_context_iteration (NULL, TRUE);
     }
   berth_host_set_watch (BERTH_HOST (fixture->libvirt), &watch, fixture);
   berth_host_adopt_warm (BERTH_HOST (fixture->libvirt), found_cb, NULL);
   if (!is_early)
-    begin_run (fixture);
+    begin (fixture, BERTH_MARK_STATE_RUN);
   await_its_end (fixture);
 }
 
