@@ -395,6 +395,33 @@ test_background_code (World *world, gconstpointer data)
   assert_ended (world, &code);
 }
 
+/* Code that waited and begins while the sandbox leaves has its answer in the VM that it began in.
+ */
+static void
+test_begins_while_it_leaves (World *world, gconstpointer data)
+{
+  g_auto (Call) begun = { 0 }, code = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  fake_host_hold (world->host, FAKE_HOST_BACKGROUND, TRUE);
+  fake_host_hold (world->host, FAKE_HOST_EXEC, TRUE);
+  start (world, &begun, FALSE);
+  run_dry ();
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &begun);
+  exec (world, &code);
+  run_dry ();
+  g_assert_true (berth_sandbox_begin_leave (world->sandbox, &error));
+  g_assert_no_error (error);
+  answer_one (world, FAKE_HOST_BACKGROUND);
+  g_assert_cmpuint (fake_host_count_held (world->host, FAKE_HOST_EXEC), ==, 1);
+  g_assert_false (berth_sandbox_begin_copy (world->sandbox, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  berth_sandbox_end_leave (world->sandbox, FALSE);
+  answer_one (world, FAKE_HOST_EXEC);
+  assert_ended (world, &code);
+}
+
 /* Who waits for its end knows how long that may take. */
 static void
 test_background_limit (World *world, gconstpointer data)
@@ -724,6 +751,7 @@ main (int argc, char **argv)
   ADD ("commands-limit", test_commands_limit);
   ADD ("background-is-use", test_background_is_use);
   ADD ("background-code", test_background_code);
+  ADD ("begins-while-it-leaves", test_begins_while_it_leaves);
   ADD ("background-limit", test_background_limit);
   ADD ("background-places", test_background_places);
   ADD ("background-adopted", test_background_adopted);
