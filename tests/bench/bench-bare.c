@@ -325,6 +325,27 @@ run_to_byte (Channel *channel, guint32 request, double begin)
   return taken;
 }
 
+/* Of a domain that has begun and ended */
+static void
+forget (virDomainPtr domain)
+{
+  virDomainUndefine (domain);
+  virDomainFree (domain);
+}
+
+/* One that has been resumed; what it greets is the caller's */
+static virDomainPtr
+clone_new (Bench *bench)
+{
+  g_autofree char *xml = make_xml (bench, TRUE);
+  virDomainPtr domain = virDomainDefineXMLFlags (bench->connection, xml, 0);
+
+  check (domain != NULL, "the definition");
+  clone_start (bench, domain);
+  check (virDomainResume (domain) == 0, "the resume");
+  return domain;
+}
+
 /* clone: from the start to a guest that has answered; clone-byte: and has printed. claim-byte: from
  * resume to the first byte, of a clone that has run as often as berth's warm ones. claim: resume
  * and one round trip. wake: the same again. exec: one more in the same. */
@@ -383,28 +404,22 @@ bench_clone (Bench *bench)
   end (domain);
   printf ("destroy %.3f\n", now_ms () - begin);
   channel_close (channel);
-  virDomainUndefine (domain);
-  virDomainFree (domain);
+  forget (domain);
 }
 
 /* What a run is made of, and nothing else */
 static void
 bench_cycle (Bench *bench)
 {
-  g_autofree char *xml = make_xml (bench, TRUE);
-  virDomainPtr domain = virDomainDefineXMLFlags (bench->connection, xml, 0);
+  virDomainPtr domain = clone_new (bench);
   Channel *channel;
 
-  check (domain != NULL, "the definition");
-  clone_start (bench, domain);
-  check (virDomainResume (domain) == 0, "the resume");
   channel = connect_agent (domain);
   hello (channel);
   run (channel, 3);
   end (domain);
   channel_close (channel);
-  virDomainUndefine (domain);
-  virDomainFree (domain);
+  forget (domain);
 }
 
 /* To a request that is not alive: the agent reads it all and does nothing with it. */
@@ -460,13 +475,9 @@ stream_out (Channel *channel, guint32 request)
 static void
 bench_stream (Bench *bench)
 {
-  g_autofree char *xml = make_xml (bench, TRUE);
-  virDomainPtr domain = virDomainDefineXMLFlags (bench->connection, xml, 0);
+  virDomainPtr domain = clone_new (bench);
   Channel *channel;
 
-  check (domain != NULL, "the definition");
-  clone_start (bench, domain);
-  check (virDomainResume (domain) == 0, "the resume");
   channel = open_stream (bench->connection, domain);
   hello (channel);
   run (channel, 3);
@@ -477,8 +488,7 @@ bench_stream (Bench *bench)
     }
   channel_close (channel);
   end (domain);
-  virDomainUndefine (domain);
-  virDomainFree (domain);
+  forget (domain);
 }
 
 static void
@@ -496,8 +506,7 @@ bench_boot (Bench *bench)
   printf ("boot %.3f\n", now_ms () - begin);
   end (domain);
   channel_close (channel);
-  virDomainUndefine (domain);
-  virDomainFree (domain);
+  forget (domain);
 }
 
 static int

@@ -44,6 +44,18 @@ berthd_process_start (BerthdProcess *self, const char *socket_path)
   berthd_process_expect_log (self, "berthd ready");
 }
 
+GDBusConnection *
+berthd_process_connect (const char *socket_path)
+{
+  g_autofree char *address = g_strconcat ("unix:path=", socket_path, NULL);
+  g_autoptr (GError) error = NULL;
+  GDBusConnection *connection = g_dbus_connection_new_for_address_sync (
+      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  return connection;
+}
+
 gboolean
 berthd_process_stop (BerthdProcess *self, int signal_number)
 {

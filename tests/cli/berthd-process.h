@@ -17,6 +17,8 @@ typedef struct
 
 /* Starts the one that BERTHD names in the environment; returns when it is ready. */
 void berthd_process_start (BerthdProcess *self, const char *socket_path);
+/* (transfer full): a client of the one at @socket_path */
+GDBusConnection *berthd_process_connect (const char *socket_path);
 /* Whether it ended with success. */
 gboolean berthd_process_stop (BerthdProcess *self, int signal_number);
 /* Reads its log until a line has @part. */

@@ -336,18 +336,6 @@ tear_down (Fixture *fixture, gconstpointer data)
   g_free (fixture->path);
 }
 
-static GDBusConnection *
-dial (Fixture *fixture)
-{
-  g_autofree char *address = g_strconcat ("unix:path=", fixture->path, NULL);
-  g_autoptr (GError) error = NULL;
-  GDBusConnection *connection = g_dbus_connection_new_for_address_sync (
-      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, &error);
-
-  g_assert_no_error (error);
-  return connection;
-}
-
 /* What must be answered, whatever was asked before */
 static GVariant *
 ask (GDBusConnection *connection, const char *interface, const char *method, GVariant *arguments)
@@ -438,7 +426,7 @@ make_sandbox (Fixture *fixture, GDBusConnection *connection)
 static void
 call_anything (Fixture *fixture)
 {
-  g_autoptr (GDBusConnection) connection = dial (fixture);
+  g_autoptr (GDBusConnection) connection = berthd_process_connect (fixture->path);
   Round round = { .fixture = fixture };
   g_autoptr (GVariant) status = NULL;
 
@@ -519,7 +507,7 @@ settle (GDBusConnection *connection)
 static void
 test_anything (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (GDBusConnection) watcher = dial (fixture);
+  g_autoptr (GDBusConnection) watcher = berthd_process_connect (fixture->path);
   guint before = 0;
 
   for (guint i = 0; i < ROUNDS; i++)
@@ -549,7 +537,7 @@ dial_as_another (Fixture *fixture)
   g_assert_no_errno (g_chmod (fixture->folder, 0711));
   g_assert_no_errno (g_chmod (fixture->path, 0666));
   g_assert_no_errno (seteuid (NOBODY));
-  connection = dial (fixture);
+  connection = berthd_process_connect (fixture->path);
   g_assert_no_errno (seteuid (0));
   return connection;
 }
@@ -610,14 +598,14 @@ test_another_user (Fixture *fixture, gconstpointer data)
 static void
 test_gone_at_once (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (GDBusConnection) watcher = dial (fixture);
+  g_autoptr (GDBusConnection) watcher = berthd_process_connect (fixture->path);
 
   for (guint round = 0; round < 30; round++)
     {
       GDBusConnection *connection = dial_as_another (fixture);
 
       if (connection == NULL)
-        connection = dial (fixture);
+        connection = berthd_process_connect (fixture->path);
       for (guint i = 0; i < fixture->all.methods->len; i++)
         call_method (fixture, connection, fixture->all.methods->pdata[i], NULL, NULL);
       g_dbus_connection_flush_sync (connection, NULL, NULL);

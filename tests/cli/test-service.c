@@ -43,18 +43,6 @@ dial (Fixture *fixture)
   return g_socket_connection_factory_create_connection (socket);
 }
 
-static GDBusConnection *
-connect_client (Fixture *fixture)
-{
-  g_autofree char *address = g_strconcat ("unix:path=", fixture->path, NULL);
-  g_autoptr (GError) error = NULL;
-  GDBusConnection *connection = g_dbus_connection_new_for_address_sync (
-      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, &error);
-
-  g_assert_no_error (error);
-  return connection;
-}
-
 static void
 set_up (Fixture *fixture, gconstpointer data)
 {
@@ -62,7 +50,7 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->folder = g_dir_make_tmp ("berth-service-XXXXXX", NULL);
   fixture->path = g_build_filename (fixture->folder, "s", NULL);
   berthd_process_start (&fixture->berthd, fixture->path);
-  fixture->connection = connect_client (fixture);
+  fixture->connection = berthd_process_connect (fixture->path);
 }
 
 static void
@@ -406,7 +394,7 @@ test_a_short_put_changes_nothing (Fixture *fixture, gconstpointer data)
 static void
 test_attached (Fixture *fixture, gconstpointer data)
 {
-  GDBusConnection *client = connect_client (fixture);
+  GDBusConnection *client = berthd_process_connect (fixture->path);
   g_autofree char *stays = create (client);
   g_autoptr (GVariant) reply = call_ok (client, "Create", "({'attached': <true>},)", NULL);
   g_autofree char *arguments = g_strdup_printf ("('%s', {'code': <b'exit 0'>})", stays);
@@ -426,7 +414,7 @@ test_attached (Fixture *fixture, gconstpointer data)
 static void
 test_attached_and_destroyed (Fixture *fixture, gconstpointer data)
 {
-  GDBusConnection *client = connect_client (fixture);
+  GDBusConnection *client = berthd_process_connect (fixture->path);
   g_autoptr (GVariant) reply = call_ok (client, "Create", "({'attached': <true>},)", NULL);
   g_autoptr (GVariant) destroyed = NULL;
   g_autofree char *arguments = NULL;
@@ -476,7 +464,7 @@ start_call (GDBusConnection *connection, const char *method, const char *argumen
 static void
 test_disconnect (Fixture *fixture, gconstpointer data)
 {
-  GDBusConnection *client = connect_client (fixture);
+  GDBusConnection *client = berthd_process_connect (fixture->path);
   g_autofree char *id = create (client);
   g_autofree char *again = g_strdup_printf ("('%s', {'code': <b'exit 0'>})", id);
   g_autoptr (GVariant) still_there = NULL;
@@ -522,7 +510,7 @@ test_large_message (Fixture *fixture, gconstpointer data)
 static void
 test_many_descriptors (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (GDBusConnection) client = connect_client (fixture);
+  g_autoptr (GDBusConnection) client = berthd_process_connect (fixture->path);
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = NULL;
@@ -550,7 +538,7 @@ refused_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 test_many_calls (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (GDBusConnection) client = connect_client (fixture);
+  g_autoptr (GDBusConnection) client = berthd_process_connect (fixture->path);
   gboolean refused = FALSE;
 
   for (guint i = 0; i < BERTH_LIMIT_CALLS_PER_CONNECTION; i++)

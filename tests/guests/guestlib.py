@@ -31,6 +31,7 @@ BUILD_IMAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../i
 TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../domain-templates")
 NAME = os.path.basename(sys.argv[0]).removeprefix("test-").removesuffix(".py").removeprefix("template-")
 PREFIX = os.environ.get("BERTH_TEST_PREFIX", "g" + NAME)
+MARK_URI = "urn:berth:domain:1"
 LOGS = "/var/log/libvirt/qemu" if ROOT else os.path.join(CACHE, "libvirt/qemu/log")
 LIMIT_S = 240
 VIRT_TYPE = os.environ.get("BERTH_TEST_VIRT_TYPE")
@@ -45,6 +46,11 @@ def virsh(*arguments):
 
 def domains(*options):
     return [name for name in virsh("list", "--name", *options).split() if name.startswith(f"{PREFIX}-")]
+
+
+def mark(domain):
+    """berth's own of it, as libvirt writes it"""
+    return virsh("metadata", domain, "--uri", MARK_URI)
 
 
 def logs():

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from guestlib import LONG, Daemon, domains, kill_all, main, need, qemu_pids, same, until, virsh
+from guestlib import LONG, MARK_URI, Daemon, domains, kill_all, main, mark, need, qemu_pids, same, until, virsh
 
 # A program that writes a number and its copy all the time, in memory and in a file of a child.
 BEGIN = """
@@ -212,7 +212,7 @@ def test_one_that_somebody_changed_is_refused():
 def is_of(name, session):
     """Whether this domain is that session's; a place stays, and others live in it."""
     try:
-        return session in virsh("metadata", name, "--uri", "urn:berth:domain:1")
+        return session in mark(name)
     except subprocess.CalledProcessError:
         return False
 
@@ -226,13 +226,12 @@ def test_of_two_of_its_domains_the_later_lives():
         do(d, "checkpoint", session, "before")
         do(d, "rollback", session, "before")
         names = {vm["id"]: vm["domain"] for vm in d.json("list")}
-        uri = ("--uri", "urn:berth:domain:1")
-        until(lambda: 'generation="1"' in virsh("metadata", names[session], *uri).replace("'", '"'), "its mark")
+        until(lambda: 'generation="1"' in mark(names[session]), "its mark")
         d.crash()
         for other in (before, after):
-            mark = virsh("metadata", names[other], *uri).strip()
-            assert other in mark and "session" in mark, mark
-            virsh("metadata", names[other], *uri, "--key", "berth", "--set", mark.replace(other, session))
+            told = mark(names[other]).strip()
+            assert other in told and "session" in told, told
+            virsh("metadata", names[other], "--uri", MARK_URI, "--key", "berth", "--set", told.replace(other, session))
         d.start()
         until(lambda: not [name for name in (names[before], names[after]) if is_of(name, session)], "the end of the others")
         same(run(d, session, "print(x)"), "1\n")

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from guestlib import (BERTH, LIMIT_S, LONG, Daemon, domains, find_pids, kill_all, libvirtd_pids, main,
+from guestlib import (BERTH, LIMIT_S, LONG, Daemon, domains, find_pids, kill_all, libvirtd_pids, main, mark,
                       may_meddle, need, qemu_pids, same, start_libvirtd, until, virsh)
 
 ROUNDS = 100 if LONG else 3
@@ -64,8 +64,7 @@ def test_mark_that_libvirt_did_not_take():
         d.start()
         session = d.berth("create", "-l", "shell").stdout.strip()
         domain, = (vm["domain"] for vm in d.json("list") if vm["id"] == session)
-        until(lambda: 'state="session"' in virsh("metadata", domain, "--uri",
-                                                 "urn:berth:domain:1"), "the mark")
+        until(lambda: 'state="session"' in mark(domain), "the mark")
         d.crash()
         d.more_env = before
         d.start()

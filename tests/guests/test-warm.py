@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from guestlib import (IMAGES, LIMIT_S, LONG, TEMPLATES, Daemon, Events, domains, kill_all, main,
+from guestlib import (IMAGES, LIMIT_S, LONG, TEMPLATES, Daemon, Events, domains, kill_all, main, mark,
                       qemu_pids, same, until, virsh)
 
 CLONES = 200 if LONG else 8
@@ -200,8 +200,7 @@ def test_an_idle_time_outlives_berthd():
     with Daemon("--warm-default", "0", "--snapshot-scope", "none") as d:
         other = d.berth("create", "-l", "shell").stdout.strip()
         session = d.berth("create", "-l", "shell", "--idle-timeout", "10").stdout.strip()
-        until(lambda: all('"session"' in virsh("metadata", vm["domain"], "--uri", "urn:berth:domain:1").replace("'", '"')
-                          for vm in d.json("list")), "the marks of both")
+        until(lambda: all('state="session"' in mark(vm["domain"]) for vm in d.json("list")), "the marks of both")
         d.crash()
         d.start()
         until(lambda: [vm["id"] for vm in d.json("list")] == [other], "the end of the idle one", 60)
