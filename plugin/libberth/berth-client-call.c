@@ -9,6 +9,7 @@
 #include "plugin/libberth/berth-client-private.h"
 #include "plugin/model/berth-spec-private.h"
 #include "pool/berth-error.h"
+#include "pool/berth-sync.h"
 
 typedef struct
 {
@@ -257,6 +258,7 @@ connect_thread (GTask *connecting, gpointer source, gpointer data, GCancellable 
   GError *error = NULL;
   GDBusConnection *connection = berth_client_connect (source, &error);
 
+  BERTH_SYNC_RELEASE (connecting);
   if (connection != NULL)
     g_task_return_pointer (connecting, connection, NULL); /* connected_cb always takes it */
   else
@@ -270,6 +272,7 @@ connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   Call *call = g_task_get_task_data (task);
   GError *error = NULL;
 
+  BERTH_SYNC_ACQUIRE (result);
   call->connection = g_task_propagate_pointer (G_TASK (result), &error);
   if (g_task_return_error_if_cancelled (task))
     g_clear_error (&error);
