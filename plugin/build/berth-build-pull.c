@@ -21,6 +21,8 @@
 #include "pool/berth-error.h"
 
 #define NAME_DIGITS 32
+/* What skopeo tells of a registry that has none of the name */
+#define UNKNOWN "manifest unknown"
 /* Beside what a manifest says: itself, its index, files rounded up to blocks */
 #define SLACK_BYTES (16 * 1024 * 1024)
 
@@ -87,6 +89,7 @@ check_signature (Work *self, GError **error)
   g_autofree char *reference = g_strconcat (self->repository, ":", tag, NULL);
   g_autofree char *sha256 = NULL;
   g_autofree char *text = NULL;
+  g_autoptr (GError) reason = NULL;
   gsize size = 0;
 
   if (keys == NULL || keys[0] == NULL)
@@ -99,10 +102,16 @@ check_signature (Work *self, GError **error)
       return FALSE;
     }
   text = berth_build_registry_dup_manifest (self->folder, self->spec, reference, &size, &sha256,
-                                            error);
+                                            &reason);
   if (text == NULL)
-    g_prefix_error (error, "template %s: no signature, which berth.conf's template_keys asks for: ",
-                    self->spec->name);
+    {
+      const char *what = strstr (reason->message, UNKNOWN) != NULL ? "no signature"
+                                                                   : "its signature can't be had";
+
+      g_propagate_prefixed_error (
+          error, g_steal_pointer (&reason),
+          "template %s: %s, which berth.conf's template_keys asks for: ", self->spec->name, what);
+    }
   return text != NULL
          && berth_build_sign_check (text, size, keys, self->spec->name, self->sha256, error);
 }

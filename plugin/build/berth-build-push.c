@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "plugin/base/berth-errno.h"
@@ -23,6 +24,7 @@
 #define ABOUT_MAX (128u * 1024)
 #define BERTHFILE_MAX (256u * 1024)
 #define BUFFER (256u * 1024)
+#define SHA256_DIGITS 64
 
 typedef struct
 {
@@ -136,6 +138,61 @@ dup_about (const char *path, char **out_sha256)
   return berth_build_json_dup_object (about);
 }
 
+/* ---- before anything is written ---- */
+
+/* Adds the layer as it will be, but for digests, which are all of one length. */
+static gboolean
+forecast_layer (Work *self, BerthBuildArtifact *artifact, const char *path, GError **error)
+{
+  g_autofree char *sha256 = g_strnfill (SHA256_DIGITS, '0');
+  g_autofree char *base = g_path_get_basename (path);
+  g_autofree char *name = berth_build_store_dup_stem (base);
+  g_autofree char *known = NULL;
+  g_autofree char *about = dup_about (path, &known);
+  struct stat status;
+
+  if (stat (path, &status) != 0)
+    {
+      berth_errno_set (error, errno, path);
+      return FALSE;
+    }
+  if (status.st_size > (gint64)self->spec->max_mb << 20)
+    {
+      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+                   "layer %s has %d MiB: --max-size allows more, and who pulls it must say so, too",
+                   name, (int)(status.st_size >> 20));
+      return FALSE;
+    }
+  berth_build_artifact_add_part (artifact, name, sha256, status.st_size, about);
+  for (gint64 left = status.st_size; left > 0; left -= BERTH_BUILD_PIECE_BYTES)
+    berth_build_artifact_add_piece (artifact, sha256, MIN (left, BERTH_BUILD_PIECE_BYTES));
+  return TRUE;
+}
+
+/* Whether others take what the layers at @paths become */
+static gboolean
+check_layers (Work *self, const char *const *paths, GError **error)
+{
+  g_autoptr (BerthBuildArtifact) artifact = berth_build_artifact_new ();
+  g_autofree char *manifest = NULL;
+
+  artifact->name = g_strdup (self->artifact->name);
+  artifact->element = g_strdup (self->artifact->element);
+  artifact->berthfile = g_strdup (self->artifact->berthfile);
+  for (guint i = 0; paths[i] != NULL; i++)
+    if (!forecast_layer (self, artifact, paths[i], error))
+      return FALSE;
+  manifest = berth_build_artifact_dup_manifest (artifact);
+  if (strlen (manifest) <= BERTH_BUILD_MANIFEST_MAX_BYTES)
+    return TRUE;
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "what template %s was made of has more than the %d bytes that others take",
+               self->spec->name, BERTH_BUILD_MANIFEST_MAX_BYTES);
+  return FALSE;
+}
+
+/* ---- the layers ---- */
+
 static gboolean
 send_pieces (Work *self, int from, const char *path, GError **error)
 {
@@ -204,10 +261,12 @@ add_layers (Work *self, BerthTemplate *template, const BerthConfig *config, GErr
             ? berth_images_dup_layers (images, berth_template_get_layers (template), error)
             : NULL;
 
-  for (guint i = 0; paths != NULL && paths[i] != NULL; i++)
+  if (paths == NULL || !check_layers (self, (const char *const *)paths, error))
+    return FALSE;
+  for (guint i = 0; paths[i] != NULL; i++)
     if (!add_layer (self, paths[i], error))
       return FALSE;
-  return paths != NULL;
+  return TRUE;
 }
 
 static gboolean
@@ -232,13 +291,6 @@ send_all (Work *self, const char *repository, GError **error)
   g_autofree char *manifest = berth_build_artifact_dup_manifest (self->artifact);
   g_autofree char *sha256 = NULL;
 
-  if (strlen (manifest) > BERTH_BUILD_MANIFEST_MAX_BYTES)
-    {
-      g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "what template %s was made of has more than the %d bytes that others take",
-                   spec->name, BERTH_BUILD_MANIFEST_MAX_BYTES);
-      return FALSE;
-    }
   if (!berth_build_registry_write (self->layout, manifest, &sha256, error)
       || (spec->sign != NULL && !sign (self, repository, sha256, error))
       || !berth_build_registry_send (self->folder, spec, self->layout, spec->reference, error))
@@ -247,6 +299,23 @@ send_all (Work *self, const char *repository, GError **error)
     fprintf (stderr, "berth template push: %s: %s@sha256:%s%s\n", spec->name, repository, sha256,
              spec->sign != NULL ? ", signed" : "");
   return TRUE;
+}
+
+/* (transfer full) (nullable): where it goes, which nobody can say by what it is to become */
+static char *
+dup_repository (const BerthBuildSpec *spec, GError **error)
+{
+  g_autofree char *repository = NULL;
+  g_autofree char *sha256 = NULL;
+
+  if (!berth_build_registry_split (spec->reference, &repository, &sha256, error))
+    return NULL;
+  if (sha256 == NULL)
+    return g_steal_pointer (&repository);
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
+               "'%.160s': give docker://HOST/NAME:TAG: the digest is what comes of a push",
+               spec->reference);
+  return NULL;
 }
 
 static BerthTemplate *
@@ -268,10 +337,8 @@ berth_build_push (const BerthBuildSpec *spec, const BerthConfig *config, GError 
   BerthTemplate *template = find_template (templates, spec->name, error);
   g_auto (Work) self = { .spec = spec, .buffer = g_malloc (BUFFER) };
   g_autofree char *repository = NULL;
-  g_autofree char *sha256 = NULL;
 
-  if (template == NULL
-      || !berth_build_registry_split (spec->reference, &repository, &sha256, error))
+  if (template == NULL || (repository = dup_repository (spec, error)) == NULL)
     return FALSE;
   self.artifact = berth_build_artifact_new ();
   self.artifact->name = g_strdup (spec->name);

@@ -15,7 +15,7 @@
 #define REFERENCE_PATTERN                                                                          \
   "^(docker://[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::[0-9]{1,5})?(?:/"                                 \
   "[a-z0-9][a-z0-9._-]{0,127}){1,8})"                                                              \
-  "(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:([0-9a-f]{64}))?\\z"
+  "(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:([0-9a-f]{64}))?\\z"
 #define TAG ":template"
 #define INDEX                                                                                      \
   "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" BERTH_BUILD_MANIFEST_TYPE                \
@@ -32,7 +32,9 @@ berth_build_registry_split (const char *reference, char **out_repository, char *
   if (!g_regex_match (regex, reference, 0, &match))
     {
       g_set_error (error, BERTH_ERROR, BERTH_ERROR_INVALID,
-                   "'%.80s': give docker://HOST/NAME:TAG, of a registry", reference);
+                   "'%.160s': give docker://HOST/NAME:TAG, of a registry, or, to pull, "
+                   "docker://HOST/NAME@sha256:DIGEST",
+                   reference);
       return FALSE;
     }
   *out_repository = g_match_info_fetch (match, 1);

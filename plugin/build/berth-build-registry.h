@@ -7,7 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* docker://HOST/NAME[:TAG][@sha256:HEX]. @out_repository: (transfer full): docker://HOST/NAME;
+/* docker://HOST/NAME, NAME:TAG or NAME@sha256:HEX. @out_repository: (transfer full):
+ * docker://HOST/NAME;
  * @out_sha256: (transfer full) (nullable): HEX */
 gboolean berth_build_registry_split (const char *reference, char **out_repository,
                                      char **out_sha256, GError **error);

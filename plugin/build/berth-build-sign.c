@@ -43,12 +43,15 @@ dup_der (const char *text, const char *label, gsize *out_size)
   const char *from = strstr (text, begin);
   const char *to = from != NULL ? strstr (from, end) : NULL;
   g_autofree char *base64 = NULL;
+  guint8 *der;
 
   if (to == NULL)
     return NULL;
   from += strlen (begin);
   base64 = g_strndup (from, (gsize)(to - from));
-  return g_base64_decode (base64, out_size);
+  der = g_base64_decode (base64, out_size);
+  explicit_bzero (base64, strlen (base64));
+  return der;
 }
 
 static gboolean

@@ -596,7 +596,7 @@ settle_base (BerthBuildSpec *self, GError **error)
     return berth_build_refuse (error, "from %s and oci %s: a template stands on one of them",
                                self->from, self->oci);
   if (self->from == NULL)
-    self->from = g_strdup (self->oci != NULL ? "shell" : "python");
+    self->from = g_strdup (self->oci != NULL ? "shell" : BERTH_BUILD_FROM);
   return TRUE;
 }
 

@@ -7,6 +7,9 @@
 
 G_BEGIN_DECLS
 
+/* What is below where nothing is said of it */
+#define BERTH_BUILD_FROM "python"
+
 /**
  * BerthBuildKind:
  * @BERTH_BUILD_APT: packages of Debian

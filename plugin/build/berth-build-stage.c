@@ -19,6 +19,7 @@
 #define LAYOUT "layout"
 #define NEXT "next"
 #define DEPTH_MAX 16u
+#define ASIDE "aside-"
 #define BUFFER (256u * 1024)
 /* What a piece is a link to that shall not be fetched */
 #define THERE "/dev/null"
@@ -27,26 +28,76 @@ struct _BerthBuildStage
 {
   char *path;
   int fd;
+  guint asides; /* the number of the next one */
 };
 
-/* Below @dir_fd, whoever wrote it */
+/* ---- its end ---- */
+
+static void remove_entry (BerthBuildStage *self, int dir_fd, const char *name, guint depth);
+
 static void
-remove_tree (int dir_fd, const char *name, guint depth)
+remove_entries (BerthBuildStage *self, int fd, guint depth)
 {
-  int fd = depth < DEPTH_MAX
-               ? openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-               : -1;
   DIR *dir = fd >= 0 ? fdopendir (fd) : NULL;
   struct dirent *entry;
 
   while (dir != NULL && (entry = readdir (dir)) != NULL)
     if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      remove_tree (fd, entry->d_name, depth + 1);
+      remove_entry (self, fd, entry->d_name, depth + 1);
   if (dir != NULL)
     closedir (dir);
-  if (unlinkat (dir_fd, name, 0) != 0)
-    unlinkat (dir_fd, name, AT_REMOVEDIR);
 }
+
+/* Below @dir_fd, whoever wrote it. What lies deeper than there are descriptors and stack for is
+ * moved up, to be removed after it. */
+static void
+remove_entry (BerthBuildStage *self, int dir_fd, const char *name, guint depth)
+{
+  char aside[32];
+
+  if (unlinkat (dir_fd, name, 0) == 0 || unlinkat (dir_fd, name, AT_REMOVEDIR) == 0)
+    return;
+  if (depth < DEPTH_MAX)
+    {
+      remove_entries (self, openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+                      depth);
+      unlinkat (dir_fd, name, AT_REMOVEDIR);
+      return;
+    }
+  g_snprintf (aside, sizeof aside, ASIDE "%08x", self->asides);
+  if (renameat (dir_fd, name, self->fd, aside) == 0)
+    self->asides++;
+}
+
+/* Those of one that was killed, too */
+static void
+remove_asides (BerthBuildStage *self)
+{
+  DIR *dir = fdopendir (openat (self->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct dirent *entry;
+
+  while (dir != NULL && (entry = readdir (dir)) != NULL)
+    if (g_str_has_prefix (entry->d_name, ASIDE))
+      remove_entry (self, self->fd, entry->d_name, 0);
+  if (dir != NULL)
+    closedir (dir);
+}
+
+static void
+remove_tree (BerthBuildStage *self, const char *name)
+{
+  guint before;
+
+  remove_entry (self, self->fd, name, 0);
+  do
+    {
+      before = self->asides;
+      remove_asides (self);
+    }
+  while (self->asides != before);
+}
+
+/* ---- whose it is ---- */
 
 BerthBuildStage *
 berth_build_stage_new (const char *dir, GError **error)
@@ -55,6 +106,7 @@ berth_build_stage_new (const char *dir, GError **error)
 
   self->path = g_build_filename (dir, STAGE, NULL);
   self->fd = -1;
+  self->asides = g_random_int ();
   if (g_mkdir_with_parents (self->path, 0755) == 0)
     self->fd = open (self->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (self->fd >= 0 && flock (self->fd, LOCK_EX | LOCK_NB) == 0)
@@ -85,8 +137,8 @@ berth_build_stage_dup_layout (BerthBuildStage *self)
 void
 berth_build_stage_clear (BerthBuildStage *self)
 {
-  remove_tree (self->fd, LAYOUT, 0);
-  remove_tree (self->fd, NEXT, 0);
+  remove_tree (self, LAYOUT);
+  remove_tree (self, NEXT);
 }
 
 void
@@ -195,7 +247,7 @@ prepare (BerthBuildStage *self, int old_fd, int new_fd, const BerthBuildArtifact
           && !prepare_part (old_fd, new_fd, artifact, artifact->parts->pdata[i], is_wanted[i],
                             out_bytes))
         return FALSE;
-  remove_tree (self->fd, LAYOUT, 0);
+  remove_tree (self, LAYOUT);
   return renameat (self->fd, NEXT, self->fd, LAYOUT) == 0;
 }
 
@@ -209,7 +261,7 @@ berth_build_stage_prepare (BerthBuildStage *self, BerthBuildFolder *folder,
   gboolean ok;
 
   *out_bytes = 0;
-  remove_tree (self->fd, NEXT, 0);
+  remove_tree (self, NEXT);
   new_fd = make_layout (self, folder, NEXT);
   ok = new_fd >= 0 && prepare (self, old_fd, new_fd, artifact, is_wanted, out_bytes);
   if (!ok)

@@ -87,7 +87,8 @@ berth_build_store_hold (const char *dir, gboolean is_alone, GError **error)
     return fd;
   if (fd >= 0 && errno == EWOULDBLOCK)
     g_set_error_literal (error, BERTH_ERROR, BERTH_ERROR_LOCAL,
-                         "a template is being built, and may need any layer: prune when it is");
+                         "a template is being built, pulled or pushed, and may need what would go: "
+                         "wait for its end");
   else
     berth_errno_set (error, errno, dir);
   if (fd >= 0)

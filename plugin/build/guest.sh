@@ -138,7 +138,7 @@ run() { # SCRIPT
 }
 
 use_pip() { # Debian's pip, compiled as its layer has it, run by the Python of what is built
-  [ -d "$given/python" ] || { mkdir "$given/python" && cp -a /usr/lib/python3/dist-packages/pip "$given/python/"; }
+  [ -d "$given/python" ] || { mkdir -p "$given/python/pip" && mount -o bind,ro /usr/lib/python3/dist-packages/pip "$given/python/pip"; }
   in_root env PYTHONPATH=/run/berth/python python3 -m pip --disable-pip-version-check --no-input --no-cache-dir --no-color "$@"
 }
 

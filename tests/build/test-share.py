@@ -188,6 +188,34 @@ def test_cut():
     assert not os.path.exists(other.path("images", "built", ".pulled", "layout"))
 
 
+def test_two_at_once():
+    """The second is told so, and takes nothing of the first."""
+    maker().do("push", "science", PLACE + "twice:1")
+    other = Host("twice")
+    last = pieces("twice:1")[2]
+    refused = []
+    way().cut.add(last)
+    way().wait = lambda: refused or refused.append(other.refused("other", PLACE + "twice:1"))
+    other.refused("science", NEAR + "twice:1")
+    way().cut.clear()
+    way().wait = None
+    assert "another template is being pulled" in refused[0], refused
+    other.do("pull", "science", NEAR + "twice:1")
+    other.do("pull", "other", NEAR + "twice:1")
+
+
+def test_deep_stage():
+    """What a skopeo that was taken over has left goes, however deep it is, and whatever a kill has left of that."""
+    maker().do("push", "science", PLACE + "deep:1")
+    other = Host("deep")
+    stage = other.path("images", "built", ".pulled")
+    for place in ("layout", "next", "aside-1"):
+        for name in ("one", "two"):
+            os.makedirs(os.path.join(stage, place, *[name] * 200))
+    other.do("pull", "science", PLACE + "deep:1")
+    assert os.listdir(stage) == [], os.listdir(stage)
+
+
 def test_full_disk():
     """What came stays when the layers have no place, on either side, and that is what is said."""
     maker().do("push", "large", PLACE + "full:1")
@@ -272,6 +300,10 @@ def test_signed():
     maker().do("push", "signed", PLACE + "signed:1", "--sign", other_key)
     assert "by none of" in strict.refused("signed", PLACE + "signed:1", status=125)
     host.do("pull", "signed", PLACE + "signed:1")
+    way().cut.add(f"sha256-{hashlib.sha256(manifest('signed:1')).hexdigest()}.berth")
+    said = host.refused("signed", NEAR + "signed:1")
+    assert "its signature can't be had" in said and "no signature" not in said, said
+    way().cut.clear()
     said = maker().do("push", "signed", PLACE + "signed:1", "--sign", mine)
     strict.do("pull", "signed", PLACE + "signed:1")
     assert "give it this name" in strict.refused("science", PLACE + "signed:1")
@@ -379,6 +411,30 @@ def test_words():
     assert "there is no template none" in maker().do("push", "none", PLACE + "words:1", status=2)
     digest = hashlib.sha256(manifest("words:1")).hexdigest()
     other.do("pull", "exact", PLACE + "words@sha256:" + digest)
+    assert "NAME@sha256:DIGEST" in other.refused("exact", PLACE + "words:1@sha256:" + digest)
+    assert "what comes of a push" in maker().do("push", "science", PLACE + "words@sha256:" + digest, status=2)
+
+
+def test_too_much_to_send():
+    """What no pull takes is not sent; nothing of it is written for that."""
+    host = Host("much")
+    host.add_template("large", layer((1 << 20) + 4096, "much"))
+    assert "--max-size" in host.do("push", "large", PLACE + "much:1", "--max-size", "1", status=2)
+    host.do("push", "large", PLACE + "much:1", "--max-size", "2")
+    assert "--max-size" in host.refused("other", PLACE + "much:1", "--max-size", "1")
+    host.add_template("wordy", layer(8192, "wordy"))
+    host.put("own/wordy.berthfile", "run x" + "\\" * 250000)
+    for name in glob.glob(host.path("images", "*-*.json")):
+        with open(name, encoding="utf-8") as file:
+            about = json.load(file)
+        about["packages"] = ["\\" * 1000] * 60
+        with open(name, "w", encoding="utf-8") as file:
+            json.dump(about, file)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", "/var/tmp"], check=True)
+    try:
+        assert "more than the" in host.do("push", "wordy", PLACE + "much:2", status=2)
+    finally:
+        subprocess.run(["umount", "-l", "/var/tmp"], check=True)
 
 
 if __name__ == "__main__":

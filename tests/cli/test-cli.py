@@ -4,10 +4,12 @@
 statuses, messages, JSON, streams, signals. Usage: test-cli.py BERTH FAKE-BERTHD. Prints TAP."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -959,7 +961,12 @@ def test_template_verbs(_):
             same(python()["snapshot"], "none")
             same(d.berth("template", "snapshot", "python"), (0, "", ""))
             same((python()["snapshot"], python()["snapshot_mb"]), ("valid", 5))
-            same(d.berth("template", "remove", "python"), (0, "", ""))
+            same(d.berth("template", "remove", "--snapshot", "python"), (0, "", ""))
+            same((python()["snapshot"], python()["snapshot_mb"]), ("none", 0))
+            status, out, err = d.berth("template", "remove", "python")
+            same((status, out), (0, ""))
+            one_line(err, "template remove: python: its snapshot", TEMPLATES + "/python.xml stays", "--templates")
+            same(d.berth("template", "remove", "-q", "python"), (0, "", ""))
             same((python()["snapshot"], python()["snapshot_mb"]), ("none", 0))
             for wrong in (["show", "cobol"], ["show"], ["validate", bad], ["snapshot", "cobol"],
                           ["remove", "cobol"], ["frame"], []):
@@ -976,25 +983,40 @@ def test_template_remove(_):
                 file.write(text)
 
         def remove():
-            return d.berth("template", "remove", "mine", "--templates", folder, "--dir", folder, "--config", "/dev/null")
+            return d.berth("template", "remove", "mine", "--templates", folder, "--dir", folder + "/image", "--config", conf)
+
+        def there():
+            return sorted(name for name in os.listdir(folder) if name.startswith("mine"))
         with open(TEMPLATES + "/python.xml", encoding="ascii") as file:
             put("mine.xml", file.read().replace("name='python'", "name='mine'"))
         put("mine.berthfile", "from python\n")
-        put("upper.berthfile", "run x\nfrom mine\n")
+        put("conf", f"[berth]\ntemplate_dirs={TEMPLATES}:{folder}/other:{folder}\n")
+        conf = os.path.join(folder, "conf")
+        os.mkdir(os.path.join(folder, "other"))
+        os.makedirs(os.path.join(folder, "image/built"))
+        put("other/upper.berthfile", "run x\n from\tmine\n")
+        put("pulled.berthfile", "# pulled from docker://x/y@sha256:0, where it was made of:\n# from mine\n")
         with Daemon("--template-dirs", f"{TEMPLATES}:{folder}") as d:
             status, out, err = remove()
             same((status, out), (2, ""))
             one_line(err, "template mine", "upper", "remove that first")
-            os.unlink(os.path.join(folder, "upper.berthfile"))
+            os.unlink(os.path.join(folder, "other/upper.berthfile"))
             sandbox = d.berth("create", "-l", "mine")[1].strip()
             status, out, err = remove()
             same((status, out), (2, ""))
             one_line(err, "template mine has a sandbox", sandbox)
             same(d.berth("destroy", sandbox)[0], 0)
             same(d.berth("template", "remove", "--snapshot", "mine", "--templates", folder, "--config", "/dev/null")[0], 0)
-            same(sorted(os.listdir(folder)), ["mine.berthfile", "mine.xml"])
+            # what is built or pulled at the same time may be of this name, or stand on it
+            held = os.open(os.path.join(folder, "image/built"), os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_SH)
+            status, out, err = remove()
+            same((status, out), (2, ""))
+            one_line(err, "is being built, pulled or pushed")
+            os.close(held)
+            same(there(), ["mine.berthfile", "mine.xml"])
             same(remove(), (0, "", ""))
-            same(sorted(os.listdir(folder)), [])
+            same(there(), [])
             assert "mine" not in [one["name"] for one in d.json("template", "list")[1]]
             status, out, err = d.berth("create", "-l", "mine")
             same((status, out), (2, ""))
@@ -1002,6 +1024,23 @@ def test_template_remove(_):
             status, _, err = remove()
             same(status, 2)
             one_line(err, "there is no template mine")
+
+
+def test_template_remove_of_python(_):
+    """It is below what says nothing of what is below, but for itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(TEMPLATES, folder, dirs_exist_ok=True)
+        for name, text in (("python", "from python\nrun x\n"), ("upper", "run x\n"), ("image", "oci oci-archive:/x\n")):
+            with open(os.path.join(folder, name + ".berthfile"), "w", encoding="ascii") as file:
+                file.write(text)
+        remove = ("template", "remove", "python", "--templates", folder, "--dir", folder + "/image", "--config", "/dev/null")
+        with Daemon("--template-dirs", f"{TEMPLATES}:{folder}") as d:
+            status, out, err = d.berth(*remove)
+            same((status, out), (2, ""))
+            one_line(err, "template python is what upper is built from")
+            os.unlink(os.path.join(folder, "upper.berthfile"))
+            same(d.berth(*remove), (0, "", ""))
+            assert not os.path.exists(os.path.join(folder, "python.xml"))
 
 
 def test_template_remove_of_nobody(_):
@@ -1014,7 +1053,7 @@ def test_template_remove_of_nobody(_):
         with Daemon("--snapshot-scope", "shared", "--template-dirs", f"{TEMPLATES}:{folder}", "--warm", "slow=2", "--max-vms", "4") as d:
             until(lambda: any(vm["state"] == "starting" for vm in d.json("list")[1]))
             same(d.berth("template", "remove", "slow", "--templates", folder, "--dir", folder, "--config", "/dev/null"), (0, "", ""))
-            same(os.listdir(folder), [])
+            same(os.listdir(folder), ["built"])
 
 
 def test_template_prune(_):
