@@ -100,7 +100,7 @@ berth_domain_copy (virConnectPtr connection, const char *uuid, const BerthDiffer
   if (ok && stays)
     return TRUE;
   *out_stands_still = !(ok ? berth_qmp_stream_end (domain, FALSE, &reason)
-                                 && berth_domain_set_paused (connection, uuid, FALSE, &reason)
+                                 && berth_domain_set_paused (connection, uuid, NULL, FALSE, &reason)
                            : berth_domain_abandon_copy (connection, uuid, &reason));
   if (*out_stands_still)
     g_message ("it is let go on later: %s", reason->message);
@@ -118,5 +118,5 @@ berth_domain_abandon_copy (virConnectPtr connection, const char *uuid, GError **
       return FALSE;
     }
   return berth_qmp_stream_end (domain, TRUE, error)
-         && berth_domain_set_paused (connection, uuid, FALSE, error);
+         && berth_domain_set_paused (connection, uuid, NULL, FALSE, error);
 }

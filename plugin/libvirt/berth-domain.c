@@ -5,6 +5,7 @@
 #include <gio/gunixsocketaddress.h>
 
 #include "berth-console.h"
+#include "berth-domain-handle.h"
 #include "berth-libvirt-error.h"
 #include "berth-mark.h"
 #include "berth-qmp.h"
@@ -58,8 +59,8 @@ set_start_error (virConnectPtr connection, const char *xml, GError **error)
 }
 
 gboolean
-berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char **out_live_xml,
-                    GError **error)
+berth_domain_start (virConnectPtr connection, const char *xml, guint flags,
+                    BerthDomainHandle *handle, char **out_live_xml, GError **error)
 {
   const unsigned int how = (flags & BERTH_DOMAIN_START_PAUSED ? VIR_DOMAIN_START_PAUSED : 0)
                            | (flags & BERTH_DOMAIN_START_KNOWN ? 0 : VIR_DOMAIN_START_VALIDATE);
@@ -78,6 +79,7 @@ berth_domain_start (virConnectPtr connection, const char *xml, guint flags, char
       return FALSE;
     }
   *out_live_xml = live_xml;
+  berth_domain_handle_keep (handle, g_steal_pointer (&domain));
   return TRUE;
 }
 
@@ -89,6 +91,14 @@ look_up (virConnectPtr connection, const char *uuid, GError **error)
   if (domain == NULL)
     berth_libvirt_error_set (error, BERTH_ERROR_UNAVAILABLE, "the domain is gone");
   return domain;
+}
+
+static virDomainPtr
+look_up_by (BerthDomainHandle *handle, virConnectPtr connection, const char *uuid, GError **error)
+{
+  virDomainPtr kept = berth_domain_handle_take (handle, connection);
+
+  return kept != NULL ? kept : look_up (connection, uuid, error);
 }
 
 /* NULL in *@out_domain: there is none. FALSE: libvirt does not say. */
@@ -156,16 +166,19 @@ berth_domain_stand_by (virConnectPtr connection, const char *uuid, GError **erro
 }
 
 gboolean
-berth_domain_set_paused (virConnectPtr connection, const char *uuid, gboolean is_paused,
-                         GError **error)
+berth_domain_set_paused (virConnectPtr connection, const char *uuid, BerthDomainHandle *handle,
+                         gboolean is_paused, GError **error)
 {
-  g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
+  g_auto (virDomainPtr) domain = look_up_by (handle, connection, uuid, error);
   g_autoptr (GError) reason = NULL;
 
   if (domain == NULL)
     return FALSE;
   if ((is_paused ? virDomainSuspend (domain) : virDomainResume (domain)) == 0)
-    return TRUE;
+    {
+      berth_domain_handle_keep (handle, g_steal_pointer (&domain));
+      return TRUE;
+    }
   berth_libvirt_error_set (&reason, BERTH_ERROR_UNAVAILABLE,
                            is_paused ? "the domain can't be paused"
                                      : "the domain can't be resumed");
@@ -185,11 +198,27 @@ berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd, GEr
 }
 
 gboolean
-berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd, GError **error)
+berth_domain_load_state (virConnectPtr connection, const char *uuid, BerthDomainHandle *handle,
+                         int fd, GError **error)
 {
-  g_auto (virDomainPtr) domain = look_up (connection, uuid, error);
+  g_auto (virDomainPtr) domain = look_up_by (handle, connection, uuid, error);
 
-  return domain != NULL && berth_qmp_load_state (domain, fd, error);
+  if (domain == NULL || !berth_qmp_load_state (domain, fd, error))
+    return FALSE;
+  berth_domain_handle_keep (handle, g_steal_pointer (&domain));
+  return TRUE;
+}
+
+gboolean
+berth_domain_forget_load (virConnectPtr connection, const char *uuid, BerthDomainHandle *handle,
+                          GError **error)
+{
+  g_auto (virDomainPtr) domain = look_up_by (handle, connection, uuid, error);
+
+  if (domain == NULL || !berth_qmp_forget_load (domain, error))
+    return FALSE;
+  berth_domain_handle_keep (handle, g_steal_pointer (&domain));
+  return TRUE;
 }
 
 gboolean
@@ -478,13 +507,16 @@ limit_cpu (virDomainPtr domain, const BerthDomainLimits *limits)
 }
 
 void
-berth_domain_limit (virConnectPtr connection, const char *uuid, const BerthDomainLimits *limits)
+berth_domain_limit (virConnectPtr connection, const char *uuid, BerthDomainHandle *handle,
+                    const BerthDomainLimits *limits)
 {
   g_auto (virDomainPtr) domain = NULL;
 
   if (limits->memory_kib == 0 && limits->cpu_quota_us == 0)
     return; /* each start comes here, and the look-up is a question to libvirt */
-  domain = virDomainLookupByUUIDString (connection, uuid);
+  domain = berth_domain_handle_take (handle, connection);
+  if (domain == NULL)
+    domain = virDomainLookupByUUIDString (connection, uuid);
   if (domain == NULL)
     {
       berth_libvirt_error_take_code ();
@@ -494,6 +526,7 @@ berth_domain_limit (virConnectPtr connection, const char *uuid, const BerthDomai
     limit_memory (domain, limits);
   if (limits->cpu_quota_us > 0)
     limit_cpu (domain, limits);
+  berth_domain_handle_keep (handle, g_steal_pointer (&domain));
 }
 
 void

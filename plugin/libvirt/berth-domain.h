@@ -7,6 +7,7 @@
 
 #include "berth-connection.h"
 #include "berth-counted.h"
+#include "berth-domain-handle.h"
 #include "berth-mark.h"
 #include "berth-template.h"
 
@@ -59,6 +60,7 @@ typedef enum
  * berth_domain_start:
  * @xml: of the domain
  * @flags: of #BerthDomainStartFlags
+ * @handle: (nullable): gets it
  * @out_live_xml: (out) (transfer full): as it runs, with all that libvirt filled in
  *
  * Starts a domain for this one life. What is defined of its name and uuid is left as it is, and
@@ -68,11 +70,11 @@ typedef enum
  * BERTH_ERROR_UNAVAILABLE.
  */
 gboolean berth_domain_start (virConnectPtr connection, const char *xml, guint flags,
-                             char **out_live_xml, GError **error);
+                             BerthDomainHandle *handle, char **out_live_xml, GError **error);
 
-/* Pauses or resumes it. */
-gboolean berth_domain_set_paused (virConnectPtr connection, const char *uuid, gboolean is_paused,
-                                  GError **error);
+/* Pauses or resumes it. @handle: (nullable) */
+gboolean berth_domain_set_paused (virConnectPtr connection, const char *uuid,
+                                  BerthDomainHandle *handle, gboolean is_paused, GError **error);
 /* Pauses a domain so that libvirt tells this pause from all others: virDomainSuspend() is what an
  * administrator's tools call, while of a pause that QEMU was asked for past libvirt it knows no
  * reason. Fails where somebody else has paused it. */
@@ -80,8 +82,11 @@ gboolean berth_domain_stand_by (virConnectPtr connection, const char *uuid, GErr
 /* Writes a paused domain's device state to @fd, or reads it into one that waits for it. */
 gboolean
 berth_domain_save_state (virConnectPtr connection, const char *uuid, int fd, GError **error);
-gboolean
-berth_domain_load_state (virConnectPtr connection, const char *uuid, int fd, GError **error);
+gboolean berth_domain_load_state (virConnectPtr connection, const char *uuid,
+                                  BerthDomainHandle *handle, int fd, GError **error);
+/* Behind the reading: without, what an administrator saves of it can't be restored. */
+gboolean berth_domain_forget_load (virConnectPtr connection, const char *uuid,
+                                   BerthDomainHandle *handle, GError **error);
 /* Plugs a device into a domain for this life of it. Fails with BERTH_ERROR_UNAVAILABLE. */
 gboolean berth_domain_attach (virConnectPtr connection, const char *uuid, const char *device_xml,
                               GError **error);
@@ -115,8 +120,8 @@ berth_domain_end (virConnectPtr connection, const char *uri, const char *uuid, c
  * without the host's cgroup controllers cpu and memory, and not on qemu:///session. */
 BerthConnectionLimits berth_domain_get_limits (virConnectPtr connection, const char *uuid);
 /* Limits a running domain by all of @limits that is not 0, as far as its host can. */
-void
-berth_domain_limit (virConnectPtr connection, const char *uuid, const BerthDomainLimits *limits);
+void berth_domain_limit (virConnectPtr connection, const char *uuid, BerthDomainHandle *handle,
+                         const BerthDomainLimits *limits);
 
 /* (transfer full) (nullable): QEMU's own word for why a domain that libvirt says is paused stands
  * still; NULL: it is not paused */

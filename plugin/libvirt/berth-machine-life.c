@@ -18,7 +18,8 @@ resume_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, &error);
 
-  if (connection != NULL && berth_domain_set_paused (connection, self->uuid, FALSE, &error))
+  if (connection != NULL
+      && berth_domain_set_paused (connection, self->uuid, &self->handle, FALSE, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, g_steal_pointer (&error));
@@ -82,7 +83,7 @@ record_domain (BerthMachine *self, GError **error)
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, error);
   int fd = connection != NULL ? berth_snapshot_open_state (self->snapshot, error) : -1;
-  gboolean ok = fd >= 0 && berth_domain_set_paused (connection, self->uuid, TRUE, error)
+  gboolean ok = fd >= 0 && berth_domain_set_paused (connection, self->uuid, NULL, TRUE, error)
                 && berth_domain_save_state (connection, self->uuid, fd, error);
 
   if (fd >= 0)

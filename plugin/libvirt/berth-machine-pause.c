@@ -12,7 +12,8 @@ set_paused (BerthMachine *self, gboolean is_paused, GError **error)
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, error);
 
-  if (connection != NULL && berth_domain_set_paused (connection, self->uuid, is_paused, error))
+  if (connection != NULL
+      && berth_domain_set_paused (connection, self->uuid, &self->handle, is_paused, error))
     return TRUE;
   g_prefix_error (error, "%s: ", self->name);
   return FALSE;

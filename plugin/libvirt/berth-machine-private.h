@@ -3,6 +3,7 @@
 #pragma once
 
 #include "berth-boot-log.h"
+#include "berth-domain.h"
 #include "berth-machine.h"
 #include "berth-mark.h"
 #include "berth-process.h"
@@ -25,6 +26,7 @@ struct _BerthMachine
   char *instance;
   char *name;
   char *uuid;
+  BerthDomainHandle handle; /* of the connection for control */
   char *console_path;
   BerthBootLog *boot_log; /* (nullable): while it boots */
   BerthProcess *process;  /* (nullable) */

@@ -8,6 +8,17 @@
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
 
+/* Who claims it does not wait for a look-up. */
+static void
+prepare_handle (BerthMachine *self)
+{
+  g_auto (virConnectPtr) control
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_CONTROL, NULL);
+
+  if (control != NULL)
+    berth_domain_handle_prepare (&self->handle, control, self->uuid);
+}
+
 static void
 paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
@@ -17,7 +28,10 @@ paused_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, &error);
 
   if (connection != NULL && berth_domain_stand_by (connection, self->uuid, &error))
-    g_task_return_boolean (task, TRUE);
+    {
+      prepare_handle (self);
+      g_task_return_boolean (task, TRUE);
+    }
   else
     berth_machine_return_start_error (task, "the clone can't be paused", g_steal_pointer (&error));
 }

@@ -10,8 +10,10 @@
 #include "berth-domain-copy.h"
 #include "berth-domain.h"
 #include "berth-libvirt-error.h"
+#include "berth-parts.h"
 #include "plugin/base/berth-event.h"
 #include "plugin/base/berth-source.h"
+#include "pool/berth-sync.h"
 
 /* A clone's agent was there when its snapshot was made: it answers as soon as it runs. */
 #define CLONE_TIMEOUT_MS 10000u
@@ -51,6 +53,7 @@ berth_machine_finalize (GObject *object)
   g_free (self->instance);
   g_free (self->name);
   g_free (self->uuid);
+  berth_domain_handle_clear (&self->handle);
   g_free (self->console_path);
   g_free (self->marked_process);
   g_clear_pointer (&self->settlers, g_ptr_array_unref);
@@ -186,16 +189,21 @@ typedef struct
   BerthProcess *process;
   GSocket *socket;
   guint domain_id;
+  BerthDomainHandle handle; /* of the connection for starts */
+  char *live_xml;
 } Start;
 
 static void
 start_free (Start *start)
 {
+  BERTH_SYNC_ACQUIRE (start);
   berth_mark_free (start->mark);
   g_clear_pointer (&start->images, berth_images_unref);
   g_free (start->console_path);
   g_clear_pointer (&start->process, berth_process_free);
   g_clear_object (&start->socket);
+  berth_domain_handle_clear (&start->handle);
+  g_free (start->live_xml);
   g_free (start);
 }
 
@@ -224,11 +232,12 @@ machine_open_state (BerthMachine *self, GError **error)
 
 /* Brings the snapshot's device state into a domain that was started for it, and lets it run. */
 static gboolean
-wake_clone (BerthMachine *self, virConnectPtr connection, GError **error)
+wake_clone (BerthMachine *self, virConnectPtr connection, Start *start, GError **error)
 {
   int fd = machine_open_state (self, error);
-  gboolean ok = fd >= 0 && berth_domain_load_state (connection, self->uuid, fd, error)
-                && berth_domain_set_paused (connection, self->uuid, FALSE, error);
+  gboolean ok = fd >= 0
+                && berth_domain_load_state (connection, self->uuid, &start->handle, fd, error)
+                && berth_domain_set_paused (connection, self->uuid, &start->handle, FALSE, error);
 
   if (fd >= 0)
     close (fd);
@@ -239,7 +248,7 @@ wake_clone (BerthMachine *self, virConnectPtr connection, GError **error)
  * which a root without CAP_SYS_RESOURCE can't, and no domain would start. No code of a user runs in
  * it yet. */
 static void
-machine_limit (BerthMachine *self, virConnectPtr connection, const char *live_xml)
+machine_limit (BerthMachine *self, virConnectPtr connection, Start *start)
 {
   BerthConnectionLimits known = berth_connection_get_limits (self->connection);
   BerthDomainLimits limits
@@ -252,18 +261,19 @@ machine_limit (BerthMachine *self, virConnectPtr connection, const char *live_xm
       known = berth_domain_get_limits (connection, self->uuid);
       berth_connection_learn_limits (self->connection, known);
     }
-  if ((known & BERTH_CONNECTION_LIMITS_CPU) == 0 || strstr (live_xml, "<cputune>") != NULL)
+  if ((known & BERTH_CONNECTION_LIMITS_CPU) == 0 || strstr (start->live_xml, "<cputune>") != NULL)
     limits.cpu_quota_us = 0; /* can't be had, or it has them already */
-  if ((known & BERTH_CONNECTION_LIMITS_MEMORY) == 0 || strstr (live_xml, "<memtune>") != NULL)
+  if ((known & BERTH_CONNECTION_LIMITS_MEMORY) == 0
+      || strstr (start->live_xml, "<memtune>") != NULL)
     limits.memory_kib = 0;
-  berth_domain_limit (connection, self->uuid, &limits);
+  berth_domain_limit (connection, self->uuid, &start->handle, &limits);
 }
 
 /* libvirt validates the first domain of each shape: the others differ in names and numbers
  * alone. */
 static gboolean
-machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *xml,
-                      char **out_live_xml, GError **error)
+machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *xml, Start *start,
+                      GError **error)
 {
   g_autofree char *shape
       = g_strdup_printf ("%s %d", berth_template_get_digest (self->template), self->how);
@@ -273,27 +283,25 @@ machine_start_domain (BerthMachine *self, virConnectPtr connection, const char *
   if (berth_connection_knows_shape (self->connection, shape))
     flags |= BERTH_DOMAIN_START_KNOWN;
   self->has_asked = TRUE;
-  if (!berth_domain_start (connection, xml, flags, out_live_xml, &failure))
+  if (!berth_domain_start (connection, xml, flags, &start->handle, &start->live_xml, &failure))
     {
       self->has_asked = !g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_EXISTS);
       g_propagate_error (error, g_steal_pointer (&failure));
       return FALSE;
     }
   berth_connection_learn_shape (self->connection, shape);
-  machine_limit (self, connection, *out_live_xml);
   return TRUE;
 }
 
 static gboolean
-machine_connect (BerthMachine *self, virConnectPtr connection, const char *live_xml, Start *start,
-                 GError **error)
+machine_connect (BerthMachine *self, virConnectPtr connection, Start *start, GError **error)
 {
-  g_autofree char *path = berth_domain_dup_channel_path (live_xml, BERTH_PROTOCOL_PORT);
+  g_autofree char *path = berth_domain_dup_channel_path (start->live_xml, BERTH_PROTOCOL_PORT);
   g_autofree char *uri = berth_connection_dup_uri (self->connection);
 
-  start->domain_id = berth_domain_read_id (live_xml);
+  start->domain_id = berth_domain_read_id (start->live_xml);
   start->process = berth_process_open (uri, self->name);
-  start->console_path = berth_domain_dup_console_path (live_xml);
+  start->console_path = berth_domain_dup_console_path (start->live_xml);
   start->socket
       = berth_domain_connect_port (connection, self->uuid, path, BERTH_PROTOCOL_PORT, error);
   return start->socket != NULL;
@@ -324,23 +332,42 @@ machine_take_place (BerthMachine *self, virConnectPtr connection, BerthImages *i
   return xml != NULL && berth_domain_define_place (connection, xml, error);
 }
 
+/* Of a template's snapshot, in which nobody's code is under way: its guest greets while libvirt
+ * furnishes it. And the host is connected before it runs, as it was when the snapshot was made: so
+ * the guest does not hear that its channel was closed and opened, which under TCG is code that each
+ * clone translates first. */
+static gboolean
+machine_greets_early (BerthMachine *self)
+{
+  return berth_machine_is_clone (self) && self->state_fd < 0;
+}
+
+static gboolean
+start_and_connect (BerthMachine *self, virConnectPtr connection, Start *start, GError **error)
+{
+  if (machine_greets_early (self))
+    return machine_connect (self, connection, start, error)
+           && wake_clone (self, connection, start, error);
+  machine_limit (self, connection, start);
+  return (!berth_machine_is_clone (self)
+          || (wake_clone (self, connection, start, error)
+              && berth_domain_forget_load (connection, self->uuid, &start->handle, error)))
+         && machine_connect (self, connection, start, error);
+}
+
 static gboolean
 create_domain (BerthMachine *self, Start *start, GCancellable *cancellable, GError **error)
 {
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, error);
   g_autofree char *xml = NULL;
-  g_autofree char *live_xml = NULL;
 
   if (connection == NULL || g_cancellable_set_error_if_cancelled (cancellable, error)
       || !machine_take_place (self, connection, start->images, error))
     return FALSE;
   xml = berth_machine_make_xml (self, start->mark, start->images, error);
-  if (xml == NULL || !machine_start_domain (self, connection, xml, &live_xml, error))
-    return FALSE;
-  if (berth_machine_is_clone (self) && !wake_clone (self, connection, error))
-    return FALSE;
-  return machine_connect (self, connection, live_xml, start, error);
+  return xml != NULL && machine_start_domain (self, connection, xml, start, error)
+         && start_and_connect (self, connection, start, error);
 }
 
 static gboolean
@@ -348,15 +375,15 @@ adopt_domain (BerthMachine *self, Start *start, GError **error)
 {
   g_auto (virConnectPtr) connection
       = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, error);
-  g_autofree char *live_xml
-      = connection != NULL ? berth_domain_dup_live_xml (connection, self->uuid, error) : NULL;
 
-  return live_xml != NULL
+  if (connection != NULL)
+    start->live_xml = berth_domain_dup_live_xml (connection, self->uuid, error);
+  return start->live_xml != NULL
          /* also one that was paused since it was listed: nobody has been told that it is */
          && (self->abandons_copy || berth_domain_is_running (connection, self->uuid)
-             || berth_domain_set_paused (connection, self->uuid, FALSE, error))
+             || berth_domain_set_paused (connection, self->uuid, NULL, FALSE, error))
          && (!self->abandons_copy || berth_domain_abandon_copy (connection, self->uuid, error))
-         && machine_connect (self, connection, live_xml, start, error);
+         && machine_connect (self, connection, start, error);
 }
 
 static void
@@ -364,12 +391,49 @@ create_job (GTask *task, gpointer source, gpointer task_data, GCancellable *canc
 {
   BerthMachine *self = source;
   g_autoptr (GError) error = NULL;
+  gboolean ok = self->is_adopted ? adopt_domain (self, task_data, &error)
+                                 : create_domain (self, task_data, cancellable, &error);
 
-  if (self->is_adopted ? adopt_domain (self, task_data, &error)
-                       : create_domain (self, task_data, cancellable, &error))
+  BERTH_SYNC_RELEASE (task_data);
+  if (ok)
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, g_steal_pointer (&error));
+}
+
+static void
+furnish_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  BerthMachine *self = source;
+  g_autoptr (GError) error = NULL;
+  g_auto (virConnectPtr) connection
+      = berth_connection_ref_connection (self->connection, BERTH_CONNECTION_START, &error);
+  Start *start = g_task_get_task_data (G_TASK (task_data));
+  gboolean ok;
+
+  BERTH_SYNC_ACQUIRE (start);
+  if (connection != NULL)
+    machine_limit (self, connection, start);
+  ok = connection != NULL
+       && berth_domain_forget_load (connection, self->uuid, &start->handle, &error);
+  BERTH_SYNC_RELEASE (start);
+  if (ok)
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+  g_prefix_error (&error, "%s: ", self->name);
+  g_task_return_error (task, g_steal_pointer (&error));
+}
+
+/* Before anybody's code runs in it. @created: the job that has made it, with what it knows */
+static void
+furnish_beside (BerthMachine *self, GTask *whole, GTask *created)
+{
+  g_autoptr (GTask) part = berth_parts_add (whole);
+
+  g_task_set_task_data (part, g_object_ref (created), g_object_unref);
+  berth_connection_run (self->connection, BERTH_CONNECTION_START, part, furnish_job);
 }
 
 /* Says which VM it was, and what it said last. */
@@ -608,6 +672,7 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   guint timeout_ms;
 
+  BERTH_SYNC_ACQUIRE (start);
   g_free (self->console_path); /* one that was asleep may have been tried before */
   self->console_path = g_steal_pointer (&start->console_path);
   g_clear_pointer (&self->process, berth_process_free);
@@ -626,6 +691,8 @@ created_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->running_us = g_get_monotonic_time ();
+  if (!self->is_adopted && machine_greets_early (self))
+    furnish_beside (self, g_task_get_task_data (task), G_TASK (result));
   machine_follow_boot (self);
   self->agent = berth_guest_new (start->socket);
   berth_guest_set_uuid (self->agent, berth_vm_get_id (self->vm)); /* the domain's is its place's */
@@ -643,11 +710,16 @@ berth_machine_start_async (BerthMachine *self, BerthMachineStart how, BerthImage
                            BerthSnapshot *snapshot, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer user_data)
 {
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr (GTask) job = g_task_new (self, cancellable, created_cb, task);
+  g_autoptr (GTask) whole = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) job = NULL;
+  GTask *task = NULL;
   Start *start = g_new0 (Start, 1);
 
-  g_task_set_source_tag (task, berth_machine_start_async);
+  g_task_set_source_tag (whole, berth_machine_start_async);
+  berth_parts_init (whole);
+  task = berth_parts_add (whole);
+  g_task_set_task_data (task, whole, NULL); /* which it holds */
+  job = g_task_new (self, cancellable, created_cb, task);
   self->how = how;
   self->begun_us = g_get_monotonic_time ();
   self->rehearsals = how == BERTH_MACHINE_RECORD ? REHEARSALS_RECORD : REHEARSALS_WARM;

@@ -178,9 +178,13 @@ berth_qmp_load_state (virDomainPtr domain, int fd, GError **error)
 {
   return say (domain, IGNORE_SHARED, error) && give_fd (domain, fd, error)
          && say (domain, MIGRATE_INCOMING, error)
-         && wait_status (domain, QUERY_STATUS, "inmigrate", FALSE, error)
-         /* or what an administrator saves of it can't be restored */
-         && say (domain, MIND_SHARED, error);
+         && wait_status (domain, QUERY_STATUS, "inmigrate", FALSE, error);
+}
+
+gboolean
+berth_qmp_forget_load (virDomainPtr domain, GError **error)
+{
+  return say (domain, MIND_SHARED, error);
 }
 
 gboolean

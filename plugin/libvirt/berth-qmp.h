@@ -17,6 +17,8 @@ gboolean berth_qmp_stream_state (virDomainPtr domain, int fd, GError **error);
 gboolean berth_qmp_stream_end (virDomainPtr domain, gboolean has_failed, GError **error);
 /* Reads it into a domain that was started with -incoming defer; it is paused and whole then. */
 gboolean berth_qmp_load_state (virDomainPtr domain, int fd, GError **error);
+/* Behind it: without, what an administrator saves of it can't be restored. */
+gboolean berth_qmp_forget_load (virDomainPtr domain, GError **error);
 
 /* Stops its virtual CPUs. */
 gboolean berth_qmp_stop (virDomainPtr domain, GError **error);

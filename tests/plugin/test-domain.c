@@ -100,7 +100,7 @@ start (Fixture *fixture, const char *name, const char *uuid, const char *instanc
   g_autofree char *live_xml = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
+  g_assert_true (berth_domain_start (fixture->connection, xml, 0, NULL, &live_xml, &error));
   g_assert_no_error (error);
   g_assert_nonnull (live_xml);
 }
@@ -352,7 +352,7 @@ test_start_too_late (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   start (fixture, "berth-python-1", UUID_A, "i");
-  g_assert_false (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
+  g_assert_false (berth_domain_start (fixture->connection, xml, 0, NULL, &live_xml, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS);
   g_assert_true (berth_domain_is_active (fixture->connection, UUID_A));
   g_assert_true (end_domain (fixture, UUID_A, NULL));
@@ -453,14 +453,43 @@ test_mark_is_replaced (Fixture *fixture, gconstpointer data)
   g_assert_true (domain->is_active);
   g_assert_false (domain->stands_by);
   /* it runs: an administrator has resumed it before us */
-  g_assert_true (berth_domain_set_paused (fixture->connection, UUID_B, FALSE, &error));
+  g_assert_true (berth_domain_set_paused (fixture->connection, UUID_B, NULL, FALSE, &error));
   g_assert_no_error (error);
-  g_assert_true (berth_domain_set_paused (fixture->connection, UUID_B, TRUE, &error));
+  g_assert_true (berth_domain_set_paused (fixture->connection, UUID_B, NULL, TRUE, &error));
   g_clear_pointer (&own, g_ptr_array_unref);
   own = berth_domain_list_own (fixture->connection, "i", &error);
   /* and has paused it, as virsh suspend does: that is not how berth's stand by */
   g_assert_false (((BerthOwnDomain *)g_ptr_array_index (own, 0))->stands_by);
   g_assert_true (end_domain (fixture, UUID_B, NULL));
+}
+
+/* One look-up is enough for many calls; a domain that is gone is found out by the call itself, and
+ * one of another connection is looked up there. */
+static void
+test_handle (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  BerthDomainHandle handle = { 0 };
+  virConnectPtr other
+      = berth_connection_ref_connection (fixture->libvirtd, BERTH_CONNECTION_START, &error);
+  gpointer first;
+
+  start (fixture, "somebody", UUID_B, "i");
+  berth_domain_handle_prepare (&handle, fixture->connection, UUID_B);
+  first = handle.kept;
+  g_assert_nonnull (first);
+  g_assert_true (berth_domain_set_paused (fixture->connection, UUID_B, &handle, TRUE, &error));
+  g_assert_true (handle.kept == first);
+  g_assert_true (berth_domain_set_paused (other, UUID_B, &handle, FALSE, &error));
+  g_assert_true (virDomainGetConnect (handle.kept) == other);
+  g_assert_true (end_domain (fixture, UUID_B, &error));
+  g_assert_no_error (error);
+  g_assert_false (berth_domain_set_paused (other, UUID_B, &handle, TRUE, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  g_assert_null (handle.kept);
+  berth_domain_handle_prepare (&handle, fixture->connection, UUID_B);
+  g_assert_null (handle.kept);
+  virConnectClose (other);
 }
 
 static void
@@ -469,8 +498,8 @@ test_refused_xml (Fixture *fixture, gconstpointer data)
   g_autofree char *live_xml = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (
-      berth_domain_start (fixture->connection, "<domain type='test'/>", 0, &live_xml, &error));
+  g_assert_false (berth_domain_start (fixture->connection, "<domain type='test'/>", 0, NULL,
+                                      &live_xml, &error));
   g_assert_error (error, BERTH_ERROR, BERTH_ERROR_CONFIG);
   g_assert_null (live_xml);
 }
@@ -509,6 +538,7 @@ main (int argc, char **argv)
   ADD ("start-too-late", test_start_too_late);
   ADD ("only-own-domains", test_only_own_domains);
   ADD ("mark-is-replaced", test_mark_is_replaced);
+  ADD ("handle", test_handle);
   ADD ("refused-xml", test_refused_xml);
 #undef ADD
   g_test_add_func ("/domain/blame", test_blame);

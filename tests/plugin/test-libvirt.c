@@ -113,7 +113,7 @@ begin (Fixture *fixture, const char *state)
   g_autofree char *live_xml = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (berth_domain_start (fixture->connection, xml, 0, &live_xml, &error));
+  g_assert_true (berth_domain_start (fixture->connection, xml, 0, NULL, &live_xml, &error));
   g_assert_no_error (error);
 }
 
