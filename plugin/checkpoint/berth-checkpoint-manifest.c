@@ -62,6 +62,7 @@ static const TextRow text_rows[] = {
   TEXT ("template", template_name, TEXT_NAME, FALSE),
   TEXT ("language", language, TEXT_NAME, TRUE),
   TEXT ("parent", parent, TEXT_ID, TRUE),
+  TEXT ("checkpoint", checkpoint, TEXT_NAME, TRUE),
   TEXT ("base", base, TEXT_SNAPSHOT, FALSE),
   TEXT ("base-key", base_key, TEXT_SUM, FALSE),
   TEXT ("base-sha256", base_sum, TEXT_SUM, FALSE),

@@ -39,6 +39,7 @@ typedef enum
  * @idle_hibernate_ms: likewise
  * @is_attached: 1: it ends with the connection that made it, and with its berthd
  * @parent: (nullable): id of the sandbox that the session began as a copy of
+ * @checkpoint: (nullable): name of the checkpoint of @parent that it began with
  * @exec_count: of the session
  * @created_us: when its programs stood still; microseconds since 1970
  * @base: name of the snapshot that the state is a difference of
@@ -67,6 +68,7 @@ typedef struct
   guint idle_hibernate_ms;
   guint is_attached;
   char *parent;
+  char *checkpoint;
   guint exec_count;
   gint64 created_us;
   char *base;

@@ -64,7 +64,8 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     g_warning ("%s", error->message);
 }
 
-/* Ends what pool never hears of. */
+/* Ends what pool never hears of: the life that was looked at, as somebody may have restored another
+ * one in its place since. */
 static void
 libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char *reason)
 {
@@ -74,7 +75,7 @@ libvirt_end_found (BerthLibvirt *self, const BerthOwnDomain *domain, const char 
       vm, NULL, self->connection, self->places, self->instance, domain);
 
   g_message ("ending domain %s, which is no VM of this berthd: %s", domain->name, reason);
-  berth_machine_end_async (machine, TRUE, ended_cb, NULL);
+  berth_machine_end_async (machine, FALSE, ended_cb, NULL);
 }
 
 /* TRUE: it is not to be adopted. Either a machine has the domain already, whose own start hears of

@@ -283,9 +283,12 @@ let_go_cb (const GError *error, gpointer user_data)
   g_autofree Thaw *thaw = user_data;
   g_autoptr (BerthLibvirt) self = thaw->self;
   g_autoptr (BerthMachine) machine = thaw->machine;
+  BerthVm *vm = berth_machine_get_vm (machine);
+  const BerthSlot *slot = g_hash_table_lookup (self->slots, vm);
 
-  if (error != NULL)
-    berth_libvirt_start_ended (self, berth_machine_get_vm (machine), error);
+  /* what nobody wants any more ends without having gone on */
+  if (error != NULL || slot->phase == BERTH_PHASE_UNWANTED)
+    berth_libvirt_start_ended (self, vm, error);
   else
     berth_machine_thaw_async (machine, thawed_cb, g_steal_pointer (&self));
 }

@@ -111,18 +111,32 @@ machine_send_mark_later (BerthMachine *self, guint delay_ms)
 }
 
 static void
-settled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+answer_settlers (GPtrArray *settlers, const GError *error)
 {
-  g_autoptr (GTask) task = user_data;
-  GError *error = NULL;
-
-  if (g_task_propagate_boolean (G_TASK (result), &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, error);
+  for (guint i = 0; i < settlers->len; i++)
+    if (error == NULL)
+      g_task_return_boolean (settlers->pdata[i], TRUE);
+    else
+      g_task_return_error (settlers->pdata[i], g_error_copy (error));
 }
 
-/* Who waits for its mark has it, or it is sent once more. */
+static void
+settled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BerthMachine *self = BERTH_MACHINE (source);
+  g_autoptr (GPtrArray) settlers = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      self->is_marked = TRUE;
+      self->mark_again_ms = 0;
+      berth_source_clear (&self->mark_source); /* which would send it again */
+    }
+  answer_settlers (settlers, error);
+}
+
+/* Who waits for its mark has it, or it is sent once more, for all of them. */
 static void
 machine_settle (BerthMachine *self)
 {
@@ -131,11 +145,12 @@ machine_settle (BerthMachine *self)
   if (self->marks > 0)
     return;
   settlers = g_steal_pointer (&self->settlers);
-  for (guint i = 0; settlers != NULL && i < settlers->len; i++)
-    if (self->is_marked)
-      g_task_return_boolean (settlers->pdata[i], TRUE);
-    else
-      machine_mark_async (self, settled_cb, g_object_ref (settlers->pdata[i]));
+  if (settlers == NULL)
+    return;
+  if (self->is_marked)
+    answer_settlers (settlers, NULL);
+  else
+    machine_mark_async (self, settled_cb, g_steal_pointer (&settlers));
 }
 
 /* What a domain is not marked with is not found again: a session would be ended by the next berthd.

@@ -17,6 +17,7 @@ berth_places_new (const char *host, const char *instance)
 {
   BerthPlaces *self = g_atomic_rc_box_new0 (BerthPlaces);
 
+  self->max = G_MAXUINT; /* what an earlier berthd left is looked at before anybody says how many */
   self->key = g_strdup_printf ("berth place\n%s\n%s\n", host != NULL ? host : "", instance);
   g_mutex_init (&self->lock);
   self->taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);

@@ -20,7 +20,7 @@ char *berth_places_make_uuid (BerthPlaces *self, const char *name);
 /* "berth-python-3" -> 3; 0 where it has none */
 guint berth_places_get_ordinal (const char *name);
 
-/* Places of higher numbers are not kept; none at first. */
+/* Places of higher numbers are not kept; until then, all are. */
 void berth_places_set_max (BerthPlaces *self, guint max);
 /* Whether the domain @name with @uuid is a place that stays when its life ends. */
 gboolean berth_places_keeps (BerthPlaces *self, const char *name, const char *uuid);

@@ -143,6 +143,7 @@ berth_manager_make_manifest (BerthSandbox *sandbox, BerthCheckpointKind kind, co
     .idle_hibernate_ms = purpose->idle_hibernate_ms,
     .is_attached = !purpose->is_session,
     .parent = (char *)purpose->parent,
+    .checkpoint = (char *)purpose->checkpoint,
     .exec_count = berth_sandbox_get_exec_count (sandbox),
     .created_us = g_get_real_time (),
   };
@@ -352,7 +353,7 @@ fork_of (BerthManager *self, BerthCheckpoint *checkpoint, int fd)
 
   /* one that was asleep is no copy of itself */
   if (manifest->kind == BERTH_CHECKPOINT_ASLEEP)
-    return berth_fork_new_kept (manifest->parent, NULL, &base, fd);
+    return berth_fork_new_kept (manifest->parent, manifest->checkpoint, &base, fd);
   return berth_fork_new_kept (manifest->sandbox, manifest->name, &base, fd);
 }
 

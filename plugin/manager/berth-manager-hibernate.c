@@ -508,8 +508,7 @@ describe_sleeper (BerthManager *self, BerthSandbox *sandbox)
   g_variant_dict_insert (&dict, "task", "s", manifest->task != NULL ? manifest->task : "");
   g_variant_dict_insert (&dict, "uid", "u", manifest->uid);
   g_variant_dict_insert (&dict, "made_with", "^as", manifest->parts);
-  if (manifest->parent != NULL)
-    g_variant_dict_insert (&dict, "parent", "s", manifest->parent);
+  berth_manager_describe_origin (manifest->sandbox, manifest->parent, manifest->checkpoint, &dict);
   return g_variant_dict_end (&dict);
 }
 

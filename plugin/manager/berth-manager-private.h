@@ -53,6 +53,10 @@ void berth_manager_set_no_template_error (BerthManager *self, const char *name, 
 /* There can be as many VMs of a template as all, so as many of its places are kept; none while the
  * host is drained. */
 void berth_manager_tell_places (BerthManager *self);
+/* Tells what sandbox @id is a copy of, if it is one, or what was gone back to. @parent,
+ * @checkpoint: (nullable) */
+void berth_manager_describe_origin (const char *id, const char *parent, const char *checkpoint,
+                                    GVariantDict *dict);
 /* A claimed VM becomes a sandbox of @uid. */
 BerthSandbox *berth_manager_add_sandbox (BerthManager *self, BerthVm *vm, BerthRequest *request);
 /* Takes a sandbox out of use; what still wants it hears @reason. */

@@ -105,9 +105,9 @@ rise_abandon_vm (Rise *self, GError *error)
   rise_fail (self, error != NULL ? error : berth_sandbox_new_gone_error (self->sandbox));
 }
 
-/* It may have ended while nobody looked at it. */
+/* Its VM may have ended while nobody looked at it: what was kept is the session, then. */
 static gboolean
-rise_check_vm (Rise *self)
+rise_has_vm (Rise *self, GError **error)
 {
   BerthVmState state = berth_vm_get_state (self->vm);
   g_autofree char *reason = berth_vm_dup_end_reason (self->vm);
@@ -115,7 +115,8 @@ rise_check_vm (Rise *self)
   if (state != BERTH_VM_STATE_STOPPING && state != BERTH_VM_STATE_STUCK
       && state != BERTH_VM_STATE_GONE)
     return TRUE;
-  berth_manager_bury (self->self, self->sandbox, reason != NULL ? reason : "its VM ended");
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s",
+               reason != NULL ? reason : "its VM ended");
   return FALSE;
 }
 
@@ -134,9 +135,12 @@ settled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       rise_abandon_vm (g_steal_pointer (&rise), error);
       return;
     }
+  if (!rise_has_vm (rise, &error))
+    {
+      rise_fail (g_steal_pointer (&rise), error);
+      return;
+    }
   berth_manager_forget_asleep (self, rise->checkpoint);
-  if (!rise_check_vm (rise))
-    return;
   berth_metrics_add (self->metrics, BERTH_METRIC_RISES, "made", NULL, 1);
   berth_metrics_observe (self->metrics, BERTH_METRIC_RISE, NULL, NULL,
                          g_get_monotonic_time () - rise->begun_us);

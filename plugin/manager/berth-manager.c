@@ -625,14 +625,14 @@ berth_manager_dup_progress (BerthManager *self, BerthManagerCall *call)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
-/* What it is a copy of, if it is one, or what was gone back to. */
-static void
-manager_describe_origin (const char *id, const BerthPurpose *purpose, GVariantDict *dict)
+void
+berth_manager_describe_origin (const char *id, const char *parent, const char *checkpoint,
+                               GVariantDict *dict)
 {
-  if (purpose->parent != NULL && !g_str_equal (purpose->parent, id))
-    g_variant_dict_insert (dict, "parent", "s", purpose->parent);
-  if (purpose->checkpoint != NULL)
-    g_variant_dict_insert (dict, "checkpoint", "s", purpose->checkpoint);
+  if (parent != NULL && !g_str_equal (parent, id))
+    g_variant_dict_insert (dict, "parent", "s", parent);
+  if (checkpoint != NULL)
+    g_variant_dict_insert (dict, "checkpoint", "s", checkpoint);
 }
 
 static GVariant *
@@ -662,11 +662,14 @@ manager_describe_vm (BerthManager *self, BerthVm *vm, BerthRequest *request)
     }
   if (request != NULL)
     {
+      const BerthPurpose *purpose = berth_purpose_of (request);
+
       g_variant_dict_insert (&dict, "tenant", "s", request->tenant != NULL ? request->tenant : "");
       g_variant_dict_insert (&dict, "task", "s", request->task != NULL ? request->task : "");
-      if (berth_purpose_of (request)->snapshot_name == NULL)
+      if (purpose->snapshot_name == NULL)
         g_variant_dict_insert (&dict, "uid", "u", request->uid);
-      manager_describe_origin (berth_vm_get_id (vm), berth_purpose_of (request), &dict);
+      berth_manager_describe_origin (berth_vm_get_id (vm), purpose->parent, purpose->checkpoint,
+                                     &dict);
     }
   return g_variant_dict_end (&dict);
 }

@@ -20,6 +20,7 @@ some_manifest (guint32 uid, const char *sandbox, const char *name)
     .idle_pause_ms = 1000,
     .idle_hibernate_ms = 60000,
     .parent = OTHER_SANDBOX,
+    .checkpoint = "good",
     .exec_count = 3,
     .created_us = 1796026800000000,
     .base = "python@1000:acme",

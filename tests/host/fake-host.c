@@ -565,6 +565,13 @@ fake_copy (BerthHost *host, BerthVm *vm, int fd, guint64 max_bytes, gboolean sta
 }
 
 static void
+fake_settle (BerthHost *host, BerthVm *vm, GTask *task)
+{
+  ask_new (FAKE_HOST (host), FAKE_HOST_SETTLE, vm, NULL, task);
+  put (host, task);
+}
+
+static void
 fake_commit_snapshot (BerthHost *host, const char *name, GTask *task)
 {
   ask_new (FAKE_HOST (host), FAKE_HOST_COMMIT, NULL, name, task);
@@ -710,7 +717,7 @@ fake_host_host_init (BerthHostInterface *iface)
   iface->record = fake_record;
   iface->copy = fake_copy;
   iface->go_on = fake_host_go_on;
-  iface->settle = fake_host_settle;
+  iface->settle = fake_settle;
   iface->keep_bases = fake_host_keep_bases;
   iface->commit_snapshot = fake_commit_snapshot;
   iface->drop_recording = fake_drop_recording;

@@ -24,6 +24,7 @@ typedef enum
   FAKE_HOST_FILE,
   FAKE_HOST_BACKGROUND,
   FAKE_HOST_COPY,
+  FAKE_HOST_SETTLE,
   FAKE_HOST_N_CALLS,
 } FakeHostCall;
 
@@ -93,7 +94,6 @@ gboolean fake_host_begin_copy (FakeHost *self, BerthVm *vm, GError **error);
 void fake_host_end_copy (FakeHost *self, BerthVm *vm, gint64 took_us, guint64 bytes);
 /* of its interface */
 void fake_host_go_on (BerthHost *host, BerthVm *vm);
-void fake_host_settle (BerthHost *host, BerthVm *vm, GTask *task);
 void fake_host_keep_bases (BerthHost *host, const char *dir, GHashTable *sums);
 BerthDiskPart *fake_host_take_disk (FakeHost *self, BerthVm *vm, GError **error);
 /* of an earlier life, in the place where the manager looks */

@@ -54,13 +54,6 @@ fake_host_go_on (BerthHost *host, BerthVm *vm)
 }
 
 void
-fake_host_settle (BerthHost *host, BerthVm *vm, GTask *task)
-{
-  g_task_return_boolean (task, TRUE);
-  g_object_unref (task);
-}
-
-void
 fake_host_keep_bases (BerthHost *host, const char *dir, GHashTable *sums)
 {
   guint told = fake_host_count_bases_told (FAKE_HOST (host)) + 1;

@@ -335,6 +335,81 @@ test_start_fails (World *world, gconstpointer data)
   g_assert_true (was_sole (world, id));
 }
 
+/* Its next VM ends before that is its own: what was kept is the session still. */
+static void
+test_ended_as_it_woke (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  BerthFakeHypervisor *hypervisor = fake_host_get_hypervisor (world->host);
+  g_autoptr (GPtrArray) vms = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+
+  g_assert_true (hibernate (world, id, OWNER, NULL));
+  world_wait_for_vms (world, 0);
+  fake_host_hold (world->host, FAKE_HOST_SETTLE, TRUE);
+  berth_manager_exec_async (world->manager, id, OWNER, world_exec_new ("true"), NULL,
+                            world_result_cb, world);
+  while (fake_host_count_held (world->host, FAKE_HOST_SETTLE) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  vms = berth_pool_dup_vms (world->manager->pool);
+  g_assert_true (berth_fake_hypervisor_kill (hypervisor, vms->pdata[0]));
+  world_wait_for_vms (world, 0);
+  fake_host_hold (world->host, FAKE_HOST_SETTLE, FALSE);
+  result = world_wait (world);
+  g_assert_null (berth_manager_exec_finish (world->manager, result, &error));
+  g_assert_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE);
+  g_assert_nonnull (strstr (error->message, "is hibernated and does not go on: "));
+  assert_state (world, id, "hibernated");
+  assert_works (world, id);
+}
+
+/* (transfer full) */
+static GVariant *
+dup_listed (World *world)
+{
+  g_autoptr (GVariant) list = berth_manager_dup_list (world->manager, OWNER);
+
+  g_assert_cmpuint (g_variant_n_children (list), ==, 1);
+  return g_variant_get_child_value (list, 0);
+}
+
+/* What was gone back to is told of it asleep, too, and when it goes on. */
+static void
+test_rolled_back (World *world, gconstpointer data)
+{
+  g_autofree char *id = create (world);
+  g_autoptr (GAsyncResult) kept = NULL;
+  g_autoptr (GAsyncResult) back = NULL;
+  g_autoptr (GVariant) checkpoint = NULL;
+
+  berth_manager_checkpoint_async (world->manager, id, OWNER, "good", NULL, world_result_cb, world);
+  kept = world_wait (world);
+  checkpoint = berth_manager_checkpoint_finish (world->manager, kept, NULL);
+  g_assert_nonnull (checkpoint);
+  berth_manager_rollback_async (world->manager, id, OWNER, "good", BERTH_REQUEST_WAIT_FOREVER, NULL,
+                                world_result_cb, world);
+  back = world_wait (world);
+  g_assert_true (berth_manager_rollback_finish (world->manager, back, NULL));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GVariant) asleep = NULL;
+      g_autoptr (GVariant) awake = NULL;
+      const char *name = NULL;
+
+      g_assert_true (hibernate (world, id, OWNER, NULL));
+      world_wait_for_vms (world, 0);
+      asleep = dup_listed (world);
+      g_assert_true (g_variant_lookup (asleep, "checkpoint", "&s", &name));
+      g_assert_cmpstr (name, ==, "good");
+      g_assert_false (g_variant_lookup (asleep, "parent", "&s", &name));
+      assert_works (world, id);
+      awake = dup_listed (world);
+      g_assert_true (g_variant_lookup (awake, "checkpoint", "&s", &name));
+      g_assert_cmpstr (name, ==, "good");
+    }
+}
+
 static void
 test_flipped (World *world, gconstpointer data)
 {
@@ -779,6 +854,8 @@ main (int argc, char **argv)
   TEST ("no-room", test_no_room);
   TEST ("destroyed-meanwhile", test_destroyed_meanwhile);
   TEST ("start-fails", test_start_fails);
+  TEST ("ended-as-it-woke", test_ended_as_it_woke);
+  TEST ("rolled-back", test_rolled_back);
   TEST ("flipped", test_flipped);
   TEST ("died-waking", test_died_waking);
   TEST ("died-going", test_died_going);
