@@ -294,6 +294,7 @@ frozen_cb (GObject *source, GAsyncResult *result, gpointer user_data)
           g_object_unref (task);
           return;
         }
+      g_prefix_error (&copy->error, "its programs did not stand still, and go on; try again: ");
       /* it may be too late for us, and yet be done */
       machine_go_on_async (self, FALSE, gone_on_cb, task);
       return;

@@ -160,6 +160,41 @@ answer_identity (int fd, uint32_t request, const BerthIdentity *identity)
   send_frame (fd, BERTH_FRAME_IDENTITY_DONE, request, &done, sizeof done);
 }
 
+/* Programs that do not stand still, whatever is said of them. */
+static void
+write_always (void)
+{
+  static uint8_t pages[32][4096];
+
+  if (fork () != 0)
+    return;
+  for (uint8_t value = 0;; value++)
+    for (size_t i = 0; i < sizeof pages; i++)
+      ((volatile uint8_t *)pages[0])[i] = value;
+}
+
+/* A guest that does as it is told until it is to stand still: FALSE: this mode does not. */
+static bool
+comply (int fd, uint32_t request)
+{
+  BerthExit end = { .status = 0 };
+
+  if (!is_mode ("never-freezes") && !is_mode ("says-frozen"))
+    return false;
+  send_frame (fd, BERTH_FRAME_STARTED, request, NULL, 0);
+  send_frame (fd, BERTH_FRAME_EXIT, request, &end, sizeof end);
+  return true;
+}
+
+static void
+answer_freeze (int fd, const BerthFrameHead *head)
+{
+  uint8_t answer[4] = { head->type == BERTH_FRAME_FREEZE };
+
+  if (head->type == BERTH_FRAME_THAW || is_mode ("says-frozen"))
+    send_frame (fd, BERTH_FRAME_FROZEN, head->request, answer, sizeof answer);
+}
+
 /* What each mode does once there is code to run. */
 static void
 betray (int fd, uint32_t request)
@@ -202,7 +237,9 @@ serve (int fd)
         answer_identity (fd, head.request, (BerthIdentity *)payload);
       else if (head.type == BERTH_FRAME_PING)
         send_frame (fd, BERTH_FRAME_PONG, head.request, payload, 8);
-      else if (head.type == BERTH_FRAME_EXEC)
+      else if (head.type == BERTH_FRAME_FREEZE || head.type == BERTH_FRAME_THAW)
+        answer_freeze (fd, &head);
+      else if (head.type == BERTH_FRAME_EXEC && !comply (fd, head.request))
         betray (fd, head.request);
     }
 }
@@ -220,5 +257,7 @@ main (void)
     flood_noise (fd);
   while (is_mode ("silent"))
     pause ();
+  if (is_mode ("says-frozen"))
+    write_always ();
   serve (fd);
 }

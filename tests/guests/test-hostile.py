@@ -4,12 +4,13 @@
 them gets one clear error, the slot comes back, berthd's memory stays where it was, and the other
 sandbox works on. Further arguments: the hostile process 1, the agent. See guestlib.py."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 
-from guestlib import Daemon, main, same
+from guestlib import Daemon, main, same, until
 from hostilelib import Others, make_hostile_images, make_images
 
 HOSTILE, AGENT = (os.path.abspath(path) for path in sys.argv[3:5])
@@ -74,6 +75,42 @@ def test_never_ends():
 
 def test_noise():
     meet("noise")
+
+
+@contextlib.contextmanager
+def session_of(mode):
+    """A session in a clone of such a guest: one that was booted is not forked."""
+    with tempfile.TemporaryDirectory(prefix="berth-hostile-", dir="/var/tmp") as images:
+        os.chmod(images, 0o755)
+        make_hostile_images(images, HOSTILE, mode)
+        with Daemon("--warm-default", "0", images=images) as d:
+            same(d.berth("run", "1").returncode, 0)
+            until(lambda: d.template()["snapshot"] == "valid", "the snapshot")
+            yield d, d.berth("create").stdout.strip()
+
+
+def expect_refusal(d, session, words):
+    refused = d.berth("fork", session)
+    print(f"# {refused.stderr.strip()!r}")
+    same((refused.returncode, refused.stderr.count("\n")), (125, 1))
+    assert words in refused.stderr, refused.stderr
+    d.wait_slots(claimed=1, free=1)
+    done = d.berth("exec", session, "1")
+    same((done.returncode, done.stderr), (0, ""))
+    same([vm["id"] for vm in d.json("list")], [session])
+
+
+def test_never_freezes():
+    """The fork ends at its time limit, and the source goes on."""
+    with session_of("never-freezes") as (d, session):
+        expect_refusal(d, session, "stand still")
+
+
+def test_says_frozen():
+    """It lies, and writes all the time. The VM stands still, whatever its programs do; a copy says that
+    they ran before it had random numbers of its own, and is not used."""
+    with session_of("says-frozen") as (d, session):
+        expect_refusal(d, session, "numbers of its own")
 
 
 if __name__ == "__main__":
