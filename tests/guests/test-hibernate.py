@@ -8,6 +8,7 @@ import json
 import os
 import random
 import sys
+import tempfile
 import time
 
 from guestlib import LONG, Daemon, domains, kill_all, main, qemu_pids, same, until, virsh
@@ -130,6 +131,29 @@ def test_what_dies_meanwhile():
         d.start()
         numbers = random.Random(7)
         assert look(d, session)["random"] not in [numbers.random() for _ in range(20)]
+
+
+def test_its_name_is_somebody_elses_now():
+    """It goes on under the next one, and is who it was: of two names that were tried one alone began."""
+    with ready() as d:
+        d.wait_warm()
+        session = make(d)
+        number, name = random.Random(7), look(d, session)["host"]
+        number.random()
+        place = next(vm["domain"] for vm in d.json("list") if vm["id"] == session)
+        hibernate(d, session)
+        virsh("undefine", place)
+        with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+            file.write(f"<domain type='qemu'><name>{place}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>"
+                       "<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>")
+            file.flush()
+            virsh("define", file.name)
+        try:
+            seen = look(d, session)
+            same((seen["random"], seen["host"]), (number.random(), name))
+            assert next(vm["domain"] for vm in d.json("list") if vm["id"] == session) != place
+        finally:
+            virsh("undefine", place)
 
 
 def test_by_itself():
