@@ -260,12 +260,35 @@ def streams(d):
     return share, resident, cores, median(found.result()["stream"])
 
 
-def pauses(d):
-    """How long all sources of forks stood still; seconds"""
+def metric(d, name):
     text = subprocess.run([BERTH, "metrics"], env=d.environ(), check=True, capture_output=True, text=True,
                           timeout=LIMIT_S).stdout
-    return sum(float(line.split()[1]) for line in text.splitlines()
-               if line.startswith("berth_fork_pause_seconds_sum "))
+    return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+def pauses(d):
+    """How long all sources of forks stood still; seconds"""
+    return metric(d, "berth_fork_pause_seconds_sum")
+
+
+def private_mb(d, ids):
+    """What each has that nobody else maps; median, MiB"""
+    names = [vm["domain"] for vm in d.json("list") if vm["id"] in ids]
+    pids = [find_pids("-f", f"guest={name},")[0] for name in names]
+    return median(memory_mb(pid, "Private_Clean") + memory_mb(pid, "Private_Dirty") for pid in pids)
+
+
+def children_memory(d, source):
+    """Private MiB of an idle clone, of ten children that have answered, and the difference they began with"""
+    before = metric(d, "berth_fork_bytes_total")
+    children = d.berth("fork", source, "-n", "10").stdout.split()
+    difference = (metric(d, "berth_fork_bytes_total") - before) / (1 << 20)
+    child = private_mb(d, children)
+    d.berth("destroy", *children)
+    clones = [d.berth("create").stdout.strip() for _ in range(4)]
+    clone = private_mb(d, clones)
+    d.berth("destroy", *clones)
+    return clone, child, difference
 
 
 def forks(d, source, count):
@@ -312,6 +335,9 @@ def show_forks(d):
             ("wake", "wake: to its first answer", "ms", ""), ("wake-x", "  to bare clone", "x", "(target 1.3)"),
             ("wake-code-x", "  to its first code, to a bare clone's", "x", "")):
         show(title, median(one[name] for one in rounds), unit, target)
+    clone, child, difference = children_memory(d, source)
+    show("ten children: each one's private memory", child, "MiB",
+         f"(an idle clone's {clone:.1f}, the difference {difference:.1f})")
     assert d.berth("exec", source, "print(kept)").stdout == "1\n"
     d.berth("destroy", source)
     d.berth("pool", "set", "python", "1")
