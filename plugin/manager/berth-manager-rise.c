@@ -115,8 +115,8 @@ rise_has_vm (Rise *self, GError **error)
   if (state != BERTH_VM_STATE_STOPPING && state != BERTH_VM_STATE_STUCK
       && state != BERTH_VM_STATE_GONE)
     return TRUE;
-  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "%s",
-               reason != NULL ? reason : "its VM ended");
+  g_set_error (error, BERTH_ERROR, BERTH_ERROR_UNAVAILABLE, "its next VM has ended: %s",
+               reason != NULL ? reason : "nobody knows why");
   return FALSE;
 }
 
