@@ -69,9 +69,9 @@ berth_host_set_tenant_snapshots (BerthHost *self, gboolean has_tenant_snapshots)
 }
 
 void
-berth_host_set_places (BerthHost *self, guint max)
+berth_host_set_places (BerthHost *self, guint max, const char *const *template_names)
 {
-  IFACE (self)->set_places (self, max);
+  IFACE (self)->set_places (self, max, template_names);
 }
 
 void

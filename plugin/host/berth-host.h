@@ -133,8 +133,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BerthHostCopy, berth_host_copy_free)
  * @set_watch: whom to tell; NULL: nobody (any more)
  * @set_tenant_snapshots: whether each tenant's VMs are cloned from a snapshot of its own; before
  *   the first VM
- * @set_places: domains for @max VMs of each template stay defined between the lives of these; what
- *   is defined beyond that goes when its VM does, or now; 0: none stays
+ * @set_places: domains for @max VMs of each template of @template_names stay defined between the
+ * lives of these; what is defined beyond that goes when its VM does, or now; 0: none stays
  * @adopt_sessions: after @open: @func is called at once for each session that is left; TRUE when
  *   every one answers or is on its way out (GONE is told of it then)
  * @adopt_warm: when it is known which snapshots hold: @func for each warm VM of them that is left;
@@ -194,7 +194,7 @@ struct _BerthHostInterface
   void (*close) (BerthHost *self);
   void (*set_watch) (BerthHost *self, const BerthHostWatch *watch, gpointer user_data);
   void (*set_tenant_snapshots) (BerthHost *self, gboolean has_tenant_snapshots);
-  void (*set_places) (BerthHost *self, guint max);
+  void (*set_places) (BerthHost *self, guint max, const char *const *template_names);
   void (*adopt_sessions) (BerthHost *self, BerthHostFoundFunc func, gpointer func_data,
                           GTask *task);
   void (*adopt_warm) (BerthHost *self, BerthHostFoundFunc func, gpointer func_data);
@@ -247,7 +247,7 @@ void berth_host_open_async (BerthHost *self, GHashTable *templates, GCancellable
 void berth_host_close (BerthHost *self);
 void berth_host_set_watch (BerthHost *self, const BerthHostWatch *watch, gpointer user_data);
 void berth_host_set_tenant_snapshots (BerthHost *self, gboolean has_tenant_snapshots);
-void berth_host_set_places (BerthHost *self, guint max);
+void berth_host_set_places (BerthHost *self, guint max, const char *const *template_names);
 void berth_host_adopt_sessions_async (BerthHost *self, BerthHostFoundFunc func, gpointer func_data,
                                       GAsyncReadyCallback callback, gpointer user_data);
 void berth_host_adopt_warm (BerthHost *self, BerthHostFoundFunc func, gpointer func_data);

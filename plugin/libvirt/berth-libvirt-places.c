@@ -6,48 +6,15 @@
 
 #include "berth-libvirt-error.h"
 
-/* (transfer full) (array zero-terminated=1): what the names begin with, before their number */
-static char **
-libvirt_make_stems (BerthLibvirt *self)
-{
-  g_autoptr (GStrvBuilder) stems = g_strv_builder_new ();
-  GHashTableIter iter;
-  const char *template_name;
-
-  if (self->templates == NULL) /* it was never opened */
-    return g_strv_builder_end (stems);
-  g_hash_table_iter_init (&iter, self->templates);
-  while (g_hash_table_iter_next (&iter, (gpointer *)&template_name, NULL))
-    {
-      g_autofree char *stem = g_strdup_printf ("%s-%s", self->name_prefix, template_name);
-
-      g_strv_builder_add (stems, stem);
-    }
-  return g_strv_builder_end (stems);
-}
-
-/* No VM has the name of another prefix, or of a template that is gone, any more. */
-static gboolean
-is_of_stems (const char *const *stems, const char *name)
-{
-  const char *dash = strrchr (name, '-');
-  g_autofree char *stem = dash != NULL ? g_strndup (name, (gsize)(dash - name)) : NULL;
-
-  return stem != NULL && g_strv_contains (stems, stem);
-}
-
 static void
-remove_unkept (BerthLibvirt *self, virConnectPtr connection, const char *const *stems,
-               const GPtrArray *own)
+remove_unkept (BerthLibvirt *self, virConnectPtr connection, const GPtrArray *own)
 {
   for (guint i = 0; i < own->len; i++)
     {
       const BerthOwnDomain *domain = g_ptr_array_index (own, i);
       g_autoptr (GError) error = NULL;
 
-      if (domain->is_active
-          || (berth_places_keeps (self->places, domain->name, domain->uuid)
-              && is_of_stems (stems, domain->name)))
+      if (domain->is_active || berth_places_keeps (self->places, domain->name, domain->uuid))
         continue;
       if (!berth_domain_remove_place (connection, self->instance, domain->uuid, &error))
         g_warning ("%s stays defined: %s", domain->name, error->message);
@@ -65,7 +32,7 @@ trim_job (GTask *task, gpointer source, gpointer task_data, GCancellable *cancel
       = connection != NULL ? berth_domain_list_own (connection, self->instance, &error) : NULL;
 
   if (own != NULL)
-    remove_unkept (self, connection, task_data, own);
+    remove_unkept (self, connection, own);
   else
     g_debug ("places can't be looked at: %s", error->message); /* the next start does */
   g_task_return_boolean (task, TRUE);
@@ -76,17 +43,32 @@ berth_libvirt_trim_places (BerthLibvirt *self)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
 
-  g_task_set_task_data (task, libvirt_make_stems (self), (GDestroyNotify)g_strfreev);
   berth_connection_run (self->connection, BERTH_CONNECTION_DESTROY, task, trim_job);
+}
+
+/* (transfer full) (array zero-terminated=1): what names of VMs begin with, before their number */
+static char **
+libvirt_make_stems (BerthLibvirt *self, const char *const *template_names)
+{
+  g_autoptr (GStrvBuilder) stems = g_strv_builder_new ();
+
+  for (; *template_names != NULL; template_names++)
+    {
+      g_autofree char *stem = g_strdup_printf ("%s-%s", self->name_prefix, *template_names);
+
+      g_strv_builder_add (stems, stem);
+    }
+  return g_strv_builder_end (stems);
 }
 
 /* Those of VMs that are there go with them. A place whose last VM has a call under way is passed
  * over, so as many again may be in use: what is not kept is written for each life. */
 void
-berth_libvirt_set_places (BerthHost *host, guint max)
+berth_libvirt_set_places (BerthHost *host, guint max, const char *const *template_names)
 {
   BerthLibvirt *self = BERTH_LIBVIRT (host);
 
-  berth_places_set_max (self->places, 2 * MIN (max, G_MAXUINT / 2));
+  berth_places_set_kept (self->places, 2 * MIN (max, G_MAXUINT / 2),
+                         libvirt_make_stems (self, template_names));
   berth_libvirt_trim_places (self);
 }

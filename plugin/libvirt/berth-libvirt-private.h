@@ -146,7 +146,7 @@ void berth_libvirt_note_pause (BerthVm *vm, BerthSlot *slot, BerthPausesNote not
 /* The end of a start, also of one that was adopted: tells pool. */
 void berth_libvirt_start_ended (BerthLibvirt *self, BerthVm *vm, const GError *error);
 /* As #BerthHostInterface.set_places says. */
-void berth_libvirt_set_places (BerthHost *host, guint max);
+void berth_libvirt_set_places (BerthHost *host, guint max, const char *const *template_names);
 /* Undefines those that are not kept. */
 void berth_libvirt_trim_places (BerthLibvirt *self);
 /* Connects what libvirt tells with the machines. */

@@ -9,6 +9,7 @@ struct _BerthPlaces
   char *key; /* what uuids are made of, beside the name */
   GMutex lock;
   guint max;
+  char **stems;      /* (nullable): any */
   GHashTable *taken; /* name (owned) -> how many times */
 };
 
@@ -34,6 +35,7 @@ static void
 places_clear (BerthPlaces *self)
 {
   g_free (self->key);
+  g_strfreev (self->stems);
   g_hash_table_unref (self->taken);
   g_mutex_clear (&self->lock);
 }
@@ -68,11 +70,24 @@ berth_places_get_ordinal (const char *name)
 }
 
 void
-berth_places_set_max (BerthPlaces *self, guint max)
+berth_places_set_kept (BerthPlaces *self, guint max, char **stems)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   self->max = max;
+  g_strfreev (self->stems);
+  self->stems = stems;
+}
+
+/* No VM has the name of another prefix, or of a template that is gone, any more. */
+static gboolean
+places_has_stem (BerthPlaces *self, const char *name)
+{
+  const char *dash = strrchr (name, '-');
+  g_autofree char *stem = dash != NULL ? g_strndup (name, (gsize)(dash - name)) : NULL;
+
+  return self->stems == NULL
+         || (stem != NULL && g_strv_contains ((const char *const *)self->stems, stem));
 }
 
 /* An administrator may have given a domain one of our names, and an earlier berthd gave each life
@@ -84,7 +99,7 @@ berth_places_keeps (BerthPlaces *self, const char *name, const char *uuid)
   guint ordinal = berth_places_get_ordinal (name);
   g_autofree char *wanted = NULL;
 
-  if (ordinal == 0 || ordinal > self->max)
+  if (ordinal == 0 || ordinal > self->max || !places_has_stem (self, name))
     return FALSE;
   wanted = berth_places_make_uuid (self, name);
   return g_str_equal (uuid, wanted);

@@ -284,6 +284,7 @@ berth_manager_reload_templates (BerthManager *self, const char *template_name, G
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&template))
     take_template (self, template);
   forget_templates (self, found);
+  berth_manager_tell_places (self);
   if (template_name == NULL || *template_name == '\0'
       || berth_manager_find_template (self, template_name) != NULL)
     return TRUE;

@@ -50,8 +50,8 @@ BerthTemplate *berth_manager_find_template (BerthManager *self, const char *name
 GList *berth_manager_list_templates (BerthManager *self);
 /* BERTH_ERROR_INVALID: which templates there are */
 void berth_manager_set_no_template_error (BerthManager *self, const char *name, GError **error);
-/* There can be as many VMs of a template as all, so as many of its places are kept; none while the
- * host is drained. */
+/* There can be as many VMs of a template as all, so as many of its places are kept, for as long as
+ * there is the template; none while the host is drained. */
 void berth_manager_tell_places (BerthManager *self);
 /* Tells what sandbox @id is a copy of, if it is one, or what was gone back to. @parent,
  * @checkpoint: (nullable) */

@@ -317,7 +317,14 @@ manager_make_pool (BerthManager *self, GError **error)
 void
 berth_manager_tell_places (BerthManager *self)
 {
-  berth_host_set_places (self->host, self->is_drained ? 0 : self->max_vms);
+  g_autoptr (GList) names = berth_manager_list_templates (self);
+  g_autoptr (GPtrArray) array = g_ptr_array_new ();
+
+  for (GList *link = names; link != NULL; link = link->next)
+    g_ptr_array_add (array, link->data);
+  g_ptr_array_add (array, NULL);
+  berth_host_set_places (self->host, self->is_drained ? 0 : self->max_vms,
+                         (const char *const *)array->pdata);
 }
 
 static void
@@ -515,7 +522,7 @@ berth_manager_shutdown_async (BerthManager *self, GCancellable *cancellable,
     berth_manager_bury (self, item->data, "berth stopped");
   if (self->keeper != NULL)
     berth_snapshot_keeper_stop (self->keeper);
-  berth_host_set_places (self->host, 0); /* nothing is left of a berthd that stops */
+  berth_host_set_places (self->host, 0, (const char *[]){ NULL }); /* nothing is left of us */
   if (self->pool == NULL)
     g_task_return_boolean (task, TRUE);
   else

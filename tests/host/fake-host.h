@@ -84,6 +84,8 @@ void
 fake_host_return_session (FakeHost *self, BerthVm *vm, BerthRequest *request, gboolean is_paused);
 /* How many places of each template are to stay defined, as it was told last. */
 guint fake_host_get_places (FakeHost *self);
+/* Whether it was told so of this one. */
+gboolean fake_host_has_places (FakeHost *self, const char *template_name);
 /* Of how many snapshots it was told last that checkpoints need them. */
 guint fake_host_count_bases (FakeHost *self);
 /* How often it was told. */

@@ -7,6 +7,7 @@
 #define BASES_KEY "fake-bases"
 #define TOLD_KEY "fake-bases-told"
 #define PLACES_KEY "fake-places"
+#define PLACES_OF_KEY "fake-places-of"
 
 void
 fake_host_spoil (FakeHost *self, const char *name, const char *reason)
@@ -83,6 +84,12 @@ fake_host_take_disk (FakeHost *self, BerthVm *vm, GError **error)
   return watch->take_disk (vm, data, error);
 }
 
+gboolean
+fake_host_has_places (FakeHost *self, const char *template_name)
+{
+  return g_strv_contains (g_object_get_data (G_OBJECT (self), PLACES_OF_KEY), template_name);
+}
+
 guint
 fake_host_get_places (FakeHost *self)
 {
@@ -90,8 +97,10 @@ fake_host_get_places (FakeHost *self)
 }
 
 static void
-fake_set_places (BerthHost *host, guint max)
+fake_set_places (BerthHost *host, guint max, const char *const *template_names)
 {
+  g_object_set_data_full (G_OBJECT (host), PLACES_OF_KEY, g_strdupv ((char **)template_names),
+                          (GDestroyNotify)g_strfreev);
   g_object_set_data (G_OBJECT (host), PLACES_KEY, GUINT_TO_POINTER (max));
 }
 

@@ -278,12 +278,14 @@ test_reload (World *world, gconstpointer data)
   g_assert_true (berth_manager_reload_templates (world->manager, "own", NULL));
   g_assert_cmpuint (get_memory (world, "own"), ==, 200);
   g_assert_true (berth_manager_set_warm (world->manager, "own", 1, 1, NULL));
+  g_assert_true (fake_host_has_places (world->host, "own"));
   write_template (data, shipped, "memory='256'");
   g_assert_true (berth_manager_reload_templates (world->manager, "", NULL));
   g_assert_cmpuint (get_memory (world, "own"), ==, 256);
   g_assert_cmpint (g_unlink (path), ==, 0);
   g_assert_false (berth_manager_reload_templates (world->manager, "own", NULL));
   g_assert_cmpuint (get_memory (world, "own"), ==, 0);
+  g_assert_false (fake_host_has_places (world->host, "own"));
   g_assert_false (berth_manager_set_warm (world->manager, "own", 1, 1, NULL));
   berth_manager_create_sandbox_async (world->manager, &options, NULL, world_result_cb, world);
   answer = world_wait (world);

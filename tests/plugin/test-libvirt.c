@@ -196,16 +196,17 @@ test_places_of_nobody (Fixture *fixture, gconstpointer data)
 {
   static const char *const gone[]
       = { "berth-perl-1", "old-python-1", "berth-python-x-1", "berth-python-9" };
+  const char *const templates[] = { "python", NULL };
 
   define (fixture, "berth-python-1");
   for (guint i = 0; i < G_N_ELEMENTS (gone); i++)
     define (fixture, gone[i]);
-  berth_host_set_places (BERTH_HOST (fixture->libvirt), 2);
+  berth_host_set_places (BERTH_HOST (fixture->libvirt), 2, templates);
   for (guint i = 0; i < G_N_ELEMENTS (gone); i++)
     while (berth_domain_is_name_taken (fixture->connection, gone[i]))
       g_main_context_iteration (NULL, FALSE);
   g_assert_true (berth_domain_is_name_taken (fixture->connection, "berth-python-1"));
-  berth_host_set_places (BERTH_HOST (fixture->libvirt), 0);
+  berth_host_set_places (BERTH_HOST (fixture->libvirt), 0, templates);
   while (berth_domain_is_name_taken (fixture->connection, "berth-python-1"))
     g_main_context_iteration (NULL, FALSE);
 }

@@ -41,13 +41,16 @@ test_which_stay (void)
   g_autoptr (BerthPlaces) places = berth_places_new (NULL, "default");
 
   g_assert_true (keeps (places, "berth-python-3")); /* nobody has said how many */
-  berth_places_set_max (places, 2);
+  berth_places_set_kept (places, 2, g_strsplit ("berth-python berth-shell", " ", -1));
   g_assert_true (keeps (places, "berth-python-1"));
   g_assert_true (keeps (places, "berth-python-2"));
   g_assert_false (keeps (places, "berth-python-3"));
   g_assert_false (keeps (places, "berth-python"));
   g_assert_false (keeps (places, "berth-python-0"));
   g_assert_false (keeps (places, "berth-python-99999999999"));
+  g_assert_true (keeps (places, "berth-shell-1"));
+  g_assert_false (keeps (places, "berth-perl-1")); /* a template that is gone */
+  g_assert_false (keeps (places, "old-python-1")); /* another prefix */
   /* an administrator's of that name, or of a berthd that gave each VM a uuid */
   g_assert_false (
       berth_places_keeps (places, "berth-python-1", "6695eb01-f6a4-8304-79aa-97f2502e193f"));
