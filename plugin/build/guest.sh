@@ -37,6 +37,10 @@ make_skeleton() { # FOLDER
   chmod 0700 "$1/root"
   [ ! -e /etc/resolv.conf ] || cp /etc/resolv.conf "$1/etc/resolv.conf"
   cp /etc/hosts "$1/etc/hosts"
+  # packages' scripts make links there, and the layers have none of them
+  for number in 1 2 3 4 5 6 7 8; do
+    mkdir -p "$1/usr/share/man/man$number"
+  done
   printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
   chmod 0755 "$1/usr/sbin/policy-rc.d"
 }
@@ -187,6 +191,7 @@ APT::Install-Recommends "false";
 APT::Get::Assume-Yes "true";
 APT::Sandbox::User "root";
 Acquire::Languages "none";
+DPkg::Use-Pty "false";
 DPkg::Chroot-Directory "$root";
 DPkg::Options { "--force-confdef"; "--force-confold"; "--log=/dev/null"; "--path-exclude=/usr/share/doc/*";
   "--path-exclude=/usr/share/man/*"; "--path-exclude=/usr/share/info/*"; "--path-exclude=/usr/share/locale/*"; };

@@ -25,7 +25,17 @@ DEPTH_MAX = 4
 # lowest versions that berth's runners are tested with
 LOWEST = {"python": (3, 11), "javascript": (18,), "typescript": (22, 18), "shell": (5, 2)}
 PROGRAMS = {"python": "python3", "javascript": "node", "typescript": "node", "shell": "bash", "ruby": "ruby", "sh": "sh"}
-ASKS = {"python": ["-c", "import sys; print(*sys.version_info[:3], sep='.')"], "javascript": ["--version"],
+# the version, and what of the standard library a session's interpreter needs and is missing
+ASK_PYTHON = """
+import sys
+print(*sys.version_info[:3], sep='.')
+for name in '_socket concurrent.futures.thread fcntl linecache logging opcode threading tokenize traceback'.split():
+    try:
+        __import__(name)
+    except ImportError:
+        print(name)
+"""
+ASKS = {"python": ["-c", ASK_PYTHON], "javascript": ["--version"],
         "typescript": ["--version"], "shell": ["-c", "echo $BASH_VERSION $MACHTYPE"], "ruby": ["-e", "puts RUBY_VERSION"], "sh": ["-c", "echo 0"]}
 HINTS = {"python": r"python[0-9.]*", "javascript": r"node(js)?|npm|npx", "typescript": "tsx|ts-node", "shell": "bash", "ruby": r"ruby[0-9.]*|irb", "sh": "sh"}
 # what each machine makes anew, or root alone may enter
@@ -198,6 +208,9 @@ def find_language(root, language):
         lowest = LOWEST.get(language, ())
         if tuple(int(part) for part in number.group().split(".")) < lowest:
             return None, "%s is %s, the lowest is %s" % (path, number.group(), ".".join(map(str, lowest)))
+        missing = said.split()[1:] if language == "python" else []
+        if missing:
+            return None, "%s has no %s, of Python's library (Debian: python3, not python3-minimal)" % (path, ", ".join(missing))
         if language == "shell" and "musl" in said:
             return None, path + " is of musl, and a session's needs glibc's"
         return number.group(), None

@@ -5,6 +5,7 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -111,6 +112,31 @@ def test_lies():
     refused(layer(entry("index.json", " " * (5 << 20))), "more than 4194304 bytes")
     refused(layer(entry("manifest.json", "{}")), "no OCI layout")
     refused(b"\x1f\x8b" + b"no tar at all" * 100, "can't be read")
+
+
+def test_python_without_its_library():
+    """It is no language of the image's, and which modules are missing is said."""
+    busybox = "/bin/busybox"
+    if os.geteuid() != 0 or subprocess.run([busybox, "true"], check=False).returncode != 0 or b"static" not in subprocess.run(
+            ["file", "-L", busybox], capture_output=True, check=False).stdout:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = os.path.join(folder, "root")
+        for name in ("bin", "usr/bin", "etc"):
+            os.makedirs(os.path.join(root, name))
+        os.chmod(folder, 0o755)
+        shutil.copy(busybox, os.path.join(root, "bin/sh"))
+        with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+            json.dump({"Entrypoint": ["python3"]}, file)
+        for said, words in (("3.13.5", "has python 3.13.5"), ("3.13.5\\nlogging\\ntokenize", "lacks python /usr/bin/python3 has no logging, tokenize"),
+                            ("3.9.2", "lacks python /usr/bin/python3 is 3.9.2")):
+            path = os.path.join(root, "usr/bin/python3")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\necho -e '{said}'\n")
+            os.chmod(path, 0o755)
+            told = subprocess.run([sys.executable, PROGRAM, "tell", folder, root], capture_output=True, text=True, check=True).stdout
+            assert words in told, told
+            assert told.startswith("has python") == ("language python" in told), told
 
 
 if __name__ == "__main__":

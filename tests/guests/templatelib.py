@@ -48,11 +48,11 @@ def words(name, *steps):
             "--config", inside("in", "conf"), *steps]
 
 
-def build(name, *steps, at=None, conf="", status=0):
+def build(name, *steps, at=None, conf="", status=0, limit=240):
     """What it said; its end has this status."""
     put("conf", "[berth]\n" + conf)
     done = subprocess.run(words(name, *steps), env=(at or daemon()).environ(), stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=240, check=False)
+                          capture_output=True, text=True, timeout=limit, check=False)
     assert done.returncode == status, (done.returncode, done.stderr)
     return done.stderr
 

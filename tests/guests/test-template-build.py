@@ -5,11 +5,13 @@ for the world's, in test-reach.py's network namespaces. See guestlib.py."""
 
 import contextlib
 import functools
+import glob
 import hashlib
 import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,7 +20,7 @@ import tarfile
 import time
 import zipfile
 
-from guestlib import LONG, ROOT, TEMPLATES, Daemon, domains, keep, main, need, same, until
+from guestlib import LONG, ROOT, TEMPLATES, Daemon, domains, keep, main, need, qemu_pids, same, until
 from templatelib import build, daemon, folder, inside, manifest, nothing_stays, options, put, run, there, words
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -60,6 +62,18 @@ def package(name="tiny", version="1.0.0"):
     return content.getvalue()
 
 
+def own_deb():
+    """Of one program, which its archive alone has, and whose script makes a link to a manual page"""
+    tree = inside("in", "deb")
+    put("deb/usr/bin/tiny", "#!/bin/sh\necho tiny\n")
+    os.chmod(inside("in", "deb", "usr/bin/tiny"), 0o755)
+    put("deb/DEBIAN/postinst", "#!/bin/sh\nset -e\nln -s /opt/tiny.1.gz /usr/share/man/man1/tiny.1.gz\n")
+    os.chmod(inside("in", "deb", "DEBIAN/postinst"), 0o755)
+    put("deb/DEBIAN/control", "Package: tiny\nVersion: 1.0\nArchitecture: all\nMaintainer: t <t@t.test>\nDescription: t\n")
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, inside("in", "tiny_1.0_all.deb")], check=True, stdout=subprocess.DEVNULL)
+    return inside("in", "tiny_1.0_all.deb")
+
+
 SHOP = ("--run", "echo made > /opt/made; id -un > /opt/who; rm /usr/bin/tree; rm -r /etc/skel; mkdir /etc/skel",
         "--user", "nobody", "--run", "id -un > /tmp/who && test ! -w /opt", "--env", "GREETING=hi there")
 
@@ -94,41 +108,65 @@ def test_copy_and_run():
     assert "which was there" in build("shop3", "-f", inside("templates", "shop.berthfile"))
 
 
-@contextlib.contextmanager
-def another_host(name):
-    """One with folders and a berthd of its own, which got that template by a registry"""
-    need(shutil.which("docker-registry") and shutil.which("skopeo"), "it takes docker-registry and skopeo")
-    images, templates, place = (os.path.join(folder(), "another", part) for part in ("images", "templates", "registry"))
-    for path in (images, templates, place):
-        os.makedirs(path)
-    for file in os.listdir(inside("images")):
-        if file != "built":
-            os.symlink(os.path.join(inside("images"), file), os.path.join(images, file))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    registry = serve(place, port)
-    try:
-        where = ("--config", put("conf", "[berth]\n"), "--plain-registry", "-q")
-        done = daemon().berth("template", "push", name, f"docker://127.0.0.1:{port}/test/{name}:1", "--dir", inside("images"),
-                              "--templates", inside("templates"), *where)
-        same((done.returncode, done.stderr), (0, ""))
-        other = keep(Daemon("--image-dir", images, "--template-dirs", f"{TEMPLATES}:{templates}", "--warm-default", "0"))
-        done = other.berth("template", "pull", name, f"docker://127.0.0.1:{port}/test/{name}:1", "--dir", images,
-                           "--templates", templates, *where)
-        same((done.returncode, done.stderr), (0, ""))
-        same([file.split("-")[0] for file in os.listdir(os.path.join(images, "built")) if file.endswith(".erofs")], ["pulled"])
-        yield other
-    finally:
-        registry.kill()
-        registry.wait()
+class AnotherHost:
+    """One with folders and a berthd of its own, which gets templates by a registry"""
+
+    def __enter__(self):
+        need(shutil.which("docker-registry") and shutil.which("skopeo"), "it takes docker-registry and skopeo")
+        self.images, self.templates, place = (os.path.join(folder(), "another", part) for part in ("images", "templates", "registry"))
+        for path in (self.images, self.templates, place):
+            os.makedirs(path)
+        for file in os.listdir(inside("images")):
+            if file != "built":
+                os.symlink(os.path.join(inside("images"), file), os.path.join(self.images, file))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.registry = serve(place, self.port)
+        self.daemon = keep(Daemon("--image-dir", self.images, "--template-dirs", f"{TEMPLATES}:{self.templates}", "--warm-default", "0"))
+        return self
+
+    def __exit__(self, *_):
+        self.registry.kill()
+        self.registry.wait()
+
+    def get(self, name):
+        """What the first host has of that name now"""
+        where = (name, f"docker://127.0.0.1:{self.port}/test/{name}:1", "--config", put("conf", "[berth]\n"), "--plain-registry", "-q")
+        for act, at, images, templates in (("push", daemon(), inside("images"), inside("templates")),
+                                           ("pull", self.daemon, self.images, self.templates)):
+            done = at.berth("template", act, *where, "--dir", images, "--templates", templates)
+            same((done.returncode, done.stderr), (0, ""))
+
+    def layers(self):
+        return sorted(name for name in os.listdir(os.path.join(self.images, "built")) if name.endswith(".erofs"))
 
 
 def test_another_host():
-    """Two of them share one build."""
-    need(LONG, "it boots twice more; --long does")
+    """Two of them share one build; its VMs start warm, and a pull over it leaves what runs, and its layer."""
+    need(LONG, "it boots thrice more; --long does")
     build("shared", "--run", "echo made > /opt/made")
-    with another_host("shared") as other:
-        same(run("shared", "print(open('/opt/made').read())", at=other), "made\n\n")
+    with AnotherHost() as other:
+        d = other.daemon
+        other.get("shared")
+        first = other.layers()
+        same([name.split("-")[0] for name in first], ["pulled"])
+        d.berth("pool", "set", "shared", "1")
+        until(lambda: d.template("shared")["warm"] >= 1, "a warm VM", 120)
+        result = d.json("run", "-l", "shared", "print(open('/opt/made').read())")
+        same((result["error"], result["start"], result["stdout"]), (None, "warm", "made\n\n"))
+        d.berth("pool", "set", "shared", "0")
+        sandbox = d.berth("create", "-l", "shared").stdout.strip()
+        build("shared", "--run", "echo again > /opt/made")
+        other.get("shared")
+        same(len(other.layers()), 2)
+        same(run("shared", "print(open('/opt/made').read())", at=d), "again\n\n")
+        prune = ("template", "prune", "-q", "--dir", other.images, "--templates", other.templates)
+        same((d.berth(*prune).returncode, len(other.layers())), (0, 2))
+        same(d.berth("exec", sandbox, "print(open('/opt/made').read())").stdout, "made\n\n")
+        d.berth("destroy", sandbox)
+        until(lambda: not d.domains(), "the end of its VM", 30)
+        same(d.berth(*prune).returncode, 0)
+        assert len(other.layers()) == 1 and other.layers() != first, other.layers()
 
 
 def test_on_top_of_a_built_one():
@@ -205,12 +243,14 @@ def test_prune():
     assert named and set(named) <= set(there()), named
 
 
-def test_pip_by_hand():
+def test_by_hand():
+    """Of Python and Debian"""
     begun = time.monotonic()
-    said = build("pip", "--pip", put("tiny-1.0-py3-none-any.whl", wheel()))
-    print(f"# a wheel: {time.monotonic() - begun:.1f} s; " + said.replace("\n", "; "))
-    same(run("pip", "import tiny\nprint(tiny.version, tiny.__cached__)").split()[0], "1.0")
-    assert "pip tiny 1.0" in manifest(said)["packages"], manifest(said)["packages"]
+    said = build("pip", "--pip", put("tiny-1.0-py3-none-any.whl", wheel()), "--apt", own_deb())
+    print(f"# a wheel and a .deb: {time.monotonic() - begun:.1f} s; " + said.replace("\n", "; "))
+    same(run("pip", "import os, tiny\nprint(tiny.version, tiny.__cached__)\nos.system('tiny')").split()[::2], ["1.0", "tiny"])
+    for package in ("pip tiny 1.0", "apt tiny 1.0"):
+        assert package in manifest(said)["packages"], manifest(said)["packages"]
 
 
 def test_npm_by_hand():
@@ -244,6 +284,87 @@ def test_indexes():
     build("more", "--run", "curl -s -m 20 http://other.test/hello > /opt/hello", at=at, conf=conf + "build_allow=other.test\n")
 
 
+def debian_address():
+    """The host's archive"""
+    for path in ("/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*"))):
+        with contextlib.suppress(OSError):
+            found = re.search(r"^(?:URIs: *|deb +(?:\[[^]]*\] +)?)(http\S+/debian)/?\s", open(path, encoding="utf-8").read(), re.M)
+            if found:
+                return found.group(1)
+    need(False, "no Debian archive in /etc/apt")
+
+
+def download(place, *packages):
+    """Packages of the guests' Debian with all that they need, whatever this host has"""
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    for path in ("lists/partial", "archives/partial", "none"):
+        os.makedirs(os.path.join(place, path))
+    open(os.path.join(place, "status"), "wb").close()
+    with open(os.path.join(place, "sources.list"), "w", encoding="utf-8") as file:
+        file.write(f"deb [signed-by={keyring}] {debian_address()} trixie main\n")
+    settings = {"Dir::State::lists": "lists", "Dir::State::status": "status", "Dir::Cache::archives": "archives",
+                "Dir::Cache::pkgcache": "pkgcache", "Dir::Cache::srcpkgcache": "srcpkgcache", "Dir::Etc::sourcelist": "sources.list",
+                "Dir::Etc::sourceparts": "none", "Dir::Etc::preferencesparts": "none"}
+    words_of = ["apt-get", "-qq", "-y", "--no-install-recommends", "-o", "APT::Sandbox::User=root",
+                *(word for key, name in settings.items() for word in ("-o", f"{key}={place}/{name}"))]
+    subprocess.run([*words_of, "update"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*words_of, "--download-only", "install", *packages], check=True, stdout=subprocess.DEVNULL)
+    return glob.glob(os.path.join(place, "archives", "*.deb"))
+
+
+def put_archive(*debs):
+    """A Debian archive of these alone, on the web server of test-reach.py's networks; a line of build_apt for it"""
+    folder_of = os.path.join(reach.networks(), "www", "debian")
+    os.makedirs(folder_of, exist_ok=True)
+    entries = []
+    for path in debs:
+        name = os.path.basename(path).replace("%3a", "-").replace("+", "-").replace("~", "-")
+        shutil.copy(path, os.path.join(folder_of, name))
+        with open(path, "rb") as file:
+            data = file.read()
+        control = subprocess.run(["dpkg-deb", "-f", path], check=True, capture_output=True, text=True).stdout
+        entries.append(f"{control.strip()}\nFilename: ./{name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n")
+    text = "\n".join(entries)
+    with open(os.path.join(folder_of, "Packages"), "w", encoding="utf-8") as file:
+        file.write(text)
+    with open(os.path.join(folder_of, "Release"), "w", encoding="utf-8") as file:
+        file.write(f"SHA256:\n {hashlib.sha256(text.encode()).hexdigest()} {len(text.encode())} Packages\n")
+    return "build_apt=[trusted=yes] http://www.test/debian ./\n"
+
+
+def test_archive():
+    need(LONG, "BERTH_TEST_LONG=1 has a Debian archive")
+    at = net_daemon()
+    said = build("archived", "--from", "shell", "--apt", "tiny", at=at, conf=put_archive(own_deb()))
+    same(run("archived", "tiny", at=at), "tiny\n")
+    assert "apt tiny 1.0" in manifest(said)["packages"], manifest(said)["packages"]
+    assert "Unable to locate package none" in build("none", "--apt", "none", at=at, conf=put_archive(own_deb()), status=2)
+
+
+# name of the template: what is installed, its memory, a program that says 42
+LANGUAGES = {
+    "r": ("r-base-core", "512", ["Rscript", "-e", "cat(6 * 7, '\\n')"]),
+    "java": ("openjdk-21-jdk-headless", "1024", ["java", "Main.java"]),
+}
+JAVA = "public class Main { public static void main(String[] a) { System.out.println(6 * 7); } }"
+
+
+def test_languages():
+    """R and Java, made by the mechanism that anybody has: what berth-template(5) says of them"""
+    need(LONG, "BERTH_TEST_LONG=1 downloads them")
+    at = net_daemon()
+    conf = put_archive(*download(inside("in", "apt"), *(package for package, _, _ in LANGUAGES.values())))
+    for name, (package, memory, command) in LANGUAGES.items():
+        begun = time.monotonic()
+        said = build(name, "--from", "shell", "--apt", package, "--memory", memory, "--build-memory", "3072", at=at, conf=conf,
+                     limit=900)
+        print(f"# {name}: {time.monotonic() - begun:.0f} s, {manifest(said)['size'] >> 20} MiB")
+        begun = time.monotonic()
+        done = at.berth("run", "-l", name, "-t", "300", "--upload", put("Main.java", JAVA) + ":Main.java", "-x", *command)
+        same((done.returncode, done.stdout.strip()), (0, "42"))
+        print(f"# {name}: a run {time.monotonic() - begun:.1f} s")
+
+
 def test_warm_start():
     """A VM of a built template is as warm as one of python's."""
     d = daemon()
@@ -265,6 +386,45 @@ def test_warm_start():
     print(f"# warm run: python {python:.1f} ms, built {built:.1f} ms")
     until(lambda: not domains(), "the end of the warm VMs", 60)
     assert built < 2 * python + 20, took
+
+
+def proportional_mb(pids):
+    """PSS of these processes, in the middle"""
+    kib = [int(re.search(r"^Pss: +(\d+)", open(f"/proc/{pid}/smaps_rollup", encoding="ascii").read(), re.M).group(1)) for pid in pids]
+    return sorted(kib)[len(kib) // 2] / 1024
+
+
+def test_memory():
+    """Ten warm VMs of a template with a layer of 200 MB that nobody reads take what python's take."""
+    need(LONG, "BERTH_TEST_LONG=1 measures")
+    daemon()
+    build("heavy", "--run", "head -c 200M /dev/urandom > /opt/heavy", "--build-memory", "1024")
+    took = {}
+    d = keep(Daemon(*options(), "--max-vms", "11", "--warm-default", "0", "--memory-mb", "8192"))
+    for name in ("python", "heavy"):
+        d.berth("pool", "set", name, "10")
+        until(lambda name=name: d.template(name)["warm"] >= 10, f"warm VMs of {name}", 300)
+        took[name] = proportional_mb(qemu_pids(d.domains()))
+        d.berth("pool", "set", name, "0")
+        d.berth("pool", "drain", name)
+        until(lambda: not d.domains(), "the end of the warm VMs", 120)
+    print(f"# PSS of ten warm VMs, in the middle: python {took['python']:.1f} MiB, with 200 MB more {took['heavy']:.1f} MiB")
+    assert took["heavy"] < took["python"] + 5, took
+
+
+def test_boots():
+    """A small wheel takes three cold boots at most: three of both, in turn, as the machine may be busy."""
+    need(LONG, "BERTH_TEST_LONG=1 measures")
+    d, boots, builds = daemon(), 0, 0
+    for _ in range(3):
+        begun = time.monotonic()
+        same(d.berth("run", "--cold", "print(1)").stdout, "1\n")
+        boots += time.monotonic() - begun
+        begun = time.monotonic()
+        build("boots", "--refresh", "--pip", put("tiny-1.0-py3-none-any.whl", wheel()))
+        builds += time.monotonic() - begun
+    print(f"# a wheel: {builds / 3:.1f} s, {builds / boots:.1f} cold boots of {boots / 3:.1f} s")
+    assert builds < 3 * boots, (builds, boots)
 
 
 if __name__ == "__main__":
