@@ -30,58 +30,63 @@ mount_space() { # FOLDER PERCENT
   mount -t tmpfs -o "mode=0755,size=$2%" space "$1"
 }
 
-# Below the steps' own: what a running system has and no layer shall.
+# Below the steps' own: what a running system has and no layer shall, as the folders in which packages'
+# scripts make links to manual pages.
 make_skeleton() { # FOLDER
-  mkdir -p "$1/proc" "$1/sys" "$1/dev" "$1/run" "$1/tmp" "$1/root" "$1/etc" "$1/usr/sbin"
-  chmod 1777 "$1/tmp"
-  chmod 0700 "$1/root"
+  mkdir -p "$1/proc" "$1/sys" "$1/dev" "$1/run" "$1/tmp" "$1/root" "$1/etc" "$1/usr/sbin" \
+    "$1/usr/share/man/man1" "$1/usr/share/man/man2" "$1/usr/share/man/man3" "$1/usr/share/man/man4" \
+    "$1/usr/share/man/man5" "$1/usr/share/man/man6" "$1/usr/share/man/man7" "$1/usr/share/man/man8"
   [ ! -e /etc/resolv.conf ] || cp /etc/resolv.conf "$1/etc/resolv.conf"
   cp /etc/hosts "$1/etc/hosts"
-  # packages' scripts make links there, and the layers have none of them
-  for number in 1 2 3 4 5 6 7 8; do
-    mkdir -p "$1/usr/share/man/man$number"
-  done
   printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
   chmod 0755 "$1/usr/sbin/policy-rc.d"
 }
 
+# By one process for all of them: each takes a tenth of a second where a VM is emulated.
 prepare() { # LAYERS
   mount_space "$work" 55
-  mkdir "$work/disks" "$work/skeleton" "$work/upper" "$work/work" "$root"
-  mount -t devtmpfs disks "$work/disks"
-  lower=
-  for disk in $(printf '%s\n' a b c d e f g | head -n "$1"); do
-    mkdir "$work/layer-$disk"
-    mount -t erofs -o ro,nosuid,nodev "$work/disks/vd$disk" "$work/layer-$disk"
-    lower=$work/layer-$disk${lower:+:$lower}
-  done
-  umount "$work/disks"
+  mkdir "$work/disks" "$work/skeleton" "$work/upper" "$work/work" "$root" \
+    "$work/layer-a" "$work/layer-b" "$work/layer-c" "$work/layer-d" "$work/layer-e" "$work/layer-f" "$work/layer-g"
   make_skeleton "$work/skeleton"
+  lower=
+  left=$1
+  echo "disks $work/disks devtmpfs ro" >"$work/fstab"
+  for disk in a b c d e f g; do
+    [ "$left" -gt 0 ] || break
+    left=$((left - 1))
+    echo "$work/disks/vd$disk $work/layer-$disk erofs ro,nosuid,nodev"
+    lower=$work/layer-$disk${lower:+:$lower}
+  done >>"$work/fstab"
   [ "$1" = 0 ] || mount_root "$lower" # else there is an image first
 }
 
 mount_root() { # LAYERS
-  mount -t overlay -o "lowerdir=$work/skeleton${1:+:$1},upperdir=$work/upper,workdir=$work/work,redirect_dir=off,metacopy=off,index=off,xino=off" root "$root"
-  mount -t proc proc "$root/proc"
-  mount --rbind /dev "$root/dev"
-  mount -t tmpfs -o mode=0755 run "$root/run"
-  mount -t tmpfs -o mode=1777 tmp "$root/tmp"
-  mount -t tmpfs -o mode=0700 home "$root/root"
+  cat >>"$work/fstab" <<FSTAB
+root $root overlay lowerdir=$work/skeleton${1:+:$1},upperdir=$work/upper,workdir=$work/work,redirect_dir=off,metacopy=off,index=off,xino=off
+proc $root/proc proc defaults
+/dev $root/dev none rbind
+run $root/run tmpfs mode=0755
+tmp $root/tmp tmpfs mode=1777
+home $root/root tmpfs mode=0700
+FSTAB
+  mount --all --fstab "$work/fstab"
   mkdir "$given" "$given/in" "$given/copy"
   list_packages >"$work/packages"
 }
 
 list_packages() {
-  [ ! -f "$root/var/lib/dpkg/status" ] ||
-    dpkg-query --admindir="$root/var/lib/dpkg" -W -f 'apt ${Package} ${Version}\n' | sort
-  find "$root"/usr/local/lib/python3*/dist-packages -maxdepth 1 -name '*-*.dist-info' -printf '%f\n' 2>/dev/null |
-    sed 's/^\([^-]*\)-\(.*\).dist-info$/pip \1 \2/' | sort
-  [ ! -d "$root/usr/local/lib/node_modules" ] || (
-    cd "$root/usr/local/lib/node_modules"
-    for file in */package.json @*/*/package.json; do
-      [ ! -f "$file" ] || jq -r '"npm \(.name) \(.version)"' "$file"
-    done | sort
-  )
+  {
+    [ ! -f "$root/var/lib/dpkg/status" ] ||
+      dpkg-query --admindir="$root/var/lib/dpkg" -W -f 'apt ${Package} ${Version}\n'
+    find "$root"/usr/local/lib/python3*/dist-packages -maxdepth 1 -name '*-*.dist-info' -printf '%f\n' 2>/dev/null |
+      sed 's/^\([^-]*\)-\(.*\).dist-info$/pip \1 \2/'
+    [ ! -d "$root/usr/local/lib/node_modules" ] || (
+      cd "$root/usr/local/lib/node_modules"
+      for file in */package.json @*/*/package.json; do
+        [ ! -f "$file" ] || jq -r '"npm \(.name) \(.version)"' "$file"
+      done
+    )
+  } | sort
 }
 
 # ---- an image that is all there is below the steps ----
@@ -208,7 +213,7 @@ pack() { # what was built, as a layer below the home; its size unpacked, and the
   list_packages >"$work/packages.new"
   umount -R "$root"
   mount_space "$out" 40
-  [ ! -d "$work/layer-a" ] || chmod --reference "$work/layer-a" "$work/upper"
+  [ ! -d "$work/layer-a/usr" ] || chmod --reference "$work/layer-a" "$work/upper"
   mkfs.erofs -zlz4 "$out/layer" "$work/upper" >/dev/null
   du -s -B 1 --apparent-size "$work/upper" | cut -f 1
   comm -13 "$work/packages" "$work/packages.new"

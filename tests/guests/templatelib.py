@@ -8,10 +8,15 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import sys
 import tempfile
 
-from guestlib import BERTH, IMAGES, TEMPLATES, Daemon, keep, need, same, until
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../build"))
+from registrylib import serve  # noqa: E402
+
+from guestlib import BERTH, IMAGES, TEMPLATES, Daemon, keep, need, same, until  # noqa: E402
 
 
 @functools.cache
@@ -89,3 +94,20 @@ def nothing_stays():
     yield
     same(there(), before)
     until(lambda: not daemon().domains(), "the end of the VM that built", 30)
+
+
+@contextlib.contextmanager
+def registry():
+    """Debian's docker-registry on loopback, HOST:PORT"""
+    need(shutil.which("docker-registry") and shutil.which("skopeo"), "it takes docker-registry and skopeo")
+    place = inside("registry")
+    os.makedirs(place)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = serve(place, port)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(place)

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -21,12 +20,9 @@ import time
 import zipfile
 
 from guestlib import LONG, ROOT, TEMPLATES, Daemon, domains, keep, main, need, qemu_pids, same, until
-from templatelib import build, daemon, folder, inside, manifest, nothing_stays, options, put, run, there, words
+from templatelib import build, daemon, folder, inside, manifest, nothing_stays, options, put, registry, run, there, words
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../build"))
-from registrylib import serve  # noqa: E402
-
 spec = importlib.util.spec_from_file_location("reach", os.path.join(HERE, "test-reach.py"))
 reach = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(reach)
@@ -111,27 +107,19 @@ def test_copy_and_run():
 class AnotherHost:
     """One with folders and a berthd of its own, which gets templates by a registry"""
 
-    def __enter__(self):
-        need(shutil.which("docker-registry") and shutil.which("skopeo"), "it takes docker-registry and skopeo")
-        self.images, self.templates, place = (os.path.join(folder(), "another", part) for part in ("images", "templates", "registry"))
-        for path in (self.images, self.templates, place):
+    def __init__(self, address):
+        self.address = address
+        self.images, self.templates = (os.path.join(folder(), "another", part) for part in ("images", "templates"))
+        for path in (self.images, self.templates):
             os.makedirs(path)
         for file in os.listdir(inside("images")):
             if file != "built":
                 os.symlink(os.path.join(inside("images"), file), os.path.join(self.images, file))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.registry = serve(place, self.port)
         self.daemon = keep(Daemon("--image-dir", self.images, "--template-dirs", f"{TEMPLATES}:{self.templates}", "--warm-default", "0"))
-        return self
-
-    def __exit__(self, *_):
-        self.registry.kill()
-        self.registry.wait()
 
     def get(self, name):
         """What the first host has of that name now"""
-        where = (name, f"docker://127.0.0.1:{self.port}/test/{name}:1", "--config", put("conf", "[berth]\n"), "--plain-registry", "-q")
+        where = (name, f"docker://{self.address}/test/{name}:1", "--config", put("conf", "[berth]\n"), "--plain-registry", "-q")
         for act, at, images, templates in (("push", daemon(), inside("images"), inside("templates")),
                                            ("pull", self.daemon, self.images, self.templates)):
             done = at.berth("template", act, *where, "--dir", images, "--templates", templates)
@@ -145,7 +133,8 @@ def test_another_host():
     """Two of them share one build; its VMs start warm, and a pull over it leaves what runs, and its layer."""
     need(LONG, "it boots thrice more; --long does")
     build("shared", "--run", "echo made > /opt/made")
-    with AnotherHost() as other:
+    with registry() as address:
+        other = AnotherHost(address)
         d = other.daemon
         other.get("shared")
         first = other.layers()
@@ -173,6 +162,11 @@ def test_on_top_of_a_built_one():
     build("lower", "--run", "echo lower > /opt/lower")
     build("upper", "--from", "lower", "--run", "cat /opt/lower > /opt/upper; rm /opt/lower", "--memory", "256")
     same(run("upper", "import os\nprint(open('/opt/upper').read(), os.listdir('/opt'))"), "lower\n ['upper']\n")
+    told = {one["name"]: one for one in daemon().json("template", "list")}
+    same((told["upper"]["memory_mb"], told["upper"]["own_mb"]), (256, 1))
+    assert told["upper"]["shared_mb"] >= told["python"]["shared_mb"] > 20, told
+    status = daemon().json("run", "-l", "upper", "print([line for line in open('/proc/meminfo')][0].split()[1])")
+    assert 200 << 10 < int(status["stdout"]) < 256 << 10, status
 
 
 def test_from_one_with_a_card():

@@ -11,7 +11,7 @@ import sys
 import tarfile
 
 from guestlib import LONG, main, need, same
-from templatelib import build, daemon, folder, inside, manifest, nothing_stays, put, run
+from templatelib import build, daemon, folder, inside, manifest, nothing_stays, put, registry, run
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../build"))
 from ocilib import Layout, entry, folder as oci_folder, layer, link  # noqa: E402
@@ -176,6 +176,15 @@ def test_bomb():
         said = build("bomb", "--oci", dump(layout), "--build-memory", "320", status=2)
         assert "no space left" in said, said
     assert size_of_folder() - before < 4 << 20
+
+
+def test_from_registry():
+    need(LONG, "it boots twice more; --long does")
+    with registry() as address:
+        path = Layout().image([layer(*busybox())], {"Cmd": ["/bin/sh", "-c", "echo far"], "Env": ["PATH=/bin"]}).write(inside("in", "far"))
+        subprocess.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{path}:app", f"docker://{address}/far:1"], check=True)
+        build("far", "--oci", f"docker://{address}/far:1", "--plain-registry")
+    same(daemon().berth("run", "-l", "far").stdout, "far\n")
 
 
 def test_mmdebstrap():
