@@ -12,10 +12,14 @@
 
 /* Frames of links before others have their turn, in rounds of one a link. */
 #define ROUNDS_A_TURN 8
+/* What the host sends at once: less than a segment of the loopback's TCP (64 KiB with its heads),
+ * for of two segments the second wakes the program for some bytes, and that is half of its speed.
+ */
+#define PIECE (60u * 1024u)
 /* A link's window, and what those of all take before they are given the least one each. The largest
- * is of whole frames, so that what is given back is one, too: each frame that goes to a program
+ * is of whole pieces, so that what is given back is one, too: each piece that goes to a program
  * is a switch to it and back. */
-#define WINDOW_MOST (4u * BERTH_DATA_MAX)
+#define WINDOW_MOST (4u * PIECE)
 #define WINDOW_LEAST (8u * 1024u)
 #define WINDOWS_MAX (2u * 1024u * 1024u)
 /* What the kernel keeps for a program that does not read is nobody's but the guest's. */
@@ -195,7 +199,7 @@ link_take_data (BerthAgentLink *self, const uint8_t *bytes, uint32_t size)
 static bool
 link_has_credit_to_give (const BerthAgentLink *self)
 {
-  return !self->host_has_ended && self->owed >= self->window / 4;
+  return !self->host_has_ended && self->owed >= self->window / 2;
 }
 
 /* Reads a piece for the host, or its end; false when there is none now. */

@@ -287,6 +287,31 @@ test_credit_comes_back (Fixture *fixture, gconstpointer data)
   finish (fixture);
 }
 
+/* What goes to the guest at once is one segment of its loopback's TCP, and whole where there is as
+ * much: the end of a second one would wake the program for some bytes. */
+static void
+test_pieces (Fixture *fixture, gconstpointer data)
+{
+  const gsize piece = 60 * 1024, size = 2 * piece + 100;
+  guint32 request, window;
+  int fd = begin_open (fixture, &request, &window);
+  g_autofree guint8 *bytes = g_malloc0 (BERTH_FRAME_MAX_PAYLOAD);
+
+  for (gsize sent = 0; sent < size;)
+    {
+      gssize count = send (fd, bytes, MIN (size - sent, piece), 0);
+
+      g_assert_cmpint (count, >, 0);
+      sent += (gsize)count;
+    }
+  for (gsize left = size; left > 0; left -= MIN (left, piece))
+    g_assert_cmpuint (expect (fixture, BERTH_FRAME_DATA, bytes, (guint32)MIN (left, piece) + 4), ==,
+                      request);
+  close (fd);
+  berth_guest_close (fixture->agent);
+  finish (fixture);
+}
+
 /* A writer without end: as much as the guest has given credit for, and no more is read. */
 static void
 test_guest_takes_no_more (Fixture *fixture, gconstpointer data)
@@ -770,6 +795,7 @@ main (int argc, char **argv)
   ADD ("refused", test_refused);
   ADD ("slow-reader", test_slow_reader);
   ADD ("credit-comes-back", test_credit_comes_back);
+  ADD ("pieces", test_pieces);
   ADD ("guest-takes-no-more", test_guest_takes_no_more);
   ADD ("guest-reads-nothing", test_guest_reads_nothing);
   ADD ("caller-resets", test_caller_resets);
