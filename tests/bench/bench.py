@@ -4,7 +4,8 @@
 is noisy, so look at the ratios. Usage: bench.py BERTH BERTHD BENCH-BARE BENCH-CLIENT BENCH-SESSION.
 BERTH_BENCH_RUNS=30: of each kind. BERTH_BENCH_ONLY=sessions: only what programs do in sandboxes that
 live, which takes two minutes; forks: only copies of one, the same; reach: only what they connect to, on this
-host, one minute; claims: only warm hits, misses and what a cycle takes of the processor."""
+host, one minute; claims: only warm hits, misses and what a cycle takes of the processor; many: only
+BERTH_BENCH_VMS=200 paused warm VMs, some minutes (BERTH_TEST_LONG=1: beside all the others)."""
 
 import contextlib
 import os
@@ -26,6 +27,7 @@ RUNS = int(os.environ.get("BERTH_BENCH_RUNS", "30"))
 BOOTS = max(RUNS // 10, 1)
 ROUNDS = min(RUNS, 5)
 STREAMS, STREAM_S = 10, 10
+IDLE_S = 30
 
 
 def numbers(command):
@@ -230,6 +232,57 @@ def proportional_mb(d):
     return median(memory_mb(find_pids("-f", f"guest={name},")[0], "Pss") for name in domains())
 
 
+MANY, FEW = int(os.environ.get("BERTH_BENCH_VMS", "200")), 4
+MEMORY_MB = 192  # of a guest of python
+
+
+def fitting():
+    """As many VMs as there is memory for: each has 60 MiB or less of its own"""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        free_kb = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:"))
+    return min(MANY, free_kb // 1024 // 60)
+
+
+def hit_ms(d, warm):
+    """Of hits, each with as many warm VMs as there are to be; ms to the first byte"""
+    taken = []
+    for _ in range(RUNS):
+        until(lambda: (slots := d.json("status")["slots"])["warm"] == warm and not slots["starting"]
+              and not slots["stopping"], f"{warm} warm VMs")
+        taken.append(client_runs(d, "warm")[0])
+    return median(taken)
+
+
+def show_many():
+    """What a host full of paused warm VMs costs, beside one that has few"""
+    count = fitting()
+    budgets = ("--max-vms", str(count + FEW), "--memory-mb", str((count + FEW) * MEMORY_MB), "--vcpus", "16")
+    with Daemon(*budgets, "--warm", f"python={FEW}", "--warm-default", "0") as d:
+        d.wait_warm(FEW)
+        few = hit_ms(d, FEW)
+        begin = time.monotonic()
+        d.berth("pool", "set", "python", str(count))
+        while (warm := d.json("status")["slots"]["warm"]) < count:
+            assert time.monotonic() - begin < 5 * count, warm
+            time.sleep(1)
+        filled = time.monotonic() - begin
+        used = cpu_ms(d.process.pid)
+        time.sleep(IDLE_S)
+        used = cpu_ms(d.process.pid) - used
+        listed = median(timed(d.environ(), BERTH, "list") for _ in range(RUNS))
+        many = hit_ms(d, count)
+        guests = [find_pids("-f", f"guest={name},")[0] for name in domains()]
+        show("paused warm VMs", count, "", "(target 200)")
+        show("  until they stand by", filled, "s")
+        show("  their memory, PSS", sum(memory_mb(pid, "Pss") for pid in guests), "MiB")
+        show("  berthd's memory, RSS", memory_mb(d.process.pid, "Rss"), "MiB", "(target 64)")
+        show("  berthd's CPU time while nobody asks", used / IDLE_S / 10, "%", "(target 1)")
+        show("  berth list, exec to exit", listed, "ms", "(target 100)")
+        show(f"  warm hit: call to first byte with {FEW}", few, "ms")
+        show("  warm hit: call to first byte", many, "ms")
+        show(f"  to that with {FEW}", many / few, "x", "(target 1.5)")
+
+
 def session(d):
     """exec (ms), put and get (MiB/s) of a connected program, in a sandbox that has run before; and
     bare libvirt's in the same minute, for what else the machine does to weigh the same on both"""
@@ -414,9 +467,11 @@ def server(serve):
                         serve(peer)
         thread = threading.Thread(target=run)
         thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def serve_bytes(peer):
@@ -457,7 +512,9 @@ def main():
     only = os.environ.get("BERTH_BENCH_ONLY")
     if only in (None, "reach"):
         show_reach()
-    if only == "reach":
+    if only == "many" or (only is None and os.environ.get("BERTH_TEST_LONG") == "1"):
+        show_many()
+    if only in ("reach", "many"):
         return
     with Daemon("--max-vms", "12", "--vcpus", "32", "--warm", "python=1", "--warm-default", "0") as d:
         d.wait_warm()
