@@ -19,6 +19,8 @@ static const Owned owned[] = {
     "memory must be left out here; berth sets it, by default to memory= of <berth:template>" },
   { "/domain/vcpu | /domain/vcpus",
     "vCPUs must be left out here; berth sets them, by default to vcpus= of <berth:template>" },
+  { "/domain/features/tcg",
+    "<tcg> must be left out; berth bounds the translated code, and QEMU's memory by it" },
   { "/domain/os/kernel | /domain/os/initrd",
     "kernel and initrd must be left out; berth boots its own image" },
   { "/domain/os/cmdline[contains(., 'berth.')]",

@@ -280,7 +280,7 @@ test_limits_and_labels (void)
   assert_has (xml, "<global_quota>250000</global_quota>");
   /* the guest, a quarter, QEMU; and what TCG translates */
   g_assert_cmpuint (berth_template_limits ("kvm", 200, 1).memory_kib, ==, 410 * 1024);
-  g_assert_cmpuint (berth_template_limits ("qemu", 200, 1).memory_kib, ==, 1434 * 1024);
+  g_assert_cmpuint (berth_template_limits ("qemu", 200, 1).memory_kib, ==, 538 * 1024);
   assert_has (xml, "<seclabel type=\"static\" model=\"dac\" relabel=\"no\">");
   assert_has (xml, "share=off,readonly=on,rom=off\"");
 }
