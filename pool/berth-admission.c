@@ -417,7 +417,8 @@ settle (BerthAdmission *self, guint64 arrived_ticket)
   do
     {
       berth_admission_dispatch (self);
-      any_left = refuse_waiters (self, g_hash_table_lookup (self->waiters, &arrived_ticket));
+      any_left = refuse_waiters (
+          self, arrived_ticket != 0 ? g_hash_table_lookup (self->waiters, &arrived_ticket) : NULL);
       any_left |= expire_waiters (self);
       any_left |= berth_admission_trim_warm (self);
     }
