@@ -269,12 +269,12 @@ def show_many():
         used = cpu_ms(d.process.pid)
         time.sleep(IDLE_S)
         used = cpu_ms(d.process.pid) - used
+        share = sum(memory_mb(find_pids("-f", f"guest={name},")[0], "Pss") for name in domains())
         listed = median(timed(d.environ(), BERTH, "list") for _ in range(RUNS))
         many = hit_ms(d, count)
-        guests = [find_pids("-f", f"guest={name},")[0] for name in domains()]
         show("paused warm VMs", count, "", "(target 200)")
         show("  until they stand by", filled, "s")
-        show("  their memory, PSS", sum(memory_mb(pid, "Pss") for pid in guests), "MiB")
+        show("  their memory, PSS", share, "MiB")
         show("  berthd's memory, RSS", memory_mb(d.process.pid, "Rss"), "MiB", "(target 64)")
         show("  berthd's CPU time while nobody asks", used / IDLE_S / 10, "%", "(target 1)")
         show("  berth list, exec to exit", listed, "ms", "(target 100)")
