@@ -331,6 +331,22 @@ def private_mb(d, ids):
     return median(memory_mb(pid, "Private_Clean") + memory_mb(pid, "Private_Dirty") for pid in pids)
 
 
+def descendants(d, source):
+    """ms and MiB of a fork's copy, of the source and of one that is a fork of a fork of a fork, in turn"""
+    generations = [source]
+    for _ in range(3):
+        generations.append(d.berth("fork", generations[-1]).stdout.strip())
+    found = {source: [], generations[-1]: []}
+    for _ in range(ROUNDS):
+        for one, values in found.items():
+            before = metric(d, "berth_fork_bytes_total")
+            took = forks(d, one, 1)["child-answer"]
+            values.append((took, (metric(d, "berth_fork_bytes_total") - before) / (1 << 20)))
+    d.berth("destroy", *generations[1:])
+    until(lambda: len(domains()) == 1, "their end")
+    return [median(value) for values in found.values() for value in zip(*values)]
+
+
 def children_memory(d, source):
     """Private MiB of an idle clone, of ten children that have answered, and the difference they began with"""
     before = metric(d, "berth_fork_bytes_total")
@@ -346,9 +362,9 @@ def children_memory(d, source):
 
 def forks(d, source, count):
     """ms of one fork: what bench-session tells, and "pause", how long its source stood still"""
-    before = pauses(d)
+    before, others = pauses(d), len(domains())
     found = numbers([SESSION, "fork", d.socket, str(count), source])
-    until(lambda: len(domains()) == 1, "the children's end")
+    until(lambda: len(domains()) == others, "the children's end")
     return {name: median(values) for name, values in found.items()} | {"pause": (pauses(d) - before) * 1000}
 
 
@@ -388,6 +404,9 @@ def show_forks(d):
             ("wake", "wake: to its first answer", "ms", ""), ("wake-x", "  to bare clone", "x", "(target 1.3)"),
             ("wake-code-x", "  to its first code, to a bare clone's", "x", "")):
         show(title, median(one[name] for one in rounds), unit, target)
+    first, first_mb, last, last_mb = descendants(d, source)
+    show("fork of a fork of a fork: to the child's first answer", last, "ms",
+         f"(the source's own {first:.0f}; difference {last_mb:.1f} MiB, {first_mb:.1f})")
     clone, child, difference = children_memory(d, source)
     show("ten children: each one's private memory", child, "MiB",
          f"(an idle clone's {clone:.1f}, the difference {difference:.1f})")
