@@ -93,6 +93,7 @@ static void
 thawed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  BerthMachine *self = g_task_get_source_object (task);
   GoOn *state = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
 
@@ -100,7 +101,7 @@ thawed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_boolean (task, TRUE);
   else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED)
            && ++state->thaws < THAW_ATTEMPTS)
-    go_on (g_task_get_source_object (task), g_steal_pointer (&task));
+    go_on (self, g_steal_pointer (&task));
   else
     g_task_return_error (task, g_steal_pointer (&error));
 }

@@ -179,7 +179,7 @@ comply (int fd, uint32_t request)
 {
   BerthExit end = { .status = 0 };
 
-  if (!is_mode ("never-freezes") && !is_mode ("says-frozen"))
+  if (!is_mode ("never-freezes") && !is_mode ("never-thaws") && !is_mode ("says-frozen"))
     return false;
   send_frame (fd, BERTH_FRAME_STARTED, request, NULL, 0);
   send_frame (fd, BERTH_FRAME_EXIT, request, &end, sizeof end);
@@ -191,7 +191,9 @@ answer_freeze (int fd, const BerthFrameHead *head)
 {
   uint8_t answer[4] = { head->type == BERTH_FRAME_FREEZE };
 
-  if (head->type == BERTH_FRAME_THAW || is_mode ("says-frozen"))
+  if (is_mode ("says-frozen")
+      || (is_mode ("never-thaws") ? head->type == BERTH_FRAME_FREEZE
+                                  : head->type == BERTH_FRAME_THAW))
     send_frame (fd, BERTH_FRAME_FROZEN, head->request, answer, sizeof answer);
 }
 

@@ -106,6 +106,17 @@ def test_never_freezes():
         expect_refusal(d, session, "stand still")
 
 
+def test_never_thaws():
+    """What does not go on is lost, and says so; whoever else there is goes on."""
+    with session_of("never-thaws") as (d, session):
+        print(f"# {d.berth('fork', session).stderr.strip()!r}")
+        lost = d.berth("exec", session, "1")
+        print(f"# {lost.stderr.strip()!r}")
+        same((lost.returncode, lost.stderr.count("\n")), (125, 1))
+        until(lambda: d.json("list") == [], "the end of both")
+        same(d.process.poll(), None)
+
+
 def test_says_frozen():
     """It lies, and writes all the time. The VM stands still, whatever its programs do; a copy says that
     they ran before it had random numbers of its own, and is not used."""

@@ -159,6 +159,40 @@ def check_error_deref(source):
         yield from each_match(source, r"\(\*error\)->")
 
 
+STOLEN = re.compile(r"g_steal_(?:pointer|fd|handle_id) \(&([\w.>-]+)\)")
+
+
+def other_arguments(code, begin):
+    """Of the call that has code[begin] in an argument: the text of the others."""
+    others, depth = [], 0
+    at = begin
+    while at > 0 and depth >= 0 and code[at - 1] not in ";{}":
+        at -= 1
+        depth += {")": 1, "(": -1}.get(code[at], 0)
+    if depth >= 0 or re.search(r"\b(?:if|while|for|switch|return) $", code[:at]):
+        return ""
+    start, depth = at + 1, 0
+    for at in range(at + 1, len(code)):
+        depth += {"(": 1, ")": -1}.get(code[at], 0)
+        if depth < 0 or (depth == 0 and code[at] == ","):
+            if not start <= begin < at:
+                others.append(code[start:at])
+            start = at + 1
+        if depth < 0:
+            break
+    return " ".join(others)
+
+
+@rule("stolen-argument")
+def check_stolen_argument(source):
+    """Arguments of a call are made in any order: what one of them takes away, no other may read."""
+    code = "\n".join(source.code) if source.is_c else ""
+    for stolen in STOLEN.finditer(code):
+        if re.search(r"(?<![\w.>])%s\b" % re.escape(stolen[1]), other_arguments(code, stolen.start())):
+            number = code.count("\n", 0, stolen.start()) + 1
+            yield number, source.lines[number - 1].strip()
+
+
 @rule("no-abort")
 def check_no_abort(source):
     is_main = re.search(r"^main \(", "\n".join(source.code), re.M)
