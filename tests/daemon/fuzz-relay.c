@@ -169,13 +169,25 @@ be_silent (void)
     }
 }
 
+/* Descriptors of inputs before may still be on their way to being closed, for which a user waits.
+ */
+static BerthTab *
+open_tab (BerthAccount *account)
+{
+  BerthTab *tab;
+
+  while ((tab = berth_tab_open (account)) == NULL)
+    g_usleep (100);
+  return tab;
+}
+
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
   static const BerthRelayFuncs funcs = { opened_cb, closed_cb };
   g_autoptr (BerthAccounts) accounts = berth_accounts_new ();
   g_autoptr (BerthAccount) account = berth_accounts_get (accounts, UID);
-  BerthTab *tab = berth_tab_open (account);
+  BerthTab *tab = open_tab (account);
   g_autoptr (BerthTab) held = berth_tab_ref (tab);
   g_autoptr (GSocket) socket = NULL;
   g_autoptr (GSocketConnection) stream = NULL;
