@@ -193,6 +193,8 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
         berth_libvirt_trim_places (self);
       if (slot->end_reason != NULL && ending != BERTH_DOMAIN_ENDED)
         slot_note_saved (slot);
+      if (slot->end_reason != NULL)
+        berth_places_rest (self->places, berth_machine_get_name (machine));
       if (ending == BERTH_DOMAIN_RETURNED)
         berth_slot_set_next (slot, berth_machine_get_uuid (machine));
       libvirt_gone (self, vm);

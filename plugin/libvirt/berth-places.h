@@ -27,6 +27,9 @@ void berth_places_set_kept (BerthPlaces *self, guint max, char **stems);
 /* Whether the domain @name with @uuid is a place that stays when its life ends. */
 gboolean berth_places_keeps (BerthPlaces *self, const char *name, const char *uuid);
 
+/* A life that somebody else ended: who did may still wait for libvirt to do it, which then ends
+ * whatever lives in that place; so for a moment nothing does. In the default main context. */
+void berth_places_rest (BerthPlaces *self, const char *name);
 /* From the start of a life until nothing is under way any more that was meant for it: what comes
  * late finds a domain by its uuid, and would find the next life. */
 void berth_places_take (BerthPlaces *self, const char *name);

@@ -129,6 +129,19 @@ def test_an_administrator_and_places():
         d.run()
 
 
+def test_a_place_rests_whose_life_somebody_ended():
+    """Of two who end a domain the second may have his turn when the next one lives there."""
+    with Daemon("--max-vms", "2", "--warm", "python=0") as d:
+        d.run()
+        session = d.json("create")["sandbox_id"]
+        name = next(vm["domain"] for vm in d.json("list") if vm["id"] == session)
+        virsh("destroy", name)
+        until(lambda: d.json("list") == [], "its end")
+        other = d.json("create")["sandbox_id"]
+        assert d.json("list")[0]["domain"] != name, name
+        d.berth("destroy", other)
+
+
 def test_places_outlive_berthd_and_go_with_a_drain():
     with Daemon("--max-vms", "3", "--warm", "python=1") as d:
         d.run()

@@ -70,6 +70,23 @@ test_taken (void)
   g_assert_false (berth_places_is_taken (places, "berth-python-1"));
 }
 
+/* Others pass it over until then. */
+static void
+test_rests (void)
+{
+  g_autoptr (BerthPlaces) places = berth_places_new (NULL, "default");
+  gint64 begin = g_get_monotonic_time ();
+
+  berth_places_take (places, "berth-python-1");
+  berth_places_rest (places, "berth-python-1");
+  berth_places_give_back (places, "berth-python-1");
+  g_assert_true (berth_places_is_taken (places, "berth-python-1"));
+  g_assert_false (berth_places_is_taken (places, "berth-python-2"));
+  while (berth_places_is_taken (places, "berth-python-1"))
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (g_get_monotonic_time () - begin, >, G_USEC_PER_SEC);
+}
+
 /* ---- lives ---- */
 
 /* A letter is an event: S started, p paused or resumed, with its number; E an end with its number,
@@ -124,6 +141,7 @@ main (int argc, char **argv)
   g_test_add_func ("/places/uuid", test_uuid);
   g_test_add_func ("/places/which-stay", test_which_stay);
   g_test_add_func ("/places/taken", test_taken);
+  g_test_add_func ("/places/rests", test_rests);
   for (guint i = 0; i < G_N_ELEMENTS (orders); i++)
     {
       g_autofree char *path = g_strdup_printf ("/places/lives/%s", orders[i]);
