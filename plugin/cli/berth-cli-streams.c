@@ -31,6 +31,7 @@ typedef struct
   gint asked_s; /* atomic; monotonic: when the last was written, 0: none was */
   int failure;  /* errno of what failed for good here; read after done is set */
   int done;     /* atomic */
+  gint refs;    /* atomic: the streams', and the thread's */
 } Pump;
 
 /* One of the streams: what berthd calls its far end, and where it goes here. */
@@ -54,7 +55,7 @@ static const Stream streams[N_STREAMS] = {
 struct _BerthStreams
 {
   /* NULL where none is carried. A thread that still reads our stdin when the program has ended is
-   * left to the process's end, and its pump with it. */
+   * left to the process's end. */
   Pump *pumps[N_STREAMS];
   gboolean started;
 };
@@ -151,6 +152,14 @@ show_chunk (Pump *pump, const char *data, gsize length)
   return carry_chunk (pump, data, length);
 }
 
+/* A thread that still reads goes on until the process ends, or it. */
+static void
+pump_unref (Pump *pump)
+{
+  if (g_atomic_int_dec_and_test (&pump->refs))
+    g_free (pump);
+}
+
 static gpointer
 pump_thread (gpointer user_data)
 {
@@ -170,6 +179,7 @@ pump_thread (gpointer user_data)
   g_clear_pointer (&pump->progress, berth_progress_unref);
   g_atomic_int_set (&pump->done, 1);
   g_main_context_wakeup (NULL);
+  pump_unref (pump);
   return NULL;
 }
 
@@ -195,6 +205,7 @@ make_pump (int own_fd, const char *key, GUnixFDList *fds, GVariantDict *options,
       return NULL;
     }
   pump = g_new0 (Pump, 1);
+  pump->refs = 1;
   pump->own_pipe = is_input ? ends[1] : ends[0];
   pump->from = is_input ? own_fd : pump->own_pipe;
   pump->to = is_input ? pump->own_pipe : own_fd;
@@ -252,7 +263,10 @@ berth_streams_start (BerthStreams *self)
   self->started = TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (self->pumps); i++)
     if (self->pumps[i] != NULL)
-      g_thread_unref (g_thread_new ("stream", pump_thread, self->pumps[i]));
+      {
+        g_atomic_int_inc (&self->pumps[i]->refs);
+        g_thread_unref (g_thread_new ("stream", pump_thread, self->pumps[i]));
+      }
 }
 
 static gboolean
@@ -342,12 +356,14 @@ berth_streams_free (BerthStreams *self)
     {
       Pump *pump = self->pumps[i];
 
-      if (pump == NULL || (self->started && !g_atomic_int_get (&pump->done)))
+      if (pump == NULL)
         continue;
       if (!self->started)
-        close (pump->own_pipe);
-      g_clear_pointer (&pump->progress, berth_progress_unref);
-      g_free (pump);
+        {
+          close (pump->own_pipe);
+          g_clear_pointer (&pump->progress, berth_progress_unref);
+        }
+      pump_unref (pump);
     }
   g_free (self);
 }

@@ -57,6 +57,7 @@ class Load:
 
 def test_mark_that_libvirt_did_not_take():
     """A session says that it is one, though libvirt failed when it was to: it is found again."""
+    need(len(sys.argv) > 3, "only with the library that makes libvirt fail, which no package has")
     with Daemon("--warm-default", "0", "--max-vms", "2") as d:
         before = d.more_env
         d.crash()
