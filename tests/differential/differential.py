@@ -7,6 +7,7 @@ import concurrent.futures
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -255,6 +256,9 @@ class Suite:
 
 
 def main():
+    # A shell's background job ignores SIGINT and SIGQUIT, nohup SIGHUP: what is compared with does not.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     cases = []
     for language, interpreter in INTERPRETERS.items():
         if os.access(interpreter, os.X_OK):
