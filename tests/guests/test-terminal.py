@@ -98,7 +98,7 @@ def test_shell():
         assert "\x1b[1m\x1b[32mgreen" in pane.screen("-e"), pane.screen("-e")
         tmux("resize-window", "-x", "90", "-y", "25")
         # the size comes by another road than the keys
-        pane.type("until [ \"$(stty size)\" = '25 90' ]; do sleep 0.1; done; echo now $(stty size)",
+        pane.type("until [ \"$(stty size)\" = '25 90' ]; do sleep 0.1; done; clear; echo now $(stty size)",
                   "now 25 90\n")
         for key, told in ("C-c", "int=130\n"), ("C-z", "int=148\n"):
             pane.type("clear; sleep 1000", "")

@@ -68,6 +68,7 @@ new_hypervisor (void)
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
+  berth_host_set_places (BERTH_HOST (libvirt), 0, (const char *[]){ NULL }); /* no manager does */
   berth_host_open_async (BERTH_HOST (libvirt), host->templates, NULL, done_cb, &result);
   while (result == NULL)
     g_main_context_iteration (NULL, TRUE);
