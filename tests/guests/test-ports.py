@@ -260,7 +260,7 @@ def test_hundred_at_once():
 
 def test_nobody_listens():
     address = publish(9)
-    with dial(address) as fd, contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(ConnectionResetError), dial(address) as fd:
         same(fd.recv(1), b"")
     until(lambda: ports()[0]["refused"] == 1, "the count")
     same(ports()[0]["last"], "refused")
@@ -319,7 +319,7 @@ def test_ends_with_its_sandbox():
     d = daemon()
     made = json.loads(d.berth("create", "-l", "shell", "--publish", "80", "--json").stdout)
     address = made["ports"][0]["address"]
-    with dial(address) as fd, contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(ConnectionResetError), dial(address) as fd:
         same(fd.recv(1), b"")
     same(d.berth("destroy", made["sandbox_id"]).returncode, 0)
     assert refuses(address)
@@ -366,7 +366,7 @@ def test_as_an_ordinary_user():
     done = berth("port", name, "add", "80:80")
     same((done.returncode, "Permission denied" in done.stderr), (125, True))
     address = berth("port", name, "add", "80").stdout.strip()
-    with dial(address) as fd, contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(ConnectionResetError), dial(address) as fd:
         same(fd.recv(1), b"")
     same(berth("destroy", name).returncode, 0)
     assert refuses(address)
