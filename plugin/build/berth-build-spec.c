@@ -270,6 +270,8 @@ take_oci (BerthBuildSpec *self, const char *value, GError **error)
   static const char *const local_kinds[] = { "oci-archive:", "oci:" };
   g_autofree char *path = NULL;
 
+  if (g_str_has_suffix (value, ":"))
+    return berth_build_refuse (error, "oci %.80s: behind the last ':' is no name", value);
   for (guint i = 0; i < G_N_ELEMENTS (local_kinds) && path == NULL; i++)
     if (g_str_has_prefix (value, local_kinds[i]))
       {

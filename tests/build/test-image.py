@@ -117,7 +117,7 @@ def test_lies():
 def test_python_without_its_library():
     """It is no language of the image's, and which modules are missing is said."""
     busybox = "/bin/busybox"
-    if os.geteuid() != 0 or subprocess.run([busybox, "true"], check=False).returncode != 0 or b"static" not in subprocess.run(
+    if os.geteuid() != 0 or not os.access(busybox, os.X_OK) or subprocess.run([busybox, "true"], check=False).returncode != 0 or b"static" not in subprocess.run(
             ["file", "-L", busybox], capture_output=True, check=False).stdout:
         return
     with tempfile.TemporaryDirectory() as folder:
