@@ -262,25 +262,38 @@ berth_build_spec_split_place (const char *text, const char *folder, char **out_r
   return path;
 }
 
-/* KIND:PLACE, a place of this host absolute. Of an archive and of a layout, a name in it may
- * follow. */
-static gboolean
-take_oci (BerthBuildSpec *self, const char *value, GError **error)
+/* (transfer full) (nullable): with its place absolute; NULL: it is in no file of this host */
+static char *
+dup_local_oci (BerthBuildSpec *self, const char *value)
 {
-  static const char *const local_kinds[] = { "oci-archive:", "oci:" };
-  g_autofree char *path = NULL;
+  static const char *const kinds[] = { "oci-archive:", "oci:" };
 
-  if (g_str_has_suffix (value, ":"))
-    return berth_build_refuse (error, "oci %.80s: behind the last ':' is no name", value);
-  for (guint i = 0; i < G_N_ELEMENTS (local_kinds) && path == NULL; i++)
-    if (g_str_has_prefix (value, local_kinds[i]))
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    if (g_str_has_prefix (value, kinds[i]))
       {
         g_autofree char *name = NULL;
         g_autofree char *place
-            = berth_build_spec_split_place (value + strlen (local_kinds[i]), self->folder, &name);
+            = berth_build_spec_split_place (value + strlen (kinds[i]), self->folder, &name);
 
-        path = g_strconcat (local_kinds[i], place, *name != '\0' ? ":" : NULL, name, NULL);
+        return g_strconcat (kinds[i], place, *name != '\0' ? ":" : NULL, name, NULL);
       }
+  return NULL;
+}
+
+/* KIND:PLACE. Of an archive and of a layout, a name in it may follow. What is written down must be
+ * read as the same when the template is built again: a ':' or a space at an end would not be. */
+static gboolean
+take_oci (BerthBuildSpec *self, const char *value, GError **error)
+{
+  g_autofree char *path = dup_local_oci (self, value);
+  g_autofree char *written = path != NULL ? g_strstrip (g_strdup (path)) : NULL;
+  g_autofree char *again = path != NULL ? dup_local_oci (self, written) : NULL;
+
+  if (g_strcmp0 (path, again) != 0)
+    return berth_build_refuse (error,
+                               "oci %.80s: give a place without a ':' or a space at its end, and "
+                               "behind one ':' the name of an image in it",
+                               value);
   if (path == NULL && !g_regex_match_simple ("^docker://[A-Za-z0-9][^\\s]{1,511}\\z", value, 0, 0))
     return berth_build_refuse (
         error,
