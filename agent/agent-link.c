@@ -12,14 +12,10 @@
 
 /* Frames of links before others have their turn, in rounds of one a link. */
 #define ROUNDS_A_TURN 8
-/* What the host sends at once: less than a segment of the loopback's TCP (64 KiB with its heads),
- * for of two segments the second wakes the program for some bytes, and that is half of its speed.
- */
-#define PIECE (60u * 1024u)
 /* A link's window, and what those of all take before they are given the least one each. The largest
  * is of whole pieces, so that what is given back is one, too: each piece that goes to a program
  * is a switch to it and back. */
-#define WINDOW_MOST (4u * PIECE)
+#define WINDOW_MOST (4u * BERTH_LINK_PIECE)
 #define WINDOW_LEAST (8u * 1024u)
 #define WINDOWS_MAX (2u * 1024u * 1024u)
 /* What the kernel keeps for a program that does not read is nobody's but the guest's. */

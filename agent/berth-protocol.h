@@ -200,7 +200,11 @@
 #define BERTH_LINK_OF_AGENT 0x80000000u      /* in the id of a link that the agent opens */
 #define BERTH_LINK_NAME_MAX 255u             /* bytes of the name that such a one is opened to */
 #define BERTH_LINK_CREDIT_MAX (256u * 1024u) /* outstanding, of each direction of a link */
-#define BERTH_LINK_TIMEOUT_MS 10000u         /* the agent's, for a connection of the host's */
+/* What the host sends at once. The agent hands it to a program by the loopback's TCP, whose
+ * segments have 64 KiB with their heads: of two the second wakes the program for some bytes, and
+ * that is half of its speed. */
+#define BERTH_LINK_PIECE (60u * 1024u)
+#define BERTH_LINK_TIMEOUT_MS 10000u /* the agent's, for a connection of the host's */
 #define BERTH_ALLOW_VERSION 7u
 #define BERTH_ALLOW_PORTS_VERSION 8u
 #define BERTH_ALLOW_DENIED_VERSION 9u

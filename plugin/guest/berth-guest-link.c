@@ -18,9 +18,6 @@
 #define WINDOW_MOST BERTH_LINK_CREDIT_MAX
 #define WINDOW_LEAST (16u * 1024u)
 #define WINDOWS_MAX (4u * 1024u * 1024u)
-/* What goes to the guest at once: the agent hands each to its program as one segment of the
- * loopback's TCP, which is less than 64 KiB. */
-#define PIECE_BYTES (60u * 1024u)
 /* An agent that tells of its own time limit has told before. */
 #define OPEN_TIMEOUT_MS (BERTH_LINK_TIMEOUT_MS + 10000u)
 /* A connection that broke in the guest is broken here, too, when its rest is taken no more. */
@@ -203,7 +200,7 @@ static void link_watch (BerthGuestLink *self);
 static void
 link_pump (BerthGuestLink *self, gboolean is_broken)
 {
-  guint8 bytes[PIECE_BYTES];
+  guint8 bytes[BERTH_LINK_PIECE];
   gssize count = berth_caller_fd_receive (self->fd, bytes, MIN (self->credit, sizeof bytes));
 
   if (count < 0 && (is_broken || (errno != EAGAIN && errno != EINTR)))

@@ -144,7 +144,7 @@ typedef struct
 } Rest;
 
 static void
-rest_free (gpointer data)
+rested_cb (gpointer data)
 {
   Rest *rest = data;
 
@@ -152,12 +152,6 @@ rest_free (gpointer data)
   berth_places_unref (rest->places);
   g_free (rest->name);
   g_free (rest);
-}
-
-static gboolean
-rested_cb (gpointer user_data)
-{
-  return G_SOURCE_REMOVE;
 }
 
 void
@@ -168,7 +162,7 @@ berth_places_rest (BerthPlaces *self, const char *name)
   rest->places = berth_places_ref (self);
   rest->name = g_strdup (name);
   berth_places_take (self, name);
-  g_timeout_add_full (G_PRIORITY_DEFAULT, REST_MS, rested_cb, rest, rest_free);
+  g_timeout_add_once (REST_MS, rested_cb, rest);
 }
 
 gboolean

@@ -21,8 +21,8 @@ char *berth_places_make_uuid (BerthPlaces *self, const char *name);
 guint berth_places_get_ordinal (const char *name);
 
 /* Places of higher numbers than @max are not kept, nor those whose names don't begin with one of
- * @stems
- * ((transfer full) (array zero-terminated=1)): "berth-python". Until then, all are. */
+ * @stems, as "berth-python". Until then, all are. @stems: (transfer full) (array zero-terminated=1)
+ */
 void berth_places_set_kept (BerthPlaces *self, guint max, char **stems);
 /* Whether the domain @name with @uuid is a place that stays when its life ends. */
 gboolean berth_places_keeps (BerthPlaces *self, const char *name, const char *uuid);

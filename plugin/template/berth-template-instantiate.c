@@ -11,10 +11,10 @@
 #define LAYER_SLOT                                                                                 \
   0x10 /* on q35's root bus; the layers' order there is their order in the guest                   \
         */
+#define SERIAL_SLOT (LAYER_SLOT + BERTH_TEMPLATE_MAX_LAYERS)
 /* Of translated code, in each VM that is emulated: with half of it a session that starts many
  * programs is a fifth slower, with eight times as much no faster (tests/bench/README.md). */
 #define CODE_MB 128
-#define SERIAL_SLOT (LAYER_SLOT + BERTH_TEMPLATE_MAX_LAYERS)
 
 static void
 move_before (xmlNode *node, xmlNode *anchor)
@@ -123,11 +123,10 @@ put_cpu (xmlNode *root, const BerthDomainParams *params)
 static void
 put_code_bound (xmlNode *root, const BerthDomainParams *params)
 {
-  xmlNode *cache = NULL;
+  xmlNode *cache;
 
   if (!is_emulated (params))
     return;
-
   cache = berth_xml_add_number (berth_xml_add (ensure_child (root, "features"), "tcg"), "tb-cache",
                                 CODE_MB);
   berth_xml_set (cache, "unit", "MiB");
