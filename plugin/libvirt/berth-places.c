@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* Of two who destroy a domain at once the second has its turn within less than a second, on a host
- * with nine times as many busy threads as cores. */
+/* Chosen, not measured: of two who destroy a domain at once the second has its turn when libvirt is
+ * done with the first, which a busy host delays. */
 #define REST_MS 3000u
 
 struct _BerthPlaces
