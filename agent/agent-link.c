@@ -142,14 +142,16 @@ link_flush (BerthAgentLink *self)
           self->owed += done;
         }
       if (self->fill == 0)
-        link_drop_buffer (self);
+        self->start = 0;
     }
   if (self->host_has_ended && self->fill == 0 && !self->is_deaf)
     shutdown (self->fd, SHUT_WR);
   link_check (self);
 }
 
-/* Keeps what the socket does not take; false where the guest has no memory for it. */
+/* Keeps what the socket does not take; false where the guest has no memory for it. The room stays
+ * as long as the link, which has its window anyway: the kernel would clear new pages each time, and
+ * that is a third of a download's speed. */
 static bool
 link_keep (BerthAgentLink *self, const uint8_t *bytes, uint32_t size)
 {
