@@ -14,6 +14,8 @@
 #define RETRY_US 2000u
 /* What one read from a virtio port gives at most: a buffer of the kernel's driver */
 #define PORT_PIECE 4096u
+/* The beginning of a frame and what is missing of it: then programs and timers have their turn. */
+#define READS_A_TURN 2u
 /* Edges, not levels: a port without a host is readable (end-of-file) for ever. */
 #define PORT_EVENTS (EPOLLIN | EPOLLOUT | EPOLLET)
 
@@ -41,11 +43,17 @@ channel_lose (BerthAgentChannel *self)
   self->calls.lost (self->calls.data);
 }
 
+static bool
+channel_has_unread (const BerthAgentChannel *self)
+{
+  return self->unread_size > 0 || berth_agent_decoder_is_whole (&self->decoder);
+}
+
 /* Hands out what was read, as long as answers have room. */
 static void
 channel_decode (BerthAgentChannel *self)
 {
-  while (self->unread_size > 0 && channel_can_read (self))
+  while (channel_has_unread (self) && channel_can_read (self))
     {
       BerthFrameHead head;
       const uint8_t *payload;
@@ -59,47 +67,70 @@ channel_decode (BerthAgentChannel *self)
     }
 }
 
-/* Reads into the whole of the input, where there is more than one piece: the wait for events after
- * each would take as long as the read. */
+/* Reads what is missing of a large frame to where it is handed out from: under emulation its copy
+ * would take as long as all else that the agent does with it. */
 static ssize_t
-channel_fill (BerthAgentChannel *self)
+channel_read_missing (BerthAgentChannel *self, uint8_t *to, size_t size)
 {
   size_t fill = 0;
   ssize_t count;
 
   do
     {
-      count = read (self->watch.fd, self->input + fill, sizeof self->input - fill);
+      count = read (self->watch.fd, to + fill, size - fill);
       if (count > 0)
         fill += (size_t)count;
     }
-  while (count == PORT_PIECE && fill < sizeof self->input);
+  while (count == PORT_PIECE && fill < size);
+  berth_agent_decoder_add (&self->decoder, fill);
   return fill > 0 ? (ssize_t)fill : count;
+}
+
+static ssize_t
+channel_read_some (BerthAgentChannel *self)
+{
+  size_t size;
+  uint8_t *to = berth_agent_decoder_missing (&self->decoder, &size);
+  ssize_t count;
+
+  if (size >= PORT_PIECE)
+    return channel_read_missing (self, to, size);
+  count = read (self->watch.fd, self->input, sizeof self->input);
+  self->unread = self->input;
+  self->unread_size = count > 0 ? (size_t)count : 0;
+  return count;
+}
+
+/* False: not now, or no more. */
+static bool
+channel_read_on (BerthAgentChannel *self)
+{
+  ssize_t count;
+
+  if (!self->readable || channel_has_unread (self) || !channel_can_read (self))
+    return false;
+  count = channel_read_some (self);
+  if (count > 0)
+    channel_decode (self);
+  else if (self->is_port || (count < 0 && (errno == EAGAIN || errno == EINTR)))
+    self->readable = false;
+  else
+    channel_lose (self);
+  return count > 0;
 }
 
 static void
 channel_read (BerthAgentChannel *self)
 {
-  ssize_t count;
+  unsigned reads = 0;
 
   channel_decode (self);
   if (self->dead && !channel_can_read (self))
     channel_lose (self);
-  if (!self->readable || self->unread_size > 0 || !channel_can_read (self))
-    return;
-  count = channel_fill (self);
-  if (count > 0)
-    {
-      self->unread = self->input;
-      self->unread_size = (size_t)count;
-      /* one input a turn, so that programs and timers have theirs */
-      berth_agent_watch_again (self->loop, &self->watch);
-      channel_decode (self);
-    }
-  else if (self->is_port || (count < 0 && (errno == EAGAIN || errno == EINTR)))
-    self->readable = false;
-  else
-    channel_lose (self);
+  while (reads < READS_A_TURN && channel_read_on (self))
+    reads++;
+  if (reads == READS_A_TURN)
+    berth_agent_watch_again (self->loop, &self->watch);
 }
 
 /* Writes some of it; false when the rest has to wait. */
@@ -159,9 +190,18 @@ channel_flush (BerthAgentChannel *self)
 {
   if (!channel_write_out (self))
     return;
-  if (self->unread_size > 0)
+  if (channel_has_unread (self))
     berth_agent_watch_again (self->loop, &self->watch);
   self->calls.idle (self->calls.data);
+}
+
+/* Writes, and then reads what there was no room to answer. */
+static void
+channel_turn (BerthAgentChannel *self)
+{
+  channel_flush (self);
+  if (self->watch.fd >= 0)
+    channel_read (self);
 }
 
 static void
@@ -183,15 +223,13 @@ channel_ready_cb (void *data, uint32_t events)
   /* gone for good, also where frames are kept back and the end-of-file would not be read */
   if (!self->is_port && (events & (EPOLLHUP | EPOLLERR)))
     self->dead = true;
-  channel_flush (self);
-  if (self->watch.fd >= 0)
-    channel_read (self);
+  channel_turn (self);
 }
 
 static void
 channel_retry_cb (void *data)
 {
-  channel_flush (data);
+  channel_turn (data);
 }
 
 /* Queues a frame that does not wait for data frames. Those who call it answer a request, and none

@@ -36,7 +36,7 @@ typedef struct
   size_t unread_size;
   size_t control_start, control_fill;
   size_t frame_size, frame_sent;
-  uint8_t input[32 * 1024];
+  uint8_t input[4096];                          /* of small frames, and the beginning of each */
   uint8_t control[BERTH_AGENT_CHANNEL_CONTROL]; /* whole frames that overtake data */
   uint8_t frame[BERTH_FRAME_HEAD_SIZE + 4 + BERTH_AGENT_CHANNEL_CHUNK];
 } BerthAgentChannel;

@@ -73,6 +73,32 @@ decoder_find_hello (BerthAgentDecoder *self, const uint8_t **bytes, size_t *size
   return true;
 }
 
+/* Whether a frame has begun that was not handed out: its head is legal. */
+static bool
+decoder_has_begun (const BerthAgentDecoder *self)
+{
+  return !self->hunting && !self->consumed && self->fill >= BERTH_FRAME_HEAD_SIZE;
+}
+
+uint8_t *
+berth_agent_decoder_missing (BerthAgentDecoder *self, size_t *out_size)
+{
+  *out_size = decoder_has_begun (self) ? BERTH_FRAME_HEAD_SIZE + self->head.length - self->fill : 0;
+  return self->buffer + self->fill;
+}
+
+void
+berth_agent_decoder_add (BerthAgentDecoder *self, size_t size)
+{
+  self->fill += size;
+}
+
+bool
+berth_agent_decoder_is_whole (const BerthAgentDecoder *self)
+{
+  return decoder_has_begun (self) && self->fill == BERTH_FRAME_HEAD_SIZE + self->head.length;
+}
+
 /* Takes bytes until a frame is whole or a rule is broken. The payload is good until the next
  * call. */
 BerthAgentDecoderResult

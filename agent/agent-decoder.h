@@ -24,3 +24,10 @@ void berth_agent_decoder_hunt (BerthAgentDecoder *self);
 BerthAgentDecoderResult
 berth_agent_decoder_next (BerthAgentDecoder *self, const uint8_t **bytes, size_t *size,
                           BerthFrameHead *out_head, const uint8_t **out_payload);
+/* Where the rest of the frame goes that has begun, and how many bytes it has: who reads them there
+ * saves a copy. None where no frame has begun. */
+uint8_t *berth_agent_decoder_missing (BerthAgentDecoder *self, size_t *out_size);
+/* So many of them are there now. */
+void berth_agent_decoder_add (BerthAgentDecoder *self, size_t size);
+/* Whether a frame is there that berth_agent_decoder_next () hands out without any more bytes */
+bool berth_agent_decoder_is_whole (const BerthAgentDecoder *self);

@@ -7,6 +7,21 @@
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
+/* What is missing of a frame, as far as there is some of it, the way that the agent reads it */
+static void
+add_missing (BerthAgentDecoder *decoder, const guint8 **bytes, gsize *size)
+{
+  gsize missing;
+  guint8 *to = berth_agent_decoder_missing (decoder, &missing);
+  gsize count = MIN (missing, *size);
+
+  g_assert_true (to + missing <= decoder->buffer + sizeof decoder->buffer);
+  memcpy (to, *bytes, count);
+  berth_agent_decoder_add (decoder, count);
+  *bytes += count;
+  *size -= count;
+}
+
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
@@ -16,18 +31,23 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   guint8 sum = 0;
 
   berth_agent_decoder_hunt (&decoder);
-  while (size > 0)
+  while (size > 0 || berth_agent_decoder_is_whole (&decoder))
     {
       const guint8 *payload = NULL;
       BerthFrameHead head = { 0 };
       /* in two halves, so that frames lie across reads */
       gsize half = (size + 1) / 2, left = half;
+      gboolean was_whole = berth_agent_decoder_is_whole (&decoder);
       BerthAgentDecoderResult result
           = berth_agent_decoder_next (&decoder, &bytes, &left, &head, &payload);
 
       size -= half - left;
       if (result == BERTH_AGENT_DECODER_MORE)
         g_assert_cmpuint (left, ==, 0);
+      if (was_whole)
+        g_assert_cmpint (result, !=, BERTH_AGENT_DECODER_MORE);
+      if (result == BERTH_AGENT_DECODER_MORE)
+        add_missing (&decoder, &bytes, &size);
       if (result == BERTH_AGENT_DECODER_BROKEN)
         is_greeted = FALSE;
       if (result != BERTH_AGENT_DECODER_FRAME)
