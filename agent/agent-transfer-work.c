@@ -216,6 +216,12 @@ become_worker (const BerthAgentConfig *config, int cgroup_fd, int control_fd)
          && prctl (PR_SET_PDEATHSIG, SIGKILL) == 0;
 }
 
+static size_t
+get_job_size (const BerthAgentTransferJob *job)
+{
+  return offsetof (BerthAgentTransferJob, holes) + job->hole_count * sizeof job->holes[0];
+}
+
 /* Waits for the next; false: there is none. The descriptor that came with it is that of its bytes.
  */
 static bool
@@ -228,7 +234,8 @@ receive_job (BerthAgentTransferJob *job)
     size = berth_agent_pass_receive (BERTH_AGENT_TRANSFER_CONTROL_FD, job, sizeof *job, &fd,
                                      MSG_CMSG_CLOEXEC);
   while (size < 0 && errno == EINTR);
-  return size == (ssize_t)sizeof *job
+  return size >= (ssize_t)offsetof (BerthAgentTransferJob, holes)
+         && size == (ssize_t)get_job_size (job)
          && (fd == BERTH_AGENT_TRANSFER_DATA_FD
              || (fd >= 0 && dup2 (fd, BERTH_AGENT_TRANSFER_DATA_FD) >= 0));
 }
@@ -277,5 +284,5 @@ berth_agent_transfer_serve (const BerthAgentConfig *config, int cgroup_fd, int c
 bool
 berth_agent_transfer_send (int control_fd, const BerthAgentTransferJob *job, int data_fd)
 {
-  return berth_agent_pass_send (control_fd, job, sizeof *job, data_fd, MSG_DONTWAIT);
+  return berth_agent_pass_send (control_fd, job, get_job_size (job), data_fd, MSG_DONTWAIT);
 }

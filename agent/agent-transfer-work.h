@@ -27,11 +27,11 @@ typedef struct
     BerthGetHead get;
     BerthLsHead ls;
   };
-  BerthHole holes[BERTH_HOLES_MAX]; /* of PUT */
-  uint32_t hole_count;
   char path[BERTH_PATH_MAX + 1];
   uint32_t path_size;
   char after[BERTH_NAME_MAX + 1]; /* of LS, "": none */
+  uint32_t hole_count;
+  BerthHole holes[BERTH_HOLES_MAX]; /* of PUT; the message ends with the last that there is */
 } BerthAgentTransferJob;
 
 /* Comes once for each over the control descriptor, as one message; the text may be shorter. */

@@ -228,6 +228,8 @@ job_read (BerthAgentTransferJob *job, const uint8_t *payload, uint32_t size, uin
 
   memcpy (&job->put, payload, head); /* the union's, whichever it is */
   payload += head;
+  job->hole_count = 0;
+  memset (job->after, 0, sizeof job->after);
   if (!job_read_holes (job, &payload, &path_size))
     return "the holes' count is out of bounds";
   if (job->type == BERTH_FRAME_LS)
@@ -242,6 +244,7 @@ job_read (BerthAgentTransferJob *job, const uint8_t *payload, uint32_t size, uin
   if (path_size > BERTH_PATH_MAX)
     return "the path's size is out of bounds";
   memcpy (job->path, payload, path_size);
+  job->path[path_size] = '\0';
   job->path_size = path_size;
   problem = berth_holes_problem (job->holes, job->hole_count, job->put.size);
   if (job->hole_count > 0 && problem != NULL)
@@ -349,13 +352,15 @@ bool
 berth_agent_transfers_begin (BerthAgentTransfers *self, const BerthFrameHead *head,
                              const uint8_t *payload)
 {
-  BerthAgentTransferJob job = { .type = head->type, .version = self->version };
+  static BerthAgentTransferJob job; /* too large to be cleared for each small file */
   BerthAgentTransfer *place = transfers_find (self, 0);
   uint32_t credit;
   const char *problem;
 
   if (head->request == 0 || berth_agent_transfers_have (self, head->request))
     return false;
+  job.type = head->type;
+  job.version = self->version;
   problem = job_read (&job, payload, head->length, &credit);
   if (problem != NULL || place == NULL)
     {
