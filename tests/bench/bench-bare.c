@@ -32,6 +32,7 @@
 #define NAME "berthbare"
 /* In a session that has run a few times, as berth's is */
 #define LIVE_EXECS 10
+#define LIVE_PINGS 20
 #define LIVE_WAKES 6u
 /* Before it is paused: as often as berth's own warm VMs */
 #define REHEARSALS 3u
@@ -126,6 +127,7 @@ connect_agent (virDomainPtr domain)
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+  check (path != NULL, "the domain's channel");
   g_strlcpy (address.sun_path, path, sizeof address.sun_path);
   check (connect (fd, (struct sockaddr *)&address, sizeof address) == 0, "the agent's socket");
   channel->fd = fd;
@@ -389,9 +391,12 @@ bench_clone (Bench *bench)
       run_command (channel, 101 + i);
       printf ("live-command %.3f\n", now_ms () - begin);
     }
-  begin = now_ms ();
-  ping (channel);
-  printf ("ping %.3f\n", now_ms () - begin);
+  for (guint32 i = 0; i < LIVE_PINGS; i++)
+    {
+      begin = now_ms ();
+      ping (channel);
+      printf ("ping %.3f\n", now_ms () - begin);
+    }
   for (guint32 i = 0; i < LIVE_WAKES; i++)
     {
       check (virDomainSuspend (domain) == 0, "the suspend");

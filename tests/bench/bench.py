@@ -9,6 +9,7 @@ BERTH_BENCH_VMS=200 paused warm VMs, some minutes (BERTH_TEST_LONG=1: beside all
 
 import contextlib
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -44,18 +45,27 @@ def median(values):
     return statistics.median(float(value) for value in values)
 
 
-ROWS = []
+TABLE = []
 
 
 def show(name, value, unit, target=""):
     print(f"{name:58} {value:9.2f} {unit:5} {target}", flush=True)
-    ROWS.append((name.strip(), f"{value:.2f} {unit}".strip(), target.strip("()").removeprefix("target ")))
+
+
+def beside(what, ours, unit, limit="", bare=None, by_hand="", hand=None):
+    """A row of README.md's table: what berth takes, what the least does that could do the same, and what people
+    would do without it"""
+    digits = 0 if ours >= 100 else 1
+    number = lambda name, value: f"{name}: {value:.{digits}f} {unit}" if value is not None else ""  # noqa: E731
+    ratio = f"{ours / bare:.2f}" if bare else ""
+    TABLE.append((what, f"{ours:.{digits}f} {unit}", number(limit, bare), ratio, number(by_hand, hand)))
 
 
 def show_table():
-    """All of it, as README.md has it"""
-    print("\n| what | measured | target |\n| --- | --- | --- |")
-    for row in ROWS:
+    if not TABLE:
+        return
+    print("\n| what | berth | the limit, in the same run | ratio | by hand |\n| --- | --- | --- | --- | --- |")
+    for row in TABLE:
         print("| " + " | ".join(row) + " |")
 
 
@@ -92,7 +102,8 @@ def show_claims(d):
         first, answer = client_runs(d, "warm")
         d.wait_warm()
         rounds.append(bare | {"first": first, "answer": answer, "command": timed(
-            d.environ(), BERTH, "run", "-q", "-l", "python", "print(1)")})
+            d.environ(), BERTH, "run", "-q", "-l", "python", "print(1)"), "hand": timed(
+                os.environ, sys.executable, "-c", "print(1)")})
     of = lambda name: median(one[name] for one in rounds)  # noqa: E731
     to = lambda ours, bare: median(one[ours] / one[bare] for one in rounds)  # noqa: E731
     for name in ("clone", "clone-byte", "claim", "claim-byte", "destroy"):
@@ -102,6 +113,9 @@ def show_claims(d):
     show("  to bare resume and one agent round trip", to("first", "claim"), "x", "(target 1.3)")
     show("warm hit: call to answer", of("answer"), "ms")
     show("warm hit: berth run, exec to exit", of("command"), "ms", "(target 30)")
+    beside("code in a warm sandbox, call to first byte", of("first"), "ms",
+           "a paused clone is resumed, and its interpreter prints", of("claim-byte"))
+    beside("`berth run`, exec to exit", of("command"), "ms", by_hand="`python3` on this host, no sandbox", hand=of("hand"))
     d.berth("pool", "drain")
     until(lambda: not domains(), "the drain")
     rounds = []
@@ -119,6 +133,9 @@ def show_claims(d):
     show("miss: call to first byte", of("first"), "ms")
     show("  to bare clone", to("first", "clone"), "x", "(target 1.3)")
     show("  to bare clone and its first byte", to("first", "clone-byte"), "x")
+    beside("where none is warm: call to a sandbox ready for code", of("ready"), "ms",
+           "a clone is started and answers", of("clone"))
+    beside("where none is warm: call to first byte", of("first"), "ms", "that clone prints", of("clone-byte"))
 
 
 def sustained(d, count, at_once):
@@ -193,8 +210,11 @@ def show_sustained(d):
         show(f"sustained runs, {at_once} at a time", ours, "/s")
     d.berth("pool", "set", "python", "0")
     until(lambda: not domains(), "the end of the warm VMs")
-    show("  4 at a time to bare clones, 2 at a time", ours / bare_sustained(d, RUNS), "x", "(target 0.9)")
-    show("  to a shell script with virsh, 4 at a time", ours / shell_script(d, 2 * BOOTS), "x", "(target 8)")
+    bare, script = bare_sustained(d, RUNS), shell_script(d, 2 * BOOTS)
+    show("  4 at a time to bare clones, 2 at a time", ours / bare, "x", "(target 0.9)")
+    show("  to a shell script with virsh, 4 at a time", ours / script, "x", "(target 8)")
+    beside("runs, one VM each, 4 at a time", ours, "/s", "clones, 2 at a time", bare,
+           "a script with virsh boots each, 4 at a time", script)
 
 
 def shell_script(d, count):
@@ -203,8 +223,10 @@ def shell_script(d, count):
 
     def one(number):
         with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
-            # also in the path of its console's log, which only one may write
-            text = xml.replace(f"{PREFIX}-python-1", f"berthscript-{number}")
+            # also in the path of its console's log, which only one may write; without berth's mark, by
+            # which berthd ends what it does not know
+            text = re.sub("<metadata>.*</metadata>", "", xml, flags=re.DOTALL)
+            text = text.replace(f"{PREFIX}-python-1", f"berthscript-{number}")
             uuid = text.split("<uuid>")[1].split("</uuid>")[0]
             file.write(text.replace(uuid, f"{number:08d}-0000-4000-8000-000000000000"))
             file.flush()
@@ -404,6 +426,10 @@ def show_forks(d):
             ("wake", "wake: to its first answer", "ms", ""), ("wake-x", "  to bare clone", "x", "(target 1.3)"),
             ("wake-code-x", "  to its first code, to a bare clone's", "x", "")):
         show(title, median(one[name] for one in rounds), unit, target)
+    of = lambda name: median(one[name] for one in rounds)  # noqa: E731
+    for what, name in (("fork: a child's first answer, from when its source goes on", "child"),
+                       ("ten children of a fork, each", "ten"), ("hibernate", "hibernate"), ("wake, to the first answer", "wake")):
+        beside(what, of(name), "ms", "a clone is started and answers", of("clone"))
     first, first_mb, last, last_mb = descendants(d, source)
     show("fork of a fork of a fork: to the child's first answer", last, "ms",
          f"(the source's own {first:.0f}; difference {last_mb:.1f} MiB, {first_mb:.1f})")
@@ -430,6 +456,10 @@ def printing(d):
     return most - before
 
 
+LIVE = {"exec": "code", "command": "a command", "wake": "one that is paused answers", "put": "a file is put",
+        "get": "a file is got"}
+
+
 def show_sessions(d):
     rounds = [session(d) for _ in range(ROUNDS)]
     for name, bare, unit, title, target in (
@@ -443,6 +473,9 @@ def show_sessions(d):
         show(f"  {title}", median(one[bare] for one in rounds), unit)
         show("  ratio", median(one["our " + name] / one[bare] for one in rounds), "x",
              f"(target {target})")
+        if name != "echo":
+            beside(f"in a session: {LIVE[name]}", median(one["our " + name] for one in rounds), unit,
+                   title.removeprefix("what "), median(one[bare] for one in rounds))
     show(f"{STREAMS} execs in the background that print: berthd grows by", printing(d), "MiB",
          "(target 1)")
     share, resident, cores, together = streams(d)
@@ -455,15 +488,22 @@ def show_sessions(d):
 REACH_MIB, REACH_DIALS = 32, 60
 HOST = socket.gethostname()  # a name, for in a sandbox an address of the loopback is its own
 DIAL = """
-import socket, sys, time
+import os, socket, sys, time
 def dial(host, port, count):
     address = socket.gethostbyname(host)
     taken = []
     for _ in range(count):
         begin = time.monotonic()
-        with socket.create_connection((address, port), 30) as s: s.recv(1)
+        with socket.socket() as s: s.connect((address, port)); s.recv(1)
         taken.append((time.monotonic() - begin) * 1000)
     return sorted(taken)[count // 2]
+def inside(count):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        if (pid := os.fork()) == 0:
+            while True:
+                with listener.accept()[0] as peer: peer.sendall(b"h")
+        try: return dial("127.0.0.1", listener.getsockname()[1], count)
+        finally: os.kill(pid, 9); os.waitpid(pid, 0)
 """
 DOWNLOAD = """
 def download(host, port):
@@ -513,16 +553,22 @@ def show_reach():
             bare = numbers([BARE, IMAGES, snapshot_of(d), "1", "0", "1"])
             said = d.berth("exec", "-t", "200", sandbox, DIAL + DOWNLOAD +
                            f"dial('{HOST}', {greeter}, 9); print(dial('{HOST}', {greeter}, {REACH_DIALS}), "
-                           f"download('{HOST}', {source}))").stdout
+                           f"inside({REACH_DIALS}), download('{HOST}', {source}))").stdout
             rounds.append((median(bare["ping"]), median(bare["stream-in"]), own["dial"](HOST, greeter, REACH_DIALS),
                            *(float(word) for word in said.split())))
-        ping, stream, host, dialled, speed = (list(values) for values in zip(*rounds))
+        ping, stream, host, dialled, inside, speed = (list(values) for values in zip(*rounds))
         show("reach: a connection and its first byte", median(dialled), "ms")
         show("  the host's own to the same server", median(host), "ms")
         show("  what is more, to a bare channel round trip", median((a - b) / c for a, b, c in zip(dialled, host, ping)),
              "x", "(target 3)")
+        show("  to a server in the sandbox itself", median(inside), "ms")
+        show("  what is more than that, to a bare channel round trip",
+             median((a - b) / c for a, b, c in zip(dialled, inside, ping)), "x")
         show("reach: download", median(speed), "MiB/s")
         show("  to what a bare virStream moves in", median(a / b for a, b in zip(speed, stream)), "x", "(target 0.7)")
+        beside("a program's connection, to its first byte", median(dialled), "ms",
+               "the same to a server in the sandbox itself", median(inside))
+        beside("a program's download", median(speed), "MiB/s", "a virStream to the agent", median(stream))
         d.berth("destroy", sandbox)
 
 
@@ -551,7 +597,9 @@ def main():
         show_cycles(d)
         show_sustained(d)
         if os.geteuid() == 0:
-            show("idle warm python VM, PSS of ten", proportional_mb(d), "MiB", "(target 45)")
+            idle = proportional_mb(d)
+            show("idle warm python VM, PSS of ten", idle, "MiB", "(target 45)")
+            beside("memory of a warm VM, of ten", idle, "MiB")
         assert virsh("version")
 
 
