@@ -7,6 +7,8 @@
 
 /* One write to a virtio port takes 32 KiB at most; a frame that fits needs one. */
 #define BERTH_AGENT_CHANNEL_CHUNK (32u * 1024u - BERTH_FRAME_HEAD_SIZE - 4u)
+/* What one read from a virtio port gives at most: a buffer of the kernel's driver */
+#define BERTH_AGENT_CHANNEL_PIECE 4096u
 #define BERTH_AGENT_CHANNEL_CONTROL (16u * 1024u)
 
 typedef struct
@@ -36,7 +38,7 @@ typedef struct
   size_t unread_size;
   size_t control_start, control_fill;
   size_t frame_size, frame_sent;
-  uint8_t input[4096];                          /* of small frames, and the beginning of each */
+  uint8_t input[BERTH_AGENT_CHANNEL_PIECE];     /* of small frames, and the beginning of each */
   uint8_t control[BERTH_AGENT_CHANNEL_CONTROL]; /* whole frames that overtake data */
   uint8_t frame[BERTH_FRAME_HEAD_SIZE + 4 + BERTH_AGENT_CHANNEL_CHUNK];
 } BerthAgentChannel;

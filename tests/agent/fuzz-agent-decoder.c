@@ -4,23 +4,9 @@
 #include <glib.h>
 
 #include "agent-decoder.h"
+#include "decoder-read.h"
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
-
-/* What is missing of a frame, as far as there is some of it, the way that the agent reads it */
-static void
-add_missing (BerthAgentDecoder *decoder, const guint8 **bytes, gsize *size)
-{
-  gsize missing;
-  guint8 *to = berth_agent_decoder_missing (decoder, &missing);
-  gsize count = MIN (missing, *size);
-
-  g_assert_true (to + missing <= decoder->buffer + sizeof decoder->buffer);
-  memcpy (to, *bytes, count);
-  berth_agent_decoder_add (decoder, count);
-  *bytes += count;
-  *size -= count;
-}
 
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
@@ -47,7 +33,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
       if (was_whole)
         g_assert_cmpint (result, !=, BERTH_AGENT_DECODER_MORE);
       if (result == BERTH_AGENT_DECODER_MORE)
-        add_missing (&decoder, &bytes, &size);
+        decoder_read_missing (&decoder, &bytes, &size);
       if (result == BERTH_AGENT_DECODER_BROKEN)
         is_greeted = FALSE;
       if (result != BERTH_AGENT_DECODER_FRAME)

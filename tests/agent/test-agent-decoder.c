@@ -3,6 +3,7 @@
 #include <glib.h>
 
 #include "agent-decoder.h"
+#include "decoder-read.h"
 
 typedef struct
 {
@@ -55,19 +56,6 @@ add_zeros (Fixture *fixture, guint count)
   g_byte_array_append (fixture->input, zeros, count);
 }
 
-static void
-read_there (Fixture *fixture, const guint8 **bytes, gsize *size)
-{
-  gsize missing;
-  guint8 *to = berth_agent_decoder_missing (&fixture->decoder, &missing);
-  gsize count = MIN (missing, *size);
-
-  memcpy (to, *bytes, count);
-  berth_agent_decoder_add (&fixture->decoder, count);
-  *bytes += count;
-  *size -= count;
-}
-
 /* Feeds the input in pieces of this size. */
 static void
 decode_in (Fixture *fixture, gsize piece, gboolean is_read_there)
@@ -78,7 +66,7 @@ decode_in (Fixture *fixture, gsize piece, gboolean is_read_there)
       gsize size = MIN (piece, fixture->input->len - at);
 
       if (is_read_there)
-        read_there (fixture, &bytes, &size);
+        decoder_read_missing (&fixture->decoder, &bytes, &size);
       while (size > 0 || berth_agent_decoder_is_whole (&fixture->decoder))
         {
           BerthFrameHead head;

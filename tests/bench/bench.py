@@ -413,6 +413,7 @@ def show_forks(d):
     assert d.berth("exec", source, "kept = 1").returncode == 0
     forks(d, source, 1)
     rounds = [fork_round(d, source) for _ in range(ROUNDS)]
+    of = lambda name: median(one[name] for one in rounds)  # noqa: E731
     for name, title, unit, target in (
             ("clone", "a bare clone: to its first answer", "ms", ""),
             ("fork", "fork: the call, and the child's first answer", "ms", ""),
@@ -425,8 +426,7 @@ def show_forks(d):
             ("hibernate", "hibernate: the call", "ms", ""), ("hibernate-x", "  to bare clone", "x", "(target 2.0)"),
             ("wake", "wake: to its first answer", "ms", ""), ("wake-x", "  to bare clone", "x", "(target 1.3)"),
             ("wake-code-x", "  to its first code, to a bare clone's", "x", "")):
-        show(title, median(one[name] for one in rounds), unit, target)
-    of = lambda name: median(one[name] for one in rounds)  # noqa: E731
+        show(title, of(name), unit, target)
     for what, name in (("fork: a child's first answer, from when its source goes on", "child"),
                        ("ten children of a fork, each", "ten"), ("hibernate", "hibernate"), ("wake, to the first answer", "wake")):
         beside(what, of(name), "ms", "a clone is started and answers", of("clone"))
@@ -456,26 +456,22 @@ def printing(d):
     return most - before
 
 
-LIVE = {"exec": "code", "command": "a command", "wake": "one that is paused answers", "put": "a file is put",
-        "get": "a file is got"}
-
-
 def show_sessions(d):
     rounds = [session(d) for _ in range(ROUNDS)]
-    for name, bare, unit, title, target in (
-            ("exec", "live-exec", "ms", "the bare agent's", 1.3),
-            ("command", "live-command", "ms", "the bare agent's", 1.3),
-            ("echo", "ping", "ms", "a bare agent's round trip", 2),
-            ("wake", "wake", "ms", "bare resume + one agent round trip", 1.3),
-            ("put", "stream-in", "MiB/s", "what a bare virStream moves in", 0.7),
-            ("get", "stream-out", "MiB/s", "what a bare virStream moves out", 0.7)):
+    for name, bare, unit, title, target, row in (
+            ("exec", "live-exec", "ms", "the bare agent's", 1.3, "code"),
+            ("command", "live-command", "ms", "the bare agent's", 1.3, "a command"),
+            ("echo", "ping", "ms", "a bare agent's round trip", 2, None),
+            ("wake", "wake", "ms", "bare resume + one agent round trip", 1.3, "one that is paused answers"),
+            ("put", "stream-in", "MiB/s", "a bare virStream moves in", 0.7, "a file is put"),
+            ("get", "stream-out", "MiB/s", "a bare virStream moves out", 0.7, "a file is got")):
         show(f"live session: {name}", median(one["our " + name] for one in rounds), unit)
         show(f"  {title}", median(one[bare] for one in rounds), unit)
         show("  ratio", median(one["our " + name] / one[bare] for one in rounds), "x",
              f"(target {target})")
-        if name != "echo":
-            beside(f"in a session: {LIVE[name]}", median(one["our " + name] for one in rounds), unit,
-                   title.removeprefix("what "), median(one[bare] for one in rounds))
+        if row:
+            beside(f"in a session: {row}", median(one["our " + name] for one in rounds), unit,
+                   title, median(one[bare] for one in rounds))
     show(f"{STREAMS} execs in the background that print: berthd grows by", printing(d), "MiB",
          "(target 1)")
     share, resident, cores, together = streams(d)
@@ -494,7 +490,7 @@ def dial(host, port, count):
     taken = []
     for _ in range(count):
         begin = time.monotonic()
-        with socket.socket() as s: s.connect((address, port)); s.recv(1)
+        with socket.socket() as s: s.settimeout(30); s.connect((address, port)); s.recv(1)
         taken.append((time.monotonic() - begin) * 1000)
     return sorted(taken)[count // 2]
 def inside(count):
@@ -554,8 +550,8 @@ def show_reach():
             said = d.berth("exec", "-t", "200", sandbox, DIAL + DOWNLOAD +
                            f"dial('{HOST}', {greeter}, 9); print(dial('{HOST}', {greeter}, {REACH_DIALS}), "
                            f"inside({REACH_DIALS}), download('{HOST}', {source}))").stdout
-            rounds.append((median(bare["ping"]), median(bare["ping-again"]), median(bare["stream-in"]), own["dial"](HOST, greeter, REACH_DIALS),
-                           *(float(word) for word in said.split())))
+            rounds.append((*(median(bare[name]) for name in ("ping", "ping-again", "stream-in")),
+                           own["dial"](HOST, greeter, REACH_DIALS), *(float(word) for word in said.split())))
         ping, again, stream, host, dialled, inside, speed = (list(values) for values in zip(*rounds))
         show("reach: a connection and its first byte", median(dialled), "ms")
         show("  the host's own to the same server", median(host), "ms")
